@@ -1,0 +1,259 @@
+/**
+ * The records of the topics (PROTOCOL.md §1), as the services see them. `avro-schemas.ts` has the same shapes in Avro; both change together.
+ * Offsets, seqs and counts are safe integers; times are milliseconds since 1970.
+ */
+import type { CountsByOp, KeyStateKind, Op, Outcome } from './state.ts'
+import type { Row } from './values.ts'
+
+/** Who wrote a record: readers pass over other incarnations and, after a takeover marker, over other owners (PROTOCOL.md §4). */
+export interface Owned {
+  readonly incarnation: string
+  /** Offset, in the partition of this very record, of its writer's takeover marker; −1 in the takeover marker itself. */
+  readonly owner: number
+}
+
+/** A run as pinned by its `run-begin` marker. */
+export interface RunBegin {
+  readonly run: number
+  readonly runId: string
+  readonly definition: string
+  readonly startedAt: number
+}
+
+/** Delivery's position: every request below `offset` is finished, `counts` are of exactly those in the open run (PROTOCOL.md §8). */
+export interface Checkpoint {
+  /** The lowest offset of `requests` whose request is not finished. */
+  readonly offset: number
+  /** The lowest offset of `attempts` that holds an attempt of a request at or above `offset`. */
+  readonly from: number
+  readonly run: number
+  readonly counts: CountsByOp
+}
+
+export type MarkerKind = 'takeover' | 'release' | 'run-begin' | 'run-end'
+
+/** A record that is no data: it says who writes, or where a run begins and ends. */
+export interface Marker extends Owned {
+  readonly kind: MarkerKind
+  /** In `run-begin` and `run-end`. */
+  readonly begin: RunBegin | null
+  /** In `run-end`: how many seqs this partition has in this topic for the run. */
+  readonly count: number | null
+  /** In `run-end`: true if a later owner closed the run in place of its writer. */
+  readonly sealed: boolean
+  /** On `attempts`: delivery's position once this marker is written. */
+  readonly checkpoint: Checkpoint | null
+  /** Input position of the writer: the next offset that it reads. Null where it reads nothing (the detector). */
+  readonly position: number | null
+}
+
+/** What earlier runs left behind for a row that was not delivered. */
+export interface Retried {
+  readonly idempotencyKey: string | null
+  readonly outcome: Outcome
+  /** False when the last attempt had no answer. */
+  readonly answered: boolean
+  /** SHA-256, in hex, of method, URL and body of the request that the row was in. */
+  readonly requestHash: string | null
+  /** How many rows that request had. */
+  readonly requestRows: number
+  readonly attempts: number
+  readonly runs: number
+  readonly since: number
+}
+
+/** One row of `changes`. */
+export interface Change extends Owned {
+  readonly run: number
+  readonly seq: number
+  readonly op: Op | 'settled'
+  readonly key: string
+  /** The row that the destination is believed to hold before this change, with how certain that is. */
+  readonly before: Row | null
+  readonly beforeState: KeyStateKind
+  /** The row in the model; null for `removed`. For `settled`: the row of the resulting state. */
+  readonly after: Row | null
+  /** For `settled`: the resulting state. */
+  readonly settledState: KeyStateKind | null
+  /** For `settled`: the hash of the row and op that is passed over until it differs; null where nothing is muted. */
+  readonly muted: string | null
+  /** Captured values as JSON text. */
+  readonly captured: string | null
+  readonly retried: Retried | null
+  /** A recorded request to be sent again as it was, as Avro bytes of `Request`; null but in a replay. */
+  readonly replayed: Uint8Array | null
+}
+
+/** A row inside a request. */
+export interface RequestRow {
+  readonly key: string
+  /** The seq of the row's change. */
+  readonly seq: number
+  readonly op: Op
+  readonly retried: Retried | null
+}
+
+/** One row of `requests`: a request to be sent. Headers hold no secrets. */
+export interface Request extends Owned {
+  readonly run: number
+  readonly seq: number
+  readonly trigger: Op
+  readonly method: string
+  /** Appended to the destination's base URL; already percent-encoded. */
+  readonly path: string
+  readonly headers: { readonly [name: string]: string }
+  /** UTF-8 text, or null for no body. */
+  readonly body: Uint8Array | null
+  readonly rows: readonly RequestRow[]
+  /** Offsets of the changes that this record was made of: from, inclusive, to `changesEnd`, exclusive. */
+  readonly changesStart: number
+  readonly changesEnd: number
+}
+
+/** Rows that could not be rendered; a place in `requests` with a seq of its own. */
+export interface Unrenderable extends Owned {
+  readonly run: number
+  readonly seq: number
+  readonly trigger: Op
+  readonly error: string
+  readonly rows: readonly RequestRow[]
+  readonly changesStart: number
+  readonly changesEnd: number
+}
+
+/** What became of one row, where it differs from the request as a whole. */
+export interface RowResult {
+  readonly seq: number
+  readonly outcome: Outcome
+  readonly error: string | null
+  readonly captured: string | null
+}
+
+/** One try at sending a request, or attempt 0 for one that was never sent. */
+export interface Attempt extends Owned {
+  readonly run: number
+  readonly runId: string
+  /** The request's seq and its offset in `requests`. */
+  readonly seq: number
+  readonly requestOffset: number
+  readonly attempt: number
+  readonly trigger: Op
+  readonly outcome: Outcome | 'throttled'
+  /** True for the attempt that finishes the request. */
+  readonly final: boolean
+  readonly answered: boolean
+  readonly status: number | null
+  readonly error: string | null
+  readonly method: string
+  readonly url: string
+  readonly requestHash: string
+  readonly idempotencyKey: string | null
+  readonly requestHeaders: { readonly [name: string]: string }
+  readonly responseHeaders: { readonly [name: string]: string }
+  /** At most 64 KiB of the answer, as text. */
+  readonly responseBody: string | null
+  readonly startedAt: number
+  readonly durationMs: number
+  readonly rows: readonly RowResult[]
+  readonly checkpoint: Checkpoint | null
+}
+
+/** The record that a row was not delivered, on `retry`, by primary key. */
+export interface RetryEntry extends Owned, Retried {
+  readonly run: number
+  readonly seq: number
+  readonly op: Op
+  readonly status: number | null
+  readonly error: string | null
+}
+
+/** Values captured from an answer, on `captured`, by primary key. */
+export interface Captured extends Owned {
+  readonly run: number
+  readonly seq: number
+  /** JSON text: name → value. */
+  readonly values: string
+}
+
+/** Something that a user or the schedule asks of a sync's detector. `id` is a ULID; for `run` it becomes the run's id. */
+export interface Command {
+  readonly id: string
+  readonly kind: 'run' | 'cancel' | 'approve'
+  readonly sync: string
+  readonly cause: RunCause
+  readonly run: string | null
+  readonly at: number
+}
+
+export type RunCause = 'manual' | 'schedule' | 'retry' | 'resync' | 'replay'
+export type RunStatus = 'queued' | 'running' | 'held' | 'success' | 'warning' | 'failed' | 'cancelled'
+
+export interface InvalidSample {
+  readonly key: string | null
+  readonly reason: string
+}
+
+/** Where a run ends in one partition, for trimming. */
+export interface PartitionEnd {
+  readonly partition: number
+  readonly requests: number
+  readonly attempts: number
+}
+
+/** The state of a run, on `runs`, keyed by sync/run; the last one written counts. */
+export interface RunEvent {
+  readonly sync: string
+  readonly incarnation: string
+  readonly runId: string
+  readonly run: number | null
+  readonly status: RunStatus
+  readonly cause: RunCause
+  /** Offset in `commands` of what caused it; −1 where nothing did. */
+  readonly command: number
+  readonly definition: string | null
+  readonly partitions: number
+  readonly queuedAt: number
+  readonly startedAt: number | null
+  readonly endedAt: number | null
+  readonly rowsRead: number
+  readonly rowsInvalid: number
+  readonly invalidSamples: readonly InvalidSample[]
+  /** Changes found, per op with a trigger; final outcomes once the run has ended. */
+  readonly counts: CountsByOp
+  readonly error: string | null
+  /** What the run did that its user should know: `code` says which, `message` says it. */
+  readonly notices: readonly string[]
+  readonly ends: readonly PartitionEnd[]
+}
+
+/** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */
+export interface PartitionReport {
+  readonly sync: string
+  readonly incarnation: string
+  readonly run: number
+  readonly partition: number
+  /** Offset of the reporter's takeover marker in `attempts`; a smaller one than seen before is passed over. */
+  readonly marker: number
+  readonly counts: CountsByOp
+  /** True once the partition's `run-end` is reached; false for a report of progress. */
+  readonly ended: boolean
+  /** Set when a seq gap or a wrong count ended the run: the first seq of `changes` whose fate is not known. */
+  readonly faultedFrom: number | null
+  readonly error: string | null
+  readonly requestsEnd: number
+  readonly attemptsEnd: number
+}
+
+/** A resource as applied, on `resources`, keyed by kind/name; `spec` is JSON. */
+export interface ResourceRecord {
+  readonly kind: string
+  readonly name: string
+  readonly project: string
+  readonly spec: string
+}
+
+/** A definition, on `definitions`, keyed by its hash; `spec` is JSON. */
+export interface DefinitionRecord {
+  readonly hash: string
+  readonly spec: string
+}

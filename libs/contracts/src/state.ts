@@ -1,0 +1,24 @@
+/** The three changes that can trigger a request (DESIGN.md §1), in the order in which a run writes them (R17). */
+export const OPS = ['removed', 'changed', 'added'] as const
+export type Op = (typeof OPS)[number]
+
+/** What the destination is believed to hold for a key; the row itself stands beside it. */
+export type KeyStateKind = 'absent' | 'present' | 'content-uncertain' | 'existence-uncertain'
+
+/** What became of a request or of one of its rows. */
+export type Outcome = 'delivered' | 'rejected' | 'unknown' | 'unsent' | 'exists' | 'missing'
+
+/** The counts of a run per trigger: detected = delivered + rejected + unknown + unsent (R14). */
+export interface TriggerCounts {
+  readonly detected: number
+  readonly delivered: number
+  readonly rejected: number
+  readonly unknown: number
+  readonly unsent: number
+  /** Requests made, and tries at sending them. */
+  readonly requests: number
+  readonly attempts: number
+}
+
+/** Counts per op; an op that never occurred may be missing. */
+export type CountsByOp = { readonly [op in Op]?: TriggerCounts }

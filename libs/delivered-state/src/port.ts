@@ -1,0 +1,97 @@
+/**
+ * The delivered state of one sync: per key, what the destination is believed to hold and how certain that is (PROTOCOL.md §2), with the set-based
+ * diff of a model's rows against it. It is a cache: what it holds follows from the topics `changes`, `retry` and `captured`, and `positions` says
+ * how far into them it has come (PROTOCOL.md §3).
+ *
+ * One caller at a time. Errors are `SluiceError`s: `corrupt` (the file cannot be trusted: reset it and feed it the topics from their start), `config`
+ * (key columns or their types changed: the message names `sluice reset`), `aborted`.
+ */
+import type { CountsByOp, Op } from '@sluice/contracts/state'
+import type { Captured, Change, InvalidSample, RetryEntry } from '@sluice/contracts/records'
+import type { Column } from '@sluice/contracts/values'
+
+/** Next offsets per partition; index = partition. */
+export interface StatePositions {
+  readonly changes: readonly number[]
+  readonly retry: readonly number[]
+  readonly captured: readonly number[]
+  /** The last change contained per partition, to be checked against the topic: run and seq, or null for none yet. */
+  readonly lastChange: readonly ({
+    readonly offset: number
+    readonly run: number
+    readonly seq: number
+  } | null)[]
+}
+
+/** A record of `retry` or `captured`; a null value is a tombstone. */
+export interface Keyed<T> {
+  readonly key: string
+  readonly value: T | null
+}
+
+/** A change as read from its topic. */
+export interface PlacedChange {
+  readonly offset: number
+  readonly change: Omit<Change, 'incarnation' | 'owner'>
+}
+
+/** A stretch of one partition of each topic, in offset order. `next…` are the positions after it. */
+export interface StateFeed {
+  readonly partition: number
+  readonly changes?: { readonly records: readonly PlacedChange[]; readonly nextOffset: number }
+  readonly retry?: { readonly records: readonly Keyed<RetryEntry>[]; readonly nextOffset: number }
+  readonly captured?: { readonly records: readonly Keyed<Captured>[]; readonly nextOffset: number }
+}
+
+export interface DiffRequest {
+  /** The DuckDB file with the table `rows` that a source exported. */
+  readonly extractFile: string
+  readonly columns: readonly Column[]
+  readonly primaryKey: readonly string[]
+  /** Columns whose differences count as a change. */
+  readonly compare: readonly string[]
+  /** Ops with a trigger; the others are settled as if delivered. */
+  readonly triggers: ReadonlySet<Op>
+  /** skip-existing on a first run: every row is settled as present, nothing is sent. */
+  readonly baseline: boolean
+  readonly signal: AbortSignal
+}
+
+/** A change before it has a place in a topic. */
+export type DetectedChange = Omit<Change, 'incarnation' | 'owner' | 'run' | 'seq' | 'replayed'>
+
+/** What a diff found. It stays valid until the next `feed`, `diff` or dispose; `changes()` may be iterated once. */
+export interface Diff {
+  readonly rowsRead: number
+  readonly rowsInvalid: number
+  /** At most ten. */
+  readonly invalidSamples: readonly InvalidSample[]
+  /** Detected changes per op with a trigger (other fields 0), and how many are settled. */
+  readonly counts: CountsByOp
+  readonly settled: number
+  /** Keys believed to be at the destination before this run (present or uncertain), for the removal guard. */
+  readonly keysBefore: number
+  /**
+   * The changes in the order in which a partition is written: settled, removed, changed, added (R17), in batches of at most a few thousand.
+   * `endsRetry` lists the keys of settled changes in the batch whose retry entry is to get a tombstone once they are acknowledged.
+   */
+  changes(): AsyncIterable<{
+    readonly changes: readonly DetectedChange[]
+    readonly endsRetry: readonly string[]
+  }>
+}
+
+export interface DeliveredState extends AsyncDisposable {
+  /** Where to go on reading. All zero after `reset` and for a new file. */
+  positions(): Promise<StatePositions>
+  /** Forgets everything: the next feed starts at the topics' beginning. */
+  reset(): Promise<void>
+  /**
+   * Takes in a stretch of topics. May be called for many stretches; nothing counts until `commit`, which applies all of them and the positions in
+   * one transaction. Only whole runs are fed: the outcome of every change is known, and a change without a retry entry of its run and seq was delivered.
+   */
+  feed(stretch: StateFeed): Promise<void>
+  commit(): Promise<void>
+  /** Finds what changed. The state itself stays as it is: it follows from the topics at the next feed. */
+  diff(request: DiffRequest): Promise<Diff>
+}

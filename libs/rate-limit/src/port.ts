@@ -1,0 +1,62 @@
+/**
+ * The budget of a destination, shared by all who send to it: a sliding window per rate, and slots of concurrency, handed out as leases of
+ * several requests at once (PROTOCOL.md §9). It never sleeps: it grants, or says when to ask again, and the caller's loop decides.
+ * Windows are counted over their length plus the lease's life, so that no window of the configured length, wherever it starts, holds more sends
+ * than its limit; they outlive runs and processes. Errors: `unreachable` (retryable), `aborted`.
+ */
+
+/** At most `requests` sends in any window of `windowMs`. */
+export interface RateWindow {
+  readonly requests: number
+  readonly windowMs: number
+}
+
+/** One limit with a name: `destination/algolia` or `sync/algolia-synonyms`. Equal names share one budget. */
+export interface LimitScope {
+  readonly name: string
+  readonly rates: readonly RateWindow[]
+  readonly concurrency: number
+}
+
+/** Who asks: a partition and the offset of its owner's takeover marker. A smaller marker than one seen before gets nothing, ever. */
+export interface LeaseHolder {
+  readonly partition: string
+  readonly marker: number
+}
+
+export interface TakeRequest {
+  /** All of them must have room; a grant counts in each. The first is the destination's. */
+  readonly scopes: readonly LimitScope[]
+  readonly holder: LeaseHolder
+  /** Permits wanted, at least 1. */
+  readonly want: number
+  /** Slots that are not returned are free again after this time: request time-out plus a margin. */
+  readonly slotLifeMs: number
+  readonly signal: AbortSignal
+}
+
+export type Grant =
+  /** `permits` requests (1 to `want`) may be handed to sockets until `useBeforeMs` (performance.now()); what is not used by then is to be given back. */
+  | {
+      readonly kind: 'granted'
+      readonly lease: string
+      readonly permits: number
+      readonly useBeforeMs: number
+    }
+  /** No room: ask again after `waitMs`, or as soon as one of your own slots is free. `reason` tells rate, concurrency, pause or a newer holder. */
+  | {
+      readonly kind: 'wait'
+      readonly waitMs: number
+      readonly reason: 'rate' | 'concurrency' | 'paused' | 'superseded'
+    }
+
+export interface RateLimit extends AsyncDisposable {
+  take(request: TakeRequest): Promise<Grant>
+  /**
+   * Returns parts of a lease: `unused` permits that were never handed to a socket (their rate and slots are free again), and `finished` requests
+   * (their slots are free). Returning to a lease that has expired is harmless.
+   */
+  giveBack(lease: string, parts: { readonly unused: number; readonly finished: number }): Promise<void>
+  /** Nothing is granted to the scope before `untilMs` (ms since 1970); a later pause extends, an earlier one changes nothing (R10). */
+  pause(scope: string, untilMs: number): Promise<void>
+}
