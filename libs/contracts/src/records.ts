@@ -18,6 +18,8 @@ export interface RunBegin {
   readonly runId: string
   readonly definition: string
   readonly startedAt: number
+  /** True for the run that makes a sync's first acquaintance with its model; if it is sealed, the next one is first again. */
+  readonly first: boolean
 }
 
 /** Delivery's position: every request below `offset` is finished, `counts` are of exactly those in the open run (PROTOCOL.md §8). */
@@ -43,6 +45,9 @@ export interface Marker extends Owned {
   readonly sealed: boolean
   /** On `attempts`: delivery's position once this marker is written. */
   readonly checkpoint: Checkpoint | null
+  /** In `run-end`: the first seq of `changes` whose fate is not known, where a gap or a wrong count ended the run here; else null. */
+  readonly faultedFrom: number | null
+  readonly error: string | null
   /** Input position of the writer: the next offset that it reads. Null where it reads nothing (the detector). */
   readonly position: number | null
 }
@@ -96,6 +101,8 @@ export interface RequestRow {
 /** One row of `requests`: a request to be sent. Headers hold no secrets. */
 export interface Request extends Owned {
   readonly run: number
+  /** Offset, in this partition of `requests`, of the run's `run-begin` marker. */
+  readonly begin: number
   readonly seq: number
   readonly trigger: Op
   readonly method: string
@@ -113,6 +120,7 @@ export interface Request extends Owned {
 /** Rows that could not be rendered; a place in `requests` with a seq of its own. */
 export interface Unrenderable extends Owned {
   readonly run: number
+  readonly begin: number
   readonly seq: number
   readonly trigger: Op
   readonly error: string
@@ -208,8 +216,12 @@ export interface RunEvent {
   readonly run: number | null
   readonly status: RunStatus
   readonly cause: RunCause
+  /** Offset of the writer's takeover marker in partition 0 of `changes`; −1 before it has one. */
+  readonly marker: number
   /** Offset in `commands` of what caused it; −1 where nothing did. */
   readonly command: number
+  /** True once somebody asked to cancel the run: what is not sent yet is to become unsent. */
+  readonly cancelling: boolean
   readonly definition: string | null
   readonly partitions: number
   readonly queuedAt: number
