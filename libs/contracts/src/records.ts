@@ -95,6 +95,8 @@ export interface RequestRow {
   /** The seq of the row's change. */
   readonly seq: number
   readonly op: Op
+  /** True if it was uncertain whether the destination holds the row: then 404 or 410 confirms a removal. */
+  readonly uncertain: boolean
   readonly retried: Retried | null
 }
 
