@@ -1,0 +1,82 @@
+import { OPS, type CountsByOp, type Op, type Outcome, type TriggerCounts } from '@sluice/contracts/state'
+
+const NOTHING: TriggerCounts = {
+  detected: 0,
+  delivered: 0,
+  rejected: 0,
+  unknown: 0,
+  unsent: 0,
+  requests: 0,
+  attempts: 0,
+}
+
+/** Counts of one op, zero where nothing happened. */
+export function countsOf(counts: CountsByOp, op: Op): TriggerCounts {
+  return counts[op] ?? NOTHING
+}
+
+/** The sum of two sets of counts, per op and field. */
+export function addCounts(a: CountsByOp, b: CountsByOp): CountsByOp {
+  const sum: { [op in Op]?: TriggerCounts } = {}
+  for (const op of OPS) {
+    const left = a[op]
+    const right = b[op]
+    if (left === undefined && right === undefined) continue
+    sum[op] = addTrigger(left ?? NOTHING, right ?? NOTHING)
+  }
+  return sum
+}
+
+function addTrigger(a: TriggerCounts, b: TriggerCounts): TriggerCounts {
+  return {
+    detected: a.detected + b.detected,
+    delivered: a.delivered + b.delivered,
+    rejected: a.rejected + b.rejected,
+    unknown: a.unknown + b.unknown,
+    unsent: a.unsent + b.unsent,
+    requests: a.requests + b.requests,
+    attempts: a.attempts + b.attempts,
+  }
+}
+
+/** Which figure of a run an outcome counts in: `exists` and `missing` count as rejected, a `missing` removal as delivered. */
+export function figureOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown' | 'unsent' {
+  switch (outcome) {
+    case 'delivered':
+    case 'rejected':
+    case 'unknown':
+    case 'unsent':
+      return outcome
+    case 'exists':
+      return 'rejected'
+    case 'missing':
+      return op === 'removed' ? 'delivered' : 'rejected'
+    default:
+      return outcome satisfies never
+  }
+}
+
+/** Counts for rows of one op that all came to the same outcome. */
+export function countRows(op: Op, outcome: Outcome, rows: number): CountsByOp {
+  return { [op]: { ...NOTHING, [figureOf(op, outcome)]: rows } }
+}
+
+/** Rows that a run has finished with, whatever became of them. */
+export function finishedRows(counts: CountsByOp): number {
+  return OPS.reduce((sum, op) => {
+    const c = countsOf(counts, op)
+    return sum + c.delivered + c.rejected + c.unknown + c.unsent
+  }, 0)
+}
+
+export function detectedRows(counts: CountsByOp): number {
+  return OPS.reduce((sum, op) => sum + countsOf(counts, op).detected, 0)
+}
+
+/** Rows that did not arrive for certain. */
+export function undeliveredRows(counts: CountsByOp): number {
+  return OPS.reduce((sum, op) => {
+    const c = countsOf(counts, op)
+    return sum + c.rejected + c.unknown + c.unsent
+  }, 0)
+}

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import { confirmsRemoval, parseRetryAfter, verdictOfAnswer, verdictOfFailure, withTaint } from './outcome.ts'
+
+const NOW = Date.UTC(2026, 0, 1)
+
+describe('what an answer means', () => {
+  it.each([
+    [200, null, 'delivered'],
+    [204, null, 'delivered'],
+    [299, null, 'delivered'],
+    [301, null, 'rejected'],
+    [304, null, 'rejected'],
+    [400, null, 'rejected'],
+    [404, null, 'rejected'],
+    [408, null, 'unknown'],
+    [409, null, 'rejected'],
+    [429, null, 'throttled'],
+    [429, '7', 'throttled'],
+    [500, null, 'unknown'],
+    [500, '7', 'unknown'],
+    [503, null, 'unknown'],
+    [503, '7', 'throttled'],
+    [599, null, 'unknown'],
+  ] as const)('%i with Retry-After %s is %s', (status, retryAfter, outcome) => {
+    const verdict = verdictOfAnswer({ status, retryAfter }, NOW)
+    expect(verdict.outcome).toBe(outcome)
+    expect(verdict.answered).toBe(true)
+  })
+
+  it('takes the waiting time of a throttled answer from Retry-After', () => {
+    expect(verdictOfAnswer({ status: 429, retryAfter: '7' }, NOW).retryAfterMs).toBe(7000)
+    expect(verdictOfAnswer({ status: 429, retryAfter: null }, NOW).retryAfterMs).toBeNull()
+  })
+})
+
+describe('what no answer means', () => {
+  it('is unsent only if no byte can have arrived', () => {
+    expect(verdictOfFailure('not-sent')).toEqual({ outcome: 'unsent', answered: false, retryAfterMs: null })
+    expect(verdictOfFailure('timeout').outcome).toBe('unknown')
+    expect(verdictOfFailure('broken').outcome).toBe('unknown')
+  })
+})
+
+describe('taint', () => {
+  it('keeps a later failure unknown, and leaves what is certain alone', () => {
+    expect(withTaint('rejected', true)).toBe('unknown')
+    expect(withTaint('unsent', true)).toBe('unknown')
+    expect(withTaint('delivered', true)).toBe('delivered')
+    expect(withTaint('exists', true)).toBe('exists')
+    expect(withTaint('rejected', false)).toBe('rejected')
+  })
+})
+
+describe('Retry-After', () => {
+  it('reads seconds and HTTP dates, and nothing else', () => {
+    expect(parseRetryAfter('120', NOW)).toBe(120_000)
+    expect(parseRetryAfter('Thu, 01 Jan 2026 00:00:30 GMT', NOW)).toBe(30_000)
+    expect(parseRetryAfter('Thu, 01 Jan 2020 00:00:30 GMT', NOW)).toBe(0)
+    expect(parseRetryAfter('soon', NOW)).toBeNull()
+  })
+})
+
+describe('a removal', () => {
+  it('is confirmed by 404 and 410 alone', () => {
+    expect([404, 410, 400, 409, 500].filter(confirmsRemoval)).toEqual([404, 410])
+  })
+})

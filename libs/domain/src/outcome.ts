@@ -1,0 +1,56 @@
+import type { Outcome } from '@sluice/contracts/state'
+
+/** What one try at sending a request came to, as far as the state of its rows is concerned. */
+export interface Verdict {
+  /** `throttled` is no outcome of a request: it is to be sent again and nothing is used up (R10). */
+  readonly outcome: Outcome | 'throttled'
+  /** True if the server answered: an answered failure frees the Idempotency-Key, for servers replay stored answers. */
+  readonly answered: boolean
+  /** For `throttled`: how long the server asked to wait, if it said so. */
+  readonly retryAfterMs: number | null
+}
+
+export interface Answer {
+  readonly status: number
+  /** Value of the Retry-After header, if there is one. */
+  readonly retryAfter: string | null
+}
+
+/**
+ * The default meaning of an answer: 2xx delivered; 429, and 503 with Retry-After, throttled; 408 and other 5xx unknown, since the server may have
+ * applied the request before it failed; other 4xx and 3xx (redirects are not followed) rejected. A 404 or 410 to a removal confirms that a row
+ * whose existence was uncertain is gone; the caller knows the rows and asks `confirmsRemoval`.
+ */
+export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
+  const { status } = answer
+  const retryAfterMs = parseRetryAfter(answer.retryAfter, nowMs)
+  if (status >= 200 && status < 300) return { outcome: 'delivered', answered: true, retryAfterMs: null }
+  if (status === 429 || (status === 503 && answer.retryAfter !== null))
+    return { outcome: 'throttled', answered: true, retryAfterMs }
+  if (status === 408 || status >= 500) return { outcome: 'unknown', answered: true, retryAfterMs: null }
+  return { outcome: 'rejected', answered: true, retryAfterMs: null }
+}
+
+/** The meaning of a request that got no answer: unsent if no byte of it can have arrived, else unknown. */
+export function verdictOfFailure(reason: 'not-sent' | 'timeout' | 'broken'): Verdict {
+  return { outcome: reason === 'not-sent' ? 'unsent' : 'unknown', answered: false, retryAfterMs: null }
+}
+
+/** True if a status tells that the row of a removal is not there: for an uncertain row that is what was wanted (PROTOCOL.md §2). */
+export function confirmsRemoval(status: number): boolean {
+  return status === 404 || status === 410
+}
+
+/** One `unknown` attempt taints every later failure: the request may have been applied then (PROTOCOL.md §2). */
+export function withTaint(outcome: Outcome, tainted: boolean): Outcome {
+  return tainted && (outcome === 'rejected' || outcome === 'unsent') ? 'unknown' : outcome
+}
+
+/** Retry-After as milliseconds from now: a number of seconds or an HTTP date (RFC 9110 §10.2.3); null for anything else. */
+export function parseRetryAfter(value: string | null, nowMs: number): number | null {
+  if (value === null) return null
+  const text = value.trim()
+  if (/^\d+$/.test(text)) return Number.parseInt(text, 10) * 1000
+  const at = Date.parse(text)
+  return Number.isNaN(at) ? null : Math.max(0, at - nowMs)
+}
