@@ -1,0 +1,60 @@
+import type { Abortable } from './abortable.ts'
+
+/**
+ * Wakes whoever waits for "something has changed". A version number closes the gap between looking and waiting:
+ *
+ *     for (;;) {
+ *       const seen = changes.version
+ *       if (conditionHolds()) break
+ *       await changes.after(seen, { signal })
+ *     }
+ *
+ * Any number may wait at once. It has no end: an owner that closes notifies once more, and the waiters see it by looking.
+ */
+export class Notifier {
+  #version = 0
+  #waiters = new Set<() => void>()
+
+  /** Grows by one with each `notify`. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** How many are waiting now. */
+  get waiting(): number {
+    return this.#waiters.size
+  }
+
+  notify(): void {
+    this.#version += 1
+    if (this.#waiters.size === 0) return
+    const waiters = this.#waiters
+    this.#waiters = new Set()
+    for (const wake of waiters) wake()
+  }
+
+  /** Resolves once the version differs from `seen`; rejects with the signal's reason when that aborts first. */
+  after(seen: number, options: Abortable): Promise<void> {
+    const { signal } = options
+    return new Promise<void>((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason)
+        return
+      }
+      if (this.#version !== seen) {
+        resolve()
+        return
+      }
+      const wake = () => {
+        signal.removeEventListener('abort', onAbort)
+        resolve()
+      }
+      const onAbort = () => {
+        this.#waiters.delete(wake)
+        reject(signal.reason)
+      }
+      this.#waiters.add(wake)
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+}

@@ -1,0 +1,38 @@
+import type { Abortable } from './abortable.ts'
+
+/** The longest delay that a timer of Node can hold; a longer one would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/**
+ * Resolves after `ms` milliseconds (at least one turn of the event loop), rejects with the signal's reason as soon as it aborts. Holds the
+ * process alive meanwhile. A wait longer than 24.8 days is cut to that.
+ */
+export function sleep(ms: number, options: Abortable): Promise<void> {
+  const { signal } = options
+  return new Promise<void>((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason)
+      return
+    }
+    const onAbort = () => {
+      clearTimeout(timer)
+      reject(signal.reason)
+    }
+    const timer = setTimeout(
+      () => {
+        signal.removeEventListener('abort', onAbort)
+        resolve()
+      },
+      Math.min(Math.max(ms, 0), MAX_TIMER_MS),
+    )
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+/**
+ * Resolves in the next turn of the event loop, after pending I/O had its chance: a loop over work that is always ready awaits it now and
+ * then, or timers, sockets and aborts starve. Never rejects; the caller looks at its signal afterwards.
+ */
+export function nextTurn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
