@@ -1,7 +1,392 @@
-/** A record schema in Avro's JSON form. */
-export interface AvroRecordSchema {
-  readonly type: 'record'
-  readonly name: string
-  readonly namespace?: string
-  readonly fields: readonly object[]
+/**
+ * The Avro schemas of all records in records.ts, in namespace `sluice`. The compiler holds each to its interface: a record that gets a field gets it
+ * here too, as a nullable one or at least with a thought for the records that were written before.
+ */
+import {
+  NAMESPACE,
+  boolean,
+  bytes,
+  double,
+  enumOf,
+  field,
+  int,
+  listOf,
+  long,
+  mapOf,
+  millis,
+  nullable,
+  record,
+  recordOf,
+  text,
+  type AvroRecordSchema,
+  type FieldsOf,
+  type Typed,
+} from './avro-types.ts'
+import { rowSchema } from './avro-row.ts'
+import type {
+  Attempt,
+  Captured,
+  Change,
+  Checkpoint,
+  Command,
+  DefinitionRecord,
+  InvalidSample,
+  Marker,
+  MarkerKind,
+  Owned,
+  PartitionEnd,
+  PartitionReport,
+  Request,
+  RequestRow,
+  ResourceRecord,
+  Retried,
+  RetryEntry,
+  RowResult,
+  RunBegin,
+  RunCause,
+  RunEvent,
+  RunStatus,
+  Unrenderable,
+} from './records.ts'
+import type { CountsByOp, KeyStateKind, Op, Outcome, TriggerCounts } from './state.ts'
+import type { Column, Row } from './values.ts'
+
+export type { AvroField, AvroRecordSchema, AvroSchema } from './avro-types.ts'
+
+/** The type of a record by the name of its schema, without the namespace. */
+export interface RecordTypes {
+  Marker: Marker
+  Change: Change
+  Request: Request
+  Unrenderable: Unrenderable
+  Attempt: Attempt
+  RetryEntry: RetryEntry
+  Captured: Captured
+  Command: Command
+  RunEvent: RunEvent
+  PartitionReport: PartitionReport
+  ResourceRecord: ResourceRecord
+  DefinitionRecord: DefinitionRecord
 }
+export type RecordName = keyof RecordTypes
+
+/**
+ * True for a decoded record of that name, which then has its type: `if (isRecord(decoded, 'Change')) decoded.value.seq`. What it says rests on
+ * the name alone: fields that its writer did not know yet are missing.
+ */
+export function isRecord<N extends RecordName>(
+  decoded: { readonly name: string; readonly value: object },
+  name: N,
+): decoded is { readonly name: `sluice.${N}`; readonly value: RecordTypes[N] } {
+  return decoded.name === `${NAMESPACE}.${name}`
+}
+
+const op = enumOf<Op>('Op', {
+  removed: 'the row left the model',
+  changed: 'a compared column differs',
+  added: 'the row is new',
+})
+const changeOp = enumOf<Op | 'settled'>('ChangeOp', {
+  removed: 'the row left the model',
+  changed: 'a compared column differs',
+  added: 'the row is new',
+  settled: 'a state that is set without a request',
+})
+const keyState = enumOf<KeyStateKind>('KeyState', {
+  absent: 'the destination does not have the row',
+  present: 'it has the row',
+  'content-uncertain': 'it has a row of that key, perhaps another one',
+  'existence-uncertain': 'it may have the row',
+})
+const outcomes = {
+  delivered: 'the API took it',
+  rejected: 'the API said no',
+  unknown: 'sent, and no answer came that tells',
+  unsent: 'never sent',
+  exists: 'the API has a row of that key already',
+  missing: 'the API has no row of that key',
+} as const
+const outcome = enumOf<Outcome>('Outcome', outcomes)
+const attemptOutcome = enumOf<Outcome | 'throttled'>('AttemptOutcome', {
+  ...outcomes,
+  throttled: 'the API asked to wait; it counts as no failure',
+})
+const markerKind = enumOf<MarkerKind>('MarkerKind', {
+  takeover: 'a new owner writes from here on',
+  release: 'the owner left after all its work was done',
+  'run-begin': 'a run begins',
+  'run-end': 'a run ends',
+})
+const runCause = enumOf<RunCause>('RunCause', {
+  manual: 'somebody asked for it',
+  schedule: 'it was due',
+  retry: 'rows that failed are to be tried again',
+  resync: 'all rows are to be sent again',
+  replay: 'recorded requests are to be sent again',
+})
+const runStatus = enumOf<RunStatus>('RunStatus', {
+  queued: 'waits for the run before it',
+  running: 'at work',
+  held: 'waits for approval',
+  success: 'every row was delivered',
+  warning: 'a row is invalid or was not delivered',
+  failed: 'it could not finish',
+  cancelled: 'somebody ended it',
+})
+
+const triggerCounts = recordOf<TriggerCounts>('TriggerCounts', 'What became of the rows of one trigger.', {
+  detected: field('Rows found.', long),
+  delivered: field('Rows that the API took.', long),
+  rejected: field('Rows that it, or rendering, refused.', long),
+  unknown: field('Rows sent without an answer that tells.', long),
+  unsent: field('Rows that were never sent.', long),
+  requests: field('Requests made.', long),
+  attempts: field('Tries at sending them.', long),
+})
+const countsByOp: Typed<CountsByOp> = { schema: mapOf(triggerCounts).schema }
+const headers = mapOf(text)
+
+const owned: FieldsOf<Owned> = {
+  incarnation: field('The life of the sync, from creation or reset to reset.', text),
+  owner: field("Offset, in this partition, of the takeover marker of this record's writer.", long),
+}
+
+const runBegin = recordOf<RunBegin>('RunBegin', 'A run, as pinned at its start.', {
+  run: field('Number of the run within the sync.', long),
+  runId: field('ULID of the run.', text),
+  definition: field('Hash of the definition that it works by.', text),
+  startedAt: field('When it started.', millis),
+  first: field("True for a sync's first acquaintance with its model.", boolean),
+})
+
+const checkpoint = recordOf<Checkpoint>('Checkpoint', 'How far delivery has come.', {
+  offset: field('Lowest offset of requests that is not finished.', long),
+  from: field('Lowest offset of attempts with an attempt of a request from there on.', long),
+  run: field('The open run.', long),
+  counts: field('Its counts, per op, of exactly the finished requests.', countsByOp),
+})
+
+const MARKER_SCHEMA = record<Marker>('Marker', 'Says who writes, or where a run begins and ends.', {
+  ...owned,
+  kind: field('What it marks.', markerKind),
+  begin: field('In run-begin and run-end: the run.', nullable(runBegin)),
+  count: field('In run-end: how many seqs this partition has for the run.', nullable(long)),
+  sealed: field('True if a later owner closed the run in place of its writer.', boolean),
+  checkpoint: field("On attempts: delivery's position once this is written.", nullable(checkpoint)),
+  faultedFrom: field('In run-end: the first seq of changes whose fate is not known.', nullable(long)),
+  error: field('In run-end: why it is not known.', nullable(text)),
+  position: field('The next offset that the writer reads.', nullable(long)),
+})
+
+const retriedFields: FieldsOf<Retried> = {
+  idempotencyKey: field('The key that the last request went under.', nullable(text)),
+  outcome: field('What became of it.', outcome),
+  answered: field('False when the last attempt had no answer.', boolean),
+  requestHash: field('SHA-256, in hex, of method, URL and body.', nullable(text)),
+  requestRows: field('How many rows that request had.', long),
+  attempts: field('Attempts so far.', long),
+  runs: field('Runs so far.', long),
+  since: field('When it failed first.', millis),
+}
+const retried = recordOf<Retried>(
+  'Retried',
+  'What earlier runs left behind for a row that was not delivered.',
+  retriedFields,
+)
+
+/** The schema of `sluice.Change` for a model with these columns; `before` and `after` hold its rows as `sluice.Row`. */
+export function changeSchema(columns: readonly Column[]): AvroRecordSchema {
+  const row: Typed<Row> = { schema: rowSchema(columns) }
+  return record<Change>('Change', 'A row that was added, changed or removed in a run.', {
+    ...owned,
+    run: field('Number of the run.', long),
+    seq: field('Place in run and partition.', long),
+    op: field('What happened to the row.', changeOp),
+    key: field('Primary key as text; a composite one as a JSON array.', text),
+    before: field('The row that the destination is believed to hold.', nullable(row)),
+    beforeState: field('How certain that is.', keyState),
+    after: field('The row in the model, or of the settled state.', nullable(row)),
+    settledState: field('For settled: the resulting state.', nullable(keyState)),
+    muted: field('For settled: hash of row and op to be passed over.', nullable(text)),
+    captured: field("Values captured from the API's answers, as JSON.", nullable(text)),
+    retried: field('What earlier runs left behind.', nullable(retried)),
+    replayed: field('A recorded request to be sent again, as Avro.', nullable(bytes)),
+  })
+}
+
+const requestRow = recordOf<RequestRow>('RequestRow', 'A row inside a request.', {
+  key: field('Primary key.', text),
+  seq: field("The seq of the row's change.", long),
+  op: field('What happened to the row.', op),
+  uncertain: field('True if it was uncertain whether the destination holds the row.', boolean),
+  retried: field('What earlier runs left behind.', nullable(retried)),
+})
+
+const rendered: FieldsOf<Omit<Unrenderable, 'error'>> = {
+  ...owned,
+  run: field('Number of the run.', long),
+  begin: field("Offset, in this partition, of the run's run-begin marker.", long),
+  seq: field('Place in run and partition.', long),
+  trigger: field('The trigger that it belongs to.', op),
+  rows: field('Its rows.', listOf(requestRow)),
+  changesStart: field('Offset of the first change that it was made of.', long),
+  changesEnd: field('Offset after the last one.', long),
+}
+
+const REQUEST_SCHEMA = record<Request>('Request', 'A request to be sent.', {
+  ...rendered,
+  method: field('HTTP method.', text),
+  path: field("Appended to the destination's base URL; percent-encoded.", text),
+  headers: field('Headers without secrets.', headers),
+  body: field('The body.', nullable(bytes)),
+})
+
+const UNRENDERABLE_SCHEMA = record<Unrenderable>('Unrenderable', 'Rows that could not be rendered.', {
+  ...rendered,
+  error: field('Why.', text),
+})
+
+const rowResult = recordOf<RowResult>('RowResult', 'What became of one row of a request.', {
+  seq: field("The seq of the row's change.", long),
+  outcome: field('What became of it.', outcome),
+  error: field('Why it failed.', nullable(text)),
+  captured: field('Values captured from the answer, as JSON.', nullable(text)),
+})
+
+const ATTEMPT_SCHEMA = record<Attempt>('Attempt', 'One try at sending a request; 0 if it was never sent.', {
+  ...owned,
+  run: field('Number of the run.', long),
+  runId: field('ULID of the run.', text),
+  seq: field("The request's seq.", long),
+  requestOffset: field("The request's offset in requests.", long),
+  attempt: field('Number of the attempt.', long),
+  trigger: field('The trigger that it belongs to.', op),
+  outcome: field('What became of it.', attemptOutcome),
+  final: field('True for the attempt that finishes the request.', boolean),
+  answered: field('True if the API answered.', boolean),
+  status: field('HTTP status.', nullable(int)),
+  error: field('Why it failed.', nullable(text)),
+  method: field('HTTP method.', text),
+  url: field('The URL, redacted.', text),
+  requestHash: field('SHA-256, in hex, of method, URL and body.', text),
+  idempotencyKey: field('The key that it went under.', nullable(text)),
+  requestHeaders: field('Headers as sent, redacted.', headers),
+  responseHeaders: field('Headers as received, redacted.', headers),
+  responseBody: field('At most 64 KiB of the answer, redacted.', nullable(text)),
+  startedAt: field('When it was sent.', millis),
+  durationMs: field('How long it took, in milliseconds.', double),
+  rows: field('What became of single rows, where it differs.', listOf(rowResult)),
+  checkpoint: field("Delivery's position once this is written.", nullable(checkpoint)),
+})
+
+const RETRY_ENTRY_SCHEMA = record<RetryEntry>('RetryEntry', 'Says that a row was not delivered.', {
+  ...owned,
+  ...retriedFields,
+  run: field('Number of the run of its change.', long),
+  seq: field('The seq of its change.', long),
+  op: field('What happened to the row.', op),
+  status: field('HTTP status of the last answer.', nullable(int)),
+  error: field('Why it failed.', nullable(text)),
+})
+
+const CAPTURED_SCHEMA = record<Captured>('Captured', 'Values captured from an answer.', {
+  ...owned,
+  run: field('Number of the run of its change.', long),
+  seq: field('The seq of its change.', long),
+  values: field('JSON: name and value.', text),
+})
+
+const COMMAND_SCHEMA = record<Command>('Command', "Something asked of a sync's detector.", {
+  id: field('ULID; for a run it becomes its id.', text),
+  kind: field(
+    'What is asked.',
+    enumOf<Command['kind']>('CommandKind', {
+      run: 'start a run',
+      cancel: 'end a run',
+      approve: 'go on with a held run',
+    }),
+  ),
+  sync: field('Name of the sync.', text),
+  cause: field('Why.', runCause),
+  run: field('ULID of the run that is meant.', nullable(text)),
+  at: field('When it was asked.', millis),
+})
+
+const invalidSample = recordOf<InvalidSample>('InvalidSample', 'A row that cannot be sent.', {
+  key: field('Primary key.', nullable(text)),
+  reason: field('Why.', text),
+})
+const partitionEnd = recordOf<PartitionEnd>('PartitionEnd', 'Where a run ends in one partition.', {
+  partition: field('The partition.', int),
+  requests: field('Offset in requests.', long),
+  attempts: field('Offset in attempts.', long),
+})
+
+const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
+  sync: field('Name of the sync.', text),
+  incarnation: field('The life of the sync, from creation or reset to reset.', text),
+  runId: field('ULID of the run.', text),
+  run: field('Number of the run within the sync.', nullable(long)),
+  status: field('Where it stands.', runStatus),
+  cause: field('Why it runs.', runCause),
+  marker: field("Offset of the writer's takeover marker in partition 0 of changes.", long),
+  command: field('Offset in commands of what caused it.', long),
+  cancelling: field('True once somebody asked to cancel it.', boolean),
+  definition: field('Hash of the definition that it works by.', nullable(text)),
+  partitions: field("How many partitions the sync's topics have.", int),
+  queuedAt: field('When it was asked for.', millis),
+  startedAt: field('When it started.', nullable(millis)),
+  endedAt: field('When it ended.', nullable(millis)),
+  rowsRead: field('Rows that the model gave.', long),
+  rowsInvalid: field('Rows of these that cannot be sent.', long),
+  invalidSamples: field('Some of them.', listOf(invalidSample)),
+  counts: field('What became of its rows, per op.', countsByOp),
+  error: field('Why it failed.', nullable(text)),
+  notices: field('What its user should know.', listOf(text)),
+  ends: field('Where it ends, for trimming.', listOf(partitionEnd)),
+})
+
+const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
+  'PartitionReport',
+  'What delivery says of one partition of a run.',
+  {
+    sync: field('Name of the sync.', text),
+    incarnation: field('The life of the sync, from creation or reset to reset.', text),
+    run: field('Number of the run within the sync.', long),
+    partition: field('The partition.', int),
+    marker: field("Offset of the reporter's takeover marker in attempts.", long),
+    counts: field('What became of its rows, per op.', countsByOp),
+    ended: field("True once the run's end is reached.", boolean),
+    faultedFrom: field('The first seq of changes whose fate is not known.', nullable(long)),
+    error: field('Why it is not known.', nullable(text)),
+    requestsEnd: field('Where the run ends in requests.', long),
+    attemptsEnd: field('Where the run ends in attempts.', long),
+  },
+)
+
+const RESOURCE_SCHEMA = record<ResourceRecord>('ResourceRecord', 'A resource as applied.', {
+  kind: field('Its kind.', text),
+  name: field('Its name.', text),
+  project: field('The project that it belongs to.', text),
+  spec: field('The resource, as JSON.', text),
+})
+
+const DEFINITION_SCHEMA = record<DefinitionRecord>('DefinitionRecord', 'What a run works by.', {
+  hash: field('Hash of the spec.', text),
+  spec: field('Sync, model, source and destination, as JSON.', text),
+})
+
+/** The schemas that are the same for all syncs; a change's depends on its model. */
+export const SCHEMAS = {
+  Marker: MARKER_SCHEMA,
+  Request: REQUEST_SCHEMA,
+  Unrenderable: UNRENDERABLE_SCHEMA,
+  Attempt: ATTEMPT_SCHEMA,
+  RetryEntry: RETRY_ENTRY_SCHEMA,
+  Captured: CAPTURED_SCHEMA,
+  Command: COMMAND_SCHEMA,
+  RunEvent: RUN_EVENT_SCHEMA,
+  PartitionReport: PARTITION_REPORT_SCHEMA,
+  ResourceRecord: RESOURCE_SCHEMA,
+  DefinitionRecord: DEFINITION_SCHEMA,
+} as const satisfies { readonly [N in Exclude<RecordName, 'Change'>]: AvroRecordSchema }
