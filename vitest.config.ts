@@ -1,18 +1,35 @@
 import { defineConfig } from 'vitest/config'
+import { SummaryReporter } from './test/summary-reporter.ts'
 
 /**
- * Three suites. unit: beside the source, no services. contract: every adapter against its port's suite, on real services. e2e: whole pipelines.
- * Real services come from test/services.ts, which starts what is not given by environment variables.
+ * Four suites. unit: beside the source, no services. tooling: the house rules and the machinery of the tests.
+ * contract: every adapter against its port's suite, on real services. e2e: whole pipelines. Real services
+ * come from test/services.ts, which starts what is not given by environment variables. Files run side by side
+ * where they share nothing but a broker; whole pipelines, whose kills and time limits need the machine to
+ * themselves, one after the other and last.
  */
 export default defineConfig({
   test: {
-    reporters: ['default'],
+    reporters: ['default', new SummaryReporter()],
+    maxWorkers: 2,
     projects: [
       {
         test: {
           name: 'unit',
           include: ['libs/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts'],
           exclude: ['**/*.contract.test.ts'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'tooling',
+          include: ['test/tooling/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -22,6 +39,8 @@ export default defineConfig({
           globalSetup: ['test/services.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -31,6 +50,8 @@ export default defineConfig({
           globalSetup: ['test/services.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

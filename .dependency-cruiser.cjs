@@ -1,0 +1,140 @@
+/**
+ * Who may import whom. Each rule is one sentence of docs/ARCHITECTURE.md, and test/tooling/import-rules.test.ts plants a violation of
+ * each. `not-resolvable` keeps the others honest: an import that cannot be followed would otherwise obey every rule.
+ */
+const ROOM = '^libs/([^/]+)/src/'
+const TEST = '[.]test[.]ts$'
+const CONTRACT = '/contract[.]ts$'
+const TESTKIT = '^libs/testkit/'
+const PRODUCTION = '^(libs|services)/[^/]+/(src|web|bin)/'
+const COMPOSE = '^services/[^/]+/src/compose[.]ts$'
+/** Suites of promises and their building blocks are test code that lives beside the source. */
+const TEST_CODE = [TEST, CONTRACT, TESTKIT]
+
+/** The one home of each vendor SDK; tests may use them to look at a system from outside. */
+const VENDOR_HOMES = {
+  '@duckdb/node-api': ['^libs/sources/src/adapters/', '^libs/delivered-state/src/'],
+  '@kafkajs/confluent-schema-registry': ['^libs/schema-codec/src/adapters/'],
+  avsc: ['^libs/schema-codec/src/'],
+  bottleneck: ['^libs/rate-limit/src/adapters/'],
+  ioredis: ['/src/adapters/redis[.]ts$'],
+  kafkajs: ['^libs/message-log/src/adapters/'],
+  liquidjs: ['^libs/templates/src/'],
+  pino: ['^libs/runtime/src/'],
+  'prom-client': ['^libs/runtime/src/'],
+  undici: ['^libs/http-sender/src/adapters/'],
+  yaml: ['^services/cli/src/'],
+}
+
+const vendorRules = Object.entries(VENDOR_HOMES).map(([vendor, homes]) => ({
+  name: `vendor-has-one-home-${vendor.replace(/[^a-z]+/g, '-').replace(/^-/, '')}`,
+  severity: 'error',
+  from: { path: PRODUCTION, pathNot: [...homes, ...TEST_CODE] },
+  to: { path: `node_modules/${vendor}/` },
+}))
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'not-resolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'no-circular',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'contracts-import-only-zod',
+      severity: 'error',
+      from: { path: '^libs/contracts/src/', pathNot: TEST },
+      to: { pathNot: ['^libs/contracts/src/', 'node_modules/zod/'] },
+    },
+    {
+      name: 'domain-imports-only-contracts',
+      severity: 'error',
+      from: { path: '^libs/domain/src/', pathNot: TEST },
+      to: { pathNot: ['^libs/domain/src/', '^libs/contracts/src/'] },
+    },
+    {
+      name: 'flow-stands-alone',
+      severity: 'error',
+      from: { path: '^libs/flow/src/', pathNot: TEST },
+      to: { pathNot: ['^libs/flow/src/', '^(node:)?timers(/promises)?$', '^(node:)?events$'] },
+    },
+    {
+      name: 'ports-import-only-contracts-and-domain',
+      severity: 'error',
+      from: { path: `${ROOM}port[.]ts$` },
+      to: { pathNot: ['^libs/(contracts|domain)/src/'] },
+    },
+    {
+      name: 'adapters-stay-in-their-room',
+      severity: 'error',
+      from: { path: `${ROOM}adapters/`, pathNot: TEST },
+      to: { path: PRODUCTION, pathNot: ['^libs/$1/src/', '^libs/(contracts|domain|flow)/src/'] },
+    },
+    {
+      name: 'adapters-are-named-only-in-compose',
+      severity: 'error',
+      from: { path: PRODUCTION, pathNot: ['/src/adapters/', COMPOSE, ...TEST_CODE] },
+      to: { path: `${ROOM}adapters/` },
+    },
+    {
+      name: 'services-do-not-import-services',
+      severity: 'error',
+      from: { path: '^services/([^/]+)/', pathNot: ['^services/cli/src/compose[.]ts$', TEST] },
+      to: { path: '^services/', pathNot: '^services/$1/' },
+    },
+    {
+      name: 'libs-do-not-import-services',
+      severity: 'error',
+      from: { path: '^libs/' },
+      to: { path: '^services/' },
+    },
+    {
+      name: 'web-imports-only-contracts',
+      severity: 'error',
+      from: { path: '^services/console/web/' },
+      to: { path: PRODUCTION, pathNot: ['^services/console/web/', '^libs/contracts/'] },
+    },
+    {
+      name: 'testkit-is-for-tests',
+      severity: 'error',
+      from: { path: PRODUCTION, pathNot: TEST_CODE },
+      to: { path: TESTKIT },
+    },
+    {
+      name: 'contract-suites-are-for-tests',
+      severity: 'error',
+      from: { path: PRODUCTION, pathNot: TEST_CODE },
+      to: { path: `${ROOM}contract[.]ts$` },
+    },
+    {
+      name: 'vitest-is-for-tests',
+      severity: 'error',
+      from: { path: PRODUCTION, pathNot: TEST_CODE },
+      to: { path: 'node_modules/vitest/' },
+    },
+    {
+      name: 'production-does-not-import-test-folder',
+      severity: 'error',
+      from: { path: PRODUCTION, pathNot: TEST_CODE },
+      to: { path: '^(test|deploy)/' },
+    },
+    ...vendorRules,
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.base.json' },
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+      extensions: ['.ts', '.js', '.mjs', '.cjs', '.d.ts'],
+    },
+  },
+}
