@@ -1,0 +1,402 @@
+/**
+ * What all handles on one file share within the process: topics and their ends in memory, the queue of appends, and who waits for new
+ * records. Since one process has the file, memory is the authority on ends and on which writer came last; the file is what survives.
+ *
+ * Appends that arrive in the same turn of the event loop share one transaction, and with it one wait for the disk; a longer queue
+ * is cut into transactions of about FLUSH_BYTES with a turn of the loop between them.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import { Notifier } from '@sluice/flow/notifier'
+import type { LogRecord, TopicPartition, TopicSpec } from '../port.ts'
+import { CHUNK_BYTES, decodeBatch, type EncodedBatch } from './sqlite-batch.ts'
+import { translate, translated } from './sqlite-errors.ts'
+import { SqliteStore, type StoredPartition } from './sqlite-store.ts'
+
+/** About how much one transaction writes before the event loop has its turn. */
+const FLUSH_BYTES = 2 * 1024 * 1024
+
+/** Most batches that one read step looks at. */
+const STEP_BATCHES = 256
+
+export const DEFAULT_MAX_RECORD_BYTES = 16 * 1024 * 1024
+
+export interface Topic {
+  readonly id: number
+  readonly spec: TopicSpec
+  readonly partitions: readonly Partition[]
+}
+
+export interface Partition {
+  readonly id: number
+  readonly topic: TopicSpec
+  readonly partition: number
+  low: number
+  end: number
+  /** Compaction has been through everything below. */
+  cleaned: number
+  /** Bytes that compaction has not been through, at and above `cleaned`. */
+  dirtyBytes: number
+  /** Bytes stored. */
+  bytes: number
+  deleted: boolean
+  /** By writer id, the number of the latest writer that has written here. Lives as long as the process: a writer does not outlive it. */
+  readonly lastWriter: Map<string, number>
+  /** Moves when there is more to read, when less is left, and when the topic goes. */
+  readonly changes: Notifier
+}
+
+/** The part of a writer that decides what becomes of its appends. */
+export interface WriterState {
+  readonly id: string
+  readonly number: number
+  state: 'open' | 'dead' | 'closed'
+  /** Set at the first failure: nothing that was under way after it may succeed. */
+  failed: boolean
+}
+
+interface Append {
+  readonly kind: 'append'
+  readonly target: TopicPartition
+  readonly batches: readonly EncodedBatch[]
+  readonly count: number
+  readonly bytes: number
+  readonly largestBytes: number
+  readonly writer: WriterState | null
+  cancelled: boolean
+  readonly resolve: (baseOffset: number) => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Commit {
+  readonly kind: 'commit'
+  readonly bytes: 0
+  readonly group: string
+  readonly target: TopicPartition
+  readonly next: number
+  readonly accepted: () => boolean
+  cancelled: boolean
+  readonly resolve: (accepted: boolean) => void
+  readonly reject: (error: unknown) => void
+}
+
+type Operation = Append | Commit
+
+export class SqliteCore {
+  readonly file: string
+  readonly store: SqliteStore
+  /** Moves when topics are made or deleted. */
+  readonly topicChanges = new Notifier()
+  /** Called with partitions that have just grown, so that maintenance can look after them. */
+  onGrowth: (partitions: Iterable<Partition>) => void = () => {}
+  readonly #topics = new Map<string, Topic>()
+  #queue: Operation[] = []
+  #scheduled = false
+  #writers = 0
+
+  constructor(file: string) {
+    this.file = file
+    this.store = translated(file, () => new SqliteStore(file))
+    try {
+      this.#load()
+    } catch (error) {
+      this.store.close()
+      throw translate(file, error)
+    }
+  }
+
+  #load(): void {
+    const stored = Map.groupBy(this.store.partitions(), partition => partition.topic)
+    for (const { id, spec } of this.store.topics()) {
+      const partitions = (stored.get(id) ?? []).map(partition => this.#partitionOf(spec, partition))
+      this.#topics.set(spec.topic, { id, spec, partitions })
+    }
+  }
+
+  #partitionOf(spec: TopicSpec, stored: Omit<StoredPartition, 'topic'>): Partition {
+    const { id, partition, low, end, cleaned } = stored
+    const bytes = this.store.bytesFrom(id, 0)
+    const dirtyBytes = cleaned === 0 ? bytes : this.store.bytesFrom(id, cleaned)
+    const rest = { deleted: false, lastWriter: new Map<string, number>(), changes: new Notifier() }
+    return { id, topic: spec, partition, low, end, cleaned, bytes, dirtyBytes, ...rest }
+  }
+
+  topics(): Iterable<Topic> {
+    return this.#topics.values()
+  }
+
+  topic(name: string): Topic | undefined {
+    return this.#topics.get(name)
+  }
+
+  /** Throws `not-found` if there is no such topic or partition. */
+  partition(target: TopicPartition): Partition {
+    const topic = this.#topics.get(target.topic)
+    if (topic === undefined) throw new SluiceError('not-found', `there is no topic ${target.topic}`)
+    const partition = topic.partitions[target.partition]
+    if (partition !== undefined) return partition
+    const last = topic.partitions.length - 1
+    throw new SluiceError(
+      'not-found',
+      `topic ${target.topic} has partitions 0 to ${last}, not ${target.partition}`,
+    )
+  }
+
+  /** Makes the topics that are missing, all or none. */
+  ensureTopics(specs: readonly TopicSpec[]): void {
+    const missing = new Map<string, TopicSpec>()
+    for (const spec of specs) {
+      const found = this.#topics.get(spec.topic)?.spec ?? missing.get(spec.topic)
+      if (found === undefined) missing.set(spec.topic, spec)
+      else if (found.partitions !== spec.partitions) {
+        const has = `topic ${spec.topic} has ${found.partitions} partitions`
+        throw new SluiceError(
+          'conflict',
+          `${has}, ${spec.partitions} were wanted; their number cannot change`,
+        )
+      }
+      if (!Number.isSafeInteger(spec.partitions) || spec.partitions < 1) {
+        throw new SluiceError('internal', `topic ${spec.topic} was to have ${spec.partitions} partitions`)
+      }
+    }
+    if (missing.size === 0) return
+    this.#write(() => {
+      const made = [...missing.values()].map(spec => ({ spec, ...this.store.insertTopic(spec) }))
+      return () => {
+        for (const { id, spec, partitions } of made) {
+          const fresh = partitions.map((id, partition) =>
+            this.#partitionOf(spec, { id, partition, low: 0, end: 0, cleaned: 0 }),
+          )
+          this.#topics.set(spec.topic, { id, spec, partitions: fresh })
+        }
+      }
+    })
+    this.topicChanges.notify()
+  }
+
+  deleteTopics(names: readonly string[]): void {
+    const topics = [...new Set(names)].flatMap(name => this.#topics.get(name) ?? [])
+    if (topics.length === 0) return
+    this.#write(() => {
+      for (const topic of topics) this.store.deleteTopic(topic.id)
+      return () => {
+        for (const topic of topics) this.#topics.delete(topic.spec.topic)
+      }
+    })
+    for (const partition of topics.flatMap(topic => topic.partitions)) {
+      partition.deleted = true
+      partition.changes.notify()
+    }
+    this.topicChanges.notify()
+  }
+
+  trim(target: TopicPartition, before: number): void {
+    const partition = this.partition(target)
+    if (before > partition.end || before < 0) throw outOfRange(target, before, partition)
+    if (before <= partition.low) return
+    this.#write(() => {
+      this.store.setLow(partition.id, before)
+      return () => {
+        partition.low = before
+      }
+    })
+    partition.changes.notify()
+    this.onGrowth([partition])
+  }
+
+  newWriter(id: string): WriterState {
+    this.#writers += 1
+    return { id, number: this.#writers, state: 'open', failed: false }
+  }
+
+  append(append: Omit<Append, 'kind' | 'cancelled'>): Append {
+    const operation: Append = { ...append, kind: 'append', cancelled: false }
+    this.#enqueue(operation)
+    return operation
+  }
+
+  commit(commit: Omit<Commit, 'kind' | 'bytes' | 'cancelled'>): Commit {
+    const operation: Commit = { ...commit, kind: 'commit', bytes: 0, cancelled: false }
+    this.#enqueue(operation)
+    return operation
+  }
+
+  /** Records from `from` up to `to` at most, about `bytes` of them but at least one batch; `from` < `to` ≤ end. */
+  readStep(partition: Partition, range: { from: number; to: number; bytes: number }) {
+    const { from, to, bytes } = range
+    return translated(this.file, () => {
+      const limit = Math.min(STEP_BATCHES, Math.max(2, Math.ceil(bytes / 64)))
+      const heads = this.store.heads(partition.id, { from, to, limit })
+      const first = heads[0]
+      if (first === undefined) return { records: [], nextOffset: to }
+      let taken = 0
+      let size = 0
+      for (const head of heads) {
+        size += head.size
+        if (taken > 0 && size > bytes) break
+        taken += 1
+      }
+      const batches = this.store.batches(partition.id, first.base, taken)
+      const records: LogRecord[] = []
+      for (const batch of batches) {
+        const found = decodeBatch(batch, { from, to })
+        if (records.length === 0 && batches.length === 1) records.push(...found)
+        else for (const record of found) records.push(record)
+      }
+      const exhausted = taken === heads.length && heads.length < limit
+      const reached = Math.max(from, (heads[taken - 1]?.last ?? 0) + 1)
+      return { records, nextOffset: exhausted ? to : Math.min(to, reached) }
+    })
+  }
+
+  /** Does the queue's work now; what is left of it when the file is closed. */
+  drain(): void {
+    while (this.#queue.length > 0) this.#flush()
+  }
+
+  close(): void {
+    this.drain()
+    this.store.close()
+  }
+
+  /** Carries out a transaction, then what it returns, which brings memory in line with the file. */
+  #write(work: () => () => void): void {
+    translated(this.file, () => this.store.transaction(work))()
+  }
+
+  #enqueue(operation: Operation): void {
+    this.#queue.push(operation)
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#queue.length === 0) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#flush()
+      this.#schedule()
+    })
+  }
+
+  #flush(): void {
+    const operations = this.#takeFromQueue()
+    if (operations.length === 0) return
+    const ends = new Map<Partition, number>()
+    const settle: (() => void)[] = []
+    const alive: Operation[] = []
+    try {
+      this.store.transaction(() => {
+        const at = Date.now()
+        for (const operation of operations) {
+          if (operation.cancelled) continue
+          alive.push(operation)
+          settle.push(this.#carryOut(operation, ends, at))
+        }
+        for (const [partition, end] of ends) this.store.setEnd(partition.id, end)
+      })
+    } catch (error) {
+      this.#failAll(alive, translate(this.file, error))
+      return
+    }
+    for (const [partition, end] of ends) partition.end = end
+    for (const done of settle) done()
+    for (const partition of ends.keys()) partition.changes.notify()
+    if (ends.size > 0) this.onGrowth(ends.keys())
+  }
+
+  #takeFromQueue(): Operation[] {
+    let bytes = 0
+    let count = 0
+    for (const operation of this.#queue) {
+      if (count > 0 && bytes + operation.bytes > FLUSH_BYTES) break
+      bytes += operation.bytes
+      count += 1
+    }
+    return this.#queue.splice(0, count)
+  }
+
+  /** Does one operation within the transaction; returns what to do once that is on disk. `ends` has the ends as they will be. */
+  #carryOut(operation: Operation, ends: Map<Partition, number>, at: number): () => void {
+    if (operation.kind === 'commit') {
+      const accepted = operation.accepted()
+      const partition = accepted
+        ? this.topic(operation.target.topic)?.partitions[operation.target.partition]
+        : undefined
+      if (partition === undefined) return () => operation.resolve(false)
+      this.store.commit(operation.group, partition.id, operation.next)
+      return () => operation.resolve(true)
+    }
+    const { writer } = operation
+    const refusal = this.#refusalOf(operation)
+    if (refusal !== null) {
+      if (writer !== null) kill(writer)
+      return () => operation.reject(refusal)
+    }
+    const partition = this.partition(operation.target)
+    const base = ends.get(partition) ?? partition.end
+    for (const { start, count, data } of operation.batches) {
+      const first = base + start
+      this.store.insertBatch(partition.id, { base: first, last: first + count - 1, at, data })
+    }
+    ends.set(partition, base + operation.count)
+    // Set at once: what follows in this transaction from a predecessor has to be refused.
+    if (writer !== null) partition.lastWriter.set(writer.id, writer.number)
+    return () => {
+      partition.bytes += operation.bytes
+      partition.dirtyBytes += operation.bytes
+      operation.resolve(base)
+    }
+  }
+
+  #refusalOf({ target, writer, largestBytes }: Append): SluiceError | null {
+    const topic = this.#topics.get(target.topic)
+    const where = `${target.topic}/${target.partition}`
+    if (writer?.failed === true) return writerDead(writer.id)
+    const partition = topic?.partitions[target.partition]
+    if (topic === undefined || partition === undefined)
+      return new SluiceError('not-found', `there is no ${where}`)
+    const limitBytes = topic.spec.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES
+    if (largestBytes > limitBytes) {
+      const what = `a record of ${largestBytes} bytes is too large for ${target.topic}`
+      return new SluiceError('internal', `${what}, which takes up to ${limitBytes}`)
+    }
+    if (writer !== null && (partition.lastWriter.get(writer.id) ?? 0) > writer.number) {
+      return new SluiceError('fenced', `a successor of writer ${writer.id} has taken over ${where}`)
+    }
+    return null
+  }
+
+  /** The transaction is undone. Successors that it had noted keep their place: to be refused too early does no harm. */
+  #failAll(operations: readonly Operation[], error: SluiceError): void {
+    for (const operation of operations) {
+      if (operation.kind === 'append' && operation.writer !== null) kill(operation.writer)
+      operation.reject(error)
+    }
+  }
+}
+
+export function kill(writer: WriterState): void {
+  writer.failed = true
+  if (writer.state === 'open') writer.state = 'dead'
+}
+
+export function writerDead(id: string): SluiceError {
+  return new SluiceError(
+    'writer-dead',
+    `writer ${id} takes nothing more, because an append failed; open a new one`,
+  )
+}
+
+export function outOfRange(
+  target: TopicPartition,
+  offset: number,
+  held: { low: number; end: number },
+): SluiceError {
+  const where = `${target.topic}/${target.partition}`
+  return new SluiceError(
+    'offset-out-of-range',
+    `offset ${offset} of ${where} was asked for, which holds ${held.low} to ${held.end}`,
+  )
+}
+
+export { CHUNK_BYTES }

@@ -1,0 +1,41 @@
+/** SQLite's errors as the port's: a full or failing disk is `unreachable`, a file that is no log is `corrupt`. */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+
+const BUSY = 5
+const LOCKED = 6
+const CORRUPT = 11
+const NOT_A_DATABASE = 26
+
+/** SQLite's primary result code, or null for an error that is not SQLite's. */
+function resultCode(error: unknown): number | null {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null
+  return error.errcode & 0xff
+}
+
+export function isBusy(error: unknown): boolean {
+  const code = resultCode(error)
+  return code === BUSY || code === LOCKED
+}
+
+/** The error as a SluiceError that names the file; a SluiceError stays as it is. */
+export function translate(file: string, error: unknown): SluiceError {
+  if (isSluiceError(error)) return error
+  const code = resultCode(error)
+  const message = error instanceof Error ? error.message : String(error)
+  if (code === CORRUPT || code === NOT_A_DATABASE) {
+    return new SluiceError('corrupt', `${file} is not a log that can be read: ${message}`, { cause: error })
+  }
+  return new SluiceError('unreachable', `${file} cannot be read or written: ${message}`, {
+    cause: error,
+    retryable: true,
+  })
+}
+
+/** Runs `work`, which speaks to SQLite, and throws what it throws as a SluiceError. */
+export function translated<T>(file: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw translate(file, error)
+  }
+}

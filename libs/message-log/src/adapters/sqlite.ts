@@ -1,0 +1,284 @@
+/**
+ * The log in one SQLite file, for one process: the embedded profile. Writes are synced to disk before they are acknowledged. Within the
+ * process any number of handles may be open on a file, and they share everything; another process is refused with `conflict`.
+ */
+import { mkdirSync, realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { SluiceError } from '@sluice/contracts/errors'
+import { Notifier } from '@sluice/flow/notifier'
+import { nextTurn } from '@sluice/flow/sleep'
+import type * as port from '../port.ts'
+import { decodeBatch, encodeBatches, largestRecordBytes } from './sqlite-batch.ts'
+import { kill, outOfRange, SqliteCore, writerDead, type WriterState } from './sqlite-core.ts'
+import { translated } from './sqlite-errors.ts'
+import { SqliteGroups, type SqliteMembership } from './sqlite-groups.ts'
+import { lockForThisProcess, type ProcessLock } from './sqlite-lock.ts'
+
+const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024
+/** Most that one step decodes before the event loop has its turn. */
+const STEP_BYTES = 512 * 1024
+
+interface Signalled {
+  readonly signal: AbortSignal
+}
+
+interface Shared {
+  readonly lock: ProcessLock
+  readonly core: SqliteCore
+  readonly groups: SqliteGroups
+  handles: number
+}
+
+/** The files open in this process, by real path. */
+const open = new Map<string, Shared>()
+
+/**
+ * Opens the log in `file`, which is made if it is not there, with its folder. Throws SluiceError `conflict` if another process has it open,
+ * `corrupt` if the file is something else, `unreachable` if it cannot be read or written. Does not wait.
+ */
+export function createSqliteLog(options: { readonly file: string }): SqliteLog {
+  const file = translated(options.file, () => {
+    const path = resolve(options.file)
+    mkdirSync(dirname(path), { recursive: true })
+    return join(realpathSync(dirname(path)), basename(path))
+  })
+  const shared = open.get(file) ?? openFile(file)
+  open.set(file, shared)
+  shared.handles += 1
+  return new SqliteLog(shared, () => {
+    shared.handles -= 1
+    if (shared.handles > 0) return
+    open.delete(file)
+    shared.core.close()
+    shared.lock.release()
+  })
+}
+
+function openFile(file: string): Shared {
+  const lock = lockForThisProcess(file)
+  try {
+    const core = new SqliteCore(file)
+    return { lock, core, groups: new SqliteGroups(core), handles: 0 }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** States: open → closed. Closing waits for appends under way, ends memberships and lets readers reject with `aborted`. */
+export class SqliteLog implements port.MessageLog {
+  readonly #shared: Shared
+  readonly #release: () => void
+  readonly #memberships = new Set<SqliteMembership>()
+  readonly #underWay = new Notifier()
+  #appends = 0
+  #closed = false
+
+  constructor(shared: Shared, release: () => void) {
+    this.#shared = shared
+    this.#release = release
+  }
+
+  async ensureTopics(specs: readonly port.TopicSpec[], { signal }: Signalled): Promise<void> {
+    const { core, groups } = this.#use(signal)
+    core.ensureTopics(specs)
+    groups.topicsChanged()
+  }
+
+  async deleteTopics(topics: readonly string[], { signal }: Signalled): Promise<void> {
+    const { core, groups } = this.#use(signal)
+    core.deleteTopics(topics)
+    groups.topicsChanged()
+  }
+
+  async partitionsOf(topic: string, { signal }: Signalled): Promise<number | null> {
+    return this.#use(signal).core.topic(topic)?.partitions.length ?? null
+  }
+
+  async openWriter(id: string, { signal }: Signalled): Promise<port.FencedWriter> {
+    const writer = this.#use(signal).core.newWriter(id)
+    return new SqliteWriter(writer, (target, records, options) =>
+      this.#append(target, records, { ...options, writer }),
+    )
+  }
+
+  append(
+    target: port.TopicPartition,
+    records: readonly port.NewRecord[],
+    { signal }: Signalled,
+  ): Promise<port.AppendResult> {
+    return this.#append(target, records, { signal, writer: null })
+  }
+
+  async offsets(target: port.TopicPartition, { signal }: Signalled): Promise<port.PartitionOffsets> {
+    const { low, end } = this.#use(signal).core.partition(target)
+    return { low, end }
+  }
+
+  async *read(
+    target: port.TopicPartition,
+    options: port.ReadOptions,
+  ): AsyncGenerator<port.ReadBatch, void, void> {
+    const { signal, from, to } = options
+    const bytes = Math.min(options.bufferBytes ?? DEFAULT_BUFFER_BYTES, STEP_BYTES)
+    if (signal.aborted && to === undefined) return
+    const { core } = this.#use(signal)
+    const partition = core.partition(target)
+    let position = from
+    for (;;) {
+      if (signal.aborted && to === undefined) return
+      this.#use(signal)
+      const seen = partition.changes.version
+      if (partition.deleted) throw new SluiceError('not-found', `topic ${target.topic} was deleted`)
+      if (position < partition.low || position > partition.end) throw outOfRange(target, position, partition)
+      if (to !== undefined && position >= to) return
+      const limit = Math.min(partition.end, to ?? partition.end)
+      if (position < limit) {
+        const batch = core.readStep(partition, { from: position, to: limit, bytes })
+        position = batch.nextOffset
+        // A batch of which compaction has left nothing at and above `from` is passed over, unless reading ends with it.
+        if (batch.records.length > 0 || position === limit) yield batch
+        await nextTurn()
+      } else {
+        await partition.changes.after(seen, { signal }).catch((error: unknown) => {
+          if (!signal.aborted) throw error
+        })
+      }
+    }
+  }
+
+  async *readBackwards(
+    target: port.TopicPartition,
+    options: { signal: AbortSignal; before?: number },
+  ): AsyncGenerator<port.LogRecord, void, void> {
+    const { signal } = options
+    const { core } = this.#use(signal)
+    const partition = core.partition(target)
+    let before = Math.min(options.before ?? partition.end, partition.end)
+    while (before > partition.low) {
+      const batch = translated(core.file, () => core.store.batchBefore(partition.id, before))
+      if (batch === null) return
+      for (const record of decodeBatch(batch, { from: partition.low, to: before }).reverse()) {
+        this.#use(signal)
+        yield record
+      }
+      before = batch.base
+      await nextTurn()
+      this.#use(signal)
+    }
+  }
+
+  async trim(target: port.TopicPartition, before: number, { signal }: Signalled): Promise<void> {
+    this.#use(signal).core.trim(target, before)
+  }
+
+  async join(group: string, topics: readonly string[], { signal }: Signalled): Promise<port.Membership> {
+    const membership = this.#use(signal).groups.join(group, topics)
+    this.#memberships.add(membership)
+    return membership
+  }
+
+  async committed(group: string, topic: string, { signal }: Signalled): Promise<readonly (number | null)[]> {
+    const { core } = this.#use(signal)
+    const found = core.topic(topic)
+    if (found === undefined) throw new SluiceError('not-found', `there is no topic ${topic}`)
+    return translated(core.file, () => found.partitions.map(({ id }) => core.store.committed(group, id)))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await Promise.all([...this.#memberships].map(membership => membership.leave()))
+    while (this.#appends > 0) {
+      const seen = this.#underWay.version
+      await this.#underWay.after(seen, { signal: new AbortController().signal })
+    }
+    for (const topic of this.#shared.core.topics())
+      for (const { changes } of topic.partitions) changes.notify()
+    this.#release()
+  }
+
+  /** What every call begins with: rejects if the signal is aborted or the log closed. */
+  #use(signal: AbortSignal): Shared {
+    signal.throwIfAborted()
+    if (this.#closed) throw new SluiceError('aborted', 'the log is closed')
+    return this.#shared
+  }
+
+  async #append(
+    target: port.TopicPartition,
+    records: readonly port.NewRecord[],
+    { signal, writer }: { signal: AbortSignal; writer: WriterState | null },
+  ): Promise<port.AppendResult> {
+    const { core } = this.#use(signal)
+    if (records.length === 0) throw new SluiceError('internal', `an append of no records to ${target.topic}`)
+    const batches = encodeBatches(records)
+    const bytes = batches.reduce((sum, { data }) => sum + data.length, 0)
+    this.#appends += 1
+    const { promise, resolve, reject } = Promise.withResolvers<number>()
+    const largestBytes = largestRecordBytes(records)
+    const operation = core.append({
+      target,
+      batches,
+      count: records.length,
+      bytes,
+      largestBytes,
+      writer,
+      resolve,
+      reject,
+    })
+    const onAbort = () => {
+      operation.cancelled = true
+      if (writer !== null) kill(writer)
+      reject(signal.reason)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return { baseOffset: await promise }
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      this.#appends -= 1
+      this.#underWay.notify()
+    }
+  }
+}
+
+/** See FencedWriter. An abort leaves it dead too: what was appended then is not known. */
+class SqliteWriter implements port.FencedWriter {
+  readonly #writer: WriterState
+  readonly #append: port.FencedWriter['append']
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(writer: WriterState, append: port.FencedWriter['append']) {
+    this.#writer = writer
+    this.#append = append
+  }
+
+  get id(): string {
+    return this.#writer.id
+  }
+
+  get state(): 'open' | 'dead' | 'closed' {
+    return this.#writer.state
+  }
+
+  async append(
+    target: port.TopicPartition,
+    records: readonly port.NewRecord[],
+    options: Signalled,
+  ): Promise<port.AppendResult> {
+    if (this.#writer.state !== 'open') {
+      const closed = new SluiceError('writer-dead', `writer ${this.id} is closed`)
+      throw this.#writer.state === 'closed' ? closed : writerDead(this.id)
+    }
+    const appended = this.#append(target, records, options)
+    this.#last = appended.catch(() => kill(this.#writer))
+    return appended
+  }
+
+  /** Takes no more; resolves once appends under way are settled. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#writer.state = 'closed'
+    await this.#last
+  }
+}
