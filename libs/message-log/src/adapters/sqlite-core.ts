@@ -7,10 +7,10 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
-import type { LogRecord, TopicPartition, TopicSpec } from '../port.ts'
-import { CHUNK_BYTES, decodeBatch, type EncodedBatch } from './sqlite-batch.ts'
+import type { LogRecord, ReadBatch, TopicPartition, TopicSpec } from '../port.ts'
+import { decodeBatch, type EncodedBatch } from './sqlite-batch.ts'
 import { translate, translated } from './sqlite-errors.ts'
-import { SqliteStore, type StoredPartition } from './sqlite-store.ts'
+import { SqliteStore, type StoredBatch, type StoredPartition } from './sqlite-store.ts'
 
 /** About how much one transaction writes before the event loop has its turn. */
 const FLUSH_BYTES = 2 * 1024 * 1024
@@ -38,6 +38,8 @@ export interface Partition {
   dirtyBytes: number
   /** Bytes stored. */
   bytes: number
+  /** Nothing is stored any more that ends below. */
+  purged: number
   deleted: boolean
   /** By writer id, the number of the latest writer that has written here. Lives as long as the process: a writer does not outlive it. */
   readonly lastWriter: Map<string, number>
@@ -86,8 +88,8 @@ export class SqliteCore {
   readonly store: SqliteStore
   /** Moves when topics are made or deleted. */
   readonly topicChanges = new Notifier()
-  /** Called with partitions that have just grown, so that maintenance can look after them. */
-  onGrowth: (partitions: Iterable<Partition>) => void = () => {}
+  /** Called with partitions that have grown or lost something, so that maintenance can look after them. */
+  onChange: (partitions: Iterable<Partition>) => void = () => {}
   readonly #topics = new Map<string, Topic>()
   #queue: Operation[] = []
   #scheduled = false
@@ -116,7 +118,7 @@ export class SqliteCore {
     const { id, partition, low, end, cleaned } = stored
     const bytes = this.store.bytesFrom(id, 0)
     const dirtyBytes = cleaned === 0 ? bytes : this.store.bytesFrom(id, cleaned)
-    const rest = { deleted: false, lastWriter: new Map<string, number>(), changes: new Notifier() }
+    const rest = { purged: 0, deleted: false, lastWriter: new Map<string, number>(), changes: new Notifier() }
     return { id, topic: spec, partition, low, end, cleaned, bytes, dirtyBytes, ...rest }
   }
 
@@ -193,14 +195,25 @@ export class SqliteCore {
     const partition = this.partition(target)
     if (before > partition.end || before < 0) throw outOfRange(target, before, partition)
     if (before <= partition.low) return
+    this.setLow(partition, before)
+    this.onChange([partition])
+  }
+
+  /** Drops everything below the offset, which lies between low and end. */
+  setLow(partition: Partition, low: number): void {
     this.#write(() => {
-      this.store.setLow(partition.id, before)
+      this.store.setLow(partition.id, low)
       return () => {
-        partition.low = before
+        partition.low = low
       }
     })
     partition.changes.notify()
-    this.onGrowth([partition])
+  }
+
+  /** Brings the figures on a partition's bytes in line with the file. */
+  measure(partition: Partition): void {
+    partition.bytes = this.store.bytesFrom(partition.id, 0)
+    partition.dirtyBytes = this.store.bytesFrom(partition.id, partition.cleaned)
   }
 
   newWriter(id: string): WriterState {
@@ -221,31 +234,32 @@ export class SqliteCore {
   }
 
   /** Records from `from` up to `to` at most, about `bytes` of them but at least one batch; `from` < `to` ≤ end. */
-  readStep(partition: Partition, range: { from: number; to: number; bytes: number }) {
-    const { from, to, bytes } = range
-    return translated(this.file, () => {
-      const limit = Math.min(STEP_BATCHES, Math.max(2, Math.ceil(bytes / 64)))
-      const heads = this.store.heads(partition.id, { from, to, limit })
-      const first = heads[0]
-      if (first === undefined) return { records: [], nextOffset: to }
-      let taken = 0
-      let size = 0
-      for (const head of heads) {
-        size += head.size
-        if (taken > 0 && size > bytes) break
-        taken += 1
-      }
-      const batches = this.store.batches(partition.id, first.base, taken)
-      const records: LogRecord[] = []
-      for (const batch of batches) {
-        const found = decodeBatch(batch, { from, to })
-        if (records.length === 0 && batches.length === 1) records.push(...found)
-        else for (const record of found) records.push(record)
-      }
-      const exhausted = taken === heads.length && heads.length < limit
-      const reached = Math.max(from, (heads[taken - 1]?.last ?? 0) + 1)
-      return { records, nextOffset: exhausted ? to : Math.min(to, reached) }
-    })
+  readStep(partition: Partition, range: { from: number; to: number; bytes: number }): ReadBatch {
+    const { from, to } = range
+    const batches = translated(this.file, () => this.batchesFrom(partition, range))
+    const last = batches.at(-1)
+    // There is nothing more below `to`: what compaction has left of the tail ends here.
+    if (last === undefined) return { records: [], nextOffset: to }
+    const records: LogRecord[] = []
+    for (const batch of batches) for (const record of decodeBatch(batch, { from, to })) records.push(record)
+    return { records, nextOffset: Math.min(to, Math.max(from, last.last + 1)) }
+  }
+
+  /** Stored batches from the one that holds `from`, or else follows it, that begin below `to`: about `bytes`, but at least one if any. */
+  batchesFrom(partition: Partition, range: { from: number; to: number; bytes: number }): StoredBatch[] {
+    const heads = this.store.heads(partition.id, { from: range.from, to: range.to, limit: STEP_BATCHES })
+    // The batch that was asked for by its base may end below `from`, where compaction has cut it short.
+    const wanted = heads.filter(head => head.last >= range.from)
+    const first = wanted[0]
+    if (first === undefined) return []
+    let taken = 0
+    let size = 0
+    for (const head of wanted) {
+      size += head.size
+      if (taken > 0 && size > range.bytes) break
+      taken += 1
+    }
+    return this.store.batches(partition.id, first.base, taken)
   }
 
   /** Does the queue's work now; what is left of it when the file is closed. */
@@ -301,7 +315,7 @@ export class SqliteCore {
     for (const [partition, end] of ends) partition.end = end
     for (const done of settle) done()
     for (const partition of ends.keys()) partition.changes.notify()
-    if (ends.size > 0) this.onGrowth(ends.keys())
+    if (ends.size > 0) this.onChange(ends.keys())
   }
 
   #takeFromQueue(): Operation[] {
@@ -398,5 +412,3 @@ export function outOfRange(
     `offset ${offset} of ${where} was asked for, which holds ${held.low} to ${held.end}`,
   )
 }
-
-export { CHUNK_BYTES }

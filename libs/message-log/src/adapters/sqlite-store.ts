@@ -86,6 +86,8 @@ function statements(db: DatabaseSync) {
     batchBefore: p(`SELECT base, last, at, size, data FROM log_batch
       WHERE partition = ? AND base < ? ORDER BY base DESC LIMIT 1`),
     bytesFrom: p('SELECT coalesce(sum(size), 0) AS bytes FROM log_batch WHERE partition = ? AND base >= ?'),
+    bytesUntil: p(`SELECT coalesce(sum(size), 0) AS bytes FROM log_batch
+      WHERE partition = ? AND base >= ? AND at <= ?`),
     purge: p(`DELETE FROM log_batch WHERE rowid IN (
       SELECT rowid FROM log_batch WHERE partition = ? AND base < ? AND last < ? LIMIT ?)`),
     garbage: p('SELECT partition FROM log_garbage'),
@@ -244,6 +246,11 @@ export class SqliteStore {
 
   bytesFrom(partition: number, base: number): number {
     return numberOf(this.#sql.bytesFrom.get(partition, base), 'bytes')
+  }
+
+  /** Bytes of the batches from `base` on that were appended up to `at`. */
+  bytesUntil(partition: number, range: { base: number; at: number }): number {
+    return numberOf(this.#sql.bytesUntil.get(partition, range.base, range.at), 'bytes')
   }
 
   /** Removes up to `limit` batches that end below the offset; returns how many. */

@@ -5,6 +5,7 @@
 import { mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
+import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn } from '@sluice/flow/sleep'
 import type * as port from '../port.ts'
@@ -13,6 +14,7 @@ import { kill, outOfRange, SqliteCore, writerDead, type WriterState } from './sq
 import { translated } from './sqlite-errors.ts'
 import { SqliteGroups, type SqliteMembership } from './sqlite-groups.ts'
 import { lockForThisProcess, type ProcessLock } from './sqlite-lock.ts'
+import { SqliteMaintenance } from './sqlite-maintenance.ts'
 
 const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024
 /** Most that one step decodes before the event loop has its turn. */
@@ -26,7 +28,14 @@ interface Shared {
   readonly lock: ProcessLock
   readonly core: SqliteCore
   readonly groups: SqliteGroups
+  readonly maintenance: SqliteMaintenance
   handles: number
+}
+
+export interface SqliteLogOptions {
+  readonly file: string
+  /** Told when clearing up in the background fails (a full disk); nothing is lost then, and it is tried again later. */
+  readonly onMaintenanceError?: (error: unknown) => void
 }
 
 /** The files open in this process, by real path. */
@@ -36,29 +45,32 @@ const open = new Map<string, Shared>()
  * Opens the log in `file`, which is made if it is not there, with its folder. Throws SluiceError `conflict` if another process has it open,
  * `corrupt` if the file is something else, `unreachable` if it cannot be read or written. Does not wait.
  */
-export function createSqliteLog(options: { readonly file: string }): SqliteLog {
+export function createSqliteLog(options: SqliteLogOptions): SqliteLog {
   const file = translated(options.file, () => {
     const path = resolve(options.file)
     mkdirSync(dirname(path), { recursive: true })
     return join(realpathSync(dirname(path)), basename(path))
   })
-  const shared = open.get(file) ?? openFile(file)
+  const shared = open.get(file) ?? openFile(file, options.onMaintenanceError ?? (() => {}))
   open.set(file, shared)
   shared.handles += 1
   return new SqliteLog(shared, () => {
     shared.handles -= 1
     if (shared.handles > 0) return
     open.delete(file)
+    shared.maintenance.stop()
     shared.core.close()
     shared.lock.release()
   })
 }
 
-function openFile(file: string): Shared {
+function openFile(file: string, onError: (error: unknown) => void): Shared {
   const lock = lockForThisProcess(file)
   try {
     const core = new SqliteCore(file)
-    return { lock, core, groups: new SqliteGroups(core), handles: 0 }
+    const maintenance = new SqliteMaintenance(core, onError)
+    core.onChange = partitions => maintenance.consider(partitions)
+    return { lock, core, groups: new SqliteGroups(core), maintenance, handles: 0 }
   } catch (error) {
     lock.release()
     throw error
@@ -86,9 +98,10 @@ export class SqliteLog implements port.MessageLog {
   }
 
   async deleteTopics(topics: readonly string[], { signal }: Signalled): Promise<void> {
-    const { core, groups } = this.#use(signal)
+    const { core, groups, maintenance } = this.#use(signal)
     core.deleteTopics(topics)
     groups.topicsChanged()
+    maintenance.sweep()
   }
 
   async partitionsOf(topic: string, { signal }: Signalled): Promise<number | null> {
@@ -183,6 +196,16 @@ export class SqliteLog implements port.MessageLog {
     const found = core.topic(topic)
     if (found === undefined) throw new SluiceError('not-found', `there is no topic ${topic}`)
     return translated(core.file, () => found.partitions.map(({ id }) => core.store.committed(group, id)))
+  }
+
+  /** Compacts a topic up to now, but for what `compactionLagMs` protects; resolves once it is done. Goes on in the background by itself. */
+  async compact(topic: string, { signal }: Signalled): Promise<void> {
+    const { core, maintenance } = this.#use(signal)
+    const found = core.topic(topic)
+    if (found === undefined) throw new SluiceError('not-found', `there is no topic ${topic}`)
+    await abortable(Promise.all(found.partitions.map(partition => maintenance.compact(partition))), {
+      signal,
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
