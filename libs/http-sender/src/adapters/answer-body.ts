@@ -1,0 +1,127 @@
+/** Turns the bytes of an answer into the text that is kept of it: decompressed, decoded, and never longer than a limit. */
+import {
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
+  createZstdDecompress,
+} from 'node:zlib'
+import type { Transform } from 'node:stream'
+
+export interface RawBody {
+  readonly chunks: readonly Buffer[]
+  /** True if the answer went on after these chunks. */
+  readonly cut: boolean
+}
+
+/**
+ * The body as text, in the charset that the content type names (UTF-8 where it names none or one that is not known). Bytes that are
+ * not valid become U+FFFD; a character cut in two at the end is left out. For identity encoding the text comes at once, else as a promise,
+ * which never rejects: of bytes that do not decompress, what came out before the fault is kept.
+ */
+export function answerText(
+  body: RawBody,
+  headers: { readonly [name: string]: string },
+  limitBytes: number,
+): string | Promise<string> {
+  const contentType = headers['content-type']
+  const encodings = contentEncodings(headers['content-encoding'])
+  const bytes = joined(body.chunks)
+  if (encodings.length === 0) return decode(bytes, contentType, body.cut)
+  return decompress(bytes, encodings, limitBytes).then(plain =>
+    decode(plain.bytes, contentType, body.cut || plain.cut),
+  )
+}
+
+function joined(chunks: readonly Buffer[]): Buffer {
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
+}
+
+/** The codings to undo, last applied first. */
+function contentEncodings(header: string | undefined): readonly string[] {
+  if (header === undefined) return []
+  const names = header.split(',').map(name => name.trim().toLowerCase())
+  return names.filter(name => name !== '' && name !== 'identity').reverse()
+}
+
+/** More codings on top of each other than any honest server uses. */
+const MAX_ENCODINGS = 3
+
+async function decompress(
+  bytes: Buffer,
+  encodings: readonly string[],
+  limitBytes: number,
+): Promise<{ bytes: Buffer; cut: boolean }> {
+  let plain = { bytes, cut: false }
+  for (const encoding of encodings.slice(0, MAX_ENCODINGS)) {
+    const decoder = decoderOf(encoding, plain.bytes)
+    if (decoder === undefined) break
+    plain = await runDecoder(decoder, plain.bytes, limitBytes)
+  }
+  return plain
+}
+
+function decoderOf(encoding: string, bytes: Buffer): Transform | undefined {
+  if (encoding === 'gzip' || encoding === 'x-gzip') return createGunzip()
+  if (encoding === 'br') return createBrotliDecompress()
+  if (encoding === 'zstd') return createZstdDecompress()
+  // `deflate` means the zlib format, but some servers send the bare stream: the low four bits of zlib's first byte are always 8.
+  if (encoding === 'deflate') return ((bytes[0] ?? 8) & 0x0f) === 8 ? createInflate() : createInflateRaw()
+  return undefined
+}
+
+/** Decompresses until the end, the first fault or the limit, whichever comes first. */
+function runDecoder(
+  decoder: Transform,
+  bytes: Buffer,
+  limitBytes: number,
+): Promise<{ bytes: Buffer; cut: boolean }> {
+  return new Promise(resolve => {
+    const chunks: Buffer[] = []
+    let length = 0
+    const finish = (cut: boolean) => {
+      decoder.destroy()
+      resolve({ bytes: Buffer.concat(chunks).subarray(0, limitBytes), cut })
+    }
+    decoder.on('data', (chunk: Buffer) => {
+      chunks.push(chunk)
+      length += chunk.length
+      if (length > limitBytes) finish(true)
+    })
+    decoder.on('end', () => finish(false))
+    decoder.on('error', () => finish(true))
+    decoder.end(bytes)
+  })
+}
+
+const CHARSET = /charset\s*=\s*"?([^";\s]+)/i
+
+function decode(bytes: Buffer, contentType: string | undefined, cut: boolean): string {
+  const charset = contentType === undefined ? undefined : CHARSET.exec(contentType)?.[1]
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
+    const decoder = decoderFor(charset)
+    if (decoder !== undefined) return decoder.decode(bytes, { stream: false })
+  }
+  const whole = cut ? withoutCutCharacter(bytes) : bytes
+  const text = whole.toString('utf8')
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
+}
+
+function decoderFor(charset: string): InstanceType<typeof TextDecoder> | undefined {
+  try {
+    return new TextDecoder(charset)
+  } catch {
+    return undefined
+  }
+}
+
+/** Without the first bytes of a UTF-8 character whose rest is missing. */
+function withoutCutCharacter(bytes: Buffer): Buffer {
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back] ?? 0
+    if ((byte & 0xc0) === 0x80) continue
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1
+    return length > back ? bytes.subarray(0, bytes.length - back) : bytes
+  }
+  return bytes
+}

@@ -1,0 +1,211 @@
+/**
+ * One request and its answer on their way through undici. States: `waiting` (for a connection) → `sent` (its bytes were handed to a socket)
+ * → `answered` (the head of the answer is there) → `settled`; from each of them straight to `settled`. What an error means depends on
+ * the state alone: while waiting, nothing can have been applied; afterwards, anything may have been.
+ */
+import type { Dispatcher, Pool } from 'undici'
+import { answerText } from './answer-body.ts'
+import { describeError } from './describe-error.ts'
+import type { OutgoingRequest, SendResult } from '../port.ts'
+
+export interface ExchangeSurroundings {
+  readonly bodyLimitBytes: number
+  readonly drainLimitBytes: number
+  /** True for an error that came from opening a connection. */
+  readonly cameFromConnecting: (error: object) => boolean
+  /** Called once, when the exchange needs its signal no more. */
+  readonly release: (signal: AbortSignal, exchange: Exchange) => void
+}
+
+export interface ExchangeEnd {
+  readonly resolve: (result: SendResult | Promise<SendResult>) => void
+  readonly reject: (reason: unknown) => void
+}
+
+type DispatchOptions = Parameters<Pool['dispatch']>[0]
+type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
+
+/** How often a request that no byte of has left goes to another connection, because the idle one it was to use turned out to be dead. */
+const MAX_FRESH_STARTS = 2
+/** The longest delay that a timer of Node can hold. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+const DEAD_CONNECTION = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET'])
+
+export class Exchange implements Dispatcher.DispatchHandler {
+  #state: 'waiting' | 'sent' | 'answered' | 'settled' = 'waiting'
+  readonly #request: OutgoingRequest
+  readonly #around: ExchangeSurroundings
+  readonly #end: ExchangeEnd
+  readonly #startedAt = Date.now()
+  readonly #startedMs = performance.now()
+  #timer: NodeJS.Timeout | undefined
+  #pool: Pool | undefined
+  #options: DispatchOptions | undefined
+  #freshStarts = 0
+  #controller: Dispatcher.DispatchController | undefined
+  #leaveQueue: ((reason: unknown) => void) | undefined
+
+  #status = 0
+  #headers: { readonly [name: string]: string } = {}
+  #chunks: Buffer[] = []
+  #keptBytes = 0
+  #drainedBytes = 0
+
+  constructor(request: OutgoingRequest, around: ExchangeSurroundings, end: ExchangeEnd) {
+    this.#request = request
+    this.#around = around
+    this.#end = end
+  }
+
+  /** Hands the request to the pool. The deadline runs from here on, through connecting, head and body. */
+  begin(pool: Pool, options: DispatchOptions): void {
+    this.#pool = pool
+    this.#options = options
+    this.#timer = setTimeout(expire, Math.min(this.#request.timeoutMs, MAX_TIMER_MS), this)
+    pool.dispatch(options, this)
+  }
+
+  /** For a request that cannot even be tried. */
+  refuse(error: string): void {
+    this.#fail('not-sent', error)
+  }
+
+  abort(reason: unknown): void {
+    if (this.#state === 'settled') return
+    this.#settled()
+    this.#end.reject(reason)
+    this.#cut(reason)
+  }
+
+  expire(): void {
+    const { timeoutMs } = this.#request
+    if (this.#state === 'waiting') this.#fail('not-sent', `no connection within ${timeoutMs} ms`)
+    else if (this.#isKept()) this.#answer()
+    else if (this.#state === 'sent') this.#fail('timeout', `no answer within ${timeoutMs} ms`)
+    else if (this.#state === 'answered') {
+      this.#fail('timeout', `the answer (status ${this.#status}) did not end within ${timeoutMs} ms`)
+    }
+    this.#cut(new Error('time-out'))
+  }
+
+  /** undici tells here, while the request is queued, how to take it out of the queue. */
+  queued(leave: (reason: unknown) => void): void {
+    if (this.#state === 'settled') leave(new Error('settled'))
+    else this.#leaveQueue = leave
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    this.#leaveQueue = undefined
+    if (this.#state === 'settled') controller.abort(new Error('settled'))
+    else this.#state = 'sent'
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+    // Informational answers (103) come before the real one.
+    if (status < 200 || this.#state === 'settled') return
+    this.#state = 'answered'
+    this.#status = status
+    this.#headers = flatHeaders(headers)
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#state === 'settled') return
+    const room = this.#around.bodyLimitBytes - this.#keptBytes
+    const kept = chunk.length <= room ? chunk : chunk.subarray(0, room)
+    if (kept.length > 0) this.#chunks.push(kept)
+    this.#keptBytes += kept.length
+    this.#drainedBytes += chunk.length - kept.length
+    if (this.#drainedBytes <= this.#around.drainLimitBytes) return
+    this.#answer()
+    this.#cut(new Error('the answer is longer than what is read of one'))
+  }
+
+  onResponseEnd(): void {
+    if (this.#state !== 'settled') this.#answer()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.#state === 'settled') return
+    if (this.#state === 'waiting') {
+      if (this.#mayStartAfresh(error)) this.#startAfresh()
+      else this.#fail('not-sent', describeError(error))
+    } else if (this.#isKept()) this.#answer()
+    else this.#fail('broken', describeError(error))
+  }
+
+  /** True once all that would be kept of the answer is there, so that its end does not matter any more. */
+  #isKept(): boolean {
+    return this.#state === 'answered' && this.#drainedBytes > 0
+  }
+
+  #mayStartAfresh(error: Error & { code?: unknown }): boolean {
+    return (
+      this.#freshStarts < MAX_FRESH_STARTS &&
+      typeof error.code === 'string' &&
+      DEAD_CONNECTION.has(error.code) &&
+      !this.#around.cameFromConnecting(error)
+    )
+  }
+
+  #startAfresh(): void {
+    this.#freshStarts += 1
+    const pool = this.#pool
+    const options = this.#options
+    if (pool === undefined || options === undefined) return
+    // undici calls from inside its own bookkeeping, which has to end first.
+    queueMicrotask(() => {
+      if (this.#state === 'waiting') pool.dispatch(options, this)
+    })
+  }
+
+  #answer(): void {
+    this.#settled()
+    const status = this.#status
+    const headers = this.#headers
+    const cut = this.#drainedBytes > 0
+    const text = answerText({ chunks: this.#chunks, cut }, headers, this.#around.bodyLimitBytes)
+    const timing = this.#timing()
+    if (typeof text === 'string') {
+      this.#end.resolve({ kind: 'answered', status, headers, body: text, ...timing })
+      return
+    }
+    this.#end.resolve(text.then(body => ({ kind: 'answered', status, headers, body, ...timing })))
+  }
+
+  #fail(reason: 'not-sent' | 'timeout' | 'broken', error: string): void {
+    this.#settled()
+    this.#end.resolve({ kind: 'failed', reason, error, ...this.#timing() })
+  }
+
+  #timing(): { readonly startedAt: number; readonly durationMs: number } {
+    const durationMs = Math.round((performance.now() - this.#startedMs) * 1000) / 1000
+    return { startedAt: this.#startedAt, durationMs }
+  }
+
+  #settled(): void {
+    this.#state = 'settled'
+    clearTimeout(this.#timer)
+    this.#around.release(this.#request.signal, this)
+  }
+
+  /** Takes the request out of the queue, or closes its connection, which carries an answer that nobody waits for. */
+  #cut(reason: unknown): void {
+    this.#leaveQueue?.(reason)
+    this.#controller?.abort(reason instanceof Error ? reason : new Error(String(reason)))
+  }
+}
+
+function expire(exchange: Exchange): void {
+  exchange.expire()
+}
+
+/** Repeated headers joined by ", ". undici has already made the names lower case. */
+function flatHeaders(headers: Headers): { readonly [name: string]: string } {
+  const flat: { [name: string]: string } = {}
+  for (const name in headers) {
+    const value = headers[name]
+    if (value !== undefined) flat[name] = typeof value === 'string' ? value : value.join(', ')
+  }
+  return flat
+}
