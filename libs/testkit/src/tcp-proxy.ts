@@ -1,0 +1,189 @@
+import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net'
+
+/**
+ * What becomes of the bytes:
+ * pass: they go through · refuse: nobody can connect (the port is closed), open connections are cut · swallow: requests go through, answers
+ * are dropped, so the server does what the client never hears of · delay: each piece goes through `delayMs` later.
+ */
+export type ProxyMode =
+  | { readonly kind: 'pass' }
+  | { readonly kind: 'refuse' }
+  | { readonly kind: 'swallow' }
+  | { readonly kind: 'delay'; readonly delayMs: number }
+
+export interface TcpProxyOptions {
+  /** Where the bytes go. */
+  readonly target: { readonly host: string; readonly port: number }
+}
+
+interface Link {
+  readonly client: Socket
+  readonly server: Socket
+}
+
+/**
+ * A TCP proxy on loopback for tests that need a network that fails: real sockets with real resets. It keeps its port for life, through
+ * `refuse` too, so that clients find it again. States: listening ⇄ refusing → closed. Counts what goes through each way.
+ */
+export class TcpProxy implements AsyncDisposable {
+  readonly host = '127.0.0.1'
+  readonly #target: TcpProxyOptions['target']
+  readonly #links = new Set<Link>()
+  #server: Server | null = null
+  #port = 0
+  #mode: ProxyMode = { kind: 'pass' }
+  #waiting: (() => void)[] = []
+  /** Bytes that clients have sent and the target was given. */
+  bytesUp = 0
+  /** Bytes that the target has sent and clients were given, swallowed ones not among them. */
+  bytesDown = 0
+  /** Bytes of answers dropped by `swallow`. */
+  bytesSwallowed = 0
+
+  private constructor(options: TcpProxyOptions) {
+    this.#target = options.target
+  }
+
+  /** Starts a proxy on a free port of 127.0.0.1. */
+  static async start(options: TcpProxyOptions): Promise<TcpProxy> {
+    const proxy = new TcpProxy(options)
+    await proxy.#listen()
+    return proxy
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  /** Connections open now. */
+  get connections(): number {
+    return this.#links.size
+  }
+
+  get mode(): ProxyMode {
+    return this.#mode
+  }
+
+  /** Changes what becomes of the bytes, of open connections too; resolves once it is so. */
+  async set(mode: ProxyMode): Promise<void> {
+    this.#mode = mode
+    if (mode.kind === 'refuse') await this.#stopListening()
+    else if (this.#server === null) await this.#listen()
+  }
+
+  /** Resets all open connections; new ones are treated by the mode. */
+  cut(): void {
+    for (const { client, server } of this.#links) {
+      client.resetAndDestroy()
+      server.destroy()
+    }
+    this.#links.clear()
+  }
+
+  /** Resolves once an answer has been swallowed since the call: what was asked for has then been done by the server. */
+  swallowed(): Promise<void> {
+    return new Promise(resolve => this.#waiting.push(resolve))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#mode = { kind: 'refuse' }
+    await this.#stopListening()
+  }
+
+  async #listen(): Promise<void> {
+    const server = createServer({ noDelay: true }, client => this.#link(client))
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(this.#port, this.host, resolve)
+    })
+    const address: AddressInfo | string | null = server.address()
+    if (address === null || typeof address === 'string') throw new Error('the proxy has no TCP port')
+    this.#port = address.port
+    this.#server = server
+  }
+
+  async #stopListening(): Promise<void> {
+    const server = this.#server
+    this.#server = null
+    const closed = new Promise<void>(resolve => {
+      if (server === null) resolve()
+      else server.close(() => resolve())
+    })
+    this.cut()
+    await closed
+  }
+
+  #link(client: Socket): void {
+    const server = connect({ ...this.#target, noDelay: true })
+    const link = { client, server }
+    this.#links.add(link)
+    const up = new Lane(client, server)
+    const down = new Lane(server, client)
+    for (const lane of [up, down]) {
+      lane.from.on('error', () => lane.to.resetAndDestroy())
+      // What is still to be written reaches the other side before it closes.
+      lane.from.on('close', () => {
+        this.#links.delete(link)
+        lane.end()
+      })
+    }
+    client.on('data', data => {
+      this.bytesUp += data.length
+      up.push(data, this.#delayMs())
+    })
+    server.on('data', data => {
+      if (this.#mode.kind === 'swallow') {
+        this.bytesSwallowed += data.length
+        for (const wake of this.#waiting.splice(0)) wake()
+        return
+      }
+      this.bytesDown += data.length
+      down.push(data, this.#delayMs())
+    })
+  }
+
+  #delayMs(): number {
+    return this.#mode.kind === 'delay' ? this.#mode.delayMs : 0
+  }
+}
+
+/** One direction of a connection. Pieces keep their order even if the delay becomes shorter while some are held. */
+class Lane {
+  readonly from: Socket
+  readonly to: Socket
+  readonly #held: (Buffer | 'end')[] = []
+
+  constructor(from: Socket, to: Socket) {
+    this.from = from
+    this.to = to
+  }
+
+  push(data: Buffer, delayMs: number): void {
+    if (delayMs === 0 && this.#held.length === 0) {
+      this.#write(data)
+      return
+    }
+    this.#held.push(data)
+    // Each timer lets the oldest piece go, whichever it was set for.
+    setTimeout(() => this.#write(this.#held.shift()), delayMs)
+  }
+
+  end(): void {
+    if (this.#held.length === 0) this.#write('end')
+    else this.#held.push('end')
+  }
+
+  /** Writes, and stops reading from the other side while this one is full. */
+  #write(data: Buffer | 'end' | undefined): void {
+    if (data === undefined || this.to.destroyed) return
+    if (data === 'end') {
+      this.to.end()
+      return
+    }
+    if (!this.to.write(data)) {
+      this.from.pause()
+      this.to.once('drain', () => this.from.resume())
+    }
+    if (this.#held[0] === 'end') this.#write(this.#held.shift())
+  }
+}
