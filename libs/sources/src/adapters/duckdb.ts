@@ -1,0 +1,203 @@
+/**
+ * Source of the type `duckdb`: CSV, Parquet and JSON files of a folder, or a .duckdb file, read-only. Each query has an instance of DuckDB of its own
+ * and writes its result straight into the extract, so that no row passes through JavaScript.
+ */
+import { existsSync, statSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { ModelSpec, SourceSpec } from '@sluice/contracts/resources'
+import type { Column } from '@sluice/contracts/values'
+import type { Extract, Source } from '../port.ts'
+import { messageOf, missingFile, queryError } from './duckdb-errors.ts'
+import { DuckdbSession } from './duckdb-session.ts'
+import { type Carried, carry, quoteIdentifier, quoteText } from './duckdb-types.ts'
+import { assertBeginsAsQuery, assertReadsOnly, sqlOf } from './read-only-query.ts'
+
+export interface DuckdbSourceOptions {
+  readonly spec: SourceSpec
+  /** Most memory of a query, as DuckDB writes sizes; default 512MB. What does not fit goes to files beside the extract. */
+  readonly memoryLimit?: string
+  /** Default 2. */
+  readonly threads?: number
+}
+
+interface QueryColumn {
+  readonly name: string
+  readonly carried: Carried
+}
+
+/** A source over files of a folder or a .duckdb file. Queries may run concurrently; each has its own memory. */
+export function createDuckdbSource(options: DuckdbSourceOptions): Source {
+  return new DuckdbSource(options)
+}
+
+class DuckdbSource implements Source {
+  readonly #options: DuckdbSourceOptions
+
+  constructor(options: DuckdbSourceOptions) {
+    this.#options = options
+  }
+
+  async describe(model: ModelSpec, options: { signal: AbortSignal }): Promise<readonly Column[]> {
+    return this.#withSession(model, { signal: options.signal, tempDirectory: tmpdir() }, async session => {
+      const { columns } = await this.#prepare(session.connection, model)
+      return columns.map(({ name, carried }) => ({ name, type: carried.type }))
+    })
+  }
+
+  async extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract> {
+    const { file, signal } = options
+    if (existsSync(file))
+      throw new SluiceError('conflict', `${file} exists already; an extract wants a new file.`)
+    try {
+      return await this.#withSession(model, { signal, tempDirectory: `${file}.tmp` }, session =>
+        this.#export(session, model, file),
+      )
+    } catch (error) {
+      await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+      throw error
+    } finally {
+      await rm(`${file}.tmp`, { recursive: true, force: true })
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve()
+  }
+
+  /** Runs work in an instance of its own, and ends it when the caller aborts or the source's time-out is over. */
+  async #withSession<T>(
+    model: ModelSpec,
+    how: { readonly signal: AbortSignal; readonly tempDirectory: string },
+    work: (session: DuckdbSession) => Promise<T>,
+  ): Promise<T> {
+    how.signal.throwIfAborted()
+    const { spec, memoryLimit = '512MB', threads = 2 } = this.#options
+    this.#assertPathExists()
+    const timeout = spec.timeout === undefined ? null : AbortSignal.timeout(spec.timeout)
+    const signal = timeout === null ? how.signal : AbortSignal.any([how.signal, timeout])
+    await using session = await DuckdbSession.open(this.#folder(), {
+      memoryLimit,
+      threads,
+      tempDirectory: how.tempDirectory,
+    })
+    try {
+      await this.#attach(session.connection)
+      return await session.interruptible(signal, () => work(session))
+    } catch (error) {
+      how.signal.throwIfAborted()
+      if (timeout?.aborted === true)
+        throw new SluiceError(
+          'query',
+          `The query of model ${model.name} took longer than the time-out of source ${spec.name}, ${spec.timeout} ms.`,
+          { cause: error, retryable: true },
+        )
+      throw isSluiceError(error) ? error : this.#queryError(model, error, 0)
+    }
+  }
+
+  #folder(): string {
+    const { path } = this.#options.spec
+    return this.#isDatabase() ? dirname(path) : path
+  }
+
+  #isDatabase(): boolean {
+    return statSync(this.#options.spec.path, { throwIfNoEntry: false })?.isFile() ?? false
+  }
+
+  #assertPathExists(): void {
+    const { path, name } = this.#options.spec
+    if (!existsSync(path)) throw missingFile(path, { source: name })
+  }
+
+  /** Opens the .duckdb file read-only and makes it the place where names are looked up. */
+  async #attach(connection: DuckDBConnection): Promise<void> {
+    if (!this.#isDatabase()) return
+    const { path, name } = this.#options.spec
+    try {
+      await connection.run(`ATTACH ${quoteText(path)} AS source_database (TYPE duckdb, READ_ONLY)`)
+      await connection.run('USE source_database')
+    } catch (error) {
+      const message = messageOf(error)
+      if (/lock/i.test(message))
+        throw new SluiceError('unreachable', `Source ${name}: another process has ${path} open: ${message}`, {
+          cause: error,
+          retryable: true,
+        })
+      throw new SluiceError(
+        'query',
+        `Source ${name}: ${path} is no DuckDB database that can be read: ${message}`,
+        {
+          cause: error,
+        },
+      )
+    }
+  }
+
+  /** Checks the model's SQL and finds its columns, without reading rows. */
+  async #prepare(
+    connection: DuckDBConnection,
+    model: ModelSpec,
+  ): Promise<{ readonly sql: string; readonly columns: readonly QueryColumn[] }> {
+    const sql = sqlOf(model)
+    assertBeginsAsQuery(model, sql)
+    await assertReadsOnly(connection, model, sql)
+    const statement = await connection.prepare(sql)
+    const columns: QueryColumn[] = []
+    try {
+      for (let i = 0; i < statement.columnCount; i++)
+        columns.push({ name: statement.columnName(i), carried: carry(statement.columnType(i)) })
+    } finally {
+      statement.destroySync()
+    }
+    assertDistinct(model, columns)
+    return { sql, columns }
+  }
+
+  async #export(session: DuckdbSession, model: ModelSpec, file: string): Promise<Extract> {
+    const { connection } = session
+    const { sql, columns } = await this.#prepare(connection, model)
+    const inner = columns.map((_, index) => `c${index}`)
+    const outer = columns.map(({ name, carried }, index) => {
+      const value = `c${index}`
+      return `${carried.cast === null ? value : carried.cast(value)} AS ${quoteIdentifier(name)}`
+    })
+    await connection.run(`ATTACH ${quoteText(file)} AS sluice_extract`)
+    await connection.run('SET lock_configuration = true')
+    const create = `CREATE TABLE sluice_extract.main.rows AS SELECT ${outer.join(', ')} FROM (\n${sql}\n) AS query(${inner.join(', ')})`
+    try {
+      await connection.run(create)
+    } catch (error) {
+      throw this.#queryError(model, error, 1)
+    }
+    const counted = await connection.runAndReadAll('SELECT count(*) FROM sluice_extract.main.rows')
+    if (this.#isDatabase()) await connection.run('USE memory')
+    await connection.run('DETACH sluice_extract')
+    return {
+      file,
+      columns: columns.map(({ name, carried }) => ({ name, type: carried.type })),
+      rowCount: Number(counted.getRows()[0]?.[0]),
+    }
+  }
+
+  #queryError(model: ModelSpec, error: unknown, linesBefore: number): SluiceError {
+    return queryError({ error, sql: model.sql ?? '', linesBefore, model: model.name, folder: this.#folder() })
+  }
+}
+
+/** DuckDB's names of columns are equal whatever their case; templates and topics need them to be told apart. */
+function assertDistinct(model: ModelSpec, columns: readonly QueryColumn[]): void {
+  const seen = new Set<string>()
+  for (const { name } of columns) {
+    if (seen.has(name.toLowerCase()))
+      throw new SluiceError(
+        'query',
+        `The query of model ${model.name} gives two columns named "${name}"; give one of them another name with AS.`,
+        { details: [{ field: 'sql', message: `two columns are named "${name}"` }] },
+      )
+    seen.add(name.toLowerCase())
+  }
+}

@@ -1,0 +1,83 @@
+/** The one query of a model, made sure to be one that only reads. */
+import { DuckDBConnection, StatementType } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import { quoteIdentifier } from './duckdb-types.ts'
+
+/** Words that a query may begin with. DuckDB rewrites some PRAGMAs into SELECTs, so the kind of the parsed statement alone does not tell. */
+const FIRST_WORDS = new Set([
+  'select',
+  'from',
+  'with',
+  'values',
+  'table',
+  'pivot',
+  'unpivot',
+  'describe',
+  'desc',
+  'show',
+  'summarize',
+])
+
+/** The SQL of a model: its own, without the semicolon at the end, or a whole table. */
+export function sqlOf(model: ModelSpec): string {
+  if (model.sql !== undefined) return withoutSemicolon(model.sql)
+  const parts = (model.table ?? '').split('.')
+  if (parts.length > 3 || parts.some(part => part.trim() === ''))
+    throw new SluiceError(
+      'config',
+      `Model ${model.name}: table "${model.table ?? ''}" is no name like schema.name.`,
+    )
+  return `SELECT * FROM ${parts.map(part => quoteIdentifier(part.trim())).join('.')}`
+}
+
+/** Refuses, before it is parsed, what DuckDB would carry out or rewrite while it parses. */
+export function assertBeginsAsQuery(model: ModelSpec, sql: string): void {
+  const first = /^[(\s]*([A-Za-z_]+)?/.exec(withoutLeadingComments(sql))?.[1]
+  if (first === undefined && withoutLeadingComments(sql).replace(/[();\s]/g, '') === '')
+    throw refused(model, 'it is empty')
+  if (first === undefined || !FIRST_WORDS.has(first.toLowerCase()))
+    throw refused(model, `it begins with ${first === undefined ? 'no word' : first.toUpperCase()}`)
+}
+
+/** Refuses what is not exactly one statement of the kind SELECT. Errors of the parser and binder are DuckDB's own. */
+export async function assertReadsOnly(
+  connection: DuckDBConnection,
+  model: ModelSpec,
+  sql: string,
+): Promise<void> {
+  const statements = await connection.extractStatements(sql)
+  if (statements.count !== 1) {
+    const hint = /\bpivot\b/i.test(sql) ? '; give a PIVOT its values: ON column IN (…)' : ''
+    throw refused(model, `it is ${statements.count} statements${hint}`)
+  }
+  const statement = await statements.prepare(0)
+  try {
+    if (statement.statementType !== StatementType.SELECT)
+      throw refused(model, `it is of the kind ${StatementType[statement.statementType]}`)
+    if (statement.parameterCount > 0) throw refused(model, 'it has parameters, for which there are no values')
+  } finally {
+    statement.destroySync()
+  }
+}
+
+function refused(model: ModelSpec, found: string): SluiceError {
+  const message = `The SQL of model ${model.name} is to be one query that only reads (SELECT, FROM, WITH, VALUES, …), but ${found}.`
+  return new SluiceError('query', message, { details: [{ field: 'sql', message }] })
+}
+
+function withoutLeadingComments(sql: string): string {
+  return sql.replace(/^(\s+|--[^\n]*(\n|$)|\/\*[\s\S]*?\*\/)+/, '')
+}
+
+/** Cuts a statement at its first semicolon that is no part of a text, a name or a comment, if only blanks and comments follow. */
+export function withoutSemicolon(sql: string): string {
+  const tokens =
+    /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\/|;|[^'"$;/-]+|[\s\S]/g
+  for (const token of sql.matchAll(tokens)) {
+    if (token[0] !== ';') continue
+    const rest = withoutLeadingComments(sql.slice(token.index + 1)).replace(/[;\s]+/g, '')
+    return rest === '' ? sql.slice(0, token.index) : sql
+  }
+  return sql
+}
