@@ -1,0 +1,134 @@
+/**
+ * The benchmark's API: takes any request, counts it and the rows in its body, answers 200, after a delay if
+ * one is asked for. It speaks just enough HTTP/1.1 for keep-alive and Content-Length, so that it costs its
+ * process little beside the sender under measurement. `GET /stats` tells the counts, `GET /reset` puts them
+ * to zero; neither is counted. The first line on stdout is its URL. Run: node test/bench/receiver.ts [--port
+ * N] [--delay MS] [--marker TEXT]
+ */
+import { createServer } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import { parseArgs } from 'node:util'
+import type { ReceiverStats } from './start-receiver.ts'
+
+const HEAD_END = '\r\n\r\n'
+const HEAD_LIMIT_BYTES = 64 * 1024
+const BODY_LIMIT_BYTES = 16 * 1024 * 1024
+const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)/i
+const CHUNKED = /\r\ntransfer-encoding:/i
+
+interface Counting {
+  readonly marker: Buffer
+  readonly delayMs: number
+  stats: ReceiverStats
+}
+
+const ZERO: ReceiverStats = { requests: 0, rows: 0, bytes: 0, firstAt: null, lastAt: null }
+
+function answer(status: string, body: string): string {
+  const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json`
+  return `${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+}
+
+const ACCEPTED = answer('200 OK', '{}')
+
+function occurrences(body: Buffer, marker: Buffer): number {
+  let count = 0
+  for (let at = body.indexOf(marker); at >= 0; at = body.indexOf(marker, at + marker.length)) count += 1
+  return count
+}
+
+function take(counting: Counting, path: string, body: Buffer): string {
+  if (path === '/stats') return answer('200 OK', JSON.stringify(counting.stats))
+  if (path === '/reset') {
+    counting.stats = ZERO
+    return ACCEPTED
+  }
+  const { stats } = counting
+  const now = Date.now()
+  counting.stats = {
+    requests: stats.requests + 1,
+    rows: stats.rows + occurrences(body, counting.marker),
+    bytes: stats.bytes + body.length,
+    firstAt: stats.firstAt ?? now,
+    lastAt: now,
+  }
+  return ACCEPTED
+}
+
+/**
+ * Refuses what this receiver does not understand, loudly, for a benchmark that is misread is worse than none.
+ */
+function refuse(socket: Socket, status: string): void {
+  socket.end(answer(status, '{}'))
+}
+
+/** Takes requests off one connection, in order; answers may be late, but never change places. */
+function serve(counting: Counting, socket: Socket): void {
+  let pending = Buffer.alloc(0)
+  const chunks: Buffer[] = []
+  let awaited = 0
+  let held = 0
+  socket.setNoDelay(true)
+  socket.on('error', () => socket.destroy())
+  socket.on('data', chunk => {
+    chunks.push(chunk)
+    held += chunk.length
+    if (held < awaited) return
+    pending = chunks.length === 1 ? chunk : Buffer.concat(chunks)
+    chunks.length = 0
+    for (;;) {
+      const headEnd = pending.indexOf(HEAD_END)
+      if (headEnd < 0 && pending.length > HEAD_LIMIT_BYTES) {
+        refuse(socket, '431 Header Too Large')
+        return
+      }
+      if (headEnd < 0) break
+      const head = pending.toString('latin1', 0, headEnd)
+      if (CHUNKED.test(head)) {
+        refuse(socket, '411 Length Required')
+        return
+      }
+      const length = Number(CONTENT_LENGTH.exec(head)?.[1] ?? 0)
+      if (length > BODY_LIMIT_BYTES) {
+        refuse(socket, '413 Content Too Large')
+        return
+      }
+      awaited = headEnd + HEAD_END.length + length
+      if (pending.length < awaited) break
+      const path = head.split(' ', 2)[1] ?? ''
+      const text = take(counting, path, pending.subarray(headEnd + HEAD_END.length, awaited))
+      if (counting.delayMs === 0) socket.write(text)
+      else setTimeout(() => socket.write(text), counting.delayMs)
+      pending = pending.subarray(awaited)
+      awaited = 0
+    }
+    held = pending.length
+    if (held > 0) chunks.push(pending)
+  })
+}
+
+export function receive(options: { readonly delayMs: number; readonly marker: string }): Server {
+  const counting: Counting = { marker: Buffer.from(options.marker), delayMs: options.delayMs, stats: ZERO }
+  return createServer(socket => {
+    serve(counting, socket)
+  })
+}
+
+function isAddress(address: string | AddressInfo | null): address is AddressInfo {
+  return typeof address === 'object' && address !== null
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      port: { type: 'string', default: '0' },
+      delay: { type: 'string', default: '0' },
+      marker: { type: 'string', default: '"id":' },
+    },
+  })
+  const server = receive({ delayMs: Number(values.delay), marker: values.marker })
+  server.listen(Number(values.port), '127.0.0.1', () => {
+    const address = server.address()
+    if (isAddress(address)) console.log(`http://127.0.0.1:${address.port}`)
+  })
+}
