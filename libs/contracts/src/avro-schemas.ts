@@ -342,6 +342,7 @@ const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
   invalidSamples: field('Some of them.', listOf(invalidSample)),
   counts: field('What became of its rows, per op.', countsByOp),
   error: field('Why it failed.', nullable(text)),
+  errorCode: field('The kind of error.', nullable(text)),
   notices: field('What its user should know.', listOf(text)),
   ends: field('Where it ends, for trimming.', listOf(partitionEnd)),
 })

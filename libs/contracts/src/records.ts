@@ -235,7 +235,9 @@ export interface RunEvent {
   /** Changes found, per op with a trigger; final outcomes once the run has ended. */
   readonly counts: CountsByOp
   readonly error: string | null
-  /** What the run did that its user should know: `code` says which, `message` says it. */
+  /** The ErrorCode that goes with `error`. */
+  readonly errorCode: string | null
+  /** What the run did that its user should know. */
   readonly notices: readonly string[]
   readonly ends: readonly PartitionEnd[]
 }
