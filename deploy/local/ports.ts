@@ -1,0 +1,25 @@
+import { createServer } from 'node:net'
+import type { Server } from 'node:net'
+
+/**
+ * Ports of the loopback interface that nobody listens on. All are held at once while they are picked, so they differ. Between this and
+ * their use somebody else may take one: whoever starts a service with them must be ready to try again with others.
+ */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, listen))
+  const ports = servers.map(server => {
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('a listening server has no port')
+    return address.port
+  })
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
+}
+
+function listen(): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => resolve(server))
+  })
+}

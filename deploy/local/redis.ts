@@ -1,0 +1,23 @@
+import { ensurePrograms } from './install.ts'
+import { freePorts } from './ports.ts'
+import { exchange } from './probes.ts'
+import { runService, withNewPorts } from './service.ts'
+import type { LocalService } from './service.ts'
+import type { Workspace } from './workspace.ts'
+
+/** Starts a Redis that keeps nothing on disk. Its address is a redis:// URL. */
+export async function startRedis(workspace: Workspace): Promise<LocalService> {
+  const [redis = ''] = await ensurePrograms([{ command: 'redis-server', debianPackage: 'redis-server' }])
+  return withNewPorts(async () => {
+    const [port = 0] = await freePorts(1)
+    const folder = workspace.dataFolder('redis')
+    const place = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder]
+    return runService(workspace, {
+      name: 'redis',
+      address: `redis://127.0.0.1:${port}`,
+      command: [redis, ...place, '--save', '', '--appendonly', 'no'],
+      answers: async () => (await exchange(port, 'PING\r\n')).toString().startsWith('+PONG'),
+      startTimeoutMs: 20_000,
+    })
+  })
+}

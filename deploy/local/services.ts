@@ -1,0 +1,120 @@
+import { startMariadb, startPostgres } from './databases.ts'
+import { dockerAnswers, startInDocker } from './docker.ts'
+import { startKafka } from './kafka.ts'
+import { startRedis } from './redis.ts'
+import { startRegistry } from './registry.ts'
+import type { LocalService, ServiceName } from './service.ts'
+import { Workspace } from './workspace.ts'
+
+export type { LocalService, ServiceName } from './service.ts'
+
+export const SERVICE_NAMES = ['kafka', 'registry', 'redis', 'postgres', 'mariadb'] as const
+
+export const isServiceName = (text: string): text is ServiceName => SERVICE_NAMES.some(name => name === text)
+
+/** The variables that name a service to Sluice and to its tests. */
+const VARIABLES: Readonly<Record<ServiceName, readonly string[]>> = {
+  kafka: ['SLUICE_KAFKA_BROKERS', 'SLUICE_TEST_KAFKA_BROKERS'],
+  registry: ['SLUICE_SCHEMA_REGISTRY_URL', 'SLUICE_TEST_REGISTRY_URL'],
+  redis: ['SLUICE_REDIS_URL', 'SLUICE_TEST_REDIS_URL'],
+  postgres: ['SLUICE_TEST_POSTGRES_URL'],
+  mariadb: ['SLUICE_TEST_MARIADB_URL'],
+}
+
+export interface StartOptions {
+  /** native: processes of this machine. docker: containers. auto (default): containers if an engine answers, else native. */
+  readonly engine?: 'native' | 'docker' | 'auto'
+  /** Keep the registry's schemas in Kafka (starts that too), so that they survive a restart of the registry. */
+  readonly durableRegistry?: boolean
+}
+
+/**
+ * Running services. They end with `stop`, with the process that started them, or when this is disposed. A service is looked up by its
+ * name: `services.get('kafka').restart()`.
+ */
+export class LocalServices implements AsyncDisposable {
+  readonly #workspace: Workspace
+  readonly #running: ReadonlyMap<ServiceName, LocalService>
+
+  constructor(workspace: Workspace, running: ReadonlyMap<ServiceName, LocalService>) {
+    this.#workspace = workspace
+    this.#running = running
+  }
+
+  get(name: ServiceName): LocalService {
+    const service = this.#running.get(name)
+    if (service === undefined) throw new Error(`${name} was not asked for`)
+    return service
+  }
+
+  /** Environment variables by which Sluice and its tests find the services. */
+  get env(): Record<string, string> {
+    const pairs = [...this.#running.values()].flatMap(service =>
+      VARIABLES[service.name].map(variable => [variable, service.address] as const),
+    )
+    return Object.fromEntries(pairs)
+  }
+
+  /** Ends everything at once and removes all data; with `keepLogs` resolves to the folder that the logs were copied to. */
+  async stop(options: { keepLogs?: boolean } = {}): Promise<string | null> {
+    return this.#workspace.close({ keepLogs: options.keepLogs ?? false })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}
+
+/**
+ * Starts the named services in parallel and resolves once all of them answer. If one fails, the others are stopped, the logs
+ * are kept, and the error says where. May be called several times; each call's services are its own.
+ */
+export async function startServices(
+  names: readonly ServiceName[],
+  options: StartOptions = {},
+): Promise<LocalServices> {
+  const durable = options.durableRegistry === true && names.includes('registry')
+  const wanted = [...new Set<ServiceName>([...names, ...(durable ? (['kafka'] as const) : [])])]
+  const engine = options.engine ?? 'auto'
+  const docker = engine === 'docker' || (engine === 'auto' && (await dockerAnswers()))
+  const workspace = new Workspace()
+  const start = (name: ServiceName) =>
+    docker ? startInDocker(workspace, name) : startNative(workspace, name)
+  const running = new Map<ServiceName, Promise<LocalService>>()
+  for (const name of wanted) {
+    if (name === 'registry' && durable && !docker) continue
+    running.set(name, start(name))
+  }
+  if (durable && !docker) {
+    const kafka = running.get('kafka') ?? start('kafka')
+    running.set(
+      'registry',
+      kafka.then(({ address }) => startRegistry(workspace, { kafkaBrokers: address })),
+    )
+  }
+  const results = await Promise.allSettled(running.values())
+  const failures = results.flatMap(result => (result.status === 'rejected' ? [String(result.reason)] : []))
+  if (failures.length > 0) {
+    const logs = await workspace.close({ keepLogs: true })
+    throw new Error(`${failures.join('\n')}\nThe logs are in ${logs}`)
+  }
+  const services = results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
+  return new LocalServices(workspace, new Map(services.map(service => [service.name, service])))
+}
+
+function startNative(workspace: Workspace, name: ServiceName): Promise<LocalService> {
+  switch (name) {
+    case 'kafka':
+      return startKafka(workspace)
+    case 'registry':
+      return startRegistry(workspace)
+    case 'redis':
+      return startRedis(workspace)
+    case 'postgres':
+      return startPostgres(workspace)
+    case 'mariadb':
+      return startMariadb(workspace)
+    default:
+      return name satisfies never
+  }
+}
