@@ -1,0 +1,111 @@
+/**
+ * What all adapters of the codec share: encoders and types are kept once they are known, and calls for the same thing at the same time become one.
+ * Where schemas are kept is the adapter's part.
+ */
+import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
+import { SluiceError } from '@sluice/contracts/errors'
+import { abortable } from '@sluice/flow/abortable'
+import type { Decoded, Encoder, SchemaCodec } from '../port.ts'
+import { avroType } from './avro.ts'
+import type { AvscType } from './avsc.ts'
+import { decodeRecord, schemaIdOf, WireEncoder } from './wire.ts'
+
+/** A place that gives schemas their ids. Its calls end by themselves in bounded time, at once when the signal aborts. */
+export interface SchemaStore extends AsyncDisposable {
+  /** The id of a schema under a subject, where it is made known unless it is. Throws `schema-incompatible`, `unreachable`. */
+  register(subject: string, schema: AvroRecordSchema, options: { signal: AbortSignal }): Promise<number>
+  /** The type of the schema of that id. Throws `corrupt` for an id that was never given out, `unreachable`. */
+  typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType>
+}
+
+/** More than an installation has at work; beyond, the oldest is asked for again when it is needed. */
+const MAX_ENCODERS = 1000
+const MAX_TYPES = 10_000
+
+export class AvroCodec implements SchemaCodec {
+  readonly #store: SchemaStore
+  readonly #closing = new AbortController()
+  readonly #encoders = new Map<string, Promise<Encoder>>()
+  readonly #types = new Map<number, AvscType>()
+  readonly #typesAsked = new Map<number, Promise<AvscType>>()
+
+  constructor(store: SchemaStore) {
+    this.#store = store
+  }
+
+  encoder(subject: string, schema: AvroRecordSchema, options: { signal: AbortSignal }): Promise<Encoder> {
+    const key = `${subject}\n${JSON.stringify(schema)}`
+    const known = this.#encoders.get(key)
+    if (known !== undefined) return abortable(known, options)
+    const encoder = this.#makeEncoder(subject, schema)
+    this.#encoders.set(key, encoder)
+    limitSize(this.#encoders, MAX_ENCODERS)
+    encoder.catch(() => this.#encoders.delete(key)) // The next caller tries again.
+    return abortable(encoder, options)
+  }
+
+  async #makeEncoder(subject: string, schema: AvroRecordSchema): Promise<Encoder> {
+    const { signal } = this.#closing
+    signal.throwIfAborted()
+    const type = avroType(schema)
+    return new WireEncoder(await this.#store.register(subject, schema, { signal }), type)
+  }
+
+  async decode(values: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<readonly Decoded[]> {
+    options.signal.throwIfAborted()
+    for (const id of this.#unknownIds(values)) await abortable(this.#learnType(id), options)
+    let id = -1
+    let type: AvscType | undefined
+    return values.map(value => {
+      const idOfValue = schemaIdOf(value)
+      if (type === undefined || idOfValue !== id) {
+        id = idOfValue
+        type = this.#types.get(id)
+        if (type === undefined)
+          throw new SluiceError('internal', `Schema ${id} was forgotten while it was needed.`)
+      }
+      return decodeRecord(type, value)
+    })
+  }
+
+  #unknownIds(values: readonly Uint8Array[]): ReadonlySet<number> {
+    const unknown = new Set<number>()
+    let last = -1
+    for (const value of values) {
+      const id = schemaIdOf(value)
+      if (id !== last && !this.#types.has(id)) unknown.add(id)
+      last = id
+    }
+    return unknown
+  }
+
+  #learnType(id: number): Promise<AvscType> {
+    const asked = this.#typesAsked.get(id)
+    if (asked !== undefined) return asked
+    const answer = this.#askForType(id).finally(() => this.#typesAsked.delete(id))
+    this.#typesAsked.set(id, answer)
+    return answer
+  }
+
+  async #askForType(id: number): Promise<AvscType> {
+    const { signal } = this.#closing
+    signal.throwIfAborted()
+    const type = await this.#store.typeById(id, { signal })
+    this.#types.set(id, type)
+    limitSize(this.#types, MAX_TYPES)
+    return type
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new SluiceError('aborted', 'The schema codec is closed.'))
+    await this.#store[Symbol.asyncDispose]()
+  }
+}
+
+/** Forgets what was put first until the map has no more than that many. */
+function limitSize<K>(map: Map<K, unknown>, size: number): void {
+  for (const first of map.keys()) {
+    if (map.size <= size) return
+    map.delete(first)
+  }
+}

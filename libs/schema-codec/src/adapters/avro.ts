@@ -1,0 +1,295 @@
+/**
+ * avsc types for Sluice's schemas. Their values are plain objects in the shapes of contracts/records.ts: unions with null need no wrapper, rows have their
+ * columns' own names, enums their dashes, and no name in the data (`__proto__`, `constructor`) means anything to JavaScript.
+ */
+import {
+  avscTypes,
+  typeForSchema,
+  type AvscType,
+  type Misfit,
+  type RecordType,
+  type Tap,
+  type UnionType,
+} from './avsc.ts'
+import {
+  BYTES,
+  DATE,
+  decimalType,
+  DoesNotFit,
+  EXACT_LONG,
+  FLOAT,
+  readText,
+  TEXT,
+  TIME,
+  TIMESTAMP,
+  writeText,
+  ZONED_TIMESTAMP,
+} from './scalar-types.ts'
+
+/** The type of a schema's values; `schema` as parsed from JSON. Throws what avsc throws for a schema that is none. */
+export function avroType(schema: object): AvscType {
+  return typeForSchema(schema, sluiceType)
+}
+
+/** avsc's `typeHook`: the type for a part of a schema where Sluice has its own, or undefined. */
+export function sluiceType(schema: unknown, options: object): AvscType | undefined {
+  if (schema === 'string') return TEXT
+  if (schema === 'bytes') return BYTES
+  if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return undefined
+  const attributes = schema as Attributes
+  return scalarType(attributes) ?? compositeType(attributes, options)
+}
+
+interface Attributes {
+  readonly type?: unknown
+  readonly logicalType?: unknown
+  readonly sluiceType?: unknown
+  readonly [attribute: string]: unknown
+}
+
+function scalarType(schema: Attributes): AvscType | undefined {
+  const { type, logicalType, sluiceType: own } = schema
+  switch (type) {
+    case 'string':
+      return TEXT
+    case 'bytes':
+      return logicalType === 'decimal'
+        ? decimalType(Number(schema['precision']), Number(schema['scale'] ?? 0))
+        : BYTES
+    case 'float':
+      return FLOAT
+    case 'int':
+      return logicalType === 'date' ? DATE : undefined
+    case 'long':
+      if (logicalType === 'time-micros') return TIME
+      if (logicalType === 'timestamp-micros') return ZONED_TIMESTAMP
+      if (logicalType === 'local-timestamp-micros') return TIMESTAMP
+      return own === 'long' ? EXACT_LONG : undefined
+    default:
+      return undefined
+  }
+}
+
+function compositeType(schema: Attributes, options: object): AvscType | undefined {
+  switch (schema['type']) {
+    case 'enum':
+      return Array.isArray(schema['sluiceSymbols']) ? enumType(schema, options) : undefined
+    case 'array':
+      return new List(schema, options)
+    case 'map':
+      return new TextMap(schema, options)
+    case 'record':
+      return recordType(schema, options)
+    default:
+      return undefined
+  }
+}
+
+/** An enum whose values are `sluiceSymbols`, in the order of its symbols. */
+function enumType(schema: Attributes, options: object): AvscType {
+  const values = schema['sluiceSymbols'] as readonly string[]
+  const indices = new Map(values.map((value, index) => [value, index]))
+  class Enum extends avscTypes.EnumType {
+    override _read(tap: Tap): string | undefined {
+      const value = values[tap.readLong()]
+      if (value === undefined) tap.pos = tap.buf.length + 1
+      return value
+    }
+
+    override _write(tap: Tap, value: unknown): void {
+      const index = indices.get(value as string)
+      if (index === undefined) throw new DoesNotFit()
+      tap.writeLong(index)
+    }
+
+    override _check(value: unknown, _flags: number, misfit: Misfit | undefined): boolean {
+      const fits = indices.has(value as string)
+      if (!fits) misfit?.(value, this)
+      return fits
+    }
+  }
+  return new Enum(schema, options)
+}
+
+/** The number of items in the next block of an array or map. */
+function readBlockSize(tap: Tap): number {
+  const count = tap.readLong()
+  if (count < 0) tap.skipLong() // The block's bytes, for those who skip it.
+  return Math.abs(count)
+}
+
+/** Ends the reading of what claims to have more items than bytes. */
+function checkWithin(tap: Tap): void {
+  if (!tap.isValid()) throw new DoesNotFit()
+}
+
+class List extends avscTypes.ArrayType {
+  override _read(tap: Tap): unknown[] {
+    const items: unknown[] = []
+    const type = this.itemsType
+    for (let count = readBlockSize(tap); count > 0; count = readBlockSize(tap)) {
+      for (; count > 0; count--) {
+        items.push(type._read(tap))
+        checkWithin(tap)
+      }
+    }
+    return items
+  }
+
+  override _write(tap: Tap, value: unknown): void {
+    if (!Array.isArray(value)) throw new DoesNotFit()
+    if (value.length > 0) {
+      tap.writeLong(value.length)
+      const type = this.itemsType
+      for (const item of value) type._write(tap, item)
+    }
+    tap.writeLong(0)
+  }
+}
+
+class TextMap extends avscTypes.MapType {
+  override _read(tap: Tap): object {
+    const map = {}
+    for (let count = readBlockSize(tap); count > 0; count = readBlockSize(tap)) {
+      for (; count > 0; count--) {
+        const key = readText(tap)
+        setOwn(map, key, this.valuesType._read(tap))
+        checkWithin(tap)
+      }
+    }
+    return map
+  }
+
+  override _write(tap: Tap, value: unknown): void {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new DoesNotFit()
+    const entries = Object.entries(value)
+    if (entries.length > 0) {
+      tap.writeLong(entries.length)
+      for (const [key, item] of entries) {
+        writeText(tap, key)
+        this.valuesType._write(tap, item)
+      }
+    }
+    tap.writeLong(0)
+  }
+}
+
+function setOwn(object: object, key: string, value: unknown): void {
+  if (key === '__proto__') {
+    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
+  } else (object as { [name: string]: unknown })[key] = value
+}
+
+/** What the code of a record's reader and writer is made of. */
+interface Property {
+  /** The property's name as JavaScript source. */
+  readonly source: string
+  readonly name: string
+  readonly type: AvscType
+  /** True where null is a value: `type` is then the other branch, and null comes first in the union. */
+  readonly mayBeNull: boolean
+}
+
+/**
+ * A record as a plain object with its fields' own names, in order. Like avsc, it compiles reading and writing to a function of its own, where each
+ * field's type stands by itself: that is what makes it fast. Names enter that code as JSON strings only.
+ */
+function recordType(schema: Attributes, options: object): AvscType {
+  const names = (schema['fields'] as readonly Attributes[]).map(field =>
+    String(field['sluiceName'] ?? field['name']),
+  )
+  class PlainRecord extends avscTypes.RecordType {
+    override _createReader(): AvscType['_read'] {
+      return compileReader(propertiesOf(this, names))
+    }
+
+    override _createWriter(): AvscType['_write'] {
+      return compileWriter(propertiesOf(this, names))
+    }
+
+    override _createChecker(): AvscType['_check'] {
+      return checkerOf(this, propertiesOf(this, names))
+    }
+  }
+  const type = new PlainRecord(schema, options)
+  SCHEMAS_OF.set(type, schema)
+  return type
+}
+
+const SCHEMAS_OF = new WeakMap<AvscType, object>()
+
+/** The schema that a record's type was made of, with all its attributes, which avsc forgets. */
+export function schemaOf(type: AvscType): object | undefined {
+  return SCHEMAS_OF.get(type)
+}
+
+function propertiesOf(record: RecordType, names: readonly string[]): readonly Property[] {
+  return record.fields.map((field, i) => {
+    const name = names[i] ?? field.name
+    const source = JSON.stringify(name)
+    const union = field.type as Partial<UnionType>
+    const [nothing, type] = union.types ?? []
+    const mayBeNull = union.types?.length === 2 && nothing?.typeName === 'null'
+    return { name, source, mayBeNull, type: mayBeNull && type !== undefined ? type : field.type }
+  })
+}
+
+function compileReader(properties: readonly Property[]): AvscType['_read'] {
+  const parts = properties.map(({ source, mayBeNull }, i) => {
+    const value = mayBeNull ? `isNull(tap) ? null : t${i}._read(tap)` : `t${i}._read(tap)`
+    return `[${source}]: ${value}` // A computed name is a name and nothing else, even `__proto__`.
+  })
+  return compile(
+    `return function read(tap) { return {\n${parts.join(',\n')}\n} }`,
+    properties,
+  ) as AvscType['_read']
+}
+
+function compileWriter(properties: readonly Property[]): AvscType['_write'] {
+  const parts = properties.map(({ source, mayBeNull }, i) =>
+    mayBeNull
+      ? `value = record[${source}]
+        if (value === null || value === undefined) tap.buf[tap.pos++] = 0
+        else { tap.buf[tap.pos++] = 2; t${i}._write(tap, value) }`
+      : `t${i}._write(tap, record[${source}])`,
+  )
+  const body = `return function write(tap, record) {
+    if (typeof record !== 'object' || record === null) throw new DoesNotFit()
+    let value
+    ${parts.join('\n')}
+  }`
+  return compile(body, properties) as AvscType['_write']
+}
+
+function compile(body: string, properties: readonly Property[]): unknown {
+  const types = properties.map(property => property.type)
+  const names = types.map((_, i) => `t${i}`)
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- as avsc itself does it
+  const make = new Function('isNull', 'DoesNotFit', ...names, `'use strict'\n${body}`)
+  return make(isNull, DoesNotFit, ...types)
+}
+
+/** Reads which branch of a union with null, of two, comes next. */
+function isNull(tap: Tap): boolean {
+  const branch = tap.buf[tap.pos++]
+  if (branch === 0) return true
+  if (branch !== 2) throw new DoesNotFit()
+  return false
+}
+
+function checkerOf(record: RecordType, properties: readonly Property[]): AvscType['_check'] {
+  return (value, flags, misfit, path) => {
+    if (typeof value !== 'object' || value === null) {
+      misfit?.(value, record)
+      return false
+    }
+    return properties.every(({ name, type, mayBeNull }) => {
+      const own = (value as { [name: string]: unknown })[name]
+      if (mayBeNull && (own === null || own === undefined)) return true
+      path?.push(name)
+      const fits = type._check(own, flags, misfit, path)
+      path?.pop()
+      return fits
+    })
+  }
+}

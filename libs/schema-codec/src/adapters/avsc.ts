@@ -1,0 +1,89 @@
+/**
+ * avsc as its types are extended here: its typings leave out the methods that read and write, which its own classes override in just this way.
+ * Known to fit avsc 5.7; the version is pinned.
+ */
+import avro from 'avsc'
+
+/** A buffer with methods that Node has, and avsc uses, but does not document: they skip looking up the encoding. */
+export interface NodeBuffer extends Buffer {
+  utf8Slice(start: number, end: number): string
+  utf8Write(text: string, offset: number, length: number): number
+}
+
+/** A position in a buffer. Reading and writing beyond its end is silent; `isValid` tells afterwards. */
+export interface Tap {
+  buf: NodeBuffer
+  pos: number
+  isValid(): boolean
+  readLong(): number
+  writeLong(value: number): void
+  skipLong(): void
+  readFixed(length: number): Buffer | undefined
+  readFloat(): number
+  writeFloat(value: number): void
+}
+
+/** Told of each value that does not fit, once its `path` has been set to where that is. */
+export type Misfit = (value: unknown, type: AvscType) => void
+
+/** The methods of a type that others of its kind call. `flags` is avsc's own and passed on. */
+export interface AvscType {
+  readonly name?: string
+  readonly typeName: string
+  _read(tap: Tap): unknown
+  _write(tap: Tap, value: unknown): void
+  _skip(tap: Tap): void
+  _check(value: unknown, flags: number, misfit: Misfit | undefined, path?: string[]): boolean
+  /** Where the encoding ends in the buffer; negative, by as many bytes as are wanting, if it has no room. */
+  encode(value: unknown, buffer: Buffer, start: number): number
+  /** The value from there, and where it ends; an `offset` of −1 says that the buffer ends before it. */
+  decode(buffer: Buffer, start: number): { readonly value: unknown; readonly offset: number }
+}
+
+export interface UnionType extends AvscType {
+  readonly types: readonly AvscType[]
+}
+
+export interface RecordType extends AvscType {
+  readonly fields: readonly { readonly name: string; readonly type: AvscType }[]
+  recordConstructor: object
+  _createReader(): AvscType['_read']
+  _createWriter(): AvscType['_write']
+  _createChecker(): AvscType['_check']
+}
+
+export interface ListType extends AvscType {
+  readonly itemsType: AvscType
+}
+
+export interface MapType extends AvscType {
+  readonly valuesType: AvscType
+}
+
+export interface EnumType extends AvscType {
+  readonly symbols: readonly string[]
+}
+
+type Constructor<T, A extends unknown[]> = new (...args: A) => T
+type FromSchema<T> = Constructor<T, [schema: object, options: object]>
+
+/** avsc's classes, for `extends`. Instances freeze themselves, so that subclasses can have no fields: what they need is in their closure. */
+export const avscTypes = avro.types as unknown as {
+  readonly StringType: Constructor<AvscType, []>
+  readonly BytesType: Constructor<AvscType, []>
+  readonly IntType: Constructor<AvscType, []>
+  readonly LongType: Constructor<AvscType, []>
+  readonly FloatType: Constructor<AvscType, []>
+  readonly ArrayType: FromSchema<ListType>
+  readonly MapType: FromSchema<MapType>
+  readonly EnumType: FromSchema<EnumType>
+  readonly RecordType: FromSchema<RecordType>
+}
+
+/** Makes types of schemas; asked for each part of a schema, `typeHook` may make that part's type itself. */
+export type TypeHook = (schema: unknown, options: object) => AvscType | undefined
+
+export function typeForSchema(schema: object, typeHook: TypeHook): AvscType {
+  const options = { wrapUnions: 'never', typeHook }
+  return avro.Type.forSchema(schema as never, options as never) as unknown as AvscType
+}

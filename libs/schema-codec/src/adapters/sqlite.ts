@@ -1,0 +1,177 @@
+/**
+ * The codec of the embedded profile: schemas are kept in an SQLite file, with ids that grow from 1. It decides on compatibility as a registry does.
+ */
+import { DatabaseSync } from 'node:sqlite'
+import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
+import { isRecordSchema, isSchema } from '@sluice/contracts/avro-types'
+import { SluiceError } from '@sluice/contracts/errors'
+import { sleep } from '@sluice/flow/sleep'
+import { incompatibilities, incompatibleError } from '../compatibility.ts'
+import type { SchemaCodec } from '../port.ts'
+import { AvroCodec, type SchemaStore } from './avro-codec.ts'
+import { avroType } from './avro.ts'
+import type { AvscType } from './avsc.ts'
+
+export interface SqliteCodecOptions {
+  /** Path of the SQLite file, made if it is missing. Others may use it too, the log for one, from this process or another. */
+  readonly file: string
+  /** How long to wait for others who write to the file. */
+  readonly busyTimeoutMs?: number
+}
+
+/** Opens the file at the first use; what fails then is `unreachable`, or `conflict` if others held the file for all that time. */
+export function createSqliteCodec(options: SqliteCodecOptions): SchemaCodec {
+  return new AvroCodec(new SqliteStore(options))
+}
+
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS schema_texts (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL UNIQUE) STRICT;
+  CREATE TABLE IF NOT EXISTS schema_versions (
+    subject TEXT NOT NULL, version INTEGER NOT NULL, schema_id INTEGER NOT NULL REFERENCES schema_texts (id),
+    PRIMARY KEY (subject, version)
+  ) STRICT, WITHOUT ROWID;
+`
+const SQLITE_BUSY = 5
+const BUSY_TIMEOUT_MS = 10_000
+const BUSY_RETRY_MS = 10
+
+class SqliteStore implements SchemaStore {
+  readonly #file: string
+  readonly #busyTimeoutMs: number
+  #opened: DatabaseSync | undefined
+
+  constructor({ file, busyTimeoutMs = BUSY_TIMEOUT_MS }: SqliteCodecOptions) {
+    this.#file = file
+    this.#busyTimeoutMs = busyTimeoutMs
+  }
+
+  async register(
+    subject: string,
+    schema: AvroRecordSchema,
+    options: { signal: AbortSignal },
+  ): Promise<number> {
+    return this.#whenFree(options, database => registerIn(database, subject, schema))
+  }
+
+  async typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType> {
+    const row = await this.#whenFree(options, database =>
+      database.prepare('SELECT text FROM schema_texts WHERE id = ?').get(id),
+    )
+    if (row === undefined) {
+      throw new SluiceError(
+        'corrupt',
+        `A record names schema ${id}, which ${this.#file} does not have: the record comes from elsewhere, or the file was replaced.`,
+      )
+    }
+    return avroType(schemaFrom(row['text']))
+  }
+
+  /**
+   * Does the work once no one else is writing to the file. SQLite itself would wait by holding up the thread, and with it a writer of this very
+   * process; so it does not wait at all, and the work is tried again.
+   */
+  async #whenFree<T>(options: { signal: AbortSignal }, work: (database: DatabaseSync) => T): Promise<T> {
+    const deadline = performance.now() + this.#busyTimeoutMs
+    for (;;) {
+      try {
+        return work(this.#database())
+      } catch (error) {
+        if (!isSqliteError(error)) throw error
+        if (error.errcode % 256 !== SQLITE_BUSY) {
+          throw new SluiceError('unreachable', `Cannot keep schemas in ${this.#file}: ${error.message}.`, {
+            cause: error,
+          })
+        }
+        if (performance.now() > deadline) {
+          const waited = `${this.#busyTimeoutMs} ms`
+          throw new SluiceError(
+            'conflict',
+            `Others were writing to ${this.#file} for ${waited} without a pause.`,
+            {
+              cause: error,
+              retryable: true,
+            },
+          )
+        }
+      }
+      await sleep(BUSY_RETRY_MS, options)
+    }
+  }
+
+  #database(): DatabaseSync {
+    if (this.#opened !== undefined) return this.#opened
+    const database = new DatabaseSync(this.#file, { timeout: 0 })
+    try {
+      // A record must not outlive its schema: each schema is on the disk before its id is used.
+      database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+      database.exec(TABLES)
+    } catch (error) {
+      database.close()
+      throw error
+    }
+    this.#opened = database
+    return database
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#opened?.close()
+    this.#opened = undefined
+  }
+}
+
+function registerIn(database: DatabaseSync, subject: string, schema: AvroRecordSchema): number {
+  const text = JSON.stringify(schema)
+  const known = knownId(database, subject, text)
+  if (known !== undefined) return known
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const id = knownId(database, subject, text) ?? addVersion(database, { subject, schema, text })
+    database.exec('COMMIT')
+    return id
+  } catch (error) {
+    database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function knownId(database: DatabaseSync, subject: string, text: string): number | undefined {
+  const row = database
+    .prepare('SELECT id FROM schema_texts JOIN schema_versions ON schema_id = id WHERE subject = ? AND text = ?')
+    .get(subject, text)
+  return row === undefined ? undefined : Number(row['id'])
+}
+
+interface NewVersion {
+  readonly subject: string
+  readonly schema: AvroRecordSchema
+  readonly text: string
+}
+
+function addVersion(database: DatabaseSync, { subject, schema, text }: NewVersion): number {
+  const latest = database
+    .prepare(
+      'SELECT version, text FROM schema_versions JOIN schema_texts ON id = schema_id WHERE subject = ? ORDER BY version DESC LIMIT 1',
+    )
+    .get(subject)
+  if (latest !== undefined) {
+    const found = incompatibilities(schema, schemaFrom(latest['text']))
+    if (found.length > 0) throw incompatibleError(subject, found)
+  }
+  database.prepare('INSERT INTO schema_texts (text) VALUES (?) ON CONFLICT DO NOTHING').run(text)
+  const id = Number(database.prepare('SELECT id FROM schema_texts WHERE text = ?').get(text)?.['id'])
+  database
+    .prepare('INSERT INTO schema_versions (subject, version, schema_id) VALUES (?, ?, ?)')
+    .run(subject, Number(latest?.['version'] ?? 0) + 1, id)
+  return id
+}
+
+function schemaFrom(text: unknown): AvroRecordSchema {
+  const schema: unknown = typeof text === 'string' ? JSON.parse(text) : undefined
+  if (!isSchema(schema) || !isRecordSchema(schema))
+    throw new SluiceError('corrupt', 'A stored schema is no record schema.')
+  return schema
+}
+
+function isSqliteError(error: unknown): error is Error & { readonly errcode: number } {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
+}

@@ -1,0 +1,128 @@
+/** The Confluent wire format around avsc's types: byte 0, the schema id in 4 bytes big-endian, the Avro binary. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Decoded, Encoder } from '../port.ts'
+import type { AvscType } from './avsc.ts'
+import { labelOf } from './scalar-types.ts'
+
+const MAGIC_BYTE = 0
+const HEADER_BYTES = 5
+
+/** Records are encoded here and copied out. It grows to this size at most; a larger record has a buffer of its own for once. */
+const MAX_SCRATCH_BYTES = 1 << 20
+let scratch: Buffer = Buffer.allocUnsafeSlow(1 << 16)
+
+export class WireEncoder implements Encoder {
+  readonly schemaId: number
+  readonly #type: AvscType
+
+  constructor(schemaId: number, type: AvscType) {
+    this.schemaId = schemaId
+    this.#type = type
+  }
+
+  encode(value: object): Uint8Array {
+    let buffer = scratch
+    let end = this.#write(value, buffer)
+    if (end < 0) {
+      buffer = grown(buffer.length - end)
+      end = this.#write(value, buffer)
+    }
+    buffer[0] = MAGIC_BYTE
+    buffer.writeUInt32BE(this.schemaId, 1)
+    return Buffer.copyBytesFrom(buffer, 0, end)
+  }
+
+  #write(value: object, buffer: Buffer): number {
+    try {
+      return this.#type.encode(value, buffer, HEADER_BYTES)
+    } catch (cause) {
+      throw misfitError(this.#type, value, cause)
+    }
+  }
+}
+
+function grown(bytes: number): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(bytes)))
+  if (buffer.length <= MAX_SCRATCH_BYTES) scratch = buffer
+  return buffer
+}
+
+/** The schema id of a record; throws `corrupt` for bytes that are none. */
+export function schemaIdOf(bytes: Uint8Array): number {
+  if (bytes.length < HEADER_BYTES || bytes[0] !== MAGIC_BYTE) {
+    const start = Buffer.from(bytes.subarray(0, HEADER_BYTES)).toString('hex')
+    throw new SluiceError(
+      'corrupt',
+      `A record does not start as Avro in the Confluent wire format does (a zero byte, then a schema id of 4 bytes): found ${bytes.length} bytes, ${start}.`,
+    )
+  }
+  return (((bytes[1] ?? 0) << 24) | ((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 8) | (bytes[4] ?? 0)) >>> 0
+}
+
+/** The value of a record of that type. Nothing in it refers to `bytes`. Throws `corrupt` unless it takes up the bytes exactly. */
+export function decodeRecord(type: AvscType, bytes: Uint8Array): Decoded {
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let decoded: ReturnType<AvscType['decode']>
+  try {
+    decoded = type.decode(buffer, HEADER_BYTES)
+  } catch (cause) {
+    throw corruptError(type, bytes, 'a value that its schema does not allow', cause)
+  }
+  if (decoded.offset !== bytes.length) {
+    throw corruptError(
+      type,
+      bytes,
+      decoded.offset < 0 ? 'an end that is missing' : 'more bytes than its schema says',
+    )
+  }
+  return { name: type.name ?? type.typeName, value: decoded.value as object }
+}
+
+function corruptError(type: AvscType, bytes: Uint8Array, what: string, cause?: unknown): SluiceError {
+  const message = `A record of ${bytes.length} bytes is no ${labelOf(type)} of schema ${schemaIdOf(bytes)}: it has ${what}.`
+  return new SluiceError('corrupt', message, { cause })
+}
+
+const MAX_SHOWN_CHARACTERS = 60
+
+/** Says which field of the value does not fit the type, what it has to be and what it is. */
+function misfitError(type: AvscType, value: object, cause: unknown): SluiceError {
+  let where: string | undefined
+  let what = ''
+  const path: string[] = []
+  type._check(
+    value,
+    0,
+    (found, wanted) => {
+      if (where !== undefined) return
+      where = path.join('.')
+      what = `expected ${labelOf(wanted)}, found ${shown(found)}`
+    },
+    path,
+  )
+  const message =
+    where === undefined
+      ? `A ${labelOf(type)} cannot be encoded.`
+      : `A ${labelOf(type)} cannot be encoded: field ${where}: ${what}.`
+  return new SluiceError('corrupt', message, {
+    cause,
+    details: where === undefined ? [] : [{ field: where, message: what }],
+  })
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  const text = typeof value === 'string' ? JSON.stringify(value) : textOf(value)
+  const short = text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text
+  return `${short} (${Array.isArray(value) ? 'array' : typeof value})`
+}
+
+function textOf(value: unknown): string {
+  try {
+    return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)
+  } catch {
+    return Object.prototype.toString.call(value)
+  }
+}

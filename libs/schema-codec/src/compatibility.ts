@@ -1,0 +1,223 @@
+/**
+ * Whether records written with an older schema can be read with a newer one: Avro's schema resolution (specification 1.12, "Schema Resolution"), which
+ * registries call BACKWARD. Beyond it, logical types have to stay what they are: Avro would read a date as the number of its days.
+ */
+import {
+  fullName,
+  isRecordSchema,
+  isUnion,
+  isSchema,
+  type AvroField,
+  type AvroRecordSchema,
+  type AvroSchema,
+} from '@sluice/contracts/avro-types'
+import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+
+/** One place where the newer schema cannot read what the older one wrote. */
+export interface Incompatibility {
+  /** The column, or the field of a record of Sluice's own, with the names of those around it. */
+  readonly path: string
+  readonly was: string
+  readonly becomes: string
+}
+
+/** Where `reader`, the newer schema, cannot read what `writer` wrote; empty if it can. */
+export function incompatibilities(
+  reader: AvroRecordSchema,
+  writer: AvroRecordSchema,
+): readonly Incompatibility[] {
+  const found: Incompatibility[] = []
+  new Resolution(reader, writer, found).compare(reader, writer, [])
+  return found
+}
+
+/** The error for a person whose model changed in such a way. */
+export function incompatibleError(subject: string, found: readonly Incompatibility[]): SluiceError {
+  const details: readonly ErrorDetail[] = found.map(({ path, was, becomes }) => ({
+    field: path,
+    message: `column ${path} was ${was} and is now ${becomes}`,
+  }))
+  const list = details.map(detail => detail.message).join('; ')
+  return new SluiceError(
+    'schema-incompatible',
+    `The schema of ${subject} changed in a way that readers of its records cannot follow: ${list}. Cast the column to its earlier type in ` +
+      'the model, or give it a new name, or start anew with `sluice reset SYNC`, which forgets what was delivered. Nothing was published.',
+    { details },
+  )
+}
+
+/** What a reader of the one type can read of another, besides itself. */
+const PROMOTIONS: { readonly [writer: string]: readonly string[] } = {
+  int: ['long', 'float', 'double'],
+  long: ['float', 'double'],
+  float: ['double'],
+  string: ['bytes'],
+  bytes: ['string'],
+}
+
+/** The name of the row record: columns are named as seen from it, not from the record that holds the row. */
+const ROW = 'sluice.Row'
+
+class Resolution {
+  readonly #found: Incompatibility[]
+  readonly #readerNames: ReadonlyMap<string, AvroSchema>
+  readonly #writerNames: ReadonlyMap<string, AvroSchema>
+  /** Pairs of records that were compared, or are being: a schema may refer to itself. */
+  readonly #seen = new Set<string>()
+
+  constructor(reader: AvroSchema, writer: AvroSchema, found: Incompatibility[]) {
+    this.#found = found
+    this.#readerNames = namedTypes(reader)
+    this.#writerNames = namedTypes(writer)
+  }
+
+  /** Adds to what was found; true if there is nothing to add. */
+  compare(readerOrName: AvroSchema, writerOrName: AvroSchema, path: readonly string[]): boolean {
+    const reader = resolved(readerOrName, this.#readerNames)
+    const writer = resolved(writerOrName, this.#writerNames)
+    if (isUnion(writer))
+      return writer.map(branch => this.#compareBranch(reader, branch, path)).every(fits => fits)
+    return isUnion(reader)
+      ? this.#compareBranch(reader, writer, path)
+      : this.#comparePlain(reader, writer, path)
+  }
+
+  /** A branch that was written has to be readable by one of the reader's. */
+  #compareBranch(reader: AvroSchema, branch: AvroSchema, path: readonly string[]): boolean {
+    if (!isUnion(reader)) return this.compare(reader, branch, path)
+    const writer = resolved(branch, this.#writerNames)
+    const kind = kindOf(writer)
+    const like = reader.find(candidate => kindOf(resolved(candidate, this.#readerNames)) === kind)
+    if (like !== undefined) return this.#comparePlain(resolved(like, this.#readerNames), writer, path)
+    const promoted = reader.find(candidate => promotes(kind, kindOf(resolved(candidate, this.#readerNames))))
+    const other = reader.find(candidate => kindOf(resolved(candidate, this.#readerNames)) !== 'null')
+    const target = resolved(promoted ?? other ?? reader, this.#readerNames)
+    return promoted === undefined
+      ? this.#differ(target, writer, path)
+      : this.#comparePlain(target, writer, path)
+  }
+
+  #comparePlain(reader: AvroSchema, writer: AvroSchema, path: readonly string[]): boolean {
+    const readerKind = kindOf(reader)
+    const writerKind = kindOf(writer)
+    if (readerKind !== writerKind && !promotes(writerKind, readerKind))
+      return this.#differ(reader, writer, path)
+    if (!sameLogicalType(reader, writer)) return this.#differ(reader, writer, path)
+    if (isRecordSchema(reader) && isRecordSchema(writer)) return this.#compareRecords(reader, writer, path)
+    if (readerKind === 'enum') return this.#compareEnums(reader, writer, path)
+    if (readerKind === 'fixed')
+      return attribute(reader, 'size') === attribute(writer, 'size') || this.#differ(reader, writer, path)
+    if (readerKind === 'array') return this.compare(inner(reader, 'items'), inner(writer, 'items'), path)
+    if (readerKind === 'map') return this.compare(inner(reader, 'values'), inner(writer, 'values'), path)
+    return true
+  }
+
+  #compareRecords(reader: AvroRecordSchema, writer: AvroRecordSchema, path: readonly string[]): boolean {
+    const pair = `${fullName(reader)}\n${fullName(writer)}`
+    if (this.#seen.has(pair)) return true
+    this.#seen.add(pair)
+    if (reader.name !== writer.name) return this.#differ(reader, writer, path)
+    const start = fullName(reader) === ROW ? [] : path
+    const written = new Map(writer.fields.map(field => [field.name, field]))
+    return reader.fields
+      .map(field => this.#compareField(field, written.get(field.name), start))
+      .every(fits => fits)
+  }
+
+  #compareField(reader: AvroField, writer: AvroField | undefined, path: readonly string[]): boolean {
+    const place = [...path, reader.sluiceName ?? reader.name]
+    if (writer !== undefined) return this.compare(reader.type, writer.type, place)
+    if (reader.default !== undefined) return true
+    this.#found.push({
+      path: place.join('.'),
+      was: 'missing',
+      becomes: `${described(reader.type)}, without a default`,
+    })
+    return false
+  }
+
+  #compareEnums(reader: AvroSchema, writer: AvroSchema, path: readonly string[]): boolean {
+    const known = symbols(reader)
+    const fits =
+      attribute(reader, 'name') === attribute(writer, 'name') &&
+      (attribute(reader, 'default') !== undefined || symbols(writer).every(symbol => known.includes(symbol)))
+    return fits || this.#differ(reader, writer, path)
+  }
+
+  #differ(reader: AvroSchema, writer: AvroSchema, path: readonly string[]): false {
+    this.#found.push({ path: path.join('.'), was: described(writer), becomes: described(reader) })
+    return false
+  }
+}
+
+function promotes(writerKind: string, readerKind: string): boolean {
+  return PROMOTIONS[writerKind]?.includes(readerKind) ?? false
+}
+
+/** Any text can be read where text is wanted, whatever it meant; everything else keeps its meaning, and decimals their scale. */
+function sameLogicalType(reader: AvroSchema, writer: AvroSchema): boolean {
+  const logicalType = attribute(reader, 'logicalType')
+  if (logicalType === undefined && kindOf(reader) === 'string') return true
+  if (logicalType !== attribute(writer, 'logicalType')) return false
+  return logicalType !== 'decimal' || (attribute(reader, 'scale') ?? 0) === (attribute(writer, 'scale') ?? 0)
+}
+
+function resolved(schema: AvroSchema, names: ReadonlyMap<string, AvroSchema>): AvroSchema {
+  return typeof schema === 'string' ? (names.get(schema) ?? schema) : schema
+}
+
+function kindOf(schema: AvroSchema): string {
+  if (typeof schema === 'string') return schema
+  return isUnion(schema) ? 'union' : schema.type
+}
+
+function attribute(schema: AvroSchema, name: string): unknown {
+  if (typeof schema === 'string' || isUnion(schema) || !Object.hasOwn(schema, name)) return undefined
+  const attributes: { readonly [name: string]: unknown } = { ...schema }
+  return attributes[name]
+}
+
+function inner(schema: AvroSchema, name: 'items' | 'values'): AvroSchema {
+  const part = attribute(schema, name)
+  return isSchema(part) ? part : 'null'
+}
+
+function symbols(schema: AvroSchema): readonly unknown[] {
+  const list = attribute(schema, 'symbols')
+  return Array.isArray(list) ? list : []
+}
+
+function namedTypes(
+  schema: AvroSchema,
+  names = new Map<string, AvroSchema>(),
+): ReadonlyMap<string, AvroSchema> {
+  if (typeof schema === 'string') return names
+  if (isUnion(schema)) for (const branch of schema) namedTypes(branch, names)
+  else if (isRecordSchema(schema)) {
+    names.set(fullName(schema), schema)
+    for (const field of schema.fields) namedTypes(field.type, names)
+  } else {
+    if (schema.type === 'enum' || schema.type === 'fixed') names.set(fullName(schema), schema)
+    namedTypes(inner(schema, 'items'), names)
+    namedTypes(inner(schema, 'values'), names)
+  }
+  return names
+}
+
+/** A type in the words of contracts/values.ts where it is a column's, else in Avro's. */
+function described(schema: AvroSchema): string {
+  if (isUnion(schema))
+    return schema
+      .filter(branch => branch !== 'null')
+      .map(described)
+      .join(' or ')
+  if (isRecordSchema(schema)) return 'a struct'
+  const kind = String(attribute(schema, 'sluiceType') ?? kindOf(schema))
+  if (kind === 'decimal')
+    return `decimal(${String(attribute(schema, 'precision'))},${String(attribute(schema, 'scale'))})`
+  if (kind === 'timestamp' && attribute(schema, 'logicalType') === 'timestamp-micros')
+    return 'timestamp with time zone'
+  if (kind === 'list' || kind === 'array') return `a list of ${described(inner(schema, 'items'))}`
+  if (kind === 'enum') return `one of ${symbols(schema).join(', ')}`
+  return kind
+}
