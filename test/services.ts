@@ -49,7 +49,7 @@ interface Shared {
 }
 
 const SHARED = Symbol.for('sluice.test-services')
-const holder: { [SHARED]?: Shared } = globalThis
+const holder: typeof globalThis & { [SHARED]?: Shared } = globalThis
 const shared = (holder[SHARED] ??= { running: new Map(), users: 0 })
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
