@@ -1,10 +1,11 @@
 /**
- * Who may import whom. Each rule is one sentence of docs/ARCHITECTURE.md, and test/tooling/import-rules.test.ts plants a violation of
- * each. `not-resolvable` keeps the others honest: an import that cannot be followed would otherwise obey every rule.
+ * Who may import whom. Each rule is one sentence of docs/ARCHITECTURE.md, and
+ * test/tooling/import-rules.test.ts plants a violation of each. `not-resolvable` keeps the others honest: an
+ * import that cannot be followed would otherwise obey every rule.
  */
 const ROOM = '^libs/([^/]+)/src/'
 const TEST = '[.]test[.]ts$'
-const CONTRACT = '/contract[.]ts$'
+const CONTRACT = '/src/contract([.]ts$|/)'
 const TESTKIT = '^libs/testkit/'
 const PRODUCTION = '^(libs|services)/[^/]+/(src|web|bin)/'
 const COMPOSE = '^services/[^/]+/src/compose[.]ts$'
@@ -111,7 +112,7 @@ module.exports = {
       name: 'contract-suites-are-for-tests',
       severity: 'error',
       from: { path: PRODUCTION, pathNot: TEST_CODE },
-      to: { path: `${ROOM}contract[.]ts$` },
+      to: { path: `${ROOM}contract([.]ts$|/)` },
     },
     {
       name: 'vitest-is-for-tests',
