@@ -1,6 +1,9 @@
 /**
- * Resources as users write them (INTERFACE.md §1), as zod schemas: the one source of their shapes. Text may still hold `${secret:NAME}` references;
- * `${NAME}` and `${file:PATH}` are filled in before parsing. A field that is not here is an error.
+ * Resources as users write them (docs/REFERENCE.md), as zod schemas: the one source of their shapes. Text may still hold `${secret:NAME}`
+ * references (see `secret-references.ts`); `${NAME}` and `${file:PATH}` are filled in before parsing. A field that is not here is an error.
+ *
+ * Every `error` text says what is wanted, so that a message can read "wanted <text>, found …". Every `describe` text says what a field is for;
+ * editors show it.
  */
 import { z } from 'zod'
 
@@ -13,83 +16,157 @@ const TIME_UNITS: { readonly [unit: string]: number } = {
 }
 const SIZE_UNITS: { readonly [unit: string]: number } = { B: 1, KB: 1000, MB: 1_000_000 }
 
+/** The longest duration: a year. No wait, window or time-out is meant to be longer. */
+export const MAX_DURATION_MS = 365 * 86_400_000
+/** The longest time that one request may take: longer ones would hold up the end of their run. */
+export const MAX_REQUEST_TIMEOUT_MS = 3_600_000
+export const MAX_BATCH_ROWS = 100_000
+export const MAX_BATCH_BYTES = 100_000_000
+export const MAX_CONCURRENCY = 10_000
+export const MAX_RATE_REQUESTS = 1_000_000_000
+export const MAX_PARTITIONS = 64
+
+const DURATION_WANTED = 'a duration such as 250ms, 30s, 15m, 1h or 7d'
+const SIZE_WANTED = 'a size such as 64KB or 1MB'
+
+/** The number before a unit, times the unit; rounded to a whole one. */
+function inBaseUnit(text: string, units: { readonly [unit: string]: number }): number {
+  const unit = /[A-Za-z]+$/.exec(text)?.[0] ?? ''
+  return Math.round(Number.parseFloat(text) * (units[unit] ?? 1))
+}
+
+function durationWithin(maxMs: number, maxText: string) {
+  return z
+    .string()
+    .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, DURATION_WANTED)
+    .refine(text => inBaseUnit(text, TIME_UNITS) >= 1, 'a duration longer than 0')
+    .refine(text => inBaseUnit(text, TIME_UNITS) <= maxMs, `a duration of at most ${maxText}`)
+    .transform(text => inBaseUnit(text, TIME_UNITS))
+}
+
 /** `250ms 30s 15m 1h 7d` as milliseconds. */
-export const duration = z
-  .string()
-  .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, 'a duration such as 250ms, 30s, 15m, 1h or 7d')
-  .transform(text => {
-    const unit = /[a-z]+$/.exec(text)?.[0] ?? 'ms'
-    return Math.round(Number.parseFloat(text) * (TIME_UNITS[unit] ?? 1))
-  })
+export const duration = durationWithin(MAX_DURATION_MS, '365d')
 
 /** `64KB 1MB` as bytes. */
 export const size = z
   .string()
-  .regex(/^\d+(\.\d+)?(B|KB|MB)$/, 'a size such as 64KB or 1MB')
-  .transform(text => {
-    const unit = /[A-Z]+$/.exec(text)?.[0] ?? 'B'
-    return Math.round(Number.parseFloat(text) * (SIZE_UNITS[unit] ?? 1))
-  })
+  .regex(/^\d+(\.\d+)?(B|KB|MB)$/, SIZE_WANTED)
+  .refine(text => inBaseUnit(text, SIZE_UNITS) >= 1, 'a size of at least 1B')
+  .refine(text => inBaseUnit(text, SIZE_UNITS) <= MAX_BATCH_BYTES, 'a size of at most 100MB')
+  .transform(text => inBaseUnit(text, SIZE_UNITS))
+
+function count(max: number) {
+  const wanted = `a whole number from 1 to ${max}`
+  return z.int({ error: wanted }).min(1, wanted).max(max, wanted)
+}
+
+const TEXT_WANTED = 'text'
+const text = z.string({ error: TEXT_WANTED })
+const filledText = text.min(1, 'text that is not empty')
 
 export const NAME_PATTERN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
-export const resourceName = z
-  .string()
-  .regex(NAME_PATTERN, 'a name of lower-case letters, digits and dashes, at most 63 of them')
-const title = z.string().optional()
+export const NAME_WANTED =
+  'a name of lower-case letters, digits and dashes, at most 63 of them, with no dash at either end'
+export const resourceName = text.regex(NAME_PATTERN, NAME_WANTED)
+const title = text.optional().describe('A name for people.')
+
+/** The characters of a header name (RFC 9110, token). */
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+const headerName = text.regex(HEADER_NAME, 'a header name: letters, digits and dashes')
+/** Line breaks in a header value would let it smuggle further headers. */
+const headerValue = text.regex(/^[^\r\n\0]*$/, 'a header value without line breaks')
+const headers = z.record(headerName, headerValue)
+
+/** True for an absolute http or https URL that carries no user, password, query or fragment. */
+function isBaseUrl(value: string): boolean {
+  const url = URL.parse(value)
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return false
+  return url.username === '' && url.password === '' && !/[?#]/.test(value)
+}
 
 export const duckdbSource = z.strictObject({
   kind: z.literal('source'),
   name: resourceName,
   title,
-  type: z.literal('duckdb'),
-  /** Folder that file names in SQL start from, or a .duckdb file; absolute once loaded. */
-  path: z.string(),
-  timeout: duration.optional(),
+  type: z
+    .literal('duckdb')
+    .describe('duckdb reads CSV, Parquet and JSON files, and .duckdb databases, opened read-only.'),
+  /** Absolute once loaded. */
+  path: filledText.describe(
+    'The folder that file names in SQL start from, or a .duckdb file; relative to the project folder.',
+  ),
+  timeout: duration.optional().describe('How long a query may take.'),
 })
 
-export const model = z.strictObject({
-  kind: z.literal('model'),
-  name: resourceName,
-  title,
-  source: resourceName,
-  sql: z.string().optional(),
-  table: z.string().optional(),
-  primaryKey: z.union([z.string(), z.array(z.string()).min(1)]),
-})
+export const model = z
+  .strictObject({
+    kind: z.literal('model'),
+    name: resourceName,
+    title,
+    source: resourceName.describe('The source that the rows are read from.'),
+    sql: filledText.optional().describe('The query that gives the rows.'),
+    table: filledText.optional().describe('In place of sql: a table, as schema.name.'),
+    primaryKey: z
+      .union([
+        filledText,
+        z
+          .array(filledText)
+          .min(1, 'at least one column')
+          .refine(columns => new Set(columns).size === columns.length, 'each column only once'),
+      ])
+      .describe('The column, or list of columns, that tells rows apart.'),
+  })
+  .refine(spec => spec.sql !== undefined || spec.table !== undefined, {
+    error: 'either `sql` or `table`, found neither',
+  })
+  .refine(spec => spec.sql === undefined || spec.table === undefined, {
+    path: ['table'],
+    error: 'either `sql` or `table`, found both',
+  })
 
 const rate = z.strictObject({
-  requests: z.int().positive(),
+  requests: count(MAX_RATE_REQUESTS),
   per: z.union([z.enum(['second', 'minute', 'hour']), duration]),
 })
 export const limits = z.strictObject({
-  rate: z.union([rate, z.array(rate).min(1)]).optional(),
-  concurrency: z.int().positive().optional(),
+  rate: z
+    .union([rate, z.array(rate).min(1, 'at least one rate')])
+    .optional()
+    .describe('How many requests per second, minute, hour or duration such as 10s; or a list of several.'),
+  concurrency: count(MAX_CONCURRENCY).optional().describe('How many requests may be in flight.'),
 })
 
 export const destination = z.strictObject({
   kind: z.literal('destination'),
   name: resourceName,
   title,
-  baseUrl: z.string(),
-  headers: z.record(z.string(), z.string()).optional(),
-  query: z.record(z.string(), z.string()).optional(),
-  limits: limits.optional(),
-  idempotencyHeader: z.union([z.string(), z.literal(false)]).optional(),
+  baseUrl: text
+    .refine(isBaseUrl, 'an http:// or https:// URL without user, password, query or fragment')
+    .describe("The URL that every trigger's path is appended to."),
+  headers: headers.optional().describe('Headers of every request; may hold ${secret:NAME}.'),
+  query: z.record(text, text).optional().describe('Query parameters of every URL; may hold ${secret:NAME}.'),
+  limits: limits.optional().describe('Shared by all syncs to this destination.'),
+  idempotencyHeader: z
+    .union([headerName, z.literal(false)])
+    .optional()
+    .describe('The header that carries the idempotency key (default Idempotency-Key), or false.'),
 })
 
 export const batch = z.strictObject({
-  size: z.int().positive().default(100),
-  bytes: size.default(1_000_000),
+  size: count(MAX_BATCH_ROWS).default(100).describe('At most this many rows in a request.'),
+  bytes: size.default(1_000_000).describe('At most this size of the rendered body.'),
 })
 
-export const body = z.strictObject({ json: z.string() })
+export const body = z.strictObject({
+  json: text.describe('Liquid that makes JSON; trailing commas are stripped.'),
+})
 
 export const trigger = z.strictObject({
-  batch: batch.optional(),
+  batch: batch.optional().describe('Absent: one row a request; {} means batches of 100 rows.'),
   method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
-  path: z.string(),
-  headers: z.record(z.string(), z.string()).optional(),
-  body: body.optional(),
+  path: text.describe('Text or Liquid, appended to the base URL; may have a query.'),
+  headers: z.record(headerName, text).optional().describe('Headers, text or Liquid.'),
+  body: body.optional().describe('Absent: an empty body.'),
 })
 
 const opName = z.enum(['added', 'changed', 'removed'])
@@ -99,20 +176,36 @@ export const sync = z.strictObject({
   kind: z.literal('sync'),
   name: resourceName,
   title,
-  model: resourceName,
-  destination: resourceName,
+  model: resourceName.describe('The model whose rows are synced.'),
+  destination: resourceName.describe('The destination that the requests go to.'),
   schedule: z.literal('manual').default('manual'),
-  firstRun: z.enum(['backfill', 'skip-existing']).default('backfill'),
-  timeout: duration.default(30_000),
-  triggers: z.strictObject({
-    added: triggerOrName.optional(),
-    changed: triggerOrName.optional(),
-    removed: triggerOrName.optional(),
-  }),
+  firstRun: z
+    .enum(['backfill', 'skip-existing'])
+    .default('backfill')
+    .describe('backfill sends every row as added; skip-existing takes them as already there.'),
+  timeout: durationWithin(MAX_REQUEST_TIMEOUT_MS, '1h')
+    .default(30_000)
+    .describe('How long one request may take.'),
+  triggers: z
+    .strictObject({
+      added: triggerOrName.optional(),
+      changed: triggerOrName.optional(),
+      removed: triggerOrName.optional(),
+    })
+    .refine(
+      spec => spec.added !== undefined || spec.changed !== undefined || spec.removed !== undefined,
+      'at least one trigger: added, changed or removed',
+    ),
   errors: z.strictObject({ retry: z.literal('next-run').default('next-run') }).optional(),
-  limits: limits.optional(),
-  partitions: z.int().min(1).max(64).default(4),
+  limits: limits
+    .optional()
+    .describe('Of this sync alone; the stricter of these and the destination’s holds.'),
+  partitions: count(MAX_PARTITIONS).default(4).describe('Of the topics; fixed until reset.'),
 })
+
+/** The schema of each kind of resource. */
+export const RESOURCE_SCHEMAS = { source: duckdbSource, model, destination, sync } as const
+export type ResourceKind = keyof typeof RESOURCE_SCHEMAS
 
 export type SourceSpec = z.output<typeof duckdbSource>
 export type ModelSpec = z.output<typeof model>

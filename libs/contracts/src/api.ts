@@ -1,0 +1,117 @@
+/** The JSON that `sluice … --json` and the API answer with, as zod schemas. Times are ISO 8601 in UTC. Lists come in pages; `next` is null on the last. */
+import { z } from 'zod'
+
+const timestamp = z.iso.datetime()
+const count = z.int().min(0)
+const op = z.enum(['added', 'changed', 'removed'])
+const next = z.string().nullable()
+const headers = z.record(z.string(), z.string())
+
+/** The counts of one trigger in a run: detected = delivered + rejected + unknown + unsent once the run has ended (R14). */
+export const triggerCounts = z.object({
+  detected: count,
+  delivered: count,
+  rejected: count,
+  unknown: count,
+  unsent: count,
+  requests: count,
+  attempts: count,
+})
+
+export const runStatus = z.enum(['queued', 'running', 'held', 'success', 'warning', 'failed', 'cancelled'])
+
+/** One run. `triggers` has the sync's triggers only. */
+export const runView = z.object({
+  id: z.string(),
+  sync: z.string(),
+  status: runStatus,
+  cause: z.enum(['manual', 'schedule', 'retry', 'resync', 'replay']),
+  /** Null while the run is queued. */
+  startedAt: timestamp.nullable(),
+  endedAt: timestamp.nullable(),
+  rowsRead: count,
+  rowsInvalid: count,
+  /** Why the run failed. */
+  error: z.string().nullable(),
+  triggers: z.object({
+    added: triggerCounts.optional(),
+    changed: triggerCounts.optional(),
+    removed: triggerCounts.optional(),
+  }),
+  /** A few of the rows that were not taken (a null or duplicated key), with the reason. */
+  invalidRows: z.array(z.object({ key: z.string().nullable(), reason: z.string() })).optional(),
+  /** What the run did that its user should know. */
+  notices: z.array(z.string()).optional(),
+})
+export const runsPage = z.object({ runs: z.array(runView), next })
+
+/** One try at sending a request, redacted. */
+export const attemptView = z.object({
+  requestId: z.string(),
+  run: z.string(),
+  sync: z.string(),
+  trigger: op,
+  /** From 1; 0 for a request that was never sent. */
+  attempt: count,
+  /** The keys of the rows in the request, as text. */
+  keys: z.array(z.string()),
+  method: z.string(),
+  url: z.string(),
+  status: z.int().nullable(),
+  outcome: z.enum(['delivered', 'rejected', 'unknown', 'unsent', 'throttled', 'exists', 'missing']),
+  startedAt: timestamp,
+  durationMs: z.number().min(0),
+  requestHeaders: headers,
+  requestBody: z.string().nullable(),
+  responseHeaders: headers,
+  responseBody: z.string().nullable(),
+  error: z.string().nullable(),
+})
+export const attemptsPage = z.object({ attempts: z.array(attemptView), next })
+
+/** A row that was not delivered and is tried again on the next run. */
+export const failedRow = z.object({
+  key: z.string(),
+  op,
+  outcome: z.enum(['rejected', 'unknown', 'unsent', 'exists', 'missing', 'delivered']),
+  status: z.int().nullable(),
+  error: z.string().nullable(),
+  attempts: count,
+  /** In how many runs it was tried. */
+  runs: count,
+  since: timestamp,
+})
+export const failedPage = z.object({ rows: z.array(failedRow), next })
+
+export const validateView = z.object({
+  ok: z.literal(true),
+  resources: count,
+  /** Files with documents that other tools wrote, relative to the project folder. */
+  skipped: z.array(z.string()),
+})
+
+/** What went wrong, with the places in the user's files. */
+export const errorBody = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    details: z.array(
+      z.object({
+        file: z.string().optional(),
+        line: z.int().optional(),
+        column: z.int().optional(),
+        field: z.string().optional(),
+        message: z.string(),
+      }),
+    ),
+  }),
+})
+
+export type RunView = z.output<typeof runView>
+export type RunsPage = z.output<typeof runsPage>
+export type AttemptView = z.output<typeof attemptView>
+export type AttemptsPage = z.output<typeof attemptsPage>
+export type FailedRow = z.output<typeof failedRow>
+export type FailedPage = z.output<typeof failedPage>
+export type ValidateView = z.output<typeof validateView>
+export type ErrorBody = z.output<typeof errorBody>

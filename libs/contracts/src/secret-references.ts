@@ -1,0 +1,25 @@
+/**
+ * `${secret:NAME}` in the text of a resource. A loaded resource keeps such references, never values; wherever they are allowed (source fields, a
+ * destination's `headers` and `query`), a `$${` in the loaded text stands for a literal `${`, so that no text from outside can turn into a reference.
+ * All other fields are plain text and do not go through here.
+ */
+const REFERENCE = /\$\$\{|\$\{secret:([^}]*)\}/g
+
+/** The names of the secrets that a text refers to, each once, in their order. */
+export function secretNames(text: string): string[] {
+  const names = new Set<string>()
+  for (const match of text.matchAll(REFERENCE)) if (match[1] !== undefined) names.add(match[1])
+  return [...names]
+}
+
+/** The text with its secrets filled in by `secretOf` and its escapes undone. What `secretOf` throws passes through. */
+export function fillSecrets(text: string, secretOf: (name: string) => string): string {
+  return text.replaceAll(REFERENCE, (_match, name: string | undefined) =>
+    name === undefined ? '${' : secretOf(name),
+  )
+}
+
+/** Text that `fillSecrets` gives back as it was, whatever it holds. */
+export function withoutReferences(text: string): string {
+  return text.replaceAll('${', () => '$${')
+}

@@ -1,0 +1,75 @@
+/** The table of commands, in the order in which help lists them. */
+import type { CommandEntry } from './command.ts'
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'init',
+    summary: 'write a starting project that runs',
+    load: () => import('./commands/init.ts'),
+  },
+  {
+    name: 'validate',
+    summary: 'check the project without connecting to anything',
+    load: () => import('./commands/validate.ts'),
+  },
+  {
+    name: 'run',
+    summary: 'find what changed, send it, and wait for the outcome',
+    load: () => import('./commands/run.ts'),
+  },
+  {
+    name: 'runs',
+    summary: 'list the runs so far',
+    load: () => import('./commands/runs.ts'),
+  },
+  {
+    name: 'runs show',
+    summary: 'show one run with the rows that were not delivered',
+    load: () => import('./commands/runs-show.ts'),
+  },
+  {
+    name: 'attempts',
+    summary: 'show requests and answers as sent and received',
+    load: () => import('./commands/attempts.ts'),
+  },
+  {
+    name: 'failed',
+    summary: 'list the rows that wait for another try, and why',
+    load: () => import('./commands/failed.ts'),
+  },
+  {
+    name: 'schema',
+    summary: 'print the JSON Schema of project files, for editors',
+    load: () => import('./commands/schema.ts'),
+  },
+  {
+    name: 'version',
+    summary: 'print the version',
+    load: () => import('./commands/version.ts'),
+  },
+  {
+    name: 'help',
+    summary: 'explain sluice, or one command',
+    load: () => import('./commands/help.ts'),
+  },
+]
+
+/** Commands that docs/REFERENCE.md describes and this version does not have. */
+export const COMMANDS_NOT_YET: readonly string[] = [
+  'diff',
+  'apply',
+  'preview',
+  'up',
+  'retry',
+  'discard',
+  'approve',
+  'cancel',
+  'resync',
+  'reset',
+  'replay',
+  'auth',
+  'secret',
+  'topics',
+  'completion',
+  'doctor',
+]

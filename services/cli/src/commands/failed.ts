@@ -1,0 +1,27 @@
+/** `sluice failed`. */
+import { numberOption, textOption } from '../command.ts'
+import type { Command } from '../command.ts'
+import { EXIT } from '../exit-codes.ts'
+import { KEY_OPTION, outputOptions, PAGING_OPTIONS, pagingOf, STATUS_OPTION } from '../history-options.ts'
+import { openHistory } from '../open-history.ts'
+import { failedText } from '../output/failed-table.ts'
+
+export const command: Command = {
+  description:
+    'Lists the rows of a sync that were not delivered and are tried again on the next run, each with the reason.',
+  positionals: [{ name: 'SYNC', required: true, help: 'the sync to look at' }],
+  options: { key: KEY_OPTION, status: STATUS_OPTION, ...PAGING_OPTIONS },
+  examples: [
+    { command: 'sluice failed customers', does: 'all rows that wait for another try' },
+    { command: 'sluice failed customers --status 422', does: 'those that the API called wrong' },
+  ],
+  async run(context) {
+    const { args, json, stdout, signal } = context
+    const sync = args.positionals[0] ?? ''
+    const query = { sync, run: undefined, key: textOption(args, 'key'), status: numberOption(args, 'status') }
+    await using history = await openHistory(context)
+    const page = await history.failed({ ...query, ...pagingOf(args) }, signal)
+    stdout.write(json ? `${JSON.stringify(page)}\n` : failedText(page, { ...outputOptions(context), sync }))
+    return EXIT.success
+  },
+}

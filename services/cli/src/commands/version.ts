@@ -1,0 +1,25 @@
+/** `sluice version`. */
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import type { Command } from '../command.ts'
+import { EXIT } from '../exit-codes.ts'
+
+const packageJson = z.object({ version: z.string() })
+
+/** The version of Sluice, from its package. */
+export function sluiceVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return packageJson.parse(JSON.parse(text)).version
+}
+
+export const command: Command = {
+  description: 'Prints the version of Sluice and of the Node that it runs on.',
+  positionals: [],
+  options: {},
+  examples: [{ command: 'sluice version --json', does: 'for scripts' }],
+  async run({ json, stdout }) {
+    const version = { version: sluiceVersion(), node: process.versions.node }
+    stdout.write(json ? `${JSON.stringify(version)}\n` : `sluice ${version.version} (Node ${version.node})\n`)
+    return EXIT.success
+  },
+}

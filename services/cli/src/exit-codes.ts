@@ -1,0 +1,56 @@
+/** The exit codes of `sluice` (docs/REFERENCE.md), and the one place that maps errors and runs to them. */
+import type { ErrorCode } from '@sluice/contracts/errors'
+import type { RunStatus } from '@sluice/contracts/records'
+
+export const EXIT = {
+  success: 0,
+  failed: 1,
+  usage: 2,
+  warning: 3,
+  held: 4,
+  unreachable: 5,
+  interrupted: 130,
+} as const
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+const BY_ERROR: { readonly [code in ErrorCode]: ExitCode } = {
+  usage: EXIT.usage,
+  config: EXIT.usage,
+  template: EXIT.usage,
+  query: EXIT.usage,
+  'missing-file': EXIT.usage,
+  'not-found': EXIT.usage,
+  'schema-incompatible': EXIT.usage,
+  unreachable: EXIT.unreachable,
+  aborted: EXIT.interrupted,
+  conflict: EXIT.failed,
+  fenced: EXIT.failed,
+  'writer-dead': EXIT.failed,
+  'offset-out-of-range': EXIT.failed,
+  corrupt: EXIT.failed,
+  internal: EXIT.failed,
+}
+
+export function exitCodeOfError(code: ErrorCode): ExitCode {
+  return BY_ERROR[code]
+}
+
+/** The exit code of a run that is over, or held. A failed run exits with the code of the error that it failed of, where that is known. */
+export function exitCodeOfRun(status: RunStatus, failedOf: ErrorCode | null = null): ExitCode {
+  switch (status) {
+    case 'success':
+      return EXIT.success
+    case 'warning':
+      return EXIT.warning
+    case 'held':
+      return EXIT.held
+    case 'failed':
+      return failedOf === null ? EXIT.failed : exitCodeOfError(failedOf)
+    case 'cancelled':
+    case 'queued':
+    case 'running':
+      return EXIT.failed
+    default:
+      return status satisfies never
+  }
+}

@@ -1,0 +1,80 @@
+/** The texts of `sluice help`: pure, so that tests read them as people do. */
+import type { Command, CommandEntry, OptionSpec } from './command.ts'
+import { COMMANDS } from './commands.ts'
+import { painter } from './output/paint.ts'
+import { GLOBAL_OPTIONS } from './parse-command-line.ts'
+
+interface HelpOptions {
+  readonly color: boolean
+}
+
+const STEPS = [
+  ['sluice init demo', 'writes a small project into the folder demo'],
+  ['sluice --dir demo validate', 'checks its files'],
+  ['sluice --dir demo run customers', 'sends what changed since the last run'],
+] as const
+
+/** What sluice is, how to begin, and all commands. */
+export function overallHelp({ color }: HelpOptions): string {
+  const paint = painter(color)
+  return [
+    `${paint('bold', 'sluice')} turns row changes into HTTP requests.`,
+    '',
+    'A project is a folder of YAML files: a source with data, a model (SQL with a primary key), a destination (an HTTP API) and a sync that says which',
+    'request an added, changed or removed row makes. Each run sends what changed since the last one, until every row has arrived.',
+    '',
+    paint('bold', 'Begin'),
+    ...columns(STEPS),
+    '',
+    paint('bold', 'Usage'),
+    '  sluice [--dir DIR] [--json] COMMAND [ARGUMENTS] [OPTIONS]',
+    '',
+    paint('bold', 'Commands'),
+    ...columns(COMMANDS.map(({ name, summary }) => [name, summary] as const)),
+    '',
+    paint('bold', 'Options of every command'),
+    ...columns(optionLines(GLOBAL_OPTIONS)),
+    '',
+    paint('bold', 'Exit codes'),
+    '  0 success · 1 the run failed or was cancelled · 2 wrong usage, configuration or SQL, missing file',
+    '  3 some rows were not delivered · 4 held by the removal guard · 5 something cannot be reached · 130 interrupted',
+    '',
+    '`sluice COMMAND --help` explains a command, with examples.',
+    '',
+  ].join('\n')
+}
+
+/** What one command does, its arguments and options, and examples. */
+export function commandHelp(entry: CommandEntry, command: Command, { color }: HelpOptions): string {
+  const paint = painter(color)
+  const positionals = command.positionals.map(({ name, required }) => (required ? name : `[${name}]`))
+  const usage = ['sluice', entry.name, ...positionals, '[OPTIONS]'].join(' ')
+  const lines = [`${paint('bold', `sluice ${entry.name}`)}: ${entry.summary}`, '', command.description, '']
+  lines.push(paint('bold', 'Usage'), `  ${usage}`, '')
+  if (command.positionals.length > 0) {
+    lines.push(paint('bold', 'Arguments'))
+    lines.push(...columns(command.positionals.map(({ name, help }) => [name, help] as const)), '')
+  }
+  if (Object.keys(command.options).length > 0) {
+    lines.push(paint('bold', 'Options'), ...columns(optionLines(command.options)), '')
+  }
+  lines.push(paint('bold', 'Options of every command'), ...columns(optionLines(GLOBAL_OPTIONS)), '')
+  if (command.examples.length > 0) {
+    lines.push(paint('bold', 'Examples'))
+    lines.push(...columns(command.examples.map(example => [example.command, example.does] as const)), '')
+  }
+  return lines.join('\n')
+}
+
+function optionLines(options: { readonly [name: string]: OptionSpec }): [string, string][] {
+  return Object.entries(options).map(([name, spec]) => {
+    if (name === 'color') return ['--no-color', spec.help]
+    const value = spec.type === 'boolean' ? '' : ` ${spec.value ?? 'TEXT'}`
+    return [`--${name}${value}`, spec.help]
+  })
+}
+
+function columns(lines: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...lines.map(([left]) => left.length))
+  return lines.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
+}

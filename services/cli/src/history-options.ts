@@ -1,0 +1,48 @@
+/** Options that the commands which look back have in common. */
+import { SluiceError } from '@sluice/contracts/errors'
+import { duration } from '@sluice/contracts/resources'
+import { numberOption, textOption } from './command.ts'
+import type { CommandArgs, CommandContext, OptionSpec } from './command.ts'
+import type { OutputOptions } from './output/wording.ts'
+import type { Paging } from './run-history.ts'
+
+export const PAGING_OPTIONS = {
+  limit: { type: 'number', value: 'N', min: 1, max: 1000, help: 'at most this many (default 50)' },
+  after: { type: 'text', value: 'CURSOR', help: 'go on after an earlier page, with the `next` that it gave' },
+} as const satisfies { readonly [name: string]: OptionSpec }
+
+export const KEY_OPTION: OptionSpec = {
+  type: 'text',
+  value: 'KEY',
+  help: 'only this row: its primary key, a composite one as a JSON array',
+}
+export const STATUS_OPTION: OptionSpec = {
+  type: 'number',
+  value: 'CODE',
+  min: 100,
+  max: 599,
+  help: 'only answers with this HTTP status',
+}
+
+const DEFAULT_LIMIT = 50
+
+export function pagingOf(args: CommandArgs): Paging {
+  return { limit: numberOption(args, 'limit') ?? DEFAULT_LIMIT, after: textOption(args, 'after') }
+}
+
+/** How much fits on the terminal, and in which colours. */
+export function outputOptions({ color, stdout }: CommandContext): OutputOptions {
+  return { color, columns: stdout.isTTY === true ? (stdout.columns ?? 80) : null }
+}
+
+/** A point in time as people write it: how long ago (`2h`), or a date and time. Milliseconds since 1970; throws `usage`. */
+export function parseSince(text: string, now: number): number {
+  const ago = duration.safeParse(text)
+  if (ago.success) return now - ago.data
+  const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(at)) return at
+  throw new SluiceError(
+    'usage',
+    `\`--since\` wants how long ago (30s, 15m, 2h, 7d) or a time such as 2026-03-01T14:00:00Z, found \`${text}\`.`,
+  )
+}

@@ -1,0 +1,96 @@
+/** The output of `sluice attempts`: a line each, or everything about each. */
+import type { AttemptsPage, AttemptView } from '@sluice/contracts/api'
+import { painter, safe } from './paint.ts'
+import type { Paint } from './paint.ts'
+import { table } from './table.ts'
+import { clockTime, counted, elapsed, paintOutcome } from './wording.ts'
+import type { OutputOptions } from './wording.ts'
+
+/** The attempts of a page as a table, or with `details` each in full; with none, what to do about that. */
+export function attemptsText(
+  page: AttemptsPage,
+  options: OutputOptions & { readonly details: boolean; readonly filtered: boolean },
+): string {
+  const paint = painter(options.color)
+  if (page.attempts.length === 0) {
+    return options.filtered
+      ? 'No attempt matches. Leave out an option to see more; `sluice runs` lists the runs.\n'
+      : 'Nothing has been sent yet. `sluice run SYNC` starts a run.\n'
+  }
+  const lines = options.details
+    ? page.attempts.flatMap(attempt => [...attemptDetails(attempt, options, paint), ''])
+    : attemptsTable(page.attempts, options, paint)
+  if (page.next !== null) lines.push(paint('dim', `more: --after ${page.next}`))
+  if (!options.details) lines.push(paint('dim', '`--details` shows headers and bodies'))
+  return `${lines.join('\n')}\n`
+}
+
+function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions, paint: Paint): string[] {
+  const outcomes = new Map<string, AttemptView['outcome']>(attempts.map(({ outcome }) => [outcome, outcome]))
+  return table(
+    [
+      { title: 'STARTED' },
+      { title: 'SYNC', shrinks: true },
+      { title: 'TRIGGER' },
+      { title: 'TRY', align: 'right' },
+      { title: 'STATUS', align: 'right' },
+      {
+        title: 'OUTCOME',
+        style: (cell, text) => {
+          const outcome = outcomes.get(text)
+          return outcome === undefined ? cell : paintOutcome(outcome, cell, paint)
+        },
+      },
+      { title: 'TOOK', align: 'right' },
+      { title: 'ROWS', shrinks: true },
+      { title: 'REQUEST', shrinks: true },
+      { title: 'ERROR', shrinks: true },
+    ],
+    attempts.map(attempt => [
+      clockTime(attempt.startedAt, options.timeZone),
+      attempt.sync,
+      attempt.trigger,
+      String(attempt.attempt),
+      attempt.status === null ? '–' : String(attempt.status),
+      attempt.outcome,
+      elapsed(attempt.durationMs),
+      keysText(attempt.keys),
+      `${attempt.method} ${safe(attempt.url)}`,
+      safe(attempt.error ?? ''),
+    ]),
+    { width: options.columns, paint },
+  )
+}
+
+const MAX_KEYS = 3
+
+function keysText(keys: readonly string[]): string {
+  const shown = keys.slice(0, MAX_KEYS).map(safe).join(', ')
+  return keys.length > MAX_KEYS ? `${counted(keys.length, 'row')}: ${shown}, …` : shown
+}
+
+function attemptDetails(attempt: AttemptView, options: OutputOptions, paint: Paint): string[] {
+  const answer = attempt.status === null ? 'no answer' : `${attempt.status}`
+  const when = `${clockTime(attempt.startedAt, options.timeZone)}, ${elapsed(attempt.durationMs)}`
+  const lines = [
+    `${paint('bold', `${attempt.method} ${safe(attempt.url)}`)}`,
+    `${paintOutcome(attempt.outcome, attempt.outcome, paint)} · ${answer} · ${when}`,
+    paint(
+      'dim',
+      `run ${attempt.run} · request ${attempt.requestId} · try ${attempt.attempt} · ${attempt.sync} ${attempt.trigger}`,
+    ),
+    `rows: ${attempt.keys.map(safe).join(', ')}`,
+  ]
+  if (attempt.error !== null) lines.push(paint('red', safe(attempt.error)))
+  lines.push(paint('dim', '> request'), ...message(attempt.requestHeaders, attempt.requestBody))
+  if (attempt.status !== null) {
+    lines.push(paint('dim', '< answer'), ...message(attempt.responseHeaders, attempt.responseBody))
+  }
+  return lines
+}
+
+function message(headers: { readonly [name: string]: string }, body: string | null): string[] {
+  const lines = Object.entries(headers).map(([name, value]) => `  ${safe(name)}: ${safe(value)}`)
+  if (body !== null && body !== '') lines.push(...body.split('\n').map(line => `  ${safe(line)}`))
+  return lines
+}

@@ -1,0 +1,43 @@
+/** How errors are told: to people, and as JSON. */
+import type { ErrorBody } from '@sluice/contracts/api'
+import type { ErrorDetail, SluiceError } from '@sluice/contracts/errors'
+import { painter, safe, wrap } from './paint.ts'
+
+/** The JSON document of an error. */
+export function errorBody(error: SluiceError): ErrorBody {
+  const details = error.details.map(detail => ({ ...detail }))
+  return { error: { code: error.code, message: error.message, details } }
+}
+
+const MAX_WIDTH = 110
+
+/** An error for people, ending in a line break. The stack is shown for bugs of Sluice only. */
+export function printError(
+  error: SluiceError,
+  { color, columns }: { color: boolean; columns?: number | undefined },
+): string {
+  const paint = painter(color)
+  const width = Math.min(columns ?? MAX_WIDTH, MAX_WIDTH)
+  const lines = [`${paint(['bold', 'red'], 'error')}: ${safeLines(error.message)}`]
+  for (const detail of error.details) {
+    const place = placeText(detail)
+    if (place !== '') lines.push('', `  ${paint('bold', safe(place))}`)
+    lines.push(...wrap(safe(detail.message), Math.max(width - 4, 20)).map(line => `    ${line}`))
+  }
+  if (error.code === 'internal' && error.cause instanceof Error && error.cause.stack !== undefined) {
+    lines.push('', paint('dim', error.cause.stack))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** A database's message may have several lines, one of them pointing at a place in the SQL: they stay. */
+function safeLines(text: string): string {
+  return text.split('\n').map(safe).join('\n')
+}
+
+/** `models.yaml:12:3, field sql`. */
+function placeText({ file, line, column, field }: ErrorDetail): string {
+  const at = [file, line, column].filter(part => part !== undefined).join(':')
+  if (field === undefined) return at
+  return at === '' ? `field ${field}` : `${at}  ${field}`
+}

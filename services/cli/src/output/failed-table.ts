@@ -1,0 +1,53 @@
+/** Rows that were not delivered: the table of `sluice failed`, also in `sluice runs show`. */
+import type { FailedPage, FailedRow } from '@sluice/contracts/api'
+import { painter, safe } from './paint.ts'
+import { table } from './table.ts'
+import { clockTime, number, paintOutcome } from './wording.ts'
+import type { OutputOptions } from './wording.ts'
+
+/** The rows of a page; with none, that all is well. */
+export function failedText(page: FailedPage, options: OutputOptions & { readonly sync: string }): string {
+  const paint = painter(options.color)
+  if (page.rows.length === 0) {
+    return `${paint('green', '✓')} No row of \`${options.sync}\` waits for another try.\n`
+  }
+  const lines = failedTable(page.rows, options)
+  if (page.next !== null) lines.push(paint('dim', `more: --after ${page.next}`))
+  lines.push('', `The next \`sluice run ${options.sync}\` tries them again, with the rows as they are then.`)
+  return `${lines.join('\n')}\n`
+}
+
+/** The lines of the table alone. */
+export function failedTable(rows: readonly FailedRow[], options: OutputOptions): string[] {
+  const paint = painter(options.color)
+  const outcomes = new Map<string, FailedRow['outcome']>(rows.map(row => [row.outcome, row.outcome]))
+  return table(
+    [
+      { title: 'KEY', shrinks: true },
+      { title: 'TRIGGER' },
+      {
+        title: 'OUTCOME',
+        style: (cell, text) => {
+          const outcome = outcomes.get(text)
+          return outcome === undefined ? cell : paintOutcome(outcome, cell, paint)
+        },
+      },
+      { title: 'STATUS', align: 'right' },
+      { title: 'ATTEMPTS', align: 'right' },
+      { title: 'RUNS', align: 'right' },
+      { title: 'SINCE' },
+      { title: 'ERROR', shrinks: true },
+    ],
+    rows.map(row => [
+      safe(row.key),
+      row.op,
+      row.outcome,
+      row.status === null ? '–' : String(row.status),
+      number(row.attempts),
+      number(row.runs),
+      clockTime(row.since, options.timeZone),
+      safe(row.error ?? ''),
+    ]),
+    { width: options.columns, paint },
+  )
+}

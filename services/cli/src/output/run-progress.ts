@@ -1,0 +1,120 @@
+/**
+ * The progress of a run on stderr. On a terminal a few lines that are drawn again in place, at most ten times a second; elsewhere a plain line when a
+ * run begins and when it knows how much there is to do, and then one each half minute, so that logs stay short.
+ */
+import type { RunView } from '@sluice/contracts/api'
+import type { TextSink } from '../command.ts'
+import { fit, painter } from './paint.ts'
+import { counted, number, runDuration } from './wording.ts'
+
+export const REDRAW_MS = 100
+const PLAIN_EVERY_MS = 30_000
+const OPS = ['added', 'changed', 'removed'] as const
+const BAR_WIDTH = 24
+const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const
+
+export interface RunProgress {
+  /** Takes the newest state of the run; may be called as often as it changes. */
+  update(run: RunView): void
+  /** Takes the drawing away. Nothing is drawn afterwards. */
+  end(): void
+}
+
+/** Draws the progress of one run. `now` gives milliseconds since 1970. */
+export function runProgress(
+  stderr: TextSink,
+  { color, now }: { readonly color: boolean; readonly now: () => number },
+): RunProgress {
+  return stderr.isTTY === true ? drawnProgress(stderr, color, now) : plainProgress(stderr, now)
+}
+
+function drawnProgress(stderr: TextSink, color: boolean, now: () => number): RunProgress {
+  let drawn = 0
+  let lastDrawnAt = Number.NEGATIVE_INFINITY
+  let ended = false
+  const erase = () => {
+    if (drawn > 0) stderr.write(`\u001b[${drawn}A\u001b[0J`)
+    drawn = 0
+  }
+  return {
+    update(run) {
+      const at = now()
+      if (ended || at - lastDrawnAt < REDRAW_MS) return
+      lastDrawnAt = at
+      const lines = progressLines(run, { color, columns: stderr.columns ?? 80, now: at })
+      erase()
+      stderr.write(`${lines.join('\n')}\n`)
+      drawn = lines.length
+    },
+    end() {
+      if (!ended) erase()
+      ended = true
+    },
+  }
+}
+
+/** The lines that are drawn for a running run, none wider than the terminal. */
+export function progressLines(
+  run: RunView,
+  { color, columns, now }: { readonly color: boolean; readonly columns: number; readonly now: number },
+): string[] {
+  const paint = painter(color)
+  const width = columns - 1
+  const spinner = SPINNER[Math.floor(now / REDRAW_MS) % SPINNER.length] ?? ''
+  const head = fit(`${spinner} ${run.sync}  ${phase(run)}  ${runDuration(run, now)}`, width)
+  const lines = [paint('cyan', head)]
+  for (const op of OPS) {
+    const counts = run.triggers[op]
+    if (counts === undefined || counts.detected === 0) continue
+    const done = counts.delivered + counts.rejected + counts.unknown + counts.unsent
+    const filled = Math.min(BAR_WIDTH, Math.floor((done / counts.detected) * BAR_WIDTH))
+    const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`
+    const failed = done - counts.delivered
+    const figures = `${number(done)} of ${counted(counts.detected, 'row')}, ${counted(counts.requests, 'request')}`
+    const line = fit(`  ${op.padEnd(7)} ${bar} ${figures}`, width)
+    const note = failed > 0 ? fit(`  ${number(failed)} not delivered`, Math.max(0, width - line.length)) : ''
+    lines.push(line + (note.length > 1 ? paint('yellow', note) : ''))
+  }
+  return lines
+}
+
+function phase(run: RunView): string {
+  if (run.status === 'queued') return 'waiting for the run before it'
+  const detected = OPS.reduce((sum, op) => sum + (run.triggers[op]?.detected ?? 0), 0)
+  if (detected > 0) return 'sending'
+  return run.rowsRead > 0 ? `${counted(run.rowsRead, 'row')} read, looking for changes` : 'reading the model'
+}
+
+function plainProgress(stderr: TextSink, now: () => number): RunProgress {
+  let begun = false
+  let counted = false
+  let lastAt = 0
+  return {
+    update(run) {
+      const at = now()
+      const line = plainLine(run)
+      if (!begun) {
+        begun = true
+        lastAt = at
+        stderr.write(`run ${run.id} of ${run.sync}\n`)
+      }
+      if (line !== null && (!counted || at - lastAt >= PLAIN_EVERY_MS)) {
+        counted = true
+        lastAt = at
+        stderr.write(`${line}\n`)
+      }
+    },
+    end() {},
+  }
+}
+
+/** `added 20/400, removed 0/1`, or null while nothing is known. */
+function plainLine(run: RunView): string | null {
+  const parts = OPS.flatMap(op => {
+    const counts = run.triggers[op]
+    if (counts === undefined || counts.detected === 0) return []
+    const done = counts.delivered + counts.rejected + counts.unknown + counts.unsent
+    return [`${op} ${number(done)}/${number(counts.detected)}`]
+  })
+  return parts.length === 0 ? null : parts.join(', ')
+}

@@ -1,0 +1,134 @@
+/** One run in words: what `sluice run` ends with, and what `sluice runs show` prints. */
+import type { FailedRow, RunView } from '@sluice/contracts/api'
+import { failedTable } from './failed-table.ts'
+import { painter, safe, wrap } from './paint.ts'
+import type { Paint } from './paint.ts'
+import { table } from './table.ts'
+import { clockTime, counted, number, paintStatus, runDuration } from './wording.ts'
+import type { OutputOptions } from './wording.ts'
+
+const MARKS: { readonly [status in RunView['status']]: string } = {
+  success: '✓',
+  warning: '!',
+  failed: '✗',
+  cancelled: '✗',
+  held: '‖',
+  running: '…',
+  queued: '…',
+}
+const OPS = ['added', 'changed', 'removed'] as const
+
+/** The summary of a run, ending in a line break: its state, figures per trigger, what went wrong and what to do next. */
+export function runSummary(run: RunView, options: OutputOptions & { readonly now: number }): string {
+  const paint = painter(options.color)
+  const took = runDuration(run, options.now)
+  const mark = paintStatus(run.status, `${MARKS[run.status]} ${run.status}`, paint)
+  const lines = [
+    `${mark}  ${paint('bold', run.sync)}  ${paint('dim', [took, run.id].filter(Boolean).join('  '))}`,
+  ]
+  lines.push(...errorLines(run, options, paint))
+  const figures = triggerTable(run, options, paint)
+  if (figures.length > 0) lines.push('', ...figures)
+  lines.push(...rowLines(run))
+  for (const notice of run.notices ?? []) lines.push(`  ${paint('yellow', 'note')}: ${safe(notice)}`)
+  lines.push(...nextSteps(run, paint))
+  return `${lines.join('\n')}\n`
+}
+
+/** All that is known of a run, with the rows that it did not deliver. */
+export function runDetails(
+  run: RunView,
+  failed: readonly FailedRow[],
+  options: OutputOptions & { readonly now: number; readonly moreFailed: boolean },
+): string {
+  const paint = painter(options.color)
+  const times = [
+    run.startedAt === null ? 'not started yet' : `started ${clockTime(run.startedAt, options.timeZone)}`,
+    run.endedAt === null ? null : `ended ${clockTime(run.endedAt, options.timeZone)}`,
+    `cause ${run.cause}`,
+  ].filter(part => part !== null)
+  const lines = [runSummary(run, options).trimEnd(), '', paint('dim', times.join(' · '))]
+  if (failed.length > 0) {
+    lines.push('', paint('bold', 'Rows that this run did not deliver'), ...failedTable(failed, options))
+    if (options.moreFailed) lines.push(paint('dim', `… and more: \`sluice failed ${run.sync}\``))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function errorLines(run: RunView, { columns }: OutputOptions, paint: Paint): string[] {
+  if (run.error === null) return []
+  return run.error
+    .split('\n')
+    .flatMap(line => wrap(safe(line), Math.max((columns ?? 110) - 2, 20)))
+    .map(line => `  ${paint('red', line)}`)
+}
+
+function triggerTable(run: RunView, { columns }: OutputOptions, paint: Paint): string[] {
+  const shown = OPS.flatMap(op => {
+    const counts = run.triggers[op]
+    return counts === undefined ? [] : [{ op, counts }]
+  })
+  if (shown.length === 0 || shown.every(({ counts }) => counts.detected === 0)) return []
+  const figure = (title: string, color: 'green' | 'red' | 'yellow' | null) => ({
+    title,
+    align: 'right' as const,
+    style: (cell: string, text: string) => {
+      if (text === '0') return paint('dim', cell)
+      return color === null ? cell : paint(color, cell)
+    },
+  })
+  return table(
+    [
+      { title: '' },
+      figure('rows', null),
+      figure('delivered', 'green'),
+      figure('rejected', 'red'),
+      figure('unknown', 'yellow'),
+      figure('unsent', 'yellow'),
+      figure('requests', null),
+      figure('attempts', null),
+    ],
+    shown.map(({ op, counts }) => [
+      `  ${op}`,
+      ...[counts.detected, counts.delivered, counts.rejected, counts.unknown, counts.unsent].map(number),
+      ...[counts.requests, counts.attempts].map(number),
+    ]),
+    { width: columns, paint },
+  )
+}
+
+function rowLines(run: RunView): string[] {
+  const lines: string[] = []
+  const detected = OPS.reduce((sum, op) => sum + (run.triggers[op]?.detected ?? 0), 0)
+  if (run.status === 'success' && detected === 0) {
+    lines.push(`  ${counted(run.rowsRead, 'row')} read, nothing changed, nothing sent`)
+  } else if (run.rowsRead > 0) lines.push('', `  ${counted(run.rowsRead, 'row')} read`)
+  if (run.rowsInvalid > 0) {
+    lines.push(`  ${counted(run.rowsInvalid, 'row')} not taken:`)
+    for (const { key, reason } of run.invalidRows ?? []) {
+      lines.push(`    ${key === null ? '' : `${safe(key)}: `}${safe(reason)}`)
+    }
+  }
+  return lines
+}
+
+/** What to do about a run that did not go well. */
+function nextSteps(run: RunView, paint: Paint): string[] {
+  const undelivered = OPS.some(op => {
+    const counts = run.triggers[op]
+    return counts !== undefined && counts.rejected + counts.unknown + counts.unsent > 0
+  })
+  const step = (command: string, why: string) => `  ${paint('cyan', command)}  ${why}`
+  if (run.status === 'warning' && undelivered) {
+    return [
+      '',
+      '  Rows that were not delivered are tried again on the next run.',
+      step(`sluice failed ${run.sync}`, 'which rows, and why'),
+      step(`sluice attempts --run ${run.id}`, 'what was sent and answered'),
+    ]
+  }
+  if (run.status === 'held') {
+    return ['', '  More rows would be removed than the removal guard allows; nothing was sent.']
+  }
+  return []
+}

@@ -1,0 +1,62 @@
+/** The table of `sluice runs`. */
+import type { RunsPage, RunView } from '@sluice/contracts/api'
+import { painter, safe } from './paint.ts'
+import { table } from './table.ts'
+import { clockTime, number, paintStatus, runDuration } from './wording.ts'
+import type { OutputOptions } from './wording.ts'
+
+const OPS = ['added', 'changed', 'removed'] as const
+
+/** The runs of a page, the newest first; with none, what to do about that. */
+export function runsText(
+  page: RunsPage,
+  options: OutputOptions & { readonly sync: string | undefined; readonly now: number },
+): string {
+  const paint = painter(options.color)
+  if (page.runs.length === 0) {
+    const which = options.sync === undefined ? 'No sync has run yet' : `\`${options.sync}\` has not run yet`
+    return `${which}. \`sluice run ${options.sync ?? 'SYNC'}\` starts a run.\n`
+  }
+  const byStatus = new Map<string, RunView['status']>(page.runs.map(run => [run.status, run.status]))
+  const lines = table(
+    [
+      { title: 'RUN' },
+      { title: 'SYNC', shrinks: true },
+      {
+        title: 'STATUS',
+        style: (cell, text) => {
+          const status = byStatus.get(text)
+          return status === undefined ? cell : paintStatus(status, cell, paint)
+        },
+      },
+      { title: 'STARTED' },
+      { title: 'TOOK', align: 'right' },
+      { title: 'READ', align: 'right' },
+      { title: 'DELIVERED', align: 'right' },
+      {
+        title: 'NOT DELIVERED',
+        align: 'right',
+        style: (cell, text) => (text === '0' ? cell : paint('yellow', cell)),
+      },
+      { title: 'ERROR', shrinks: true, style: cell => paint('red', cell) },
+    ],
+    page.runs.map(run => [
+      run.id,
+      run.sync,
+      run.status,
+      run.startedAt === null ? '' : clockTime(run.startedAt, options.timeZone),
+      runDuration(run, options.now),
+      number(run.rowsRead),
+      number(sum(run, 'delivered')),
+      number(sum(run, 'rejected') + sum(run, 'unknown') + sum(run, 'unsent')),
+      safe(run.error ?? ''),
+    ]),
+    { width: options.columns, paint },
+  )
+  if (page.next !== null) lines.push(paint('dim', `more: --after ${page.next}`))
+  return `${lines.join('\n')}\n`
+}
+
+function sum(run: RunView, field: 'delivered' | 'rejected' | 'unknown' | 'unsent'): number {
+  return OPS.reduce((total, op) => total + (run.triggers[op]?.[field] ?? 0), 0)
+}

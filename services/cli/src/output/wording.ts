@@ -1,0 +1,89 @@
+/** Numbers, times and states in words and colours, the same in all output. */
+import type { AttemptView, RunView } from '@sluice/contracts/api'
+import type { Paint } from './paint.ts'
+
+/** What the pure output functions need to know of the terminal. */
+export interface OutputOptions {
+  readonly color: boolean
+  /** Columns of the terminal; null where the output is no terminal: nothing is cut then. */
+  readonly columns: number | null
+  /** An IANA time zone; by default the machine's. */
+  readonly timeZone?: string | undefined
+}
+
+const numbers = new Intl.NumberFormat('en-US')
+
+/** `12,345`. */
+export function number(value: number): string {
+  return numbers.format(value)
+}
+
+/** `1 row`, `12 rows`. */
+export function counted(count: number, thing: string): string {
+  return `${number(count)} ${count === 1 ? thing : `${thing}s`}`
+}
+
+/** `12 ms`, `3.4 s`, `2 min 5 s`, `1 h 3 min`. */
+export function elapsed(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`
+  const seconds = Math.round(ms / 1000)
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
+}
+
+/** `2026-03-01 14:05:09`, in the given time zone. */
+export function clockTime(iso: string, timeZone?: string): string {
+  const format = new Intl.DateTimeFormat('sv-SE', {
+    dateStyle: 'short',
+    timeStyle: 'medium',
+    ...(timeZone === undefined ? {} : { timeZone }),
+  })
+  return format.format(new Date(iso))
+}
+
+/** How long a run took or has taken; empty for one that has not started. */
+export function runDuration(run: RunView, now: number): string {
+  if (run.startedAt === null) return ''
+  const end = run.endedAt === null ? now : Date.parse(run.endedAt)
+  return elapsed(Math.max(0, end - Date.parse(run.startedAt)))
+}
+
+/** The colour of a run's state. */
+export function paintStatus(status: RunView['status'], text: string, paint: Paint): string {
+  switch (status) {
+    case 'success':
+      return paint('green', text)
+    case 'warning':
+    case 'held':
+      return paint('yellow', text)
+    case 'failed':
+      return paint('red', text)
+    case 'running':
+      return paint('cyan', text)
+    case 'queued':
+    case 'cancelled':
+      return paint('dim', text)
+    default:
+      return status satisfies never
+  }
+}
+
+/** The colour of an outcome. */
+export function paintOutcome(outcome: AttemptView['outcome'], text: string, paint: Paint): string {
+  switch (outcome) {
+    case 'delivered':
+      return paint('green', text)
+    case 'rejected':
+    case 'exists':
+    case 'missing':
+      return paint('red', text)
+    case 'unknown':
+    case 'throttled':
+      return paint('yellow', text)
+    case 'unsent':
+      return paint('dim', text)
+    default:
+      return outcome satisfies never
+  }
+}

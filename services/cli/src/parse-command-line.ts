@@ -1,0 +1,211 @@
+/** Reads a command line against the table of commands. Every mistake is a `usage` error that names the nearest right word. */
+import { parseArgs } from 'node:util'
+import { SluiceError } from '@sluice/contracts/errors'
+import { nearestName } from '@sluice/domain/nearest-name'
+import type { Command, CommandArgs, CommandEntry, OptionSpec } from './command.ts'
+import { COMMANDS, COMMANDS_NOT_YET } from './commands.ts'
+import { NOT_YET } from './project/not-yet.ts'
+
+/** Options that every command takes, before or after its name. */
+export const GLOBAL_OPTIONS = {
+  dir: { type: 'text', value: 'DIR', help: 'the project folder (default: the current one)' },
+  json: { type: 'boolean', help: 'print one JSON document on stdout, and nothing else there' },
+  color: { type: 'boolean', help: 'print without colours: --no-color, or NO_COLOR in the environment' },
+  help: { type: 'boolean', help: 'explain the command' },
+  version: { type: 'boolean', help: 'print the version' },
+} as const satisfies { readonly [name: string]: OptionSpec }
+
+/** Short forms of global options. */
+const SHORT: { readonly [letter: string]: string } = { h: 'help', v: 'version' }
+
+export interface GlobalOptions {
+  readonly dir: string | null
+  readonly json: boolean
+  readonly noColor: boolean
+  readonly help: boolean
+  readonly version: boolean
+}
+
+type Token = { readonly index: number } & (
+  | {
+      readonly kind: 'option'
+      readonly name: string
+      readonly rawName: string
+      readonly value: string | undefined
+      readonly inlineValue: boolean | undefined
+    }
+  | { readonly kind: 'positional'; readonly value: string }
+  | { readonly kind: 'option-terminator' }
+)
+
+/** The tokens of a command line; only `text` and `number` options take a value from the next word. */
+function tokensOf(
+  argv: readonly string[],
+  options: { readonly [name: string]: OptionSpec },
+): readonly Token[] {
+  const config = Object.entries(options).map(([name, { type }]) => [
+    name,
+    { type: type === 'boolean' ? ('boolean' as const) : ('string' as const) },
+  ])
+  return parseArgs({
+    args: [...argv],
+    options: Object.fromEntries(config),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  }).tokens
+}
+
+export interface FoundCommand {
+  readonly entry: CommandEntry | null
+  readonly globals: GlobalOptions
+  /** How many leading positionals are the command's name. */
+  readonly words: number
+}
+
+/** Whether `--json` is asked for, whatever else is wrong with the command line. */
+export function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--')
+  return argv.slice(0, end < 0 ? undefined : end).includes('--json')
+}
+
+/** Finds the command that a command line names; `entry` is null where it names none. Throws `usage` for an unknown one. */
+export function findCommand(argv: readonly string[]): FoundCommand {
+  const tokens = tokensOf(argv, GLOBAL_OPTIONS)
+  const words = tokens.flatMap(token => (token.kind === 'positional' ? [token.value] : []))
+  const globals = globalsOf(tokens)
+  const [first, second] = words
+  if (first === undefined) {
+    const unknown = tokens.find(token => token.kind === 'option' && !isGlobal(token.name))
+    if (unknown?.kind === 'option') throw unknownOption(unknown.rawName, GLOBAL_OPTIONS, 'sluice')
+    return { entry: null, globals, words: 0 }
+  }
+  const double = COMMANDS.find(({ name }) => second !== undefined && name === `${first} ${second}`)
+  if (double !== undefined) return { entry: double, globals, words: 2 }
+  const single = COMMANDS.find(({ name }) => name === first)
+  if (single !== undefined) return { entry: single, globals, words: 1 }
+  throw unknownCommand(first)
+}
+
+function isGlobal(name: string): boolean {
+  return Object.hasOwn(GLOBAL_OPTIONS, name) || Object.hasOwn(SHORT, name) || name === 'no-color'
+}
+
+function globalsOf(tokens: readonly Token[]): GlobalOptions {
+  const given = new Set<string>()
+  let dir: string | null = null
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue
+    const name = SHORT[token.name] ?? token.name
+    given.add(name)
+    if (name === 'dir') dir = token.value ?? ''
+  }
+  return {
+    dir,
+    json: given.has('json'),
+    noColor: given.has('no-color'),
+    help: given.has('help'),
+    version: given.has('version'),
+  }
+}
+
+function unknownCommand(name: string): SluiceError {
+  if (COMMANDS_NOT_YET.includes(name)) {
+    return new SluiceError('usage', `\`sluice ${name}\` is ${NOT_YET}. \`sluice help\` lists what there is.`)
+  }
+  const near = nearestName(
+    name,
+    COMMANDS.map(entry => entry.name),
+  )
+  const hint = near === null ? '`sluice help` lists the commands.' : `Did you mean \`sluice ${near}\`?`
+  return new SluiceError('usage', `There is no command \`${name}\`. ${hint}`)
+}
+
+function unknownOption(
+  rawName: string,
+  options: { readonly [name: string]: OptionSpec },
+  command: string,
+): SluiceError {
+  const near = nearestName(rawName.replace(/^-+/, ''), [...Object.keys(options), 'no-color'])
+  const hint = near === null ? '' : ` Did you mean \`--${near}\`?`
+  return new SluiceError('usage', `\`${command}\` has no option \`${rawName}\`.${hint} ${seeHelp(command)}`)
+}
+
+function seeHelp(command: string): string {
+  return command === 'sluice' ? '`sluice help` explains it.' : `\`${command} --help\` explains it.`
+}
+
+/** Parses the arguments of a command. Throws `usage`. */
+export function parseCommandArgs(
+  argv: readonly string[],
+  { entry, words, command }: { entry: CommandEntry; words: number; command: Command },
+): CommandArgs {
+  const specs: { readonly [name: string]: OptionSpec } = { ...command.options, ...GLOBAL_OPTIONS }
+  const called = `sluice ${entry.name}`
+  const tokens = tokensOf(argv, specs)
+  const options: { [name: string]: string | number | boolean } = {}
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue
+    const name = SHORT[token.name] ?? token.name
+    const spec = Object.hasOwn(specs, name) ? specs[name] : undefined
+    if (name === 'no-color') continue
+    if (spec === undefined || name === 'color') throw unknownOption(token.rawName, specs, called)
+    const value = optionValue(token, spec, called)
+    if (!Object.hasOwn(GLOBAL_OPTIONS, name)) options[name] = value
+  }
+  const positionals = tokens.flatMap(token => (token.kind === 'positional' ? [token.value] : [])).slice(words)
+  checkPositionals(positionals, command, called)
+  return { positionals, options }
+}
+
+function optionValue(
+  token: Extract<Token, { kind: 'option' }>,
+  spec: OptionSpec,
+  called: string,
+): string | number | boolean {
+  if (spec.type === 'boolean') {
+    if (token.value === undefined) return true
+    throw new SluiceError('usage', `\`${token.rawName}\` takes no value, found \`${token.value}\`.`)
+  }
+  const { value } = token
+  const looksLikeOption = token.inlineValue === false && value !== undefined && /^--?[a-z]/i.test(value)
+  if (value === undefined || value === '' || looksLikeOption) {
+    const found = looksLikeOption
+      ? `, found \`${value}\` (write \`${token.rawName}=${value}\` if you mean it)`
+      : ''
+    throw new SluiceError(
+      'usage',
+      `\`${token.rawName}\` wants a value: \`${token.rawName} ${spec.value ?? 'TEXT'}\`${found}. ${seeHelp(called)}`,
+    )
+  }
+  if (spec.choices !== undefined && !spec.choices.includes(value)) {
+    const near = nearestName(value, spec.choices)
+    const hint = near === null ? '' : `; did you mean \`${near}\`?`
+    const choices = spec.choices.map(choice => `\`${choice}\``).join(', ')
+    throw new SluiceError('usage', `\`${token.rawName}\` wants one of ${choices}, found \`${value}\`${hint}`)
+  }
+  return spec.type === 'number' ? wholeNumber(token.rawName, value, spec) : value
+}
+
+function wholeNumber(rawName: string, value: string, { min = 0, max = 1_000_000 }: OptionSpec): number {
+  const number = /^-?\d+$/.test(value) ? Number(value) : Number.NaN
+  if (number >= min && number <= max) return number
+  throw new SluiceError(
+    'usage',
+    `\`${rawName}\` wants a whole number from ${min} to ${max}, found \`${value}\`.`,
+  )
+}
+
+function checkPositionals(given: readonly string[], command: Command, called: string): void {
+  const missing = command.positionals.find((spec, index) => spec.required && !given[index])
+  if (missing !== undefined) {
+    throw new SluiceError('usage', `\`${called}\` wants ${missing.name}: ${missing.help}. ${seeHelp(called)}`)
+  }
+  const extra = given[command.positionals.length]
+  if (extra === undefined) return
+  const wanted = command.positionals.map(spec => spec.name).join(' ')
+  throw new SluiceError(
+    'usage',
+    `\`${called}\` takes ${wanted === '' ? 'no argument' : `only ${wanted}`}, found \`${extra}\` beside it. ${seeHelp(called)}`,
+  )
+}

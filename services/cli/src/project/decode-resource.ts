@@ -1,0 +1,396 @@
+/**
+ * Turns a YAML document into a resource: walks its nodes and the resource's zod schema side by side. The schema decides how a scalar is read (as
+ * text it counts as written), and every error knows its place. All errors of a document are found at once.
+ */
+import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
+import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import { nearestName } from '@sluice/domain/nearest-name'
+import { isAlias, isMap, isScalar, isSeq } from 'yaml'
+import type { Scalar, YAMLMap, YAMLSeq } from 'yaml'
+import { z } from 'zod'
+import { fillReferences } from './fill-references.ts'
+import type { FilledText, ReferenceSources } from './fill-references.ts'
+import { entriesOf, nodeOffset, resolvedNode } from './map-entries.ts'
+import type { MapEntry, Resolved } from './map-entries.ts'
+import { isFieldNotYet, isKindNotYet, isMapNotYet, isValueNotYet, NOT_YET } from './not-yet.ts'
+import { detailAt, fieldName, quoted } from './places.ts'
+import type { FieldPath, Place } from './places.ts'
+import { placeIn } from './read-documents.ts'
+import type { ResourceDocument } from './read-documents.ts'
+import { isOptional, shapeOf, wantedBy } from './schema-shape.ts'
+import type { Schema, Shape } from './schema-shape.ts'
+import { textOrigin } from './text-origin.ts'
+import type { TextOrigin } from './text-origin.ts'
+
+/** Aliases can make a short file huge; a resource with more nodes than this is refused. */
+const MAX_NODES = 20_000
+const MAX_DEPTH = 40
+
+/** Where a field's value stands; `text` finds places inside it, where it is a text. */
+export interface FieldOrigin {
+  readonly place: Place
+  readonly text: TextOrigin | null
+}
+
+export interface DecodedResource {
+  readonly kind: string
+  /** As far as it could be read; null for none. */
+  readonly name: string | null
+  /** Null if anything is wrong. */
+  readonly spec: ResourceSpec | null
+  /** By field name as in messages; `''` is the document itself. */
+  readonly origins: ReadonlyMap<string, FieldOrigin>
+  readonly problems: readonly ErrorDetail[]
+}
+
+export interface DecodeOptions {
+  readonly env: ReferenceSources['env']
+  /** Reads a file named by `${file:PATH}`, relative to the document's folder. */
+  readonly readFile: (folder: string, path: string) => ReturnType<ReferenceSources['readFile']>
+}
+
+/** Decodes one document. Never throws for what the document holds. */
+export function decodeResource(document: ResourceDocument, options: DecodeOptions): DecodedResource {
+  return new Decoder(document, options).decode()
+}
+
+/** Stands for a value that could not be read; its problem is told already. */
+const UNREADABLE = Symbol('unreadable')
+
+/** One document's decoding; used once. */
+class Decoder {
+  readonly #document: ResourceDocument
+  readonly #options: DecodeOptions
+  readonly #origins = new Map<string, FieldOrigin>()
+  readonly #problems: ErrorDetail[] = []
+  #kind = ''
+  #label = ''
+  #nodes = 0
+
+  constructor(document: ResourceDocument, options: DecodeOptions) {
+    this.#document = document
+    this.#options = options
+  }
+
+  decode(): DecodedResource {
+    const { map } = this.#document
+    const start = nodeOffset(map) ?? 0
+    this.#origins.set('', { place: this.#place(start), text: null })
+    const kindNode = map.get('kind', true)
+    const kind = isScalar(kindNode) ? (kindNode.source ?? '') : ''
+    this.#kind = kind
+    const name = this.#readName(map)
+    this.#label = name === null ? kind : `${kind} \`${name}\``
+    const kindOffset = nodeOffset(kindNode) ?? start
+    const spec = isResourceKind(kind) ? this.#decodeAs(kind, map) : this.#refuseKind(kind, kindOffset)
+    return { kind, name, spec, origins: this.#origins, problems: this.#problems }
+  }
+
+  #readName(map: YAMLMap): string | null {
+    const node = map.get('name', true)
+    return isScalar(node) && node.source !== undefined && node.source !== '' ? node.source : null
+  }
+
+  #refuseKind(kind: string, offset: number): null {
+    const kinds = Object.keys(RESOURCE_SCHEMAS)
+    if (isKindNotYet(kind)) this.#tell(offset, ['kind'], `\`kind: ${kind}\` is ${NOT_YET}`)
+    else {
+      this.#label = ''
+      this.#tell(offset, ['kind'], `unknown kind ${quoted(kind)}${didYouMean(kind, kinds)}; ${oneOf(kinds)}`)
+    }
+    return null
+  }
+
+  #decodeAs(kind: ResourceKind, map: YAMLMap): ResourceSpec | null {
+    const typeNode = map.get('type', true)
+    const type = isScalar(typeNode) ? (typeNode.source ?? '') : ''
+    if (isValueNotYet(kind, ['type'], type)) {
+      this.#tell(nodeOffset(typeNode) ?? 0, ['type'], `\`type: ${type}\` is ${NOT_YET}`)
+      return null
+    }
+    const schema = RESOURCE_SCHEMAS[kind]
+    const value = this.#decode({ node: map, offset: nodeOffset(map) ?? 0 }, schema, [])
+    if (this.#problems.length > 0 || value === UNREADABLE) return null
+    const parsed = schema.safeParse(value)
+    if (parsed.success) return parsed.data
+    for (const issue of parsed.error.issues) {
+      const path = issue.path.filter(part => typeof part !== 'symbol')
+      this.#problems.push(
+        detailAt(this.#nearestOrigin(path), path, `${this.#label}: wanted ${issue.message}`),
+      )
+    }
+    return null
+  }
+
+  #nearestOrigin(path: FieldPath): Place {
+    for (let length = path.length; length >= 0; length--) {
+      const origin = this.#origins.get(fieldName(path.slice(0, length)))
+      if (origin !== undefined) return origin.place
+    }
+    return this.#place(0)
+  }
+
+  #decode(found: Resolved, schema: Schema, path: FieldPath): unknown {
+    if (++this.#nodes > MAX_NODES || path.length > MAX_DEPTH) {
+      if (this.#nodes <= MAX_NODES + 1 || path.length > MAX_DEPTH) {
+        this.#tell(found.offset, path, 'the resource is too large or too deep, or an anchor holds itself')
+        this.#nodes = MAX_NODES + 1
+      }
+      return UNREADABLE
+    }
+    if (isAlias(found.node)) {
+      return this.#decode(resolvedNode(found, this.#document.document), schema, path)
+    }
+    if (!this.#origins.has(fieldName(path))) {
+      this.#origins.set(fieldName(path), { place: this.#place(found.offset), text: null })
+    }
+    const shape = shapeOf(schema)
+    if (shape.kind === 'union') return this.#decodeUnion(found, schema, { path, options: shape.options })
+    if (isMap(found.node) && (shape.kind === 'object' || shape.kind === 'record')) {
+      return this.#decodeMap(found.node, shape, path)
+    }
+    if (isSeq(found.node) && shape.kind === 'list') return this.#decodeList(found.node, schema, path)
+    if (isScalar(found.node) && isScalarShape(shape)) return this.#decodeScalar(found.node, [schema], path)
+    return this.#mismatch(found, schema, path)
+  }
+
+  #decodeUnion(
+    found: Resolved,
+    schema: Schema,
+    { path, options }: { path: FieldPath; options: readonly Schema[] },
+  ): unknown {
+    const fitting = options.filter(option => fits(found.node, shapeOf(option)))
+    const [only] = fitting
+    if (only === undefined) return this.#mismatch(found, schema, path)
+    if (isScalar(found.node)) return this.#decodeScalar(found.node, fitting, path, schema)
+    return this.#decode(found, only, path)
+  }
+
+  #mismatch(found: Resolved, schema: Schema, path: FieldPath): typeof UNREADABLE {
+    const message =
+      isMap(found.node) && isMapNotYet(this.#kind, path)
+        ? `a map here is ${NOT_YET}; wanted ${wantedBy(schema)}`
+        : `wanted ${wantedBy(schema)}, found ${described(found.node)}${emptyMapHint(found.node, schema)}`
+    return this.#tell(found.offset, path, message)
+  }
+
+  #decodeMap(
+    map: YAMLMap,
+    shape: Extract<Shape, { kind: 'object' | 'record' }>,
+    path: FieldPath,
+  ): Record<string, unknown> | typeof UNREADABLE {
+    const value: Record<string, unknown> = Object.create(null)
+    const { entries, problems } = entriesOf(map, this.#document.document)
+    for (const problem of problems) this.#tell(problem.offset, path, problem.message)
+    for (const entry of entries) {
+      const field = [...path, entry.key]
+      const schema = shape.kind === 'record' ? shape.value : this.#fieldSchema(entry, shape.fields, path)
+      if (schema === null) continue
+      if (shape.kind === 'record') this.#checkKey(entry, shape.key, field)
+      this.#origins.set(fieldName(field), { place: this.#place(entry.keyOffset), text: null })
+      const decoded = this.#decode(entry.value, schema, field)
+      this.#origins.set(fieldName(field), {
+        place: this.#place(entry.value.offset),
+        text: this.#origins.get(fieldName(field))?.text ?? null,
+      })
+      value[entry.key] = decoded
+    }
+    if (shape.kind === 'object') this.#tellMissing(map, shape.fields, { path, present: entries })
+    return value
+  }
+
+  #fieldSchema(entry: MapEntry, fields: { readonly [name: string]: Schema }, path: FieldPath): Schema | null {
+    const field = [...path, entry.key]
+    const schema = Object.hasOwn(fields, entry.key) ? fields[entry.key] : undefined
+    if (schema !== undefined) return schema
+    if (isFieldNotYet(this.#kind, field)) {
+      this.#tell(entry.keyOffset, field, `the field \`${entry.key}\` is ${NOT_YET}`)
+      return null
+    }
+    const names = Object.keys(fields).filter(name => path.length > 0 || name !== 'kind')
+    const where = path.length === 0 ? '' : ` of \`${fieldName(path)}\``
+    this.#tell(
+      entry.keyOffset,
+      field,
+      `unknown field ${quoted(entry.key)}${didYouMean(entry.key, names)}; the fields${where} are ${list(names)}`,
+    )
+    return null
+  }
+
+  #checkKey(entry: MapEntry, schema: Schema, field: FieldPath): void {
+    const checked = z.safeParse(schema, entry.key)
+    const issue = checked.error?.issues[0]
+    if (issue !== undefined) {
+      this.#tell(entry.keyOffset, field, `wanted ${issue.message}, found ${quoted(entry.key)}`)
+    }
+  }
+
+  #tellMissing(
+    map: YAMLMap,
+    fields: { readonly [name: string]: Schema },
+    { path, present }: { path: FieldPath; present: readonly MapEntry[] },
+  ): void {
+    const names = new Set(present.map(entry => entry.key))
+    for (const [name, schema] of Object.entries(fields)) {
+      if (names.has(name) || isOptional(schema)) continue
+      const place = this.#origins.get(fieldName(path))?.place ?? this.#place(nodeOffset(map) ?? 0)
+      this.#problems.push(
+        detailAt(
+          place,
+          [...path, name],
+          `${this.#label}: the field \`${name}\` is missing; wanted ${wantedBy(schema)}`,
+        ),
+      )
+    }
+  }
+
+  #decodeList(node: YAMLSeq, schema: Schema, path: FieldPath): unknown {
+    const shape = shapeOf(schema)
+    if (shape.kind !== 'list') return UNREADABLE
+    const value = node.items.map((item, index) => {
+      const offset = nodeOffset(item) ?? nodeOffset(node) ?? 0
+      return this.#decode({ node: item, offset }, shape.element, [...path, index])
+    })
+    if (value.includes(UNREADABLE)) return UNREADABLE
+    const issue = z.safeParse(schema, value).error?.issues.find(({ path: at }) => at.length === 0)
+    if (issue === undefined) return value
+    return this.#tell(nodeOffset(node) ?? 0, path, `wanted ${issue.message}`)
+  }
+
+  /** Reads a scalar as the first of the schemas that takes it. `whole` is the schema that messages describe. */
+  #decodeScalar(node: Scalar, schemas: readonly Schema[], path: FieldPath, whole?: Schema): unknown {
+    const offset = nodeOffset(node) ?? 0
+    const filled = this.#fill(node, path)
+    if (filled.problems.length > 0) return UNREADABLE
+    this.#origins.set(fieldName(path), {
+      place: this.#place(offset),
+      text: textOrigin(this.#document.file, node, filled.changed),
+    })
+    const typed = filled.whole ? typedValue(filled.text) : filled.changed ? filled.text : node.value
+    let message: string | null = null
+    for (const schema of schemas) {
+      const value = scalarFor(shapeOf(schema), filled.text, typed)
+      if (value === undefined) continue
+      if (value === '' && node.type === 'PLAIN' && !filled.changed) continue
+      const issue = z.safeParse(schema, value).error?.issues[0]
+      if (issue === undefined) return value
+      message ??= shapeOf(schema).kind === 'literals' ? null : issue.message
+    }
+    const [first] = schemas
+    if (first === undefined) return UNREADABLE
+    const wanted = whole === undefined ? (message ?? wantedBy(first)) : wantedBy(whole)
+    return this.#tell(offset, path, this.#scalarMessage(node, filled, { wanted, schemas, path }))
+  }
+
+  #scalarMessage(
+    node: Scalar,
+    filled: FilledText,
+    { wanted, schemas, path }: { wanted: string; schemas: readonly Schema[]; path: FieldPath },
+  ): string {
+    const text = filled.text
+    if (isValueNotYet(this.#kind, path, text)) {
+      return `\`${path.at(-1)}: ${text}\` is ${NOT_YET}; wanted ${wanted}`
+    }
+    const literals = schemas.flatMap(schema => {
+      const shape = shapeOf(schema)
+      return shape.kind === 'literals' ? shape.values.map(String) : []
+    })
+    const empty = text === '' && node.type === 'PLAIN'
+    if (empty) return `wanted ${wanted}, found nothing${quoteEmptyHint(schemas)}`
+    const quotedNumber = node.type !== 'PLAIN' && !filled.whole && typedValue(text) !== text
+    const number = schemas.some(schema => shapeOf(schema).kind === 'number')
+    const found = quotedNumber && number ? `the text "${text}" (take the quotes away)` : quoted(text)
+    return `wanted ${wanted}, found ${found}${didYouMean(text, literals)}`
+  }
+
+  #fill(node: Scalar, path: FieldPath): FilledText {
+    const { file } = this.#document
+    const filled = fillReferences(node.source ?? '', {
+      env: this.#options.env,
+      readFile: name => this.#options.readFile(file.folder, name),
+      secretsAllowed:
+        this.#kind === 'destination' && path.length === 2 && (path[0] === 'headers' || path[0] === 'query'),
+    })
+    for (const problem of filled.problems) this.#tell(nodeOffset(node) ?? 0, path, problem)
+    return filled
+  }
+
+  #place(offset: number): Place {
+    return placeIn(this.#document.file, offset)
+  }
+
+  #tell(offset: number, path: FieldPath, message: string): typeof UNREADABLE {
+    const label = this.#label === '' ? '' : `${this.#label}: `
+    this.#problems.push(detailAt(this.#place(offset), path, `${label}${message}`))
+    return UNREADABLE
+  }
+}
+
+function isResourceKind(kind: string): kind is ResourceKind {
+  return Object.hasOwn(RESOURCE_SCHEMAS, kind)
+}
+
+function isScalarShape(shape: Shape): boolean {
+  return shape.kind !== 'object' && shape.kind !== 'record' && shape.kind !== 'list'
+}
+
+function fits(node: unknown, shape: Shape): boolean {
+  if (isMap(node)) return shape.kind === 'object' || shape.kind === 'record'
+  if (isSeq(node)) return shape.kind === 'list'
+  return isScalar(node) && isScalarShape(shape)
+}
+
+/** What a scalar is for a shape: its text as written, or the number or boolean it stands for; undefined if it is none. */
+function scalarFor(shape: Shape, text: string, typed: unknown): unknown {
+  switch (shape.kind) {
+    case 'text':
+      return text
+    case 'number':
+      return typeof typed === 'number' ? typed : undefined
+    case 'boolean':
+      return typeof typed === 'boolean' ? typed : undefined
+    case 'literals':
+      if (shape.values.includes(text)) return text
+      return shape.values.find(value => value === typed && typeof value !== 'string')
+    default:
+      return undefined
+  }
+}
+
+/** The number or boolean that a text from outside stands for, as YAML 1.2 would read it, or the text. */
+function typedValue(text: string): string | number | boolean {
+  if (text === 'true' || text === 'false') return text === 'true'
+  return /^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/.test(text) ? Number(text) : text
+}
+
+function described(node: unknown): string {
+  if (isMap(node)) return 'a map'
+  if (isSeq(node)) return 'a list'
+  if (!isScalar(node) || node.source === undefined || node.source === '') return 'nothing'
+  return quoted(node.source)
+}
+
+function emptyMapHint(node: unknown, schema: Schema): string {
+  const empty = !isMap(node) && !isSeq(node) && described(node) === 'nothing'
+  const shape = shapeOf(schema)
+  if (!empty || shape.kind !== 'object') return ''
+  return Object.values(shape.fields).every(isOptional) ? ' (write `{}` for the defaults)' : ''
+}
+
+function quoteEmptyHint(schemas: readonly Schema[]): string {
+  return schemas.some(schema => z.safeParse(schema, '').success) ? ' (write "" for empty text)' : ''
+}
+
+function didYouMean(name: string, names: readonly string[]): string {
+  const near = nearestName(name, names)
+  return near === null ? '' : `; did you mean \`${near}\`?`
+}
+
+function list(names: readonly string[]): string {
+  return names.map(name => `\`${name}\``).join(', ')
+}
+
+function oneOf(names: readonly string[]): string {
+  return `wanted one of ${list(names)}`
+}

@@ -1,0 +1,41 @@
+/** Finds the YAML files of a project folder. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** More files than this are no project of Sluice's: somebody named the wrong folder. */
+export const MAX_YAML_FILES = 10_000
+const MAX_FOLDERS = 100_000
+
+/**
+ * The paths of all `*.yaml` and `*.yml` files below a folder, relative to it, with `/` between folders, sorted. Hidden folders and
+ * `node_modules` are passed over; links to folders are not followed, so that no circle can catch the walk. Null if there are too many.
+ * Throws what `readdir` throws for the folder itself; folders below that may not be read are passed over. An abort throws the signal's reason.
+ */
+export async function findYamlFiles(dir: string, signal: AbortSignal): Promise<readonly string[] | null> {
+  const found: string[] = []
+  const folders = ['']
+  for (let next = 0; next < folders.length; next++) {
+    signal.throwIfAborted()
+    if (folders.length > MAX_FOLDERS) return null
+    const folder = folders[next] ?? ''
+    for (const entry of await entriesOf(dir, folder)) {
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+      if (entry.isDirectory()) {
+        if (!entry.name.startsWith('.') && entry.name !== 'node_modules') folders.push(path)
+      } else if (/\.ya?ml$/i.test(entry.name) && (entry.isFile() || entry.isSymbolicLink())) {
+        found.push(path)
+        if (found.length > MAX_YAML_FILES) return null
+      }
+    }
+  }
+  return found.sort()
+}
+
+async function entriesOf(dir: string, folder: string) {
+  try {
+    return await readdir(join(dir, folder), { withFileTypes: true })
+  } catch (error) {
+    if (folder === '') throw error
+    return []
+  }
+}

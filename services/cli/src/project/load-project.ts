@@ -1,0 +1,135 @@
+/** Loads a project folder: files → documents → resources, with every error of the folder told at once. */
+import { readFile, stat } from 'node:fs/promises'
+import { readFileSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import type { ResourceSpec } from '@sluice/contracts/resources'
+import { checkReferences } from './check-references.ts'
+import { checkTemplates } from './check-templates.ts'
+import { decodeResource } from './decode-resource.ts'
+import type { DecodedResource, DecodeOptions } from './decode-resource.ts'
+import { findYamlFiles, MAX_YAML_FILES } from './find-files.ts'
+import { inFileOrder } from './places.ts'
+import type { Project, ResourceKey } from './project.ts'
+import { resourceKey } from './project.ts'
+import { readDocuments } from './read-documents.ts'
+import type { SkippedDocument } from './read-documents.ts'
+
+/** The largest YAML file, and the largest file that a `${file:PATH}` takes in. */
+export const MAX_FILE_BYTES = 10_000_000
+
+export interface LoadOptions {
+  /** What `${NAME}` refers to. */
+  readonly env: { readonly [name: string]: string | undefined }
+  readonly signal: AbortSignal
+}
+
+/**
+ * Reads every `*.yaml` and `*.yml` below `dir`. Connects to nothing. Throws `missing-file` if the folder is not there, and `config` with one detail for
+ * each error of the folder, in the order of files and lines. An abort throws the signal's reason.
+ */
+export async function loadProject(dir: string, options: LoadOptions): Promise<Project> {
+  const root = resolve(dir)
+  const problems: ErrorDetail[] = []
+  const skipped: SkippedDocument[] = []
+  const decoded: DecodedResource[] = []
+  const decodeOptions: DecodeOptions = { env: options.env, readFile: readReferencedFile }
+  for (const path of await filesOf(root, options.signal)) {
+    options.signal.throwIfAborted()
+    const text = await readYaml(join(root, path))
+    if (typeof text !== 'string') {
+      problems.push({ file: path, line: 1, column: 1, message: text.problem })
+      continue
+    }
+    const read = readDocuments({ path, folder: dirname(join(root, path)), text })
+    problems.push(...read.problems)
+    skipped.push(...read.skipped)
+    decoded.push(...read.resources.map(document => decodeResource(document, decodeOptions)))
+  }
+  problems.push(...decoded.flatMap(resource => resource.problems), ...checkReferences(decoded))
+  problems.push(...checkTemplates(decoded))
+  if (problems.length > 0) {
+    const errors = problems.length === 1 ? 'an error' : `${problems.length} errors`
+    throw new SluiceError('config', `The project in ${root} has ${errors}.`, {
+      details: inFileOrder(problems),
+    })
+  }
+  return projectOf(root, decoded, skipped)
+}
+
+function projectOf(
+  dir: string,
+  decoded: readonly DecodedResource[],
+  skipped: readonly SkippedDocument[],
+): Project {
+  const resources = new Map<ResourceKey, ResourceSpec>()
+  const origins = new Map<ResourceKey, DecodedResource['origins']>()
+  for (const { spec, origins: fields } of decoded) {
+    if (spec === null) continue
+    const key = resourceKey(spec.kind, spec.name)
+    resources.set(key, spec.kind === 'source' ? { ...spec, path: resolve(dir, spec.path) } : spec)
+    origins.set(key, fields)
+  }
+  return { dir, resources, skipped, origins }
+}
+
+async function filesOf(root: string, signal: AbortSignal): Promise<readonly string[]> {
+  const found = await stat(root).catch((error: unknown) => {
+    throw new SluiceError('missing-file', `The project folder ${root} is not there.`, { cause: error })
+  })
+  if (!found.isDirectory()) {
+    throw new SluiceError('missing-file', `${root} is a file; wanted a project folder.`)
+  }
+  const files = await findYamlFiles(root, signal)
+  if (files !== null) return files
+  throw new SluiceError(
+    'config',
+    `${root} has more than ${MAX_YAML_FILES} YAML files or too many folders; name the project folder with --dir.`,
+  )
+}
+
+async function readYaml(path: string): Promise<string | { readonly problem: string }> {
+  try {
+    const { size } = await stat(path)
+    if (size > MAX_FILE_BYTES)
+      return { problem: `wanted a file of at most ${MAX_FILE_BYTES} bytes, found ${size}` }
+    return decodeUtf8(await readFile(path))
+  } catch (error) {
+    return { problem: `the file cannot be read (${reasonOf(error)})` }
+  }
+}
+
+/** Called in the middle of decoding a document, hence synchronous; such files are small and local. */
+function readReferencedFile(folder: string, path: string): { text: string } | { problem: string } {
+  const absolute = resolve(folder, path)
+  try {
+    const { size } = statSync(absolute)
+    if (size > MAX_FILE_BYTES) {
+      return {
+        problem: `\`\${file:${path}}\`: wanted a file of at most ${MAX_FILE_BYTES} bytes, found ${size}`,
+      }
+    }
+    const text = decodeUtf8(readFileSync(absolute))
+    if (typeof text === 'string') return { text }
+    return { problem: `\`\${file:${path}}\`: ${text.problem}` }
+  } catch (error) {
+    return { problem: `\`\${file:${path}}\`: ${absolute} cannot be read (${reasonOf(error)})` }
+  }
+}
+
+function decodeUtf8(bytes: Uint8Array): string | { readonly problem: string } {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return { problem: 'the file is not UTF-8 text' }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') return 'it is not there'
+  if (code === 'EACCES') return 'permission denied'
+  if (code === 'EISDIR') return 'it is a folder'
+  return error instanceof Error ? error.message : String(error)
+}

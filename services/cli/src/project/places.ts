@@ -1,0 +1,39 @@
+/** Places in a project's files, and how its fields are named in messages. */
+import type { ErrorDetail } from '@sluice/contracts/errors'
+
+/** A place in a file; `file` is relative to the project folder, line and column count from 1. */
+export interface Place {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+export type FieldPath = readonly (string | number)[]
+
+/** `triggers.added.path`, `limits.rate[0].per`. */
+export function fieldName(path: FieldPath): string {
+  return path
+    .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .join('')
+}
+
+/** An error at a place. */
+export function detailAt(place: Place, path: FieldPath, message: string): ErrorDetail {
+  return path.length === 0 ? { ...place, message } : { ...place, field: fieldName(path), message }
+}
+
+/** Sorts details by file, line and column. */
+export function inFileOrder(details: readonly ErrorDetail[]): ErrorDetail[] {
+  return [...details].sort((a, b) => {
+    const files = (a.file ?? '').localeCompare(b.file ?? '', 'en')
+    return files || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
+  })
+}
+
+const MAX_QUOTED = 60
+
+/** Text from a file, made short and fit for one line, in backticks. */
+export function quoted(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim()
+  return `\`${line.length > MAX_QUOTED ? `${line.slice(0, MAX_QUOTED - 1)}…` : line}\``
+}

@@ -1,0 +1,68 @@
+/** Reads zod schemas the way a decoder of YAML needs them: what shape a value is to have, and how to say so. */
+import { z } from 'zod'
+
+export type Schema = z.core.$ZodType
+
+/** What a schema wants to find in the file. */
+export type Shape =
+  | { readonly kind: 'object'; readonly fields: { readonly [name: string]: Schema } }
+  | { readonly kind: 'record'; readonly key: Schema; readonly value: Schema }
+  | { readonly kind: 'list'; readonly element: Schema }
+  | { readonly kind: 'union'; readonly options: readonly Schema[] }
+  | { readonly kind: 'text' | 'number' | 'boolean' }
+  | { readonly kind: 'literals'; readonly values: readonly (string | number | boolean)[] }
+
+/** The shape below optional, default and transforming wrappers. Throws for a schema that no resource uses. */
+export function shapeOf(schema: Schema): Shape {
+  const inner = unwrapped(schema)
+  if (inner instanceof z.ZodObject) return { kind: 'object', fields: inner.shape }
+  if (inner instanceof z.ZodRecord) return { kind: 'record', key: inner.keyType, value: inner.valueType }
+  if (inner instanceof z.ZodArray) return { kind: 'list', element: inner.element }
+  if (inner instanceof z.ZodUnion) return { kind: 'union', options: inner.options }
+  if (inner instanceof z.ZodString) return { kind: 'text' }
+  if (inner instanceof z.ZodNumber) return { kind: 'number' }
+  if (inner instanceof z.ZodBoolean) return { kind: 'boolean' }
+  if (inner instanceof z.ZodEnum) return { kind: 'literals', values: inner.options }
+  if (inner instanceof z.ZodLiteral) return { kind: 'literals', values: [...inner.values].filter(isPlain) }
+  throw new TypeError(`no decoder for the schema ${schema._zod.def.type}`)
+}
+
+/** True if a field may be left out. */
+export function isOptional(schema: Schema): boolean {
+  return z.safeParse(schema, undefined).success
+}
+
+function unwrapped(schema: Schema): Schema {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
+    return unwrapped(schema.def.innerType)
+  if (schema instanceof z.ZodPipe) return unwrapped(schema.in)
+  return schema
+}
+
+function isPlain(value: unknown): value is string | number | boolean {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+}
+
+/** What is wanted, in words: `a map`, `one of a, b`, `a duration such as …`. */
+export function wantedBy(schema: Schema): string {
+  const shape = shapeOf(schema)
+  switch (shape.kind) {
+    case 'object':
+    case 'record':
+      return 'a map'
+    case 'list':
+      return `a list`
+    case 'union':
+      return [...new Set(shape.options.map(wantedBy))].join(', or ')
+    case 'literals': {
+      const values = shape.values.map(value => `\`${value}\``)
+      return values.length === 1 ? (values[0] ?? '') : `one of ${values.join(', ')}`
+    }
+    case 'text':
+    case 'number':
+    case 'boolean':
+      return z.safeParse(schema, '\0').error?.issues[0]?.message ?? 'text'
+    default:
+      return shape satisfies never
+  }
+}

@@ -1,0 +1,87 @@
+/** Runs one command line: finds the command, calls it, prints what went wrong, and says the exit code. */
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { TextSink } from './command.ts'
+import { EXIT, exitCodeOfError } from './exit-codes.ts'
+import type { ExitCode } from './exit-codes.ts'
+import { commandHelp, overallHelp } from './help.ts'
+import { errorBody, printError } from './output/error.ts'
+import { findCommand, parseCommandArgs, wantsJson } from './parse-command-line.ts'
+
+export interface CliProcess {
+  readonly argv: readonly string[]
+  readonly cwd: string
+  readonly env: { readonly [name: string]: string | undefined }
+  readonly stdout: TextSink
+  readonly stderr: TextSink
+  readonly signal: AbortSignal
+}
+
+/** Never throws: what goes wrong is printed, for people on stderr, with `--json` as a document on stdout. */
+export async function runCli(cli: CliProcess): Promise<ExitCode> {
+  try {
+    return await dispatch(cli)
+  } catch (error) {
+    const known = asSluiceError(error, cli.signal)
+    if (wantsJson(cli.argv)) cli.stdout.write(`${JSON.stringify(errorBody(known))}\n`)
+    else if (known.code !== 'aborted') {
+      cli.stderr.write(printError(known, { color: takesColor(cli.stderr, cli), columns: cli.stderr.columns }))
+    }
+    return exitCodeOfError(known.code)
+  }
+}
+
+async function dispatch(cli: CliProcess): Promise<ExitCode> {
+  const { entry, globals, words } = findCommand(cli.argv)
+  const color = takesColor(cli.stdout, cli)
+  if (entry === null && globals.version) return dispatch({ ...cli, argv: ['version', ...versionFlags(cli)] })
+  if (entry === null) {
+    cli.stdout.write(overallHelp({ color }))
+    return EXIT.success
+  }
+  const { command } = await entry.load()
+  if (globals.help) {
+    cli.stdout.write(commandHelp(entry, command, { color }))
+    return EXIT.success
+  }
+  const args = parseCommandArgs(cli.argv, { entry, words, command })
+  return await command.run({
+    args,
+    dir: projectDir(cli.cwd, globals.dir),
+    json: globals.json,
+    stdout: cli.stdout,
+    stderr: cli.stderr,
+    env: cli.env,
+    signal: cli.signal,
+    color,
+    errorColor: takesColor(cli.stderr, cli),
+  })
+}
+
+function versionFlags(cli: CliProcess): readonly string[] {
+  return wantsJson(cli.argv) ? ['--json'] : []
+}
+
+function projectDir(cwd: string, dir: string | null): string {
+  if (dir === null) return cwd
+  const path = resolve(cwd, dir)
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path
+  throw new SluiceError('usage', `\`--dir\` wants a folder that is there, found ${path}.`)
+}
+
+/** Colours only for a terminal that has not been told otherwise (https://no-color.org). */
+function takesColor(sink: TextSink, { argv, env }: CliProcess): boolean {
+  if (argv.includes('--no-color') || (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb') return false
+  return sink.isTTY === true
+}
+
+/** What nobody expected is a bug of Sluice and says so, with its stack as the cause. */
+function asSluiceError(error: unknown, signal: AbortSignal): SluiceError {
+  if (isSluiceError(error)) return error
+  if (signal.aborted) return new SluiceError('aborted', 'Interrupted.', { cause: error })
+  const message = error instanceof Error ? error.message : String(error)
+  return new SluiceError('internal', `This is a bug in Sluice, please report it: ${message}`, {
+    cause: error,
+  })
+}
