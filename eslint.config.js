@@ -18,8 +18,7 @@ const FORBIDDEN_SYNTAX = [
     message: 'Export by name, so that a thing has one name everywhere.',
   },
   {
-    selector:
-      'MemberExpression[object.name=/^(it|test|describe)$/][property.name=/^(only|skip|todo)$/]',
+    selector: 'MemberExpression[object.name=/^(it|test|describe)$/][property.name=/^(only|skip|todo)$/]',
     message: 'A test that is not run protects nothing: finish it or remove it.',
   },
 ]
