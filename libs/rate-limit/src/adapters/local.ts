@@ -1,0 +1,265 @@
+/** The budget of destinations for one process: counted in memory, kept in a SQLite file where one is given. */
+import { randomUUID } from 'node:crypto'
+import { SluiceError } from '@sluice/contracts/errors'
+import { LimitsFile } from './limits-file.ts'
+import { SlidingWindow } from './sliding-window.ts'
+import type { Granted } from './limits-file.ts'
+import type { GrantEntry } from './sliding-window.ts'
+import type { Grant, LimitScope, RateLimit, TakeRequest } from '../port.ts'
+
+export interface LocalRateLimitOptions {
+  /** Where limits outlive the process; absent: in memory only. One process at a time may hold it. */
+  readonly file?: string
+  /** How long a permit may lie unused. Longer ones cost throughput, shorter ones lapse whenever the event loop is busy. Default 25 ms. */
+  readonly leaseLifeMs?: number
+  /** Milliseconds since 1970, with fractions. Default: a clock that never steps back while the process lives. */
+  readonly now?: () => number
+}
+
+/** One named budget. */
+interface ScopeState {
+  readonly name: string
+  readonly windows: Map<number, SlidingWindow>
+  slotsTaken: number
+  pausedUntilMs: number
+}
+
+interface Lease {
+  readonly scopes: readonly ScopeState[]
+  readonly entries: readonly { readonly window: SlidingWindow; readonly entry: GrantEntry }[]
+  /** Slots not given back. */
+  slots: number
+  readonly slotsExpireMs: number
+}
+
+/** How soon to ask again for a holder that never gets anything more: it should stop asking. */
+const SUPERSEDED_WAIT_MS = 60_000
+
+const steadyNow = () => performance.timeOrigin + performance.now()
+
+/**
+ * Opens the budget. Slots live in memory only: when a process has died, the system has closed its connections, and whoever opens the file next holds
+ * it alone. Rates, pauses and markers outlive it. Throws `conflict` if another process holds the file, `corrupt`, `unreachable`.
+ */
+export function createLocalRateLimit(options: LocalRateLimitOptions = {}): RateLimit {
+  return new LocalRateLimit(options)
+}
+
+class LocalRateLimit implements RateLimit {
+  readonly #now: () => number
+  readonly #leaseLifeMs: number
+  readonly #file: LimitsFile | null
+  readonly #scopes = new Map<string, ScopeState>()
+  readonly #holders = new Map<string, number>()
+  readonly #leases = new Map<string, Lease>()
+  readonly #leasePrefix = randomUUID().slice(0, 8)
+  #lastLease = 0
+  #closed = false
+  /** No slot expires before this. */
+  #nextSlotExpiryMs = Infinity
+
+  constructor(options: LocalRateLimitOptions) {
+    this.#now = options.now ?? steadyNow
+    this.#leaseLifeMs = options.leaseLifeMs ?? 25
+    this.#file = options.file === undefined ? null : new LimitsFile(options.file)
+    if (this.#file !== null) this.#load(this.#file)
+  }
+
+  async take(request: TakeRequest): Promise<Grant> {
+    request.signal.throwIfAborted()
+    checkTake(request)
+    const nowMs = this.#now()
+    if (this.#isSuperseded(request)) {
+      return { kind: 'wait', waitMs: SUPERSEDED_WAIT_MS, reason: 'superseded' }
+    }
+    const scopes = request.scopes.map(scope => this.#scope(scope, nowMs))
+    const room = this.#room(request.scopes, scopes, nowMs)
+    if (room < 1) return this.#wait(request.scopes, scopes, nowMs)
+    return this.#grant(request, scopes, { permits: Math.min(request.want, room), nowMs })
+  }
+
+  async giveBack(id: string, parts: { readonly unused: number; readonly finished: number }): Promise<void> {
+    const { unused, finished } = parts
+    if (!isCount(unused) || !isCount(finished)) {
+      throw new SluiceError(
+        'internal',
+        `giveBack wants counts, found unused ${unused} and finished ${finished}`,
+      )
+    }
+    const lease = this.#leases.get(id)
+    if (lease === undefined) return
+    const returned = unused + finished
+    if (returned > lease.slots) {
+      throw new SluiceError(
+        'internal',
+        `lease ${id} has ${lease.slots} requests left, not ${returned} to give back`,
+      )
+    }
+    this.#freeSlots(id, lease, returned)
+    if (unused === 0) return
+    for (const { window, entry } of lease.entries) {
+      window.giveBack(entry, unused)
+      this.#file?.overstates(entry)
+    }
+  }
+
+  async pause(name: string, untilMs: number): Promise<void> {
+    if (Number.isNaN(untilMs)) throw new SluiceError('internal', 'a pause wants a time')
+    const scope = this.#scopeNamed(name)
+    if (untilMs <= scope.pausedUntilMs) return
+    this.#file?.storePause(name, untilMs)
+    scope.pausedUntilMs = untilMs
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    const nowMs = this.#now()
+    const entries = [...this.#scopes.values()].flatMap(scope =>
+      [...scope.windows.values()].flatMap(window => window.entries(nowMs)),
+    )
+    this.#file?.close(entries)
+  }
+
+  #load(file: LimitsFile): void {
+    const stored = file.load(this.#now())
+    for (const [name, untilMs] of stored.pauses) this.#scopeNamed(name).pausedUntilMs = untilMs
+    for (const [partition, marker] of stored.holders) this.#holders.set(partition, marker)
+    for (const { scope, windowMs, entries } of stored.windows) {
+      const window = new SlidingWindow(windowMs, this.#leaseLifeMs)
+      window.wantedMs = this.#now()
+      window.seed(entries)
+      this.#scopeNamed(scope).windows.set(windowMs, window)
+    }
+  }
+
+  #isSuperseded({ holder }: TakeRequest): boolean {
+    const known = this.#holders.get(holder.partition)
+    if (known !== undefined && holder.marker <= known) return holder.marker < known
+    this.#file?.storeHolder(holder.partition, holder.marker)
+    this.#holders.set(holder.partition, holder.marker)
+    return false
+  }
+
+  #scopeNamed(name: string): ScopeState {
+    let scope = this.#scopes.get(name)
+    if (scope === undefined) {
+      scope = { name, windows: new Map(), slotsTaken: 0, pausedUntilMs: -Infinity }
+      this.#scopes.set(name, scope)
+    }
+    return scope
+  }
+
+  /**
+   * The state of a scope, with a window for each of its rates. Runs that pinned different limits share it, so a grant counts in every window that any of
+   * them had of late. A window that is new starts with what the longest of the others remembers.
+   */
+  #scope(limits: LimitScope, nowMs: number): ScopeState {
+    const scope = this.#scopeNamed(limits.name)
+    for (const { windowMs, requests } of limits.rates) {
+      let window = scope.windows.get(windowMs)
+      if (window === undefined) {
+        window = new SlidingWindow(windowMs, this.#leaseLifeMs)
+        const others = [...scope.windows.values()].sort((a, b) => b.windowMs - a.windowMs)
+        window.seed((others[0]?.entries(nowMs) ?? []).map(entry => ({ ...entry, stored: null })))
+        scope.windows.set(windowMs, window)
+      }
+      window.wantedMs = nowMs
+      window.limit = requests
+    }
+    if (scope.windows.size > limits.rates.length) {
+      for (const window of scope.windows.values()) {
+        if (window.wantedMs + window.spanMs < nowMs) scope.windows.delete(window.windowMs)
+      }
+    }
+    return scope
+  }
+
+  /** How many permits all scopes together have room for. */
+  #room(limits: readonly LimitScope[], scopes: readonly ScopeState[], nowMs: number): number {
+    let room = Infinity
+    for (const [at, scope] of scopes.entries()) {
+      const { rates = [], concurrency = 0 } = limits[at] ?? {}
+      if (scope.pausedUntilMs > nowMs) return 0
+      if (scope.slotsTaken >= concurrency && this.#nextSlotExpiryMs <= nowMs) this.#expireSlots(nowMs)
+      room = Math.min(room, concurrency - scope.slotsTaken)
+      for (const { requests, windowMs } of rates) {
+        room = Math.min(room, requests - (scope.windows.get(windowMs)?.total(nowMs) ?? 0))
+      }
+    }
+    return room
+  }
+
+  #wait(limits: readonly LimitScope[], scopes: readonly ScopeState[], nowMs: number): Grant {
+    let waitMs = 1
+    let reason: 'rate' | 'concurrency' | 'paused' = 'rate'
+    const blocked = (by: typeof reason, forMs: number) => {
+      waitMs = Math.max(waitMs, Math.ceil(forMs))
+      if (reason === 'rate' || by === 'paused') reason = by
+    }
+    for (const [at, scope] of scopes.entries()) {
+      const { rates = [], concurrency = 0 } = limits[at] ?? {}
+      if (scope.pausedUntilMs > nowMs) blocked('paused', scope.pausedUntilMs - nowMs)
+      if (scope.slotsTaken >= concurrency) blocked('concurrency', this.#nextSlotExpiryMs - nowMs)
+      for (const { requests, windowMs } of rates) {
+        const forMs = scope.windows.get(windowMs)?.waitMs(nowMs, requests) ?? 0
+        if (forMs > 0) blocked('rate', forMs)
+      }
+    }
+    return { kind: 'wait', waitMs, reason }
+  }
+
+  #grant(
+    request: TakeRequest,
+    scopes: readonly ScopeState[],
+    { permits, nowMs }: { readonly permits: number; readonly nowMs: number },
+  ): Grant {
+    const granted: Granted[] = []
+    for (const scope of scopes) {
+      for (const window of scope.windows.values()) {
+        granted.push({ scope: scope.name, window, entry: window.grant(nowMs, permits) })
+      }
+    }
+    try {
+      this.#file?.storeGrant(granted, nowMs)
+    } catch (error) {
+      for (const { window, entry } of granted) window.giveBack(entry, permits)
+      throw error
+    }
+    for (const scope of scopes) scope.slotsTaken += permits
+    const slotsExpireMs = nowMs + this.#leaseLifeMs + request.slotLifeMs
+    this.#nextSlotExpiryMs = Math.min(this.#nextSlotExpiryMs, slotsExpireMs)
+    this.#lastLease += 1
+    const lease = `${this.#leasePrefix}-${this.#lastLease}`
+    this.#leases.set(lease, { scopes, entries: granted, slots: permits, slotsExpireMs })
+    const useBeforeMs = nowMs - performance.timeOrigin + this.#leaseLifeMs
+    return { kind: 'granted', lease, permits, useBeforeMs }
+  }
+
+  #freeSlots(id: string, lease: Lease, slots: number): void {
+    lease.slots -= slots
+    for (const scope of lease.scopes) scope.slotsTaken -= slots
+    if (lease.slots === 0) this.#leases.delete(id)
+  }
+
+  #expireSlots(nowMs: number): void {
+    this.#nextSlotExpiryMs = Infinity
+    for (const [id, lease] of this.#leases) {
+      if (lease.slotsExpireMs <= nowMs) this.#freeSlots(id, lease, lease.slots)
+      else this.#nextSlotExpiryMs = Math.min(this.#nextSlotExpiryMs, lease.slotsExpireMs)
+    }
+  }
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0
+}
+
+function checkTake({ scopes, want, slotLifeMs, holder }: TakeRequest): void {
+  if (!isCount(want) || want < 1)
+    throw new SluiceError('internal', `take wants 1 permit or more, found ${want}`)
+  if (!(slotLifeMs >= 0))
+    throw new SluiceError('internal', `take wants a slot life of 0 ms or more, found ${slotLifeMs}`)
+  if (!Number.isSafeInteger(holder.marker)) throw new SluiceError('internal', `${holder.marker} is no marker`)
+  if (scopes.length === 0) throw new SluiceError('internal', 'take wants at least one scope')
+}

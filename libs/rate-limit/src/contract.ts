@@ -1,0 +1,342 @@
+/** What every rate limit promises, whatever keeps it. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { mostInAnyWindow } from '@sluice/testkit/scripted-api'
+import type { Grant, LimitScope, RateLimit, TakeRequest } from './port.ts'
+
+export interface RateLimitHarness {
+  /** Opens an instance over the harness' storage. */
+  open(): Promise<RateLimit>
+  /** True if several instances may be open at once. */
+  readonly shared: boolean
+  /** The time that the instances count by, in ms since 1970. */
+  now(): number
+  /** Lets at least this much time pass on that clock. */
+  pass(ms: number): Promise<void>
+  /** When, on that clock, a grant that was just handed out has to be used. */
+  deadline(grant: Granted): number
+  /** Closes the instances and removes the storage. */
+  close(): Promise<void>
+}
+
+export type Granted = Extract<Grant, { kind: 'granted' }>
+
+const never = new AbortController().signal
+
+export function rateLimitContract(name: string, start: () => Promise<RateLimitHarness>): void {
+  describe(`the rate limit ${name}`, () => {
+    let harness: RateLimitHarness
+    let limit: RateLimit
+    beforeEach(async () => {
+      harness = await start()
+      limit = await harness.open()
+    })
+    afterEach(() => harness.close())
+
+    const scope = (over: Partial<LimitScope> = {}): LimitScope => ({
+      name: 'destination/api',
+      rates: [{ requests: 10, windowMs: 1000 }],
+      concurrency: 5000,
+      ...over,
+    })
+    const request = (over: Partial<TakeRequest> = {}): TakeRequest => ({
+      scopes: [scope()],
+      holder: { partition: 'sync/0', marker: 1 },
+      want: 1,
+      slotLifeMs: 5000,
+      signal: never,
+      ...over,
+    })
+    const take = (over: Partial<TakeRequest> = {}) => limit.take(request(over))
+    const granted = async (over: Partial<TakeRequest> = {}): Promise<Granted> => {
+      const grant = await take(over)
+      if (grant.kind !== 'granted') throw new Error(`expected a grant, got ${JSON.stringify(grant)}`)
+      return grant
+    }
+
+    describe('rates', () => {
+      it('grants what is wanted as far as there is room, and then says how long to wait', async () => {
+        expect(await granted({ want: 7 })).toMatchObject({ permits: 7 })
+        expect(await granted({ want: 7 })).toMatchObject({ permits: 3 })
+        const wait = await take({ want: 7 })
+        expect(wait).toMatchObject({ kind: 'wait', reason: 'rate' })
+        if (wait.kind !== 'wait') return
+        expect(wait.waitMs).toBeGreaterThan(900)
+        expect(wait.waitMs).toBeLessThan(1200)
+        await harness.pass(wait.waitMs)
+        expect(await granted({ want: 7 })).toMatchObject({ permits: 7 })
+      })
+
+      it('an hour limit allows its whole burst at any moment of the hour', async () => {
+        const scopes = [scope({ rates: [{ requests: 1000, windowMs: 3_600_000 }] })]
+        expect(await granted({ scopes, want: 400 })).toMatchObject({ permits: 400 })
+        await harness.pass(50)
+        expect(await granted({ scopes, want: 1000 })).toMatchObject({ permits: 600 })
+        expect(await take({ scopes })).toMatchObject({ kind: 'wait', reason: 'rate' })
+      })
+
+      it('a lease is to be used within milliseconds', async () => {
+        const before = harness.now()
+        const life = harness.deadline(await granted()) - before
+        expect(life).toBeGreaterThan(0)
+        expect(life).toBeLessThanOrEqual(100)
+      })
+
+      it('unused permits come back, used ones do not', async () => {
+        const lease = await granted({ want: 10 })
+        await limit.giveBack(lease.lease, { unused: 4, finished: 6 })
+        expect(await granted({ want: 10 })).toMatchObject({ permits: 4 })
+      })
+
+      it('a scope that has no room costs the other scopes nothing', async () => {
+        const full = scope({ name: 'sync/full', rates: [{ requests: 1, windowMs: 60_000 }] })
+        await granted({ scopes: [scope(), full] })
+        for (let n = 0; n < 20; n += 1) {
+          expect(await take({ scopes: [scope(), full], want: 5 })).toMatchObject({ kind: 'wait' })
+        }
+        expect(await granted({ want: 20 })).toMatchObject({ permits: 9 })
+      })
+
+      it('all scopes have to have room, and each counts', async () => {
+        const sync = scope({ name: 'sync/one', rates: [{ requests: 4, windowMs: 1000 }] })
+        const other = scope({ name: 'sync/other', rates: [{ requests: 100, windowMs: 1000 }] })
+        expect(await granted({ scopes: [scope(), sync], want: 9 })).toMatchObject({ permits: 4 })
+        expect(await granted({ scopes: [scope(), other], want: 9 })).toMatchObject({ permits: 6 })
+      })
+
+      it('runs with different limits on one budget see what the others used', async () => {
+        await granted({ want: 10 })
+        const strict = scope({ rates: [{ requests: 5, windowMs: 1000 }] })
+        const lax = scope({ rates: [{ requests: 25, windowMs: 1000 }] })
+        const minute = scope({ rates: [{ requests: 12, windowMs: 60_000 }] })
+        expect(await take({ scopes: [strict] })).toMatchObject({ kind: 'wait', reason: 'rate' })
+        expect(await granted({ scopes: [minute], want: 50 })).toMatchObject({ permits: 2 })
+        expect(await granted({ scopes: [lax], want: 50 })).toMatchObject({ permits: 13 })
+        await harness.pass(2000)
+        expect(await take({ scopes: [minute] })).toMatchObject({ kind: 'wait', reason: 'rate' })
+      })
+
+      it('outlive a restart', async () => {
+        await granted({ want: 8 })
+        await limit[Symbol.asyncDispose]()
+        limit = await harness.open()
+        expect(await granted({ want: 8 })).toMatchObject({ permits: 2 })
+        expect(await take()).toMatchObject({ kind: 'wait', reason: 'rate' })
+        await harness.pass(1200)
+        expect(await granted({ want: 20 })).toMatchObject({ permits: 10 })
+      })
+    })
+
+    describe('concurrency', () => {
+      const narrow = [scope({ rates: [{ requests: 1_000_000, windowMs: 1000 }], concurrency: 5 })]
+
+      it('is never exceeded, and a slot is free as soon as its request is finished', async () => {
+        const lease = await granted({ scopes: narrow, want: 9 })
+        expect(lease).toMatchObject({ permits: 5 })
+        expect(await take({ scopes: narrow })).toMatchObject({ kind: 'wait', reason: 'concurrency' })
+        await limit.giveBack(lease.lease, { unused: 0, finished: 2 })
+        expect(await granted({ scopes: narrow, want: 9 })).toMatchObject({ permits: 2 })
+      })
+
+      it('slots of a holder that died come back after their life, and not before', async () => {
+        await granted({ scopes: narrow, want: 5, slotLifeMs: 2000 })
+        await harness.pass(1900)
+        const wait = await take({ scopes: narrow })
+        expect(wait).toMatchObject({ kind: 'wait', reason: 'concurrency' })
+        if (wait.kind !== 'wait') return
+        expect(wait.waitMs).toBeLessThanOrEqual(250)
+        await harness.pass(wait.waitMs)
+        expect(await granted({ scopes: narrow, want: 5 })).toMatchObject({ permits: 5 })
+      })
+
+      it('giving back what has expired, twice, or what never was changes nothing', async () => {
+        const lease = await granted({ scopes: narrow, want: 5, slotLifeMs: 100 })
+        await harness.pass(300)
+        expect(await granted({ scopes: narrow, want: 5 })).toMatchObject({ permits: 5 })
+        await limit.giveBack(lease.lease, { unused: 0, finished: 5 })
+        await limit.giveBack('no such lease', { unused: 1, finished: 1 })
+        expect(await take({ scopes: narrow })).toMatchObject({ kind: 'wait', reason: 'concurrency' })
+      })
+    })
+
+    describe('holders', () => {
+      it('an older marker gets nothing, a newer one takes its place', async () => {
+        const holder = (marker: number) => ({ holder: { partition: 'sync/0', marker } })
+        await granted(holder(5))
+        expect(await take(holder(4))).toMatchObject({ kind: 'wait', reason: 'superseded' })
+        await granted(holder(5))
+        await granted(holder(9))
+        expect(await take(holder(5))).toMatchObject({ kind: 'wait', reason: 'superseded' })
+        await granted({ holder: { partition: 'sync/1', marker: 0 } })
+      })
+
+      it('an older marker gets nothing after a restart either', async () => {
+        await granted({ holder: { partition: 'sync/0', marker: 5 } })
+        await limit[Symbol.asyncDispose]()
+        limit = await harness.open()
+        const older = await take({ holder: { partition: 'sync/0', marker: 4 } })
+        expect(older).toMatchObject({ kind: 'wait', reason: 'superseded' })
+      })
+    })
+
+    describe('pauses', () => {
+      it('nothing is granted until a pause ends, and only a later end counts', async () => {
+        await limit.pause('destination/api', harness.now() + 500)
+        await limit.pause('destination/api', harness.now() + 100)
+        const wait = await take()
+        expect(wait).toMatchObject({ kind: 'wait', reason: 'paused' })
+        if (wait.kind !== 'wait') return
+        expect(wait.waitMs).toBeGreaterThan(400)
+        expect(wait.waitMs).toBeLessThanOrEqual(500)
+        await limit.pause('destination/api', harness.now() + 800)
+        await harness.pass(wait.waitMs)
+        expect(await take()).toMatchObject({ kind: 'wait', reason: 'paused' })
+        await granted({ scopes: [scope({ name: 'destination/other' })] })
+        await harness.pass(400)
+        await granted()
+      })
+
+      it('a pause of any scope holds, and outlives a restart', async () => {
+        await limit.pause('sync/one', harness.now() + 5000)
+        await limit[Symbol.asyncDispose]()
+        limit = await harness.open()
+        const both = [scope(), scope({ name: 'sync/one' })]
+        expect(await take({ scopes: both })).toMatchObject({ kind: 'wait', reason: 'paused' })
+        await granted({ want: 10 })
+      })
+    })
+
+    it('an aborted take rejects with the reason and costs nothing', async () => {
+      const reason = new Error('shutting down')
+      await expect(take({ signal: AbortSignal.abort(reason), want: 10 })).rejects.toBe(reason)
+      expect(await granted({ want: 10 })).toMatchObject({ permits: 10 })
+    })
+
+    it.each([0, -1, 1.5, NaN, Infinity])('refuses to grant %d permits', async want => {
+      await expect(take({ want })).rejects.toMatchObject({ code: 'internal' })
+    })
+
+    it.each([1, 2, 3])(
+      'no window anywhere holds more than its limit, nor more are in flight, in a random history (%i)',
+      async round => {
+        const seed = Math.floor(Math.random() * 2 ** 31) + round
+        const history = await randomHistory(harness, [limit], seed)
+        check(history, seed)
+      },
+    )
+
+    it('several instances share one budget', async ctx => {
+      const seed = Math.floor(Math.random() * 2 ** 31)
+      if (!harness.shared) return ctx.skip()
+      const others = [await harness.open(), await harness.open()]
+      check(await randomHistory(harness, [limit, ...others], seed), seed)
+    })
+  })
+}
+
+const WINDOWS = [
+  { requests: 10, windowMs: 100 },
+  { requests: 40, windowMs: 1000 },
+]
+const CONCURRENCY = 8
+
+interface History {
+  readonly uses: readonly number[]
+  readonly mostInFlight: number
+  readonly durationMs: number
+}
+
+interface Step {
+  readonly atMs: number
+  readonly kind: 'use' | 'finish' | 'unused'
+  readonly lease: string
+  readonly by: RateLimit
+}
+
+/** Takes, uses at any moment of a lease's life, gives back and finishes at random, on two windows at once. */
+async function randomHistory(
+  harness: RateLimitHarness,
+  instances: readonly RateLimit[],
+  seed: number,
+): Promise<History> {
+  const random = randomFrom(seed)
+  const scopes = [{ name: `destination/random-${seed}`, rates: WINDOWS, concurrency: CONCURRENCY }]
+  const startMs = harness.now()
+  const uses: number[] = []
+  let inFlight = 0
+  let mostInFlight = 0
+  let plan: Step[] = []
+
+  const carryOut = async (step: Step) => {
+    if (step.kind === 'use') {
+      uses.push(step.atMs)
+      inFlight += 1
+      mostInFlight = Math.max(mostInFlight, inFlight)
+      return
+    }
+    if (step.kind === 'finish') inFlight -= 1
+    const unused = step.kind === 'unused' ? 1 : 0
+    await step.by.giveBack(step.lease, { unused, finished: 1 - unused })
+  }
+  const passUntil = async (untilMs: number) => {
+    for (;;) {
+      plan.sort((a, b) => a.atMs - b.atMs)
+      const next = plan[0]
+      if (next === undefined || next.atMs > untilMs) break
+      plan = plan.slice(1)
+      await harness.pass(Math.max(next.atMs - harness.now(), 0))
+      await carryOut(next)
+    }
+    await harness.pass(Math.max(untilMs - harness.now(), 0))
+  }
+
+  for (let n = 0; n < 400; n += 1) {
+    const by = instances[Math.floor(random() * instances.length)]
+    if (by === undefined) break
+    const want = 1 + Math.floor(random() * 12)
+    const grant = await by.take({
+      scopes,
+      holder: { partition: 'sync/0', marker: 1 },
+      want,
+      slotLifeMs: 10_000,
+      signal: never,
+    })
+    if (grant.kind === 'granted') {
+      const deadlineMs = harness.deadline(grant)
+      const nowMs = harness.now()
+      for (let permit = 0; permit < grant.permits; permit += 1) {
+        // The two ends of a lease's life are where a limit that counts wrongly shows.
+        const late = random() < 0.5 ? Math.round(random()) : random()
+        const atMs = nowMs + late * Math.max(deadlineMs - nowMs, 0)
+        if (random() < 0.2) plan.push({ atMs, kind: 'unused', lease: grant.lease, by })
+        else {
+          plan.push({ atMs, kind: 'use', lease: grant.lease, by })
+          plan.push({ atMs: atMs + 1 + random() * 20, kind: 'finish', lease: grant.lease, by })
+        }
+      }
+    }
+    await passUntil(harness.now() + random() * 30)
+  }
+  return { uses, mostInFlight, durationMs: harness.now() - startMs }
+}
+
+function check({ uses, mostInFlight, durationMs }: History, seed: number): void {
+  for (const { requests, windowMs } of WINDOWS) {
+    const most = mostInAnyWindow(uses, windowMs)
+    expect(most, `requests in ${windowMs} ms with seed ${seed}`).toBeLessThanOrEqual(requests)
+  }
+  expect(mostInFlight, `in flight with seed ${seed}`).toBeLessThanOrEqual(CONCURRENCY)
+  // A limit that grants next to nothing would pass all of the above.
+  const possible = (durationMs / 1000) * 40
+  expect(uses.length, `uses in ${durationMs} ms with seed ${seed}`).toBeGreaterThan(possible * 0.6)
+}
+
+/** mulberry32: small, and the same for the same seed everywhere. */
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
