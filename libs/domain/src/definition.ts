@@ -1,0 +1,59 @@
+import type {
+  Definition,
+  ModelSpec,
+  ResourceKind,
+  ResourceSpec,
+  SyncSpec,
+  TriggerSpec,
+} from '@sluice/contracts/resources'
+import { OPS, type Op } from '@sluice/contracts/state'
+import { triggerOf } from './trigger.ts'
+
+/** A definition, or the first resource that it lacks: the sync itself, or one that is referred to. */
+export type DefinitionLookup =
+  | { readonly kind: 'found'; readonly definition: Definition }
+  | { readonly kind: 'missing'; readonly resource: ResourceKind; readonly name: string }
+
+/**
+ * Puts a sync together with all it refers to, as a run pins it (R15): triggers that name another carry its definition, a model's table has become
+ * SQL, and its primary key is a list.
+ */
+export function lookUpDefinition(
+  find: (kind: ResourceKind, name: string) => ResourceSpec | undefined,
+  syncName: string,
+): DefinitionLookup {
+  const sync = find('sync', syncName)
+  if (sync?.kind !== 'sync') return { kind: 'missing', resource: 'sync', name: syncName }
+  const model = find('model', sync.model)
+  if (model?.kind !== 'model') return { kind: 'missing', resource: 'model', name: sync.model }
+  const destination = find('destination', sync.destination)
+  if (destination?.kind !== 'destination')
+    return { kind: 'missing', resource: 'destination', name: sync.destination }
+  const source = find('source', model.source)
+  if (source?.kind !== 'source') return { kind: 'missing', resource: 'source', name: model.source }
+  const definition = { sync: withTriggers(sync), model: withSql(model), source, destination }
+  return { kind: 'found', definition }
+}
+
+function withTriggers(sync: SyncSpec): SyncSpec {
+  const triggers: { [op in Op]?: TriggerSpec } = {}
+  for (const op of OPS) {
+    const trigger = triggerOf(sync, op)
+    if (trigger !== undefined) triggers[op] = trigger
+  }
+  return { ...sync, triggers }
+}
+
+function withSql(model: ModelSpec): ModelSpec {
+  const { table, ...rest } = model
+  const primaryKey = typeof model.primaryKey === 'string' ? [model.primaryKey] : model.primaryKey
+  return table === undefined
+    ? { ...rest, primaryKey }
+    : { ...rest, sql: `select * from ${quotedTable(table)}`, primaryKey }
+}
+
+/** `schema.name` with each part quoted, so that any name can be written; parts that hold dots are written in double quotes. */
+function quotedTable(table: string): string {
+  const parts = table.match(/"(?:[^"]|"")*"|[^.]+/g) ?? []
+  return parts.map(part => (part.startsWith('"') ? part : `"${part.replaceAll('"', '""')}"`)).join('.')
+}

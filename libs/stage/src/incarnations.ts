@@ -1,0 +1,37 @@
+/**
+ * A sync's incarnation: an id that it gets when it is first run, and anew at each reset. It is kept beside the resources, and written under a
+ * fence, so that two detectors that meet a new sync at once agree on one.
+ */
+import { randomBytes } from 'node:crypto'
+import type { MessageLog } from '@sluice/message-log/port'
+import type { RecordIo } from './record-io.ts'
+import { readResources } from './stored-documents.ts'
+import { at, markerKey, sharedTopics, textKey } from './topics.ts'
+import { plainMarker } from './take-over.ts'
+
+/** The sync's incarnation, made if it has none. Rejects with `fenced` if another makes one at the same time: ask again. */
+export async function incarnationOf(
+  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  sync: string,
+  options: { signal: AbortSignal },
+): Promise<string> {
+  const key = `incarnation/${sync}`
+  const found = (await readResources(deps, options)).get(key)
+  if (found !== undefined) return found.spec
+  const { log, io, prefix } = deps
+  const target = at(sharedTopics(prefix).resources, 0)
+  await using writer = await log.openWriter(`${prefix}.incarnation.${sync}`, options)
+  const marker = io.encode('Marker', plainMarker('takeover', '', -1))
+  await writer.append(target, [{ key: markerKey('takeover', key), value: marker }], options)
+  const meanwhile = (await readResources(deps, options)).get(key)
+  if (meanwhile !== undefined) return meanwhile.spec
+  const spec = newIncarnation()
+  const record = { kind: 'incarnation', name: sync, project: '', spec }
+  await writer.append(target, [{ key: textKey(key), value: io.encode('ResourceRecord', record) }], options)
+  return spec
+}
+
+/** Ten characters that no other incarnation has, fit for the names of groups, files and keys. */
+export function newIncarnation(): string {
+  return randomBytes(10).toString('hex').slice(0, 12)
+}

@@ -1,0 +1,84 @@
+/** Encoding and decoding of the topics' records by name, on top of the schema codec. */
+import {
+  SCHEMAS,
+  type AvroRecordSchema,
+  type RecordName,
+  type RecordTypes,
+} from '@sluice/contracts/avro-schemas'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Decoded, Encoder, SchemaCodec } from '@sluice/schema-codec/port'
+
+/** A decoded record with its type, to be switched over by `name`. */
+export type Typed = {
+  readonly [N in RecordName]: { readonly name: `sluice.${N}`; readonly value: RecordTypes[N] }
+}[RecordName]
+
+/** Names of the records whose schema is the same for all syncs; a change's schema depends on the model. */
+export type StaticName = keyof typeof SCHEMAS
+
+export class RecordIo {
+  readonly #codec: SchemaCodec
+  readonly #prefix: string
+  readonly #encoders: ReadonlyMap<StaticName, Encoder>
+
+  private constructor(codec: SchemaCodec, prefix: string, encoders: ReadonlyMap<StaticName, Encoder>) {
+    this.#codec = codec
+    this.#prefix = prefix
+    this.#encoders = encoders
+  }
+
+  /** Registers the schemas that all syncs share. Errors: as SchemaCodec.encoder. */
+  static async open(codec: SchemaCodec, prefix: string, options: { signal: AbortSignal }): Promise<RecordIo> {
+    const names = Object.keys(SCHEMAS).filter(isStaticName)
+    const encoders = await Promise.all(
+      names.map(async name => {
+        const encoder = await codec.encoder(`${prefix}.${name}`, SCHEMAS[name], options)
+        return [name, encoder] as const
+      }),
+    )
+    return new RecordIo(codec, prefix, new Map(encoders))
+  }
+
+  encode<N extends StaticName>(name: N, value: RecordTypes[N]): Uint8Array {
+    const encoder = this.#encoders.get(name)
+    if (encoder === undefined) throw new SluiceError('internal', `no schema is registered for ${name}`)
+    return encoder.encode(value)
+  }
+
+  /** The encoder of a sync's changes; its subject belongs to the incarnation, so that a reset starts a new history of columns. */
+  changeEncoder(
+    of: { readonly sync: string; readonly incarnation: string; readonly schema: AvroRecordSchema },
+    options: { signal: AbortSignal },
+  ): Promise<Encoder> {
+    return this.#codec.encoder(`${this.#prefix}.${of.sync}.${of.incarnation}.Change`, of.schema, options)
+  }
+
+  /** Decodes records in order. A record of a name that this version does not know is `corrupt`. */
+  async decode(values: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<readonly Typed[]> {
+    const decoded = await this.#codec.decode(values, options)
+    return decoded.map(toTyped)
+  }
+}
+
+const KNOWN_NAMES: ReadonlySet<string> = new Set(
+  [...Object.keys(SCHEMAS), 'Change'].map(name => `sluice.${name}`),
+)
+
+function toTyped(decoded: Decoded): Typed {
+  if (!isTyped(decoded)) {
+    const known = [...KNOWN_NAMES].join(', ')
+    throw new SluiceError(
+      'corrupt',
+      `a record of type ${decoded.name} is in a topic that holds ${known} only`,
+    )
+  }
+  return decoded
+}
+
+function isTyped(decoded: Decoded): decoded is Typed {
+  return KNOWN_NAMES.has(decoded.name)
+}
+
+function isStaticName(name: string): name is StaticName {
+  return Object.hasOwn(SCHEMAS, name)
+}

@@ -1,0 +1,147 @@
+/**
+ * What `runs` says, kept up to date by tailing it: the events of each sync's runs and the reports of their partitions. Every service has one, and
+ * so learns what to work on and of cancellation without polling.
+ */
+import { isEnded } from '@sluice/domain/run-status'
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import { Notifier } from '@sluice/flow/notifier'
+import type { MessageLog } from '@sluice/message-log/port'
+import { decodeRecords, type Placed } from './owned-reader.ts'
+import type { RecordIo } from './record-io.ts'
+import { at, SHARED_PARTITIONS, sharedTopics } from './topics.ts'
+
+/** Ended runs that are kept per sync; older ones stay in the topic. */
+const ENDED_RUNS_KEPT = 50
+
+export interface SyncRuns {
+  readonly sync: string
+  readonly incarnation: string
+  /** By run id, oldest first. */
+  readonly events: ReadonlyMap<string, RunEvent>
+  /** The latest report of each partition. */
+  readonly reports: ReadonlyMap<number, PartitionReport>
+}
+
+interface MutableSyncRuns extends SyncRuns {
+  readonly events: Map<string, RunEvent>
+  readonly reports: Map<number, PartitionReport>
+  marker: number
+}
+
+export class RunsView implements AsyncDisposable {
+  readonly #log: MessageLog
+  readonly #io: RecordIo
+  readonly #topic: string
+  readonly #syncs = new Map<string, MutableSyncRuns>()
+  readonly #positions = new Map<number, number>()
+  readonly #stop = new AbortController()
+  #tails: Promise<void> = Promise.resolve()
+  #failure: unknown = null
+  /** Notifies after each change of what the view holds, and of how far it has come. */
+  readonly changes = new Notifier()
+
+  private constructor(log: MessageLog, io: RecordIo, prefix: string) {
+    this.#log = log
+    this.#io = io
+    this.#topic = sharedTopics(prefix).runs
+  }
+
+  /** Starts tailing from the beginning of the topic; `caughtUp` tells when a partition is complete. */
+  static async open(
+    deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+    options: { signal: AbortSignal },
+  ): Promise<RunsView> {
+    const view = new RunsView(deps.log, deps.io, deps.prefix)
+    const partitions = Array.from({ length: SHARED_PARTITIONS }, (_, partition) => partition)
+    const starts = await Promise.all(
+      partitions.map(partition => deps.log.offsets(at(view.#topic, partition), options)),
+    )
+    view.#tails = Promise.all(
+      partitions.map(partition => view.#tail(partition, starts[partition]?.low ?? 0)),
+    ).then(() => undefined)
+    view.#tails.catch((error: unknown) => {
+      view.#failure = error
+      view.changes.notify()
+    })
+    return view
+  }
+
+  /** What is known of a sync's runs; undefined if it never had one. */
+  of(sync: string): SyncRuns | undefined {
+    return this.#syncs.get(sync)
+  }
+
+  all(): Iterable<SyncRuns> {
+    return this.#syncs.values()
+  }
+
+  /** Waits until the view holds all that was in this partition of `runs` when this was called. Throws if tailing has failed. */
+  async caughtUp(partition: number, options: { signal: AbortSignal }): Promise<void> {
+    const { end } = await this.#log.offsets(at(this.#topic, partition), options)
+    await this.until(() => (this.#positions.get(partition) ?? -1) >= end, options)
+  }
+
+  /** Waits until the condition holds, looking again whenever the view has changed. Throws if tailing has failed. */
+  async until(condition: () => boolean, options: { signal: AbortSignal }): Promise<void> {
+    for (;;) {
+      const seen = this.changes.version
+      if (this.#failure !== null) throw this.#failure
+      if (condition()) return
+      await this.changes.after(seen, options)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#tails.catch(() => undefined)
+  }
+
+  async #tail(partition: number, from: number): Promise<void> {
+    const { signal } = this.#stop
+    this.#positions.set(partition, from)
+    for await (const batch of this.#log.read(at(this.#topic, partition), { signal, from })) {
+      for (const placed of await decodeRecords(this.#io, batch.records, signal)) this.#take(placed)
+      this.#positions.set(partition, batch.nextOffset)
+      this.changes.notify()
+    }
+  }
+
+  #take(placed: Placed): void {
+    const { record } = placed
+    if (record?.name === 'sluice.RunEvent') this.#takeEvent(record.value)
+    if (record?.name === 'sluice.PartitionReport') this.#takeReport(record.value)
+  }
+
+  #takeEvent(event: RunEvent): void {
+    const runs = this.#runsOf(event.sync, event.incarnation)
+    if (event.marker < runs.marker) return
+    runs.marker = event.marker
+    runs.events.set(event.runId, event)
+    if (!isEnded(event.status)) return
+    const ended = [...runs.events.values()].filter(other => isEnded(other.status))
+    for (const old of ended.slice(0, Math.max(0, ended.length - ENDED_RUNS_KEPT)))
+      runs.events.delete(old.runId)
+  }
+
+  #takeReport(report: PartitionReport): void {
+    const runs = this.#runsOf(report.sync, report.incarnation)
+    const last = runs.reports.get(report.partition)
+    if (last !== undefined && report.marker < last.marker) return
+    runs.reports.set(report.partition, report)
+  }
+
+  /** A record of another incarnation starts the sync anew: a reset forgets what was. */
+  #runsOf(sync: string, incarnation: string): MutableSyncRuns {
+    const known = this.#syncs.get(sync)
+    if (known?.incarnation === incarnation) return known
+    const runs: MutableSyncRuns = { sync, incarnation, events: new Map(), reports: new Map(), marker: -1 }
+    this.#syncs.set(sync, runs)
+    return runs
+  }
+}
+
+/** The run of a sync that renderer and delivery are to work on; null if there is none. */
+export function openRun(runs: SyncRuns): RunEvent | null {
+  for (const event of runs.events.values()) if (event.status === 'running') return event
+  return null
+}

@@ -1,0 +1,112 @@
+/** What users apply, as the log holds it: resources by kind and name, and the definitions that runs are pinned to (PROTOCOL.md §1). */
+import { createHash } from 'node:crypto'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Definition } from '@sluice/contracts/resources'
+import type { ResourceRecord } from '@sluice/contracts/records'
+import type { MessageLog } from '@sluice/message-log/port'
+import { decodeRecords } from './owned-reader.ts'
+import type { RecordIo } from './record-io.ts'
+import { at, keyText, sharedTopics, textKey } from './topics.ts'
+
+interface Deps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+}
+
+/** Looks up definitions by hash. Definitions never change, so what is known once is kept. */
+export class Definitions {
+  readonly #deps: Deps
+  readonly #known = new Map<string, Definition>()
+  #position: number | null = null
+  #reading: Promise<void> | null = null
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  /** Stores a definition unless it is stored already, and returns its hash. Resolves once it is acknowledged. */
+  async put(definition: Definition, options: { signal: AbortSignal }): Promise<string> {
+    const spec = JSON.stringify(definition)
+    const hash = createHash('sha256').update(spec).digest('hex')
+    if (this.#known.has(hash)) return hash
+    const value = this.#deps.io.encode('DefinitionRecord', { hash, spec })
+    const target = at(sharedTopics(this.#deps.prefix).definitions, 0)
+    await this.#deps.log.append(target, [{ key: textKey(hash), value }], options)
+    this.#known.set(hash, definition)
+    return hash
+  }
+
+  /** The definition with this hash. Rejects with `not-found` if the topic does not hold it. */
+  async get(hash: string, options: { signal: AbortSignal }): Promise<Definition> {
+    if (!this.#known.has(hash)) {
+      this.#reading ??= this.#readOn(options).finally(() => (this.#reading = null))
+      await this.#reading
+    }
+    const definition = this.#known.get(hash)
+    if (definition === undefined)
+      throw new SluiceError('not-found', `there is no definition ${hash.slice(0, 12)} in the log`)
+    return definition
+  }
+
+  async #readOn(options: { signal: AbortSignal }): Promise<void> {
+    const { log, io, prefix } = this.#deps
+    const target = at(sharedTopics(prefix).definitions, 0)
+    const { low, end } = await log.offsets(target, options)
+    const from = Math.max(this.#position ?? low, low)
+    if (from >= end) return
+    for await (const batch of log.read(target, { ...options, from, to: end })) {
+      for (const { record } of await decodeRecords(io, batch.records, options.signal)) {
+        if (record?.name !== 'sluice.DefinitionRecord') continue
+        const { hash, spec } = record.value
+        if (!this.#known.has(hash)) this.#known.set(hash, parseJson<Definition>(spec))
+      }
+      this.#position = batch.nextOffset
+    }
+  }
+}
+
+/** Reads all resources, by `kind/name`. */
+export async function readResources(
+  deps: Deps,
+  options: { signal: AbortSignal },
+): Promise<ReadonlyMap<string, ResourceRecord>> {
+  const { log, io, prefix } = deps
+  const target = at(sharedTopics(prefix).resources, 0)
+  const { low, end } = await log.offsets(target, options)
+  const resources = new Map<string, ResourceRecord>()
+  if (low >= end) return resources
+  for await (const batch of log.read(target, { ...options, from: low, to: end })) {
+    for (const { key, record } of await decodeRecords(io, batch.records, options.signal)) {
+      if (record === null) resources.delete(keyText(key))
+      if (record?.name === 'sluice.ResourceRecord') resources.set(keyText(key), record.value)
+    }
+  }
+  return resources
+}
+
+/** Writes the resources that differ from what is stored; returns how many did. Resolves once they are acknowledged. */
+export async function writeResources(
+  deps: Deps,
+  resources: readonly ResourceRecord[],
+  options: { signal: AbortSignal },
+): Promise<number> {
+  const stored = await readResources(deps, options)
+  const changed = resources.filter(resource => {
+    const known = stored.get(`${resource.kind}/${resource.name}`)
+    return known?.spec !== resource.spec || known.project !== resource.project
+  })
+  if (changed.length === 0) return 0
+  const records = changed.map(resource => ({
+    key: textKey(`${resource.kind}/${resource.name}`),
+    value: deps.io.encode('ResourceRecord', resource),
+  }))
+  await deps.log.append(at(sharedTopics(deps.prefix).resources, 0), records, options)
+  return changed.length
+}
+
+/** Parses JSON that this program wrote itself and that was validated before it was stored. */
+export function parseJson<T>(text: string): T {
+  const value: T = JSON.parse(text)
+  return value
+}

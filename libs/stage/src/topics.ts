@@ -1,0 +1,115 @@
+/** Names, settings and keys of the topics (PROTOCOL.md §1). */
+import type { TopicPartition, TopicSpec } from '@sluice/message-log/port'
+import { partitionOf } from '@sluice/domain/partition'
+
+const DAY_MS = 86_400_000
+const MAX_RECORD_BYTES = 12_000_000
+
+/** Topics that all syncs share have this many partitions, by sync; it bounds how many detectors can share the work. */
+export const SHARED_PARTITIONS = 8
+
+/** The stages of the pipeline, by the topic that is their output and checkpoint. */
+export type Stage = 'changes' | 'requests' | 'attempts'
+
+export interface SharedTopics {
+  readonly resources: string
+  readonly definitions: string
+  readonly commands: string
+  readonly runs: string
+}
+
+export interface SyncTopics {
+  readonly changes: string
+  readonly requests: string
+  readonly attempts: string
+  readonly retry: string
+  readonly captured: string
+}
+
+export function sharedTopics(prefix: string): SharedTopics {
+  return {
+    resources: `${prefix}.resources`,
+    definitions: `${prefix}.definitions`,
+    commands: `${prefix}.commands`,
+    runs: `${prefix}.runs`,
+  }
+}
+
+export function syncTopics(prefix: string, sync: string): SyncTopics {
+  const of = (topic: string): string => `${prefix}.${sync}.${topic}`
+  return {
+    changes: of('changes'),
+    requests: of('requests'),
+    attempts: of('attempts'),
+    retry: of('retry'),
+    captured: of('captured'),
+  }
+}
+
+export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
+  const { resources, definitions, commands, runs } = sharedTopics(prefix)
+  return [
+    { topic: resources, partitions: 1, cleanup: 'compact' },
+    { topic: definitions, partitions: 1, cleanup: 'compact' },
+    { topic: commands, partitions: SHARED_PARTITIONS, cleanup: 'delete', retentionMs: 7 * DAY_MS },
+    { topic: runs, partitions: SHARED_PARTITIONS, cleanup: 'compact' },
+  ]
+}
+
+/** The sync's own topics. `requests` and `attempts` are trimmed by Sluice, never by age. */
+export function syncTopicSpecs(prefix: string, sync: string, partitions: number): readonly TopicSpec[] {
+  const { changes, requests, attempts, retry, captured } = syncTopics(prefix, sync)
+  const maxRecordBytes = MAX_RECORD_BYTES
+  return [
+    { topic: changes, partitions, cleanup: 'compact', compactionLagMs: 7 * DAY_MS, maxRecordBytes },
+    { topic: requests, partitions, cleanup: 'delete', maxRecordBytes },
+    { topic: attempts, partitions, cleanup: 'delete', maxRecordBytes },
+    { topic: retry, partitions, cleanup: 'compact' },
+    { topic: captured, partitions, cleanup: 'compact' },
+  ]
+}
+
+/** The partition of `commands` and `runs` where a sync lives. */
+export function homePartition(sync: string): number {
+  return partitionOf(textKey(sync), SHARED_PARTITIONS)
+}
+
+export function at(topic: string, partition: number): TopicPartition {
+  return { topic, partition }
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+/** No UTF-8 text has this byte, so no primary key collides with a marker's key. */
+const MARKER_BYTE = 0xff
+
+export function textKey(text: string): Uint8Array {
+  return encoder.encode(text)
+}
+
+export function keyText(key: Uint8Array): string {
+  return decoder.decode(key)
+}
+
+/** The key of a marker: one per kind and scope, so that compaction keeps the last of each and null keys, which it refuses, do not occur. */
+export function markerKey(kind: string, scope: string): Uint8Array {
+  const text = encoder.encode(`${kind}/${scope}`)
+  const key = new Uint8Array(text.length + 1)
+  key[0] = MARKER_BYTE
+  key.set(text, 1)
+  return key
+}
+
+export function isMarkerKey(key: Uint8Array): boolean {
+  return key[0] === MARKER_BYTE
+}
+
+/** Key of a run's events on `runs`. */
+export function runKey(sync: string, runId: string): Uint8Array {
+  return textKey(`${sync}/${runId}`)
+}
+
+/** Key of a partition's reports on `runs`; no ULID is a number below the number of partitions. */
+export function reportKey(sync: string, partition: number): Uint8Array {
+  return textKey(`${sync}/${partition}`)
+}

@@ -1,0 +1,82 @@
+/** Reads the model and finds what changed against the delivered state. */
+import { rm } from 'node:fs/promises'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Definition } from '@sluice/contracts/resources'
+import type { Column } from '@sluice/contracts/values'
+import type { DeliveredState, Diff } from '@sluice/delivered-state/port'
+import { nearestName } from '@sluice/domain/nearest-name'
+import { triggeredOps, triggerOf } from '@sluice/domain/trigger'
+import { OPS } from '@sluice/contracts/state'
+import type { Source } from '@sluice/sources/port'
+import { compileTrigger } from '@sluice/templates/compile'
+
+export interface Detected extends AsyncDisposable {
+  readonly diff: Diff
+  readonly columns: readonly Column[]
+}
+
+/** The state is up to date. The extract file is removed when what is returned is disposed. */
+export async function detectChanges(options: {
+  readonly state: DeliveredState
+  readonly source: Source
+  readonly definition: Definition
+  readonly extractFile: string
+  readonly baseline: boolean
+  readonly signal: AbortSignal
+}): Promise<Detected> {
+  const { state, source, definition, extractFile, baseline, signal } = options
+  const dispose = async (): Promise<void> => {
+    await rm(extractFile, { force: true })
+    await rm(`${extractFile}.wal`, { force: true })
+  }
+  await dispose()
+  try {
+    const { columns } = await source.extract(definition.model, { file: extractFile, signal })
+    const primaryKey = primaryKeyOf(definition)
+    assertKeyColumns(definition, columns)
+    const diff = await state.diff({
+      extractFile,
+      columns,
+      primaryKey,
+      compare: comparedColumns(definition, columns),
+      triggers: triggeredOps(definition.sync),
+      baseline,
+      signal,
+    })
+    return { diff, columns, [Symbol.asyncDispose]: dispose }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+function primaryKeyOf({ model }: Definition): readonly string[] {
+  return typeof model.primaryKey === 'string' ? [model.primaryKey] : model.primaryKey
+}
+
+function assertKeyColumns(definition: Definition, columns: readonly Column[]): void {
+  const names = columns.map(column => column.name)
+  for (const name of primaryKeyOf(definition)) {
+    if (names.includes(name)) continue
+    const nearest = nearestName(name, names)
+    const hint = nearest === null ? '' : `; did you mean "${nearest}"?`
+    const found = `its columns are ${names.join(', ')}`
+    throw new SluiceError(
+      'config',
+      `model ${definition.model.name}: primaryKey names the column "${name}", which the query does not give: ${found}${hint}`,
+    )
+  }
+}
+
+/** The columns that the sync's templates use; the others may differ without sending anything. */
+function comparedColumns(definition: Definition, columns: readonly Column[]): readonly string[] {
+  const used = new Set<string>()
+  for (const op of OPS) {
+    const spec = triggerOf(definition.sync, op)
+    if (spec === undefined) continue
+    const { usedColumns } = compileTrigger(spec, { sync: definition.sync.name, op })
+    if (usedColumns === 'all') return columns.map(column => column.name)
+    for (const name of usedColumns) used.add(name)
+  }
+  return columns.map(column => column.name).filter(name => used.has(name))
+}

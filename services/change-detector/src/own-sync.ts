@@ -1,0 +1,132 @@
+/**
+ * Ownership of a sync: one writer for each partition of `changes`, which also ends retry entries there; that of partition 0 writes the run events too
+ * (PROTOCOL.md §4). Taken when there is something to do, released when there is not.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Marker, RunEvent } from '@sluice/contracts/records'
+import type { MessageLog } from '@sluice/message-log/port'
+import { lastOwnRecord, markerOf } from '@sluice/stage/owned-reader'
+import type { RecordIo } from '@sluice/stage/record-io'
+import { takeOver, type Ownership } from '@sluice/stage/take-over'
+import { at, homePartition, runKey, sharedTopics, syncTopics, type SyncTopics } from '@sluice/stage/topics'
+
+export interface OwnSyncDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+}
+
+/** What the last run left in one partition of `changes`. */
+export interface PartitionTail {
+  /** Number of the last run that wrote here; 0 if none did. */
+  readonly run: number
+  /** True if its `run-end` marker is written, or no run ever was here. */
+  readonly ended: boolean
+  readonly sealed: boolean
+  /** Seqs that the run has in this partition. */
+  readonly count: number
+  readonly begin: Marker['begin']
+}
+
+export class SyncOwnership implements AsyncDisposable {
+  readonly sync: string
+  readonly incarnation: string
+  readonly partitions: number
+  readonly topics: SyncTopics
+  readonly #deps: OwnSyncDeps
+  readonly #owners: readonly Ownership[]
+
+  constructor(
+    deps: OwnSyncDeps,
+    of: { readonly sync: string; readonly incarnation: string; readonly owners: readonly Ownership[] },
+  ) {
+    this.#deps = deps
+    this.sync = of.sync
+    this.incarnation = of.incarnation
+    this.#owners = of.owners
+    this.partitions = of.owners.length
+    this.topics = syncTopics(deps.prefix, of.sync)
+  }
+
+  owner(partition: number): Ownership {
+    const owner = this.#owners[partition]
+    if (owner === undefined)
+      throw new SluiceError('internal', `${this.sync} has no partition ${partition}, only ${this.partitions}`)
+    return owner
+  }
+
+  /** Offset of the takeover marker in partition 0 of `changes`, which the run events name. */
+  get marker(): number {
+    return this.owner(0).owner(at(this.topics.changes, 0))
+  }
+
+  /** Writes a run event; resolves once it is acknowledged. */
+  async writeEvent(
+    event: Omit<RunEvent, 'marker' | 'sync' | 'incarnation'>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { sync, incarnation, marker } = this
+    const value = this.#deps.io.encode('RunEvent', { ...event, sync, incarnation, marker })
+    const target = at(sharedTopics(this.#deps.prefix).runs, homePartition(sync))
+    await this.owner(0).append(target, [{ key: runKey(sync, event.runId), value }], { signal })
+  }
+
+  /** Reads what the last run left in each partition of `changes`. */
+  async tails(signal: AbortSignal): Promise<readonly PartitionTail[]> {
+    const partitions = Array.from({ length: this.partitions }, (_, partition) => partition)
+    return Promise.all(partitions.map(partition => this.#tail(partition, signal)))
+  }
+
+  async #tail(partition: number, signal: AbortSignal): Promise<PartitionTail> {
+    const { log, io } = this.#deps
+    const { incarnation } = this
+    const target = at(this.topics.changes, partition)
+    const options = { log, io, target, incarnation, stage: 'changes', signal } as const
+    const last = await lastOwnRecord(options)
+    const record = last?.record ?? null
+    if (record === null) return { run: 0, ended: true, sealed: false, count: 0, begin: null }
+    const marker = markerOf(record)
+    if (marker !== null) {
+      const ended = marker.kind === 'run-end'
+      const { begin, sealed, count } = marker
+      return { run: begin?.run ?? 0, ended, sealed, count: count ?? 0, begin }
+    }
+    if (record.name !== 'sluice.Change')
+      throw new SluiceError('corrupt', `a ${record.name} record is in ${target.topic}`)
+    const { run, seq } = record.value
+    return { run, ended: false, sealed: false, count: seq + 1, begin: null }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#owners.map(owner => owner[Symbol.asyncDispose]()))
+  }
+}
+
+/** Takes over all partitions of a sync; its topics exist. Rejects with `fenced` if another detector does the same. */
+export async function ownSync(
+  deps: OwnSyncDeps,
+  of: {
+    readonly sync: string
+    readonly incarnation: string
+    readonly partitions: number
+    readonly signal: AbortSignal
+  },
+): Promise<SyncOwnership> {
+  const { log, io, prefix } = deps
+  const { sync, incarnation, signal } = of
+  const topics = syncTopics(prefix, sync)
+  const runs = at(sharedTopics(prefix).runs, homePartition(sync))
+  const taken: Ownership[] = []
+  try {
+    for (let partition = 0; partition < of.partitions; partition += 1) {
+      const own = [at(topics.changes, partition), at(topics.retry, partition)]
+      const targets = partition === 0 ? [...own, runs] : own
+      const stage = 'changes'
+      taken.push(await takeOver({ log, io, prefix, stage, sync, incarnation, partition, targets, signal }))
+    }
+    return new SyncOwnership(deps, { sync, incarnation, owners: taken })
+  } catch (error) {
+    await Promise.all(taken.map(owner => owner[Symbol.asyncDispose]()))
+    throw error
+  }
+}

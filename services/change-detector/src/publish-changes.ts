@@ -1,0 +1,160 @@
+/** Writes a run into `changes`: `run-begin`, the changes with a gapless seq in each partition, `run-end` (PROTOCOL.md §6). */
+import type { Marker, RunBegin } from '@sluice/contracts/records'
+import type { DetectedChange, Diff } from '@sluice/delivered-state/port'
+import { partitionOf } from '@sluice/domain/partition'
+import type { NewRecord } from '@sluice/message-log/port'
+import type { Encoder } from '@sluice/schema-codec/port'
+import type { RecordIo } from '@sluice/stage/record-io'
+import { plainMarker } from '@sluice/stage/take-over'
+import { at, markerKey, textKey } from '@sluice/stage/topics'
+import type { SyncOwnership } from './own-sync.ts'
+
+const APPEND_RECORDS = 500
+const APPEND_BYTES = 512 * 1024
+/** Appends under way in all partitions together. */
+const APPENDS_UNDER_WAY = 8
+
+export interface PublishOptions {
+  readonly io: RecordIo
+  readonly ownership: SyncOwnership
+  readonly begin: RunBegin
+  /** For this sync's changes. */
+  readonly encoder: Encoder
+  /** Aborts when the run is cancelled: what is written by then is ended in good order, and the rest left out. */
+  readonly cancel: AbortSignal
+  readonly signal: AbortSignal
+}
+
+/** Resolves once all is acknowledged; true if it was complete, false if cancelled. A failed append leaves a run to be sealed. */
+export async function publishChanges(diff: Diff, options: PublishOptions): Promise<boolean> {
+  const { cancel } = options
+  const publisher = new Publisher(options)
+  await publisher.begin()
+  let complete = true
+  for await (const { changes, endsRetry } of diff.changes()) {
+    if (cancel.aborted) {
+      complete = false
+      break
+    }
+    for (const change of changes) await publisher.add(change)
+    if (endsRetry.length > 0) await publisher.endRetry(endsRetry)
+  }
+  await publisher.end(!complete)
+  return complete
+}
+
+class Publisher {
+  readonly #options: PublishOptions
+  readonly #parts: { seq: number; pending: NewRecord[]; bytes: number }[]
+  readonly #underWay = new Set<Promise<void>>()
+  #failure: unknown = null
+
+  constructor(options: PublishOptions) {
+    this.#options = options
+    this.#parts = Array.from({ length: options.ownership.partitions }, () => ({
+      seq: 0,
+      pending: [],
+      bytes: 0,
+    }))
+  }
+
+  async begin(): Promise<void> {
+    await Promise.all(
+      this.#parts.map((_, partition) => this.#mark(partition, 'run-begin', { begin: this.#options.begin })),
+    )
+  }
+
+  async add(change: DetectedChange): Promise<void> {
+    const { ownership, begin, encoder } = this.#options
+    const key = textKey(change.key)
+    const partition = partitionOf(key, this.#parts.length)
+    const part = this.#parts[partition]
+    if (part === undefined) return
+    const target = at(ownership.topics.changes, partition)
+    const value = encoder.encode({
+      ...change,
+      incarnation: ownership.incarnation,
+      owner: ownership.owner(partition).owner(target),
+      run: begin.run,
+      seq: part.seq,
+      replayed: null,
+    })
+    part.seq += 1
+    part.pending.push({ key, value })
+    part.bytes += value.length
+    if (part.pending.length >= APPEND_RECORDS || part.bytes >= APPEND_BYTES) await this.#append(partition)
+  }
+
+  /** Ends retry entries of settled rows, once the settled changes are acknowledged. */
+  async endRetry(keys: readonly string[]): Promise<void> {
+    const { ownership, signal } = this.#options
+    await this.#appendAll()
+    const byPartition = new Map<number, NewRecord[]>()
+    for (const text of keys) {
+      const key = textKey(text)
+      const partition = partitionOf(key, this.#parts.length)
+      const records = byPartition.get(partition) ?? []
+      records.push({ key, value: null })
+      byPartition.set(partition, records)
+    }
+    for (const [partition, records] of byPartition)
+      await ownership.owner(partition).append(at(ownership.topics.retry, partition), records, { signal })
+  }
+
+  async end(sealed: boolean): Promise<void> {
+    await this.#appendAll()
+    const { begin } = this.#options
+    await Promise.all(
+      this.#parts.map(({ seq }, partition) =>
+        this.#mark(partition, 'run-end', { begin, count: seq, sealed }),
+      ),
+    )
+  }
+
+  async #mark(partition: number, kind: Marker['kind'], marker: Partial<Marker>): Promise<void> {
+    await appendMarker(this.#options, partition, kind, marker)
+  }
+
+  async #appendAll(): Promise<void> {
+    for (const [partition] of this.#parts.entries()) await this.#append(partition)
+    await Promise.all(this.#underWay)
+    if (this.#failure !== null) throw this.#failure
+  }
+
+  async #append(partition: number): Promise<void> {
+    if (this.#failure !== null) throw this.#failure
+    const part = this.#parts[partition]
+    if (part === undefined || part.pending.length === 0) return
+    const records = part.pending
+    part.pending = []
+    part.bytes = 0
+    const { ownership, signal } = this.#options
+    const append = ownership
+      .owner(partition)
+      .append(at(ownership.topics.changes, partition), records, { signal })
+      .then(() => undefined)
+      .catch((error: unknown) => {
+        this.#failure ??= error
+      })
+      .finally(() => this.#underWay.delete(append))
+    this.#underWay.add(append)
+    if (this.#underWay.size >= APPENDS_UNDER_WAY) await Promise.race(this.#underWay)
+  }
+}
+
+/** Writes one marker into a partition of `changes`. */
+export async function appendMarker(
+  options: Pick<PublishOptions, 'io' | 'ownership' | 'signal'>,
+  partition: number,
+  kind: Marker['kind'],
+  marker: Partial<Marker>,
+): Promise<void> {
+  const { io, ownership, signal } = options
+  const target = at(ownership.topics.changes, partition)
+  const owner = ownership.owner(partition)
+  const value = io.encode('Marker', {
+    ...plainMarker(kind, ownership.incarnation, owner.owner(target)),
+    ...marker,
+  })
+  await owner.append(target, [{ key: markerKey(kind, `${partition}`), value }], { signal })
+}

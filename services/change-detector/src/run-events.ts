@@ -1,0 +1,110 @@
+/** The events of a run, each made from the one before. */
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { PartitionReport, RunCause, RunEvent } from '@sluice/contracts/records'
+import { OPS, type CountsByOp, type Op, type TriggerCounts } from '@sluice/contracts/state'
+import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
+import { endStatus } from '@sluice/domain/run-status'
+
+/** A run event before its writer is known. */
+export type RunState = Omit<RunEvent, 'marker' | 'sync' | 'incarnation'>
+
+export const INTERRUPTED = 'interrupted: the process that ran it stopped before all changes were published'
+
+export function queuedRun(of: {
+  readonly runId: string
+  readonly cause: RunCause
+  readonly command: number
+  readonly partitions: number
+  readonly at: number
+}): RunState {
+  return {
+    runId: of.runId,
+    run: null,
+    status: 'queued',
+    cause: of.cause,
+    command: of.command,
+    cancelling: false,
+    definition: null,
+    partitions: of.partitions,
+    queuedAt: of.at,
+    startedAt: null,
+    endedAt: null,
+    rowsRead: 0,
+    rowsInvalid: 0,
+    invalidSamples: [],
+    counts: {},
+    error: null,
+    errorCode: null,
+    notices: [],
+    ends: [],
+  }
+}
+
+/** A run that ends without having published anything. */
+export function failedRun(run: RunState, error: unknown, at: number): RunState {
+  const message = error instanceof Error ? error.message : String(error)
+  const errorCode = isSluiceError(error) ? error.code : 'internal'
+  return { ...run, status: 'failed', error: message, errorCode, endedAt: at }
+}
+
+/** The end of a run whose partitions are all reported. */
+export function endedRun(
+  run: RunState,
+  reports: readonly PartitionReport[],
+  of: { readonly sealed: boolean; readonly at: number },
+): RunState {
+  const finished = reports.reduce<CountsByOp>((sum, report) => addCounts(sum, report.counts), {})
+  const counts = of.sealed ? withDetected(finished) : mergeDetected(run.counts, finished)
+  const error =
+    run.error ?? faultOf(reports) ?? mismatchOf(counts) ?? (of.sealed && !run.cancelling ? INTERRUPTED : null)
+  const { rowsInvalid, cancelling } = run
+  return {
+    ...run,
+    status: endStatus({ counts, rowsInvalid, error, cancelled: cancelling }),
+    endedAt: of.at,
+    counts,
+    error,
+    errorCode: error === null ? null : (run.errorCode ?? 'internal'),
+    ends: reports.map(({ partition, requestsEnd, attemptsEnd }) => ({
+      partition,
+      requests: requestsEnd,
+      attempts: attemptsEnd,
+    })),
+  }
+}
+
+function faultOf(reports: readonly PartitionReport[]): string | null {
+  const faulted = reports.find(report => report.faultedFrom !== null)
+  return faulted === undefined
+    ? null
+    : `partition ${faulted.partition}: ${faulted.error ?? 'records are missing'}`
+}
+
+/** Every change that was detected has come to something (R14). */
+function mismatchOf(counts: CountsByOp): string | null {
+  for (const op of OPS) {
+    const detected = countsOf(counts, op).detected
+    const finished = finishedRows({ [op]: countsOf(counts, op) })
+    if (detected !== finished) return `${detected} rows were ${op}, and ${finished} of them are accounted for`
+  }
+  return null
+}
+
+/** What a cut run published is all that it detected. */
+function withDetected(finished: CountsByOp): CountsByOp {
+  const counts: { [op in Op]?: TriggerCounts } = {}
+  for (const op of OPS) {
+    const own = finished[op]
+    if (own !== undefined) counts[op] = { ...own, detected: finishedRows({ [op]: own }) }
+  }
+  return counts
+}
+
+function mergeDetected(detected: CountsByOp, finished: CountsByOp): CountsByOp {
+  const counts: { [op in Op]?: TriggerCounts } = {}
+  for (const op of OPS) {
+    if (detected[op] === undefined && finished[op] === undefined) continue
+    counts[op] = { ...countsOf(finished, op), detected: countsOf(detected, op).detected }
+  }
+  return counts
+}

@@ -1,0 +1,337 @@
+/**
+ * Delivers one partition of a sync's requests: takes over, recovers what an earlier owner left, sends within the limits, and reports the partition when
+ * all before a run's `run-end` is finished (PROTOCOL.md §6, §8). Requests are sent in the order of the topic and finished in any; a run's end waits
+ * for all of them, so that rows of the same key, which meet only in different runs, arrive in order.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
+import { abortable } from '@sluice/flow/abortable'
+import { sleep } from '@sluice/flow/sleep'
+import type { HttpSender } from '@sluice/http-sender/port'
+import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
+import { markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
+import type { Worker } from '@sluice/stage/own-partitions'
+import type { RecordIo } from '@sluice/stage/record-io'
+import type { RunsView } from '@sluice/stage/runs-view'
+import type { Definitions } from '@sluice/stage/stored-documents'
+import { plainMarker, takeOver, type Ownership } from '@sluice/stage/take-over'
+import { at, syncTopics } from '@sluice/stage/topics'
+import { AttemptLedger } from './attempt-ledger.ts'
+import type { Gates } from './destination-gate.ts'
+import { effectsOf } from './effects.ts'
+import { recoverLedger, type Recovered } from './recover-ledger.ts'
+import { PartitionReporter } from './report-partition.ts'
+import { NO_HISTORY, type RequestHistory, type UnownedAttempt } from './request-history.ts'
+import { SendQueue } from './send-queue.ts'
+import type { SendJob } from './send-request.ts'
+import type { Target } from './target.ts'
+
+/** Requests taken from the topic and not finished, per partition: this times the concurrency, and at least the second figure. */
+const UNFINISHED_PER_SLOT = 2
+const UNFINISHED_LEAST = 64
+
+export interface DeliverDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly runs: RunsView
+  readonly definitions: Definitions
+  readonly prefix: string
+  readonly sender: HttpSender
+  readonly gates: Gates
+  /** Resolves a definition's destination with its secrets. */
+  readonly resolveTarget: (hash: string, signal: AbortSignal) => Promise<Target>
+  /** How long after an unclean takeover a request of the predecessor may still reach the API; 0 where it died with its sockets. */
+  readonly lateSendsMs: (target: Target) => number
+}
+
+interface OpenRun {
+  readonly begin: RunBegin
+  readonly target: Target
+  readonly sending: SendQueue
+  nextSeq: number | null
+  nextChange: number
+  fault: { readonly from: number; readonly error: string } | null
+}
+
+/** Works until drained or aborted. Rejects with `fenced` or a retryable error where another takeover is the remedy. */
+export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker: Worker): Promise<void> {
+  const { log, io, prefix } = deps
+  const { sync, incarnation } = run
+  const { partition } = worker.target
+  const topics = syncTopics(prefix, sync)
+  const attempts = at(topics.attempts, partition)
+  const retry = at(topics.retry, partition)
+  const requests = at(topics.requests, partition)
+  const stopping = AbortSignal.any([worker.drain, worker.signal])
+  const common = { log, io, incarnation }
+  await using ownership = await takeOver({
+    ...common,
+    prefix,
+    stage: 'attempts',
+    sync,
+    partition,
+    targets: [attempts, retry],
+    signal: stopping,
+  })
+  const recovered = await recoverLedger({ ...common, requests, attempts, signal: stopping })
+  const { checkpoint } = recovered
+  const ledger = new AttemptLedger({
+    io,
+    ownership,
+    attempts,
+    retry,
+    position: checkpoint.offset,
+    run: checkpoint.run,
+    counts: checkpoint.counts,
+    attemptsEnd: ownership.owner(attempts) + 1,
+    signal: worker.signal,
+  })
+  const delivery = new PartitionDelivery({
+    deps,
+    run,
+    worker,
+    ownership,
+    recovered,
+    ledger,
+    requests,
+    attempts,
+  })
+  await delivery.work()
+}
+
+interface Parts {
+  readonly deps: DeliverDeps
+  readonly run: RunEvent
+  readonly worker: Worker
+  readonly ownership: Ownership
+  readonly recovered: Recovered
+  readonly ledger: AttemptLedger
+  readonly requests: TopicPartition
+  readonly attempts: TopicPartition
+}
+
+class PartitionDelivery {
+  readonly #parts: Parts
+  readonly #reporter: PartitionReporter
+  #open: OpenRun | null = null
+  /** After an unclean takeover: how many more requests without an attempt the predecessor may have sent. */
+  #inDoubt: number | null = null
+  readonly #uncleanSince = performance.now()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.#reporter = new PartitionReporter({ ...parts, ...parts.deps })
+  }
+
+  async work(): Promise<void> {
+    const { deps, run, worker, ledger, recovered, requests } = this.#parts
+    const { log, io } = deps
+    const stopping = AbortSignal.any([worker.drain, worker.signal, ledger.failure])
+    const from = recovered.checkpoint.offset
+    const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
+    const progress = this.#reporter.reportProgress(ledger, stopping)
+    try {
+      for await (const batch of readOwned({ ...reading, from, signal: stopping })) {
+        for (const placed of batch.records) await this.#take(placed, stopping)
+        ledger.skipTo(batch.nextOffset)
+      }
+    } catch (error) {
+      if (!stopping.aborted) throw error
+    } finally {
+      await this.#open?.sending.stop()
+      await progress
+    }
+    ledger.failure.throwIfAborted()
+    if (!worker.signal.aborted) await this.#release()
+  }
+
+  async #take(placed: Placed, stopping: AbortSignal): Promise<void> {
+    const { ledger } = this.#parts
+    const { record, offset } = placed
+    const marker = markerOf(record)
+    if (record?.name === 'sluice.Request') await this.#takeRequest(offset, record.value, stopping)
+    else if (record?.name === 'sluice.Unrenderable')
+      await this.#takeUnrenderable(offset, record.value, stopping)
+    else if (marker?.kind === 'run-begin' && marker.begin !== null) {
+      ledger.skipTo(offset + 1)
+      ledger.beginRun(marker.begin.run)
+      this.#open = await this.#openRun(marker.begin, stopping, 0)
+    } else if (marker?.kind === 'run-end') await this.#endRun(offset, marker, stopping)
+  }
+
+  async #takeRequest(offset: number, request: Request, stopping: AbortSignal): Promise<void> {
+    const { ledger, recovered } = this.#parts
+    const open = await this.#runOf(request, stopping)
+    if (!inSequence(open, offset, request)) return
+    await ledger.room(unfinishedLimit(open.target), { signal: stopping })
+    const known = recovered.known.get(offset)
+    ledger.start(offset, known?.firstAttempt ?? null)
+    const final = known?.history.final ?? null
+    if (final !== null) {
+      const attempts = known?.history.attempts ?? 0
+      ledger.record(offset, null, effectsOf({ ...request, attempts, requests: 1, final }))
+      return
+    }
+    open.sending.push(this.#jobOf(offset, request, open, this.#historyOf(known?.history, open)))
+  }
+
+  /** What the predecessor may have sent unseen counts as one more attempt, unknown. */
+  #historyOf(known: RequestHistory | undefined, open: OpenRun): RequestHistory {
+    const history = known ?? NO_HISTORY
+    if (this.#parts.recovered.clean) return history
+    if (known !== undefined) return { ...history, tainted: true }
+    this.#inDoubt ??= unfinishedLimit(open.target)
+    if (this.#inDoubt === 0) return history
+    this.#inDoubt -= 1
+    return { ...history, tainted: true }
+  }
+
+  async #takeUnrenderable(offset: number, record: Unrenderable, stopping: AbortSignal): Promise<void> {
+    const { ledger, recovered } = this.#parts
+    const open = await this.#runOf(record, stopping)
+    if (!inSequence(open, offset, record)) return
+    await ledger.room(unfinishedLimit(open.target), { signal: stopping })
+    const known = recovered.known.get(offset)
+    ledger.start(offset, known?.firstAttempt ?? null)
+    const recorded = known?.history.final ?? null
+    const final = recorded ?? unrenderableAttempt(offset, record, open.begin.runId)
+    const effects = effectsOf({ ...record, attempts: 0, requests: 0, final })
+    ledger.record(offset, recorded === null ? final : null, effects)
+  }
+
+  #jobOf(offset: number, request: Request, open: OpenRun, history: RequestHistory): SendJob {
+    const { partition } = this.#parts.worker.target
+    return { request, requestOffset: offset, partition, runId: open.begin.runId, history }
+  }
+
+  /** The open run; on the first record after a takeover in the middle of a run it is found through the record. */
+  async #runOf(record: Request | Unrenderable, signal: AbortSignal): Promise<OpenRun> {
+    if (this.#open !== null) return this.#open
+    const { deps, run, requests, ledger } = this.#parts
+    const { log, io } = deps
+    const options = {
+      log,
+      io,
+      incarnation: run.incarnation,
+      stage: 'requests',
+      target: requests,
+      signal,
+    } as const
+    for await (const batch of readOwned({ ...options, from: record.begin, to: record.begin + 1 })) {
+      const begin = markerOf(batch.records[0]?.record ?? null)?.begin
+      if (begin === undefined || begin === null) break
+      if (this.#parts.recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
+      this.#open = await this.#openRun(begin, signal, null)
+      return this.#open
+    }
+    throw new SluiceError('corrupt', `no run begins at offset ${record.begin} of ${requests.topic}`)
+  }
+
+  async #openRun(begin: RunBegin, signal: AbortSignal, nextSeq: number | null): Promise<OpenRun> {
+    const { deps, run, worker, ownership, ledger, attempts } = this.#parts
+    const target = await deps.resolveTarget(begin.definition, signal)
+    const sending = new SendQueue({
+      target,
+      ledger,
+      sender: deps.sender,
+      gate: deps.gates.of(target, {
+        partition: `${attempts.topic}/${attempts.partition}`,
+        marker: ownership.owner(attempts),
+      }),
+      isCancelled: () => deps.runs.of(run.sync)?.events.get(begin.runId)?.cancelling === true,
+      runs: deps.runs,
+      drain: worker.drain,
+      signal: AbortSignal.any([worker.signal, ledger.failure]),
+    })
+    return { begin, target, sending, nextSeq, nextChange: 0, fault: null }
+  }
+
+  async #endRun(offset: number, end: Marker, stopping: AbortSignal): Promise<void> {
+    const { ledger, deps, recovered } = this.#parts
+    const begin = end.begin
+    if (begin === null) throw new SluiceError('corrupt', `a run-end marker at offset ${offset} names no run`)
+    if (this.#open === null && recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
+    await ledger.settled({ signal: stopping })
+    await this.#open?.sending.stop()
+    const fault = this.#open?.fault ?? faultOf(end, this.#open)
+    if (!recovered.clean && this.#open !== null)
+      await this.#waitForLateSends(deps.lateSendsMs(this.#open.target), stopping)
+    await abortable(
+      this.#reporter.reportEnd({ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 }),
+      {
+        signal: stopping,
+      },
+    )
+    ledger.skipTo(offset + 1)
+    const { count, sealed } = end
+    await ledger.mark({ ...plainMarker('run-end', '', 0), begin, count, sealed })
+    this.#open = null
+  }
+
+  /** Nothing that a frozen predecessor still sends may overtake the next run. */
+  async #waitForLateSends(lateMs: number, signal: AbortSignal): Promise<void> {
+    const left = this.#uncleanSince + lateMs - performance.now()
+    if (left <= 0) return
+    await sleep(left, { signal })
+  }
+
+  async #release(): Promise<void> {
+    const { ledger, worker } = this.#parts
+    await ledger.flushed({ signal: worker.signal })
+    await ledger.mark(plainMarker('release', '', 0))
+  }
+}
+
+function unfinishedLimit(target: Target): number {
+  return Math.max(UNFINISHED_LEAST, Math.min(target.concurrency, 10_000) * UNFINISHED_PER_SLOT)
+}
+
+/** Checks that nothing is missing before this record; a gap faults the run, and what follows it is passed over. */
+function inSequence(open: OpenRun, offset: number, record: Request | Unrenderable): boolean {
+  if (open.fault !== null) return false
+  const expected = open.nextSeq ?? record.seq
+  if (record.seq !== expected || record.run !== open.begin.run) {
+    const found = `seq ${record.seq} of run ${record.run} follows at offset ${offset}`
+    open.fault = { from: open.nextChange, error: `requests lack seq ${expected}: ${found}` }
+    return false
+  }
+  open.nextSeq = expected + 1
+  open.nextChange = (record.rows.at(-1)?.seq ?? -1) + 1
+  return true
+}
+
+function faultOf(
+  end: Marker,
+  open: OpenRun | null,
+): { readonly from: number; readonly error: string } | null {
+  if (end.faultedFrom !== null) return { from: end.faultedFrom, error: end.error ?? 'changes are missing' }
+  if (open === null || open.nextSeq === null || end.count === open.nextSeq) return null
+  const error = `requests end after seq ${open.nextSeq - 1}, and ${end.count} were written`
+  return { from: open.nextChange, error }
+}
+
+function unrenderableAttempt(offset: number, record: Unrenderable, runId: string): UnownedAttempt {
+  return {
+    run: record.run,
+    runId,
+    seq: record.seq,
+    requestOffset: offset,
+    attempt: 0,
+    trigger: record.trigger,
+    outcome: 'rejected',
+    final: true,
+    answered: false,
+    status: null,
+    error: record.error,
+    method: '',
+    url: '',
+    requestHash: '',
+    idempotencyKey: null,
+    requestHeaders: {},
+    responseHeaders: {},
+    responseBody: null,
+    startedAt: Date.now(),
+    durationMs: 0,
+    rows: [],
+  }
+}

@@ -1,0 +1,27 @@
+/** The delivery service: a worker for each partition of each sync with an open run. */
+import type { Logger } from '@sluice/runtime/logger'
+import { followOpenRuns } from '@sluice/stage/follow-open-runs'
+import { syncTopics } from '@sluice/stage/topics'
+import { deliverPartition, type DeliverDeps } from './deliver-partition.ts'
+
+export interface DeliveryDeps extends DeliverDeps {
+  readonly logger: Logger
+}
+
+/** Resolves once drained; rejects if something fails that no takeover mends. */
+export function runDelivery(
+  deps: DeliveryDeps,
+  ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
+): Promise<void> {
+  const { log, runs, prefix, logger } = deps
+  return followOpenRuns({
+    log,
+    runs,
+    groupOf: run => `${prefix}.delivery.${run.sync}.${run.incarnation}`,
+    topicOf: run => syncTopics(prefix, run.sync).requests,
+    work: (run, worker) => deliverPartition(deps, run, worker),
+    onSetback: (run, target, error) =>
+      logger.warn({ sync: run.sync, partition: target?.partition, err: error }, 'delivery starts anew'),
+    ...ends,
+  })
+}

@@ -1,0 +1,81 @@
+/** What a finished request writes beside its attempt: retry entries for rows that were not delivered, tombstones for those that are now. */
+import type { RequestRow, RetryEntry } from '@sluice/contracts/records'
+import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
+import { addCounts, countRows } from '@sluice/domain/counts'
+import type { UnownedAttempt } from './request-history.ts'
+
+export interface Effects {
+  /** By key; null is a tombstone. Owner and incarnation are the writer's to add. */
+  readonly retry: readonly { readonly key: string; readonly entry: UnownedEntry | null }[]
+  readonly counts: CountsByOp
+}
+
+export type UnownedEntry = Omit<RetryEntry, 'incarnation' | 'owner'>
+
+export interface FinishedRequest {
+  readonly run: number
+  readonly trigger: Op
+  readonly rows: readonly RequestRow[]
+  /** Attempts at sending it in this run. */
+  readonly attempts: number
+  /** 1 for a request, 0 for rows that could not be rendered. */
+  readonly requests: 0 | 1
+  readonly final: UnownedAttempt
+}
+
+/** Follows from request and attempts alone, so a successor that recovers them from the topics writes the same. */
+export function effectsOf(finished: FinishedRequest): Effects {
+  const { final, rows } = finished
+  const byRow = new Map(final.rows.map(row => [row.seq, row]))
+  const retry: { key: string; entry: UnownedEntry | null }[] = []
+  let counts = requestCounts(finished)
+  const perOutcome = new Map<Outcome, number>()
+  for (const row of rows) {
+    const own = byRow.get(row.seq)
+    const outcome = own?.outcome ?? settledOutcome(final)
+    perOutcome.set(outcome, (perOutcome.get(outcome) ?? 0) + 1)
+    if (!isArrived(row.op, outcome))
+      retry.push({ key: row.key, entry: entryOf(finished, row, outcome, own?.error ?? final.error) })
+    else if (row.retried !== null) retry.push({ key: row.key, entry: null })
+  }
+  for (const [outcome, n] of perOutcome) counts = addCounts(counts, countRows(finished.trigger, outcome, n))
+  return { retry, counts }
+}
+
+function requestCounts({ trigger, attempts, requests }: FinishedRequest): CountsByOp {
+  const none = { detected: 0, delivered: 0, rejected: 0, unknown: 0, unsent: 0 }
+  return { [trigger]: { ...none, requests, attempts } }
+}
+
+function settledOutcome(final: UnownedAttempt): Outcome {
+  return final.outcome === 'throttled' ? 'unsent' : final.outcome
+}
+
+/** A removal that the API does not know has come to what was wanted. */
+function isArrived(op: Op, outcome: Outcome): boolean {
+  return outcome === 'delivered' || (op === 'removed' && outcome === 'missing')
+}
+
+function entryOf(
+  finished: FinishedRequest,
+  row: RequestRow,
+  outcome: Outcome,
+  error: string | null,
+): UnownedEntry {
+  const { final, run, rows, attempts } = finished
+  return {
+    run,
+    seq: row.seq,
+    op: row.op,
+    outcome,
+    status: final.status,
+    error,
+    idempotencyKey: final.idempotencyKey,
+    answered: final.answered,
+    requestHash: final.requestHash,
+    requestRows: rows.length,
+    attempts: (row.retried?.attempts ?? 0) + attempts,
+    runs: (row.retried?.runs ?? 0) + 1,
+    since: row.retried?.since ?? final.startedAt,
+  }
+}

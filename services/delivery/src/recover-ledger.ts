@@ -1,0 +1,65 @@
+/**
+ * Reads where an earlier owner of the partition stopped, once one's own takeover marker is in it: the checkpoint, what is known of the requests at or
+ * above it, and whether the predecessor left in good order (PROTOCOL.md §5, §8).
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Checkpoint } from '@sluice/contracts/records'
+import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
+import { lastOwnRecord, readOwned } from '@sluice/stage/owned-reader'
+import type { RecordIo } from '@sluice/stage/record-io'
+import { NO_HISTORY, withAttempt, type RequestHistory } from './request-history.ts'
+
+export interface KnownRequest {
+  readonly history: RequestHistory
+  /** Offset of its first attempt. */
+  readonly firstAttempt: number
+}
+
+export interface Recovered {
+  readonly checkpoint: Checkpoint
+  /** By offset in `requests`, for those at or above the checkpoint. */
+  readonly known: ReadonlyMap<number, KnownRequest>
+  /** True if the predecessor wrote `run-end` or `release` last, or there was none: then nothing was under way. */
+  readonly clean: boolean
+}
+
+export async function recoverLedger(options: {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly incarnation: string
+  readonly requests: TopicPartition
+  readonly attempts: TopicPartition
+  readonly signal: AbortSignal
+}): Promise<Recovered> {
+  const { log, io, incarnation, requests, attempts, signal } = options
+  const reader = { log, io, incarnation, stage: 'attempts', target: attempts, signal } as const
+  const last = await lastOwnRecord(reader)
+  const record = last?.record ?? null
+  if (last === null || record === null) {
+    const [input, output] = await Promise.all([
+      log.offsets(requests, { signal }),
+      log.offsets(attempts, { signal }),
+    ])
+    const checkpoint = { offset: input.low, from: output.end, run: 0, counts: {} }
+    return { checkpoint, known: new Map(), clean: true }
+  }
+  const checkpoint =
+    record.name === 'sluice.Attempt' || record.name === 'sluice.Marker' ? record.value.checkpoint : null
+  if (checkpoint === null)
+    throw new SluiceError('corrupt', `offset ${last.offset} of ${attempts.topic} has no checkpoint`)
+  const known = new Map<number, KnownRequest>()
+  for await (const batch of readOwned({ ...reader, from: checkpoint.from, to: last.offset + 1 })) {
+    for (const placed of batch.records) {
+      if (placed.record?.name !== 'sluice.Attempt') continue
+      const attempt = placed.record.value
+      if (attempt.requestOffset < checkpoint.offset) continue
+      const before = known.get(attempt.requestOffset)
+      known.set(attempt.requestOffset, {
+        history: withAttempt(before?.history ?? NO_HISTORY, attempt),
+        firstAttempt: before?.firstAttempt ?? placed.offset,
+      })
+    }
+  }
+  const clean = record.name === 'sluice.Marker'
+  return { checkpoint, known, clean }
+}

@@ -1,0 +1,69 @@
+/** What this run already knows of a request: its attempts so far, and what may have happened unseen (PROTOCOL.md §8). */
+import { createHash } from 'node:crypto'
+import type { Attempt, Request } from '@sluice/contracts/records'
+
+/** An attempt before its place in the topic is known. */
+export type UnownedAttempt = Omit<Attempt, 'incarnation' | 'owner' | 'checkpoint'>
+
+export interface RequestHistory {
+  /** Attempts recorded, throttled ones and attempt 0 not counted. */
+  readonly attempts: number
+  /** Answers among them: each frees the idempotency key. */
+  readonly answers: number
+  /** True once an attempt was, or may have been, unknown. */
+  readonly tainted: boolean
+  /** The attempt that finished the request, if it is finished. */
+  readonly final: UnownedAttempt | null
+}
+
+export const NO_HISTORY: RequestHistory = { attempts: 0, answers: 0, tainted: false, final: null }
+
+export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): RequestHistory {
+  if (attempt.outcome === 'throttled') return history
+  const sent = attempt.attempt > 0
+  return {
+    attempts: history.attempts + (sent ? 1 : 0),
+    answers: history.answers + (attempt.answered ? 1 : 0),
+    tainted: history.tainted || attempt.outcome === 'unknown',
+    final: attempt.final ? attempt : history.final,
+  }
+}
+
+/** SHA-256, in hex, of what makes two requests the same to a server. */
+export function requestHash(method: string, url: string, body: Uint8Array | null): string {
+  const hash = createHash('sha256').update(`${method}\n${url}\n`)
+  if (body !== null) hash.update(body)
+  return hash.digest('hex')
+}
+
+/** The key of a request that has had `answers` answers in this run. */
+export function ownKey(place: {
+  readonly incarnation: string
+  readonly run: number
+  readonly partition: number
+  readonly seq: number
+  readonly answers: number
+}): string {
+  const { incarnation, run, partition, seq, answers } = place
+  const text = `${incarnation}/${run}/${partition}/${seq}/${answers}`
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}
+
+/**
+ * The key that an earlier run sent the very same request with, if its fate is unknown and no answer can have been stored under it: all its rows
+ * were that one request, its last attempt had no answer, and method, URL and body are unchanged. Else null.
+ */
+export function earlierKey(request: Request, hash: string): string | null {
+  const first = request.rows[0]?.retried
+  if (first === undefined || first === null || first.idempotencyKey === null) return null
+  const same = request.rows.every(
+    ({ retried }) =>
+      retried !== null &&
+      retried.idempotencyKey === first.idempotencyKey &&
+      retried.outcome === 'unknown' &&
+      !retried.answered &&
+      retried.requestHash === hash &&
+      retried.requestRows === request.rows.length,
+  )
+  return same ? first.idempotencyKey : null
+}

@@ -1,0 +1,160 @@
+/**
+ * Sends the requests of one partition and run, in order, as the destination's limits allow. Once the run is cancelled, or the destination has throttled
+ * for an hour without one success, what is left becomes unsent, so that a run never hangs (PROTOCOL.md §11).
+ *
+ * States: sending → giving up (what is queued is recorded as unsent) and either → stopped (nothing more is taken; what is under way is finished).
+ */
+import { Notifier } from '@sluice/flow/notifier'
+import type { HttpSender } from '@sluice/http-sender/port'
+import type { RunsView } from '@sluice/stage/runs-view'
+import type { AttemptLedger } from './attempt-ledger.ts'
+import type { Gate, Lease } from './destination-gate.ts'
+import { effectsOf } from './effects.ts'
+import { withAttempt, type UnownedAttempt } from './request-history.ts'
+import { sendRequest, unsentAttempt, type SendJob } from './send-request.ts'
+import type { Target } from './target.ts'
+
+const THROTTLED_LONGEST_MS = 3_600_000
+/** The pause after a throttled answer that does not say how long to wait. */
+const DEFAULT_PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 300_000
+
+export interface SendQueueOptions {
+  readonly target: Target
+  readonly ledger: AttemptLedger
+  readonly sender: HttpSender
+  readonly gate: Gate
+  readonly isCancelled: () => boolean
+  readonly runs: RunsView
+  readonly drain: AbortSignal
+  readonly signal: AbortSignal
+}
+
+export class SendQueue {
+  readonly #options: SendQueueOptions
+  readonly #changes = new Notifier()
+  readonly #stopping = new AbortController()
+  readonly #givingUp = new AbortController()
+  readonly #underWay = new Set<Promise<void>>()
+  /** Ends the wait for a lease. */
+  readonly #interrupted: AbortSignal
+  readonly #pump: Promise<void>
+  #queue: SendJob[] = []
+  #throttledSince: number | null = null
+
+  constructor(options: SendQueueOptions) {
+    this.#options = options
+    const { drain, signal } = options
+    const stopped = AbortSignal.any([this.#stopping.signal, drain, signal])
+    this.#interrupted = AbortSignal.any([stopped, this.#givingUp.signal])
+    stopped.addEventListener('abort', () => this.#changes.notify(), { once: true })
+    this.#pump = this.#send(stopped).catch((error: unknown) => options.ledger.fail(error))
+    void this.#watchCancel(stopped)
+  }
+
+  push(job: SendJob): void {
+    this.#queue.push(job)
+    this.#changes.notify()
+  }
+
+  /** Takes nothing more and resolves once what is under way is answered and recorded. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#pump
+    await Promise.all(this.#underWay)
+  }
+
+  async #watchCancel(stopped: AbortSignal): Promise<void> {
+    const { runs, isCancelled } = this.#options
+    try {
+      await runs.until(isCancelled, { signal: stopped })
+      this.#giveUp('the run was cancelled')
+    } catch {
+      // Stopped, or the view failed, which its owner reports.
+    }
+  }
+
+  #giveUp(why: string): void {
+    this.#givingUp.abort(why)
+    this.#changes.notify()
+  }
+
+  async #send(stopped: AbortSignal): Promise<void> {
+    while (!stopped.aborted) {
+      const seen = this.#changes.version
+      if (this.#givingUp.signal.aborted) this.#recordUnsent(String(this.#givingUp.signal.reason))
+      if (this.#queue.length === 0) {
+        await this.#changes.after(seen, { signal: stopped }).catch(() => undefined)
+        continue
+      }
+      const lease = await this.#lease()
+      if (lease !== null) this.#sendAll(lease)
+    }
+  }
+
+  async #lease(): Promise<Lease | null> {
+    try {
+      return await this.#options.gate.acquire(this.#queue.length, this.#interrupted)
+    } catch (error) {
+      if (this.#interrupted.aborted) return null
+      throw error
+    }
+  }
+
+  #sendAll(lease: Lease): void {
+    const jobs = this.#queue.splice(0, lease.permits)
+    if (jobs.length < lease.permits) lease.unused(lease.permits - jobs.length)
+    for (const job of jobs) {
+      const sent = this.#sendOne(job)
+        .catch((error: unknown) => this.#options.ledger.fail(error))
+        .finally(() => {
+          lease.finished(1)
+          this.#underWay.delete(sent)
+        })
+      this.#underWay.add(sent)
+    }
+  }
+
+  async #sendOne(job: SendJob): Promise<void> {
+    const { target, sender, signal } = this.#options
+    const { attempt, retryAfterMs } = await sendRequest(job, { target, sender, signal }).catch(
+      (error: unknown) => {
+        if (signal.aborted) return { attempt: null, retryAfterMs: null }
+        throw error
+      },
+    )
+    if (attempt === null) return
+    if (attempt.outcome === 'throttled') this.#throttled(job, attempt, retryAfterMs)
+    else {
+      if (attempt.outcome === 'delivered') this.#throttledSince = null
+      this.#finish(job, attempt)
+    }
+  }
+
+  #finish(job: SendJob, attempt: UnownedAttempt): void {
+    const { attempts } = withAttempt(job.history, attempt)
+    const effects = effectsOf({ ...job.request, attempts, requests: 1, final: attempt })
+    this.#options.ledger.record(job.requestOffset, attempt, effects)
+  }
+
+  /** The whole destination pauses, and the request goes to the head of the queue with nothing used up (R10). */
+  #throttled(job: SendJob, attempt: UnownedAttempt, retryAfterMs: number | null): void {
+    const { gate, ledger } = this.#options
+    ledger.record(job.requestOffset, attempt, null)
+    const now = Date.now()
+    this.#throttledSince ??= now
+    this.#queue.unshift(job)
+    if (now - this.#throttledSince >= THROTTLED_LONGEST_MS) {
+      this.#giveUp('the destination has throttled every request for an hour')
+      return
+    }
+    gate.pauseUntil(now + Math.min(retryAfterMs ?? DEFAULT_PAUSE_MS, LONGEST_PAUSE_MS))
+    this.#changes.notify()
+  }
+
+  #recordUnsent(why: string): void {
+    const jobs = this.#queue
+    this.#queue = []
+    for (const job of jobs) this.#finish(job, unsentAttempt(job, this.#options.target, why))
+  }
+}

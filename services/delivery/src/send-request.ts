@@ -1,0 +1,149 @@
+/** Sends one request once and writes down what came of it. */
+import type { Request } from '@sluice/contracts/records'
+import {
+  confirmsRemoval,
+  verdictOfAnswer,
+  verdictOfFailure,
+  withTaint,
+  type Verdict,
+} from '@sluice/domain/outcome'
+import type { HttpSender, SendResult } from '@sluice/http-sender/port'
+import { redactHeaders, redactText } from '@sluice/secrets/redact'
+import {
+  earlierKey,
+  ownKey,
+  requestHash,
+  type RequestHistory,
+  type UnownedAttempt,
+} from './request-history.ts'
+import { MASK, urlOf, type Target } from './target.ts'
+
+export interface SendJob {
+  readonly request: Request
+  readonly requestOffset: number
+  readonly partition: number
+  readonly runId: string
+  readonly history: RequestHistory
+}
+
+export interface Sent {
+  readonly attempt: UnownedAttempt
+  /** For a throttled attempt: how long the destination asked to be left alone, if it said so. */
+  readonly retryAfterMs: number | null
+}
+
+/** Rejects only when aborted. */
+export async function sendRequest(
+  job: SendJob,
+  deps: { readonly target: Target; readonly sender: HttpSender; readonly signal: AbortSignal },
+): Promise<Sent> {
+  const { request } = job
+  const { target, sender, signal } = deps
+  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  const key = idempotencyKey(job, target, hash)
+  const headers: { [name: string]: string } = { ...target.headers, ...request.headers }
+  if (key !== null && target.idempotencyHeader !== null) headers[target.idempotencyHeader] = key
+  const result = await sender.send({
+    method: request.method,
+    url: urlOf(target, request.path, target.query),
+    headers,
+    body: request.body,
+    timeoutMs: target.timeoutMs,
+    signal,
+  })
+  const verdict = verdictOf(result, job)
+  const attempt = attemptOf(job, target, { result, verdict, hash, key })
+  return { attempt, retryAfterMs: verdict.retryAfterMs }
+}
+
+function idempotencyKey(job: SendJob, target: Target, hash: string): string | null {
+  if (target.idempotencyHeader === null) return null
+  const { request, partition, history } = job
+  const earlier = history.answers === 0 ? earlierKey(request, hash) : null
+  const { incarnation, run, seq } = request
+  return earlier ?? ownKey({ incarnation, run, partition, seq, answers: history.answers })
+}
+
+function verdictOf(result: SendResult, job: SendJob): Verdict {
+  if (result.kind === 'failed') return verdictOfFailure(result.reason)
+  const { status, headers } = result
+  const { rows, trigger } = job.request
+  if (trigger === 'removed' && confirmsRemoval(status) && rows.every(row => row.uncertain))
+    return { outcome: 'delivered', answered: true, retryAfterMs: null }
+  return verdictOfAnswer({ status, retryAfter: headers['retry-after'] ?? null }, Date.now())
+}
+
+function attemptOf(
+  job: SendJob,
+  target: Target,
+  sent: {
+    readonly result: SendResult
+    readonly verdict: Verdict
+    readonly hash: string
+    readonly key: string | null
+  },
+): UnownedAttempt {
+  const { request, requestOffset, history } = job
+  const { result, verdict, hash, key } = sent
+  const throttled = verdict.outcome === 'throttled'
+  const answer = result.kind === 'answered' ? result : null
+  const shownHeaders: { [name: string]: string } = { ...target.shownHeaders, ...request.headers }
+  if (key !== null && target.idempotencyHeader !== null) shownHeaders[target.idempotencyHeader] = key
+  return {
+    ...placeOf(job),
+    attempt: history.attempts + 1,
+    outcome: verdict.outcome === 'throttled' ? 'throttled' : withTaint(verdict.outcome, history.tainted),
+    final: !throttled,
+    answered: verdict.answered,
+    status: answer?.status ?? null,
+    error: errorOf(result, verdict, target),
+    method: request.method,
+    url: urlOf(target, request.path, target.shownQuery),
+    requestHash: hash,
+    idempotencyKey: key,
+    requestHeaders: redactHeaders(shownHeaders, target.secrets),
+    responseHeaders: redactHeaders(answer?.headers ?? {}, target.secrets),
+    responseBody: answer === null ? null : redactText(answer.body, target.secrets),
+    startedAt: Math.round(result.startedAt),
+    durationMs: Math.round(result.durationMs),
+    rows: [],
+    requestOffset,
+  }
+}
+
+function errorOf(result: SendResult, verdict: Verdict, target: Target): string | null {
+  if (verdict.outcome === 'delivered') return null
+  if (result.kind === 'failed') return redactText(result.error, target.secrets)
+  const excerpt = redactText(result.body.slice(0, 200).trim(), target.secrets)
+  return excerpt === '' ? `HTTP ${result.status}` : `HTTP ${result.status}: ${excerpt}`
+}
+
+/** Attempt 0: the request was never sent. */
+export function unsentAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
+  const { request, requestOffset, history } = job
+  return {
+    ...placeOf(job),
+    attempt: 0,
+    outcome: withTaint('unsent', history.tainted),
+    final: true,
+    answered: false,
+    status: null,
+    error: why,
+    method: request.method,
+    url: urlOf(target, request.path, target.query === '' ? '' : MASK),
+    requestHash: requestHash(request.method, urlOf(target, request.path, ''), request.body),
+    idempotencyKey: null,
+    requestHeaders: {},
+    responseHeaders: {},
+    responseBody: null,
+    startedAt: Date.now(),
+    durationMs: 0,
+    rows: [],
+    requestOffset,
+  }
+}
+
+function placeOf(job: SendJob): Pick<UnownedAttempt, 'run' | 'runId' | 'seq' | 'trigger'> {
+  const { run, seq, trigger } = job.request
+  return { run, runId: job.runId, seq, trigger }
+}

@@ -1,0 +1,109 @@
+/** Where a definition's requests go: base URL, headers and query with their secrets filled in, limits, time-out. */
+import type { Definition, LimitsSpec } from '@sluice/contracts/resources'
+import type { LimitScope, RateWindow } from '@sluice/rate-limit/port'
+import { resolveSecrets, secretNamesIn, type SecretLookup } from '@sluice/secrets/references'
+
+const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
+const DEFAULT_CONCURRENCY = 100
+const UNITS = { second: 1000, minute: 60_000, hour: 3_600_000 } as const
+/** A slot is freed this long after the request's own time-out, if its holder never gave it back. */
+const SLOT_MARGIN_MS = 5_000
+export const MASK = '***'
+
+export interface Target {
+  readonly sync: string
+  readonly baseUrl: string
+  readonly headers: { readonly [name: string]: string }
+  /** The same headers with secret values masked, as they are shown. */
+  readonly shownHeaders: { readonly [name: string]: string }
+  readonly query: string
+  readonly shownQuery: string
+  readonly idempotencyHeader: string | null
+  readonly timeoutMs: number
+  readonly slotLifeMs: number
+  /** The destination's scope first. */
+  readonly scopes: readonly LimitScope[]
+  readonly concurrency: number
+  readonly secrets: readonly string[]
+}
+
+/** Rejects with `config` or `not-found`, naming the secret, if one is not set. */
+export async function resolveTarget(definition: Definition, lookup: SecretLookup): Promise<Target> {
+  const { destination, sync } = definition
+  const secrets: string[] = []
+  const fill = async (text: string): Promise<string> => {
+    for (const name of secretNamesIn(text)) secrets.push(await lookup(name))
+    return resolveSecrets(text, lookup)
+  }
+  const headers: { [name: string]: string } = {}
+  const shownHeaders: { [name: string]: string } = {}
+  for (const [name, text] of Object.entries(destination.headers ?? {})) {
+    headers[name.toLowerCase()] = await fill(text)
+    shownHeaders[name.toLowerCase()] = masked(text)
+  }
+  const query: string[] = []
+  const shownQuery: string[] = []
+  for (const [name, text] of Object.entries(destination.query ?? {})) {
+    query.push(`${encodeURIComponent(name)}=${encodeURIComponent(await fill(text))}`)
+    shownQuery.push(
+      `${encodeURIComponent(name)}=${secretNamesIn(text).length > 0 ? MASK : encodeURIComponent(text)}`,
+    )
+  }
+  const scopes = scopesOf(definition)
+  const { idempotencyHeader } = destination
+  return {
+    sync: sync.name,
+    baseUrl: destination.baseUrl.replace(/\/+$/, ''),
+    headers,
+    shownHeaders,
+    query: query.join('&'),
+    shownQuery: shownQuery.join('&'),
+    idempotencyHeader:
+      idempotencyHeader === false ? null : (idempotencyHeader ?? 'Idempotency-Key').toLowerCase(),
+    timeoutMs: sync.timeout,
+    slotLifeMs: sync.timeout + SLOT_MARGIN_MS,
+    scopes,
+    concurrency: Math.min(...scopes.map(scope => scope.concurrency)),
+    secrets,
+  }
+}
+
+function masked(text: string): string {
+  return secretNamesIn(text).length > 0 ? MASK : text
+}
+
+/**
+ * The limits of destination and sync, each as a scope of its own, so that the stricter holds. Defaults stand where neither sets a value.
+ */
+export function scopesOf(definition: Definition): readonly LimitScope[] {
+  const { destination, sync } = definition
+  const both = [destination.limits, sync.limits]
+  const noRate = both.every(limits => limits?.rate === undefined)
+  const noConcurrency = both.every(limits => limits?.concurrency === undefined)
+  const scope = (name: string, limits: LimitsSpec | undefined, isDestination: boolean): LimitScope => ({
+    name,
+    rates: ratesOf(limits, noRate && isDestination ? [DEFAULT_RATE] : []),
+    concurrency:
+      limits?.concurrency ?? (noConcurrency && isDestination ? DEFAULT_CONCURRENCY : Number.MAX_SAFE_INTEGER),
+  })
+  const scopes = [scope(`destination/${destination.name}`, destination.limits, true)]
+  if (sync.limits !== undefined) scopes.push(scope(`sync/${sync.name}`, sync.limits, false))
+  return scopes
+}
+
+function ratesOf(limits: LimitsSpec | undefined, fallback: readonly RateWindow[]): readonly RateWindow[] {
+  if (limits?.rate === undefined) return fallback
+  const rates = Array.isArray(limits.rate) ? limits.rate : [limits.rate]
+  return rates.map(({ requests, per }) => ({
+    requests,
+    windowMs: typeof per === 'number' ? per : UNITS[per],
+  }))
+}
+
+/** The URL of a request, with the destination's query added. */
+export function urlOf(target: Target, path: string, query: string): string {
+  const separator = path === '' || path.startsWith('/') || path.startsWith('?') ? '' : '/'
+  const url = `${target.baseUrl}${separator}${path}`
+  if (query === '') return url
+  return `${url}${url.includes('?') ? '&' : '?'}${query}`
+}

@@ -1,0 +1,85 @@
+/** Renders a batch of rows into requests, and finds the rows at fault where that fails: the others are still sent. */
+import type { Change, RequestRow } from '@sluice/contracts/records'
+import type { Op } from '@sluice/contracts/state'
+import type { CompiledTrigger, RenderContext, TemplateRow } from '@sluice/templates/compile'
+import type { RowBatch } from './row-batches.ts'
+
+/** A request or unrenderable rows, before they have a place in the topic. */
+export type Rendered =
+  | {
+      readonly kind: 'request'
+      readonly method: string
+      readonly path: string
+      readonly headers: { readonly [name: string]: string }
+      readonly body: Uint8Array | null
+      readonly rows: readonly RequestRow[]
+    }
+  | { readonly kind: 'unrenderable'; readonly error: string; readonly rows: readonly RequestRow[] }
+
+/** A request body larger than this is never sent; a single row that needs it is rejected. */
+export const BODY_CEILING_BYTES = 8_000_000
+
+const encoder = new TextEncoder()
+
+/** Deterministic: the same rows give the same requests in the same order. */
+export function renderBatch(batch: RowBatch, trigger: CompiledTrigger, context: RenderContext): Rendered[] {
+  return renderRows(batch.op, batch.changes, trigger, context)
+}
+
+function renderRows(
+  op: Op,
+  changes: readonly Change[],
+  trigger: CompiledTrigger,
+  context: RenderContext,
+): Rendered[] {
+  const result = trigger.render(changes.map(templateRow), context)
+  if (result.kind === 'unrenderable') {
+    if (changes.length > 1) return renderHalves(op, changes, trigger, context)
+    return [
+      { kind: 'unrenderable', error: result.error, rows: changes.map(change => requestRow(op, change)) },
+    ]
+  }
+  const body = result.body === null ? null : encoder.encode(result.body)
+  const bytes = body?.length ?? 0
+  const limit = Math.min(trigger.batch?.bytes ?? BODY_CEILING_BYTES, BODY_CEILING_BYTES)
+  if (bytes > limit && changes.length > 1) return renderHalves(op, changes, trigger, context)
+  const rows = changes.map(change => requestRow(op, change))
+  if (bytes > BODY_CEILING_BYTES) {
+    const error = `the body has ${bytes} bytes, and the most that is sent is ${BODY_CEILING_BYTES}`
+    return [{ kind: 'unrenderable', error, rows }]
+  }
+  const { method, path, headers } = result
+  return [{ kind: 'request', method, path, headers, body, rows }]
+}
+
+function renderHalves(
+  op: Op,
+  changes: readonly Change[],
+  trigger: CompiledTrigger,
+  context: RenderContext,
+): Rendered[] {
+  const middle = Math.ceil(changes.length / 2)
+  return [
+    ...renderRows(op, changes.slice(0, middle), trigger, context),
+    ...renderRows(op, changes.slice(middle), trigger, context),
+  ]
+}
+
+function templateRow(change: Change): TemplateRow {
+  const row = change.after ?? change.before ?? {}
+  return {
+    row,
+    previous: change.op === 'changed' ? change.before : null,
+    captured: change.captured === null ? null : parseCaptured(change.captured),
+  }
+}
+
+function parseCaptured(json: string): { readonly [name: string]: unknown } {
+  const values: { readonly [name: string]: unknown } = JSON.parse(json)
+  return values
+}
+
+function requestRow(op: Op, change: Change): RequestRow {
+  const uncertain = change.beforeState === 'content-uncertain' || change.beforeState === 'existence-uncertain'
+  return { key: change.key, seq: change.seq, op, uncertain, retried: change.retried }
+}

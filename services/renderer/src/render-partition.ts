@@ -1,0 +1,309 @@
+/**
+ * Turns one partition of a sync's changes into requests. A pure function of its topic: position and context follow from the last record that an
+ * earlier renderer wrote, and what one batch of rows gives is one record batch (PROTOCOL.md §5, §7).
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
+import { OPS, type Op } from '@sluice/contracts/state'
+import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
+import { lastOwnRecord, markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
+import type { Worker } from '@sluice/stage/own-partitions'
+import type { RecordIo } from '@sluice/stage/record-io'
+import type { Definitions } from '@sluice/stage/stored-documents'
+import { plainMarker, takeOver, type Ownership } from '@sluice/stage/take-over'
+import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
+import type { CompiledTrigger, RenderContext } from '@sluice/templates/compile'
+import { compileTriggers } from './compile-triggers.ts'
+import { renderBatch, type Rendered } from './render-batch.ts'
+import { RowBatches, type RowBatch } from './row-batches.ts'
+
+/** Requests are appended once this much is rendered, and this many appends may be under way. */
+const APPEND_BYTES = 512 * 1024
+const APPEND_RECORDS = 1000
+const APPENDS_UNDER_WAY = 4
+
+export interface RenderDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly definitions: Definitions
+  readonly prefix: string
+}
+
+/** The open run: what its requests are made with, and the next places. */
+interface RunContext {
+  readonly begin: RunBegin
+  readonly beginOffset: number
+  readonly triggers: ReadonlyMap<Op, CompiledTrigger>
+  readonly render: RenderContext
+  readonly batches: RowBatches
+  nextSeq: number
+  /** The seq that the next change must have; a gap faults the run here. */
+  nextChange: number
+  fault: { readonly from: number; readonly error: string } | null
+}
+
+/** Works until drained or aborted. Rejects with `fenced` or a retryable error where another takeover is the remedy. */
+export async function renderPartition(deps: RenderDeps, run: RunEvent, worker: Worker): Promise<void> {
+  const renderer = new PartitionRenderer(deps, run, worker)
+  await renderer.work()
+}
+
+class PartitionRenderer {
+  readonly #deps: RenderDeps
+  readonly #run: RunEvent
+  readonly #worker: Worker
+  readonly #input: TopicPartition
+  readonly #output: TopicPartition
+  #ownership: Ownership | null = null
+  #context: RunContext | null = null
+  #pending: NewRecord[] = []
+  #pendingBytes = 0
+  readonly #underWay = new Set<Promise<unknown>>()
+  #appendFailure: unknown = null
+
+  constructor(deps: RenderDeps, run: RunEvent, worker: Worker) {
+    this.#deps = deps
+    this.#run = run
+    this.#worker = worker
+    const topics = syncTopics(deps.prefix, run.sync)
+    this.#input = at(topics.changes, worker.target.partition)
+    this.#output = at(topics.requests, worker.target.partition)
+  }
+
+  async work(): Promise<void> {
+    const { log, io, prefix } = this.#deps
+    const { drain, signal } = this.#worker
+    const { sync, incarnation } = this.#run
+    const { partition } = this.#worker.target
+    const stopping = AbortSignal.any([drain, signal])
+    const options = { log, io, incarnation, signal: stopping }
+    await using ownership = await takeOver({
+      ...options,
+      prefix,
+      stage: 'requests',
+      sync,
+      partition,
+      targets: [this.#output],
+    })
+    this.#ownership = ownership
+    const from = await this.#restore(stopping)
+    const reading = readOwned({ ...options, stage: 'changes', target: this.#input, from })
+    try {
+      for await (const batch of reading) {
+        for (const placed of batch.records) await this.#take(placed)
+        await this.#append()
+      }
+    } catch (error) {
+      if (!stopping.aborted) throw error
+    }
+    await this.#settleAppends()
+  }
+
+  /** Finds where the last renderer stopped, with its context; returns the offset in `changes` to go on from. */
+  async #restore(signal: AbortSignal): Promise<number> {
+    const { log, io } = this.#deps
+    const { incarnation } = this.#run
+    const last = await lastOwnRecord({
+      log,
+      io,
+      target: this.#output,
+      incarnation,
+      stage: 'requests',
+      signal,
+    })
+    const record = last?.record ?? null
+    if (last === null || record === null) return (await log.offsets(this.#input, { signal })).low
+    const marker = markerOf(record)
+    if (marker !== null) {
+      if (marker.kind === 'run-begin' && marker.begin !== null)
+        this.#context = await this.#openContext(marker.begin, last.offset, signal)
+      return positionOf(marker)
+    }
+    if (record.name !== 'sluice.Request' && record.name !== 'sluice.Unrenderable')
+      throw new SluiceError('corrupt', `a ${record.name} record is in ${this.#output.topic}`)
+    const begin = await this.#readBegin(record.value.begin, signal)
+    const context = await this.#openContext(begin, record.value.begin, signal)
+    context.nextSeq = record.value.seq + 1
+    context.nextChange = (record.value.rows.at(-1)?.seq ?? -1) + 1
+    this.#context = context
+    return record.value.changesEnd
+  }
+
+  async #readBegin(offset: number, signal: AbortSignal): Promise<RunBegin> {
+    const { log, io } = this.#deps
+    const { incarnation } = this.#run
+    const options = { log, io, incarnation, stage: 'requests', target: this.#output, signal } as const
+    for await (const batch of readOwned({ ...options, from: offset, to: offset + 1 })) {
+      const begin = markerOf(batch.records[0]?.record ?? null)?.begin
+      if (begin !== undefined && begin !== null) return begin
+    }
+    throw new SluiceError('corrupt', `no run begins at offset ${offset} of ${this.#output.topic}`)
+  }
+
+  async #openContext(begin: RunBegin, beginOffset: number, signal: AbortSignal): Promise<RunContext> {
+    const definition = await this.#deps.definitions.get(begin.definition, { signal })
+    const triggers = compileTriggers(begin.definition, definition)
+    return {
+      begin,
+      beginOffset,
+      triggers,
+      render: {
+        run: { id: begin.runId, startedAt: new Date(begin.startedAt).toISOString() },
+        sync: { name: this.#run.sync },
+      },
+      batches: new RowBatches(op => triggers.get(op)?.batch?.size ?? 1),
+      nextSeq: 0,
+      nextChange: 0,
+      fault: null,
+    }
+  }
+
+  async #take(placed: Placed): Promise<void> {
+    const { record } = placed
+    if (record?.name === 'sluice.Change') this.#takeChange(placed.offset, record.value)
+    const marker = markerOf(record)
+    if (marker?.kind === 'run-begin' && marker.begin !== null)
+      await this.#beginRun(placed.offset, marker.begin)
+    if (marker?.kind === 'run-end') await this.#endRun(placed.offset, marker)
+    if (this.#pendingBytes >= APPEND_BYTES || this.#pending.length >= APPEND_RECORDS) await this.#append()
+  }
+
+  #takeChange(offset: number, change: Change): void {
+    const context = this.#context
+    // Before the first run-begin stand changes of runs that ended long ago, whose markers compaction has dropped.
+    if (context === null || context.fault !== null) return
+    if (change.seq !== context.nextChange || change.run !== context.begin.run) {
+      this.#renderAll(context.batches.flush())
+      const found = `seq ${change.seq} of run ${change.run} follows at offset ${offset}`
+      const error = `changes lack seq ${context.nextChange} of run ${context.begin.run}: ${found}`
+      context.fault = { from: context.nextChange, error }
+      return
+    }
+    context.nextChange += 1
+    const op = OPS.find(candidate => candidate === change.op)
+    if (op !== undefined) this.#renderAll(context.batches.add(op, offset, change))
+  }
+
+  async #beginRun(offset: number, begin: RunBegin): Promise<void> {
+    const ownership = this.#owned()
+    const owner = ownership.owner(this.#output)
+    const marker = { ...plainMarker('run-begin', ownership.incarnation, owner), begin, position: offset + 1 }
+    await this.#append()
+    const { baseOffset } = await ownership.append(this.#output, [this.#markerRecord(marker)], {
+      signal: this.#worker.signal,
+    })
+    this.#context = await this.#openContext(begin, baseOffset, this.#worker.signal)
+  }
+
+  async #endRun(offset: number, end: Marker): Promise<void> {
+    const context = this.#context
+    const ownership = this.#owned()
+    if (context === null) throw new SluiceError('corrupt', `a run ends that never began, at offset ${offset}`)
+    this.#renderAll(context.batches.flush())
+    if (context.fault === null && end.count !== context.nextChange) {
+      const error = `changes end after seq ${context.nextChange - 1}, and ${end.count} were written`
+      context.fault = { from: context.nextChange, error }
+    }
+    this.#push(
+      this.#markerRecord({
+        ...plainMarker('run-end', ownership.incarnation, ownership.owner(this.#output)),
+        begin: context.begin,
+        count: context.nextSeq,
+        sealed: end.sealed,
+        faultedFrom: context.fault?.from ?? null,
+        error: context.fault?.error ?? null,
+        position: offset + 1,
+      }),
+    )
+    await this.#append()
+    this.#context = null
+  }
+
+  #renderAll(batches: readonly RowBatch[]): void {
+    const context = this.#context
+    if (context === null) return
+    for (const batch of batches) {
+      const trigger = context.triggers.get(batch.op)
+      const rendered = trigger === undefined ? noTrigger(batch) : renderBatch(batch, trigger, context.render)
+      for (const one of rendered) this.#push(this.#requestRecord(context, batch, one))
+    }
+  }
+
+  #requestRecord(context: RunContext, batch: RowBatch, rendered: Rendered): NewRecord {
+    const ownership = this.#owned()
+    const seq = context.nextSeq++
+    const { run } = context.begin
+    const place = {
+      incarnation: ownership.incarnation,
+      owner: ownership.owner(this.#output),
+      run,
+      begin: context.beginOffset,
+      seq,
+      trigger: batch.op,
+      rows: rendered.rows,
+      changesStart: batch.start,
+      changesEnd: batch.end,
+    }
+    const { io } = this.#deps
+    const key = textKey(`${run}/${this.#output.partition}/${seq}`)
+    if (rendered.kind === 'unrenderable')
+      return { key, value: io.encode('Unrenderable', { ...place, error: rendered.error }) }
+    const { method, path, headers, body } = rendered
+    return { key, value: io.encode('Request', { ...place, method, path, headers, body }) }
+  }
+
+  #markerRecord(marker: Marker): NewRecord {
+    const scope = `${this.#output.partition}`
+    return { key: markerKey(marker.kind, scope), value: this.#deps.io.encode('Marker', marker) }
+  }
+
+  #push(record: NewRecord): void {
+    this.#pending.push(record)
+    this.#pendingBytes += record.value?.length ?? 0
+  }
+
+  /** Hands what is rendered to the log; waits only while too many appends are under way. */
+  async #append(): Promise<void> {
+    if (this.#appendFailure !== null) throw this.#appendFailure
+    if (this.#pending.length === 0) return
+    const records = this.#pending
+    this.#pending = []
+    this.#pendingBytes = 0
+    const append = this.#owned()
+      .append(this.#output, records, { signal: this.#worker.signal })
+      .catch((error: unknown) => {
+        this.#appendFailure ??= error
+      })
+      .finally(() => this.#underWay.delete(append))
+    this.#underWay.add(append)
+    if (this.#underWay.size >= APPENDS_UNDER_WAY) await Promise.race(this.#underWay)
+  }
+
+  async #settleAppends(): Promise<void> {
+    await Promise.all(this.#underWay)
+    if (this.#appendFailure !== null && !this.#worker.signal.aborted) throw this.#appendFailure
+  }
+
+  #owned(): Ownership {
+    if (this.#ownership === null) throw new SluiceError('internal', 'the partition is not taken over yet')
+    return this.#ownership
+  }
+}
+
+function positionOf(marker: Marker): number {
+  if (marker.position === null) throw new SluiceError('corrupt', `a ${marker.kind} marker lacks its position`)
+  return marker.position
+}
+
+/** The detector settles ops without a trigger, so this is a definition that does not fit its changes. */
+function noTrigger(batch: RowBatch): Rendered[] {
+  const error = `the sync has no trigger ${batch.op}`
+  const rows = batch.changes.map(change => ({
+    key: change.key,
+    seq: change.seq,
+    op: batch.op,
+    uncertain: false,
+    retried: change.retried,
+  }))
+  return [{ kind: 'unrenderable', error, rows }]
+}
