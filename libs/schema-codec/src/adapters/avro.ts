@@ -75,7 +75,7 @@ function compositeType(schema: Attributes, options: object): AvscType | undefine
     case 'enum':
       return Array.isArray(schema['sluiceSymbols']) ? enumType(schema, options) : undefined
     case 'array':
-      return new List(schema, options)
+      return listType(schema, options)
     case 'map':
       return new TextMap(schema, options)
     case 'record':
@@ -123,28 +123,49 @@ function checkWithin(tap: Tap): void {
   if (!tap.isValid()) throw new DoesNotFit()
 }
 
-class List extends avscTypes.ArrayType {
-  override _read(tap: Tap): unknown[] {
-    const items: unknown[] = []
-    const type = this.itemsType
-    for (let count = readBlockSize(tap); count > 0; count = readBlockSize(tap)) {
-      for (; count > 0; count--) {
-        items.push(type._read(tap))
-        checkWithin(tap)
+/** A list; its items may be null where their type is a union with null. */
+function listType(schema: Attributes, options: object): AvscType {
+  class List extends avscTypes.ArrayType {
+    override _read(tap: Tap): unknown[] {
+      const items: unknown[] = []
+      const { type, mayBeNull } = nullability(this.itemsType)
+      for (let count = readBlockSize(tap); count > 0; count = readBlockSize(tap)) {
+        for (; count > 0; count--) {
+          items.push(mayBeNull && isNull(tap) ? null : type._read(tap))
+          checkWithin(tap)
+        }
       }
+      return items
     }
-    return items
-  }
 
-  override _write(tap: Tap, value: unknown): void {
-    if (!Array.isArray(value)) throw new DoesNotFit()
-    if (value.length > 0) {
-      tap.writeLong(value.length)
-      const type = this.itemsType
-      for (const item of value) type._write(tap, item)
+    override _write(tap: Tap, value: unknown): void {
+      if (!Array.isArray(value)) throw new DoesNotFit()
+      const { type, mayBeNull } = nullability(this.itemsType)
+      if (value.length > 0) tap.writeLong(value.length)
+      for (const item of value) {
+        const isNothing = item === null || item === undefined
+        if (mayBeNull) tap.buf[tap.pos++] = isNothing ? 0 : 2
+        if (!mayBeNull || !isNothing) type._write(tap, item)
+      }
+      tap.writeLong(0)
     }
-    tap.writeLong(0)
+
+    override _check(value: unknown, flags: number, misfit: Misfit | undefined, path?: string[]): boolean {
+      if (!Array.isArray(value)) {
+        misfit?.(value, this)
+        return false
+      }
+      const { type, mayBeNull } = nullability(this.itemsType)
+      return value.every((item, i) => {
+        if (mayBeNull && (item === null || item === undefined)) return true
+        path?.push(String(i))
+        const fits = type._check(item, flags, misfit, path)
+        path?.pop()
+        return fits
+      })
+    }
   }
+  return new List(schema, options)
 }
 
 class TextMap extends avscTypes.MapType {
@@ -227,11 +248,16 @@ function propertiesOf(record: RecordType, names: readonly string[]): readonly Pr
   return record.fields.map((field, i) => {
     const name = names[i] ?? field.name
     const source = JSON.stringify(name)
-    const union = field.type as Partial<UnionType>
-    const [nothing, type] = union.types ?? []
-    const mayBeNull = union.types?.length === 2 && nothing?.typeName === 'null'
-    return { name, source, mayBeNull, type: mayBeNull && type !== undefined ? type : field.type }
+    return { name, source, ...nullability(field.type) }
   })
+}
+
+/** The type beside null in a union of the two, null first; any other type is itself. */
+function nullability(type: AvscType): { readonly type: AvscType; readonly mayBeNull: boolean } {
+  const [nothing, other, ...more] = (type as Partial<UnionType>).types ?? []
+  return nothing?.typeName === 'null' && other !== undefined && more.length === 0
+    ? { type: other, mayBeNull: true }
+    : { type, mayBeNull: false }
 }
 
 function compileReader(properties: readonly Property[]): AvscType['_read'] {

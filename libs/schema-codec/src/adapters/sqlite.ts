@@ -136,7 +136,9 @@ function registerIn(database: DatabaseSync, subject: string, schema: AvroRecordS
 
 function knownId(database: DatabaseSync, subject: string, text: string): number | undefined {
   const row = database
-    .prepare('SELECT id FROM schema_texts JOIN schema_versions ON schema_id = id WHERE subject = ? AND text = ?')
+    .prepare(
+      'SELECT id FROM schema_texts JOIN schema_versions ON schema_id = id WHERE subject = ? AND text = ?',
+    )
     .get(subject, text)
   return row === undefined ? undefined : Number(row['id'])
 }

@@ -1,0 +1,202 @@
+/** The codec of the distributed profile: schemas are kept in a Confluent-compatible registry. */
+import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
+import { isRecordSchema, isSchema } from '@sluice/contracts/avro-types'
+import { SluiceError, isSluiceError } from '@sluice/contracts/errors'
+import { abortable } from '@sluice/flow/abortable'
+import { sleep } from '@sluice/flow/sleep'
+import { incompatibilities, incompatibleError } from '../compatibility.ts'
+import type { SchemaCodec } from '../port.ts'
+import { AvroCodec, type SchemaStore } from './avro-codec.ts'
+import { avroType, schemaOf, sluiceType } from './avro.ts'
+import type { AvscType } from './avsc.ts'
+
+export interface RegistryCodecOptions {
+  /** Confluent-compatible base URL, with user and password in it where the registry wants them. */
+  readonly url: string
+  readonly clientId?: string
+  /** How long one request may take, and how long a call goes on trying before it is `unreachable`. */
+  readonly requestTimeoutMs?: number
+  readonly deadlineMs?: number
+}
+
+const REQUEST_TIMEOUT_MS = 5000
+const DEADLINE_MS = 15_000
+const FIRST_RETRY_MS = 100
+const MAX_RETRY_MS = 2000
+
+/** Connects at the first use. Throws `config` for a URL that is none. */
+export function createRegistryCodec(options: RegistryCodecOptions): SchemaCodec {
+  return new AvroCodec(new RegistryStore(options))
+}
+
+class RegistryStore implements SchemaStore {
+  readonly #registry: SchemaRegistry
+  /** Without user and password. */
+  readonly #address: string
+  readonly #deadlineMs: number
+
+  constructor({
+    url,
+    clientId = 'sluice',
+    requestTimeoutMs,
+    deadlineMs = DEADLINE_MS,
+  }: RegistryCodecOptions) {
+    const { host, auth } = endpoint(url)
+    this.#address = host
+    this.#deadlineMs = deadlineMs
+    this.#registry = new SchemaRegistry(
+      {
+        host,
+        clientId,
+        retry: { retries: 0 },
+        middlewares: [boundedRequests(requestTimeoutMs ?? REQUEST_TIMEOUT_MS)],
+        ...(auth === undefined ? {} : { auth }),
+      },
+      { [SchemaType.AVRO]: { wrapUnions: 'never', typeHook: sluiceType as never } },
+    )
+  }
+
+  async register(
+    subject: string,
+    schema: AvroRecordSchema,
+    options: { signal: AbortSignal },
+  ): Promise<number> {
+    const confluent = { type: SchemaType.AVRO, schema: JSON.stringify(schema) } as const
+    const known = await this.#ask(options, () => this.#registry.getRegistryIdBySchema(subject, confluent))
+    if (known !== undefined) return known
+    const latest = await this.#latest(subject, options)
+    const found = latest === undefined ? [] : incompatibilities(schema, latest)
+    if (found.length > 0) throw incompatibleError(subject, found)
+    const registered = await this.#ask(options, () =>
+      this.#registry.register(confluent, { subject, compatibility: COMPATIBILITY.BACKWARD }),
+    ).catch((error: unknown) => {
+      throw refusedByRegistry(subject, error)
+    })
+    if (registered === undefined)
+      throw this.#unexpected(`it does not know ${subject} after a schema was put there`)
+    return registered.id
+  }
+
+  async #latest(subject: string, options: { signal: AbortSignal }): Promise<AvroRecordSchema | undefined> {
+    const id = await this.#ask(options, () => this.#registry.getLatestSchemaId(subject))
+    if (id === undefined) return undefined
+    const schema: unknown = schemaOf(await this.typeById(id, options))
+    if (!isSchema(schema) || !isRecordSchema(schema)) {
+      throw new SluiceError(
+        'schema-incompatible',
+        `The subject ${subject} in ${this.#address} holds no Avro record.`,
+      )
+    }
+    return schema
+  }
+
+  async typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType> {
+    const type = await this.#ask(options, () => this.#registry.getSchema(id))
+    if (type !== undefined) return type as unknown as AvscType
+    throw new SluiceError(
+      'corrupt',
+      `A record names schema ${id}, which the schema registry at ${this.#address} does not have: the record comes from elsewhere, or the ` +
+        'registry lost its schemas.',
+    )
+  }
+
+  /**
+   * Asks the registry, several times if it does not answer or is in trouble; undefined if it says that there is no such thing.
+   */
+  async #ask<T>(options: { signal: AbortSignal }, question: () => Promise<T>): Promise<T | undefined> {
+    const deadline = performance.now() + this.#deadlineMs
+    for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, MAX_RETRY_MS)) {
+      try {
+        return await abortable(question(), options)
+      } catch (error) {
+        options.signal.throwIfAborted()
+        if (isMissing(error)) return undefined
+        if (!isTransient(error)) throw this.#refused(error)
+        if (performance.now() + pause > deadline) throw this.#unreachable(error)
+      }
+      await sleep(pause, options)
+    }
+  }
+
+  #unreachable(cause: unknown): SluiceError {
+    const message = `The schema registry at ${this.#address} does not answer (${messageOf(cause)}), tried for ${this.#deadlineMs} ms.`
+    return new SluiceError('unreachable', message, { cause, retryable: true })
+  }
+
+  #refused(cause: unknown): SluiceError {
+    const status = statusOf(cause)
+    if (status === 409) return new SluiceError('schema-incompatible', messageOf(cause), { cause })
+    if (status === 401 || status === 403) {
+      const message = `The schema registry at ${this.#address} denies access (${messageOf(cause)}): check user and password in its URL.`
+      return new SluiceError('config', message, { cause })
+    }
+    const message = `The schema registry at ${this.#address} refuses what it is asked: ${messageOf(cause)}.`
+    return new SluiceError('config', message, { cause })
+  }
+
+  #unexpected(what: string): SluiceError {
+    return new SluiceError('internal', `The schema registry at ${this.#address} contradicts itself: ${what}.`)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+interface Endpoint {
+  readonly host: string
+  readonly auth: { readonly username: string; readonly password: string } | undefined
+}
+
+function endpoint(text: string): Endpoint {
+  if (!URL.canParse(text)) {
+    throw new SluiceError(
+      'config',
+      'The URL of the schema registry is none: expected one such as http://registry:8081.',
+    )
+  }
+  const url = new URL(text)
+  const host = `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`
+  if (url.username === '') return { host, auth: undefined }
+  const auth = { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }
+  return { host, auth }
+}
+
+type Middleware = NonNullable<ConstructorParameters<typeof SchemaRegistry>[0]['middlewares']>[number]
+
+/** The client has no time-out of its own. */
+function boundedRequests(timeoutMs: number): Middleware {
+  return () => ({
+    prepareRequest: async next => (await next()).enhance({ timeout: timeoutMs }),
+  })
+}
+
+function statusOf(error: unknown): number | undefined {
+  return error instanceof Error && 'status' in error && typeof error.status === 'number'
+    ? error.status
+    : undefined
+}
+
+/** True if the registry may answer later. The client gives status 400, and this text, to connections that fail; no registry answers so. */
+function isTransient(error: unknown): boolean {
+  const status = statusOf(error)
+  if (status === 400) return messageOf(error).includes(' - Error, status 400: ')
+  return status !== undefined && (status >= 500 || status === 429 || status === 408)
+}
+
+/** The client hides the status 404 of one of its calls behind an error of this name. */
+function isMissing(error: unknown): boolean {
+  return statusOf(error) === 404 || (error instanceof Error && error.name === 'ConfluentSchemaRegistryError')
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** What the registry itself finds incompatible, beyond what was found before asking it. */
+function refusedByRegistry(subject: string, error: unknown): unknown {
+  if (!isSluiceError(error, 'schema-incompatible')) return error
+  const message =
+    `The schema registry refuses the new schema of ${subject}: ${error.message}. Keep the model's columns as they were, or start anew ` +
+    'with `sluice reset SYNC`, which forgets what was delivered. Nothing was published.'
+  return new SluiceError('schema-incompatible', message, { cause: error })
+}
