@@ -1,0 +1,240 @@
+/**
+ * The filters: liquidjs's, corrected where they would lose digits, print `[object Object]`, depend on clock,
+ * chance or time zone, or work without limit; and `json`.
+ */
+import { Decimal } from '@sluice/contracts/values'
+import { filters as liquidFilters, Tokenizer, toValue, toValueSync } from 'liquidjs'
+import { roundExactly } from './exact-numbers.ts'
+import type { Frame } from './frame.ts'
+import { LIQUID } from './liquid-options.ts'
+import { MATH_FILTERS } from './math-filters.ts'
+import { compareValues } from './operators.ts'
+import { EscapedText, jsonText, printValue } from './print-value.ts'
+
+/** Pure but for counting in the frame. Named arguments come as pairs of name and value. */
+export type FilterFunction = (value: unknown, args: readonly unknown[], frame: Frame) => unknown
+
+const REPEATABLE = 'a request that is rendered again has to come out the same'
+
+/** Filters of liquidjs that are not for us, with the reason. */
+export const REFUSED_FILTERS: ReadonlyMap<string, string> = new Map([['sample', REPEATABLE]])
+
+/** Filters whose last argument is an expression; `compile-filters.ts` makes them. */
+export const EXPRESSION_FILTERS: ReadonlySet<string> = new Set([
+  'where_exp',
+  'reject_exp',
+  'group_by_exp',
+  'has_exp',
+  'find_exp',
+  'find_index_exp',
+])
+
+/** Take text and make text; anything else is printed first. */
+const TEXT_FILTERS = [
+  ...['escape', 'xml_escape', 'escape_once', 'newline_to_br', 'strip_html', 'url_decode', 'url_encode'],
+  ...['cgi_escape', 'uri_escape', 'slugify', 'append', 'prepend', 'lstrip', 'downcase', 'upcase', 'remove'],
+  ...['remove_first', 'remove_last', 'rstrip', 'split', 'strip', 'strip_newlines', 'squish', 'capitalize'],
+  ...[
+    'replace_first',
+    'replace_last',
+    'truncate',
+    'truncatewords',
+    'normalize_whitespace',
+    'number_of_words',
+  ],
+  ...['base64_encode', 'base64_decode', 'sha256', 'hmac_sha256'],
+]
+/** What these give of escaped text needs no escaping again. */
+const KEEPS_ESCAPED = new Set([
+  'strip',
+  'lstrip',
+  'rstrip',
+  'strip_newlines',
+  'squish',
+  'normalize_whitespace',
+])
+/** Go through a list without counting it in liquidjs. */
+const UNCOUNTED_FILTERS = [
+  'sum',
+  'has',
+  'find',
+  'find_index',
+  'reverse',
+  'where',
+  'reject',
+  'group_by',
+  'map',
+]
+
+/** A token for liquidjs's filters, which want one and never look at it. */
+const ANY_TOKEN = new Tokenizer('x | size').readFilteredValue().filters[0]
+
+function fromLiquid(name: string): FilterFunction {
+  const made = liquidFilters[name]
+  const handler = typeof made === 'function' ? made : made?.handler
+  if (handler === undefined || ANY_TOKEN === undefined) throw new Error(`liquidjs has no filter ${name}`)
+  const token = ANY_TOKEN
+  return (value, args, frame) => {
+    const self = { context: frame.liquid, token, liquid: LIQUID }
+    const result: unknown = handler.call(self, value, ...args)
+    return toValueSync(result)
+  }
+}
+
+function asText(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? printValue(value) : value
+}
+
+function textFilter(name: string): FilterFunction {
+  const filter = fromLiquid(name)
+  const keepsEscaped = KEEPS_ESCAPED.has(name)
+  return (value, args, frame) => {
+    const text = asText(value)
+    if (typeof text === 'string') frame.charge(text.length)
+    const result = filter(text, args.map(asText), frame)
+    return keepsEscaped && value instanceof EscapedText ? new EscapedText(printValue(result)) : result
+  }
+}
+
+function countedFilter(name: string): FilterFunction {
+  const filter = fromLiquid(name)
+  return (value, args, frame) => {
+    const list: unknown = toValue(value)
+    if (Array.isArray(list)) frame.charge(list.length)
+    return filter(value, args, frame)
+  }
+}
+
+function replace(value: unknown, args: readonly unknown[], frame: Frame): unknown {
+  const text = printValue(value)
+  const pattern = printValue(args[0])
+  const replacement = printValue(args[1])
+  if (!text.includes(pattern)) return text
+  const parts = text.split(pattern)
+  frame.charge(text.length + parts.length * (replacement.length + 1))
+  return parts.join(replacement)
+}
+
+function json(value: unknown, _args: readonly unknown[], frame: Frame): unknown {
+  const text = jsonText(value)
+  frame.charge(text.length)
+  return text
+}
+
+function defaultTo(value: unknown, args: readonly unknown[]): unknown {
+  const plain: unknown = toValue(value)
+  const [fallback, ...options] = args
+  if (typeof plain === 'string' || Array.isArray(plain)) return plain.length > 0 ? value : fallback
+  if (plain === false) {
+    const allowed = options.some(
+      option => Array.isArray(option) && option[0] === 'allow_false' && option[1] === true,
+    )
+    return allowed ? false : fallback
+  }
+  return plain === null || plain === undefined ? fallback : value
+}
+
+function join(value: unknown, args: readonly unknown[], frame: Frame): unknown {
+  const list: unknown = toValue(value)
+  const separator = args[0] === null || args[0] === undefined ? ' ' : printValue(args[0])
+  if (!Array.isArray(list)) return printValue(list)
+  let text = ''
+  let between = ''
+  for (const item of list) {
+    const part = printValue(item)
+    frame.charge(part.length + separator.length)
+    text += between + part
+    between = separator
+  }
+  return text
+}
+
+function sort(value: unknown, args: readonly unknown[], frame: Frame): unknown {
+  const list: unknown = toValue(value)
+  if (list === null || list === undefined) return []
+  const items: readonly unknown[] = Array.isArray(list) ? list : [list]
+  frame.charge(items.length)
+  const property = args[0] === undefined ? null : printValue(args[0]).split('.')
+  const keyOf = (item: unknown): unknown =>
+    property === null ? item : toValueSync(frame.liquid._getFromScope(item, property, false))
+  const keyed = items.map(item => ({ item, key: keyOf(item) }))
+  return keyed.toSorted((left, right) => ordered(left.key, right.key)).map(({ item }) => item)
+}
+
+/** As `sort` orders: what is missing last, what cannot be compared where it stands. */
+function ordered(left: unknown, right: unknown): number {
+  const leftNil = left === null || left === undefined
+  const rightNil = right === null || right === undefined
+  if (leftNil || rightNil) return Number(leftNil) - Number(rightNil)
+  return compareValues(left, right) ?? 0
+}
+
+const ISO_WITHOUT_ZONE = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?$/
+
+/** Dates without a zone are taken as UTC and shown as they are; `now` is when the run started. */
+function dateFilter(name: string): FilterFunction {
+  const filter = fromLiquid(name)
+  return (value, args, frame) => filter(dateValue(value, frame), args.map(asText), frame)
+}
+
+function dateValue(value: unknown, frame: Frame): unknown {
+  const plain: unknown = toValue(value)
+  if (plain === 'now' || plain === 'today') return frame.context.run.startedAt
+  if (typeof plain === 'bigint' || plain instanceof Decimal) return Number(plain)
+  if (typeof plain !== 'string' || !ISO_WITHOUT_ZONE.test(plain)) return plain
+  const iso = plain.replace(' ', 'T')
+  return iso.includes('T') ? `${iso}Z` : `${iso}T00:00:00Z`
+}
+
+function toInteger(value: unknown): unknown {
+  const plain: unknown = toValue(value)
+  if (typeof plain === 'bigint') return plain
+  if (plain instanceof Decimal || typeof plain === 'string') {
+    const rounded = roundExactly(plain, 'truncate')
+    return typeof rounded === 'string' ? Number(rounded) : rounded
+  }
+  return Number(plain)
+}
+
+function slice(value: unknown, args: readonly unknown[], frame: Frame): unknown {
+  const plain = Array.isArray(value) ? value : asText(value)
+  if (typeof plain === 'string') frame.charge(plain.length)
+  return sliceOfLiquid(plain, args, frame)
+}
+const sliceOfLiquid = fromLiquid('slice')
+
+/** `raw` only says how its value is printed; the printing looks for it. */
+function raw(value: unknown): unknown {
+  return value
+}
+
+const FILTERS: ReadonlyMap<string, FilterFunction> = new Map<string, FilterFunction>([
+  ...Object.keys(liquidFilters).map((name): [string, FilterFunction] => [name, fromLiquid(name)]),
+  ...UNCOUNTED_FILTERS.map((name): [string, FilterFunction] => [name, countedFilter(name)]),
+  ...TEXT_FILTERS.map((name): [string, FilterFunction] => [name, textFilter(name)]),
+  ...Object.keys(liquidFilters)
+    .filter(name => name.startsWith('date'))
+    .map((name): [string, FilterFunction] => [name, dateFilter(name)]),
+  ...MATH_FILTERS,
+  ['replace', replace],
+  ['json', json],
+  ['jsonify', json],
+  ['inspect', json],
+  ['default', defaultTo],
+  ['join', join],
+  ['sort', sort],
+  ['slice', slice],
+  ['to_integer', toInteger],
+  ['raw', raw],
+])
+
+export const FILTER_NAMES: ReadonlySet<string> = new Set(
+  [...FILTERS.keys(), ...EXPRESSION_FILTERS].filter(name => !REFUSED_FILTERS.has(name)),
+)
+
+/** The filter of a name in `FILTER_NAMES` that takes no expression. */
+export function filterOf(name: string): FilterFunction {
+  const filter = FILTERS.get(name)
+  if (filter === undefined) throw new Error(`there is no filter ${name}`)
+  return filter
+}

@@ -1,0 +1,68 @@
+/**
+ * How much one render may do. The limits count work, not time, so that a template that was rendered once is
+ * rendered again with the same result on a slower machine; the clock is a last fuse only, far beyond them.
+ * They grow with the rows: a first try has what rows usually need, and where that is not enough, one more try
+ * has what these rows' size justifies.
+ */
+import { Decimal } from '@sluice/contracts/values'
+
+export interface RenderLimits {
+  /** Parts of the template that are gone through, loops counted each time. */
+  readonly steps: number
+  /** Characters and list items that filters make, all together. */
+  readonly memory: number
+  /** Milliseconds. */
+  readonly timeMs: number
+}
+
+/** Longest template, in UTF-16 units. */
+export const MAX_TEMPLATE_LENGTH = 1_000_000
+/** Longest text that a template may render, in UTF-16 units. */
+export const MAX_OUTPUT_LENGTH = 16_000_000
+
+const STEPS = 200_000
+const STEPS_PER_ROW = 500
+const STEPS_PER_UNIT = 4
+const MEMORY = 8_000_000
+const MEMORY_PER_ROW = 20_000
+const MEMORY_PER_UNIT = 16
+/** The most that the size of rows adds, unless the rows themselves are larger than that. */
+const MAX_EXTRA_MEMORY = 56_000_000
+const TIME_MS = 2_000
+const TIME_MS_PER_ROW = 1
+
+/** The limits for a first try. */
+export function usualLimits(rowCount: number): RenderLimits {
+  return {
+    steps: STEPS + STEPS_PER_ROW * rowCount,
+    memory: MEMORY + MEMORY_PER_ROW * rowCount,
+    timeMs: TIME_MS + TIME_MS_PER_ROW * rowCount,
+  }
+}
+
+/** The limits for rows of this size, never less than the usual ones. */
+export function limitsFor(rowCount: number, values: readonly unknown[]): RenderLimits {
+  const usual = usualLimits(rowCount)
+  const size = sizeOf(values)
+  return {
+    steps: usual.steps + STEPS_PER_UNIT * size,
+    memory: usual.memory + Math.max(3 * size, Math.min(MEMORY_PER_UNIT * size, MAX_EXTRA_MEMORY)),
+    timeMs: usual.timeMs + size / 1000,
+  }
+}
+
+/** Characters, bytes, list items and fields in a value, all added up. */
+function sizeOf(value: unknown): number {
+  let size = 0
+  const open: unknown[] = [value]
+  while (open.length > 0) {
+    const next = open.pop()
+    size += 1
+    if (typeof next === 'string') size += next.length
+    else if (next instanceof Uint8Array) size += next.byteLength
+    else if (next instanceof Decimal) size += next.text.length
+    else if (typeof next === 'object' && next !== null)
+      for (const item of Object.values(next)) open.push(item)
+  }
+  return size
+}

@@ -1,0 +1,42 @@
+import { Printable } from './print-value.ts'
+
+/** `forloop` and `tablerowloop`: where a loop is. */
+export class Loop extends Printable {
+  index0 = 0
+  readonly #length: number
+  readonly #columns: number | null
+
+  /** `columns` is the width of a table, null for a plain loop. */
+  constructor(length: number, columns: number | null = null) {
+    super()
+    this.#length = length
+    this.#columns = columns
+  }
+
+  read(name: string): unknown {
+    return Object.hasOwn(READERS, name)
+      ? READERS[name]?.(this.index0, this.#length, this.#columns ?? 0)
+      : undefined
+  }
+
+  override printed(): unknown {
+    const names = Object.keys(READERS).filter(name => this.#columns !== null || !TABLE_NAMES.has(name))
+    return Object.fromEntries(names.map(name => [name, this.read(name)]))
+  }
+}
+
+const READERS: { readonly [name: string]: (index0: number, length: number, columns: number) => unknown } = {
+  index: index0 => index0 + 1,
+  index0: index0 => index0,
+  rindex: (index0, length) => length - index0,
+  rindex0: (index0, length) => length - index0 - 1,
+  first: index0 => index0 === 0,
+  last: (index0, length) => index0 === length - 1,
+  length: (_index0, length) => length,
+  row: (index0, _length, columns) => Math.floor(index0 / columns) + 1,
+  col: (index0, _length, columns) => (index0 % columns) + 1,
+  col0: (index0, _length, columns) => index0 % columns,
+  col_first: (index0, _length, columns) => index0 % columns === 0,
+  col_last: (index0, _length, columns) => (index0 % columns) + 1 === columns,
+}
+const TABLE_NAMES = new Set(['row', 'col', 'col0', 'col_first', 'col_last'])

@@ -1,0 +1,139 @@
+/**
+ * Which value a name stands for. Liquid's order is: the variables of the loops around, then assigned names,
+ * then counters, then what the render sees, then the row's columns. Loops are known when a template is
+ * compiled, so names become slots and nothing is looked up by name while rendering.
+ */
+import { CapturedValues } from './captured-values.ts'
+import type { Frame } from './frame.ts'
+import { propertyReader } from './read-property.ts'
+
+export type Getter = (frame: Frame) => unknown
+
+/** In a slot to which nothing was assigned yet. */
+const UNSET = Symbol('unset')
+
+/** What is in every template besides columns. */
+const GIVEN_IN_BATCHES: ReadonlyMap<string, Getter> = new Map<string, Getter>([
+  ['rows', frame => frame.rows],
+  ['run', frame => frame.context.run],
+  ['sync', frame => frame.context.sync],
+])
+const GIVEN: ReadonlyMap<string, Getter> = new Map<string, Getter>([
+  ...GIVEN_IN_BATCHES,
+  ['row', frame => frame.single.row],
+  ['previous', frame => frame.single.previous],
+  ['captured', frame => new CapturedValues(frame.single.captured)],
+])
+
+/** The names that stand for no column. */
+export const GIVEN_NAMES: ReadonlySet<string> = new Set(GIVEN.keys())
+
+/** The slots of one template. */
+export class Slots {
+  readonly #assigned = new Map<string, number>()
+  readonly #counters = new Map<string, number>()
+  #count = 0
+
+  add(): number {
+    this.#count += 1
+    return this.#count - 1
+  }
+
+  /** The slot that `{% assign %}` and `{% capture %}` write. */
+  assigned(name: string): number {
+    return slotOf(this.#assigned, name, () => this.add())
+  }
+
+  /** The slot of `{% increment %}` and `{% decrement %}`. */
+  counter(name: string): number {
+    return slotOf(this.#counters, name, () => this.add())
+  }
+
+  get assignedNames(): ReadonlyMap<string, number> {
+    return this.#assigned
+  }
+
+  get counterNames(): ReadonlyMap<string, number> {
+    return this.#counters
+  }
+
+  /** The slots as they are before a render. */
+  fresh(): unknown[] {
+    return this.#count === 0 ? [] : new Array<unknown>(this.#count).fill(UNSET)
+  }
+}
+
+function slotOf(slots: Map<string, number>, name: string, add: () => number): number {
+  const known = slots.get(name)
+  if (known !== undefined) return known
+  const slot = add()
+  slots.set(name, slot)
+  return slot
+}
+
+/** A value from a slot, null where nothing was put there. */
+export function slotValue(frame: Frame, slot: number): unknown {
+  const value = frame.slots[slot]
+  return value === UNSET ? undefined : value
+}
+
+/** The names that one place of a template sees. Loops open scopes inside it. */
+export class Scope {
+  readonly slots: Slots
+  readonly batched: boolean
+  readonly #loops: ReadonlyMap<string, number>
+
+  constructor(slots: Slots, batched: boolean, loops: ReadonlyMap<string, number> = new Map()) {
+    this.slots = slots
+    this.batched = batched
+    this.#loops = loops
+  }
+
+  /** The scope inside a loop; the slots are for the names in their order. */
+  inside(names: ReadonlyMap<string, number>): Scope {
+    return new Scope(this.slots, this.batched, new Map([...this.#loops, ...names]))
+  }
+
+  /**
+   * What the name stands for. All names that the template assigns must be in the slots by now, wherever they
+   * are assigned.
+   */
+  resolve(name: string): Getter {
+    const loop = this.#loops.get(name)
+    if (loop !== undefined) return frame => frame.slots[loop]
+    let getter = this.#given(name)
+    for (const names of [this.slots.counterNames, this.slots.assignedNames]) {
+      const slot = names.get(name)
+      if (slot !== undefined) getter = orElse(slot, getter)
+    }
+    return getter
+  }
+
+  /** What a name stands for that is known while rendering only. */
+  resolveLater(): (name: string, frame: Frame) => unknown {
+    const getters = new Map<string, Getter>()
+    return (name, frame) => {
+      let getter = getters.get(name)
+      if (getter === undefined) {
+        getter = this.resolve(name)
+        if (getters.size < 1000) getters.set(name, getter)
+      }
+      return getter(frame)
+    }
+  }
+
+  #given(name: string): Getter {
+    const given = (this.batched ? GIVEN_IN_BATCHES : GIVEN).get(name)
+    if (given !== undefined) return given
+    if (this.batched) return () => undefined
+    const read = propertyReader(name, true)
+    return frame => read(frame.single.row, frame)
+  }
+}
+
+function orElse(slot: number, otherwise: Getter): Getter {
+  return frame => {
+    const value = frame.slots[slot]
+    return value === UNSET ? otherwise(frame) : value
+  }
+}

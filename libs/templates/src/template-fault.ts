@@ -1,0 +1,28 @@
+/**
+ * What went wrong in a template, or in rendering it. It never leaves this room: compiling turns it into a
+ * `SluiceError` with line and column, rendering into `unrenderable`.
+ */
+export class TemplateFault extends Error {
+  /**
+   * Where in the template's text, counted in UTF-16 units; null where the one who catches it knows better.
+   */
+  readonly at: number | null
+
+  constructor(message: string, at: number | null = null) {
+    super(message)
+    this.name = 'TemplateFault'
+    this.at = at
+  }
+}
+
+/** A limit of a render that larger rows may raise (see `limits.ts`). */
+export class LimitFault extends TemplateFault {}
+
+/** Line and column, both from 1, of a place in a text. Columns count UTF-16 units, as editors do. */
+export function placeOf(text: string, at: number): { line: number; column: number } {
+  const before = text.slice(0, at)
+  const lineStart = before.lastIndexOf('\n') + 1
+  let line = 1
+  for (let index = before.indexOf('\n'); index >= 0; index = before.indexOf('\n', index + 1)) line += 1
+  return { line, column: at - lineStart + 1 }
+}

@@ -1,0 +1,113 @@
+/**
+ * The parts of a template, as `parse-template.ts` reads them and `compile-template.ts` and
+ * `template-names.ts` use them. Expressions are liquidjs's tokens.
+ */
+import type { FilteredValueToken, PropertyAccessToken, RangeToken, Tokenizer, ValueToken } from 'liquidjs'
+
+export type Filtered = FilteredValueToken
+export type FilterCall = FilteredValueToken['filters'][number]
+export type FilterArgument = FilterCall['args'][number]
+export type { PropertyAccessToken, RangeToken, ValueToken }
+
+export interface LoopOptions {
+  readonly offset: ValueToken | 'continue' | null
+  readonly limit: ValueToken | null
+  readonly reversed: boolean
+}
+
+export interface Branch {
+  readonly negated: boolean
+  readonly condition: Filtered
+  readonly body: readonly TemplateNode[]
+}
+
+export interface CaseBranch {
+  readonly values: readonly ValueToken[]
+  readonly body: readonly TemplateNode[]
+}
+
+/** `at` is where the part begins in the template's text. */
+export type TemplateNode =
+  | { readonly kind: 'text'; readonly at: number; readonly text: string }
+  | { readonly kind: 'output'; readonly at: number; readonly value: Filtered }
+  | { readonly kind: 'assign'; readonly at: number; readonly name: string; readonly value: Filtered }
+  | {
+      readonly kind: 'capture'
+      readonly at: number
+      readonly name: string
+      readonly body: readonly TemplateNode[]
+    }
+  | {
+      readonly kind: 'if'
+      readonly at: number
+      readonly branches: readonly Branch[]
+      readonly otherwise: readonly TemplateNode[]
+    }
+  | {
+      readonly kind: 'case'
+      readonly at: number
+      readonly value: Filtered
+      readonly branches: readonly CaseBranch[]
+      readonly otherwise: readonly TemplateNode[]
+    }
+  | {
+      readonly kind: 'for'
+      readonly at: number
+      readonly variable: string
+      readonly collection: ValueToken
+      readonly options: LoopOptions
+      readonly body: readonly TemplateNode[]
+      readonly otherwise: readonly TemplateNode[]
+    }
+  | {
+      readonly kind: 'tablerow'
+      readonly at: number
+      readonly variable: string
+      readonly collection: ValueToken
+      readonly options: LoopOptions
+      readonly columns: ValueToken | null
+      readonly body: readonly TemplateNode[]
+    }
+  | {
+      readonly kind: 'cycle'
+      readonly at: number
+      readonly group: ValueToken | null
+      readonly values: readonly Filtered[]
+      /** Cycles of equal signature count together. */
+      readonly signature: string
+    }
+  | { readonly kind: 'counter'; readonly at: number; readonly name: string; readonly step: 1 | -1 }
+  | { readonly kind: 'jump'; readonly at: number; readonly to: 'break' | 'continue' }
+
+/** A template that was read without error. */
+export interface ParsedTemplate {
+  readonly text: string
+  readonly nodes: readonly TemplateNode[]
+}
+
+/** A tag as the parser needs it; `{% liquid %}` has its own kind of token, of the same shape. */
+export interface TagSource {
+  readonly name: string
+  readonly args: string
+  readonly begin: number
+  readonly tokenizer: Tokenizer
+}
+
+export interface Block {
+  readonly nodes: TemplateNode[]
+  /** The tag that ended the block; null at the end of the template. */
+  readonly end: TagSource | null
+}
+
+/** What reads the inside of tags. */
+export interface BlockReader {
+  /**
+   * The nodes up to a tag of one of the names, which is taken too. `opener` is the tag that has to be closed;
+   * null at the top.
+   */
+  readUntil(names: ReadonlySet<string>, opener: TagSource | null): Block
+  /** The text of all tokens up to a tag of the name, as it was written. */
+  takeRaw(name: string, opener: TagSource): string
+  /** The nodes of tags that stand within one tag. */
+  readNested(tags: readonly TagSource[], opener: TagSource): readonly TemplateNode[]
+}

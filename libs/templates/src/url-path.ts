@@ -1,0 +1,54 @@
+/**
+ * Paths of requests. What a value prints goes into one segment, or one value of the query, and cannot leave
+ * it; nor can the path leave the base URL to which it is appended.
+ */
+import type { Escaping } from './compile-template.ts'
+import { TemplateFault } from './template-fault.ts'
+
+export const PATH_ESCAPING: Escaping = {
+  escape: text => encodeText(needed(text)),
+  raw: text => needed(text),
+}
+
+function needed(text: string): string {
+  if (text !== '') return text
+  throw new TemplateFault(
+    'a value in the path is null or empty; give it a "default" if the request can do without',
+  )
+}
+
+/** Percent-encoded as UTF-8. */
+function encodeText(text: string): string {
+  if (!text.isWellFormed())
+    throw new TemplateFault('a value in the path has half a character (a lone surrogate)')
+  return encodeURIComponent(text)
+}
+
+const CONTROL = /[\u0000-\u001f\u007f]/
+/** Everything that may not stand in a URL as it is; `%` is taken as part of an encoding. */
+const TO_ENCODE = /[^\u0021-\u007e]+|["<>\\^`{|}]+/g
+const DOT_SEGMENT = /^(\.|%2e){1,2}$/i
+
+/**
+ * The path as it is appended to the base URL, from what the template rendered. `written` is the template's
+ * own text, in which `//` may stand. Throws a `TemplateFault` for a path that would be another one once it is
+ * in a URL.
+ */
+export function finishPath(rendered: string, written: string): string {
+  const trimmed = rendered.trim()
+  if (CONTROL.test(trimmed)) throw new TemplateFault('the path has a line break or another control character')
+  if (!trimmed.isWellFormed()) throw new TemplateFault('the path has half a character (a lone surrogate)')
+  if (trimmed.includes('#'))
+    throw new TemplateFault('the path has a "#", and what follows it is never sent; write %23')
+  const path = trimmed === '' || trimmed.startsWith('/') || trimmed.startsWith('?') ? trimmed : `/${trimmed}`
+  const queryAt = path.indexOf('?')
+  const segments = (queryAt < 0 ? path : path.slice(0, queryAt)).split(/[/\\]/)
+  if (segments.some(segment => DOT_SEGMENT.test(segment)))
+    throw new TemplateFault(`the path ${path} has a "." or ".." segment, which would lead elsewhere`)
+  if (path.startsWith('//') || path.startsWith('/\\'))
+    throw new TemplateFault(`the path ${path} begins with "//", which would name another host`)
+  const empty = segments.slice(1, -1).some(segment => segment === '')
+  if (empty && !written.includes('//'))
+    throw new TemplateFault(`the path ${path} has an empty segment ("//")`)
+  return path.replaceAll(TO_ENCODE, text => encodeURIComponent(text))
+}
