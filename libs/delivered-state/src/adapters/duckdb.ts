@@ -1,0 +1,339 @@
+/**
+ * The delivered state of a sync in a DuckDB file. All work on rows is done by SQL on sets: memory is bounded by DuckDB's limit and by one chunk, however
+ * large the state is.
+ *
+ * States: open (nothing fed) ⇄ fed (something staged, to be committed) ; a diff found while open stays readable until the next call; disposed.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { DeliveredState, Diff, DiffRequest, StateFeed, StatePositions } from '../port.ts'
+import type { CountsByOp, Op, TriggerCounts } from '@sluice/contracts/state'
+import {
+  closeExtract,
+  findChanges,
+  findInvalidRows,
+  type FoundChanges,
+  keyColumns,
+  openExtract,
+} from './find-changes.ts'
+import { assertKeyUnchanged } from './key-columns.ts'
+import { mergeFeed } from './merge-feed.ts'
+import { type ChangeBatch, orderChanges, readChanges } from './read-changes.ts'
+import { RowHash } from './row-hash.ts'
+import { Shapes } from './shapes.ts'
+import { quoteText } from './sql-types.ts'
+import { Stage } from './stage-feed.ts'
+import {
+  createStateFile,
+  openStateFile,
+  removeStateFile,
+  type StateFile,
+  type StateFileOptions,
+} from './state-file.ts'
+
+export interface DeliveredStateOptions {
+  readonly file: string
+  readonly sync: string
+  readonly incarnation: string
+  /** Partitions of the sync's topics. */
+  readonly partitions: number
+  /** Most memory, as DuckDB writes sizes; default 512MB. What does not fit goes to files beside the state's. */
+  readonly memoryLimit?: string
+  /** Default 2. */
+  readonly threads?: number
+  /** Told when a file that was there could not be trusted, and why; the state then starts empty. */
+  readonly onDiscard?: (reason: string) => void
+}
+
+/**
+ * Opens the state's file, or starts an empty one. Throws `conflict` if another process has it open.
+ */
+export async function openDeliveredState(options: DeliveredStateOptions): Promise<DeliveredState> {
+  const full: StateFileOptions = { memoryLimit: '512MB', threads: 2, ...options }
+  const { file, reason } = await openStateFile(full)
+  if (reason !== null) options.onDiscard?.(reason)
+  try {
+    return new DuckdbDeliveredState(full, file, await loadFeed(file.connection, full.partitions))
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/** What a feed goes on from. */
+interface Feed {
+  readonly shapes: Shapes
+  readonly stage: Stage
+  positions: StatePositions
+  hash: RowHash | null
+}
+
+async function loadFeed(connection: DuckDBConnection, partitions: number): Promise<Feed> {
+  const shapes = await Shapes.load(connection)
+  return {
+    shapes,
+    stage: await Stage.open(connection, shapes),
+    positions: await loadPositions(connection, partitions),
+    hash: await loadHash(connection),
+  }
+}
+
+class DuckdbDeliveredState implements DeliveredState {
+  readonly #options: StateFileOptions
+  #file: StateFile
+  #feed: Feed
+  /** Positions after what is staged. */
+  #staged: StatePositions
+  /** Counts up with each call that makes an earlier diff worthless. */
+  #epoch = 0
+  #disposed = false
+
+  constructor(options: StateFileOptions, file: StateFile, feed: Feed) {
+    this.#options = options
+    this.#file = file
+    this.#feed = feed
+    this.#staged = feed.positions
+  }
+
+  positions(): Promise<StatePositions> {
+    return Promise.resolve(this.#feed.positions)
+  }
+
+  async reset(): Promise<void> {
+    await this.#endDiff().catch(() => {})
+    await this.#file.close()
+    await removeStateFile(this.#options.file)
+    this.#file = await createStateFile(this.#options)
+    this.#feed = await loadFeed(this.#file.connection, this.#options.partitions)
+    this.#staged = this.#feed.positions
+  }
+
+  async feed(stretch: StateFeed): Promise<void> {
+    const { partition, changes, retry, captured } = stretch
+    if (!Number.isInteger(partition) || partition < 0 || partition >= this.#options.partitions)
+      throw new SluiceError('internal', `there is no partition ${partition} of ${this.#options.partitions}`)
+    await this.#guarded(async () => {
+      await this.#endDiff()
+      const { stage } = this.#feed
+      if (changes !== undefined) {
+        const from = this.#staged.changes[partition] ?? 0
+        const news = changes.records.filter(record => record.offset >= from)
+        await stage.addChanges(news)
+        const last = news.at(-1)
+        if (last !== undefined)
+          this.#advance('lastChange', partition, {
+            offset: last.offset,
+            run: last.change.run,
+            seq: last.change.seq,
+          })
+        this.#advance('changes', partition, Math.max(from, changes.nextOffset))
+      }
+      if (retry !== undefined) {
+        await stage.addRetry(retry.records)
+        this.#advance('retry', partition, retry.nextOffset)
+      }
+      if (captured !== undefined) {
+        await stage.addCaptured(captured.records)
+        this.#advance('captured', partition, captured.nextOffset)
+      }
+    })
+  }
+
+  async commit(): Promise<void> {
+    await this.#guarded(async () => {
+      await this.#endDiff()
+      const { connection } = this.#file
+      const { shapes, stage, hash } = this.#feed
+      stage.flush()
+      await mergeFeed({ connection, shapes, hash, positions: this.#staged })
+      this.#feed.positions = this.#staged
+      await stage.clear()
+    })
+  }
+
+  async diff(request: DiffRequest): Promise<Diff> {
+    const { signal } = request
+    signal.throwIfAborted()
+    keyColumns(request)
+    const epoch = ++this.#epoch
+    return this.#interruptible(signal, async () => {
+      await this.#endDiff()
+      this.#epoch = epoch
+      const { connection } = this.#file
+      await connection.run(`ATTACH ${quoteText(request.extractFile)} AS extract (TYPE duckdb, READ_ONLY)`)
+      await openExtract(connection, request.columns)
+      await assertKeyUnchanged(connection, request, this.#options.sync)
+      const hash = await this.#useHash(request)
+      const invalid = await findInvalidRows(connection, request)
+      const { shapes } = this.#feed
+      const found = await findChanges(connection, request, {
+        hash,
+        shapes: shapes.all,
+        ambiguous: invalid.ambiguous,
+      })
+      return {
+        rowsRead: await this.#count('extracted'),
+        rowsInvalid: invalid.rows,
+        invalidSamples: invalid.samples,
+        counts: countsOf(request, found),
+        settled: found.settled.rows,
+        keysBefore: await this.#count('state WHERE kind > 0'),
+        changes: () => this.#changes(request, found, epoch),
+      }
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return
+    this.#disposed = true
+    await this.#endDiff().catch(() => {})
+    await this.#file.close()
+  }
+
+  /** Makes sure that every stored row has a hash over the columns that are compared now. */
+  async #useHash(request: DiffRequest): Promise<RowHash> {
+    const { connection } = this.#file
+    const compared = request.columns.filter(column => request.compare.includes(column.name))
+    const hash = new RowHash(compared)
+    const isKnown = this.#feed.hash?.spec === hash.spec
+    await hash.fill(connection, this.#feed.shapes.all, !isKnown)
+    if (!isKnown) await saveMeta(connection, 'hash', JSON.stringify({ spec: hash.spec, columns: compared }))
+    this.#feed.hash = hash
+    return hash
+  }
+
+  async *#changes(request: DiffRequest, found: FoundChanges, epoch: number): AsyncGenerator<ChangeBatch> {
+    const check = () => {
+      if (this.#epoch !== epoch || this.#disposed)
+        throw new SluiceError('internal', 'a later call has ended this diff')
+      request.signal.throwIfAborted()
+    }
+    check()
+    const { connection } = this.#file
+    await this.#interruptible(request.signal, () => orderChanges(connection))
+    const batches = readChanges(connection, request.columns, found)
+    try {
+      for (;;) {
+        check()
+        const next = await this.#guarded(() => batches.next())
+        if (next.done === true) return
+        yield next.value
+      }
+    } finally {
+      await batches.return(undefined)
+    }
+  }
+
+  async #endDiff(): Promise<void> {
+    this.#epoch++
+    const { connection } = this.#file
+    for (const table of ['found', 'ordered', 'ambiguous'])
+      await connection.run(`DROP TABLE IF EXISTS temp.${table}`)
+    await closeExtract(connection)
+    await connection.run('DETACH DATABASE IF EXISTS extract')
+  }
+
+  #advance<K extends keyof StatePositions>(
+    name: K,
+    partition: number,
+    value: StatePositions[K][number],
+  ): void {
+    const values = [...this.#staged[name]]
+    values[partition] = value
+    this.#staged = { ...this.#staged, [name]: values }
+  }
+
+  async #count(from: string): Promise<number> {
+    const reader = await this.#file.connection.runAndReadAll(`SELECT count(*) FROM ${from}`)
+    return Number(reader.getRows()[0]?.[0])
+  }
+
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw asStateError(error, this.#options.file)
+    }
+  }
+
+  /** Like guarded, and interrupts DuckDB when the signal aborts. An interrupt before a statement has begun is forgotten, so it is repeated. */
+  async #interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const { connection } = this.#file
+    let timer: NodeJS.Timeout | undefined
+    const interrupt = () => {
+      connection.interrupt()
+      timer ??= setInterval(() => connection.interrupt(), 20)
+    }
+    signal.addEventListener('abort', interrupt, { once: true })
+    try {
+      const result = await this.#guarded(work)
+      signal.throwIfAborted()
+      return result
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', interrupt)
+      clearInterval(timer)
+    }
+  }
+}
+
+async function loadPositions(connection: DuckDBConnection, partitions: number): Promise<StatePositions> {
+  const reader = await connection.runAndReadAll(
+    'SELECT changes, retry, captured, last_offset, last_run, last_seq FROM positions ORDER BY number',
+  )
+  const rows = reader.getRows()
+  if (rows.length !== partitions)
+    throw new SluiceError('corrupt', 'the positions do not match the partitions')
+  return {
+    changes: rows.map(row => Number(row[0])),
+    retry: rows.map(row => Number(row[1])),
+    captured: rows.map(row => Number(row[2])),
+    lastChange: rows.map(row =>
+      row[3] === null ? null : { offset: Number(row[3]), run: Number(row[4]), seq: Number(row[5]) },
+    ),
+  }
+}
+
+/** The hash that the stored rows have; null if it was made by another version of DuckDB, or none was made. */
+async function loadHash(connection: DuckDBConnection): Promise<RowHash | null> {
+  const reader = await connection.runAndReadAll("SELECT value FROM meta WHERE name = 'hash'")
+  const value = reader.getRows()[0]?.[0]
+  if (typeof value !== 'string') return null
+  const saved = JSON.parse(value) as { readonly spec: string; readonly columns: RowHash['columns'] }
+  const hash = new RowHash(saved.columns)
+  return hash.spec === saved.spec ? hash : null
+}
+
+async function saveMeta(connection: DuckDBConnection, name: string, value: string): Promise<void> {
+  await connection.run(
+    `BEGIN; DELETE FROM meta WHERE name = ${quoteText(name)};
+     INSERT INTO meta VALUES (${quoteText(name)}, ${quoteText(value)}); COMMIT`,
+  )
+}
+
+function countsOf(request: DiffRequest, found: FoundChanges): CountsByOp {
+  const counts: { [op in Op]?: TriggerCounts } = {}
+  for (const op of request.triggers)
+    counts[op] = {
+      detected: found[op].rows,
+      delivered: 0,
+      rejected: 0,
+      unknown: 0,
+      unsent: 0,
+      requests: 0,
+      attempts: 0,
+    }
+  return counts
+}
+
+function asStateError(error: unknown, file: string): unknown {
+  if (isSluiceError(error)) return error
+  const message = error instanceof Error ? error.message : String(error)
+  if (/checksum|corrupt|serializ|database has been invalidated|INTERNAL Error|FATAL Error/i.test(message))
+    return new SluiceError('corrupt', `The delivered state ${file} cannot be trusted: ${message}`, {
+      cause: error,
+    })
+  return new SluiceError('internal', `The delivered state ${file} fails: ${message}`, { cause: error })
+}

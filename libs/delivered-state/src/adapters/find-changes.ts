@@ -1,0 +1,203 @@
+/** The diff: which keys are to be added, changed, removed or settled (PROTOCOL.md §2), as a temporary table `found` of row ids. */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { InvalidSample } from '@sluice/contracts/records'
+import type { Column } from '@sluice/contracts/values'
+import type { DiffRequest } from '../port.ts'
+import { ABSENT, ADDED, CHANGED, CONTENT_UNCERTAIN, PRESENT, REMOVED, SETTLED } from './codes.ts'
+import type { RowHash } from './row-hash.ts'
+import type { Shape } from './shapes.ts'
+import { canonicalText, quoteIdentifier } from './sql-types.ts'
+
+const SAMPLES = 10
+
+/** The table of the extract, with columns that nothing of a user's naming can be mistaken for: `rid`, `e0`, `e1`, … */
+export const EXTRACTED = 'extracted'
+
+/** Where the value of a column stands in `extracted`. */
+export function placeOf(columns: readonly Column[]): (column: Column) => string {
+  const places = new Map(columns.map((column, index) => [column.name, `e${index}`]))
+  return column => {
+    const place = places.get(column.name)
+    if (place === undefined) throw new SluiceError('internal', `no column ${column.name} in the extract`)
+    return place
+  }
+}
+
+/** Makes `extracted`: a view, or a copy where a column's name hides DuckDB's row ids. */
+export async function openExtract(connection: DuckDBConnection, columns: readonly Column[]): Promise<void> {
+  const named = columns.map((column, index) => `${quoteIdentifier(column.name)} AS e${index}`).join(', ')
+  const hidden = columns.some(column => column.name.toLowerCase() === 'rowid')
+  await connection.run(
+    hidden
+      ? `CREATE OR REPLACE TEMP TABLE ${EXTRACTED} AS
+         SELECT row_number() OVER () - 1 AS rid, ${named} FROM extract.main.rows`
+      : `CREATE OR REPLACE TEMP VIEW ${EXTRACTED} AS SELECT rowid AS rid, ${named} FROM extract.main.rows`,
+  )
+}
+
+export async function closeExtract(connection: DuckDBConnection): Promise<void> {
+  const reader = await connection.runAndReadAll(
+    `SELECT table_type FROM information_schema.tables WHERE table_name = '${EXTRACTED}'`,
+  )
+  const kind = reader.getRows()[0]?.[0]
+  if (kind !== undefined) await connection.run(`DROP ${kind === 'VIEW' ? 'VIEW' : 'TABLE'} ${EXTRACTED}`)
+}
+
+/** SQL for a row's key: the canonical text of its one key column, or a JSON array of the texts of several. */
+export function keyText(request: DiffRequest): string {
+  const place = placeOf(request.columns)
+  const texts = keyColumns(request).map(column => canonicalText(column.type, place(column)))
+  return texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
+}
+
+export function keyColumns(request: DiffRequest): readonly Column[] {
+  return request.primaryKey.map(name => {
+    const column = request.columns.find(c => c.name === name)
+    if (column === undefined) {
+      const names = request.columns.map(c => c.name).join(', ')
+      throw new SluiceError(
+        'config',
+        `The primary key column "${name}" is none of the model's columns: ${names}.`,
+        {
+          details: [{ field: 'primaryKey', message: `no column "${name}"; there are ${names}` }],
+        },
+      )
+    }
+    if (column.type.kind === 'list' || column.type.kind === 'struct')
+      throw new SluiceError(
+        'config',
+        `The primary key column "${name}" is a ${column.type.kind}, which cannot be a key.`,
+        {
+          details: [{ field: 'primaryKey', message: `"${name}" is a ${column.type.kind}` }],
+        },
+      )
+    return column
+  })
+}
+
+export interface InvalidRows {
+  readonly rows: number
+  readonly samples: readonly InvalidSample[]
+  /** True if some keys have several rows: they stand in the temporary table `ambiguous`. */
+  readonly ambiguous: boolean
+}
+
+/** Finds the rows that have no key, or share one (R5). */
+export async function findInvalidRows(
+  connection: DuckDBConnection,
+  request: DiffRequest,
+): Promise<InvalidRows> {
+  const place = placeOf(request.columns)
+  const columns = keyColumns(request)
+  const samples: InvalidSample[] = []
+  let rows = 0
+  for (const [index, column] of columns.entries()) {
+    // A row with several nulls counts once, for the first of them.
+    const earlier = columns.slice(0, index).map(c => `${place(c)} IS NOT NULL`)
+    const isInvalid = [`${place(column)} IS NULL`, ...earlier].join(' AND ')
+    const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${EXTRACTED} WHERE ${isInvalid}`)
+    const count = Number(counted.getRows()[0]?.[0])
+    rows += count
+    for (let i = 0; i < count && samples.length < SAMPLES; i++)
+      samples.push({ key: null, reason: `primary key column "${column.name}" is null` })
+  }
+  const key = keyText(request)
+  const valid = columns.map(column => `${place(column)} IS NOT NULL`).join(' AND ')
+  // Hashes first: equal keys have equal hashes, and 8 bytes a row fit where whole keys may not.
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE ambiguous AS
+    SELECT key, count(*) AS copies FROM (SELECT ${key} AS key FROM ${EXTRACTED} WHERE ${valid}
+      AND hash(${key}) IN (SELECT hash(${key}) FROM ${EXTRACTED} WHERE ${valid} GROUP BY 1 HAVING count(*) > 1))
+    GROUP BY key HAVING count(*) > 1`)
+  const counted = await connection.runAndReadAll('SELECT count(*), coalesce(sum(copies), 0) FROM ambiguous')
+  const [keys, copies] = counted.getRows()[0] ?? []
+  const some = await connection.runAndReadAll(
+    `SELECT key, copies FROM ambiguous ORDER BY key LIMIT ${SAMPLES}`,
+  )
+  for (const [sample, n] of some.getRows())
+    if (samples.length < SAMPLES)
+      samples.push({ key: String(sample), reason: `${String(n)} rows have this primary key` })
+  return { rows: rows + Number(copies), samples, ambiguous: Number(keys) > 0 }
+}
+
+/** What the changes of one section have, so that only that is read. */
+export interface Section {
+  readonly rows: number
+  readonly before: boolean
+  readonly retried: boolean
+}
+
+export interface FoundChanges {
+  readonly settled: Section
+  readonly removed: Section
+  readonly changed: Section
+  readonly added: Section
+}
+
+/**
+ * Makes the table `found`. Each key has one row: `section` is the op, or settled; `rid` and `srid` are the rows of extract and state; `settled_kind`
+ * and `takes` (the row that a settled state has: of the model, of the state, or none) say what settling comes to.
+ */
+export async function findChanges(
+  connection: DuckDBConnection,
+  request: DiffRequest,
+  from: { readonly hash: RowHash; readonly shapes: readonly Shape[]; readonly ambiguous: boolean },
+): Promise<FoundChanges> {
+  const place = placeOf(request.columns)
+  const valid = keyColumns(request).map(column => `${place(column)} IS NOT NULL`)
+  const clear = from.ambiguous ? ' WHERE key NOT IN (SELECT key FROM ambiguous)' : ''
+  const incomplete = from.shapes.filter(shape => !from.hash.isComplete(shape))
+  const partHashes = incomplete.map(
+    shape => `, ${from.hash.ofExtracted(from.hash.columnsIn(shape), place)} AS hash_${shape.id}`,
+  )
+  const modelHash =
+    incomplete.length === 0
+      ? 'm.hash'
+      : `CASE s.shape ${incomplete.map(s => `WHEN ${s.id} THEN m.hash_${s.id}`).join(' ')} ELSE m.hash END`
+  const lacks = incomplete.length === 0 ? 'false' : `s.shape IN (${incomplete.map(s => s.id).join(', ')})`
+  const ops = { removed: REMOVED, changed: CHANGED, added: ADDED }
+  const sent = request.baseline ? [] : [...request.triggers].map(op => ops[op])
+  const isSent = sent.length === 0 ? 'false' : `coalesce(op IN (${sent.join(', ')}), false)`
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE found AS
+    WITH m AS (SELECT * FROM (SELECT rid, ${keyText(request)} AS key, ${from.hash.ofExtracted(from.hash.columns, place)} AS hash
+        ${partHashes.join('')} FROM ${EXTRACTED} WHERE ${valid.join(' AND ')})${clear}),
+      s AS (SELECT rowid AS srid, key, kind, hash, shape, run, seq, muted FROM state${clear}),
+      joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, s.run, s.seq, s.muted,
+          m.hash AS model_hash, s.hash AS state_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
+        FROM m FULL JOIN s ON m.key = s.key),
+      decided AS (SELECT *, ${DECIDED_OP} AS op FROM joined),
+      muting AS (SELECT *, ${IS_MUTED} AS is_muted FROM decided),
+      sections AS (SELECT d.*, r.key IS NOT NULL AS has_entry, coalesce(r.run = d.run AND r.seq = d.seq, false) AS is_retry,
+          CASE WHEN ${isSent} AND NOT is_muted THEN op ELSE ${SETTLED} END AS section,
+          op IS NOT NULL AND NOT is_muted AS has_need,
+          op IS NULL AND has_row AND lacks AS adopts
+        FROM muting d LEFT JOIN retry r ON r.key = d.key)
+    SELECT section, key, rid, srid, kind, is_retry, has_entry, if(is_muted, muted, NULL) AS muted,
+      CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE kind END AS settled_kind,
+      CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN kind = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
+    FROM sections WHERE has_need OR has_entry OR adopts`)
+  return countSections(connection)
+}
+
+/** Which change brings the destination to the model (domain/key-state.ts; tests hold it against the function there). */
+const DECIDED_OP = `CASE
+  WHEN NOT has_row THEN if(kind = ${ABSENT}, NULL, ${REMOVED})
+  WHEN kind = ${PRESENT} THEN if(differs, ${CHANGED}, NULL)
+  WHEN kind = ${CONTENT_UNCERTAIN} THEN ${CHANGED}
+  ELSE ${ADDED} END`
+
+/** A muted key is passed over until its row or op differs from the muted one. */
+const IS_MUTED = `coalesce(op IS NOT NULL AND muted = op || ':' || if(has_row, model_hash, state_hash), false)`
+
+async function countSections(connection: DuckDBConnection): Promise<FoundChanges> {
+  const reader = await connection.runAndReadAll(
+    `SELECT section, count(*), bool_or(kind <> ${ABSENT}), bool_or(is_retry) FROM found GROUP BY section`,
+  )
+  const sections = new Map<number, Section>()
+  for (const [section, rows, before, retried] of reader.getRows())
+    sections.set(Number(section), { rows: Number(rows), before: before === true, retried: retried === true })
+  const of = (code: number) => sections.get(code) ?? { rows: 0, before: false, retried: false }
+  return { settled: of(SETTLED), removed: of(REMOVED), changed: of(CHANGED), added: of(ADDED) }
+}

@@ -1,0 +1,76 @@
+/** Keys are the identity of everything that was ever sent: the columns that they are made of must not change under a state. */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Column, ColumnType } from '@sluice/contracts/values'
+import type { DiffRequest } from '../port.ts'
+import { keyColumns } from './find-changes.ts'
+import { keyTextOfStored, quoteIdentifier, quoteText, storedStructure } from './sql-types.ts'
+
+interface KeyColumn {
+  readonly name: string
+  readonly kind: string
+}
+
+/**
+ * Throws `config` if the state's keys were made of other columns, or of columns of another type. After the state was rebuilt from topics nothing
+ * says what they were made of: then the stored rows have to lead to the keys that they are stored under.
+ */
+export async function assertKeyUnchanged(
+  connection: DuckDBConnection,
+  request: DiffRequest,
+  sync: string,
+): Promise<void> {
+  const columns = keyColumns(request)
+  const wanted: readonly KeyColumn[] = columns.map(column => ({
+    name: column.name,
+    kind: kindOf(column.type),
+  }))
+  const reader = await connection.runAndReadAll("SELECT value FROM meta WHERE name = 'key'")
+  const saved = reader.getRows()[0]?.[0]
+  const text = JSON.stringify(wanted)
+  if (saved === text) return
+  const stored = await connection.runAndReadAll(
+    'SELECT count(*) FROM (FROM state WHERE content IS NOT NULL LIMIT 1)',
+  )
+  const isEmpty = Number(stored.getRows()[0]?.[0]) === 0
+  if (!isEmpty) {
+    if (typeof saved === 'string')
+      throw changed(sync, describe(JSON.parse(saved) as readonly KeyColumn[]), describe(wanted))
+    if (await hasOtherKeys(connection, columns)) throw changed(sync, 'other columns', describe(wanted))
+  }
+  await connection.run(
+    `BEGIN; DELETE FROM meta WHERE name = 'key'; INSERT INTO meta VALUES ('key', ${quoteText(text)}); COMMIT`,
+  )
+}
+
+/** True if some stored row does not make, out of these columns, the key that it is stored under. */
+async function hasOtherKeys(connection: DuckDBConnection, columns: readonly Column[]): Promise<boolean> {
+  const texts = columns.map(column => keyTextOfStored(column.type, `parsed.${quoteIdentifier(column.name)}`))
+  const key = texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
+  const reader = await connection.runAndReadAll(`
+    SELECT count(*) FROM (SELECT key, from_json(content, ${quoteText(storedStructure(columns))}) AS parsed
+      FROM state WHERE content IS NOT NULL) WHERE key IS DISTINCT FROM ${key}`)
+  return Number(reader.getRows()[0]?.[0]) > 0
+}
+
+/** Whole numbers of any width make the same keys. */
+function kindOf(type: ColumnType): string {
+  if (type.kind === 'integer' || type.kind === 'long' || (type.kind === 'decimal' && type.scale === 0))
+    return 'whole number'
+  if (type.kind === 'decimal') return `decimal with ${type.scale} digits after the point`
+  if (type.kind === 'timestamp') return type.zone ? 'timestamp with a zone' : 'timestamp'
+  return type.kind
+}
+
+function describe(columns: readonly KeyColumn[]): string {
+  return columns.map(column => `${column.name} (${column.kind})`).join(', ')
+}
+
+function changed(sync: string, was: string, is: string): SluiceError {
+  return new SluiceError(
+    'config',
+    `The primary key was made of ${was} when rows were delivered, and is made of ${is} now, so that no row can be told from another. ` +
+      `Put it back, or run \`sluice reset ${sync}\` to forget the delivered state and send every row again as added.`,
+    { details: [{ field: 'primaryKey', message: `was ${was}, is ${is}` }] },
+  )
+}

@@ -1,0 +1,195 @@
+/**
+ * Rows as JSON text, the form in which they are stored: an object by column name. Which type a member has is said by the model, not by the text,
+ * so that a stored row outlives changes of the model. Numbers that JSON does not keep are text (`"NaN"`, `"-0"`, integers beyond the
+ * safe range), decimals are text, bytes are base64.
+ */
+import { type Column, type ColumnType, Decimal, type Row, type Value } from '@sluice/contracts/values'
+
+type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
+
+/** A row as stored. */
+export function encodeRow(row: Row): string {
+  const text = JSON.stringify(isPlain(row) ? row : encodeMembers(row))
+  // A lone surrogate is written as an escape, which readers of JSON refuse; it stands for U+FFFD (contracts/values.ts).
+  return text.includes('\\ud') ? JSON.stringify(wellFormed(encodeMembers(row))) : text
+}
+
+/** True if JSON keeps all members as they are, which is so for most rows and saves a copy. */
+function isPlain(row: Row): boolean {
+  for (const name of Object.keys(row)) {
+    const value = row[name]
+    if (typeof value === 'number') {
+      if (!Number.isFinite(value) || Object.is(value, -0)) return false
+    } else if (typeof value !== 'string' && typeof value !== 'boolean' && value !== null) return false
+  }
+  return true
+}
+
+function encodeMembers(row: { readonly [name: string]: Value }): Json {
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, encodeValue(value)]))
+}
+
+function encodeValue(value: Value): Json {
+  switch (typeof value) {
+    case 'number':
+      return Number.isFinite(value) && !Object.is(value, -0)
+        ? value
+        : Object.is(value, -0)
+          ? '-0'
+          : String(value)
+    case 'bigint':
+      return value.toString()
+    case 'object':
+      return value === null ? null : encodeObject(value)
+    default:
+      return value
+  }
+}
+
+function encodeObject(value: object): Json {
+  if (value instanceof Decimal) return value.text
+  if (value instanceof Uint8Array) return toBase64(value)
+  if (Array.isArray(value)) return value.map(encodeValue)
+  return encodeMembers(value as { readonly [name: string]: Value })
+}
+
+function wellFormed(value: Json): Json {
+  if (typeof value === 'string') return value.toWellFormed()
+  if (Array.isArray(value)) return value.map(wellFormed)
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(
+      Object.entries(value).map(([name, member]) => [name.toWellFormed(), wellFormed(member)]),
+    )
+  return value
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+}
+
+/** Makes one value of a column out of its JSON; null where it does not fit the column's type any more. */
+export type ValueReader = (json: unknown) => Value
+
+/** A reader of rows as stored: exactly the columns, in their order; null for a column that the stored row lacks. */
+export function rowReader(columns: readonly Column[]): (json: unknown) => Row | null {
+  const readers = columns.map(column => ({ name: column.name, read: valueReader(column.type) }))
+  return json => {
+    if (typeof json !== 'object' || json === null) return null
+    const row: { [name: string]: Value } = {}
+    for (const { name, read } of readers) setMember(row, name, read(memberOf(json, name)))
+    return row
+  }
+}
+
+/** Sets a member of any name; `__proto__` by plain assignment would set no member. */
+export function setMember(row: { [name: string]: Value }, name: string, value: Value): void {
+  if (name === '__proto__')
+    Object.defineProperty(row, name, { value, enumerable: true, writable: true, configurable: true })
+  else row[name] = value
+}
+
+function memberOf(json: object, name: string): unknown {
+  return Object.hasOwn(json, name) ? (json as { readonly [name: string]: unknown })[name] : null
+}
+
+const DOUBLE_WORDS: { readonly [text: string]: number } = {
+  nan: Number.NaN,
+  '-nan': Number.NaN,
+  inf: Number.POSITIVE_INFINITY,
+  '-inf': Number.NEGATIVE_INFINITY,
+}
+
+function readBoolean(json: unknown): Value {
+  return typeof json === 'boolean' ? json : json === 'true' ? true : json === 'false' ? false : null
+}
+
+/** Numbers while safe, bigints beyond. */
+function readInteger(json: unknown): Value {
+  if (typeof json === 'number') return json
+  if (typeof json !== 'string' || !/^[+-]?\d+$/.test(json)) return null
+  const number = Number(json)
+  return Number.isSafeInteger(number) ? number : BigInt(json)
+}
+
+function readDouble(json: unknown): Value {
+  if (typeof json === 'number') return json
+  if (typeof json !== 'string' || json === '') return null
+  const word = DOUBLE_WORDS[json.toLowerCase()]
+  if (word !== undefined) return word
+  const number = Number(json)
+  return Number.isNaN(number) && json !== 'NaN' ? null : number
+}
+
+function readText(json: unknown): Value {
+  if (typeof json === 'string') return json
+  return json === null || json === undefined
+    ? null
+    : typeof json === 'object'
+      ? JSON.stringify(json)
+      : String(json)
+}
+
+function readDecimal(json: unknown): Value {
+  return typeof json === 'string' || typeof json === 'number' ? new Decimal(String(json)) : null
+}
+
+function readBytes(json: unknown): Value {
+  return typeof json === 'string' ? new Uint8Array(Buffer.from(json, 'base64')) : null
+}
+
+/** A reader for values of a column of the given type. */
+export function valueReader(type: ColumnType): ValueReader {
+  switch (type.kind) {
+    case 'boolean':
+      return readBoolean
+    case 'integer':
+    case 'long':
+      return readInteger
+    case 'float':
+    case 'double':
+      return readDouble
+    case 'decimal':
+      return type.scale === 0 ? readInteger : readDecimal
+    case 'bytes':
+      return readBytes
+    case 'list': {
+      const read = valueReader(type.of)
+      return json => (Array.isArray(json) ? json.map(read) : null)
+    }
+    case 'struct':
+      return rowReader(type.fields)
+    case 'text':
+    case 'uuid':
+    case 'date':
+    case 'time':
+    case 'interval':
+    case 'json':
+    case 'timestamp':
+      return readText
+    default:
+      return type satisfies never
+  }
+}
+
+/** True if the JSON that `jsonForm` makes of an extracted column of this type is the value already. */
+export function isRead(type: ColumnType, plainNumbers: boolean): boolean {
+  switch (type.kind) {
+    case 'boolean':
+    case 'integer':
+    case 'text':
+    case 'uuid':
+    case 'date':
+    case 'time':
+    case 'interval':
+    case 'json':
+    case 'timestamp':
+      return true
+    case 'long':
+    case 'double':
+      return plainNumbers
+    case 'decimal':
+      return type.scale === 0 && type.precision <= 15
+    default:
+      return false
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The DuckDB file of a sync's delivered state: its tables, and whether what lies there can be trusted. A file that is damaged, of another format, sync,
+ * incarnation or number of partitions is thrown away: the topics hold everything.
+ */
+import { existsSync, mkdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
+import { quoteText } from './sql-types.ts'
+
+/** Counts up whenever the tables or the codes in them change their meaning. */
+const FORMAT = '1'
+
+export interface StateFileOptions {
+  readonly file: string
+  readonly sync: string
+  readonly incarnation: string
+  readonly partitions: number
+  /** As DuckDB writes sizes. */
+  readonly memoryLimit: string
+  readonly threads: number
+}
+
+/** An open state file. */
+export interface StateFile {
+  readonly connection: DuckDBConnection
+  close(): Promise<void>
+}
+
+const TABLES = `
+  CREATE TABLE meta (name VARCHAR, value VARCHAR);
+  CREATE TABLE positions (
+    number USMALLINT, changes BIGINT, retry BIGINT, captured BIGINT,
+    last_offset BIGINT, last_run BIGINT, last_seq BIGINT
+  );
+  CREATE TABLE shapes (id USMALLINT, columns VARCHAR);
+  CREATE TABLE state (
+    key VARCHAR, kind UTINYINT, hash UBIGINT, shape USMALLINT, content VARCHAR,
+    run BIGINT, seq BIGINT, muted VARCHAR
+  );
+  CREATE TABLE retry (key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, entry VARCHAR);
+  CREATE TABLE captured (key VARCHAR, content VARCHAR);
+`
+
+/** Opens the file, or a new one in its place: then `reason` says why what was there is not used, or is null where nothing was there. */
+export async function openStateFile(
+  options: StateFileOptions,
+): Promise<{ readonly file: StateFile; readonly fresh: boolean; readonly reason: string | null }> {
+  const existed = existsSync(options.file)
+  mkdirSync(dirname(options.file), { recursive: true })
+  if (!existed) {
+    // A write-ahead log without its file belongs to nothing.
+    await removeStateFile(options.file)
+    return { file: await createStateFile(options), fresh: true, reason: null }
+  }
+  const found = await tryOpen(options)
+  if (typeof found !== 'string') return { file: found, fresh: false, reason: null }
+  await removeStateFile(options.file)
+  return { file: await createStateFile(options), fresh: true, reason: found }
+}
+
+/** Makes a new, empty file. */
+export async function createStateFile(options: StateFileOptions): Promise<StateFile> {
+  const file = await connect(options)
+  try {
+    const meta = Object.entries(identityOf(options)).map(
+      ([name, value]) => `(${quoteText(name)}, ${quoteText(value)})`,
+    )
+    const positions = Array.from(
+      { length: options.partitions },
+      (_, p) => `(${p}, 0, 0, 0, NULL, NULL, NULL)`,
+    )
+    await file.connection.run(
+      `BEGIN; ${TABLES} INSERT INTO meta VALUES ${meta.join(', ')};
+       INSERT INTO positions VALUES ${positions.join(', ')}; COMMIT`,
+    )
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+export async function removeStateFile(file: string): Promise<void> {
+  await Promise.all(
+    [file, `${file}.wal`, `${file}.tmp`].map(path => rm(path, { recursive: true, force: true })),
+  )
+}
+
+/** What must be equal for a file to be trusted. */
+function identityOf(options: StateFileOptions): { readonly [name: string]: string } {
+  return {
+    format: FORMAT,
+    sync: options.sync,
+    incarnation: options.incarnation,
+    partitions: String(options.partitions),
+  }
+}
+
+/** The open file, or why it cannot be trusted. Throws `conflict` if another process has it open. */
+async function tryOpen(options: StateFileOptions): Promise<StateFile | string> {
+  let file: StateFile
+  try {
+    file = await connect(options)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    if (/could not set lock|conflicting lock/i.test(message))
+      throw new SluiceError('conflict', `Another process has the delivered state ${options.file} open.`, {
+        cause: error,
+        retryable: true,
+      })
+    return `it cannot be opened: ${firstLine(message)}`
+  }
+  try {
+    const mismatch = await mismatchOf(file.connection, options)
+    if (mismatch === null) return file
+    await file.close()
+    return mismatch
+  } catch (error) {
+    await file.close()
+    return `it cannot be read: ${firstLine(error instanceof Error ? error.message : String(error))}`
+  }
+}
+
+async function mismatchOf(connection: DuckDBConnection, options: StateFileOptions): Promise<string | null> {
+  const reader = await connection.runAndReadAll('SELECT name, value FROM meta')
+  const meta = new Map(reader.getRows().map(([name, value]) => [String(name), String(value)]))
+  for (const [name, wanted] of Object.entries(identityOf(options))) {
+    const found = meta.get(name)
+    if (found !== wanted) return `its ${name} is ${found ?? 'unknown'}, wanted is ${wanted}`
+  }
+  const counted = await connection.runAndReadAll('SELECT count(*), min(number), max(number) FROM positions')
+  const [count, low, high] = counted.getRows()[0] ?? []
+  if (Number(count) !== options.partitions || Number(low) !== 0 || Number(high) !== options.partitions - 1)
+    return 'its positions do not match its partitions'
+  await connection.run('SELECT count(kind), count(hash), count(run) FROM state')
+  return null
+}
+
+async function connect(options: StateFileOptions): Promise<StateFile> {
+  const instance = await DuckDBInstance.create(options.file, {
+    memory_limit: options.memoryLimit,
+    threads: String(options.threads),
+    temp_directory: `${options.file}.tmp`,
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    allow_community_extensions: 'false',
+    preserve_insertion_order: 'true',
+  })
+  try {
+    const connection = await instance.connect()
+    await connection.run("SET TimeZone = 'UTC'")
+    return { connection, close: () => close(instance, connection, options.file) }
+  } catch (error) {
+    instance.closeSync()
+    throw error
+  }
+}
+
+async function close(instance: DuckDBInstance, connection: DuckDBConnection, file: string): Promise<void> {
+  // Closing writes the write-ahead log into the file, on the main thread; a checkpoint before does so elsewhere. If it fails, the log stays.
+  await connection.run('CHECKPOINT').catch(() => {})
+  connection.closeSync()
+  instance.closeSync()
+  await rm(`${file}.tmp`, { recursive: true, force: true })
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0] ?? text
+}
