@@ -219,9 +219,9 @@ class Trigger implements CompiledTrigger {
     this.usedColumns = usedColumns
     this.#method = spec.method
     this.#parts = parts
-    const constants = parts.headers.map(({ name, part }) => [name, part.constant] as const)
-    this.#constantHeaders = constants.every(([, text]) => text !== null)
-      ? Object.freeze(headerMap(constants))
+    const constant = parts.headers.every(({ part }) => part.constant !== null)
+    this.#constantHeaders = constant
+      ? Object.freeze(headerMap(parts.headers, part => part.constant ?? ''))
       : null
   }
 
