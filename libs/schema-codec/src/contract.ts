@@ -167,7 +167,7 @@ function recordContract(fixture: Fixture): void {
     expect(Buffer.compare(first, copy)).toBe(0)
     const [decoded] = await codec.decode([first], { signal: fixture.signal })
     first.fill(9)
-    expect(decoded?.value).toMatchObject({ after: { data: Buffer.from([1, 2, 3]) } })
+    expect(decoded?.value).toMatchObject({ after: { data: new Uint8Array([1, 2, 3]) } })
   })
 
   it('encodes records of many megabytes', async () => {

@@ -57,7 +57,7 @@ export const RECORD_SAMPLES: RecordTypes = {
     muted: 'hash',
     captured: '{"id": 1}',
     retried,
-    replayed: Buffer.from([1, 2, 3]),
+    replayed: new Uint8Array([1, 2, 3]),
   },
   Request: {
     ...owned,
@@ -68,7 +68,7 @@ export const RECORD_SAMPLES: RecordTypes = {
     method: 'POST',
     path: '/batch?x=%20',
     headers: { 'content-type': 'application/json', 'x-é': '' },
-    body: Buffer.from('[1]'),
+    body: new TextEncoder().encode('[1]'),
     rows,
     changesStart: 5,
     changesEnd: 7,

@@ -25,6 +25,9 @@ const DEADLINE_MS = 15_000
 const FIRST_RETRY_MS = 100
 const MAX_RETRY_MS = 2000
 
+const CONFLICT = 409
+const CONFLICT_TRIES = 3
+
 /** Connects at the first use. Throws `config` for a URL that is none. */
 export function createRegistryCodec(options: RegistryCodecOptions): SchemaCodec {
   return new AvroCodec(new RegistryStore(options))
@@ -68,14 +71,30 @@ class RegistryStore implements SchemaStore {
     const latest = await this.#latest(subject, options)
     const found = latest === undefined ? [] : incompatibilities(schema, latest)
     if (found.length > 0) throw incompatibleError(subject, found)
-    const registered = await this.#ask(options, () =>
-      this.#registry.register(confluent, { subject, compatibility: COMPATIBILITY.BACKWARD }),
-    ).catch((error: unknown) => {
-      throw refusedByRegistry(subject, error)
-    })
-    if (registered === undefined)
-      throw this.#unexpected(`it does not know ${subject} after a schema was put there`)
-    return registered.id
+    const registered = await this.#ask(options, () => this.#registerBackward(subject, confluent)).catch(
+      (error: unknown) => {
+        throw refusedByRegistry(subject, error)
+      },
+    )
+    if (registered !== undefined) return registered.id
+    const message = `The schema registry at ${this.#address} contradicts itself: it does not know ${subject}, where a schema was just put.`
+    throw new SluiceError('internal', message)
+  }
+
+  /**
+   * The client sets the level of a subject after putting its first schema there. Where that did not happen, since the process died or
+   * because another one is just between the two, it refuses the next schema of a registry that then says NONE.
+   */
+  async #registerBackward(subject: string, schema: ConfluentAvro): Promise<{ readonly id: number }> {
+    const options = { subject, compatibility: COMPATIBILITY.BACKWARD }
+    try {
+      return await this.#registry.register(schema, options)
+    } catch (error) {
+      if (!messageOf(error).endsWith('(BACKWARD != NONE)')) throw error
+    }
+    const { api } = this.#registry as unknown as { readonly api: ConfigApi }
+    await api.Subject.updateConfig({ subject, body: { compatibility: COMPATIBILITY.BACKWARD } })
+    return this.#registry.register(schema, options)
   }
 
   async #latest(subject: string, options: { signal: AbortSignal }): Promise<AvroRecordSchema | undefined> {
@@ -102,17 +121,21 @@ class RegistryStore implements SchemaStore {
   }
 
   /**
-   * Asks the registry, several times if it does not answer or is in trouble; undefined if it says that there is no such thing.
+   * Asks the registry, several times if it does not answer or is in trouble; undefined if it says that there is no such thing. A conflict may
+   * be with another process that does the same at this moment, so it is tried again, too.
    */
   async #ask<T>(options: { signal: AbortSignal }, question: () => Promise<T>): Promise<T | undefined> {
     const deadline = performance.now() + this.#deadlineMs
+    let conflicts = 0
     for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, MAX_RETRY_MS)) {
       try {
         return await abortable(question(), options)
       } catch (error) {
         options.signal.throwIfAborted()
         if (isMissing(error)) return undefined
-        if (!isTransient(error)) throw this.#refused(error)
+        if (statusOf(error) === CONFLICT) conflicts += 1
+        const again = conflicts > 0 ? conflicts < CONFLICT_TRIES : isTransient(error)
+        if (!again) throw this.#refused(error)
         if (performance.now() + pause > deadline) throw this.#unreachable(error)
       }
       await sleep(pause, options)
@@ -126,7 +149,7 @@ class RegistryStore implements SchemaStore {
 
   #refused(cause: unknown): SluiceError {
     const status = statusOf(cause)
-    if (status === 409) return new SluiceError('schema-incompatible', messageOf(cause), { cause })
+    if (status === CONFLICT) return new SluiceError('schema-incompatible', messageOf(cause), { cause })
     if (status === 401 || status === 403) {
       const message = `The schema registry at ${this.#address} denies access (${messageOf(cause)}): check user and password in its URL.`
       return new SluiceError('config', message, { cause })
@@ -135,11 +158,22 @@ class RegistryStore implements SchemaStore {
     return new SluiceError('config', message, { cause })
   }
 
-  #unexpected(what: string): SluiceError {
-    return new SluiceError('internal', `The schema registry at ${this.#address} contradicts itself: ${what}.`)
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+interface ConfluentAvro {
+  readonly type: SchemaType.AVRO
+  readonly schema: string
+}
+
+/** What the client has, and keeps to itself, to set the level of a subject. */
+interface ConfigApi {
+  readonly Subject: {
+    updateConfig(request: {
+      readonly subject: string
+      readonly body: { readonly compatibility: string }
+    }): Promise<unknown>
+  }
 }
 
 interface Endpoint {

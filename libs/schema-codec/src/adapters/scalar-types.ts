@@ -155,7 +155,9 @@ function readBytes(tap: Tap): Uint8Array | undefined {
     tap.pos = buf.length + 1
     return undefined
   }
-  return Buffer.copyBytesFrom(buf, pos, length)
+  const copy = new Uint8Array(length)
+  copy.set(buf.subarray(pos, pos + length))
+  return copy
 }
 
 function writeBytes(tap: Tap, bytes: Uint8Array): void {
@@ -243,13 +245,18 @@ function readLong(tap: Tap): number | bigint {
 class Float extends FloatType {
   override _read(tap: Tap): number {
     const value = tap.readFloat()
-    return Number.isInteger(value) || !Number.isFinite(value) ? value : shortestDecimal(value)
+    const isShort = Number.isInteger(value) && Math.abs(value) < 1_000_000
+    return isShort || !Number.isFinite(value) ? value : shortestDecimal(value)
   }
 }
 export const FLOAT = labelled('float', new Float())
 
+/** Floats nearer to zero have fewer bits. */
+const MIN_NORMAL_FLOAT = 2 ** -126
+
 function shortestDecimal(value: number): number {
-  for (let precision = 6; precision < 9; precision++) {
+  // Any six digits survive in a float, so that fewer need no look; those near zero have not even six.
+  for (let precision = Math.abs(value) < MIN_NORMAL_FLOAT ? 1 : 6; precision < 9; precision++) {
     const shorter = Number(value.toPrecision(precision))
     if (Math.fround(shorter) === value) return shorter
   }
