@@ -1,6 +1,6 @@
 /** What only shows when all resources of a folder are looked at together: names that occur twice, and references to what is not there. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import type { ResourceKind, ResourceSpec, SyncSpec } from '@sluice/contracts/resources'
+import type { ResourceKind, SyncSpec } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import type { Op } from '@sluice/contracts/state'
 import { nearestName } from '@sluice/domain/nearest-name'
@@ -91,9 +91,4 @@ function placeOf(resource: DecodedResource, path: FieldPath) {
   const field = path.join('.')
   const origin = resource.origins.get(field) ?? resource.origins.get('')
   return origin?.place ?? { file: '', line: 1, column: 1 }
-}
-
-/** The resources of a folder whose every document is right, by kind/name. */
-export function specsOf(decoded: readonly DecodedResource[]): ResourceSpec[] {
-  return decoded.flatMap(({ spec }) => (spec === null ? [] : [spec]))
 }

@@ -1,8 +1,43 @@
 /** Compiles the templates of every sync, so that what is wrong in them is told with the place in the YAML file. */
+import { isSluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
+import type { TriggerSpec } from '@sluice/contracts/resources'
+import { OPS } from '@sluice/contracts/state'
+import type { Op } from '@sluice/contracts/state'
+import { compileTrigger } from '@sluice/templates/compile-trigger'
 import type { DecodedResource } from './decode-resource.ts'
 
-/** The problems of all templates. */
-export function checkTemplates(_decoded: readonly DecodedResource[]): ErrorDetail[] {
-  return []
+/** The problems of all templates of the syncs that are right otherwise. */
+export function checkTemplates(decoded: readonly DecodedResource[]): ErrorDetail[] {
+  return decoded.flatMap(resource => {
+    const { spec } = resource
+    if (spec?.kind !== 'sync') return []
+    return OPS.flatMap(op => {
+      const trigger = spec.triggers[op]
+      return typeof trigger === 'object' ? templateProblems(trigger, { sync: spec.name, op }, resource) : []
+    })
+  })
+}
+
+function templateProblems(
+  trigger: TriggerSpec,
+  at: { readonly sync: string; readonly op: Op },
+  resource: DecodedResource,
+): ErrorDetail[] {
+  try {
+    compileTrigger(trigger, at)
+    return []
+  } catch (error) {
+    if (!isSluiceError(error, 'template')) throw error
+    return error.details.map(detail => inFile(detail, at.sync, resource))
+  }
+}
+
+/** The same problem with its place in the file, in place of the one in the template. */
+function inFile({ field = '', line, column, message }: ErrorDetail, sync: string, resource: DecodedResource) {
+  const origin = resource.origins.get(field) ?? resource.origins.get('')
+  const known = line === undefined ? null : (origin?.text?.(line, column ?? 1) ?? null)
+  const inside =
+    line === undefined || known !== null ? '' : ` (line ${line}, column ${column ?? 1} of the template)`
+  return { ...(known ?? origin?.place), field, message: `sync \`${sync}\`: ${message}${inside}` }
 }

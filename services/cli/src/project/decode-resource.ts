@@ -14,10 +14,11 @@ import type { FilledText, ReferenceSources } from './fill-references.ts'
 import { entriesOf, nodeOffset, resolvedNode } from './map-entries.ts'
 import type { MapEntry, Resolved } from './map-entries.ts'
 import { isFieldNotYet, isKindNotYet, isMapNotYet, isValueNotYet, NOT_YET } from './not-yet.ts'
-import { detailAt, fieldName, quoted } from './places.ts'
+import { detailAt, didYouMean, fieldName, list, quoted } from './places.ts'
 import type { FieldPath, Place } from './places.ts'
 import { placeIn } from './read-documents.ts'
 import type { ResourceDocument } from './read-documents.ts'
+import { described, fits, foundText, isScalarShape, scalarFor, textLast, typedValue } from './scalars.ts'
 import { isOptional, shapeOf, wantedBy } from './schema-shape.ts'
 import type { Schema, Shape } from './schema-shape.ts'
 import { textOrigin } from './text-origin.ts'
@@ -27,8 +28,9 @@ import type { TextOrigin } from './text-origin.ts'
 const MAX_NODES = 20_000
 const MAX_DEPTH = 40
 
-/** Where a field's value stands; `text` finds places inside it, where it is a text. */
+/** Where a field stands: its name and its value; `text` finds places inside the value, where it is a text. */
 export interface FieldOrigin {
+  readonly key: Place
   readonly place: Place
   readonly text: TextOrigin | null
 }
@@ -76,7 +78,7 @@ class Decoder {
   decode(): DecodedResource {
     const { map } = this.#document
     const start = nodeOffset(map) ?? 0
-    this.#origins.set('', { place: this.#place(start), text: null })
+    this.#setOrigin([], start, start)
     const kindNode = map.get('kind', true)
     const kind = isScalar(kindNode) ? (kindNode.source ?? '') : ''
     this.#kind = kind
@@ -97,7 +99,11 @@ class Decoder {
     if (isKindNotYet(kind)) this.#tell(offset, ['kind'], `\`kind: ${kind}\` is ${NOT_YET}`)
     else {
       this.#label = ''
-      this.#tell(offset, ['kind'], `unknown kind ${quoted(kind)}${didYouMean(kind, kinds)}; ${oneOf(kinds)}`)
+      this.#tell(
+        offset,
+        ['kind'],
+        `unknown kind ${quoted(kind)}${didYouMean(kind, kinds)}; wanted one of ${list(kinds)}`,
+      )
     }
     return null
   }
@@ -111,16 +117,11 @@ class Decoder {
     }
     const schema = RESOURCE_SCHEMAS[kind]
     const value = this.#decode({ node: map, offset: nodeOffset(map) ?? 0 }, schema, [])
-    if (this.#problems.length > 0 || value === UNREADABLE) return null
-    const parsed = schema.safeParse(value)
-    if (parsed.success) return parsed.data
-    for (const issue of parsed.error.issues) {
-      const path = issue.path.filter(part => typeof part !== 'symbol')
-      this.#problems.push(
-        detailAt(this.#nearestOrigin(path), path, `${this.#label}: wanted ${issue.message}`),
-      )
-    }
-    return null
+    return this.#problems.length > 0 ? null : schema.parse(value)
+  }
+
+  #setOrigin(path: FieldPath, key: number, value: number): void {
+    this.#origins.set(fieldName(path), { key: this.#place(key), place: this.#place(value), text: null })
   }
 
   #nearestOrigin(path: FieldPath): Place {
@@ -142,13 +143,11 @@ class Decoder {
     if (isAlias(found.node)) {
       return this.#decode(resolvedNode(found, this.#document.document), schema, path)
     }
-    if (!this.#origins.has(fieldName(path))) {
-      this.#origins.set(fieldName(path), { place: this.#place(found.offset), text: null })
-    }
+    if (!this.#origins.has(fieldName(path))) this.#setOrigin(path, found.offset, found.offset)
     const shape = shapeOf(schema)
     if (shape.kind === 'union') return this.#decodeUnion(found, schema, { path, options: shape.options })
     if (isMap(found.node) && (shape.kind === 'object' || shape.kind === 'record')) {
-      return this.#decodeMap(found.node, shape, path)
+      return this.#decodeMap(found.node, schema, { shape, path })
     }
     if (isSeq(found.node) && shape.kind === 'list') return this.#decodeList(found.node, schema, path)
     if (isScalar(found.node) && isScalarShape(shape)) return this.#decodeScalar(found.node, [schema], path)
@@ -177,85 +176,91 @@ class Decoder {
 
   #decodeMap(
     map: YAMLMap,
-    shape: Extract<Shape, { kind: 'object' | 'record' }>,
-    path: FieldPath,
-  ): Record<string, unknown> | typeof UNREADABLE {
+    schema: Schema,
+    { shape, path }: { shape: Extract<Shape, { kind: 'object' | 'record' }>; path: FieldPath },
+  ): unknown {
+    const before = this.#problems.length
     const value: Record<string, unknown> = Object.create(null)
     const { entries, problems } = entriesOf(map, this.#document.document)
     for (const problem of problems) this.#tell(problem.offset, path, problem.message)
     for (const entry of entries) {
       const field = [...path, entry.key]
-      const schema = shape.kind === 'record' ? shape.value : this.#fieldSchema(entry, shape.fields, path)
-      if (schema === null) continue
+      const fieldSchema = shape.kind === 'record' ? shape.value : ownField(shape.fields, entry.key)
+      if (fieldSchema === undefined) continue
       if (shape.kind === 'record') this.#checkKey(entry, shape.key, field)
-      this.#origins.set(fieldName(field), { place: this.#place(entry.keyOffset), text: null })
-      const decoded = this.#decode(entry.value, schema, field)
-      this.#origins.set(fieldName(field), {
-        place: this.#place(entry.value.offset),
-        text: this.#origins.get(fieldName(field))?.text ?? null,
-      })
-      value[entry.key] = decoded
+      this.#setOrigin(field, entry.keyOffset, entry.value.offset)
+      value[entry.key] = this.#decode(entry.value, fieldSchema, field)
     }
-    if (shape.kind === 'object') this.#tellMissing(map, shape.fields, { path, present: entries })
+    if (shape.kind === 'object') this.#checkFieldNames(entries, shape.fields, path)
+    if (this.#problems.length === before) this.#checkWhole(value, schema, path)
     return value
   }
 
-  #fieldSchema(entry: MapEntry, fields: { readonly [name: string]: Schema }, path: FieldPath): Schema | null {
-    const field = [...path, entry.key]
-    const schema = Object.hasOwn(fields, entry.key) ? fields[entry.key] : undefined
-    if (schema !== undefined) return schema
-    if (isFieldNotYet(this.#kind, field)) {
-      this.#tell(entry.keyOffset, field, `the field \`${entry.key}\` is ${NOT_YET}`)
-      return null
-    }
+  /** Tells the fields that are unknown and those that are missing, but not both for one slip of the pen. */
+  #checkFieldNames(
+    entries: readonly MapEntry[],
+    fields: { readonly [name: string]: Schema },
+    path: FieldPath,
+  ): void {
     const names = Object.keys(fields).filter(name => path.length > 0 || name !== 'kind')
-    const where = path.length === 0 ? '' : ` of \`${fieldName(path)}\``
-    this.#tell(
-      entry.keyOffset,
-      field,
-      `unknown field ${quoted(entry.key)}${didYouMean(entry.key, names)}; the fields${where} are ${list(names)}`,
-    )
-    return null
+    const accountedFor = new Set(entries.map(entry => entry.key))
+    for (const { key, keyOffset } of entries) {
+      if (ownField(fields, key) !== undefined) continue
+      const field = [...path, key]
+      if (isFieldNotYet(this.#kind, field)) {
+        this.#tell(keyOffset, field, `the field \`${key}\` is ${NOT_YET}`)
+        for (const name of names) accountedFor.add(name)
+        continue
+      }
+      accountedFor.add(nearestName(key, names) ?? key)
+      const where = path.length === 0 ? '' : ` of \`${fieldName(path)}\``
+      const what = `unknown field ${quoted(key)}${didYouMean(key, names)}`
+      this.#tell(keyOffset, field, `${what}; the fields${where} are ${list(names)}`)
+    }
+    for (const [name, schema] of Object.entries(fields)) {
+      if (!accountedFor.has(name) && !isOptional(schema)) this.#tellMissing(name, schema, path)
+    }
+  }
+
+  #tellMissing(name: string, schema: Schema, path: FieldPath): void {
+    const message = `${this.#label}: the field \`${name}\` is missing; wanted ${wantedBy(schema)}`
+    this.#problems.push(detailAt(this.#originOf(path).key, [...path, name], message))
   }
 
   #checkKey(entry: MapEntry, schema: Schema, field: FieldPath): void {
-    const checked = z.safeParse(schema, entry.key)
-    const issue = checked.error?.issues[0]
+    const issue = z.safeParse(schema, entry.key).error?.issues[0]
     if (issue !== undefined) {
       this.#tell(entry.keyOffset, field, `wanted ${issue.message}, found ${quoted(entry.key)}`)
     }
   }
 
-  #tellMissing(
-    map: YAMLMap,
-    fields: { readonly [name: string]: Schema },
-    { path, present }: { path: FieldPath; present: readonly MapEntry[] },
-  ): void {
-    const names = new Set(present.map(entry => entry.key))
-    for (const [name, schema] of Object.entries(fields)) {
-      if (names.has(name) || isOptional(schema)) continue
-      const place = this.#origins.get(fieldName(path))?.place ?? this.#place(nodeOffset(map) ?? 0)
-      this.#problems.push(
-        detailAt(
-          place,
-          [...path, name],
-          `${this.#label}: the field \`${name}\` is missing; wanted ${wantedBy(schema)}`,
-        ),
-      )
+  /** Checks what a schema demands of a map or list as a whole, once each part of it is right. */
+  #checkWhole(value: unknown, schema: Schema, path: FieldPath): void {
+    for (const issue of z.safeParse(schema, value).error?.issues ?? []) {
+      const at = [...path, ...issue.path.filter(part => typeof part !== 'symbol')]
+      this.#problems.push(detailAt(this.#originOf(at).place, at, `${this.#label}: wanted ${issue.message}`))
     }
   }
 
+  /** The origin of a field, or of the nearest one around it that is there. */
+  #originOf(path: FieldPath): FieldOrigin {
+    for (let length = path.length; length >= 0; length--) {
+      const origin = this.#origins.get(fieldName(path.slice(0, length)))
+      if (origin !== undefined) return origin
+    }
+    return { key: this.#place(0), place: this.#place(0), text: null }
+  }
+
   #decodeList(node: YAMLSeq, schema: Schema, path: FieldPath): unknown {
+    const before = this.#problems.length
     const shape = shapeOf(schema)
     if (shape.kind !== 'list') return UNREADABLE
     const value = node.items.map((item, index) => {
       const offset = nodeOffset(item) ?? nodeOffset(node) ?? 0
       return this.#decode({ node: item, offset }, shape.element, [...path, index])
     })
-    if (value.includes(UNREADABLE)) return UNREADABLE
-    const issue = z.safeParse(schema, value).error?.issues.find(({ path: at }) => at.length === 0)
-    if (issue === undefined) return value
-    return this.#tell(nodeOffset(node) ?? 0, path, `wanted ${issue.message}`)
+    if (this.#problems.length === before) this.#checkWhole(value, schema, path)
+    return value
   }
 
   /** Reads a scalar as the first of the schemas that takes it. `whole` is the schema that messages describe. */
@@ -264,12 +269,12 @@ class Decoder {
     const filled = this.#fill(node, path)
     if (filled.problems.length > 0) return UNREADABLE
     this.#origins.set(fieldName(path), {
-      place: this.#place(offset),
-      text: textOrigin(this.#document.file, node, filled.changed),
+      ...this.#originOf(path),
+      text: textOrigin(this.#document.file, node, filled.text),
     })
     const typed = filled.whole ? typedValue(filled.text) : filled.changed ? filled.text : node.value
     let message: string | null = null
-    for (const schema of schemas) {
+    for (const schema of textLast(schemas)) {
       const value = scalarFor(shapeOf(schema), filled.text, typed)
       if (value === undefined) continue
       if (value === '' && node.type === 'PLAIN' && !filled.changed) continue
@@ -298,10 +303,8 @@ class Decoder {
     })
     const empty = text === '' && node.type === 'PLAIN'
     if (empty) return `wanted ${wanted}, found nothing${quoteEmptyHint(schemas)}`
-    const quotedNumber = node.type !== 'PLAIN' && !filled.whole && typedValue(text) !== text
-    const number = schemas.some(schema => shapeOf(schema).kind === 'number')
-    const found = quotedNumber && number ? `the text "${text}" (take the quotes away)` : quoted(text)
-    return `wanted ${wanted}, found ${found}${didYouMean(text, literals)}`
+    const shapes = schemas.map(schema => shapeOf(schema).kind)
+    return `wanted ${wanted}, found ${foundText(node, filled, shapes)}${didYouMean(text, literals)}`
   }
 
   #fill(node: Scalar, path: FieldPath): FilledText {
@@ -331,66 +334,15 @@ function isResourceKind(kind: string): kind is ResourceKind {
   return Object.hasOwn(RESOURCE_SCHEMAS, kind)
 }
 
-function isScalarShape(shape: Shape): boolean {
-  return shape.kind !== 'object' && shape.kind !== 'record' && shape.kind !== 'list'
-}
-
-function fits(node: unknown, shape: Shape): boolean {
-  if (isMap(node)) return shape.kind === 'object' || shape.kind === 'record'
-  if (isSeq(node)) return shape.kind === 'list'
-  return isScalar(node) && isScalarShape(shape)
-}
-
-/** What a scalar is for a shape: its text as written, or the number or boolean it stands for; undefined if it is none. */
-function scalarFor(shape: Shape, text: string, typed: unknown): unknown {
-  switch (shape.kind) {
-    case 'text':
-      return text
-    case 'number':
-      return typeof typed === 'number' ? typed : undefined
-    case 'boolean':
-      return typeof typed === 'boolean' ? typed : undefined
-    case 'literals':
-      if (shape.values.includes(text)) return text
-      return shape.values.find(value => value === typed && typeof value !== 'string')
-    default:
-      return undefined
-  }
-}
-
-/** The number or boolean that a text from outside stands for, as YAML 1.2 would read it, or the text. */
-function typedValue(text: string): string | number | boolean {
-  if (text === 'true' || text === 'false') return text === 'true'
-  return /^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/.test(text) ? Number(text) : text
-}
-
-function described(node: unknown): string {
-  if (isMap(node)) return 'a map'
-  if (isSeq(node)) return 'a list'
-  if (!isScalar(node) || node.source === undefined || node.source === '') return 'nothing'
-  return quoted(node.source)
+function ownField(fields: { readonly [name: string]: Schema }, name: string): Schema | undefined {
+  return Object.hasOwn(fields, name) ? fields[name] : undefined
 }
 
 function emptyMapHint(node: unknown, schema: Schema): string {
   const empty = !isMap(node) && !isSeq(node) && described(node) === 'nothing'
-  const shape = shapeOf(schema)
-  if (!empty || shape.kind !== 'object') return ''
-  return Object.values(shape.fields).every(isOptional) ? ' (write `{}` for the defaults)' : ''
+  return empty && z.safeParse(schema, {}).success ? ' (write `{}` for the defaults)' : ''
 }
 
 function quoteEmptyHint(schemas: readonly Schema[]): string {
   return schemas.some(schema => z.safeParse(schema, '').success) ? ' (write "" for empty text)' : ''
-}
-
-function didYouMean(name: string, names: readonly string[]): string {
-  const near = nearestName(name, names)
-  return near === null ? '' : `; did you mean \`${near}\`?`
-}
-
-function list(names: readonly string[]): string {
-  return names.map(name => `\`${name}\``).join(', ')
-}
-
-function oneOf(names: readonly string[]): string {
-  return `wanted one of ${list(names)}`
 }

@@ -1,7 +1,7 @@
 /** Loads a project folder: files → documents → resources, with every error of the folder told at once. */
 import { readFile, stat } from 'node:fs/promises'
 import { readFileSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
@@ -71,7 +71,7 @@ function projectOf(
     resources.set(key, spec.kind === 'source' ? { ...spec, path: resolve(dir, spec.path) } : spec)
     origins.set(key, fields)
   }
-  return { dir, resources, skipped, origins }
+  return { dir, name: basename(dir), resources, skipped, origins }
 }
 
 async function filesOf(root: string, signal: AbortSignal): Promise<readonly string[]> {

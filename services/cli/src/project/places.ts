@@ -1,5 +1,6 @@
 /** Places in a project's files, and how its fields are named in messages. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
+import { nearestName } from '@sluice/domain/nearest-name'
 
 /** A place in a file; `file` is relative to the project folder, line and column count from 1. */
 export interface Place {
@@ -36,4 +37,13 @@ const MAX_QUOTED = 60
 export function quoted(text: string): string {
   const line = text.replaceAll(/\s+/g, ' ').trim()
   return `\`${line.length > MAX_QUOTED ? `${line.slice(0, MAX_QUOTED - 1)}…` : line}\``
+}
+
+export function didYouMean(name: string, names: readonly string[]): string {
+  const near = nearestName(name, names)
+  return near === null ? '' : `; did you mean \`${near}\`?`
+}
+
+export function list(names: readonly string[]): string {
+  return names.map(name => `\`${name}\``).join(', ')
 }

@@ -9,6 +9,8 @@ export type ResourceKey = `${ResourceKind}/${string}`
 export interface Project {
   /** The project folder, absolute. */
   readonly dir: string
+  /** The folder's name, which tells its resources from those of other projects. */
+  readonly name: string
   /** By kind/name, in the order of files and documents. Paths of sources are absolute. */
   readonly resources: ReadonlyMap<ResourceKey, ResourceSpec>
   /** Documents that other tools wrote, in file order. */

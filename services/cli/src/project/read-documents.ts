@@ -4,7 +4,7 @@
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { isMap, isScalar, LineCounter, parseAllDocuments, visit } from 'yaml'
-import type { Document, ParsedNode, Scalar, YAMLError, YAMLMap } from 'yaml'
+import type { Document, ParsedNode, YAMLError, YAMLMap } from 'yaml'
 import { detailAt } from './places.ts'
 import type { Place } from './places.ts'
 
@@ -118,49 +118,49 @@ function yamlProblems(document: YamlDocument, file: YamlFile): ErrorDetail[] {
   return problems
 }
 
-function quoteIt(what: string): string {
+type Opening = '{{' | '{%' | '${'
+
+function quoteIt(opening: Opening): string {
+  if (opening === '${')
+    return 'a `${` inside `{ }` or `[ ]` means something else in YAML: quote it, as in "${NAME}"'
+  const closing = opening === '{{' ? '}}' : '%}'
   return (
-    `an unquoted \`${what}\` means something else in YAML: quote it, as in "${what} … ${what === '{{' ? '}}' : '%}'}"` +
-    ' or with single quotes, or write a block (`|`)'
+    `an unquoted \`${opening}\` means something else in YAML: quote it, as in "${opening} … ${closing}" or with single quotes, ` +
+    'or write a block after `|`'
   )
 }
 
-/** Where text with Liquid stands without quotes, by offset: plain scalars, and flow maps that were meant to be text. */
-function unquotedBraces(document: YamlDocument, file: YamlFile): Map<number, '{{' | '{%'> {
-  const found = new Map<number, '{{' | '{%'>()
+/** Where text with Liquid or a reference stands without quotes, by offset: plain scalars, and flow maps that were meant to be text. */
+function unquotedBraces(document: YamlDocument, file: YamlFile): Map<number, Opening> {
+  const found = new Map<number, Opening>()
   visit(document, {
     Scalar(_key, node) {
-      const at = node.type === 'PLAIN' ? plainBraces(node) : -1
+      const at = node.type === 'PLAIN' ? (node.source ?? '').indexOf('{{') : -1
       if (at >= 0) found.set((node.range?.[0] ?? 0) + at, '{{')
     },
     Map(_key, node) {
-      const offset = node.range?.[0]
-      if (node.flow !== true || offset === undefined) return undefined
-      const opening = file.text.slice(offset, offset + 2)
-      if (opening !== '{{' && opening !== '{%') return undefined
-      found.set(offset, opening)
+      const opening = node.flow === true ? openingAt(file, node.range?.[0] ?? 0) : null
+      if (opening === null) return undefined
+      found.set(node.range?.[0] ?? 0, opening)
       return visit.SKIP
     },
   })
-  for (const error of document.errors) {
-    const at = file.text.slice(error.pos[0], error.pos[0] + 2)
-    if (at === '{{' || at === '{%') found.set(error.pos[0], at)
+  for (const { pos } of document.errors) {
+    const opening = openingAt(file, pos[0])
+    if (opening !== null) found.set(pos[0], opening)
+    else if (file.text.startsWith('${', pos[0] - 1)) found.set(pos[0] - 1, '${')
   }
-  const first = [...found.keys()].sort((a, b) => a - b)[0]
-  if (first === undefined || document.errors.length === 0) return found
+  const [first] = [...found].sort(([a], [b]) => a - b)
   // What the parser made of the text after the first one is guesswork, and so would be what is found there.
-  const opening = found.get(first)
-  return opening === undefined ? found : new Map([[first, opening]])
+  return first === undefined || document.errors.length === 0 ? found : new Map([first])
 }
 
-function plainBraces(node: Scalar): number {
-  return node.source?.indexOf('{{') ?? -1
+function openingAt(file: YamlFile, offset: number): '{{' | '{%' | null {
+  const opening = file.text.slice(offset, offset + 2)
+  return opening === '{{' || opening === '{%' ? opening : null
 }
 
 function yamlMessage(error: YAMLError, file: YamlFile): string {
-  if (file.text.startsWith('${', error.pos[0] - 1)) {
-    return 'a `${` inside `{ }` or `[ ]` has to be quoted, as in "${NAME}"'
-  }
   switch (error.code) {
     case 'DUPLICATE_KEY':
       return `the field ${keyAt(file, error.pos[0])} stands twice in the same map; keep one of them`
