@@ -51,8 +51,9 @@ export interface Partition {
 export interface WriterState {
   readonly id: string
   readonly number: number
+  /** Says whether it takes more. */
   state: 'open' | 'dead' | 'closed'
-  /** Set at the first failure: nothing that was under way after it may succeed. */
+  /** Set when the queue has come to the first append that failed: nothing that is under way after it may succeed. */
   failed: boolean
 }
 
@@ -302,7 +303,11 @@ export class SqliteCore {
       this.store.transaction(() => {
         const at = Date.now()
         for (const operation of operations) {
-          if (operation.cancelled) continue
+          if (operation.cancelled) {
+            // What was called before it is done; nothing that was called after it may be.
+            if (operation.kind === 'append' && operation.writer !== null) operation.writer.failed = true
+            continue
+          }
           alive.push(operation)
           settle.push(this.#carryOut(operation, ends, at))
         }
@@ -389,7 +394,7 @@ export class SqliteCore {
   }
 }
 
-export function kill(writer: WriterState): void {
+function kill(writer: WriterState): void {
   writer.failed = true
   if (writer.state === 'open') writer.state = 'dead'
 }

@@ -10,7 +10,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn } from '@sluice/flow/sleep'
 import type * as port from '../port.ts'
 import { decodeBatch, encodeBatches, largestRecordBytes } from './sqlite-batch.ts'
-import { kill, outOfRange, SqliteCore, writerDead, type WriterState } from './sqlite-core.ts'
+import { outOfRange, SqliteCore, writerDead, type WriterState } from './sqlite-core.ts'
 import { translated } from './sqlite-errors.ts'
 import { SqliteGroups, type SqliteMembership } from './sqlite-groups.ts'
 import { lockForThisProcess, type ProcessLock } from './sqlite-lock.ts'
@@ -252,7 +252,7 @@ export class SqliteLog implements port.MessageLog {
     })
     const onAbort = () => {
       operation.cancelled = true
-      if (writer !== null) kill(writer)
+      if (writer?.state === 'open') writer.state = 'dead'
       reject(signal.reason)
     }
     signal.addEventListener('abort', onAbort, { once: true })
@@ -290,12 +290,12 @@ class SqliteWriter implements port.FencedWriter {
     records: readonly port.NewRecord[],
     options: Signalled,
   ): Promise<port.AppendResult> {
-    if (this.#writer.state !== 'open') {
-      const closed = new SluiceError('writer-dead', `writer ${this.id} is closed`)
-      throw this.#writer.state === 'closed' ? closed : writerDead(this.id)
-    }
+    if (this.#writer.state === 'closed') throw new SluiceError('writer-dead', `writer ${this.id} is closed`)
+    if (this.#writer.state === 'dead') throw writerDead(this.id)
+    // Refused before it is under way, and at once, so that the caller's next append is refused too.
+    if (options.signal.aborted || records.length === 0) this.#writer.state = 'dead'
     const appended = this.#append(target, records, options)
-    this.#last = appended.catch(() => kill(this.#writer))
+    this.#last = appended.catch(() => {})
     return appended
   }
 

@@ -1,0 +1,39 @@
+/**
+ * The promises of `port.ts` as a suite that every adapter passes:
+ *
+ *     messageLogContract('kafka', async () => ({ open, compactNow, forgetGroup, faults, close }))
+ *
+ * One file per kind of promise in `contract/`. What only one adapter promises is tested beside that adapter.
+ */
+import { describe } from 'vitest'
+import { abortContract } from './contract/aborts.ts'
+import { closingContract } from './contract/closing.ts'
+import { compactionContract } from './contract/compaction.ts'
+import { costContract } from './contract/cost.ts'
+import { faultContract } from './contract/faults.ts'
+import { Fixture, type MessageLogHarness } from './contract/fixture.ts'
+import { groupContract } from './contract/groups.ts'
+import { readingContract } from './contract/reading.ts'
+import { stageContract } from './contract/stage.ts'
+import { topicContract } from './contract/topics.ts'
+import { writerContract } from './contract/writers.ts'
+
+export { FILLER_KEY, type Faults, type FaultProxy, type MessageLogHarness } from './contract/fixture.ts'
+
+/** Registers the suite under `name`. `start` is called once, before the first test; the harness is closed after the last. */
+export function messageLogContract(name: string, start: () => Promise<MessageLogHarness>): void {
+  describe(`message log: ${name}`, () => {
+    const fixture = new Fixture(start)
+    fixture.register()
+    describe('topics', () => topicContract(fixture))
+    describe('reading and appending', () => readingContract(fixture))
+    describe('writers', () => writerContract(fixture))
+    describe('compaction', () => compactionContract(fixture))
+    describe('groups', () => groupContract(fixture))
+    describe('a stage', () => stageContract(fixture))
+    describe('aborts', () => abortContract(fixture))
+    describe('faults', () => faultContract(fixture))
+    describe('cost', () => costContract(fixture))
+    describe('closing', () => closingContract(fixture))
+  })
+}

@@ -1,0 +1,305 @@
+import { expect, test } from 'vitest'
+import { nextTurn } from '@sluice/flow/sleep'
+import {
+  codeOf,
+  codeOfFirstStep,
+  follow,
+  keyOf,
+  keysIn,
+  readAll,
+  record,
+  records,
+  valueOf,
+  type Fixture,
+} from './fixture.ts'
+
+export function readingContract(fixture: Fixture): void {
+  appending(fixture)
+  readingForwards(fixture)
+  readingBackwards(fixture)
+  trimming(fixture)
+}
+
+function appending(fixture: Fixture): void {
+  test('a record comes back byte by byte, with its offset and the time of appending', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    const bytes = Uint8Array.from({ length: 256 }, (_, i) => i)
+    const written = [
+      { key: bytes, value: bytes },
+      { key: Buffer.from('empty'), value: new Uint8Array() },
+      { key: Buffer.from('gone'), value: null },
+      { key: Buffer.from('Grüße ☂'), value: Buffer.alloc(100_000, 7) },
+      { key: new Uint8Array(), value: Buffer.from('a key of no bytes') },
+    ]
+    const before = Date.now()
+    await fixture.log.append(target, [record('first')], { signal })
+    const { baseOffset } = await fixture.log.append(target, written, { signal })
+    const read = (await readAll(fixture.log, target, { signal })).slice(1)
+    expect(read.map(({ offset }) => offset)).toEqual(written.map((_, i) => baseOffset + i))
+    for (const [i, { key, value, timestamp }] of read.entries()) {
+      expect(Buffer.from(key).equals(written[i]?.key ?? Buffer.of(1, 2))).toBe(true)
+      expect(value === null ? null : Buffer.from(value).toString('latin1')).toBe(
+        written[i]?.value === null ? null : Buffer.from(written[i]?.value ?? []).toString('latin1'),
+      )
+      expect(timestamp).toBeGreaterThanOrEqual(before - 1000)
+      expect(timestamp).toBeLessThanOrEqual(Date.now() + 1000)
+    }
+  })
+
+  test('appends keep the order of the calls with hundreds under way', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    await using writer = await fixture.log.openWriter(fixture.name('writer'), { signal })
+    const appends = Array.from({ length: 300 }, (_, i) =>
+      writer.append(target, records(`${i}`, 1 + (i % 7), 10 + ((i * 37) % 900)), { signal }),
+    )
+    const bases = (await Promise.all(appends)).map(({ baseOffset }) => baseOffset)
+    const wanted = bases.flatMap((_, i) => Array.from({ length: 1 + (i % 7) }, (_, k) => `${i}-${k}`))
+    const read = await readAll(fixture.log, target, { signal })
+    expect(read.map(keyOf)).toEqual(wanted)
+    for (const [i, base] of bases.entries()) expect(keyOf(read[base] ?? fail())).toBe(`${i}-0`)
+  })
+
+  test('partitions have offsets of their own and never mix', async ({ signal }) => {
+    const topic = await fixture.topic({ signal }, { partitions: 4 })
+    await using writer = await fixture.log.openWriter(fixture.name('writer'), { signal })
+    const partitions = [0, 1, 2, 3]
+    await Promise.all(
+      Array.from({ length: 80 }, (_, i) =>
+        writer.append({ topic, partition: i % 4 }, [record(`${i % 4}:${Math.floor(i / 4)}`)], { signal }),
+      ),
+    )
+    for (const partition of partitions) {
+      const keys = await keysIn(fixture.log, { topic, partition }, { signal })
+      expect(keys).toEqual(Array.from({ length: 20 }, (_, i) => `${partition}:${i}`))
+    }
+  })
+
+  test('batches of several writers are never mixed, nor seen by halves', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    await using other = await fixture.harness.open()
+    const size = 50
+    let done = false
+    const seen = new Set<number>()
+    const watching = (async () => {
+      for (; !done; await nextTurn()) seen.add((await other.offsets(target, { signal })).end % size)
+    })()
+    const writers = [fixture.log, other].flatMap(log => [log, log])
+    await Promise.all(
+      writers.map(async (log, w) => {
+        for (let i = 0; i < 10; i += 1) await log.append(target, records(`${w}.${i}`, size, 200), { signal })
+      }),
+    )
+    done = true
+    await watching
+    const keys = await keysIn(fixture.log, target, { signal })
+    expect(keys).toHaveLength(writers.length * 10 * size)
+    for (let i = 0; i < keys.length; i += size) {
+      const [name] = (keys[i] ?? '').split('-')
+      expect(keys.slice(i, i + size)).toEqual(Array.from({ length: size }, (_, k) => `${name}-${k}`))
+    }
+    expect([...seen]).toEqual([0])
+  })
+
+  test('a record that is too large is refused with its batch, and the rest stays readable', async ({
+    signal,
+  }) => {
+    const target = await fixture.partition({ signal }, { maxRecordBytes: 100_000 })
+    await fixture.log.append(target, [record('fits', 'x'.repeat(50_000))], { signal })
+    const batch = [record('small'), record('large', 'x'.repeat(300_000)), record('small too')]
+    await expect(fixture.log.append(target, batch, { signal })).rejects.toThrow()
+    expect(await keysIn(fixture.log, target, { signal })).toEqual(['fits'])
+  })
+
+  test('an append of no records is refused', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    expect(await codeOf(fixture.log.append(target, [], { signal }))).toBe('internal')
+  })
+}
+
+function readingForwards(fixture: Fixture): void {
+  test('what a reader does to the buffers that it got, no other reader sees', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    await fixture.log.append(target, records('r', 10), { signal })
+    for (const { key, value } of await readAll(fixture.log, target, { signal })) {
+      key.fill(0)
+      value?.fill(0)
+    }
+    const again = await readAll(fixture.log, target, { signal })
+    expect(again.map(keyOf)).toEqual(records('r', 10).map(({ key }) => Buffer.from(key).toString()))
+  })
+
+  test('reading begins in the middle of a batch and ends before `to`', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    for (const name of ['a', 'b', 'c']) await fixture.log.append(target, records(name, 10), { signal })
+    const some = await readAll(fixture.log, target, { signal, from: 7, to: 23 })
+    expect(some.map(({ offset }) => offset)).toEqual(Array.from({ length: 16 }, (_, i) => 7 + i))
+    expect(await readAll(fixture.log, target, { signal, from: 12, to: 12 })).toEqual([])
+    expect(await readAll(fixture.log, target, { signal, from: 30, to: 30 })).toEqual([])
+  })
+
+  test('a follower gets what is appended while it waits', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    await using other = await fixture.harness.open()
+    const reading = fixture.log.read(target, { signal, from: 0 })[Symbol.asyncIterator]()
+    for (let i = 0; i < 5; i += 1) {
+      const step = reading.next()
+      await other.append(target, [record(`${i}`)], { signal })
+      const { value } = await step
+      expect(value?.records.map(keyOf)).toEqual([`${i}`])
+      expect(value?.nextOffset).toBe(i + 1)
+    }
+    await reading.return?.()
+  })
+
+  test('reading up to an offset that is not there yet waits for it', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    await fixture.log.append(target, records('a', 3), { signal })
+    const found: string[] = []
+    const reading = (async () => {
+      for await (const batch of fixture.log.read(target, { signal, from: 1, to: 5 })) {
+        found.push(...batch.records.map(keyOf))
+        if (found.length === 2) await fixture.log.append(target, records('b', 4), { signal })
+      }
+    })()
+    await reading
+    expect(found).toEqual(['a-1', 'a-2', 'b-0', 'b-1'])
+  })
+
+  test('a slow partition holds up no other, and goes on where its reader was', async ({ signal }) => {
+    const topic = await fixture.topic({ signal }, { partitions: 2 })
+    const [slow, fast] = [0, 1].map(partition => ({ topic, partition }))
+    if (slow === undefined || fast === undefined) return fail()
+    for (const target of [slow, fast]) {
+      for (let i = 0; i < 20; i += 1) await fixture.log.append(target, records(`${i}`, 50, 1000), { signal })
+    }
+    const reading = fixture.log.read(slow, { signal, from: 0, bufferBytes: 100_000 })[Symbol.asyncIterator]()
+    const first = await reading.next()
+    for (let round = 0; round < 3; round += 1) {
+      expect(await follow(fixture.log, fast, { signal, count: 1000 })).toHaveLength(1000)
+    }
+    const offsets = first.value?.records.map(({ offset }: { offset: number }) => offset) ?? []
+    while (offsets.length < 1000) {
+      const { value } = await reading.next()
+      offsets.push(...(value?.records.map(({ offset }: { offset: number }) => offset) ?? []))
+    }
+    expect(offsets).toEqual(Array.from({ length: 1000 }, (_, i) => i))
+    await reading.return?.()
+  })
+
+  test('readers of one partition have positions of their own', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    for (let i = 0; i < 10; i += 1) await fixture.log.append(target, records(`${i}`, 10), { signal })
+    const found = await Promise.all(
+      [0, 15, 50, 99].map(from => follow(fixture.log, target, { signal, from, count: 100 - from })),
+    )
+    expect(found.map(read => read[0]?.offset)).toEqual([0, 15, 50, 99])
+    expect(found.map(read => read.at(-1)?.offset)).toEqual([99, 99, 99, 99])
+  })
+
+  test('a batch larger than the buffer is read all the same', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    const values = [400_000, 10, 400_000].map((bytes, i) => record(`${i}`, 'x'.repeat(bytes)))
+    for (const value of values) await fixture.log.append(target, [value], { signal })
+    const read = await readAll(fixture.log, target, { signal, bufferBytes: 1 })
+    expect(read.map(found => valueOf(found)?.length)).toEqual([400_000, 10, 400_000])
+  })
+
+  test('an offset above the end or below the low one is refused at the first step', async ({ signal }) => {
+    const { log } = fixture
+    const target = await fixture.partition({ signal })
+    await log.append(target, records('r', 10), { signal })
+    await log.trim(target, 4, { signal })
+    for (const from of [-1, 0, 3, 11, 1_000_000]) {
+      expect(await codeOfFirstStep(log.read(target, { signal, from }))).toBe('offset-out-of-range')
+      expect(await codeOfFirstStep(log.read(target, { signal, from, to: 10 }))).toBe('offset-out-of-range')
+    }
+    expect((await follow(log, target, { signal, from: 4, count: 6 }))[0]?.offset).toBe(4)
+    const waiting = follow(log, target, { signal, from: 10, count: 1 })
+    await log.append(target, [record('next')], { signal })
+    expect((await waiting).map(keyOf)).toEqual(['next'])
+  })
+}
+
+function readingBackwards(fixture: Fixture): void {
+  test('reading backwards gives the newest first, down to the low offset', async ({ signal }) => {
+    const { log } = fixture
+    const target = await fixture.partition({ signal })
+    for (let i = 0; i < 30; i += 1) await log.append(target, records(`${i}`, 1 + (i % 3)), { signal })
+    await log.trim(target, 5, { signal })
+    const offsets: number[] = []
+    for await (const read of log.readBackwards(target, { signal })) offsets.push(read.offset)
+    expect(offsets).toEqual(Array.from({ length: 55 }, (_, i) => 59 - i))
+    const before: number[] = []
+    for await (const read of log.readBackwards(target, { signal, before: 20 })) {
+      before.push(read.offset)
+      if (before.length === 3) break
+    }
+    expect(before).toEqual([19, 18, 17])
+  })
+
+  test('reading backwards from an empty partition or below the low offset gives nothing', async ({
+    signal,
+  }) => {
+    const { log } = fixture
+    const target = await fixture.partition({ signal })
+    expect((await log.readBackwards(target, { signal })[Symbol.asyncIterator]().next()).done).toBe(true)
+    await log.append(target, records('r', 4), { signal })
+    await log.trim(target, 4, { signal })
+    expect((await log.readBackwards(target, { signal })[Symbol.asyncIterator]().next()).done).toBe(true)
+    const below = log.readBackwards(target, { signal, before: 2 })
+    expect((await below[Symbol.asyncIterator]().next()).done).toBe(true)
+  })
+}
+
+function trimming(fixture: Fixture): void {
+  test('trimming drops what lies below and nothing else', async ({ signal }) => {
+    const { log } = fixture
+    const target = await fixture.partition({ signal })
+    await log.append(target, records('a', 10), { signal })
+    await log.trim(target, 6, { signal })
+    expect(await log.offsets(target, { signal })).toEqual({ low: 6, end: 10 })
+    await log.trim(target, 3, { signal })
+    await log.trim(target, 6, { signal })
+    expect(await log.offsets(target, { signal })).toEqual({ low: 6, end: 10 })
+    expect(await keysIn(log, target, { signal })).toEqual(['a-6', 'a-7', 'a-8', 'a-9'])
+    expect(await codeOf(log.trim(target, 11, { signal }))).toBe('offset-out-of-range')
+  })
+
+  test('a partition trimmed to its end is empty and goes on at the next offset', async ({ signal }) => {
+    const { log } = fixture
+    const target = await fixture.partition({ signal })
+    await log.append(target, records('a', 10), { signal })
+    await log.trim(target, 10, { signal })
+    expect(await log.offsets(target, { signal })).toEqual({ low: 10, end: 10 })
+    expect(await readAll(log, target, { signal })).toEqual([])
+    expect(await log.append(target, [record('b')], { signal })).toEqual({ baseOffset: 10 })
+    expect(await keysIn(log, target, { signal })).toEqual(['b'])
+  })
+
+  test('a reader whose position was trimmed away is told, instead of skipping ahead', async ({ signal }) => {
+    const { log } = fixture
+    const target = await fixture.partition({ signal })
+    for (let i = 0; i < 10; i += 1) await log.append(target, records(`${i}`, 20, 10_000), { signal })
+    const reading = log.read(target, { signal, from: 0, bufferBytes: 100_000 })[Symbol.asyncIterator]()
+    await reading.next()
+    await log.trim(target, 200, { signal })
+    await log.append(target, [record('after')], { signal })
+    const offsets: number[] = []
+    const outcome = await codeOf(
+      (async () => {
+        for (;;) {
+          const { value } = await reading.next()
+          offsets.push(...(value?.records.map(({ offset }: { offset: number }) => offset) ?? []))
+        }
+      })(),
+    )
+    expect(outcome).toBe('offset-out-of-range')
+    // What the reader had ready it may still hand out, but never what comes after a hole.
+    for (const [i, offset] of offsets.entries()) if (i > 0) expect(offset).toBe((offsets[i - 1] ?? 0) + 1)
+    expect(offsets).not.toContain(200)
+  })
+}
+
+function fail(): never {
+  throw new Error('not there')
+}
