@@ -1,20 +1,42 @@
 /** Every reason for which Sluice refuses or gives up, as a closed list that callers may switch over. */
-export type ErrorCode =
-  | 'usage' // wrong command line
-  | 'config' // a resource file is wrong
-  | 'template' // a Liquid template is wrong
-  | 'query' // the source's database refuses the model's SQL
-  | 'missing-file' // a file that the model or a reference names is not there
-  | 'not-found' // a sync, run or secret that does not exist
-  | 'conflict' // somebody else holds what is asked for
-  | 'schema-incompatible' // a model's columns changed in a way that readers of the topic cannot follow
-  | 'unreachable' // a server, source, Kafka, registry or Redis does not answer
-  | 'fenced' // a successor has taken over the partition
-  | 'writer-dead' // an earlier send of this writer failed; take over anew
-  | 'offset-out-of-range' // a position that the log no longer, or not yet, has
-  | 'corrupt' // a stored record or file is not what it has to be
-  | 'aborted' // the caller's signal ended a wait
-  | 'internal' // a bug in Sluice
+export const ERROR_CODES = [
+  /** Wrong command line. */
+  'usage',
+  /** A resource file is wrong. */
+  'config',
+  /** A Liquid template is wrong. */
+  'template',
+  /** The source's database refuses the model's SQL. */
+  'query',
+  /** A file that the model or a reference names is not there. */
+  'missing-file',
+  /** A sync, run or secret that does not exist. */
+  'not-found',
+  /** Somebody else holds what is asked for. */
+  'conflict',
+  /** A model's columns changed in a way that readers of the topic cannot follow. */
+  'schema-incompatible',
+  /** A server, source, Kafka, registry or Redis does not answer. */
+  'unreachable',
+  /** A successor has taken over the partition. */
+  'fenced',
+  /** An earlier send of this writer failed; take over anew. */
+  'writer-dead',
+  /** A position that the log no longer, or not yet, has. */
+  'offset-out-of-range',
+  /** A stored record or file is not what it has to be. */
+  'corrupt',
+  /** The caller's signal ended a wait. */
+  'aborted',
+  /** A bug in Sluice. */
+  'internal',
+] as const
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+/** True for text that is one of the codes. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return ERROR_CODES.some(code => code === text)
+}
 
 /** One place in a user's file, with what is wrong there. `line` and `column` count from 1. */
 export interface ErrorDetail {

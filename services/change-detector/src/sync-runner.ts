@@ -36,7 +36,11 @@ export interface RunnerDeps {
   /** The sync's definition as the resources have it now. Rejects with `not-found`. */
   readonly resolveDefinition: (sync: string, signal: AbortSignal) => Promise<Definition>
   readonly openSource: (definition: Definition) => Promise<Source>
-  readonly openState: (of: { readonly sync: string; readonly incarnation: string }) => Promise<DeliveredState>
+  readonly openState: (of: {
+    readonly sync: string
+    readonly incarnation: string
+    readonly partitions: number
+  }) => Promise<DeliveredState>
   readonly newRunId: () => string
   readonly now: () => number
   readonly logger: Logger
@@ -257,7 +261,7 @@ export class SyncRunner {
     const ownership = this.#owned()
     const { sync, incarnation, partitions, topics } = ownership
     const stopping = AbortSignal.any([this.#signal, cancel])
-    await using state = await this.#deps.openState({ sync, incarnation })
+    await using state = await this.#deps.openState({ sync, incarnation, partitions })
     const onRebuild = (why: string): void =>
       logger.info({ sync, why }, 'the delivered state is built anew from its topics')
     await feedState(state, { ...this.#deps, topics, partitions, incarnation, onRebuild, signal: stopping })

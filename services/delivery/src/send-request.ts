@@ -8,7 +8,7 @@ import {
   type Verdict,
 } from '@sluice/domain/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
-import { redactHeaders, redactText } from '@sluice/secrets/redact'
+import { MASK, redactHeaders, redactText } from '@sluice/secrets/redact'
 import {
   earlierKey,
   ownKey,
@@ -16,7 +16,7 @@ import {
   type RequestHistory,
   type UnownedAttempt,
 } from './request-history.ts'
-import { MASK, urlOf, type Target } from './target.ts'
+import { urlOf, type Target } from './target.ts'
 
 export interface SendJob {
   readonly request: Request

@@ -1,14 +1,15 @@
 /** Where a definition's requests go: base URL, headers and query with their secrets filled in, limits, time-out. */
 import type { Definition, LimitsSpec } from '@sluice/contracts/resources'
 import type { LimitScope, RateWindow } from '@sluice/rate-limit/port'
-import { resolveSecrets, secretNamesIn, type SecretLookup } from '@sluice/secrets/references'
+import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
+import type { SecretLookup } from '@sluice/secrets/environment'
+import { MASK } from '@sluice/secrets/redact'
 
 const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
 const DEFAULT_CONCURRENCY = 100
 const UNITS = { second: 1000, minute: 60_000, hour: 3_600_000 } as const
 /** A slot is freed this long after the request's own time-out, if its holder never gave it back. */
 const SLOT_MARGIN_MS = 5_000
-export const MASK = '***'
 
 export interface Target {
   readonly sync: string
@@ -27,26 +28,28 @@ export interface Target {
   readonly secrets: readonly string[]
 }
 
-/** Rejects with `config` or `not-found`, naming the secret, if one is not set. */
-export async function resolveTarget(definition: Definition, lookup: SecretLookup): Promise<Target> {
+/** Throws `config`, naming the secret, if one is not set. */
+export function resolveTarget(definition: Definition, lookUp: SecretLookup): Target {
   const { destination, sync } = definition
   const secrets: string[] = []
-  const fill = async (text: string): Promise<string> => {
-    for (const name of secretNamesIn(text)) secrets.push(await lookup(name))
-    return resolveSecrets(text, lookup)
-  }
+  const fill = (text: string): string =>
+    fillSecrets(text, name => {
+      const value = lookUp(name)
+      secrets.push(value)
+      return value
+    })
   const headers: { [name: string]: string } = {}
   const shownHeaders: { [name: string]: string } = {}
   for (const [name, text] of Object.entries(destination.headers ?? {})) {
-    headers[name.toLowerCase()] = await fill(text)
+    headers[name.toLowerCase()] = fill(text)
     shownHeaders[name.toLowerCase()] = masked(text)
   }
   const query: string[] = []
   const shownQuery: string[] = []
   for (const [name, text] of Object.entries(destination.query ?? {})) {
-    query.push(`${encodeURIComponent(name)}=${encodeURIComponent(await fill(text))}`)
+    query.push(`${encodeURIComponent(name)}=${encodeURIComponent(fill(text))}`)
     shownQuery.push(
-      `${encodeURIComponent(name)}=${secretNamesIn(text).length > 0 ? MASK : encodeURIComponent(text)}`,
+      `${encodeURIComponent(name)}=${secretNames(text).length > 0 ? MASK : encodeURIComponent(text)}`,
     )
   }
   const scopes = scopesOf(definition)
@@ -69,7 +72,7 @@ export async function resolveTarget(definition: Definition, lookup: SecretLookup
 }
 
 function masked(text: string): string {
-  return secretNamesIn(text).length > 0 ? MASK : text
+  return fillSecrets(text, () => MASK)
 }
 
 /**

@@ -16,13 +16,14 @@ import type { MapEntry, Resolved } from './map-entries.ts'
 import { isFieldNotYet, isKindNotYet, isMapNotYet, isValueNotYet, NOT_YET } from './not-yet.ts'
 import { detailAt, didYouMean, fieldName, list, quoted } from './places.ts'
 import type { FieldPath, Place } from './places.ts'
-import { placeIn } from './read-documents.ts'
+import { placeIn } from './yaml-file.ts'
 import type { ResourceDocument } from './read-documents.ts'
 import { described, fits, foundText, isScalarShape, scalarFor, textLast, typedValue } from './scalars.ts'
 import { isOptional, shapeOf, wantedBy } from './schema-shape.ts'
 import type { Schema, Shape } from './schema-shape.ts'
 import { textOrigin } from './text-origin.ts'
 import type { TextOrigin } from './text-origin.ts'
+import { quoteIt, unquotedIn } from './unquoted-text.ts'
 
 /** Aliases can make a short file huge; a resource with more nodes than this is refused. */
 const MAX_NODES = 20_000
@@ -69,6 +70,7 @@ class Decoder {
   #kind = ''
   #label = ''
   #nodes = 0
+  #tooLarge = false
 
   constructor(document: ResourceDocument, options: DecodeOptions) {
     this.#document = document
@@ -124,26 +126,14 @@ class Decoder {
     this.#origins.set(fieldName(path), { key: this.#place(key), place: this.#place(value), text: null })
   }
 
-  #nearestOrigin(path: FieldPath): Place {
-    for (let length = path.length; length >= 0; length--) {
-      const origin = this.#origins.get(fieldName(path.slice(0, length)))
-      if (origin !== undefined) return origin.place
-    }
-    return this.#place(0)
-  }
-
   #decode(found: Resolved, schema: Schema, path: FieldPath): unknown {
-    if (++this.#nodes > MAX_NODES || path.length > MAX_DEPTH) {
-      if (this.#nodes <= MAX_NODES + 1 || path.length > MAX_DEPTH) {
-        this.#tell(found.offset, path, 'the resource is too large or too deep, or an anchor holds itself')
-        this.#nodes = MAX_NODES + 1
-      }
-      return UNREADABLE
-    }
+    if (++this.#nodes > MAX_NODES || path.length > MAX_DEPTH) return this.#refuseSize(found, path)
     if (isAlias(found.node)) {
       return this.#decode(resolvedNode(found, this.#document.document), schema, path)
     }
     if (!this.#origins.has(fieldName(path))) this.#setOrigin(path, found.offset, found.offset)
+    const unquoted = unquotedIn(found.node, this.#document.file.text)
+    if (unquoted !== null) return this.#tell(unquoted.offset, path, quoteIt(unquoted))
     const shape = shapeOf(schema)
     if (shape.kind === 'union') return this.#decodeUnion(found, schema, { path, options: shape.options })
     if (isMap(found.node) && (shape.kind === 'object' || shape.kind === 'record')) {
@@ -152,6 +142,14 @@ class Decoder {
     if (isSeq(found.node) && shape.kind === 'list') return this.#decodeList(found.node, schema, path)
     if (isScalar(found.node) && isScalarShape(shape)) return this.#decodeScalar(found.node, [schema], path)
     return this.#mismatch(found, schema, path)
+  }
+
+  /** Told once; all that follows is passed over. */
+  #refuseSize(found: Resolved, path: FieldPath): typeof UNREADABLE {
+    if (this.#tooLarge) return UNREADABLE
+    this.#tooLarge = true
+    this.#nodes = MAX_NODES
+    return this.#tell(found.offset, path, 'the resource is too large or too deep, or an anchor holds itself')
   }
 
   #decodeUnion(

@@ -1,7 +1,7 @@
 /** The entries of a YAML map with anchors and `<<` followed: a map's own entries hold over merged ones, earlier merged maps over later ones. */
 import { isAlias, isMap, isScalar, isSeq } from 'yaml'
 import type { YAMLMap } from 'yaml'
-import type { YamlDocument } from './read-documents.ts'
+import type { YamlDocument } from './yaml-file.ts'
 
 /** A node and where it stands; a value that is not there stands where its key ends. */
 export interface Resolved {

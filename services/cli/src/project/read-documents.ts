@@ -3,21 +3,11 @@
  * with the YAML itself is told here; what is wrong with a resource in decode-resource.ts.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import { isMap, isScalar, LineCounter, parseAllDocuments, visit } from 'yaml'
-import type { Document, ParsedNode, YAMLError, YAMLMap } from 'yaml'
-import { detailAt } from './places.ts'
-import type { Place } from './places.ts'
-
-/** A file with its text and the folder-relative path that messages name. */
-export interface YamlFile {
-  readonly path: string
-  /** The absolute folder that `${file:PATH}` starts from. */
-  readonly folder: string
-  readonly text: string
-  readonly lines: LineCounter
-}
-
-export type YamlDocument = Document.Parsed<ParsedNode>
+import { isMap, isScalar, LineCounter, parseAllDocuments } from 'yaml'
+import type { YAMLMap } from 'yaml'
+import { placeIn } from './yaml-file.ts'
+import type { YamlDocument, YamlFile } from './yaml-file.ts'
+import { yamlProblems } from './yaml-problems.ts'
 
 /** A document that is meant to be a resource and whose YAML is right. */
 export interface ResourceDocument {
@@ -37,12 +27,6 @@ export interface ReadDocuments {
   readonly resources: readonly ResourceDocument[]
   readonly skipped: readonly SkippedDocument[]
   readonly problems: readonly ErrorDetail[]
-}
-
-/** The place of a position in a file's text. */
-export function placeIn(file: YamlFile, offset: number): Place {
-  const { line, col } = file.lines.linePos(offset)
-  return { file: file.path, line: Math.max(line, 1), column: Math.max(col, 1) }
 }
 
 /** Parses one file. Never throws for what the file holds. */
@@ -95,85 +79,4 @@ function reasonToSkip(document: YamlDocument, file: YamlFile): SkippedDocument['
   const text = file.text.slice(document.range[0], document.range[2])
   if (/^['"]?apiVersion['"]?\s*:/m.test(text)) return 'has apiVersion'
   return /(^|[\s{,])['"]?kind['"]?\s*:/m.test(text) ? null : 'has no kind'
-}
-
-/**
- * What is wrong with the YAML of a document. An unquoted `{{` throws the parser off for the lines that follow, so where there is one, that is all that
- * is told.
- */
-function yamlProblems(document: YamlDocument, file: YamlFile): ErrorDetail[] {
-  const unquoted = unquotedBraces(document, file)
-  if (unquoted.size > 0) {
-    return [...unquoted].map(([offset, what]) => detailAt(placeIn(file, offset), [], quoteIt(what)))
-  }
-  const problems = [...document.errors, ...document.warnings].map(error =>
-    detailAt(placeIn(file, error.pos[0]), [], yamlMessage(error, file)),
-  )
-  if (document.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2') {
-    const { version } = document.directives.yaml
-    problems.push(
-      detailAt(placeIn(file, document.range[0]), [], `wanted YAML 1.2, found \`%YAML ${version}\``),
-    )
-  }
-  return problems
-}
-
-type Opening = '{{' | '{%' | '${'
-
-function quoteIt(opening: Opening): string {
-  if (opening === '${')
-    return 'a `${` inside `{ }` or `[ ]` means something else in YAML: quote it, as in "${NAME}"'
-  const closing = opening === '{{' ? '}}' : '%}'
-  return (
-    `an unquoted \`${opening}\` means something else in YAML: quote it, as in "${opening} … ${closing}" or with single quotes, ` +
-    'or write a block after `|`'
-  )
-}
-
-/** Where text with Liquid or a reference stands without quotes, by offset: plain scalars, and flow maps that were meant to be text. */
-function unquotedBraces(document: YamlDocument, file: YamlFile): Map<number, Opening> {
-  const found = new Map<number, Opening>()
-  visit(document, {
-    Scalar(_key, node) {
-      const at = node.type === 'PLAIN' ? (node.source ?? '').indexOf('{{') : -1
-      if (at >= 0) found.set((node.range?.[0] ?? 0) + at, '{{')
-    },
-    Map(_key, node) {
-      const opening = node.flow === true ? openingAt(file, node.range?.[0] ?? 0) : null
-      if (opening === null) return undefined
-      found.set(node.range?.[0] ?? 0, opening)
-      return visit.SKIP
-    },
-  })
-  for (const { pos } of document.errors) {
-    const opening = openingAt(file, pos[0])
-    if (opening !== null) found.set(pos[0], opening)
-    else if (file.text.startsWith('${', pos[0] - 1)) found.set(pos[0] - 1, '${')
-  }
-  const [first] = [...found].sort(([a], [b]) => a - b)
-  // What the parser made of the text after the first one is guesswork, and so would be what is found there.
-  return first === undefined || document.errors.length === 0 ? found : new Map([first])
-}
-
-function openingAt(file: YamlFile, offset: number): '{{' | '{%' | null {
-  const opening = file.text.slice(offset, offset + 2)
-  return opening === '{{' || opening === '{%' ? opening : null
-}
-
-function yamlMessage(error: YAMLError, file: YamlFile): string {
-  switch (error.code) {
-    case 'DUPLICATE_KEY':
-      return `the field ${keyAt(file, error.pos[0])} stands twice in the same map; keep one of them`
-    case 'TAB_AS_INDENT':
-      return 'YAML is indented with spaces, found a tab'
-    case 'TAG_RESOLVE_FAILED':
-      return `YAML tags are not supported (${error.message})`
-    default:
-      return `this is not YAML: ${error.message}`
-  }
-}
-
-function keyAt(file: YamlFile, offset: number): string {
-  const key = /^["']?([^"':\n]*)/.exec(file.text.slice(offset, offset + 80))?.[1] ?? ''
-  return `\`${key.trim()}\``
 }

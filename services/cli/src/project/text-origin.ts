@@ -1,7 +1,7 @@
 /** Where the characters of a text stand in its YAML file, so that an error inside a template can name its place in the file. */
 import type { Scalar } from 'yaml'
-import { placeIn } from './read-documents.ts'
-import type { YamlFile } from './read-documents.ts'
+import { placeIn } from './yaml-file.ts'
+import type { YamlFile } from './yaml-file.ts'
 import type { Place } from './places.ts'
 
 /** Finds the place in the file of a line and column, both from 1, of a text; null where only the beginning of the text is known. */

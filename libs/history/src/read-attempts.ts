@@ -1,0 +1,170 @@
+/** Requests and answers as sent and received, the newest first, read backwards from the `attempts` and `requests` topics. */
+import type { AttemptView } from '@sluice/contracts/api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
+import { decodeRecords, readOwned } from '@sluice/stage/owned-reader'
+import { at, syncTopics } from '@sluice/stage/topics'
+import type { HistoryDeps } from './history-deps.ts'
+
+export interface AttemptSync {
+  readonly sync: string
+  readonly incarnation: string
+  readonly partitions: number
+}
+
+export interface AttemptsFilter {
+  /** Only attempts of this run: its ULID and its number, below which nothing of it can be. */
+  readonly run: { readonly id: string; readonly number: number } | null
+  readonly key: string | null
+  readonly status: number | null
+  /** ms since 1970. */
+  readonly since: number | null
+}
+
+interface Found {
+  readonly view: AttemptView
+  readonly place: string
+  readonly offset: number
+}
+
+/** `after` is the `next` of the page before: where each partition is to be read on, as text. */
+export async function readAttempts(
+  deps: HistoryDeps,
+  query: {
+    readonly syncs: readonly AttemptSync[]
+    readonly filter: AttemptsFilter
+    readonly limit: number
+    readonly after: string | null
+  },
+  signal: AbortSignal,
+): Promise<{ readonly attempts: AttemptView[]; readonly next: string | null }> {
+  const cursor = parseCursor(query.after)
+  const found: Found[] = []
+  for (const sync of query.syncs) {
+    for (let partition = 0; partition < sync.partitions; partition += 1) {
+      const place = `${sync.sync}/${partition}`
+      const before = cursor.get(place)
+      const reader = new PartitionAttempts(deps, sync, partition)
+      found.push(...(await reader.read({ ...query, before, place }, signal)))
+    }
+  }
+  found.sort((a, b) => (a.view.startedAt < b.view.startedAt ? 1 : -1) || b.offset - a.offset)
+  const page = found.slice(0, query.limit)
+  for (const { place, offset } of page) cursor.set(place, Math.min(cursor.get(place) ?? offset, offset))
+  const next = found.length > page.length ? formatCursor(cursor) : null
+  return { attempts: page.map(({ view }) => view), next }
+}
+
+class PartitionAttempts {
+  readonly #deps: HistoryDeps
+  readonly #sync: AttemptSync
+  readonly #partition: number
+
+  constructor(deps: HistoryDeps, sync: AttemptSync, partition: number) {
+    this.#deps = deps
+    this.#sync = sync
+    this.#partition = partition
+  }
+
+  /** At most one more than the limit, so that the caller can tell whether there is more. */
+  async read(
+    query: {
+      readonly filter: AttemptsFilter
+      readonly limit: number
+      readonly before: number | undefined
+      readonly place: string
+    },
+    signal: AbortSignal,
+  ): Promise<Found[]> {
+    const { log, io, prefix } = this.#deps
+    const { filter, limit, before, place } = query
+    const target = at(syncTopics(prefix, this.#sync.sync).attempts, this.#partition)
+    const found: Found[] = []
+    const backwards = log.readBackwards(target, { signal, ...(before === undefined ? {} : { before }) })
+    for await (const stored of backwards) {
+      const [placed] = await decodeRecords(io, [stored], signal)
+      if (placed?.record?.name !== 'sluice.Attempt') continue
+      const attempt = placed.record.value
+      if (attempt.incarnation !== this.#sync.incarnation) continue
+      if (filter.run !== null && attempt.run < filter.run.number) break
+      if (!matches(filter, attempt)) continue
+      const request = await this.#request(attempt.requestOffset, signal)
+      const keys = request?.rows.map(row => row.key) ?? []
+      if (filter.key !== null && !keys.includes(filter.key)) continue
+      found.push({ view: attemptView(attempt, request, this.#viewPlace(keys)), place, offset: placed.offset })
+      if (found.length > limit) break
+    }
+    return found
+  }
+
+  #viewPlace(keys: string[]): { readonly sync: string; readonly partition: number; readonly keys: string[] } {
+    return { sync: this.#sync.sync, partition: this.#partition, keys }
+  }
+
+  /** The request of an attempt, whose body is not written twice; null once it is trimmed. */
+  async #request(offset: number, signal: AbortSignal): Promise<Request | Unrenderable | null> {
+    const { log, io, prefix } = this.#deps
+    const target = at(syncTopics(prefix, this.#sync.sync).requests, this.#partition)
+    const { low } = await log.offsets(target, { signal })
+    if (offset < low) return null
+    const { incarnation } = this.#sync
+    const reading = { log, io, target, incarnation, stage: 'requests', signal } as const
+    for await (const batch of readOwned({ ...reading, from: offset, to: offset + 1 })) {
+      const record = batch.records[0]?.record
+      if (record?.name === 'sluice.Request' || record?.name === 'sluice.Unrenderable') return record.value
+    }
+    return null
+  }
+}
+
+function matches(filter: AttemptsFilter, attempt: Attempt): boolean {
+  if (filter.run !== null && attempt.runId !== filter.run.id) return false
+  if (filter.status !== null && attempt.status !== filter.status) return false
+  return filter.since === null || attempt.startedAt >= filter.since
+}
+
+function attemptView(
+  attempt: Attempt,
+  request: Request | Unrenderable | null,
+  of: { readonly sync: string; readonly partition: number; readonly keys: string[] },
+): AttemptView {
+  const body = request !== null && 'body' in request ? request.body : null
+  return {
+    requestId: `${attempt.runId}.${of.partition}.${attempt.seq}`,
+    run: attempt.runId,
+    sync: of.sync,
+    trigger: attempt.trigger,
+    attempt: attempt.attempt,
+    keys: of.keys,
+    method: attempt.method,
+    url: attempt.url,
+    status: attempt.status,
+    outcome: attempt.outcome,
+    startedAt: new Date(attempt.startedAt).toISOString(),
+    durationMs: attempt.durationMs,
+    requestHeaders: { ...attempt.requestHeaders },
+    requestBody: body === null ? null : new TextDecoder().decode(body),
+    responseHeaders: { ...attempt.responseHeaders },
+    responseBody: attempt.responseBody,
+    error: attempt.error,
+  }
+}
+
+function parseCursor(text: string | null): Map<string, number> {
+  if (text === null) return new Map()
+  try {
+    const entries: unknown = JSON.parse(Buffer.from(text, 'base64url').toString())
+    if (Array.isArray(entries) && entries.every(isCursorEntry)) return new Map(entries)
+  } catch {
+    // Falls through to the message below.
+  }
+  throw new SluiceError('usage', `\`${text}\` is no cursor: take the \`next\` of an earlier page.`)
+}
+
+function isCursorEntry(entry: unknown): entry is [string, number] {
+  return Array.isArray(entry) && typeof entry[0] === 'string' && Number.isSafeInteger(entry[1])
+}
+
+function formatCursor(cursor: ReadonlyMap<string, number>): string {
+  return Buffer.from(JSON.stringify([...cursor])).toString('base64url')
+}

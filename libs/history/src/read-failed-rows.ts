@@ -1,0 +1,76 @@
+/** The rows of a sync that were not delivered and are tried again, read from its `retry` topic. */
+import type { FailedRow } from '@sluice/contracts/api'
+import type { RetryEntry } from '@sluice/contracts/records'
+import { readOwned } from '@sluice/stage/owned-reader'
+import { at, isMarkerKey, keyText, syncTopics } from '@sluice/stage/topics'
+import type { HistoryDeps } from './history-deps.ts'
+
+export interface FailedRowsQuery {
+  readonly sync: string
+  readonly incarnation: string
+  readonly partitions: number
+  /** Only rows whose last try was in the run of this number. */
+  readonly run: number | null
+  readonly key: string | null
+  readonly status: number | null
+  readonly limit: number
+  /** The key that the page before ended with. */
+  readonly after: string | null
+}
+
+/** By key; `next` is the key to go on after. Everything is read, since the topic shows only what is failing now. */
+export async function readFailedRows(
+  deps: HistoryDeps,
+  query: FailedRowsQuery,
+  signal: AbortSignal,
+): Promise<{ readonly rows: FailedRow[]; readonly next: string | null }> {
+  const entries = new Map<string, RetryEntry>()
+  for (let partition = 0; partition < query.partitions; partition += 1)
+    await readPartition(deps, query, { partition, entries, signal })
+  const found = [...entries]
+    .filter(([key, entry]) => matches(query, key, entry))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  const page = found.slice(0, query.limit)
+  const more = found.length > page.length
+  return {
+    rows: page.map(([key, entry]) => failedRow(key, entry)),
+    next: more ? (page.at(-1)?.[0] ?? null) : null,
+  }
+}
+
+async function readPartition(
+  deps: HistoryDeps,
+  query: FailedRowsQuery,
+  into: {
+    readonly partition: number
+    readonly entries: Map<string, RetryEntry>
+    readonly signal: AbortSignal
+  },
+): Promise<void> {
+  const { log, io, prefix } = deps
+  const { partition, entries, signal } = into
+  const target = at(syncTopics(prefix, query.sync).retry, partition)
+  const { low, end } = await log.offsets(target, { signal })
+  if (low >= end) return
+  const { incarnation } = query
+  const reading = { log, io, target, incarnation, stage: 'attempts', from: low, to: end, signal } as const
+  for await (const batch of readOwned(reading)) {
+    for (const { key, record } of batch.records) {
+      if (isMarkerKey(key)) continue
+      if (record === null) entries.delete(keyText(key))
+      if (record?.name === 'sluice.RetryEntry') entries.set(keyText(key), record.value)
+    }
+  }
+}
+
+function matches(query: FailedRowsQuery, key: string, entry: RetryEntry): boolean {
+  if (query.after !== null && key <= query.after) return false
+  if (query.key !== null && key !== query.key) return false
+  if (query.status !== null && entry.status !== query.status) return false
+  return query.run === null || entry.run === query.run
+}
+
+function failedRow(key: string, entry: RetryEntry): FailedRow {
+  const { op, outcome, status, error, attempts, runs, since } = entry
+  return { key, op, outcome, status, error, attempts, runs, since: new Date(since).toISOString() }
+}

@@ -1,0 +1,49 @@
+/** Runs as people see them, made of the events and reports on `runs`. */
+import type { RunView } from '@sluice/contracts/api'
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import type { Definition } from '@sluice/contracts/resources'
+import { OPS, type CountsByOp, type Op } from '@sluice/contracts/state'
+import { addCounts, countsOf } from '@sluice/domain/counts'
+import { isEnded } from '@sluice/domain/run-status'
+import { triggeredOps } from '@sluice/domain/trigger'
+
+/** `definition` is what the run is pinned to, null before it is; `reports` are the latest of its sync, for the figures of a run under way. */
+export function runView(
+  event: RunEvent,
+  definition: Definition | null,
+  reports: ReadonlyMap<number, PartitionReport>,
+): RunView {
+  const counts = isEnded(event.status) ? event.counts : withProgress(event, reports)
+  const ops =
+    definition === null ? OPS.filter(op => counts[op] !== undefined) : [...triggeredOps(definition.sync)]
+  return {
+    id: event.runId,
+    sync: event.sync,
+    status: event.status,
+    cause: event.cause,
+    startedAt: isoTime(event.startedAt),
+    endedAt: isoTime(event.endedAt),
+    rowsRead: event.rowsRead,
+    rowsInvalid: event.rowsInvalid,
+    error: event.error,
+    triggers: Object.fromEntries(inReadingOrder(ops).map(op => [op, countsOf(counts, op)])),
+    ...(event.invalidSamples.length === 0 ? {} : { invalidRows: [...event.invalidSamples] }),
+    ...(event.notices.length === 0 ? {} : { notices: [...event.notices] }),
+  }
+}
+
+function withProgress(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): CountsByOp {
+  let counts = event.counts
+  for (const report of reports.values())
+    if (report.run === event.run) counts = addCounts(counts, report.counts)
+  return counts
+}
+
+/** People read additions first. */
+function inReadingOrder(ops: readonly Op[]): readonly Op[] {
+  return [...OPS].reverse().filter(op => ops.includes(op))
+}
+
+function isoTime(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString()
+}

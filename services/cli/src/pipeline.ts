@@ -1,0 +1,21 @@
+/** What the commands ask of the pipeline that they speak to: the embedded one in the project's `.sluice`, later a distributed one. */
+import type { MessageLog } from '@sluice/message-log/port'
+import type { RecordIo } from '@sluice/stage/record-io'
+import type { RunsView } from '@sluice/stage/runs-view'
+import type { Definitions } from '@sluice/stage/stored-documents'
+
+export interface Pipeline extends AsyncDisposable {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+  readonly runs: RunsView
+  readonly definitions: Definitions
+  readonly newRunId: () => string
+  /**
+   * Runs the services for these syncs until `drain` aborts, then lets them finish what is under way; `signal` ends them at once. Rejects if one fails for good.
+   */
+  readonly start: (
+    only: ReadonlySet<string>,
+    ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
+  ) => Promise<void>
+}

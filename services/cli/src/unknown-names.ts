@@ -1,0 +1,12 @@
+import { SluiceError } from '@sluice/contracts/errors'
+import { nearestName } from '@sluice/domain/nearest-name'
+
+export function unknownSync(name: string, known: Iterable<string>): SluiceError {
+  const near = nearestName(name, known)
+  const hint = near === null ? '' : `: did you mean \`${near}\`?`
+  return new SluiceError('not-found', `There is no sync \`${name}\`${hint}`)
+}
+
+export function unknownRun(id: string): SluiceError {
+  return new SluiceError('not-found', `There is no run \`${id}\`; \`sluice runs\` lists those there are.`)
+}
