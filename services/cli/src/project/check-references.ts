@@ -31,22 +31,21 @@ function duplicateNames(decoded: readonly DecodedResource[]): ErrorDetail[] {
 }
 
 function danglingReferences(resource: DecodedResource, decoded: readonly DecodedResource[]): ErrorDetail[] {
-  const { spec } = resource
-  if (spec === null) return []
-  const problems: ErrorDetail[] = []
-  const check = (field: ResourceKind, name: string) => {
-    const names = decoded.filter(({ kind }) => kind === field).map(({ name: other }) => other ?? '')
-    if (names.includes(name)) return
-    const message = `${spec.kind} \`${spec.name}\`: there is no ${field} \`${name}\`${hint(name, field, names)}`
-    problems.push(detailAt(placeOf(resource, [field]), [field], message))
-  }
-  if (spec.kind === 'model') check('source', spec.source)
-  if (spec.kind === 'sync') {
-    check('model', spec.model)
-    check('destination', spec.destination)
-    problems.push(...danglingTriggers(spec, resource))
-  }
-  return problems
+  const { kind, name, spec, texts } = resource
+  const problems = (REFERENCES[kind] ?? []).flatMap(field => {
+    const wanted = texts.get(field)
+    const names = decoded.filter(other => other.kind === field).map(other => other.name ?? '')
+    if (wanted === undefined || names.includes(wanted)) return []
+    const message = `${kind} \`${name ?? ''}\`: there is no ${field} \`${wanted}\`${hint(wanted, field, names)}`
+    return [detailAt(placeOf(resource, [field]), [field], message)]
+  })
+  return spec?.kind === 'sync' ? [...problems, ...danglingTriggers(spec, resource)] : problems
+}
+
+/** The fields that name another resource, by kind; each is called after the kind that it names. */
+const REFERENCES: { readonly [kind: string]: readonly ResourceKind[] } = {
+  model: ['source'],
+  sync: ['model', 'destination'],
 }
 
 function hint(name: string, kind: string, names: readonly string[]): string {

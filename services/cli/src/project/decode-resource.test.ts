@@ -329,10 +329,9 @@ describe('YAML', () => {
     ['path: /x/{{ row.id | replace: "a", "b" }}', 8, 14],
     ['headers: { A: /x/{{ row.id }} }', 8, 22],
     ['headers: { A: {{ row.id }} }', 8, 19],
-    ['headers: [ {{ row.id }} ]', 8, 16],
   ])('says to quote the braces of %s', (line, at, column) => {
     const { problems } = decode(
-      `${SYNC}triggers:\n  added:\n    method: POST\n    ${line}\n    body: { json: "x" }\n`,
+      `${SYNC}triggers:\n  added:\n    method: POST\n    ${line}\n    ${line.startsWith('path') ? '' : 'path: /x'}\n    body: { json: "x" }\n`,
     )
     expect(problems).toHaveLength(1)
     expect(problems[0]?.field).toMatch(/^triggers.added.(path|headers)/)

@@ -42,6 +42,8 @@ export interface DecodedResource {
   readonly name: string | null
   /** Null if anything is wrong. */
   readonly spec: ResourceSpec | null
+  /** The document's own texts by field, as far as they could be read. */
+  readonly texts: ReadonlyMap<string, string>
   /** By field name as in messages; `''` is the document itself. */
   readonly origins: ReadonlyMap<string, FieldOrigin>
   readonly problems: readonly ErrorDetail[]
@@ -67,6 +69,7 @@ class Decoder {
   readonly #options: DecodeOptions
   readonly #origins = new Map<string, FieldOrigin>()
   readonly #problems: ErrorDetail[] = []
+  readonly #texts = new Map<string, string>()
   #kind = ''
   #label = ''
   #nodes = 0
@@ -88,7 +91,14 @@ class Decoder {
     this.#label = name === null ? kind : `${kind} \`${name}\``
     const kindOffset = nodeOffset(kindNode) ?? start
     const spec = isResourceKind(kind) ? this.#decodeAs(kind, map) : this.#refuseKind(kind, kindOffset)
-    return { kind, name, spec, origins: this.#origins, problems: this.#problems }
+    return {
+      kind,
+      name: this.#texts.get('name') ?? name,
+      spec,
+      texts: this.#texts,
+      origins: this.#origins,
+      problems: this.#problems,
+    }
   }
 
   #readName(map: YAMLMap): string | null {
@@ -187,7 +197,9 @@ class Decoder {
       if (fieldSchema === undefined) continue
       if (shape.kind === 'record') this.#checkKey(entry, shape.key, field)
       this.#setOrigin(field, entry.keyOffset, entry.value.offset)
-      value[entry.key] = this.#decode(entry.value, fieldSchema, field)
+      const decoded = this.#decode(entry.value, fieldSchema, field)
+      value[entry.key] = decoded
+      if (path.length === 0 && typeof decoded === 'string') this.#texts.set(entry.key, decoded)
     }
     if (shape.kind === 'object') this.#checkFieldNames(entries, shape.fields, path)
     if (this.#problems.length === before) this.#checkWhole(value, schema, path)

@@ -144,6 +144,8 @@ describe('the errors of a folder', () => {
       'b.yaml': 'a: [\nkind: model\n',
     })
     expect(problems.map(problem => problem.split(' ')[0])).toEqual([
+      'a.yaml:3:8',
+      'a.yaml:4:14',
       'a.yaml:7:5',
       'a.yaml:16:1',
       'b.yaml:2:1',
@@ -165,6 +167,15 @@ describe('the errors of a folder', () => {
       'b.yaml:3:9 source: model `synonyms`: there is no source `shpo`; did you mean `shop`?',
       'c.yaml:3:8 model: sync `algolia-synonyms`: there is no model `synonym`; did you mean `synonyms`?',
       'c.yaml:4:14 destination: sync `algolia-synonyms`: there is no destination `crm`; the destinations here are `algolia`',
+    ])
+  })
+
+  it('name dangling references of a resource that is wrong elsewhere too', async () => {
+    const broken = SYNC.replace('method: POST', 'method: PSOT').replace('model: synonyms', 'model: gone')
+    const problems = await problemsOf({ ...ALL, 'b/c.yml': `${DESTINATION}---\n${broken}` })
+    expect(problems.map(problem => problem.split(':').slice(0, 2).join(':'))).toEqual([
+      'b/c.yml:7',
+      'b/c.yml:11',
     ])
   })
 
