@@ -1,6 +1,7 @@
 /**
- * The Avro record of a model's rows, made from its columns, so that any Avro consumer can read them. Each column may be null, and null is the default:
- * columns may come and go. Types are Avro's own with its logical types; `sluiceType` beside them says what Avro has no word for.
+ * The Avro record of a model's rows, made from its columns, so that any Avro consumer can read them. Each
+ * column may be null, and null is the default: columns may come and go. Types are Avro's own with its logical
+ * types; `sluiceType` beside them says what Avro has no word for.
  */
 import {
   NAMESPACE,
@@ -13,8 +14,9 @@ import { SluiceError } from './errors.ts'
 import type { Column, ColumnType } from './values.ts'
 
 /**
- * A column's name as an Avro name (`[A-Za-z_][A-Za-z0-9_]*`), different for different columns and the same for ever: each character that is
- * not allowed becomes `_x<hex>_` (its code point), and so does an underscore before an `x`, which would look like one. The empty name is `_x_`.
+ * A column's name as an Avro name (`[A-Za-z_][A-Za-z0-9_]*`), different for different columns and the same
+ * for ever: each character that is not allowed becomes `_x<hex>_` (its code point), and so does an underscore
+ * before an `x`, which would look like one. The empty name is `_x_`.
  */
 export function avroName(column: string): string {
   if (column === '') return '_x_'
@@ -33,12 +35,16 @@ function codePoint(character: string): string {
   return (character.codePointAt(0) ?? 0).toString(16)
 }
 
-/** The row record, `sluice.Row`. Throws `query` for two columns of one name, which no row object could hold. */
+/**
+ * The row record, `sluice.Row`. Throws `query` for two columns of one name, which no row object could hold.
+ */
 export function rowSchema(columns: readonly Column[]): AvroRecordSchema {
   return structSchema({ namespace: NAMESPACE, name: 'Row' }, columns)
 }
 
-/** Where a type stands; it names the record of a struct there, the same whatever columns are added around it. */
+/**
+ * Where a type stands; it names the record of a struct there, the same whatever columns are added around it.
+ */
 interface Place {
   readonly namespace: string
   readonly name: string

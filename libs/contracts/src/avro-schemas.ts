@@ -1,6 +1,7 @@
 /**
- * The Avro schemas of all records in records.ts, in namespace `sluice`. The compiler holds each to its interface: a record that gets a field gets it
- * here too, as a nullable one or at least with a thought for the records that were written before.
+ * The Avro schemas of all records in records.ts, in namespace `sluice`. The compiler holds each to its
+ * interface: a record that gets a field gets it here too, as a nullable one or at least with a thought for
+ * the records that were written before.
  */
 import {
   NAMESPACE,
@@ -71,8 +72,9 @@ export interface RecordTypes {
 export type RecordName = keyof RecordTypes
 
 /**
- * True for a decoded record of that name, which then has its type: `if (isRecord(decoded, 'Change')) decoded.value.seq`. What it says rests on
- * the name alone: fields that its writer did not know yet are missing.
+ * True for a decoded record of that name, which then has its type: `if (isRecord(decoded, 'Change'))
+ * decoded.value.seq`. What it says rests on the name alone: fields that its writer did not know yet are
+ * missing.
  */
 export function isRecord<N extends RecordName>(
   decoded: { readonly name: string; readonly value: object },
@@ -194,7 +196,10 @@ const retried = recordOf<Retried>(
   retriedFields,
 )
 
-/** The schema of `sluice.Change` for a model with these columns; `before` and `after` hold its rows as `sluice.Row`. */
+/**
+ * The schema of `sluice.Change` for a model with these columns; `before` and `after` hold its rows as
+ * `sluice.Row`.
+ */
 export function changeSchema(columns: readonly Column[]): AvroRecordSchema {
   const row: Typed<Row> = { schema: rowSchema(columns) }
   return record<Change>('Change', 'A row that was added, changed or removed in a run.', {

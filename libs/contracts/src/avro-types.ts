@@ -1,6 +1,7 @@
 /**
- * Small builders for Avro schemas that know the TypeScript type of what they describe, so that a schema and its interface in records.ts cannot
- * drift apart: a field that is missing, too much, or of another type does not compile.
+ * Small builders for Avro schemas that know the TypeScript type of what they describe, so that a schema and
+ * its interface in records.ts cannot drift apart: a field that is missing, too much, or of another type does
+ * not compile.
  */
 
 /** A record schema in Avro's JSON form. */
@@ -29,7 +30,10 @@ export interface AvroField {
   readonly default?: null
 }
 
-/** The schema of values of type V. `of` exists for the compiler only, and makes the type invariant: null is not forgotten. */
+/**
+ * The schema of values of type V. `of` exists for the compiler only, and makes the type invariant: null is
+ * not forgotten.
+ */
 export interface Typed<V> {
   readonly schema: AvroSchema
   readonly of?: (value: V) => V
@@ -64,8 +68,9 @@ export function mapOf<V>(of: Typed<V>): Typed<{ readonly [name: string]: V }> {
 }
 
 /**
- * Text out of a closed list, with the meaning of each. Avro's symbols know no dashes: `run-end` is written `run_end`, and `sluiceSymbols`
- * has what it stands for. A symbol may be added at the end later, none may be taken away.
+ * Text out of a closed list, with the meaning of each. Avro's symbols know no dashes: `run-end` is written
+ * `run_end`, and `sluiceSymbols` has what it stands for. A symbol may be added at the end later, none may be
+ * taken away.
  */
 export function enumOf<T extends string>(name: string, meanings: { readonly [S in T]: string }): Typed<T> {
   const symbols = Object.keys(meanings)

@@ -1,6 +1,7 @@
 /**
- * Whether records written with an older schema can be read with a newer one: Avro's schema resolution (specification 1.12, "Schema Resolution"), which
- * registries call BACKWARD. Beyond it, logical types have to stay what they are: Avro would read a date as the number of its days.
+ * Whether records written with an older schema can be read with a newer one: Avro's schema resolution
+ * (specification 1.12, "Schema Resolution"), which registries call BACKWARD. Beyond it, logical types have to
+ * stay what they are: Avro would read a date as the number of its days.
  */
 import {
   fullName,
@@ -154,7 +155,10 @@ function promotes(writerKind: string, readerKind: string): boolean {
   return PROMOTIONS[writerKind]?.includes(readerKind) ?? false
 }
 
-/** Any text can be read where text is wanted, whatever it meant; everything else keeps its meaning, and decimals their scale. */
+/**
+ * Any text can be read where text is wanted, whatever it meant; everything else keeps its meaning, and
+ * decimals their scale.
+ */
 function sameLogicalType(reader: AvroSchema, writer: AvroSchema): boolean {
   const logicalType = attribute(reader, 'logicalType')
   if (logicalType === undefined && kindOf(reader) === 'string') return true
@@ -212,7 +216,8 @@ function described(schema: AvroSchema): string {
       .map(described)
       .join(' or ')
   if (isRecordSchema(schema)) return 'a struct'
-  const kind = String(attribute(schema, 'sluiceType') ?? kindOf(schema))
+  const own = attribute(schema, 'sluiceType')
+  const kind = typeof own === 'string' ? own : kindOf(schema)
   if (kind === 'decimal')
     return `decimal(${String(attribute(schema, 'precision'))},${String(attribute(schema, 'scale'))})`
   if (kind === 'timestamp' && attribute(schema, 'logicalType') === 'timestamp-micros')

@@ -1,5 +1,6 @@
 /**
- * Decimals between their text and Avro's form: the unscaled number as big-endian two's complement, in as few bytes as it takes.
+ * Decimals between their text and Avro's form: the unscaled number as big-endian two's complement, in as few
+ * bytes as it takes.
  */
 
 /** Up to here a number does all arithmetic exactly, and a bigint is not needed. */
@@ -8,7 +9,10 @@ const EXACT_BYTES = 6
 
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?$/
 
-/** The bytes of a decimal's text, or undefined if the text is none or has more digits than fit: zeros at the end may be missing or too many. */
+/**
+ * The bytes of a decimal's text, or undefined if the text is none or has more digits than fit: zeros at the
+ * end may be missing or too many.
+ */
 export function decimalBytes(text: string, precision: number, scale: number): Uint8Array | undefined {
   const match = DECIMAL.exec(text)
   if (match === null) return undefined

@@ -1,18 +1,24 @@
 /**
  * Avro records in the Confluent wire format: byte 0, the schema id in 4 bytes big-endian, the Avro binary.
- * Errors are `SluiceError`s: `schema-incompatible` (names the subject, the column and what to do), `unreachable` (retryable), `corrupt` (bytes that are
- * no such record).
+ * Errors are `SluiceError`s: `schema-incompatible` (names the subject, the column and what to do),
+ * `unreachable` (retryable), `corrupt` (bytes that are no such record).
  */
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
 
 /** Encodes values of one schema. Synchronous: the id is known. */
 export interface Encoder {
   readonly schemaId: number
-  /** A buffer of its own, header included. Throws `corrupt`, naming the field's path, for a value that does not fit the schema. */
+  /**
+   * A buffer of its own, header included. Throws `corrupt`, naming the field's path, for a value that does
+   * not fit the schema.
+   */
   encode(value: object): Uint8Array
 }
 
-/** A decoded record: the full name of its schema, and its value as a plain object with the shapes of contracts/records.ts. */
+/**
+ * A decoded record: the full name of its schema, and its value as a plain object with the shapes of
+ * contracts/records.ts.
+ */
 export interface Decoded {
   readonly name: string
   readonly value: object
@@ -20,14 +26,14 @@ export interface Decoded {
 
 export interface SchemaCodec extends AsyncDisposable {
   /**
-   * Registers the schema under the subject, with compatibility BACKWARD, or finds it there, and returns its encoder. Cached: a second call with
-   * the same schema asks nobody. May be called concurrently.
+   * Registers the schema under the subject, with compatibility BACKWARD, or finds it there, and returns its
+   * encoder. Cached: a second call with the same schema asks nobody. May be called concurrently.
    */
   encoder(subject: string, schema: AvroRecordSchema, options: { signal: AbortSignal }): Promise<Encoder>
 
   /**
-   * Decodes in order, with the schemas the values were written with; schemas not yet known are fetched once. A field that the writer's
-   * schema lacks is missing in the object.
+   * Decodes in order, with the schemas the values were written with; schemas not yet known are fetched once.
+   * A field that the writer's schema lacks is missing in the object.
    */
   decode(values: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<readonly Decoded[]>
 }

@@ -1,6 +1,7 @@
 /**
- * Dates, times and timestamps between their text (contracts/values.ts says which) and the numbers that Avro counts them in: days since
- * 1970-01-01, microseconds since midnight, and both together. Exact in the proleptic Gregorian calendar for every 64-bit timestamp.
+ * Dates, times and timestamps between their text (contracts/values.ts says which) and the numbers that Avro
+ * counts them in: days since 1970-01-01, microseconds since midnight, and both together. Exact in the
+ * proleptic Gregorian calendar for every 64-bit timestamp.
  */
 
 export const MICROS_PER_DAY = 86_400_000_000
@@ -58,7 +59,10 @@ function slowMicrosOfTime(text: string): number | undefined {
   return valid && micros <= MICROS_PER_DAY ? micros : undefined
 }
 
-/** What a timestamp's text means, or undefined if it is none. An offset other than UTC is none: sources convert. */
+/**
+ * What a timestamp's text means, or undefined if it is none. An offset other than UTC is none: sources
+ * convert.
+ */
 export function momentOfTimestamp(text: string): Moment | undefined {
   const fast = fastMoment(text)
   if (fast !== undefined) return fast
@@ -85,7 +89,8 @@ function fastMoment(text: string): Moment | undefined {
 
 /** The date of a number of days since 1970. */
 export function dateOfDays(days: number): string {
-  // Howard Hinnant's civil_from_days (https://howardhinnant.github.io/date_algorithms.html): years that start in March, eras of 400 years.
+  // Howard Hinnant's civil_from_days (https://howardhinnant.github.io/date_algorithms.html): years that start
+  // in March, eras of 400 years.
   const shifted = days + 719_468
   const era = Math.floor(shifted / 146_097)
   const dayOfEra = shifted - era * 146_097

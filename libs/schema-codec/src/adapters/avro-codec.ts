@@ -1,6 +1,6 @@
 /**
- * What all adapters of the codec share: encoders and types are kept once they are known, and calls for the same thing at the same time become one.
- * Where schemas are kept is the adapter's part.
+ * What all adapters of the codec share: encoders and types are kept once they are known, and calls for the
+ * same thing at the same time become one. Where schemas are kept is the adapter's part.
  */
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -10,11 +10,19 @@ import { avroType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 import { decodeRecord, schemaIdOf, WireEncoder } from './wire.ts'
 
-/** A place that gives schemas their ids. Its calls end by themselves in bounded time, at once when the signal aborts. */
+/**
+ * A place that gives schemas their ids. Its calls end by themselves in bounded time, at once when the signal
+ * aborts.
+ */
 export interface SchemaStore extends AsyncDisposable {
-  /** The id of a schema under a subject, where it is made known unless it is. Throws `schema-incompatible`, `unreachable`. */
+  /**
+   * The id of a schema under a subject, where it is made known unless it is. Throws `schema-incompatible`,
+   * `unreachable`.
+   */
   register(subject: string, schema: AvroRecordSchema, options: { signal: AbortSignal }): Promise<number>
-  /** The type of the schema of that id. Throws `corrupt` for an id that was never given out, `unreachable`. */
+  /**
+   * The type of the schema of that id. Throws `corrupt` for an id that was never given out, `unreachable`.
+   */
   typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType>
 }
 

@@ -1,6 +1,7 @@
 /**
- * avsc types for Sluice's schemas. Their values are plain objects in the shapes of contracts/records.ts: unions with null need no wrapper, rows have their
- * columns' own names, enums their dashes, and no name in the data (`__proto__`, `constructor`) means anything to JavaScript.
+ * avsc types for Sluice's schemas. Their values are plain objects in the shapes of contracts/records.ts:
+ * unions with null need no wrapper, rows have their columns' own names, enums their dashes, and no name in
+ * the data (`__proto__`, `constructor`) means anything to JavaScript.
  */
 import {
   avscTypes,
@@ -11,22 +12,14 @@ import {
   type Tap,
   type UnionType,
 } from './avsc.ts'
-import {
-  BYTES,
-  DATE,
-  decimalType,
-  DoesNotFit,
-  EXACT_LONG,
-  FLOAT,
-  readText,
-  TEXT,
-  TIME,
-  TIMESTAMP,
-  writeText,
-  ZONED_TIMESTAMP,
-} from './scalar-types.ts'
+import { decimalType, EXACT_LONG, FLOAT } from './number-types.ts'
+import { DATE, TIME, TIMESTAMP, ZONED_TIMESTAMP } from './temporal-types.ts'
+import { BYTES, DoesNotFit, readText, TEXT, writeText } from './text-types.ts'
 
-/** The type of a schema's values; `schema` as parsed from JSON. Throws what avsc throws for a schema that is none. */
+/**
+ * The type of a schema's values; `schema` as parsed from JSON. Throws what avsc throws for a schema that is
+ * none.
+ */
 export function avroType(schema: object): AvscType {
   return typeForSchema(schema, sluiceType)
 }
@@ -212,8 +205,9 @@ interface Property {
 }
 
 /**
- * A record as a plain object with its fields' own names, in order. Like avsc, it compiles reading and writing to a function of its own, where each
- * field's type stands by itself: that is what makes it fast. Names enter that code as JSON strings only.
+ * A record as a plain object with its fields' own names, in order. Like avsc, it compiles reading and writing
+ * to a function of its own, where each field's type stands by itself: that is what makes it fast. Names enter
+ * that code as JSON strings only.
  */
 function recordType(schema: Attributes, options: object): AvscType {
   const names = (schema['fields'] as readonly Attributes[]).map(field =>
@@ -290,8 +284,10 @@ function compileWriter(properties: readonly Property[]): AvscType['_write'] {
 function compile(body: string, properties: readonly Property[]): unknown {
   const types = properties.map(property => property.type)
   const names = types.map((_, i) => `t${i}`)
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- as avsc itself does it
-  const make = new Function('isNull', 'DoesNotFit', ...names, `'use strict'\n${body}`)
+  // As avsc itself does it.
+  const make = new Function('isNull', 'DoesNotFit', ...names, `'use strict'\n${body}`) as (
+    ...parts: readonly unknown[]
+  ) => unknown
   return make(isNull, DoesNotFit, ...types)
 }
 

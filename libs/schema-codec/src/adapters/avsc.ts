@@ -1,10 +1,13 @@
 /**
- * avsc as its types are extended here: its typings leave out the methods that read and write, which its own classes override in just this way.
- * Known to fit avsc 5.7; the version is pinned.
+ * avsc as its types are extended here: its typings leave out the methods that read and write, which its own
+ * classes override in just this way. Known to fit avsc 5.7; the version is pinned.
  */
 import avro from 'avsc'
 
-/** A buffer with methods that Node has, and avsc uses, but does not document: they skip looking up the encoding. */
+/**
+ * A buffer with methods that Node has, and avsc uses, but does not document: they skip looking up the
+ * encoding.
+ */
 export interface NodeBuffer extends Buffer {
   utf8Slice(start: number, end: number): string
   utf8Write(text: string, offset: number, length: number): number
@@ -67,7 +70,10 @@ export interface EnumType extends AvscType {
 type Constructor<T, A extends unknown[]> = new (...args: A) => T
 type FromSchema<T> = Constructor<T, [schema: object, options: object]>
 
-/** avsc's classes, for `extends`. Instances freeze themselves, so that subclasses can have no fields: what they need is in their closure. */
+/**
+ * avsc's classes, for `extends`. Instances freeze themselves, so that subclasses can have no fields: what
+ * they need is in their closure.
+ */
 export const avscTypes = avro.types as unknown as {
   readonly StringType: Constructor<AvscType, []>
   readonly BytesType: Constructor<AvscType, []>

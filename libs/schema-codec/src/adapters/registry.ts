@@ -8,7 +8,7 @@ import { sleep } from '@sluice/flow/sleep'
 import { incompatibilities, incompatibleError } from '../compatibility.ts'
 import type { SchemaCodec } from '../port.ts'
 import { AvroCodec, type SchemaStore } from './avro-codec.ts'
-import { avroType, schemaOf, sluiceType } from './avro.ts'
+import { schemaOf, sluiceType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 
 export interface RegistryCodecOptions {
@@ -82,8 +82,9 @@ class RegistryStore implements SchemaStore {
   }
 
   /**
-   * The client sets the level of a subject after putting its first schema there. Where that did not happen, since the process died or
-   * because another one is just between the two, it refuses the next schema of a registry that then says NONE.
+   * The client sets the level of a subject after putting its first schema there. Where that did not happen,
+   * since the process died or because another one is just between the two, it refuses the next schema of a
+   * registry that then says NONE.
    */
   async #registerBackward(subject: string, schema: ConfluentAvro): Promise<{ readonly id: number }> {
     const options = { subject, compatibility: COMPATIBILITY.BACKWARD }
@@ -121,8 +122,9 @@ class RegistryStore implements SchemaStore {
   }
 
   /**
-   * Asks the registry, several times if it does not answer or is in trouble; undefined if it says that there is no such thing. A conflict may
-   * be with another process that does the same at this moment, so it is tried again, too.
+   * Asks the registry, several times if it does not answer or is in trouble; undefined if it says that there
+   * is no such thing. A conflict may be with another process that does the same at this moment, so it is
+   * tried again, too.
    */
   async #ask<T>(options: { signal: AbortSignal }, question: () => Promise<T>): Promise<T | undefined> {
     const deadline = performance.now() + this.#deadlineMs
@@ -210,7 +212,10 @@ function statusOf(error: unknown): number | undefined {
     : undefined
 }
 
-/** True if the registry may answer later. The client gives status 400, and this text, to connections that fail; no registry answers so. */
+/**
+ * True if the registry may answer later. The client gives status 400, and this text, to connections that
+ * fail; no registry answers so.
+ */
 function isTransient(error: unknown): boolean {
   const status = statusOf(error)
   if (status === 400) return messageOf(error).includes(' - Error, status 400: ')

@@ -1,5 +1,6 @@
 /**
- * The codec of the embedded profile: schemas are kept in an SQLite file, with ids that grow from 1. It decides on compatibility as a registry does.
+ * The codec of the embedded profile: schemas are kept in an SQLite file, with ids that grow from 1. It
+ * decides on compatibility as a registry does.
  */
 import { DatabaseSync } from 'node:sqlite'
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
@@ -13,13 +14,19 @@ import { avroType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 
 export interface SqliteCodecOptions {
-  /** Path of the SQLite file, made if it is missing. Others may use it too, the log for one, from this process or another. */
+  /**
+   * Path of the SQLite file, made if it is missing. Others may use it too, the log for one, from this process
+   * or another.
+   */
   readonly file: string
   /** How long to wait for others who write to the file. */
   readonly busyTimeoutMs?: number
 }
 
-/** Opens the file at the first use; what fails then is `unreachable`, or `conflict` if others held the file for all that time. */
+/**
+ * Opens the file at the first use; what fails then is `unreachable`, or `conflict` if others held the file
+ * for all that time.
+ */
 export function createSqliteCodec(options: SqliteCodecOptions): SchemaCodec {
   return new AvroCodec(new SqliteStore(options))
 }
@@ -67,8 +74,8 @@ class SqliteStore implements SchemaStore {
   }
 
   /**
-   * Does the work once no one else is writing to the file. SQLite itself would wait by holding up the thread, and with it a writer of this very
-   * process; so it does not wait at all, and the work is tried again.
+   * Does the work once no one else is writing to the file. SQLite itself would wait by holding up the thread,
+   * and with it a writer of this very process; so it does not wait at all, and the work is tried again.
    */
   async #whenFree<T>(options: { signal: AbortSignal }, work: (database: DatabaseSync) => T): Promise<T> {
     const deadline = performance.now() + this.#busyTimeoutMs

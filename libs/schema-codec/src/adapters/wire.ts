@@ -1,13 +1,19 @@
-/** The Confluent wire format around avsc's types: byte 0, the schema id in 4 bytes big-endian, the Avro binary. */
+/**
+ * The Confluent wire format around avsc's types: byte 0, the schema id in 4 bytes big-endian, the Avro
+ * binary.
+ */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Decoded, Encoder } from '../port.ts'
 import type { AvscType } from './avsc.ts'
-import { labelOf } from './scalar-types.ts'
+import { labelOf } from './text-types.ts'
 
 const MAGIC_BYTE = 0
 const HEADER_BYTES = 5
 
-/** Records are encoded here and copied out. It grows to this size at most; a larger record has a buffer of its own for once. */
+/**
+ * Records are encoded here and copied out. It grows to this size at most; a larger record has a buffer of its
+ * own for once.
+ */
 const MAX_SCRATCH_BYTES = 1 << 20
 let scratch: Buffer = Buffer.allocUnsafeSlow(1 << 16)
 
@@ -59,7 +65,10 @@ export function schemaIdOf(bytes: Uint8Array): number {
   return (((bytes[1] ?? 0) << 24) | ((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 8) | (bytes[4] ?? 0)) >>> 0
 }
 
-/** The value of a record of that type. Nothing in it refers to `bytes`. Throws `corrupt` unless it takes up the bytes exactly. */
+/**
+ * The value of a record of that type. Nothing in it refers to `bytes`. Throws `corrupt` unless it takes up
+ * the bytes exactly.
+ */
 export function decodeRecord(type: AvscType, bytes: Uint8Array): Decoded {
   const buffer = Buffer.isBuffer(bytes)
     ? bytes

@@ -1,10 +1,11 @@
 /**
- * Random columns and rows for tests, the same for the same seed: every type, nested, with the values at which code breaks. Values are in the one form
- * that contracts/values.ts gives them, so that they survive a codec unchanged.
+ * Random columns and rows for tests, the same for the same seed: every type, nested, with the values at which
+ * code breaks. Values are in the one form that contracts/values.ts gives them, so that they survive a codec
+ * unchanged.
  */
 import { Decimal, type Column, type ColumnType, type Row, type Value } from '@sluice/contracts/values'
-import { decimalText } from './decimal-bytes.ts'
-import { dateOfDays, timeOfMicros, MICROS_PER_DAY } from './temporal-text.ts'
+import { decimalText } from '../decimal-bytes.ts'
+import { dateOfDays, timeOfMicros, MICROS_PER_DAY } from '../temporal-text.ts'
 
 export class Random {
   #state: number

@@ -1,0 +1,135 @@
+/** avsc types for numbers that JavaScript's do not hold, or print otherwise (contracts/values.ts). */
+import { Decimal } from '@sluice/contracts/values'
+import { decimalBytes, decimalText, unscaledOf } from '../decimal-bytes.ts'
+import { avscTypes, type AvscType, type Misfit, type Tap } from './avsc.ts'
+import { checkByWriting, DoesNotFit, labelled, readBytes, writeBytes } from './text-types.ts'
+
+const { BytesType, LongType, FloatType } = avscTypes
+
+const TWO_32 = 4_294_967_296
+export const MIN_INT64 = -(2n ** 63n)
+export const MAX_INT64 = 2n ** 63n - 1n
+
+/** 64-bit integers: numbers where safe, bigints beyond, both taken. */
+class ExactLong extends LongType {
+  override _read(tap: Tap): number | bigint {
+    return readLong(tap)
+  }
+
+  override _write(tap: Tap, value: unknown): void {
+    if (typeof value === 'number' ? !Number.isSafeInteger(value) : typeof value !== 'bigint')
+      throw new DoesNotFit()
+    writeLong(tap, value as number | bigint)
+  }
+
+  override _check(value: unknown, _flags: number, misfit: Misfit | undefined): boolean {
+    return checkByWriting(this, value, misfit)
+  }
+}
+export const EXACT_LONG = labelled('long (integer of 64 bits)', new ExactLong())
+
+export function writeLong(tap: Tap, value: number | bigint): void {
+  if (typeof value === 'number') {
+    if (value >= -1_073_741_824 && value < 1_073_741_824) tap.writeLong(value)
+    else writeHalves(tap, Math.floor(value / TWO_32), value >>> 0)
+    return
+  }
+  if (value < MIN_INT64 || value > MAX_INT64) throw new DoesNotFit()
+  writeHalves(tap, Number(value >> 32n), Number(BigInt.asUintN(32, value)))
+}
+
+/**
+ * Writes a 64-bit integer given as its signed upper and unsigned lower half, zigzag, in groups of seven bits.
+ */
+function writeHalves(tap: Tap, upper: number, lower: number): void {
+  const sign = upper < 0 ? -1 : 0
+  let low = ((lower << 1) ^ sign) >>> 0
+  let high = (((upper << 1) | (lower >>> 31)) ^ sign) >>> 0
+  const { buf } = tap
+  let { pos } = tap
+  while (high !== 0 || low > 127) {
+    buf[pos++] = (low & 0x7f) | 0x80
+    low = ((low >>> 7) | (high << 25)) >>> 0
+    high >>>= 7
+  }
+  buf[pos++] = low
+  tap.pos = pos
+}
+
+/** Reads a 64-bit integer. More than ten bytes are none; that is noticed by `isValid`. */
+export function readLong(tap: Tap): number | bigint {
+  const { buf } = tap
+  let { pos } = tap
+  let low = 0
+  let high = 0
+  let byte = 0x80
+  for (let shift = 0; byte > 127; shift += 7) {
+    if (shift > 63 || pos >= buf.length) {
+      tap.pos = buf.length + 1
+      return 0
+    }
+    byte = buf[pos++] ?? 0
+    if (shift < 28) low |= (byte & 0x7f) << shift
+    else if (shift === 28) {
+      low |= (byte & 0x0f) << 28
+      high = (byte >>> 4) & 0x07
+    } else high |= (byte & 0x7f) << (shift - 32)
+  }
+  tap.pos = pos
+  const sign = -(low & 1)
+  const lower = (((low >>> 1) | (high << 31)) ^ sign) >>> 0
+  const upper = (high >>> 1) ^ sign
+  const value = upper * TWO_32 + lower
+  return Number.isSafeInteger(value) ? value : (BigInt(upper) << 32n) | BigInt(lower)
+}
+
+/** 32-bit floats as the shortest decimal that names them. */
+class Float extends FloatType {
+  override _read(tap: Tap): number {
+    const value = tap.readFloat()
+    const isShort = Number.isInteger(value) && Math.abs(value) < 1_000_000
+    return isShort || !Number.isFinite(value) ? value : shortestDecimal(value)
+  }
+}
+export const FLOAT = labelled('float', new Float())
+
+/** Floats nearer to zero have fewer bits. */
+const MIN_NORMAL_FLOAT = 2 ** -126
+
+function shortestDecimal(value: number): number {
+  // Any six digits survive in a float, so that fewer need no look; those near zero have not even six.
+  for (let precision = Math.abs(value) < MIN_NORMAL_FLOAT ? 1 : 6; precision < 9; precision++) {
+    const shorter = Number(value.toPrecision(precision))
+    if (Math.fround(shorter) === value) return shorter
+  }
+  return Number(value.toPrecision(9)) // Nine digits tell all 32-bit floats apart.
+}
+
+/** Decimals, from `Decimal`, number, bigint or text; see contracts/values.ts for what they are read as. */
+export function decimalType(precision: number, scale: number): AvscType {
+  class DecimalBytes extends BytesType {
+    override _read(tap: Tap): number | bigint | Decimal {
+      const bytes = readBytes(tap) ?? new Uint8Array(1)
+      const unscaled = unscaledOf(bytes)
+      return scale === 0 ? unscaled : new Decimal(decimalText(unscaled, scale))
+    }
+
+    override _write(tap: Tap, value: unknown): void {
+      const isDecimal = value instanceof Decimal || typeof value === 'bigint' || typeof value === 'number'
+      if (!isDecimal && typeof value !== 'string') throw new DoesNotFit()
+      const bytes = decimalBytes(decimalInput(value), precision, scale)
+      if (bytes === undefined) throw new DoesNotFit()
+      writeBytes(tap, bytes)
+    }
+
+    override _check(value: unknown, _flags: number, misfit: Misfit | undefined): boolean {
+      return checkByWriting(this, value, misfit)
+    }
+  }
+  return labelled(`decimal(${precision},${scale})`, new DecimalBytes())
+}
+
+/** Large whole numbers print with an exponent; as a bigint they do not. */
+function decimalInput(value: Decimal | bigint | number | string): string {
+  return typeof value === 'number' && Number.isInteger(value) ? String(BigInt(value)) : String(value)
+}
