@@ -1,24 +1,16 @@
 /**
- * What all handles on one file share within the process: topics and their ends in memory, the queue of appends, and who waits for new
- * records. Since one process has the file, memory is the authority on ends and on which writer came last; the file is what survives.
- *
- * Appends that arrive in the same turn of the event loop share one transaction, and with it one wait for the disk; a longer queue
- * is cut into transactions of about FLUSH_BYTES with a turn of the loop between them.
+ * What all handles on one file share within the process: topics and their ends, and who waits for new records. Since one process has
+ * the file, memory is the authority on ends and on which writer came last; the file is what survives.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
 import type { LogRecord, ReadBatch, TopicPartition, TopicSpec } from '../port.ts'
-import { decodeBatch, type EncodedBatch } from './sqlite-batch.ts'
+import { decodeBatch } from './sqlite-batch.ts'
 import { translate, translated } from './sqlite-errors.ts'
 import { SqliteStore, type StoredBatch, type StoredPartition } from './sqlite-store.ts'
 
-/** About how much one transaction writes before the event loop has its turn. */
-const FLUSH_BYTES = 2 * 1024 * 1024
-
 /** Most batches that one read step looks at. */
 const STEP_BATCHES = 256
-
-export const DEFAULT_MAX_RECORD_BYTES = 16 * 1024 * 1024
 
 export interface Topic {
   readonly id: number
@@ -47,54 +39,12 @@ export interface Partition {
   readonly changes: Notifier
 }
 
-/** The part of a writer that decides what becomes of its appends. */
-export interface WriterState {
-  readonly id: string
-  readonly number: number
-  /** Says whether it takes more. */
-  state: 'open' | 'dead' | 'closed'
-  /** Set when the queue has come to the first append that failed: nothing that is under way after it may succeed. */
-  failed: boolean
-}
-
-interface Append {
-  readonly kind: 'append'
-  readonly target: TopicPartition
-  readonly batches: readonly EncodedBatch[]
-  readonly count: number
-  readonly bytes: number
-  readonly largestBytes: number
-  readonly writer: WriterState | null
-  cancelled: boolean
-  readonly resolve: (baseOffset: number) => void
-  readonly reject: (error: unknown) => void
-}
-
-interface Commit {
-  readonly kind: 'commit'
-  readonly bytes: 0
-  readonly group: string
-  readonly target: TopicPartition
-  readonly next: number
-  readonly accepted: () => boolean
-  cancelled: boolean
-  readonly resolve: (accepted: boolean) => void
-  readonly reject: (error: unknown) => void
-}
-
-type Operation = Append | Commit
-
 export class SqliteCore {
   readonly file: string
   readonly store: SqliteStore
-  /** Moves when topics are made or deleted. */
-  readonly topicChanges = new Notifier()
   /** Called with partitions that have grown or lost something, so that maintenance can look after them. */
   onChange: (partitions: Iterable<Partition>) => void = () => {}
   readonly #topics = new Map<string, Topic>()
-  #queue: Operation[] = []
-  #scheduled = false
-  #writers = 0
 
   constructor(file: string) {
     this.file = file
@@ -173,7 +123,6 @@ export class SqliteCore {
         }
       }
     })
-    this.topicChanges.notify()
   }
 
   deleteTopics(names: readonly string[]): void {
@@ -189,7 +138,6 @@ export class SqliteCore {
       partition.deleted = true
       partition.changes.notify()
     }
-    this.topicChanges.notify()
   }
 
   trim(target: TopicPartition, before: number): void {
@@ -215,23 +163,6 @@ export class SqliteCore {
   measure(partition: Partition): void {
     partition.bytes = this.store.bytesFrom(partition.id, 0)
     partition.dirtyBytes = this.store.bytesFrom(partition.id, partition.cleaned)
-  }
-
-  newWriter(id: string): WriterState {
-    this.#writers += 1
-    return { id, number: this.#writers, state: 'open', failed: false }
-  }
-
-  append(append: Omit<Append, 'kind' | 'cancelled'>): Append {
-    const operation: Append = { ...append, kind: 'append', cancelled: false }
-    this.#enqueue(operation)
-    return operation
-  }
-
-  commit(commit: Omit<Commit, 'kind' | 'bytes' | 'cancelled'>): Commit {
-    const operation: Commit = { ...commit, kind: 'commit', bytes: 0, cancelled: false }
-    this.#enqueue(operation)
-    return operation
   }
 
   /** Records from `from` up to `to` at most, about `bytes` of them but at least one batch; `from` < `to` ≤ end. */
@@ -263,13 +194,7 @@ export class SqliteCore {
     return this.store.batches(partition.id, first.base, taken)
   }
 
-  /** Does the queue's work now; what is left of it when the file is closed. */
-  drain(): void {
-    while (this.#queue.length > 0) this.#flush()
-  }
-
   close(): void {
-    this.drain()
     this.store.close()
   }
 
@@ -277,133 +202,6 @@ export class SqliteCore {
   #write(work: () => () => void): void {
     translated(this.file, () => this.store.transaction(work))()
   }
-
-  #enqueue(operation: Operation): void {
-    this.#queue.push(operation)
-    this.#schedule()
-  }
-
-  #schedule(): void {
-    if (this.#scheduled || this.#queue.length === 0) return
-    this.#scheduled = true
-    setImmediate(() => {
-      this.#scheduled = false
-      this.#flush()
-      this.#schedule()
-    })
-  }
-
-  #flush(): void {
-    const operations = this.#takeFromQueue()
-    if (operations.length === 0) return
-    const ends = new Map<Partition, number>()
-    const settle: (() => void)[] = []
-    const alive: Operation[] = []
-    try {
-      this.store.transaction(() => {
-        const at = Date.now()
-        for (const operation of operations) {
-          if (operation.cancelled) {
-            // What was called before it is done; nothing that was called after it may be.
-            if (operation.kind === 'append' && operation.writer !== null) operation.writer.failed = true
-            continue
-          }
-          alive.push(operation)
-          settle.push(this.#carryOut(operation, ends, at))
-        }
-        for (const [partition, end] of ends) this.store.setEnd(partition.id, end)
-      })
-    } catch (error) {
-      this.#failAll(alive, translate(this.file, error))
-      return
-    }
-    for (const [partition, end] of ends) partition.end = end
-    for (const done of settle) done()
-    for (const partition of ends.keys()) partition.changes.notify()
-    if (ends.size > 0) this.onChange(ends.keys())
-  }
-
-  #takeFromQueue(): Operation[] {
-    let bytes = 0
-    let count = 0
-    for (const operation of this.#queue) {
-      if (count > 0 && bytes + operation.bytes > FLUSH_BYTES) break
-      bytes += operation.bytes
-      count += 1
-    }
-    return this.#queue.splice(0, count)
-  }
-
-  /** Does one operation within the transaction; returns what to do once that is on disk. `ends` has the ends as they will be. */
-  #carryOut(operation: Operation, ends: Map<Partition, number>, at: number): () => void {
-    if (operation.kind === 'commit') {
-      const accepted = operation.accepted()
-      const partition = accepted
-        ? this.topic(operation.target.topic)?.partitions[operation.target.partition]
-        : undefined
-      if (partition === undefined) return () => operation.resolve(false)
-      this.store.commit(operation.group, partition.id, operation.next)
-      return () => operation.resolve(true)
-    }
-    const { writer } = operation
-    const refusal = this.#refusalOf(operation)
-    if (refusal !== null) {
-      if (writer !== null) kill(writer)
-      return () => operation.reject(refusal)
-    }
-    const partition = this.partition(operation.target)
-    const base = ends.get(partition) ?? partition.end
-    for (const { start, count, data } of operation.batches) {
-      const first = base + start
-      this.store.insertBatch(partition.id, { base: first, last: first + count - 1, at, data })
-    }
-    ends.set(partition, base + operation.count)
-    // Set at once: what follows in this transaction from a predecessor has to be refused.
-    if (writer !== null) partition.lastWriter.set(writer.id, writer.number)
-    return () => {
-      partition.bytes += operation.bytes
-      partition.dirtyBytes += operation.bytes
-      operation.resolve(base)
-    }
-  }
-
-  #refusalOf({ target, writer, largestBytes }: Append): SluiceError | null {
-    const topic = this.#topics.get(target.topic)
-    const where = `${target.topic}/${target.partition}`
-    if (writer?.failed === true) return writerDead(writer.id)
-    const partition = topic?.partitions[target.partition]
-    if (topic === undefined || partition === undefined)
-      return new SluiceError('not-found', `there is no ${where}`)
-    const limitBytes = topic.spec.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES
-    if (largestBytes > limitBytes) {
-      const what = `a record of ${largestBytes} bytes is too large for ${target.topic}`
-      return new SluiceError('internal', `${what}, which takes up to ${limitBytes}`)
-    }
-    if (writer !== null && (partition.lastWriter.get(writer.id) ?? 0) > writer.number) {
-      return new SluiceError('fenced', `a successor of writer ${writer.id} has taken over ${where}`)
-    }
-    return null
-  }
-
-  /** The transaction is undone. Successors that it had noted keep their place: to be refused too early does no harm. */
-  #failAll(operations: readonly Operation[], error: SluiceError): void {
-    for (const operation of operations) {
-      if (operation.kind === 'append' && operation.writer !== null) kill(operation.writer)
-      operation.reject(error)
-    }
-  }
-}
-
-function kill(writer: WriterState): void {
-  writer.failed = true
-  if (writer.state === 'open') writer.state = 'dead'
-}
-
-export function writerDead(id: string): SluiceError {
-  return new SluiceError(
-    'writer-dead',
-    `writer ${id} takes nothing more, because an append failed; open a new one`,
-  )
 }
 
 export function outOfRange(

@@ -3,6 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
 import type { Assignment, Membership, TopicPartition } from '../port.ts'
 import type { SqliteCore } from './sqlite-core.ts'
+import type { SqliteQueue } from './sqlite-queue.ts'
 
 const NEVER = new AbortController().signal
 
@@ -85,10 +86,12 @@ interface Group {
 /** All groups of one file. Every change of members or topics shares out anew, at once. */
 export class SqliteGroups {
   readonly #core: SqliteCore
+  readonly #queue: SqliteQueue
   readonly #groups = new Map<string, Group>()
 
-  constructor(core: SqliteCore) {
+  constructor(core: SqliteCore, queue: SqliteQueue) {
     this.#core = core
+    this.#queue = queue
   }
 
   join(name: string, topics: readonly string[]): SqliteMembership {
@@ -102,7 +105,7 @@ export class SqliteGroups {
     group.members.push(member)
     this.#shareOut(group)
     return new SqliteMembership({
-      core: this.#core,
+      queue: this.#queue,
       group: name,
       member,
       leave: () => this.#leave(name, member),
@@ -147,14 +150,14 @@ export class SqliteGroups {
 }
 
 export class SqliteMembership implements Membership {
-  readonly #core: SqliteCore
+  readonly #queue: SqliteQueue
   readonly #group: string
   readonly #member: Member
   readonly #leave: () => void
   #leftAtMs: number | null = null
 
-  constructor(options: { core: SqliteCore; group: string; member: Member; leave: () => void }) {
-    this.#core = options.core
+  constructor(options: { queue: SqliteQueue; group: string; member: Member; leave: () => void }) {
+    this.#queue = options.queue
     this.#group = options.group
     this.#member = options.member
     this.#leave = options.leave
@@ -174,7 +177,7 @@ export class SqliteMembership implements Membership {
         operation.cancelled = true
         reject(signal.reason)
       }
-      const operation = this.#core.commit({
+      const operation = this.#queue.commit({
         group: this.#group,
         target,
         next: nextOffset,

@@ -10,11 +10,12 @@ import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn } from '@sluice/flow/sleep'
 import type * as port from '../port.ts'
 import { decodeBatch, encodeBatches, largestRecordBytes } from './sqlite-batch.ts'
-import { outOfRange, SqliteCore, writerDead, type WriterState } from './sqlite-core.ts'
+import { outOfRange, SqliteCore } from './sqlite-core.ts'
 import { translated } from './sqlite-errors.ts'
 import { SqliteGroups, type SqliteMembership } from './sqlite-groups.ts'
 import { lockForThisProcess, type ProcessLock } from './sqlite-lock.ts'
 import { SqliteMaintenance } from './sqlite-maintenance.ts'
+import { SqliteQueue, writerDead, type WriterState } from './sqlite-queue.ts'
 
 const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024
 /** Most that one step decodes before the event loop has its turn. */
@@ -27,6 +28,7 @@ interface Signalled {
 interface Shared {
   readonly lock: ProcessLock
   readonly core: SqliteCore
+  readonly queue: SqliteQueue
   readonly groups: SqliteGroups
   readonly maintenance: SqliteMaintenance
   handles: number
@@ -59,6 +61,7 @@ export function createSqliteLog(options: SqliteLogOptions): SqliteLog {
     if (shared.handles > 0) return
     open.delete(file)
     shared.maintenance.stop()
+    shared.queue.drain()
     shared.core.close()
     shared.lock.release()
   })
@@ -70,7 +73,8 @@ function openFile(file: string, onError: (error: unknown) => void): Shared {
     const core = new SqliteCore(file)
     const maintenance = new SqliteMaintenance(core, onError)
     core.onChange = partitions => maintenance.consider(partitions)
-    return { lock, core, groups: new SqliteGroups(core), maintenance, handles: 0 }
+    const queue = new SqliteQueue(core)
+    return { lock, core, queue, groups: new SqliteGroups(core, queue), maintenance, handles: 0 }
   } catch (error) {
     lock.release()
     throw error
@@ -109,7 +113,7 @@ export class SqliteLog implements port.MessageLog {
   }
 
   async openWriter(id: string, { signal }: Signalled): Promise<port.FencedWriter> {
-    const writer = this.#use(signal).core.newWriter(id)
+    const writer = this.#use(signal).queue.newWriter(id)
     return new SqliteWriter(writer, (target, records, options) =>
       this.#append(target, records, { ...options, writer }),
     )
@@ -233,14 +237,14 @@ export class SqliteLog implements port.MessageLog {
     records: readonly port.NewRecord[],
     { signal, writer }: { signal: AbortSignal; writer: WriterState | null },
   ): Promise<port.AppendResult> {
-    const { core } = this.#use(signal)
+    const { queue } = this.#use(signal)
     if (records.length === 0) throw new SluiceError('internal', `an append of no records to ${target.topic}`)
     const batches = encodeBatches(records)
     const bytes = batches.reduce((sum, { data }) => sum + data.length, 0)
     this.#appends += 1
     const { promise, resolve, reject } = Promise.withResolvers<number>()
     const largestBytes = largestRecordBytes(records)
-    const operation = core.append({
+    const operation = queue.append({
       target,
       batches,
       count: records.length,
