@@ -1,0 +1,133 @@
+/** A project folder of a test, and the command `sluice` run in it as a user would. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import type { AttemptsPage, ErrorBody, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const SLUICE = join(ROOT, 'node_modules/.bin/sluice')
+
+export interface Finished {
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface ProjectFolder extends AsyncDisposable {
+  readonly dir: string
+  write(file: string, text: string): Promise<void>
+  read(file: string): Promise<string>
+  /** Runs `sluice ARGS --dir …` to its end. */
+  sluice(...args: readonly string[]): Promise<Finished>
+  /** Starts it; the caller kills it or waits for it. */
+  start(...args: readonly string[]): ChildProcess
+  /** `sluice run SYNC --json`. */
+  run(sync: string): Promise<{ readonly exitCode: number | null; readonly view: RunView }>
+  runs(): Promise<RunsPage['runs']>
+  failed(sync: string): Promise<FailedPage['rows']>
+  attempts(...args: readonly string[]): Promise<AttemptsPage['attempts']>
+  error(...args: readonly string[]): Promise<{ readonly exitCode: number | null } & ErrorBody['error']>
+}
+
+/** An empty folder, or a copy of one below the repository's root. `env` is added to the environment of the command. */
+export async function projectFolder(options: {
+  readonly from?: string
+  readonly files?: { readonly [file: string]: string }
+  readonly env: { readonly [name: string]: string }
+}): Promise<ProjectFolder> {
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-e2e-'))
+  if (options.from !== undefined) await cp(join(ROOT, options.from), dir, { recursive: true })
+  const folder = new Folder(dir, options.env)
+  for (const [file, text] of Object.entries(options.files ?? {})) await folder.write(file, text)
+  return folder
+}
+
+class Folder implements ProjectFolder {
+  readonly dir: string
+  readonly #env: { readonly [name: string]: string }
+
+  constructor(dir: string, env: { readonly [name: string]: string }) {
+    this.dir = dir
+    this.#env = env
+  }
+
+  async write(file: string, text: string): Promise<void> {
+    const path = join(this.dir, file)
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, text)
+  }
+
+  read(file: string): Promise<string> {
+    return readFile(join(this.dir, file), 'utf8')
+  }
+
+  start(...args: readonly string[]): ChildProcess {
+    const { PATH, HOME, SLUICE_TEST_COVERAGE } = process.env
+    const inherited = { PATH, HOME, SLUICE_TEST_COVERAGE }
+    return spawn(SLUICE, [...args, '--dir', this.dir], {
+      env: { ...inherited, ...this.#env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+  }
+
+  async sluice(...args: readonly string[]): Promise<Finished> {
+    const child = this.start(...args)
+    return finished(child)
+  }
+
+  async run(sync: string): Promise<{ readonly exitCode: number | null; readonly view: RunView }> {
+    const { exitCode, stdout, stderr } = await this.sluice('run', sync, '--json')
+    return { exitCode, view: parse(stdout, stderr) }
+  }
+
+  async runs(): Promise<RunsPage['runs']> {
+    return (await this.#json<RunsPage>('runs', '--json')).runs
+  }
+
+  async failed(sync: string): Promise<FailedPage['rows']> {
+    return (await this.#json<FailedPage>('failed', sync, '--json')).rows
+  }
+
+  async attempts(...args: readonly string[]): Promise<AttemptsPage['attempts']> {
+    return (await this.#json<AttemptsPage>('attempts', ...args, '--json')).attempts
+  }
+
+  async error(...args: readonly string[]): Promise<{ readonly exitCode: number | null } & ErrorBody['error']> {
+    const { exitCode, stdout, stderr } = await this.sluice(...args, '--json')
+    return { exitCode, ...parse<ErrorBody>(stdout, stderr).error }
+  }
+
+  async #json<T>(...args: readonly string[]): Promise<T> {
+    const { stdout, stderr } = await this.sluice(...args)
+    return parse(stdout, stderr)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.dir, { recursive: true, force: true })
+  }
+}
+
+/** Waits for a child process to end, and gives what it printed. */
+export async function finished(child: ChildProcess): Promise<Finished> {
+  let stdout = ''
+  let stderr = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  const exitCode = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  return { exitCode, stdout, stderr }
+}
+
+function parse<T>(stdout: string, stderr: string): T {
+  try {
+    const value: T = JSON.parse(stdout)
+    return value
+  } catch {
+    throw new Error(`expected JSON on stdout, found ${JSON.stringify(stdout)}; stderr: ${stderr}`)
+  }
+}
