@@ -303,10 +303,10 @@ async function randomHistory(
     if (grant.kind === 'granted') {
       const deadlineMs = harness.deadline(grant)
       const nowMs = harness.now()
+      // The two ends of a lease's life are where a limit that counts wrongly shows.
+      const when = random() < 0.6 ? Math.round(random()) : null
       for (let permit = 0; permit < grant.permits; permit += 1) {
-        // The two ends of a lease's life are where a limit that counts wrongly shows.
-        const late = random() < 0.5 ? Math.round(random()) : random()
-        const atMs = nowMs + late * Math.max(deadlineMs - nowMs, 0)
+        const atMs = nowMs + (when ?? random()) * Math.max(deadlineMs - nowMs, 0)
         if (random() < 0.2) plan.push({ atMs, kind: 'unused', lease: grant.lease, by })
         else {
           plan.push({ atMs, kind: 'use', lease: grant.lease, by })
@@ -314,7 +314,8 @@ async function randomHistory(
         }
       }
     }
-    await passUntil(harness.now() + random() * 30)
+    const obedient = grant.kind === 'wait' && grant.reason === 'rate' && random() < 0.5
+    await passUntil(harness.now() + (obedient ? grant.waitMs : random() * 30))
   }
   return { uses, mostInFlight, durationMs: harness.now() - startMs }
 }

@@ -39,6 +39,8 @@ export interface StoredLimits {
 export class LimitsFile {
   readonly #path: string
   readonly #db: DatabaseSync
+  readonly #begin
+  readonly #commit
   readonly #insert
   readonly #update
   readonly #delete
@@ -50,6 +52,8 @@ export class LimitsFile {
   constructor(path: string) {
     this.#path = path
     this.#db = open(path)
+    this.#begin = this.#db.prepare('begin immediate')
+    this.#commit = this.#db.prepare('commit')
     this.#insert = this.#db.prepare(
       'insert into grants (scope, window_ms, until_ms, permits, expires_ms) values (?, ?, ?, ?, ?)',
     )
@@ -173,9 +177,9 @@ export class LimitsFile {
 
   #transaction(write: () => void): void {
     try {
-      this.#db.exec('begin immediate')
+      this.#begin.run()
       write()
-      this.#db.exec('commit')
+      this.#commit.run()
     } catch (cause) {
       if (this.#db.isTransaction) this.#db.exec('rollback')
       throw new SluiceError('unreachable', `cannot write the limits to ${this.#path}: ${messageOf(cause)}`, {

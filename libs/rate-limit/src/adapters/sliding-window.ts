@@ -18,7 +18,7 @@ export interface GrantEntry {
  * Up to this limit every grant is an entry of its own and expires to the millisecond. Beyond it, grants within 1/256 of the window share an entry
  * that expires with its last: memory stays small, and at most 0.4 % of the limit is lost.
  */
-const EXACT_UP_TO = 1024
+const EXACT_UP_TO = 256
 const GRAINS = 256
 
 export class SlidingWindow {

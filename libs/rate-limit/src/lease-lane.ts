@@ -1,0 +1,127 @@
+/** A lane of the lease queue: those who wait for leases of the same scopes, in the order in which they came. */
+import Bottleneck from 'bottleneck'
+import type { Lease, LeaseWant } from './lease-queue.ts'
+
+/** How many waiters of a lane stand in its front. */
+export const FRONT_PLACES = 16
+/** The longest delay that a timer of Node can hold. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** One who waits. States: waiting → settled, once, by a lease or by an error; `settled` resolves then, and never rejects. */
+export class Waiter {
+  readonly want: LeaseWant
+  readonly signal: AbortSignal
+  readonly lease: Promise<Lease>
+  readonly settled: Promise<void>
+  isSettled = false
+  readonly #end = Promise.withResolvers<Lease>()
+  readonly #onAbort = () => this.reject(this.signal.reason)
+
+  constructor(want: LeaseWant, signal: AbortSignal) {
+    this.want = want
+    this.signal = signal
+    this.lease = this.#end.promise
+    const settled = () => {}
+    this.settled = this.lease.then(settled, settled)
+    if (signal.aborted) this.reject(signal.reason)
+    else signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  resolve(lease: Lease): void {
+    this.#settle()
+    this.#end.resolve(lease)
+  }
+
+  reject(reason: unknown): void {
+    this.#settle()
+    this.#end.reject(reason)
+  }
+
+  #settle(): void {
+    this.isSettled = true
+    this.signal.removeEventListener('abort', this.#onAbort)
+  }
+}
+
+/**
+ * The first waiters stand in the front; those beyond are queued by Bottleneck, which admits them as places become free. It spends two timer turns
+ * on a job (about 415 a second), so it must not stand between a free slot and the next waiter; behind a full front its delay is hidden.
+ * The head is the one in the front whose turn it is. It is either due, to be tried at the next occasion, or asleep until a time.
+ */
+export class Lane {
+  /** The head's place among the heads of all lanes: who became head first has the lowest. */
+  place = 0
+  /** True if the head is to be tried. */
+  isDue = false
+  /** Until when the head sleeps (performance.now()), and what it waits for. */
+  sleepsUntilMs = 0
+  sleepsFor: string | null = null
+  readonly #front: Waiter[] = []
+  readonly #onHead: () => void
+  #overflow: Bottleneck | null = null
+  #overflowing = 0
+  #timer: NodeJS.Timeout | undefined
+
+  /** `onHead` is called when another waiter has become head, or nobody is left. */
+  constructor(onHead: () => void) {
+    this.#onHead = onHead
+  }
+
+  get head(): Waiter | undefined {
+    return this.#front[0]
+  }
+
+  get isEmpty(): boolean {
+    return this.#front.length === 0 && this.#overflowing === 0
+  }
+
+  enter(waiter: Waiter): void {
+    if (this.#overflowing === 0 && this.#front.length < FRONT_PLACES) {
+      this.#stepForward(waiter)
+      return
+    }
+    this.#overflow ??= new Bottleneck({ maxConcurrent: FRONT_PLACES })
+    this.#overflowing += 1
+    void this.#overflow.schedule(async () => {
+      this.#overflowing -= 1
+      this.#stepForward(waiter)
+      await waiter.settled
+    })
+  }
+
+  /** Puts the head to sleep; it is due, and `onDue` called, once the time is over or `wake` is called. */
+  sleep(ms: number, reason: string, onDue: () => void): void {
+    this.sleepsFor = reason
+    this.sleepsUntilMs = performance.now() + ms
+    this.#timer = setTimeout(
+      () => {
+        this.wake()
+        onDue()
+      },
+      Math.min(ms, MAX_TIMER_MS),
+    )
+  }
+
+  wake(): void {
+    clearTimeout(this.#timer)
+    this.sleepsFor = null
+    this.isDue = true
+  }
+
+  #stepForward(waiter: Waiter): void {
+    this.#front.push(waiter)
+    void waiter.settled.then(() => this.#leave(waiter))
+    if (this.#front.length === 1) this.#becomesHead()
+  }
+
+  #leave(waiter: Waiter): void {
+    const at = this.#front.indexOf(waiter)
+    this.#front.splice(at, 1)
+    if (at === 0) this.#becomesHead()
+  }
+
+  #becomesHead(): void {
+    this.wake()
+    this.#onHead()
+  }
+}

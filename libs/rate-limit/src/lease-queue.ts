@@ -1,0 +1,238 @@
+/**
+ * Who wants leases waits here, in turn: the loop that a rate limit, which never sleeps, leaves to its caller.
+ *
+ * Requests with the same scopes share a lane; a lane serves its waiters first come, first served, and the lanes of a destination take turns, so that
+ * a sync that waits for its own limit holds up no other sync of its destination. While nobody waits for its destination, a request takes at
+ * once and never sees a lane.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import { Lane, Waiter } from './lease-lane.ts'
+import type { Grant, LimitScope, RateLimit, TakeRequest } from './port.ts'
+
+/** Most waiters in all lanes together; each partition has one, so more of them are a bug. */
+const MAX_WAITING = 10_000
+/** Lanes whose sleeps end this close together are tried in the order of their places, not of their timers. */
+const SAME_MOMENT_MS = 2
+
+export type LeaseWant = Omit<TakeRequest, 'signal'>
+
+/** Permits for `permits` requests, to be handed to sockets until `useBeforeMs` (performance.now()). All are to be given back, used or not. */
+export interface Lease {
+  readonly lease: string
+  readonly permits: number
+  readonly useBeforeMs: number
+  readonly scopes: readonly LimitScope[]
+}
+
+export interface LeaseQueue extends AsyncDisposable {
+  /** How many wait now. */
+  readonly waiting: number
+  /**
+   * Waits for a lease of 1 to `want` permits: as many as there is room for when it is this request's turn, never longer for more of them. Any number
+   * may wait at once. Rejects with the signal's reason; with `fenced` if a newer holder has the partition; with `unreachable` (retryable) if
+   * the limit does not answer; with `aborted` once the queue is disposed.
+   */
+  acquire(want: LeaseWant, options: { readonly signal: AbortSignal }): Promise<Lease>
+  /** As RateLimit.giveBack; who waits for what came back is woken. */
+  giveBack(lease: Lease, parts: { readonly unused: number; readonly finished: number }): Promise<void>
+  /** As RateLimit.pause. */
+  pause(scope: string, untilMs: number): Promise<void>
+}
+
+/** Makes the queue of one process over its rate limit. Disposing rejects who still waits; the limit stays open. */
+export function createLeaseQueue(limit: RateLimit): LeaseQueue {
+  return new FairLeaseQueue(limit)
+}
+
+class FairLeaseQueue implements LeaseQueue {
+  readonly #limit: RateLimit
+  /** Those for whose destination somebody waits, by its scope's name. */
+  readonly #groups = new Map<string, LaneGroup>()
+  readonly #waiters = new Set<Waiter>()
+  #closed = false
+
+  constructor(limit: RateLimit) {
+    this.#limit = limit
+  }
+
+  get waiting(): number {
+    return this.#waiters.size
+  }
+
+  async acquire(want: LeaseWant, { signal }: { readonly signal: AbortSignal }): Promise<Lease> {
+    if (this.#closed) throw closedError()
+    const destination = want.scopes[0]?.name ?? ''
+    if (!this.#groups.has(destination)) {
+      const grant = await this.#limit.take({ ...want, signal })
+      if (grant.kind === 'granted') return leaseOf(grant, want)
+      if (grant.reason === 'superseded') throw supersededError(want)
+    }
+    if (this.#waiters.size >= MAX_WAITING) {
+      throw new SluiceError('internal', `more than ${MAX_WAITING} wait for leases of ${destination}`)
+    }
+    const waiter = new Waiter(want, signal)
+    this.#waiters.add(waiter)
+    void waiter.settled.then(() => this.#waiters.delete(waiter))
+    this.#group(destination).enter(waiter)
+    return waiter.lease
+  }
+
+  async giveBack(lease: Lease, parts: { readonly unused: number; readonly finished: number }): Promise<void> {
+    await this.#limit.giveBack(lease.lease, parts)
+    // Finished requests free slots only: whoever waits for the rate need not look again.
+    this.#groups.get(lease.scopes[0]?.name ?? '')?.wake(parts.unused > 0 ? 'all' : 'concurrency')
+  }
+
+  pause(scope: string, untilMs: number): Promise<void> {
+    return this.#limit.pause(scope, untilMs)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    for (const waiter of [...this.#waiters]) waiter.reject(closedError())
+  }
+
+  #group(destination: string): LaneGroup {
+    let group = this.#groups.get(destination)
+    if (group === undefined) {
+      group = new LaneGroup(this.#limit, () => this.#groups.delete(destination))
+      this.#groups.set(destination, group)
+    }
+    return group
+  }
+}
+
+/**
+ * The lanes of one destination. All heads that are due are tried together, in the order of their places, once per turn of the event loop: what came
+ * back in that turn goes into as few leases as possible, and nobody overtakes by asking more often.
+ */
+class LaneGroup {
+  readonly #limit: RateLimit
+  readonly #onEmpty: () => void
+  readonly #lanes = new Map<string, Lane>()
+  #places = 0
+  #round: 'none' | 'planned' | 'running' = 'none'
+  /** How often slots, and how often permits, came back. */
+  readonly #returns = { slots: 0, permits: 0 }
+
+  constructor(limit: RateLimit, onEmpty: () => void) {
+    this.#limit = limit
+    this.#onEmpty = onEmpty
+  }
+
+  enter(waiter: Waiter): void {
+    const id = JSON.stringify(waiter.want.scopes.map(({ name }) => name))
+    let lane = this.#lanes.get(id)
+    if (lane === undefined) {
+      const created = new Lane(() => this.#onHead(id, created))
+      lane = created
+      this.#lanes.set(id, lane)
+    }
+    lane.enter(waiter)
+  }
+
+  wake(whom: 'all' | 'concurrency'): void {
+    this.#returns.slots += 1
+    if (whom === 'all') this.#returns.permits += 1
+    let woken = false
+    for (const lane of this.#lanes.values()) {
+      if (lane.sleepsFor === null || (whom !== 'all' && lane.sleepsFor !== whom)) continue
+      lane.wake()
+      woken = true
+    }
+    if (woken) this.#planRound()
+  }
+
+  #onHead(id: string, lane: Lane): void {
+    if (lane.head !== undefined) {
+      this.#places += 1
+      lane.place = this.#places
+      this.#planRound()
+      return
+    }
+    if (!lane.isEmpty) return
+    this.#lanes.delete(id)
+    if (this.#lanes.size === 0) this.#onEmpty()
+  }
+
+  #planRound(): void {
+    if (this.#round !== 'none') return
+    this.#round = 'planned'
+    setImmediate(() => void this.#runRound())
+  }
+
+  async #runRound(): Promise<void> {
+    this.#round = 'running'
+    const momentMs = performance.now() + SAME_MOMENT_MS
+    const heads: [Lane, Waiter][] = []
+    for (const lane of this.#lanes.values()) {
+      if (lane.sleepsFor !== null && lane.sleepsUntilMs <= momentMs) lane.wake()
+      if (lane.isDue && lane.head !== undefined) heads.push([lane, lane.head])
+    }
+    heads.sort(([a], [b]) => a.place - b.place)
+    await Promise.all(heads.map(([lane, head]) => this.#try(lane, head)))
+    this.#round = 'none'
+    for (const lane of this.#lanes.values()) if (lane.isDue && lane.head !== undefined) this.#planRound()
+  }
+
+  /** Takes for the head of a lane, or puts it to sleep. */
+  async #try(lane: Lane, head: Waiter): Promise<void> {
+    lane.isDue = false
+    // Each lane takes its share only of what there is.
+    const want = Math.ceil(head.want.want / this.#lanes.size)
+    const before = { ...this.#returns }
+    let grant: Grant
+    try {
+      grant = await this.#limit.take({ ...head.want, want, signal: head.signal })
+    } catch (error) {
+      if (!head.isSettled) head.reject(error)
+      return
+    }
+    if (grant.kind === 'granted') {
+      if (head.isSettled) await this.#returnUnwanted(grant)
+      else head.resolve(leaseOf(grant, head.want))
+    } else if (head.isSettled || lane.isDue) {
+      // It left, or was woken, while the limit was asked: the next round sees to whoever is head then.
+    } else if (grant.reason === 'superseded') {
+      head.reject(supersededError(head.want))
+    } else if (this.#cameBackSince(before, grant.reason)) {
+      lane.isDue = true
+    } else {
+      lane.sleep(grant.waitMs, grant.reason, () => this.#planRound())
+    }
+  }
+
+  /** True if what a head waits for came back while the limit was asked, so that nobody will wake it. */
+  #cameBackSince(before: { readonly slots: number; readonly permits: number }, reason: string): boolean {
+    if (this.#returns.permits !== before.permits) return true
+    return reason === 'concurrency' && this.#returns.slots !== before.slots
+  }
+
+  /** The grant came after its waiter had left. */
+  async #returnUnwanted(grant: Granted): Promise<void> {
+    try {
+      await this.#limit.giveBack(grant.lease, { unused: grant.permits, finished: 0 })
+      this.wake('all')
+    } catch {
+      // A lease that cannot be given back expires by itself.
+    }
+  }
+}
+
+type Granted = Extract<Grant, { kind: 'granted' }>
+
+function leaseOf(grant: Granted, want: LeaseWant): Lease {
+  const { lease, permits, useBeforeMs } = grant
+  return { lease, permits, useBeforeMs, scopes: want.scopes }
+}
+
+function supersededError({ holder }: LeaseWant): SluiceError {
+  return new SluiceError(
+    'fenced',
+    `partition ${holder.partition} has a newer owner than marker ${holder.marker}`,
+  )
+}
+
+function closedError(): SluiceError {
+  return new SluiceError('aborted', 'the lease queue is closed')
+}
