@@ -1,4 +1,7 @@
-/** The JSON that `sluice … --json` and the API answer with, as zod schemas. Times are ISO 8601 in UTC. Lists come in pages; `next` is null on the last. */
+/**
+ * The JSON that `sluice … --json` and the API answer with, as zod schemas. Times are ISO 8601 in UTC. Lists
+ * come in pages; `next` is null on the last.
+ */
 import { z } from 'zod'
 
 const timestamp = z.iso.datetime()
@@ -7,7 +10,10 @@ const op = z.enum(['added', 'changed', 'removed'])
 const next = z.string().nullable()
 const headers = z.record(z.string(), z.string())
 
-/** The counts of one trigger in a run: detected = delivered + rejected + unknown + unsent once the run has ended (R14). */
+/**
+ * The counts of one trigger in a run: detected = delivered + rejected + unknown + unsent once the run has
+ * ended (R14).
+ */
 export const triggerCounts = z.object({
   detected: count,
   delivered: count,

@@ -1,9 +1,10 @@
 /**
- * Resources as users write them (docs/REFERENCE.md), as zod schemas: the one source of their shapes. Text may still hold `${secret:NAME}`
- * references (see `secret-references.ts`); `${NAME}` and `${file:PATH}` are filled in before parsing. A field that is not here is an error.
+ * Resources as users write them (docs/REFERENCE.md), as zod schemas: the one source of their shapes. Text may
+ * still hold `${secret:NAME}` references (see `secret-references.ts`); `${NAME}` and `${file:PATH}` are
+ * filled in before parsing. A field that is not here is an error.
  *
- * Every `error` text says what is wanted, so that a message can read "wanted <text>, found …". Every `describe` text says what a field is for;
- * editors show it.
+ * Every `error` text says what is wanted, so that a message can read "wanted <text>, found …". Every
+ * `describe` text says what a field is for; editors show it.
  */
 import { z } from 'zod'
 
@@ -216,7 +217,9 @@ export type LimitsSpec = z.output<typeof limits>
 export type SyncSpec = z.output<typeof sync>
 export type ResourceSpec = SourceSpec | ModelSpec | DestinationSpec | SyncSpec
 
-/** A sync with all it refers to, as pinned when a run starts (R15); known by the hash of its canonical JSON. */
+/**
+ * A sync with all it refers to, as pinned when a run starts (R15); known by the hash of its canonical JSON.
+ */
 export interface Definition {
   readonly sync: SyncSpec
   readonly model: ModelSpec

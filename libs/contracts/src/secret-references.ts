@@ -1,7 +1,8 @@
 /**
- * `${secret:NAME}` in the text of a resource. A loaded resource keeps such references, never values; wherever they are allowed (source fields, a
- * destination's `headers` and `query`), a `$${` in the loaded text stands for a literal `${`, so that no text from outside can turn into a reference.
- * All other fields are plain text and do not go through here.
+ * `${secret:NAME}` in the text of a resource. A loaded resource keeps such references, never values; wherever
+ * they are allowed (source fields, a destination's `headers` and `query`), a `$${` in the loaded text stands
+ * for a literal `${`, so that no text from outside can turn into a reference. All other fields are plain text
+ * and do not go through here.
  */
 const REFERENCE = /\$\$\{|\$\{secret:([^}]*)\}/g
 
@@ -12,7 +13,10 @@ export function secretNames(text: string): string[] {
   return [...names]
 }
 
-/** The text with its secrets filled in by `secretOf` and its escapes undone. What `secretOf` throws passes through. */
+/**
+ * The text with its secrets filled in by `secretOf` and its escapes undone. What `secretOf` throws passes
+ * through.
+ */
 export function fillSecrets(text: string, secretOf: (name: string) => string): string {
   return text.replaceAll(REFERENCE, (_match, name: string | undefined) =>
     name === undefined ? '${' : secretOf(name),

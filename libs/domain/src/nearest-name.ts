@@ -1,6 +1,7 @@
 /**
- * How many insertions, deletions, replacements and swaps of neighbours lie between two words, no stretch being edited twice
- * (Damerau–Levenshtein, in its "optimal string alignment" form). Words are compared as they are; cost is their lengths multiplied.
+ * How many insertions, deletions, replacements and swaps of neighbours lie between two words, no stretch
+ * being edited twice (Damerau–Levenshtein, in its "optimal string alignment" form). Words are compared as
+ * they are; cost is their lengths multiplied.
  */
 export function editDistance(from: string, to: string): number {
   const a = [...from]
@@ -27,8 +28,9 @@ export function editDistance(from: string, to: string): number {
 const MAX_LENGTH = 100
 
 /**
- * The candidate that somebody who wrote `name` most likely meant, or null where none is near: at most a third of its letters differ (at least one
- * may), upper and lower case, dashes and underscores aside; or one begins with the other. Of equally near ones the first.
+ * The candidate that somebody who wrote `name` most likely meant, or null where none is near: at most a third
+ * of its letters differ (at least one may), upper and lower case, dashes and underscores aside; or one begins
+ * with the other. Of equally near ones the first.
  */
 export function nearestName(name: string, candidates: Iterable<string>): string | null {
   const wanted = plain(name)

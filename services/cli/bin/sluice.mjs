@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * Starts `sluice` on a Node that runs its TypeScript: in this very process if it is Node 24 or later, else on the Node 24 that is installed beside
- * the project as the npm package `node`. Plain JavaScript, since any Node may be the one that reads it.
+ * Starts `sluice` on a Node that runs its TypeScript: in this very process if it is Node 24 or later, else on
+ * the Node 24 that is installed beside the project as the npm package `node`. Plain JavaScript, since any
+ * Node may be the one that reads it.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -42,8 +43,9 @@ function bundledNode() {
 }
 
 /**
- * Runs on another Node as a child in a process group of its own, so that an interrupt from the terminal reaches it once, through this process. The
- * channel between the two tells the child when this process is killed, so that it never outlives it.
+ * Runs on another Node as a child in a process group of its own, so that an interrupt from the terminal
+ * reaches it once, through this process. The channel between the two tells the child when this process is
+ * killed, so that it never outlives it.
  */
 function runOn(node) {
   const child = spawn(

@@ -1,4 +1,7 @@
-/** What a command of `sluice` is made of. A file in `commands/` exports one as `command`; `commands.ts` lists them. */
+/**
+ * What a command of `sluice` is made of. A file in `commands/` exports one as `command`; `commands.ts` lists
+ * them.
+ */
 import type { ExitCode } from './exit-codes.ts'
 
 /** An option of one command, or a global one. */
@@ -40,6 +43,8 @@ export interface TextSink {
 }
 
 export interface CommandContext {
+  /** The table of all commands, for those that explain them. */
+  readonly commands: readonly CommandEntry[]
   readonly args: CommandArgs
   /** The project folder, absolute. */
   readonly dir: string
@@ -63,8 +68,8 @@ export interface Command {
   readonly options: { readonly [name: string]: OptionSpec }
   readonly examples: readonly Example[]
   /**
-   * Does it and resolves with the exit code. Throws `SluiceError` for everything that a person is to be told; the frame prints it, as JSON where asked, and picks the
-   * exit code.
+   * Does it and resolves with the exit code. Throws `SluiceError` for everything that a person is to be told;
+   * the frame prints it, as JSON where asked, and picks the exit code.
    */
   run(context: CommandContext): Promise<ExitCode>
 }

@@ -53,23 +53,3 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/help.ts'),
   },
 ]
-
-/** Commands that docs/REFERENCE.md describes and this version does not have. */
-export const COMMANDS_NOT_YET: readonly string[] = [
-  'diff',
-  'apply',
-  'preview',
-  'up',
-  'retry',
-  'discard',
-  'approve',
-  'cancel',
-  'resync',
-  'reset',
-  'replay',
-  'auth',
-  'secret',
-  'topics',
-  'completion',
-  'doctor',
-]

@@ -35,7 +35,10 @@ export function exitCodeOfError(code: ErrorCode): ExitCode {
   return BY_ERROR[code]
 }
 
-/** The exit code of a run that is over, or held. A failed run exits with the code of the error that it failed of, where that is known. */
+/**
+ * The exit code of a run that is over, or held. A failed run exits with the code of the error that it failed
+ * of, where that is known.
+ */
 export function exitCodeOfRun(status: RunStatus, failedOf: ErrorCode | null = null): ExitCode {
   switch (status) {
     case 'success':

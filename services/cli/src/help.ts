@@ -1,6 +1,5 @@
 /** The texts of `sluice help`: pure, so that tests read them as people do. */
 import type { Command, CommandEntry, OptionSpec } from './command.ts'
-import { COMMANDS } from './commands.ts'
 import { painter } from './output/paint.ts'
 import { GLOBAL_OPTIONS } from './parse-command-line.ts'
 
@@ -15,7 +14,7 @@ const STEPS = [
 ] as const
 
 /** What sluice is, how to begin, and all commands. */
-export function overallHelp({ color }: HelpOptions): string {
+export function overallHelp(commands: readonly CommandEntry[], { color }: HelpOptions): string {
   const paint = painter(color)
   return [
     `${paint('bold', 'sluice')} turns row changes into HTTP requests.`,
@@ -30,7 +29,7 @@ export function overallHelp({ color }: HelpOptions): string {
     '  sluice [--dir DIR] [--json] COMMAND [ARGUMENTS] [OPTIONS]',
     '',
     paint('bold', 'Commands'),
-    ...columns(COMMANDS.map(({ name, summary }) => [name, summary] as const)),
+    ...columns(commands.map(({ name, summary }) => [name, summary] as const)),
     '',
     paint('bold', 'Options of every command'),
     ...columns(optionLines(GLOBAL_OPTIONS)),

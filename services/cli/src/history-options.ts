@@ -35,7 +35,10 @@ export function outputOptions({ color, stdout }: CommandContext): OutputOptions 
   return { color, columns: stdout.isTTY === true ? (stdout.columns ?? 80) : null }
 }
 
-/** A point in time as people write it: how long ago (`2h`), or a date and time. Milliseconds since 1970; throws `usage`. */
+/**
+ * A point in time as people write it: how long ago (`2h`), or a date and time. Milliseconds since 1970;
+ * throws `usage`.
+ */
 export function parseSince(text: string, now: number): number {
   const ago = duration.safeParse(text)
   if (ago.success) return now - ago.data

@@ -2,8 +2,8 @@
 import { EXIT } from './exit-codes.ts'
 
 /**
- * A signal that the first SIGINT, SIGTERM or SIGHUP aborts; a second one ends the process at once with 130. If a launcher started this process and is gone,
- * or nobody reads what is printed any more, the process ends.
+ * A signal that the first SIGINT, SIGTERM or SIGHUP aborts; a second one ends the process at once with 130.
+ * If a launcher started this process and is gone, or nobody reads what is printed any more, the process ends.
  */
 export function listenForInterrupts(target: NodeJS.Process): AbortSignal {
   const controller = new AbortController()

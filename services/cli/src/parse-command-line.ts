@@ -1,10 +1,32 @@
-/** Reads a command line against the table of commands. Every mistake is a `usage` error that names the nearest right word. */
+/**
+ * Reads a command line against the table of commands. Every mistake is a `usage` error that names the nearest
+ * right word.
+ */
 import { parseArgs } from 'node:util'
 import { SluiceError } from '@sluice/contracts/errors'
 import { nearestName } from '@sluice/domain/nearest-name'
 import type { Command, CommandArgs, CommandEntry, OptionSpec } from './command.ts'
-import { COMMANDS, COMMANDS_NOT_YET } from './commands.ts'
 import { NOT_YET } from './project/not-yet.ts'
+
+/** Commands that docs/REFERENCE.md describes and this version does not have. */
+const COMMANDS_NOT_YET: readonly string[] = [
+  'diff',
+  'apply',
+  'preview',
+  'up',
+  'retry',
+  'discard',
+  'approve',
+  'cancel',
+  'resync',
+  'reset',
+  'replay',
+  'auth',
+  'secret',
+  'topics',
+  'completion',
+  'doctor',
+]
 
 /** Options that every command takes, before or after its name. */
 export const GLOBAL_OPTIONS = {
@@ -43,13 +65,13 @@ function tokensOf(
   argv: readonly string[],
   options: { readonly [name: string]: OptionSpec },
 ): readonly Token[] {
-  const config = Object.entries(options).map(([name, { type }]) => [
-    name,
-    { type: type === 'boolean' ? ('boolean' as const) : ('string' as const) },
-  ])
+  const config: { [name: string]: { type: 'boolean' | 'string' } } = {}
+  for (const [name, { type }] of Object.entries(options)) {
+    config[name] = { type: type === 'boolean' ? 'boolean' : 'string' }
+  }
   return parseArgs({
     args: [...argv],
-    options: Object.fromEntries(config),
+    options: config,
     strict: false,
     allowPositionals: true,
     tokens: true,
@@ -69,8 +91,11 @@ export function wantsJson(argv: readonly string[]): boolean {
   return argv.slice(0, end < 0 ? undefined : end).includes('--json')
 }
 
-/** Finds the command that a command line names; `entry` is null where it names none. Throws `usage` for an unknown one. */
-export function findCommand(argv: readonly string[]): FoundCommand {
+/**
+ * Finds the command that a command line names; `entry` is null where it names none. Throws `usage` for an
+ * unknown one.
+ */
+export function findCommand(argv: readonly string[], commands: readonly CommandEntry[]): FoundCommand {
   const tokens = tokensOf(argv, GLOBAL_OPTIONS)
   const words = tokens.flatMap(token => (token.kind === 'positional' ? [token.value] : []))
   const globals = globalsOf(tokens)
@@ -80,11 +105,11 @@ export function findCommand(argv: readonly string[]): FoundCommand {
     if (unknown?.kind === 'option') throw unknownOption(unknown.rawName, GLOBAL_OPTIONS, 'sluice')
     return { entry: null, globals, words: 0 }
   }
-  const double = COMMANDS.find(({ name }) => second !== undefined && name === `${first} ${second}`)
+  const double = commands.find(({ name }) => second !== undefined && name === `${first} ${second}`)
   if (double !== undefined) return { entry: double, globals, words: 2 }
-  const single = COMMANDS.find(({ name }) => name === first)
+  const single = commands.find(({ name }) => name === first)
   if (single !== undefined) return { entry: single, globals, words: 1 }
-  throw unknownCommand(first)
+  throw unknownCommand(first, commands)
 }
 
 function isGlobal(name: string): boolean {
@@ -109,13 +134,13 @@ function globalsOf(tokens: readonly Token[]): GlobalOptions {
   }
 }
 
-function unknownCommand(name: string): SluiceError {
+function unknownCommand(name: string, commands: readonly CommandEntry[]): SluiceError {
   if (COMMANDS_NOT_YET.includes(name)) {
     return new SluiceError('usage', `\`sluice ${name}\` is ${NOT_YET}. \`sluice help\` lists what there is.`)
   }
   const near = nearestName(
     name,
-    COMMANDS.map(entry => entry.name),
+    commands.map(entry => entry.name),
   )
   const hint = near === null ? '`sluice help` lists the commands.' : `Did you mean \`sluice ${near}\`?`
   return new SluiceError('usage', `There is no command \`${name}\`. ${hint}`)

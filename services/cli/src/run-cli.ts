@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { TextSink } from './command.ts'
+import { COMMANDS } from './commands.ts'
 import { EXIT, exitCodeOfError } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { commandHelp, overallHelp } from './help.ts'
@@ -33,11 +34,11 @@ export async function runCli(cli: CliProcess): Promise<ExitCode> {
 }
 
 async function dispatch(cli: CliProcess): Promise<ExitCode> {
-  const { entry, globals, words } = findCommand(cli.argv)
+  const { entry, globals, words } = findCommand(cli.argv, COMMANDS)
   const color = takesColor(cli.stdout, cli)
   if (entry === null && globals.version) return dispatch({ ...cli, argv: ['version', ...versionFlags(cli)] })
   if (entry === null) {
-    cli.stdout.write(overallHelp({ color }))
+    cli.stdout.write(overallHelp(COMMANDS, { color }))
     return EXIT.success
   }
   const { command } = await entry.load()
@@ -47,6 +48,7 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
   }
   const args = parseCommandArgs(cli.argv, { entry, words, command })
   return await command.run({
+    commands: COMMANDS,
     args,
     dir: projectDir(cli.cwd, globals.dir),
     json: globals.json,

@@ -1,4 +1,7 @@
-/** What the commands that look back ask of whoever holds the history: the embedded pipeline in the project's `.sluice`, later a server. */
+/**
+ * What the commands that look back ask of whoever holds the history: the embedded pipeline in the project's
+ * `.sluice`, later a server.
+ */
 import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
 
 /** `after` is the `next` of the page before. */
@@ -25,7 +28,10 @@ export interface FailedQuery extends Paging {
   readonly status: number | undefined
 }
 
-/** All methods may be called concurrently, and throw `not-found` for a sync or run that does not exist. An abort throws the signal's reason. */
+/**
+ * All methods may be called concurrently, and throw `not-found` for a sync or run that does not exist. An
+ * abort throws the signal's reason.
+ */
 export interface RunHistory extends AsyncDisposable {
   /** The newest first. */
   runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage>

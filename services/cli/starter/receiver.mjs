@@ -1,4 +1,5 @@
-// A small API to try things with: it prints every request and answers 200. Start it with `node receiver.mjs`; PORT chooses another port.
+// A small API to try things with: it prints every request and answers 200. Start it with `node receiver.mjs`;
+// PORT chooses another port.
 import { createServer } from 'node:http'
 
 const port = Number(process.env.PORT ?? 8080)

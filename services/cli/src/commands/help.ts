@@ -15,10 +15,12 @@ export const command: Command = {
     { command: 'sluice help', does: 'what sluice is, and all commands' },
     { command: 'sluice help runs show', does: 'the same as `sluice runs show --help`' },
   ],
-  async run({ args, stdout, color }) {
-    const { entry } = findCommand(args.positionals)
+  async run({ args, commands, stdout, color }) {
+    const { entry } = findCommand(args.positionals, commands)
     const text =
-      entry === null ? overallHelp({ color }) : commandHelp(entry, (await entry.load()).command, { color })
+      entry === null
+        ? overallHelp(commands, { color })
+        : commandHelp(entry, (await entry.load()).command, { color })
     stdout.write(text)
     return EXIT.success
   },

@@ -70,7 +70,10 @@ async function writeStarterFile(path: string, file: string): Promise<void> {
   }
 }
 
-/** Makes Git pass over `.sluice`; a `.gitignore` that is there gets the line added. False if it had it already. */
+/**
+ * Makes Git pass over `.sluice`; a `.gitignore` that is there gets the line added. False if it had it
+ * already.
+ */
 async function ignoreState(dir: string): Promise<boolean> {
   const path = join(dir, '.gitignore')
   const before = await readFile(path, 'utf8').catch(() => null)

@@ -44,7 +44,10 @@ export const command: Command = {
   },
 }
 
-/** Starts the services, asks for the run and follows it; an interrupt cancels the run, and what is under way still ends. */
+/**
+ * Starts the services, asks for the run and follows it; an interrupt cancels the run, and what is under way
+ * still ends.
+ */
 async function runSync(
   context: CommandContext,
   pipeline: Pipeline,

@@ -33,7 +33,10 @@ export function resourceJsonSchema(): object {
   }
 }
 
-/** Text counts as written, whatever YAML takes it for, and a reference may stand for all of a text, number or boolean. */
+/**
+ * Text counts as written, whatever YAML takes it for, and a reference may stand for all of a text, number or
+ * boolean.
+ */
 function allowScalarsAndReferences(schema: z.core.JSONSchema.BaseSchema): void {
   if (schema.const !== undefined || schema.enum !== undefined) return
   if (schema.type === 'string' && schema.pattern === undefined) schema.type = ['string', 'number', 'boolean']

@@ -9,7 +9,10 @@ export function painter(color: boolean): Paint {
   return (style, text) => (color ? styleText(style, text, { validateStream: false }) : text)
 }
 
-/** Text from outside (answers of APIs, rows, file names) with everything that a terminal would obey made visible. */
+/**
+ * Text from outside (answers of APIs, rows, file names) with everything that a terminal would obey made
+ * visible.
+ */
 export function safe(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, character => {
     if (character === '\n') return '⏎'

@@ -1,6 +1,7 @@
 /**
- * The progress of a run on stderr. On a terminal a few lines that are drawn again in place, at most ten times a second; elsewhere a plain line when a
- * run begins and when it knows how much there is to do, and then one each half minute, so that logs stay short.
+ * The progress of a run on stderr. On a terminal a few lines that are drawn again in place, at most ten times
+ * a second; elsewhere a plain line when a run begins and when it knows how much there is to do, and then one
+ * each half minute, so that logs stay short.
  */
 import type { RunView } from '@sluice/contracts/api'
 import type { TextSink } from '../command.ts'

@@ -18,7 +18,10 @@ const MARKS: { readonly [status in RunView['status']]: string } = {
 }
 const OPS = ['added', 'changed', 'removed'] as const
 
-/** The summary of a run, ending in a line break: its state, figures per trigger, what went wrong and what to do next. */
+/**
+ * The summary of a run, ending in a line break: its state, figures per trigger, what went wrong and what to
+ * do next.
+ */
 export function runSummary(run: RunView, options: OutputOptions & { readonly now: number }): string {
   const paint = painter(options.color)
   const took = runDuration(run, options.now)

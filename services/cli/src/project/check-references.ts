@@ -1,4 +1,7 @@
-/** What only shows when all resources of a folder are looked at together: names that occur twice, and references to what is not there. */
+/**
+ * What only shows when all resources of a folder are looked at together: names that occur twice, and
+ * references to what is not there.
+ */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceKind, SyncSpec } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
@@ -8,7 +11,10 @@ import type { DecodedResource } from './decode-resource.ts'
 import { detailAt } from './places.ts'
 import type { FieldPath } from './places.ts'
 
-/** The problems between resources. Names of resources that are themselves wrong count, so that one mistake gives one error. */
+/**
+ * The problems between resources. Names of resources that are themselves wrong count, so that one mistake
+ * gives one error.
+ */
 export function checkReferences(decoded: readonly DecodedResource[]): ErrorDetail[] {
   return [...duplicateNames(decoded), ...decoded.flatMap(resource => danglingReferences(resource, decoded))]
 }

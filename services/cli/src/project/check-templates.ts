@@ -1,10 +1,13 @@
-/** Compiles the templates of every sync, so that what is wrong in them is told with the place in the YAML file. */
+/**
+ * Compiles the templates of every sync, so that what is wrong in them is told with the place in the YAML
+ * file.
+ */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { TriggerSpec } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import type { Op } from '@sluice/contracts/state'
-import { compileTrigger } from '@sluice/templates/compile-trigger'
+import { compileTrigger } from '@sluice/templates/compile'
 import type { DecodedResource } from './decode-resource.ts'
 
 /** The problems of all templates of the syncs that are right otherwise. */

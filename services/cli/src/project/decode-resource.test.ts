@@ -42,7 +42,7 @@ function problemOf(text: string): string {
 }
 
 function asText({ line, column, field, message }: ErrorDetail): string {
-  return `${line}:${column} ${field ?? ''}: ${message}`
+  return `${[line, column].join(':')} ${field ?? ''}: ${message}`
 }
 
 const SOURCE = 'kind: source\nname: shop\ntype: duckdb\n'

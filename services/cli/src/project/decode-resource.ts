@@ -1,6 +1,7 @@
 /**
- * Turns a YAML document into a resource: walks its nodes and the resource's zod schema side by side. The schema decides how a scalar is read (as
- * text it counts as written), and every error knows its place. All errors of a document are found at once.
+ * Turns a YAML document into a resource: walks its nodes and the resource's zod schema side by side. The
+ * schema decides how a scalar is read (as text it counts as written), and every error knows its place. All
+ * errors of a document are found at once.
  */
 import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
 import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
@@ -188,7 +189,7 @@ class Decoder {
     { shape, path }: { shape: Extract<Shape, { kind: 'object' | 'record' }>; path: FieldPath },
   ): unknown {
     const before = this.#problems.length
-    const value: Record<string, unknown> = Object.create(null)
+    const decodedFields: [string, unknown][] = []
     const { entries, problems } = entriesOf(map, this.#document.document)
     for (const problem of problems) this.#tell(problem.offset, path, problem.message)
     for (const entry of entries) {
@@ -198,10 +199,11 @@ class Decoder {
       if (shape.kind === 'record') this.#checkKey(entry, shape.key, field)
       this.#setOrigin(field, entry.keyOffset, entry.value.offset)
       const decoded = this.#decode(entry.value, fieldSchema, field)
-      value[entry.key] = decoded
+      decodedFields.push([entry.key, decoded])
       if (path.length === 0 && typeof decoded === 'string') this.#texts.set(entry.key, decoded)
     }
     if (shape.kind === 'object') this.#checkFieldNames(entries, shape.fields, path)
+    const value: unknown = Object.fromEntries(decodedFields)
     if (this.#problems.length === before) this.#checkWhole(value, schema, path)
     return value
   }
@@ -273,7 +275,9 @@ class Decoder {
     return value
   }
 
-  /** Reads a scalar as the first of the schemas that takes it. `whole` is the schema that messages describe. */
+  /**
+   * Reads a scalar as the first of the schemas that takes it. `whole` is the schema that messages describe.
+   */
   #decodeScalar(node: Scalar, schemas: readonly Schema[], path: FieldPath, whole?: Schema): unknown {
     const offset = nodeOffset(node) ?? 0
     const filled = this.#fill(node, path)
@@ -305,7 +309,7 @@ class Decoder {
   ): string {
     const text = filled.text
     if (isValueNotYet(this.#kind, path, text)) {
-      return `\`${path.at(-1)}: ${text}\` is ${NOT_YET}; wanted ${wanted}`
+      return `\`${fieldName(path.slice(-1))}: ${text}\` is ${NOT_YET}; wanted ${wanted}`
     }
     const literals = schemas.flatMap(schema => {
       const shape = shapeOf(schema)

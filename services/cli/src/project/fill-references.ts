@@ -1,6 +1,7 @@
 /**
- * Fills in the references of a text (docs/REFERENCE.md): `${NAME}` and `${NAME:-default}` from the environment, `${file:PATH}` from a file. Secrets stay
- * references, where they are allowed; `$${` is a literal `${`. What is filled in is not looked at again.
+ * Fills in the references of a text (docs/REFERENCE.md): `${NAME}` and `${NAME:-default}` from the
+ * environment, `${file:PATH}` from a file. Secrets stay references, where they are allowed; `$${` is a
+ * literal `${`. What is filled in is not looked at again.
  */
 import { NAME_PATTERN } from '@sluice/contracts/resources'
 import { withoutReferences } from '@sluice/contracts/secret-references'
@@ -16,7 +17,10 @@ export interface ReferenceSources {
 
 export interface FilledText {
   readonly text: string
-  /** True if the text was one `${NAME}` or `${NAME:-default}` and nothing else, so that it may stand for a number or boolean. */
+  /**
+   * True if the text was one `${NAME}` or `${NAME:-default}` and nothing else, so that it may stand for a
+   * number or boolean.
+   */
   readonly whole: boolean
   /** The path of the file that the whole text came from, or null. */
   readonly file: string | null

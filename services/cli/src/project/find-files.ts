@@ -7,9 +7,10 @@ export const MAX_YAML_FILES = 10_000
 const MAX_FOLDERS = 100_000
 
 /**
- * The paths of all `*.yaml` and `*.yml` files below a folder, relative to it, with `/` between folders, sorted. Hidden folders and
- * `node_modules` are passed over; links to folders are not followed, so that no circle can catch the walk. Null if there are too many.
- * Throws what `readdir` throws for the folder itself; folders below that may not be read are passed over. An abort throws the signal's reason.
+ * The paths of all `*.yaml` and `*.yml` files below a folder, relative to it, with `/` between folders,
+ * sorted. Hidden folders and `node_modules` are passed over; links to folders are not followed, so that no
+ * circle can catch the walk. Null if there are too many. Throws what `readdir` throws for the folder itself;
+ * folders below that may not be read are passed over. An abort throws the signal's reason.
  */
 export async function findYamlFiles(dir: string, signal: AbortSignal): Promise<readonly string[] | null> {
   const found: string[] = []

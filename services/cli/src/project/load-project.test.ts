@@ -1,7 +1,8 @@
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError } from '@sluice/contracts/errors'
 import { afterEach, describe, expect, it } from 'vitest'
 import { loadProject } from './load-project.ts'
 import { resolveDefinition } from './resolve-definition.ts'
@@ -41,7 +42,7 @@ async function errorOf(loading: Promise<unknown>): Promise<SluiceError> {
 async function problemsOf(files: { readonly [path: string]: string | Uint8Array }): Promise<string[]> {
   const error = await errorOf(load(files))
   expect(error.code).toBe('config')
-  return error.details.map(d => `${d.file}:${d.line}:${d.column} ${d.field ?? ''}: ${d.message}`)
+  return error.details.map(d => `${[d.file, d.line, d.column].join(':')} ${d.field ?? ''}: ${d.message}`)
 }
 
 const SOURCE = 'kind: source\nname: shop\ntype: duckdb\npath: ./data\n'

@@ -26,8 +26,9 @@ export interface LoadOptions {
 }
 
 /**
- * Reads every `*.yaml` and `*.yml` below `dir`. Connects to nothing. Throws `missing-file` if the folder is not there, and `config` with one detail for
- * each error of the folder, in the order of files and lines. An abort throws the signal's reason.
+ * Reads every `*.yaml` and `*.yml` below `dir`. Connects to nothing. Throws `missing-file` if the folder is
+ * not there, and `config` with one detail for each error of the folder, in the order of files and lines. An
+ * abort throws the signal's reason.
  */
 export async function loadProject(dir: string, options: LoadOptions): Promise<Project> {
   const root = resolve(dir)

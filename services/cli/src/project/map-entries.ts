@@ -1,4 +1,7 @@
-/** The entries of a YAML map with anchors and `<<` followed: a map's own entries hold over merged ones, earlier merged maps over later ones. */
+/**
+ * The entries of a YAML map with anchors and `<<` followed: a map's own entries hold over merged ones,
+ * earlier merged maps over later ones.
+ */
 import { isAlias, isMap, isScalar, isSeq } from 'yaml'
 import type { YAMLMap } from 'yaml'
 import type { YamlDocument } from './yaml-file.ts'

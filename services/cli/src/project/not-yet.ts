@@ -1,6 +1,7 @@
 /**
- * What docs/REFERENCE.md describes and this version does not do yet. Such fields get their own message, so that nobody looks for a slip of the pen; and
- * they are refused, since a sync that ignored them would not do what its file says.
+ * What docs/REFERENCE.md describes and this version does not do yet. Such fields get their own message, so
+ * that nobody looks for a slip of the pen; and they are refused, since a sync that ignored them would not do
+ * what its file says.
  */
 const TRIGGER = 'sync.triggers.*'
 const FIELDS: ReadonlySet<string> = new Set([

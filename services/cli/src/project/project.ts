@@ -15,7 +15,10 @@ export interface Project {
   readonly resources: ReadonlyMap<ResourceKey, ResourceSpec>
   /** Documents that other tools wrote, in file order. */
   readonly skipped: readonly SkippedDocument[]
-  /** Where the fields of each resource stand, by field name as messages have it (`triggers.added.path`; `''` is the whole). */
+  /**
+   * Where the fields of each resource stand, by field name as messages have it (`triggers.added.path`; `''`
+   * is the whole).
+   */
   readonly origins: ReadonlyMap<ResourceKey, ReadonlyMap<string, FieldOrigin>>
 }
 

@@ -1,6 +1,7 @@
 /**
- * Parses YAML 1.2 files into documents: those that are resources, and those that are passed over because other tools wrote them. What is wrong
- * with the YAML itself is told here; what is wrong with a resource in decode-resource.ts.
+ * Parses YAML 1.2 files into documents: those that are resources, and those that are passed over because
+ * other tools wrote them. What is wrong with the YAML itself is told here; what is wrong with a resource in
+ * decode-resource.ts.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { isMap, isScalar, LineCounter, parseAllDocuments } from 'yaml'
@@ -68,8 +69,8 @@ function isEmpty(document: YamlDocument): boolean {
 }
 
 /**
- * Why a document is none of ours, or null. Where its YAML is broken the tree may lack what the text has, so the text decides: templates of other
- * tools (Helm's, say) are broken YAML, and not ours to judge.
+ * Why a document is none of ours, or null. Where its YAML is broken the tree may lack what the text has, so
+ * the text decides: templates of other tools (Helm's, say) are broken YAML, and not ours to judge.
  */
 function reasonToSkip(document: YamlDocument, file: YamlFile): SkippedDocument['reason'] | null {
   const { contents } = document

@@ -9,7 +9,10 @@ import type { Project } from './project.ts'
 
 const SHOWN_NAMES = 10
 
-/** The definition of a sync. Throws `not-found`, with the nearest name, for a sync that the project does not have. */
+/**
+ * The definition of a sync. Throws `not-found`, with the nearest name, for a sync that the project does not
+ * have.
+ */
 export function resolveDefinition(project: Project, syncName: string): Definition {
   const found = lookUpDefinition((kind, name) => project.resources.get(resourceKey(kind, name)), syncName)
   if (found.kind === 'found') return found.definition

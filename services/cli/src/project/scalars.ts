@@ -22,7 +22,10 @@ export function fits(node: unknown, shape: Shape): boolean {
   return isScalar(node) && isScalarShape(shape)
 }
 
-/** What a scalar is for a shape: its text as written, or the number or boolean it stands for; undefined if it is none. */
+/**
+ * What a scalar is for a shape: its text as written, or the number or boolean it stands for; undefined if it
+ * is none.
+ */
 export function scalarFor(shape: Shape, text: string, typed: unknown): unknown {
   switch (shape.kind) {
     case 'text':
@@ -53,8 +56,8 @@ export function described(node: unknown): string {
 }
 
 /**
- * What was found where a scalar is wrong. The value of a reference is shown only where no secret can be meant: in place of a number, boolean or one of
- * a few words.
+ * What was found where a scalar is wrong. The value of a reference is shown only where no secret can be
+ * meant: in place of a number, boolean or one of a few words.
  */
 export function foundText(node: Scalar, filled: FilledText, wanted: readonly Shape['kind'][]): string {
   if (filled.changed) {

@@ -1,4 +1,6 @@
-/** Reads zod schemas the way a decoder of YAML needs them: what shape a value is to have, and how to say so. */
+/**
+ * Reads zod schemas the way a decoder of YAML needs them: what shape a value is to have, and how to say so.
+ */
 import { z } from 'zod'
 
 export type Schema = z.core.$ZodType

@@ -1,15 +1,22 @@
-/** Where the characters of a text stand in its YAML file, so that an error inside a template can name its place in the file. */
+/**
+ * Where the characters of a text stand in its YAML file, so that an error inside a template can name its
+ * place in the file.
+ */
 import type { Scalar } from 'yaml'
 import { placeIn } from './yaml-file.ts'
 import type { YamlFile } from './yaml-file.ts'
 import type { Place } from './places.ts'
 
-/** Finds the place in the file of a line and column, both from 1, of a text; null where only the beginning of the text is known. */
+/**
+ * Finds the place in the file of a line and column, both from 1, of a text; null where only the beginning of
+ * the text is known.
+ */
 export type TextOrigin = (line: number, column: number) => Place | null
 
 /**
- * The origin of a scalar's text, which is `filled` once references are filled in. It is known for literal blocks (`|`) and for text on one line; other
- * styles fold lines. A value that was filled in moves what follows it: then the line is still known, if the value has no line breaks, but not the column.
+ * The origin of a scalar's text, which is `filled` once references are filled in. It is known for literal
+ * blocks (`|`) and for text on one line; other styles fold lines. A value that was filled in moves what
+ * follows it: then the line is still known, if the value has no line breaks, but not the column.
  */
 export function textOrigin(file: YamlFile, node: Scalar, filled: string): TextOrigin {
   const source = node.source ?? ''
@@ -23,7 +30,10 @@ export function textOrigin(file: YamlFile, node: Scalar, filled: string): TextOr
   return (line, column) => (line === 1 ? { ...start, column: start.column + column - 1 } : null)
 }
 
-/** A literal block has its text's lines one to one, after the line with the `|`, each behind the same indentation. */
+/**
+ * A literal block has its text's lines one to one, after the line with the `|`, each behind the same
+ * indentation.
+ */
 function literalOrigin(file: YamlFile, node: Scalar): TextOrigin {
   const start = placeIn(file, node.range?.[0] ?? 0)
   const rawLines = file.text

@@ -1,6 +1,6 @@
 /**
- * Text with Liquid or a reference that stands without quotes, where YAML takes its braces for a map. Nobody means such a map, so this is told as what it
- * is instead of whatever else YAML makes of it.
+ * Text with Liquid or a reference that stands without quotes, where YAML takes its braces for a map. Nobody
+ * means such a map, so this is told as what it is instead of whatever else YAML makes of it.
  */
 import { isMap, isScalar } from 'yaml'
 

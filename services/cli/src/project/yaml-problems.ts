@@ -9,8 +9,8 @@ import { quoteIt, unquotedAt, unquotedIn } from './unquoted-text.ts'
 import type { UnquotedText } from './unquoted-text.ts'
 
 /**
- * The problems, empty for right YAML. Unquoted braces throw the parser off for all that follows, so where they led to an error they are the only
- * one that is told.
+ * The problems, empty for right YAML. Unquoted braces throw the parser off for all that follows, so where
+ * they led to an error they are the only one that is told.
  */
 export function yamlProblems(document: YamlDocument, file: YamlFile): ErrorDetail[] {
   const at = (offset: number, message: string) =>
