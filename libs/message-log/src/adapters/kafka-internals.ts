@@ -1,0 +1,198 @@
+/**
+ * The parts of kafkajs that this adapter stands on, with types: one connection to one broker (framing, TLS, SASL) and the encoders and
+ * decoders of the protocol's requests. kafkajs' own cluster, producer and consumer are not used: what they get wrong (DESIGN.md §6) cannot
+ * be mended from outside, and everything here reads by explicit offset and writes by explicit sequence number.
+ */
+import { createRequire } from 'node:module'
+import type { SASLOptions } from 'kafkajs'
+import type { ConnectionOptions } from 'node:tls'
+import type { Socket } from 'node:net'
+
+const require = createRequire(import.meta.url)
+
+export interface WireRequest {
+  readonly apiKey: number
+  readonly apiName: string
+  readonly apiVersion: number
+  encode(): Promise<unknown>
+}
+
+export interface WireResponse<T> {
+  decode(raw: Buffer): Promise<unknown>
+  parse(decoded: unknown): Promise<T>
+}
+
+export interface WireCall<T> {
+  readonly request: WireRequest
+  readonly response: WireResponse<T>
+}
+
+export type ApiName =
+  | 'ListOffsets'
+  | 'Fetch'
+  | 'Metadata'
+  | 'OffsetCommit'
+  | 'OffsetFetch'
+  | 'GroupCoordinator'
+  | 'JoinGroup'
+  | 'Heartbeat'
+  | 'LeaveGroup'
+  | 'SyncGroup'
+  | 'ApiVersions'
+  | 'CreateTopics'
+  | 'DeleteTopics'
+  | 'DeleteRecords'
+  | 'InitProducerId'
+  | 'SaslAuthenticate'
+
+type Versions = Record<number, { minVersion: number; maxVersion: number }>
+type Builder = (args: object) => WireCall<unknown>
+interface RequestDefinition {
+  readonly versions: readonly string[]
+  protocol(options: { version: number }): Builder
+}
+
+const { requests, lookup } = require('kafkajs/src/protocol/requests') as {
+  requests: Readonly<Record<ApiName, RequestDefinition>>
+  lookup: (versions: Versions) => (apiKey: number, definition: RequestDefinition) => Builder
+}
+const apiKeys = require('kafkajs/src/protocol/requests/apiKeys') as Readonly<Record<ApiName, number>>
+
+export interface RawConnection {
+  readonly socket?: Socket
+  readonly requestQueue: {
+    readonly pending: readonly unknown[]
+    scheduleCheckPendingRequests: () => void
+    rejectAll(error: Error): void
+    destroy(): void
+  }
+  connect(): Promise<unknown>
+  isConnected(): boolean
+  isAuthenticated(): boolean
+  setVersions(versions: Versions): void
+  setSupportAuthenticationProtocol(supported: boolean): void
+  authenticate(): Promise<void>
+  send<T>(call: WireCall<T>): Promise<T>
+}
+
+export interface RawLogger {
+  namespace(name: string): RawLogger
+}
+
+export type SocketFactory = (options: {
+  host: string
+  port: number
+  ssl: ConnectionOptions | null
+  onConnect: () => void
+}) => Socket
+
+const Connection = require('kafkajs/src/network/connection') as new (options: {
+  host: string
+  port: number
+  logger: RawLogger
+  socketFactory: SocketFactory
+  requestTimeout: number
+  connectionTimeout: number
+  enforceRequestTimeout: boolean
+  clientId: string
+  ssl: ConnectionOptions | null
+  sasl: SASLOptions | null
+}) => RawConnection
+
+const { createLogger } = require('kafkajs/src/loggers') as {
+  createLogger(options: {
+    level: number
+    logCreator: () => (entry: { label: string; log: { message: string } }) => void
+  }): RawLogger
+}
+
+const errors = require('kafkajs/src/protocol/error') as {
+  errorCodes: readonly { type: string; code: number; message: string }[]
+}
+
+const protocol = require('kafkajs/src/consumer/assignerProtocol') as {
+  MemberMetadata: {
+    encode(metadata: { version: number; topics: readonly string[]; userData: Buffer }): Buffer
+    decode(buffer: Buffer): { version: number; topics: string[]; userData: Buffer | null }
+  }
+  MemberAssignment: {
+    encode(assignment: { version: number; assignment: Record<string, number[]> }): Buffer
+    decode(buffer: Buffer): { assignment: Record<string, number[]> } | null
+  }
+}
+
+export const { MemberMetadata, MemberAssignment } = protocol
+
+/** The name and text of a protocol error by its number; numbers newer than kafkajs have no name there. */
+export function protocolErrorOf(code: number): { type: string; message: string } {
+  if (code === 90) return { type: 'PRODUCER_FENCED', message: 'There is a newer producer with the same id' }
+  const known = errors.errorCodes.find(entry => entry.code === code)
+  return known ?? { type: `ERROR_${code}`, message: `the broker answered with error ${code}` }
+}
+
+/** Finds the builder of a request in the newest version that both sides know. */
+export interface RequestBuilder {
+  build<T>(name: ApiName, args: object): WireCall<T>
+}
+
+export function requestBuilder(versions: Versions): RequestBuilder {
+  const find = lookup(versions)
+  return {
+    build: <T>(name: ApiName, args: object) => find(apiKeys[name], requests[name])(args) as WireCall<T>,
+  }
+}
+
+/** ApiVersions is asked before anything is known about the broker, so in a version that every broker has. */
+export function apiVersionsCall(): WireCall<{
+  apiVersions: readonly { apiKey: number; minVersion: number; maxVersion: number }[]
+}> {
+  return requests.ApiVersions.protocol({ version: 1 })({}) as ReturnType<typeof apiVersionsCall>
+}
+
+/** Fetch in version 11 (brokers since 2.3 have it); the caller brings its own decoder. */
+export function fetchRequest(args: object): WireRequest {
+  return requests.Fetch.protocol({ version: 11 })(args).request
+}
+
+export interface ConnectionSettings {
+  readonly clientId: string
+  readonly ssl: ConnectionOptions | null
+  readonly sasl: SASLOptions | null
+  readonly connectTimeoutMs: number
+  readonly socketFactory: SocketFactory
+  readonly logger: RawLogger
+}
+
+/**
+ * A kafkajs connection, not yet connected. Its queue would keep a 1 ms timer alive for ever, since it plans the next look at its pending requests
+ * though there are none; it is told to look only while something is pending. Its own request time-outs are off: they would poll ten
+ * times a second per connection, and leave a connection in use whose answers are late.
+ */
+export function rawConnection(host: string, port: number, settings: ConnectionSettings): RawConnection {
+  const connection = new Connection({
+    host,
+    port,
+    logger: settings.logger,
+    socketFactory: settings.socketFactory,
+    requestTimeout: 2 ** 30,
+    connectionTimeout: settings.connectTimeoutMs,
+    enforceRequestTimeout: false,
+    clientId: settings.clientId,
+    ssl: settings.ssl,
+    sasl: settings.sasl,
+  })
+  const queue = connection.requestQueue
+  const schedule = queue.scheduleCheckPendingRequests.bind(queue)
+  queue.scheduleCheckPendingRequests = () => {
+    if (queue.pending.length > 0) schedule()
+  }
+  return connection
+}
+
+/** What kafkajs has to say goes to `debug`: it calls every attempt that is about to be repeated an error. */
+export function rawLogger(debug: ((message: string) => void) | null): RawLogger {
+  return createLogger({
+    level: debug === null ? 0 : 2,
+    logCreator: () => entry => debug?.(`${entry.label} ${entry.log.message}`),
+  })
+}

@@ -1,0 +1,205 @@
+import { SluiceError } from '@sluice/contracts/errors'
+import type { PartitionOffsets, TopicPartition, TopicSpec } from '../port.ts'
+import type { Abort, KafkaCluster } from './kafka-cluster.ts'
+import { name } from './kafka-cluster.ts'
+import { ConnectionLost, ProtocolError, toSluiceError } from './kafka-errors.ts'
+
+/** What a batch needs around one record of the largest size. */
+const BATCH_OVERHEAD_BYTES = 1024
+const EARLIEST = '-2'
+const LATEST = '-1'
+const READ_UNCOMMITTED = 0
+
+/** Topics, offsets and trimming: what is asked of a broker once and answered at once. */
+export class KafkaTopics {
+  readonly #cluster: KafkaCluster
+  readonly #replication: number | null
+
+  constructor(cluster: KafkaCluster, options: { replication: number | null }) {
+    this.#cluster = cluster
+    this.#replication = options.replication
+  }
+
+  async ensure(specs: readonly TopicSpec[], options: Abort): Promise<void> {
+    options.signal.throwIfAborted()
+    for (const spec of new Map(specs.map(each => [each.topic, each])).values()) {
+      this.#cluster.forget(spec.topic)
+      const there = await this.partitionsOf(spec.topic, options)
+      if (there === null) await this.#create(spec, options)
+      await this.#awaitReady(spec, options)
+    }
+  }
+
+  async #create(spec: TopicSpec, options: Abort): Promise<void> {
+    await this.#cluster.retry(
+      `making the topic ${spec.topic}`,
+      async () => {
+        try {
+          await this.#cluster.callAny({ api: 'CreateTopics', args: { topics: [this.#description(spec)] } })
+        } catch (error) {
+          // Somebody else was quicker, or an earlier try succeeded unheard.
+          if (!(error instanceof ProtocolError && error.type === 'TOPIC_ALREADY_EXISTS')) throw error
+        }
+      },
+      options,
+    )
+  }
+
+  #description(spec: TopicSpec): object {
+    const replication = this.#replication
+    const settings: Record<string, string> = {
+      'cleanup.policy': spec.cleanup,
+      // Records are dated by the log, so that no writer's clock decides what is old.
+      'message.timestamp.type': 'LogAppendTime',
+      'retention.ms': String(spec.retentionMs ?? -1),
+      'min.compaction.lag.ms': String(spec.compactionLagMs ?? 0),
+    }
+    if (spec.maxRecordBytes !== undefined)
+      settings['max.message.bytes'] = String(spec.maxRecordBytes + BATCH_OVERHEAD_BYTES)
+    if (replication !== null && replication >= 3) settings['min.insync.replicas'] = '2'
+    return {
+      topic: spec.topic,
+      numPartitions: spec.partitions,
+      replicationFactor: replication ?? -1,
+      configEntries: Object.entries(settings).map(([setting, value]) => ({ name: setting, value })),
+    }
+  }
+
+  /** Waits until every broker knows the topic with all its partitions. */
+  async #awaitReady(spec: TopicSpec, options: Abort): Promise<void> {
+    const subject = `making the topic ${spec.topic}`
+    await this.#cluster.retry(
+      subject,
+      async () => {
+        this.#cluster.forget(spec.topic)
+        const leaders = await this.#cluster.leaders(spec.topic).catch((error: unknown) => {
+          // Not even this broker has heard of it yet.
+          if (error instanceof SluiceError && error.code === 'not-found') throw notYet(spec.topic)
+          throw error
+        })
+        if (leaders.size !== spec.partitions)
+          throw new SluiceError(
+            'conflict',
+            `the topic ${spec.topic} has ${leaders.size} partitions, not ${spec.partitions}`,
+          )
+        for (const node of this.#cluster.nodes) {
+          const known = await this.#cluster.partitionsAt(node, spec.topic)
+          if (known !== spec.partitions) throw notYet(spec.topic)
+        }
+      },
+      options,
+    )
+  }
+
+  async remove(topics: readonly string[], options: Abort): Promise<void> {
+    options.signal.throwIfAborted()
+    for (const topic of new Set(topics)) {
+      const subject = `deleting the topic ${topic}`
+      await this.#cluster.retry(
+        subject,
+        async () => {
+          try {
+            await this.#cluster.callAny({ api: 'DeleteTopics', args: { topics: [topic] } })
+          } catch (error) {
+            if (!(error instanceof ProtocolError && error.type === 'UNKNOWN_TOPIC_OR_PARTITION')) throw error
+          }
+          this.#cluster.forget(topic)
+          for (const node of this.#cluster.nodes) {
+            const known = await this.#cluster.partitionsAt(node, topic)
+            if (known !== null) throw new ConnectionLost(`broker ${node} still has the topic ${topic}`)
+          }
+        },
+        options,
+      )
+    }
+  }
+
+  async partitionsOf(topic: string, options: Abort): Promise<number | null> {
+    return this.#cluster.retry(
+      `looking up the topic ${topic}`,
+      async () => {
+        this.#cluster.forget(topic)
+        try {
+          return (await this.#cluster.leaders(topic)).size
+        } catch (error) {
+          if (error instanceof SluiceError && error.code === 'not-found') return null
+          throw error
+        }
+      },
+      options,
+    )
+  }
+
+  /** Low offset and high watermark, which is the end: nothing is written in transactions, so nothing acknowledged lies above what may be read. */
+  async offsets(target: TopicPartition, options: Abort): Promise<PartitionOffsets> {
+    return this.#cluster.retry(
+      `looking up the offsets of ${name(target)}`,
+      () =>
+        this.#cluster.atLeader(target, async node => {
+          const [low, end] = await Promise.all(
+            [EARLIEST, LATEST].map(time => this.#listOffset(node, target, time)),
+          )
+          return { low: low ?? 0, end: end ?? 0 }
+        }),
+      options,
+    )
+  }
+
+  async #listOffset(node: number, target: TopicPartition, timestamp: string): Promise<number> {
+    const topics = [{ topic: target.topic, partitions: [{ partition: target.partition, timestamp }] }]
+    const answer = await this.#cluster.call<{
+      responses: readonly { partitions: readonly { offset: string }[] }[]
+    }>(node, 'main', {
+      api: 'ListOffsets',
+      args: { replicaId: -1, isolationLevel: READ_UNCOMMITTED, topics },
+    })
+    return Number(answer.responses[0]?.partitions[0]?.offset ?? -1)
+  }
+
+  async trim(target: TopicPartition, before: number, options: Abort): Promise<void> {
+    const subject = `trimming ${name(target)} below ${before}`
+    const { low, end } = await this.offsets(target, options)
+    if (before > end)
+      throw toSluiceError(new ProtocolError('OFFSET_OUT_OF_RANGE', `it ends at ${end}`), subject)
+    if (before <= low) return
+    const topics = [
+      { topic: target.topic, partitions: [{ partition: target.partition, offset: String(before) }] },
+    ]
+    await this.#cluster.retry(
+      subject,
+      () =>
+        this.#cluster.atLeader(target, node =>
+          this.#cluster.call(node, 'main', { api: 'DeleteRecords', args: { topics } }),
+        ),
+      options,
+    )
+  }
+
+  async committed(group: string, topic: string, options: Abort): Promise<(number | null)[]> {
+    const count = await this.partitionsOf(topic, options)
+    if (count === null) throw new SluiceError('not-found', `there is no topic ${topic}`)
+    const partitions = Array.from({ length: count }, (_, partition) => ({ partition }))
+    const answer = await this.#cluster.retry(
+      `looking up the offsets of the group ${group}`,
+      async () => {
+        const node = await this.#cluster.coordinator('group', group)
+        return this.#cluster.call<{
+          responses: readonly { partitions: readonly { partition: number; offset: string }[] }[]
+        }>(node, 'main', { api: 'OffsetFetch', args: { groupId: group, topics: [{ topic, partitions }] } })
+      },
+      options,
+    )
+    const found = new Map(
+      answer.responses.flatMap(({ partitions: each }) =>
+        each.map(({ partition, offset }) => [partition, Number(offset)]),
+      ),
+    )
+    return partitions.map(({ partition }) => {
+      const offset = found.get(partition) ?? -1
+      return offset < 0 ? null : offset
+    })
+  }
+}
+
+/** A passing state: the news of a topic spreads from broker to broker. */
+const notYet = (topic: string) => new ConnectionLost(`not every broker knows the topic ${topic} yet`)

@@ -1,0 +1,266 @@
+import { SluiceError } from '@sluice/contracts/errors'
+import { abortable } from '@sluice/flow/abortable'
+import { deferred } from '@sluice/flow/deferred'
+import type { Deferred } from '@sluice/flow/deferred'
+import { sleep } from '@sluice/flow/sleep'
+import type { AppendResult, FencedWriter, NewRecord, TopicPartition } from '../port.ts'
+import type { Abort, KafkaCluster } from './kafka-cluster.ts'
+import { name } from './kafka-cluster.ts'
+import { isPassing, ProtocolError, toSluiceError } from './kafka-errors.ts'
+import { produceCall } from './kafka-produce.ts'
+import { encodeBatch, encodedSize } from './kafka-record-batch.ts'
+
+/** Most that several waiting appends to one partition are joined to: little enough for any topic's limit, enough for small ones to pay. */
+const JOINED_BYTES = 64 * 1024
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 1_000
+/** Connections for appends per broker: enough that one slow partition does not hold up the writers of all others. */
+const PRODUCE_LANES = 4
+/** Sequence numbers are 32 bits wide and start again at 0. */
+const SEQUENCES = 2 ** 31
+
+/** Producer id and epoch as the cluster gave them out. */
+export interface ProducerIdentity {
+  readonly producerId: bigint
+  readonly epoch: number
+}
+
+/**
+ * Asks for the producer id of a writer's name, with a higher epoch than any before, or, for null, for one that nobody has. This fences
+ * nobody yet: a broker refuses the predecessor in a partition once the new epoch has written there.
+ */
+export async function initProducer(
+  cluster: KafkaCluster,
+  id: string | null,
+  options: Abort,
+): Promise<ProducerIdentity> {
+  const subject = id === null ? 'taking a producer id' : `opening the writer ${id}`
+  const args = { transactionalId: id, transactionTimeout: 60_000 }
+  const answer = await cluster.retry(
+    subject,
+    async () => {
+      const request = { api: 'InitProducerId', args } as const
+      if (id === null) return cluster.callAny<{ producerId: string; producerEpoch: number }>(request)
+      const node = await cluster.coordinator('transaction', id)
+      return cluster.call<{ producerId: string; producerEpoch: number }>(node, 'main', request)
+    },
+    options,
+  )
+  return { producerId: BigInt(answer.producerId), epoch: answer.producerEpoch }
+}
+
+interface Pending {
+  readonly target: TopicPartition
+  readonly records: readonly NewRecord[]
+  readonly bytes: number
+  readonly result: Deferred<AppendResult>
+}
+
+/**
+ * A fenced writer. One batch is under way at a time, so that none is sent after one that failed; appends to the same partition that wait
+ * meanwhile go together into the next batch, which is as atomic as each of them. While Kafka does not answer, the same batch is sent
+ * again under the same sequence numbers, which the broker stores once; no other batch ever gets them. States: see FencedWriter.
+ */
+export class KafkaWriter implements FencedWriter {
+  readonly id: string
+  readonly #cluster: KafkaCluster
+  readonly #producer: ProducerIdentity
+  readonly #lane: `produce-${number}`
+  readonly #sequences = new Map<string, number>()
+  readonly #ended = new AbortController()
+  readonly #onEnd: (writer: KafkaWriter) => void
+  #queue: Pending[] = []
+  #sending: Promise<void> | null = null
+  #state: 'open' | 'dead' | 'closed' = 'open'
+
+  /** `onEnd` hears that it is closed or dead. */
+  constructor(
+    cluster: KafkaCluster,
+    options: { id: string; producer: ProducerIdentity; onEnd?: (writer: KafkaWriter) => void },
+  ) {
+    const { id, producer, onEnd = () => {} } = options
+    this.#cluster = cluster
+    this.#onEnd = onEnd
+    this.id = id
+    this.#producer = producer
+    this.#lane = `produce-${hash(id) % PRODUCE_LANES}`
+  }
+
+  get state(): 'open' | 'dead' | 'closed' {
+    return this.#state
+  }
+
+  async append(target: TopicPartition, records: readonly NewRecord[], options: Abort): Promise<AppendResult> {
+    const { signal } = options
+    signal.throwIfAborted()
+    if (this.#state !== 'open') throw this.#refusal()
+    if (records.length === 0)
+      throw new SluiceError('internal', `an append to ${name(target)} without records`)
+    const result = deferred<AppendResult>()
+    result.promise.catch(() => {})
+    this.#queue.push({ target, records, bytes: encodedSize(records), result })
+    this.#sending ??= this.#sendAll()
+    try {
+      return await abortable(result.promise, { signal })
+    } catch (error) {
+      // Whether the batch of an aborted append arrived is not known, so nothing may follow it.
+      if (signal.aborted) this.#die()
+      throw error
+    }
+  }
+
+  /** Lets what is under way finish, then takes nothing more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const sending = this.#sending
+    if (this.#state === 'open' && sending !== null) {
+      this.#state = 'closed'
+      await sending
+    }
+    this.#state = 'closed'
+    this.#ended.abort(this.#refusal())
+    this.#onEnd(this)
+  }
+
+  async #sendAll(): Promise<void> {
+    for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
+      const [first] = batch
+      if (first === undefined) break
+      const records = batch.length === 1 ? first.records : batch.flatMap(pending => pending.records)
+      try {
+        let offset = await this.#send(first.target, records)
+        for (const pending of batch) {
+          pending.result.resolve({ baseOffset: offset })
+          offset += pending.records.length
+        }
+      } catch (error) {
+        first.result.reject(error)
+        this.#die()
+        for (const pending of batch.slice(1)) pending.result.reject(this.#refusal())
+      }
+    }
+    this.#sending = null
+  }
+
+  /** The longest run of waiting appends to the same partition that may be joined. */
+  #nextBatch(): Pending[] {
+    const [first] = this.#queue
+    if (first === undefined) return []
+    let total = 0
+    let count = 0
+    for (const { target, bytes } of this.#queue) {
+      if (target.topic !== first.target.topic || target.partition !== first.target.partition) break
+      total += bytes
+      if (count > 0 && total > JOINED_BYTES) break
+      count += 1
+    }
+    return this.#queue.splice(0, count)
+  }
+
+  /** Sends one batch until it is acknowledged or its failure is certain or old enough; returns the offset of its first record. */
+  async #send(target: TopicPartition, records: readonly NewRecord[]): Promise<number> {
+    const key = name(target)
+    const sequence = this.#sequences.get(key) ?? 0
+    const batch = encodeBatch(records, { timestampMs: Date.now(), producer: { ...this.#producer, sequence } })
+    const signal = AbortSignal.any([this.#ended.signal, this.#cluster.closed])
+    const deadline = performance.now() + this.#cluster.settings.retryMs
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      signal.throwIfAborted()
+      try {
+        const offset = await this.#try(target, batch)
+        this.#sequences.set(key, (sequence + records.length) % SEQUENCES)
+        return offset
+      } catch (error) {
+        const late = performance.now() + pauseMs > deadline
+        if (!isPassing(error) || late) throw toSluiceError(error, `appending to ${key} as ${this.id}`)
+      }
+      await sleep(pauseMs, { signal })
+    }
+  }
+
+  async #try(target: TopicPartition, batch: Buffer): Promise<number> {
+    const { settings } = this.#cluster
+    return this.#cluster.atLeader(target, async node => {
+      const connection = await this.#cluster.connection(node, this.#lane)
+      const call = produceCall({ ...target, batch, timeoutMs: settings.requestTimeoutMs })
+      const answer = await connection.send(call, settings.requestTimeoutMs * 2)
+      if (answer.errorCode !== 0) throw ProtocolError.ofCode(answer.errorCode)
+      return answer.baseOffset
+    })
+  }
+
+  #die(): void {
+    if (this.#state === 'open') this.#state = 'dead'
+    this.#ended.abort(this.#refusal())
+    for (const pending of this.#queue.splice(0)) pending.result.reject(this.#refusal())
+    this.#onEnd(this)
+  }
+
+  #refusal(): SluiceError {
+    const why = this.#state === 'closed' ? 'it is closed' : 'an earlier append failed'
+    return new SluiceError('writer-dead', `the writer ${this.id} takes nothing more: ${why}`)
+  }
+}
+
+/** FNV-1a over the characters; spreads writers over connections, no more. */
+function hash(text: string): number {
+  let value = 0x811c9dc5
+  for (const character of text) value = Math.imul(value ^ (character.codePointAt(0) ?? 0), 0x01000193)
+  return value >>> 0
+}
+
+/**
+ * Appends that belong to no owner. Each partition gets a writer with a producer id of its own, so that a batch sent again is stored once; after
+ * a failure the next append gets a new one.
+ */
+export class LooseAppends {
+  readonly #cluster: KafkaCluster
+  readonly #writers = new Map<string, Promise<KafkaWriter>>()
+
+  constructor(cluster: KafkaCluster) {
+    this.#cluster = cluster
+  }
+
+  async append(target: TopicPartition, records: readonly NewRecord[], options: Abort): Promise<AppendResult> {
+    for (;;) {
+      options.signal.throwIfAborted()
+      const writer = await abortable(this.#writerOf(target), options)
+      // Its death by somebody else's failure before this one was sent is none of this caller's business.
+      const result = writer.append(target, records, options)
+      const outcome = await result.catch((error: unknown) => {
+        if (error instanceof SluiceError && error.code === 'writer-dead') return null
+        throw error
+      })
+      if (outcome !== null) return outcome
+    }
+  }
+
+  #writerOf(target: TopicPartition): Promise<KafkaWriter> {
+    const key = name(target)
+    const known = this.#writers.get(key)
+    const writer =
+      known === undefined
+        ? this.#open(key)
+        : known.then(open => (open.state === 'open' ? open : this.#reopen(key, known)))
+    if (known === undefined) this.#keep(key, writer)
+    return writer
+  }
+
+  #reopen(key: string, dead: Promise<KafkaWriter>): Promise<KafkaWriter> {
+    const current = this.#writers.get(key)
+    if (current !== undefined && current !== dead) return current
+    return this.#keep(key, this.#open(key))
+  }
+
+  #keep(key: string, writer: Promise<KafkaWriter>): Promise<KafkaWriter> {
+    this.#writers.set(key, writer)
+    writer.catch(() => {
+      if (this.#writers.get(key) === writer) this.#writers.delete(key)
+    })
+    return writer
+  }
+
+  async #open(key: string): Promise<KafkaWriter> {
+    const producer = await initProducer(this.#cluster, null, { signal: this.#cluster.closed })
+    return new KafkaWriter(this.#cluster, { id: `loose ${key}`, producer })
+  }
+}

@@ -1,0 +1,192 @@
+import { SluiceError } from '@sluice/contracts/errors'
+import type { SASLOptions } from 'kafkajs'
+import type { ConnectionOptions } from 'node:tls'
+import type {
+  AppendResult,
+  FencedWriter,
+  LogRecord,
+  Membership,
+  MessageLog,
+  NewRecord,
+  PartitionOffsets,
+  ReadBatch,
+  ReadOptions,
+  TopicPartition,
+  TopicSpec,
+} from '../port.ts'
+import { KafkaCluster } from './kafka-cluster.ts'
+import type { Abort } from './kafka-cluster.ts'
+import { socketFactory } from './kafka-connection.ts'
+import type { Address } from './kafka-connection.ts'
+import { Fetcher } from './kafka-fetcher.ts'
+import { KafkaMembership } from './kafka-group.ts'
+import { rawLogger } from './kafka-internals.ts'
+import { readBackwards, readForward } from './kafka-reader.ts'
+import { KafkaTopics } from './kafka-topics.ts'
+import { initProducer, KafkaWriter, LooseAppends } from './kafka-writer.ts'
+
+export interface KafkaLogOptions {
+  /** host:port of some brokers of the cluster; it tells the others. */
+  readonly brokers: readonly string[]
+  readonly clientId: string
+  /** TLS: true, or Node's options (ca, cert, key, …). */
+  readonly ssl?: boolean | ConnectionOptions
+  readonly sasl?: SASLOptions
+  /** Replicas of topics made here; absent: the cluster's default. From 3 on, two must have each record before it counts as acknowledged. */
+  readonly replication?: number
+  /** How long calls try again while Kafka does not answer before they reject with `unreachable`; default 30 s. */
+  readonly retryMs?: number
+  /** How long one answer may take before its connection counts as lost; default 10 s. */
+  readonly requestTimeoutMs?: number
+  readonly connectTimeoutMs?: number
+  /** Where an address that a broker has told is to be reached, if not there (tunnels, forwarded ports). */
+  readonly route?: (advertised: Address) => Address
+  readonly logger?: { debug(message: string): void }
+}
+
+/** Opens a Kafka cluster (3.9 and later) as a message log. Nothing is connected before the first call; all connections are its own. */
+export function createKafkaLog(options: KafkaLogOptions): MessageLog {
+  const { logger, sasl, ssl } = options
+  const cluster = new KafkaCluster({
+    brokers: options.brokers.map(parseAddress),
+    retryMs: options.retryMs ?? 30_000,
+    requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+    connection: {
+      clientId: options.clientId,
+      ssl: ssl === undefined || ssl === false ? null : ssl === true ? {} : ssl,
+      sasl: sasl ?? null,
+      connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+      socketFactory: socketFactory(options.route ?? (address => address)),
+      logger: rawLogger(logger === undefined ? null : message => logger.debug(message)),
+    },
+  })
+  return new KafkaLog(cluster, options.replication ?? null)
+}
+
+function parseAddress(text: string): Address {
+  const match = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(text.trim())
+  const [, host, port] = match ?? []
+  if (host === undefined || port === undefined)
+    throw new SluiceError('config', `a Kafka broker is written host:port, found ${JSON.stringify(text)}`)
+  return { host, port: Number(port) }
+}
+
+class KafkaLog implements MessageLog {
+  readonly #cluster: KafkaCluster
+  readonly #topics: KafkaTopics
+  readonly #fetcher: Fetcher
+  readonly #loose: LooseAppends
+  readonly #writers = new Set<KafkaWriter>()
+  readonly #memberships = new Set<KafkaMembership>()
+  readonly #appending = new Set<Promise<unknown>>()
+  #closing: Promise<void> | null = null
+
+  constructor(cluster: KafkaCluster, replication: number | null) {
+    this.#cluster = cluster
+    this.#topics = new KafkaTopics(cluster, { replication })
+    this.#fetcher = new Fetcher(cluster)
+    this.#loose = new LooseAppends(cluster)
+  }
+
+  async ensureTopics(specs: readonly TopicSpec[], options: Abort): Promise<void> {
+    this.#assertOpen()
+    await this.#topics.ensure(specs, options)
+  }
+
+  async deleteTopics(topics: readonly string[], options: Abort): Promise<void> {
+    this.#assertOpen()
+    await this.#topics.remove(topics, options)
+  }
+
+  async partitionsOf(topic: string, options: Abort): Promise<number | null> {
+    this.#assertOpen()
+    return this.#topics.partitionsOf(topic, options)
+  }
+
+  async openWriter(id: string, options: Abort): Promise<FencedWriter> {
+    this.#assertOpen()
+    const producer = await initProducer(this.#cluster, id, options)
+    this.#assertOpen()
+    const writer = new KafkaWriter(this.#cluster, {
+      id,
+      producer,
+      onEnd: ended => this.#writers.delete(ended),
+    })
+    this.#writers.add(writer)
+    return writer
+  }
+
+  async append(target: TopicPartition, records: readonly NewRecord[], options: Abort): Promise<AppendResult> {
+    this.#assertOpen()
+    const appending = this.#loose.append(target, records, options)
+    this.#appending.add(appending)
+    try {
+      return await appending
+    } finally {
+      this.#appending.delete(appending)
+    }
+  }
+
+  async offsets(target: TopicPartition, options: Abort): Promise<PartitionOffsets> {
+    this.#assertOpen()
+    return this.#topics.offsets(target, options)
+  }
+
+  read(target: TopicPartition, options: ReadOptions): AsyncIterable<ReadBatch> {
+    return readForward(this.#readerContext(), target, options)
+  }
+
+  readBackwards(target: TopicPartition, options: Abort & { before?: number }): AsyncIterable<LogRecord> {
+    return readBackwards(this.#readerContext(), target, options)
+  }
+
+  async trim(target: TopicPartition, before: number, options: Abort): Promise<void> {
+    this.#assertOpen()
+    await this.#topics.trim(target, before, options)
+  }
+
+  async join(group: string, topics: readonly string[], options: Abort): Promise<Membership> {
+    this.#assertOpen()
+    for (const topic of topics) {
+      const there = await this.#topics.partitionsOf(topic, options)
+      if (there === null) throw new SluiceError('not-found', `there is no topic ${topic}`)
+    }
+    this.#assertOpen()
+    const onEnd = (ended: KafkaMembership) => this.#memberships.delete(ended)
+    const membership = new KafkaMembership(this.#cluster, { group, topics, onEnd })
+    this.#memberships.add(membership)
+    await membership.start(options)
+    return membership
+  }
+
+  async committed(group: string, topic: string, options: Abort): Promise<readonly (number | null)[]> {
+    this.#assertOpen()
+    return this.#topics.committed(group, topic, options)
+  }
+
+  /** Lets appends under way finish, leaves the groups, then closes the connections, which ends readers with `aborted`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled([
+      ...this.#appending,
+      ...[...this.#writers].map(writer => writer[Symbol.asyncDispose]()),
+      ...[...this.#memberships].map(membership => membership.leave()),
+    ])
+    this.#cluster.close()
+  }
+
+  #readerContext() {
+    return {
+      fetcher: this.#fetcher,
+      offsets: (target: TopicPartition, options: Abort) => this.offsets(target, options),
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== null) throw new SluiceError('aborted', 'the log is closed')
+  }
+}
