@@ -144,7 +144,6 @@ class DuckdbDeliveredState implements DeliveredState {
       await this.#endDiff()
       const { connection } = this.#file
       const { shapes, stage, hash } = this.#feed
-      stage.flush()
       await mergeFeed({ connection, shapes, hash, positions: this.#staged })
       this.#feed.positions = this.#staged
       await stage.clear()

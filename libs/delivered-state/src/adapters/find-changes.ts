@@ -125,6 +125,7 @@ export async function findInvalidRows(
 export interface Section {
   readonly rows: number
   readonly before: boolean
+  readonly captured: boolean
   readonly retried: boolean
 }
 
@@ -192,12 +193,20 @@ const DECIDED_OP = `CASE
 const IS_MUTED = `coalesce(op IS NOT NULL AND muted = op || ':' || if(has_row, model_hash, state_hash), false)`
 
 async function countSections(connection: DuckDBConnection): Promise<FoundChanges> {
+  const held = await connection.runAndReadAll('SELECT count(*) FROM (FROM captured LIMIT 1)')
+  const captured = Number(held.getRows()[0]?.[0]) > 0
   const reader = await connection.runAndReadAll(
     `SELECT section, count(*), bool_or(kind <> ${ABSENT}), bool_or(is_retry) FROM found GROUP BY section`,
   )
   const sections = new Map<number, Section>()
   for (const [section, rows, before, retried] of reader.getRows())
-    sections.set(Number(section), { rows: Number(rows), before: before === true, retried: retried === true })
-  const of = (code: number) => sections.get(code) ?? { rows: 0, before: false, retried: false }
+    sections.set(Number(section), {
+      rows: Number(rows),
+      before: before === true,
+      captured,
+      retried: retried === true,
+    })
+  const of = (code: number) =>
+    sections.get(code) ?? { rows: 0, before: false, captured: false, retried: false }
   return { settled: of(SETTLED), removed: of(REMOVED), changed: of(CHANGED), added: of(ADDED) }
 }

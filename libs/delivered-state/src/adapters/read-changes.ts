@@ -1,32 +1,24 @@
-/**
- * Brings the found changes into JavaScript, in order and in chunks. A chunk is one row of DuckDB with one JSON array per column: reading
- * value by value through the binding costs several times as much.
- */
+/** Brings the found changes into JavaScript, in order and in chunks. */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Retried } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import type { Column, Row, Value } from '@sluice/contracts/values'
 import type { DetectedChange } from '../port.ts'
+import { type ColumnChunk, type ColumnReading, readColumns } from './chunk-columns.ts'
 import { KINDS } from './codes.ts'
 import { EXTRACTED, type FoundChanges, placeOf, type Section } from './find-changes.ts'
-import { isRead, rowReader, setMember, type ValueReader, valueReader } from './row-json.ts'
-import { jsonForm } from './sql-types.ts'
+import { rowReader, setMember, valueReader } from './row-json.ts'
+import { canonicalText, jsonForm } from './sql-types.ts'
 
-/** Most rows of a chunk, and most bytes of their larger values; one row is always read. */
+/** Most rows of a chunk, and about how many bytes of texts it holds; one row is always read. */
 const CHUNK_ROWS = 4096
-const CHUNK_BYTES = 16_000_000
+const CHUNK_BYTES = 8_000_000
+/** Sizes are known per so many rows. */
+const SLAB_ROWS = 512
 
 export interface ChangeBatch {
   readonly changes: readonly DetectedChange[]
   readonly endsRetry: readonly string[]
-}
-
-/** One column of the rows in the model: how it is read. */
-interface Reading {
-  readonly name: string
-  readonly sql: string
-  /** Null where the parsed JSON is the value already. */
-  readonly read: ValueReader | null
 }
 
 /** Makes the table `ordered`: the found changes with all they carry, in the order of writing (R17), by key within an op. */
@@ -40,30 +32,31 @@ export async function orderChanges(connection: DuckDBConnection): Promise<void> 
     ORDER BY f.section, f.key`)
 }
 
-/** Yields the ordered changes. Each step waits for DuckDB, which works on the next chunk while the caller has the last one. */
+/** Yields the ordered changes. DuckDB works on the next chunk while the caller has the last one. */
 export async function* readChanges(
   connection: DuckDBConnection,
   columns: readonly Column[],
   found: FoundChanges,
 ): AsyncGenerator<ChangeBatch> {
   const readings = await readingsOf(connection, columns)
-  const readStored = rowReader(columns)
+  const slabs = await slabSizes(connection, columns)
+  const readStored = storedReader(columns)
   let start = 0
   for (const name of ['settled', 'removed', 'changed', 'added'] as const) {
     const section = found[name]
     const end = start + section.rows
-    const chunks = new ChunkReader(connection, sectionColumns(name, section, readings), start, end)
-    const build =
-      name === 'settled' ? settledBuilder(readings, readStored) : sentBuilder(name, readings, readStored)
-    for await (const chunk of chunks.read()) yield build(chunk)
+    const wanted = wantedColumns(name, section, readings, readStored)
+    const build = name === 'settled' ? settledBuilder(columns) : sentBuilder(name, columns)
+    for await (const chunk of readAhead(connection, chunksOf(start, end, slabs), wanted)) yield build(chunk)
     start = end
   }
 }
 
+/** How each column of the model is read: numbers that a DOUBLE holds exactly as such, everything else as text. */
 async function readingsOf(
   connection: DuckDBConnection,
   columns: readonly Column[],
-): Promise<readonly Reading[]> {
+): Promise<readonly ColumnReading[]> {
   const place = placeOf(columns)
   const checks = columns.map(column => {
     const x = place(column)
@@ -75,152 +68,191 @@ async function readingsOf(
   })
   const reader = await connection.runAndReadAll(`SELECT ${checks.join(', ')} FROM ordered`)
   const plain = reader.getRows()[0] ?? []
-  return columns.map((column, index) => {
-    const plainNumbers = plain[index] === true
-    return {
-      name: column.name,
-      sql: jsonForm(column.type, place(column), plainNumbers),
-      read: isRead(column.type, plainNumbers) ? null : valueReader(column.type),
-    }
-  })
+  return columns.map((column, index) => readingOf(column, place(column), plain[index] === true))
 }
 
-/** What is read of a section, by name. JSON texts are joined as they are; everything else is written as JSON. */
-function sectionColumns(
+function readingOf({ type }: Column, x: string, isPlain: boolean): ColumnReading {
+  switch (type.kind) {
+    case 'boolean':
+      return { form: 'number', sql: `CAST(${x} AS UTINYINT)`, read: number => number === 1 }
+    case 'integer':
+      return { form: 'number', sql: x, read: null }
+    case 'list':
+    case 'struct': {
+      const read = valueReader(type)
+      return {
+        form: 'text',
+        sql: `CAST(to_json(${jsonForm(type, x)}) AS VARCHAR)`,
+        read: text => read(JSON.parse(text)),
+      }
+    }
+    case 'bytes':
+      return { form: 'text', sql: `to_base64(${x})`, read: valueReader(type) }
+    case 'long':
+    case 'double':
+    case 'float':
+    case 'decimal': {
+      const isExact = isPlain || (type.kind === 'decimal' && type.scale === 0 && type.precision <= 15)
+      if (isExact) return { form: 'number', sql: x, read: null }
+      return { form: 'text', sql: canonicalText(type, x), read: valueReader(type) }
+    }
+    default:
+      return { form: 'text', sql: canonicalText(type, x), read: null }
+  }
+}
+
+/** Reads the row of a state, stored as JSON, as the model's columns are now. */
+function storedReader(columns: readonly Column[]): (text: string) => Value {
+  const read = rowReader(columns)
+  return text => read(JSON.parse(text))
+}
+
+/** What is read of a section, by name: only what its changes can have. */
+function wantedColumns(
   name: Op | 'settled',
   section: Section,
-  readings: readonly Reading[],
-): ReadonlyMap<string, string> {
-  const json = (sql: string) => `CAST(to_json(list(${sql})) AS VARCHAR)`
-  const joined = (sql: string) => `'[' || string_agg(coalesce(${sql}, 'null'), ',') || ']'`
-  const wanted = new Map([
-    ['place', json('rowid')],
-    ['key', json('key')],
-    ['captured', json('captured')],
-  ])
-  if (section.before) wanted.set('kind', json('kind')).set('before', joined('before'))
-  if (section.retried) wanted.set('retried', joined('retried'))
+  readings: readonly ColumnReading[],
+  readStored: (text: string) => Value,
+): ReadonlyMap<string, ColumnReading> {
+  const text = (sql: string): ColumnReading => ({ form: 'text', sql, read: null })
+  const number = (sql: string): ColumnReading => ({ form: 'number', sql, read: null })
+  const wanted = new Map([['key', text('key')]])
+  if (section.captured) wanted.set('captured', text('captured'))
+  if (section.before)
+    wanted.set('kind', number('kind')).set('before', { form: 'text', sql: 'before', read: readStored })
+  if (section.retried) wanted.set('retried', text('retried'))
   if (name === 'settled')
-    for (const column of ['muted', 'settled_kind', 'takes', 'has_entry']) wanted.set(column, json(column))
+    wanted
+      .set('muted', text('muted'))
+      .set('settled_kind', number('settled_kind'))
+      .set('takes', text('takes'))
+      .set('has_entry', number('CAST(has_entry AS UTINYINT)'))
   if (name !== 'removed')
-    for (const [index, { sql }] of readings.entries()) wanted.set(`value ${index}`, json(sql))
+    for (const [index, reading] of readings.entries()) wanted.set(`value ${index}`, reading)
   return wanted
 }
 
-/** Rows of a chunk by column; a column that is not read is missing. */
-interface Chunk {
-  readonly rows: number
-  column(name: string): readonly unknown[] | null
+/** Bytes of the larger values, by slab. */
+async function slabSizes(
+  connection: DuckDBConnection,
+  columns: readonly Column[],
+): Promise<readonly number[]> {
+  const place = placeOf(columns)
+  const sizes = columns.flatMap(column => {
+    const x = place(column)
+    switch (column.type.kind) {
+      case 'text':
+      case 'json':
+        return [`coalesce(strlen(${x}), 0)`]
+      case 'bytes':
+        return [`coalesce(octet_length(${x}), 0) * 2`]
+      case 'list':
+      case 'struct':
+        return [`coalesce(strlen(CAST(${x} AS VARCHAR)), 0) * 2`]
+      default:
+        return []
+    }
+  })
+  const size = ['strlen(key)', 'coalesce(strlen(before), 0)', ...sizes].join(' + ')
+  const reader = await connection.runAndReadAll(
+    `SELECT CAST(sum(${size}) AS DOUBLE) FROM ordered GROUP BY rowid // ${SLAB_ROWS} ORDER BY rowid // ${SLAB_ROWS}`,
+  )
+  return reader.getRows().map(row => Number(row[0]))
 }
 
-class ChunkReader {
-  readonly #connection: DuckDBConnection
-  readonly #columns: ReadonlyMap<string, string>
-  readonly #sizes: string
-  readonly #end: number
-  #next: number
-  #rows = CHUNK_ROWS
+interface Range {
+  readonly start: number
+  readonly end: number
+}
 
-  constructor(
-    connection: DuckDBConnection,
-    columns: ReadonlyMap<string, string>,
-    start: number,
-    end: number,
-  ) {
-    this.#connection = connection
-    this.#columns = columns
-    this.#sizes = `coalesce(strlen(before), 0)`
-    this.#next = start
-    this.#end = end
-  }
-
-  async *read(): AsyncGenerator<Chunk> {
-    let ahead = this.#fetch()
-    try {
-      for (;;) {
-        const chunk = await ahead
-        if (chunk === null) return
-        ahead = this.#fetch()
-        yield chunk
-      }
-    } finally {
-      // The connection takes one query at a time: whoever stops early still waits for the one under way.
-      await ahead.catch(() => {})
+/** Cuts a section into chunks that hold few enough rows and bytes. */
+function* chunksOf(start: number, end: number, slabs: readonly number[]): Generator<Range> {
+  for (let from = start; from < end;) {
+    let to = from
+    let bytes = 0
+    while (to < end && to - from < CHUNK_ROWS) {
+      const slab = Math.floor(to / SLAB_ROWS)
+      const perRow = (slabs[slab] ?? 0) / SLAB_ROWS
+      const fits = Math.max(1, Math.floor((CHUNK_BYTES - bytes) / Math.max(perRow, 1)))
+      const next = Math.min((slab + 1) * SLAB_ROWS, end, from + CHUNK_ROWS, to + fits)
+      bytes += (next - to) * perRow
+      to = next
+      if (bytes >= CHUNK_BYTES / 2) break
     }
-  }
-
-  async #fetch(): Promise<Chunk | null> {
-    const start = this.#next
-    if (start >= this.#end) return null
-    const end = Math.min(start + this.#rows, this.#end)
-    this.#next = end
-    const selected = [...this.#columns.values()].join(', ')
-    const result = await this.#connection.run(
-      `SELECT ${selected} FROM ordered WHERE rowid >= ${start} AND rowid < ${end}`,
-    )
-    const data = await result.fetchChunk()
-    const names = [...this.#columns.keys()]
-    const arrays = new Map<string, readonly unknown[]>()
-    for (const [index, name] of names.entries()) {
-      const text = data?.getColumnVector(index).getItem(0)
-      arrays.set(name, JSON.parse(String(text)) as readonly unknown[])
-    }
-    return inOrder(end - start, arrays)
+    yield { start: from, end: to }
+    from = to
   }
 }
 
-/** An aggregate may see rows out of order, but all aggregates of a query see them in the same. */
-function inOrder(rows: number, arrays: ReadonlyMap<string, readonly unknown[]>): Chunk {
-  const places = arrays.get('place') ?? []
-  if (places.length !== rows) throw new Error(`read ${places.length} changes instead of ${rows}`)
-  if (places.every((place, i) => i === 0 || Number(place) > Number(places[i - 1])))
-    return { rows, column: name => arrays.get(name) ?? null }
-  const order = places.map((_, i) => i).sort((a, b) => Number(places[a]) - Number(places[b]))
-  return { rows, column: name => arrays.get(name)?.map((_, i, array) => array[order[i] ?? 0]) ?? null }
+async function* readAhead(
+  connection: DuckDBConnection,
+  ranges: Iterable<Range>,
+  wanted: ReadonlyMap<string, ColumnReading>,
+): AsyncGenerator<ColumnChunk> {
+  let ahead: Promise<ColumnChunk> | null = null
+  try {
+    for (const range of ranges) {
+      const ready = await ahead
+      ahead = readColumns(connection, 'ordered', range, wanted)
+      // The caller is with the chunk before when this one fails; it hears of it at its next step.
+      ahead.catch(() => {})
+      if (ready !== null) yield ready
+    }
+    const last = await ahead
+    ahead = null
+    if (last !== null) yield last
+  } finally {
+    // The connection takes one query at a time: whoever stops early still waits for the one under way.
+    await ahead?.catch(() => {})
+  }
 }
 
 /** Makes rows of the model out of a chunk. */
-function modelRows(chunk: Chunk, readings: readonly Reading[]): (index: number) => Row {
-  const columns = readings.map(({ name, read }, index) => {
-    const values = chunk.column(`value ${index}`) ?? []
-    return { name, values: (read === null ? values : values.map(read)) as readonly Value[] }
-  })
+function modelRows(chunk: ColumnChunk, columns: readonly Column[]): (index: number) => Row {
+  const filled = columns.map(({ name }, index) => ({ name, values: chunk.column(`value ${index}`) ?? [] }))
   return index => {
     const row: { [name: string]: Value } = {}
-    for (const { name, values } of columns) setMember(row, name, values[index] ?? null)
+    for (const { name, values } of filled) setMember(row, name, values[index] ?? null)
     return row
   }
 }
 
-const text = (json: unknown): string | null => (typeof json === 'string' ? json : null)
-
-/** What all changes have. */
-function common(chunk: Chunk, readStored: (json: unknown) => Row | null, index: number) {
-  return {
-    key: String(chunk.column('key')?.[index]),
-    before: readStored(chunk.column('before')?.[index]),
-    beforeState: KINDS[Number(chunk.column('kind')?.[index] ?? 0)] ?? 'absent',
-    captured: text(chunk.column('captured')?.[index]),
-    retried: (chunk.column('retried')?.[index] ?? null) as Retried | null,
-  }
+/** What all changes have: columns that were not read hold nothing but nulls. */
+function commonOf(chunk: ColumnChunk) {
+  const [keys, kinds, befores, captured, retried] = ['key', 'kind', 'before', 'captured', 'retried'].map(
+    name => chunk.column(name),
+  )
+  return (index: number) => ({
+    key: String(keys?.[index]),
+    before: (befores?.[index] ?? null) as Row | null,
+    beforeState: KINDS[Number(kinds?.[index] ?? 0)] ?? 'absent',
+    captured: textOf(captured?.[index]),
+    retried: retriedOf(retried?.[index]),
+  })
 }
 
-function sentBuilder(
-  op: Op,
-  readings: readonly Reading[],
-  readStored: (json: unknown) => Row | null,
-): (chunk: Chunk) => ChangeBatch {
+function textOf(value: Value | undefined): string | null {
+  return typeof value === 'string' ? value : null
+}
+
+function retriedOf(value: Value | undefined): Retried | null {
+  return typeof value === 'string' ? (JSON.parse(value) as Retried) : null
+}
+
+function sentBuilder(op: Op, columns: readonly Column[]): (chunk: ColumnChunk) => ChangeBatch {
   return chunk => {
-    const rowAt = op === 'removed' ? () => null : modelRows(chunk, readings)
+    const common = commonOf(chunk)
+    const rowAt = op === 'removed' ? () => null : modelRows(chunk, columns)
     const changes: DetectedChange[] = []
     for (let i = 0; i < chunk.rows; i++) {
-      const { key, before, beforeState, captured, retried } = common(chunk, readStored, i)
+      const { key, before, beforeState, captured, retried } = common(i)
+      const after = rowAt(i)
       changes.push({
         op,
         key,
         before,
         beforeState,
-        after: rowAt(i),
+        after,
         settledState: null,
         muted: null,
         captured,
@@ -231,29 +263,29 @@ function sentBuilder(
   }
 }
 
-function settledBuilder(
-  readings: readonly Reading[],
-  readStored: (json: unknown) => Row | null,
-): (chunk: Chunk) => ChangeBatch {
+function settledBuilder(columns: readonly Column[]): (chunk: ColumnChunk) => ChangeBatch {
   return chunk => {
-    const rowAt = modelRows(chunk, readings)
+    const common = commonOf(chunk)
+    const rowAt = modelRows(chunk, columns)
+    const [muted, kinds, takes, entries] = ['muted', 'settled_kind', 'takes', 'has_entry'].map(name =>
+      chunk.column(name),
+    )
     const changes: DetectedChange[] = []
     const endsRetry: string[] = []
     for (let i = 0; i < chunk.rows; i++) {
-      const { key, before, beforeState, captured } = common(chunk, readStored, i)
-      const takes = chunk.column('takes')?.[i]
+      const { key, before, beforeState, captured } = common(i)
       changes.push({
         op: 'settled',
         key,
         before,
         beforeState,
-        after: takes === 'model' ? rowAt(i) : takes === 'state' ? before : null,
-        settledState: KINDS[Number(chunk.column('settled_kind')?.[i])] ?? 'absent',
-        muted: text(chunk.column('muted')?.[i]),
+        after: takes?.[i] === 'model' ? rowAt(i) : takes?.[i] === 'state' ? before : null,
+        settledState: KINDS[Number(kinds?.[i])] ?? 'absent',
+        muted: textOf(muted?.[i]),
         captured,
         retried: null,
       })
-      if (chunk.column('has_entry')?.[i] === true) endsRetry.push(key)
+      if (entries?.[i] === 1) endsRetry.push(key)
     }
     return { changes, endsRetry }
   }

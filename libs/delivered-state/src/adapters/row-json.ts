@@ -5,62 +5,49 @@
  */
 import { type Column, type ColumnType, Decimal, type Row, type Value } from '@sluice/contracts/values'
 
-type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
-
-/** A row as stored. */
-export function encodeRow(row: Row): string {
-  const text = JSON.stringify(isPlain(row) ? row : encodeMembers(row))
-  // A lone surrogate is written as an escape, which readers of JSON refuse; it stands for U+FFFD (contracts/values.ts).
-  return text.includes('\\ud') ? JSON.stringify(wellFormed(encodeMembers(row))) : text
+/** The start of each member of rows with these columns, so that it need not be written anew for every row. */
+export function memberStarts(columns: readonly string[]): readonly string[] {
+  return columns.map((name, index) => `${index === 0 ? '{' : ','}${textJson(name)}:`)
 }
 
-/** True if JSON keeps all members as they are, which is so for most rows and saves a copy. */
-function isPlain(row: Row): boolean {
-  for (const name of Object.keys(row)) {
-    const value = row[name]
-    if (typeof value === 'number') {
-      if (!Number.isFinite(value) || Object.is(value, -0)) return false
-    } else if (typeof value !== 'string' && typeof value !== 'boolean' && value !== null) return false
-  }
-  return true
+/** A row as stored. `starts` belongs to the row's own columns in their own order (`Object.keys`). */
+export function encodeRow(row: Row, columns: readonly string[], starts: readonly string[]): string {
+  if (columns.length === 0) return '{}'
+  let text = ''
+  for (let i = 0; i < columns.length; i++)
+    text += (starts[i] ?? '') + valueJson(row[columns[i] ?? ''] ?? null)
+  return text + '}'
 }
 
-function encodeMembers(row: { readonly [name: string]: Value }): Json {
-  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, encodeValue(value)]))
-}
-
-function encodeValue(value: Value): Json {
+function valueJson(value: Value): string {
   switch (typeof value) {
+    case 'string':
+      return textJson(value)
     case 'number':
-      return Number.isFinite(value) && !Object.is(value, -0)
-        ? value
-        : Object.is(value, -0)
-          ? '-0'
-          : String(value)
+      if (Number.isFinite(value)) return Object.is(value, -0) ? '"-0"' : `${value}`
+      return `"${value}"`
+    case 'boolean':
+      return value ? 'true' : 'false'
     case 'bigint':
-      return value.toString()
-    case 'object':
-      return value === null ? null : encodeObject(value)
+      return `"${value}"`
     default:
-      return value
+      return value === null ? 'null' : objectJson(value)
   }
 }
 
-function encodeObject(value: object): Json {
-  if (value instanceof Decimal) return value.text
-  if (value instanceof Uint8Array) return toBase64(value)
-  if (Array.isArray(value)) return value.map(encodeValue)
-  return encodeMembers(value as { readonly [name: string]: Value })
+function objectJson(value: object): string {
+  if (value instanceof Decimal) return `"${value.text}"`
+  if (value instanceof Uint8Array) return `"${toBase64(value)}"`
+  if (Array.isArray(value)) return `[${value.map(valueJson).join(',')}]`
+  const members = Object.entries(value).map(
+    ([name, member]: [string, Value]) => `${textJson(name)}:${valueJson(member)}`,
+  )
+  return `{${members.join(',')}}`
 }
 
-function wellFormed(value: Json): Json {
-  if (typeof value === 'string') return value.toWellFormed()
-  if (Array.isArray(value)) return value.map(wellFormed)
-  if (typeof value === 'object' && value !== null)
-    return Object.fromEntries(
-      Object.entries(value).map(([name, member]) => [name.toWellFormed(), wellFormed(member)]),
-    )
-  return value
+/** A lone surrogate would become an escape that readers of JSON refuse; it stands for U+FFFD (contracts/values.ts). */
+function textJson(text: string): string {
+  return JSON.stringify(text.isWellFormed() ? text : text.toWellFormed())
 }
 
 function toBase64(bytes: Uint8Array): string {
@@ -168,28 +155,5 @@ export function valueReader(type: ColumnType): ValueReader {
       return readText
     default:
       return type satisfies never
-  }
-}
-
-/** True if the JSON that `jsonForm` makes of an extracted column of this type is the value already. */
-export function isRead(type: ColumnType, plainNumbers: boolean): boolean {
-  switch (type.kind) {
-    case 'boolean':
-    case 'integer':
-    case 'text':
-    case 'uuid':
-    case 'date':
-    case 'time':
-    case 'interval':
-    case 'json':
-    case 'timestamp':
-      return true
-    case 'long':
-    case 'double':
-      return plainNumbers
-    case 'decimal':
-      return type.scale === 0 && type.precision <= 15
-    default:
-      return false
   }
 }

@@ -182,24 +182,14 @@ function structureOf(type: ColumnType): unknown {
   }
 }
 
-/**
- * An extracted value in a form whose JSON loses nothing when JavaScript parses it. `plainNumbers`: all numbers of the column are known to
- * be finite and safe integers, or finite doubles other than −0, so that they need not travel as text.
- */
-export function jsonForm(type: ColumnType, x: string, plainNumbers: boolean): string {
+/** A nested extracted value in a form whose JSON loses nothing when JavaScript parses it. */
+export function jsonForm(type: ColumnType, x: string): string {
   return deep(type, x, (leaf, value) => {
     switch (leaf.kind) {
       case 'boolean':
       case 'integer':
       case 'text':
         return value
-      case 'long':
-      case 'double':
-        return plainNumbers ? value : `CAST(${value} AS VARCHAR)`
-      case 'decimal':
-        return leaf.scale === 0 && leaf.precision <= 15
-          ? `CAST(${value} AS BIGINT)`
-          : canonicalText(leaf, value)
       case 'bytes':
         return `to_base64(${value})`
       default:
