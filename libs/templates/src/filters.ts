@@ -3,13 +3,14 @@
  * chance or time zone, or work without limit; and `json`.
  */
 import { Decimal } from '@sluice/contracts/values'
+import { createHash } from 'node:crypto'
 import { filters as liquidFilters, Tokenizer, toValue, toValueSync } from 'liquidjs'
 import { roundExactly } from './exact-numbers.ts'
 import type { Frame } from './frame.ts'
 import { LIQUID } from './liquid-options.ts'
 import { MATH_FILTERS } from './math-filters.ts'
 import { compareValues } from './operators.ts'
-import { EscapedText, jsonText, printValue } from './print-value.ts'
+import { EscapedText, base64, jsonText, printValue } from './print-value.ts'
 
 /** Pure but for counting in the frame. Named arguments come as pairs of name and value. */
 export type FilterFunction = (value: unknown, args: readonly unknown[], frame: Frame) => unknown
@@ -203,6 +204,18 @@ function slice(value: unknown, args: readonly unknown[], frame: Frame): unknown 
 }
 const sliceOfLiquid = fromLiquid('slice')
 
+function base64Encode(value: unknown, args: readonly unknown[], frame: Frame): unknown {
+  return value instanceof Uint8Array ? base64(value) : base64EncodeText(value, args, frame)
+}
+const base64EncodeText = textFilter('base64_encode')
+
+function sha256(value: unknown, args: readonly unknown[], frame: Frame): unknown {
+  if (!(value instanceof Uint8Array)) return sha256OfText(value, args, frame)
+  frame.charge(value.byteLength)
+  return createHash('sha256').update(value).digest('hex')
+}
+const sha256OfText = textFilter('sha256')
+
 /** `raw` only says how its value is printed; the printing looks for it. */
 function raw(value: unknown): unknown {
   return value
@@ -225,6 +238,8 @@ const FILTERS: ReadonlyMap<string, FilterFunction> = new Map<string, FilterFunct
   ['sort', sort],
   ['slice', slice],
   ['to_integer', toInteger],
+  ['base64_encode', base64Encode],
+  ['sha256', sha256],
   ['raw', raw],
 ])
 

@@ -3,8 +3,10 @@
  * that the user's bytes, numbers and key order stay.
  */
 
+/** `at` is the place of the error in the text as it was given. */
 export type JsonCheck =
-  { readonly ok: true; readonly text: string } | { readonly ok: false; readonly error: string }
+  | { readonly ok: true; readonly text: string }
+  | { readonly ok: false; readonly error: string; readonly at: number }
 
 /**
  * The text without trailing commas, if it is JSON then; else what is wrong, with line, column and the text
@@ -16,10 +18,10 @@ export function finishJson(text: string): JsonCheck {
   const likely = withoutLastComma(text)
   if (isJson(likely)) return { ok: true, text: likely }
   const scan = scanJson(text)
-  if (scan.error !== null) return { ok: false, error: describeJsonError(text, scan.error) }
+  if (scan.error !== null) return { ok: false, error: describeJsonError(text, scan.error), at: scan.error.at }
   const stripped = without(text, scan.commas)
   if (isJson(stripped)) return { ok: true, text: stripped }
-  return { ok: false, error: 'this is not JSON' }
+  return { ok: false, error: 'the body is not JSON', at: 0 }
 }
 
 function isJson(text: string): boolean {
@@ -51,7 +53,12 @@ function withoutLastComma(text: string): string {
   if (code !== CLOSE_LIST && code !== CLOSE_MAP) return text
   let comma = close - 1
   while (comma > 0 && isBlank(text.charCodeAt(comma))) comma -= 1
-  return text.charCodeAt(comma) === COMMA ? text.slice(0, comma) + text.slice(comma + 1) : text
+  if (text.charCodeAt(comma) !== COMMA) return text
+  // A comma behind an opening bracket ends no item; the scan finds and names it.
+  let item = comma - 1
+  while (item > 0 && isBlank(text.charCodeAt(item))) item -= 1
+  const last = text.charCodeAt(item)
+  return last === OPEN_LIST || last === OPEN_MAP ? text : text.slice(0, comma) + text.slice(comma + 1)
 }
 
 function without(text: string, places: readonly number[]): string {

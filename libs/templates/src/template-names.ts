@@ -182,7 +182,7 @@ class NameFinder implements TemplateNames {
       return
     }
     this.#column(String(name), at)
-    if (this.#batched && name === 'previous') this.#ofRow(next === undefined ? [] : [next], at)
+    if (name === 'previous') this.#ofRow(next === undefined ? [] : [next], at)
   }
 
   #ofRows([property, ...rest]: readonly Property[], at: number): void {

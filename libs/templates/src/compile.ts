@@ -131,7 +131,7 @@ class TriggerCompiler {
       finish: rendered => {
         const checked = finishJson(rendered)
         if (checked.ok) return checked.text
-        throw new PartFault(checked.error)
+        throw new PartFault(checked.error, checked.at)
       },
     })
   }
@@ -144,7 +144,7 @@ class TriggerCompiler {
       if (names.whole) this.#whole = true
       const compiled = compileTemplate(parsed, { batched: this.#batched, escaping: kind.escaping })
       if (compiled.constant === null) return dynamicPart(field, compiled, { kind, text })
-      const constant = kind.finish(compiled.constant, text)
+      const constant = finishConstant(compiled.constant, text, kind)
       return { constant, run: () => constant }
     } catch (error) {
       if (!(error instanceof TemplateFault)) throw error
@@ -166,6 +166,17 @@ class TriggerCompiler {
       `sync ${this.#at.sync}: the template ${first.field ?? ''} is wrong${place}: ${first.message}`,
       { details: this.#details },
     )
+  }
+}
+
+/** What is sent of a text that needs no rendering; a mistake in it is told with its place. */
+function finishConstant(rendered: string, text: string, kind: Kind): string {
+  try {
+    return kind.finish(rendered, text)
+  } catch (error) {
+    // Places in a text that tags were cut out of are not places in the template.
+    if (error instanceof TemplateFault && rendered !== text) throw new TemplateFault(error.message)
+    throw error
   }
 }
 

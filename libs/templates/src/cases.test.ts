@@ -1,0 +1,123 @@
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { TriggerSpec } from '@sluice/contracts/resources'
+import { describe, expect, it } from 'vitest'
+import type { MistakeCase, RenderCase } from './cases/case.ts'
+import { FILTER_CASES } from './cases/filters.ts'
+import { HEADER_CASES } from './cases/headers.ts'
+import { JSON_CASES } from './cases/json-bodies.ts'
+import { MISTAKE_CASES } from './cases/mistakes.ts'
+import { NAME_CASES } from './cases/names.ts'
+import { NUMBER_CASES } from './cases/numbers.ts'
+import { PATH_CASES } from './cases/paths.ts'
+import { TAG_CASES } from './cases/tags.ts'
+import { VALUE_CASES } from './cases/values.ts'
+import { compileTrigger } from './compile.ts'
+import type { RenderResult } from './compile.ts'
+import { compileTemplate } from './compile-template.ts'
+import { Frame } from './frame.ts'
+import type { TemplateRow } from './frame.ts'
+import { usualLimits } from './limits.ts'
+import { parseTemplate } from './parse-template.ts'
+
+const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sync: { name: 'orders' } }
+
+function rowsOf(each: RenderCase): readonly TemplateRow[] {
+  const { previous = null, captured = null } = each
+  return (each.rows ?? [each.row ?? {}]).map(row => ({ row, previous, captured }))
+}
+
+function specOf(each: RenderCase | MistakeCase, batched: boolean): TriggerSpec {
+  const { json, path = '/', header } = each
+  return {
+    method: 'POST',
+    path,
+    ...(batched ? { batch: { size: 100, bytes: 1_000_000 } } : {}),
+    ...(header === undefined ? {} : { headers: { 'X-Case': header } }),
+    ...(json === undefined ? {} : { body: { json } }),
+  }
+}
+
+/**
+ * A template that is wrong for any row is refused before it is rendered; the tables tell both in the same
+ * way.
+ */
+function renderOrRefuse(each: RenderCase, batched: boolean): RenderResult {
+  try {
+    const trigger = compileTrigger(specOf(each, batched), { sync: 'orders', op: 'added' })
+    return trigger.render(rowsOf(each), CONTEXT)
+  } catch (error) {
+    const detail = isSluiceError(error, 'template') ? error.details[0] : undefined
+    if (detail?.field === undefined) throw error
+    return {
+      kind: 'unrenderable',
+      error: `${detail.field.replace('triggers.added.', '')}: ${detail.message}`,
+    }
+  }
+}
+
+/** What the case's template gives, or `error: …`. */
+function outcomeOf(each: RenderCase): string {
+  const batched = each.rows !== undefined
+  if (each.liquid !== undefined) {
+    const template = compileTemplate(parseTemplate(each.liquid), { batched, escaping: null })
+    const rows = rowsOf(each)
+    return template.run(new Frame(rows, CONTEXT, usualLimits(rows.length)))
+  }
+  const result = renderOrRefuse(each, batched)
+  if (result.kind === 'unrenderable') return `error: ${result.error}`
+  if (each.json !== undefined) return result.body ?? 'no body'
+  return each.header === undefined ? result.path : (result.headers['X-Case'] ?? 'no header')
+}
+
+function runTable(name: string, cases: readonly RenderCase[]): void {
+  describe(name, () => {
+    for (const each of cases)
+      it(each.it, () => {
+        expect(outcomeOf(each)).toBe(each.gives ?? `error: ${each.error ?? ''}`)
+      })
+  })
+}
+
+runTable('names', NAME_CASES)
+runTable('values', VALUE_CASES)
+runTable('numbers', NUMBER_CASES)
+runTable('tags', TAG_CASES)
+runTable('filters', FILTER_CASES)
+runTable('json bodies', JSON_CASES)
+runTable('paths', PATH_CASES)
+runTable('headers', HEADER_CASES)
+
+describe('mistakes', () => {
+  for (const each of MISTAKE_CASES)
+    it(each.it, () => {
+      const field =
+        each.json !== undefined ? 'body.json' : each.path !== undefined ? 'path' : 'headers.X-Case'
+      const { line, column, message } = each
+      const spec = specOf(each, each.batched ?? false)
+      let caught: unknown
+      try {
+        compileTrigger(spec, { sync: 'orders', op: 'changed' })
+      } catch (error) {
+        caught = error
+      }
+      expect(isSluiceError(caught, 'template') ? caught.details : caught).toEqual([
+        { field: `triggers.changed.${field}`, line, column, message },
+      ])
+    })
+})
+
+describe('the tables', () => {
+  it('say each thing once', () => {
+    const tables = [
+      NAME_CASES,
+      VALUE_CASES,
+      NUMBER_CASES,
+      TAG_CASES,
+      FILTER_CASES,
+      JSON_CASES,
+      PATH_CASES,
+      HEADER_CASES,
+    ]
+    for (const table of tables) expect(new Set(table.map(each => each.it)).size).toBe(table.length)
+  })
+})
