@@ -103,7 +103,6 @@ export class SqliteQueue {
     if (operations.length === 0) return
     const ends = new Map<Partition, number>()
     const settle: (() => void)[] = []
-    const alive: Operation[] = []
     try {
       this.#core.store.transaction(() => {
         const at = Date.now()
@@ -113,13 +112,12 @@ export class SqliteQueue {
             if (operation.kind === 'append' && operation.writer !== null) operation.writer.failed = true
             continue
           }
-          alive.push(operation)
           settle.push(this.#carryOut(operation, ends, at))
         }
         for (const [partition, end] of ends) this.#core.store.setEnd(partition.id, end)
       })
     } catch (error) {
-      this.#failAll(alive, translate(this.#core.file, error))
+      this.#failAll(operations, translate(this.#core.file, error))
       return
     }
     for (const [partition, end] of ends) partition.end = end

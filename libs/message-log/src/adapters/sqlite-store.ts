@@ -126,7 +126,7 @@ export class SqliteStore {
 
   constructor(file: string) {
     // The time-out only matters against a tool that looks at the file meanwhile: the process lock keeps other writers away.
-    this.#db = new DatabaseSync(file, { timeout: 2000 })
+    this.#db = new DatabaseSync(file, { timeout: 1000 })
     try {
       this.#db.exec(`
         PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;

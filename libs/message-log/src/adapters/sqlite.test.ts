@@ -1,0 +1,401 @@
+import { fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
+import { Worker } from 'node:worker_threads'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { nextTurn } from '@sluice/flow/sleep'
+import type { MessageLog, NewRecord, TopicPartition } from '../port.ts'
+import { createSqliteLog } from './sqlite.ts'
+
+const CHILD = new URL('./sqlite-crash-child.ts', import.meta.url).pathname
+const DAY_MS = 24 * 3_600_000
+
+let folder: string
+let file: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sluice-log-'))
+  file = join(folder, 'state', 'log.db')
+})
+
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
+
+/** Starts a process that appends for ever; `acks` grows with what it prints. Killed at the end of the scope. */
+async function appender(first = 0) {
+  const child = spawn(process.execPath, [CHILD, file, String(first)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  const lines = createInterface({ input: child.stdout })
+  const acks: { partition: number; number: number; size: number }[] = []
+  let wake = () => {}
+  lines.on('line', line => {
+    const [partition, number, size] = line.split(' ').map(Number)
+    if (partition !== undefined && number !== undefined && size !== undefined)
+      acks.push({ partition, number, size })
+    wake()
+  })
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await exited
+    await closed
+  }
+  const closed = once(lines, 'close')
+  await once(lines, 'line')
+  return {
+    pid: child.pid,
+    acks,
+    kill,
+    async acknowledged(count: number) {
+      while (acks.length < count) await new Promise<void>(resolve => (wake = resolve))
+    },
+    [Symbol.asyncDispose]: kill,
+  }
+}
+
+async function keysIn(
+  log: MessageLog,
+  target: TopicPartition,
+  options: { signal: AbortSignal },
+): Promise<string[]> {
+  const { low, end } = await log.offsets(target, options)
+  const keys: string[] = []
+  for await (const { records } of log.read(target, { ...options, from: low, to: end })) {
+    keys.push(...records.map(({ key }) => Buffer.from(key).toString()))
+  }
+  return keys
+}
+
+function records(name: string, count: number, valueBytes = 200): NewRecord[] {
+  const value = Buffer.alloc(valueBytes, 'v')
+  return Array.from({ length: count }, (_, i) => ({ key: Buffer.from(`${name}-${i}`), value }))
+}
+
+/** Looks into the file beside the log. */
+function peek(sql: string): number {
+  const db = new DatabaseSync(file, { readOnly: true })
+  try {
+    return Number(Object.values(db.prepare(sql).get() ?? {})[0])
+  } finally {
+    db.close()
+  }
+}
+
+async function untilTrue(condition: () => boolean, signal: AbortSignal): Promise<void> {
+  for (; !condition(); await nextTurn()) signal.throwIfAborted()
+}
+
+describe('the process lock', () => {
+  test('a second process is refused and told which one has the file; a kill frees it', async ({ signal }) => {
+    {
+      await using other = await appender()
+      expect(() => createSqliteLog({ file })).toThrow(
+        expect.objectContaining({
+          code: 'conflict',
+          message: expect.stringContaining(`process ${other.pid};`),
+        }),
+      )
+      // To be refused must not have loosened the lock.
+      expect(() => createSqliteLog({ file })).toThrow(expect.objectContaining({ code: 'conflict' }))
+      const seen = other.acks.length
+      await other.acknowledged(seen + 1)
+    }
+    await using log = createSqliteLog({ file })
+    expect(await log.partitionsOf('crash', { signal })).toBe(2)
+  })
+
+  test('a process that comes while this one has the file is refused, until the last handle is closed', async () => {
+    const first = createSqliteLog({ file })
+    const second = createSqliteLog({ file: join(folder, 'state', '..', 'state', 'log.db') })
+    await first[Symbol.asyncDispose]()
+    const child = fork(CHILD, [file], { stdio: 'pipe' })
+    let said = ''
+    child.stderr?.on('data', data => (said += String(data)))
+    const [code] = await once(child, 'exit')
+    expect(code).toBe(1)
+    expect(said).toContain(`in use by process ${process.pid};`)
+    await second[Symbol.asyncDispose]()
+    await using _now = await appender()
+  })
+
+  test('another thread of this process is refused too', async () => {
+    await using _log = createSqliteLog({ file })
+    const worker = new Worker(
+      `import { createSqliteLog } from ${JSON.stringify(new URL('./sqlite.ts', import.meta.url).href)}
+       createSqliteLog({ file: ${JSON.stringify(file)} })`,
+      { eval: true, execArgv: ['--input-type=module'] },
+    )
+    const [error] = await once(worker, 'error')
+    expect(error).toMatchObject({ message: expect.stringContaining('another thread of this process') })
+  })
+
+  test('an owner file that names a process long dead misleads nobody', async () => {
+    await using _first = createSqliteLog({ file })
+    const child = spawn(process.execPath, ['-e', ''])
+    await once(child, 'exit')
+    writeFileSync(`${file}-owner`, `${child.pid}\n`)
+    const late = fork(CHILD, [file], { stdio: 'pipe' })
+    let said = ''
+    late.stderr?.on('data', data => (said += String(data)))
+    await once(late, 'exit')
+    expect(said).toContain('in use by another process;')
+  })
+})
+
+describe('files that are no log', () => {
+  test('a file that is something else is corrupt, and left as it was', async () => {
+    await createSqliteLog({ file })[Symbol.asyncDispose]()
+    const text = 'id,name\n'.repeat(1000)
+    writeFileSync(file, text)
+    expect(() => createSqliteLog({ file })).toThrow(expect.objectContaining({ code: 'corrupt' }))
+    expect(readFileSync(file, 'utf8')).toBe(text)
+  })
+
+  test('a log of another format is refused with both numbers', async () => {
+    await createSqliteLog({ file })[Symbol.asyncDispose]()
+    const db = new DatabaseSync(file)
+    db.exec('UPDATE log_format SET version = 99')
+    db.close()
+    const refused = expect.objectContaining({ code: 'corrupt', message: expect.stringMatching(/99.*1/) })
+    expect(() => createSqliteLog({ file })).toThrow(refused)
+    // The refusal has let go of the lock.
+    expect(() => createSqliteLog({ file })).toThrow(refused)
+  })
+
+  test('a folder that cannot be made is unreachable', () => {
+    writeFileSync(join(folder, 'state'), 'a file where a folder should be')
+    expect(() => createSqliteLog({ file })).toThrow(expect.objectContaining({ code: 'unreachable' }))
+  })
+})
+
+describe('crashes', () => {
+  test(
+    'after a kill at any moment every acknowledged batch is there, whole and in order',
+    { timeout: 60_000 },
+    async ({ signal }) => {
+      let first = 0
+      const acks: { partition: number; number: number; size: number }[] = []
+      for (let round = 0; round < 6; round += 1) {
+        await using child = await appender(first)
+        await child.acknowledged(1 + Math.floor(Math.random() * 250))
+        await child.kill()
+        acks.push(...child.acks)
+        first += 100_000
+
+        await using log = createSqliteLog({ file })
+        for (const partition of [0, 1]) {
+          const keys = await keysIn(log, { topic: 'crash', partition }, { signal })
+          const found = wholeBatches(keys)
+          expect(found).toEqual(found.toSorted((a, b) => a - b))
+          const wanted = acks.filter(ack => ack.partition === partition).map(({ number }) => number)
+          expect(wanted.filter(number => !found.includes(number))).toEqual([])
+        }
+      }
+    },
+  )
+})
+
+/** The numbers of the batches in order; throws where one is not whole. */
+function wholeBatches(keys: readonly string[]): number[] {
+  const numbers: number[] = []
+  for (let at = 0; at < keys.length;) {
+    const [number = NaN, size = NaN] = (keys[at] ?? '').split('/').map(Number)
+    const wanted = Array.from({ length: size }, (_, i) => `${number}/${size}/${i}`)
+    expect(keys.slice(at, at + size)).toEqual(wanted)
+    numbers.push(number)
+    at += size
+  }
+  return numbers
+}
+
+describe('appending', () => {
+  test('appends of one turn share a transaction, whoever they are from', async ({ signal }) => {
+    await using log = createSqliteLog({ file })
+    await log.ensureTopics([{ topic: 't', partitions: 2, cleanup: 'delete' }], { signal })
+    const writers = await Promise.all(['a', 'b', 'c'].map(id => log.openWriter(id, { signal })))
+    const before = statSync(`${file}-wal`).size
+    await Promise.all(
+      Array.from({ length: 300 }, (_, i) =>
+        (writers[i % 4] ?? log).append({ topic: 't', partition: i % 2 }, records(`${i}`, 1), { signal }),
+      ),
+    )
+    // A transaction writes each page that it touches once: one of its own for each append would be some 5 MB.
+    expect(statSync(`${file}-wal`).size - before).toBeLessThan(600_000)
+  })
+
+  test('much to append leaves the event loop its turns', async ({ signal }) => {
+    await using log = createSqliteLog({ file })
+    await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'delete' }], { signal })
+    let done = false
+    let turns = 0
+    const counting = (async () => {
+      for (; !done; await nextTurn()) turns += 1
+    })()
+    const batch = records('r', 5, 100_000)
+    await Promise.all(
+      Array.from({ length: 100 }, () => log.append({ topic: 't', partition: 0 }, batch, { signal })),
+    )
+    done = true
+    await counting
+    // 50 MB in transactions of about 2 MB.
+    expect(turns).toBeGreaterThan(20)
+  })
+
+  test('a batch of many megabytes is atomic and read in pieces', async ({ signal }) => {
+    await using log = createSqliteLog({ file })
+    await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'delete' }], { signal })
+    const target = { topic: 't', partition: 0 }
+    await log.append(target, records('large', 40_000), { signal })
+    const sizes: number[] = []
+    for await (const batch of log.read(target, { signal, from: 0, to: 40_000, bufferBytes: 256 * 1024 })) {
+      sizes.push(batch.records.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0))
+    }
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(256 * 1024)
+    expect(sizes.length).toBeGreaterThan(30)
+  })
+
+  test(
+    'a transaction that fails is undone, and kills the writers that were in it',
+    { timeout: 20_000 },
+    async ({ signal }) => {
+      await using log = createSqliteLog({ file })
+      await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'delete' }], { signal })
+      const target = { topic: 't', partition: 0 }
+      await using writer = await log.openWriter('w', { signal })
+      await writer.append(target, records('before', 1), { signal })
+      // A tool that keeps the file locked stands in for a disk that fails.
+      const tool = new DatabaseSync(file)
+      tool.exec('BEGIN IMMEDIATE')
+      const failing = [1, 2].map(i => writer.append(target, records(`lost${i}`, 1), { signal }))
+      await Promise.all(
+        failing.map(append => expect(append).rejects.toMatchObject({ code: 'unreachable', retryable: true })),
+      )
+      tool.exec('ROLLBACK')
+      tool.close()
+      expect(writer.state).toBe('dead')
+      await using successor = await log.openWriter('w', { signal })
+      expect(await successor.append(target, records('after', 1), { signal })).toEqual({ baseOffset: 1 })
+      expect(await keysIn(log, target, { signal })).toEqual(['before-0', 'after-0'])
+    },
+  )
+})
+
+describe('clearing up', () => {
+  const target = { topic: 't', partition: 0 }
+
+  test('compaction goes on by itself and bounds what is stored', async ({ signal }) => {
+    await using log = createSqliteLog({ file })
+    await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'compact' }], { signal })
+    for (let i = 0; i < 60; i += 1) await log.append(target, records('same', 1000), { signal })
+    const stored = () => peek('SELECT sum(size) FROM log_batch')
+    await untilTrue(() => stored() < 3_000_000, signal)
+    expect(new Set(await keysIn(log, target, { signal })).size).toBe(1000)
+    expect((await log.offsets(target, { signal })).end).toBe(60_000)
+  })
+
+  test('tombstones stay for a day, then go, and never before what they stand for', async ({ signal }) => {
+    await using log = createSqliteLog({ file })
+    await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'compact' }], { signal })
+    await log.append(target, records('r', 2), { signal })
+    await log.append(target, [{ key: Buffer.from('r-0'), value: null }], { signal })
+    await log.compact('t', { signal })
+    expect(await keysIn(log, target, { signal })).toEqual(['r-1', 'r-0'])
+    age(2 * DAY_MS)
+    await log.append(target, records('new', 1), { signal })
+    await log.compact('t', { signal })
+    expect(await keysIn(log, target, { signal })).toEqual(['r-1', 'new-0'])
+    expect(await log.offsets(target, { signal })).toEqual({ low: 0, end: 4 })
+  })
+
+  test('what a lag protects is compacted once it is old enough', async ({ signal }) => {
+    {
+      await using log = createSqliteLog({ file })
+      await log.ensureTopics(
+        [{ topic: 't', partitions: 1, cleanup: 'compact', compactionLagMs: 7 * DAY_MS }],
+        {
+          signal,
+        },
+      )
+      for (let i = 0; i < 12; i += 1) await log.append(target, records('same', 1000), { signal })
+      await log.compact('t', { signal })
+      expect(await keysIn(log, target, { signal })).toHaveLength(12_000)
+    }
+    age(8 * DAY_MS)
+    await using log = createSqliteLog({ file })
+    await untilTrue(() => peek('SELECT cleaned FROM log_partition') === 12_000, signal)
+    expect(await keysIn(log, target, { signal })).toHaveLength(1000)
+  })
+
+  test('records past their retention go when the log is opened', async ({ signal }) => {
+    {
+      await using log = createSqliteLog({ file })
+      const spec = { topic: 't', partitions: 1, cleanup: 'delete' as const, retentionMs: DAY_MS }
+      await log.ensureTopics([spec], { signal })
+      for (let i = 0; i < 5; i += 1) await log.append(target, records(`old${i}`, 10), { signal })
+      age(2 * DAY_MS)
+      await log.append(target, records('new', 10), { signal })
+    }
+    await using log = createSqliteLog({ file })
+    await untilTrue(() => peek('SELECT count(*) FROM log_batch') === 1, signal)
+    expect(await log.offsets(target, { signal })).toEqual({ low: 50, end: 60 })
+  })
+
+  test('what is trimmed and what belonged to deleted topics leaves the file', async ({ signal }) => {
+    await using log = createSqliteLog({ file })
+    const spec = { partitions: 1, cleanup: 'delete' as const }
+    await log.ensureTopics(
+      [
+        { ...spec, topic: 't' },
+        { ...spec, topic: 'gone' },
+      ],
+      { signal },
+    )
+    for (let i = 0; i < 200; i += 1) {
+      await Promise.all(
+        ['t', 'gone'].map(topic => log.append({ topic, partition: 0 }, records('r', 2), { signal })),
+      )
+    }
+    await log.trim(target, 399, { signal })
+    await log.deleteTopics(['gone'], { signal })
+    await untilTrue(() => peek('SELECT count(*) FROM log_batch') === 1, signal)
+    expect(await keysIn(log, target, { signal })).toEqual(['r-1'])
+    await untilTrue(() => peek('SELECT count(*) FROM log_garbage') === 0, signal)
+  })
+
+  test('a log closed in the middle of compaction takes it up again', async ({ signal }) => {
+    {
+      await using log = createSqliteLog({ file })
+      await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'compact' }], { signal })
+      await Promise.all(
+        Array.from({ length: 40 }, (_, i) => log.append(target, records(`${i % 2}`, 1000), { signal })),
+      )
+      const compaction = log.compact('t', { signal })
+      for (let turn = 0; turn < 5; turn += 1) await nextTurn()
+      await log[Symbol.asyncDispose]()
+      await compaction
+    }
+    await using log = createSqliteLog({ file })
+    await untilTrue(() => peek('SELECT cleaned FROM log_partition') === 40_000, signal)
+    expect(await keysIn(log, target, { signal })).toHaveLength(2000)
+  })
+
+  test('closing leaves one tidy file and the lock', async ({ signal }) => {
+    const log = createSqliteLog({ file })
+    await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'compact' }], { signal })
+    await log[Symbol.asyncDispose]()
+    expect(readdirSync(join(folder, 'state'))).toEqual(['log.db', 'log.db-lock'])
+  })
+
+  /** Makes everything that is in the log older. */
+  function age(byMs: number): void {
+    const db = new DatabaseSync(file)
+    db.prepare('UPDATE log_batch SET at = at - ?').run(byMs)
+    db.close()
+  }
+})
