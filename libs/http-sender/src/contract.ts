@@ -8,7 +8,10 @@ import type { ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { HttpSender, OutgoingRequest } from './port.ts'
 
 export interface SenderHarness {
-  /** A sender with at most this many connections to an origin. It keeps 64 KiB of a body and reads 1 MiB beyond. */
+  /**
+   * A sender with at most this many connections to an origin. It keeps 64 KiB of a body and reads 1 MiB
+   * beyond.
+   */
   open(options: { readonly connections: number }): HttpSender
 }
 
@@ -41,7 +44,10 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
       ...over,
     })
     const send = (over: Partial<OutgoingRequest> = {}) => sender.send(request(over))
-    /** The same over one connection: with more, the next request may open a second one while the first is being freed. */
+    /**
+     * The same over one connection: with more, the next request may open a second one while the first is
+     * being freed.
+     */
     const sendOnOne = (over: Partial<OutgoingRequest> = {}) => single.send(request(over))
 
     describe('hands over what it is given', () => {

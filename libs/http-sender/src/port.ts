@@ -1,6 +1,7 @@
 /**
- * Sends one HTTP request, once, and says what came back. No retries, no redirects, no limits: those are the caller's. Never throws for what a
- * network or a server does; rejects only when aborted through `signal`, and then with its reason.
+ * Sends one HTTP request, once, and says what came back. No retries, no redirects, no limits: those are the
+ * caller's. Never throws for what a network or a server does; rejects only when aborted through `signal`, and
+ * then with its reason.
  */
 export interface OutgoingRequest {
   readonly method: string
@@ -17,14 +18,20 @@ export type SendResult =
       readonly status: number
       /** Lower-case names; repeated headers joined by ", ". */
       readonly headers: { readonly [name: string]: string }
-      /** The answer's body as text, cut at `bodyLimitBytes`; the rest is drained up to a bound, then the connection is closed. */
+      /**
+       * The answer's body as text, cut at `bodyLimitBytes`; the rest is drained up to a bound, then the
+       * connection is closed.
+       */
       readonly body: string
       readonly startedAt: number
       readonly durationMs: number
     }
   | {
       readonly kind: 'failed'
-      /** `not-sent`: no byte reached a socket (refused, DNS, TLS, guard). `timeout`, `broken`: the request may have been applied. */
+      /**
+       * `not-sent`: no byte reached a socket (refused, DNS, TLS, guard). `timeout`, `broken`: the request may
+       * have been applied.
+       */
       readonly reason: 'not-sent' | 'timeout' | 'broken'
       /** What happened, for a person: `connect ECONNREFUSED 127.0.0.1:9`. */
       readonly error: string

@@ -1,13 +1,22 @@
-/** A lane of the lease queue: those who wait for leases of the same scopes, in the order in which they came. */
-import Bottleneck from 'bottleneck'
-import type { Lease, LeaseWant } from './lease-queue.ts'
+/**
+ * A lane of the lease queue: those who wait for leases of the same scopes, in the order in which they came.
+ */
+import type { Lease, LeaseWant } from './lease.ts'
+
+/** Runs jobs in the order in which they come, a number of them at a time. Jobs do not reject. */
+export interface Admission {
+  schedule(job: () => Promise<void>): void
+}
 
 /** How many waiters of a lane stand in its front. */
 export const FRONT_PLACES = 16
 /** The longest delay that a timer of Node can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** One who waits. States: waiting → settled, once, by a lease or by an error; `settled` resolves then, and never rejects. */
+/**
+ * One who waits. States: waiting → settled, once, by a lease or by an error; `settled` resolves then, and
+ * never rejects.
+ */
 export class Waiter {
   readonly want: LeaseWant
   readonly signal: AbortSignal
@@ -44,9 +53,10 @@ export class Waiter {
 }
 
 /**
- * The first waiters stand in the front; those beyond are queued by Bottleneck, which admits them as places become free. It spends two timer turns
- * on a job (about 415 a second), so it must not stand between a free slot and the next waiter; behind a full front its delay is hidden.
- * The head is the one in the front whose turn it is. It is either due, to be tried at the next occasion, or asleep until a time.
+ * The first waiters stand in the front; those beyond are queued by Bottleneck, which admits them as places
+ * become free. It spends two timer turns on a job (about 415 a second), so it must not stand between a free
+ * slot and the next waiter; behind a full front its delay is hidden. The head is the one in the front whose
+ * turn it is. It is either due, to be tried at the next occasion, or asleep until a time.
  */
 export class Lane {
   /** The head's place among the heads of all lanes: who became head first has the lowest. */
@@ -58,12 +68,14 @@ export class Lane {
   sleepsFor: string | null = null
   readonly #front: Waiter[] = []
   readonly #onHead: () => void
-  #overflow: Bottleneck | null = null
+  readonly #admit: (places: number) => Admission
+  #overflow: Admission | null = null
   #overflowing = 0
   #timer: NodeJS.Timeout | undefined
 
   /** `onHead` is called when another waiter has become head, or nobody is left. */
-  constructor(onHead: () => void) {
+  constructor(admit: (places: number) => Admission, onHead: () => void) {
+    this.#admit = admit
     this.#onHead = onHead
   }
 
@@ -80,9 +92,9 @@ export class Lane {
       this.#stepForward(waiter)
       return
     }
-    this.#overflow ??= new Bottleneck({ maxConcurrent: FRONT_PLACES })
+    this.#overflow ??= this.#admit(FRONT_PLACES)
     this.#overflowing += 1
-    void this.#overflow.schedule(async () => {
+    this.#overflow.schedule(async () => {
       this.#overflowing -= 1
       this.#stepForward(waiter)
       await waiter.settled

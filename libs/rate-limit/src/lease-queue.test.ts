@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { bottleneckAdmission } from './adapters/bottleneck.ts'
 import { createLocalRateLimit } from './adapters/local.ts'
 import { FRONT_PLACES } from './lease-lane.ts'
 import { createLeaseQueue } from './lease-queue.ts'
@@ -13,7 +14,7 @@ describe('the lease queue', () => {
   const signal = abort.signal
   beforeEach(() => {
     limit = createLocalRateLimit()
-    queue = createLeaseQueue(limit)
+    queue = createLeaseQueue(limit, bottleneckAdmission)
   })
   afterEach(async () => {
     await queue[Symbol.asyncDispose]()
@@ -180,7 +181,7 @@ describe('the lease queue', () => {
 
   it('an error of the limit goes to the one whose turn it was, and the next is served', async () => {
     const failing = flaky(limit)
-    const flakyQueue = createLeaseQueue(failing.limit)
+    const flakyQueue = createLeaseQueue(failing.limit, bottleneckAdmission)
     const first = await flakyQueue.acquire(want(), { signal })
     const second = flakyQueue.acquire(want(), { signal })
     const third = flakyQueue.acquire(want(), { signal })
@@ -192,18 +193,21 @@ describe('the lease queue', () => {
   })
 
   it('a slot that comes back while the limit is being asked is not missed', async () => {
-    const slow = createLeaseQueue({
-      async take(request) {
-        const grant = await limit.take(request)
-        // As over a network: the answer was right when it left.
-        await turn()
-        await turn()
-        return grant
+    const slow = createLeaseQueue(
+      {
+        async take(request) {
+          const grant = await limit.take(request)
+          // As over a network: the answer was right when it left.
+          await turn()
+          await turn()
+          return grant
+        },
+        giveBack: (lease, parts) => limit.giveBack(lease, parts),
+        pause: (name, untilMs) => limit.pause(name, untilMs),
+        [Symbol.asyncDispose]: async () => {},
       },
-      giveBack: (lease, parts) => limit.giveBack(lease, parts),
-      pause: (name, untilMs) => limit.pause(name, untilMs),
-      [Symbol.asyncDispose]: async () => {},
-    })
+      bottleneckAdmission,
+    )
     let lease = await slow.acquire(want(), { signal })
     for (let turns = 0; turns < 12; turns += 1) {
       const next = slow.acquire(want(), { signal })

@@ -1,36 +1,31 @@
 /**
  * Who wants leases waits here, in turn: the loop that a rate limit, which never sleeps, leaves to its caller.
  *
- * Requests with the same scopes share a lane; a lane serves its waiters first come, first served, and the lanes of a destination take turns, so that
- * a sync that waits for its own limit holds up no other sync of its destination. While nobody waits for its destination, a request takes at
- * once and never sees a lane.
+ * Requests with the same scopes share a lane; a lane serves its waiters first come, first served, and the
+ * lanes of a destination take turns, so that a sync that waits for its own limit holds up no other sync of
+ * its destination. While nobody waits for its destination, a request takes at once and never sees a lane.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Lane, Waiter } from './lease-lane.ts'
-import type { Grant, LimitScope, RateLimit, TakeRequest } from './port.ts'
+import type { Admission } from './lease-lane.ts'
+import type { Lease, LeaseWant } from './lease.ts'
+import type { Grant, RateLimit } from './port.ts'
+
+export type { Lease, LeaseWant } from './lease.ts'
 
 /** Most waiters in all lanes together; each partition has one, so more of them are a bug. */
 const MAX_WAITING = 10_000
 /** Lanes whose sleeps end this close together are tried in the order of their places, not of their timers. */
 const SAME_MOMENT_MS = 2
 
-export type LeaseWant = Omit<TakeRequest, 'signal'>
-
-/** Permits for `permits` requests, to be handed to sockets until `useBeforeMs` (performance.now()). All are to be given back, used or not. */
-export interface Lease {
-  readonly lease: string
-  readonly permits: number
-  readonly useBeforeMs: number
-  readonly scopes: readonly LimitScope[]
-}
-
 export interface LeaseQueue extends AsyncDisposable {
   /** How many wait now. */
   readonly waiting: number
   /**
-   * Waits for a lease of 1 to `want` permits: as many as there is room for when it is this request's turn, never longer for more of them. Any number
-   * may wait at once. Rejects with the signal's reason; with `fenced` if a newer holder has the partition; with `unreachable` (retryable) if
-   * the limit does not answer; with `aborted` once the queue is disposed.
+   * Waits for a lease of 1 to `want` permits: as many as there is room for when it is this request's turn,
+   * never longer for more of them. Any number may wait at once. Rejects with the signal's reason; with
+   * `fenced` if a newer holder has the partition; with `unreachable` (retryable) if the limit does not
+   * answer; with `aborted` once the queue is disposed.
    */
   acquire(want: LeaseWant, options: { readonly signal: AbortSignal }): Promise<Lease>
   /** As RateLimit.giveBack; who waits for what came back is woken. */
@@ -39,20 +34,25 @@ export interface LeaseQueue extends AsyncDisposable {
   pause(scope: string, untilMs: number): Promise<void>
 }
 
-/** Makes the queue of one process over its rate limit. Disposing rejects who still waits; the limit stays open. */
-export function createLeaseQueue(limit: RateLimit): LeaseQueue {
-  return new FairLeaseQueue(limit)
+/**
+ * Makes the queue of one process over its rate limit. `admit` makes what queues those for whom a lane's front
+ * has no place. Disposing rejects who still waits; the limit stays open.
+ */
+export function createLeaseQueue(limit: RateLimit, admit: (places: number) => Admission): LeaseQueue {
+  return new FairLeaseQueue(limit, admit)
 }
 
 class FairLeaseQueue implements LeaseQueue {
   readonly #limit: RateLimit
   /** Those for whose destination somebody waits, by its scope's name. */
   readonly #groups = new Map<string, LaneGroup>()
+  readonly #admit: (places: number) => Admission
   readonly #waiters = new Set<Waiter>()
   #closed = false
 
-  constructor(limit: RateLimit) {
+  constructor(limit: RateLimit, admit: (places: number) => Admission) {
     this.#limit = limit
+    this.#admit = admit
   }
 
   get waiting(): number {
@@ -95,7 +95,7 @@ class FairLeaseQueue implements LeaseQueue {
   #group(destination: string): LaneGroup {
     let group = this.#groups.get(destination)
     if (group === undefined) {
-      group = new LaneGroup(this.#limit, () => this.#groups.delete(destination))
+      group = new LaneGroup(this.#limit, this.#admit, () => this.#groups.delete(destination))
       this.#groups.set(destination, group)
     }
     return group
@@ -103,11 +103,13 @@ class FairLeaseQueue implements LeaseQueue {
 }
 
 /**
- * The lanes of one destination. All heads that are due are tried together, in the order of their places, once per turn of the event loop: what came
- * back in that turn goes into as few leases as possible, and nobody overtakes by asking more often.
+ * The lanes of one destination. All heads that are due are tried together, in the order of their places, once
+ * per turn of the event loop: what came back in that turn goes into as few leases as possible, and nobody
+ * overtakes by asking more often.
  */
 class LaneGroup {
   readonly #limit: RateLimit
+  readonly #admit: (places: number) => Admission
   readonly #onEmpty: () => void
   readonly #lanes = new Map<string, Lane>()
   #places = 0
@@ -115,8 +117,9 @@ class LaneGroup {
   /** How often slots, and how often permits, came back. */
   readonly #returns = { slots: 0, permits: 0 }
 
-  constructor(limit: RateLimit, onEmpty: () => void) {
+  constructor(limit: RateLimit, admit: (places: number) => Admission, onEmpty: () => void) {
     this.#limit = limit
+    this.#admit = admit
     this.#onEmpty = onEmpty
   }
 
@@ -124,7 +127,7 @@ class LaneGroup {
     const id = JSON.stringify(waiter.want.scopes.map(({ name }) => name))
     let lane = this.#lanes.get(id)
     if (lane === undefined) {
-      const created = new Lane(() => this.#onHead(id, created))
+      const created = new Lane(this.#admit, () => this.#onHead(id, created))
       lane = created
       this.#lanes.set(id, lane)
     }

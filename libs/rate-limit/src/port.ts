@@ -1,8 +1,9 @@
 /**
- * The budget of a destination, shared by all who send to it: a sliding window per rate, and slots of concurrency, handed out as leases of
- * several requests at once (PROTOCOL.md §9). It never sleeps: it grants, or says when to ask again, and the caller's loop decides.
- * Windows are counted over their length plus the lease's life, so that no window of the configured length, wherever it starts, holds more sends
- * than its limit; they outlive runs and processes. Errors: `unreachable` (retryable), `aborted`.
+ * The budget of a destination, shared by all who send to it: a sliding window per rate, and slots of
+ * concurrency, handed out as leases of several requests at once (PROTOCOL.md §9). It never sleeps: it grants,
+ * or says when to ask again, and the caller's loop decides. Windows are counted over their length plus the
+ * lease's life, so that no window of the configured length, wherever it starts, holds more sends than its
+ * limit; they outlive runs and processes. Errors: `unreachable` (retryable), `aborted`.
  */
 
 /** At most `requests` sends in any window of `windowMs`. */
@@ -18,7 +19,10 @@ export interface LimitScope {
   readonly concurrency: number
 }
 
-/** Who asks: a partition and the offset of its owner's takeover marker. A smaller marker than one seen before gets nothing, ever. */
+/**
+ * Who asks: a partition and the offset of its owner's takeover marker. A smaller marker than one seen before
+ * gets nothing, ever.
+ */
 export interface LeaseHolder {
   readonly partition: string
   readonly marker: number
@@ -36,14 +40,20 @@ export interface TakeRequest {
 }
 
 export type Grant =
-  /** `permits` requests (1 to `want`) may be handed to sockets until `useBeforeMs` (performance.now()); what is not used by then is to be given back. */
+  /**
+   * `permits` requests (1 to `want`) may be handed to sockets until `useBeforeMs` (performance.now()); what
+   * is not used by then is to be given back.
+   */
   | {
       readonly kind: 'granted'
       readonly lease: string
       readonly permits: number
       readonly useBeforeMs: number
     }
-  /** No room: ask again after `waitMs`, or as soon as one of your own slots is free. `reason` tells rate, concurrency, pause or a newer holder. */
+  /**
+   * No room: ask again after `waitMs`, or as soon as one of your own slots is free. `reason` tells rate,
+   * concurrency, pause or a newer holder.
+   */
   | {
       readonly kind: 'wait'
       readonly waitMs: number
@@ -53,10 +63,14 @@ export type Grant =
 export interface RateLimit extends AsyncDisposable {
   take(request: TakeRequest): Promise<Grant>
   /**
-   * Returns parts of a lease: `unused` permits that were never handed to a socket (their rate and slots are free again), and `finished` requests
-   * (their slots are free). Returning to a lease that has expired is harmless.
+   * Returns parts of a lease: `unused` permits that were never handed to a socket (their rate and slots are
+   * free again), and `finished` requests (their slots are free). Returning to a lease that has expired is
+   * harmless.
    */
   giveBack(lease: string, parts: { readonly unused: number; readonly finished: number }): Promise<void>
-  /** Nothing is granted to the scope before `untilMs` (ms since 1970); a later pause extends, an earlier one changes nothing (R10). */
+  /**
+   * Nothing is granted to the scope before `untilMs` (ms since 1970); a later pause extends, an earlier one
+   * changes nothing (R10).
+   */
   pause(scope: string, untilMs: number): Promise<void>
 }

@@ -1,6 +1,7 @@
 /**
- * A clock that stands still until a test moves it. It starts at 2026-01-01T00:00:00Z, and timers set on it fire while it is moved, in the order of
- * their times; those for the same time in the order in which they were set.
+ * A clock that stands still until a test moves it. It starts at 2026-01-01T00:00:00Z, and timers set on it
+ * fire while it is moved, in the order of their times; those for the same time in the order in which they
+ * were set.
  */
 export class FakeClock {
   #nowMs: number
@@ -13,7 +14,10 @@ export class FakeClock {
   /** Milliseconds since 1970. A property, so that it can be handed over as a function. */
   readonly now = (): number => this.#nowMs
 
-  /** Moves on by `ms` and fires what is due on the way. Continuations of promises that a timer settles run only after this returns. */
+  /**
+   * Moves on by `ms` and fires what is due on the way. Continuations of promises that a timer settles run
+   * only after this returns.
+   */
   advance(ms: number): void {
     if (!(ms >= 0)) throw new RangeError(`a clock moves on by 0 ms or more, not by ${ms}`)
     const endMs = this.#nowMs + ms
@@ -39,7 +43,10 @@ export class FakeClock {
     this.#nowMs += ms
   }
 
-  /** Resolves once the clock has moved on by `ms`; rejects with the signal's reason. Same shape as flow's `sleep`. */
+  /**
+   * Resolves once the clock has moved on by `ms`; rejects with the signal's reason. Same shape as flow's
+   * `sleep`.
+   */
   readonly sleep = (ms: number, options: { readonly signal: AbortSignal }): Promise<void> => {
     const { signal } = options
     return new Promise((resolve, reject) => {

@@ -1,4 +1,7 @@
-/** The scripted API in a process of its own: it stays up when a test kills others, costs the test's event loop nothing and can be killed. */
+/**
+ * The scripted API in a process of its own: it stays up when a test kills others, costs the test's event loop
+ * nothing and can be killed.
+ */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -32,7 +35,10 @@ export type FromChild =
 /** As the scripted API, but answers are data only, and rules count once `settled` resolves. */
 export interface ForkedApi extends ScriptedApi {
   readonly pid: number
-  /** Resolves once the child has taken over all rules so far, and all it had seen by then is in `requests` and `figures`. */
+  /**
+   * Resolves once the child has taken over all rules so far, and all it had seen by then is in `requests` and
+   * `figures`.
+   */
   settled(): Promise<void>
   /** Ends the child as `kill -9` does; resolves once it is gone. */
   kill(): Promise<void>
@@ -57,7 +63,7 @@ export async function forkScriptedApi(options: { readonly port?: number } = {}):
   const port = await new Promise<number>((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', code =>
-      reject(new Error(`the scripted API ended with code ${code} before it listened`)),
+      reject(new Error(`the scripted API ended with code ${String(code)} before it listened`)),
     )
     child.on('message', (message: FromChild) => {
       if (message.kind === 'listening') return resolve(message.port)

@@ -1,6 +1,7 @@
 /**
- * An HTTP API that plays what a test scripts and remembers all it saw, over real sockets, so that connections can be cut, reset and kept
- * waiting as a real server would. `startScriptedApi` runs in the test's process; `forkScriptedApi` (scripted-api-fork.ts) in one of its own.
+ * An HTTP API that plays what a test scripts and remembers all it saw, over real sockets, so that connections
+ * can be cut, reset and kept waiting as a real server would. `startScriptedApi` runs in the test's process;
+ * `forkScriptedApi` (scripted-api-fork.ts) in one of its own.
  */
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -35,7 +36,10 @@ export interface RequestMatch {
 export type Fault =
   /** Reads the request and never answers. */
   | 'hang'
-  /** Resets the connection when the head has arrived, without reading the body; such a request is recorded with an empty body. */
+  /**
+   * Resets the connection when the head has arrived, without reading the body; such a request is recorded
+   * with an empty body.
+   */
   | 'reset-before-reading'
   /** Resets the connection once the whole request is read. */
   | 'reset-after-reading'
@@ -73,7 +77,10 @@ export interface ScriptedApi extends AsyncDisposable {
   /** In the order in which they were read. */
   readonly requests: readonly RecordedRequest[]
   readonly figures: ApiFigures
-  /** Scripts answers to what matches. Of several rules the newest counts; one with `times` is used up after so many requests. */
+  /**
+   * Scripts answers to what matches. Of several rules the newest counts; one with `times` is used up after so
+   * many requests.
+   */
   on(match: RequestMatch, answer: Answering, options?: { readonly times?: number }): void
   /** Forgets all rules and recorded requests. Connections stay. */
   reset(): void

@@ -1,4 +1,7 @@
-/** Turns the bytes of an answer into the text that is kept of it: decompressed, decoded, and never longer than a limit. */
+/**
+ * Turns the bytes of an answer into the text that is kept of it: decompressed, decoded, and never longer than
+ * a limit.
+ */
 import {
   createBrotliDecompress,
   createGunzip,
@@ -15,9 +18,10 @@ export interface RawBody {
 }
 
 /**
- * The body as text, in the charset that the content type names (UTF-8 where it names none or one that is not known). Bytes that are
- * not valid become U+FFFD; a character cut in two at the end is left out. For identity encoding the text comes at once, else as a promise,
- * which never rejects: of bytes that do not decompress, what came out before the fault is kept.
+ * The body as text, in the charset that the content type names (UTF-8 where it names none or one that is not
+ * known). Bytes that are not valid become U+FFFD; a character cut in two at the end is left out. For identity
+ * encoding the text comes at once, else as a promise, which never rejects: of bytes that do not decompress,
+ * what came out before the fault is kept.
  */
 export function answerText(
   body: RawBody,
@@ -65,7 +69,8 @@ function decoderOf(encoding: string, bytes: Buffer): Transform | undefined {
   if (encoding === 'gzip' || encoding === 'x-gzip') return createGunzip()
   if (encoding === 'br') return createBrotliDecompress()
   if (encoding === 'zstd') return createZstdDecompress()
-  // `deflate` means the zlib format, but some servers send the bare stream: the low four bits of zlib's first byte are always 8.
+  // `deflate` means the zlib format, but some servers send the bare stream: the low four bits of zlib's first
+  // byte are always 8.
   if (encoding === 'deflate') return ((bytes[0] ?? 8) & 0x0f) === 8 ? createInflate() : createInflateRaw()
   return undefined
 }

@@ -1,7 +1,8 @@
 /**
- * One request and its answer on their way through undici. States: `waiting` (for a connection) → `sent` (its bytes were handed to a socket)
- * → `answered` (the head of the answer is there) → `settled`; from each of them straight to `settled`. What an error means depends on
- * the state alone: while waiting, nothing can have been applied; afterwards, anything may have been.
+ * One request and its answer on their way through undici. States: `waiting` (for a connection) → `sent` (its
+ * bytes were handed to a socket) → `answered` (the head of the answer is there) → `settled`; from each of
+ * them straight to `settled`. What an error means depends on the state alone: while waiting, nothing can have
+ * been applied; afterwards, anything may have been.
  */
 import type { Dispatcher, Pool } from 'undici'
 import { answerText } from './answer-body.ts'
@@ -25,7 +26,10 @@ export interface ExchangeEnd {
 type DispatchOptions = Parameters<Pool['dispatch']>[0]
 type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
 
-/** How often a request that no byte of has left goes to another connection, because the idle one it was to use turned out to be dead. */
+/**
+ * How often a request that no byte of has left goes to another connection, because the idle one it was to use
+ * turned out to be dead.
+ */
 const MAX_FRESH_STARTS = 2
 /** The longest delay that a timer of Node can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -189,7 +193,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#around.release(this.#request.signal, this)
   }
 
-  /** Takes the request out of the queue, or closes its connection, which carries an answer that nobody waits for. */
+  /**
+   * Takes the request out of the queue, or closes its connection, which carries an answer that nobody waits
+   * for.
+   */
   #cut(reason: unknown): void {
     this.#leaveQueue?.(reason)
     this.#controller?.abort(reason instanceof Error ? reason : new Error(String(reason)))

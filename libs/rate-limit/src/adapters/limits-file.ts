@@ -1,7 +1,8 @@
 /**
- * The limits of one machine as a SQLite file, so that they outlive processes. What is granted is written before it is handed out; a write
- * that the operating system has accepted survives `kill -9` of the process. It may say more than was used, never less: an entry that many
- * leases will share is written once with room to spare, and put right with a later write.
+ * The limits of one machine as a SQLite file, so that they outlive processes. What is granted is written
+ * before it is handed out; a write that the operating system has accepted survives `kill -9` of the process.
+ * It may say more than was used, never less: an entry that many leases will share is written once with room
+ * to spare, and put right with a later write.
  */
 import { DatabaseSync } from 'node:sqlite'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -10,7 +11,10 @@ import type { GrantEntry, SlidingWindow } from './sliding-window.ts'
 const FORMAT_VERSION = 1
 /** Expired rows go at most this often. */
 const PRUNE_EVERY_MS = 1000
-/** Pages in the write-ahead log before SQLite moves them into the file, which syncs the disk and so holds up everything for a moment. */
+/**
+ * Pages in the write-ahead log before SQLite moves them into the file, which syncs the disk and so holds up
+ * everything for a moment.
+ */
 const CHECKPOINT_PAGES = 4000
 /** Share of a limit that is written in advance for an entry. */
 const RESERVE_SHARE = 1 / 64
@@ -35,7 +39,10 @@ export interface StoredLimits {
   readonly holders: ReadonlyMap<string, number>
 }
 
-/** Methods throw `unreachable` (retryable) when the disk refuses; what they were to write is then not in the file. */
+/**
+ * Methods throw `unreachable` (retryable) when the disk refuses; what they were to write is then not in the
+ * file.
+ */
 export class LimitsFile {
   readonly #path: string
   readonly #db: DatabaseSync
@@ -63,7 +70,10 @@ export class LimitsFile {
     this.#delete = this.#db.prepare('delete from grants where id = ?')
   }
 
-  /** What was granted and still counts at `nowMs`. Times later than that come from a clock that was set back, and count from now. */
+  /**
+   * What was granted and still counts at `nowMs`. Times later than that come from a clock that was set back,
+   * and count from now.
+   */
   load(nowMs: number): StoredLimits {
     const windows = new Map<string, StoredWindow>()
     const rows = this.#db
@@ -93,7 +103,10 @@ export class LimitsFile {
     }
   }
 
-  /** Writes the entries that a grant went into, as one transaction; nothing where the file says enough already. */
+  /**
+   * Writes the entries that a grant went into, as one transaction; nothing where the file says enough
+   * already.
+   */
   storeGrant(grants: readonly Granted[], nowMs: number): void {
     const writes = grants.filter(({ entry }) => {
       const { stored } = entry

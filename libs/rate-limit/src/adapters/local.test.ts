@@ -151,7 +151,9 @@ describe('the local rate limit', () => {
   })
 })
 
-/** Takes in a process of its own, which is killed once it has the grant; gives what it was granted, as text. */
+/**
+ * Takes in a process of its own, which is killed once it has the grant; gives what it was granted, as text.
+ */
 async function grantAndDie(
   file: string,
   { want, requests, windowMs }: { want: number; requests: number; windowMs: number },

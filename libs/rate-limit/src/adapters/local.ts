@@ -1,4 +1,6 @@
-/** The budget of destinations for one process: counted in memory, kept in a SQLite file where one is given. */
+/**
+ * The budget of destinations for one process: counted in memory, kept in a SQLite file where one is given.
+ */
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import { LimitsFile } from './limits-file.ts'
@@ -10,9 +12,14 @@ import type { Grant, LimitScope, RateLimit, TakeRequest } from '../port.ts'
 export interface LocalRateLimitOptions {
   /** Where limits outlive the process; absent: in memory only. One process at a time may hold it. */
   readonly file?: string
-  /** How long a permit may lie unused. Longer ones cost throughput, shorter ones lapse whenever the event loop is busy. Default 25 ms. */
+  /**
+   * How long a permit may lie unused. Longer ones cost throughput, shorter ones lapse whenever the event loop
+   * is busy. Default 25 ms.
+   */
   readonly leaseLifeMs?: number
-  /** Milliseconds since 1970, with fractions. Default: a clock that never steps back while the process lives. */
+  /**
+   * Milliseconds since 1970, with fractions. Default: a clock that never steps back while the process lives.
+   */
   readonly now?: () => number
 }
 
@@ -38,8 +45,9 @@ const SUPERSEDED_WAIT_MS = 60_000
 const steadyNow = () => performance.timeOrigin + performance.now()
 
 /**
- * Opens the budget. Slots live in memory only: when a process has died, the system has closed its connections, and whoever opens the file next holds
- * it alone. Rates, pauses and markers outlive it. Throws `conflict` if another process holds the file, `corrupt`, `unreachable`.
+ * Opens the budget. Slots live in memory only: when a process has died, the system has closed its
+ * connections, and whoever opens the file next holds it alone. Rates, pauses and markers outlive it. Throws
+ * `conflict` if another process holds the file, `corrupt`, `unreachable`.
  */
 export function createLocalRateLimit(options: LocalRateLimitOptions = {}): RateLimit {
   return new LocalRateLimit(options)
@@ -151,8 +159,9 @@ class LocalRateLimit implements RateLimit {
   }
 
   /**
-   * The state of a scope, with a window for each of its rates. Runs that pinned different limits share it, so a grant counts in every window that any of
-   * them had of late. A window that is new starts with what the longest of the others remembers.
+   * The state of a scope, with a window for each of its rates. Runs that pinned different limits share it, so
+   * a grant counts in every window that any of them had of late. A window that is new starts with what the
+   * longest of the others remembers.
    */
   #scope(limits: LimitScope, nowMs: number): ScopeState {
     const scope = this.#scopeNamed(limits.name)

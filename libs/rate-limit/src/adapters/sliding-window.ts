@@ -1,9 +1,12 @@
 /**
- * How many permits were granted in the last stretch of time, for one limit. A permit granted at t may be used until t + lease life, so it counts
- * until t + window + lease life: then no window of the configured length holds more uses than the limit, wherever it starts.
+ * How many permits were granted in the last stretch of time, for one limit. A permit granted at t may be used
+ * until t + lease life, so it counts until t + window + lease life: then no window of the configured length
+ * holds more uses than the limit, wherever it starts.
  */
 
-/** Permits granted together, or nearly so. Belongs to its window; others only keep it to give permits back. */
+/**
+ * Permits granted together, or nearly so. Belongs to its window; others only keep it to give permits back.
+ */
 export interface GrantEntry {
   firstMs: number
   /** Time of the last grant in it, from which it expires. */
@@ -15,8 +18,9 @@ export interface GrantEntry {
 }
 
 /**
- * Up to this limit every grant is an entry of its own and expires to the millisecond. Beyond it, grants within 1/256 of the window share an entry
- * that expires with its last: memory stays small, and at most 0.4 % of the limit is lost.
+ * Up to this limit every grant is an entry of its own and expires to the millisecond. Beyond it, grants
+ * within 1/256 of the window share an entry that expires with its last: memory stays small, and at most 0.4 %
+ * of the limit is lost.
  */
 const EXACT_UP_TO = 256
 const GRAINS = 256
@@ -101,7 +105,10 @@ export class SlidingWindow {
     this.#emptied = 0
   }
 
-  /** Takes over what was granted before this window was known: from a file, or from another window of the same budget. */
+  /**
+   * Takes over what was granted before this window was known: from a file, or from another window of the same
+   * budget.
+   */
   seed(entries: readonly GrantEntry[]): void {
     for (const entry of entries) {
       this.#entries.push(entry)

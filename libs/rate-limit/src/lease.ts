@@ -1,0 +1,14 @@
+import type { LimitScope, TakeRequest } from './port.ts'
+
+export type LeaseWant = Omit<TakeRequest, 'signal'>
+
+/**
+ * Permits for `permits` requests, to be handed to sockets until `useBeforeMs` (performance.now()). All are to
+ * be given back, used or not.
+ */
+export interface Lease {
+  readonly lease: string
+  readonly permits: number
+  readonly useBeforeMs: number
+  readonly scopes: readonly LimitScope[]
+}
