@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Decimal, type Row } from '@sluice/contracts/values'
+import type { ModelSpec } from '@sluice/contracts/resources'
 import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
 import type { DetectedChange, DeliveredState, DiffRequest } from '../port.ts'
 import { openDeliveredState } from './duckdb.ts'
@@ -20,7 +21,7 @@ let files = 0
 
 async function requestFor(sql: string, primaryKey: readonly string[] = ['id']): Promise<DiffRequest> {
   const source = createDuckdbSource({ spec: { kind: 'source', name: 's', type: 'duckdb', path: folder } })
-  const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: [...primaryKey] } as const
+  const model: ModelSpec = { kind: 'model', name: 'm', source: 's', sql, primaryKey: [...primaryKey] }
   const extract = await source.extract(model, { file: join(folder, `extract-${files++}.duckdb`), signal })
   return {
     extractFile: extract.file,
@@ -185,7 +186,7 @@ describe('every type, from source to state and back, is the same', () => {
       'x::DOUBLE',
       [
         ["'-0.0'", -0],
-        ["'0.0'", 0],
+        ["'1.5'", 1.5],
       ],
     ],
     [
@@ -363,7 +364,11 @@ describe('every type, from source to state and back, is the same', () => {
       'x::DECIMAL(5,2)[][]',
       [['[[1.5], NULL, []]', [[new Decimal('1.50')], null, []]]],
     ],
-    ['LIST of DOUBLE', 'x::DOUBLE[]', [["[0.1, 'nan', '-inf', NULL]", [0.1, NaN, -Infinity, null]]]],
+    [
+      'LIST of DOUBLE',
+      'x::DOUBLE[]',
+      [["[0.1::DOUBLE, 'nan'::DOUBLE, '-inf'::DOUBLE, NULL]", [0.1, NaN, -Infinity, null]]],
+    ],
     ['ARRAY', 'x::TINYINT[2]', [['[1, 2]', [1, 2]]]],
     [
       'STRUCT',
