@@ -17,7 +17,7 @@ const LONGEST_PAUSE_MS = 1_000
 
 /**
  * Fetches for all readers of a log. The feeds of the partitions that one broker leads share its two connections; a feed whose broker is lost or
- * leads no more is placed anew, until that has gone wrong for the cluster's retry time.
+ * leads no more is placed anew, until that has gone wrong for twice the cluster's retry time: it is to outlast the calls around it.
  */
 export class Fetcher {
   readonly #cluster: KafkaCluster
@@ -62,7 +62,7 @@ export class Fetcher {
     feed.failingSince ??= now
     feed.failures += 1
     const subject = `reading ${name(feed.target)} at ${feed.fetchOffset}`
-    if (!isPassing(error) || now - feed.failingSince > this.#cluster.settings.retryMs) {
+    if (!isPassing(error) || now - feed.failingSince > this.#cluster.settings.retryMs * 2) {
       feed.fail(toSluiceError(error, subject))
       return
     }

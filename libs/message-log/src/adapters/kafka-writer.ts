@@ -70,6 +70,7 @@ export class KafkaWriter implements FencedWriter {
   readonly #ended = new AbortController()
   readonly #onEnd: (writer: KafkaWriter) => void
   #queue: Pending[] = []
+  #underWay: readonly Pending[] = []
   #sending: Promise<void> | null = null
   #state: 'open' | 'dead' | 'closed' = 'open'
 
@@ -92,19 +93,21 @@ export class KafkaWriter implements FencedWriter {
 
   async append(target: TopicPartition, records: readonly NewRecord[], options: Abort): Promise<AppendResult> {
     const { signal } = options
-    signal.throwIfAborted()
     if (this.#state !== 'open') throw this.#refusal()
     if (records.length === 0)
       throw new SluiceError('internal', `an append to ${name(target)} without records`)
     const result = deferred<AppendResult>()
     result.promise.catch(() => {})
-    this.#queue.push({ target, records, bytes: encodedSize(records), result })
-    this.#sending ??= this.#sendAll()
+    const pending = { target, records, bytes: encodedSize(records), result }
+    if (!signal.aborted) {
+      this.#queue.push(pending)
+      this.#sending ??= this.#sendAll()
+    }
     try {
       return await abortable(result.promise, { signal })
     } catch (error) {
-      // Whether the batch of an aborted append arrived is not known, so nothing may follow it.
-      if (signal.aborted) this.#die()
+      // Whether the batch of an aborted append arrives is not known, so nothing may follow it.
+      if (signal.aborted) this.#dieAt(pending)
       throw error
     }
   }
@@ -125,6 +128,7 @@ export class KafkaWriter implements FencedWriter {
     for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
       const [first] = batch
       if (first === undefined) break
+      this.#underWay = batch
       const records = batch.length === 1 ? first.records : batch.flatMap(pending => pending.records)
       try {
         let offset = await this.#send(first.target, records)
@@ -134,10 +138,10 @@ export class KafkaWriter implements FencedWriter {
         }
       } catch (error) {
         first.result.reject(error)
-        this.#die()
-        for (const pending of batch.slice(1)) pending.result.reject(this.#refusal())
+        this.#dieAt(first)
       }
     }
+    this.#underWay = []
     this.#sending = null
   }
 
@@ -188,10 +192,13 @@ export class KafkaWriter implements FencedWriter {
     })
   }
 
-  #die(): void {
+  /** Nothing after this append succeeds any more, not even what is in the same batch; what is before it may. */
+  #dieAt(failed: Pending): void {
     if (this.#state === 'open') this.#state = 'dead'
     this.#ended.abort(this.#refusal())
-    for (const pending of this.#queue.splice(0)) pending.result.reject(this.#refusal())
+    const sent = this.#underWay.indexOf(failed)
+    const after = [...(sent < 0 ? [] : this.#underWay.slice(sent + 1)), ...this.#queue.splice(0)]
+    for (const pending of after) pending.result.reject(this.#refusal())
     this.#onEnd(this)
   }
 

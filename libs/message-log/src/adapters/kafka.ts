@@ -1,4 +1,4 @@
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { SASLOptions } from 'kafkajs'
 import type { ConnectionOptions } from 'node:tls'
 import type {
@@ -182,7 +182,12 @@ class KafkaLog implements MessageLog {
   #readerContext() {
     return {
       fetcher: this.#fetcher,
-      offsets: (target: TopicPartition, options: Abort) => this.offsets(target, options),
+      // A reader is twice as patient as other calls: whoever repeats those after they gave up finds it still there.
+      offsets: (target: TopicPartition, options: Abort) =>
+        this.offsets(target, options).catch((error: unknown) => {
+          if (isSluiceError(error, 'unreachable') && error.retryable) return this.offsets(target, options)
+          throw error
+        }),
     }
   }
 
