@@ -1,28 +1,63 @@
-/** Secrets from the environment: `${secret:crm-password}` is `SLUICE_SECRET_CRM_PASSWORD`, or the text of the file that `SLUICE_SECRET_CRM_PASSWORD_FILE` names. */
+/**
+ * Secrets from the environment: `${secret:crm-password}` is `SLUICE_SECRET_CRM_PASSWORD`, or the text of the
+ * file that `SLUICE_SECRET_CRM_PASSWORD_FILE` names. A file is read at each use, so that a rotated secret
+ * counts at once.
+ */
 import { readFileSync } from 'node:fs'
 import { SluiceError } from '@sluice/contracts/errors'
 
 /** Gives a secret's value; throws `config`, saying how to set it, where there is none. */
 export type SecretLookup = (name: string) => string
 
+const NAME = /^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$/
+/** A larger file is no secret but a mistake. */
+const MAX_FILE_BYTES = 10_000_000
+
 export function environmentSecrets(env: { readonly [name: string]: string | undefined }): SecretLookup {
   return name => {
-    const variable = `SLUICE_SECRET_${name.toUpperCase().replaceAll('-', '_')}`
+    const variable = secretVariable(name)
     const value = env[variable]
-    if (value !== undefined) return value
     const file = env[`${variable}_FILE`]
-    if (file !== undefined) return readSecretFile(variable, file)
+    if (value !== undefined && file !== undefined) {
+      throw new SluiceError('config', `${variable} and ${variable}_FILE are both set: unset one of them.`)
+    }
+    if (value !== undefined) return value
+    if (file !== undefined) return readSecretFile(`${variable}_FILE`, file)
     throw new SluiceError(
       'config',
-      `The secret \`${name}\` is not set: set the environment variable ${variable}.`,
+      `The secret \`${name}\` is not set: set the environment variable ${variable}, or ${variable}_FILE to the path of a file that holds it.`,
     )
   }
 }
 
-function readSecretFile(variable: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
-  } catch (cause) {
-    throw new SluiceError('config', `${variable}_FILE names ${file}, which cannot be read.`, { cause })
+/** The variable that holds a secret. Throws `config` for a name that no secret has. */
+export function secretVariable(name: string): string {
+  if (!NAME.test(name)) {
+    throw new SluiceError(
+      'config',
+      `\`${name}\` is no name of a secret: letters, digits, dashes and underscores are wanted.`,
+    )
   }
+  return `SLUICE_SECRET_${name.toUpperCase().replaceAll('-', '_')}`
+}
+
+/**
+ * The text of a file that holds a secret, without the line break at its end. Throws `config`, naming the
+ * variable that names the file.
+ */
+export function readSecretFile(variable: string, file: string): string {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new SluiceError('config', `${variable} names a file that cannot be read: ${why}`, { cause })
+  }
+  if (text.length > MAX_FILE_BYTES) {
+    throw new SluiceError(
+      'config',
+      `${variable} names ${file}, which is longer than ${MAX_FILE_BYTES} bytes.`,
+    )
+  }
+  return text.replace(/\r?\n$/, '')
 }
