@@ -36,7 +36,7 @@ export function incompatibilities(
 export function incompatibleError(subject: string, found: readonly Incompatibility[]): SluiceError {
   const details: readonly ErrorDetail[] = found.map(({ path, was, becomes }) => ({
     field: path,
-    message: `column ${path} was ${was} and is now ${becomes}`,
+    message: `${path === '' ? 'the record' : `column ${path}`} was ${was} and is now ${becomes}`,
   }))
   const list = details.map(detail => detail.message).join('; ')
   return new SluiceError(
@@ -117,7 +117,10 @@ class Resolution {
     const pair = `${fullName(reader)}\n${fullName(writer)}`
     if (this.#seen.has(pair)) return true
     this.#seen.add(pair)
-    if (reader.name !== writer.name) return this.#differ(reader, writer, path)
+    if (reader.name !== writer.name) {
+      this.#found.push({ path: path.join('.'), was: fullName(writer), becomes: fullName(reader) })
+      return false
+    }
     const start = fullName(reader) === ROW ? [] : path
     const written = new Map(writer.fields.map(field => [field.name, field]))
     return reader.fields

@@ -1,12 +1,221 @@
-import { describe, inject } from 'vitest'
+import { once } from 'node:events'
+import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
+import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro-schemas'
+import { describe, expect, inject, it } from 'vitest'
 import { createRegistryCodec } from './adapters/registry.ts'
 import { schemaCodecContract } from './contract.ts'
+import { STEPS } from './contract/compatibility.ts'
+import { RECORD_SAMPLES } from './contract/record-samples.ts'
 
-const url = inject('registryUrl')
+const given = inject('registryUrl')
+const url = given ?? ''
+const { signal } = new AbortController()
 
-describe.skipIf(url === null)('with a registry', () => {
+let subjects = 0
+function subject(): string {
+  subjects += 1
+  return `registry.${Date.now().toString(36)}.${subjects}`
+}
+
+describe.skipIf(given === null)('with a registry', () => {
   schemaCodecContract('registry', async () => ({
-    open: () => createRegistryCodec({ url: url ?? '' }),
+    open: () => createRegistryCodec({ url }),
     close: async () => {},
   }))
+
+  it('sets the level BACKWARD on each subject', async () => {
+    await using codec = createRegistryCodec({ url })
+    const name = subject()
+    await codec.encoder(name, SCHEMAS.Marker, { signal })
+    expect(await (await fetch(`${url}/config/${name}`)).json()).toMatchObject({
+      compatibilityLevel: 'BACKWARD',
+    })
+  })
+
+  it('sets the level where a process died after putting the first schema', async () => {
+    const name = subject()
+    const body = JSON.stringify({ schema: JSON.stringify(withColumn('text')) })
+    const headers = { 'content-type': 'application/vnd.schemaregistry.v1+json' }
+    await fetch(`${url}/subjects/${name}/versions`, { method: 'POST', body, headers })
+    await using codec = createRegistryCodec({ url })
+    await codec.encoder(name, withColumn('json'), { signal })
+    expect(await (await fetch(`${url}/config/${name}`)).json()).toMatchObject({
+      compatibilityLevel: 'BACKWARD',
+    })
+  })
+
+  it('refuses a subject that somebody gave another level', async () => {
+    const name = subject()
+    await using first = createRegistryCodec({ url })
+    await first.encoder(name, withColumn('text'), { signal })
+    const headers = { 'content-type': 'application/vnd.schemaregistry.v1+json' }
+    await fetch(`${url}/config/${name}`, { method: 'PUT', body: '{"compatibility":"FULL"}', headers })
+    await expect(first.encoder(name, withColumn('json'), { signal })).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringContaining('FULL'),
+    })
+  })
+
+  it('decides no more loosely than the registry itself', async () => {
+    for (const [was, becomes, follows] of STEPS) {
+      const name = subject()
+      const [older, newer] = [was, becomes].map(type => changeSchema([{ name: 'x', type }]))
+      await using codec = createRegistryCodec({ url })
+      if (older !== undefined) await codec.encoder(name, older, { signal })
+      const response = await fetch(`${url}/compatibility/subjects/${name}/versions/latest`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+        body: JSON.stringify({ schema: JSON.stringify(newer) }),
+      })
+      const answer: unknown = await response.json()
+      const step = `${JSON.stringify(was)} to ${JSON.stringify(becomes)}: ${JSON.stringify(answer)}`
+      if (follows) expect(answer, step).toMatchObject({ is_compatible: true })
+    }
+  })
+
+  it('asks once for what many want at the same time, and never again', async () => {
+    await using proxy = await proxyTo(url)
+    await using codec = createRegistryCodec({ url: proxy.url })
+    const name = subject()
+    const encoders = Array.from({ length: 50 }, () => codec.encoder(name, SCHEMAS.Marker, { signal }))
+    const [encoder] = await Promise.all(encoders)
+    const asked = proxy.requests.length
+    expect(asked).toBeLessThanOrEqual(6)
+    await codec.encoder(name, SCHEMAS.Marker, { signal })
+    expect(proxy.requests.length).toBe(asked)
+
+    await using reader = createRegistryCodec({ url: proxy.url })
+    const record = encoder?.encode(RECORD_SAMPLES.Marker) ?? new Uint8Array()
+    await Promise.all(Array.from({ length: 50 }, () => reader.decode([record, record], { signal })))
+    await reader.decode([record], { signal })
+    expect(proxy.requests.length).toBe(asked + 1)
+  })
+
+  it('goes on when the registry was in trouble, or gone, for a moment', async () => {
+    await using proxy = await proxyTo(url)
+    await using codec = createRegistryCodec({ url: proxy.url })
+    proxy.troubles.push('503', 'cut', '500', 'cut')
+    const encoder = await codec.encoder(subject(), SCHEMAS.Marker, { signal })
+    expect(proxy.troubles).toEqual([])
+    expect(encoder.schemaId).toBeGreaterThan(0)
+  })
+
+  it('sends user and password of the URL, and keeps them out of errors', async () => {
+    await using proxy = await proxyTo(url)
+    const { host } = new URL(proxy.url)
+    await using codec = createRegistryCodec({ url: proxy.url.replace('http://', 'http://me%40x:p%C3%A4ss@') })
+    await codec.encoder(subject(), SCHEMAS.Marker, { signal })
+    const expected = `Basic ${Buffer.from('me@x:päss').toString('base64')}`
+    expect(new Set(proxy.requests.map(({ headers }) => headers.authorization))).toEqual(new Set([expected]))
+    proxy.troubles.push('401')
+    const denied: unknown = await codec
+      .encoder(subject(), SCHEMAS.Marker, { signal })
+      .catch((error: unknown) => error)
+    expect(denied).toMatchObject({ code: 'config', message: expect.stringContaining(host) })
+    expect(everyText(denied)).not.toMatch(/p(ä|%C3%A4)ss|cMOkc3M/)
+  })
 })
+
+describe('without a registry', () => {
+  it('is unreachable in bounded time, naming the address', async () => {
+    await using codec = createRegistryCodec({ url: 'http://user:secret@127.0.0.1:1/base/', deadlineMs: 300 })
+    const failed: unknown = await codec
+      .encoder('s', SCHEMAS.Marker, { signal })
+      .catch((error: unknown) => error)
+    expect(failed).toMatchObject({
+      code: 'unreachable',
+      retryable: true,
+      message: expect.stringContaining('http://127.0.0.1:1/base'),
+    })
+    expect(everyText(failed)).not.toContain('secret')
+    const unknown = Buffer.from('000000000900', 'hex')
+    await expect(codec.decode([unknown], { signal })).rejects.toMatchObject({ code: 'unreachable' })
+  })
+
+  it('is unreachable in bounded time if the address takes connections and never answers', async () => {
+    const server = createTcpServer(() => undefined).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    const port = typeof address === 'object' && address !== null ? String(address.port) : ''
+    const options = { url: `http://127.0.0.1:${port}`, requestTimeoutMs: 100, deadlineMs: 300 }
+    await using codec = createRegistryCodec(options)
+    await expect(codec.encoder('s', SCHEMAS.Marker, { signal })).rejects.toMatchObject({
+      code: 'unreachable',
+    })
+
+    const controller = new AbortController()
+    await using patient = createRegistryCodec({ url: options.url })
+    const stopped = patient.encoder('s', SCHEMAS.Marker, { signal: controller.signal })
+    controller.abort(new Error('enough'))
+    await expect(stopped).rejects.toThrow('enough')
+    server.close()
+  })
+
+  it('refuses a URL that is none', () => {
+    expect(() => createRegistryCodec({ url: 'registry' })).toThrow(
+      expect.objectContaining({ code: 'config' }),
+    )
+    expect(() => createRegistryCodec({ url: 'kafka://registry' })).toThrow(/http:/)
+  })
+})
+
+function withColumn(kind: 'text' | 'json'): AvroRecordSchema {
+  return changeSchema([{ name: 'x', type: { kind } }])
+}
+
+/** Everything that an error would show in a log, causes included. */
+function everyText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return [error.stack, JSON.stringify(error), everyText(error.cause)].join('\n')
+}
+
+interface Proxy extends AsyncDisposable {
+  readonly url: string
+  readonly requests: readonly IncomingMessage[]
+  /** What becomes of the next requests instead of their being passed on: a status, or `cut`. */
+  readonly troubles: string[]
+}
+
+/** Passes requests on to the registry. */
+async function proxyTo(target: string): Promise<Proxy> {
+  const requests: IncomingMessage[] = []
+  const troubles: string[] = []
+  const { origin, pathname } = new URL(target)
+  const server = createServer((incoming: IncomingMessage, answer: ServerResponse) => {
+    requests.push(incoming)
+    const trouble = troubles.shift()
+    if (trouble === 'cut') {
+      incoming.destroy()
+      return
+    }
+    if (trouble !== undefined) {
+      answer.writeHead(Number(trouble)).end('trouble')
+      return
+    }
+    const { authorization: _, ...headers } = incoming.headers
+    const onward = request(
+      `${origin}${incoming.url ?? ''}`,
+      { method: incoming.method, headers },
+      response => {
+        answer.writeHead(response.statusCode ?? 500, response.headers)
+        response.pipe(answer)
+      },
+    )
+    incoming.pipe(onward)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? String(address.port) : ''
+  return {
+    url: `http://127.0.0.1:${port}${pathname}`,
+    requests,
+    troubles,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}

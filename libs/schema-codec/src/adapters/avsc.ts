@@ -37,6 +37,8 @@ export interface AvscType {
   _write(tap: Tap, value: unknown): void
   _skip(tap: Tap): void
   _check(value: unknown, flags: number, misfit: Misfit | undefined, path?: string[]): boolean
+  /** How to read what was written as the other type; throws if that cannot be. */
+  createResolver(writer: AvscType): object
   /** Where the encoding ends in the buffer; negative, by as many bytes as are wanting, if it has no room. */
   encode(value: unknown, buffer: Buffer, start: number): number
   /** The value from there, and where it ends; an `offset` of −1 says that the buffer ends before it. */

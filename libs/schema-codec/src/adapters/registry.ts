@@ -184,7 +184,7 @@ interface Endpoint {
 }
 
 function endpoint(text: string): Endpoint {
-  if (!URL.canParse(text)) {
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text)) {
     throw new SluiceError(
       'config',
       'The URL of the schema registry is none: expected one such as http://registry:8081.',
