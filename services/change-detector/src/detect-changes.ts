@@ -8,7 +8,7 @@ import { nearestName } from '@sluice/domain/nearest-name'
 import { triggeredOps, triggerOf } from '@sluice/domain/trigger'
 import { OPS } from '@sluice/contracts/state'
 import type { Source } from '@sluice/sources/port'
-import { compileTrigger } from '@sluice/templates/compile-trigger'
+import { compileTrigger } from '@sluice/templates/compile'
 
 export interface Detected extends AsyncDisposable {
   readonly diff: Diff

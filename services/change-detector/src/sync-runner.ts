@@ -42,6 +42,11 @@ export interface RunnerDeps {
     readonly partitions: number
   }) => Promise<DeliveredState>
   readonly newRunId: () => string
+  /**
+   * True where one process does everything: then a run that an earlier process left was interrupted, even if all its changes were published. What
+   * was published is delivered all the same.
+   */
+  readonly adoptedAreInterrupted: boolean
   readonly now: () => number
   readonly logger: Logger
 }
@@ -181,7 +186,7 @@ export class SyncRunner {
     if (open === null) return
     const tails = await this.#owned().tails(this.#signal)
     const written = tails.filter(tail => tail.run === open.run)
-    let sealed = written.some(tail => tail.sealed)
+    let sealed = this.#deps.adoptedAreInterrupted || written.some(tail => tail.sealed)
     if (written.length === 0) {
       const error = new SluiceError('internal', INTERRUPTED)
       await this.#write(failedRun(this.#current(open), error, this.#deps.now()))

@@ -10,7 +10,9 @@ import { lookUpDefinition } from '@sluice/domain/definition'
 import { ulid } from '@sluice/domain/ulid'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
+import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
+import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { Logger } from '@sluice/runtime/logger'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets } from '@sluice/secrets/environment'
@@ -21,7 +23,6 @@ import { Definitions, parseJson, readResources } from '@sluice/stage/stored-docu
 import { sharedTopicSpecs } from '@sluice/stage/topics'
 import { runChangeDetector } from '../../change-detector/src/change-detector.ts'
 import { runDelivery } from '../../delivery/src/delivery.ts'
-import { directGates } from '../../delivery/src/direct-gates.ts'
 import { resolveTarget, type Target } from '../../delivery/src/target.ts'
 import { runRenderer } from '../../renderer/src/renderer.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -68,6 +69,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
   ): Promise<void> {
     await using running = new AsyncDisposableStack()
     const rateLimit = running.use(createLocalRateLimit({ file: join(dataDir, 'limits.db') }))
+    const leases = running.use(createLeaseQueue(rateLimit, bottleneckAdmission))
     const sender = running.use(createUndiciSender({ connections: CONNECTIONS }))
     const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
     const stopping = new AbortController()
@@ -81,6 +83,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
           dataDir,
           newRunId,
           now: Date.now,
+          adoptedAreInterrupted: true,
           resolveDefinition: sync => definitionFromLog(shared, sync, ends.signal),
           openSource: definition => Promise.resolve(createDuckdbSource({ spec: definition.source })),
           openState: of => openState(dataDir, of, logger),
@@ -92,7 +95,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
         {
           ...deps,
           sender,
-          gates: directGates(rateLimit, onError),
+          leases,
+          onError,
           resolveTarget: targets(definitions, env),
           lateSendsMs: () => 0,
         },

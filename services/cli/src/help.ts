@@ -1,10 +1,17 @@
 /** The texts of `sluice help`: pure, so that tests read them as people do. */
 import type { Command, CommandEntry, OptionSpec } from './command.ts'
-import { painter } from './output/paint.ts'
+import { painter, wrap } from './output/paint.ts'
 import { GLOBAL_OPTIONS } from './parse-command-line.ts'
 
 interface HelpOptions {
   readonly color: boolean
+}
+
+const WIDTH = 100
+
+/** The paragraphs of a text, wrapped; indented ones, such as code, stay as they are. */
+function paragraphs(text: string): string[] {
+  return text.split('\n').flatMap(line => (line.startsWith(' ') ? [line] : wrap(line, WIDTH)))
 }
 
 const STEPS = [
@@ -48,7 +55,7 @@ export function commandHelp(entry: CommandEntry, command: Command, { color }: He
   const paint = painter(color)
   const positionals = command.positionals.map(({ name, required }) => (required ? name : `[${name}]`))
   const usage = ['sluice', entry.name, ...positionals, '[OPTIONS]'].join(' ')
-  const lines = [`${paint('bold', `sluice ${entry.name}`)}: ${entry.summary}`, '', command.description, '']
+  const lines = [`${paint('bold', `sluice ${entry.name}`)}: ${entry.summary}`, '', ...paragraphs(command.description), '']
   lines.push(paint('bold', 'Usage'), `  ${usage}`, '')
   if (command.positionals.length > 0) {
     lines.push(paint('bold', 'Arguments'))

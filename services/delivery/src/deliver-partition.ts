@@ -8,6 +8,7 @@ import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/
 import { abortable } from '@sluice/flow/abortable'
 import { sleep } from '@sluice/flow/sleep'
 import type { HttpSender } from '@sluice/http-sender/port'
+import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
 import type { Worker } from '@sluice/stage/own-partitions'
@@ -17,7 +18,7 @@ import type { Definitions } from '@sluice/stage/stored-documents'
 import { plainMarker, takeOver, type Ownership } from '@sluice/stage/take-over'
 import { at, syncTopics } from '@sluice/stage/topics'
 import { AttemptLedger } from './attempt-ledger.ts'
-import type { Gates } from './destination-gate.ts'
+import { DestinationGate } from './destination-gate.ts'
 import { effectsOf } from './effects.ts'
 import { recoverLedger, type Recovered } from './recover-ledger.ts'
 import { PartitionReporter } from './report-partition.ts'
@@ -37,7 +38,9 @@ export interface DeliverDeps {
   readonly definitions: Definitions
   readonly prefix: string
   readonly sender: HttpSender
-  readonly gates: Gates
+  readonly leases: LeaseQueue
+  /** Told of what went wrong without harm to any row. */
+  readonly onError: (error: unknown) => void
   /** Resolves a definition's destination with its secrets. */
   readonly resolveTarget: (hash: string, signal: AbortSignal) => Promise<Target>
   /** How long after an unclean takeover a request of the predecessor may still reach the API; 0 where it died with its sockets. */
@@ -230,14 +233,13 @@ class PartitionDelivery {
   async #openRun(begin: RunBegin, signal: AbortSignal, nextSeq: number | null): Promise<OpenRun> {
     const { deps, run, worker, ownership, ledger, attempts } = this.#parts
     const target = await deps.resolveTarget(begin.definition, signal)
+    const partition = `${attempts.topic}/${attempts.partition}`
+    const holder = { partition, marker: ownership.owner(attempts) }
     const sending = new SendQueue({
       target,
       ledger,
       sender: deps.sender,
-      gate: deps.gates.of(target, {
-        partition: `${attempts.topic}/${attempts.partition}`,
-        marker: ownership.owner(attempts),
-      }),
+      gate: new DestinationGate(deps.leases, { target, holder, onError: deps.onError }),
       isCancelled: () => deps.runs.of(run.sync)?.events.get(begin.runId)?.cancelling === true,
       runs: deps.runs,
       drain: worker.drain,

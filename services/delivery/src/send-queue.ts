@@ -8,7 +8,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { RunsView } from '@sluice/stage/runs-view'
 import type { AttemptLedger } from './attempt-ledger.ts'
-import type { Gate, Lease } from './destination-gate.ts'
+import type { DestinationGate, Permits } from './destination-gate.ts'
 import { effectsOf } from './effects.ts'
 import { withAttempt, type UnownedAttempt } from './request-history.ts'
 import { sendRequest, unsentAttempt, type SendJob } from './send-request.ts'
@@ -23,7 +23,7 @@ export interface SendQueueOptions {
   readonly target: Target
   readonly ledger: AttemptLedger
   readonly sender: HttpSender
-  readonly gate: Gate
+  readonly gate: DestinationGate
   readonly isCancelled: () => boolean
   readonly runs: RunsView
   readonly drain: AbortSignal
@@ -92,7 +92,7 @@ export class SendQueue {
     }
   }
 
-  async #lease(): Promise<Lease | null> {
+  async #lease(): Promise<Permits | null> {
     try {
       return await this.#options.gate.acquire(this.#queue.length, this.#interrupted)
     } catch (error) {
@@ -101,7 +101,7 @@ export class SendQueue {
     }
   }
 
-  #sendAll(lease: Lease): void {
+  #sendAll(lease: Permits): void {
     const jobs = this.#queue.splice(0, lease.permits)
     if (jobs.length < lease.permits) lease.unused(lease.permits - jobs.length)
     for (const job of jobs) {

@@ -1,0 +1,253 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
+import { errorBody, validateView } from '@sluice/contracts/api'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { STARTER_FILES } from './commands/init.ts'
+import { COMMANDS } from './commands.ts'
+import { runCli } from './run-cli.ts'
+
+let root = ''
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'sluice-cli-'))
+})
+afterAll(async () => {
+  await rm(root, { recursive: true, force: true })
+})
+
+interface Called {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+async function call(
+  argv: readonly string[],
+  options: { env?: Record<string, string>; isTTY?: boolean; cwd?: string; signal?: AbortSignal } = {},
+): Promise<Called> {
+  let out = ''
+  let err = ''
+  const isTTY = options.isTTY ?? false
+  const code = await runCli({
+    argv,
+    cwd: options.cwd ?? root,
+    env: options.env ?? {},
+    stdout: { write: text => (out += text), isTTY },
+    stderr: { write: text => (err += text), isTTY },
+    signal: options.signal ?? new AbortController().signal,
+  })
+  return { code, out, err }
+}
+
+describe('help', () => {
+  it.each([[[]], [['help']], [['--help']], [['-h']], [['--dir', '.']]])(
+    'is what `sluice %j` shows',
+    async argv => {
+      const { code, out, err } = await call(argv)
+      expect(code).toBe(0)
+      expect(err).toBe('')
+      for (const { name, summary } of COMMANDS)
+        expect(out).toMatch(new RegExp(`^  ${name} +${summary}$`, 'm'))
+      for (const option of ['--dir DIR', '--json', '--no-color']) expect(out).toContain(option)
+    },
+  )
+
+  it.each(COMMANDS.map(({ name }) => name))('explains `sluice %s` with examples that parse', async name => {
+    const { code, out } = await call([...name.split(' '), '--help'])
+    expect(code).toBe(0)
+    expect(out).toContain(`sluice ${name}`)
+    expect(out).toContain('Examples')
+    expect((await call(['help', ...name.split(' ')])).out).toBe(out)
+    expect((await call(['--help', ...name.split(' ')])).out).toBe(out)
+    for (const [line] of out.matchAll(/^ {2}sluice .*$/gm)) expect(line.length).toBeLessThan(160)
+  })
+
+  it('explains a command rather than complaining of its arguments', async () => {
+    expect((await call(['run', '--help'])).code).toBe(0)
+  })
+})
+
+describe('wrong usage', () => {
+  it.each([
+    [['vali'], /There is no command `vali`. Did you mean `sluice validate`\?/],
+    [['runs', 'shw'], /There is no sync `shw`|project|error/],
+    [['xyzzy'], /There is no command `xyzzy`. `sluice help` lists the commands./],
+    [['up'], /`sluice up` is not supported by this version yet/],
+    [['help', 'nonsense'], /There is no command `nonsense`/],
+    [['run'], /`sluice run` wants SYNC: the sync to run. `sluice run --help` explains it./],
+    [['run', ''], /`sluice run` wants SYNC/],
+    [['run', 'a', 'b'], /`sluice run` takes only SYNC, found `b` beside it/],
+    [['validate', 'x'], /`sluice validate` takes no argument, found `x` beside it/],
+    [['validate', '--jsn'], /`sluice validate` has no option `--jsn`. Did you mean `--json`\?/],
+    [['validate', '-x'], /`sluice validate` has no option `-x`/],
+    [['validate', '--json=1'], /`--json` takes no value, found `1`/],
+    [['validate', '--dir'], /`--dir` wants a value: `--dir DIR`/],
+    [['validate', '--dir', ''], /`--dir` wants a value/],
+    [['validate', '--dir', '--no-color'], /`--dir` wants a value: `--dir DIR`, found `--no-color`/],
+    [['--dir', 'gone', 'validate'], /`--dir` wants a folder that is there, found \/.*gone/],
+    [['--nonsense'], /`sluice` has no option `--nonsense`/],
+    [['failed', 's', '--status', '99'], /`--status` wants a whole number from 100 to 599, found `99`/],
+    [['failed', 's', '--status', '4xx'], /`--status` wants a whole number from 100 to 599, found `4xx`/],
+    [['runs', '--limit', '0'], /`--limit` wants a whole number from 1 to 1000, found `0`/],
+    [['runs', '--limit', '-5'], /`--limit` wants a whole number from 1 to 1000, found `-5`/],
+    [['attempts', '--since', 'yesterday'], /`--since` wants how long ago .*found `yesterday`/],
+  ])('%j exits with 2 and says what is right', async (argv, message) => {
+    const { code, out, err } = await call(argv)
+    expect(err).toMatch(message)
+    expect(out).toBe('')
+    expect(code).toBe(2)
+  })
+
+  it('is one JSON document on stdout with --json, wherever it stands', async () => {
+    for (const argv of [
+      ['--json', 'vali'],
+      ['vali', '--json'],
+      ['run', '--json'],
+      ['validate', '--jsn', '--json'],
+    ]) {
+      const { code, out, err } = await call(argv)
+      expect(code).toBe(2)
+      expect(err).toBe('')
+      expect(errorBody.parse(JSON.parse(out)).error.code).toBe('usage')
+    }
+  })
+
+  it('takes what follows `--` for arguments', async () => {
+    expect((await call(['run', '--', '--json'])).err).toMatch(/There is no sync `--json`/)
+  })
+})
+
+describe('validate', () => {
+  it('counts resources and lists what it passed over', async () => {
+    const dir = join(root, 'validated')
+    await call(['init', dir])
+    await writeFile(join(dir, 'compose.yml'), 'services: {}\n---\nother: {}\n')
+    const { code, out, err } = await call(['validate', '--json', '--dir', dir])
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(validateView.parse(JSON.parse(out))).toEqual({ ok: true, resources: 4, skipped: ['compose.yml'] })
+    const text = (await call(['validate'], { cwd: dir })).out
+    expect(text).toContain('✓ 4 resources, no errors')
+    expect(text).toContain('compose.yml:1 has no kind')
+    expect(text).toContain('compose.yml:3 has no kind')
+  })
+
+  it('tells every error with its place, for people and as JSON', async () => {
+    const dir = await mkdtemp(join(root, 'wrong-'))
+    await writeFile(
+      join(dir, 'a.yaml'),
+      'kind: source\nname: a\ntype: duckdb\npth: x\n---\nkind: modl\nname: b\n',
+    )
+    const people = await call(['validate'], { cwd: dir })
+    expect(people.code).toBe(2)
+    expect(people.out).toBe('')
+    expect(people.err).toContain('has 2 errors')
+    expect(people.err).toMatch(
+      /^ {2}a.yaml:4:1 {2}pth\n {4}source `a`: unknown field `pth`; did you mean `path`\?/m,
+    )
+    const json = await call(['validate', '--json'], { cwd: dir })
+    expect(json.code).toBe(2)
+    expect(json.err).toBe('')
+    const body = errorBody.parse(JSON.parse(json.out))
+    expect(body.error.code).toBe('config')
+    expect(body.error.details.map(({ file, line, field }) => ({ file, line, field }))).toEqual([
+      { file: 'a.yaml', line: 4, field: 'pth' },
+      { file: 'a.yaml', line: 6, field: 'kind' },
+    ])
+  })
+
+  it('says what to do in an empty folder', async () => {
+    const { code, out } = await call(['validate'], { cwd: await mkdtemp(join(root, 'empty-')) })
+    expect(code).toBe(0)
+    expect(out).toMatch(/There are no resources in .*`sluice init`/)
+  })
+})
+
+describe('init', () => {
+  it('writes a project that is valid, and says what to do next', async () => {
+    const dir = join(root, 'new', 'project')
+    const { code, out } = await call(['init', 'new/project'])
+    expect(code).toBe(0)
+    for (const file of [...STARTER_FILES, '.gitignore']) expect(out).toContain(`  ${file}`)
+    expect(out).toContain('cd new/project')
+    expect(await readFile(join(dir, '.gitignore'), 'utf8')).toMatch(/^\.sluice\/$/m)
+    expect((await call(['validate'], { cwd: dir })).code).toBe(0)
+  })
+
+  it('writes nothing where anything would be overwritten', async () => {
+    const dir = await mkdtemp(join(root, 'taken-'))
+    await writeFile(join(dir, 'customers.yaml'), 'mine')
+    const { code, err } = await call(['init'], { cwd: dir })
+    expect(code).toBe(2)
+    expect(err).toContain('has `customers.yaml` already')
+    expect(await readFile(join(dir, 'customers.yaml'), 'utf8')).toBe('mine')
+    await expect(readFile(join(dir, 'connections.yaml'))).rejects.toThrow()
+  })
+
+  it('adds a line to a .gitignore that is there, once', async () => {
+    const dir = await mkdtemp(join(root, 'ignored-'))
+    await writeFile(join(dir, '.gitignore'), 'node_modules/')
+    expect((await call(['init', '--json'], { cwd: dir })).code).toBe(0)
+    expect(await readFile(join(dir, '.gitignore'), 'utf8')).toMatch(/^node_modules\/\n#.*\n\.sluice\/\n$/)
+    for (const file of STARTER_FILES) await rm(join(dir, file))
+    const again = await call(['init', '--json'], { cwd: dir })
+    expect(JSON.parse(again.out)).toEqual({ dir, files: [...STARTER_FILES] })
+  })
+
+  it('says why where it cannot write', async () => {
+    const file = join(await mkdtemp(join(root, 'file-')), 'x')
+    await writeFile(file, '')
+    const { code, err } = await call(['init', file])
+    expect(code).toBe(2)
+    expect(err).toContain('cannot be written')
+  })
+})
+
+describe('schema', () => {
+  it('is a JSON Schema of every kind, with scalars and references allowed', async () => {
+    const { code, out } = await call(['schema'])
+    expect(code).toBe(0)
+    const schema: unknown = JSON.parse(out)
+    expect(schema).toMatchObject({
+      $schema: 'http://json-schema.org/draft-07/schema#',
+      oneOf: [
+        { properties: { kind: { const: 'source' }, title: { type: ['string', 'number', 'boolean'] } } },
+        { properties: { kind: { const: 'model' } } },
+        { properties: { kind: { const: 'destination' } } },
+        {
+          properties: {
+            kind: { const: 'sync' },
+            partitions: { anyOf: [{ type: 'integer', minimum: 1, maximum: 64 }, {}] },
+          },
+          required: ['kind', 'name', 'model', 'destination', 'triggers'],
+          additionalProperties: false,
+        },
+      ],
+    })
+  })
+})
+
+describe('colours', () => {
+  it('are for terminals, unless switched off', async () => {
+    const coloured = await call([], { isTTY: true })
+    expect(coloured.out).not.toBe(stripVTControlCharacters(coloured.out))
+    for (const options of [
+      { argv: ['--no-color'], isTTY: true },
+      { argv: [], isTTY: true, env: { NO_COLOR: '1' } },
+      { argv: [], isTTY: true, env: { TERM: 'dumb' } },
+      { argv: [], isTTY: false },
+    ]) {
+      const { out } = await call(options.argv, options)
+      expect(out).toBe(stripVTControlCharacters(out))
+    }
+    expect((await call(['vali'], { isTTY: true })).err).toContain('\u001b[')
+    expect((await call([], { isTTY: true, env: { NO_COLOR: '' } })).out).toContain('\u001b[')
+  })
+})
+
+describe('an interrupt', () => {
+  it('exits with 130 and says nothing', async () => {
+    const { code, err } = await call(['validate'], { signal: AbortSignal.abort() })
+    expect({ code, err }).toEqual({ code: 130, err: '' })
+  })
+})
