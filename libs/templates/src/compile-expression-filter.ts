@@ -2,10 +2,11 @@
  * Filters that take an expression, such as `where_exp: 'item', 'item.price > 5'`. It has to be written out,
  * so that it is compiled with its template and data can never become code.
  */
-import { Tokenizer, TypeGuards, toValue } from 'liquidjs'
+import { Tokenizer, TypeGuards } from 'liquidjs'
 import { checkExpression } from './check-expression.ts'
 import type { Frame } from './frame.ts'
 import { LIQUID_OPTIONS } from './liquid-options.ts'
+import { listOf } from './list-filters.ts'
 import { isTruthy } from './operators.ts'
 import type { Getter, Scope } from './scope.ts'
 import { TemplateFault } from './template-fault.ts'
@@ -53,12 +54,6 @@ export function compileExpressionFilter(
   const select = SELECTIONS[call.name]
   if (select === undefined) throw new Error(`there is no filter ${call.name}`)
   return frame => select(listOf(input(frame)), test, frame)
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  const plain: unknown = toValue(value)
-  if (plain === null || plain === undefined) return []
-  return Array.isArray(plain) ? plain : [plain]
 }
 
 type Selection = (items: readonly unknown[], test: Test, frame: Frame) => unknown

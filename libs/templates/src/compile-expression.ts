@@ -9,6 +9,7 @@ import type { Frame } from './frame.ts'
 import { OPERATORS, isTruthy } from './operators.ts'
 import { propertyReader, readProperty } from './read-property.ts'
 import type { Getter, Scope } from './scope.ts'
+import { writtenName } from './written-name.ts'
 import type {
   FilterArgument,
   FilterCall,
@@ -73,17 +74,6 @@ export function compileValue(token: Token, scope: Scope, lenient = false): Gette
 }
 
 type Property = PropertyAccessToken['props'][number]
-
-/** The name or index that a property is, if it is written out; undefined if it is calculated. */
-export function writtenName(property: Property): string | number | undefined {
-  if (
-    TypeGuards.isWordToken(property) ||
-    TypeGuards.isQuotedToken(property) ||
-    TypeGuards.isNumberToken(property)
-  )
-    return property.content
-  return undefined
-}
 
 function compileAccess(token: PropertyAccessToken, scope: Scope, lenient: boolean): Getter {
   const [root, ...rest] = token.props

@@ -157,12 +157,12 @@ class TemplateCompiler {
     const escaping = this.#escaping
     if (escaping === null)
       return (value, frame) => {
-        frame.out += typeof value === 'string' ? value : printValue(value)
+        frame.out += typeof value === 'string' ? value : printValue(value, frame)
       }
     const escape = raw ? escaping.raw.bind(escaping) : escaping.escape.bind(escaping)
     return (value, frame) => {
       if (value instanceof EscapedText && !raw) frame.out += value.text
-      else frame.out += escape(printValue(value))
+      else frame.out += escape(printValue(value, frame))
     }
   }
 
@@ -301,7 +301,7 @@ class TemplateCompiler {
     const { at, signature } = node
     return frame => {
       frame.at = at
-      const key = `cycle:${group === null ? '' : printValue(group(frame))}:${signature}`
+      const key = `cycle:${group === null ? '' : printValue(group(frame), frame)}:${signature}`
       const position = frame.positions.get(key) ?? 0
       frame.positions.set(key, (position + 1) % choices.length)
       const choice = choices[position]

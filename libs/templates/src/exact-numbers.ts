@@ -3,6 +3,7 @@
  * `Decimal`s (R18). Plain numbers never come here; the filters and operators take them the fast way.
  */
 import { Decimal } from '@sluice/contracts/values'
+import { TemplateFault } from './template-fault.ts'
 
 /** `units` × 10^−`scale`. */
 interface Exact {
@@ -10,7 +11,11 @@ interface Exact {
   readonly scale: number
 }
 
-const NUMBER_TEXT = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?\s*$/
+/** Numbers in text that are longer are not taken for numbers; results that are longer are refused. */
+const MAX_DIGITS = 1_000
+const TOO_LARGE = 10n ** BigInt(MAX_DIGITS)
+
+const NUMBER_TEXT = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?\s*$/
 
 /** True for the values that have to be calculated exactly. */
 export function isExact(value: unknown): value is bigint | Decimal {
@@ -24,7 +29,9 @@ export function isExact(value: unknown): value is bigint | Decimal {
 function exactOf(value: unknown): Exact | null {
   if (typeof value === 'bigint') return { units: value, scale: 0 }
   if (typeof value !== 'number' && typeof value !== 'string' && !(value instanceof Decimal)) return null
-  const match = NUMBER_TEXT.exec(String(value))
+  const text = String(value)
+  if (text.length > MAX_DIGITS) return null
+  const match = NUMBER_TEXT.exec(text)
   if (match === null) return null
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = match
   if (whole === '' && fraction === '') return null
@@ -81,16 +88,22 @@ export function calculateExactly(
   const a = exactOf(left)
   const b = exactOf(right)
   if (a === null || b === null) return null
-  if (operation === 'times') return valueOf({ units: a.units * b.units, scale: a.scale + b.scale })
+  if (operation === 'times') return result({ units: a.units * b.units, scale: a.scale + b.scale })
   const pair = aligned(a, b)
   if (operation === 'modulo') {
     if (pair.right === 0n) return null
     // Liquid's remainder has the sign of the divisor.
     const remainder = ((pair.left % pair.right) + pair.right) % pair.right
-    return valueOf({ units: remainder, scale: pair.scale })
+    return result({ units: remainder, scale: pair.scale })
   }
   const units = operation === 'plus' ? pair.left + pair.right : pair.left - pair.right
-  return valueOf({ units, scale: pair.scale })
+  return result({ units, scale: pair.scale })
+}
+
+function result(exact: Exact): number | bigint | Decimal {
+  if (exact.scale > MAX_DIGITS || exact.units >= TOO_LARGE || exact.units <= -TOO_LARGE)
+    throw new TemplateFault(`the result has more than ${MAX_DIGITS} digits`)
+  return valueOf(exact)
 }
 
 /** The value without its sign. */

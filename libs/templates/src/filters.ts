@@ -8,8 +8,8 @@ import { filters as liquidFilters, Tokenizer, toValue, toValueSync } from 'liqui
 import { roundExactly } from './exact-numbers.ts'
 import type { Frame } from './frame.ts'
 import { LIQUID } from './liquid-options.ts'
+import { LIST_FILTERS } from './list-filters.ts'
 import { MATH_FILTERS } from './math-filters.ts'
-import { compareValues } from './operators.ts'
 import { EscapedText, base64, jsonText, printValue } from './print-value.ts'
 
 /** Pure but for counting in the frame. Named arguments come as pairs of name and value. */
@@ -54,17 +54,11 @@ const KEEPS_ESCAPED = new Set([
   'squish',
   'normalize_whitespace',
 ])
-/** Go through a list without counting it in liquidjs. */
-const UNCOUNTED_FILTERS = [
-  'sum',
-  'has',
-  'find',
-  'find_index',
-  'reverse',
-  'where',
-  'reject',
-  'group_by',
-  'map',
+/** Filters of liquidjs that go through a list, with how many items are the work of one step. */
+const COUNTED_FILTERS: readonly (readonly [string, number])[] = [
+  ['sum', 8],
+  ['uniq', 8],
+  ['reverse', 64],
 ]
 
 /** A token for liquidjs's filters, which want one and never look at it. */
@@ -82,34 +76,38 @@ function fromLiquid(name: string): FilterFunction {
   }
 }
 
-function asText(value: unknown): unknown {
-  return typeof value === 'object' && value !== null ? printValue(value) : value
+function asText(value: unknown, frame: Frame): unknown {
+  return typeof value === 'object' && value !== null ? printValue(value, frame) : value
 }
 
 function textFilter(name: string): FilterFunction {
   const filter = fromLiquid(name)
   const keepsEscaped = KEEPS_ESCAPED.has(name)
   return (value, args, frame) => {
-    const text = asText(value)
+    const text = asText(value, frame)
     if (typeof text === 'string') frame.charge(text.length)
-    const result = filter(text, args.map(asText), frame)
-    return keepsEscaped && value instanceof EscapedText ? new EscapedText(printValue(result)) : result
+    const result = filter(
+      text,
+      args.map(arg => asText(arg, frame)),
+      frame,
+    )
+    return keepsEscaped && value instanceof EscapedText ? new EscapedText(printValue(result, frame)) : result
   }
 }
 
-function countedFilter(name: string): FilterFunction {
+function countedFilter(name: string, itemsPerStep: number): FilterFunction {
   const filter = fromLiquid(name)
   return (value, args, frame) => {
     const list: unknown = toValue(value)
-    if (Array.isArray(list)) frame.charge(list.length)
+    if (Array.isArray(list)) frame.step(list.length / itemsPerStep)
     return filter(value, args, frame)
   }
 }
 
 function replace(value: unknown, args: readonly unknown[], frame: Frame): unknown {
-  const text = printValue(value)
-  const pattern = printValue(args[0])
-  const replacement = printValue(args[1])
+  const text = printValue(value, frame)
+  const pattern = printValue(args[0], frame)
+  const replacement = printValue(args[1], frame)
   if (!text.includes(pattern)) return text
   const parts = text.split(pattern)
   frame.charge(text.length + parts.length * (replacement.length + 1))
@@ -117,7 +115,7 @@ function replace(value: unknown, args: readonly unknown[], frame: Frame): unknow
 }
 
 function json(value: unknown, _args: readonly unknown[], frame: Frame): unknown {
-  const text = jsonText(value)
+  const text = jsonText(value, frame)
   frame.charge(text.length)
   return text
 }
@@ -137,12 +135,12 @@ function defaultTo(value: unknown, args: readonly unknown[]): unknown {
 
 function join(value: unknown, args: readonly unknown[], frame: Frame): unknown {
   const list: unknown = toValue(value)
-  const separator = args[0] === null || args[0] === undefined ? ' ' : printValue(args[0])
-  if (!Array.isArray(list)) return printValue(list)
+  const separator = args[0] === null || args[0] === undefined ? ' ' : printValue(args[0], frame)
+  if (!Array.isArray(list)) return printValue(list, frame)
   let text = ''
   let between = ''
   for (const item of list) {
-    const part = printValue(item)
+    const part = printValue(item, frame)
     frame.charge(part.length + separator.length)
     text += between + part
     between = separator
@@ -150,32 +148,17 @@ function join(value: unknown, args: readonly unknown[], frame: Frame): unknown {
   return text
 }
 
-function sort(value: unknown, args: readonly unknown[], frame: Frame): unknown {
-  const list: unknown = toValue(value)
-  if (list === null || list === undefined) return []
-  const items: readonly unknown[] = Array.isArray(list) ? list : [list]
-  frame.charge(items.length)
-  const property = args[0] === undefined ? null : printValue(args[0]).split('.')
-  const keyOf = (item: unknown): unknown =>
-    property === null ? item : toValueSync(frame.liquid._getFromScope(item, property, false))
-  const keyed = items.map(item => ({ item, key: keyOf(item) }))
-  return keyed.toSorted((left, right) => ordered(left.key, right.key)).map(({ item }) => item)
-}
-
-/** As `sort` orders: what is missing last, what cannot be compared where it stands. */
-function ordered(left: unknown, right: unknown): number {
-  const leftNil = left === null || left === undefined
-  const rightNil = right === null || right === undefined
-  if (leftNil || rightNil) return Number(leftNil) - Number(rightNil)
-  return compareValues(left, right) ?? 0
-}
-
 const ISO_WITHOUT_ZONE = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?$/
 
 /** Dates without a zone are taken as UTC and shown as they are; `now` is when the run started. */
 function dateFilter(name: string): FilterFunction {
   const filter = fromLiquid(name)
-  return (value, args, frame) => filter(dateValue(value, frame), args.map(asText), frame)
+  return (value, args, frame) =>
+    filter(
+      dateValue(value, frame),
+      args.map(arg => asText(arg, frame)),
+      frame,
+    )
 }
 
 function dateValue(value: unknown, frame: Frame): unknown {
@@ -198,7 +181,7 @@ function toInteger(value: unknown): unknown {
 }
 
 function slice(value: unknown, args: readonly unknown[], frame: Frame): unknown {
-  const plain = Array.isArray(value) ? value : asText(value)
+  const plain = Array.isArray(value) ? value : asText(value, frame)
   if (typeof plain === 'string') frame.charge(plain.length)
   return sliceOfLiquid(plain, args, frame)
 }
@@ -223,19 +206,19 @@ function raw(value: unknown): unknown {
 
 const FILTERS: ReadonlyMap<string, FilterFunction> = new Map<string, FilterFunction>([
   ...Object.keys(liquidFilters).map((name): [string, FilterFunction] => [name, fromLiquid(name)]),
-  ...UNCOUNTED_FILTERS.map((name): [string, FilterFunction] => [name, countedFilter(name)]),
+  ...COUNTED_FILTERS.map(([name, items]): [string, FilterFunction] => [name, countedFilter(name, items)]),
   ...TEXT_FILTERS.map((name): [string, FilterFunction] => [name, textFilter(name)]),
   ...Object.keys(liquidFilters)
     .filter(name => name.startsWith('date'))
     .map((name): [string, FilterFunction] => [name, dateFilter(name)]),
   ...MATH_FILTERS,
+  ...LIST_FILTERS,
   ['replace', replace],
   ['json', json],
   ['jsonify', json],
   ['inspect', json],
   ['default', defaultTo],
   ['join', join],
-  ['sort', sort],
   ['slice', slice],
   ['to_integer', toInteger],
   ['base64_encode', base64Encode],

@@ -16,7 +16,7 @@ export interface RenderLimits {
 }
 
 /** Longest template, in UTF-16 units. */
-export const MAX_TEMPLATE_LENGTH = 1_000_000
+export const MAX_TEMPLATE_LENGTH = 200_000
 /** Longest text that a template may render, in UTF-16 units. */
 export const MAX_OUTPUT_LENGTH = 16_000_000
 

@@ -41,7 +41,7 @@ export function areEqual(left: unknown, right: unknown, frame: Frame): boolean {
     return typeof left !== 'string' && typeof right !== 'string' && compareExactly(left, right) === 0
   if (Array.isArray(left) && Array.isArray(right)) {
     if (left.length !== right.length) return false
-    frame.charge(left.length)
+    frame.step(left.length / 8)
     return left.every((item, index) => areEqual(item, right[index], frame))
   }
   return (left === null || left === undefined) && (right === null || right === undefined)
@@ -61,12 +61,16 @@ function contains(left: unknown, right: unknown, frame: Frame): boolean {
   const whole: unknown = toValue(left)
   const part: unknown = toValue(right)
   if (Array.isArray(whole)) {
-    frame.charge(whole.length)
+    frame.step(whole.length / 64)
+    if (whole.includes(part)) return true
+    // Text is equal to the same text only; other values may be equal though they are not the same.
+    if (typeof part === 'string') return false
+    frame.step(whole.length / 8)
     return whole.some(item => areEqual(item, part, frame))
   }
   if (typeof whole !== 'string' || part === null || part === undefined) return false
   frame.charge(whole.length)
-  return whole.includes(printValue(part))
+  return whole.includes(printValue(part, frame))
 }
 
 export const OPERATORS: ReadonlyMap<string, Operator> = new Map<string, Operator>([

@@ -26,6 +26,15 @@ export abstract class Printable {
   abstract printed(): unknown
 }
 
+/**
+ * Where printing counts the text that it makes, so that a value that holds itself many times over cannot fill
+ * the memory.
+ */
+export interface TextCounter {
+  /** Throws when it was too much. */
+  charge(count: number): void
+}
+
 const MAX_DEPTH = 200
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 
@@ -33,11 +42,11 @@ const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
  * The text that `{{ value }}` prints: nothing for null, base64 for bytes, the items one after another for a
  * list, JSON for a map.
  */
-export function printValue(value: unknown): string {
-  return printNested(value, 0)
+export function printValue(value: unknown, counter: TextCounter): string {
+  return printNested(value, counter, 0)
 }
 
-function printNested(value: unknown, depth: number): string {
+function printNested(value: unknown, counter: TextCounter, depth: number): string {
   switch (typeof value) {
     case 'string':
       return value
@@ -53,11 +62,12 @@ function printNested(value: unknown, depth: number): string {
   if (value === null) return ''
   if (value instanceof Decimal || value instanceof EscapedText) return value.text
   if (value instanceof Uint8Array) return base64(value)
-  if (value instanceof Drop) return printNested(value.valueOf(), depth)
-  if (!Array.isArray(value)) return jsonNested(value, depth)
+  if (value instanceof Drop) return printNested(value.valueOf(), counter, depth)
+  if (!Array.isArray(value)) return jsonNested(value, counter, depth)
   assertDepth(depth)
   let text = ''
-  for (const item of value) text += printNested(item, depth + 1)
+  for (const item of value) text += printNested(item, counter, depth + 1)
+  counter.charge(text.length + 1)
   return text
 }
 
@@ -65,11 +75,11 @@ function printNested(value: unknown, depth: number): string {
  * The value as JSON text. What is missing is `null`; numbers have all their digits; bytes are base64; fields
  * keep their order. Throws a `TemplateFault` for NaN, infinities and decimals that JSON cannot write.
  */
-export function jsonText(value: unknown): string {
-  return jsonNested(value, 0)
+export function jsonText(value: unknown, counter: TextCounter): string {
+  return jsonNested(value, counter, 0)
 }
 
-function jsonNested(value: unknown, depth: number): string {
+function jsonNested(value: unknown, counter: TextCounter, depth: number): string {
   switch (typeof value) {
     case 'string':
       return JSON.stringify(value)
@@ -79,7 +89,7 @@ function jsonNested(value: unknown, depth: number): string {
     case 'bigint':
       return String(value)
     case 'object':
-      return value === null ? 'null' : jsonObject(value, depth)
+      return value === null ? 'null' : jsonObject(value, counter, depth)
     default:
       return 'null'
   }
@@ -92,15 +102,16 @@ function jsonNumber(value: number): string {
   )
 }
 
-function jsonObject(value: object, depth: number): string {
+function jsonObject(value: object, counter: TextCounter, depth: number): string {
   if (Array.isArray(value)) {
     assertDepth(depth)
     let text = '['
     let separator = ''
     for (const item of value) {
-      text += separator + jsonNested(item, depth + 1)
+      text += separator + jsonNested(item, counter, depth + 1)
       separator = ','
     }
+    counter.charge(text.length)
     return text + ']'
   }
   if (value instanceof Decimal) {
@@ -108,15 +119,16 @@ function jsonObject(value: object, depth: number): string {
     throw new TemplateFault(`the decimal ${value.text} cannot be written as a JSON number`)
   }
   if (value instanceof Uint8Array) return `"${base64(value)}"`
-  if (value instanceof Printable) return jsonNested(value.printed(), depth)
-  if (value instanceof Drop) return jsonNested(value.valueOf(), depth)
+  if (value instanceof Printable) return jsonNested(value.printed(), counter, depth)
+  if (value instanceof Drop) return jsonNested(value.valueOf(), counter, depth)
   assertDepth(depth)
   let text = '{'
   let separator = ''
   for (const [name, field] of Object.entries(value)) {
-    text += `${separator}${JSON.stringify(name)}:${jsonNested(field, depth + 1)}`
+    text += `${separator}${JSON.stringify(name)}:${jsonNested(field, counter, depth + 1)}`
     separator = ','
   }
+  counter.charge(text.length)
   return text + '}'
 }
 

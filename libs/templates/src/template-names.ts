@@ -5,11 +5,11 @@
 import { TypeGuards } from 'liquidjs'
 import type { Token } from 'liquidjs'
 import { expressionOf } from './compile-expression-filter.ts'
-import { writtenName } from './compile-expression.ts'
 import { EXPRESSION_FILTERS } from './filters.ts'
 import { GIVEN_NAMES } from './scope.ts'
 import { TemplateFault } from './template-fault.ts'
 import type { Filtered, PropertyAccessToken, TemplateNode, ValueToken } from './template-syntax.ts'
+import { writtenName } from './written-name.ts'
 
 export interface TemplateNames {
   /** Columns by name, with the first place where each is used. */
