@@ -1,0 +1,81 @@
+/** A service's configuration out of environment variables. */
+import { readFileSync } from 'node:fs'
+import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+import { z } from 'zod'
+
+export interface Environment {
+  readonly [name: string]: string | undefined
+}
+
+/**
+ * The variables that the schema names, checked and converted. Each of `secrets` may instead be given as a
+ * file by its name with `_FILE`. An empty variable counts as not set. Throws `config` with one detail for
+ * each variable that is wrong, never with its value if it is a secret.
+ */
+export function parseEnvironment<Schema extends z.ZodObject>(
+  schema: Schema,
+  env: Environment,
+  options: { readonly secrets?: readonly string[] } = {},
+): z.output<Schema> {
+  const { secrets = [] } = options
+  const given = Object.fromEntries(
+    Object.keys(schema.shape).map(name => [
+      name,
+      secrets.includes(name) ? secretOf(env, name) : valueOf(env, name),
+    ]),
+  )
+  const parsed = schema.safeParse(given)
+  if (parsed.success) return parsed.data
+  const details = parsed.error.issues.map(issue => detailOf(issue, given, secrets))
+  throw new SluiceError('config', details.map(({ message }) => message).join('\n'), { details })
+}
+
+/** A variable's value, or undefined if it is not set or empty. */
+function valueOf(env: Environment, name: string): string | undefined {
+  const value = env[name]
+  return value === undefined || value === '' ? undefined : value
+}
+
+/**
+ * The value of a variable, or of the file that its `_FILE` names, without the line break at its end. Throws
+ * `config`.
+ */
+export function secretOf(env: Environment, name: string): string | undefined {
+  const value = valueOf(env, name)
+  const file = valueOf(env, `${name}_FILE`)
+  if (file === undefined) return value
+  if (value !== undefined)
+    throw new SluiceError('config', `${name} and ${name}_FILE are both set: unset one of them.`)
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new SluiceError('config', `${name}_FILE names a file that cannot be read: ${why}`, { cause })
+  }
+}
+
+function detailOf(issue: z.core.$ZodIssue, given: Environment, secrets: readonly string[]): ErrorDetail {
+  const field = String(issue.path[0] ?? '')
+  const value = given[field]
+  if (value === undefined) return { field, message: `${field} is not set: ${issue.message}` }
+  const found = secrets.includes(field) ? 'its value' : JSON.stringify(value)
+  return { field, message: `${field}: ${found} is not right: ${issue.message}` }
+}
+
+/** `true` or `false`. */
+export const envBoolean = z
+  .enum(['true', 'false'], 'expected true or false')
+  .transform(text => text === 'true')
+
+/** A TCP port; 0 lets the system choose. */
+export const envPort = z
+  .string()
+  .regex(/^\d{1,5}$/, 'expected a port from 0 to 65535')
+  .transform(Number)
+  .refine(port => port <= 65_535, 'expected a port from 0 to 65535')
+
+/** Texts between commas, at least one, none of them empty. */
+export const envList = z
+  .string()
+  .transform(text => text.split(',').map(part => part.trim()))
+  .refine(parts => parts.every(part => part !== ''), 'expected texts between commas, none of them empty')

@@ -1,0 +1,48 @@
+import { expect, it } from 'vitest'
+import { startHealthServer } from './health-server.ts'
+import { createMetrics } from './metrics.ts'
+
+it('tells health, readiness and figures', async () => {
+  const metrics = createMetrics()
+  const sent = metrics.counter({ name: 'requests_total', help: 'Requests sent.', labels: ['sync'] })
+  sent.add(3, { sync: 'a' })
+  const state = { ok: false, detail: 'no connection to Kafka yet' }
+  await using server = await startHealthServer({
+    host: '127.0.0.1',
+    port: 0,
+    metrics,
+    ready: {
+      log: () => state,
+      broken: () => {
+        if (!state.ok) throw new Error('a check that fails')
+        return { ok: true }
+      },
+    },
+  })
+  const get = async (path: string) => {
+    const response = await fetch(`http://127.0.0.1:${server.port}${path}`)
+    return { status: response.status, text: await response.text() }
+  }
+  expect(await get('/healthz')).toMatchObject({ status: 200 })
+  const notReady = await get('/readyz')
+  expect(notReady.status).toBe(503)
+  expect(JSON.parse(notReady.text)).toEqual({
+    status: 'unavailable',
+    checks: { log: state, broken: { ok: false, detail: 'a check that fails' } },
+  })
+  state.ok = true
+  expect(await get('/readyz?verbose')).toMatchObject({ status: 200 })
+  expect((await get('/metrics')).text).toContain('sluice_requests_total{sync="a"} 3')
+  expect((await get('/metrics')).text).toContain('sluice_process_cpu_seconds_total')
+  expect(await get('/')).toMatchObject({ status: 404 })
+})
+
+it('says where it cannot listen', async () => {
+  const options = { host: '127.0.0.1', metrics: createMetrics(), ready: {} }
+  await using first = await startHealthServer({ ...options, port: 0 })
+  const { port } = first
+  await expect(startHealthServer({ ...options, port })).rejects.toMatchObject({
+    code: 'config',
+    message: expect.stringContaining(`127.0.0.1:${port}`),
+  })
+})

@@ -1,0 +1,84 @@
+/** The small HTTP server of every process: `/healthz`, `/readyz` and `/metrics`, without a token. */
+import { createServer, type ServerResponse } from 'node:http'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Metrics } from './metrics.ts'
+
+/**
+ * A check by name; `ok` is false with a sentence about what is missing. It answers quickly and never throws
+ * on purpose.
+ */
+export type HealthChecks = {
+  readonly [name: string]: () => { readonly ok: boolean; readonly detail?: string }
+}
+
+export interface HealthServerOptions {
+  readonly host: string
+  /** 0: a free one. */
+  readonly port: number
+  readonly metrics: Metrics
+  /** What has to hold for the process to take work. */
+  readonly ready: HealthChecks
+  /** What has to hold for the process not to be restarted. */
+  readonly alive?: HealthChecks
+}
+
+export interface HealthServer extends AsyncDisposable {
+  readonly port: number
+}
+
+/** Resolves once it listens; throws `config` if it cannot. Disposing closes it with its open connections. */
+export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
+  const { host, port, metrics, ready, alive = {} } = options
+  const server = createServer((request, response) => {
+    const path = (request.url ?? '').split('?')[0]
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      answer(response, 405, 'GET only\n', 'text/plain')
+    else if (path === '/healthz') answerChecks(response, alive)
+    else if (path === '/readyz') answerChecks(response, ready)
+    else if (path === '/metrics') void answerMetrics(response, metrics)
+    else answer(response, 404, '/healthz, /readyz and /metrics are here\n', 'text/plain')
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', cause =>
+      reject(new SluiceError('config', `cannot listen on ${host}:${port}: ${cause.message}`, { cause })),
+    )
+    server.listen(port, host, () => resolve())
+  })
+  const address = server.address()
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : port,
+    [Symbol.asyncDispose]: () =>
+      new Promise<void>(resolve => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+function answerChecks(response: ServerResponse, checks: HealthChecks): void {
+  const results = Object.entries(checks).map(([name, check]) => [name, resultOf(check)] as const)
+  const ok = results.every(([, result]) => result.ok)
+  const body = { status: ok ? 'ok' : 'unavailable', checks: Object.fromEntries(results) }
+  answer(response, ok ? 200 : 503, `${JSON.stringify(body)}\n`, 'application/json')
+}
+
+function resultOf(check: HealthChecks[string]): { readonly ok: boolean; readonly detail?: string } {
+  try {
+    return check()
+  } catch (error) {
+    return { ok: false, detail: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+async function answerMetrics(response: ServerResponse, metrics: Metrics): Promise<void> {
+  try {
+    answer(response, 200, await metrics.text(), metrics.contentType)
+  } catch (error) {
+    answer(response, 500, `${error instanceof Error ? error.message : String(error)}\n`, 'text/plain')
+  }
+}
+
+function answer(response: ServerResponse, status: number, body: string, contentType: string): void {
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) })
+  response.end(body)
+}

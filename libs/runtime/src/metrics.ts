@@ -1,0 +1,59 @@
+/** The figures of a process for Prometheus. All names begin with `sluice_`. */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+const PREFIX = 'sluice_'
+
+export interface MetricSpec<Label extends string> {
+  /** Without the prefix: `requests_total`. */
+  readonly name: string
+  readonly help: string
+  readonly labels?: readonly Label[]
+}
+
+type Labels<Label extends string> = { readonly [label in Label]: string }
+
+export interface Metrics {
+  /** Counts up. */
+  counter<Label extends string = never>(
+    spec: MetricSpec<Label>,
+  ): { add(count: number, labels: Labels<Label>): void }
+  /** Is what it was last set to. */
+  gauge<Label extends string = never>(
+    spec: MetricSpec<Label>,
+  ): { set(value: number, labels: Labels<Label>): void }
+  /** Counts values by size; `buckets` are the upper bounds, in the metric's unit. */
+  histogram<Label extends string = never>(
+    spec: MetricSpec<Label> & { readonly buckets: readonly number[] },
+  ): { observe(value: number, labels: Labels<Label>): void }
+  /** All of them in Prometheus' text format. */
+  text(): Promise<string>
+  readonly contentType: string
+}
+
+/** A registry of its own, with the process' memory, CPU and event loop. A name may be registered once. */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: PREFIX })
+  const optionsOf = <Label extends string>({ name, help, labels = [] }: MetricSpec<Label>) => ({
+    name: PREFIX + name,
+    help,
+    labelNames: [...labels],
+    registers: [registry],
+  })
+  return {
+    counter(spec) {
+      const counter = new Counter(optionsOf(spec))
+      return { add: (count, labels) => counter.inc({ ...labels }, count) }
+    },
+    gauge(spec) {
+      const gauge = new Gauge(optionsOf(spec))
+      return { set: (value, labels) => gauge.set({ ...labels }, value) }
+    },
+    histogram(spec) {
+      const histogram = new Histogram({ ...optionsOf(spec), buckets: [...spec.buckets] })
+      return { observe: (value, labels) => histogram.observe({ ...labels }, value) }
+    },
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  }
+}

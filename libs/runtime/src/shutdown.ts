@@ -1,0 +1,90 @@
+/**
+ * Two-phase shutdown. States: running → draining (the first SIGTERM or SIGINT, or `begin`) → aborting (the
+ * deadline, or a second signal) → forced (the process is ended, if it still is there). Work that is done in
+ * time simply returns.
+ */
+
+export interface ShutdownOptions {
+  /** From draining to aborting. */
+  readonly timeoutMs: number
+  /** From aborting to forced; default 5 s. */
+  readonly forceAfterMs?: number
+  /** Told of each phase, with what began it. */
+  readonly onPhase?: (phase: 'draining' | 'aborting' | 'forced', why: string) => void
+  /** Where signals come from and what ends; default the process. */
+  readonly process?: ProcessLike
+}
+
+export interface ProcessLike {
+  on(signal: 'SIGTERM' | 'SIGINT', listener: () => void): unknown
+  removeListener(signal: 'SIGTERM' | 'SIGINT', listener: () => void): unknown
+  exit(code: number): void
+}
+
+export interface Shutdown extends Disposable {
+  /** Aborts when no new work is to be taken. */
+  readonly drain: AbortSignal
+  /** Aborts when work under way is to be given up. Never before `drain`. */
+  readonly abort: AbortSignal
+  /** Starts to drain as if a signal had come; a second call changes nothing. */
+  begin(why: string): void
+}
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+/** As shells give it for a process that was ended by SIGTERM. */
+const FORCED_EXIT_CODE = 143
+
+/** The reason of both signals. */
+export class ShuttingDown extends Error {
+  constructor(why: string) {
+    super(`shutting down: ${why}`)
+    this.name = 'ShuttingDown'
+  }
+}
+
+/**
+ * Listens for signals until disposed. Disposing also calls off deadlines, so that a process that is done can
+ * end.
+ */
+export function createShutdown(options: ShutdownOptions): Shutdown {
+  const { timeoutMs, forceAfterMs = 5000, onPhase = () => {}, process: host = process } = options
+  const draining = new AbortController()
+  const aborting = new AbortController()
+  const timers: NodeJS.Timeout[] = []
+
+  const abort = (why: string): void => {
+    if (aborting.signal.aborted) return
+    onPhase('aborting', why)
+    const timer = setTimeout(() => {
+      onPhase('forced', `still there ${forceAfterMs} ms after ${why}`)
+      host.exit(FORCED_EXIT_CODE)
+    }, forceAfterMs)
+    // What hangs holds the process by itself; this timer must not.
+    timers.push(timer.unref())
+    aborting.abort(new ShuttingDown(why))
+  }
+  const begin = (why: string): void => {
+    if (draining.signal.aborted) return
+    onPhase('draining', why)
+    timers.push(setTimeout(() => abort(`not drained within ${timeoutMs} ms`), timeoutMs).unref())
+    draining.abort(new ShuttingDown(why))
+  }
+  const listeners = SIGNALS.map(signal => {
+    const listener = (): void => {
+      if (draining.signal.aborted) abort(`a second signal, ${signal}`)
+      else begin(signal)
+    }
+    host.on(signal, listener)
+    return [signal, listener] as const
+  })
+
+  return {
+    drain: draining.signal,
+    abort: aborting.signal,
+    begin,
+    [Symbol.dispose]() {
+      for (const [signal, listener] of listeners) host.removeListener(signal, listener)
+      for (const timer of timers) clearTimeout(timer)
+    },
+  }
+}
