@@ -1,6 +1,6 @@
 /**
- * The command as people start it: through `node_modules/.bin`, on the Node of the tests (in process) and, where there
- * is one, on an older Node (in a child).
+ * The command as people start it: through `node_modules/.bin`, on the Node of the tests (in process) and,
+ * where there is one, on an older Node (in a child).
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -155,7 +155,8 @@ describe('the commands', { timeout: 60_000 }, () => {
         message: expect.stringContaining('`BASE_URL` is not set'),
       },
     ])
-    const set = await start(process.execPath, ['--dir', dir, 'validate', '--json'], { BASE_URL: 'http://x' }).ended
+    const set = await start(process.execPath, ['--dir', dir, 'validate', '--json'], { BASE_URL: 'http://x' })
+      .ended
     expect(JSON.parse(set.out)).toEqual({ ok: true, resources: 1, skipped: [] })
   })
 })

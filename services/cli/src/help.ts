@@ -14,6 +14,11 @@ function paragraphs(text: string): string[] {
   return text.split('\n').flatMap(line => (line.startsWith(' ') ? [line] : wrap(line, WIDTH)))
 }
 
+const INTRODUCTION =
+  'A project is a folder of YAML files: a source with data, a model (SQL with a primary key), a destination (an HTTP ' +
+  'API) and a sync that says which request an added, changed or removed row makes. Each run sends what changed since ' +
+  'the last one, until every row has arrived.'
+
 const STEPS = [
   ['sluice init demo', 'writes a small project into the folder demo'],
   ['sluice --dir demo validate', 'checks its files'],
@@ -26,8 +31,7 @@ export function overallHelp(commands: readonly CommandEntry[], { color }: HelpOp
   return [
     `${paint('bold', 'sluice')} turns row changes into HTTP requests.`,
     '',
-    'A project is a folder of YAML files: a source with data, a model (SQL with a primary key), a destination (an HTTP API) and a sync that says which',
-    'request an added, changed or removed row makes. Each run sends what changed since the last one, until every row has arrived.',
+    ...paragraphs(INTRODUCTION),
     '',
     paint('bold', 'Begin'),
     ...columns(STEPS),
@@ -55,7 +59,12 @@ export function commandHelp(entry: CommandEntry, command: Command, { color }: He
   const paint = painter(color)
   const positionals = command.positionals.map(({ name, required }) => (required ? name : `[${name}]`))
   const usage = ['sluice', entry.name, ...positionals, '[OPTIONS]'].join(' ')
-  const lines = [`${paint('bold', `sluice ${entry.name}`)}: ${entry.summary}`, '', ...paragraphs(command.description), '']
+  const lines = [
+    `${paint('bold', `sluice ${entry.name}`)}: ${entry.summary}`,
+    '',
+    ...paragraphs(command.description),
+    '',
+  ]
   lines.push(paint('bold', 'Usage'), `  ${usage}`, '')
   if (command.positionals.length > 0) {
     lines.push(paint('bold', 'Arguments'))

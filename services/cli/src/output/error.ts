@@ -10,6 +10,8 @@ export function errorBody(error: SluiceError): ErrorBody {
 }
 
 const MAX_WIDTH = 110
+/** Nobody reads more mistakes at once; `--json` has them all. */
+const MAX_DETAILS = 50
 
 /** An error for people, ending in a line break. The stack is shown for bugs of Sluice only. */
 export function printError(
@@ -19,11 +21,13 @@ export function printError(
   const paint = painter(color)
   const width = Math.min(columns ?? MAX_WIDTH, MAX_WIDTH)
   const lines = [`${paint(['bold', 'red'], 'error')}: ${safeLines(error.message)}`]
-  for (const detail of error.details) {
+  for (const detail of error.details.slice(0, MAX_DETAILS)) {
     const place = placeText(detail)
     if (place !== '') lines.push('', `  ${paint('bold', safe(place))}`)
     lines.push(...wrap(safe(detail.message), Math.max(width - 4, 20)).map(line => `    ${line}`))
   }
+  const more = error.details.length - MAX_DETAILS
+  if (more > 0) lines.push('', `  … and ${more} more`)
   if (error.code === 'internal' && error.cause instanceof Error && error.cause.stack !== undefined) {
     lines.push('', paint('dim', error.cause.stack))
   }

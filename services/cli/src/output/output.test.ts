@@ -385,6 +385,14 @@ describe('an error for people', () => {
     expect(Math.max(...text.split('\n').map(line => line.length))).toBeLessThanOrEqual(60)
   })
 
+  it('ends after fifty places', () => {
+    const details = Array.from({ length: 52 }, (_, line) => ({ file: 'a.yaml', line, message: 'wrong' }))
+    const text = printError(new SluiceError('config', 'many', { details }), { color: false })
+    expect(text).toContain('a.yaml:49')
+    expect(text).not.toContain('a.yaml:50')
+    expect(text).toContain('… and 2 more')
+  })
+
   it('shows the stack of bugs, and of nothing else', () => {
     const cause = new Error('boom')
     expect(printError(new SluiceError('internal', 'a bug', { cause }), { color: false })).toContain(

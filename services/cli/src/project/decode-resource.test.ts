@@ -310,8 +310,14 @@ describe('YAML', () => {
   })
 
   it.each([
-    ['name: a\nname: b\n', '2:1 name: the field `name` stands twice in the same map; keep one of them'],
-    ['1: a\n"1": b\nname: x\n', null],
+    [
+      'name: a\nname: b\n',
+      '2:1 name: source `a`: the field `name` stands twice in the same map; keep one of them',
+    ],
+    [
+      '1: a\n"1": b\nname: x\n',
+      '2:1 1: source `x`: the field `1` stands twice in the same map; keep one of them',
+    ],
     ['name: [a\n', null],
     ['name: a\n\tb: c\n', null],
     ['name: !env X\n', '1:7 name: YAML tags are not supported (Unresolved tag: !env)'],
@@ -386,6 +392,24 @@ describe('YAML', () => {
   it('refuses YAML 1.1', () => {
     expect(problemOf(`%YAML 1.1\n---\n${SOURCE}path: x\n`)).toMatch(/wanted YAML 1.2, found `%YAML 1.1`/)
   })
+
+  it('reads large and deep text without taking minutes, and tells few errors of it', () => {
+    const large = Array.from({ length: 20_000 }, (_, index) => `k${index}: v`).join('\n  ')
+    expect(decode(`other: text\nmap:\n  ${large}\n`).problems).toEqual([])
+    expect(
+      specOf(
+        `${DESTINATION}headers:\n  ${large
+          .replaceAll('\n  ', '\n  ')
+          .slice(0, 50_000)
+          .replace(/\n[^\n]*$/, '')}\n`,
+      ),
+    ).toBeDefined()
+    for (const deep of ['['.repeat(50_000), '{a: '.repeat(5000), `${'- '.repeat(5000)}a`]) {
+      const { problems } = decode(`kind: source\na: ${deep}`)
+      expect(problems.length).toBeGreaterThan(0)
+      expect(problems.length).toBeLessThan(10)
+    }
+  }, 30_000)
 
   it('never throws for nonsense', () => {
     for (const text of [

@@ -191,7 +191,9 @@ class Decoder {
     const before = this.#problems.length
     const decodedFields: [string, unknown][] = []
     const { entries, problems } = entriesOf(map, this.#document.document)
-    for (const problem of problems) this.#tell(problem.offset, path, problem.message)
+    for (const { key, offset, message } of problems) {
+      this.#tell(offset, key === null ? path : [...path, key], message)
+    }
     for (const entry of entries) {
       const field = [...path, entry.key]
       const fieldSchema = shape.kind === 'record' ? shape.value : ownField(shape.fields, entry.key)

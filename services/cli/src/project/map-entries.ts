@@ -18,9 +18,16 @@ export interface MapEntry {
   readonly value: Resolved
 }
 
+interface MapProblem {
+  readonly key: string | null
+  readonly offset: number
+  readonly message: string
+}
+
 export interface MapEntries {
   readonly entries: readonly MapEntry[]
-  readonly problems: readonly { readonly offset: number; readonly message: string }[]
+  /** `key` is the field that is wrong, or null for the map as a whole. */
+  readonly problems: readonly MapProblem[]
 }
 
 /** Merges can hold merges, even themselves: more maps than this are not looked at for one. */
@@ -48,7 +55,7 @@ export function entriesOf(map: YAMLMap, document: YamlDocument): MapEntries {
 
 interface Found {
   readonly entries: Map<string, MapEntry>
-  readonly problems: { offset: number; message: string }[]
+  readonly problems: MapProblem[]
   merged: number
 }
 
@@ -60,11 +67,12 @@ function collect(map: YAMLMap, document: YamlDocument, found: Found): void {
     const value = { node: pair.value, offset: nodeOffset(pair.value) ?? keyOffset }
     const key = isScalar(pair.key) ? pair.key.source : undefined
     if (key === undefined) {
-      found.problems.push({ offset: keyOffset, message: 'wanted text as the name of a field' })
+      found.problems.push({ key: null, offset: keyOffset, message: 'wanted text as the name of a field' })
     } else if (key === '<<' && isScalar(pair.key) && pair.key.type === 'PLAIN') {
       merged.push(value)
     } else if (own.has(key)) {
-      found.problems.push({ offset: keyOffset, message: `the field \`${key}\` stands twice in the same map` })
+      const message = `the field \`${key}\` stands twice in the same map; keep one of them`
+      found.problems.push({ key, offset: keyOffset, message })
     } else {
       own.add(key)
       if (!found.entries.has(key)) found.entries.set(key, { key, keyOffset, value })
@@ -78,6 +86,7 @@ function collectMerged(source: Resolved, document: YamlDocument, found: Found): 
   if (++found.merged > MAX_MERGED_MAPS) {
     if (found.merged === MAX_MERGED_MAPS + 1) {
       found.problems.push({
+        key: null,
         offset,
         message: 'too many maps to merge, or a `<<` that merges a map into itself',
       })
@@ -89,6 +98,6 @@ function collectMerged(source: Resolved, document: YamlDocument, found: Found): 
       collectMerged({ node: item, offset: nodeOffset(item) ?? offset }, document, found)
     }
   } else {
-    found.problems.push({ offset, message: 'wanted a map, or a list of maps, to merge with `<<`' })
+    found.problems.push({ key: null, offset, message: 'wanted a map, or a list of maps, to merge with `<<`' })
   }
 }

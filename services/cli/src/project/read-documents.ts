@@ -32,12 +32,24 @@ export interface ReadDocuments {
 
 /** Parses one file. Never throws for what the file holds. */
 export function readDocuments(source: { path: string; folder: string; text: string }): ReadDocuments {
+  try {
+    return parseDocuments(source)
+  } catch (error) {
+    // The parser walks nested text by calling itself.
+    if (!(error instanceof RangeError)) throw error
+    const problem = { file: source.path, line: 1, column: 1, message: 'the YAML is nested too deeply' }
+    return { resources: [], skipped: [], problems: [problem] }
+  }
+}
+
+function parseDocuments(source: { path: string; folder: string; text: string }): ReadDocuments {
   const lines = new LineCounter()
   const file: YamlFile = { ...source, lines }
   const documents = parseAllDocuments(source.text, {
     version: '1.2',
     merge: true,
-    uniqueKeys: true,
+    // Comparing each key with each takes minutes for a large map; entriesOf finds keys that occur twice.
+    uniqueKeys: false,
     strict: true,
     prettyErrors: false,
     lineCounter: lines,

@@ -8,6 +8,9 @@ import type { YamlDocument, YamlFile } from './yaml-file.ts'
 import { quoteIt, unquotedAt, unquotedIn } from './unquoted-text.ts'
 import type { UnquotedText } from './unquoted-text.ts'
 
+/** One mistake in YAML can make errors of all that follows; nobody reads more of them. */
+const MAX_PROBLEMS = 5
+
 /**
  * The problems, empty for right YAML. Unquoted braces throw the parser off for all that follows, so where
  * they led to an error they are the only one that is told.
@@ -19,8 +22,8 @@ export function yamlProblems(document: YamlDocument, file: YamlFile): ErrorDetai
     const unquoted = firstUnquoted(document, file)
     if (unquoted !== null) return [at(unquoted.offset, quoteIt(unquoted))]
   }
-  const errors = [...document.errors, ...document.warnings]
-  const problems = errors.map(error => at(error.pos[0], yamlMessage(error, file)))
+  const errors = [...document.errors, ...document.warnings].slice(0, MAX_PROBLEMS)
+  const problems = errors.map(error => at(error.pos[0], yamlMessage(error)))
   const { yaml } = document.directives ?? {}
   if (yaml?.explicit === true && yaml.version !== '1.2') {
     problems.push(at(document.range[0], `wanted YAML 1.2, found \`%YAML ${yaml.version}\``))
@@ -56,20 +59,15 @@ function fieldAt(document: YamlDocument, offset: number): string[] {
   return field
 }
 
-function yamlMessage(error: YAMLError, file: YamlFile): string {
+function yamlMessage(error: YAMLError): string {
   switch (error.code) {
-    case 'DUPLICATE_KEY':
-      return `the field ${keyAt(file, error.pos[0])} stands twice in the same map; keep one of them`
     case 'TAB_AS_INDENT':
       return 'YAML is indented with spaces, found a tab'
     case 'TAG_RESOLVE_FAILED':
       return `YAML tags are not supported (${error.message})`
+    case 'RESOURCE_EXHAUSTION':
+      return 'the YAML is nested too deeply'
     default:
       return `this is not YAML: ${error.message}`
   }
-}
-
-function keyAt(file: YamlFile, offset: number): string {
-  const key = /^["']?([^"':\n]*)/.exec(file.text.slice(offset, offset + 80))?.[1] ?? ''
-  return `\`${key.trim()}\``
 }
