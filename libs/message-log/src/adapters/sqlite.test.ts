@@ -286,6 +286,36 @@ describe('appending', () => {
   )
 })
 
+describe('groups', () => {
+  test('a commit is accepted from the owner of the partition alone', async ({ signal }) => {
+    await using log = createSqliteLog({ file })
+    await log.ensureTopics([{ topic: 't', partitions: 2, cleanup: 'delete' }], { signal })
+    const [a, b] = [await log.join('g', ['t'], { signal }), await log.join('g', ['t'], { signal })]
+    const commits = [a, b].flatMap(member =>
+      [0, 1].map(partition => member.commit({ topic: 't', partition }, 5, { signal })),
+    )
+    expect(await Promise.all(commits)).toEqual([true, false, false, true])
+    // A commit that is under way when its member leaves proves nothing.
+    const late = a.commit({ topic: 't', partition: 0 }, 6, { signal })
+    await a.leave()
+    expect(await late).toBe(false)
+  })
+
+  test('members get what a topic made anew has', async ({ signal }) => {
+    await using log = createSqliteLog({ file })
+    const spec = { topic: 't', cleanup: 'delete' as const }
+    await log.ensureTopics([{ ...spec, partitions: 2 }], { signal })
+    await using member = await log.join('g', ['t'], { signal })
+    const assignments = member[Symbol.asyncIterator]()
+    const owned = async () => (await assignments.next()).value?.partitions.length
+    expect(await owned()).toBe(2)
+    await log.deleteTopics(['t'], { signal })
+    expect(await owned()).toBe(0)
+    await log.ensureTopics([{ ...spec, partitions: 3 }], { signal })
+    expect(await owned()).toBe(3)
+  })
+})
+
 describe('clearing up', () => {
   const target = { topic: 't', partition: 0 }
 

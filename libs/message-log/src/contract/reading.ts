@@ -177,10 +177,10 @@ function readingForwards(fixture: Fixture): void {
     for (let round = 0; round < 3; round += 1) {
       expect(await follow(fixture.log, fast, { signal, count: 1000 })).toHaveLength(1000)
     }
-    const offsets = first.value?.records.map(({ offset }: { offset: number }) => offset) ?? []
-    while (offsets.length < 1000) {
-      const { value } = await reading.next()
-      offsets.push(...(value?.records.map(({ offset }: { offset: number }) => offset) ?? []))
+    const offsets: number[] = []
+    for (let step = first; step.done !== true; step = await reading.next()) {
+      offsets.push(...step.value.records.map(({ offset }) => offset))
+      if (offsets.length === 1000) break
     }
     expect(offsets).toEqual(Array.from({ length: 1000 }, (_, i) => i))
     await reading.return?.()
@@ -258,9 +258,10 @@ function trimming(fixture: Fixture): void {
     await log.append(target, records('a', 10), { signal })
     await log.trim(target, 6, { signal })
     expect(await log.offsets(target, { signal })).toEqual({ low: 6, end: 10 })
-    await log.trim(target, 3, { signal })
-    await log.trim(target, 6, { signal })
-    expect(await log.offsets(target, { signal })).toEqual({ low: 6, end: 10 })
+    for (const before of [3, 6, 0]) {
+      await log.trim(target, before, { signal })
+      expect(await log.offsets(target, { signal })).toEqual({ low: 6, end: 10 })
+    }
     expect(await keysIn(log, target, { signal })).toEqual(['a-6', 'a-7', 'a-8', 'a-9'])
     expect(await codeOf(log.trim(target, 11, { signal }))).toBe('offset-out-of-range')
   })
@@ -287,9 +288,8 @@ function trimming(fixture: Fixture): void {
     const offsets: number[] = []
     const outcome = await codeOf(
       (async () => {
-        for (;;) {
-          const { value } = await reading.next()
-          offsets.push(...(value?.records.map(({ offset }: { offset: number }) => offset) ?? []))
+        for (let step = await reading.next(); step.done !== true; step = await reading.next()) {
+          offsets.push(...step.value.records.map(({ offset }) => offset))
         }
       })(),
     )
