@@ -1,6 +1,7 @@
 /** What DuckDB says, as errors of ours: the message as it stands, and the place in the model's SQL where DuckDB names it. */
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
+import type { ResolvedQuery } from './file-references.ts'
 import { type ErrorDetail, SluiceError } from '@sluice/contracts/errors'
 
 /** Where in a SQL text an error is, counted from 1, or null where DuckDB does not tell. */
@@ -40,8 +41,9 @@ export function messageOf(error: unknown): string {
 
 export interface QueryFailure {
   readonly error: unknown
-  /** The SQL as its user wrote it. */
-  readonly sql: string
+  /** The SQL as it was run, and as its user wrote it. */
+  readonly query: ResolvedQuery
+  readonly written: string
   /** How many lines of ours stood before it in the failing statement. */
   readonly linesBefore: number
   readonly model: string
@@ -56,7 +58,7 @@ export function queryError(failure: QueryFailure): SluiceError {
     text,
   )
   if (missing !== null) return missingFile(resolve(failure.folder, missing[1] ?? missing[2] ?? ''), failure)
-  const place = placeInSql(text, failure.sql, failure.linesBefore)
+  const place = placeAsWritten(placeInSql(text, failure.query.sql, failure.linesBefore), failure)
   const message = messageOf(failure.error)
   const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
   const detail: ErrorDetail = { field: 'sql', message, ...(place ?? {}) }
@@ -64,6 +66,15 @@ export function queryError(failure: QueryFailure): SluiceError {
     cause: failure.error,
     details: [detail],
   })
+}
+
+/** The place in the SQL as its user wrote it, of one in the SQL as it was run. */
+function placeAsWritten(place: SqlPlace | null, failure: QueryFailure): SqlPlace | null {
+  if (place === null) return null
+  const lines = failure.query.sql.split('\n').slice(0, place.line - 1)
+  const offset = lines.reduce((sum, line) => sum + line.length + 1, 0) + place.column - 1
+  const before = failure.written.slice(0, failure.query.originalOffset(offset)).split('\n')
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
 /** A `missing-file` error with the absolute path and, where there is one, the file next to it whose name comes nearest. */

@@ -13,8 +13,9 @@ import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
 import { messageOf, missingFile, queryError } from './duckdb-errors.ts'
 import { DuckdbSession } from './duckdb-session.ts'
+import { resolveFiles, type ResolvedQuery } from './file-references.ts'
 import { type Carried, carry, quoteIdentifier, quoteText } from './duckdb-types.ts'
-import { assertBeginsAsQuery, assertReadsOnly, sqlOf } from './read-only-query.ts'
+import { assertBeginsAsQuery, prepareQuery, sqlOf } from './read-only-query.ts'
 
 export interface DuckdbSourceOptions {
   readonly spec: SourceSpec
@@ -95,7 +96,7 @@ class DuckdbSource implements Source {
           `The query of model ${model.name} took longer than the time-out of source ${spec.name}, ${spec.timeout} ms.`,
           { cause: error, retryable: true },
         )
-      throw isSluiceError(error) ? error : this.#queryError(model, error, 0)
+      throw error
     }
   }
 
@@ -141,25 +142,28 @@ class DuckdbSource implements Source {
   async #prepare(
     connection: DuckDBConnection,
     model: ModelSpec,
-  ): Promise<{ readonly sql: string; readonly columns: readonly QueryColumn[] }> {
-    const sql = sqlOf(model)
-    assertBeginsAsQuery(model, sql)
-    await assertReadsOnly(connection, model, sql)
-    const statement = await connection.prepare(sql)
-    const columns: QueryColumn[] = []
-    try {
-      for (let i = 0; i < statement.columnCount; i++)
-        columns.push({ name: statement.columnName(i), carried: carry(statement.columnType(i)) })
-    } finally {
-      statement.destroySync()
-    }
+  ): Promise<{ readonly query: ResolvedQuery; readonly columns: readonly QueryColumn[] }> {
+    const written = sqlOf(model)
+    assertBeginsAsQuery(model, written)
+    const query = await resolveFiles(connection, written, this.#folder())
+    const columns = await this.#translated(model, query, 0, async () => {
+      const statement = await prepareQuery(connection, model, query.sql)
+      try {
+        return Array.from({ length: statement.columnCount }, (_, i) => ({
+          name: statement.columnName(i),
+          carried: carry(statement.columnType(i)),
+        }))
+      } finally {
+        statement.destroySync()
+      }
+    })
     assertDistinct(model, columns)
-    return { sql, columns }
+    return { query, columns }
   }
 
   async #export(session: DuckdbSession, model: ModelSpec, file: string): Promise<Extract> {
     const { connection } = session
-    const { sql, columns } = await this.#prepare(connection, model)
+    const { query, columns } = await this.#prepare(connection, model)
     const inner = columns.map((_, index) => `c${index}`)
     const outer = columns.map(({ name, carried }, index) => {
       const value = `c${index}`
@@ -167,12 +171,8 @@ class DuckdbSource implements Source {
     })
     await connection.run(`ATTACH ${quoteText(file)} AS sluice_extract`)
     await connection.run('SET lock_configuration = true')
-    const create = `CREATE TABLE sluice_extract.main.rows AS SELECT ${outer.join(', ')} FROM (\n${sql}\n) AS query(${inner.join(', ')})`
-    try {
-      await connection.run(create)
-    } catch (error) {
-      throw this.#queryError(model, error, 1)
-    }
+    const create = `CREATE TABLE sluice_extract.main.rows AS SELECT ${outer.join(', ')} FROM (\n${query.sql}\n) AS query(${inner.join(', ')})`
+    await this.#translated(model, query, 1, () => connection.run(create))
     const counted = await connection.runAndReadAll('SELECT count(*) FROM sluice_extract.main.rows')
     if (this.#isDatabase()) await connection.run('USE memory')
     await connection.run('DETACH sluice_extract')
@@ -183,8 +183,20 @@ class DuckdbSource implements Source {
     }
   }
 
-  #queryError(model: ModelSpec, error: unknown, linesBefore: number): SluiceError {
-    return queryError({ error, sql: model.sql ?? '', linesBefore, model: model.name, folder: this.#folder() })
+  /** Makes DuckDB's errors ours, with places in the SQL as its user wrote it. */
+  async #translated<T>(
+    model: ModelSpec,
+    query: ResolvedQuery,
+    linesBefore: number,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (isSluiceError(error)) throw error
+      const written = sqlOf(model)
+      throw queryError({ error, query, written, linesBefore, model: model.name, folder: this.#folder() })
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** The one query of a model, made sure to be one that only reads. */
-import { DuckDBConnection, StatementType } from '@duckdb/node-api'
+import { type DuckDBConnection, type DuckDBPreparedStatement, StatementType } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { quoteIdentifier } from './duckdb-types.ts'
@@ -40,25 +40,27 @@ export function assertBeginsAsQuery(model: ModelSpec, sql: string): void {
     throw refused(model, `it begins with ${first === undefined ? 'no word' : first.toUpperCase()}`)
 }
 
-/** Refuses what is not exactly one statement of the kind SELECT. Errors of the parser and binder are DuckDB's own. */
-export async function assertReadsOnly(
+/** Prepares the SQL; refuses what is not exactly one statement of the kind SELECT. Errors of parser and binder are DuckDB's own. */
+export async function prepareQuery(
   connection: DuckDBConnection,
   model: ModelSpec,
   sql: string,
-): Promise<void> {
+): Promise<DuckDBPreparedStatement> {
   const statements = await connection.extractStatements(sql)
   if (statements.count !== 1) {
     const hint = /\bpivot\b/i.test(sql) ? '; give a PIVOT its values: ON column IN (…)' : ''
     throw refused(model, `it is ${statements.count} statements${hint}`)
   }
   const statement = await statements.prepare(0)
-  try {
-    if (statement.statementType !== StatementType.SELECT)
-      throw refused(model, `it is of the kind ${StatementType[statement.statementType]}`)
-    if (statement.parameterCount > 0) throw refused(model, 'it has parameters, for which there are no values')
-  } finally {
-    statement.destroySync()
-  }
+  const { statementType, parameterCount } = statement
+  if (statementType === StatementType.SELECT && parameterCount === 0) return statement
+  statement.destroySync()
+  throw refused(
+    model,
+    statementType === StatementType.SELECT
+      ? 'it has parameters, for which there are no values'
+      : `it is of the kind ${StatementType[statementType]}`,
+  )
 }
 
 function refused(model: ModelSpec, found: string): SluiceError {
