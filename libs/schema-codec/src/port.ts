@@ -1,7 +1,9 @@
 /**
  * Avro records in the Confluent wire format: byte 0, the schema id in 4 bytes big-endian, the Avro binary.
- * Errors are `SluiceError`s: `schema-incompatible` (names the subject, the column and what to do),
- * `unreachable` (retryable), `corrupt` (bytes that are no such record).
+ * Errors are `SluiceError`s: `schema-incompatible` (names the subject, the column, its old and new type and
+ * what to do), `unreachable` (after the adapter's own retries), `conflict` (others hold the file, retryable),
+ * `config` (the registry refuses access, or what it is asked), `corrupt` (bytes that are no such record). An
+ * aborted signal rejects with its reason. Once the codec is disposed, what it does not know yet is `aborted`.
  */
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
 
@@ -27,7 +29,9 @@ export interface Decoded {
 export interface SchemaCodec extends AsyncDisposable {
   /**
    * Registers the schema under the subject, with compatibility BACKWARD, or finds it there, and returns its
-   * encoder. Cached: a second call with the same schema asks nobody. May be called concurrently.
+   * encoder. BACKWARD means that the subject's latest schema can be read with it (`compatibility.ts`); a
+   * schema that the subject has had before is always accepted. Cached: a second call with the same schema
+   * asks nobody. May be called concurrently.
    */
   encoder(subject: string, schema: AvroRecordSchema, options: { signal: AbortSignal }): Promise<Encoder>
 

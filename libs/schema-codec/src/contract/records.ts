@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { changeSchema, isRecord, SCHEMAS } from '@sluice/contracts/avro-schemas'
-import type { Column, ColumnType } from '@sluice/contracts/values'
+import type { Column, ColumnType, Row } from '@sluice/contracts/values'
 import { change, ID_COLUMN, type Fixture } from './fixture.ts'
 import { Random, randomColumns, randomRow } from './random-rows.ts'
 import { RECORD_SAMPLES } from './record-samples.ts'
@@ -65,6 +65,24 @@ export function recordContract(fixture: Fixture): void {
     ])
     const [decoded] = await fixture.roundTrip(SCHEMAS.Request, [{ ...RECORD_SAMPLES.Request, headers }])
     expect(Object.entries(part(decoded, 'headers'))).toEqual(Object.entries(headers))
+  })
+
+  it('gives back text of all lengths in bytes of UTF-8, with U+FFFD for lone surrogates', async () => {
+    const lengths = [0, 1, 12, 13, 39, 40, 41, 63, 64, 65, 2729, 2730, 2731, 4095, 4096, 8191, 8192]
+    const texts = ['a', 'é', '€', '😀', '\ud800', 'a\udc00'].flatMap(part =>
+      lengths.map(length => part.repeat(length)),
+    )
+    const rows = texts.map((value): Row => ({ value, next: 1 }))
+    const columns: readonly Column[] = [
+      { name: 'value', type: { kind: 'text' } },
+      { name: 'next', type: { kind: 'integer' } },
+    ]
+    const decoded = await fixture.roundTrip(
+      changeSchema(columns),
+      rows.map(row => change(row)),
+    )
+    const read = decoded.map(value => part(value, 'after'))
+    expect(read).toEqual(texts.map(text => ({ value: text.toWellFormed(), next: 1 })))
   })
 
   it('writes null for a column that a row does not have', async () => {
