@@ -1,6 +1,6 @@
 /**
- * A decimal number that no JavaScript number holds exactly, as its text (`-12.50`). Templates print it as it stands,
- * and `| json` prints it as a JSON number.
+ * A decimal number that no JavaScript number holds exactly, as its text (`-12.50`). Templates print it as it
+ * stands, and `| json` prints it as a JSON number.
  */
 export class Decimal {
   readonly text: string
@@ -13,18 +13,22 @@ export class Decimal {
 }
 
 /**
- * One value of a row, the same from source to template (R18). Per column type, and wherever such a value stands:
+ * One value of a row, the same from source to template (R18). Per column type, and wherever such a value
+ * stands:
  * - `integer`, `long`, and `decimal` of scale 0 (HUGEINT, UBIGINT): a number while safe, a bigint beyond.
- * - `decimal` of another scale: a `Decimal` with exactly `scale` digits after the point (`-12.50`; zero has no sign).
- * - `float`, `double`: a number, NaN and infinities included; a `float` is the shortest decimal that names the 32-bit value (0.1, not
- *   0.10000000149011612).
- * - `text`, `json`: a string, NUL included. Sources hold UTF-8; a lone surrogate has no UTF-8 and becomes U+FFFD on its way.
+ * - `decimal` of another scale: a `Decimal` with exactly `scale` digits after the point (`-12.50`; zero has
+ *   no sign).
+ * - `float`, `double`: a number, NaN and infinities included; a `float` is the shortest decimal that names
+ *   the 32-bit value (0.1, not 0.10000000149011612).
+ * - `text`, `json`: a string, NUL included. Sources hold UTF-8; a lone surrogate has no UTF-8 and becomes
+ *   U+FFFD on its way.
  * - `bytes`: a `Uint8Array`. `uuid`: lower-case text with dashes.
- * - `date`: `2024-02-29`. A year outside 0000–9999 has a sign and at least six digits, counted as ISO 8601 does (1 BC is 0000, 44 BC is
- *   -000043): `+010000-01-01`, `-000043-03-15`.
- * - `time`: `12:34:56`, with a fraction only where it is not zero, of at most six digits and without trailing zeros: `12:34:56.5`,
- *   `12:34:56.000001`. `24:00:00` is the end of a day.
- * - `timestamp`: date, `T`, time: `2024-02-29T12:34:56.000001`; with a zone always in UTC, with a `Z`: `2024-02-29T12:34:56Z`.
+ * - `date`: `2024-02-29`. A year outside 0000–9999 has a sign and at least six digits, counted as ISO 8601
+ *   does (1 BC is 0000, 44 BC is -000043): `+010000-01-01`, `-000043-03-15`.
+ * - `time`: `12:34:56`, with a fraction only where it is not zero, of at most six digits and without trailing
+ *   zeros: `12:34:56.5`, `12:34:56.000001`. `24:00:00` is the end of a day.
+ * - `timestamp`: date, `T`, time: `2024-02-29T12:34:56.000001`; with a zone always in UTC, with a `Z`:
+ *   `2024-02-29T12:34:56Z`.
  * - Infinite dates and timestamps: `infinity`, `-infinity`.
  * - `interval`: an ISO 8601 duration without its zero parts: `P1Y2M3DT4H5M6.5S`, `PT0S`.
  * - `list`: an array; `struct`: an object with its fields in order.
@@ -45,8 +49,8 @@ export type Value =
 export type Row = { readonly [column: string]: Value }
 
 /**
- * The type of a column, as Sluice carries it. `integer` fits 32 bits, `long` 64; `decimal` has up to 38 digits; `json` is JSON text that
- * stays byte for byte.
+ * The type of a column, as Sluice carries it. `integer` fits 32 bits, `long` 64; `decimal` has up to 38
+ * digits; `json` is JSON text that stays byte for byte.
  */
 export type ColumnType =
   | {
