@@ -73,7 +73,7 @@ async function roundTrip(expression: string, values: readonly [string, unknown][
   expect(await changesOf(rebuilt, request)).toEqual([])
 }
 
-describe('every type, from source to state and back, is the same', () => {
+describe('every type, from source to state and back, is the same', { timeout: 60_000 }, () => {
   it.each<[string, string, readonly [string, unknown][]]>([
     [
       'BOOLEAN',

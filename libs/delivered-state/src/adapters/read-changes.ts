@@ -132,7 +132,7 @@ function wantedColumns(
   return wanted
 }
 
-/** Bytes of the larger values, by slab. */
+/** Bytes of the larger values of a row, on average, by slab. */
 async function slabSizes(
   connection: DuckDBConnection,
   columns: readonly Column[],
@@ -155,7 +155,7 @@ async function slabSizes(
   })
   const size = ['strlen(key)', 'coalesce(strlen(before), 0)', ...sizes].join(' + ')
   const reader = await connection.runAndReadAll(
-    `SELECT CAST(sum(${size}) AS DOUBLE) FROM ordered GROUP BY rowid // ${SLAB_ROWS} ORDER BY rowid // ${SLAB_ROWS}`,
+    `SELECT avg(${size}) FROM ordered GROUP BY rowid // ${SLAB_ROWS} ORDER BY rowid // ${SLAB_ROWS}`,
   )
   return reader.getRows().map(row => Number(row[0]))
 }
@@ -172,7 +172,7 @@ function* chunksOf(start: number, end: number, slabs: readonly number[]): Genera
     let bytes = 0
     while (to < end && to - from < CHUNK_ROWS) {
       const slab = Math.floor(to / SLAB_ROWS)
-      const perRow = (slabs[slab] ?? 0) / SLAB_ROWS
+      const perRow = slabs[slab] ?? 0
       const fits = Math.max(1, Math.floor((CHUNK_BYTES - bytes) / Math.max(perRow, 1)))
       const next = Math.min((slab + 1) * SLAB_ROWS, end, from + CHUNK_ROWS, to + fits)
       bytes += (next - to) * perRow

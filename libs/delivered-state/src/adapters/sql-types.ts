@@ -159,6 +159,8 @@ export function keyTextOfStored(type: ColumnType, x: string): string {
     case 'float':
     case 'double':
       return `CAST(TRY_CAST(${x} AS ${type.kind}) AS VARCHAR)`
+    case 'decimal':
+      return decimalText(`TRY_CAST(${x} AS DECIMAL(${type.precision},${type.scale}))`, type)
     case 'bytes':
       return `lower(hex(from_base64(${x})))`
     default:
