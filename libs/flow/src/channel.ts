@@ -16,9 +16,10 @@ export interface ChannelOptions<T> {
 }
 
 /**
- * A queue between producers that wait when it is full and consumers that wait when it is empty. States: open → closed (no more
- * puts; what is held can still be taken) or open → failed (what is held is dropped, every call rejects with the error). Items leave in
- * the order in which `put` was called; any number of both sides may wait at once.
+ * A queue between producers that wait when it is full and consumers that wait when it is empty. States: open
+ * → closed (no more puts; what is held can still be taken) or open → failed (what is held is dropped, every
+ * call rejects with the error). Items leave in the order in which `put` was called; any number of both sides
+ * may wait at once.
  */
 export class Channel<T> implements AsyncIterable<T> {
   readonly #limitBytes: number
@@ -49,8 +50,8 @@ export class Channel<T> implements AsyncIterable<T> {
   }
 
   /**
-   * Waits for room, then adds the item. Rejects with the signal's reason (the item is not added), with the error given to `fail`, or, once
-   * closed, with an Error: a put after `close` is a bug of the caller.
+   * Waits for room, then adds the item. Rejects with the signal's reason (the item is not added), with the
+   * error given to `fail`, or, once closed, with an Error: a put after `close` is a bug of the caller.
    */
   async put(item: T, options: Abortable): Promise<void> {
     options.signal.throwIfAborted()
@@ -81,7 +82,10 @@ export class Channel<T> implements AsyncIterable<T> {
     return true
   }
 
-  /** Waits for an item and removes it; gives CLOSED once the channel is closed and empty. Rejects as `put` does. */
+  /**
+   * Waits for an item and removes it; gives CLOSED once the channel is closed and empty. Rejects as `put`
+   * does.
+   */
   async take(options: Abortable): Promise<T | typeof CLOSED> {
     options.signal.throwIfAborted()
     for (;;) {
@@ -101,7 +105,9 @@ export class Channel<T> implements AsyncIterable<T> {
     this.#changes.notify()
   }
 
-  /** Drops what is held and lets every present and later call reject with the error. Only the first counts. */
+  /**
+   * Drops what is held and lets every present and later call reject with the error. Only the first counts.
+   */
   fail(error: unknown): void {
     if (this.#state === 'failed') return
     this.#state = 'failed'
@@ -112,7 +118,10 @@ export class Channel<T> implements AsyncIterable<T> {
     this.#changes.notify()
   }
 
-  /** Takes until closed. It has no signal of its own: whoever may have to leave early uses `take`, or calls `fail`. */
+  /**
+   * Takes until closed. It has no signal of its own: whoever may have to leave early uses `take`, or calls
+   * `fail`.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
     const never = new AbortController().signal
     for (;;) {

@@ -6,7 +6,9 @@ export interface Deferred<T> {
   readonly reject: (reason: unknown) => void
 }
 
-/** Makes a deferred. A rejection that nobody awaits is still an unhandled one: whoever makes it sees to that. */
+/**
+ * Makes a deferred. A rejection that nobody awaits is still an unhandled one: whoever makes it sees to that.
+ */
 export function deferred<T = void>(): Deferred<T> {
   return Promise.withResolvers<T>()
 }

@@ -1,7 +1,8 @@
 import type { Abortable } from './abortable.ts'
 
 /**
- * Wakes whoever waits for "something has changed". A version number closes the gap between looking and waiting:
+ * Wakes whoever waits for "something has changed". A version number closes the gap between looking and
+ * waiting:
  *
  *     for (;;) {
  *       const seen = changes.version
@@ -9,7 +10,8 @@ import type { Abortable } from './abortable.ts'
  *       await changes.after(seen, { signal })
  *     }
  *
- * Any number may wait at once. It has no end: an owner that closes notifies once more, and the waiters see it by looking.
+ * Any number may wait at once. It has no end: an owner that closes notifies once more, and the waiters see it
+ * by looking.
  */
 export class Notifier {
   #version = 0
@@ -33,7 +35,9 @@ export class Notifier {
     for (const wake of waiters) wake()
   }
 
-  /** Resolves once the version differs from `seen`; rejects with the signal's reason when that aborts first. */
+  /**
+   * Resolves once the version differs from `seen`; rejects with the signal's reason when that aborts first.
+   */
   after(seen: number, options: Abortable): Promise<void> {
     const { signal } = options
     return new Promise<void>((resolve, reject) => {

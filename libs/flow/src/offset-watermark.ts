@@ -4,15 +4,16 @@ interface Entry {
 }
 
 /**
- * Turns completions in any order into the position that is safe to go on from: the lowest offset that is not finished.
+ * Turns completions in any order into the position that is safe to go on from: the lowest offset that is not
+ * finished.
  *
  *     watermark.start(7); watermark.start(8); watermark.start(11)
  *     watermark.finish(8)   // position 7: 7 is still under way
  *     watermark.finish(7)   // position 11
  *     watermark.finish(11)  // position 12
  *
- * Offsets are started in rising order, with gaps where the log has some. `start` and `finish` take amortised constant time; memory
- * is that of the offsets between the position and the newest.
+ * Offsets are started in rising order, with gaps where the log has some. `start` and `finish` take amortised
+ * constant time; memory is that of the offsets between the position and the newest.
  */
 export class OffsetWatermark {
   /** Unfinished and finished offsets in order from `#head` on; what lies before it is done with. */
@@ -52,7 +53,10 @@ export class OffsetWatermark {
     this.#next = offset + 1
   }
 
-  /** Passes over offsets that hold nothing to do: the position may then go up to `next`. A `next` already passed changes nothing. */
+  /**
+   * Passes over offsets that hold nothing to do: the position may then go up to `next`. A `next` already
+   * passed changes nothing.
+   */
   skipTo(next: number): void {
     this.#next = Math.max(this.#next, next)
   }

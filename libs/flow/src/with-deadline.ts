@@ -12,9 +12,10 @@ export class DeadlineExceeded extends Error {
 }
 
 /**
- * Runs `work` with a signal that aborts with the given one, or with a `DeadlineExceeded` after `deadlineMs`. It settles as `work` does: work
- * that heeds its signal rejects with that reason, and work that ends in time leaves no timer behind. It does not walk away from work
- * that ignores the signal, since nothing may go on unwatched.
+ * Runs `work` with a signal that aborts with the given one, or with a `DeadlineExceeded` after `deadlineMs`.
+ * It settles as `work` does: work that heeds its signal rejects with that reason, and work that ends in time
+ * leaves no timer behind. It does not walk away from work that ignores the signal, since nothing may go on
+ * unwatched.
  */
 export async function withDeadline<T>(
   deadlineMs: number,

@@ -20,7 +20,10 @@ import { writerContract } from './contract/writers.ts'
 
 export { FILLER_KEY, type Faults, type FaultProxy, type MessageLogHarness } from './contract/fixture.ts'
 
-/** Registers the suite under `name`. `start` is called once, before the first test; the harness is closed after the last. */
+/**
+ * Registers the suite under `name`. `start` is called once, before the first test; the harness is closed
+ * after the last.
+ */
 export function messageLogContract(name: string, start: () => Promise<MessageLogHarness>): void {
   describe(`message log: ${name}`, () => {
     const fixture = new Fixture(start)

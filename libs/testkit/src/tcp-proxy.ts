@@ -1,9 +1,9 @@
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net'
 
 /**
- * What becomes of the bytes:
- * pass: they go through · refuse: nobody can connect (the port is closed), open connections are cut · swallow: requests go through, answers
- * are dropped, so the server does what the client never hears of · delay: each piece goes through `delayMs` later.
+ * What becomes of the bytes: pass: they go through · refuse: nobody can connect (the port is closed), open
+ * connections are cut · swallow: requests go through, answers are dropped, so the server does what the client
+ * never hears of · delay: each piece goes through `delayMs` later.
  */
 export type ProxyMode =
   | { readonly kind: 'pass' }
@@ -22,8 +22,9 @@ interface Link {
 }
 
 /**
- * A TCP proxy on loopback for tests that need a network that fails: real sockets with real resets. It keeps its port for life, through
- * `refuse` too, so that clients find it again. States: listening ⇄ refusing → closed. Counts what goes through each way.
+ * A TCP proxy on loopback for tests that need a network that fails: real sockets with real resets. It keeps
+ * its port for life, through `refuse` too, so that clients find it again. States: listening ⇄ refusing →
+ * closed. Counts what goes through each way.
  */
 export class TcpProxy implements AsyncDisposable {
   readonly host = '127.0.0.1'
@@ -80,7 +81,10 @@ export class TcpProxy implements AsyncDisposable {
     this.#links.clear()
   }
 
-  /** Resolves once an answer has been swallowed since the call: what was asked for has then been done by the server. */
+  /**
+   * Resolves once an answer has been swallowed since the call: what was asked for has then been done by the
+   * server.
+   */
   swallowed(): Promise<void> {
     return new Promise(resolve => this.#waiting.push(resolve))
   }
@@ -147,7 +151,10 @@ export class TcpProxy implements AsyncDisposable {
   }
 }
 
-/** One direction of a connection. Pieces keep their order even if the delay becomes shorter while some are held. */
+/**
+ * One direction of a connection. Pieces keep their order even if the delay becomes shorter while some are
+ * held.
+ */
 class Lane {
   readonly from: Socket
   readonly to: Socket

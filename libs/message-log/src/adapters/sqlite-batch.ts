@@ -1,11 +1,15 @@
 /**
- * How a batch of records lies in one blob: a header of 32-bit little-endian numbers (the count, then per record its offset less the
- * batch's base, key length, value length) and after it all keys and values. A value length of all ones stands for a tombstone.
- * A batch as stored is bounded by CHUNK_BYTES or holds a single record; larger appends become several in one transaction.
+ * How a batch of records lies in one blob: a header of 32-bit little-endian numbers (the count, then per
+ * record its offset less the batch's base, key length, value length) and after it all keys and values. A
+ * value length of all ones stands for a tombstone. A batch as stored is bounded by CHUNK_BYTES or holds a
+ * single record; larger appends become several in one transaction.
  */
 import type { LogRecord, NewRecord } from '../port.ts'
 
-/** Most bytes of a stored batch with more than one record: bounds what one read, or one record kept by a reader, holds in memory. */
+/**
+ * Most bytes of a stored batch with more than one record: bounds what one read, or one record kept by a
+ * reader, holds in memory.
+ */
 export const CHUNK_BYTES = 128 * 1024
 
 const TOMBSTONE = 0xffffffff
@@ -29,7 +33,10 @@ export function largestRecordBytes(records: readonly NewRecord[]): number {
   return largest
 }
 
-/** Copies the records into batches of at most CHUNK_BYTES, in order. The caller may use its buffers again at once. */
+/**
+ * Copies the records into batches of at most CHUNK_BYTES, in order. The caller may use its buffers again at
+ * once.
+ */
 export function encodeBatches(records: readonly NewRecord[]): EncodedBatch[] {
   const batches: EncodedBatch[] = []
   let start = 0
@@ -80,7 +87,10 @@ function encode(records: readonly (NewRecord & { delta: number })[], bytes: numb
   return data
 }
 
-/** Decodes the records with `from` ≤ offset < `to`. Their buffers are slices of `data`, which nobody else uses. */
+/**
+ * Decodes the records with `from` ≤ offset < `to`. Their buffers are slices of `data`, which nobody else
+ * uses.
+ */
 export function decodeBatch(
   batch: { base: number; at: number; data: Uint8Array },
   range: { from: number; to: number },

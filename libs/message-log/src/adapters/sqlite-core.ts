@@ -1,6 +1,7 @@
 /**
- * What all handles on one file share within the process: topics and their ends, and who waits for new records. Since one process has
- * the file, memory is the authority on ends and on which writer came last; the file is what survives.
+ * What all handles on one file share within the process: topics and their ends, and who waits for new
+ * records. Since one process has the file, memory is the authority on ends and on which writer came last; the
+ * file is what survives.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
@@ -33,7 +34,10 @@ export interface Partition {
   /** Nothing is stored any more that ends below. */
   purged: number
   deleted: boolean
-  /** By writer id, the number of the latest writer that has written here. Lives as long as the process: a writer does not outlive it. */
+  /**
+   * By writer id, the number of the latest writer that has written here. Lives as long as the process: a
+   * writer does not outlive it.
+   */
   readonly lastWriter: Map<string, number>
   /** Moves when there is more to read, when less is left, and when the topic goes. */
   readonly changes: Notifier
@@ -165,7 +169,10 @@ export class SqliteCore {
     partition.dirtyBytes = this.store.bytesFrom(partition.id, partition.cleaned)
   }
 
-  /** Records from `from` up to `to` at most, about `bytes` of them but at least one batch; `from` < `to` ≤ end. */
+  /**
+   * Records from `from` up to `to` at most, about `bytes` of them but at least one batch; `from` < `to` ≤
+   * end.
+   */
   readStep(partition: Partition, range: { from: number; to: number; bytes: number }): ReadBatch {
     const { from, to } = range
     const batches = translated(this.file, () => this.batchesFrom(partition, range))
@@ -177,7 +184,10 @@ export class SqliteCore {
     return { records, nextOffset: Math.min(to, Math.max(from, last.last + 1)) }
   }
 
-  /** Stored batches from the one that holds `from`, or else follows it, that begin below `to`: about `bytes`, but at least one if any. */
+  /**
+   * Stored batches from the one that holds `from`, or else follows it, that begin below `to`: about `bytes`,
+   * but at least one if any.
+   */
   batchesFrom(partition: Partition, range: { from: number; to: number; bytes: number }): StoredBatch[] {
     const heads = this.store.heads(partition.id, { from: range.from, to: range.to, limit: STEP_BATCHES })
     // The batch that was asked for by its base may end below `from`, where compaction has cut it short.

@@ -1,6 +1,7 @@
 /**
- * The process that the crash test kills: appends batches of 1 to 40 records to two partitions, several under way, and prints partition, number and
- * size of each batch once it is acknowledged. Arguments: file, number of the first batch.
+ * The process that the crash test kills: appends batches of 1 to 40 records to two partitions, several under
+ * way, and prints partition, number and size of each batch once it is acknowledged. Arguments: file, number
+ * of the first batch.
  */
 import { writeSync } from 'node:fs'
 import { createSqliteLog } from './sqlite.ts'

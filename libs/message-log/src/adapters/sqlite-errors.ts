@@ -1,4 +1,6 @@
-/** SQLite's errors as the port's: a full or failing disk is `unreachable`, a file that is no log is `corrupt`. */
+/**
+ * SQLite's errors as the port's: a full or failing disk is `unreachable`, a file that is no log is `corrupt`.
+ */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 
 const BUSY = 5

@@ -13,7 +13,8 @@ interface Claim {
 }
 
 /**
- * Shares partitions out evenly: whoever owns one keeps it unless another member has two fewer. `members` in the order in which they joined.
+ * Shares partitions out evenly: whoever owns one keeps it unless another member has two fewer. `members` in
+ * the order in which they joined.
  */
 function share(
   targets: readonly TopicPartition[],

@@ -1,6 +1,7 @@
 /**
- * Keeps a second process away from a log. The lock is SQLite's own exclusive lock on a small file beside it: the operating system frees it
- * when the process ends, however it ends, and it needs no native module. A text file names the holder for whoever is refused.
+ * Keeps a second process away from a log. The lock is SQLite's own exclusive lock on a small file beside it:
+ * the operating system frees it when the process ends, however it ends, and it needs no native module. A text
+ * file names the holder for whoever is refused.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
@@ -11,7 +12,10 @@ export interface ProcessLock {
   release(): void
 }
 
-/** Takes the lock of `file` or throws a SluiceError `conflict` that names the process that holds it. Does not wait. */
+/**
+ * Takes the lock of `file` or throws a SluiceError `conflict` that names the process that holds it. Does not
+ * wait.
+ */
 export function lockForThisProcess(file: string): ProcessLock {
   const ownerFile = `${file}-owner`
   const lock = translated(file, () => new DatabaseSync(`${file}-lock`))
@@ -50,7 +54,10 @@ function conflict(file: string, ownerFile: string, cause: unknown): SluiceError 
   )
 }
 
-/** The process that wrote the owner file; null if it is not there yet or names one that has died, so that nobody kills a stranger. */
+/**
+ * The process that wrote the owner file; null if it is not there yet or names one that has died, so that
+ * nobody kills a stranger.
+ */
 function ownerPid(ownerFile: string): number | null {
   try {
     const pid = Number.parseInt(readFileSync(ownerFile, 'utf8'), 10)

@@ -1,11 +1,13 @@
 /**
- * What the embedded log does beside its callers' work: removing what was trimmed, what belonged to deleted topics and what is past its
- * retention, and compaction. Everything is done in steps of a few milliseconds with a turn of the event loop between them, can be
- * cut off after any step, and is found again from the file. With nothing to do it costs one timer every ten minutes.
+ * What the embedded log does beside its callers' work: removing what was trimmed, what belonged to deleted
+ * topics and what is past its retention, and compaction. Everything is done in steps of a few milliseconds
+ * with a turn of the event loop between them, can be cut off after any step, and is found again from the
+ * file. With nothing to do it costs one timer every ten minutes.
  *
- * Compaction of a partition: the section between what is already clean and what is not yet old enough is read into a map from key to its
- * newest offset there; then every batch up to the section's end loses the records for which the map has something newer. A section
- * has at most about MAP_BYTES of keys, a larger one is done in several rounds, so memory is bounded.
+ * Compaction of a partition: the section between what is already clean and what is not yet old enough is read
+ * into a map from key to its newest offset there; then every batch up to the section's end loses the records
+ * for which the map has something newer. A section has at most about MAP_BYTES of keys, a larger one is done
+ * in several rounds, so memory is bounded.
  */
 import { nextTurn } from '@sluice/flow/sleep'
 import type { LogRecord } from '../port.ts'
@@ -33,7 +35,10 @@ interface Section {
   readonly newest: ReadonlyMap<string, number>
 }
 
-/** States: open → stopped. `onError` gets what goes wrong in the background, where the work is tried again at the next occasion. */
+/**
+ * States: open → stopped. `onError` gets what goes wrong in the background, where the work is tried again at
+ * the next occasion.
+ */
 export class SqliteMaintenance {
   readonly #core: SqliteCore
   readonly #onError: (error: unknown) => void
@@ -171,7 +176,10 @@ export class SqliteMaintenance {
     }
   }
 
-  /** Where each key was last seen, from where compaction has come to, as far as age and memory allow; null if it was stopped. */
+  /**
+   * Where each key was last seen, from where compaction has come to, as far as age and memory allow; null if
+   * it was stopped.
+   */
   async #mapSection(partition: Partition, oldEnough: number): Promise<Section | null> {
     const newest = new Map<string, number>()
     let bytes = 0
@@ -192,8 +200,8 @@ export class SqliteMaintenance {
   }
 
   /**
-   * Removes what is superseded. Batches are done in rising order, so a tombstone is never gone before what it stands for.
-   * False if it was stopped.
+   * Removes what is superseded. Batches are done in rising order, so a tombstone is never gone before what it
+   * stands for. False if it was stopped.
    */
   #rewrite(partition: Partition, section: Section, oldEnough: number): Promise<boolean> {
     const { store } = this.#core
@@ -216,7 +224,10 @@ export class SqliteMaintenance {
     })
   }
 
-  /** Goes through the batches of a range, a few a step, until `work` returns false; resolves false if it was stopped. */
+  /**
+   * Goes through the batches of a range, a few a step, until `work` returns false; resolves false if it was
+   * stopped.
+   */
   async #eachStep(
     partition: Partition,
     range: { from: number; to: number },

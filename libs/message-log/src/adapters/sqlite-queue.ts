@@ -1,7 +1,8 @@
 /**
- * The queue of appends and commits. What arrives in the same turn of the event loop shares one transaction, and with it one wait for the
- * disk; a longer queue is cut into transactions of about FLUSH_BYTES with a turn of the loop between them. Everything is carried
- * out in the order of the calls, so writers fence each other in that order too.
+ * The queue of appends and commits. What arrives in the same turn of the event loop shares one transaction,
+ * and with it one wait for the disk; a longer queue is cut into transactions of about FLUSH_BYTES with a turn
+ * of the loop between them. Everything is carried out in the order of the calls, so writers fence each other
+ * in that order too.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { TopicPartition } from '../port.ts'
@@ -20,7 +21,10 @@ export interface WriterState {
   readonly number: number
   /** Says whether it takes more. */
   state: 'open' | 'dead' | 'closed'
-  /** Set when the queue has come to the first append that failed: nothing that is under way after it may succeed. */
+  /**
+   * Set when the queue has come to the first append that failed: nothing that is under way after it may
+   * succeed.
+   */
   failed: boolean
 }
 
@@ -137,7 +141,10 @@ export class SqliteQueue {
     return this.#queue.splice(0, count)
   }
 
-  /** Does one operation within the transaction; returns what to do once that is on disk. `ends` has the ends as they will be. */
+  /**
+   * Does one operation within the transaction; returns what to do once that is on disk. `ends` has the ends
+   * as they will be.
+   */
   #carryOut(operation: Operation, ends: Map<Partition, number>, at: number): () => void {
     if (operation.kind === 'commit') {
       const accepted = operation.accepted()
@@ -188,7 +195,10 @@ export class SqliteQueue {
     return null
   }
 
-  /** The transaction is undone. Successors that it had noted keep their place: to be refused too early does no harm. */
+  /**
+   * The transaction is undone. Successors that it had noted keep their place: to be refused too early does no
+   * harm.
+   */
   #failAll(operations: readonly Operation[], error: SluiceError): void {
     for (const operation of operations) {
       if (operation.kind === 'append' && operation.writer !== null) kill(operation.writer)

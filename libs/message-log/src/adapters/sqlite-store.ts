@@ -1,6 +1,7 @@
 /**
- * The tables of the embedded log and every statement on them; all calls are synchronous and short. Nothing in memory but the connection, so
- * whatever is committed is the truth. The tables begin with `log_`, because other rooms keep theirs in the same file.
+ * The tables of the embedded log and every statement on them; all calls are synchronous and short. Nothing in
+ * memory but the connection, so whatever is committed is the truth. The tables begin with `log_`, because
+ * other rooms keep theirs in the same file.
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -38,7 +39,10 @@ export interface StoredPartition {
   readonly cleaned: number
 }
 
-/** A stored batch without its records: offsets from `base` to `last`, of which compaction may have removed some. */
+/**
+ * A stored batch without its records: offsets from `base` to `last`, of which compaction may have removed
+ * some.
+ */
 export interface BatchHead {
   readonly base: number
   readonly last: number
@@ -119,13 +123,16 @@ function batchOf(row: Row): StoredBatch {
   throw new SluiceError('corrupt', `the log's file has a batch without bytes`)
 }
 
-/** The one connection to the file. Throws SQLite's own errors and SluiceError `corrupt`; callers translate. */
+/**
+ * The one connection to the file. Throws SQLite's own errors and SluiceError `corrupt`; callers translate.
+ */
 export class SqliteStore {
   readonly #db: DatabaseSync
   readonly #sql: ReturnType<typeof statements>
 
   constructor(file: string) {
-    // The time-out only matters against a tool that looks at the file meanwhile: the process lock keeps other writers away.
+    // The time-out only matters against a tool that looks at the file meanwhile: the process lock keeps other
+    // writers away.
     this.#db = new DatabaseSync(file, { timeout: 1000 })
     try {
       this.#db.exec(`
@@ -228,7 +235,9 @@ export class SqliteStore {
     this.#sql.deleteBatch.run(partition, base)
   }
 
-  /** Batches from the one that holds `from` (it may end below, if `from` lies in a gap) that begin below `to`. */
+  /**
+   * Batches from the one that holds `from` (it may end below, if `from` lies in a gap) that begin below `to`.
+   */
   heads(partition: number, range: { from: number; to: number; limit: number }): BatchHead[] {
     return this.#sql.heads.all(partition, range.from, range.to, range.limit).map(headOf)
   }

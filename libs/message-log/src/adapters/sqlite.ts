@@ -1,6 +1,7 @@
 /**
- * The log in one SQLite file, for one process: the embedded profile. Writes are synced to disk before they are acknowledged. Within the
- * process any number of handles may be open on a file, and they share everything; another process is refused with `conflict`.
+ * The log in one SQLite file, for one process: the embedded profile. Writes are synced to disk before they
+ * are acknowledged. Within the process any number of handles may be open on a file, and they share
+ * everything; another process is refused with `conflict`.
  */
 import { mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -36,7 +37,10 @@ interface Shared {
 
 export interface SqliteLogOptions {
   readonly file: string
-  /** Told when clearing up in the background fails (a full disk); nothing is lost then, and it is tried again later. */
+  /**
+   * Told when clearing up in the background fails (a full disk); nothing is lost then, and it is tried again
+   * later.
+   */
   readonly onMaintenanceError?: (error: unknown) => void
 }
 
@@ -44,8 +48,9 @@ export interface SqliteLogOptions {
 const open = new Map<string, Shared>()
 
 /**
- * Opens the log in `file`, which is made if it is not there, with its folder. Throws SluiceError `conflict` if another process has it open,
- * `corrupt` if the file is something else, `unreachable` if it cannot be read or written. Does not wait.
+ * Opens the log in `file`, which is made if it is not there, with its folder. Throws SluiceError `conflict`
+ * if another process has it open, `corrupt` if the file is something else, `unreachable` if it cannot be read
+ * or written. Does not wait.
  */
 export function createSqliteLog(options: SqliteLogOptions): SqliteLog {
   const file = translated(options.file, () => {
@@ -81,7 +86,10 @@ function openFile(file: string, onError: (error: unknown) => void): Shared {
   }
 }
 
-/** States: open → closed. Closing waits for appends under way, ends memberships and lets readers reject with `aborted`. */
+/**
+ * States: open → closed. Closing waits for appends under way, ends memberships and lets readers reject with
+ * `aborted`.
+ */
 export class SqliteLog implements port.MessageLog {
   readonly #shared: Shared
   readonly #release: () => void
@@ -153,7 +161,8 @@ export class SqliteLog implements port.MessageLog {
       if (position < limit) {
         const batch = core.readStep(partition, { from: position, to: limit, bytes })
         position = batch.nextOffset
-        // A batch of which compaction has left nothing at and above `from` is passed over, unless reading ends with it.
+        // A batch of which compaction has left nothing at and above `from` is passed over, unless reading
+        // ends with it.
         if (batch.records.length > 0 || position === limit) yield batch
         await nextTurn()
       } else {
@@ -202,7 +211,10 @@ export class SqliteLog implements port.MessageLog {
     return translated(core.file, () => found.partitions.map(({ id }) => core.store.committed(group, id)))
   }
 
-  /** Compacts a topic up to now, but for what `compactionLagMs` protects; resolves once it is done. Goes on in the background by itself. */
+  /**
+   * Compacts a topic up to now, but for what `compactionLagMs` protects; resolves once it is done. Goes on in
+   * the background by itself.
+   */
   async compact(topic: string, { signal }: Signalled): Promise<void> {
     const { core, maintenance } = this.#use(signal)
     const found = core.topic(topic)

@@ -12,7 +12,10 @@ import {
   type Signalled,
 } from './fixture.ts'
 
-/** Every round's keys, each in a batch of its own, so that whole batches are superseded, at the end of the log too. */
+/**
+ * Every round's keys, each in a batch of its own, so that whole batches are superseded, at the end of the log
+ * too.
+ */
 async function writeRounds(log: MessageLog, target: TopicPartition, options: Signalled & { rounds: number }) {
   const { signal, rounds } = options
   await using writer = await log.openWriter(`${target.topic}.writer`, { signal })

@@ -11,10 +11,7 @@ const MiB = 1024 * 1024
 /** Bytes of buffers that are really in use, after a full collection. */
 function buffersInUse(): number {
   setFlagsFromString('--expose-gc')
-  const collect: unknown = runInNewContext('gc')
-  if (typeof collect !== 'function') throw new Error('the collector cannot be called')
-  collect()
-  collect()
+  runInNewContext('gc(); gc()')
   return process.memoryUsage().arrayBuffers
 }
 
@@ -38,7 +35,8 @@ export function costContract(fixture: Fixture): void {
         [Symbol.asyncIterator]()
       readings.push({ reading, batch: await reading.next() })
     }
-    // Another reader goes through its whole partition meanwhile, which gives the stalled ones every chance to read ahead.
+    // Another reader goes through its whole partition meanwhile, which gives the stalled ones every chance to
+    // read ahead.
     let bytes = 0
     for (let round = 0; round < 5; round += 1) {
       for await (const batch of log.read({ topic, partition: stalled }, { signal, from: 0, to: 80 })) {
@@ -46,7 +44,8 @@ export function costContract(fixture: Fixture): void {
       }
     }
     expect(bytes).toBe(5 * 80 * value.length)
-    // Each may hold one batch handed out, one buffer ready and one answer from the log on its way: of 8 MB in its partition.
+    // Each may hold one batch handed out, one buffer ready and one answer from the log on its way: of 8 MB in
+    // its partition.
     const held = buffersInUse() - before
     expect(held).toBeLessThan(stalled * 3 * MiB)
     for (const { reading, batch } of readings) {

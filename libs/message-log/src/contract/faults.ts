@@ -17,7 +17,10 @@ import { pump } from './writers.ts'
 
 /** Connections that fail, through a proxy with real sockets. Skipped where the log is in the process. */
 export function faultContract(fixture: Fixture): void {
-  /** Registers a test that has the faults and a log whose connections they hit. The proxy passes everything at its start and end. */
+  /**
+   * Registers a test that has the faults and a log whose connections they hit. The proxy passes everything at
+   * its start and end.
+   */
   const faulty = (
     name: string,
     body: (faults: Faults, log: MessageLog, options: Signalled) => Promise<void>,
@@ -64,7 +67,8 @@ export function faultContract(fixture: Fixture): void {
         const pipeline = pump(writer, target, { ...options, underWay: 4 })
         let acknowledged: number[] | null = null
         for (let count = 5 + round * 7; acknowledged === null; count += 20) {
-          // A writer may survive a cut, if it knows what became of its appends; in the end it is fenced by the next.
+          // A writer may survive a cut, if it knows what became of its appends; in the end it is fenced by
+          // the next.
           const ended = await Promise.race([
             pipeline.acknowledged(count).catch(() => {}),
             pipeline.ended.then(result => result),
@@ -184,7 +188,10 @@ async function eventually(options: Signalled, attempt: () => Promise<unknown>): 
   }
 }
 
-/** A successor takes over; what the pump had acknowledged lies before its marker, in order, once, and with it at most what followed. */
+/**
+ * A successor takes over; what the pump had acknowledged lies before its marker, in order, once, and with it
+ * at most what followed.
+ */
 async function expectGaplessPrefix(
   fixture: Fixture,
   options: Signalled & { target: { topic: string; partition: number }; id: string; acknowledged: number[] },

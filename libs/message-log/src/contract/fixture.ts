@@ -33,8 +33,8 @@ export interface MessageLogHarness {
   /** Opens another log on the same storage; the suite closes it. */
   open(): Promise<MessageLog>
   /**
-   * Compacts a topic: resolves once every record is gone that had been superseded before the call and that the topic's lag does not protect. May append
-   * records with FILLER_KEY to any partition.
+   * Compacts a topic: resolves once every record is gone that had been superseded before the call and that
+   * the topic's lag does not protect. May append records with FILLER_KEY to any partition.
    */
   compactNow(topic: string): Promise<void>
   /** Makes the log forget what the group has committed, as if it had expired. The group has no members. */

@@ -95,7 +95,7 @@ function appending(fixture: Fixture): void {
     expect(keys).toHaveLength(writers.length * 10 * size)
     for (let i = 0; i < keys.length; i += size) {
       const [name] = (keys[i] ?? '').split('-')
-      expect(keys.slice(i, i + size)).toEqual(Array.from({ length: size }, (_, k) => `${name}-${k}`))
+      expect(keys.slice(i, i + size)).toEqual(Array.from({ length: size }, (_, k) => `${name ?? ''}-${k}`))
     }
     expect([...seen]).toEqual([0])
   })
@@ -144,9 +144,10 @@ function readingForwards(fixture: Fixture): void {
     for (let i = 0; i < 5; i += 1) {
       const step = reading.next()
       await other.append(target, [record(`${i}`)], { signal })
-      const { value } = await step
-      expect(value?.records.map(keyOf)).toEqual([`${i}`])
-      expect(value?.nextOffset).toBe(i + 1)
+      const { done, value } = await step
+      if (done === true) return fail()
+      expect(value.records.map(keyOf)).toEqual([`${i}`])
+      expect(value.nextOffset).toBe(i + 1)
     }
     await reading.return?.()
   })

@@ -14,8 +14,9 @@ import {
 } from './fixture.ts'
 
 /**
- * A stage as the pipeline's are: it owns partitions of `input`, copies each record to the same partition of `output`, and knows where to go on
- * from its own output alone. Work on a partition that it keeps goes on through every rebalance.
+ * A stage as the pipeline's are: it owns partitions of `input`, copies each record to the same partition of
+ * `output`, and knows where to go on from its own output alone. Work on a partition that it keeps goes on
+ * through every rebalance.
  */
 class Stage {
   readonly #log: MessageLog
@@ -82,7 +83,7 @@ class Stage {
     const ending = partitions.map(partition => this.#work.get(partition))
     for (const partition of partitions) this.#work.delete(partition)
     for (const work of ending) work?.stop.abort()
-    await Promise.all(ending.map(work => work?.done))
+    await Promise.all(ending.flatMap(work => work?.done ?? []))
   }
 
   async #copy(partition: number, stopped: AbortSignal): Promise<void> {

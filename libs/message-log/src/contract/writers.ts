@@ -158,7 +158,10 @@ async function twoWriters(fixture: Fixture, options: Signalled) {
 export interface Pump {
   /** Resolves once that many appends are acknowledged; rejects if the pump ends before. */
   acknowledged(count: number): Promise<void>
-  /** Ends after the first refusal, with the codes of all refusals and the numbers of what was acknowledged, both in order. */
+  /**
+   * Ends after the first refusal, with the codes of all refusals and the numbers of what was acknowledged,
+   * both in order.
+   */
   readonly ended: Promise<{ codes: unknown[]; acknowledged: number[] }>
 }
 
