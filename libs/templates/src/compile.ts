@@ -24,6 +24,10 @@ export type { RenderContext, TemplateRow } from './frame.ts'
 export interface TriggerPlace {
   readonly sync: string
   readonly op: Op
+  /**
+   * Names of headers that the destination sets; it has the say over Content-Type where the trigger is silent.
+   */
+  readonly destinationHeaders?: Iterable<string>
 }
 
 export type RenderResult =
@@ -59,7 +63,7 @@ export interface CompiledTrigger {
 export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTrigger {
   const compiler = new TriggerCompiler(spec.batch !== undefined, at)
   const path = compiler.part('path', spec.path, { escaping: PATH_ESCAPING, finish: finishPath })
-  const headers = compileHeaders(spec, compiler)
+  const headers = compileHeaders(spec, compiler, at.destinationHeaders ?? [])
   const body = spec.body === undefined ? null : compiler.body('body.json', spec.body.json)
   compiler.throwIfWrong()
   return new Trigger(spec, { path, headers, body }, compiler.usedColumns)
@@ -67,7 +71,11 @@ export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTri
 
 const CONTENT_TYPE = 'Content-Type'
 
-function compileHeaders(spec: TriggerSpec, compiler: TriggerCompiler): readonly Header[] {
+function compileHeaders(
+  spec: TriggerSpec,
+  compiler: TriggerCompiler,
+  destinationHeaders: Iterable<string>,
+): readonly Header[] {
   const headers: Header[] = []
   const names = new Set<string>()
   for (const [name, text] of Object.entries(spec.headers ?? {})) {
@@ -79,6 +87,7 @@ function compileHeaders(spec: TriggerSpec, compiler: TriggerCompiler): readonly 
     const part = compiler.part(field, text, { escaping: HEADER_ESCAPING, finish: finishHeader })
     headers.push({ name, part })
   }
+  for (const name of destinationHeaders) names.add(name.toLowerCase())
   if (spec.body !== undefined && !names.has(CONTENT_TYPE.toLowerCase()))
     headers.unshift({
       name: CONTENT_TYPE,

@@ -1,5 +1,6 @@
 /** Headers: no value can end its line and begin another. */
 import type { Escaping } from './compile-template.ts'
+import { printableCharacter } from './printable.ts'
 import { TemplateFault } from './template-fault.ts'
 
 /** A header's name as RFC 9110 §5.1 has it. */
@@ -23,7 +24,7 @@ export function finishHeader(rendered: string): string {
   const wrong = NOT_ALLOWED.exec(value)
   if (wrong !== null)
     throw new TemplateFault(
-      `the header has ${JSON.stringify(wrong[0])}, which headers cannot carry; use "| url_encode" or "| base64_encode"`,
+      `the header has ${printableCharacter(wrong[0])}, which headers cannot carry; use "| url_encode" or "| base64_encode"`,
     )
   return value
 }

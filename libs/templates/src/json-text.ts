@@ -2,6 +2,7 @@
  * JSON as templates write it: trailing commas are cut out and the rest is checked, but never printed anew, so
  * that the user's bytes, numbers and key order stay.
  */
+import { printableCharacter, printableLine } from './printable.ts'
 
 /** `at` is the place of the error in the text as it was given. */
 export type JsonCheck =
@@ -186,8 +187,7 @@ function endOfString(text: string, begin: number): number | JsonError {
       if (!ESCAPE.test(text)) return { at, expected: 'an escape that JSON knows, or "\\\\" for a backslash' }
       at = ESCAPE.lastIndex
     } else if (code < 0x20) {
-      const name = code === 0x0a ? 'a line break' : code === 0x09 ? 'a tab' : 'a control character'
-      return { at, expected: `no ${name} inside a string; print the value with "| json"` }
+      return { at, expected: 'no control character inside a string (print the value with "| json")' }
     } else {
       at += 1
     }
@@ -210,7 +210,7 @@ function describeJsonError(text: string, { at, expected }: JsonError): string {
   const found =
     at >= text.length
       ? 'the end of the text'
-      : JSON.stringify(String.fromCodePoint(text.codePointAt(at) ?? 0))
+      : printableCharacter(String.fromCodePoint(text.codePointAt(at) ?? 0))
   const place = `line ${line}, column ${at - lineStart + 1}`
   return `the body is not JSON at ${place}: expected ${expected}, found ${found} in ${excerptAround(text, at)}`
 }
@@ -221,5 +221,5 @@ function excerptAround(text: string, at: number): string {
   const to = Math.min(text.length, at + EXCERPT_AFTER)
   const before = `${from > 0 ? '…' : ''}${text.slice(from, at)}`
   const after = `${text.slice(at, to)}${to < text.length ? '…' : ''}`
-  return `${before}⮞${after}`.toWellFormed().replaceAll(/\s+/g, ' ')
+  return printableLine(`${before}⮞${after}`)
 }

@@ -21,7 +21,8 @@ function needed(text: string): string {
 function encodeText(text: string): string {
   if (!text.isWellFormed())
     throw new TemplateFault('a value in the path has half a character (a lone surrogate)')
-  return encodeURIComponent(text)
+  // An apostrophe is encoded too: URLs change it in a query.
+  return encodeURIComponent(text).replaceAll("'", '%27')
 }
 
 const CONTROL = /[\u0000-\u001f\u007f]/
@@ -41,14 +42,15 @@ export function finishPath(rendered: string, written: string): string {
   if (trimmed.includes('#'))
     throw new TemplateFault('the path has a "#", and what follows it is never sent; write %23')
   const path = trimmed === '' || trimmed.startsWith('/') || trimmed.startsWith('?') ? trimmed : `/${trimmed}`
+  const encoded = path.replaceAll(TO_ENCODE, text => encodeURIComponent(text))
   const queryAt = path.indexOf('?')
   const segments = (queryAt < 0 ? path : path.slice(0, queryAt)).split(/[/\\]/)
   if (segments.some(segment => DOT_SEGMENT.test(segment)))
-    throw new TemplateFault(`the path ${path} has a "." or ".." segment, which would lead elsewhere`)
+    throw new TemplateFault(`the path ${encoded} has a "." or ".." segment, which would lead elsewhere`)
   if (path.startsWith('//') || path.startsWith('/\\'))
-    throw new TemplateFault(`the path ${path} begins with "//", which would name another host`)
+    throw new TemplateFault(`the path ${encoded} begins with "//", which would name another host`)
   const empty = segments.slice(1, -1).some(segment => segment === '')
   if (empty && !written.includes('//'))
-    throw new TemplateFault(`the path ${path} has an empty segment ("//")`)
-  return path.replaceAll(TO_ENCODE, text => encodeURIComponent(text))
+    throw new TemplateFault(`the path ${encoded} has an empty segment ("//")`)
+  return encoded
 }

@@ -48,7 +48,7 @@ export const HEADER_CASES: readonly RenderCase[] = [
     header: '{{ v }}',
     row: { v: 'a\u0000b' },
     error:
-      'headers.X-Case: the header has "\\u0000", which headers cannot carry; use "| url_encode" or "| base64_encode" (line 1, column 1 of the template)',
+      'headers.X-Case: the header has U+0000, which headers cannot carry; use "| url_encode" or "| base64_encode" (line 1, column 1 of the template)',
   },
   {
     it: 'rejects what is outside of Latin-1',

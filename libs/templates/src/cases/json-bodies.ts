@@ -97,7 +97,7 @@ export const JSON_CASES: readonly RenderCase[] = [
     json: '{"a":"{{ v }}"}',
     row: { v: 'x\ny' },
     error:
-      'body.json: the body is not JSON at line 1, column 8: expected no a line break inside a string; print the value with "| json", found "\\n" in {"a":"x⮞ y"}',
+      'body.json: the body is not JSON at line 1, column 8: expected no control character inside a string (print the value with "| json"), found a line break in {"a":"x⮞ y"}',
   },
   {
     it: 'rejects an unknown escape',

@@ -151,7 +151,7 @@ export const PATH_CASES: readonly RenderCase[] = [
     path: '/c/{{ p | raw }}',
     row: { p: 'a\\..\\b' },
     error:
-      'path: the path /c/a\\..\\b has a "." or ".." segment, which would lead elsewhere (line 1, column 4 of the template)',
+      'path: the path /c/a%5C..%5Cb has a "." or ".." segment, which would lead elsewhere (line 1, column 4 of the template)',
   },
   { it: 'takes dots within a segment', path: '/c/{{ id }}.json', row: { id: '..a' }, gives: '/c/..a.json' },
   { it: 'takes dots in the query', path: '/c?p={{ p | raw }}', row: { p: '/../x' }, gives: '/c?p=/../x' },

@@ -1,0 +1,140 @@
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { TriggerSpec } from '@sluice/contracts/resources'
+import type { Row } from '@sluice/contracts/values'
+import { describe, expect, it } from 'vitest'
+import { compileTrigger } from './compile.ts'
+import type { TemplateRow } from './compile.ts'
+
+const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sync: { name: 'orders' } }
+const PLACE = { sync: 'orders', op: 'added' } as const
+
+function seen(row: Row): TemplateRow {
+  return { row, previous: null, captured: null }
+}
+
+function spec(parts: Partial<TriggerSpec>): TriggerSpec {
+  return { method: 'POST', path: '/', ...parts }
+}
+
+describe('a trigger', () => {
+  it('gives method, path, headers and body', () => {
+    const trigger = compileTrigger(
+      spec({
+        method: 'PUT',
+        path: '/c/{{ id }}',
+        headers: { 'X-Run': '{{ run.id }}', Accept: 'application/json' },
+        body: { json: '{"id":{{ id | json }}}' },
+      }),
+      PLACE,
+    )
+    expect(trigger.render([seen({ id: 7 })], CONTEXT)).toEqual({
+      kind: 'rendered',
+      method: 'PUT',
+      path: '/c/7',
+      headers: { 'Content-Type': 'application/json', 'X-Run': '01JD', Accept: 'application/json' },
+      body: '{"id":7}',
+    })
+  })
+
+  it('has no body and no Content-Type where there is none', () => {
+    const trigger = compileTrigger(spec({ method: 'DELETE', path: '/c/{{ id }}' }), PLACE)
+    expect(trigger.render([seen({ id: 7 })], CONTEXT)).toEqual({
+      kind: 'rendered',
+      method: 'DELETE',
+      path: '/c/7',
+      headers: {},
+      body: null,
+    })
+  })
+
+  it('leaves Content-Type to the user, however it is written', () => {
+    const headers = { 'content-type': 'application/vnd.api+json' }
+    const trigger = compileTrigger(spec({ headers, body: { json: '1' } }), PLACE)
+    expect(trigger.render([seen({})], CONTEXT)).toMatchObject({ headers })
+  })
+
+  it('leaves Content-Type to the destination where that sets it', () => {
+    const trigger = compileTrigger(spec({ body: { json: '1' } }), {
+      ...PLACE,
+      destinationHeaders: ['CONTENT-TYPE'],
+    })
+    expect(trigger.render([seen({})], CONTEXT)).toMatchObject({ headers: {} })
+  })
+
+  it('tells its batch', () => {
+    const batch = { size: 50, bytes: 2_000 }
+    expect(compileTrigger(spec({ batch }), PLACE).batch).toEqual(batch)
+    expect(compileTrigger(spec({}), PLACE).batch).toBeNull()
+  })
+
+  it('renders the same bytes each time', () => {
+    const trigger = compileTrigger(
+      spec({
+        body: { json: '{"at":"{{ "now" | date: "%s" }}","n":{% increment n %},"c":"{% cycle "a", "b" %}"}' },
+      }),
+      PLACE,
+    )
+    const first = trigger.render([seen({ id: 1 })], CONTEXT)
+    expect(trigger.render([seen({ id: 1 })], CONTEXT)).toEqual(first)
+    expect(first).toMatchObject({ body: '{"at":"1709210096","n":0,"c":"a"}' })
+  })
+
+  it('goes on after a row that cannot be rendered', () => {
+    const trigger = compileTrigger(spec({ path: '/{{ id }}' }), PLACE)
+    expect(trigger.render([seen({ id: null })], CONTEXT).kind).toBe('unrenderable')
+    expect(trigger.render([seen({ id: 1 })], CONTEXT)).toMatchObject({ path: '/1' })
+  })
+
+  it('changes no row', () => {
+    const row = Object.freeze({ id: 1, list: Object.freeze([3, 1, 2]) })
+    const json = '{% assign id = 5 %}{% increment id %}{{ list | sort | reverse | push: 4 | json }}'
+    const trigger = compileTrigger(spec({ path: '/', headers: { X: json } }), PLACE)
+    expect(trigger.render([seen(row)], CONTEXT)).toMatchObject({ headers: { X: '0[3,2,1,4]' } })
+    expect(row).toEqual({ id: 1, list: [3, 1, 2] })
+  })
+
+  it('renders large rows, for which the limits grow', () => {
+    const text = 'x'.repeat(4_000_000)
+    const list = Array.from({ length: 300_000 }, (_, index) => index)
+    const json =
+      '{"t":"{{ text | upcase | downcase | strip }}","n":[{% for x in list %}{{ x }},{% endfor %}]}'
+    const result = compileTrigger(spec({ body: { json } }), PLACE).render([seen({ text, list })], CONTEXT)
+    expect(result.kind === 'rendered' ? result.body?.length : result).toBe(5_988_904)
+  })
+
+  it('refuses a wrong number of rows', () => {
+    const batched = compileTrigger(spec({ batch: { size: 2, bytes: 100 } }), PLACE)
+    expect(() => batched.render([], CONTEXT)).toThrow('a request of a batch cannot have 0 rows')
+    const single = compileTrigger(spec({}), PLACE)
+    expect(() => single.render([seen({}), seen({})], CONTEXT)).toThrow(
+      'a request of one row cannot have 2 rows',
+    )
+  })
+
+  it('is refused with the mistakes of all its templates', () => {
+    let caught: unknown
+    try {
+      compileTrigger(
+        spec({
+          path: '/{{ a | x1 }}',
+          headers: { 'X-A': '{% b', 'x-a': '1', 'bad name': '1' },
+          body: { json: '\n{{ }}' },
+        }),
+        PLACE,
+      )
+    } catch (error) {
+      caught = error
+    }
+    if (!isSluiceError(caught, 'template')) throw caught
+    expect(caught.message).toBe(
+      'sync orders: the template triggers.added.path is wrong at line 1, column 9: unknown filter "x1"',
+    )
+    expect(caught.details.map(({ field, line, column, message }) => [field, line, column, message])).toEqual([
+      ['triggers.added.path', 1, 9, 'unknown filter "x1"'],
+      ['triggers.added.headers.X-A', 1, 1, 'tag "{% b" not closed'],
+      ['triggers.added.headers.x-a', undefined, undefined, 'the header x-a is there twice'],
+      ['triggers.added.headers.bad name', undefined, undefined, '"bad name" is no header name'],
+      ['triggers.added.body.json', 2, 1, '{{ }} is empty: name a value'],
+    ])
+  })
+})

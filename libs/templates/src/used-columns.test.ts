@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest'
+import { compileTrigger } from './compile.ts'
+
+function used(json: string, batched = false, path = '/'): readonly string[] | 'all' {
+  const batch = batched ? { batch: { size: 100, bytes: 1_000_000 } } : {}
+  const spec = { method: 'POST', path, body: { json }, ...batch } as const
+  const { usedColumns } = compileTrigger(spec, { sync: 'orders', op: 'changed' })
+  return usedColumns === 'all' ? 'all' : [...usedColumns].toSorted()
+}
+
+describe('one row a request uses', () => {
+  const cases: readonly (readonly [string, readonly string[] | 'all'])[] = [
+    ['1', []],
+    ['{{ a }}', ['a']],
+    ['{{ row.a }}', ['a']],
+    ["{{ row['a b'] }}", ['a b']],
+    ["{{ ['a b'] }}", ['a b']],
+    ['{{ row.a.b.c }}', ['a']],
+    ['{{ row.a[b] }}', ['a', 'b']],
+    ['{{ a | append: b | replace: "x", c }}', ['a', 'b', 'c']],
+    [
+      '{% if a == b and row.c contains d %}{{ e }}{% elsif f %}{% else %}{{ g }}{% endif %}',
+      ['a', 'b', 'c', 'd', 'e', 'f', 'g'],
+    ],
+    ['{% unless a %}{{ b }}{% endunless %}', ['a', 'b']],
+    ['{% case a %}{% when b, c %}{{ d }}{% else %}{{ e }}{% endcase %}', ['a', 'b', 'c', 'd', 'e']],
+    [
+      '{% for x in list limit: n offset: m %}{{ x.name }}{{ forloop.index }}{{ other }}{% else %}{{ z }}{% endfor %}',
+      ['list', 'm', 'n', 'other', 'z'],
+    ],
+    ['{% for i in (a..b) %}{{ i }}{% endfor %}', ['a', 'b']],
+    ['{% tablerow x in list cols: c %}{{ x }}{% endtablerow %}', ['c', 'list']],
+    ['{% cycle a, b %}', ['a', 'b']],
+    ['{% echo a %}{% liquid\necho b\nassign c = d\n%}', ['a', 'b', 'd']],
+    ['{% capture x %}{{ a }}{% endcapture %}{{ x }}', ['a']],
+    ['{% comment %}{{ a }}{% endcomment %}{% raw %}"{{ b }}"{% endraw %}', []],
+    ['{% assign x = a %}{{ x }}', ['a']],
+    ['{{ x }}{% assign x = a %}', ['a', 'x']],
+    ['{% if a %}{% assign x = b %}{% endif %}{{ x }}', ['a', 'b', 'x']],
+    ['{% for r in rows %}{{ r.a }}{% endfor %}', ['a']],
+    ['{{ rows[0].a }}{{ rows.first.b }}{{ rows.size }}{{ rows | size }}', ['a', 'b']],
+    ['{{ previous.a }}{{ row.b }}', ['a', 'b']],
+    ['{{ captured.id }}{{ run.id }}{{ sync.name }}', []],
+    ['{{ list | where_exp: "x", "x.a == b" }}', ['b', 'list']],
+    ['{{ row | json }}', 'all'],
+    ['{{ row }}', 'all'],
+    ['{{ rows | json }}', 'all'],
+    ['{{ rows | map: "a" }}', 'all'],
+    ['{{ rows[0] | json }}', 'all'],
+    ['{{ rows[n].a }}', ['a', 'n']],
+    ['{{ row[name] }}', 'all'],
+    ['{{ [name] }}', 'all'],
+    ['{% assign r = row %}{{ r.a }}', 'all'],
+    ['{% for r in rows %}{% assign x = r %}{% endfor %}', 'all'],
+    ['{% for pair in row %}{{ pair[0] }}{% endfor %}', 'all'],
+    ['{{ previous | json }}', 'all'],
+    ['{% if row == previous %}{% endif %}', 'all'],
+  ]
+  for (const [template, columns] of cases)
+    it(`${columns === 'all' ? 'all columns' : `[${columns.join(', ')}]`} in ${template}`, () => {
+      expect(used(template)).toEqual(columns)
+    })
+})
+
+describe('a batch uses', () => {
+  const cases: readonly (readonly [string, readonly string[] | 'all'])[] = [
+    ['{% for row in rows %}{{ row.a }},{{ row.b | json }}{% endfor %}', ['a', 'b']],
+    [
+      '{% for r in rows reversed %}{% for t in r.tags %}{{ t.x }}{{ r.c }}{% endfor %}{% endfor %}',
+      ['c', 'tags'],
+    ],
+    ['{% for row in rows %}{{ row | json }}{% endfor %}', 'all'],
+    ['{% assign all = rows %}{% for row in all %}{{ row.a }}{% endfor %}', 'all'],
+    ['{% for row in rows %}{{ row.previous.a }}{% endfor %}', ['a', 'previous']],
+    ['{% for row in rows %}{{ row.previous | json }}{% endfor %}', 'all'],
+    ['{% for row in rows %}{{ row.captured.id }}{% endfor %}', ['captured']],
+    ['{{ a }}{{ rows.size }}', []],
+    ['{% for rows in rows %}{% for x in rows %}{{ x.a }}{% endfor %}{% endfor %}', 'all'],
+  ]
+  for (const [template, columns] of cases)
+    it(`${columns === 'all' ? 'all columns' : `[${columns.join(', ')}]`} in ${template}`, () => {
+      expect(used(template, true)).toEqual(columns)
+    })
+})
+
+describe('used columns', () => {
+  it('come from path, headers and body together', () => {
+    const spec = {
+      method: 'PUT',
+      path: '/c/{{ id }}',
+      headers: { 'X-A': '{{ row.version }}' },
+      body: { json: '{{ name | json }}' },
+    } as const
+    const { usedColumns } = compileTrigger(spec, { sync: 'orders', op: 'changed' })
+    expect(usedColumns).toEqual(new Set(['id', 'version', 'name']))
+  })
+})
