@@ -5,7 +5,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -67,6 +67,9 @@ function start(node: string, argv: readonly string[], env: { readonly [name: str
   return { child, ended }
 }
 
+/** With it a request never times out during a test. */
+const PATIENT = 'timeout: 1h\n'
+
 /** An API that answers nothing, and says when it was asked and when the asker was gone. */
 async function silentApi() {
   const server = createServer()
@@ -88,7 +91,7 @@ async function silentApi() {
   }
 }
 
-describe.each(NODES)('the command on $name', { timeout: 60_000 }, ({ name, node }) => {
+describe.each(NODES)('the command on $name', { timeout: 30_000 }, ({ name, node }) => {
   it('prints its version, and no warnings', async () => {
     const { code, out, err } = await start(node, ['version']).ended
     expect({ code, err }).toEqual({ code: 0, err: '' })
@@ -113,6 +116,7 @@ describe.each(NODES)('the command on $name', { timeout: 60_000 }, ({ name, node 
   it('is gone, with its connections, when it is killed', async () => {
     const dir = join(root, `killed-${name.replaceAll(' ', '-')}`)
     await start(node, ['init', dir]).ended
+    await appendFile(join(dir, 'customers.yaml'), PATIENT)
     await using api = await silentApi()
     const { child, ended } = start(node, ['--dir', dir, 'run', 'customers'], { API_URL: api.url })
     await api.asked
@@ -124,6 +128,7 @@ describe.each(NODES)('the command on $name', { timeout: 60_000 }, ({ name, node 
   it('exits with 130 at the second interrupt, whatever is under way', async () => {
     const dir = join(root, `interrupted-${name.replaceAll(' ', '-')}`)
     await start(node, ['init', dir]).ended
+    await appendFile(join(dir, 'customers.yaml'), PATIENT)
     await using api = await silentApi()
     const { child, ended } = start(node, ['--dir', dir, 'run', 'customers'], { API_URL: api.url })
     await api.asked
