@@ -139,13 +139,16 @@ export function rateLimitContract(name: string, start: () => Promise<RateLimitHa
 
       it('slots of a holder that died come back after their life, and not before', async () => {
         await granted({ scopes: narrow, want: 5, slotLifeMs: 2000 })
+        const startMs = harness.now()
         await harness.pass(1900)
-        const wait = await take({ scopes: narrow })
-        expect(wait).toMatchObject({ kind: 'wait', reason: 'concurrency' })
-        if (wait.kind !== 'wait') return
-        expect(wait.waitMs).toBeLessThanOrEqual(250)
-        await harness.pass(wait.waitMs)
-        expect(await granted({ scopes: narrow, want: 5 })).toMatchObject({ permits: 5 })
+        for (;;) {
+          const grant = await take({ scopes: narrow, want: 5 })
+          if (grant.kind === 'granted') break
+          expect(grant.reason).toBe('concurrency')
+          await harness.pass(grant.waitMs)
+        }
+        expect(harness.now() - startMs).toBeGreaterThanOrEqual(2000)
+        expect(harness.now() - startMs).toBeLessThan(2250)
       })
 
       it('giving back what has expired, twice, or what never was changes nothing', async () => {
@@ -195,13 +198,13 @@ export function rateLimitContract(name: string, start: () => Promise<RateLimitHa
         await granted()
       })
 
-      it('a pause of any scope holds, and outlives a restart', async () => {
-        await limit.pause('sync/one', harness.now() + 5000)
+      it('a pause of a destination holds for all its syncs, and outlives a restart', async () => {
+        await limit.pause('destination/api', harness.now() + 5000)
         await limit[Symbol.asyncDispose]()
         limit = await harness.open()
         const both = [scope(), scope({ name: 'sync/one' })]
         expect(await take({ scopes: both })).toMatchObject({ kind: 'wait', reason: 'paused' })
-        await granted({ want: 10 })
+        await granted({ scopes: [scope({ name: 'destination/other' })] })
       })
     })
 
@@ -307,7 +310,8 @@ async function randomHistory(
       const when = random() < 0.6 ? Math.round(random()) : null
       for (let permit = 0; permit < grant.permits; permit += 1) {
         const atMs = nowMs + (when ?? random()) * Math.max(deadlineMs - nowMs, 0)
-        if (random() < 0.2) plan.push({ atMs, kind: 'unused', lease: grant.lease, by })
+        // On a busy machine a lease may be over before it arrives.
+        if (random() < 0.2 || deadlineMs < nowMs) plan.push({ atMs, kind: 'unused', lease: grant.lease, by })
         else {
           plan.push({ atMs, kind: 'use', lease: grant.lease, by })
           plan.push({ atMs: atMs + 1 + random() * 20, kind: 'finish', lease: grant.lease, by })

@@ -3,6 +3,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
+import { checkParts, checkTake } from './checks.ts'
 import { LimitsFile } from './limits-file.ts'
 import { SlidingWindow } from './sliding-window.ts'
 import type { Granted } from './limits-file.ts'
@@ -88,12 +89,7 @@ class LocalRateLimit implements RateLimit {
 
   async giveBack(id: string, parts: { readonly unused: number; readonly finished: number }): Promise<void> {
     const { unused, finished } = parts
-    if (!isCount(unused) || !isCount(finished)) {
-      throw new SluiceError(
-        'internal',
-        `giveBack wants counts, found unused ${unused} and finished ${finished}`,
-      )
-    }
+    checkParts(parts)
     const lease = this.#leases.get(id)
     if (lease === undefined) return
     const returned = unused + finished
@@ -258,17 +254,4 @@ class LocalRateLimit implements RateLimit {
       else this.#nextSlotExpiryMs = Math.min(this.#nextSlotExpiryMs, lease.slotsExpireMs)
     }
   }
-}
-
-function isCount(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0
-}
-
-function checkTake({ scopes, want, slotLifeMs, holder }: TakeRequest): void {
-  if (!isCount(want) || want < 1)
-    throw new SluiceError('internal', `take wants 1 permit or more, found ${want}`)
-  if (!(slotLifeMs >= 0))
-    throw new SluiceError('internal', `take wants a slot life of 0 ms or more, found ${slotLifeMs}`)
-  if (!Number.isSafeInteger(holder.marker)) throw new SluiceError('internal', `${holder.marker} is no marker`)
-  if (scopes.length === 0) throw new SluiceError('internal', 'take wants at least one scope')
 }

@@ -1,0 +1,249 @@
+/**
+ * The limits of a destination as Lua, each script one atomic step on the server's clock. All keys begin with
+ * one base that has the destination as its hash tag, so that they are in one slot of a cluster:
+ *
+ *     base:meta run: the server's run_id; since: when grants may have been forgotten (ms), 0 for never
+ *     base:pause scope → until when (ms) base:holders partition → marker base:slots scope → slots in use
+ *     base:leases leases by the time at which their slots expire base:lease lease → its open slots, scopes
+ *     and buckets, as JSON base:windows:SCOPE window (ms) → limit and time when a request last came with it,
+ *     "limit wanted" base:order:SCOPE|WINDOW the ends of the buckets (ms), oldest first
+ *     base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
+ *
+ * A bucket holds the permits granted up to its end, and counts until end + window + lease life. Times have 13
+ * digits, which Lua prints exactly only when told to.
+ */
+
+const PRELUDE = `
+local base = KEYS[1]
+local function num(x) return string.format('%.0f', x) end
+
+local function clock(offset)
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000) + offset
+end
+
+local function freeSlots(id, lease, count)
+  lease.n = lease.n - count
+  for _, scope in ipairs(lease.s) do redis.call('HINCRBY', base .. ':slots', scope, -count) end
+  if lease.n == 0 then
+    redis.call('HDEL', base .. ':lease', id)
+    redis.call('ZREM', base .. ':leases', id)
+  else
+    redis.call('HSET', base .. ':lease', id, cjson.encode(lease))
+  end
+end
+`
+
+/**
+ * KEYS: base. ARGV: a request as JSON, see redis.ts. Gives run_id, then 'granted' and permits, or a reason
+ * and how long to wait (ms).
+ */
+export const TAKE = `${PRELUDE}
+local a = cjson.decode(ARGV[1])
+local now = clock(a.offset)
+
+-- A server that is not the one of last time may have forgotten grants: a snapshot is older than the crash, a replica behind its master.
+local info = redis.call('INFO', 'server')
+local run = string.match(info, 'run_id:(%w+)')
+local meta = redis.call('HMGET', base .. ':meta', 'run', 'since')
+local since = tonumber(meta[2] or '0')
+if meta[1] ~= run then
+  if meta[1] then
+    since = now
+  elseif string.find(redis.call('INFO', 'persistence'), 'aof_enabled:1', 1, true) then
+    since = 0
+  else
+    since = now - tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) * 1000
+  end
+  redis.call('HSET', base .. ':meta', 'run', run, 'since', num(since))
+elseif a.seen ~= '' and a.seen ~= run and since == 0 then
+  since = now
+  redis.call('HSET', base .. ':meta', 'since', num(since))
+end
+
+local known = redis.call('HGET', base .. ':holders', a.partition)
+if known and tonumber(known) > a.marker then return { run, 'superseded', 60000 } end
+if not known or tonumber(known) < a.marker then
+  redis.call('HSET', base .. ':holders', a.partition, num(a.marker))
+end
+
+if since > 0 then
+  local forgotten = a.slotLife
+  for _, scope in ipairs(a.scopes) do
+    for _, rate in ipairs(scope.rates) do forgotten = math.max(forgotten, rate.windowMs) end
+  end
+  local left = since + forgotten + a.leaseLife - now
+  if left > 0 then return { run, 'paused', math.ceil(left) } end
+end
+
+local pausedMs = 0
+for _, scope in ipairs(a.scopes) do
+  local untilMs = redis.call('HGET', base .. ':pause', scope.name)
+  if untilMs then
+    local left = tonumber(untilMs) - now
+    if left <= 0 then redis.call('HDEL', base .. ':pause', scope.name) end
+    pausedMs = math.max(pausedMs, left)
+  end
+end
+if pausedMs > 0 then return { run, 'paused', math.ceil(pausedMs) } end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':leases', '-inf', num(now), 'LIMIT', 0, 1000)) do
+  local lease = cjson.decode(redis.call('HGET', base .. ':lease', id))
+  freeSlots(id, lease, lease.n)
+end
+
+local function grainOf(windowMs, limit)
+  if limit <= 256 then return 1 end
+  return math.max(1, math.floor(windowMs / 256))
+end
+
+local function totalOf(key, spanMs)
+  local order, count = base .. ':order:' .. key, base .. ':count:' .. key
+  while true do
+    local oldest = redis.call('LINDEX', order, 0)
+    if not oldest or tonumber(oldest) + spanMs > now then break end
+    redis.call('LPOP', order)
+    local permits = tonumber(redis.call('HGET', count, oldest) or '0')
+    redis.call('HDEL', count, oldest)
+    if permits > 0 then redis.call('HINCRBY', count, 't', num(-permits)) end
+  end
+  return tonumber(redis.call('HGET', count, 't') or '0')
+end
+
+-- Puts permits into the bucket of now and gives the bucket's end.
+local function put(key, windowMs, limit, permits, atMs)
+  local order, count = base .. ':order:' .. key, base .. ':count:' .. key
+  local grain = grainOf(windowMs, limit)
+  local bucket = num((math.floor(atMs / grain) + 1) * grain)
+  local last = redis.call('LINDEX', order, -1)
+  if last and tonumber(last) >= tonumber(bucket) then
+    bucket = last
+  else
+    redis.call('RPUSH', order, bucket)
+    local life = num(tonumber(bucket) - now + windowMs + a.leaseLife + 60000)
+    redis.call('PEXPIRE', order, life)
+    redis.call('PEXPIRE', count, life)
+  end
+  redis.call('HINCRBY', count, bucket, permits)
+  redis.call('HINCRBY', count, 't', permits)
+  return bucket
+end
+
+-- Runs that pinned different limits share a budget, so a grant counts in each window that any of them had of late; a new one starts with what
+-- the longest of the others remembers.
+local function windowsOf(scope)
+  local key = base .. ':windows:' .. scope.name
+  local all, longest = {}, nil
+  local flat = redis.call('HGETALL', key)
+  for i = 1, #flat, 2 do
+    local limit, wanted = string.match(flat[i + 1], '(%d+) (%d+)')
+    local windowMs = tonumber(flat[i])
+    if tonumber(wanted) + windowMs + a.leaseLife < now - 60000 then
+      redis.call('HDEL', key, flat[i])
+    else
+      all[flat[i]] = { ms = windowMs, limit = tonumber(limit), wanted = tonumber(wanted) }
+      if not longest or windowMs > longest then longest = windowMs end
+    end
+  end
+  for _, rate in ipairs(scope.rates) do
+    local field = num(rate.windowMs)
+    local window = all[field]
+    if not window then
+      window = { ms = rate.windowMs, limit = rate.requests, wanted = 0 }
+      all[field] = window
+      if longest then
+        local from = scope.name .. '|' .. num(longest)
+        totalOf(from, longest + a.leaseLife)
+        for _, bucket in ipairs(redis.call('LRANGE', base .. ':order:' .. from, 0, -1)) do
+          local permits = tonumber(redis.call('HGET', base .. ':count:' .. from, bucket) or '0')
+          put(scope.name .. '|' .. field, rate.windowMs, rate.requests, permits, tonumber(bucket) - 1)
+        end
+      end
+    end
+    if window.limit ~= rate.requests or now - window.wanted > 1000 then
+      window.limit = rate.requests
+      redis.call('HSET', key, field, num(rate.requests) .. ' ' .. num(now))
+    end
+  end
+  return all
+end
+
+local room = a.want
+local rateWait, slotWait = 0, false
+local windows = {}
+for i, scope in ipairs(a.scopes) do
+  windows[i] = windowsOf(scope)
+  local free = scope.concurrency - tonumber(redis.call('HGET', base .. ':slots', scope.name) or '0')
+  if free < 1 then slotWait = true end
+  room = math.min(room, free)
+  for _, rate in ipairs(scope.rates) do
+    local key, span = scope.name .. '|' .. num(rate.windowMs), rate.windowMs + a.leaseLife
+    local total = totalOf(key, span)
+    room = math.min(room, rate.requests - total)
+    if total >= rate.requests then
+      for _, bucket in ipairs(redis.call('LRANGE', base .. ':order:' .. key, 0, -1)) do
+        total = total - tonumber(redis.call('HGET', base .. ':count:' .. key, bucket) or '0')
+        if total < rate.requests then
+          rateWait = math.max(rateWait, tonumber(bucket) + span - now)
+          break
+        end
+      end
+    end
+  end
+end
+
+if room < 1 then
+  if not slotWait then return { run, 'rate', math.max(1, math.ceil(rateWait)) } end
+  local first = redis.call('ZRANGE', base .. ':leases', 0, 0, 'WITHSCORES')
+  local slotMs = first[2] and tonumber(first[2]) - now or 1
+  return { run, 'concurrency', math.max(1, math.ceil(math.max(rateWait, math.min(slotMs, a.poll)))) }
+end
+
+local lease = { n = room, s = {}, b = {} }
+for i, scope in ipairs(a.scopes) do
+  table.insert(lease.s, scope.name)
+  redis.call('HINCRBY', base .. ':slots', scope.name, room)
+  for field, window in pairs(windows[i]) do
+    local key = scope.name .. '|' .. field
+    table.insert(lease.b, { key, put(key, window.ms, window.limit, room, now) })
+  end
+end
+redis.call('ZADD', base .. ':leases', num(now + a.leaseLife + a.slotLife), a.lease)
+redis.call('HSET', base .. ':lease', a.lease, cjson.encode(lease))
+return { run, 'granted', room }
+`
+
+/**
+ * KEYS: base. ARGV: lease, unused, finished. Gives how many of the lease's requests were open before, −1 for
+ * a lease that is not there.
+ */
+export const GIVE_BACK = `${PRELUDE}
+local id, unused, finished = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local found = redis.call('HGET', base .. ':lease', id)
+if not found then return -1 end
+local lease = cjson.decode(found)
+local open = lease.n
+if unused + finished > open then return open end
+if unused > 0 then
+  for _, bucket in ipairs(lease.b) do
+    local count = base .. ':count:' .. bucket[1]
+    local permits = tonumber(redis.call('HGET', count, bucket[2]) or '0')
+    local back = math.min(permits, unused)
+    if back > 0 then
+      redis.call('HINCRBY', count, bucket[2], -back)
+      redis.call('HINCRBY', count, 't', -back)
+    end
+  end
+end
+freeSlots(id, lease, unused + finished)
+return open
+`
+
+/** KEYS: base. ARGV: scope, until when (ms). */
+export const PAUSE = `${PRELUDE}
+local known = redis.call('HGET', base .. ':pause', ARGV[1])
+if not known or tonumber(known) < tonumber(ARGV[2]) then
+  redis.call('HSET', base .. ':pause', ARGV[1], num(math.ceil(tonumber(ARGV[2]))))
+end
+return 1
+`

@@ -1,0 +1,168 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { Redis } from 'ioredis'
+import { startServices } from '../../../../deploy/local/services.ts'
+import { rateLimitContract } from '../contract.ts'
+import { createRedisRateLimit } from './redis.ts'
+import type { LocalService, LocalServices } from '../../../../deploy/local/services.ts'
+import type { RateLimit, TakeRequest } from '../port.ts'
+
+const url = inject('redisUrl')
+
+describe.skipIf(url === null)('with Redis', () => {
+  rateLimitContract('redis', async () => {
+    const address = url ?? ''
+    const admin = new Redis(address)
+    // As it has to be in production: only then does an empty database mean that nothing was ever granted.
+    await admin.config('SET', 'appendonly', 'yes')
+    const prefix = `test-${Math.random().toString(36).slice(2)}`
+    const opened: RateLimit[] = []
+    let offsetMs = 0
+    const now = () => performance.timeOrigin + performance.now() + offsetMs
+    return {
+      shared: true,
+      async open() {
+        const limit = createRedisRateLimit({ url: address, prefix, clockOffsetMs: () => offsetMs })
+        opened.push(limit)
+        return limit
+      },
+      now,
+      async pass(ms) {
+        offsetMs += Math.ceil(ms)
+      },
+      deadline: grant => grant.useBeforeMs + performance.timeOrigin + offsetMs,
+      async close() {
+        for (const limit of opened) await limit[Symbol.asyncDispose]()
+        const keys = await admin.keys(`${prefix}:*`)
+        if (keys.length > 0) await admin.del(...keys)
+        await admin.quit()
+      },
+    }
+  })
+
+  describe('that fails', () => {
+    let services: LocalServices
+    let redis: LocalService
+    let limit: RateLimit
+    let offsetMs = 0
+    beforeAll(async () => {
+      services = await startServices(['redis'])
+      redis = services.get('redis')
+    })
+    afterAll(() => services.stop())
+    beforeEach(() => {
+      offsetMs = 0
+      limit = open()
+    })
+    afterEach(() => limit[Symbol.asyncDispose]())
+
+    const open = () =>
+      createRedisRateLimit({ url: redis.address, commandTimeoutMs: 300, clockOffsetMs: () => offsetMs })
+    const request = (name: string, over: Partial<TakeRequest> = {}): TakeRequest => ({
+      scopes: [{ name, rates: [{ requests: 10, windowMs: 60_000 }], concurrency: 100 }],
+      holder: { partition: 'sync/0', marker: 1 },
+      want: 10,
+      slotLifeMs: 5000,
+      signal: new AbortController().signal,
+      ...over,
+    })
+    /** Takes until Redis answers again. */
+    const takeOnceUp = (name: string) =>
+      expect
+        .poll(() => limit.take(request(name)).catch(() => null), { timeout: 10_000, interval: 50 })
+        .not.toBeNull()
+    const withAdmin = async (work: (admin: Redis) => Promise<unknown>) => {
+      const admin = new Redis(redis.address)
+      await work(admin)
+      await admin.quit()
+    }
+
+    it('an empty Redis without a log of its own grants nothing until what it may have forgotten has run out', async () => {
+      const first = await limit.take(request('destination/fresh'))
+      expect(first).toMatchObject({ kind: 'wait', reason: 'paused' })
+      offsetMs += 30_000
+      expect(await limit.take(request('destination/fresh'))).toMatchObject({ reason: 'paused' })
+      offsetMs += 31_000
+      expect(await limit.take(request('destination/fresh'))).toMatchObject({ permits: 10 })
+    })
+
+    it('after a restart from a snapshot nothing is granted until all that it lacks has run out', async () => {
+      await withAdmin(admin => admin.config('SET', 'appendonly', 'yes'))
+      await limit.take(request('destination/old', { want: 1 }))
+      await withAdmin(admin => admin.save())
+      expect(await limit.take(request('destination/old'))).toMatchObject({ permits: 9 })
+      await redis.kill()
+      await redis.start()
+      await takeOnceUp('destination/old')
+      expect(await limit.take(request('destination/old'))).toMatchObject({ reason: 'paused' })
+      offsetMs += 59_000
+      expect(await limit.take(request('destination/old'))).toMatchObject({ reason: 'paused' })
+      offsetMs += 2_000
+      expect(await limit.take(request('destination/old'))).toMatchObject({ permits: 10 })
+    })
+
+    it('is unreachable while it is down or frozen, within the time of a command, and back by itself', async () => {
+      await limit.take(request('destination/down'))
+      for (const [stop, start] of [
+        [() => redis.kill(), () => redis.start()],
+        [async () => redis.freeze(), async () => redis.thaw()],
+      ] as const) {
+        await stop()
+        const before = performance.now()
+        await expect(limit.take(request('destination/down'))).rejects.toMatchObject({
+          code: 'unreachable',
+          retryable: true,
+          message: expect.stringContaining(redis.address.replace('redis://', '')),
+        })
+        expect(performance.now() - before).toBeLessThan(1500)
+        await start()
+        await takeOnceUp('destination/down')
+      }
+    })
+
+    it('an abort ends a take that waits for an answer, and what it was granted comes back', async () => {
+      await takeOnceUp('destination/abort')
+      offsetMs += 120_000
+      redis.freeze()
+      const abort = new AbortController()
+      const taking = limit.take(request('destination/abort', { signal: abort.signal }))
+      const reason = new Error('shutting down')
+      setImmediate(() => abort.abort(reason))
+      await expect(taking).rejects.toBe(reason)
+      redis.thaw()
+      await expect
+        .poll(() => limit.take(request('destination/abort', { want: 10 })).catch(() => null), {
+          timeout: 10_000,
+        })
+        .toMatchObject({ kind: 'granted', permits: 10 })
+    })
+
+    it('a server that has lost its scripts gets them again', async () => {
+      await takeOnceUp('destination/scripts')
+      offsetMs += 120_000
+      await withAdmin(admin => admin.script('FLUSH'))
+      const grant = await limit.take(request('destination/scripts', { want: 3 }))
+      expect(grant).toMatchObject({ permits: 3 })
+      await withAdmin(admin => admin.script('FLUSH'))
+      if (grant.kind === 'granted') await limit.giveBack(grant.lease, { unused: 3, finished: 0 })
+      expect(await limit.take(request('destination/scripts'))).toMatchObject({ permits: 10 })
+    })
+
+    it('giving back more than a lease has is a fault that names it', async () => {
+      await takeOnceUp('destination/fault')
+      offsetMs += 120_000
+      const grant = await limit.take(request('destination/fault', { want: 3 }))
+      if (grant.kind !== 'granted') throw new Error('there is room')
+      const both = [
+        limit.giveBack(grant.lease, { unused: 2, finished: 0 }),
+        limit.giveBack(grant.lease, { unused: 0, finished: 2 }),
+      ]
+      for (const each of await Promise.allSettled(both)) {
+        expect(each).toMatchObject({ status: 'rejected', reason: { code: 'internal' } })
+      }
+    })
+  })
+
+  it.each(['', 'http://localhost', 'redis+cluster://localhost'])('refuses the address %j', address => {
+    expect(() => createRedisRateLimit({ url: address })).toThrow(expect.objectContaining({ code: 'config' }))
+  })
+})
