@@ -24,8 +24,6 @@ export class Feed {
   fetchOffset: number
   /** Part of a request that is under way. */
   inFlight = false
-  /** The last answer brought nothing of what is there, since another partition's batch took all the room. */
-  starved = false
   /** When its present failures began (performance.now()), and how many there were in a row. */
   failingSince: number | null = null
   failures = 0

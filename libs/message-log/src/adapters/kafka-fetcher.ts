@@ -136,15 +136,16 @@ class BrokerFetcher {
   }
 
   /**
-   * Those that want more and are not asked for yet; who came off badly last time is first, the others take turns. A request can name a
-   * partition only once, so of several readers of one partition only those go together that are at the same offset.
+   * Those that want more and are not asked for yet. They take turns in being first, since only the first with anything to give may give more
+   * than its limit. A request can name a partition only once, so of several readers of one only those go together that are at the
+   * same offset.
    */
   #hungry(): Feed[] {
-    const hungry = this.#feeds.filter(feed => feed.hungry && !feed.inFlight)
     const first = this.#feeds.shift()
     if (first !== undefined) this.#feeds.push(first)
     const offsets = new Map<string, number>()
-    return [...hungry.filter(feed => feed.starved), ...hungry.filter(feed => !feed.starved)].filter(feed => {
+    return this.#feeds.filter(feed => {
+      if (!feed.hungry || feed.inFlight) return false
       const offset = offsets.get(feed.place) ?? feed.fetchOffset
       offsets.set(feed.place, offset)
       return offset === feed.fetchOffset
@@ -190,9 +191,9 @@ class BrokerFetcher {
       }
       feed.failingSince = null
       feed.failures = 0
+      // What did not fit into the answer is there all the same: the next request is not to wait for it.
       const put = feed.put(part.batches)
-      feed.starved = !put && part.highWatermark > feed.fetchOffset
-      brought ||= put || feed.starved
+      brought ||= put || part.highWatermark > feed.fetchOffset
     }
     return brought
   }
