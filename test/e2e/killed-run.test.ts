@@ -1,0 +1,96 @@
+/** A run that is killed with SIGKILL at random moments: every row arrives, and what is repeated is bounded and carries the same key (R7, R8). */
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { describe, expect, it } from 'vitest'
+import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { projectFolder, type ProjectFolder } from './project-folder.ts'
+
+const ROWS = 5000
+const KILLS = 10
+const CONCURRENCY = 20
+const SYNC = 'people'
+
+const PROJECT = {
+  'project.yaml': `
+kind: source
+name: files
+type: duckdb
+path: .
+---
+kind: model
+name: people
+source: files
+sql: select id, name from 'people.csv'
+primaryKey: id
+---
+kind: destination
+name: api
+baseUrl: \${API_URL}
+limits: { rate: { requests: 4000, per: second }, concurrency: ${CONCURRENCY} }
+---
+kind: sync
+name: ${SYNC}
+model: people
+destination: api
+triggers:
+  added: { method: PUT, path: '/people/{{ id }}', body: { json: '{"name":{{ row.name | json }}}' } }
+`,
+  'people.csv': `id,name\n${Array.from({ length: ROWS }, (_, i) => `${i},name ${i}`).join('\n')}\n`,
+}
+
+describe('a run killed at a random moment', () => {
+  it(
+    `delivers every row all the same, over ${KILLS} kills`,
+    async () => {
+      for (let kill = 1; kill <= KILLS; kill += 1) {
+        await using api = await startScriptedApi()
+        await using project = await projectFolder({ files: PROJECT, env: { API_URL: api.url } })
+        const killedAfter = randomInt(1, ROWS)
+        const { killedAt, unanswered } = await killAfter(project, api, killedAfter)
+        const repeatable = repeatableAt(api.requests, killedAt, unanswered)
+        const next = await project.run(SYNC)
+        const seen = `kill ${kill}, after ${killedAfter} requests`
+        expect(next, seen).toMatchObject({ exitCode: 0, view: { status: 'success' } })
+        assertDelivered(api.requests, repeatable, seen)
+        const runs = await project.runs()
+        expect(runs.map(({ status }) => status), seen).toEqual(['success', 'failed'])
+        expect(runs[1]?.error, seen).toContain('interrupted')
+      }
+    },
+    KILLS * 60_000,
+  )
+})
+
+/** Kills the process once the API has read that many requests. */
+async function killAfter(
+  project: ProjectFolder,
+  api: ScriptedApi,
+  requests: number,
+): Promise<{ readonly killedAt: number; readonly unanswered: number }> {
+  const child = project.start('run', SYNC)
+  const closed = once(child, 'close')
+  await api.waitFor(requests)
+  const unanswered = api.figures.inFlight
+  child.kill('SIGKILL')
+  const killedAt = Date.now()
+  await closed
+  return { killedAt, unanswered }
+}
+
+/** How many requests may be sent again: those in flight, and those answered in the last 5 ms before the kill. */
+function repeatableAt(requests: readonly RecordedRequest[], killedAt: number, unanswered: number): number {
+  return unanswered + requests.filter(({ readAt }) => readAt > killedAt - 5).length + CONCURRENCY
+}
+
+function assertDelivered(requests: readonly RecordedRequest[], repeatable: number, seen: string): void {
+  const keys = new Map<string, Set<string>>()
+  for (const { url, headers } of requests) {
+    const known = keys.get(url) ?? new Set()
+    known.add(headers['idempotency-key'] ?? 'none')
+    keys.set(url, known)
+  }
+  expect(keys.size, seen).toBe(ROWS)
+  const repeats = requests.length - ROWS
+  expect(repeats, seen).toBeLessThanOrEqual(repeatable)
+  for (const [url, used] of keys) expect([...used], `${seen}: keys of ${url}`).toHaveLength(1)
+}
