@@ -95,7 +95,8 @@ export class SqliteGroups {
     this.#queue = queue
   }
 
-  join(name: string, topics: readonly string[]): SqliteMembership {
+  /** `onLeave` is called once the member has left. Throws `not-found` for a topic that is not there. */
+  join(name: string, topics: readonly string[], onLeave: () => void): SqliteMembership {
     for (const topic of topics) {
       if (this.#core.topic(topic) === undefined)
         throw new SluiceError('not-found', `there is no topic ${topic}`)
@@ -109,7 +110,10 @@ export class SqliteGroups {
       queue: this.#queue,
       group: name,
       member,
-      leave: () => this.#leave(name, member),
+      leave: () => {
+        this.#leave(name, member)
+        onLeave()
+      },
     })
   }
 

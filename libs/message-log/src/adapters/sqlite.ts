@@ -199,7 +199,9 @@ export class SqliteLog implements port.MessageLog {
   }
 
   async join(group: string, topics: readonly string[], { signal }: Signalled): Promise<port.Membership> {
-    const membership = this.#use(signal).groups.join(group, topics)
+    const membership = this.#use(signal).groups.join(group, topics, () =>
+      this.#memberships.delete(membership),
+    )
     this.#memberships.add(membership)
     return membership
   }
