@@ -42,6 +42,14 @@ export interface TextSink {
   readonly columns?: number
 }
 
+const USUAL_COLUMNS = 80
+
+/** The width of a terminal, which some report as 0; null for anything else. */
+export function terminalColumns({ isTTY, columns }: TextSink): number | null {
+  if (isTTY !== true) return null
+  return columns === undefined || columns === 0 ? USUAL_COLUMNS : columns
+}
+
 export interface CommandContext {
   /** The table of all commands, for those that explain them. */
   readonly commands: readonly CommandEntry[]

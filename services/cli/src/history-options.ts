@@ -1,7 +1,7 @@
 /** Options that the commands which look back have in common. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { duration } from '@sluice/contracts/resources'
-import { numberOption, textOption } from './command.ts'
+import { numberOption, terminalColumns, textOption } from './command.ts'
 import type { CommandArgs, CommandContext, OptionSpec } from './command.ts'
 import type { OutputOptions } from './output/wording.ts'
 import type { Paging } from './run-history.ts'
@@ -32,7 +32,7 @@ export function pagingOf(args: CommandArgs): Paging {
 
 /** How much fits on the terminal, and in which colours. */
 export function outputOptions({ color, stdout }: CommandContext): OutputOptions {
-  return { color, columns: stdout.isTTY === true ? (stdout.columns ?? 80) : null }
+  return { color, columns: terminalColumns(stdout) }
 }
 
 /**

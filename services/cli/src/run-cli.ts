@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { terminalColumns } from './command.ts'
 import type { TextSink } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { EXIT, exitCodeOfError } from './exit-codes.ts'
@@ -27,7 +28,9 @@ export async function runCli(cli: CliProcess): Promise<ExitCode> {
     const known = asSluiceError(error, cli.signal)
     if (wantsJson(cli.argv)) cli.stdout.write(`${JSON.stringify(errorBody(known))}\n`)
     else if (known.code !== 'aborted') {
-      cli.stderr.write(printError(known, { color: takesColor(cli.stderr, cli), columns: cli.stderr.columns }))
+      cli.stderr.write(
+        printError(known, { color: takesColor(cli.stderr, cli), columns: terminalColumns(cli.stderr) }),
+      )
     }
     return exitCodeOfError(known.code)
   }

@@ -30,7 +30,7 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
   return table(
     [
       { title: 'STARTED' },
-      { title: 'SYNC', shrinks: true },
+      { title: 'SYNC', shrinks: true, drops: true },
       { title: 'TRIGGER' },
       { title: 'TRY', align: 'right' },
       { title: 'STATUS', align: 'right' },
@@ -41,7 +41,7 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
           return outcome === undefined ? cell : paintOutcome(outcome, cell, paint)
         },
       },
-      { title: 'TOOK', align: 'right' },
+      { title: 'TOOK', align: 'right', drops: true },
       { title: 'ROWS', shrinks: true },
       { title: 'REQUEST', shrinks: true },
       { title: 'ERROR', shrinks: true },
@@ -91,6 +91,13 @@ function attemptDetails(attempt: AttemptView, options: OutputOptions, paint: Pai
 
 function message(headers: { readonly [name: string]: string }, body: string | null): string[] {
   const lines = Object.entries(headers).map(([name, value]) => `  ${safe(name)}: ${safe(value)}`)
-  if (body !== null && body !== '') lines.push(...body.split('\n').map(line => `  ${safe(line)}`))
+  if (body !== null && body !== '') {
+    lines.push(
+      ...body
+        .replace(/\n$/, '')
+        .split('\n')
+        .map(line => `  ${safe(line)}`),
+    )
+  }
   return lines
 }

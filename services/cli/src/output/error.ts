@@ -16,7 +16,7 @@ const MAX_DETAILS = 50
 /** An error for people, ending in a line break. The stack is shown for bugs of Sluice only. */
 export function printError(
   error: SluiceError,
-  { color, columns }: { color: boolean; columns?: number | undefined },
+  { color, columns }: { color: boolean; columns?: number | null },
 ): string {
   const paint = painter(color)
   const width = Math.min(columns ?? MAX_WIDTH, MAX_WIDTH)

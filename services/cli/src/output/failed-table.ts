@@ -33,9 +33,9 @@ export function failedTable(rows: readonly FailedRow[], options: OutputOptions):
         },
       },
       { title: 'STATUS', align: 'right' },
-      { title: 'ATTEMPTS', align: 'right' },
-      { title: 'RUNS', align: 'right' },
-      { title: 'SINCE' },
+      { title: 'ATTEMPTS', align: 'right', drops: true },
+      { title: 'RUNS', align: 'right', drops: true },
+      { title: 'SINCE', drops: true },
       { title: 'ERROR', shrinks: true },
     ],
     rows.map(row => [

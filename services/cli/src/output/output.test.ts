@@ -80,8 +80,21 @@ describe('a table', () => {
     ])
   })
 
+  it('leaves out columns without text, and those that may go where it is too narrow', () => {
+    const droppable = [
+      { title: 'A', drops: true },
+      { title: 'B', drops: true },
+      { title: 'C' },
+      { title: 'EMPTY' },
+    ]
+    const cells = [['aaaaa', 'bbbbb', 'ccccc', '']]
+    expect(table(droppable, cells, { width: 20, paint })[1]).toBe('aaaaa  bbbbb  ccccc')
+    expect(table(droppable, cells, { width: 18, paint })[1]).toBe('aaaaa  ccccc')
+    expect(table(droppable, cells, { width: 5, paint })).toEqual(['C', 'ccccc'])
+  })
+
   it('is never wider than the terminal while its columns can shrink', () => {
-    for (const width of [50, 40, 36]) {
+    for (const width of [50, 40, 33]) {
       const lines = table(columns, rows, { width, paint })
       expect(Math.max(...lines.map(displayWidth))).toBeLessThanOrEqual(width)
       expect(lines[2]).toContain('1,000')
@@ -183,7 +196,7 @@ describe('the table of runs', () => {
       { runs: [run(), run({ status: 'failed', error: 'no' })], next: 'abc' },
       { ...PLAIN, sync: undefined, now: NOW },
     )
-    expect(text).toMatch(/^RUN +SYNC +STATUS +STARTED +TOOK +READ +DELIVERED +NOT DELIVERED +ERROR\n/)
+    expect(text).toMatch(/^RUN +SYNC +STATUS +STARTED +TOOK +READ +DELIVERED +FAILED +ERROR\n/)
     expect(text).toMatch(
       /\n01JDZ8M6W3V5T8Q9YB4K2N7R1C +customers +failed +2026-03-01 14:05:09 +3.4 s +4 +4 +0 +no\n/,
     )

@@ -4,6 +4,7 @@
  * each half minute, so that logs stay short.
  */
 import type { RunView } from '@sluice/contracts/api'
+import { terminalColumns } from '../command.ts'
 import type { TextSink } from '../command.ts'
 import { fit, painter } from './paint.ts'
 import { counted, number, runDuration } from './wording.ts'
@@ -42,7 +43,7 @@ function drawnProgress(stderr: TextSink, color: boolean, now: () => number): Run
       const at = now()
       if (ended || at - lastDrawnAt < REDRAW_MS) return
       lastDrawnAt = at
-      const lines = progressLines(run, { color, columns: stderr.columns ?? 80, now: at })
+      const lines = progressLines(run, { color, columns: terminalColumns(stderr) ?? 80, now: at })
       erase()
       stderr.write(`${lines.join('\n')}\n`)
       drawn = lines.length

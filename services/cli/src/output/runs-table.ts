@@ -29,12 +29,12 @@ export function runsText(
           return status === undefined ? cell : paintStatus(status, cell, paint)
         },
       },
-      { title: 'STARTED' },
-      { title: 'TOOK', align: 'right' },
-      { title: 'READ', align: 'right' },
+      { title: 'STARTED', drops: true },
+      { title: 'TOOK', align: 'right', drops: true },
+      { title: 'READ', align: 'right', drops: true },
       { title: 'DELIVERED', align: 'right' },
       {
-        title: 'NOT DELIVERED',
+        title: 'FAILED',
         align: 'right',
         style: (cell, text) => (text === '0' ? cell : paint('yellow', cell)),
       },

@@ -7,6 +7,8 @@ export interface TableColumn {
   readonly align?: 'left' | 'right'
   /** A column that is cut when the table is too wide for the terminal; the rightmost such first. */
   readonly shrinks?: boolean
+  /** A column that is left out where the terminal is too narrow even so; the rightmost such first. */
+  readonly drops?: boolean
   /** Colours a cell after it was padded. */
   readonly style?: (cell: string, text: string) => string
 }
@@ -14,21 +16,24 @@ export interface TableColumn {
 const GAP = '  '
 const MIN_SHRUNK = 12
 
-/** The lines of a table; cells are plain text, one line each. A `width` of null means: as wide as it gets. */
+/**
+ * The lines of a table; cells are plain text, one line each. Columns without any text are left out. A `width`
+ * of null means: as wide as it gets.
+ */
 export function table(
   columns: readonly TableColumn[],
   rows: readonly (readonly string[])[],
   { width, paint }: { width: number | null; paint: Paint },
 ): string[] {
-  const widths = columns.map((column, index) =>
-    Math.max(displayWidth(column.title), ...rows.map(row => displayWidth(row[index] ?? ''))),
-  )
-  if (width !== null) shrink(widths, columns, width)
+  const shown = columns
+    .map((column, index) => ({ column, index, width: columnWidth(column, rows, index) }))
+    .filter(({ index }) => rows.length === 0 || rows.some(row => (row[index] ?? '') !== ''))
+  const fitting = width === null ? shown : fitted(shown, width)
   const line = (cells: readonly string[], styled: boolean) =>
-    columns
-      .map((column, index) => {
+    fitting
+      .map(({ column, index, width: columnSpace }) => {
         const cell = cells[index] ?? ''
-        const padded = pad(fit(cell, widths[index] ?? 0), widths[index] ?? 0, column.align ?? 'left')
+        const padded = pad(fit(cell, columnSpace), columnSpace, column.align ?? 'left')
         return styled && column.style !== undefined ? column.style(padded, cell) : padded
       })
       .join(GAP)
@@ -37,13 +42,37 @@ export function table(
   return [paint('dim', line(titles, false)), ...rows.map(row => line(row, true))]
 }
 
-function shrink(widths: number[], columns: readonly TableColumn[], width: number): void {
-  let over = widths.reduce((sum, each) => sum + each + GAP.length, -GAP.length) - width
-  for (let index = columns.length - 1; index >= 0 && over > 0; index--) {
-    if (columns[index]?.shrinks !== true) continue
-    const before = widths[index] ?? 0
-    const after = Math.max(Math.min(before, MIN_SHRUNK), before - over)
-    widths[index] = after
-    over -= before - after
+interface ShownColumn {
+  readonly column: TableColumn
+  readonly index: number
+  readonly width: number
+}
+
+function columnWidth(column: TableColumn, rows: readonly (readonly string[])[], index: number): number {
+  return Math.max(displayWidth(column.title), ...rows.map(row => displayWidth(row[index] ?? '')))
+}
+
+function totalWidth(columns: readonly ShownColumn[]): number {
+  return columns.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length)
+}
+
+/**
+ * Narrows the columns that may shrink, the rightmost first, and then leaves out those that may be left out.
+ */
+function fitted(columns: readonly ShownColumn[], width: number): readonly ShownColumn[] {
+  const narrowed = [...columns]
+  for (let at = narrowed.length - 1; at >= 0; at--) {
+    const over = totalWidth(narrowed) - width
+    const shown = narrowed[at]
+    if (over <= 0 || shown?.column.shrinks !== true) continue
+    narrowed[at] = { ...shown, width: Math.max(Math.min(shown.width, MIN_SHRUNK), shown.width - over) }
   }
+  if (totalWidth(narrowed) <= width) return narrowed
+  const dropped = columns.findLast(({ column }) => column.drops === true)
+  return dropped === undefined
+    ? narrowed
+    : fitted(
+        columns.filter(column => column !== dropped),
+        width,
+      )
 }
