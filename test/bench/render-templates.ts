@@ -1,6 +1,6 @@
 /**
- * Rows per second of `CompiledTrigger.render`, which checks the body too, beside bare `liquidjs.renderSync` of the same template, in
- * turns in the same process. Run: node test/bench/render-templates.ts
+ * Rows per second of `CompiledTrigger.render`, which checks the body too, beside bare `liquidjs.renderSync`
+ * of the same template, in turns in the same process. Run: node test/bench/render-templates.ts
  */
 import type { Row } from '@sluice/contracts/values'
 import { compileTrigger } from '@sluice/templates/compile'
