@@ -17,8 +17,11 @@ import { markerKey, textKey } from '@sluice/stage/topics'
 import type { Effects, UnownedEntry } from './effects.ts'
 import type { UnownedAttempt } from './request-history.ts'
 
-/** An attempt waits this long for company before it is written; with an append under way it may take up to the limit of 5 ms. */
-const GATHER_MS = 2
+/** Attempts are written at once; while this many appends are under way they gather company, for at most this long. */
+const APPENDS_AT_ONCE = 2
+const GATHER_MS = 3
+/** A crash repeats what was answered this recently at most: so long an answered request keeps its place in the concurrency. */
+const ANSWERED_MS = 5
 
 export interface LedgerOptions {
   readonly io: RecordIo
@@ -34,12 +37,14 @@ export interface LedgerOptions {
   readonly signal: AbortSignal
 }
 
-interface Entry {
+export interface LedgerEntry {
   readonly requestOffset: number
   /** Null where the attempt is in the topic already and only its effects are to be written again. */
   readonly attempt: UnownedAttempt | null
   /** Null for an attempt that does not finish its request. */
   readonly effects: Effects | null
+  /** Called once the attempt is acknowledged, or 5 ms after it was recorded: the next request may then be sent in its place. */
+  readonly release: (() => void) | null
 }
 
 export class AttemptLedger {
@@ -54,8 +59,8 @@ export class AttemptLedger {
   #counts: CountsByOp
   #run: number
   #attemptsEnd: number
-  #buffer: Entry[] = []
-  #timer: NodeJS.Timeout | null = null
+  #buffer: LedgerEntry[] = []
+  #scheduled = false
   #flushes = 0
   /** Notifies whenever a request is finished, and on failure. */
   readonly changes = new Notifier()
@@ -110,9 +115,12 @@ export class AttemptLedger {
   }
 
   /** Records an attempt, to be written within 5 ms; with `effects` it finishes the request. */
-  record(requestOffset: number, attempt: UnownedAttempt | null, effects: Effects | null): void {
-    this.#buffer.push({ requestOffset, attempt, effects })
-    this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS)
+  record(entry: LedgerEntry): void {
+    this.#buffer.push(entry)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    if (this.#flushes < APPENDS_AT_ONCE) setImmediate(() => this.#flush())
+    else setTimeout(() => this.#flush(), GATHER_MS)
   }
 
   /** Gives up: the partition has to be taken over anew. Only the first error counts. */
@@ -169,20 +177,32 @@ export class AttemptLedger {
   }
 
   #flush(): void {
-    this.#timer = null
+    this.#scheduled = false
     const entries = this.#buffer
-    if (entries.length === 0 || this.#failure.signal.aborted) return
     this.#buffer = []
+    let releasing: readonly LedgerEntry[] = entries
+    const release = (): void => {
+      const held = releasing
+      releasing = []
+      for (const entry of held) entry.release?.()
+    }
+    if (entries.length === 0 || this.#failure.signal.aborted) {
+      release()
+      return
+    }
+    const timer = setTimeout(release, ANSWERED_MS)
     this.#flushes += 1
-    this.#write(entries)
+    this.#write(entries, release)
       .catch((error: unknown) => this.#failure.abort(error))
       .finally(() => {
+        clearTimeout(timer)
+        release()
         this.#flushes -= 1
         this.changes.notify()
       })
   }
 
-  async #write(entries: readonly Entry[]): Promise<void> {
+  async #write(entries: readonly LedgerEntry[], onAttempts: () => void): Promise<void> {
     const { attempts, ownership, signal } = this.#options
     const fresh = entries.filter(entry => entry.attempt !== null)
     if (fresh.length > 0) {
@@ -193,13 +213,14 @@ export class AttemptLedger {
           this.#firstAttempts.set(requestOffset, baseOffset + index)
       })
     }
+    onAttempts()
     await this.#writeRetry(entries)
     for (const { requestOffset, effects } of entries) {
       if (effects !== null) this.#finish(requestOffset, effects.counts)
     }
   }
 
-  #attemptRecords(entries: readonly Entry[]): readonly NewRecord[] {
+  #attemptRecords(entries: readonly LedgerEntry[]): readonly NewRecord[] {
     const { io, attempts, ownership } = this.#options
     const owned = { incarnation: ownership.incarnation, owner: ownership.owner(attempts) }
     const records: NewRecord[] = []
@@ -212,7 +233,7 @@ export class AttemptLedger {
     return records
   }
 
-  async #writeRetry(entries: readonly Entry[]): Promise<void> {
+  async #writeRetry(entries: readonly LedgerEntry[]): Promise<void> {
     const { io, retry, ownership, signal } = this.#options
     const owned = { incarnation: ownership.incarnation, owner: ownership.owner(retry) }
     const encode = (entry: UnownedEntry | null): Uint8Array | null =>

@@ -172,7 +172,8 @@ class PartitionDelivery {
     const final = known?.history.final ?? null
     if (final !== null) {
       const attempts = known?.history.attempts ?? 0
-      ledger.record(offset, null, effectsOf({ ...request, attempts, requests: 1, final }))
+      const effects = effectsOf({ ...request, attempts, requests: 1, final })
+      ledger.record({ requestOffset: offset, attempt: null, effects, release: null })
       return
     }
     open.sending.push(this.#jobOf(offset, request, open, this.#historyOf(known?.history, open)))
@@ -199,7 +200,12 @@ class PartitionDelivery {
     const recorded = known?.history.final ?? null
     const final = recorded ?? unrenderableAttempt(offset, record, open.begin.runId)
     const effects = effectsOf({ ...record, attempts: 0, requests: 0, final })
-    ledger.record(offset, recorded === null ? final : null, effects)
+    ledger.record({
+      requestOffset: offset,
+      attempt: recorded === null ? final : null,
+      effects,
+      release: null,
+    })
   }
 
   #jobOf(offset: number, request: Request, open: OpenRun, history: RequestHistory): SendJob {

@@ -105,17 +105,18 @@ export class SendQueue {
     const jobs = this.#queue.splice(0, lease.permits)
     if (jobs.length < lease.permits) lease.unused(lease.permits - jobs.length)
     for (const job of jobs) {
-      const sent = this.#sendOne(job)
-        .catch((error: unknown) => this.#options.ledger.fail(error))
-        .finally(() => {
-          lease.finished(1)
-          this.#underWay.delete(sent)
+      const release = once(() => lease.finished(1))
+      const sent = this.#sendOne(job, release)
+        .catch((error: unknown) => {
+          release()
+          this.#options.ledger.fail(error)
         })
+        .finally(() => this.#underWay.delete(sent))
       this.#underWay.add(sent)
     }
   }
 
-  async #sendOne(job: SendJob): Promise<void> {
+  async #sendOne(job: SendJob, release: () => void): Promise<void> {
     const { target, sender, signal } = this.#options
     const { attempt, retryAfterMs } = await sendRequest(job, { target, sender, signal }).catch(
       (error: unknown) => {
@@ -123,24 +124,26 @@ export class SendQueue {
         throw error
       },
     )
-    if (attempt === null) return
-    if (attempt.outcome === 'throttled') this.#throttled(job, attempt, retryAfterMs)
-    else {
+    if (attempt === null) release()
+    else if (attempt.outcome === 'throttled') {
+      release()
+      this.#throttled(job, attempt, retryAfterMs)
+    } else {
       if (attempt.outcome === 'delivered') this.#throttledSince = null
-      this.#finish(job, attempt)
+      this.#finish(job, attempt, release)
     }
   }
 
-  #finish(job: SendJob, attempt: UnownedAttempt): void {
+  #finish(job: SendJob, attempt: UnownedAttempt, release: (() => void) | null): void {
     const { attempts } = withAttempt(job.history, attempt)
     const effects = effectsOf({ ...job.request, attempts, requests: 1, final: attempt })
-    this.#options.ledger.record(job.requestOffset, attempt, effects)
+    this.#options.ledger.record({ requestOffset: job.requestOffset, attempt, effects, release })
   }
 
   /** The whole destination pauses, and the request goes to the head of the queue with nothing used up (R10). */
   #throttled(job: SendJob, attempt: UnownedAttempt, retryAfterMs: number | null): void {
     const { gate, ledger } = this.#options
-    ledger.record(job.requestOffset, attempt, null)
+    ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: null })
     const now = Date.now()
     this.#throttledSince ??= now
     this.#queue.unshift(job)
@@ -155,6 +158,14 @@ export class SendQueue {
   #recordUnsent(why: string): void {
     const jobs = this.#queue
     this.#queue = []
-    for (const job of jobs) this.#finish(job, unsentAttempt(job, this.#options.target, why))
+    for (const job of jobs) this.#finish(job, unsentAttempt(job, this.#options.target, why), null)
+  }
+}
+
+function once(action: () => void): () => void {
+  let done = false
+  return () => {
+    if (!done) action()
+    done = true
   }
 }
