@@ -84,6 +84,8 @@ class DuckdbDeliveredState implements DeliveredState {
   #feed: Feed
   /** Positions after what is staged. */
   #staged: StatePositions
+  /** True while the tables of a diff are there. */
+  #hasDiff = false
   /** Counts up with each call that makes an earlier diff worthless. */
   #epoch = 0
   #disposed = false
@@ -144,6 +146,7 @@ class DuckdbDeliveredState implements DeliveredState {
       await this.#endDiff()
       const { connection } = this.#file
       const { shapes, stage, hash } = this.#feed
+      await stage.flush()
       await mergeFeed({ connection, shapes, hash, positions: this.#staged })
       this.#feed.positions = this.#staged
       await stage.clear()
@@ -158,6 +161,8 @@ class DuckdbDeliveredState implements DeliveredState {
     return this.#interruptible(signal, async () => {
       await this.#endDiff()
       this.#epoch = epoch
+      this.#hasDiff = true
+      await this.#feed.stage.flush()
       const { connection } = this.#file
       await connection.run(`ATTACH ${quoteText(request.extractFile)} AS extract (TYPE duckdb, READ_ONLY)`)
       await openExtract(connection, request.columns)
@@ -223,8 +228,11 @@ class DuckdbDeliveredState implements DeliveredState {
     }
   }
 
+  /** Takes away what a diff left behind. */
   async #endDiff(): Promise<void> {
     this.#epoch++
+    if (!this.#hasDiff) return
+    this.#hasDiff = false
     const { connection } = this.#file
     for (const table of ['found', 'ordered', 'ambiguous'])
       await connection.run(`DROP TABLE IF EXISTS temp.${table}`)

@@ -5,53 +5,68 @@
  */
 import { type Column, type ColumnType, Decimal, type Row, type Value } from '@sluice/contracts/values'
 
-/** The start of each member of rows with these columns, so that it need not be written anew for every row. */
-export function memberStarts(columns: readonly string[]): readonly string[] {
-  return columns.map((name, index) => `${index === 0 ? '{' : ','}${textJson(name)}:`)
+type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
+
+/** A row as stored; `columns` are its own. Most members are their own JSON, so that the row needs no copy, or a copy with few exceptions. */
+export function encodeRow(row: Row, columns: readonly string[]): string {
+  let copy: { [name: string]: Value } | null = null
+  for (const name of columns) {
+    const value = row[name] ?? null
+    if (isOwnJson(value)) continue
+    copy ??= { ...row }
+    setMember(copy, name, toJson(value))
+  }
+  const text = JSON.stringify(copy ?? row)
+  // A lone surrogate is written as an escape that readers of JSON refuse; it stands for U+FFFD (contracts/values.ts).
+  return text.includes('\\ud') ? JSON.stringify(wellFormed(toJson(row))) : text
 }
 
-/** A row as stored. `starts` belongs to the row's own columns in their own order (`Object.keys`). */
-export function encodeRow(row: Row, columns: readonly string[], starts: readonly string[]): string {
-  if (columns.length === 0) return '{}'
-  let text = ''
-  for (let i = 0; i < columns.length; i++)
-    text += (starts[i] ?? '') + valueJson(row[columns[i] ?? ''] ?? null)
-  return text + '}'
-}
-
-function valueJson(value: Value): string {
+function isOwnJson(value: Value): boolean {
   switch (typeof value) {
     case 'string':
-      return textJson(value)
-    case 'number':
-      if (Number.isFinite(value)) return Object.is(value, -0) ? '"-0"' : `${value}`
-      return `"${value}"`
     case 'boolean':
-      return value ? 'true' : 'false'
-    case 'bigint':
-      return `"${value}"`
+      return true
+    case 'number':
+      return Number.isFinite(value) && !Object.is(value, -0)
     default:
-      return value === null ? 'null' : objectJson(value)
+      return value === null
   }
 }
 
-function objectJson(value: object): string {
-  if (value instanceof Decimal) return `"${value.text}"`
-  if (value instanceof Uint8Array) return `"${toBase64(value)}"`
-  if (Array.isArray(value)) return `[${value.map(valueJson).join(',')}]`
-  const members = Object.entries(value).map(
-    ([name, member]: [string, Value]) => `${textJson(name)}:${valueJson(member)}`,
+function toJson(value: Value): Json {
+  switch (typeof value) {
+    case 'number':
+      return Number.isFinite(value) && !Object.is(value, -0)
+        ? value
+        : Object.is(value, -0)
+          ? '-0'
+          : String(value)
+    case 'bigint':
+      return value.toString()
+    case 'object':
+      return value === null ? null : objectToJson(value)
+    default:
+      return value
+  }
+}
+
+function objectToJson(value: object): Json {
+  if (value instanceof Decimal) return value.text
+  if (value instanceof Uint8Array)
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
+  if (Array.isArray(value)) return value.map(toJson)
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]: [string, Value]) => [name, toJson(member)]),
   )
-  return `{${members.join(',')}}`
 }
 
-/** A lone surrogate would become an escape that readers of JSON refuse; it stands for U+FFFD (contracts/values.ts). */
-function textJson(text: string): string {
-  return JSON.stringify(text.isWellFormed() ? text : text.toWellFormed())
-}
-
-function toBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+function wellFormed(value: Json): Json {
+  if (typeof value === 'string') return value.toWellFormed()
+  if (Array.isArray(value)) return value.map(wellFormed)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [name.toWellFormed(), wellFormed(member)]),
+  )
 }
 
 /** Makes one value of a column out of its JSON; null where it does not fit the column's type any more. */

@@ -4,24 +4,18 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Row } from '@sluice/contracts/values'
-import { encodeRow, memberStarts } from './row-json.ts'
+import { encodeRow } from './row-json.ts'
 import { quoteText } from './sql-types.ts'
 
 export interface Shape {
   readonly id: number
   readonly columns: readonly string[]
-  /** See `memberStarts`. */
-  readonly starts: readonly string[]
 }
 
 /** A row as it is stored. */
 export interface StoredRow {
   readonly json: string
   readonly shape: number
-}
-
-function shapeOf(id: number, columns: readonly string[]): Shape {
-  return { id, columns, starts: memberStarts(columns) }
 }
 
 /** All shapes of a state file; those not yet saved go in with the next merge. */
@@ -37,7 +31,7 @@ export class Shapes {
     for (const [id, text] of reader.getRows()) {
       const columns: unknown = JSON.parse(String(text))
       if (!Array.isArray(columns)) throw new Error(`shape ${String(id)} is no list of columns`)
-      shapes.#byText.set(String(text), shapeOf(Number(id), columns.map(String)))
+      shapes.#byText.set(String(text), { id: Number(id), columns: columns.map(String) })
     }
     return shapes
   }
@@ -49,14 +43,14 @@ export class Shapes {
   store(row: Row): StoredRow {
     const names = Object.keys(row)
     const shape = this.#last !== null && isEqual(names, this.#last.columns) ? this.#last : this.#find(names)
-    return { json: encodeRow(row, shape.columns, shape.starts), shape: shape.id }
+    return { json: encodeRow(row, shape.columns), shape: shape.id }
   }
 
   #find(names: readonly string[]): Shape {
     const text = JSON.stringify(names)
     let shape = this.#byText.get(text)
     if (shape === undefined) {
-      shape = shapeOf(this.#byText.size, names)
+      shape = { id: this.#byText.size, columns: names }
       this.#byText.set(text, shape)
       this.#unsaved.push(shape)
     }

@@ -42,6 +42,7 @@ export class Stage {
   readonly #connection: DuckDBConnection
   readonly #shapes: Shapes
   readonly #statements = new Map<string, DuckDBPreparedStatement>()
+  #inserting: Promise<void> = Promise.resolve()
 
   private constructor(connection: DuckDBConnection, shapes: Shapes) {
     this.#connection = connection
@@ -54,62 +55,88 @@ export class Stage {
   }
 
   async addChanges(records: readonly PlacedChange[]): Promise<void> {
-    await this.#insert(INSERT_CHANGES, records, record => this.#changeLine(record))
+    await this.#insert(INSERT_CHANGES, records, ({ change }, parts) => {
+      const { before, after, settledState, muted } = change
+      const settled = settledState === null ? '' : KINDS.indexOf(settledState)
+      parts.push(`${textOf(change.key)}\t${CHANGE_OPS.indexOf(change.op)}\t${change.run}\t${change.seq}\t`)
+      const size = this.#addRow(before, `${KINDS.indexOf(change.beforeState)}\t`, parts)
+      return size + this.#addRow(after, '', parts, `${settled}\t${muted === null ? '' : textOf(muted)}`)
+    })
   }
 
   async addRetry(records: readonly Keyed<RetryEntry>[]): Promise<void> {
-    await this.#insert(INSERT_RETRY, records, ({ key, value }) =>
-      value === null
-        ? `${textOf(key)}\t\t\t\t`
-        : `${textOf(key)}\t${value.run}\t${value.seq}\t${OUTCOMES.indexOf(value.outcome)}\t${retriedJson(value)}`,
-    )
+    await this.#insert(INSERT_RETRY, records, ({ key, value }, parts) => {
+      const entry = value === null ? null : retriedJson(value)
+      parts.push(textOf(key), '\t')
+      if (value === null || entry === null) parts.push('\t\t\t')
+      else parts.push(`${value.run}\t${value.seq}\t${OUTCOMES.indexOf(value.outcome)}\t`, entry)
+      return key.length + (entry?.length ?? 0)
+    })
   }
 
   async addCaptured(records: readonly Keyed<Captured>[]): Promise<void> {
-    await this.#insert(INSERT_CAPTURED, records, ({ key, value }) =>
-      value === null ? `${textOf(key)}\t` : `${textOf(key)}\t${textOf(value.values)}`,
-    )
+    await this.#insert(INSERT_CAPTURED, records, ({ key, value }, parts) => {
+      parts.push(textOf(key), '\t', value === null ? '' : textOf(value.values))
+      return key.length + (value?.values.length ?? 0)
+    })
+  }
+
+  /** Waits until DuckDB has taken in all that was added. */
+  async flush(): Promise<void> {
+    await this.#inserting
   }
 
   /** Forgets all that was added. */
   async clear(): Promise<void> {
+    await this.#inserting.catch(() => {})
     for (const statement of this.#statements.values()) statement.destroySync()
     this.#statements.clear()
     await this.#connection.run(STAGE_TABLES)
   }
 
-  #changeLine({ change }: PlacedChange): string {
-    const { before, after, settledState, muted } = change
-    const settled = settledState === null ? '' : KINDS.indexOf(settledState)
-    const start = `${textOf(change.key)}\t${CHANGE_OPS.indexOf(change.op)}\t${change.run}\t${change.seq}`
-    return `${start}\t${KINDS.indexOf(change.beforeState)}\t${this.#rowFields(before)}\t${this.#rowFields(after)}\t${settled}\t${muted === null ? '' : textOf(muted)}`
-  }
-
-  #rowFields(row: Row | null): string {
-    if (row === null) return '\t'
-    const { json, shape } = this.#shapes.store(row)
-    return `${json}\t${shape}`
-  }
-
-  /** While DuckDB takes in one batch, the next is written. */
-  async #insert<T>(sql: string, records: readonly T[], line: (record: T) => string): Promise<void> {
-    let inserting: Promise<unknown> = Promise.resolve()
-    for (let at = 0; at < records.length;) {
-      const lines: string[] = []
-      let characters = 0
-      while (at < records.length && lines.length < BATCH_RECORDS && characters < BATCH_CHARACTERS) {
-        const record = records[at++]
-        if (record === undefined) continue
-        const text = line(record)
-        characters += text.length
-        lines.push(text)
-      }
-      const text = lines.join('\n')
-      await inserting
-      inserting = this.#run(sql, text)
-      inserting.catch(() => {})
+  /** Adds the fields of a row, between what comes before and after it, and gives their size. */
+  #addRow(row: Row | null, start: string, parts: string[], end = ''): number {
+    if (row === null) {
+      parts.push(`${start}\t\t${end}`)
+      return start.length + end.length
     }
-    await inserting
+    const { json, shape } = this.#shapes.store(row)
+    if (start !== '') parts.push(start)
+    parts.push(json, `\t${shape}\t${end}`)
+    return json.length
+  }
+
+  /**
+   * Writes records as lines; `addParts` adds the parts of one and gives their size in characters. DuckDB takes in the last batch while the caller goes
+   * on: if that fails, the next call says so.
+   */
+  async #insert<T>(
+    sql: string,
+    records: readonly T[],
+    addParts: (record: T, parts: string[]) => number,
+  ): Promise<void> {
+    let parts: string[] = []
+    let lines = 0
+    let characters = 0
+    for (const record of records) {
+      if (lines > 0) parts.push('\n')
+      characters += addParts(record, parts)
+      lines++
+      if (lines < BATCH_RECORDS && characters < BATCH_CHARACTERS) continue
+      await this.#send(sql, parts)
+      parts = []
+      lines = 0
+      characters = 0
+    }
+    if (lines > 0) await this.#send(sql, parts)
+  }
+
+  async #send(sql: string, parts: readonly string[]): Promise<void> {
+    const text = parts.join('')
+    await this.#inserting
+    this.#inserting = this.#run(sql, text)
+    // Heard by whoever waits for it next.
+    this.#inserting.catch(() => {})
   }
 
   async #run(sql: string, text: string): Promise<void> {
