@@ -1,9 +1,11 @@
 /** What every HTTP sender promises, tried against a real server that behaves well and badly. */
+import { createServer as createHttpsServer } from 'node:https'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
+import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import type { ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { HttpSender, OutgoingRequest } from './port.ts'
 
@@ -12,7 +14,7 @@ export interface SenderHarness {
    * A sender with at most this many connections to an origin. It keeps 64 KiB of a body and reads 1 MiB
    * beyond.
    */
-  open(options: { readonly connections: number }): HttpSender
+  open(options: { readonly connections: number; readonly tls?: { readonly ca: string } }): HttpSender
 }
 
 const BODY_LIMIT = 64 * 1024
@@ -182,6 +184,21 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
         expect(api.requests).toHaveLength(0)
       })
 
+      it('a server whose certificate is not trusted is not-sent, and is spoken to once it is', async () => {
+        const server = createHttpsServer(TEST_CERTIFICATE, (_request, response) => response.end('over TLS'))
+        await new Promise<void>(resolve => server.listen(0, '127.0.0.1', () => resolve()))
+        const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`
+        expect(await send({ url })).toMatchObject({
+          kind: 'failed',
+          reason: 'not-sent',
+          error: expect.stringContaining('self-signed'),
+        })
+        await using trusting = harness.open({ connections: 1, tls: { ca: TEST_CERTIFICATE.cert } })
+        expect(await trusting.send(request({ url }))).toMatchObject({ kind: 'answered', body: 'over TLS' })
+        server.closeAllConnections()
+        await new Promise(resolve => server.close(resolve))
+      })
+
       it('a connection that does not open in time is not-sent', async () => {
         await using deaf = await deafTlsServer()
         const result = await send({ url: `https://127.0.0.1:${deaf.port}/`, timeoutMs: 100 })
@@ -318,6 +335,27 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
         expect(await slow).toMatchObject({ kind: 'answered' })
         expect(await last).toMatchObject({ kind: 'answered' })
         expect(api.requests.map(seen => seen.url)).toEqual(['/slow', '/last'])
+        expect(api.figures.connections).toBe(1)
+      })
+
+      it('a request whose lease ends while it waits for a connection is late, and the connection stays', async () => {
+        const gate = Promise.withResolvers<void>()
+        api.on({ url: '/slow' }, async () => {
+          await gate.promise
+          return {}
+        })
+        const slow = sendOnOne({ url: `${api.url}/slow` })
+        await api.waitFor(1)
+        const sendBeforeMs = performance.now() + 20
+        const late = sendOnOne({ sendBeforeMs })
+        const inTime = sendOnOne({ sendBeforeMs: sendBeforeMs + 10_000, url: `${api.url}/next` })
+        await new Promise(resolve => setTimeout(resolve, 30))
+        gate.resolve()
+        expect(await slow).toMatchObject({ kind: 'answered' })
+        expect(await late).toMatchObject({ kind: 'failed', reason: 'not-sent', late: true })
+        expect(await inTime).toMatchObject({ kind: 'answered' })
+        expect(await sendOnOne({ sendBeforeMs })).toMatchObject({ reason: 'not-sent', late: true })
+        expect(api.requests.map(seen => seen.url)).toEqual(['/slow', '/next'])
         expect(api.figures.connections).toBe(1)
       })
 

@@ -9,6 +9,12 @@ export interface OutgoingRequest {
   readonly headers: { readonly [name: string]: string }
   readonly body: Uint8Array | null
   readonly timeoutMs: number
+  /**
+   * The request may be handed to a socket only until then (performance.now()): the end of its lease. If that
+   * takes longer, because a connection had to be opened first, it is not sent and the result says `late`; the
+   * connection stays open for the next try. Absent: whenever there is a connection.
+   */
+  readonly sendBeforeMs?: number
   readonly signal: AbortSignal
 }
 
@@ -35,6 +41,8 @@ export type SendResult =
       readonly reason: 'not-sent' | 'timeout' | 'broken'
       /** What happened, for a person: `connect ECONNREFUSED 127.0.0.1:9`. */
       readonly error: string
+      /** True, and then with `not-sent`, if `sendBeforeMs` had passed: try again with a new lease. */
+      readonly late?: boolean
       readonly startedAt: number
       readonly durationMs: number
     }

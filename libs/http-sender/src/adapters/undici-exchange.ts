@@ -65,6 +65,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   begin(pool: Pool, options: DispatchOptions): void {
     this.#pool = pool
     this.#options = options
+    if (performance.now() > (this.#request.sendBeforeMs ?? Infinity)) {
+      this.#fail('not-sent', 'the lease had ended before', { late: true })
+      return
+    }
     this.#timer = setTimeout(expire, Math.min(this.#request.timeoutMs, MAX_TIMER_MS), this)
     pool.dispatch(options, this)
   }
@@ -101,8 +105,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     this.#leaveQueue = undefined
-    if (this.#state === 'settled') controller.abort(new Error('settled'))
-    else this.#state = 'sent'
+    const { sendBeforeMs = Infinity } = this.#request
+    if (this.#state === 'waiting' && performance.now() > sendBeforeMs) {
+      this.#fail('not-sent', 'no connection before the lease ended', { late: true })
+    }
+    // Thrown here, before a byte is written, it takes the request out and leaves the connection to others.
+    if (this.#state === 'settled') throw new Error('settled')
+    this.#state = 'sent'
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
@@ -177,9 +186,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#end.resolve(text.then(body => ({ kind: 'answered', status, headers, body, ...timing })))
   }
 
-  #fail(reason: 'not-sent' | 'timeout' | 'broken', error: string): void {
+  #fail(
+    reason: 'not-sent' | 'timeout' | 'broken',
+    error: string,
+    lateness: { readonly late?: true } = {},
+  ): void {
     this.#settled()
-    this.#end.resolve({ kind: 'failed', reason, error, ...this.#timing() })
+    this.#end.resolve({ kind: 'failed', reason, error, ...lateness, ...this.#timing() })
   }
 
   #timing(): { readonly startedAt: number; readonly durationMs: number } {
