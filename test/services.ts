@@ -1,7 +1,8 @@
 /**
- * Real services for the suites that need them (vitest's globalSetup). Each comes from its environment variable, else from a container engine,
- * else from processes of this machine. Only what the test files of this run ask for is started, in parallel, and once for all
- * projects. A test asks by injecting the address, in its own file or in one that it imports relatively:
+ * Real services for the suites that need them (vitest's globalSetup). Each comes from its environment
+ * variable, else from a container engine, else from processes of this machine. Only what the test files of
+ * this run ask for is started, in parallel, and once for all projects. A test asks by injecting the address,
+ * in its own file or in one that it imports relatively:
  *
  *     const brokers = inject('kafkaBrokers') // null: not available; skip, the reason has been printed
  *     describe.skipIf(brokers === null)(…)
@@ -52,7 +53,7 @@ const SHARED = Symbol.for('sluice.test-services')
 const holder: typeof globalThis & { [SHARED]?: Shared } = globalThis
 const shared = (holder[SHARED] ??= { running: new Map(), users: 0 })
 
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const wanted = await keysUsedBy(project.vitest.state.getPaths())
   for (const key of wanted) if (!shared.running.has(key)) shared.running.set(key, run(key))
   shared.users += 1

@@ -42,8 +42,9 @@ export async function findProgram(command: string): Promise<string | null> {
 let installing: Promise<unknown> = Promise.resolve()
 
 /**
- * Resolves to the paths of the programs, in order. What is missing is installed with apt-get where that is possible (Debian or Ubuntu, as root or with
- * `sudo -n`), which is said on stderr; elsewhere it rejects and names what is missing and how to get it.
+ * Resolves to the paths of the programs, in order. What is missing is installed with apt-get where that is
+ * possible (Debian or Ubuntu, as root or with `sudo -n`), which is said on stderr; elsewhere it rejects and
+ * names what is missing and how to get it.
  */
 export async function ensurePrograms(programs: readonly Program[]): Promise<string[]> {
   const turn = installing.then(() => installMissing(programs))
@@ -113,8 +114,8 @@ export function cacheFolder(): string {
 }
 
 /**
- * A folder of the cache, filled once. `fill` works in a folder of its own, which takes its place only when complete, so an interrupted
- * or a concurrent download leaves nothing half done.
+ * A folder of the cache, filled once. `fill` works in a folder of its own, which takes its place only when
+ * complete, so an interrupted or a concurrent download leaves nothing half done.
  */
 export async function cached(name: string, fill: (folder: string) => Promise<void>): Promise<string> {
   const target = join(cacheFolder(), name)
@@ -145,7 +146,7 @@ export async function cached(name: string, fill: (folder: string) => Promise<voi
 export async function mavenDependencies(folder: string, dependencies: readonly string[]): Promise<void> {
   const [maven = 'mvn'] = await ensurePrograms([{ command: 'mvn', debianPackage: 'maven' }])
   const entries = dependencies.map(coordinates => {
-    const [group, artifact, version] = coordinates.split(':')
+    const [group = '', artifact = '', version = ''] = coordinates.split(':')
     return `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`
   })
   const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -162,7 +163,7 @@ export async function mavenArchive(folder: string, artifact: string): Promise<vo
     { command: 'mvn', debianPackage: 'maven' },
     { command: 'tar', debianPackage: 'tar' },
   ])
-  const [, name, version, type, classifier] = artifact.split(':')
+  const [, name = '', version = '', type = '', classifier = ''] = artifact.split(':')
   const args = ['-q', '-B', 'dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${folder}`]
   await run(maven, args, { cwd: folder, maxBuffer: OUTPUT_LIMIT_BYTES })
   const archive = join(folder, `${name}-${version}-${classifier}.${type}`)
@@ -175,6 +176,6 @@ export async function ensureJava(): Promise<string> {
   const [java = 'java'] = await ensurePrograms([{ command: 'java', debianPackage: 'default-jre-headless' }])
   const { stderr } = await run(java, ['-version'])
   const major = Number(/version "(\d+)/.exec(stderr)?.[1] ?? 0)
-  if (major < 17) throw new Error(`Java 17 or newer is needed, found: ${stderr.split('\n')[0]}`)
+  if (major < 17) throw new Error(`Java 17 or newer is needed, found: ${stderr.split('\n')[0] ?? 'nothing'}`)
   return java
 }

@@ -30,8 +30,8 @@ logger.server.level = info
 `
 
 /**
- * One KRaft node that is broker and controller. The intervals are shorter than Kafka's own so that tests see compaction, expiry and
- * rebalances within seconds; nothing that a client relies on differs.
+ * One KRaft node that is broker and controller. The intervals are shorter than Kafka's own so that tests see
+ * compaction, expiry and rebalances within seconds; nothing that a client relies on differs.
  */
 const settings = (port: number, controllerPort: number, folder: string) => `
 process.roles=broker,controller

@@ -2,8 +2,9 @@ import { createServer } from 'node:net'
 import type { Server } from 'node:net'
 
 /**
- * Ports of the loopback interface that nobody listens on. All are held at once while they are picked, so they differ. Between this and
- * their use somebody else may take one: whoever starts a service with them must be ready to try again with others.
+ * Ports of the loopback interface that nobody listens on. All are held at once while they are picked, so they
+ * differ. Between this and their use somebody else may take one: whoever starts a service with them must be
+ * ready to try again with others.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, listen))

@@ -1,6 +1,8 @@
 import { connect } from 'node:net'
 
-/** Connects, sends the bytes (if any) and resolves with the first bytes of the answer; rejects after a second. */
+/**
+ * Connects, sends the bytes (if any) and resolves with the first bytes of the answer; rejects after a second.
+ */
 export function exchange(port: number, request: Uint8Array | string | null): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port })

@@ -3,7 +3,10 @@ import type { ServiceProcess, SpawnOptions, Workspace } from './workspace.ts'
 
 export type ServiceName = 'kafka' | 'registry' | 'redis' | 'postgres' | 'mariadb'
 
-/** A running service. `stop`, `kill` and `restart` are for tests of what happens then; address and data stay the same. */
+/**
+ * A running service. `stop`, `kill` and `restart` are for tests of what happens then; address and data stay
+ * the same.
+ */
 export interface LocalService {
   readonly name: ServiceName
   /** What a client needs: `host:port` for Kafka, a URL for the others. */
@@ -32,7 +35,10 @@ export interface ServiceDefinition {
   readonly startTimeoutMs: number
 }
 
-/** Runs what is defined and waits until it answers; rejects with the end of the log if it ends or stays silent. */
+/**
+ * Runs what is defined and waits until it answers; rejects with the end of the log if it ends or stays
+ * silent.
+ */
 export async function runService(workspace: Workspace, definition: ServiceDefinition): Promise<LocalService> {
   const { name } = definition
   let current: ServiceProcess | null = null

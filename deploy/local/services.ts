@@ -22,15 +22,20 @@ const VARIABLES: Readonly<Record<ServiceName, readonly string[]>> = {
 }
 
 export interface StartOptions {
-  /** native: processes of this machine. docker: containers. auto (default): containers if an engine answers, else native. */
+  /**
+   * native: processes of this machine. docker: containers. auto (default): containers if an engine answers,
+   * else native.
+   */
   readonly engine?: 'native' | 'docker' | 'auto'
-  /** Keep the registry's schemas in Kafka (starts that too), so that they survive a restart of the registry. */
+  /**
+   * Keep the registry's schemas in Kafka (starts that too), so that they survive a restart of the registry.
+   */
   readonly durableRegistry?: boolean
 }
 
 /**
- * Running services. They end with `stop`, with the process that started them, or when this is disposed. A service is looked up by its
- * name: `services.get('kafka').restart()`.
+ * Running services. They end with `stop`, with the process that started them, or when this is disposed. A
+ * service is looked up by its name: `services.get('kafka').restart()`.
  */
 export class LocalServices implements AsyncDisposable {
   readonly #workspace: Workspace
@@ -55,7 +60,10 @@ export class LocalServices implements AsyncDisposable {
     return Object.fromEntries(pairs)
   }
 
-  /** Ends everything at once and removes all data; with `keepLogs` resolves to the folder that the logs were copied to. */
+  /**
+   * Ends everything at once and removes all data; with `keepLogs` resolves to the folder that the logs were
+   * copied to.
+   */
   async stop(options: { keepLogs?: boolean } = {}): Promise<string | null> {
     return this.#workspace.close({ keepLogs: options.keepLogs ?? false })
   }
@@ -66,8 +74,9 @@ export class LocalServices implements AsyncDisposable {
 }
 
 /**
- * Starts the named services in parallel and resolves once all of them answer. If one fails, the others are stopped, the logs
- * are kept, and the error says where. May be called several times; each call's services are its own.
+ * Starts the named services in parallel and resolves once all of them answer. If one fails, the others are
+ * stopped, the logs are kept, and the error says where. May be called several times; each call's services are
+ * its own.
  */
 export async function startServices(
   names: readonly ServiceName[],
@@ -96,7 +105,7 @@ export async function startServices(
   const failures = results.flatMap(result => (result.status === 'rejected' ? [String(result.reason)] : []))
   if (failures.length > 0) {
     const logs = await workspace.close({ keepLogs: true })
-    throw new Error(`${failures.join('\n')}\nThe logs are in ${logs}`)
+    throw new Error(`${failures.join('\n')}\nThe logs are in ${logs ?? 'no place'}`)
   }
   const services = results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
   return new LocalServices(workspace, new Map(services.map(service => [service.name, service])))

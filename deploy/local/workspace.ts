@@ -2,12 +2,14 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { cp, readFile, rm } from 'node:fs/promises'
+import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * Reads its standard input, which nobody ever writes to: it ends when the process that holds the other end is gone, be it by kill -9. Then it
- * kills every process group and container that has registered itself in the folder, and removes the folder.
+ * Reads its standard input, which nobody ever writes to: it ends when the process that holds the other end is
+ * gone, be it by kill -9. Then it kills every process group and container that has registered itself in the
+ * folder, and removes the folder.
  */
 const WATCHDOG = `
 cat >/dev/null
@@ -18,7 +20,10 @@ for file in "$1"/containers/*; do [ -e "$file" ] && docker rm -f "\${file##*/}" 
 rm -rf "$1" 2>/dev/null || { sleep 1; rm -rf "$1"; }
 `
 
-/** Registers itself before it becomes the service, so that no moment is left in which the watchdog would miss it. */
+/**
+ * Registers itself before it becomes the service, so that no moment is left in which the watchdog would miss
+ * it.
+ */
 const STARTER = `
 folder=$1; shift
 : >"$folder/pids/$$" || exit 1
@@ -45,8 +50,8 @@ export interface ServiceProcess {
 }
 
 /**
- * One temporary folder for everything that a set of services writes, and the promise that neither folder nor processes outlive the
- * process that made it. States: open → closed.
+ * One temporary folder for everything that a set of services writes, and the promise that neither folder nor
+ * processes outlive the process that made it. States: open → closed.
  */
 export class Workspace {
   readonly folder: string
@@ -66,7 +71,8 @@ export class Workspace {
       detached: true,
     })
     this.#watchdog.unref()
-    unrefStream(this.#watchdog.stdin)
+    // The pipe alone must not keep the process alive.
+    if (this.#watchdog.stdin instanceof Socket) this.#watchdog.stdin.unref()
   }
 
   /** Makes and returns a folder for the data of one service. */
@@ -110,7 +116,10 @@ export class Workspace {
     return started
   }
 
-  /** Kills what runs and removes the folder; with `keepLogs` the logs are copied beside it first, and their place is returned. */
+  /**
+   * Kills what runs and removes the folder; with `keepLogs` the logs are copied beside it first, and their
+   * place is returned.
+   */
   async close(options: { keepLogs: boolean }): Promise<string | null> {
     if (this.#closed) return null
     this.#closed = true
@@ -128,7 +137,7 @@ function watch(child: ChildProcess, folder: string): ServiceProcess {
   let running = true
   const ended = new Promise<string>(resolve => {
     child.once('error', error => resolve(`could not be started: ${error.message}`))
-    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : signal))
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code ?? 'unknown'}`))
   }).then(how => {
     running = false
     if (pid !== undefined) rmSync(join(folder, 'pids', String(pid)), { force: true })
@@ -163,14 +172,4 @@ function watch(child: ChildProcess, folder: string): ServiceProcess {
       }
     },
   }
-}
-
-function unrefStream(stream: unknown): void {
-  if (
-    typeof stream === 'object' &&
-    stream !== null &&
-    'unref' in stream &&
-    typeof stream.unref === 'function'
-  )
-    stream.unref()
 }

@@ -12,9 +12,10 @@ export interface MemberClaim {
 const keyOf = ({ topic, partition }: TopicPartition) => `${topic} ${partition}`
 
 /**
- * Shares out partitions evenly so that one moves only if it has to: a member keeps what it has up to its share, and what is left goes to those
- * with the least. Where two claim the same partition, the claim of the later generation counts: the other one slept through a rebalance. Pure and
- * deterministic, so every member would decide the same.
+ * Shares out partitions evenly so that one moves only if it has to: a member keeps what it has up to its
+ * share, and what is left goes to those with the least. Where two claim the same partition, the claim of the
+ * later generation counts: the other one slept through a rebalance. Pure and deterministic, so every member
+ * would decide the same.
  */
 export function assignSticky(
   members: readonly MemberClaim[],
@@ -92,7 +93,7 @@ export function decodeClaim(bytes: Uint8Array | null): { owned: TopicPartition[]
     if (!('owned' in claim) || !Array.isArray(claim.owned)) return nothing
     const owned = claim.owned.flatMap((entry: unknown) => {
       if (!Array.isArray(entry)) return []
-      const [topic, partition]: unknown[] = entry
+      const [topic, partition] = entry as unknown[]
       return typeof topic === 'string' && typeof partition === 'number' ? [{ topic, partition }] : []
     })
     return { owned, generation: claim.generation }

@@ -38,8 +38,8 @@ const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
 
 /**
- * The brokers of a cluster as one log sees them: who leads which partition, and the connections, each opened when it is first needed and
- * shared by all who name the same broker and lane. States: open → closed.
+ * The brokers of a cluster as one log sees them: who leads which partition, and the connections, each opened
+ * when it is first needed and shared by all who name the same broker and lane. States: open → closed.
  */
 export class KafkaCluster {
   readonly settings: ClusterSettings
@@ -65,8 +65,8 @@ export class KafkaCluster {
   }
 
   /**
-   * Tries until it succeeds, as long as the failures are passing ones, but no longer than the bound. Rejects with a SluiceError
-   * (`subject` says what was wanted) or with the signal's reason.
+   * Tries until it succeeds, as long as the failures are passing ones, but no longer than the bound. Rejects
+   * with a SluiceError (`subject` says what was wanted) or with the signal's reason.
    */
   async retry<T>(subject: string, work: () => Promise<T>, { signal }: Abort): Promise<T> {
     const deadline = performance.now() + this.settings.retryMs
@@ -129,7 +129,10 @@ export class KafkaCluster {
     return leader
   }
 
-  /** Work at the leader of a partition; one try. After a passing failure the next look at the topic asks the cluster again. */
+  /**
+   * Work at the leader of a partition; one try. After a passing failure the next look at the topic asks the
+   * cluster again.
+   */
   async atLeader<T>(target: TopicPartition, work: (node: number) => Promise<T>): Promise<T> {
     try {
       return await work(await this.leaderOf(target))
@@ -139,7 +142,10 @@ export class KafkaCluster {
     }
   }
 
-  /** The leaders of a topic's partitions, as last heard of; one try. A topic that is not there is a SluiceError at once. */
+  /**
+   * The leaders of a topic's partitions, as last heard of; one try. A topic that is not there is a
+   * SluiceError at once.
+   */
   async leaders(topic: string): Promise<Leaders> {
     const known = this.#topics.get(topic)
     if (known !== undefined) return known
@@ -159,7 +165,10 @@ export class KafkaCluster {
     return [...this.#nodes.keys()]
   }
 
-  /** What one broker knows of a topic: its number of partitions with a leader, or null if it does not know it; one try. */
+  /**
+   * What one broker knows of a topic: its number of partitions with a leader, or null if it does not know it;
+   * one try.
+   */
   async partitionsAt(node: number, topic: string): Promise<number | null> {
     const args = { topics: [topic], allowAutoTopicCreation: false }
     try {
@@ -210,7 +219,10 @@ export class KafkaCluster {
     this.#nodes.set(node, address)
   }
 
-  /** Tries the brokers that it has heard of, then those that it was given, each once, starting with another one each time. */
+  /**
+   * Tries the brokers that it has heard of, then those that it was given, each once, starting with another
+   * one each time.
+   */
   async #anyConnection(): Promise<KafkaConnection> {
     const candidates = distinct([...this.#nodes.values(), ...this.settings.brokers])
     const start = this.#nextSeed

@@ -36,8 +36,9 @@ export function socketFactory(route: (advertised: Address) => Address): SocketFa
 }
 
 /**
- * One connection to one broker. States: opening → open → closed; a closed one stays closed, its owner opens another. The broker answers in
- * order, one request at a time, so whatever may wait long (fetches, joins) needs a connection of its own.
+ * One connection to one broker. States: opening → open → closed; a closed one stays closed, its owner opens
+ * another. The broker answers in order, one request at a time, so whatever may wait long (fetches, joins)
+ * needs a connection of its own.
  */
 export class KafkaConnection {
   readonly #raw: RawConnection
@@ -53,7 +54,9 @@ export class KafkaConnection {
     this.#authenticated = authenticated
   }
 
-  /** Connects and authenticates. Rejects with ConnectionLost, or with a ProtocolError if the broker refuses. */
+  /**
+   * Connects and authenticates. Rejects with ConnectionLost, or with a ProtocolError if the broker refuses.
+   */
   static async open(address: Address, settings: ConnectionSettings): Promise<KafkaConnection> {
     const raw = rawConnection(address.host, address.port, settings)
     try {
@@ -82,8 +85,8 @@ export class KafkaConnection {
   }
 
   /**
-   * Sends a request and resolves with its answer. Requests of one connection are answered in order. Without an answer in time the whole
-   * connection is closed, since what comes later on it could only be late.
+   * Sends a request and resolves with its answer. Requests of one connection are answered in order. Without
+   * an answer in time the whole connection is closed, since what comes later on it could only be late.
    */
   async send<T>(call: WireCall<T>, timeoutMs: number): Promise<T> {
     if (this.#closed) throw new ConnectionLost('the connection is closed')

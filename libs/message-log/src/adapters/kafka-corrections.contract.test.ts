@@ -1,6 +1,6 @@
 /**
- * What kafkajs gets wrong where it is left to itself (DESIGN.md §6), each with the proof that this adapter does not; and what only a
- * real broker can show about reading and writing.
+ * What kafkajs gets wrong where it is left to itself (DESIGN.md §6), each with the proof that this adapter
+ * does not; and what only a real broker can show about reading and writing.
  */
 import { CompressionTypes, Kafka, logLevel } from 'kafkajs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -58,7 +58,8 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       await log.partitionsOf('none', { signal })
       const set = vi.spyOn(globalThis, 'setTimeout')
       try {
-        // Time has to pass for there to be idleness. kafkajs alone would set one each millisecond, from the first answer on.
+        // Time has to pass for there to be idleness. kafkajs alone would set one each millisecond, from the
+        // first answer on.
         await delay(200)
         expect(set.mock.calls.length).toBeLessThan(10)
       } finally {
@@ -311,7 +312,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
   }
 
   function groups(): void {
-    test('a commit for another member's partition is refused, which a broker would take', async ({
+    test('a commit for the partition of another member is refused, which a broker would take', async ({
       signal,
     }) => {
       await using log = open()

@@ -1,6 +1,7 @@
 /**
- * The checksum of Kafka's record batches: CRC-32 with Castagnoli's polynomial (RFC 3720, B.4), which node:zlib has not. Eight bytes a step
- * ("slicing by 8", Kounavis and Berry 2005): slice k of the table gives what a byte contributes from k bytes further left.
+ * The checksum of Kafka's record batches: CRC-32 with Castagnoli's polynomial (RFC 3720, B.4), which
+ * node:zlib has not. Eight bytes a step ("slicing by 8", Kounavis and Berry 2005): slice k of the table gives
+ * what a byte contributes from k bytes further left.
  */
 const POLYNOMIAL = 0x82f63b78
 const SLICES = 8
@@ -20,7 +21,10 @@ function makeTable(): Int32Array {
   return table
 }
 
-/** The checksum of the bytes from `start` up to `end`, as an unsigned number. The indices are in range by construction. */
+/**
+ * The checksum of the bytes from `start` up to `end`, as an unsigned number. The indices are in range by
+ * construction.
+ */
 export function crc32c(bytes: Uint8Array, start: number, end: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let crc = -1

@@ -64,8 +64,8 @@ export function isPassing(error: unknown): boolean {
 }
 
 /**
- * What kafkajs throws, as one of the two above; an error of neither kind is returned as it is. Its error classes carry the protocol's name
- * in `type`, some wrap others.
+ * What kafkajs throws, as one of the two above; an error of neither kind is returned as it is. Its error
+ * classes carry the protocol's name in `type`, some wrap others.
  */
 export function fromKafkajs(error: unknown): unknown {
   if (!(error instanceof Error) || !error.name.startsWith('KafkaJS')) return error

@@ -3,16 +3,23 @@ import type { LogRecord, ReadBatch, TopicPartition } from '../port.ts'
 import { name } from './kafka-cluster.ts'
 import { decodeBatch, measure } from './kafka-record-batch.ts'
 
-/** A reader gets this many records or bytes at a time at least, if that much is there: single batches may be tiny. */
+/**
+ * A reader gets this many records or bytes at a time at least, if that much is there: single batches may be
+ * tiny.
+ */
 const STEP_RECORDS = 500
 const STEP_BYTES = 256 * 1024
 
-/** The most that one answer brings for one partition, so that a large buffer does not hold up the others of the same answer. */
+/**
+ * The most that one answer brings for one partition, so that a large buffer does not hold up the others of
+ * the same answer.
+ */
 const FETCH_BYTES = 1024 * 1024
 
 /**
- * What is fetched for one reader and not yet taken. The fetch loop puts stretches of whole batches in, the reader takes records out;
- * batches are decoded only when they are taken. Never more than `limitBytes` are held, unless a single batch is larger.
+ * What is fetched for one reader and not yet taken. The fetch loop puts stretches of whole batches in, the
+ * reader takes records out; batches are decoded only when they are taken. Never more than `limitBytes` are
+ * held, unless a single batch is larger.
  */
 export class Feed {
   readonly target: TopicPartition
@@ -57,7 +64,10 @@ export class Feed {
     return this.#state === 'open'
   }
 
-  /** It has room for more: asked for at half of the limit, so that the reader has something to take while the next is under way. */
+  /**
+   * It has room for more: asked for at half of the limit, so that the reader has something to take while the
+   * next is under way.
+   */
   get hungry(): boolean {
     return this.open && this.#bytes * 2 <= this.#limitBytes && this.fetchOffset < this.#to
   }
@@ -66,7 +76,10 @@ export class Feed {
     return Math.max(1, Math.min(this.#limitBytes - this.#bytes, FETCH_BYTES))
   }
 
-  /** Takes over the whole batches of an answer (copied, since the answer's buffer holds other partitions too); returns whether there were any. */
+  /**
+   * Takes over the whole batches of an answer (copied, since the answer's buffer holds other partitions too);
+   * returns whether there were any.
+   */
   put(batches: Buffer): boolean {
     const { bytes, nextOffset } = measure(batches)
     if (nextOffset === null || !this.open) return false
@@ -103,7 +116,8 @@ export class Feed {
       const { end, nextOffset } = decodeBatch(stretch, this.#at, { from, into: records })
       taken += end - this.#at
       this.#at = end
-      // The first batch of a fetch may begin, and after compaction even end, below the offset that was asked for.
+      // The first batch of a fetch may begin, and after compaction even end, below the offset that was asked
+      // for.
       this.#position = Math.max(this.#position, nextOffset)
       if (end < stretch.length) continue
       this.#stretches.shift()

@@ -13,16 +13,20 @@ export interface FetchedPartition {
   readonly partition: number
   readonly errorCode: number
   readonly highWatermark: number
-  /** Whole batches, the last of which may be cut off. A view of the answer's buffer: to be copied by whoever keeps it. */
+  /**
+   * Whole batches, the last of which may be cut off. A view of the answer's buffer: to be copied by whoever
+   * keeps it.
+   */
   readonly batches: Buffer
 }
 
 const READ_UNCOMMITTED = 0
 
 /**
- * A Fetch request (version 11, https://kafka.apache.org/protocol#The_Messages_Fetch). The partitions are served in the given order: only the first
- * that has anything gives a batch larger than its limit. The decoder is not kafkajs': that one fails the whole answer for one
- * partition's error, and decodes all records at once.
+ * A Fetch request (version 11, https://kafka.apache.org/protocol#The_Messages_Fetch). The partitions are
+ * served in the given order: only the first that has anything gives a batch larger than its limit. The
+ * decoder is not kafkajs': that one fails the whole answer for one partition's error, and decodes all records
+ * at once.
  */
 export function fetchCall(request: {
   partitions: readonly FetchPartition[]

@@ -8,7 +8,9 @@ import type { Feed } from './kafka-feed.ts'
 import { fetchCall } from './kafka-fetch.ts'
 import type { FetchedPartition, FetchPartition } from './kafka-fetch.ts'
 
-/** How long the broker may hold back an answer when nothing is there: on the long lane, and on the short one. */
+/**
+ * How long the broker may hold back an answer when nothing is there: on the long lane, and on the short one.
+ */
 const LONG_WAIT_MS = 250
 const SHORT_WAIT_MS = 20
 const ANSWER_BYTES = 16 * 1024 * 1024
@@ -16,8 +18,9 @@ const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
 
 /**
- * Fetches for all readers of a log. The feeds of the partitions that one broker leads share its two connections; a feed whose broker is lost or
- * leads no more is placed anew, until that has gone wrong for twice the cluster's retry time: it is to outlast the calls around it.
+ * Fetches for all readers of a log. The feeds of the partitions that one broker leads share its two
+ * connections; a feed whose broker is lost or leads no more is placed anew, until that has gone wrong for
+ * twice the cluster's retry time: it is to outlast the calls around it.
  */
 export class Fetcher {
   readonly #cluster: KafkaCluster
@@ -79,9 +82,10 @@ interface LaneState {
 }
 
 /**
- * The feeds of one broker. A broker answers one request per connection at a time and holds it back while nothing is there, so feeds
- * that are hungry go together into one request on the long lane. Whoever becomes hungry meanwhile goes on the short lane, where answers are
- * held back for no longer than anyone can notice, and joins the long lane when that comes back empty. Idle, this is four requests a second.
+ * The feeds of one broker. A broker answers one request per connection at a time and holds it back while
+ * nothing is there, so feeds that are hungry go together into one request on the long lane. Whoever becomes
+ * hungry meanwhile goes on the short lane, where answers are held back for no longer than anyone can notice,
+ * and joins the long lane when that comes back empty. Idle, this is four requests a second.
  */
 class BrokerFetcher {
   readonly changes = new Notifier()
@@ -136,9 +140,9 @@ class BrokerFetcher {
   }
 
   /**
-   * Those that want more and are not asked for yet. They take turns in being first, since only the first with anything to give may give more
-   * than its limit. A request can name a partition only once, so of several readers of one only those go together that are at the
-   * same offset.
+   * Those that want more and are not asked for yet. They take turns in being first, since only the first with
+   * anything to give may give more than its limit. A request can name a partition only once, so of several
+   * readers of one only those go together that are at the same offset.
    */
   #hungry(): Feed[] {
     const first = this.#feeds.shift()
@@ -157,11 +161,7 @@ class BrokerFetcher {
     for (const feed of feeds) feed.inFlight = true
     try {
       const call = fetchCall({
-        partitions: feeds.map(feed => ({
-          ...feed.target,
-          fetchOffset: feed.fetchOffset,
-          maxBytes: feed.roomBytes,
-        })),
+        partitions: partitionsOf(feeds),
         maxWaitMs: lane.waitMs,
         maxBytes: ANSWER_BYTES,
       })

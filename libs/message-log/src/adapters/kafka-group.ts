@@ -44,9 +44,10 @@ interface Place {
 let nextLane = 0
 
 /**
- * A membership of a classic consumer group. States: see Membership. It fetches nothing: joining, heartbeats and commits are all that the group is
- * for, so there is nothing to pause and no position that a rebalance could reset. It has a connection of its own, since the coordinator
- * holds back the answer to a join until all others have joined.
+ * A membership of a classic consumer group. States: see Membership. It fetches nothing: joining, heartbeats
+ * and commits are all that the group is for, so there is nothing to pause and no position that a rebalance
+ * could reset. It has a connection of its own, since the coordinator holds back the answer to a join until
+ * all others have joined.
  */
 export class KafkaMembership implements Membership {
   readonly #cluster: KafkaCluster
@@ -79,7 +80,10 @@ export class KafkaMembership implements Membership {
     return this.#lastHeartbeatMs
   }
 
-  /** Joins; resolves with the first assignment. Rejects, and leaves nothing behind, if that fails or the signal aborts. */
+  /**
+   * Joins; resolves with the first assignment. Rejects, and leaves nothing behind, if that fails or the
+   * signal aborts.
+   */
   async start({ signal }: Abort): Promise<void> {
     this.#running = this.#run()
     try {
@@ -123,7 +127,8 @@ export class KafkaMembership implements Membership {
       subject,
       async () => {
         const place = this.#place
-        // The coordinator takes commits for partitions that are somebody else's now, so that is looked at here.
+        // The coordinator takes commits for partitions that are somebody else's now, so that is looked at
+        // here.
         if (this.#state === 'left' || place === null || !owns(place, target)) return false
         try {
           await this.#request('OffsetCommit', 'main', {
@@ -208,7 +213,10 @@ export class KafkaMembership implements Membership {
     if (error.type === 'UNKNOWN_MEMBER_ID') this.#memberId = ''
   }
 
-  /** Tries again after passing failures, looking for the coordinator anew, until they have lasted for the cluster's retry time. */
+  /**
+   * Tries again after passing failures, looking for the coordinator anew, until they have lasted for the
+   * cluster's retry time.
+   */
   async #persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const deadline = performance.now() + this.#cluster.settings.retryMs
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {

@@ -1,7 +1,8 @@
 /**
- * The parts of kafkajs that this adapter stands on, with types: one connection to one broker (framing, TLS, SASL) and the encoders and
- * decoders of the protocol's requests. kafkajs' own cluster, producer and consumer are not used: what they get wrong (DESIGN.md §6) cannot
- * be mended from outside, and everything here reads by explicit offset and writes by explicit sequence number.
+ * The parts of kafkajs that this adapter stands on, with types: one connection to one broker (framing, TLS,
+ * SASL) and the encoders and decoders of the protocol's requests. kafkajs' own cluster, producer and consumer
+ * are not used: what they get wrong (DESIGN.md §6) cannot be mended from outside, and everything here reads
+ * by explicit offset and writes by explicit sequence number.
  */
 import { createRequire } from 'node:module'
 import type { SASLOptions } from 'kafkajs'
@@ -164,9 +165,10 @@ export interface ConnectionSettings {
 }
 
 /**
- * A kafkajs connection, not yet connected. Its queue would keep a 1 ms timer alive for ever, since it plans the next look at its pending requests
- * though there are none; it is told to look only while something is pending. Its own request time-outs are off: they would poll ten
- * times a second per connection, and leave a connection in use whose answers are late.
+ * A kafkajs connection, not yet connected. Its queue would keep a 1 ms timer alive for ever, since it plans
+ * the next look at its pending requests though there are none; it is told to look only while something is
+ * pending. Its own request time-outs are off: they would poll ten times a second per connection, and leave a
+ * connection in use whose answers are late.
  */
 export function rawConnection(host: string, port: number, settings: ConnectionSettings): RawConnection {
   const connection = new Connection({

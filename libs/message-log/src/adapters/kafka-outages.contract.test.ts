@@ -1,4 +1,7 @@
-/** What brokers and processes do to the Kafka adapter by dying, freezing and coming back. It has a Kafka of its own, to be restarted. */
+/**
+ * What brokers and processes do to the Kafka adapter by dying, freezing and coming back. It has a Kafka of
+ * its own, to be restarted.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -58,7 +61,8 @@ describe.skipIf(!available)('kafka: outages', () => {
 
         const kafka = services.get('kafka')
         const back = how === 'restart' ? kafka.restart() : kafka.kill().then(() => kafka.start())
-        // These wait out the outage under their retry time; the writer sends the same batch again, which is stored once.
+        // These wait out the outage under their retry time; the writer sends the same batch again, which is
+        // stored once.
         const appends = Array.from({ length: 20 }, (_, i) =>
           writer.append(target, [record(`during-${i}`)], { signal }),
         )
@@ -138,7 +142,8 @@ describe.skipIf(!available)('kafka: outages', () => {
         child.stdin.write(`${lost}\n`)
         child.kill('SIGCONT')
         await until(changes, { signal }, () => commits.length === 1)
-        // Whichever comes first, the commit or the news that it has to join again: it has no say over what it lost.
+        // Whichever comes first, the commit or the news that it has to join again: it has no say over what it
+        // lost.
         expect(commits[0]?.committed).toBe(false)
         expect(commits[0]?.silentMs).toBeGreaterThan(5_000)
         await until(

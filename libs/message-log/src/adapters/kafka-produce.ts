@@ -10,8 +10,8 @@ export interface ProduceAnswer {
 }
 
 /**
- * A Produce request (version 7; brokers since 2.1 have it, those of 4.x still do) with one batch for one partition, to be
- * acknowledged by all replicas: https://kafka.apache.org/protocol#The_Messages_Produce
+ * A Produce request (version 7; brokers since 2.1 have it, those of 4.x still do) with one batch for one
+ * partition, to be acknowledged by all replicas: https://kafka.apache.org/protocol#The_Messages_Produce
  */
 export function produceCall(request: {
   topic: string
@@ -51,7 +51,8 @@ function encode(request: { topic: string; partition: number; batch: Buffer; time
 }
 
 function decode(raw: Buffer): { answer: ProduceAnswer; clientSideThrottleTime: number } {
-  // One topic with one partition, as asked: count, name, count, partition; then error, base offset, append time, low offset.
+  // One topic with one partition, as asked: count, name, count, partition; then error, base offset, append
+  // time, low offset.
   const afterTopic = 4 + 2 + raw.readInt16BE(4)
   const at = afterTopic + 4 + 4
   return {

@@ -14,8 +14,8 @@ export interface ReaderContext {
 }
 
 /**
- * Reads forward as the port promises. The range is looked at before anything is fetched: a broker asked for an offset that it does not have
- * would only say so, and going on elsewhere would lose records unseen.
+ * Reads forward as the port promises. The range is looked at before anything is fetched: a broker asked for
+ * an offset that it does not have would only say so, and going on elsewhere would lose records unseen.
  */
 export async function* readForward(
   context: ReaderContext,
@@ -77,8 +77,8 @@ const LONGEST_STRETCH = 4096
 const STRETCH_BYTES = 8 * 1024 * 1024
 
 /**
- * Reads backwards by reading ever longer stretches forwards and turning them round. Of a stretch that is too large to hold, only its
- * last records are kept, and the next stretch ends before them.
+ * Reads backwards by reading ever longer stretches forwards and turning them round. Of a stretch that is too
+ * large to hold, only its last records are kept, and the next stretch ends before them.
  */
 export async function* readBackwards(
   context: ReaderContext,

@@ -1,14 +1,18 @@
 /**
  * Record batches, the unit in which Kafka stores and sends records (message format 2,
- * https://kafka.apache.org/documentation/#recordbatch). kafkajs has a codec of its own; this one writes ten times as fast, and it sees batches: the log
- * cleaner leaves empty ones of idempotent producers behind, at which kafkajs' reader stands still for ever.
+ * https://kafka.apache.org/documentation/#recordbatch). kafkajs has a codec of its own; this one writes ten
+ * times as fast, and it sees batches: the log cleaner leaves empty ones of idempotent producers behind, at
+ * which kafkajs' reader stands still for ever.
  */
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, NewRecord } from '../port.ts'
 import { crc32c } from './kafka-crc32c.ts'
 
-/** Places of the fields in a batch. `length` counts what comes after it, the checksum covers what comes after it. */
+/**
+ * Places of the fields in a batch. `length` counts what comes after it, the checksum covers what comes after
+ * it.
+ */
 const AT = {
   baseOffset: 0,
   length: 8,
@@ -131,7 +135,9 @@ export interface Stretch {
   readonly nextOffset: number | null
 }
 
-/** Looks at the batches that a broker has sent. The last one may be cut off, since the broker cuts by bytes. */
+/**
+ * Looks at the batches that a broker has sent. The last one may be cut off, since the broker cuts by bytes.
+ */
 export function measure(buffer: Buffer): Stretch {
   let at = 0
   let nextOffset: number | null = null
@@ -150,8 +156,9 @@ const endOffset = (buffer: Buffer, at: number) =>
   baseOffset(buffer, at) + buffer.readInt32BE(at + AT.lastOffsetDelta) + 1
 
 /**
- * Decodes the batch at a place, appends its records from `from` on to `into`, and says where the next one begins. Control records are
- * passed over and empty batches give nothing, but both count for `nextOffset`. Keys and values are copies.
+ * Decodes the batch at a place, appends its records from `from` on to `into`, and says where the next one
+ * begins. Control records are passed over and empty batches give nothing, but both count for `nextOffset`.
+ * Keys and values are copies.
  */
 export function decodeBatch(
   buffer: Buffer,

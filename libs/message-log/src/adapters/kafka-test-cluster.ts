@@ -1,4 +1,7 @@
-/** What the tests of the Kafka adapter do to a cluster from outside: through kafkajs' own admin client, not through what they test. */
+/**
+ * What the tests of the Kafka adapter do to a cluster from outside: through kafkajs' own admin client, not
+ * through what they test.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs'
 import type { Admin } from 'kafkajs'
@@ -17,7 +20,10 @@ export async function withAdmin<T>(brokers: string, work: (admin: Admin) => Prom
 export const forgetGroup = (brokers: string, group: string) =>
   withAdmin(brokers, async admin => void (await admin.deleteGroups([group])))
 
-/** Changes settings of a topic; all others that it was made with have to be named too, since this call replaces them. */
+/**
+ * Changes settings of a topic; all others that it was made with have to be named too, since this call
+ * replaces them.
+ */
 export async function setTopic(admin: Admin, topic: string, settings: Record<string, string>): Promise<void> {
   const type = ConfigResourceTypes.TOPIC
   const { resources } = await admin.describeConfigs({
@@ -36,8 +42,9 @@ export async function setTopic(admin: Admin, topic: string, settings: Record<str
 }
 
 /**
- * Lets Kafka's own log cleaner compact a topic. It cleans only below the segment that is written, so fillers are appended until a new one has
- * begun, and it is done when every superseded record that the topic's lag does not protect has gone.
+ * Lets Kafka's own log cleaner compact a topic. It cleans only below the segment that is written, so fillers
+ * are appended until a new one has begun, and it is done when every superseded record that the topic's lag
+ * does not protect has gone.
  */
 export async function compactNow(brokers: string, topic: string, fillerKey: string): Promise<void> {
   await using log = createKafkaLog({ brokers: [brokers], clientId: 'compaction' })

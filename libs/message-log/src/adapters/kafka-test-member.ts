@@ -1,6 +1,7 @@
 /**
- * A member of a group in a process of its own, to be frozen and killed by tests. Arguments: brokers, group, topic. It prints one line of JSON for each
- * assignment, and for each line that it reads tries a commit and prints what came of it.
+ * A member of a group in a process of its own, to be frozen and killed by tests. Arguments: brokers, group,
+ * topic. It prints one line of JSON for each assignment, and for each line that it reads tries a commit and
+ * prints what came of it.
  */
 import { createInterface } from 'node:readline'
 import { createKafkaLog } from './kafka.ts'

@@ -130,7 +130,10 @@ export class KafkaTopics {
     )
   }
 
-  /** Low offset and high watermark, which is the end: nothing is written in transactions, so nothing acknowledged lies above what may be read. */
+  /**
+   * Low offset and high watermark, which is the end: nothing is written in transactions, so nothing
+   * acknowledged lies above what may be read.
+   */
   async offsets(target: TopicPartition, options: Abort): Promise<PartitionOffsets> {
     return this.#cluster.retry(
       `looking up the offsets of ${name(target)}`,

@@ -1,4 +1,4 @@
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { deferred } from '@sluice/flow/deferred'
 import type { Deferred } from '@sluice/flow/deferred'
@@ -10,14 +10,21 @@ import { isPassing, ProtocolError, toSluiceError } from './kafka-errors.ts'
 import { produceCall } from './kafka-produce.ts'
 import { encodeBatch, encodedSize } from './kafka-record-batch.ts'
 
-/** Most that several waiting appends to one partition are joined to: little enough for any topic's limit, enough for small ones to pay. */
+/**
+ * Most that several waiting appends to one partition are joined to: little enough for any topic's limit,
+ * enough for small ones to pay.
+ */
 const JOINED_BYTES = 64 * 1024
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
-/** Connections for appends per broker: enough that one slow partition does not hold up the writers of all others. */
+/**
+ * Connections for appends per broker: enough that one slow partition does not hold up the writers of all
+ * others.
+ */
 const PRODUCE_LANES = 4
 /** Sequence numbers are 32 bits wide and start again at 0. */
 const SEQUENCES = 2 ** 31
+const NEVER = new AbortController().signal
 
 /** Producer id and epoch as the cluster gave them out. */
 export interface ProducerIdentity {
@@ -26,8 +33,9 @@ export interface ProducerIdentity {
 }
 
 /**
- * Asks for the producer id of a writer's name, with a higher epoch than any before, or, for null, for one that nobody has. This fences
- * nobody yet: a broker refuses the predecessor in a partition once the new epoch has written there.
+ * Asks for the producer id of a writer's name, with a higher epoch than any before, or, for null, for one
+ * that nobody has. This fences nobody yet: a broker refuses the predecessor in a partition once the new epoch
+ * has written there.
  */
 export async function initProducer(
   cluster: KafkaCluster,
@@ -57,9 +65,10 @@ interface Pending {
 }
 
 /**
- * A fenced writer. One batch is under way at a time, so that none is sent after one that failed; appends to the same partition that wait
- * meanwhile go together into the next batch, which is as atomic as each of them. While Kafka does not answer, the same batch is sent
- * again under the same sequence numbers, which the broker stores once; no other batch ever gets them. States: see FencedWriter.
+ * A fenced writer. One batch is under way at a time, so that none is sent after one that failed; appends to
+ * the same partition that wait meanwhile go together into the next batch, which is as atomic as each of them.
+ * While Kafka does not answer, the same batch is sent again under the same sequence numbers, which the broker
+ * stores once; no other batch ever gets them. States: see FencedWriter.
  */
 export class KafkaWriter implements FencedWriter {
   readonly id: string
@@ -137,7 +146,8 @@ export class KafkaWriter implements FencedWriter {
           offset += pending.records.length
         }
       } catch (error) {
-        first.result.reject(error)
+        // What went together fails together: it was one batch.
+        for (const pending of batch) pending.result.reject(error)
         this.#dieAt(first)
       }
     }
@@ -160,7 +170,10 @@ export class KafkaWriter implements FencedWriter {
     return this.#queue.splice(0, count)
   }
 
-  /** Sends one batch until it is acknowledged or its failure is certain or old enough; returns the offset of its first record. */
+  /**
+   * Sends one batch until it is acknowledged or its failure is certain or old enough; returns the offset of
+   * its first record.
+   */
   async #send(target: TopicPartition, records: readonly NewRecord[]): Promise<number> {
     const key = name(target)
     const sequence = this.#sequences.get(key) ?? 0
@@ -192,7 +205,9 @@ export class KafkaWriter implements FencedWriter {
     })
   }
 
-  /** Nothing after this append succeeds any more, not even what is in the same batch; what is before it may. */
+  /**
+   * Nothing after this append succeeds any more, not even what is in the same batch; what is before it may.
+   */
   #dieAt(failed: Pending): void {
     if (this.#state === 'open') this.#state = 'dead'
     this.#ended.abort(this.#refusal())
@@ -216,8 +231,8 @@ function hash(text: string): number {
 }
 
 /**
- * Appends that belong to no owner. Each partition gets a writer with a producer id of its own, so that a batch sent again is stored once; after
- * a failure the next append gets a new one.
+ * Appends that belong to no owner. Each partition gets a writer with a producer id of its own, so that a
+ * batch sent again is stored once; after a failure the next append gets a new one.
  */
 export class LooseAppends {
   readonly #cluster: KafkaCluster
@@ -227,35 +242,39 @@ export class LooseAppends {
     this.#cluster = cluster
   }
 
+  /**
+   * An abort ends the wait only: other callers' records may be in the same batch, and theirs is to arrive.
+   */
   async append(target: TopicPartition, records: readonly NewRecord[], options: Abort): Promise<AppendResult> {
+    options.signal.throwIfAborted()
+    return abortable(this.#append(target, records, options), options)
+  }
+
+  async #append(
+    target: TopicPartition,
+    records: readonly NewRecord[],
+    options: Abort,
+  ): Promise<AppendResult> {
     for (;;) {
+      const writer = await this.#writerOf(target)
       options.signal.throwIfAborted()
-      const writer = await abortable(this.#writerOf(target), options)
-      // Its death by somebody else's failure before this one was sent is none of this caller's business.
-      const result = writer.append(target, records, options)
-      const outcome = await result.catch((error: unknown) => {
-        if (error instanceof SluiceError && error.code === 'writer-dead') return null
+      const outcome = await writer.append(target, records, { signal: NEVER }).catch((error: unknown) => {
+        // An earlier failure ended this writer before it came to these records; the next one is as good.
+        if (isSluiceError(error, 'writer-dead') && !this.#cluster.closed.aborted) return null
         throw error
       })
       if (outcome !== null) return outcome
     }
   }
 
-  #writerOf(target: TopicPartition): Promise<KafkaWriter> {
+  async #writerOf(target: TopicPartition): Promise<KafkaWriter> {
     const key = name(target)
-    const known = this.#writers.get(key)
-    const writer =
-      known === undefined
-        ? this.#open(key)
-        : known.then(open => (open.state === 'open' ? open : this.#reopen(key, known)))
-    if (known === undefined) this.#keep(key, writer)
-    return writer
-  }
-
-  #reopen(key: string, dead: Promise<KafkaWriter>): Promise<KafkaWriter> {
-    const current = this.#writers.get(key)
-    if (current !== undefined && current !== dead) return current
-    return this.#keep(key, this.#open(key))
+    for (;;) {
+      const known = this.#writers.get(key) ?? this.#keep(key, this.#open(key))
+      const writer = await known
+      if (writer.state === 'open') return writer
+      if (this.#writers.get(key) === known) this.#writers.delete(key)
+    }
   }
 
   #keep(key: string, writer: Promise<KafkaWriter>): Promise<KafkaWriter> {

@@ -32,9 +32,14 @@ export interface KafkaLogOptions {
   /** TLS: true, or Node's options (ca, cert, key, …). */
   readonly ssl?: boolean | ConnectionOptions
   readonly sasl?: SASLOptions
-  /** Replicas of topics made here; absent: the cluster's default. From 3 on, two must have each record before it counts as acknowledged. */
+  /**
+   * Replicas of topics made here; absent: the cluster's default. From 3 on, two must have each record before
+   * it counts as acknowledged.
+   */
   readonly replication?: number
-  /** How long calls try again while Kafka does not answer before they reject with `unreachable`; default 30 s. */
+  /**
+   * How long calls try again while Kafka does not answer before they reject with `unreachable`; default 30 s.
+   */
   readonly retryMs?: number
   /** How long one answer may take before its connection counts as lost; default 10 s. */
   readonly requestTimeoutMs?: number
@@ -44,7 +49,10 @@ export interface KafkaLogOptions {
   readonly logger?: { debug(message: string): void }
 }
 
-/** Opens a Kafka cluster (3.9 and later) as a message log. Nothing is connected before the first call; all connections are its own. */
+/**
+ * Opens a Kafka cluster (3.9 and later) as a message log. Nothing is connected before the first call; all
+ * connections are its own.
+ */
 export function createKafkaLog(options: KafkaLogOptions): MessageLog {
   const { logger, sasl, ssl } = options
   const cluster = new KafkaCluster({
@@ -164,7 +172,10 @@ class KafkaLog implements MessageLog {
     return this.#topics.committed(group, topic, options)
   }
 
-  /** Lets appends under way finish, leaves the groups, then closes the connections, which ends readers with `aborted`. */
+  /**
+   * Lets appends under way finish, leaves the groups, then closes the connections, which ends readers with
+   * `aborted`.
+   */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -182,7 +193,8 @@ class KafkaLog implements MessageLog {
   #readerContext() {
     return {
       fetcher: this.#fetcher,
-      // A reader is twice as patient as other calls: whoever repeats those after they gave up finds it still there.
+      // A reader is twice as patient as other calls: whoever repeats those after they gave up finds it still
+      // there.
       offsets: (target: TopicPartition, options: Abort) =>
         this.offsets(target, options).catch((error: unknown) => {
           if (isSluiceError(error, 'unreachable') && error.retryable) return this.offsets(target, options)
