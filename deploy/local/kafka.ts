@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { cached, ensureJava, mavenDependencies } from './install.ts'
+import { cached, ensureJava, ensurePrograms, mavenDependencies } from './install.ts'
 import { freePorts } from './ports.ts'
 import { exchange } from './probes.ts'
 import { runService, withNewPorts } from './service.ts'
 import type { LocalService } from './service.ts'
 import type { Workspace } from './workspace.ts'
+
+const run = promisify(execFile)
 
 const VERSION = '4.3.1'
 const DEPENDENCIES = [
@@ -33,14 +35,15 @@ logger.server.level = info
  * One KRaft node that is broker and controller. The intervals are shorter than Kafka's own so that tests see
  * compaction, expiry and rebalances within seconds; nothing that a client relies on differs.
  */
-const settings = (port: number, controllerPort: number, folder: string) => `
+const settings = (ports: { plain: number; controller: number; secure: number | null }, folder: string) => `
 process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@127.0.0.1:${controllerPort}
+controller.quorum.voters=1@127.0.0.1:${ports.controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=CONTROLLER://127.0.0.1:${ports.controller},${clientListeners(ports)}
+advertised.listeners=${clientListeners(ports)}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
+inter.broker.listener.name=PLAINTEXT
 log.dirs=${join(folder, 'log')}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=8
@@ -60,40 +63,98 @@ log.segment.delete.delay.ms=1000
 offsets.retention.check.interval.ms=1000
 `
 
+const clientListeners = ({ plain, secure }: { plain: number; secure: number | null }) =>
+  [`PLAINTEXT://127.0.0.1:${plain}`, ...(secure === null ? [] : [`SECURE://127.0.0.1:${secure}`])].join(',')
+
 /** ApiVersions, version 0, no client id: a broker answers requests only once it is ready for all of them. */
 const API_VERSIONS = Buffer.from('0000000a0012000000000001ffff', 'hex')
 
+/** A second way in, with TLS and a password, as a client sees it. */
+export interface SecureListener {
+  /** host:port */
+  readonly address: string
+  /** The certificate to trust, in PEM. */
+  readonly ca: string
+  readonly username: string
+  readonly password: string
+}
+
+export interface KafkaOptions {
+  /** Listen with TLS and SASL (PLAIN) too; credentials have to be shown again every 12 s. */
+  readonly secure?: boolean
+}
+
+export interface KafkaService extends LocalService {
+  readonly secure: SecureListener | null
+}
+
 /** Starts a Kafka of one node. Its address is `host:port`. */
-export async function startKafka(workspace: Workspace, name = 'kafka'): Promise<LocalService> {
+export async function startKafka(workspace: Workspace, options: KafkaOptions = {}): Promise<KafkaService> {
   const java = await ensureJava()
   const installed = await cached(`kafka-${VERSION}`, folder => mavenDependencies(folder, DEPENDENCIES))
-  const classes = join(installed, 'libs', '*')
   return withNewPorts(async () => {
-    const [port = 0, controllerPort = 0] = await freePorts(2)
-    const folder = workspace.dataFolder(`${name}-${port}`)
+    const [port = 0, controllerPort = 0, securePort = 0] = await freePorts(3)
+    const folder = workspace.dataFolder(`kafka-${port}`)
     const file = join(folder, 'server.properties')
     const logging = join(folder, 'log4j2.properties')
-    await writeFile(file, settings(port, controllerPort, folder))
+    const secure = options.secure === true ? await secureListener(folder, securePort) : null
+    const ports = { plain: port, controller: controllerPort, secure: secure === null ? null : securePort }
+    await writeFile(file, settings(ports, folder) + (secure?.settings ?? ''))
     await writeFile(logging, LOGGING)
-    const run = [java, `-Dlog4j2.configurationFile=${logging}`, '-Xshare:auto', '-XX:TieredStopAtLevel=1']
+    const base = [
+      `-Dlog4j2.configurationFile=${logging}`,
+      '-XX:TieredStopAtLevel=1',
+      '-cp',
+      join(installed, 'libs', '*'),
+    ]
     const clusterId = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
-    const format = ['-cp', classes, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file]
-    await promisify(execFile)(java, [...run.slice(1), ...format])
-    const memory = ['-Xms256m', '-Xmx768m', '-XX:+UseG1GC']
-    return runService(workspace, {
+    await run(java, [...base, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file])
+    const service = await runService(workspace, {
       name: 'kafka',
       address: `127.0.0.1:${port}`,
       command: [
         java,
-        ...memory,
-        `-Dlog4j2.configurationFile=${logging}`,
-        '-cp',
-        classes,
+        '-Xms256m',
+        '-Xmx768m',
+        '-XX:+UseG1GC',
+        ...base.slice(0, 1),
+        ...base.slice(2),
         'kafka.Kafka',
         file,
       ],
       answers: async () => (await exchange(port, API_VERSIONS)).length > 0,
       startTimeoutMs: 60_000,
     })
+    return Object.assign(service, { secure: secure?.listener ?? null })
   })
+}
+
+/** Makes a key and a certificate for 127.0.0.1, and the settings of a listener that shows them. */
+async function secureListener(
+  folder: string,
+  port: number,
+): Promise<{ listener: SecureListener; settings: string }> {
+  const [openssl = ''] = await ensurePrograms([{ command: 'openssl', debianPackage: 'openssl' }])
+  const [key, certificate, store] = ['key.pem', 'certificate.pem', 'store.pem'].map(name =>
+    join(folder, name),
+  )
+  if (key === undefined || certificate === undefined || store === undefined) throw new Error('no file names')
+  const names = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1']
+  const made = ['-newkey', 'rsa:2048', '-nodes', '-days', '2', '-keyout', key, '-out', certificate]
+  await run(openssl, ['req', '-x509', ...made, ...names])
+  const ca = await readFile(certificate, 'utf8')
+  await writeFile(store, (await readFile(key, 'utf8')) + ca)
+  const [username, password] = ['sluice', randomUUID()]
+  const login = `org.apache.kafka.common.security.plain.PlainLoginModule required user_${username}="${password}";`
+  const listener = 'listener.name.secure'
+  return {
+    listener: { address: `127.0.0.1:${port}`, ca, username, password },
+    settings: `
+${listener}.ssl.keystore.type=PEM
+${listener}.ssl.keystore.location=${store}
+${listener}.sasl.enabled.mechanisms=PLAIN
+${listener}.plain.sasl.jaas.config=${login}
+${listener}.plain.connections.max.reauth.ms=12000
+`,
+  }
 }

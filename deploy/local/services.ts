@@ -82,25 +82,20 @@ export async function startServices(
   names: readonly ServiceName[],
   options: StartOptions = {},
 ): Promise<LocalServices> {
-  const durable = options.durableRegistry === true && names.includes('registry')
-  const wanted = [...new Set<ServiceName>([...names, ...(durable ? (['kafka'] as const) : [])])]
-  const engine = options.engine ?? 'auto'
-  const docker = engine === 'docker' || (engine === 'auto' && (await dockerAnswers()))
   const workspace = new Workspace()
-  const start = (name: ServiceName) =>
-    docker ? startInDocker(workspace, name) : startNative(workspace, name)
+  const start = await starter(workspace, options.engine ?? 'auto')
   const running = new Map<ServiceName, Promise<LocalService>>()
-  for (const name of wanted) {
-    if (name === 'registry' && durable && !docker) continue
-    running.set(name, start(name))
+  const startOnce = (name: ServiceName): Promise<LocalService> => {
+    const known = running.get(name)
+    if (known !== undefined) return known
+    const durable = name === 'registry' && options.durableRegistry === true
+    const starting = durable
+      ? startOnce('kafka').then(({ address }) => startRegistry(workspace, { kafkaBrokers: address }))
+      : start(name)
+    running.set(name, starting)
+    return starting
   }
-  if (durable && !docker) {
-    const kafka = running.get('kafka') ?? start('kafka')
-    running.set(
-      'registry',
-      kafka.then(({ address }) => startRegistry(workspace, { kafkaBrokers: address })),
-    )
-  }
+  for (const name of names) void startOnce(name)
   const results = await Promise.allSettled(running.values())
   const failures = results.flatMap(result => (result.status === 'rejected' ? [String(result.reason)] : []))
   if (failures.length > 0) {
@@ -109,6 +104,23 @@ export async function startServices(
   }
   const services = results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
   return new LocalServices(workspace, new Map(services.map(service => [service.name, service])))
+}
+
+/** How a service is started on this machine, as asked. */
+async function starter(
+  workspace: Workspace,
+  engine: 'native' | 'docker' | 'auto',
+): Promise<(name: ServiceName) => Promise<LocalService>> {
+  if (engine === 'native' || !(await dockerAnswers())) {
+    if (engine === 'docker') throw new Error('no container engine answers')
+    return name => startNative(workspace, name)
+  }
+  if (engine === 'docker') return name => startInDocker(workspace, name)
+  return name =>
+    startInDocker(workspace, name).catch((error: unknown) => {
+      process.stderr.write(`no container for ${name} (${String(error)}): running it natively\n`)
+      return startNative(workspace, name)
+    })
 }
 
 function startNative(workspace: Workspace, name: ServiceName): Promise<LocalService> {
