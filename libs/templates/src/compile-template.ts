@@ -10,7 +10,7 @@ import { Loop } from './loop.ts'
 import { areEqual, isTruthy } from './operators.ts'
 import { EscapedText, Printable, printValue } from './print-value.ts'
 import { Scope, Slots, slotValue } from './scope.ts'
-import type { Getter } from './scope.ts'
+import type { Getter, Sees } from './scope.ts'
 import { TemplateFault } from './template-fault.ts'
 import type { Branch, LoopOptions, ParsedTemplate, TemplateNode } from './template-syntax.ts'
 
@@ -24,9 +24,7 @@ export interface Escaping {
   raw(text: string): string
 }
 
-export interface CompileOptions {
-  /** True if a request has several rows. */
-  readonly batched: boolean
+export interface CompileOptions extends Sees {
   /** Null for text that is printed as it is. */
   readonly escaping: Escaping | null
 }
@@ -46,7 +44,7 @@ export function compileTemplate(parsed: ParsedTemplate, options: CompileOptions)
   const slots = new Slots()
   declareNames(parsed.nodes, slots)
   const compiler = new TemplateCompiler(options.escaping)
-  const run = compiler.sequence(parsed.nodes, new Scope(slots, options.batched))
+  const run = compiler.sequence(parsed.nodes, new Scope(slots, options))
   return {
     constant: null,
     run: frame => {

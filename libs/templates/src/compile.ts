@@ -2,33 +2,24 @@
  * From a trigger as it is written to requests: all its templates are parsed and checked once, then rendered
  * for row after row. Pure: the same rows and context give the same request, on every machine and at any time.
  */
-import { SluiceError } from '@sluice/contracts/errors'
-import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { TriggerSpec } from '@sluice/contracts/resources'
-import type { Op } from '@sluice/contracts/state'
-import { compileTemplate } from './compile-template.ts'
-import type { CompiledTemplate, Escaping } from './compile-template.ts'
+import type { BodySpec } from './body-spec.ts'
+import { compileBody } from './compile-body.ts'
 import { Frame } from './frame.ts'
 import type { RenderContext, TemplateRow } from './frame.ts'
 import { HEADER_ESCAPING, HEADER_NAME, finishHeader } from './header-value.ts'
-import { finishJson } from './json-text.ts'
 import { limitsFor, usualLimits } from './limits.ts'
-import { parseTemplate } from './parse-template.ts'
-import { LimitFault, TemplateFault, placeOf } from './template-fault.ts'
-import { templateNames } from './template-names.ts'
+import { LimitFault, TemplateFault } from './template-fault.ts'
+import { TriggerCompiler, constantPart } from './trigger-compiler.ts'
+import type { Part, TriggerPlace } from './trigger-compiler.ts'
 import { PATH_ESCAPING, finishPath } from './url-path.ts'
 
+export type { BodySpec } from './body-spec.ts'
 export type { RenderContext, TemplateRow } from './frame.ts'
+export type { TriggerPlace } from './trigger-compiler.ts'
 
-/** Where a trigger stands, for messages. */
-export interface TriggerPlace {
-  readonly sync: string
-  readonly op: Op
-  /**
-   * Names of headers that the destination sets; it has the say over Content-Type where the trigger is silent.
-   */
-  readonly destinationHeaders?: Iterable<string>
-}
+/** A trigger with any of the bodies that there are. */
+export type TriggerInput = Omit<TriggerSpec, 'body'> & { readonly body?: BodySpec | undefined }
 
 export type RenderResult =
   | {
@@ -60,47 +51,15 @@ export interface CompiledTrigger {
  * Compiles the templates of a trigger. Throws a `SluiceError` `template` whose details name each template's
  * first mistake, with the field (`triggers.added.body.json`), line and column in the template's text.
  */
-export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTrigger {
+export function compileTrigger(spec: TriggerInput, at: TriggerPlace): CompiledTrigger {
   const compiler = new TriggerCompiler(spec.batch !== undefined, at)
   const path = compiler.part('path', spec.path, { escaping: PATH_ESCAPING, finish: finishPath })
-  const headers = compileHeaders(spec, compiler, at.destinationHeaders ?? [])
-  const body = spec.body === undefined ? null : compiler.body('body.json', spec.body.json)
+  const headers = compileHeaders(spec, compiler)
+  const body = spec.body === undefined ? null : compileBody(spec.body, compiler)
+  const typed =
+    body === null ? headers : withContentType(headers, body.contentType, at.destinationHeaders ?? [])
   compiler.throwIfWrong()
-  return new Trigger(spec, { path, headers, body }, compiler.usedColumns)
-}
-
-const CONTENT_TYPE = 'Content-Type'
-
-function compileHeaders(
-  spec: TriggerSpec,
-  compiler: TriggerCompiler,
-  destinationHeaders: Iterable<string>,
-): readonly Header[] {
-  const headers: Header[] = []
-  const names = new Set<string>()
-  for (const [name, text] of Object.entries(spec.headers ?? {})) {
-    const field = `headers.${name}`
-    if (!HEADER_NAME.test(name))
-      compiler.wrong({ field, message: `${JSON.stringify(name)} is no header name` })
-    if (names.has(name.toLowerCase())) compiler.wrong({ field, message: `the header ${name} is there twice` })
-    names.add(name.toLowerCase())
-    const part = compiler.part(field, text, { escaping: HEADER_ESCAPING, finish: finishHeader })
-    headers.push({ name, part })
-  }
-  for (const name of destinationHeaders) names.add(name.toLowerCase())
-  if (spec.body !== undefined && !names.has(CONTENT_TYPE.toLowerCase()))
-    headers.unshift({
-      name: CONTENT_TYPE,
-      part: { constant: 'application/json', run: () => 'application/json' },
-    })
-  return headers
-}
-
-/** One text of a request. */
-interface Part {
-  /** The text, where it is the same for all rows. */
-  readonly constant: string | null
-  run(frame: Frame): string
+  return new Trigger(spec, { path, headers: typed, body: body?.part ?? null }, compiler.usedColumns)
 }
 
 interface Header {
@@ -108,116 +67,28 @@ interface Header {
   readonly part: Part
 }
 
-/** A fault of rendering, with the field it happened in. */
-class PartFault extends TemplateFault {}
-
-interface Kind {
-  readonly escaping: Escaping | null
-  /** Makes the rendered text what is sent; throws a `TemplateFault` where it cannot be. */
-  finish(rendered: string, written: string): string
+function compileHeaders(spec: TriggerInput, compiler: TriggerCompiler): readonly Header[] {
+  const names = new Set<string>()
+  return Object.entries(spec.headers ?? {}).map(([name, text]) => {
+    const field = `headers.${name}`
+    if (!HEADER_NAME.test(name))
+      compiler.wrong({ field, message: `${JSON.stringify(name)} is no header name` })
+    if (names.has(name.toLowerCase())) compiler.wrong({ field, message: `the header ${name} is there twice` })
+    names.add(name.toLowerCase())
+    const part = compiler.part(field, text, { escaping: HEADER_ESCAPING, finish: finishHeader })
+    return { name, part }
+  })
 }
 
-/** Compiles the parts of one trigger and gathers their mistakes. */
-class TriggerCompiler {
-  readonly #batched: boolean
-  readonly #at: TriggerPlace
-  readonly #details: ErrorDetail[] = []
-  readonly #columns = new Set<string>()
-  #whole = false
-
-  constructor(batched: boolean, at: TriggerPlace) {
-    this.#batched = batched
-    this.#at = at
-  }
-
-  get usedColumns(): ReadonlySet<string> | 'all' {
-    return this.#whole ? 'all' : this.#columns
-  }
-
-  body(field: string, text: string): Part {
-    return this.part(field, text, {
-      escaping: null,
-      finish: rendered => {
-        const checked = finishJson(rendered)
-        if (checked.ok) return checked.text
-        throw new PartFault(checked.error, checked.at)
-      },
-    })
-  }
-
-  part(field: string, text: string, kind: Kind): Part {
-    try {
-      const parsed = parseTemplate(text)
-      const names = templateNames(parsed.nodes, this.#batched)
-      for (const name of names.columns.keys()) this.#columns.add(name)
-      if (names.whole) this.#whole = true
-      const compiled = compileTemplate(parsed, { batched: this.#batched, escaping: kind.escaping })
-      if (compiled.constant === null) return dynamicPart(field, compiled, { kind, text })
-      const constant = finishConstant(compiled.constant, text, kind)
-      return { constant, run: () => constant }
-    } catch (error) {
-      if (!(error instanceof TemplateFault)) throw error
-      this.wrong({ field, ...placeOf(text, error.at ?? 0), message: error.message })
-      return { constant: '', run: () => '' }
-    }
-  }
-
-  wrong(detail: ErrorDetail): void {
-    this.#details.push({ ...detail, field: `triggers.${this.#at.op}.${detail.field ?? ''}` })
-  }
-
-  throwIfWrong(): void {
-    const [first] = this.#details
-    if (first === undefined) return
-    const place = first.line === undefined ? '' : ` at line ${first.line}, column ${first.column ?? 1}`
-    throw new SluiceError(
-      'template',
-      `sync ${this.#at.sync}: the template ${first.field ?? ''} is wrong${place}: ${first.message}`,
-      { details: this.#details },
-    )
-  }
-}
-
-/** What is sent of a text that needs no rendering; a mistake in it is told with its place. */
-function finishConstant(rendered: string, text: string, kind: Kind): string {
-  try {
-    return kind.finish(rendered, text)
-  } catch (error) {
-    // Places in a text that tags were cut out of are not places in the template.
-    if (error instanceof TemplateFault && rendered !== text) throw new TemplateFault(error.message)
-    throw error
-  }
-}
-
-function dynamicPart(
-  field: string,
-  compiled: CompiledTemplate,
-  { kind, text }: { kind: Kind; text: string },
-): Part {
-  return {
-    constant: null,
-    run: frame => {
-      try {
-        return kind.finish(compiled.run(frame), text)
-      } catch (error) {
-        throw located(error, field, () => placeOf(text, frame.at))
-      }
-    },
-  }
-}
-
-/** The error as a fault that names the field and, where the template's text is to blame, the place in it. */
-function located(
-  error: unknown,
-  field: string,
-  place: () => { line: number; column: number },
-): TemplateFault {
-  const message = error instanceof Error ? error.message : String(error)
-  if (error instanceof PartFault) return new PartFault(`${field}: ${message}`)
-  const { line, column } = place()
-  const text = `${field}: ${message} (line ${line}, column ${column} of the template)`
-  const overLimit = error instanceof LimitFault || message === 'memory alloc limit exceeded'
-  return overLimit ? new LimitFault(text) : new PartFault(text)
+/** The headers with the Content-Type of the body, unless the trigger or the destination has its own. */
+function withContentType(
+  headers: readonly Header[],
+  contentType: string,
+  destinationHeaders: Iterable<string>,
+): readonly Header[] {
+  const names = [...headers.map(header => header.name), ...destinationHeaders]
+  if (names.some(name => name.toLowerCase() === 'content-type')) return headers
+  return [{ name: 'Content-Type', part: constantPart(contentType) }, ...headers]
 }
 
 interface Parts {
@@ -234,7 +105,7 @@ class Trigger implements CompiledTrigger {
   /** The headers, where they are the same for all rows. */
   readonly #constantHeaders: { readonly [name: string]: string } | null
 
-  constructor(spec: TriggerSpec, parts: Parts, usedColumns: ReadonlySet<string> | 'all') {
+  constructor(spec: TriggerInput, parts: Parts, usedColumns: ReadonlySet<string> | 'all') {
     this.batch = spec.batch === undefined ? null : { size: spec.batch.size, bytes: spec.batch.bytes }
     this.usedColumns = usedColumns
     this.#method = spec.method

@@ -41,6 +41,9 @@ export class Frame {
   /** Positions of cycles and of loops with `offset: continue`, by signature. */
   readonly positions = new Map<string, number>()
 
+  /** What an envelope goes around. */
+  items: unknown = null
+
   readonly rows: readonly Row[]
   readonly templateRows: readonly TemplateRow[]
   readonly context: RenderContext
@@ -51,6 +54,7 @@ export class Frame {
   #clockAt = STEPS_PER_CLOCK
   #deadline = 0
   #liquid: Context | null = null
+  #focus = 0
   #byRow: Map<object, TemplateRow> | null = null
 
   constructor(templateRows: readonly TemplateRow[], context: RenderContext, limits: RenderLimits) {
@@ -60,11 +64,16 @@ export class Frame {
     this.#limits = limits
   }
 
-  /** The row, where requests have one each. */
+  /** The row, where requests have one each; in a batch the row that is being written. */
   get single(): TemplateRow {
-    const row = this.templateRows[0]
-    if (row === undefined) throw new Error('a render has at least one row')
+    const row = this.templateRows[this.#focus]
+    if (row === undefined) throw new Error(`there is no row ${this.#focus} in this render`)
     return row
+  }
+
+  /** Turns to another row of a batch. */
+  focus(index: number): void {
+    this.#focus = index
   }
 
   /** What stands beside a row of a batch; undefined for what is no row, or has nothing there. */

@@ -19,10 +19,23 @@ export function finishJson(text: string): JsonCheck {
   const likely = withoutLastComma(text)
   if (isJson(likely)) return { ok: true, text: likely }
   const scan = scanJson(text)
-  if (scan.error !== null) return { ok: false, error: describeJsonError(text, scan.error), at: scan.error.at }
+  if (scan.error !== null)
+    return { ok: false, error: describeJsonError(text, scan.error, 'the body'), at: scan.error.at }
   const stripped = without(text, scan.commas)
   if (isJson(stripped)) return { ok: true, text: stripped }
   return { ok: false, error: 'the body is not JSON', at: 0 }
+}
+
+/**
+ * What is wrong with a text that has to be JSON as it stands, trailing commas not forgiven; null if nothing
+ * is.
+ */
+export function strictJsonError(text: string, subject: string): string | null {
+  if (isJson(text)) return null
+  const { error, commas } = scanJson(text)
+  const comma = commas[0] ?? 0
+  const first = error ?? { at: comma, expected: 'no comma before a closing bracket' }
+  return describeJsonError(text, first, subject)
 }
 
 function isJson(text: string): boolean {
@@ -201,8 +214,8 @@ const EXCERPT_AFTER = 30
 /**
  * A sentence that names the place in the text as it was rendered, what stands there, and what was expected.
  */
-function describeJsonError(text: string, { at, expected }: JsonError): string {
-  if (text.trim() === '') return 'the body is empty, which is not JSON'
+function describeJsonError(text: string, { at, expected }: JsonError, subject: string): string {
+  if (text.trim() === '') return `${subject} is empty, which is not JSON`
   const lineStart = text.lastIndexOf('\n', at - 1) + 1
   let line = 1
   for (let index = text.indexOf('\n'); index >= 0 && index < at; index = text.indexOf('\n', index + 1))
@@ -212,7 +225,7 @@ function describeJsonError(text: string, { at, expected }: JsonError): string {
       ? 'the end of the text'
       : printableCharacter(String.fromCodePoint(text.codePointAt(at) ?? 0))
   const place = `line ${line}, column ${at - lineStart + 1}`
-  return `the body is not JSON at ${place}: expected ${expected}, found ${found} in ${excerptAround(text, at)}`
+  return `${subject} is not JSON at ${place}: expected ${expected}, found ${found} in ${excerptAround(text, at)}`
 }
 
 /** The text around a place, which `⮞` marks, on one line. */

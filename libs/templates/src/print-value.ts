@@ -26,6 +26,14 @@ export abstract class Printable {
   abstract printed(): unknown
 }
 
+/** JSON text that stands for itself, wherever it is printed. */
+export class RawJson {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
 /**
  * Where printing counts the text that it makes, so that a value that holds itself many times over cannot fill
  * the memory.
@@ -60,7 +68,7 @@ function printNested(value: unknown, counter: TextCounter, depth: number): strin
       return ''
   }
   if (value === null) return ''
-  if (value instanceof Decimal || value instanceof EscapedText) return value.text
+  if (value instanceof Decimal || value instanceof EscapedText || value instanceof RawJson) return value.text
   if (value instanceof Uint8Array) return base64(value)
   if (value instanceof Drop) return printNested(value.valueOf(), counter, depth)
   if (!Array.isArray(value)) return jsonNested(value, counter, depth)
@@ -119,6 +127,7 @@ function jsonObject(value: object, counter: TextCounter, depth: number): string 
     throw new TemplateFault(`the decimal ${value.text} cannot be written as a JSON number`)
   }
   if (value instanceof Uint8Array) return `"${base64(value)}"`
+  if (value instanceof RawJson) return value.text
   if (value instanceof Printable) return jsonNested(value.printed(), counter, depth)
   if (value instanceof Drop) return jsonNested(value.valueOf(), counter, depth)
   assertDepth(depth)

@@ -20,6 +20,7 @@ const GIVEN_IN_BATCHES: ReadonlyMap<string, Getter> = new Map<string, Getter>([
 ])
 const GIVEN: ReadonlyMap<string, Getter> = new Map<string, Getter>([
   ...GIVEN_IN_BATCHES,
+  ['rows', frame => [frame.single.row]],
   ['row', frame => frame.single.row],
   ['previous', frame => frame.single.previous],
   ['captured', frame => new CapturedValues(frame.single.captured)],
@@ -77,21 +78,29 @@ export function slotValue(frame: Frame, slot: number): unknown {
   return value === UNSET ? undefined : value
 }
 
+/** What a template sees besides its own names. */
+export interface Sees {
+  /** True for the rows of a batch, false for one row. */
+  readonly batched: boolean
+  /** True if `items` is what an envelope goes around. */
+  readonly wraps?: boolean
+}
+
 /** The names that one place of a template sees. Loops open scopes inside it. */
 export class Scope {
   readonly slots: Slots
-  readonly batched: boolean
+  readonly #sees: Sees
   readonly #loops: ReadonlyMap<string, number>
 
-  constructor(slots: Slots, batched: boolean, loops: ReadonlyMap<string, number> = new Map()) {
+  constructor(slots: Slots, sees: Sees, loops: ReadonlyMap<string, number> = new Map()) {
     this.slots = slots
-    this.batched = batched
+    this.#sees = sees
     this.#loops = loops
   }
 
   /** The scope inside a loop; the slots are for the names in their order. */
   inside(names: ReadonlyMap<string, number>): Scope {
-    return new Scope(this.slots, this.batched, new Map([...this.#loops, ...names]))
+    return new Scope(this.slots, this.#sees, new Map([...this.#loops, ...names]))
   }
 
   /**
@@ -123,9 +132,11 @@ export class Scope {
   }
 
   #given(name: string): Getter {
-    const given = (this.batched ? GIVEN_IN_BATCHES : GIVEN).get(name)
+    if (name === 'items' && this.#sees.wraps === true) return frame => frame.items
+    const { batched } = this.#sees
+    const given = (batched ? GIVEN_IN_BATCHES : GIVEN).get(name)
     if (given !== undefined) return given
-    if (this.batched) return () => undefined
+    if (batched) return () => undefined
     const read = propertyReader(name, true)
     return frame => read(frame.single.row, frame)
   }

@@ -7,6 +7,7 @@ import type { Token } from 'liquidjs'
 import { expressionOf } from './compile-expression-filter.ts'
 import { EXPRESSION_FILTERS } from './filters.ts'
 import { GIVEN_NAMES } from './scope.ts'
+import type { Sees } from './scope.ts'
 import { TemplateFault } from './template-fault.ts'
 import type { Filtered, PropertyAccessToken, TemplateNode, ValueToken } from './template-syntax.ts'
 import { writtenName } from './written-name.ts'
@@ -22,9 +23,9 @@ export interface TemplateNames {
  * The names that a template uses. Throws a `TemplateFault` where a batch's template uses a name that only
  * requests of one row have.
  */
-export function templateNames(nodes: readonly TemplateNode[], batched: boolean): TemplateNames {
-  const finder = new NameFinder(batched)
-  finder.visit(nodes, new Names())
+export function templateNames(nodes: readonly TemplateNode[], sees: Sees): TemplateNames {
+  const finder = new NameFinder(sees.batched)
+  finder.visit(nodes, new Names(sees.wraps === true ? [['items', 'value']] : []))
   return finder
 }
 

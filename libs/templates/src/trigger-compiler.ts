@@ -1,0 +1,152 @@
+/**
+ * Compiles the texts of one trigger and gathers their mistakes, so that all of them are told at once.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import type { Op } from '@sluice/contracts/state'
+import { compileTemplate } from './compile-template.ts'
+import type { CompiledTemplate, Escaping } from './compile-template.ts'
+import type { Frame } from './frame.ts'
+import { parseTemplate } from './parse-template.ts'
+import type { Sees } from './scope.ts'
+import { LimitFault, TemplateFault, placeOf } from './template-fault.ts'
+import { templateNames } from './template-names.ts'
+
+/** Where a trigger stands, for messages. */
+export interface TriggerPlace {
+  readonly sync: string
+  readonly op: Op
+  /**
+   * Names of headers that the destination sets; it has the say over Content-Type where the trigger is silent.
+   */
+  readonly destinationHeaders?: Iterable<string>
+}
+
+/** One text of a request. */
+export interface Part {
+  /** The text, where it is the same for all rows. */
+  readonly constant: string | null
+  /** The text for the frame's rows; throws a `PartFault` or a `LimitFault`. */
+  run(frame: Frame): string
+}
+
+/** A fault of rendering whose message says which field it happened in. */
+export class PartFault extends TemplateFault {}
+
+/** A fault of what was rendered, whose message has its own place in it. */
+export class ContentFault extends TemplateFault {}
+
+export interface PartKind {
+  readonly escaping: Escaping | null
+  /** Makes the rendered text what is sent; throws a `TemplateFault` where it cannot be. */
+  finish(rendered: string, written: string): string
+}
+
+const NOTHING: Part = { constant: '', run: () => '' }
+
+export function constantPart(text: string): Part {
+  return { constant: text, run: () => text }
+}
+
+export class TriggerCompiler implements Sees {
+  /** True if requests have several rows. */
+  readonly batched: boolean
+  readonly #at: TriggerPlace
+  readonly #details: ErrorDetail[] = []
+  readonly #columns = new Set<string>()
+  #whole = false
+
+  constructor(batched: boolean, at: TriggerPlace) {
+    this.batched = batched
+    this.#at = at
+  }
+
+  get usedColumns(): ReadonlySet<string> | 'all' {
+    return this.#whole ? 'all' : this.#columns
+  }
+
+  /** Compiles a text; notes the mistake, and gives an empty part, where it is wrong. */
+  part(field: string, text: string, kind: PartKind, sees: Sees = this): Part {
+    try {
+      const parsed = parseTemplate(text)
+      const names = templateNames(parsed.nodes, sees)
+      for (const name of names.columns.keys()) this.uses(name)
+      if (names.whole) this.#whole = true
+      const compiled = compileTemplate(parsed, {
+        batched: sees.batched,
+        wraps: sees.wraps === true,
+        escaping: kind.escaping,
+      })
+      if (compiled.constant === null) return dynamicPart(field, compiled, { kind, text })
+      return constantPart(finishConstant(compiled.constant, text, kind))
+    } catch (error) {
+      if (!(error instanceof TemplateFault)) throw error
+      this.wrong({ field, ...placeOf(text, error.at ?? 0), message: error.message })
+      return NOTHING
+    }
+  }
+
+  /** Notes that a column is used. */
+  uses(column: string): void {
+    this.#columns.add(column)
+  }
+
+  /** Notes a mistake; the field is given without the trigger's name. */
+  wrong(detail: ErrorDetail): void {
+    this.#details.push({ ...detail, field: `triggers.${this.#at.op}.${detail.field ?? ''}` })
+  }
+
+  /** Throws a `SluiceError` if there was any mistake. */
+  throwIfWrong(): void {
+    const [first] = this.#details
+    if (first === undefined) return
+    const place = first.line === undefined ? '' : ` at line ${first.line}, column ${first.column ?? 1}`
+    throw new SluiceError(
+      'template',
+      `sync ${this.#at.sync}: the template ${first.field ?? ''} is wrong${place}: ${first.message}`,
+      { details: this.#details },
+    )
+  }
+}
+
+/** What is sent of a text that needs no rendering; a mistake in it is told with its place. */
+function finishConstant(rendered: string, text: string, kind: PartKind): string {
+  try {
+    return kind.finish(rendered, text)
+  } catch (error) {
+    // Places in a text that tags were cut out of are not places in the template.
+    if (error instanceof TemplateFault && rendered !== text) throw new TemplateFault(error.message)
+    throw error
+  }
+}
+
+function dynamicPart(
+  field: string,
+  compiled: CompiledTemplate,
+  { kind, text }: { kind: PartKind; text: string },
+): Part {
+  return {
+    constant: null,
+    run: frame => {
+      try {
+        return kind.finish(compiled.run(frame), text)
+      } catch (error) {
+        throw faultIn(field, error, () => placeOf(text, frame.at))
+      }
+    },
+  }
+}
+
+/** The error as a fault that names the field and, where the template is to blame, the place in its text. */
+export function faultIn(
+  field: string,
+  error: unknown,
+  place: (() => { line: number; column: number }) | null,
+): TemplateFault {
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof ContentFault || place === null) return new PartFault(`${field}: ${message}`)
+  const { line, column } = place()
+  const text = `${field}: ${message} (line ${line}, column ${column} of the template)`
+  const overLimit = error instanceof LimitFault || message === 'memory alloc limit exceeded'
+  return overLimit ? new LimitFault(text) : new PartFault(text)
+}
