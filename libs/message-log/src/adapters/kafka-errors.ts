@@ -75,6 +75,9 @@ export function fromKafkajs(error: unknown): unknown {
   if (inner !== null) return fromKafkajs(inner)
   if (error.name === 'KafkaJSSASLAuthenticationError')
     return new ProtocolError('SASL_AUTHENTICATION_FAILED', error.message)
+  // Node's names for what is wrong with a certificate; asking again would not make it right.
+  if ('code' in error && /CERT|ERR_TLS|UNABLE_TO_(GET|VERIFY)/.test(String(error.code)))
+    return new ProtocolError('TLS_FAILED', `the broker's certificate is refused: ${error.message}`)
   if (error.name.startsWith('KafkaJSConnection') || error.name.includes('Timeout'))
     return new ConnectionLost(error.message, { cause: error })
   return error
