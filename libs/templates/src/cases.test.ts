@@ -1,6 +1,7 @@
 import { isSluiceError } from '@sluice/contracts/errors'
-import type { TriggerSpec } from '@sluice/contracts/resources'
 import { describe, expect, it } from 'vitest'
+import { MAPPED_CASES } from './cases/mapped-bodies.ts'
+import { TEXT_CASES } from './cases/text-bodies.ts'
 import type { MistakeCase, RenderCase } from './cases/case.ts'
 import { FILTER_CASES } from './cases/filters.ts'
 import { HEADER_CASES } from './cases/headers.ts'
@@ -12,7 +13,7 @@ import { PATH_CASES } from './cases/paths.ts'
 import { TAG_CASES } from './cases/tags.ts'
 import { VALUE_CASES } from './cases/values.ts'
 import { compileTrigger } from './compile.ts'
-import type { RenderResult } from './compile.ts'
+import type { RenderResult, TriggerInput } from './compile.ts'
 import { compileTemplate } from './compile-template.ts'
 import { Frame } from './frame.ts'
 import type { TemplateRow } from './frame.ts'
@@ -26,14 +27,15 @@ function rowsOf(each: RenderCase): readonly TemplateRow[] {
   return (each.rows ?? [each.row ?? {}]).map(row => ({ row, previous, captured }))
 }
 
-function specOf(each: RenderCase | MistakeCase, batched: boolean): TriggerSpec {
+function specOf(each: RenderCase | MistakeCase, batched: boolean): TriggerInput {
   const { json, path = '/', header } = each
+  const body = json === undefined ? each.body : { json }
   return {
     method: 'POST',
     path,
     ...(batched ? { batch: { size: 100, bytes: 1_000_000 } } : {}),
     ...(header === undefined ? {} : { headers: { 'X-Case': header } }),
-    ...(json === undefined ? {} : { body: { json } }),
+    ...(body === undefined ? {} : { body }),
   }
 }
 
@@ -65,7 +67,7 @@ function outcomeOf(each: RenderCase): string {
   }
   const result = renderOrRefuse(each, batched)
   if (result.kind === 'unrenderable') return `error: ${result.error}`
-  if (each.json !== undefined) return result.body ?? 'no body'
+  if (each.json !== undefined || each.body !== undefined) return result.body ?? 'no body'
   return each.header === undefined ? result.path : (result.headers['X-Case'] ?? 'no header')
 }
 
@@ -84,15 +86,22 @@ runTable('numbers', NUMBER_CASES)
 runTable('tags', TAG_CASES)
 runTable('filters', FILTER_CASES)
 runTable('json bodies', JSON_CASES)
+runTable('mapped bodies', MAPPED_CASES)
+runTable('bodies that are no JSON', TEXT_CASES)
 runTable('paths', PATH_CASES)
 runTable('headers', HEADER_CASES)
+
+function fieldOf(each: MistakeCase): string {
+  if (each.json !== undefined) return 'body.json'
+  return each.path === undefined ? 'headers.X-Case' : 'path'
+}
 
 describe('mistakes', () => {
   for (const each of MISTAKE_CASES)
     it(each.it, () => {
-      const field =
-        each.json !== undefined ? 'body.json' : each.path !== undefined ? 'path' : 'headers.X-Case'
-      const { line, column, message } = each
+      const field = each.field ?? fieldOf(each)
+      const { message } = each
+      const place = each.line === undefined ? {} : { line: each.line, column: each.column }
       const spec = specOf(each, each.batched ?? false)
       let caught: unknown
       try {
@@ -101,7 +110,7 @@ describe('mistakes', () => {
         caught = error
       }
       expect(isSluiceError(caught, 'template') ? caught.details : caught).toEqual([
-        { field: `triggers.changed.${field}`, line, column, message },
+        { field: `triggers.changed.${field}`, ...place, message },
       ])
     })
 })
@@ -115,6 +124,8 @@ describe('the tables', () => {
       TAG_CASES,
       FILTER_CASES,
       JSON_CASES,
+      MAPPED_CASES,
+      TEXT_CASES,
       PATH_CASES,
       HEADER_CASES,
     ]

@@ -9,7 +9,7 @@ import type { ItemWriter } from './item-writer.ts'
 import { finishJson, strictJsonError } from './json-text.ts'
 import { RawJson, jsonText } from './print-value.ts'
 import { TemplateFault, placeOf } from './template-fault.ts'
-import { ContentFault, faultIn } from './trigger-compiler.ts'
+import { ContentFault, WRONG_PART, faultIn } from './trigger-compiler.ts'
 import type { Part, PartKind, TriggerCompiler } from './trigger-compiler.ts'
 import { XML_ESCAPING, xmlError } from './xml-text.ts'
 
@@ -120,7 +120,7 @@ function compileItems(item: ItemWriter, wrap: string | undefined, compiler: Trig
   const write = compiler.batched ? listOf(item) : item
   if (wrap === undefined) return { constant: null, run: write }
   const envelope = compiler.part('body.wrap', wrap, JSON_KIND, { batched: compiler.batched, wraps: true })
-  if (envelope.constant !== null)
+  if (envelope.constant !== null && envelope !== WRONG_PART)
     compiler.wrong({
       field: 'body.wrap',
       message: 'the envelope has no place for the rows; write {{ items }} there',

@@ -42,7 +42,8 @@ export interface PartKind {
   finish(rendered: string, written: string): string
 }
 
-const NOTHING: Part = { constant: '', run: () => '' }
+/** In place of a part whose mistake is noted. */
+export const WRONG_PART: Part = { constant: '', run: () => '' }
 
 export function constantPart(text: string): Part {
   return { constant: text, run: () => text }
@@ -82,7 +83,7 @@ export class TriggerCompiler implements Sees {
     } catch (error) {
       if (!(error instanceof TemplateFault)) throw error
       this.wrong({ field, ...placeOf(text, error.at ?? 0), message: error.message })
-      return NOTHING
+      return WRONG_PART
     }
   }
 

@@ -3,6 +3,7 @@
  * exact text or the exact error. `cases.test.ts` runs them.
  */
 import type { Row } from '@sluice/contracts/values'
+import type { BodySpec } from '../body-spec.ts'
 
 interface Seen {
   /** The row, for a request of one row. */
@@ -20,6 +21,8 @@ interface Templates {
   readonly liquid?: string
   /** The body of a trigger, as `body: { json }`. */
   readonly json?: string
+  /** Any body. */
+  readonly body?: BodySpec
   readonly path?: string
   /** The value of a header. */
   readonly header?: string
@@ -36,7 +39,10 @@ export interface MistakeCase extends Templates {
   readonly it: string
   /** Batches see other names. */
   readonly batched?: boolean
-  readonly line: number
-  readonly column: number
+  /** The field at fault, where it is not plain from the template. */
+  readonly field?: string
+  /** The place in the template's text; absent where no text is at fault. */
+  readonly line?: number
+  readonly column?: number
   readonly message: string
 }
