@@ -1,10 +1,12 @@
 /**
- * The delivered state of one sync: per key, what the destination is believed to hold and how certain that is (PROTOCOL.md §2), with the set-based
- * diff of a model's rows against it. It is a cache: what it holds follows from the topics `changes`, `retry` and `captured`, and `positions` says
- * how far into them it has come (PROTOCOL.md §3).
+ * The delivered state of one sync: per key, what the destination is believed to hold and how certain that is
+ * (PROTOCOL.md §2), with the set-based diff of a model's rows against it. It is a cache: what it holds
+ * follows from the topics `changes`, `retry` and `captured`, and `positions` says how far into them it has
+ * come (PROTOCOL.md §3).
  *
- * One caller at a time. Errors are `SluiceError`s: `corrupt` (the file cannot be trusted: reset it and feed it the topics from their start), `config`
- * (key columns or their types changed: the message names `sluice reset`), `aborted`.
+ * One caller at a time. Errors are `SluiceError`s: `corrupt` (the file cannot be trusted: reset it and feed
+ * it the topics from their start), `config` (key columns or their types changed: the message names `sluice
+ * reset`), `aborted`.
  */
 import type { CountsByOp, Op } from '@sluice/contracts/state'
 import type { Captured, Change, InvalidSample, RetryEntry } from '@sluice/contracts/records'
@@ -15,7 +17,10 @@ export interface StatePositions {
   readonly changes: readonly number[]
   readonly retry: readonly number[]
   readonly captured: readonly number[]
-  /** The last change contained per partition, to be checked against the topic: run and seq, or null for none yet. */
+  /**
+   * The last change contained per partition, to be checked against the topic: run and seq, or null for none
+   * yet.
+   */
   readonly lastChange: readonly ({
     readonly offset: number
     readonly run: number
@@ -60,7 +65,10 @@ export interface DiffRequest {
 /** A change before it has a place in a topic. */
 export type DetectedChange = Omit<Change, 'incarnation' | 'owner' | 'run' | 'seq' | 'replayed'>
 
-/** What a diff found. It stays valid until the next `feed`, `diff` or dispose; `changes()` may be iterated once. */
+/**
+ * What a diff found. It stays valid until the next `feed`, `diff` or dispose; `changes()` may be iterated
+ * once.
+ */
 export interface Diff {
   readonly rowsRead: number
   readonly rowsInvalid: number
@@ -72,8 +80,9 @@ export interface Diff {
   /** Keys believed to be at the destination before this run (present or uncertain), for the removal guard. */
   readonly keysBefore: number
   /**
-   * The changes in the order in which a partition is written: settled, removed, changed, added (R17), in batches of at most a few thousand.
-   * `endsRetry` lists the keys of settled changes in the batch whose retry entry is to get a tombstone once they are acknowledged.
+   * The changes in the order in which a partition is written: settled, removed, changed, added (R17), in
+   * batches of at most a few thousand. `endsRetry` lists the keys of settled changes in the batch whose retry
+   * entry is to get a tombstone once they are acknowledged.
    */
   changes(): AsyncIterable<{
     readonly changes: readonly DetectedChange[]
@@ -87,8 +96,9 @@ export interface DeliveredState extends AsyncDisposable {
   /** Forgets everything: the next feed starts at the topics' beginning. */
   reset(): Promise<void>
   /**
-   * Takes in a stretch of topics. May be called for many stretches; nothing counts until `commit`, which applies all of them and the positions in
-   * one transaction. Only whole runs are fed: the outcome of every change is known, and a change without a retry entry of its run and seq was delivered.
+   * Takes in a stretch of topics. May be called for many stretches; nothing counts until `commit`, which
+   * applies all of them and the positions in one transaction. Only whole runs are fed: the outcome of every
+   * change is known, and a change without a retry entry of its run and seq was delivered.
    */
   feed(stretch: StateFeed): Promise<void>
   commit(): Promise<void>

@@ -20,11 +20,13 @@ export function modelOf(sql: string): ModelSpec {
   return { kind: 'model', name: 'customers', source: 'shop', sql, primaryKey: 'id' }
 }
 
-/** The error that a promise rejects with; fails if it does not, or with something else than an error of ours. */
+/**
+ * The error that a promise rejects with; fails if it does not, or with something else than an error of ours.
+ */
 export async function errorOf(promise: Promise<unknown>): Promise<SluiceError> {
   const error: unknown = await promise.then(
     () => null,
-    reason => reason,
+    (reason: unknown) => reason,
   )
   expect(error).toBeInstanceOf(SluiceError)
   if (!isSluiceError(error)) throw new Error('no SluiceError')

@@ -1,11 +1,15 @@
 /**
- * Reads stretches of a table column by column. All texts of a column come as one joined text with their lengths, all numbers as one array: reading value by value
- * through DuckDB's binding, or parsing JSON, costs several times as much.
+ * Reads stretches of a table column by column. All texts of a column come as one joined text with their
+ * lengths, all numbers as one array: reading value by value through DuckDB's binding, or parsing JSON, costs
+ * several times as much.
  */
 import { type DuckDBConnection, type DuckDBDataChunk, DuckDBListVector } from '@duckdb/node-api'
 import type { Value } from '@sluice/contracts/values'
 
-/** How one column is read: the SQL that gives text or a number, and what is made of it; NULL is null without asking. */
+/**
+ * How one column is read: the SQL that gives text or a number, and what is made of it; NULL is null without
+ * asking.
+ */
 export type ColumnReading =
   | { readonly form: 'text'; readonly sql: string; readonly read: ((text: string) => Value) | null }
   | { readonly form: 'number'; readonly sql: string; readonly read: ((number: number) => Value) | null }
@@ -20,8 +24,8 @@ export interface ColumnChunk {
 const PLACE = 'place'
 
 /**
- * Reads rows `start` to `end` (exclusive) of a temporary table by row id, in that order. Numbers are read as DOUBLE, where NaN stands for NULL: columns that hold
- * NaN are to be read as text.
+ * Reads rows `start` to `end` (exclusive) of a temporary table by row id, in that order. Numbers are read as
+ * DOUBLE, where NaN stands for NULL: columns that hold NaN are to be read as text.
  */
 export async function readColumns(
   connection: DuckDBConnection,

@@ -1,4 +1,7 @@
-/** The numbers by which the state file names kinds, ops and outcomes: the index in these lists. Their order is part of the file's format. */
+/**
+ * The numbers by which the state file names kinds, ops and outcomes: the index in these lists. Their order is
+ * part of the file's format.
+ */
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 
 export const KINDS = [

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach } from 'vitest'
 import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
 import { deliveredStateContract } from '../contract.ts'
-import type { DeliveredStateHarness } from '../contract-harness.ts'
+import type { DeliveredStateHarness } from '../contract/harness.ts'
 import { openDeliveredState } from './duckdb.ts'
 
 let folder = ''

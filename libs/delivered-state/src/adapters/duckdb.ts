@@ -1,8 +1,9 @@
 /**
- * The delivered state of a sync in a DuckDB file. All work on rows is done by SQL on sets: memory is bounded by DuckDB's limit and by one chunk, however
- * large the state is.
+ * The delivered state of a sync in a DuckDB file. All work on rows is done by SQL on sets: memory is bounded
+ * by DuckDB's limit and by one chunk, however large the state is.
  *
- * States: open (nothing fed) ⇄ fed (something staged, to be committed) ; a diff found while open stays readable until the next call; disposed.
+ * States: open (nothing fed) ⇄ fed (something staged, to be committed) ; a diff found while open stays
+ * readable until the next call; disposed.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -37,7 +38,9 @@ export interface DeliveredStateOptions {
   readonly incarnation: string
   /** Partitions of the sync's topics. */
   readonly partitions: number
-  /** Most memory, as DuckDB writes sizes; default 512MB. What does not fit goes to files beside the state's. */
+  /**
+   * Most memory, as DuckDB writes sizes; default 512MB. What does not fit goes to files beside the state's.
+   */
   readonly memoryLimit?: string
   /** Default 2. */
   readonly threads?: number
@@ -263,7 +266,10 @@ class DuckdbDeliveredState implements DeliveredState {
     }
   }
 
-  /** Like guarded, and interrupts DuckDB when the signal aborts. An interrupt before a statement has begun is forgotten, so it is repeated. */
+  /**
+   * Like guarded, and interrupts DuckDB when the signal aborts. An interrupt before a statement has begun is
+   * forgotten, so it is repeated.
+   */
   async #interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     const { connection } = this.#file
     let timer: NodeJS.Timeout | undefined

@@ -1,4 +1,7 @@
-/** The diff: which keys are to be added, changed, removed or settled (PROTOCOL.md §2), as a temporary table `found` of row ids. */
+/**
+ * The diff: which keys are to be added, changed, removed or settled (PROTOCOL.md §2), as a temporary table
+ * `found` of row ids.
+ */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { InvalidSample } from '@sluice/contracts/records'
@@ -11,7 +14,10 @@ import { canonicalText, quoteIdentifier } from './sql-types.ts'
 
 const SAMPLES = 10
 
-/** The table of the extract, with columns that nothing of a user's naming can be mistaken for: `rid`, `e0`, `e1`, … */
+/**
+ * The table of the extract, with columns that nothing of a user's naming can be mistaken for: `rid`, `e0`,
+ * `e1`, …
+ */
 export const EXTRACTED = 'extracted'
 
 /** Where the value of a column stands in `extracted`. */
@@ -137,8 +143,9 @@ export interface FoundChanges {
 }
 
 /**
- * Makes the table `found`. Each key has one row: `section` is the op, or settled; `rid` and `srid` are the rows of extract and state; `settled_kind`
- * and `takes` (the row that a settled state has: of the model, of the state, or none) say what settling comes to.
+ * Makes the table `found`. Each key has one row: `section` is the op, or settled; `rid` and `srid` are the
+ * rows of extract and state; `settled_kind` and `takes` (the row that a settled state has: of the model, of
+ * the state, or none) say what settling comes to.
  */
 export async function findChanges(
   connection: DuckDBConnection,
@@ -182,7 +189,10 @@ export async function findChanges(
   return countSections(connection)
 }
 
-/** Which change brings the destination to the model (domain/key-state.ts; tests hold it against the function there). */
+/**
+ * Which change brings the destination to the model (domain/key-state.ts; tests hold it against the function
+ * there).
+ */
 const DECIDED_OP = `CASE
   WHEN NOT has_row THEN if(kind = ${ABSENT}, NULL, ${REMOVED})
   WHEN kind = ${PRESENT} THEN if(differs, ${CHANGED}, NULL)

@@ -1,4 +1,7 @@
-/** Keys are the identity of everything that was ever sent: the columns that they are made of must not change under a state. */
+/**
+ * Keys are the identity of everything that was ever sent: the columns that they are made of must not change
+ * under a state.
+ */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Column, ColumnType } from '@sluice/contracts/values'
@@ -12,8 +15,9 @@ interface KeyColumn {
 }
 
 /**
- * Throws `config` if the state's keys were made of other columns, or of columns of another type. After the state was rebuilt from topics nothing
- * says what they were made of: then the stored rows have to lead to the keys that they are stored under.
+ * Throws `config` if the state's keys were made of other columns, or of columns of another type. After the
+ * state was rebuilt from topics nothing says what they were made of: then the stored rows have to lead to the
+ * keys that they are stored under.
  */
 export async function assertKeyUnchanged(
   connection: DuckDBConnection,

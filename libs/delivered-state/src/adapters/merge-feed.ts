@@ -1,6 +1,7 @@
 /**
- * Merges what was fed into the state, in one transaction: the last change of a key and the outcome in the retry entry that names its run
- * and seq make the key's state (PROTOCOL.md §3). It follows from these two alone, not from what was stored before.
+ * Merges what was fed into the state, in one transaction: the last change of a key and the outcome in the
+ * retry entry that names its run and seq make the key's state (PROTOCOL.md §3). It follows from these two
+ * alone, not from what was stored before.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { StatePositions } from '../port.ts'
@@ -22,8 +23,8 @@ import type { RowHash } from './row-hash.ts'
 import type { Shapes } from './shapes.ts'
 
 /**
- * The state after a change `c` with outcome `o` (domain/key-state.ts): its kind, and which of the change's rows it has. Tests hold it
- * against the function there.
+ * The state after a change `c` with outcome `o` (domain/key-state.ts): its kind, and which of the change's
+ * rows it has. Tests hold it against the function there.
  */
 const NEXT_KIND = `CASE
   WHEN c.op = ${SETTLED} THEN c.settled_kind
@@ -70,7 +71,10 @@ export async function mergeFeed(merge: Merge): Promise<void> {
   saving.saved()
 }
 
-/** One run has one change per key: then the costly choice of the last one is not needed. Unequal hashes prove that keys are unequal. */
+/**
+ * One run has one change per key: then the costly choice of the last one is not needed. Unequal hashes prove
+ * that keys are unequal.
+ */
 async function hasDistinctKeys(connection: DuckDBConnection): Promise<boolean> {
   const reader = await connection.runAndReadAll(
     'SELECT count(*) = count(DISTINCT hash(key)) FROM stage_changes',
@@ -118,7 +122,10 @@ async function mergeChanges(merge: Merge, distinct: boolean, emptyState: boolean
     WHERE kind <> ${ABSENT} OR has_entry OR muted IS NOT NULL`)
 }
 
-/** An absent key is worth a place only while a retry entry or a muted hash belongs to it; each retry entry has a key in the state. */
+/**
+ * An absent key is worth a place only while a retry entry or a muted hash belongs to it; each retry entry has
+ * a key in the state.
+ */
 const keepOnlyUsefulAbsences = `
   DELETE FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry);
   INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, NULL, NULL, NULL FROM retry

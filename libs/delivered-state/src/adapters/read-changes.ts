@@ -21,7 +21,10 @@ export interface ChangeBatch {
   readonly endsRetry: readonly string[]
 }
 
-/** Makes the table `ordered`: the found changes with all they carry, in the order of writing (R17), by key within an op. */
+/**
+ * Makes the table `ordered`: the found changes with all they carry, in the order of writing (R17), by key
+ * within an op.
+ */
 export async function orderChanges(connection: DuckDBConnection): Promise<void> {
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ordered AS
@@ -52,7 +55,9 @@ export async function* readChanges(
   }
 }
 
-/** How each column of the model is read: numbers that a DOUBLE holds exactly as such, everything else as text. */
+/**
+ * How each column of the model is read: numbers that a DOUBLE holds exactly as such, everything else as text.
+ */
 async function readingsOf(
   connection: DuckDBConnection,
   columns: readonly Column[],
@@ -223,7 +228,7 @@ function commonOf(chunk: ColumnChunk) {
     name => chunk.column(name),
   )
   return (index: number) => ({
-    key: String(keys?.[index]),
+    key: textOf(keys?.[index]) ?? '',
     before: (befores?.[index] ?? null) as Row | null,
     beforeState: KINDS[Number(kinds?.[index] ?? 0)] ?? 'absent',
     captured: textOf(captured?.[index]),

@@ -1,6 +1,6 @@
 /**
- * The hash of a row over the compared columns, by which the diff tells that it changed. A row that lacks some of these columns (they are new in the
- * model) is compared over those that it has.
+ * The hash of a row over the compared columns, by which the diff tells that it changed. A row that lacks some
+ * of these columns (they are new in the model) is compared over those that it has.
  */
 import { type DuckDBConnection, version } from '@duckdb/node-api'
 import type { Column } from '@sluice/contracts/values'
@@ -42,7 +42,9 @@ export class RowHash {
     return `hash(${columns.map(column => hashFormOfExtracted(column.type, place(column))).join(', ')})`
   }
 
-  /** SQL that reads the compared columns of a stored row into a struct, and SQL for the hash of that struct. */
+  /**
+   * SQL that reads the compared columns of a stored row into a struct, and SQL for the hash of that struct.
+   */
   parseStored(content: string): string {
     return this.columns.length === 0
       ? 'NULL'
@@ -57,7 +59,10 @@ export class RowHash {
     return `hash(${forms.join(', ')})`
   }
 
-  /** SQL for the hash of a parsed stored row of any of the shapes; of one that is not there, as if it had all columns. */
+  /**
+   * SQL for the hash of a parsed stored row of any of the shapes; of one that is not there, as if it had all
+   * columns.
+   */
   ofParsedByShape(shapes: readonly Shape[], shape: string, parsed: string): string {
     const incomplete = shapes.filter(s => !this.isComplete(s))
     const complete = this.ofParsed(this.columns, parsed)

@@ -1,13 +1,17 @@
 /**
- * Rows as JSON text, the form in which they are stored: an object by column name. Which type a member has is said by the model, not by the text,
- * so that a stored row outlives changes of the model. Numbers that JSON does not keep are text (`"NaN"`, `"-0"`, integers beyond the
- * safe range), decimals are text, bytes are base64.
+ * Rows as JSON text, the form in which they are stored: an object by column name. Which type a member has is
+ * said by the model, not by the text, so that a stored row outlives changes of the model. Numbers that JSON
+ * does not keep are text (`"NaN"`, `"-0"`, integers beyond the safe range), decimals are text, bytes are
+ * base64.
  */
 import { type Column, type ColumnType, Decimal, type Row, type Value } from '@sluice/contracts/values'
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 
-/** A row as stored; `columns` are its own. Most members are their own JSON, so that the row needs no copy, or a copy with few exceptions. */
+/**
+ * A row as stored; `columns` are its own. Most members are their own JSON, so that the row needs no copy, or
+ * a copy with few exceptions.
+ */
 export function encodeRow(row: Row, columns: readonly string[]): string {
   let copy: { [name: string]: Value } | null = null
   for (const name of columns) {
@@ -17,7 +21,8 @@ export function encodeRow(row: Row, columns: readonly string[]): string {
     setMember(copy, name, toJson(value))
   }
   const text = JSON.stringify(copy ?? row)
-  // A lone surrogate is written as an escape that readers of JSON refuse; it stands for U+FFFD (contracts/values.ts).
+  // A lone surrogate is written as an escape that readers of JSON refuse; it stands for U+FFFD
+  // (contracts/values.ts).
   return text.includes('\\ud') ? JSON.stringify(wellFormed(toJson(row))) : text
 }
 
@@ -72,7 +77,10 @@ function wellFormed(value: Json): Json {
 /** Makes one value of a column out of its JSON; null where it does not fit the column's type any more. */
 export type ValueReader = (json: unknown) => Value
 
-/** A reader of rows as stored: exactly the columns, in their order; null for a column that the stored row lacks. */
+/**
+ * A reader of rows as stored: exactly the columns, in their order; null for a column that the stored row
+ * lacks.
+ */
 export function rowReader(columns: readonly Column[]): (json: unknown) => Row | null {
   const readers = columns.map(column => ({ name: column.name, read: valueReader(column.type) }))
   return json => {
@@ -123,12 +131,17 @@ function readDouble(json: unknown): Value {
 }
 
 function readText(json: unknown): Value {
-  if (typeof json === 'string') return json
-  return json === null || json === undefined
-    ? null
-    : typeof json === 'object'
-      ? JSON.stringify(json)
-      : String(json)
+  switch (typeof json) {
+    case 'string':
+      return json
+    case 'number':
+    case 'boolean':
+      return String(json)
+    case 'object':
+      return json === null ? null : JSON.stringify(json)
+    default:
+      return null
+  }
 }
 
 function readDecimal(json: unknown): Value {

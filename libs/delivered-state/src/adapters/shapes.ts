@@ -1,6 +1,6 @@
 /**
- * The sets of columns that stored rows have. A model may gain or lose columns, and a row is stored as it was delivered; to know which
- * columns a row lacks, without reading it, each row names its shape.
+ * The sets of columns that stored rows have. A model may gain or lose columns, and a row is stored as it was
+ * delivered; to know which columns a row lacks, without reading it, each row names its shape.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Row } from '@sluice/contracts/values'
@@ -58,7 +58,10 @@ export class Shapes {
     return shape
   }
 
-  /** SQL that saves what is new, to be run in the transaction that stores the rows. `saved` is to be called once it is committed. */
+  /**
+   * SQL that saves what is new, to be run in the transaction that stores the rows. `saved` is to be called
+   * once it is committed.
+   */
   saving(): { readonly sql: string; saved(): void } {
     const news = [...this.#unsaved]
     const values = news.map(shape => `(${shape.id}, ${quoteText(JSON.stringify(shape.columns))})`)

@@ -3,7 +3,8 @@
  * - as a source extracted it: a column of a DuckDB type;
  * - as it is stored: a member of a JSON object (row-json.ts), read as text;
  * - canonical text (contracts/values.ts), which keys are made of.
- * Hashes are made of forms that both of the first two lead to, so that a stored row and an equal extracted one have the same hash.
+ * Hashes are made of forms that both of the first two lead to, so that a stored row and an equal extracted
+ * one have the same hash.
  */
 import type { Column, ColumnType } from '@sluice/contracts/values'
 
@@ -39,7 +40,10 @@ function timestampText(x: string, zone: boolean): string {
   )
 }
 
-/** An ISO 8601 duration without its zero parts. DuckDB's parts all have the sign of the unit that they are taken from. */
+/**
+ * An ISO 8601 duration without its zero parts. DuckDB's parts all have the sign of the unit that they are
+ * taken from.
+ */
 function intervalText(x: string): string {
   const part = (unit: string, letter: string) =>
     `CASE WHEN date_part('${unit}', ${x}) = 0 THEN '' ELSE date_part('${unit}', ${x}) || '${letter}' END`
@@ -95,7 +99,10 @@ export function canonicalText(type: ColumnType, x: string): string {
   }
 }
 
-/** Applies SQL for leaves to a value of any depth. `leaf` of `null` says that values of the kind are taken as they are. */
+/**
+ * Applies SQL for leaves to a value of any depth. `leaf` of `null` says that values of the kind are taken as
+ * they are.
+ */
 function deep(type: ColumnType, x: string, leaf: (type: ColumnType, x: string) => string): string {
   if (type.kind === 'list') {
     if (deep(type.of, 'item', leaf) === 'item') return x
@@ -132,7 +139,9 @@ export function hashFormOfExtracted(type: ColumnType, x: string): string {
   })
 }
 
-/** A stored value, read as text, in the form that is hashed. What does not fit the type any more becomes NULL. */
+/**
+ * A stored value, read as text, in the form that is hashed. What does not fit the type any more becomes NULL.
+ */
 export function hashFormOfStored(type: ColumnType, x: string): string {
   return deep(type, x, (leaf, value) => {
     switch (leaf.kind) {

@@ -1,8 +1,10 @@
 /**
- * Takes stretches of topics into temporary tables. Nothing of it counts until it is merged; a process that dies before loses only work.
+ * Takes stretches of topics into temporary tables. Nothing of it counts until it is merged; a process that
+ * dies before loses only work.
  *
- * Records go to DuckDB as lines of one text per batch, fields parted by tabs, and are taken apart there: one call of the binding per batch
- * instead of several per record, and off the main thread. JSON text holds neither tabs nor line ends.
+ * Records go to DuckDB as lines of one text per batch, fields parted by tabs, and are taken apart there: one
+ * call of the binding per batch instead of several per record, and off the main thread. JSON text holds
+ * neither tabs nor line ends.
  */
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api'
 import type { Captured, RetryEntry } from '@sluice/contracts/records'
@@ -12,8 +14,8 @@ import { CHANGE_OPS, KINDS, OUTCOMES } from './codes.ts'
 import type { Shapes } from './shapes.ts'
 
 /** Most records of a batch, and about how many characters it holds; one record is always taken. */
-const BATCH_RECORDS = 8192
-const BATCH_CHARACTERS = 4_000_000
+const BATCH_RECORDS = 4096
+const BATCH_CHARACTERS = 1_000_000
 
 const STAGE_TABLES = `
   CREATE OR REPLACE TEMP TABLE stage_changes (
@@ -37,7 +39,10 @@ const INSERT_RETRY = `INSERT INTO stage_retry
   SELECT ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)} FROM ${FIELDS}`
 const INSERT_CAPTURED = `INSERT INTO stage_captured SELECT ${textField(1)}, ${textField(2)} FROM ${FIELDS}`
 
-/** The temporary tables of what is fed and not yet merged. Records of a key are to come in the order of their topic. */
+/**
+ * The temporary tables of what is fed and not yet merged. Records of a key are to come in the order of their
+ * topic.
+ */
 export class Stage {
   readonly #connection: DuckDBConnection
   readonly #shapes: Shapes
@@ -107,8 +112,8 @@ export class Stage {
   }
 
   /**
-   * Writes records as lines; `addParts` adds the parts of one and gives their size in characters. DuckDB takes in the last batch while the caller goes
-   * on: if that fails, the next call says so.
+   * Writes records as lines; `addParts` adds the parts of one and gives their size in characters. DuckDB
+   * takes in the last batch while the caller goes on: if that fails, the next call says so.
    */
   async #insert<T>(
     sql: string,

@@ -1,12 +1,13 @@
 /**
- * The DuckDB file of a sync's delivered state: its tables, and whether what lies there can be trusted. A file that is damaged, of another format, sync,
- * incarnation or number of partitions is thrown away: the topics hold everything.
+ * The DuckDB file of a sync's delivered state: its tables, and whether what lies there can be trusted. A file
+ * that is damaged, of another format, sync, incarnation or number of partitions is thrown away: the topics
+ * hold everything.
  */
 import { existsSync, mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { quoteText } from './sql-types.ts'
 
 /** Counts up whenever the tables or the codes in them change their meaning. */
@@ -28,22 +29,22 @@ export interface StateFile {
   close(): Promise<void>
 }
 
-const TABLES = `
-  CREATE TABLE meta (name VARCHAR, value VARCHAR);
-  CREATE TABLE positions (
-    number USMALLINT, changes BIGINT, retry BIGINT, captured BIGINT,
-    last_offset BIGINT, last_run BIGINT, last_seq BIGINT
-  );
-  CREATE TABLE shapes (id USMALLINT, columns VARCHAR);
-  CREATE TABLE state (
-    key VARCHAR, kind UTINYINT, hash UBIGINT, shape USMALLINT, content VARCHAR,
-    run BIGINT, seq BIGINT, muted VARCHAR
-  );
-  CREATE TABLE retry (key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, entry VARCHAR);
-  CREATE TABLE captured (key VARCHAR, content VARCHAR);
-`
+/** The columns of each table, in SQL. */
+const TABLES = {
+  meta: 'name VARCHAR, value VARCHAR',
+  positions:
+    'number USMALLINT, changes BIGINT, retry BIGINT, captured BIGINT, last_offset BIGINT, last_run BIGINT, last_seq BIGINT',
+  shapes: 'id USMALLINT, columns VARCHAR',
+  state:
+    'key VARCHAR, kind UTINYINT, hash UBIGINT, shape USMALLINT, content VARCHAR, run BIGINT, seq BIGINT, muted VARCHAR',
+  retry: 'key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, entry VARCHAR',
+  captured: 'key VARCHAR, content VARCHAR',
+}
 
-/** Opens the file, or a new one in its place: then `reason` says why what was there is not used, or is null where nothing was there. */
+/**
+ * Opens the file, or a new one in its place: then `reason` says why what was there is not used, or is null
+ * where nothing was there.
+ */
 export async function openStateFile(
   options: StateFileOptions,
 ): Promise<{ readonly file: StateFile; readonly fresh: boolean; readonly reason: string | null }> {
@@ -64,6 +65,7 @@ export async function openStateFile(
 export async function createStateFile(options: StateFileOptions): Promise<StateFile> {
   const file = await connect(options)
   try {
+    const tables = Object.entries(TABLES).map(([name, columns]) => `CREATE TABLE ${name} (${columns});`)
     const meta = Object.entries(identityOf(options)).map(
       ([name, value]) => `(${quoteText(name)}, ${quoteText(value)})`,
     )
@@ -72,7 +74,7 @@ export async function createStateFile(options: StateFileOptions): Promise<StateF
       (_, p) => `(${p}, 0, 0, 0, NULL, NULL, NULL)`,
     )
     await file.connection.run(
-      `BEGIN; ${TABLES} INSERT INTO meta VALUES ${meta.join(', ')};
+      `BEGIN; ${tables.join(' ')} INSERT INTO meta VALUES ${meta.join(', ')};
        INSERT INTO positions VALUES ${positions.join(', ')}; COMMIT`,
     )
     return file
@@ -104,6 +106,7 @@ async function tryOpen(options: StateFileOptions): Promise<StateFile | string> {
   try {
     file = await connect(options)
   } catch (error) {
+    if (isSluiceError(error)) throw error
     const message = error instanceof Error ? error.message : String(error)
     if (/could not set lock|conflicting lock/i.test(message))
       throw new SluiceError('conflict', `Another process has the delivered state ${options.file} open.`, {
@@ -134,11 +137,34 @@ async function mismatchOf(connection: DuckDBConnection, options: StateFileOption
   const [count, low, high] = counted.getRows()[0] ?? []
   if (Number(count) !== options.partitions || Number(low) !== 0 || Number(high) !== options.partitions - 1)
     return 'its positions do not match its partitions'
-  await connection.run('SELECT count(kind), count(hash), count(run) FROM state')
+  for (const [table, wanted] of Object.entries(TABLES)) {
+    const columns = await connection.runAndReadAll(
+      `SELECT string_agg(column_name || ' ' || data_type, ', ' ORDER BY column_index) FROM duckdb_columns()
+       WHERE database_name = current_database() AND schema_name = 'main' AND table_name = ${quoteText(table)}`,
+    )
+    if (columns.getRows()[0]?.[0] !== wanted) return `its table ${table} has other columns`
+  }
+  // Reads what every diff reads, so that a damaged block shows now.
+  await connection.run('SELECT count(key), max(kind), max(hash), max(shape), max(run), max(seq) FROM state')
   return null
 }
 
+/** Files that this process has open: the lock that DuckDB takes keeps out other processes only. */
+const openFiles = new Set<string>()
+
 async function connect(options: StateFileOptions): Promise<StateFile> {
+  const path = resolve(options.file)
+  if (openFiles.has(path)) throw new SluiceError('conflict', `The delivered state ${path} is open already.`)
+  openFiles.add(path)
+  try {
+    return await connectAlone(options, () => openFiles.delete(path))
+  } catch (error) {
+    openFiles.delete(path)
+    throw error
+  }
+}
+
+async function connectAlone(options: StateFileOptions, onClosed: () => void): Promise<StateFile> {
   const instance = await DuckDBInstance.create(options.file, {
     memory_limit: options.memoryLimit,
     threads: String(options.threads),
@@ -151,7 +177,7 @@ async function connect(options: StateFileOptions): Promise<StateFile> {
   try {
     const connection = await instance.connect()
     await connection.run("SET TimeZone = 'UTC'")
-    return { connection, close: () => close(instance, connection, options.file) }
+    return { connection, close: () => close(instance, connection, options.file).finally(onClosed) }
   } catch (error) {
     instance.closeSync()
     throw error
@@ -159,7 +185,8 @@ async function connect(options: StateFileOptions): Promise<StateFile> {
 }
 
 async function close(instance: DuckDBInstance, connection: DuckDBConnection, file: string): Promise<void> {
-  // Closing writes the write-ahead log into the file, on the main thread; a checkpoint before does so elsewhere. If it fails, the log stays.
+  // Closing writes the write-ahead log into the file, on the main thread; a checkpoint before does so
+  // elsewhere. If it fails, the log stays.
   await connection.run('CHECKPOINT').catch(() => {})
   connection.closeSync()
   instance.closeSync()

@@ -1,4 +1,7 @@
-/** What DuckDB says, as errors of ours: the message as it stands, and the place in the model's SQL where DuckDB names it. */
+/**
+ * What DuckDB says, as errors of ours: the message as it stands, and the place in the model's SQL where
+ * DuckDB names it.
+ */
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import type { ResolvedQuery } from './file-references.ts'
@@ -11,8 +14,9 @@ export interface SqlPlace {
 }
 
 /**
- * Reads the place from DuckDB's `LINE 2: …` with the caret below it. Of long lines DuckDB shows a part, marked by `...`: then the part is
- * looked for in the line itself. `linesBefore`: how many lines of ours stood before the SQL in what DuckDB was given.
+ * Reads the place from DuckDB's `LINE 2: …` with the caret below it. Of long lines DuckDB shows a part,
+ * marked by `...`: then the part is looked for in the line itself. `linesBefore`: how many lines of ours
+ * stood before the SQL in what DuckDB was given.
  */
 export function placeInSql(message: string, sql: string, linesBefore = 0): SqlPlace | null {
   const shown = /^(LINE (\d+): )(.*)\n( *)\^/m.exec(message)
@@ -28,7 +32,10 @@ export function placeInSql(message: string, sql: string, linesBefore = 0): SqlPl
   return start < 0 ? null : { line, column: start + inExcerpt - cutLeft + 1 }
 }
 
-/** DuckDB's message without the excerpt of the SQL below it and without advice that is of no use here (extensions are never loaded). */
+/**
+ * DuckDB's message without the excerpt of the SQL below it and without advice that is of no use here
+ * (extensions are never loaded).
+ */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
   const own = text.split(/\n+LINE \d+: /)[0] ?? text
@@ -51,7 +58,10 @@ export interface QueryFailure {
   readonly folder: string
 }
 
-/** An error of ours for what DuckDB refused: `missing-file` for a file that is not there, `query` for everything else. */
+/**
+ * An error of ours for what DuckDB refused: `missing-file` for a file that is not there, `query` for
+ * everything else.
+ */
 export function queryError(failure: QueryFailure): SluiceError {
   const text = failure.error instanceof Error ? failure.error.message : String(failure.error)
   const missing = /No files found that match the pattern "(.*)"|Cannot open file "(.*)": No such file/.exec(
@@ -77,7 +87,10 @@ function placeAsWritten(place: SqlPlace | null, failure: QueryFailure): SqlPlace
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
-/** A `missing-file` error with the absolute path and, where there is one, the file next to it whose name comes nearest. */
+/**
+ * A `missing-file` error with the absolute path and, where there is one, the file next to it whose name comes
+ * nearest.
+ */
 export function missingFile(
   path: string,
   what: { readonly model?: string; readonly source?: string },

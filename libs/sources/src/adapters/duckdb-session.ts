@@ -1,8 +1,9 @@
 /**
- * An instance of DuckDB for one query of a user: nothing else is in it, it loads no extension, its memory and threads are bounded, and its
- * configuration is locked before the user's SQL is seen.
+ * An instance of DuckDB for one query of a user: nothing else is in it, it loads no extension, its memory and
+ * threads are bounded, and its configuration is locked before the user's SQL is seen.
  */
-import { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { DuckDBInstance } from '@duckdb/node-api'
 
 export interface SessionLimits {
   /** As DuckDB writes sizes: `512MB`. */
@@ -44,8 +45,9 @@ export class DuckdbSession implements AsyncDisposable {
   }
 
   /**
-   * Waits for work on this session's connection; when the signal aborts, interrupts it and rejects with the signal's reason once DuckDB has let
-   * go. DuckDB forgets an interrupt that comes before a statement has begun, so it is repeated.
+   * Waits for work on this session's connection; when the signal aborts, interrupts it and rejects with the
+   * signal's reason once DuckDB has let go. DuckDB forgets an interrupt that comes before a statement has
+   * begun, so it is repeated.
    */
   async interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     signal.throwIfAborted()

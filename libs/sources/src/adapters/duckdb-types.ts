@@ -1,5 +1,6 @@
 /**
- * DuckDB's types as Sluice carries them. A type that has no counterpart is cast in SQL to a form that keeps everything:
+ * DuckDB's types as Sluice carries them. A type that has no counterpart is cast in SQL to a form that keeps
+ * everything:
  *
  * | DuckDB | carried as |
  * |---|---|
@@ -13,17 +14,13 @@
  * | MAP, UNION, VARIANT | json: an object by key; an object of the one tag that is set; its JSON |
  * | ARRAY | list |
  */
-import {
-  type DuckDBArrayType,
-  type DuckDBDecimalType,
-  type DuckDBListType,
-  type DuckDBStructType,
-  type DuckDBType,
-  DuckDBTypeId,
-} from '@duckdb/node-api'
+import { type DuckDBStructType, type DuckDBType, DuckDBTypeId } from '@duckdb/node-api'
 import type { ColumnType } from '@sluice/contracts/values'
 
-/** How a column is carried: its type, the DuckDB type that holds it, and the SQL that gets there; null where nothing needs casting. */
+/**
+ * How a column is carried: its type, the DuckDB type that holds it, and the SQL that gets there; null where
+ * nothing needs casting.
+ */
 export interface Carried {
   readonly type: ColumnType
   readonly sqlType: string
@@ -89,7 +86,9 @@ const SCALARS: { readonly [id: number]: Carried } = {
   [DuckDBTypeId.VARIANT]: { ...asJson, cast: x => `CAST(${x} AS JSON)` },
 }
 
-/** How a value of a DuckDB type is carried. Types not known here are carried as the text that DuckDB prints. */
+/**
+ * How a value of a DuckDB type is carried. Types not known here are carried as the text that DuckDB prints.
+ */
 export function carry(type: DuckDBType): Carried {
   switch (type.typeId) {
     case DuckDBTypeId.VARCHAR:
@@ -97,18 +96,18 @@ export function carry(type: DuckDBType): Carried {
         ? { type: { kind: 'json' }, sqlType: 'JSON', cast: null }
         : carryScalar(type)
     case DuckDBTypeId.DECIMAL: {
-      const { width, scale } = type as DuckDBDecimalType
+      const { width, scale } = type
       const sqlType = `DECIMAL(${width},${scale})`
       return { type: { kind: 'decimal', precision: width, scale }, sqlType, cast: null }
     }
     case DuckDBTypeId.LIST:
-      return carryList((type as DuckDBListType).valueType, null)
+      return carryList(type.valueType, null)
     case DuckDBTypeId.ARRAY: {
-      const { valueType, length } = type as DuckDBArrayType
+      const { valueType, length } = type
       return carryList(valueType, length)
     }
     case DuckDBTypeId.STRUCT:
-      return carryStruct(type as DuckDBStructType)
+      return carryStruct(type)
     default:
       return carryScalar(type)
   }

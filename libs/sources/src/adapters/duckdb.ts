@@ -1,11 +1,12 @@
 /**
- * Source of the type `duckdb`: CSV, Parquet and JSON files of a folder, or a .duckdb file, read-only. Each query has an instance of DuckDB of its own
- * and writes its result straight into the extract, so that no row passes through JavaScript.
+ * Source of the type `duckdb`: CSV, Parquet and JSON files of a folder, or a .duckdb file, read-only. Each
+ * query has an instance of DuckDB of its own and writes its result straight into the extract, so that no row
+ * passes through JavaScript.
  */
 import { existsSync, statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, SourceSpec } from '@sluice/contracts/resources'
@@ -19,7 +20,10 @@ import { assertBeginsAsQuery, prepareQuery, sqlOf } from './read-only-query.ts'
 
 export interface DuckdbSourceOptions {
   readonly spec: SourceSpec
-  /** Most memory of a query, as DuckDB writes sizes; default 512MB. What does not fit goes to files beside the extract. */
+  /**
+   * Most memory of a query, as DuckDB writes sizes; default 512MB. What does not fit goes to files beside the
+   * extract.
+   */
   readonly memoryLimit?: string
   /** Default 2. */
   readonly threads?: number
@@ -30,7 +34,9 @@ interface QueryColumn {
   readonly carried: Carried
 }
 
-/** A source over files of a folder or a .duckdb file. Queries may run concurrently; each has its own memory. */
+/**
+ * A source over files of a folder or a .duckdb file. Queries may run concurrently; each has its own memory.
+ */
 export function createDuckdbSource(options: DuckdbSourceOptions): Source {
   return new DuckdbSource(options)
 }
@@ -69,7 +75,9 @@ class DuckdbSource implements Source {
     return Promise.resolve()
   }
 
-  /** Runs work in an instance of its own, and ends it when the caller aborts or the source's time-out is over. */
+  /**
+   * Runs work in an instance of its own, and ends it when the caller aborts or the source's time-out is over.
+   */
   async #withSession<T>(
     model: ModelSpec,
     how: { readonly signal: AbortSignal; readonly tempDirectory: string },
@@ -93,7 +101,7 @@ class DuckdbSource implements Source {
       if (timeout?.aborted === true)
         throw new SluiceError(
           'query',
-          `The query of model ${model.name} took longer than the time-out of source ${spec.name}, ${spec.timeout} ms.`,
+          `The query of model ${model.name} took longer than the time-out of source ${spec.name}, ${spec.timeout ?? 0} ms.`,
           { cause: error, retryable: true },
         )
       throw error
@@ -200,7 +208,9 @@ class DuckdbSource implements Source {
   }
 }
 
-/** DuckDB's names of columns are equal whatever their case; templates and topics need them to be told apart. */
+/**
+ * DuckDB's names of columns are equal whatever their case; templates and topics need them to be told apart.
+ */
 function assertDistinct(model: ModelSpec, columns: readonly QueryColumn[]): void {
   const seen = new Set<string>()
   for (const { name } of columns) {

@@ -1,8 +1,10 @@
 /**
- * The files that a query names. DuckDB looks for a relative name in the process's working directory before it looks in `file_search_path`, so
- * that a file lying there would be read in place of the source's; and it reads a quoted empty field of a CSV file as NULL, so that empty text and
- * no text could not be told apart (R18). Both are set right in the text of the query, at the places that DuckDB's own parser names: relative
- * names become absolute, and CSV files are read with `allow_quoted_nulls = false` unless the query says otherwise.
+ * The files that a query names. DuckDB looks for a relative name in the process's working directory before it
+ * looks in `file_search_path`, so that a file lying there would be read in place of the source's; and it
+ * reads a quoted empty field of a CSV file as NULL, so that empty text and no text could not be told apart
+ * (R18). Both are set right in the text of the query, at the places that DuckDB's own parser names: relative
+ * names become absolute, and CSV files are read with `allow_quoted_nulls = false` unless the query says
+ * otherwise.
  */
 import { isAbsolute, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
@@ -39,7 +41,10 @@ const FILE_FUNCTIONS =
 /** A name in any of the ways in which SQL may write it. */
 const NAME_TOKEN = /^(?:[eE]?'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|\w+\s*\.\s*\w+)/
 
-/** Sets the files of a query right. A query that DuckDB cannot parse is left as it is: preparing it will say what is wrong. */
+/**
+ * Sets the files of a query right. A query that DuckDB cannot parse is left as it is: preparing it will say
+ * what is wrong.
+ */
 export async function resolveFiles(
   connection: DuckDBConnection,
   sql: string,
@@ -112,7 +117,8 @@ function collectFunction(call: unknown, found: Reference[]): void {
     !Array.isArray(call['children'])
   )
     return
-  const [first, ...options]: readonly unknown[] = call['children']
+  const children: readonly unknown[] = call['children']
+  const [first, ...options] = children
   const names = isNode(first) && first['function_name'] === 'list_value' ? first['children'] : [first]
   if (!Array.isArray(names)) return
   const isCsv = CSV_FUNCTIONS.test(String(call['function_name']))

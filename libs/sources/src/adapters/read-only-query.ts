@@ -4,7 +4,10 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { quoteIdentifier } from './duckdb-types.ts'
 
-/** Words that a query may begin with. DuckDB rewrites some PRAGMAs into SELECTs, so the kind of the parsed statement alone does not tell. */
+/**
+ * Words that a query may begin with. DuckDB rewrites some PRAGMAs into SELECTs, so the kind of the parsed
+ * statement alone does not tell.
+ */
 const FIRST_WORDS = new Set([
   'select',
   'from',
@@ -40,7 +43,10 @@ export function assertBeginsAsQuery(model: ModelSpec, sql: string): void {
     throw refused(model, `it begins with ${first === undefined ? 'no word' : first.toUpperCase()}`)
 }
 
-/** Prepares the SQL; refuses what is not exactly one statement of the kind SELECT. Errors of parser and binder are DuckDB's own. */
+/**
+ * Prepares the SQL; refuses what is not exactly one statement of the kind SELECT. Errors of parser and binder
+ * are DuckDB's own.
+ */
 export async function prepareQuery(
   connection: DuckDBConnection,
   model: ModelSpec,
@@ -72,7 +78,10 @@ function withoutLeadingComments(sql: string): string {
   return sql.replace(/^(\s+|--[^\n]*(\n|$)|\/\*[\s\S]*?\*\/)+/, '')
 }
 
-/** Cuts a statement at its first semicolon that is no part of a text, a name or a comment, if only blanks and comments follow. */
+/**
+ * Cuts a statement at its first semicolon that is no part of a text, a name or a comment, if only blanks and
+ * comments follow.
+ */
 export function withoutSemicolon(sql: string): string {
   const tokens =
     /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\/|;|[^'"$;/-]+|[\s\S]/g

@@ -1,6 +1,7 @@
 /**
- * Random histories of one sync: edits of the model, outcomes of requests, lost tombstones, reopened and rebuilt files. A plain oracle made of
- * domain/key-state.ts says, for each run, which changes the diff has to find.
+ * Random histories of one sync: edits of the model, outcomes of requests, lost tombstones, reopened and
+ * rebuilt files. A plain oracle made of domain/key-state.ts says, for each run, which changes the diff has to
+ * find.
  */
 import { expect } from 'vitest'
 import { partitionOf } from '@sluice/domain/partition'
@@ -8,8 +9,8 @@ import { decide, transition } from '@sluice/domain/key-state'
 import type { Captured, Retried, RetryEntry } from '@sluice/contracts/records'
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 import type { Row } from '@sluice/contracts/values'
-import type { DeliveredState, DetectedChange, Keyed, PlacedChange } from './port.ts'
-import { changesOf, type DeliveredStateHarness, requestFor } from './contract-harness.ts'
+import type { DeliveredState, DetectedChange, Keyed, PlacedChange } from '../port.ts'
+import { changesOf, type DeliveredStateHarness, requestFor } from './harness.ts'
 
 const PARTITIONS = 2
 const RUNS = 8
@@ -128,7 +129,10 @@ export class History {
     }
   }
 
-  /** One run: edit the model, diff, compare with the oracle, give outcomes, and write what detector and delivery would. */
+  /**
+   * One run: edit the model, diff, compare with the oracle, give outcomes, and write what detector and
+   * delivery would.
+   */
   async #run(state: DeliveredState, run: number): Promise<void> {
     this.#edit()
     const invalid = new Set(KEYS.filter(key => this.#model.has(key) && this.#random() < 0.1))
@@ -344,8 +348,7 @@ function retriedOf(entry: RetryEntry): Retried {
 }
 
 function valuesSql(rows: readonly Row[]): string {
-  const literal = (value: unknown) =>
-    value === null ? 'NULL' : typeof value === 'number' ? `${value}` : `'${String(value)}'`
+  const literal = (value: unknown) => (typeof value === 'string' ? `'${value}'` : JSON.stringify(value))
   const values = rows.map(row => `(${literal(row['id'])}, ${literal(row['v'])}, ${literal(row['w'])})`)
   const from =
     values.length === 0

@@ -1,9 +1,15 @@
 /** What the contract suite needs from an adapter and its surroundings. */
 import type { Column } from '@sluice/contracts/values'
-import type { DeliveredState, DetectedChange, Diff, DiffRequest } from './port.ts'
+import type { DeliveredState, DetectedChange, Diff, DiffRequest } from '../port.ts'
+
+/** Files are made and opened in each test, which takes its time on a busy machine. */
+export const TIMEOUT = { timeout: 60_000 }
 
 export interface DeliveredStateHarness {
-  /** Opens the state of that name: the same name again is the same file. Defaults: one partition, incarnation `i`. */
+  /**
+   * Opens the state of that name: the same name again is the same file. Defaults: one partition, incarnation
+   * `i`.
+   */
   open(options: {
     readonly name: string
     readonly partitions?: number
@@ -14,7 +20,10 @@ export interface DeliveredStateHarness {
   extract(sql: string): Promise<{ readonly file: string; readonly columns: readonly Column[] }>
 }
 
-/** A request over the rows of a query; by default the key is `id`, all columns count and all ops have triggers. */
+/**
+ * A request over the rows of a query; by default the key is `id`, all columns count and all ops have
+ * triggers.
+ */
 export async function requestFor(
   harness: DeliveredStateHarness,
   sql: string,

@@ -1,0 +1,101 @@
+/** What becomes of a state when its model gains, loses or changes columns. */
+import { describe, expect, it } from 'vitest'
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { Row } from '@sluice/contracts/values'
+import type { DetectedChange } from '../port.ts'
+import { type DeliveredStateHarness, TIMEOUT } from './harness.ts'
+import { brief, ONE, Played } from './played.ts'
+
+export function changedModelsSuite(name: string, harness: () => DeliveredStateHarness): void {
+  describe(`${name}: a model that changes`, TIMEOUT, () => {
+    const rowsOf = (changes: readonly DetectedChange[]): readonly (Row | null)[] =>
+      changes.map(change => change.before)
+
+    it('by a new column sends nothing for it alone, and later edits of it as changes', async () => {
+      const played = await Played.open(harness())
+      await played.run(ONE)
+      const wide = "SELECT '1' AS id, 10 AS v, 'x' AS extra"
+      const adopted = await played.run(wide)
+      expect(adopted.changes.filter(change => change.op !== 'settled')).toEqual([])
+      expect((await played.diff(wide)).changes).toEqual([])
+      const edited = await played.diff(wide.replace("'x'", "'y'"))
+      expect(edited.changes).toMatchObject([{ op: 'changed', before: { extra: 'x' }, after: { extra: 'y' } }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('by a new column still finds edits of the others, and fills what was never stored with null', async () => {
+      const played = await Played.open(harness())
+      await played.run(ONE)
+      const { changes } = await played.diff("SELECT 'x' AS extra, '1' AS id, 11 AS v")
+      expect(rowsOf(changes)).toEqual([{ extra: null, id: '1', v: 10 }])
+      expect(Object.keys(changes[0]?.before ?? {})).toEqual(['extra', 'id', 'v'])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('by a column that vanishes sends nothing', async () => {
+      const played = await Played.open(harness())
+      await played.run("SELECT '1' AS id, 10 AS v, 'x' AS extra")
+      expect((await played.diff(ONE)).changes).toEqual([])
+      expect(rowsOf((await played.diff(`${ONE} LIMIT 0`)).changes)).toEqual([{ id: '1', v: 10 }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('by the type of a column sends only what is another value', async () => {
+      const played = await Played.open(harness())
+      await played.run("SELECT '1' AS id, 10::INTEGER AS v UNION ALL SELECT '2', 20")
+      const wider = "SELECT '1' AS id, 10::DECIMAL(10,2) AS v UNION ALL SELECT '2', 20.5"
+      expect(brief((await played.diff(wider)).changes).map(([op, key]) => [op, key])).toEqual([
+        ['changed', '2'],
+      ])
+      const text = "SELECT '1' AS id, '10' AS v UNION ALL SELECT '2', 'twenty'"
+      expect(brief((await played.diff(text)).changes)).toEqual([['changed', '2', '20', 'twenty']])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('by the columns that count compares stored rows anew', async () => {
+      const played = await Played.open(harness())
+      await played.run(ONE, 'delivered', { compare: ['id'] })
+      expect((await played.diff(ONE.replace('10', '11'), { compare: ['id'] })).changes).toEqual([])
+      expect(brief((await played.diff(ONE.replace('10', '11'), { compare: ['v'] })).changes)).toEqual([
+        ['changed', '1', 10, 11],
+      ])
+      expect((await played.diff(ONE.replace('10', '11'), { compare: [] })).changes).toEqual([])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it.each([
+      ['other key columns', "SELECT '1' AS id, 10 AS v", ['v']],
+      ['another type of the key', 'SELECT 1.5 AS id, 10 AS v', ['id']],
+    ])('by %s is refused, naming the reset', async (_, sql, primaryKey) => {
+      const played = await Played.open(harness())
+      const first = await played.run(ONE)
+      const refused = await played.diff(sql, { primaryKey }).then(
+        () => null,
+        (error: unknown) => error,
+      )
+      expect(isSluiceError(refused, 'config') ? refused.message : refused).toContain('sluice reset')
+      // After a rebuild nobody remembers the key columns, and the rows have to tell.
+      const rebuilt = await Played.open(harness(), 'rebuilt')
+      await rebuilt.deliver(first.changes, 'delivered')
+      await rebuilt.state.commit()
+      const again = await rebuilt.diff(sql, { primaryKey }).then(
+        () => null,
+        (error: unknown) => error,
+      )
+      expect(isSluiceError(again, 'config') ? again.message : again).toContain('sluice reset')
+      expect((await rebuilt.diff(ONE)).changes).toEqual([])
+      await rebuilt.state[Symbol.asyncDispose]()
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('to one without its key column is refused, naming the columns there are', async () => {
+      const played = await Played.open(harness())
+      const refused = await played.diff('SELECT 1 AS ident').then(
+        () => null,
+        (error: unknown) => error,
+      )
+      expect(isSluiceError(refused, 'config') ? refused.message : refused).toContain('ident')
+      await played.state[Symbol.asyncDispose]()
+    })
+  })
+}

@@ -1,0 +1,188 @@
+/** Which changes a run finds, for rows good and bad. */
+import { describe, expect, it } from 'vitest'
+import type { Op } from '@sluice/contracts/state'
+import { type DeliveredStateHarness, TIMEOUT } from './harness.ts'
+import { brief, entryOf, ONE, Played } from './played.ts'
+
+export function foundChangesSuite(name: string, harness: () => DeliveredStateHarness): void {
+  describe(`${name}: what a run finds`, TIMEOUT, () => {
+    it('is every row as added at first, and nothing once delivered', async () => {
+      const played = await Played.open(harness())
+      const { diff, changes } = await played.run("SELECT '1' AS id, 10 AS v UNION ALL SELECT '2', NULL")
+      expect(brief(changes)).toEqual([
+        ['added', '1', null, 10],
+        ['added', '2', null, null],
+      ])
+      expect(diff).toMatchObject({ rowsRead: 2, rowsInvalid: 0, settled: 0, keysBefore: 0 })
+      expect(diff.counts.added?.detected).toBe(2)
+      const again = await played.diff("SELECT '1' AS id, 10 AS v UNION ALL SELECT '2', NULL")
+      expect(again.changes).toEqual([])
+      expect(again.diff.keysBefore).toBe(2)
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('comes in the order settled, removed, changed, added, and by key within each', async () => {
+      const played = await Played.open(harness())
+      const row = (id: string, v: number) => `SELECT '${id}' AS id, ${v} AS v`
+      await played.run(
+        [row('r2', 1), row('r1', 1), row('c2', 1), row('c1', 1), row('s', 1)].join(' UNION ALL '),
+      )
+      const second = [row('a2', 1), row('a1', 1), row('c2', 2), row('c1', 2), row('s', 2)].join(' UNION ALL ')
+      await played.run(
+        row('s', 1) +
+          ' UNION ALL ' +
+          [row('r2', 1), row('r1', 1), row('c2', 1), row('c1', 1)].join(' UNION ALL '),
+        'rejected',
+      )
+      await played.run(second.replace(row('s', 2), row('s', 2)), 'rejected')
+      const { changes } = await played.diff(second.replace(row('s', 2), row('s', 1)))
+      expect(changes.map(change => `${change.op} ${change.key}`)).toEqual([
+        'settled s',
+        'removed r1',
+        'removed r2',
+        'changed c1',
+        'changed c2',
+        'added a1',
+        'added a2',
+      ])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('is sent again, with what is retried and with the row as it is now', async () => {
+      const played = await Played.open(harness())
+      await played.run(ONE, 'rejected')
+      const { changes } = await played.diff(ONE.replace('10', '11'))
+      expect(brief(changes)).toEqual([['added', '1', null, 11]])
+      expect(changes[0]?.retried).toEqual({
+        idempotencyKey: 'once',
+        outcome: 'rejected',
+        answered: false,
+        requestHash: 'abc',
+        requestRows: 1,
+        attempts: 2,
+        runs: 1,
+        since: 1_700_000_000_000,
+      })
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('is settled where the need of a retry is gone: a failed add that left, a failed change that reverted', async () => {
+      const played = await Played.open(harness())
+      await played.run(ONE, 'rejected')
+      const gone = await played.run(`${ONE} LIMIT 0`)
+      expect(gone.changes).toMatchObject([{ op: 'settled', key: '1', settledState: 'absent', after: null }])
+      expect(gone.endsRetry).toEqual(['1'])
+      await played.run(ONE)
+      await played.run(ONE.replace('10', '11'), 'rejected')
+      const reverted = await played.run(ONE)
+      expect(reverted.changes).toMatchObject([
+        { op: 'settled', key: '1', settledState: 'present', after: { id: '1', v: 10 } },
+      ])
+      expect(reverted.endsRetry).toEqual(['1'])
+      expect((await played.diff(ONE)).changes).toEqual([])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('counts ops with a trigger only, and settles the others as if delivered', async () => {
+      const played = await Played.open(harness())
+      const onlyChanged = { triggers: new Set<Op>(['changed']) }
+      const first = await played.run(ONE, 'delivered', onlyChanged)
+      expect(first.changes).toMatchObject([
+        { op: 'settled', settledState: 'present', after: { id: '1', v: 10 } },
+      ])
+      expect(first.diff.settled).toBe(1)
+      expect(Object.keys(first.diff.counts)).toEqual(['changed'])
+      const second = await played.run(ONE.replace('10', '11'), 'delivered', onlyChanged)
+      expect(brief(second.changes)).toEqual([['changed', '1', 10, 11]])
+      const third = await played.run(`${ONE} LIMIT 0`, 'delivered', onlyChanged)
+      expect(third.changes).toMatchObject([
+        { op: 'settled', settledState: 'absent', after: null, before: { v: 11 } },
+      ])
+      expect((await played.diff(ONE)).changes).toMatchObject([{ op: 'added' }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('settles every row as present for a baseline, and sends what changes later', async () => {
+      const played = await Played.open(harness())
+      const first = await played.run(ONE, 'delivered', { baseline: true })
+      expect(first.changes).toMatchObject([{ op: 'settled', settledState: 'present' }])
+      expect(brief((await played.diff(ONE.replace('10', '11'))).changes)).toEqual([['changed', '1', 10, 11]])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('has the captured values of the key', async () => {
+      const played = await Played.open(harness())
+      await played.run(ONE)
+      const value = { incarnation: 'i', owner: 0, run: 1, seq: 0, values: '{"id":"a\\tb"}' }
+      await played.state.feed({ partition: 0, captured: { records: [{ key: '1', value }], nextOffset: 1 } })
+      await played.state.commit()
+      expect((await played.diff(`${ONE} LIMIT 0`)).changes).toMatchObject([
+        { op: 'removed', captured: '{"id":"a\\tb"}' },
+      ])
+      await played.state.feed({
+        partition: 0,
+        captured: { records: [{ key: '1', value: null }], nextOffset: 2 },
+      })
+      await played.state.commit()
+      expect((await played.diff(`${ONE} LIMIT 0`)).changes).toMatchObject([{ op: 'removed', captured: null }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('names an outcome by run and seq: an entry of another change of the run says nothing', async () => {
+      const played = await Played.open(harness())
+      const { changes } = await played.diff(ONE)
+      const [change] = changes
+      if (change === undefined) throw new Error('nothing found')
+      const place = (seq: number) => ({ offset: seq, change: { ...change, run: 1, seq, replayed: null } })
+      await played.state.feed({ partition: 0, changes: { records: [place(0), place(1)], nextOffset: 2 } })
+      await played.feedRetry('1', entryOf('added', 'rejected', { run: 1, seq: 0 }))
+      await played.state.commit()
+      const again = await played.diff(ONE)
+      // Delivered, and an entry that is left over from before is ended.
+      expect(again.changes).toMatchObject([{ op: 'settled', settledState: 'present' }])
+      expect(again.endsRetry).toEqual(['1'])
+      await played.state[Symbol.asyncDispose]()
+    })
+  })
+
+  describe(`${name}: bad rows`, TIMEOUT, () => {
+    it('without a key, or with that of another row, are rejected and never taken as removed', async () => {
+      const played = await Played.open(harness())
+      await played.run("SELECT * FROM (VALUES ('a', 1), ('b', 1)) t(id, v)")
+      const { diff, changes } = await played.diff(
+        "SELECT * FROM (VALUES ('a', 2), ('a', 3), ('a', 2), (NULL, 1), ('b', 1)) t(id, v)",
+      )
+      expect(changes).toEqual([])
+      expect(diff.rowsRead).toBe(5)
+      expect(diff.rowsInvalid).toBe(4)
+      expect(diff.invalidSamples).toEqual([
+        { key: null, reason: 'primary key column "id" is null' },
+        { key: 'a', reason: '3 rows have this primary key' },
+      ])
+      expect(brief((await played.diff("SELECT 'b' AS id, 1 AS v")).changes)).toEqual([
+        ['removed', 'a', 1, null],
+      ])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('are counted all, and shown ten at most', async () => {
+      const played = await Played.open(harness())
+      const { diff, changes } = await played.diff(
+        'SELECT (i // 2)::VARCHAR AS id, i AS v FROM range(100) t(i)',
+      )
+      expect(changes).toEqual([])
+      expect(diff.rowsInvalid).toBe(100)
+      expect(diff.invalidSamples.length).toBe(10)
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('are those with any null in a composite key', async () => {
+      const played = await Played.open(harness())
+      const sql = "SELECT * FROM (VALUES ('a', 1, 1), ('a', NULL, 2), (NULL, NULL, 3)) t(id, n, v)"
+      const { diff, changes } = await played.diff(sql, { primaryKey: ['id', 'n'] })
+      expect(changes.map(change => change.key)).toEqual(['["a","1"]'])
+      expect(diff.rowsInvalid).toBe(2)
+      await played.state[Symbol.asyncDispose]()
+    })
+  })
+}
