@@ -61,6 +61,24 @@ describe('a trigger', () => {
     expect(trigger.render([seen({})], CONTEXT)).toMatchObject({ headers: {} })
   })
 
+  it('sets the Content-Type that fits the body', () => {
+    const bodies = [
+      [{ json: '1' }, 'application/json'],
+      [{ fields: { a: 'a' } }, 'application/json'],
+      [{ jsonColumn: 'a' }, 'application/json'],
+      [{ xml: '<a/>' }, 'application/xml'],
+      [{ form: { a: '1' } }, 'application/x-www-form-urlencoded'],
+      [{ text: { contentType: 'text/csv; charset=utf-8', template: '1' } }, 'text/csv; charset=utf-8'],
+    ] as const
+    for (const [body, contentType] of bodies) {
+      const result = compileTrigger({ method: 'POST', path: '/', body }, PLACE).render(
+        [seen({ a: '1' })],
+        CONTEXT,
+      )
+      expect(result).toMatchObject({ headers: { 'Content-Type': contentType } })
+    }
+  })
+
   it('tells its batch', () => {
     const batch = { size: 50, bytes: 2_000 }
     expect(compileTrigger(spec({ batch }), PLACE).batch).toEqual(batch)

@@ -79,6 +79,15 @@ class Maker {
     return Array.from({ length: this.below(8) }, () => HOSTILE[this.below(HOSTILE.length)] ?? '').join('')
   }
 
+  /**
+   * A name of a field. Never a lone backslash: once V8 13.6 has read one, its JSON.parse takes other escaped
+   * characters for it, and the test could not read back what it checks.
+   */
+  name(): string {
+    const text = this.text()
+    return text === '\\' ? 'backslash' : text
+  }
+
   /** Any value that JSON can hold, nested at most `depth` deep. */
   value(depth: number): Value {
     switch (this.below(depth > 0 ? 11 : 9)) {
@@ -103,7 +112,7 @@ class Maker {
         return Array.from({ length: this.below(4) }, () => this.value(depth - 1))
       default:
         return Object.fromEntries(
-          Array.from({ length: this.below(4) }, () => [this.text(), this.value(depth - 1)]),
+          Array.from({ length: this.below(4) }, () => [this.name(), this.value(depth - 1)]),
         )
     }
   }
@@ -122,6 +131,11 @@ function expected(value: Value): Value {
   if (typeof value === 'object' && value !== null)
     return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, expected(field)]))
   return value
+}
+
+/** A row as text in JSON. */
+function expectedText(row: Row): Value {
+  return expected({ a: Object.keys(row).join('"'), c: typeof row['a'] === 'string' ? row['a'] : 1 })
 }
 
 function single(spec: Parameters<typeof compileTrigger>[0]): CompiledTrigger {
@@ -198,6 +212,74 @@ describe('random rows', () => {
         expect(result.error).toMatch(
           /^body\.json: the body is not JSON at line \d+, column \d+: expected .+, found .+ in /,
         )
+    }
+  })
+
+  it(`come back from mapped fields and JSON columns as they were (SLUICE_TEST_SEED=${seed})`, () => {
+    const batch = { size: 100, bytes: 1_000_000 }
+    const fields = { a: 'a', deep: { list: ['b', { template: '{{ row.a }}' }] }, 'c"': 'c"d' }
+    const mapped = single({
+      method: 'POST',
+      path: '/',
+      batch,
+      body: { fields, wrap: '{"rows":{{ items }},}' },
+    })
+    const column = single({ method: 'POST', path: '/', batch, body: { jsonColumn: 'json' } })
+    const maker = new Maker(seed)
+    for (let round = 0; round < ROUNDS / 10; round++) {
+      const rows = Array.from({ length: 1 + maker.below(10) }, () => maker.row())
+      const documents = rows.map(row => ({
+        json: row['a'] === null ? '{}' : JSON.stringify(expectedText(row)),
+      }))
+      const result = mapped.render(
+        rows.map(row => ({ row, previous: null, captured: null })),
+        CONTEXT,
+      )
+      const payload = column.render(
+        documents.map(row => ({ row, previous: null, captured: null })),
+        CONTEXT,
+      )
+      if (result.kind !== 'rendered' || payload.kind !== 'rendered')
+        throw new Error(JSON.stringify([result, payload]))
+      const back = parseExactJson(result.body ?? '')
+      const wanted = rows.map(row => ({
+        a: expected(row['a'] ?? null),
+        deep: { list: [expected(row['b'] ?? null), expect.any(String) as unknown] },
+        'c"': expected(row['c"d'] ?? null),
+      }))
+      expect(back).toStrictEqual({ rows: wanted })
+      expect(payload.body).toBe(`[${documents.map(({ json }) => json).join(',')}]`)
+    }
+  })
+
+  it(`stay in their place in XML (SLUICE_TEST_SEED=${seed})`, () => {
+    const xml =
+      '<r x="{{ a }}" y=\'{{ b }}\'><a>{{ a }}</a>{% capture c %}{{ b }}{% endcapture %}<b>{{ c }}</b></r>'
+    const trigger = single({ method: 'POST', path: '/', body: { xml } })
+    const maker = new Maker(seed)
+    let rendered = 0
+    for (let round = 0; round < ROUNDS; round++) {
+      const result = trigger.render([{ row: maker.row(), previous: null, captured: null }], CONTEXT)
+      if (result.kind === 'unrenderable') {
+        expect(result.error).toMatch(/which XML cannot hold/)
+        continue
+      }
+      rendered += 1
+      expect(result.body).toMatch(/^<r x="[^<"]*" y='[^<']*'><a>[^<]*<\/a><b>[^<]*<\/b><\/r>$/)
+    }
+    expect(rendered).toBeGreaterThan(ROUNDS / 4)
+  })
+
+  it(`stay in their place in forms (SLUICE_TEST_SEED=${seed})`, () => {
+    const trigger = single({ method: 'POST', path: '/', body: { form: { a: '{{ a }}', 'b&c': '{{ b }}' } } })
+    const maker = new Maker(seed)
+    for (let round = 0; round < ROUNDS; round++) {
+      const row = maker.row()
+      const result = trigger.render([{ row, previous: null, captured: null }], CONTEXT)
+      if (result.kind === 'unrenderable') continue
+      const form = new URLSearchParams(result.body ?? '')
+      expect([...form.keys()]).toEqual(['a', 'b&c'])
+      if (typeof row['a'] === 'string') expect(form.get('a')).toBe(row['a'])
     }
   })
 })

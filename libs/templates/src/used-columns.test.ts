@@ -94,4 +94,31 @@ describe('used columns', () => {
     const { usedColumns } = compileTrigger(spec, { sync: 'orders', op: 'changed' })
     expect(usedColumns).toEqual(new Set(['id', 'version', 'name']))
   })
+
+  it('come from every kind of body', () => {
+    const bodies = [
+      [
+        { fields: { x: 'a', y: ['b', { template: '{{ c }}{{ row.d }}' }], z: { value: 'e' } } },
+        ['a', 'b', 'c', 'd'],
+      ],
+      [{ jsonColumn: 'a', wrap: '{"n":{{ b }},"items":{{ items }}}' }, ['a', 'b']],
+      [{ xml: '<a>{{ a }}</a>' }, ['a']],
+      [{ form: { x: '{{ a }}', y: '{{ row.b }}' } }, ['a', 'b']],
+      [{ text: { contentType: 'text/plain', template: '{{ a }}' } }, ['a']],
+    ] as const
+    for (const [body, columns] of bodies) {
+      const { usedColumns } = compileTrigger(
+        { method: 'POST', path: '/', body },
+        { sync: 'orders', op: 'added' },
+      )
+      expect(usedColumns).toEqual(new Set(columns))
+    }
+  })
+
+  it('come from the texts of a batch that is mapped', () => {
+    const body = { fields: { x: { template: '{{ row.a }}{{ b }}' } }, wrap: '{"items":{{ items }}}' }
+    const spec = { method: 'POST', path: '/', batch: { size: 10, bytes: 1_000 }, body } as const
+    const { usedColumns } = compileTrigger(spec, { sync: 'orders', op: 'added' })
+    expect(usedColumns).toEqual(new Set(['a', 'b']))
+  })
 })
