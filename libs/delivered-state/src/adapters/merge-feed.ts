@@ -51,10 +51,8 @@ export interface Merge {
 export async function mergeFeed(merge: Merge): Promise<void> {
   const { connection } = merge
   const saving = merge.shapes.saving()
-  const [distinct, emptyState] = await Promise.all([
-    hasDistinctKeys(connection),
-    isEmpty(connection, 'state'),
-  ])
+  const distinct = await hasDistinctKeys(connection)
+  const emptyState = await isEmpty(connection, 'state')
   await connection.run('BEGIN TRANSACTION')
   try {
     if (saving.sql !== '') await connection.run(saving.sql)

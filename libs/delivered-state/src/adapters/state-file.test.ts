@@ -83,6 +83,30 @@ describe('a state file', { timeout: 60_000 }, () => {
     expect(reasons).toEqual([])
   })
 
+  it.each(['extract', 'temp', 'system', 'main', 'memory', 'state', 'a.b c'])(
+    'may have any name, even %s',
+    async name => {
+      const named = join(folder, `${name}.duckdb`)
+      {
+        await using state = await openDeliveredState({
+          file: named,
+          sync: name,
+          incarnation: 'i',
+          partitions: 1,
+        })
+        await state.feed({ partition: 0, changes: { records: [addedAt(0)], nextOffset: 1 } })
+        await state.commit()
+      }
+      await using state = await openDeliveredState({
+        file: named,
+        sync: name,
+        incarnation: 'i',
+        partitions: 1,
+      })
+      expect(await state.positions()).toMatchObject({ changes: [1] })
+    },
+  )
+
   it.each<[string, () => void | Promise<unknown>]>([
     ['is no database', () => writeFileSync(file(), 'certainly no database'.repeat(1000))],
     ['is empty of tables', () => rmSync(file())],

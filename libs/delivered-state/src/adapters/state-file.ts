@@ -165,7 +165,7 @@ async function connect(options: StateFileOptions): Promise<StateFile> {
 }
 
 async function connectAlone(options: StateFileOptions, onClosed: () => void): Promise<StateFile> {
-  const instance = await DuckDBInstance.create(options.file, {
+  const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: options.memoryLimit,
     threads: String(options.threads),
     temp_directory: `${options.file}.tmp`,
@@ -177,6 +177,9 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
   try {
     const connection = await instance.connect()
     await connection.run("SET TimeZone = 'UTC'")
+    // Attached, so that its name in SQL is ours and not made of the file's.
+    await connection.run(`ATTACH ${quoteText(options.file)} AS sluice_state (TYPE duckdb)`)
+    await connection.run('USE sluice_state')
     return { connection, close: () => close(instance, connection, options.file).finally(onClosed) }
   } catch (error) {
     instance.closeSync()
@@ -187,7 +190,7 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
 async function close(instance: DuckDBInstance, connection: DuckDBConnection, file: string): Promise<void> {
   // Closing writes the write-ahead log into the file, on the main thread; a checkpoint before does so
   // elsewhere. If it fails, the log stays.
-  await connection.run('CHECKPOINT').catch(() => {})
+  await connection.run('CHECKPOINT sluice_state').catch(() => {})
   connection.closeSync()
   instance.closeSync()
   await rm(`${file}.tmp`, { recursive: true, force: true })
