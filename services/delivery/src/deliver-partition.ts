@@ -239,7 +239,7 @@ class PartitionDelivery {
   async #openRun(begin: RunBegin, signal: AbortSignal, nextSeq: number | null): Promise<OpenRun> {
     const { deps, run, worker, ownership, ledger, attempts } = this.#parts
     const target = await deps.resolveTarget(begin.definition, signal)
-    const partition = `${attempts.topic}/${attempts.partition}`
+    const partition = `${attempts.topic}/${run.incarnation}/${attempts.partition}`
     const holder = { partition, marker: ownership.owner(attempts) }
     const sending = new SendQueue({
       target,

@@ -3,9 +3,10 @@ import type { LeaseHolder } from '@sluice/rate-limit/port'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { Target } from './target.ts'
 
-/** Leave for `permits` requests, to be used at once. Every permit ends as finished or unused. */
+/** Leave for `permits` requests, to be handed to sockets until `useBeforeMs` (performance.now()). Every permit ends as finished or unused. */
 export interface Permits {
   readonly permits: number
+  readonly useBeforeMs: number
   finished(requests: number): void
   unused(permits: number): void
 }
@@ -40,6 +41,7 @@ export class DestinationGate {
     }
     return {
       permits: lease.permits,
+      useBeforeMs: lease.useBeforeMs,
       finished: requests => giveBack(0, requests),
       unused: permits => giveBack(permits, 0),
     }

@@ -11,7 +11,7 @@ import type { AttemptLedger } from './attempt-ledger.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
 import { effectsOf } from './effects.ts'
 import { withAttempt, type UnownedAttempt } from './request-history.ts'
-import { sendRequest, unsentAttempt, type SendJob } from './send-request.ts'
+import { sendRequest, unsentAttempt, type SendJob, type Sent } from './send-request.ts'
 import type { Target } from './target.ts'
 
 const THROTTLED_LONGEST_MS = 3_600_000
@@ -105,10 +105,10 @@ export class SendQueue {
     const jobs = this.#queue.splice(0, lease.permits)
     if (jobs.length < lease.permits) lease.unused(lease.permits - jobs.length)
     for (const job of jobs) {
-      const release = once(() => lease.finished(1))
-      const sent = this.#sendOne(job, release)
+      const permit = onePermit(lease)
+      const sent = this.#sendOne(job, permit)
         .catch((error: unknown) => {
-          release()
+          permit.finish()
           this.#options.ledger.fail(error)
         })
         .finally(() => this.#underWay.delete(sent))
@@ -116,22 +116,30 @@ export class SendQueue {
     }
   }
 
-  async #sendOne(job: SendJob, release: () => void): Promise<void> {
+  async #sendOne(job: SendJob, permit: Permit): Promise<void> {
     const { target, sender, signal } = this.#options
-    const { attempt, retryAfterMs } = await sendRequest(job, { target, sender, signal }).catch(
+    const sent = await sendRequest(job, { target, sender, signal, sendBeforeMs: permit.useBeforeMs }).catch(
       (error: unknown) => {
-        if (signal.aborted) return { attempt: null, retryAfterMs: null }
+        if (signal.aborted) return null
         throw error
       },
     )
-    if (attempt === null) release()
-    else if (attempt.outcome === 'throttled') {
-      release()
-      this.#throttled(job, attempt, retryAfterMs)
+    if (sent === null) permit.finish()
+    else if (sent.kind === 'late') {
+      permit.giveBack()
+      this.#sendAgain(job)
+    } else if (sent.attempt.outcome === 'throttled') {
+      permit.finish()
+      this.#throttled(job, sent)
     } else {
-      if (attempt.outcome === 'delivered') this.#throttledSince = null
-      this.#finish(job, attempt, release)
+      if (sent.attempt.outcome === 'delivered') this.#throttledSince = null
+      this.#finish(job, sent.attempt, permit.finish)
     }
+  }
+
+  #sendAgain(job: SendJob): void {
+    this.#queue.unshift(job)
+    this.#changes.notify()
   }
 
   #finish(job: SendJob, attempt: UnownedAttempt, release: (() => void) | null): void {
@@ -141,18 +149,15 @@ export class SendQueue {
   }
 
   /** The whole destination pauses, and the request goes to the head of the queue with nothing used up (R10). */
-  #throttled(job: SendJob, attempt: UnownedAttempt, retryAfterMs: number | null): void {
+  #throttled(job: SendJob, { attempt, retryAfterMs }: Sent): void {
     const { gate, ledger } = this.#options
     ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: null })
-    const now = Date.now()
+    const now = performance.now()
     this.#throttledSince ??= now
-    this.#queue.unshift(job)
-    if (now - this.#throttledSince >= THROTTLED_LONGEST_MS) {
+    if (now - this.#throttledSince >= THROTTLED_LONGEST_MS)
       this.#giveUp('the destination has throttled every request for an hour')
-      return
-    }
-    gate.pauseUntil(now + Math.min(retryAfterMs ?? DEFAULT_PAUSE_MS, LONGEST_PAUSE_MS))
-    this.#changes.notify()
+    else gate.pauseUntil(Date.now() + Math.min(retryAfterMs ?? DEFAULT_PAUSE_MS, LONGEST_PAUSE_MS))
+    this.#sendAgain(job)
   }
 
   #recordUnsent(why: string): void {
@@ -162,10 +167,22 @@ export class SendQueue {
   }
 }
 
-function once(action: () => void): () => void {
-  let done = false
-  return () => {
-    if (!done) action()
-    done = true
+/** Leave for one request: it ends as finished, or as given back unused. Only the first of the two counts. */
+interface Permit {
+  readonly useBeforeMs: number
+  readonly finish: () => void
+  readonly giveBack: () => void
+}
+
+function onePermit(lease: Permits): Permit {
+  let ended = false
+  const end = (how: () => void): void => {
+    if (!ended) how()
+    ended = true
+  }
+  return {
+    useBeforeMs: lease.useBeforeMs,
+    finish: () => end(() => lease.finished(1)),
+    giveBack: () => end(() => lease.unused(1)),
   }
 }

@@ -8,7 +8,7 @@ import {
   type Verdict,
 } from '@sluice/domain/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
-import { MASK, redactHeaders, redactText } from '@sluice/secrets/redact'
+import { redactHeaders, redactText, redactUrl } from '@sluice/secrets/redact'
 import {
   earlierKey,
   ownKey,
@@ -27,18 +27,29 @@ export interface SendJob {
 }
 
 export interface Sent {
+  readonly kind: 'sent'
   readonly attempt: UnownedAttempt
   /** For a throttled attempt: how long the destination asked to be left alone, if it said so. */
   readonly retryAfterMs: number | null
 }
 
+/** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
+export interface Late {
+  readonly kind: 'late'
+}
+
 /** Rejects only when aborted. */
 export async function sendRequest(
   job: SendJob,
-  deps: { readonly target: Target; readonly sender: HttpSender; readonly signal: AbortSignal },
-): Promise<Sent> {
+  deps: {
+    readonly target: Target
+    readonly sender: HttpSender
+    readonly sendBeforeMs: number
+    readonly signal: AbortSignal
+  },
+): Promise<Sent | Late> {
   const { request } = job
-  const { target, sender, signal } = deps
+  const { target, sender, sendBeforeMs, signal } = deps
   const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
   const key = idempotencyKey(job, target, hash)
   const headers: { [name: string]: string } = { ...target.headers, ...request.headers }
@@ -49,11 +60,13 @@ export async function sendRequest(
     headers,
     body: request.body,
     timeoutMs: target.timeoutMs,
+    sendBeforeMs,
     signal,
   })
+  if (result.kind === 'failed' && result.late === true) return { kind: 'late' }
   const verdict = verdictOf(result, job)
   const attempt = attemptOf(job, target, { result, verdict, hash, key })
-  return { attempt, retryAfterMs: verdict.retryAfterMs }
+  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs }
 }
 
 function idempotencyKey(job: SendJob, target: Target, hash: string): string | null {
@@ -98,7 +111,7 @@ function attemptOf(
     status: answer?.status ?? null,
     error: errorOf(result, verdict, target),
     method: request.method,
-    url: urlOf(target, request.path, target.shownQuery),
+    url: redactUrl(urlOf(target, request.path, target.shownQuery), target.secrets),
     requestHash: hash,
     idempotencyKey: key,
     requestHeaders: redactHeaders(shownHeaders, target.secrets),
@@ -130,7 +143,7 @@ export function unsentAttempt(job: SendJob, target: Target, why: string): Unowne
     status: null,
     error: why,
     method: request.method,
-    url: urlOf(target, request.path, target.query === '' ? '' : MASK),
+    url: redactUrl(urlOf(target, request.path, target.shownQuery), target.secrets),
     requestHash: requestHash(request.method, urlOf(target, request.path, ''), request.body),
     idempotencyKey: null,
     requestHeaders: {},
