@@ -173,6 +173,9 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',
     preserve_insertion_order: 'true',
+    // Memory that DuckDB has freed goes back to the system at once, not when 128 MB have come together.
+    allocator_flush_threshold: '8MB',
+    allocator_bulk_deallocation_flush_threshold: '16MB',
   })
   try {
     const connection = await instance.connect()
