@@ -53,7 +53,10 @@ describe('a run killed at a random moment', () => {
         expect(next, seen).toMatchObject({ exitCode: 0, view: { status: 'success' } })
         assertDelivered(api.requests, repeatable, seen)
         const runs = await project.runs()
-        expect(runs.map(({ status }) => status), seen).toEqual(['success', 'failed'])
+        expect(
+          runs.map(({ status }) => status),
+          seen,
+        ).toEqual(['success', 'failed'])
         expect(runs[1]?.error, seen).toContain('interrupted')
       }
     },
@@ -69,7 +72,11 @@ async function killAfter(
 ): Promise<{ readonly killedAt: number; readonly unanswered: number }> {
   const child = project.start('run', SYNC)
   const closed = once(child, 'close')
-  await api.waitFor(requests)
+  const ended = closed.then(([code]) =>
+    Promise.reject(new Error(`the run ended by itself, with ${String(code)}`)),
+  )
+  await Promise.race([api.waitFor(requests), ended])
+  ended.catch(() => undefined)
   const unanswered = api.figures.inFlight
   child.kill('SIGKILL')
   const killedAt = Date.now()
