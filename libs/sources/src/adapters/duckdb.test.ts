@@ -120,6 +120,15 @@ describe('files of the folder', () => {
     expect(await rowsOf("SELECT * FROM read_json('package.json')")).toEqual([{ id: 'mine' }])
   })
 
+  it.each([
+    ["SELECT e'it\\'s; fine' AS id;", "it's; fine"],
+    ["SELECT ';' AS id; /* ; */", ';'],
+    ['SELECT $x$;$x$ AS id -- ;', ';'],
+    ['SELECT \'a\' AS "id" -- no line end', 'a'],
+  ])('are no matter to %s, whose semicolons are told apart', async (sql, id) => {
+    expect(await rowsOf(sql)).toEqual([{ id }])
+  })
+
   it('are not looked for in texts that merely look like names', async () => {
     expect(await rowsOf("SELECT 'people.csv' AS id, 'x' || 'people.csv' AS b")).toEqual([
       { id: 'people.csv', b: 'xpeople.csv' },

@@ -84,7 +84,7 @@ function withoutLeadingComments(sql: string): string {
  */
 export function withoutSemicolon(sql: string): string {
   const tokens =
-    /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\/|;|[^'"$;/-]+|[\s\S]/g
+    /\b[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\/|;|[^'"$;/\-eE]+|[\s\S]/g
   for (const token of sql.matchAll(tokens)) {
     if (token[0] !== ';') continue
     const rest = withoutLeadingComments(sql.slice(token.index + 1)).replace(/[;\s]+/g, '')
