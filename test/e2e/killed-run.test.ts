@@ -1,4 +1,7 @@
-/** A run that is killed with SIGKILL at random moments: every row arrives, and what is repeated is bounded and carries the same key (R7, R8). */
+/**
+ * A run that is killed with SIGKILL at random moments: every row arrives, and what is repeated is bounded and
+ * carries the same key (R7, R8).
+ */
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
@@ -84,7 +87,9 @@ async function killAfter(
   return { killedAt, unanswered }
 }
 
-/** How many requests may be sent again: those in flight, and those answered in the last 5 ms before the kill. */
+/**
+ * How many requests may be sent again: those in flight, and those answered in the last 5 ms before the kill.
+ */
 function repeatableAt(requests: readonly RecordedRequest[], killedAt: number, unanswered: number): number {
   return unanswered + requests.filter(({ readAt }) => readAt > killedAt - 5).length + CONCURRENCY
 }

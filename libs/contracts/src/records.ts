@@ -1,14 +1,21 @@
 /**
- * The records of the topics (PROTOCOL.md §1), as the services see them. `avro-schemas.ts` has the same shapes in Avro; both change together.
- * Offsets, seqs and counts are safe integers; times are milliseconds since 1970.
+ * The records of the topics (PROTOCOL.md §1), as the services see them. `avro-schemas.ts` has the same shapes
+ * in Avro; both change together. Offsets, seqs and counts are safe integers; times are milliseconds since
+ * 1970.
  */
 import type { CountsByOp, KeyStateKind, Op, Outcome } from './state.ts'
 import type { Row } from './values.ts'
 
-/** Who wrote a record: readers pass over other incarnations and, after a takeover marker, over other owners (PROTOCOL.md §4). */
+/**
+ * Who wrote a record: readers pass over other incarnations and, after a takeover marker, over other owners
+ * (PROTOCOL.md §4).
+ */
 export interface Owned {
   readonly incarnation: string
-  /** Offset, in the partition of this very record, of its writer's takeover marker; −1 in the takeover marker itself. */
+  /**
+   * Offset, in the partition of this very record, of its writer's takeover marker; −1 in the takeover marker
+   * itself.
+   */
   readonly owner: number
 }
 
@@ -18,11 +25,17 @@ export interface RunBegin {
   readonly runId: string
   readonly definition: string
   readonly startedAt: number
-  /** True for the run that makes a sync's first acquaintance with its model; if it is sealed, the next one is first again. */
+  /**
+   * True for the run that makes a sync's first acquaintance with its model; if it is sealed, the next one is
+   * first again.
+   */
   readonly first: boolean
 }
 
-/** Delivery's position: every request below `offset` is finished, `counts` are of exactly those in the open run (PROTOCOL.md §8). */
+/**
+ * Delivery's position: every request below `offset` is finished, `counts` are of exactly those in the open
+ * run (PROTOCOL.md §8).
+ */
 export interface Checkpoint {
   /** The lowest offset of `requests` whose request is not finished. */
   readonly offset: number
@@ -45,10 +58,15 @@ export interface Marker extends Owned {
   readonly sealed: boolean
   /** On `attempts`: delivery's position once this marker is written. */
   readonly checkpoint: Checkpoint | null
-  /** In `run-end`: the first seq of `changes` whose fate is not known, where a gap or a wrong count ended the run here; else null. */
+  /**
+   * In `run-end`: the first seq of `changes` whose fate is not known, where a gap or a wrong count ended the
+   * run here; else null.
+   */
   readonly faultedFrom: number | null
   readonly error: string | null
-  /** Input position of the writer: the next offset that it reads. Null where it reads nothing (the detector). */
+  /**
+   * Input position of the writer: the next offset that it reads. Null where it reads nothing (the detector).
+   */
   readonly position: number | null
 }
 
@@ -80,7 +98,10 @@ export interface Change extends Owned {
   readonly after: Row | null
   /** For `settled`: the resulting state. */
   readonly settledState: KeyStateKind | null
-  /** For `settled`: the hash of the row and op that is passed over until it differs; null where nothing is muted. */
+  /**
+   * For `settled`: the hash of the row and op that is passed over until it differs; null where nothing is
+   * muted.
+   */
   readonly muted: string | null
   /** Captured values as JSON text. */
   readonly captured: string | null
@@ -185,7 +206,10 @@ export interface Captured extends Owned {
   readonly values: string
 }
 
-/** Something that a user or the schedule asks of a sync's detector. `id` is a ULID; for `run` it becomes the run's id. */
+/**
+ * Something that a user or the schedule asks of a sync's detector. `id` is a ULID; for `run` it becomes the
+ * run's id.
+ */
 export interface Command {
   readonly id: string
   readonly kind: 'run' | 'cancel' | 'approve'
@@ -248,12 +272,16 @@ export interface PartitionReport {
   readonly incarnation: string
   readonly run: number
   readonly partition: number
-  /** Offset of the reporter's takeover marker in `attempts`; a smaller one than seen before is passed over. */
+  /**
+   * Offset of the reporter's takeover marker in `attempts`; a smaller one than seen before is passed over.
+   */
   readonly marker: number
   readonly counts: CountsByOp
   /** True once the partition's `run-end` is reached; false for a report of progress. */
   readonly ended: boolean
-  /** Set when a seq gap or a wrong count ended the run: the first seq of `changes` whose fate is not known. */
+  /**
+   * Set when a seq gap or a wrong count ended the run: the first seq of `changes` whose fate is not known.
+   */
   readonly faultedFrom: number | null
   readonly error: string | null
   readonly requestsEnd: number

@@ -15,8 +15,8 @@ export type DefinitionLookup =
   | { readonly kind: 'missing'; readonly resource: ResourceKind; readonly name: string }
 
 /**
- * Puts a sync together with all it refers to, as a run pins it (R15): triggers that name another carry its definition, a model's table has become
- * SQL, and its primary key is a list.
+ * Puts a sync together with all it refers to, as a run pins it (R15): triggers that name another carry its
+ * definition, a model's table has become SQL, and its primary key is a list.
  */
 export function lookUpDefinition(
   find: (kind: ResourceKind, name: string) => ResourceSpec | undefined,
@@ -52,7 +52,10 @@ function withSql(model: ModelSpec): ModelSpec {
     : { ...rest, sql: `select * from ${quotedTable(table)}`, primaryKey }
 }
 
-/** `schema.name` with each part quoted, so that any name can be written; parts that hold dots are written in double quotes. */
+/**
+ * `schema.name` with each part quoted, so that any name can be written; parts that hold dots are written in
+ * double quotes.
+ */
 function quotedTable(table: string): string {
   const parts = table.match(/"(?:[^"]|"")*"|[^.]+/g) ?? []
   return parts.map(part => (part.startsWith('"') ? part : `"${part.replaceAll('"', '""')}"`)).join('.')

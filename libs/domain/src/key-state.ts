@@ -1,12 +1,13 @@
 /**
- * The state of a key and how it moves (the tables of PROTOCOL.md §2). The diff does the same set-based in SQL; its tests hold it against these
- * functions.
+ * The state of a key and how it moves (the tables of PROTOCOL.md §2). The diff does the same set-based in
+ * SQL; its tests hold it against these functions.
  */
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 
 /**
- * The change that brings the destination to the model, or null where there is nothing to do. `hasRow`: the model has a row for the key;
- * `differs`: that row is unequal, in the compared columns, to the row of the state (of no meaning where one of them is missing).
+ * The change that brings the destination to the model, or null where there is nothing to do. `hasRow`: the
+ * model has a row for the key; `differs`: that row is unequal, in the compared columns, to the row of the
+ * state (of no meaning where one of them is missing).
  */
 export function decide(state: KeyStateKind, hasRow: boolean, differs: boolean): Op | null {
   if (!hasRow) return state === 'absent' ? null : 'removed'
@@ -24,8 +25,8 @@ export function decide(state: KeyStateKind, hasRow: boolean, differs: boolean): 
 }
 
 /**
- * Which row the destination is believed to hold after a change: `before` (the one of the state before it), `after` (the one the change carries),
- * or none.
+ * Which row the destination is believed to hold after a change: `before` (the one of the state before it),
+ * `after` (the one the change carries), or none.
  */
 export interface NextState {
   readonly state: KeyStateKind
@@ -33,8 +34,8 @@ export interface NextState {
 }
 
 /**
- * The state that follows from a change and its outcome. Outcomes for which the table has no entry (`exists` for anything but an added row,
- * `missing` for an added one) tell nothing about the key: all stays as it was.
+ * The state that follows from a change and its outcome. Outcomes for which the table has no entry (`exists`
+ * for anything but an added row, `missing` for an added one) tell nothing about the key: all stays as it was.
  */
 export function transition(before: KeyStateKind, op: Op, outcome: Outcome): NextState {
   const unchanged: NextState = { state: before, row: before === 'absent' ? null : 'before' }
@@ -63,7 +64,8 @@ function afterUnknown(op: Op, unchanged: NextState): NextState {
     case 'changed':
       return { state: 'content-uncertain', row: 'after' }
     case 'removed':
-      // Removing what is not there is no change that a diff finds; such a state has no row to be uncertain of.
+      // Removing what is not there is no change that a diff finds; such a state has no row to be uncertain
+      // of.
       return unchanged.row === null ? unchanged : { state: 'existence-uncertain', row: 'before' }
     default:
       return op satisfies never

@@ -4,7 +4,10 @@ import type { Outcome } from '@sluice/contracts/state'
 export interface Verdict {
   /** `throttled` is no outcome of a request: it is to be sent again and nothing is used up (R10). */
   readonly outcome: Outcome | 'throttled'
-  /** True if the server answered: an answered failure frees the Idempotency-Key, for servers replay stored answers. */
+  /**
+   * True if the server answered: an answered failure frees the Idempotency-Key, for servers replay stored
+   * answers.
+   */
   readonly answered: boolean
   /** For `throttled`: how long the server asked to wait, if it said so. */
   readonly retryAfterMs: number | null
@@ -17,9 +20,10 @@ export interface Answer {
 }
 
 /**
- * The default meaning of an answer: 2xx delivered; 429, and 503 with Retry-After, throttled; 408 and other 5xx unknown, since the server may have
- * applied the request before it failed; other 4xx and 3xx (redirects are not followed) rejected. A 404 or 410 to a removal confirms that a row
- * whose existence was uncertain is gone; the caller knows the rows and asks `confirmsRemoval`.
+ * The default meaning of an answer: 2xx delivered; 429, and 503 with Retry-After, throttled; 408 and other
+ * 5xx unknown, since the server may have applied the request before it failed; other 4xx and 3xx (redirects
+ * are not followed) rejected. A 404 or 410 to a removal confirms that a row whose existence was uncertain is
+ * gone; the caller knows the rows and asks `confirmsRemoval`.
  */
 export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
   const { status } = answer
@@ -36,17 +40,25 @@ export function verdictOfFailure(reason: 'not-sent' | 'timeout' | 'broken'): Ver
   return { outcome: reason === 'not-sent' ? 'unsent' : 'unknown', answered: false, retryAfterMs: null }
 }
 
-/** True if a status tells that the row of a removal is not there: for an uncertain row that is what was wanted (PROTOCOL.md §2). */
+/**
+ * True if a status tells that the row of a removal is not there: for an uncertain row that is what was wanted
+ * (PROTOCOL.md §2).
+ */
 export function confirmsRemoval(status: number): boolean {
   return status === 404 || status === 410
 }
 
-/** One `unknown` attempt taints every later failure: the request may have been applied then (PROTOCOL.md §2). */
+/**
+ * One `unknown` attempt taints every later failure: the request may have been applied then (PROTOCOL.md §2).
+ */
 export function withTaint(outcome: Outcome, tainted: boolean): Outcome {
   return tainted && (outcome === 'rejected' || outcome === 'unsent') ? 'unknown' : outcome
 }
 
-/** Retry-After as milliseconds from now: a number of seconds or an HTTP date (RFC 9110 §10.2.3); null for anything else. */
+/**
+ * Retry-After as milliseconds from now: a number of seconds or an HTTP date (RFC 9110 §10.2.3); null for
+ * anything else.
+ */
 export function parseRetryAfter(value: string | null, nowMs: number): number | null {
   if (value === null) return null
   const text = value.trim()

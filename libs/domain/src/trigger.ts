@@ -1,7 +1,10 @@
 import type { SyncSpec, TriggerSpec } from '@sluice/contracts/resources'
 import { OPS, type Op } from '@sluice/contracts/state'
 
-/** The trigger of an op, following a name (`changed: added`) to the trigger it stands for; undefined where the sync has none. */
+/**
+ * The trigger of an op, following a name (`changed: added`) to the trigger it stands for; undefined where the
+ * sync has none.
+ */
 export function triggerOf(sync: SyncSpec, op: Op): TriggerSpec | undefined {
   const visited = new Set<Op>()
   let name: Op = op

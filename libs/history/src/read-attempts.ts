@@ -1,4 +1,7 @@
-/** Requests and answers as sent and received, the newest first, read backwards from the `attempts` and `requests` topics. */
+/**
+ * Requests and answers as sent and received, the newest first, read backwards from the `attempts` and
+ * `requests` topics.
+ */
 import type { AttemptView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'

@@ -18,7 +18,10 @@ export interface FailedRowsQuery {
   readonly after: string | null
 }
 
-/** By key; `next` is the key to go on after. Everything is read, since the topic shows only what is failing now. */
+/**
+ * By key; `next` is the key to go on after. Everything is read, since the topic shows only what is failing
+ * now.
+ */
 export async function readFailedRows(
   deps: HistoryDeps,
   query: FailedRowsQuery,

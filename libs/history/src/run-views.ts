@@ -7,7 +7,10 @@ import { addCounts, countsOf } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
 import { triggeredOps } from '@sluice/domain/trigger'
 
-/** `definition` is what the run is pinned to, null before it is; `reports` are the latest of its sync, for the figures of a run under way. */
+/**
+ * `definition` is what the run is pinned to, null before it is; `reports` are the latest of its sync, for the
+ * figures of a run under way.
+ */
 export function runView(
   event: RunEvent,
   definition: Definition | null,

@@ -1,6 +1,6 @@
 /**
- * Has one worker per sync with an open run, and none for the others, so that a sync without a run holds no consumer. Renderer and delivery are
- * both built on it.
+ * Has one worker per sync with an open run, and none for the others, so that a sync without a run holds no
+ * consumer. Renderer and delivery are both built on it.
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { ownPartitions, type Worker } from './own-partitions.ts'
@@ -23,7 +23,10 @@ export interface FollowOptions {
   readonly signal: AbortSignal
 }
 
-/** Resolves once drained; rejects with the first failure that no worker can recover from, after all have stopped. */
+/**
+ * Resolves once drained; rejects with the first failure that no worker can recover from, after all have
+ * stopped.
+ */
 export async function followOpenRuns(options: FollowOptions): Promise<void> {
   const { runs, drain, signal } = options
   const failed = new AbortController()

@@ -1,6 +1,6 @@
 /**
- * A sync's incarnation: an id that it gets when it is first run, and anew at each reset. It is kept beside the resources, and written under a
- * fence, so that two detectors that meet a new sync at once agree on one.
+ * A sync's incarnation: an id that it gets when it is first run, and anew at each reset. It is kept beside
+ * the resources, and written under a fence, so that two detectors that meet a new sync at once agree on one.
  */
 import { randomBytes } from 'node:crypto'
 import type { MessageLog } from '@sluice/message-log/port'
@@ -9,7 +9,10 @@ import { readResources } from './stored-documents.ts'
 import { at, markerKey, sharedTopics, textKey } from './topics.ts'
 import { plainMarker } from './take-over.ts'
 
-/** The sync's incarnation, made if it has none. Rejects with `fenced` if another makes one at the same time: ask again. */
+/**
+ * The sync's incarnation, made if it has none. Rejects with `fenced` if another makes one at the same time:
+ * ask again.
+ */
 export async function incarnationOf(
   deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
   sync: string,

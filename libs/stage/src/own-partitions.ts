@@ -1,6 +1,7 @@
 /**
- * Works on the partitions that a group assigns to this process: one worker each, kept across rebalances while its partition stays, drained when
- * it goes. A worker that lost its writer or the log takes over from itself and goes on; one that is fenced leaves.
+ * Works on the partitions that a group assigns to this process: one worker each, kept across rebalances while
+ * its partition stays, drained when it goes. A worker that lost its writer or the log takes over from itself
+ * and goes on; one that is fenced leaves.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
@@ -28,7 +29,9 @@ export interface OwnPartitionsOptions {
   readonly signal: AbortSignal
 }
 
-/** Resolves once drained; rejects, after all workers have stopped, with the first failure that is no setback. */
+/**
+ * Resolves once drained; rejects, after all workers have stopped, with the first failure that is no setback.
+ */
 export async function ownPartitions(options: OwnPartitionsOptions): Promise<void> {
   const { membership, drain, signal } = options
   const running = new Map<string, { stop: AbortController; done: Promise<void> }>()
@@ -84,7 +87,10 @@ async function keepWorking(
   }
 }
 
-/** Failures after which the same worker may go on by taking over again: the log was away, or its writer died or was fenced. */
+/**
+ * Failures after which the same worker may go on by taking over again: the log was away, or its writer died
+ * or was fenced.
+ */
 export function isSetback(error: unknown): boolean {
   return isSluiceError(error) && (error.retryable || error.code === 'fenced' || error.code === 'writer-dead')
 }

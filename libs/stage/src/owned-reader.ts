@@ -1,6 +1,6 @@
 /**
- * Reads a partition as its stages wrote it: decoded, without records of other incarnations and without what a predecessor managed to write
- * after its successor's marker (PROTOCOL.md §4).
+ * Reads a partition as its stages wrote it: decoded, without records of other incarnations and without what a
+ * predecessor managed to write after its successor's marker (PROTOCOL.md §4).
  */
 import type { Marker, Owned } from '@sluice/contracts/records'
 import type { LogRecord, MessageLog, ReadBatch, TopicPartition } from '@sluice/message-log/port'
@@ -25,7 +25,10 @@ export interface ReadOwnedOptions {
   readonly io: RecordIo
   readonly target: TopicPartition
   readonly incarnation: string
-  /** Whose takeover markers end earlier owners here: `retry` and `captured` are written by two stages, and only delivery's records have values. */
+  /**
+   * Whose takeover markers end earlier owners here: `retry` and `captured` are written by two stages, and
+   * only delivery's records have values.
+   */
   readonly stage: Stage
   readonly from: number
   readonly to?: number
@@ -33,7 +36,9 @@ export interface ReadOwnedOptions {
   readonly signal: AbortSignal
 }
 
-/** Yields what counts, in order. Takeover markers are yielded too. Ends and fails as `MessageLog.read` does. */
+/**
+ * Yields what counts, in order. Takeover markers are yielded too. Ends and fails as `MessageLog.read` does.
+ */
 export async function* readOwned(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch> {
   const { log, io, target, incarnation, stage, from, to, bufferBytes, signal } = options
   const filter = new OwnerFilter(incarnation, stage)
@@ -117,7 +122,10 @@ export function isTakeover(record: Typed): boolean {
   return record.name === 'sluice.Marker' && record.value.kind === 'takeover'
 }
 
-/** The last record of a partition that is no takeover marker, for a stage's own position; null if there is none. */
+/**
+ * The last record of a partition that is no takeover marker, for a stage's own position; null if there is
+ * none.
+ */
 export async function lastOwnRecord(
   options: Omit<ReadOwnedOptions, 'from' | 'to' | 'bufferBytes'> & {
     readonly matches?: (record: Typed) => boolean

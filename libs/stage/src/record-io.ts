@@ -45,7 +45,10 @@ export class RecordIo {
     return encoder.encode(value)
   }
 
-  /** The encoder of a sync's changes; its subject belongs to the incarnation, so that a reset starts a new history of columns. */
+  /**
+   * The encoder of a sync's changes; its subject belongs to the incarnation, so that a reset starts a new
+   * history of columns.
+   */
   changeEncoder(
     of: { readonly sync: string; readonly incarnation: string; readonly schema: AvroRecordSchema },
     options: { signal: AbortSignal },

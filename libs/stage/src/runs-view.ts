@@ -1,6 +1,6 @@
 /**
- * What `runs` says, kept up to date by tailing it: the events of each sync's runs and the reports of their partitions. Every service has one, and
- * so learns what to work on and of cancellation without polling.
+ * What `runs` says, kept up to date by tailing it: the events of each sync's runs and the reports of their
+ * partitions. Every service has one, and so learns what to work on and of cancellation without polling.
  */
 import { isEnded } from '@sluice/domain/run-status'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
@@ -75,13 +75,19 @@ export class RunsView implements AsyncDisposable {
     return this.#syncs.values()
   }
 
-  /** Waits until the view holds all that was in this partition of `runs` when this was called. Throws if tailing has failed. */
+  /**
+   * Waits until the view holds all that was in this partition of `runs` when this was called. Throws if
+   * tailing has failed.
+   */
   async caughtUp(partition: number, options: { signal: AbortSignal }): Promise<void> {
     const { end } = await this.#log.offsets(at(this.#topic, partition), options)
     await this.until(() => (this.#positions.get(partition) ?? -1) >= end, options)
   }
 
-  /** Waits until the condition holds, looking again whenever the view has changed. Throws if tailing has failed. */
+  /**
+   * Waits until the condition holds, looking again whenever the view has changed. Throws if tailing has
+   * failed.
+   */
   async until(condition: () => boolean, options: { signal: AbortSignal }): Promise<void> {
     for (;;) {
       const seen = this.changes.version

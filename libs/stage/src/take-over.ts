@@ -1,6 +1,7 @@
 /**
- * How a stage becomes the one writer of its partitions (PROTOCOL.md §4): it opens a writer under the name that its predecessor used, and writes a
- * takeover marker to each partition. From then on the log refuses the predecessor there, and what is read is complete.
+ * How a stage becomes the one writer of its partitions (PROTOCOL.md §4): it opens a writer under the name
+ * that its predecessor used, and writes a takeover marker to each partition. From then on the log refuses the
+ * predecessor there, and what is read is complete.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker } from '@sluice/contracts/records'

@@ -5,7 +5,10 @@ import { partitionOf } from '@sluice/domain/partition'
 const DAY_MS = 86_400_000
 const MAX_RECORD_BYTES = 12_000_000
 
-/** Topics that all syncs share have this many partitions, by sync; it bounds how many detectors can share the work. */
+/**
+ * Topics that all syncs share have this many partitions, by sync; it bounds how many detectors can share the
+ * work.
+ */
 export const SHARED_PARTITIONS = 8
 
 /** The stages of the pipeline, by the topic that is their output and checkpoint. */
@@ -91,7 +94,10 @@ export function keyText(key: Uint8Array): string {
   return decoder.decode(key)
 }
 
-/** The key of a marker: one per kind and scope, so that compaction keeps the last of each and null keys, which it refuses, do not occur. */
+/**
+ * The key of a marker: one per kind and scope, so that compaction keeps the last of each and null keys, which
+ * it refuses, do not occur.
+ */
 export function markerKey(kind: string, scope: string): Uint8Array {
   const text = encoder.encode(`${kind}/${scope}`)
   const key = new Uint8Array(text.length + 1)

@@ -1,6 +1,6 @@
 /**
- * The change-detector service: shares the partitions of `commands` with its like, and runs the syncs that live in its own. A command's offset is committed
- * once its effect is acknowledged (PROTOCOL.md §1).
+ * The change-detector service: shares the partitions of `commands` with its like, and runs the syncs that
+ * live in its own. A command's offset is committed once its effect is acknowledged (PROTOCOL.md §1).
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
@@ -126,7 +126,10 @@ class HomePartition {
       })
   }
 
-  /** Repeats what fails for want of the log or of the writer, after giving the sync up; a fenced detector stops. */
+  /**
+   * Repeats what fails for want of the log or of the writer, after giving the sync up; a fenced detector
+   * stops.
+   */
   async #retrying(sync: string, action: () => Promise<void>): Promise<void> {
     for (;;) {
       try {

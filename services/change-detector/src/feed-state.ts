@@ -1,4 +1,7 @@
-/** Brings the delivered state up to date from its topics; where the cache does not fit them, it is built anew (PROTOCOL.md §3). */
+/**
+ * Brings the delivered state up to date from its topics; where the cache does not fit them, it is built anew
+ * (PROTOCOL.md §3).
+ */
 import type { DeliveredState, PlacedChange, StateFeed, StatePositions } from '@sluice/delivered-state/port'
 import type { Captured, RetryEntry } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
@@ -48,7 +51,9 @@ async function findMismatch(positions: StatePositions, options: FeedOptions): Pr
   return null
 }
 
-/** True if the topic has that change at its offset, or nothing there any more because compaction dropped it. */
+/**
+ * True if the topic has that change at its offset, or nothing there any more because compaction dropped it.
+ */
 async function holdsChange(
   last: { readonly offset: number; readonly run: number; readonly seq: number },
   partition: number,

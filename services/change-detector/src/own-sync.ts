@@ -1,6 +1,7 @@
 /**
- * Ownership of a sync: one writer for each partition of `changes`, which also ends retry entries there; that of partition 0 writes the run events too
- * (PROTOCOL.md §4). Taken when there is something to do, released when there is not.
+ * Ownership of a sync: one writer for each partition of `changes`, which also ends retry entries there; that
+ * of partition 0 writes the run events too (PROTOCOL.md §4). Taken when there is something to do, released
+ * when there is not.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, RunEvent } from '@sluice/contracts/records'
@@ -102,7 +103,10 @@ export class SyncOwnership implements AsyncDisposable {
   }
 }
 
-/** Takes over all partitions of a sync; its topics exist. Rejects with `fenced` if another detector does the same. */
+/**
+ * Takes over all partitions of a sync; its topics exist. Rejects with `fenced` if another detector does the
+ * same.
+ */
 export async function ownSync(
   deps: OwnSyncDeps,
   of: {

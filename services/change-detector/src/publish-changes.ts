@@ -1,4 +1,7 @@
-/** Writes a run into `changes`: `run-begin`, the changes with a gapless seq in each partition, `run-end` (PROTOCOL.md §6). */
+/**
+ * Writes a run into `changes`: `run-begin`, the changes with a gapless seq in each partition, `run-end`
+ * (PROTOCOL.md §6).
+ */
 import type { Marker, RunBegin } from '@sluice/contracts/records'
 import type { DetectedChange, Diff } from '@sluice/delivered-state/port'
 import { partitionOf } from '@sluice/domain/partition'
@@ -20,12 +23,17 @@ export interface PublishOptions {
   readonly begin: RunBegin
   /** For this sync's changes. */
   readonly encoder: Encoder
-  /** Aborts when the run is cancelled: what is written by then is ended in good order, and the rest left out. */
+  /**
+   * Aborts when the run is cancelled: what is written by then is ended in good order, and the rest left out.
+   */
   readonly cancel: AbortSignal
   readonly signal: AbortSignal
 }
 
-/** Resolves once all is acknowledged; true if it was complete, false if cancelled. A failed append leaves a run to be sealed. */
+/**
+ * Resolves once all is acknowledged; true if it was complete, false if cancelled. A failed append leaves a
+ * run to be sealed.
+ */
 export async function publishChanges(diff: Diff, options: PublishOptions): Promise<boolean> {
   const { cancel } = options
   const publisher = new Publisher(options)

@@ -1,5 +1,6 @@
 /**
- * Runs one sync: one run at a time, at most one more queued (R13). It owns the sync from the first thing to do until there is nothing more to do.
+ * Runs one sync: one run at a time, at most one more queued (R13). It owns the sync from the first thing to
+ * do until there is nothing more to do.
  *
  * States: unowned → (take over: adopt a published run, or seal one that was cut) → idle ⇄ running → unowned.
  */
@@ -43,8 +44,8 @@ export interface RunnerDeps {
   }) => Promise<DeliveredState>
   readonly newRunId: () => string
   /**
-   * True where one process does everything: then a run that an earlier process left was interrupted, even if all its changes were published. What
-   * was published is delivered all the same.
+   * True where one process does everything: then a run that an earlier process left was interrupted, even if
+   * all its changes were published. What was published is delivered all the same.
    */
   readonly adoptedAreInterrupted: boolean
   readonly now: () => number
@@ -110,7 +111,9 @@ export class SyncRunner {
     await ownership?.[Symbol.asyncDispose]()
   }
 
-  /** Takes a command. Resolves once its effect on `runs` is acknowledged, so that its offset may be committed. */
+  /**
+   * Takes a command. Resolves once its effect on `runs` is acknowledged, so that its offset may be committed.
+   */
   async accept(command: Command, offset: number): Promise<void> {
     await this.own()
     if (offset <= this.#lastCommand()) return
@@ -180,7 +183,10 @@ export class SyncRunner {
     return Math.max(-1, ...known, this.#queued?.command ?? -1, this.#running?.state.command ?? -1)
   }
 
-  /** Adopts a run whose changes are all published; seals one that was cut, and lets a new one start from the true state (PROTOCOL.md §6). */
+  /**
+   * Adopts a run whose changes are all published; seals one that was cut, and lets a new one start from the
+   * true state (PROTOCOL.md §6).
+   */
   async #finishOpenRun(): Promise<void> {
     const open = this.#open
     if (open === null) return
@@ -295,7 +301,9 @@ export class SyncRunner {
     return { run, sealed: !complete }
   }
 
-  /** What is published in part is ended by a takeover from oneself, which reads what is there and seals it. */
+  /**
+   * What is published in part is ended by a takeover from oneself, which reads what is there and seals it.
+   */
   async #leaveToSealing(run: RunState, error: unknown): Promise<never> {
     if (isSetback(error) || this.#signal.aborted) throw error
     const { message } = error instanceof Error ? error : new Error(String(error))

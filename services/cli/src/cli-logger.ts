@@ -1,4 +1,7 @@
-/** The logger of the commands: silent unless SLUICE_LOG_LEVEL asks for more, since people are told by progress and summary. */
+/**
+ * The logger of the commands: silent unless SLUICE_LOG_LEVEL asks for more, since people are told by progress
+ * and summary.
+ */
 import { createLogger, type Logger } from '@sluice/runtime/logger'
 import type { CommandContext } from './command.ts'
 

@@ -28,7 +28,8 @@ async function sendCommand(pipeline: Pipeline, command: Command, signal: AbortSi
 }
 
 /**
- * Calls `onProgress` with each new state of the run, and resolves once it has ended or is held. When `cancel` aborts, the run is cancelled, and waited for.
+ * Calls `onProgress` with each new state of the run, and resolves once it has ended or is held. When `cancel`
+ * aborts, the run is cancelled, and waited for.
  */
 export async function followRun(
   pipeline: Pipeline,

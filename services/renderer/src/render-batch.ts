@@ -1,4 +1,7 @@
-/** Renders a batch of rows into requests, and finds the rows at fault where that fails: the others are still sent. */
+/**
+ * Renders a batch of rows into requests, and finds the rows at fault where that fails: the others are still
+ * sent.
+ */
 import type { Change, RequestRow } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import type { CompiledTrigger, RenderContext, TemplateRow } from '@sluice/templates/compile'

@@ -1,6 +1,7 @@
 /**
- * Turns one partition of a sync's changes into requests. A pure function of its topic: position and context follow from the last record that an
- * earlier renderer wrote, and what one batch of rows gives is one record batch (PROTOCOL.md §5, §7).
+ * Turns one partition of a sync's changes into requests. A pure function of its topic: position and context
+ * follow from the last record that an earlier renderer wrote, and what one batch of rows gives is one record
+ * batch (PROTOCOL.md §5, §7).
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
@@ -42,7 +43,10 @@ interface RunContext {
   fault: { readonly from: number; readonly error: string } | null
 }
 
-/** Works until drained or aborted. Rejects with `fenced` or a retryable error where another takeover is the remedy. */
+/**
+ * Works until drained or aborted. Rejects with `fenced` or a retryable error where another takeover is the
+ * remedy.
+ */
 export async function renderPartition(deps: RenderDeps, run: RunEvent, worker: Worker): Promise<void> {
   const renderer = new PartitionRenderer(deps, run, worker)
   await renderer.work()
@@ -99,7 +103,9 @@ class PartitionRenderer {
     await this.#settleAppends()
   }
 
-  /** Finds where the last renderer stopped, with its context; returns the offset in `changes` to go on from. */
+  /**
+   * Finds where the last renderer stopped, with its context; returns the offset in `changes` to go on from.
+   */
   async #restore(signal: AbortSignal): Promise<number> {
     const { log, io } = this.#deps
     const { incarnation } = this.#run
@@ -170,7 +176,8 @@ class PartitionRenderer {
 
   #takeChange(offset: number, change: Change): void {
     const context = this.#context
-    // Before the first run-begin stand changes of runs that ended long ago, whose markers compaction has dropped.
+    // Before the first run-begin stand changes of runs that ended long ago, whose markers compaction has
+    // dropped.
     if (context === null || context.fault !== null) return
     if (change.seq !== context.nextChange || change.run !== context.begin.run) {
       this.#renderAll(context.batches.flush())

@@ -1,6 +1,7 @@
 /**
- * Gathers a partition's changes into batches of rows. What a batch holds follows from the changes alone (count, op, markers), never from a clock
- * or from how they were fetched, so that a renderer that starts anew makes the same batches (PROTOCOL.md §7).
+ * Gathers a partition's changes into batches of rows. What a batch holds follows from the changes alone
+ * (count, op, markers), never from a clock or from how they were fetched, so that a renderer that starts anew
+ * makes the same batches (PROTOCOL.md §7).
  */
 import type { Change } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
