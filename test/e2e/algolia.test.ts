@@ -67,7 +67,10 @@ describe('the Algolia example', () => {
       removed: { detected: 1, delivered: 1, requests: 1 },
     })
     expect(api.requests.map(({ method, url }) => `${method} ${url}`)).toEqual(
-      expect.arrayContaining(['DELETE /1/indexes/main/synonyms/trousers', 'POST /1/indexes/main/synonyms/batch']),
+      expect.arrayContaining([
+        'DELETE /1/indexes/main/synonyms/trousers',
+        'POST /1/indexes/main/synonyms/batch',
+      ]),
     )
     expect(api.requests).toHaveLength(2)
     const changed = api.requests.find(({ method }) => method === 'POST')
@@ -83,7 +86,10 @@ describe('the Algolia example', () => {
     api.on({}, { status: 500, body: 'out of order' }, { times: 1 })
     const failing = await project.run(SYNC)
     expect(failing.exitCode).toBe(3)
-    expect(failing.view).toMatchObject({ status: 'warning', triggers: { added: { detected: 1, unknown: 1 } } })
+    expect(failing.view).toMatchObject({
+      status: 'warning',
+      triggers: { added: { detected: 1, unknown: 1 } },
+    })
     expect(await project.failed(SYNC)).toMatchObject([
       { key: 'cap', op: 'added', outcome: 'unknown', status: 500, attempts: 1, runs: 1 },
     ])

@@ -32,7 +32,10 @@ export interface ProjectFolder extends AsyncDisposable {
   error(...args: readonly string[]): Promise<{ readonly exitCode: number | null } & ErrorBody['error']>
 }
 
-/** An empty folder, or a copy of one below the repository's root. `env` is added to the environment of the command. */
+/**
+ * An empty folder, or a copy of one below the repository's root. `env` is added to the environment of the
+ * command.
+ */
 export async function projectFolder(options: {
   readonly from?: string
   readonly files?: { readonly [file: string]: string }
@@ -95,7 +98,9 @@ class Folder implements ProjectFolder {
     return (await this.#json<AttemptsPage>('attempts', ...args, '--json')).attempts
   }
 
-  async error(...args: readonly string[]): Promise<{ readonly exitCode: number | null } & ErrorBody['error']> {
+  async error(
+    ...args: readonly string[]
+  ): Promise<{ readonly exitCode: number | null } & ErrorBody['error']> {
     const { exitCode, stdout, stderr } = await this.sluice(...args, '--json')
     return { exitCode, ...parse<ErrorBody>(stdout, stderr).error }
   }
