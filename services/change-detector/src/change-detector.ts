@@ -10,7 +10,7 @@ import { sleep } from '@sluice/flow/sleep'
 import type { Membership } from '@sluice/message-log/port'
 import { decodeRecords } from '@sluice/stage/owned-reader'
 import { isSetback, ownPartitions, type Worker } from '@sluice/stage/own-partitions'
-import { at, homePartition, sharedTopics } from '@sluice/stage/topics'
+import { homePartition, sharedTopics } from '@sluice/stage/topics'
 import { SyncRunner, type RunnerDeps } from './sync-runner.ts'
 
 const PAUSE_AFTER_SETBACK_MS = 500
@@ -68,7 +68,7 @@ class HomePartition {
       if (!signal.aborted) throw error
     } finally {
       this.#failed.abort(new Error('the partition is given up'))
-      await Promise.all([...this.#runners.values()].map(({ done }) => done))
+      await Promise.all([...this.#runners.values()].map(({ done }) => done ?? Promise.resolve()))
     }
     const reason: unknown = this.#failed.signal.reason
     if (isSluiceError(reason) && !this.#worker.drain.aborted) throw reason

@@ -78,8 +78,8 @@ function templateRow(change: Change): TemplateRow {
 }
 
 function parseCaptured(json: string): { readonly [name: string]: unknown } {
-  const values: { readonly [name: string]: unknown } = JSON.parse(json)
-  return values
+  const values: unknown = JSON.parse(json)
+  return typeof values === 'object' ? { ...values } : {}
 }
 
 function requestRow(op: Op, change: Change): RequestRow {

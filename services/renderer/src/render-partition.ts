@@ -208,7 +208,7 @@ class PartitionRenderer {
     if (context === null) throw new SluiceError('corrupt', `a run ends that never began, at offset ${offset}`)
     this.#renderAll(context.batches.flush())
     if (context.fault === null && end.count !== context.nextChange) {
-      const error = `changes end after seq ${context.nextChange - 1}, and ${end.count} were written`
+      const error = `changes end after seq ${context.nextChange - 1}, and ${end.count ?? 'an unknown number'} were written`
       context.fault = { from: context.nextChange, error }
     }
     this.#push(
