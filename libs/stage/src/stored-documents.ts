@@ -1,8 +1,12 @@
-/** What users apply, as the log holds it: resources by kind and name, and the definitions that runs are pinned to (PROTOCOL.md §1). */
+/**
+ * What users apply, as the log holds it: resources by kind and name, and the definitions that runs are pinned
+ * to (PROTOCOL.md §1).
+ */
 import { createHash } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Definition } from '@sluice/contracts/resources'
+import type { Definition, ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
 import type { ResourceRecord } from '@sluice/contracts/records'
+import { lookUpDefinition } from '@sluice/domain/definition'
 import type { MessageLog } from '@sluice/message-log/port'
 import { decodeRecords } from './owned-reader.ts'
 import type { RecordIo } from './record-io.ts'
@@ -25,7 +29,9 @@ export class Definitions {
     this.#deps = deps
   }
 
-  /** Stores a definition unless it is stored already, and returns its hash. Resolves once it is acknowledged. */
+  /**
+   * Stores a definition unless it is stored already, and returns its hash. Resolves once it is acknowledged.
+   */
   async put(definition: Definition, options: { signal: AbortSignal }): Promise<string> {
     const spec = JSON.stringify(definition)
     const hash = createHash('sha256').update(spec).digest('hex')
@@ -85,7 +91,29 @@ export async function readResources(
   return resources
 }
 
-/** Writes the resources that differ from what is stored; returns how many did. Resolves once they are acknowledged. */
+/**
+ * A sync with its model and destination as the resources have them now. Rejects with `not-found`, naming what
+ * is missing.
+ */
+export async function currentDefinition(
+  deps: Deps,
+  sync: string,
+  options: { signal: AbortSignal },
+): Promise<Definition> {
+  const stored = await readResources(deps, options)
+  const find = (kind: ResourceKind, name: string): ResourceSpec | undefined => {
+    const record = stored.get(`${kind}/${name}`)
+    return record === undefined ? undefined : parseJson<ResourceSpec>(record.spec)
+  }
+  const found = lookUpDefinition(find, sync)
+  if (found.kind === 'found') return found.definition
+  throw new SluiceError('not-found', `sync ${sync}: there is no ${found.resource} ${found.name}`)
+}
+
+/**
+ * Writes the resources that differ from what is stored; returns how many did. Resolves once they are
+ * acknowledged.
+ */
 export async function writeResources(
   deps: Deps,
   resources: readonly ResourceRecord[],

@@ -1,25 +1,29 @@
-/** The embedded profile: all services in this process, on files in the project's `.sluice` folder. The one place of the command that names adapters. */
+/**
+ * The embedded profile: all services in this process, on files in the project's `.sluice` folder. The one
+ * place of the command that names adapters.
+ */
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { SluiceError } from '@sluice/contracts/errors'
-import type { Definition, ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
-import { lookUpDefinition } from '@sluice/domain/definition'
 import { ulid } from '@sluice/domain/ulid'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
+import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Logger } from '@sluice/runtime/logger'
+import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets } from '@sluice/secrets/environment'
 import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { openStage } from '@sluice/stage/open-stage'
 import { RecordIo } from '@sluice/stage/record-io'
 import { RunsView } from '@sluice/stage/runs-view'
-import { Definitions, parseJson, readResources } from '@sluice/stage/stored-documents'
+import { currentDefinition, Definitions } from '@sluice/stage/stored-documents'
 import { sharedTopicSpecs } from '@sluice/stage/topics'
 import { runChangeDetector } from '../../change-detector/src/change-detector.ts'
 import { runDelivery } from '../../delivery/src/delivery.ts'
@@ -29,10 +33,12 @@ import type { Pipeline } from './pipeline.ts'
 
 const STATE_FOLDER = '.sluice'
 const PREFIX = 'sluice'
+/** People wait for a command, so it gives up sooner than a service. */
+const STARTUP_TIMEOUT = '10s'
 /** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
 const CONNECTIONS = 10_000
 
-export interface EmbeddedOptions {
+export interface PipelineOptions {
   /** The project folder, absolute. */
   readonly dir: string
   readonly env: { readonly [name: string]: string | undefined }
@@ -40,13 +46,35 @@ export interface EmbeddedOptions {
   readonly signal: AbortSignal
 }
 
-/** True once something ran in this folder. */
-export function hasEmbeddedState(dir: string): boolean {
-  return existsSync(join(dir, STATE_FOLDER, 'log.db'))
+/** False where nothing ever ran, so that there is nothing to look at. */
+export function hasHistory({ dir, env }: Pick<PipelineOptions, 'dir' | 'env'>): boolean {
+  return isDistributed(env) || existsSync(join(dir, STATE_FOLDER, 'log.db'))
 }
 
-/** Opens the folder's log; rejects with `conflict` if another process has it open. Nothing runs until `start`. */
-export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> {
+/** Opens the pipeline that the environment asks for. */
+export function openPipeline(options: PipelineOptions): Promise<Pipeline> {
+  return isDistributed(options.env) ? openDistributed(options) : openEmbedded(options)
+}
+
+/** Opens the topics on Kafka; rejects with `unreachable` and the address of what does not answer. */
+async function openDistributed({ env, logger, signal }: PipelineOptions): Promise<Pipeline> {
+  const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
+  const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
+  const stage = await openStage(settings, adapters, { clientId: `${settings.prefix}-cli`, logger, signal })
+  return { ...stage, newRunId: newUlid, servicesElsewhere: true, start: (_only, { drain }) => aborted(drain) }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+const newUlid = (): string => ulid(Date.now(), randomBytes(10))
+
+/**
+ * Opens the folder's log; rejects with `conflict` if another process has it open. Nothing runs until `start`.
+ */
+async function openEmbedded(options: PipelineOptions): Promise<Pipeline> {
   const { dir, env, logger, signal } = options
   const dataDir = join(dir, STATE_FOLDER)
   for (const folder of ['tmp', 'state']) mkdirSync(join(dataDir, folder), { recursive: true })
@@ -60,7 +88,6 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
   const runs = opening.use(await RunsView.open(shared, { signal }))
   const definitions = new Definitions(shared)
   const deps = { ...shared, runs, definitions, logger }
-  const newRunId = (): string => ulid(Date.now(), randomBytes(10))
   const resources = opening.move()
 
   async function start(
@@ -81,10 +108,10 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
           ...deps,
           only,
           dataDir,
-          newRunId,
+          newRunId: newUlid,
           now: Date.now,
           adoptedAreInterrupted: true,
-          resolveDefinition: sync => definitionFromLog(shared, sync, ends.signal),
+          resolveDefinition: sync => currentDefinition(shared, sync, { signal: ends.signal }),
           openSource: definition => Promise.resolve(createDuckdbSource({ spec: definition.source })),
           openState: of => openState(dataDir, of, logger),
         },
@@ -114,7 +141,13 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
     ).finally(() => Promise.allSettled(services))
   }
 
-  return { ...deps, newRunId, start, [Symbol.asyncDispose]: () => resources.disposeAsync() }
+  return {
+    ...deps,
+    newRunId: newUlid,
+    servicesElsewhere: false,
+    start,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
 }
 
 function openState(
@@ -126,21 +159,6 @@ function openState(
   const onDiscard = (why: string): void =>
     logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
   return openDeliveredState({ ...of, file, onDiscard })
-}
-
-async function definitionFromLog(
-  deps: Parameters<typeof readResources>[0],
-  sync: string,
-  signal: AbortSignal,
-): Promise<Definition> {
-  const stored = await readResources(deps, { signal })
-  const find = (kind: ResourceKind, name: string): ResourceSpec | undefined => {
-    const record = stored.get(`${kind}/${name}`)
-    return record === undefined ? undefined : parseJson<ResourceSpec>(record.spec)
-  }
-  const found = lookUpDefinition(find, sync)
-  if (found.kind === 'found') return found.definition
-  throw new SluiceError('not-found', `sync ${sync}: there is no ${found.resource} ${found.name}`)
 }
 
 /** Destinations with their secrets, kept by definition. */

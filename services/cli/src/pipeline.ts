@@ -1,4 +1,7 @@
-/** What the commands ask of the pipeline that they speak to: the embedded one in the project's `.sluice`, later a distributed one. */
+/**
+ * What the commands ask of the pipeline that they speak to: the embedded one in the project's `.sluice`,
+ * later a distributed one.
+ */
 import type { MessageLog } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/stage/record-io'
 import type { RunsView } from '@sluice/stage/runs-view'
@@ -11,8 +14,11 @@ export interface Pipeline extends AsyncDisposable {
   readonly runs: RunsView
   readonly definitions: Definitions
   readonly newRunId: () => string
+  /** True where other processes run the services; `start` then does nothing but wait. */
+  readonly servicesElsewhere: boolean
   /**
-   * Runs the services for these syncs until `drain` aborts, then lets them finish what is under way; `signal` ends them at once. Rejects if one fails for good.
+   * Runs the services for these syncs until `drain` aborts, then lets them finish what is under way; `signal`
+   * ends them at once. Rejects if one fails for good.
    */
   readonly start: (
     only: ReadonlySet<string>,

@@ -2,10 +2,11 @@
 import { basename } from 'node:path'
 import { isErrorCode } from '@sluice/contracts/errors'
 import type { ResourceRecord } from '@sluice/contracts/records'
+import { isDistributed } from '@sluice/runtime/distributed-settings'
 import { writeResources } from '@sluice/stage/stored-documents'
 import { loggerFor } from '../cli-logger.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { openEmbedded } from '../compose.ts'
+import { openPipeline } from '../compose.ts'
 import { EXIT, exitCodeOfRun, type ExitCode } from '../exit-codes.ts'
 import { followRun, requestRun, type FollowedRun } from '../follow-run.ts'
 import { outputOptions } from '../history-options.ts'
@@ -35,8 +36,9 @@ export const command: Command = {
     const sync = args.positionals[0] ?? ''
     const project = await loadProject(dir, { env, signal })
     const definition = resolveDefinition(project, sync)
-    assertSecrets(definition, env)
-    await using pipeline = await openEmbedded({ dir, env, logger: loggerFor(context), signal })
+    // Elsewhere, the secrets are where the services are.
+    if (!isDistributed(env)) assertSecrets(definition, env)
+    await using pipeline = await openPipeline({ dir, env, logger: loggerFor(context), signal })
     const run = await runSync(context, pipeline, { sync, project, definition })
     if (json) stdout.write(`${JSON.stringify(run.view)}\n`)
     else stdout.write(runSummary(run.view, { ...outputOptions(context), now: Date.now() }))

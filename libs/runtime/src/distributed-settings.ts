@@ -1,0 +1,141 @@
+/**
+ * The variables by which a process of the distributed profile finds Kafka, the schema registry and Redis, and how they
+ * read as settings. A service's configuration adds its own to these.
+ */
+import { duration } from '@sluice/contracts/resources'
+import { z } from 'zod'
+import { envBoolean, envList, parseEnvironment, secretOf, type Environment } from './environment.ts'
+
+const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'] as const
+
+const DEFAULT_PREFIX = 'sluice'
+const DEFAULT_STARTUP_MS = 60_000
+
+/** Everything that all processes of the distributed profile have in common. */
+export const DISTRIBUTED_VARIABLES = {
+  SLUICE_KAFKA_BROKERS: envList.refine(
+    brokers => brokers.every(broker => /^\[?[^\s\]]+\]?:\d{1,5}$/.test(broker)),
+    'expected host:port of some brokers, between commas',
+  ),
+  SLUICE_KAFKA_SSL: envBoolean.optional(),
+  SLUICE_KAFKA_SSL_CA: z.string().optional(),
+  SLUICE_KAFKA_SSL_CERT: z.string().optional(),
+  SLUICE_KAFKA_SSL_KEY: z.string().optional(),
+  SLUICE_KAFKA_SASL_MECHANISM: z.enum(MECHANISMS, `expected one of ${MECHANISMS.join(', ')}`).optional(),
+  SLUICE_KAFKA_SASL_USERNAME: z.string().optional(),
+  SLUICE_KAFKA_SASL_PASSWORD: z.string().optional(),
+  SLUICE_KAFKA_REPLICATION: z
+    .string()
+    .regex(/^[1-9]\d?$/, 'expected the number of replicas, from 1 to 99')
+    .transform(Number)
+    .optional(),
+  SLUICE_KAFKA_CREATE_TOPICS: envBoolean.default(true),
+  SLUICE_PREFIX: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,40}$/, 'expected letters, digits, _ and -, at most 40 of them')
+    .default(DEFAULT_PREFIX),
+  SLUICE_SCHEMA_REGISTRY_URL: z.url({
+    protocol: /^https?$/,
+    error: 'expected a URL such as http://registry:8081',
+  }),
+  SLUICE_STARTUP_TIMEOUT: duration.default(DEFAULT_STARTUP_MS),
+}
+
+/** Those of them that are, or may hold, a secret; each may be given as a file. */
+export const DISTRIBUTED_SECRETS = [
+  'SLUICE_KAFKA_SSL_CA',
+  'SLUICE_KAFKA_SSL_CERT',
+  'SLUICE_KAFKA_SSL_KEY',
+  'SLUICE_KAFKA_SASL_PASSWORD',
+  'SLUICE_SCHEMA_REGISTRY_URL',
+] as const
+
+const distributedSchema = z.object(DISTRIBUTED_VARIABLES)
+export type DistributedVariables = z.infer<typeof distributedSchema>
+
+/** How to reach Kafka: what the log's adapter wants to know. */
+export interface KafkaSettings {
+  readonly brokers: readonly string[]
+  readonly ssl: boolean | { readonly ca?: string; readonly cert?: string; readonly key?: string }
+  readonly sasl?: KafkaLogin
+  readonly replication?: number
+}
+
+export type KafkaLogin =
+  | {
+      readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+      readonly username: string
+      readonly password: string
+    }
+  | { readonly mechanism: 'oauthbearer'; readonly oauthBearerProvider: () => Promise<{ value: string }> }
+
+export interface DistributedSettings {
+  readonly kafka: KafkaSettings
+  readonly createTopics: boolean
+  readonly prefix: string
+  readonly registryUrl: string
+  readonly startupTimeoutMs: number
+}
+
+/** Checks and reads the common variables alone. Throws `config` with one detail for each that is wrong. */
+export function distributedSettings(env: Environment): DistributedSettings {
+  return settingsOf(parseEnvironment(distributedSchema, env, { secrets: DISTRIBUTED_SECRETS }), env)
+}
+
+/** True where the environment asks for the distributed profile. */
+export function isDistributed(env: Environment): boolean {
+  return (env['SLUICE_KAFKA_BROKERS'] ?? '') !== ''
+}
+
+/** Checked variables as settings. Throws `config` for a login that is not complete. */
+export function settingsOf(variables: DistributedVariables, env: Environment): DistributedSettings {
+  const sasl = loginOf(variables, env)
+  const replication = variables.SLUICE_KAFKA_REPLICATION
+  return {
+    kafka: {
+      brokers: variables.SLUICE_KAFKA_BROKERS,
+      ssl: tlsOf(variables),
+      ...(sasl === null ? {} : { sasl }),
+      ...(replication === undefined ? {} : { replication }),
+    },
+    createTopics: variables.SLUICE_KAFKA_CREATE_TOPICS,
+    prefix: variables.SLUICE_PREFIX,
+    registryUrl: variables.SLUICE_SCHEMA_REGISTRY_URL,
+    startupTimeoutMs: variables.SLUICE_STARTUP_TIMEOUT,
+  }
+}
+
+/** A certificate given is a wish for TLS; `SLUICE_KAFKA_SSL=false` overrules it. */
+function tlsOf(variables: DistributedVariables): KafkaSettings['ssl'] {
+  const { SLUICE_KAFKA_SSL_CA: ca, SLUICE_KAFKA_SSL_CERT: cert, SLUICE_KAFKA_SSL_KEY: key } = variables
+  const pems = {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  }
+  const given = Object.keys(pems).length > 0
+  if (!(variables.SLUICE_KAFKA_SSL ?? given)) return false
+  return given ? pems : true
+}
+
+function loginOf(variables: DistributedVariables, env: Environment): KafkaLogin | null {
+  const {
+    SLUICE_KAFKA_SASL_MECHANISM: mechanism,
+    SLUICE_KAFKA_SASL_USERNAME: username,
+    SLUICE_KAFKA_SASL_PASSWORD: password,
+  } = variables
+  if (mechanism === undefined) return null
+  const required = {
+    ...(mechanism === 'oauthbearer' ? {} : { SLUICE_KAFKA_SASL_USERNAME: z.string() }),
+    SLUICE_KAFKA_SASL_PASSWORD: z.string(),
+  }
+  // The wanted text is what a person reads, since neither has a shape that could be checked.
+  const wanted = z.object(required, `expected with SLUICE_KAFKA_SASL_MECHANISM=${mechanism}`)
+  parseEnvironment(wanted, env, { secrets: DISTRIBUTED_SECRETS })
+  // A token that is given as a file is read anew each time, since somebody renews it there.
+  if (mechanism === 'oauthbearer') {
+    const value = (): string => secretOf(env, 'SLUICE_KAFKA_SASL_PASSWORD') ?? ''
+    return { mechanism, oauthBearerProvider: () => Promise.resolve({ value: value() }) }
+  }
+  return { mechanism, username: username ?? '', password: password ?? '' }
+}

@@ -1,0 +1,111 @@
+/**
+ * The life of a service's process. States: configuring → starting (it listens for health checks and waits for what it
+ * needs) → running → draining (SIGTERM, SIGINT) → ended; each may end in a failure, which is logged once and becomes the
+ * exit code. A process that fails ends, so that whoever started it starts it anew; it never starts itself over.
+ */
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { Environment } from './environment.ts'
+import { startHealthServer, type HealthChecks } from './health-server.ts'
+import { createLogger, type Logger } from './logger.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import type { ServiceConfig } from './service-config.ts'
+import { createShutdown } from './shutdown.ts'
+
+const EXIT_FAILED = 1
+const EXIT_CONFIG = 2
+const EXIT_UNREACHABLE = 5
+
+export interface StartContext {
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Aborts when the process is told to end while it is starting. */
+  readonly signal: AbortSignal
+}
+
+/** A service whose connections are open and that takes no work yet. Disposing closes them. */
+export interface StartedService extends AsyncDisposable {
+  /** What has to hold for `/readyz`. */
+  readonly ready: HealthChecks
+  /** Works until `drain` aborts, then finishes what is under way; `signal` ends it at once. */
+  run(ends: { readonly drain: AbortSignal; readonly signal: AbortSignal }): Promise<void>
+}
+
+export interface ServiceSpec<Config extends ServiceConfig> {
+  readonly name: string
+  /** Throws `config`. */
+  readonly config: (env: Environment) => Config
+  /** Waits for what the service needs. Rejects with `unreachable` when it has waited long enough. */
+  readonly start: (config: Config, context: StartContext) => Promise<StartedService>
+}
+
+/** Runs the service of this process until it ends; resolves with the exit code. Never rejects. */
+export async function runService<Config extends ServiceConfig>(spec: ServiceSpec<Config>): Promise<number> {
+  const { name } = spec
+  let config: Config
+  try {
+    config = spec.config(process.env)
+  } catch (error) {
+    return failed(createLogger({ name }), error, 'the configuration is wrong')
+  }
+  const logger = createLogger({ name, level: config.logLevel })
+  // What nobody awaits is a bug; it is told of like every other failure, and ends the process.
+  process.on('uncaughtException', error => process.exit(failed(logger, error, 'a bug ends the process')))
+  using shutdown = createShutdown({
+    timeoutMs: config.shutdownTimeoutMs,
+    onPhase: (phase, why) => logger[phase === 'draining' ? 'info' : 'warn']({ why }, phase),
+  })
+  try {
+    return await live(spec, config, { logger, shutdown })
+  } catch (error) {
+    if (shutdown.drain.aborted && !isSluiceError(error)) return 0
+    return failed(logger, error, 'the service cannot start')
+  }
+}
+
+async function live<Config extends ServiceConfig>(
+  spec: ServiceSpec<Config>,
+  config: Config,
+  of: { readonly logger: Logger; readonly shutdown: ReturnType<typeof createShutdown> },
+): Promise<number> {
+  const { logger, shutdown } = of
+  const metrics = createMetrics()
+  let service: StartedService | null = null
+  const ready: HealthChecks = {
+    started: () => (service === null ? { ok: false, detail: 'waiting for what it needs' } : { ok: true }),
+    running: () => (shutdown.drain.aborted ? { ok: false, detail: 'draining' } : { ok: true }),
+    work: () => unmet(service?.ready ?? {}),
+  }
+  const { host, port } = config
+  await using health = await startHealthServer({ host, port, metrics, ready })
+  logger.info({ host, port: health.port }, 'starting')
+  await using started = await spec.start(config, { logger, metrics, signal: shutdown.drain })
+  service = started
+  logger.info('started')
+  try {
+    await started.run({ drain: shutdown.drain, signal: shutdown.abort })
+  } catch (error) {
+    if (!shutdown.abort.aborted) {
+      failed(logger, error, 'the service has failed')
+      return EXIT_FAILED
+    }
+  }
+  if (shutdown.abort.aborted) logger.warn('ended; work under way was given up')
+  else logger.info('ended; all work under way is finished')
+  return 0
+}
+
+/** The first check that fails, or that all is well. */
+function unmet(checks: HealthChecks): { readonly ok: boolean; readonly detail?: string } {
+  for (const [name, check] of Object.entries(checks)) {
+    const { ok, detail } = check()
+    if (!ok) return { ok, detail: detail ?? name }
+  }
+  return { ok: true }
+}
+
+function failed(logger: Logger, error: unknown, what: string): number {
+  const message = error instanceof Error ? error.message : String(error)
+  logger.fatal({ err: error }, `${what}: ${message}`)
+  if (isSluiceError(error, 'config')) return EXIT_CONFIG
+  return isSluiceError(error, 'unreachable') ? EXIT_UNREACHABLE : EXIT_FAILED
+}

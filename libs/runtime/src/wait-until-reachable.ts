@@ -1,0 +1,50 @@
+/** Waits at the start for a service that may start later than this process. */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { sleep } from '@sluice/flow/sleep'
+import type { Logger } from './logger.ts'
+
+const PAUSE_MS = 1_000
+
+export interface Awaited {
+  /** `Kafka`, `the schema registry`, `Redis`. */
+  readonly what: string
+  /** As it is shown: without user and password. */
+  readonly address: string
+  /** One try, bounded by itself; rejects with a retryable error while there is no answer. */
+  readonly attempt: (signal: AbortSignal) => Promise<void>
+}
+
+/**
+ * Tries until it answers, and logs each failure. Rejects with `unreachable` and the address after `timeoutMs`, with the
+ * signal's reason when aborted, and at once with an error that is not retryable.
+ */
+export async function waitUntilReachable(
+  awaited: Awaited,
+  options: { readonly timeoutMs: number; readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<void> {
+  const { what, address, attempt } = awaited
+  const { timeoutMs, logger, signal } = options
+  const deadline = AbortSignal.timeout(timeoutMs)
+  const ending = AbortSignal.any([signal, deadline])
+  let last: unknown = new Error('no answer')
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await attempt(ending)
+      if (tries > 1) logger.info({ address }, `${what} answers`)
+      return
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!deadline.aborted) {
+        if (!isSluiceError(error) || !error.retryable) throw error
+        last = error
+        logger.warn({ address, err: error }, `waiting for ${what} at ${address}`)
+        await sleep(PAUSE_MS, { signal: ending }).catch(() => undefined)
+        signal.throwIfAborted()
+      }
+      if (deadline.aborted) break
+    }
+  }
+  const why = last instanceof Error ? last.message : String(last)
+  const message = `${what} at ${address} did not answer within ${timeoutMs} ms: ${why}`
+  throw new SluiceError('unreachable', message, { cause: last, retryable: true })
+}

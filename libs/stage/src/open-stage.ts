@@ -1,0 +1,113 @@
+/**
+ * What every process of the distributed profile opens first: the log, the schemas, the shared topics and the view of
+ * `runs`. It waits for Kafka and the registry, since processes start in any order.
+ */
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { MessageLog } from '@sluice/message-log/port'
+import type { DistributedSettings, KafkaSettings } from '@sluice/runtime/distributed-settings'
+import type { Logger } from '@sluice/runtime/logger'
+import { waitUntilReachable } from '@sluice/runtime/wait-until-reachable'
+import type { SchemaCodec } from '@sluice/schema-codec/port'
+import { RecordIo } from './record-io.ts'
+import { RunsView } from './runs-view.ts'
+import { Definitions } from './stored-documents.ts'
+import { sharedTopicSpecs } from './topics.ts'
+
+/** How long one try at the start may take, so that the log tells soon what is waited for. */
+const PROBE_MS = 3_000
+
+/** The adapters, which only a `compose.ts` may name. */
+export interface StageAdapters {
+  readonly createLog: (
+    options: KafkaSettings & {
+      readonly clientId: string
+      readonly retryMs?: number
+      readonly logger: { debug(message: string): void }
+    },
+  ) => MessageLog
+  readonly createCodec: (options: {
+    readonly url: string
+    readonly clientId: string
+    readonly deadlineMs?: number
+  }) => SchemaCodec
+}
+
+export interface Stage extends AsyncDisposable {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+  readonly runs: RunsView
+  readonly definitions: Definitions
+}
+
+export interface OpenStageOptions {
+  /** Shown in the logs of Kafka and the registry. */
+  readonly clientId: string
+  readonly logger: Logger
+  readonly signal: AbortSignal
+}
+
+/** Rejects with `unreachable` and the address of what did not answer in time, and with `config` for what is refused. */
+export async function openStage(
+  settings: DistributedSettings,
+  adapters: StageAdapters,
+  options: OpenStageOptions,
+): Promise<Stage> {
+  const { kafka, prefix, registryUrl, startupTimeoutMs: timeoutMs } = settings
+  const { clientId, logger, signal } = options
+  const waiting = { timeoutMs, logger, signal }
+  const logOptions = { ...kafka, clientId, logger: { debug: (message: string) => logger.debug(message) } }
+  await using opening = new AsyncDisposableStack()
+  await waitUntilReachable(
+    {
+      what: 'Kafka',
+      address: kafka.brokers.join(','),
+      attempt: async ending => {
+        await using probe = adapters.createLog({ ...logOptions, retryMs: PROBE_MS })
+        await probe.partitionsOf(`${prefix}.runs`, { signal: ending })
+      },
+    },
+    waiting,
+  )
+  const log = opening.use(adapters.createLog(logOptions))
+  await log.ensureTopics(sharedTopicSpecs(prefix), { signal })
+  await waitUntilReachable(
+    {
+      what: 'the schema registry',
+      address: addressOf(registryUrl),
+      attempt: async ending => {
+        await using probe = adapters.createCodec({ url: registryUrl, clientId, deadlineMs: PROBE_MS })
+        await askForNothing(probe, ending)
+      },
+    },
+    waiting,
+  )
+  const codec = opening.use(adapters.createCodec({ url: registryUrl, clientId }))
+  const io = await RecordIo.open(codec, prefix, { signal })
+  const shared = { log, io, prefix }
+  const runs = opening.use(await RunsView.open(shared, { signal }))
+  const opened = opening.move()
+  return {
+    ...shared,
+    runs,
+    definitions: new Definitions(shared),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** A schema that is not there: whoever says so is there. */
+async function askForNothing(codec: SchemaCodec, signal: AbortSignal): Promise<void> {
+  try {
+    await codec.decode([Uint8Array.of(0, 0x7f, 0xff, 0xff, 0xff)], { signal })
+  } catch (error) {
+    if (!isSluiceError(error, 'corrupt')) throw error
+  }
+}
+
+/** A URL as it may be shown. */
+export function addressOf(url: string): string {
+  const shown = new URL(url)
+  shown.username = ''
+  shown.password = ''
+  return shown.href
+}

@@ -1,0 +1,56 @@
+/** The change-detector on Kafka, the schema registry and DuckDB. The one place of this service that names adapters. */
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Definition } from '@sluice/contracts/resources'
+import type { DeliveredState } from '@sluice/delivered-state/port'
+import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
+import { ulid } from '@sluice/domain/ulid'
+import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import type { Logger } from '@sluice/runtime/logger'
+import type { StartContext, StartedService } from '@sluice/runtime/run-service'
+import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { openStage } from '@sluice/stage/open-stage'
+import { currentDefinition } from '@sluice/stage/stored-documents'
+import { runChangeDetector } from './change-detector.ts'
+import type { DetectorConfig } from './config.ts'
+
+/** Opens what the change-detector needs; rejects as `openStage` does. */
+export async function start(config: DetectorConfig, context: StartContext): Promise<StartedService> {
+  const { logger, signal } = context
+  const dataDir = resolve(config.dataDir)
+  for (const folder of ['tmp', 'state']) mkdirSync(join(dataDir, folder), { recursive: true })
+  const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
+  const clientId = `${config.prefix}-change-detector`
+  const stage = await openStage(config, adapters, { clientId, logger, signal })
+  const deps = {
+    ...stage,
+    logger,
+    dataDir,
+    newRunId: (): string => ulid(Date.now(), randomBytes(10)),
+    now: Date.now,
+    adoptedAreInterrupted: false,
+    resolveDefinition: (sync: string, of: AbortSignal) => currentDefinition(stage, sync, { signal: of }),
+    openSource: ({ source }: Definition) => Promise.resolve(createDuckdbSource({ spec: source })),
+    openState: (of: StateOf) => openState(of, dataDir, logger),
+  }
+  return {
+    ready: {},
+    run: ends => runChangeDetector(deps, ends),
+    [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose](),
+  }
+}
+
+interface StateOf {
+  readonly sync: string
+  readonly incarnation: string
+  readonly partitions: number
+}
+
+function openState(of: StateOf, dataDir: string, logger: Logger): Promise<DeliveredState> {
+  const file = join(dataDir, 'state', `${of.sync}.${of.incarnation}.duckdb`)
+  const onDiscard = (why: string): void =>
+    logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
+  return openDeliveredState({ ...of, file, onDiscard })
+}

@@ -1,0 +1,23 @@
+/** The configuration of the change-detector. */
+import { serviceConfigOf, serviceVariables, type ServiceConfig } from '@sluice/runtime/service-config'
+import { DISTRIBUTED_SECRETS } from '@sluice/runtime/distributed-settings'
+import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
+import { z } from 'zod'
+
+const PORT = 4751
+
+const variables = z.object({
+  ...serviceVariables({ port: PORT }),
+  SLUICE_DATA_DIR: z.string().default('.sluice'),
+})
+
+export interface DetectorConfig extends ServiceConfig {
+  /** Where the delivered state is cached; one process each. */
+  readonly dataDir: string
+}
+
+/** Throws `config` with one detail for each variable that is wrong. */
+export function readConfig(env: Environment): DetectorConfig {
+  const read = parseEnvironment(variables, env, { secrets: DISTRIBUTED_SECRETS })
+  return { ...serviceConfigOf(read, env), dataDir: read.SLUICE_DATA_DIR }
+}

@@ -1,0 +1,51 @@
+/** Delivery on Kafka, the schema registry and Redis. The one place of this service that names adapters. */
+import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
+import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
+import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
+import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import type { StartContext, StartedService } from '@sluice/runtime/run-service'
+import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { environmentSecrets } from '@sluice/secrets/environment'
+import { openStage } from '@sluice/stage/open-stage'
+import type { DeliveryConfig } from './config.ts'
+import { runDelivery } from './delivery.ts'
+import { patientTargets } from './patient-targets.ts'
+
+/** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
+const CONNECTIONS = 10_000
+
+/** Opens what delivery needs; rejects as `openStage` does. */
+export async function start(config: DeliveryConfig, context: StartContext): Promise<StartedService> {
+  const { logger, signal } = context
+  const { prefix, redis, env } = config
+  await using opening = new AsyncDisposableStack()
+  const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
+  const stage = opening.use(
+    await openStage(config, adapters, { clientId: `${prefix}-delivery`, logger, signal }),
+  )
+  const onConnectionError = (err: Error): void => logger.warn({ err }, 'the connection to Redis is broken')
+  const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, onConnectionError }))
+  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
+  const sender = opening.use(createUndiciSender({ connections: CONNECTIONS }))
+  const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
+  const resolveTarget = patientTargets(stage.definitions, { secrets: environmentSecrets(env), logger })
+  const opened = opening.move()
+  return {
+    ready: {},
+    run: ends =>
+      runDelivery(
+        {
+          ...stage,
+          logger,
+          sender,
+          leases,
+          onError,
+          resolveTarget,
+          lateSendsMs: target => target.slotLifeMs,
+        },
+        ends,
+      ),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
