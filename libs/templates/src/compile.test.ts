@@ -58,7 +58,7 @@ describe('a trigger', () => {
       ...PLACE,
       destinationHeaders: ['CONTENT-TYPE'],
     })
-    expect(trigger.render([seen({})], CONTEXT)).toMatchObject({ headers: {} })
+    expect(trigger.render([seen({})], CONTEXT)).toHaveProperty('headers', {})
   })
 
   it('sets the Content-Type that fits the body', () => {
@@ -118,6 +118,16 @@ describe('a trigger', () => {
       '{"t":"{{ text | upcase | downcase | strip }}","n":[{% for x in list %}{{ x }},{% endfor %}]}'
     const result = compileTrigger(spec({ body: { json } }), PLACE).render([seen({ text, list })], CONTEXT)
     expect(result.kind === 'rendered' ? result.body?.length : result).toBe(5_988_904)
+  })
+
+  it('rejects a text that grows beyond all measure', () => {
+    const json = '{% for i in (1..100000) %}{{ text }}{% endfor %}'
+    const trigger = compileTrigger(spec({ body: { json } }), PLACE)
+    expect(trigger.render([seen({ text: 'x'.repeat(10_000) })], CONTEXT)).toEqual({
+      kind: 'unrenderable',
+      error:
+        'body.json: the rendered text is longer than 16000000 characters (line 1, column 27 of the template)',
+    })
   })
 
   it('refuses a wrong number of rows', () => {

@@ -303,4 +303,11 @@ export const NAME_CASES: readonly RenderCase[] = [
     row: withoutPrototype({ id: 1 }),
     gives: '11[]',
   },
+  {
+    it: 'has no prototype: methods of what we made ourselves',
+    liquid:
+      '{% for i in (1..1) %}{% if forloop.printed or captured.need or captured.printed %}reached{% endif %}{% endfor %}',
+    captured: {},
+    gives: '',
+  },
 ]

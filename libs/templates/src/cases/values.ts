@@ -1,7 +1,14 @@
 import { Decimal } from '@sluice/contracts/values'
+import type { Value } from '@sluice/contracts/values'
 import type { RenderCase } from './case.ts'
 
 const BYTES = new Uint8Array([0, 255, 16])
+
+function nested(depth: number): Value {
+  let value: Value = 1
+  for (let level = 0; level < depth; level++) value = [value]
+  return value
+}
 
 /** How values print, and how they are written in JSON. */
 export const VALUE_CASES: readonly RenderCase[] = [
@@ -139,5 +146,19 @@ export const VALUE_CASES: readonly RenderCase[] = [
     liquid: '{{ v | jsonify }}{{ v | inspect }}',
     row: { v: [1n] },
     gives: '[1][1]',
+  },
+  {
+    it: 'rejects a value that is nested too deep',
+    json: '{{ v | json }}',
+    row: { v: nested(300) },
+    error:
+      'body.json: a value is nested deeper than 200 levels, which is the most that is printed (line 1, column 1 of the template)',
+  },
+  {
+    it: 'rejects a value that is nested too deep to be printed',
+    json: '{{ v }}',
+    row: { v: nested(300) },
+    error:
+      'body.json: a value is nested deeper than 200 levels, which is the most that is printed (line 1, column 1 of the template)',
   },
 ]
