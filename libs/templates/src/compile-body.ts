@@ -97,8 +97,8 @@ function compileForm(form: { readonly [name: string]: string }, compiler: Trigge
 
 /** The payload of a row that is in a column, as it stands there. */
 function compileColumn(column: string, compiler: TriggerCompiler): ItemWriter {
-  compiler.uses(column)
   const field = 'body.jsonColumn'
+  compiler.uses(column, field)
   return frame => {
     const { row } = frame.single
     const value = Object.hasOwn(row, column) ? row[column] : undefined

@@ -92,8 +92,8 @@ function compileColumn(column: string, compiler: TriggerCompiler, place: Place):
       place,
       `${JSON.stringify(column)} is no column; write { template: … } for a text`,
     )
-  compiler.uses(column)
   const { field } = place
+  compiler.uses(column, field)
   return frame => {
     const { row } = frame.single
     return writeJson(field, Object.hasOwn(row, column) ? row[column] : undefined, frame)

@@ -2,6 +2,7 @@
  * From a trigger as it is written to requests: all its templates are parsed and checked once, then rendered
  * for row after row. Pure: the same rows and context give the same request, on every machine and at any time.
  */
+import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { TriggerSpec } from '@sluice/contracts/resources'
 import type { BodySpec } from './body-spec.ts'
 import { compileBody } from './compile-body.ts'
@@ -41,6 +42,11 @@ export interface CompiledTrigger {
    */
   readonly usedColumns: ReadonlySet<string> | 'all'
   /**
+   * The mistakes that the templates have for a model with these columns: each column that is used and not
+   * there, with its place and the nearest name.
+   */
+  unknownColumns(columns: readonly string[]): readonly ErrorDetail[]
+  /**
    * The request for these rows: one, or for a batch at least one. What the rows or the template make
    * impossible is `unrenderable`; nothing is thrown but for a wrong number of rows.
    */
@@ -59,7 +65,7 @@ export function compileTrigger(spec: TriggerInput, at: TriggerPlace): CompiledTr
   const typed =
     body === null ? headers : withContentType(headers, body.contentType, at.destinationHeaders ?? [])
   compiler.throwIfWrong()
-  return new Trigger(spec, { path, headers: typed, body: body?.part ?? null }, compiler.usedColumns)
+  return new Trigger(spec, { path, headers: typed, body: body?.part ?? null }, compiler)
 }
 
 interface Header {
@@ -100,14 +106,16 @@ interface Parts {
 class Trigger implements CompiledTrigger {
   readonly batch: { readonly size: number; readonly bytes: number } | null
   readonly usedColumns: ReadonlySet<string> | 'all'
+  readonly #compiler: TriggerCompiler
   readonly #method: string
   readonly #parts: Parts
   /** The headers, where they are the same for all rows. */
   readonly #constantHeaders: { readonly [name: string]: string } | null
 
-  constructor(spec: TriggerInput, parts: Parts, usedColumns: ReadonlySet<string> | 'all') {
+  constructor(spec: TriggerInput, parts: Parts, compiler: TriggerCompiler) {
     this.batch = spec.batch === undefined ? null : { size: spec.batch.size, bytes: spec.batch.bytes }
-    this.usedColumns = usedColumns
+    this.usedColumns = compiler.usedColumns
+    this.#compiler = compiler
     this.#method = spec.method
     this.#parts = parts
     const constant = parts.headers.every(({ part }) => part.constant !== null)
@@ -126,6 +134,10 @@ class Trigger implements CompiledTrigger {
     } catch (error) {
       return error instanceof LimitFault ? this.#renderLarge(rows, context) : unrenderable(error)
     }
+  }
+
+  unknownColumns(columns: readonly string[]): readonly ErrorDetail[] {
+    return this.#compiler.unknownColumns(columns)
   }
 
   #renderLarge(rows: readonly TemplateRow[], context: RenderContext): RenderResult {

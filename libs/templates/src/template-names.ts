@@ -15,6 +15,11 @@ import { writtenName } from './written-name.ts'
 export interface TemplateNames {
   /** Columns by name, with the first place where each is used. */
   readonly columns: ReadonlyMap<string, number>
+  /**
+   * Those of them that may mean something else: what stands beside a row, or a name that is assigned
+   * somewhere.
+   */
+  readonly doubtful: ReadonlySet<string>
   /** True if a row is used as a whole, or may be. */
   readonly whole: boolean
 }
@@ -51,6 +56,7 @@ type Property = PropertyAccessToken['props'][number]
 
 class NameFinder implements TemplateNames {
   readonly columns = new Map<string, number>()
+  readonly doubtful = new Set(['captured', 'previous'])
   whole = false
   readonly #batched: boolean
 
@@ -67,9 +73,11 @@ class NameFinder implements TemplateNames {
       case 'output':
         return this.#filtered(node.value, names)
       case 'assign':
+        this.doubtful.add(node.name)
         this.#filtered(node.value, names)
         return names.add(node.name, 'value')
       case 'capture':
+        this.doubtful.add(node.name)
         this.visit(node.body, names)
         return names.add(node.name, 'value')
       case 'if':
@@ -95,8 +103,10 @@ class NameFinder implements TemplateNames {
         if (node.group !== null) this.#value(node.group, names)
         for (const value of node.values) this.#filtered(value, names)
         break
-      case 'text':
       case 'counter':
+        this.doubtful.add(node.name)
+        break
+      case 'text':
       case 'jump':
     }
   }

@@ -4,6 +4,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { Op } from '@sluice/contracts/state'
+import { nearestName } from '@sluice/domain/nearest-name'
 import { compileTemplate } from './compile-template.ts'
 import type { CompiledTemplate, Escaping } from './compile-template.ts'
 import type { Frame } from './frame.ts'
@@ -42,6 +43,13 @@ export interface PartKind {
   finish(rendered: string, written: string): string
 }
 
+/** Where a column is used that has to be there. */
+interface ColumnUse {
+  readonly name: string
+  readonly field: string
+  readonly place: { readonly line: number; readonly column: number } | null
+}
+
 /** In place of a part whose mistake is noted. */
 export const WRONG_PART: Part = { constant: '', run: () => '' }
 
@@ -55,6 +63,7 @@ export class TriggerCompiler implements Sees {
   readonly #at: TriggerPlace
   readonly #details: ErrorDetail[] = []
   readonly #columns = new Set<string>()
+  readonly #uses: ColumnUse[] = []
   #whole = false
 
   constructor(batched: boolean, at: TriggerPlace) {
@@ -71,7 +80,10 @@ export class TriggerCompiler implements Sees {
     try {
       const parsed = parseTemplate(text)
       const names = templateNames(parsed.nodes, sees)
-      for (const name of names.columns.keys()) this.uses(name)
+      for (const [name, at] of names.columns) {
+        this.#columns.add(name)
+        if (!names.doubtful.has(name)) this.#uses.push({ name, field, place: placeOf(text, at) })
+      }
       if (names.whole) this.#whole = true
       const compiled = compileTemplate(parsed, {
         batched: sees.batched,
@@ -87,14 +99,32 @@ export class TriggerCompiler implements Sees {
     }
   }
 
-  /** Notes that a column is used. */
-  uses(column: string): void {
-    this.#columns.add(column)
+  /** Notes that a column is used as a whole field. */
+  uses(name: string, field: string): void {
+    this.#columns.add(name)
+    this.#uses.push({ name, field, place: null })
+  }
+
+  /** The mistakes that the templates have for a model with these columns. */
+  unknownColumns(columns: readonly string[]): ErrorDetail[] {
+    const known = new Set(columns)
+    return this.#uses
+      .filter(({ name }) => !known.has(name))
+      .map(({ name, field, place }) => {
+        const nearest = nearestName(name, columns)
+        const hint = nearest === null ? '' : `; did you mean "${nearest}"?`
+        const message = `unknown column "${name}"${hint}`
+        return { field: this.#fieldOf(field), ...place, message }
+      })
+  }
+
+  #fieldOf(field: string): string {
+    return `triggers.${this.#at.op}.${field}`
   }
 
   /** Notes a mistake; the field is given without the trigger's name. */
   wrong(detail: ErrorDetail): void {
-    this.#details.push({ ...detail, field: `triggers.${this.#at.op}.${detail.field ?? ''}` })
+    this.#details.push({ ...detail, field: this.#fieldOf(detail.field ?? '') })
   }
 
   /** Throws a `SluiceError` if there was any mistake. */

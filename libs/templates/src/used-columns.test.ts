@@ -1,4 +1,6 @@
+import type { ErrorDetail } from '@sluice/contracts/errors'
 import { describe, expect, it } from 'vitest'
+import type { BodySpec } from './body-spec.ts'
 import { compileTrigger } from './compile.ts'
 
 function used(json: string, batched = false, path = '/'): readonly string[] | 'all' {
@@ -120,5 +122,68 @@ describe('used columns', () => {
     const spec = { method: 'POST', path: '/', batch: { size: 10, bytes: 1_000 }, body } as const
     const { usedColumns } = compileTrigger(spec, { sync: 'orders', op: 'added' })
     expect(usedColumns).toEqual(new Set(['a', 'b']))
+  })
+})
+
+describe('columns that the model does not have', () => {
+  function unknown(body: BodySpec, batched: boolean, path = '/'): readonly ErrorDetail[] {
+    const batch = batched ? { batch: { size: 10, bytes: 1_000 } } : {}
+    const trigger = compileTrigger({ method: 'POST', path, body, ...batch }, { sync: 'orders', op: 'added' })
+    return trigger.unknownColumns(['id', 'email', 'full_name'])
+  }
+
+  it('are named with their place and the nearest name', () => {
+    expect(
+      unknown({ json: '{\n "a": {{ row.emial | json }},\n "b": {{ idd }}}' }, false, '/{{ nothing_near }}'),
+    ).toEqual([
+      { field: 'triggers.added.path', line: 1, column: 5, message: 'unknown column "nothing_near"' },
+      {
+        field: 'triggers.added.body.json',
+        line: 2,
+        column: 10,
+        message: 'unknown column "emial"; did you mean "email"?',
+      },
+      {
+        field: 'triggers.added.body.json',
+        line: 3,
+        column: 10,
+        message: 'unknown column "idd"; did you mean "id"?',
+      },
+    ])
+  })
+
+  it('are found in batches', () => {
+    expect(unknown({ json: '[{% for r in rows %}{{ r.fullname }}{{ r.id }}{% endfor %}]' }, true)).toEqual([
+      {
+        field: 'triggers.added.body.json',
+        line: 1,
+        column: 24,
+        message: 'unknown column "fullname"; did you mean "full_name"?',
+      },
+    ])
+  })
+
+  it('are found in the field mapper and in JSON columns', () => {
+    expect(unknown({ fields: { a: ['id', 'ids'], b: { template: '{{ mail }}' } } }, true)).toEqual([
+      { field: 'triggers.added.body.fields.a.1', message: 'unknown column "ids"; did you mean "id"?' },
+      {
+        field: 'triggers.added.body.fields.b.template',
+        line: 1,
+        column: 4,
+        message: 'unknown column "mail"; did you mean "email"?',
+      },
+    ])
+    expect(unknown({ jsonColumn: 'doc' }, false)).toEqual([
+      { field: 'triggers.added.body.jsonColumn', message: 'unknown column "doc"' },
+    ])
+  })
+
+  it('are no names that mean something else', () => {
+    const json =
+      '{{ x }}{% assign x = id %}{% increment n %}{{ n }}{{ run.id }}{{ captured.x | default: 1 }}{{ previous.id }}'
+    expect(unknown({ json }, false)).toEqual([])
+    expect(
+      unknown({ json: '{% for row in rows %}{{ row.captured.x }}{{ row.previous.id }}{% endfor %}' }, true),
+    ).toEqual([])
   })
 })
