@@ -100,7 +100,7 @@ export async function startServices(
   const failures = results.flatMap(result => (result.status === 'rejected' ? [String(result.reason)] : []))
   if (failures.length > 0) {
     const logs = await workspace.close({ keepLogs: true })
-    throw new Error(`${failures.join('\n')}\nThe logs are in ${logs ?? 'no place'}`)
+    throw new Error([...failures, ...(logs === null ? [] : [`The logs are in ${logs}`])].join('\n'))
   }
   const services = results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
   return new LocalServices(workspace, new Map(services.map(service => [service.name, service])))

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
-import { cp, readFile, rm } from 'node:fs/promises'
+import { cp, readdir, readFile, rm } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -124,8 +124,10 @@ export class Workspace {
     if (this.#closed) return null
     this.#closed = true
     await Promise.all([...this.#processes].map(running => running.stop(0)))
-    const kept = options.keepLogs ? `${this.folder}-logs` : null
-    if (kept !== null) await cp(join(this.folder, 'logs'), kept, { recursive: true }).catch(() => {})
+    const logs = join(this.folder, 'logs')
+    const worthIt = options.keepLogs && (await readdir(logs)).length > 0
+    const kept = worthIt ? `${this.folder}-logs` : null
+    if (kept !== null) await cp(logs, kept, { recursive: true })
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
     this.#watchdog.stdin?.end()
     return kept
