@@ -1,24 +1,28 @@
 /** The example of the README, end to end: what a first user does, and what the API then sees. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import { projectFolder, type ProjectFolder } from './project-folder.ts'
+import { bothProfiles, type Opened } from './profiles.ts'
+import type { ProjectFolder } from './project-folder.ts'
 
 const SYNC = 'algolia-synonyms'
 const KEY = 'a-secret-algolia-key'
 
-describe('the Algolia example', () => {
+describe.for(bothProfiles().filter(({ available }) => available))('the Algolia example, $name', profile => {
   let api: ScriptedApi
+  let opened: Opened
   let project: ProjectFolder
 
-  beforeEach(async () => {
+  beforeEach(async ({ onTestFailed }) => {
     api = await startScriptedApi()
-    project = await projectFolder({
+    opened = await profile.open({
       from: 'docs/examples/algolia',
       env: { ALGOLIA_URL: api.url, SLUICE_SECRET_ALGOLIA_KEY: KEY },
     })
+    project = opened.project
+    onTestFailed(() => void process.stderr.write(opened.logs()))
   })
   afterEach(async () => {
-    await project[Symbol.asyncDispose]()
+    await opened[Symbol.asyncDispose]()
     await api[Symbol.asyncDispose]()
   })
 
@@ -123,7 +127,8 @@ describe('the Algolia example', () => {
     expect(attempt?.keys).toHaveLength(4)
     expect(attempt?.requestBody).toBe(api.requests[0]?.body)
     expect(JSON.stringify(attempt)).not.toContain(KEY)
-    const database = await project.read('.sluice/log.db')
-    expect(database.includes(KEY)).toBe(false)
+    const stored = await opened.stored(SYNC)
+    expect(stored).toContain('synonyms/batch')
+    expect(stored).not.toContain(KEY)
   })
 })

@@ -1,0 +1,81 @@
+/** The two profiles as a test sees them: a project folder whose `sluice` speaks to one or the other. One test, two profiles. */
+import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { SHARED_PARTITIONS, sharedTopics, syncTopics } from '@sluice/stage/topics'
+import { realServices, startDistributed, type Distributed } from './distributed.ts'
+import { projectFolder, type ProjectFolder } from './project-folder.ts'
+
+export interface ProfileOptions {
+  /** A folder below the repository's root to copy. */
+  readonly from?: string
+  readonly files?: { readonly [file: string]: string }
+  /** For the command, and for the services, wherever they run. */
+  readonly env: { readonly [name: string]: string }
+}
+
+export interface Opened extends AsyncDisposable {
+  readonly project: ProjectFolder
+  /** Everything that the profile's log holds of a sync, as text in which a secret would be found. */
+  stored(sync: string): Promise<string>
+  /** What to print when the test fails; empty where there is nothing beside the command's own output. */
+  logs(): string
+}
+
+export interface Profile {
+  readonly name: 'embedded' | 'distributed'
+  /** False where the services that it wants cannot be had. */
+  readonly available: boolean
+  /** A profile of the test's own: no other test sees its topics. */
+  open(options: ProfileOptions): Promise<Opened>
+}
+
+/** To be called in a test file, beside its tests. */
+export function bothProfiles(): readonly [Profile, Profile] {
+  return [
+    { name: 'embedded', available: true, open: openEmbedded },
+    { name: 'distributed', available: realServices() !== null, open: openDistributed },
+  ]
+}
+
+async function openEmbedded(options: ProfileOptions): Promise<Opened> {
+  const project = await projectFolder(options)
+  return {
+    project,
+    stored: async () => (await project.read('.sluice/log.db')) + (await project.read('.sluice/log.db-wal')),
+    logs: () => '',
+    [Symbol.asyncDispose]: () => project[Symbol.asyncDispose](),
+  }
+}
+
+async function openDistributed(options: ProfileOptions): Promise<Opened> {
+  await using opening = new AsyncDisposableStack()
+  const services = opening.use(await startDistributed({ env: options.env }))
+  const project = opening.use(await projectFolder({ ...options, env: { ...options.env, ...services.env } }))
+  const opened = opening.move()
+  return {
+    project,
+    stored: sync => allRecords(services, sync),
+    logs: () => services.logs(),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+async function allRecords({ env, prefix }: Distributed, sync: string): Promise<string> {
+  const { signal } = new AbortController()
+  const brokers = (env['SLUICE_KAFKA_BROKERS'] ?? '').split(',')
+  await using log = createKafkaLog({ brokers, clientId: 'test' })
+  const topics = [...Object.values(sharedTopics(prefix)), ...Object.values(syncTopics(prefix, sync))]
+  let text = ''
+  for (const topic of topics) {
+    const partitions = (await log.partitionsOf(topic, { signal })) ?? 0
+    if (partitions > SHARED_PARTITIONS) throw new Error(`${topic} has ${partitions} partitions`)
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const target = { topic, partition }
+      const { low, end } = await log.offsets(target, { signal })
+      if (low === end) continue
+      for await (const { records } of log.read(target, { from: low, to: end, signal }))
+        for (const { key, value } of records)
+          text += Buffer.from(key).toString('latin1') + Buffer.from(value ?? []).toString('latin1')
+    }
+  }
+  return text
+}
