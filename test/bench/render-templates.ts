@@ -4,6 +4,7 @@
  */
 import type { Row } from '@sluice/contracts/values'
 import { compileTrigger } from '@sluice/templates/compile'
+import type { BodySpec } from '@sluice/templates/compile'
 import { Liquid } from 'liquidjs'
 
 const ROWS = 100
@@ -14,6 +15,10 @@ const ALGOLIA = `[{% for row in rows %}{"objectID":"{{ row.id }}","type":"synony
 const FIELDS = ['id', 'email', 'first', 'last', 'city', 'zip', 'country', 'age', 'score', 'active']
 const OBJECT = `[{% for row in rows %}{${FIELDS.map(name => `"${name}":{{ row.${name} | json }}`).join(',')}},{% endfor %}]`
 const TAGS = `[{% for row in rows %}{"id":{{ row.id }},"tags":[{% for tag in row.tags %}{% if tag != "" %}"{{ tag }}",{% endif %}{% endfor %}]},{% endfor %}]`
+const MAPPED = {
+  fields: Object.fromEntries(FIELDS.map(name => [name, name])),
+  wrap: '{"inputs":{{ items }}}',
+}
 const SINGLE = `{"id":{{ id }},"email":"{{ row.email }}","name":"{{ first | append: ' ' | append: last }}"}`
 
 function makeRow(index: number): Row {
@@ -29,6 +34,7 @@ function makeRow(index: number): Row {
     age: 36,
     score: 1.5,
     active: true,
+    doc: `{"id":${index},"name":"Ada Lovelace","tags":["red","green","blue"],"score":1.50}`,
     tags: ['red', 'green', 'blue'],
   }
 }
@@ -56,11 +62,12 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 }
 
-function compare(name: string, json: string, batched: boolean): void {
+/** Measures a body beside the liquidjs template that makes the same of the rows. */
+function compare(name: string, body: BodySpec, template: string, batched = true): void {
   const batch = batched ? { batch: { size: ROWS, bytes: 10_000_000 } } : {}
-  const spec = { method: 'POST', path: '/1/indexes/main/batch', body: { json }, ...batch } as const
+  const spec = { method: 'POST', path: '/1/indexes/main/batch', body, ...batch } as const
   const trigger = compileTrigger(spec, { sync: 'bench', op: 'added' })
-  const parsed = liquid.parse(json)
+  const parsed = liquid.parse(template)
   const row = rows[0] ?? {}
   const single = templateRows.slice(0, 1)
   const scope = { ...row, row, rows: [row] }
@@ -86,7 +93,11 @@ function format(value: number): string {
   return Math.round(value).toLocaleString('en').padStart(10)
 }
 
-compare('algolia, batches of 100', ALGOLIA, true)
-compare('10 fields with | json', OBJECT, true)
-compare('tags, nested loops', TAGS, true)
-compare('one row a request', SINGLE, false)
+const DOCUMENTS = '[{% for row in rows %}{{ row.doc }},{% endfor %}]'
+
+compare('algolia, batches of 100', { json: ALGOLIA }, ALGOLIA)
+compare('10 fields with | json', { json: OBJECT }, OBJECT)
+compare('tags, nested loops', { json: TAGS }, TAGS)
+compare('field mapper, wrapped', MAPPED, OBJECT)
+compare('jsonColumn', { jsonColumn: 'doc' }, DOCUMENTS)
+compare('one row a request', { json: SINGLE }, SINGLE, false)

@@ -120,6 +120,14 @@ describe('a trigger', () => {
     expect(result.kind === 'rendered' ? result.body?.length : result).toBe(5_988_904)
   })
 
+  it('maps large values, for which the limits grow', () => {
+    const list = Array.from({ length: 90 }, () => ['x'.repeat(50_000)])
+    const trigger = compileTrigger(spec({ body: { json: '{{ list | json }}' } }), PLACE)
+    const mapped = compileTrigger({ method: 'POST', path: '/', body: { fields: { list: 'list' } } }, PLACE)
+    expect(trigger.render([seen({ list })], CONTEXT).kind).toBe('rendered')
+    expect(mapped.render([seen({ list })], CONTEXT).kind).toBe('rendered')
+  })
+
   it('rejects a text that grows beyond all measure', () => {
     const json = '{% for i in (1..100000) %}{{ text }}{% endfor %}'
     const trigger = compileTrigger(spec({ body: { json } }), PLACE)

@@ -175,9 +175,11 @@ export function faultIn(
   place: (() => { line: number; column: number }) | null,
 ): TemplateFault {
   const message = error instanceof Error ? error.message : String(error)
-  if (error instanceof ContentFault || place === null) return new PartFault(`${field}: ${message}`)
-  const { line, column } = place()
-  const text = `${field}: ${message} (line ${line}, column ${column} of the template)`
+  let text = `${field}: ${message}`
+  if (place !== null && !(error instanceof ContentFault)) {
+    const { line, column } = place()
+    text += ` (line ${line}, column ${column} of the template)`
+  }
   const overLimit = error instanceof LimitFault || message === 'memory alloc limit exceeded'
   return overLimit ? new LimitFault(text) : new PartFault(text)
 }
