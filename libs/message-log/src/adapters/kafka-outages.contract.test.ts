@@ -86,6 +86,7 @@ describe.skipIf(!available)('kafka: outages', () => {
       await using impatient = createKafkaLog({ brokers: [brokers], clientId: 'impatient', retryMs: 1_000 })
       await using writer = await impatient.openWriter(`${topic}-writer`, { signal })
       await writer.append(target, [record('before')], { signal })
+      const member = new Watched(await impatient.join(`${topic}-group`, [topic], { signal }))
       await services.get('kafka').kill()
       const since = performance.now()
       const outcomes = await Promise.all([
@@ -98,6 +99,8 @@ describe.skipIf(!available)('kafka: outages', () => {
       expect(outcomes).toEqual(Array.from({ length: 5 }, () => 'unreachable'))
       expect(performance.now() - since).toBeLessThan(5_000)
       expect(writer.state).toBe('dead')
+      expect(await member.ended).toMatchObject({ code: 'unreachable' })
+      expect(await member.membership.commit(target, 1, { signal })).toBe(false)
       await services.get('kafka').start()
       expect((await impatient.offsets(target, { signal })).end).toBe(1)
     },
