@@ -132,8 +132,9 @@ describe('fields', () => {
     expect(problemOf(`${SYNC}triggers: {}\n`)).toBe(
       '5:11 triggers: sync `s`: wanted at least one trigger: added, changed or removed',
     )
-    expect(problemOf(SYNC)).toBe('1:1 triggers: sync `s`: the field `triggers` is missing; wanted a map')
-    expect(problemOf(`${SYNC}triggers:\n`)).toBe('5:10 triggers: sync `s`: wanted a map, found nothing')
+    const wanted = 'wanted a map with at least one trigger: added, changed or removed'
+    expect(problemOf(SYNC)).toBe(`1:1 triggers: sync \`s\`: the field \`triggers\` is missing; ${wanted}`)
+    expect(problemOf(`${SYNC}triggers:\n`)).toBe(`5:10 triggers: sync \`s\`: ${wanted}, found nothing`)
   })
 
   it('knows the names of triggers', () => {

@@ -49,7 +49,11 @@ function isPlain(value: unknown): value is string | number | boolean {
 export function wantedBy(schema: Schema): string {
   const shape = shapeOf(schema)
   switch (shape.kind) {
-    case 'object':
+    case 'object': {
+      const issues = z.safeParse(schema, {}).error?.issues ?? []
+      const unmet = issues.find(({ code, path }) => code === 'custom' && path.length === 0)
+      return unmet === undefined ? 'a map' : `a map with ${unmet.message}`
+    }
     case 'record':
       return 'a map'
     case 'list':
