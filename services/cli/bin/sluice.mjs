@@ -1,31 +1,39 @@
 #!/usr/bin/env node
 /**
- * Starts `sluice` on a Node that runs its TypeScript: in this very process if it is Node 24 or later, else on
+ * Starts `sluice` on a Node that runs its TypeScript: as this very process if it is Node 24 or later, else on
  * the Node 24 that is installed beside the project as the npm package `node`. Plain JavaScript, since any
  * Node may be the one that reads it.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import module, { createRequire } from 'node:module'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = new URL('../src/main.ts', import.meta.url)
+/**
+ * What Sluice holds in memory is bounded, so a bounded heap costs nothing and keeps V8 from putting off the
+ * collection of garbage.
+ */
+const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--max-old-space-size=768']
+// Compiled code is kept between calls, which halves the time that a command takes to start.
+const ENV = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...process.env }
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
 
 if (Number.parseInt(process.versions.node, 10) >= 24) await runHere()
 else runOn(bundledNode())
 
-/** Runs in this process, without Node's notes about features that it calls experimental. */
+/** Runs as this very process, started anew with the flags; where a system cannot do that, as it is. */
 async function runHere() {
   const emitWarning = process.emitWarning.bind(process)
   process.emitWarning = (warning, ...rest) => {
     const type = typeof rest[0] === 'object' && rest[0] !== null ? rest[0].type : rest[0]
     if (type !== 'ExperimentalWarning') emitWarning(warning, ...rest)
   }
-  // Compiled code is kept between calls, which halves the time that a command takes to start.
-  module.enableCompileCache?.()
+  const args = [...FLAGS, ...process.execArgv, fileURLToPath(MAIN), ...process.argv.slice(2)]
+  if (process.platform !== 'win32' && process.execve !== undefined)
+    process.execve(process.execPath, [process.execPath, ...args], ENV)
   await import(MAIN.href)
 }
 
@@ -51,15 +59,11 @@ function bundledNode() {
  * killed, so that it never outlives it.
  */
 function runOn(node) {
-  const child = spawn(
-    node,
-    ['--disable-warning=ExperimentalWarning', fileURLToPath(MAIN), ...process.argv.slice(2)],
-    {
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-      env: { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...process.env },
-      detached: process.platform !== 'win32',
-    },
-  )
+  const child = spawn(node, [...FLAGS, fileURLToPath(MAIN), ...process.argv.slice(2)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: ENV,
+    detached: process.platform !== 'win32',
+  })
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal))
   process.on('SIGTSTP', () => {
     child.kill('SIGSTOP')
