@@ -1,7 +1,7 @@
 /**
- * The distributed profile in a test: any number of each service as processes of their own, against the Kafka, registry and
- * Redis that test/services.ts gives, under a prefix that nobody else uses. Processes can be killed, frozen, stopped and
- * started again; what they logged is kept.
+ * The distributed profile in a test: any number of each service as processes of their own, against the Kafka,
+ * registry and Redis that test/services.ts gives, under a prefix that nobody else uses. Processes can be
+ * killed, frozen, stopped and started again; what they logged is kept.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -30,7 +30,10 @@ export interface LogLine {
 
 type Env = { readonly [name: string]: string }
 
-/** Addresses of the real services; null where one of them cannot be had, and then the tests that want them are skipped. */
+/**
+ * Addresses of the real services; null where one of them cannot be had, and then the tests that want them are
+ * skipped.
+ */
 export function realServices(): Env | null {
   const brokers = inject('kafkaBrokers')
   const registry = inject('registryUrl')

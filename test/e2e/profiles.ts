@@ -1,6 +1,9 @@
-/** The two profiles as a test sees them: a project folder whose `sluice` speaks to one or the other. One test, two profiles. */
+/**
+ * The two profiles as a test sees them: a project folder whose `sluice` speaks to one or the other. One test,
+ * two profiles.
+ */
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
-import { SHARED_PARTITIONS, sharedTopics, syncTopics } from '@sluice/stage/topics'
+import { sharedTopicSpecs, syncTopicSpecs } from '@sluice/stage/topics'
 import { realServices, startDistributed, type Distributed } from './distributed.ts'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
@@ -63,19 +66,21 @@ async function allRecords({ env, prefix }: Distributed, sync: string): Promise<s
   const { signal } = new AbortController()
   const brokers = (env['SLUICE_KAFKA_BROKERS'] ?? '').split(',')
   await using log = createKafkaLog({ brokers, clientId: 'test' })
-  const topics = [...Object.values(sharedTopics(prefix)), ...Object.values(syncTopics(prefix, sync))]
+  const specs = [...sharedTopicSpecs(prefix), ...syncTopicSpecs(prefix, sync, 1)]
   let text = ''
-  for (const topic of topics) {
+  for (const { topic } of specs) {
     const partitions = (await log.partitionsOf(topic, { signal })) ?? 0
-    if (partitions > SHARED_PARTITIONS) throw new Error(`${topic} has ${partitions} partitions`)
     for (let partition = 0; partition < partitions; partition += 1) {
       const target = { topic, partition }
       const { low, end } = await log.offsets(target, { signal })
       if (low === end) continue
       for await (const { records } of log.read(target, { from: low, to: end, signal }))
-        for (const { key, value } of records)
-          text += Buffer.from(key).toString('latin1') + Buffer.from(value ?? []).toString('latin1')
+        for (const { key, value } of records) text += latin1(key) + latin1(value ?? new Uint8Array())
     }
   }
   return text
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1')
 }

@@ -1,6 +1,6 @@
 /**
- * The variables by which a process of the distributed profile finds Kafka, the schema registry and Redis, and how they
- * read as settings. A service's configuration adds its own to these.
+ * The variables by which a process of the distributed profile finds Kafka, the schema registry and Redis, and
+ * how they read as settings. A service's configuration adds its own to these.
  */
 import { duration } from '@sluice/contracts/resources'
 import { z } from 'zod'

@@ -1,7 +1,8 @@
 /**
- * The life of a service's process. States: configuring → starting (it listens for health checks and waits for what it
- * needs) → running → draining (SIGTERM, SIGINT) → ended; each may end in a failure, which is logged once and becomes the
- * exit code. A process that fails ends, so that whoever started it starts it anew; it never starts itself over.
+ * The life of a service's process. States: configuring → starting (it listens for health checks and waits for
+ * what it needs) → running → draining (SIGTERM, SIGINT) → ended; each may end in a failure, which is logged
+ * once and becomes the exit code. A process that fails ends, so that whoever started it starts it anew; it
+ * never starts itself over.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Environment } from './environment.ts'

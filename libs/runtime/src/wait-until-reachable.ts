@@ -15,8 +15,8 @@ export interface Awaited {
 }
 
 /**
- * Tries until it answers, and logs each failure. Rejects with `unreachable` and the address after `timeoutMs`, with the
- * signal's reason when aborted, and at once with an error that is not retryable.
+ * Tries until it answers, and logs each failure. Rejects with `unreachable` and the address after
+ * `timeoutMs`, with the signal's reason when aborted, and at once with an error that is not retryable.
  */
 export async function waitUntilReachable(
   awaited: Awaited,

@@ -3,16 +3,17 @@
  * consumer. Renderer and delivery are both built on it.
  */
 import type { RunEvent } from '@sluice/contracts/records'
-import { ownPartitions, type Worker } from './own-partitions.ts'
+import { ownPartitions, type Readiness, type Worker } from './own-partitions.ts'
 import { openRun, type RunsView } from './runs-view.ts'
+import type { Holds } from '@sluice/holds/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
-import { isSluiceError } from '@sluice/contracts/errors'
-import { sleep } from '@sluice/flow/sleep'
-
-const PAUSE_AFTER_FAILURE_MS = 1_000
+import type { Stage } from './topics.ts'
 
 export interface FollowOptions {
+  readonly stage: Stage
   readonly log: MessageLog
+  readonly holds: Holds
+  readonly readiness?: Readiness | undefined
   readonly runs: RunsView
   /** Group and topic whose partitions are shared out for a sync. */
   readonly groupOf: (run: RunEvent) => string
@@ -76,25 +77,17 @@ function syncWorkers(
 }
 
 async function workOnSync(options: FollowOptions, run: RunEvent, drain: AbortSignal): Promise<void> {
-  const { log, signal } = options
-  while (!drain.aborted) {
-    try {
-      await using membership = await log.join(options.groupOf(run), [options.topicOf(run)], {
-        signal: AbortSignal.any([drain, signal]),
-      })
-      await ownPartitions({
-        membership,
-        work: worker => options.work(run, worker),
-        onSetback: (target, error) => options.onSetback(run, target, error),
-        drain,
-        signal,
-      })
-      return
-    } catch (error) {
-      if (drain.aborted || signal.aborted) return
-      if (!isSluiceError(error) || !error.retryable) throw error
-      options.onSetback(run, null, error)
-    }
-    await sleep(PAUSE_AFTER_FAILURE_MS, { signal: AbortSignal.any([drain, signal]) }).catch(() => undefined)
-  }
+  const { stage, log, holds, readiness, signal } = options
+  await ownPartitions({
+    log,
+    holds,
+    readiness,
+    group: options.groupOf(run),
+    topic: options.topicOf(run),
+    holdOf: ({ partition }) => `${stage}/${run.sync}/${run.incarnation}/${partition}`,
+    work: worker => options.work(run, worker),
+    onSetback: (target, error) => options.onSetback(run, target, error),
+    drain,
+    signal,
+  })
 }

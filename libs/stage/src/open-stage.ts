@@ -1,6 +1,6 @@
 /**
- * What every process of the distributed profile opens first: the log, the schemas, the shared topics and the view of
- * `runs`. It waits for Kafka and the registry, since processes start in any order.
+ * What every process of the distributed profile opens first: the log, the schemas, the shared topics and the
+ * view of `runs`. It waits for Kafka and the registry, since processes start in any order.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { MessageLog } from '@sluice/message-log/port'
@@ -47,7 +47,10 @@ export interface OpenStageOptions {
   readonly signal: AbortSignal
 }
 
-/** Rejects with `unreachable` and the address of what did not answer in time, and with `config` for what is refused. */
+/**
+ * Rejects with `unreachable` and the address of what did not answer in time, and with `config` for what is
+ * refused.
+ */
 export async function openStage(
   settings: DistributedSettings,
   adapters: StageAdapters,

@@ -1,29 +1,49 @@
 /**
  * Works on the partitions that a group assigns to this process: one worker each, kept across rebalances while
- * its partition stays, drained when it goes. A worker that lost its writer or the log takes over from itself
- * and goes on; one that is fenced leaves.
+ * its partition stays, drained when it goes. A worker begins once no predecessor holds its partition any more
+ * (PROTOCOL.md §10). One that lost its writer or the log takes over from itself and goes on; a process that
+ * lost its place in the group joins again.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
-import type { Membership, TopicPartition } from '@sluice/message-log/port'
+import type { Hold, Holds } from '@sluice/holds/port'
+import type { Membership, MessageLog, TopicPartition } from '@sluice/message-log/port'
 
 /** Pauses between attempts to take over again, while the log or a predecessor is in the way. */
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
+const PAUSE_BEFORE_REJOINING_MS = 1_000
+/** A coordinator that has not answered for so long may have given the partitions to others. */
+const SESSION_TIMEOUT_MS = 6_000
 
 export interface Worker {
   readonly target: TopicPartition
+  /** The group that gave it the partition. */
+  readonly membership: Membership
   /** Aborts when the partition goes: stop taking, finish what is under way, release, return. */
   readonly drain: AbortSignal
   /** Aborts when time is up: return at once. */
   readonly signal: AbortSignal
 }
 
+/** What a group's coming and going is told to, for `/readyz`. */
+export interface Readiness {
+  joining(group: string): void
+  joined(group: string): void
+  left(group: string): void
+}
+
 export interface OwnPartitionsOptions {
-  readonly membership: Membership
+  readonly log: MessageLog
+  readonly group: string
+  readonly topic: string
+  readonly holds: Holds
+  /** What a worker holds while it is at work: the same for all that may be given the partition. */
+  readonly holdOf: (target: TopicPartition) => string
   readonly work: (worker: Worker) => Promise<void>
-  /** Told of failures that the worker will try to recover from, and of partitions left to a successor. */
-  readonly onSetback: (target: TopicPartition, error: unknown) => void
+  /** Told of failures that are tried to be mended: of a worker, or, with null, of the membership. */
+  readonly onSetback: (target: TopicPartition | null, error: unknown) => void
+  readonly readiness?: Readiness | undefined
   /** Graceful end: all workers drain, then the group is left. */
   readonly drain: AbortSignal
   readonly signal: AbortSignal
@@ -33,7 +53,39 @@ export interface OwnPartitionsOptions {
  * Resolves once drained; rejects, after all workers have stopped, with the first failure that is no setback.
  */
 export async function ownPartitions(options: OwnPartitionsOptions): Promise<void> {
-  const { membership, drain, signal } = options
+  const { log, group, topic, readiness, onSetback, drain, signal } = options
+  const ending = AbortSignal.any([drain, signal])
+  try {
+    while (!ending.aborted) {
+      try {
+        readiness?.joining(group)
+        await using membership = await log.join(group, [topic], { signal: ending })
+        readiness?.joined(group)
+        await workAsMember(options, membership)
+        return
+      } catch (error) {
+        if (ending.aborted) return
+        if (!isSetback(error)) throw error
+        onSetback(null, error)
+      }
+      await sleep(PAUSE_BEFORE_REJOINING_MS, { signal: ending }).catch(() => undefined)
+    }
+  } finally {
+    readiness?.left(group)
+  }
+}
+
+/**
+ * True while the group's coordinator is known to count this process as a member. Whoever is not writes and
+ * sends nothing: a successor may be at work already, and a log may have forgotten its fence.
+ */
+export function isMember({ membership }: Pick<Worker, 'membership'>): boolean {
+  return performance.now() - membership.lastHeartbeatMs < SESSION_TIMEOUT_MS
+}
+
+/** Until drained, or the membership ends; then the workers are drained and the group is left. */
+async function workAsMember(options: OwnPartitionsOptions, membership: Membership): Promise<void> {
+  const { drain, signal } = options
   const running = new Map<string, { stop: AbortController; done: Promise<void> }>()
   const failed = new AbortController()
   const leaving = AbortSignal.any([drain, failed.signal, signal])
@@ -49,15 +101,15 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
         if (running.get(name)?.stop.signal.aborted === false) continue
         const previous = running.get(name)?.done ?? Promise.resolve()
         const stop = new AbortController()
+        const worker = { target, membership, drain: AbortSignal.any([leaving, stop.signal]), signal }
         const done = previous
-          .then(() => keepWorking(options, target, AbortSignal.any([drain, stop.signal, failed.signal])))
+          .then(() => keepWorking(options, worker))
           .catch((error: unknown) => failed.abort(error))
         running.set(name, { stop, done })
       }
     }
   } finally {
     leaving.removeEventListener('abort', leave)
-    if (!leaving.aborted) failed.abort(new Error('the group is left'))
     for (const { stop } of running.values()) stop.abort()
     await Promise.all([...running.values()].map(({ done }) => done))
     await membership.leave()
@@ -65,25 +117,32 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
   if (failed.signal.aborted && !drain.aborted && !signal.aborted) throw failed.signal.reason
 }
 
-async function keepWorking(
-  options: OwnPartitionsOptions,
-  target: TopicPartition,
-  drain: AbortSignal,
-): Promise<void> {
+async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promise<void> {
+  const { target } = worker
+  const stopping = AbortSignal.any([worker.drain, worker.signal])
+  let hold: Hold | null = null
   let pauseMs = FIRST_PAUSE_MS
-  while (!drain.aborted && !options.signal.aborted) {
-    const startedAt = performance.now()
-    try {
-      await options.work({ target, drain, signal: options.signal })
-      return
-    } catch (error) {
-      if (drain.aborted || options.signal.aborted) return
-      if (!isSetback(error)) throw error
-      options.onSetback(target, error)
+  try {
+    while (!stopping.aborted) {
+      const startedAt = performance.now()
+      try {
+        if (hold?.held !== true) {
+          await hold?.[Symbol.asyncDispose]()
+          hold = await options.holds.acquire(options.holdOf(target), { signal: stopping })
+        }
+        await options.work(worker)
+        return
+      } catch (error) {
+        if (stopping.aborted) return
+        if (!isSetback(error)) throw error
+        options.onSetback(target, error)
+      }
+      if (performance.now() - startedAt > LONGEST_PAUSE_MS) pauseMs = FIRST_PAUSE_MS
+      await sleep(pauseMs, { signal: stopping }).catch(() => undefined)
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
     }
-    if (performance.now() - startedAt > LONGEST_PAUSE_MS) pauseMs = FIRST_PAUSE_MS
-    await sleep(pauseMs, { signal: AbortSignal.any([drain, options.signal]) }).catch(() => undefined)
-    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
+  } finally {
+    await hold?.[Symbol.asyncDispose]()
   }
 }
 

@@ -7,9 +7,9 @@ import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import { sleep } from '@sluice/flow/sleep'
-import type { Membership } from '@sluice/message-log/port'
+import type { Holds } from '@sluice/holds/port'
 import { decodeRecords } from '@sluice/stage/owned-reader'
-import { isSetback, ownPartitions, type Worker } from '@sluice/stage/own-partitions'
+import { isSetback, ownPartitions, type Readiness, type Worker } from '@sluice/stage/own-partitions'
 import { homePartition, sharedTopics } from '@sluice/stage/topics'
 import { SyncRunner, type RunnerDeps } from './sync-runner.ts'
 
@@ -18,6 +18,8 @@ const PAUSE_AFTER_SETBACK_MS = 500
 export interface DetectorDeps extends RunnerDeps {
   /** Only these syncs are run; absent: all. */
   readonly only?: ReadonlySet<string>
+  readonly holds: Holds
+  readonly readiness?: Readiness
 }
 
 /** Resolves once drained; rejects if something fails that no takeover mends. */
@@ -25,15 +27,18 @@ export async function runChangeDetector(
   deps: DetectorDeps,
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { log, prefix, logger } = deps
+  const { log, holds, readiness, prefix, logger } = deps
   const topic = sharedTopics(prefix).commands
-  const joining = AbortSignal.any([ends.drain, ends.signal])
-  await using membership = await log.join(`${prefix}.detector`, [topic], { signal: joining })
   await ownPartitions({
-    membership,
-    work: worker => new HomePartition(deps, membership, worker).work(),
+    log,
+    holds,
+    readiness,
+    group: `${prefix}.detector`,
+    topic,
+    holdOf: ({ partition }) => `changes/${partition}`,
+    work: worker => new HomePartition(deps, worker).work(),
     onSetback: (target, error) =>
-      logger.warn({ partition: target.partition, err: error }, 'detection starts anew'),
+      logger.warn({ partition: target?.partition, err: error }, 'detection starts anew'),
     ...ends,
   })
 }
@@ -41,15 +46,13 @@ export async function runChangeDetector(
 /** One partition of `commands`, with the syncs that live there. */
 class HomePartition {
   readonly #deps: DetectorDeps
-  readonly #membership: Membership
   readonly #worker: Worker
   readonly #runners = new Map<string, { readonly runner: SyncRunner; done: Promise<void> | null }>()
   readonly #failed = new AbortController()
   readonly #stopping: AbortSignal
 
-  constructor(deps: DetectorDeps, membership: Membership, worker: Worker) {
+  constructor(deps: DetectorDeps, worker: Worker) {
     this.#deps = deps
-    this.#membership = membership
     this.#worker = worker
     this.#stopping = AbortSignal.any([worker.drain, worker.signal, this.#failed.signal])
   }
@@ -92,11 +95,11 @@ class HomePartition {
   }
 
   async #accept(command: Command, offset: number, watermark: OffsetWatermark): Promise<void> {
-    const { target } = this.#worker
+    const { target, membership } = this.#worker
     try {
       await this.#retrying(command.sync, () => this.#runnerOf(command.sync).accept(command, offset))
       watermark.finish(offset)
-      await this.#membership.commit(target, watermark.position, { signal: this.#stopping })
+      await membership.commit(target, watermark.position, { signal: this.#stopping })
       this.#start(command.sync)
     } catch (error) {
       this.#give(error)

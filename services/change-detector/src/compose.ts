@@ -1,4 +1,7 @@
-/** The change-detector on Kafka, the schema registry and DuckDB. The one place of this service that names adapters. */
+/**
+ * The change-detector on Kafka, the schema registry, Redis and DuckDB. The one place of this service that
+ * names adapters.
+ */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -6,11 +9,14 @@ import type { Definition } from '@sluice/contracts/resources'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import { ulid } from '@sluice/domain/ulid'
+import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { Logger } from '@sluice/runtime/logger'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { GroupReadiness } from '@sluice/stage/group-readiness'
+import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
 import { currentDefinition } from '@sluice/stage/stored-documents'
 import { runChangeDetector } from './change-detector.ts'
@@ -23,9 +29,14 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   for (const folder of ['tmp', 'state']) mkdirSync(join(dataDir, folder), { recursive: true })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const clientId = `${config.prefix}-change-detector`
-  const stage = await openStage(config, adapters, { clientId, logger, signal })
+  await using opening = new AsyncDisposableStack()
+  const stage = opening.use(await openStage(config, adapters, { clientId, logger, signal }))
+  const holds = opening.use(await openHolds(config, createRedisHolds, context))
+  const readiness = new GroupReadiness(`${config.prefix}.detector`)
   const deps = {
     ...stage,
+    holds,
+    readiness,
     logger,
     dataDir,
     newRunId: (): string => ulid(Date.now(), randomBytes(10)),
@@ -35,10 +46,11 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     openSource: ({ source }: Definition) => Promise.resolve(createDuckdbSource({ spec: source })),
     openState: (of: StateOf) => openState(of, dataDir, logger),
   }
+  const opened = opening.move()
   return {
-    ready: {},
+    ready: { groups: () => readiness.check() },
     run: ends => runChangeDetector(deps, ends),
-    [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 

@@ -1,7 +1,11 @@
 /** The configuration of the change-detector. */
-import { serviceConfigOf, serviceVariables, type ServiceConfig } from '@sluice/runtime/service-config'
-import { DISTRIBUTED_SECRETS } from '@sluice/runtime/distributed-settings'
 import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
+import {
+  SERVICE_SECRETS,
+  serviceConfigOf,
+  serviceVariables,
+  type ServiceConfig,
+} from '@sluice/runtime/service-config'
 import { z } from 'zod'
 
 const PORT = 4751
@@ -18,6 +22,6 @@ export interface DetectorConfig extends ServiceConfig {
 
 /** Throws `config` with one detail for each variable that is wrong. */
 export function readConfig(env: Environment): DetectorConfig {
-  const read = parseEnvironment(variables, env, { secrets: DISTRIBUTED_SECRETS })
+  const read = parseEnvironment(variables, env, { secrets: SERVICE_SECRETS })
   return { ...serviceConfigOf(read, env), dataDir: read.SLUICE_DATA_DIR }
 }

@@ -5,12 +5,16 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Definition } from '@sluice/contracts/resources'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import { ulid } from '@sluice/domain/ulid'
+import { createLocalHolds } from '@sluice/holds/adapters/local'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
+import type { Holds } from '@sluice/holds/port'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
+import type { MessageLog } from '@sluice/message-log/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
@@ -25,10 +29,10 @@ import { RecordIo } from '@sluice/stage/record-io'
 import { RunsView } from '@sluice/stage/runs-view'
 import { currentDefinition, Definitions } from '@sluice/stage/stored-documents'
 import { sharedTopicSpecs } from '@sluice/stage/topics'
-import { runChangeDetector } from '../../change-detector/src/change-detector.ts'
-import { runDelivery } from '../../delivery/src/delivery.ts'
-import { resolveTarget, type Target } from '../../delivery/src/target.ts'
-import { runRenderer } from '../../renderer/src/renderer.ts'
+import { runChangeDetector } from '@sluice/change-detector/change-detector'
+import { runDelivery } from '@sluice/delivery/delivery'
+import { resolveTarget, type Target } from '@sluice/delivery/target'
+import { runRenderer } from '@sluice/renderer/renderer'
 import type { Pipeline } from './pipeline.ts'
 
 const STATE_FOLDER = '.sluice'
@@ -87,74 +91,75 @@ async function openEmbedded(options: PipelineOptions): Promise<Pipeline> {
   const shared = { log, io, prefix: PREFIX }
   const runs = opening.use(await RunsView.open(shared, { signal }))
   const definitions = new Definitions(shared)
-  const deps = { ...shared, runs, definitions, logger }
-  const resources = opening.move()
-
-  async function start(
-    only: ReadonlySet<string>,
-    ends: { drain: AbortSignal; signal: AbortSignal },
-  ): Promise<void> {
-    await using running = new AsyncDisposableStack()
-    const rateLimit = running.use(createLocalRateLimit({ file: join(dataDir, 'limits.db') }))
-    const leases = running.use(createLeaseQueue(rateLimit, bottleneckAdmission))
-    const sender = running.use(createUndiciSender({ connections: CONNECTIONS }))
-    const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
-    const stopping = new AbortController()
-    const drain = AbortSignal.any([ends.drain, stopping.signal])
-    const both = { drain, signal: ends.signal }
-    const services = [
-      runChangeDetector(
-        {
-          ...deps,
-          only,
-          dataDir,
-          newRunId: newUlid,
-          now: Date.now,
-          adoptedAreInterrupted: true,
-          resolveDefinition: sync => currentDefinition(shared, sync, { signal: ends.signal }),
-          openSource: definition => Promise.resolve(createDuckdbSource({ spec: definition.source })),
-          openState: of => openState(dataDir, of, logger),
-        },
-        both,
-      ),
-      runRenderer(deps, both),
-      runDelivery(
-        {
-          ...deps,
-          sender,
-          leases,
-          onError,
-          resolveTarget: targets(definitions, env),
-          lateSendsMs: () => 0,
-        },
-        both,
-      ),
-    ]
-    // One that fails takes the others down in good order.
-    await Promise.all(
-      services.map(service =>
-        service.catch((error: unknown) => {
-          stopping.abort(error)
-          throw error
-        }),
-      ),
-    ).finally(() => Promise.allSettled(services))
-  }
-
+  const deps = { ...shared, runs, definitions, holds: createLocalHolds(), logger }
+  const opened = opening.move()
   return {
     ...deps,
     newRunId: newUlid,
     servicesElsewhere: false,
-    start,
-    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+    start: (only, ends) => runServices({ ...deps, only, dataDir, env }, ends),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
-function openState(
-  dataDir: string,
-  of: { readonly sync: string; readonly incarnation: string; readonly partitions: number },
-  logger: Logger,
-): Promise<DeliveredState> {
+interface EmbeddedDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+  readonly runs: RunsView
+  readonly definitions: Definitions
+  readonly holds: Holds
+  readonly logger: Logger
+  readonly only: ReadonlySet<string>
+  readonly dataDir: string
+  readonly env: PipelineOptions['env']
+}
+
+/** Runs all services until drained; one that fails takes the others down in good order. */
+async function runServices(
+  deps: EmbeddedDeps,
+  ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
+): Promise<void> {
+  const { definitions, logger, dataDir, env } = deps
+  await using running = new AsyncDisposableStack()
+  const rateLimit = running.use(createLocalRateLimit({ file: join(dataDir, 'limits.db') }))
+  const leases = running.use(createLeaseQueue(rateLimit, bottleneckAdmission))
+  const sender = running.use(createUndiciSender({ connections: CONNECTIONS }))
+  const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
+  const stopping = new AbortController()
+  const both = { drain: AbortSignal.any([ends.drain, stopping.signal]), signal: ends.signal }
+  const detecting = {
+    newRunId: newUlid,
+    now: Date.now,
+    adoptedAreInterrupted: true,
+    resolveDefinition: (sync: string) => currentDefinition(deps, sync, { signal: ends.signal }),
+    openSource: ({ source }: Definition) => Promise.resolve(createDuckdbSource({ spec: source })),
+    openState: (of: StateOf) => openState(dataDir, of, logger),
+  }
+  const resolve = targets(definitions, env)
+  const sending = { sender, leases, onError, resolveTarget: resolve, lateSendsMs: () => 0 }
+  const services = [
+    runChangeDetector({ ...deps, ...detecting }, both),
+    runRenderer(deps, both),
+    runDelivery({ ...deps, ...sending }, both),
+  ]
+  await Promise.all(
+    services.map(service =>
+      service.catch((error: unknown) => {
+        stopping.abort(error)
+        throw error
+      }),
+    ),
+  ).finally(() => Promise.allSettled(services))
+}
+
+interface StateOf {
+  readonly sync: string
+  readonly incarnation: string
+  readonly partitions: number
+}
+
+function openState(dataDir: string, of: StateOf, logger: Logger): Promise<DeliveredState> {
   const file = join(dataDir, 'state', `${of.sync}.${of.incarnation}.duckdb`)
   const onDiscard = (why: string): void =>
     logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
@@ -170,7 +175,7 @@ function targets(
   return async (hash, signal) => {
     const kept = known.get(hash)
     if (kept !== undefined) return kept
-    const target = await resolveTarget(await definitions.get(hash, { signal }), environmentSecrets(env))
+    const target = resolveTarget(await definitions.get(hash, { signal }), environmentSecrets(env))
     known.set(hash, target)
     return target
   }

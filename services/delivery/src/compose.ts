@@ -1,4 +1,5 @@
 /** Delivery on Kafka, the schema registry and Redis. The one place of this service that names adapters. */
+import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
@@ -7,10 +8,13 @@ import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { environmentSecrets } from '@sluice/secrets/environment'
+import { GroupReadiness } from '@sluice/stage/group-readiness'
+import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
 import type { DeliveryConfig } from './config.ts'
 import { runDelivery } from './delivery.ts'
 import { patientTargets } from './patient-targets.ts'
+import type { Target } from './target.ts'
 
 /** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
 const CONNECTIONS = 10_000
@@ -24,28 +28,20 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const stage = opening.use(
     await openStage(config, adapters, { clientId: `${prefix}-delivery`, logger, signal }),
   )
+  const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const onConnectionError = (err: Error): void => logger.warn({ err }, 'the connection to Redis is broken')
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, onConnectionError }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   const sender = opening.use(createUndiciSender({ connections: CONNECTIONS }))
   const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
   const resolveTarget = patientTargets(stage.definitions, { secrets: environmentSecrets(env), logger })
+  const readiness = new GroupReadiness()
+  const lateSendsMs = (target: Target): number => target.slotLifeMs
+  const sending = { sender, leases, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
-    ready: {},
-    run: ends =>
-      runDelivery(
-        {
-          ...stage,
-          logger,
-          sender,
-          leases,
-          onError,
-          resolveTarget,
-          lateSendsMs: target => target.slotLifeMs,
-        },
-        ends,
-      ),
+    ready: { groups: () => readiness.check() },
+    run: ends => runDelivery({ ...stage, ...sending, holds, readiness, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

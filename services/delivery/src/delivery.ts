@@ -1,11 +1,15 @@
 /** The delivery service: a worker for each partition of each sync with an open run. */
+import type { Holds } from '@sluice/holds/port'
 import type { Logger } from '@sluice/runtime/logger'
 import { followOpenRuns } from '@sluice/stage/follow-open-runs'
+import type { Readiness } from '@sluice/stage/own-partitions'
 import { syncTopics } from '@sluice/stage/topics'
 import { deliverPartition, type DeliverDeps } from './deliver-partition.ts'
 
 export interface DeliveryDeps extends DeliverDeps {
   readonly logger: Logger
+  readonly holds: Holds
+  readonly readiness?: Readiness
 }
 
 /** Resolves once drained; rejects if something fails that no takeover mends. */
@@ -13,9 +17,12 @@ export function runDelivery(
   deps: DeliveryDeps,
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { log, runs, prefix, logger } = deps
+  const { log, holds, readiness, runs, prefix, logger } = deps
   return followOpenRuns({
+    stage: 'attempts',
     log,
+    holds,
+    readiness,
     runs,
     groupOf: run => `${prefix}.delivery.${run.sync}.${run.incarnation}`,
     topicOf: run => syncTopics(prefix, run.sync).requests,

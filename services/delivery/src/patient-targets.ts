@@ -1,6 +1,6 @@
 /**
- * Targets where the secrets of a destination are kept by whoever runs delivery, and may come later than the sync that
- * wants them: a sync whose secret is missing waits for it, and no other sync with it (R12).
+ * Targets where the secrets of a destination are kept by whoever runs delivery, and may come later than the
+ * sync that wants them: a sync whose secret is missing waits for it, and no other sync with it (R12).
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
@@ -13,8 +13,8 @@ const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
 
 /**
- * Gives the target of a definition, with its secrets as they are now, so that a rotated one counts from the next run on. While
- * one is missing it logs that, and looks again until aborted.
+ * Gives the target of a definition, with its secrets as they are now, so that a rotated one counts from the
+ * next run on. While one is missing it logs that, and looks again until aborted.
  */
 export function patientTargets(
   definitions: Definitions,

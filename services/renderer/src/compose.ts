@@ -1,8 +1,13 @@
-/** The renderer on Kafka and the schema registry. The one place of this service that names adapters. */
+/**
+ * The renderer on Kafka, the schema registry and Redis. The one place of this service that names adapters.
+ */
+import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import type { ServiceConfig } from '@sluice/runtime/service-config'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { GroupReadiness } from '@sluice/stage/group-readiness'
+import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
 import { runRenderer } from './renderer.ts'
 
@@ -10,10 +15,15 @@ import { runRenderer } from './renderer.ts'
 export async function start(config: ServiceConfig, context: StartContext): Promise<StartedService> {
   const { logger, signal } = context
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
-  const stage = await openStage(config, adapters, { clientId: `${config.prefix}-renderer`, logger, signal })
+  const clientId = `${config.prefix}-renderer`
+  await using opening = new AsyncDisposableStack()
+  const stage = opening.use(await openStage(config, adapters, { clientId, logger, signal }))
+  const holds = opening.use(await openHolds(config, createRedisHolds, context))
+  const readiness = new GroupReadiness()
+  const opened = opening.move()
   return {
-    ready: {},
-    run: ends => runRenderer({ ...stage, logger }, ends),
-    [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose](),
+    ready: { groups: () => readiness.check() },
+    run: ends => runRenderer({ ...stage, holds, readiness, logger }, ends),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -1,7 +1,11 @@
 /** The configuration of the renderer. */
-import { serviceConfigOf, serviceVariables, type ServiceConfig } from '@sluice/runtime/service-config'
-import { DISTRIBUTED_SECRETS } from '@sluice/runtime/distributed-settings'
 import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
+import {
+  SERVICE_SECRETS,
+  serviceConfigOf,
+  serviceVariables,
+  type ServiceConfig,
+} from '@sluice/runtime/service-config'
 import { z } from 'zod'
 
 const PORT = 4752
@@ -10,5 +14,5 @@ const variables = z.object(serviceVariables({ port: PORT }))
 
 /** Throws `config` with one detail for each variable that is wrong. */
 export function readConfig(env: Environment): ServiceConfig {
-  return serviceConfigOf(parseEnvironment(variables, env, { secrets: DISTRIBUTED_SECRETS }), env)
+  return serviceConfigOf(parseEnvironment(variables, env, { secrets: SERVICE_SECRETS }), env)
 }

@@ -1,6 +1,8 @@
 /** The renderer service: a worker for each partition of each sync with an open run. */
+import type { Holds } from '@sluice/holds/port'
 import type { Logger } from '@sluice/runtime/logger'
 import { followOpenRuns } from '@sluice/stage/follow-open-runs'
+import type { Readiness } from '@sluice/stage/own-partitions'
 import type { RunsView } from '@sluice/stage/runs-view'
 import { syncTopics } from '@sluice/stage/topics'
 import { renderPartition, type RenderDeps } from './render-partition.ts'
@@ -8,6 +10,8 @@ import { renderPartition, type RenderDeps } from './render-partition.ts'
 export interface RendererDeps extends RenderDeps {
   readonly runs: RunsView
   readonly logger: Logger
+  readonly holds: Holds
+  readonly readiness?: Readiness
 }
 
 /** Resolves once drained; rejects if something fails that no takeover mends. */
@@ -15,9 +19,12 @@ export function runRenderer(
   deps: RendererDeps,
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { log, runs, prefix, logger } = deps
+  const { log, holds, readiness, runs, prefix, logger } = deps
   return followOpenRuns({
+    stage: 'requests',
     log,
+    holds,
+    readiness,
     runs,
     groupOf: run => `${prefix}.renderer.${run.sync}.${run.incarnation}`,
     topicOf: run => syncTopics(prefix, run.sync).changes,
