@@ -18,7 +18,7 @@ export interface Finished {
 
 export interface ProjectFolder extends AsyncDisposable {
   readonly dir: string
-  write(file: string, text: string): Promise<void>
+  write(file: string, content: string | Uint8Array): Promise<void>
   read(file: string): Promise<string>
   /** Runs `sluice ARGS --dir …` to its end. */
   sluice(...args: readonly string[]): Promise<Finished>
@@ -57,10 +57,10 @@ class Folder implements ProjectFolder {
     this.#env = env
   }
 
-  async write(file: string, text: string): Promise<void> {
+  async write(file: string, content: string | Uint8Array): Promise<void> {
     const path = join(this.dir, file)
     await mkdir(dirname(path), { recursive: true })
-    await writeFile(path, text)
+    await writeFile(path, content)
   }
 
   read(file: string): Promise<string> {
