@@ -2,7 +2,6 @@
  * The change-detector service: shares the partitions of `commands` with its like, and runs the syncs that
  * live in its own. A command's offset is committed once its effect is acknowledged (PROTOCOL.md §1).
  */
-import { isSluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
@@ -50,11 +49,13 @@ class HomePartition {
   readonly #runners = new Map<string, { readonly runner: SyncRunner; done: Promise<void> | null }>()
   readonly #failed = new AbortController()
   readonly #stopping: AbortSignal
+  readonly #publishing: AbortSignal
 
   constructor(deps: DetectorDeps, worker: Worker) {
     this.#deps = deps
     this.#worker = worker
-    this.#stopping = AbortSignal.any([worker.drain, worker.signal, this.#failed.signal])
+    this.#publishing = AbortSignal.any([worker.signal, this.#failed.signal])
+    this.#stopping = AbortSignal.any([worker.drain, this.#publishing])
   }
 
   async work(): Promise<void> {
@@ -70,11 +71,11 @@ class HomePartition {
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
-      this.#failed.abort(new Error('the partition is given up'))
+      if (!this.#worker.drain.aborted) this.#failed.abort(new Error('the partition is given up'))
       await Promise.all([...this.#runners.values()].map(({ done }) => done ?? Promise.resolve()))
     }
-    const reason: unknown = this.#failed.signal.reason
-    if (isSluiceError(reason) && !this.#worker.drain.aborted) throw reason
+    const { drain, signal: abort } = this.#worker
+    if (this.#failed.signal.aborted && !drain.aborted && !abort.aborted) throw this.#failed.signal.reason
   }
 
   async #follow(from: number): Promise<void> {
@@ -158,7 +159,8 @@ class HomePartition {
   #entryOf(sync: string): { readonly runner: SyncRunner; done: Promise<void> | null } {
     const known = this.#runners.get(sync)
     if (known !== undefined) return known
-    const entry = { runner: new SyncRunner(sync, this.#deps, this.#stopping), done: null }
+    const ends = { signal: this.#stopping, publishing: this.#publishing }
+    const entry = { runner: new SyncRunner(sync, this.#deps, ends), done: null }
     this.#runners.set(sync, entry)
     return entry
   }
