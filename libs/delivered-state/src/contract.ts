@@ -6,10 +6,12 @@ import { everyTypeSuite } from './contract/every-type.ts'
 import { foundChangesSuite } from './contract/found-changes.ts'
 import { type DeliveredStateHarness, TIMEOUT } from './contract/harness.ts'
 import { History } from './contract/history.ts'
+import { rememberedPartitionsSuite } from './contract/remembered-partitions.ts'
 
 export function deliveredStateContract(name: string, harness: () => DeliveredStateHarness): void {
   foundChangesSuite(name, harness)
   changedModelsSuite(name, harness)
+  rememberedPartitionsSuite(name, harness)
   cacheSuite(name, harness)
   everyTypeSuite(name, harness)
 

@@ -4,6 +4,11 @@
  * follows from the topics `changes`, `retry` and `captured`, and `positions` says how far into them it has
  * come (PROTOCOL.md §3).
  *
+ * A key's partition is remembered, not computed: it is the one in which the key's last change stands, for as
+ * long as the state knows the key, and its retry entries and captured values are those of that partition. A
+ * key that was forgotten may come back in another partition; of its changes in several partitions, that of
+ * the highest run is the last.
+ *
  * One caller at a time. Errors are `SluiceError`s: `corrupt` (the file cannot be trusted: reset it and feed
  * it the topics from their start), `config` (key columns or their types changed: the message names `sluice
  * reset`), `aborted`.
@@ -63,7 +68,20 @@ export interface DiffRequest {
 }
 
 /** A change before it has a place in a topic. */
-export type DetectedChange = Omit<Change, 'incarnation' | 'owner' | 'run' | 'seq' | 'replayed'>
+export interface DetectedChange extends Omit<Change, 'incarnation' | 'owner' | 'run' | 'seq' | 'replayed'> {
+  /**
+   * The partition in which the key's last change stands, and this one has to stand too. Null for a key that
+   * the state does not know, because it was never there or is gone without an open retry entry: whoever
+   * publishes the change may choose.
+   */
+  readonly partition: number | null
+}
+
+/** A retry entry that is to get a tombstone, in its own partition of `retry`. */
+export interface EndedRetry {
+  readonly partition: number
+  readonly key: string
+}
 
 /**
  * What a diff found. It stays valid until the next `feed`, `diff` or dispose; `changes()` may be iterated
@@ -81,12 +99,12 @@ export interface Diff {
   readonly keysBefore: number
   /**
    * The changes in the order in which a partition is written: settled, removed, changed, added (R17), in
-   * batches of at most a few thousand. `endsRetry` lists the keys of settled changes in the batch whose retry
-   * entry is to get a tombstone once they are acknowledged.
+   * batches of at most a few thousand. `endsRetry` lists the retry entries of keys that are settled in the
+   * batch: they are to get a tombstone once these changes are acknowledged.
    */
   changes(): AsyncIterable<{
     readonly changes: readonly DetectedChange[]
-    readonly endsRetry: readonly string[]
+    readonly endsRetry: readonly EndedRetry[]
   }>
 }
 
@@ -98,7 +116,8 @@ export interface DeliveredState extends AsyncDisposable {
   /**
    * Takes in a stretch of topics. May be called for many stretches; nothing counts until `commit`, which
    * applies all of them and the positions in one transaction. Only whole runs are fed: the outcome of every
-   * change is known, and a change without a retry entry of its run and seq was delivered.
+   * change is known, and a change without a retry entry of its partition, run and seq was delivered. A commit
+   * takes in the same runs of all partitions, which may come in any order: a key may have moved between them.
    */
   feed(stretch: StateFeed): Promise<void>
   commit(): Promise<void>

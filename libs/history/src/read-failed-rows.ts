@@ -27,12 +27,14 @@ export async function readFailedRows(
   query: FailedRowsQuery,
   signal: AbortSignal,
 ): Promise<{ readonly rows: FailedRow[]; readonly next: string | null }> {
-  const entries = new Map<string, RetryEntry>()
-  for (let partition = 0; partition < query.partitions; partition += 1)
+  const all: [string, RetryEntry][] = []
+  for (let partition = 0; partition < query.partitions; partition += 1) {
+    // A tombstone ends the entry in its own partition only: a key may have come back in another.
+    const entries = new Map<string, RetryEntry>()
     await readPartition(deps, query, { partition, entries, signal })
-  const found = [...entries]
-    .filter(([key, entry]) => matches(query, key, entry))
-    .sort(([a], [b]) => (a < b ? -1 : 1))
+    for (const entry of entries) all.push(entry)
+  }
+  const found = all.filter(([key, entry]) => matches(query, key, entry)).sort(([a], [b]) => (a < b ? -1 : 1))
   const page = found.slice(0, query.limit)
   const more = found.length > page.length
   return {

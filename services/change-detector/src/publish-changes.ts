@@ -2,14 +2,15 @@
  * Writes a run into `changes`: `run-begin`, the changes with a gapless seq in each partition, `run-end`
  * (PROTOCOL.md §6).
  */
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, RunBegin } from '@sluice/contracts/records'
-import type { DetectedChange, Diff } from '@sluice/delivered-state/port'
-import { partitionOf } from '@sluice/domain/partition'
+import type { DetectedChange, Diff, EndedRetry } from '@sluice/delivered-state/port'
 import type { NewRecord } from '@sluice/message-log/port'
 import type { Encoder } from '@sluice/schema-codec/port'
 import type { RecordIo } from '@sluice/stage/record-io'
 import { plainMarker } from '@sluice/stage/take-over'
 import { at, markerKey, textKey } from '@sluice/stage/topics'
+import { PartitionAssigner } from './assign-partitions.ts'
 import type { SyncOwnership } from './own-sync.ts'
 
 const APPEND_RECORDS = 500
@@ -19,10 +20,12 @@ const APPENDS_UNDER_WAY = 8
 
 export interface PublishOptions {
   readonly io: RecordIo
-  readonly ownership: SyncOwnership
+  readonly ownership: Pick<SyncOwnership, 'incarnation' | 'owner' | 'partitions' | 'topics'>
   readonly begin: RunBegin
   /** For this sync's changes. */
   readonly encoder: Encoder
+  /** Rows of an op that fill a request: as many go to one partition before the next has its turn. */
+  readonly blockRows: (op: DetectedChange['op']) => number
   /**
    * Aborts when the run is cancelled: what is written by then is ended in good order, and the rest left out.
    */
@@ -51,14 +54,23 @@ export async function publishChanges(diff: Diff, options: PublishOptions): Promi
   return complete
 }
 
+/** What goes to one partition. */
+interface Part {
+  seq: number
+  pending: NewRecord[]
+  bytes: number
+}
+
 class Publisher {
   readonly #options: PublishOptions
-  readonly #parts: { seq: number; pending: NewRecord[]; bytes: number }[]
+  readonly #assigner: PartitionAssigner
+  readonly #parts: readonly Part[]
   readonly #underWay = new Set<Promise<void>>()
   #failure: unknown = null
 
   constructor(options: PublishOptions) {
     this.#options = options
+    this.#assigner = new PartitionAssigner(options.ownership.partitions, options.blockRows)
     this.#parts = Array.from({ length: options.ownership.partitions }, () => ({
       seq: 0,
       pending: [],
@@ -75,9 +87,8 @@ class Publisher {
   async add(change: DetectedChange): Promise<void> {
     const { ownership, begin, encoder } = this.#options
     const key = textKey(change.key)
-    const partition = partitionOf(key, this.#parts.length)
-    const part = this.#parts[partition]
-    if (part === undefined) return
+    const partition = this.#assigner.partitionOf(change)
+    const part = this.#partAt(partition)
     const target = at(ownership.topics.changes, partition)
     const value = encoder.encode({
       ...change,
@@ -94,15 +105,13 @@ class Publisher {
   }
 
   /** Ends retry entries of settled rows, once the settled changes are acknowledged. */
-  async endRetry(keys: readonly string[]): Promise<void> {
+  async endRetry(entries: readonly EndedRetry[]): Promise<void> {
     const { ownership, signal } = this.#options
     await this.#appendAll()
     const byPartition = new Map<number, NewRecord[]>()
-    for (const text of keys) {
-      const key = textKey(text)
-      const partition = partitionOf(key, this.#parts.length)
+    for (const { partition, key } of entries) {
       const records = byPartition.get(partition) ?? []
-      records.push({ key, value: null })
+      records.push({ key: textKey(key), value: null })
       byPartition.set(partition, records)
     }
     for (const [partition, records] of byPartition)
@@ -119,6 +128,13 @@ class Publisher {
     )
   }
 
+  #partAt(partition: number): Part {
+    const part = this.#parts[partition]
+    if (part === undefined)
+      throw new SluiceError('internal', `there is no partition ${partition} of ${this.#parts.length}`)
+    return part
+  }
+
   async #mark(partition: number, kind: Marker['kind'], marker: Partial<Marker>): Promise<void> {
     await appendMarker(this.#options, partition, kind, marker)
   }
@@ -131,8 +147,8 @@ class Publisher {
 
   async #append(partition: number): Promise<void> {
     if (this.#failure !== null) throw this.#failure
-    const part = this.#parts[partition]
-    if (part === undefined || part.pending.length === 0) return
+    const part = this.#partAt(partition)
+    if (part.pending.length === 0) return
     const records = part.pending
     part.pending = []
     part.bytes = 0

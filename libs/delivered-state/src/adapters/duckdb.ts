@@ -124,7 +124,7 @@ class DuckdbDeliveredState implements DeliveredState {
       if (changes !== undefined) {
         const from = this.#staged.changes[partition] ?? 0
         const news = changes.records.filter(record => record.offset >= from)
-        await stage.addChanges(news)
+        await stage.addChanges(partition, news)
         const last = news.at(-1)
         if (last !== undefined)
           this.#advance('lastChange', partition, {
@@ -135,11 +135,11 @@ class DuckdbDeliveredState implements DeliveredState {
         this.#advance('changes', partition, Math.max(from, changes.nextOffset))
       }
       if (retry !== undefined) {
-        await stage.addRetry(retry.records)
+        await stage.addRetry(partition, retry.records)
         this.#advance('retry', partition, retry.nextOffset)
       }
       if (captured !== undefined) {
-        await stage.addCaptured(captured.records)
+        await stage.addCaptured(partition, captured.records)
         this.#advance('captured', partition, captured.nextOffset)
       }
     })

@@ -133,6 +133,8 @@ export interface Section {
   readonly before: boolean
   readonly captured: boolean
   readonly retried: boolean
+  /** True if the state knows some of the keys, and so their partition. */
+  readonly known: boolean
 }
 
 export interface FoundChanges {
@@ -171,8 +173,8 @@ export async function findChanges(
     CREATE OR REPLACE TEMP TABLE found AS
     WITH m AS (SELECT * FROM (SELECT rid, ${keyText(request)} AS key, ${from.hash.ofExtracted(from.hash.columns, place)} AS hash
         ${partHashes.join('')} FROM ${EXTRACTED} WHERE ${valid.join(' AND ')})${clear}),
-      s AS (SELECT rowid AS srid, key, kind, hash, shape, run, seq, muted FROM state${clear}),
-      joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, s.run, s.seq, s.muted,
+      s AS (SELECT rowid AS srid, key, kind, hash, shape, partition, run, seq, muted FROM state${clear}),
+      joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, s.partition, s.run, s.seq, s.muted,
           m.hash AS model_hash, s.hash AS state_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
         FROM m FULL JOIN s ON m.key = s.key),
       decided AS (SELECT *, ${DECIDED_OP} AS op FROM joined),
@@ -181,8 +183,8 @@ export async function findChanges(
           CASE WHEN ${isSent} AND NOT is_muted THEN op ELSE ${SETTLED} END AS section,
           op IS NOT NULL AND NOT is_muted AS has_need,
           op IS NULL AND has_row AND lacks AS adopts
-        FROM muting d LEFT JOIN retry r ON r.key = d.key)
-    SELECT section, key, rid, srid, kind, is_retry, has_entry, if(is_muted, muted, NULL) AS muted,
+        FROM muting d LEFT JOIN retry r ON r.key = d.key AND r.partition = d.partition)
+    SELECT section, key, partition, rid, srid, kind, is_retry, has_entry, if(is_muted, muted, NULL) AS muted,
       CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE kind END AS settled_kind,
       CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN kind = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
     FROM sections WHERE has_need OR has_entry OR adopts`)
@@ -206,17 +208,18 @@ async function countSections(connection: DuckDBConnection): Promise<FoundChanges
   const held = await connection.runAndReadAll('SELECT count(*) FROM (FROM captured LIMIT 1)')
   const captured = Number(held.getRows()[0]?.[0]) > 0
   const reader = await connection.runAndReadAll(
-    `SELECT section, count(*), bool_or(kind <> ${ABSENT}), bool_or(is_retry) FROM found GROUP BY section`,
+    `SELECT section, count(*), bool_or(kind <> ${ABSENT}), bool_or(is_retry), count(partition) > 0 FROM found GROUP BY section`,
   )
   const sections = new Map<number, Section>()
-  for (const [section, rows, before, retried] of reader.getRows())
+  for (const [section, rows, before, retried, known] of reader.getRows())
     sections.set(Number(section), {
       rows: Number(rows),
       before: before === true,
       captured,
       retried: retried === true,
+      known: known === true,
     })
   const of = (code: number) =>
-    sections.get(code) ?? { rows: 0, before: false, captured: false, retried: false }
+    sections.get(code) ?? { rows: 0, before: false, captured: false, retried: false, known: false }
   return { settled: of(SETTLED), removed: of(REMOVED), changed: of(CHANGED), added: of(ADDED) }
 }

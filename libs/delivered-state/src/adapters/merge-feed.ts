@@ -1,7 +1,8 @@
 /**
  * Merges what was fed into the state, in one transaction: the last change of a key and the outcome in the
- * retry entry that names its run and seq make the key's state (PROTOCOL.md §3). It follows from these two
- * alone, not from what was stored before.
+ * retry entry that names its partition, run and seq make the key's state (PROTOCOL.md §3). It follows from
+ * these two alone, not from what was stored before. Partitions come in any order: which change of a key is
+ * the last is told by their runs, for a key has at most one change a run.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { StatePositions } from '../port.ts'
@@ -56,8 +57,8 @@ export async function mergeFeed(merge: Merge): Promise<void> {
   await connection.run('BEGIN TRANSACTION')
   try {
     if (saving.sql !== '') await connection.run(saving.sql)
-    await replaceByKey(connection, 'retry', 'key, run, seq, outcome, entry', 'run IS NOT NULL')
-    await replaceByKey(connection, 'captured', 'key, content', 'content IS NOT NULL')
+    await replaceByKey(connection, 'retry', 'partition, key, run, seq, outcome, entry', 'run IS NOT NULL')
+    await replaceByKey(connection, 'captured', 'partition, key, content', 'content IS NOT NULL')
     await mergeChanges(merge, distinct, emptyState)
     await connection.run(keepOnlyUsefulAbsences)
     await connection.run(positionsSql(merge.positions))
@@ -85,7 +86,10 @@ async function isEmpty(connection: DuckDBConnection, table: string): Promise<boo
   return Number(reader.getRows()[0]?.[0]) === 0
 }
 
-/** Replaces the records of a table by the last one staged for each key; a staged tombstone removes. */
+/**
+ * Replaces the records of a table by the last one staged for each partition and key; a staged tombstone
+ * removes the record of its own partition, and no other.
+ */
 async function replaceByKey(
   connection: DuckDBConnection,
   table: 'retry' | 'captured',
@@ -94,40 +98,63 @@ async function replaceByKey(
 ): Promise<void> {
   if (await isEmpty(connection, `stage_${table}`)) return
   if (!(await isEmpty(connection, table)))
-    await connection.run(`DELETE FROM ${table} WHERE key IN (SELECT key FROM stage_${table})`)
+    await connection.run(
+      `DELETE FROM ${table} WHERE (partition, key) IN (SELECT (partition, key) FROM stage_${table})`,
+    )
   await connection.run(`
     INSERT INTO ${table} SELECT ${columns} FROM stage_${table}
-    WHERE rowid IN (SELECT max(rowid) FROM stage_${table} GROUP BY key) AND ${isRecord}`)
+    WHERE rowid IN (SELECT max(rowid) FROM stage_${table} GROUP BY partition, key) AND ${isRecord}`)
+}
+
+/**
+ * The staged change of the highest run for each key, and within a run the last one staged. Run and row id
+ * make one number, which is cheaper to find the maximum of than a pair.
+ */
+const LAST_OF_EACH_KEY = `
+  SELECT CAST(max(CAST(run AS HUGEINT) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes GROUP BY key`
+
+/** Takes away staged changes of earlier runs than that which the state has of the key. */
+async function dropOutdated(connection: DuckDBConnection): Promise<void> {
+  const reader = await connection.runAndReadAll(
+    'SELECT (SELECT min(run) FROM stage_changes) < (SELECT max(run) FROM state)',
+  )
+  if (reader.getRows()[0]?.[0] !== true) return
+  await connection.run(`
+    DELETE FROM stage_changes WHERE rowid IN
+      (SELECT c.rowid FROM stage_changes c JOIN state s ON s.key = c.key WHERE c.run < s.run)`)
 }
 
 async function mergeChanges(merge: Merge, distinct: boolean, emptyState: boolean): Promise<void> {
   const { connection, hash, shapes } = merge
   if (await isEmpty(connection, 'stage_changes')) return
-  if (!emptyState) await connection.run('DELETE FROM state WHERE key IN (SELECT key FROM stage_changes)')
-  const last = distinct ? '' : 'WHERE c.rowid IN (SELECT max(rowid) FROM stage_changes GROUP BY key)'
+  if (!emptyState) {
+    await dropOutdated(connection)
+    await connection.run('DELETE FROM state WHERE key IN (SELECT key FROM stage_changes)')
+  }
+  const last = distinct ? '' : `WHERE c.rowid IN (${LAST_OF_EACH_KEY})`
   const next = `
-    SELECT c.key, c.run, c.seq, c.muted, r.key IS NOT NULL AS has_entry, ${NEXT_KIND} AS kind,
+    SELECT c.key, c.partition, c.run, c.seq, c.muted, r.key IS NOT NULL AS has_entry, ${NEXT_KIND} AS kind,
       if(${KEEPS_AFTER}, c.after, c.before) AS content, if(${KEEPS_AFTER}, c.after_shape, c.before_shape) AS shape
-    FROM stage_changes c LEFT JOIN retry r ON r.key = c.key,
+    FROM stage_changes c LEFT JOIN retry r ON r.key = c.key AND r.partition = c.partition,
       LATERAL (SELECT CASE WHEN r.run = c.run AND r.seq = c.seq THEN r.outcome ELSE ${DELIVERED} END AS outcome) o
     ${last}`
   const parsed = hash === null ? 'NULL' : hash.parseStored(`if(kind = ${ABSENT}, NULL, content)`)
   const made = hash === null ? 'NULL' : hash.ofParsedByShape(shapes.all, 'shape', 'parsed')
   await connection.run(`
     INSERT INTO state SELECT key, kind, CASE WHEN kind = ${ABSENT} THEN NULL ELSE ${made} END,
-      if(kind = ${ABSENT}, NULL, shape), if(kind = ${ABSENT}, NULL, content), run, seq, muted
+      if(kind = ${ABSENT}, NULL, shape), if(kind = ${ABSENT}, NULL, content), partition, run, seq, muted
     FROM (SELECT *, ${parsed} AS parsed FROM (${next}))
     WHERE kind <> ${ABSENT} OR has_entry OR muted IS NOT NULL`)
 }
 
 /**
  * An absent key is worth a place only while a retry entry or a muted hash belongs to it; each retry entry has
- * a key in the state.
+ * a key in the state, of its partition.
  */
 const keepOnlyUsefulAbsences = `
   DELETE FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry);
-  INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, NULL, NULL, NULL FROM retry
-  WHERE key NOT IN (SELECT key FROM state WHERE key IN (SELECT key FROM retry));`
+  INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max_by(partition, run), NULL, NULL, NULL FROM retry
+  WHERE key NOT IN (SELECT key FROM state WHERE key IN (SELECT key FROM retry)) GROUP BY key;`
 
 function positionsSql(positions: StatePositions): string {
   const rows = positions.changes.map((changes, p) => {

@@ -3,7 +3,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Retried } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import type { Column, Row, Value } from '@sluice/contracts/values'
-import type { DetectedChange } from '../port.ts'
+import type { DetectedChange, EndedRetry } from '../port.ts'
 import { type ColumnChunk, type ColumnReading, readColumns } from './chunk-columns.ts'
 import { KINDS } from './codes.ts'
 import { EXTRACTED, type FoundChanges, placeOf, type Section } from './find-changes.ts'
@@ -18,7 +18,7 @@ const SLAB_ROWS = 512
 
 export interface ChangeBatch {
   readonly changes: readonly DetectedChange[]
-  readonly endsRetry: readonly string[]
+  readonly endsRetry: readonly EndedRetry[]
 }
 
 /**
@@ -28,10 +28,11 @@ export interface ChangeBatch {
 export async function orderChanges(connection: DuckDBConnection): Promise<void> {
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ordered AS
-    SELECT f.section, f.key, f.kind, f.muted, f.settled_kind, f.takes, f.has_entry,
+    SELECT f.section, f.key, f.partition, f.kind, f.muted, f.settled_kind, f.takes, f.has_entry,
       s.content AS before, if(f.is_retry, r.entry, NULL) AS retried, c.content AS captured, e.* EXCLUDE (rid)
     FROM found f LEFT JOIN ${EXTRACTED} e ON e.rid = f.rid LEFT JOIN state s ON s.rowid = f.srid
-      LEFT JOIN retry r ON r.key = f.key LEFT JOIN captured c ON c.key = f.key
+      LEFT JOIN retry r ON r.key = f.key AND r.partition = f.partition
+      LEFT JOIN captured c ON c.key = f.key AND c.partition = f.partition
     ORDER BY f.section, f.key`)
 }
 
@@ -122,6 +123,7 @@ function wantedColumns(
   const text = (sql: string): ColumnReading => ({ form: 'text', sql, read: null })
   const number = (sql: string): ColumnReading => ({ form: 'number', sql, read: null })
   const wanted = new Map([['key', text('key')]])
+  if (section.known) wanted.set('partition', number('partition'))
   if (section.captured) wanted.set('captured', text('captured'))
   if (section.before)
     wanted.set('kind', number('kind')).set('before', { form: 'text', sql: 'before', read: readStored })
@@ -224,11 +226,17 @@ function modelRows(chunk: ColumnChunk, columns: readonly Column[]): (index: numb
 
 /** What all changes have: columns that were not read hold nothing but nulls. */
 function commonOf(chunk: ColumnChunk) {
-  const [keys, kinds, befores, captured, retried] = ['key', 'kind', 'before', 'captured', 'retried'].map(
-    name => chunk.column(name),
-  )
+  const [keys, partitions, kinds, befores, captured, retried] = [
+    'key',
+    'partition',
+    'kind',
+    'before',
+    'captured',
+    'retried',
+  ].map(name => chunk.column(name))
   return (index: number) => ({
     key: textOf(keys?.[index]) ?? '',
+    partition: numberOf(partitions?.[index]),
     before: (befores?.[index] ?? null) as Row | null,
     beforeState: KINDS[Number(kinds?.[index] ?? 0)] ?? 'absent',
     captured: textOf(captured?.[index]),
@@ -238,6 +246,10 @@ function commonOf(chunk: ColumnChunk) {
 
 function textOf(value: Value | undefined): string | null {
   return typeof value === 'string' ? value : null
+}
+
+function numberOf(value: Value | undefined): number | null {
+  return typeof value === 'number' ? value : null
 }
 
 function retriedOf(value: Value | undefined): Retried | null {
@@ -250,11 +262,12 @@ function sentBuilder(op: Op, columns: readonly Column[]): (chunk: ColumnChunk) =
     const rowAt = op === 'removed' ? () => null : modelRows(chunk, columns)
     const changes: DetectedChange[] = []
     for (let i = 0; i < chunk.rows; i++) {
-      const { key, before, beforeState, captured, retried } = common(i)
+      const { key, partition, before, beforeState, captured, retried } = common(i)
       const after = rowAt(i)
       changes.push({
         op,
         key,
+        partition,
         before,
         beforeState,
         after,
@@ -276,12 +289,13 @@ function settledBuilder(columns: readonly Column[]): (chunk: ColumnChunk) => Cha
       chunk.column(name),
     )
     const changes: DetectedChange[] = []
-    const endsRetry: string[] = []
+    const endsRetry: EndedRetry[] = []
     for (let i = 0; i < chunk.rows; i++) {
-      const { key, before, beforeState, captured } = common(i)
+      const { key, partition, before, beforeState, captured } = common(i)
       changes.push({
         op: 'settled',
         key,
+        partition,
         before,
         beforeState,
         after: takes?.[i] === 'model' ? rowAt(i) : takes?.[i] === 'state' ? before : null,
@@ -290,7 +304,7 @@ function settledBuilder(columns: readonly Column[]): (chunk: ColumnChunk) => Cha
         captured,
         retried: null,
       })
-      if (entries?.[i] === 1) endsRetry.push(key)
+      if (entries?.[i] === 1 && partition !== null) endsRetry.push({ partition, key })
     }
     return { changes, endsRetry }
   }

@@ -19,11 +19,13 @@ const BATCH_CHARACTERS = 1_000_000
 
 const STAGE_TABLES = `
   CREATE OR REPLACE TEMP TABLE stage_changes (
-    key VARCHAR, op UTINYINT, run BIGINT, seq BIGINT, before_kind UTINYINT, before VARCHAR, before_shape USMALLINT,
+    partition USMALLINT, key VARCHAR, op UTINYINT, run BIGINT, seq BIGINT, before_kind UTINYINT, before VARCHAR, before_shape USMALLINT,
     after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR
   );
-  CREATE OR REPLACE TEMP TABLE stage_retry (key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, entry VARCHAR);
-  CREATE OR REPLACE TEMP TABLE stage_captured (key VARCHAR, content VARCHAR);
+  CREATE OR REPLACE TEMP TABLE stage_retry (
+    partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, entry VARCHAR
+  );
+  CREATE OR REPLACE TEMP TABLE stage_captured (partition USMALLINT, key VARCHAR, content VARCHAR);
 `
 
 const FIELDS = '(SELECT string_split(unnest(string_split($1, chr(10))), chr(9)) AS f)'
@@ -33,15 +35,21 @@ const textField = (index: number) =>
   `CASE WHEN f[${index}] = '' THEN NULL WHEN f[${index}][1] = '=' THEN substr(f[${index}], 2) ELSE f[${index}] ->> '$' END`
 
 const INSERT_CHANGES = `INSERT INTO stage_changes
-  SELECT ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}
+  SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}
   FROM ${FIELDS}`
 const INSERT_RETRY = `INSERT INTO stage_retry
-  SELECT ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)} FROM ${FIELDS}`
-const INSERT_CAPTURED = `INSERT INTO stage_captured SELECT ${textField(1)}, ${textField(2)} FROM ${FIELDS}`
+  SELECT $2, ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)} FROM ${FIELDS}`
+const INSERT_CAPTURED = `INSERT INTO stage_captured SELECT $2, ${textField(1)}, ${textField(2)} FROM ${FIELDS}`
+
+/** Where a batch goes; all its records are of one partition. */
+interface Insertion {
+  readonly sql: string
+  readonly partition: number
+}
 
 /**
  * The temporary tables of what is fed and not yet merged. Records of a key are to come in the order of their
- * topic.
+ * partition of the topic.
  */
 export class Stage {
   readonly #connection: DuckDBConnection
@@ -59,8 +67,8 @@ export class Stage {
     return new Stage(connection, shapes)
   }
 
-  async addChanges(records: readonly PlacedChange[]): Promise<void> {
-    await this.#insert(INSERT_CHANGES, records, ({ change }, parts) => {
+  async addChanges(partition: number, records: readonly PlacedChange[]): Promise<void> {
+    await this.#insert({ sql: INSERT_CHANGES, partition }, records, ({ change }, parts) => {
       const { before, after, settledState, muted } = change
       const settled = settledState === null ? '' : KINDS.indexOf(settledState)
       parts.push(`${textOf(change.key)}\t${CHANGE_OPS.indexOf(change.op)}\t${change.run}\t${change.seq}\t`)
@@ -69,8 +77,8 @@ export class Stage {
     })
   }
 
-  async addRetry(records: readonly Keyed<RetryEntry>[]): Promise<void> {
-    await this.#insert(INSERT_RETRY, records, ({ key, value }, parts) => {
+  async addRetry(partition: number, records: readonly Keyed<RetryEntry>[]): Promise<void> {
+    await this.#insert({ sql: INSERT_RETRY, partition }, records, ({ key, value }, parts) => {
       const entry = value === null ? null : retriedJson(value)
       parts.push(textOf(key), '\t')
       if (value === null || entry === null) parts.push('\t\t\t')
@@ -79,8 +87,8 @@ export class Stage {
     })
   }
 
-  async addCaptured(records: readonly Keyed<Captured>[]): Promise<void> {
-    await this.#insert(INSERT_CAPTURED, records, ({ key, value }, parts) => {
+  async addCaptured(partition: number, records: readonly Keyed<Captured>[]): Promise<void> {
+    await this.#insert({ sql: INSERT_CAPTURED, partition }, records, ({ key, value }, parts) => {
       parts.push(textOf(key), '\t', value === null ? '' : textOf(value.values))
       return key.length + (value?.values.length ?? 0)
     })
@@ -116,7 +124,7 @@ export class Stage {
    * takes in the last batch while the caller goes on: if that fails, the next call says so.
    */
   async #insert<T>(
-    sql: string,
+    into: Insertion,
     records: readonly T[],
     addParts: (record: T, parts: string[]) => number,
   ): Promise<void> {
@@ -128,29 +136,30 @@ export class Stage {
       characters += addParts(record, parts)
       lines++
       if (lines < BATCH_RECORDS && characters < BATCH_CHARACTERS) continue
-      await this.#send(sql, parts)
+      await this.#send(into, parts)
       parts = []
       lines = 0
       characters = 0
     }
-    if (lines > 0) await this.#send(sql, parts)
+    if (lines > 0) await this.#send(into, parts)
   }
 
-  async #send(sql: string, parts: readonly string[]): Promise<void> {
+  async #send(into: Insertion, parts: readonly string[]): Promise<void> {
     const text = parts.join('')
     await this.#inserting
-    this.#inserting = this.#run(sql, text)
+    this.#inserting = this.#run(into, text)
     // Heard by whoever waits for it next.
     this.#inserting.catch(() => {})
   }
 
-  async #run(sql: string, text: string): Promise<void> {
+  async #run({ sql, partition }: Insertion, text: string): Promise<void> {
     let statement = this.#statements.get(sql)
     if (statement === undefined) {
       statement = await this.#connection.prepare(sql)
       this.#statements.set(sql, statement)
     }
     statement.bindVarchar(1, text)
+    statement.bindUSmallInt(2, partition)
     await statement.run()
   }
 }

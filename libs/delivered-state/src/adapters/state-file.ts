@@ -11,7 +11,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { quoteText } from './sql-types.ts'
 
 /** Counts up whenever the tables or the codes in them change their meaning. */
-const FORMAT = '1'
+const FORMAT = '2'
 
 export interface StateFileOptions {
   readonly file: string
@@ -36,9 +36,9 @@ const TABLES = {
     'number USMALLINT, changes BIGINT, retry BIGINT, captured BIGINT, last_offset BIGINT, last_run BIGINT, last_seq BIGINT',
   shapes: 'id USMALLINT, columns VARCHAR',
   state:
-    'key VARCHAR, kind UTINYINT, hash UBIGINT, shape USMALLINT, content VARCHAR, run BIGINT, seq BIGINT, muted VARCHAR',
-  retry: 'key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, entry VARCHAR',
-  captured: 'key VARCHAR, content VARCHAR',
+    'key VARCHAR, kind UTINYINT, hash UBIGINT, shape USMALLINT, content VARCHAR, partition USMALLINT, run BIGINT, seq BIGINT, muted VARCHAR',
+  retry: 'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, entry VARCHAR',
+  captured: 'partition USMALLINT, key VARCHAR, content VARCHAR',
 }
 
 /**
@@ -145,7 +145,9 @@ async function mismatchOf(connection: DuckDBConnection, options: StateFileOption
     if (columns.getRows()[0]?.[0] !== wanted) return `its table ${table} has other columns`
   }
   // Reads what every diff reads, so that a damaged block shows now.
-  await connection.run('SELECT count(key), max(kind), max(hash), max(shape), max(run), max(seq) FROM state')
+  await connection.run(
+    'SELECT count(key), max(kind), max(hash), max(shape), max(partition), max(run), max(seq) FROM state',
+  )
   return null
 }
 

@@ -71,14 +71,14 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.run(ONE, 'rejected')
       const gone = await played.run(`${ONE} LIMIT 0`)
       expect(gone.changes).toMatchObject([{ op: 'settled', key: '1', settledState: 'absent', after: null }])
-      expect(gone.endsRetry).toEqual(['1'])
+      expect(gone.endsRetry).toEqual([{ partition: 0, key: '1' }])
       await played.run(ONE)
       await played.run(ONE.replace('10', '11'), 'rejected')
       const reverted = await played.run(ONE)
       expect(reverted.changes).toMatchObject([
         { op: 'settled', key: '1', settledState: 'present', after: { id: '1', v: 10 } },
       ])
-      expect(reverted.endsRetry).toEqual(['1'])
+      expect(reverted.endsRetry).toEqual([{ partition: 0, key: '1' }])
       expect((await played.diff(ONE)).changes).toEqual([])
       await played.state[Symbol.asyncDispose]()
     })
@@ -140,7 +140,7 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       const again = await played.diff(ONE)
       // Delivered, and an entry that is left over from before is ended.
       expect(again.changes).toMatchObject([{ op: 'settled', settledState: 'present' }])
-      expect(again.endsRetry).toEqual(['1'])
+      expect(again.endsRetry).toEqual([{ partition: 0, key: '1' }])
       await played.state[Symbol.asyncDispose]()
     })
   })

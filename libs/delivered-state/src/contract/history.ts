@@ -1,19 +1,18 @@
 /**
- * Random histories of one sync: edits of the model, outcomes of requests, lost tombstones, reopened and
- * rebuilt files. A plain oracle made of domain/key-state.ts says, for each run, which changes the diff has to
- * find.
+ * Random histories of one sync: edits of the model, outcomes of requests, lost tombstones, keys that come
+ * back in another partition, reopened and rebuilt files. A plain oracle made of domain/key-state.ts says, for
+ * each run, which changes the diff has to find.
  */
 import { expect } from 'vitest'
-import { partitionOf } from '@sluice/domain/partition'
 import { decide, transition } from '@sluice/domain/key-state'
 import type { Captured, Retried, RetryEntry } from '@sluice/contracts/records'
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 import type { Row } from '@sluice/contracts/values'
-import type { DeliveredState, DetectedChange, Keyed, PlacedChange } from '../port.ts'
+import type { DeliveredState, DetectedChange, EndedRetry, Keyed, PlacedChange, StateFeed } from '../port.ts'
 import { changesOf, type DeliveredStateHarness, requestFor } from './harness.ts'
 
-const PARTITIONS = 2
-const RUNS = 8
+const PARTITIONS = 3
+const RUNS = 10
 const KEYS = ['a', 'b', 'c"', 'd', 'é', 'f', '10', '9']
 const OUTCOMES: { readonly [op in Op]: readonly Outcome[] } = {
   added: ['delivered', 'rejected', 'unknown', 'unsent', 'exists'],
@@ -35,9 +34,25 @@ export function randomFrom(seed: number): () => number {
 interface Believed {
   readonly kind: KeyStateKind
   readonly row: Row | null
+  /** Where the key's last change stands. */
+  readonly partition: number
   readonly run: number
   readonly seq: number
 }
+
+/** A change that the diff has to find, and the entry that ends with it. */
+interface Expected {
+  readonly change: DetectedChange
+  readonly endsRetry: EndedRetry | null
+}
+
+interface Place {
+  readonly partition: number
+  readonly run: number
+  readonly seq: number
+}
+
+type Sent = Omit<DetectedChange, 'partition'> & { readonly op: Op }
 
 interface Topic<T> {
   readonly records: { readonly offset: number; readonly key: string; readonly value: T }[]
@@ -54,17 +69,31 @@ function append<T>(topic: Topic<T>, key: string, value: T): void {
   topic.records.push({ offset: topic.end++, key, value })
 }
 
-/** What compaction may leave of a topic: the last record of each key, and some older ones. */
+/**
+ * What compaction may leave of a topic for who reads it from its start: the last record of each key, and some
+ * older ones; of a key that ends with a tombstone, perhaps nothing.
+ */
 function compacted<T>(topic: Topic<T>, random: () => number): Topic<T> {
-  const last = new Map(topic.records.map(record => [record.key, record.offset]))
-  const records = topic.records.filter(record => last.get(record.key) === record.offset || random() < 0.3)
+  const last = new Map(topic.records.map(record => [record.key, record]))
+  const gone = new Set(
+    [...last.values()].filter(({ value }) => value === null && random() < 0.5).map(r => r.key),
+  )
+  const records = topic.records.filter(
+    record => !gone.has(record.key) && (last.get(record.key) === record || random() < 0.3),
+  )
   return { records, end: topic.end }
+}
+
+/** A key within its partition. */
+function placeOf(partition: number, key: string): string {
+  return `${partition}/${key}`
 }
 
 export class History {
   readonly #harness: DeliveredStateHarness
   readonly #random: () => number
   readonly #believed = new Map<string, Believed>()
+  /** Open retry entries, and captured values, by partition and key. */
   readonly #entries = new Map<string, RetryEntry>()
   readonly #captured = new Map<string, string>()
   readonly #topics: readonly Topics[]
@@ -102,9 +131,22 @@ export class History {
         }
         await this.#feed(state, this.#topics)
       }
+      await this.#expectRebuiltToEqual(state)
     } finally {
       await state[Symbol.asyncDispose]()
     }
+  }
+
+  /** Topics hold all there is to know: a state made of them alone finds what the one that lived on finds. */
+  async #expectRebuiltToEqual(live: DeliveredState): Promise<void> {
+    await using rebuilt = await this.#open(this.#nextFile())
+    await this.#feed(
+      rebuilt,
+      this.#topics.map(t => this.#compactAll(t)),
+    )
+    this.#edit()
+    const request = await requestFor(this.#harness, valuesSql([...this.#model.values()]))
+    expect(await changesOf(await rebuilt.diff(request))).toEqual(await changesOf(await live.diff(request)))
   }
 
   #open(file: string): Promise<DeliveredState> {
@@ -150,7 +192,7 @@ export class History {
     const diff = await state.diff(request)
     const found = await changesOf(diff)
     expect(found.changes).toEqual(expected.map(e => e.change))
-    expect(found.endsRetry).toEqual(expected.filter(e => e.endsRetry).map(e => e.change.key))
+    expect(found.endsRetry).toEqual(expected.flatMap(e => e.endsRetry ?? []))
     expect(diff.rowsInvalid).toBe(invalid.size * 2 + nulls.length)
     expect(diff.keysBefore).toBe([...this.#believed.values()].filter(b => b.kind !== 'absent').length)
     expect(diff.settled).toBe(expected.filter(e => e.change.op === 'settled').length)
@@ -176,20 +218,24 @@ export class History {
     invalid: ReadonlySet<string>,
     compare: readonly string[],
     sent: ReadonlySet<Op>,
-  ): readonly { readonly change: DetectedChange; readonly endsRetry: boolean }[] {
-    const found: { readonly change: DetectedChange; readonly endsRetry: boolean }[] = []
+  ): readonly Expected[] {
+    const found: Expected[] = []
     for (const key of KEYS) {
       if (invalid.has(key)) continue
-      const believed = this.#believed.get(key) ?? { kind: 'absent', row: null, run: -1, seq: -1 }
+      const known = this.#known(key)
+      const believed = known ?? { kind: 'absent', row: null, partition: null, run: -1, seq: -1 }
+      const { partition } = believed
+      const place = partition === null ? '' : placeOf(partition, key)
       const row = this.#model.get(key) ?? null
       const differs = compare.some(column => (believed.row?.[column] ?? null) !== (row?.[column] ?? null))
       const op = decide(believed.kind, row !== null, differs)
-      const entry = this.#entries.get(key)
+      const entry = this.#entries.get(place)
       const common = {
         key,
+        partition,
         before: believed.kind === 'absent' ? null : believed.row,
         beforeState: believed.kind,
-        captured: this.#captured.get(key) ?? null,
+        captured: this.#captured.get(place) ?? null,
       }
       const settled = (settledState: KeyStateKind, after: Row | null) => {
         const change: DetectedChange = {
@@ -200,7 +246,8 @@ export class History {
           muted: null,
           retried: null,
         }
-        found.push({ change, endsRetry: entry !== undefined })
+        const ends = entry !== undefined && partition !== null
+        found.push({ change, endsRetry: ends ? { partition, key } : null })
       }
       if (op === null) {
         if (entry !== undefined) settled(believed.kind, common.before)
@@ -209,7 +256,7 @@ export class History {
         const retried = isCurrent && entry !== undefined ? retriedOf(entry) : null
         found.push({
           change: { ...common, op, after: row, settledState: null, muted: null, retried },
-          endsRetry: false,
+          endsRetry: null,
         })
       } else settled(transition(believed.kind, op, 'delivered').state, row)
     }
@@ -221,53 +268,74 @@ export class History {
     )
   }
 
+  /** What the state knows of a key: it forgets those that are gone and owe nothing. */
+  #known(key: string): Believed | null {
+    const believed = this.#believed.get(key)
+    if (believed === undefined) return null
+    const isKnown = believed.kind !== 'absent' || this.#entries.has(placeOf(believed.partition, key))
+    return isKnown ? believed : null
+  }
+
   /** Writes the changes, then what became of them: retry entries, tombstones, captured values. */
-  #write(
-    run: number,
-    expected: readonly { readonly change: DetectedChange; readonly endsRetry: boolean }[],
-  ): void {
+  #write(run: number, expected: readonly Expected[]): void {
     const seqs = new Array<number>(PARTITIONS).fill(0)
     for (const topics of this.#topics) topics.changes.end++ // run-begin
-    for (const { change, endsRetry } of expected) {
-      const p = partitionOf(Buffer.from(change.key), PARTITIONS)
-      const topics = this.#topics[p]
-      if (topics === undefined) throw new Error('no such partition')
+    for (const { change: detected, endsRetry } of expected) {
+      const { partition, ...change } = detected
+      const p = partition ?? Math.floor(this.#random() * PARTITIONS)
+      const topics = this.#topicsOf(p)
       const seq = seqs[p] ?? 0
       seqs[p] = seq + 1
+      const place = { partition: p, run, seq }
       append(topics.changes, change.key, { ...change, run, seq, replayed: null })
       if (change.op === 'settled') {
         const kind = change.settledState ?? 'absent'
-        this.#believed.set(change.key, { kind, row: change.after, run, seq })
+        this.#believed.set(change.key, { kind, row: change.after, ...place })
         // A detector that dies here leaves the entry: the next run has to end it.
-        if (endsRetry && this.#random() < 0.8) this.#setEntry(topics, change.key, null)
-      } else this.#deliver(topics, { ...change, op: change.op }, run, seq)
+        if (endsRetry !== null && this.#random() < 0.8) this.#setEntry(p, change.key, null)
+      } else this.#deliver({ ...change, op: change.op }, place)
     }
     for (const topics of this.#topics) topics.changes.end++ // run-end
   }
 
-  #deliver(topics: Topics, change: DetectedChange & { readonly op: Op }, run: number, seq: number): void {
+  #topicsOf(partition: number): Topics {
+    const topics = this.#topics[partition]
+    if (topics === undefined) throw new Error('no such partition')
+    return topics
+  }
+
+  #deliver(change: Sent, place: Place): void {
     const { key, op } = change
+    const { partition, run, seq } = place
+    const { captured } = this.#topicsOf(partition)
+    const atKey = placeOf(partition, key)
     const outcome = this.#random() < 0.4 ? 'delivered' : this.#pick(OUTCOMES[op])
     const next = transition(change.beforeState, op, outcome)
     const row = next.row === null ? null : next.row === 'after' ? change.after : change.before
-    this.#believed.set(key, { kind: next.state, row, run, seq })
+    this.#believed.set(key, { kind: next.state, row, ...place })
     if (outcome === 'delivered') {
-      if (this.#entries.has(key) || this.#random() < 0.1) this.#setEntry(topics, key, null)
-    } else this.#setEntry(topics, key, this.#entryFor(change, outcome, run, seq))
+      if (this.#entries.has(atKey) || this.#random() < 0.1) this.#setEntry(partition, key, null)
+    } else this.#setEntry(partition, key, this.#entryFor(change, outcome, place))
+    this.#endAgainElsewhere(partition, key)
     if (op === 'added' && next.state === 'present' && this.#random() < 0.5) {
       const values = JSON.stringify({ id: `${run}/${seq}` })
-      this.#captured.set(key, values)
-      append(topics.captured, key, { incarnation: 'i', owner: 0, run, seq, values })
-    } else if (op === 'removed' && next.state === 'absent' && this.#captured.delete(key))
-      append(topics.captured, key, null)
+      this.#captured.set(atKey, values)
+      append(captured, key, { incarnation: 'i', owner: 0, run, seq, values })
+    } else if (op === 'removed' && next.state === 'absent' && this.#captured.delete(atKey))
+      append(captured, key, null)
   }
 
-  #entryFor(
-    change: DetectedChange & { readonly op: Op },
-    outcome: Outcome,
-    run: number,
-    seq: number,
-  ): RetryEntry {
+  /** What a partition that the key has left says again must mean nothing where the key is now. */
+  #endAgainElsewhere(partition: number, key: string): void {
+    for (const other of this.#topics.keys()) {
+      if (other === partition || this.#random() < 0.8) continue
+      this.#setEntry(other, key, null)
+      append(this.#topicsOf(other).captured, key, null)
+      this.#captured.delete(placeOf(other, key))
+    }
+  }
+
+  #entryFor(change: Sent, outcome: Outcome, { run, seq }: Place): RetryEntry {
     return {
       incarnation: 'i',
       owner: 0,
@@ -287,31 +355,38 @@ export class History {
     }
   }
 
-  #setEntry(topics: Topics, key: string, entry: RetryEntry | null): void {
-    if (entry === null) this.#entries.delete(key)
-    else this.#entries.set(key, entry)
-    append(topics.retry, key, entry)
+  #setEntry(partition: number, key: string, entry: RetryEntry | null): void {
+    if (entry === null) this.#entries.delete(placeOf(partition, key))
+    else this.#entries.set(placeOf(partition, key), entry)
+    append(this.#topicsOf(partition).retry, key, entry)
   }
 
-  /** Feeds what the state has not yet, in stretches of random length, and commits. */
+  /**
+   * Feeds what the state has not yet, in stretches of random length, those of all partitions of all topics
+   * mixed at random, and commits.
+   */
   async #feed(state: DeliveredState, all: readonly Topics[]): Promise<void> {
     const positions = await state.positions()
-    for (const [partition, topics] of all.entries()) {
-      for (const { records, nextOffset } of this.#stretches(
-        topics.changes,
-        positions.changes[partition] ?? 0,
-      ))
-        await state.feed({
-          partition,
-          changes: { records: records.map(({ offset, value }) => ({ offset, change: value })), nextOffset },
-        })
-      for (const { records, nextOffset } of this.#stretches(
-        topics.captured,
-        positions.captured[partition] ?? 0,
-      ))
-        await state.feed({ partition, captured: { records: keyed(records), nextOffset } })
-      for (const { records, nextOffset } of this.#stretches(topics.retry, positions.retry[partition] ?? 0))
-        await state.feed({ partition, retry: { records: keyed(records), nextOffset } })
+    const feeds = all.flatMap((topics, partition) => {
+      const changes = this.#stretches(topics.changes, positions.changes[partition] ?? 0)
+      const retry = this.#stretches(topics.retry, positions.retry[partition] ?? 0)
+      const captured = this.#stretches(topics.captured, positions.captured[partition] ?? 0)
+      return [
+        changes.map(({ records, nextOffset }): StateFeed => {
+          const placed = records.map(({ offset, value }) => ({ offset, change: value }))
+          return { partition, changes: { records: placed, nextOffset } }
+        }),
+        retry.map(({ records, nextOffset }): StateFeed => {
+          return { partition, retry: { records: keyed(records), nextOffset } }
+        }),
+        captured.map(({ records, nextOffset }): StateFeed => {
+          return { partition, captured: { records: keyed(records), nextOffset } }
+        }),
+      ]
+    })
+    while (feeds.some(feed => feed.length > 0)) {
+      const next = this.#pick(feeds.filter(feed => feed.length > 0)).shift()
+      if (next !== undefined) await state.feed(next)
     }
     await state.commit()
     const after = await state.positions()
@@ -324,17 +399,17 @@ export class History {
     }
   }
 
-  *#stretches<T>(
-    topic: Topic<T>,
-    from: number,
-  ): Generator<{ records: Topic<T>['records']; nextOffset: number }> {
+  #stretches<T>(topic: Topic<T>, from: number): { records: Topic<T>['records']; nextOffset: number }[] {
+    const stretches: { records: Topic<T>['records']; nextOffset: number }[] = []
     let at = from
     while (at < topic.end) {
       const end = Math.min(topic.end, at + 1 + Math.floor(this.#random() * 6))
       const start = at
-      yield { records: topic.records.filter(r => r.offset >= start && r.offset < end), nextOffset: end }
+      const records = topic.records.filter(r => r.offset >= start && r.offset < end)
+      stretches.push({ records, nextOffset: end })
       at = end
     }
+    return stretches
   }
 }
 

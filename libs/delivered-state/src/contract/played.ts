@@ -55,7 +55,7 @@ export class Played {
   async run(sql: string, outcome: Outcome = 'delivered', options: Partial<DiffRequest> = {}) {
     const found = await this.diff(sql, options)
     await this.deliver(found.changes, outcome)
-    for (const key of found.endsRetry) await this.feedRetry(key, null)
+    for (const { key } of found.endsRetry) await this.feedRetry(key, null)
     await this.state.commit()
     return found
   }
