@@ -57,6 +57,7 @@ export class SyncRunner {
   readonly sync: string
   readonly #deps: RunnerDeps
   readonly #signal: AbortSignal
+  readonly #publishing: AbortSignal
   #ownership: SyncOwnership | null = null
   #owning: Promise<void> | null = null
   /** A run that an earlier owner left, to be adopted or sealed before another starts. */
@@ -67,10 +68,19 @@ export class SyncRunner {
   #queued: RunState | null = null
   #running: { state: RunState; readonly cancel: AbortController } | null = null
 
-  constructor(sync: string, deps: RunnerDeps, signal: AbortSignal) {
+  /**
+   * `signal` ends all work, but a run that is being published is published to its end, for a successor to
+   * adopt; `publishing` ends that, too.
+   */
+  constructor(
+    sync: string,
+    deps: RunnerDeps,
+    ends: { readonly signal: AbortSignal; readonly publishing: AbortSignal },
+  ) {
     this.sync = sync
     this.#deps = deps
-    this.#signal = signal
+    this.#signal = ends.signal
+    this.#publishing = ends.publishing
   }
 
   get hasWork(): boolean {
@@ -272,7 +282,8 @@ export class SyncRunner {
     const { io, dataDir, now, logger } = this.#deps
     const ownership = this.#owned()
     const { sync, incarnation, partitions, topics } = ownership
-    const stopping = AbortSignal.any([this.#signal, cancel])
+    using beforePublishing = following(this.#signal)
+    const stopping = AbortSignal.any([beforePublishing.signal, this.#publishing, cancel])
     await using state = await this.#deps.openState({ sync, incarnation, partitions })
     const onRebuild = (why: string): void =>
       logger.info({ sync, why }, 'the delivered state is built anew from its topics')
@@ -294,8 +305,10 @@ export class SyncRunner {
     const encoder = await io.changeEncoder({ sync, incarnation, schema }, { signal: stopping })
     await this.#write(run)
     const begin = this.#beginOf(run)
+    this.#signal.throwIfAborted()
+    beforePublishing[Symbol.dispose]()
     const blockRows = blockRowsOf(definition.sync)
-    const publishing = { io, ownership, begin, encoder, blockRows, cancel, signal: this.#signal }
+    const publishing = { io, ownership, begin, encoder, blockRows, cancel, signal: this.#publishing }
     const complete = await publishChanges(detected.diff, publishing).catch((error: unknown) =>
       this.#leaveToSealing(run, error),
     )
@@ -363,6 +376,18 @@ export class SyncRunner {
   #owned(): SyncOwnership {
     if (this.#ownership === null) throw new SluiceError('internal', `${this.sync} is not owned`)
     return this.#ownership
+  }
+}
+
+/** A signal that aborts with another, until it is disposed. */
+function following(signal: AbortSignal): Disposable & { readonly signal: AbortSignal } {
+  const follower = new AbortController()
+  const onAbort = (): void => follower.abort(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  return {
+    signal: follower.signal,
+    [Symbol.dispose]: () => signal.removeEventListener('abort', onAbort),
   }
 }
 
