@@ -1,9 +1,10 @@
 /**
- * The attempts topic as the ledger of one partition: attempts are written at most a few milliseconds after the answer, then the retry entries that
- * follow from them; a request is finished when all of that is acknowledged. Every batch carries the checkpoint that a successor
- * goes on from (PROTOCOL.md §8).
+ * The attempts topic as the ledger of one partition: attempts are written at most a few milliseconds after
+ * the answer, then the retry entries that follow from them; a request is finished when all of that is
+ * acknowledged. Every batch carries the checkpoint that a successor goes on from (PROTOCOL.md §8).
  *
- * States: open → failed (an append was refused or its fate is not known; `failure` aborts, nothing more is written) or open → closed.
+ * States: open → failed (an append was refused or its fate is not known; `failure` aborts, nothing more is
+ * written) or open → closed.
  */
 import type { Checkpoint, Marker } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
@@ -17,21 +18,30 @@ import { markerKey, textKey } from '@sluice/stage/topics'
 import type { Effects, UnownedEntry } from './effects.ts'
 import type { UnownedAttempt } from './request-history.ts'
 
-/** Attempts are written at once; while this many appends are under way they gather company, for at most this long. */
+/**
+ * Attempts are written at once; while this many appends are under way they gather company, for at most this
+ * long.
+ */
 const APPENDS_AT_ONCE = 2
 const GATHER_MS = 3
-/** A crash repeats what was answered this recently at most: so long an answered request keeps its place in the concurrency. */
-const ANSWERED_MS = 5
 
 export interface LedgerOptions {
   readonly io: RecordIo
   readonly ownership: Ownership
   readonly attempts: TopicPartition
   readonly retry: TopicPartition
-  /** Where to go on: the lowest offset of `requests` that is not finished, with the counts of the open run below it. */
+  /**
+   * Where to go on: the lowest offset of `requests` that is not finished, with the counts of the open run
+   * below it.
+   */
   readonly position: number
   readonly run: number
   readonly counts: CountsByOp
+  /**
+   * By offset in `requests`, at or above the position: where the first attempt that an earlier owner made
+   * stands.
+   */
+  readonly firstAttempts: ReadonlyMap<number, number>
   /** Offset after the last record of `attempts` that is known to be written. */
   readonly attemptsEnd: number
   readonly signal: AbortSignal
@@ -43,7 +53,10 @@ export interface LedgerEntry {
   readonly attempt: UnownedAttempt | null
   /** Null for an attempt that does not finish its request. */
   readonly effects: Effects | null
-  /** Called once the attempt is acknowledged, or 5 ms after it was recorded: the next request may then be sent in its place. */
+  /**
+   * Called once the attempt is acknowledged, or never will be: only then may the next request be sent in its
+   * place, so that a crash repeats no more requests than the concurrency.
+   */
   readonly release: (() => void) | null
 }
 
@@ -55,7 +68,7 @@ export class AttemptLedger {
   #startedHead = 0
   readonly #finishedCounts = new Map<number, CountsByOp>()
   /** First attempt in the topic of each request at or above the watermark. */
-  readonly #firstAttempts = new Map<number, number>()
+  readonly #firstAttempts: Map<number, number>
   #counts: CountsByOp
   #run: number
   #attemptsEnd: number
@@ -71,6 +84,7 @@ export class AttemptLedger {
     this.#counts = options.counts
     this.#run = options.run
     this.#attemptsEnd = options.attemptsEnd
+    this.#firstAttempts = new Map(options.firstAttempts)
   }
 
   /** Aborts, with the error as reason, once the ledger cannot be written any more. */
@@ -102,11 +116,10 @@ export class AttemptLedger {
     this.#counts = {}
   }
 
-  /** Takes the request at this offset into work. Offsets rise. `firstAttempt` is the offset of an attempt that an earlier owner made. */
-  start(requestOffset: number, firstAttempt: number | null): void {
+  /** Takes the request at this offset into work. Offsets rise. */
+  start(requestOffset: number): void {
     this.#watermark.start(requestOffset)
     this.#started.push(requestOffset)
-    if (firstAttempt !== null) this.#firstAttempts.set(requestOffset, firstAttempt)
   }
 
   /** Passes over offsets of `requests` that hold no request. */
@@ -114,7 +127,7 @@ export class AttemptLedger {
     this.#watermark.skipTo(nextOffset)
   }
 
-  /** Records an attempt, to be written within 5 ms; with `effects` it finishes the request. */
+  /** Records an attempt, to be written at once; with `effects` it finishes the request. */
   record(entry: LedgerEntry): void {
     this.#buffer.push(entry)
     if (this.#scheduled) return
@@ -129,7 +142,10 @@ export class AttemptLedger {
     this.changes.notify()
   }
 
-  /** Waits until nothing is unfinished and everything recorded is acknowledged. Throws the failure, if there is one. */
+  /**
+   * Waits until nothing is unfinished and everything recorded is acknowledged. Throws the failure, if there
+   * is one.
+   */
   async settled(options: { signal: AbortSignal }): Promise<void> {
     await this.#until(
       () => this.#buffer.length === 0 && this.#flushes === 0 && this.unfinished === 0,
@@ -147,7 +163,10 @@ export class AttemptLedger {
     await this.#until(() => this.unfinished < limit, options)
   }
 
-  /** Writes a marker with the checkpoint as it is now; everything recorded must be acknowledged. Resolves once it is acknowledged. */
+  /**
+   * Writes a marker with the checkpoint as it is now; everything recorded must be acknowledged. Resolves once
+   * it is acknowledged.
+   */
   async mark(marker: Omit<Marker, 'incarnation' | 'owner' | 'checkpoint'>): Promise<void> {
     const { io, ownership, attempts, signal } = this.#options
     const value = io.encode('Marker', {
@@ -180,29 +199,19 @@ export class AttemptLedger {
     this.#scheduled = false
     const entries = this.#buffer
     this.#buffer = []
-    let releasing: readonly LedgerEntry[] = entries
-    const release = (): void => {
-      const held = releasing
-      releasing = []
-      for (const entry of held) entry.release?.()
-    }
-    if (entries.length === 0 || this.#failure.signal.aborted) {
-      release()
-      return
-    }
-    const timer = setTimeout(release, ANSWERED_MS)
+    if (entries.length === 0) return
     this.#flushes += 1
-    this.#write(entries, release)
+    this.#write(entries)
       .catch((error: unknown) => this.#failure.abort(error))
       .finally(() => {
-        clearTimeout(timer)
-        release()
+        for (const entry of entries) entry.release?.()
         this.#flushes -= 1
         this.changes.notify()
       })
   }
 
-  async #write(entries: readonly LedgerEntry[], onAttempts: () => void): Promise<void> {
+  async #write(entries: readonly LedgerEntry[]): Promise<void> {
+    this.#failure.signal.throwIfAborted()
     const { attempts, ownership, signal } = this.#options
     const fresh = entries.filter(entry => entry.attempt !== null)
     if (fresh.length > 0) {
@@ -213,7 +222,7 @@ export class AttemptLedger {
           this.#firstAttempts.set(requestOffset, baseOffset + index)
       })
     }
-    onAttempts()
+    for (const entry of entries) entry.release?.()
     await this.#writeRetry(entries)
     for (const { requestOffset, effects } of entries) {
       if (effects !== null) this.#finish(requestOffset, effects.counts)

@@ -1,7 +1,8 @@
 /**
- * Delivers one partition of a sync's requests: takes over, recovers what an earlier owner left, sends within the limits, and reports the partition when
- * all before a run's `run-end` is finished (PROTOCOL.md §6, §8). Requests are sent in the order of the topic and finished in any; a run's end waits
- * for all of them, so that rows of the same key, which meet only in different runs, arrive in order.
+ * Delivers one partition of a sync's requests: takes over, recovers what an earlier owner left, sends within
+ * the limits, and reports the partition when all before a run's `run-end` is finished (PROTOCOL.md §6, §8).
+ * Requests are sent in the order of the topic and finished in any; a run's end waits for all of them, so that
+ * rows of the same key, which meet only in different runs, arrive in order.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
@@ -11,7 +12,7 @@ import type { HttpSender } from '@sluice/http-sender/port'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
-import type { Worker } from '@sluice/stage/own-partitions'
+import { isMember, type Worker } from '@sluice/stage/own-partitions'
 import type { RecordIo } from '@sluice/stage/record-io'
 import type { RunsView } from '@sluice/stage/runs-view'
 import type { Definitions } from '@sluice/stage/stored-documents'
@@ -27,7 +28,10 @@ import { SendQueue } from './send-queue.ts'
 import type { SendJob } from './send-request.ts'
 import type { Target } from './target.ts'
 
-/** Requests taken from the topic and not finished, per partition: this times the concurrency, and at least the second figure. */
+/**
+ * Requests taken from the topic and not finished, per partition: this times the concurrency, and at least the
+ * second figure.
+ */
 const UNFINISHED_PER_SLOT = 2
 const UNFINISHED_LEAST = 64
 
@@ -43,7 +47,10 @@ export interface DeliverDeps {
   readonly onError: (error: unknown) => void
   /** Resolves a definition's destination with its secrets. */
   readonly resolveTarget: (hash: string, signal: AbortSignal) => Promise<Target>
-  /** How long after an unclean takeover a request of the predecessor may still reach the API; 0 where it died with its sockets. */
+  /**
+   * How long after an unclean takeover a request of the predecessor may still reach the API; 0 where it died
+   * with its sockets.
+   */
   readonly lateSendsMs: (target: Target) => number
 }
 
@@ -56,7 +63,10 @@ interface OpenRun {
   fault: { readonly from: number; readonly error: string } | null
 }
 
-/** Works until drained or aborted. Rejects with `fenced` or a retryable error where another takeover is the remedy. */
+/**
+ * Works until drained or aborted. Rejects with `fenced` or a retryable error where another takeover is the
+ * remedy.
+ */
 export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker: Worker): Promise<void> {
   const { log, io, prefix } = deps
   const { sync, incarnation } = run
@@ -86,6 +96,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     position: checkpoint.offset,
     run: checkpoint.run,
     counts: checkpoint.counts,
+    firstAttempts: new Map([...recovered.known].map(([offset, known]) => [offset, known.firstAttempt])),
     attemptsEnd: ownership.owner(attempts) + 1,
     signal: worker.signal,
   })
@@ -117,12 +128,16 @@ class PartitionDelivery {
   readonly #parts: Parts
   readonly #reporter: PartitionReporter
   #open: OpenRun | null = null
-  /** After an unclean takeover: how many more requests without an attempt the predecessor may have sent. */
-  #inDoubt: number | null = null
+  /**
+   * Until the end of a run that was taken over uncleanly: how many more requests without an attempt the
+   * predecessor may have sent; null before the first is seen.
+   */
+  #doubt: { left: number | null } | null
   readonly #uncleanSince = performance.now()
 
   constructor(parts: Parts) {
     this.#parts = parts
+    this.#doubt = parts.recovered.clean ? null : { left: null }
     this.#reporter = new PartitionReporter({ ...parts, ...parts.deps })
   }
 
@@ -132,7 +147,8 @@ class PartitionDelivery {
     const stopping = AbortSignal.any([worker.drain, worker.signal, ledger.failure])
     const from = recovered.checkpoint.offset
     const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
-    const progress = this.#reporter.reportProgress(ledger, stopping)
+    const ended = new AbortController()
+    const progress = this.#reporter.reportProgress(ledger, AbortSignal.any([stopping, ended.signal]))
     try {
       for await (const batch of readOwned({ ...reading, from, signal: stopping })) {
         for (const placed of batch.records) await this.#take(placed, stopping)
@@ -141,6 +157,7 @@ class PartitionDelivery {
     } catch (error) {
       if (!stopping.aborted) throw error
     } finally {
+      ended.abort()
       await this.#open?.sending.stop()
       await progress
     }
@@ -156,6 +173,8 @@ class PartitionDelivery {
     else if (record?.name === 'sluice.Unrenderable')
       await this.#takeUnrenderable(offset, record.value, stopping)
     else if (marker?.kind === 'run-begin' && marker.begin !== null) {
+      if (this.#open !== null)
+        throw new SluiceError('corrupt', `run ${marker.begin.run} begins inside run ${this.#open.begin.run}`)
       ledger.skipTo(offset + 1)
       ledger.beginRun(marker.begin.run)
       this.#open = await this.#openRun(marker.begin, stopping, 0)
@@ -168,7 +187,7 @@ class PartitionDelivery {
     if (!inSequence(open, offset, request)) return
     await ledger.room(unfinishedLimit(open.target), { signal: stopping })
     const known = recovered.known.get(offset)
-    ledger.start(offset, known?.firstAttempt ?? null)
+    ledger.start(offset)
     const final = known?.history.final ?? null
     if (final !== null) {
       const attempts = known?.history.attempts ?? 0
@@ -182,11 +201,11 @@ class PartitionDelivery {
   /** What the predecessor may have sent unseen counts as one more attempt, unknown. */
   #historyOf(known: RequestHistory | undefined, open: OpenRun): RequestHistory {
     const history = known ?? NO_HISTORY
-    if (this.#parts.recovered.clean) return history
+    if (this.#doubt === null) return history
     if (known !== undefined) return { ...history, tainted: true }
-    this.#inDoubt ??= unfinishedLimit(open.target)
-    if (this.#inDoubt === 0) return history
-    this.#inDoubt -= 1
+    this.#doubt.left ??= unfinishedLimit(open.target)
+    if (this.#doubt.left === 0) return history
+    this.#doubt.left -= 1
     return { ...history, tainted: true }
   }
 
@@ -196,7 +215,7 @@ class PartitionDelivery {
     if (!inSequence(open, offset, record)) return
     await ledger.room(unfinishedLimit(open.target), { signal: stopping })
     const known = recovered.known.get(offset)
-    ledger.start(offset, known?.firstAttempt ?? null)
+    ledger.start(offset)
     const recorded = known?.history.final ?? null
     const final = recorded ?? unrenderableAttempt(offset, record, open.begin.runId)
     const effects = effectsOf({ ...record, attempts: 0, requests: 0, final })
@@ -213,7 +232,9 @@ class PartitionDelivery {
     return { request, requestOffset: offset, partition, runId: open.begin.runId, history }
   }
 
-  /** The open run; on the first record after a takeover in the middle of a run it is found through the record. */
+  /**
+   * The open run; on the first record after a takeover in the middle of a run it is found through the record.
+   */
   async #runOf(record: Request | Unrenderable, signal: AbortSignal): Promise<OpenRun> {
     if (this.#open !== null) return this.#open
     const { deps, run, requests, ledger } = this.#parts
@@ -239,13 +260,20 @@ class PartitionDelivery {
   async #openRun(begin: RunBegin, signal: AbortSignal, nextSeq: number | null): Promise<OpenRun> {
     const { deps, run, worker, ownership, ledger, attempts } = this.#parts
     const target = await deps.resolveTarget(begin.definition, signal)
+    // From here on requests may be sent: a successor that finds this marker, and no end after it, knows.
+    await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
     const partition = `${attempts.topic}/${run.incarnation}/${attempts.partition}`
     const holder = { partition, marker: ownership.owner(attempts) }
     const sending = new SendQueue({
       target,
       ledger,
       sender: deps.sender,
-      gate: new DestinationGate(deps.leases, { target, holder, onError: deps.onError }),
+      gate: new DestinationGate(deps.leases, {
+        target,
+        holder,
+        onError: deps.onError,
+        mayAct: () => isMember(worker),
+      }),
       isCancelled: () => deps.runs.of(run.sync)?.events.get(begin.runId)?.cancelling === true,
       runs: deps.runs,
       drain: worker.drain,
@@ -256,13 +284,13 @@ class PartitionDelivery {
 
   async #endRun(offset: number, end: Marker, stopping: AbortSignal): Promise<void> {
     const { ledger, deps, recovered } = this.#parts
-    const begin = end.begin
+    const { begin } = end
     if (begin === null) throw new SluiceError('corrupt', `a run-end marker at offset ${offset} names no run`)
     if (this.#open === null && recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
     await ledger.settled({ signal: stopping })
     await this.#open?.sending.stop()
     const fault = this.#open?.fault ?? faultOf(end, this.#open)
-    if (!recovered.clean && this.#open !== null)
+    if (this.#doubt !== null && this.#open !== null)
       await this.#waitForLateSends(deps.lateSendsMs(this.#open.target), stopping)
     await abortable(
       this.#reporter.reportEnd({ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 }),
@@ -274,6 +302,7 @@ class PartitionDelivery {
     const { count, sealed } = end
     await ledger.mark({ ...plainMarker('run-end', '', 0), begin, count, sealed })
     this.#open = null
+    this.#doubt = null
   }
 
   /** Nothing that a frozen predecessor still sends may overtake the next run. */
@@ -283,10 +312,14 @@ class PartitionDelivery {
     await sleep(left, { signal })
   }
 
+  /**
+   * Hands over in good order; but while a predecessor's requests are in doubt, the successor is to doubt them
+   * too.
+   */
   async #release(): Promise<void> {
     const { ledger, worker } = this.#parts
     await ledger.flushed({ signal: worker.signal })
-    await ledger.mark(plainMarker('release', '', 0))
+    if (this.#doubt === null) await ledger.mark(plainMarker('release', '', 0))
   }
 }
 
@@ -294,7 +327,10 @@ function unfinishedLimit(target: Target): number {
   return Math.max(UNFINISHED_LEAST, Math.min(target.concurrency, 10_000) * UNFINISHED_PER_SLOT)
 }
 
-/** Checks that nothing is missing before this record; a gap faults the run, and what follows it is passed over. */
+/**
+ * Checks that nothing is missing before this record; a gap faults the run, and what follows it is passed
+ * over.
+ */
 function inSequence(open: OpenRun, offset: number, record: Request | Unrenderable): boolean {
   if (open.fault !== null) return false
   const expected = open.nextSeq ?? record.seq
@@ -314,7 +350,7 @@ function faultOf(
 ): { readonly from: number; readonly error: string } | null {
   if (end.faultedFrom !== null) return { from: end.faultedFrom, error: end.error ?? 'changes are missing' }
   if (open === null || open.nextSeq === null || end.count === open.nextSeq) return null
-  const error = `requests end after seq ${open.nextSeq - 1}, and ${end.count} were written`
+  const error = `requests end after seq ${open.nextSeq - 1}, and ${String(end.count)} were written`
   return { from: open.nextChange, error }
 }
 

@@ -1,4 +1,7 @@
-/** What a finished request writes beside its attempt: retry entries for rows that were not delivered, tombstones for those that are now. */
+/**
+ * What a finished request writes beside its attempt: retry entries for rows that were not delivered,
+ * tombstones for those that are now.
+ */
 import type { RequestRow, RetryEntry } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
 import { addCounts, countRows } from '@sluice/domain/counts'
@@ -23,7 +26,9 @@ export interface FinishedRequest {
   readonly final: UnownedAttempt
 }
 
-/** Follows from request and attempts alone, so a successor that recovers them from the topics writes the same. */
+/**
+ * Follows from request and attempts alone, so a successor that recovers them from the topics writes the same.
+ */
 export function effectsOf(finished: FinishedRequest): Effects {
   const { final, rows } = finished
   const byRow = new Map(final.rows.map(row => [row.seq, row]))

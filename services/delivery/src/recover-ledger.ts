@@ -1,6 +1,7 @@
 /**
- * Reads where an earlier owner of the partition stopped, once one's own takeover marker is in it: the checkpoint, what is known of the requests at or
- * above it, and whether the predecessor left in good order (PROTOCOL.md §5, §8).
+ * Reads where an earlier owner of the partition stopped, once one's own takeover marker is in it: the
+ * checkpoint, what is known of the requests at or above it, and whether the predecessor left in good order
+ * (PROTOCOL.md §5, §8).
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Checkpoint } from '@sluice/contracts/records'
@@ -19,7 +20,10 @@ export interface Recovered {
   readonly checkpoint: Checkpoint
   /** By offset in `requests`, for those at or above the checkpoint. */
   readonly known: ReadonlyMap<number, KnownRequest>
-  /** True if the predecessor wrote `run-end` or `release` last, or there was none: then nothing was under way. */
+  /**
+   * True if the predecessor wrote `run-end` or `release` last, or there was none: then nothing was under way.
+   * Each owner writes a `run-begin` marker before it sends the first request of a run.
+   */
   readonly clean: boolean
 }
 
@@ -60,6 +64,6 @@ export async function recoverLedger(options: {
       })
     }
   }
-  const clean = record.name === 'sluice.Marker'
+  const clean = record.name === 'sluice.Marker' && record.value.kind !== 'run-begin'
   return { checkpoint, known, clean }
 }

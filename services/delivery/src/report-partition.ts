@@ -47,7 +47,10 @@ export class PartitionReporter {
     })
   }
 
-  /** Reports the counts now and then while they change, for those who watch. Resolves when stopped; a report that fails is left out. */
+  /**
+   * Reports the counts now and then while they change, for those who watch. Resolves when stopped; a report
+   * that fails is left out.
+   */
   async reportProgress(ledger: AttemptLedger, stopping: AbortSignal): Promise<void> {
     let reported: CountsByOp = ledger.counts
     while (!stopping.aborted) {

@@ -1,4 +1,7 @@
-/** What this run already knows of a request: its attempts so far, and what may have happened unseen (PROTOCOL.md §8). */
+/**
+ * What this run already knows of a request: its attempts so far, and what may have happened unseen
+ * (PROTOCOL.md §8).
+ */
 import { createHash } from 'node:crypto'
 import type { Attempt, Request } from '@sluice/contracts/records'
 
@@ -50,8 +53,9 @@ export function ownKey(place: {
 }
 
 /**
- * The key that an earlier run sent the very same request with, if its fate is unknown and no answer can have been stored under it: all its rows
- * were that one request, its last attempt had no answer, and method, URL and body are unchanged. Else null.
+ * The key that an earlier run sent the very same request with, if its fate is unknown and no answer can have
+ * been stored under it: all its rows were that one request, its last attempt had no answer, and method, URL
+ * and body are unchanged. Else null.
  */
 export function earlierKey(request: Request, hash: string): string | null {
   const first = request.rows[0]?.retried

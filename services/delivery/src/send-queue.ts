@@ -1,8 +1,10 @@
 /**
- * Sends the requests of one partition and run, in order, as the destination's limits allow. Once the run is cancelled, or the destination has throttled
- * for an hour without one success, what is left becomes unsent, so that a run never hangs (PROTOCOL.md §11).
+ * Sends the requests of one partition and run, in order, as the destination's limits allow. Once the run is
+ * cancelled, or the destination has throttled for an hour without one success, what is left becomes unsent,
+ * so that a run never hangs (PROTOCOL.md §11).
  *
- * States: sending → giving up (what is queued is recorded as unsent) and either → stopped (nothing more is taken; what is under way is finished).
+ * States: sending → giving up (what is queued is recorded as unsent) and either → stopped (nothing more is
+ * taken; what is under way is finished).
  */
 import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
@@ -148,7 +150,9 @@ export class SendQueue {
     this.#options.ledger.record({ requestOffset: job.requestOffset, attempt, effects, release })
   }
 
-  /** The whole destination pauses, and the request goes to the head of the queue with nothing used up (R10). */
+  /**
+   * The whole destination pauses, and the request goes to the head of the queue with nothing used up (R10).
+   */
   #throttled(job: SendJob, { attempt, retryAfterMs }: Sent): void {
     const { gate, ledger } = this.#options
     ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: null })

@@ -51,7 +51,7 @@ export async function sendRequest(
   const { request } = job
   const { target, sender, sendBeforeMs, signal } = deps
   const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
-  const key = idempotencyKey(job, target, hash)
+  const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const headers: { [name: string]: string } = { ...target.headers, ...request.headers }
   if (key !== null && target.idempotencyHeader !== null) headers[target.idempotencyHeader] = key
   const result = await sender.send({
@@ -64,17 +64,29 @@ export async function sendRequest(
     signal,
   })
   if (result.kind === 'failed' && result.late === true) return { kind: 'late' }
-  const verdict = verdictOf(result, job)
+  const verdict = doubtedVerdict(verdictOf(result, job), repeatsEarlier)
   const attempt = attemptOf(job, target, { result, verdict, hash, key })
   return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs }
 }
 
-function idempotencyKey(job: SendJob, target: Target, hash: string): string | null {
-  if (target.idempotencyHeader === null) return null
+/** The key to send, and whether it is that of an earlier run whose very same request is still in doubt. */
+function idempotencyKey(
+  job: SendJob,
+  target: Target,
+  hash: string,
+): { readonly key: string | null; readonly repeatsEarlier: boolean } {
+  if (target.idempotencyHeader === null) return { key: null, repeatsEarlier: false }
   const { request, partition, history } = job
   const earlier = history.answers === 0 ? earlierKey(request, hash) : null
+  if (earlier !== null) return { key: earlier, repeatsEarlier: true }
   const { incarnation, run, seq } = request
-  return earlier ?? ownKey({ incarnation, run, partition, seq, answers: history.answers })
+  const key = ownKey({ incarnation, run, partition, seq, answers: history.answers })
+  return { key, repeatsEarlier: false }
+}
+
+/** A request that was never sent this time leaves what an earlier run left in doubt, with its key. */
+function doubtedVerdict(verdict: Verdict, repeatsEarlier: boolean): Verdict {
+  return repeatsEarlier && verdict.outcome === 'unsent' ? { ...verdict, outcome: 'unknown' } : verdict
 }
 
 function verdictOf(result: SendResult, job: SendJob): Verdict {
@@ -134,18 +146,21 @@ function errorOf(result: SendResult, verdict: Verdict, target: Target): string |
 /** Attempt 0: the request was never sent. */
 export function unsentAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
   const { request, requestOffset, history } = job
+  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
+  const doubted = history.tainted || repeatsEarlier
   return {
     ...placeOf(job),
     attempt: 0,
-    outcome: withTaint('unsent', history.tainted),
+    outcome: withTaint('unsent', doubted),
     final: true,
     answered: false,
     status: null,
     error: why,
     method: request.method,
     url: redactUrl(urlOf(target, request.path, target.shownQuery), target.secrets),
-    requestHash: requestHash(request.method, urlOf(target, request.path, ''), request.body),
-    idempotencyKey: null,
+    requestHash: hash,
+    idempotencyKey: doubted ? key : null,
     requestHeaders: {},
     responseHeaders: {},
     responseBody: null,

@@ -1,4 +1,7 @@
-/** Where a definition's requests go: base URL, headers and query with their secrets filled in, limits, time-out. */
+/**
+ * Where a definition's requests go: base URL, headers and query with their secrets filled in, limits,
+ * time-out.
+ */
 import type { Definition, LimitsSpec } from '@sluice/contracts/resources'
 import type { LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
@@ -76,7 +79,8 @@ function masked(text: string): string {
 }
 
 /**
- * The limits of destination and sync, each as a scope of its own, so that the stricter holds. Defaults stand where neither sets a value.
+ * The limits of destination and sync, each as a scope of its own, so that the stricter holds. Defaults stand
+ * where neither sets a value.
  */
 export function scopesOf(definition: Definition): readonly LimitScope[] {
   const { destination, sync } = definition

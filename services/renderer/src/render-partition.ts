@@ -63,7 +63,8 @@ class PartitionRenderer {
   #pending: NewRecord[] = []
   #pendingBytes = 0
   readonly #underWay = new Set<Promise<unknown>>()
-  #appendFailure: unknown = null
+  /** Aborts, with the error as reason, once an append has failed: the partition has to be taken over anew. */
+  readonly #failed = new AbortController()
 
   constructor(deps: RenderDeps, run: RunEvent, worker: Worker) {
     this.#deps = deps
@@ -79,7 +80,7 @@ class PartitionRenderer {
     const { drain, signal } = this.#worker
     const { sync, incarnation } = this.#run
     const { partition } = this.#worker.target
-    const stopping = AbortSignal.any([drain, signal])
+    const stopping = AbortSignal.any([drain, signal, this.#failed.signal])
     const options = { log, io, incarnation, signal: stopping }
     await using ownership = await takeOver({
       ...options,
@@ -192,6 +193,10 @@ class PartitionRenderer {
   }
 
   async #beginRun(offset: number, begin: RunBegin): Promise<void> {
+    if (this.#context !== null) {
+      const { run } = this.#context.begin
+      throw new SluiceError('corrupt', `run ${begin.run} begins inside run ${run}, at offset ${offset}`)
+    }
     const ownership = this.#owned()
     const owner = ownership.owner(this.#output)
     const marker = { ...plainMarker('run-begin', ownership.incarnation, owner), begin, position: offset + 1 }
@@ -271,16 +276,14 @@ class PartitionRenderer {
 
   /** Hands what is rendered to the log; waits only while too many appends are under way. */
   async #append(): Promise<void> {
-    if (this.#appendFailure !== null) throw this.#appendFailure
+    this.#failed.signal.throwIfAborted()
     if (this.#pending.length === 0) return
     const records = this.#pending
     this.#pending = []
     this.#pendingBytes = 0
     const append = this.#owned()
       .append(this.#output, records, { signal: this.#worker.signal })
-      .catch((error: unknown) => {
-        this.#appendFailure ??= error
-      })
+      .catch((error: unknown) => this.#failed.abort(error))
       .finally(() => this.#underWay.delete(append))
     this.#underWay.add(append)
     if (this.#underWay.size >= APPENDS_UNDER_WAY) await Promise.race(this.#underWay)
@@ -288,7 +291,7 @@ class PartitionRenderer {
 
   async #settleAppends(): Promise<void> {
     await Promise.all(this.#underWay)
-    if (this.#appendFailure !== null && !this.#worker.signal.aborted) throw this.#appendFailure
+    if (!this.#worker.signal.aborted) this.#failed.signal.throwIfAborted()
   }
 
   #owned(): Ownership {
