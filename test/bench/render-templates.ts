@@ -2,9 +2,9 @@
  * Rows per second of `CompiledTrigger.render`, which checks the body too, beside bare `liquidjs.renderSync`
  * of the same template, in turns in the same process. Run: node test/bench/render-templates.ts
  */
+import type { BodySpec } from '@sluice/contracts/resources'
 import type { Row } from '@sluice/contracts/values'
 import { compileTrigger } from '@sluice/templates/compile'
-import type { BodySpec } from '@sluice/templates/compile'
 import { Liquid } from 'liquidjs'
 
 const ROWS = 100

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { destination, duration, model, resourceName, size, sync } from './resources.ts'
+import { body, destination, duration, model, resourceName, size, sync } from './resources.ts'
 
 describe('durations', () => {
   it.each([
@@ -105,5 +105,32 @@ describe('a destination', () => {
     expect(destination.safeParse({ ...base, baseUrl, headers: { 'X-A': 'a\r\nX-B: b' } }).success).toBe(false)
     expect(destination.safeParse({ ...base, baseUrl, headers: { 'X A': 'a' } }).success).toBe(false)
     expect(destination.safeParse({ ...base, baseUrl, headers: { 'X-A': 'ü' } }).success).toBe(true)
+  })
+})
+
+describe('a body', () => {
+  it.each([
+    { json: '{}' },
+    { jsonColumn: 'doc', wrap: '{{ items }}' },
+    { fields: { a: 'x', b: ['y', { value: 3 }], c: { template: 't' }, d: { object: { value: 'z' } } } },
+    { fields: { a: { value: { value: [null, true, 1.5, 'x'] } }, b: { value: 'x', template: 'y' } } },
+    { xml: '<a/>' },
+    { form: { a: '{{ id }}' } },
+    { text: { contentType: 'text/csv', template: '' } },
+  ])('may be %j', written => {
+    expect(body.parse(written)).toEqual(written)
+  })
+
+  const wanted = 'a map with one of `json`, `jsonColumn`, `fields`, `xml`, `form`, `text`'
+  it.each([
+    [{}, wanted],
+    ['{}', wanted],
+    [{ wrap: '{{ items }}' }, wanted],
+    [{ json: 'a', xml: 'b' }, `${wanted}, found json and xml`],
+    [{ json: 3 }, 'a body of `json` as docs/REFERENCE.md has it'],
+    [{ json: '{}', wrap: 'x' }, 'Unrecognized key: "wrap"'],
+    [{ fields: { a: 3 } }, 'a body of `fields` as docs/REFERENCE.md has it'],
+  ])('is not %j', (written, message) => {
+    expect(body.safeParse(written).error?.issues).toMatchObject([{ path: [], message }])
   })
 })

@@ -158,9 +158,76 @@ export const batch = z.strictObject({
   bytes: size.default(1_000_000).describe('At most this size of the rendered body.'),
 })
 
-export const body = z.strictObject({
-  json: text.describe('Liquid that makes JSON; trailing commas are stripped.'),
+/** A value as JSON has it. A number or boolean is one unless it is quoted. */
+const fixedValue: z.ZodType = z
+  .lazy(() =>
+    z.union([z.number(), z.boolean(), z.null(), text, z.array(fixedValue), z.record(text, fixedValue)], {
+      error: 'text, a number, true, false, null, a list or a map',
+    }),
+  )
+  .meta({ id: 'value', description: 'A fixed value, sent as it is.' })
+
+/** What a field of a mapped body is made of. A map with one of the three special keys alone is special. */
+const field: z.ZodType = z
+  .lazy(() =>
+    z.union(
+      [
+        filledText.describe('A column.'),
+        z.array(field).describe('A list of fields.'),
+        z.strictObject({ value: fixedValue }),
+        z.strictObject({ template: text.describe('Liquid that makes a text.') }),
+        z.strictObject({ object: fieldMap }),
+        fieldMap,
+      ],
+      { error: 'a column, a list or a map of fields' },
+    ),
+  )
+  .meta({ id: 'field' })
+const fieldMap = z.record(text, field).meta({
+  id: 'fields',
+  description: 'Fields of a JSON object by name. `{ object: {…} }` is a map of fields, whatever its keys.',
 })
+
+const wrap = text.optional().describe('Liquid that makes JSON around `{{ items }}`, an array or object.')
+
+/** A body is one of these. */
+const bodies = [
+  z.strictObject({ json: text.describe('Liquid that makes JSON; trailing commas are stripped.') }),
+  z.strictObject({
+    jsonColumn: filledText.describe('The column that is the payload; in batches, an array of them.'),
+    wrap,
+  }),
+  z.strictObject({
+    /** In batches, an array of such objects. */
+    fields: fieldMap,
+    wrap,
+  }),
+  z.strictObject({ xml: text.describe('Liquid that makes well-formed XML; `{{ }}` is escaped.') }),
+  z.strictObject({
+    form: z.record(text, text).describe('The values of an HTML form by name; each is text or Liquid.'),
+  }),
+  z.strictObject({
+    text: z
+      .strictObject({
+        contentType: text.regex(/^[^\r\n\0]+$/, 'a media type such as text/csv'),
+        template: text.describe('Liquid.'),
+      })
+      .describe('Any other body, with its Content-Type.'),
+  }),
+] as const
+const BODY_KINDS = ['json', 'jsonColumn', 'fields', 'xml', 'form', 'text'] as const
+const BODY_WANTED = `one of ${BODY_KINDS.map(kind => `\`${kind}\``).join(', ')}`
+
+/** What is wrong with the kind of a body; where only one is given, something inside of it is. */
+function bodyWanted(input: unknown): string {
+  const found = BODY_KINDS.filter(kind => typeof input === 'object' && input !== null && kind in input)
+  const [only, ...others] = found
+  if (only === undefined) return `a map with ${BODY_WANTED}`
+  if (others.length === 0) return `a body of \`${only}\` as docs/REFERENCE.md has it`
+  return `a map with ${BODY_WANTED}, found ${found.join(' and ')}`
+}
+
+export const body = z.union(bodies, { error: ({ input }) => bodyWanted(input) })
 
 export const trigger = z.strictObject({
   batch: batch.optional().describe('Absent: one row a request; {} means batches of 100 rows.'),

@@ -1,4 +1,5 @@
 import { isSluiceError } from '@sluice/contracts/errors'
+import type { TriggerSpec } from '@sluice/contracts/resources'
 import { describe, expect, it } from 'vitest'
 import { MAPPED_CASES } from './cases/mapped-bodies.ts'
 import { TEXT_CASES } from './cases/text-bodies.ts'
@@ -13,7 +14,7 @@ import { PATH_CASES } from './cases/paths.ts'
 import { TAG_CASES } from './cases/tags.ts'
 import { VALUE_CASES } from './cases/values.ts'
 import { compileTrigger } from './compile.ts'
-import type { RenderResult, TriggerInput } from './compile.ts'
+import type { RenderResult } from './compile.ts'
 import { compileTemplate } from './compile-template.ts'
 import { Frame } from './frame.ts'
 import type { TemplateRow } from './frame.ts'
@@ -27,7 +28,7 @@ function rowsOf(each: RenderCase): readonly TemplateRow[] {
   return (each.rows ?? [each.row ?? {}]).map(row => ({ row, previous, captured }))
 }
 
-function specOf(each: RenderCase | MistakeCase, batched: boolean): TriggerInput {
+function specOf(each: RenderCase | MistakeCase, batched: boolean): TriggerSpec {
   const { json, path = '/', header } = each
   const body = json === undefined ? each.body : { json }
   return {

@@ -2,7 +2,7 @@
  * The kinds of bodies: how each is made of rows, and the Content-Type that it has unless a header says
  * otherwise.
  */
-import type { BodySpec } from './body-spec.ts'
+import type { BodySpec } from '@sluice/contracts/resources'
 import { compileFields } from './compile-fields.ts'
 import { finishHeader } from './header-value.ts'
 import type { ItemWriter } from './item-writer.ts'

@@ -2,7 +2,6 @@
  * The field mapper: JSON of a row's columns, by a map of names. It is JSON by the way it is made, so nothing
  * has to be checked.
  */
-import type { FieldMap } from './body-spec.ts'
 import type { ItemWriter } from './item-writer.ts'
 import type { Frame } from './frame.ts'
 import { jsonText } from './print-value.ts'
@@ -10,6 +9,11 @@ import { faultIn } from './trigger-compiler.ts'
 import type { TriggerCompiler } from './trigger-compiler.ts'
 
 const MAX_DEPTH = 50
+
+/** Fields by name. */
+interface FieldMap {
+  readonly [name: string]: unknown
+}
 
 export function compileFields(fields: FieldMap, compiler: TriggerCompiler): ItemWriter {
   return compileMap(fields, compiler, { field: 'body.fields', depth: 0 })
@@ -73,7 +77,9 @@ function compileMap(map: FieldMap, compiler: TriggerCompiler, place: Place): Ite
 }
 
 function compileList(list: readonly unknown[], compiler: TriggerCompiler, place: Place): ItemWriter {
-  const writers = list.map((spec, index) => compileField(spec, compiler, inside(place, String(index))))
+  const writers = list.map((spec, index) =>
+    compileField(spec, compiler, { field: `${place.field}[${index}]`, depth: place.depth + 1 }),
+  )
   return frame => {
     let text = '['
     let separator = ''

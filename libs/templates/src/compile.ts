@@ -4,7 +4,6 @@
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { TriggerSpec } from '@sluice/contracts/resources'
-import type { BodySpec } from './body-spec.ts'
 import { compileBody } from './compile-body.ts'
 import { Frame } from './frame.ts'
 import type { RenderContext, TemplateRow } from './frame.ts'
@@ -15,12 +14,8 @@ import { TriggerCompiler, constantPart } from './trigger-compiler.ts'
 import type { Part, TriggerPlace } from './trigger-compiler.ts'
 import { PATH_ESCAPING, finishPath } from './url-path.ts'
 
-export type { BodySpec } from './body-spec.ts'
 export type { RenderContext, TemplateRow } from './frame.ts'
 export type { TriggerPlace } from './trigger-compiler.ts'
-
-/** A trigger with any of the bodies that there are. */
-export type TriggerInput = Omit<TriggerSpec, 'body'> & { readonly body?: BodySpec | undefined }
 
 export type RenderResult =
   | {
@@ -57,7 +52,7 @@ export interface CompiledTrigger {
  * Compiles the templates of a trigger. Throws a `SluiceError` `template` whose details name each template's
  * first mistake, with the field (`triggers.added.body.json`), line and column in the template's text.
  */
-export function compileTrigger(spec: TriggerInput, at: TriggerPlace): CompiledTrigger {
+export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTrigger {
   const compiler = new TriggerCompiler(spec.batch !== undefined, at)
   const path = compiler.part('path', spec.path, { escaping: PATH_ESCAPING, finish: finishPath })
   const headers = compileHeaders(spec, compiler)
@@ -73,7 +68,7 @@ interface Header {
   readonly part: Part
 }
 
-function compileHeaders(spec: TriggerInput, compiler: TriggerCompiler): readonly Header[] {
+function compileHeaders(spec: TriggerSpec, compiler: TriggerCompiler): readonly Header[] {
   const names = new Set<string>()
   return Object.entries(spec.headers ?? {}).map(([name, text]) => {
     const field = `headers.${name}`
@@ -112,7 +107,7 @@ class Trigger implements CompiledTrigger {
   /** The headers, where they are the same for all rows. */
   readonly #constantHeaders: { readonly [name: string]: string } | null
 
-  constructor(spec: TriggerInput, parts: Parts, compiler: TriggerCompiler) {
+  constructor(spec: TriggerSpec, parts: Parts, compiler: TriggerCompiler) {
     this.batch = spec.batch === undefined ? null : { size: spec.batch.size, bytes: spec.batch.bytes }
     this.usedColumns = compiler.usedColumns
     this.#compiler = compiler

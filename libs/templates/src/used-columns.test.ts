@@ -1,6 +1,6 @@
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { describe, expect, it } from 'vitest'
-import type { BodySpec } from './body-spec.ts'
+import type { BodySpec } from '@sluice/contracts/resources'
 import { compileTrigger } from './compile.ts'
 
 function used(json: string, batched = false, path = '/'): readonly string[] | 'all' {
@@ -165,7 +165,7 @@ describe('columns that the model does not have', () => {
 
   it('are found in the field mapper and in JSON columns', () => {
     expect(unknown({ fields: { a: ['id', 'ids'], b: { template: '{{ mail }}' } } }, true)).toEqual([
-      { field: 'triggers.added.body.fields.a.1', message: 'unknown column "ids"; did you mean "id"?' },
+      { field: 'triggers.added.body.fields.a[1]', message: 'unknown column "ids"; did you mean "id"?' },
       {
         field: 'triggers.added.body.fields.b.template',
         line: 1,

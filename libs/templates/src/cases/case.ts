@@ -3,7 +3,7 @@
  * exact text or the exact error. `cases.test.ts` runs them.
  */
 import type { Row } from '@sluice/contracts/values'
-import type { BodySpec } from '../body-spec.ts'
+import type { BodySpec } from '@sluice/contracts/resources'
 
 interface Seen {
   /** The row, for a request of one row. */

@@ -292,7 +292,7 @@ export const MISTAKE_CASES: readonly MistakeCase[] = [
   {
     it: 'finds a number where a column is wanted',
     body: { fields: { a: [1] } },
-    field: 'body.fields.a.0',
+    field: 'body.fields.a[0]',
     message: 'expected a column, a map or a list, found a number; write { value: … } for a fixed value',
   },
   {

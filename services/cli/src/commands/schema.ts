@@ -29,7 +29,11 @@ export function resourceJsonSchema(): object {
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Sluice resource',
-    oneOf: documents.map(({ $schema, ...document }) => document),
+    oneOf: documents.map(({ $schema, definitions, ...document }) => document),
+    // What holds itself is referred to by name, from the root.
+    definitions: Object.fromEntries(
+      documents.flatMap(({ definitions }) => Object.entries(definitions ?? {})),
+    ),
   }
 }
 

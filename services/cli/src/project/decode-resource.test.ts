@@ -196,7 +196,6 @@ describe('fields', () => {
     not(`${SYNC}${TRIGGER}errors: { retry: now }\n`)
     not(`${SYNC}${TRIGGER}errors: { answers: [] }\n`)
     not(`${SYNC}${TRIGGER}    capture: { id: "$.id" }\n`)
-    not(`${SYNC}${TRIGGER}    body: { fields: {} }\n`)
     expect(problemOf(`${SYNC}${TRIGGER}    body: { jsn: x }\n`)).toMatch(
       /unknown field `jsn`; did you mean `json`\?/,
     )

@@ -10,6 +10,7 @@ import { nearestName } from '@sluice/domain/nearest-name'
 import { isAlias, isMap, isScalar, isSeq } from 'yaml'
 import type { Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import { z } from 'zod'
+import { chooseForm, fieldsOf } from './choose-form.ts'
 import { fillReferences } from './fill-references.ts'
 import type { FilledText, ReferenceSources } from './fill-references.ts'
 import { entriesOf, nodeOffset, resolvedNode } from './map-entries.ts'
@@ -19,7 +20,16 @@ import { detailAt, didYouMean, fieldName, list, quoted } from './places.ts'
 import type { FieldPath, Place } from './places.ts'
 import { placeIn } from './yaml-file.ts'
 import type { ResourceDocument } from './read-documents.ts'
-import { described, fits, foundText, isScalarShape, scalarFor, textLast, typedValue } from './scalars.ts'
+import {
+  described,
+  fits,
+  foundText,
+  inexactNumber,
+  isScalarShape,
+  scalarFor,
+  textLast,
+  typedValue,
+} from './scalars.ts'
 import { isOptional, shapeOf, wantedBy } from './schema-shape.ts'
 import type { Schema, Shape } from './schema-shape.ts'
 import { textOrigin } from './text-origin.ts'
@@ -172,7 +182,27 @@ class Decoder {
     const [only] = fitting
     if (only === undefined) return this.#mismatch(found, schema, path)
     if (isScalar(found.node)) return this.#decodeScalar(found.node, fitting, path, schema)
+    if (isMap(found.node) && fitting.length > 1) return this.#decodeOneOf(found.node, fitting, path)
     return this.#decode(found, only, path)
+  }
+
+  /** Reads a map that may have one of several forms, told by the fields that it has. */
+  #decodeOneOf(map: YAMLMap, forms: readonly Schema[], path: FieldPath): unknown {
+    const { entries } = entriesOf(map, this.#document.document)
+    const chosen = chooseForm(
+      entries.map(({ key }) => key),
+      forms,
+    )
+    if (chosen.kind === 'form') {
+      return this.#decode({ node: map, offset: nodeOffset(map) ?? 0 }, chosen.schema, path)
+    }
+    const names = fieldsOf(forms)
+    const unknown = entries.filter(({ key }) => !names.includes(key))
+    for (const entry of unknown) this.#tellUnknown(entry, names, path)
+    if (unknown.length > 0) return UNREADABLE
+    const at = entries.find(({ key }) => key === chosen.at)
+    if (at === undefined) return this.#tell(nodeOffset(map) ?? 0, path, chosen.message)
+    return this.#tell(at.keyOffset, [...path, at.key], chosen.message)
   }
 
   #mismatch(found: Resolved, schema: Schema, path: FieldPath): typeof UNREADABLE {
@@ -227,13 +257,21 @@ class Decoder {
         continue
       }
       accountedFor.add(nearestName(key, names) ?? key)
-      const where = path.length === 0 ? '' : ` of \`${fieldName(path)}\``
-      const what = `unknown field ${quoted(key)}${didYouMean(key, names)}`
-      this.#tell(keyOffset, field, `${what}; the fields${where} are ${list(names)}`)
+      this.#tellUnknown({ key, keyOffset }, names, path)
     }
     for (const [name, schema] of Object.entries(fields)) {
       if (!accountedFor.has(name) && !isOptional(schema)) this.#tellMissing(name, schema, path)
     }
+  }
+
+  #tellUnknown(
+    { key, keyOffset }: Pick<MapEntry, 'key' | 'keyOffset'>,
+    names: readonly string[],
+    path: FieldPath,
+  ): void {
+    const where = path.length === 0 ? '' : ` of \`${fieldName(path)}\``
+    const what = `unknown field ${quoted(key)}${didYouMean(key, names)}`
+    this.#tell(keyOffset, [...path, key], `${what}; the fields${where} are ${list(names)}`)
   }
 
   #tellMissing(name: string, schema: Schema, path: FieldPath): void {
@@ -242,6 +280,8 @@ class Decoder {
   }
 
   #checkKey(entry: MapEntry, schema: Schema, field: FieldPath): void {
+    // A map of JavaScript cannot have it without a risk; what reads maps would leave it out.
+    if (entry.key === '__proto__') this.#tell(entry.keyOffset, field, 'no field can be called `__proto__`')
     const issue = z.safeParse(schema, entry.key).error?.issues[0]
     if (issue !== undefined) {
       this.#tell(entry.keyOffset, field, `wanted ${issue.message}, found ${quoted(entry.key)}`)
@@ -289,11 +329,13 @@ class Decoder {
       text: textOrigin(this.#document.file, node, filled.text),
     })
     const typed = filled.whole ? typedValue(filled.text) : filled.changed ? filled.text : node.value
+    const inexact = inexactNumber(filled.text, typed, schemas)
+    if (inexact !== null) return this.#tell(offset, path, inexact)
     let message: string | null = null
     for (const schema of textLast(schemas)) {
       const value = scalarFor(shapeOf(schema), filled.text, typed)
       if (value === undefined) continue
-      if (value === '' && node.type === 'PLAIN' && !filled.changed) continue
+      if (filled.text === '' && node.type === 'PLAIN' && !filled.changed) continue
       const issue = z.safeParse(schema, value).error?.issues[0]
       if (issue === undefined) return value
       message ??= shapeOf(schema).kind === 'literals' ? null : issue.message

@@ -27,12 +27,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   'sync.errors.splitBatches',
   'sync.errors.rowResults',
   `${TRIGGER}.capture`,
-  `${TRIGGER}.body.jsonColumn`,
-  `${TRIGGER}.body.fields`,
-  `${TRIGGER}.body.xml`,
-  `${TRIGGER}.body.form`,
-  `${TRIGGER}.body.text`,
-  `${TRIGGER}.body.wrap`,
 ])
 const VALUES: ReadonlySet<string> = new Set([
   'source.type=postgres',

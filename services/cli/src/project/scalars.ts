@@ -3,8 +3,11 @@ import { isMap, isScalar, isSeq } from 'yaml'
 import type { Scalar } from 'yaml'
 import type { FilledText } from './fill-references.ts'
 import { quoted } from './places.ts'
+import { parseExactJson } from '@sluice/templates/exact-json'
 import { shapeOf } from './schema-shape.ts'
 import type { Schema, Shape } from './schema-shape.ts'
+
+const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/
 
 /** Text takes every scalar, so it comes after what is more particular. */
 export function textLast(schemas: readonly Schema[]): Schema[] {
@@ -40,6 +43,23 @@ export function scalarFor(shape: Shape, text: string, typed: unknown): unknown {
     default:
       return undefined
   }
+}
+
+/**
+ * What is wrong with a number where a number or a text may stand, if it cannot be kept with all its digits;
+ * else null.
+ */
+export function inexactNumber(text: string, typed: unknown, schemas: readonly Schema[]): string | null {
+  const kinds = schemas.map(schema => shapeOf(schema).kind)
+  if (typeof typed !== 'number' || !kinds.includes('number') || !kinds.includes('text')) return null
+  if (isExact(text, typed)) return null
+  return `wanted a number that is kept with all its digits, found ${quoted(text)}; quote it to have it as text`
+}
+
+function isExact(text: string, number: number): boolean {
+  if (!Number.isFinite(number)) return false
+  if (Number.isInteger(number)) return Number.isSafeInteger(number)
+  return !JSON_NUMBER.test(text) || typeof parseExactJson(text) === 'number'
 }
 
 /** The number or boolean that a text from outside stands for, as YAML 1.2 would read it, or the text. */

@@ -12,7 +12,7 @@ export type Shape =
   | { readonly kind: 'list'; readonly element: Schema }
   | { readonly kind: 'union'; readonly options: readonly Schema[] }
   | { readonly kind: 'text' | 'number' | 'boolean' }
-  | { readonly kind: 'literals'; readonly values: readonly (string | number | boolean)[] }
+  | { readonly kind: 'literals'; readonly values: readonly (string | number | boolean | null)[] }
 
 /** The shape below optional, default and transforming wrappers. Throws for a schema that no resource uses. */
 export function shapeOf(schema: Schema): Shape {
@@ -26,6 +26,7 @@ export function shapeOf(schema: Schema): Shape {
   if (inner instanceof z.ZodBoolean) return { kind: 'boolean' }
   if (inner instanceof z.ZodEnum) return { kind: 'literals', values: inner.options }
   if (inner instanceof z.ZodLiteral) return { kind: 'literals', values: [...inner.values].filter(isPlain) }
+  if (inner instanceof z.ZodNull) return { kind: 'literals', values: [null] }
   throw new TypeError(`no decoder for the schema ${schema._zod.def.type}`)
 }
 
@@ -38,6 +39,7 @@ function unwrapped(schema: Schema): Schema {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
     return unwrapped(schema.def.innerType)
   if (schema instanceof z.ZodPipe) return unwrapped(schema.in)
+  if (schema instanceof z.ZodLazy) return unwrapped(schema.def.getter())
   return schema
 }
 
@@ -59,16 +61,21 @@ export function wantedBy(schema: Schema): string {
     case 'list':
       return `a list`
     case 'union':
+      if (unwrapped(schema)._zod.def.error !== undefined) return messageFor(unwrapped(schema), undefined)
       return [...new Set(shape.options.map(wantedBy))].join(', or ')
     case 'literals': {
-      const values = shape.values.map(value => `\`${value}\``)
+      const values = shape.values.map(value => `\`${String(value)}\``)
       return values.length === 1 ? (values[0] ?? '') : `one of ${values.join(', ')}`
     }
     case 'text':
     case 'number':
     case 'boolean':
-      return z.safeParse(schema, '\0').error?.issues[0]?.message ?? 'text'
+      return messageFor(schema, '\0')
     default:
       return shape satisfies never
   }
+}
+
+function messageFor(schema: Schema, value: unknown): string {
+  return z.safeParse(schema, value).error?.issues[0]?.message ?? 'text'
 }
