@@ -1,5 +1,6 @@
 /**
- * The three changes that can trigger a request (docs/ARCHITECTURE.md), in the order in which a run writes them (R17).
+ * The three changes that can trigger a request (ARCHITECTURE.md), in the order in which a run writes them
+ * (R17).
  */
 export const OPS = ['removed', 'changed', 'added'] as const
 export type Op = (typeof OPS)[number]

@@ -1,5 +1,5 @@
 /**
- * What kafkajs gets wrong where it is left to itself (DESIGN.md §6), each with the proof that this adapter
+ * What kafkajs gets wrong where it is left to itself (docs/decisions), each with the proof that this adapter
  * does not; and what only a real broker can show about reading and writing.
  */
 import { CompressionTypes, Kafka, logLevel } from 'kafkajs'

@@ -1,7 +1,7 @@
 /**
  * The parts of kafkajs that this adapter stands on, with types: one connection to one broker (framing, TLS,
  * SASL) and the encoders and decoders of the protocol's requests. kafkajs' own cluster, producer and consumer
- * are not used: what they get wrong (DESIGN.md §6) cannot be mended from outside, and everything here reads
+ * are not used: what they get wrong (docs/decisions) cannot be mended from outside, and everything here reads
  * by explicit offset and writes by explicit sequence number.
  */
 import { createRequire } from 'node:module'
