@@ -13,8 +13,10 @@ import type { Filtered, PropertyAccessToken, TemplateNode, ValueToken } from './
 import { writtenName } from './written-name.ts'
 
 export interface TemplateNames {
-  /** Columns by name, with the first place where each is used. */
-  readonly columns: ReadonlyMap<string, number>
+  /** Columns by name, of rows and of those that were delivered before. */
+  readonly columns: ReadonlySet<string>
+  /** Columns of rows as they are now, with the first place where each is used. */
+  readonly current: ReadonlyMap<string, number>
   /**
    * Those of them that may mean something else: what stands beside a row, or a name that is assigned
    * somewhere.
@@ -55,7 +57,8 @@ class Names {
 type Property = PropertyAccessToken['props'][number]
 
 class NameFinder implements TemplateNames {
-  readonly columns = new Map<string, number>()
+  readonly columns = new Set<string>()
+  readonly current = new Map<string, number>()
   readonly doubtful = new Set(['captured', 'previous'])
   whole = false
   readonly #batched: boolean
@@ -183,17 +186,25 @@ class NameFinder implements TemplateNames {
           (name === 'row' ? 'row' : `row.${name}`),
         at,
       )
-    if (name !== 'captured') this.#ofRow(rest, at)
+    if (name === 'row') this.#ofRow(rest, at)
+    if (name === 'previous') this.#ofPrevious(rest)
   }
 
-  #ofRow([property, next]: readonly Property[], at: number): void {
+  #ofRow([property, ...rest]: readonly Property[], at: number): void {
     const name = property === undefined ? undefined : writtenName(property)
     if (name === undefined) {
       this.whole = true
       return
     }
     this.#column(String(name), at)
-    if (name === 'previous') this.#ofRow(next === undefined ? [] : [next], at)
+    if (name === 'previous') this.#ofPrevious(rest)
+  }
+
+  /** What was delivered before may have had columns that the model lost. */
+  #ofPrevious([property]: readonly Property[]): void {
+    const name = property === undefined ? undefined : writtenName(property)
+    if (name === undefined) this.whole = true
+    else this.columns.add(String(name))
   }
 
   #ofRows([property, ...rest]: readonly Property[], at: number): void {
@@ -202,7 +213,8 @@ class NameFinder implements TemplateNames {
   }
 
   #column(name: string, at: number): void {
-    if (!this.columns.has(name)) this.columns.set(name, at)
+    this.columns.add(name)
+    if (!this.current.has(name)) this.current.set(name, at)
   }
 }
 

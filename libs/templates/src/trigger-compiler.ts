@@ -50,6 +50,8 @@ interface ColumnUse {
   readonly place: { readonly line: number; readonly column: number } | null
 }
 
+const FIXED_VALUE = /^(true|false|null|-?\d+(\.\d+)?)$/
+
 /** In place of a part whose mistake is noted. */
 export const WRONG_PART: Part = { constant: '', run: () => '' }
 
@@ -80,8 +82,8 @@ export class TriggerCompiler implements Sees {
     try {
       const parsed = parseTemplate(text)
       const names = templateNames(parsed.nodes, sees)
-      for (const [name, at] of names.columns) {
-        this.#columns.add(name)
+      for (const name of names.columns) this.#columns.add(name)
+      for (const [name, at] of names.current) {
         if (!names.doubtful.has(name)) this.#uses.push({ name, field, place: placeOf(text, at) })
       }
       if (names.whole) this.#whole = true
@@ -111,9 +113,7 @@ export class TriggerCompiler implements Sees {
     return this.#uses
       .filter(({ name }) => !known.has(name))
       .map(({ name, field, place }) => {
-        const nearest = nearestName(name, columns)
-        const hint = nearest === null ? '' : `; did you mean "${nearest}"?`
-        const message = `unknown column "${name}"${hint}`
+        const message = `unknown column "${name}"${hintFor(name, columns)}`
         return { field: this.#fieldOf(field), ...place, message }
       })
   }
@@ -138,6 +138,13 @@ export class TriggerCompiler implements Sees {
       { details: this.#details },
     )
   }
+}
+
+/** What may be meant by a name that is no column: another column, or in a field mapper the value itself. */
+function hintFor(name: string, columns: readonly string[]): string {
+  const nearest = nearestName(name, columns)
+  if (nearest !== null) return `; did you mean "${nearest}"?`
+  return FIXED_VALUE.test(name) ? `; write { value: ${name} } for the fixed value` : ''
 }
 
 /** What is sent of a text that needs no rendering; a mistake in it is told with its place. */

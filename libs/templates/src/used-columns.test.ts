@@ -173,9 +173,21 @@ describe('columns that the model does not have', () => {
         message: 'unknown column "mail"; did you mean "email"?',
       },
     ])
+    expect(unknown({ fields: { active: 'true' } }, false)).toEqual([
+      {
+        field: 'triggers.added.body.fields.active',
+        message: 'unknown column "true"; write { value: true } for the fixed value',
+      },
+    ])
     expect(unknown({ jsonColumn: 'doc' }, false)).toEqual([
       { field: 'triggers.added.body.jsonColumn', message: 'unknown column "doc"' },
     ])
+  })
+
+  it('may be columns of the row as it was delivered before', () => {
+    expect(unknown({ json: '{{ previous.gone | json }}' }, false)).toEqual([])
+    const json = '{% for r in rows %}{{ r.previous.gone }}{{ r.gone }}{% endfor %}'
+    expect(unknown({ json }, true)).toMatchObject([{ column: 44, message: 'unknown column "gone"' }])
   })
 
   it('are no names that mean something else', () => {

@@ -5,10 +5,9 @@ import type { Definition } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { DeliveredState, Diff } from '@sluice/delivered-state/port'
 import { nearestName } from '@sluice/domain/nearest-name'
-import { triggeredOps, triggerOf } from '@sluice/domain/trigger'
-import { OPS } from '@sluice/contracts/state'
+import { triggeredOps } from '@sluice/domain/trigger'
 import type { Source } from '@sluice/sources/port'
-import { compileTrigger } from '@sluice/templates/compile'
+import { templateColumns } from './template-columns.ts'
 
 export interface Detected extends AsyncDisposable {
   readonly diff: Diff
@@ -29,16 +28,18 @@ export async function detectChanges(options: {
     await rm(extractFile, { force: true })
     await rm(`${extractFile}.wal`, { force: true })
   }
+  const used = templateColumns(definition)
   await dispose()
   try {
     const { columns } = await source.extract(definition.model, { file: extractFile, signal })
     const primaryKey = primaryKeyOf(definition)
     assertKeyColumns(definition, columns)
+    used.assertKnown(columns)
     const diff = await state.diff({
       extractFile,
       columns,
       primaryKey,
-      compare: comparedColumns(definition, columns),
+      compare: used.compared(columns),
       triggers: triggeredOps(definition.sync),
       baseline,
       signal,
@@ -66,17 +67,4 @@ function assertKeyColumns(definition: Definition, columns: readonly Column[]): v
       `model ${definition.model.name}: primaryKey names the column "${name}", which the query does not give: ${found}${hint}`,
     )
   }
-}
-
-/** The columns that the sync's templates use; the others may differ without sending anything. */
-function comparedColumns(definition: Definition, columns: readonly Column[]): readonly string[] {
-  const used = new Set<string>()
-  for (const op of OPS) {
-    const spec = triggerOf(definition.sync, op)
-    if (spec === undefined) continue
-    const { usedColumns } = compileTrigger(spec, { sync: definition.sync.name, op })
-    if (usedColumns === 'all') return columns.map(column => column.name)
-    for (const name of usedColumns) used.add(name)
-  }
-  return columns.map(column => column.name).filter(name => used.has(name))
 }

@@ -10,11 +10,13 @@ const compiled = new Map<string, ReadonlyMap<Op, CompiledTrigger>>()
 export function compileTriggers(hash: string, definition: Definition): ReadonlyMap<Op, CompiledTrigger> {
   const known = compiled.get(hash)
   if (known !== undefined) return known
-  const { sync } = definition
+  const { sync, destination } = definition
+  const destinationHeaders = Object.keys(destination.headers ?? {})
   const triggers = new Map<Op, CompiledTrigger>()
   for (const op of OPS) {
     const spec = triggerOf(sync, op)
-    if (spec !== undefined) triggers.set(op, compileTrigger(spec, { sync: sync.name, op }))
+    if (spec !== undefined)
+      triggers.set(op, compileTrigger(spec, { sync: sync.name, op, destinationHeaders }))
   }
   if (compiled.size >= KEPT) compiled.clear()
   compiled.set(hash, triggers)

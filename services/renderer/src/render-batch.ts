@@ -5,6 +5,7 @@
 import type { Change, RequestRow } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import type { CompiledTrigger, RenderContext, TemplateRow } from '@sluice/templates/compile'
+import { parseExactJson } from '@sluice/templates/exact-json'
 import type { RowBatch } from './row-batches.ts'
 
 /** A request or unrenderable rows, before they have a place in the topic. */
@@ -78,7 +79,7 @@ function templateRow(change: Change): TemplateRow {
 }
 
 function parseCaptured(json: string): { readonly [name: string]: unknown } {
-  const values: unknown = JSON.parse(json)
+  const values = parseExactJson(json)
   return typeof values === 'object' ? { ...values } : {}
 }
 

@@ -1,0 +1,72 @@
+/** What the templates of a sync want of its model's columns. */
+import { isDeepStrictEqual } from 'node:util'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import type { Definition } from '@sluice/contracts/resources'
+import { OPS, type Op } from '@sluice/contracts/state'
+import type { Column } from '@sluice/contracts/values'
+import { triggerOf } from '@sluice/domain/trigger'
+import { compileTrigger, type CompiledTrigger } from '@sluice/templates/compile'
+
+/** One message names so many mistakes at most. */
+const MAX_TOLD = 10
+
+export interface TemplateColumns {
+  /**
+   * Throws `config` if templates of `added` or `changed` use columns that the model does not have; what is
+   * removed may be a row of an earlier model, so its trigger may use any.
+   */
+  assertKnown(columns: readonly Column[]): void
+  /** The columns that count as changed: those that the templates use. The others may differ. */
+  compared(columns: readonly Column[]): readonly string[]
+}
+
+/** Compiles the templates once. Throws `template` where one is wrong. */
+export function templateColumns(definition: Definition): TemplateColumns {
+  const triggers = compiledTriggers(definition)
+  return {
+    assertKnown: columns => assertKnown(definition, triggers, columns),
+    compared: columns => comparedColumns(triggers, columns),
+  }
+}
+
+type Triggers = ReadonlyMap<Op, CompiledTrigger>
+
+function compiledTriggers({ sync, destination }: Definition): Triggers {
+  const destinationHeaders = Object.keys(destination.headers ?? {})
+  const triggers = new Map<Op, CompiledTrigger>()
+  for (const op of OPS) {
+    const spec = triggerOf(sync, op)
+    if (spec !== undefined)
+      triggers.set(op, compileTrigger(spec, { sync: sync.name, op, destinationHeaders }))
+  }
+  return triggers
+}
+
+function assertKnown(definition: Definition, triggers: Triggers, columns: readonly Column[]): void {
+  const { sync, model } = definition
+  const names = columns.map(column => column.name)
+  // With `changed: added` both have the same mistakes, and are mended in one place.
+  const same = isDeepStrictEqual(triggerOf(sync, 'added'), triggerOf(sync, 'changed'))
+  const checked: readonly Op[] = same ? ['added'] : ['added', 'changed']
+  const details = checked.flatMap(op => triggers.get(op)?.unknownColumns(names) ?? [])
+  if (details.length === 0) return
+  const told = details.slice(0, MAX_TOLD).map(asText)
+  if (details.length > told.length) told.push(`and ${details.length - told.length} more`)
+  throw new SluiceError(
+    'config',
+    `sync ${sync.name}: its templates use columns that model ${model.name} does not have (it has ${names.join(', ')}): ${told.join('; ')}`,
+    { details },
+  )
+}
+
+function asText({ field = '', line, column, message }: ErrorDetail): string {
+  const place = line === undefined ? '' : ` line ${line}, column ${column ?? 1}`
+  return `${field}${place}: ${message}`
+}
+
+function comparedColumns(triggers: Triggers, columns: readonly Column[]): readonly string[] {
+  const names = columns.map(column => column.name)
+  const used = [...triggers.values()].map(({ usedColumns }) => usedColumns)
+  return names.filter(name => used.some(of => of === 'all' || of.has(name)))
+}
