@@ -31,6 +31,7 @@ import type {
   Checkpoint,
   Command,
   DefinitionRecord,
+  Fault,
   InvalidSample,
   Marker,
   MarkerKind,
@@ -326,6 +327,15 @@ const partitionEnd = recordOf<PartitionEnd>('PartitionEnd', 'Where a run ends in
   requests: field('Offset in requests.', long),
   attempts: field('Offset in attempts.', long),
 })
+const fault = recordOf<Fault>(
+  'Fault',
+  'From this seq on nobody knows what became of the changes in a partition.',
+  {
+    partition: field('The partition.', int),
+    run: field('Number of the run within the sync.', long),
+    from: field('The first seq whose fate is not known.', long),
+  },
+)
 
 const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
   sync: field('Name of the sync.', text),
@@ -338,6 +348,8 @@ const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
   command: field('Offset in commands of what caused it.', long),
   cancelling: field('True once somebody asked to cancel it.', boolean),
   definition: field('Hash of the definition that it works by.', nullable(text)),
+  first: field('True if the sync had never been through its model when it started.', boolean),
+  complete: field('True once all its changes are published, or there were none.', boolean),
   partitions: field("How many partitions the sync's topics have.", int),
   queuedAt: field('When it was asked for.', millis),
   startedAt: field('When it started.', nullable(millis)),
@@ -350,6 +362,7 @@ const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
   errorCode: field('The kind of error.', nullable(text)),
   notices: field('What its user should know.', listOf(text)),
   ends: field('Where it ends, for trimming.', listOf(partitionEnd)),
+  faults: field('Where changes were lost track of.', listOf(fault)),
 })
 
 const PARTITION_REPORT_SCHEMA = record<PartitionReport>(

@@ -234,6 +234,13 @@ export interface PartitionEnd {
   readonly attempts: number
 }
 
+/** From this seq of a run on, nobody knows what became of the changes in a partition (PROTOCOL.md §11). */
+export interface Fault {
+  readonly partition: number
+  readonly run: number
+  readonly from: number
+}
+
 /** The state of a run, on `runs`, keyed by sync/run; the last one written counts. */
 export interface RunEvent {
   readonly sync: string
@@ -249,6 +256,10 @@ export interface RunEvent {
   /** True once somebody asked to cancel the run: what is not sent yet is to become unsent. */
   readonly cancelling: boolean
   readonly definition: string | null
+  /** True if the sync had never been through its model when the run started. */
+  readonly first: boolean
+  /** True once all its changes are published, or there were none. */
+  readonly complete: boolean
   readonly partitions: number
   readonly queuedAt: number
   readonly startedAt: number | null
@@ -264,6 +275,8 @@ export interface RunEvent {
   /** What the run did that its user should know. */
   readonly notices: readonly string[]
   readonly ends: readonly PartitionEnd[]
+  /** Faults of this run, and of earlier ones until a run is complete that took them into account. */
+  readonly faults: readonly Fault[]
 }
 
 /** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */

@@ -5,14 +5,12 @@
 import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
-import { sleep } from '@sluice/flow/sleep'
 import type { Holds } from '@sluice/holds/port'
 import { decodeRecords } from '@sluice/stage/owned-reader'
-import { isSetback, ownPartitions, type Readiness, type Worker } from '@sluice/stage/own-partitions'
+import { ownPartitions, type Readiness, type Worker } from '@sluice/stage/own-partitions'
 import { homePartition, sharedTopics } from '@sluice/stage/topics'
-import { SyncRunner, type RunnerDeps } from './sync-runner.ts'
-
-const PAUSE_AFTER_SETBACK_MS = 500
+import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
+import { SyncRunner } from './sync-runner.ts'
 
 export interface DetectorDeps extends RunnerDeps {
   /** Only these syncs are run; absent: all. */
@@ -46,123 +44,95 @@ export async function runChangeDetector(
 class HomePartition {
   readonly #deps: DetectorDeps
   readonly #worker: Worker
-  readonly #runners = new Map<string, { readonly runner: SyncRunner; done: Promise<void> | null }>()
+  readonly #runners = new Map<string, SyncRunner>()
   readonly #failed = new AbortController()
-  readonly #stopping: AbortSignal
-  readonly #publishing: AbortSignal
+  readonly #ends: RunnerEnds
+  #watermark = new OffsetWatermark(0)
 
   constructor(deps: DetectorDeps, worker: Worker) {
     this.#deps = deps
     this.#worker = worker
-    this.#publishing = AbortSignal.any([worker.signal, this.#failed.signal])
-    this.#stopping = AbortSignal.any([worker.drain, this.#publishing])
+    const publishing = AbortSignal.any([worker.signal, this.#failed.signal])
+    this.#ends = { signal: AbortSignal.any([worker.drain, publishing]), publishing }
   }
 
   async work(): Promise<void> {
     const { log, prefix } = this.#deps
-    const { target } = this.#worker
-    const signal = this.#stopping
+    const { target, drain, signal: abort } = this.#worker
+    const { signal } = this.#ends
     try {
       const { low, end } = await log.offsets(target, { signal })
       const hints = await log.committed(`${prefix}.detector`, target.topic, { signal })
       const from = Math.min(Math.max(hints[target.partition] ?? low, low), end)
+      this.#watermark = new OffsetWatermark(from)
       await this.#resumeOpenRuns()
       await this.#follow(from)
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
-      if (!this.#worker.drain.aborted) this.#failed.abort(new Error('the partition is given up'))
-      await Promise.all([...this.#runners.values()].map(({ done }) => done ?? Promise.resolve()))
+      if (!drain.aborted) this.#failed.abort(new Error('the partition is given up'))
+      await Promise.all([...this.#runners.values()].map(runner => runner.stopped()))
     }
-    const { drain, signal: abort } = this.#worker
     if (this.#failed.signal.aborted && !drain.aborted && !abort.aborted) throw this.#failed.signal.reason
   }
 
   async #follow(from: number): Promise<void> {
     const { log, io } = this.#deps
     const { target } = this.#worker
-    const signal = this.#stopping
-    const watermark = new OffsetWatermark(from)
+    const { signal } = this.#ends
     for await (const batch of log.read(target, { signal, from })) {
       const placed = await decodeRecords(io, batch.records, signal)
       for (const { offset, record } of placed) {
         if (record?.name !== 'sluice.Command') continue
-        watermark.start(offset)
-        // What is not accepted is never committed, and so stays for a detector that runs that sync.
-        if (this.#isMine(record.value.sync)) void this.#accept(record.value, offset, watermark)
+        this.#watermark.start(offset)
+        // What is not taken is never committed, and so stays for a detector that runs that sync.
+        if (this.#isMine(record.value.sync)) void this.#take(record.value, offset)
       }
-      watermark.skipTo(batch.nextOffset)
+      this.#watermark.skipTo(batch.nextOffset)
     }
   }
 
-  async #accept(command: Command, offset: number, watermark: OffsetWatermark): Promise<void> {
-    const { target, membership } = this.#worker
+  async #take(command: Command, offset: number): Promise<void> {
     try {
-      await this.#retrying(command.sync, () => this.#runnerOf(command.sync).accept(command, offset))
-      watermark.finish(offset)
-      await membership.commit(target, watermark.position, { signal: this.#stopping })
-      this.#start(command.sync)
+      await this.#runnerOf(command.sync).submit(command, offset)
+      this.#watermark.finish(offset)
+      await this.#commit()
     } catch (error) {
       this.#give(error)
     }
+  }
+
+  /** Commits how far commands are taken; true if this process still has the partition. */
+  #commit(): Promise<boolean> {
+    const { target, membership } = this.#worker
+    return membership.commit(target, this.#watermark.position, { signal: this.#ends.signal })
   }
 
   /** Takes up runs that a detector before this one left open. */
   async #resumeOpenRuns(): Promise<void> {
     const { runs } = this.#deps
     const { partition } = this.#worker.target
-    await runs.caughtUp(partition, { signal: this.#stopping })
+    await runs.caughtUp(partition, { signal: this.#ends.signal })
     for (const { sync, events } of runs.all()) {
       if (homePartition(sync) !== partition || !this.#isMine(sync)) continue
-      if ([...events.values()].some(event => !isEnded(event.status))) this.#start(sync)
-    }
-  }
-
-  #start(sync: string): void {
-    const entry = this.#entryOf(sync)
-    if (entry.done !== null) return
-    entry.done = this.#retrying(sync, () => entry.runner.work())
-      .catch((error: unknown) => this.#give(error))
-      .finally(async () => {
-        entry.done = null
-        if (!this.#stopping.aborted && entry.runner.hasWork) this.#start(sync)
-        else await entry.runner.disown()
-      })
-  }
-
-  /**
-   * Repeats what fails for want of the log or of the writer, after giving the sync up; a fenced detector
-   * stops.
-   */
-  async #retrying(sync: string, action: () => Promise<void>): Promise<void> {
-    for (;;) {
-      try {
-        await action()
-        return
-      } catch (error) {
-        if (this.#stopping.aborted || !isSetback(error)) throw error
-        this.#deps.logger.warn({ sync, err: error }, 'the sync is taken over anew')
-        await this.#runnerOf(sync).disown()
-      }
-      await sleep(PAUSE_AFTER_SETBACK_MS, { signal: this.#stopping })
+      if ([...events.values()].some(event => !isEnded(event.status))) this.#runnerOf(sync).wake()
     }
   }
 
   #give(error: unknown): void {
-    if (!this.#stopping.aborted) this.#failed.abort(error)
+    if (!this.#ends.signal.aborted) this.#failed.abort(error)
   }
 
   #runnerOf(sync: string): SyncRunner {
-    return this.#entryOf(sync).runner
-  }
-
-  #entryOf(sync: string): { readonly runner: SyncRunner; done: Promise<void> | null } {
     const known = this.#runners.get(sync)
     if (known !== undefined) return known
-    const ends = { signal: this.#stopping, publishing: this.#publishing }
-    const entry = { runner: new SyncRunner(sync, this.#deps, ends), done: null }
-    this.#runners.set(sync, entry)
-    return entry
+    const runner = new SyncRunner(sync, this.#deps, {
+      ends: this.#ends,
+      isMember: () => this.#commit(),
+      onFailure: error => this.#give(error),
+    })
+    this.#runners.set(sync, runner)
+    return runner
   }
 
   #isMine(sync: string): boolean {

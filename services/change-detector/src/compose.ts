@@ -26,7 +26,7 @@ import type { DetectorConfig } from './config.ts'
 export async function start(config: DetectorConfig, context: StartContext): Promise<StartedService> {
   const { logger, signal } = context
   const dataDir = resolve(config.dataDir)
-  for (const folder of ['tmp', 'state']) mkdirSync(join(dataDir, folder), { recursive: true })
+  makeFolders(dataDir)
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const clientId = `${config.prefix}-change-detector`
   await using opening = new AsyncDisposableStack()
@@ -60,7 +60,13 @@ interface StateOf {
   readonly partitions: number
 }
 
+/** Made for each run too: somebody may have deleted the cache between two of them. */
+function makeFolders(dataDir: string): void {
+  for (const folder of ['tmp', 'state']) mkdirSync(join(dataDir, folder), { recursive: true })
+}
+
 function openState(of: StateOf, dataDir: string, logger: Logger): Promise<DeliveredState> {
+  makeFolders(dataDir)
   const file = join(dataDir, 'state', `${of.sync}.${of.incarnation}.duckdb`)
   const onDiscard = (why: string): void =>
     logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')

@@ -3,7 +3,7 @@
  * (PROTOCOL.md §3).
  */
 import type { DeliveredState, PlacedChange, StateFeed, StatePositions } from '@sluice/delivered-state/port'
-import type { Captured, RetryEntry } from '@sluice/contracts/records'
+import type { Captured, Fault, RetryEntry } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { readOwned, type Placed } from '@sluice/stage/owned-reader'
 import type { RecordIo } from '@sluice/stage/record-io'
@@ -15,6 +15,8 @@ export interface FeedOptions {
   readonly topics: SyncTopics
   readonly partitions: number
   readonly incarnation: string
+  /** Changes whose fate nobody knows: they are taken in as unknown, whatever `retry` says. */
+  readonly faults: readonly Fault[]
   readonly onRebuild: (why: string) => void
   readonly signal: AbortSignal
 }
@@ -82,16 +84,54 @@ async function feedPartition(
   const { topics } = options
   const read = (topic: string, position: number | undefined, stage: Stage): AsyncIterable<Stretch> =>
     readToEnd(at(topic, partition), { ...options, from: position ?? 0, stage })
-  for await (const { records, nextOffset } of read(topics.changes, positions.changes[partition], 'changes'))
-    await state.feed({ partition, changes: { records: placedChanges(records), nextOffset } })
-  for await (const { records, nextOffset } of read(topics.retry, positions.retry[partition], 'attempts'))
+  const lost: { key: string; value: RetryEntry }[] = []
+  for await (const { records, nextOffset } of read(topics.changes, positions.changes[partition], 'changes')) {
+    const changes = placedChanges(records)
+    await state.feed({ partition, changes: { records: changes, nextOffset } })
+    for (const { change } of changes) lost.push(...entryOfLost(change, partition, options.faults))
+  }
+  let retryEnd = positions.retry[partition] ?? 0
+  for await (const { records, nextOffset } of read(topics.retry, retryEnd, 'attempts')) {
     await state.feed({ partition, retry: { records: retryEntries(records), nextOffset } })
+    retryEnd = nextOffset
+  }
+  if (lost.length > 0) await state.feed({ partition, retry: { records: lost, nextOffset: retryEnd } })
   for await (const { records, nextOffset } of read(
     topics.captured,
     positions.captured[partition],
     'attempts',
   ))
     await state.feed({ partition, captured: { records: capturedValues(records), nextOffset } })
+}
+
+/** What delivery would have written for a change that was sent, perhaps, and never heard of again. */
+function entryOfLost(
+  change: PlacedChange['change'],
+  partition: number,
+  faults: readonly Fault[],
+): readonly { key: string; value: RetryEntry }[] {
+  const { key, op, run, seq } = change
+  if (op === 'settled') return []
+  if (!faults.some(fault => fault.partition === partition && fault.run === run && seq >= fault.from))
+    return []
+  const value: RetryEntry = {
+    incarnation: '',
+    owner: -1,
+    run,
+    seq,
+    op,
+    outcome: 'unknown',
+    status: null,
+    error: `run ${run} lost track of the row`,
+    idempotencyKey: null,
+    answered: false,
+    requestHash: null,
+    requestRows: 1,
+    attempts: 0,
+    runs: 1,
+    since: 0,
+  }
+  return [{ key, value }]
 }
 
 interface Stretch {

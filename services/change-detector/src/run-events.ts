@@ -1,6 +1,6 @@
 /** The events of a run, each made from the one before. */
 import { isSluiceError } from '@sluice/contracts/errors'
-import type { PartitionReport, RunCause, RunEvent } from '@sluice/contracts/records'
+import type { Fault, PartitionReport, RunCause, RunEvent } from '@sluice/contracts/records'
 import { OPS, type CountsByOp, type Op, type TriggerCounts } from '@sluice/contracts/state'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
 import { endStatus } from '@sluice/domain/run-status'
@@ -25,6 +25,8 @@ export function queuedRun(of: {
     command: of.command,
     cancelling: false,
     definition: null,
+    first: false,
+    complete: false,
     partitions: of.partitions,
     queuedAt: of.at,
     startedAt: null,
@@ -37,6 +39,7 @@ export function queuedRun(of: {
     errorCode: null,
     notices: [],
     ends: [],
+    faults: [],
   }
 }
 
@@ -70,7 +73,14 @@ export function endedRun(
       requests: requestsEnd,
       attempts: attemptsEnd,
     })),
+    faults: [...(run.complete ? [] : run.faults), ...faultsOf(run, reports)],
   }
+}
+
+function faultsOf(run: RunState, reports: readonly PartitionReport[]): readonly Fault[] {
+  return reports.flatMap(({ partition, faultedFrom }) =>
+    faultedFrom === null || run.run === null ? [] : [{ partition, run: run.run, from: faultedFrom }],
+  )
 }
 
 function faultOf(reports: readonly PartitionReport[]): string | null {

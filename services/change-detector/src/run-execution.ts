@@ -1,0 +1,187 @@
+/**
+ * One run of a sync: bring the state up to date, read the model, publish what changed, and wait for delivery
+ * (PROTOCOL.md §6).
+ */
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { changeSchema } from '@sluice/contracts/avro-schemas'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { Definition } from '@sluice/contracts/resources'
+import { detectedRows } from '@sluice/domain/counts'
+import type { DeliveredState } from '@sluice/delivered-state/port'
+import { isSetback } from '@sluice/stage/own-partitions'
+import { blockRowsOf } from './assign-partitions.ts'
+import { awaitReports } from './await-reports.ts'
+import { detectChanges, type Detected } from './detect-changes.ts'
+import { feedState } from './feed-state.ts'
+import { beginOf } from './finish-open-run.ts'
+import { publishChanges } from './publish-changes.ts'
+import { endedRun, failedRun, type RunState } from './run-events.ts'
+import type { SyncTenure } from './sync-tenure.ts'
+
+export class RunExecution {
+  readonly #tenure: SyncTenure
+  readonly #queued: RunState
+  /** Aborts when the run is cancelled. */
+  readonly #cancel: AbortSignal
+  #run: RunState
+  /** True once a record of the run may be in `changes`: then only sealing ends it. */
+  #published = false
+
+  constructor(tenure: SyncTenure, queued: RunState, cancel: AbortSignal) {
+    this.#tenure = tenure
+    this.#queued = queued
+    this.#cancel = cancel
+    this.#run = queued
+  }
+
+  /**
+   * Resolves once the run has ended; rejects with a setback where it is to be adopted or sealed after another
+   * takeover.
+   */
+  async carryOut(): Promise<void> {
+    const { deps, ends } = this.#tenure
+    try {
+      const definition = await this.#begin()
+      const publishedAll = await this.#detectAndPublish(definition)
+      if (publishedAll !== null) await awaitReports(this.#tenure, this.#run, !publishedAll)
+    } catch (error) {
+      if (ends.signal.aborted || this.#published || isLogFailure(error)) throw error
+      const failed = failedRun(this.#run, error, deps.now())
+      const cancelled = { ...failed, status: 'cancelled', error: null, errorCode: null } as const
+      await this.#tenure.write(this.#cancel.aborted ? cancelled : failed)
+    }
+  }
+
+  async #begin(): Promise<Definition> {
+    const tenure = this.#tenure
+    const { deps, sync, ends } = tenure
+    tenure.lastRun += 1
+    const { lastRun: run, first } = tenure
+    const { faults } = tenure
+    this.#run = { ...this.#queued, status: 'running', run, first, faults, startedAt: deps.now() }
+    const definition = await deps.resolveDefinition(sync, ends.signal)
+    this.#run = { ...this.#run, definition: await deps.definitions.put(definition, { signal: ends.signal }) }
+    await tenure.write(this.#run)
+    return definition
+  }
+
+  /**
+   * True if all was published, false if it was cancelled in between, null if there was nothing and the run
+   * has ended.
+   */
+  async #detectAndPublish(definition: Definition): Promise<boolean | null> {
+    const tenure = this.#tenure
+    const { deps, sync, ownership, ends } = tenure
+    const { incarnation, partitions } = ownership
+    // Until the first record is out a drain or a cancel ends the run at once; from then on it is ended in
+    // good order.
+    using detecting = followingUntilDisposed(AbortSignal.any([ends.signal, this.#cancel]))
+    const signal = AbortSignal.any([detecting.signal, ends.publishing])
+    await using state = await deps.openState({ sync, incarnation, partitions })
+    await this.#feed(state, signal)
+    await using source = await deps.openSource(definition)
+    const extractFile = await this.#extractFile(incarnation)
+    const baseline = tenure.first && definition.sync.firstRun === 'skip-existing'
+    await using detected = await detectChanges({ state, source, definition, extractFile, baseline, signal })
+    const { rowsRead, rowsInvalid, invalidSamples, counts, settled } = detected.diff
+    this.#run = { ...this.#run, rowsRead, rowsInvalid, invalidSamples, counts }
+    if (detectedRows(counts) === 0 && settled === 0) {
+      tenure.first = false
+      await tenure.write(endedRun({ ...this.#run, complete: true }, [], { sealed: false, at: deps.now() }))
+      return null
+    }
+    return await this.#publish(definition, detected, detecting)
+  }
+
+  async #publish(definition: Definition, detected: Detected, detecting: Disposable): Promise<boolean> {
+    const tenure = this.#tenure
+    const { deps, sync, ownership, ends } = tenure
+    const { incarnation } = ownership
+    const { signal } = ends
+    const schema = changeSchema(detected.columns)
+    const encoder = await deps.io.changeEncoder({ sync, incarnation, schema }, { signal })
+    await tenure.write(this.#run)
+    this.#cancel.throwIfAborted()
+    signal.throwIfAborted()
+    detecting[Symbol.dispose]()
+    this.#published = true
+    const options = {
+      io: deps.io,
+      ownership,
+      begin: beginOf(this.#run),
+      encoder,
+      blockRows: blockRowsOf(definition.sync),
+      cancel: this.#cancel,
+      signal: ends.publishing,
+    }
+    const complete = await publishChanges(detected.diff, options).catch((error: unknown) =>
+      this.#leaveToSealing(error),
+    )
+    if (!complete) return false
+    tenure.first = false
+    this.#run = { ...this.#run, complete }
+    if (!signal.aborted) await tenure.write(this.#run)
+    return true
+  }
+
+  /**
+   * What is published in part is ended by a takeover from oneself, which reads what is there and seals it.
+   */
+  async #leaveToSealing(error: unknown): Promise<never> {
+    if (isSetback(error) || this.#tenure.ends.signal.aborted) throw error
+    const message = error instanceof Error ? error.message : String(error)
+    const errorCode = isSluiceError(error) ? error.code : 'internal'
+    this.#run = { ...this.#run, error: message, errorCode }
+    await this.#tenure.write(this.#run)
+    throw new SluiceError('writer-dead', 'the run is to be sealed', { cause: error, retryable: true })
+  }
+
+  /** Brings the state up to date; one that turns out to be damaged is built anew from the topics, once. */
+  async #feed(state: DeliveredState, signal: AbortSignal): Promise<void> {
+    const { deps, sync, ownership } = this.#tenure
+    const { incarnation, partitions, topics } = ownership
+    const onRebuild = (why: string): void =>
+      deps.logger.info({ sync, why }, 'the delivered state is built anew from its topics')
+    const { faults } = this.#run
+    const options = { ...deps, topics, partitions, incarnation, faults, onRebuild, signal }
+    try {
+      await feedState(state, options)
+    } catch (error) {
+      if (!isSluiceError(error, 'corrupt')) throw error
+      onRebuild(error.message)
+      await state.reset()
+      await feedState(state, options)
+    }
+  }
+
+  /** Where the model's result goes; what killed runs of the sync left there is removed. */
+  async #extractFile(incarnation: string): Promise<string> {
+    const { deps, sync } = this.#tenure
+    const folder = join(deps.dataDir, 'tmp')
+    const prefix = `${sync}.${incarnation}.`
+    for (const name of await readdir(folder))
+      if (name.startsWith(prefix)) await rm(join(folder, name), { recursive: true, force: true })
+    return join(folder, `${prefix}${this.#run.runId}.duckdb`)
+  }
+}
+
+/** A signal that aborts with another, until it is disposed. */
+function followingUntilDisposed(signal: AbortSignal): Disposable & { readonly signal: AbortSignal } {
+  const follower = new AbortController()
+  const onAbort = (): void => follower.abort(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  return {
+    signal: follower.signal,
+    [Symbol.dispose]: () => signal.removeEventListener('abort', onAbort),
+  }
+}
+
+/**
+ * Failures of the log or of the ownership: not the run's own, and mended by another takeover. All else fails
+ * the run.
+ */
+function isLogFailure(error: unknown): boolean {
+  return isSluiceError(error, 'fenced') || isSluiceError(error, 'writer-dead')
+}

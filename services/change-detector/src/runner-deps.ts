@@ -1,0 +1,42 @@
+/** What running a sync needs from outside. */
+import type { Definition } from '@sluice/contracts/resources'
+import type { DeliveredState } from '@sluice/delivered-state/port'
+import type { MessageLog } from '@sluice/message-log/port'
+import type { Logger } from '@sluice/runtime/logger'
+import type { Source } from '@sluice/sources/port'
+import type { RecordIo } from '@sluice/stage/record-io'
+import type { RunsView } from '@sluice/stage/runs-view'
+import type { Definitions } from '@sluice/stage/stored-documents'
+
+export interface RunnerDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly runs: RunsView
+  readonly definitions: Definitions
+  readonly prefix: string
+  readonly dataDir: string
+  /** The sync's definition as the resources have it now. Rejects with `not-found`. */
+  readonly resolveDefinition: (sync: string, signal: AbortSignal) => Promise<Definition>
+  readonly openSource: (definition: Definition) => Promise<Source>
+  readonly openState: (of: {
+    readonly sync: string
+    readonly incarnation: string
+    readonly partitions: number
+  }) => Promise<DeliveredState>
+  readonly newRunId: () => string
+  /**
+   * True where one process does everything: then a run that an earlier process left was interrupted, even if
+   * all its changes were published. What was published is delivered all the same.
+   */
+  readonly adoptedAreInterrupted: boolean
+  readonly now: () => number
+  readonly logger: Logger
+}
+
+/** How the work on a sync ends from outside. */
+export interface RunnerEnds {
+  /** Ends all work, but a run that is being published is published to its end, for a successor to adopt. */
+  readonly signal: AbortSignal
+  /** Ends that, too. */
+  readonly publishing: AbortSignal
+}

@@ -1,0 +1,249 @@
+/**
+ * One tenure of a sync: from taking its partitions over until there is nothing more to do, or something got
+ * in the way. Commands are taken while a run is at work; runs are one at a time, and one more may be queued
+ * (R13).
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Command, Fault } from '@sluice/contracts/records'
+import { isEnded } from '@sluice/domain/run-status'
+import { Notifier } from '@sluice/flow/notifier'
+import { incarnationOf } from '@sluice/stage/incarnations'
+import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
+import { finishOpenRun } from './finish-open-run.ts'
+import { ownSync, type PartitionTail, type SyncOwnership } from './own-sync.ts'
+import { RunExecution } from './run-execution.ts'
+import { queuedRun, type RunState } from './run-events.ts'
+import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
+
+export interface WaitingCommand {
+  readonly command: Command
+  readonly offset: number
+  readonly resolve: () => void
+  readonly reject: (reason: unknown) => void
+}
+
+/** A run that is at work. */
+export interface RunAtWork {
+  state: RunState
+  readonly cancel: AbortController
+}
+
+export class SyncTenure implements AsyncDisposable {
+  readonly sync: string
+  readonly deps: RunnerDeps
+  readonly ownership: SyncOwnership
+  /** Ends all but publishing; `publishing` ends that, too. Both abort when one half of the work fails. */
+  readonly ends: RunnerEnds
+  readonly #failed = new AbortController()
+  readonly #changes = new Notifier()
+  /** Number of the last run. */
+  lastRun: number
+  /** True if the next run is the sync's first: none has been through its model so far. */
+  first: boolean
+  /** Where earlier runs lost track of changes, and no complete run has taken that into account. */
+  faults: readonly Fault[]
+  /** What an earlier owner left at work, to be adopted or sealed before another run starts. */
+  open: RunState | null
+  running: RunAtWork | null = null
+  #queued: RunState | null
+  #lastCommand: number
+
+  private constructor(deps: RunnerDeps, ownership: SyncOwnership, ends: RunnerEnds, found: Found) {
+    this.sync = ownership.sync
+    this.deps = deps
+    this.ownership = ownership
+    this.ends = {
+      signal: AbortSignal.any([ends.signal, this.#failed.signal]),
+      publishing: AbortSignal.any([ends.publishing, this.#failed.signal]),
+    }
+    this.lastRun = found.lastRun
+    this.first = found.first
+    this.faults = found.faults
+    this.open = found.open
+    this.#queued = found.queued
+    this.#lastCommand = found.lastCommand
+    if (this.open !== null) this.running = { state: this.open, cancel: new AbortController() }
+  }
+
+  /**
+   * Takes the sync over. Rejects with `not-found` if there is no such sync, and with `fenced` if this process
+   * has lost it meanwhile.
+   */
+  static async begin(
+    sync: string,
+    deps: RunnerDeps,
+    of: { readonly ends: RunnerEnds; readonly isMember: () => Promise<boolean> },
+  ): Promise<SyncTenure> {
+    const { log, runs, prefix } = deps
+    const { signal } = of.ends
+    const incarnation = await incarnationOf(deps, sync, { signal })
+    const existing = await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })
+    const partitions = existing ?? (await makeTopics(sync, deps, signal))
+    const ownership = await ownSync(deps, { sync, incarnation, partitions, signal })
+    try {
+      if (!(await of.isMember()))
+        throw new SluiceError('fenced', `${sync} belongs to another detector now`, { retryable: true })
+      await runs.caughtUp(homePartition(sync), { signal })
+      const found = findRuns(sync, deps, await ownership.tails(signal))
+      return new SyncTenure(deps, ownership, of.ends, found)
+    } catch (error) {
+      await ownership[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Makes the tenure look at the commands that wait. */
+  look(): void {
+    this.#changes.notify()
+  }
+
+  /**
+   * Takes the waiting commands and carries out runs until there are none of either. Rejects where another
+   * takeover is the remedy.
+   */
+  async work(waiting: WaitingCommand[]): Promise<void> {
+    const idle = new AbortController()
+    const fail = (error: unknown): void => this.#failed.abort(error)
+    const accepting = this.#accept(waiting, idle.signal).catch(fail)
+    const running = this.#runAll(waiting)
+      .catch(fail)
+      .finally(() => idle.abort())
+    await Promise.all([accepting, running])
+    if (this.#failed.signal.aborted) throw this.#failed.signal.reason
+  }
+
+  /**
+   * Writes a run's event; resolves once it is acknowledged. What is at work is tracked, so that a cancel
+   * counts from then on.
+   */
+  async write(run: RunState): Promise<void> {
+    const { running } = this
+    const state = running?.state.runId === run.runId ? { ...run, cancelling: running.state.cancelling } : run
+    if (running?.state.runId === run.runId) running.state = state
+    await this.ownership.writeEvent(state, this.ends.signal)
+    if (!isEnded(state.status)) return
+    if (state.run !== null) this.faults = state.faults
+    const { status, error } = state
+    this.deps.logger.info({ sync: this.sync, run: run.runId, status, error }, 'the run has ended')
+  }
+
+  /** Queues a run in place of one that was cut, unless one is queued already. */
+  async queueAnew(cut: RunState): Promise<void> {
+    if (this.#queued !== null) return
+    const { newRunId, now } = this.deps
+    const { cause, command, partitions } = cut
+    this.#queued = queuedRun({ runId: newRunId(), cause, command, partitions, at: now() })
+    await this.write(this.#queued)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.ownership[Symbol.asyncDispose]()
+  }
+
+  async #runAll(waiting: readonly WaitingCommand[]): Promise<void> {
+    await finishOpenRun(this)
+    for (;;) {
+      const seen = this.#changes.version
+      const queued = this.#queued
+      if (queued !== null) {
+        this.#queued = null
+        this.running = { state: queued, cancel: new AbortController() }
+        await new RunExecution(this, queued, this.running.cancel.signal).carryOut()
+        this.running = null
+      } else if (waiting.length === 0) return
+      else await this.#changes.after(seen, { signal: this.ends.signal })
+      this.ends.signal.throwIfAborted()
+    }
+  }
+
+  async #accept(waiting: WaitingCommand[], idle: AbortSignal): Promise<void> {
+    const stopping = AbortSignal.any([idle, this.ends.signal])
+    while (!stopping.aborted) {
+      const seen = this.#changes.version
+      const next = waiting[0]
+      if (next === undefined) {
+        await this.#changes.after(seen, { signal: stopping }).catch(() => undefined)
+        continue
+      }
+      await this.#take(next.command, next.offset)
+      waiting.shift()
+      next.resolve()
+      this.#changes.notify()
+    }
+  }
+
+  async #take(command: Command, offset: number): Promise<void> {
+    if (offset <= this.#lastCommand) return
+    if (command.kind === 'cancel') await this.#cancel(command)
+    else await this.#queue(command, offset)
+    this.#lastCommand = offset
+  }
+
+  async #queue(command: Command, offset: number): Promise<void> {
+    const { now } = this.deps
+    const { id: runId, cause } = command
+    const { partitions } = this.ownership
+    const run = queuedRun({ runId, cause, command: offset, partitions, at: now() })
+    if (this.#queued === null) {
+      this.#queued = run
+      await this.write(run)
+      return
+    }
+    const error = `run ${this.#queued.runId} is queued already and will see the same rows`
+    await this.write({ ...run, status: 'cancelled', error, errorCode: 'conflict', endedAt: now() })
+  }
+
+  /** Cancels the run that the command names, at work or queued. */
+  async #cancel(command: Command): Promise<void> {
+    const queued = this.#queued
+    if (queued !== null && queued.runId === command.run) {
+      this.#queued = null
+      await this.write({ ...queued, status: 'cancelled', cancelling: true, endedAt: this.deps.now() })
+    }
+    const { running } = this
+    if (running === null || running.state.runId !== command.run || running.state.cancelling) return
+    running.state = { ...running.state, cancelling: true }
+    running.cancel.abort(new SluiceError('aborted', 'the run was cancelled'))
+    if (running.state.status === 'running') await this.write(running.state)
+  }
+}
+
+/** The user's topics come with the first run. */
+async function makeTopics(sync: string, deps: RunnerDeps, signal: AbortSignal): Promise<number> {
+  const { partitions } = (await deps.resolveDefinition(sync, signal)).sync
+  await deps.log.ensureTopics(syncTopicSpecs(deps.prefix, sync, partitions), { signal })
+  return partitions
+}
+
+interface Found {
+  readonly lastRun: number
+  readonly first: boolean
+  readonly faults: readonly Fault[]
+  readonly open: RunState | null
+  readonly queued: RunState | null
+  readonly lastCommand: number
+}
+
+/** What the topics tell of the sync's runs. */
+function findRuns(sync: string, { runs }: RunnerDeps, tails: readonly PartitionTail[]): Found {
+  const events = [...(runs.of(sync)?.events.values() ?? [])]
+  const lastRun = Math.max(0, ...tails.map(tail => tail.run), ...events.map(event => event.run ?? 0))
+  const last = events.find(event => event.run === lastRun)
+  const cut = tails.find(tail => !tail.ended)
+  const open = events.find(
+    event => event.status === 'running' || (cut !== undefined && event.run === cut.run),
+  )
+  if (open === undefined && cut !== undefined)
+    throw new SluiceError(
+      'corrupt',
+      `run ${cut.run} of ${sync} is open, and no event on the runs topic tells of it`,
+    )
+  return {
+    lastRun,
+    first: lastRun === 0 || (last !== undefined && last.first && !last.complete),
+    faults: last?.faults ?? [],
+    open: open ?? null,
+    queued: events.find(event => event.status === 'queued') ?? null,
+    lastCommand: Math.max(-1, ...events.map(event => event.command)),
+  }
+}
