@@ -2,11 +2,11 @@ import { defineConfig } from 'vitest/config'
 import { SummaryReporter } from './test/summary-reporter.ts'
 
 /**
- * Four suites. unit: beside the source, no services. tooling: the house rules and the machinery of the tests.
- * contract: every adapter against its port's suite, on real services. e2e: whole pipelines. Real services
- * come from test/services.ts, which starts what is not given by environment variables. Files run side by side
- * where they share nothing but a broker; whole pipelines, whose kills and time limits need the machine to
- * themselves, one after the other and last.
+ * Five suites. unit: beside the source, no services. tooling: the house rules and the machinery of the tests.
+ * contract: every adapter against its port's suite, on real services. e2e: whole pipelines. fault: whole
+ * pipelines whose parts die. Real services come from test/services.ts, which starts what is not given by
+ * environment variables. Files run side by side where they share nothing but a broker; whole pipelines, whose
+ * kills and time limits need the machine to themselves, one after the other and last.
  */
 export default defineConfig({
   test: {
@@ -52,6 +52,17 @@ export default defineConfig({
           hookTimeout: 120_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'fault',
+          include: ['test/fault/**/*.test.ts'],
+          globalSetup: ['test/services.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

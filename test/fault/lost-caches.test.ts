@@ -1,0 +1,81 @@
+/**
+ * What processes keep beside the topics is a cache or a hint: without it the next run sends nothing, and
+ * knows what has changed.
+ */
+import { rm } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { withAdmin } from '@sluice/message-log/adapters/kafka-test-cluster'
+import { realServices } from '../e2e/distributed.ts'
+import { startPipeline, type Pipeline } from './people-pipeline.ts'
+
+const PEOPLE = 200
+const NOTHING = { exitCode: 0, view: { status: 'success', rowsRead: PEOPLE } }
+
+describe.skipIf(realServices() === null)('a sync that was delivered', { timeout: 90_000 }, () => {
+  let pipeline: Pipeline
+  beforeAll(async () => {
+    pipeline = await startPipeline({ people: PEOPLE })
+    await pipeline.rename(1)
+    const first = await pipeline.run()
+    expect(first, pipeline.services.logs()).toMatchObject({ exitCode: 0, view: { status: 'success' } })
+    expect(pipeline.api.requests).toHaveLength(PEOPLE)
+  })
+  afterAll(() => pipeline?.[Symbol.asyncDispose]())
+
+  it('sends nothing again when the cache of its delivered state is deleted', async () => {
+    const { services, api } = pipeline
+    const [detector] = services.of('change-detector')
+    await detector?.stop()
+    await rm(detector?.dataDir ?? '', { recursive: true })
+    await detector?.start()
+    const { exitCode, view } = await pipeline.run()
+    expect({ exitCode, view }, services.logs()).toMatchObject(NOTHING)
+    expect(view.triggers.added?.detected).toBe(0)
+    expect(api.requests).toHaveLength(PEOPLE)
+  })
+
+  it('sends nothing again when the cache is deleted under a detector at work', async () => {
+    const { services, api } = pipeline
+    const [detector] = services.of('change-detector')
+    await rm(detector?.dataDir ?? '', { recursive: true })
+    expect(await pipeline.run(), services.logs()).toMatchObject(NOTHING)
+    expect(api.requests).toHaveLength(PEOPLE)
+  })
+
+  it('sends nothing again when all consumer groups are deleted', async () => {
+    const { services, api } = pipeline
+    const detectors = services.of('change-detector')
+    await Promise.all(detectors.map(detector => detector.stop()))
+    const deleted = await deleteGroups(pipeline)
+    expect(deleted).toHaveLength(3)
+    await Promise.all(detectors.map(detector => detector.start()))
+    expect(await pipeline.run(), services.logs()).toMatchObject(NOTHING)
+    expect(api.requests).toHaveLength(PEOPLE)
+    expect((await pipeline.settled()).map(({ status }) => status)).not.toContain('failed')
+  })
+
+  it('still sends what has changed, once, when cache and groups are both gone', async () => {
+    const { services, api } = pipeline
+    const detectors = services.of('change-detector')
+    await Promise.all(detectors.map(detector => detector.stop()))
+    await Promise.all(detectors.map(detector => rm(detector.dataDir, { recursive: true })))
+    await deleteGroups(pipeline)
+    await Promise.all(detectors.map(detector => detector.start()))
+    await pipeline.rename(2)
+    expect(await pipeline.run(), services.logs()).toMatchObject(NOTHING)
+    expect(pipeline.sentOf(2)).toHaveLength(PEOPLE)
+    expect(api.requests).toHaveLength(2 * PEOPLE)
+    await pipeline.auditTopics()
+  })
+})
+
+/** Groups of this pipeline; a group is deleted once its last member has left. */
+async function deleteGroups({ services }: Pipeline): Promise<readonly string[]> {
+  const brokers = services.env['SLUICE_KAFKA_BROKERS'] ?? ''
+  return withAdmin(brokers, async admin => {
+    const { groups } = await admin.listGroups()
+    const own = groups.map(({ groupId }) => groupId).filter(id => id.startsWith(`${services.prefix}.`))
+    await admin.deleteGroups(own)
+    return own
+  })
+}

@@ -1,0 +1,117 @@
+/**
+ * Many people, delivered by any number of processes of each service to a scripted API in a process of its
+ * own: each person is one request, and a run changes all of them.
+ */
+import type { RunView } from '@sluice/contracts/api'
+import type { RunEvent } from '@sluice/contracts/records'
+import { isEnded } from '@sluice/domain/run-status'
+import { forkScriptedApi, type ForkedApi } from '@sluice/testkit/scripted-api-fork'
+import type { RecordedRequest } from '@sluice/testkit/scripted-api'
+import { startDistributed, type Distributed, type DistributedOptions } from '../e2e/distributed.ts'
+import { peopleCsv, peopleYaml, SYNC } from '../e2e/people-project.ts'
+import { finished, projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
+import { finishedRequests, gaplessStretches, Topics } from './topics.ts'
+
+export const CONCURRENCY = 20
+/** How long the API takes to answer, so that something is in flight whenever a process dies. */
+export const ANSWER_MS = 8
+const SETTLED_WITHIN_MS = 60_000
+
+export interface PipelineOptions extends DistributedOptions {
+  readonly people: number
+  /** Requests per second. */
+  readonly rate?: number
+  /** Time-out of a request; what a dead process held of the limits is free 5 s after it. */
+  readonly timeout?: string
+  /** Further fields of the sync, one a line. */
+  readonly sync?: string
+}
+
+export interface Pipeline extends AsyncDisposable {
+  readonly services: Distributed
+  readonly api: ForkedApi
+  readonly project: ProjectFolder
+  readonly topics: Topics
+  readonly people: number
+  /** Gives every person the name `name VERSION`. */
+  rename(version: number): Promise<void>
+  /** `sluice run`, and what it said; rejects with the services' logs if that takes too long. */
+  run(): Promise<{ readonly exitCode: number | null; readonly view: RunView }>
+  /** Waits until no run is queued or under way; gives all runs, oldest first. */
+  settled(): Promise<readonly RunEvent[]>
+  /** Requests for `name VERSION` seen so far. */
+  sentOf(version: number): readonly RecordedRequest[]
+  /** Throws if a topic shows that something was lost, doubled or out of place, or if counts do not add up. */
+  auditTopics(): Promise<void>
+}
+
+export async function startPipeline(options: PipelineOptions): Promise<Pipeline> {
+  const { people, rate = 4000, timeout = '2s', sync = '' } = options
+  await using opening = new AsyncDisposableStack()
+  const api = opening.use(await forkScriptedApi())
+  api.on({}, { delayMs: ANSWER_MS })
+  const env = { ...options.env, API_URL: api.url }
+  const services = opening.use(await startDistributed({ ...options, env }))
+  const limits = `limits: { rate: { requests: ${rate}, per: second }, concurrency: ${CONCURRENCY} }`
+  const yaml = peopleYaml({ destination: limits, sync: [`timeout: ${timeout}`, sync].join('\n') })
+  const project = opening.use(
+    await projectFolder({ files: { 'project.yaml': yaml }, env: { ...env, ...services.env } }),
+  )
+  const topics = opening.use(await Topics.open(services.env, SYNC))
+  const opened = opening.move()
+
+  const runs = (): readonly RunEvent[] => [...(topics.runs.of(SYNC)?.events.values() ?? [])]
+  return {
+    services,
+    api,
+    project,
+    topics,
+    people,
+    rename: version =>
+      project.write(
+        'people.csv',
+        peopleCsv(...Array.from({ length: people }, (_, index) => `${index},name ${version}`)),
+      ),
+    run: () => runWithin(SETTLED_WITHIN_MS, project, services),
+    settled: async () => {
+      await topics.caughtUp()
+      const signal = AbortSignal.timeout(SETTLED_WITHIN_MS)
+      const over = (): boolean => runs().every(({ status }) => isEnded(status))
+      await topics.runs.until(over, { signal }).catch((error: unknown) => {
+        throw new Error(`a run hangs; ${services.logs()}`, { cause: error })
+      })
+      return runs()
+    },
+    sentOf: version => api.requests.filter(({ body }) => body.includes(`"name ${version}"`)),
+    auditTopics: () => audit(topics, runs()),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+async function runWithin(
+  limitMs: number,
+  project: ProjectFolder,
+  services: Distributed,
+): Promise<{ readonly exitCode: number | null; readonly view: RunView }> {
+  const child = project.start('run', SYNC, '--json')
+  const timer = setTimeout(() => child.kill('SIGKILL'), limitMs)
+  const { exitCode, stdout, stderr } = await finished(child)
+  clearTimeout(timer)
+  if (stdout === '') throw new Error(`no answer from sluice: ${stderr}; ${services.logs()}`)
+  const view: RunView = JSON.parse(stdout)
+  return { exitCode, view }
+}
+
+async function audit(topics: Topics, runs: readonly RunEvent[]): Promise<void> {
+  gaplessStretches(await topics.records('changes'))
+  const requests = gaplessStretches(await topics.records('requests'))
+  const finished = finishedRequests(await topics.records('attempts'))
+  for (const { run, partition, records } of requests)
+    for (let seq = 0; seq < records; seq += 1)
+      if (!finished.has(`${run}/${partition}/${seq}`))
+        throw new Error(`request ${run}/${partition}/${seq} has no attempt that finished it`)
+  for (const { run, counts } of runs)
+    for (const [op, { detected, delivered, rejected, unknown, unsent }] of Object.entries(counts))
+      if (detected !== delivered + rejected + unknown + unsent)
+        throw new Error(`run ${String(run)}: ${detected} were ${op}, but ${JSON.stringify(counts)}`)
+}

@@ -1,0 +1,57 @@
+/**
+ * All processes restarted one after the other, as a deployment does, while a run is being delivered: once its
+ * changes are published, nobody can tell from outside.
+ */
+import { describe, expect, it } from 'vitest'
+import { realServices } from '../e2e/distributed.ts'
+import { SYNC } from '../e2e/people-project.ts'
+import { startPipeline, type Pipeline } from './people-pipeline.ts'
+
+const PEOPLE = 4_000
+/** Slow enough that the run outlasts the restarts. */
+const RATE = 150
+const TWO_EACH = { 'change-detector': 2, renderer: 2, delivery: 2 }
+
+describe.skipIf(realServices() === null)('a rolling restart', () => {
+  it('repeats no request and lets the run succeed', { timeout: 150_000 }, async () => {
+    await using pipeline = await startPipeline({ people: PEOPLE, rate: RATE, counts: TWO_EACH })
+    const { services, api } = pipeline
+    await pipeline.rename(1)
+    const run = pipeline.run()
+    await Promise.race([published(pipeline), run.then(() => Promise.reject(new Error('the run is over')))])
+    for (const service of services.processes) {
+      expect(await service.stop(), `${service.label}: ${services.logs(20)}`).toBe(0)
+      await service.start()
+    }
+    process.stderr.write(
+      `${api.requests.length} of ${PEOPLE} requests were sent at the end of the restarts\n`,
+    )
+    expect(api.requests.length, 'the run was over before the last restart').toBeLessThan(PEOPLE)
+    expect(await run, services.logs()).toMatchObject({
+      exitCode: 0,
+      view: {
+        status: 'success',
+        triggers: { added: { delivered: PEOPLE, requests: PEOPLE, attempts: PEOPLE } },
+      },
+    })
+    await api.settled()
+    expect(api.requests.length, services.logs()).toBe(PEOPLE)
+    await pipeline.auditTopics()
+    expect((await pipeline.settled()).map(({ status }) => status)).toEqual(['success'])
+  })
+})
+
+/** Waits until the run's `run-end` markers are all written. */
+async function published({ api, topics }: Pipeline): Promise<void> {
+  for (let seen = 1; ; seen = api.requests.length + 1) {
+    await api.waitFor(seen)
+    await topics.caughtUp()
+    if (topics.runs.of(SYNC) === undefined) continue
+    const partitions = await topics.records('changes')
+    if (partitions.every(records => isRunEnd(records.at(-1)))) return
+  }
+}
+
+function isRunEnd(placed: { readonly record: unknown } | undefined): boolean {
+  return JSON.stringify(placed?.record ?? null).includes('"kind":"run-end"')
+}

@@ -1,0 +1,174 @@
+/**
+ * The topics of a pipeline as an onlooker reads them, and what has to hold in them whatever died when: no gap
+ * in a `seq`, every request with one attempt that finished it.
+ */
+import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import type { MessageLog } from '@sluice/message-log/port'
+import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { isTakeover, readOwned, type Placed } from '@sluice/stage/owned-reader'
+import { RecordIo } from '@sluice/stage/record-io'
+import { RunsView } from '@sluice/stage/runs-view'
+import { homePartition, syncTopics, type Stage } from '@sluice/stage/topics'
+
+const { signal } = new AbortController()
+
+/** What each run has in a topic's partition that is gapless: how many records, and how it ended. */
+export interface RunStretch {
+  readonly run: number
+  readonly partition: number
+  readonly records: number
+  readonly sealed: boolean
+}
+
+/** Somebody took a partition over. */
+export interface Takeover {
+  readonly partition: number
+  /** When the marker was appended, and the first record after it that is no takeover; ms since 1970. */
+  readonly at: number
+  readonly firstRecordAt: number | null
+}
+
+export class Topics implements AsyncDisposable {
+  readonly log: MessageLog
+  readonly runs: RunsView
+  readonly #io: RecordIo
+  readonly #prefix: string
+  readonly #sync: string
+
+  private constructor(
+    deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string; readonly sync: string },
+    runs: RunsView,
+  ) {
+    this.log = deps.log
+    this.runs = runs
+    this.#io = deps.io
+    this.#prefix = deps.prefix
+    this.#sync = deps.sync
+  }
+
+  /** `env` names Kafka, registry and prefix, as for a service. */
+  static async open(env: { readonly [name: string]: string }, sync: string): Promise<Topics> {
+    const prefix = env['SLUICE_PREFIX'] ?? ''
+    const log = createKafkaLog({
+      brokers: (env['SLUICE_KAFKA_BROKERS'] ?? '').split(','),
+      clientId: 'onlooker',
+    })
+    try {
+      const codec = createRegistryCodec({ url: env['SLUICE_SCHEMA_REGISTRY_URL'] ?? '' })
+      const io = await RecordIo.open(codec, prefix, { signal })
+      return new Topics({ log, io, prefix, sync }, await RunsView.open({ log, io, prefix }, { signal }))
+    } catch (error) {
+      await log[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  get incarnation(): string {
+    const { incarnation } = this.runs.of(this.#sync) ?? {}
+    if (incarnation === undefined) throw new Error(`${this.#sync} never ran`)
+    return incarnation
+  }
+
+  /** Waits until the onlooker knows all that has been told of runs by now. */
+  async caughtUp(): Promise<void> {
+    await this.runs.caughtUp(homePartition(this.#sync), { signal })
+  }
+
+  /** How many records a topic has, markers included; 0 where there is none yet. */
+  async appended(stage: Stage): Promise<number> {
+    const topic = syncTopics(this.#prefix, this.#sync)[stage]
+    const partitions = (await this.log.partitionsOf(topic, { signal })) ?? 0
+    const ends = await Promise.all(
+      Array.from({ length: partitions }, (_, partition) =>
+        this.log.offsets({ topic, partition }, { signal }),
+      ),
+    )
+    return ends.reduce((sum, { end }) => sum + end, 0)
+  }
+
+  /** The records of a topic that count, by partition. */
+  async records(stage: Stage): Promise<readonly (readonly Placed[])[]> {
+    const topic = syncTopics(this.#prefix, this.#sync)[stage]
+    const partitions = (await this.log.partitionsOf(topic, { signal })) ?? 0
+    return Promise.all(
+      Array.from({ length: partitions }, (_, partition) => this.#read(stage, topic, partition)),
+    )
+  }
+
+  async #read(stage: Stage, topic: string, partition: number): Promise<readonly Placed[]> {
+    const { log, incarnation } = this
+    const target = { topic, partition }
+    const { low, end } = await log.offsets(target, { signal })
+    const records: Placed[] = []
+    if (low === end) return records
+    const options = { log, io: this.#io, target, incarnation, stage, from: low, to: end, signal }
+    for await (const batch of readOwned(options)) records.push(...batch.records)
+    return records
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.runs[Symbol.asyncDispose]()
+    await this.log[Symbol.asyncDispose]()
+  }
+}
+
+/**
+ * Throws, with its place, at the first seq that is missing, doubled or out of its run; gives each run's
+ * stretches.
+ */
+export function gaplessStretches(partitions: readonly (readonly Placed[])[]): readonly RunStretch[] {
+  const stretches: RunStretch[] = []
+  for (const [partition, records] of partitions.entries()) {
+    let open: { readonly run: number; next: number } | null = null
+    for (const { offset, record } of records) {
+      const where = `partition ${partition}, offset ${offset}`
+      if (record?.name === 'sluice.Marker') {
+        const { kind, begin, count, sealed } = record.value
+        if (kind === 'run-begin') {
+          if (open !== null) throw new Error(`${where}: a run begins within run ${open.run}`)
+          open = { run: begin?.run ?? -1, next: 0 }
+        } else if (kind === 'run-end') {
+          const expected = { run: begin?.run, next: count }
+          if (open === null || open.run !== expected.run || open.next !== expected.next)
+            throw new Error(`${where}: ${JSON.stringify(expected)} ends, not ${JSON.stringify(open)}`)
+          stretches.push({ run: open.run, partition, records: open.next, sealed })
+          open = null
+        }
+        continue
+      }
+      if (record === null || !('seq' in record.value)) throw new Error(`${where}: what is this?`)
+      const { run, seq } = record.value
+      if (open?.run !== run || open.next !== seq)
+        throw new Error(`${where}: seq ${seq} of run ${run}, but ${JSON.stringify(open)}`)
+      open.next += 1
+    }
+    if (open !== null) throw new Error(`partition ${partition}: run ${open.run} never ends`)
+  }
+  return stretches
+}
+
+/** Places (run/partition/seq) of requests that an attempt finished; throws if one was finished twice. */
+export function finishedRequests(attempts: readonly (readonly Placed[])[]): ReadonlySet<string> {
+  const finished = new Set<string>()
+  for (const [partition, records] of attempts.entries()) {
+    for (const { record } of records) {
+      if (record?.name !== 'sluice.Attempt' || !record.value.final) continue
+      const place = `${record.value.run}/${partition}/${record.value.seq}`
+      if (finished.has(place)) throw new Error(`request ${place} was finished twice`)
+      finished.add(place)
+    }
+  }
+  return finished
+}
+
+/** Who took over when, and how soon something came of it. */
+export function takeovers(partitions: readonly (readonly Placed[])[]): readonly Takeover[] {
+  return partitions.flatMap((records, partition) =>
+    records.flatMap(({ record, timestamp }, index) => {
+      if (record === null || !isTakeover(record)) return []
+      const next = records[index + 1]
+      const own = next?.record === undefined || next.record === null || !isTakeover(next.record)
+      return [{ partition, at: timestamp, firstRecordAt: own ? (next?.timestamp ?? null) : null }]
+    }),
+  )
+}
