@@ -34,7 +34,7 @@ describe.for(bothProfiles().filter(({ available }) => available))('the Algolia e
 
   it('sends its four rows in one request first, and nothing when nothing changed', async () => {
     const first = await project.run(SYNC)
-    expect(first.exitCode).toBe(0)
+    expect(first.exitCode, JSON.stringify(first.view)).toBe(0)
     expect(first.view).toMatchObject({
       sync: SYNC,
       status: 'success',

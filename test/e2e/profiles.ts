@@ -43,7 +43,8 @@ async function openEmbedded(options: ProfileOptions): Promise<Opened> {
   const project = await projectFolder(options)
   return {
     project,
-    stored: async () => (await project.read('.sluice/log.db')) + (await project.read('.sluice/log.db-wal')),
+    // The command has ended, and with it the log's journal is in the file.
+    stored: () => project.read('.sluice/log.db'),
     logs: () => '',
     [Symbol.asyncDispose]: () => project[Symbol.asyncDispose](),
   }
