@@ -16,7 +16,8 @@ export async function finishOpenRun(tenure: SyncTenure): Promise<void> {
   if (open === null) return
   const tails = await ownership.tails(ends.signal)
   const written = tails.filter(tail => tail.run === open.run)
-  let sealed = deps.adoptedAreInterrupted || written.some(tail => tail.sealed)
+  const isAnothers = deps.adoptedAreInterrupted && !tenure.begunHere.has(open.runId)
+  let sealed = isAnothers || written.some(tail => tail.sealed)
   if (written.length === 0) {
     await tenure.write(failedRun(open, new SluiceError('internal', INTERRUPTED), deps.now()))
     sealed = true

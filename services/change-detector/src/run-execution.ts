@@ -57,6 +57,7 @@ export class RunExecution {
     const tenure = this.#tenure
     const { deps, sync, ends } = tenure
     tenure.lastRun += 1
+    tenure.begunHere.add(this.#queued.runId)
     const { lastRun: run, first } = tenure
     const { faults } = tenure
     this.#run = { ...this.#queued, status: 'running', run, first, faults, startedAt: deps.now() }

@@ -4,7 +4,7 @@
  *
  * States: idle (unowned) → owned → idle; owned → (setback) → owned.
  */
-import type { SluiceError} from '@sluice/contracts/errors';
+import type { SluiceError } from '@sluice/contracts/errors'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
 import { sleep } from '@sluice/flow/sleep'
@@ -24,6 +24,8 @@ export class SyncRunner {
   readonly #isMember: () => Promise<boolean>
   readonly #onFailure: (error: unknown) => void
   readonly #waiting: WaitingCommand[] = []
+  /** Ids of the runs that this process has begun. */
+  readonly #begunHere = new Set<string>()
   #tenure: SyncTenure | null = null
   #work: Promise<void> | null = null
 
@@ -80,6 +82,7 @@ export class SyncRunner {
         await using tenure = await SyncTenure.begin(this.sync, this.#deps, {
           ends: this.#ends,
           isMember: this.#isMember,
+          begunHere: this.#begunHere,
         })
         this.#tenure = tenure
         await tenure.work(this.#waiting)

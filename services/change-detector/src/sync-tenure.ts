@@ -34,6 +34,8 @@ export class SyncTenure implements AsyncDisposable {
   readonly ownership: SyncOwnership
   /** Ends all but publishing; `publishing` ends that, too. Both abort when one half of the work fails. */
   readonly ends: RunnerEnds
+  /** Ids of the runs that this process has begun, in this tenure or before. */
+  readonly begunHere: Set<string>
   readonly #failed = new AbortController()
   readonly #changes = new Notifier()
   /** Number of the last run. */
@@ -48,10 +50,16 @@ export class SyncTenure implements AsyncDisposable {
   #queued: RunState | null
   #lastCommand: number
 
-  private constructor(deps: RunnerDeps, ownership: SyncOwnership, ends: RunnerEnds, found: Found) {
+  private constructor(
+    deps: RunnerDeps,
+    ownership: SyncOwnership,
+    { ends, begunHere }: { readonly ends: RunnerEnds; readonly begunHere: Set<string> },
+    found: Found,
+  ) {
     this.sync = ownership.sync
     this.deps = deps
     this.ownership = ownership
+    this.begunHere = begunHere
     this.ends = {
       signal: AbortSignal.any([ends.signal, this.#failed.signal]),
       publishing: AbortSignal.any([ends.publishing, this.#failed.signal]),
@@ -72,7 +80,11 @@ export class SyncTenure implements AsyncDisposable {
   static async begin(
     sync: string,
     deps: RunnerDeps,
-    of: { readonly ends: RunnerEnds; readonly isMember: () => Promise<boolean> },
+    of: {
+      readonly ends: RunnerEnds
+      readonly isMember: () => Promise<boolean>
+      readonly begunHere: Set<string>
+    },
   ): Promise<SyncTenure> {
     const { log, runs, prefix } = deps
     const { signal } = of.ends
@@ -85,7 +97,7 @@ export class SyncTenure implements AsyncDisposable {
         throw new SluiceError('fenced', `${sync} belongs to another detector now`, { retryable: true })
       await runs.caughtUp(homePartition(sync), { signal })
       const found = findRuns(sync, deps, await ownership.tails(signal))
-      return new SyncTenure(deps, ownership, of.ends, found)
+      return new SyncTenure(deps, ownership, of, found)
     } catch (error) {
       await ownership[Symbol.asyncDispose]()
       throw error
