@@ -52,7 +52,7 @@ export async function sendRequest(
   const { target, sender, sendBeforeMs, signal } = deps
   const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
-  const headers: { [name: string]: string } = { ...target.headers, ...request.headers }
+  const headers = mergedHeaders(target.headers, request.headers)
   if (key !== null && target.idempotencyHeader !== null) headers[target.idempotencyHeader] = key
   const result = await sender.send({
     method: request.method,
@@ -98,6 +98,17 @@ function verdictOf(result: SendResult, job: SendJob): Verdict {
   return verdictOfAnswer({ status, retryAfter: headers['retry-after'] ?? null }, Date.now())
 }
 
+interface Headers {
+  readonly [name: string]: string
+}
+
+/** A request's own headers hold over the destination's, however the names are written. */
+function mergedHeaders(destination: Headers, request: Headers): { [name: string]: string } {
+  const merged: { [name: string]: string } = { ...destination }
+  for (const [name, value] of Object.entries(request)) merged[name.toLowerCase()] = value
+  return merged
+}
+
 function attemptOf(
   job: SendJob,
   target: Target,
@@ -112,7 +123,7 @@ function attemptOf(
   const { result, verdict, hash, key } = sent
   const throttled = verdict.outcome === 'throttled'
   const answer = result.kind === 'answered' ? result : null
-  const shownHeaders: { [name: string]: string } = { ...target.shownHeaders, ...request.headers }
+  const shownHeaders = mergedHeaders(target.shownHeaders, request.headers)
   if (key !== null && target.idempotencyHeader !== null) shownHeaders[target.idempotencyHeader] = key
   return {
     ...placeOf(job),
