@@ -43,6 +43,8 @@ export interface Stage extends AsyncDisposable {
 export interface OpenStageOptions {
   /** Shown in the logs of Kafka and the registry. */
   readonly clientId: string
+  /** True for a service, which outlasts any outage of Kafka and the registry; a command gives up. */
+  readonly outlasts: boolean
   readonly logger: Logger
   readonly signal: AbortSignal
 }
@@ -88,7 +90,9 @@ export async function openStage(
   const codec = opening.use(adapters.createCodec({ url: registryUrl, clientId }))
   const io = await RecordIo.open(codec, prefix, { signal })
   const shared = { log, io, prefix }
-  const runs = opening.use(await RunsView.open(shared, { signal }))
+  const onSetback = (err: unknown): void => logger.warn({ err }, 'the runs cannot be followed for now')
+  const patience = options.outlasts ? { onSetback } : {}
+  const runs = opening.use(await RunsView.open({ ...shared, ...patience }, { signal }))
   const opened = opening.move()
   return {
     ...shared,

@@ -2,9 +2,11 @@
  * What `runs` says, kept up to date by tailing it: the events of each sync's runs and the reports of their
  * partitions. Every service has one, and so learns what to work on and of cancellation without polling.
  */
+import { isSluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { Notifier } from '@sluice/flow/notifier'
+import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'
 import { decodeRecords, type Placed } from './owned-reader.ts'
 import type { RecordIo } from './record-io.ts'
@@ -12,6 +14,7 @@ import { at, SHARED_PARTITIONS, sharedTopics } from './topics.ts'
 
 /** Ended runs that are kept per sync; older ones stay in the topic. */
 const ENDED_RUNS_KEPT = 50
+const PAUSE_AFTER_SETBACK_MS = 1_000
 
 export interface SyncRuns {
   readonly sync: string
@@ -28,10 +31,22 @@ interface MutableSyncRuns extends SyncRuns {
   marker: number
 }
 
+export interface RunsViewDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+  /**
+   * Told of failures that may pass; the view then goes on as soon as it can. Without it such a failure ends
+   * the view, and with it whoever waits.
+   */
+  readonly onSetback?: (error: unknown) => void
+}
+
 export class RunsView implements AsyncDisposable {
   readonly #log: MessageLog
   readonly #io: RecordIo
   readonly #topic: string
+  readonly #onSetback: ((error: unknown) => void) | null
   readonly #syncs = new Map<string, MutableSyncRuns>()
   readonly #positions = new Map<number, number>()
   readonly #stop = new AbortController()
@@ -40,18 +55,16 @@ export class RunsView implements AsyncDisposable {
   /** Notifies after each change of what the view holds, and of how far it has come. */
   readonly changes = new Notifier()
 
-  private constructor(log: MessageLog, io: RecordIo, prefix: string) {
-    this.#log = log
-    this.#io = io
-    this.#topic = sharedTopics(prefix).runs
+  private constructor(deps: RunsViewDeps) {
+    this.#log = deps.log
+    this.#io = deps.io
+    this.#topic = sharedTopics(deps.prefix).runs
+    this.#onSetback = deps.onSetback ?? null
   }
 
   /** Starts tailing from the beginning of the topic; `caughtUp` tells when a partition is complete. */
-  static async open(
-    deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
-    options: { signal: AbortSignal },
-  ): Promise<RunsView> {
-    const view = new RunsView(deps.log, deps.io, deps.prefix)
+  static async open(deps: RunsViewDeps, options: { signal: AbortSignal }): Promise<RunsView> {
+    const view = new RunsView(deps)
     const partitions = Array.from({ length: SHARED_PARTITIONS }, (_, partition) => partition)
     const starts = await Promise.all(
       partitions.map(partition => deps.log.offsets(at(view.#topic, partition), options)),
@@ -102,9 +115,24 @@ export class RunsView implements AsyncDisposable {
     await this.#tails.catch(() => undefined)
   }
 
-  async #tail(partition: number, from: number): Promise<void> {
+  async #tail(partition: number, low: number): Promise<void> {
     const { signal } = this.#stop
-    this.#positions.set(partition, from)
+    this.#positions.set(partition, low)
+    for (;;) {
+      try {
+        await this.#tailOn(partition, this.#positions.get(partition) ?? low)
+        return
+      } catch (error) {
+        const mayPass = isSluiceError(error) && error.retryable && !signal.aborted
+        if (!mayPass || this.#onSetback === null) throw error
+        this.#onSetback(error)
+      }
+      await sleep(PAUSE_AFTER_SETBACK_MS, { signal })
+    }
+  }
+
+  async #tailOn(partition: number, from: number): Promise<void> {
+    const { signal } = this.#stop
     for await (const batch of this.#log.read(at(this.#topic, partition), { signal, from })) {
       for (const placed of await decodeRecords(this.#io, batch.records, signal)) this.#take(placed)
       this.#positions.set(partition, batch.nextOffset)

@@ -64,7 +64,12 @@ export function openPipeline(options: PipelineOptions): Promise<Pipeline> {
 async function openDistributed({ env, logger, signal }: PipelineOptions): Promise<Pipeline> {
   const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
-  const stage = await openStage(settings, adapters, { clientId: `${settings.prefix}-cli`, logger, signal })
+  const stage = await openStage(settings, adapters, {
+    clientId: `${settings.prefix}-cli`,
+    outlasts: false,
+    logger,
+    signal,
+  })
   return { ...stage, newRunId: newUlid, servicesElsewhere: true, start: (_only, { drain }) => aborted(drain) }
 }
 

@@ -26,7 +26,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   await using opening = new AsyncDisposableStack()
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const stage = opening.use(
-    await openStage(config, adapters, { clientId: `${prefix}-delivery`, logger, signal }),
+    await openStage(config, adapters, { clientId: `${prefix}-delivery`, outlasts: true, logger, signal }),
   )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const onConnectionError = (err: Error): void => logger.warn({ err }, 'the connection to Redis is broken')
