@@ -141,6 +141,22 @@ const UNREADABLE: {
     files: { 'project.yaml': peopleYaml({ sql: `select id, from where 'people.csv'` }) },
     says: ['line 1, column 17', 'syntax error'],
   },
+  'columns in templates that the query lacks': {
+    files: {
+      'project.yaml': peopleYaml({
+        triggers: `
+  added: { method: PUT, path: '/people/{{ idd }}', body: { fields: { a: nam, b: { template: "{{ row.x1 }}" } } } }
+  changed: added
+  removed: { method: DELETE, path: '/people/{{ id }}' }`,
+      }),
+    },
+    says: [
+      'model people does not have (it has id, name)',
+      'triggers.added.path line 1, column 12: unknown column "idd"; did you mean "id"?',
+      'triggers.added.body.fields.a: unknown column "nam"; did you mean "name"?',
+      'triggers.added.body.fields.b.template line 1, column 4: unknown column "x1"',
+    ],
+  },
   'a key column that the query lacks': {
     files: { 'project.yaml': peopleYaml({ primaryKey: 'ident' }) },
     says: ['primaryKey', '"ident"', 'id, name'],
