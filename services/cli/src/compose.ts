@@ -70,7 +70,8 @@ async function openDistributed({ env, logger, signal }: PipelineOptions): Promis
     logger,
     signal,
   })
-  return { ...stage, newRunId: newUlid, servicesElsewhere: true, start: (_only, { drain }) => aborted(drain) }
+  const start: Pipeline['start'] = (_only, { drain }) => aborted(drain)
+  return { ...stage, logger, newRunId: newUlid, servicesElsewhere: true, start }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -5,6 +5,7 @@ import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { runView } from '@sluice/history/run-views'
+import type { SyncRuns } from '@sluice/stage/runs-view'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/stage/topics'
 import type { Pipeline } from './pipeline.ts'
 
@@ -42,8 +43,9 @@ export async function followRun(
 ): Promise<FollowedRun> {
   const { runs } = pipeline
   const { cancel, signal, onProgress } = options
+  let { runId } = of
   const cancelRun = (): void => {
-    const { sync, runId } = of
+    const { sync } = of
     const command = {
       id: randomUUID(),
       kind: 'cancel',
@@ -52,7 +54,9 @@ export async function followRun(
       run: runId,
       at: Date.now(),
     } as const
-    sendCommand(pipeline, command, signal).catch(() => undefined)
+    sendCommand(pipeline, command, signal).catch((err: unknown) =>
+      pipeline.logger.warn({ err, run: runId }, 'the run could not be asked to stop'),
+    )
   }
   cancel.addEventListener('abort', cancelRun, { once: true })
   if (cancel.aborted) cancelRun()
@@ -60,15 +64,26 @@ export async function followRun(
     for (;;) {
       const seen = runs.changes.version
       const known = runs.of(of.sync)
-      const event = known?.events.get(of.runId)
-      if (known !== undefined && event !== undefined) {
+      const event = known?.events.get(runId)
+      const instead = event?.errorCode === 'conflict' ? queuedRunOf(known) : null
+      if (instead !== null) runId = instead
+      else if (known !== undefined && event !== undefined) {
         const view = runView(event, of.definition, known.reports)
         if (isEnded(event.status) || event.status === 'held') return { view, event }
         onProgress(view)
       }
-      await runs.until(() => runs.changes.version !== seen, { signal })
+      if (instead === null) await runs.until(() => runs.changes.version !== seen, { signal })
     }
   } finally {
     cancel.removeEventListener('abort', cancelRun)
   }
+}
+
+/**
+ * The queued run of a sync: it takes the place of one that was asked for while it waited, and sees the same
+ * rows.
+ */
+function queuedRunOf(runs: SyncRuns | undefined): string | null {
+  for (const event of runs?.events.values() ?? []) if (event.status === 'queued') return event.runId
+  return null
 }

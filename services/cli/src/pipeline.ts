@@ -3,6 +3,7 @@
  * later a distributed one.
  */
 import type { MessageLog } from '@sluice/message-log/port'
+import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo } from '@sluice/stage/record-io'
 import type { RunsView } from '@sluice/stage/runs-view'
 import type { Definitions } from '@sluice/stage/stored-documents'
@@ -14,6 +15,7 @@ export interface Pipeline extends AsyncDisposable {
   readonly runs: RunsView
   readonly definitions: Definitions
   readonly newRunId: () => string
+  readonly logger: Logger
   /** True where other processes run the services; `start` then does nothing but wait. */
   readonly servicesElsewhere: boolean
   /**

@@ -123,6 +123,8 @@ export const RECORD_SAMPLES: RecordTypes = {
     command: 5,
     cancelling: false,
     definition: 'hash',
+    first: true,
+    complete: false,
     partitions: 4,
     queuedAt: 1,
     startedAt: 2,
@@ -135,6 +137,7 @@ export const RECORD_SAMPLES: RecordTypes = {
     errorCode: null,
     notices: ['interrupted', ''],
     ends: [{ partition: 0, requests: 1, attempts: 2 }],
+    faults: [{ partition: 1, run: 3, from: 7 }],
   },
   PartitionReport: {
     sync: 's',
