@@ -107,6 +107,7 @@ class DuckdbDeliveredState implements DeliveredState {
 
   async reset(): Promise<void> {
     await this.#endDiff().catch(() => {})
+    await this.#feed.stage.close()
     await this.#file.close()
     await removeStateFile(this.#options.file)
     this.#file = await createStateFile(this.#options)
@@ -195,6 +196,7 @@ class DuckdbDeliveredState implements DeliveredState {
     if (this.#disposed) return
     this.#disposed = true
     await this.#endDiff().catch(() => {})
+    await this.#feed.stage.close()
     await this.#file.close()
   }
 

@@ -101,10 +101,18 @@ export class Stage {
 
   /** Forgets all that was added. */
   async clear(): Promise<void> {
+    await this.close()
+    await this.#connection.run(STAGE_TABLES)
+  }
+
+  /**
+   * Waits until DuckDB is done with what was added, well or not. The connection must not be closed before:
+   * DuckDB's binding crashes on statements whose connection is gone.
+   */
+  async close(): Promise<void> {
     await this.#inserting.catch(() => {})
     for (const statement of this.#statements.values()) statement.destroySync()
     this.#statements.clear()
-    await this.#connection.run(STAGE_TABLES)
   }
 
   /** Adds the fields of a row, between what comes before and after it, and gives their size. */

@@ -27,6 +27,26 @@ export function cacheSuite(name: string, harness: () => DeliveredStateHarness): 
       await again.state[Symbol.asyncDispose]()
     })
 
+    it('may be closed or reset while it still takes in a feed', async () => {
+      const played = await Played.open(harness())
+      const { changes } = await played.diff('SELECT i::VARCHAR AS id, i AS v FROM range(6000) t(i)')
+      await played.state[Symbol.asyncDispose]()
+      const places = changes.map((change, seq) => ({
+        offset: seq,
+        change: { ...change, run: 1, seq, replayed: null },
+      }))
+      for (let i = 0; i < 16; i++) {
+        const again = await harness().open({ name: `closed-${i}` })
+        const records = places.slice(0, i % 2 === 0 ? 1 : places.length)
+        await again.feed({ partition: 0, changes: { records, nextOffset: records.length } })
+        if (i % 4 > 1) await again.reset()
+        await again[Symbol.asyncDispose]()
+      }
+      const last = await harness().open({ name: 'closed-1' })
+      expect(await last.positions()).toMatchObject({ changes: [0], lastChange: [null] })
+      await last[Symbol.asyncDispose]()
+    })
+
     it('is emptied by a reset', async () => {
       const played = await Played.open(harness())
       await played.run(ONE)
