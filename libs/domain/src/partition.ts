@@ -1,7 +1,8 @@
 /**
- * Which partition a key belongs to: Kafka's default partitioner, so that any producer (Kafka Connect, ksqlDB,
- * Flink) agrees with us (org.apache.kafka.common.utils.Utils.murmur2 and BuiltInPartitioner.partitionForKey).
- * `partitions` is at least 1.
+ * Which partition of a topic that all syncs share a key belongs to (in a sync's own topics the partition of a
+ * key is remembered, PROTOCOL.md §1): Kafka's default partitioner, so that any producer (Kafka Connect,
+ * ksqlDB, Flink) agrees with us (org.apache.kafka.common.utils.Utils.murmur2 and
+ * BuiltInPartitioner.partitionForKey). `partitions` is at least 1.
  */
 export function partitionOf(key: Uint8Array, partitions: number): number {
   return (murmur2(key) & 0x7fffffff) % partitions

@@ -1,4 +1,10 @@
-/** Names, settings and keys of the topics (PROTOCOL.md §1). */
+/**
+ * Names, settings and keys of the topics (PROTOCOL.md §1).
+ *
+ * Only the topics that all syncs share are partitioned by a hash of the key, as Kafka's producers do it. In
+ * those of a sync the partition of a primary key is remembered by the delivered state, or assigned by the
+ * detector when the key is new, so that batches are full: nobody can compute it.
+ */
 import type { TopicPartition, TopicSpec } from '@sluice/message-log/port'
 import { partitionOf } from '@sluice/domain/partition'
 
