@@ -5,11 +5,12 @@
  */
 import { expect } from 'vitest'
 import { decide, transition } from '@sluice/domain/key-state'
-import type { Captured, Retried, RetryEntry } from '@sluice/contracts/records'
+import type { Retried, RetryEntry } from '@sluice/contracts/records'
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 import type { Row } from '@sluice/contracts/values'
-import type { DeliveredState, DetectedChange, EndedRetry, Keyed, PlacedChange, StateFeed } from '../port.ts'
+import type { DeliveredState, DetectedChange, EndedRetry } from '../port.ts'
 import { changesOf, type DeliveredStateHarness, requestFor } from './harness.ts'
+import { append, compactTopics, emptyTopics, feedTopics, type Topics } from './played-topics.ts'
 
 const PARTITIONS = 3
 const RUNS = 10
@@ -54,36 +55,6 @@ interface Place {
 
 type Sent = Omit<DetectedChange, 'partition'> & { readonly op: Op }
 
-interface Topic<T> {
-  readonly records: { readonly offset: number; readonly key: string; readonly value: T }[]
-  end: number
-}
-
-interface Topics {
-  readonly changes: Topic<PlacedChange['change']>
-  readonly retry: Topic<RetryEntry | null>
-  readonly captured: Topic<Captured | null>
-}
-
-function append<T>(topic: Topic<T>, key: string, value: T): void {
-  topic.records.push({ offset: topic.end++, key, value })
-}
-
-/**
- * What compaction may leave of a topic for who reads it from its start: the last record of each key, and some
- * older ones; of a key that ends with a tombstone, perhaps nothing.
- */
-function compacted<T>(topic: Topic<T>, random: () => number): Topic<T> {
-  const last = new Map(topic.records.map(record => [record.key, record]))
-  const gone = new Set(
-    [...last.values()].filter(({ value }) => value === null && random() < 0.5).map(r => r.key),
-  )
-  const records = topic.records.filter(
-    record => !gone.has(record.key) && (last.get(record.key) === record || random() < 0.3),
-  )
-  return { records, end: topic.end }
-}
-
 /** A key within its partition. */
 function placeOf(partition: number, key: string): string {
   return `${partition}/${key}`
@@ -103,12 +74,7 @@ export class History {
   constructor(harness: DeliveredStateHarness, seed: number) {
     this.#harness = harness
     this.#random = randomFrom(seed)
-    const topic = () => ({ records: [], end: 0 })
-    this.#topics = Array.from({ length: PARTITIONS }, () => ({
-      changes: topic(),
-      retry: topic(),
-      captured: topic(),
-    }))
+    this.#topics = Array.from({ length: PARTITIONS }, emptyTopics)
   }
 
   async play(): Promise<void> {
@@ -123,11 +89,7 @@ export class History {
           await state[Symbol.asyncDispose]()
           if (fate < 0.2) file = this.#nextFile()
           state = await this.#open(file)
-          if (fate < 0.2)
-            await this.#feed(
-              state,
-              this.#topics.map(t => this.#compactAll(t)),
-            )
+          if (fate < 0.2) await this.#feed(state, this.#compacted())
         }
         await this.#feed(state, this.#topics)
       }
@@ -140,10 +102,7 @@ export class History {
   /** Topics hold all there is to know: a state made of them alone finds what the one that lived on finds. */
   async #expectRebuiltToEqual(live: DeliveredState): Promise<void> {
     await using rebuilt = await this.#open(this.#nextFile())
-    await this.#feed(
-      rebuilt,
-      this.#topics.map(t => this.#compactAll(t)),
-    )
+    await this.#feed(rebuilt, this.#compacted())
     this.#edit()
     const request = await requestFor(this.#harness, valuesSql([...this.#model.values()]))
     expect(await changesOf(await rebuilt.diff(request))).toEqual(await changesOf(await live.diff(request)))
@@ -163,12 +122,13 @@ export class History {
     return picked
   }
 
-  #compactAll(topics: Topics): Topics {
-    return {
-      changes: compacted(topics.changes, this.#random),
-      retry: compacted(topics.retry, this.#random),
-      captured: compacted(topics.captured, this.#random),
-    }
+  #compacted(): readonly Topics[] {
+    return this.#topics.map(topics => compactTopics(topics, this.#random))
+  }
+
+  /** Feeds what the state has not yet, the stretches of all partitions and topics mixed at random. */
+  async #feed(state: DeliveredState, all: readonly Topics[]): Promise<void> {
+    await feedTopics(state, all, this.#random)
   }
 
   /**
@@ -360,61 +320,6 @@ export class History {
     else this.#entries.set(placeOf(partition, key), entry)
     append(this.#topicsOf(partition).retry, key, entry)
   }
-
-  /**
-   * Feeds what the state has not yet, in stretches of random length, those of all partitions of all topics
-   * mixed at random, and commits.
-   */
-  async #feed(state: DeliveredState, all: readonly Topics[]): Promise<void> {
-    const positions = await state.positions()
-    const feeds = all.flatMap((topics, partition) => {
-      const changes = this.#stretches(topics.changes, positions.changes[partition] ?? 0)
-      const retry = this.#stretches(topics.retry, positions.retry[partition] ?? 0)
-      const captured = this.#stretches(topics.captured, positions.captured[partition] ?? 0)
-      return [
-        changes.map(({ records, nextOffset }): StateFeed => {
-          const placed = records.map(({ offset, value }) => ({ offset, change: value }))
-          return { partition, changes: { records: placed, nextOffset } }
-        }),
-        retry.map(({ records, nextOffset }): StateFeed => {
-          return { partition, retry: { records: keyed(records), nextOffset } }
-        }),
-        captured.map(({ records, nextOffset }): StateFeed => {
-          return { partition, captured: { records: keyed(records), nextOffset } }
-        }),
-      ]
-    })
-    while (feeds.some(feed => feed.length > 0)) {
-      const next = this.#pick(feeds.filter(feed => feed.length > 0)).shift()
-      if (next !== undefined) await state.feed(next)
-    }
-    await state.commit()
-    const after = await state.positions()
-    for (const [partition, topics] of all.entries()) {
-      expect(after.changes[partition]).toBe(topics.changes.end)
-      const last = topics.changes.records.at(-1)
-      const place =
-        last === undefined ? null : { offset: last.offset, run: last.value.run, seq: last.value.seq }
-      expect(after.lastChange[partition]).toEqual(place)
-    }
-  }
-
-  #stretches<T>(topic: Topic<T>, from: number): { records: Topic<T>['records']; nextOffset: number }[] {
-    const stretches: { records: Topic<T>['records']; nextOffset: number }[] = []
-    let at = from
-    while (at < topic.end) {
-      const end = Math.min(topic.end, at + 1 + Math.floor(this.#random() * 6))
-      const start = at
-      const records = topic.records.filter(r => r.offset >= start && r.offset < end)
-      stretches.push({ records, nextOffset: end })
-      at = end
-    }
-    return stretches
-  }
-}
-
-function keyed<T>(records: readonly { readonly key: string; readonly value: T | null }[]): Keyed<T>[] {
-  return records.map(({ key, value }) => ({ key, value }))
 }
 
 function retriedOf(entry: RetryEntry): Retried {
