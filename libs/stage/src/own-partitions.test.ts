@@ -1,0 +1,55 @@
+import { expect, it } from 'vitest'
+import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
+import { ownPartitions, type Worker } from './own-partitions.ts'
+import { sharedTopics, SHARED_PARTITIONS } from './topics.ts'
+
+const { signal } = new AbortController()
+
+it('a successor begins a partition only once the worker of a member that drains is done', async () => {
+  await using world = await openTestLog({ partitions: 0 })
+  const holds = createLocalHolds()
+  const happened: string[] = []
+  /** A member whose workers, once drained, are done when `finish` resolves. */
+  function member(name: string, drain: AbortSignal, finish: Promise<void>) {
+    const started = Promise.withResolvers<void>()
+    let working = 0
+    const work = async ({ target, drain: stop }: Worker): Promise<void> => {
+      if (target.partition === 0) happened.push(`${name} begins`)
+      working += 1
+      if (working === SHARED_PARTITIONS) started.resolve()
+      if (!stop.aborted)
+        await new Promise<void>(resolve => stop.addEventListener('abort', () => resolve(), { once: true }))
+      await finish
+      if (target.partition === 0) happened.push(`${name} is done`)
+    }
+    const done = ownPartitions({
+      log: world.log,
+      holds,
+      group: 'g',
+      topic: sharedTopics(PREFIX).commands,
+      holdOf: ({ partition }) => `p${partition}`,
+      work,
+      onSetback: (_target, error) => happened.push(`${name} fails: ${String(error)}`),
+      drain,
+      signal,
+    })
+    return { started: started.promise, done }
+  }
+  const finishing = Promise.withResolvers<void>()
+  const drains = [new AbortController(), new AbortController()] as const
+  const first = member('first', drains[0].signal, finishing.promise)
+  await first.started
+  drains[0].abort()
+  const second = member('second', drains[1].signal, Promise.resolve())
+  // Every turn of the loop that the second needs to be given the partitions has passed.
+  const other = await world.log.join('another group', [sharedTopics(PREFIX).commands], { signal })
+  await other[Symbol.asyncIterator]().next()
+  await other.leave()
+  expect(happened).toEqual(['first begins'])
+  finishing.resolve()
+  await Promise.all([first.done, second.started])
+  drains[1].abort()
+  await second.done
+  expect(happened).toEqual(['first begins', 'first is done', 'second begins', 'second is done'])
+})

@@ -1,0 +1,78 @@
+/** A real log, in a folder that goes with it, and what every stage has on top of it. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
+import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
+import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
+import { decodeRecords, type Placed } from '@sluice/stage/owned-reader'
+import { RecordIo } from '@sluice/stage/record-io'
+import { RunsView } from '@sluice/stage/runs-view'
+import { Definitions } from '@sluice/stage/stored-documents'
+import { sharedTopicSpecs, syncTopicSpecs } from '@sluice/stage/topics'
+import { SYNC } from './sample-records.ts'
+
+export const PREFIX = 'test'
+
+const never = new AbortController().signal
+
+export interface TestLog extends AsyncDisposable {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+  readonly runs: RunsView
+  readonly definitions: Definitions
+  /** An empty folder beside the log. */
+  readonly folder: string
+  append(target: TopicPartition, records: readonly NewRecord[]): Promise<number>
+  /** All that a partition holds now. */
+  read(target: TopicPartition): Promise<readonly Placed[]>
+  /** Follows a partition from its start until it holds enough. */
+  readUntil(target: TopicPartition, enough: (found: readonly Placed[]) => boolean): Promise<readonly Placed[]>
+}
+
+/** Opens a log with the shared topics, and those of the sample sync with so many partitions (0: none). */
+export async function openTestLog(options: { readonly partitions: number }): Promise<TestLog> {
+  await using opening = new AsyncDisposableStack()
+  const home = await mkdtemp(join(tmpdir(), 'sluice-test-'))
+  opening.defer(() => rm(home, { recursive: true, force: true }))
+  const file = join(home, 'log.db')
+  const log = opening.use(createSqliteLog({ file }))
+  const codec = opening.use(createSqliteCodec({ file }))
+  const io = await RecordIo.open(codec, PREFIX, { signal: never })
+  const { partitions } = options
+  const own = partitions === 0 ? [] : syncTopicSpecs(PREFIX, SYNC, partitions)
+  await log.ensureTopics([...sharedTopicSpecs(PREFIX), ...own], { signal: never })
+  const shared = { log, io, prefix: PREFIX }
+  const runs = opening.use(await RunsView.open(shared, { signal: never }))
+  const follow = async (target: TopicPartition, of: Following): Promise<readonly Placed[]> => {
+    const found: Placed[] = []
+    for await (const batch of log.read(target, { ...of.range, signal: never })) {
+      found.push(...(await decodeRecords(io, batch.records, never)))
+      if (of.enough(found)) break
+    }
+    return found
+  }
+  const opened = opening.move()
+  return {
+    ...shared,
+    runs,
+    definitions: new Definitions(shared),
+    folder: await mkdtemp(join(home, 'folder-')),
+    append: async (target, records) => (await log.append(target, records, { signal: never })).baseOffset,
+    read: async target => {
+      const { low, end } = await log.offsets(target, { signal: never })
+      return low === end ? [] : follow(target, { range: { from: low, to: end }, enough: () => false })
+    },
+    readUntil: async (target, enough) => {
+      const { low } = await log.offsets(target, { signal: never })
+      return follow(target, { range: { from: low }, enough })
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+interface Following {
+  readonly range: { readonly from: number; readonly to?: number }
+  readonly enough: (found: readonly Placed[]) => boolean
+}

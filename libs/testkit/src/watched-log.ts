@@ -1,0 +1,55 @@
+/** A log whose writers let a test step in before an append: to delay it, or to fail it as an outage does. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { FencedWriter, MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
+
+/**
+ * Called with each append of a fenced writer. The append waits until it resolves, and those after it in turn;
+ * if it rejects, so does the append, and the writer is dead.
+ */
+export type BeforeAppend = (target: TopicPartition, records: readonly NewRecord[]) => Promise<void>
+
+/** The log itself but for its fenced writers. */
+export function watchedLog(log: MessageLog, before: BeforeAppend): MessageLog {
+  return new Proxy(log, {
+    get(target, name) {
+      if (name === 'openWriter')
+        return async (id: string, options: { signal: AbortSignal }) =>
+          watchedWriter(await log.openWriter(id, options), before)
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]): unknown => Reflect.apply(value, target, args)
+    },
+  })
+}
+
+/** An outage as a log reports it: nobody knows whether the append happened. */
+export function outage(): SluiceError {
+  return new SluiceError('unreachable', 'no answer', { retryable: true })
+}
+
+function watchedWriter(writer: FencedWriter, before: BeforeAppend): FencedWriter {
+  let dead = false
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    id: writer.id,
+    get state() {
+      return dead ? 'dead' : writer.state
+    },
+    append(target, records, options) {
+      const ready = Promise.all([before(target, records), last.catch(() => undefined)])
+      const appended = ready.then(
+        () => {
+          if (dead) throw new SluiceError('writer-dead', 'an earlier append has failed')
+          return writer.append(target, records, options)
+        },
+        (error: unknown) => {
+          dead = true
+          throw error
+        },
+      )
+      last = appended
+      return appended
+    },
+    [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
+  }
+}

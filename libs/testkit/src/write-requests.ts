@@ -1,0 +1,46 @@
+import type { RequestRow, RunBegin } from '@sluice/contracts/records'
+import { plainMarker, takeOver } from '@sluice/stage/take-over'
+import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
+import { INCARNATION, sampleRequest, sampleRow, SYNC } from './sample-records.ts'
+import type { TestLog } from './test-log.ts'
+
+/**
+ * Writes a run into partition 0 of `requests` as a renderer does: its markers, and one request for each key,
+ * every one as an append of its own.
+ */
+export async function writeRequests(
+  { log, io, prefix }: TestLog,
+  run: {
+    readonly begin: RunBegin
+    readonly keys: readonly string[]
+    readonly bodyBytes?: number
+    readonly row?: Partial<RequestRow>
+  },
+): Promise<void> {
+  const { signal } = new AbortController()
+  const target = at(syncTopics(prefix, SYNC).requests, 0)
+  const of = { log, io, prefix, sync: SYNC, incarnation: INCARNATION, partition: 0, signal }
+  await using ownership = await takeOver({ ...of, stage: 'requests', targets: [target] })
+  const owned = { incarnation: INCARNATION, owner: ownership.owner(target) }
+  const append = async (key: Uint8Array, value: Uint8Array): Promise<number> =>
+    (await ownership.append(target, [{ key, value }], { signal })).baseOffset
+  const { begin, keys } = run
+  const runBegin = { ...plainMarker('run-begin', INCARNATION, owned.owner), begin, position: 0 }
+  const beginOffset = await append(markerKey('run-begin', '0'), io.encode('Marker', runBegin))
+  for (const [seq, key] of keys.entries()) {
+    const request = sampleRequest({
+      ...owned,
+      run: begin.run,
+      begin: beginOffset,
+      seq,
+      path: `/rows/${key}`,
+      body: new Uint8Array(run.bodyBytes ?? 2).fill(97),
+      rows: [sampleRow({ key, seq, ...run.row })],
+      changesStart: seq,
+      changesEnd: seq + 1,
+    })
+    await append(textKey(`${begin.run}/0/${seq}`), io.encode('Request', request))
+  }
+  const runEnd = { ...plainMarker('run-end', INCARNATION, owned.owner), begin, count: keys.length }
+  await append(markerKey('run-end', '0'), io.encode('Marker', { ...runEnd, position: keys.length }))
+}

@@ -1,0 +1,308 @@
+/**
+ * What a partition's delivery promises across kills, drains and outages. Each test is a few lives of delivery
+ * on one log, with an API that answers as the test wants.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Attempt, RetryEntry, RunEvent } from '@sluice/contracts/records'
+import { Notifier } from '@sluice/flow/notifier'
+import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
+import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
+import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
+import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import type { Placed } from '@sluice/stage/owned-reader'
+import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/stage/topics'
+import {
+  sampleDefinition,
+  sampleEvent,
+  sampleRequest,
+  sampleRetried,
+  sampleRow,
+  SYNC,
+} from '@sluice/testkit/sample-records'
+import { steadyMembership } from '@sluice/testkit/steady-membership'
+import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
+import { outage, watchedLog } from '@sluice/testkit/watched-log'
+import { writeRequests } from '@sluice/testkit/write-requests'
+import { deliverPartition, type DeliverDeps } from './deliver-partition.ts'
+import { earlierKey, requestHash } from './request-history.ts'
+import { resolveTarget } from './target.ts'
+
+const never = new AbortController().signal
+const definition = sampleDefinition()
+const topics = syncTopics(PREFIX, SYNC)
+
+type Answer = (request: OutgoingRequest) => Promise<SendResult>
+
+const answer = (status: number, headers: { readonly [name: string]: string } = {}): SendResult => ({
+  kind: 'answered',
+  status,
+  headers,
+  body: '',
+  startedAt: 1,
+  durationMs: 1,
+})
+const delivered: Answer = () => Promise.resolve(answer(200))
+const rejected: Answer = () => Promise.resolve(answer(409))
+const throttled: Answer = () => Promise.resolve(answer(429, { 'retry-after': '60' }))
+/** The API never answers. */
+const silent: Answer = ({ signal }) => untilAborted(signal)
+const keyOf = ({ url }: OutgoingRequest): string => url.split('/').at(-1) ?? ''
+/** As the other answers, but for the row of that key. */
+const butFor =
+  (key: string, own: Answer, others: Answer): Answer =>
+  request =>
+    keyOf(request) === key ? own(request) : others(request)
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+}
+
+/** The requests that reached the API, in order. */
+class Sent {
+  #requests: OutgoingRequest[] = []
+  readonly #changes = new Notifier()
+
+  add(request: OutgoingRequest): void {
+    this.#requests.push(request)
+    this.#changes.notify()
+  }
+
+  forget(): void {
+    this.#requests = []
+  }
+
+  get keys(): readonly string[] {
+    return this.#requests.map(keyOf)
+  }
+
+  get idempotencyKeys(): readonly (string | undefined)[] {
+    return this.#requests.map(({ headers }) => headers['idempotency-key'])
+  }
+
+  async until(count: number): Promise<void> {
+    for (;;) {
+      const seen = this.#changes.version
+      if (this.#requests.length >= count) return
+      await this.#changes.after(seen, { signal: never })
+    }
+  }
+}
+
+/** One life of delivery on the partition. */
+interface Life {
+  readonly done: Promise<void>
+  /** Lets it hand over in good order. */
+  drain(): Promise<void>
+  /** Ends it where it stands. */
+  kill(): Promise<void>
+}
+
+describe('the delivery of a partition', () => {
+  let world: TestLog
+  let sent: Sent
+  let run: RunEvent
+
+  beforeEach(async () => {
+    world = await openTestLog({ partitions: 1 })
+    sent = new Sent()
+    run = sampleEvent({ definition: await world.definitions.put(definition, { signal: never }) })
+    await tell({})
+  })
+  afterEach(() => world[Symbol.asyncDispose]())
+
+  /** Writes an event of the run, as its detector does. */
+  async function tell(fields: Partial<RunEvent>): Promise<void> {
+    const value = world.io.encode('RunEvent', { ...run, ...fields })
+    await world.append(at(sharedTopics(PREFIX).runs, homePartition(SYNC)), [
+      { key: runKey(SYNC, run.runId), value },
+    ])
+  }
+
+  async function requests(
+    keys: readonly string[],
+    of: Omit<Parameters<typeof writeRequests>[1], 'begin' | 'keys'> = {},
+  ): Promise<void> {
+    const begin = { run: 1, runId: run.runId, definition: run.definition ?? '', startedAt: 1, first: true }
+    await writeRequests(world, { begin, keys, ...of })
+  }
+
+  function live(answers: Answer, over: Partial<DeliverDeps> = {}): Life {
+    const drain = new AbortController()
+    const kill = new AbortController()
+    const { log, io, runs, definitions, prefix } = world
+    const deps: DeliverDeps = {
+      log,
+      io,
+      runs,
+      definitions,
+      prefix,
+      lateSendsMs: () => 0,
+      onError: () => undefined,
+      sender: {
+        send: request => {
+          sent.add(request)
+          return answers(request)
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      },
+      leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
+      resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),
+      ...over,
+    }
+    const target = at(topics.requests, 0)
+    const membership = steadyMembership()
+    const worker = { target, membership, drain: drain.signal, signal: kill.signal }
+    const done = deliverPartition(deps, run, worker)
+    const ended = done.catch(() => undefined)
+    return {
+      done,
+      drain: async () => {
+        drain.abort()
+        await done
+      },
+      kill: async () => {
+        kill.abort(new Error('killed'))
+        await ended
+      },
+    }
+  }
+
+  /** A life that delivers what is left, to the report of the run. */
+  async function finish(answers: Answer): Promise<void> {
+    const life = live(answers)
+    await world.runs.until(() => world.runs.of(SYNC)?.reports.get(0)?.ended === true, { signal: never })
+    await life.drain()
+  }
+
+  const attemptsIn = (found: readonly Placed[]): readonly Attempt[] =>
+    found.flatMap(({ record }) => (record?.name === 'sluice.Attempt' ? [record.value] : []))
+
+  const untilAttempts = (count: number): Promise<unknown> =>
+    world.readUntil(at(topics.attempts, 0), found => attemptsIn(found).length >= count)
+
+  async function entries(): Promise<readonly RetryEntry[]> {
+    const found = await world.read(at(topics.retry, 0))
+    return found.flatMap(({ record }) => (record?.name === 'sluice.RetryEntry' ? [record.value] : []))
+  }
+
+  describe('where it cannot go on', () => {
+    it('gives the partition up once the log refuses its report, so that it can be taken over anew', async () => {
+      await requests(['a'])
+      const log = watchedLog(world.log, async ({ topic }) => {
+        if (topic === sharedTopics(PREFIX).runs) throw outage()
+      })
+      await expect(live(delivered, { log }).done).rejects.toMatchObject({ code: 'unreachable' })
+    })
+
+    it('rejects if its target cannot be resolved', async () => {
+      await requests(['a'])
+      const missing = new SluiceError('config', 'no such secret')
+      const life = live(delivered, { resolveTarget: () => Promise.reject(missing) })
+      await expect(life.done).rejects.toMatchObject({ code: 'config' })
+    })
+  })
+
+  describe('does not send again what was delivered and recorded', () => {
+    it('after a kill and the drain of a successor that waited for its target', async () => {
+      await requests(['slow', 'b', 'c', 'd'])
+      const first = live(butFor('slow', silent, delivered))
+      await untilAttempts(3)
+      await first.kill()
+      const waiting = Promise.withResolvers<void>()
+      const second = live(silent, {
+        resolveTarget: (_hash, signal) => {
+          waiting.resolve()
+          return untilAborted(signal)
+        },
+      })
+      await waiting.promise
+      await second.drain()
+      sent.forget()
+      await finish(delivered)
+      expect(sent.keys).toEqual(['slow'])
+    })
+
+    it('after a kill, an attempt of a successor that had not read all requests, and another kill', async () => {
+      const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
+      await requests(keys, { bodyBytes: 600_000 })
+      const answers = new Map(keys.map(key => [key, Promise.withResolvers<SendResult>()]))
+      const first = live(
+        butFor('k0', silent, request => answers.get(keyOf(request))?.promise ?? silent(request)),
+      )
+      await sent.until(keys.length)
+      for (const key of keys.toReversed().slice(0, -1)) answers.get(key)?.resolve(answer(200))
+      await untilAttempts(19)
+      await first.kill()
+      let isFirst = true
+      const second = live(request => {
+        const answers = isFirst ? throttled : silent
+        isFirst = false
+        return answers(request)
+      })
+      await untilAttempts(20)
+      await second.kill()
+      sent.forget()
+      await finish(delivered)
+      expect(sent.keys).toEqual(['k0'])
+    }, 20_000)
+  })
+
+  describe('keeps in doubt', () => {
+    const outcomes = async (): Promise<readonly string[]> => (await entries()).map(({ outcome }) => outcome)
+
+    it('a request that was under way in a kill, though nothing of it was recorded', async () => {
+      await requests(['a'])
+      const first = live(silent)
+      await sent.until(1)
+      await first.kill()
+      // The request had arrived, and so the API refuses its repetition.
+      await finish(rejected)
+      expect(await outcomes()).toEqual(['unknown'])
+    })
+
+    it('a request whose second life was drained before it was sent again', async () => {
+      await requests(['a', 'b'])
+      const first = live(butFor('b', silent, delivered))
+      await Promise.all([untilAttempts(1), sent.until(2)])
+      await first.kill()
+      const second = live(throttled)
+      await untilAttempts(2)
+      await second.drain()
+      await finish(rejected)
+      expect(await outcomes()).toEqual(['unknown'])
+    })
+  })
+
+  describe('keeps the idempotency key for the next run', () => {
+    it('of a request in doubt that is then cancelled', async () => {
+      await requests(['a', 'b'])
+      const first = live(butFor('b', silent, delivered))
+      await Promise.all([untilAttempts(1), sent.until(2)])
+      const [, idempotencyKey] = sent.idempotencyKeys
+      await first.kill()
+      await tell({ cancelling: true })
+      await finish(silent)
+      expect(idempotencyKey).toMatch(/^[0-9a-f]{32}$/)
+      expect(await entries()).toMatchObject([{ outcome: 'unknown', idempotencyKey }])
+    })
+
+    it('of a request that was in doubt in one run and could not be sent in the next', async () => {
+      const hash = requestHash('POST', 'http://api/rows/a', new TextEncoder().encode('aa'))
+      const retried = sampleRetried({ idempotencyKey: 'K1', requestHash: hash })
+      await requests(['a'], { row: { uncertain: true, retried } })
+      await finish(() =>
+        Promise.resolve({
+          kind: 'failed',
+          reason: 'not-sent',
+          error: 'refused',
+          startedAt: 1,
+          durationMs: 1,
+        }),
+      )
+      expect(sent.idempotencyKeys).toEqual(['K1'])
+      const rows = (await entries()).map(entry => sampleRow({ uncertain: true, retried: entry }))
+      expect(earlierKey(sampleRequest({ rows }), hash)).toBe('K1')
+    })
+  })
+})
