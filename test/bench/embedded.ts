@@ -1,18 +1,18 @@
 /**
- * The embedded pipeline from a CSV to a local receiver, beside a plain undici loop over the same rows in the same run: rows a second, CPU seconds per
- * million rows, peak memory. Rounds alternate, so that a change of the machine's speed meets both. Run: npm run bench [-- --rows 100000 --rounds 3]
+ * The embedded pipeline from a CSV to a local receiver, beside a plain undici loop over the same rows in the
+ * same run: rows a second, CPU seconds per million rows, peak memory. Rounds alternate, so that a change of
+ * the machine's speed meets both. Run: npm run bench [-- --rows 100000 --rounds 3]
  */
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { COLUMNS, writeRows } from './rows.ts'
+import { BATCH, benchProject, CONCURRENCY } from './bench-project.ts'
+import { writeRows } from './rows.ts'
 import { startReceiver, type Receiver } from './start-receiver.ts'
 
-const BATCH = 100
-const CONCURRENCY = 100
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 const SLUICE = here('../../services/cli/bin/sluice.mjs')
 
@@ -54,9 +54,8 @@ try {
 
 async function measureSluice(project: string, file: string, receiver: Receiver): Promise<Figures> {
   await receiver.reset()
-  const { mkdir } = await import('node:fs/promises')
   await mkdir(project, { recursive: true })
-  await writeFile(join(project, 'project.yaml'), projectYaml(file, receiver.url))
+  await writeFile(join(project, 'project.yaml'), benchProject(file, receiver.url))
   const { stdout, peakRssMb, cpuSeconds } = await timed([SLUICE, 'run', 'rows', '--json', '--dir', project])
   const run: { startedAt: string; endedAt: string; status: string } = JSON.parse(stdout)
   const stats = await receiver.stats()
@@ -85,7 +84,10 @@ async function measureLoop(file: string, receiver: Receiver): Promise<Figures> {
   return { rowsPerSecond, cpuSecondsPerMillionRows: (cpuSeconds / rows) * 1e6, peakRssMb }
 }
 
-/** Runs Node with these arguments to its end; memory and CPU are those of the whole process, its start included. */
+/**
+ * Runs Node with these arguments to its end; memory and CPU are those of the whole process, its start
+ * included.
+ */
 async function timed(
   args: readonly string[],
 ): Promise<{ readonly stdout: string; readonly peakRssMb: number; readonly cpuSeconds: number }> {
@@ -108,41 +110,10 @@ async function timed(
     child.once('close', resolve)
   })
   const reported = /^@usage (.*)$/m.exec(stderr)?.[1]
-  if (exitCode !== 0 || reported === undefined) throw new Error(`exit code ${exitCode}: ${stdout}${stderr}`)
+  if (exitCode !== 0 || reported === undefined)
+    throw new Error(`exit code ${String(exitCode)}: ${stdout}${stderr}`)
   const { maxRSS, userCPUTime, systemCPUTime }: NodeJS.ResourceUsage = JSON.parse(reported)
   return { stdout, peakRssMb: Math.round(maxRSS / 1024), cpuSeconds: (userCPUTime + systemCPUTime) / 1e6 }
-}
-
-function projectYaml(file: string, url: string): string {
-  const fields = COLUMNS.map(column => `"${column}":{{ row.${column} | json }}`).join(',')
-  return `kind: source
-name: files
-type: duckdb
-path: .
----
-kind: model
-name: rows
-source: files
-sql: select * from '${file}'
-primaryKey: id
----
-kind: destination
-name: receiver
-baseUrl: ${url}
-limits: { rate: { requests: 1000000, per: second }, concurrency: ${CONCURRENCY} }
----
-kind: sync
-name: rows
-model: rows
-destination: receiver
-triggers:
-  added:
-    batch: { size: ${BATCH} }
-    method: POST
-    path: /rows
-    body:
-      json: '[{% for row in rows %}{${fields}},{% endfor %}]'
-`
 }
 
 function report(name: string, figures: readonly Figures[]): void {
