@@ -13,6 +13,20 @@ export class Decimal {
 }
 
 /**
+ * JSON as it stands in a column, byte for byte. Templates print it as it stands, and read what it holds with
+ * `row.column.field`.
+ */
+export class JsonText {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+  toString(): string {
+    return this.text
+  }
+}
+
+/**
  * One value of a row, the same from source to template (R18). Per column type, and wherever such a value
  * stands:
  * - `integer`, `long`, and `decimal` of scale 0 (HUGEINT, UBIGINT): a number while safe, a bigint beyond.
@@ -20,8 +34,9 @@ export class Decimal {
  *   no sign).
  * - `float`, `double`: a number, NaN and infinities included; a `float` is the shortest decimal that names
  *   the 32-bit value (0.1, not 0.10000000149011612).
- * - `text`, `json`: a string, NUL included. Sources hold UTF-8; a lone surrogate has no UTF-8 and becomes
+ * - `text`: a string, NUL included. Sources hold UTF-8; a lone surrogate has no UTF-8 and becomes
  *   U+FFFD on its way.
+ * - `json`: a `JsonText`. It is JSON as the source has it, which may take more for JSON than others do.
  * - `bytes`: a `Uint8Array`. `uuid`: lower-case text with dashes.
  * - `date`: `2024-02-29`. A year outside 0000–9999 has a sign and at least six digits, counted as ISO 8601
  *   does (1 BC is 0000, 44 BC is -000043): `+010000-01-01`, `-000043-03-15`.
@@ -41,6 +56,7 @@ export type Value =
   | bigint
   | string
   | Decimal
+  | JsonText
   | Uint8Array
   | readonly Value[]
   | { readonly [name: string]: Value }

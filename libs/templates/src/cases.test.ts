@@ -1,6 +1,7 @@
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { TriggerSpec } from '@sluice/contracts/resources'
 import { describe, expect, it } from 'vitest'
+import { JSON_COLUMN_CASES } from './cases/json-columns.ts'
 import { MAPPED_CASES } from './cases/mapped-bodies.ts'
 import { TEXT_CASES } from './cases/text-bodies.ts'
 import type { MistakeCase, RenderCase } from './cases/case.ts'
@@ -87,6 +88,7 @@ runTable('numbers', NUMBER_CASES)
 runTable('tags', TAG_CASES)
 runTable('filters', FILTER_CASES)
 runTable('json bodies', JSON_CASES)
+runTable('JSON columns', JSON_COLUMN_CASES)
 runTable('mapped bodies', MAPPED_CASES)
 runTable('bodies that are no JSON', TEXT_CASES)
 runTable('paths', PATH_CASES)
@@ -125,6 +127,7 @@ describe('the tables', () => {
       TAG_CASES,
       FILTER_CASES,
       JSON_CASES,
+      JSON_COLUMN_CASES,
       MAPPED_CASES,
       TEXT_CASES,
       PATH_CASES,

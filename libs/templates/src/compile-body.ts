@@ -3,6 +3,7 @@
  * otherwise.
  */
 import type { BodySpec } from '@sluice/contracts/resources'
+import { JsonText } from '@sluice/contracts/values'
 import { compileFields } from './compile-fields.ts'
 import { finishHeader } from './header-value.ts'
 import type { ItemWriter } from './item-writer.ts'
@@ -108,10 +109,11 @@ function compileColumn(column: string, compiler: TriggerCompiler): ItemWriter {
         new ContentFault(`the column ${column} is ${value === null ? 'null' : 'not there'}`),
         null,
       )
-    if (typeof value !== 'string') return jsonText(value, frame)
-    const error = strictJsonError(value, `the column ${column}`)
+    const text = value instanceof JsonText ? value.text : value
+    if (typeof text !== 'string') return jsonText(text, frame)
+    const error = strictJsonError(text, `the column ${column}`)
     if (error !== null) throw faultIn(field, new ContentFault(error), null)
-    return value
+    return text
   }
 }
 

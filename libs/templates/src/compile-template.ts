@@ -3,11 +3,11 @@
  * text's kind of escaping is given from outside; inside `{% capture %}` it applies too, and what was captured
  * is not escaped again.
  */
-import { Drop, toValue } from 'liquidjs'
 import { compileFiltered, compileValue, isRaw } from './compile-expression.ts'
 import type { Frame } from './frame.ts'
 import { Loop } from './loop.ts'
 import { areEqual, isTruthy } from './operators.ts'
+import { plainValue } from './plain-value.ts'
 import { EscapedText, Printable, printValue } from './print-value.ts'
 import { Scope, Slots, slotValue } from './scope.ts'
 import type { Getter, Sees } from './scope.ts'
@@ -365,13 +365,13 @@ function compileLoopOptions(
 }
 
 function numberOf(value: unknown): number {
-  const number = Math.trunc(Number(toValue(value)))
+  const number = Math.trunc(Number(plainValue(value)))
   return Number.isNaN(number) ? 0 : number
 }
 
 /** A list as it is, text as one item, a map as pairs of name and value. */
 function itemsOf(value: unknown, frame: Frame): readonly unknown[] {
-  const plain: unknown = value instanceof Drop ? value.valueOf() : value
+  const plain = plainValue(value)
   if (Array.isArray(plain)) return plain
   if (typeof plain === 'string') return plain === '' ? [] : [plain]
   if (plain instanceof Printable) return itemsOf(plain.printed(), frame)

@@ -4,12 +4,13 @@
  */
 import { Decimal } from '@sluice/contracts/values'
 import { createHash } from 'node:crypto'
-import { filters as liquidFilters, Tokenizer, toValue, toValueSync } from 'liquidjs'
+import { filters as liquidFilters, Tokenizer, toValueSync } from 'liquidjs'
 import { roundExactly } from './exact-numbers.ts'
 import type { Frame } from './frame.ts'
 import { LIQUID } from './liquid-options.ts'
 import { LIST_FILTERS } from './list-filters.ts'
 import { MATH_FILTERS } from './math-filters.ts'
+import { plainValue, unpackJson } from './plain-value.ts'
 import { EscapedText, base64, jsonText, printValue } from './print-value.ts'
 
 /** Pure but for counting in the frame. Named arguments come as pairs of name and value. */
@@ -71,7 +72,7 @@ function fromLiquid(name: string): FilterFunction {
   const token = ANY_TOKEN
   return (value, args, frame) => {
     const self = { context: frame.liquid, token, liquid: LIQUID }
-    const result: unknown = handler.call(self, value, ...args)
+    const result: unknown = handler.call(self, unpackJson(value), ...args.map(unpackJson))
     return toValueSync(result)
   }
 }
@@ -98,7 +99,7 @@ function textFilter(name: string): FilterFunction {
 function countedFilter(name: string, itemsPerStep: number): FilterFunction {
   const filter = fromLiquid(name)
   return (value, args, frame) => {
-    const list: unknown = toValue(value)
+    const list = plainValue(value)
     if (Array.isArray(list)) frame.step(list.length / itemsPerStep)
     return filter(value, args, frame)
   }
@@ -121,7 +122,7 @@ function json(value: unknown, _args: readonly unknown[], frame: Frame): unknown 
 }
 
 function defaultTo(value: unknown, args: readonly unknown[]): unknown {
-  const plain: unknown = toValue(value)
+  const plain = plainValue(value)
   const [fallback, ...options] = args
   if (typeof plain === 'string' || Array.isArray(plain)) return plain.length > 0 ? value : fallback
   if (plain === false) {
@@ -134,9 +135,9 @@ function defaultTo(value: unknown, args: readonly unknown[]): unknown {
 }
 
 function join(value: unknown, args: readonly unknown[], frame: Frame): unknown {
-  const list: unknown = toValue(value)
+  const list = plainValue(value)
   const separator = args[0] === null || args[0] === undefined ? ' ' : printValue(args[0], frame)
-  if (!Array.isArray(list)) return printValue(list, frame)
+  if (!Array.isArray(list)) return printValue(value, frame)
   let text = ''
   let between = ''
   for (const item of list) {
@@ -162,7 +163,7 @@ function dateFilter(name: string): FilterFunction {
 }
 
 function dateValue(value: unknown, frame: Frame): unknown {
-  const plain: unknown = toValue(value)
+  const plain = plainValue(value)
   if (plain === 'now' || plain === 'today') return frame.context.run.startedAt
   if (typeof plain === 'bigint' || plain instanceof Decimal) return Number(plain)
   if (typeof plain !== 'string' || !ISO_WITHOUT_ZONE.test(plain)) return plain
@@ -171,7 +172,7 @@ function dateValue(value: unknown, frame: Frame): unknown {
 }
 
 function toInteger(value: unknown): unknown {
-  const plain: unknown = toValue(value)
+  const plain = plainValue(value)
   if (typeof plain === 'bigint') return plain
   if (plain instanceof Decimal || typeof plain === 'string') {
     const rounded = roundExactly(plain, 'truncate')
@@ -181,7 +182,8 @@ function toInteger(value: unknown): unknown {
 }
 
 function slice(value: unknown, args: readonly unknown[], frame: Frame): unknown {
-  const plain = Array.isArray(value) ? value : asText(value, frame)
+  const list = unpackJson(value)
+  const plain = Array.isArray(list) ? list : asText(value, frame)
   if (typeof plain === 'string') frame.charge(plain.length)
   return sliceOfLiquid(plain, args, frame)
 }

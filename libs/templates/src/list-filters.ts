@@ -2,9 +2,10 @@
  * Filters that look at a property of each item, or sort. liquidjs makes a context for each item; these only
  * read, which is many times faster, and count their work.
  */
-import { Tokenizer, toValue } from 'liquidjs'
+import { Tokenizer } from 'liquidjs'
 import type { Frame } from './frame.ts'
 import { areEqual, compareValues, isTruthy } from './operators.ts'
+import { plainValue } from './plain-value.ts'
 import { printValue } from './print-value.ts'
 import { readProperty } from './read-property.ts'
 import { writtenName } from './written-name.ts'
@@ -37,7 +38,7 @@ function reader(property: unknown, frame: Frame): Read {
 
 /** A list as it is, nothing as an empty one, anything else as one item. */
 export function listOf(value: unknown): readonly unknown[] {
-  const plain: unknown = toValue(value)
+  const plain = plainValue(value)
   if (plain === null || plain === undefined) return []
   return Array.isArray(plain) ? plain : [plain]
 }

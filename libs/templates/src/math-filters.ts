@@ -4,15 +4,15 @@
  * numbers, as in liquidjs.
  */
 import { Decimal } from '@sluice/contracts/values'
-import { toValue } from 'liquidjs'
 import { absoluteExactly, calculateExactly, compareExactly, isExact, roundExactly } from './exact-numbers.ts'
+import { plainValue } from './plain-value.ts'
 import type { ExactOperation, Rounding } from './exact-numbers.ts'
 
 type MathFilter = (value: unknown, args: readonly unknown[]) => unknown
 
 /** As liquidjs reads numbers: what is none counts as 0. */
 function numberOf(value: unknown): number {
-  const plain: unknown = toValue(value)
+  const plain = plainValue(value)
   if (plain instanceof Decimal) return Number(plain.text)
   const number = Number(plain)
   return Number.isNaN(number) ? 0 : number
@@ -20,8 +20,8 @@ function numberOf(value: unknown): number {
 
 function binary(operation: ExactOperation, onNumbers: (left: number, right: number) => number): MathFilter {
   return (value, args) => {
-    const left: unknown = toValue(value)
-    const right: unknown = toValue(args[0])
+    const left = plainValue(value)
+    const right = plainValue(args[0])
     if (isExact(left) || isExact(right)) {
       const result = calculateExactly(operation, left ?? 0, right ?? 0)
       if (result !== null) return result
@@ -32,8 +32,8 @@ function binary(operation: ExactOperation, onNumbers: (left: number, right: numb
 
 function bound(better: (comparison: number) => boolean): MathFilter {
   return (value, args) => {
-    const left: unknown = toValue(value)
-    const right: unknown = toValue(args[0])
+    const left = plainValue(value)
+    const right = plainValue(args[0])
     if (isExact(left) || isExact(right)) {
       const comparison = compareExactly(left ?? 0, right ?? 0)
       if (comparison !== null) return better(comparison) ? right : left
@@ -45,7 +45,7 @@ function bound(better: (comparison: number) => boolean): MathFilter {
 
 function rounding(kind: Rounding, onNumber: (value: number, places: number) => number): MathFilter {
   return (value, args) => {
-    const plain: unknown = toValue(value)
+    const plain = plainValue(value)
     const places = numberOf(args[0])
     return isExact(plain) ? roundExactly(plain, kind, places) : onNumber(numberOf(plain), places)
   }
@@ -68,7 +68,7 @@ function shifted(value: number, places: number): number {
 }
 
 function abs(value: unknown): unknown {
-  const plain: unknown = toValue(value)
+  const plain = plainValue(value)
   return isExact(plain) ? absoluteExactly(plain) : Math.abs(numberOf(plain))
 }
 

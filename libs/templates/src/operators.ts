@@ -2,9 +2,11 @@
  * Comparison in conditions, as Liquid defines it: nothing is less or more than null, and numbers compare by
  * what they are worth, exactly.
  */
-import { Drop, toValue, toValueSync } from 'liquidjs'
+import { JsonText } from '@sluice/contracts/values'
+import { Drop, toValueSync } from 'liquidjs'
 import { compareExactly, isExact } from './exact-numbers.ts'
 import type { Frame } from './frame.ts'
+import { plainValue, unpackJson } from './plain-value.ts'
 import { printValue } from './print-value.ts'
 
 export type Operator = (left: unknown, right: unknown, frame: Frame) => unknown
@@ -12,13 +14,13 @@ export type Operator = (left: unknown, right: unknown, frame: Frame) => unknown
 /** False, null and what is missing are false; all else is true, `0` and `''` too. */
 export function isTruthy(value: unknown): boolean {
   if (value === false || value === null || value === undefined) return false
-  return value instanceof Drop ? isTruthy(value.valueOf()) : true
+  return value instanceof Drop || value instanceof JsonText ? isTruthy(plainValue(value)) : true
 }
 
 /** Negative, zero or positive; null where the two cannot be compared. */
 export function compareValues(left: unknown, right: unknown): number | null {
-  const a: unknown = left instanceof Drop ? toValue(left) : left
-  const b: unknown = right instanceof Drop ? toValue(right) : right
+  const a = plainValue(left)
+  const b = plainValue(right)
   if (typeof a === 'number' && typeof b === 'number') return ordered(a, b)
   if (typeof a === 'string' && typeof b === 'string') return ordered(a, b)
   if (isExact(a) || isExact(b)) return compareExactly(a, b)
@@ -37,6 +39,8 @@ function ordered<T extends number | string>(a: T, b: T): number | null {
 export function areEqual(left: unknown, right: unknown, frame: Frame): boolean {
   if (left === right) return true
   if (left instanceof Drop || right instanceof Drop) return dropEquals(left, right, frame)
+  if (left instanceof JsonText || right instanceof JsonText)
+    return areEqual(unpackJson(left), unpackJson(right), frame)
   if (isExact(left) || isExact(right))
     return typeof left !== 'string' && typeof right !== 'string' && compareExactly(left, right) === 0
   if (Array.isArray(left) && Array.isArray(right)) {
@@ -49,8 +53,8 @@ export function areEqual(left: unknown, right: unknown, frame: Frame): boolean {
 
 function dropEquals(left: unknown, right: unknown, frame: Frame): boolean {
   const [drop, other] = left instanceof Drop && hasEquals(left) ? [left, right] : [right, left]
-  if (drop instanceof Drop && hasEquals(drop)) return toValueSync(drop.equals(toValue(other))) === true
-  return areEqual(toValue(left), toValue(right), frame)
+  if (drop instanceof Drop && hasEquals(drop)) return toValueSync(drop.equals(plainValue(other))) === true
+  return areEqual(plainValue(left), plainValue(right), frame)
 }
 
 function hasEquals(drop: Drop): drop is Drop & { equals(other: unknown): unknown } {
@@ -58,8 +62,8 @@ function hasEquals(drop: Drop): drop is Drop & { equals(other: unknown): unknown
 }
 
 function contains(left: unknown, right: unknown, frame: Frame): boolean {
-  const whole: unknown = toValue(left)
-  const part: unknown = toValue(right)
+  const whole = plainValue(left)
+  const part = plainValue(right)
   if (Array.isArray(whole)) {
     frame.step(whole.length / 64)
     if (whole.includes(part)) return true

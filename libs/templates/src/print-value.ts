@@ -1,8 +1,9 @@
 /**
  * How values become text: as `{{ }}` prints them, and as JSON with every digit kept (R18).
  */
-import { Decimal } from '@sluice/contracts/values'
+import { Decimal, JsonText } from '@sluice/contracts/values'
 import { Drop } from 'liquidjs'
+import { strictJsonError } from './json-text.ts'
 import { TemplateFault } from './template-fault.ts'
 
 /** Text that was already escaped when a `capture` made it, so that printing it does not escape it again. */
@@ -69,6 +70,7 @@ function printNested(value: unknown, counter: TextCounter, depth: number): strin
   }
   if (value === null) return ''
   if (value instanceof Decimal || value instanceof EscapedText || value instanceof RawJson) return value.text
+  if (value instanceof JsonText) return value.text
   if (value instanceof Uint8Array) return base64(value)
   if (value instanceof Drop) return printNested(value.valueOf(), counter, depth)
   if (!Array.isArray(value)) return jsonNested(value, counter, depth)
@@ -128,6 +130,7 @@ function jsonObject(value: object, counter: TextCounter, depth: number): string 
   }
   if (value instanceof Uint8Array) return `"${base64(value)}"`
   if (value instanceof RawJson) return value.text
+  if (value instanceof JsonText) return checkedJson(value.text)
   if (value instanceof Printable) return jsonNested(value.printed(), counter, depth)
   if (value instanceof Drop) return jsonNested(value.valueOf(), counter, depth)
   assertDepth(depth)
@@ -139,6 +142,13 @@ function jsonObject(value: object, counter: TextCounter, depth: number): string 
   }
   counter.charge(text.length)
   return text + '}'
+}
+
+/** A database may take for JSON what is none, such as NaN. */
+function checkedJson(text: string): string {
+  const error = strictJsonError(text, 'the column')
+  if (error !== null) throw new TemplateFault(error)
+  return text
 }
 
 function assertDepth(depth: number): void {

@@ -1,5 +1,5 @@
 /** Random rows, of every type and with hostile texts, in every place that a value can be. */
-import { Decimal } from '@sluice/contracts/values'
+import { Decimal, JsonText } from '@sluice/contracts/values'
 import type { Row, Value } from '@sluice/contracts/values'
 import { describe, expect, it } from 'vitest'
 import { compileTrigger } from './compile.ts'
@@ -90,7 +90,7 @@ class Maker {
 
   /** Any value that JSON can hold, nested at most `depth` deep. */
   value(depth: number): Value {
-    switch (this.below(depth > 0 ? 11 : 9)) {
+    switch (this.below(depth > 0 ? 12 : 10)) {
       case 0:
         return null
       case 1:
@@ -109,6 +109,8 @@ class Maker {
       case 8:
         return this.text()
       case 9:
+        return new JsonText(` {"a": [ 1.50, null ], "b" : ${JSON.stringify(this.text())}}`)
+      case 10:
         return Array.from({ length: this.below(4) }, () => this.value(depth - 1))
       default:
         return Object.fromEntries(
@@ -127,6 +129,7 @@ function expected(value: Value): Value {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
   if (typeof value === 'number' || typeof value === 'bigint' || value instanceof Decimal)
     return parseExactJson(String(value))
+  if (value instanceof JsonText) return parseExactJson(value.text)
   if (Array.isArray(value)) return value.map(expected)
   if (typeof value === 'object' && value !== null)
     return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, expected(field)]))

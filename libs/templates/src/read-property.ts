@@ -2,9 +2,11 @@
  * How `a.b` reads a value: own fields only, so that no prototype is ever reached, whatever a column or a
  * template is called.
  */
+import { JsonText } from '@sluice/contracts/values'
 import { CapturedValues } from './captured-values.ts'
 import type { Frame } from './frame.ts'
 import { Loop } from './loop.ts'
+import { valueOfJson } from './plain-value.ts'
 import { EscapedText } from './print-value.ts'
 
 interface Fields {
@@ -51,6 +53,7 @@ export function readProperty(value: unknown, key: unknown, options: ReadOptions)
   if (typeof value === 'string') return readOfText(value, key)
   if (value instanceof EscapedText) return readOfText(value.text, key)
   if (Array.isArray(value)) return readOfList(value, key)
+  if (value instanceof JsonText) return readProperty(valueOfJson(value), key, options)
   if (!isFields(value) || (typeof key !== 'string' && typeof key !== 'number')) return undefined
   if (value instanceof Uint8Array) return key === 'size' ? value.byteLength : undefined
   const name = String(key)
