@@ -15,6 +15,11 @@ import { finishedRequests, gaplessStretches, Topics } from './topics.ts'
 export const CONCURRENCY = 20
 /** How long the API takes to answer, so that something is in flight whenever a process dies. */
 export const ANSWER_MS = 8
+/** Rendering a person takes long enough that a renderer can be killed in the middle. */
+const BODY = `'{"name":{{ row.name | json }}{% for i in (1..4000) %}{% endfor %}}'`
+const TRIGGERS = `
+  added: { method: PUT, path: '/people/{{ id }}', body: { json: ${BODY} } }
+  changed: added`
 const SETTLED_WITHIN_MS = 60_000
 
 export interface PipelineOptions extends DistributedOptions {
@@ -33,12 +38,14 @@ export interface Pipeline extends AsyncDisposable {
   readonly project: ProjectFolder
   readonly topics: Topics
   readonly people: number
-  /** Gives every person the name `name VERSION`. */
-  rename(version: number): Promise<void>
+  /** Gives the first so many people (default all) the name `name VERSION`, and the others that before it. */
+  rename(version: number, people?: number): Promise<void>
   /** `sluice run`, and what it said; rejects with the services' logs if that takes too long. */
   run(): Promise<{ readonly exitCode: number | null; readonly view: RunView }>
   /** Waits until no run is queued or under way; gives all runs, oldest first. */
   settled(): Promise<readonly RunEvent[]>
+  /** Waits until the last run has succeeded: a run that was cut ends as failed, and a new one follows. */
+  succeeded(): Promise<void>
   /** Requests for `name VERSION` seen so far. */
   sentOf(version: number): readonly RecordedRequest[]
   /** Throws if a topic shows that something was lost, doubled or out of place, or if counts do not add up. */
@@ -53,7 +60,8 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
   const env = { ...options.env, API_URL: api.url }
   const services = opening.use(await startDistributed({ ...options, env }))
   const limits = `limits: { rate: { requests: ${rate}, per: second }, concurrency: ${CONCURRENCY} }`
-  const yaml = peopleYaml({ destination: limits, sync: [`timeout: ${timeout}`, sync].join('\n') })
+  const settings = [`timeout: ${timeout}`, sync].join('\n')
+  const yaml = peopleYaml({ destination: limits, sync: settings, triggers: TRIGGERS })
   const project = opening.use(
     await projectFolder({ files: { 'project.yaml': yaml }, env: { ...env, ...services.env } }),
   )
@@ -67,10 +75,12 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
     project,
     topics,
     people,
-    rename: version =>
+    rename: (version, renamed = people) =>
       project.write(
         'people.csv',
-        peopleCsv(...Array.from({ length: people }, (_, index) => `${index},name ${version}`)),
+        peopleCsv(
+          ...Array.from({ length: people }, (_, id) => `${id},name ${id < renamed ? version : version - 1}`),
+        ),
       ),
     run: () => runWithin(SETTLED_WITHIN_MS, project, services),
     settled: async () => {
@@ -81,6 +91,16 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
         throw new Error(`a run hangs; ${services.logs()}`, { cause: error })
       })
       return runs()
+    },
+    succeeded: async () => {
+      await topics.caughtUp()
+      const signal = AbortSignal.timeout(SETTLED_WITHIN_MS)
+      const success = (): boolean =>
+        runs().every(({ status }) => isEnded(status)) && runs().at(-1)?.status === 'success'
+      await topics.runs.until(success, { signal }).catch((error: unknown) => {
+        const known = runs().map(({ run, status, error: why }) => `${String(run)} ${status} ${why ?? ''}`)
+        throw new Error(`no success: ${known.join(', ')}; ${services.logs()}`, { cause: error })
+      })
     },
     sentOf: version => api.requests.filter(({ body }) => body.includes(`"name ${version}"`)),
     auditTopics: () => audit(topics, runs()),

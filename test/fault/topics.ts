@@ -5,7 +5,7 @@
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { MessageLog } from '@sluice/message-log/port'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { isTakeover, readOwned, type Placed } from '@sluice/stage/owned-reader'
+import { decodeRecords, isTakeover, readOwned, type Placed } from '@sluice/stage/owned-reader'
 import { RecordIo } from '@sluice/stage/record-io'
 import { RunsView } from '@sluice/stage/runs-view'
 import { homePartition, syncTopics, type Stage } from '@sluice/stage/topics'
@@ -104,6 +104,27 @@ export class Topics implements AsyncDisposable {
     const options = { log, io: this.#io, target, incarnation, stage, from: low, to: end, signal }
     for await (const batch of readOwned(options)) records.push(...batch.records)
     return records
+  }
+
+  /** Throws if a record stands behind the takeover marker of a later owner: then it was not refused. */
+  async assertFenced(stage: Stage): Promise<void> {
+    const topic = syncTopics(this.#prefix, this.#sync)[stage]
+    const partitions = (await this.log.partitionsOf(topic, { signal })) ?? 0
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const target = { topic, partition }
+      const { low, end } = await this.log.offsets(target, { signal })
+      if (low === end) continue
+      let newest = -1
+      for await (const { records } of this.log.read(target, { from: low, to: end, signal }))
+        for (const { offset, record } of await decodeRecords(this.#io, records, signal)) {
+          if (record === null || !('owner' in record.value)) continue
+          if (isTakeover(record)) newest = offset
+          else if (record.value.owner !== newest)
+            throw new Error(
+              `${topic}/${partition}, offset ${offset}: written after marker ${newest} of another`,
+            )
+        }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,105 @@
+/** What a kill did: how soon the stage went on without the dead, and which requests the API saw twice. */
+import type { RecordedRequest } from '@sluice/testkit/scripted-api'
+import { isTakeover, type Placed } from '@sluice/stage/owned-reader'
+import { STAGE_OF, type Kill } from './kills.ts'
+import { ANSWER_MS, CONCURRENCY, type Pipeline } from './people-pipeline.ts'
+
+/** A crash may repeat what was answered this recently (PROTOCOL.md §8). */
+const ANSWERED_MS = 5
+/** Whoever still writes this long after a kill was not killed. */
+const LATE_APPENDS_MS = 1_000
+
+export interface Aftermath {
+  readonly kill: Kill
+  /** Longest that a partition with something to do stood still; null where nothing was left to do. */
+  readonly wentOnMs: number | null
+  readonly repeats: number
+  readonly repeatsAllowed: number
+}
+
+/** Looks at the kills of one run, in the order of their times, once that run is over. */
+export async function aftermaths(
+  { topics }: Pipeline,
+  kills: readonly Kill[],
+  sent: readonly RecordedRequest[],
+): Promise<readonly Aftermath[]> {
+  const [changes, requests, attempts] = await Promise.all([
+    topics.records('changes'),
+    topics.records('requests'),
+    topics.records('attempts'),
+  ])
+  const input = { changes: null, requests: changes, attempts: requests }
+  const output = { changes, requests, attempts }
+  const repeats = repeatsByKill(kills, sent)
+  return kills.map(kill => {
+    const stage = STAGE_OF[kill.service]
+    const waits = output[stage].map((records, partition) =>
+      wentOnAfter(kill.killedAt, records, input[stage]?.[partition] ?? null),
+    )
+    const longest = Math.max(-1, ...waits.filter(wait => wait !== null))
+    return {
+      kill,
+      wentOnMs: longest < 0 ? null : longest,
+      repeats: repeats.get(kill) ?? 0,
+      repeatsAllowed: kill.service === 'delivery' ? repeatable(kill, sent) : 0,
+    }
+  })
+}
+
+/**
+ * From the kill to the next record in a partition that was made of something that was there before the kill;
+ * where a stage has no input, any record, a takeover too. Where the dead was at work, that is a record of its
+ * successor: what Kafka had been handed before may still be appended.
+ */
+function wentOnAfter(
+  killedAt: number,
+  records: readonly Placed[],
+  input: readonly Placed[] | null,
+): number | null {
+  const appendedAt = new Map(input?.map(({ offset, timestamp }) => [offset, timestamp]))
+  const wasThere = (offset: number): boolean => (appendedAt.get(offset) ?? Infinity) < killedAt
+  const counts = ({ record }: Placed): boolean => {
+    if (input === null) return true
+    if (record?.name === 'sluice.Attempt') return wasThere(record.value.requestOffset)
+    return record?.name === 'sluice.Request' && wasThere(record.value.changesStart)
+  }
+  const isNew = ({ record }: Placed): boolean => record !== null && isTakeover(record)
+  const owner = records.findLast(placed => isNew(placed) && placed.timestamp < killedAt)?.offset ?? -1
+  const after = records.filter(({ timestamp }) => timestamp >= killedAt)
+  const lives = after.some(
+    ({ record, timestamp }) =>
+      record !== null &&
+      'owner' in record.value &&
+      record.value.owner === owner &&
+      timestamp > killedAt + LATE_APPENDS_MS,
+  )
+  const successor = lives ? -1 : after.findIndex(isNew)
+  const next = after.slice(Math.max(0, successor)).find(counts)
+  return next === undefined ? null : next.timestamp - killedAt
+}
+
+/** What was in flight, at most, and what was answered just before. */
+function repeatable({ killedAt }: Kill, sent: readonly RecordedRequest[]): number {
+  const answered = sent.filter(({ readAt }) => {
+    const answeredAt = readAt + ANSWER_MS
+    return answeredAt > killedAt - ANSWERED_MS && answeredAt <= killedAt
+  })
+  return CONCURRENCY + answered.length
+}
+
+/** Each repeat counts for the latest kill of a delivery process before it; throws if there was none. */
+function repeatsByKill(kills: readonly Kill[], sent: readonly RecordedRequest[]): ReadonlyMap<Kill, number> {
+  const repeats = new Map<Kill, number>()
+  const keys = new Map<string, string>()
+  for (const { url, headers, arrivedAt } of sent) {
+    const key = headers['idempotency-key'] ?? ''
+    const earlier = keys.get(url)
+    keys.set(url, key)
+    if (earlier === undefined) continue
+    if (earlier !== key) throw new Error(`${url} was repeated with ${key} instead of ${earlier}`)
+    const cause = kills.findLast(kill => kill.service === 'delivery' && kill.killedAt <= arrivedAt)
+    if (cause === undefined) throw new Error(`${url} was repeated although no delivery process had died`)
+    repeats.set(cause, (repeats.get(cause) ?? 0) + 1)
+  }
+  return repeats
+}
