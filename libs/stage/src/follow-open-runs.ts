@@ -3,6 +3,7 @@
  * consumer. Renderer and delivery are both built on it.
  */
 import type { RunEvent } from '@sluice/contracts/records'
+import type { Figures } from './figures.ts'
 import { ownPartitions, type Readiness, type Worker } from './own-partitions.ts'
 import { openRun, type RunsView } from './runs-view.ts'
 import type { Holds } from '@sluice/holds/port'
@@ -13,6 +14,7 @@ export interface FollowOptions {
   readonly stage: Stage
   readonly log: MessageLog
   readonly holds: Holds
+  readonly figures: Figures
   readonly readiness?: Readiness | undefined
   readonly runs: RunsView
   /** Group and topic whose partitions are shared out for a sync. */
@@ -77,7 +79,7 @@ function syncWorkers(
 }
 
 async function workOnSync(options: FollowOptions, run: RunEvent, drain: AbortSignal): Promise<void> {
-  const { stage, log, holds, readiness, signal } = options
+  const { stage, log, holds, figures, readiness, signal } = options
   await ownPartitions({
     log,
     holds,
@@ -85,7 +87,10 @@ async function workOnSync(options: FollowOptions, run: RunEvent, drain: AbortSig
     group: options.groupOf(run),
     topic: options.topicOf(run),
     holdOf: ({ partition }) => `${stage}/${run.sync}/${run.incarnation}/${partition}`,
-    work: worker => options.work(run, worker),
+    work: worker => {
+      figures.takenOver(stage, run.sync)
+      return options.work(run, worker)
+    },
     onSetback: (target, error) => options.onSetback(run, target, error),
     drain,
     signal,

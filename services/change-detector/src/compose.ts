@@ -15,6 +15,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
@@ -24,7 +25,7 @@ import type { DetectorConfig } from './config.ts'
 
 /** Opens what the change-detector needs; rejects as `openStage` does. */
 export async function start(config: DetectorConfig, context: StartContext): Promise<StartedService> {
-  const { logger, signal } = context
+  const { logger, metrics, signal } = context
   const dataDir = resolve(config.dataDir)
   makeFolders(dataDir)
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
@@ -37,6 +38,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     ...stage,
     holds,
     readiness,
+    figures: figuresAsMetrics(metrics),
     logger,
     dataDir,
     newRunId: (): string => ulid(Date.now(), randomBytes(10)),

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { changeSchema } from '@sluice/contracts/avro-schemas'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
-import { detectedRows } from '@sluice/domain/counts'
+import { OPS } from '@sluice/contracts/state'
+import { countsOf, detectedRows } from '@sluice/domain/counts'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { isSetback } from '@sluice/stage/own-partitions'
 import { blockRowsOf } from './assign-partitions.ts'
@@ -121,6 +122,7 @@ export class RunExecution {
     )
     if (!complete) return false
     tenure.first = false
+    for (const op of OPS) deps.figures.published(sync, op, countsOf(this.#run.counts, op).detected)
     this.#run = { ...this.#run, complete }
     if (!signal.aborted) await tenure.write(this.#run)
     return true

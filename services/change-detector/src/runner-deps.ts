@@ -4,6 +4,7 @@ import type { DeliveredState } from '@sluice/delivered-state/port'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Source } from '@sluice/sources/port'
+import type { Figures } from '@sluice/stage/figures'
 import type { RecordIo } from '@sluice/stage/record-io'
 import type { RunsView } from '@sluice/stage/runs-view'
 import type { Definitions } from '@sluice/stage/stored-documents'
@@ -24,6 +25,7 @@ export interface RunnerDeps {
     readonly partitions: number
   }) => Promise<DeliveredState>
   readonly newRunId: () => string
+  readonly figures: Figures
   /**
    * True where one process does everything: then a run that an earlier process left was interrupted, even if
    * all its changes were published. What was published is delivered all the same.

@@ -8,6 +8,7 @@ import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { environmentSecrets } from '@sluice/secrets/environment'
+import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
@@ -21,7 +22,7 @@ const CONNECTIONS = 10_000
 
 /** Opens what delivery needs; rejects as `openStage` does. */
 export async function start(config: DeliveryConfig, context: StartContext): Promise<StartedService> {
-  const { logger, signal } = context
+  const { logger, metrics, signal } = context
   const { prefix, redis, env } = config
   await using opening = new AsyncDisposableStack()
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
@@ -36,12 +37,13 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
   const resolveTarget = patientTargets(stage.definitions, { secrets: environmentSecrets(env), logger })
   const readiness = new GroupReadiness()
+  const figures = figuresAsMetrics(metrics)
   const lateSendsMs = (target: Target): number => target.slotLifeMs
   const sending = { sender, leases, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check() },
-    run: ends => runDelivery({ ...stage, ...sending, holds, readiness, logger }, ends),
+    run: ends => runDelivery({ ...stage, ...sending, holds, readiness, figures, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -8,6 +8,7 @@
  */
 import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
+import type { Figures } from '@sluice/stage/figures'
 import type { RunsView } from '@sluice/stage/runs-view'
 import type { AttemptLedger } from './attempt-ledger.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
@@ -26,6 +27,7 @@ export interface SendQueueOptions {
   readonly ledger: AttemptLedger
   readonly sender: HttpSender
   readonly gate: DestinationGate
+  readonly figures: Figures
   readonly isCancelled: () => boolean
   readonly runs: RunsView
   readonly drain: AbortSignal
@@ -95,8 +97,12 @@ export class SendQueue {
   }
 
   async #lease(): Promise<Permits | null> {
+    const { gate, figures, target } = this.#options
+    const sinceMs = performance.now()
     try {
-      return await this.#options.gate.acquire(this.#queue.length, this.#interrupted)
+      const lease = await gate.acquire(this.#queue.length, this.#interrupted)
+      figures.leaseWaited(target.sync, performance.now() - sinceMs)
+      return lease
     } catch (error) {
       if (this.#interrupted.aborted) return null
       throw error
@@ -119,13 +125,14 @@ export class SendQueue {
   }
 
   async #sendOne(job: SendJob, permit: Permit): Promise<void> {
-    const { target, sender, signal } = this.#options
-    const sent = await sendRequest(job, { target, sender, signal, sendBeforeMs: permit.useBeforeMs }).catch(
-      (error: unknown) => {
+    const { target, sender, figures, signal } = this.#options
+    figures.inFlight(target.sync, 1)
+    const sent = await sendRequest(job, { target, sender, signal, sendBeforeMs: permit.useBeforeMs })
+      .catch((error: unknown) => {
         if (signal.aborted) return null
         throw error
-      },
-    )
+      })
+      .finally(() => figures.inFlight(target.sync, -1))
     if (sent === null) permit.finish()
     else if (sent.kind === 'late') {
       permit.giveBack()
@@ -145,6 +152,8 @@ export class SendQueue {
   }
 
   #finish(job: SendJob, attempt: UnownedAttempt, release: (() => void) | null): void {
+    const { figures, target } = this.#options
+    figures.attempted(target.sync, attempt.outcome)
     const { attempts } = withAttempt(job.history, attempt)
     const effects = effectsOf({ ...job.request, attempts, requests: 1, final: attempt })
     this.#options.ledger.record({ requestOffset: job.requestOffset, attempt, effects, release })
@@ -154,7 +163,8 @@ export class SendQueue {
    * The whole destination pauses, and the request goes to the head of the queue with nothing used up (R10).
    */
   #throttled(job: SendJob, { attempt, retryAfterMs }: Sent): void {
-    const { gate, ledger } = this.#options
+    const { gate, ledger, figures, target } = this.#options
+    figures.attempted(target.sync, attempt.outcome)
     ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: null })
     const now = performance.now()
     this.#throttledSince ??= now

@@ -6,6 +6,7 @@ import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import type { ServiceConfig } from '@sluice/runtime/service-config'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
@@ -13,17 +14,18 @@ import { runRenderer } from './renderer.ts'
 
 /** Opens what the renderer needs; rejects as `openStage` does. */
 export async function start(config: ServiceConfig, context: StartContext): Promise<StartedService> {
-  const { logger, signal } = context
+  const { logger, metrics, signal } = context
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const clientId = `${config.prefix}-renderer`
   await using opening = new AsyncDisposableStack()
   const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const readiness = new GroupReadiness()
+  const figures = figuresAsMetrics(metrics)
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check() },
-    run: ends => runRenderer({ ...stage, holds, readiness, logger }, ends),
+    run: ends => runRenderer({ ...stage, holds, readiness, figures, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

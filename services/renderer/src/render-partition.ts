@@ -7,6 +7,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
 import { OPS, type Op } from '@sluice/contracts/state'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
+import type { Figures } from '@sluice/stage/figures'
 import { lastOwnRecord, markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
 import type { Worker } from '@sluice/stage/own-partitions'
 import type { RecordIo } from '@sluice/stage/record-io'
@@ -27,6 +28,7 @@ export interface RenderDeps {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly definitions: Definitions
+  readonly figures: Figures
   readonly prefix: string
 }
 
@@ -237,7 +239,10 @@ class PartitionRenderer {
     for (const batch of batches) {
       const trigger = context.triggers.get(batch.op)
       const rendered = trigger === undefined ? noTrigger(batch) : renderBatch(batch, trigger, context.render)
-      for (const one of rendered) this.#push(this.#requestRecord(context, batch, one))
+      for (const one of rendered) {
+        this.#deps.figures.rendered(this.#run.sync, batch.op, one.kind)
+        this.#push(this.#requestRecord(context, batch, one))
+      }
     }
   }
 

@@ -1,13 +1,15 @@
 /** The renderer service: a worker for each partition of each sync with an open run. */
 import type { Holds } from '@sluice/holds/port'
 import type { Logger } from '@sluice/runtime/logger'
+import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
 import { followOpenRuns } from '@sluice/stage/follow-open-runs'
 import type { Readiness } from '@sluice/stage/own-partitions'
 import type { RunsView } from '@sluice/stage/runs-view'
 import { syncTopics } from '@sluice/stage/topics'
 import { renderPartition, type RenderDeps } from './render-partition.ts'
 
-export interface RendererDeps extends RenderDeps {
+export interface RendererDeps extends Omit<RenderDeps, 'figures'> {
+  readonly figures?: Figures
   readonly runs: RunsView
   readonly logger: Logger
   readonly holds: Holds
@@ -19,16 +21,17 @@ export function runRenderer(
   deps: RendererDeps,
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { log, holds, readiness, runs, prefix, logger } = deps
+  const { log, holds, figures = NO_FIGURES, readiness, runs, prefix, logger } = deps
   return followOpenRuns({
     stage: 'requests',
     log,
     holds,
+    figures,
     readiness,
     runs,
     groupOf: run => `${prefix}.renderer.${run.sync}.${run.incarnation}`,
     topicOf: run => syncTopics(prefix, run.sync).changes,
-    work: (run, worker) => renderPartition(deps, run, worker),
+    work: (run, worker) => renderPartition({ ...deps, figures }, run, worker),
     onSetback: (run, target, error) =>
       logger.warn({ sync: run.sync, partition: target?.partition, err: error }, 'rendering starts anew'),
     ...ends,
