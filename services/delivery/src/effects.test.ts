@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest'
+import type { RequestRow } from '@sluice/contracts/records'
+import type { Op, Outcome } from '@sluice/contracts/state'
+import {
+  sampleAttempt,
+  sampleCounts,
+  sampleRequest,
+  sampleRetried,
+  sampleRow,
+} from '@sluice/testkit/sample-records'
+import { effectsOf, type Effects, type FinishedRequest } from './effects.ts'
+
+function effects(fields: Partial<FinishedRequest>): Effects {
+  const { run, trigger, rows } = sampleRequest()
+  return effectsOf({ run, trigger, rows, attempts: 1, requests: 1, final: sampleAttempt(), ...fields })
+}
+
+/** Rows a, b, c, … */
+const rows = (...fields: readonly Partial<RequestRow>[]): readonly RequestRow[] =>
+  fields.map((own, seq) => sampleRow({ key: 'abc'[seq] ?? '', seq, ...own }))
+
+/** What is left of each key: the outcome of its entry, or `gone`. */
+const left = ({ retry }: Effects) => retry.map(({ key, entry }) => [key, entry?.outcome ?? 'gone'])
+
+describe('what a finished request writes', () => {
+  it('is nothing for rows that were delivered at once', () => {
+    expect(left(effects({ rows: rows({}, {}) }))).toEqual([])
+  })
+
+  it('is a tombstone for a row that was delivered at last', () => {
+    expect(left(effects({ rows: rows({}, { retried: sampleRetried() }) }))).toEqual([['b', 'gone']])
+  })
+
+  it.each<Outcome>(['rejected', 'unknown', 'unsent', 'exists', 'missing'])(
+    'is an entry for every row of one that came to %s',
+    outcome => {
+      const final = sampleAttempt({ outcome })
+      const both = rows({}, { retried: sampleRetried() })
+      expect(left(effects({ rows: both, final }))).toEqual([
+        ['a', outcome],
+        ['b', outcome],
+      ])
+    },
+  )
+
+  it('takes a removal of what the API does not know as done', () => {
+    const final = sampleAttempt({ outcome: 'missing' })
+    const removed = rows({ op: 'removed' }, { op: 'removed', retried: sampleRetried() })
+    const done = effects({ trigger: 'removed', rows: removed, final })
+    expect(left(done)).toEqual([['b', 'gone']])
+    expect(done.counts.removed).toMatchObject({ delivered: 2, rejected: 0 })
+  })
+
+  it('goes by the row where its outcome is its own', () => {
+    const own = { seq: 1, outcome: 'rejected', error: 'no such city', captured: null } as const
+    const done = effects({ rows: rows({}, {}, {}), final: sampleAttempt({ rows: [own] }) })
+    expect(done.retry).toMatchObject([{ key: 'b', entry: { outcome: 'rejected', error: 'no such city' } }])
+    expect(done.counts.added).toEqual(sampleCounts({ delivered: 2, rejected: 1, requests: 1, attempts: 1 }))
+  })
+
+  it('takes a throttled attempt that was the last as unsent', () => {
+    expect(left(effects({ final: sampleAttempt({ outcome: 'throttled' }) }))).toEqual([['a', 'unsent']])
+  })
+})
+
+describe('an entry', () => {
+  const final = sampleAttempt({
+    outcome: 'unknown',
+    answered: false,
+    status: null,
+    error: 'the connection broke',
+    startedAt: 50,
+  })
+  const entryOf = (fields: Partial<FinishedRequest>) => effects({ final, ...fields }).retry[0]?.entry
+
+  it('says what a later run needs to tell whether it sends the same again', () => {
+    expect(entryOf({ run: 7, rows: rows({ seq: 4 }, {}) })).toEqual({
+      run: 7,
+      seq: 4,
+      op: 'added',
+      outcome: 'unknown',
+      status: null,
+      error: 'the connection broke',
+      idempotencyKey: 'key',
+      answered: false,
+      requestHash: 'hash',
+      requestRows: 2,
+      attempts: 1,
+      runs: 1,
+      since: 50,
+    })
+  })
+
+  it('goes on counting where earlier runs stopped', () => {
+    const retried = sampleRetried({ attempts: 5, runs: 2, since: 10 })
+    expect(entryOf({ rows: rows({ retried }), attempts: 3 })).toMatchObject({
+      attempts: 8,
+      runs: 3,
+      since: 10,
+    })
+  })
+})
+
+describe('the counts of a finished request', () => {
+  it.each<[Op, Outcome, string]>([
+    ['added', 'exists', 'rejected'],
+    ['changed', 'missing', 'rejected'],
+    ['removed', 'unsent', 'unsent'],
+  ])('count %s rows that came to %s as %s', (op, outcome, figure) => {
+    const of = rows({ op }, { op })
+    const { counts } = effects({ trigger: op, rows: of, final: sampleAttempt({ outcome }), attempts: 3 })
+    expect(counts).toEqual({ [op]: sampleCounts({ [figure]: 2, requests: 1, attempts: 3 }) })
+  })
+
+  it('count no request and no attempt for rows that could not be rendered', () => {
+    const final = sampleAttempt({ attempt: 0, outcome: 'rejected' })
+    const { counts } = effects({ attempts: 0, requests: 0, final })
+    expect(counts).toEqual({ added: sampleCounts({ rejected: 1 }) })
+  })
+})

@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
+import { sampleDefinition, type DefinitionFields } from '@sluice/testkit/sample-records'
+import { resolveTarget, scopesOf, urlOf, type Target } from './target.ts'
+
+const SECRETS: { readonly [name: string]: string } = { token: 'tok en', key: 'k&y' }
+
+function lookUp(name: string): string {
+  const value = SECRETS[name]
+  if (value === undefined) throw new SluiceError('config', `The secret \`${name}\` is not set`)
+  return value
+}
+
+/** The target of a destination, with no limits but those given. */
+function target(
+  destination: DefinitionFields['destination'] = {},
+  sync: DefinitionFields['sync'] = {},
+): Target {
+  return resolveTarget(sampleDefinition({ destination: { limits: undefined, ...destination }, sync }), lookUp)
+}
+
+describe('the limits', () => {
+  const rate = (requests: number, windowMs: number) => ({ requests, windowMs })
+  const RATE = { rate: { requests: 5, per: 'minute' } }
+  const scopes = (destination: object | undefined, sync?: object) =>
+    scopesOf(sampleDefinition({ destination: { limits: destination }, sync: { limits: sync } }))
+
+  it('are 1000 requests per second and 100 at once where neither destination nor sync sets any', () => {
+    expect(scopes(undefined)).toEqual([
+      { name: 'destination/d', rates: [rate(1000, 1000)], concurrency: 100 },
+    ])
+    expect(target().concurrency).toBe(100)
+  })
+
+  it('have a default each: who sets the rate alone keeps the default concurrency, and the other way', () => {
+    expect(scopes(RATE)).toMatchObject([{ rates: [rate(5, 60_000)], concurrency: 100 }])
+    expect(scopes({ concurrency: 7 })).toMatchObject([{ rates: [rate(1000, 1000)], concurrency: 7 }])
+  })
+
+  it('of a sync take the place of the defaults, so that it may be faster than they are', () => {
+    const [shared, own] = scopes(undefined, { rate: { requests: 5000, per: 'second' }, concurrency: 500 })
+    expect(shared).toEqual({ name: 'destination/d', rates: [], concurrency: Number.MAX_SAFE_INTEGER })
+    expect(own).toEqual({ name: 'sync/s', rates: [rate(5000, 1000)], concurrency: 500 })
+  })
+
+  it('of both are both kept, the shared ones first', () => {
+    const both = scopes({ ...RATE, concurrency: 9 }, { concurrency: 3 })
+    expect(both).toEqual([
+      { name: 'destination/d', rates: [rate(5, 60_000)], concurrency: 9 },
+      { name: 'sync/s', rates: [], concurrency: 3 },
+    ])
+    expect(target({ limits: { concurrency: 9 } }, { limits: { concurrency: 3 } }).concurrency).toBe(3)
+  })
+
+  it('may be several rates, with windows of any length', () => {
+    const rates = [
+      { requests: 10, per: 'second' },
+      { requests: 500, per: 'hour' },
+      { requests: 2, per: '250ms' },
+    ]
+    expect(scopes({ rate: rates })[0]?.rates).toEqual([rate(10, 1000), rate(500, 3_600_000), rate(2, 250)])
+  })
+
+  it('keep a slot for longer than a request can take', () => {
+    const { timeoutMs, slotLifeMs } = target({}, { timeout: '2s' })
+    expect(timeoutMs).toBe(2000)
+    expect(slotLifeMs).toBeGreaterThan(timeoutMs)
+  })
+})
+
+describe('the URL of a request', () => {
+  const url = (baseUrl: string, path: string, query = ''): string => urlOf(target({ baseUrl }), path, query)
+
+  it.each([
+    ['http://api', '/rows', 'http://api/rows'],
+    ['http://api/', '/rows', 'http://api/rows'],
+    ['http://api/v1//', 'rows', 'http://api/v1/rows'],
+    ['http://api/v1', '', 'http://api/v1'],
+    ['http://api/v1', '?a=1', 'http://api/v1?a=1'],
+  ])('of %s and "%s" has one slash between them', (baseUrl, path, expected) => {
+    expect(url(baseUrl, path)).toBe(expected)
+  })
+
+  it('has the query of the destination after its own', () => {
+    expect(url('http://api', '/rows', 'a=1')).toBe('http://api/rows?a=1')
+    expect(url('http://api', '/rows?b=2', 'a=1')).toBe('http://api/rows?b=2&a=1')
+  })
+})
+
+describe('what a destination adds to each request', () => {
+  it('has its secrets filled in, and shows none of them', () => {
+    const { headers, shownHeaders, query, shownQuery, secrets } = target({
+      headers: { Authorization: 'Bearer ${secret:token}', 'X-App': 'app' },
+      query: { 'api key': '${secret:key}', lang: 'ä b' },
+    })
+    expect(headers).toEqual({ authorization: 'Bearer tok en', 'x-app': 'app' })
+    expect(shownHeaders).toEqual({ authorization: 'Bearer ***', 'x-app': 'app' })
+    expect(query).toBe('api%20key=k%26y&lang=%C3%A4%20b')
+    expect(shownQuery).toBe('api%20key=***&lang=%C3%A4%20b')
+    expect(secrets).toEqual(['tok en', 'k&y'])
+  })
+
+  it('is refused where a secret is not set', () => {
+    const headers = { Authorization: '${secret:missing}' }
+    expect(() => target({ headers })).toThrow(expect.objectContaining({ code: 'config' }))
+  })
+
+  it('is an idempotency key, under the name that the destination wants, unless it wants none', () => {
+    expect(target().idempotencyHeader).toBe('idempotency-key')
+    expect(target({ idempotencyHeader: 'X-Request-Id' }).idempotencyHeader).toBe('x-request-id')
+    expect(target({ idempotencyHeader: false }).idempotencyHeader).toBeNull()
+  })
+})

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest'
+import type { Op } from '@sluice/contracts/state'
+import { sampleChange } from '@sluice/testkit/sample-records'
+import { RowBatches, type RowBatch } from './row-batches.ts'
+
+const SIZES: { readonly [op in Op]: number } = { removed: 1, changed: 2, added: 3 }
+
+/** Takes rows in, `op` after `op` at the offsets 10, 11, …, and closes what is open. */
+function batched(ops: readonly Op[]): readonly RowBatch[] {
+  const batches = new RowBatches(op => SIZES[op])
+  const complete = ops.flatMap((op, i) => batches.add(op, 10 + i, sampleChange({ op, seq: i })))
+  return [...complete, ...batches.flush()]
+}
+
+const shapes = (batches: readonly RowBatch[]) =>
+  batches.map(({ op, changes, start, end }) => [op, changes.map(({ seq }) => seq), start, end])
+
+describe('batches of rows', () => {
+  it('close when they are full, each op with a size of its own, and say which offsets they are made of', () => {
+    expect(shapes(batched(['removed', 'removed', 'changed', 'changed', 'added', 'added', 'added']))).toEqual([
+      ['removed', [0], 10, 11],
+      ['removed', [1], 11, 12],
+      ['changed', [2, 3], 12, 14],
+      ['added', [4, 5, 6], 14, 17],
+    ])
+  })
+
+  it('close when the op changes, and with the run', () => {
+    expect(shapes(batched(['changed', 'added', 'added']))).toEqual([
+      ['changed', [0], 10, 11],
+      ['added', [1, 2], 11, 13],
+    ])
+  })
+
+  it('may close twice with one row: the batch of the op before, and a full one of its own', () => {
+    const batches = new RowBatches(op => SIZES[op])
+    expect(batches.add('changed', 0, sampleChange())).toEqual([])
+    expect(shapes(batches.add('removed', 1, sampleChange({ seq: 1 })))).toEqual([
+      ['changed', [0], 0, 1],
+      ['removed', [1], 1, 2],
+    ])
+  })
+
+  it('are none where no row came', () => {
+    expect(new RowBatches(() => 1).flush()).toEqual([])
+  })
+
+  it('are the same for one who begins with any of them: no batch depends on those before it', () => {
+    const ops: readonly Op[] = [
+      'removed',
+      'changed',
+      'changed',
+      'changed',
+      'added',
+      'added',
+      'added',
+      'added',
+    ]
+    const whole = shapes(batched(ops))
+    for (const [index, batch] of batched(ops).entries()) {
+      const anew = new RowBatches(op => SIZES[op])
+      const rest = ops.flatMap((op, i) =>
+        10 + i < batch.start ? [] : anew.add(op, 10 + i, sampleChange({ op, seq: i })),
+      )
+      expect(shapes([...rest, ...anew.flush()])).toEqual(whole.slice(index))
+    }
+  })
+})
