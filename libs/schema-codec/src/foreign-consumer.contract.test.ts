@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro-schemas'
-import { Decimal, type Column, type Row } from '@sluice/contracts/values'
+import { Decimal, JsonText, type Column, type Row } from '@sluice/contracts/values'
 import { beforeAll, describe, expect, inject, it, type TestContext } from 'vitest'
 import { cached, ensurePrograms } from '../../../deploy/local/install.ts'
 import { createRegistryCodec } from './adapters/registry.ts'
@@ -118,7 +118,7 @@ describe.skipIf(brokers === null || registryUrl === null)('a consumer that is no
       timestamp: '1815-06-18T11:35:00.000001',
       zoned: '9999-12-31T23:59:59.999999Z',
       interval: 'P1DT2H',
-      json: '{"a": 1.10}',
+      json: new JsonText('{"a": 1.10}'),
       price: new Decimal('-12.50'),
       huge: 10n ** 38n - 1n,
       list: [1, null, -1],

@@ -2,7 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Retried } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
-import type { Column, Row, Value } from '@sluice/contracts/values'
+import { type Column, JsonText, type Row, type Value } from '@sluice/contracts/values'
 import type { DetectedChange, EndedRetry } from '../port.ts'
 import { type ColumnChunk, type ColumnReading, readColumns } from './chunk-columns.ts'
 import { KINDS } from './codes.ts'
@@ -102,6 +102,8 @@ function readingOf({ type }: Column, x: string, isPlain: boolean): ColumnReading
       if (isExact) return { form: 'number', sql: x, read: null }
       return { form: 'text', sql: canonicalText(type, x), read: valueReader(type) }
     }
+    case 'json':
+      return { form: 'text', sql: canonicalText(type, x), read: text => new JsonText(text) }
     default:
       return { form: 'text', sql: canonicalText(type, x), read: null }
   }

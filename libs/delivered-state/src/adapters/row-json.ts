@@ -1,10 +1,17 @@
 /**
  * Rows as JSON text, the form in which they are stored: an object by column name. Which type a member has is
  * said by the model, not by the text, so that a stored row outlives changes of the model. Numbers that JSON
- * does not keep are text (`"NaN"`, `"-0"`, integers beyond the safe range), decimals are text, bytes are
- * base64.
+ * does not keep are text (`"NaN"`, `"-0"`, integers beyond the safe range), decimals and JSON are text,
+ * bytes are base64.
  */
-import { type Column, type ColumnType, Decimal, type Row, type Value } from '@sluice/contracts/values'
+import {
+  type Column,
+  type ColumnType,
+  Decimal,
+  JsonText,
+  type Row,
+  type Value,
+} from '@sluice/contracts/values'
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 
@@ -56,7 +63,7 @@ function toJson(value: Value): Json {
 }
 
 function objectToJson(value: object): Json {
-  if (value instanceof Decimal) return value.text
+  if (value instanceof Decimal || value instanceof JsonText) return value.text
   if (value instanceof Uint8Array)
     return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
   if (Array.isArray(value)) return value.map(toJson)
@@ -144,6 +151,11 @@ function readText(json: unknown): Value {
   }
 }
 
+function readJsonText(json: unknown): Value {
+  const text = readText(json)
+  return typeof text === 'string' ? new JsonText(text) : null
+}
+
 function readDecimal(json: unknown): Value {
   return typeof json === 'string' || typeof json === 'number' ? new Decimal(String(json)) : null
 }
@@ -178,9 +190,10 @@ export function valueReader(type: ColumnType): ValueReader {
     case 'date':
     case 'time':
     case 'interval':
-    case 'json':
     case 'timestamp':
       return readText
+    case 'json':
+      return readJsonText
     default:
       return type satisfies never
   }

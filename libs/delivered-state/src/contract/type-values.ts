@@ -1,5 +1,5 @@
 /** Values of every type: the column's SQL over `x`, and for each SQL of `x` what JavaScript has to see. */
-import { Decimal } from '@sluice/contracts/values'
+import { Decimal, JsonText } from '@sluice/contracts/values'
 
 export const TYPE_VALUES: readonly (readonly [string, string, readonly (readonly [string, unknown])[]])[] = [
   [
@@ -266,9 +266,9 @@ export const TYPE_VALUES: readonly (readonly [string, string, readonly (readonly
     'JSON',
     'x::JSON',
     [
-      ['\'{"b": 1.50,  "a":[1, null]}\'', '{"b": 1.50,  "a":[1, null]}'],
-      ["'null'", 'null'],
-      ['\'"text"\'', '"text"'],
+      ['\'{"b": 1.50,  "a":[1, null]}\'', new JsonText('{"b": 1.50,  "a":[1, null]}')],
+      ["'null'", new JsonText('null')],
+      ['\'"text"\'', new JsonText('"text"')],
       ['NULL', null],
     ],
   ],
@@ -292,6 +292,7 @@ export const TYPE_VALUES: readonly (readonly [string, string, readonly (readonly
     'x::DOUBLE[]',
     [["[0.1::DOUBLE, 'nan'::DOUBLE, '-inf'::DOUBLE, NULL]", [0.1, NaN, -Infinity, null]]],
   ],
+  ['LIST of JSON', 'x::JSON[]', [['[\'{"a": 1.0}\'::JSON, NULL]', [new JsonText('{"a": 1.0}'), null]]]],
   ['ARRAY', 'x::TINYINT[2]', [['[1, 2]', [1, 2]]]],
   [
     'STRUCT',
@@ -310,6 +311,6 @@ export const TYPE_VALUES: readonly (readonly [string, string, readonly (readonly
     'x::STRUCT(n INTEGER, t VARCHAR)[]',
     [["[{'n': 1, 't': 'a' || chr(0)}, NULL]", [{ n: 1, t: 'a\0' }, null]]],
   ],
-  ['MAP', 'x::MAP(VARCHAR, INTEGER)', [["MAP {'a': 1, 'b': NULL}", '{"a":1,"b":null}']]],
-  ['UNION', 'x::UNION(num INTEGER, str VARCHAR)', [['union_value(num := 2)', '{"num":2}']]],
+  ['MAP', 'x::MAP(VARCHAR, INTEGER)', [["MAP {'a': 1, 'b': NULL}", new JsonText('{"a":1,"b":null}')]]],
+  ['UNION', 'x::UNION(num INTEGER, str VARCHAR)', [['union_value(num := 2)', new JsonText('{"num":2}')]]],
 ]

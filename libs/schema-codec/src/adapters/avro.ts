@@ -14,7 +14,7 @@ import {
 } from './avsc.ts'
 import { decimalType, EXACT_LONG, FLOAT } from './number-types.ts'
 import { DATE, TIME, TIMESTAMP, ZONED_TIMESTAMP } from './temporal-types.ts'
-import { BYTES, DoesNotFit, readText, TEXT, writeText } from './text-types.ts'
+import { BYTES, DoesNotFit, JSON_TEXT, readText, TEXT, writeText } from './text-types.ts'
 
 /**
  * The type of a schema's values; `schema` as parsed from JSON. Throws what avsc throws for a schema that is
@@ -44,7 +44,7 @@ function scalarType(schema: Attributes): AvscType | undefined {
   const { type, logicalType, sluiceType: own } = schema
   switch (type) {
     case 'string':
-      return TEXT
+      return own === 'json' ? JSON_TEXT : TEXT
     case 'bytes':
       return logicalType === 'decimal'
         ? decimalType(Number(schema['precision']), Number(schema['scale'] ?? 0))

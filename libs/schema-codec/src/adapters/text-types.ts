@@ -2,6 +2,7 @@
  * avsc types for text and bytes, faster than avsc's own and always valid UTF-8, and what all of Sluice's
  * types have in common.
  */
+import { JsonText } from '@sluice/contracts/values'
 import { avscTypes, type AvscType, type Misfit, type NodeBuffer, type Tap } from './avsc.ts'
 
 const { StringType, BytesType } = avscTypes
@@ -68,6 +69,23 @@ class Text extends StringType {
   }
 }
 export const TEXT = labelled('text', new Text())
+
+/** JSON as text; its values are `JsonText`s. */
+class Json extends StringType {
+  override _read(tap: Tap): JsonText {
+    return new JsonText(readText(tap))
+  }
+
+  override _write(tap: Tap, value: unknown): void {
+    if (!(value instanceof JsonText)) throw new DoesNotFit()
+    writeText(tap, value.text)
+  }
+
+  override _check(value: unknown, _flags: number, misfit: Misfit | undefined): boolean {
+    return checkByWriting(this, value, misfit)
+  }
+}
+export const JSON_TEXT = labelled('JSON (JsonText)', new Json())
 
 export function readText(tap: Tap): string {
   const length = tap.readLong()

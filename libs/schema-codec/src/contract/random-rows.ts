@@ -3,7 +3,14 @@
  * code breaks. Values are in the one form that contracts/values.ts gives them, so that they survive a codec
  * unchanged.
  */
-import { Decimal, type Column, type ColumnType, type Row, type Value } from '@sluice/contracts/values'
+import {
+  Decimal,
+  JsonText,
+  type Column,
+  type ColumnType,
+  type Row,
+  type Value,
+} from '@sluice/contracts/values'
 import { decimalText } from '../decimal-bytes.ts'
 import { dateOfDays, timeOfMicros, MICROS_PER_DAY } from '../temporal-text.ts'
 
@@ -143,7 +150,7 @@ export function randomValue(type: ColumnType, random: Random): Value {
     case 'text':
       return randomText(random)
     case 'json':
-      return random.pick(['null', '{"a": 1.10, "a": 2}', `[ ${random.below(1000)} ]`])
+      return new JsonText(random.pick(['null', '{"a": 1.10, "a": 2}', `[ ${random.below(1000)} ]`]))
     case 'interval':
       return random.pick(['PT0S', 'P1Y2M3DT4H5M6.5S', '-P1D'])
     case 'bytes':
