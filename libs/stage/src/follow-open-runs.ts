@@ -14,7 +14,7 @@ export interface FollowOptions {
   readonly stage: Stage
   readonly log: MessageLog
   readonly holds: Holds
-  readonly figures: Figures
+  readonly figures?: Figures | undefined
   readonly readiness?: Readiness | undefined
   readonly runs: RunsView
   /** Group and topic whose partitions are shared out for a sync. */
@@ -88,7 +88,7 @@ async function workOnSync(options: FollowOptions, run: RunEvent, drain: AbortSig
     topic: options.topicOf(run),
     holdOf: ({ partition }) => `${stage}/${run.sync}/${run.incarnation}/${partition}`,
     work: worker => {
-      figures.takenOver(stage, run.sync)
+      figures?.takenOver(stage, run.sync)
       return options.work(run, worker)
     },
     onSetback: (target, error) => options.onSetback(run, target, error),

@@ -16,7 +16,7 @@ export interface DetectorDeps extends RunnerDeps {
   /** Only these syncs are run; absent: all. */
   readonly only?: ReadonlySet<string>
   readonly holds: Holds
-  readonly readiness?: Readiness
+  readonly readiness?: Readiness | undefined
 }
 
 /** Resolves once drained; rejects if something fails that no takeover mends. */

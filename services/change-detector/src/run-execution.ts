@@ -122,7 +122,7 @@ export class RunExecution {
     )
     if (!complete) return false
     tenure.first = false
-    for (const op of OPS) deps.figures.published(sync, op, countsOf(this.#run.counts, op).detected)
+    for (const op of OPS) deps.figures?.published(sync, op, countsOf(this.#run.counts, op).detected)
     this.#run = { ...this.#run, complete }
     if (!signal.aborted) await tenure.write(this.#run)
     return true

@@ -25,7 +25,7 @@ export interface RunnerDeps {
     readonly partitions: number
   }) => Promise<DeliveredState>
   readonly newRunId: () => string
-  readonly figures: Figures
+  readonly figures?: Figures | undefined
   /**
    * True where one process does everything: then a run that an earlier process left was interrupted, even if
    * all its changes were published. What was published is delivered all the same.

@@ -92,7 +92,7 @@ export class SyncTenure implements AsyncDisposable {
     const existing = await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })
     const partitions = existing ?? (await makeTopics(sync, deps, signal))
     const ownership = await ownSync(deps, { sync, incarnation, partitions, signal })
-    deps.figures.takenOver('changes', sync)
+    deps.figures?.takenOver('changes', sync)
     try {
       if (!(await of.isMember()))
         throw new SluiceError('fenced', `${sync} belongs to another detector now`, { retryable: true })
@@ -137,7 +137,7 @@ export class SyncTenure implements AsyncDisposable {
     if (!isEnded(state.status)) return
     if (state.run !== null) this.faults = state.faults
     const { status, error } = state
-    this.deps.figures.ended(this.sync, status)
+    this.deps.figures?.ended(this.sync, status)
     this.deps.logger.info({ sync: this.sync, run: run.runId, status, error }, 'the run has ended')
   }
 

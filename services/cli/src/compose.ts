@@ -24,7 +24,6 @@ import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets } from '@sluice/secrets/environment'
 import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
-import { NO_FIGURES } from '@sluice/stage/figures'
 import { openStage } from '@sluice/stage/open-stage'
 import { RecordIo } from '@sluice/stage/record-io'
 import { RunsView } from '@sluice/stage/runs-view'
@@ -137,7 +136,6 @@ async function runServices(
   const both = { drain: AbortSignal.any([ends.drain, stopping.signal]), signal: ends.signal }
   const detecting = {
     newRunId: newUlid,
-    figures: NO_FIGURES,
     now: Date.now,
     adoptedAreInterrupted: true,
     resolveDefinition: (sync: string) => currentDefinition(deps, sync, { signal: ends.signal }),

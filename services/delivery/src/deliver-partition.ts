@@ -11,7 +11,7 @@ import { sleep } from '@sluice/flow/sleep'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
-import type { Figures } from '@sluice/stage/figures'
+import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
 import { markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
 import { isMember, type Worker } from '@sluice/stage/own-partitions'
 import type { RecordIo } from '@sluice/stage/record-io'
@@ -44,7 +44,7 @@ export interface DeliverDeps {
   readonly prefix: string
   readonly sender: HttpSender
   readonly leases: LeaseQueue
-  readonly figures: Figures
+  readonly figures?: Figures | undefined
   /** Told of what went wrong without harm to any row. */
   readonly onError: (error: unknown) => void
   /** Resolves a definition's destination with its secrets. */
@@ -270,7 +270,7 @@ class PartitionDelivery {
       target,
       ledger,
       sender: deps.sender,
-      figures: deps.figures,
+      figures: deps.figures ?? NO_FIGURES,
       gate: new DestinationGate(deps.leases, {
         target,
         holder,

@@ -1,17 +1,15 @@
 /** The delivery service: a worker for each partition of each sync with an open run. */
 import type { Holds } from '@sluice/holds/port'
 import type { Logger } from '@sluice/runtime/logger'
-import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
 import { followOpenRuns } from '@sluice/stage/follow-open-runs'
 import type { Readiness } from '@sluice/stage/own-partitions'
 import { syncTopics } from '@sluice/stage/topics'
 import { deliverPartition, type DeliverDeps } from './deliver-partition.ts'
 
-export interface DeliveryDeps extends Omit<DeliverDeps, 'figures'> {
-  readonly figures?: Figures
+export interface DeliveryDeps extends DeliverDeps {
   readonly logger: Logger
   readonly holds: Holds
-  readonly readiness?: Readiness
+  readonly readiness?: Readiness | undefined
 }
 
 /** Resolves once drained; rejects if something fails that no takeover mends. */
@@ -19,7 +17,7 @@ export function runDelivery(
   deps: DeliveryDeps,
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { log, holds, figures = NO_FIGURES, readiness, runs, prefix, logger } = deps
+  const { log, holds, figures, readiness, runs, prefix, logger } = deps
   return followOpenRuns({
     stage: 'attempts',
     log,
@@ -29,7 +27,7 @@ export function runDelivery(
     runs,
     groupOf: run => `${prefix}.delivery.${run.sync}.${run.incarnation}`,
     topicOf: run => syncTopics(prefix, run.sync).requests,
-    work: (run, worker) => deliverPartition({ ...deps, figures }, run, worker),
+    work: (run, worker) => deliverPartition(deps, run, worker),
     onSetback: (run, target, error) =>
       logger.warn({ sync: run.sync, partition: target?.partition, err: error }, 'delivery starts anew'),
     ...ends,

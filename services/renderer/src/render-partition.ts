@@ -7,7 +7,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
 import { OPS, type Op } from '@sluice/contracts/state'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
-import type { Figures } from '@sluice/stage/figures'
+import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
 import { lastOwnRecord, markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
 import type { Worker } from '@sluice/stage/own-partitions'
 import type { RecordIo } from '@sluice/stage/record-io'
@@ -28,7 +28,7 @@ export interface RenderDeps {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly definitions: Definitions
-  readonly figures: Figures
+  readonly figures?: Figures | undefined
   readonly prefix: string
 }
 
@@ -56,6 +56,7 @@ export async function renderPartition(deps: RenderDeps, run: RunEvent, worker: W
 
 class PartitionRenderer {
   readonly #deps: RenderDeps
+  readonly #figures: Figures
   readonly #run: RunEvent
   readonly #worker: Worker
   readonly #input: TopicPartition
@@ -70,6 +71,7 @@ class PartitionRenderer {
 
   constructor(deps: RenderDeps, run: RunEvent, worker: Worker) {
     this.#deps = deps
+    this.#figures = deps.figures ?? NO_FIGURES
     this.#run = run
     this.#worker = worker
     const topics = syncTopics(deps.prefix, run.sync)
@@ -240,7 +242,7 @@ class PartitionRenderer {
       const trigger = context.triggers.get(batch.op)
       const rendered = trigger === undefined ? noTrigger(batch) : renderBatch(batch, trigger, context.render)
       for (const one of rendered) {
-        this.#deps.figures.rendered(this.#run.sync, batch.op, one.kind)
+        this.#figures.rendered(this.#run.sync, batch.op, one.kind)
         this.#push(this.#requestRecord(context, batch, one))
       }
     }

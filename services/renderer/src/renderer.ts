@@ -1,19 +1,17 @@
 /** The renderer service: a worker for each partition of each sync with an open run. */
 import type { Holds } from '@sluice/holds/port'
 import type { Logger } from '@sluice/runtime/logger'
-import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
 import { followOpenRuns } from '@sluice/stage/follow-open-runs'
 import type { Readiness } from '@sluice/stage/own-partitions'
 import type { RunsView } from '@sluice/stage/runs-view'
 import { syncTopics } from '@sluice/stage/topics'
 import { renderPartition, type RenderDeps } from './render-partition.ts'
 
-export interface RendererDeps extends Omit<RenderDeps, 'figures'> {
-  readonly figures?: Figures
+export interface RendererDeps extends RenderDeps {
   readonly runs: RunsView
   readonly logger: Logger
   readonly holds: Holds
-  readonly readiness?: Readiness
+  readonly readiness?: Readiness | undefined
 }
 
 /** Resolves once drained; rejects if something fails that no takeover mends. */
@@ -21,7 +19,7 @@ export function runRenderer(
   deps: RendererDeps,
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { log, holds, figures = NO_FIGURES, readiness, runs, prefix, logger } = deps
+  const { log, holds, figures, readiness, runs, prefix, logger } = deps
   return followOpenRuns({
     stage: 'requests',
     log,
@@ -31,7 +29,7 @@ export function runRenderer(
     runs,
     groupOf: run => `${prefix}.renderer.${run.sync}.${run.incarnation}`,
     topicOf: run => syncTopics(prefix, run.sync).changes,
-    work: (run, worker) => renderPartition({ ...deps, figures }, run, worker),
+    work: (run, worker) => renderPartition(deps, run, worker),
     onSetback: (run, target, error) =>
       logger.warn({ sync: run.sync, partition: target?.partition, err: error }, 'rendering starts anew'),
     ...ends,
