@@ -13,7 +13,7 @@ kind: model
 name: people
 source: files
 sql: |
-  select id, name, doc, 9007199254740992 + id as big, (id + 0.5)::decimal(10, 2) as amount
+  select id, name, doc, doc::json as meta, 9007199254740992 + id as big, (id + 0.5)::decimal(10, 2) as amount
   from read_csv('people.csv', types = {'doc': 'varchar'})
 primaryKey: id
 ---
@@ -61,6 +61,11 @@ const BODIES: { readonly [name: string]: Sent } = {
   'json-column-batch': {
     trigger: `batch: {}, body: { jsonColumn: doc }`,
     bodies: ['[{"a": [1.0, "x"]},[ ]]'],
+    contentType: 'application/json',
+  },
+  'json-read-from-column': {
+    trigger: `body: { json: '{"a":{{ row.meta.a[0] | json }},"meta":{{ row.meta | json }}}' }`,
+    bodies: ['{"a":1,"meta":{"a": [1.0, "x"]}}', '{"a":null,"meta":[ ]}'],
     contentType: 'application/json',
   },
   fields: {
