@@ -26,6 +26,8 @@ export interface AttemptsFilter {
 
 interface Found {
   readonly view: AttemptView
+  /** What it is sorted by: ms since 1970. */
+  readonly sortedAs: number
   readonly place: string
   readonly offset: number
 }
@@ -48,14 +50,32 @@ export async function readAttempts(
       const place = `${sync.sync}/${partition}`
       const before = cursor.get(place)
       const reader = new PartitionAttempts(deps, sync, partition)
-      found.push(...(await reader.read({ ...query, before, place }, signal)))
+      found.push(...inTopicOrder(await reader.read({ ...query, before, place }, signal)))
     }
   }
-  found.sort((a, b) => (a.view.startedAt < b.view.startedAt ? 1 : -1) || b.offset - a.offset)
+  found.sort(newestFirst)
   const page = found.slice(0, query.limit)
   for (const { place, offset } of page) cursor.set(place, Math.min(cursor.get(place) ?? offset, offset))
   const next = found.length > page.length ? formatCursor(cursor) : null
   return { attempts: page.map(({ view }) => view), next }
+}
+
+/**
+ * Attempts are written when they end, so one that started later may stand before one that started earlier.
+ * The cursor counts on the order of the topic: none is sorted as newer than one that stands after it.
+ */
+function inTopicOrder(backwards: readonly Found[]): Found[] {
+  let sortedAs = Infinity
+  return backwards.map(one => {
+    sortedAs = Math.min(sortedAs, one.sortedAs)
+    return { ...one, sortedAs }
+  })
+}
+
+function newestFirst(a: Found, b: Found): number {
+  if (a.sortedAs !== b.sortedAs) return b.sortedAs - a.sortedAs
+  if (a.place !== b.place) return a.place < b.place ? -1 : 1
+  return b.offset - a.offset
 }
 
 class PartitionAttempts {
@@ -94,7 +114,8 @@ class PartitionAttempts {
       const request = await this.#request(attempt.requestOffset, signal)
       const keys = request?.rows.map(row => row.key) ?? []
       if (filter.key !== null && !keys.includes(filter.key)) continue
-      found.push({ view: attemptView(attempt, request, this.#viewPlace(keys)), place, offset: placed.offset })
+      const view = attemptView(attempt, request, this.#viewPlace(keys))
+      found.push({ view, sortedAs: attempt.startedAt, place, offset: placed.offset })
       if (found.length > limit) break
     }
     return found

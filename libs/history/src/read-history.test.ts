@@ -1,0 +1,213 @@
+/** Failed rows and attempts as they are read from topics that hold more than that. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Attempt, RetryEntry } from '@sluice/contracts/records'
+import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
+import { plainMarker } from '@sluice/stage/take-over'
+import {
+  INCARNATION,
+  sampleAttempt,
+  sampleEntry,
+  sampleRequest,
+  sampleRow,
+  SYNC,
+} from '@sluice/testkit/sample-records'
+import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
+import { readAttempts, type AttemptsFilter } from './read-attempts.ts'
+import { readFailedRows, type FailedRowsQuery } from './read-failed-rows.ts'
+
+const { signal } = new AbortController()
+const topics = syncTopics(PREFIX, SYNC)
+const PARTITIONS = 2
+
+let world: TestLog
+beforeEach(async () => {
+  world = await openTestLog({ partitions: PARTITIONS })
+})
+afterEach(() => world[Symbol.asyncDispose]())
+
+describe('the failed rows of a sync', () => {
+  async function fail(
+    partition: number,
+    key: string,
+    fields: Partial<RetryEntry> | null = {},
+  ): Promise<void> {
+    const value = fields === null ? null : world.io.encode('RetryEntry', sampleEntry(fields))
+    await world.append(at(topics.retry, partition), [{ key: textKey(key), value }])
+  }
+  async function read(query: Partial<FailedRowsQuery> = {}) {
+    const all = { run: null, key: null, status: null, limit: 100, after: null }
+    const of = { sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS, ...all, ...query }
+    const { rows, next } = await readFailedRows(world, of, signal)
+    return { keys: rows.map(({ key }) => key), rows, next }
+  }
+
+  it('are those of all partitions, by key, each with its last entry', async () => {
+    await fail(0, 'b', { status: 500 })
+    await fail(1, 'a')
+    await fail(0, 'b', { status: 422, error: 'HTTP 422: no', attempts: 3, runs: 2, since: 0 })
+    const { keys, rows, next } = await read()
+    expect(keys).toEqual(['a', 'b'])
+    expect(next).toBeNull()
+    expect(rows[1]).toEqual({
+      key: 'b',
+      op: 'added',
+      outcome: 'rejected',
+      status: 422,
+      error: 'HTTP 422: no',
+      attempts: 3,
+      runs: 2,
+      since: '1970-01-01T00:00:00.000Z',
+    })
+  })
+
+  it('are gone with their tombstone, in that partition alone', async () => {
+    await fail(0, 'a')
+    await fail(0, 'b')
+    await fail(1, 'b')
+    await fail(0, 'a', null)
+    await fail(0, 'b', null)
+    expect((await read()).keys).toEqual(['b'])
+  })
+
+  it('are not those of another incarnation, nor markers', async () => {
+    await fail(0, 'a', { incarnation: 'another' })
+    const marker = world.io.encode('Marker', plainMarker('takeover', INCARNATION, -1))
+    const key = markerKey('takeover', `attempts/${SYNC}/0`)
+    await world.append(at(topics.retry, 0), [{ key, value: marker }])
+    expect((await read()).keys).toEqual([])
+  })
+
+  it('may be asked for by run, key and status', async () => {
+    await fail(0, 'a', { run: 1, status: 422 })
+    await fail(0, 'b', { run: 2, status: 422 })
+    await fail(1, 'c', { run: 2, status: null })
+    expect((await read({ run: 2 })).keys).toEqual(['b', 'c'])
+    expect((await read({ key: 'c' })).keys).toEqual(['c'])
+    expect((await read({ status: 422 })).keys).toEqual(['a', 'b'])
+    expect((await read({ run: 2, status: 422 })).keys).toEqual(['b'])
+  })
+
+  it('come in pages that hold each of them once', async () => {
+    for (const [partition, key] of ['a', 'b', 'c', 'd', 'e'].entries()) await fail(partition % 2, key)
+    const pages: string[][] = []
+    let after: string | null = null
+    do {
+      const { keys, next }: { keys: string[]; next: string | null } = await read({ limit: 2, after })
+      pages.push(keys)
+      after = next
+    } while (after !== null)
+    expect(pages).toEqual([['a', 'b'], ['c', 'd'], ['e']])
+  })
+})
+
+describe('the attempts of a sync', () => {
+  /** Writes a request and an attempt at it, in order. */
+  async function send(
+    partition: number,
+    fields: Partial<Attempt> & { readonly key?: string; readonly body?: string } = {},
+  ): Promise<void> {
+    const { key = 'a', body = '{}', ...attempt } = fields
+    const request = sampleRequest({ rows: [sampleRow({ key })], body: new TextEncoder().encode(body) })
+    const requestOffset = await world.append(at(topics.requests, partition), [
+      { key: textKey(key), value: world.io.encode('Request', request) },
+    ])
+    const value = world.io.encode('Attempt', sampleAttempt({ requestOffset, ...attempt }))
+    await world.append(at(topics.attempts, partition), [{ key: textKey(key), value }])
+  }
+  async function read(
+    of: { filter?: Partial<AttemptsFilter>; limit?: number; after?: string | null } = {},
+  ): Promise<{ readonly attempts: readonly Shown[]; readonly next: string | null }> {
+    const filter = { run: null, key: null, status: null, since: null, ...of.filter }
+    const syncs = [{ sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS }]
+    const { limit = 100, after = null } = of
+    return await readAttempts(world, { syncs, filter, limit, after }, signal)
+  }
+  type Shown = Awaited<ReturnType<typeof readAttempts>>['attempts'][number]
+  const keysOf = ({ attempts }: { readonly attempts: readonly Shown[] }) =>
+    attempts.flatMap(({ keys }) => keys)
+
+  it('are the newest first, over all partitions', async () => {
+    await send(0, { key: 'a', startedAt: 1 })
+    await send(1, { key: 'b', startedAt: 2 })
+    await send(0, { key: 'c', startedAt: 3 })
+    expect(keysOf(await read())).toEqual(['c', 'b', 'a'])
+  })
+
+  it('show the request with its body and the answer', async () => {
+    await send(1, {
+      key: 'k',
+      body: '{"name":"é"}',
+      seq: 4,
+      responseBody: 'done',
+      startedAt: 0,
+      durationMs: 12,
+    })
+    expect((await read()).attempts).toMatchObject([
+      {
+        requestId: 'RUN1.1.4',
+        run: 'RUN1',
+        keys: ['k'],
+        requestBody: '{"name":"é"}',
+        responseBody: 'done',
+        startedAt: '1970-01-01T00:00:00.000Z',
+        durationMs: 12,
+      },
+    ])
+  })
+
+  it('are shown without rows and body once the request is trimmed', async () => {
+    await send(0, { key: 'a' })
+    await send(0, { key: 'b' })
+    await world.log.trim(at(topics.requests, 0), 1, { signal })
+    expect((await read()).attempts).toMatchObject([
+      { keys: ['b'], requestBody: '{}' },
+      { keys: [], requestBody: null },
+    ])
+  })
+
+  it('are not those of another incarnation', async () => {
+    await send(0, { incarnation: 'another' })
+    expect((await read()).attempts).toEqual([])
+  })
+
+  it('may be asked for by run, key, status and time', async () => {
+    await send(0, { key: 'a', run: 1, runId: 'RUN1', status: 422, startedAt: 10 })
+    await send(0, { key: 'b', run: 2, runId: 'RUN2', startedAt: 20 })
+    await send(1, { key: 'a', run: 2, runId: 'RUN2', startedAt: 30 })
+    expect(keysOf(await read({ filter: { run: { id: 'RUN2', number: 2 } } }))).toEqual(['a', 'b'])
+    expect(keysOf(await read({ filter: { run: { id: 'RUN1', number: 1 } } }))).toEqual(['a'])
+    expect(keysOf(await read({ filter: { key: 'b' } }))).toEqual(['b'])
+    expect(keysOf(await read({ filter: { status: 422 } }))).toEqual(['a'])
+    expect(keysOf(await read({ filter: { since: 20 } }))).toEqual(['a', 'b'])
+  })
+
+  it('come in pages that hold each of them once, wherever they are', async () => {
+    for (const [i, key] of ['a', 'b', 'c', 'd', 'e'].entries())
+      await send(i === 2 ? 1 : 0, { key, startedAt: i })
+    const pages: string[][] = []
+    let after: string | null = null
+    do {
+      const page: Awaited<ReturnType<typeof read>> = await read({ limit: 2, after })
+      pages.push(keysOf(page))
+      after = page.next
+    } while (after !== null)
+    expect(pages).toEqual([['e', 'd'], ['c', 'b'], ['a']])
+  })
+
+  it('are all shown, page by page, though one that started first may have ended last', async () => {
+    for (const [i, startedAt] of [5, 5, 3, 4, 1].entries()) await send(0, { key: `${i}`, startedAt })
+    const shown: string[] = []
+    for (let after: string | null = null, more = true; more; more = after !== null) {
+      const page: Awaited<ReturnType<typeof read>> = await read({ limit: 1, after })
+      shown.push(...keysOf(page))
+      after = page.next
+    }
+    expect(shown).toEqual(['4', '3', '2', '1', '0'])
+  })
+
+  it('refuse what is no cursor of theirs', async () => {
+    await expect(read({ after: 'nonsense' })).rejects.toMatchObject({ code: 'usage' })
+    const wrong = Buffer.from('{"a":1}').toString('base64url')
+    await expect(read({ after: wrong })).rejects.toMatchObject({ code: 'usage' })
+  })
+})

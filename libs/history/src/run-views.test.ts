@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest'
+import type { PartitionReport } from '@sluice/contracts/records'
+import { sampleCounts, sampleDefinition, sampleEvent, sampleReport } from '@sluice/testkit/sample-records'
+import { runView } from './run-views.ts'
+
+const definition = sampleDefinition({
+  sync: { triggers: { removed: { method: 'DELETE', path: '/' }, added: { method: 'POST', path: '/' } } },
+})
+const event = sampleEvent({ run: 7, startedAt: 0, counts: { added: sampleCounts({ detected: 5 }) } })
+const NOBODY = new Map<number, PartitionReport>()
+
+/** Reports of partitions, one after the other. */
+const reports = (...of: readonly Partial<PartitionReport>[]): ReadonlyMap<number, PartitionReport> =>
+  new Map(of.map((report, partition) => [partition, sampleReport({ run: 7, partition, ...report })]))
+
+describe('the view of a run', () => {
+  it('has the triggers of its sync alone, additions first, with zeros where nothing happened', () => {
+    const { triggers } = runView(event, definition, NOBODY)
+    expect(Object.entries(triggers)).toEqual([
+      ['added', sampleCounts({ detected: 5 })],
+      ['removed', sampleCounts()],
+    ])
+  })
+
+  it('has the triggers that found something, as long as it is pinned to no definition', () => {
+    expect(runView(event, null, NOBODY).triggers).toEqual({ added: sampleCounts({ detected: 5 }) })
+    expect(runView(sampleEvent(), null, NOBODY).triggers).toEqual({})
+  })
+
+  it('shows how far its partitions have come while it is under way', () => {
+    const progress = reports(
+      { counts: { added: sampleCounts({ delivered: 1, requests: 1, attempts: 2 }) }, ended: false },
+      { counts: { added: sampleCounts({ delivered: 2, requests: 1, attempts: 1 }) } },
+      { counts: { added: sampleCounts({ delivered: 9 }) }, run: 6 },
+    )
+    expect(runView(event, definition, progress).triggers.added).toEqual(
+      sampleCounts({ detected: 5, delivered: 3, requests: 2, attempts: 3 }),
+    )
+  })
+
+  it('counts nothing twice once it has ended', () => {
+    const ended = sampleEvent({
+      run: 7,
+      status: 'success',
+      counts: { added: sampleCounts({ detected: 2, delivered: 2 }) },
+    })
+    const last = reports({ counts: { added: sampleCounts({ delivered: 2 }) } })
+    expect(runView(ended, definition, last).triggers.added).toMatchObject({ detected: 2, delivered: 2 })
+  })
+
+  it('gives times as ISO 8601 in UTC, and null for what has not come yet', () => {
+    const at = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
+    expect(runView(sampleEvent({ startedAt: at }), null, NOBODY)).toMatchObject({
+      startedAt: '2026-01-02T03:04:05.678Z',
+      endedAt: null,
+    })
+  })
+
+  it('leaves out invalid rows and notices where there are none', () => {
+    expect(Object.keys(runView(event, null, NOBODY))).not.toContain('notices')
+    const sample = { key: null, reason: 'the key is null' }
+    const view = runView(sampleEvent({ invalidSamples: [sample], notices: ['began anew'] }), null, NOBODY)
+    expect(view).toMatchObject({ invalidRows: [sample], notices: ['began anew'] })
+  })
+})
