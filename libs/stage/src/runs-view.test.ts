@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
+import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
+import { openRun, RunsView } from './runs-view.ts'
+import { at, homePartition, reportKey, runKey, sharedTopics } from './topics.ts'
+
+const { signal } = new AbortController()
+const HOME = homePartition(SYNC)
+
+describe('the view of the runs', () => {
+  let world: TestLog
+  beforeEach(async () => {
+    world = await openTestLog({ partitions: 0 })
+  })
+  afterEach(() => world[Symbol.asyncDispose]())
+
+  const write = (key: Uint8Array, value: Uint8Array): Promise<number> =>
+    world.append(at(sharedTopics(PREFIX).runs, HOME), [{ key, value }])
+  async function tell(fields: Partial<RunEvent>): Promise<void> {
+    const event = sampleEvent(fields)
+    await write(runKey(event.sync, event.runId), world.io.encode('RunEvent', event))
+  }
+  async function report(fields: Partial<PartitionReport>): Promise<void> {
+    const made = sampleReport(fields)
+    await write(reportKey(made.sync, made.partition), world.io.encode('PartitionReport', made))
+  }
+  /** What the view holds once it has seen all that was written. */
+  async function seen() {
+    await world.runs.caughtUp(HOME, { signal })
+    return world.runs.of(SYNC)
+  }
+  const statuses = async () =>
+    [...((await seen())?.events.values() ?? [])].map(run => [run.runId, run.status])
+
+  it('knows nothing of a sync that never ran', async () => {
+    expect(await seen()).toBeUndefined()
+  })
+
+  it('holds the last event of each run, oldest run first', async () => {
+    await tell({ runId: 'A', status: 'queued' })
+    await tell({ runId: 'B', status: 'queued' })
+    await tell({ runId: 'A', status: 'success' })
+    expect(await statuses()).toEqual([
+      ['A', 'success'],
+      ['B', 'queued'],
+    ])
+  })
+
+  it('passes over an event of an owner that has a successor', async () => {
+    await tell({ runId: 'A', status: 'running', marker: 10 })
+    await tell({ runId: 'A', status: 'failed', marker: 20 })
+    await tell({ runId: 'A', status: 'success', marker: 10 })
+    await tell({ runId: 'B', status: 'queued', marker: 19 })
+    expect(await statuses()).toEqual([['A', 'failed']])
+    await tell({ runId: 'B', status: 'queued', marker: 20 })
+    expect(await statuses()).toEqual([
+      ['A', 'failed'],
+      ['B', 'queued'],
+    ])
+  })
+
+  it('passes over a report of an owner that has a successor, partition by partition', async () => {
+    await report({ partition: 0, marker: 20, ended: false })
+    await report({ partition: 0, marker: 10, ended: true })
+    await report({ partition: 1, marker: 10, ended: true })
+    const reports = (await seen())?.reports
+    expect([...(reports?.values() ?? [])].map(({ marker, ended }) => [marker, ended])).toEqual([
+      [20, false],
+      [10, true],
+    ])
+  })
+
+  it('forgets what was, and whose markers counted, once the sync has another incarnation', async () => {
+    await tell({ runId: 'A', marker: 50 })
+    await report({ marker: 50 })
+    await tell({ runId: 'B', incarnation: 'another', marker: 1 })
+    const runs = await seen()
+    expect(runs?.incarnation).toBe('another')
+    expect([...(runs?.events.keys() ?? [])]).toEqual(['B'])
+    expect(runs?.reports.size).toBe(0)
+  })
+
+  it('keeps the last fifty runs that have ended, and every one that has not', async () => {
+    await tell({ runId: 'open', status: 'running' })
+    for (let run = 0; run < 53; run += 1) await tell({ runId: `${run}`, status: 'success' })
+    const kept = [...((await seen())?.events.keys() ?? [])]
+    expect(kept).toEqual(['open', ...Array.from({ length: 50 }, (_, run) => `${run + 3}`)])
+  })
+
+  it('begins with what the topic holds already, and goes on with what comes', async () => {
+    await tell({ runId: 'A', status: 'running' })
+    await using later = await RunsView.open(world, { signal })
+    await later.caughtUp(HOME, { signal })
+    expect(later.of(SYNC)).toMatchObject({ sync: SYNC, incarnation: INCARNATION })
+    const ended = later.until(() => later.of(SYNC)?.events.get('A')?.status === 'success', { signal })
+    await tell({ runId: 'A', status: 'success' })
+    await ended
+  })
+
+  it('lets nobody wait longer than they want to', async () => {
+    const waiting = new AbortController()
+    const wait = world.runs.until(() => false, { signal: waiting.signal })
+    waiting.abort(new Error('enough'))
+    await expect(wait).rejects.toThrow('enough')
+  })
+
+  it('shows the run that is under way, and none that is queued or has ended', async () => {
+    await tell({ runId: 'A', status: 'success' })
+    await tell({ runId: 'B', status: 'queued' })
+    const before = await seen()
+    expect(before && openRun(before)).toBeNull()
+    await tell({ runId: 'B', status: 'running' })
+    const after = await seen()
+    expect(after && openRun(after)?.runId).toBe('B')
+  })
+})
