@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { PartitionReport } from '@sluice/contracts/records'
+import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
+import { endedRun, failedRun, INTERRUPTED, queuedRun, type RunState } from './run-events.ts'
+
+const queued = queuedRun({ runId: 'RUN1', cause: 'manual', command: 4, partitions: 2, at: 10 })
+const running: RunState = { ...queued, status: 'running', run: 7, complete: true, startedAt: 11 }
+
+/** A run of two partitions that found so many added rows, and what they came to. */
+function end(run: Partial<RunState>, reports: readonly Partial<PartitionReport>[], sealed = false): RunState {
+  const made = reports.map((report, partition) => sampleReport({ run: 7, partition, ...report }))
+  return endedRun({ ...running, ...run }, made, { sealed, at: 20 })
+}
+
+const added = (figures: Parameters<typeof sampleCounts>[0]) => ({ added: sampleCounts(figures) })
+
+describe('a run that ends', () => {
+  it('is a success, with the sums of its partitions, where every row was delivered', () => {
+    const ended = end({ counts: added({ detected: 5 }) }, [
+      { counts: added({ delivered: 3, requests: 3, attempts: 4 }) },
+      { counts: added({ delivered: 2, requests: 1, attempts: 1 }) },
+    ])
+    expect(ended).toMatchObject({ status: 'success', error: null, errorCode: null, endedAt: 20 })
+    expect(ended.counts).toEqual(added({ detected: 5, delivered: 5, requests: 4, attempts: 5 }))
+  })
+
+  it('is a warning where a row was not delivered, or not taken', () => {
+    const counts = added({ detected: 2 })
+    const one = (figures: object) => end({ counts }, [{ counts: added({ delivered: 1, ...figures }) }]).status
+    expect([one({ rejected: 1 }), one({ unknown: 1 }), one({ unsent: 1 })]).toEqual(
+      Array.from({ length: 3 }, () => 'warning'),
+    )
+    expect(end({ rowsInvalid: 1 }, []).status).toBe('warning')
+  })
+
+  it('adds up per op, and keeps ops that found nothing out', () => {
+    const counts = { ...added({ detected: 1 }), removed: sampleCounts({ detected: 2 }) }
+    const ended = end({ counts }, [
+      { counts: { removed: sampleCounts({ delivered: 2 }) } },
+      { counts: added({ delivered: 1 }) },
+    ])
+    expect(ended.counts).toEqual({
+      ...added({ detected: 1, delivered: 1 }),
+      removed: sampleCounts({ detected: 2, delivered: 2 }),
+    })
+  })
+
+  it('has failed where rows are not accounted for, or more are than there were', () => {
+    const found = end({ counts: added({ detected: 3 }) }, [{ counts: added({ delivered: 2 }) }])
+    expect(found).toMatchObject({ status: 'failed', errorCode: 'internal' })
+    expect(found.error).toBe('3 rows were added, and 2 of them are accounted for')
+    expect(end({}, [{ counts: added({ delivered: 1 }) }]).status).toBe('failed')
+  })
+
+  it('says where each partition ends, for trimming', () => {
+    const { ends } = end({}, [
+      { requestsEnd: 5, attemptsEnd: 6 },
+      { requestsEnd: 7, attemptsEnd: 8 },
+    ])
+    expect(ends).toEqual([
+      { partition: 0, requests: 5, attempts: 6 },
+      { partition: 1, requests: 7, attempts: 8 },
+    ])
+  })
+})
+
+describe('a run that was cut and sealed', () => {
+  it('has failed, and has found what it published, whatever it set out to', () => {
+    const ended = end(
+      { counts: added({ detected: 100 }) },
+      [{ counts: added({ delivered: 3, unsent: 1 }) }],
+      true,
+    )
+    expect(ended).toMatchObject({ status: 'failed', error: INTERRUPTED, errorCode: 'internal' })
+    expect(ended.counts).toEqual(added({ detected: 4, delivered: 3, unsent: 1 }))
+  })
+
+  it('has failed for the reason it had already', () => {
+    const ended = end({ error: 'no such table', errorCode: 'config' }, [{}], true)
+    expect(ended).toMatchObject({ status: 'failed', error: 'no such table', errorCode: 'config' })
+  })
+
+  it('is cancelled, and no failure, where somebody asked for that', () => {
+    const cancelling = { cancelling: true, counts: added({ detected: 100 }) }
+    const ended = end(cancelling, [{ counts: added({ delivered: 1, unsent: 3 }) }], true)
+    expect(ended).toMatchObject({ status: 'cancelled', error: null, errorCode: null })
+    expect(ended.counts).toEqual(added({ detected: 4, delivered: 1, unsent: 3 }))
+  })
+})
+
+describe('a run that lost track of records', () => {
+  const faulted = { faultedFrom: 3, error: 'requests lack seq 3' }
+  const earlier = { partition: 0, run: 6, from: 9 }
+
+  it('has failed, even where it was cancelled, and names the partition', () => {
+    const ended = end({ cancelling: true }, [{}, faulted])
+    expect(ended).toMatchObject({ status: 'failed', error: 'partition 1: requests lack seq 3' })
+  })
+
+  it('tells the next run from where on nobody knows', () => {
+    expect(end({}, [{}, faulted]).faults).toEqual([{ partition: 1, run: 7, from: 3 }])
+  })
+
+  it('hands on what earlier runs lost until a run is complete that took it into account', () => {
+    expect(end({ complete: false, faults: [earlier] }, [{}, faulted]).faults).toEqual([
+      earlier,
+      { partition: 1, run: 7, from: 3 },
+    ])
+    expect(end({ complete: true, faults: [earlier] }, [{}]).faults).toEqual([])
+  })
+})
+
+describe('a run that fails before it has published anything', () => {
+  it('says why, with the code where there is one', () => {
+    expect(failedRun(running, new SluiceError('config', 'no such column'), 20)).toEqual({
+      ...running,
+      status: 'failed',
+      error: 'no such column',
+      errorCode: 'config',
+      endedAt: 20,
+    })
+    expect(failedRun(running, new TypeError('a bug'), 20)).toMatchObject({
+      error: 'a bug',
+      errorCode: 'internal',
+    })
+    expect(failedRun(running, 'thrown text', 20)).toMatchObject({ error: 'thrown text' })
+  })
+})
+
+describe('a run that is queued', () => {
+  it('has no number, definition or times but that of its command, and nothing counted', () => {
+    expect(queued).toMatchObject({
+      status: 'queued',
+      run: null,
+      definition: null,
+      startedAt: null,
+      endedAt: null,
+    })
+    expect(queued).toMatchObject({ runId: 'RUN1', command: 4, queuedAt: 10, counts: {}, complete: false })
+  })
+})
