@@ -1,0 +1,207 @@
+/**
+ * What the three services promise together where something comes at the wrong moment: a cancel, a kill, a
+ * command, an outage.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
+import { homePartition, sharedTopics } from '@sluice/stage/topics'
+import { SYNC } from '@sluice/testkit/sample-records'
+import { PREFIX } from '@sluice/testkit/test-log'
+import { outage, watchedLog } from '@sluice/testkit/watched-log'
+import { OneProcess, pausingStates } from './one-process.ts'
+
+/** Rows enough for a diff to give them in two batches. */
+const MANY = numbers(0, 5000)
+const BATCHES = {
+  added: {
+    method: 'POST',
+    path: '/batch',
+    batch: { size: 300 },
+    body: { json: '[{% for row in rows %}{{ row.id }},{% endfor %}]' },
+  },
+}
+
+function numbers(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i)
+}
+
+/** Something that is waited for elsewhere than where it happens. */
+const turn = (): PromiseWithResolvers<void> => Promise.withResolvers<void>()
+
+let world: OneProcess
+let opened: OneProcess[]
+
+async function open(sync?: Parameters<typeof OneProcess.open>[0]): Promise<OneProcess> {
+  world = await OneProcess.open(sync)
+  opened.push(world)
+  return world
+}
+
+beforeEach(() => {
+  opened = []
+})
+afterEach(async () => {
+  for (const one of opened) await one[Symbol.asyncDispose]()
+})
+
+/** Starts the services and kills them while the first run publishes; resolves once they are gone. */
+async function killWhilePublishing(): Promise<void> {
+  const reached = turn()
+  const killed = turn()
+  const openState = pausingStates(world.openState, () => {
+    reached.resolve()
+    return killed.promise
+  })
+  const services = world.start({ openState })
+  await world.command()
+  await reached.promise
+  const killing = services.kill()
+  killed.resolve()
+  await killing
+}
+
+describe('a run that is cancelled while it publishes', () => {
+  it.each([
+    ['one by one', {}],
+    ['in batches', { triggers: BATCHES }],
+  ])(
+    'ends only once what it published is accounted for, and a run behind it loses no row: rows %s',
+    async (_how, sync) => {
+      await open(sync)
+      await world.setRows(MANY)
+      const cancelled = turn()
+      world.api.gate = cancelled.promise
+      let first = ''
+      let second: string | null = null
+      const openState = pausingStates(world.openState, async () => {
+        if (second !== null) return
+        second = await world.command()
+        await world.until(second, ({ status }) => status === 'queued')
+        await world.command({ kind: 'cancel', run: first })
+        await world.until(first, ({ cancelling }) => cancelling)
+        cancelled.resolve()
+      })
+      world.start({ openState })
+      first = await world.command()
+      const { status, counts } = await world.ended(first)
+      const { detected = 0, delivered = 0, unsent = 0 } = counts.added ?? {}
+      expect({ status, detected }).toEqual({ status: 'cancelled', detected: delivered + unsent })
+      expect(detected).toBeGreaterThan(0)
+      expect(unsent).toBeGreaterThan(0)
+      await world.ended(second ?? 'the run that was asked for meanwhile')
+      expect(await world.run()).toMatchObject({ status: 'success' })
+      expect([...world.api.ids].sort((a, b) => a - b)).toEqual(MANY)
+    },
+    60_000,
+  )
+})
+
+describe('a run', () => {
+  it('fails with the reason where the source fails in a way that nobody foresaw', async () => {
+    await open()
+    world.start({ openSource: () => Promise.reject(new TypeError('a bug')) })
+    expect(await world.run()).toMatchObject({ status: 'failed', error: 'a bug', errorCode: 'internal' })
+  })
+
+  it('that is asked for while an earlier one is taken up again comes to an end', async () => {
+    await open()
+    await world.setRows(numbers(0, 5))
+    await killWhilePublishing()
+    // The command is taken while the event of the run that was cut, queued anew, is on its way to the log.
+    let anew = false
+    let asked: Promise<string> | null = null
+    const next = turn()
+    const log = watchedLog(world.log.log, async ({ topic }) => {
+      if (topic !== sharedTopics(PREFIX).runs || !anew) return
+      if (asked !== null) return next.resolve()
+      asked = world.command()
+      await asked
+      // Its own event follows at once, or only after this one; that is the detector's to choose.
+      await Promise.race([next.promise, new Promise(resolve => setTimeout(resolve, 200))])
+    })
+    const newRunId = (): string => {
+      anew = true
+      return '01JD0000000000000000000000'
+    }
+    world.start({ log, newRunId })
+    await world.ended('01JD0000000000000000000000')
+    const run = await (asked ?? Promise.reject(new Error('nothing was asked for')))
+    expect(await world.ended(run)).toMatchObject({ cause: 'manual' })
+  })
+
+  it('is held up by no command for a sync that does not exist', async () => {
+    await open()
+    const resolveDefinition = (sync: string) =>
+      sync === SYNC
+        ? Promise.resolve(world.definition)
+        : Promise.reject(new SluiceError('not-found', `there is no sync ${sync}`))
+    world.start({ resolveDefinition })
+    const other = numbers(0, 1000)
+      .map(i => `n${i}`)
+      .find(sync => homePartition(sync) === homePartition(SYNC))
+    const [missing, run] = [await world.command({ sync: other ?? '' }), await world.command()]
+    expect(await world.ended(run)).toMatchObject({ status: 'success' })
+    const failed = await world.ended(missing, other)
+    expect(failed).toMatchObject({ status: 'failed', errorCode: 'not-found' })
+  })
+
+  it('survives an outage that comes while the next one is asked for, and so does that', async () => {
+    await open()
+    await world.setRows(numbers(0, 5))
+    const answers = turn()
+    world.api.gate = answers.promise
+    const refused = turn()
+    let refuses = false
+    const log = watchedLog(world.log.log, async ({ topic }) => {
+      if (!refuses || topic !== sharedTopics(PREFIX).runs) return
+      refuses = false
+      refused.resolve()
+      throw outage()
+    })
+    world.start({ log })
+    const first = await world.command()
+    await world.until(first, ({ complete }) => complete)
+    refuses = true
+    const second = await world.command()
+    await refused.promise
+    answers.resolve()
+    await world.ended(second)
+    const events = (await world.allEnded()).map(({ runId, status, error }) => [runId, status, error])
+    expect(events).toEqual([
+      [first, 'success', null],
+      [second, 'success', null],
+    ])
+  })
+})
+
+describe('a sync that skips the rows that are there', () => {
+  it.each(['the same process', 'the next process'])(
+    'sends those that come after a first run which found none, by %s',
+    async by => {
+      await open({ firstRun: 'skip-existing' })
+      const services = world.start()
+      await world.run()
+      if (by === 'the next process') {
+        await services.drain()
+        world.start()
+      }
+      await world.setRows([1, 2])
+      expect(await world.run()).toMatchObject({ status: 'success' })
+      expect(new Set(world.api.sent)).toEqual(new Set([1, 2]))
+      expect(world.api.sent).toHaveLength(2)
+    },
+  )
+
+  it('begins again with a first run that was cut, and sends nothing but what comes later', async () => {
+    await open({ firstRun: 'skip-existing' })
+    await world.setRows(MANY)
+    await killWhilePublishing()
+    world.start()
+    await world.run()
+    await world.allEnded()
+    expect(world.api.sent).toEqual([])
+    await world.setRows([...MANY, 5000])
+    await world.run()
+    expect(world.api.sent).toEqual([5000])
+  })
+})

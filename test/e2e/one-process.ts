@@ -1,0 +1,231 @@
+/**
+ * The three services in one process on one log, as `sluice run` has them, with an API that is a set of rows
+ * and a model that is a CSV file. A test may put itself between the parts, which a started program does not
+ * allow.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runChangeDetector, type DetectorDeps } from '@sluice/change-detector/change-detector'
+import type { Command, RunEvent } from '@sluice/contracts/records'
+import type { Definition } from '@sluice/contracts/resources'
+import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
+import { runDelivery } from '@sluice/delivery/delivery'
+import { resolveTarget } from '@sluice/delivery/target'
+import { isEnded } from '@sluice/domain/run-status'
+import { ulid } from '@sluice/domain/ulid'
+import { Notifier } from '@sluice/flow/notifier'
+import { createLocalHolds } from '@sluice/holds/adapters/local'
+import type { HttpSender, OutgoingRequest } from '@sluice/http-sender/port'
+import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
+import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
+import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { runRenderer } from '@sluice/renderer/renderer'
+import { createLogger } from '@sluice/runtime/logger'
+import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { NO_FIGURES } from '@sluice/stage/figures'
+import { at, homePartition, sharedTopics, textKey } from '@sluice/stage/topics'
+import { sampleDefinition, SYNC, type DefinitionFields } from '@sluice/testkit/sample-records'
+import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
+
+const { signal } = new AbortController()
+const SQL = "select id from read_csv('rows.csv', header = true, columns = { id: 'INTEGER' })"
+const TRIGGERS = {
+  added: { method: 'PUT', path: '/rows/{{ id }}' },
+  removed: { method: 'DELETE', path: '/rows/{{ id }}' },
+}
+
+/** Ids that sort as they were made. */
+const newRunId = (): string => ulid(Date.now(), randomBytes(10))
+
+/** An API that holds rows by id, and answers when `gate` says so. */
+export class RowApi {
+  readonly ids = new Set<number>()
+  /** The id of each row that was sent, in order. */
+  readonly sent: number[] = []
+  readonly #changes = new Notifier()
+  /** What each request waits for. */
+  gate: Promise<unknown> = Promise.resolve()
+
+  readonly sender: HttpSender = {
+    send: async request => {
+      await this.gate
+      for (const id of idsIn(request)) {
+        this.sent.push(id)
+        if (request.method === 'DELETE') this.ids.delete(id)
+        else this.ids.add(id)
+      }
+      this.#changes.notify()
+      return { kind: 'answered', status: 200, headers: {}, body: '', startedAt: 1, durationMs: 1 }
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+}
+
+/** A batch is a JSON array of ids; one row a request has its id at the end of the path. */
+function idsIn({ url, body }: OutgoingRequest): readonly number[] {
+  if (body === null) return [Number(url.split('/').at(-1))]
+  const ids: readonly number[] = JSON.parse(new TextDecoder().decode(body))
+  return ids
+}
+
+/** One life of the services. */
+export interface Services {
+  /** Resolves with the first failure of a service that no takeover mends. */
+  readonly failed: Promise<unknown>
+  drain(): Promise<void>
+  kill(): Promise<void>
+}
+
+export class OneProcess implements AsyncDisposable {
+  readonly definition: Definition
+  readonly log: TestLog
+  readonly api = new RowApi()
+  readonly #lives: Services[] = []
+
+  private constructor(log: TestLog, definition: Definition) {
+    this.log = log
+    this.definition = definition
+  }
+
+  /** A log without topics of the sync, as before its first run, and a model without rows. */
+  static async open(sync: DefinitionFields['sync'] = {}): Promise<OneProcess> {
+    const log = await openTestLog({ partitions: 0 })
+    for (const folder of ['tmp', 'state']) await mkdir(join(log.folder, folder))
+    const fields = { path: log.folder, sql: SQL, sync: { partitions: 2, triggers: TRIGGERS, ...sync } }
+    const made = new OneProcess(log, sampleDefinition(fields))
+    await made.setRows([])
+    return made
+  }
+
+  async setRows(ids: readonly number[]): Promise<void> {
+    await writeFile(join(this.log.folder, 'rows.csv'), ['id', ...ids, ''].join('\n'))
+  }
+
+  readonly openState: DetectorDeps['openState'] = of =>
+    openDeliveredState({ ...of, file: join(this.log.folder, 'state', `${of.sync}.duckdb`) })
+
+  /** Starts the services, the detector with some parts of the test's own. */
+  start(parts: Partial<DetectorDeps> = {}): Services {
+    const { definition, log: world, api } = this
+    const drain = new AbortController()
+    const kill = new AbortController()
+    const ends = { drain: drain.signal, signal: kill.signal }
+    const { log, io, prefix, runs, definitions, folder } = world
+    const logger = createLogger({ name: 'test', level: 'silent' })
+    const holds = createLocalHolds()
+    const shared = { log, io, prefix, runs, definitions, logger, holds, figures: NO_FIGURES }
+    const detector = runChangeDetector(
+      {
+        ...shared,
+        dataDir: folder,
+        newRunId,
+        now: Date.now,
+        adoptedAreInterrupted: true,
+        resolveDefinition: () => Promise.resolve(definition),
+        openSource: ({ source }) => Promise.resolve(createDuckdbSource({ spec: source })),
+        openState: this.openState,
+        ...parts,
+      },
+      ends,
+    )
+    const sending = {
+      sender: api.sender,
+      leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
+      onError: () => undefined,
+      lateSendsMs: () => 0,
+      resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),
+    }
+    const all = [detector, runRenderer(shared, ends), runDelivery({ ...shared, ...sending }, ends)]
+    const end = async (how: AbortController): Promise<void> => {
+      how.abort(new Error('the test ends it'))
+      await Promise.allSettled(all)
+    }
+    const life = { failed: firstFailure(all), drain: () => end(drain), kill: () => end(kill) }
+    this.#lives.push(life)
+    return life
+  }
+
+  /** Writes a command and returns its id, which is that of the run it asks for. */
+  async command(of: Partial<Command> = {}): Promise<string> {
+    const id = newRunId()
+    const { log } = this
+    const command: Command = { id, kind: 'run', sync: SYNC, cause: 'manual', run: null, at: 1, ...of }
+    const target = at(sharedTopics(PREFIX).commands, homePartition(command.sync))
+    await log.append(target, [{ key: textKey(command.sync), value: log.io.encode('Command', command) }])
+    return id
+  }
+
+  /** What is known of the sync's runs, oldest first. */
+  events(sync = SYNC): readonly RunEvent[] {
+    return [...(this.log.runs.of(sync)?.events.values() ?? [])]
+  }
+
+  /** The event of a run once it is as wanted. */
+  async until(runId: string, condition: (event: RunEvent) => boolean, sync = SYNC): Promise<RunEvent> {
+    const find = (): RunEvent | undefined =>
+      this.events(sync).find(event => event.runId === runId && condition(event))
+    await this.log.runs.until(() => find() !== undefined, { signal })
+    const found = find()
+    if (found === undefined) throw new Error(`run ${runId} has gone`)
+    return found
+  }
+
+  /** The event of a run that has ended. */
+  ended(runId: string, sync = SYNC): Promise<RunEvent> {
+    return this.until(runId, ({ status }) => isEnded(status), sync)
+  }
+
+  /** Asks for a run and waits for its end. */
+  async run(): Promise<RunEvent> {
+    return this.ended(await this.command())
+  }
+
+  /** Waits until every run there is has ended. */
+  async allEnded(): Promise<readonly RunEvent[]> {
+    await this.log.runs.until(() => this.events().every(({ status }) => isEnded(status)), { signal })
+    return this.events()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#lives.map(life => life.kill()))
+    await this.log[Symbol.asyncDispose]()
+  }
+}
+
+function firstFailure(services: readonly Promise<void>[]): Promise<unknown> {
+  return new Promise(resolve => {
+    for (const service of services) service.catch(resolve)
+  })
+}
+
+/** States whose diffs, after their first batch of changes, wait for `then`. */
+export function pausingStates(
+  open: DetectorDeps['openState'],
+  then: () => Promise<void>,
+): DetectorDeps['openState'] {
+  return async of => {
+    const state = await open(of)
+    return {
+      positions: () => state.positions(),
+      reset: () => state.reset(),
+      feed: stretch => state.feed(stretch),
+      commit: () => state.commit(),
+      diff: async request => {
+        const diff = await state.diff(request)
+        return {
+          ...diff,
+          async *changes() {
+            let isFirst = true
+            for await (const batch of diff.changes()) {
+              yield batch
+              if (isFirst) await then()
+              isFirst = false
+            }
+          },
+        }
+      },
+      [Symbol.asyncDispose]: () => state[Symbol.asyncDispose](),
+    }
+  }
+}
