@@ -2,7 +2,7 @@
  * What a partition's delivery promises across kills, drains and outages. Each test is a few lives of delivery
  * on one log, with an API that answers as the test wants.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Attempt, RetryEntry, RunEvent } from '@sluice/contracts/records'
 import { Notifier } from '@sluice/flow/notifier'
@@ -10,6 +10,7 @@ import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { NO_FIGURES } from '@sluice/stage/figures'
 import type { Placed } from '@sluice/stage/owned-reader'
 import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/stage/topics'
 import {
@@ -27,6 +28,8 @@ import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition, type DeliverDeps } from './deliver-partition.ts'
 import { earlierKey, requestHash } from './request-history.ts'
 import { resolveTarget } from './target.ts'
+
+vi.setConfig({ testTimeout: 20_000 })
 
 const never = new AbortController().signal
 const definition = sampleDefinition()
@@ -137,6 +140,7 @@ describe('the delivery of a partition', () => {
       runs,
       definitions,
       prefix,
+      figures: NO_FIGURES,
       lateSendsMs: () => 0,
       onError: () => undefined,
       sender: {
@@ -245,7 +249,7 @@ describe('the delivery of a partition', () => {
       sent.forget()
       await finish(delivered)
       expect(sent.keys).toEqual(['k0'])
-    }, 20_000)
+    })
   })
 
   describe('keeps in doubt', () => {

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { changeSchema } from '@sluice/contracts/avro-schemas'
 import type { RunBegin } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
+import { NO_FIGURES } from '@sluice/stage/figures'
 import { plainMarker, takeOver } from '@sluice/stage/take-over'
 import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
 import {
@@ -43,7 +44,7 @@ async function writeChanges({ log, io, prefix }: TestLog, begin: RunBegin, keys:
 /** One life of a renderer on the partition. */
 function render({ io, definitions, prefix }: TestLog, log: MessageLog, drain: AbortSignal): Promise<void> {
   const worker = { target: at(topics.changes, 0), membership: steadyMembership(), drain, signal }
-  return renderPartition({ log, io, definitions, prefix }, sampleEvent(), worker)
+  return renderPartition({ log, io, definitions, prefix, figures: NO_FIGURES }, sampleEvent(), worker)
 }
 
 it('a renderer whose last append the log refuses gives the partition up, and its successor writes what is missing', async () => {
