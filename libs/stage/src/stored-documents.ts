@@ -65,7 +65,7 @@ export class Definitions {
       for (const { record } of await decodeRecords(io, batch.records, options.signal)) {
         if (record?.name !== 'sluice.DefinitionRecord') continue
         const { hash, spec } = record.value
-        if (!this.#known.has(hash)) this.#known.set(hash, parseJson<Definition>(spec))
+        if (!this.#known.has(hash)) this.#known.set(hash, parseDefinition(spec))
       }
       this.#position = batch.nextOffset
     }
@@ -103,7 +103,7 @@ export async function currentDefinition(
   const stored = await readResources(deps, options)
   const find = (kind: ResourceKind, name: string): ResourceSpec | undefined => {
     const record = stored.get(`${kind}/${name}`)
-    return record === undefined ? undefined : parseJson<ResourceSpec>(record.spec)
+    return record === undefined ? undefined : parseResource(record.spec)
   }
   const found = lookUpDefinition(find, sync)
   if (found.kind === 'found') return found.definition
@@ -133,8 +133,28 @@ export async function writeResources(
   return changed.length
 }
 
-/** Parses JSON that this program wrote itself and that was validated before it was stored. */
-export function parseJson<T>(text: string): T {
-  const value: T = JSON.parse(text)
-  return value
+/**
+ * A definition from its JSON. It was validated before it was stored; what is no definition at all is
+ * `corrupt`.
+ */
+function parseDefinition(text: string): Definition {
+  const value: unknown = JSON.parse(text)
+  if (isDefinition(value)) return value
+  throw new SluiceError('corrupt', `a stored definition is none: ${text.slice(0, 100)}`)
+}
+
+function isDefinition(value: unknown): value is Definition {
+  const parts = ['sync', 'model', 'source', 'destination']
+  return typeof value === 'object' && value !== null && parts.every(part => part in value)
+}
+
+/** A resource from its stored JSON, likewise. */
+export function parseResource(text: string): ResourceSpec {
+  const value: unknown = JSON.parse(text)
+  if (isResource(value)) return value
+  throw new SluiceError('corrupt', `a stored resource is none: ${text.slice(0, 100)}`)
+}
+
+function isResource(value: unknown): value is ResourceSpec {
+  return typeof value === 'object' && value !== null && 'kind' in value && 'name' in value
 }

@@ -1,9 +1,9 @@
 import type { PartitionReport } from '@sluice/contracts/records'
 import { endedRun, type RunState } from './run-events.ts'
-import type { SyncTenure } from './sync-tenure.ts'
+import type { Tenure } from './tenure.ts'
 
 /** Waits until delivery has reported every partition of a run, and ends the run. */
-export async function awaitReports(tenure: SyncTenure, run: RunState, sealed: boolean): Promise<void> {
+export async function awaitReports(tenure: Tenure, run: RunState, sealed: boolean): Promise<void> {
   const { deps, sync, ownership, ends } = tenure
   const reports = (): readonly PartitionReport[] =>
     [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === run.run && report.ended)

@@ -5,13 +5,13 @@ import { awaitReports } from './await-reports.ts'
 import type { PartitionTail } from './own-sync.ts'
 import { appendMarker } from './publish-changes.ts'
 import { failedRun, INTERRUPTED, type RunState } from './run-events.ts'
-import type { SyncTenure } from './sync-tenure.ts'
+import type { Tenure } from './tenure.ts'
 
 /**
  * Adopts a run whose changes are all published; seals one that was cut, and lets a new one start from the
  * true state. A run that failed by itself is not repeated.
  */
-export async function finishOpenRun(tenure: SyncTenure): Promise<void> {
+export async function finishOpenRun(tenure: Tenure): Promise<void> {
   const { open, deps, ownership, ends } = tenure
   if (open === null) return
   const tails = await ownership.tails(ends.signal)
@@ -43,7 +43,7 @@ export async function finishOpenRun(tenure: SyncTenure): Promise<void> {
 }
 
 /** Writes the markers that are missing. */
-async function seal(tenure: SyncTenure, open: RunState, tails: readonly PartitionTail[]): Promise<void> {
+async function seal(tenure: Tenure, open: RunState, tails: readonly PartitionTail[]): Promise<void> {
   const options = { io: tenure.deps.io, ownership: tenure.ownership, signal: tenure.ends.signal }
   const begin = beginOf(open)
   for (const [partition, tail] of tails.entries()) {

@@ -18,10 +18,10 @@ import { feedState } from './feed-state.ts'
 import { beginOf } from './finish-open-run.ts'
 import { publishChanges } from './publish-changes.ts'
 import { endedRun, failedRun, type RunState } from './run-events.ts'
-import type { SyncTenure } from './sync-tenure.ts'
+import type { Tenure } from './tenure.ts'
 
 export class RunExecution {
-  readonly #tenure: SyncTenure
+  readonly #tenure: Tenure
   readonly #queued: RunState
   /** Aborts when the run is cancelled. */
   readonly #cancel: AbortSignal
@@ -29,7 +29,7 @@ export class RunExecution {
   /** True once a record of the run may be in `changes`: then only sealing ends it. */
   #published = false
 
-  constructor(tenure: SyncTenure, queued: RunState, cancel: AbortSignal) {
+  constructor(tenure: Tenure, queued: RunState, cancel: AbortSignal) {
     this.#tenure = tenure
     this.#queued = queued
     this.#cancel = cancel

@@ -14,6 +14,7 @@ import { ownSync, type PartitionTail, type SyncOwnership } from './own-sync.ts'
 import { RunExecution } from './run-execution.ts'
 import { queuedRun, type RunState } from './run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
+import type { RunAtWork, Tenure } from './tenure.ts'
 
 export interface WaitingCommand {
   readonly command: Command
@@ -22,13 +23,7 @@ export interface WaitingCommand {
   readonly reject: (reason: unknown) => void
 }
 
-/** A run that is at work. */
-export interface RunAtWork {
-  state: RunState
-  readonly cancel: AbortController
-}
-
-export class SyncTenure implements AsyncDisposable {
+export class SyncTenure implements Tenure, AsyncDisposable {
   readonly sync: string
   readonly deps: RunnerDeps
   readonly ownership: SyncOwnership
