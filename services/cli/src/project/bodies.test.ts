@@ -132,6 +132,8 @@ describe('a field mapper', () => {
     ['"${CHANNEL}"', 3],
     ['"${FLAG}"', true],
     ['"a${CHANNEL}"', 'a3'],
+    ['"${ZIP}"', '0123'],
+
     ['"$${CHANNEL}"', '${CHANNEL}'],
   ])('keeps the type of the fixed value %s', (written, value) => {
     expect(bodyOf(`\n      fields:\n        x: { value: ${written} }`)).toEqual({ fields: { x: { value } } })
@@ -143,8 +145,16 @@ describe('a field mapper', () => {
       '11:21 triggers.added.body.fields.x.value: sync `s`: wanted a number that is kept with all its digits, found `9007199254740993`; quote it to have it as text',
     ],
     [
+      '{ value: 0123 }',
+      '11:21 triggers.added.body.fields.x.value: sync `s`: wanted a number as JSON writes it, found `0123`; quote it to have it as text',
+    ],
+    [
+      '{ value: "${LONG}" }',
+      '11:21 triggers.added.body.fields.x.value: sync `s`: wanted a number that is kept with all its digits, found `9007199254740993`; quote it to have it as text',
+    ],
+    [
       '{ value: .inf }',
-      '11:21 triggers.added.body.fields.x.value: sync `s`: wanted a number that is kept with all its digits, found `.inf`; quote it to have it as text',
+      '11:21 triggers.added.body.fields.x.value: sync `s`: wanted a number as JSON writes it, found `.inf`; quote it to have it as text',
     ],
     [
       '{ value: 0.12345678901234567890 }',

@@ -22,9 +22,9 @@ import { placeIn } from './yaml-file.ts'
 import type { ResourceDocument } from './read-documents.ts'
 import {
   described,
+  doubtfulNumber,
   fits,
   foundText,
-  inexactNumber,
   isScalarShape,
   scalarFor,
   textLast,
@@ -329,8 +329,8 @@ class Decoder {
       text: textOrigin(this.#document.file, node, filled.text),
     })
     const typed = filled.whole ? typedValue(filled.text) : filled.changed ? filled.text : node.value
-    const inexact = inexactNumber(filled.text, typed, schemas)
-    if (inexact !== null) return this.#tell(offset, path, inexact)
+    const doubt = doubtfulNumber(filled.text, typed, schemas)
+    if (doubt !== null) return this.#tell(offset, path, doubt)
     let message: string | null = null
     for (const schema of textLast(schemas)) {
       const value = scalarFor(shapeOf(schema), filled.text, typed)

@@ -46,26 +46,22 @@ export function scalarFor(shape: Shape, text: string, typed: unknown): unknown {
 }
 
 /**
- * What is wrong with a number where a number or a text may stand, if it cannot be kept with all its digits;
- * else null.
+ * What is wrong with a number where a number or a text may stand; else null. `0123` and `+49` are numbers to
+ * YAML and hardly ever meant as such, and others lose digits.
  */
-export function inexactNumber(text: string, typed: unknown, schemas: readonly Schema[]): string | null {
+export function doubtfulNumber(text: string, typed: unknown, schemas: readonly Schema[]): string | null {
   const kinds = schemas.map(schema => shapeOf(schema).kind)
   if (typeof typed !== 'number' || !kinds.includes('number') || !kinds.includes('text')) return null
-  if (isExact(text, typed)) return null
-  return `wanted a number that is kept with all its digits, found ${quoted(text)}; quote it to have it as text`
+  if (!JSON_NUMBER.test(text)) return `wanted a number as JSON writes it, found ${quoted(text)}; ${QUOTE_IT}`
+  if (typeof parseExactJson(text) === 'number') return null
+  return `wanted a number that is kept with all its digits, found ${quoted(text)}; ${QUOTE_IT}`
 }
+const QUOTE_IT = 'quote it to have it as text'
 
-function isExact(text: string, number: number): boolean {
-  if (!Number.isFinite(number)) return false
-  if (Number.isInteger(number)) return Number.isSafeInteger(number)
-  return !JSON_NUMBER.test(text) || typeof parseExactJson(text) === 'number'
-}
-
-/** The number or boolean that a text from outside stands for, as YAML 1.2 would read it, or the text. */
+/** The number, as JSON writes it, or boolean that a text from outside stands for, or the text. */
 export function typedValue(text: string): string | number | boolean {
   if (text === 'true' || text === 'false') return text === 'true'
-  return /^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/.test(text) ? Number(text) : text
+  return JSON_NUMBER.test(text) ? Number(text) : text
 }
 
 export function described(node: unknown): string {
