@@ -30,8 +30,10 @@ export interface SchemaCodec extends AsyncDisposable {
   /**
    * Registers the schema under the subject, with compatibility BACKWARD, or finds it there, and returns its
    * encoder. BACKWARD means that the subject's latest schema can be read with it (`compatibility.ts`); a
-   * schema that the subject has had before is always accepted. Cached: a second call with the same schema
-   * asks nobody. May be called concurrently.
+   * schema that the subject has had before is always accepted. Where the latest differs from it in wider
+   * numbers alone, the encoder is that of the latest, since a change carries a row from before beside the new
+   * one. Cached until another schema of the subject is asked for: a second call with the same schema asks
+   * nobody. May be called concurrently.
    */
   encoder(subject: string, schema: AvroRecordSchema, options: { signal: AbortSignal }): Promise<Encoder>
 

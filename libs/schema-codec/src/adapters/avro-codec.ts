@@ -16,14 +16,23 @@ import { decodeRecord, schemaIdOf, WireEncoder } from './wire.ts'
  */
 export interface SchemaStore extends AsyncDisposable {
   /**
-   * The id of a schema under a subject, where it is made known unless it is. Throws `schema-incompatible`,
-   * `unreachable`.
+   * The schema to write with under a subject: the given one, made known there unless it is, or the latest
+   * where that is the same but for wider numbers. Throws `schema-incompatible`, `unreachable`.
    */
-  register(subject: string, schema: AvroRecordSchema, options: { signal: AbortSignal }): Promise<number>
+  register(
+    subject: string,
+    schema: AvroRecordSchema,
+    options: { signal: AbortSignal },
+  ): Promise<RegisteredSchema>
   /**
    * The type of the schema of that id. Throws `corrupt` for an id that was never given out, `unreachable`.
    */
   typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType>
+}
+
+export interface RegisteredSchema {
+  readonly id: number
+  readonly schema: AvroRecordSchema
 }
 
 /** More than an installation has at work; beyond, the oldest is asked for again when it is needed. */
@@ -45,18 +54,23 @@ export class AvroCodec implements SchemaCodec {
     const key = `${subject}\n${JSON.stringify(schema)}`
     const known = this.#encoders.get(key)
     if (known !== undefined) return abortable(known, options)
+    // Another schema of the subject may make those known so far too narrow.
+    for (const other of this.#encoders.keys())
+      if (other.startsWith(`${subject}\n`)) this.#encoders.delete(other)
     const encoder = this.#makeEncoder(subject, schema)
     this.#encoders.set(key, encoder)
     limitSize(this.#encoders, MAX_ENCODERS)
-    encoder.catch(() => this.#encoders.delete(key)) // The next caller tries again.
+    encoder.catch(() => {
+      if (this.#encoders.get(key) === encoder) this.#encoders.delete(key) // The next caller tries again.
+    })
     return abortable(encoder, options)
   }
 
   async #makeEncoder(subject: string, schema: AvroRecordSchema): Promise<Encoder> {
     const { signal } = this.#closing
     signal.throwIfAborted()
-    const type = avroType(schema)
-    return new WireEncoder(await this.#store.register(subject, schema, { signal }), type)
+    const registered = await this.#store.register(subject, schema, { signal })
+    return new WireEncoder(registered.id, avroType(registered.schema))
   }
 
   async decode(values: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<readonly Decoded[]> {

@@ -6,8 +6,9 @@ import { SluiceError, isSluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { sleep } from '@sluice/flow/sleep'
 import { incompatibilities, incompatibleError } from '../compatibility.ts'
+import { widensNumbers } from '../widens-numbers.ts'
 import type { SchemaCodec } from '../port.ts'
-import { AvroCodec, type SchemaStore } from './avro-codec.ts'
+import { AvroCodec, type RegisteredSchema, type SchemaStore } from './avro-codec.ts'
 import { schemaOf, sluiceType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 
@@ -64,19 +65,20 @@ class RegistryStore implements SchemaStore {
     subject: string,
     schema: AvroRecordSchema,
     options: { signal: AbortSignal },
-  ): Promise<number> {
+  ): Promise<RegisteredSchema> {
     const confluent = { type: SchemaType.AVRO, schema: JSON.stringify(schema) } as const
     const known = await this.#ask(options, () => this.#registry.getRegistryIdBySchema(subject, confluent))
-    if (known !== undefined) return known
     const latest = await this.#latest(subject, options)
-    const found = latest === undefined ? [] : incompatibilities(schema, latest)
+    if (latest !== undefined && widensNumbers(latest.schema, schema)) return latest
+    if (known !== undefined) return { id: known, schema }
+    const found = latest === undefined ? [] : incompatibilities(schema, latest.schema)
     if (found.length > 0) throw incompatibleError(subject, found)
     const registered = await this.#ask(options, () => this.#registerBackward(subject, confluent)).catch(
       (error: unknown) => {
         throw refusedByRegistry(subject, error)
       },
     )
-    if (registered !== undefined) return registered.id
+    if (registered !== undefined) return { id: registered.id, schema }
     const message = `The schema registry at ${this.#address} contradicts itself: it does not know ${subject}, where a schema was just put.`
     throw new SluiceError('internal', message)
   }
@@ -98,7 +100,7 @@ class RegistryStore implements SchemaStore {
     return this.#registry.register(schema, options)
   }
 
-  async #latest(subject: string, options: { signal: AbortSignal }): Promise<AvroRecordSchema | undefined> {
+  async #latest(subject: string, options: { signal: AbortSignal }): Promise<RegisteredSchema | undefined> {
     const id = await this.#ask(options, () => this.#registry.getLatestSchemaId(subject))
     if (id === undefined) return undefined
     const schema: unknown = schemaOf(await this.typeById(id, options))
@@ -108,7 +110,7 @@ class RegistryStore implements SchemaStore {
         `The subject ${subject} in ${this.#address} holds no Avro record.`,
       )
     }
-    return schema
+    return { id, schema }
   }
 
   async typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType> {

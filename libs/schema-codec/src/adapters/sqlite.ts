@@ -9,7 +9,8 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
 import { incompatibilities, incompatibleError } from '../compatibility.ts'
 import type { SchemaCodec } from '../port.ts'
-import { AvroCodec, type SchemaStore } from './avro-codec.ts'
+import { widensNumbers } from '../widens-numbers.ts'
+import { AvroCodec, type RegisteredSchema, type SchemaStore } from './avro-codec.ts'
 import { avroType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 
@@ -56,7 +57,7 @@ class SqliteStore implements SchemaStore {
     subject: string,
     schema: AvroRecordSchema,
     options: { signal: AbortSignal },
-  ): Promise<number> {
+  ): Promise<RegisteredSchema> {
     return this.#whenFree(options, database => registerIn(database, subject, schema))
   }
 
@@ -126,15 +127,16 @@ class SqliteStore implements SchemaStore {
   }
 }
 
-function registerIn(database: DatabaseSync, subject: string, schema: AvroRecordSchema): number {
+function registerIn(database: DatabaseSync, subject: string, schema: AvroRecordSchema): RegisteredSchema {
   const text = JSON.stringify(schema)
-  const known = knownId(database, subject, text)
+  const known = knownIn(database, { subject, schema, text })
   if (known !== undefined) return known
   database.exec('BEGIN IMMEDIATE')
   try {
-    const id = knownId(database, subject, text) ?? addVersion(database, { subject, schema, text })
+    const version = { subject, schema, text }
+    const registered = knownIn(database, version) ?? { id: addVersion(database, version), schema }
     database.exec('COMMIT')
-    return id
+    return registered
   } catch (error) {
     database.exec('ROLLBACK')
     throw error
@@ -150,6 +152,32 @@ function knownId(database: DatabaseSync, subject: string, text: string): number 
   return row === undefined ? undefined : Number(row['id'])
 }
 
+/** The latest schema, where it only has wider numbers, or else the given one; undefined if that is new. */
+function knownIn(database: DatabaseSync, version: NewVersion): RegisteredSchema | undefined {
+  const { subject, schema, text } = version
+  const latest = latestVersion(database, subject)
+  if (latest !== undefined && latest.text !== text) {
+    const wide = schemaFrom(latest.text)
+    if (widensNumbers(wide, schema)) return { id: latest.id, schema: wide }
+  }
+  const id = knownId(database, subject, text)
+  return id === undefined ? undefined : { id, schema }
+}
+
+function latestVersion(
+  database: DatabaseSync,
+  subject: string,
+): { readonly id: number; readonly version: number; readonly text: string } | undefined {
+  const row = database
+    .prepare(
+      'SELECT id, version, text FROM schema_versions JOIN schema_texts ON id = schema_id WHERE subject = ? ORDER BY version DESC LIMIT 1',
+    )
+    .get(subject)
+  return row === undefined
+    ? undefined
+    : { id: Number(row['id']), version: Number(row['version']), text: String(row['text']) }
+}
+
 interface NewVersion {
   readonly subject: string
   readonly schema: AvroRecordSchema
@@ -157,20 +185,16 @@ interface NewVersion {
 }
 
 function addVersion(database: DatabaseSync, { subject, schema, text }: NewVersion): number {
-  const latest = database
-    .prepare(
-      'SELECT version, text FROM schema_versions JOIN schema_texts ON id = schema_id WHERE subject = ? ORDER BY version DESC LIMIT 1',
-    )
-    .get(subject)
+  const latest = latestVersion(database, subject)
   if (latest !== undefined) {
-    const found = incompatibilities(schema, schemaFrom(latest['text']))
+    const found = incompatibilities(schema, schemaFrom(latest.text))
     if (found.length > 0) throw incompatibleError(subject, found)
   }
   database.prepare('INSERT INTO schema_texts (text) VALUES (?) ON CONFLICT DO NOTHING').run(text)
   const id = Number(database.prepare('SELECT id FROM schema_texts WHERE text = ?').get(text)?.['id'])
   database
     .prepare('INSERT INTO schema_versions (subject, version, schema_id) VALUES (?, ?, ?)')
-    .run(subject, Number(latest?.['version'] ?? 0) + 1, id)
+    .run(subject, (latest?.version ?? 0) + 1, id)
   return id
 }
 

@@ -1,19 +1,26 @@
 import { expect, it } from 'vitest'
 import { changeSchema } from '@sluice/contracts/avro-schemas'
 import { isSluiceError } from '@sluice/contracts/errors'
-import type { Column, ColumnType } from '@sluice/contracts/values'
-import { ID_COLUMN, type Fixture } from './fixture.ts'
+import { Decimal, type Column, type ColumnType, type Value } from '@sluice/contracts/values'
+import { change, ID_COLUMN, type Fixture } from './fixture.ts'
+
+type Step = readonly [ColumnType, ColumnType, boolean]
+
+/** Numbers that become narrower: readers cannot follow, and the codec stays with the wider type. */
+const NARROWED: readonly Step[] = [
+  [{ kind: 'long' }, { kind: 'integer' }, false],
+  [{ kind: 'double' }, { kind: 'float' }, false],
+]
 
 /** What became of a column, and whether readers can follow. */
-export const STEPS: readonly (readonly [ColumnType, ColumnType, boolean])[] = [
+export const STEPS: readonly Step[] = [
+  ...NARROWED,
   [{ kind: 'text' }, { kind: 'integer' }, false],
   [{ kind: 'integer' }, { kind: 'text' }, false],
   [{ kind: 'integer' }, { kind: 'long' }, true],
-  [{ kind: 'long' }, { kind: 'integer' }, false],
   [{ kind: 'integer' }, { kind: 'double' }, true],
   [{ kind: 'long' }, { kind: 'float' }, true],
   [{ kind: 'float' }, { kind: 'double' }, true],
-  [{ kind: 'double' }, { kind: 'float' }, false],
   [{ kind: 'boolean' }, { kind: 'integer' }, false],
   [{ kind: 'text' }, { kind: 'bytes' }, true],
   [{ kind: 'text' }, { kind: 'json' }, true],
@@ -57,13 +64,16 @@ export function compatibilityContract(fixture: Fixture): void {
     )
   }
 
-  it.each(STEPS)('a column of %j that becomes %j: accepted is %s', async (was, becomes, follows) => {
-    const subject = fixture.subject()
-    const column = (type: ColumnType): readonly Column[] => [ID_COLUMN, { name: 'Ändert sich', type }]
-    expect(await accepted(subject, column(was))).toBe(true)
-    expect(await accepted(subject, column(becomes))).toBe(follows)
-    expect(await accepted(subject, column(was))).toBe(true)
-  })
+  it.each(STEPS.filter(step => !NARROWED.includes(step)))(
+    'a column of %j that becomes %j: accepted is %s',
+    async (was, becomes, follows) => {
+      const subject = fixture.subject()
+      const column = (type: ColumnType): readonly Column[] => [ID_COLUMN, { name: 'Ändert sich', type }]
+      expect(await accepted(subject, column(was))).toBe(true)
+      expect(await accepted(subject, column(becomes))).toBe(follows)
+      expect(await accepted(subject, column(was))).toBe(true)
+    },
+  )
 
   it('accepts columns that come, go, are renamed or change places', async () => {
     const subject = fixture.subject()
@@ -88,6 +98,54 @@ export function compatibilityContract(fixture: Fixture): void {
     expect(message).toContain('sluice reset')
     // What was refused has left no trace: its opposite is accepted, though it could not follow it.
     expect(await accepted(subject, columns({ kind: 'json' }))).toBe(true)
+  })
+
+  it.each([
+    [{ kind: 'integer' }, { kind: 'double' }, 7, 1.5],
+    [{ kind: 'long' }, { kind: 'double' }, 7, 1.5],
+    [{ kind: 'integer' }, { kind: 'long' }, 7, 9_007_199_254_740_993n],
+    [{ kind: 'float' }, { kind: 'double' }, 0.1, 1e300],
+    [
+      { kind: 'decimal', precision: 3, scale: 1 },
+      { kind: 'decimal', precision: 9, scale: 1 },
+      new Decimal('7.5'),
+      new Decimal('1234567.5'),
+    ],
+  ] satisfies [ColumnType, ColumnType, Value, Value][])(
+    'a column of %j that was %j for a while stays so, and holds the rows of both times',
+    async (narrow, wide, before, after) => {
+      const subject = fixture.subject()
+      const schemas = [narrow, wide].map(type => changeSchema([ID_COLUMN, { name: 'v', type }]))
+      const [first = changeSchema([]), second = changeSchema([])] = schemas
+      const codec = fixture.open()
+      const narrowId = (await codec.encoder(subject, first, { signal })).schemaId
+      const wideId = (await codec.encoder(subject, second, { signal })).schemaId
+      expect(wideId).not.toBe(narrowId)
+      for (const opened of [codec, fixture.open()]) {
+        const encoder = await opened.encoder(subject, first, { signal })
+        expect(encoder.schemaId).toBe(wideId)
+        const rows = { before: { id: 1, v: after }, after: { id: 1, v: before } }
+        const bytes = encoder.encode(change(rows.after, rows))
+        expect((await opened.decode([bytes], { signal }))[0]?.value).toMatchObject(rows)
+      }
+    },
+  )
+
+  it.each(NARROWED)('a column of %j that becomes %j stays as it was', async (was, becomes) => {
+    const subject = fixture.subject()
+    const codec = fixture.open()
+    const schemaOf = (type: ColumnType) => changeSchema([ID_COLUMN, { name: 'v', type }])
+    const { schemaId } = await codec.encoder(subject, schemaOf(was), { signal })
+    expect((await codec.encoder(subject, schemaOf(becomes), { signal })).schemaId).toBe(schemaId)
+  })
+
+  it('a column that was another kind of number for a while does not stay so where that lost digits', async () => {
+    const subject = fixture.subject()
+    const codec = fixture.open()
+    const schemaOf = (kind: 'long' | 'float') => changeSchema([ID_COLUMN, { name: 'v', type: { kind } }])
+    const { schemaId } = await codec.encoder(subject, schemaOf('long'), { signal })
+    await codec.encoder(subject, schemaOf('float'), { signal })
+    expect((await codec.encoder(subject, schemaOf('long'), { signal })).schemaId).toBe(schemaId)
   })
 
   it('does not compare with the schemas of other subjects', async () => {
