@@ -53,10 +53,15 @@ export class RowHash {
 
   ofParsed(columns: readonly Column[], parsed: string): string {
     if (columns.length === 0) return NOTHING
-    const forms = columns.map(column =>
-      hashFormOfStored(column.type, `(${parsed}).${quoteIdentifier(column.name)}`),
-    )
-    return `hash(${forms.join(', ')})`
+    const values = columns.map(column => `(${parsed}).${quoteIdentifier(column.name)}`)
+    const forms = columns.map((column, index) => hashFormOfStored(column.type, values[index] ?? 'NULL'))
+    const hash = `hash(${forms.join(', ')})`
+    // A value that does not fit its column any more is not the NULL that may stand there now.
+    const misfits = forms.flatMap((form, index) => {
+      const value = values[index] ?? 'NULL'
+      return form === value ? [] : [`(${form} IS NULL AND ${value} IS NOT NULL)`]
+    })
+    return misfits.length === 0 ? hash : `xor(${hash}, CAST(${misfits.join(' OR ')} AS UTINYINT))`
   }
 
   /**

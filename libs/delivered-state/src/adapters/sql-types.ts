@@ -140,18 +140,25 @@ export function hashFormOfExtracted(type: ColumnType, x: string): string {
 }
 
 /**
- * A stored value, read as text, in the form that is hashed. What does not fit the type any more becomes NULL.
+ * A stored value, read as text, in the form that is hashed. What does not fit the type any more becomes NULL:
+ * DuckDB's own casts would round it, and the row would seem to have the rounded value already.
  */
 export function hashFormOfStored(type: ColumnType, x: string): string {
   return deep(type, x, (leaf, value) => {
     switch (leaf.kind) {
       case 'boolean':
-        return `TRY_CAST(${value} AS BOOLEAN)`
+        return `CASE ${value} WHEN 'true' THEN true WHEN 'false' THEN false END`
       case 'integer':
       case 'long':
-        return `TRY_CAST(${value} AS BIGINT)`
-      case 'decimal':
-        return `TRY_CAST(${value} AS DECIMAL(${leaf.precision},${leaf.scale}))`
+        return `CASE WHEN contains(${value}, '.') OR contains(${value}, 'e') THEN NULL ELSE TRY_CAST(${value} AS BIGINT) END`
+      case 'decimal': {
+        const cast = `TRY_CAST(${value} AS DECIMAL(${leaf.precision},${leaf.scale}))`
+        const digits = `length(rtrim(split_part(${value}, '.', 2), '0'))`
+        return (
+          `CASE WHEN contains(${value}, 'e') THEN NULL` +
+          ` WHEN length(${value}) - instr(${value}, '.') = ${leaf.scale} THEN ${cast} WHEN ${digits} <= ${leaf.scale} THEN ${cast} END`
+        )
+      }
       case 'float':
         return `TRY_CAST(${value} AS FLOAT)`
       case 'double':

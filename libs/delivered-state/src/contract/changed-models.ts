@@ -52,6 +52,21 @@ export function changedModelsSuite(name: string, harness: () => DeliveredStateHa
       await played.state[Symbol.asyncDispose]()
     })
 
+    it.each([
+      ['10.5::DOUBLE', '11::BIGINT'],
+      ['1e-7::DOUBLE', '0::BIGINT'],
+      ['10.555::DECIMAL(9,3)', '10.56::DECIMAL(9,2)'],
+      ["'ten'", 'NULL::BIGINT'],
+      ['10.5::DOUBLE', 'NULL::BIGINT'],
+      ['2::BIGINT', 'true'],
+    ])('by the type of a column finds that %s became %s, though a cast makes them alike', async (was, is) => {
+      const played = await Played.open(harness())
+      await played.run(`SELECT '1' AS id, ${was} AS v`)
+      const { changes } = await played.diff(`SELECT '1' AS id, ${is} AS v`)
+      expect(brief(changes).map(([op, key]) => [op, key])).toEqual([['changed', '1']])
+      await played.state[Symbol.asyncDispose]()
+    })
+
     it('by the columns that count compares stored rows anew', async () => {
       const played = await Played.open(harness())
       await played.run(ONE, 'delivered', { compare: ['id'] })
