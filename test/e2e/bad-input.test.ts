@@ -301,6 +301,19 @@ describe('a column whose type changes between runs', () => {
     })
     expect(api.requests).toHaveLength(3)
   })
+
+  it('from whole numbers to others and back is followed', async () => {
+    const sent: (string | undefined)[] = []
+    for (const value of ['10.5', '11', '12.25']) {
+      await project.write('people.csv', peopleCsv(`1,${value}`, '2,20'))
+      const { exitCode, view } = await project.run(SYNC)
+      expect(view).toMatchObject({ error: null, triggers: { changed: { detected: 1, delivered: 1 } } })
+      expect(exitCode).toBe(0)
+      sent.push(api.requests.at(-1)?.body)
+    }
+    expect(sent).toEqual(['[10.5]', '[11]', '[12.25]'])
+    expect(api.requests).toHaveLength(5)
+  })
 })
 
 describe('a project folder with a run under way', () => {
