@@ -1,12 +1,13 @@
 /**
  * The promises of `port.ts` as a suite that every adapter passes:
  *
- *     messageLogContract('kafka', async () => ({ open, compactNow, forgetGroup, faults, close }))
+ *     messageLogContract('kafka', { remote: true }, async () => ({ open, compactNow, forgetGroup, faults,
+ *     close }))
  *
  * One file per kind of promise in `contract/`. What only one adapter promises is tested beside that adapter.
  */
 import { describe } from 'vitest'
-import { abortContract } from './contract/aborts.ts'
+import { abortContract, silenceContract } from './contract/aborts.ts'
 import { closingContract } from './contract/closing.ts'
 import { compactionContract } from './contract/compaction.ts'
 import { costContract } from './contract/cost.ts'
@@ -22,9 +23,13 @@ export { FILLER_KEY, type Faults, type FaultProxy, type MessageLogHarness } from
 
 /**
  * Registers the suite under `name`. `start` is called once, before the first test; the harness is closed
- * after the last.
+ * after the last. What connections can do wrong is asked of a log alone that is reached through them.
  */
-export function messageLogContract(name: string, start: () => Promise<MessageLogHarness>): void {
+export function messageLogContract(
+  name: string,
+  { remote }: { readonly remote: boolean },
+  start: () => Promise<MessageLogHarness>,
+): void {
   describe(`message log: ${name}`, () => {
     const fixture = new Fixture(start)
     fixture.register()
@@ -35,7 +40,8 @@ export function messageLogContract(name: string, start: () => Promise<MessageLog
     describe('groups', () => groupContract(fixture))
     describe('a stage', () => stageContract(fixture))
     describe('aborts', () => abortContract(fixture))
-    describe('faults', () => faultContract(fixture))
+    if (remote) describe('silence', () => silenceContract(fixture))
+    if (remote) describe('faults', () => faultContract(fixture))
     describe('cost', () => costContract(fixture))
     describe('closing', () => closingContract(fixture))
   })

@@ -8,7 +8,7 @@ const given = inject('kafkaBrokers')
 const brokers = given ?? ''
 
 describe.skipIf(given === null)('kafka', () => {
-  messageLogContract('kafka', async () => {
+  messageLogContract('kafka', { remote: true }, async () => {
     const [host = '', port = ''] = brokers.split(':')
     const proxy = await TcpProxy.start({ target: { host, port: Number(port) } })
     const options = { brokers: [brokers], clientId: 'contract' }

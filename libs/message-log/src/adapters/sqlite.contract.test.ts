@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { messageLogContract } from '../contract.ts'
 import { createSqliteLog } from './sqlite.ts'
 
-messageLogContract('sqlite', async () => {
+messageLogContract('sqlite', { remote: false }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-log-'))
   const file = join(folder, 'log.db')
   const signal = new AbortController().signal

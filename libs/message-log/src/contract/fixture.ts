@@ -39,7 +39,7 @@ export interface MessageLogHarness {
   compactNow(topic: string): Promise<void>
   /** Makes the log forget what the group has committed, as if it had expired. The group has no members. */
   forgetGroup(group: string): Promise<void>
-  /** Absent where there is no connection that could fail. */
+  /** Of a log that is reached through connections. */
   readonly faults?: Faults
   close(): Promise<void>
 }
@@ -78,6 +78,12 @@ export class Fixture {
   get log(): MessageLog {
     if (this.#log === null) throw new Error('the suite has not started')
     return this.#log
+  }
+
+  get faults(): Faults {
+    const { faults } = this.harness
+    if (faults === undefined) throw new Error('a remote log needs connections that can be made to fail')
+    return faults
   }
 
   name(what = 'topic'): string {

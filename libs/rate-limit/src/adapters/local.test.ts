@@ -9,12 +9,11 @@ import { rateLimitContract } from '../contract.ts'
 import { createLocalRateLimit } from './local.ts'
 import type { RateLimit, TakeRequest } from '../port.ts'
 
-rateLimitContract('local', async () => {
+rateLimitContract('local', { shared: false }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-limits-'))
   const clock = new FakeClock()
   const opened: RateLimit[] = []
   return {
-    shared: false,
     async open() {
       const limit = createLocalRateLimit({ file: join(folder, 'limits.sqlite'), now: clock.now })
       opened.push(limit)

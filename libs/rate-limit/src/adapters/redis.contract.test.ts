@@ -9,7 +9,7 @@ import type { RateLimit, TakeRequest } from '../port.ts'
 const url = inject('redisUrl')
 
 describe.skipIf(url === null)('with Redis', () => {
-  rateLimitContract('redis', async () => {
+  rateLimitContract('redis', { shared: true }, async () => {
     const address = url ?? ''
     const admin = new Redis(address)
     // As it has to be in production: only then does an empty database mean that nothing was ever granted.
@@ -19,7 +19,6 @@ describe.skipIf(url === null)('with Redis', () => {
     let offsetMs = 0
     const now = () => performance.timeOrigin + performance.now() + offsetMs
     return {
-      shared: true,
       async open() {
         const limit = createRedisRateLimit({ url: address, prefix, clockOffsetMs: () => offsetMs })
         opened.push(limit)
