@@ -33,8 +33,10 @@ export async function aftermaths(
   const repeats = repeatsByKill(kills, sent)
   return kills.map(kill => {
     const stage = STAGE_OF[kill.service]
+    const next = kills.find(({ service, killedAt }) => service === kill.service && killedAt > kill.killedAt)
+    const span = { from: kill.killedAt, to: next?.killedAt ?? Infinity }
     const waits = output[stage].map((records, partition) =>
-      wentOnAfter(kill.killedAt, records, input[stage]?.[partition] ?? null),
+      wentOnAfter(span, records, input[stage]?.[partition] ?? null),
     )
     const longest = Math.max(-1, ...waits.filter(wait => wait !== null))
     return {
@@ -47,12 +49,13 @@ export async function aftermaths(
 }
 
 /**
- * From the kill to the next record in a partition that was made of something that was there before the kill;
- * where a stage has no input, any record, a takeover too. Where the dead was at work, that is a record of its
- * successor: what Kafka had been handed before may still be appended.
+ * From the kill to the next record, before the next kill in the same stage, in a partition that was made of
+ * something that was there before the kill; where a stage has no input, any record, a takeover too. Where the
+ * dead was at work, that is a record of its successor: what Kafka had been handed before may still be
+ * appended.
  */
 function wentOnAfter(
-  killedAt: number,
+  { from: killedAt, to }: { readonly from: number; readonly to: number },
   records: readonly Placed[],
   input: readonly Placed[] | null,
 ): number | null {
@@ -65,7 +68,7 @@ function wentOnAfter(
   }
   const isNew = ({ record }: Placed): boolean => record !== null && isTakeover(record)
   const owner = records.findLast(placed => isNew(placed) && placed.timestamp < killedAt)?.offset ?? -1
-  const after = records.filter(({ timestamp }) => timestamp >= killedAt)
+  const after = records.filter(({ timestamp }) => timestamp >= killedAt && timestamp < to)
   const lives = after.some(
     ({ record, timestamp }) =>
       record !== null &&

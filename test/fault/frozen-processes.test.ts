@@ -9,6 +9,7 @@ import { SYNC } from '../e2e/people-project.ts'
 import { finished } from '../e2e/project-folder.ts'
 import { aftermaths } from './aftermath.ts'
 import { momentOf, STAGE_OF, standing, victimOf, type Before, type Kill } from './kills.ts'
+import { goOnWithinMs } from './pace.ts'
 import { startPipeline, type Pipeline } from './people-pipeline.ts'
 
 const PEOPLE = 5_000
@@ -16,7 +17,6 @@ const PEOPLE = 5_000
 const RATE = 110
 const RENAMED = 300
 const FROZEN_MS = 30_000
-const GO_ON_WITHIN_MS = 10_000
 const TWO_EACH = { 'change-detector': 2, renderer: 2, delivery: 2 }
 const { signal } = new AbortController()
 
@@ -46,7 +46,7 @@ describe.skipIf(realServices() === null)('a process that is stopped for 30 s and
       const told = `${kill.label}: ${went}, ${repeats} of at most ${repeatsAllowed} repeated`
       process.stderr.write(`${told}\n`)
       expect.soft(repeats, told).toBeLessThanOrEqual(repeatsAllowed)
-      expect.soft(wentOnMs ?? 0, told).toBeLessThanOrEqual(GO_ON_WITHIN_MS)
+      expect.soft(wentOnMs ?? 0, told).toBeLessThanOrEqual(goOnWithinMs())
     }
     for (const name of SERVICE_NAMES) await topics.assertFenced(STAGE_OF[name])
     for (const { service } of frozen) expect(service.running, `${service.label} has ended`).toBe(true)

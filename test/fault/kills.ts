@@ -11,6 +11,10 @@ import type { Pipeline } from './people-pipeline.ts'
 const { signal } = new AbortController()
 
 const AT_WORK_SHARE = 0.85
+/**
+ * A renderer appends up to a thousand requests at once: when half of a run is there, all is nearly rendered.
+ */
+const RENDERED_SOON = 0.4
 
 export const STAGE_OF: { readonly [service in ServiceName]: Stage } = {
   'change-detector': 'changes',
@@ -45,11 +49,13 @@ export function planKills(
   const runs: PlannedKill[][] = []
   for (let number = 0; number < of.kills; number += 1) {
     const service = SERVICE_NAMES[number % SERVICE_NAMES.length] ?? 'delivery'
+    const watched = service !== 'delivery' && random() < 0.6 ? 'own stage' : 'requests sent'
+    const isRendering = service === 'renderer' && watched === 'own stage'
     const planned: PlannedKill = {
       number: number + 1,
       service,
-      watched: service !== 'delivery' && random() < 0.6 ? 'own stage' : 'requests sent',
-      at: 1 + Math.floor(random() * of.people),
+      watched,
+      at: 1 + Math.floor(random() * of.people * (isRendering ? RENDERED_SOON : 1)),
       delayMs: 5 + Math.floor(random() * 30),
       victim: random(),
       restartAfterMs: Math.floor(random() * 8_000),
