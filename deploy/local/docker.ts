@@ -70,6 +70,7 @@ function recipe(name: ServiceName, port: number): Recipe {
         image: 'redis:7.2',
         innerPort: 6379,
         env: {},
+        args: ['--appendonly', 'yes'],
         address: `redis://127.0.0.1:${port}`,
         answers: () => answered(exchange(port, 'PING\r\n')),
       }

@@ -5,8 +5,14 @@ import { runService, withNewPorts } from './service.ts'
 import type { LocalService } from './service.ts'
 import type { Workspace } from './workspace.ts'
 
-/** Starts a Redis that keeps nothing on disk. Its address is a redis:// URL. */
-export async function startRedis(workspace: Workspace): Promise<LocalService> {
+/**
+ * Starts a Redis that logs what it is told, as Sluice wants it, or, where it is to be `forgetful`, keeps
+ * snapshots at most. Its address is a redis:// URL.
+ */
+export async function startRedis(
+  workspace: Workspace,
+  { forgetful }: { readonly forgetful: boolean },
+): Promise<LocalService> {
   const [redis = ''] = await ensurePrograms([{ command: 'redis-server', debianPackage: 'redis-server' }])
   return withNewPorts(async () => {
     const [port = 0] = await freePorts(1)
@@ -15,7 +21,7 @@ export async function startRedis(workspace: Workspace): Promise<LocalService> {
     return runService(workspace, {
       name: 'redis',
       address: `redis://127.0.0.1:${port}`,
-      command: [redis, ...place, '--save', '', '--appendonly', 'no'],
+      command: [redis, ...place, '--save', '', '--appendonly', forgetful ? 'no' : 'yes'],
       answers: async () => (await exchange(port, 'PING\r\n')).toString().startsWith('+PONG'),
       startTimeoutMs: 20_000,
     })

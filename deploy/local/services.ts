@@ -31,6 +31,8 @@ export interface StartOptions {
    * Keep the registry's schemas in Kafka (starts that too), so that they survive a restart of the registry.
    */
   readonly durableRegistry?: boolean
+  /** A Redis, run natively, that does not log what it is told and so forgets it at a restart. */
+  readonly forgetfulRedis?: boolean
 }
 
 /**
@@ -83,7 +85,7 @@ export async function startServices(
   options: StartOptions = {},
 ): Promise<LocalServices> {
   const workspace = new Workspace()
-  const start = await starter(workspace, options.engine ?? 'auto')
+  const start = await starter(workspace, options)
   const running = new Map<ServiceName, Promise<LocalService>>()
   const startOnce = (name: ServiceName): Promise<LocalService> => {
     const known = running.get(name)
@@ -109,28 +111,34 @@ export async function startServices(
 /** How a service is started on this machine, as asked. */
 async function starter(
   workspace: Workspace,
-  engine: 'native' | 'docker' | 'auto',
+  options: StartOptions,
 ): Promise<(name: ServiceName) => Promise<LocalService>> {
-  if (engine === 'native' || !(await dockerAnswers())) {
+  const { engine = 'auto', forgetfulRedis: forgetful = false } = options
+  const native = (name: ServiceName): Promise<LocalService> => startNative(workspace, name, { forgetful })
+  if (engine === 'native' || forgetful || !(await dockerAnswers())) {
     if (engine === 'docker') throw new Error('no container engine answers')
-    return name => startNative(workspace, name)
+    return native
   }
   if (engine === 'docker') return name => startInDocker(workspace, name)
   return name =>
     startInDocker(workspace, name).catch((error: unknown) => {
       process.stderr.write(`no container for ${name} (${String(error)}): running it natively\n`)
-      return startNative(workspace, name)
+      return native(name)
     })
 }
 
-function startNative(workspace: Workspace, name: ServiceName): Promise<LocalService> {
+function startNative(
+  workspace: Workspace,
+  name: ServiceName,
+  redis: { readonly forgetful: boolean },
+): Promise<LocalService> {
   switch (name) {
     case 'kafka':
       return startKafka(workspace)
     case 'registry':
       return startRegistry(workspace)
     case 'redis':
-      return startRedis(workspace)
+      return startRedis(workspace, redis)
     case 'postgres':
       return startPostgres(workspace)
     case 'mariadb':

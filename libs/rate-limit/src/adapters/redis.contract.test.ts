@@ -44,7 +44,7 @@ describe.skipIf(url === null)('with Redis', () => {
     let limit: RateLimit
     let offsetMs = 0
     beforeAll(async () => {
-      services = await startServices(['redis'])
+      services = await startServices(['redis'], { forgetfulRedis: true })
       redis = services.get('redis')
     })
     afterAll(() => services.stop())
