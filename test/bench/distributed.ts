@@ -96,7 +96,7 @@ async function measureSluice(
   const project = join(dir, `project-${round}`)
   await mkdir(project)
   await writeFile(join(project, 'project.yaml'), benchProject(file, receiver.url))
-  const children = SERVICES.map(name => startService(name, env))
+  const children = await Promise.all(SERVICES.map(name => startService(name, env)))
   try {
     const { stdout } = await run(
       [here('../../services/cli/bin/sluice.mjs'), 'run', 'rows', '--json', '--dir', project],
@@ -124,23 +124,28 @@ async function measureSluice(
   }
 }
 
-function startService(
+async function startService(
   name: string,
   env: NodeJS.ProcessEnv,
-): { readonly name: string; readonly child: ChildProcess } {
+): Promise<{ readonly name: string; readonly child: ChildProcess }> {
   const profiling =
     values.profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', join(values.profile, name)]
-  const main = here(`../../services/${name}/src/main.ts`)
-  const flags = [
-    '--disable-warning=ExperimentalWarning',
-    '--max-semi-space-size=8',
-    '--max-old-space-size=768',
-  ]
-  const child = spawn(process.execPath, [...flags, ...profiling, main], {
+  const folder = here(`../../services/${name}`)
+  const child = spawn(process.execPath, [...profiling, ...(await startArguments(folder))], {
+    cwd: folder,
     env: { ...env, SLUICE_DATA_DIR: join(dir, `${name}-data-${env['SLUICE_PREFIX'] ?? ''}`) },
     stdio: ['ignore', 'inherit', 'inherit'],
   })
   return { name, child }
+}
+
+/** What the start script of a service gives to Node. */
+async function startArguments(folder: string): Promise<readonly string[]> {
+  const manifest: { scripts: { start: string } } = JSON.parse(
+    await readFile(join(folder, 'package.json'), 'utf8'),
+  )
+  const [, args = ''] = /^exec node (.*)$/.exec(manifest.scripts.start) ?? []
+  return args.split(' ')
 }
 
 /** CPU time and peak memory of a process that runs, from /proc. */
