@@ -96,6 +96,29 @@ export const validateView = z.object({
   skipped: z.array(z.string()),
 })
 
+/** What the next run of a sync would send. */
+export const previewView = z.object({
+  sync: z.string(),
+  /** Rows per trigger; 0 for one that the sync does not have. All of them, however few are shown. */
+  counts: z.object({ added: count, changed: count, removed: count }),
+  /** As they would be sent, secrets masked, without the idempotency key, which an attempt gets. */
+  requests: z.array(
+    z.object({
+      trigger: op,
+      method: z.string(),
+      url: z.string(),
+      headers,
+      body: z.string().nullable(),
+      /** The keys of the rows in the request, as text. */
+      keys: z.array(z.string()),
+    }),
+  ),
+  /** Rows for which no request can be made, with the reason. */
+  rejected: z.array(z.object({ trigger: op, keys: z.array(z.string()), error: z.string() })).optional(),
+  /** As of a run. */
+  invalidRows: runView.shape.invalidRows,
+})
+
 /** What went wrong, with the places in the user's files. */
 export const errorBody = z.object({
   error: z.object({
@@ -119,5 +142,6 @@ export type AttemptView = z.output<typeof attemptView>
 export type AttemptsPage = z.output<typeof attemptsPage>
 export type FailedRow = z.output<typeof failedRow>
 export type FailedPage = z.output<typeof failedPage>
+export type PreviewView = z.output<typeof previewView>
 export type ValidateView = z.output<typeof validateView>
 export type ErrorBody = z.output<typeof errorBody>

@@ -167,7 +167,7 @@ function attemptView(
     startedAt: new Date(attempt.startedAt).toISOString(),
     durationMs: attempt.durationMs,
     requestHeaders: { ...attempt.requestHeaders },
-    requestBody: body === null ? null : new TextDecoder().decode(body),
+    requestBody: body === null ? null : new TextDecoder('utf-8', { ignoreBOM: true }).decode(body),
     responseHeaders: { ...attempt.responseHeaders },
     responseBody: attempt.responseBody,
     error: attempt.error,

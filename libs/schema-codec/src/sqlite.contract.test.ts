@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
 import { changeSchema, SCHEMAS } from '@sluice/contracts/avro-schemas'
+import { sampleChange } from '@sluice/testkit/sample-records'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createSqliteCodec } from './adapters/sqlite.ts'
 import { schemaCodecContract } from './contract.ts'
@@ -42,6 +43,28 @@ describe('schemas in SQLite', () => {
     })
     expect((await codec.encoder('b', row('integer'), { signal })).schemaId).toBe(2)
     expect((await codec.encoder('c', row('text'), { signal })).schemaId).toBe(1)
+  })
+
+  it('begin with those of a file that is only read', async () => {
+    const row = (kind: 'text' | 'integer') => changeSchema([{ name: 'x', type: { kind } }])
+    const original = createSqliteCodec({ file })
+    const known = await original.encoder('a', row('text'), { signal })
+    await original[Symbol.asyncDispose]()
+    const before = await readFile(file)
+    {
+      await using codec = createSqliteCodec({ file: join(folder, 'copy.db'), copyOf: file })
+      const [decoded] = await codec.decode([known.encode(sampleChange({ after: { x: 'y' } }))], { signal })
+      expect(decoded).toMatchObject({ name: 'sluice.Change', value: { after: { x: 'y' } } })
+      expect((await codec.encoder('a', row('text'), { signal })).schemaId).toBe(known.schemaId)
+      await expect(codec.encoder('a', row('integer'), { signal })).rejects.toMatchObject({
+        code: 'schema-incompatible',
+      })
+      expect((await codec.encoder('b', row('integer'), { signal })).schemaId).toBe(known.schemaId + 1)
+    }
+    expect(await readFile(file)).toEqual(before)
+    expect(await readdir(folder)).toEqual(['copy.db', 'log.db'])
+    await using none = createSqliteCodec({ file: join(folder, 'new.db'), copyOf: join(folder, 'none.db') })
+    expect((await none.encoder('a', row('integer'), { signal })).schemaId).toBe(1)
   })
 
   it('share a file with another connection of the process, whose transaction they wait for', async () => {

@@ -18,9 +18,9 @@ export async function incarnationOf(
   sync: string,
   options: { signal: AbortSignal },
 ): Promise<string> {
-  const key = `incarnation/${sync}`
-  const found = (await readResources(deps, options)).get(key)
-  if (found !== undefined) return found.spec
+  const key = incarnationKey(sync)
+  const found = await knownIncarnation(deps, sync, options)
+  if (found !== null) return found
   const { log, io, prefix } = deps
   const target = at(sharedTopics(prefix).resources, 0)
   await using writer = await log.openWriter(`${prefix}.incarnation.${sync}`, options)
@@ -32,6 +32,19 @@ export async function incarnationOf(
   const record = { kind: 'incarnation', name: sync, project: '', spec }
   await writer.append(target, [{ key: textKey(key), value: io.encode('ResourceRecord', record) }], options)
   return spec
+}
+
+/** The sync's incarnation, null if it has none: it was never run. Writes nothing. */
+export async function knownIncarnation(
+  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  sync: string,
+  options: { signal: AbortSignal },
+): Promise<string | null> {
+  return (await readResources(deps, options)).get(incarnationKey(sync))?.spec ?? null
+}
+
+function incarnationKey(sync: string): string {
+  return `incarnation/${sync}`
 }
 
 /** Ten characters that no other incarnation has, fit for the names of groups, files and keys. */

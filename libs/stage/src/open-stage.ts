@@ -11,7 +11,7 @@ import type { SchemaCodec } from '@sluice/schema-codec/port'
 import { RecordIo } from './record-io.ts'
 import { RunsView } from './runs-view.ts'
 import { Definitions } from './stored-documents.ts'
-import { sharedTopicSpecs } from './topics.ts'
+import { sharedTopics, sharedTopicSpecs } from './topics.ts'
 
 /** How long one try at the start may take, so that the log tells soon what is waited for. */
 const PROBE_MS = 3_000
@@ -49,15 +49,22 @@ export interface OpenStageOptions {
   readonly signal: AbortSignal
 }
 
+/** Kafka and the registry, both of which have answered; nothing is written to either yet. */
+export interface Backbone extends AsyncDisposable {
+  readonly log: MessageLog
+  readonly codec: SchemaCodec
+  readonly prefix: string
+}
+
 /**
- * Rejects with `unreachable` and the address of what did not answer in time, and with `config` for what is
- * refused.
+ * Waits for Kafka and the registry. Rejects with `unreachable` and the address of what did not answer in
+ * time, and with `config` for what is refused.
  */
-export async function openStage(
+export async function openBackbone(
   settings: DistributedSettings,
   adapters: StageAdapters,
-  options: OpenStageOptions,
-): Promise<Stage> {
+  options: Omit<OpenStageOptions, 'outlasts'>,
+): Promise<Backbone> {
   const { kafka, prefix, registryUrl, startupTimeoutMs: timeoutMs } = settings
   const { clientId, logger, signal } = options
   const waiting = { timeoutMs, logger, signal }
@@ -69,13 +76,12 @@ export async function openStage(
       address: kafka.brokers.join(','),
       attempt: async ending => {
         await using probe = adapters.createLog({ ...logOptions, retryMs: PROBE_MS })
-        await probe.partitionsOf(`${prefix}.runs`, { signal: ending })
+        await probe.partitionsOf(sharedTopics(prefix).runs, { signal: ending })
       },
     },
     waiting,
   )
   const log = opening.use(adapters.createLog(logOptions))
-  await log.ensureTopics(sharedTopicSpecs(prefix), { signal })
   await waitUntilReachable(
     {
       what: 'the schema registry',
@@ -88,10 +94,24 @@ export async function openStage(
     waiting,
   )
   const codec = opening.use(adapters.createCodec({ url: registryUrl, clientId }))
+  const opened = opening.move()
+  return { log, codec, prefix, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** Opens all of it, and makes what is missing. Rejects as `openBackbone` does. */
+export async function openStage(
+  settings: DistributedSettings,
+  adapters: StageAdapters,
+  options: OpenStageOptions,
+): Promise<Stage> {
+  const { logger, outlasts, signal } = options
+  await using opening = new AsyncDisposableStack()
+  const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, options))
+  await log.ensureTopics(sharedTopicSpecs(prefix), { signal })
   const io = await RecordIo.open(codec, prefix, { signal })
   const shared = { log, io, prefix }
   const onSetback = (err: unknown): void => logger.warn({ err }, 'the runs cannot be followed for now')
-  const patience = options.outlasts ? { onSetback } : {}
+  const patience = outlasts ? { onSetback } : {}
   const runs = opening.use(await RunsView.open({ ...shared, ...patience }, { signal }))
   const opened = opening.move()
   return {

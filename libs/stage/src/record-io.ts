@@ -39,6 +39,11 @@ export class RecordIo {
     return new RecordIo(codec, prefix, new Map(encoders))
   }
 
+  /** For whoever only reads: registers nothing, and encodes none of the records that all syncs share. */
+  static reading(codec: SchemaCodec, prefix: string): RecordIo {
+    return new RecordIo(codec, prefix, new Map())
+  }
+
   encode<N extends StaticName>(name: N, value: RecordTypes[N]): Uint8Array {
     const encoder = this.#encoders.get(name)
     if (encoder === undefined) throw new SluiceError('internal', `no schema is registered for ${name}`)

@@ -5,8 +5,8 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, RunEvent } from '@sluice/contracts/records'
-import type { MessageLog } from '@sluice/message-log/port'
-import { lastOwnRecord, markerOf } from '@sluice/stage/owned-reader'
+import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
+import { lastOwnRecord, markerOf, type Placed } from '@sluice/stage/owned-reader'
 import type { RecordIo } from '@sluice/stage/record-io'
 import { takeOver, type Ownership } from '@sluice/stage/take-over'
 import { at, homePartition, runKey, sharedTopics, syncTopics, type SyncTopics } from '@sluice/stage/topics'
@@ -73,34 +73,48 @@ export class SyncOwnership implements AsyncDisposable {
   }
 
   /** Reads what the last run left in each partition of `changes`. */
-  async tails(signal: AbortSignal): Promise<readonly PartitionTail[]> {
-    const partitions = Array.from({ length: this.partitions }, (_, partition) => partition)
-    return Promise.all(partitions.map(partition => this.#tail(partition, signal)))
-  }
-
-  async #tail(partition: number, signal: AbortSignal): Promise<PartitionTail> {
-    const { log, io } = this.#deps
-    const { incarnation } = this
-    const target = at(this.topics.changes, partition)
-    const options = { log, io, target, incarnation, stage: 'changes', signal } as const
-    const last = await lastOwnRecord(options)
-    const record = last?.record ?? null
-    if (record === null) return { run: 0, ended: true, sealed: false, count: 0, begin: null }
-    const marker = markerOf(record)
-    if (marker !== null) {
-      const ended = marker.kind === 'run-end'
-      const { begin, sealed, count } = marker
-      return { run: begin?.run ?? 0, ended, sealed, count: count ?? 0, begin }
-    }
-    if (record.name !== 'sluice.Change')
-      throw new SluiceError('corrupt', `a ${record.name} record is in ${target.topic}`)
-    const { run, seq } = record.value
-    return { run, ended: false, sealed: false, count: seq + 1, begin: null }
+  tails(signal: AbortSignal): Promise<readonly PartitionTail[]> {
+    const { topics, incarnation, partitions } = this
+    return readTails(this.#deps, { topics, incarnation, partitions, signal })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#owners.map(owner => owner[Symbol.asyncDispose]()))
   }
+}
+
+/** Reads what the last run left in each partition of `changes`; needs no ownership. */
+export async function readTails(
+  deps: Pick<OwnSyncDeps, 'log' | 'io'>,
+  of: {
+    readonly topics: SyncTopics
+    readonly incarnation: string
+    readonly partitions: number
+    readonly signal: AbortSignal
+  },
+): Promise<readonly PartitionTail[]> {
+  const { topics, incarnation, partitions, signal } = of
+  const targets = Array.from({ length: partitions }, (_, partition) => at(topics.changes, partition))
+  return Promise.all(
+    targets.map(async target =>
+      tailOf(target, await lastOwnRecord({ ...deps, target, incarnation, stage: 'changes', signal })),
+    ),
+  )
+}
+
+function tailOf(target: TopicPartition, last: Placed | null): PartitionTail {
+  const record = last?.record ?? null
+  if (record === null) return { run: 0, ended: true, sealed: false, count: 0, begin: null }
+  const marker = markerOf(record)
+  if (marker !== null) {
+    const ended = marker.kind === 'run-end'
+    const { begin, sealed, count } = marker
+    return { run: begin?.run ?? 0, ended, sealed, count: count ?? 0, begin }
+  }
+  if (record.name !== 'sluice.Change')
+    throw new SluiceError('corrupt', `a ${record.name} record is in ${target.topic}`)
+  const { run, seq } = record.value
+  return { run, ended: false, sealed: false, count: seq + 1, begin: null }
 }
 
 /**

@@ -10,7 +10,8 @@ import { Notifier } from '@sluice/flow/notifier'
 import { incarnationOf } from '@sluice/stage/incarnations'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
 import { finishOpenRun } from './finish-open-run.ts'
-import { ownSync, type PartitionTail, type SyncOwnership } from './own-sync.ts'
+import { findRuns, type FoundRuns } from './find-runs.ts'
+import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { RunExecution } from './run-execution.ts'
 import { queuedRun, type RunState } from './run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
@@ -49,7 +50,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     deps: RunnerDeps,
     ownership: SyncOwnership,
     { ends, begunHere }: { readonly ends: RunnerEnds; readonly begunHere: Set<string> },
-    found: Found,
+    found: FoundRuns,
   ) {
     this.sync = ownership.sync
     this.deps = deps
@@ -92,7 +93,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       if (!(await of.isMember()))
         throw new SluiceError('fenced', `${sync} belongs to another detector now`, { retryable: true })
       await runs.caughtUp(homePartition(sync), { signal })
-      const found = findRuns(sync, deps, await ownership.tails(signal))
+      const found = findRuns(deps.runs.of(sync), sync, await ownership.tails(signal))
       return new SyncTenure(deps, ownership, of, found)
     } catch (error) {
       await ownership[Symbol.asyncDispose]()
@@ -222,37 +223,4 @@ async function makeTopics(sync: string, deps: RunnerDeps, signal: AbortSignal): 
   const { partitions } = (await deps.resolveDefinition(sync, signal)).sync
   await deps.log.ensureTopics(syncTopicSpecs(deps.prefix, sync, partitions), { signal })
   return partitions
-}
-
-interface Found {
-  readonly lastRun: number
-  readonly first: boolean
-  readonly faults: readonly Fault[]
-  readonly open: RunState | null
-  readonly queued: RunState | null
-  readonly lastCommand: number
-}
-
-/** What the topics tell of the sync's runs. */
-function findRuns(sync: string, { runs }: RunnerDeps, tails: readonly PartitionTail[]): Found {
-  const events = [...(runs.of(sync)?.events.values() ?? [])]
-  const lastRun = Math.max(0, ...tails.map(tail => tail.run), ...events.map(event => event.run ?? 0))
-  const last = events.find(event => event.run === lastRun)
-  const cut = tails.find(tail => !tail.ended)
-  const open = events.find(
-    event => event.status === 'running' || (cut !== undefined && event.run === cut.run),
-  )
-  if (open === undefined && cut !== undefined)
-    throw new SluiceError(
-      'corrupt',
-      `run ${cut.run} of ${sync} is open, and no event on the runs topic tells of it`,
-    )
-  return {
-    lastRun,
-    first: lastRun === 0 || (last !== undefined && last.first && !last.complete),
-    faults: last?.faults ?? [],
-    open: open ?? null,
-    queued: events.find(event => event.status === 'queued') ?? null,
-    lastCommand: Math.max(-1, ...events.map(event => event.command)),
-  }
 }

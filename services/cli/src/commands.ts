@@ -13,6 +13,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/validate.ts'),
   },
   {
+    name: 'preview',
+    summary: 'show the requests that the next run would send, and send nothing',
+    load: () => import('./commands/preview.ts'),
+  },
+  {
     name: 'run',
     summary: 'find what changed, send it, and wait for the outcome',
     load: () => import('./commands/run.ts'),

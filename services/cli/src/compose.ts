@@ -3,9 +3,13 @@
  * place of the command that names adapters.
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync } from 'node:fs'
+import { constants, existsSync, mkdirSync } from 'node:fs'
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isSluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
+import type { Op } from '@sluice/contracts/state'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import { ulid } from '@sluice/domain/ulid'
@@ -22,17 +26,21 @@ import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-
 import type { Logger } from '@sluice/runtime/logger'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
-import { environmentSecrets } from '@sluice/secrets/environment'
+import { environmentSecrets, type SecretLookup } from '@sluice/secrets/environment'
 import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
-import { openStage } from '@sluice/stage/open-stage'
+import { openBackbone, openStage } from '@sluice/stage/open-stage'
 import { RecordIo } from '@sluice/stage/record-io'
 import { RunsView } from '@sluice/stage/runs-view'
 import { currentDefinition, Definitions } from '@sluice/stage/stored-documents'
-import { sharedTopicSpecs } from '@sluice/stage/topics'
+import { sharedTopics, sharedTopicSpecs } from '@sluice/stage/topics'
 import { runChangeDetector } from '@sluice/change-detector/change-detector'
+import { findNextChanges, type NextChanges } from '@sluice/change-detector/next-changes'
 import { runDelivery } from '@sluice/delivery/delivery'
+import { shownRequest } from '@sluice/delivery/shown-request'
 import { resolveTarget, type Target } from '@sluice/delivery/target'
+import { renderChanges } from '@sluice/renderer/render-changes'
 import { runRenderer } from '@sluice/renderer/renderer'
+import type { NextRun, Previewed } from './next-run.ts'
 import type { Pipeline } from './pipeline.ts'
 
 const STATE_FOLDER = '.sluice'
@@ -166,10 +174,13 @@ interface StateOf {
 }
 
 function openState(dataDir: string, of: StateOf, logger: Logger): Promise<DeliveredState> {
-  const file = join(dataDir, 'state', `${of.sync}.${of.incarnation}.duckdb`)
   const onDiscard = (why: string): void =>
     logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
-  return openDeliveredState({ ...of, file, onDiscard })
+  return openDeliveredState({ ...of, file: stateFile(dataDir, of), onDiscard })
+}
+
+function stateFile(dataDir: string, { sync, incarnation }: StateOf): string {
+  return join(dataDir, 'state', `${sync}.${incarnation}.duckdb`)
 }
 
 /** Destinations with their secrets, kept by definition. */
@@ -184,5 +195,145 @@ function targets(
     const target = resolveTarget(await definitions.get(hash, { signal }), environmentSecrets(env))
     known.set(hash, target)
     return target
+  }
+}
+
+/**
+ * Finds out what the next run of a sync would send. The topics are only read; everything else is made in a
+ * temporary folder, which goes when the answer is disposed. Rejects as a run would fail.
+ */
+export async function openNextRun(
+  options: PipelineOptions & { readonly definition: Definition },
+): Promise<NextRun> {
+  const { definition, env, logger, signal } = options
+  await using opening = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-preview-'))
+  opening.defer(() => rm(folder, { recursive: true, force: true }))
+  await mkdir(join(folder, 'state'))
+  const past = opening.use(await openPast(options, join(folder, 'schemas.db')))
+  const next = opening.use(
+    await findNextChanges({
+      ...past,
+      definition,
+      openSource: ({ source }) => Promise.resolve(createDuckdbSource({ spec: source })),
+      openState: async of => {
+        if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
+        return openState(folder, of, logger)
+      },
+      extractFile: join(folder, 'extract.duckdb'),
+      signal,
+    }),
+  )
+  const secrets = knownSecrets(env)
+  const target = resolveTarget(definition, secrets.lookUp)
+  const { counts, rowsRead, rowsInvalid, invalidSamples } = next.diff
+  const detected = (op: Op): number => counts[op]?.detected ?? 0
+  const opened = opening.move()
+  return {
+    counts: { added: detected('added'), changed: detected('changed'), removed: detected('removed') },
+    rowsRead,
+    rowsInvalid,
+    invalidRows: [...invalidSamples],
+    notices: [...noticesOf(next), ...secrets.missing],
+    requests: narrowing => previewed(next.changes(narrowing), definition, target),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+interface Past extends AsyncDisposable {
+  readonly history: Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs'> | null
+  /** For the changes of a run that nobody else gets to see. */
+  readonly io: RecordIo
+  /** Where the delivered state may be cached; null where other processes have it. */
+  readonly dataDir: string | null
+}
+
+/** Opens what the topics hold so far, to be read only. `schemasFile` is where new schemas go. */
+async function openPast(options: PipelineOptions, schemasFile: string): Promise<Past> {
+  const { dir, env, logger, signal } = options
+  const dataDir = join(dir, STATE_FOLDER)
+  const logFile = join(dataDir, 'log.db')
+  await using opening = new AsyncDisposableStack()
+  const open = async (log: MessageLog, io: RecordIo, prefix: string): Promise<Past['history']> => {
+    if ((await log.partitionsOf(sharedTopics(prefix).runs, { signal })) === null) return null
+    const shared = { log, io, prefix }
+    return { ...shared, runs: opening.use(await RunsView.open(shared, { signal })) }
+  }
+  let past: Omit<Past, keyof AsyncDisposable>
+  if (isDistributed(env)) {
+    const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
+    const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
+    const of = { clientId: `${settings.prefix}-cli`, logger, signal }
+    const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, of))
+    const own = opening.use(createSqliteCodec({ file: schemasFile }))
+    const history = await open(log, RecordIo.reading(codec, prefix), prefix)
+    past = { history, io: RecordIo.reading(own, prefix), dataDir: null }
+  } else {
+    const has = existsSync(logFile)
+    // The lock comes first: nobody else writes to the folder from here on.
+    const log = has ? opening.use(createSqliteLog({ file: logFile, readOnly: true })) : null
+    const codec = opening.use(createSqliteCodec({ file: schemasFile, copyOf: logFile }))
+    const io = RecordIo.reading(codec, PREFIX)
+    past = { history: log === null ? null : await open(log, io, PREFIX), io, dataDir }
+  }
+  const opened = opening.move()
+  return { ...past, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** Spares building the state anew; where there is no cache, or one that does not fit, it is built. */
+async function copyState(dataDir: string, folder: string, of: StateOf): Promise<void> {
+  for (const end of ['', '.wal']) {
+    const from = `${stateFile(dataDir, of)}${end}`
+    if (existsSync(from)) await copyFile(from, `${stateFile(folder, of)}${end}`, constants.COPYFILE_FICLONE)
+  }
+}
+
+function noticesOf({ baseline, interrupted, diff }: NextChanges): string[] {
+  const notices: string[] = []
+  if (baseline)
+    notices.push(
+      `firstRun is skip-existing: the first run takes the ${diff.settled} rows as there, and sends none`,
+    )
+  if (interrupted)
+    notices.push(
+      'an earlier run did not end: what is left of it is sent first, and this is what follows if all of that arrives',
+    )
+  return notices
+}
+
+/** Looks up secrets so that they can be masked, and puts up with those that are not set. */
+function knownSecrets(env: PipelineOptions['env']): { lookUp: SecretLookup; readonly missing: string[] } {
+  const find = environmentSecrets(env)
+  const missing: string[] = []
+  const lookUp = (name: string): string => {
+    try {
+      return find(name)
+    } catch (error) {
+      if (!isSluiceError(error, 'config')) throw error
+      // Elsewhere, the secrets are where the services are.
+      if (!isDistributed(env)) missing.push(`a run would fail: ${error.message}`)
+      return ''
+    }
+  }
+  return { lookUp, missing }
+}
+
+async function* previewed(
+  changes: Parameters<typeof renderChanges>[0],
+  definition: Definition,
+  target: Target,
+): AsyncGenerator<Previewed> {
+  const run = { id: newUlid(), startedAt: new Date().toISOString() }
+  const context = { run, sync: { name: definition.sync.name } }
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  for await (const { op: trigger, rendered } of renderChanges(changes, definition, context)) {
+    const keys = rendered.rows.map(row => row.key)
+    if (rendered.kind === 'unrenderable') {
+      yield { kind: 'rejected', trigger, keys, error: rendered.error }
+      continue
+    }
+    const { url, headers } = shownRequest(rendered, target)
+    const body = rendered.body === null ? null : decoder.decode(rendered.body)
+    yield { kind: 'request', trigger, method: rendered.method, url, headers, body, keys }
   }
 }

@@ -12,7 +12,6 @@ import { NOT_YET } from './project/not-yet.ts'
 const COMMANDS_NOT_YET: readonly string[] = [
   'diff',
   'apply',
-  'preview',
   'up',
   'retry',
   'discard',

@@ -8,7 +8,7 @@ import {
   type Verdict,
 } from '@sluice/domain/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
-import { redactHeaders, redactText, redactUrl } from '@sluice/secrets/redact'
+import { redactHeaders, redactText } from '@sluice/secrets/redact'
 import {
   earlierKey,
   ownKey,
@@ -16,6 +16,7 @@ import {
   type RequestHistory,
   type UnownedAttempt,
 } from './request-history.ts'
+import { mergedHeaders, shownRequest } from './shown-request.ts'
 import { urlOf, type Target } from './target.ts'
 
 export interface SendJob {
@@ -98,17 +99,6 @@ function verdictOf(result: SendResult, job: SendJob): Verdict {
   return verdictOfAnswer({ status, retryAfter: headers['retry-after'] ?? null }, Date.now())
 }
 
-interface Headers {
-  readonly [name: string]: string
-}
-
-/** A request's own headers hold over the destination's, however the names are written. */
-function mergedHeaders(destination: Headers, request: Headers): { [name: string]: string } {
-  const merged: { [name: string]: string } = { ...destination }
-  for (const [name, value] of Object.entries(request)) merged[name.toLowerCase()] = value
-  return merged
-}
-
 function attemptOf(
   job: SendJob,
   target: Target,
@@ -123,8 +113,9 @@ function attemptOf(
   const { result, verdict, hash, key } = sent
   const throttled = verdict.outcome === 'throttled'
   const answer = result.kind === 'answered' ? result : null
-  const shownHeaders = mergedHeaders(target.shownHeaders, request.headers)
-  if (key !== null && target.idempotencyHeader !== null) shownHeaders[target.idempotencyHeader] = key
+  const shown = shownRequest(request, target)
+  const ownHeader =
+    key === null || target.idempotencyHeader === null ? {} : { [target.idempotencyHeader]: key }
   return {
     ...placeOf(job),
     attempt: history.attempts + 1,
@@ -134,10 +125,10 @@ function attemptOf(
     status: answer?.status ?? null,
     error: errorOf(result, verdict, target),
     method: request.method,
-    url: redactUrl(urlOf(target, request.path, target.shownQuery), target.secrets),
+    url: shown.url,
     requestHash: hash,
     idempotencyKey: key,
-    requestHeaders: redactHeaders(shownHeaders, target.secrets),
+    requestHeaders: { ...shown.headers, ...redactHeaders(ownHeader, target.secrets) },
     responseHeaders: redactHeaders(answer?.headers ?? {}, target.secrets),
     responseBody: answer === null ? null : redactText(answer.body, target.secrets),
     startedAt: Math.round(result.startedAt),
@@ -169,7 +160,7 @@ export function unsentAttempt(job: SendJob, target: Target, why: string): Unowne
     status: null,
     error: why,
     method: request.method,
-    url: redactUrl(urlOf(target, request.path, target.shownQuery), target.secrets),
+    url: shownRequest(request, target).url,
     requestHash: hash,
     idempotencyKey: doubted ? key : null,
     requestHeaders: {},

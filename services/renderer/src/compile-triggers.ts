@@ -10,7 +10,14 @@ const compiled = new Map<string, ReadonlyMap<Op, CompiledTrigger>>()
 export function compileTriggers(hash: string, definition: Definition): ReadonlyMap<Op, CompiledTrigger> {
   const known = compiled.get(hash)
   if (known !== undefined) return known
-  const { sync, destination } = definition
+  const triggers = triggersOf(definition)
+  if (compiled.size >= KEPT) compiled.clear()
+  compiled.set(hash, triggers)
+  return triggers
+}
+
+/** Compiles the triggers, which a request is then rendered with. Throws `template` where one is wrong. */
+export function triggersOf({ sync, destination }: Definition): ReadonlyMap<Op, CompiledTrigger> {
   const destinationHeaders = Object.keys(destination.headers ?? {})
   const triggers = new Map<Op, CompiledTrigger>()
   for (const op of OPS) {
@@ -18,7 +25,5 @@ export function compileTriggers(hash: string, definition: Definition): ReadonlyM
     if (spec !== undefined)
       triggers.set(op, compileTrigger(spec, { sync: sync.name, op, destinationHeaders }))
   }
-  if (compiled.size >= KEPT) compiled.clear()
-  compiled.set(hash, triggers)
   return triggers
 }

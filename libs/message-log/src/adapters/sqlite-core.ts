@@ -50,9 +50,9 @@ export class SqliteCore {
   onChange: (partitions: Iterable<Partition>) => void = () => {}
   readonly #topics = new Map<string, Topic>()
 
-  constructor(file: string) {
+  constructor(file: string, options: { readonly readOnly?: boolean } = {}) {
     this.file = file
-    this.store = translated(file, () => new SqliteStore(file))
+    this.store = translated(file, () => new SqliteStore(file, options))
     try {
       this.#load()
     } catch (error) {

@@ -3,7 +3,9 @@
  * memory but the connection, so whatever is committed is the truth. The tables begin with `log_`, because
  * other rooms keep theirs in the same file.
  */
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { TopicSpec } from '../port.ts'
 
@@ -123,26 +125,64 @@ function batchOf(row: Row): StoredBatch {
   throw new SluiceError('corrupt', `the log's file has a batch without bytes`)
 }
 
+function openToWrite(file: string): DatabaseSync {
+  // The time-out only matters against a tool that looks at the file meanwhile: the process lock keeps other
+  // writers away.
+  const db = new DatabaseSync(file, { timeout: 1000 })
+  try {
+    db.exec(`
+      PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+      PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864;`)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/**
+ * A reader of a file in WAL mode makes a journal and an index of it beside the file, and leaves both there. A
+ * file without a journal is opened as one that nobody changes, which the process lock sees to, and then needs
+ * neither; the journal that a killed process left needs an index, which goes again with the reader.
+ */
+function openToRead(file: string): { readonly db: DatabaseSync; readonly tidy: () => void } {
+  const journal = statSync(`${file}-wal`, { throwIfNoEntry: false })
+  if (journal === undefined || journal.size === 0) {
+    const url = pathToFileURL(file)
+    url.searchParams.set('immutable', '1')
+    return { db: new DatabaseSync(url, { readOnly: true }), tidy: () => {} }
+  }
+  const index = `${file}-shm`
+  const hadIndex = existsSync(index)
+  const tidy = (): void => {
+    if (!hadIndex) rmSync(index, { force: true })
+  }
+  return { db: new DatabaseSync(file, { readOnly: true, timeout: 1000 }), tidy }
+}
+
 /**
  * The one connection to the file. Throws SQLite's own errors and SluiceError `corrupt`; callers translate.
  */
 export class SqliteStore {
   readonly #db: DatabaseSync
   readonly #sql: ReturnType<typeof statements>
+  /** What closing has to do beside: nothing, but for a file that is only read. */
+  readonly #tidy: () => void
 
-  constructor(file: string) {
-    // The time-out only matters against a tool that looks at the file meanwhile: the process lock keeps other
-    // writers away.
-    this.#db = new DatabaseSync(file, { timeout: 1000 })
+  /**
+   * `readOnly`: the file, which is there, is left as it is, byte for byte, and no other comes to stand beside
+   * it.
+   */
+  constructor(file: string, { readOnly = false }: { readonly readOnly?: boolean } = {}) {
+    const opened = readOnly ? openToRead(file) : { db: openToWrite(file), tidy: () => {} }
+    this.#db = opened.db
+    this.#tidy = opened.tidy
     try {
-      this.#db.exec(`
-        PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-        PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864;`)
-      this.#db.exec(TABLES)
+      if (!readOnly) this.#db.exec(TABLES)
       this.#checkFormat(file)
       this.#sql = statements(this.#db)
     } catch (error) {
-      this.#db.close()
+      this.close()
       throw error
     }
   }
@@ -158,6 +198,7 @@ export class SqliteStore {
 
   close(): void {
     this.#db.close()
+    this.#tidy()
   }
 
   /** Runs `work` in one transaction, on disk when it returns; what it throws undoes it. */

@@ -1,6 +1,6 @@
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -114,6 +114,59 @@ describe('the process lock', () => {
     late.stderr?.on('data', data => (said += String(data)))
     await once(late, 'exit')
     expect(said).toContain('in use by another process;')
+  })
+})
+
+describe('a log that is only read', () => {
+  const target = { topic: 't', partition: 0 }
+  const filesThere = () => readdirSync(join(folder, 'state')).filter(name => !/-lock/.test(name))
+  const bytesThere = () => filesThere().map(name => [name, readFileSync(join(folder, 'state', name))])
+
+  test('holds what was written, takes nothing, and stays as it is', async ({ signal }) => {
+    {
+      await using log = createSqliteLog({ file })
+      await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'compact' }], { signal })
+      await log.append(target, records('a', 3), { signal })
+    }
+    const before = bytesThere()
+    expect(before.map(([name]) => name)).toEqual(['log.db'])
+    {
+      await using log = createSqliteLog({ file, readOnly: true })
+      await using second = createSqliteLog({ file, readOnly: true })
+      expect(await keysIn(second, target, { signal })).toEqual(['a-0', 'a-1', 'a-2'])
+      const refused = { code: 'internal', message: expect.stringContaining('read only') }
+      await expect(log.append(target, records('b', 1), { signal })).rejects.toMatchObject(refused)
+      await expect(log.deleteTopics(['t'], { signal })).rejects.toMatchObject(refused)
+      await expect(log.trim(target, 1, { signal })).rejects.toMatchObject(refused)
+      expect(() => createSqliteLog({ file })).toThrow(expect.objectContaining({ code: 'conflict' }))
+    }
+    expect(bytesThere()).toEqual(before)
+    await using log = createSqliteLog({ file })
+    await log.append(target, records('b', 1), { signal })
+  })
+
+  test('holds what a killed process had not merged yet, and leaves it there', async ({ signal }) => {
+    const other = await appender()
+    await other.acknowledged(50)
+    await other.kill()
+    const { acks } = other
+    rmSync(`${file}-shm`)
+    rmSync(`${file}-owner`)
+    const before = bytesThere()
+    expect(before.map(([name]) => name)).toEqual(['log.db', 'log.db-wal'])
+    {
+      await using log = createSqliteLog({ file, readOnly: true })
+      const ends = [0, 1].map(partition => log.offsets({ topic: 'crash', partition }, { signal }))
+      const held = (await Promise.all(ends)).reduce((sum, { end }) => sum + end, 0)
+      expect(held).toBeGreaterThanOrEqual(acks.reduce((sum, { size }) => sum + size, 0))
+    }
+    expect(bytesThere()).toEqual(before)
+  })
+
+  test('has to be there', () => {
+    expect(() => createSqliteLog({ file, readOnly: true })).toThrow(
+      expect.objectContaining({ code: 'unreachable' }),
+    )
   })
 })
 

@@ -31,7 +31,8 @@ interface Shared {
   readonly core: SqliteCore
   readonly queue: SqliteQueue
   readonly groups: SqliteGroups
-  readonly maintenance: SqliteMaintenance
+  /** Null for a file that is only read. */
+  readonly maintenance: SqliteMaintenance | null
   handles: number
 }
 
@@ -42,10 +43,16 @@ export interface SqliteLogOptions {
    * later.
    */
   readonly onMaintenanceError?: (error: unknown) => void
+  /**
+   * The file, which has to be there, is read as it is and left as it is; what would change it is refused. No
+   * other process may write to it meanwhile: the lock is taken all the same.
+   */
+  readonly readOnly?: boolean
 }
 
-/** The files open in this process, by real path. */
+/** The files open in this process, by real path; those that are only read in a map of their own. */
 const open = new Map<string, Shared>()
+const openToRead = new Map<string, Shared>()
 
 /**
  * Opens the log in `file`, which is made if it is not there, with its folder. Throws SluiceError `conflict`
@@ -58,26 +65,31 @@ export function createSqliteLog(options: SqliteLogOptions): SqliteLog {
     mkdirSync(dirname(path), { recursive: true })
     return join(realpathSync(dirname(path)), basename(path))
   })
-  const shared = open.get(file) ?? openFile(file, options.onMaintenanceError ?? (() => {}))
-  open.set(file, shared)
+  const { readOnly = false, onMaintenanceError = () => {} } = options
+  const known = readOnly ? openToRead : open
+  const shared = open.get(file) ?? known.get(file) ?? openFile(file, { readOnly, onMaintenanceError })
+  if (!open.has(file)) known.set(file, shared)
   shared.handles += 1
   return new SqliteLog(shared, () => {
     shared.handles -= 1
     if (shared.handles > 0) return
-    open.delete(file)
-    shared.maintenance.stop()
+    for (const files of [open, openToRead]) if (files.get(file) === shared) files.delete(file)
+    shared.maintenance?.stop()
     shared.queue.drain()
     shared.core.close()
     shared.lock.release()
   })
 }
 
-function openFile(file: string, onError: (error: unknown) => void): Shared {
+function openFile(
+  file: string,
+  options: { readonly readOnly: boolean; readonly onMaintenanceError: (error: unknown) => void },
+): Shared {
   const lock = lockForThisProcess(file)
   try {
-    const core = new SqliteCore(file)
-    const maintenance = new SqliteMaintenance(core, onError)
-    core.onChange = partitions => maintenance.consider(partitions)
+    const core = new SqliteCore(file, options)
+    const maintenance = options.readOnly ? null : new SqliteMaintenance(core, options.onMaintenanceError)
+    core.onChange = partitions => maintenance?.consider(partitions)
     const queue = new SqliteQueue(core)
     return { lock, core, queue, groups: new SqliteGroups(core, queue), maintenance, handles: 0 }
   } catch (error) {
@@ -104,13 +116,13 @@ export class SqliteLog implements port.MessageLog {
   }
 
   async ensureTopics(specs: readonly port.TopicSpec[], { signal }: Signalled): Promise<void> {
-    const { core, groups } = this.#use(signal)
+    const { core, groups } = this.#useToWrite(signal)
     core.ensureTopics(specs)
     groups.topicsChanged()
   }
 
   async deleteTopics(topics: readonly string[], { signal }: Signalled): Promise<void> {
-    const { core, groups, maintenance } = this.#use(signal)
+    const { core, groups, maintenance } = this.#useToWrite(signal)
     core.deleteTopics(topics)
     groups.topicsChanged()
     maintenance.sweep()
@@ -195,11 +207,11 @@ export class SqliteLog implements port.MessageLog {
   }
 
   async trim(target: port.TopicPartition, before: number, { signal }: Signalled): Promise<void> {
-    this.#use(signal).core.trim(target, before)
+    this.#useToWrite(signal).core.trim(target, before)
   }
 
   async join(group: string, topics: readonly string[], { signal }: Signalled): Promise<port.Membership> {
-    const membership = this.#use(signal).groups.join(group, topics, () =>
+    const membership = this.#useToWrite(signal).groups.join(group, topics, () =>
       this.#memberships.delete(membership),
     )
     this.#memberships.add(membership)
@@ -218,7 +230,7 @@ export class SqliteLog implements port.MessageLog {
    * the background by itself.
    */
   async compact(topic: string, { signal }: Signalled): Promise<void> {
-    const { core, maintenance } = this.#use(signal)
+    const { core, maintenance } = this.#useToWrite(signal)
     const found = core.topic(topic)
     if (found === undefined) throw new SluiceError('not-found', `there is no topic ${topic}`)
     await abortable(Promise.all(found.partitions.map(partition => maintenance.compact(partition))), {
@@ -246,12 +258,20 @@ export class SqliteLog implements port.MessageLog {
     return this.#shared
   }
 
+  /** The same for calls that change something. */
+  #useToWrite(signal: AbortSignal): Shared & { readonly maintenance: SqliteMaintenance } {
+    const shared = this.#use(signal)
+    const { maintenance } = shared
+    if (maintenance !== null) return { ...shared, maintenance }
+    throw new SluiceError('internal', `${shared.core.file} was opened to be read only`)
+  }
+
   async #append(
     target: port.TopicPartition,
     records: readonly port.NewRecord[],
     { signal, writer }: { signal: AbortSignal; writer: WriterState | null },
   ): Promise<port.AppendResult> {
-    const { queue } = this.#use(signal)
+    const { queue } = this.#useToWrite(signal)
     if (records.length === 0) throw new SluiceError('internal', `an append of no records to ${target.topic}`)
     const batches = encodeBatches(records)
     const bytes = batches.reduce((sum, { data }) => sum + data.length, 0)

@@ -2,7 +2,9 @@
  * The codec of the embedded profile: schemas are kept in an SQLite file, with ids that grow from 1. It
  * decides on compatibility as a registry does.
  */
+import { existsSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
 import { isRecordSchema, isSchema } from '@sluice/contracts/avro-types'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -22,6 +24,11 @@ export interface SqliteCodecOptions {
   readonly file: string
   /** How long to wait for others who write to the file. */
   readonly busyTimeoutMs?: number
+  /**
+   * A file whose schemas this one begins with, if it is there. It is only read; nobody writes to it
+   * meanwhile.
+   */
+  readonly copyOf?: string
 }
 
 /**
@@ -46,11 +53,13 @@ const BUSY_RETRY_MS = 10
 class SqliteStore implements SchemaStore {
   readonly #file: string
   readonly #busyTimeoutMs: number
+  readonly #copyOf: string | null
   #opened: DatabaseSync | undefined
 
-  constructor({ file, busyTimeoutMs = BUSY_TIMEOUT_MS }: SqliteCodecOptions) {
+  constructor({ file, busyTimeoutMs = BUSY_TIMEOUT_MS, copyOf }: SqliteCodecOptions) {
     this.#file = file
     this.#busyTimeoutMs = busyTimeoutMs
+    this.#copyOf = copyOf ?? null
   }
 
   async register(
@@ -113,6 +122,7 @@ class SqliteStore implements SchemaStore {
       // A record must not outlive its schema: each schema is on the disk before its id is used.
       database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
       database.exec(TABLES)
+      if (this.#copyOf !== null) copySchemas(this.#copyOf, database)
     } catch (error) {
       database.close()
       throw error
@@ -125,6 +135,24 @@ class SqliteStore implements SchemaStore {
     this.#opened?.close()
     this.#opened = undefined
   }
+}
+
+/**
+ * A file without a journal is opened as one that nobody changes, since SQLite would otherwise leave files
+ * beside it; one that a killed process left is read with its journal.
+ */
+function copySchemas(file: string, database: DatabaseSync): void {
+  if (!existsSync(file)) return
+  const journal = statSync(`${file}-wal`, { throwIfNoEntry: false })
+  const url = pathToFileURL(file)
+  if (journal === undefined || journal.size === 0) url.searchParams.set('immutable', '1')
+  else url.searchParams.set('mode', 'ro')
+  database.prepare('ATTACH ? AS original').run(url.href)
+  for (const table of ['schema_texts', 'schema_versions']) {
+    const found = database.prepare('SELECT 1 FROM original.sqlite_schema WHERE name = ?').get(table)
+    if (found !== undefined) database.exec(`INSERT INTO ${table} SELECT * FROM original.${table}`)
+  }
+  database.exec('DETACH original')
 }
 
 function registerIn(database: DatabaseSync, subject: string, schema: AvroRecordSchema): RegisteredSchema {

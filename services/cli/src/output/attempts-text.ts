@@ -1,9 +1,10 @@
 /** The output of `sluice attempts`: a line each, or everything about each. */
 import type { AttemptsPage, AttemptView } from '@sluice/contracts/api'
+import { keysText, messageLines } from './message-lines.ts'
 import { painter, safe } from './paint.ts'
 import type { Paint } from './paint.ts'
 import { table } from './table.ts'
-import { clockTime, counted, elapsed, paintOutcome } from './wording.ts'
+import { clockTime, elapsed, paintOutcome } from './wording.ts'
 import type { OutputOptions } from './wording.ts'
 
 /** The attempts of a page as a table, or with `details` each in full; with none, what to do about that. */
@@ -62,13 +63,6 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
   )
 }
 
-const MAX_KEYS = 3
-
-function keysText(keys: readonly string[]): string {
-  const shown = keys.slice(0, MAX_KEYS).map(safe).join(', ')
-  return keys.length > MAX_KEYS ? `${counted(keys.length, 'row')}: ${shown}, …` : shown
-}
-
 function attemptDetails(attempt: AttemptView, options: OutputOptions, paint: Paint): string[] {
   const answer = attempt.status === null ? 'no answer' : `${attempt.status}`
   const when = `${clockTime(attempt.startedAt, options.timeZone)}, ${elapsed(attempt.durationMs)}`
@@ -82,22 +76,9 @@ function attemptDetails(attempt: AttemptView, options: OutputOptions, paint: Pai
     `rows: ${attempt.keys.map(safe).join(', ')}`,
   ]
   if (attempt.error !== null) lines.push(paint('red', safe(attempt.error)))
-  lines.push(paint('dim', '> request'), ...message(attempt.requestHeaders, attempt.requestBody))
+  lines.push(paint('dim', '> request'), ...messageLines(attempt.requestHeaders, attempt.requestBody))
   if (attempt.status !== null) {
-    lines.push(paint('dim', '< answer'), ...message(attempt.responseHeaders, attempt.responseBody))
-  }
-  return lines
-}
-
-function message(headers: { readonly [name: string]: string }, body: string | null): string[] {
-  const lines = Object.entries(headers).map(([name, value]) => `  ${safe(name)}: ${safe(value)}`)
-  if (body !== null && body !== '') {
-    lines.push(
-      ...body
-        .replace(/\n$/, '')
-        .split('\n')
-        .map(line => `  ${safe(line)}`),
-    )
+    lines.push(paint('dim', '< answer'), ...messageLines(attempt.responseHeaders, attempt.responseBody))
   }
   return lines
 }

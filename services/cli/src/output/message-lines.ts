@@ -1,0 +1,25 @@
+/** Requests and answers in lines for people. */
+import { safe } from './paint.ts'
+import { counted } from './wording.ts'
+
+const MAX_KEYS = 3
+
+/** The rows of a request: their keys, or of many the number and the first. */
+export function keysText(keys: readonly string[]): string {
+  const shown = keys.slice(0, MAX_KEYS).map(safe).join(', ')
+  return keys.length > MAX_KEYS ? `${counted(keys.length, 'row')}: ${shown}, …` : shown
+}
+
+/** Headers and body, indented. */
+export function messageLines(headers: { readonly [name: string]: string }, body: string | null): string[] {
+  const lines = Object.entries(headers).map(([name, value]) => `  ${safe(name)}: ${safe(value)}`)
+  if (body !== null && body !== '') {
+    lines.push(
+      ...body
+        .replace(/\n$/, '')
+        .split('\n')
+        .map(line => `  ${safe(line)}`),
+    )
+  }
+  return lines
+}

@@ -1,0 +1,106 @@
+/** The output of `sluice preview`, for people: what there is, the requests, and how to see more. */
+import type { Narrowing, NextRun, Previewed } from '../next-run.ts'
+import { keysText, messageLines } from './message-lines.ts'
+import { painter, safe } from './paint.ts'
+import { counted, number, type OutputOptions } from './wording.ts'
+
+/** A body is cut after so many characters. */
+const BODY_SHOWN = 4_000
+
+type Found = Pick<NextRun, 'counts' | 'rowsRead' | 'rowsInvalid' | 'invalidRows' | 'notices'>
+
+/** How many rows there are of each kind, and what else is to be known. */
+export function previewHead(sync: string, next: Found, options: OutputOptions): string {
+  const paint = painter(options.color)
+  const { added, changed, removed } = next.counts
+  const all = added + changed + removed
+  const title = paint('bold', sync)
+  const lines =
+    all === 0
+      ? [`${title}  nothing would be sent`]
+      : [`${title}  the next run would send ${counted(all, 'row')}`]
+  const figures =
+    all === 0 ? [] : [`${number(added)} added`, `${number(changed)} changed`, `${number(removed)} removed`]
+  lines.push(`  ${[...figures, `${counted(next.rowsRead, 'row')} read`].join(' · ')}`)
+  if (next.rowsInvalid > 0) {
+    lines.push(`  ${counted(next.rowsInvalid, 'row')} would not be taken:`)
+    for (const { key, reason } of next.invalidRows)
+      lines.push(`    ${key === null ? '' : `${safe(key)}: `}${safe(reason)}`)
+  }
+  for (const notice of next.notices) lines.push(`  ${paint('yellow', 'note')}: ${safe(notice)}`)
+  return `${lines.join('\n')}\n`
+}
+
+/** A request with its headers and body, or rows without one and why; set off by an empty line. */
+export function previewItem(item: Previewed, options: OutputOptions): string {
+  const paint = painter(options.color)
+  const rows = paint('dim', `${item.trigger} · ${keysText(item.keys)}`)
+  if (item.kind === 'rejected')
+    return `\n${paint('red', '✗ would be rejected')}  ${rows}\n  ${safe(item.error)}\n`
+  const { method, url, headers, body } = item
+  const isLong = body !== null && body.length > BODY_SHOWN
+  const shown = isLong ? body.slice(0, BODY_SHOWN) : body
+  const lines = [`${paint('bold', `${method} ${safe(url)}`)}  ${rows}`, ...messageLines(headers, null)]
+  if (shown !== null && shown !== '') lines.push('', ...messageLines({}, itemsApart(shown)))
+  if (isLong) lines.push(paint('dim', `  … ${number(body.length)} characters; --json shows all of them`))
+  return `\n${lines.join('\n')}\n`
+}
+
+/** What is not shown, and how to see it. */
+export function previewEnd(
+  next: Found,
+  of: {
+    readonly sync: string
+    readonly narrowing: Narrowing
+    /** Requests, and rows, that were shown. */
+    readonly shown: number
+    readonly rows: number
+    readonly isCut: boolean
+  },
+  options: OutputOptions,
+): string {
+  const paint = painter(options.color)
+  const { added, changed, removed } = next.counts
+  const { narrowing, shown, rows, isCut } = of
+  const all = added + changed + removed
+  if (all === 0) return ''
+  const isNarrowed = narrowing.op !== undefined || narrowing.key !== undefined || narrowing.rows !== undefined
+  if (shown === 0) {
+    const row =
+      narrowing.key === undefined ? 'No such row' : `No such row with key \`${safe(narrowing.key)}\``
+    return `\n${row} would be sent: none has changed.\n`
+  }
+  if (isCut) {
+    const rest = `${counted(shown, 'request')} with ${number(rows)} rows shown; \`--rows N\` shows those of N rows, \`--json\` all`
+    return `\n${paint('dim', `… and more: ${rest}`)}\n`
+  }
+  const hint = isNarrowed
+    ? 'requests of the chosen rows alone; a run puts them together with the others'
+    : `\`sluice run ${of.sync}\` sends this`
+  return `\n${paint('dim', hint)}\n`
+}
+
+/**
+ * A JSON array that stands in one line, with a line for each of its items; anything else as it is. It is
+ * split only where a comma divides items, and nothing is taken away but white space at the ends.
+ */
+export function itemsApart(body: string): string {
+  const text = body.trim()
+  if (!text.startsWith('[') || text.includes('\n')) return body
+  const lines = ['[']
+  let depth = 0
+  let from = 1
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]/g)) {
+    if (token === '[' || token === '{') depth += 1
+    else if (token === ']' || token === '}') depth -= 1
+    if (depth === 1 && token === ',') {
+      lines.push(`  ${text.slice(from, index + 1).trim()}`)
+      from = index + 1
+    }
+    if (depth === 0) {
+      const last = text.slice(from, index).trim()
+      return [...lines, ...(last === '' ? [] : [`  ${last}`]), text.slice(index)].join('\n')
+    }
+  }
+  return [...lines, `  ${text.slice(from).trim()}`].join('\n')
+}

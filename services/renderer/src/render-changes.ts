@@ -1,0 +1,46 @@
+/**
+ * Renders the changes of a run that is not published: what a renderer makes of them in each partition, in the
+ * order of the ops.
+ */
+import type { Change } from '@sluice/contracts/records'
+import type { Definition } from '@sluice/contracts/resources'
+import type { Op } from '@sluice/contracts/state'
+import { OPS } from '@sluice/contracts/state'
+import type { RenderContext } from '@sluice/templates/compile'
+import { triggersOf } from './compile-triggers.ts'
+import { renderBatch, type Rendered } from './render-batch.ts'
+import { RowBatches, type RowBatch } from './row-batches.ts'
+
+/** Changes come with all of an op in succession, and each with its partition. */
+export async function* renderChanges(
+  changes: AsyncIterable<readonly { readonly partition: number; readonly change: Change }[]>,
+  definition: Definition,
+  context: RenderContext,
+): AsyncGenerator<{ readonly op: Op; readonly rendered: Rendered }> {
+  const triggers = triggersOf(definition)
+  const partitions = new Map<number, RowBatches>()
+  function* render(batches: readonly RowBatch[]): Generator<{ op: Op; rendered: Rendered }> {
+    for (const batch of batches) {
+      const trigger = triggers.get(batch.op)
+      if (trigger === undefined) continue
+      for (const rendered of renderBatch(batch, trigger, context)) yield { op: batch.op, rendered }
+    }
+  }
+  function* flush(): Generator<{ op: Op; rendered: Rendered }> {
+    for (const [, batches] of [...partitions].sort(([a], [b]) => a - b)) yield* render(batches.flush())
+  }
+  let current: Op | null = null
+  for await (const rows of changes) {
+    for (const { partition, change } of rows) {
+      const op = OPS.find(candidate => candidate === change.op)
+      if (op === undefined) continue
+      // In its partition the batch ends with the op anyhow; here the requests of an op stay together.
+      if (op !== current) yield* flush()
+      current = op
+      const batches = partitions.get(partition) ?? new RowBatches(of => triggers.get(of)?.batch?.size ?? 1)
+      partitions.set(partition, batches)
+      yield* render(batches.add(op, 0, change))
+    }
+  }
+  yield* flush()
+}
