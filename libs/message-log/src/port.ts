@@ -151,7 +151,8 @@ export interface ReadOptions {
 export interface MessageLog extends AsyncDisposable {
   /**
    * Makes the topics that are not there. Resolves once they can be written and read. An existing topic with
-   * another number of partitions rejects with `conflict`; its other settings are left as they are.
+   * another number of partitions rejects with `conflict`; its other settings are left as they are. Where the
+   * log was opened to make none, `not-found` tells which are missing and how to make them.
    */
   ensureTopics(specs: readonly TopicSpec[], options: { signal: AbortSignal }): Promise<void>
   /** Removes topics with all they hold; those that do not exist are passed over. */

@@ -59,6 +59,8 @@ export interface KafkaSettings {
   readonly ssl: boolean | { readonly ca?: string; readonly cert?: string; readonly key?: string }
   readonly sasl?: KafkaLogin
   readonly replication?: number
+  /** False: topics are made by somebody else. */
+  readonly createTopics: boolean
 }
 
 export type KafkaLogin =
@@ -71,7 +73,6 @@ export type KafkaLogin =
 
 export interface DistributedSettings {
   readonly kafka: KafkaSettings
-  readonly createTopics: boolean
   readonly prefix: string
   readonly registryUrl: string
   readonly startupTimeoutMs: number
@@ -97,8 +98,8 @@ export function settingsOf(variables: DistributedVariables, env: Environment): D
       ssl: tlsOf(variables),
       ...(sasl === null ? {} : { sasl }),
       ...(replication === undefined ? {} : { replication }),
+      createTopics: variables.SLUICE_KAFKA_CREATE_TOPICS,
     },
-    createTopics: variables.SLUICE_KAFKA_CREATE_TOPICS,
     prefix: variables.SLUICE_PREFIX,
     registryUrl: variables.SLUICE_SCHEMA_REGISTRY_URL,
     startupTimeoutMs: variables.SLUICE_STARTUP_TIMEOUT,

@@ -2,7 +2,7 @@
  * What every process of the distributed profile opens first: the log, the schemas, the shared topics and the
  * view of `runs`. It waits for Kafka and the registry, since processes start in any order.
  */
-import { isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { DistributedSettings, KafkaSettings } from '@sluice/runtime/distributed-settings'
 import type { Logger } from '@sluice/runtime/logger'
@@ -107,7 +107,9 @@ export async function openStage(
   const { logger, outlasts, signal } = options
   await using opening = new AsyncDisposableStack()
   const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, options))
-  await log.ensureTopics(sharedTopicSpecs(prefix), { signal })
+  await log.ensureTopics(sharedTopicSpecs(prefix), { signal }).catch((error: unknown) => {
+    throw isSluiceError(error, 'not-found') ? new SluiceError('config', error.message) : error
+  })
   const io = await RecordIo.open(codec, prefix, { signal })
   const shared = { log, io, prefix }
   const onSetback = (err: unknown): void => logger.warn({ err }, 'the runs cannot be followed for now')

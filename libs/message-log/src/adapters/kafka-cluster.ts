@@ -160,6 +160,11 @@ export class KafkaCluster {
     this.#topics.delete(topic)
   }
 
+  /** The brokers that it was given, as `host:port` with commas. */
+  get bootstrap(): string {
+    return this.settings.brokers.map(({ host, port }) => `${host}:${port}`).join(',')
+  }
+
   /** All brokers of the cluster as last heard of. */
   get nodes(): number[] {
     return [...this.#nodes.keys()]

@@ -10,27 +10,55 @@ const EARLIEST = '-2'
 const LATEST = '-1'
 const READ_UNCOMMITTED = 0
 
+/** A topic as the request CreateTopics names it. */
+interface TopicDescription {
+  readonly topic: string
+  readonly numPartitions: number
+  readonly replicationFactor: number
+  readonly configEntries: readonly { readonly name: string; readonly value: string }[]
+}
+
 /** Topics, offsets and trimming: what is asked of a broker once and answered at once. */
 export class KafkaTopics {
   readonly #cluster: KafkaCluster
   readonly #replication: number | null
+  readonly #create: boolean
 
-  constructor(cluster: KafkaCluster, options: { replication: number | null }) {
+  constructor(cluster: KafkaCluster, options: { replication: number | null; create: boolean }) {
     this.#cluster = cluster
     this.#replication = options.replication
+    this.#create = options.create
   }
 
   async ensure(specs: readonly TopicSpec[], options: Abort): Promise<void> {
     options.signal.throwIfAborted()
-    for (const spec of new Map(specs.map(each => [each.topic, each])).values()) {
+    const distinct = [...new Map(specs.map(each => [each.topic, each])).values()]
+    const missing: TopicSpec[] = []
+    for (const spec of distinct) {
       this.#cluster.forget(spec.topic)
-      const there = await this.partitionsOf(spec.topic, options)
-      if (there === null) await this.#create(spec, options)
-      await this.#awaitReady(spec, options)
+      if ((await this.partitionsOf(spec.topic, options)) === null) missing.push(spec)
     }
+    if (missing.length > 0 && !this.#create) throw this.#toBeMade(missing)
+    for (const spec of missing) await this.#make(spec, options)
+    for (const spec of distinct) await this.#awaitReady(spec, options)
   }
 
-  async #create(spec: TopicSpec, options: Abort): Promise<void> {
+  /** Names what is missing and, as the commands of Kafka's own tool, how to make it. */
+  #toBeMade(specs: readonly TopicSpec[]): SluiceError {
+    const commands = specs.map(spec => {
+      const { numPartitions, replicationFactor, configEntries } = this.#description(spec)
+      const replicas = replicationFactor === -1 ? '' : ` --replication-factor ${replicationFactor}`
+      const settings = configEntries.map(({ name: setting, value }) => ` --config ${setting}=${value}`)
+      const made = `--create --topic ${spec.topic} --partitions ${numPartitions}${replicas}${settings.join('')}`
+      return `kafka-topics.sh --bootstrap-server ${this.#cluster.bootstrap} ${made}`
+    })
+    return new SluiceError(
+      'not-found',
+      `Kafka lacks topics that Sluice is told not to make itself; make them:\n${commands.join('\n')}`,
+    )
+  }
+
+  async #make(spec: TopicSpec, options: Abort): Promise<void> {
     await this.#cluster.retry(
       `making the topic ${spec.topic}`,
       async () => {
@@ -45,7 +73,7 @@ export class KafkaTopics {
     )
   }
 
-  #description(spec: TopicSpec): object {
+  #description(spec: TopicSpec): TopicDescription {
     const replication = this.#replication
     const settings: Record<string, string> = {
       'cleanup.policy': spec.cleanup,

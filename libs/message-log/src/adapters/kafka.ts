@@ -37,6 +37,8 @@ export interface KafkaLogOptions {
    * it counts as acknowledged.
    */
   readonly replication?: number
+  /** False: a topic that is missing is an error, `not-found`, that tells how to make it; default true. */
+  readonly createTopics?: boolean
   /**
    * How long calls try again while Kafka does not answer before they reject with `unreachable`; default 30 s.
    */
@@ -68,7 +70,10 @@ export function createKafkaLog(options: KafkaLogOptions): MessageLog {
       logger: rawLogger(logger === undefined ? null : message => logger.debug(message)),
     },
   })
-  return new KafkaLog(cluster, options.replication ?? null)
+  return new KafkaLog(cluster, {
+    replication: options.replication ?? null,
+    create: options.createTopics ?? true,
+  })
 }
 
 function parseAddress(text: string): Address {
@@ -89,9 +94,9 @@ class KafkaLog implements MessageLog {
   readonly #appending = new Set<Promise<unknown>>()
   #closing: Promise<void> | null = null
 
-  constructor(cluster: KafkaCluster, replication: number | null) {
+  constructor(cluster: KafkaCluster, topics: { replication: number | null; create: boolean }) {
     this.#cluster = cluster
-    this.#topics = new KafkaTopics(cluster, { replication })
+    this.#topics = new KafkaTopics(cluster, topics)
     this.#fetcher = new Fetcher(cluster)
     this.#loose = new LooseAppends(cluster)
   }
