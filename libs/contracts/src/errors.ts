@@ -18,6 +18,8 @@ export const ERROR_CODES = [
   'schema-incompatible',
   /** A server, source, Kafka, registry or Redis does not answer. */
   'unreachable',
+  /** A local disk is full, or cannot be written. */
+  'disk',
   /** A successor has taken over the partition. */
   'fenced',
   /** An earlier send of this writer failed; take over anew. */

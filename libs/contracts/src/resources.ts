@@ -7,6 +7,7 @@
  * `describe` text says what a field is for; editors show it.
  */
 import { z } from 'zod'
+import { fillSecrets, secretNames } from './secret-references.ts'
 
 const TIME_UNITS: { readonly [unit: string]: number } = {
   ms: 1,
@@ -85,6 +86,16 @@ function isBaseUrl(value: string): boolean {
   return url.username === '' && url.password === '' && !/[?#]/.test(value)
 }
 
+const queryTimeout = duration.optional().describe('How long a query may take.')
+
+/** True for a URL of one of the schemes with host and user and no password, query or fragment. */
+function isServerUrl(value: string, schemes: readonly string[]): boolean {
+  const url = URL.parse(fillSecrets(value, () => 'secret'))
+  if (url === null || !schemes.includes(url.protocol.slice(0, -1))) return false
+  if (url.hostname === '' || url.username === '' || url.password !== '') return false
+  return url.search === '' && url.hash === '' && /^\/[^/]+$/.test(url.pathname)
+}
+
 export const duckdbSource = z.strictObject({
   kind: z.literal('source'),
   name: resourceName,
@@ -96,8 +107,59 @@ export const duckdbSource = z.strictObject({
   path: filledText.describe(
     'The folder that file names in SQL start from, or a .duckdb file; relative to the project folder.',
   ),
-  timeout: duration.optional().describe('How long a query may take.'),
+  timeout: queryTimeout,
 })
+
+const SECRET_WANTED = 'a secret, as ${secret:NAME}, so that the password itself is stored nowhere'
+
+const tls = z
+  .strictObject({
+    ca: filledText
+      .optional()
+      .describe('Certificates in PEM of the authorities to trust, in place of the known ones.'),
+    cert: filledText.optional().describe('The certificate in PEM that Sluice shows.'),
+    key: filledText.optional().describe('Its key in PEM, best as ${secret:NAME}.'),
+    insecure: z
+      .boolean('true or false')
+      .optional()
+      .describe('true: the certificate of the server is not checked.'),
+  })
+  .refine(spec => (spec.cert === undefined) === (spec.key === undefined), {
+    error: '`cert` and `key` together, found one of them',
+  })
+
+/** What the sources have in common that are servers. */
+function serverFields(schemes: readonly string[]) {
+  const wanted =
+    `a URL such as ${schemes[0] ?? ''}://user@host:port/database, without password (that is \`password\`) ` +
+    'and without `?` (TLS is `tls`)'
+  return {
+    kind: z.literal('source'),
+    name: resourceName,
+    title,
+    url: filledText
+      .refine(value => isServerUrl(value, schemes), wanted)
+      .describe('Host, port, user and database; the password stands in `password`.'),
+    password: filledText
+      .refine(value => secretNames(value).length > 0, SECRET_WANTED)
+      .optional()
+      .describe('The password of the user, as ${secret:NAME}.'),
+    tls: tls.optional().describe('Encrypts the connection; {} checks the server by the known authorities.'),
+    timeout: queryTimeout,
+  }
+}
+
+export const postgresSource = z.strictObject({
+  ...serverFields(['postgres', 'postgresql']),
+  type: z.literal('postgres').describe('A PostgreSQL database, read in one read-only snapshot.'),
+})
+
+export const mysqlSource = z.strictObject({
+  ...serverFields(['mysql', 'mariadb']),
+  type: z.literal('mysql').describe('A MySQL or MariaDB database, read in one read-only snapshot.'),
+})
+
+export const source = z.union([duckdbSource, postgresSource, mysqlSource])
 
 export const model = z
   .strictObject({
@@ -272,10 +334,14 @@ export const sync = z.strictObject({
 })
 
 /** The schema of each kind of resource. */
-export const RESOURCE_SCHEMAS = { source: duckdbSource, model, destination, sync } as const
+export const RESOURCE_SCHEMAS = { source, model, destination, sync } as const
 export type ResourceKind = keyof typeof RESOURCE_SCHEMAS
 
-export type SourceSpec = z.output<typeof duckdbSource>
+export type DuckdbSourceSpec = z.output<typeof duckdbSource>
+export type PostgresSourceSpec = z.output<typeof postgresSource>
+export type MysqlSourceSpec = z.output<typeof mysqlSource>
+export type TlsSpec = z.output<typeof tls>
+export type SourceSpec = z.output<typeof source>
 export type ModelSpec = z.output<typeof model>
 export type DestinationSpec = z.output<typeof destination>
 export type TriggerSpec = z.output<typeof trigger>

@@ -212,6 +212,8 @@ describe('schema', () => {
       $schema: 'http://json-schema.org/draft-07/schema#',
       oneOf: [
         { properties: { kind: { const: 'source' }, title: { type: ['string', 'number', 'boolean'] } } },
+        { properties: { type: { const: 'postgres' }, url: {}, password: {} } },
+        { properties: { type: { const: 'mysql' }, tls: { properties: { insecure: {} } } } },
         { properties: { kind: { const: 'model' } } },
         { properties: { kind: { const: 'destination' } } },
         {

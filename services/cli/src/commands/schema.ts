@@ -19,13 +19,15 @@ export const command: Command = {
 
 /** The JSON Schema of one document of a project file. Draft 7, which is what editors know best. */
 export function resourceJsonSchema(): object {
-  const documents = Object.values(RESOURCE_SCHEMAS).map(schema =>
-    z.toJSONSchema(schema, {
-      target: 'draft-7',
-      io: 'input',
-      override: ({ jsonSchema }) => allowScalarsAndReferences(jsonSchema),
-    }),
-  )
+  const documents = Object.values(RESOURCE_SCHEMAS)
+    .flatMap((schema): readonly z.ZodType[] => (schema instanceof z.ZodUnion ? schema.options : [schema]))
+    .map(schema =>
+      z.toJSONSchema(schema, {
+        target: 'draft-7',
+        io: 'input',
+        override: ({ jsonSchema }) => allowScalarsAndReferences(jsonSchema),
+      }),
+    )
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Sluice resource',

@@ -187,7 +187,7 @@ describe('fields', () => {
 
   it('refuses what a later version will have, and says so', () => {
     const not = (text: string) => expect(problemOf(text)).toMatch(/not supported by this version yet/)
-    not('kind: source\nname: crm\ntype: postgres\nurl: postgres://x\npassword: ${secret:p}\n')
+    not('kind: source\nname: cdc\ntype: debezium\ntopic: shop.orders\n')
     not('kind: alert\nname: a\nsyncs: all\n')
     not(`${DESTINATION}auth: { bearer: x }\n`)
     not(`${DESTINATION}tls: { insecure: true }\n`)

@@ -11,7 +11,7 @@ import { isAlias, isMap, isScalar, isSeq } from 'yaml'
 import type { Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import { z } from 'zod'
 import { chooseForm, fieldsOf } from './choose-form.ts'
-import { fillReferences } from './fill-references.ts'
+import { fillReferences, maySecretsStandIn } from './fill-references.ts'
 import type { FilledText, ReferenceSources } from './fill-references.ts'
 import { entriesOf, nodeOffset, resolvedNode } from './map-entries.ts'
 import type { MapEntry, Resolved } from './map-entries.ts'
@@ -30,7 +30,7 @@ import {
   textLast,
   typedValue,
 } from './scalars.ts'
-import { isOptional, shapeOf, wantedBy } from './schema-shape.ts'
+import { formOfType, isOptional, shapeOf, typesOf, wantedBy } from './schema-shape.ts'
 import type { Schema, Shape } from './schema-shape.ts'
 import { textOrigin } from './text-origin.ts'
 import type { TextOrigin } from './text-origin.ts'
@@ -133,14 +133,26 @@ class Decoder {
 
   #decodeAs(kind: ResourceKind, map: YAMLMap): ResourceSpec | null {
     const typeNode = map.get('type', true)
-    const type = isScalar(typeNode) ? (typeNode.source ?? '') : ''
+    const type = isScalar(typeNode) ? this.#filled(typeNode, ['type']).text : ''
     if (isValueNotYet(kind, ['type'], type)) {
       this.#tell(nodeOffset(typeNode) ?? 0, ['type'], `\`type: ${type}\` is ${NOT_YET}`)
       return null
     }
     const schema = RESOURCE_SCHEMAS[kind]
-    const value = this.#decode({ node: map, offset: nodeOffset(map) ?? 0 }, schema, [])
+    const form = formOfType(schema, type)
+    if (form === null) return this.#refuseType(typesOf(schema), typeNode)
+    const value = this.#decode({ node: map, offset: nodeOffset(map) ?? 0 }, form, [])
     return this.#problems.length > 0 ? null : schema.parse(value)
+  }
+
+  #refuseType(types: readonly string[], node: unknown): null {
+    const wanted = `wanted one of ${list(types)}`
+    if (!isScalar(node)) this.#tell(0, ['type'], `the field \`type\` is missing; ${wanted}`)
+    else {
+      const hint = didYouMean(node.source ?? '', types)
+      this.#tell(nodeOffset(node) ?? 0, ['type'], `${wanted}, found ${described(node)}${hint}`)
+    }
+    return null
   }
 
   #setOrigin(path: FieldPath, key: number, value: number): void {
@@ -366,15 +378,18 @@ class Decoder {
   }
 
   #fill(node: Scalar, path: FieldPath): FilledText {
-    const { file } = this.#document
-    const filled = fillReferences(node.source ?? '', {
-      env: this.#options.env,
-      readFile: name => this.#options.readFile(file.folder, name),
-      secretsAllowed:
-        this.#kind === 'destination' && path.length === 2 && (path[0] === 'headers' || path[0] === 'query'),
-    })
+    const filled = this.#filled(node, path)
     for (const problem of filled.problems) this.#tell(nodeOffset(node) ?? 0, path, problem)
     return filled
+  }
+
+  #filled(node: Scalar, path: FieldPath): FilledText {
+    const { file } = this.#document
+    return fillReferences(node.source ?? '', {
+      env: this.#options.env,
+      readFile: name => this.#options.readFile(file.folder, name),
+      secretsAllowed: maySecretsStandIn(this.#kind, path),
+    })
   }
 
   #place(offset: number): Place {

@@ -6,6 +6,7 @@
 import { NAME_PATTERN } from '@sluice/contracts/resources'
 import { withoutReferences } from '@sluice/contracts/secret-references'
 import { nearestName } from '@sluice/domain/nearest-name'
+import type { FieldPath } from './places.ts'
 
 export interface ReferenceSources {
   readonly env: { readonly [name: string]: string | undefined }
@@ -29,7 +30,15 @@ export interface FilledText {
   readonly problems: readonly string[]
 }
 
-const SECRETS_PLACE = 'a secret may stand only in the `headers` and `query` of a destination'
+const SECRETS_PLACE =
+  'a secret may stand only in the `headers` and `query` of a destination, and in the `url`, `password` and `tls` of a source'
+
+/** Where `${secret:NAME}` stays as it is, to be looked up when it is used. */
+export function maySecretsStandIn(kind: string, path: FieldPath): boolean {
+  const [first] = path
+  if (kind === 'destination') return path.length === 2 && (first === 'headers' || first === 'query')
+  return kind === 'source' && (first === 'url' || first === 'password' || first === 'tls')
+}
 
 /** Fills in one text. `problems` is empty if all went well. */
 export function fillReferences(source: string, sources: ReferenceSources): FilledText {

@@ -69,7 +69,8 @@ function projectOf(
   for (const { spec, origins: fields } of decoded) {
     if (spec === null) continue
     const key = resourceKey(spec.kind, spec.name)
-    resources.set(key, spec.kind === 'source' ? { ...spec, path: resolve(dir, spec.path) } : spec)
+    const isFolder = spec.kind === 'source' && spec.type === 'duckdb'
+    resources.set(key, isFolder ? { ...spec, path: resolve(dir, spec.path) } : spec)
     origins.set(key, fields)
   }
   return { dir, name: basename(dir), resources, skipped, origins }

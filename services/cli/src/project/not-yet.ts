@@ -5,9 +5,6 @@
  */
 const TRIGGER = 'sync.triggers.*'
 const FIELDS: ReadonlySet<string> = new Set([
-  'source.url',
-  'source.password',
-  'source.tls',
   'destination.auth',
   'destination.tls',
   'destination.allowPrivateNetwork',
@@ -29,7 +26,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   `${TRIGGER}.capture`,
 ])
 const VALUES: ReadonlySet<string> = new Set([
-  'source.type=postgres',
   'source.type=mysql',
   'source.type=debezium',
   'sync.errors.retry=now',

@@ -35,6 +35,22 @@ export function isOptional(schema: Schema): boolean {
   return z.safeParse(schema, undefined).success
 }
 
+/** The types that the forms of a resource have, where its `type` tells them apart. */
+export function typesOf(schema: Schema): string[] {
+  const shape = shapeOf(schema)
+  if (shape.kind === 'union') return shape.options.flatMap(typesOf)
+  const type = shape.kind === 'object' ? shape.fields['type'] : undefined
+  const values = type === undefined ? null : shapeOf(type)
+  return values?.kind === 'literals' ? values.values.map(String) : []
+}
+
+/** The form of a resource; of several the one that has this type, or null if none has. */
+export function formOfType(schema: Schema, type: string): Schema | null {
+  const shape = shapeOf(schema)
+  if (shape.kind !== 'union') return schema
+  return shape.options.find(option => typesOf(option).includes(type)) ?? null
+}
+
 function unwrapped(schema: Schema): Schema {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
     return unwrapped(schema.def.innerType)
