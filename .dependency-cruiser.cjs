@@ -21,6 +21,9 @@ const VENDOR_HOMES = {
   ioredis: ['/src/adapters/redis[.]ts$'],
   kafkajs: ['^libs/message-log/src/adapters/'],
   liquidjs: ['^libs/templates/src/'],
+  mysql2: ['^libs/sources/src/adapters/'],
+  pg: ['^libs/sources/src/adapters/'],
+  'pg-copy-streams': ['^libs/sources/src/adapters/'],
   pino: ['^libs/runtime/src/'],
   'prom-client': ['^libs/runtime/src/'],
   undici: ['^libs/http-sender/src/adapters/'],
@@ -28,7 +31,7 @@ const VENDOR_HOMES = {
 }
 
 const vendorRules = Object.entries(VENDOR_HOMES).map(([vendor, homes]) => ({
-  name: `vendor-has-one-home-${vendor.replace(/[^a-z]+/g, '-').replace(/^-/, '')}`,
+  name: `vendor-has-one-home-${vendor.replace(/[^a-z0-9]+/g, '-').replace(/^-/, '')}`,
   severity: 'error',
   from: { path: PRODUCTION, pathNot: [...homes, ...TEST_CODE] },
   to: { path: `node_modules/${vendor}/` },

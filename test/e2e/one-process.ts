@@ -22,7 +22,7 @@ import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { runRenderer } from '@sluice/renderer/renderer'
 import { createLogger } from '@sluice/runtime/logger'
-import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { openSource } from '@sluice/sources/adapters/open-source'
 import { NO_FIGURES } from '@sluice/stage/figures'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/stage/topics'
 import { sampleDefinition, SYNC, type DefinitionFields } from '@sluice/testkit/sample-records'
@@ -123,7 +123,7 @@ export class OneProcess implements AsyncDisposable {
         now: Date.now,
         adoptedAreInterrupted: true,
         resolveDefinition: () => Promise.resolve(definition),
-        openSource: ({ source }) => Promise.resolve(createDuckdbSource({ spec: source })),
+        openSource: ({ source }) => Promise.resolve(openSource(source, { secretOf: () => '' })),
         openState: this.openState,
         ...parts,
       },

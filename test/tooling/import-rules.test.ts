@@ -23,6 +23,9 @@ const VENDORS = [
   'ioredis',
   'kafkajs',
   'liquidjs',
+  'mysql2',
+  'pg',
+  'pg-copy-streams',
   'pino',
   'prom-client',
   'undici',
@@ -160,8 +163,8 @@ const VIOLATIONS: readonly Violation[] = [
     source: `export { limit } from '../../../test/e2e/run.ts'\nexport { port } from '../../../deploy/local/ports.ts'`,
   },
   ...VENDORS.filter(vendor => vendor !== 'vitest' && vendor !== 'zod').map(vendor => ({
-    rule: `vendor-has-one-home-${vendor.replace(/[^a-z]+/g, '-').replace(/^-/, '')}`,
-    file: `services/renderer/src/uses-${vendor.replace(/[^a-z]+/g, '-')}.ts`,
+    rule: `vendor-has-one-home-${vendor.replace(/[^a-z0-9]+/g, '-').replace(/^-/, '')}`,
+    file: `services/renderer/src/uses-${vendor.replace(/[^a-z0-9]+/g, '-')}.ts`,
     source: `export * as vendor from '${vendor}'`,
   })),
 ]

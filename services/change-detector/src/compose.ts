@@ -14,7 +14,8 @@ import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { Logger } from '@sluice/runtime/logger'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { environmentSecrets } from '@sluice/secrets/environment'
+import { openSource } from '@sluice/sources/adapters/open-source'
 import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
@@ -26,6 +27,7 @@ import type { DetectorConfig } from './config.ts'
 /** Opens what the change-detector needs; rejects as `openStage` does. */
 export async function start(config: DetectorConfig, context: StartContext): Promise<StartedService> {
   const { logger, metrics, signal } = context
+  const { env } = config
   const dataDir = resolve(config.dataDir)
   makeFolders(dataDir)
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
@@ -45,7 +47,8 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     now: Date.now,
     adoptedAreInterrupted: false,
     resolveDefinition: (sync: string, of: AbortSignal) => currentDefinition(stage, sync, { signal: of }),
-    openSource: ({ source }: Definition) => Promise.resolve(createDuckdbSource({ spec: source })),
+    openSource: ({ source }: Definition) =>
+      Promise.resolve(openSource(source, { secretOf: environmentSecrets(env) })),
     openState: (of: StateOf) => openState(of, dataDir, logger),
   }
   const opened = opening.move()

@@ -18,10 +18,12 @@ const variables = z.object({
 export interface DetectorConfig extends ServiceConfig {
   /** Where the delivered state is cached; one process each. */
   readonly dataDir: string
+  /** Where secrets are looked up. */
+  readonly env: Environment
 }
 
 /** Throws `config` with one detail for each variable that is wrong. */
 export function readConfig(env: Environment): DetectorConfig {
   const read = parseEnvironment(variables, env, { secrets: SERVICE_SECRETS })
-  return { ...serviceConfigOf(read, env), dataDir: read.SLUICE_DATA_DIR }
+  return { ...serviceConfigOf(read, env), dataDir: read.SLUICE_DATA_DIR, env }
 }

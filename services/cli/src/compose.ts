@@ -27,7 +27,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets, type SecretLookup } from '@sluice/secrets/environment'
-import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { openSource } from '@sluice/sources/adapters/open-source'
 import { openBackbone, openStage } from '@sluice/stage/open-stage'
 import { RecordIo } from '@sluice/stage/record-io'
 import { RunsView } from '@sluice/stage/runs-view'
@@ -147,7 +147,8 @@ async function runServices(
     now: Date.now,
     adoptedAreInterrupted: true,
     resolveDefinition: (sync: string) => currentDefinition(deps, sync, { signal: ends.signal }),
-    openSource: ({ source }: Definition) => Promise.resolve(createDuckdbSource({ spec: source })),
+    openSource: ({ source }: Definition) =>
+      Promise.resolve(openSource(source, { secretOf: environmentSecrets(env) })),
     openState: (of: StateOf) => openState(dataDir, of, logger),
   }
   const resolve = targets(definitions, env)
@@ -215,7 +216,7 @@ export async function openNextRun(
     await findNextChanges({
       ...past,
       definition,
-      openSource: ({ source }) => Promise.resolve(createDuckdbSource({ spec: source })),
+      openSource: ({ source }) => Promise.resolve(openSource(source, { secretOf: environmentSecrets(env) })),
       openState: async of => {
         if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
         return openState(folder, of, logger)

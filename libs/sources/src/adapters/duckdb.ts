@@ -9,17 +9,18 @@ import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { ModelSpec, SourceSpec } from '@sluice/contracts/resources'
+import type { DuckdbSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
 import { messageOf, missingFile, queryError } from './duckdb-errors.ts'
 import { DuckdbSession } from './duckdb-session.ts'
 import { resolveFiles, type ResolvedQuery } from './file-references.ts'
 import { type Carried, carry, quoteIdentifier, quoteText } from './duckdb-types.ts'
+import { assertColumns } from './model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from './read-only-query.ts'
 
 export interface DuckdbSourceOptions {
-  readonly spec: SourceSpec
+  readonly spec: DuckdbSourceSpec
   /**
    * Most memory of a query, as DuckDB writes sizes; default 512MB. What does not fit goes to files beside the
    * extract.
@@ -165,7 +166,7 @@ class DuckdbSource implements Source {
         statement.destroySync()
       }
     })
-    assertDistinct(model, columns)
+    assertColumns(model, columns)
     return { query, columns }
   }
 
@@ -205,21 +206,5 @@ class DuckdbSource implements Source {
       const written = sqlOf(model)
       throw queryError({ error, query, written, linesBefore, model: model.name, folder: this.#folder() })
     }
-  }
-}
-
-/**
- * DuckDB's names of columns are equal whatever their case; templates and topics need them to be told apart.
- */
-function assertDistinct(model: ModelSpec, columns: readonly QueryColumn[]): void {
-  const seen = new Set<string>()
-  for (const { name } of columns) {
-    if (seen.has(name.toLowerCase()))
-      throw new SluiceError(
-        'query',
-        `The query of model ${model.name} gives two columns named "${name}"; give one of them another name with AS.`,
-        { details: [{ field: 'sql', message: `two columns are named "${name}"` }] },
-      )
-    seen.add(name.toLowerCase())
   }
 }

@@ -8,7 +8,7 @@ import { quoteIdentifier } from './duckdb-types.ts'
  * Words that a query may begin with. DuckDB rewrites some PRAGMAs into SELECTs, so the kind of the parsed
  * statement alone does not tell.
  */
-const FIRST_WORDS = new Set([
+const FIRST_WORDS = [
   'select',
   'from',
   'with',
@@ -20,10 +20,13 @@ const FIRST_WORDS = new Set([
   'desc',
   'show',
   'summarize',
-])
+]
 
-/** The SQL of a model: its own, without the semicolon at the end, or a whole table. */
-export function sqlOf(model: ModelSpec): string {
+/**
+ * The SQL of a model: its own, without the semicolon at the end, or a whole table, whose name is written by
+ * `quote`.
+ */
+export function sqlOf(model: ModelSpec, quote = quoteIdentifier): string {
   if (model.sql !== undefined) return withoutSemicolon(model.sql)
   const parts = (model.table ?? '').split('.')
   if (parts.length > 3 || parts.some(part => part.trim() === ''))
@@ -31,15 +34,18 @@ export function sqlOf(model: ModelSpec): string {
       'config',
       `Model ${model.name}: table "${model.table ?? ''}" is no name like schema.name.`,
     )
-  return `SELECT * FROM ${parts.map(part => quoteIdentifier(part.trim())).join('.')}`
+  return `SELECT * FROM ${parts.map(part => quote(part.trim())).join('.')}`
 }
 
-/** Refuses, before it is parsed, what DuckDB would carry out or rewrite while it parses. */
-export function assertBeginsAsQuery(model: ModelSpec, sql: string): void {
+/**
+ * Refuses what does not begin as a query, before it is parsed: DuckDB would carry out or rewrite some of it
+ * while it parses. The words are those that a query may begin with, in lower case.
+ */
+export function assertBeginsAsQuery(model: ModelSpec, sql: string, firstWords = FIRST_WORDS): void {
   const first = /^[(\s]*([A-Za-z_]+)?/.exec(withoutLeadingComments(sql))?.[1]
   if (first === undefined && withoutLeadingComments(sql).replace(/[();\s]/g, '') === '')
     throw refused(model, 'it is empty')
-  if (first === undefined || !FIRST_WORDS.has(first.toLowerCase()))
+  if (first === undefined || !firstWords.includes(first.toLowerCase()))
     throw refused(model, `it begins with ${first === undefined ? 'no word' : first.toUpperCase()}`)
 }
 
@@ -69,7 +75,8 @@ export async function prepareQuery(
   )
 }
 
-function refused(model: ModelSpec, found: string): SluiceError {
+/** The error for SQL that is not one query that only reads; `found` says what it is, as in "it is empty". */
+export function refused(model: ModelSpec, found: string): SluiceError {
   const message = `The SQL of model ${model.name} is to be one query that only reads (SELECT, FROM, WITH, VALUES, …), but ${found}.`
   return new SluiceError('query', message, { details: [{ field: 'sql', message }] })
 }

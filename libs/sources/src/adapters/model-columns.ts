@@ -1,0 +1,24 @@
+/** What the columns of a model have to be, whatever the database. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ModelSpec } from '@sluice/contracts/resources'
+
+/**
+ * Refuses two columns of one name, and a query without columns. Names of columns in DuckDB are equal whatever
+ * their case; templates and topics need them to be told apart.
+ */
+export function assertColumns(model: ModelSpec, columns: readonly { readonly name: string }[]): void {
+  if (columns.length === 0)
+    throw new SluiceError('query', `The query of model ${model.name} gives no columns.`, {
+      details: [{ field: 'sql', message: 'it gives no columns' }],
+    })
+  const seen = new Set<string>()
+  for (const { name } of columns) {
+    if (seen.has(name.toLowerCase()))
+      throw new SluiceError(
+        'query',
+        `The query of model ${model.name} gives two columns named "${name}"; give one of them another name with AS.`,
+        { details: [{ field: 'sql', message: `two columns are named "${name}"` }] },
+      )
+    seen.add(name.toLowerCase())
+  }
+}

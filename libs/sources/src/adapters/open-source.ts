@@ -1,0 +1,29 @@
+/** The adapter for a source's type. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { SourceSpec } from '@sluice/contracts/resources'
+import type { Source } from '../port.ts'
+import { createDuckdbSource } from './duckdb.ts'
+import { createPostgresSource } from './postgres.ts'
+import type { SecretOf } from './server-access.ts'
+
+export interface OpenSourceOptions {
+  /** Gives a secret's value; called whenever a connection is opened. What it throws passes through. */
+  readonly secretOf: SecretOf
+}
+
+/** Opens a source. Nothing is connected to before a query is described or extracted. */
+export function openSource(spec: SourceSpec, { secretOf }: OpenSourceOptions): Source {
+  switch (spec.type) {
+    case 'duckdb':
+      return createDuckdbSource({ spec })
+    case 'postgres':
+      return createPostgresSource({ spec, secretOf })
+    case 'mysql':
+      throw new SluiceError(
+        'config',
+        `Source ${spec.name}: the type mysql is not supported by this version yet.`,
+      )
+    default:
+      return spec satisfies never
+  }
+}

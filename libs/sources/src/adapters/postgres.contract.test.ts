@@ -1,0 +1,328 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
+import type { PostgresSourceSpec } from '@sluice/contracts/resources'
+import { TcpProxy } from '@sluice/testkit/tcp-proxy'
+import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
+import { errorOf, modelOf, sourceContract } from '../contract.ts'
+import { createPostgresSource } from './postgres.ts'
+import { extractOnFullDisk, queryExtract } from '../contract/server-tests.ts'
+
+const url = inject('postgresUrl')
+const address = new URL(url ?? 'postgres://nobody@127.0.0.1:1/none')
+const { signal } = new AbortController()
+/** Whoever holds this lock holds up the queries that ask for it. */
+const LOCK = 4711
+
+function specOf(fields: Partial<PostgresSourceSpec> = {}): PostgresSourceSpec {
+  return { kind: 'source', name: 'crm', type: 'postgres', url: address.href, ...fields }
+}
+
+function open(fields: Partial<PostgresSourceSpec> = {}) {
+  return createPostgresSource({ spec: specOf(fields), secretOf: name => name })
+}
+
+/** SQL of a query that sends so many rows, about 100 bytes each, and then waits for the lock. */
+function waitingAfter(rows: number): string {
+  const wait = `CASE WHEN g > ${rows} THEN pg_advisory_lock_shared(${LOCK})::text END`
+  return `SELECT g AS id, repeat('x', 100) AS filling, ${wait} AS waits FROM generate_series(1, ${rows + 1}) AS g`
+}
+
+describe.skipIf(url === null)('PostgreSQL', () => {
+  let admin: pg.Client
+  let folder = ''
+  const file = () => join(folder, 'extract.duckdb')
+
+  beforeAll(async () => {
+    admin = new pg.Client({ connectionString: url ?? '' })
+    await admin.connect()
+    await admin.query(`SELECT pg_advisory_lock(${LOCK})`)
+  })
+  afterAll(() => admin.end())
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'sluice-postgres-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  /** Resolves with the processes of the server that run a query with this text in it. */
+  async function backendsOf(mark: string): Promise<readonly { pid: number; waits: boolean }[]> {
+    const { rows } = await admin.query<{ pid: number; waits: boolean }>(
+      `SELECT pid, wait_event = 'advisory' AS waits FROM pg_stat_activity
+       WHERE application_name = 'sluice' AND state = 'active' AND query LIKE '%' || $1 || '%'`,
+      [mark],
+    )
+    return rows
+  }
+  async function untilItWaits(mark: string): Promise<number> {
+    return vi.waitFor(
+      async () => {
+        const [backend] = await backendsOf(mark)
+        if (backend?.waits !== true) throw new Error('no query waits for the lock')
+        return backend.pid
+      },
+      { timeout: 20_000, interval: 20 },
+    )
+  }
+  const untilGone = (mark: string) =>
+    vi.waitFor(async () => expect(await backendsOf(mark)).toEqual([]), { timeout: 10_000, interval: 20 })
+
+  sourceContract('postgres', () => ({
+    open: () => Promise.resolve(open()),
+    endlessSql: 'SELECT count(*) AS id FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b',
+    rowsOf: path => queryExtract(path, 'FROM rows'),
+  }))
+
+  describe('its rows', () => {
+    it('arrive byte for byte, in order, however many there are', async () => {
+      const text = String.raw`repeat(E'a\tb\\n\n"😀\\\r', g % 40) || chr(g % 50000 + 1) || E'\\' || chr(g % 31 + 1)`
+      const sql = `SELECT g AS id, t AS text, md5(t) AS hash FROM (SELECT g, ${text} AS t FROM generate_series(1, 40000) AS g) AS made ORDER BY g DESC`
+      const extract = await open().extract(modelOf(sql), { file: file(), signal })
+      expect(extract.rowCount).toBe(40_000)
+      const [found] = await queryExtract(
+        file(),
+        'SELECT count(*) FILTER (md5(text) = hash) AS same, bool_and(id = 40000 - rowid) AS ordered FROM rows',
+      )
+      expect(found).toEqual({ same: '40000', ordered: true })
+    })
+
+    it.each([3, 1_500_000])('may be %i nulls and empty texts in a column of its own', async rows => {
+      const sql = `SELECT CASE g % 3 WHEN 0 THEN NULL WHEN 1 THEN '' ELSE '\\N' END AS id FROM generate_series(1, ${rows}) AS g`
+      const extract = await open().extract(modelOf(sql), { file: file(), signal })
+      expect(extract.rowCount).toBe(rows)
+      const counted = 'SELECT count(id) AS texts, count(*) FILTER (id = $$\\N$$) AS marks FROM rows'
+      expect(await queryExtract(file(), counted)).toEqual([
+        { texts: String((rows / 3) * 2), marks: String(rows / 3) },
+      ])
+    })
+
+    it('are those of one moment', async () => {
+      const table = `t${randomUUID().replaceAll('-', '')}`
+      await admin.query(`CREATE TABLE ${table} AS SELECT 1 AS id`)
+      const mark = `'${table}' AS mark`
+      const waits = `(SELECT pg_advisory_lock_shared(${LOCK})::text) AS w`
+      const sql = `SELECT 0 AS id, ${waits}, ${mark} UNION ALL SELECT id, '', '' FROM ${table}`
+      const extracting = open().extract(modelOf(sql), { file: file(), signal })
+      await untilItWaits(table)
+      await admin.query(`INSERT INTO ${table} VALUES (2)`)
+      await admin.query(`SELECT pg_advisory_unlock(${LOCK})`)
+      expect((await extracting).rowCount).toBe(2)
+      await admin.query(`SELECT pg_advisory_lock(${LOCK})`)
+      await admin.query(`DROP TABLE ${table}`)
+    })
+
+    it('come from a table by its name, as it is written', async () => {
+      await admin.query('CREATE SCHEMA "my crm"; CREATE TABLE "my crm"."Customers" AS SELECT 2 AS id')
+      const { sql: _, ...model } = modelOf('')
+      const extract = await open().extract({ ...model, table: 'my crm.Customers' }, { file: file(), signal })
+      expect(extract.rowCount).toBe(1)
+      await admin.query('DROP SCHEMA "my crm" CASCADE')
+    })
+
+    it('fail the query where a row is too long or a value cannot be carried, naming the column', async () => {
+      const long = await errorOf(
+        open().extract(modelOf("SELECT 1 AS id, repeat('x', 13000000) AS long"), { file: file(), signal }),
+      )
+      expect(long).toMatchObject({ code: 'query', message: expect.stringContaining('longer than 12 MB') })
+      for (const value of ["'NaN'::numeric(9,2)", 'ARRAY[[1],[2]]']) {
+        const error = await errorOf(
+          open().extract(modelOf(`SELECT 1 AS id, ${value} AS price`), { file: file(), signal }),
+        )
+        expect(error).toMatchObject({ code: 'query', message: expect.stringContaining('column price') })
+      }
+      expect(readdirSync(folder)).toEqual([])
+    })
+  })
+
+  it('is not written by what looks like a query', async () => {
+    await admin.query(
+      'CREATE TABLE IF NOT EXISTS precious (id int); CREATE SEQUENCE IF NOT EXISTS precious_seq',
+    )
+    for (const sql of [
+      'WITH gone AS (DELETE FROM precious RETURNING id) SELECT id FROM gone',
+      'SELECT id INTO stolen FROM precious',
+      "SELECT nextval('precious_seq') AS id",
+      'SELECT id FROM precious FOR UPDATE',
+      "SELECT set_config('transaction_read_only', 'off', true) AS id",
+      'EXPLAIN SELECT 1',
+      'SHOW search_path',
+      'SELECT 1 AS id) AS q, (SELECT 2 AS b',
+      'SELECT $1::int AS id',
+    ])
+      expect((await errorOf(open().extract(modelOf(sql), { file: file(), signal }))).code, sql).toBe('query')
+    await admin.query('DROP TABLE precious; DROP SEQUENCE precious_seq')
+  })
+
+  it('tells its own words, a hint, and a place that counts characters', async () => {
+    const sql = "SELECT '😀' AS id,\n  '😀', lenght('x') AS n"
+    const error = await errorOf(open().describe(modelOf(sql), { signal }))
+    expect(error.message).toMatch(
+      /^The query of model customers fails in source crm \(line 2, column 8 of its SQL\): function lenght\(unknown\) does not exist \(No function matches/,
+    )
+    expect(error.details[0]).toMatchObject({ line: 2, column: 8, field: 'sql' })
+  })
+
+  describe('a connection', () => {
+    let proxy: TcpProxy
+    beforeAll(async () => {
+      proxy = await TcpProxy.start({ target: { host: address.hostname, port: Number(address.port) } })
+    })
+    afterAll(() => proxy[Symbol.asyncDispose]())
+    afterEach(() => proxy.set({ kind: 'pass' }))
+    const throughProxy = (fields: Partial<PostgresSourceSpec> = {}) => {
+      const through = new URL(address)
+      through.port = String(proxy.port)
+      return open({ url: through.href, ...fields })
+    }
+
+    it.each([1, 60_000])('that is lost after %i rows fails the query, and leaves no file', async rows => {
+      const mark = randomUUID()
+      const sql = `${waitingAfter(rows)} /* ${mark} */`
+      const extracting = errorOf(throughProxy().extract(modelOf(sql), { file: file(), signal }))
+      await untilItWaits(mark)
+      proxy.cut()
+      const error = await extracting
+      expect(error).toMatchObject({ code: 'unreachable', retryable: true })
+      expect(error.message).toContain(`the connection to PostgreSQL at 127.0.0.1:${proxy.port} was lost`)
+      expect(readdirSync(folder)).toEqual([])
+      await untilGone(mark)
+    })
+
+    it('that the server ends fails the query', async () => {
+      const mark = randomUUID()
+      const extracting = errorOf(
+        open().extract(modelOf(`${waitingAfter(60_000)} /* ${mark} */`), { file: file(), signal }),
+      )
+      await admin.query('SELECT pg_terminate_backend($1)', [await untilItWaits(mark)])
+      const error = await extracting
+      expect(error).toMatchObject({ code: 'unreachable', retryable: true })
+      expect(error.message).toContain('terminating connection')
+      expect(readdirSync(folder)).toEqual([])
+    })
+
+    it.each(['pass', 'swallow'] as const)(
+      'whose query hangs ends with the time-out of the source (the answers %s)',
+      async kind => {
+        const mark = randomUUID()
+        const source = throughProxy({ timeout: 700 })
+        const sql = `${waitingAfter(60_000)} /* ${mark} */`
+        const extracting = errorOf(source.extract(modelOf(sql), { file: file(), signal }))
+        await untilItWaits(mark)
+        await proxy.set({ kind })
+        const error = await extracting
+        expect(error).toMatchObject({ code: 'query', retryable: true })
+        expect(error.message).toBe(
+          'The query of model customers took longer than the time-out of source crm, 700 ms.',
+        )
+        expect(readdirSync(folder)).toEqual([])
+        await proxy.set({ kind: 'pass' })
+        await untilGone(mark)
+      },
+    )
+
+    it.each([1, 60_000])('is ended on the server too when the caller aborts after %i rows', async rows => {
+      const mark = randomUUID()
+      const controller = new AbortController()
+      const extracting = open().extract(modelOf(`${waitingAfter(rows)} /* ${mark} */`), {
+        file: file(),
+        signal: controller.signal,
+      })
+      const ended = expect(extracting).rejects.toThrow('enough')
+      await untilItWaits(mark)
+      controller.abort(new Error('enough'))
+      await ended
+      expect(readdirSync(folder)).toEqual([])
+      await untilGone(mark)
+    })
+
+    it('that cannot be opened names host and port, and no password', async () => {
+      await proxy.set({ kind: 'refuse' })
+      const error = await errorOf(
+        throughProxy({ password: '${secret:hush-hush}' }).describe(modelOf('SELECT 1 AS id'), { signal }),
+      )
+      expect(error).toMatchObject({ code: 'unreachable', retryable: true })
+      expect(error.message).toMatch(
+        new RegExp(
+          `^Source crm: cannot connect to PostgreSQL at 127\\.0\\.0\\.1:${proxy.port}: .*ECONNREFUSED`,
+        ),
+      )
+      expect(`${error.message} ${error.stack ?? ''} ${JSON.stringify(error)}`).not.toContain('hush-hush')
+    })
+  })
+
+  it('says what it has against a login', async () => {
+    const wrong = new URL(address)
+    wrong.pathname = '/nowhere'
+    const error = await errorOf(open({ url: wrong.href }).describe(modelOf('SELECT 1 AS id'), { signal }))
+    expect(error.code).toBe('config')
+    expect(error.message).toContain('refuses the login: database "nowhere" does not exist')
+  })
+
+  it('leaves no file behind on a full disk, and says so', async () => {
+    for (const [limitKb, rows] of [
+      [1, 1000],
+      [2000, 100_000],
+    ] as const) {
+      const sql = `SELECT g AS id, repeat(md5(g::text), 4) AS text FROM generate_series(1, ${rows}) AS g`
+      const error = await extractOnFullDisk({ source: specOf(), model: modelOf(sql), file: file(), limitKb })
+      expect(error.code).toBe('disk')
+      expect(error.message).toContain('Make room on that disk')
+      expect(readdirSync(folder)).toEqual([])
+    }
+  })
+
+  describe('with passwords and TLS', () => {
+    const user = `sluice_${randomUUID().slice(0, 8)}`
+    const login = new URL(address)
+    login.username = user
+
+    beforeAll(async () => {
+      const write = (lines: string, name: string) =>
+        admin.query(
+          `COPY (SELECT unnest(string_to_array('${lines}', E'\\n'))) TO PROGRAM 'umask 077; cat > "${name}"'`,
+        )
+      await admin.query(`CREATE ROLE ${user} LOGIN PASSWORD 'hush-hush'`)
+      const { rows } = await admin.query<{ file: string; lines: string }>(
+        `SELECT current_setting('hba_file') AS file, pg_read_file(current_setting('hba_file')) AS lines`,
+      )
+      const [hba] = rows
+      await write(
+        `host all ${user} all scram-sha-256\n${hba?.lines ?? ''}`.replaceAll("'", "''"),
+        hba?.file ?? '',
+      )
+      await write(TEST_CERTIFICATE.cert, 'server.crt')
+      await write(TEST_CERTIFICATE.key, 'server.key')
+      await admin.query('ALTER SYSTEM SET ssl = on')
+      await admin.query('SELECT pg_reload_conf()')
+      await vi.waitFor(async () => {
+        const { rows: settings } = await admin.query('SHOW ssl')
+        expect(settings).toEqual([{ ssl: 'on' }])
+      })
+    })
+
+    it('logs in with the secret, encrypted, and checks whom it speaks to', async () => {
+      const fields = {
+        url: login.href,
+        password: '${secret:hush-hush}',
+        tls: { ca: TEST_CERTIFICATE.cert },
+      }
+      const sql = 'SELECT ssl AS id FROM pg_stat_ssl WHERE pid = pg_backend_pid()'
+      await open(fields).extract(modelOf(sql), { file: file(), signal })
+      expect(await queryExtract(file(), 'FROM rows')).toEqual([{ id: true }])
+      await open({ ...fields, tls: { insecure: true } }).describe(modelOf(sql), { signal })
+      const error = await errorOf(open({ ...fields, tls: {} }).describe(modelOf(sql), { signal }))
+      expect(error.code).toBe('unreachable')
+      expect(error.message).toContain('self-signed certificate')
+    })
+
+    it('tells a wrong password without telling it', async () => {
+      const source = open({ url: login.href, password: '${secret:guessed-wrong}' })
+      const error = await errorOf(source.describe(modelOf('SELECT 1 AS id'), { signal }))
+      expect(error.code).toBe('config')
+      expect(error.message).toContain('password authentication failed')
+      expect(error.message).not.toContain('guessed-wrong')
+    })
+  })
+})

@@ -1,0 +1,172 @@
+/** Every type of a database, from a real one to the bytes of the request body. */
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { projectFolder, type ProjectFolder } from './project-folder.ts'
+
+/** What a column of an expression comes to in a body. */
+interface Typed {
+  readonly sql: string
+  readonly json: string
+  /** How the template prints it, where that is not with `json`. */
+  readonly printed?: (column: string) => string
+}
+
+const asJson = (sql: string, json: string): Typed => ({ sql, json })
+/** NaN and infinities are no JSON numbers. */
+const asText = (sql: string, json: string): Typed => ({ sql, json, printed: name => `"{{ row.${name} }}"` })
+
+const POSTGRES: readonly Typed[] = [
+  asJson('9223372036854775807::bigint', '9223372036854775807'),
+  asJson('(-9223372036854775808)::bigint', '-9223372036854775808'),
+  asJson('(-32768)::smallint', '-32768'),
+  asJson('2147483647', '2147483647'),
+  asJson('4294967295::oid', '4294967295'),
+  asJson(
+    `'99999999999999999999999999999999999.999'::numeric(38,3)`,
+    '99999999999999999999999999999999999.999',
+  ),
+  asJson('1.50::numeric(9,2)', '1.50'),
+  asJson('123456::numeric(3,-3)', '123000'),
+  asJson('0.00012::numeric(2,5)', '0.00012'),
+  asJson(
+    `'123456789012345678901234567890123456789012345678901234567890.10'::numeric`,
+    '123456789012345678901234567890123456789012345678901234567890.10',
+  ),
+  asJson('1e-20::numeric', '0.00000000000000000001'),
+  asJson(`'NaN'::numeric`, '"NaN"'),
+  asJson('0.1::real', '0.1'),
+  asJson('(0.1::float8 + 0.2::float8)', '0.30000000000000004'),
+  asJson('5e-324::float8', '5e-324'),
+  asJson('1e21::float8', '1e+21'),
+  asText(`'NaN'::float8`, '"NaN"'),
+  asText(`'Infinity'::float8`, '"Infinity"'),
+  asText(`'-Infinity'::real`, '"-Infinity"'),
+  asJson('true', 'true'),
+  asJson(
+    String.raw`E'a "quoted", \\ \n\r\t😀 \x01\x1f'::text`,
+    String.raw`"a \"quoted\", \\ \n\r\t😀 \u0001\u001f"`,
+  ),
+  asJson(`''::text`, '""'),
+  asJson('NULL::text', 'null'),
+  asJson(String.raw`'\N'::text`, String.raw`"\\N"`),
+  asJson(`'  a  '::char(7)`, '"  a    "'),
+  asJson(String.raw`'\x00ff0a'::bytea`, '"AP8K"'),
+  asJson(`'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid`, '"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"'),
+  asJson(`'2024-02-29'::date`, '"2024-02-29"'),
+  asJson(`'0044-03-15 BC'::date`, '"-000043-03-15"'),
+  asJson(`'10000-01-01'::date`, '"+010000-01-01"'),
+  asJson(`'infinity'::date`, '"infinity"'),
+  asJson(`'24:00'::time`, '"24:00:00"'),
+  asJson(`'12:34:56.000001'::time`, '"12:34:56.000001"'),
+  asJson(`'12:34+02'::timetz`, '"12:34:00+02"'),
+  asJson(`'2024-02-29 12:34:56.000001'::timestamp`, '"2024-02-29T12:34:56.000001"'),
+  asJson(`'0044-03-15 12:00:00.5 BC'::timestamp`, '"-000043-03-15T12:00:00.5"'),
+  asJson(`'-infinity'::timestamp`, '"-infinity"'),
+  asJson(`'2024-02-29 12:34:56.000001+05:30'::timestamptz`, '"2024-02-29T07:04:56.000001Z"'),
+  asJson(`'9999-12-31 23:59:59.999999+00'::timestamptz`, '"9999-12-31T23:59:59.999999Z"'),
+  asJson(`'1 year 2 months -3 days 04:05:06.5'::interval`, '"P1Y2M-3DT4H5M6.5S"'),
+  asJson(`'-1 year +3 days -00:00:00.000001'::interval`, '"P-1Y3DT-0.000001S"'),
+  asJson(`'very happy'::mood`, '"very happy"'),
+  asJson('5::positive', '5'),
+  asJson(
+    `'{"a": [1.0,  "x"], "big": 12345678901234567890}'::json`,
+    '{"a": [1.0,  "x"], "big": 12345678901234567890}',
+  ),
+  asJson(`'{"b": 1.10, "a": null}'::jsonb`, '{"a": null, "b": 1.10}'),
+  asJson(`'null'::jsonb`, 'null'),
+  asJson('ARRAY[9223372036854775807, NULL]', '[9223372036854775807,null]'),
+  asJson(String.raw`ARRAY['a"b,c', E'\\\n', '', NULL]`, String.raw`["a\"b,c","\\\n","",null]`),
+  asJson(`'{}'::int[]`, '[]'),
+  asJson('ARRAY[1.50, 2]::numeric(9,2)[]', '[1.50,2.00]'),
+  asJson('ARRAY[1.5, 2]', '[1.5,2]'),
+  asJson(`ARRAY['2024-02-29 12:00+01'::timestamptz]`, '["2024-02-29T11:00:00Z"]'),
+  asJson(String.raw`ARRAY['\x00ff'::bytea]`, '["AP8="]'),
+  asJson(`ARRAY['sad', 'very happy']::mood[]`, '["sad","very happy"]'),
+  asJson(`ARRAY['{"a": 1.0}'::jsonb]`, '[{"a": 1.0}]'),
+  asJson(`ROW(9223372036854775807, 'a"b')::pair`, '{"x":9223372036854775807,"y":"a\\"b"}'),
+  asJson(`ARRAY[ROW(1, 'a')::pair]`, '[{"x":1,"y":"a"}]'),
+  asJson('to_json(ARRAY[[1,2],[3,4]])', '[[1,2],[3,4]]'),
+  asJson('int4range(1, 5)', '"[1,5)"'),
+  asJson(`'192.168.0.0/16'::cidr`, '"192.168.0.0/16"'),
+  asJson(`B'101'`, '"101"'),
+]
+
+function yaml(source: string, typed: readonly Typed[]): string {
+  const columns = typed.map(({ sql }, index) => `${sql} AS c${index}`)
+  const fields = typed.map(({ printed }, index) => {
+    const name = `c${index}`
+    return `"${name}":${printed === undefined ? `{{ row.${name} | json }}` : printed(name)}`
+  })
+  return `
+kind: source
+name: db
+${source}
+---
+kind: model
+name: values
+source: db
+sql: |
+  SELECT 1 AS id,
+  ${columns.join(',\n  ')}
+primaryKey: id
+---
+kind: destination
+name: api
+baseUrl: \${API_URL}
+---
+kind: sync
+name: types
+model: values
+destination: api
+partitions: 1
+triggers:
+  added:
+    method: POST
+    path: /rows
+    body:
+      json: |
+        {${fields.join(',\n        ')}}
+`
+}
+
+describe('a type', () => {
+  let api: ScriptedApi
+  beforeAll(async () => {
+    api = await startScriptedApi()
+  })
+  afterAll(() => api[Symbol.asyncDispose]())
+
+  /** The fields of the body that one run sends, as they stand in it. */
+  async function sent(project: ProjectFolder): Promise<readonly string[]> {
+    api.reset()
+    const { view } = await project.run('types')
+    expect(view).toMatchObject({ status: 'success', error: null })
+    return (api.requests[0]?.body ?? '')
+      .trim()
+      .replace(/^\{|\}$/g, '')
+      .split(/,\n(?="c\d+":)/)
+  }
+
+  const postgresUrl = inject('postgresUrl')
+  it.skipIf(postgresUrl === null)('of PostgreSQL arrives unchanged', async () => {
+    const schema = `types_${randomUUID().slice(0, 8)}`
+    const admin = new pg.Client({ connectionString: postgresUrl ?? '' })
+    await admin.connect()
+    await admin.query(`CREATE SCHEMA ${schema}; SET search_path = ${schema};
+      CREATE TYPE mood AS ENUM ('sad', 'very happy'); CREATE DOMAIN positive AS int CHECK (value > 0);
+      CREATE TYPE pair AS (x bigint, y text)`)
+    const typed = POSTGRES.map(column => ({
+      ...column,
+      sql: column.sql.replace(/::(mood|positive|pair)\b/, `::${schema}.$1`),
+    }))
+    await using project = await projectFolder({
+      files: { 'project.yaml': yaml('type: postgres\nurl: ${DATABASE}', typed) },
+      env: { API_URL: api.url, DATABASE: postgresUrl ?? '' },
+    })
+    expect(await sent(project)).toEqual(typed.map(({ json }, index) => `"c${index}":${json}`))
+    await admin.query(`DROP SCHEMA ${schema} CASCADE`)
+    await admin.end()
+  })
+})
