@@ -16,7 +16,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['libs/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts'],
+          include: ['libs/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts', 'test/histories/**/*.test.ts'],
           exclude: ['**/*.contract.test.ts'],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },

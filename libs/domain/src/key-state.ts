@@ -56,6 +56,24 @@ export function transition(before: KeyStateKind, op: Op, outcome: Outcome): Next
   }
 }
 
+/**
+ * How a resync makes rows uncertain: all are sent again, as if they were new, or as if they had changed. What
+ * may not be there at all is no row to change.
+ */
+export function resynced(state: KeyStateKind, as: 'added' | 'changed'): KeyStateKind {
+  if (state === 'absent') return state
+  return as === 'added' || state === 'existence-uncertain' ? 'existence-uncertain' : 'content-uncertain'
+}
+
+/**
+ * The state of a key once a recorded request with a row of it, of this op, is sent again: it may change what
+ * was there, or nothing. The row is the one of the state, or that of the request where there was none.
+ */
+export function replayed(state: KeyStateKind, op: Op): KeyStateKind {
+  if (op === 'removed') return state === 'absent' ? 'absent' : 'existence-uncertain'
+  return state === 'present' || state === 'content-uncertain' ? 'content-uncertain' : 'existence-uncertain'
+}
+
 /** A request that may have been applied leaves open what it was meant to bring about. */
 function afterUnknown(op: Op, unchanged: NextState): NextState {
   switch (op) {

@@ -1,0 +1,72 @@
+/** Three APIs as they are met in the world, as far as the state of their objects goes. */
+import type { Op } from '@sluice/contracts/state'
+import type { ApiKind, Row } from './plan.ts'
+
+/** What a request says of one row. */
+export interface SentRow {
+  readonly op: Op
+  readonly key: string
+  readonly row: Row | null
+  /** The object's id at the API, where one was captured. */
+  readonly id: string | null
+}
+
+export interface ApiAnswer {
+  readonly status: number
+  /** The id that the API made for the object. */
+  readonly id: string | null
+}
+
+export interface Api {
+  /** Applies the rows of one request, all or none. */
+  take(rows: readonly SentRow[]): ApiAnswer
+  /** Objects by key, with their ids; several of one key where an API made several. */
+  objects(): readonly { readonly key: string; readonly id: string | null; readonly row: Row }[]
+}
+
+export function makeApi(kind: ApiKind): Api {
+  return kind === 'makes-ids' ? apiThatMakesIds() : apiByKey(kind === 'strict')
+}
+
+function apiByKey(strict: boolean): Api {
+  const rows = new Map<string, Row>()
+  const refusal = ({ op, key }: SentRow): number | null => {
+    if (!strict) return null
+    if (op === 'added') return rows.has(key) ? 409 : null
+    return rows.has(key) ? null : 404
+  }
+  return {
+    take(sent) {
+      for (const row of sent) {
+        const status = refusal(row)
+        if (status !== null) return { status, id: null }
+      }
+      for (const { op, key, row } of sent) {
+        if (op === 'removed') rows.delete(key)
+        else if (row !== null) rows.set(key, row)
+      }
+      return { status: 200, id: null }
+    },
+    objects: () => [...rows].map(([key, row]) => ({ key, id: null, row })),
+  }
+}
+
+function apiThatMakesIds(): Api {
+  const objects = new Map<string, { readonly key: string; readonly row: Row }>()
+  let made = 0
+  return {
+    take(sent) {
+      let told: string | null = null
+      for (const { op, key, row, id } of sent) {
+        if (op === 'added' && row !== null) {
+          told = `id-${(made += 1)}`
+          objects.set(told, { key, row })
+        } else if (id === null || !objects.has(id)) return { status: 404, id: null }
+        else if (op === 'removed') objects.delete(id)
+        else if (row !== null) objects.set(id, { key, row })
+      }
+      return { status: 200, id: told }
+    },
+    objects: () => [...objects].map(([id, { key, row }]) => ({ key, id, row })),
+  }
+}

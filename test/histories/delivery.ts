@@ -1,0 +1,258 @@
+/** What delivery does with one partition of a run, dying where the plan says so (PROTOCOL.md §8). */
+import type { RequestRow } from '@sluice/contracts/records'
+import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
+import { effectsOf, type FinishedRequest } from '@sluice/delivery/effects'
+import {
+  NO_HISTORY,
+  withAttempt,
+  type RequestHistory,
+  type UnownedAttempt,
+} from '@sluice/delivery/request-history'
+import { addCounts } from '@sluice/domain/counts'
+import {
+  confirmsRemoval,
+  verdictOfAnswer,
+  verdictOfFailure,
+  withTaint,
+  type Verdict,
+} from '@sluice/domain/outcome'
+import type { Api, ApiAnswer } from './apis.ts'
+import type { ApiKind, Death, Fate } from './plan.ts'
+import type { Change, Topics } from './topics.ts'
+
+type Sent = Change & { readonly op: Op }
+
+export interface DeliveryOptions {
+  readonly api: Api
+  readonly kind: ApiKind
+  readonly topics: Topics
+  readonly changes: readonly Change[]
+  readonly batchSize: number
+  readonly nextFate: (key: string) => Fate
+  readonly death: Death | null
+  /** True once what is left is to be unsent. */
+  readonly isCancelled: () => boolean
+  /** Told of each request that is handed to the API. */
+  readonly onSend: (rows: readonly Sent[]) => void
+  /** Told what came of each row in the end. */
+  readonly onFinished: (row: Sent, outcome: Outcome) => void
+}
+
+interface Request {
+  readonly trigger: Op
+  readonly rows: readonly Sent[]
+}
+
+interface Ledger {
+  readonly history: RequestHistory
+  readonly finished: boolean
+}
+
+/** Delivers what a run published to a partition; returns its counts. */
+export function deliver(options: DeliveryOptions): CountsByOp {
+  const requests = requestsOf(options)
+  const ledgers: Ledger[] = requests.map(() => ({ history: NO_HISTORY, finished: false }))
+  const delivery = new PartitionDelivery(options, requests, ledgers)
+  const { death } = options
+  const dies = death === null ? requests.length : Math.floor(death.at * requests.length)
+  for (let index = 0; index < dies; index += 1) delivery.deliver(index)
+  if (death === null || dies === requests.length) return delivery.counts
+  delivery.dieAt(dies, death)
+  // The successor knows what is in the topics, and that anything else may have been sent.
+  const successor = new PartitionDelivery(options, requests, ledgers, delivery.counts)
+  for (const [index, ledger] of ledgers.entries()) {
+    if (ledger.finished) continue
+    if (ledger.history.final !== null) successor.finish(index, ledger.history.final)
+    else {
+      ledgers[index] = { ...ledger, history: { ...ledger.history, tainted: true } }
+      successor.deliver(index)
+    }
+  }
+  return successor.counts
+}
+
+function requestsOf({ changes, batchSize, kind }: DeliveryOptions): readonly Request[] {
+  const requests: { trigger: Op; rows: Sent[] }[] = []
+  for (const change of changes) {
+    const { op } = change
+    if (op === 'settled') continue
+    const open = requests.at(-1)
+    const isFull = open === undefined || open.trigger !== op || open.rows.length >= batchSize
+    // A change that needs an id which was never told cannot be rendered.
+    if (isFull || isUnrenderable(change, kind)) requests.push({ trigger: op, rows: [{ ...change, op }] })
+    else open.rows.push({ ...change, op })
+  }
+  return requests
+}
+
+function isUnrenderable({ op, captured }: Pick<Change, 'op' | 'captured'>, kind: ApiKind): boolean {
+  return kind === 'makes-ids' && op === 'changed' && captured === null
+}
+
+class PartitionDelivery {
+  readonly #options: DeliveryOptions
+  readonly #requests: readonly Request[]
+  readonly #ledgers: Ledger[]
+  counts: CountsByOp
+
+  constructor(
+    options: DeliveryOptions,
+    requests: readonly Request[],
+    ledgers: Ledger[],
+    counts: CountsByOp = {},
+  ) {
+    this.#options = options
+    this.#requests = requests
+    this.#ledgers = ledgers
+    this.counts = counts
+  }
+
+  deliver(index: number): void {
+    this.finish(index, this.#attempt(index))
+  }
+
+  /** Writes the entries that follow from a request's last attempt; only then is it finished. */
+  finish(index: number, final: UnownedAttempt): void {
+    const { rows, trigger, ledger } = this.#at(index)
+    const { topics, onFinished, kind } = this.#options
+    const requests = rows.some(row => isUnrenderable(row, kind)) ? 0 : 1
+    const { attempts } = ledger.history
+    const finished: FinishedRequest = {
+      run: final.run,
+      trigger,
+      rows: rows.map(rowOf),
+      attempts,
+      requests,
+      final,
+    }
+    const effects = effectsOf(finished)
+    for (const { key, entry } of effects.retry) {
+      if (entry === null) topics.retry.delete(key)
+      else topics.retry.set(key, entry)
+    }
+    capture(topics, rows, final)
+    this.counts = addCounts(this.counts, effects.counts)
+    this.#ledgers[index] = { ...ledger, finished: true }
+    for (const row of rows) onFinished(row, final.outcome === 'throttled' ? 'unsent' : final.outcome)
+  }
+
+  /** Everything up to where the process ends; what is in flight then may arrive or not. */
+  dieAt(index: number, { step, others }: Death): void {
+    if (step === 'before-attempt') this.#send(index)
+    else {
+      const final = this.#attempt(index)
+      if (step === 'after-entries') this.finish(index, final)
+    }
+    for (let other = index + 1; other <= index + others && other < this.#requests.length; other += 1)
+      this.#send(other)
+  }
+
+  /** Sends until there is an answer that is not "later", and writes the attempts down. */
+  #attempt(index: number): UnownedAttempt {
+    const { rows } = this.#at(index)
+    for (;;) {
+      const { ledger } = this.#at(index)
+      const sent = this.#options.isCancelled() ? null : this.#send(index)
+      const attempt = attemptOf(rows, { sent, history: ledger.history })
+      this.#ledgers[index] = { ...ledger, history: withAttempt(ledger.history, attempt) }
+      if (attempt.final) return attempt
+    }
+  }
+
+  #send(index: number): SentOnce {
+    const { rows } = this.#at(index)
+    const { api, kind, nextFate, onSend } = this.#options
+    const [first] = rows
+    if (first === undefined || rows.some(row => isUnrenderable(row, kind))) return UNRENDERABLE
+    const fate = nextFate(first.key)
+    if (fate.kind === 'not-sent') return { verdict: verdictOfFailure('not-sent'), id: null, status: null }
+    onSend(rows)
+    const take = (): ApiAnswer =>
+      api.take(rows.map(({ op, key, after, captured }) => ({ op, key, row: after, id: captured })))
+    switch (fate.kind) {
+      case 'answered':
+        return answered(take(), rows, kind)
+      case 'refused':
+        return answered({ status: 400, id: null }, rows, kind)
+      case 'throttled':
+        return answered({ status: 429, id: null }, rows, kind)
+      case 'broken': {
+        if (fate.applied) take()
+        if (fate.status === null) return { verdict: verdictOfFailure('timeout'), id: null, status: null }
+        return answered({ status: fate.status, id: null }, rows, kind)
+      }
+      default:
+        return fate satisfies never
+    }
+  }
+
+  #at(index: number): Request & { readonly ledger: Ledger } {
+    const [request, ledger] = [this.#requests[index], this.#ledgers[index]]
+    if (request === undefined || ledger === undefined) throw new Error(`there is no request ${index}`)
+    return { ...request, ledger }
+  }
+}
+
+interface SentOnce {
+  readonly verdict: Omit<Verdict, 'retryAfterMs'>
+  readonly status: number | null
+  readonly id: string | null
+}
+
+const UNRENDERABLE: SentOnce = { verdict: { outcome: 'rejected', answered: false }, status: null, id: null }
+
+/** As the default says, and as `answers` says for an API that tells what exists and what is missing. */
+function answered({ status, id }: ApiAnswer, rows: readonly Sent[], kind: ApiKind): SentOnce {
+  const verdict = verdictOfAnswer({ status, retryAfter: null }, 0)
+  const removes = rows.every(({ op, beforeState }) => op === 'removed' && beforeState !== 'present')
+  if (removes && confirmsRemoval(status)) return { verdict: { ...verdict, outcome: 'delivered' }, status, id }
+  if (kind !== 'upserts' && status === 409) return { verdict: { ...verdict, outcome: 'exists' }, status, id }
+  if (kind !== 'upserts' && status === 404) return { verdict: { ...verdict, outcome: 'missing' }, status, id }
+  return { verdict, status, id }
+}
+
+/** Values of an answer are kept until the row is gone. */
+function capture(topics: Topics, rows: readonly Sent[], final: UnownedAttempt): void {
+  const [row] = rows
+  if (row === undefined || rows.length > 1) return
+  const { outcome, responseBody } = final
+  if (row.op === 'removed' && (outcome === 'delivered' || outcome === 'missing'))
+    topics.captured.delete(row.key)
+  else if (outcome === 'delivered' && responseBody !== null) topics.captured.set(row.key, responseBody)
+}
+
+function rowOf({ key, seq, op, beforeState, retried }: Sent): RequestRow {
+  return { key, seq, op, uncertain: beforeState !== 'present', retried }
+}
+
+/** `sent` is null for a request that was given up before it was sent. */
+function attemptOf(
+  rows: readonly Sent[],
+  { sent, history }: { readonly sent: SentOnce | null; readonly history: RequestHistory },
+): UnownedAttempt {
+  const outcome = sent === null ? 'unsent' : sent.verdict.outcome
+  const [row] = rows
+  return {
+    run: row?.run ?? 0,
+    runId: '',
+    seq: row?.seq ?? 0,
+    requestOffset: 0,
+    attempt: sent === null || sent === UNRENDERABLE ? 0 : history.attempts + 1,
+    trigger: row?.op ?? 'added',
+    outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted),
+    final: outcome !== 'throttled',
+    answered: sent?.verdict.answered ?? false,
+    status: sent?.status ?? null,
+    error: null,
+    method: '',
+    url: '',
+    requestHash: '',
+    idempotencyKey: null,
+    requestHeaders: {},
+    responseHeaders: {},
+    responseBody: sent?.id ?? null,
+    startedAt: 0,
+    durationMs: 0,
+    rows: [],
+  }
+}

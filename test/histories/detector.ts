@@ -1,0 +1,134 @@
+/** What the detector does in a run (PROTOCOL.md §2, §3, §6), as a list of writes that may be cut anywhere. */
+import type { Op } from '@sluice/contracts/state'
+import { decide, replayed, resynced, transition } from '@sluice/domain/key-state'
+import type { Random } from '@sluice/testkit/random'
+import { KEYS, type HistoryPlan, type Row, type RunPlan } from './plan.ts'
+import type { Change, Known, State, Topics } from './topics.ts'
+
+/** A change without its place. */
+type Found = Omit<Change, 'run' | 'seq'> & { readonly partition: number; readonly endsRetry: boolean }
+
+export interface Detection {
+  readonly plan: HistoryPlan
+  readonly run: RunPlan
+  readonly number: number
+  readonly first: boolean
+  readonly model: ReadonlyMap<string, Row>
+  readonly state: State
+  readonly topics: readonly Topics[]
+  /** Chooses partitions for keys that nobody knows. */
+  readonly random: Random
+}
+
+export interface Detected {
+  readonly changes: readonly Found[]
+  /** One after the other; a detector may die between any two. */
+  readonly writes: readonly (() => void)[]
+}
+
+const ORDER: readonly Change['op'][] = ['settled', 'removed', 'changed', 'added']
+
+/** `writes` are the changes, in the order of R17, and the tombstones of entries that ended with them. */
+export function detect(detection: Detection): Detected {
+  const changes = KEYS.flatMap(key => findChange(detection, key) ?? []).toSorted(
+    (a, b) => ORDER.indexOf(a.op) - ORDER.indexOf(b.op),
+  )
+  const seqs = detection.topics.map(() => 0)
+  const settled = changes.filter(({ op }) => op === 'settled')
+  const write = (found: Found) => () => publish(detection, found, seqs)
+  const tombstones = settled
+    .filter(({ endsRetry }) => endsRetry)
+    .map(
+      ({ partition, key }) =>
+        () =>
+          void detection.topics[partition]?.retry.delete(key),
+    )
+  const sent = changes.filter(({ op }) => op !== 'settled')
+  return { changes, writes: [...settled.map(write), ...tombstones, ...sent.map(write)] }
+}
+
+function publish({ topics, number }: Detection, found: Found, seqs: number[]): void {
+  const { partition, endsRetry: _, ...change } = found
+  const seq = seqs[partition] ?? 0
+  seqs[partition] = seq + 1
+  topics[partition]?.changes.push({ ...change, run: number, seq })
+}
+
+function findChange(detection: Detection, key: string): Found | null {
+  const { plan, run, first, model, state, topics, random } = detection
+  if (run.invalid.includes(key)) return null
+  const known = state.get(key)
+  const partition = known?.partition ?? random.below(plan.partitions)
+  const believed: Pick<Known, 'kind' | 'row' | 'muted'> = known ?? { kind: 'absent', row: null, muted: null }
+  const row = model.get(key) ?? null
+  const entry = topics[partition]?.retry.get(key) ?? null
+  const captured = topics[partition]?.captured.get(key) ?? null
+  const kind = believedKind(believed.kind, run)
+  const differs = run.compare.some(column => believed.row?.[column] !== row?.[column])
+  const op = decide(kind, row !== null, differs)
+  const common = {
+    key,
+    partition,
+    before: believed.row,
+    beforeState: kind,
+    captured,
+    endsRetry: entry !== null,
+  }
+  const settle = (of: Pick<Known, 'kind' | 'row' | 'muted'>): Found => {
+    const settled = {
+      op: 'settled',
+      after: of.row,
+      settledState: of.kind,
+      muted: of.muted,
+      retried: null,
+    } as const
+    return { ...common, ...settled }
+  }
+  if (first && plan.skipExisting) return row === null ? null : settle({ kind: 'present', row, muted: null })
+  const mute = op === null ? null : mutedText(op, row ?? believed.row)
+  const isMuted = mute !== null && mute === believed.muted
+  if (run.command === 'discard')
+    return entry === null || mute === null ? null : settle({ ...believed, muted: mute })
+  if (op === null || isMuted)
+    return entry === null ? null : settle({ ...believed, muted: isMuted ? mute : null })
+  if (entry !== null && plan.giveUpAfter !== null && entry.runs >= plan.giveUpAfter)
+    return settle({ ...believed, muted: mute })
+  if (!run.triggers.includes(op) || (op === 'removed' && plan.api === 'makes-ids' && captured === null)) {
+    const { state: next } = transition(kind, op, 'delivered')
+    return settle({ kind: next, row: next === 'absent' ? null : row, muted: null })
+  }
+  return { ...common, op, after: row, settledState: null, muted: null, retried: entry }
+}
+
+function believedKind(kind: Known['kind'], { command }: RunPlan): Known['kind'] {
+  if (command === 'resync') return resynced(kind, 'added')
+  return command === 'resync-changed' ? resynced(kind, 'changed') : kind
+}
+
+/** What a muted key is known by: it is passed over until its row or op is another. */
+export function mutedText(op: Op, row: Row | null): string {
+  return `${op}:${JSON.stringify(row)}`
+}
+
+/** The settled change that precedes the replay of a request with this row. */
+export function settleForReplay(detection: Detection, sent: Change & { readonly op: Op }): Found | null {
+  const { state, topics, plan, random } = detection
+  const known = state.get(sent.key)
+  const partition = known?.partition ?? random.below(plan.partitions)
+  const kind = replayed(known?.kind ?? 'absent', sent.op)
+  if (kind === 'absent') return null
+  const row = known?.row ?? sent.after
+  return {
+    key: sent.key,
+    partition,
+    op: 'settled',
+    before: known?.row ?? null,
+    beforeState: known?.kind ?? 'absent',
+    after: row,
+    settledState: kind,
+    muted: null,
+    captured: null,
+    retried: null,
+    endsRetry: topics[partition]?.retry.has(sent.key) ?? false,
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Random histories of one sync, made from a seed: what people do to the model, what they ask for, and what
+ * breaks when. The same plan can be played by the model of the protocol and by the pipeline itself.
+ */
+import { OPS, type Op } from '@sluice/contracts/state'
+import { randomFrom, type Random } from '@sluice/testkit/random'
+
+export interface Row {
+  readonly v: number
+  readonly w: number
+}
+
+export const KEYS = ['a', 'b', 'c', 'd', 'e'] as const
+
+/**
+ * upserts: whatever is sent is taken. strict: what exists is not made again, what is missing not changed.
+ * makes-ids: objects are known by ids that the API makes, and tells in its answer.
+ */
+export const API_KINDS = ['upserts', 'strict', 'makes-ids'] as const
+export type ApiKind = (typeof API_KINDS)[number]
+
+/** What becomes of one request. Where it may have been applied, `applied` says whether it was. */
+export type Fate =
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'throttled' }
+  | { readonly kind: 'not-sent' }
+  | { readonly kind: 'broken'; readonly status: number | null; readonly applied: boolean }
+
+export type Edit =
+  | { readonly kind: 'set'; readonly key: string; readonly row: Row }
+  | { readonly kind: 'remove'; readonly key: string }
+  | { readonly kind: 'swap'; readonly keys: readonly [string, string] }
+
+/** Where delivery of a partition dies: at which of its requests, and how far that one has come. */
+export interface Death {
+  /** Of all requests of the partition, from 0 to 1. */
+  readonly at: number
+  readonly step: 'before-attempt' | 'before-entries' | 'after-entries'
+  /** How many of the requests behind it are in flight, too. */
+  readonly others: number
+}
+
+export type Command = 'run' | 'resync' | 'resync-changed' | 'discard' | 'replay'
+
+export interface RunPlan {
+  readonly command: Command
+  readonly edits: readonly Edit[]
+  /** Keys that the model has twice. */
+  readonly invalid: readonly string[]
+  readonly triggers: readonly Op[]
+  readonly compare: readonly (keyof Row)[]
+  /** What becomes of the requests that a key is in, in the order in which they are sent. */
+  readonly fates: { readonly [key: string]: readonly Fate[] }
+  /** After how many of its writes, from 0 to 1, the detector dies; null: it does not. */
+  readonly detectorDies: number | null
+  readonly deliveryDies: readonly (Death | null)[]
+  /** After how many of its requests, from 0 to 1, the run is cancelled; null: it is not. */
+  readonly cancelled: number | null
+  /** The cache of the delivered state is lost before the run. */
+  readonly losesCache: boolean
+}
+
+export interface HistoryPlan {
+  readonly seed: number
+  readonly api: ApiKind
+  readonly partitions: number
+  readonly batchSize: number
+  readonly skipExisting: boolean
+  readonly giveUpAfter: number | null
+  readonly runs: readonly RunPlan[]
+}
+
+export const FAULT_FREE: RunPlan = {
+  command: 'run',
+  edits: [],
+  invalid: [],
+  triggers: OPS,
+  compare: ['v', 'w'],
+  fates: {},
+  detectorDies: null,
+  deliveryDies: [],
+  cancelled: null,
+  losesCache: false,
+}
+
+const RUNS_MOST = 7
+const FATES_A_KEY = 3
+const STEPS = ['before-attempt', 'before-entries', 'after-entries'] as const
+
+export function planHistory(seed: number): HistoryPlan {
+  const random = randomFrom(seed)
+  const api = random.pick(API_KINDS)
+  const partitions = 1 + random.below(3)
+  return {
+    seed,
+    api,
+    partitions,
+    // An API that makes ids tells one of them an answer.
+    batchSize: api === 'makes-ids' ? 1 : random.pick([1, 1, 2, 3]),
+    skipExisting: api !== 'makes-ids' && random.chance(0.15),
+    giveUpAfter: random.chance(0.15) ? 2 + random.below(3) : null,
+    runs: Array.from({ length: 2 + random.below(RUNS_MOST - 1) }, (_, run) =>
+      planRun(random, { partitions, run }),
+    ),
+  }
+}
+
+function planRun(random: Random, of: { readonly partitions: number; readonly run: number }): RunPlan {
+  const triggers = random.chance(0.12) ? OPS.filter(() => random.chance(0.6)) : OPS
+  return {
+    command:
+      of.run === 0 || random.chance(0.7)
+        ? 'run'
+        : random.pick(['resync', 'resync-changed', 'discard', 'replay']),
+    edits: planEdits(random),
+    invalid: random.chance(0.15) ? [random.pick(KEYS)] : [],
+    triggers: triggers.length === 0 ? OPS : triggers,
+    compare: random.chance(0.85) ? ['v', 'w'] : ['v'],
+    fates: Object.fromEntries(
+      KEYS.map(key => [key, Array.from({ length: FATES_A_KEY }, () => planFate(random))]),
+    ),
+    detectorDies: random.chance(0.15) ? random.next() : null,
+    deliveryDies: Array.from({ length: of.partitions }, () =>
+      random.chance(0.2) ? planDeath(random) : null,
+    ),
+    cancelled: random.chance(0.08) ? random.next() : null,
+    losesCache: random.chance(0.2),
+  }
+}
+
+function planEdits(random: Random): readonly Edit[] {
+  const edits: Edit[] = []
+  for (const key of KEYS) {
+    if (random.chance(0.2)) edits.push({ kind: 'remove', key })
+    // Few values, so that rows often become what they were before.
+    else if (random.chance(0.45))
+      edits.push({ kind: 'set', key, row: { v: random.below(3), w: random.below(2) } })
+  }
+  if (random.chance(0.1)) edits.push({ kind: 'swap', keys: [random.pick(KEYS), random.pick(KEYS)] })
+  return edits
+}
+
+function planFate(random: Random): Fate {
+  if (random.chance(0.55)) return { kind: 'answered' }
+  const kind = random.pick(['refused', 'throttled', 'not-sent', 'broken', 'broken', 'broken'] as const)
+  if (kind !== 'broken') return { kind }
+  return { kind, status: random.pick([500, 408, null, null]), applied: random.chance(0.5) }
+}
+
+function planDeath(random: Random): Death {
+  return { at: random.next(), step: random.pick(STEPS), others: random.below(3) }
+}

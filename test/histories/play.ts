@@ -1,0 +1,299 @@
+/**
+ * Plays a planned history on the model of the protocol and holds it against what the destination has: what
+ * is not needed is not sent, the state follows from the topics, counts add up, and once failures stop the
+ * destination comes to the model's rows (R1 to R5, R14).
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { OPS, type CountsByOp, type Op, type Outcome } from '@sluice/contracts/state'
+import { addCounts, countsOf } from '@sluice/domain/counts'
+import { decide } from '@sluice/domain/key-state'
+import { randomFrom, type Random } from '@sluice/testkit/random'
+import { makeApi, type Api } from './apis.ts'
+import { deliver } from './delivery.ts'
+import { detect, mutedText, settleForReplay, type Detection } from './detector.ts'
+import { FAULT_FREE, KEYS, type Fate, type HistoryPlan, type Row, type RunPlan } from './plan.ts'
+import { emptyTopics, feed, rebuilt, type Change, type State, type Topics } from './topics.ts'
+
+/** Runs without failures after which the destination has the model's rows (R4). */
+const RUNS_TO_CONVERGE = { upserts: 1, strict: 3, 'makes-ids': 3 } as const
+const ANSWERED: Fate = { kind: 'answered' }
+
+type Sent = Change & { readonly op: Op }
+
+export interface Played {
+  /** Requests that were sent. */
+  readonly requests: number
+  /** Objects at an API that makes ids which nobody can name any more. */
+  readonly leftBehind: number
+}
+
+/** A promise that a history broke. The message tells how to play it again. */
+export class BrokenPromise extends Error {}
+
+/** Throws a `BrokenPromise`. */
+export function playHistory(plan: HistoryPlan): Played {
+  return new History(plan).play()
+}
+
+class History {
+  #plan: HistoryPlan
+  readonly #random: Random
+  readonly #api: Api
+  readonly #topics: readonly Topics[]
+  readonly #model = new Map<string, Row>()
+  /** What the destination has for certain, by key: the last that was said of it was delivered. */
+  readonly #certain = new Map<string, Row | null>()
+  /** Keys of which something was taken as delivered that was never sent. */
+  readonly #taken = new Set<string>()
+  readonly #recorded: Sent[][] = []
+  #live: State = new Map()
+  #fed: number[] = []
+  #run = 0
+  #first = true
+  #requests = 0
+
+  constructor(plan: HistoryPlan) {
+    this.#plan = plan
+    this.#random = randomFrom(plan.seed ^ 0x5f3759df)
+    this.#api = makeApi(plan.api)
+    this.#topics = Array.from({ length: plan.partitions }, emptyTopics)
+  }
+
+  play(): Played {
+    for (const run of this.#plan.runs) {
+      this.#edit(run)
+      this.#playRun(run)
+    }
+    this.#converge()
+    const before = this.#requests
+    this.#playRun(FAULT_FREE)
+    if (this.#requests > before) this.#broken('a run with nothing to say sent a request')
+    return { requests: this.#requests, leftBehind: this.#leftBehind() }
+  }
+
+  #broken(what: string): never {
+    throw new BrokenPromise(
+      `${what} (run ${this.#run}; npm run histories -- --seed ${this.#plan.seed} --runs 1)`,
+    )
+  }
+
+  #edit({ edits }: RunPlan): void {
+    for (const edit of edits) {
+      if (edit.kind === 'set') this.#model.set(edit.key, edit.row)
+      else if (edit.kind === 'remove') this.#model.delete(edit.key)
+      else this.#swap(edit.keys)
+    }
+  }
+
+  #swap([a, b]: readonly [string, string]): void {
+    const [rowA, rowB] = [this.#model.get(a), this.#model.get(b)]
+    if (rowA === undefined || rowB === undefined) return
+    this.#model.set(a, rowB)
+    this.#model.set(b, rowA)
+  }
+
+  /** One run; where it was cut, it is sealed, and a new one does what it was to do. */
+  #playRun(run: RunPlan): void {
+    this.#feed(run.losesCache)
+    if (this.#carryOut(run)) return
+    this.#feed(false)
+    this.#carryOut({ ...run, detectorDies: null, cancelled: null })
+  }
+
+  #feed(anew: boolean): void {
+    if (anew) this.#live = rebuilt(this.#topics, this.#random)
+    else feed(this.#live, this.#topics, this.#fed)
+    this.#fed = this.#topics.map(({ changes }) => changes.length)
+    const fromTopics = rebuilt(this.#topics, this.#random)
+    if (!isDeepStrictEqual(fromTopics, sorted(this.#live, fromTopics)))
+      this.#broken('the state made anew of the topics differs from the one that lived on')
+  }
+
+  /** False for a run that was cut. */
+  #carryOut(run: RunPlan): boolean {
+    this.#run += 1
+    const detection = this.#detection(run)
+    if (run.command === 'replay') return this.#replay(detection)
+    const { changes, writes } = detect(detection)
+    const isCut = run.detectorDies !== null && changes.length > 0
+    const written = isCut ? Math.floor((run.detectorDies ?? 0) * writes.length) : writes.length
+    for (const write of writes.slice(0, written)) write()
+    this.#takeNotice(detection)
+    this.#deliver(run)
+    if (!isCut) this.#first = false
+    return !isCut
+  }
+
+  #detection(run: RunPlan): Detection {
+    return {
+      plan: this.#plan,
+      run,
+      number: this.#run,
+      first: this.#first,
+      model: this.#model,
+      state: this.#live,
+      topics: this.#topics,
+      random: this.#random,
+    }
+  }
+
+  /** What is published may not be superfluous; what is settled is not certain any more. */
+  #takeNotice({ run, state }: Detection): void {
+    for (const { changes } of this.#topics) {
+      for (const change of changes) {
+        if (change.run !== this.#run) continue
+        if (change.op === 'settled') this.#takeSettled(change, state)
+        else this.#assertNeeded({ ...change, op: change.op }, run)
+      }
+    }
+  }
+
+  #takeSettled(change: Change, state: State): void {
+    const before = state.get(change.key)
+    const isAsBefore =
+      change.settledState === (before?.kind ?? 'absent') && change.after === (before?.row ?? null)
+    if (isAsBefore) return
+    this.#certain.delete(change.key)
+    this.#taken.add(change.key)
+  }
+
+  #assertNeeded(change: Sent, run: RunPlan): void {
+    const { key, op, after } = change
+    // Doubts that somebody asked for stay until the row is delivered.
+    if (run.command.startsWith('resync')) this.#certain.delete(key)
+    const certain = this.#certain.get(key)
+    if (certain === undefined) return
+    const differs = run.compare.some(column => certain?.[column] !== after?.[column])
+    const needed = decide(certain === null ? 'absent' : 'present', after !== null, differs)
+    if (needed !== op) this.#broken(`${op} of ${key} was sent, and ${String(needed)} was needed`)
+  }
+
+  #deliver(run: RunPlan): void {
+    const sends = new Map<string, number>()
+    const nextFate = (key: string): Fate => {
+      const nth = sends.get(key) ?? 0
+      sends.set(key, nth + 1)
+      return run.fates[key]?.[nth] ?? ANSWERED
+    }
+    const published = this.#topics.map(({ changes }) => changes.filter(change => change.run === this.#run))
+    const all = published.flat().filter(({ op }) => op !== 'settled').length
+    const limit = run.cancelled === null ? Infinity : Math.floor(run.cancelled * all)
+    let finished = 0
+    let counts: CountsByOp = {}
+    for (const [partition, topics] of this.#topics.entries()) {
+      const death = run.deliveryDies[partition] ?? null
+      const delivered = deliver({
+        api: this.#api,
+        kind: this.#plan.api,
+        topics,
+        changes: published[partition] ?? [],
+        batchSize: this.#plan.api === 'strict' ? 1 : this.#plan.batchSize,
+        nextFate,
+        death,
+        isCancelled: () => finished >= limit,
+        onSend: rows => this.#sent(rows),
+        onFinished: (row, outcome) => {
+          finished += 1
+          this.#finished(row, outcome)
+        },
+      })
+      counts = addCounts(counts, delivered)
+    }
+    this.#assertCounts(published.flat(), counts)
+  }
+
+  #sent(rows: readonly Sent[]): void {
+    this.#requests += 1
+    this.#recorded.push([...rows])
+    for (const { key } of rows) this.#certain.delete(key)
+  }
+
+  #finished({ key, op, after }: Sent, outcome: Outcome): void {
+    // What may have been sent before a death is as good as sent.
+    if (outcome === 'unknown') this.#certain.delete(key)
+    if (outcome !== 'delivered') return
+    this.#certain.set(key, op === 'removed' ? null : after)
+    this.#taken.delete(key)
+  }
+
+  #assertCounts(published: readonly Change[], counts: CountsByOp): void {
+    for (const op of OPS) {
+      const { delivered, rejected, unknown, unsent } = countsOf(counts, op)
+      const detected = published.filter(change => change.op === op).length
+      if (delivered + rejected + unknown + unsent !== detected)
+        this.#broken(`${detected} rows were ${op}, and ${JSON.stringify(counts)} came of them`)
+    }
+  }
+
+  /** A recorded request goes out again, once its rows are uncertain. */
+  #replay(detection: Detection): boolean {
+    const rows = this.#recorded.length === 0 ? [] : this.#random.pick(this.#recorded)
+    const seqs = this.#topics.map(() => 0)
+    for (const row of rows) {
+      const settled = settleForReplay(detection, row)
+      this.#certain.delete(row.key)
+      if (settled === null) continue
+      const { partition, endsRetry, ...change } = settled
+      const seq = seqs[partition] ?? 0
+      seqs[partition] = seq + 1
+      this.#topics[partition]?.changes.push({ ...change, run: this.#run, seq })
+      if (endsRetry) this.#topics[partition]?.retry.delete(row.key)
+    }
+    const sent = rows.map(({ op, key, after, captured }) => ({ op, key, row: after, id: captured }))
+    if (rows.length > 0 && this.#random.chance(0.7)) this.#api.take(sent)
+    return true
+  }
+
+  #converge(): void {
+    this.#plan = { ...this.#plan, giveUpAfter: null }
+    const most = RUNS_TO_CONVERGE[this.#plan.api]
+    for (let runs = 1; runs <= most; runs += 1) this.#playRun(FAULT_FREE)
+    const difference = this.#difference()
+    if (difference !== null) this.#broken(`after ${most} runs without failures ${difference}`)
+  }
+
+  /** Where the destination is not as the model says, or null. */
+  #difference(): string | null {
+    this.#feed(false)
+    const objects = this.#api.objects()
+    for (const key of KEYS) {
+      if (this.#isExcused(key)) continue
+      const row = this.#model.get(key) ?? null
+      const id = this.#idOf(key)
+      const there = objects.find(object => object.key === key && object.id === id)?.row ?? null
+      if (!isDeepStrictEqual(there, row))
+        return `${key} is ${JSON.stringify(there)}, not ${JSON.stringify(row)}`
+    }
+    return null
+  }
+
+  /** Keys that were given up or discarded, and those whose state was taken as delivered without a request. */
+  #isExcused(key: string): boolean {
+    const known = this.#live.get(key)
+    if (this.#taken.has(key)) return true
+    if (known === undefined || known.muted === null) return false
+    const row = this.#model.get(key) ?? null
+    const differs = !isDeepStrictEqual(known.row, row)
+    const op = decide(known.kind, row !== null, differs)
+    return op !== null && known.muted === mutedText(op, row ?? known.row)
+  }
+
+  #idOf(key: string): string | null {
+    const known = this.#live.get(key)
+    return known === undefined ? null : (this.#topics[known.partition]?.captured.get(key) ?? null)
+  }
+
+  #leftBehind(): number {
+    if (this.#plan.api !== 'makes-ids') return 0
+    return this.#api.objects().filter(({ key, id }) => id !== this.#idOf(key)).length
+  }
+}
+
+/** A map in the order of another, for a comparison that takes order as part of it. */
+function sorted(state: State, like: State): State {
+  const known = [...like.keys()].flatMap(key => {
+    const found = state.get(key)
+    return found === undefined ? [] : [[key, found] as const]
+  })
+  return new Map([...known, ...[...state].filter(([key]) => !like.has(key))])
+}

@@ -1,0 +1,80 @@
+/** The topics of one sync as far as its state follows from them (PROTOCOL.md §1, §3), in memory. */
+import type { Retried } from '@sluice/contracts/records'
+import type { KeyStateKind, Op } from '@sluice/contracts/state'
+import type { UnownedEntry } from '@sluice/delivery/effects'
+import { transition } from '@sluice/domain/key-state'
+import type { Random } from '@sluice/testkit/random'
+import type { Row } from './plan.ts'
+
+export interface Change {
+  readonly run: number
+  readonly seq: number
+  readonly op: Op | 'settled'
+  readonly key: string
+  readonly before: Row | null
+  readonly beforeState: KeyStateKind
+  readonly after: Row | null
+  readonly settledState: KeyStateKind | null
+  readonly muted: string | null
+  readonly captured: string | null
+  readonly retried: Retried | null
+}
+
+export interface Topics {
+  changes: Change[]
+  readonly retry: Map<string, UnownedEntry>
+  readonly captured: Map<string, string>
+}
+
+/** What is known of a key: its state, and where its last change stands. */
+export interface Known {
+  readonly kind: KeyStateKind
+  readonly row: Row | null
+  readonly muted: string | null
+  readonly partition: number
+  readonly run: number
+}
+
+export type State = Map<string, Known>
+
+export function emptyTopics(): Topics {
+  return { changes: [], retry: new Map(), captured: new Map() }
+}
+
+/** Takes changes from `from` on into a state; every run among them has ended. */
+export function feed(state: State, topics: readonly Topics[], from: readonly number[]): void {
+  for (const [partition, { changes, retry }] of topics.entries()) {
+    for (const change of changes.slice(from[partition])) {
+      if ((state.get(change.key)?.run ?? -1) > change.run) continue
+      state.set(change.key, { ...afterChange(change, retry.get(change.key)), partition, run: change.run })
+    }
+  }
+  for (const [key, { kind, muted, partition }] of state) {
+    if (kind === 'absent' && muted === null && !topics[partition]?.retry.has(key)) state.delete(key)
+  }
+}
+
+function afterChange(change: Change, entry: UnownedEntry | undefined): Pick<Known, 'kind' | 'row' | 'muted'> {
+  const { op, before, beforeState, after, settledState, muted, run, seq } = change
+  if (op === 'settled') {
+    const kind = settledState ?? 'absent'
+    return { kind, row: kind === 'absent' ? null : after, muted }
+  }
+  const outcome = entry?.run === run && entry.seq === seq ? entry.outcome : 'delivered'
+  const next = transition(beforeState, op, outcome)
+  const row = next.row === 'after' ? after : next.row === 'before' ? before : null
+  return { kind: next.state, row, muted: null }
+}
+
+/**
+ * The state made anew of the topics, of which the cleaner may have dropped what a later change supersedes.
+ */
+export function rebuilt(topics: readonly Topics[], random: Random): State {
+  const compacted = topics.map(({ changes, ...others }) => {
+    const last = new Map(changes.map(change => [change.key, change]))
+    return { ...others, changes: changes.filter(c => last.get(c.key) === c || random.chance(0.5)) }
+  })
+  const state: State = new Map()
+  feed(state, compacted, [])
+  return state
+}
