@@ -1,0 +1,49 @@
+/** A run of added rows in one partition of `changes`, written as a detector writes it. */
+import { changeSchema } from '@sluice/contracts/avro-schemas'
+import type { Change, RunBegin } from '@sluice/contracts/records'
+import type { Column, Row } from '@sluice/contracts/values'
+import { plainMarker, takeOver } from '@sluice/stage/take-over'
+import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
+import { INCARNATION, sampleChange, SYNC } from './sample-records.ts'
+import type { TestLog } from './test-log.ts'
+
+const { signal } = new AbortController()
+const APPENDED_RECORDS = 500
+
+export interface WrittenRun {
+  readonly begin: RunBegin
+  readonly columns: readonly Column[]
+  /** The rows by key, in order; a row may say more of its change. */
+  readonly rows: Iterable<{ readonly key: string; readonly row: Row; readonly change?: Partial<Change> }>
+  /** Default 0. */
+  readonly partition?: number
+  /** Records of one append; default 500. */
+  readonly appended?: number
+}
+
+/** Takes the partition over, and writes the run from `run-begin` to `run-end`; resolves with its rows. */
+export async function writeChanges({ log, io, prefix }: TestLog, run: WrittenRun): Promise<number> {
+  const { begin, columns, partition = 0, appended = APPENDED_RECORDS } = run
+  const target = at(syncTopics(prefix, SYNC).changes, partition)
+  const of = { log, io, prefix, sync: SYNC, incarnation: INCARNATION, partition, signal }
+  await using ownership = await takeOver({ ...of, stage: 'changes', targets: [target] })
+  const owner = ownership.owner(target)
+  const schema = changeSchema(columns)
+  const encoder = await io.changeEncoder({ sync: SYNC, incarnation: INCARNATION, schema }, { signal })
+  const marker = (kind: 'run-begin' | 'run-end', count: number | null) => ({
+    key: markerKey(kind, `${partition}`),
+    value: io.encode('Marker', { ...plainMarker(kind, INCARNATION, owner), begin, count }),
+  })
+  let pending = [marker('run-begin', null)]
+  let seq = 0
+  for (const { key, row, change = {} } of run.rows) {
+    const whole = sampleChange({ owner, run: begin.run, seq, key, after: row, ...change })
+    pending.push({ key: textKey(key), value: encoder.encode(whole) })
+    seq += 1
+    if (pending.length < appended) continue
+    await ownership.append(target, pending, { signal })
+    pending = []
+  }
+  await ownership.append(target, [...pending, marker('run-end', seq)], { signal })
+  return seq
+}

@@ -1,0 +1,179 @@
+/**
+ * A renderer that dies at any moment leaves the same requests as one that nothing disturbs (PROTOCOL.md §5,
+ * §7): the same rows in the same batches, with the same seqs.
+ */
+import { expect, it } from 'vitest'
+import type { Change, RunBegin } from '@sluice/contracts/records'
+import type { Row } from '@sluice/contracts/values'
+import type { FencedWriter, MessageLog } from '@sluice/message-log/port'
+import { readOwned, type Placed } from '@sluice/stage/owned-reader'
+import { at, syncTopics } from '@sluice/stage/topics'
+import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
+import { steadyMembership } from '@sluice/testkit/steady-membership'
+import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
+import { writeChanges } from '@sluice/testkit/write-changes'
+import { renderPartition } from './render-partition.ts'
+
+const HISTORIES = 25
+const RUNS = 2
+const topics = syncTopics(PREFIX, SYNC)
+const input = at(topics.changes, 0)
+const output = at(topics.requests, 0)
+
+const TRIGGERS = {
+  added: {
+    batch: { size: 20, bytes: '1KB' },
+    method: 'POST',
+    path: '/rows',
+    body: { json: '[{% for row in rows %}{"id":{{ row.id | json }},"text":"{{ row.text }}"},{% endfor %}]' },
+  },
+  changed: { batch: { size: 7 }, method: 'PUT', path: '/rows', body: { json: '{{ rows | json }}' } },
+  removed: { method: 'DELETE', path: '/rows/{{ text }}' },
+}
+const COLUMNS = [
+  { name: 'id', type: { kind: 'long' } },
+  { name: 'text', type: { kind: 'text' } },
+] as const
+
+type Random = () => number
+
+/** A small generator of numbers in [0, 1), reproducible from its seed (mulberry32). */
+function randomFrom(seed: number): Random {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
+  }
+}
+
+/** Settled rows, then removed, changed and added ones, some of which cannot be rendered or are large. */
+function* changesOf(
+  run: number,
+  random: Random,
+): Generator<{ key: string; row: Row; change: Partial<Change> }> {
+  const ops = ['settled', 'removed', 'changed', 'added'] as const
+  for (const op of ops) {
+    const count = Math.floor(random() * 60)
+    for (let index = 0; index < count; index += 1) {
+      const key = `${run}.${op}.${index}`
+      const text = random() < 0.1 ? '"' : 'x'.repeat(Math.floor(random() * 300))
+      const row = { id: index, text: random() < 0.05 ? null : text }
+      const before = op === 'added' ? {} : { before: row, beforeState: 'present' as const }
+      const settled = op === 'settled' ? { settledState: 'present' as const } : {}
+      yield { key, row, change: { op, ...before, ...settled, ...(op === 'removed' ? { after: null } : {}) } }
+    }
+  }
+}
+
+async function openWorld(random: Random): Promise<TestLog> {
+  await using opening = new AsyncDisposableStack()
+  const world = opening.use(await openTestLog({ partitions: 1 }))
+  const { signal } = new AbortController()
+  const definition = await world.definitions.put(sampleDefinition({ sync: { triggers: TRIGGERS } }), {
+    signal,
+  })
+  for (let run = 1; run <= RUNS; run += 1) {
+    const begin: RunBegin = { run, runId: `RUN${run}`, definition, startedAt: 1, first: run === 1 }
+    const rows = changesOf(run, random)
+    await writeChanges(world, { begin, columns: COLUMNS, rows, appended: 1 + Math.floor(random() * 9) })
+  }
+  opening.move()
+  return world
+}
+
+/** A log that is read in pieces of any size, and whose `appends`-th append is the last thing that happens. */
+function mortalLog(log: MessageLog, random: Random, of: { appends: number; kill: () => void }): MessageLog {
+  const isLost = random() < 0.5
+  const append = async (writer: FencedWriter, ...args: Parameters<FencedWriter['append']>) => {
+    of.appends -= 1
+    if (of.appends !== 0) return writer.append(...args)
+    const [target, records] = args
+    // It is lost with the process, or arrives and nobody hears of it any more.
+    if (!isLost) await writer.append(target, records, { signal: new AbortController().signal })
+    of.kill()
+    throw new Error('killed')
+  }
+  return new Proxy(log, {
+    get(target, name) {
+      if (name === 'read')
+        return (...[of, options]: Parameters<MessageLog['read']>) =>
+          log.read(of, { ...options, bufferBytes: 1 + Math.floor(random() * 2_000) })
+      if (name === 'openWriter')
+        return async (...args: Parameters<MessageLog['openWriter']>): Promise<FencedWriter> => {
+          const writer = await log.openWriter(...args)
+          return {
+            id: writer.id,
+            get state() {
+              return writer.state
+            },
+            append: (...appended) => append(writer, ...appended),
+            [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
+          }
+        }
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]): unknown => Reflect.apply(value, target, args)
+    },
+  })
+}
+
+/** One life of a renderer, until its log ends it or all runs are rendered; true if it was killed. */
+async function live(world: TestLog, random: Random, appends: number): Promise<boolean> {
+  const killed = new AbortController()
+  const drain = new AbortController()
+  const { io, definitions, prefix } = world
+  const log = mortalLog(world.log, random, { appends, kill: () => killed.abort(new Error('killed')) })
+  const worker = { target: input, membership: steadyMembership(), drain: drain.signal, signal: killed.signal }
+  const life = renderPartition({ log, io, definitions, prefix }, sampleEvent(), worker)
+  const over = life.catch((error: unknown) => {
+    if (!killed.signal.aborted) throw error
+  })
+  const rendered = world.readUntil(output, found => ends(found) === RUNS).catch(() => undefined)
+  await Promise.race([over, rendered])
+  drain.abort()
+  await over
+  return killed.signal.aborted && ends(await world.read(output)) < RUNS
+}
+
+function ends(found: readonly Placed[]): number {
+  const isEnd = ({ record }: Placed): boolean =>
+    record?.name === 'sluice.Marker' && record.value.kind === 'run-end'
+  return found.filter(isEnd).length
+}
+
+/** What stands in `requests` for delivery, without the offsets at which owners took over. */
+async function requestsOf({ log, io }: TestLog): Promise<readonly object[]> {
+  const { signal } = new AbortController()
+  const { low, end } = await log.offsets(output, { signal })
+  const options = { log, io, target: output, incarnation: INCARNATION, stage: 'requests', signal } as const
+  const found: object[] = []
+  for await (const { records } of readOwned({ ...options, from: low, to: end }))
+    for (const { key, record } of records) {
+      if (record?.name === 'sluice.Marker' && record.value.kind === 'takeover') continue
+      found.push({
+        key: Buffer.from(key).toString('latin1'),
+        ...record,
+        value: { ...record?.value, owner: 0, begin: 0 },
+      })
+    }
+  return found
+}
+
+const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 1_000_000)
+
+it(`a renderer that is killed at random moments leaves the requests of an undisturbed one (SLUICE_TEST_SEED=${seed})`, async () => {
+  let kills = 0
+  for (let history = 0; history < HISTORIES; history += 1) {
+    await using calm = await openWorld(randomFrom(seed + history))
+    await using rough = await openWorld(randomFrom(seed + history))
+    const random = randomFrom(seed - history)
+    expect(await live(calm, () => 0.999, Number.MAX_SAFE_INTEGER)).toBe(false)
+    while (await live(rough, random, 1 + Math.floor(random() * 12))) kills += 1
+    const wanted = await requestsOf(calm)
+    expect(wanted.length).toBeGreaterThan(2 * RUNS)
+    expect(await requestsOf(rough)).toEqual(wanted)
+  }
+  expect(kills).toBeGreaterThan(HISTORIES)
+}, 60_000)

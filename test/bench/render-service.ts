@@ -1,0 +1,118 @@
+/**
+ * Rows per second of the renderer service, from `changes` to acknowledged `requests` on a log on disk, beside
+ * bare `liquidjs.renderSync` of the same templates over rows that are in memory already. Rounds take turns in
+ * one process. Run: node test/bench/render-service.ts [--rows 100000 --rounds 3 --only jsonColumn]
+ */
+import { parseArgs } from 'node:util'
+import type { RunBegin } from '@sluice/contracts/records'
+import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { runRenderer } from '@sluice/renderer/renderer'
+import { createLogger } from '@sluice/runtime/logger'
+import { NO_FIGURES } from '@sluice/stage/figures'
+import { at, homePartition, runKey, sharedTopics } from '@sluice/stage/topics'
+import { sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
+import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
+import { writeChanges } from '@sluice/testkit/write-changes'
+import { bareLiquid, benchRow, columnsOf, median, RENDER_BENCHES, type RenderBench } from './render-cases.ts'
+
+const BATCH = 100
+
+interface Figures {
+  readonly rowsPerSecond: number
+  readonly cpuSecondsPerMillionRows: number
+}
+
+const { values } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '100000' },
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string', default: '' },
+  },
+})
+const rows = Number(values.rows)
+const rounds = Number(values.rounds)
+
+for (const bench of RENDER_BENCHES) if (bench.name.includes(values.only)) await compare(bench)
+
+async function compare(bench: RenderBench): Promise<void> {
+  const service: Figures[] = []
+  const bare: Figures[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    service.push(await measureService(bench))
+    bare.push(measureBare(bench))
+  }
+  const of = (figures: readonly Figures[], name: keyof Figures) => median(figures.map(each => each[name]))
+  const [ours, theirs] = [of(service, 'rowsPerSecond'), of(bare, 'rowsPerSecond')]
+  const cpu = (figures: readonly Figures[]) => of(figures, 'cpuSecondsPerMillionRows').toFixed(1).padStart(5)
+  console.log(
+    `${bench.name.padEnd(24)} ${format(ours)} rows/s ${cpu(service)} CPU s/M   ` +
+      `bare liquidjs ${format(theirs)} rows/s ${cpu(bare)} CPU s/M   ${(ours / theirs).toFixed(2)}×`,
+  )
+}
+
+/** From the start of the service to its end, once every request is acknowledged. */
+async function measureService(bench: RenderBench): Promise<Figures> {
+  await using world = await openTestLog({ partitions: 1 })
+  const { body, batched } = bench
+  const batch = batched ? { batch: { size: BATCH } } : {}
+  const added = { method: 'POST', path: '/1/indexes/main/batch', body, ...batch }
+  const definition = sampleDefinition({ sync: { triggers: { added } } })
+  const { signal } = new AbortController()
+  const hash = await world.definitions.put(definition, { signal })
+  const begin: RunBegin = { run: 1, runId: 'RUN1', definition: hash, startedAt: 1, first: true }
+  await writeChanges(world, { begin, columns: columnsOf(bench), rows: changedRows(bench) })
+  const event = world.io.encode('RunEvent', sampleEvent({ definition: hash }))
+  const runs = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
+  await world.append(runs, [{ key: runKey(SYNC, 'RUN1'), value: event }])
+  const drain = new AbortController()
+  let left = batched ? Math.ceil(rows / BATCH) : rows
+  const figures = {
+    ...NO_FIGURES,
+    rendered: (): void => {
+      left -= 1
+      if (left === 0) drain.abort()
+    },
+  }
+  const logger = createLogger({ name: 'bench', level: 'warn' })
+  const deps = { ...world, figures, logger, holds: createLocalHolds() }
+  const found = await measured(() => runRenderer(deps, { drain: drain.signal, signal }))
+  if (left !== 0) throw new Error(`${left} requests are missing`)
+  return found
+}
+
+function* changedRows({ columns }: RenderBench) {
+  for (let index = 0; index < rows; index += 1) {
+    const whole = benchRow(index)
+    yield { key: `${index}`, row: Object.fromEntries(columns.map(name => [name, whole[name] ?? null])) }
+  }
+}
+
+function measureBare({ template, batched }: RenderBench): Figures {
+  const parsed = bareLiquid.parse(template)
+  const all = Array.from({ length: Math.min(rows, 10_000) }, (_, index) => benchRow(index))
+  const start = performance.now()
+  const cpu = process.cpuUsage()
+  for (let done = 0; done < rows; done += all.length)
+    if (batched)
+      for (let from = 0; from < all.length; from += BATCH)
+        bareLiquid.renderSync(parsed, { rows: all.slice(from, from + BATCH) })
+    else for (const row of all) bareLiquid.renderSync(parsed, { ...row, row, rows: [row] })
+  return figuresSince(start, cpu)
+}
+
+async function measured(work: () => Promise<void>): Promise<Figures> {
+  const start = performance.now()
+  const cpu = process.cpuUsage()
+  await work()
+  return figuresSince(start, cpu)
+}
+
+function figuresSince(start: number, cpu: NodeJS.CpuUsage): Figures {
+  const seconds = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  return { rowsPerSecond: rows / seconds, cpuSecondsPerMillionRows: (user + system) / rows }
+}
+
+function format(value: number): string {
+  return Math.round(value).toLocaleString('en').padStart(9)
+}
