@@ -107,8 +107,9 @@ export async function startKafka(workspace: Workspace, options: KafkaOptions = {
       '-cp',
       join(installed, 'libs', '*'),
     ]
+    // It may begin with a dash, so it is never an argument of its own.
     const clusterId = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
-    await run(java, [...base, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file])
+    await run(java, [...base, 'kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '-c', file])
     const service = await runService(workspace, {
       name: 'kafka',
       address: `127.0.0.1:${port}`,

@@ -13,6 +13,8 @@ export interface Placed {
   readonly key: Uint8Array
   readonly record: Typed | null
   readonly timestamp: number
+  /** Of the value as it stands in the topic; 0 for a tombstone. */
+  readonly bytes: number
 }
 
 export interface OwnedBatch {
@@ -76,6 +78,7 @@ export async function decodeRecords(
     key,
     timestamp,
     record: value === null ? null : (typed[next++] ?? null),
+    bytes: value?.length ?? 0,
   }))
 }
 

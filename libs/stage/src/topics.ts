@@ -7,9 +7,9 @@
  */
 import type { TopicPartition, TopicSpec } from '@sluice/message-log/port'
 import { partitionOf } from '@sluice/domain/partition'
+import { RECORD_CEILING_BYTES } from '@sluice/domain/record-sizes'
 
 const DAY_MS = 86_400_000
-const MAX_RECORD_BYTES = 12_000_000
 
 /**
  * Topics that all syncs share have this many partitions, by sync; it bounds how many detectors can share the
@@ -68,7 +68,7 @@ export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
 /** The sync's own topics. `requests` and `attempts` are trimmed by Sluice, never by age. */
 export function syncTopicSpecs(prefix: string, sync: string, partitions: number): readonly TopicSpec[] {
   const { changes, requests, attempts, retry, captured } = syncTopics(prefix, sync)
-  const maxRecordBytes = MAX_RECORD_BYTES
+  const maxRecordBytes = RECORD_CEILING_BYTES
   return [
     { topic: changes, partitions, cleanup: 'compact', compactionLagMs: 7 * DAY_MS, maxRecordBytes },
     { topic: requests, partitions, cleanup: 'delete', maxRecordBytes },

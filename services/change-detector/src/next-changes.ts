@@ -60,6 +60,8 @@ export interface Narrowing {
 
 export interface PlacedRow {
   readonly partition: number
+  /** Of the change as it would stand in the topic. */
+  readonly bytes: number
   readonly change: Change
 }
 
@@ -158,13 +160,12 @@ async function* placedRows(
   const place = { incarnation, owner: 0, run: lastRun + 1, seq: 0, replayed: null }
   for await (const found of wanted(diff, narrowing)) {
     const targets = found.map(change => assigner.partitionOf(change))
-    const decoded = await io.decode(
-      found.map(change => encoder.encode({ ...change, ...place })),
-      { signal },
-    )
-    yield decoded.flatMap((record, index) =>
-      record.name === 'sluice.Change' ? [{ partition: targets[index] ?? 0, change: record.value }] : [],
-    )
+    const encoded = found.map(change => encoder.encode({ ...change, ...place }))
+    const decoded = await io.decode(encoded, { signal })
+    yield decoded.flatMap((record, index) => {
+      if (record.name !== 'sluice.Change') return []
+      return [{ partition: targets[index] ?? 0, bytes: encoded[index]?.length ?? 0, change: record.value }]
+    })
   }
 }
 

@@ -121,12 +121,14 @@ function mortalLog(log: MessageLog, random: Random, of: { appends: number; kill:
 
 /** One life of a renderer, until its log ends it or all runs are rendered; true if it was killed. */
 async function live(world: TestLog, random: Random, appends: number): Promise<boolean> {
+  // So small that the requests of a batch are written in several appends, and a kill comes between them.
+  const appendCeilingBytes = 1 + Math.floor(random() * 2_000)
   const killed = new AbortController()
   const drain = new AbortController()
   const { io, definitions, prefix } = world
   const log = mortalLog(world.log, random, { appends, kill: () => killed.abort(new Error('killed')) })
   const worker = { target: input, membership: steadyMembership(), drain: drain.signal, signal: killed.signal }
-  const life = renderPartition({ log, io, definitions, prefix }, sampleEvent(), worker)
+  const life = renderPartition({ log, io, definitions, prefix, appendCeilingBytes }, sampleEvent(), worker)
   const over = life.catch((error: unknown) => {
     if (!killed.signal.aborted) throw error
   })

@@ -11,9 +11,16 @@ import { triggersOf } from './compile-triggers.ts'
 import { renderBatch, type Rendered } from './render-batch.ts'
 import { RowBatches, type RowBatch } from './row-batches.ts'
 
+/** A change with the partition that it would stand in, and its size there. */
+export interface PlacedChange {
+  readonly partition: number
+  readonly bytes: number
+  readonly change: Change
+}
+
 /** Changes come with all of an op in succession, and each with its partition. */
 export async function* renderChanges(
-  changes: AsyncIterable<readonly { readonly partition: number; readonly change: Change }[]>,
+  changes: AsyncIterable<readonly PlacedChange[]>,
   definition: Definition,
   context: RenderContext,
 ): AsyncGenerator<{ readonly op: Op; readonly rendered: Rendered }> {
@@ -31,7 +38,7 @@ export async function* renderChanges(
   }
   let current: Op | null = null
   for await (const rows of changes) {
-    for (const { partition, change } of rows) {
+    for (const { partition, bytes, change } of rows) {
       const op = OPS.find(candidate => candidate === change.op)
       if (op === undefined) continue
       // In its partition the batch ends with the op anyhow; here the requests of an op stay together.
@@ -39,7 +46,7 @@ export async function* renderChanges(
       current = op
       const batches = partitions.get(partition) ?? new RowBatches(of => triggers.get(of)?.batch?.size ?? 1)
       partitions.set(partition, batches)
-      yield* render(batches.add(op, 0, change))
+      yield* render(batches.add(op, { offset: 0, bytes, change }))
     }
   }
   yield* flush()

@@ -1,7 +1,6 @@
 /**
  * Turns one partition of a sync's changes into requests. A pure function of its topic: position and context
- * follow from the last record that an earlier renderer wrote, and what one batch of rows gives is one record
- * batch (PROTOCOL.md §5, §7).
+ * follow from the last record that an earlier renderer wrote (PROTOCOL.md §5, §7).
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
@@ -16,6 +15,7 @@ import { plainMarker, takeOver, type Ownership } from '@sluice/stage/take-over'
 import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
 import type { CompiledTrigger, RenderContext } from '@sluice/templates/compile'
 import { compileTriggers } from './compile-triggers.ts'
+import { endsItsBatch, firstOfBatch, lastChangeOf } from './last-batch.ts'
 import { renderBatch, type Rendered } from './render-batch.ts'
 import { RowBatches, type RowBatch } from './row-batches.ts'
 
@@ -23,6 +23,8 @@ import { RowBatches, type RowBatch } from './row-batches.ts'
 const APPEND_BYTES = 512 * 1024
 const APPEND_RECORDS = 1000
 const APPENDS_UNDER_WAY = 4
+/** No append is larger, but for one of a single record: topics take a little more than twice as much. */
+const APPEND_CEILING_BYTES = 8_000_000
 
 export interface RenderDeps {
   readonly log: MessageLog
@@ -30,6 +32,8 @@ export interface RenderDeps {
   readonly definitions: Definitions
   readonly figures?: Figures | undefined
   readonly prefix: string
+  /** Most bytes of an append of several records; default 8 MB. */
+  readonly appendCeilingBytes?: number
 }
 
 /** The open run: what its requests are made with, and the next places. */
@@ -42,6 +46,10 @@ interface RunContext {
   nextSeq: number
   /** The seq that the next change must have; a gap faults the run here. */
   nextChange: number
+  /**
+   * Seq of the last change whose request is written, where a batch of them was cut in the middle; else −1.
+   */
+  written: number
   fault: { readonly from: number; readonly error: string } | null
 }
 
@@ -134,10 +142,20 @@ class PartitionRenderer {
       throw new SluiceError('corrupt', `a ${record.name} record is in ${this.#output.topic}`)
     const begin = await this.#readBegin(record.value.begin, signal)
     const context = await this.#openContext(begin, record.value.begin, signal)
-    context.nextSeq = record.value.seq + 1
-    context.nextChange = (record.value.rows.at(-1)?.seq ?? -1) + 1
     this.#context = context
-    return record.value.changesEnd
+    const { seq, changesStart, changesEnd } = record.value
+    const lastChange = lastChangeOf(record.value)
+    const reading = { log, io, input: this.#input, output: this.#output, signal }
+    if (await endsItsBatch(record.value, reading)) {
+      context.nextSeq = seq + 1
+      context.nextChange = lastChange + 1
+      return changesEnd
+    }
+    const first = await firstOfBatch(record.value, last.offset, reading)
+    context.nextSeq = first.seq
+    context.nextChange = first.rows[0]?.seq ?? 0
+    context.written = lastChange
+    return changesStart
   }
 
   async #readBegin(offset: number, signal: AbortSignal): Promise<RunBegin> {
@@ -165,13 +183,14 @@ class PartitionRenderer {
       batches: new RowBatches(op => triggers.get(op)?.batch?.size ?? 1),
       nextSeq: 0,
       nextChange: 0,
+      written: -1,
       fault: null,
     }
   }
 
   async #take(placed: Placed): Promise<void> {
     const { record } = placed
-    if (record?.name === 'sluice.Change') this.#takeChange(placed.offset, record.value)
+    if (record?.name === 'sluice.Change') this.#takeChange(placed, record.value)
     const marker = markerOf(record)
     if (marker?.kind === 'run-begin' && marker.begin !== null)
       await this.#beginRun(placed.offset, marker.begin)
@@ -179,7 +198,7 @@ class PartitionRenderer {
     if (this.#pendingBytes >= APPEND_BYTES || this.#pending.length >= APPEND_RECORDS) await this.#append()
   }
 
-  #takeChange(offset: number, change: Change): void {
+  #takeChange({ offset, bytes }: Placed, change: Change): void {
     const context = this.#context
     // Before the first run-begin stand changes of runs that ended long ago, whose markers compaction has
     // dropped.
@@ -193,7 +212,7 @@ class PartitionRenderer {
     }
     context.nextChange += 1
     const op = OPS.find(candidate => candidate === change.op)
-    if (op !== undefined) this.#renderAll(context.batches.add(op, offset, change))
+    if (op !== undefined) this.#renderAll(context.batches.add(op, { offset, bytes, change }))
   }
 
   async #beginRun(offset: number, begin: RunBegin): Promise<void> {
@@ -242,6 +261,10 @@ class PartitionRenderer {
       const trigger = context.triggers.get(batch.op)
       const rendered = trigger === undefined ? noTrigger(batch) : renderBatch(batch, trigger, context.render)
       for (const one of rendered) {
+        if (lastChangeOf(one) <= context.written) {
+          context.nextSeq += 1
+          continue
+        }
         this.#figures.rendered(this.#run.sync, batch.op, one.kind)
         this.#push(this.#requestRecord(context, batch, one))
       }
@@ -284,10 +307,14 @@ class PartitionRenderer {
   /** Hands what is rendered to the log; waits only while too many appends are under way. */
   async #append(): Promise<void> {
     this.#failed.signal.throwIfAborted()
-    if (this.#pending.length === 0) return
-    const records = this.#pending
+    const portions = portionsOf(this.#pending, this.#deps.appendCeilingBytes ?? APPEND_CEILING_BYTES)
     this.#pending = []
     this.#pendingBytes = 0
+    for (const records of portions) await this.#appendPortion(records)
+  }
+
+  async #appendPortion(records: readonly NewRecord[]): Promise<void> {
+    this.#failed.signal.throwIfAborted()
     const append = this.#owned()
       .append(this.#output, records, { signal: this.#worker.signal })
       .catch((error: unknown) => this.#failed.abort(error))
@@ -305,6 +332,22 @@ class PartitionRenderer {
     if (this.#ownership === null) throw new SluiceError('internal', 'the partition is not taken over yet')
     return this.#ownership
   }
+}
+
+/** The records in order, in portions that are not larger than this, or have one record. */
+function portionsOf(records: readonly NewRecord[], ceilingBytes: number): readonly (readonly NewRecord[])[] {
+  const portions: NewRecord[][] = []
+  let bytes = Number.POSITIVE_INFINITY
+  for (const record of records) {
+    const size = record.value?.length ?? 0
+    bytes += size
+    if (bytes > ceilingBytes) {
+      portions.push([])
+      bytes = size
+    }
+    portions.at(-1)?.push(record)
+  }
+  return portions
 }
 
 function positionOf(marker: Marker): number {

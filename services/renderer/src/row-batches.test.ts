@@ -1,14 +1,21 @@
 import { describe, expect, it } from 'vitest'
+import type { Change } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { sampleChange } from '@sluice/testkit/sample-records'
-import { RowBatches, type RowBatch } from './row-batches.ts'
+import { BATCH_CEILING_BYTES, RowBatches, type RowBatch, type SizedChange } from './row-batches.ts'
 
 const SIZES: { readonly [op in Op]: number } = { removed: 1, changed: 2, added: 3 }
+
+const sized = (offset: number, fields: Partial<Change> = {}, bytes = 100): SizedChange => ({
+  offset,
+  bytes,
+  change: sampleChange(fields),
+})
 
 /** Takes rows in, `op` after `op` at the offsets 10, 11, …, and closes what is open. */
 function batched(ops: readonly Op[]): readonly RowBatch[] {
   const batches = new RowBatches(op => SIZES[op])
-  const complete = ops.flatMap((op, i) => batches.add(op, 10 + i, sampleChange({ op, seq: i })))
+  const complete = ops.flatMap((op, i) => batches.add(op, sized(10 + i, { op, seq: i })))
   return [...complete, ...batches.flush()]
 }
 
@@ -32,10 +39,22 @@ describe('batches of rows', () => {
     ])
   })
 
+  it('close when their changes are large, so that few are held at a time', () => {
+    const batches = new RowBatches(() => 100)
+    const half = BATCH_CEILING_BYTES / 2
+    const add = (seq: number, bytes: number) => shapes(batches.add('added', sized(seq, { seq }, bytes)))
+    expect(add(0, half - 1)).toEqual([])
+    expect(add(1, half)).toEqual([])
+    expect(add(2, 1)).toEqual([['added', [0, 1, 2], 0, 3]])
+    expect(add(3, half)).toEqual([])
+    expect(add(4, 3 * half)).toEqual([['added', [3, 4], 3, 5]])
+    expect(batches.flush()).toEqual([])
+  })
+
   it('may close twice with one row: the batch of the op before, and a full one of its own', () => {
     const batches = new RowBatches(op => SIZES[op])
-    expect(batches.add('changed', 0, sampleChange())).toEqual([])
-    expect(shapes(batches.add('removed', 1, sampleChange({ seq: 1 })))).toEqual([
+    expect(batches.add('changed', sized(0))).toEqual([])
+    expect(shapes(batches.add('removed', sized(1, { seq: 1 })))).toEqual([
       ['changed', [0], 0, 1],
       ['removed', [1], 1, 2],
     ])
@@ -60,7 +79,7 @@ describe('batches of rows', () => {
     for (const [index, batch] of batched(ops).entries()) {
       const anew = new RowBatches(op => SIZES[op])
       const rest = ops.flatMap((op, i) =>
-        10 + i < batch.start ? [] : anew.add(op, 10 + i, sampleChange({ op, seq: i })),
+        10 + i < batch.start ? [] : anew.add(op, sized(10 + i, { op, seq: i })),
       )
       expect(shapes([...rest, ...anew.flush()])).toEqual(whole.slice(index))
     }

@@ -16,6 +16,7 @@ import {
   type FoundChanges,
   keyColumns,
   openExtract,
+  SAMPLES,
 } from './find-changes.ts'
 import { assertKeyUnchanged } from './key-columns.ts'
 import { mergeFeed } from './merge-feed.ts'
@@ -182,8 +183,8 @@ class DuckdbDeliveredState implements DeliveredState {
       })
       return {
         rowsRead: await this.#count('extracted'),
-        rowsInvalid: invalid.rows,
-        invalidSamples: invalid.samples,
+        rowsInvalid: invalid.rows + found.oversize.rows,
+        invalidSamples: [...invalid.samples, ...found.oversize.samples].slice(0, SAMPLES),
         counts: countsOf(request, found),
         settled: found.settled.rows,
         keysBefore: await this.#count('state WHERE kind > 0'),

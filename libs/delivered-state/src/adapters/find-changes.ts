@@ -8,11 +8,12 @@ import type { InvalidSample } from '@sluice/contracts/records'
 import type { Column } from '@sluice/contracts/values'
 import type { DiffRequest } from '../port.ts'
 import { ABSENT, ADDED, CHANGED, CONTENT_UNCERTAIN, PRESENT, REMOVED, SETTLED } from './codes.ts'
+import { dropOversizeRows, type OversizeRows } from './oversize-rows.ts'
 import type { RowHash } from './row-hash.ts'
 import type { Shape } from './shapes.ts'
 import { canonicalText, quoteIdentifier } from './sql-types.ts'
 
-const SAMPLES = 10
+export const SAMPLES = 10
 
 /**
  * The table of the extract, with columns that nothing of a user's naming can be mistaken for: `rid`, `e0`,
@@ -138,6 +139,7 @@ export interface Section {
 }
 
 export interface FoundChanges {
+  readonly oversize: OversizeRows
   readonly settled: Section
   readonly removed: Section
   readonly changed: Section
@@ -188,7 +190,13 @@ export async function findChanges(
       CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE kind END AS settled_kind,
       CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN kind = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
     FROM sections WHERE has_need OR has_entry OR adopts`)
-  return countSections(connection)
+  const { columns } = request
+  const oversize = await dropOversizeRows(connection, columns, {
+    place,
+    extracted: EXTRACTED,
+    samples: SAMPLES,
+  })
+  return { oversize, ...(await countSections(connection)) }
 }
 
 /**
@@ -204,7 +212,7 @@ const DECIDED_OP = `CASE
 /** A muted key is passed over until its row or op differs from the muted one. */
 const IS_MUTED = `coalesce(op IS NOT NULL AND muted = op || ':' || if(has_row, model_hash, state_hash), false)`
 
-async function countSections(connection: DuckDBConnection): Promise<FoundChanges> {
+async function countSections(connection: DuckDBConnection): Promise<Omit<FoundChanges, 'oversize'>> {
   const held = await connection.runAndReadAll('SELECT count(*) FROM (FROM captured LIMIT 1)')
   const captured = Number(held.getRows()[0]?.[0]) > 0
   const reader = await connection.runAndReadAll(

@@ -102,6 +102,28 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.state[Symbol.asyncDispose]()
     })
 
+    it('passes over rows that are too large, and does not take them as removed', async () => {
+      const played = await Played.open(harness())
+      const rows = (bytes: number, v = 1) =>
+        `SELECT id, repeat('x', if(id = 'b', ${bytes}, 5)) AS text, ${v} AS v FROM (VALUES ('a'), ('b')) t(id)`
+      await played.run(rows(5))
+      const { diff, changes } = await played.run(rows(8_000_001, 2))
+      expect(changes.map(({ op, key }) => `${op} ${key}`)).toEqual(['changed a'])
+      expect(diff).toMatchObject({
+        rowsRead: 2,
+        rowsInvalid: 1,
+        invalidSamples: [{ key: 'b', reason: 'the row has about 8000002 bytes, and the most is 8000000' }],
+        counts: { changed: { detected: 1 }, removed: { detected: 0 } },
+      })
+      const fitting = await played.diff(rows(7_999_999, 2))
+      expect(fitting.changes.map(({ op, key }) => `${op} ${key}`)).toEqual(['changed b'])
+      const bytes = `SELECT '1' AS id, repeat('x', 8_000_001)::BLOB AS v`
+      expect((await played.diff(bytes)).diff.invalidSamples).toMatchObject([{ key: '1' }])
+      const list = `SELECT '1' AS id, range(1_000_000) AS v`
+      expect((await played.diff(list)).diff.invalidSamples).toMatchObject([{ key: '1' }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
     it('settles every row as present for a baseline, and sends what changes later', async () => {
       const played = await Played.open(harness())
       const first = await played.run(ONE, 'delivered', { baseline: true })

@@ -1,0 +1,53 @@
+/**
+ * Where a batch of rows stands in `requests`. What a batch gives may be more than one append takes, and a
+ * renderer may die between two of them. Its successor renders such a batch again as a whole, since what is
+ * left of it would be divided otherwise, and writes what is missing.
+ */
+import type { Request, Unrenderable } from '@sluice/contracts/records'
+import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
+import { decodeRecords, isTakeover, readOwned } from '@sluice/stage/owned-reader'
+import type { RecordIo } from '@sluice/stage/record-io'
+
+/** What stands in `requests` for the rows of a batch, or for some of them. */
+type Written = Request | Unrenderable
+
+interface Reading {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  /** The partition of `changes`, and that of `requests`. */
+  readonly input: TopicPartition
+  readonly output: TopicPartition
+  readonly signal: AbortSignal
+}
+
+/** Seq of the change of the last row. */
+export function lastChangeOf({ rows }: { readonly rows: readonly { readonly seq: number }[] }): number {
+  return rows.at(-1)?.seq ?? -1
+}
+
+/** True if this is the last request of its batch: it has the batch's last row. */
+export async function endsItsBatch(last: Written, reading: Reading): Promise<boolean> {
+  const { log, io, input: target, signal } = reading
+  const { incarnation, changesEnd: to } = last
+  const options = { log, io, target, incarnation, stage: 'changes', signal } as const
+  for await (const batch of readOwned({ ...options, from: to - 1, to }))
+    for (const { record } of batch.records)
+      if (record?.name === 'sluice.Change') return record.value.seq === lastChangeOf(last)
+  return true
+}
+
+/** The first request of the batch that the one at this offset belongs to. */
+export async function firstOfBatch(last: Written, offset: number, reading: Reading): Promise<Written> {
+  const { log, io, output, signal } = reading
+  let first = last
+  for await (const stored of log.readBackwards(output, { before: offset, signal })) {
+    const [placed] = await decodeRecords(io, [stored], signal)
+    const record = placed?.record ?? null
+    if (record !== null && isTakeover(record)) continue
+    if (record?.name !== 'sluice.Request' && record?.name !== 'sluice.Unrenderable') break
+    const { incarnation, run, changesStart } = record.value
+    if (incarnation !== last.incarnation || run !== last.run || changesStart !== last.changesStart) break
+    first = record.value
+  }
+  return first
+}
