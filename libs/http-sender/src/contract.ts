@@ -107,9 +107,20 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
       it('cuts a long body at the limit, drains it and keeps the connection', async () => {
         api.on({}, { body: 'x'.repeat(BODY_LIMIT + 300_000) })
         const result = await sendOnOne()
-        expect(result).toMatchObject({ kind: 'answered', body: 'x'.repeat(BODY_LIMIT) })
+        expect(result).toMatchObject({ kind: 'answered', body: 'x'.repeat(BODY_LIMIT), cut: true })
         await sendOnOne()
         expect(api.figures.connections).toBe(1)
+      })
+
+      it('keeps more of a body where more is wanted, and says whether that is all of it', async () => {
+        const wanted = { bodyLimitBytes: BODY_LIMIT + 1000 }
+        const whole = 'x'.repeat(BODY_LIMIT + 1000)
+        api.on({}, { body: whole }, { times: 1 })
+        expect(await send(wanted)).toMatchObject({ body: whole, cut: false })
+        api.on({}, { headers: { 'content-encoding': 'gzip' }, body: gzipSync(whole) }, { times: 1 })
+        expect(await send(wanted)).toMatchObject({ body: whole, cut: false })
+        api.on({}, { body: `${whole}y` }, { times: 1 })
+        expect(await send(wanted)).toMatchObject({ body: whole, cut: true })
       })
 
       it('closes the connection of a body that does not end, and still gives the answer', async () => {
@@ -139,12 +150,17 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
       it('a small answer that unpacks to a huge one is cut at the limit', async () => {
         const bomb = gzipSync(Buffer.alloc(50_000_000, 'z'))
         api.on({}, { headers: { 'content-encoding': 'gzip' }, body: bomb })
-        expect(await send()).toMatchObject({ kind: 'answered', body: 'z'.repeat(BODY_LIMIT) })
+        expect(await send()).toMatchObject({ kind: 'answered', body: 'z'.repeat(BODY_LIMIT), cut: true })
       })
 
       it('an answer that is not packed as it says keeps its status', async () => {
         api.on({}, { status: 400, headers: { 'content-encoding': 'gzip' }, body: 'no gzip at all' })
-        expect(await send()).toMatchObject({ kind: 'answered', status: 400 })
+        expect(await send()).toMatchObject({ kind: 'answered', status: 400, cut: true })
+      })
+
+      it('an answer that is packed in a way that nobody knows counts as cut', async () => {
+        api.on({}, { headers: { 'content-encoding': 'zip' }, body: '{"ok":true}' })
+        expect(await send()).toMatchObject({ kind: 'answered', status: 200, cut: true })
       })
 
       it('reads the charset that the answer names, and replaces what is not valid', async () => {

@@ -15,6 +15,8 @@ export interface OutgoingRequest {
    * connection stays open for the next try. Absent: whenever there is a connection.
    */
   readonly sendBeforeMs?: number
+  /** How much of the answer's body is wanted; absent: the sender's own limit, 64 KiB. */
+  readonly bodyLimitBytes?: number
   readonly signal: AbortSignal
 }
 
@@ -29,6 +31,8 @@ export type SendResult =
        * connection is closed.
        */
       readonly body: string
+      /** True if the answer went on after `body`, or could not be decompressed to its end. */
+      readonly cut?: boolean
       readonly startedAt: number
       readonly durationMs: number
     }

@@ -17,6 +17,12 @@ export interface RawBody {
   readonly cut: boolean
 }
 
+/** What is kept of an answer's body; `cut`: there was more, or what followed could not be decompressed. */
+export interface KeptBody {
+  readonly body: string
+  readonly cut: boolean
+}
+
 /**
  * The body as text, in the charset that the content type names (UTF-8 where it names none or one that is not
  * known). Bytes that are not valid become U+FFFD; a character cut in two at the end is left out. For identity
@@ -27,14 +33,13 @@ export function answerText(
   body: RawBody,
   headers: { readonly [name: string]: string },
   limitBytes: number,
-): string | Promise<string> {
+): KeptBody | Promise<KeptBody> {
   const contentType = headers['content-type']
   const encodings = contentEncodings(headers['content-encoding'])
   const bytes = joined(body.chunks)
-  if (encodings.length === 0) return decode(bytes, contentType, body.cut)
-  return decompress(bytes, encodings, limitBytes).then(plain =>
-    decode(plain.bytes, contentType, body.cut || plain.cut),
-  )
+  const kept = (plain: Buffer, cut: boolean): KeptBody => ({ body: decode(plain, contentType, cut), cut })
+  if (encodings.length === 0) return kept(bytes, body.cut)
+  return decompress(bytes, encodings, limitBytes).then(plain => kept(plain.bytes, body.cut || plain.cut))
 }
 
 function joined(chunks: readonly Buffer[]): Buffer {
@@ -56,11 +61,13 @@ async function decompress(
   encodings: readonly string[],
   limitBytes: number,
 ): Promise<{ bytes: Buffer; cut: boolean }> {
-  let plain = { bytes, cut: false }
+  // What is packed in a way that is not known is not the body.
+  let plain = { bytes, cut: encodings.length > MAX_ENCODINGS }
   for (const encoding of encodings.slice(0, MAX_ENCODINGS)) {
     const decoder = decoderOf(encoding, plain.bytes)
-    if (decoder === undefined) break
-    plain = await runDecoder(decoder, plain.bytes, limitBytes)
+    if (decoder === undefined) return { ...plain, cut: true }
+    const { bytes: decoded, cut } = await runDecoder(decoder, plain.bytes, limitBytes)
+    plain = { bytes: decoded, cut: plain.cut || cut }
   }
   return plain
 }

@@ -124,7 +124,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#state === 'settled') return
-    const room = this.#around.bodyLimitBytes - this.#keptBytes
+    const room = this.#bodyLimitBytes() - this.#keptBytes
     const kept = chunk.length <= room ? chunk : chunk.subarray(0, room)
     if (kept.length > 0) this.#chunks.push(kept)
     this.#keptBytes += kept.length
@@ -177,13 +177,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const status = this.#status
     const headers = this.#headers
     const cut = this.#drainedBytes > 0
-    const text = answerText({ chunks: this.#chunks, cut }, headers, this.#around.bodyLimitBytes)
+    const text = answerText({ chunks: this.#chunks, cut }, headers, this.#bodyLimitBytes())
     const timing = this.#timing()
-    if (typeof text === 'string') {
-      this.#end.resolve({ kind: 'answered', status, headers, body: text, ...timing })
+    if (!(text instanceof Promise)) {
+      this.#end.resolve({ kind: 'answered', status, headers, ...text, ...timing })
       return
     }
-    this.#end.resolve(text.then(body => ({ kind: 'answered', status, headers, body, ...timing })))
+    this.#end.resolve(text.then(kept => ({ kind: 'answered', status, headers, ...kept, ...timing })))
+  }
+
+  #bodyLimitBytes(): number {
+    return this.#request.bodyLimitBytes ?? this.#around.bodyLimitBytes
   }
 
   #fail(
