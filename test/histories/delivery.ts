@@ -239,7 +239,7 @@ function attemptOf(
     requestOffset: 0,
     attempt: sent === null || sent === UNRENDERABLE ? 0 : history.attempts + 1,
     trigger: row?.op ?? 'added',
-    outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted),
+    outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted, row?.op ?? 'added'),
     final: outcome !== 'throttled',
     answered: sent?.verdict.answered ?? false,
     status: sent?.status ?? null,

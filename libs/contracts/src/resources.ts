@@ -299,6 +299,42 @@ export const trigger = z.strictObject({
   body: body.optional().describe('Absent: an empty body.'),
 })
 
+const ANSWER_STATUS_WANTED = 'a status from 200 to 599, or one of `2xx`, `3xx`, `4xx`, `5xx`'
+const statusNumber = z
+  .int({ error: ANSWER_STATUS_WANTED })
+  .min(200, ANSWER_STATUS_WANTED)
+  .max(599, ANSWER_STATUS_WANTED)
+const statusClass = z.enum(['2xx', '3xx', '4xx', '5xx'])
+const oneStatus = z.union([statusNumber, statusClass], { error: ANSWER_STATUS_WANTED })
+
+/** What an answer means where the defaults do not fit the API. Its parts hold together. */
+export const answerRule = z.strictObject({
+  status: z
+    .union([statusNumber, statusClass, z.array(oneStatus).min(1, 'at least one status')], {
+      error: `${ANSWER_STATUS_WANTED}, or a list of them`,
+    })
+    .describe('409, 4xx or a list such as [404, 410].'),
+  json: filledText
+    .optional()
+    .describe('A JSONPath such as $.errors[0] that finds a value other than null and false in the body.'),
+  body: filledText.optional().describe('A text that the body contains.'),
+  as: z
+    .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
+    .describe(
+      'rejected: not applied; unknown: it may have been; exists, missing: the row is, or is not, there.',
+    ),
+})
+export const MAX_ANSWER_RULES = 100
+
+const errors = z.strictObject({
+  retry: z.literal('next-run').default('next-run'),
+  answers: z
+    .array(answerRule)
+    .max(MAX_ANSWER_RULES, `at most ${MAX_ANSWER_RULES} rules`)
+    .optional()
+    .describe('What answers mean; the first rule that fits decides, before the defaults.'),
+})
+
 const opName = z.enum(['added', 'changed', 'removed'])
 const triggerOrName = z.union([trigger, opName])
 
@@ -326,7 +362,7 @@ export const sync = z.strictObject({
       spec => spec.added !== undefined || spec.changed !== undefined || spec.removed !== undefined,
       'at least one trigger: added, changed or removed',
     ),
-  errors: z.strictObject({ retry: z.literal('next-run').default('next-run') }).optional(),
+  errors: errors.optional(),
   limits: limits
     .optional()
     .describe('Of this sync alone; the stricter of these and the destination’s holds.'),
@@ -346,6 +382,8 @@ export type ModelSpec = z.output<typeof model>
 export type DestinationSpec = z.output<typeof destination>
 export type TriggerSpec = z.output<typeof trigger>
 export type BodySpec = z.output<typeof body>
+export type AnswerStatus = z.output<typeof oneStatus>
+export type AnswerRuleSpec = z.output<typeof answerRule>
 export type LimitsSpec = z.output<typeof limits>
 export type SyncSpec = z.output<typeof sync>
 export type ResourceSpec = SourceSpec | ModelSpec | DestinationSpec | SyncSpec

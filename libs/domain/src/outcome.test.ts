@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { confirmsRemoval, parseRetryAfter, verdictOfAnswer, verdictOfFailure, withTaint } from './outcome.ts'
+import {
+  confirmsRemoval,
+  parseRetryAfter,
+  verdictAs,
+  verdictOfAnswer,
+  verdictOfFailure,
+  withTaint,
+} from './outcome.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 
@@ -33,6 +40,18 @@ describe('what an answer means', () => {
   })
 })
 
+describe('an answer for which a rule names the outcome', () => {
+  it('is answered, and has a waiting time where it counts as throttled', () => {
+    const answer = { status: 400, retryAfter: '7' }
+    expect(verdictAs('exists', answer, NOW)).toEqual({
+      outcome: 'exists',
+      answered: true,
+      retryAfterMs: null,
+    })
+    expect(verdictAs('throttled', answer, NOW)).toMatchObject({ outcome: 'throttled', retryAfterMs: 7000 })
+  })
+})
+
 describe('what no answer means', () => {
   it('is unsent only if no byte can have arrived', () => {
     expect(verdictOfFailure('not-sent')).toEqual({ outcome: 'unsent', answered: false, retryAfterMs: null })
@@ -43,11 +62,19 @@ describe('what no answer means', () => {
 
 describe('taint', () => {
   it('keeps a later failure unknown, and leaves what is certain alone', () => {
-    expect(withTaint('rejected', true)).toBe('unknown')
-    expect(withTaint('unsent', true)).toBe('unknown')
-    expect(withTaint('delivered', true)).toBe('delivered')
-    expect(withTaint('exists', true)).toBe('exists')
-    expect(withTaint('rejected', false)).toBe('rejected')
+    expect(withTaint('rejected', true, 'added')).toBe('unknown')
+    expect(withTaint('unsent', true, 'added')).toBe('unknown')
+    expect(withTaint('delivered', true, 'added')).toBe('delivered')
+    expect(withTaint('rejected', false, 'added')).toBe('rejected')
+  })
+
+  it('ends with exists to an added row and missing to another one, and not the other way round', () => {
+    expect(withTaint('exists', true, 'added')).toBe('exists')
+    expect(withTaint('missing', true, 'changed')).toBe('missing')
+    expect(withTaint('missing', true, 'removed')).toBe('missing')
+    expect(withTaint('missing', true, 'added')).toBe('unknown')
+    expect(withTaint('exists', true, 'changed')).toBe('unknown')
+    expect(withTaint('exists', false, 'changed')).toBe('exists')
   })
 })
 

@@ -1,4 +1,4 @@
-import type { Outcome } from '@sluice/contracts/state'
+import type { Op, Outcome } from '@sluice/contracts/state'
 
 /** What one try at sending a request came to, as far as the state of its rows is concerned. */
 export interface Verdict {
@@ -35,6 +35,12 @@ export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
   return { outcome: 'rejected', answered: true, retryAfterMs: null }
 }
 
+/** The meaning of an answer for which the sync's own rules name an outcome. */
+export function verdictAs(outcome: Verdict['outcome'], answer: Answer, nowMs: number): Verdict {
+  const retryAfterMs = outcome === 'throttled' ? parseRetryAfter(answer.retryAfter, nowMs) : null
+  return { outcome, answered: true, retryAfterMs }
+}
+
 /** The meaning of a request that got no answer: unsent if no byte of it can have arrived, else unknown. */
 export function verdictOfFailure(reason: 'not-sent' | 'timeout' | 'broken'): Verdict {
   return { outcome: reason === 'not-sent' ? 'unsent' : 'unknown', answered: false, retryAfterMs: null }
@@ -50,9 +56,24 @@ export function confirmsRemoval(status: number): boolean {
 
 /**
  * One `unknown` attempt taints every later failure: the request may have been applied then (PROTOCOL.md §2).
+ * `exists` to an added row and `missing` to another are certain; to the others they tell nothing.
  */
-export function withTaint(outcome: Outcome, tainted: boolean): Outcome {
-  return tainted && (outcome === 'rejected' || outcome === 'unsent') ? 'unknown' : outcome
+export function withTaint(outcome: Outcome, tainted: boolean, op: Op): Outcome {
+  if (!tainted) return outcome
+  switch (outcome) {
+    case 'rejected':
+    case 'unsent':
+      return 'unknown'
+    case 'exists':
+      return op === 'added' ? outcome : 'unknown'
+    case 'missing':
+      return op === 'added' ? 'unknown' : outcome
+    case 'delivered':
+    case 'unknown':
+      return outcome
+    default:
+      return outcome satisfies never
+  }
 }
 
 /**

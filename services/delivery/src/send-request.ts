@@ -1,10 +1,14 @@
 /** Sends one request once and writes down what came of it. */
 import type { Request } from '@sluice/contracts/records'
+import { AnswerBody } from '@sluice/domain/answer-body'
+import { meaningOf } from '@sluice/domain/answer-rules'
 import {
   confirmsRemoval,
+  verdictAs,
   verdictOfAnswer,
   verdictOfFailure,
   withTaint,
+  type Answer,
   type Verdict,
 } from '@sluice/domain/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
@@ -17,7 +21,7 @@ import {
   type UnownedAttempt,
 } from './request-history.ts'
 import { mergedHeaders, shownRequest } from './shown-request.ts'
-import { urlOf, type Target } from './target.ts'
+import { RECORDED_ANSWER_BYTES, urlOf, type Target } from './target.ts'
 
 export interface SendJob {
   readonly request: Request
@@ -61,12 +65,14 @@ export async function sendRequest(
     headers,
     body: request.body,
     timeoutMs: target.timeoutMs,
+    bodyLimitBytes: target.answerLimitBytes,
     sendBeforeMs,
     signal,
   })
   if (result.kind === 'failed' && result.late === true) return { kind: 'late' }
-  const verdict = doubtedVerdict(verdictOf(result, job), repeatsEarlier)
-  const attempt = attemptOf(job, target, { result, verdict, hash, key })
+  const judged = judge(result, job, target)
+  const verdict = doubtedVerdict(judged.verdict, repeatsEarlier)
+  const attempt = attemptOf(job, target, { result, verdict, why: judged.why, hash, key })
   return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs }
 }
 
@@ -90,13 +96,40 @@ function doubtedVerdict(verdict: Verdict, repeatsEarlier: boolean): Verdict {
   return repeatsEarlier && verdict.outcome === 'unsent' ? { ...verdict, outcome: 'unknown' } : verdict
 }
 
-function verdictOf(result: SendResult, job: SendJob): Verdict {
-  if (result.kind === 'failed') return verdictOfFailure(result.reason)
+interface Judged {
+  readonly verdict: Verdict
+  /** Why nobody knows what an answer means. */
+  readonly why: string | null
+}
+
+/** The sync's own rules come before what statuses mean by themselves. */
+function judge(result: SendResult, job: SendJob, target: Target): Judged {
+  if (result.kind === 'failed') return { verdict: verdictOfFailure(result.reason), why: null }
   const { status, headers } = result
+  const answer = { status, retryAfter: headers['retry-after'] ?? null }
+  const meaning = meaningOf(target.answers, status, bodyOf(result, target))
+  switch (meaning.kind) {
+    case 'rule':
+      return { verdict: verdictAs(meaning.as, answer, Date.now()), why: null }
+    case 'untold':
+      return { verdict: verdictAs('unknown', answer, Date.now()), why: meaning.why }
+    case 'default':
+      return { verdict: defaultVerdict(answer, job), why: null }
+    default:
+      return meaning satisfies never
+  }
+}
+
+function defaultVerdict(answer: Answer, job: SendJob): Verdict {
   const { rows, trigger } = job.request
-  if (trigger === 'removed' && confirmsRemoval(status) && rows.every(row => row.uncertain))
-    return { outcome: 'delivered', answered: true, retryAfterMs: null }
-  return verdictOfAnswer({ status, retryAfter: headers['retry-after'] ?? null }, Date.now())
+  if (trigger === 'removed' && confirmsRemoval(answer.status) && rows.every(row => row.uncertain))
+    return verdictAs('delivered', answer, Date.now())
+  return verdictOfAnswer(answer, Date.now())
+}
+
+function bodyOf(answer: Extract<SendResult, { kind: 'answered' }>, target: Target): AnswerBody {
+  const why = `errors.answers look at the first ${target.answerLimitBytes} bytes of an answer, and it is longer or damaged`
+  return new AnswerBody(answer.body, answer.cut === true ? why : null)
 }
 
 function attemptOf(
@@ -105,13 +138,14 @@ function attemptOf(
   sent: {
     readonly result: SendResult
     readonly verdict: Verdict
+    readonly why: string | null
     readonly hash: string
     readonly key: string | null
   },
 ): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const { result, verdict, hash, key } = sent
-  const throttled = verdict.outcome === 'throttled'
+  const { result, verdict, why, hash, key } = sent
+  const { outcome } = verdict
   const answer = result.kind === 'answered' ? result : null
   const shown = shownRequest(request, target)
   const ownHeader =
@@ -119,18 +153,18 @@ function attemptOf(
   return {
     ...placeOf(job),
     attempt: history.attempts + 1,
-    outcome: verdict.outcome === 'throttled' ? 'throttled' : withTaint(verdict.outcome, history.tainted),
-    final: !throttled,
+    outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted, request.trigger),
+    final: outcome !== 'throttled',
     answered: verdict.answered,
     status: answer?.status ?? null,
-    error: errorOf(result, verdict, target),
+    error: errorOf(result, { verdict, why, target }),
     method: request.method,
     url: shown.url,
     requestHash: hash,
     idempotencyKey: key,
     requestHeaders: { ...shown.headers, ...redactHeaders(ownHeader, target.secrets) },
     responseHeaders: redactHeaders(answer?.headers ?? {}, target.secrets),
-    responseBody: answer === null ? null : redactText(answer.body, target.secrets),
+    responseBody: answer === null ? null : redactText(recordedPart(answer.body), target.secrets),
     startedAt: Math.round(result.startedAt),
     durationMs: Math.round(result.durationMs),
     rows: [],
@@ -138,11 +172,23 @@ function attemptOf(
   }
 }
 
-function errorOf(result: SendResult, verdict: Verdict, target: Target): string | null {
+function errorOf(
+  result: SendResult,
+  of: { readonly verdict: Verdict; readonly why: string | null; readonly target: Target },
+): string | null {
+  const { verdict, why, target } = of
   if (verdict.outcome === 'delivered') return null
   if (result.kind === 'failed') return redactText(result.error, target.secrets)
+  if (why !== null) return `HTTP ${result.status}: ${why}`
   const excerpt = redactText(result.body.slice(0, 200).trim(), target.secrets)
   return excerpt === '' ? `HTTP ${result.status}` : `HTTP ${result.status}: ${excerpt}`
+}
+
+/** What is kept of a body, which may be longer where rules look at more of it; no character is cut in two. */
+function recordedPart(body: string): string {
+  if (body.length * 3 <= RECORDED_ANSWER_BYTES) return body
+  const { read } = new TextEncoder().encodeInto(body, new Uint8Array(RECORDED_ANSWER_BYTES))
+  return body.slice(0, read)
 }
 
 /** Attempt 0: the request was never sent. */
@@ -154,7 +200,7 @@ export function unsentAttempt(job: SendJob, target: Target, why: string): Unowne
   return {
     ...placeOf(job),
     attempt: 0,
-    outcome: withTaint('unsent', doubted),
+    outcome: withTaint('unsent', doubted, request.trigger),
     final: true,
     answered: false,
     status: null,

@@ -4,6 +4,7 @@
  */
 import type { Definition, LimitsSpec } from '@sluice/contracts/resources'
 import type { LimitScope, RateWindow } from '@sluice/rate-limit/port'
+import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answer-rules'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 import type { SecretLookup } from '@sluice/secrets/environment'
 import { MASK } from '@sluice/secrets/redact'
@@ -29,7 +30,16 @@ export interface Target {
   readonly scopes: readonly LimitScope[]
   readonly concurrency: number
   readonly secrets: readonly string[]
+  /** What answers mean where the sync says so. */
+  readonly answers: readonly AnswerRule[]
+  /** How much of an answer's body is read. */
+  readonly answerLimitBytes: number
 }
+
+/** How much of an answer's body is kept with its attempt. */
+export const RECORDED_ANSWER_BYTES = 64 * 1024
+/** How much of it is looked at, where rules look into bodies. */
+export const LOOKED_AT_BYTES = 1024 * 1024
 
 /** Throws `config`, naming the secret, if one is not set. */
 export function resolveTarget(definition: Definition, lookUp: SecretLookup): Target {
@@ -56,6 +66,8 @@ export function resolveTarget(definition: Definition, lookUp: SecretLookup): Tar
     )
   }
   const scopes = scopesOf(definition)
+  const answers = compileAnswerRules(sync.errors?.answers ?? [])
+  const looksInside = answers.some(({ json, body }) => json !== null || body !== null)
   const { idempotencyHeader } = destination
   return {
     sync: sync.name,
@@ -71,6 +83,8 @@ export function resolveTarget(definition: Definition, lookUp: SecretLookup): Tar
     scopes,
     concurrency: Math.min(...scopes.map(scope => scope.concurrency)),
     secrets,
+    answers,
+    answerLimitBytes: looksInside ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
   }
 }
 

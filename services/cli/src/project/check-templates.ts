@@ -36,8 +36,12 @@ function templateProblems(
   }
 }
 
-/** The same problem with its place in the file, in place of the one in the template. */
-function inFile({ field = '', line, column, message }: ErrorDetail, sync: string, resource: DecodedResource) {
+/** The same problem with its place in the file, in place of the one in the field's text. */
+export function inFile(
+  { field = '', line, column, message }: ErrorDetail,
+  sync: string,
+  resource: DecodedResource,
+): ErrorDetail {
   const origin = resource.origins.get(field) ?? resource.origins.get('')
   const known = line === undefined ? null : (origin?.text?.(line, column ?? 1) ?? null)
   const inside =

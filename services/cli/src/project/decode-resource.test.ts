@@ -194,7 +194,7 @@ describe('fields', () => {
     not(`${SYNC}${TRIGGER}compare: all\n`)
     not(`${SYNC}${TRIGGER}schedule: { every: 15m }\n`)
     not(`${SYNC}${TRIGGER}errors: { retry: now }\n`)
-    not(`${SYNC}${TRIGGER}errors: { answers: [] }\n`)
+    not(`${SYNC}${TRIGGER}errors: { giveUpAfter: 10 }\n`)
     not(`${SYNC}${TRIGGER}    capture: { id: "$.id" }\n`)
     expect(problemOf(`${SYNC}${TRIGGER}    body: { jsn: x }\n`)).toMatch(
       /unknown field `jsn`; did you mean `json`\?/,

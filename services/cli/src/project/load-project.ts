@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
+import { checkJsonPaths } from './check-json-paths.ts'
 import { checkReferences } from './check-references.ts'
 import { checkTemplates } from './check-templates.ts'
 import { decodeResource } from './decode-resource.ts'
@@ -49,7 +50,7 @@ export async function loadProject(dir: string, options: LoadOptions): Promise<Pr
     decoded.push(...read.resources.map(document => decodeResource(document, decodeOptions)))
   }
   problems.push(...decoded.flatMap(resource => resource.problems), ...checkReferences(decoded))
-  problems.push(...checkTemplates(decoded))
+  problems.push(...checkTemplates(decoded), ...checkJsonPaths(decoded))
   if (problems.length > 0) {
     const errors = problems.length === 1 ? 'an error' : `${problems.length} errors`
     throw new SluiceError('config', `The project in ${root} has ${errors}.`, {

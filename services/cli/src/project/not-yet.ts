@@ -20,7 +20,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   'sync.errors.attempts',
   'sync.errors.backoff',
   'sync.errors.giveUpAfter',
-  'sync.errors.answers',
   'sync.errors.splitBatches',
   'sync.errors.rowResults',
   `${TRIGGER}.capture`,

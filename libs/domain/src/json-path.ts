@@ -1,0 +1,113 @@
+/**
+ * The JSONPath that answers are looked at with: `$`, `.name`, `['name']`, `[n]` and `[*]` (a subset of
+ * RFC 9535). Parsed once, evaluated for answer after answer.
+ */
+
+/** The longest path; what is longer is no path that a person wrote. */
+export const MAX_PATH_LENGTH = 1_000
+
+type Step =
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'index'; readonly index: number }
+  | { readonly kind: 'all' }
+
+export interface JsonPath {
+  /** As it was written. */
+  readonly text: string
+  readonly steps: readonly Step[]
+  /** True if it may find several values: it has a `[*]`. */
+  readonly many: boolean
+}
+
+export type ParsedJsonPath =
+  | { readonly kind: 'path'; readonly path: JsonPath }
+  /** `column` is the place of the mistake, counted from 1 in UTF-16 units. */
+  | { readonly kind: 'wrong'; readonly column: number; readonly message: string }
+
+const WANTED = "wanted .name, ['name'], [n] or [*]"
+/** Where a step begins; each pattern is tried at one place only. */
+const NAME = /\.([\p{L}_][\p{L}\p{N}_]*)/uy
+const INDEX = /\[(0|[1-9]\d{0,8})\]/y
+const ALL = /\[\*\]/y
+const QUOTED = /\[(?:'((?:[^'\\]|\\['"\\])*)'|"((?:[^"\\]|\\['"\\])*)")\]/y
+
+/** Parses a path. Never throws. */
+export function parseJsonPath(text: string): ParsedJsonPath {
+  if (text.length > MAX_PATH_LENGTH)
+    return { kind: 'wrong', column: 1, message: `wanted a JSONPath of at most ${MAX_PATH_LENGTH} characters` }
+  if (!text.startsWith('$'))
+    return {
+      kind: 'wrong',
+      column: 1,
+      message: 'wanted a JSONPath, which begins with $, such as $.errors[0]',
+    }
+  const steps: Step[] = []
+  let at = 1
+  while (at < text.length) {
+    const found = stepAt(text, at)
+    if (found === null) return { kind: 'wrong', column: at + 1, message: mistakeAt(text, at) }
+    steps.push(found.step)
+    at = found.end
+  }
+  return { kind: 'path', path: { text, steps, many: steps.some(step => step.kind === 'all') } }
+}
+
+function stepAt(text: string, at: number): { readonly step: Step; readonly end: number } | null {
+  const match = (pattern: RegExp): RegExpExecArray | null => {
+    pattern.lastIndex = at
+    return pattern.exec(text)
+  }
+  const name = match(NAME)
+  if (name !== null) return { step: { kind: 'name', name: name[1] ?? '' }, end: at + name[0].length }
+  const index = match(INDEX)
+  if (index !== null) return { step: { kind: 'index', index: Number(index[1]) }, end: at + index[0].length }
+  const all = match(ALL)
+  if (all !== null) return { step: { kind: 'all' }, end: at + all[0].length }
+  const quoted = match(QUOTED)
+  if (quoted === null) return null
+  const unescaped = (quoted[1] ?? quoted[2] ?? '').replaceAll(/\\(.)/gs, '$1')
+  return { step: { kind: 'name', name: unescaped }, end: at + quoted[0].length }
+}
+
+/** What is wrong with the step that begins there, and what may be meant. */
+function mistakeAt(text: string, at: number): string {
+  const rest = text.slice(at)
+  const shown = rest.length > 20 ? `${rest.slice(0, 20)}…` : rest
+  const found = `${WANTED}, found ${JSON.stringify(shown)}`
+  if (rest.startsWith('..')) return `${found}; a path cannot search all levels (..)`
+  if (rest.startsWith('.*')) return `${found}; write [*]`
+  if (/^\[\s*-\s*\d/.test(rest)) return `${found}; places are counted from the front, from 0`
+  if (/^\[\s*\?/.test(rest)) return `${found}; filters are not supported`
+  if (/^\[[^'"\]]*[,:]/.test(rest)) return `${found}; a step takes one place or [*]`
+  if (/^\[\s*['"]/.test(rest))
+    return `${found}; a quoted name ends with its quote and ], and only \\', \\" and \\\\ are escaped`
+  if (/^\[\s*[\p{L}_]/u.test(rest)) return `${found}; quote the name`
+  if (/^\.[\p{N}-]/u.test(rest) || /^-/.test(rest))
+    return `${found}; write a name with other characters as ['name']`
+  return found
+}
+
+/**
+ * The values at a path, in the order of the document. What is not there gives none. Only maps and lists that
+ * JSON makes are looked into, never numbers that are kept as objects.
+ */
+export function valuesAt(path: JsonPath, value: unknown): readonly unknown[] {
+  let found: readonly unknown[] = [value]
+  for (const step of path.steps) found = found.flatMap(parent => children(step, parent))
+  return found
+}
+
+function children(step: Step, parent: unknown): readonly unknown[] {
+  if (Array.isArray(parent)) {
+    const list: readonly unknown[] = parent
+    if (step.kind === 'all') return list
+    return step.kind === 'index' && step.index < list.length ? [list[step.index]] : []
+  }
+  if (!isMap(parent)) return []
+  if (step.kind === 'all') return Object.values(parent)
+  return step.kind === 'name' && Object.hasOwn(parent, step.name) ? [parent[step.name]] : []
+}
+
+function isMap(value: unknown): value is { readonly [name: string]: unknown } {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+}

@@ -1,0 +1,98 @@
+/** What a sync says of answers, as written in a file: what it becomes, and where each mistake is told. */
+import { describe, expect, it } from 'vitest'
+import { checkJsonPaths } from './check-json-paths.ts'
+import { decodeResource } from './decode-resource.ts'
+import { readDocuments } from './read-documents.ts'
+
+/** A sync with further fields, the first of which stands in line 9. */
+function decode(fields: string) {
+  const text =
+    `kind: sync\nname: s\nmodel: m\ndestination: d\ntriggers:\n  added:\n    method: POST\n` +
+    `    path: /x\n${fields}\n`
+  const read = readDocuments({ path: 'a.yaml', folder: '/p', text })
+  const decoded = read.resources.map(document =>
+    decodeResource(document, { env: {}, readFile: () => ({ text: '$.errors[*]' }) }),
+  )
+  const problems = [...read.problems, ...decoded.flatMap(resource => resource.problems)]
+  return { spec: decoded[0]?.spec, problems: [...problems, ...checkJsonPaths(decoded)] }
+}
+
+function problemsOf(fields: string): readonly string[] {
+  return decode(fields).problems.map(
+    ({ line, column, field, message }) => `${[line, column].join(':')} ${field ?? ''}: ${message}`,
+  )
+}
+
+describe('errors.answers', () => {
+  it('are read with statuses as numbers, classes and lists of both', () => {
+    const { spec, problems } = decode(`errors:
+  answers:
+    - { status: 409, as: exists }
+    - { status: 4xx, body: 404, as: rejected }
+    - { status: [404, 410, 5xx], as: missing }
+    - { status: 2xx, json: '$.errors[0]', as: rejected }
+    - { status: 200, json: '\${file:path.txt}', as: unknown }`)
+    expect(problems).toEqual([])
+    expect(spec).toMatchObject({
+      errors: {
+        retry: 'next-run',
+        answers: [
+          { status: 409, as: 'exists' },
+          { status: '4xx', body: '404', as: 'rejected' },
+          { status: [404, 410, '5xx'], as: 'missing' },
+          { status: '2xx', json: '$.errors[0]', as: 'rejected' },
+          { status: 200, json: '$.errors[*]', as: 'unknown' },
+        ],
+      },
+    })
+  })
+
+  const STATUS = 'a status from 200 to 599, or one of `2xx`, `3xx`, `4xx`, `5xx`'
+  it.each([
+    [
+      'answers: [{ status: 99, as: exists }]',
+      `9:31 errors.answers[0].status: sync \`s\`: wanted ${STATUS}, or a list of them, found \`99\``,
+    ],
+    [
+      'answers: [{ status: 4XX, as: exists }]',
+      `9:31 errors.answers[0].status: sync \`s\`: wanted ${STATUS}, or a list of them, found \`4XX\`; did you mean \`4xx\`?`,
+    ],
+    [
+      'answers: [{ status: [404, 41], as: missing }]',
+      `9:37 errors.answers[0].status[1]: sync \`s\`: wanted ${STATUS}, found \`41\``,
+    ],
+    [
+      'answers: [{ status: [], as: missing }]',
+      '9:31 errors.answers[0].status: sync `s`: wanted at least one status',
+    ],
+    [
+      'answers: [{ status: 409, as: exist }]',
+      '9:40 errors.answers[0].as: sync `s`: wanted one of `delivered`, `rejected`, `unknown`, `throttled`, `exists`, `missing`, ' +
+        'found `exist`; did you mean `exists`?',
+    ],
+    [
+      'answers: [{ status: 409, sa: exists }]',
+      '9:36 errors.answers[0].sa: sync `s`: unknown field `sa`; did you mean `as`?; the fields of `errors.answers[0]` are ' +
+        '`status`, `json`, `body`, `as`',
+    ],
+    [
+      'answers: [{ as: exists }]',
+      `9:21 errors.answers[0].status: sync \`s\`: the field \`status\` is missing; wanted ${STATUS}, or a list of them`,
+    ],
+    ['answers: { status: 409, as: exists }', '9:20 errors.answers: sync `s`: wanted a list, found a map'],
+    [
+      'answres: []',
+      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`?; the fields of `errors` are `retry`, `answers`',
+    ],
+    [
+      `answers: [{ status: 200, json: '$.a..b', as: rejected }]`,
+      `9:46 errors.answers[0].json: sync \`s\`: wanted .name, ['name'], [n] or [*], found "..b"; a path cannot search all levels (..)`,
+    ],
+    [
+      `answers: [{ status: 200, json: errors, as: rejected }]`,
+      `9:42 errors.answers[0].json: sync \`s\`: wanted a JSONPath, which begins with $, such as $.errors[0]`,
+    ],
+  ])('%s is told with its place', (answers, problem) => {
+    expect(problemsOf(`errors: { ${answers} }`)).toEqual([problem])
+  })
+})

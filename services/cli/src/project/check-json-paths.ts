@@ -1,0 +1,29 @@
+/**
+ * Parses the JSONPaths of every sync, so that what is wrong in them is told with the place in the YAML file.
+ */
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import type { SyncSpec } from '@sluice/contracts/resources'
+import { parseJsonPath } from '@sluice/domain/json-path'
+import { inFile } from './check-templates.ts'
+import type { DecodedResource } from './decode-resource.ts'
+import { fieldName, type FieldPath } from './places.ts'
+
+/** The problems of all JSONPaths of the syncs that are right otherwise. */
+export function checkJsonPaths(decoded: readonly DecodedResource[]): ErrorDetail[] {
+  return decoded.flatMap(resource => {
+    const { spec } = resource
+    if (spec?.kind !== 'sync') return []
+    return pathsOf(spec).flatMap(([field, text]) => {
+      const parsed = parseJsonPath(text)
+      if (parsed.kind === 'path') return []
+      const { column, message } = parsed
+      return [inFile({ field: fieldName(field), line: 1, column, message }, spec.name, resource)]
+    })
+  })
+}
+
+function pathsOf(spec: SyncSpec): readonly (readonly [FieldPath, string])[] {
+  return (spec.errors?.answers ?? []).flatMap(({ json }, index) =>
+    json === undefined ? [] : [[['errors', 'answers', index, 'json'], json] as const],
+  )
+}

@@ -1,0 +1,158 @@
+import { describe, expect, it } from 'vitest'
+import type { Op } from '@sluice/contracts/state'
+import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
+import {
+  sampleDefinition,
+  sampleRequest,
+  sampleRow,
+  type DefinitionFields,
+} from '@sluice/testkit/sample-records'
+import { NO_HISTORY, type RequestHistory, type UnownedAttempt } from './request-history.ts'
+import { sendRequest } from './send-request.ts'
+import { LOOKED_AT_BYTES, RECORDED_ANSWER_BYTES, resolveTarget } from './target.ts'
+
+const never = new AbortController().signal
+
+interface Answered {
+  readonly status?: number
+  readonly headers?: { readonly [name: string]: string }
+  readonly body?: string
+  readonly cut?: boolean
+}
+
+interface Case {
+  readonly sync?: DefinitionFields['sync']
+  readonly op?: Op
+  readonly uncertain?: boolean
+  readonly history?: Partial<RequestHistory>
+}
+
+/** The attempt of a request that is answered so, and what went out. */
+async function attempt(
+  answer: Answered,
+  { sync = {}, op = 'added', uncertain = false, history = {} }: Case = {},
+): Promise<{
+  readonly attempt: UnownedAttempt
+  readonly sent: OutgoingRequest
+  readonly waitMs: number | null
+}> {
+  const outgoing: OutgoingRequest[] = []
+  const result: SendResult = {
+    kind: 'answered',
+    status: 200,
+    headers: {},
+    body: '',
+    cut: false,
+    startedAt: 1,
+    durationMs: 1,
+    ...answer,
+  }
+  const rows = [sampleRow({ op, uncertain })]
+  const job = {
+    request: sampleRequest({ trigger: op, rows }),
+    requestOffset: 0,
+    partition: 0,
+    runId: 'run',
+    history: { ...NO_HISTORY, ...history },
+  }
+  const sent = await sendRequest(job, {
+    target: resolveTarget(sampleDefinition({ sync }), () => ''),
+    sender: {
+      send: request => {
+        outgoing.push(request)
+        return Promise.resolve(result)
+      },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    },
+    sendBeforeMs: Infinity,
+    signal: never,
+  })
+  const [request] = outgoing
+  if (sent.kind === 'late' || request === undefined) throw new Error('nothing was sent')
+  return { attempt: sent.attempt, sent: request, waitMs: sent.retryAfterMs }
+}
+
+const withAnswers = (...answers: readonly object[]): DefinitionFields['sync'] => ({ errors: { answers } })
+
+describe('an answer for which the sync has a rule', () => {
+  it('comes to what the rule says, with what the API said as error', async () => {
+    const sync = withAnswers(
+      { status: 409, as: 'exists' },
+      { status: 200, json: '$.errors[0]', as: 'rejected' },
+    )
+    expect((await attempt({ status: 409, body: 'there' }, { sync })).attempt).toMatchObject({
+      outcome: 'exists',
+      final: true,
+      answered: true,
+      status: 409,
+      error: 'HTTP 409: there',
+    })
+    const body = '{"errors":["no such city"]}'
+    expect((await attempt({ body }, { sync })).attempt).toMatchObject({
+      outcome: 'rejected',
+      error: `HTTP 200: ${body}`,
+    })
+    expect((await attempt({ body: '{"errors":[]}' }, { sync })).attempt).toMatchObject({
+      outcome: 'delivered',
+      error: null,
+    })
+  })
+
+  it('is no last one where the rule takes it as throttled, and waits as the API asks', async () => {
+    const sync = withAnswers({ status: 403, body: 'quota', as: 'throttled' })
+    const answer = { status: 403, headers: { 'retry-after': '9' }, body: 'quota exceeded' }
+    const { attempt: made, waitMs } = await attempt(answer, { sync })
+    expect(made).toMatchObject({ outcome: 'throttled', final: false })
+    expect(waitMs).toBe(9000)
+  })
+
+  it('comes to what the rule says before a 404 confirms a removal', async () => {
+    const removal = { op: 'removed', uncertain: true } as const
+    expect((await attempt({ status: 404 }, removal)).attempt.outcome).toBe('delivered')
+    const sync = withAnswers({ status: 404, body: 'no route', as: 'rejected' })
+    const answer = { status: 404, body: 'no route' }
+    expect((await attempt(answer, { ...removal, sync })).attempt.outcome).toBe('rejected')
+    expect((await attempt({ status: 404 }, { ...removal, sync })).attempt.outcome).toBe('delivered')
+  })
+
+  it('is certain of a row that was in doubt only where it tells of that op', async () => {
+    const history = { tainted: true, attempts: 1 }
+    const sync = withAnswers({ status: 409, as: 'exists' }, { status: 404, as: 'missing' })
+    const outcome = async (status: number, op: Op): Promise<string> =>
+      (await attempt({ status }, { sync, op, history })).attempt.outcome
+    expect(await outcome(409, 'added')).toBe('exists')
+    expect(await outcome(404, 'added')).toBe('unknown')
+    expect(await outcome(404, 'changed')).toBe('missing')
+    expect(await outcome(409, 'changed')).toBe('unknown')
+  })
+})
+
+describe('the body of an answer', () => {
+  const sync = withAnswers({ status: 200, json: '$.errors[0]', as: 'rejected' })
+
+  it('is looked at far beyond what is kept of it', async () => {
+    const body = `{"pad":"${'ü'.repeat(100_000)}","errors":[1]}`
+    const { attempt: made, sent } = await attempt({ body }, { sync })
+    expect(sent.bodyLimitBytes).toBe(LOOKED_AT_BYTES)
+    expect(made.outcome).toBe('rejected')
+    const kept = made.responseBody ?? ''
+    expect(body.startsWith(kept)).toBe(true)
+    expect(Buffer.byteLength(kept)).toBeGreaterThan(RECORDED_ANSWER_BYTES - 4)
+    expect(Buffer.byteLength(kept)).toBeLessThanOrEqual(RECORDED_ANSWER_BYTES)
+  })
+
+  it('that is longer than what is looked at leaves the outcome unknown, and says why', async () => {
+    const { attempt: made } = await attempt({ body: '{"errors":[', cut: true }, { sync })
+    expect(made).toMatchObject({
+      outcome: 'unknown',
+      answered: true,
+      error: expect.stringMatching(/^HTTP 200: errors\.answers look at the first 1048576 bytes/),
+    })
+  })
+
+  it('is read no further than it is kept where no rule looks into it', async () => {
+    const { sent } = await attempt({}, { sync: withAnswers({ status: 404, as: 'missing' }) })
+    expect(sent.bodyLimitBytes).toBe(RECORDED_ANSWER_BYTES)
+    expect((await attempt({ body: 'x', cut: true })).attempt.outcome).toBe('delivered')
+  })
+})
