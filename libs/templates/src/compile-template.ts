@@ -299,7 +299,9 @@ class TemplateCompiler {
     const { at, signature } = node
     return frame => {
       frame.at = at
-      const key = `cycle:${group === null ? '' : printValue(group(frame), frame)}:${signature}`
+      const name = group === null ? '' : printValue(group(frame), frame)
+      frame.charge(name.length)
+      const key = `cycle:${name}:${signature}`
       const position = frame.positions.get(key) ?? 0
       frame.positions.set(key, (position + 1) % choices.length)
       const choice = choices[position]

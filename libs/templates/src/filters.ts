@@ -46,6 +46,8 @@ const TEXT_FILTERS = [
   ],
   ...['base64_encode', 'base64_decode', 'sha256', 'hmac_sha256'],
 ]
+/** Filters that go through their text several times over, with how often. */
+const PASSES: { readonly [name: string]: number } = { slugify: 8, escape_once: 6, number_of_words: 4 }
 /** What these give of escaped text needs no escaping again. */
 const KEEPS_ESCAPED = new Set([
   'strip',
@@ -84,9 +86,10 @@ function asText(value: unknown, frame: Frame): unknown {
 function textFilter(name: string): FilterFunction {
   const filter = fromLiquid(name)
   const keepsEscaped = KEEPS_ESCAPED.has(name)
+  const passes = PASSES[name] ?? 1
   return (value, args, frame) => {
     const text = asText(value, frame)
-    if (typeof text === 'string') frame.charge(text.length)
+    if (typeof text === 'string') frame.charge(passes * text.length)
     const result = filter(
       text,
       args.map(arg => asText(arg, frame)),
@@ -151,15 +154,17 @@ function join(value: unknown, args: readonly unknown[], frame: Frame): unknown {
 
 const ISO_WITHOUT_ZONE = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?$/
 
+/** A date is put together piece by piece of its format, at the cost of so many characters for each of it. */
+const DATE_PASSES = 16
+
 /** Dates without a zone are taken as UTC and shown as they are; `now` is when the run started. */
 function dateFilter(name: string): FilterFunction {
   const filter = fromLiquid(name)
-  return (value, args, frame) =>
-    filter(
-      dateValue(value, frame),
-      args.map(arg => asText(arg, frame)),
-      frame,
-    )
+  return (value, args, frame) => {
+    const texts = args.map(arg => asText(arg, frame))
+    for (const text of texts) if (typeof text === 'string') frame.charge(DATE_PASSES * text.length)
+    return filter(dateValue(value, frame), texts, frame)
+  }
 }
 
 function dateValue(value: unknown, frame: Frame): unknown {

@@ -1,155 +1,37 @@
 /** Templates and rows that want to hurt: each ends quickly, in a clear error or a harmless text. */
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Row, Value } from '@sluice/contracts/values'
 import { describe, expect, it } from 'vitest'
+import { ROW, TEMPLATES, VALUES } from './cases/hostile.ts'
 import { compileTrigger } from './compile.ts'
 import type { RenderResult } from './compile.ts'
 
 const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sync: { name: 'orders' } }
-/** Milliseconds of processor time, so that what else the machine does counts little; most take a few. */
-const MOST_MS = 600
-
-const ROW: Row = {
-  id: 1,
-  text: 'x'.repeat(10_000),
-  list: Array.from({ length: 1_000 }, (_, index) => index),
-  big: 10n ** 37n,
-}
-
-const BOMB = '{% assign s = "xxxxxxxxxx" %}' + '{% assign s = s | append: s %}'.repeat(40)
-
-const TEMPLATES: readonly string[] = [
-  '{% for i in (1..1000000000) %}{% endfor %}',
-  '{% for i in (1..1000000000) %}x{% endfor %}',
-  '{% for i in (-9999999999..9999999999) %}x{% endfor %}',
-  '{% for i in (1..big) %}x{% endfor %}',
-  "{% for i in (1..'Infinity') %}x{% endfor %}",
-  '{% assign r = (1..100000000) %}{{ r | size }}',
-  '{% tablerow i in (1..1000000000) %}x{% endtablerow %}',
-  '{% for i in (1..10000) %}{% for j in (1..10000) %}x{% endfor %}{% endfor %}',
-  '{% for i in (1..100000) %}{{ text }}{% endfor %}',
-  '{% for i in (1..1000) %}{% for x in list %}{% for y in list %}{{ x }}{% endfor %}{% endfor %}{% endfor %}',
-  '{% for i in (1..100000) %}{{ list | sum }}{% endfor %}',
-  '{% for i in (1..100000) %}{% if list contains "nothing" %}{% endif %}{% endfor %}',
-  '{% for i in (1..100000) %}{% if list == list2 %}{% endif %}{{ list | find: "a", 1 }}{% endfor %}',
-  '{% for i in (1..100000) %}{% for x in list reversed limit: 1 %}{% endfor %}{% endfor %}',
-  '{% for i in (1..100000) %}{{ list | where_exp: "x", "x > 5" | size }}{% endfor %}',
-  '{% for i in (1..100000) %}{% assign list = list | push: i %}{% endfor %}',
-  '{% for i in (1..100000) %}{{ list | sort | first }}{% endfor %}',
-  '{% for i in (1..100000) %}{{ text | split: "" | size }}{% endfor %}',
-  '{% for i in (1..100000) %}{{ text | upcase | size }}{% endfor %}',
-  '{% for i in (1..100000) %}{{ text | url_encode | size }}{% endfor %}',
-  '{% for i in (1..100000) %}{{ text | json | size }}{% endfor %}',
-  '{% for i in (1..100000) %}{% capture c %}{{ c }}xxxxxxxxxx{% endcapture %}{% endfor %}{{ c | size }}',
-  `${BOMB}{{ s }}`,
-  `${BOMB}{{ s | split: "" | size }}`,
-  `${BOMB}{{ s | replace: "x", "yyyyyyyyyyyyyyyyyyyy" }}`,
-  '{{ text | replace: "x", text | replace: "x", text }}',
-  '{{ text | replace: "", text }}',
-  '{{ "now" | date: "%999999999d" }}',
-  '{{ "2024-01-01" | date: "%99999999999999Y" }}',
-  '{{ 1 | round: 999999999 }}{{ big | round: 99999 }}',
-  '{{ "1e9999" | plus: big }}{{ "1e999999999" | times: big }}',
-  '{% assign n = big %}{% for i in (1..1000) %}{% assign n = n | times: n %}{% endfor %}{{ n }}',
-  '{{ text | truncate: -1 }}{{ text | slice: 0, 999999999999 | size }}',
-  '{{ list | join: text | size }}',
-  '{% assign l = list %}{% for i in (1..30) %}{% assign l = l | concat: l %}{% endfor %}{{ l | size }}',
-  '{% assign a = list %}{% for i in (1..24) %}{% assign a = a | unshift: a %}{% endfor %}{{ a | json }}',
-  '{% assign a = list %}{% for i in (1..24) %}{% assign a = a | unshift: a %}{% endfor %}{{ a }}',
-  '{% assign a = list %}{% for i in (1..3000) %}{% assign a = a | unshift: a %}{% endfor %}{{ a | json }}',
-  '{{ row.constructor.constructor }}{{ row.__proto__.toString }}',
-  '{{ forloop.constructor }}{{ rows.constructor.prototype }}{{ text.constructor.fromCharCode }}',
-  '{% assign __proto__ = list %}{% assign constructor = 1 %}{{ __proto__ | size }}',
-  '{% assign x = "toString" %}{{ row[x] }}{{ [x] }}',
-  '{% include "/etc/passwd" %}',
-  '{% render "../../secret" %}',
-  '{% layout "/etc/passwd" %}',
-  '{{ "/etc/passwd" | read_file }}',
-  '{% increment row %}{% increment __proto__ %}{{ row.id }}',
-  '{% if true %}'.repeat(50_000),
-  '{% if true %}'.repeat(200) + '{% endif %}'.repeat(200),
-  `{{ ${'a['.repeat(20_000)} }}`,
-  `{{ ${'not '.repeat(20_000)}a }}`,
-  `{{ a${' | upcase'.repeat(20_000)} }}`,
-  `{{ a${' and a'.repeat(20_000)} }}`,
-  '{'.repeat(500_000),
-  '{{'.repeat(100_000),
-  '{% raw %}'.repeat(1_000),
-  'x'.repeat(2_000_000),
-  `{{ "${'\\u'.repeat(100_000)}" }}`,
-  '{% comment %}'.repeat(10_000),
-  '{% cycle a, b, c %}'.repeat(10_000),
-  '{% liquid\n' + 'if true\n'.repeat(500) + '%}',
-  `{{ list | where_exp: 'x', '${'('.repeat(1_000)}' }}`,
-]
-
-const DEEP: Value = Array.from({ length: 5_000 }).reduce<Value>(inner => [inner], 1)
-const DEEP_MAP: Value = Array.from({ length: 5_000 }).reduce<Value>(inner => ({ a: inner }), 1)
-
-const VALUES: readonly Value[] = [
-  '"',
-  '\\',
-  '\n',
-  '\u0000',
-  '\u2028',
-  '\ud800',
-  '\udc00\ud800',
-  '","x":"',
-  '"}],[{"',
-  '\\",',
-  '{{ row.id }}',
-  '{% raw %}',
-  '</a>',
-  ']]>',
-  '&lt;',
-  '<!--',
-  '../..',
-  '//evil.example',
-  '%2e%2e',
-  '\r\nX: y',
-  '?a=b',
-  '#',
-  ';',
-  '\u202e',
-  '\ufeff',
-  'x'.repeat(1_000_000),
-  '😀'.repeat(100_000),
-  '"'.repeat(100_000),
-  ','.repeat(100_000),
-  '[,]'.repeat(50_000),
-  Number.NaN,
-  Number.POSITIVE_INFINITY,
-  -0,
-  5e-324,
-  1.7976931348623157e308,
-  10n ** 4_000n,
-  -(10n ** 37n),
-  null,
-  true,
-  [],
-  {},
-  [[[]]],
-  [null],
-  DEEP,
-  DEEP_MAP,
-  { toJSON: 1, then: 2, constructor: 3, length: -1 },
-  Object.fromEntries([['__proto__', 'x']]),
-  new Uint8Array(100_000),
-  Array.from({ length: 100_000 }, () => null),
-]
+/** Milliseconds of this thread's processor time, so that what else the machine does counts little. */
+const MOST_MS = 200
+/** The best of so many tries counts: others share the processor's caches, and V8 compiles at its own time. */
+const TRIES = 3
 
 /** What became of it, and in how many milliseconds. */
 function timed(make: () => RenderResult): { outcome: RenderResult | SluiceError; ms: number } {
-  const start = process.cpuUsage()
-  let outcome: RenderResult | SluiceError
-  try {
-    outcome = make()
-  } catch (error) {
-    if (!(error instanceof SluiceError)) throw error
-    outcome = error
+  let best = Number.POSITIVE_INFINITY
+  for (let tries = 1; ; tries += 1) {
+    const start = process.threadCpuUsage()
+    const outcome = outcomeOf(make)
+    const { user, system } = process.threadCpuUsage(start)
+    best = Math.min(best, (user + system) / 1000)
+    if (best < MOST_MS || tries === TRIES) return { outcome, ms: best }
   }
-  const { user, system } = process.cpuUsage(start)
-  return { outcome, ms: (user + system) / 1000 }
+}
+
+function outcomeOf(make: () => RenderResult): RenderResult | SluiceError {
+  try {
+    return make()
+  } catch (error) {
+    if (error instanceof SluiceError) return error
+    throw error
+  }
 }
 
 describe('a hostile template', () => {
@@ -177,6 +59,29 @@ describe('a hostile template', () => {
       }
     })
 })
+
+/** Renders all of them in a thread that has so little memory, and dies of needing more. */
+const RENDER_ALL = `
+  import { compileTrigger } from ${JSON.stringify(import.meta.resolve('./compile.ts'))}
+  import { ROW, TEMPLATES, VALUES } from ${JSON.stringify(import.meta.resolve('./cases/hostile.ts'))}
+  const at = { sync: 'orders', op: 'added' }
+  const render = (json, row) => {
+    try {
+      const trigger = compileTrigger({ method: 'POST', path: '/', body: { json } }, at)
+      trigger.render([{ row, previous: null, captured: null }], ${JSON.stringify(CONTEXT)})
+    } catch (error) {
+      if (error.name !== 'SluiceError') throw error
+    }
+  }
+  for (const template of TEMPLATES) render('"' + template + '"', ROW)
+  for (const v of VALUES) render('{"v":{{ v | json }}}', { v })`
+
+it('hostile templates and rows live on little memory', async () => {
+  const resourceLimits = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 32 }
+  const worker = new Worker(RENDER_ALL, { eval: true, execArgv: ['--input-type=module'], resourceLimits })
+  const [code] = await once(worker, 'exit')
+  expect(code).toBe(0)
+}, 60_000)
 
 describe('a hostile row', () => {
   it('is one of at least 40', () => {

@@ -43,11 +43,9 @@ export function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(plain) ? plain : [plain]
 }
 
-const ITEMS_PER_STEP = 2
-
 function counted(value: unknown, frame: Frame): readonly unknown[] {
   const items = listOf(value)
-  frame.step(items.length / ITEMS_PER_STEP)
+  frame.step(items.length)
   return items
 }
 
