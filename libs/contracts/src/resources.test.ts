@@ -100,6 +100,17 @@ describe('a destination', () => {
   ])('refuses %j as a base URL', baseUrl => {
     expect(destination.safeParse({ ...base, baseUrl }).success).toBe(false)
   })
+  it.each(['Content-Length', 'transfer-encoding', 'Connection', 'Expect', 'TE', 'Upgrade'])(
+    'refuses the header %s, which is not its own',
+    name => {
+      const baseUrl = 'https://x'
+      expect(destination.safeParse({ ...base, baseUrl, headers: { [name]: '1' } }).success).toBe(false)
+      expect(destination.safeParse({ ...base, baseUrl, idempotencyHeader: name }).success).toBe(false)
+      const added = { method: 'POST', path: '/', headers: { [name]: '1' } }
+      expect(sync.safeParse({ ...minimalSync, triggers: { added } }).success).toBe(false)
+      expect(destination.safeParse({ ...base, baseUrl, headers: { Host: 'x' } }).success).toBe(true)
+    },
+  )
   it('refuses headers that would smuggle others', () => {
     const baseUrl = 'https://x'
     expect(destination.safeParse({ ...base, baseUrl, headers: { 'X-A': 'a\r\nX-B: b' } }).success).toBe(false)

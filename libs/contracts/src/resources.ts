@@ -74,7 +74,17 @@ const title = text.optional().describe('A name for people.')
 
 /** The characters of a header name (RFC 9110, token). */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-const headerName = text.regex(HEADER_NAME, 'a header name: letters, digits and dashes')
+/** Headers that belong to a connection or follow from a body: with a value of its own a request cannot be sent. */
+const OF_THE_CONNECTION = [
+  ...['connection', 'content-length', 'expect', 'keep-alive', 'te', 'trailer', 'transfer-encoding'],
+  ...['upgrade', 'proxy-connection'],
+]
+const headerName = text
+  .regex(HEADER_NAME, 'a header name: letters, digits and dashes')
+  .refine(
+    name => !OF_THE_CONNECTION.includes(name.toLowerCase()),
+    `a header other than ${OF_THE_CONNECTION.join(', ')}, which follow from connection and body`,
+  )
 /** Line breaks in a header value would let it smuggle further headers. */
 const headerValue = text.regex(/^[^\r\n\0]*$/, 'a header value without line breaks')
 const headers = z.record(headerName, headerValue)
