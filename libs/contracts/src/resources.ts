@@ -74,7 +74,10 @@ const title = text.optional().describe('A name for people.')
 
 /** The characters of a header name (RFC 9110, token). */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-/** Headers that belong to a connection or follow from a body: with a value of its own a request cannot be sent. */
+/**
+ * Headers that belong to a connection or follow from a body: with a value of its own a request cannot be
+ * sent.
+ */
 const OF_THE_CONNECTION = [
   ...['connection', 'content-length', 'expect', 'keep-alive', 'te', 'trailer', 'transfer-encoding'],
   ...['upgrade', 'proxy-connection'],
