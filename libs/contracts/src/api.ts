@@ -46,6 +46,10 @@ export const runView = z.object({
   }),
   /** A few of the rows that were not taken (a null or duplicated key), with the reason. */
   invalidRows: z.array(z.object({ key: z.string().nullable(), reason: z.string() })).optional(),
+  /**
+   * Of a held run: it would remove `removed` of the `rows` at the destination, those of `samples` among them.
+   */
+  held: z.object({ removed: count, rows: count, samples: z.array(z.string()) }).optional(),
   /** What the run did that its user should know. */
   notices: z.array(z.string()).optional(),
 })

@@ -32,6 +32,7 @@ import type {
   Command,
   DefinitionRecord,
   Fault,
+  HeldRemovals,
   InvalidSample,
   Marker,
   MarkerKind,
@@ -336,6 +337,11 @@ const fault = recordOf<Fault>(
     from: field('The first seq whose fate is not known.', long),
   },
 )
+const heldRemovals = recordOf<HeldRemovals>('HeldRemovals', 'What is not done until somebody approves it.', {
+  removed: field('Rows that would be removed.', long),
+  rows: field('Rows that the destination is believed to hold.', long),
+  samples: field('Keys of some of those that would go.', listOf(text)),
+})
 
 const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
   sync: field('Name of the sync.', text),
@@ -363,6 +369,8 @@ const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
   notices: field('What its user should know.', listOf(text)),
   ends: field('Where it ends, for trimming.', listOf(partitionEnd)),
   faults: field('Where changes were lost track of.', listOf(fault)),
+  held: field('Why it is held, while it is.', nullable(heldRemovals)),
+  approved: field('How many removals somebody has approved.', nullable(long)),
 })
 
 const PARTITION_REPORT_SCHEMA = record<PartitionReport>(

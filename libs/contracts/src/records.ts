@@ -227,6 +227,16 @@ export interface InvalidSample {
   readonly reason: string
 }
 
+/** What the removal guard keeps a run from doing until somebody approves it (R6). */
+export interface HeldRemovals {
+  /** Rows that it would remove from the destination. */
+  readonly removed: number
+  /** Rows that the destination is believed to hold. */
+  readonly rows: number
+  /** Keys of at most ten of those that would go. */
+  readonly samples: readonly string[]
+}
+
 /** Where a run ends in one partition, for trimming. */
 export interface PartitionEnd {
   readonly partition: number
@@ -277,6 +287,10 @@ export interface RunEvent {
   readonly ends: readonly PartitionEnd[]
   /** Faults of this run, and of earlier ones until a run is complete that took them into account. */
   readonly faults: readonly Fault[]
+  /** Why it is held, while it is. */
+  readonly held: HeldRemovals | null
+  /** How many removals somebody has approved; null where nobody was asked. */
+  readonly approved: number | null
 }
 
 /** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */

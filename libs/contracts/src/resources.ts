@@ -348,6 +348,21 @@ const errors = z.strictObject({
     .describe('What answers mean; the first rule that fits decides, before the defaults.'),
 })
 
+const SHARE_WANTED = 'a share from 0 to 1, such as 0.5'
+const removalGuard = z.strictObject({
+  share: z
+    .number({ error: SHARE_WANTED })
+    .min(0, SHARE_WANTED)
+    .max(1, SHARE_WANTED)
+    .default(0.5)
+    .describe('Of the rows at the destination.'),
+  rows: z
+    .int({ error: 'a whole number from 0 on' })
+    .min(0, 'a whole number from 0 on')
+    .default(100)
+    .describe('So many rows may always go.'),
+})
+
 const opName = z.enum(['added', 'changed', 'removed'])
 const triggerOrName = z.union([trigger, opName])
 
@@ -379,6 +394,12 @@ export const sync = z.strictObject({
   limits: limits
     .optional()
     .describe('Of this sync alone; the stricter of these and the destination’s holds.'),
+  removalGuard: z
+    .union([removalGuard, z.literal(false)])
+    .optional()
+    .describe(
+      'A run that would remove more than both waits for approval (default: half of the rows and 100 rows); false: never.',
+    ),
   partitions: count(MAX_PARTITIONS).default(4).describe('Of the topics; fixed until reset.'),
 })
 

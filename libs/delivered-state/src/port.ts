@@ -97,6 +97,8 @@ export interface Diff {
   readonly settled: number
   /** Keys believed to be at the destination before this run (present or uncertain), for the removal guard. */
   readonly keysBefore: number
+  /** Keys of at most ten rows that a trigger would remove. */
+  readonly removedSamples: readonly string[]
   /**
    * The changes in the order in which a partition is written: settled, removed, changed, added (R17), in
    * batches of at most a few thousand. `endsRetry` lists the retry entries of keys that are settled in the

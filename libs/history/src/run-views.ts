@@ -31,6 +31,9 @@ export function runView(
     error: event.error,
     triggers: Object.fromEntries(inReadingOrder(ops).map(op => [op, countsOf(counts, op)])),
     ...(event.invalidSamples.length === 0 ? {} : { invalidRows: [...event.invalidSamples] }),
+    ...(event.status === 'held' && event.held !== null
+      ? { held: { ...event.held, samples: [...event.held.samples] } }
+      : {}),
     ...(event.notices.length === 0 ? {} : { notices: [...event.notices] }),
   }
 }

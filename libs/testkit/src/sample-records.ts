@@ -91,6 +91,8 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     notices: [],
     ends: [],
     faults: [],
+    held: null,
+    approved: null,
     ...fields,
   }
 }

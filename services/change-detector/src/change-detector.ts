@@ -115,7 +115,9 @@ class HomePartition {
     await runs.caughtUp(partition, { signal: this.#ends.signal })
     for (const { sync, events } of runs.all()) {
       if (homePartition(sync) !== partition || !this.#isMine(sync)) continue
-      if ([...events.values()].some(event => !isEnded(event.status))) this.#runnerOf(sync).wake()
+      // What is held has nothing to do until somebody approves it.
+      const isOpen = [...events.values()].some(({ status }) => !isEnded(status) && status !== 'held')
+      if (isOpen) this.#runnerOf(sync).wake()
     }
   }
 

@@ -14,6 +14,8 @@ export interface FoundRuns {
   /** A run that began and did not end. */
   readonly open: RunState | null
   readonly queued: RunState | null
+  /** A run that waits for approval. */
+  readonly held: RunState | null
   readonly lastCommand: number
 }
 
@@ -41,6 +43,7 @@ export function findRuns(
     faults: last?.faults ?? [],
     open: open ?? null,
     queued: events.find(event => event.status === 'queued') ?? null,
+    held: events.findLast(event => event.status === 'held') ?? null,
     lastCommand: Math.max(-1, ...events.map(event => event.command)),
   }
 }

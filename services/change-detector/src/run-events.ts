@@ -40,7 +40,22 @@ export function queuedRun(of: {
     notices: [],
     ends: [],
     faults: [],
+    held: null,
+    approved: null,
   }
+}
+
+/** A run that somebody let go on: it begins anew, and may remove as much as it was held for. */
+export function approvedRun(held: RunState, command: number): RunState {
+  const { runId, cause, partitions, queuedAt: at } = held
+  const queued = queuedRun({ runId, cause, command, partitions, at })
+  return { ...queued, approved: held.held?.removed ?? null }
+}
+
+/** A held run whose place a newer one takes, which sees the same rows. */
+export function supersededRun(held: RunState, newer: string, at: number): RunState {
+  const error = `run ${newer}, which is newer, took its place before anybody approved it`
+  return { ...held, status: 'cancelled', error, endedAt: at, held: null }
 }
 
 /** A run that ends without having published anything. */

@@ -6,10 +6,12 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { changeSchema } from '@sluice/contracts/avro-schemas'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { HeldRemovals } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf, detectedRows } from '@sluice/domain/counts'
-import type { DeliveredState } from '@sluice/delivered-state/port'
+import { isHeld } from '@sluice/domain/removal-guard'
+import type { DeliveredState, Diff } from '@sluice/delivered-state/port'
 import { isSetback } from '@sluice/stage/own-partitions'
 import { blockRowsOf } from './assign-partitions.ts'
 import { awaitReports } from './await-reports.ts'
@@ -70,7 +72,7 @@ export class RunExecution {
 
   /**
    * True if all was published, false if it was cancelled in between, null if there was nothing and the run
-   * has ended.
+   * has ended, or if it is held.
    */
   async #detectAndPublish(definition: Definition): Promise<boolean | null> {
     const tenure = this.#tenure
@@ -88,6 +90,12 @@ export class RunExecution {
     await using detected = await detectChanges({ state, source, definition, extractFile, baseline, signal })
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled } = detected.diff
     this.#run = { ...this.#run, rowsRead, rowsInvalid, invalidSamples, counts }
+    const held = removalsToHold(definition, this.#run, detected.diff)
+    if (held !== null) {
+      signal.throwIfAborted()
+      await tenure.hold({ ...this.#run, status: 'held', held, approved: null })
+      return null
+    }
     if (detectedRows(counts) === 0 && settled === 0) {
       tenure.first = false
       await tenure.write(endedRun({ ...this.#run, complete: true }, [], { sealed: false, at: deps.now() }))
@@ -167,6 +175,13 @@ export class RunExecution {
       if (name.startsWith(prefix)) await rm(join(folder, name), { recursive: true, force: true })
     return join(folder, `${prefix}${this.#run.runId}.duckdb`)
   }
+}
+
+/** What the removal guard wants somebody to look at first; null where the run may go on (R6). */
+function removalsToHold({ sync }: Definition, run: RunState, diff: Diff): HeldRemovals | null {
+  const removed = countsOf(diff.counts, 'removed').detected
+  const { keysBefore: rows, removedSamples: samples } = diff
+  return isHeld(sync, { removed, rows, approved: run.approved ?? null }) ? { removed, rows, samples } : null
 }
 
 /** A signal that aborts with another, until it is disposed. */

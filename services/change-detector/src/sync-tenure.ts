@@ -13,7 +13,7 @@ import { finishOpenRun } from './finish-open-run.ts'
 import { findRuns, type FoundRuns } from './find-runs.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { RunExecution } from './run-execution.ts'
-import { queuedRun, type RunState } from './run-events.ts'
+import { approvedRun, queuedRun, supersededRun, type RunState } from './run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
 import type { RunAtWork, Tenure } from './tenure.ts'
 
@@ -44,6 +44,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   open: RunState | null
   running: RunAtWork | null = null
   #queued: RunState | null
+  /** Waits for approval; no other run comes between. */
+  #held: RunState | null
   #lastCommand: number
 
   private constructor(
@@ -65,6 +67,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     this.faults = found.faults
     this.open = found.open
     this.#queued = found.queued
+    this.#held = found.held
     this.#lastCommand = found.lastCommand
     if (this.open !== null) this.running = { state: this.open, cancel: new AbortController() }
   }
@@ -137,6 +140,14 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     this.deps.logger.info({ sync: this.sync, run: run.runId, status, error }, 'the run has ended')
   }
 
+  /** Lets a run wait until somebody approves it. */
+  async hold(run: RunState): Promise<void> {
+    await this.write(run)
+    // Somebody may have cancelled it while the event was on its way.
+    if (this.running?.state.cancelling === true) await this.#endHeld(run)
+    else this.#held = run
+  }
+
   /** Queues a run in place of one that was cut, unless one is queued already. */
   async queueAnew(cut: RunState): Promise<void> {
     if (this.#queued !== null) return
@@ -158,12 +169,21 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       if (queued !== null) {
         this.#queued = null
         this.running = { state: queued, cancel: new AbortController() }
+        await this.#supersedeHeld(queued)
         await new RunExecution(this, queued, this.running.cancel.signal).carryOut()
         this.running = null
       } else if (waiting.length === 0) return
       else await this.#changes.after(seen, { signal: this.ends.signal })
       this.ends.signal.throwIfAborted()
     }
+  }
+
+  /** A newer run sees what a held one would: that one has nothing left to wait for. */
+  async #supersedeHeld({ runId }: RunState): Promise<void> {
+    const held = this.#held
+    if (held === null) return
+    this.#held = null
+    await this.write(supersededRun(held, runId, this.deps.now()))
   }
 
   async #accept(waiting: WaitingCommand[], idle: AbortSignal): Promise<void> {
@@ -184,9 +204,17 @@ export class SyncTenure implements Tenure, AsyncDisposable {
 
   async #take(command: Command, offset: number): Promise<void> {
     if (offset <= this.#lastCommand) return
-    if (command.kind === 'cancel') await this.#cancel(command)
-    else await this.#queue(command, offset)
     this.#lastCommand = offset
+    switch (command.kind) {
+      case 'run':
+        return this.#queue(command, offset)
+      case 'cancel':
+        return this.#cancel(command)
+      case 'approve':
+        return this.#approve(command, offset)
+      default:
+        return command.kind satisfies never
+    }
   }
 
   async #queue(command: Command, offset: number): Promise<void> {
@@ -203,8 +231,29 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     await this.write({ ...run, status: 'cancelled', error, errorCode: 'conflict', endedAt: now() })
   }
 
-  /** Cancels the run that the command names, at work or queued. */
+  /**
+   * Queues the held run that the command names. Where a newer one is queued already, that one takes its place
+   * instead.
+   */
+  async #approve(command: Command, offset: number): Promise<void> {
+    const held = this.#held
+    if (held === null || held.runId !== command.run || this.#queued !== null) return
+    this.#held = null
+    this.#queued = approvedRun(held, offset)
+    await this.write(this.#queued)
+  }
+
+  async #endHeld(held: RunState): Promise<void> {
+    await this.write({ ...held, status: 'cancelled', cancelling: true, endedAt: this.deps.now(), held: null })
+  }
+
+  /** Cancels the run that the command names, at work, queued or held. */
   async #cancel(command: Command): Promise<void> {
+    const held = this.#held
+    if (held !== null && held.runId === command.run) {
+      this.#held = null
+      await this.#endHeld(held)
+    }
     const queued = this.#queued
     if (queued !== null && queued.runId === command.run) {
       this.#queued = null

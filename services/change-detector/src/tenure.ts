@@ -32,6 +32,8 @@ export interface Tenure {
    * counts from then on.
    */
   write(run: RunState): Promise<void>
+  /** Lets a run wait until somebody approves it. Nothing of it is published. */
+  hold(run: RunState): Promise<void>
   /** Queues a run in place of one that was cut, unless one is queued already. */
   queueAnew(cut: RunState): Promise<void>
 }

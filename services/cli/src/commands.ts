@@ -23,6 +23,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/run.ts'),
   },
   {
+    name: 'approve',
+    summary: 'let a run go on that the removal guard holds',
+    load: () => import('./commands/approve.ts'),
+  },
+  {
     name: 'runs',
     summary: 'list the runs so far',
     load: () => import('./commands/runs.ts'),

@@ -12,6 +12,7 @@ import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
+import { isHeld } from '@sluice/domain/removal-guard'
 import { ulid } from '@sluice/domain/ulid'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
@@ -235,7 +236,7 @@ export async function openNextRun(
     rowsRead,
     rowsInvalid,
     invalidRows: [...invalidSamples],
-    notices: [...noticesOf(next), ...secrets.missing],
+    notices: [...noticesOf(next, definition), ...secrets.missing],
     requests: narrowing => previewed(next.changes(narrowing), definition, target),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
@@ -289,8 +290,13 @@ async function copyState(dataDir: string, folder: string, of: StateOf): Promise<
   }
 }
 
-function noticesOf({ baseline, interrupted, diff }: NextChanges): string[] {
+function noticesOf({ baseline, interrupted, diff }: NextChanges, { sync }: Definition): string[] {
   const notices: string[] = []
+  const removed = diff.counts.removed?.detected ?? 0
+  if (isHeld(sync, { removed, rows: diff.keysBefore, approved: null }))
+    notices.push(
+      `the removal guard would hold the run, which would remove ${removed} of ${diff.keysBefore} rows, until it is approved`,
+    )
   if (baseline)
     notices.push(
       `firstRun is skip-existing: the first run takes the ${diff.settled} rows as there, and sends none`,

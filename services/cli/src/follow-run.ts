@@ -1,4 +1,4 @@
-/** Asks for a run and follows it to its end. */
+/** Asks something of a sync's detector, and follows a run to its end. */
 import { randomUUID } from 'node:crypto'
 import type { RunView } from '@sluice/contracts/api'
 import type { Command, RunEvent } from '@sluice/contracts/records'
@@ -14,14 +14,19 @@ export interface FollowedRun {
   readonly event: RunEvent
 }
 
-/** Sends the command to run a sync; resolves with the run's id once the command is acknowledged. */
-export async function requestRun(pipeline: Pipeline, sync: string, signal: AbortSignal): Promise<string> {
-  const id = pipeline.newRunId()
-  await sendCommand(pipeline, { id, kind: 'run', sync, cause: 'manual', run: null, at: Date.now() }, signal)
-  return id
+/** A run as asked for by hand; more can be said about it. */
+export function runCommand(pipeline: Pipeline, sync: string): Command {
+  return { id: pipeline.newRunId(), kind: 'run', sync, cause: 'manual', run: null, at: Date.now() }
 }
 
-async function sendCommand(pipeline: Pipeline, command: Command, signal: AbortSignal): Promise<void> {
+/** Something that is asked about a run that there is. */
+export function commandAbout(run: Pick<RunEvent, 'sync' | 'runId'>, kind: 'cancel' | 'approve'): Command {
+  const { sync, runId } = run
+  return { id: randomUUID(), kind, sync, cause: 'manual', run: runId, at: Date.now() }
+}
+
+/** Resolves once the command is acknowledged. */
+export async function sendCommand(pipeline: Pipeline, command: Command, signal: AbortSignal): Promise<void> {
   const { log, io, prefix } = pipeline
   const target = at(sharedTopics(prefix).commands, homePartition(command.sync))
   const record = { key: textKey(command.sync), value: io.encode('Command', command) }
@@ -29,12 +34,18 @@ async function sendCommand(pipeline: Pipeline, command: Command, signal: AbortSi
 }
 
 /**
- * Calls `onProgress` with each new state of the run, and resolves once it has ended or is held. When `cancel`
- * aborts, the run is cancelled, and waited for.
+ * Calls `onProgress` with each new state of the run, and resolves once it has ended or is held. `beyond` is a
+ * state of it that is known already, and is not what is waited for. When `cancel` aborts, the run is
+ * cancelled, and waited for.
  */
 export async function followRun(
   pipeline: Pipeline,
-  of: { readonly sync: string; readonly runId: string; readonly definition: Definition },
+  of: {
+    readonly sync: string
+    readonly runId: string
+    readonly definition: Definition | null
+    readonly beyond?: RunEvent | undefined
+  },
   options: {
     readonly onProgress: (view: RunView) => void
     readonly cancel: AbortSignal
@@ -45,16 +56,7 @@ export async function followRun(
   const { cancel, signal, onProgress } = options
   let { runId } = of
   const cancelRun = (): void => {
-    const { sync } = of
-    const command = {
-      id: randomUUID(),
-      kind: 'cancel',
-      sync,
-      cause: 'manual',
-      run: runId,
-      at: Date.now(),
-    } as const
-    sendCommand(pipeline, command, signal).catch((err: unknown) =>
+    sendCommand(pipeline, commandAbout({ sync: of.sync, runId }, 'cancel'), signal).catch((err: unknown) =>
       pipeline.logger.warn({ err, run: runId }, 'the run could not be asked to stop'),
     )
   }
@@ -67,7 +69,7 @@ export async function followRun(
       const event = known?.events.get(runId)
       const instead = event?.errorCode === 'conflict' ? queuedRunOf(known) : null
       if (instead !== null) runId = instead
-      else if (known !== undefined && event !== undefined) {
+      else if (known !== undefined && event !== undefined && event !== of.beyond) {
         const view = runView(event, of.definition, known.reports)
         if (isEnded(event.status) || event.status === 'held') return { view, event }
         onProgress(view)

@@ -15,7 +15,6 @@ const COMMANDS_NOT_YET: readonly string[] = [
   'up',
   'retry',
   'discard',
-  'approve',
   'cancel',
   'resync',
   'reset',

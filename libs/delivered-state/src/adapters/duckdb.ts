@@ -16,6 +16,7 @@ import {
   type FoundChanges,
   keyColumns,
   openExtract,
+  removedSamples,
   SAMPLES,
 } from './find-changes.ts'
 import { assertKeyUnchanged } from './key-columns.ts'
@@ -188,6 +189,7 @@ class DuckdbDeliveredState implements DeliveredState {
         counts: countsOf(request, found),
         settled: found.settled.rows,
         keysBefore: await this.#count('state WHERE kind > 0'),
+        removedSamples: await removedSamples(connection, found),
         changes: () => this.#changes(request, found, epoch),
       }
     })

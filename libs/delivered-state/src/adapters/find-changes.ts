@@ -199,6 +199,18 @@ export async function findChanges(
   return { oversize, ...(await countSections(connection)) }
 }
 
+/** The first keys, in order, of those that a trigger removes. */
+export async function removedSamples(
+  connection: DuckDBConnection,
+  { removed }: FoundChanges,
+): Promise<readonly string[]> {
+  if (removed.rows === 0) return []
+  const reader = await connection.runAndReadAll(
+    `SELECT key FROM found WHERE section = ${REMOVED} ORDER BY key LIMIT ${SAMPLES}`,
+  )
+  return reader.getRows().map(([key]) => String(key))
+}
+
 /**
  * Which change brings the destination to the model (domain/key-state.ts; tests hold it against the function
  * there).

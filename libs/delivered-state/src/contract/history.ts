@@ -155,6 +155,8 @@ export class History {
     expect(found.endsRetry).toEqual(expected.flatMap(e => e.endsRetry ?? []))
     expect(diff.rowsInvalid).toBe(invalid.size * 2 + nulls.length)
     expect(diff.keysBefore).toBe([...this.#believed.values()].filter(b => b.kind !== 'absent').length)
+    const removed = expected.filter(e => e.change.op === 'removed').map(e => e.change.key)
+    expect(diff.removedSamples).toEqual(removed.slice(0, 10))
     expect(diff.settled).toBe(expected.filter(e => e.change.op === 'settled').length)
     for (const op of ops)
       expect(diff.counts[op]?.detected ?? 0).toBe(expected.filter(e => e.change.op === op).length)

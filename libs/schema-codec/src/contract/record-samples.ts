@@ -138,6 +138,8 @@ export const RECORD_SAMPLES: RecordTypes = {
     notices: ['interrupted', ''],
     ends: [{ partition: 0, requests: 1, attempts: 2 }],
     faults: [{ partition: 1, run: 3, from: 7 }],
+    held: { removed: 900, rows: 1000, samples: ['1', 'é'] },
+    approved: 900,
   },
   PartitionReport: {
     sync: 's',

@@ -143,6 +143,19 @@ describe('the summary of a run', () => {
     )
   })
 
+  it('says what a held run would remove, and how it goes on', () => {
+    const held = { removed: 312, rows: 1400, samples: ['a', 'b\u001b[1m'] }
+    const removed = { ...NONE, detected: 312 }
+    const text = runSummary(run({ status: 'held', endedAt: null, held, triggers: { removed } }), {
+      ...PLAIN,
+      now: NOW,
+    })
+    expect(text).toContain('would remove 312 of 1,400 rows. Nothing was sent.')
+    expect(text).toMatch(/those that would go:\n {4}a\n {4}b[^\u001b\n]*\n {4}… and 310 more/)
+    expect(text).toContain('sluice approve 01JDZ8M6W3V5T8Q9YB4K2N7R1C')
+    expect(text).toContain('sluice run customers')
+  })
+
   it('says what to do about rows that were not delivered', () => {
     const warning = run({ status: 'warning', triggers: { added: { ...NONE, detected: 1, rejected: 1 } } })
     const text = runSummary(warning, { ...PLAIN, now: NOW })

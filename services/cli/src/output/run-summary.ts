@@ -130,8 +130,21 @@ function nextSteps(run: RunView, paint: Paint): string[] {
       step(`sluice attempts --run ${run.id}`, 'what was sent and answered'),
     ]
   }
-  if (run.status === 'held') {
-    return ['', '  More rows would be removed than the removal guard allows; nothing was sent.']
-  }
+  if (run.status === 'held') return heldLines(run, step)
   return []
+}
+
+/** What the removal guard holds a run for, and what can be done about it. */
+function heldLines(run: RunView, step: (command: string, why: string) => string): string[] {
+  const { removed, rows, samples } = run.held ?? { removed: 0, rows: 0, samples: [] }
+  return [
+    '',
+    `  The removal guard holds it: it would remove ${number(removed)} of ${counted(rows, 'row')}. Nothing was sent.`,
+    `  Of those that would go:`,
+    ...samples.map(key => `    ${safe(key)}`),
+    ...(removed > samples.length ? [`    … and ${number(removed - samples.length)} more`] : []),
+    '',
+    step(`sluice approve ${run.id}`, 'look again, and send it if no more rows would go than these'),
+    step(`sluice run ${run.sync}`, 'once the model is mended: a newer run takes the place of a held one'),
+  ]
 }

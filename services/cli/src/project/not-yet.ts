@@ -10,7 +10,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   'destination.allowPrivateNetwork',
   'destination.breaker',
   'sync.compare',
-  'sync.removalGuard',
   'sync.delivery',
   'sync.maxDuration',
   'sync.paused',

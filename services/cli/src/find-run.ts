@@ -1,0 +1,23 @@
+/** Finds the run that a command is about. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { RunEvent, RunStatus } from '@sluice/contracts/records'
+import { SHARED_PARTITIONS } from '@sluice/stage/topics'
+import type { Pipeline } from './pipeline.ts'
+import { unknownRun } from './unknown-names.ts'
+
+/** The run with this id, in upper or lower case. Throws `not-found`. */
+export async function findRun(pipeline: Pipeline, id: string, signal: AbortSignal): Promise<RunEvent> {
+  for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
+    await pipeline.runs.caughtUp(partition, { signal })
+  for (const { events } of pipeline.runs.all()) {
+    const event = events.get(id.toUpperCase())
+    if (event !== undefined) return event
+  }
+  throw unknownRun(id)
+}
+
+/** Throws `usage` for a run that is in none of these states, and says in which it is. */
+export function assertStatus(run: RunEvent, wanted: readonly RunStatus[], why: string): void {
+  if (wanted.includes(run.status)) return
+  throw new SluiceError('usage', `Run ${run.runId} of \`${run.sync}\` is ${run.status}: ${why}`)
+}
