@@ -16,6 +16,7 @@ import { isEnded } from '@sluice/domain/run-status'
 import { ulid } from '@sluice/domain/ulid'
 import { Notifier } from '@sluice/flow/notifier'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
+import type { MessageLog } from '@sluice/message-log/port'
 import type { HttpSender, OutgoingRequest } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
@@ -26,7 +27,7 @@ import { openSource } from '@sluice/sources/adapters/open-source'
 import { NO_FIGURES } from '@sluice/stage/figures'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/stage/topics'
 import { sampleDefinition, SYNC, type DefinitionFields } from '@sluice/testkit/sample-records'
-import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
+import { openTestLog, type TestLog, type TestLogAdapters } from '@sluice/testkit/test-log'
 
 const { signal } = new AbortController()
 const SQL = "select id from read_csv('rows.csv', header = true, columns = { id: 'INTEGER' })"
@@ -77,23 +78,35 @@ export interface Services {
   kill(): Promise<void>
 }
 
+export interface WorldParts {
+  /** The model's query; default: the ids of `rows.csv`. */
+  readonly sql?: string
+  /** Takes the place of the API that holds rows by id. */
+  readonly sender?: HttpSender
+  readonly adapters?: TestLogAdapters | undefined
+}
+
 export class OneProcess implements AsyncDisposable {
-  readonly definition: Definition
+  /** What the next run is pinned to. */
+  definition: Definition
   readonly log: TestLog
+  readonly #sender: HttpSender
   readonly api = new RowApi()
   readonly #lives: Services[] = []
 
-  private constructor(log: TestLog, definition: Definition) {
+  private constructor(log: TestLog, definition: Definition, sender: HttpSender | undefined) {
     this.log = log
     this.definition = definition
+    this.#sender = sender ?? this.api.sender
   }
 
   /** A log without topics of the sync, as before its first run, and a model without rows. */
-  static async open(sync: DefinitionFields['sync'] = {}): Promise<OneProcess> {
-    const log = await openTestLog({ partitions: 0 })
+  static async open(sync: DefinitionFields['sync'] = {}, parts: WorldParts = {}): Promise<OneProcess> {
+    const log = await openTestLog({ partitions: 0, adapters: parts.adapters })
     for (const folder of ['tmp', 'state']) await mkdir(join(log.folder, folder))
-    const fields = { path: log.folder, sql: SQL, sync: { partitions: 2, triggers: TRIGGERS, ...sync } }
-    const made = new OneProcess(log, sampleDefinition(fields))
+    const { sql = SQL } = parts
+    const fields = { path: log.folder, sql, sync: { partitions: 2, triggers: TRIGGERS, ...sync } }
+    const made = new OneProcess(log, sampleDefinition(fields), parts.sender)
     await made.setRows([])
     return made
   }
@@ -105,16 +118,19 @@ export class OneProcess implements AsyncDisposable {
   readonly openState: DetectorDeps['openState'] = of =>
     openDeliveredState({ ...of, file: join(this.log.folder, 'state', `${of.sync}.duckdb`) })
 
-  /** Starts the services, the detector with some parts of the test's own. */
-  start(parts: Partial<DetectorDeps> = {}): Services {
-    const { definition, log: world, api } = this
+  /**
+   * Starts the services on their log, or on one that watches it, the detector with some parts of the test's
+   * own.
+   */
+  start(parts: Partial<DetectorDeps> = {}, watched: MessageLog = this.log.log): Services {
+    const { log: world } = this
     const drain = new AbortController()
     const kill = new AbortController()
     const ends = { drain: drain.signal, signal: kill.signal }
-    const { log, io, prefix, runs, definitions, folder } = world
+    const { io, prefix, runs, definitions, folder } = world
     const logger = createLogger({ name: 'test', level: 'silent' })
     const holds = createLocalHolds()
-    const shared = { log, io, prefix, runs, definitions, logger, holds, figures: NO_FIGURES }
+    const shared = { log: watched, io, prefix, runs, definitions, logger, holds, figures: NO_FIGURES }
     const detector = runChangeDetector(
       {
         ...shared,
@@ -122,7 +138,7 @@ export class OneProcess implements AsyncDisposable {
         newRunId,
         now: Date.now,
         adoptedAreInterrupted: true,
-        resolveDefinition: () => Promise.resolve(definition),
+        resolveDefinition: () => Promise.resolve(this.definition),
         openSource: ({ source }) => Promise.resolve(openSource(source, { secretOf: () => '' })),
         openState: this.openState,
         ...parts,
@@ -130,11 +146,11 @@ export class OneProcess implements AsyncDisposable {
       ends,
     )
     const sending = {
-      sender: api.sender,
+      sender: this.#sender,
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       onError: () => undefined,
       lateSendsMs: () => 0,
-      resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),
+      resolveTarget: () => Promise.resolve(resolveTarget(this.definition, () => '')),
     }
     const all = [detector, runRenderer(shared, ends), runDelivery({ ...shared, ...sending }, ends)]
     const end = async (how: AbortController): Promise<void> => {
@@ -151,7 +167,7 @@ export class OneProcess implements AsyncDisposable {
     const id = newRunId()
     const { log } = this
     const command: Command = { id, kind: 'run', sync: SYNC, cause: 'manual', run: null, at: 1, ...of }
-    const target = at(sharedTopics(PREFIX).commands, homePartition(command.sync))
+    const target = at(sharedTopics(log.prefix).commands, homePartition(command.sync))
     await log.append(target, [{ key: textKey(command.sync), value: log.io.encode('Command', command) }])
     return id
   }

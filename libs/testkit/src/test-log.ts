@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
+import type { SchemaCodec } from '@sluice/schema-codec/port'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { decodeRecords, type Placed } from '@sluice/stage/owned-reader'
 import { RecordIo } from '@sluice/stage/record-io'
@@ -31,19 +32,33 @@ export interface TestLog extends AsyncDisposable {
   readUntil(target: TopicPartition, enough: (found: readonly Placed[]) => boolean): Promise<readonly Placed[]>
 }
 
-/** Opens a log with the shared topics, and those of the sample sync with so many partitions (0: none). */
-export async function openTestLog(options: { readonly partitions: number }): Promise<TestLog> {
+/** A log and schemas other than those of a SQLite file, below a prefix that nobody else uses. */
+export interface TestLogAdapters {
+  readonly prefix: string
+  readonly log: MessageLog
+  readonly codec: SchemaCodec
+}
+
+/**
+ * Opens a log with the shared topics, and those of the sample sync with so many partitions (0: none). What is
+ * given is closed with it.
+ */
+export async function openTestLog(options: {
+  readonly partitions: number
+  readonly adapters?: TestLogAdapters | undefined
+}): Promise<TestLog> {
   await using opening = new AsyncDisposableStack()
   const home = await mkdtemp(join(tmpdir(), 'sluice-test-'))
   opening.defer(() => rm(home, { recursive: true, force: true }))
+  const { partitions, adapters } = options
   const file = join(home, 'log.db')
-  const log = opening.use(createSqliteLog({ file }))
-  const codec = opening.use(createSqliteCodec({ file }))
-  const io = await RecordIo.open(codec, PREFIX, { signal: never })
-  const { partitions } = options
-  const own = partitions === 0 ? [] : syncTopicSpecs(PREFIX, SYNC, partitions)
-  await log.ensureTopics([...sharedTopicSpecs(PREFIX), ...own], { signal: never })
-  const shared = { log, io, prefix: PREFIX }
+  const log = opening.use(adapters?.log ?? createSqliteLog({ file }))
+  const codec = opening.use(adapters?.codec ?? createSqliteCodec({ file }))
+  const prefix = adapters?.prefix ?? PREFIX
+  const io = await RecordIo.open(codec, prefix, { signal: never })
+  const own = partitions === 0 ? [] : syncTopicSpecs(prefix, SYNC, partitions)
+  await log.ensureTopics([...sharedTopicSpecs(prefix), ...own], { signal: never })
+  const shared = { log, io, prefix }
   const runs = opening.use(await RunsView.open(shared, { signal: never }))
   const follow = async (target: TopicPartition, of: Following): Promise<readonly Placed[]> => {
     const found: Placed[] = []
