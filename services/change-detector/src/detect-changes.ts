@@ -1,12 +1,11 @@
 /** Reads the model and finds what changed against the delivered state. */
 import { rm } from 'node:fs/promises'
-import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { DeliveredState, Diff } from '@sluice/delivered-state/port'
-import { nearestName } from '@sluice/domain/nearest-name'
 import { triggeredOps } from '@sluice/domain/trigger'
 import type { Source } from '@sluice/sources/port'
+import { assertKeyColumns, primaryKeyOf } from './key-columns.ts'
 import { templateColumns } from './template-columns.ts'
 
 export interface Detected extends AsyncDisposable {
@@ -32,8 +31,8 @@ export async function detectChanges(options: {
   await dispose()
   try {
     const { columns } = await source.extract(definition.model, { file: extractFile, signal })
-    const primaryKey = primaryKeyOf(definition)
-    assertKeyColumns(definition, columns)
+    const primaryKey = primaryKeyOf(definition.model)
+    assertKeyColumns(definition.model, columns)
     used.assertKnown(columns)
     const diff = await state.diff({
       extractFile,
@@ -48,23 +47,5 @@ export async function detectChanges(options: {
   } catch (error) {
     await dispose()
     throw error
-  }
-}
-
-function primaryKeyOf({ model }: Definition): readonly string[] {
-  return typeof model.primaryKey === 'string' ? [model.primaryKey] : model.primaryKey
-}
-
-function assertKeyColumns(definition: Definition, columns: readonly Column[]): void {
-  const names = columns.map(column => column.name)
-  for (const name of primaryKeyOf(definition)) {
-    if (names.includes(name)) continue
-    const nearest = nearestName(name, names)
-    const hint = nearest === null ? '' : `; did you mean "${nearest}"?`
-    const found = `its columns are ${names.join(', ')}`
-    throw new SluiceError(
-      'config',
-      `model ${definition.model.name}: primaryKey names the column "${name}", which the query does not give: ${found}${hint}`,
-    )
   }
 }

@@ -7,7 +7,7 @@ import { constants, existsSync, mkdirSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { DeliveredState } from '@sluice/delivered-state/port'
@@ -35,12 +35,15 @@ import { RunsView } from '@sluice/stage/runs-view'
 import { currentDefinition, Definitions } from '@sluice/stage/stored-documents'
 import { sharedTopics, sharedTopicSpecs } from '@sluice/stage/topics'
 import { runChangeDetector } from '@sluice/change-detector/change-detector'
+import { assertKeyColumns } from '@sluice/change-detector/key-columns'
 import { findNextChanges, type NextChanges } from '@sluice/change-detector/next-changes'
+import { templateColumns } from '@sluice/change-detector/template-columns'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { shownRequest } from '@sluice/delivery/shown-request'
 import { resolveTarget, type Target } from '@sluice/delivery/target'
 import { renderChanges } from '@sluice/renderer/render-changes'
 import { runRenderer } from '@sluice/renderer/renderer'
+import type { Connections } from './check-connections.ts'
 import type { NextRun, Previewed } from './next-run.ts'
 import type { Pipeline } from './pipeline.ts'
 
@@ -342,5 +345,28 @@ async function* previewed(
     const { url, headers } = shownRequest(rendered, target)
     const body = rendered.body === null ? null : decoder.decode(rendered.body)
     yield { kind: 'request', trigger, method: rendered.method, url, headers, body, keys }
+  }
+}
+
+/** How long a destination may take to answer when it is only knocked at. */
+const KNOCK_TIMEOUT_MS = 10_000
+
+/** What `validate --connect` tries, with the secrets that the environment has. */
+export function connectionsOf(env: PipelineOptions['env']): Connections {
+  return {
+    async describe(spec, model, signal) {
+      await using source = openSource(spec, { secretOf: environmentSecrets(env) })
+      return await source.describe(model, { signal })
+    },
+    assertKey: assertKeyColumns,
+    assertTemplates: (definition, columns) => templateColumns(definition).assertKnown(columns),
+    async reach({ baseUrl: url }, signal) {
+      await using sender = createUndiciSender({ connections: 1 })
+      const request = { method: 'HEAD', url, headers: {}, body: null, timeoutMs: KNOCK_TIMEOUT_MS, signal }
+      const result = await sender.send(request)
+      if (result.kind === 'answered') return
+      const message = `${url} does not answer: ${result.error}`
+      throw new SluiceError('unreachable', message, { details: [{ field: 'baseUrl', message }] })
+    },
   }
 }

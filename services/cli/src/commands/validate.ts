@@ -1,7 +1,9 @@
 /** `sluice validate`. */
 import type { ValidateView } from '@sluice/contracts/api'
 import type { ResourceKind } from '@sluice/contracts/resources'
-import type { Command } from '../command.ts'
+import { checkConnections, type Connected } from '../check-connections.ts'
+import { booleanOption, type Command } from '../command.ts'
+import { connectionsOf } from '../compose.ts'
 import { EXIT } from '../exit-codes.ts'
 import { painter, safe } from '../output/paint.ts'
 import type { Paint } from '../output/paint.ts'
@@ -12,21 +14,27 @@ import type { Project } from '../project/project.ts'
 export const command: Command = {
   description:
     'Reads every *.yaml and *.yml file of the project and checks fields, references and templates. It connects to nothing and sends nothing.\n' +
-    'All errors are told at once, each with file, line and column.',
+    'All errors are told at once, each with file, line and column. With --connect it also asks each source for the columns of its queries, which keys and templates have to find, and knocks at each destination with a HEAD request without headers of yours; any answer will do.',
   positionals: [],
-  options: {},
+  options: {
+    connect: { type: 'boolean', help: 'also try sources, queries, columns and destinations' },
+  },
   examples: [
     { command: 'sluice validate', does: 'check the project in the current folder' },
+    { command: 'sluice validate --connect', does: 'check it against its databases and APIs, too' },
     { command: 'sluice --dir crm validate --json', does: 'check the folder crm, for scripts and CI' },
   ],
-  async run({ dir, env, signal, json, stdout, color }) {
+  async run({ args, dir, env, signal, json, stdout, color }) {
     const project = await loadProject(dir, { env, signal })
+    const connected = booleanOption(args, 'connect')
+      ? await checkConnections(project, connectionsOf(env), signal)
+      : null
     const view: ValidateView = {
       ok: true,
       resources: project.resources.size,
       skipped: [...new Set(project.skipped.map(({ file }) => file))],
     }
-    stdout.write(json ? `${JSON.stringify(view)}\n` : validateText(project, painter(color)))
+    stdout.write(json ? `${JSON.stringify(view)}\n` : validateText(project, connected, painter(color)))
     return EXIT.success
   },
 }
@@ -34,12 +42,19 @@ export const command: Command = {
 const KINDS: readonly ResourceKind[] = ['source', 'model', 'destination', 'sync']
 
 /** What was found, for people. */
-function validateText(project: Project, paint: Paint): string {
+function validateText(project: Project, connected: Connected | null, paint: Paint): string {
   const lines: string[] = []
   if (project.resources.size === 0) {
     lines.push(`There are no resources in ${project.dir}. \`sluice init\` writes a first project.`)
   } else {
     lines.push(`${paint('green', '✓')} ${counted(project.resources.size, 'resource')}, no errors`)
+  }
+  if (connected !== null) {
+    const { sources, queries, destinations } = connected
+    const tried = [counted(sources, 'source'), `${queries} ${queries === 1 ? 'query' : 'queries'}`]
+    lines.push(
+      `${paint('green', '✓')} ${[...tried, counted(destinations, 'destination')].join(', ')} answered`,
+    )
   }
   for (const kind of KINDS) {
     const names = namesOf(project, kind)

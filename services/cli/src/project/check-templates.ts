@@ -36,15 +36,24 @@ function templateProblems(
   }
 }
 
-/** The same problem with its place in the file, in place of the one in the field's text. */
-export function inFile(
+/**
+ * A problem of a resource with its place in the file, in place of the one in the text of a field. `what`
+ * names the resource, as in "sync `crm`".
+ */
+export function placedInFile(
   { field = '', line, column, message }: ErrorDetail,
-  sync: string,
-  resource: DecodedResource,
+  origins: DecodedResource['origins'],
+  what: string,
 ): ErrorDetail {
-  const origin = resource.origins.get(field) ?? resource.origins.get('')
+  const origin = origins.get(field) ?? origins.get('')
   const known = line === undefined ? null : (origin?.text?.(line, column ?? 1) ?? null)
+  const text = field === 'sql' ? 'SQL' : 'template'
   const inside =
-    line === undefined || known !== null ? '' : ` (line ${line}, column ${column ?? 1} of the template)`
-  return { ...(known ?? origin?.place), field, message: `sync \`${sync}\`: ${message}${inside}` }
+    line === undefined || known !== null ? '' : ` (line ${line}, column ${column ?? 1} of the ${text})`
+  return { ...(known ?? origin?.place), field, message: `${what}: ${message}${inside}` }
+}
+
+/** The same for a problem of a sync. */
+export function inFile(detail: ErrorDetail, sync: string, { origins }: DecodedResource): ErrorDetail {
+  return placedInFile(detail, origins, `sync \`${sync}\``)
 }

@@ -1,0 +1,24 @@
+/** The key of a model, held against the columns that its query gives. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import type { Column } from '@sluice/contracts/values'
+import { nearestName } from '@sluice/domain/nearest-name'
+
+export function primaryKeyOf({ primaryKey }: ModelSpec): readonly string[] {
+  return typeof primaryKey === 'string' ? [primaryKey] : primaryKey
+}
+
+/** Throws `config`, with the nearest name, for a key column that the query does not give. */
+export function assertKeyColumns(model: ModelSpec, columns: readonly Column[]): void {
+  const names = columns.map(column => column.name)
+  for (const name of primaryKeyOf(model)) {
+    if (names.includes(name)) continue
+    const nearest = nearestName(name, names)
+    const hint = nearest === null ? '' : `; did you mean "${nearest}"?`
+    const found = `its columns are ${names.join(', ')}`
+    const wrong = `primaryKey names the column "${name}", which the query does not give: ${found}${hint}`
+    throw new SluiceError('config', `model ${model.name}: ${wrong}`, {
+      details: [{ field: 'primaryKey', message: wrong }],
+    })
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * `sluice validate --connect`: a project held against its databases and APIs, with every error at its place.
+ */
+import { readdir } from 'node:fs/promises'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { projectFolder, type ProjectFolder } from './project-folder.ts'
+
+const SOURCES = `kind: source
+name: files
+type: duckdb
+path: .
+---
+kind: source
+name: unused
+type: duckdb
+path: .
+---
+kind: model
+name: people
+source: files
+sql: |
+  select id, name
+  from 'people.csv'
+primaryKey: id
+`
+const REST = `kind: destination
+name: api
+baseUrl: \${API_URL}
+headers: { Authorization: 'Bearer \${secret:key}' }
+---
+kind: sync
+name: people
+model: people
+destination: api
+triggers:
+  added:
+    method: POST
+    path: '/people/{{ id }}'
+    body:
+      json: |
+        {
+          "name": {{ name | json }}
+        }
+  changed: added
+  removed: { method: DELETE, path: '/people/{{ gone | default: id }}' }
+`
+
+let api: ScriptedApi
+let project: ProjectFolder
+
+beforeEach(async () => {
+  api = await startScriptedApi()
+  project = await projectFolder({
+    files: { 'sources.yaml': SOURCES, 'rest.yaml': REST, 'people.csv': 'id,name\n1,Ann\n' },
+    env: { API_URL: api.url },
+  })
+})
+afterEach(async () => {
+  await project[Symbol.asyncDispose]()
+  await api[Symbol.asyncDispose]()
+})
+
+it('says that all is well, however the API answers, and tells it no secret', async () => {
+  api.on({}, { status: 401 })
+  const { exitCode, stdout, stderr } = await project.sluice('validate', '--connect')
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+  expect(stdout).toContain('✓ 5 resources, no errors\n✓ 2 sources, 1 query, 1 destination answered\n')
+  expect(api.requests).toMatchObject([{ method: 'HEAD', url: '/', body: '' }])
+  expect(Object.keys(api.requests[0]?.headers ?? {})).not.toContain('authorization')
+  expect(await readdir(project.dir)).toEqual(['people.csv', 'rest.yaml', 'sources.yaml'])
+  const json = await project.sluice('validate', '--connect', '--json')
+  expect(JSON.parse(json.stdout)).toEqual({ ok: true, resources: 5, skipped: [] })
+})
+
+it('finds a column that the query does not give, at its place in the template', async () => {
+  await project.write('people.csv', 'id,nmae,gone\n1,Ann,1\n')
+  await project.write('sources.yaml', SOURCES.replace('select id, name', 'select id, nmae'))
+  expect(await project.error('validate')).toMatchObject({ exitCode: 0 })
+  expect(await project.error('validate', '--connect')).toMatchObject({
+    exitCode: 2,
+    code: 'config',
+    details: [
+      {
+        file: 'rest.yaml',
+        line: 17,
+        column: 22,
+        field: 'triggers.added.body.json',
+        message: 'sync `people`: unknown column "name"; did you mean "nmae"?',
+      },
+    ],
+  })
+})
+
+it('tells everything that is wrong at once', async () => {
+  await project.write(
+    'sources.yaml',
+    SOURCES.replace('primaryKey: id', 'primaryKey: di').replace("'people.csv'", "'people.csv' where nam = 1"),
+  )
+  await api.close()
+  const error = await project.error('validate', '--connect')
+  expect(error).toMatchObject({
+    exitCode: 2,
+    details: [
+      { file: 'rest.yaml', line: 3, field: 'baseUrl', message: expect.stringContaining('ECONNREFUSED') },
+      { file: 'sources.yaml', line: 16, column: 27, field: 'sql', message: expect.stringContaining('"nam"') },
+    ],
+  })
+  await project.write('sources.yaml', SOURCES.replace('primaryKey: id', 'primaryKey: di'))
+  expect((await project.error('validate', '--connect')).details).toContainEqual({
+    file: 'sources.yaml',
+    line: 17,
+    column: 13,
+    field: 'primaryKey',
+    message: expect.stringMatching(/^model `people`: primaryKey names the column "di".*did you mean "id"\?$/),
+  })
+})
+
+it('exits with 5 where nothing is wrong but that something does not answer', async () => {
+  await api.close()
+  expect(await project.error('validate', '--connect')).toMatchObject({ exitCode: 5, code: 'unreachable' })
+})
+
+it('finds a folder that is not there, at the source that no model reads', async () => {
+  await project.write(
+    'sources.yaml',
+    SOURCES.replace('name: unused\ntype: duckdb\npath: .', 'name: unused\ntype: duckdb\npath: ./no'),
+  )
+  expect(await project.error('validate', '--connect')).toMatchObject({
+    exitCode: 2,
+    details: [{ file: 'sources.yaml', message: expect.stringMatching(/^source `unused`: /) }],
+  })
+})
