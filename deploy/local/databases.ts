@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
-import { chown, readFile } from 'node:fs/promises'
+import { chmod, chown, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import { ensurePrograms } from './install.ts'
 import { freePorts } from './ports.ts'
 import { exchange } from './probes.ts'
@@ -11,6 +12,9 @@ import type { LocalService } from './service.ts'
 import type { Workspace } from './workspace.ts'
 
 const run = promisify(execFile)
+
+/** A log of changes, row by row, for those who follow it. */
+export const MARIADB_OPTIONS = ['--log-bin', '--binlog-format=ROW', '--server-id=1']
 
 interface User {
   readonly uid: number
@@ -66,7 +70,24 @@ export async function startPostgres(workspace: Workspace): Promise<LocalService>
   })
 }
 
-/** Starts MariaDB with a row binlog; its address is the URL of the user `sluice` on the database `sluice`. */
+/**
+ * The certificate of MariaDB, which takes none while it runs; gives the options of the server that name its
+ * files, by the path under which the server sees the folder.
+ */
+export async function writeCertificate(folder: string, seenAs = folder): Promise<string[]> {
+  const files = { cert: 'server-cert.pem', key: 'server-key.pem' }
+  for (const part of ['cert', 'key'] as const) {
+    await writeFile(join(folder, files[part]), TEST_CERTIFICATE[part])
+    // Worth nothing elsewhere, and the server may be another user.
+    await chmod(join(folder, files[part]), 0o644)
+  }
+  return [`--ssl-cert=${seenAs}/${files.cert}`, `--ssl-key=${seenAs}/${files.key}`]
+}
+
+/**
+ * Starts MariaDB with a row binlog; its address is the URL of the user `sluice`, who may do everything, on
+ * the database `sluice`.
+ */
 export async function startMariadb(workspace: Workspace): Promise<LocalService> {
   const debianPackage = 'mariadb-server'
   const [install = '', mariadbd = '', client = ''] = await ensurePrograms([
@@ -84,10 +105,11 @@ export async function startMariadb(workspace: Workspace): Promise<LocalService> 
     const fresh = ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal']
     await run(install, [...fresh, '--skip-test-db'], { cwd: folder, ...as })
     const place = [`--datadir=${data}`, `--port=${port}`, `--socket=${socket}`, '--bind-address=127.0.0.1']
+    const tls = await writeCertificate(folder)
     const service = await runService(workspace, {
       name: 'mariadb',
       address: `mysql://sluice:sluice@127.0.0.1:${port}/sluice`,
-      command: [mariadbd, '--no-defaults', ...place, '--log-bin', '--binlog-format=ROW', '--server-id=1'],
+      command: [mariadbd, '--no-defaults', ...place, ...tls, ...MARIADB_OPTIONS],
       options: { user },
       answers: async () => (await exchange(port, null)).length > 0,
       startTimeoutMs: 60_000,
@@ -95,7 +117,8 @@ export async function startMariadb(workspace: Workspace): Promise<LocalService> 
     const sql = `create database if not exists sluice;
       create user if not exists sluice@'127.0.0.1' identified by 'sluice';
       create user if not exists sluice@'localhost' identified by 'sluice';
-      grant all on *.* to sluice@'127.0.0.1'; grant all on *.* to sluice@'localhost';`
+      grant all on *.* to sluice@'127.0.0.1' with grant option;
+      grant all on *.* to sluice@'localhost' with grant option;`
     for (let left = 50; ; left -= 1) {
       try {
         await run(client, ['--no-defaults', '-u', 'root', `--socket=${socket}`, '-e', sql])

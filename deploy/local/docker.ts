@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { MARIADB_OPTIONS, writeCertificate } from './databases.ts'
 import { freePorts } from './ports.ts'
 import { exchange } from './probes.ts'
 import type { LocalService, ServiceName } from './service.ts'
@@ -23,6 +24,8 @@ interface Recipe {
   readonly innerPort: number
   readonly env: Readonly<Record<string, string>>
   readonly args?: readonly string[]
+  /** Where inside of the container the server's certificate is to be. */
+  readonly certificateFolder?: string
   readonly address: string
   readonly answers: () => Promise<boolean>
 }
@@ -89,13 +92,12 @@ function recipe(name: ServiceName, port: number): Recipe {
         image: 'mariadb:10.11',
         innerPort: 3306,
         env: {
-          MARIADB_ALLOW_EMPTY_ROOT_PASSWORD: '1',
+          MARIADB_ROOT_PASSWORD: 'sluice',
           MARIADB_DATABASE: 'sluice',
-          MARIADB_USER: 'sluice',
-          MARIADB_PASSWORD: 'sluice',
         },
-        args: ['--log-bin', '--binlog-format=ROW', '--server-id=1'],
-        address: `mysql://sluice:sluice@127.0.0.1:${port}/sluice`,
+        args: MARIADB_OPTIONS,
+        certificateFolder: '/etc/mysql/sluice',
+        address: `mysql://root:sluice@127.0.0.1:${port}/sluice`,
         answers: () => answered(exchange(port, null)),
       }
     default:
@@ -106,10 +108,17 @@ function recipe(name: ServiceName, port: number): Recipe {
 /** Starts a service as a container that is removed with the workspace. */
 export async function startInDocker(workspace: Workspace, name: ServiceName): Promise<LocalService> {
   const [port = 0] = await freePorts(1)
-  const { image, innerPort, env, args = [], address, answers } = recipe(name, port)
+  const { image, innerPort, env, args = [], certificateFolder, address, answers } = recipe(name, port)
   const container = `sluice-${name}-${randomUUID().slice(0, 8)}`
   workspace.registerContainer(container)
   const variables = Object.entries(env).flatMap(([key, value]) => ['-e', `${key}=${value}`])
+  const mounts: string[] = []
+  const certificate: string[] = []
+  if (certificateFolder !== undefined) {
+    const folder = workspace.dataFolder(`${name}-certificate`)
+    certificate.push(...(await writeCertificate(folder, certificateFolder)))
+    mounts.push('-v', `${folder}:${certificateFolder}:ro`)
+  }
   await docker(
     'run',
     '-d',
@@ -117,9 +126,11 @@ export async function startInDocker(workspace: Workspace, name: ServiceName): Pr
     container,
     '-p',
     `127.0.0.1:${port}:${innerPort}`,
+    ...mounts,
     ...variables,
     image,
     ...args,
+    ...certificate,
   )
   const untilItAnswers = async () => {
     const deadline = performance.now() + 120_000

@@ -1,4 +1,5 @@
 /** A database that is there, goes and comes back, as the command sees it. */
+import mysql from 'mysql2/promise'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { TcpProxy } from '@sluice/testkit/tcp-proxy'
@@ -31,15 +32,26 @@ triggers:
   removed: { method: DELETE, path: '/people/{{ id }}' }
 `
 
-const DATABASES = [{ name: 'PostgreSQL', type: 'postgres', url: inject('postgresUrl') }]
+const DATABASES = [
+  { name: 'PostgreSQL', type: 'postgres', url: inject('postgresUrl') },
+  { name: 'MariaDB', type: 'mysql', url: inject('mariadbUrl') },
+]
 
 describe.each(DATABASES)('$name as a source', ({ type, url }) => {
   let api: ScriptedApi
   let proxy: TcpProxy
   const target = new URL(url ?? 'none://nobody@127.0.0.1:1/none')
-  const password = target.password === '' ? 'hush-hush' : target.password
+  const password = 'hush-hush'
 
   beforeAll(async () => {
+    // PostgreSQL of the tests trusts everybody, whatever the password.
+    if (type === 'mysql' && url !== null) {
+      const admin = await mysql.createConnection(url)
+      await admin.query(`CREATE OR REPLACE USER away IDENTIFIED BY '${password}'`)
+      await admin.query('GRANT SELECT ON *.* TO away')
+      await admin.end()
+      target.username = 'away'
+    }
     api = await startScriptedApi()
     proxy = await TcpProxy.start({ target: { host: target.hostname, port: Number(target.port) } })
   })

@@ -1,5 +1,6 @@
 /** Every type of a database, from a real one to the bytes of the request body. */
 import { randomUUID } from 'node:crypto'
+import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
@@ -93,8 +94,84 @@ const POSTGRES: readonly Typed[] = [
   asJson(`B'101'`, '"101"'),
 ]
 
-function yaml(source: string, typed: readonly Typed[]): string {
-  const columns = typed.map(({ sql }, index) => `${sql} AS c${index}`)
+/** Each is the type of a column of a table, and what is inserted into it. */
+const MARIADB: readonly (Typed & { readonly type: string })[] = [
+  { type: 'TINYINT', ...asJson('-128', '-128') },
+  { type: 'BOOLEAN', ...asJson('TRUE', '1') },
+  { type: 'SMALLINT UNSIGNED', ...asJson('65535', '65535') },
+  { type: 'MEDIUMINT', ...asJson('-8388608', '-8388608') },
+  { type: 'INT', ...asJson('2147483647', '2147483647') },
+  { type: 'INT UNSIGNED', ...asJson('4294967295', '4294967295') },
+  { type: 'INT(8) ZEROFILL', ...asJson('42', '42') },
+  { type: 'BIGINT', ...asJson('9223372036854775807', '9223372036854775807') },
+  { type: 'BIGINT', ...asJson('-9223372036854775808', '-9223372036854775808') },
+  { type: 'BIGINT UNSIGNED', ...asJson('18446744073709551615', '18446744073709551615') },
+  { type: 'DECIMAL(9,2)', ...asJson('-1.5', '-1.50') },
+  {
+    type: 'DECIMAL(38,3)',
+    ...asJson(`'99999999999999999999999999999999999.999'`, '99999999999999999999999999999999999.999'),
+  },
+  {
+    type: 'DECIMAL(38,0) UNSIGNED',
+    ...asJson('12345678901234567890123456789012345678', '12345678901234567890123456789012345678'),
+  },
+  {
+    type: 'DECIMAL(65,10)',
+    ...asJson(
+      `'1234567890123456789012345678901234567890123456789012345.0123456789'`,
+      '1234567890123456789012345678901234567890123456789012345.0123456789',
+    ),
+  },
+  { type: 'FLOAT', ...asJson('0.1', '0.1') },
+  { type: 'FLOAT', ...asJson('16777217.0', '16777216') },
+  { type: 'FLOAT', ...asJson('1234567.9', '1234567.9') },
+  { type: 'DOUBLE', ...asJson('0.1e0 + 0.2e0', '0.30000000000000004') },
+  { type: 'DOUBLE', ...asJson('1e21', '1e+21') },
+  { type: 'DOUBLE', ...asJson('2.2250738585072014e-308', '2.2250738585072014e-308') },
+  { type: 'BIT(10)', ...asJson(`b'101'`, '"0000000101"') },
+  { type: 'BIT(1)', ...asJson(`b'1'`, '"1"') },
+  { type: 'YEAR', ...asJson('2024', '2024') },
+  { type: 'DATE', ...asJson(`'2024-02-29'`, '"2024-02-29"') },
+  { type: 'DATE', ...asJson(`'0000-00-00'`, '"0000-00-00"') },
+  { type: 'DATE', ...asJson(`'2024-02-00'`, '"2024-02-00"') },
+  { type: 'TIME', ...asJson(`'-838:59:59'`, '"-838:59:59"') },
+  { type: 'TIME(6)', ...asJson(`'12:34:56.000001'`, '"12:34:56.000001"') },
+  { type: 'TIME(6)', ...asJson(`'12:34:56.5'`, '"12:34:56.5"') },
+  { type: 'DATETIME', ...asJson(`'2024-02-29 12:34:50'`, '"2024-02-29T12:34:50"') },
+  { type: 'DATETIME(6)', ...asJson(`'9999-12-31 23:59:59.999999'`, '"9999-12-31T23:59:59.999999"') },
+  { type: 'DATETIME(6)', ...asJson(`'0000-00-00'`, '"0000-00-00T00:00:00"') },
+  // The session of the test is 5:30 hours ahead of UTC.
+  { type: 'TIMESTAMP(3) NULL', ...asJson(`'2024-02-29 12:34:56.120'`, '"2024-02-29T07:04:56.12Z"') },
+  {
+    type: 'TEXT CHARACTER SET utf8mb4',
+    ...asJson(
+      String.raw`'a "quoted", \\ \n\r\t\0😀 ''x'''`,
+      String.raw`"a \"quoted\", \\ \n\r\t\u0000😀 'x'"`,
+    ),
+  },
+  { type: 'VARCHAR(10)', ...asJson(`''`, '""') },
+  { type: 'VARCHAR(10)', ...asJson('NULL', 'null') },
+  { type: 'VARCHAR(10) CHARACTER SET latin1', ...asJson(`'é'`, '"é"') },
+  { type: 'CHAR(5)', ...asJson(`'a'`, '"a"') },
+  { type: 'BINARY(3)', ...asJson(`x'00ff'`, '"AP8A"') },
+  { type: 'BLOB', ...asJson(`x'00ff0a5c09'`, '"AP8KXAk="') },
+  { type: `ENUM('sad','very happy')`, ...asJson(`'very happy'`, '"very happy"') },
+  { type: `SET('a','b')`, ...asJson(`'a,b'`, '"a,b"') },
+  {
+    type: 'JSON',
+    ...asJson(
+      `'{"a": [1.0,  "x"], "big": 12345678901234567890}'`,
+      '{"a": [1.0,  "x"], "big": 12345678901234567890}',
+    ),
+  },
+  {
+    type: 'UUID',
+    ...asJson(`'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'`, '"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"'),
+  },
+  { type: 'INET6', ...asJson(`'::1'`, '"::1"') },
+]
+
+function yaml(source: string, from: string, typed: readonly Typed[]): string {
   const fields = typed.map(({ printed }, index) => {
     const name = `c${index}`
     return `"${name}":${printed === undefined ? `{{ row.${name} | json }}` : printed(name)}`
@@ -108,8 +185,7 @@ kind: model
 name: values
 source: db
 sql: |
-  SELECT 1 AS id,
-  ${columns.join(',\n  ')}
+  ${from}
 primaryKey: id
 ---
 kind: destination
@@ -161,12 +237,35 @@ describe('a type', () => {
       ...column,
       sql: column.sql.replace(/::(mood|positive|pair)\b/, `::${schema}.$1`),
     }))
+    const columns = typed.map(({ sql }, index) => `${sql} AS c${index}`)
+    const from = `SELECT 1 AS id,\n  ${columns.join(',\n  ')}`
     await using project = await projectFolder({
-      files: { 'project.yaml': yaml('type: postgres\nurl: ${DATABASE}', typed) },
+      files: { 'project.yaml': yaml('type: postgres\nurl: ${DATABASE}', from, typed) },
       env: { API_URL: api.url, DATABASE: postgresUrl ?? '' },
     })
     expect(await sent(project)).toEqual(typed.map(({ json }, index) => `"c${index}":${json}`))
     await admin.query(`DROP SCHEMA ${schema} CASCADE`)
+    await admin.end()
+  })
+
+  const mariadbUrl = inject('mariadbUrl')
+  it.skipIf(mariadbUrl === null)('of MariaDB arrives unchanged', async () => {
+    const table = `types_${randomUUID().slice(0, 8)}`
+    const login = new URL(mariadbUrl ?? '')
+    const admin = await mysql.createConnection({ uri: login.href, charset: 'utf8mb4' })
+    await admin.query(`SET sql_mode = '', time_zone = '+05:30'`)
+    const columns = MARIADB.map(({ type }, index) => `c${index} ${type}`)
+    await admin.query(`CREATE TABLE ${table} (id INT, ${columns.join(', ')})`)
+    await admin.query(`INSERT INTO ${table} VALUES (1, ${MARIADB.map(({ sql }) => sql).join(', ')})`)
+    const { password } = login
+    login.password = ''
+    const source = 'type: mysql\nurl: ${DATABASE}\npassword: ${secret:db-password}'
+    await using project = await projectFolder({
+      files: { 'project.yaml': yaml(source, `SELECT * FROM ${table}`, MARIADB) },
+      env: { API_URL: api.url, DATABASE: login.href, SLUICE_SECRET_DB_PASSWORD: password },
+    })
+    expect(await sent(project)).toEqual(MARIADB.map(({ json }, index) => `"c${index}":${json}`))
+    await admin.query(`DROP TABLE ${table}`)
     await admin.end()
   })
 })

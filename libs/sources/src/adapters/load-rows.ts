@@ -52,7 +52,9 @@ export function columnsOf(loaded: readonly LoadedColumn[]): readonly Column[] {
  * with the signal's reason; `text` has been closed then, and DuckDB has let go of the file.
  */
 export async function loadRows(options: LoadOptions): Promise<number> {
-  const { file, signal } = options
+  const { file, signal, text } = options
+  const onAbort = (): void => void text.destroy()
+  signal.addEventListener('abort', onAbort, { once: true })
   const textFile = `${file}.text`
   await using session = await DuckdbSession.open(dirname(file), {
     memoryLimit: MEMORY_LIMIT,
@@ -66,18 +68,19 @@ export async function loadRows(options: LoadOptions): Promise<number> {
     await connection.run(`ATTACH ${quoteText(file)} AS sluice_extract`)
     const create = (at: AbortSignal) =>
       session.interruptible(at, () => connection.run(createTable(textFile, options.columns)))
-    const { head, rest } = await readHead(options.text, signal)
+    const { head, rest } = await readHead(text, signal)
     if (rest === null) {
       await writeFile(textFile, head)
       await create(signal)
-    } else await throughPipe(textFile, { head, rest, text: options.text, create, signal })
+    } else await throughPipe(textFile, { head, rest, text, create, signal })
     const counted = await connection.runAndReadAll('SELECT count(*) FROM sluice_extract.main.rows')
     await connection.run('DETACH sluice_extract')
     return Number(counted.getRows()[0]?.[0])
   } catch (error) {
-    options.text.destroy()
+    text.destroy()
     throw error
   } finally {
+    signal.removeEventListener('abort', onAbort)
     await rm(textFile, { force: true })
     await rm(`${file}.tmp`, { recursive: true, force: true })
   }
@@ -86,7 +89,8 @@ export async function loadRows(options: LoadOptions): Promise<number> {
 function createTable(textFile: string, columns: readonly LoadedColumn[]): string {
   const values = columns.map(({ name, value }, index) => `${value(`c${index}`)} AS ${quoteIdentifier(name)}`)
   const types = columns.map(({ readAs }) => readAs)
-  // A line without any text would be passed over, so that one column never stands alone.
+  // A line without any text would be passed over, so that one column never stands alone: another one, of no
+  // matter, comes with it.
   const from = readRows(textFile, columns.length === 1 ? [...types, 'VARCHAR'] : types)
   return `CREATE TABLE sluice_extract.main.rows AS SELECT ${values.join(', ')} FROM ${from}`
 }

@@ -1,8 +1,8 @@
 /** The adapter for a source's type. */
-import { SluiceError } from '@sluice/contracts/errors'
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
 import { createDuckdbSource } from './duckdb.ts'
+import { createMysqlSource } from './mysql.ts'
 import { createPostgresSource } from './postgres.ts'
 import type { SecretOf } from './server-access.ts'
 
@@ -19,10 +19,7 @@ export function openSource(spec: SourceSpec, { secretOf }: OpenSourceOptions): S
     case 'postgres':
       return createPostgresSource({ spec, secretOf })
     case 'mysql':
-      throw new SluiceError(
-        'config',
-        `Source ${spec.name}: the type mysql is not supported by this version yet.`,
-      )
+      return createMysqlSource({ spec, secretOf })
     default:
       return spec satisfies never
   }

@@ -57,12 +57,11 @@ export async function beginSnapshot(client: Client, timeoutMs: number | null): P
 }
 
 /**
- * Ends the connection at once, and the query that may still run in it: a server does not look after its
- * client before it has something to send.
+ * Ends the query that may still run for a connection that was cut: a server does not look after its client
+ * before it has something to send.
  */
 export async function abandon(client: Client, access: ServerAccess): Promise<void> {
   const processID: unknown = Reflect.get(client, 'processID')
-  client.connection.stream.destroy()
   if (typeof processID !== 'number') return
   try {
     const other = await connect({ ...access, timeoutMs: CANCEL_TIMEOUT_MS })

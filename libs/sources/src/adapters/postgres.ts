@@ -2,13 +2,9 @@
  * Source of the type `postgres`. The result of `COPY (query) TO STDOUT` streams into DuckDB, which reads its
  * text; no value is looked at here. Query and catalog are read in one read-only snapshot.
  */
-import { rm } from 'node:fs/promises'
-import { existsSync } from 'node:fs'
 import type { Client } from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
-import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
-import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
 import { columnsOf, loadRows } from './load-rows.ts'
 import { assertColumns } from './model-columns.ts'
@@ -16,22 +12,17 @@ import { abandon, beginSnapshot, catalogOf, connect, describeStatement } from '.
 import { connectError, queryError, type PostgresFailure } from './postgres-errors.ts'
 import { carryPostgres, type PostgresColumn } from './postgres-types.ts'
 import { assertBeginsAsQuery, refused, sqlOf } from './read-only-query.ts'
-import { addressOf, type SecretOf, serverAccess, type ServerAccess } from './server-access.ts'
-import { cannotLoad, incomplete, type ServerNames, tookTooLong } from './server-errors.ts'
+import { cannotLoad, incomplete } from './server-errors.ts'
+import {
+  type ServerDialect,
+  type ServerSession,
+  ServerSource,
+  type ServerSourceOptions,
+} from './server-source.ts'
 
-const DEFAULT_PORT = 5432
 const FIRST_WORDS = ['select', 'with', 'values', 'table']
 
-export interface PostgresSourceOptions {
-  readonly spec: PostgresSourceSpec
-  /** Looks a secret up whenever a connection is opened; what it throws passes through. */
-  readonly secretOf: SecretOf
-}
-
-/** A source in a PostgreSQL database. Queries may run concurrently; each has a connection of its own. */
-export function createPostgresSource(options: PostgresSourceOptions): Source {
-  return new PostgresSource(options)
-}
+type Session = ServerSession<Client>
 
 /** A query of a model, found to be one that reads, and its columns. */
 interface Prepared {
@@ -39,98 +30,28 @@ interface Prepared {
   readonly columns: readonly PostgresColumn[]
 }
 
-class PostgresSource implements Source {
-  readonly #options: PostgresSourceOptions
-
-  constructor(options: PostgresSourceOptions) {
-    this.#options = options
-  }
-
-  async describe(model: ModelSpec, options: { signal: AbortSignal }): Promise<readonly Column[]> {
-    return this.#withSnapshot(model, options.signal, async session => {
-      const { columns } = await prepare(session, model)
-      return columns.map(({ name, type }) => ({ name, type }))
-    })
-  }
-
-  async extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract> {
-    const { file } = options
-    if (existsSync(file))
-      throw new SluiceError('conflict', `${file} exists already; an extract wants a new file.`)
-    try {
-      return await this.#withSnapshot(model, options.signal, async session => {
-        const prepared = await prepare(session, model)
-        return exportRows(session, model, { ...prepared, file })
-      })
-    } catch (error) {
-      await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
-      throw error
-    }
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve()
-  }
-
-  /**
-   * Runs work in a connection of its own, and ends it, on the server too, when the caller aborts or the
-   * source's time-out is over.
-   */
-  async #withSnapshot<T>(
-    model: ModelSpec,
-    aborted: AbortSignal,
-    work: (session: Session) => Promise<T>,
-  ): Promise<T> {
-    aborted.throwIfAborted()
-    const { spec, secretOf } = this.#options
-    const access = serverAccess(spec, { secretOf, defaultPort: DEFAULT_PORT })
-    const names = {
-      source: spec.name,
-      server: `PostgreSQL at ${addressOf(access)}`,
-      password: access.password,
-    }
-    const { timeoutMs } = access
-    const timeout = timeoutMs === null ? null : AbortSignal.timeout(timeoutMs)
-    const signal = timeout === null ? aborted : AbortSignal.any([aborted, timeout])
-    const client = await connect(access).catch((error: unknown) => {
-      aborted.throwIfAborted()
-      throw connectError(error, names)
-    })
-    // Whatever waits for the server fails at once.
-    const onAbort = (): void => void client.connection.stream.destroy()
-    signal.addEventListener('abort', onAbort, { once: true })
-    let isDone = false
-    try {
-      signal.throwIfAborted()
-      await beginSnapshot(client, timeoutMs)
-      const result = await work({ client, access, names, signal })
-      signal.throwIfAborted()
-      isDone = true
-      return result
-    } catch (error) {
-      aborted.throwIfAborted()
-      if (timeoutMs !== null && timeout?.aborted === true)
-        throw tookTooLong(error, names, { model, timeoutMs })
-      throw queryError(error, names, { model, timeoutMs, sql: '', charactersBefore: 0 })
-    } finally {
-      signal.removeEventListener('abort', onAbort)
-      if (isDone) await client.end().catch(() => undefined)
-      else await abandon(client, access)
-    }
-  }
+const POSTGRES: ServerDialect<Client, Prepared> = {
+  product: 'PostgreSQL',
+  defaultPort: 5432,
+  connect,
+  begin: (client, { timeoutMs }) => beginSnapshot(client, timeoutMs),
+  prepare,
+  exportRows,
+  cut: client => void client.connection.stream.destroy(),
+  abandon,
+  end: client => client.end().catch(() => undefined),
+  connectError,
+  queryError: (error, names, of) => queryError(error, names, { ...of, sql: '', charactersBefore: 0 }),
 }
 
-/** A connection inside of its snapshot. */
-interface Session {
-  readonly client: Client
-  readonly access: ServerAccess
-  readonly names: ServerNames
-  readonly signal: AbortSignal
+/** A source in a PostgreSQL database. Queries may run concurrently; each has a connection of its own. */
+export function createPostgresSource(options: ServerSourceOptions<PostgresSourceSpec>): Source {
+  return new ServerSource(options, POSTGRES)
 }
 
 /** Makes sure that the model's SQL is one query that reads, and finds its columns. Nothing is run. */
 async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
-  const { client, access, names, signal } = session
+  const { connection: client, access, names, signal } = session
   const sql = sqlOf(model)
   assertBeginsAsQuery(model, sql, FIRST_WORDS)
   const failure = { model, timeoutMs: access.timeoutMs, sql, charactersBefore: 0 }
@@ -174,7 +95,7 @@ async function exportRows(
   model: ModelSpec,
   what: Prepared & { readonly file: string },
 ): Promise<Extract> {
-  const { client, access, names, signal } = session
+  const { connection: client, access, names, signal } = session
   const { sql, columns, file } = what
   const { text, charactersBefore } = selection(sql, columns)
   const begin = 'COPY ('

@@ -23,11 +23,7 @@ const FIELDS: ReadonlySet<string> = new Set([
   'sync.errors.rowResults',
   `${TRIGGER}.capture`,
 ])
-const VALUES: ReadonlySet<string> = new Set([
-  'source.type=mysql',
-  'source.type=debezium',
-  'sync.errors.retry=now',
-])
+const VALUES: ReadonlySet<string> = new Set(['source.type=debezium', 'sync.errors.retry=now'])
 const KINDS: ReadonlySet<string> = new Set(['alert'])
 
 export const NOT_YET = 'not supported by this version yet'

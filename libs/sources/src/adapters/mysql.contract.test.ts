@@ -1,0 +1,299 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import mysql, { type Connection } from 'mysql2/promise'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
+import type { MysqlSourceSpec } from '@sluice/contracts/resources'
+import { TcpProxy } from '@sluice/testkit/tcp-proxy'
+import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
+import { errorOf, modelOf, sourceContract } from '../contract.ts'
+import { extractOnFullDisk, queryExtract } from '../contract/server-tests.ts'
+import { createMysqlSource } from './mysql.ts'
+
+const url = inject('mariadbUrl')
+const address = new URL(url ?? 'mysql://nobody@127.0.0.1:1/none')
+const { signal } = new AbortController()
+/** Whoever holds this lock holds up the queries that ask for it. */
+const LOCK = `sluice-${randomUUID()}`
+
+function specOf(fields: Partial<MysqlSourceSpec> = {}): MysqlSourceSpec {
+  const login = new URL(address)
+  login.password = ''
+  const password = `\${secret:${address.password}}`
+  return { kind: 'source', name: 'crm', type: 'mysql', url: login.href, password, ...fields }
+}
+
+/** Secrets are what they are called. */
+function open(fields: Partial<MysqlSourceSpec> = {}) {
+  return createMysqlSource({ spec: specOf(fields), secretOf: name => name })
+}
+
+/** SQL of a query that sends so many rows, about 100 bytes each, and then waits for the lock. */
+function waitingAfter(rows: number): string {
+  const wait = `CASE WHEN seq > ${rows} THEN GET_LOCK('${LOCK}', 600) END`
+  return `SELECT seq AS id, repeat('x', 100) AS filling, ${wait} AS waits FROM seq_1_to_${rows + 1}`
+}
+
+describe.skipIf(url === null)('MariaDB', () => {
+  let admin: Connection
+  let folder = ''
+  const file = () => join(folder, 'extract.duckdb')
+
+  beforeAll(async () => {
+    admin = await mysql.createConnection({ uri: address.href, multipleStatements: true })
+    await admin.query(`SELECT GET_LOCK('${LOCK}', 0)`)
+  })
+  afterAll(() => admin.end())
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'sluice-mysql-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  /** Resolves with the threads of the server that run a query with this text in it. */
+  async function threadsOf(mark: string): Promise<readonly { id: number; state: string | null }[]> {
+    const [rows] = await admin.query<(mysql.RowDataPacket & { id: number; state: string | null })[]>(
+      'SELECT id, state FROM information_schema.processlist WHERE info LIKE ? AND id <> connection_id()',
+      [`%${mark}%`],
+    )
+    return rows.map(({ id, state }) => ({ id, state }))
+  }
+  async function untilItWaits(mark: string): Promise<number> {
+    return vi.waitFor(
+      async () => {
+        const [thread] = await threadsOf(mark)
+        if (thread?.state !== 'User lock') throw new Error('no query waits for the lock')
+        return thread.id
+      },
+      { timeout: 20_000, interval: 20 },
+    )
+  }
+  const untilGone = (mark: string) =>
+    vi.waitFor(async () => expect(await threadsOf(mark)).toEqual([]), { timeout: 10_000, interval: 20 })
+
+  sourceContract('mysql', () => ({
+    open: () => Promise.resolve(open()),
+    endlessSql: "SELECT BENCHMARK(10000000000, SHA2('x', 512)) AS id",
+    rowsOf: path => queryExtract(path, 'FROM rows'),
+  }))
+
+  describe('its rows', () => {
+    it('arrive byte for byte, in order, however many there are', async () => {
+      const tricky = String.raw`CONCAT(REPEAT('a\tb\\n\n"😀\\\r\0', seq MOD 40), CHAR(seq MOD 128 USING utf8mb4), '\\', CHAR(seq MOD 31 USING utf8mb4))`
+      const sql = `SELECT seq AS id, t AS text, MD5(t) AS hash, CAST(t AS BINARY) AS bytes
+        FROM (SELECT seq, ${tricky} AS t FROM seq_1_to_40000) AS made ORDER BY seq DESC`
+      const extract = await open().extract(modelOf(sql), { file: file(), signal })
+      expect(extract.rowCount).toBe(40_000)
+      const [found] = await queryExtract(
+        file(),
+        'SELECT count(*) FILTER (md5(text) = hash AND encode(text) = bytes) AS same, bool_and(id = 40000 - rowid) AS ordered FROM rows',
+      )
+      expect(found).toEqual({ same: '40000', ordered: true })
+    })
+
+    it.each([3, 1_500_000])('may be %i nulls and empty texts in a column of its own', async rows => {
+      const sql = `SELECT CASE seq MOD 3 WHEN 0 THEN NULL WHEN 1 THEN '' ELSE '\\\\N' END AS id FROM seq_1_to_${rows}`
+      const extract = await open().extract(modelOf(sql), { file: file(), signal })
+      expect(extract.rowCount).toBe(rows)
+      const counted = 'SELECT count(id) AS texts, count(*) FILTER (id = $$\\N$$) AS marks FROM rows'
+      expect(await queryExtract(file(), counted)).toEqual([
+        { texts: String((rows / 3) * 2), marks: String(rows / 3) },
+      ])
+    })
+
+    it('are those of one moment', async () => {
+      const table = `t${randomUUID().replaceAll('-', '')}`
+      await admin.query(`CREATE TABLE ${table} (id int) ENGINE = InnoDB; INSERT INTO ${table} VALUES (1)`)
+      const sql = `SELECT 0 AS id, GET_LOCK('${LOCK}', 600) AS waits UNION ALL SELECT id, 0 FROM ${table}`
+      const extracting = open().extract(modelOf(sql), { file: file(), signal })
+      await untilItWaits(table)
+      await admin.query(`INSERT INTO ${table} VALUES (2)`)
+      await admin.query(`SELECT RELEASE_LOCK('${LOCK}')`)
+      expect((await extracting).rowCount).toBe(2)
+      await admin.query(`SELECT GET_LOCK('${LOCK}', 10)`)
+      await admin.query(`DROP TABLE ${table}`)
+    })
+
+    it('come from a table by its name, as it is written', async () => {
+      await admin.query('CREATE DATABASE `my crm`; CREATE TABLE `my crm`.`Customers` AS SELECT 2 AS id')
+      const { sql: _, ...model } = modelOf('')
+      const extract = await open().extract({ ...model, table: 'my crm.Customers' }, { file: file(), signal })
+      expect(extract.rowCount).toBe(1)
+      await admin.query('DROP DATABASE `my crm`')
+    })
+
+    it('fail the query where one is too long', async () => {
+      const long = await errorOf(
+        open().extract(modelOf("SELECT 1 AS id, repeat('x', 13000000) AS filling"), { file: file(), signal }),
+      )
+      expect(long).toMatchObject({ code: 'query', message: expect.stringContaining('longer than 12 MB') })
+      expect(readdirSync(folder)).toEqual([])
+    })
+  })
+
+  it('is not written by what looks like a query', async () => {
+    await admin.query('CREATE OR REPLACE TABLE precious (id int); CREATE OR REPLACE SEQUENCE precious_seq')
+    await admin.query(
+      'SET GLOBAL log_bin_trust_function_creators = 1; CREATE OR REPLACE FUNCTION burn() RETURNS int NOT DETERMINISTIC MODIFIES SQL DATA BEGIN INSERT INTO precious VALUES (1); RETURN 1; END',
+    )
+    for (const sql of [
+      `SELECT 1 AS id INTO OUTFILE '${join(folder, 'out')}'`,
+      'SELECT 1 AS id INTO @x',
+      'SELECT nextval(precious_seq) AS id',
+      'SELECT burn() AS id',
+      'EXPLAIN SELECT 1',
+      'SHOW TABLES',
+      'CALL nothing()',
+      'SELECT 1 AS id) AS q, (SELECT 2 AS b',
+      'SELECT ? AS id',
+    ])
+      expect((await errorOf(open().extract(modelOf(sql), { file: file(), signal }))).code, sql).toBe('query')
+    expect(readdirSync(folder)).toEqual([])
+    await admin.query('DROP TABLE precious; DROP SEQUENCE precious_seq; DROP FUNCTION burn')
+  })
+
+  it.each([
+    ["SELECT '😀' AS id,\n  '😀', lenght('x') AS n", 2, 8, /FUNCTION .*lenght does not exist/],
+    ['SELECT 1 AS id\nFORM x', 2, 1, /syntax/],
+    ['SELECT 1 AS id\n  FROM nowhere.at_all', 2, 8, /at_all.* doesn't exist/],
+    ['SELECT a.nope AS id FROM (SELECT 1 AS b) AS a', 1, 8, /Unknown column/],
+    ['SELECT (1 AS id', 1, 11, /syntax/],
+  ])('tells its own words, and a place, about %j', async (sql, line, column, words) => {
+    const error = await errorOf(open().describe(modelOf(sql), { signal }))
+    expect(error.message).toMatch(words)
+    expect(error.message).toContain(
+      `The query of model customers fails in source crm (line ${line}, column ${column}`,
+    )
+    expect(error.details[0]).toMatchObject({ line, column, field: 'sql' })
+  })
+
+  describe('a connection', () => {
+    let proxy: TcpProxy
+    beforeAll(async () => {
+      proxy = await TcpProxy.start({ target: { host: address.hostname, port: Number(address.port) } })
+    })
+    afterAll(() => proxy[Symbol.asyncDispose]())
+    afterEach(() => proxy.set({ kind: 'pass' }))
+    const throughProxy = (fields: Partial<MysqlSourceSpec> = {}) => {
+      const through = new URL(specOf().url)
+      through.port = String(proxy.port)
+      return open({ url: through.href, ...fields })
+    }
+
+    it.each([1, 60_000])('that is lost after %i rows fails the query, and leaves no file', async rows => {
+      const mark = randomUUID()
+      const sql = `${waitingAfter(rows)} /* ${mark} */`
+      const extracting = errorOf(throughProxy().extract(modelOf(sql), { file: file(), signal }))
+      await untilItWaits(mark)
+      proxy.cut()
+      const error = await extracting
+      expect(error).toMatchObject({ code: 'unreachable', retryable: true })
+      expect(error.message).toContain(`the connection to MySQL at 127.0.0.1:${proxy.port} was lost`)
+      expect(readdirSync(folder)).toEqual([])
+      await untilGone(mark)
+    })
+
+    it('that the server ends fails the query', async () => {
+      const mark = randomUUID()
+      const extracting = errorOf(
+        open().extract(modelOf(`${waitingAfter(60_000)} /* ${mark} */`), { file: file(), signal }),
+      )
+      await admin.query(`KILL ${await untilItWaits(mark)}`)
+      expect(await extracting).toMatchObject({ code: 'unreachable', retryable: true })
+      expect(readdirSync(folder)).toEqual([])
+    })
+
+    it.each(['pass', 'swallow'] as const)(
+      'whose query hangs ends with the time-out of the source (the answers %s)',
+      async kind => {
+        const mark = randomUUID()
+        const source = throughProxy({ timeout: 700 })
+        const sql = `${waitingAfter(60_000)} /* ${mark} */`
+        const extracting = errorOf(source.extract(modelOf(sql), { file: file(), signal }))
+        await untilItWaits(mark)
+        await proxy.set({ kind })
+        const error = await extracting
+        expect(error).toMatchObject({ code: 'query', retryable: true })
+        expect(error.message).toBe(
+          'The query of model customers took longer than the time-out of source crm, 700 ms.',
+        )
+        expect(readdirSync(folder)).toEqual([])
+        await proxy.set({ kind: 'pass' })
+        await untilGone(mark)
+      },
+    )
+
+    it.each([1, 60_000])('is ended on the server too when the caller aborts after %i rows', async rows => {
+      const mark = randomUUID()
+      const controller = new AbortController()
+      const extracting = open().extract(modelOf(`${waitingAfter(rows)} /* ${mark} */`), {
+        file: file(),
+        signal: controller.signal,
+      })
+      const ended = expect(extracting).rejects.toThrow('enough')
+      await untilItWaits(mark)
+      controller.abort(new Error('enough'))
+      await ended
+      expect(readdirSync(folder)).toEqual([])
+      await untilGone(mark)
+    })
+
+    it('that cannot be opened names host and port, and no password', async () => {
+      await proxy.set({ kind: 'refuse' })
+      const error = await errorOf(
+        throughProxy({ password: '${secret:hush-hush}' }).describe(modelOf('SELECT 1 AS id'), { signal }),
+      )
+      expect(error).toMatchObject({ code: 'unreachable', retryable: true })
+      expect(error.message).toMatch(
+        new RegExp(`^Source crm: cannot connect to MySQL at 127\\.0\\.0\\.1:${proxy.port}: .*ECONNREFUSED`),
+      )
+      expect(`${error.message} ${error.stack ?? ''} ${JSON.stringify(error)}`).not.toContain('hush-hush')
+    })
+  })
+
+  it('says what it has against a login, without telling the password', async () => {
+    const wrong = open({ password: '${secret:guessed-wrong}' })
+    const error = await errorOf(wrong.describe(modelOf('SELECT 1 AS id'), { signal }))
+    expect(error.code).toBe('config')
+    expect(error.message).toContain('refuses the login: Access denied')
+    expect(error.message).not.toContain('guessed-wrong')
+  })
+
+  it('leaves no file behind on a full disk, and says so', async () => {
+    for (const [limitKb, rows] of [
+      [1, 1000],
+      [2000, 100_000],
+    ] as const) {
+      const sql = `SELECT seq AS id, repeat(md5(seq), 4) AS text FROM seq_1_to_${rows}`
+      const error = await extractOnFullDisk({ source: specOf(), model: modelOf(sql), file: file(), limitKb })
+      expect(error.code).toBe('disk')
+      expect(error.message).toContain('Make room on that disk')
+      expect(readdirSync(folder)).toEqual([])
+    }
+  })
+
+  it('logs in with the secret, encrypted, and checks whom it speaks to', async () => {
+    const user = `sluice_${randomUUID().slice(0, 8)}`
+    await admin.query(`CREATE USER ${user} IDENTIFIED BY 'hush-hush' REQUIRE SSL`)
+    const login = new URL(address)
+    login.username = user
+    login.password = ''
+    login.pathname = '/information_schema'
+    const model = modelOf(
+      "SELECT variable_value <> '' AS id FROM session_status WHERE variable_name = 'Ssl_cipher'",
+    )
+    const tls = { ca: TEST_CERTIFICATE.cert }
+    const fields = { url: login.href, password: '${secret:hush-hush}', tls }
+    await open(fields).extract(model, { file: file(), signal })
+    expect(await queryExtract(file(), 'FROM rows')).toEqual([{ id: 1 }])
+    await open({ ...fields, tls: { insecure: true } }).describe(model, { signal })
+
+    const unknown = await errorOf(open({ ...fields, tls: {} }).describe(model, { signal }))
+    expect(unknown).toMatchObject({ code: 'unreachable', message: expect.stringContaining('self-signed') })
+    // The same server by a name that its certificate does not have.
+    login.hostname = '127.1'
+    const other = await errorOf(open({ ...fields, url: login.href }).describe(model, { signal }))
+    expect(other).toMatchObject({ code: 'unreachable', message: expect.stringContaining('altnames') })
+    await admin.query(`DROP USER ${user}`)
+  })
+})

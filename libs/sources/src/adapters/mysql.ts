@@ -1,0 +1,104 @@
+/**
+ * Source of the type `mysql`: MySQL and MariaDB. The rows come as the text that the server prints, and are
+ * written as they are for DuckDB to read.
+ */
+import type { Connection } from 'mysql2'
+import type { ModelSpec, MysqlSourceSpec } from '@sluice/contracts/resources'
+import type { Extract, Source } from '../port.ts'
+import { columnsOf, loadRows } from './load-rows.ts'
+import { assertColumns } from './model-columns.ts'
+import { abandon, beginSnapshot, connect, cut, describeStatement, end, run } from './mysql-connection.ts'
+import { connectError, queryError } from './mysql-errors.ts'
+import { rowsAsText } from './mysql-rows.ts'
+import { carryMysql, type MysqlColumn } from './mysql-types.ts'
+import { assertBeginsAsQuery, refused, sqlOf } from './read-only-query.ts'
+import { cannotLoad, incomplete } from './server-errors.ts'
+import {
+  type ServerDialect,
+  type ServerSession,
+  ServerSource,
+  type ServerSourceOptions,
+} from './server-source.ts'
+
+const FIRST_WORDS = ['select', 'with', 'values', 'table']
+
+type Session = ServerSession<Connection>
+
+/** A query of a model, found to be one that reads, and its columns. */
+interface Prepared {
+  readonly sql: string
+  readonly columns: readonly MysqlColumn[]
+}
+
+const MYSQL: ServerDialect<Connection, Prepared> = {
+  product: 'MySQL',
+  defaultPort: 3306,
+  connect,
+  begin: (connection, { timeoutMs }) => beginSnapshot(connection, timeoutMs),
+  prepare,
+  exportRows,
+  cut,
+  abandon,
+  end,
+  connectError,
+  queryError: (error, names, of) => queryError(error, names, { ...of, sql: '' }),
+}
+
+/** A source in MySQL or MariaDB. Queries may run concurrently; each has a connection of its own. */
+export function createMysqlSource(options: ServerSourceOptions<MysqlSourceSpec>): Source {
+  return new ServerSource(options, MYSQL)
+}
+
+function quoteName(name: string): string {
+  return `\`${name.replaceAll('`', '``')}\``
+}
+
+async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
+  const { connection, access, names, signal } = session
+  const sql = sqlOf(model, quoteName)
+  assertBeginsAsQuery(model, sql, FIRST_WORDS)
+  const describe = (text: string) =>
+    describeStatement(connection, text).catch((error: unknown) => {
+      signal.throwIfAborted()
+      throw queryError(error, names, { model, timeoutMs: access.timeoutMs, sql })
+    })
+  const { fields, parameters } = await describe(sql)
+  if (parameters > 0) throw refused(model, 'it has parameters, for which there are no values')
+  assertColumns(model, fields)
+  // Inside of a query only what reads can stand: not INTO OUTFILE, for one.
+  await describe(`SELECT * FROM (\n${sql}\n) AS query LIMIT 0`)
+  return { sql, columns: fields.map(carryMysql) }
+}
+
+/**
+ * The query as it is to be run. Only a FLOAT needs another one around it, since the server prints it with six
+ * digits; the order of the model's query is lost by that, which means nothing to a diff.
+ */
+function selection({ sql, columns }: Prepared): string {
+  if (columns.every(column => !column.isFloat)) return sql
+  const values = columns.map(({ name, isFloat }) =>
+    isFloat ? `${quoteName(name)} + 0e0 AS ${quoteName(name)}` : quoteName(name),
+  )
+  return `SELECT ${values.join(', ')} FROM (\n${sql}\n) AS query`
+}
+
+async function exportRows(
+  session: Session,
+  model: ModelSpec,
+  what: Prepared & { readonly file: string },
+): Promise<Extract> {
+  const { connection, access, names, signal } = session
+  const { sql, columns, file } = what
+  const encodings = columns.map(({ encoding }) => encoding)
+  const { text, rows } = rowsAsText(connection, selection(what), encodings)
+  let failed: { readonly error: unknown } | null = null
+  text.on('error', error => (failed ??= { error }))
+  const read = await loadRows({ file, columns, text, signal }).catch((error: unknown) => {
+    signal.throwIfAborted()
+    if (failed === null) throw cannotLoad(error, names, { model, file, columns })
+    throw queryError(failed.error, names, { model, timeoutMs: access.timeoutMs, sql })
+  })
+  await run(connection, 'COMMIT')
+  if (rows() !== read) throw incomplete(names, model, { sent: rows(), read })
+  return { file, columns: columnsOf(columns), rowCount: read }
+}
