@@ -22,6 +22,7 @@ const INTRODUCTION =
 const STEPS = [
   ['sluice init demo', 'writes a small project into the folder demo'],
   ['sluice --dir demo validate', 'checks its files'],
+  ['sluice --dir demo preview customers', 'shows the requests that a run would send'],
   ['sluice --dir demo run customers', 'sends what changed since the last run'],
 ] as const
 
