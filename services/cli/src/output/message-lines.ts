@@ -18,7 +18,7 @@ export function messageLines(headers: { readonly [name: string]: string }, body:
       ...body
         .replace(/\n$/, '')
         .split('\n')
-        .map(line => `  ${safe(line)}`),
+        .map(line => (line === '' ? '' : `  ${safe(line)}`)),
     )
   }
   return lines
