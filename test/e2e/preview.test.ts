@@ -4,10 +4,11 @@ import { once } from 'node:events'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { runCli } from '@sluice/cli/run-cli'
 import type { PreviewView } from '@sluice/contracts/api'
 import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { bothProfiles, type Opened } from './profiles.ts'
-import { finished, projectFolder, type ProjectFolder } from './project-folder.ts'
+import { finished, projectFolder, type Finished, type ProjectFolder } from './project-folder.ts'
 
 const SYNC = 'people'
 const KEY = 'a-secret-of-the-api'
@@ -76,11 +77,34 @@ function sorted<T>(requests: readonly T[]): readonly T[] {
   return requests.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
 }
 
-async function preview(project: ProjectFolder, ...options: readonly string[]) {
+async function preview(project: Pick<ProjectFolder, 'sluice'>, ...options: readonly string[]) {
   const { exitCode, stdout, stderr } = await project.sluice('preview', SYNC, ...options, '--json')
   expect(stderr).toBe('')
   const view: PreviewView = JSON.parse(stdout)
   return { exitCode, view, stdout }
+}
+
+/**
+ * The command in the process of the test, which spares starting one, for all that prints no more than text.
+ */
+function here(
+  project: ProjectFolder,
+  env: { readonly [name: string]: string },
+): Pick<ProjectFolder, 'sluice'> {
+  return {
+    async sluice(...args): Promise<Finished> {
+      const printed = { stdout: '', stderr: '' }
+      const exitCode = await runCli({
+        argv: [...args, '--dir', project.dir],
+        cwd: project.dir,
+        env,
+        stdout: { write: text => (printed.stdout += text) },
+        stderr: { write: text => (printed.stderr += text) },
+        signal: new AbortController().signal,
+      })
+      return { exitCode, ...printed }
+    },
+  }
 }
 
 /** What only says that a process had the log open, and what the killed one left of it. */
@@ -190,12 +214,15 @@ describe.for(bothProfiles().filter(({ available }) => available))('sluice previe
 describe('sluice preview of a folder', () => {
   let api: ScriptedApi
   let project: ProjectFolder
+  /** The command for what is asked often. */
+  let cli: Pick<ProjectFolder, 'sluice'>
 
   const opened = async (files: { readonly [file: string]: string } = {}, names = NAMES) => {
     project = await projectFolder({
       files: { 'project.yaml': PROJECT, 'people.csv': csv(names), ...files },
       env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY },
     })
+    cli = here(project, { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY })
     return project
   }
   beforeEach(async () => {
@@ -211,7 +238,7 @@ describe('sluice preview of a folder', () => {
     await project.run(SYNC)
     await project.write('people.csv', csv(['Ann!', 'Bob', null, null, 'E', 'F', 'G', 'H', 'I', 'J', 'K']))
     const keysOf = async (...options: readonly string[]) => {
-      const { view } = await preview(project, ...options)
+      const { view } = await preview(cli, ...options)
       expect(view.counts).toEqual({ added: 2, changed: 2, removed: 2 })
       return view.requests.map(({ trigger, keys }) => `${trigger} ${keys.join()}`)
     }
@@ -227,7 +254,7 @@ describe('sluice preview of a folder', () => {
     const path = "'/people/{{ name }}'"
     const single = PROJECT.replace(/ {4}batch:.*\n/, '')
     await project.write('project.yaml', single.replace('path: /people\n', `path: ${path}\n`))
-    const { exitCode, view } = await preview(project)
+    const { exitCode, view } = await preview(cli)
     expect(exitCode).toBe(3)
     expect(view).toMatchObject({
       counts: { added: 2, changed: 0, removed: 0 },
@@ -241,7 +268,7 @@ describe('sluice preview of a folder', () => {
       ],
       invalidRows: [{ key: null }, { key: '2' }],
     })
-    const { exitCode: code, stdout } = await project.sluice('preview', SYNC)
+    const { exitCode: code, stdout } = await cli.sluice('preview', SYNC)
     expect(code).toBe(3)
     expect(stdout).toContain('✗ would be rejected  added · 1')
     expect(stdout).toContain('2: 2 rows have this primary key')
@@ -250,19 +277,19 @@ describe('sluice preview of a folder', () => {
   it('reads well, and says how to see more', async () => {
     const many = Array.from({ length: 120 }, (_, id) => `name ${id}`)
     await opened({}, many)
-    const all = await project.sluice('preview', SYNC)
+    const all = await cli.sluice('preview', SYNC)
     expect(all).toMatchObject({ exitCode: 0, stderr: '' })
     expect(all.stdout).toContain('people  the next run would send 120 rows\n')
     expect(all.stdout).toContain('120 added · 0 changed · 0 removed · 120 rows read')
     expect(all.stdout).toContain('… and more: 20 requests with 80 rows shown; `--rows N`')
     expect(all.stdout).not.toContain(KEY)
-    const one = await project.sluice('preview', SYNC, '--key', '7')
+    const one = await cli.sluice('preview', SYNC, '--key', '7')
     expect(one.stdout).toContain(`POST ${api.url}/v1/people?tenant=e%20u&signed=***  added · 7\n`)
     expect(one.stdout).toContain('\n\n  [\n    {"id":7,"name":"name 7",')
-    const none = await project.sluice('preview', SYNC, '--key', 'x')
+    const none = await cli.sluice('preview', SYNC, '--key', 'x')
     expect(none).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('No such row with key `x`') })
     await project.run(SYNC)
-    const nothing = await project.sluice('preview', SYNC)
+    const nothing = await cli.sluice('preview', SYNC)
     expect(nothing.stdout).toBe('people  nothing would be sent\n  120 rows read\n')
     expect(nothing.exitCode).toBe(0)
   })
@@ -271,9 +298,9 @@ describe('sluice preview of a folder', () => {
     await opened({
       'project.yaml': PROJECT.replace('model: people\n', 'model: people\nfirstRun: skip-existing\n'),
     })
-    const { view } = await preview(project)
+    const { view } = await preview(cli)
     expect(view).toEqual({ sync: SYNC, counts: { added: 0, changed: 0, removed: 0 }, requests: [] })
-    const { stdout } = await project.sluice('preview', SYNC)
+    const { stdout } = await cli.sluice('preview', SYNC)
     expect(stdout).toContain('nothing would be sent')
     expect(stdout).toContain('firstRun is skip-existing: the first run takes the 9 rows as there')
   })
@@ -281,12 +308,13 @@ describe('sluice preview of a folder', () => {
   it('needs no secrets, and says that a run does', async () => {
     project = await projectFolder({
       files: { 'project.yaml': PROJECT, 'people.csv': csv(NAMES) },
-      env: { API_URL: api.url },
+      env: {},
     })
-    const { exitCode, view } = await preview(project)
+    cli = here(project, { API_URL: api.url })
+    const { exitCode, view } = await preview(cli)
     expect(exitCode).toBe(0)
     expect(view.requests[0]?.headers['authorization']).toBe('***')
-    const { stdout } = await project.sluice('preview', SYNC)
+    const { stdout } = await cli.sluice('preview', SYNC)
     expect(stdout).toContain('note: a run would fail: The secret `api-key` is not set')
   })
 
@@ -299,9 +327,9 @@ describe('sluice preview of a folder', () => {
     await once(child, 'close')
     await project.write('people.csv', csv([...NAMES, 'J']))
     const before = await hashes(project.dir)
-    const { view } = await preview(project)
+    const { view } = await preview(cli)
     expect(view.requests.map(({ keys }) => keys)).toEqual([['9']])
-    const { stdout } = await project.sluice('preview', SYNC)
+    const { stdout } = await cli.sluice('preview', SYNC)
     expect(stdout).toContain('note: an earlier run did not end')
     expect(await hashes(project.dir)).toEqual(before)
     api.reset()

@@ -68,13 +68,16 @@ function narrowingOf(args: CommandArgs, { sync }: Definition): Narrowing {
   return { op, key: textOption(args, 'key'), rows: numberOption(args, 'rows') }
 }
 
-/** All is rendered before anything is written, since an error is to be the only document. */
+/**
+ * All is rendered before anything is written, since an error is to be the only document. It is held as the
+ * texts to be written, piece by piece: together they may be more than one text can be.
+ */
 async function printJson({ stdout }: CommandContext, next: NextRun, asked: Asked): Promise<ExitCode> {
-  const requests: PreviewView['requests'] = []
+  const requests: string[] = []
   const rejected: NonNullable<PreviewView['rejected']> = []
   for await (const { kind, ...previewed } of next.requests(asked.narrowing)) {
     if ('error' in previewed) rejected.push(previewed)
-    else requests.push(previewed)
+    else requests.push(JSON.stringify(previewed))
   }
   const { counts, invalidRows } = next
   const rest = {
@@ -82,9 +85,7 @@ async function printJson({ stdout }: CommandContext, next: NextRun, asked: Asked
     ...(invalidRows.length === 0 ? {} : { invalidRows }),
   }
   stdout.write(`{"sync":${JSON.stringify(asked.sync)},"counts":${JSON.stringify(counts)},"requests":[`)
-  // One by one: together they may be more than one text can hold.
-  for (const [index, request] of requests.entries())
-    stdout.write(`${index === 0 ? '' : ','}${JSON.stringify(request)}`)
+  for (const [index, request] of requests.entries()) stdout.write(index === 0 ? request : `,${request}`)
   stdout.write(
     `]${Object.entries(rest)
       .map(([name, value]) => `,"${name}":${JSON.stringify(value)}`)
