@@ -47,17 +47,23 @@ export class RowApi {
   readonly #changes = new Notifier()
   /** What each request waits for. */
   gate: Promise<unknown> = Promise.resolve()
+  /** What it answers; a row counts as sent, and is applied, whatever that is. */
+  statusOf: (request: OutgoingRequest) => number = () => 200
+  /** Method and path of each request, in order. */
+  readonly requests: string[] = []
 
   readonly sender: HttpSender = {
     send: async request => {
       await this.gate
+      this.requests.push(`${request.method} ${new URL(request.url).pathname}`)
       for (const id of idsIn(request)) {
         this.sent.push(id)
         if (request.method === 'DELETE') this.ids.delete(id)
         else this.ids.add(id)
       }
       this.#changes.notify()
-      return { kind: 'answered', status: 200, headers: {}, body: '', startedAt: 1, durationMs: 1 }
+      const status = this.statusOf(request)
+      return { kind: 'answered', status, headers: {}, body: '', startedAt: 1, durationMs: 1 }
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
