@@ -7,23 +7,13 @@ import { renderChanges } from '@sluice/renderer/render-changes'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { RecordIo } from '@sluice/stage/record-io'
+import { randomFrom } from '@sluice/testkit/random'
 import { PREFIX } from '@sluice/testkit/test-log'
 import { OneProcess } from './one-process.ts'
 
 const RUNS = 15
 const IDS = 12
 const { signal } = new AbortController()
-
-/** A small generator of numbers in [0, 1), reproducible from its seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 /** Methods and paths, in the order of their texts. */
 async function foreseen(world: OneProcess, run: number): Promise<readonly string[]> {
@@ -56,8 +46,8 @@ it(`a preview foresees each run of a random history (SLUICE_TEST_SEED=${seed})`,
   let requests = 0
   for (let run = 1; run <= RUNS; run += 1) {
     const ids = Array.from({ length: IDS }, (_, id) => id)
-    await world.setRows(ids.filter(() => random() < 0.6))
-    world.api.statusOf = () => [200, 200, 422, 500, 404][Math.floor(random() * 5)] ?? 200
+    await world.setRows(ids.filter(() => random.chance(0.6)))
+    world.api.statusOf = () => random.pick([200, 200, 422, 500, 404])
     const wanted = await foreseen(world, run)
     world.api.requests.length = 0
     await world.run()

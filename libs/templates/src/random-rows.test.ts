@@ -1,6 +1,7 @@
 /** Random rows, of every type and with hostile texts, in every place that a value can be. */
 import { Decimal, JsonText } from '@sluice/contracts/values'
 import type { Row, Value } from '@sluice/contracts/values'
+import { randomFrom, type Random } from '@sluice/testkit/random'
 import { describe, expect, it } from 'vitest'
 import { compileTrigger } from './compile.ts'
 import type { CompiledTrigger } from './compile.ts'
@@ -8,17 +9,6 @@ import { parseExactJson } from './exact-json.ts'
 
 const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sync: { name: 'orders' } }
 const ROUNDS = 1_000
-
-/** A small generator of numbers in [0, 1), reproducible from its seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 const HOSTILE = [
   ...[
@@ -66,13 +56,13 @@ const HOSTILE = [
 ]
 
 class Maker {
-  readonly #random: () => number
+  readonly #random: Random
   constructor(seed: number) {
     this.#random = randomFrom(seed)
   }
 
   below(count: number): number {
-    return Math.floor(this.#random() * count)
+    return this.#random.below(count)
   }
 
   text(): string {
@@ -98,7 +88,7 @@ class Maker {
       case 2:
         return this.below(1_000_000) - 500_000
       case 3:
-        return (this.#random() - 0.5) * 10 ** (this.below(40) - 20)
+        return (this.#random.next() - 0.5) * 10 ** (this.below(40) - 20)
       case 4:
         return BigInt(this.below(2 ** 31)) * 2n ** BigInt(this.below(90)) * -1n
       case 5:

@@ -8,6 +8,7 @@ import type { Row } from '@sluice/contracts/values'
 import type { FencedWriter, MessageLog } from '@sluice/message-log/port'
 import { readOwned, type Placed } from '@sluice/stage/owned-reader'
 import { at, syncTopics } from '@sluice/stage/topics'
+import { randomFrom, type Random } from '@sluice/testkit/random'
 import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
@@ -35,19 +36,6 @@ const COLUMNS = [
   { name: 'text', type: { kind: 'text' } },
 ] as const
 
-type Random = () => number
-
-/** A small generator of numbers in [0, 1), reproducible from its seed (mulberry32). */
-function randomFrom(seed: number): Random {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
-
 /** Settled rows, then removed, changed and added ones, some of which cannot be rendered or are large. */
 function* changesOf(
   run: number,
@@ -55,11 +43,11 @@ function* changesOf(
 ): Generator<{ key: string; row: Row; change: Partial<Change> }> {
   const ops = ['settled', 'removed', 'changed', 'added'] as const
   for (const op of ops) {
-    const count = Math.floor(random() * 60)
+    const count = random.below(60)
     for (let index = 0; index < count; index += 1) {
       const key = `${run}.${op}.${index}`
-      const text = random() < 0.1 ? '"' : 'x'.repeat(Math.floor(random() * 300))
-      const row = { id: index, text: random() < 0.05 ? null : text }
+      const text = random.chance(0.1) ? '"' : 'x'.repeat(random.below(300))
+      const row = { id: index, text: random.chance(0.05) ? null : text }
       const before = op === 'added' ? {} : { before: row, beforeState: 'present' as const }
       const settled = op === 'settled' ? { settledState: 'present' as const } : {}
       yield { key, row, change: { op, ...before, ...settled, ...(op === 'removed' ? { after: null } : {}) } }
@@ -77,7 +65,7 @@ async function openWorld(random: Random): Promise<TestLog> {
   for (let run = 1; run <= RUNS; run += 1) {
     const begin: RunBegin = { run, runId: `RUN${run}`, definition, startedAt: 1, first: run === 1 }
     const rows = changesOf(run, random)
-    await writeChanges(world, { begin, columns: COLUMNS, rows, appended: 1 + Math.floor(random() * 9) })
+    await writeChanges(world, { begin, columns: COLUMNS, rows, appended: 1 + random.below(9) })
   }
   opening.move()
   return world
@@ -85,7 +73,7 @@ async function openWorld(random: Random): Promise<TestLog> {
 
 /** A log that is read in pieces of any size, and whose `appends`-th append is the last thing that happens. */
 function mortalLog(log: MessageLog, random: Random, of: { appends: number; kill: () => void }): MessageLog {
-  const isLost = random() < 0.5
+  const isLost = random.chance(0.5)
   const append = async (writer: FencedWriter, ...args: Parameters<FencedWriter['append']>) => {
     of.appends -= 1
     if (of.appends !== 0) return writer.append(...args)
@@ -99,7 +87,7 @@ function mortalLog(log: MessageLog, random: Random, of: { appends: number; kill:
     get(target, name) {
       if (name === 'read')
         return (...[of, options]: Parameters<MessageLog['read']>) =>
-          log.read(of, { ...options, bufferBytes: 1 + Math.floor(random() * 2_000) })
+          log.read(of, { ...options, bufferBytes: 1 + random.below(2_000) })
       if (name === 'openWriter')
         return async (...args: Parameters<MessageLog['openWriter']>): Promise<FencedWriter> => {
           const writer = await log.openWriter(...args)
@@ -122,7 +110,7 @@ function mortalLog(log: MessageLog, random: Random, of: { appends: number; kill:
 /** One life of a renderer, until its log ends it or all runs are rendered; true if it was killed. */
 async function live(world: TestLog, random: Random, appends: number): Promise<boolean> {
   // So small that the requests of a batch are written in several appends, and a kill comes between them.
-  const appendCeilingBytes = 1 + Math.floor(random() * 2_000)
+  const appendCeilingBytes = 1 + random.below(2_000)
   const killed = new AbortController()
   const drain = new AbortController()
   const { io, definitions, prefix } = world
@@ -171,8 +159,8 @@ it(`a renderer that is killed at random moments leaves the requests of an undist
     await using calm = await openWorld(randomFrom(seed + history))
     await using rough = await openWorld(randomFrom(seed + history))
     const random = randomFrom(seed - history)
-    expect(await live(calm, () => 0.999, Number.MAX_SAFE_INTEGER)).toBe(false)
-    while (await live(rough, random, 1 + Math.floor(random() * 12))) kills += 1
+    expect(await live(calm, randomFrom(seed), Number.MAX_SAFE_INTEGER)).toBe(false)
+    while (await live(rough, random, 1 + random.below(12))) kills += 1
     const wanted = await requestsOf(calm)
     expect(wanted.length).toBeGreaterThan(2 * RUNS)
     expect(await requestsOf(rough)).toEqual(wanted)
