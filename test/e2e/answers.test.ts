@@ -1,4 +1,7 @@
-/** What answers mean where the sync says so, over runs, in both profiles: against an API that is strict. */
+/**
+ * What answers mean where the sync says so, and what is kept of them, over runs, in both profiles: against an
+ * API that is strict, and one that makes its own ids.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { peopleCsv, peopleYaml, SYNC } from './people-project.ts'
@@ -18,6 +21,47 @@ errors:
     - { status: 500, body: Client, as: rejected }`,
 })
 
+const THINGS = 'things'
+const THINGS_SYNC = `
+---
+kind: sync
+name: ${THINGS}
+model: people
+destination: api
+triggers:
+  added:
+    method: POST
+    path: /things
+    body: { fields: { name: name } }
+    capture: { id: $.data.id }
+  changed: { method: PUT, path: '/things/{{ captured.id }}', body: { fields: { id: { template: '{{ captured.id }}' }, name: name } } }
+  removed: { method: DELETE, path: '/things/{{ captured.id }}' }
+errors: { answers: [{ status: 404, as: missing }] }
+`
+
+/** An API that makes the ids of its objects, larger than JavaScript can count. */
+function makesIds(api: ScriptedApi, held: Map<string, string>): void {
+  let made = 0
+  const put = (id: string, body: string): void => {
+    const { name }: { name: string } = JSON.parse(body)
+    held.set(id, name)
+  }
+  api.on({ method: 'POST', url: '/things' }, ({ body }) => {
+    made += 1
+    const id = `922337203685477580${made}`
+    put(id, body)
+    // One of its answers does not tell the id.
+    return { status: 201, body: body.includes('Untold') ? '{}' : `{"data":{"id":${id}}}` }
+  })
+  api.on({ url: '/things/' }, ({ method, url, body }) => {
+    const id = url.replace('/things/', '')
+    if (!held.has(id)) return { status: 404 }
+    if (method === 'DELETE') held.delete(id)
+    else put(id, body)
+    return { status: 200 }
+  })
+}
+
 /** An API that creates only what is not there, and changes and deletes only what is. */
 function strictAnswers(api: ScriptedApi, held: Map<string, string>): void {
   api.on({}, ({ method, url, body }) => {
@@ -29,33 +73,37 @@ function strictAnswers(api: ScriptedApi, held: Map<string, string>): void {
   })
 }
 
-describe.each(bothProfiles().filter(({ available }) => available))('$name: rules for answers', profile => {
+describe.each(bothProfiles().filter(({ available }) => available))('$name: answers', profile => {
   const held = new Map<string, string>()
+  const things = new Map<string, string>()
   let api: ScriptedApi
   let world: Opened
 
   beforeAll(async () => {
     api = await startScriptedApi()
     strictAnswers(api, held)
-    world = await profile.open({ files: { 'project.yaml': STRICT }, env: { API_URL: api.url } })
+    makesIds(api, things)
+    const files = { 'project.yaml': STRICT + THINGS_SYNC }
+    world = await profile.open({ files, env: { API_URL: api.url } })
   })
   afterAll(async () => {
     await world[Symbol.asyncDispose]()
     await api.close()
   })
 
-  async function run(...rows: readonly string[]) {
+  async function runOf(sync: string, ...rows: readonly string[]) {
     await world.project.write('people.csv', peopleCsv(...rows))
     const before = api.requests.length
-    const { exitCode, view } = await world.project.run(SYNC)
+    const { exitCode, view } = await world.project.run(sync)
     const sent = api.requests.slice(before).map(({ method, url }) => `${method} ${url}`)
     return { exitCode, id: view.id, triggers: view.triggers, sent: sent.sort() }
   }
 
-  const failed = async (): Promise<readonly string[]> =>
-    (await world.project.failed(SYNC)).map(({ key, op, outcome }) => `${op} ${key} ${outcome}`).sort()
+  const run = (...rows: readonly string[]) => runOf(SYNC, ...rows)
+  const failed = async (sync = SYNC): Promise<readonly string[]> =>
+    (await world.project.failed(sync)).map(({ key, op, outcome }) => `${op} ${key} ${outcome}`).sort()
 
-  it('bring a strict API to the rows, whatever it holds already and whatever it has lost', async () => {
+  it('for which there are rules bring a strict API to the rows, whatever it holds already and whatever it has lost', async () => {
     held.set('/people/1', '{"name":"old"}')
     const long = 'x'.repeat(100_000)
     api.on({ url: '/people/5' }, { body: `{"text":"${long}","errors":["no"]}` }, { times: 1 })
@@ -106,5 +154,47 @@ describe.each(bothProfiles().filter(({ available }) => available))('$name: rules
       '/people/5': '{"name":"Eve"}',
       '/people/6': '{"name":"Fay"}',
     })
+  })
+  it('tell the ids that an API makes, for all that comes later', async () => {
+    const id = (made: number): string => `922337203685477580${made}`
+    const idOf = (name: string): string => [...things].find(([, held]) => held === name)?.[0] ?? ''
+    const first = await runOf(THINGS, '1,Ann', '2,Bob', '3,Cid', '4,Untold')
+    expect(first).toMatchObject({ exitCode: 0, triggers: { added: { detected: 4, delivered: 4 } } })
+    expect([...things.keys()].sort((a, b) => (a < b ? -1 : 1))).toEqual([id(1), id(2), id(3), id(4)])
+    const [ann, bob, cid] = [idOf('Ann'), idOf('Bob'), idOf('Cid')]
+    const attempts = await world.project.attempts('--run', first.id, '--key', '4')
+    expect(attempts).toMatchObject([
+      { outcome: 'delivered', error: expect.stringContaining('not captured: id') },
+    ])
+
+    things.delete(cid)
+    const second = await runOf(THINGS, '1,Anna', '3,Cyd', '4,Still untold')
+    expect(second.sent).toEqual([`DELETE /things/${bob}`, `PUT /things/${ann}`, `PUT /things/${cid}`].sort())
+    expect(second).toMatchObject({
+      exitCode: 3,
+      triggers: {
+        changed: { detected: 3, delivered: 1, rejected: 2 },
+        removed: { detected: 1, delivered: 1 },
+      },
+    })
+    expect(await failed(THINGS)).toEqual(['changed 3 missing', 'changed 4 rejected'])
+
+    // The removal of a row whose id nobody knows can never be sent; that is told once, and settled.
+    const third = await runOf(THINGS, '1,Anna', '2,Bobby', '3,Cyd')
+    expect(third.sent).toEqual(['POST /things', 'POST /things'])
+    expect(third).toMatchObject({
+      exitCode: 3,
+      triggers: { added: { detected: 2, delivered: 2 }, removed: { detected: 1, rejected: 1 } },
+    })
+    expect(await failed(THINGS)).toEqual([])
+
+    const [bobby, cyd] = [idOf('Bobby'), idOf('Cyd')]
+    expect([bobby, cyd].sort()).toEqual([id(5), id(6)])
+    const fourth = await runOf(THINGS, '1,Anna', '2,Bob')
+    expect(fourth).toMatchObject({ exitCode: 0, sent: [`DELETE /things/${cyd}`, `PUT /things/${bobby}`] })
+    expect(Object.fromEntries(things)).toEqual({ [ann]: 'Anna', [bobby]: 'Bob', [id(4)]: 'Untold' })
+    expect(api.requests.findLast(({ url }) => url === `/things/${bobby}`)?.body).toBe(
+      `{"id":"${bobby}","name":"Bob"}`,
+    )
   })
 })

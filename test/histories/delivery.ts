@@ -222,7 +222,7 @@ function capture(topics: Topics, rows: readonly Sent[], final: UnownedAttempt): 
 }
 
 function rowOf({ key, seq, op, beforeState, retried }: Sent): RequestRow {
-  return { key, seq, op, uncertain: beforeState !== 'present', retried }
+  return { key, seq, op, uncertain: beforeState !== 'present', captured: null, retried }
 }
 
 /** `sent` is null for a request that was given up before it was sent. */

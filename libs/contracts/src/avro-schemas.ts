@@ -226,10 +226,11 @@ const requestRow = recordOf<RequestRow>('RequestRow', 'A row inside a request.',
   seq: field("The seq of the row's change.", long),
   op: field('What happened to the row.', op),
   uncertain: field('True if it was uncertain whether the destination holds the row.', boolean),
+  captured: field('Values captured from earlier answers, as JSON.', nullable(text)),
   retried: field('What earlier runs left behind.', nullable(retried)),
 })
 
-const rendered: FieldsOf<Omit<Unrenderable, 'error'>> = {
+const rendered: FieldsOf<Omit<Unrenderable, 'error' | 'lacks'>> = {
   ...owned,
   run: field('Number of the run.', long),
   begin: field("Offset, in this partition, of the run's run-begin marker.", long),
@@ -251,6 +252,7 @@ const REQUEST_SCHEMA = record<Request>('Request', 'A request to be sent.', {
 const UNRENDERABLE_SCHEMA = record<Unrenderable>('Unrenderable', 'Rows that could not be rendered.', {
   ...rendered,
   error: field('Why.', text),
+  lacks: field('The captured value that it lacks, if that is why.', nullable(text)),
 })
 
 const rowResult = recordOf<RowResult>('RowResult', 'What became of one row of a request.', {

@@ -118,6 +118,8 @@ export interface RequestRow {
   readonly op: Op
   /** True if it was uncertain whether the destination holds the row: then 404 or 410 confirms a removal. */
   readonly uncertain: boolean
+  /** Values captured from earlier answers, as JSON text. */
+  readonly captured: string | null
   readonly retried: Retried | null
 }
 
@@ -147,6 +149,8 @@ export interface Unrenderable extends Owned {
   readonly seq: number
   readonly trigger: Op
   readonly error: string
+  /** The name of the value that its template needs and that was never captured, if that is the reason. */
+  readonly lacks: string | null
   readonly rows: readonly RequestRow[]
   readonly changesStart: number
   readonly changesEnd: number

@@ -7,6 +7,7 @@
  * `describe` text says what a field is for; editors show it.
  */
 import { z } from 'zod'
+import { answerRule, capture, MAX_ANSWER_RULES } from './answer-specs.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
 
 const TIME_UNITS: { readonly [unit: string]: number } = {
@@ -304,40 +305,24 @@ function bodyWanted(input: unknown): string {
 
 export const body = z.union(bodies, { error: ({ input }) => bodyWanted(input) })
 
-export const trigger = z.strictObject({
-  batch: batch.optional().describe('Absent: one row a request; {} means batches of 100 rows.'),
-  method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
-  path: text.describe('Text or Liquid, appended to the base URL; may have a query.'),
-  headers: z.record(headerName, text).optional().describe('Headers, text or Liquid.'),
-  body: body.optional().describe('Absent: an empty body.'),
-})
+const CAPTURE_ALONE =
+  '`batch` left out, or of size 1, beside `capture`: values are captured from the answer to one row'
 
-const ANSWER_STATUS_WANTED = 'a status from 200 to 599, or one of `2xx`, `3xx`, `4xx`, `5xx`'
-const statusNumber = z
-  .int({ error: ANSWER_STATUS_WANTED })
-  .min(200, ANSWER_STATUS_WANTED)
-  .max(599, ANSWER_STATUS_WANTED)
-const statusClass = z.enum(['2xx', '3xx', '4xx', '5xx'])
-const oneStatus = z.union([statusNumber, statusClass], { error: ANSWER_STATUS_WANTED })
-
-/** What an answer means where the defaults do not fit the API. Its parts hold together. */
-export const answerRule = z.strictObject({
-  status: z
-    .union([statusNumber, statusClass, z.array(oneStatus).min(1, 'at least one status')], {
-      error: `${ANSWER_STATUS_WANTED}, or a list of them`,
-    })
-    .describe('409, 4xx or a list such as [404, 410].'),
-  json: filledText
-    .optional()
-    .describe('A JSONPath such as $.errors[0] that finds a value other than null and false in the body.'),
-  body: filledText.optional().describe('A text that the body contains.'),
-  as: z
-    .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
-    .describe(
-      'rejected: not applied; unknown: it may have been; exists, missing: the row is, or is not, there.',
-    ),
-})
-export const MAX_ANSWER_RULES = 100
+export const trigger = z
+  .strictObject({
+    batch: batch.optional().describe('Absent: one row a request; {} means batches of 100 rows.'),
+    method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
+    path: text.describe('Text or Liquid, appended to the base URL; may have a query.'),
+    headers: z.record(headerName, text).optional().describe('Headers, text or Liquid.'),
+    body: body.optional().describe('Absent: an empty body.'),
+    capture: capture
+      .optional()
+      .describe('Values to keep from a 2xx answer, by name, each a JSONPath such as $.id.'),
+  })
+  .refine(spec => spec.capture === undefined || spec.batch === undefined || spec.batch.size === 1, {
+    path: ['capture'],
+    error: CAPTURE_ALONE,
+  })
 
 const errors = z.strictObject({
   retry: z.literal('next-run').default('next-run'),
@@ -366,6 +351,14 @@ const removalGuard = z.strictObject({
 const opName = z.enum(['added', 'changed', 'removed'])
 const triggerOrName = z.union([trigger, opName])
 
+/** True if `removed` is written out with a capture, and no other trigger stands for it. */
+function capturesFromRemovals(spec: { readonly [op: string]: z.output<typeof triggerOrName> | undefined }) {
+  const { removed } = spec
+  return (
+    typeof removed === 'object' && removed.capture !== undefined && !Object.values(spec).includes('removed')
+  )
+}
+
 export const sync = z.strictObject({
   kind: z.literal('sync'),
   name: resourceName,
@@ -389,7 +382,11 @@ export const sync = z.strictObject({
     .refine(
       spec => spec.added !== undefined || spec.changed !== undefined || spec.removed !== undefined,
       'at least one trigger: added, changed or removed',
-    ),
+    )
+    .refine(spec => !capturesFromRemovals(spec), {
+      path: ['removed', 'capture'],
+      error: 'no `capture` here: a row that is removed has no later change to use the values',
+    }),
   errors: errors.optional(),
   limits: limits
     .optional()
@@ -416,8 +413,6 @@ export type ModelSpec = z.output<typeof model>
 export type DestinationSpec = z.output<typeof destination>
 export type TriggerSpec = z.output<typeof trigger>
 export type BodySpec = z.output<typeof body>
-export type AnswerStatus = z.output<typeof oneStatus>
-export type AnswerRuleSpec = z.output<typeof answerRule>
 export type LimitsSpec = z.output<typeof limits>
 export type SyncSpec = z.output<typeof sync>
 export type ResourceSpec = SourceSpec | ModelSpec | DestinationSpec | SyncSpec

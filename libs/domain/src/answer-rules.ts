@@ -1,6 +1,6 @@
 /** What an answer means where the sync says so (`errors.answers`): the first rule that fits it decides. */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { AnswerRuleSpec, AnswerStatus } from '@sluice/contracts/resources'
+import type { AnswerRuleSpec, AnswerStatus } from '@sluice/contracts/answer-specs'
 import type { AnswerBody } from './answer-body.ts'
 import { parseJsonPath, valuesAt, type JsonPath } from './json-path.ts'
 

@@ -3,7 +3,7 @@
  * unless the template asks for it with `{% if %}` or gives it a `default`.
  */
 import { Printable } from './print-value.ts'
-import { TemplateFault } from './template-fault.ts'
+import { NeverCaptured } from './template-fault.ts'
 
 export class CapturedValues extends Printable {
   readonly #values: { readonly [name: string]: unknown } | null
@@ -18,13 +18,10 @@ export class CapturedValues extends Printable {
     return this.#values !== null && Object.hasOwn(this.#values, name) ? this.#values[name] : undefined
   }
 
-  /** The value of the name; throws a `TemplateFault` where it was never captured. */
+  /** The value of the name; throws `NeverCaptured` where it was never captured. */
   need(name: string): unknown {
     const value = this.find(name)
-    if (value === undefined)
-      throw new TemplateFault(
-        `captured.${name} was never captured from an answer; give it a "default" if the request can do without`,
-      )
+    if (value === undefined) throw new NeverCaptured(name)
     return value
   }
 

@@ -55,6 +55,7 @@ function renderOrRefuse(each: RenderCase, batched: boolean): RenderResult {
     return {
       kind: 'unrenderable',
       error: `${detail.field.replace('triggers.added.', '')}: ${detail.message}`,
+      lacks: null,
     }
   }
 }

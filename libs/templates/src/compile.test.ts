@@ -135,6 +135,7 @@ describe('a trigger', () => {
       kind: 'unrenderable',
       error:
         'body.json: the rendered text is longer than 16000000 characters (line 1, column 27 of the template)',
+      lacks: null,
     })
   })
 

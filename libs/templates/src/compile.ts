@@ -10,7 +10,7 @@ import type { RenderContext, TemplateRow } from './frame.ts'
 import { HEADER_ESCAPING, HEADER_NAME, finishHeader } from './header-value.ts'
 import { limitsFor, usualLimits } from './limits.ts'
 import { LimitFault, TemplateFault } from './template-fault.ts'
-import { TriggerCompiler, constantPart } from './trigger-compiler.ts'
+import { PartFault, TriggerCompiler, constantPart } from './trigger-compiler.ts'
 import type { Part, TriggerPlace } from './trigger-compiler.ts'
 import { PATH_ESCAPING, finishPath } from './url-path.ts'
 
@@ -26,7 +26,12 @@ export type RenderResult =
       readonly headers: { readonly [name: string]: string }
       readonly body: string | null
     }
-  | { readonly kind: 'unrenderable'; readonly error: string }
+  | {
+      readonly kind: 'unrenderable'
+      readonly error: string
+      /** The name of the value that it needs and that was never captured, if that is the reason. */
+      readonly lacks: string | null
+    }
 
 export interface CompiledTrigger {
   /** At most how many rows, and bytes of body, a request has; null for one row a request. */
@@ -163,6 +168,10 @@ function headerMap(
 }
 
 function unrenderable(error: unknown): RenderResult {
-  if (error instanceof TemplateFault) return { kind: 'unrenderable', error: error.message }
-  throw error
+  if (!(error instanceof TemplateFault)) throw error
+  return {
+    kind: 'unrenderable',
+    error: error.message,
+    lacks: error instanceof PartFault ? error.lacks : null,
+  }
 }

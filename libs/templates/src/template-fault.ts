@@ -15,6 +15,19 @@ export class TemplateFault extends Error {
   }
 }
 
+/** A template needs a value that was never captured from an answer. */
+export class NeverCaptured extends TemplateFault {
+  /** The name under which it would have been captured. */
+  readonly captured: string
+
+  constructor(captured: string) {
+    super(
+      `captured.${captured} was never captured from an answer; give it a "default" if the request can do without`,
+    )
+    this.captured = captured
+  }
+}
+
 /** A limit of a render that larger rows may raise (see `limits.ts`). */
 export class LimitFault extends TemplateFault {}
 

@@ -10,7 +10,7 @@ import type { CompiledTemplate, Escaping } from './compile-template.ts'
 import type { Frame } from './frame.ts'
 import { parseTemplate } from './parse-template.ts'
 import type { Sees } from './scope.ts'
-import { LimitFault, TemplateFault, placeOf } from './template-fault.ts'
+import { LimitFault, NeverCaptured, TemplateFault, placeOf } from './template-fault.ts'
 import { templateNames } from './template-names.ts'
 
 /** Where a trigger stands, for messages. */
@@ -32,7 +32,15 @@ export interface Part {
 }
 
 /** A fault of rendering whose message says which field it happened in. */
-export class PartFault extends TemplateFault {}
+export class PartFault extends TemplateFault {
+  /** The name of the value that would have been needed and was never captured, if that is the reason. */
+  readonly lacks: string | null
+
+  constructor(message: string, lacks: string | null = null) {
+    super(message)
+    this.lacks = lacks
+  }
+}
 
 /** A fault of what was rendered, whose message has its own place in it. */
 export class ContentFault extends TemplateFault {}
@@ -175,6 +183,11 @@ function dynamicPart(
   }
 }
 
+function lackedBy(error: unknown): string | null {
+  if (error instanceof NeverCaptured) return error.captured
+  return error instanceof PartFault ? error.lacks : null
+}
+
 /** The error as a fault that names the field and, where the template is to blame, the place in its text. */
 export function faultIn(
   field: string,
@@ -188,5 +201,5 @@ export function faultIn(
     text += ` (line ${line}, column ${column} of the template)`
   }
   const overLimit = error instanceof LimitFault || message === 'memory alloc limit exceeded'
-  return overLimit ? new LimitFault(text) : new PartFault(text)
+  return overLimit ? new LimitFault(text) : new PartFault(text, lackedBy(error))
 }

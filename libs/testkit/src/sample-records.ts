@@ -137,7 +137,7 @@ export function sampleChange(fields: Partial<Change> = {}): Change {
 }
 
 export function sampleRow(fields: Partial<RequestRow> = {}): RequestRow {
-  return { key: 'a', seq: 0, op: 'added', uncertain: false, retried: null, ...fields }
+  return { key: 'a', seq: 0, op: 'added', uncertain: false, captured: null, retried: null, ...fields }
 }
 
 export function sampleRequest(fields: Partial<Request> = {}): Request {

@@ -1,4 +1,5 @@
 import type { RequestRow, RunBegin } from '@sluice/contracts/records'
+import type { Op } from '@sluice/contracts/state'
 import { plainMarker, takeOver } from '@sluice/stage/take-over'
 import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
 import { INCARNATION, sampleRequest, sampleRow, SYNC } from './sample-records.ts'
@@ -15,6 +16,7 @@ export async function writeRequests(
     readonly keys: readonly string[]
     readonly bodyBytes?: number
     readonly row?: Partial<RequestRow>
+    readonly trigger?: Op
   },
 ): Promise<void> {
   const { signal } = new AbortController()
@@ -33,6 +35,7 @@ export async function writeRequests(
       run: begin.run,
       begin: beginOffset,
       seq,
+      trigger: run.trigger ?? 'added',
       path: `/rows/${key}`,
       body: new Uint8Array(run.bodyBytes ?? 2).fill(97),
       rows: [sampleRow({ key, seq, ...run.row })],

@@ -1,7 +1,8 @@
 /**
  * The attempts topic as the ledger of one partition: attempts are written at most a few milliseconds after
- * the answer, then the retry entries that follow from them; a request is finished when all of that is
- * acknowledged. Every batch carries the checkpoint that a successor goes on from (PROTOCOL.md §8).
+ * the answer, then the retry entries and captured values that follow from them; a request is finished when
+ * all of that is acknowledged. Every batch carries the checkpoint that a successor goes on from (PROTOCOL.md
+ * §8).
  *
  * States: open → failed (an append was refused or its fate is not known; `failure` aborts, nothing more is
  * written) or open → closed.
@@ -30,6 +31,7 @@ export interface LedgerOptions {
   readonly ownership: Ownership
   readonly attempts: TopicPartition
   readonly retry: TopicPartition
+  readonly captured: TopicPartition
   /**
    * Where to go on: the lowest offset of `requests` that is not finished, with the counts of the open run
    * below it.
@@ -223,7 +225,7 @@ export class AttemptLedger {
       })
     }
     for (const entry of entries) entry.release?.()
-    await this.#writeRetry(entries)
+    await Promise.all([this.#writeRetry(entries), this.#writeCaptured(entries)])
     for (const { requestOffset, effects } of entries) {
       if (effects !== null) this.#finish(requestOffset, effects.counts)
     }
@@ -251,6 +253,18 @@ export class AttemptLedger {
       (effects?.retry ?? []).map(({ key, entry }) => ({ key: textKey(key), value: encode(entry) })),
     )
     if (records.length > 0) await ownership.append(retry, records, { signal })
+  }
+
+  async #writeCaptured(entries: readonly LedgerEntry[]): Promise<void> {
+    const { io, captured, ownership, signal } = this.#options
+    const owned = { incarnation: ownership.incarnation, owner: ownership.owner(captured) }
+    const records = entries.flatMap(({ effects }) =>
+      (effects?.captured ?? []).map(({ key, values }) => ({
+        key: textKey(key),
+        value: values === null ? null : io.encode('Captured', { ...values, ...owned }),
+      })),
+    )
+    if (records.length > 0) await ownership.append(captured, records, { signal })
   }
 
   #finish(requestOffset: number, counts: CountsByOp): void {

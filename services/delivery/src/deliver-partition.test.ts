@@ -12,7 +12,15 @@ import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { NO_FIGURES } from '@sluice/stage/figures'
 import type { Placed } from '@sluice/stage/owned-reader'
-import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/stage/topics'
+import {
+  at,
+  homePartition,
+  isMarkerKey,
+  keyText,
+  runKey,
+  sharedTopics,
+  syncTopics,
+} from '@sluice/stage/topics'
 import {
   sampleDefinition,
   sampleEvent,
@@ -173,8 +181,8 @@ describe('the delivery of a partition', () => {
   }
 
   /** A life that delivers what is left, to the report of the run. */
-  async function finish(answers: Answer): Promise<void> {
-    const life = live(answers)
+  async function finish(answers: Answer, over: Partial<DeliverDeps> = {}): Promise<void> {
+    const life = live(answers, over)
     await world.runs.until(() => world.runs.of(SYNC)?.reports.get(0)?.ended === true, { signal: never })
     await life.drain()
   }
@@ -249,6 +257,85 @@ describe('the delivery of a partition', () => {
       sent.forget()
       await finish(delivered)
       expect(sent.keys).toEqual(['k0'])
+    })
+  })
+
+  describe('keeps the values that it captured', () => {
+    const capturing = sampleDefinition({
+      sync: {
+        triggers: { added: { method: 'POST', path: '/rows', capture: { id: '$.id' } }, changed: 'added' },
+      },
+    })
+    const resolve = { resolveTarget: () => Promise.resolve(resolveTarget(capturing, () => '')) }
+    const made: Answer = request => Promise.resolve({ ...answer(201), body: `{"id":"id-${keyOf(request)}"}` })
+
+    /** By key, the values that the topic holds in the end; null is a tombstone. */
+    async function kept(): Promise<{ readonly [key: string]: string | null }> {
+      const values: { [key: string]: string | null } = {}
+      for (const { key, record } of await world.read(at(topics.captured, 0))) {
+        if (isMarkerKey(key)) continue
+        values[keyText(key)] = record?.name === 'sluice.Captured' ? record.value.values : null
+      }
+      return values
+    }
+
+    /** A life that dies once its attempts are written and before what follows from them is. */
+    async function dieBeforeCaptured(answers: Answer): Promise<void> {
+      const held = Promise.withResolvers<void>()
+      const log = watchedLog(world.log, (target, records) => {
+        if (target.topic !== topics.captured || records.every(({ key }) => isMarkerKey(key)))
+          return Promise.resolve()
+        held.resolve()
+        return new Promise(() => undefined)
+      })
+      const life = live(answers, { ...resolve, log })
+      await held.promise
+      expect(attemptsIn(await world.read(at(topics.attempts, 0)))).not.toEqual([])
+      await life.kill()
+      expect(await kept()).toEqual({})
+    }
+
+    it('from answers that it got', async () => {
+      await requests(['a', 'b'])
+      await finish(made, resolve)
+      expect(await kept()).toEqual({ a: '{"id":"id-a"}', b: '{"id":"id-b"}' })
+    })
+
+    it('from an answer whose attempt was all that its predecessor could write before a kill', async () => {
+      await requests(['a'])
+      await dieBeforeCaptured(made)
+      sent.forget()
+      await finish(silent, resolve)
+      expect(sent.keys).toEqual([])
+      expect(await kept()).toEqual({ a: '{"id":"id-a"}' })
+    })
+
+    it('no longer than the row, though its predecessor was killed before it could forget them', async () => {
+      await requests(['a'], { row: { op: 'removed', captured: '{"id":"id-a"}' }, trigger: 'removed' })
+      await dieBeforeCaptured(delivered)
+      sent.forget()
+      await finish(silent, resolve)
+      expect(sent.keys).toEqual([])
+      expect(await kept()).toEqual({ a: null })
+    })
+
+    it('against a predecessor that lost the partition and still writes', async () => {
+      await requests(['a'])
+      const release = Promise.withResolvers<void>()
+      const held = Promise.withResolvers<void>()
+      const log = watchedLog(world.log, (target, records) => {
+        if (target.topic !== topics.captured || records.every(({ key }) => isMarkerKey(key)))
+          return Promise.resolve()
+        held.resolve()
+        return release.promise
+      })
+      const first = live(made, { ...resolve, log })
+      await held.promise
+      await finish(silent, resolve)
+      release.resolve()
+      await expect(first.done).rejects.toMatchObject({ code: 'fenced' })
+      const written = (await world.read(at(topics.captured, 0))).filter(({ key }) => !isMarkerKey(key))
+      expect(written).toHaveLength(1)
     })
   })
 

@@ -24,10 +24,11 @@ import { DestinationGate } from './destination-gate.ts'
 import { effectsOf } from './effects.ts'
 import { recoverLedger, type Recovered } from './recover-ledger.ts'
 import { PartitionReporter } from './report-partition.ts'
-import { NO_HISTORY, type RequestHistory, type UnownedAttempt } from './request-history.ts'
+import { NO_HISTORY, type RequestHistory } from './request-history.ts'
 import { SendQueue } from './send-queue.ts'
 import type { SendJob } from './send-request.ts'
 import type { Target } from './target.ts'
+import { isForgotten, unrenderableAttempt } from './unrenderable-rows.ts'
 
 /**
  * Requests taken from the topic and not finished, per partition: this times the concurrency, and at least the
@@ -76,6 +77,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const topics = syncTopics(prefix, sync)
   const attempts = at(topics.attempts, partition)
   const retry = at(topics.retry, partition)
+  const captured = at(topics.captured, partition)
   const requests = at(topics.requests, partition)
   const stopping = AbortSignal.any([worker.drain, worker.signal])
   const common = { log, io, incarnation }
@@ -85,7 +87,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     stage: 'attempts',
     sync,
     partition,
-    targets: [attempts, retry],
+    targets: [attempts, retry, captured],
     signal: stopping,
   })
   const recovered = await recoverLedger({ ...common, requests, attempts, signal: stopping })
@@ -95,6 +97,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     ownership,
     attempts,
     retry,
+    captured,
     position: checkpoint.offset,
     run: checkpoint.run,
     counts: checkpoint.counts,
@@ -219,8 +222,9 @@ class PartitionDelivery {
     const known = recovered.known.get(offset)
     ledger.start(offset)
     const recorded = known?.history.final ?? null
-    const final = recorded ?? unrenderableAttempt(offset, record, open.begin.runId)
-    const effects = effectsOf({ ...record, attempts: 0, requests: 0, final })
+    const forgets = isForgotten(record, open.target)
+    const final = recorded ?? unrenderableAttempt(offset, record, { runId: open.begin.runId, forgets })
+    const effects = effectsOf({ ...record, attempts: 0, requests: 0, final, forgets })
     ledger.record({
       requestOffset: offset,
       attempt: recorded === null ? final : null,
@@ -355,30 +359,4 @@ function faultOf(
   if (open === null || open.nextSeq === null || end.count === open.nextSeq) return null
   const error = `requests end after seq ${open.nextSeq - 1}, and ${String(end.count)} were written`
   return { from: open.nextChange, error }
-}
-
-function unrenderableAttempt(offset: number, record: Unrenderable, runId: string): UnownedAttempt {
-  return {
-    run: record.run,
-    runId,
-    seq: record.seq,
-    requestOffset: offset,
-    attempt: 0,
-    trigger: record.trigger,
-    outcome: 'rejected',
-    final: true,
-    answered: false,
-    status: null,
-    error: record.error,
-    method: '',
-    url: '',
-    requestHash: '',
-    idempotencyKey: null,
-    requestHeaders: {},
-    responseHeaders: {},
-    responseBody: null,
-    startedAt: Date.now(),
-    durationMs: 0,
-    rows: [],
-  }
 }

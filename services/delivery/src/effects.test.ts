@@ -63,6 +63,68 @@ describe('what a finished request writes', () => {
   })
 })
 
+describe('the values that are kept', () => {
+  const now = (captured: string | null) =>
+    sampleAttempt({
+      rows: captured === null ? [] : [{ seq: 0, outcome: 'delivered', error: null, captured }],
+    })
+  const kept = (row: Partial<RequestRow>, final = now(null), more: Partial<FinishedRequest> = {}) =>
+    effects({ run: 7, trigger: row.op ?? 'added', rows: rows(row), final, ...more }).captured
+
+  it('are those of the answer, with the place of the change', () => {
+    expect(kept({ seq: 0 }, now('{"id":5}'))).toEqual([
+      { key: 'a', values: { run: 7, seq: 0, values: '{"id":5}' } },
+    ])
+    expect(kept({})).toEqual([])
+  })
+
+  it('are those from before too, where the row was there, or may have been', () => {
+    const captured = '{"id":5}'
+    const both = [{ key: 'a', values: expect.objectContaining({ values: '{"id":5,"rev":2}' }) }]
+    expect(kept({ op: 'changed', captured }, now('{"rev":2}'))).toEqual(both)
+    expect(kept({ op: 'added', uncertain: true, captured }, now('{"rev":2}'))).toEqual(both)
+    expect(kept({ op: 'changed', captured })).toEqual([])
+    expect(kept({ op: 'added', uncertain: true, captured })).toEqual([])
+    expect(kept({ op: 'changed', captured }, now('{"id":5}'))).toEqual([])
+  })
+
+  it('are none from before where the row was certainly not there', () => {
+    const captured = '{"id":5,"rev":1}'
+    expect(kept({ captured }, now('{"id":6}'))).toMatchObject([{ values: { values: '{"id":6}' } }])
+    expect(kept({ captured })).toEqual([{ key: 'a', values: null }])
+  })
+
+  it('go with the row', () => {
+    const captured = '{"id":5}'
+    const gone = [{ key: 'a', values: null }]
+    const missing = sampleAttempt({ outcome: 'missing' })
+    expect(kept({ op: 'removed', captured })).toEqual(gone)
+    expect(kept({ op: 'removed', captured }, missing)).toEqual(gone)
+    expect(kept({ op: 'changed', captured }, missing)).toEqual(gone)
+    expect(kept({ op: 'removed', captured: null })).toEqual([])
+  })
+
+  it.each<Outcome>(['rejected', 'unknown', 'unsent', 'exists'])('stay as they are after %s', outcome => {
+    const final = sampleAttempt({ outcome })
+    for (const op of ['added', 'changed', 'removed'] as const)
+      expect(kept({ op, captured: '{"id":5}' }, final)).toEqual([])
+  })
+})
+
+describe('a removal that lacks a value which was never captured', () => {
+  it('counts as rejected, and leaves neither an entry nor values behind', () => {
+    const final = sampleAttempt({ attempt: 0, outcome: 'rejected' })
+    const row = { op: 'removed', captured: '{"rev":1}', retried: sampleRetried() } as const
+    const of = { trigger: 'removed', rows: rows(row), attempts: 0, requests: 0, final } as const
+    expect(effects({ ...of, forgets: true })).toEqual({
+      retry: [{ key: 'a', entry: null }],
+      captured: [{ key: 'a', values: null }],
+      counts: { removed: sampleCounts({ rejected: 1 }) },
+    })
+    expect(left(effects(of))).toEqual([['a', 'rejected']])
+  })
+})
+
 describe('an entry', () => {
   const final = sampleAttempt({
     outcome: 'unknown',

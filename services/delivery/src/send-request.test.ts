@@ -24,13 +24,24 @@ interface Case {
   readonly sync?: DefinitionFields['sync']
   readonly op?: Op
   readonly uncertain?: boolean
+  readonly rows?: number
+  readonly secret?: string
+  readonly before?: string | null
   readonly history?: Partial<RequestHistory>
 }
 
 /** The attempt of a request that is answered so, and what went out. */
 async function attempt(
   answer: Answered,
-  { sync = {}, op = 'added', uncertain = false, history = {} }: Case = {},
+  {
+    sync = {},
+    op = 'added',
+    uncertain = false,
+    rows: count = 1,
+    secret,
+    before = null,
+    history = {},
+  }: Case = {},
 ): Promise<{
   readonly attempt: UnownedAttempt
   readonly sent: OutgoingRequest
@@ -47,7 +58,8 @@ async function attempt(
     durationMs: 1,
     ...answer,
   }
-  const rows = [sampleRow({ op, uncertain })]
+  const rows = Array.from({ length: count }, (_, seq) => sampleRow({ op, seq, uncertain, captured: before }))
+  const destination = secret === undefined ? {} : { headers: { 'X-Key': '${secret:key}' } }
   const job = {
     request: sampleRequest({ trigger: op, rows }),
     requestOffset: 0,
@@ -56,7 +68,7 @@ async function attempt(
     history: { ...NO_HISTORY, ...history },
   }
   const sent = await sendRequest(job, {
-    target: resolveTarget(sampleDefinition({ sync }), () => ''),
+    target: resolveTarget(sampleDefinition({ destination, sync }), () => secret ?? ''),
     sender: {
       send: request => {
         outgoing.push(request)
@@ -146,7 +158,9 @@ describe('the body of an answer', () => {
     expect(made).toMatchObject({
       outcome: 'unknown',
       answered: true,
-      error: expect.stringMatching(/^HTTP 200: errors\.answers look at the first 1048576 bytes/),
+      error: expect.stringMatching(
+        /^HTTP 200: no rule for answers can be tried: .* longer than the 1048576 bytes/,
+      ),
     })
   })
 
@@ -154,5 +168,73 @@ describe('the body of an answer', () => {
     const { sent } = await attempt({}, { sync: withAnswers({ status: 404, as: 'missing' }) })
     expect(sent.bodyLimitBytes).toBe(RECORDED_ANSWER_BYTES)
     expect((await attempt({ body: 'x', cut: true })).attempt.outcome).toBe('delivered')
+  })
+})
+
+describe('the values to keep of an answer', () => {
+  const trigger = (capture: object) => ({ method: 'POST', path: '/rows', capture })
+  const sync = {
+    triggers: { added: trigger({ id: '$.id' }), changed: 'added', removed: 'added' },
+    errors: {
+      answers: [
+        { status: 201, body: 'oops', as: 'rejected' },
+        { status: 409, as: 'delivered' },
+      ],
+    },
+  }
+  const captured = async (answer: Answered, of: Case = {}): Promise<string | null | undefined> =>
+    (await attempt(answer, { sync, ...of })).attempt.rows[0]?.captured
+
+  it('stand in the attempt of the row, for an added or a changed one', async () => {
+    const { attempt: made } = await attempt({ status: 201, body: '{"id":9223372036854775807}' }, { sync })
+    expect(made).toMatchObject({ outcome: 'delivered', error: null })
+    expect(made.rows).toEqual([
+      { seq: 0, outcome: 'delivered', error: null, captured: '{"id":9223372036854775807}' },
+    ])
+    expect(await captured({ body: '{"id":"x"}' }, { op: 'changed' })).toBe('{"id":"x"}')
+    expect(await captured({ body: '{"id":"x"}' }, { op: 'removed' })).toBeUndefined()
+  })
+
+  it('are none of an answer that is no 2xx, that says no, or that is for several rows', async () => {
+    expect(await captured({ status: 409, body: '{"id":1}' })).toBeUndefined()
+    expect(await captured({ status: 500, body: '{"id":1}' })).toBeUndefined()
+    expect(await captured({ status: 201, body: '{"id":1,"message":"oops"}' })).toBeUndefined()
+    expect(await captured({ body: '{"id":1}' }, { rows: 2 })).toBeUndefined()
+  })
+
+  it('that are not there are told, and the row is delivered all the same', async () => {
+    const { attempt: made } = await attempt({ body: '{"ID":1}' }, { sync })
+    expect(made).toMatchObject({
+      outcome: 'delivered',
+      error: 'delivered, but not captured: id ($.id: it finds nothing in the answer)',
+      rows: [],
+    })
+    const changed = { sync, op: 'changed', before: '{"id":1}' } as const
+    expect((await attempt({ status: 204 }, changed)).attempt).toMatchObject({ error: null, rows: [] })
+  })
+
+  it('are found in a body that is longer than what is kept of it', async () => {
+    const body = `{"pad":"${'x'.repeat(RECORDED_ANSWER_BYTES)}","id":5}`
+    const { sent, attempt: made } = await attempt({ body }, { sync })
+    expect(sent.bodyLimitBytes).toBe(LOOKED_AT_BYTES)
+    expect(made.rows[0]?.captured).toBe('{"id":5}')
+    expect((await attempt({ body: '{"id":5', cut: true }, { sync })).attempt).toMatchObject({
+      outcome: 'delivered',
+      error: expect.stringContaining('longer than the 1048576 bytes'),
+      rows: [],
+    })
+  })
+
+  it('are never a secret, in whatever form', async () => {
+    const secret = 'k"ey-1'
+    for (const id of [
+      secret,
+      `x${secret}`,
+      encodeURIComponent(secret),
+      Buffer.from(secret).toString('base64'),
+    ])
+      expect(await captured({ body: JSON.stringify({ id }) }, { secret })).toBeUndefined()
+    expect(await captured({ body: '{"id":"abc"}' }, { secret: 'abc' })).toBeUndefined()
+    expect(await captured({ body: '{"id":"abcd"}' }, { secret: 'abc' })).toBe('{"id":"abcd"}')
   })
 })

@@ -1,18 +1,9 @@
 /** Sends one request once and writes down what came of it. */
 import type { Request } from '@sluice/contracts/records'
-import { AnswerBody } from '@sluice/domain/answer-body'
-import { meaningOf } from '@sluice/domain/answer-rules'
-import {
-  confirmsRemoval,
-  verdictAs,
-  verdictOfAnswer,
-  verdictOfFailure,
-  withTaint,
-  type Answer,
-  type Verdict,
-} from '@sluice/domain/outcome'
+import { withTaint, type Verdict } from '@sluice/domain/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
+import { judge, type Judgement } from './judge-answer.ts'
 import {
   earlierKey,
   ownKey,
@@ -70,9 +61,9 @@ export async function sendRequest(
     signal,
   })
   if (result.kind === 'failed' && result.late === true) return { kind: 'late' }
-  const judged = judge(result, job, target)
+  const judged = judge(result, request, target)
   const verdict = doubtedVerdict(judged.verdict, repeatsEarlier)
-  const attempt = attemptOf(job, target, { result, verdict, why: judged.why, hash, key })
+  const attempt = attemptOf(job, target, { result, judged: { ...judged, verdict }, hash, key })
   return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs }
 }
 
@@ -96,56 +87,21 @@ function doubtedVerdict(verdict: Verdict, repeatsEarlier: boolean): Verdict {
   return repeatsEarlier && verdict.outcome === 'unsent' ? { ...verdict, outcome: 'unknown' } : verdict
 }
 
-interface Judged {
-  readonly verdict: Verdict
-  /** Why nobody knows what an answer means. */
-  readonly why: string | null
-}
-
-/** The sync's own rules come before what statuses mean by themselves. */
-function judge(result: SendResult, job: SendJob, target: Target): Judged {
-  if (result.kind === 'failed') return { verdict: verdictOfFailure(result.reason), why: null }
-  const { status, headers } = result
-  const answer = { status, retryAfter: headers['retry-after'] ?? null }
-  const meaning = meaningOf(target.answers, status, bodyOf(result, target))
-  switch (meaning.kind) {
-    case 'rule':
-      return { verdict: verdictAs(meaning.as, answer, Date.now()), why: null }
-    case 'untold':
-      return { verdict: verdictAs('unknown', answer, Date.now()), why: meaning.why }
-    case 'default':
-      return { verdict: defaultVerdict(answer, job), why: null }
-    default:
-      return meaning satisfies never
-  }
-}
-
-function defaultVerdict(answer: Answer, job: SendJob): Verdict {
-  const { rows, trigger } = job.request
-  if (trigger === 'removed' && confirmsRemoval(answer.status) && rows.every(row => row.uncertain))
-    return verdictAs('delivered', answer, Date.now())
-  return verdictOfAnswer(answer, Date.now())
-}
-
-function bodyOf(answer: Extract<SendResult, { kind: 'answered' }>, target: Target): AnswerBody {
-  const why = `errors.answers look at the first ${target.answerLimitBytes} bytes of an answer, and it is longer or damaged`
-  return new AnswerBody(answer.body, answer.cut === true ? why : null)
-}
-
 function attemptOf(
   job: SendJob,
   target: Target,
   sent: {
     readonly result: SendResult
-    readonly verdict: Verdict
-    readonly why: string | null
+    readonly judged: Judgement
     readonly hash: string
     readonly key: string | null
   },
 ): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const { result, verdict, why, hash, key } = sent
+  const { result, hash, key } = sent
+  const { verdict, error, captured } = sent.judged
   const { outcome } = verdict
+  const [row] = request.rows
   const answer = result.kind === 'answered' ? result : null
   const shown = shownRequest(request, target)
   const ownHeader =
@@ -157,7 +113,7 @@ function attemptOf(
     final: outcome !== 'throttled',
     answered: verdict.answered,
     status: answer?.status ?? null,
-    error: errorOf(result, { verdict, why, target }),
+    error,
     method: request.method,
     url: shown.url,
     requestHash: hash,
@@ -167,21 +123,12 @@ function attemptOf(
     responseBody: answer === null ? null : redactText(recordedPart(answer.body), target.secrets),
     startedAt: Math.round(result.startedAt),
     durationMs: Math.round(result.durationMs),
-    rows: [],
+    rows:
+      row === undefined || captured === null
+        ? []
+        : [{ seq: row.seq, outcome: 'delivered', error: null, captured }],
     requestOffset,
   }
-}
-
-function errorOf(
-  result: SendResult,
-  of: { readonly verdict: Verdict; readonly why: string | null; readonly target: Target },
-): string | null {
-  const { verdict, why, target } = of
-  if (verdict.outcome === 'delivered') return null
-  if (result.kind === 'failed') return redactText(result.error, target.secrets)
-  if (why !== null) return `HTTP ${result.status}: ${why}`
-  const excerpt = redactText(result.body.slice(0, 200).trim(), target.secrets)
-  return excerpt === '' ? `HTTP ${result.status}` : `HTTP ${result.status}: ${excerpt}`
 }
 
 /** What is kept of a body, which may be longer where rules look at more of it; no character is cut in two. */

@@ -3,7 +3,10 @@
  * time-out.
  */
 import type { Definition, LimitsSpec } from '@sluice/contracts/resources'
+import type { Op } from '@sluice/contracts/state'
 import type { LimitScope, RateWindow } from '@sluice/rate-limit/port'
+import { compileCaptures, type Capture } from '@sluice/domain/captured'
+import { triggerOf } from '@sluice/domain/trigger'
 import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answer-rules'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 import type { SecretLookup } from '@sluice/secrets/environment'
@@ -32,13 +35,15 @@ export interface Target {
   readonly secrets: readonly string[]
   /** What answers mean where the sync says so. */
   readonly answers: readonly AnswerRule[]
+  /** What is kept of the answers to added and changed rows. */
+  readonly captures: { readonly [op in Op]: readonly Capture[] }
   /** How much of an answer's body is read. */
   readonly answerLimitBytes: number
 }
 
 /** How much of an answer's body is kept with its attempt. */
 export const RECORDED_ANSWER_BYTES = 64 * 1024
-/** How much of it is looked at, where rules look into bodies. */
+/** How much of it is looked at, where rules or captures look into bodies. */
 export const LOOKED_AT_BYTES = 1024 * 1024
 
 /** Throws `config`, naming the secret, if one is not set. */
@@ -67,7 +72,13 @@ export function resolveTarget(definition: Definition, lookUp: SecretLookup): Tar
   }
   const scopes = scopesOf(definition)
   const answers = compileAnswerRules(sync.errors?.answers ?? [])
-  const looksInside = answers.some(({ json, body }) => json !== null || body !== null)
+  const captures = {
+    added: compileCaptures(triggerOf(sync, 'added')?.capture),
+    changed: compileCaptures(triggerOf(sync, 'changed')?.capture),
+    removed: [],
+  }
+  const captured = captures.added.length > 0 || captures.changed.length > 0
+  const looksInside = captured || answers.some(({ json, body }) => json !== null || body !== null)
   const { idempotencyHeader } = destination
   return {
     sync: sync.name,
@@ -84,6 +95,7 @@ export function resolveTarget(definition: Definition, lookUp: SecretLookup): Tar
     concurrency: Math.min(...scopes.map(scope => scope.concurrency)),
     secrets,
     answers,
+    captures,
     answerLimitBytes: looksInside ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
   }
 }

@@ -128,4 +128,32 @@ describe('a single row', () => {
       { path: '/rows/12345678901234567890' },
     ])
   })
+
+  it('goes on with its captured values, and says which one it lacks', () => {
+    const of = spec({ path: '/rows/{{ captured.id }}' })
+    const before = { id: 1, name: 'a' }
+    const removed = (captured: string | null) =>
+      sampleChange({ op: 'removed', before, beforeState: 'present', after: null, captured })
+    expect(render([removed('{"id":7}')], of, 'removed')[0]?.rows).toMatchObject([{ captured: '{"id":7}' }])
+    expect(render([removed('{"rev":1}')], of, 'removed')).toMatchObject([
+      { kind: 'unrenderable', lacks: 'id', rows: [{ captured: '{"rev":1}' }] },
+    ])
+    const wrong = spec({ path: '/rows/{{ none }}/{{ captured.id }}' })
+    expect(render([removed('{"id":7}')], wrong, 'removed')).toMatchObject([{ lacks: null }])
+  })
+
+  it('that lacks a captured value stands alone in a batch', () => {
+    const json = '[{% for row in rows %}{{ row.captured.id }},{% endfor %}]'
+    const of = spec({ batch: { size: 100 }, body: { json } })
+    const changes = ['{"id":1}', null, '{"id":3}'].map((captured, seq) =>
+      sampleChange({ op: 'removed', key: `${seq}`, seq, before: { id: seq }, after: null, captured }),
+    )
+    const rendered = render(changes, of, 'removed')
+    const parts = rendered.map(one => [one.kind === 'request' ? null : one.lacks, one.rows.length])
+    expect(parts).toEqual([
+      [null, 1],
+      ['id', 1],
+      [null, 1],
+    ])
+  })
 })

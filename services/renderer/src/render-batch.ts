@@ -18,7 +18,13 @@ export type Rendered =
       readonly body: Uint8Array | null
       readonly rows: readonly RequestRow[]
     }
-  | { readonly kind: 'unrenderable'; readonly error: string; readonly rows: readonly RequestRow[] }
+  | {
+      readonly kind: 'unrenderable'
+      readonly error: string
+      /** The name of the value that the row needs and that was never captured, if that is the reason. */
+      readonly lacks: string | null
+      readonly rows: readonly RequestRow[]
+    }
 
 /** A request body larger than this is never sent; a single row that needs it is rejected. */
 export const BODY_CEILING_BYTES = 8_000_000
@@ -39,9 +45,7 @@ function renderRows(
   const result = trigger.render(changes.map(templateRow), context)
   if (result.kind === 'unrenderable') {
     if (changes.length > 1) return renderHalves(op, changes, trigger, context)
-    return [
-      { kind: 'unrenderable', error: result.error, rows: changes.map(change => requestRow(op, change)) },
-    ]
+    return [{ ...result, rows: changes.map(change => requestRow(op, change)) }]
   }
   const body = result.body === null ? null : encoder.encode(result.body)
   const bytes = body?.length ?? 0
@@ -50,7 +54,7 @@ function renderRows(
   const rows = changes.map(change => requestRow(op, change))
   if (bytes > BODY_CEILING_BYTES) {
     const error = `the body has ${bytes} bytes, and the most that is sent is ${BODY_CEILING_BYTES}`
-    return [{ kind: 'unrenderable', error, rows }]
+    return [{ kind: 'unrenderable', error, lacks: null, rows }]
   }
   const { method, path, headers } = result
   return [{ kind: 'request', method, path, headers, body, rows }]
@@ -85,5 +89,6 @@ function parseCaptured(json: string): { readonly [name: string]: unknown } {
 
 function requestRow(op: Op, change: Change): RequestRow {
   const uncertain = change.beforeState === 'content-uncertain' || change.beforeState === 'existence-uncertain'
-  return { key: change.key, seq: change.seq, op, uncertain, retried: change.retried }
+  const { key, seq, captured, retried } = change
+  return { key, seq, op, uncertain, captured, retried }
 }

@@ -289,7 +289,10 @@ class PartitionRenderer {
     const { io } = this.#deps
     const key = textKey(`${run}/${this.#output.partition}/${seq}`)
     if (rendered.kind === 'unrenderable')
-      return { key, value: io.encode('Unrenderable', { ...place, error: rendered.error }) }
+      return {
+        key,
+        value: io.encode('Unrenderable', { ...place, error: rendered.error, lacks: rendered.lacks }),
+      }
     const { method, path, headers, body } = rendered
     return { key, value: io.encode('Request', { ...place, method, path, headers, body }) }
   }
@@ -363,7 +366,8 @@ function noTrigger(batch: RowBatch): Rendered[] {
     seq: change.seq,
     op: batch.op,
     uncertain: false,
+    captured: change.captured,
     retried: change.retried,
   }))
-  return [{ kind: 'unrenderable', error, rows }]
+  return [{ kind: 'unrenderable', error, lacks: null, rows }]
 }

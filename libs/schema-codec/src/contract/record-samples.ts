@@ -28,8 +28,8 @@ const checkpoint = {
   counts: { added: triggerCounts, removed: triggerCounts },
 }
 const rows = [
-  { key: '["a","b"]', seq: 1, op: 'added', uncertain: true, retried },
-  { key: '1', seq: 2, op: 'added', uncertain: false, retried: null },
+  { key: '["a","b"]', seq: 1, op: 'added', uncertain: true, captured: '{"id":1.50}', retried },
+  { key: '1', seq: 2, op: 'added', uncertain: false, captured: null, retried: null },
 ] as const
 
 export const RECORD_SAMPLES: RecordTypes = {
@@ -80,6 +80,7 @@ export const RECORD_SAMPLES: RecordTypes = {
     seq: 4,
     trigger: 'removed',
     error: 'no id',
+    lacks: 'id',
     rows,
     changesStart: 5,
     changesEnd: 7,

@@ -96,3 +96,50 @@ describe('errors.answers', () => {
     expect(problemsOf(`errors: { ${answers} }`)).toEqual([problem])
   })
 })
+
+describe('captures', () => {
+  it('are read by name, and may stand beside batches of one row', () => {
+    const { spec, problems } = decode(`    capture: { id: $.id, Rev_2: "$['@rev']" }\n    batch: { size: 1 }`)
+    expect(problems).toEqual([])
+    expect(spec).toMatchObject({ triggers: { added: { capture: { id: '$.id', Rev_2: "$['@rev']" } } } })
+  })
+
+  it.each([
+    [
+      `    capture: { id: "$.id" }\n    batch: {}`,
+      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`: ' +
+        'values are captured from the answer to one row',
+    ],
+    [
+      `    capture: { id: "$.id" }\n    batch: { size: 2 }`,
+      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`: ' +
+        'values are captured from the answer to one row',
+    ],
+    [
+      `    capture: {}`,
+      '9:14 triggers.added.capture: sync `s`: wanted at least one value, such as { id: "$.id" }',
+    ],
+    [
+      `    capture: { my-id: "$.id" }`,
+      '9:16 triggers.added.capture.my-id: sync `s`: wanted a name of letters, digits and _, which does not begin with a digit, found `my-id`',
+    ],
+    [
+      `    capture: { id: id }`,
+      '9:20 triggers.added.capture.id: sync `s`: wanted a JSONPath, which begins with $, such as $.errors[0]',
+    ],
+    [
+      `    capture: { id: "$.my-id" }`,
+      `9:25 triggers.added.capture.id: sync \`s\`: wanted .name, ['name'], [n] or [*], found "-id"; write a name with other characters as ['name']`,
+    ],
+    [
+      `  removed: { method: DELETE, path: /x, capture: { id: $.id } }`,
+      '9:49 triggers.removed.capture: sync `s`: wanted no `capture` here: a row that is removed has no later change to use the values',
+    ],
+  ])('%s is told with its place', (fields, problem) => {
+    expect(problemsOf(fields)).toEqual([problem])
+  })
+
+  it('of another trigger may be taken over by removed', () => {
+    expect(problemsOf(`    capture: { id: $.id }\n  removed: added`)).toEqual([])
+  })
+})

@@ -3,6 +3,7 @@
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { SyncSpec } from '@sluice/contracts/resources'
+import { OPS } from '@sluice/contracts/state'
 import { parseJsonPath } from '@sluice/domain/json-path'
 import { inFile } from './check-templates.ts'
 import type { DecodedResource } from './decode-resource.ts'
@@ -23,7 +24,13 @@ export function checkJsonPaths(decoded: readonly DecodedResource[]): ErrorDetail
 }
 
 function pathsOf(spec: SyncSpec): readonly (readonly [FieldPath, string])[] {
-  return (spec.errors?.answers ?? []).flatMap(({ json }, index) =>
+  const answers = (spec.errors?.answers ?? []).flatMap(({ json }, index) =>
     json === undefined ? [] : [[['errors', 'answers', index, 'json'], json] as const],
   )
+  const captures = OPS.flatMap(op => {
+    const trigger = spec.triggers[op]
+    const capture = typeof trigger === 'object' ? (trigger.capture ?? {}) : {}
+    return Object.entries(capture).map(([name, path]) => [['triggers', op, 'capture', name], path] as const)
+  })
+  return [...answers, ...captures]
 }

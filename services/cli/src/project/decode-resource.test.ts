@@ -114,7 +114,7 @@ describe('fields', () => {
     )
     expect(problemOf(`${SYNC}${TRIGGER}    methd: GET\n`)).toBe(
       '9:5 triggers.added.methd: sync `s`: unknown field `methd`; did you mean `method`?; the fields of `triggers.added` are ' +
-        '`batch`, `method`, `path`, `headers`, `body`',
+        '`batch`, `method`, `path`, `headers`, `body`, `capture`',
     )
   })
 
@@ -195,7 +195,6 @@ describe('fields', () => {
     not(`${SYNC}${TRIGGER}schedule: { every: 15m }\n`)
     not(`${SYNC}${TRIGGER}errors: { retry: now }\n`)
     not(`${SYNC}${TRIGGER}errors: { giveUpAfter: 10 }\n`)
-    not(`${SYNC}${TRIGGER}    capture: { id: "$.id" }\n`)
     expect(problemOf(`${SYNC}${TRIGGER}    body: { jsn: x }\n`)).toMatch(
       /unknown field `jsn`; did you mean `json`\?/,
     )

@@ -3,7 +3,6 @@
  * that nobody looks for a slip of the pen; and they are refused, since a sync that ignored them would not do
  * what its file says.
  */
-const TRIGGER = 'sync.triggers.*'
 const FIELDS: ReadonlySet<string> = new Set([
   'destination.auth',
   'destination.tls',
@@ -21,7 +20,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   'sync.errors.giveUpAfter',
   'sync.errors.splitBatches',
   'sync.errors.rowResults',
-  `${TRIGGER}.capture`,
 ])
 const VALUES: ReadonlySet<string> = new Set(['source.type=debezium', 'sync.errors.retry=now'])
 const KINDS: ReadonlySet<string> = new Set(['alert'])

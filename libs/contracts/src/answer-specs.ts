@@ -1,0 +1,46 @@
+/** What a sync says of the answers to its requests: part of the shapes in `resources.ts`. */
+import { z } from 'zod'
+
+const text = z.string({ error: 'text' })
+const filledText = text.min(1, 'text that is not empty')
+
+const ANSWER_STATUS_WANTED = 'a status from 200 to 599, or one of `2xx`, `3xx`, `4xx`, `5xx`'
+const statusNumber = z
+  .int({ error: ANSWER_STATUS_WANTED })
+  .min(200, ANSWER_STATUS_WANTED)
+  .max(599, ANSWER_STATUS_WANTED)
+const statusClass = z.enum(['2xx', '3xx', '4xx', '5xx'])
+const oneStatus = z.union([statusNumber, statusClass], { error: ANSWER_STATUS_WANTED })
+
+/** What an answer means where the defaults do not fit the API. Its parts hold together. */
+export const answerRule = z.strictObject({
+  status: z
+    .union([statusNumber, statusClass, z.array(oneStatus).min(1, 'at least one status')], {
+      error: `${ANSWER_STATUS_WANTED}, or a list of them`,
+    })
+    .describe('409, 4xx or a list such as [404, 410].'),
+  json: filledText
+    .optional()
+    .describe('A JSONPath such as $.errors[0] that finds a value other than null and false in the body.'),
+  body: filledText.optional().describe('A text that the body contains.'),
+  as: z
+    .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
+    .describe(
+      'rejected: not applied; unknown: it may have been; exists, missing: the row is, or is not, there.',
+    ),
+})
+export const MAX_ANSWER_RULES = 100
+
+const captureName = text.regex(
+  /^[A-Za-z_][A-Za-z0-9_]{0,62}$/,
+  'a name of letters, digits and _, which does not begin with a digit',
+)
+export const MAX_CAPTURES = 20
+/** Values to keep of an answer, by name. */
+export const capture = z
+  .record(captureName, filledText)
+  .refine(names => Object.keys(names).length > 0, 'at least one value, such as { id: "$.id" }')
+  .refine(names => Object.keys(names).length <= MAX_CAPTURES, `at most ${MAX_CAPTURES} values`)
+
+export type AnswerStatus = z.output<typeof oneStatus>
+export type AnswerRuleSpec = z.output<typeof answerRule>

@@ -1,0 +1,30 @@
+/** JSON in which each number stays as it was written, so that what is captured keeps all its digits (R18). */
+
+declare global {
+  interface JSON {
+    /** An object that JSON.stringify writes as this text (ECMAScript 2026). */
+    rawJSON(text: string): object
+  }
+}
+
+/**
+ * Makes what JSON.parse is to give for a value; `source` is how a number was written (ECMAScript 2026,
+ * JSON.parse source text access).
+ */
+type Revive = (name: string, value: unknown, context?: { readonly source?: string }) => unknown
+
+/** `JSON.parse`, typed by what comes out of it with such a reviver. */
+const parse: (text: string, revive: Revive) => unknown = JSON.parse
+
+/**
+ * The value of a JSON text. A number that JavaScript would write otherwise becomes an object that
+ * JSON.stringify writes as it was. Throws a `SyntaxError` for what is not JSON, a `RangeError` for what is
+ * nested too deep.
+ */
+export function parseAsWritten(text: string): unknown {
+  return parse(text, (_name, value, context) => {
+    if (typeof value !== 'number') return value
+    const source = context?.source ?? String(value)
+    return String(value) === source ? value : JSON.rawJSON(source)
+  })
+}
