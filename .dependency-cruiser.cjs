@@ -23,7 +23,6 @@ const VENDOR_HOMES = {
   liquidjs: ['^libs/templates/src/'],
   mysql2: ['^libs/sources/src/adapters/'],
   pg: ['^libs/sources/src/adapters/'],
-  'pg-copy-streams': ['^libs/sources/src/adapters/'],
   pino: ['^libs/runtime/src/'],
   'prom-client': ['^libs/runtime/src/'],
   undici: ['^libs/http-sender/src/adapters/'],

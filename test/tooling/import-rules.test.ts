@@ -25,7 +25,6 @@ const VENDORS = [
   'liquidjs',
   'mysql2',
   'pg',
-  'pg-copy-streams',
   'pino',
   'prom-client',
   'undici',

@@ -21,9 +21,11 @@ import { readRows } from './row-text.ts'
  * might be written whole and the pipe closed before DuckDB looks for it.
  */
 const PIPED_FROM_BYTES = 2_000_000
-/** Holds a row group of each thread, and the buffers of the reader. */
-const MEMORY_LIMIT = '384MB'
+/** Together with the buffers of the reader, a process stays below 500 MB. */
+const MEMORY_LIMIT = '256MB'
 const THREADS = 2
+/** Each thread fills a row group in memory; DuckDB's own size, 122,880, is too much of rows of a few KB. */
+const ROW_GROUP_SIZE = 16_384
 
 export interface LoadedColumn {
   readonly name: string
@@ -65,7 +67,7 @@ export async function loadRows(options: LoadOptions): Promise<number> {
     const { connection } = session
     // The extract is read once and removed: finding out how to compress it would take longer than reading it.
     await connection.run(`SET force_compression = 'uncompressed'`)
-    await connection.run(`ATTACH ${quoteText(file)} AS sluice_extract`)
+    await connection.run(`ATTACH ${quoteText(file)} AS sluice_extract (ROW_GROUP_SIZE ${ROW_GROUP_SIZE})`)
     const create = (at: AbortSignal) =>
       session.interruptible(at, () => connection.run(createTable(textFile, options.columns)))
     const { head, rest } = await readHead(text, signal)

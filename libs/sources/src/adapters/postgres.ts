@@ -3,9 +3,9 @@
  * text; no value is looked at here. Query and catalog are read in one read-only snapshot.
  */
 import type { Client } from 'pg'
-import { to as copyTo } from 'pg-copy-streams'
 import type { ModelSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import type { Extract, Source } from '../port.ts'
+import { CopyOut } from './copy-out.ts'
 import { columnsOf, loadRows } from './load-rows.ts'
 import { assertColumns } from './model-columns.ts'
 import { abandon, beginSnapshot, catalogOf, connect, describeStatement } from './postgres-connection.ts'
@@ -99,21 +99,16 @@ async function exportRows(
   const { sql, columns, file } = what
   const { text, charactersBefore } = selection(sql, columns)
   const begin = 'COPY ('
-  const stream = client.query(copyTo(`${begin}${text}\n) TO STDOUT`))
+  const rows = client.query(new CopyOut(`${begin}${text}\n) TO STDOUT`))
   let failed: { readonly error: unknown } | null = null
-  // pg tells the stream, which does not end by that; whoever reads it later would wait for ever.
-  stream.on('error', error => {
-    failed ??= { error }
-    stream.destroy(error)
-  })
-  const read = await loadRows({ file, columns, text: stream, signal }).catch((error: unknown) => {
+  rows.on('error', error => (failed ??= { error }))
+  const read = await loadRows({ file, columns, text: rows, signal }).catch((error: unknown) => {
     signal.throwIfAborted()
     if (failed === null) throw cannotLoad(error, names, { model, file, columns })
     const failure = { model, timeoutMs: access.timeoutMs, sql }
     throw queryError(failed.error, names, { ...failure, charactersBefore: charactersBefore + begin.length })
   })
-  // Only this waits for the server's word that the result was complete, and how many rows it had.
   await client.query('COMMIT')
-  if (stream.rowCount !== read) throw incomplete(names, model, { sent: stream.rowCount, read })
+  if (rows.rowCount !== read) throw incomplete(names, model, { sent: rows.rowCount ?? 0, read })
   return { file, columns: columnsOf(columns), rowCount: read }
 }

@@ -1,0 +1,127 @@
+/**
+ * The rows of `COPY … TO STDOUT` as PostgreSQL sends them, without the frame around each row. A message holds
+ * a row, so that at a million rows a second each step counts: the payloads of a piece that the socket has
+ * read are moved together where they are, and nothing is allocated.
+ *
+ * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
+ *
+ * States: submitted → copying → over, when pg reads the connection again: it gets the end of the copy, an
+ * error, and all that follows.
+ */
+import { Readable } from 'node:stream'
+import type { Connection } from 'pg'
+
+/** A message's type and, in four bytes, its length without the type. */
+const HEADER_BYTES = 5
+const COPY_DATA = 'd'.charCodeAt(0)
+/** Beginning of the copy, and what a server may send at any time: settings, notices, notifications. */
+const PASSED_OVER = new Set(['H', 'S', 'N', 'A'].map(letter => letter.charCodeAt(0)))
+
+type DataListener = (data: Buffer) => void
+
+/**
+ * A query for pg's `client.query`. Ends only after the server has said that the copy is complete and how many
+ * rows it had; is destroyed with pg's error otherwise. While nobody reads, nothing is read from the server.
+ */
+export class CopyOut extends Readable {
+  readonly #sql: string
+  #connection: Connection | null = null
+  /** pg's own reader of the connection, while this one has its place. */
+  #reader: DataListener | null = null
+  /** The beginning of a header that a piece ended in. */
+  #cutHeader: Buffer = Buffer.alloc(0)
+  /** Bytes to come of the message under way. */
+  #payload = 0
+  #isData = false
+  #rows: number | null = null
+
+  constructor(sql: string) {
+    super()
+    this.#sql = sql
+  }
+
+  /** How many rows the server says it has sent; known once this has ended. */
+  get rowCount(): number | null {
+    return this.#rows
+  }
+
+  /** Called by pg when it is this query's turn. */
+  submit(connection: Connection): void {
+    const { stream } = connection
+    const [reader, ...others] = stream.listeners('data')
+    if (reader === undefined || others.length > 0) throw new Error('pg reads its connection in another way')
+    this.#connection = connection
+    this.#reader = reader as DataListener
+    stream.off('data', this.#reader)
+    stream.on('data', this.#onData)
+    connection.query(this.#sql)
+  }
+
+  handleCommandComplete({ text }: { readonly text: string }): void {
+    const [, rows] = /^COPY (\d+)/.exec(text) ?? []
+    this.#rows = rows === undefined ? null : Number(rows)
+  }
+
+  handleReadyForQuery(): void {
+    if (this.#rows !== null) this.push(null)
+    else this.destroy(new Error('the server ended the copy without saying how many rows it had'))
+  }
+
+  handleError(error: Error): void {
+    this.destroy(error)
+  }
+
+  override _read(): void {
+    this.#connection?.stream.resume()
+  }
+
+  readonly #onData = (piece: Buffer): void => {
+    const data = this.#cutHeader.length === 0 ? piece : Buffer.concat([this.#cutHeader, piece])
+    this.#cutHeader = Buffer.alloc(0)
+    let at = 0
+    /** Where the payloads that were moved together end. */
+    let end = 0
+    while (at < data.length) {
+      if (this.#payload === 0) {
+        if (data.length - at < HEADER_BYTES) {
+          this.#cutHeader = data.subarray(at)
+          break
+        }
+        const type = data[at] ?? 0
+        this.#isData = type === COPY_DATA
+        if (!this.#isData && !PASSED_OVER.has(type)) {
+          this.#hand(data.subarray(0, end))
+          this.#giveBack(data.subarray(at))
+          return
+        }
+        this.#payload = data.readUInt32BE(at + 1) - (HEADER_BYTES - 1)
+        at += HEADER_BYTES
+      }
+      const length = Math.min(this.#payload, data.length - at)
+      if (this.#isData) {
+        data.copyWithin(end, at, at + length)
+        end += length
+      }
+      this.#payload -= length
+      at += length
+    }
+    // What is kept of a header must not be overwritten, nor change with what is handed on.
+    if (this.#cutHeader.length > 0) this.#cutHeader = Buffer.from(this.#cutHeader)
+    if (!this.#hand(data.subarray(0, end))) this.#connection?.stream.pause()
+  }
+
+  /** False if the reader of the rows has enough for now. */
+  #hand(rows: Buffer): boolean {
+    return rows.length === 0 || this.destroyed || this.push(rows)
+  }
+
+  /** Lets pg read on, from a message that it knows. */
+  #giveBack(data: Buffer): void {
+    const stream = this.#connection?.stream
+    const reader = this.#reader
+    if (stream === undefined || reader === null) return
+    stream.off('data', this.#onData)
+    stream.on('data', reader)
+    reader.call(stream, data)
+  }
+}
