@@ -16,6 +16,21 @@ export const KEY_OPTION: OptionSpec = {
   value: 'KEY',
   help: 'only this row: its primary key, a composite one as a JSON array',
 }
+/**
+ * The key that `--key` names, undefined where it is not given. That of several columns is a JSON array, whose
+ * white space does not count.
+ */
+export function keyOption(args: CommandArgs): string | undefined {
+  const text = textOption(args, 'key')
+  if (text === undefined || !text.startsWith('[')) return text
+  try {
+    const parts: unknown = JSON.parse(text)
+    return Array.isArray(parts) && parts.length > 1 ? JSON.stringify(parts.map(String)) : text
+  } catch {
+    return text
+  }
+}
+
 export const STATUS_OPTION: OptionSpec = {
   type: 'number',
   value: 'CODE',

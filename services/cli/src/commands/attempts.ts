@@ -4,6 +4,7 @@ import type { Command } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import {
   KEY_OPTION,
+  keyOption,
   outputOptions,
   PAGING_OPTIONS,
   pagingOf,
@@ -37,7 +38,7 @@ export const command: Command = {
     const query = {
       run: textOption(args, 'run'),
       sync: textOption(args, 'sync'),
-      key: textOption(args, 'key'),
+      key: keyOption(args),
       status: numberOption(args, 'status'),
       since: since === undefined ? undefined : parseSince(since, Date.now()),
     }

@@ -1,8 +1,15 @@
 /** `sluice failed`. */
-import { numberOption, textOption } from '../command.ts'
+import { numberOption } from '../command.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
-import { KEY_OPTION, outputOptions, PAGING_OPTIONS, pagingOf, STATUS_OPTION } from '../history-options.ts'
+import {
+  KEY_OPTION,
+  keyOption,
+  outputOptions,
+  PAGING_OPTIONS,
+  pagingOf,
+  STATUS_OPTION,
+} from '../history-options.ts'
 import { openHistory } from '../open-history.ts'
 import { failedText } from '../output/failed-table.ts'
 
@@ -18,7 +25,7 @@ export const command: Command = {
   async run(context) {
     const { args, json, stdout, signal } = context
     const sync = args.positionals[0] ?? ''
-    const query = { sync, run: undefined, key: textOption(args, 'key'), status: numberOption(args, 'status') }
+    const query = { sync, run: undefined, key: keyOption(args), status: numberOption(args, 'status') }
     await using history = await openHistory(context)
     const page = await history.failed({ ...query, ...pagingOf(args) }, signal)
     stdout.write(json ? `${JSON.stringify(page)}\n` : failedText(page, { ...outputOptions(context), sync }))

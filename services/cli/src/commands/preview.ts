@@ -8,7 +8,7 @@ import { loggerFor } from '../cli-logger.ts'
 import { numberOption, textOption, type Command, type CommandArgs, type CommandContext } from '../command.ts'
 import { openNextRun } from '../compose.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { KEY_OPTION, outputOptions } from '../history-options.ts'
+import { KEY_OPTION, keyOption, outputOptions } from '../history-options.ts'
 import type { Narrowing, NextRun } from '../next-run.ts'
 import { previewEnd, previewHead, previewItem } from '../output/preview-text.ts'
 import { loadProject } from '../project/load-project.ts'
@@ -65,7 +65,7 @@ function narrowingOf(args: CommandArgs, { sync }: Definition): Narrowing {
     const has = OPS.filter(candidate => triggers.has(candidate)).join(', ')
     throw new SluiceError('usage', `The sync \`${sync.name}\` has no trigger \`${op}\`; it has ${has}.`)
   }
-  return { op, key: textOption(args, 'key'), rows: numberOption(args, 'rows') }
+  return { op, key: keyOption(args), rows: numberOption(args, 'rows') }
 }
 
 /**
