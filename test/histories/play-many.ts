@@ -11,7 +11,6 @@ export function forPipeline(seed: number, count: number): readonly HistoryPlan[]
   const plans: HistoryPlan[] = []
   for (let next = seed; plans.length < count; next += 1) {
     const plan = planHistory(next)
-    if (plan.api === 'makes-ids') continue
     const runs = plan.runs
       .slice(0, RUNS_MOST)
       .map(run => ({ ...run, command: 'run' as const, triggers: OPS, compare: ['v', 'w'] as const }))
