@@ -47,7 +47,8 @@ describe.skipIf(realServices() === null)('a sync that was delivered', { timeout:
     const detectors = services.of('change-detector')
     await Promise.all(detectors.map(detector => detector.stop()))
     const deleted = await deleteGroups(pipeline)
-    expect(deleted).toHaveLength(3)
+    // Groups without offsets, of the other stages, go by themselves once their last member has left.
+    expect(deleted).toContain(`${services.prefix}.detector`)
     await Promise.all(detectors.map(detector => detector.start()))
     expect(await pipeline.run(), services.logs()).toMatchObject(NOTHING)
     expect(api.requests).toHaveLength(PEOPLE)

@@ -4,7 +4,7 @@
  * work at the same time and nothing is held or written twice.
  */
 import { execFile } from 'node:child_process'
-import { constants, openSync } from 'node:fs'
+import { constants, openSync, rmSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { dirname } from 'node:path'
@@ -134,13 +134,21 @@ async function throughPipe(
   const ended = new AbortController()
   const signal = AbortSignal.any([work.signal, ended.signal])
   const pipe = await openPipe(path)
+  // A failing pipeline closes the pipe at once, and who opens it after that waits for ever: it goes before.
+  const takeAway = (): void => rmSync(path, { force: true })
+  signal.addEventListener('abort', takeAway, { once: true })
+  if (signal.aborted) takeAway()
   const text = async function* () {
-    yield work.head
-    yield* { [Symbol.asyncIterator]: () => work.rest }
+    try {
+      yield work.head
+      yield* { [Symbol.asyncIterator]: () => work.rest }
+    } catch (error) {
+      takeAway()
+      throw error
+    }
   }
-  const writing = pipeline(text, pipe, { signal }).catch(async (error: unknown) => {
-    await rm(path, { force: true })
-    pipe.destroy()
+  const writing = pipeline(text, pipe, { signal }).catch((error: unknown) => {
+    takeAway()
     ended.abort(error)
     throw error
   })
@@ -150,6 +158,7 @@ async function throughPipe(
     throw error
   })
   const [written, read] = await Promise.allSettled([writing, reading])
+  signal.removeEventListener('abort', takeAway)
   work.signal.throwIfAborted()
   // The side that failed first has aborted the other, which then fails of that very reason.
   if (ended.signal.aborted) throw ended.signal.reason
