@@ -172,7 +172,16 @@ export class OneProcess implements AsyncDisposable {
   async command(of: Partial<Command> = {}): Promise<string> {
     const id = newRunId()
     const { log } = this
-    const command: Command = { id, kind: 'run', sync: SYNC, cause: 'manual', run: null, at: 1, ...of }
+    const command: Command = {
+      id,
+      kind: 'run',
+      sync: SYNC,
+      cause: 'manual',
+      run: null,
+      at: 1,
+      scope: null,
+      ...of,
+    }
     const target = at(sharedTopics(log.prefix).commands, homePartition(command.sync))
     await log.append(target, [{ key: textKey(command.sync), value: log.io.encode('Command', command) }])
     return id

@@ -86,12 +86,13 @@ function findChange(detection: Detection, key: string): Found | null {
   }
   if (first && plan.skipExisting) return row === null ? null : settle({ kind: 'present', row, muted: null })
   const mute = op === null ? null : mutedText(op, row ?? believed.row)
-  const isMuted = mute !== null && mute === believed.muted
+  const isResync = run.command === 'resync' || run.command === 'resync-changed'
+  const isMuted = !isResync && mute !== null && mute === believed.muted
   if (run.command === 'discard')
     return entry === null || mute === null ? null : settle({ ...believed, muted: mute })
   if (op === null || isMuted)
     return entry === null ? null : settle({ ...believed, muted: isMuted ? mute : null })
-  if (entry !== null && plan.giveUpAfter !== null && entry.runs >= plan.giveUpAfter)
+  if (entry !== null && !isResync && plan.giveUpAfter !== null && entry.runs >= plan.giveUpAfter)
     return settle({ ...believed, muted: mute })
   if (!run.triggers.includes(op) || (op === 'removed' && plan.api === 'makes-ids' && captured === null)) {
     const { state: next } = transition(kind, op, 'delivered')

@@ -31,7 +31,7 @@ export const runView = z.object({
   id: z.string(),
   sync: z.string(),
   status: runStatus,
-  cause: z.enum(['manual', 'schedule', 'retry', 'resync', 'replay']),
+  cause: z.enum(['manual', 'schedule', 'retry', 'resync', 'replay', 'discard', 'reset']),
   /** Null while the run is queued. */
   startedAt: timestamp.nullable(),
   endedAt: timestamp.nullable(),

@@ -24,6 +24,7 @@ import {
   type Typed,
 } from './avro-types.ts'
 import { rowSchema } from './avro-row.ts'
+import { COMMAND_SCHEMA, countsByOp, RUN_EVENT_SCHEMA } from './avro-run-schemas.ts'
 import type {
   Attempt,
   Captured,
@@ -31,13 +32,9 @@ import type {
   Checkpoint,
   Command,
   DefinitionRecord,
-  Fault,
-  HeldRemovals,
-  InvalidSample,
   Marker,
   MarkerKind,
   Owned,
-  PartitionEnd,
   PartitionReport,
   Request,
   RequestRow,
@@ -46,12 +43,10 @@ import type {
   RetryEntry,
   RowResult,
   RunBegin,
-  RunCause,
   RunEvent,
-  RunStatus,
   Unrenderable,
 } from './records.ts'
-import type { CountsByOp, KeyStateKind, Op, Outcome, TriggerCounts } from './state.ts'
+import type { KeyStateKind, Op, Outcome } from './state.ts'
 import type { Column, Row } from './values.ts'
 
 export type { AvroField, AvroRecordSchema, AvroSchema } from './avro-types.ts'
@@ -121,33 +116,6 @@ const markerKind = enumOf<MarkerKind>('MarkerKind', {
   'run-begin': 'a run begins',
   'run-end': 'a run ends',
 })
-const runCause = enumOf<RunCause>('RunCause', {
-  manual: 'somebody asked for it',
-  schedule: 'it was due',
-  retry: 'rows that failed are to be tried again',
-  resync: 'all rows are to be sent again',
-  replay: 'recorded requests are to be sent again',
-})
-const runStatus = enumOf<RunStatus>('RunStatus', {
-  queued: 'waits for the run before it',
-  running: 'at work',
-  held: 'waits for approval',
-  success: 'every row was delivered',
-  warning: 'a row is invalid or was not delivered',
-  failed: 'it could not finish',
-  cancelled: 'somebody ended it',
-})
-
-const triggerCounts = recordOf<TriggerCounts>('TriggerCounts', 'What became of the rows of one trigger.', {
-  detected: field('Rows found.', long),
-  delivered: field('Rows that the API took.', long),
-  rejected: field('Rows that it, or rendering, refused.', long),
-  unknown: field('Rows sent without an answer that tells.', long),
-  unsent: field('Rows that were never sent.', long),
-  requests: field('Requests made.', long),
-  attempts: field('Tries at sending them.', long),
-})
-const countsByOp: Typed<CountsByOp> = { schema: mapOf(triggerCounts).schema }
 const headers = mapOf(text)
 
 const owned: FieldsOf<Owned> = {
@@ -303,76 +271,6 @@ const CAPTURED_SCHEMA = record<Captured>('Captured', 'Values captured from an an
   run: field('Number of the run of its change.', long),
   seq: field('The seq of its change.', long),
   values: field('JSON: name and value.', text),
-})
-
-const COMMAND_SCHEMA = record<Command>('Command', "Something asked of a sync's detector.", {
-  id: field('ULID; for a run it becomes its id.', text),
-  kind: field(
-    'What is asked.',
-    enumOf<Command['kind']>('CommandKind', {
-      run: 'start a run',
-      cancel: 'end a run',
-      approve: 'go on with a held run',
-    }),
-  ),
-  sync: field('Name of the sync.', text),
-  cause: field('Why.', runCause),
-  run: field('ULID of the run that is meant.', nullable(text)),
-  at: field('When it was asked.', millis),
-})
-
-const invalidSample = recordOf<InvalidSample>('InvalidSample', 'A row that cannot be sent.', {
-  key: field('Primary key.', nullable(text)),
-  reason: field('Why.', text),
-})
-const partitionEnd = recordOf<PartitionEnd>('PartitionEnd', 'Where a run ends in one partition.', {
-  partition: field('The partition.', int),
-  requests: field('Offset in requests.', long),
-  attempts: field('Offset in attempts.', long),
-})
-const fault = recordOf<Fault>(
-  'Fault',
-  'From this seq on nobody knows what became of the changes in a partition.',
-  {
-    partition: field('The partition.', int),
-    run: field('Number of the run within the sync.', long),
-    from: field('The first seq whose fate is not known.', long),
-  },
-)
-const heldRemovals = recordOf<HeldRemovals>('HeldRemovals', 'What is not done until somebody approves it.', {
-  removed: field('Rows that would be removed.', long),
-  rows: field('Rows that the destination is believed to hold.', long),
-  samples: field('Keys of some of those that would go.', listOf(text)),
-})
-
-const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
-  sync: field('Name of the sync.', text),
-  incarnation: field('The life of the sync, from creation or reset to reset.', text),
-  runId: field('ULID of the run.', text),
-  run: field('Number of the run within the sync.', nullable(long)),
-  status: field('Where it stands.', runStatus),
-  cause: field('Why it runs.', runCause),
-  marker: field("Offset of the writer's takeover marker in partition 0 of changes.", long),
-  command: field('Offset in commands of what caused it.', long),
-  cancelling: field('True once somebody asked to cancel it.', boolean),
-  definition: field('Hash of the definition that it works by.', nullable(text)),
-  first: field('True if the sync had never been through its model when it started.', boolean),
-  complete: field('True once all its changes are published, or there were none.', boolean),
-  partitions: field("How many partitions the sync's topics have.", int),
-  queuedAt: field('When it was asked for.', millis),
-  startedAt: field('When it started.', nullable(millis)),
-  endedAt: field('When it ended.', nullable(millis)),
-  rowsRead: field('Rows that the model gave.', long),
-  rowsInvalid: field('Rows of these that cannot be sent.', long),
-  invalidSamples: field('Some of them.', listOf(invalidSample)),
-  counts: field('What became of its rows, per op.', countsByOp),
-  error: field('Why it failed.', nullable(text)),
-  errorCode: field('The kind of error.', nullable(text)),
-  notices: field('What its user should know.', listOf(text)),
-  ends: field('Where it ends, for trimming.', listOf(partitionEnd)),
-  faults: field('Where changes were lost track of.', listOf(fault)),
-  held: field('Why it is held, while it is.', nullable(heldRemovals)),
-  approved: field('How many removals somebody has approved.', nullable(long)),
 })
 
 const PARTITION_REPORT_SCHEMA = record<PartitionReport>(

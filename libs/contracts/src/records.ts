@@ -216,14 +216,24 @@ export interface Captured extends Owned {
  */
 export interface Command {
   readonly id: string
-  readonly kind: 'run' | 'cancel' | 'approve'
+  readonly kind: 'run' | 'cancel' | 'approve' | 'reset'
   readonly sync: string
   readonly cause: RunCause
   readonly run: string | null
   readonly at: number
+  readonly scope: RunScope | null
 }
 
-export type RunCause = 'manual' | 'schedule' | 'retry' | 'resync' | 'replay'
+export type RunCause = 'manual' | 'schedule' | 'retry' | 'resync' | 'replay' | 'discard' | 'reset'
+
+/** What a run is asked to do that is no ordinary one; only what goes with its cause is set. */
+export interface RunScope {
+  /** Of a resync: as what every row is sent. */
+  readonly as: 'added' | 'changed' | null
+  /** Of a discard: the row that is meant, or the status of the answers; null: any. */
+  readonly key: string | null
+  readonly status: number | null
+}
 export type RunStatus = 'queued' | 'running' | 'held' | 'success' | 'warning' | 'failed' | 'cancelled'
 
 export interface InvalidSample {
@@ -263,6 +273,7 @@ export interface RunEvent {
   readonly run: number | null
   readonly status: RunStatus
   readonly cause: RunCause
+  readonly scope: RunScope | null
   /** Offset of the writer's takeover marker in partition 0 of `changes`; −1 before it has one. */
   readonly marker: number
   /** Offset in `commands` of what caused it; −1 where nothing did. */

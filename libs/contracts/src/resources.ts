@@ -8,60 +8,17 @@
  */
 import { z } from 'zod'
 import { answerRule, capture, MAX_ANSWER_RULES } from './answer-specs.ts'
+import { count, duration, durationWithin, size } from './quantities.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
 
-const TIME_UNITS: { readonly [unit: string]: number } = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-}
-const SIZE_UNITS: { readonly [unit: string]: number } = { B: 1, KB: 1000, MB: 1_000_000 }
+export { duration, MAX_BATCH_BYTES, MAX_DURATION_MS, size } from './quantities.ts'
 
-/** The longest duration: a year. No wait, window or time-out is meant to be longer. */
-export const MAX_DURATION_MS = 365 * 86_400_000
 /** The longest time that one request may take: longer ones would hold up the end of their run. */
 export const MAX_REQUEST_TIMEOUT_MS = 3_600_000
 export const MAX_BATCH_ROWS = 100_000
-export const MAX_BATCH_BYTES = 100_000_000
 export const MAX_CONCURRENCY = 10_000
 export const MAX_RATE_REQUESTS = 1_000_000_000
 export const MAX_PARTITIONS = 64
-
-const DURATION_WANTED = 'a duration such as 250ms, 30s, 15m, 1h or 7d'
-const SIZE_WANTED = 'a size such as 64KB or 1MB'
-
-/** The number before a unit, times the unit; rounded to a whole one. */
-function inBaseUnit(text: string, units: { readonly [unit: string]: number }): number {
-  const unit = /[A-Za-z]+$/.exec(text)?.[0] ?? ''
-  return Math.round(Number.parseFloat(text) * (units[unit] ?? 1))
-}
-
-function durationWithin(maxMs: number, maxText: string) {
-  return z
-    .string()
-    .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, DURATION_WANTED)
-    .refine(text => inBaseUnit(text, TIME_UNITS) >= 1, 'a duration longer than 0')
-    .refine(text => inBaseUnit(text, TIME_UNITS) <= maxMs, `a duration of at most ${maxText}`)
-    .transform(text => inBaseUnit(text, TIME_UNITS))
-}
-
-/** `250ms 30s 15m 1h 7d` as milliseconds. */
-export const duration = durationWithin(MAX_DURATION_MS, '365d')
-
-/** `64KB 1MB` as bytes. */
-export const size = z
-  .string()
-  .regex(/^\d+(\.\d+)?(B|KB|MB)$/, SIZE_WANTED)
-  .refine(text => inBaseUnit(text, SIZE_UNITS) >= 1, 'a size of at least 1B')
-  .refine(text => inBaseUnit(text, SIZE_UNITS) <= MAX_BATCH_BYTES, 'a size of at most 100MB')
-  .transform(text => inBaseUnit(text, SIZE_UNITS))
-
-function count(max: number) {
-  const wanted = `a whole number from 1 to ${max}`
-  return z.int({ error: wanted }).min(1, wanted).max(max, wanted)
-}
 
 const TEXT_WANTED = 'text'
 const text = z.string({ error: TEXT_WANTED })
@@ -308,6 +265,8 @@ export const body = z.union(bodies, { error: ({ input }) => bodyWanted(input) })
 const CAPTURE_ALONE =
   '`batch` left out, or of size 1, beside `capture`: values are captured from the answer to one row'
 
+const MAX_GIVE_UP_RUNS = 1_000_000
+
 export const trigger = z
   .strictObject({
     batch: batch.optional().describe('Absent: one row a request; {} means batches of 100 rows.'),
@@ -331,6 +290,9 @@ const errors = z.strictObject({
     .max(MAX_ANSWER_RULES, `at most ${MAX_ANSWER_RULES} rules`)
     .optional()
     .describe('What answers mean; the first rule that fits decides, before the defaults.'),
+  giveUpAfter: count(MAX_GIVE_UP_RUNS)
+    .optional()
+    .describe('A row that failed in so many runs is passed over until it changes; default: never.'),
 })
 
 const SHARE_WANTED = 'a share from 0 to 1, such as 0.5'
@@ -391,6 +353,12 @@ export const sync = z.strictObject({
   limits: limits
     .optional()
     .describe('Of this sync alone; the stricter of these and the destination’s holds.'),
+  compare: z
+    .union([z.enum(['used', 'all']), z.array(filledText)])
+    .optional()
+    .describe(
+      'Which columns count as changed: used (default), those that the templates use; all; or a list of them.',
+    ),
   removalGuard: z
     .union([removalGuard, z.literal(false)])
     .optional()

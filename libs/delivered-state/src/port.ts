@@ -64,8 +64,22 @@ export interface DiffRequest {
   readonly triggers: ReadonlySet<Op>
   /** skip-existing on a first run: every row is settled as present, nothing is sent. */
   readonly baseline: boolean
+  /** Absent: an ordinary run. */
+  readonly purpose?: RunPurpose
+  /** A row that failed in so many runs is muted; null or absent: none ever is. */
+  readonly giveUpAfter?: number | null
   readonly signal: AbortSignal
 }
+
+/** What a run is for, where it is no ordinary one (PROTOCOL.md §12). */
+export type RunPurpose =
+  /**
+   * Every row counts as uncertain: whether it is there at all, so that it is sent as added, or only what is
+   * there, so that it is sent as changed. Rows that are muted, too.
+   */
+  | { readonly kind: 'resync'; readonly as: 'added' | 'changed' }
+  /** Only rows that failed are looked at, and muted. Null: whatever the key, or the status of the answer. */
+  | { readonly kind: 'discard'; readonly key: string | null; readonly status: number | null }
 
 /** A change before it has a place in a topic. */
 export interface DetectedChange extends Omit<Change, 'incarnation' | 'owner' | 'run' | 'seq' | 'replayed'> {
@@ -97,6 +111,13 @@ export interface Diff {
   readonly settled: number
   /** Keys believed to be at the destination before this run (present or uncertain), for the removal guard. */
   readonly keysBefore: number
+  /**
+   * Rows that are settled with columns that they were delivered without, since the model has these newly:
+   * none of them is sent for that alone.
+   */
+  readonly adopted: { readonly rows: number; readonly columns: readonly string[] }
+  /** Rows that are settled as muted by this very run, since they failed too often or are discarded. */
+  readonly muted: number
   /** Keys of at most ten rows that a trigger would remove. */
   readonly removedSamples: readonly string[]
   /**

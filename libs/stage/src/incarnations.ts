@@ -18,16 +18,35 @@ export async function incarnationOf(
   sync: string,
   options: { signal: AbortSignal },
 ): Promise<string> {
-  const key = incarnationKey(sync)
   const found = await knownIncarnation(deps, sync, options)
-  if (found !== null) return found
+  return found ?? writeIncarnation(deps, { sync, old: null }, options)
+}
+
+/**
+ * Gives the sync a new incarnation in place of `old`, unless it has another one by now. Rejects as
+ * `incarnationOf` does.
+ */
+export function renewIncarnation(
+  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  of: { readonly sync: string; readonly old: string },
+  options: { signal: AbortSignal },
+): Promise<string> {
+  return writeIncarnation(deps, of, options)
+}
+
+async function writeIncarnation(
+  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  { sync, old }: { readonly sync: string; readonly old: string | null },
+  options: { signal: AbortSignal },
+): Promise<string> {
+  const key = incarnationKey(sync)
   const { log, io, prefix } = deps
   const target = at(sharedTopics(prefix).resources, 0)
   await using writer = await log.openWriter(`${prefix}.incarnation.${sync}`, options)
   const marker = io.encode('Marker', plainMarker('takeover', '', -1))
   await writer.append(target, [{ key: markerKey('takeover', key), value: marker }], options)
   const meanwhile = (await readResources(deps, options)).get(key)
-  if (meanwhile !== undefined) return meanwhile.spec
+  if (meanwhile !== undefined && meanwhile.spec !== old) return meanwhile.spec
   const spec = newIncarnation()
   const record = { kind: 'incarnation', name: sync, project: '', spec }
   await writer.append(target, [{ key: textKey(key), value: io.encode('ResourceRecord', record) }], options)

@@ -81,6 +81,19 @@ describe('the view of the runs', () => {
     expect(runs?.reports.size).toBe(0)
   })
 
+  it('passes over a writer of an incarnation that a reset has ended', async () => {
+    await tell({ runId: 'A', marker: 50 })
+    await tell({ runId: 'B', incarnation: 'another', marker: 1 })
+    await report({ marker: 60 })
+    await tell({ runId: 'A', status: 'failed', marker: 60 })
+    const runs = await seen()
+    expect([runs?.incarnation, [...(runs?.events.keys() ?? [])], runs?.reports.size]).toEqual([
+      'another',
+      ['B'],
+      0,
+    ])
+  })
+
   it('keeps the last fifty runs that have ended, and every one that has not', async () => {
     await tell({ runId: 'open', status: 'running' })
     for (let run = 0; run < 53; run += 1) await tell({ runId: `${run}`, status: 'success' })

@@ -48,6 +48,8 @@ export class RunsView implements AsyncDisposable {
   readonly #topic: string
   readonly #onSetback: ((error: unknown) => void) | null
   readonly #syncs = new Map<string, MutableSyncRuns>()
+  /** Incarnations that a reset has ended: a writer of one that comes late is passed over. */
+  readonly #ended = new Set<string>()
   readonly #positions = new Map<number, number>()
   readonly #stop = new AbortController()
   #tails: Promise<void> = Promise.resolve()
@@ -148,6 +150,7 @@ export class RunsView implements AsyncDisposable {
 
   #takeEvent(event: RunEvent): void {
     const runs = this.#runsOf(event.sync, event.incarnation)
+    if (runs === null) return
     if (event.marker < runs.marker) return
     runs.marker = event.marker
     runs.events.set(event.runId, event)
@@ -159,15 +162,20 @@ export class RunsView implements AsyncDisposable {
 
   #takeReport(report: PartitionReport): void {
     const runs = this.#runsOf(report.sync, report.incarnation)
+    if (runs === null) return
     const last = runs.reports.get(report.partition)
     if (last !== undefined && report.marker < last.marker) return
     runs.reports.set(report.partition, report)
   }
 
-  /** A record of another incarnation starts the sync anew: a reset forgets what was. */
-  #runsOf(sync: string, incarnation: string): MutableSyncRuns {
+  /**
+   * A record of another incarnation starts the sync anew: a reset forgets what was. Null for one that ended.
+   */
+  #runsOf(sync: string, incarnation: string): MutableSyncRuns | null {
     const known = this.#syncs.get(sync)
     if (known?.incarnation === incarnation) return known
+    if (this.#ended.has(`${sync}.${incarnation}`)) return null
+    if (known !== undefined) this.#ended.add(`${sync}.${known.incarnation}`)
     const runs: MutableSyncRuns = { sync, incarnation, events: new Map(), reports: new Map(), marker: -1 }
     this.#syncs.set(sync, runs)
     return runs

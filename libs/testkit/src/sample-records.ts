@@ -72,6 +72,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     run: 1,
     status: 'running',
     cause: 'manual',
+    scope: null,
     marker: 0,
     command: -1,
     cancelling: false,

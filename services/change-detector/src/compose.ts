@@ -23,6 +23,7 @@ import { openStage } from '@sluice/stage/open-stage'
 import { currentDefinition } from '@sluice/stage/stored-documents'
 import { runChangeDetector } from './change-detector.ts'
 import type { DetectorConfig } from './config.ts'
+import { removeOldStates } from './old-states.ts'
 
 /** Opens what the change-detector needs; rejects as `openStage` does. */
 export async function start(config: DetectorConfig, context: StartContext): Promise<StartedService> {
@@ -72,6 +73,7 @@ function makeFolders(dataDir: string): void {
 
 function openState(of: StateOf, dataDir: string, logger: Logger): Promise<DeliveredState> {
   makeFolders(dataDir)
+  removeOldStates(join(dataDir, 'state'), of)
   const file = join(dataDir, 'state', `${of.sync}.${of.incarnation}.duckdb`)
   const onDiscard = (why: string): void =>
     logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')

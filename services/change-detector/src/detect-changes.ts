@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
-import type { DeliveredState, Diff } from '@sluice/delivered-state/port'
+import type { DeliveredState, Diff, RunPurpose } from '@sluice/delivered-state/port'
 import { triggeredOps } from '@sluice/domain/trigger'
 import type { Source } from '@sluice/sources/port'
 import { assertKeyColumns, primaryKeyOf } from './key-columns.ts'
@@ -20,9 +20,10 @@ export async function detectChanges(options: {
   readonly definition: Definition
   readonly extractFile: string
   readonly baseline: boolean
+  readonly purpose?: RunPurpose | undefined
   readonly signal: AbortSignal
 }): Promise<Detected> {
-  const { state, source, definition, extractFile, baseline, signal } = options
+  const { state, source, definition, extractFile, baseline, purpose, signal } = options
   const dispose = async (): Promise<void> => {
     await rm(extractFile, { force: true })
     await rm(`${extractFile}.wal`, { force: true })
@@ -41,6 +42,8 @@ export async function detectChanges(options: {
       compare: used.compared(columns),
       triggers: triggeredOps(definition.sync),
       baseline,
+      giveUpAfter: definition.sync.errors?.giveUpAfter ?? null,
+      ...(purpose === undefined ? {} : { purpose }),
       signal,
     })
     return { diff, columns, [Symbol.asyncDispose]: dispose }

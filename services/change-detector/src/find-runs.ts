@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Fault } from '@sluice/contracts/records'
 import type { SyncRuns } from '@sluice/stage/runs-view'
 import type { PartitionTail } from './own-sync.ts'
-import type { RunState } from './run-events.ts'
+import { hasSeenModel, type RunState } from './run-events.ts'
 
 export interface FoundRuns {
   /** Number of the last run; 0 if there was none. */
@@ -39,7 +39,7 @@ export function findRuns(
     )
   return {
     lastRun,
-    first: lastRun === 0 || (last !== undefined && last.first && !last.complete),
+    first: lastRun === 0 || (last !== undefined && last.first && !hasSeenModel(last)),
     faults: last?.faults ?? [],
     open: open ?? null,
     queued: events.find(event => event.status === 'queued') ?? null,

@@ -4,7 +4,7 @@ import type { RunBegin } from '@sluice/contracts/records'
 import { awaitReports } from './await-reports.ts'
 import type { PartitionTail } from './own-sync.ts'
 import { appendMarker } from './publish-changes.ts'
-import { failedRun, INTERRUPTED, type RunState } from './run-events.ts'
+import { cancelledRun, failedRun, hasSeenModel, INTERRUPTED, type RunState } from './run-events.ts'
 import type { Tenure } from './tenure.ts'
 
 /**
@@ -19,7 +19,9 @@ export async function finishOpenRun(tenure: Tenure): Promise<void> {
   const isAnothers = deps.adoptedAreInterrupted && !tenure.begunHere.has(open.runId)
   let sealed = isAnothers || written.some(tail => tail.sealed)
   if (written.length === 0) {
-    await tenure.write(failedRun(open, new SluiceError('internal', INTERRUPTED), deps.now()))
+    const state = tenure.running?.state ?? open
+    const failed = failedRun(open, new SluiceError('internal', INTERRUPTED), deps.now())
+    await tenure.write(state.cancelling ? cancelledRun(state, deps.now()) : failed)
     sealed = true
   } else {
     const cut = written.length < tails.length || written.some(tail => !tail.ended)
@@ -34,7 +36,7 @@ export async function finishOpenRun(tenure: Tenure): Promise<void> {
     if (run.status !== open.status || run.complete !== open.complete) await tenure.write(run)
     if (cut) await seal(tenure, run, tails)
     await awaitReports(tenure, run, sealed)
-    tenure.first = open.first && !run.complete
+    tenure.first = open.first && !hasSeenModel(run)
   }
   const cancelling = tenure.running?.state.cancelling ?? open.cancelling
   tenure.open = null

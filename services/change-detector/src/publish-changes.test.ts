@@ -65,6 +65,8 @@ async function publish(batches: readonly Batch[], blockRows = 100): Promise<read
     counts: {},
     settled: 0,
     keysBefore: 0,
+    adopted: { rows: 0, columns: [] },
+    muted: 0,
     removedSamples: [],
     async *changes() {
       for (const { changes, endsRetry = [] } of batches) yield await Promise.resolve({ changes, endsRetry })

@@ -4,7 +4,7 @@ import type { PartitionReport } from '@sluice/contracts/records'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { endedRun, failedRun, INTERRUPTED, queuedRun, type RunState } from './run-events.ts'
 
-const queued = queuedRun({ runId: 'RUN1', cause: 'manual', command: 4, partitions: 2, at: 10 })
+const queued = queuedRun({ runId: 'RUN1', cause: 'manual', scope: null, command: 4, partitions: 2, at: 10 })
 const running: RunState = { ...queued, status: 'running', run: 7, complete: true, startedAt: 11 }
 
 /** A run of two partitions that found so many added rows, and what they came to. */

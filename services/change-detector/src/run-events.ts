@@ -1,7 +1,8 @@
 /** The events of a run, each made from the one before. */
 import { isSluiceError } from '@sluice/contracts/errors'
-import type { Fault, PartitionReport, RunCause, RunEvent } from '@sluice/contracts/records'
+import type { Fault, PartitionReport, RunCause, RunEvent, RunScope } from '@sluice/contracts/records'
 import { OPS, type CountsByOp, type Op, type TriggerCounts } from '@sluice/contracts/state'
+import type { RunPurpose } from '@sluice/delivered-state/port'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
 import { endStatus } from '@sluice/domain/run-status'
 
@@ -13,6 +14,7 @@ export const INTERRUPTED = 'interrupted: the process that ran it stopped before 
 export function queuedRun(of: {
   readonly runId: string
   readonly cause: RunCause
+  readonly scope: RunScope | null
   readonly command: number
   readonly partitions: number
   readonly at: number
@@ -22,6 +24,7 @@ export function queuedRun(of: {
     run: null,
     status: 'queued',
     cause: of.cause,
+    scope: of.scope,
     command: of.command,
     cancelling: false,
     definition: null,
@@ -47,8 +50,8 @@ export function queuedRun(of: {
 
 /** A run that somebody let go on: it begins anew, and may remove as much as it was held for. */
 export function approvedRun(held: RunState, command: number): RunState {
-  const { runId, cause, partitions, queuedAt: at } = held
-  const queued = queuedRun({ runId, cause, command, partitions, at })
+  const { runId, cause, scope, partitions, queuedAt: at } = held
+  const queued = queuedRun({ runId, cause, scope, command, partitions, at })
   return { ...queued, approved: held.held?.removed ?? null }
 }
 
@@ -56,6 +59,26 @@ export function approvedRun(held: RunState, command: number): RunState {
 export function supersededRun(held: RunState, newer: string, at: number): RunState {
   const error = `run ${newer}, which is newer, took its place before anybody approved it`
   return { ...held, status: 'cancelled', error, endedAt: at, held: null }
+}
+
+/**
+ * True for a complete run that went through the whole model; one that discards looks at rows that failed, and
+ * leaves the others to the next.
+ */
+export function hasSeenModel({ complete, cause }: Pick<RunState, 'complete' | 'cause'>): boolean {
+  return complete && cause !== 'discard'
+}
+
+/** What a run is for, where it is no ordinary one. */
+export function purposeOf({ cause, scope }: RunState): RunPurpose | undefined {
+  if (cause === 'resync') return { kind: 'resync', as: scope?.as ?? 'added' }
+  if (cause === 'discard') return { kind: 'discard', key: scope?.key ?? null, status: scope?.status ?? null }
+  return undefined
+}
+
+/** A run that somebody ended before anything of it was published. */
+export function cancelledRun(run: RunState, at: number): RunState {
+  return { ...run, status: 'cancelled', cancelling: true, endedAt: at, held: null }
 }
 
 /** A run that ends without having published anything. */
@@ -88,7 +111,7 @@ export function endedRun(
       requests: requestsEnd,
       attempts: attemptsEnd,
     })),
-    faults: [...(run.complete ? [] : run.faults), ...faultsOf(run, reports)],
+    faults: [...(hasSeenModel(run) ? [] : run.faults), ...faultsOf(run, reports)],
   }
 }
 

@@ -19,7 +19,8 @@ import { detectChanges, type Detected } from './detect-changes.ts'
 import { feedState } from './feed-state.ts'
 import { beginOf } from './finish-open-run.ts'
 import { publishChanges } from './publish-changes.ts'
-import { endedRun, failedRun, type RunState } from './run-events.ts'
+import { noticesOf } from './notices.ts'
+import { endedRun, failedRun, hasSeenModel, purposeOf, type RunState } from './run-events.ts'
 import type { Tenure } from './tenure.ts'
 
 export class RunExecution {
@@ -86,10 +87,19 @@ export class RunExecution {
     await this.#feed(state, signal)
     await using source = await deps.openSource(definition)
     const extractFile = await this.#extractFile(incarnation)
-    const baseline = tenure.first && definition.sync.firstRun === 'skip-existing'
-    await using detected = await detectChanges({ state, source, definition, extractFile, baseline, signal })
+    const purpose = purposeOf(this.#run)
+    const baseline = purpose === undefined && tenure.first && definition.sync.firstRun === 'skip-existing'
+    const reading = { state, source, definition, extractFile, baseline, purpose, signal }
+    await using detected = await detectChanges(reading)
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled } = detected.diff
-    this.#run = { ...this.#run, rowsRead, rowsInvalid, invalidSamples, counts }
+    this.#run = {
+      ...this.#run,
+      rowsRead,
+      rowsInvalid,
+      invalidSamples,
+      counts,
+      notices: noticesOf(definition, detected.diff, purpose),
+    }
     const held = removalsToHold(definition, this.#run, detected.diff)
     if (held !== null) {
       signal.throwIfAborted()
@@ -97,8 +107,9 @@ export class RunExecution {
       return null
     }
     if (detectedRows(counts) === 0 && settled === 0) {
-      tenure.first = false
-      await tenure.write(endedRun({ ...this.#run, complete: true }, [], { sealed: false, at: deps.now() }))
+      this.#run = { ...this.#run, complete: true }
+      tenure.first &&= !hasSeenModel(this.#run)
+      await tenure.write(endedRun(this.#run, [], { sealed: false, at: deps.now() }))
       return null
     }
     return await this.#publish(definition, detected, detecting)
@@ -129,7 +140,7 @@ export class RunExecution {
       this.#leaveToSealing(error),
     )
     if (!complete) return false
-    tenure.first = false
+    tenure.first &&= !hasSeenModel({ ...this.#run, complete })
     for (const op of OPS) deps.figures?.published(sync, op, countsOf(this.#run.counts, op).detected)
     this.#run = { ...this.#run, complete }
     if (!signal.aborted) await tenure.write(this.#run)

@@ -106,9 +106,16 @@ export class SyncRunner {
     const { sync } = this
     const incarnation = await incarnationOf(this.#deps, sync, { signal })
     for (const waiting of this.#waiting.splice(0)) {
-      const { id: runId, kind, cause } = waiting.command
-      if (kind === 'run') {
-        const queued = queuedRun({ runId, cause, command: waiting.offset, partitions: 0, at: now() })
+      const { id: runId, kind, cause, scope } = waiting.command
+      if (kind === 'run' || kind === 'reset') {
+        const queued = queuedRun({
+          runId,
+          cause,
+          scope: scope ?? null,
+          command: waiting.offset,
+          partitions: 0,
+          at: now(),
+        })
         const event = { ...failedRun(queued, error, now()), sync, incarnation, marker: -1 }
         const record = { key: runKey(sync, runId), value: io.encode('RunEvent', event) }
         await log.append(at(sharedTopics(prefix).runs, homePartition(sync)), [record], { signal })

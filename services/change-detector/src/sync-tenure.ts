@@ -11,9 +11,11 @@ import { incarnationOf } from '@sluice/stage/incarnations'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
 import { finishOpenRun } from './finish-open-run.ts'
 import { findRuns, type FoundRuns } from './find-runs.ts'
+import { joinQueued } from './queue-run.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
+import { endCutReset, resetSync } from './reset-sync.ts'
 import { RunExecution } from './run-execution.ts'
-import { approvedRun, queuedRun, supersededRun, type RunState } from './run-events.ts'
+import { approvedRun, cancelledRun, queuedRun, supersededRun, type RunState } from './run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
 import type { RunAtWork, Tenure } from './tenure.ts'
 
@@ -96,7 +98,10 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       if (!(await of.isMember()))
         throw new SluiceError('fenced', `${sync} belongs to another detector now`, { retryable: true })
       await runs.caughtUp(homePartition(sync), { signal })
-      const found = findRuns(deps.runs.of(sync), sync, await ownership.tails(signal))
+      const known = deps.runs.of(sync)
+      await endCutReset(deps, known, { incarnation, signal })
+      const own = known?.incarnation === incarnation ? known : undefined
+      const found = findRuns(own, sync, await ownership.tails(signal))
       return new SyncTenure(deps, ownership, of, found)
     } catch (error) {
       await ownership[Symbol.asyncDispose]()
@@ -114,6 +119,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
    * takeover is the remedy.
    */
   async work(waiting: WaitingCommand[]): Promise<void> {
+    // What was asked for before comes first: it may be to cancel a run that is taken up again.
+    await this.#takeAll(waiting)
     const idle = new AbortController()
     const fail = (error: unknown): void => this.#failed.abort(error)
     const accepting = this.#accept(waiting, idle.signal).catch(fail)
@@ -148,13 +155,29 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     else this.#held = run
   }
 
-  /** Queues a run in place of one that was cut, unless one is queued already. */
+  /**
+   * Queues a run in place of one that was cut. What is queued already does as well; if it does something
+   * else, only a resync is worth more than that.
+   */
   async queueAnew(cut: RunState): Promise<void> {
-    if (this.#queued !== null) return
     const { newRunId, now } = this.deps
-    const { cause, command, partitions } = cut
-    this.#queued = queuedRun({ runId: newRunId(), cause, command, partitions, at: now() })
-    await this.write(this.#queued)
+    const { cause, scope, command, partitions } = cut
+    const anew = queuedRun({ runId: newRunId(), cause, scope, command, partitions, at: now() })
+    const queued = this.#queued
+    if (queued === null) return this.#setQueued(anew)
+    const joined = joinQueued(queued, anew)
+    if (joined.kind === 'joined') {
+      if (joined.queued !== queued) await this.#setQueued(joined.queued)
+    } else if (cause === 'resync') {
+      const error = `run ${anew.runId} takes its place, which resyncs what a run that was cut did not`
+      await this.#setQueued(anew)
+      await this.write({ ...cancelledRun(queued, now()), cancelling: false, error })
+    }
+  }
+
+  async #setQueued(run: RunState): Promise<void> {
+    this.#queued = run
+    await this.write(run)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -169,6 +192,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       if (queued !== null) {
         this.#queued = null
         this.running = { state: queued, cancel: new AbortController() }
+        if (queued.cause === 'reset') return await resetSync(this, queued)
         await this.#supersedeHeld(queued)
         await new RunExecution(this, queued, this.running.cancel.signal).carryOut()
         this.running = null
@@ -188,13 +212,16 @@ export class SyncTenure implements Tenure, AsyncDisposable {
 
   async #accept(waiting: WaitingCommand[], idle: AbortSignal): Promise<void> {
     const stopping = AbortSignal.any([idle, this.ends.signal])
-    while (!stopping.aborted) {
+    while (!stopping.aborted && !this.#isResetting()) {
       const seen = this.#changes.version
-      const next = waiting[0]
-      if (next === undefined) {
-        await this.#changes.after(seen, { signal: stopping }).catch(() => undefined)
-        continue
-      }
+      await this.#takeAll(waiting)
+      await this.#changes.after(seen, { signal: stopping }).catch(() => undefined)
+    }
+  }
+
+  /** Takes what waits. What comes after a reset is for the next tenure, in the new incarnation. */
+  async #takeAll(waiting: WaitingCommand[]): Promise<void> {
+    for (let next = waiting[0]; next !== undefined && !this.#isResetting(); next = waiting[0]) {
       await this.#take(next.command, next.offset)
       waiting.shift()
       next.resolve()
@@ -212,6 +239,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
         return this.#cancel(command)
       case 'approve':
         return this.#approve(command, offset)
+      case 'reset':
+        return this.#queueReset(command, offset)
       default:
         return command.kind satisfies never
     }
@@ -219,16 +248,34 @@ export class SyncTenure implements Tenure, AsyncDisposable {
 
   async #queue(command: Command, offset: number): Promise<void> {
     const { now } = this.deps
-    const { id: runId, cause } = command
+    const { id: runId, cause, scope } = command
     const { partitions } = this.ownership
-    const run = queuedRun({ runId, cause, command: offset, partitions, at: now() })
-    if (this.#queued === null) {
-      this.#queued = run
-      await this.write(run)
-      return
-    }
-    const error = `run ${this.#queued.runId} is queued already and will see the same rows`
-    await this.write({ ...run, status: 'cancelled', error, errorCode: 'conflict', endedAt: now() })
+    const run = queuedRun({ runId, cause, scope: scope ?? null, command: offset, partitions, at: now() })
+    const queued = this.#queued
+    if (queued === null) return this.#setQueued(run)
+    const joined = joinQueued(queued, run)
+    const cancelled = { ...run, status: 'cancelled', endedAt: now() } as const
+    if (joined.kind === 'refused') return this.write({ ...cancelled, error: joined.why })
+    if (joined.queued !== queued) await this.#setQueued(joined.queued)
+    const error = `run ${queued.runId} is queued already and will see the same rows`
+    await this.write({ ...cancelled, error, errorCode: 'conflict' })
+  }
+
+  #isResetting(): boolean {
+    return this.#queued?.cause === 'reset' || this.running?.state.cause === 'reset'
+  }
+
+  /** Refused while a run is at work or queued; a held one is forgotten with all the rest. */
+  async #queueReset(command: Command, offset: number): Promise<void> {
+    const { now } = this.deps
+    const { partitions } = this.ownership
+    const at = now()
+    const { id: runId } = command
+    const reset = queuedRun({ runId, cause: 'reset', scope: null, command: offset, partitions, at })
+    const busy = this.running?.state ?? this.#queued
+    if (busy === null) return this.#setQueued(reset)
+    const error = `run ${busy.runId} is ${busy.status}: wait for its end, or end it with \`sluice cancel ${busy.runId}\``
+    await this.write({ ...reset, status: 'failed', error, errorCode: 'usage', endedAt: at })
   }
 
   /**
@@ -239,12 +286,11 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const held = this.#held
     if (held === null || held.runId !== command.run || this.#queued !== null) return
     this.#held = null
-    this.#queued = approvedRun(held, offset)
-    await this.write(this.#queued)
+    await this.#setQueued(approvedRun(held, offset))
   }
 
   async #endHeld(held: RunState): Promise<void> {
-    await this.write({ ...held, status: 'cancelled', cancelling: true, endedAt: this.deps.now(), held: null })
+    await this.write(cancelledRun(held, this.deps.now()))
   }
 
   /** Cancels the run that the command names, at work, queued or held. */
@@ -257,7 +303,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const queued = this.#queued
     if (queued !== null && queued.runId === command.run) {
       this.#queued = null
-      await this.write({ ...queued, status: 'cancelled', cancelling: true, endedAt: this.deps.now() })
+      await this.write(cancelledRun(queued, this.deps.now()))
     }
     const { running } = this
     if (running === null || running.state.runId !== command.run || running.state.cancelling) return

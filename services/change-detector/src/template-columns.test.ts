@@ -10,14 +10,14 @@ const COLUMNS: readonly Column[] = [
   { name: 'note', type: { kind: 'text' } },
 ]
 
-function definition(triggers: SyncSpec['triggers']): Definition {
+function definition(triggers: SyncSpec['triggers'], compare?: SyncSpec['compare']): Definition {
   return {
     source: { kind: 'source', name: 'files', type: 'duckdb', path: '/' },
     model: { kind: 'model', name: 'people', source: 'files', sql: 'select 1', primaryKey: 'id' },
     destination: { kind: 'destination', name: 'api', baseUrl: 'http://x' },
     sync: {
       ...{ kind: 'sync', name: 'people', model: 'people', destination: 'api', schedule: 'manual' },
-      ...{ firstRun: 'backfill', timeout: 1, partitions: 1, triggers },
+      ...{ firstRun: 'backfill', timeout: 1, partitions: 1, triggers, compare },
     },
   }
 }
@@ -72,5 +72,20 @@ describe('the columns of templates', () => {
     expect(compared({ added: trigger('/'), changed: 'added' })).toEqual([])
     const body = { json: '{{ row | json }}' }
     expect(compared({ added: { ...trigger('/'), body } })).toEqual(['id', 'email', 'note'])
+  })
+
+  it('or those that the sync names count as changed', () => {
+    const compared = (compare: SyncSpec['compare']) =>
+      templateColumns(definition({ added: trigger('/{{ id }}') }, compare)).compared(COLUMNS)
+    expect(compared('used')).toEqual(['id'])
+    expect(compared('all')).toEqual(['id', 'email', 'note'])
+    expect(compared(['note', 'email'])).toEqual(['email', 'note'])
+    expect(compared([])).toEqual([])
+    const assertKnown = (compare: SyncSpec['compare']): void =>
+      templateColumns(definition({ added: trigger('/{{ id }}') }, compare)).assertKnown(COLUMNS)
+    expect(() => assertKnown(['email'])).not.toThrow()
+    expect(() => assertKnown(['emial'])).toThrow(
+      'compare names the column "emial", which model people does not have (it has id, email, note); did you mean "email"?',
+    )
   })
 })

@@ -5,6 +5,7 @@ import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS, type Op } from '@sluice/contracts/state'
 import type { Column } from '@sluice/contracts/values'
+import { nearestName } from '@sluice/domain/nearest-name'
 import { triggerOf } from '@sluice/domain/trigger'
 import { compileTrigger, type CompiledTrigger } from '@sluice/templates/compile'
 
@@ -13,11 +14,14 @@ const MAX_TOLD = 10
 
 export interface TemplateColumns {
   /**
-   * Throws `config` if templates of `added` or `changed` use columns that the model does not have; what is
-   * removed may be a row of an earlier model, so its trigger may use any.
+   * Throws `config` if templates of `added` or `changed` use columns that the model does not have, or the
+   * sync's `compare` names one; what is removed may be a row of an earlier model, so its trigger may use any.
    */
   assertKnown(columns: readonly Column[]): void
-  /** The columns that count as changed: those that the templates use. The others may differ. */
+  /**
+   * The columns that count as changed: those that the templates use, or what the sync says. The others may
+   * differ.
+   */
   compared(columns: readonly Column[]): readonly string[]
 }
 
@@ -26,7 +30,7 @@ export function templateColumns(definition: Definition): TemplateColumns {
   const triggers = compiledTriggers(definition)
   return {
     assertKnown: columns => assertKnown(definition, triggers, columns),
-    compared: columns => comparedColumns(triggers, columns),
+    compared: columns => comparedColumns(definition, triggers, columns),
   }
 }
 
@@ -46,6 +50,7 @@ function compiledTriggers({ sync, destination }: Definition): Triggers {
 function assertKnown(definition: Definition, triggers: Triggers, columns: readonly Column[]): void {
   const { sync, model } = definition
   const names = columns.map(column => column.name)
+  assertCompared(definition, names)
   // With `changed: added` both have the same mistakes, and are mended in one place.
   const same = isDeepStrictEqual(triggerOf(sync, 'added'), triggerOf(sync, 'changed'))
   const checked: readonly Op[] = same ? ['added'] : ['added', 'changed']
@@ -60,13 +65,32 @@ function assertKnown(definition: Definition, triggers: Triggers, columns: readon
   )
 }
 
+function assertCompared({ sync, model }: Definition, names: readonly string[]): void {
+  const { compare } = sync
+  const unknown = Array.isArray(compare) ? compare.find(name => !names.includes(name)) : undefined
+  if (unknown === undefined) return
+  const nearest = nearestName(unknown, names)
+  const hint = nearest === null ? '' : `; did you mean "${nearest}"?`
+  throw new SluiceError(
+    'config',
+    `sync ${sync.name}: compare names the column "${unknown}", which model ${model.name} does not have (it has ${names.join(', ')})${hint}`,
+  )
+}
+
 function asText({ field = '', line, column, message }: ErrorDetail): string {
   const place = line === undefined ? '' : ` line ${line}, column ${column ?? 1}`
   return `${field}${place}: ${message}`
 }
 
-function comparedColumns(triggers: Triggers, columns: readonly Column[]): readonly string[] {
+function comparedColumns(
+  { sync }: Definition,
+  triggers: Triggers,
+  columns: readonly Column[],
+): readonly string[] {
   const names = columns.map(column => column.name)
+  const { compare = 'used' } = sync
+  if (compare === 'all') return names
+  if (compare !== 'used') return names.filter(name => compare.includes(name))
   const used = [...triggers.values()].map(({ usedColumns }) => usedColumns)
   return names.filter(name => used.some(of => of === 'all' || of.has(name)))
 }

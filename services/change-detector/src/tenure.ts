@@ -34,6 +34,6 @@ export interface Tenure {
   write(run: RunState): Promise<void>
   /** Lets a run wait until somebody approves it. Nothing of it is published. */
   hold(run: RunState): Promise<void>
-  /** Queues a run in place of one that was cut, unless one is queued already. */
+  /** Queues a run in place of one that was cut, unless what is queued already does as well. */
   queueAnew(cut: RunState): Promise<void>
 }

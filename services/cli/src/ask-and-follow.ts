@@ -3,15 +3,21 @@ import { basename } from 'node:path'
 import { isErrorCode } from '@sluice/contracts/errors'
 import type { Command, ResourceRecord, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
+import { isDistributed } from '@sluice/runtime/distributed-settings'
 import { writeResources } from '@sluice/stage/stored-documents'
+import { loggerFor } from './cli-logger.ts'
 import type { CommandContext } from './command.ts'
+import { openPipeline } from './compose.ts'
 import { EXIT, exitCodeOfRun, type ExitCode } from './exit-codes.ts'
-import { followRun, sendCommand, type FollowedRun } from './follow-run.ts'
+import { followRun, runCommand, sendCommand, type FollowedRun } from './follow-run.ts'
 import { outputOptions } from './history-options.ts'
 import { runProgress } from './output/run-progress.ts'
 import { runSummary } from './output/run-summary.ts'
 import type { Pipeline } from './pipeline.ts'
+import { assertSecrets } from './project/assert-secrets.ts'
+import { loadProject } from './project/load-project.ts'
 import type { Project } from './project/project.ts'
+import { resolveDefinition } from './project/resolve-definition.ts'
 
 export interface Asked {
   /** Published before, so that the run works by it; null where what is asked needs none of it. */
@@ -25,6 +31,25 @@ export interface Asked {
   readonly beyond?: RunEvent
 }
 
+/**
+ * Asks for a run of the sync that the command line names, by the project as it is, and does all the rest.
+ * Throws as the project's loading does, and `not-found` for a sync that it does not have.
+ */
+export async function askForRun(
+  context: CommandContext,
+  more: Partial<Pick<Command, 'kind' | 'cause' | 'scope'>> = {},
+): Promise<ExitCode> {
+  const { args, dir, env, signal } = context
+  const sync = args.positionals[0] ?? ''
+  const project = await loadProject(dir, { env, signal })
+  const definition = resolveDefinition(project, sync)
+  // Elsewhere, the secrets are where the services are.
+  if (!isDistributed(env)) assertSecrets(definition, env)
+  await using pipeline = await openPipeline({ dir, env, logger: loggerFor(context), signal })
+  const command = runCommand(pipeline, sync, more)
+  return await askAndFollow(context, pipeline, { project, definition, command, runId: command.id })
+}
+
 /** Asks, shows progress, prints the summary or the run as JSON, and gives the run's exit code. */
 export async function askAndFollow(
   context: CommandContext,
@@ -35,7 +60,10 @@ export async function askAndFollow(
   const run = await follow(context, pipeline, asked)
   if (json) stdout.write(`${JSON.stringify(run.view)}\n`)
   else stdout.write(runSummary(run.view, { ...outputOptions(context), now: Date.now() }))
-  return signal.aborted ? EXIT.interrupted : exitCodeOf(run)
+  if (signal.aborted) return EXIT.interrupted
+  // What was to be ended has ended.
+  if (asked.command.kind === 'cancel' && run.event.status === 'cancelled') return EXIT.success
+  return exitCodeOf(run)
 }
 
 /**

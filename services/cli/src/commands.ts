@@ -28,6 +28,31 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/approve.ts'),
   },
   {
+    name: 'cancel',
+    summary: 'end a run that is queued, held or under way',
+    load: () => import('./commands/cancel.ts'),
+  },
+  {
+    name: 'retry',
+    summary: 'try rows again that were not delivered',
+    load: () => import('./commands/retry.ts'),
+  },
+  {
+    name: 'discard',
+    summary: 'give up rows that were not delivered',
+    load: () => import('./commands/discard.ts'),
+  },
+  {
+    name: 'resync',
+    summary: 'send every row again',
+    load: () => import('./commands/resync.ts'),
+  },
+  {
+    name: 'reset',
+    summary: 'forget what was delivered',
+    load: () => import('./commands/reset.ts'),
+  },
+  {
     name: 'runs',
     summary: 'list the runs so far',
     load: () => import('./commands/runs.ts'),

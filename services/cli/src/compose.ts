@@ -37,6 +37,7 @@ import { sharedTopics, sharedTopicSpecs } from '@sluice/stage/topics'
 import { runChangeDetector } from '@sluice/change-detector/change-detector'
 import { assertKeyColumns } from '@sluice/change-detector/key-columns'
 import { findNextChanges, type NextChanges } from '@sluice/change-detector/next-changes'
+import { removeOldStates } from '@sluice/change-detector/old-states'
 import { templateColumns } from '@sluice/change-detector/template-columns'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { shownRequest } from '@sluice/delivery/shown-request'
@@ -181,6 +182,7 @@ interface StateOf {
 function openState(dataDir: string, of: StateOf, logger: Logger): Promise<DeliveredState> {
   const onDiscard = (why: string): void =>
     logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
+  removeOldStates(join(dataDir, 'state'), of)
   return openDeliveredState({ ...of, file: stateFile(dataDir, of), onDiscard })
 }
 

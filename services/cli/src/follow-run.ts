@@ -14,15 +14,28 @@ export interface FollowedRun {
   readonly event: RunEvent
 }
 
-/** A run as asked for by hand; more can be said about it. */
-export function runCommand(pipeline: Pipeline, sync: string): Command {
-  return { id: pipeline.newRunId(), kind: 'run', sync, cause: 'manual', run: null, at: Date.now() }
+/** A run as asked for by hand, with what else is to be said about it. */
+export function runCommand(
+  pipeline: Pipeline,
+  sync: string,
+  more: Partial<Pick<Command, 'kind' | 'cause' | 'scope'>> = {},
+): Command {
+  return {
+    id: pipeline.newRunId(),
+    kind: 'run',
+    sync,
+    cause: 'manual',
+    run: null,
+    at: Date.now(),
+    scope: null,
+    ...more,
+  }
 }
 
 /** Something that is asked about a run that there is. */
 export function commandAbout(run: Pick<RunEvent, 'sync' | 'runId'>, kind: 'cancel' | 'approve'): Command {
   const { sync, runId } = run
-  return { id: randomUUID(), kind, sync, cause: 'manual', run: runId, at: Date.now() }
+  return { id: randomUUID(), kind, sync, cause: 'manual', run: runId, at: Date.now(), scope: null }
 }
 
 /** Resolves once the command is acknowledged. */

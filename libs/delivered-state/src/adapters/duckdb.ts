@@ -189,6 +189,8 @@ class DuckdbDeliveredState implements DeliveredState {
         counts: countsOf(request, found),
         settled: found.settled.rows,
         keysBefore: await this.#count('state WHERE kind > 0'),
+        adopted: found.adopted,
+        muted: found.muted,
         removedSamples: await removedSamples(connection, found),
         changes: () => this.#changes(request, found, epoch),
       }

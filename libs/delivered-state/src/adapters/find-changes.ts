@@ -6,12 +6,21 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { InvalidSample } from '@sluice/contracts/records'
 import type { Column } from '@sluice/contracts/values'
-import type { DiffRequest } from '../port.ts'
-import { ABSENT, ADDED, CHANGED, CONTENT_UNCERTAIN, PRESENT, REMOVED, SETTLED } from './codes.ts'
+import type { DiffRequest, RunPurpose } from '../port.ts'
+import {
+  ABSENT,
+  ADDED,
+  CHANGED,
+  CONTENT_UNCERTAIN,
+  EXISTENCE_UNCERTAIN,
+  PRESENT,
+  REMOVED,
+  SETTLED,
+} from './codes.ts'
 import { dropOversizeRows, type OversizeRows } from './oversize-rows.ts'
 import type { RowHash } from './row-hash.ts'
 import type { Shape } from './shapes.ts'
-import { canonicalText, quoteIdentifier } from './sql-types.ts'
+import { canonicalText, quoteIdentifier, quoteText } from './sql-types.ts'
 
 export const SAMPLES = 10
 
@@ -144,7 +153,13 @@ export interface FoundChanges {
   readonly removed: Section
   readonly changed: Section
   readonly added: Section
+  /** Rows settled with columns that they were delivered without, and those columns. */
+  readonly adopted: { readonly rows: number; readonly columns: readonly string[] }
+  /** Rows settled as muted that were not so before. */
+  readonly muted: number
 }
+
+type SectionName = 'settled' | 'removed' | 'changed' | 'added'
 
 /**
  * Makes the table `found`. Each key has one row: `section` is the op, or settled; `rid` and `srid` are the
@@ -171,32 +186,76 @@ export async function findChanges(
   const ops = { removed: REMOVED, changed: CHANGED, added: ADDED }
   const sent = request.baseline ? [] : [...request.triggers].map(op => ops[op])
   const isSent = sent.length === 0 ? 'false' : `coalesce(op IN (${sent.join(', ')}), false)`
+  const { purpose, giveUpAfter = null } = request
+  // A resync sends what was given up and discarded, too.
+  const isResync = purpose?.kind === 'resync'
+  const isDiscarded = purpose?.kind === 'discard' ? discardedSql(purpose) : null
+  const givesUp = giveUpAfter === null ? 'false' : `runs >= ${giveUpAfter}`
+  const isWanted =
+    isDiscarded === null
+      ? 'has_need OR has_entry OR adopts'
+      : `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${isDiscarded}`
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
     WITH m AS (SELECT * FROM (SELECT rid, ${keyText(request)} AS key, ${from.hash.ofExtracted(from.hash.columns, place)} AS hash
         ${partHashes.join('')} FROM ${EXTRACTED} WHERE ${valid.join(' AND ')})${clear}),
-      s AS (SELECT rowid AS srid, key, kind, hash, shape, partition, run, seq, muted FROM state${clear}),
-      joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, s.partition, s.run, s.seq, s.muted,
+      s AS (SELECT rowid AS srid, key, kind AS believed, ${KIND_FOR[purpose?.kind === 'resync' ? purpose.as : 'run']} AS kind, hash, shape, partition, run, seq, muted FROM state${clear}),
+      joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, coalesce(s.believed, ${ABSENT}) AS believed, s.partition, s.run, s.seq, s.muted, s.shape,
           m.hash AS model_hash, s.hash AS state_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
         FROM m FULL JOIN s ON m.key = s.key),
       decided AS (SELECT *, ${DECIDED_OP} AS op FROM joined),
-      muting AS (SELECT *, ${IS_MUTED} AS is_muted FROM decided),
-      sections AS (SELECT d.*, r.key IS NOT NULL AS has_entry, coalesce(r.run = d.run AND r.seq = d.seq, false) AS is_retry,
-          CASE WHEN ${isSent} AND NOT is_muted THEN op ELSE ${SETTLED} END AS section,
-          op IS NOT NULL AND NOT is_muted AS has_need,
-          op IS NULL AND has_row AND lacks AS adopts
-        FROM muting d LEFT JOIN retry r ON r.key = d.key AND r.partition = d.partition)
-    SELECT section, key, partition, rid, srid, kind, is_retry, has_entry, if(is_muted, muted, NULL) AS muted,
-      CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE kind END AS settled_kind,
-      CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN kind = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
-    FROM sections WHERE has_need OR has_entry OR adopts`)
+      entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status,
+          coalesce(r.run = d.run AND r.seq = d.seq, false) AS is_retry
+        FROM decided d LEFT JOIN retry r ON r.key = d.key AND r.partition = d.partition),
+      muting AS (SELECT *, coalesce(muted = mute, false) AND ${!isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND ${!isResync} AS mutes FROM entered),
+      needs AS (SELECT *, op IS NOT NULL AND NOT was_muted AND NOT mutes AS has_need,
+          op IS NULL AND has_row AND lacks AND ${isDiscarded === null} AS adopts FROM muting)
+    SELECT CASE WHEN ${isSent} AND has_need THEN op ELSE ${SETTLED} END AS section, key, partition, rid, srid, kind, is_retry, has_entry,
+      if(was_muted OR mutes, mute, NULL) AS muted, mutes AND NOT was_muted AS newly_muted, if(adopts, shape, NULL) AS adopted_shape,
+      CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE believed END AS settled_kind,
+      CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN believed = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
+    FROM needs WHERE ${isWanted}`)
   const { columns } = request
   const oversize = await dropOversizeRows(connection, columns, {
     place,
     extracted: EXTRACTED,
     samples: SAMPLES,
   })
-  return { oversize, ...(await countSections(connection)) }
+  return { oversize, ...(await countSections(connection)), ...(await countSettled(connection, from)) }
+}
+
+/** How uncertain a row of the state counts as (domain/key-state.ts, `resynced`). */
+const KIND_FOR = {
+  run: 'kind',
+  added: `if(kind = ${ABSENT}, kind, ${EXISTENCE_UNCERTAIN})`,
+  changed: `if(kind IN (${ABSENT}, ${EXISTENCE_UNCERTAIN}), kind, ${CONTENT_UNCERTAIN})`,
+}
+
+/** Which of the rows that failed are meant. */
+function discardedSql({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' }>): string {
+  const conditions = ['true']
+  if (key !== null) conditions.push(`key = ${quoteText(key)}`)
+  if (status !== null) conditions.push(`coalesce(status = ${status}, false)`)
+  return conditions.join(' AND ')
+}
+
+async function countSettled(
+  connection: DuckDBConnection,
+  { hash, shapes }: { readonly hash: RowHash; readonly shapes: readonly Shape[] },
+): Promise<Pick<FoundChanges, 'adopted' | 'muted'>> {
+  const reader = await connection.runAndReadAll(
+    'SELECT count(*) FILTER (newly_muted), count(adopted_shape) FROM found',
+  )
+  const [muted, adopted] = (reader.getRows()[0] ?? []).map(Number)
+  if (adopted === undefined || adopted === 0) return { muted: muted ?? 0, adopted: { rows: 0, columns: [] } }
+  const shaped = await connection.runAndReadAll(
+    'SELECT DISTINCT adopted_shape FROM found WHERE adopted_shape IS NOT NULL',
+  )
+  const ids = new Set(shaped.getRows().map(([id]) => Number(id)))
+  const lacking = shapes.filter(({ id }) => ids.has(id))
+  const columns = hash.columns.map(({ name }) => name)
+  const isNew = (name: string): boolean => lacking.some(shape => !shape.columns.includes(name))
+  return { muted: muted ?? 0, adopted: { rows: adopted, columns: columns.filter(isNew) } }
 }
 
 /** The first keys, in order, of those that a trigger removes. */
@@ -221,10 +280,12 @@ const DECIDED_OP = `CASE
   WHEN kind = ${CONTENT_UNCERTAIN} THEN ${CHANGED}
   ELSE ${ADDED} END`
 
-/** A muted key is passed over until its row or op differs from the muted one. */
-const IS_MUTED = `coalesce(op IS NOT NULL AND muted = op || ':' || if(has_row, model_hash, state_hash), false)`
+/** What a muted key is known by: it is passed over until its row or op is another. */
+function mutedText({ columnsDigest }: RowHash): string {
+  return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || if(has_row, model_hash, state_hash))`
+}
 
-async function countSections(connection: DuckDBConnection): Promise<Omit<FoundChanges, 'oversize'>> {
+async function countSections(connection: DuckDBConnection): Promise<Pick<FoundChanges, SectionName>> {
   const held = await connection.runAndReadAll('SELECT count(*) FROM (FROM captured LIMIT 1)')
   const captured = Number(held.getRows()[0]?.[0]) > 0
   const reader = await connection.runAndReadAll(

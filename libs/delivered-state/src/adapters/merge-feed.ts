@@ -57,7 +57,12 @@ export async function mergeFeed(merge: Merge): Promise<void> {
   await connection.run('BEGIN TRANSACTION')
   try {
     if (saving.sql !== '') await connection.run(saving.sql)
-    await replaceByKey(connection, 'retry', 'partition, key, run, seq, outcome, entry', 'run IS NOT NULL')
+    await replaceByKey(
+      connection,
+      'retry',
+      'partition, key, run, seq, outcome, runs, status, entry',
+      'run IS NOT NULL',
+    )
     await replaceByKey(connection, 'captured', 'partition, key, content', 'content IS NOT NULL')
     await mergeChanges(merge, distinct, emptyState)
     await connection.run(keepOnlyUsefulAbsences)

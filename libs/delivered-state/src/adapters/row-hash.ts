@@ -2,6 +2,7 @@
  * The hash of a row over the compared columns, by which the diff tells that it changed. A row that lacks some
  * of these columns (they are new in the model) is compared over those that it has.
  */
+import { createHash } from 'node:crypto'
 import { type DuckDBConnection, version } from '@duckdb/node-api'
 import type { Column } from '@sluice/contracts/values'
 import type { Shape } from './shapes.ts'
@@ -21,9 +22,15 @@ export class RowHash {
   readonly columns: readonly Column[]
   /** Hashes made under another spec are worth nothing: hash() may differ between versions of DuckDB. */
   readonly spec: string
+  /**
+   * Tells sets of compared columns apart in a few characters: hash(0, 1) over two columns is hash(1) over
+   * one.
+   */
+  readonly columnsDigest: string
 
   constructor(columns: readonly Column[]) {
     this.columns = columns
+    this.columnsDigest = createHash('sha256').update(JSON.stringify(columns)).digest('hex').slice(0, 8)
     this.spec = JSON.stringify({ duckdb: version(), columns })
   }
 

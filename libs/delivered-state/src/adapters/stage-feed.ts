@@ -23,7 +23,7 @@ const STAGE_TABLES = `
     after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR
   );
   CREATE OR REPLACE TEMP TABLE stage_retry (
-    partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, entry VARCHAR
+    partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR
   );
   CREATE OR REPLACE TEMP TABLE stage_captured (partition USMALLINT, key VARCHAR, content VARCHAR);
 `
@@ -38,7 +38,7 @@ const INSERT_CHANGES = `INSERT INTO stage_changes
   SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}
   FROM ${FIELDS}`
 const INSERT_RETRY = `INSERT INTO stage_retry
-  SELECT $2, ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)} FROM ${FIELDS}`
+  SELECT $2, ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)}, ${field(6)}, ${field(7)} FROM ${FIELDS}`
 const INSERT_CAPTURED = `INSERT INTO stage_captured SELECT $2, ${textField(1)}, ${textField(2)} FROM ${FIELDS}`
 
 /** Where a batch goes; all its records are of one partition. */
@@ -81,8 +81,11 @@ export class Stage {
     await this.#insert({ sql: INSERT_RETRY, partition }, records, ({ key, value }, parts) => {
       const entry = value === null ? null : retriedJson(value)
       parts.push(textOf(key), '\t')
-      if (value === null || entry === null) parts.push('\t\t\t')
-      else parts.push(`${value.run}\t${value.seq}\t${OUTCOMES.indexOf(value.outcome)}\t`, entry)
+      if (value === null || entry === null) parts.push('\t\t\t\t\t')
+      else {
+        const { run, seq, outcome, runs, status } = value
+        parts.push(`${run}\t${seq}\t${OUTCOMES.indexOf(outcome)}\t${runs}\t${status ?? ''}\t`, entry)
+      }
       return key.length + (entry?.length ?? 0)
     })
   }

@@ -11,7 +11,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { quoteText } from './sql-types.ts'
 
 /** Counts up whenever the tables or the codes in them change their meaning. */
-const FORMAT = '2'
+const FORMAT = '3'
 
 export interface StateFileOptions {
   readonly file: string
@@ -37,7 +37,8 @@ const TABLES = {
   shapes: 'id USMALLINT, columns VARCHAR',
   state:
     'key VARCHAR, kind UTINYINT, hash UBIGINT, shape USMALLINT, content VARCHAR, partition USMALLINT, run BIGINT, seq BIGINT, muted VARCHAR',
-  retry: 'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, entry VARCHAR',
+  retry:
+    'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR',
   captured: 'partition USMALLINT, key VARCHAR, content VARCHAR',
 }
 

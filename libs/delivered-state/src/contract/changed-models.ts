@@ -17,7 +17,10 @@ export function changedModelsSuite(name: string, harness: () => DeliveredStateHa
       const wide = "SELECT '1' AS id, 10 AS v, 'x' AS extra"
       const adopted = await played.run(wide)
       expect(adopted.changes.filter(change => change.op !== 'settled')).toEqual([])
-      expect((await played.diff(wide)).changes).toEqual([])
+      expect(adopted.diff.adopted).toEqual({ rows: 1, columns: ['extra'] })
+      const again = await played.diff(wide)
+      expect(again.changes).toEqual([])
+      expect(again.diff.adopted).toEqual({ rows: 0, columns: [] })
       const edited = await played.diff(wide.replace("'x'", "'y'"))
       expect(edited.changes).toMatchObject([{ op: 'changed', before: { extra: 'x' }, after: { extra: 'y' } }])
       await played.state[Symbol.asyncDispose]()

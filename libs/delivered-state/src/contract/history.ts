@@ -4,11 +4,11 @@
  * each run, which changes the diff has to find.
  */
 import { expect } from 'vitest'
-import { decide, transition } from '@sluice/domain/key-state'
+import { decide, resynced, transition } from '@sluice/domain/key-state'
 import type { Retried, RetryEntry } from '@sluice/contracts/records'
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 import type { Row } from '@sluice/contracts/values'
-import type { DeliveredState, DetectedChange, EndedRetry } from '../port.ts'
+import type { DeliveredState, DetectedChange, EndedRetry, RunPurpose } from '../port.ts'
 import { changesOf, type DeliveredStateHarness, requestFor } from './harness.ts'
 import { append, compactTopics, emptyTopics, feedTopics, type Topics } from './played-topics.ts'
 
@@ -35,16 +35,30 @@ export function randomFrom(seed: number): () => number {
 interface Believed {
   readonly kind: KeyStateKind
   readonly row: Row | null
+  /** What is passed over: an op, with the compared values of its row. */
+  readonly muted: string | null
   /** Where the key's last change stands. */
   readonly partition: number
   readonly run: number
   readonly seq: number
 }
 
-/** A change that the diff has to find, and the entry that ends with it. */
+/**
+ * A change that the diff has to find, and the entry that ends with it. What a change says to be muted is the
+ * adapter's own; the oracle has its own, too.
+ */
 interface Expected {
   readonly change: DetectedChange
+  readonly mutes: boolean
   readonly endsRetry: EndedRetry | null
+}
+
+/** How a run looks at the state. */
+interface Looking {
+  readonly compare: readonly string[]
+  readonly sent: ReadonlySet<Op>
+  readonly purpose: RunPurpose | null
+  readonly giveUpAfter: number | null
 }
 
 interface Place {
@@ -143,15 +157,23 @@ export class History {
     const compare = this.#random() < 0.7 ? ['v', 'w'] : ['v']
     const ops = new Set((['added', 'changed', 'removed'] as const).filter(() => this.#random() < 0.85))
     const baseline = run === 1 && this.#random() < 0.2
+    const purpose = baseline ? null : this.#purpose()
+    const giveUpAfter = this.#random() < 0.4 ? 2 : null
     const request = await requestFor(this.#harness, valuesSql([...rows, ...nulls]), {
       compare,
       triggers: ops,
       baseline,
+      giveUpAfter,
+      ...(purpose === null ? {} : { purpose }),
     })
-    const expected = this.#expected(invalid, compare, baseline ? new Set() : ops)
+    const sent = baseline ? new Set<Op>() : ops
+    const expected = this.#expected(invalid, { compare, sent, purpose, giveUpAfter })
     const diff = await state.diff(request)
     const found = await changesOf(diff)
-    expect(found.changes).toEqual(expected.map(e => e.change))
+    const shown = found.changes.map(change => ({ ...change, muted: change.muted === null ? null : 'muted' }))
+    const wanted = expected.map(({ change }) => change)
+    expect(shown).toEqual(wanted.map(change => ({ ...change, muted: change.muted && 'muted' })))
+    expect(diff.muted).toBe(expected.filter(({ mutes }) => mutes).length)
     expect(found.endsRetry).toEqual(expected.flatMap(e => e.endsRetry ?? []))
     expect(diff.rowsInvalid).toBe(invalid.size * 2 + nulls.length)
     expect(diff.keysBefore).toBe([...this.#believed.values()].filter(b => b.kind !== 'absent').length)
@@ -160,7 +182,19 @@ export class History {
     expect(diff.settled).toBe(expected.filter(e => e.change.op === 'settled').length)
     for (const op of ops)
       expect(diff.counts[op]?.detected ?? 0).toBe(expected.filter(e => e.change.op === op).length)
-    this.#write(run, expected)
+    this.#write(
+      run,
+      expected,
+      found.changes.map(({ muted }) => muted),
+    )
+  }
+
+  #purpose(): RunPurpose | null {
+    const dice = this.#random()
+    if (dice < 0.7) return null
+    if (dice < 0.85) return { kind: 'resync', as: this.#pick(['added', 'changed']) }
+    const key = this.#random() < 0.3 ? this.#pick(KEYS) : null
+    return { kind: 'discard', key, status: this.#random() < 0.3 ? 500 : null }
   }
 
   #edit(): void {
@@ -176,83 +210,80 @@ export class History {
     }
   }
 
-  #expected(
-    invalid: ReadonlySet<string>,
-    compare: readonly string[],
-    sent: ReadonlySet<Op>,
-  ): readonly Expected[] {
-    const found: Expected[] = []
-    for (const key of KEYS) {
-      if (invalid.has(key)) continue
-      const known = this.#known(key)
-      const believed = known ?? { kind: 'absent', row: null, partition: null, run: -1, seq: -1 }
-      const { partition } = believed
-      const place = partition === null ? '' : placeOf(partition, key)
-      const row = this.#model.get(key) ?? null
-      const differs = compare.some(column => (believed.row?.[column] ?? null) !== (row?.[column] ?? null))
-      const op = decide(believed.kind, row !== null, differs)
-      const entry = this.#entries.get(place)
-      const common = {
-        key,
-        partition,
-        before: believed.kind === 'absent' ? null : believed.row,
-        beforeState: believed.kind,
-        captured: this.#captured.get(place) ?? null,
-      }
-      const settled = (settledState: KeyStateKind, after: Row | null) => {
-        const change: DetectedChange = {
-          ...common,
-          op: 'settled',
-          after,
-          settledState,
-          muted: null,
-          retried: null,
-        }
-        const ends = entry !== undefined && partition !== null
-        found.push({ change, endsRetry: ends ? { partition, key } : null })
-      }
-      if (op === null) {
-        if (entry !== undefined) settled(believed.kind, common.before)
-      } else if (sent.has(op)) {
-        const isCurrent = entry?.run === believed.run && entry.seq === believed.seq
-        const retried = isCurrent && entry !== undefined ? retriedOf(entry) : null
-        found.push({
-          change: { ...common, op, after: row, settledState: null, muted: null, retried },
-          endsRetry: null,
-        })
-      } else settled(transition(believed.kind, op, 'delivered').state, row)
-    }
+  #expected(invalid: ReadonlySet<string>, looking: Looking): readonly Expected[] {
+    const keys = KEYS.filter(key => !invalid.has(key))
     const order = ['settled', 'removed', 'changed', 'added']
-    return found.sort(
-      (a, b) =>
-        order.indexOf(a.change.op) - order.indexOf(b.change.op) ||
-        Buffer.compare(Buffer.from(a.change.key), Buffer.from(b.change.key)),
-    )
+    return keys
+      .flatMap(key => this.#expectedOf(key, looking) ?? [])
+      .sort(
+        (a, b) =>
+          order.indexOf(a.change.op) - order.indexOf(b.change.op) ||
+          Buffer.compare(Buffer.from(a.change.key), Buffer.from(b.change.key)),
+      )
+  }
+
+  #expectedOf(key: string, { compare, sent, purpose, giveUpAfter }: Looking): Expected | null {
+    const nothing = { kind: 'absent', row: null, muted: null, partition: null, run: -1, seq: -1 } as const
+    const believed = this.#known(key) ?? nothing
+    const { partition } = believed
+    const place = partition === null ? '' : placeOf(partition, key)
+    const row = this.#model.get(key) ?? null
+    const differs = compare.some(column => (believed.row?.[column] ?? null) !== (row?.[column] ?? null))
+    const kind = purpose?.kind === 'resync' ? resynced(believed.kind, purpose.as) : believed.kind
+    const op = decide(kind, row !== null, differs)
+    const entry = this.#entries.get(place)
+    const isCurrent = entry !== undefined && entry.run === believed.run && entry.seq === believed.seq
+    const mute =
+      op === null ? null : JSON.stringify([op, compare, compare.map(c => (row ?? believed.row)?.[c])])
+    const isResync = purpose?.kind === 'resync'
+    const wasMuted = !isResync && mute !== null && mute === believed.muted
+    const before = believed.kind === 'absent' ? null : believed.row
+    const common = { key, partition, before, beforeState: kind, captured: this.#captured.get(place) ?? null }
+    const settle = (settledState: KeyStateKind, after: Row | null, muted: string | null): Expected => ({
+      change: { ...common, op: 'settled', after, settledState, muted, retried: null },
+      mutes: muted !== null && !wasMuted,
+      endsRetry: entry !== undefined && partition !== null ? { partition, key } : null,
+    })
+    const stays = (muted: string | null): Expected => settle(believed.kind, before, muted)
+    if (purpose?.kind === 'discard') {
+      const isMeant =
+        entry !== undefined &&
+        (purpose.key ?? key) === key &&
+        (purpose.status === null || entry.status === purpose.status)
+      return isMeant && (isCurrent || wasMuted || op === null) ? stays(mute) : null
+    }
+    if (op === null || wasMuted) return entry === undefined ? null : stays(mute)
+    if (isCurrent && !isResync && giveUpAfter !== null && entry.runs >= giveUpAfter) return stays(mute)
+    if (!sent.has(op)) return settle(transition(kind, op, 'delivered').state, row, null)
+    const retried = isCurrent ? retriedOf(entry) : null
+    const change = { ...common, op, after: row, settledState: null, muted: null, retried }
+    return { change, mutes: false, endsRetry: null }
   }
 
   /** What the state knows of a key: it forgets those that are gone and owe nothing. */
   #known(key: string): Believed | null {
     const believed = this.#believed.get(key)
     if (believed === undefined) return null
-    const isKnown = believed.kind !== 'absent' || this.#entries.has(placeOf(believed.partition, key))
+    const owes = believed.muted !== null || this.#entries.has(placeOf(believed.partition, key))
+    const isKnown = believed.kind !== 'absent' || owes
     return isKnown ? believed : null
   }
 
   /** Writes the changes, then what became of them: retry entries, tombstones, captured values. */
-  #write(run: number, expected: readonly Expected[]): void {
+  #write(run: number, expected: readonly Expected[], mutes: readonly (string | null)[]): void {
     const seqs = new Array<number>(PARTITIONS).fill(0)
     for (const topics of this.#topics) topics.changes.end++ // run-begin
-    for (const { change: detected, endsRetry } of expected) {
+    for (const [index, { change: detected, endsRetry }] of expected.entries()) {
       const { partition, ...change } = detected
       const p = partition ?? Math.floor(this.#random() * PARTITIONS)
       const topics = this.#topicsOf(p)
       const seq = seqs[p] ?? 0
       seqs[p] = seq + 1
       const place = { partition: p, run, seq }
-      append(topics.changes, change.key, { ...change, run, seq, replayed: null })
+      append(topics.changes, change.key, { ...change, muted: mutes[index] ?? null, run, seq, replayed: null })
       if (change.op === 'settled') {
         const kind = change.settledState ?? 'absent'
-        this.#believed.set(change.key, { kind, row: change.after, ...place })
+        this.#believed.set(change.key, { kind, row: change.after, muted: change.muted, ...place })
         // A detector that dies here leaves the entry: the next run has to end it.
         if (endsRetry !== null && this.#random() < 0.8) this.#setEntry(p, change.key, null)
       } else this.#deliver({ ...change, op: change.op }, place)
@@ -274,7 +305,7 @@ export class History {
     const outcome = this.#random() < 0.4 ? 'delivered' : this.#pick(OUTCOMES[op])
     const next = transition(change.beforeState, op, outcome)
     const row = next.row === null ? null : next.row === 'after' ? change.after : change.before
-    this.#believed.set(key, { kind: next.state, row, ...place })
+    this.#believed.set(key, { kind: next.state, row, muted: null, ...place })
     if (outcome === 'delivered') {
       if (this.#entries.has(atKey) || this.#random() < 0.1) this.#setEntry(partition, key, null)
     } else this.#setEntry(partition, key, this.#entryFor(change, outcome, place))
@@ -304,7 +335,7 @@ export class History {
       run,
       seq,
       op: change.op,
-      status: 422,
+      status: this.#pick([422, 500, null]),
       error: 'no\tgood\n',
       idempotencyKey: this.#random() < 0.5 ? 'key "1"' : null,
       outcome,

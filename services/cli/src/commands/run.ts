@@ -1,13 +1,6 @@
 /** `sluice run`. */
-import { isDistributed } from '@sluice/runtime/distributed-settings'
-import { loggerFor } from '../cli-logger.ts'
-import { askAndFollow } from '../ask-and-follow.ts'
+import { askForRun } from '../ask-and-follow.ts'
 import type { Command } from '../command.ts'
-import { openPipeline } from '../compose.ts'
-import { runCommand } from '../follow-run.ts'
-import { loadProject } from '../project/load-project.ts'
-import { resolveDefinition } from '../project/resolve-definition.ts'
-import { assertSecrets } from '../project/assert-secrets.ts'
 
 export const command: Command = {
   description:
@@ -22,15 +15,5 @@ export const command: Command = {
       does: 'for scripts: the run as JSON; the exit code tells how it went',
     },
   ],
-  async run(context) {
-    const { args, dir, env, signal } = context
-    const sync = args.positionals[0] ?? ''
-    const project = await loadProject(dir, { env, signal })
-    const definition = resolveDefinition(project, sync)
-    // Elsewhere, the secrets are where the services are.
-    if (!isDistributed(env)) assertSecrets(definition, env)
-    await using pipeline = await openPipeline({ dir, env, logger: loggerFor(context), signal })
-    const asked = runCommand(pipeline, sync)
-    return await askAndFollow(context, pipeline, { project, definition, command: asked, runId: asked.id })
-  },
+  run: context => askForRun(context),
 }

@@ -102,9 +102,13 @@ function triggerTable(run: RunView, { columns }: OutputOptions, paint: Paint): s
 
 function rowLines(run: RunView): string[] {
   const lines: string[] = []
+  if (run.cause === 'reset')
+    return run.status === 'success' ? ['  What was delivered is forgotten; the next run is the first.'] : []
   const detected = OPS.reduce((sum, op) => sum + (run.triggers[op]?.detected ?? 0), 0)
   if (run.status === 'success' && detected === 0) {
-    lines.push(`  ${counted(run.rowsRead, 'row')} read, nothing changed, nothing sent`)
+    lines.push(
+      `  ${counted(run.rowsRead, 'row')} read, ${run.cause === 'discard' ? '' : 'nothing changed, '}nothing sent`,
+    )
   } else if (run.rowsRead > 0) lines.push('', `  ${counted(run.rowsRead, 'row')} read`)
   if (run.rowsInvalid > 0) {
     lines.push(`  ${counted(run.rowsInvalid, 'row')} not taken:`)

@@ -82,7 +82,7 @@ describe('errors.answers', () => {
     ['answers: { status: 409, as: exists }', '9:20 errors.answers: sync `s`: wanted a list, found a map'],
     [
       'answres: []',
-      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`?; the fields of `errors` are `retry`, `answers`',
+      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`?; the fields of `errors` are `retry`, `answers`, `giveUpAfter`',
     ],
     [
       `answers: [{ status: 200, json: '$.a..b', as: rejected }]`,

@@ -191,10 +191,10 @@ describe('fields', () => {
     not('kind: alert\nname: a\nsyncs: all\n')
     not(`${DESTINATION}auth: { bearer: x }\n`)
     not(`${DESTINATION}tls: { insecure: true }\n`)
-    not(`${SYNC}${TRIGGER}compare: all\n`)
+    not(`${SYNC}${TRIGGER}paused: true\n`)
     not(`${SYNC}${TRIGGER}schedule: { every: 15m }\n`)
     not(`${SYNC}${TRIGGER}errors: { retry: now }\n`)
-    not(`${SYNC}${TRIGGER}errors: { giveUpAfter: 10 }\n`)
+    not(`${SYNC}${TRIGGER}errors: { splitBatches: true }\n`)
     expect(problemOf(`${SYNC}${TRIGGER}    body: { jsn: x }\n`)).toMatch(
       /unknown field `jsn`; did you mean `json`\?/,
     )

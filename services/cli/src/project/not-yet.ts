@@ -8,7 +8,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   'destination.tls',
   'destination.allowPrivateNetwork',
   'destination.breaker',
-  'sync.compare',
   'sync.delivery',
   'sync.maxDuration',
   'sync.paused',
@@ -17,7 +16,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   'sync.schedule.timezone',
   'sync.errors.attempts',
   'sync.errors.backoff',
-  'sync.errors.giveUpAfter',
   'sync.errors.splitBatches',
   'sync.errors.rowResults',
 ])

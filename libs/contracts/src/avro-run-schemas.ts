@@ -1,0 +1,144 @@
+/** The Avro schemas of commands and of what runs come to, beside those of `avro-schemas.ts`. */
+import {
+  boolean,
+  enumOf,
+  field,
+  int,
+  listOf,
+  long,
+  mapOf,
+  millis,
+  nullable,
+  record,
+  recordOf,
+  text,
+  type Typed,
+} from './avro-types.ts'
+import type {
+  Command,
+  Fault,
+  HeldRemovals,
+  InvalidSample,
+  PartitionEnd,
+  RunCause,
+  RunEvent,
+  RunScope,
+  RunStatus,
+} from './records.ts'
+import type { CountsByOp, TriggerCounts } from './state.ts'
+
+const runCause = enumOf<RunCause>('RunCause', {
+  manual: 'somebody asked for it',
+  schedule: 'it was due',
+  retry: 'rows that failed are to be tried again',
+  resync: 'all rows are to be sent again',
+  replay: 'recorded requests are to be sent again',
+  discard: 'rows that failed are to be passed over',
+  reset: 'the sync begins anew',
+})
+const runScope = recordOf<RunScope>('RunScope', 'What a run is asked to do that is no ordinary one.', {
+  as: field(
+    'Of a resync: as what every row is sent.',
+    nullable(
+      enumOf<'added' | 'changed'>('ResyncAs', {
+        added: 'as if it were not certain that it is there',
+        changed: 'as if it were not certain what is there',
+      }),
+    ),
+  ),
+  key: field('Of a discard: the row that is meant.', nullable(text)),
+  status: field('Of a discard: the status of the answers that are meant.', nullable(int)),
+})
+const runStatus = enumOf<RunStatus>('RunStatus', {
+  queued: 'waits for the run before it',
+  running: 'at work',
+  held: 'waits for approval',
+  success: 'every row was delivered',
+  warning: 'a row is invalid or was not delivered',
+  failed: 'it could not finish',
+  cancelled: 'somebody ended it',
+})
+
+const triggerCounts = recordOf<TriggerCounts>('TriggerCounts', 'What became of the rows of one trigger.', {
+  detected: field('Rows found.', long),
+  delivered: field('Rows that the API took.', long),
+  rejected: field('Rows that it, or rendering, refused.', long),
+  unknown: field('Rows sent without an answer that tells.', long),
+  unsent: field('Rows that were never sent.', long),
+  requests: field('Requests made.', long),
+  attempts: field('Tries at sending them.', long),
+})
+export const countsByOp: Typed<CountsByOp> = { schema: mapOf(triggerCounts).schema }
+
+export const COMMAND_SCHEMA = record<Command>('Command', "Something asked of a sync's detector.", {
+  id: field('ULID; for a run it becomes its id.', text),
+  kind: field(
+    'What is asked.',
+    enumOf<Command['kind']>('CommandKind', {
+      run: 'start a run',
+      cancel: 'end a run',
+      approve: 'go on with a held run',
+      reset: 'forget the delivered state',
+    }),
+  ),
+  sync: field('Name of the sync.', text),
+  cause: field('Why.', runCause),
+  run: field('ULID of the run that is meant.', nullable(text)),
+  at: field('When it was asked.', millis),
+  scope: field('What is asked that is no ordinary run.', nullable(runScope)),
+})
+
+const invalidSample = recordOf<InvalidSample>('InvalidSample', 'A row that cannot be sent.', {
+  key: field('Primary key.', nullable(text)),
+  reason: field('Why.', text),
+})
+const partitionEnd = recordOf<PartitionEnd>('PartitionEnd', 'Where a run ends in one partition.', {
+  partition: field('The partition.', int),
+  requests: field('Offset in requests.', long),
+  attempts: field('Offset in attempts.', long),
+})
+const fault = recordOf<Fault>(
+  'Fault',
+  'From this seq on nobody knows what became of the changes in a partition.',
+  {
+    partition: field('The partition.', int),
+    run: field('Number of the run within the sync.', long),
+    from: field('The first seq whose fate is not known.', long),
+  },
+)
+const heldRemovals = recordOf<HeldRemovals>('HeldRemovals', 'What is not done until somebody approves it.', {
+  removed: field('Rows that would be removed.', long),
+  rows: field('Rows that the destination is believed to hold.', long),
+  samples: field('Keys of some of those that would go.', listOf(text)),
+})
+
+export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
+  sync: field('Name of the sync.', text),
+  incarnation: field('The life of the sync, from creation or reset to reset.', text),
+  runId: field('ULID of the run.', text),
+  run: field('Number of the run within the sync.', nullable(long)),
+  status: field('Where it stands.', runStatus),
+  cause: field('Why it runs.', runCause),
+  scope: field('What it is asked to do that is no ordinary run.', nullable(runScope)),
+  marker: field("Offset of the writer's takeover marker in partition 0 of changes.", long),
+  command: field('Offset in commands of what caused it.', long),
+  cancelling: field('True once somebody asked to cancel it.', boolean),
+  definition: field('Hash of the definition that it works by.', nullable(text)),
+  first: field('True if the sync had never been through its model when it started.', boolean),
+  complete: field('True once all its changes are published, or there were none.', boolean),
+  partitions: field("How many partitions the sync's topics have.", int),
+  queuedAt: field('When it was asked for.', millis),
+  startedAt: field('When it started.', nullable(millis)),
+  endedAt: field('When it ended.', nullable(millis)),
+  rowsRead: field('Rows that the model gave.', long),
+  rowsInvalid: field('Rows of these that cannot be sent.', long),
+  invalidSamples: field('Some of them.', listOf(invalidSample)),
+  counts: field('What became of its rows, per op.', countsByOp),
+  error: field('Why it failed.', nullable(text)),
+  errorCode: field('The kind of error.', nullable(text)),
+  notices: field('What its user should know.', listOf(text)),
+  ends: field('Where it ends, for trimming.', listOf(partitionEnd)),
+  faults: field('Where changes were lost track of.', listOf(fault)),
+  held: field('Why it is held, while it is.', nullable(heldRemovals)),
+  approved: field('How many removals somebody has approved.', nullable(long)),
+})

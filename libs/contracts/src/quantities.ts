@@ -1,0 +1,50 @@
+/** Durations, sizes and counts as users write them, as zod schemas. */
+import { z } from 'zod'
+
+const TIME_UNITS: { readonly [unit: string]: number } = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
+const SIZE_UNITS: { readonly [unit: string]: number } = { B: 1, KB: 1000, MB: 1_000_000 }
+
+/** The longest duration: a year. No wait, window or time-out is meant to be longer. */
+export const MAX_DURATION_MS = 365 * 86_400_000
+/** The largest size. */
+export const MAX_BATCH_BYTES = 100_000_000
+
+const DURATION_WANTED = 'a duration such as 250ms, 30s, 15m, 1h or 7d'
+const SIZE_WANTED = 'a size such as 64KB or 1MB'
+
+/** The number before a unit, times the unit; rounded to a whole one. */
+function inBaseUnit(text: string, units: { readonly [unit: string]: number }): number {
+  const unit = /[A-Za-z]+$/.exec(text)?.[0] ?? ''
+  return Math.round(Number.parseFloat(text) * (units[unit] ?? 1))
+}
+
+export function durationWithin(maxMs: number, maxText: string) {
+  return z
+    .string()
+    .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, DURATION_WANTED)
+    .refine(text => inBaseUnit(text, TIME_UNITS) >= 1, 'a duration longer than 0')
+    .refine(text => inBaseUnit(text, TIME_UNITS) <= maxMs, `a duration of at most ${maxText}`)
+    .transform(text => inBaseUnit(text, TIME_UNITS))
+}
+
+/** `250ms 30s 15m 1h 7d` as milliseconds. */
+export const duration = durationWithin(MAX_DURATION_MS, '365d')
+
+/** `64KB 1MB` as bytes. */
+export const size = z
+  .string()
+  .regex(/^\d+(\.\d+)?(B|KB|MB)$/, SIZE_WANTED)
+  .refine(text => inBaseUnit(text, SIZE_UNITS) >= 1, 'a size of at least 1B')
+  .refine(text => inBaseUnit(text, SIZE_UNITS) <= MAX_BATCH_BYTES, 'a size of at most 100MB')
+  .transform(text => inBaseUnit(text, SIZE_UNITS))
+
+export function count(max: number) {
+  const wanted = `a whole number from 1 to ${max}`
+  return z.int({ error: wanted }).min(1, wanted).max(max, wanted)
+}

@@ -1,0 +1,29 @@
+/** What a run did, or did not do, that its user should know. */
+import type { Definition } from '@sluice/contracts/resources'
+import type { Diff, RunPurpose } from '@sluice/delivered-state/port'
+
+/** One sentence each, to follow `note:`. */
+export function noticesOf(
+  { sync, model }: Definition,
+  { adopted, muted }: Pick<Diff, 'adopted' | 'muted'>,
+  purpose?: RunPurpose,
+): readonly string[] {
+  const notices: string[] = []
+  const { rows, columns } = adopted
+  if (rows > 0)
+    notices.push(
+      `new in model ${model.name}: ${columns.join(', ')}. ${counted(rows)} delivered before without it; none is sent for that alone. ` +
+        `\`sluice resync ${sync.name} --as changed\` sends all rows`,
+    )
+  if (muted > 0 && purpose?.kind === 'discard')
+    notices.push(`${counted(muted)} discarded, and passed over until there is something else to send`)
+  else if (muted > 0)
+    notices.push(
+      `${counted(muted)} given up after failing in ${sync.errors?.giveUpAfter ?? 0} runs, and passed over until there is something else to send`,
+    )
+  return notices
+}
+
+function counted(rows: number): string {
+  return rows === 1 ? '1 row was' : `${rows} rows were`
+}

@@ -1,0 +1,25 @@
+/** What becomes of a run that is asked for while another one is queued (R13). */
+import type { RunCause } from '@sluice/contracts/records'
+import type { RunState } from './run-events.ts'
+
+/**
+ * Ordinary runs see the same rows whatever their cause, and a resync sees all that they see; what was asked
+ * for is then done by the queued run, which may have to become one of the other kind. Else nothing is done,
+ * and `refused` says why.
+ */
+export type Joined =
+  { readonly kind: 'joined'; readonly queued: RunState } | { readonly kind: 'refused'; readonly why: string }
+
+const ORDINARY: readonly RunCause[] = ['manual', 'schedule', 'retry']
+
+export function joinQueued(queued: RunState, asked: RunState): Joined {
+  const isOrdinary = (run: RunState): boolean => ORDINARY.includes(run.cause)
+  if (isOrdinary(asked) && (isOrdinary(queued) || queued.cause === 'resync'))
+    return { kind: 'joined', queued }
+  if (asked.cause === 'resync' && isOrdinary(queued))
+    return { kind: 'joined', queued: { ...queued, cause: asked.cause, scope: asked.scope } }
+  if (asked.cause === 'resync' && queued.cause === 'resync' && asked.scope?.as === queued.scope?.as)
+    return { kind: 'joined', queued }
+  const why = `run ${queued.runId} (${queued.cause}) is queued, and does something else: ask again once it has ended`
+  return { kind: 'refused', why }
+}

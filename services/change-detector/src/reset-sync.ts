@@ -1,0 +1,55 @@
+/**
+ * A reset: the sync gets a new incarnation, and its topics go (PROTOCOL.md §12). They are made anew by the
+ * next run. Whatever is cut, doing it again from the start comes to the same: the topics of the old
+ * incarnation are gone or empty, and once the new one is written nothing of the old counts any more.
+ */
+import type { RunEvent } from '@sluice/contracts/records'
+import { knownIncarnation, renewIncarnation } from '@sluice/stage/incarnations'
+import type { SyncRuns } from '@sluice/stage/runs-view'
+import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/stage/topics'
+import type { RunState } from './run-events.ts'
+import type { RunnerDeps } from './runner-deps.ts'
+import type { Tenure } from './tenure.ts'
+
+/**
+ * Carries out a queued reset. Nothing of the old incarnation may be written afterwards: the tenure is over.
+ */
+export async function resetSync(tenure: Tenure, queued: RunState): Promise<void> {
+  const { deps, sync, ownership, ends } = tenure
+  const { signal } = ends
+  // A detector that is no longer the owner finds out here, and takes nothing away from the one that is.
+  await tenure.write(queued)
+  await deps.log.deleteTopics(Object.values(syncTopics(deps.prefix, sync)), { signal })
+  await renewIncarnation(deps, { sync, old: ownership.incarnation }, { signal })
+  await endReset(deps, sync, { run: queued, signal })
+}
+
+/** Ends a reset that a detector before this one began, and got as far as the new incarnation. */
+export async function endCutReset(
+  deps: RunnerDeps,
+  runs: SyncRuns | undefined,
+  of: { readonly incarnation: string; readonly signal: AbortSignal },
+): Promise<void> {
+  if (runs === undefined || runs.incarnation === of.incarnation) return
+  for (const event of runs.events.values())
+    if (event.cause === 'reset' && event.status === 'queued')
+      await endReset(deps, runs.sync, { run: event, signal: of.signal })
+}
+
+async function endReset(
+  deps: RunnerDeps,
+  sync: string,
+  of: { readonly run: RunState; readonly signal: AbortSignal },
+): Promise<void> {
+  const { log, io, prefix, now } = deps
+  const { signal } = of
+  const incarnation = (await knownIncarnation(deps, sync, { signal })) ?? ''
+  const { runId, startedAt } = of.run
+  const event: RunEvent = {
+    ...of.run,
+    ...{ sync, incarnation, marker: -1 },
+    ...{ status: 'success', startedAt: startedAt ?? now(), endedAt: now() },
+  }
+  const record = { key: runKey(sync, runId), value: io.encode('RunEvent', event) }
+  await log.append(at(sharedTopics(prefix).runs, homePartition(sync)), [record], { signal })
+}

@@ -1,0 +1,147 @@
+/** Runs that somebody asks for by another command than `run`: what they send, and what they pass over. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { RunView } from '@sluice/contracts/api'
+import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { OneProcess, pausingStates } from './one-process.ts'
+import { ADDED, peopleCsv, peopleYaml, SYNC } from './people-project.ts'
+import { bothProfiles, type Opened } from './profiles.ts'
+
+const TRIGGERS = `
+  added: { ${ADDED} }
+  changed: { ${ADDED.replace('PUT', 'PATCH')} }
+  removed: { method: DELETE, path: '/people/{{ id }}' }`
+
+describe.for(bothProfiles().filter(({ available }) => available))('a run asked for, $name,', profile => {
+  let api: ScriptedApi
+  let opened: Opened
+
+  beforeEach(async ({ onTestFailed }) => {
+    api = await startScriptedApi()
+    const project = peopleYaml({ triggers: TRIGGERS, sync: 'errors: { giveUpAfter: 2 }' })
+    const files = { 'project.yaml': project, 'people.csv': peopleCsv('1,Ann', '2,Bob', '3,Cid') }
+    opened = await profile.open({ files, env: { API_URL: api.url } })
+    onTestFailed(() => void process.stderr.write(opened.logs()))
+  })
+  afterEach(async () => {
+    await opened[Symbol.asyncDispose]()
+    await api[Symbol.asyncDispose]()
+  })
+
+  /** What a command gives, and what it sent. */
+  const ask = async (...args: readonly string[]) => {
+    const before = api.requests.length
+    const { exitCode, stdout, stderr } = await opened.project.sluice(...args, '--json')
+    expect(stdout, stderr).not.toBe('')
+    const view: RunView = JSON.parse(stdout)
+    const sent = api.requests.slice(before).map(({ method, url }) => `${method} ${url}`)
+    return { exitCode, view, sent: sent.sort() }
+  }
+  const failedKeys = async () => (await opened.project.failed(SYNC)).map(({ key, runs }) => `${key} ${runs}`)
+
+  it('sends rows again, gives up those that fail, and forgets what was delivered', async () => {
+    api.on({ url: '/people/2' }, { status: 422 })
+    expect((await ask('run', SYNC)).exitCode).toBe(3)
+    const retried = await ask('retry', SYNC)
+    expect(retried).toMatchObject({ exitCode: 3, view: { cause: 'retry' }, sent: ['PUT /people/2'] })
+    expect(await failedKeys()).toEqual(['2 2'])
+
+    const gaveUp = await ask('run', SYNC)
+    expect(gaveUp).toMatchObject({ exitCode: 0, sent: [] })
+    expect(gaveUp.view.notices).toEqual([
+      expect.stringContaining('1 row was given up after failing in 2 runs'),
+    ])
+    expect(await failedKeys()).toEqual([])
+    expect(await ask('run', SYNC)).toMatchObject({ exitCode: 0, sent: [] })
+
+    await opened.project.write('people.csv', peopleCsv('1,Ann', '2,Bobby', '3,Cid'))
+    expect(await ask('run', SYNC)).toMatchObject({ exitCode: 3, sent: ['PUT /people/2'] })
+    await ask('discard', SYNC, '--status', '500')
+    expect(await failedKeys()).toEqual(['2 1'])
+    const discarded = await ask('discard', SYNC, '--status', '422', '--key', '2')
+    expect(discarded).toMatchObject({ exitCode: 0, sent: [], view: { cause: 'discard' } })
+    expect(discarded.view.notices).toEqual([expect.stringContaining('1 row was discarded')])
+    expect(await failedKeys()).toEqual([])
+    expect(await ask('run', SYNC)).toMatchObject({ exitCode: 0, sent: [] })
+
+    api.on({}, {})
+    const resynced = await ask('resync', SYNC)
+    expect(resynced).toMatchObject({ exitCode: 0, view: { cause: 'resync' } })
+    expect(resynced.sent).toEqual(['PUT /people/1', 'PUT /people/2', 'PUT /people/3'])
+    const changed = await ask('resync', SYNC, '--as', 'changed')
+    expect(changed.sent).toEqual(['PATCH /people/1', 'PATCH /people/2', 'PATCH /people/3'])
+    expect(await ask('run', SYNC)).toMatchObject({ exitCode: 0, sent: [] })
+
+    expect(await ask('reset', SYNC)).toMatchObject({ exitCode: 0, sent: [], view: { cause: 'reset' } })
+    expect(await opened.project.runs()).toMatchObject([{ cause: 'reset', status: 'success' }])
+    const first = await ask('run', SYNC)
+    expect(first).toMatchObject({ exitCode: 0, sent: resynced.sent })
+  })
+})
+
+describe('a run asked for, in one process,', () => {
+  let world: OneProcess
+  afterEach(() => world[Symbol.asyncDispose]())
+
+  it('that was cut is queued anew with what it was for', async () => {
+    world = await OneProcess.open()
+    await world.setRows([1, 2])
+    const first = world.start()
+    await world.run()
+    await first.drain()
+    const reached = Promise.withResolvers<void>()
+    const killed = Promise.withResolvers<void>()
+    const openState = pausingStates(world.openState, () => {
+      reached.resolve()
+      return killed.promise
+    })
+    const cut = world.start({ openState })
+    const scope = { as: 'added', key: null, status: null } as const
+    await world.command({ cause: 'resync', scope })
+    await reached.promise
+    const killing = cut.kill()
+    killed.resolve()
+    await killing
+    world.start()
+    await world.command()
+    const events = await world.allEnded()
+    expect(events.map(({ cause, status }) => `${cause} ${status}`)).toEqual([
+      'manual success',
+      'resync failed',
+      'resync success',
+    ])
+    expect(events[2]).toMatchObject({ scope, counts: { added: { delivered: 2 } } })
+  })
+
+  it('to reset is refused while another is at work, and leaves that one alone', async () => {
+    world = await OneProcess.open()
+    await world.setRows([1])
+    const gate = Promise.withResolvers<void>()
+    world.api.gate = gate.promise
+    world.start()
+    const running = await world.command()
+    await world.until(running, ({ complete }) => complete)
+    const refused = await world.command({ kind: 'reset', cause: 'reset' })
+    expect(await world.ended(refused)).toMatchObject({
+      status: 'failed',
+      error: expect.stringContaining(`sluice cancel ${running}`),
+    })
+    gate.resolve()
+    expect(await world.ended(running)).toMatchObject({ status: 'success' })
+    const done = await world.ended(await world.command({ kind: 'reset', cause: 'reset' }))
+    expect(done.status).toBe('success')
+    // What is asked for right after it is of the new incarnation.
+    expect(await world.run()).toMatchObject({ run: 1, counts: { added: { delivered: 1 } } })
+    expect(world.api.sent).toEqual([1, 1])
+  })
+
+  it('to discard is no acquaintance with the model: the first run still skips what exists', async () => {
+    world = await OneProcess.open({ firstRun: 'skip-existing' })
+    await world.setRows([1])
+    world.start()
+    await world.ended(await world.command({ cause: 'discard' }))
+    await world.run()
+    await world.setRows([1, 2])
+    await world.run()
+    expect(world.api.sent).toEqual([2])
+  })
+})
