@@ -47,6 +47,11 @@ export interface CompiledTrigger {
    */
   unknownColumns(columns: readonly string[]): readonly ErrorDetail[]
   /**
+   * The mistakes that the templates have where only values of these names are captured: each other one that
+   * they use, with its place and the nearest name.
+   */
+  uncapturedNames(captured: readonly string[]): readonly ErrorDetail[]
+  /**
    * The request for these rows: one, or for a batch at least one. What the rows or the template make
    * impossible is `unrenderable`; nothing is thrown but for a wrong number of rows.
    */
@@ -138,6 +143,10 @@ class Trigger implements CompiledTrigger {
 
   unknownColumns(columns: readonly string[]): readonly ErrorDetail[] {
     return this.#compiler.unknownColumns(columns)
+  }
+
+  uncapturedNames(captured: readonly string[]): readonly ErrorDetail[] {
+    return this.#compiler.uncapturedNames(captured)
   }
 
   #renderLarge(rows: readonly TemplateRow[], context: RenderContext): RenderResult {

@@ -24,6 +24,11 @@ export interface TemplateNames {
   readonly doubtful: ReadonlySet<string>
   /** True if a row is used as a whole, or may be. */
   readonly whole: boolean
+  /**
+   * Captured values by name, with the first place where each is used; in batches none, since `row.captured`
+   * may be a column, and where the template assigns `captured` itself.
+   */
+  readonly captured: ReadonlyMap<string, number>
 }
 
 /**
@@ -33,6 +38,7 @@ export interface TemplateNames {
 export function templateNames(nodes: readonly TemplateNode[], sees: Sees): TemplateNames {
   const finder = new NameFinder(sees.batched)
   finder.visit(nodes, new Names(sees.wraps === true ? [['items', 'value']] : []))
+  if (finder.assigned.has('captured')) finder.captured.clear()
   return finder
 }
 
@@ -60,6 +66,9 @@ class NameFinder implements TemplateNames {
   readonly columns = new Set<string>()
   readonly current = new Map<string, number>()
   readonly doubtful = new Set(['captured', 'previous'])
+  readonly captured = new Map<string, number>()
+  /** Names that are assigned somewhere, whether or not that is ever reached. */
+  readonly assigned = new Set<string>()
   whole = false
   readonly #batched: boolean
 
@@ -77,10 +86,12 @@ class NameFinder implements TemplateNames {
         return this.#filtered(node.value, names)
       case 'assign':
         this.doubtful.add(node.name)
+        this.assigned.add(node.name)
         this.#filtered(node.value, names)
         return names.add(node.name, 'value')
       case 'capture':
         this.doubtful.add(node.name)
+        this.assigned.add(node.name)
         this.visit(node.body, names)
         return names.add(node.name, 'value')
       case 'if':
@@ -108,6 +119,7 @@ class NameFinder implements TemplateNames {
         break
       case 'counter':
         this.doubtful.add(node.name)
+        this.assigned.add(node.name)
         break
       case 'text':
       case 'jump':
@@ -188,6 +200,12 @@ class NameFinder implements TemplateNames {
       )
     if (name === 'row') this.#ofRow(rest, at)
     if (name === 'previous') this.#ofPrevious(rest)
+    if (name === 'captured') this.#ofCaptured(rest, at)
+  }
+
+  #ofCaptured([property]: readonly Property[], at: number): void {
+    const name = property === undefined ? undefined : writtenName(property)
+    if (name !== undefined && !this.captured.has(String(name))) this.captured.set(String(name), at)
   }
 
   #ofRow([property, ...rest]: readonly Property[], at: number): void {

@@ -51,7 +51,7 @@ export interface PartKind {
   finish(rendered: string, written: string): string
 }
 
-/** Where a column is used that has to be there. */
+/** Where a column, or a captured value, is used that has to be there. */
 interface ColumnUse {
   readonly name: string
   readonly field: string
@@ -74,6 +74,7 @@ export class TriggerCompiler implements Sees {
   readonly #details: ErrorDetail[] = []
   readonly #columns = new Set<string>()
   readonly #uses: ColumnUse[] = []
+  readonly #capturedUses: ColumnUse[] = []
   #whole = false
 
   constructor(batched: boolean, at: TriggerPlace) {
@@ -94,6 +95,8 @@ export class TriggerCompiler implements Sees {
       for (const [name, at] of names.current) {
         if (!names.doubtful.has(name)) this.#uses.push({ name, field, place: placeOf(text, at) })
       }
+      for (const [name, at] of names.captured)
+        this.#capturedUses.push({ name, field, place: placeOf(text, at) })
       if (names.whole) this.#whole = true
       const compiled = compileTemplate(parsed, {
         batched: sees.batched,
@@ -122,6 +125,21 @@ export class TriggerCompiler implements Sees {
       .filter(({ name }) => !known.has(name))
       .map(({ name, field, place }) => {
         const message = `unknown column "${name}"${hintFor(name, columns)}`
+        return { field: this.#fieldOf(field), ...place, message }
+      })
+  }
+
+  /** The mistakes that the templates have where only values of these names are captured. */
+  uncapturedNames(captured: readonly string[]): ErrorDetail[] {
+    return this.#capturedUses
+      .filter(({ name }) => !captured.includes(name))
+      .map(({ name, field, place }) => {
+        const nearest = nearestName(name, captured)
+        const hint =
+          nearest === null
+            ? `write capture: { ${name}: … } where it comes from`
+            : `did you mean "${nearest}"?`
+        const message = `no trigger captures "${name}"; ${hint}`
         return { field: this.#fieldOf(field), ...place, message }
       })
   }

@@ -1,6 +1,7 @@
 /** What a sync says of answers, as written in a file: what it becomes, and where each mistake is told. */
 import { describe, expect, it } from 'vitest'
 import { checkJsonPaths } from './check-json-paths.ts'
+import { checkTemplates } from './check-templates.ts'
 import { decodeResource } from './decode-resource.ts'
 import { readDocuments } from './read-documents.ts'
 
@@ -14,7 +15,10 @@ function decode(fields: string) {
     decodeResource(document, { env: {}, readFile: () => ({ text: '$.errors[*]' }) }),
   )
   const problems = [...read.problems, ...decoded.flatMap(resource => resource.problems)]
-  return { spec: decoded[0]?.spec, problems: [...problems, ...checkJsonPaths(decoded)] }
+  return {
+    spec: decoded[0]?.spec,
+    problems: [...problems, ...checkTemplates(decoded), ...checkJsonPaths(decoded)],
+  }
 }
 
 function problemsOf(fields: string): readonly string[] {
@@ -141,5 +145,21 @@ describe('captures', () => {
 
   it('of another trigger may be taken over by removed', () => {
     expect(problemsOf(`    capture: { id: $.id }\n  removed: added`)).toEqual([])
+  })
+
+  it('are known to the templates by their names', () => {
+    const removed = (path: string): readonly string[] =>
+      problemsOf(`    capture: { id: $.id }\n  removed: { method: DELETE, path: '${path}' }`)
+    expect(removed('/x/{{ captured.id }}')).toEqual([])
+    expect(
+      removed('/x/{{ captured["id"] }}{% if id %}{% assign captured = row %}{% endif %}{{ captured.name }}'),
+    ).toEqual([])
+    expect(removed('/x/{{ captured.idd }}')).toEqual([
+      '10:43 triggers.removed.path: sync `s`: no trigger captures "idd"; did you mean "id"?',
+    ])
+    expect(removed('/x/{{ captured.customer }}')).toEqual([
+      '10:43 triggers.removed.path: sync `s`: no trigger captures "customer"; write capture: { customer: … } where it comes from',
+    ])
+    expect(problemsOf(`  removed: { method: DELETE, path: '/x/{{ captured.id }}' }`)).toHaveLength(1)
   })
 })

@@ -15,21 +15,25 @@ export function checkTemplates(decoded: readonly DecodedResource[]): ErrorDetail
   return decoded.flatMap(resource => {
     const { spec } = resource
     if (spec?.kind !== 'sync') return []
-    return OPS.flatMap(op => {
+    const triggers = OPS.flatMap(op => {
       const trigger = spec.triggers[op]
-      return typeof trigger === 'object' ? templateProblems(trigger, { sync: spec.name, op }, resource) : []
+      return typeof trigger === 'object' ? [{ op, trigger }] : []
     })
+    const captured = triggers.flatMap(({ trigger }) => Object.keys(trigger.capture ?? {}))
+    return triggers.flatMap(({ op, trigger }) =>
+      templateProblems(trigger, { sync: spec.name, op, captured }, resource),
+    )
   })
 }
 
 function templateProblems(
   trigger: TriggerSpec,
-  at: { readonly sync: string; readonly op: Op },
+  at: { readonly sync: string; readonly op: Op; readonly captured: readonly string[] },
   resource: DecodedResource,
 ): ErrorDetail[] {
   try {
-    compileTrigger(trigger, at)
-    return []
+    const compiled = compileTrigger(trigger, at)
+    return compiled.uncapturedNames(at.captured).map(detail => inFile(detail, at.sync, resource))
   } catch (error) {
     if (!isSluiceError(error, 'template')) throw error
     return error.details.map(detail => inFile(detail, at.sync, resource))
