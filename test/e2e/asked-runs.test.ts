@@ -5,6 +5,7 @@ import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api
 import { OneProcess, pausingStates } from './one-process.ts'
 import { ADDED, peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import { bothProfiles, type Opened } from './profiles.ts'
+import { finished } from './project-folder.ts'
 
 const TRIGGERS = `
   added: { ${ADDED} }
@@ -134,6 +135,26 @@ describe('a run asked for, in one process,', () => {
     expect(world.api.sent).toEqual([1, 1])
   })
 
+  it('fails once it has lasted for longer than it may while its source hangs, and takes nothing for removed', async () => {
+    world = await OneProcess.open()
+    await world.setRows([1])
+    const first = world.start()
+    await world.run()
+    await first.drain()
+    const extract = (_: unknown, { signal }: { readonly signal: AbortSignal }): Promise<never> =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    const hanging = { extract, describe: extract, [Symbol.asyncDispose]: () => Promise.resolve() }
+    const { definition } = world
+    const sync = { ...definition.sync, maxDuration: 100 }
+    world.start({
+      openSource: () => Promise.resolve(hanging),
+      resolveDefinition: () => Promise.resolve({ ...definition, sync }),
+    })
+    const hung = await world.run()
+    expect(hung).toMatchObject({ status: 'failed', error: expect.stringContaining('maxDuration') })
+    expect([...world.api.ids]).toEqual([1])
+  })
+
   it('to discard is no acquaintance with the model: the first run still skips what exists', async () => {
     world = await OneProcess.open({ firstRun: 'skip-existing' })
     await world.setRows([1])
@@ -143,5 +164,33 @@ describe('a run asked for, in one process,', () => {
     await world.setRows([1, 2])
     await world.run()
     expect(world.api.sent).toEqual([2])
+  })
+})
+
+const distributed = bothProfiles().filter(({ name, available }) => name === 'distributed' && available)
+
+describe.for(distributed)('a run that waits for a secret, $name,', profile => {
+  it('is ended by a cancel, and its rows are sent by the next run', async () => {
+    await using api = await startScriptedApi()
+    const files = {
+      'project.yaml': peopleYaml({ destination: "headers: { X-Key: '${secret:not-there}' }" }),
+      'people.csv': peopleCsv('1,Ann'),
+    }
+    await using opened = await profile.open({ files, env: { API_URL: api.url } })
+    const { project } = opened
+    const running = finished(project.start('run', SYNC, '--json'))
+    let found: RunView | undefined
+    // Each look is a process of its own, so this is no busy loop.
+    while ((found?.triggers.added?.detected ?? 0) === 0) [found] = await project.runs()
+    const { exitCode, stdout } = await project.sluice('cancel', found?.id ?? '', '--json')
+    expect(exitCode, opened.logs()).toBe(0)
+    const unsent = { status: 'cancelled', triggers: { added: { detected: 1, unsent: 1 } } }
+    expect(JSON.parse(stdout)).toMatchObject(unsent)
+    expect((await running).exitCode).toBe(1)
+    expect(api.requests).toEqual([])
+
+    await project.write('project.yaml', peopleYaml())
+    const next = await project.run(SYNC)
+    expect(next).toMatchObject({ exitCode: 0, view: { triggers: { added: { delivered: 1 } } } })
   })
 })

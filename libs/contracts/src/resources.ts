@@ -15,6 +15,8 @@ export { duration, MAX_BATCH_BYTES, MAX_DURATION_MS, size } from './quantities.t
 
 /** The longest time that one request may take: longer ones would hold up the end of their run. */
 export const MAX_REQUEST_TIMEOUT_MS = 3_600_000
+/** A run is over before what it wrote may be compacted, or dropped. */
+const MAX_RUN_DURATION_MS = 6 * 86_400_000
 export const MAX_BATCH_ROWS = 100_000
 export const MAX_CONCURRENCY = 10_000
 export const MAX_RATE_REQUESTS = 1_000_000_000
@@ -359,6 +361,9 @@ export const sync = z.strictObject({
     .describe(
       'Which columns count as changed: used (default), those that the templates use; all; or a list of them.',
     ),
+  maxDuration: durationWithin(MAX_RUN_DURATION_MS, '6d')
+    .optional()
+    .describe('How long a run may last, at most 6d; what is not sent by then is sent by the next run.'),
   removalGuard: z
     .union([removalGuard, z.literal(false)])
     .optional()

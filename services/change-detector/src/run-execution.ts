@@ -81,7 +81,8 @@ export class RunExecution {
     const { incarnation, partitions } = ownership
     // Until the first record is out a drain or a cancel ends the run at once; from then on it is ended in
     // good order.
-    using detecting = followingUntilDisposed(AbortSignal.any([ends.signal, this.#cancel]))
+    using deadline = deadlineOf(definition)
+    using detecting = followingUntilDisposed(AbortSignal.any([ends.signal, this.#cancel, deadline.signal]))
     const signal = AbortSignal.any([detecting.signal, ends.publishing])
     await using state = await deps.openState({ sync, incarnation, partitions })
     await this.#feed(state, signal)
@@ -193,6 +194,16 @@ function removalsToHold({ sync }: Definition, run: RunState, diff: Diff): HeldRe
   const removed = countsOf(diff.counts, 'removed').detected
   const { keysBefore: rows, removedSamples: samples } = diff
   return isHeld(sync, { removed, rows, approved: run.approved ?? null }) ? { removed, rows, samples } : null
+}
+
+/** Aborts when a run has lasted for as long as its sync allows, until it is disposed. */
+function deadlineOf({ sync }: Definition): Disposable & { readonly signal: AbortSignal } {
+  const { maxDuration } = sync
+  const ending = new AbortController()
+  const message = 'the run lasted for longer than its maxDuration before it knew all that had changed'
+  const end = (): void => ending.abort(new SluiceError('unreachable', message))
+  const timer = maxDuration === undefined ? undefined : setTimeout(end, maxDuration)
+  return { signal: ending.signal, [Symbol.dispose]: () => clearTimeout(timer) }
 }
 
 /** A signal that aborts with another, until it is disposed. */

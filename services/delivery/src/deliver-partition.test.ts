@@ -215,6 +215,45 @@ describe('the delivery of a partition', () => {
     })
   })
 
+  describe('sends nothing more, and accounts for all rows as unsent,', () => {
+    const unsentRows = (): number => world.runs.of(SYNC)?.reports.get(0)?.counts.added?.unsent ?? 0
+
+    it('of a run that is cancelled while it waits for a secret of its destination', async () => {
+      await requests(['a', 'b'])
+      const waits = Promise.withResolvers<void>()
+      const resolveTarget: DeliverDeps['resolveTarget'] = (_hash, signal) => {
+        waits.resolve()
+        return untilAborted(signal)
+      }
+      const finished = finish(delivered, { resolveTarget })
+      await waits.promise
+      await tell({ cancelling: true })
+      await finished
+      expect([sent.keys, unsentRows()]).toEqual([[], 2])
+    })
+
+    it('of a run that was cancelled before', async () => {
+      await requests(['a', 'b'])
+      await tell({ cancelling: true })
+      await world.runs.until(() => world.runs.of(SYNC)?.events.get(run.runId)?.cancelling === true, {
+        signal: never,
+      })
+      await finish(delivered)
+      expect([sent.keys, unsentRows()]).toEqual([[], 2])
+    })
+
+    it('of a run that has lasted for longer than its sync allows', async () => {
+      const limited = sampleDefinition({ sync: { maxDuration: '1d' } })
+      run = { ...run, definition: await world.definitions.put(limited, { signal: never }) }
+      await tell({})
+      // It started in 1970.
+      await requests(['a', 'b'])
+      await finish(delivered)
+      expect([sent.keys, unsentRows()]).toEqual([[], 2])
+      expect((await entries()).map(({ outcome }) => outcome)).toEqual(['unsent', 'unsent'])
+    })
+  })
+
   describe('does not send again what was delivered and recorded', () => {
     it('after a kill and the drain of a successor that waited for its target', async () => {
       await requests(['slow', 'b', 'c', 'd'])

@@ -21,13 +21,14 @@ import { plainMarker, takeOver, type Ownership } from '@sluice/stage/take-over'
 import { at, syncTopics } from '@sluice/stage/topics'
 import { AttemptLedger } from './attempt-ledger.ts'
 import { DestinationGate } from './destination-gate.ts'
+import { EarlyEnd } from './early-end.ts'
 import { effectsOf } from './effects.ts'
 import { recoverLedger, type Recovered } from './recover-ledger.ts'
 import { PartitionReporter } from './report-partition.ts'
 import { NO_HISTORY, type RequestHistory } from './request-history.ts'
 import { SendQueue } from './send-queue.ts'
 import type { SendJob } from './send-request.ts'
-import type { Target } from './target.ts'
+import { resolveTarget, type Target } from './target.ts'
 import { isForgotten, unrenderableAttempt } from './unrenderable-rows.ts'
 
 /**
@@ -61,6 +62,7 @@ interface OpenRun {
   readonly begin: RunBegin
   readonly target: Target
   readonly sending: SendQueue
+  readonly early: EarlyEnd
   nextSeq: number | null
   nextChange: number
   fault: { readonly from: number; readonly error: string } | null
@@ -164,6 +166,7 @@ class PartitionDelivery {
     } finally {
       ended.abort()
       await this.#open?.sending.stop()
+      this.#open?.early[Symbol.dispose]()
       await progress
     }
     ledger.failure.throwIfAborted()
@@ -265,7 +268,13 @@ class PartitionDelivery {
 
   async #openRun(begin: RunBegin, signal: AbortSignal, nextSeq: number | null): Promise<OpenRun> {
     const { deps, run, worker, ownership, ledger, attempts } = this.#parts
-    const target = await deps.resolveTarget(begin.definition, signal)
+    const { maxDuration } = (await deps.definitions.get(begin.definition, { signal })).sync
+    const early = new EarlyEnd({
+      runs: deps.runs,
+      isCancelled: () => deps.runs.of(run.sync)?.events.get(begin.runId)?.cancelling === true,
+      leftMs: maxDuration === undefined ? null : leftOf(maxDuration, begin.startedAt),
+    })
+    const target = await this.#targetOf(begin, early, signal)
     // From here on requests may be sent: a successor that finds this marker, and no end after it, knows.
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
     const partition = `${attempts.topic}/${run.incarnation}/${attempts.partition}`
@@ -281,12 +290,24 @@ class PartitionDelivery {
         onError: deps.onError,
         mayAct: () => isMember(worker),
       }),
-      isCancelled: () => deps.runs.of(run.sync)?.events.get(begin.runId)?.cancelling === true,
-      runs: deps.runs,
+      early: early.signal,
       drain: worker.drain,
       signal: AbortSignal.any([worker.signal, ledger.failure]),
     })
-    return { begin, target, sending, nextSeq, nextChange: 0, fault: null }
+    return { begin, target, sending, early, nextSeq, nextChange: 0, fault: null }
+  }
+
+  /** Waits for the secrets of the destination; if the run ends before, nothing of it is sent without them. */
+  async #targetOf(begin: RunBegin, early: EarlyEnd, signal: AbortSignal): Promise<Target> {
+    const { deps } = this.#parts
+    try {
+      return await deps.resolveTarget(begin.definition, AbortSignal.any([signal, early.signal]))
+    } catch (error) {
+      if (!signal.aborted && early.signal.aborted)
+        return resolveTarget(await deps.definitions.get(begin.definition, { signal }), () => '')
+      early[Symbol.dispose]()
+      throw error
+    }
   }
 
   async #endRun(offset: number, end: Marker, stopping: AbortSignal): Promise<void> {
@@ -308,6 +329,7 @@ class PartitionDelivery {
     ledger.skipTo(offset + 1)
     const { count, sealed } = end
     await ledger.mark({ ...plainMarker('run-end', '', 0), begin, count, sealed })
+    this.#open?.early[Symbol.dispose]()
     this.#open = null
     this.#doubt = null
   }
@@ -328,6 +350,11 @@ class PartitionDelivery {
     await ledger.flushed({ signal: worker.signal })
     if (this.#doubt === null) await ledger.mark(plainMarker('release', '', 0))
   }
+}
+
+/** How much longer a run may last; a clock that was set back gives it no more than the whole. */
+function leftOf(maxDurationMs: number, startedAt: number): number {
+  return Math.min(maxDurationMs, startedAt + maxDurationMs - Date.now())
 }
 
 function unfinishedLimit(target: Target): number {

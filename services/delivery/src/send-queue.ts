@@ -1,7 +1,7 @@
 /**
  * Sends the requests of one partition and run, in order, as the destination's limits allow. Once the run is
- * cancelled, or the destination has throttled for an hour without one success, what is left becomes unsent,
- * so that a run never hangs (PROTOCOL.md §11).
+ * cancelled or too long, or the destination has throttled for an hour without one success, what is left
+ * becomes unsent, so that a run never hangs (PROTOCOL.md §11).
  *
  * States: sending → giving up (what is queued is recorded as unsent) and either → stopped (nothing more is
  * taken; what is under way is finished).
@@ -9,7 +9,6 @@
 import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/stage/figures'
-import type { RunsView } from '@sluice/stage/runs-view'
 import type { AttemptLedger } from './attempt-ledger.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
 import { effectsOf } from './effects.ts'
@@ -28,8 +27,8 @@ export interface SendQueueOptions {
   readonly sender: HttpSender
   readonly gate: DestinationGate
   readonly figures: Figures
-  readonly isCancelled: () => boolean
-  readonly runs: RunsView
+  /** Aborts, with a text that says why, when nothing more is to be sent. */
+  readonly early: AbortSignal
   readonly drain: AbortSignal
   readonly signal: AbortSignal
 }
@@ -48,12 +47,14 @@ export class SendQueue {
 
   constructor(options: SendQueueOptions) {
     this.#options = options
-    const { drain, signal } = options
+    const { early, drain, signal } = options
     const stopped = AbortSignal.any([this.#stopping.signal, drain, signal])
     this.#interrupted = AbortSignal.any([stopped, this.#givingUp.signal])
     stopped.addEventListener('abort', () => this.#changes.notify(), { once: true })
+    const giveUp = (): void => this.#giveUp(String(early.reason))
+    early.addEventListener('abort', giveUp, { once: true, signal: this.#stopping.signal })
+    if (early.aborted) giveUp()
     this.#pump = this.#send(stopped).catch((error: unknown) => options.ledger.fail(error))
-    void this.#watchCancel(stopped)
   }
 
   push(job: SendJob): void {
@@ -66,16 +67,6 @@ export class SendQueue {
     this.#stopping.abort()
     await this.#pump
     await Promise.all(this.#underWay)
-  }
-
-  async #watchCancel(stopped: AbortSignal): Promise<void> {
-    const { runs, isCancelled } = this.#options
-    try {
-      await runs.until(isCancelled, { signal: stopped })
-      this.#giveUp('the run was cancelled')
-    } catch {
-      // Stopped, or the view failed, which its owner reports.
-    }
   }
 
   #giveUp(why: string): void {

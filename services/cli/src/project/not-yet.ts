@@ -9,7 +9,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   'destination.allowPrivateNetwork',
   'destination.breaker',
   'sync.delivery',
-  'sync.maxDuration',
   'sync.paused',
   'sync.schedule.every',
   'sync.schedule.cron',

@@ -1,0 +1,47 @@
+/**
+ * Ends what is left of a run before its time: once somebody has cancelled it, or it has lasted for longer
+ * than its sync allows (PROTOCOL.md §11).
+ */
+import type { RunsView } from '@sluice/stage/runs-view'
+
+export class EarlyEnd implements Disposable {
+  readonly #early = new AbortController()
+  readonly #over = new AbortController()
+  #timer: NodeJS.Timeout | undefined
+
+  /** `leftMs` is how much longer the run may last; null: for ever. */
+  constructor(of: {
+    readonly runs: RunsView
+    readonly isCancelled: () => boolean
+    readonly leftMs: number | null
+  }) {
+    const { runs, isCancelled, leftMs } = of
+    // Known already, it counts before anything is sent.
+    if (isCancelled()) this.#end('the run was cancelled')
+    else if (leftMs !== null && leftMs <= 0) this.#end(TOO_LONG)
+    else {
+      if (leftMs !== null) this.#timer = setTimeout(() => this.#end(TOO_LONG), leftMs).unref()
+      void runs.until(isCancelled, { signal: this.#over.signal }).then(
+        () => this.#end('the run was cancelled'),
+        // The run is over, or the view failed, which its owner reports.
+        () => undefined,
+      )
+    }
+  }
+
+  /** Aborts with a text that says why. */
+  get signal(): AbortSignal {
+    return this.#early.signal
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer)
+    this.#over.abort()
+  }
+
+  #end(why: string): void {
+    this.#early.abort(why)
+  }
+}
+
+const TOO_LONG = 'the run lasted for longer than its maxDuration'
