@@ -6,7 +6,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { randomFrom } from '@sluice/delivered-state/contract/history'
+import { randomFrom } from '@sluice/testkit/random'
 import { realServices } from '../e2e/distributed.ts'
 import { SYNC } from '../e2e/people-project.ts'
 import { finished } from '../e2e/project-folder.ts'
@@ -26,7 +26,7 @@ describe.skipIf(realServices() === null)(`kills at random moments (SLUICE_TEST_S
     `lose nothing and repeat little, over ${KILLS} kills`,
     { timeout: 60_000 + KILLS * 30_000 },
     async () => {
-      const plan = planKills(randomFrom(SEED), { kills: KILLS, perRun: PER_RUN, people: PEOPLE })
+      const plan = planKills(randomFrom(SEED).next, { kills: KILLS, perRun: PER_RUN, people: PEOPLE })
       await using pipeline = await startPipeline({
         people: PEOPLE,
         rate: 2_000,

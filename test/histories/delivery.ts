@@ -16,6 +16,7 @@ import {
   withTaint,
   type Verdict,
 } from '@sluice/domain/outcome'
+import { sampleAttempt } from '@sluice/testkit/sample-records'
 import type { Api, ApiAnswer } from './apis.ts'
 import type { ApiKind, Death, Fate } from './plan.ts'
 import type { Change, Topics } from './topics.ts'
@@ -232,27 +233,15 @@ function attemptOf(
 ): UnownedAttempt {
   const outcome = sent === null ? 'unsent' : sent.verdict.outcome
   const [row] = rows
-  return {
+  return sampleAttempt({
     run: row?.run ?? 0,
-    runId: '',
     seq: row?.seq ?? 0,
-    requestOffset: 0,
     attempt: sent === null || sent === UNRENDERABLE ? 0 : history.attempts + 1,
     trigger: row?.op ?? 'added',
     outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted, row?.op ?? 'added'),
     final: outcome !== 'throttled',
     answered: sent?.verdict.answered ?? false,
     status: sent?.status ?? null,
-    error: null,
-    method: '',
-    url: '',
-    requestHash: '',
-    idempotencyKey: null,
-    requestHeaders: {},
-    responseHeaders: {},
     responseBody: sent?.id ?? null,
-    startedAt: 0,
-    durationMs: 0,
-    rows: [],
-  }
+  })
 }

@@ -38,11 +38,7 @@ export function detect(detection: Detection): Detected {
   const write = (found: Found) => () => publish(detection, found, seqs)
   const tombstones = settled
     .filter(({ endsRetry }) => endsRetry)
-    .map(
-      ({ partition, key }) =>
-        () =>
-          void detection.topics[partition]?.retry.delete(key),
-    )
+    .map(found => () => endRetry(detection, found))
   const sent = changes.filter(({ op }) => op !== 'settled')
   return { changes, writes: [...settled.map(write), ...tombstones, ...sent.map(write)] }
 }
@@ -52,6 +48,10 @@ function publish({ topics, number }: Detection, found: Found, seqs: number[]): v
   const seq = seqs[partition] ?? 0
   seqs[partition] = seq + 1
   topics[partition]?.changes.push({ ...change, run: number, seq })
+}
+
+function endRetry({ topics }: Detection, { partition, key }: Found): void {
+  topics[partition]?.retry.delete(key)
 }
 
 function findChange(detection: Detection, key: string): Found | null {
@@ -111,8 +111,19 @@ export function mutedText(op: Op, row: Row | null): string {
   return `${op}:${JSON.stringify(row)}`
 }
 
+/** Makes the rows of a recorded request uncertain, before that is sent again. */
+export function settleReplayed(detection: Detection, rows: readonly (Change & { readonly op: Op })[]): void {
+  const seqs = detection.topics.map(() => 0)
+  for (const row of rows) {
+    const found = settledForReplay(detection, row)
+    if (found === null) continue
+    publish(detection, found, seqs)
+    if (found.endsRetry) endRetry(detection, found)
+  }
+}
+
 /** The settled change that precedes the replay of a request with this row. */
-export function settleForReplay(detection: Detection, sent: Change & { readonly op: Op }): Found | null {
+function settledForReplay(detection: Detection, sent: Change & { readonly op: Op }): Found | null {
   const { state, topics, plan, random } = detection
   const known = state.get(sent.key)
   const partition = known?.partition ?? random.below(plan.partitions)

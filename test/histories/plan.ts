@@ -84,6 +84,13 @@ export const FAULT_FREE: RunPlan = {
   losesCache: false,
 }
 
+/** Runs without failures after which the destination has the model's rows (R4). */
+export const RUNS_TO_CONVERGE: { readonly [kind in ApiKind]: number } = {
+  upserts: 1,
+  strict: 3,
+  'makes-ids': 3,
+}
+
 const RUNS_MOST = 7
 const FATES_A_KEY = 3
 const STEPS = ['before-attempt', 'before-entries', 'after-entries'] as const
@@ -96,8 +103,8 @@ export function planHistory(seed: number): HistoryPlan {
     seed,
     api,
     partitions,
-    // An API that makes ids tells one of them an answer.
-    batchSize: api === 'makes-ids' ? 1 : random.pick([1, 1, 2, 3]),
+    // One answer speaks of one row: it tells one id, and what exists or is missing.
+    batchSize: api === 'upserts' ? random.pick([1, 1, 2, 3]) : 1,
     skipExisting: api !== 'makes-ids' && random.chance(0.15),
     giveUpAfter: random.chance(0.15) ? 2 + random.below(3) : null,
     runs: Array.from({ length: 2 + random.below(RUNS_MOST - 1) }, (_, run) =>
@@ -150,4 +157,30 @@ function planFate(random: Random): Fate {
 
 function planDeath(random: Random): Death {
   return { at: random.next(), step: random.pick(STEPS), others: random.below(3) }
+}
+
+/** Does to a model what people do before a run. */
+export function editModel(model: Map<string, Row>, { edits }: RunPlan): void {
+  for (const edit of edits) {
+    if (edit.kind === 'set') model.set(edit.key, edit.row)
+    else if (edit.kind === 'remove') model.delete(edit.key)
+    else swap(model, edit.keys)
+  }
+}
+
+function swap(model: Map<string, Row>, [a, b]: readonly [string, string]): void {
+  const [rowA, rowB] = [model.get(a), model.get(b)]
+  if (rowA === undefined || rowB === undefined) return
+  model.set(a, rowB)
+  model.set(b, rowA)
+}
+
+/** Gives the fate of each next request that a key is first in; what is not planned is answered. */
+export function fatesOf({ fates }: RunPlan): (key: string) => Fate {
+  const sends = new Map<string, number>()
+  return key => {
+    const nth = sends.get(key) ?? 0
+    sends.set(key, nth + 1)
+    return fates[key]?.[nth] ?? { kind: 'answered' }
+  }
 }

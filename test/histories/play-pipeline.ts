@@ -14,7 +14,17 @@ import type { TestLogAdapters } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { OneProcess, type Services } from '../e2e/one-process.ts'
 import { makeApi, type Api, type ApiAnswer, type SentRow } from './apis.ts'
-import { FAULT_FREE, KEYS, type Fate, type HistoryPlan, type Row, type RunPlan } from './plan.ts'
+import {
+  editModel,
+  FAULT_FREE,
+  fatesOf,
+  KEYS,
+  RUNS_TO_CONVERGE,
+  type Fate,
+  type HistoryPlan,
+  type Row,
+  type RunPlan,
+} from './plan.ts'
 import { BrokenPromise } from './play.ts'
 
 const SQL =
@@ -28,10 +38,8 @@ const ANSWERS = [
   { status: 409, as: 'exists' },
   { status: 404, as: 'missing' },
 ]
-const RUNS_TO_CONVERGE = { upserts: 1, strict: 3, 'makes-ids': 3 } as const
 /** A run of a few rows appends to `changes` about so often. */
 const APPENDS = 6
-const ANSWERED: Fate = { kind: 'answered' }
 
 /** Where the process dies: at this append to a topic, or at this request. */
 interface KillPoint {
@@ -56,8 +64,7 @@ class PipelineHistory {
   readonly #model = new Map<string, Row>()
   #world: OneProcess | null = null
   #life: Services | null = null
-  #run: RunPlan = FAULT_FREE
-  #sends = new Map<string, number>()
+  #nextFate = fatesOf(FAULT_FREE)
   #kill: KillPoint | null = null
   #killed = Promise.withResolvers<void>()
   #requests = 0
@@ -86,7 +93,7 @@ class PipelineHistory {
 
   async play(): Promise<number> {
     for (const run of this.#plan.runs) {
-      this.#edit(run)
+      editModel(this.#model, run)
       await this.#playRun(run)
     }
     const most = RUNS_TO_CONVERGE[this.#plan.api]
@@ -139,20 +146,6 @@ class PipelineHistory {
     return true
   }
 
-  #edit({ edits }: RunPlan): void {
-    for (const edit of edits) {
-      if (edit.kind === 'set') this.#model.set(edit.key, edit.row)
-      else if (edit.kind === 'remove') this.#model.delete(edit.key)
-      else {
-        const [a, b] = edit.keys
-        const [rowA, rowB] = [this.#model.get(a), this.#model.get(b)]
-        if (rowA === undefined || rowB === undefined) continue
-        this.#model.set(a, rowB)
-        this.#model.set(b, rowA)
-      }
-    }
-  }
-
   async #playRun(run: RunPlan): Promise<void> {
     const world = this.#opened
     const rows = [...this.#model].flatMap(([id, { v, w }]) => {
@@ -163,8 +156,7 @@ class PipelineHistory {
     if (run.losesCache) await rm(join(world.log.folder, 'state', `${SYNC}.duckdb`), { force: true })
     const { sync } = world.definition
     world.definition = { ...world.definition, sync: { ...sync, triggers: this.#triggers(run) } }
-    this.#run = run
-    this.#sends = new Map()
+    this.#nextFate = fatesOf(run)
     this.#killed = Promise.withResolvers<void>()
     this.#kill = killPointOf(run)
     const id = await world.command()
@@ -186,7 +178,7 @@ class PipelineHistory {
           : { body: { json: ROW_WITH_ID } }
       return Object.fromEntries(triggers.map(op => [op, { method: 'POST', path: `/${op}`, ...spec(op) }]))
     }
-    const batch = batchSize === 1 || api === 'strict' ? {} : { batch: { size: batchSize } }
+    const batch = batchSize === 1 ? {} : { batch: { size: batchSize } }
     return Object.fromEntries(
       triggers.map(op => [op, { method: 'POST', path: `/${op}`, body: { json: ROWS }, ...batch }]),
     )
@@ -195,9 +187,7 @@ class PipelineHistory {
   async #send({ url, body }: Parameters<HttpSender['send']>[0]): Promise<SendResult> {
     const rows = sentRows(url, body)
     const key = rows[0]?.key ?? ''
-    const nth = this.#sends.get(key) ?? 0
-    this.#sends.set(key, nth + 1)
-    const fate = this.#run.fates[key]?.[nth] ?? ANSWERED
+    const fate = this.#nextFate(key)
     const took = { startedAt: 1, durationMs: 1 }
     if (fate.kind === 'not-sent') return { kind: 'failed', reason: 'not-sent', error: 'refused', ...took }
     this.#requests += 1

@@ -10,13 +10,18 @@ import { decide } from '@sluice/domain/key-state'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { makeApi, type Api } from './apis.ts'
 import { deliver } from './delivery.ts'
-import { detect, mutedText, settleForReplay, type Detection } from './detector.ts'
-import { FAULT_FREE, KEYS, type Fate, type HistoryPlan, type Row, type RunPlan } from './plan.ts'
+import { detect, mutedText, settleReplayed, type Detection } from './detector.ts'
+import {
+  editModel,
+  FAULT_FREE,
+  fatesOf,
+  KEYS,
+  RUNS_TO_CONVERGE,
+  type HistoryPlan,
+  type Row,
+  type RunPlan,
+} from './plan.ts'
 import { emptyTopics, feed, rebuilt, type Change, type State, type Topics } from './topics.ts'
-
-/** Runs without failures after which the destination has the model's rows (R4). */
-const RUNS_TO_CONVERGE = { upserts: 1, strict: 3, 'makes-ids': 3 } as const
-const ANSWERED: Fate = { kind: 'answered' }
 
 type Sent = Change & { readonly op: Op }
 
@@ -61,7 +66,7 @@ class History {
 
   play(): Played {
     for (const run of this.#plan.runs) {
-      this.#edit(run)
+      editModel(this.#model, run)
       this.#playRun(run)
     }
     this.#converge()
@@ -75,21 +80,6 @@ class History {
     throw new BrokenPromise(
       `${what} (run ${this.#run}; npm run histories -- --seed ${this.#plan.seed} --runs 1)`,
     )
-  }
-
-  #edit({ edits }: RunPlan): void {
-    for (const edit of edits) {
-      if (edit.kind === 'set') this.#model.set(edit.key, edit.row)
-      else if (edit.kind === 'remove') this.#model.delete(edit.key)
-      else this.#swap(edit.keys)
-    }
-  }
-
-  #swap([a, b]: readonly [string, string]): void {
-    const [rowA, rowB] = [this.#model.get(a), this.#model.get(b)]
-    if (rowA === undefined || rowB === undefined) return
-    this.#model.set(a, rowB)
-    this.#model.set(b, rowA)
   }
 
   /** One run; where it was cut, it is sealed, and a new one does what it was to do. */
@@ -169,12 +159,7 @@ class History {
   }
 
   #deliver(run: RunPlan): void {
-    const sends = new Map<string, number>()
-    const nextFate = (key: string): Fate => {
-      const nth = sends.get(key) ?? 0
-      sends.set(key, nth + 1)
-      return run.fates[key]?.[nth] ?? ANSWERED
-    }
+    const nextFate = fatesOf(run)
     const published = this.#topics.map(({ changes }) => changes.filter(change => change.run === this.#run))
     const all = published.flat().filter(({ op }) => op !== 'settled').length
     const limit = run.cancelled === null ? Infinity : Math.floor(run.cancelled * all)
@@ -187,7 +172,7 @@ class History {
         kind: this.#plan.api,
         topics,
         changes: published[partition] ?? [],
-        batchSize: this.#plan.api === 'strict' ? 1 : this.#plan.batchSize,
+        batchSize: this.#plan.batchSize,
         nextFate,
         death,
         isCancelled: () => finished >= limit,
@@ -228,17 +213,8 @@ class History {
   /** A recorded request goes out again, once its rows are uncertain. */
   #replay(detection: Detection): boolean {
     const rows = this.#recorded.length === 0 ? [] : this.#random.pick(this.#recorded)
-    const seqs = this.#topics.map(() => 0)
-    for (const row of rows) {
-      const settled = settleForReplay(detection, row)
-      this.#certain.delete(row.key)
-      if (settled === null) continue
-      const { partition, endsRetry, ...change } = settled
-      const seq = seqs[partition] ?? 0
-      seqs[partition] = seq + 1
-      this.#topics[partition]?.changes.push({ ...change, run: this.#run, seq })
-      if (endsRetry) this.#topics[partition]?.retry.delete(row.key)
-    }
+    for (const { key } of rows) this.#certain.delete(key)
+    settleReplayed(detection, rows)
     const sent = rows.map(({ op, key, after, captured }) => ({ op, key, row: after, id: captured }))
     if (rows.length > 0 && this.#random.chance(0.7)) this.#api.take(sent)
     return true

@@ -47,6 +47,12 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   return nearest
 }
 
+/** Ends a message about a name that is none: `; did you mean "…"?`, or nothing where no candidate is near. */
+export function nearestHint(name: string, candidates: Iterable<string>): string {
+  const nearest = nearestName(name, candidates)
+  return nearest === null ? '' : `; did you mean "${nearest}"?`
+}
+
 function plain(name: string): string {
   return name.toLowerCase().replaceAll(/[-_\s]/g, '')
 }

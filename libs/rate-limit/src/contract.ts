@@ -1,5 +1,6 @@
 /** What every rate limit promises, whatever keeps it. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { randomFrom } from '@sluice/testkit/random'
 import { mostInAnyWindow } from '@sluice/testkit/scripted-api'
 import type { Grant, LimitScope, RateLimit, TakeRequest } from './port.ts'
 
@@ -264,7 +265,7 @@ async function randomHistory(
   instances: readonly RateLimit[],
   seed: number,
 ): Promise<History> {
-  const random = randomFrom(seed)
+  const random = randomFrom(seed).next
   const scopes = [{ name: `destination/random-${seed}`, rates: WINDOWS, concurrency: CONCURRENCY }]
   const startMs = harness.now()
   const uses: number[] = []
@@ -336,15 +337,4 @@ function check({ uses, mostInFlight, durationMs }: History, seed: number): void 
   // A limit that grants next to nothing would pass all of the above.
   const possible = (durationMs / 1000) * 40
   expect(uses.length, `uses in ${durationMs} ms with seed ${seed}`).toBeGreaterThan(possible * 0.6)
-}
-
-/** mulberry32: small, and the same for the same seed everywhere. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -19,22 +19,14 @@ export async function incarnationOf(
   options: { signal: AbortSignal },
 ): Promise<string> {
   const found = await knownIncarnation(deps, sync, options)
-  return found ?? writeIncarnation(deps, { sync, old: null }, options)
+  return found ?? renewIncarnation(deps, { sync, old: null }, options)
 }
 
 /**
- * Gives the sync a new incarnation in place of `old`, unless it has another one by now. Rejects as
- * `incarnationOf` does.
+ * Gives the sync a new incarnation in place of `old` (null: it has none), unless it has another one by now.
+ * Rejects as `incarnationOf` does.
  */
-export function renewIncarnation(
-  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
-  of: { readonly sync: string; readonly old: string },
-  options: { signal: AbortSignal },
-): Promise<string> {
-  return writeIncarnation(deps, of, options)
-}
-
-async function writeIncarnation(
+export async function renewIncarnation(
   deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
   { sync, old }: { readonly sync: string; readonly old: string | null },
   options: { signal: AbortSignal },

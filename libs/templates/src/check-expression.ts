@@ -2,7 +2,7 @@
  * What liquidjs's tokenizer lets pass though it cannot be meant: two values with nothing between them, text
  * behind an expression, filters that do not exist.
  */
-import { nearestName } from '@sluice/domain/nearest-name'
+import { nearestHint } from '@sluice/domain/nearest-name'
 import { TypeGuards } from 'liquidjs'
 import type { Tokenizer } from 'liquidjs'
 import { FILTER_NAMES, REFUSED_FILTERS } from './filters.ts'
@@ -54,8 +54,7 @@ function checkFilter(filter: FilterCall): void {
   if (reason !== undefined)
     throw new TemplateFault(`the filter "${filter.name}" is not available: ${reason}`, filter.begin)
   if (!FILTER_NAMES.has(filter.name)) {
-    const nearest = nearestName(filter.name, FILTER_NAMES)
-    const hint = nearest === null ? '' : `; did you mean "${nearest}"?`
+    const hint = nearestHint(filter.name, FILTER_NAMES)
     throw new TemplateFault(`unknown filter "${filter.name}"${hint}`, filter.begin)
   }
   if (filter.name === 'json' && filter.args.length > 0)

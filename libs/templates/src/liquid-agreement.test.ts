@@ -4,6 +4,7 @@
 import type { Row } from '@sluice/contracts/values'
 import { Liquid } from 'liquidjs'
 import { describe, expect, it } from 'vitest'
+import { randomFrom } from '@sluice/testkit/random'
 import { FILTER_CASES } from './cases/filters.ts'
 import { JSON_CASES } from './cases/json-bodies.ts'
 import { TAG_CASES } from './cases/tags.ts'
@@ -118,21 +119,10 @@ const ROW: Row = {
   maps: [{ x: 1 }, { x: 'two' }],
 }
 
-/** A small generator of numbers in [0, 1), reproducible from its seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
-
 describe('random templates', () => {
   const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 1_000_000)
   it(`render as liquidjs renders them (SLUICE_TEST_SEED=${seed})`, () => {
-    const random = randomFrom(seed)
+    const random = randomFrom(seed).next
     for (let round = 0; round < 500; round++) {
       const count = 1 + Math.floor(random() * 8)
       const template = Array.from(

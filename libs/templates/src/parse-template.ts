@@ -2,7 +2,7 @@
  * Reads Liquid text into `TemplateNode`s. liquidjs's tokenizer does the lexing and the expressions; the tags
  * are ours, so that each mistake is named with its place and nothing is passed over in silence.
  */
-import { nearestName } from '@sluice/domain/nearest-name'
+import { nearestHint } from '@sluice/domain/nearest-name'
 import { Tokenizer, TypeGuards } from 'liquidjs'
 import type { TopLevelToken } from 'liquidjs'
 import { checkExpression } from './check-expression.ts'
@@ -162,7 +162,6 @@ function unknownTag(tag: TagSource, opener: TagSource | null): TemplateFault {
       `{% ${tag.name} %} is not available: templates read no files; put a file's text into the template with \${file:PATH}`,
       tag.begin,
     )
-  const nearest = nearestName(tag.name, TAGS)
-  const hint = nearest === null ? '' : `; did you mean "${nearest}"?`
+  const hint = nearestHint(tag.name, TAGS)
   return new TemplateFault(`unknown tag "${tag.name}"${hint}`, tag.begin)
 }

@@ -4,7 +4,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { Op } from '@sluice/contracts/state'
-import { nearestName } from '@sluice/domain/nearest-name'
+import { nearestHint, nearestName } from '@sluice/domain/nearest-name'
 import { compileTemplate } from './compile-template.ts'
 import type { CompiledTemplate, Escaping } from './compile-template.ts'
 import type { Frame } from './frame.ts'
@@ -168,8 +168,8 @@ export class TriggerCompiler implements Sees {
 
 /** What may be meant by a name that is no column: another column, or in a field mapper the value itself. */
 function hintFor(name: string, columns: readonly string[]): string {
-  const nearest = nearestName(name, columns)
-  if (nearest !== null) return `; did you mean "${nearest}"?`
+  const nearest = nearestHint(name, columns)
+  if (nearest !== '') return nearest
   return FIXED_VALUE.test(name) ? `; write { value: ${name} } for the fixed value` : ''
 }
 

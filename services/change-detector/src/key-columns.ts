@@ -2,7 +2,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
-import { nearestName } from '@sluice/domain/nearest-name'
+import { nearestHint } from '@sluice/domain/nearest-name'
 
 export function primaryKeyOf({ primaryKey }: ModelSpec): readonly string[] {
   return typeof primaryKey === 'string' ? [primaryKey] : primaryKey
@@ -13,10 +13,8 @@ export function assertKeyColumns(model: ModelSpec, columns: readonly Column[]): 
   const names = columns.map(column => column.name)
   for (const name of primaryKeyOf(model)) {
     if (names.includes(name)) continue
-    const nearest = nearestName(name, names)
-    const hint = nearest === null ? '' : `; did you mean "${nearest}"?`
     const found = `its columns are ${names.join(', ')}`
-    const wrong = `primaryKey names the column "${name}", which the query does not give: ${found}${hint}`
+    const wrong = `primaryKey names the column "${name}", which the query does not give: ${found}${nearestHint(name, names)}`
     throw new SluiceError('config', `model ${model.name}: ${wrong}`, {
       details: [{ field: 'primaryKey', message: wrong }],
     })

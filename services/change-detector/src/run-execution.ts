@@ -141,9 +141,9 @@ export class RunExecution {
       this.#leaveToSealing(error),
     )
     if (!complete) return false
-    tenure.first &&= !hasSeenModel({ ...this.#run, complete })
-    for (const op of OPS) deps.figures?.published(sync, op, countsOf(this.#run.counts, op).detected)
     this.#run = { ...this.#run, complete }
+    tenure.first &&= !hasSeenModel(this.#run)
+    for (const op of OPS) deps.figures?.published(sync, op, countsOf(this.#run.counts, op).detected)
     if (!signal.aborted) await tenure.write(this.#run)
     return true
   }

@@ -5,7 +5,7 @@ import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS, type Op } from '@sluice/contracts/state'
 import type { Column } from '@sluice/contracts/values'
-import { nearestName } from '@sluice/domain/nearest-name'
+import { nearestHint } from '@sluice/domain/nearest-name'
 import { triggerOf } from '@sluice/domain/trigger'
 import { compileTrigger, type CompiledTrigger } from '@sluice/templates/compile'
 
@@ -69,8 +69,7 @@ function assertCompared({ sync, model }: Definition, names: readonly string[]): 
   const { compare } = sync
   const unknown = Array.isArray(compare) ? compare.find(name => !names.includes(name)) : undefined
   if (unknown === undefined) return
-  const nearest = nearestName(unknown, names)
-  const hint = nearest === null ? '' : `; did you mean "${nearest}"?`
+  const hint = nearestHint(unknown, names)
   throw new SluiceError(
     'config',
     `sync ${sync.name}: compare names the column "${unknown}", which model ${model.name} does not have (it has ${names.join(', ')})${hint}`,

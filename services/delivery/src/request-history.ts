@@ -19,6 +19,19 @@ export interface RequestHistory {
   readonly final: UnownedAttempt | null
 }
 
+/** What attempt 0 lacks, which finishes what was never sent. */
+export const NEVER_SENT = {
+  attempt: 0,
+  final: true,
+  answered: false,
+  status: null,
+  requestHeaders: {},
+  responseHeaders: {},
+  responseBody: null,
+  durationMs: 0,
+  rows: [],
+} as const satisfies Partial<UnownedAttempt>
+
 export const NO_HISTORY: RequestHistory = { attempts: 0, answers: 0, tainted: false, final: null }
 
 export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): RequestHistory {

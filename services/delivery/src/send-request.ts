@@ -6,6 +6,7 @@ import { redactHeaders, redactText } from '@sluice/secrets/redact'
 import { judge, type Judgement } from './judge-answer.ts'
 import {
   earlierKey,
+  NEVER_SENT,
   ownKey,
   requestHash,
   type RequestHistory,
@@ -145,23 +146,15 @@ export function unsentAttempt(job: SendJob, target: Target, why: string): Unowne
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const doubted = history.tainted || repeatsEarlier
   return {
+    ...NEVER_SENT,
     ...placeOf(job),
-    attempt: 0,
     outcome: withTaint('unsent', doubted, request.trigger),
-    final: true,
-    answered: false,
-    status: null,
     error: why,
     method: request.method,
     url: shownRequest(request, target).url,
     requestHash: hash,
     idempotencyKey: doubted ? key : null,
-    requestHeaders: {},
-    responseHeaders: {},
-    responseBody: null,
     startedAt: Date.now(),
-    durationMs: 0,
-    rows: [],
     requestOffset,
   }
 }

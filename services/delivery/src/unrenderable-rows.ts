@@ -1,6 +1,6 @@
 /** Rows that could not be rendered, as delivery finishes them. */
 import type { Unrenderable } from '@sluice/contracts/records'
-import type { UnownedAttempt } from './request-history.ts'
+import { NEVER_SENT, type UnownedAttempt } from './request-history.ts'
 import type { Target } from './target.ts'
 
 /**
@@ -19,26 +19,18 @@ export function unrenderableAttempt(
   { runId, forgets }: { readonly runId: string; readonly forgets: boolean },
 ): UnownedAttempt {
   return {
+    ...NEVER_SENT,
     run: record.run,
     runId,
     seq: record.seq,
     requestOffset: offset,
-    attempt: 0,
     trigger: record.trigger,
     outcome: 'rejected',
-    final: true,
-    answered: false,
-    status: null,
     error: forgets ? `${record.error}; the row is taken as gone` : record.error,
     method: '',
     url: '',
     requestHash: '',
     idempotencyKey: null,
-    requestHeaders: {},
-    responseHeaders: {},
-    responseBody: null,
     startedAt: Date.now(),
-    durationMs: 0,
-    rows: [],
   }
 }

@@ -8,6 +8,7 @@ import { decide, resynced, transition } from '@sluice/domain/key-state'
 import type { Retried, RetryEntry } from '@sluice/contracts/records'
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 import type { Row } from '@sluice/contracts/values'
+import { randomFrom } from '@sluice/testkit/random'
 import type { DeliveredState, DetectedChange, EndedRetry, RunPurpose } from '../port.ts'
 import { changesOf, type DeliveredStateHarness, requestFor } from './harness.ts'
 import { append, compactTopics, emptyTopics, feedTopics, type Topics } from './played-topics.ts'
@@ -19,17 +20,6 @@ const OUTCOMES: { readonly [op in Op]: readonly Outcome[] } = {
   added: ['delivered', 'rejected', 'unknown', 'unsent', 'exists'],
   changed: ['delivered', 'rejected', 'unknown', 'unsent', 'missing'],
   removed: ['delivered', 'rejected', 'unknown', 'unsent', 'missing'],
-}
-
-/** mulberry32: a small generator whose whole state is the seed. */
-export function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
 }
 
 interface Believed {
@@ -87,7 +77,7 @@ export class History {
 
   constructor(harness: DeliveredStateHarness, seed: number) {
     this.#harness = harness
-    this.#random = randomFrom(seed)
+    this.#random = randomFrom(seed).next
     this.#topics = Array.from({ length: PARTITIONS }, emptyTopics)
   }
 

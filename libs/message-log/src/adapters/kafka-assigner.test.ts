@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { randomFrom } from '@sluice/testkit/random'
 import type { TopicPartition } from '../port.ts'
 import { assignSticky, decodeClaim, encodeClaim } from './kafka-assigner.ts'
 import type { MemberClaim } from './kafka-assigner.ts'
@@ -14,20 +15,9 @@ const member = (memberId: string, owned: readonly TopicPartition[] = [], generat
   generation,
 })
 
-/** A small generator with a seed, so that a failure can be repeated (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 test('members come and go at random: shares stay even, and no more moves than has to', () => {
   const seed = Date.now() % 1_000_000
-  const next = random(seed)
+  const { next } = randomFrom(seed)
   const partitions = partitionsOf('t', 12)
   let owned = new Map<string, TopicPartition[]>()
   for (let step = 0; step < 500; step += 1) {

@@ -11,26 +11,23 @@ import {
   type Row,
   type Value,
 } from '@sluice/contracts/values'
+import { randomFrom } from '@sluice/testkit/random'
 import { decimalText } from '../decimal-bytes.ts'
 import { dateOfDays, timeOfMicros, MICROS_PER_DAY } from '../temporal-text.ts'
 
 export class Random {
-  #state: number
+  readonly #random: ReturnType<typeof randomFrom>
 
   constructor(seed: number) {
-    this.#state = seed >>> 0
+    this.#random = randomFrom(seed)
   }
 
-  /** From 0 to 1, exclusive; mulberry32. */
   fraction(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+    return this.#random.next()
   }
 
   below(limit: number): number {
-    return Math.floor(this.fraction() * limit)
+    return this.#random.below(limit)
   }
 
   bits(count: number): bigint {

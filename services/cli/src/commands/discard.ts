@@ -1,8 +1,8 @@
 /** `sluice discard`. */
 import { askForRun } from '../ask-and-follow.ts'
-import { numberOption, textOption } from '../command.ts'
+import { numberOption } from '../command.ts'
 import type { Command } from '../command.ts'
-import { KEY_OPTION, STATUS_OPTION } from '../history-options.ts'
+import { KEY_OPTION, keyOption, STATUS_OPTION } from '../history-options.ts'
 
 export const command: Command = {
   description:
@@ -16,7 +16,7 @@ export const command: Command = {
   ],
   run: context => {
     const { args } = context
-    const key = textOption(args, 'key') ?? null
+    const key = keyOption(args) ?? null
     const status = numberOption(args, 'status') ?? null
     return askForRun(context, { cause: 'discard', scope: { as: null, key, status } })
   },
