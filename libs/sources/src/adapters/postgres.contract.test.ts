@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import type { PostgresSourceSpec } from '@sluice/contracts/resources'
-import { TcpProxy } from '@sluice/testkit/tcp-proxy'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import { errorOf, modelOf, sourceContract } from '../contract.ts'
 import { createPostgresSource } from './postgres.ts'
-import { extractOnFullDisk, queryExtract } from '../contract/server-tests.ts'
+import { queryExtract, serverConnectionTests } from '../contract/server-tests.ts'
 
 const url = inject('postgresUrl')
 const address = new URL(url ?? 'postgres://nobody@127.0.0.1:1/none')
@@ -164,93 +163,22 @@ describe.skipIf(url === null)('PostgreSQL', () => {
     expect(error.details[0]).toMatchObject({ line: 2, column: 8, field: 'sql' })
   })
 
-  describe('a connection', () => {
-    let proxy: TcpProxy
-    beforeAll(async () => {
-      proxy = await TcpProxy.start({ target: { host: address.hostname, port: Number(address.port) } })
-    })
-    afterAll(() => proxy[Symbol.asyncDispose]())
-    afterEach(() => proxy.set({ kind: 'pass' }))
-    const throughProxy = (fields: Partial<PostgresSourceSpec> = {}) => {
-      const through = new URL(address)
-      through.port = String(proxy.port)
-      return open({ url: through.href, ...fields })
-    }
-
-    it.each([1, 60_000])('that is lost after %i rows fails the query, and leaves no file', async rows => {
-      const mark = randomUUID()
-      const sql = `${waitingAfter(rows)} /* ${mark} */`
-      const extracting = errorOf(throughProxy().extract(modelOf(sql), { file: file(), signal }))
-      await untilItWaits(mark)
-      proxy.cut()
-      const error = await extracting
-      expect(error).toMatchObject({ code: 'unreachable', retryable: true })
-      expect(error.message).toContain(`the connection to PostgreSQL at 127.0.0.1:${proxy.port} was lost`)
-      expect(readdirSync(folder)).toEqual([])
-      await untilGone(mark)
-    })
-
-    it('that the server ends fails the query', async () => {
-      const mark = randomUUID()
-      const extracting = errorOf(
-        open().extract(modelOf(`${waitingAfter(60_000)} /* ${mark} */`), { file: file(), signal }),
-      )
-      await admin.query('SELECT pg_terminate_backend($1)', [await untilItWaits(mark)])
-      const error = await extracting
-      expect(error).toMatchObject({ code: 'unreachable', retryable: true })
-      expect(error.message).toContain('terminating connection')
-      expect(readdirSync(folder)).toEqual([])
-    })
-
-    it.each(['pass', 'swallow'] as const)(
-      'whose query hangs ends with the time-out of the source (the answers %s)',
-      async kind => {
-        const mark = randomUUID()
-        const source = throughProxy({ timeout: 700 })
-        const sql = `${waitingAfter(60_000)} /* ${mark} */`
-        const extracting = errorOf(source.extract(modelOf(sql), { file: file(), signal }))
-        await untilItWaits(mark)
-        await proxy.set({ kind })
-        const error = await extracting
-        expect(error).toMatchObject({ code: 'query', retryable: true })
-        expect(error.message).toBe(
-          'The query of model customers took longer than the time-out of source crm, 700 ms.',
-        )
-        expect(readdirSync(folder)).toEqual([])
-        await proxy.set({ kind: 'pass' })
-        await untilGone(mark)
-      },
-    )
-
-    it.each([1, 60_000])('is ended on the server too when the caller aborts after %i rows', async rows => {
-      const mark = randomUUID()
-      const controller = new AbortController()
-      const extracting = open().extract(modelOf(`${waitingAfter(rows)} /* ${mark} */`), {
-        file: file(),
-        signal: controller.signal,
-      })
-      const ended = expect(extracting).rejects.toThrow('enough')
-      await untilItWaits(mark)
-      controller.abort(new Error('enough'))
-      await ended
-      expect(readdirSync(folder)).toEqual([])
-      await untilGone(mark)
-    })
-
-    it('that cannot be opened names host and port, and no password', async () => {
-      await proxy.set({ kind: 'refuse' })
-      const error = await errorOf(
-        throughProxy({ password: '${secret:hush-hush}' }).describe(modelOf('SELECT 1 AS id'), { signal }),
-      )
-      expect(error).toMatchObject({ code: 'unreachable', retryable: true })
-      expect(error.message).toMatch(
-        new RegExp(
-          `^Source crm: cannot connect to PostgreSQL at 127\\.0\\.0\\.1:${proxy.port}: .*ECONNREFUSED`,
-        ),
-      )
-      expect(`${error.message} ${error.stack ?? ''} ${JSON.stringify(error)}`).not.toContain('hush-hush')
-    })
-  })
+  serverConnectionTests(
+    {
+      product: 'PostgreSQL',
+      address,
+      open,
+      specOf,
+      waitingAfter,
+      manyRows: rows =>
+        `SELECT g AS id, repeat(md5(g::text), 4) AS text FROM generate_series(1, ${rows}) AS g`,
+      untilItWaits,
+      untilGone,
+      endConnection: pid => admin.query('SELECT pg_terminate_backend($1)', [pid]),
+      endedSays: 'terminating connection',
+    },
+    { folder: () => folder, file },
+  )
 
   it('says what it has against a login', async () => {
     const wrong = new URL(address)
@@ -258,19 +186,6 @@ describe.skipIf(url === null)('PostgreSQL', () => {
     const error = await errorOf(open({ url: wrong.href }).describe(modelOf('SELECT 1 AS id'), { signal }))
     expect(error.code).toBe('config')
     expect(error.message).toContain('refuses the login: database "nowhere" does not exist')
-  })
-
-  it('leaves no file behind on a full disk, and says so', async () => {
-    for (const [limitKb, rows] of [
-      [1, 1000],
-      [2000, 100_000],
-    ] as const) {
-      const sql = `SELECT g AS id, repeat(md5(g::text), 4) AS text FROM generate_series(1, ${rows}) AS g`
-      const error = await extractOnFullDisk({ source: specOf(), model: modelOf(sql), file: file(), limitKb })
-      expect(error.code).toBe('disk')
-      expect(error.message).toContain('Make room on that disk')
-      expect(readdirSync(folder)).toEqual([])
-    }
   })
 
   describe('with passwords and TLS', () => {
