@@ -4,16 +4,15 @@
  */
 import type { Connection } from 'mysql2'
 import type { ModelSpec, MysqlSourceSpec } from '@sluice/contracts/resources'
-import type { Extract, Source } from '../port.ts'
-import { columnsOf, loadRows } from './load-rows.ts'
+import type { Source } from '../port.ts'
 import { assertColumns } from './model-columns.ts'
 import { abandon, beginSnapshot, connect, cut, describeStatement, end, run } from './mysql-connection.ts'
 import { connectError, queryError } from './mysql-errors.ts'
 import { rowsAsText } from './mysql-rows.ts'
 import { carryMysql, type MysqlColumn } from './mysql-types.ts'
 import { assertBeginsAsQuery, refused, sqlOf } from './read-only-query.ts'
-import { cannotLoad, incomplete } from './server-errors.ts'
 import {
+  type RowStream,
   type ServerDialect,
   type ServerSession,
   ServerSource,
@@ -36,7 +35,8 @@ const MYSQL: ServerDialect<Connection, Prepared> = {
   connect,
   begin: (connection, { timeoutMs }) => beginSnapshot(connection, timeoutMs),
   prepare,
-  exportRows,
+  streamRows,
+  commit: async connection => void (await run(connection, 'COMMIT')),
   cut,
   abandon,
   end,
@@ -82,23 +82,14 @@ function selection({ sql, columns }: Prepared): string {
   return `SELECT ${values.join(', ')} FROM (\n${sql}\n) AS query`
 }
 
-async function exportRows(
-  session: Session,
-  model: ModelSpec,
-  what: Prepared & { readonly file: string },
-): Promise<Extract> {
-  const { connection, access, names, signal } = session
-  const { sql, columns, file } = what
+function streamRows(session: Session, model: ModelSpec, prepared: Prepared): RowStream {
+  const { connection, access, names } = session
+  const { sql, columns } = prepared
   const encodings = columns.map(({ encoding }) => encoding)
-  const { text, rows } = rowsAsText(connection, selection(what), encodings)
-  let failed: { readonly error: unknown } | null = null
-  text.on('error', error => (failed ??= { error }))
-  const read = await loadRows({ file, columns, text, signal }).catch((error: unknown) => {
-    signal.throwIfAborted()
-    if (failed === null) throw cannotLoad(error, names, { model, file, columns })
-    throw queryError(failed.error, names, { model, timeoutMs: access.timeoutMs, sql })
-  })
-  await run(connection, 'COMMIT')
-  if (rows() !== read) throw incomplete(names, model, { sent: rows(), read })
-  return { file, columns: columnsOf(columns), rowCount: read }
+  const { text, rows } = rowsAsText(connection, selection(prepared), encodings)
+  return {
+    text,
+    sentRows: rows,
+    failureOf: error => queryError(error, names, { model, timeoutMs: access.timeoutMs, sql }),
+  }
 }

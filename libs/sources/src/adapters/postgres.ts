@@ -4,16 +4,15 @@
  */
 import type { Client } from 'pg'
 import type { ModelSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
-import type { Extract, Source } from '../port.ts'
+import type { Source } from '../port.ts'
 import { CopyOut } from './copy-out.ts'
-import { columnsOf, loadRows } from './load-rows.ts'
 import { assertColumns } from './model-columns.ts'
 import { abandon, beginSnapshot, catalogOf, connect, describeStatement } from './postgres-connection.ts'
 import { connectError, queryError, type PostgresFailure } from './postgres-errors.ts'
 import { carryPostgres, type PostgresColumn } from './postgres-types.ts'
 import { assertBeginsAsQuery, refused, sqlOf } from './read-only-query.ts'
-import { cannotLoad, incomplete } from './server-errors.ts'
 import {
+  type RowStream,
   type ServerDialect,
   type ServerSession,
   ServerSource,
@@ -36,7 +35,8 @@ const POSTGRES: ServerDialect<Client, Prepared> = {
   connect,
   begin: (client, { timeoutMs }) => beginSnapshot(client, timeoutMs),
   prepare,
-  exportRows,
+  streamRows,
+  commit: async client => void (await client.query('COMMIT')),
   cut: client => void client.connection.stream.destroy(),
   abandon,
   end: client => client.end().catch(() => undefined),
@@ -90,25 +90,16 @@ function selection(
   }
 }
 
-async function exportRows(
-  session: Session,
-  model: ModelSpec,
-  what: Prepared & { readonly file: string },
-): Promise<Extract> {
-  const { connection: client, access, names, signal } = session
-  const { sql, columns, file } = what
+function streamRows(session: Session, model: ModelSpec, { sql, columns }: Prepared): RowStream {
+  const { connection: client, access, names } = session
   const { text, charactersBefore } = selection(sql, columns)
   const begin = 'COPY ('
   const rows = client.query(new CopyOut(`${begin}${text}\n) TO STDOUT`))
-  let failed: { readonly error: unknown } | null = null
-  rows.on('error', error => (failed ??= { error }))
-  const read = await loadRows({ file, columns, text: rows, signal }).catch((error: unknown) => {
-    signal.throwIfAborted()
-    if (failed === null) throw cannotLoad(error, names, { model, file, columns })
-    const failure = { model, timeoutMs: access.timeoutMs, sql }
-    throw queryError(failed.error, names, { ...failure, charactersBefore: charactersBefore + begin.length })
-  })
-  await client.query('COMMIT')
-  if (rows.rowCount !== read) throw incomplete(names, model, { sent: rows.rowCount ?? 0, read })
-  return { file, columns: columnsOf(columns), rowCount: read }
+  const failure = { model, timeoutMs: access.timeoutMs, sql }
+  return {
+    text: rows,
+    sentRows: () => rows.rowCount,
+    failureOf: error =>
+      queryError(error, names, { ...failure, charactersBefore: charactersBefore + begin.length }),
+  }
 }

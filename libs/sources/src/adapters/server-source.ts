@@ -4,12 +4,14 @@
  */
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
+import { columnsOf, loadRows, type LoadedColumn } from './load-rows.ts'
 import { addressOf, type SecretOf, serverAccess, type ServerAccess } from './server-access.ts'
-import { type ServerNames, tookTooLong } from './server-errors.ts'
+import { cannotLoad, incomplete, type ServerNames, tookTooLong } from './server-errors.ts'
 
 /** A connection inside of its snapshot. `signal` aborts with the caller's, and when the time-out is over. */
 export interface ServerSession<C> {
@@ -19,8 +21,18 @@ export interface ServerSession<C> {
   readonly signal: AbortSignal
 }
 
+/** The rows of a query, as they come. */
+export interface RowStream {
+  /** As `LoadOptions` has it. */
+  readonly text: Readable
+  /** How many rows the server says that it sent, once the snapshot is committed; null if it does not say. */
+  sentRows(): number | null
+  /** What the server says of the query where the stream fails. */
+  failureOf(error: unknown): SluiceError
+}
+
 /** `C` is a connection; `P` a query that was found to be one that reads, with its columns. */
-export interface ServerDialect<C, P extends { readonly columns: readonly Column[] }> {
+export interface ServerDialect<C, P extends { readonly columns: readonly LoadedColumn[] }> {
   /** As messages name it. */
   readonly product: string
   readonly defaultPort: number
@@ -29,12 +41,10 @@ export interface ServerDialect<C, P extends { readonly columns: readonly Column[
   begin(connection: C, access: ServerAccess): Promise<void>
   /** Makes sure that the model's SQL is one query that reads, and finds its columns. Nothing is run. */
   prepare(session: ServerSession<C>, model: ModelSpec): Promise<P>
-  /** Runs the query; resolves only once the server has confirmed the number of rows. */
-  exportRows(
-    session: ServerSession<C>,
-    model: ModelSpec,
-    what: P & { readonly file: string },
-  ): Promise<Extract>
+  /** Runs the query. */
+  streamRows(session: ServerSession<C>, model: ModelSpec, prepared: P): RowStream
+  /** Ends the snapshot; resolves only once the server has confirmed the result. */
+  commit(connection: C): Promise<void>
   /** Breaks the connection; whatever waits for an answer fails at once. */
   cut(connection: C): void
   /** Ends what still runs on the server for a connection that was cut. Never rejects. */
@@ -56,7 +66,7 @@ export interface ServerSourceOptions<Spec extends PostgresSourceSpec | MysqlSour
 }
 
 /** Queries may run concurrently; each has a connection of its own. */
-export class ServerSource<C, P extends { readonly columns: readonly Column[] }> implements Source {
+export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn[] }> implements Source {
   readonly #options: ServerSourceOptions<PostgresSourceSpec | MysqlSourceSpec>
   readonly #dialect: ServerDialect<C, P>
 
@@ -82,12 +92,32 @@ export class ServerSource<C, P extends { readonly columns: readonly Column[] }> 
     try {
       return await this.#withSnapshot(model, options.signal, async session => {
         const prepared = await this.#dialect.prepare(session, model)
-        return this.#dialect.exportRows(session, model, { ...prepared, file })
+        return this.#load(session, model, { prepared, file })
       })
     } catch (error) {
       await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
       throw error
     }
+  }
+
+  async #load(
+    session: ServerSession<C>,
+    model: ModelSpec,
+    { prepared, file }: { readonly prepared: P; readonly file: string },
+  ): Promise<Extract> {
+    const { connection, names, signal } = session
+    const { columns } = prepared
+    const { text, sentRows, failureOf } = this.#dialect.streamRows(session, model, prepared)
+    let failed: { readonly error: unknown } | null = null
+    text.on('error', error => (failed ??= { error }))
+    const read = await loadRows({ file, columns, text, signal }).catch((error: unknown) => {
+      signal.throwIfAborted()
+      throw failed === null ? cannotLoad(error, names, { model, file, columns }) : failureOf(failed.error)
+    })
+    await this.#dialect.commit(connection)
+    const sent = sentRows()
+    if (sent !== read) throw incomplete(names, model, { sent: sent ?? 0, read })
+    return { file, columns: columnsOf(columns), rowCount: read }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
