@@ -71,6 +71,11 @@ describe.skipIf(!available)('kafka: outages', () => {
         await reading
         expect(read).toEqual(['before', ...Array.from({ length: 20 }, (_, i) => `during-${i}`), 'last'])
         expect(await keysIn(log, target, { signal })).toEqual(read)
+        // An outage that outlasts the session ends the generation, and the place is given anew.
+        const backMs = performance.now()
+        await expect
+          .poll(() => member.membership.lastHeartbeatMs, { timeout: 30_000 })
+          .toBeGreaterThan(backMs)
         expect(await member.membership.commit(target, 1, { signal })).toBe(true)
         expect(member.owned).toHaveLength(2)
       },
