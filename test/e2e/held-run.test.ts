@@ -8,8 +8,6 @@ import { OneProcess, type Services } from './one-process.ts'
 import { manyPeople, peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import { bothProfiles, type Opened } from './profiles.ts'
 
-// A file without rows says nothing of its columns' types.
-const SQL = `select id::integer as id, name::varchar as name from 'people.csv'`
 const GUARD = { removalGuard: { share: 0.5, rows: 2 } }
 
 describe.for(bothProfiles().filter(({ available }) => available))('a held run, $name', profile => {
@@ -19,7 +17,7 @@ describe.for(bothProfiles().filter(({ available }) => available))('a held run, $
   beforeEach(async ({ onTestFailed }) => {
     api = await startScriptedApi()
     const sync = `removalGuard: ${JSON.stringify(GUARD.removalGuard)}`
-    const files = { 'project.yaml': peopleYaml({ sql: SQL, sync }), 'people.csv': manyPeople(5) }
+    const files = { 'project.yaml': peopleYaml({ sync }), 'people.csv': manyPeople(5) }
     opened = await profile.open({ files, env: { API_URL: api.url } })
     onTestFailed(() => void process.stderr.write(opened.logs()))
   })

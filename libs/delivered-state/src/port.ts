@@ -102,6 +102,12 @@ export interface EndedRetry {
  * once.
  */
 export interface Diff {
+  /**
+   * The columns of the request, and of the rows of the changes. Where the result has no rows, and so may say
+   * nothing of types, they have those of the last one that had some, which are not always known after a
+   * rebuild: then as far as the stored rows tell.
+   */
+  readonly columns: readonly Column[]
   readonly rowsRead: number
   readonly rowsInvalid: number
   /** At most ten. */

@@ -46,7 +46,7 @@ export async function detectChanges(options: {
       ...(purpose === undefined ? {} : { purpose }),
       signal,
     })
-    return { diff, columns, [Symbol.asyncDispose]: dispose }
+    return { diff, columns: diff.columns, [Symbol.asyncDispose]: dispose }
   } catch (error) {
     await dispose()
     throw error

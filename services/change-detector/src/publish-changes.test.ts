@@ -65,6 +65,7 @@ async function publish(batches: readonly Batch[], blockRows = 100): Promise<read
     counts: {},
     settled: 0,
     keysBefore: 0,
+    columns: [],
     adopted: { rows: 0, columns: [] },
     muted: 0,
     removedSamples: [],

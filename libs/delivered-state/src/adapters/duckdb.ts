@@ -20,6 +20,7 @@ import {
   SAMPLES,
 } from './find-changes.ts'
 import { assertKeyUnchanged } from './key-columns.ts'
+import { withKnownTypes } from './known-columns.ts'
 import { mergeFeed } from './merge-feed.ts'
 import { type ChangeBatch, orderChanges, readChanges } from './read-changes.ts'
 import { RowHash } from './row-hash.ts'
@@ -160,10 +161,10 @@ class DuckdbDeliveredState implements DeliveredState {
     })
   }
 
-  async diff(request: DiffRequest): Promise<Diff> {
-    const { signal } = request
+  async diff(asked: DiffRequest): Promise<Diff> {
+    const { signal } = asked
     signal.throwIfAborted()
-    keyColumns(request)
+    keyColumns(asked)
     const epoch = ++this.#epoch
     return this.#interruptible(signal, async () => {
       await this.#endDiff()
@@ -171,9 +172,11 @@ class DuckdbDeliveredState implements DeliveredState {
       this.#hasDiff = true
       await this.#feed.stage.flush()
       const { connection } = this.#file
-      await connection.run(`ATTACH ${quoteText(request.extractFile)} AS extract (TYPE duckdb, READ_ONLY)`)
-      await openExtract(connection, request.columns)
-      await assertKeyUnchanged(connection, request, this.#options.sync)
+      await connection.run(`ATTACH ${quoteText(asked.extractFile)} AS extract (TYPE duckdb, READ_ONLY)`)
+      const known = await withKnownTypes(connection, asked)
+      const { request } = known
+      await openExtract(connection, known)
+      await assertKeyUnchanged(connection, known, this.#options.sync)
       const hash = await this.#useHash(request)
       const invalid = await findInvalidRows(connection, request)
       const { shapes } = this.#feed
@@ -183,6 +186,7 @@ class DuckdbDeliveredState implements DeliveredState {
         ambiguous: invalid.ambiguous,
       })
       return {
+        columns: request.columns,
         rowsRead: await this.#count('extracted'),
         rowsInvalid: invalid.rows + found.oversize.rows,
         invalidSamples: [...invalid.samples, ...found.oversize.samples].slice(0, SAMPLES),

@@ -17,6 +17,7 @@ import {
   REMOVED,
   SETTLED,
 } from './codes.ts'
+import { type KnownRequest, sqlTypeOf } from './known-columns.ts'
 import { dropOversizeRows, type OversizeRows } from './oversize-rows.ts'
 import type { RowHash } from './row-hash.ts'
 import type { Shape } from './shapes.ts'
@@ -40,9 +41,20 @@ export function placeOf(columns: readonly Column[]): (column: Column) => string 
   }
 }
 
-/** Makes `extracted`: a view, or a copy where a column's name hides DuckDB's row ids. */
-export async function openExtract(connection: DuckDBConnection, columns: readonly Column[]): Promise<void> {
-  const named = columns.map((column, index) => `${quoteIdentifier(column.name)} AS e${index}`).join(', ')
+/**
+ * Makes `extracted`: a view, or a copy where a column's name hides DuckDB's row ids. Where the extract has no
+ * rows, its columns may be of other types than those that are told.
+ */
+export async function openExtract(
+  connection: DuckDBConnection,
+  { request, hasRows }: KnownRequest,
+): Promise<void> {
+  const { columns } = request
+  const named = columns
+    .map(({ name, type }, index) =>
+      hasRows ? `${quoteIdentifier(name)} AS e${index}` : `CAST(NULL AS ${sqlTypeOf(type)}) AS e${index}`,
+    )
+    .join(', ')
   const hidden = columns.some(column => column.name.toLowerCase() === 'rowid')
   await connection.run(
     hidden

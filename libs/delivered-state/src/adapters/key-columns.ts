@@ -5,8 +5,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Column, ColumnType } from '@sluice/contracts/values'
-import type { DiffRequest } from '../port.ts'
 import { keyColumns } from './find-changes.ts'
+import type { KnownRequest } from './known-columns.ts'
 import { keyTextOfStored, quoteIdentifier, quoteText, storedStructure } from './sql-types.ts'
 
 interface KeyColumn {
@@ -17,11 +17,12 @@ interface KeyColumn {
 /**
  * Throws `config` if the state's keys were made of other columns, or of columns of another type. After the
  * state was rebuilt from topics nothing says what they were made of: then the stored rows have to lead to the
- * keys that they are stored under.
+ * keys that they are stored under. A result without rows says nothing of types, and nothing is remembered
+ * of it.
  */
 export async function assertKeyUnchanged(
   connection: DuckDBConnection,
-  request: DiffRequest,
+  { request, hasRows }: KnownRequest,
   sync: string,
 ): Promise<void> {
   const columns = keyColumns(request)
@@ -33,6 +34,12 @@ export async function assertKeyUnchanged(
   const saved = reader.getRows()[0]?.[0]
   const text = JSON.stringify(wanted)
   if (saved === text) return
+  if (!hasRows) {
+    const was = typeof saved === 'string' ? (JSON.parse(saved) as readonly KeyColumn[]) : null
+    const isRenamed = was !== null && namesOf(was) !== namesOf(wanted)
+    if (isRenamed) throw changed(sync, describe(was), describe(wanted))
+    return
+  }
   const stored = await connection.runAndReadAll(
     'SELECT count(*) FROM (FROM state WHERE content IS NOT NULL LIMIT 1)',
   )
@@ -64,6 +71,10 @@ function kindOf(type: ColumnType): string {
   if (type.kind === 'decimal') return `decimal with ${type.scale} digits after the point`
   if (type.kind === 'timestamp') return type.zone ? 'timestamp with a zone' : 'timestamp'
   return type.kind
+}
+
+function namesOf(columns: readonly KeyColumn[]): string {
+  return JSON.stringify(columns.map(({ name }) => name))
 }
 
 function describe(columns: readonly KeyColumn[]): string {

@@ -81,6 +81,45 @@ export function changedModelsSuite(name: string, harness: () => DeliveredStateHa
       await played.state[Symbol.asyncDispose]()
     })
 
+    it.each(['remembered', 'rebuilt'])(
+      'to a result without rows, whose types say nothing, removes rows with the types that they had: %s',
+      async how => {
+        const played = await Played.open(harness())
+        const typed = "SELECT 7::BIGINT AS id, 10::INTEGER AS v, 1.5::DOUBLE AS d, true AS b, 'x' AS t"
+        const { changes: sent } = await played.run(typed)
+        const known = how === 'rebuilt' ? await Played.open(harness(), 'rebuilt') : played
+        if (how === 'rebuilt') {
+          await known.deliver(sent, 'delivered')
+          await known.state.commit()
+        }
+        const texts = "SELECT '' AS id, '' AS v, '' AS d, '' AS b, '' AS t LIMIT 0"
+        const { diff, changes } = await known.diff(texts)
+        expect(diff).toMatchObject({ rowsRead: 0, rowsInvalid: 0, keysBefore: 1, removedSamples: ['7'] })
+        expect(changes).toMatchObject([
+          { op: 'removed', key: '7', before: { id: 7, v: 10, d: 1.5, b: true, t: 'x' } },
+        ])
+        expect(diff.columns.map(({ type }) => type.kind)).toEqual([
+          'long',
+          how === 'rebuilt' ? 'long' : 'integer',
+          'double',
+          'boolean',
+          'text',
+        ])
+        // Nothing of it is remembered.
+        expect((await known.diff(typed)).changes).toEqual([])
+        await known.state[Symbol.asyncDispose]()
+        await played.state[Symbol.asyncDispose]()
+      },
+    )
+
+    it('to a result without rows by other key columns is refused', async () => {
+      const played = await Played.open(harness())
+      await played.run(ONE)
+      const diffing = played.diff(`${ONE} LIMIT 0`, { primaryKey: ['v'] })
+      await expect(diffing).rejects.toThrow('sluice reset')
+      await played.state[Symbol.asyncDispose]()
+    })
+
     it.each([
       ['other key columns', "SELECT '1' AS id, 10 AS v", ['v']],
       ['another type of the key', 'SELECT 1.5 AS id, 10 AS v', ['id']],

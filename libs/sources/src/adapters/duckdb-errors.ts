@@ -2,7 +2,7 @@
  * What DuckDB says, as errors of ours: the message as it stands, and the place in the model's SQL where
  * DuckDB names it.
  */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import type { ResolvedQuery } from './file-references.ts'
 import { type ErrorDetail, SluiceError } from '@sluice/contracts/errors'
@@ -60,7 +60,7 @@ export interface QueryFailure {
 
 /**
  * An error of ours for what DuckDB refused: `missing-file` for a file that is not there, `query` for
- * everything else.
+ * everything else. Of a file without a byte in it DuckDB only says that its columns are not there.
  */
 export function queryError(failure: QueryFailure): SluiceError {
   const text = failure.error instanceof Error ? failure.error.message : String(failure.error)
@@ -68,6 +68,10 @@ export function queryError(failure: QueryFailure): SluiceError {
     text,
   )
   if (missing !== null) return missingFile(resolve(failure.folder, missing[1] ?? missing[2] ?? ''), failure)
+  if (/^Binder Error/.test(text)) {
+    const empty = emptyFile(failure.query, failure)
+    if (empty !== null) return empty
+  }
   const place = placeAsWritten(placeInSql(text, failure.query.sql, failure.linesBefore), failure)
   const message = messageOf(failure.error)
   const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
@@ -76,6 +80,22 @@ export function queryError(failure: QueryFailure): SluiceError {
     cause: failure.error,
     details: [detail],
   })
+}
+
+/**
+ * A `query` error that names the file of a query that has no bytes, and so no names of columns; null if there
+ * is none.
+ */
+export function emptyFile(
+  { files }: ResolvedQuery,
+  of: { readonly model: string; readonly error?: unknown },
+): SluiceError | null {
+  const file = files.find(path => statSync(path, { throwIfNoEntry: false })?.size === 0)
+  if (file === undefined) return null
+  const message =
+    `Model ${of.model} reads the file ${file}, which is empty: it has 0 bytes, not even a line with the names of its columns. ` +
+    'Nothing is taken as removed.'
+  return new SluiceError('query', message, { cause: of.error, details: [{ file, message }] })
 }
 
 /** The place in the SQL as its user wrote it, of one in the SQL as it was run. */

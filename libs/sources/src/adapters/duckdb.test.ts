@@ -145,6 +145,25 @@ describe('files of the folder', () => {
     }
   })
 
+  it.each(['SELECT id, name FROM empty.csv', "SELECT * FROM read_csv('empty.csv')"])(
+    'that have no byte in them are named, and are no result without rows: %s',
+    async sql => {
+      writeFileSync(join(folder, 'empty.csv'), '')
+      const error = await errorOf(
+        open().extract(modelOf(sql), { file: join(folder, `extract-${files++}`), signal }),
+      )
+      expect(error.code).toBe('query')
+      expect(error.message).toContain(
+        `Model customers reads the file ${join(folder, 'empty.csv')}, which is empty`,
+      )
+    },
+  )
+
+  it('that have no byte in them are a result without rows to a query that knows their columns', async () => {
+    writeFileSync(join(folder, 'empty.csv'), '')
+    expect(await rowsOf("SELECT id FROM read_csv('empty.csv', columns = { id: 'INTEGER' })")).toEqual([])
+  })
+
   it('keep the place of an error that stands behind a file’s name', async () => {
     const sql = "SELECT p.id,\n  q.nam FROM 'people.csv' AS p JOIN 'people.csv' AS q ON p.id = q.idd"
     const error = await errorOf(open().describe(modelOf(sql), { signal }))

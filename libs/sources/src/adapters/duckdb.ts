@@ -12,7 +12,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { DuckdbSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
-import { messageOf, missingFile, queryError } from './duckdb-errors.ts'
+import { emptyFile, messageOf, missingFile, queryError } from './duckdb-errors.ts'
 import { DuckdbSession } from './duckdb-session.ts'
 import { resolveFiles, type ResolvedQuery } from './file-references.ts'
 import { type Carried, carry, quoteIdentifier, quoteText } from './duckdb-types.ts'
@@ -167,6 +167,10 @@ class DuckdbSource implements Source {
       }
     })
     assertColumns(model, columns)
+    const keys = typeof model.primaryKey === 'string' ? [model.primaryKey] : model.primaryKey
+    const lacksKey = keys.some(key => columns.every(({ name }) => name !== key))
+    const empty = lacksKey ? emptyFile(query, { model: model.name }) : null
+    if (empty !== null) throw empty
     return { query, columns }
   }
 

@@ -13,6 +13,8 @@ import { quoteIdentifier, quoteText } from './duckdb-types.ts'
 /** A query with its files set right, and the way back to places in the text as written. */
 export interface ResolvedQuery {
   readonly sql: string
+  /** Absolute paths of the files that it names, patterns among them. */
+  readonly files: readonly string[]
   /** The offset, in the text as written, of what stands at an offset in `sql`. */
   originalOffset(offset: number): number
 }
@@ -51,12 +53,13 @@ export async function resolveFiles(
   folder: string,
 ): Promise<ResolvedQuery> {
   const references = await referencesIn(connection, sql)
+  const files = references.map(({ name }) => pathOf(name, folder))
   for (const withOptions of [true, false]) {
-    const resolved = applyEdits(sql, editsFor(sql, references, folder, withOptions))
+    const resolved = { ...applyEdits(sql, editsFor(sql, references, folder, withOptions)), files }
     // Where a name stands in a place that takes no function, only its path is set right.
     if (await isParsed(connection, resolved.sql)) return resolved
   }
-  return applyEdits(sql, [])
+  return { ...applyEdits(sql, []), files }
 }
 
 async function isParsed(connection: DuckDBConnection, sql: string): Promise<boolean> {
@@ -165,7 +168,7 @@ function editFor(
 ): readonly Edit[] {
   const { start, token, name, as } = reference
   const end = start + token.length
-  const path = quoteText(isRelative(name) ? join(folder, name) : name)
+  const path = quoteText(pathOf(name, folder))
   const option = 'allow_quoted_nulls = false'
   if (as.form === 'table') {
     if (!withOptions || as.isDescribed || !CSV_FILES.test(name)) return [{ start, end, text: path }]
@@ -178,6 +181,10 @@ function editFor(
   return after < end ? edits : [...edits, { start: after, end: after, text: `, ${option}` }]
 }
 
+function pathOf(name: string, folder: string): string {
+  return isRelative(name) ? join(folder, name) : name
+}
+
 function isRelative(name: string): boolean {
   return !isAbsolute(name) && !name.startsWith('~') && !/^[a-z][a-z0-9+.-]*:/i.test(name)
 }
@@ -187,7 +194,7 @@ function baseName(name: string): string {
   return name.split('/').at(-1)?.split('.')[0] ?? name
 }
 
-function applyEdits(sql: string, edits: readonly Edit[]): ResolvedQuery {
+function applyEdits(sql: string, edits: readonly Edit[]): Omit<ResolvedQuery, 'files'> {
   let text = ''
   let at = 0
   /** Where each edit begins and ends in the new text. */
