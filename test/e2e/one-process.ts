@@ -241,7 +241,7 @@ export function pausingStates(
       positions: () => state.positions(),
       reset: () => state.reset(),
       feed: stretch => state.feed(stretch),
-      commit: () => state.commit(),
+      commit: options => state.commit(options),
       diff: async request => {
         const diff = await state.diff(request)
         return {

@@ -50,6 +50,11 @@ export const runView = z.object({
    * Of a held run: it would remove `removed` of the `rows` at the destination, those of `samples` among them.
    */
   held: z.object({ removed: count, rows: count, samples: z.array(z.string()) }).optional(),
+  /**
+   * Of a running run, while it brings the delivered state up to date from its topics: how many records it has
+   * read, and why it is rebuilt where it is.
+   */
+  restoring: z.object({ why: z.string().nullable(), records: count, of: count }).optional(),
   /** What the run did that its user should know. */
   notices: z.array(z.string()).optional(),
 })

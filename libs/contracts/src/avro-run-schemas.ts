@@ -20,6 +20,7 @@ import type {
   HeldRemovals,
   InvalidSample,
   PartitionEnd,
+  Restoring,
   RunCause,
   RunEvent,
   RunScope,
@@ -112,6 +113,12 @@ const heldRemovals = recordOf<HeldRemovals>('HeldRemovals', 'What is not done un
   samples: field('Keys of some of those that would go.', listOf(text)),
 })
 
+const restoring = recordOf<Restoring>('Restoring', 'How far the delivered state has come in its topics.', {
+  why: field('Why it is rebuilt, if it is.', nullable(text)),
+  records: field('Records read.', long),
+  of: field('How many there are to read.', long),
+})
+
 export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
   sync: field('Name of the sync.', text),
   incarnation: field('The life of the sync, from creation or reset to reset.', text),
@@ -141,4 +148,5 @@ export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run
   faults: field('Where changes were lost track of.', listOf(fault)),
   held: field('Why it is held, while it is.', nullable(heldRemovals)),
   approved: field('How many removals somebody has approved.', nullable(long)),
+  restoring: field('How far the delivered state is brought up to date, while it is.', nullable(restoring)),
 })

@@ -266,6 +266,17 @@ export interface Fault {
 }
 
 /** The state of a run, on `runs`, keyed by sync/run; the last one written counts. */
+/**
+ * How far a run has brought the delivered state up to date from its topics. Records are counted by their
+ * offsets, so that those which compaction took away count as read.
+ */
+export interface Restoring {
+  /** Why the state is rebuilt from the beginning of its topics; null where it only takes in what is new. */
+  readonly why: string | null
+  readonly records: number
+  readonly of: number
+}
+
 export interface RunEvent {
   readonly sync: string
   readonly incarnation: string
@@ -306,6 +317,8 @@ export interface RunEvent {
   readonly held: HeldRemovals | null
   /** How many removals somebody has approved; null where nobody was asked. */
   readonly approved: number | null
+  /** While the delivered state is brought up to date, and that takes its time. */
+  readonly restoring: Restoring | null
 }
 
 /** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */

@@ -147,9 +147,10 @@ export interface DeliveredState extends AsyncDisposable {
    * applies all of them and the positions in one transaction. Only whole runs are fed: the outcome of every
    * change is known, and a change without a retry entry of its partition, run and seq was delivered. A commit
    * takes in the same runs of all partitions, which may come in any order: a key may have moved between them.
+   * A commit that is aborted has applied nothing; the state is then only to be disposed.
    */
   feed(stretch: StateFeed): Promise<void>
-  commit(): Promise<void>
+  commit(options?: { readonly signal: AbortSignal }): Promise<void>
   /** Finds what changed. The state itself stays as it is: it follows from the topics at the next feed. */
   diff(request: DiffRequest): Promise<Diff>
 }

@@ -34,6 +34,7 @@ export function runView(
     ...(event.status === 'held' && event.held !== null
       ? { held: { ...event.held, samples: [...event.held.samples] } }
       : {}),
+    ...(event.status === 'running' && event.restoring !== null ? { restoring: { ...event.restoring } } : {}),
     ...(event.notices.length === 0 ? {} : { notices: [...event.notices] }),
   }
 }

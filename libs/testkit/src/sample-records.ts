@@ -94,6 +94,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     faults: [],
     held: null,
     approved: null,
+    restoring: null,
     ...fields,
   }
 }

@@ -64,6 +64,7 @@ interface StateOf {
   readonly sync: string
   readonly incarnation: string
   readonly partitions: number
+  readonly onDiscard?: (why: string) => void
 }
 
 /** Made for each run too: somebody may have deleted the cache between two of them. */
@@ -75,7 +76,9 @@ function openState(of: StateOf, dataDir: string, logger: Logger): Promise<Delive
   makeFolders(dataDir)
   removeOldStates(join(dataDir, 'state'), of)
   const file = join(dataDir, 'state', `${of.sync}.${of.incarnation}.duckdb`)
-  const onDiscard = (why: string): void =>
+  const onDiscard = (why: string): void => {
     logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
+    of.onDiscard?.(why)
+  }
   return openDeliveredState({ ...of, file, onDiscard })
 }

@@ -3,7 +3,8 @@
  * (PROTOCOL.md §3).
  */
 import type { DeliveredState, PlacedChange, StateFeed, StatePositions } from '@sluice/delivered-state/port'
-import type { Captured, Fault, RetryEntry } from '@sluice/contracts/records'
+import type { Captured, Fault, Restoring, RetryEntry } from '@sluice/contracts/records'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { readOwned, type Placed } from '@sluice/stage/owned-reader'
 import type { RecordIo } from '@sluice/stage/record-io'
@@ -17,7 +18,13 @@ export interface FeedOptions {
   readonly incarnation: string
   /** Changes whose fate nobody knows: they are taken in as unknown, whatever `retry` says. */
   readonly faults: readonly Fault[]
+  /**
+   * Why the state may be empty though the sync has run before: the reason of a rebuild that no offset tells.
+   */
+  readonly whyEmpty?: string
   readonly onRebuild: (why: string) => void
+  /** Told before the first record, after each batch of them, and before what was read is merged. */
+  readonly onProgress?: (progress: Restoring) => Promise<void>
   readonly signal: AbortSignal
 }
 
@@ -30,25 +37,75 @@ export async function feedState(state: DeliveredState, options: FeedOptions): Pr
     await state.reset()
     positions = await state.positions()
   }
+  const why = mismatch ?? (isEmpty(positions) ? (options.whyEmpty ?? null) : null)
+  const stretches = await findStretches(positions, options)
+  const of = stretches.reduce((sum, { from, end }) => sum + end - from, 0)
+  let read = 0
+  const onRead = async (records: number): Promise<void> => {
+    read += records
+    await options.onProgress?.({ why, records: read, of })
+  }
+  await onRead(0)
   for (let partition = 0; partition < options.partitions; partition += 1)
-    await feedPartition(state, positions, partition, options)
-  await state.commit()
+    await feedPartition(state, stretchesOf(stretches, partition), { ...options, onRead })
+  await onRead(0)
+  await state.commit({ signal: options.signal })
+}
+
+function isEmpty({ changes }: StatePositions): boolean {
+  return changes.every(position => position === 0)
+}
+
+const TOPICS = ['changes', 'retry', 'captured'] as const
+type TopicName = (typeof TOPICS)[number]
+
+/** What there is to read of one partition of a topic. */
+interface Stretch {
+  readonly name: TopicName
+  readonly target: TopicPartition
+  readonly from: number
+  readonly end: number
+}
+
+/** Nothing is appended to the topics meanwhile: every run has ended. */
+async function findStretches(positions: StatePositions, options: FeedOptions): Promise<readonly Stretch[]> {
+  const { log, topics, partitions, signal } = options
+  const found: Stretch[] = []
+  for (let partition = 0; partition < partitions; partition += 1)
+    for (const name of TOPICS) {
+      const target = at(topics[name], partition)
+      const { low, end } = await log.offsets(target, { signal })
+      found.push({ name, target, from: Math.max(positions[name][partition] ?? 0, low), end })
+    }
+  return found
+}
+
+function stretchesOf(
+  stretches: readonly Stretch[],
+  partition: number,
+): { readonly [name in TopicName]: Stretch } {
+  const find = (name: TopicName): Stretch => {
+    const found = stretches.find(stretch => stretch.name === name && stretch.target.partition === partition)
+    if (found === undefined) throw new SluiceError('internal', `no stretch of ${name}/${partition}`)
+    return found
+  }
+  return { changes: find('changes'), retry: find('retry'), captured: find('captured') }
 }
 
 /** Why the cache does not fit the topics, or null if it does. */
 async function findMismatch(positions: StatePositions, options: FeedOptions): Promise<string | null> {
   const { log, topics, partitions, signal } = options
   for (let partition = 0; partition < partitions; partition += 1) {
-    for (const name of ['changes', 'retry', 'captured'] as const) {
+    for (const name of TOPICS) {
       const position = positions[name][partition] ?? 0
       if (position === 0) continue
       const { low, end } = await log.offsets(at(topics[name], partition), { signal })
       if (position < low || position > end)
-        return `offset ${position} of ${topics[name]}/${partition} lies outside of ${low} to ${end}`
+        return `its cache does not fit its topics: offset ${position} of ${topics[name]}/${partition} lies outside of ${low} to ${end}`
     }
     const last = positions.lastChange[partition] ?? null
     if (last !== null && !(await holdsChange(last, partition, options)))
-      return `${topics.changes}/${partition} has another record at offset ${last.offset} than the cache was made from`
+      return `its cache does not fit its topics: ${topics.changes}/${partition} has another record at offset ${last.offset} than it was made from`
   }
   return null
 }
@@ -77,30 +134,23 @@ async function holdsChange(
 
 async function feedPartition(
   state: DeliveredState,
-  positions: StatePositions,
-  partition: number,
-  options: FeedOptions,
+  { changes, retry, captured }: { readonly [name in TopicName]: Stretch },
+  options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
 ): Promise<void> {
-  const { topics } = options
-  const read = (topic: string, position: number | undefined, stage: Stage): AsyncIterable<Stretch> =>
-    readToEnd(at(topic, partition), { ...options, from: position ?? 0, stage })
+  const { partition } = changes.target
   const lost: { key: string; value: RetryEntry }[] = []
-  for await (const { records, nextOffset } of read(topics.changes, positions.changes[partition], 'changes')) {
-    const changes = placedChanges(records)
-    await state.feed({ partition, changes: { records: changes, nextOffset } })
-    for (const { change } of changes) lost.push(...entryOfLost(change, partition, options.faults))
+  for await (const { records, nextOffset } of readWhole(changes, 'changes', options)) {
+    const placed = placedChanges(records)
+    await state.feed({ partition, changes: { records: placed, nextOffset } })
+    for (const { change } of placed) lost.push(...entryOfLost(change, partition, options.faults))
   }
-  let retryEnd = positions.retry[partition] ?? 0
-  for await (const { records, nextOffset } of read(topics.retry, retryEnd, 'attempts')) {
+  let retryEnd = retry.from
+  for await (const { records, nextOffset } of readWhole(retry, 'attempts', options)) {
     await state.feed({ partition, retry: { records: retryEntries(records), nextOffset } })
     retryEnd = nextOffset
   }
   if (lost.length > 0) await state.feed({ partition, retry: { records: lost, nextOffset: retryEnd } })
-  for await (const { records, nextOffset } of read(
-    topics.captured,
-    positions.captured[partition],
-    'attempts',
-  ))
+  for await (const { records, nextOffset } of readWhole(captured, 'attempts', options))
     await state.feed({ partition, captured: { records: capturedValues(records), nextOffset } })
 }
 
@@ -134,19 +184,20 @@ function entryOfLost(
   return [{ key, value }]
 }
 
-interface Stretch {
-  readonly records: readonly Placed[]
-  readonly nextOffset: number
-}
-
-async function* readToEnd(
-  target: TopicPartition,
-  options: FeedOptions & { readonly from: number; readonly stage: Stage },
-): AsyncGenerator<Stretch> {
-  const { log, io, incarnation, stage, signal } = options
-  const { low, end } = await log.offsets(target, { signal })
-  const from = Math.max(options.from, low)
-  if (from < end) yield* readOwned({ log, io, target, incarnation, stage, from, to: end, signal })
+/** Yields what counts in a stretch, and tells of each batch once it is taken in. */
+async function* readWhole(
+  { target, from, end }: Stretch,
+  stage: Stage,
+  options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
+): AsyncGenerator<{ readonly records: readonly Placed[]; readonly nextOffset: number }> {
+  const { log, io, incarnation, signal, onRead } = options
+  if (from >= end) return
+  let read = from
+  for await (const batch of readOwned({ log, io, target, incarnation, stage, from, to: end, signal })) {
+    yield batch
+    await onRead(batch.nextOffset - read)
+    read = batch.nextOffset
+  }
 }
 
 function placedChanges(records: readonly Placed[]): readonly PlacedChange[] {

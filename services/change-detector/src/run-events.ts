@@ -45,6 +45,7 @@ export function queuedRun(of: {
     faults: [],
     held: null,
     approved: null,
+    restoring: null,
   }
 }
 
@@ -78,14 +79,14 @@ export function purposeOf({ cause, scope }: RunState): RunPurpose | undefined {
 
 /** A run that somebody ended before anything of it was published. */
 export function cancelledRun(run: RunState, at: number): RunState {
-  return { ...run, status: 'cancelled', cancelling: true, endedAt: at, held: null }
+  return { ...run, status: 'cancelled', cancelling: true, endedAt: at, held: null, restoring: null }
 }
 
 /** A run that ends without having published anything. */
 export function failedRun(run: RunState, error: unknown, at: number): RunState {
   const message = error instanceof Error ? error.message : String(error)
   const errorCode = isSluiceError(error) ? error.code : 'internal'
-  return { ...run, status: 'failed', error: message, errorCode, endedAt: at }
+  return { ...run, status: 'failed', error: message, errorCode, endedAt: at, restoring: null }
 }
 
 /** The end of a run whose partitions are all reported. */

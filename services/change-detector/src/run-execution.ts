@@ -6,7 +6,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { changeSchema } from '@sluice/contracts/avro-schemas'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { HeldRemovals } from '@sluice/contracts/records'
+import type { HeldRemovals, Restoring } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf, detectedRows } from '@sluice/domain/counts'
@@ -21,7 +21,11 @@ import { beginOf } from './finish-open-run.ts'
 import { publishChanges } from './publish-changes.ts'
 import { noticesOf } from './notices.ts'
 import { endedRun, failedRun, hasSeenModel, purposeOf, type RunState } from './run-events.ts'
+import { RestoringTeller } from './tell-restoring.ts'
 import type { Tenure } from './tenure.ts'
+
+/** Why a state is empty whose sync has run before. */
+const NO_CACHE = 'there is no cache of it here'
 
 export class RunExecution {
   readonly #tenure: Tenure
@@ -84,8 +88,10 @@ export class RunExecution {
     using deadline = deadlineOf(definition)
     using detecting = followingUntilDisposed(AbortSignal.any([ends.signal, this.#cancel, deadline.signal]))
     const signal = AbortSignal.any([detecting.signal, ends.publishing])
-    await using state = await deps.openState({ sync, incarnation, partitions })
-    await this.#feed(state, signal)
+    let whyEmpty = NO_CACHE
+    const onDiscard = (why: string): void => void (whyEmpty = `its cache cannot be used: ${why}`)
+    await using state = await deps.openState({ sync, incarnation, partitions, onDiscard })
+    await this.#feed(state, { whyEmpty, signal })
     await using source = await deps.openSource(definition)
     const extractFile = await this.#extractFile(incarnation)
     const purpose = purposeOf(this.#run)
@@ -161,21 +167,41 @@ export class RunExecution {
   }
 
   /** Brings the state up to date; one that turns out to be damaged is built anew from the topics, once. */
-  async #feed(state: DeliveredState, signal: AbortSignal): Promise<void> {
-    const { deps, sync, ownership } = this.#tenure
+  async #feed(
+    state: DeliveredState,
+    { whyEmpty, signal }: { readonly whyEmpty: string; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { deps, ownership } = this.#tenure
     const { incarnation, partitions, topics } = ownership
-    const onRebuild = (why: string): void =>
-      deps.logger.info({ sync, why }, 'the delivered state is built anew from its topics')
-    const { faults } = this.#run
+    const { faults, run } = this.#run
+    const onRebuild = (): void => undefined
     const options = { ...deps, topics, partitions, incarnation, faults, onRebuild, signal }
+    const feed = async (why: string | undefined): Promise<void> => {
+      const teller = this.#restoringTeller()
+      const told = { onProgress: (progress: Restoring) => teller.tell(progress) }
+      await feedState(state, { ...options, ...told, ...(why === undefined ? {} : { whyEmpty: why }) })
+      await teller.end()
+    }
     try {
-      await feedState(state, options)
+      // Before the first run there is nothing that could have been kept.
+      await feed(run === 1 ? undefined : whyEmpty)
     } catch (error) {
       if (!isSluiceError(error, 'corrupt')) throw error
-      onRebuild(error.message)
       await state.reset()
-      await feedState(state, options)
+      await feed(error.message)
+    } finally {
+      this.#run = { ...this.#run, restoring: null }
     }
+  }
+
+  #restoringTeller(): RestoringTeller {
+    const { deps, sync } = this.#tenure
+    const { logger, steadyNow = () => performance.now() } = deps
+    const write = async (restoring: Restoring | null): Promise<void> => {
+      this.#run = { ...this.#run, restoring }
+      await this.#tenure.write(this.#run)
+    }
+    return new RestoringTeller({ sync, logger, steadyNow, write })
   }
 
   /** Where the model's result goes; what killed runs of the sync left there is removed. */

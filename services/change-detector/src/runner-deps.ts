@@ -23,6 +23,8 @@ export interface RunnerDeps {
     readonly sync: string
     readonly incarnation: string
     readonly partitions: number
+    /** Told why a cache that was there is not used: the state then starts empty. */
+    readonly onDiscard?: (why: string) => void
   }) => Promise<DeliveredState>
   readonly newRunId: () => string
   readonly figures?: Figures | undefined
@@ -32,6 +34,8 @@ export interface RunnerDeps {
    */
   readonly adoptedAreInterrupted: boolean
   readonly now: () => number
+  /** Milliseconds of a clock that nobody sets; absent: that of the process. */
+  readonly steadyNow?: () => number
   readonly logger: Logger
 }
 

@@ -177,11 +177,14 @@ interface StateOf {
   readonly sync: string
   readonly incarnation: string
   readonly partitions: number
+  readonly onDiscard?: (why: string) => void
 }
 
 function openState(dataDir: string, of: StateOf, logger: Logger): Promise<DeliveredState> {
-  const onDiscard = (why: string): void =>
+  const onDiscard = (why: string): void => {
     logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
+    of.onDiscard?.(why)
+  }
   removeOldStates(join(dataDir, 'state'), of)
   return openDeliveredState({ ...of, file: stateFile(dataDir, of), onDiscard })
 }

@@ -67,6 +67,8 @@ export async function openDeliveredState(options: DeliveredStateOptions): Promis
   }
 }
 
+const NEVER = new AbortController().signal
+
 /** What a feed goes on from. */
 interface Feed {
   readonly shapes: Shapes
@@ -149,8 +151,9 @@ class DuckdbDeliveredState implements DeliveredState {
     })
   }
 
-  async commit(): Promise<void> {
-    await this.#guarded(async () => {
+  async commit({ signal = NEVER }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    signal.throwIfAborted()
+    await this.#interruptible(signal, async () => {
       await this.#endDiff()
       const { connection } = this.#file
       const { shapes, stage, hash } = this.#feed

@@ -3,6 +3,17 @@ import { describe, expect, it } from 'vitest'
 import { changesOf, type DeliveredStateHarness, requestFor, TIMEOUT } from './harness.ts'
 import { brief, ONE, Played } from './played.ts'
 
+const ADDED = {
+  op: 'added',
+  before: null,
+  beforeState: 'absent',
+  settledState: null,
+  muted: null,
+  captured: null,
+  retried: null,
+  replayed: null,
+} as const
+
 export function cacheSuite(name: string, harness: () => DeliveredStateHarness): void {
   describe(`${name}: the cache`, TIMEOUT, () => {
     it('counts nothing before a commit, and everything after it', async () => {
@@ -70,6 +81,27 @@ export function cacheSuite(name: string, harness: () => DeliveredStateHarness): 
       await wider[Symbol.asyncDispose]()
       expect(reasons.length).toBe(2)
       expect(reasons[0]).toContain('incarnation')
+    })
+
+    it('takes nothing in with a commit that is aborted', async () => {
+      const played = await Played.open(harness())
+      const records = Array.from({ length: 60_000 }, (_, seq) => ({
+        offset: seq,
+        change: { ...ADDED, key: `${seq}`, after: { id: `${seq}`, v: 'x'.repeat(100) }, run: 1, seq },
+      }))
+      const stretch = { partition: 0, changes: { records, nextOffset: records.length } }
+      await played.state.feed(stretch)
+      const controller = new AbortController()
+      const committing = played.state.commit({ signal: controller.signal })
+      setTimeout(() => controller.abort(new Error('enough')), 10)
+      await expect(committing).rejects.toThrow('enough')
+      await played.state[Symbol.asyncDispose]()
+      const again = await Played.open(harness())
+      expect(await again.state.positions()).toMatchObject({ changes: [0], lastChange: [null] })
+      await again.state.feed(stretch)
+      await again.state.commit({ signal: new AbortController().signal })
+      expect(await again.state.positions()).toMatchObject({ changes: [60_000] })
+      await again.state[Symbol.asyncDispose]()
     })
 
     it('takes the same records twice without harm', async () => {

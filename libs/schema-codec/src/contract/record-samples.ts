@@ -150,6 +150,7 @@ export const RECORD_SAMPLES: RecordTypes = {
     faults: [{ partition: 1, run: 3, from: 7 }],
     held: { removed: 900, rows: 1000, samples: ['1', 'é'] },
     approved: 900,
+    restoring: { why: 'it has no cache here', records: 410_000, of: 1_000_000 },
   },
   PartitionReport: {
     sync: 's',

@@ -1,12 +1,10 @@
 import type { AttemptView, FailedRow, RunView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
-import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { attemptsText } from './attempts-text.ts'
 import { printError } from './error.ts'
 import { failedText } from './failed-table.ts'
 import { displayWidth, fit, pad, safe, wrap } from './paint.ts'
-import { progressLines, runProgress } from './run-progress.ts'
 import { runDetails, runSummary } from './run-summary.ts'
 import { runsText } from './runs-table.ts'
 import { table } from './table.ts'
@@ -317,83 +315,6 @@ describe('attempts', () => {
     const none = { attempts: [], next: null }
     expect(attemptsText(none, { ...PLAIN, details: false, filtered: false })).toContain('`sluice run SYNC`')
     expect(attemptsText(none, { ...PLAIN, details: false, filtered: true })).toContain('No attempt matches')
-  })
-})
-
-describe('the progress of a run', () => {
-  const running = run({
-    status: 'running',
-    endedAt: null,
-    triggers: {
-      added: { ...NONE, detected: 4000, delivered: 990, rejected: 10, requests: 12 },
-      removed: NONE,
-    },
-  })
-
-  it('has a bar for each trigger with changes', () => {
-    expect(progressLines(running, { color: false, columns: 100, now: NOW })).toEqual([
-      expect.stringMatching(/^. customers {2}sending {2}3.4 s$/),
-      `  added   ${'█'.repeat(6)}${'░'.repeat(18)} 1,000 of 4,000 rows, 12 requests  10 not delivered`,
-    ])
-  })
-
-  it('says what happens before anything is sent', () => {
-    const lines = (changes: Partial<RunView>) =>
-      progressLines(run({ ...changes, endedAt: null }), { color: false, columns: 100, now: NOW })
-    expect(lines({ status: 'queued', startedAt: null, triggers: {} })[0]).toContain(
-      'waiting for the run before it',
-    )
-    expect(lines({ status: 'running', rowsRead: 0, triggers: {} })[0]).toContain('reading the model')
-    expect(lines({ status: 'running', rowsRead: 7, triggers: {} })[0]).toContain(
-      '7 rows read, looking for changes',
-    )
-  })
-
-  it('is never wider than the terminal', () => {
-    for (const columns of [120, 80, 40, 20]) {
-      for (const line of progressLines(running, { color: true, columns, now: NOW }))
-        expect(displayWidth(stripVTControlCharacters(line))).toBeLessThan(columns)
-    }
-  })
-
-  it('is drawn in place on a terminal, at most ten times a second, and taken away at the end', () => {
-    const written: string[] = []
-    let now = NOW
-    const stderr = { write: (text: string) => written.push(text), isTTY: true, columns: 80 }
-    const progress = runProgress(stderr, { color: false, now: () => now })
-    for (let ms = 0; ms <= 1000; ms += 10) {
-      now = NOW + ms
-      progress.update(running)
-    }
-    const drawings = written.filter(text => text.includes('customers'))
-    expect(drawings).toHaveLength(11)
-    expect(written.filter(text => text === '\u001b[2A\u001b[0J')).toHaveLength(10)
-    progress.end()
-    expect(written.at(-1)).toBe('\u001b[2A\u001b[0J')
-    const length = written.length
-    progress.update(running)
-    progress.end()
-    expect(written).toHaveLength(length)
-  })
-
-  it('is a few plain lines elsewhere', () => {
-    const written: string[] = []
-    let now = NOW
-    const progress = runProgress(
-      { write: (text: string) => written.push(text) },
-      { color: true, now: () => now },
-    )
-    for (let second = 0; second < 61; second++) {
-      now = NOW + second * 1000
-      progress.update(running)
-    }
-    progress.end()
-    expect(written).toEqual([
-      'run 01JDZ8M6W3V5T8Q9YB4K2N7R1C of customers\n',
-      'added 1,000/4,000\n',
-      'added 1,000/4,000\n',
-      'added 1,000/4,000\n',
-    ])
   })
 })
 

@@ -6,7 +6,7 @@
 import type { RunView } from '@sluice/contracts/api'
 import { terminalColumns } from '../command.ts'
 import type { TextSink } from '../command.ts'
-import { fit, painter } from './paint.ts'
+import { fit, painter, safe } from './paint.ts'
 import { counted, number, runDuration } from './wording.ts'
 
 export const REDRAW_MS = 100
@@ -65,6 +65,8 @@ export function progressLines(
   const spinner = SPINNER[Math.floor(now / REDRAW_MS) % SPINNER.length] ?? ''
   const head = fit(`${spinner} ${run.sync}  ${phase(run)}  ${runDuration(run, now)}`, width)
   const lines = [paint('cyan', head)]
+  if (run.restoring !== undefined && run.restoring.why !== null)
+    lines.push(fit(`  ${safe(run.restoring.why)}`, width))
   for (const op of OPS) {
     const counts = run.triggers[op]
     if (counts === undefined || counts.detected === 0) continue
@@ -82,14 +84,21 @@ export function progressLines(
 
 function phase(run: RunView): string {
   if (run.status === 'queued') return 'waiting for the run before it'
+  if (run.restoring !== undefined) return restoringText(run.restoring)
   const detected = OPS.reduce((sum, op) => sum + (run.triggers[op]?.detected ?? 0), 0)
   if (detected > 0) return 'sending'
   return run.rowsRead > 0 ? `${counted(run.rowsRead, 'row')} read, looking for changes` : 'reading the model'
 }
 
+function restoringText({ why, records, of }: NonNullable<RunView['restoring']>): string {
+  const what = why === null ? 'bringing the delivered state up to date' : 'rebuilding the delivered state'
+  return `${what}: ${number(records)} of ${counted(of, 'record')}`
+}
+
 function plainProgress(stderr: TextSink, now: () => number): RunProgress {
   let begun = false
-  let counted = false
+  /** What the last line told of. */
+  let told: PlainLine['of'] | null = null
   let lastAt = 0
   return {
     update(run) {
@@ -100,23 +109,32 @@ function plainProgress(stderr: TextSink, now: () => number): RunProgress {
         lastAt = at
         stderr.write(`run ${run.id} of ${run.sync}\n`)
       }
-      if (line !== null && (!counted || at - lastAt >= PLAIN_EVERY_MS)) {
-        counted = true
-        lastAt = at
-        stderr.write(`${line}\n`)
-      }
+      if (line === null || (told === line.of && at - lastAt < PLAIN_EVERY_MS)) return
+      told = line.of
+      lastAt = at
+      stderr.write(`${line.text}\n`)
     },
     end() {},
   }
 }
 
-/** `added 20/400, removed 0/1`, or null while nothing is known. */
-function plainLine(run: RunView): string | null {
+interface PlainLine {
+  readonly of: 'the state' | 'rows'
+  readonly text: string
+}
+
+/** `added 20/400, removed 0/1`, or how far the delivered state is; null while nothing is known. */
+function plainLine(run: RunView): PlainLine | null {
+  const { restoring } = run
+  if (restoring !== undefined) {
+    const why = restoring.why === null ? '' : ` (${safe(restoring.why)})`
+    return { of: 'the state', text: `${restoringText(restoring)}${why}` }
+  }
   const parts = OPS.flatMap(op => {
     const counts = run.triggers[op]
     if (counts === undefined || counts.detected === 0) return []
     const done = counts.delivered + counts.rejected + counts.unknown + counts.unsent
     return [`${op} ${number(done)}/${number(counts.detected)}`]
   })
-  return parts.length === 0 ? null : parts.join(', ')
+  return parts.length === 0 ? null : { of: 'rows', text: parts.join(', ') }
 }
