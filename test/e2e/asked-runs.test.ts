@@ -142,7 +142,11 @@ describe('a run asked for, in one process,', () => {
     await world.run()
     await first.drain()
     const extract = (_: unknown, { signal }: { readonly signal: AbortSignal }): Promise<never> =>
-      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason))
+        // Opening the state may have taken for longer than the run may.
+        if (signal.aborted) reject(signal.reason)
+      })
     const hanging = { extract, describe: extract, [Symbol.asyncDispose]: () => Promise.resolve() }
     const { definition } = world
     const sync = { ...definition.sync, maxDuration: 100 }

@@ -3,7 +3,8 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { describe, inject, it } from 'vitest'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { forPipeline, playMany } from '../histories/play-many.ts'
+import { forPipeline } from '../histories/pipeline-plan.ts'
+import { playMany } from '../histories/play-many.ts'
 import { playPipeline } from '../histories/play-pipeline.ts'
 
 const HISTORIES = 20

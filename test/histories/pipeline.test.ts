@@ -1,7 +1,8 @@
 /** Random histories on the pipeline itself, embedded: the services, the DuckDB state and the SQLite log. */
 import { randomInt } from 'node:crypto'
 import { describe, it } from 'vitest'
-import { forPipeline, playMany } from './play-many.ts'
+import { forPipeline } from './pipeline-plan.ts'
+import { playMany } from './play-many.ts'
 import { playPipeline } from './play-pipeline.ts'
 
 const HISTORIES = 200

@@ -160,7 +160,7 @@ function planDeath(random: Random): Death {
 }
 
 /** Does to a model what people do before a run. */
-export function editModel(model: Map<string, Row>, { edits }: RunPlan): void {
+export function editModel(model: Map<string, Row>, { edits }: Pick<RunPlan, 'edits'>): void {
   for (const edit of edits) {
     if (edit.kind === 'set') model.set(edit.key, edit.row)
     else if (edit.kind === 'remove') model.delete(edit.key)
@@ -176,7 +176,7 @@ function swap(model: Map<string, Row>, [a, b]: readonly [string, string]): void 
 }
 
 /** Gives the fate of each next request that a key is first in; what is not planned is answered. */
-export function fatesOf({ fates }: RunPlan): (key: string) => Fate {
+export function fatesOf({ fates }: Pick<RunPlan, 'fates'>): (key: string) => Fate {
   const sends = new Map<string, number>()
   return key => {
     const nth = sends.get(key) ?? 0

@@ -3,18 +3,23 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { FencedWriter, MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 
 /**
- * Called with each append of a fenced writer. The append waits until it resolves, and those after it in turn;
+ * Called with each append. The append waits until it resolves, and those after it of the same writer in turn;
  * if it rejects, so does the append, and the writer is dead.
  */
 export type BeforeAppend = (target: TopicPartition, records: readonly NewRecord[]) => Promise<void>
 
-/** The log itself but for its fenced writers. */
+/** The log itself but for what is appended to it. */
 export function watchedLog(log: MessageLog, before: BeforeAppend): MessageLog {
   return new Proxy(log, {
     get(target, name) {
       if (name === 'openWriter')
         return async (id: string, options: { signal: AbortSignal }) =>
           watchedWriter(await log.openWriter(id, options), before)
+      if (name === 'append')
+        return async (...args: Parameters<MessageLog['append']>) => {
+          await before(args[0], args[1])
+          return log.append(...args)
+        }
       const value: unknown = Reflect.get(target, name)
       if (typeof value !== 'function') return value
       return (...args: unknown[]): unknown => Reflect.apply(value, target, args)

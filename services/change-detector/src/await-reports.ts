@@ -2,12 +2,20 @@ import type { PartitionReport } from '@sluice/contracts/records'
 import { endedRun, type RunState } from './run-events.ts'
 import type { Tenure } from './tenure.ts'
 
-/** Waits until delivery has reported every partition of a run, and ends the run. */
-export async function awaitReports(tenure: Tenure, run: RunState, sealed: boolean): Promise<void> {
+/**
+ * Waits until delivery has reported every partition of a run, and ends the run, once `beforeEnd` has
+ * resolved.
+ */
+export async function awaitReports(
+  tenure: Tenure,
+  run: RunState,
+  of: { readonly sealed: boolean; readonly beforeEnd?: (() => Promise<void>) | undefined },
+): Promise<void> {
   const { deps, sync, ownership, ends } = tenure
   const reports = (): readonly PartitionReport[] =>
     [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === run.run && report.ended)
   await deps.runs.until(() => reports().length >= ownership.partitions, { signal: ends.signal })
+  await of.beforeEnd?.()
   const { cancelling } = tenure.running?.state ?? run
-  await tenure.write(endedRun({ ...run, cancelling }, reports(), { sealed, at: deps.now() }))
+  await tenure.write(endedRun({ ...run, cancelling }, reports(), { sealed: of.sealed, at: deps.now() }))
 }

@@ -19,10 +19,10 @@ export async function finishOpenRun(tenure: Tenure): Promise<void> {
   const isAnothers = deps.adoptedAreInterrupted && !tenure.begunHere.has(open.runId)
   let sealed = isAnothers || written.some(tail => tail.sealed)
   if (written.length === 0) {
+    await beginAnew(tenure, open)
     const state = tenure.running?.state ?? open
     const failed = failedRun(open, new SluiceError('internal', INTERRUPTED), deps.now())
     await tenure.write(state.cancelling ? cancelledRun(state, deps.now()) : failed)
-    sealed = true
   } else {
     const cut = written.length < tails.length || written.some(tail => !tail.ended)
     sealed ||= cut
@@ -35,13 +35,21 @@ export async function finishOpenRun(tenure: Tenure): Promise<void> {
     }
     if (run.status !== open.status || run.complete !== open.complete) await tenure.write(run)
     if (cut) await seal(tenure, run, tails)
-    await awaitReports(tenure, run, sealed)
+    const anew = sealed ? (): Promise<void> => beginAnew(tenure, open) : undefined
+    await awaitReports(tenure, run, { sealed, beforeEnd: anew })
     tenure.first = open.first && !hasSeenModel(run)
   }
-  const cancelling = tenure.running?.state.cancelling ?? open.cancelling
   tenure.open = null
   tenure.running = null
-  if (sealed && !cancelling && open.error === null) await tenure.queueAnew(open)
+}
+
+/**
+ * Queues what was cut before it ends: a detector that dies between the two does so again, and forgets
+ * nothing.
+ */
+async function beginAnew(tenure: Tenure, open: RunState): Promise<void> {
+  const cancelling = tenure.running?.state.cancelling ?? open.cancelling
+  if (!cancelling && open.error === null) await tenure.queueAnew(open)
 }
 
 /** Writes the markers that are missing. */

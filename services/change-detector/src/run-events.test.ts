@@ -2,7 +2,18 @@ import { describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
-import { endedRun, failedRun, INTERRUPTED, queuedRun, type RunState } from './run-events.ts'
+import {
+  anewRun,
+  approvedRun,
+  cancelledRun,
+  endedRun,
+  failedRun,
+  INTERRUPTED,
+  queuedRun,
+  supersededRun,
+  withApprovalOf,
+  type RunState,
+} from './run-events.ts'
 
 const queued = queuedRun({ runId: 'RUN1', cause: 'manual', scope: null, command: 4, partitions: 2, at: 10 })
 const running: RunState = { ...queued, status: 'running', run: 7, complete: true, startedAt: 11 }
@@ -125,6 +136,42 @@ describe('a run that fails before it has published anything', () => {
       errorCode: 'internal',
     })
     expect(failedRun(running, 'thrown text', 20)).toMatchObject({ error: 'thrown text' })
+  })
+})
+
+describe('a run that ends before it has published anything', () => {
+  const found: RunState = { ...running, counts: added({ detected: 3 }) }
+
+  it('has not sent what it found, however it ends', () => {
+    const ends = [
+      failedRun(found, new Error('no disk'), 20),
+      cancelledRun(found, 20),
+      supersededRun(found, 'RUN2', 20),
+    ]
+    for (const { counts } of ends) expect(counts).toEqual(added({ detected: 3, unsent: 3 }))
+  })
+})
+
+describe('a run that somebody approved', () => {
+  const held: RunState = { ...running, status: 'held', held: { removed: 30, rows: 40, samples: [] } }
+  const approved = approvedRun(held, 5)
+
+  it('begins anew, and may remove as much as it was held for', () => {
+    expect(approved).toMatchObject({ runId: 'RUN1', status: 'queued', run: null, approved: 30, held: null })
+  })
+
+  it('hands its approval on to the run that takes its place where it is cut', () => {
+    const cut: RunState = { ...approved, status: 'running', run: 8 }
+    expect(anewRun(cut, { runId: 'RUN2', at: 30 })).toEqual({
+      ...queued,
+      runId: 'RUN2',
+      command: 5,
+      queuedAt: 30,
+      approved: 30,
+    })
+    expect(withApprovalOf(queued, cut).approved).toBe(30)
+    expect(withApprovalOf({ ...queued, approved: 40 }, cut).approved).toBe(40)
+    expect(withApprovalOf(queued, running)).toBe(queued)
   })
 })
 

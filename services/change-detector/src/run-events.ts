@@ -56,10 +56,27 @@ export function approvedRun(held: RunState, command: number): RunState {
   return { ...queued, approved: held.held?.removed ?? null }
 }
 
+/**
+ * A run that does what one that was cut was to do, and may remove as much as somebody approved of that one.
+ */
+export function anewRun(
+  cut: RunState,
+  { runId, at }: { readonly runId: string; readonly at: number },
+): RunState {
+  const { cause, scope, command, partitions } = cut
+  return { ...queuedRun({ runId, cause, scope, command, partitions, at }), approved: cut.approved ?? null }
+}
+
+/** A queued run that does what one with an approval was to do: it is held only if more would go. */
+export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'approved'>): RunState {
+  if ((approved ?? null) === null || (queued.approved ?? -1) >= (approved ?? -1)) return queued
+  return { ...queued, approved }
+}
+
 /** A held run whose place a newer one takes, which sees the same rows. */
 export function supersededRun(held: RunState, newer: string, at: number): RunState {
   const error = `run ${newer}, which is newer, took its place before anybody approved it`
-  return { ...held, status: 'cancelled', error, endedAt: at, held: null }
+  return { ...held, status: 'cancelled', error, endedAt: at, held: null, counts: nothingSent(held.counts) }
 }
 
 /**
@@ -79,14 +96,16 @@ export function purposeOf({ cause, scope }: RunState): RunPurpose | undefined {
 
 /** A run that somebody ended before anything of it was published. */
 export function cancelledRun(run: RunState, at: number): RunState {
-  return { ...run, status: 'cancelled', cancelling: true, endedAt: at, held: null, restoring: null }
+  const counts = nothingSent(run.counts)
+  return { ...run, status: 'cancelled', cancelling: true, endedAt: at, held: null, restoring: null, counts }
 }
 
 /** A run that ends without having published anything. */
 export function failedRun(run: RunState, error: unknown, at: number): RunState {
   const message = error instanceof Error ? error.message : String(error)
   const errorCode = isSluiceError(error) ? error.code : 'internal'
-  return { ...run, status: 'failed', error: message, errorCode, endedAt: at, restoring: null }
+  const counts = nothingSent(run.counts)
+  return { ...run, status: 'failed', error: message, errorCode, endedAt: at, restoring: null, counts }
 }
 
 /** The end of a run whose partitions are all reported. */
@@ -127,6 +146,16 @@ function faultOf(reports: readonly PartitionReport[]): string | null {
   return faulted === undefined
     ? null
     : `partition ${faulted.partition}: ${faulted.error ?? 'records are missing'}`
+}
+
+/** What a run detected and did not publish is unsent (R14). */
+function nothingSent(detected: CountsByOp): CountsByOp {
+  const counts: { [op in Op]?: TriggerCounts } = {}
+  for (const op of OPS) {
+    const own = detected[op]
+    if (own !== undefined) counts[op] = { ...own, unsent: own.detected }
+  }
+  return counts
 }
 
 /** Every change that was detected has come to something (R14). */

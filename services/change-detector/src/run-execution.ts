@@ -52,7 +52,7 @@ export class RunExecution {
     try {
       const definition = await this.#begin()
       const publishedAll = await this.#detectAndPublish(definition)
-      if (publishedAll !== null) await awaitReports(this.#tenure, this.#run, !publishedAll)
+      if (publishedAll !== null) await awaitReports(this.#tenure, this.#run, { sealed: !publishedAll })
     } catch (error) {
       if (ends.signal.aborted || this.#published || isLogFailure(error)) throw error
       const failed = failedRun(this.#run, error, deps.now())

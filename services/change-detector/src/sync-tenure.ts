@@ -15,7 +15,15 @@ import { joinQueued } from './queue-run.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { endCutReset, resetSync } from './reset-sync.ts'
 import { RunExecution } from './run-execution.ts'
-import { approvedRun, cancelledRun, queuedRun, supersededRun, type RunState } from './run-events.ts'
+import {
+  anewRun,
+  approvedRun,
+  cancelledRun,
+  queuedRun,
+  supersededRun,
+  withApprovalOf,
+  type RunState,
+} from './run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
 import type { RunAtWork, Tenure } from './tenure.ts'
 
@@ -161,14 +169,14 @@ export class SyncTenure implements Tenure, AsyncDisposable {
    */
   async queueAnew(cut: RunState): Promise<void> {
     const { newRunId, now } = this.deps
-    const { cause, scope, command, partitions } = cut
-    const anew = queuedRun({ runId: newRunId(), cause, scope, command, partitions, at: now() })
+    const anew = anewRun(cut, { runId: newRunId(), at: now() })
     const queued = this.#queued
     if (queued === null) return this.#setQueued(anew)
     const joined = joinQueued(queued, anew)
     if (joined.kind === 'joined') {
-      if (joined.queued !== queued) await this.#setQueued(joined.queued)
-    } else if (cause === 'resync') {
+      const does = withApprovalOf(joined.queued, cut)
+      if (does !== queued) await this.#setQueued(does)
+    } else if (cut.cause === 'resync') {
       const error = `run ${anew.runId} takes its place, which resyncs what a run that was cut did not`
       await this.#setQueued(anew)
       await this.write({ ...cancelledRun(queued, now()), cancelling: false, error })

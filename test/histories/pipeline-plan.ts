@@ -1,0 +1,75 @@
+/**
+ * Histories for the pipeline itself: those of the model of the protocol, shorter, with what only the pipeline
+ * has: resets, and definitions that change between runs.
+ */
+import { OPS } from '@sluice/contracts/state'
+import { randomFrom, type Random } from '@sluice/testkit/random'
+import { FAULT_FREE, planHistory, type Command, type HistoryPlan, type RunPlan } from './plan.ts'
+
+/** A replay has no command yet. */
+export type PipelineCommand = Exclude<Command, 'replay'> | 'reset'
+
+export interface PipelineRun extends Omit<RunPlan, 'command' | 'compare'> {
+  readonly command: PipelineCommand
+  /** What the sync says of the columns that count as changed; null: nothing. */
+  readonly compare: 'all' | ['v'] | null
+  /** How the templates print a row: column by column, or as a whole. */
+  readonly prints: 'columns' | 'row'
+  /** Whose appends the detector's death is counted in. */
+  readonly detectorDiesAt: 'changes' | 'runs'
+  /** After how many of its writes, from 0 to 1, the detector that follows one that died does so, too. */
+  readonly successorDies: number | null
+  /** The model has one column more, always of the same value. */
+  readonly extraColumn: boolean
+}
+
+export interface PipelinePlan extends Omit<HistoryPlan, 'runs'> {
+  readonly runs: readonly PipelineRun[]
+}
+
+export const NOTHING_BREAKS: PipelineRun = {
+  ...FAULT_FREE,
+  command: 'run',
+  compare: null,
+  prints: 'columns',
+  detectorDiesAt: 'changes',
+  successorDies: null,
+  extraColumn: false,
+}
+
+const RUNS_MOST = 3
+const COMMANDS = ['run', 'run', 'run', 'resync', 'resync-changed', 'discard', 'reset'] as const
+
+/** Histories that the pipeline can play. */
+export function forPipeline(seed: number, count: number): readonly PipelinePlan[] {
+  return Array.from({ length: count }, (_, index) => {
+    const plan = planHistory(seed + index)
+    const random = randomFrom(plan.seed ^ 0x2545f491)
+    const runs = plan.runs.slice(0, RUNS_MOST).map((run, number) => pipelineRun(run, number, random))
+    return { ...plan, runs }
+  })
+}
+
+function pipelineRun(run: RunPlan, number: number, random: Random): PipelineRun {
+  return {
+    ...run,
+    command: number === 0 ? 'run' : random.pick(COMMANDS),
+    compare: run.compare.length === 1 ? ['v'] : random.chance(0.2) ? 'all' : null,
+    prints: random.chance(0.25) ? 'row' : 'columns',
+    extraColumn: random.chance(0.25),
+    detectorDiesAt: random.pick(['changes', 'changes', 'runs']),
+    successorDies: random.chance(0.3) ? random.next() : null,
+  }
+}
+
+/** The columns that count as changed in a run, in the model's order. */
+export function comparedColumns({ compare, prints, extraColumn }: PipelineRun): readonly string[] {
+  if (compare !== null && compare !== 'all') return compare
+  const whole = compare === 'all' || prints === 'row'
+  return whole && extraColumn ? ['id', 'v', 'w', 'x'] : ['id', 'v', 'w']
+}
+
+/** True if every op has a trigger. */
+export function sendsAll({ triggers }: PipelineRun): boolean {
+  return OPS.every(op => triggers.includes(op))
+}
