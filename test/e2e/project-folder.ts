@@ -24,6 +24,8 @@ export interface ProjectFolder extends AsyncDisposable {
   sluice(...args: readonly string[]): Promise<Finished>
   /** Starts it; the caller kills it or waits for it. */
   start(...args: readonly string[]): ChildProcess
+  /** The same, in a process whose files cannot grow beyond a size: that is what a full disk is to it. */
+  startLimited(limitKb: number, ...args: readonly string[]): ChildProcess
   /** `sluice run SYNC --json`. */
   run(sync: string): Promise<{ readonly exitCode: number | null; readonly view: RunView }>
   runs(): Promise<RunsPage['runs']>
@@ -68,9 +70,17 @@ class Folder implements ProjectFolder {
   }
 
   start(...args: readonly string[]): ChildProcess {
+    return this.#spawn(SLUICE, args)
+  }
+
+  startLimited(limitKb: number, ...args: readonly string[]): ChildProcess {
+    return this.#spawn('bash', ['-c', `ulimit -f ${limitKb}; exec "$0" "$@"`, SLUICE, ...args])
+  }
+
+  #spawn(command: string, args: readonly string[]): ChildProcess {
     const { PATH, HOME, SLUICE_TEST_COVERAGE } = process.env
     const inherited = { PATH, HOME, SLUICE_TEST_COVERAGE }
-    return spawn(SLUICE, [...args, '--dir', this.dir], {
+    return spawn(command, [...args, '--dir', this.dir], {
       env: { ...inherited, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { saysDiskFailed } from '@sluice/domain/disk-failure'
 import { terminalColumns } from './command.ts'
 import type { TextSink } from './command.ts'
 import { COMMANDS } from './commands.ts'
@@ -82,11 +83,19 @@ function takesColor(sink: TextSink, { argv, env }: CliProcess): boolean {
 }
 
 /** What nobody expected is a bug of Sluice and says so, with its stack as the cause. */
-function asSluiceError(error: unknown, signal: AbortSignal): SluiceError {
+function asSluiceError(thrown: unknown, signal: AbortSignal): SluiceError {
+  const error = firstError(thrown)
   if (isSluiceError(error)) return error
   if (signal.aborted) return new SluiceError('aborted', 'Interrupted.', { cause: error })
   const message = error instanceof Error ? error.message : String(error)
+  if (saysDiskFailed(message))
+    return new SluiceError('disk', `${message}. Make room on that disk and run again.`, { cause: error })
   return new SluiceError('internal', `This is a bug in Sluice, please report it: ${message}`, {
     cause: error,
   })
+}
+
+/** What went wrong first, where closing things went wrong after it. */
+function firstError(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstError(error.suppressed) : error
 }

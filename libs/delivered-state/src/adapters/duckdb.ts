@@ -9,6 +9,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { DeliveredState, Diff, DiffRequest, StateFeed, StatePositions } from '../port.ts'
 import type { CountsByOp, Op, TriggerCounts } from '@sluice/contracts/state'
+import { diskErrorOf } from './disk-error.ts'
 import {
   closeExtract,
   findChanges,
@@ -358,6 +359,8 @@ function countsOf(request: DiffRequest, found: FoundChanges): CountsByOp {
 
 function asStateError(error: unknown, file: string): unknown {
   if (isSluiceError(error)) return error
+  const diskError = diskErrorOf(error, file)
+  if (diskError !== null) return diskError
   const message = error instanceof Error ? error.message : String(error)
   if (/checksum|corrupt|serializ|database has been invalidated|INTERNAL Error|FATAL Error/i.test(message))
     return new SluiceError('corrupt', `The delivered state ${file} cannot be trusted: ${message}`, {

@@ -8,6 +8,7 @@ import { rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { diskErrorOf } from './disk-error.ts'
 import { quoteText } from './sql-types.ts'
 
 /** Counts up whenever the tables or the codes in them change their meaning. */
@@ -64,6 +65,14 @@ export async function openStateFile(
 
 /** Makes a new, empty file. */
 export async function createStateFile(options: StateFileOptions): Promise<StateFile> {
+  try {
+    return await createTables(options)
+  } catch (error) {
+    throw diskErrorOf(error, options.file) ?? error
+  }
+}
+
+async function createTables(options: StateFileOptions): Promise<StateFile> {
   const file = await connect(options)
   try {
     const tables = Object.entries(TABLES).map(([name, columns]) => `CREATE TABLE ${name} (${columns});`)
@@ -108,6 +117,9 @@ async function tryOpen(options: StateFileOptions): Promise<StateFile | string> {
     file = await connect(options)
   } catch (error) {
     if (isSluiceError(error)) throw error
+    // A full disk says nothing against the file.
+    const diskError = diskErrorOf(error, options.file)
+    if (diskError !== null) throw diskError
     const message = error instanceof Error ? error.message : String(error)
     if (/could not set lock|conflicting lock/i.test(message))
       throw new SluiceError('conflict', `Another process has the delivered state ${options.file} open.`, {
@@ -123,6 +135,8 @@ async function tryOpen(options: StateFileOptions): Promise<StateFile | string> {
     return mismatch
   } catch (error) {
     await file.close()
+    const diskError = diskErrorOf(error, options.file)
+    if (diskError !== null) throw diskError
     return `it cannot be read: ${firstLine(error instanceof Error ? error.message : String(error))}`
   }
 }

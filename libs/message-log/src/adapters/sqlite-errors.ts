@@ -1,11 +1,14 @@
 /**
- * SQLite's errors as the port's: a full or failing disk is `unreachable`, a file that is no log is `corrupt`.
+ * SQLite's errors as the port's: a full or failing disk is `disk`, which no other try mends; a file that is
+ * no log is `corrupt`, everything else `unreachable`.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 
 const BUSY = 5
 const LOCKED = 6
+const IO_ERROR = 10
 const CORRUPT = 11
+const FULL = 13
 const NOT_A_DATABASE = 26
 
 /** SQLite's primary result code, or null for an error that is not SQLite's. */
@@ -27,6 +30,7 @@ export function translate(file: string, error: unknown): SluiceError {
   if (code === CORRUPT || code === NOT_A_DATABASE) {
     return new SluiceError('corrupt', `${file} is not a log that can be read: ${message}`, { cause: error })
   }
+  if (code === FULL || code === IO_ERROR) return diskError(file, { cause: error, isFull: code === FULL })
   return new SluiceError('unreachable', `${file} cannot be read or written: ${message}`, {
     cause: error,
     retryable: true,
@@ -40,4 +44,12 @@ export function translated<T>(file: string, work: () => T): T {
   } catch (error) {
     throw translate(file, error)
   }
+}
+
+function diskError(file: string, of: { readonly cause: unknown; readonly isFull: boolean }): SluiceError {
+  const said = of.cause instanceof Error ? of.cause.message : String(of.cause)
+  const what = of.isFull
+    ? `${file} cannot be written: its disk is full (${said}). Make room there and run again`
+    : `${file} cannot be read or written: its disk is full or fails (${said}). See to it and run again`
+  return new SluiceError('disk', `${what}; nothing that was acknowledged is lost.`, { cause: of.cause })
 }

@@ -28,7 +28,11 @@ export function lockForThisProcess(file: string): ProcessLock {
       throw error
     })
   }
-  writeFileSync(ownerFile, `${process.pid}\n`)
+  try {
+    writeFileSync(ownerFile, `${process.pid}\n`)
+  } catch {
+    // The lock holds without it; whoever is refused is told of another process.
+  }
   return {
     release() {
       rmSync(ownerFile, { force: true })

@@ -47,6 +47,8 @@ const TABLES = `
   ) STRICT, WITHOUT ROWID;
 `
 const SQLITE_BUSY = 5
+const SQLITE_IO_ERROR = 10
+const SQLITE_FULL = 13
 const BUSY_TIMEOUT_MS = 10_000
 const BUSY_RETRY_MS = 10
 
@@ -94,6 +96,10 @@ class SqliteStore implements SchemaStore {
         return work(this.#database())
       } catch (error) {
         if (!isSqliteError(error)) throw error
+        if (error.errcode % 256 === SQLITE_FULL || error.errcode % 256 === SQLITE_IO_ERROR) {
+          const message = `Cannot keep schemas in ${this.#file}: ${error.message}. Make room on that disk and run again.`
+          throw new SluiceError('disk', message, { cause: error })
+        }
         if (error.errcode % 256 !== SQLITE_BUSY) {
           throw new SluiceError('unreachable', `Cannot keep schemas in ${this.#file}: ${error.message}.`, {
             cause: error,
@@ -166,7 +172,8 @@ function registerIn(database: DatabaseSync, subject: string, schema: AvroRecordS
     database.exec('COMMIT')
     return registered
   } catch (error) {
-    database.exec('ROLLBACK')
+    // SQLite has undone it already where the disk is full.
+    if (database.isTransaction) database.exec('ROLLBACK')
     throw error
   }
 }

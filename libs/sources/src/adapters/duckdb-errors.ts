@@ -6,6 +6,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import type { ResolvedQuery } from './file-references.ts'
 import { type ErrorDetail, SluiceError } from '@sluice/contracts/errors'
+import { saysDiskFailed } from '@sluice/domain/disk-failure'
 
 /** Where in a SQL text an error is, counted from 1, or null where DuckDB does not tell. */
 export interface SqlPlace {
@@ -44,6 +45,18 @@ export function messageOf(error: unknown): string {
     .replace(/\n+Please try installing and loading[\s\S]*$/, '')
     .replace(/\n+Alternatively, consider enabling[\s\S]*$/, '')
     .trim()
+}
+
+/** A `disk` error where rows could not be written; null for anything else. */
+export function diskErrorOf(
+  error: unknown,
+  of: { readonly model: string; readonly file: string },
+): SluiceError | null {
+  const text = messageOf(error)
+  if (!saysDiskFailed(text)) return null
+  const said = text.split('\n')[0] ?? text
+  const message = `The rows of model ${of.model} cannot be written to ${of.file}: ${said}. Make room on that disk; nothing was lost.`
+  return new SluiceError('disk', message, { cause: error, retryable: true })
 }
 
 export interface QueryFailure {

@@ -12,7 +12,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { DuckdbSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
-import { emptyFile, messageOf, missingFile, queryError } from './duckdb-errors.ts'
+import { diskErrorOf, emptyFile, messageOf, missingFile, queryError } from './duckdb-errors.ts'
 import { DuckdbSession } from './duckdb-session.ts'
 import { resolveFiles, type ResolvedQuery } from './file-references.ts'
 import { type Carried, carry, quoteIdentifier, quoteText } from './duckdb-types.ts'
@@ -66,7 +66,8 @@ class DuckdbSource implements Source {
       )
     } catch (error) {
       await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
-      throw error
+      signal.throwIfAborted()
+      throw diskErrorOf(causeOf(error), { model: model.name, file }) ?? error
     } finally {
       await rm(`${file}.tmp`, { recursive: true, force: true })
     }
@@ -211,4 +212,9 @@ class DuckdbSource implements Source {
       throw queryError({ error, query, written, linesBefore, model: model.name, folder: this.#folder() })
     }
   }
+}
+
+/** What DuckDB said, where it is an error of ours by now. */
+function causeOf(error: unknown): unknown {
+  return isSluiceError(error, 'query') ? error.cause : error
 }

@@ -1,7 +1,7 @@
 /** Errors that sources on database servers have in common. */
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { messageOf } from './duckdb-errors.ts'
+import { diskErrorOf, messageOf } from './duckdb-errors.ts'
 import type { SqlPlace } from './duckdb-errors.ts'
 import type { LoadedColumn } from './load-rows.ts'
 import { MAX_ROW_BYTES } from './row-text.ts'
@@ -93,12 +93,8 @@ export function cannotLoad(
 ): SluiceError {
   const text = messageOf(error)
   const { model } = of
-  if (/No space left|ENOSPC|EDQUOT|Disk quota|File too large|EFBIG|Could not write|EROFS|EIO\b/i.test(text))
-    return new SluiceError(
-      'disk',
-      `The rows of model ${model.name} cannot be written to ${of.file}: ${firstLine(text)}. Make room on that disk; nothing was lost.`,
-      { cause: error, retryable: true },
-    )
+  const diskError = diskErrorOf(error, { model: model.name, file: of.file })
+  if (diskError !== null) return diskError
   if (/Maximum line size/.test(text))
     return new SluiceError(
       'query',
