@@ -35,12 +35,22 @@ export function detect(detection: Detection): Detected {
   )
   const seqs = detection.topics.map(() => 0)
   const settled = changes.filter(({ op }) => op === 'settled')
-  const write = (found: Found) => () => publish(detection, found, seqs)
-  const tombstones = settled
-    .filter(({ endsRetry }) => endsRetry)
-    .map(found => () => endRetry(detection, found))
+  const write = (found: Found): (() => void)[] => {
+    const publishing = () =>
+      publish(detection, { ...found, captured: hasAnothers(found) ? null : found.captured }, seqs)
+    return hasAnothers(found) ? [() => endCaptured(detection, found), publishing] : [publishing]
+  }
+  const values = settled
+    .filter(({ captured, settledState }) => captured !== null && settledState === 'absent')
+    .map(found => () => endCaptured(detection, found))
+  const entries = settled.filter(({ endsRetry }) => endsRetry).map(found => () => endRetry(detection, found))
   const sent = changes.filter(({ op }) => op !== 'settled')
-  return { changes, writes: [...settled.map(write), ...tombstones, ...sent.map(write)] }
+  return { changes, writes: [...settled.flatMap(write), ...values, ...entries, ...sent.flatMap(write)] }
+}
+
+/** True if the values are of an object that is gone. */
+function hasAnothers({ beforeState, captured }: Found): boolean {
+  return beforeState === 'absent' && captured !== null
 }
 
 function publish({ topics, number }: Detection, found: Found, seqs: number[]): void {
@@ -54,6 +64,10 @@ function endRetry({ topics }: Detection, { partition, key }: Found): void {
   topics[partition]?.retry.delete(key)
 }
 
+function endCaptured({ topics }: Detection, { partition, key }: Found): void {
+  topics[partition]?.captured.delete(key)
+}
+
 function findChange(detection: Detection, key: string): Found | null {
   const { plan, run, first, model, state, topics, random } = detection
   if (run.invalid.includes(key)) return null
@@ -62,7 +76,7 @@ function findChange(detection: Detection, key: string): Found | null {
   const believed: Pick<Known, 'kind' | 'row' | 'muted'> = known ?? { kind: 'absent', row: null, muted: null }
   const row = model.get(key) ?? null
   const entry = topics[partition]?.retry.get(key) ?? null
-  const captured = topics[partition]?.captured.get(key) ?? null
+  const captured = known === undefined ? null : (topics[partition]?.captured.get(key) ?? null)
   const kind = believedKind(believed.kind, run)
   const differs = run.compare.some(column => believed.row?.[column] !== row?.[column])
   const op = decide(kind, row !== null, differs)
@@ -90,8 +104,9 @@ function findChange(detection: Detection, key: string): Found | null {
   const isMuted = !isResync && mute !== null && mute === believed.muted
   if (run.command === 'discard')
     return entry === null || mute === null ? null : settle({ ...believed, muted: mute })
+  const isLeft = op === null && kind === 'absent' && captured !== null
   if (op === null || isMuted)
-    return entry === null ? null : settle({ ...believed, muted: isMuted ? mute : null })
+    return entry === null && !isLeft ? null : settle({ ...believed, muted: isMuted ? mute : null })
   if (entry !== null && !isResync && plan.giveUpAfter !== null && entry.runs >= plan.giveUpAfter)
     return settle({ ...believed, muted: mute })
   if (!run.triggers.includes(op) || (op === 'removed' && plan.api === 'makes-ids' && captured === null)) {

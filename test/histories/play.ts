@@ -50,6 +50,8 @@ class History {
   readonly #certain = new Map<string, Row | null>()
   /** Keys of which something was taken as delivered that was never sent. */
   readonly #taken = new Set<string>()
+  /** Ids that the API told of the objects that keys have now. */
+  readonly #ids = new Map<string, string>()
   readonly #recorded: Sent[][] = []
   #live: State = new Map()
   #fed: number[] = []
@@ -132,10 +134,19 @@ class History {
     for (const { changes } of this.#topics) {
       for (const change of changes) {
         if (change.run !== this.#run) continue
+        this.#assertOwnId(change, state)
         if (change.op === 'settled') this.#takeSettled(change, state)
         else this.#assertNeeded({ ...change, op: change.op }, run)
       }
     }
+  }
+
+  /** A row that has come back does not see the id of an object that was there before it. */
+  #assertOwnId({ key, captured }: Change, state: State): void {
+    const kind = state.get(key)?.kind ?? 'absent'
+    if (kind === 'absent') this.#ids.delete(key)
+    if (captured !== null && captured !== this.#ids.get(key))
+      this.#broken(`${key} was given the id ${captured}, not ${String(this.#ids.get(key))}`)
   }
 
   #takeSettled(change: Change, state: State): void {
@@ -197,6 +208,8 @@ class History {
     // What may have been sent before a death is as good as sent.
     if (outcome === 'unknown') this.#certain.delete(key)
     if (outcome !== 'delivered') return
+    const id = this.#topics.map(({ captured }) => captured.get(key)).findLast(found => found !== undefined)
+    if (op === 'added' && id !== undefined) this.#ids.set(key, id)
     this.#certain.set(key, op === 'removed' ? null : after)
     this.#taken.delete(key)
   }

@@ -50,7 +50,13 @@ export function feed(state: State, topics: readonly Topics[], from: readonly num
     }
   }
   for (const [key, { kind, muted, partition }] of state) {
-    if (kind === 'absent' && muted === null && !topics[partition]?.retry.has(key)) state.delete(key)
+    const own = topics[partition]
+    const isOwed = own !== undefined && (own.retry.has(key) || own.captured.has(key))
+    if (kind === 'absent' && muted === null && !isOwed) state.delete(key)
+  }
+  for (const [partition, { captured }] of topics.entries()) {
+    for (const key of captured.keys())
+      if (!state.has(key)) state.set(key, { kind: 'absent', row: null, muted: null, partition, run: -1 })
   }
 }
 

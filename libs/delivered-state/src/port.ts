@@ -85,8 +85,8 @@ export type RunPurpose =
 export interface DetectedChange extends Omit<Change, 'incarnation' | 'owner' | 'run' | 'seq' | 'replayed'> {
   /**
    * The partition in which the key's last change stands, and this one has to stand too. Null for a key that
-   * the state does not know, because it was never there or is gone without an open retry entry: whoever
-   * publishes the change may choose.
+   * the state does not know, because it was never there or is gone without an open retry entry and without
+   * captured values: whoever publishes the change may choose.
    */
   readonly partition: number | null
 }
@@ -129,7 +129,8 @@ export interface Diff {
   /**
    * The changes in the order in which a partition is written: settled, removed, changed, added (R17), in
    * batches of at most a few thousand. `endsRetry` lists the retry entries of keys that are settled in the
-   * batch: they are to get a tombstone once these changes are acknowledged.
+   * batch: they are to get a tombstone once these changes are acknowledged. So are the captured values of
+   * rows that are settled as absent; those of a row that was absent before are another's.
    */
   changes(): AsyncIterable<{
     readonly changes: readonly DetectedChange[]

@@ -15,6 +15,7 @@ import type { RecordIo } from '@sluice/stage/record-io'
 import type { RunsView } from '@sluice/stage/runs-view'
 import { homePartition, syncTopics } from '@sluice/stage/topics'
 import { blockRowsOf, PartitionAssigner } from './assign-partitions.ts'
+import { withOwnValues } from './captured-values.ts'
 import { detectChanges, type Detected } from './detect-changes.ts'
 import { feedState } from './feed-state.ts'
 import { findRuns } from './find-runs.ts'
@@ -160,7 +161,7 @@ async function* placedRows(
   const place = { incarnation, owner: 0, run: lastRun + 1, seq: 0, replayed: null }
   for await (const found of wanted(diff, narrowing)) {
     const targets = found.map(change => assigner.partitionOf(change))
-    const encoded = found.map(change => encoder.encode({ ...change, ...place }))
+    const encoded = found.map(change => encoder.encode({ ...withOwnValues(change), ...place }))
     const decoded = await io.decode(encoded, { signal })
     yield decoded.flatMap((record, index) => {
       if (record.name !== 'sluice.Change') return []

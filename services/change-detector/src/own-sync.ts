@@ -1,7 +1,7 @@
 /**
- * Ownership of a sync: one writer for each partition of `changes`, which also ends retry entries there; that
- * of partition 0 writes the run events too (PROTOCOL.md §4). Taken when there is something to do, released
- * when there is not.
+ * Ownership of a sync: one writer for each partition of `changes`, which also ends retry entries and captured
+ * values there; that of partition 0 writes the run events too (PROTOCOL.md §4). Taken when there is something
+ * to do, released when there is not.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, RunEvent } from '@sluice/contracts/records'
@@ -137,7 +137,7 @@ export async function ownSync(
   const taken: Ownership[] = []
   try {
     for (let partition = 0; partition < of.partitions; partition += 1) {
-      const own = [at(topics.changes, partition), at(topics.retry, partition)]
+      const own = [topics.changes, topics.retry, topics.captured].map(topic => at(topic, partition))
       const targets = partition === 0 ? [...own, runs] : own
       const stage = 'changes'
       taken.push(await takeOver({ log, io, prefix, stage, sync, incarnation, partition, targets, signal }))

@@ -46,7 +46,9 @@ function recordingOwner(written: Written[]): Ownership {
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
-  const targets = [topics.changes, topics.retry].flatMap(topic => [0, 1, 2].map(p => `${topic}/${p}`))
+  const targets = [topics.changes, topics.retry, topics.captured].flatMap(topic =>
+    [0, 1, 2].map(p => `${topic}/${p}`),
+  )
   return new Ownership(writer, 'i', new Map(targets.map(target => [target, 0])))
 }
 
@@ -161,6 +163,36 @@ describe('publishing the changes of a run', () => {
         [topics.retry, true],
       ])
     }
+  })
+
+  it('ends captured values of a row that it settles as gone, once that is acknowledged, and no others', async () => {
+    const values = { captured: '{"id":1}', beforeState: 'present' } as const
+    const settled = (key: string, of: Partial<DetectedChange>): DetectedChange[] =>
+      changes('settled', [key], 1).map(change => ({ ...change, ...values, ...of }))
+    const written = await publish([
+      {
+        changes: [
+          ...settled('gone', { settledState: 'absent' }),
+          ...settled('stays', { settledState: 'present' }),
+          ...settled('bare', { settledState: 'absent', captured: null }),
+        ],
+      },
+      { changes: changes('removed', ['sent'], 1).map(change => ({ ...change, ...values })) },
+    ])
+    expect(inPartition(written, 1, topics.captured)).toEqual(['gone'])
+    const gone = written.filter(({ what }) => what === 'gone')
+    expect(gone).toMatchObject([{ topic: topics.changes }, { topic: topics.captured, value: null }])
+  })
+
+  it('ends what a row that is gone has left behind before the key begins anew, without it', async () => {
+    const [added] = changes('added', ['again'], 1)
+    if (added === undefined) throw new Error('there is no change')
+    const written = await publish([{ changes: [{ ...added, captured: '{"id":1}' }] }])
+    const again = written.filter(({ what }) => what === 'again')
+    expect(again).toMatchObject([
+      { topic: topics.captured, partition: 1, value: null },
+      { topic: topics.changes, partition: 1, value: { captured: null } },
+    ])
   })
 
   it('refuses a partition that is none, instead of losing the change', async () => {

@@ -11,6 +11,7 @@ import type { RecordIo } from '@sluice/stage/record-io'
 import { plainMarker } from '@sluice/stage/take-over'
 import { at, markerKey, textKey } from '@sluice/stage/topics'
 import { PartitionAssigner } from './assign-partitions.ts'
+import { endsValues, hasAnothersValues, withOwnValues } from './captured-values.ts'
 import type { SyncOwnership } from './own-sync.ts'
 
 const APPEND_RECORDS = 500
@@ -47,8 +48,12 @@ export async function publishChanges(diff: Diff, options: PublishOptions): Promi
       complete = false
       break
     }
-    for (const change of changes) await publisher.add(change)
-    if (endsRetry.length > 0) await publisher.endRetry(endsRetry)
+    await publisher.endCaptured(changes.filter(hasAnothersValues))
+    for (const change of changes) await publisher.add(withOwnValues(change))
+    const gone = changes.filter(endsValues)
+    if (endsRetry.length > 0 || gone.length > 0) await publisher.acknowledged()
+    await publisher.endCaptured(gone)
+    await publisher.endRetry(endsRetry)
   }
   await publisher.end(!complete)
   return complete
@@ -104,10 +109,24 @@ class Publisher {
     if (part.pending.length >= APPEND_RECORDS || part.bytes >= APPEND_BYTES) await this.#append(partition)
   }
 
-  /** Ends retry entries of settled rows, once the settled changes are acknowledged. */
-  async endRetry(entries: readonly EndedRetry[]): Promise<void> {
-    const { ownership, signal } = this.#options
+  /** Waits until all that was added is acknowledged. */
+  async acknowledged(): Promise<void> {
     await this.#appendAll()
+  }
+
+  /** Ends retry entries of settled rows, whose settled changes are acknowledged. */
+  async endRetry(entries: readonly EndedRetry[]): Promise<void> {
+    await this.#end('retry', entries)
+  }
+
+  /** Ends captured values of the keys, in the partitions that these are known to be in. */
+  async endCaptured(changes: readonly Pick<DetectedChange, 'partition' | 'key'>[]): Promise<void> {
+    const known = changes.flatMap(({ partition, key }) => (partition === null ? [] : [{ partition, key }]))
+    await this.#end('captured', known)
+  }
+
+  async #end(topic: 'retry' | 'captured', entries: readonly EndedRetry[]): Promise<void> {
+    const { ownership, signal } = this.#options
     const byPartition = new Map<number, NewRecord[]>()
     for (const { partition, key } of entries) {
       const records = byPartition.get(partition) ?? []
@@ -115,7 +134,7 @@ class Publisher {
       byPartition.set(partition, records)
     }
     for (const [partition, records] of byPartition)
-      await ownership.owner(partition).append(at(ownership.topics.retry, partition), records, { signal })
+      await ownership.owner(partition).append(at(ownership.topics[topic], partition), records, { signal })
   }
 
   async end(sealed: boolean): Promise<void> {

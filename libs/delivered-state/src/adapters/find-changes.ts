@@ -205,7 +205,7 @@ export async function findChanges(
   const givesUp = giveUpAfter === null ? 'false' : `runs >= ${giveUpAfter}`
   const isWanted =
     isDiscarded === null
-      ? 'has_need OR has_entry OR adopts'
+      ? 'has_need OR has_entry OR adopts OR is_left'
       : `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${isDiscarded}`
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
@@ -221,7 +221,9 @@ export async function findChanges(
         FROM decided d LEFT JOIN retry r ON r.key = d.key AND r.partition = d.partition),
       muting AS (SELECT *, coalesce(muted = mute, false) AND ${!isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND ${!isResync} AS mutes FROM entered),
       needs AS (SELECT *, op IS NOT NULL AND NOT was_muted AND NOT mutes AS has_need,
-          op IS NULL AND has_row AND lacks AND ${isDiscarded === null} AS adopts FROM muting)
+          op IS NULL AND has_row AND lacks AND ${isDiscarded === null} AS adopts,
+          -- Known for nothing but captured values that nobody has ended yet.
+          op IS NULL AND kind = ${ABSENT} AND muted IS NULL AS is_left FROM muting)
     SELECT CASE WHEN ${isSent} AND has_need THEN op ELSE ${SETTLED} END AS section, key, partition, rid, srid, kind, is_retry, has_entry,
       if(was_muted OR mutes, mute, NULL) AS muted, mutes AND NOT was_muted AS newly_muted, if(adopts, shape, NULL) AS adopted_shape,
       CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE believed END AS settled_kind,

@@ -153,13 +153,18 @@ async function mergeChanges(merge: Merge, distinct: boolean, emptyState: boolean
 }
 
 /**
- * An absent key is worth a place only while a retry entry or a muted hash belongs to it; each retry entry has
- * a key in the state, of its partition.
+ * An absent key is worth a place only while a retry entry, a muted hash or captured values that nobody has
+ * ended yet belong to it; each retry entry has a key in the state, of its partition, and so have captured
+ * values of keys that are not known otherwise.
  */
 const keepOnlyUsefulAbsences = `
-  DELETE FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry);
+  DELETE FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry)
+    AND NOT EXISTS (SELECT 1 FROM captured c WHERE c.key = state.key AND c.partition = state.partition);
   INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max_by(partition, run), NULL, NULL, NULL FROM retry
-  WHERE key NOT IN (SELECT key FROM state WHERE key IN (SELECT key FROM retry)) GROUP BY key;`
+  WHERE key NOT IN (SELECT key FROM state WHERE key IN (SELECT key FROM retry)) GROUP BY key;
+  INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max(partition), NULL, NULL, NULL FROM captured
+  WHERE key IN (SELECT key FROM stage_changes UNION ALL SELECT key FROM stage_retry UNION ALL SELECT key FROM stage_captured)
+    AND key NOT IN (SELECT key FROM state) GROUP BY key;`
 
 function positionsSql(positions: StatePositions): string {
   const rows = positions.changes.map((changes, p) => {

@@ -242,7 +242,8 @@ export class History {
         (purpose.status === null || entry.status === purpose.status)
       return isMeant && (isCurrent || wasMuted || op === null) ? stays(mute) : null
     }
-    if (op === null || wasMuted) return entry === undefined ? null : stays(mute)
+    const isLeft = op === null && kind === 'absent' && this.#captured.has(place)
+    if (op === null || wasMuted) return entry === undefined && !isLeft ? null : stays(mute)
     if (isCurrent && !isResync && giveUpAfter !== null && entry.runs >= giveUpAfter) return stays(mute)
     if (!sent.has(op)) return settle(transition(kind, op, 'delivered').state, row, null)
     const retried = isCurrent ? retriedOf(entry) : null
@@ -250,13 +251,17 @@ export class History {
     return { change, mutes: false, endsRetry: null }
   }
 
-  /** What the state knows of a key: it forgets those that are gone and owe nothing. */
+  /** What the state knows of a key: it forgets those that are gone and have left nothing behind. */
   #known(key: string): Believed | null {
     const believed = this.#believed.get(key)
-    if (believed === undefined) return null
-    const owes = believed.muted !== null || this.#entries.has(placeOf(believed.partition, key))
-    const isKnown = believed.kind !== 'absent' || owes
-    return isKnown ? believed : null
+    if (believed !== undefined) {
+      const place = placeOf(believed.partition, key)
+      const owes = believed.muted !== null || this.#entries.has(place) || this.#captured.has(place)
+      if (believed.kind !== 'absent' || owes) return believed
+    }
+    const partition = this.#topics.findLastIndex((_, p) => this.#captured.has(placeOf(p, key)))
+    const gone = { kind: 'absent', row: null, muted: null, run: -1, seq: -1 } as const
+    return partition < 0 ? null : { ...gone, partition }
   }
 
   /** Writes the changes, then what became of them: retry entries, tombstones, captured values. */
@@ -270,12 +275,14 @@ export class History {
       const seq = seqs[p] ?? 0
       seqs[p] = seq + 1
       const place = { partition: p, run, seq }
+      if (change.beforeState === 'absent' && change.captured !== null) this.#endCaptured(p, change.key)
       append(topics.changes, change.key, { ...change, muted: mutes[index] ?? null, run, seq, replayed: null })
       if (change.op === 'settled') {
         const kind = change.settledState ?? 'absent'
         this.#believed.set(change.key, { kind, row: change.after, muted: change.muted, ...place })
-        // A detector that dies here leaves the entry: the next run has to end it.
+        // A detector that dies here leaves entry and values: the next run has to end them.
         if (endsRetry !== null && this.#random() < 0.8) this.#setEntry(p, change.key, null)
+        if (kind === 'absent' && this.#random() < 0.8) this.#endCaptured(p, change.key)
       } else this.#deliver({ ...change, op: change.op }, place)
     }
     for (const topics of this.#topics) topics.changes.end++ // run-end
@@ -304,8 +311,11 @@ export class History {
       const values = JSON.stringify({ id: `${run}/${seq}` })
       this.#captured.set(atKey, values)
       append(captured, key, { incarnation: 'i', owner: 0, run, seq, values })
-    } else if (op === 'removed' && next.state === 'absent' && this.#captured.delete(atKey))
-      append(captured, key, null)
+    } else if (op === 'removed' && next.state === 'absent') this.#endCaptured(partition, key)
+  }
+
+  #endCaptured(partition: number, key: string): void {
+    if (this.#captured.delete(placeOf(partition, key))) append(this.#topicsOf(partition).captured, key, null)
   }
 
   /** What a partition that the key has left says again must mean nothing where the key is now. */

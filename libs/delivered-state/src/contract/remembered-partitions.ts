@@ -99,7 +99,7 @@ export function rememberedPartitionsSuite(name: string, harness: () => Delivered
       expect(await only(state, ONE)).toMatchObject({ op: 'added', partition: 1 })
     })
 
-    it('is open again once the key is gone, and what it left in the old one is no part of its new life', async () => {
+    it('is open again once the key is gone, with its captured values', async () => {
       await using state = await open()
       await take(state, {
         partition: 2,
@@ -108,12 +108,40 @@ export function rememberedPartitionsSuite(name: string, harness: () => Delivered
       })
       const removed = await only(state, NONE)
       expect(removed).toMatchObject({ partition: 2, captured: '{"id":"old"}' })
-      await take(state, { partition: 2, changes: placed(removed, 2) })
+      await take(state, {
+        partition: 2,
+        changes: placed(removed, 2),
+        captured: capturedIn(2, null),
+      })
       const added = await only(state, ONE)
       expect(added).toMatchObject({ partition: null, captured: null })
       await take(state, { partition: 0, changes: placed(added, 3) })
       expect(await only(state, NONE)).toMatchObject({ partition: 0, captured: null })
     })
+
+    it.each(['live', 'rebuilt'])(
+      'is remembered for a key that is gone while nobody has ended its captured values: %s',
+      async how => {
+        const feeds: StateFeed[] = []
+        await using live = await open()
+        const next = async (partition: number, sql: string, run: number): Promise<void> => {
+          feeds.push({ partition, changes: placed(await only(live, sql), run) })
+          await take(live, ...feeds.slice(-1))
+        }
+        await next(2, ONE, 1)
+        feeds.push({ partition: 2, captured: capturedIn(1, 'old') })
+        await take(live, ...feeds.slice(-1))
+        await next(2, NONE, 2)
+        await using rebuilt = await open('rebuilt')
+        await take(rebuilt, ...feeds)
+        const state = how === 'live' ? live : rebuilt
+        const gone = { partition: 2, beforeState: 'absent', captured: '{"id":"old"}' }
+        expect(await only(state, NONE)).toMatchObject({ ...gone, op: 'settled', settledState: 'absent' })
+        expect(await only(state, ONE)).toMatchObject({ ...gone, op: 'added' })
+        await take(state, { partition: 2, captured: capturedIn(2, null) })
+        expect(await only(state, ONE)).toMatchObject({ op: 'added', partition: null, captured: null })
+      },
+    )
   })
 
   describe(`${name}: a key that has moved`, TIMEOUT, () => {
