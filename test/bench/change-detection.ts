@@ -20,6 +20,9 @@ import { prepareTable, TABLE } from './detection-table.ts'
 
 const CHILD = fileURLToPath(new URL('detection-process.ts', import.meta.url))
 
+/** Those that the change-detector is started with. */
+const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--max-old-space-size=768']
+
 /** What the detecting process measures, in milliseconds. */
 export interface DetectionFigures {
   readonly restoreMs: number
@@ -80,15 +83,7 @@ async function measure(): Promise<DetectionFigures> {
 }
 
 async function runPart(part: string, folder: string): Promise<DetectionFigures> {
-  const args = [
-    '--disable-warning=ExperimentalWarning',
-    CHILD,
-    part,
-    folder,
-    url,
-    String(rows),
-    values.rounds,
-  ]
+  const args = [...FLAGS, CHILD, part, folder, url, String(rows), values.rounds]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let stdout = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))

@@ -99,6 +99,8 @@ async function measureRounds(state: DeliveredState): Promise<readonly Round[]> {
   const measured: Round[] = []
   for (let round = 0; round < rounds; round += 1) {
     const copyMs = await timed(() => client.query(`COPY (${QUERY}) TO '${COPY_FILE}'`))
+    // As each run begins; what the last diff left goes.
+    await feed(state)
     const times = [clock()]
     const clocked: Source = {
       describe: (model, options) => source.describe(model, options),

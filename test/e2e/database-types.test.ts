@@ -66,6 +66,8 @@ const POSTGRES: readonly Typed[] = [
   asJson(`'0044-03-15 12:00:00.5 BC'::timestamp`, '"-000043-03-15T12:00:00.5"'),
   asJson(`'-infinity'::timestamp`, '"-infinity"'),
   asJson(`'2024-02-29 12:34:56.000001+05:30'::timestamptz`, '"2024-02-29T07:04:56.000001Z"'),
+  asJson(`'294246-12-31 23:59:59.999999+00'::timestamptz`, '"+294246-12-31T23:59:59.999999Z"'),
+  asJson(`'infinity'::timestamptz`, '"infinity"'),
   asJson(`'9999-12-31 23:59:59.999999+00'::timestamptz`, '"9999-12-31T23:59:59.999999Z"'),
   asJson(`'1 year 2 months -3 days 04:05:06.5'::interval`, '"P1Y2M-3DT4H5M6.5S"'),
   asJson(`'-1 year +3 days -00:00:00.000001'::interval`, '"P-1Y3DT-0.000001S"'),

@@ -237,7 +237,7 @@ describe('sluice preview of a folder', () => {
     expect(await keysOf('--key', '9')).toEqual(['added 9'])
     expect(await keysOf('--key', '4')).toEqual([])
     expect(await keysOf('--trigger', 'changed')).toEqual(['changed 0', 'changed 1'])
-    expect(await keysOf('--trigger', 'added', '--rows', '1')).toEqual(['added 10'])
+    expect(await keysOf('--trigger', 'added', '--rows', '1')).toEqual(['added 9'])
     expect(await keysOf('--rows', '3')).toEqual(['removed 2', 'removed 3', 'changed 0'])
   })
 

@@ -127,10 +127,11 @@ export interface Diff {
   /** Keys of at most ten rows that a trigger would remove. */
   readonly removedSamples: readonly string[]
   /**
-   * The changes in the order in which a partition is written: settled, removed, changed, added (R17), in
-   * batches of at most a few thousand. `endsRetry` lists the retry entries of keys that are settled in the
-   * batch: they are to get a tombstone once these changes are acknowledged. So are the captured values of
-   * rows that are settled as absent; those of a row that was absent before are another's.
+   * The changes in the order in which a partition is written: settled, removed, changed, added (R17), those
+   * of an op in the order of the model's query; in batches of at most a few thousand. `endsRetry` lists the
+   * retry entries of keys that are settled in the batch: they are to get a tombstone once these changes are
+   * acknowledged. So are the captured values of rows that are settled as absent; those of a row that was
+   * absent before are another's.
    */
   changes(): AsyncIterable<{
     readonly changes: readonly DetectedChange[]

@@ -1,11 +1,17 @@
+import { randomInt } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach } from 'vitest'
+import { DuckDBConnection, type DuckDBResultReader } from '@duckdb/node-api'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
 import { deliveredStateContract } from '../contract.ts'
-import type { DeliveredStateHarness } from '../contract/harness.ts'
-import { openDeliveredState } from './duckdb.ts'
+import { type DeliveredStateHarness, TIMEOUT } from '../contract/harness.ts'
+import { History } from '../contract/history.ts'
+import type { DeliveredState } from '../port.ts'
+import { type DeliveredStateOptions, openDeliveredState } from './duckdb.ts'
+
+const SEED = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
 
 let folder = ''
 let extracts = 0
@@ -17,15 +23,16 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+function openState({
+  name,
+  ...options
+}: Partial<DeliveredStateOptions> & { readonly name: string }): Promise<DeliveredState> {
+  const file = join(folder, name)
+  return openDeliveredState({ file, sync: 'orders', incarnation: 'i', partitions: 1, ...options })
+}
+
 const harness: DeliveredStateHarness = {
-  open: ({ name, ...options }) =>
-    openDeliveredState({
-      file: join(folder, name),
-      sync: 'orders',
-      incarnation: 'i',
-      partitions: 1,
-      ...options,
-    }),
+  open: openState,
   async extract(sql) {
     const source = createDuckdbSource({ spec: { kind: 'source', name: 's', type: 'duckdb', path: folder } })
     const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
@@ -35,3 +42,39 @@ const harness: DeliveredStateHarness = {
 }
 
 deliveredStateContract('duckdb', () => harness)
+
+describe('a large diff', () => {
+  it.each(['id', 'id, CAST(id AS DOUBLE) AS d'])('of %s asks for its rows in chunks only', async columns => {
+    const extract = await harness.extract(
+      `SELECT ${columns} FROM (SELECT range::INTEGER AS id FROM range(20000))`,
+    )
+    await using state = await harness.open({ name: 'state' })
+    const reading = vi.spyOn(DuckDBConnection.prototype, 'runAndReadAll')
+    const diff = await state.diff({
+      extractFile: extract.file,
+      columns: extract.columns,
+      primaryKey: ['id'],
+      compare: extract.columns.map(({ name }) => name),
+      triggers: new Set(['added']),
+      baseline: false,
+      signal: new AbortController().signal,
+    })
+    let changes = 0
+    for await (const batch of diff.changes()) changes += batch.changes.length
+    expect(changes).toBe(20_000)
+    const answers = reading.mock.results as { readonly value: Promise<DuckDBResultReader> }[]
+    const rows = (await Promise.all(answers.map(({ value }) => value))).map(reader => reader.currentRowCount)
+    reading.mockRestore()
+    expect(rows.length).toBeGreaterThan(0)
+    expect(Math.max(...rows)).toBeLessThan(100)
+  })
+
+  it.each([1, 3])(
+    `finds the same in pieces of %i changes (SLUICE_SEED=${SEED})`,
+    TIMEOUT,
+    async pieceRows => {
+      const open: DeliveredStateHarness['open'] = options => openState({ ...options, pieceRows })
+      await new History({ ...harness, open }, SEED).play()
+    },
+  )
+})

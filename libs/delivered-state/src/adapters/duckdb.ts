@@ -23,7 +23,8 @@ import {
 import { assertKeyUnchanged } from './key-columns.ts'
 import { withKnownTypes } from './known-columns.ts'
 import { mergeFeed } from './merge-feed.ts'
-import { type ChangeBatch, orderChanges, readChanges } from './read-changes.ts'
+import { orderChanges } from './order-changes.ts'
+import { type ChangeBatch, readChanges } from './read-changes.ts'
 import { RowHash } from './row-hash.ts'
 import { Shapes } from './shapes.ts'
 import { quoteText } from './sql-types.ts'
@@ -36,6 +37,12 @@ import {
   type StateFileOptions,
 } from './state-file.ts'
 
+/** A diff comes between the export and the first change: nothing else of the run is at work. */
+const DIFF_THREADS = 2
+
+/** What DuckDB may keep in memory between two pieces of work. */
+const IDLE_MEMORY = '32MB'
+
 export interface DeliveredStateOptions {
   readonly file: string
   readonly sync: string
@@ -47,8 +54,13 @@ export interface DeliveredStateOptions {
    * million rows. What does not fit goes to files beside the state's.
    */
   readonly memoryLimit?: string
-  /** Default 1: the rest of the process needs the other cores, and two threads cost a third more CPU time. */
+  /**
+   * Default 1: the rest of the process needs the other cores, and two threads cost a third more CPU time. A
+   * diff takes two all the same.
+   */
   readonly threads?: number
+  /** How many changes are joined to their rows at once. Default 131,072. */
+  readonly pieceRows?: number
   /** Told when a file that was there could not be trusted, and why; the state then starts empty. */
   readonly onDiscard?: (reason: string) => void
 }
@@ -57,7 +69,7 @@ export interface DeliveredStateOptions {
  * Opens the state's file, or starts an empty one. Throws `conflict` if another process has it open.
  */
 export async function openDeliveredState(options: DeliveredStateOptions): Promise<DeliveredState> {
-  const full: StateFileOptions = { memoryLimit: '256MB', threads: 1, ...options }
+  const full = { memoryLimit: '256MB', threads: 1, pieceRows: 131_072, ...options }
   const { file, reason } = await openStateFile(full)
   if (reason !== null) options.onDiscard?.(reason)
   try {
@@ -69,6 +81,8 @@ export async function openDeliveredState(options: DeliveredStateOptions): Promis
 }
 
 const NEVER = new AbortController().signal
+
+type StateOptions = StateFileOptions & { readonly pieceRows: number }
 
 /** What a feed goes on from. */
 interface Feed {
@@ -89,7 +103,7 @@ async function loadFeed(connection: DuckDBConnection, partitions: number): Promi
 }
 
 class DuckdbDeliveredState implements DeliveredState {
-  readonly #options: StateFileOptions
+  readonly #options: StateOptions
   #file: StateFile
   #feed: Feed
   /** Positions after what is staged. */
@@ -100,7 +114,7 @@ class DuckdbDeliveredState implements DeliveredState {
   #epoch = 0
   #disposed = false
 
-  constructor(options: StateFileOptions, file: StateFile, feed: Feed) {
+  constructor(options: StateOptions, file: StateFile, feed: Feed) {
     this.#options = options
     this.#file = file
     this.#feed = feed
@@ -162,6 +176,7 @@ class DuckdbDeliveredState implements DeliveredState {
       await mergeFeed({ connection, shapes, hash, positions: this.#staged })
       this.#feed.positions = this.#staged
       await stage.clear()
+      await this.#letGoOfMemory()
     })
   }
 
@@ -170,7 +185,7 @@ class DuckdbDeliveredState implements DeliveredState {
     signal.throwIfAborted()
     keyColumns(asked)
     const epoch = ++this.#epoch
-    return this.#interruptible(signal, async () => {
+    return this.#withThreads(DIFF_THREADS, signal, async () => {
       await this.#endDiff()
       this.#epoch = epoch
       this.#hasDiff = true
@@ -205,6 +220,18 @@ class DuckdbDeliveredState implements DeliveredState {
     })
   }
 
+  /** Works with at least so many threads, and with those of the options again afterwards. */
+  async #withThreads<T>(threads: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const { connection } = this.#file
+    const { threads: usual } = this.#options
+    await connection.run(`SET threads = ${Math.max(threads, usual)}`)
+    try {
+      return await this.#interruptible(signal, work)
+    } finally {
+      await connection.run(`SET threads = ${usual}`)
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return
     this.#disposed = true
@@ -234,11 +261,12 @@ class DuckdbDeliveredState implements DeliveredState {
     check()
     const { connection } = this.#file
     await this.#interruptible(request.signal, () => orderChanges(connection))
-    const batches = readChanges(connection, request.columns, found)
+    const { pieceRows } = this.#options
+    const batches = readChanges(connection, request.columns, { found, pieceRows })
     try {
       for (;;) {
         check()
-        const next = await this.#guarded(() => batches.next())
+        const next = await this.#interruptible(request.signal, () => batches.next())
         if (next.done === true) return
         yield next.value
       }
@@ -253,10 +281,22 @@ class DuckdbDeliveredState implements DeliveredState {
     if (!this.#hasDiff) return
     this.#hasDiff = false
     const { connection } = this.#file
-    for (const table of ['found', 'ordered', 'ambiguous'])
+    for (const table of ['found', 'ordered', 'places', 'piece', 'ambiguous'])
       await connection.run(`DROP TABLE IF EXISTS temp.${table}`)
     await closeExtract(connection)
     await connection.run('DETACH DATABASE IF EXISTS extract')
+    await this.#letGoOfMemory()
+  }
+
+  /**
+   * DuckDB keeps what it has read or made until the memory is needed by itself. Between two pieces of work
+   * others need it: an export, or the state of another sync.
+   */
+  async #letGoOfMemory(): Promise<void> {
+    const { connection } = this.#file
+    // What is in use stays, and DuckDB says so.
+    await connection.run(`SET memory_limit = '${IDLE_MEMORY}'`).catch(() => undefined)
+    await connection.run(`SET memory_limit = '${this.#options.memoryLimit}'`)
   }
 
   #advance<K extends keyof StatePositions>(

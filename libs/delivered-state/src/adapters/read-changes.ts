@@ -1,4 +1,7 @@
-/** Brings the found changes into JavaScript, in order and in chunks. */
+/**
+ * Brings the found changes into JavaScript, in order: piece by piece with all they carry (order-changes.ts),
+ * and a piece in chunks.
+ */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Retried } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
@@ -6,7 +9,8 @@ import { type Column, JsonText, type Row, type Value } from '@sluice/contracts/v
 import type { DetectedChange, EndedRetry } from '../port.ts'
 import { type ColumnChunk, type ColumnReading, readColumns } from './chunk-columns.ts'
 import { KINDS } from './codes.ts'
-import { EXTRACTED, type FoundChanges, placeOf, type Section } from './find-changes.ts'
+import { type FoundChanges, placeOf, type Section } from './find-changes.ts'
+import { PIECE, takePiece } from './order-changes.ts'
 import { rowReader, setMember, valueReader } from './row-json.ts'
 import { canonicalText, jsonForm } from './sql-types.ts'
 
@@ -21,39 +25,41 @@ export interface ChangeBatch {
   readonly endsRetry: readonly EndedRetry[]
 }
 
-/**
- * Makes the table `ordered`: the found changes with all they carry, in the order of writing (R17), by key
- * within an op.
- */
-export async function orderChanges(connection: DuckDBConnection): Promise<void> {
-  await connection.run(`
-    CREATE OR REPLACE TEMP TABLE ordered AS
-    SELECT f.section, f.key, f.partition, f.kind, f.muted, f.settled_kind, f.takes, f.has_entry,
-      s.content AS before, if(f.is_retry, r.entry, NULL) AS retried, c.content AS captured, e.* EXCLUDE (rid)
-    FROM found f LEFT JOIN ${EXTRACTED} e ON e.rid = f.rid LEFT JOIN state s ON s.rowid = f.srid
-      LEFT JOIN retry r ON r.key = f.key AND r.partition = f.partition
-      LEFT JOIN captured c ON c.key = f.key AND c.partition = f.partition
-    ORDER BY f.section, f.key`)
-}
-
 /** Yields the ordered changes. DuckDB works on the next chunk while the caller has the last one. */
 export async function* readChanges(
   connection: DuckDBConnection,
   columns: readonly Column[],
-  found: FoundChanges,
+  { found, pieceRows }: { readonly found: FoundChanges; readonly pieceRows: number },
 ): AsyncGenerator<ChangeBatch> {
-  const readings = await readingsOf(connection, columns)
-  const slabs = await slabSizes(connection, columns)
   const readStored = storedReader(columns)
-  let start = 0
-  for (const name of ['settled', 'removed', 'changed', 'added'] as const) {
-    const section = found[name]
-    const end = start + section.rows
-    const wanted = wantedColumns(name, section, readings, readStored)
-    const build = name === 'settled' ? settledBuilder(columns) : sentBuilder(name, columns)
-    for await (const chunk of readAhead(connection, chunksOf(start, end, slabs), wanted)) yield build(chunk)
-    start = end
+  const sections: readonly SectionPlan[] = (['settled', 'removed', 'changed', 'added'] as const).map(
+    name => ({
+      section: found[name],
+      wanted: readings => wantedColumns(name, found[name], readings, readStored),
+      build: name === 'settled' ? settledBuilder(columns) : sentBuilder(name, columns),
+    }),
+  )
+  const rows = sections.reduce((sum, { section }) => sum + section.rows, 0)
+  for (let from = 0; from < rows; from += pieceRows) {
+    const piece = { start: from, end: Math.min(from + pieceRows, rows) }
+    await takePiece(connection, piece)
+    const readings = await readingsOf(connection, columns)
+    const slabs = await slabSizes(connection, columns)
+    let start = -from
+    for (const { section, wanted, build } of sections) {
+      const end = start + section.rows
+      const chunks = chunksOf(Math.max(start, 0), Math.min(end, piece.end - from), slabs)
+      for await (const chunk of readAhead(connection, chunks, wanted(readings))) yield build(chunk)
+      start = end
+    }
   }
+}
+
+/** How the changes of a section are read, once it is known how the columns of a piece are. */
+interface SectionPlan {
+  readonly section: Section
+  readonly wanted: (readings: readonly ColumnReading[]) => ReadonlyMap<string, ColumnReading>
+  readonly build: (chunk: ColumnChunk) => ChangeBatch
 }
 
 /**
@@ -72,7 +78,8 @@ async function readingsOf(
       return `coalesce(bool_and(isfinite(${x}) AND NOT (${x} = 0 AND signbit(${x}))), true)`
     return 'false'
   })
-  const reader = await connection.runAndReadAll(`SELECT ${checks.join(', ')} FROM ordered`)
+  // The count makes one row of all rows, also where no column has anything to check.
+  const reader = await connection.runAndReadAll(`SELECT ${checks.join(', ')}, count(*) FROM ${PIECE}`)
   const plain = reader.getRows()[0] ?? []
   return columns.map((column, index) => readingOf(column, place(column), plain[index] === true))
 }
@@ -164,7 +171,7 @@ async function slabSizes(
   })
   const size = ['strlen(key)', 'coalesce(strlen(before), 0)', ...sizes].join(' + ')
   const reader = await connection.runAndReadAll(
-    `SELECT avg(${size}) FROM ordered GROUP BY rowid // ${SLAB_ROWS} ORDER BY rowid // ${SLAB_ROWS}`,
+    `SELECT avg(${size}) FROM ${PIECE} GROUP BY rowid // ${SLAB_ROWS} ORDER BY rowid // ${SLAB_ROWS}`,
   )
   return reader.getRows().map(row => Number(row[0]))
 }
@@ -202,7 +209,7 @@ async function* readAhead(
   try {
     for (const range of ranges) {
       const ready = await ahead
-      ahead = readColumns(connection, 'ordered', range, wanted)
+      ahead = readColumns(connection, PIECE, range, wanted)
       // The caller is with the chunk before when this one fails; it hears of it at its next step.
       ahead.catch(() => {})
       if (ready !== null) yield ready

@@ -30,10 +30,11 @@ function farYear(x: string): string {
 }
 
 function timestampText(x: string, zone: boolean): string {
-  const local = zone ? `timezone('UTC', ${x})` : x
+  // timezone('UTC', …) is the same, five times as slow, and rounds microseconds in years after 287396.
+  const local = zone ? `make_timestamp(epoch_us(${x}))` : x
   const suffix = zone ? " || 'Z'" : ''
   return (
-    `CASE WHEN ${x} IS NULL THEN NULL WHEN isinf(${x}) THEN CAST(${local} AS VARCHAR)` +
+    `CASE WHEN ${x} IS NULL THEN NULL WHEN isinf(${x}) THEN CAST(${x} AS VARCHAR)` +
     ` WHEN ${local} BETWEEN TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999'` +
     ` THEN replace(CAST(${local} AS VARCHAR), ' ', 'T')${suffix}` +
     ` ELSE ${farYear(local)} || strftime(${local}, '-%m-%d') || 'T' || CAST(CAST(${local} AS TIME) AS VARCHAR)${suffix} END`

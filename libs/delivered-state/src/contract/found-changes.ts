@@ -21,7 +21,7 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.state[Symbol.asyncDispose]()
     })
 
-    it('comes in the order settled, removed, changed, added, and by key within each', async () => {
+    it('comes in the order settled, removed, changed, added, and within each in that of the query', async () => {
       const played = await Played.open(harness())
       const row = (id: string, v: number) => `SELECT '${id}' AS id, ${v} AS v`
       await played.run(
@@ -36,15 +36,10 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       )
       await played.run(second.replace(row('s', 2), row('s', 2)), 'rejected')
       const { changes } = await played.diff(second.replace(row('s', 2), row('s', 1)))
-      expect(changes.map(change => `${change.op} ${change.key}`)).toEqual([
-        'settled s',
-        'removed r1',
-        'removed r2',
-        'changed c1',
-        'changed c2',
-        'added a1',
-        'added a2',
-      ])
+      const found = changes.map(change => `${change.op} ${change.key}`)
+      // Of rows that are gone the query says nothing.
+      expect(found.slice(1, 3).sort()).toEqual(['removed r1', 'removed r2'])
+      expect(found.toSpliced(1, 2)).toEqual(['settled s', 'changed c2', 'changed c1', 'added a2', 'added a1'])
       await played.state[Symbol.asyncDispose]()
     })
 

@@ -9,7 +9,7 @@ import type { Retried, RetryEntry } from '@sluice/contracts/records'
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 import type { Row } from '@sluice/contracts/values'
 import { randomFrom } from '@sluice/testkit/random'
-import type { DeliveredState, DetectedChange, EndedRetry, RunPurpose } from '../port.ts'
+import type { DeliveredState, DetectedChange, Diff, EndedRetry, RunPurpose } from '../port.ts'
 import { changesOf, type DeliveredStateHarness, requestFor } from './harness.ts'
 import { append, compactTopics, emptyTopics, feedTopics, type Topics } from './played-topics.ts'
 
@@ -64,6 +64,30 @@ function placeOf(partition: number, key: string): string {
   return `${partition}/${key}`
 }
 
+/** R17. */
+const OP_ORDER = ['settled', 'removed', 'changed', 'added']
+
+type OpAndKey = Pick<DetectedChange, 'op' | 'key'>
+
+function byOpAndKey(a: OpAndKey, b: OpAndKey): number {
+  return OP_ORDER.indexOf(a.op) - OP_ORDER.indexOf(b.op) || byText(a.key, b.key)
+}
+
+function byText(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
+
+/** What a diff found, by key within an op; the ops come as they have to. */
+async function changesByKey(diff: Diff): Promise<Awaited<ReturnType<typeof changesOf>>> {
+  const { changes, endsRetry } = await changesOf(diff)
+  const ops = changes.map(({ op }) => OP_ORDER.indexOf(op))
+  expect(ops).toEqual(ops.toSorted((a, b) => a - b))
+  return {
+    changes: changes.toSorted(byOpAndKey),
+    endsRetry: endsRetry.toSorted((a, b) => byText(a.key, b.key)),
+  }
+}
+
 export class History {
   readonly #harness: DeliveredStateHarness
   readonly #random: () => number
@@ -109,7 +133,8 @@ export class History {
     await this.#feed(rebuilt, this.#compacted())
     this.#edit()
     const request = await requestFor(this.#harness, valuesSql([...this.#model.values()]))
-    expect(await changesOf(await rebuilt.diff(request))).toEqual(await changesOf(await live.diff(request)))
+    const [ofRebuilt, ofLive] = [await rebuilt.diff(request), await live.diff(request)]
+    expect(await changesByKey(ofRebuilt)).toEqual(await changesByKey(ofLive))
   }
 
   #open(file: string): Promise<DeliveredState> {
@@ -159,7 +184,7 @@ export class History {
     const sent = baseline ? new Set<Op>() : ops
     const expected = this.#expected(invalid, { compare, sent, purpose, giveUpAfter })
     const diff = await state.diff(request)
-    const found = await changesOf(diff)
+    const found = await changesByKey(diff)
     const shown = found.changes.map(change => ({ ...change, muted: change.muted === null ? null : 'muted' }))
     const wanted = expected.map(({ change }) => change)
     expect(shown).toEqual(wanted.map(change => ({ ...change, muted: change.muted && 'muted' })))
@@ -202,14 +227,9 @@ export class History {
 
   #expected(invalid: ReadonlySet<string>, looking: Looking): readonly Expected[] {
     const keys = KEYS.filter(key => !invalid.has(key))
-    const order = ['settled', 'removed', 'changed', 'added']
     return keys
       .flatMap(key => this.#expectedOf(key, looking) ?? [])
-      .sort(
-        (a, b) =>
-          order.indexOf(a.change.op) - order.indexOf(b.change.op) ||
-          Buffer.compare(Buffer.from(a.change.key), Buffer.from(b.change.key)),
-      )
+      .sort((a, b) => byOpAndKey(a.change, b.change))
   }
 
   #expectedOf(key: string, { compare, sent, purpose, giveUpAfter }: Looking): Expected | null {
