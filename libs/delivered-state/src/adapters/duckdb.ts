@@ -36,6 +36,7 @@ import {
   type StateFile,
   type StateFileOptions,
 } from './state-file.ts'
+import { loadHash, loadPositions, saveMeta } from './state-meta.ts'
 
 /** A diff comes between the export and the first change: nothing else of the run is at work. */
 const DIFF_THREADS = 2
@@ -346,40 +347,6 @@ class DuckdbDeliveredState implements DeliveredState {
       clearInterval(timer)
     }
   }
-}
-
-async function loadPositions(connection: DuckDBConnection, partitions: number): Promise<StatePositions> {
-  const reader = await connection.runAndReadAll(
-    'SELECT changes, retry, captured, last_offset, last_run, last_seq FROM positions ORDER BY number',
-  )
-  const rows = reader.getRows()
-  if (rows.length !== partitions)
-    throw new SluiceError('corrupt', 'the positions do not match the partitions')
-  return {
-    changes: rows.map(row => Number(row[0])),
-    retry: rows.map(row => Number(row[1])),
-    captured: rows.map(row => Number(row[2])),
-    lastChange: rows.map(row =>
-      row[3] === null ? null : { offset: Number(row[3]), run: Number(row[4]), seq: Number(row[5]) },
-    ),
-  }
-}
-
-/** The hash that the stored rows have; null if it was made by another version of DuckDB, or none was made. */
-async function loadHash(connection: DuckDBConnection): Promise<RowHash | null> {
-  const reader = await connection.runAndReadAll("SELECT value FROM meta WHERE name = 'hash'")
-  const value = reader.getRows()[0]?.[0]
-  if (typeof value !== 'string') return null
-  const saved = JSON.parse(value) as { readonly spec: string; readonly columns: RowHash['columns'] }
-  const hash = new RowHash(saved.columns)
-  return hash.spec === saved.spec ? hash : null
-}
-
-async function saveMeta(connection: DuckDBConnection, name: string, value: string): Promise<void> {
-  await connection.run(
-    `BEGIN; DELETE FROM meta WHERE name = ${quoteText(name)};
-     INSERT INTO meta VALUES (${quoteText(name)}, ${quoteText(value)}); COMMIT`,
-  )
 }
 
 function countsOf(request: DiffRequest, found: FoundChanges): CountsByOp {
