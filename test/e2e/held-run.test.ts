@@ -67,7 +67,7 @@ describe.for(bothProfiles().filter(({ available }) => available))('a held run, $
     expect(deletes()).toEqual([1, 2, 3, 4, 5].map(id => `/people/${id}`))
     expect(await project.error('approve', held.id)).toMatchObject({
       exitCode: 2,
-      message: expect.stringContaining('is success'),
+      message: expect.stringContaining('has ended already (success): there is nothing to approve'),
     })
   })
 })

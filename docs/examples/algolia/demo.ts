@@ -3,6 +3,7 @@
  * Node and the packages of this repository.
  */
 import { spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -23,6 +24,13 @@ const dim = paint(2)
 const green = paint(32)
 const red = paint(31)
 const blue = paint(36)
+
+// Nobody reads any more, as behind `head`: then there is nobody to show anything to.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  rmSync(dir, { recursive: true, force: true })
+  process.exit(0)
+})
 
 const say = (text = ''): void => void process.stdout.write(`${text}\n`)
 

@@ -1,6 +1,7 @@
 /** Finds the run that a command is about. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent, RunStatus } from '@sluice/contracts/records'
+import { isEnded } from '@sluice/domain/run-status'
 import { SHARED_PARTITIONS } from '@sluice/stage/topics'
 import type { Pipeline } from './pipeline.ts'
 import { unknownRun } from './unknown-names.ts'
@@ -16,8 +17,13 @@ export async function findRun(pipeline: Pipeline, id: string, signal: AbortSigna
   throw unknownRun(id)
 }
 
-/** Throws `usage` for a run that is in none of these states, and says in which it is. */
-export function assertStatus(run: RunEvent, wanted: readonly RunStatus[], why: string): void {
-  if (wanted.includes(run.status)) return
-  throw new SluiceError('usage', `Run ${run.runId} of \`${run.sync}\` is ${run.status}: ${why}`)
+/**
+ * Throws `usage` for a run that is in none of these states, and says in which it is, and so that there is
+ * nothing to do.
+ */
+export function assertStatus(run: RunEvent, wanted: readonly RunStatus[], todo: string): void {
+  const { runId, sync, status } = run
+  if (wanted.includes(status)) return
+  const found = isEnded(status) ? `has ended already (${status})` : `is ${status}`
+  throw new SluiceError('usage', `Run ${runId} of \`${sync}\` ${found}: there is nothing to ${todo}.`)
 }

@@ -31,7 +31,7 @@ export const command: Command = {
     if (!hasHistory(context)) throw unknownRun(id)
     await using pipeline = await openPipeline({ dir, env, logger: loggerFor(context), signal })
     const held = await findRun(pipeline, id, signal)
-    assertStatus(held, ['held'], 'there is nothing to approve.')
+    assertStatus(held, ['held'], 'approve')
     const definition = resolveDefinition(project, held.sync)
     if (!isDistributed(env)) assertSecrets(definition, env)
     if (held.held === null) throw new SluiceError('internal', `run ${id} does not say why it is held`)

@@ -24,7 +24,7 @@ export const command: Command = {
     if (!hasHistory(context)) throw unknownRun(id)
     await using pipeline = await openPipeline({ dir, env, logger: loggerFor(context), signal })
     const run = await findRun(pipeline, id, signal)
-    assertStatus(run, ['queued', 'running', 'held'], 'it has ended already.')
+    assertStatus(run, ['queued', 'running', 'held'], 'cancel')
     const { definition: hash, runId, status } = run
     const definition = hash === null ? null : await pipeline.definitions.get(hash, { signal })
     const asked = { project: null, definition, command: commandAbout(run, 'cancel'), runId }

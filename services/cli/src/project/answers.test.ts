@@ -76,7 +76,7 @@ describe('errors.answers', () => {
     ],
     [
       'answers: [{ status: 409, sa: exists }]',
-      '9:36 errors.answers[0].sa: sync `s`: unknown field `sa`; did you mean `as`?; the fields of `errors.answers[0]` are ' +
+      '9:36 errors.answers[0].sa: sync `s`: unknown field `sa`; did you mean `as`? The fields of `errors.answers[0]` are ' +
         '`status`, `json`, `body`, `as`',
     ],
     [
@@ -86,7 +86,7 @@ describe('errors.answers', () => {
     ['answers: { status: 409, as: exists }', '9:20 errors.answers: sync `s`: wanted a list, found a map'],
     [
       'answres: []',
-      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`?; the fields of `errors` are `retry`, `answers`, `giveUpAfter`',
+      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`? The fields of `errors` are `retry`, `answers`, `giveUpAfter`',
     ],
     [
       `answers: [{ status: 200, json: '$.a..b', as: rejected }]`,

@@ -110,10 +110,10 @@ describe('scalars', () => {
 describe('fields', () => {
   it('names the nearest field and all others for an unknown one', () => {
     expect(problemOf(`${SOURCE}path: p\npth: q\n`)).toBe(
-      '5:1 pth: source `shop`: unknown field `pth`; did you mean `path`?; the fields are `name`, `title`, `type`, `path`, `timeout`',
+      '5:1 pth: source `shop`: unknown field `pth`; did you mean `path`? The fields are `name`, `title`, `type`, `path`, `timeout`',
     )
     expect(problemOf(`${SYNC}${TRIGGER}    methd: GET\n`)).toBe(
-      '9:5 triggers.added.methd: sync `s`: unknown field `methd`; did you mean `method`?; the fields of `triggers.added` are ' +
+      '9:5 triggers.added.methd: sync `s`: unknown field `methd`; did you mean `method`? The fields of `triggers.added` are ' +
         '`batch`, `method`, `path`, `headers`, `body`, `capture`',
     )
   })
@@ -142,7 +142,7 @@ describe('fields', () => {
       '9:12 triggers.changed: sync `s`: wanted a map, or one of `added`, `changed`, `removed`, found `aded`; did you mean `added`?',
     )
     expect(problemOf(`${SYNC}triggers:\n  add: added\n`)).toMatch(
-      /^6:3 triggers.add: sync `s`: unknown field `add`; did you mean `added`\?; the fields of `triggers` are/,
+      /^6:3 triggers.add: sync `s`: unknown field `add`; did you mean `added`\? The fields of `triggers` are/,
     )
   })
 

@@ -282,8 +282,9 @@ class Decoder {
     path: FieldPath,
   ): void {
     const where = path.length === 0 ? '' : ` of \`${fieldName(path)}\``
-    const what = `unknown field ${quoted(key)}${didYouMean(key, names)}`
-    this.#tell(keyOffset, [...path, key], `${what}; the fields${where} are ${list(names)}`)
+    const hint = didYouMean(key, names)
+    const fields = `${hint === '' ? '; the' : `${hint} The`} fields${where} are ${list(names)}`
+    this.#tell(keyOffset, [...path, key], `unknown field ${quoted(key)}${fields}`)
   }
 
   #tellMissing(name: string, schema: Schema, path: FieldPath): void {
