@@ -203,7 +203,7 @@ describe('the lease queue', () => {
           return grant
         },
         giveBack: (lease, parts) => limit.giveBack(lease, parts),
-        pause: (name, untilMs) => limit.pause(name, untilMs),
+        pause: (name, forMs) => limit.pause(name, forMs),
         [Symbol.asyncDispose]: async () => {},
       },
       bottleneckAdmission,
@@ -242,7 +242,7 @@ function flaky(limit: RateLimit): { readonly limit: RateLimit; readonly breakOnc
         return Promise.reject(new Error('not reachable'))
       },
       giveBack: (lease, parts) => limit.giveBack(lease, parts),
-      pause: (name, untilMs) => limit.pause(name, untilMs),
+      pause: (name, forMs) => limit.pause(name, forMs),
       [Symbol.asyncDispose]: async () => {},
     },
   }

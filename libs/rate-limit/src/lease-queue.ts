@@ -31,7 +31,7 @@ export interface LeaseQueue extends AsyncDisposable {
   /** As RateLimit.giveBack; who waits for what came back is woken. */
   giveBack(lease: Lease, parts: { readonly unused: number; readonly finished: number }): Promise<void>
   /** As RateLimit.pause. */
-  pause(scope: string, untilMs: number): Promise<void>
+  pause(scope: string, forMs: number): Promise<void>
 }
 
 /**
@@ -83,8 +83,8 @@ class FairLeaseQueue implements LeaseQueue {
     this.#groups.get(lease.scopes[0]?.name ?? '')?.wake(parts.unused > 0 ? 'all' : 'concurrency')
   }
 
-  pause(scope: string, untilMs: number): Promise<void> {
-    return this.#limit.pause(scope, untilMs)
+  pause(scope: string, forMs: number): Promise<void> {
+    return this.#limit.pause(scope, forMs)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

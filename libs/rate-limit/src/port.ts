@@ -6,6 +6,9 @@
  * limit; they outlive runs and processes. Errors: `unreachable` (retryable), `aborted`.
  */
 
+/** No pause is longer; what claims to be was made before a clock was set back. */
+export const LONGEST_PAUSE_MS = 300_000
+
 /** At most `requests` sends in any window of `windowMs`. */
 export interface RateWindow {
   readonly requests: number
@@ -69,8 +72,8 @@ export interface RateLimit extends AsyncDisposable {
    */
   giveBack(lease: string, parts: { readonly unused: number; readonly finished: number }): Promise<void>
   /**
-   * Nothing is granted to the scope before `untilMs` (ms since 1970); a later pause extends, an earlier one
-   * changes nothing (R10).
+   * Nothing is granted to the scope for `forMs`, up to `LONGEST_PAUSE_MS`, by the clock of whoever keeps the
+   * limits; a pause that ends later extends, one that ends earlier changes nothing (R10).
    */
-  pause(scope: string, untilMs: number): Promise<void>
+  pause(scope: string, forMs: number): Promise<void>
 }

@@ -35,10 +35,11 @@ export class LogHistory implements RunHistory {
   async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
     const { sync, limit, after } = query
     if (sync !== undefined) this.#runsOf(sync)
-    const events = this.#events()
-      .filter(({ event }) => sync === undefined || event.sync === sync)
-      .filter(({ event }) => after === undefined || event.runId < after)
-      .sort((a, b) => (a.event.runId < b.event.runId ? 1 : -1))
+    const all = newestFirst(this.#pipeline.runs.all()).filter(
+      ({ event }) => sync === undefined || event.sync === sync,
+    )
+    const from = after === undefined ? 0 : all.findIndex(({ event }) => event.runId === after) + 1
+    const events = all.slice(from)
     const page = events.slice(0, limit)
     const runs = await Promise.all(page.map(({ event, runs: of }) => this.#view(event, of, signal)))
     return { runs, next: events.length > page.length ? (runs.at(-1)?.id ?? null) : null }
@@ -116,4 +117,32 @@ export class LogHistory implements RunHistory {
     if (this.#known.has(sync)) return null
     throw unknownSync(sync, this.#known)
   }
+}
+
+interface PlacedRun {
+  readonly event: RunEvent
+  readonly runs: SyncRuns
+  /** What it is sorted by: ms since 1970. */
+  readonly sortedAs: number
+  /** Its place among the runs of its sync. */
+  readonly place: number
+}
+
+/**
+ * Runs of a sync stand in the order in which they were asked for, whatever a clock said: none is sorted as
+ * older than one before it. Only runs of several syncs are put in order by the clock.
+ */
+export function newestFirst(syncs: Iterable<SyncRuns>): readonly PlacedRun[] {
+  const placed = [...syncs].flatMap(runs => {
+    let sortedAs = -Infinity
+    return [...runs.events.values()].map((event, place) => {
+      sortedAs = Math.max(sortedAs, event.queuedAt)
+      return { event, runs, sortedAs, place }
+    })
+  })
+  return placed.sort((a, b) => {
+    if (a.sortedAs !== b.sortedAs) return b.sortedAs - a.sortedAs
+    if (a.event.sync !== b.event.sync) return a.event.sync < b.event.sync ? -1 : 1
+    return b.place - a.place
+  })
 }

@@ -88,9 +88,9 @@ export class DestinationGate {
     }
   }
 
-  /** Nothing is sent to the destination before this time (ms since 1970), by anybody. */
-  pauseUntil(untilMs: number): void {
+  /** Nothing is sent to the destination for so long, by anybody. */
+  pause(forMs: number): void {
     const [destination] = this.#target.scopes
-    if (destination !== undefined) this.#queue.pause(destination.name, untilMs).catch(this.#onError)
+    if (destination !== undefined) this.#queue.pause(destination.name, forMs).catch(this.#onError)
   }
 }

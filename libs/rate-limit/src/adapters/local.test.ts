@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeClock } from '@sluice/testkit/fake-clock'
 import { rateLimitContract } from '../contract.ts'
 import { createLocalRateLimit } from './local.ts'
-import type { RateLimit, TakeRequest } from '../port.ts'
+import { LONGEST_PAUSE_MS, type RateLimit, type TakeRequest } from '../port.ts'
 
 rateLimitContract('local', { shared: false }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-limits-'))
@@ -52,6 +52,22 @@ describe('the local rate limit', () => {
     const grant = await limit.take(request(want, requests, windowMs))
     return grant.kind === 'granted' ? grant.permits : 0
   }
+
+  it('pauses for no longer than the longest pause, though the clock was set back since it was stored', async () => {
+    const later = new FakeClock()
+    later.advance(86_400_000)
+    const paused = createLocalRateLimit({ file, now: later.now })
+    await paused.pause('destination/api', 1000)
+    await paused[Symbol.asyncDispose]()
+    await using limit = createLocalRateLimit({ file, now: clock.now })
+    expect(await limit.take(request(1, 10, 1000))).toMatchObject({
+      kind: 'wait',
+      reason: 'paused',
+      waitMs: LONGEST_PAUSE_MS,
+    })
+    clock.advance(LONGEST_PAUSE_MS)
+    expect(await permitsOf(limit, 1, 10, 1000)).toBe(1)
+  })
 
   it('remembers across kill -9 what it had granted, exactly for small limits', async () => {
     expect(await grantAndDie(file, { want: 7, requests: 10, windowMs: 3_600_000 })).toBe('7')

@@ -8,6 +8,7 @@ import { LimitsFile } from './limits-file.ts'
 import { SlidingWindow } from './sliding-window.ts'
 import type { Granted } from './limits-file.ts'
 import type { GrantEntry } from './sliding-window.ts'
+import { LONGEST_PAUSE_MS } from '../port.ts'
 import type { Grant, LimitScope, RateLimit, TakeRequest } from '../port.ts'
 
 export interface LocalRateLimitOptions {
@@ -107,8 +108,9 @@ class LocalRateLimit implements RateLimit {
     }
   }
 
-  async pause(name: string, untilMs: number): Promise<void> {
-    if (Number.isNaN(untilMs)) throw new SluiceError('internal', 'a pause wants a time')
+  async pause(name: string, forMs: number): Promise<void> {
+    if (Number.isNaN(forMs)) throw new SluiceError('internal', 'a pause wants a time')
+    const untilMs = this.#now() + Math.min(forMs, LONGEST_PAUSE_MS)
     const scope = this.#scopeNamed(name)
     if (untilMs <= scope.pausedUntilMs) return
     this.#file?.storePause(name, untilMs)
@@ -126,8 +128,10 @@ class LocalRateLimit implements RateLimit {
   }
 
   #load(file: LimitsFile): void {
-    const stored = file.load(this.#now())
-    for (const [name, untilMs] of stored.pauses) this.#scopeNamed(name).pausedUntilMs = untilMs
+    const nowMs = this.#now()
+    const stored = file.load(nowMs)
+    for (const [name, untilMs] of stored.pauses)
+      this.#scopeNamed(name).pausedUntilMs = Math.min(untilMs, nowMs + LONGEST_PAUSE_MS)
     for (const [partition, marker] of stored.holders) this.#holders.set(partition, marker)
     for (const { scope, windowMs, entries } of stored.windows) {
       const window = new SlidingWindow(windowMs, this.#leaseLifeMs)

@@ -239,11 +239,12 @@ freeSlots(id, lease, unused + finished)
 return open
 `
 
-/** KEYS: base. ARGV: scope, until when (ms). */
+/** KEYS: base. ARGV: scope, for how long (ms), offset of the clock (ms). */
 export const PAUSE = `${PRELUDE}
+local untilMs = clock(tonumber(ARGV[3])) + math.ceil(tonumber(ARGV[2]))
 local known = redis.call('HGET', base .. ':pause', ARGV[1])
-if not known or tonumber(known) < tonumber(ARGV[2]) then
-  redis.call('HSET', base .. ':pause', ARGV[1], num(math.ceil(tonumber(ARGV[2]))))
+if not known or tonumber(known) < untilMs then
+  redis.call('HSET', base .. ':pause', ARGV[1], num(untilMs))
 end
 return 1
 `

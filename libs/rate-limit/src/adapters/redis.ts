@@ -10,6 +10,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { checkParts, checkTake } from './checks.ts'
 import { GIVE_BACK, PAUSE, TAKE } from './redis-scripts.ts'
+import { LONGEST_PAUSE_MS } from '../port.ts'
 import type { Grant, RateLimit, TakeRequest } from '../port.ts'
 
 export interface RedisRateLimitOptions {
@@ -114,10 +115,10 @@ class RedisRateLimit implements RateLimit {
     return done
   }
 
-  async pause(scope: string, untilMs: number): Promise<void> {
-    if (Number.isNaN(untilMs)) throw new SluiceError('internal', 'a pause wants a time')
-    // Beyond what Lua prints exactly there is no difference to for ever.
-    await this.#run(SCRIPTS.pause, scope, [scope, String(Math.min(untilMs, 1e14))])
+  async pause(scope: string, forMs: number): Promise<void> {
+    if (Number.isNaN(forMs)) throw new SluiceError('internal', 'a pause wants a time')
+    const ms = Math.min(forMs, LONGEST_PAUSE_MS)
+    await this.#run(SCRIPTS.pause, scope, [scope, String(ms), String(this.#clockOffsetMs())])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

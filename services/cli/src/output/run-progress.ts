@@ -41,7 +41,8 @@ function drawnProgress(stderr: TextSink, color: boolean, now: () => number): Run
   return {
     update(run) {
       const at = now()
-      if (ended || at - lastDrawnAt < REDRAW_MS) return
+      // A clock that was set back is no reason to stand still.
+      if (ended || Math.abs(at - lastDrawnAt) < REDRAW_MS) return
       lastDrawnAt = at
       const lines = progressLines(run, { color, columns: terminalColumns(stderr) ?? 80, now: at })
       erase()
@@ -109,7 +110,7 @@ function plainProgress(stderr: TextSink, now: () => number): RunProgress {
         lastAt = at
         stderr.write(`run ${run.id} of ${run.sync}\n`)
       }
-      if (line === null || (told === line.of && at - lastAt < PLAIN_EVERY_MS)) return
+      if (line === null || (told === line.of && Math.abs(at - lastAt) < PLAIN_EVERY_MS)) return
       told = line.of
       lastAt = at
       stderr.write(`${line.text}\n`)
