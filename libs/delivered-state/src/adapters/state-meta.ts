@@ -1,0 +1,43 @@
+/** What a state file says of itself: how far into the topics it has come, and how its rows are hashed. */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { StatePositions } from '../port.ts'
+import { RowHash } from './row-hash.ts'
+import { quoteText } from './sql-types.ts'
+
+export async function loadPositions(
+  connection: DuckDBConnection,
+  partitions: number,
+): Promise<StatePositions> {
+  const reader = await connection.runAndReadAll(
+    'SELECT changes, retry, captured, last_offset, last_run, last_seq FROM positions ORDER BY number',
+  )
+  const rows = reader.getRows()
+  if (rows.length !== partitions)
+    throw new SluiceError('corrupt', 'the positions do not match the partitions')
+  return {
+    changes: rows.map(row => Number(row[0])),
+    retry: rows.map(row => Number(row[1])),
+    captured: rows.map(row => Number(row[2])),
+    lastChange: rows.map(row =>
+      row[3] === null ? null : { offset: Number(row[3]), run: Number(row[4]), seq: Number(row[5]) },
+    ),
+  }
+}
+
+/** The hash that the stored rows have; null if it was made by another version of DuckDB, or none was made. */
+export async function loadHash(connection: DuckDBConnection): Promise<RowHash | null> {
+  const reader = await connection.runAndReadAll("SELECT value FROM meta WHERE name = 'hash'")
+  const value = reader.getRows()[0]?.[0]
+  if (typeof value !== 'string') return null
+  const saved = JSON.parse(value) as { readonly spec: string; readonly columns: RowHash['columns'] }
+  const hash = new RowHash(saved.columns)
+  return hash.spec === saved.spec ? hash : null
+}
+
+export async function saveMeta(connection: DuckDBConnection, name: string, value: string): Promise<void> {
+  await connection.run(
+    `BEGIN; DELETE FROM meta WHERE name = ${quoteText(name)};
+     INSERT INTO meta VALUES (${quoteText(name)}, ${quoteText(value)}); COMMIT`,
+  )
+}
