@@ -4,12 +4,18 @@
  */
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { randomFrom } from '@sluice/testkit/random'
 import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
 const ROWS = 5000
-const KILLS = 10
+const KILLS = 6
+/** Kills of one project, and within how long of a start each comes. */
+const KILLS_IN_A_ROW = 10
+const KILLED_WITHIN_MS = 1500
 const CONCURRENCY = 20
 const SYNC = 'people'
 
@@ -64,6 +70,44 @@ describe('a run killed at a random moment', () => {
       }
     },
     KILLS * 60_000,
+  )
+})
+
+describe('runs killed one after the other in one project', () => {
+  it(
+    `deliver every row in the end, and know that they did, after ${KILLS_IN_A_ROW} kills`,
+    async () => {
+      const seed = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
+      const random = randomFrom(seed)
+      await using api = await startScriptedApi()
+      await using project = await projectFolder({ files: PROJECT, env: { API_URL: api.url } })
+      // The rate leaves work for all of them, and each finds what the one before left anywhere.
+      await project.write('project.yaml', PROJECT['project.yaml'].replace('requests: 4000', 'requests: 500'))
+      for (let kill = 1; kill <= KILLS_IN_A_ROW; kill += 1) {
+        const child = project.start('run', SYNC)
+        const closed = once(child, 'close')
+        const timer = setTimeout(() => child.kill('SIGKILL'), random.below(KILLED_WITHIN_MS))
+        await closed
+        clearTimeout(timer)
+      }
+      await project.write('project.yaml', PROJECT['project.yaml'])
+      const seen = `SLUICE_SEED=${seed}`
+      expect(await project.run(SYNC), seen).toMatchObject({ exitCode: 0, view: { status: 'success' } })
+      assertDelivered(api.requests, KILLS_IN_A_ROW * 2 * CONCURRENCY, seen)
+      const sent = api.requests.length
+      for (const how of ['as it is', 'rebuilt']) {
+        if (how === 'rebuilt') await rm(join(project.dir, '.sluice/state'), { recursive: true })
+        const again = await project.run(SYNC)
+        expect(again, `${seen}: the state ${how}`).toMatchObject({
+          exitCode: 0,
+          view: { rowsRead: ROWS, triggers: { added: { detected: 0 } } },
+        })
+      }
+      expect(api.requests.length, seen).toBe(sent)
+      for (const { status } of await project.runs())
+        expect(['success', 'failed', 'cancelled'], seen).toContain(status)
+    },
+    KILLS_IN_A_ROW * 30_000,
   )
 })
 
