@@ -6,7 +6,7 @@
  * used beside them where one can be mounted.
  */
 import { execFile } from 'node:child_process'
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -128,6 +128,30 @@ describe('an embedded run on a disk that is full', () => {
       expectSent(15_000)
     } finally {
       await execute('umount', ['-l', home])
+    }
+  })
+})
+
+describe('an embedded run whose limits have no room', () => {
+  it('ends with a message, and goes on once there is some', async ({ skip }) => {
+    await using folder = await projectFolder({
+      files: { 'project.yaml': project(0, 300) },
+      env: { API_URL: api.url },
+    })
+    await using small = await projectFolder({ env: {} })
+    if (!(await mount('-t', 'tmpfs', '-o', 'size=48k', 'tmpfs', small.dir)))
+      skip('no disk can be mounted here')
+    try {
+      await mkdir(join(folder.dir, '.sluice'))
+      await symlink(join(small.dir, 'limits.db'), join(folder.dir, '.sluice/limits.db'))
+      const { exitCode, stdout } = await folder.sluice('run', SYNC, '--json')
+      expect(exitCode).toBe(1)
+      expect(stdout).toContain('.sluice/limits.db: database or disk is full. Make room on that disk')
+      await mount('-o', 'remount,size=10m', small.dir)
+      expect(await folder.run(SYNC)).toMatchObject({ exitCode: 0, view: { status: 'success' } })
+      expectSent(300)
+    } finally {
+      await execute('umount', ['-l', small.dir])
     }
   })
 })

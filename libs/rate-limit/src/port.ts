@@ -3,7 +3,7 @@
  * concurrency, handed out as leases of several requests at once (PROTOCOL.md §9). It never sleeps: it grants,
  * or says when to ask again, and the caller's loop decides. Windows are counted over their length plus the
  * lease's life, so that no window of the configured length, wherever it starts, holds more sends than its
- * limit; they outlive runs and processes. Errors: `unreachable` (retryable), `aborted`.
+ * limit; they outlive runs and processes. Errors: `unreachable` (retryable), `disk`, `aborted`.
  */
 
 /** No pause is longer; what claims to be was made before a clock was set back. */

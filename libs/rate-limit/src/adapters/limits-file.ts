@@ -40,8 +40,8 @@ export interface StoredLimits {
 }
 
 /**
- * Methods throw `unreachable` (retryable) when the disk refuses; what they were to write is then not in the
- * file.
+ * Methods throw `disk` when the disk is full or fails, which no other try mends, and else `unreachable`
+ * (retryable); what they were to write is then not in the file.
  */
 export class LimitsFile {
   readonly #path: string
@@ -195,12 +195,21 @@ export class LimitsFile {
       this.#commit.run()
     } catch (cause) {
       if (this.#db.isTransaction) this.#db.exec('rollback')
-      throw new SluiceError('unreachable', `cannot write the limits to ${this.#path}: ${messageOf(cause)}`, {
-        cause,
-        retryable: true,
-      })
+      const message = `cannot write the limits to ${this.#path}: ${messageOf(cause)}`
+      if (isDiskFailure(cause))
+        throw new SluiceError('disk', `${message}. Make room on that disk and run again.`, { cause })
+      throw new SluiceError('unreachable', message, { cause, retryable: true })
     }
   }
+}
+
+const IO_ERROR = 10
+const FULL = 13
+
+/** By SQLite's primary result code (https://www.sqlite.org/rescode.html). */
+function isDiskFailure(cause: unknown): boolean {
+  if (!(cause instanceof Error) || !('errcode' in cause) || typeof cause.errcode !== 'number') return false
+  return [IO_ERROR, FULL].includes(cause.errcode & 0xff)
 }
 
 /** An entry that a grant went into, with what is needed to write it. */
@@ -232,6 +241,12 @@ function open(path: string): DatabaseSync {
     if (db?.isOpen) db.close()
     if (cause instanceof SluiceError) throw cause
     const message = messageOf(cause)
+    if (isDiskFailure(cause))
+      throw new SluiceError(
+        'disk',
+        `cannot open the limits in ${path}: ${message}. Make room on that disk and run again.`,
+        { cause },
+      )
     if (/locked|busy/i.test(message)) {
       throw new SluiceError('conflict', `another process holds the limits in ${path}`, { cause })
     }
