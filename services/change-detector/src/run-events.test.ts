@@ -9,6 +9,7 @@ import {
   endedRun,
   failedRun,
   INTERRUPTED,
+  purposeOf,
   queuedRun,
   supersededRun,
   withApprovalOf,
@@ -119,6 +120,8 @@ describe('a run that lost track of records', () => {
       { partition: 1, run: 7, from: 3 },
     ])
     expect(end({ complete: true, faults: [earlier] }, [{}]).faults).toEqual([])
+    // One that discards has looked at no other rows.
+    expect(end({ complete: true, cause: 'discard', faults: [earlier] }, [{}]).faults).toEqual([earlier])
   })
 })
 
@@ -172,6 +175,15 @@ describe('a run that somebody approved', () => {
     expect(withApprovalOf(queued, cut).approved).toBe(30)
     expect(withApprovalOf({ ...queued, approved: 40 }, cut).approved).toBe(40)
     expect(withApprovalOf(queued, running)).toBe(queued)
+  })
+})
+
+describe('a run in the place of one that was cut', () => {
+  it('does what that one was to do', () => {
+    const scope = { as: 'changed', key: null, status: null } as const
+    const anew = anewRun({ ...running, cause: 'resync', scope }, { runId: 'RUN2', at: 30 })
+    expect(anew).toMatchObject({ cause: 'resync', scope, status: 'queued', run: null, approved: null })
+    expect(purposeOf(anew)).toEqual({ kind: 'resync', as: 'changed' })
   })
 })
 

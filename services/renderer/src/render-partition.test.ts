@@ -40,3 +40,26 @@ it('a renderer whose last append the log refuses gives the partition up, and its
   await successor
   expect(kindOf(written)).toEqual(['takeover', 'run-begin', 'takeover', 'sluice.Request', 'run-end'])
 })
+
+it('a change that is missing ends the run there: what follows is passed over, and the run-end names the first lost', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  const definition = await world.definitions.put(sampleDefinition(), { signal })
+  const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
+  const rows = [
+    { key: 'a', row: { id: 'a' } },
+    { key: 'c', row: { id: 'c' }, change: { seq: 2 } },
+    { key: 'd', row: { id: 'd' }, change: { seq: 1 } },
+  ]
+  await writeChanges(world, { begin, columns, rows })
+  const drain = new AbortController()
+  const renderer = render(world, world.log, drain.signal)
+  const written = await world.readUntil(at(topics.requests, 0), found =>
+    found.some(({ record }) => record?.name === 'sluice.Marker' && record.value.kind === 'run-end'),
+  )
+  drain.abort()
+  await renderer
+  const requests = written.flatMap(({ record }) => (record?.name === 'sluice.Request' ? [record.value] : []))
+  expect(requests.map(({ path }) => path)).toEqual(['/rows/a'])
+  const error = expect.stringContaining('changes lack seq 1 of run 1: seq 2')
+  expect(written.at(-1)?.record?.value).toMatchObject({ kind: 'run-end', faultedFrom: 1, error })
+})

@@ -61,6 +61,19 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.state[Symbol.asyncDispose]()
     })
 
+    it('is passed over once it is discarded, until it differs or all rows are sent again', async () => {
+      const played = await Played.open(harness())
+      await played.run(ONE, 'rejected')
+      const discard = { kind: 'discard', key: null, status: null } as const
+      const { changes } = await played.run(ONE, 'delivered', { purpose: discard })
+      expect(changes).toMatchObject([{ op: 'settled', settledState: 'absent', muted: expect.anything() }])
+      expect((await played.diff(ONE)).changes).toEqual([])
+      expect((await played.diff(ONE.replace('10', '11'))).changes).toMatchObject([{ op: 'added' }])
+      const resync = { kind: 'resync', as: 'added' } as const
+      expect((await played.diff(ONE, { purpose: resync })).changes).toMatchObject([{ op: 'added' }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
     it('is settled where the need of a retry is gone: a failed add that left, a failed change that reverted', async () => {
       const played = await Played.open(harness())
       await played.run(ONE, 'rejected')

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest'
+import type { RunEvent } from '@sluice/contracts/records'
+import { sampleEvent } from '@sluice/testkit/sample-records'
+import { findRuns, type FoundRuns } from './find-runs.ts'
+import type { PartitionTail } from './own-sync.ts'
+
+const ENDED: PartitionTail = { run: 3, ended: true, sealed: false, count: 1, begin: null }
+
+function found(events: readonly Partial<RunEvent>[], tails: readonly PartitionTail[] = [ENDED]): FoundRuns {
+  const all = events.map((event, index) => sampleEvent({ runId: `RUN${index}`, run: 3, ...event }))
+  const runs = { sync: 's', incarnation: 'i', reports: new Map(), marker: 0 }
+  return findRuns({ ...runs, events: new Map(all.map(event => [event.runId, event])) }, 's', tails)
+}
+
+describe('what the topics tell of the runs so far', () => {
+  it('is nothing for a sync that never ran: its next run is the first', () => {
+    const none = {
+      lastRun: 0,
+      first: true,
+      faults: [],
+      open: null,
+      queued: null,
+      held: null,
+      lastCommand: -1,
+    }
+    expect(findRuns(undefined, 's', [{ ...ENDED, run: 0 }])).toEqual(none)
+  })
+
+  it('is that the next run is the first again where none went through the whole model', () => {
+    const first = (event: Partial<RunEvent>): boolean =>
+      found([{ status: 'success', first: true, complete: true, ...event }]).first
+    expect(first({})).toBe(false)
+    expect(first({ status: 'failed', complete: false })).toBe(true)
+    expect(first({ status: 'cancelled', complete: false })).toBe(true)
+    expect(first({ cause: 'discard' })).toBe(true)
+    expect(first({ first: false, complete: false })).toBe(false)
+  })
+
+  it('is the number of the last run, be it told by events or by changes alone', () => {
+    expect(found([{ status: 'success' }]).lastRun).toBe(3)
+    expect(found([{ status: 'failed', run: 5 }]).lastRun).toBe(5)
+  })
+
+  it('is what is open: by its event, or by what lies in a partition', () => {
+    expect(found([{ status: 'running' }]).open?.runId).toBe('RUN0')
+    expect(found([{ status: 'failed' }], [ENDED, { ...ENDED, ended: false }]).open?.runId).toBe('RUN0')
+    expect(found([{ status: 'failed' }]).open).toBeNull()
+    expect(() => found([], [{ ...ENDED, ended: false }])).toThrow('run 3 of s is open')
+  })
+
+  it('is what waits, how far the commands are taken, and what earlier runs lost', () => {
+    const faults = [{ partition: 1, run: 2, from: 4 }]
+    const { queued, held, lastCommand, ...rest } = found([
+      { status: 'success', command: 9, faults },
+      { status: 'held', command: 12 },
+      { status: 'queued', command: 11, run: null },
+    ])
+    expect([queued?.runId, held?.runId, lastCommand]).toEqual(['RUN2', 'RUN1', 12])
+    expect(rest.faults).toEqual(faults)
+  })
+})

@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest'
+import type { PartitionReport } from '@sluice/contracts/records'
+import { isMarkerKey, keyText, syncTopics } from '@sluice/stage/topics'
+import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
+import { finishOpenRun } from './finish-open-run.ts'
+import type { PartitionTail } from './own-sync.ts'
+import { queuedRun, type RunState } from './run-events.ts'
+import type { Tenure } from './tenure.ts'
+
+const { signal } = new AbortController()
+const OPEN: RunState = {
+  ...queuedRun({ runId: 'RUN7', cause: 'manual', scope: null, command: 4, partitions: 2, at: 10 }),
+  ...{ status: 'running', run: 7, definition: 'd', startedAt: 11 },
+  counts: { added: sampleCounts({ detected: 2 }) },
+}
+const ENDED: PartitionTail = { run: 7, ended: true, sealed: false, count: 1, begin: null }
+const BEGUN: PartitionTail = { ...ENDED, ended: false }
+const EARLIER: PartitionTail = { ...ENDED, run: 6 }
+
+interface Left {
+  readonly tails: readonly PartitionTail[]
+  readonly open?: Partial<RunState>
+  readonly reports?: readonly Partial<PartitionReport>[]
+  readonly adoptedAreInterrupted?: boolean
+}
+
+/** What is done, in order: events, markers, and what is queued. */
+async function finish(left: Left): Promise<{ readonly done: readonly string[]; readonly first: boolean }> {
+  const { tails, adoptedAreInterrupted = false } = left
+  const delivered = { counts: { added: sampleCounts({ delivered: 1 }) } }
+  const { reports = [delivered, delivered] } = left
+  const open = { ...OPEN, first: true, ...left.open }
+  const made = reports.map((report, partition) => sampleReport({ run: 7, partition, ...report }))
+  const done: string[] = []
+  const append = (partition: number, key: Uint8Array): void => {
+    const marker = isMarkerKey(key) ? keyText(key.subarray(1)) : 'none'
+    done.push(`${marker.replace(/\/.*/, '')} in ${partition}`)
+  }
+  const owner = (partition: number): object => ({
+    owner: () => 0,
+    append: async (_: unknown, records: readonly { readonly key: Uint8Array }[]) => {
+      for (const { key } of records) append(partition, key)
+    },
+  })
+  const tenure = {
+    sync: 's',
+    deps: {
+      adoptedAreInterrupted,
+      now: () => 20,
+      io: { encode: () => new Uint8Array() },
+      runs: {
+        of: () => ({ reports: new Map(made.map(report => [report.partition, report])) }),
+        until: async (condition: () => boolean) => expect(condition()).toBe(true),
+      },
+    },
+    ownership: {
+      partitions: 2,
+      incarnation: 'i',
+      topics: syncTopics('p', 's'),
+      tails: async () => tails,
+      owner,
+    },
+    ends: { signal, publishing: signal },
+    begunHere: new Set(),
+    ...{ lastRun: 7, first: true, faults: [], open },
+    running: { state: open, cancel: new AbortController() },
+    write: async ({ status }: RunState) => void done.push(status),
+    queueAnew: async ({ runId }: RunState) => void done.push(`${runId} anew`),
+  } as unknown as Tenure
+  await finishOpenRun(tenure)
+  expect(tenure).toMatchObject({ open: null, running: null })
+  return { done, first: tenure.first }
+}
+
+describe('a run that was left open', () => {
+  it('is adopted where all its markers are written: it ends as it would have, and nothing is done again', async () => {
+    const { done, first } = await finish({ tails: [ENDED, ENDED] })
+    expect(done).toEqual(['running', 'success'])
+    expect(first).toBe(false)
+  })
+
+  it('is sealed where it was cut, in each partition that lacks its end, and queued anew before it ends', async () => {
+    const { done, first } = await finish({ tails: [BEGUN, EARLIER] })
+    expect(done).toEqual(['run-end in 0', 'run-begin in 1', 'run-end in 1', 'RUN7 anew', 'failed'])
+    expect(first).toBe(true)
+    const begun = await finish({ tails: [ENDED, BEGUN] })
+    expect(begun.done).toEqual(['run-end in 1', 'RUN7 anew', 'failed'])
+    const unbegun = await finish({ tails: [ENDED, EARLIER] })
+    expect(unbegun.done).toEqual(['run-begin in 1', 'run-end in 1', 'RUN7 anew', 'failed'])
+  })
+
+  it('is as good as cut where its own process died and does everything, but for what it published', async () => {
+    const { done, first } = await finish({ tails: [ENDED, ENDED], adoptedAreInterrupted: true })
+    expect(done).toEqual(['running', 'RUN7 anew', 'failed'])
+    expect(first).toBe(false)
+  })
+
+  it('is done again where an earlier owner sealed it', async () => {
+    const { done } = await finish({ tails: [ENDED, { ...ENDED, sealed: true }] })
+    expect(done).toEqual(['RUN7 anew', 'failed'])
+  })
+
+  it('has failed where nothing of it was written, and is queued anew before that', async () => {
+    const { done } = await finish({ tails: [EARLIER, EARLIER] })
+    expect(done).toEqual(['RUN7 anew', 'failed'])
+  })
+
+  it('is not done again where somebody cancelled it, or where it failed by itself', async () => {
+    const cancelling = { open: { cancelling: true } }
+    expect((await finish({ tails: [BEGUN, BEGUN], ...cancelling })).done.at(-1)).toBe('cancelled')
+    expect((await finish({ tails: [EARLIER, EARLIER], ...cancelling })).done).toEqual(['cancelled'])
+    const failed = await finish({ tails: [BEGUN, ENDED], open: { error: 'no such table' } })
+    expect(failed.done).toEqual(['run-end in 0', 'failed'])
+  })
+})
