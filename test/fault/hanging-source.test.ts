@@ -100,12 +100,13 @@ describe.each(DATABASES)('$name that hangs in the middle of a result', ({ type, 
       },
     })
 
-    await folder.write('project.yaml', project({ sql: waiting, sync: 'maxDuration: 2s' }))
+    await folder.write('project.yaml', project({ sql: waiting, sync: 'maxDuration: 3s' }))
     const before = proxy.bytesDown
     const child = folder.start('run', SYNC, '--json')
     const ending = finished(child)
     // Once rows have begun to come, no answer comes through any more.
-    while (proxy.bytesDown < before + 100_000) await new Promise(resolve => setImmediate(resolve))
+    while (proxy.bytesDown < before + 100_000 && child.exitCode === null)
+      await new Promise(resolve => setImmediate(resolve))
     await proxy.set({ kind: 'swallow' })
     const { exitCode, stdout } = await ending
     expect(exitCode).toBe(5)
