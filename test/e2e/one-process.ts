@@ -90,6 +90,8 @@ export interface WorldParts {
   /** Takes the place of the API that holds rows by id. */
   readonly sender?: HttpSender
   readonly adapters?: TestLogAdapters | undefined
+  /** Where its files are; default: where the system has those that go. */
+  readonly under?: string | undefined
 }
 
 export class OneProcess implements AsyncDisposable {
@@ -108,7 +110,7 @@ export class OneProcess implements AsyncDisposable {
 
   /** A log without topics of the sync, as before its first run, and a model without rows. */
   static async open(sync: DefinitionFields['sync'] = {}, parts: WorldParts = {}): Promise<OneProcess> {
-    const log = await openTestLog({ partitions: 0, adapters: parts.adapters })
+    const log = await openTestLog({ partitions: 0, adapters: parts.adapters, under: parts.under })
     for (const folder of ['tmp', 'state']) await mkdir(join(log.folder, folder))
     const { sql = SQL } = parts
     const fields = { path: log.folder, sql, sync: { partitions: 2, triggers: TRIGGERS, ...sync } }

@@ -3,6 +3,7 @@
  * says, and holds the API against the model's rows.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command, RunEvent } from '@sluice/contracts/records'
@@ -43,6 +44,9 @@ const COMMANDS: { readonly [kind in PipelineCommand]: Partial<Command> } = {
   discard: { cause: 'discard', scope: SCOPE },
   reset: { kind: 'reset', cause: 'reset' },
 }
+
+/** A process dies here, never the machine: nothing needs to reach a disk. */
+const IN_MEMORY = existsSync('/dev/shm') ? '/dev/shm' : undefined
 
 /** Where the process dies: at this append to a topic, or at this request. */
 interface KillPoint {
@@ -88,7 +92,8 @@ class PipelineHistory {
 
   async open(adapters: TestLogAdapters | undefined): Promise<void> {
     const sender: HttpSender = { send: request => this.#send(request), [Symbol.asyncDispose]: async () => {} }
-    this.#world = await OneProcess.open({ partitions: this.#plan.partitions }, { sql: SQL, sender, adapters })
+    const parts = { sql: SQL, sender, adapters, under: IN_MEMORY }
+    this.#world = await OneProcess.open({ partitions: this.#plan.partitions }, parts)
     this.#start()
   }
 

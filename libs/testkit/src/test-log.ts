@@ -46,11 +46,13 @@ export interface TestLogAdapters {
 export async function openTestLog(options: {
   readonly partitions: number
   readonly adapters?: TestLogAdapters | undefined
+  /** Where its folder is made; default: where the system has such. */
+  readonly under?: string | undefined
 }): Promise<TestLog> {
   await using opening = new AsyncDisposableStack()
-  const home = await mkdtemp(join(tmpdir(), 'sluice-test-'))
+  const { partitions, adapters, under = tmpdir() } = options
+  const home = await mkdtemp(join(under, 'sluice-test-'))
   opening.defer(() => rm(home, { recursive: true, force: true }))
-  const { partitions, adapters } = options
   const file = join(home, 'log.db')
   const log = opening.use(adapters?.log ?? createSqliteLog({ file }))
   const codec = opening.use(adapters?.codec ?? createSqliteCodec({ file }))
