@@ -29,6 +29,9 @@ const POSTGRES: readonly Typed[] = [
     '99999999999999999999999999999999999.999',
   ),
   asJson('1.50::numeric(9,2)', '1.50'),
+  asJson('-0.05::numeric(20,2)', '-0.05'),
+  asJson('1e-38::numeric(38,38)', `0.${'1'.padStart(38, '0')}`),
+  asJson('-12345678901234567890::numeric(20,0)', '-12345678901234567890'),
   asJson('123456::numeric(3,-3)', '123000'),
   asJson('0.00012::numeric(2,5)', '0.00012'),
   asJson(
@@ -83,6 +86,7 @@ const POSTGRES: readonly Typed[] = [
   asJson(String.raw`ARRAY['a"b,c', E'\\\n', '', NULL]`, String.raw`["a\"b,c","\\\n","",null]`),
   asJson(`'{}'::int[]`, '[]'),
   asJson('ARRAY[1.50, 2]::numeric(9,2)[]', '[1.50,2.00]'),
+  asJson('ARRAY[-1.50, 2]::numeric(19,2)[]', '[-1.50,2.00]'),
   asJson('ARRAY[1.5, 2]', '[1.5,2]'),
   asJson(`ARRAY['2024-02-29 12:00+01'::timestamptz]`, '["2024-02-29T11:00:00Z"]'),
   asJson(String.raw`ARRAY['\x00ff'::bytea]`, '["AP8="]'),

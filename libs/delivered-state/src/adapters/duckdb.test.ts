@@ -8,6 +8,7 @@ import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
 import { deliveredStateContract } from '../contract.ts'
 import { type DeliveredStateHarness, TIMEOUT } from '../contract/harness.ts'
 import { History } from '../contract/history.ts'
+import { Played } from '../contract/played.ts'
 import type { DeliveredState } from '../port.ts'
 import { type DeliveredStateOptions, openDeliveredState } from './duckdb.ts'
 
@@ -77,4 +78,24 @@ describe('a large diff', () => {
       await new History({ ...harness, open }, SEED).play()
     },
   )
+})
+
+it('takes no row as changed after dying while it hashed them for other columns', TIMEOUT, async () => {
+  const rows = "SELECT '1' AS id, 10 AS v, 'a' AS w"
+  const before = await Played.open(harness)
+  await before.run(rows)
+  const { run } = DuckDBConnection.prototype
+  const dying = vi.spyOn(DuckDBConnection.prototype, 'run').mockImplementation(function (
+    this: DuckDBConnection,
+    ...args
+  ) {
+    if (args[0].includes("INSERT INTO meta VALUES ('hash'")) return Promise.reject(new Error('killed'))
+    return run.apply(this, args)
+  })
+  await expect(before.diff(rows, { compare: ['v'] })).rejects.toThrow('killed')
+  dying.mockRestore()
+  await before.state[Symbol.asyncDispose]()
+  const after = await Played.open(harness)
+  expect((await after.diff(rows)).changes).toEqual([])
+  await after.state[Symbol.asyncDispose]()
 })

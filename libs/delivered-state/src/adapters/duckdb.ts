@@ -36,7 +36,7 @@ import {
   type StateFile,
   type StateFileOptions,
 } from './state-file.ts'
-import { loadHash, loadPositions, saveMeta } from './state-meta.ts'
+import { inTransaction, loadHash, loadPositions, metaSql } from './state-meta.ts'
 
 /** A diff comes between the export and the first change: nothing else of the run is at work. */
 const DIFF_THREADS = 2
@@ -247,8 +247,16 @@ class DuckdbDeliveredState implements DeliveredState {
     const compared = request.columns.filter(column => request.compare.includes(column.name))
     const hash = new RowHash(compared)
     const isKnown = this.#feed.hash?.spec === hash.spec
-    await hash.fill(connection, this.#feed.shapes.all, !isKnown)
-    if (!isKnown) await saveMeta(connection, 'hash', JSON.stringify({ spec: hash.spec, columns: compared }))
+    const shapes = this.#feed.shapes.all
+    if (isKnown) await hash.fill(connection, shapes, false)
+    else {
+      const meta = metaSql('hash', JSON.stringify({ spec: hash.spec, columns: compared }))
+      // Hashes of one kind that are taken for those of another would make every row seem to have changed.
+      await inTransaction(connection, async () => {
+        await hash.fill(connection, shapes, true)
+        await connection.run(meta)
+      })
+    }
     this.#feed.hash = hash
     return hash
   }

@@ -8,6 +8,7 @@ import type { Column, ColumnType } from '@sluice/contracts/values'
 import { keyColumns } from './find-changes.ts'
 import type { KnownRequest } from './known-columns.ts'
 import { keyTextOfStored, quoteIdentifier, quoteText, storedStructure } from './sql-types.ts'
+import { saveMeta } from './state-meta.ts'
 
 interface KeyColumn {
   readonly name: string
@@ -49,9 +50,7 @@ export async function assertKeyUnchanged(
       throw changed(sync, describe(JSON.parse(saved) as readonly KeyColumn[]), describe(wanted))
     if (await hasOtherKeys(connection, columns)) throw changed(sync, 'other columns', describe(wanted))
   }
-  await connection.run(
-    `BEGIN; DELETE FROM meta WHERE name = 'key'; INSERT INTO meta VALUES ('key', ${quoteText(text)}); COMMIT`,
-  )
+  await saveMeta(connection, 'key', text)
 }
 
 /** True if some stored row does not make, out of these columns, the key that it is stored under. */

@@ -7,6 +7,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column, ColumnType } from '@sluice/contracts/values'
 import type { DiffRequest } from '../port.ts'
 import { quoteIdentifier, quoteText } from './sql-types.ts'
+import { saveMeta } from './state-meta.ts'
 
 /**
  * The attached extract is `extract.main.rows`. `hasRows` is false for a result without rows: then the columns
@@ -28,10 +29,7 @@ export async function withKnownTypes(
   const saved = reader.getRows()[0]?.[0]
   if (hasRows) {
     const text = JSON.stringify(request.columns)
-    if (saved !== text)
-      await connection.run(
-        `BEGIN; DELETE FROM meta WHERE name = 'columns'; INSERT INTO meta VALUES ('columns', ${quoteText(text)}); COMMIT`,
-      )
+    if (saved !== text) await saveMeta(connection, 'columns', text)
     return { request, hasRows }
   }
   const known =

@@ -22,23 +22,24 @@ import {
 } from './codes.ts'
 import type { RowHash } from './row-hash.ts'
 import type { Shapes } from './shapes.ts'
+import { inTransaction } from './state-meta.ts'
 
 /**
- * The state after a change `c` with outcome `o` (domain/key-state.ts): its kind, and which of the change's
+ * The state after a change `c` with its outcome (domain/key-state.ts): its kind, and which of the change's
  * rows it has. Tests hold it against the function there.
  */
 const NEXT_KIND = `CASE
   WHEN c.op = ${SETTLED} THEN c.settled_kind
-  WHEN o.outcome = ${DELIVERED} THEN if(c.op = ${REMOVED}, ${ABSENT}, ${PRESENT})
-  WHEN o.outcome = ${UNKNOWN} AND c.op = ${ADDED} THEN ${EXISTENCE_UNCERTAIN}
-  WHEN o.outcome = ${UNKNOWN} AND c.op = ${CHANGED} THEN ${CONTENT_UNCERTAIN}
-  WHEN o.outcome = ${UNKNOWN} AND c.before_kind <> ${ABSENT} THEN ${EXISTENCE_UNCERTAIN}
-  WHEN o.outcome = ${EXISTS} AND c.op = ${ADDED} THEN ${CONTENT_UNCERTAIN}
-  WHEN o.outcome = ${MISSING} AND c.op IN (${CHANGED}, ${REMOVED}) THEN ${ABSENT}
+  WHEN c.outcome = ${DELIVERED} THEN if(c.op = ${REMOVED}, ${ABSENT}, ${PRESENT})
+  WHEN c.outcome = ${UNKNOWN} AND c.op = ${ADDED} THEN ${EXISTENCE_UNCERTAIN}
+  WHEN c.outcome = ${UNKNOWN} AND c.op = ${CHANGED} THEN ${CONTENT_UNCERTAIN}
+  WHEN c.outcome = ${UNKNOWN} AND c.before_kind <> ${ABSENT} THEN ${EXISTENCE_UNCERTAIN}
+  WHEN c.outcome = ${EXISTS} AND c.op = ${ADDED} THEN ${CONTENT_UNCERTAIN}
+  WHEN c.outcome = ${MISSING} AND c.op IN (${CHANGED}, ${REMOVED}) THEN ${ABSENT}
   ELSE c.before_kind END`
 
 const KEEPS_AFTER = `(c.op = ${SETTLED} OR (c.op IN (${ADDED}, ${CHANGED})
-  AND (o.outcome IN (${DELIVERED}, ${UNKNOWN}) OR (o.outcome = ${EXISTS} AND c.op = ${ADDED}))))`
+  AND (c.outcome IN (${DELIVERED}, ${UNKNOWN}) OR (c.outcome = ${EXISTS} AND c.op = ${ADDED}))))`
 
 export interface Merge {
   readonly connection: DuckDBConnection
@@ -54,8 +55,7 @@ export async function mergeFeed(merge: Merge): Promise<void> {
   const saving = merge.shapes.saving()
   const distinct = await hasDistinctKeys(connection)
   const emptyState = await isEmpty(connection, 'state')
-  await connection.run('BEGIN TRANSACTION')
-  try {
+  await inTransaction(connection, async () => {
     if (saving.sql !== '') await connection.run(saving.sql)
     await replaceByKey(
       connection,
@@ -67,11 +67,7 @@ export async function mergeFeed(merge: Merge): Promise<void> {
     await mergeChanges(merge, distinct, emptyState)
     await connection.run(keepOnlyUsefulAbsences)
     await connection.run(positionsSql(merge.positions))
-    await connection.run('COMMIT')
-  } catch (error) {
-    await connection.run('ROLLBACK').catch(() => {})
-    throw error
-  }
+  })
   saving.saved()
 }
 
@@ -136,13 +132,14 @@ async function mergeChanges(merge: Merge, distinct: boolean, emptyState: boolean
     await dropOutdated(connection)
     await connection.run('DELETE FROM state WHERE key IN (SELECT key FROM stage_changes)')
   }
-  const last = distinct ? '' : `WHERE c.rowid IN (${LAST_OF_EACH_KEY})`
+  const last = distinct ? '' : `WHERE s.rowid IN (${LAST_OF_EACH_KEY})`
+  // The order of the changes stays, so that rows that were neighbours in the model are so in the state.
   const next = `
-    SELECT c.key, c.partition, c.run, c.seq, c.muted, r.key IS NOT NULL AS has_entry, ${NEXT_KIND} AS kind,
+    SELECT key, partition, run, seq, muted, has_entry, ${NEXT_KIND} AS kind,
       if(${KEEPS_AFTER}, c.after, c.before) AS content, if(${KEEPS_AFTER}, c.after_shape, c.before_shape) AS shape
-    FROM stage_changes c LEFT JOIN retry r ON r.key = c.key AND r.partition = c.partition,
-      LATERAL (SELECT CASE WHEN r.run = c.run AND r.seq = c.seq THEN r.outcome ELSE ${DELIVERED} END AS outcome) o
-    ${last}`
+    FROM (SELECT s.*, r.key IS NOT NULL AS has_entry,
+        CASE WHEN r.run = s.run AND r.seq = s.seq THEN r.outcome ELSE ${DELIVERED} END AS outcome
+      FROM stage_changes s LEFT JOIN retry r ON r.key = s.key AND r.partition = s.partition ${last}) c`
   const parsed = hash === null ? 'NULL' : hash.parseStored(`if(kind = ${ABSENT}, NULL, content)`)
   const made = hash === null ? 'NULL' : hash.ofParsedByShape(shapes.all, 'shape', 'parsed')
   await connection.run(`

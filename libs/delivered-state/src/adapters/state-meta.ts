@@ -35,9 +35,27 @@ export async function loadHash(connection: DuckDBConnection): Promise<RowHash | 
   return hash.spec === saved.spec ? hash : null
 }
 
+/** SQL that keeps a value, in place of an earlier one of that name. */
+export function metaSql(name: string, value: string): string {
+  const quoted = quoteText(name)
+  return `DELETE FROM meta WHERE name = ${quoted}; INSERT INTO meta VALUES (${quoted}, ${quoteText(value)});`
+}
+
 export async function saveMeta(connection: DuckDBConnection, name: string, value: string): Promise<void> {
-  await connection.run(
-    `BEGIN; DELETE FROM meta WHERE name = ${quoteText(name)};
-     INSERT INTO meta VALUES (${quoteText(name)}, ${quoteText(value)}); COMMIT`,
-  )
+  await inTransaction(connection, () => connection.run(metaSql(name, value)))
+}
+
+/** All of the work, or nothing of it. */
+export async function inTransaction(
+  connection: DuckDBConnection,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  await connection.run('BEGIN TRANSACTION')
+  try {
+    await work()
+    await connection.run('COMMIT')
+  } catch (error) {
+    await connection.run('ROLLBACK').catch(() => {})
+    throw error
+  }
 }

@@ -140,6 +140,33 @@ export const TYPE_VALUES: readonly (readonly [string, string, readonly (readonly
     [["'1234567890123456789012345678.0123456789'", new Decimal('1234567890123456789012345678.0123456789')]],
   ],
   [
+    'DECIMAL of 38 digits, all after the point',
+    'x::DECIMAL(38,38)',
+    [
+      [
+        "'-0.00000000000000000000000000000000000012'",
+        new Decimal('-0.00000000000000000000000000000000000012'),
+      ],
+    ],
+  ],
+  [
+    'DECIMAL of 20 digits',
+    'x::DECIMAL(20,2)',
+    [
+      ["'-0.05'", new Decimal('-0.05')],
+      ["'123456789012345678.90'", new Decimal('123456789012345678.90')],
+      ['NULL', null],
+    ],
+  ],
+  [
+    'DECIMAL of 20 digits and scale 0',
+    'x::DECIMAL(20,0)',
+    [
+      ["'12345678901234567890'", 12345678901234567890n],
+      ["'-5'", -5],
+    ],
+  ],
+  [
     'DECIMAL of scale 0',
     'x::DECIMAL(10,0)',
     [

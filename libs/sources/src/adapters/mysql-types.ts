@@ -20,7 +20,7 @@
  */
 import type { FieldPacket } from 'mysql2'
 import type { Column, ColumnType } from '@sluice/contracts/values'
-import { unescaped } from './row-text.ts'
+import { decimalFromText, unescaped } from './row-text.ts'
 
 /** How the bytes of a value become text: as they are, escaped, in hex digits, or in as many binary ones. */
 export type Encoding = 'plain' | 'escaped' | 'hex' | { readonly bits: number }
@@ -97,8 +97,13 @@ function decimal({ columnLength, decimals, flags }: Described): How {
   const precision = columnLength - sign - (decimals > 0 ? 1 : 0)
   if (precision > 38) return { ...JSON_TEXT, encoding: 'plain' }
   // An expression may have no digits before the point.
-  const width = Math.max(precision, decimals, 1)
-  return plain({ kind: 'decimal', precision: width, scale: decimals }, `DECIMAL(${width},${decimals})`)
+  return decimalOf(Math.max(precision, decimals, 1), decimals)
+}
+
+function decimalOf(precision: number, scale: number): How {
+  const type = { kind: 'decimal', precision, scale } as const
+  const value = decimalFromText(type)
+  return value === null ? plain(type, `DECIMAL(${precision},${scale})`) : { ...plain(type, 'VARCHAR'), value }
 }
 
 interface Described {
@@ -135,7 +140,7 @@ function howOf(described: Described, field: DescribedField): How {
     case TYPE.LONG:
       return isUnsigned ? LONG : INTEGER
     case TYPE.LONGLONG:
-      return isUnsigned ? plain({ kind: 'decimal', precision: 20, scale: 0 }, 'DECIMAL(20,0)') : LONG
+      return isUnsigned ? decimalOf(20, 0) : LONG
     case TYPE.FLOAT:
       return { ...plain({ kind: 'float' }, 'FLOAT'), isFloat: true }
     case TYPE.DOUBLE:

@@ -16,7 +16,7 @@
  */
 import type { Column, ColumnType } from '@sluice/contracts/values'
 import { quoteText } from './duckdb-types.ts'
-import { unescaped } from './row-text.ts'
+import { decimalFromText, unescaped } from './row-text.ts'
 
 /** A column as PostgreSQL describes it. */
 export interface DescribedColumn {
@@ -47,7 +47,9 @@ interface Scalar {
   readonly type: ColumnType
   readonly sqlType: string
   /** Null where DuckDB reads the text as `sqlType` right away; else SQL over the text itself. */
-  readonly fromText: ((text: string) => string) | null
+  readonly fromText: ((text: string, column: string) => string) | null
+  /** True if a text may hold what is escaped in a row. */
+  readonly hasEscapes: boolean
 }
 
 /** How a column gets from PostgreSQL into DuckDB. */
@@ -66,33 +68,49 @@ const RECORD = 2249
 const VECTORS = new Set([22, 30])
 
 function plain(type: ColumnType, sqlType: string): Scalar {
-  return { type, sqlType, fromText: null }
+  return { type, sqlType, fromText: null, hasEscapes: false }
 }
 
-const TEXT: Scalar = { type: { kind: 'text' }, sqlType: 'VARCHAR', fromText: text => text }
+const TEXT: Scalar = {
+  type: { kind: 'text' },
+  sqlType: 'VARCHAR',
+  fromText: text => text,
+  hasEscapes: true,
+}
 const JSON_TEXT: Scalar = {
   type: { kind: 'json' },
   sqlType: 'JSON',
   fromText: text => `CAST(${text} AS JSON)`,
+  hasEscapes: true,
 }
 /** A number is JSON as it stands; what else a numeric may be is not. */
 const NUMBER_AS_JSON: Scalar = {
   ...JSON_TEXT,
+  hasEscapes: false,
   fromText: text =>
     `CAST(CASE WHEN ${text} IN ('NaN', 'Infinity', '-Infinity') THEN '"' || ${text} || '"' ELSE ${text} END AS JSON)`,
 }
 
 /** PostgreSQL writes the era at the end, where DuckDB passes over it; DuckDB wants it behind the date. */
-function datedFromText(sqlType: string): (text: string) => string {
-  return text => {
+function dated(type: ColumnType, sqlType: string): Scalar {
+  const fromText = (text: string) => {
     const moved = `regexp_replace(${text}, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')`
     return `CAST(CASE WHEN suffix(${text}, 'BC') THEN ${moved} ELSE ${text} END AS ${sqlType})`
   }
+  return { type, sqlType, fromText, hasEscapes: false }
 }
 
 const SCALARS: ReadonlyMap<number, Scalar> = new Map([
   [16, plain({ kind: 'boolean' }, 'BOOLEAN')],
-  [17, { type: { kind: 'bytes' }, sqlType: 'BLOB', fromText: text => `unhex(substr(${text}, 3))` }],
+  [
+    17,
+    {
+      type: { kind: 'bytes' },
+      sqlType: 'BLOB',
+      fromText: text => `unhex(substr(${text}, 3))`,
+      hasEscapes: true,
+    },
+  ],
   [20, plain({ kind: 'long' }, 'BIGINT')],
   [21, plain({ kind: 'integer' }, 'INTEGER')],
   [23, plain({ kind: 'integer' }, 'INTEGER')],
@@ -100,20 +118,10 @@ const SCALARS: ReadonlyMap<number, Scalar> = new Map([
   [114, JSON_TEXT],
   [700, plain({ kind: 'float' }, 'FLOAT')],
   [701, plain({ kind: 'double' }, 'DOUBLE')],
-  [1082, { type: { kind: 'date' }, sqlType: 'DATE', fromText: datedFromText('DATE') }],
+  [1082, dated({ kind: 'date' }, 'DATE')],
   [1083, plain({ kind: 'time' }, 'TIME')],
-  [
-    1114,
-    { type: { kind: 'timestamp', zone: false }, sqlType: 'TIMESTAMP', fromText: datedFromText('TIMESTAMP') },
-  ],
-  [
-    1184,
-    {
-      type: { kind: 'timestamp', zone: true },
-      sqlType: 'TIMESTAMPTZ',
-      fromText: datedFromText('TIMESTAMPTZ'),
-    },
-  ],
+  [1114, dated({ kind: 'timestamp', zone: false }, 'TIMESTAMP')],
+  [1184, dated({ kind: 'timestamp', zone: true }, 'TIMESTAMPTZ')],
   [
     1186,
     {
@@ -121,6 +129,7 @@ const SCALARS: ReadonlyMap<number, Scalar> = new Map([
       sqlType: 'INTERVAL',
       // PostgreSQL marks a positive part behind a negative one; DuckDB takes no such sign.
       fromText: text => `CAST(replace(${text}, '+', '') AS INTERVAL)`,
+      hasEscapes: false,
     },
   ],
   [2950, plain({ kind: 'uuid' }, 'UUID')],
@@ -148,7 +157,15 @@ function decimal(modifier: number): Scalar {
   const scale = Math.max(declared.scale, 0)
   const precision = Math.max(declared.precision - Math.min(declared.scale, 0), scale)
   if (precision > 38) return NUMBER_AS_JSON
-  return plain({ kind: 'decimal', precision, scale }, `DECIMAL(${precision},${scale})`)
+  const type = { kind: 'decimal', precision, scale } as const
+  const sqlType = `DECIMAL(${precision},${scale})`
+  const digits = decimalFromText(type)
+  if (digits === null) return plain(type, sqlType)
+  const fromText = (text: string, column: string) => {
+    const isNoNumber = quoteText(`column ${column} has NaN, which a decimal cannot hold`)
+    return `CASE WHEN ${text} = 'NaN' THEN error(${isNoNumber}) ELSE ${digits(text)} END`
+  }
+  return { type, sqlType, fromText, hasEscapes: false }
 }
 
 interface TypeInUse {
@@ -192,8 +209,8 @@ export function carryPostgres(column: DescribedColumn, catalog: Catalog): Postgr
     : carryText(name, scalar)
 }
 
-function carryText(name: string, { type, fromText }: Scalar): PostgresColumn {
-  const value = (place: string) => (fromText ?? TEXT.fromText)?.(unescaped(place)) ?? place
+function carryText(name: string, { type, fromText, hasEscapes }: Scalar): PostgresColumn {
+  const value = (place: string) => fromText?.(hasEscapes ? unescaped(place) : place, name) ?? place
   return { name, type, select: x => x, readAs: 'VARCHAR', value }
 }
 
@@ -214,7 +231,8 @@ function carryArray(name: string, element: TypeInUse, catalog: Catalog): Postgre
     value: place => {
       const text = unescaped(place)
       const list = `CAST(CAST(${text} AS JSON) AS VARCHAR[])`
-      const item = scalar.fromText === null ? `CAST(item AS ${scalar.sqlType})` : scalar.fromText('item')
+      const item =
+        scalar.fromText === null ? `CAST(item AS ${scalar.sqlType})` : scalar.fromText('item', name)
       const values = item === 'item' ? list : `list_transform(${list}, lambda item: ${item})`
       return `CASE WHEN starts_with(${place}, '[[') THEN error(${quoteText(several)}) ELSE ${values} END`
     },

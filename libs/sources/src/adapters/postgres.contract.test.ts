@@ -125,7 +125,7 @@ describe.skipIf(url === null)('PostgreSQL', () => {
         open().extract(modelOf("SELECT 1 AS id, repeat('x', 13000000) AS long"), { file: file(), signal }),
       )
       expect(long).toMatchObject({ code: 'query', message: expect.stringContaining('longer than 12 MB') })
-      for (const value of ["'NaN'::numeric(9,2)", 'ARRAY[[1],[2]]']) {
+      for (const value of ["'NaN'::numeric(9,2)", "'NaN'::numeric(30,2)", 'ARRAY[[1],[2]]']) {
         const error = await errorOf(
           open().extract(modelOf(`SELECT 1 AS id, ${value} AS price`), { file: file(), signal }),
         )

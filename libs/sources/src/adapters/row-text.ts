@@ -54,3 +54,29 @@ export function unescaped(text: string): string {
   const swapped = `translate(replace(${sql}, '\\t', '\\'), '\\' || chr(9), chr(9) || '\\')`
   return `CASE WHEN contains(${text}, '\\') THEN ${swapped} ELSE ${text} END`
 }
+
+/** Of more digits DuckDB's own cast takes about 10 µs a value, a hundred times as long as of fewer. */
+const QUICK_CAST_DIGITS = 18
+
+/**
+ * SQL for the decimal that a text is, in digits as database servers print it: one of many digits is read as a
+ * whole number without its point, and scaled. Null for one of few, which DuckDB reads right away.
+ */
+export function decimalFromText({
+  precision,
+  scale,
+}: {
+  readonly precision: number
+  readonly scale: number
+}): ((text: string) => string) | null {
+  if (precision <= QUICK_CAST_DIGITS) return null
+  const unit = `CAST('0.${'1'.padStart(scale, '0')}' AS DECIMAL(${scale},${scale}))`
+  return text => {
+    const cast = `CAST(${text} AS DECIMAL(${precision},${scale}))`
+    const whole = `CAST(CAST(replace(${text}, '.', '') AS HUGEINT) AS DECIMAL(${precision},0))`
+    if (scale === 0) return `CASE WHEN contains(${text}, '.') THEN ${cast} ELSE ${whole} END`
+    const scaled = `CAST(${whole} * ${unit} AS DECIMAL(${precision},${scale}))`
+    const hasAll = `contains(${text}, '.') AND length(${text}) - instr(${text}, '.') = ${scale}`
+    return `CASE WHEN ${hasAll} THEN ${scaled} ELSE ${cast} END`
+  }
+}
