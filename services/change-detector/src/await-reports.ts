@@ -4,18 +4,21 @@ import type { Tenure } from './tenure.ts'
 
 /**
  * Waits until delivery has reported every partition of a run, and ends the run, once `beforeEnd` has
- * resolved.
+ * resolved, which is given the reports.
  */
 export async function awaitReports(
   tenure: Tenure,
   run: RunState,
-  of: { readonly sealed: boolean; readonly beforeEnd?: (() => Promise<void>) | undefined },
+  of: {
+    readonly sealed: boolean
+    readonly beforeEnd?: ((reports: readonly PartitionReport[]) => Promise<void>) | undefined
+  },
 ): Promise<void> {
   const { deps, sync, ownership, ends } = tenure
   const reports = (): readonly PartitionReport[] =>
     [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === run.run && report.ended)
   await deps.runs.until(() => reports().length >= ownership.partitions, { signal: ends.signal })
-  await of.beforeEnd?.()
+  await of.beforeEnd?.(reports())
   const { cancelling } = tenure.running?.state ?? run
   await tenure.write(endedRun({ ...run, cancelling }, reports(), { sealed: of.sealed, at: deps.now() }))
 }

@@ -19,6 +19,7 @@ describe('what the topics tell of the runs so far', () => {
       first: true,
       faults: [],
       open: null,
+      anewCancelled: false,
       queued: null,
       held: null,
       lastCommand: -1,
@@ -46,6 +47,20 @@ describe('what the topics tell of the runs so far', () => {
     expect(found([{ status: 'failed' }], [ENDED, { ...ENDED, ended: false }]).open?.runId).toBe('RUN0')
     expect(found([{ status: 'failed' }]).open).toBeNull()
     expect(() => found([], [{ ...ENDED, ended: false }])).toThrow('run 3 of s is open')
+  })
+
+  it('is whether somebody cancelled what was begun anew for the open run', () => {
+    const open = { status: 'running', command: 4 } as const
+    const anew = (event: Partial<RunEvent>): boolean =>
+      found([open, { run: null, command: 4, ...event }]).anewCancelled
+    expect([anew({ status: 'cancelled' }), anew({ status: 'queued' })]).toEqual([true, false])
+    expect(anew({ status: 'cancelled', command: 5 })).toBe(false)
+    expect(
+      found([
+        { ...open, status: 'failed' },
+        { status: 'cancelled', command: 4 },
+      ]).anewCancelled,
+    ).toBe(false)
   })
 
   it('is what waits, how far the commands are taken, and what earlier runs lost', () => {

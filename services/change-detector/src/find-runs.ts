@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Fault } from '@sluice/contracts/records'
 import type { SyncRuns } from '@sluice/stage/runs-view'
 import type { PartitionTail } from './own-sync.ts'
-import { hasSeenModel, type RunState } from './run-events.ts'
+import { hasSeenModel, isAnewOf, type RunState } from './run-events.ts'
 
 export interface FoundRuns {
   /** Number of the last run; 0 if there was none. */
@@ -13,6 +13,8 @@ export interface FoundRuns {
   readonly faults: readonly Fault[]
   /** A run that began and did not end. */
   readonly open: RunState | null
+  /** True if somebody cancelled the run that was begun anew for the open one. */
+  readonly anewCancelled: boolean
   readonly queued: RunState | null
   /** A run that waits for approval. */
   readonly held: RunState | null
@@ -42,6 +44,8 @@ export function findRuns(
     first: lastRun === 0 || (last !== undefined && last.first && !hasSeenModel(last)),
     faults: last?.faults ?? [],
     open: open ?? null,
+    anewCancelled:
+      open !== undefined && events.some(event => event.status === 'cancelled' && isAnewOf(event, open)),
     queued: events.find(event => event.status === 'queued') ?? null,
     held: events.findLast(event => event.status === 'held') ?? null,
     lastCommand: Math.max(-1, ...events.map(event => event.command)),

@@ -65,7 +65,8 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
     ...{ lastRun: 7, first: true, faults: [], open },
     running: { state: open, cancel: new AbortController() },
     write: async ({ status }: RunState) => void done.push(status),
-    queueAnew: async ({ runId }: RunState) => void done.push(`${runId} anew`),
+    queueAnew: async ({ runId, approved }: RunState) =>
+      void done.push(`${runId} anew${approved === null ? '' : `, ${approved} approved`}`),
   } as unknown as Tenure
   await finishOpenRun(tenure)
   expect(tenure).toMatchObject({ open: null, running: null })
@@ -103,6 +104,18 @@ describe('a run that was left open', () => {
   it('has failed where nothing of it was written, and is queued anew before that', async () => {
     const { done } = await finish({ tails: [EARLIER, EARLIER] })
     expect(done).toEqual(['RUN7 anew', 'failed'])
+  })
+
+  it('hands on what is left of its approval by its reports, and all of it where nothing was written', async () => {
+    const open = { approved: 500 }
+    const removed = (delivered: number) => ({ counts: { removed: sampleCounts({ delivered }) } })
+    const tails = [ENDED, BEGUN]
+    const some = await finish({ tails, open, reports: [removed(200), removed(100)] })
+    expect(some.done).toContain('RUN7 anew, 200 approved')
+    const all = await finish({ tails, open, reports: [removed(200), removed(300)] })
+    expect(all.done).toContain('RUN7 anew')
+    const unwritten = await finish({ tails: [EARLIER, EARLIER], open, reports: [removed(1), removed(1)] })
+    expect(unwritten.done).toContain('RUN7 anew, 500 approved')
   })
 
   it('is not done again where somebody cancelled it, or where it failed by itself', async () => {

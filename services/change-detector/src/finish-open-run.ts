@@ -1,10 +1,17 @@
 /** What becomes of a run that an earlier owner left at work (PROTOCOL.md §6). */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { RunBegin } from '@sluice/contracts/records'
+import type { PartitionReport, RunBegin } from '@sluice/contracts/records'
 import { awaitReports } from './await-reports.ts'
 import type { PartitionTail } from './own-sync.ts'
 import { appendMarker } from './publish-changes.ts'
-import { cancelledRun, failedRun, hasSeenModel, INTERRUPTED, type RunState } from './run-events.ts'
+import {
+  approvalLeft,
+  cancelledRun,
+  failedRun,
+  hasSeenModel,
+  INTERRUPTED,
+  type RunState,
+} from './run-events.ts'
 import type { Tenure } from './tenure.ts'
 
 /**
@@ -19,7 +26,7 @@ export async function finishOpenRun(tenure: Tenure): Promise<void> {
   const isAnothers = deps.adoptedAreInterrupted && !tenure.begunHere.has(open.runId)
   let sealed = isAnothers || written.some(tail => tail.sealed)
   if (written.length === 0) {
-    await beginAnew(tenure, open)
+    await beginAnew(tenure, open, [])
     const state = tenure.running?.state ?? open
     const failed = failedRun(open, new SluiceError('internal', INTERRUPTED), deps.now())
     await tenure.write(state.cancelling ? cancelledRun(state, deps.now()) : failed)
@@ -35,8 +42,8 @@ export async function finishOpenRun(tenure: Tenure): Promise<void> {
     }
     if (run.status !== open.status || run.complete !== open.complete) await tenure.write(run)
     if (cut) await seal(tenure, run, tails)
-    const anew = sealed ? (): Promise<void> => beginAnew(tenure, open) : undefined
-    await awaitReports(tenure, run, { sealed, beforeEnd: anew })
+    const anew = (reports: readonly PartitionReport[]): Promise<void> => beginAnew(tenure, open, reports)
+    await awaitReports(tenure, run, { sealed, beforeEnd: sealed ? anew : undefined })
     tenure.first = open.first && !hasSeenModel(run)
   }
   tenure.open = null
@@ -45,11 +52,12 @@ export async function finishOpenRun(tenure: Tenure): Promise<void> {
 
 /**
  * Queues what was cut before it ends: a detector that dies between the two does so again, and forgets
- * nothing.
+ * nothing. What `reports` say was removed is no longer approved of.
  */
-async function beginAnew(tenure: Tenure, open: RunState): Promise<void> {
+async function beginAnew(tenure: Tenure, open: RunState, reports: readonly PartitionReport[]): Promise<void> {
   const cancelling = tenure.running?.state.cancelling ?? open.cancelling
-  if (!cancelling && open.error === null) await tenure.queueAnew(open)
+  if (!cancelling && open.error === null)
+    await tenure.queueAnew({ ...open, approved: approvalLeft(open, reports) })
 }
 
 /** Writes the markers that are missing. */

@@ -4,11 +4,13 @@ import type { PartitionReport } from '@sluice/contracts/records'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import {
   anewRun,
+  approvalLeft,
   approvedRun,
   cancelledRun,
   endedRun,
   failedRun,
   INTERRUPTED,
+  isAnewOf,
   purposeOf,
   queuedRun,
   supersededRun,
@@ -176,6 +178,15 @@ describe('a run that somebody approved', () => {
     expect(withApprovalOf({ ...queued, approved: 40 }, cut).approved).toBe(40)
     expect(withApprovalOf(queued, running)).toBe(queued)
   })
+
+  it('has so much less of its approval left as its partitions removed before it was cut', () => {
+    const removed = (delivered: number) => ({ counts: { removed: sampleCounts({ delivered, unknown: 9 }) } })
+    expect(approvalLeft(approved, [])).toBe(30)
+    expect(approvalLeft(approved, [removed(10), { counts: added({ delivered: 8 }) }, removed(5)])).toBe(15)
+    expect(approvalLeft(approved, [removed(20), removed(10)])).toBeNull()
+    expect(approvalLeft(approved, [removed(31)])).toBeNull()
+    expect(approvalLeft(running, [])).toBeNull()
+  })
 })
 
 describe('a run in the place of one that was cut', () => {
@@ -184,6 +195,13 @@ describe('a run in the place of one that was cut', () => {
     const anew = anewRun({ ...running, cause: 'resync', scope }, { runId: 'RUN2', at: 30 })
     expect(anew).toMatchObject({ cause: 'resync', scope, status: 'queued', run: null, approved: null })
     expect(purposeOf(anew)).toEqual({ kind: 'resync', as: 'changed' })
+  })
+
+  it('is known by the command of that one, if there was any', () => {
+    expect(isAnewOf(anewRun(running, { runId: 'RUN2', at: 30 }), running)).toBe(true)
+    expect(isAnewOf(running, running)).toBe(false)
+    expect(isAnewOf({ runId: 'RUN2', command: 5 }, running)).toBe(false)
+    expect(isAnewOf({ runId: 'RUN2', command: -1 }, { runId: 'RUN1', command: -1 })).toBe(false)
   })
 })
 

@@ -57,7 +57,19 @@ export function approvedRun(held: RunState, command: number): RunState {
 }
 
 /**
- * A run that does what one that was cut was to do, and may remove as much as somebody approved of that one.
+ * How many removals are approved of still, where a run was cut that has these reports; null where none are.
+ */
+export function approvalLeft(
+  { approved }: Pick<RunState, 'approved'>,
+  reports: readonly Pick<PartitionReport, 'counts'>[],
+): number | null {
+  const removed = reports.reduce((sum, { counts }) => sum + countsOf(counts, 'removed').delivered, 0)
+  const left = (approved ?? 0) - removed
+  return left > 0 ? left : null
+}
+
+/**
+ * A run that does what one that was cut was to do, and may remove as much as is left of that one's approval.
  */
 export function anewRun(
   cut: RunState,
@@ -66,6 +78,13 @@ export function anewRun(
   const { cause, scope, command, partitions } = cut
   return { ...queuedRun({ runId, cause, scope, command, partitions, at }), approved: cut.approved ?? null }
 }
+
+/** True for a run that was begun anew for the cut one: it comes of the same command. */
+export function isAnewOf(run: AnewParts, cut: AnewParts): boolean {
+  return run.runId !== cut.runId && run.command >= 0 && run.command === cut.command
+}
+
+type AnewParts = Pick<RunState, 'runId' | 'command'>
 
 /** A queued run that does what one with an approval was to do: it is held only if more would go. */
 export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'approved'>): RunState {

@@ -19,6 +19,7 @@ import {
   anewRun,
   approvedRun,
   cancelledRun,
+  isAnewOf,
   queuedRun,
   supersededRun,
   withApprovalOf,
@@ -57,6 +58,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   /** Waits for approval; no other run comes between. */
   #held: RunState | null
   #lastCommand: number
+  /** True if nothing is to be done anew for what is open: somebody cancelled the run that did. */
+  #anewCancelled: boolean
 
   private constructor(
     deps: RunnerDeps,
@@ -79,6 +82,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     this.#queued = found.queued
     this.#held = found.held
     this.#lastCommand = found.lastCommand
+    this.#anewCancelled = found.anewCancelled
     if (this.open !== null) this.running = { state: this.open, cancel: new AbortController() }
   }
 
@@ -147,6 +151,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const { running } = this
     const state = running?.state.runId === run.runId ? { ...run, cancelling: running.state.cancelling } : run
     if (running?.state.runId === run.runId) running.state = state
+    // Before the end of the cancelled one: a detector that dies between the two finds both again.
+    if (state.cancelling && isEnded(state.status)) await this.#cancelAnew(state)
     await this.ownership.writeEvent(state, this.ends.signal)
     if (!isEnded(state.status)) return
     if (state.run !== null) this.faults = state.faults
@@ -165,9 +171,11 @@ export class SyncTenure implements Tenure, AsyncDisposable {
 
   /**
    * Queues a run in place of one that was cut. What is queued already does as well; if it does something
-   * else, only a resync is worth more than that.
+   * else, only a resync is worth more than that. Nothing is queued where somebody has cancelled the run that
+   * was begun anew before.
    */
   async queueAnew(cut: RunState): Promise<void> {
+    if (this.#anewCancelled) return
     const { newRunId, now } = this.deps
     const anew = anewRun(cut, { runId: newRunId(), at: now() })
     const queued = this.#queued
@@ -177,10 +185,21 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       const does = withApprovalOf(joined.queued, cut)
       if (does !== queued) await this.#setQueued(does)
     } else if (cut.cause === 'resync') {
-      const error = `run ${anew.runId} takes its place, which resyncs what a run that was cut did not`
-      await this.#setQueued(anew)
+      const error = `a run takes its place that resyncs what run ${cut.runId}, which was cut, did not`
+      // The cut run is open still, so that nothing is forgotten where the detector dies before the new one.
       await this.write({ ...cancelledRun(queued, now()), cancelling: false, error })
+      if (this.#queued === queued) this.#queued = null
+      await this.queueAnew(cut)
     }
+  }
+
+  /** Cancels what was queued in place of a cut run that somebody cancelled. */
+  async #cancelAnew(cut: RunState): Promise<void> {
+    const queued = this.#queued
+    if (queued === null || this.open?.runId !== cut.runId || !isAnewOf(queued, cut)) return
+    this.#anewCancelled = true
+    this.#queued = null
+    await this.write(cancelledRun(queued, this.deps.now()))
   }
 
   async #setQueued(run: RunState): Promise<void> {
@@ -311,6 +330,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const queued = this.#queued
     if (queued !== null && queued.runId === command.run) {
       this.#queued = null
+      this.#anewCancelled ||= this.open !== null && isAnewOf(queued, this.open)
       await this.write(cancelledRun(queued, this.deps.now()))
     }
     const { running } = this
@@ -318,6 +338,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     running.state = { ...running.state, cancelling: true }
     running.cancel.abort(new SluiceError('aborted', 'the run was cancelled'))
     if (running.state.status === 'running') await this.write(running.state)
+    await this.#cancelAnew(running.state)
   }
 }
 

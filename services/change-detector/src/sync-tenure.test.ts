@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest'
+import type { FoundRuns } from './find-runs.ts'
+import type { SyncOwnership } from './own-sync.ts'
+import { queuedRun, type RunState } from './run-events.ts'
+import type { RunnerDeps } from './runner-deps.ts'
+import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
+
+const QUEUED = queuedRun({ runId: 'CUT', cause: 'manual', scope: null, command: 4, partitions: 2, at: 10 })
+/** Cut before anything of it was published. */
+const CUT: RunState = { ...QUEUED, status: 'running', run: 7, definition: 'd', startedAt: 11 }
+const ANEW: RunState = { ...QUEUED, runId: 'ANEW' }
+
+interface Left extends Partial<FoundRuns> {
+  /** Called with each event before it is acknowledged. */
+  readonly onWrite?: (event: string, tenure: SyncTenure) => Promise<void>
+}
+
+/** A tenure that finds this, and its events, in order. */
+function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: readonly string[] } {
+  const { onWrite, ...of } = left
+  const none = { first: false, faults: [], open: CUT, anewCancelled: false, queued: null, held: null }
+  const found: FoundRuns = { ...none, lastRun: 7, lastCommand: 4, ...of }
+  const events: string[] = []
+  const deps = { newRunId: () => 'NEW', now: () => 20, logger: { info: () => undefined } }
+  const ownership = {
+    sync: 's',
+    partitions: 2,
+    tails: async () => [],
+    writeEvent: async ({ runId, status, cancelling }: RunState) => {
+      events.push(`${runId} ${status}${status === 'running' && cancelling ? ', cancelling' : ''}`)
+      await onWrite?.(events.at(-1) ?? '', tenure)
+    },
+  }
+  const { signal } = new AbortController()
+  // Its only door is `begin`, which takes a sync over; what follows that is looked at here.
+  const tenure = Reflect.construct(SyncTenure, [
+    deps as unknown as RunnerDeps,
+    ownership as unknown as SyncOwnership,
+    { ends: { signal, publishing: signal }, begunHere: new Set<string>() },
+    found,
+  ]) as SyncTenure
+  return { tenure, events }
+}
+
+function cancelOf(run: string, resolve = (): void => undefined): WaitingCommand {
+  const command = { id: 'c', kind: 'cancel', sync: 's', cause: 'manual', run, at: 15, scope: null } as const
+  return { command, offset: 9, resolve, reject: () => undefined }
+}
+
+describe('a run that was cut and is cancelled', () => {
+  const ends = ['CUT running, cancelling', 'ANEW cancelled', 'CUT cancelled']
+
+  it('takes the one with it that an earlier owner queued in its place', async () => {
+    const { tenure, events } = tenureOf({ queued: ANEW })
+    await tenure.work([cancelOf('CUT')])
+    expect(events).toEqual(ends)
+  })
+
+  it('does so where an earlier owner wrote of the cancel, and no more', async () => {
+    const { tenure, events } = tenureOf({ queued: ANEW, open: { ...CUT, cancelling: true } })
+    await tenure.work([])
+    expect(events).toEqual(ends.slice(1))
+  })
+
+  it('does so where the cancel comes while that one is being queued, or its own end is being written', async () => {
+    const cancelledAt = async (moment: string): Promise<readonly string[]> => {
+      const waiting: WaitingCommand[] = []
+      const onWrite = async (event: string, tenure: SyncTenure): Promise<void> => {
+        if (event !== moment) return
+        const taken = Promise.withResolvers<undefined>()
+        waiting.push(cancelOf('CUT', () => taken.resolve(undefined)))
+        tenure.look()
+        await taken.promise
+      }
+      const { tenure, events } = tenureOf({ onWrite })
+      await tenure.work(waiting)
+      return events
+    }
+    const queued = ['NEW queued', 'CUT running, cancelling', 'NEW cancelled', 'CUT cancelled']
+    expect(await cancelledAt('NEW queued')).toEqual(queued)
+    expect(await cancelledAt('CUT failed')).toEqual(['NEW queued', 'CUT failed', 'NEW cancelled'])
+  })
+
+  it('leaves alone what somebody asked for', async () => {
+    const asked = { ...ANEW, cause: 'reset', command: 5 } as const
+    const { tenure, events } = tenureOf({ queued: asked, open: { ...CUT, cancelling: true } })
+    await tenure.write({ ...CUT, status: 'cancelled', cancelling: true })
+    expect(events).toEqual(['CUT cancelled'])
+  })
+})
+
+describe('a run that was begun anew and is cancelled while the cut one is open', () => {
+  it('is not begun a third time, in the same tenure or in the next', async () => {
+    const same = tenureOf({ queued: ANEW })
+    await same.tenure.work([cancelOf('ANEW')])
+    expect(same.events).toEqual(['ANEW cancelled', 'CUT failed'])
+    const next = tenureOf({ anewCancelled: true })
+    await next.tenure.work([])
+    expect(next.events).toEqual(['CUT failed'])
+  })
+})
+
+describe('a resync that was cut', () => {
+  it('is queued anew once what it takes the place of is cancelled, so that never two are queued', async () => {
+    const scope = { as: 'changed', key: null, status: null } as const
+    const discard = { ...QUEUED, runId: 'DISCARD', cause: 'discard', command: 5 } as const
+    const { tenure, events } = tenureOf({ queued: discard })
+    await tenure.queueAnew({ ...CUT, cause: 'resync', scope })
+    expect(events).toEqual(['DISCARD cancelled', 'NEW queued'])
+  })
+})
