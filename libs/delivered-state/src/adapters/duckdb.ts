@@ -174,7 +174,7 @@ class DuckdbDeliveredState implements DeliveredState {
       const { connection } = this.#file
       const { shapes, stage, hash } = this.#feed
       await stage.flush()
-      await mergeFeed({ connection, shapes, hash, positions: this.#staged })
+      await mergeFeed({ connection, shapes, hash, positions: this.#staged, signal })
       this.#feed.positions = this.#staged
       await stage.clear()
       await this.#letGoOfMemory()

@@ -47,9 +47,13 @@ export interface Merge {
   /** How rows are hashed; null while the model has not been seen: then hashes are made at the next diff. */
   readonly hash: RowHash | null
   readonly positions: StatePositions
+  readonly signal: AbortSignal
 }
 
-/** Carries out the merge. On an error nothing has happened, and what was fed is still there. */
+/**
+ * Carries out the merge. On an error, and when the signal aborts, nothing has happened, and what was fed is
+ * still there.
+ */
 export async function mergeFeed(merge: Merge): Promise<void> {
   const { connection } = merge
   const saving = merge.shapes.saving()
@@ -67,6 +71,7 @@ export async function mergeFeed(merge: Merge): Promise<void> {
     await mergeChanges(merge, distinct, emptyState)
     await connection.run(keepOnlyUsefulAbsences)
     await connection.run(positionsSql(merge.positions))
+    merge.signal.throwIfAborted()
   })
   saving.saved()
 }
