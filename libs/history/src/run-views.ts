@@ -19,6 +19,8 @@ export function runView(
   const counts = isEnded(event.status) ? event.counts : withProgress(event, reports)
   const ops =
     definition === null ? OPS.filter(op => counts[op] !== undefined) : [...triggeredOps(definition.sync)]
+  // Events of an earlier version have no such field.
+  const restoring = event.restoring ?? null
   return {
     id: event.runId,
     sync: event.sync,
@@ -34,7 +36,7 @@ export function runView(
     ...(event.status === 'held' && event.held !== null
       ? { held: { ...event.held, samples: [...event.held.samples] } }
       : {}),
-    ...(event.status === 'running' && event.restoring !== null ? { restoring: { ...event.restoring } } : {}),
+    ...(event.status === 'running' && restoring !== null ? { restoring: { ...restoring } } : {}),
     ...(event.notices.length === 0 ? {} : { notices: [...event.notices] }),
   }
 }

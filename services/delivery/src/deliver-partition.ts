@@ -26,6 +26,7 @@ import { effectsOf } from './effects.ts'
 import { recoverLedger, type Recovered } from './recover-ledger.ts'
 import { PartitionReporter } from './report-partition.ts'
 import { NO_HISTORY, type RequestHistory } from './request-history.ts'
+import { faultOf, inSequence, type RequestSequence } from './request-sequence.ts'
 import { SendQueue } from './send-queue.ts'
 import type { SendJob } from './send-request.ts'
 import { resolveTarget, type Target } from './target.ts'
@@ -58,14 +59,11 @@ export interface DeliverDeps {
   readonly lateSendsMs: (target: Target) => number
 }
 
-interface OpenRun {
+interface OpenRun extends RequestSequence {
   readonly begin: RunBegin
   readonly target: Target
   readonly sending: SendQueue
   readonly early: EarlyEnd
-  nextSeq: number | null
-  nextChange: number
-  fault: { readonly from: number; readonly error: string } | null
 }
 
 /**
@@ -359,31 +357,4 @@ function leftOf(maxDurationMs: number, startedAt: number): number {
 
 function unfinishedLimit(target: Target): number {
   return Math.max(UNFINISHED_LEAST, Math.min(target.concurrency, 10_000) * UNFINISHED_PER_SLOT)
-}
-
-/**
- * Checks that nothing is missing before this record; a gap faults the run, and what follows it is passed
- * over.
- */
-function inSequence(open: OpenRun, offset: number, record: Request | Unrenderable): boolean {
-  if (open.fault !== null) return false
-  const expected = open.nextSeq ?? record.seq
-  if (record.seq !== expected || record.run !== open.begin.run) {
-    const found = `seq ${record.seq} of run ${record.run} follows at offset ${offset}`
-    open.fault = { from: open.nextChange, error: `requests lack seq ${expected}: ${found}` }
-    return false
-  }
-  open.nextSeq = expected + 1
-  open.nextChange = (record.rows.at(-1)?.seq ?? -1) + 1
-  return true
-}
-
-function faultOf(
-  end: Marker,
-  open: OpenRun | null,
-): { readonly from: number; readonly error: string } | null {
-  if (end.faultedFrom !== null) return { from: end.faultedFrom, error: end.error ?? 'changes are missing' }
-  if (open === null || open.nextSeq === null || end.count === open.nextSeq) return null
-  const error = `requests end after seq ${open.nextSeq - 1}, and ${String(end.count)} were written`
-  return { from: open.nextChange, error }
 }

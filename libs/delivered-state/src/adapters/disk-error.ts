@@ -11,5 +11,5 @@ export function diskErrorOf(error: unknown, file: string): SluiceError | null {
   const message =
     `The delivered state ${file} cannot be written: ${text.split('\n')[0] ?? text}. ` +
     'Make room on that disk; it is a cache, and nothing was lost.'
-  return new SluiceError('disk', message, { cause: error, retryable: true })
+  return new SluiceError('disk', message, { cause: error })
 }

@@ -80,22 +80,34 @@ describe('a large diff', () => {
   )
 })
 
+/** DuckDB fails at the first statement that has the text. */
+function failing(text: string, message: string): { mockRestore(): void } {
+  const { run } = DuckDBConnection.prototype
+  return vi.spyOn(DuckDBConnection.prototype, 'run').mockImplementation(function (
+    this: DuckDBConnection,
+    ...args
+  ) {
+    return args[0].includes(text) ? Promise.reject(new Error(message)) : run.apply(this, args)
+  })
+}
+
 it('takes no row as changed after dying while it hashed them for other columns', TIMEOUT, async () => {
   const rows = "SELECT '1' AS id, 10 AS v, 'a' AS w"
   const before = await Played.open(harness)
   await before.run(rows)
-  const { run } = DuckDBConnection.prototype
-  const dying = vi.spyOn(DuckDBConnection.prototype, 'run').mockImplementation(function (
-    this: DuckDBConnection,
-    ...args
-  ) {
-    if (args[0].includes("INSERT INTO meta VALUES ('hash'")) return Promise.reject(new Error('killed'))
-    return run.apply(this, args)
-  })
+  const dying = failing("INSERT INTO meta VALUES ('hash'", 'killed')
   await expect(before.diff(rows, { compare: ['v'] })).rejects.toThrow('killed')
   dying.mockRestore()
   await before.state[Symbol.asyncDispose]()
   const after = await Played.open(harness)
   expect((await after.diff(rows)).changes).toEqual([])
   await after.state[Symbol.asyncDispose]()
+})
+
+it('says that the disk is full while changes are read, which no other try would mend', async () => {
+  const played = await Played.open(harness)
+  const full = failing('TEMP TABLE ordered', 'IO Error: Could not write file "x": No space left on device')
+  await expect(played.diff("SELECT '1' AS id")).rejects.toMatchObject({ code: 'disk', retryable: false })
+  full.mockRestore()
+  await played.state[Symbol.asyncDispose]()
 })

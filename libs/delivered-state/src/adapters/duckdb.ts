@@ -21,7 +21,7 @@ import {
   SAMPLES,
 } from './find-changes.ts'
 import { assertKeyUnchanged } from './key-columns.ts'
-import { withKnownTypes } from './known-columns.ts'
+import { rememberTypes, withKnownTypes } from './known-columns.ts'
 import { mergeFeed } from './merge-feed.ts'
 import { orderChanges } from './order-changes.ts'
 import { type ChangeBatch, readChanges } from './read-changes.ts'
@@ -197,6 +197,7 @@ class DuckdbDeliveredState implements DeliveredState {
       const { request } = known
       await openExtract(connection, known)
       await assertKeyUnchanged(connection, known, this.#options.sync)
+      await rememberTypes(connection, known)
       const hash = await this.#useHash(request)
       const invalid = await findInvalidRows(connection, request)
       const { shapes } = this.#feed
@@ -229,7 +230,8 @@ class DuckdbDeliveredState implements DeliveredState {
     try {
       return await this.#interruptible(signal, work)
     } finally {
-      await connection.run(`SET threads = ${usual}`)
+      // A database that a full disk has ended has no threads to set either; what ended it is what counts.
+      await connection.run(`SET threads = ${usual}`).catch(() => undefined)
     }
   }
 

@@ -18,26 +18,36 @@ export interface KnownRequest {
   readonly hasRows: boolean
 }
 
-/** Remembers the columns of a result with rows, and gives those of one without their types. */
+/** Gives the columns of a result without rows their types. */
 export async function withKnownTypes(
   connection: DuckDBConnection,
   request: DiffRequest,
 ): Promise<KnownRequest> {
   const counted = await connection.runAndReadAll('SELECT count(*) FROM (FROM extract.main.rows LIMIT 1)')
   const hasRows = Number(counted.getRows()[0]?.[0]) > 0
-  const reader = await connection.runAndReadAll("SELECT value FROM meta WHERE name = 'columns'")
-  const saved = reader.getRows()[0]?.[0]
-  if (hasRows) {
-    const text = JSON.stringify(request.columns)
-    if (saved !== text) await saveMeta(connection, 'columns', text)
-    return { request, hasRows }
-  }
+  if (hasRows) return { request, hasRows }
+  const saved = await savedColumns(connection)
   const known =
-    typeof saved === 'string'
-      ? typesOf(JSON.parse(saved) as readonly Column[])
-      : await storedTypes(connection, request.columns)
+    saved === null
+      ? await storedTypes(connection, request.columns)
+      : typesOf(JSON.parse(saved) as readonly Column[])
   const columns = request.columns.map(({ name, type }) => ({ name, type: known.get(name) ?? type }))
   return { request: { ...request, columns }, hasRows }
+}
+
+/** Remembers the columns of a result with rows, once it is known to be one of this sync. */
+export async function rememberTypes(
+  connection: DuckDBConnection,
+  { request, hasRows }: KnownRequest,
+): Promise<void> {
+  const text = JSON.stringify(request.columns)
+  if (hasRows && (await savedColumns(connection)) !== text) await saveMeta(connection, 'columns', text)
+}
+
+async function savedColumns(connection: DuckDBConnection): Promise<string | null> {
+  const reader = await connection.runAndReadAll("SELECT value FROM meta WHERE name = 'columns'")
+  const saved = reader.getRows()[0]?.[0]
+  return typeof saved === 'string' ? saved : null
 }
 
 function typesOf(columns: readonly Column[]): ReadonlyMap<string, ColumnType> {
@@ -52,7 +62,8 @@ async function storedTypes(
   connection: DuckDBConnection,
   columns: readonly Column[],
 ): Promise<ReadonlyMap<string, ColumnType>> {
-  const texts = columns.filter(({ type }) => type.kind === 'text')
+  // In a path, `*` means every member, in quotes too.
+  const texts = columns.filter(({ name, type }) => type.kind === 'text' && name !== '*')
   const types = new Map<string, ColumnType>()
   if (texts.length === 0) return types
   const found = texts.map(({ name }) => {

@@ -115,6 +115,30 @@ export function changedModelsSuite(name: string, harness: () => DeliveredStateHa
       },
     )
 
+    it('to one that is refused, and then to a result without rows, removes rows with their own types', async () => {
+      const played = await Played.open(harness())
+      await played.run("SELECT 'A12' AS id, 10 AS v")
+      await expect(played.diff('SELECT 12 AS id, 10 AS v')).rejects.toThrow('sluice reset')
+      const { changes } = await played.diff("SELECT '' AS id, 0 AS v LIMIT 0")
+      expect(changes).toMatchObject([{ op: 'removed', key: 'A12', before: { id: 'A12', v: 10 } }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('to a result without rows knows a column of any name after a rebuild', async () => {
+      const played = await Played.open(harness())
+      const typed = `SELECT '1' AS id, 2 AS "*", 3 AS "a.b", 4 AS "[*]", 5 AS "$", 6 AS "q""\\"`
+      const { changes: sent } = await played.run(typed)
+      const rebuilt = await Played.open(harness(), 'rebuilt')
+      await rebuilt.deliver(sent, 'delivered')
+      await rebuilt.state.commit()
+      const texts = `SELECT '' AS id, '' AS "*", '' AS "a.b", '' AS "[*]", '' AS "$", '' AS "q""\\" LIMIT 0`
+      expect((await rebuilt.diff(texts)).changes).toMatchObject([
+        { op: 'removed', before: { '*': '2', 'a.b': 3, '[*]': 4, $: 5, 'q"\\': 6 } },
+      ])
+      await rebuilt.state[Symbol.asyncDispose]()
+      await played.state[Symbol.asyncDispose]()
+    })
+
     it('to a result without rows by other key columns is refused', async () => {
       const played = await Played.open(harness())
       await played.run(ONE)

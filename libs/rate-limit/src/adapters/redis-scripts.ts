@@ -12,6 +12,7 @@
  * A bucket holds the permits granted up to its end, and counts until end + window + lease life. Times have 13
  * digits, which Lua prints exactly only when told to.
  */
+import { LONGEST_PAUSE_MS } from '../port.ts'
 
 const PRELUDE = `
 local base = KEYS[1]
@@ -82,6 +83,11 @@ for _, scope in ipairs(a.scopes) do
   if untilMs then
     local left = tonumber(untilMs) - now
     if left <= 0 then redis.call('HDEL', base .. ':pause', scope.name) end
+    -- A clock that was set back makes no pause longer.
+    if left > ${LONGEST_PAUSE_MS} then
+      left = ${LONGEST_PAUSE_MS}
+      redis.call('HSET', base .. ':pause', scope.name, num(now + left))
+    end
     pausedMs = math.max(pausedMs, left)
   end
 end

@@ -4,7 +4,7 @@ import { startServices } from '../../../../deploy/local/services.ts'
 import { rateLimitContract } from '../contract.ts'
 import { createRedisRateLimit } from './redis.ts'
 import type { LocalService, LocalServices } from '../../../../deploy/local/services.ts'
-import type { RateLimit, TakeRequest } from '../port.ts'
+import { LONGEST_PAUSE_MS, type RateLimit, type TakeRequest } from '../port.ts'
 
 const url = inject('redisUrl')
 
@@ -97,6 +97,17 @@ describe.skipIf(url === null)('with Redis', () => {
       expect(await limit.take(request('destination/old'))).toMatchObject({ reason: 'paused' })
       offsetMs += 2_000
       expect(await limit.take(request('destination/old'))).toMatchObject({ permits: 10 })
+    })
+
+    it('pauses for no longer than the longest pause, though its clock was set back since', async () => {
+      await takeOnceUp('destination/clock')
+      offsetMs += 86_400_000
+      await limit.pause('destination/clock', 1000)
+      offsetMs -= 86_300_000
+      const wait = await limit.take(request('destination/clock'))
+      expect(wait).toMatchObject({ reason: 'paused', waitMs: LONGEST_PAUSE_MS })
+      offsetMs += LONGEST_PAUSE_MS
+      expect(await limit.take(request('destination/clock'))).toMatchObject({ permits: 10 })
     })
 
     it('is unreachable while it is down or frozen, within the time of a command, and back by itself', async () => {

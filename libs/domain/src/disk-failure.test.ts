@@ -1,0 +1,13 @@
+import { expect, it } from 'vitest'
+import { saysDiskFailed } from './disk-failure.ts'
+
+it.each([
+  ['IO Error: Could not write to file "x": No space left on device', true],
+  ['ENOSPC: no space left on device, write', true],
+  ['EIO: i/o error, read', true],
+  ['disk quota exceeded', true],
+  ['Binder Error: there is no such column "Trofeio"', false],
+  ['the value "EIOWA" is no number', false],
+])('tells whether %s is of the disk', (message, isOfDisk) => {
+  expect(saysDiskFailed(message)).toBe(isOfDisk)
+})

@@ -1,0 +1,41 @@
+/** What delivery notices of requests that are missing, so that a run with a gap ends (PROTOCOL.md §11). */
+import type { Marker, Request, RunBegin, Unrenderable } from '@sluice/contracts/records'
+
+/** How far into the requests of a run its partition has come. */
+export interface RequestSequence {
+  readonly begin: Pick<RunBegin, 'run'>
+  /** Seq of the next request; null before the first that is read, which may be any after a takeover. */
+  nextSeq: number | null
+  /** Seq of the change that follows those of the requests so far. */
+  nextChange: number
+  /** From which change on nobody knows what became of the rows, and why. */
+  fault: { readonly from: number; readonly error: string } | null
+}
+
+/**
+ * Checks that nothing is missing before this record; a gap faults the run, and what follows it is passed
+ * over.
+ */
+export function inSequence(open: RequestSequence, offset: number, record: Request | Unrenderable): boolean {
+  if (open.fault !== null) return false
+  const expected = open.nextSeq ?? record.seq
+  if (record.seq !== expected || record.run !== open.begin.run) {
+    const found = `seq ${record.seq} of run ${record.run} follows at offset ${offset}`
+    open.fault = { from: open.nextChange, error: `requests lack seq ${expected}: ${found}` }
+    return false
+  }
+  open.nextSeq = expected + 1
+  open.nextChange = (record.rows.at(-1)?.seq ?? -1) + 1
+  return true
+}
+
+/** Why a run whose end is read lacks requests, if it does. */
+export function faultOf(
+  end: Pick<Marker, 'faultedFrom' | 'error' | 'count'>,
+  open: Pick<RequestSequence, 'nextSeq' | 'nextChange'> | null,
+): { readonly from: number; readonly error: string } | null {
+  if (end.faultedFrom !== null) return { from: end.faultedFrom, error: end.error ?? 'changes are missing' }
+  if (open === null || open.nextSeq === null || end.count === open.nextSeq) return null
+  const error = `requests end after seq ${open.nextSeq - 1}, and ${String(end.count)} were written`
+  return { from: open.nextChange, error }
+}
