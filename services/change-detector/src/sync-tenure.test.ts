@@ -81,6 +81,18 @@ describe('a run that was cut and is cancelled', () => {
     expect(await cancelledAt('CUT failed')).toEqual(['NEW queued', 'CUT failed', 'NEW cancelled'])
   })
 
+  it('leaves the one that is queued in its place alone, once somebody has asked for a run', async () => {
+    const { tenure, events } = tenureOf({ queued: ANEW })
+    const asked = { ...cancelOf('CUT').command, id: 'ASKED', kind: 'run', run: null } as const
+    await tenure.work([{ ...cancelOf('CUT'), command: asked, offset: 8 }, cancelOf('CUT')])
+    expect(events.slice(0, 4)).toEqual([
+      'ANEW queued',
+      'ASKED cancelled',
+      'CUT running, cancelling',
+      'CUT cancelled',
+    ])
+  })
+
   it('leaves alone what somebody asked for', async () => {
     const asked = { ...ANEW, cause: 'reset', command: 5 } as const
     const { tenure, events } = tenureOf({ queued: asked, open: { ...CUT, cancelling: true } })

@@ -283,7 +283,10 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const joined = joinQueued(queued, run)
     const cancelled = { ...run, status: 'cancelled', endedAt: now() } as const
     if (joined.kind === 'refused') return this.write({ ...cancelled, error: joined.why })
-    if (joined.queued !== queued) await this.#setQueued(joined.queued)
+    // Asked for by itself, it is no longer what a cancel of the cut run ends, too.
+    const isAnew = this.open !== null && isAnewOf(queued, this.open)
+    const does = isAnew ? { ...joined.queued, command: offset } : joined.queued
+    if (does !== queued) await this.#setQueued(does)
     const error = `run ${queued.runId} is queued already and will see the same rows`
     await this.write({ ...cancelled, error, errorCode: 'conflict' })
   }
