@@ -12,9 +12,9 @@ import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluic
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
 const ROWS = 5000
-const KILLS = 6
+const KILLS = 4
 /** Kills of one project, and within how long of a start each comes. */
-const KILLS_IN_A_ROW = 10
+const KILLS_IN_A_ROW = 7
 const KILLED_WITHIN_MS = 1500
 const CONCURRENCY = 20
 const SYNC = 'people'

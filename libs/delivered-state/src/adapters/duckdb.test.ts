@@ -70,14 +70,11 @@ describe('a large diff', () => {
     expect(Math.max(...rows)).toBeLessThan(100)
   })
 
-  it.each([1, 3])(
-    `finds the same in pieces of %i changes (SLUICE_SEED=${SEED})`,
-    TIMEOUT,
-    async pieceRows => {
-      const open: DeliveredStateHarness['open'] = options => openState({ ...options, pieceRows })
-      await new History({ ...harness, open }, SEED).play()
-    },
-  )
+  const pieceRows = 1 + (SEED % 3)
+  it(`finds the same in pieces of ${pieceRows} changes (SLUICE_SEED=${SEED})`, TIMEOUT, async () => {
+    const open: DeliveredStateHarness['open'] = options => openState({ ...options, pieceRows })
+    await new History({ ...harness, open }, SEED).play()
+  })
 })
 
 /** DuckDB fails at the first statement that has the text. */
