@@ -51,8 +51,8 @@ export interface DeliveredStateOptions {
   /** Partitions of the sync's topics. */
   readonly partitions: number
   /**
-   * Most memory, as DuckDB writes sizes; default 192MB, with which a whole process stays below 700 MB for five
-   * million rows. What does not fit goes to files beside the state's.
+   * Most memory, as DuckDB writes sizes; default 192MB, with which a whole process stays below 700 MB for
+   * five million rows. What does not fit goes to files beside the state's.
    */
   readonly memoryLimit?: string
   /**
