@@ -56,8 +56,12 @@ describe.skipIf(realServices() === null)('change-detectors that are started at o
     await pipeline.rename(1)
     const runs = [pipeline.run(), pipeline.run()]
     await Promise.all([services.add('change-detector'), services.add('change-detector')])
-    for (const { exitCode, view } of await Promise.all(runs))
-      expect({ exitCode, view }, services.logs()).toMatchObject({ exitCode: 0, view: { status: 'success' } })
+    const views = (await Promise.all(runs)).map(({ view }) => view)
+    expect(views, services.logs()).toContainEqual(expect.objectContaining({ status: 'success' }))
+    // The second is one too many where it is taken before the first has started.
+    const joined = { status: 'cancelled', error: expect.stringContaining('is queued already') }
+    for (const view of views)
+      if (view?.status !== 'success') expect(view, services.logs()).toMatchObject(joined)
     await api.settled()
     expect(new Set(api.requests.map(({ url }) => url)).size).toBe(PEOPLE)
     expect(api.requests.length, services.logs()).toBe(PEOPLE)
