@@ -155,7 +155,7 @@ function openState(name: string): Promise<DeliveredState> {
 async function feed(state: DeliveredState): Promise<void> {
   const topics = syncTopics(log.prefix, SYNC)
   const of = { topics, partitions: PARTITIONS, incarnation: INCARNATION, faults: [] }
-  await feedState(state, { log: log.log, io: log.io, ...of, onRebuild: () => undefined, signal })
+  await feedState(state, { log: log.log, io: log.io, ...of, signal })
 }
 
 /** Time that has passed, and time that this process has worked. */

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import { OneProcess, pausingStates } from './one-process.ts'
+import { OneProcess } from './one-process.ts'
 import { ADDED, peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import { bothProfiles, type Opened } from './profiles.ts'
 import { finished } from './project-folder.ts'
@@ -89,19 +89,8 @@ describe('a run asked for, in one process,', () => {
     const first = world.start()
     await world.run()
     await first.drain()
-    const reached = Promise.withResolvers<void>()
-    const killed = Promise.withResolvers<void>()
-    const openState = pausingStates(world.openState, () => {
-      reached.resolve()
-      return killed.promise
-    })
-    const cut = world.start({ openState })
     const scope = { as: 'added', key: null, status: null } as const
-    await world.command({ cause: 'resync', scope })
-    await reached.promise
-    const killing = cut.kill()
-    killed.resolve()
-    await killing
+    await world.killWhilePublishing({ cause: 'resync', scope })
     world.start()
     await world.command()
     const events = await world.allEnded()

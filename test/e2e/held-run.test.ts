@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import { OneProcess, pausingStates, type Services } from './one-process.ts'
+import { OneProcess, type Services } from './one-process.ts'
 import { manyPeople, peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import { bothProfiles, type Opened } from './profiles.ts'
 
@@ -128,18 +128,7 @@ describe('a held run, in one process,', () => {
   it('keeps its approval where it is cut while it publishes: the run that takes its place is not held', async () => {
     const held = await heldRun()
     await services.drain()
-    const reached = Promise.withResolvers<void>()
-    const killed = Promise.withResolvers<void>()
-    const openState = pausingStates(world.openState, () => {
-      reached.resolve()
-      return killed.promise
-    })
-    const cut = world.start({ openState })
-    await world.command({ kind: 'approve', run: held })
-    await reached.promise
-    const killing = cut.kill()
-    killed.resolve()
-    await killing
+    await world.killWhilePublishing({ kind: 'approve', run: held })
     world.start()
     expect(await world.ended(held)).toMatchObject({ status: 'failed' })
     const [, , anew] = await world.allEnded()

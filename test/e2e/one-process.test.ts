@@ -44,22 +44,6 @@ afterEach(async () => {
   for (const one of opened) await one[Symbol.asyncDispose]()
 })
 
-/** Starts the services and kills them while the first run publishes; resolves once they are gone. */
-async function killWhilePublishing(): Promise<void> {
-  const reached = turn()
-  const killed = turn()
-  const openState = pausingStates(world.openState, () => {
-    reached.resolve()
-    return killed.promise
-  })
-  const services = world.start({ openState })
-  await world.command()
-  await reached.promise
-  const killing = services.kill()
-  killed.resolve()
-  await killing
-}
-
 describe('a run that is cancelled while it publishes', () => {
   it.each([
     ['one by one', {}],
@@ -106,7 +90,7 @@ describe('a run', () => {
   it('that is asked for while an earlier one is taken up again comes to an end', async () => {
     await open()
     await world.setRows(numbers(0, 5))
-    await killWhilePublishing()
+    await world.killWhilePublishing()
     // The command is taken while the event of the run that was cut, queued anew, is on its way to the log.
     let anew = false
     let asked: Promise<string> | null = null
@@ -195,7 +179,7 @@ describe('a sync that skips the rows that are there', () => {
   it('begins again with a first run that was cut, and sends nothing but what comes later', async () => {
     await open({ firstRun: 'skip-existing' })
     await world.setRows(MANY)
-    await killWhilePublishing()
+    await world.killWhilePublishing()
     world.start()
     await world.run()
     await world.allEnded()

@@ -170,6 +170,25 @@ export class OneProcess implements AsyncDisposable {
     return life
   }
 
+  /**
+   * Starts the services, writes a command and kills them while its run publishes; resolves once they are
+   * gone.
+   */
+  async killWhilePublishing(of: Partial<Command> = {}): Promise<void> {
+    const reached = Promise.withResolvers<void>()
+    const killed = Promise.withResolvers<void>()
+    const openState = pausingStates(this.openState, () => {
+      reached.resolve()
+      return killed.promise
+    })
+    const services = this.start({ openState })
+    await this.command(of)
+    await reached.promise
+    const killing = services.kill()
+    killed.resolve()
+    await killing
+  }
+
   /** Writes a command and returns its id, which is that of the run it asks for. */
   async command(of: Partial<Command> = {}): Promise<string> {
     const id = newRunId()

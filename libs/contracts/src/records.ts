@@ -265,7 +265,6 @@ export interface Fault {
   readonly from: number
 }
 
-/** The state of a run, on `runs`, keyed by sync/run; the last one written counts. */
 /**
  * How far a run has brought the delivered state up to date from its topics. Records are counted by their
  * offsets, so that those which compaction took away count as read.
@@ -277,6 +276,7 @@ export interface Restoring {
   readonly of: number
 }
 
+/** The state of a run, on `runs`, keyed by sync/run; the last one written counts. */
 export interface RunEvent {
   readonly sync: string
   readonly incarnation: string

@@ -44,9 +44,13 @@ function withTriggers(sync: SyncSpec): SyncSpec {
   return { ...sync, triggers }
 }
 
+export function primaryKeyOf({ primaryKey }: Pick<ModelSpec, 'primaryKey'>): readonly string[] {
+  return typeof primaryKey === 'string' ? [primaryKey] : primaryKey
+}
+
 function withSql(model: ModelSpec): ModelSpec {
   const { table, ...rest } = model
-  const primaryKey = typeof model.primaryKey === 'string' ? [model.primaryKey] : model.primaryKey
+  const primaryKey = [...primaryKeyOf(model)]
   return table === undefined
     ? { ...rest, primaryKey }
     : { ...rest, sql: `select * from ${quotedTable(table)}`, primaryKey }

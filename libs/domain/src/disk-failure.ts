@@ -6,5 +6,14 @@ export function saysDiskFailed(message: string): boolean {
   return DISK_FAILURE.test(message) || ERROR_CODE.test(message)
 }
 
+/** True for the result codes of SQLite for a full or failing disk (https://www.sqlite.org/rescode.html). */
+export function isSqliteDiskCode(code: number): boolean {
+  const primary = code & 0xff
+  return primary === SQLITE_IO_ERROR || primary === SQLITE_FULL
+}
+
+const SQLITE_IO_ERROR = 10
+export const SQLITE_FULL = 13
+
 const DISK_FAILURE = /No space left|Disk quota|File too large|Could not write|Read-only file system/i
 const ERROR_CODE = /\b(?:ENOSPC|EDQUOT|EFBIG|EROFS|EIO)\b/

@@ -3,9 +3,10 @@ import { rm } from 'node:fs/promises'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { DeliveredState, Diff, RunPurpose } from '@sluice/delivered-state/port'
+import { primaryKeyOf } from '@sluice/domain/definition'
 import { triggeredOps } from '@sluice/domain/trigger'
 import type { Source } from '@sluice/sources/port'
-import { assertKeyColumns, primaryKeyOf } from './key-columns.ts'
+import { assertKeyColumns } from './key-columns.ts'
 import { templateColumns } from './template-columns.ts'
 
 export interface Detected extends AsyncDisposable {

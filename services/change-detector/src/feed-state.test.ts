@@ -29,7 +29,7 @@ it('takes changes whose fate nobody knows as unknown, from the first that is los
     { partition: 1, run: 2, from: 0 },
   ]
   const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION }
-  await feedState(state, { log, io, ...of, faults, onRebuild: () => undefined, signal })
+  await feedState(state, { log, io, ...of, faults, signal })
   const entries = fed.flatMap(({ retry }) => retry?.records ?? [])
   expect(entries.map(({ key, value }) => [key, value?.run, value?.seq, value?.outcome])).toEqual([
     ['b', 1, 1, 'unknown'],

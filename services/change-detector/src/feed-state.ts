@@ -22,7 +22,6 @@ export interface FeedOptions {
    * Why the state may be empty though the sync has run before: the reason of a rebuild that no offset tells.
    */
   readonly whyEmpty?: string
-  readonly onRebuild: (why: string) => void
   /** Told before the first record, after each batch of them, and before what was read is merged. */
   readonly onProgress?: (progress: Restoring) => Promise<void>
   readonly signal: AbortSignal
@@ -33,7 +32,6 @@ export async function feedState(state: DeliveredState, options: FeedOptions): Pr
   let positions = await state.positions()
   const mismatch = await findMismatch(positions, options)
   if (mismatch !== null) {
-    options.onRebuild(mismatch)
     await state.reset()
     positions = await state.positions()
   }

@@ -2,11 +2,8 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
+import { primaryKeyOf } from '@sluice/domain/definition'
 import { nearestHint } from '@sluice/domain/nearest-name'
-
-export function primaryKeyOf({ primaryKey }: ModelSpec): readonly string[] {
-  return typeof primaryKey === 'string' ? [primaryKey] : primaryKey
-}
 
 /** Throws `config`, with the nearest name, for a key column that the query does not give. */
 export function assertKeyColumns(model: ModelSpec, columns: readonly Column[]): void {

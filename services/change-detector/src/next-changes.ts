@@ -146,8 +146,7 @@ async function bringUpToDate(state: DeliveredState, past: Past, deps: NextChange
   if (history === null || !past.known) return
   const { incarnation, partitions, faults } = past
   const topics = syncTopics(history.prefix, definition.sync.name)
-  const onRebuild = (): void => undefined
-  await feedState(state, { ...history, topics, partitions, incarnation, faults, onRebuild, signal })
+  await feedState(state, { ...history, topics, partitions, incarnation, faults, signal })
 }
 
 async function* placedRows(

@@ -174,8 +174,7 @@ export class RunExecution {
     const { deps, ownership } = this.#tenure
     const { incarnation, partitions, topics } = ownership
     const { faults, run } = this.#run
-    const onRebuild = (): void => undefined
-    const options = { ...deps, topics, partitions, incarnation, faults, onRebuild, signal }
+    const options = { ...deps, topics, partitions, incarnation, faults, signal }
     const feed = async (why: string | undefined): Promise<void> => {
       const teller = this.#restoringTeller()
       const told = { onProgress: (progress: Restoring) => teller.tell(progress) }

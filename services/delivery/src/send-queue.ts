@@ -12,7 +12,6 @@ import type { Figures } from '@sluice/stage/figures'
 import type { AttemptLedger } from './attempt-ledger.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
 import { effectsOf } from './effects.ts'
-import { LONGEST_PAUSE_MS } from '@sluice/rate-limit/port'
 import { withAttempt, type UnownedAttempt } from './request-history.ts'
 import { sendRequest, unsentAttempt, type SendJob, type Sent } from './send-request.ts'
 import type { Target } from './target.ts'
@@ -161,7 +160,7 @@ export class SendQueue {
     this.#throttledSince ??= now
     if (now - this.#throttledSince >= THROTTLED_LONGEST_MS)
       this.#giveUp('the destination has throttled every request for an hour')
-    else gate.pause(Math.min(retryAfterMs ?? DEFAULT_PAUSE_MS, LONGEST_PAUSE_MS))
+    else gate.pause(retryAfterMs ?? DEFAULT_PAUSE_MS)
     this.#sendAgain(job)
   }
 

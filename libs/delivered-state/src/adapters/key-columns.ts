@@ -8,7 +8,7 @@ import type { Column, ColumnType } from '@sluice/contracts/values'
 import { keyColumns } from './find-changes.ts'
 import type { KnownRequest } from './known-columns.ts'
 import { keyTextOfStored, quoteIdentifier, quoteText, storedStructure } from './sql-types.ts'
-import { saveMeta } from './state-meta.ts'
+import { readMeta, saveMeta } from './state-meta.ts'
 
 interface KeyColumn {
   readonly name: string
@@ -31,12 +31,11 @@ export async function assertKeyUnchanged(
     name: column.name,
     kind: kindOf(column.type),
   }))
-  const reader = await connection.runAndReadAll("SELECT value FROM meta WHERE name = 'key'")
-  const saved = reader.getRows()[0]?.[0]
+  const saved = await readMeta(connection, 'key')
   const text = JSON.stringify(wanted)
   if (saved === text) return
   if (!hasRows) {
-    const was = typeof saved === 'string' ? (JSON.parse(saved) as readonly KeyColumn[]) : null
+    const was = saved === null ? null : (JSON.parse(saved) as readonly KeyColumn[])
     const isRenamed = was !== null && namesOf(was) !== namesOf(wanted)
     if (isRenamed) throw changed(sync, describe(was), describe(wanted))
     return
@@ -46,7 +45,7 @@ export async function assertKeyUnchanged(
   )
   const isEmpty = Number(stored.getRows()[0]?.[0]) === 0
   if (!isEmpty) {
-    if (typeof saved === 'string')
+    if (saved !== null)
       throw changed(sync, describe(JSON.parse(saved) as readonly KeyColumn[]), describe(wanted))
     if (await hasOtherKeys(connection, columns)) throw changed(sync, 'other columns', describe(wanted))
   }

@@ -7,7 +7,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column, ColumnType } from '@sluice/contracts/values'
 import type { DiffRequest } from '../port.ts'
 import { quoteIdentifier, quoteText } from './sql-types.ts'
-import { saveMeta } from './state-meta.ts'
+import { readMeta, saveMeta } from './state-meta.ts'
 
 /**
  * The attached extract is `extract.main.rows`. `hasRows` is false for a result without rows: then the columns
@@ -26,7 +26,7 @@ export async function withKnownTypes(
   const counted = await connection.runAndReadAll('SELECT count(*) FROM (FROM extract.main.rows LIMIT 1)')
   const hasRows = Number(counted.getRows()[0]?.[0]) > 0
   if (hasRows) return { request, hasRows }
-  const saved = await savedColumns(connection)
+  const saved = await readMeta(connection, 'columns')
   const known =
     saved === null
       ? await storedTypes(connection, request.columns)
@@ -41,13 +41,7 @@ export async function rememberTypes(
   { request, hasRows }: KnownRequest,
 ): Promise<void> {
   const text = JSON.stringify(request.columns)
-  if (hasRows && (await savedColumns(connection)) !== text) await saveMeta(connection, 'columns', text)
-}
-
-async function savedColumns(connection: DuckDBConnection): Promise<string | null> {
-  const reader = await connection.runAndReadAll("SELECT value FROM meta WHERE name = 'columns'")
-  const saved = reader.getRows()[0]?.[0]
-  return typeof saved === 'string' ? saved : null
+  if (hasRows && (await readMeta(connection, 'columns')) !== text) await saveMeta(connection, 'columns', text)
 }
 
 function typesOf(columns: readonly Column[]): ReadonlyMap<string, ColumnType> {

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { sampleChange } from '@sluice/testkit/sample-records'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { DeliveredState, PlacedChange } from '../port.ts'
 import { openDeliveredState } from './duckdb.ts'
@@ -34,21 +35,7 @@ function open(): Promise<DeliveredState> {
 }
 
 function addedAt(offset: number): PlacedChange {
-  const change = {
-    run: 1,
-    seq: offset,
-    op: 'added',
-    key: String(offset),
-    before: null,
-    beforeState: 'absent',
-    after: { id: String(offset) },
-    settledState: null,
-    muted: null,
-    captured: null,
-    retried: null,
-    replayed: null,
-  } as const
-  return { offset, change }
+  return { offset, change: sampleChange({ key: String(offset), seq: offset }) }
 }
 
 async function fill(rows: number): Promise<void> {

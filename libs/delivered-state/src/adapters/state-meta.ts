@@ -27,12 +27,18 @@ export async function loadPositions(
 
 /** The hash that the stored rows have; null if it was made by another version of DuckDB, or none was made. */
 export async function loadHash(connection: DuckDBConnection): Promise<RowHash | null> {
-  const reader = await connection.runAndReadAll("SELECT value FROM meta WHERE name = 'hash'")
-  const value = reader.getRows()[0]?.[0]
-  if (typeof value !== 'string') return null
+  const value = await readMeta(connection, 'hash')
+  if (value === null) return null
   const saved = JSON.parse(value) as { readonly spec: string; readonly columns: RowHash['columns'] }
   const hash = new RowHash(saved.columns)
   return hash.spec === saved.spec ? hash : null
+}
+
+/** The value that is kept under a name; null if none is. */
+export async function readMeta(connection: DuckDBConnection, name: string): Promise<string | null> {
+  const reader = await connection.runAndReadAll(`SELECT value FROM meta WHERE name = ${quoteText(name)}`)
+  const value = reader.getRows()[0]?.[0]
+  return typeof value === 'string' ? value : null
 }
 
 /** SQL that keeps a value, in place of an earlier one of that name. */

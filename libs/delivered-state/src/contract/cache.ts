@@ -1,18 +1,8 @@
 /** What outlives a commit, a reset and another incarnation, and how a diff is read. */
 import { describe, expect, it } from 'vitest'
+import { sampleChange } from '@sluice/testkit/sample-records'
 import { changesOf, type DeliveredStateHarness, requestFor, TIMEOUT } from './harness.ts'
 import { brief, ONE, Played } from './played.ts'
-
-const ADDED = {
-  op: 'added',
-  before: null,
-  beforeState: 'absent',
-  settledState: null,
-  muted: null,
-  captured: null,
-  retried: null,
-  replayed: null,
-} as const
 
 export function cacheSuite(name: string, harness: () => DeliveredStateHarness): void {
   describe(`${name}: the cache`, TIMEOUT, () => {
@@ -87,7 +77,7 @@ export function cacheSuite(name: string, harness: () => DeliveredStateHarness): 
       const played = await Played.open(harness())
       const records = Array.from({ length: 60_000 }, (_, seq) => ({
         offset: seq,
-        change: { ...ADDED, key: `${seq}`, after: { id: `${seq}`, v: 'x'.repeat(100) }, run: 1, seq },
+        change: sampleChange({ key: `${seq}`, after: { id: `${seq}`, v: 'x'.repeat(100) }, seq }),
       }))
       const stretch = { partition: 0, changes: { records, nextOffset: records.length } }
       await played.state.feed(stretch)

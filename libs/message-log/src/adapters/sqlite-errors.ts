@@ -3,12 +3,11 @@
  * no log is `corrupt`, everything else `unreachable`.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isSqliteDiskCode, SQLITE_FULL } from '@sluice/domain/disk-failure'
 
 const BUSY = 5
 const LOCKED = 6
-const IO_ERROR = 10
 const CORRUPT = 11
-const FULL = 13
 const NOT_A_DATABASE = 26
 
 /** SQLite's primary result code, or null for an error that is not SQLite's. */
@@ -30,7 +29,8 @@ export function translate(file: string, error: unknown): SluiceError {
   if (code === CORRUPT || code === NOT_A_DATABASE) {
     return new SluiceError('corrupt', `${file} is not a log that can be read: ${message}`, { cause: error })
   }
-  if (code === FULL || code === IO_ERROR) return diskError(file, { cause: error, isFull: code === FULL })
+  if (code !== null && isSqliteDiskCode(code))
+    return diskError(file, { cause: error, isFull: code === SQLITE_FULL })
   return new SluiceError('unreachable', `${file} cannot be read or written: ${message}`, {
     cause: error,
     retryable: true,

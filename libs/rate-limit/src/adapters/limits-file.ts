@@ -6,6 +6,7 @@
  */
 import { DatabaseSync } from 'node:sqlite'
 import { SluiceError } from '@sluice/contracts/errors'
+import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
 import type { GrantEntry, SlidingWindow } from './sliding-window.ts'
 
 const FORMAT_VERSION = 1
@@ -196,20 +197,16 @@ export class LimitsFile {
     } catch (cause) {
       if (this.#db.isTransaction) this.#db.exec('rollback')
       const message = `cannot write the limits to ${this.#path}: ${messageOf(cause)}`
-      if (isDiskFailure(cause))
-        throw new SluiceError('disk', `${message}. Make room on that disk and run again.`, { cause })
-      throw new SluiceError('unreachable', message, { cause, retryable: true })
+      throw diskError(message, cause) ?? new SluiceError('unreachable', message, { cause, retryable: true })
     }
   }
 }
 
-const IO_ERROR = 10
-const FULL = 13
-
-/** By SQLite's primary result code (https://www.sqlite.org/rescode.html). */
-function isDiskFailure(cause: unknown): boolean {
-  if (!(cause instanceof Error) || !('errcode' in cause) || typeof cause.errcode !== 'number') return false
-  return [IO_ERROR, FULL].includes(cause.errcode & 0xff)
+/** A `disk` error where the disk is full or fails; null for anything else. */
+function diskError(message: string, cause: unknown): SluiceError | null {
+  if (!(cause instanceof Error) || !('errcode' in cause) || typeof cause.errcode !== 'number') return null
+  if (!isSqliteDiskCode(cause.errcode)) return null
+  return new SluiceError('disk', `${message}. Make room on that disk and run again.`, { cause })
 }
 
 /** An entry that a grant went into, with what is needed to write it. */
@@ -241,12 +238,9 @@ function open(path: string): DatabaseSync {
     if (db?.isOpen) db.close()
     if (cause instanceof SluiceError) throw cause
     const message = messageOf(cause)
-    if (isDiskFailure(cause))
-      throw new SluiceError(
-        'disk',
-        `cannot open the limits in ${path}: ${message}. Make room on that disk and run again.`,
-        { cause },
-      )
+    const cannotOpen = `cannot open the limits in ${path}: ${message}`
+    const full = diskError(cannotOpen, cause)
+    if (full !== null) throw full
     if (/locked|busy/i.test(message)) {
       throw new SluiceError('conflict', `another process holds the limits in ${path}`, { cause })
     }
@@ -254,10 +248,7 @@ function open(path: string): DatabaseSync {
       const advice = 'remove the file, and limits are counted from zero'
       throw new SluiceError('corrupt', `${path} is no file of limits (${message}); ${advice}`, { cause })
     }
-    throw new SluiceError('unreachable', `cannot open the limits in ${path}: ${message}`, {
-      cause,
-      retryable: true,
-    })
+    throw new SluiceError('unreachable', cannotOpen, { cause, retryable: true })
   }
 }
 

@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url'
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
 import { isRecordSchema, isSchema } from '@sluice/contracts/avro-types'
 import { SluiceError } from '@sluice/contracts/errors'
+import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
 import { sleep } from '@sluice/flow/sleep'
 import { incompatibilities, incompatibleError } from '../compatibility.ts'
 import type { SchemaCodec } from '../port.ts'
@@ -47,8 +48,6 @@ const TABLES = `
   ) STRICT, WITHOUT ROWID;
 `
 const SQLITE_BUSY = 5
-const SQLITE_IO_ERROR = 10
-const SQLITE_FULL = 13
 const BUSY_TIMEOUT_MS = 10_000
 const BUSY_RETRY_MS = 10
 
@@ -96,7 +95,7 @@ class SqliteStore implements SchemaStore {
         return work(this.#database())
       } catch (error) {
         if (!isSqliteError(error)) throw error
-        if (error.errcode % 256 === SQLITE_FULL || error.errcode % 256 === SQLITE_IO_ERROR) {
+        if (isSqliteDiskCode(error.errcode)) {
           const message = `Cannot keep schemas in ${this.#file}: ${error.message}. Make room on that disk and run again.`
           throw new SluiceError('disk', message, { cause: error })
         }

@@ -11,6 +11,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { DuckdbSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
+import { primaryKeyOf } from '@sluice/domain/definition'
 import type { Extract, Source } from '../port.ts'
 import { diskErrorOf, emptyFile, messageOf, missingFile, queryError } from './duckdb-errors.ts'
 import { DuckdbSession } from './duckdb-session.ts'
@@ -168,8 +169,7 @@ class DuckdbSource implements Source {
       }
     })
     assertColumns(model, columns)
-    const keys = typeof model.primaryKey === 'string' ? [model.primaryKey] : model.primaryKey
-    const lacksKey = keys.some(key => columns.every(({ name }) => name !== key))
+    const lacksKey = primaryKeyOf(model).some(key => columns.every(({ name }) => name !== key))
     const empty = lacksKey ? emptyFile(query, { model: model.name }) : null
     if (empty !== null) throw empty
     return { query, columns }

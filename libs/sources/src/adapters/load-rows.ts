@@ -23,9 +23,9 @@ import { readRows } from './row-text.ts'
 const PIPED_FROM_BYTES = 2_000_000
 /** Together with the buffers of the reader, a process stays below 500 MB. */
 const MEMORY_LIMIT = '128MB'
-/** Keeps up with a server that sends on one core; a second thread costs a third more CPU time. */
+/** While one parses what has come, the other takes what comes. */
 const THREADS = 2
-/** A row group is filled in memory; DuckDB's own size, 122,880, is too much of rows of a few KB. */
+/** Each thread fills a row group in memory; DuckDB's own size, 122,880, is too much of rows of a few KB. */
 const ROW_GROUP_SIZE = 16_384
 
 export interface LoadedColumn {
