@@ -200,7 +200,7 @@ class PipelineHistory {
       this.#arm(killPoints.shift())
       this.#start()
     }
-    if (run.command === 'reset') this.#forget()
+    if (run.command === 'reset') this.#forget(id)
     this.#takeNotice(run)
   }
 
@@ -260,7 +260,9 @@ class PipelineHistory {
   }
 
   /** After a reset nothing is known of what the destination has. */
-  #forget(): void {
+  #forget(reset: string): void {
+    const event = this.#opened.events().find(({ runId }) => runId === reset)
+    if (event?.status !== 'success') this.#broken(`the reset was not carried out: ${event?.error ?? ''}`)
     this.#runs.clear()
     this.#applied.clear()
     for (const { key } of this.#api.objects()) this.#orphans.add(key)

@@ -1,3 +1,4 @@
+import type { Command } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
 import type { FoundRuns } from './find-runs.ts'
 import type { SyncOwnership } from './own-sync.ts'
@@ -10,6 +11,9 @@ const QUEUED = queuedRun({ runId: 'CUT', cause: 'manual', scope: null, command: 
 const CUT: RunState = { ...QUEUED, status: 'running', run: 7, definition: 'd', startedAt: 11 }
 const ANEW: RunState = { ...QUEUED, runId: 'ANEW' }
 
+/** What a tenure fails with that gets as far as taking topics away. */
+const BEYOND = new Error('beyond this test')
+
 interface Left extends Partial<FoundRuns> {
   /** Called with each event before it is acknowledged. */
   readonly onWrite?: (event: string, tenure: SyncTenure) => Promise<void>
@@ -21,7 +25,8 @@ function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: r
   const none = { first: false, faults: [], open: CUT, anewCancelled: false, queued: null, held: null }
   const found: FoundRuns = { ...none, lastRun: 7, lastCommand: 4, ...of }
   const events: string[] = []
-  const deps = { newRunId: () => 'NEW', now: () => 20, logger: { info: () => undefined } }
+  const log = { deleteTopics: async () => Promise.reject(BEYOND) }
+  const deps = { newRunId: () => 'NEW', now: () => 20, logger: { info: () => undefined }, prefix: 'p', log }
   const ownership = {
     sync: 's',
     partitions: 2,
@@ -47,6 +52,28 @@ function cancelOf(run: string, resolve = (): void => undefined): WaitingCommand 
   return { command, offset: 9, resolve, reject: () => undefined }
 }
 
+/** The events of a tenure that is told to cancel CUT, or this, while it writes a certain event. */
+async function commandedAt(
+  moment: string,
+  command: Partial<Command>,
+  left: Left = {},
+): Promise<readonly string[]> {
+  const waiting: WaitingCommand[] = []
+  const onWrite = async (event: string, tenure: SyncTenure): Promise<void> => {
+    if (event !== moment) return
+    const taken = Promise.withResolvers<undefined>()
+    const cancel = cancelOf('CUT', () => taken.resolve(undefined))
+    waiting.push({ ...cancel, command: { ...cancel.command, ...command } })
+    tenure.look()
+    await taken.promise
+  }
+  const { tenure, events } = tenureOf({ ...left, onWrite })
+  await tenure.work(waiting).catch((error: unknown) => {
+    if (error !== BEYOND) throw error
+  })
+  return events
+}
+
 describe('a run that was cut and is cancelled', () => {
   const ends = ['CUT running, cancelling', 'ANEW cancelled', 'CUT cancelled']
 
@@ -63,19 +90,7 @@ describe('a run that was cut and is cancelled', () => {
   })
 
   it('does so where the cancel comes while that one is being queued, or its own end is being written', async () => {
-    const cancelledAt = async (moment: string): Promise<readonly string[]> => {
-      const waiting: WaitingCommand[] = []
-      const onWrite = async (event: string, tenure: SyncTenure): Promise<void> => {
-        if (event !== moment) return
-        const taken = Promise.withResolvers<undefined>()
-        waiting.push(cancelOf('CUT', () => taken.resolve(undefined)))
-        tenure.look()
-        await taken.promise
-      }
-      const { tenure, events } = tenureOf({ onWrite })
-      await tenure.work(waiting)
-      return events
-    }
+    const cancelledAt = (moment: string): Promise<readonly string[]> => commandedAt(moment, {})
     const queued = ['NEW queued', 'CUT running, cancelling', 'NEW cancelled', 'CUT cancelled']
     expect(await cancelledAt('NEW queued')).toEqual(queued)
     expect(await cancelledAt('CUT failed')).toEqual(['NEW queued', 'CUT failed', 'NEW cancelled'])
@@ -109,6 +124,23 @@ describe('a run that was begun anew and is cancelled while the cut one is open',
     const next = tenureOf({ anewCancelled: true })
     await next.tenure.work([])
     expect(next.events).toEqual(['CUT failed'])
+  })
+})
+
+describe('a reset', () => {
+  const reset = { id: 'RESET', kind: 'reset', cause: 'reset', run: null } as const
+  // A run that failed by itself is not begun anew.
+  const open = { ...CUT, error: 'the disk is full' }
+
+  it('is refused while a run is at work', async () => {
+    const { tenure, events } = tenureOf({ open })
+    await tenure.work([{ ...cancelOf('CUT'), command: { ...cancelOf('CUT').command, ...reset } }])
+    expect(events).toEqual(['RESET failed', 'CUT failed'])
+  })
+
+  it('waits for a run whose end is being written, which everybody may have read already', async () => {
+    const events = await commandedAt('CUT failed', reset, { open })
+    expect(events).toEqual(['CUT failed', 'RESET queued', 'RESET queued'])
   })
 })
 

@@ -295,14 +295,20 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     return this.#queued?.cause === 'reset' || this.running?.state.cause === 'reset'
   }
 
-  /** Refused while a run is at work or queued; a held one is forgotten with all the rest. */
+  /**
+   * Refused while a run is at work or queued; a held one is forgotten with all the rest. One that has just
+   * ended, or is held as of now, may not have let go of its state yet: the reset is queued, and waits for
+   * that.
+   */
   async #queueReset(command: Command, offset: number): Promise<void> {
     const { now } = this.deps
     const { partitions } = this.ownership
     const at = now()
     const { id: runId } = command
     const reset = queuedRun({ runId, cause: 'reset', scope: null, command: offset, partitions, at })
-    const busy = this.running?.state ?? this.#queued
+    const running = this.running?.state ?? null
+    const isDone = running === null || running.status === 'held' || isEnded(running.status)
+    const busy = isDone ? this.#queued : running
     if (busy === null) return this.#setQueued(reset)
     const error = `run ${busy.runId} is ${busy.status}: wait for its end, or end it with \`sluice cancel ${busy.runId}\``
     await this.write({ ...reset, status: 'failed', error, errorCode: 'usage', endedAt: at })
