@@ -2,6 +2,7 @@
 import type { RecordedRequest } from '@sluice/testkit/scripted-api'
 import { isTakeover, type Placed } from '@sluice/stage/owned-reader'
 import { STAGE_OF, type Kill } from './kills.ts'
+import { goOnWithinMs } from './pace.ts'
 import { ANSWER_MS, CONCURRENCY, type Pipeline } from './people-pipeline.ts'
 
 /** A crash may repeat what was answered this recently (PROTOCOL.md §8). */
@@ -13,6 +14,8 @@ export interface Aftermath {
   readonly kill: Kill
   /** Longest that a partition with something to do stood still; null where nothing was left to do. */
   readonly wentOnMs: number | null
+  /** How long that may take, at most. */
+  readonly wentOnAllowedMs: number
   readonly repeats: number
   readonly repeatsAllowed: number
 }
@@ -38,10 +41,14 @@ export async function aftermaths(
     const waits = output[stage].map((records, partition) =>
       wentOnAfter(span, records, input[stage]?.[partition] ?? null),
     )
+    const last = kills.findLast(
+      ({ service, killedAt }) => service === kill.service && killedAt < kill.killedAt,
+    )
     const longest = Math.max(-1, ...waits.filter(wait => wait !== null))
     return {
       kill,
       wentOnMs: longest < 0 ? null : longest,
+      wentOnAllowedMs: goOnWithinMs(last === undefined ? Infinity : kill.killedAt - last.killedAt),
       repeats: repeats.get(kill) ?? 0,
       repeatsAllowed: kill.service === 'delivery' ? repeatable(kill, sent) : 0,
     }
