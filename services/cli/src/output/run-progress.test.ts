@@ -43,7 +43,7 @@ describe('the progress of a run', () => {
     const lines = (changes: Partial<RunView>) =>
       progressLines(run({ ...changes, endedAt: null }), { color: false, columns: 100, now: NOW })
     expect(lines({ status: 'queued', startedAt: null, triggers: {} })[0]).toContain(
-      'waiting for the run before it',
+      'waiting to start',
     )
     expect(lines({ status: 'running', rowsRead: 0, triggers: {} })[0]).toContain('reading the model')
     expect(lines({ status: 'running', rowsRead: 7, triggers: {} })[0]).toContain(

@@ -84,7 +84,7 @@ export function progressLines(
 }
 
 function phase(run: RunView): string {
-  if (run.status === 'queued') return 'waiting for the run before it'
+  if (run.status === 'queued') return 'waiting to start'
   if (run.restoring !== undefined) return restoringText(run.restoring)
   const detected = OPS.reduce((sum, op) => sum + (run.triggers[op]?.detected ?? 0), 0)
   if (detected > 0) return 'sending'
