@@ -144,7 +144,7 @@ async function startArguments(folder: string): Promise<readonly string[]> {
   const manifest: { scripts: { start: string } } = JSON.parse(
     await readFile(join(folder, 'package.json'), 'utf8'),
   )
-  const [, args = ''] = /^exec node (.*)$/.exec(manifest.scripts.start) ?? []
+  const [, args = ''] = /exec node (.*)$/.exec(manifest.scripts.start) ?? []
   return args.split(' ')
 }
 

@@ -182,10 +182,10 @@ export class ServiceProcess implements AsyncDisposable {
   /** Starts it without waiting. */
   spawn(): void {
     if (this.#child !== null) throw new Error(`${this.label} is running already`)
-    const { PATH, HOME } = process.env
+    const { PATH, HOME, NODE_COMPILE_CACHE = join(tmpdir(), 'node-compile-cache') } = process.env
     const main = join(ROOT, 'services', this.name, 'src/main.ts')
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main], {
-      env: { PATH, HOME, ...this.#env },
+      env: { PATH, HOME, NODE_COMPILE_CACHE, ...this.#env },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const onParentExit = (): void => void child.kill('SIGKILL')
