@@ -7,10 +7,10 @@ import { startServices, type LocalServices } from '../../deploy/local/services.t
 import { realServices } from '../e2e/distributed.ts'
 import { startPipeline, type Pipeline } from './people-pipeline.ts'
 
-const PEOPLE = 3_000
+const PEOPLE = 2_000
 const RATE = 250
 /** Requests after which the service is restarted, once its processes are well in the run. */
-const RESTART_AT = 700
+const RESTART_AT = 500
 const TWO_EACH = { 'change-detector': 2, renderer: 2, delivery: 2 }
 const PARTITIONS = 4
 /** What one partition takes from the topic before it is written down as finished. */

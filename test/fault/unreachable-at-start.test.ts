@@ -48,7 +48,8 @@ describe.skipIf(services === null)('what is not reachable at the start', () => {
     ['Redis', { SLUICE_REDIS_URL: `redis://127.0.0.1:${nobody.port}` }],
   ]
 
-  it.each(SERVICE_NAMES)('ends %s with exit code 5 and says its address', async name => {
+  // They mostly wait.
+  it.concurrent.each(SERVICE_NAMES)('ends %s with exit code 5 and says its address', async name => {
     const each = missing().map(async ([what, gone]) => {
       await using started = start(name, { ...gone, SLUICE_STARTUP_TIMEOUT: '5s' })
       expect(await started.ended, `${name} without ${what}`).toBe(UNREACHABLE)
@@ -64,7 +65,7 @@ describe.skipIf(services === null)('what is not reachable at the start', () => {
     await Promise.all(each)
   })
 
-  it.each(['the schema registry', 'Kafka'])(
+  it.concurrent.each(['the schema registry', 'Kafka'])(
     'ends `sluice run` with exit code 5 and says its address',
     async what => {
       const [, gone] = missing().find(([name]) => name === what) ?? []
