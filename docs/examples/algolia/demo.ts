@@ -103,9 +103,9 @@ async function sluice(dir: string, url: string, args: readonly string[]): Promis
   if (exitCode === 3) say(dim('  (exit code 3: something was not delivered)'))
 }
 
-/** Shows the requests that have come since the last time. */
+/** Shows the requests that have come since the last time; those of one run may come in any order. */
 function showReceived(api: PretendAlgolia): void {
-  const received = api.seen.splice(0)
+  const received = api.seen.splice(0).sort((a, b) => (a.method < b.method ? -1 : 1))
   say()
   if (received.length === 0) say(`  ${blue('API')} ${dim('received nothing')}`)
   for (const { method, path, body, status } of received) {
