@@ -31,8 +31,9 @@ function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: r
     sync: 's',
     partitions: 2,
     tails: async () => [],
-    writeEvent: async ({ runId, status, cancelling }: RunState) => {
-      events.push(`${runId} ${status}${status === 'running' && cancelling ? ', cancelling' : ''}`)
+    writeEvent: async ({ runId, status, cancelling, approved }: RunState) => {
+      const more = status === 'queued' && approved !== null ? `, approved of ${approved}` : ''
+      events.push(`${runId} ${status}${status === 'running' && cancelling ? ', cancelling' : more}`)
       await onWrite?.(events.at(-1) ?? '', tenure)
     },
   }
@@ -104,6 +105,20 @@ describe('a run that was cut and is cancelled', () => {
       'ANEW queued',
       'ASKED cancelled',
       'CUT running, cancelling',
+      'CUT cancelled',
+    ])
+  })
+
+  it('takes its approval back from a run that somebody has asked for meanwhile', async () => {
+    const open = { ...CUT, approved: 3 }
+    const { tenure, events } = tenureOf({ open, queued: { ...ANEW, approved: 3 } })
+    const asked = { ...cancelOf('CUT').command, id: 'ASKED', kind: 'run', run: null } as const
+    await tenure.work([{ ...cancelOf('CUT'), command: asked, offset: 8 }, cancelOf('CUT')])
+    expect(events.slice(0, 5)).toEqual([
+      'ANEW queued, approved of 3',
+      'ASKED cancelled',
+      'CUT running, cancelling',
+      'ANEW queued',
       'CUT cancelled',
     ])
   })

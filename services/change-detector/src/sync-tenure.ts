@@ -193,13 +193,19 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     }
   }
 
-  /** Cancels what was queued in place of a cut run that somebody cancelled. */
+  /**
+   * Cancels what was queued in place of a cut run that somebody cancelled. A run that was asked for by itself
+   * goes on, without what the cancelled one was approved of.
+   */
   async #cancelAnew(cut: RunState): Promise<void> {
     const queued = this.#queued
-    if (queued === null || this.open?.runId !== cut.runId || !isAnewOf(queued, cut)) return
-    this.#anewCancelled = true
-    this.#queued = null
-    await this.write(cancelledRun(queued, this.deps.now()))
+    if (queued === null || this.open?.runId !== cut.runId) return
+    if (isAnewOf(queued, cut)) {
+      this.#anewCancelled = true
+      this.#queued = null
+      await this.write(cancelledRun(queued, this.deps.now()))
+    } else if (cut.approved !== null && queued.approved !== null)
+      await this.#setQueued({ ...queued, approved: null })
   }
 
   async #setQueued(run: RunState): Promise<void> {
