@@ -42,9 +42,7 @@ describe('the progress of a run', () => {
   it('says what happens before anything is sent', () => {
     const lines = (changes: Partial<RunView>) =>
       progressLines(run({ ...changes, endedAt: null }), { color: false, columns: 100, now: NOW })
-    expect(lines({ status: 'queued', startedAt: null, triggers: {} })[0]).toContain(
-      'waiting to start',
-    )
+    expect(lines({ status: 'queued', startedAt: null, triggers: {} })[0]).toContain('waiting to start')
     expect(lines({ status: 'running', rowsRead: 0, triggers: {} })[0]).toContain('reading the model')
     expect(lines({ status: 'running', rowsRead: 7, triggers: {} })[0]).toContain(
       '7 rows read, looking for changes',
