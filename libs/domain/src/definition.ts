@@ -16,7 +16,7 @@ export type DefinitionLookup =
 
 /**
  * Puts a sync together with all it refers to, as a run pins it (R15): triggers that name another carry its
- * definition, a model's table has become SQL, and its primary key is a list.
+ * definition, and a model's primary key is a list.
  */
 export function lookUpDefinition(
   find: (kind: ResourceKind, name: string) => ResourceSpec | undefined,
@@ -31,7 +31,7 @@ export function lookUpDefinition(
     return { kind: 'missing', resource: 'destination', name: sync.destination }
   const source = find('source', model.source)
   if (source?.kind !== 'source') return { kind: 'missing', resource: 'source', name: model.source }
-  const definition = { sync: withTriggers(sync), model: withSql(model), source, destination }
+  const definition = { sync: withTriggers(sync), model: { ...model, primaryKey: [...primaryKeyOf(model)] }, source, destination }
   return { kind: 'found', definition }
 }
 
@@ -46,21 +46,4 @@ function withTriggers(sync: SyncSpec): SyncSpec {
 
 export function primaryKeyOf({ primaryKey }: Pick<ModelSpec, 'primaryKey'>): readonly string[] {
   return typeof primaryKey === 'string' ? [primaryKey] : primaryKey
-}
-
-function withSql(model: ModelSpec): ModelSpec {
-  const { table, ...rest } = model
-  const primaryKey = [...primaryKeyOf(model)]
-  return table === undefined
-    ? { ...rest, primaryKey }
-    : { ...rest, sql: `select * from ${quotedTable(table)}`, primaryKey }
-}
-
-/**
- * `schema.name` with each part quoted, so that any name can be written; parts that hold dots are written in
- * double quotes.
- */
-function quotedTable(table: string): string {
-  const parts = table.match(/"(?:[^"]|"")*"|[^.]+/g) ?? []
-  return parts.map(part => (part.startsWith('"') ? part : `"${part.replaceAll('"', '""')}"`)).join('.')
 }

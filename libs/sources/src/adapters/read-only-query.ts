@@ -24,17 +24,16 @@ const FIRST_WORDS = [
 
 /**
  * The SQL of a model: its own, without the semicolon at the end, or a whole table, whose name is written by
- * `quote`.
+ * `quote` as the database has it. A part of the name that holds dots is in double quotes.
  */
 export function sqlOf(model: ModelSpec, quote = quoteIdentifier): string {
   if (model.sql !== undefined) return withoutSemicolon(model.sql)
-  const parts = (model.table ?? '').split('.')
-  if (parts.length > 3 || parts.some(part => part.trim() === ''))
-    throw new SluiceError(
-      'config',
-      `Model ${model.name}: table "${model.table ?? ''}" is no name like schema.name.`,
-    )
-  return `SELECT * FROM ${parts.map(part => quote(part.trim())).join('.')}`
+  const table = model.table ?? ''
+  const parts = table.match(/"(?:[^"]|"")+"|[^.]+/g) ?? []
+  const names = parts.map(part => (/^".*"$/s.test(part) ? part.slice(1, -1).replaceAll('""', '"') : part.trim()))
+  if (parts.join('.') !== table || parts.length > 3 || names.includes(''))
+    throw new SluiceError('config', `Model ${model.name}: table "${table}" is no name like schema.name.`)
+  return `SELECT * FROM ${names.map(name => quote(name)).join('.')}`
 }
 
 /**

@@ -254,7 +254,7 @@ describe('the errors of a folder', () => {
 })
 
 describe('the definition of a sync', () => {
-  it('has all it refers to, with triggers, SQL and key written out', async () => {
+  it('has all it refers to, with triggers and key written out', async () => {
     const project = await load({
       'a.yaml': `${SOURCE}---\n${MODEL.replace(/sql: .*/, 'table: main.my table')}`,
       'b.yaml': `${DESTINATION}---\n${SYNC}  changed: added\n  removed: changed\n`,
@@ -266,25 +266,11 @@ describe('the definition of a sync', () => {
       kind: 'model',
       name: 'synonyms',
       source: 'shop',
-      sql: 'select * from "main"."my table"',
+      table: 'main.my table',
       primaryKey: ['id'],
     })
     expect(definition.sync.triggers.changed).toEqual(definition.sync.triggers.added)
     expect(definition.sync.triggers.removed).toMatchObject({ method: 'POST' })
-  })
-
-  it.each([
-    ['shop.orders', '"shop"."orders"'],
-    ['orders', '"orders"'],
-    ['"a.b".c', '"a.b"."c"'],
-    ['we"ird', '"we""ird"'],
-    ['x; drop table y', '"x; drop table y"'],
-  ])('quotes the table %s', async (table, quoted) => {
-    const project = await load({
-      ...ALL,
-      'a.yaml': `${SOURCE}---\n${MODEL.replace(/sql: .*/, `table: '${table}'`)}`,
-    })
-    expect(resolveDefinition(project, 'algolia-synonyms').model.sql).toBe(`select * from ${quoted}`)
   })
 
   it('is not found, with the nearest name, for a sync that is not there', async () => {
