@@ -31,7 +31,8 @@ export function lookUpDefinition(
     return { kind: 'missing', resource: 'destination', name: sync.destination }
   const source = find('source', model.source)
   if (source?.kind !== 'source') return { kind: 'missing', resource: 'source', name: model.source }
-  const definition = { sync: withTriggers(sync), model: { ...model, primaryKey: [...primaryKeyOf(model)] }, source, destination }
+  const keyed = { ...model, primaryKey: [...primaryKeyOf(model)] }
+  const definition = { sync: withTriggers(sync), model: keyed, source, destination }
   return { kind: 'found', definition }
 }
 

@@ -14,6 +14,8 @@ import {
   storedStructure,
 } from './sql-types.ts'
 
+/** Another one wherever the forms that are hashed change: hashes of before are worth nothing then. */
+const FORMS = 2
 /** A hash of nothing: rows without a compared column are all alike. */
 const NOTHING = 'hash(0)'
 
@@ -31,7 +33,7 @@ export class RowHash {
   constructor(columns: readonly Column[]) {
     this.columns = columns
     this.columnsDigest = createHash('sha256').update(JSON.stringify(columns)).digest('hex').slice(0, 8)
-    this.spec = JSON.stringify({ duckdb: version(), columns })
+    this.spec = JSON.stringify({ duckdb: version(), forms: FORMS, columns })
   }
 
   /** The compared columns that rows of a shape have. */

@@ -141,55 +141,75 @@ function deep(type: ColumnType, x: string, leaf: (type: ColumnType, x: string) =
   return leaf(type, x)
 }
 
+/**
+ * The form in which lists and structs are hashed: the JSON of the texts of their leaves. DuckDB's own hash of
+ * an empty list is that of null, and so is that of a struct of nulls; [[1], [2]] has that of [[1, 2]].
+ */
+function nestedHashForm(
+  type: ColumnType,
+  x: string,
+  leafText: (type: ColumnType, x: string) => string,
+): string {
+  return `CAST(to_json(${deep(type, x, leafText)}) AS VARCHAR)`
+}
+
+function isNested({ kind }: ColumnType): boolean {
+  return kind === 'list' || kind === 'struct'
+}
+
 /** An extracted value in the form that is hashed. */
 export function hashFormOfExtracted(type: ColumnType, x: string): string {
-  return deep(type, x, (leaf, value) => {
-    switch (leaf.kind) {
-      case 'boolean':
-      case 'long':
-      case 'decimal':
-      case 'float':
-      case 'double':
-      case 'text':
-        return value
-      case 'integer':
-        return `CAST(${value} AS BIGINT)`
-      case 'bytes':
-        return `to_base64(${value})`
-      default:
-        return canonicalText(leaf, value)
-    }
-  })
+  if (isNested(type))
+    return nestedHashForm(type, x, (leaf, value) => `CAST(${hashFormOfExtracted(leaf, value)} AS VARCHAR)`)
+  switch (type.kind) {
+    case 'boolean':
+    case 'long':
+    case 'decimal':
+    case 'float':
+    case 'double':
+    case 'text':
+      return x
+    case 'integer':
+      return `CAST(${x} AS BIGINT)`
+    case 'bytes':
+      return `to_base64(${x})`
+    default:
+      return canonicalText(type, x)
+  }
 }
 
 /**
- * A stored value, read as text, in the form that is hashed. What does not fit the type any more becomes NULL:
- * DuckDB's own casts would round it, and the row would seem to have the rounded value already.
+ * A stored value, read as text, in the form that is hashed. What does not fit the type any more becomes NULL,
+ * or stays the text that it is inside of a list or struct: DuckDB's own casts would round it, and the row
+ * would seem to have the rounded value already.
  */
 export function hashFormOfStored(type: ColumnType, x: string): string {
-  return deep(type, x, (leaf, value) => {
-    switch (leaf.kind) {
-      case 'boolean':
-        return `CASE ${value} WHEN 'true' THEN true WHEN 'false' THEN false END`
-      case 'integer':
-      case 'long':
-        return `CASE WHEN contains(${value}, '.') OR contains(${value}, 'e') THEN NULL ELSE TRY_CAST(${value} AS BIGINT) END`
-      case 'decimal': {
-        const cast = decimalOfText(value, leaf)
-        const digits = `length(rtrim(split_part(${value}, '.', 2), '0'))`
-        return (
-          `CASE WHEN contains(${value}, 'e') THEN NULL` +
-          ` WHEN length(${value}) - instr(${value}, '.') = ${leaf.scale} THEN ${cast} WHEN ${digits} <= ${leaf.scale} THEN ${cast} END`
-        )
-      }
-      case 'float':
-        return `TRY_CAST(${value} AS FLOAT)`
-      case 'double':
-        return `TRY_CAST(${value} AS DOUBLE)`
-      default:
-        return value
+  if (isNested(type))
+    return nestedHashForm(type, x, (leaf, value) => {
+      const form = hashFormOfStored(leaf, value)
+      return form === value ? value : `coalesce(CAST(${form} AS VARCHAR), ${value})`
+    })
+  switch (type.kind) {
+    case 'boolean':
+      return `CASE ${x} WHEN 'true' THEN true WHEN 'false' THEN false END`
+    case 'integer':
+    case 'long':
+      return `CASE WHEN contains(${x}, '.') OR contains(${x}, 'e') THEN NULL ELSE TRY_CAST(${x} AS BIGINT) END`
+    case 'decimal': {
+      const cast = decimalOfText(x, type)
+      const digits = `length(rtrim(split_part(${x}, '.', 2), '0'))`
+      return (
+        `CASE WHEN contains(${x}, 'e') THEN NULL` +
+        ` WHEN length(${x}) - instr(${x}, '.') = ${type.scale} THEN ${cast} WHEN ${digits} <= ${type.scale} THEN ${cast} END`
+      )
     }
-  })
+    case 'float':
+      return `TRY_CAST(${x} AS FLOAT)`
+    case 'double':
+      return `TRY_CAST(${x} AS DOUBLE)`
+    default:
+      return x
+  }
 }
 
 /** The key text that a stored value makes. */

@@ -5,6 +5,28 @@ import type { DeliveredState, DetectedChange, DiffRequest } from '../port.ts'
 import { changesOf, type DeliveredStateHarness, requestFor, TIMEOUT } from './harness.ts'
 import { TYPE_VALUES } from './type-values.ts'
 
+/** Nested values that differ in nothing but how they are nested, or in a null. */
+const NESTED_VALUES: readonly (readonly [string, string, readonly (readonly [string])[]])[] = [
+  ['lists', 'x::INTEGER[]', [['NULL'], ['[]'], ['[NULL]'], ['[NULL, NULL]'], ['[1, NULL]'], ['[NULL, 1]']]],
+  ['lists of texts', 'x::VARCHAR[]', [['NULL'], ["['']"], ["['null']"], ["['a', 'b']"], [`['a","b']`]]],
+  [
+    'lists of lists',
+    'x::INTEGER[][]',
+    [['NULL'], ['[]'], ['[[]]'], ['[NULL]'], ['[[], [1]]'], ['[[1], []]'], ['[[1], [2]]'], ['[[1, 2]]']],
+  ],
+  [
+    'structs',
+    'x::STRUCT(a INTEGER, b INTEGER[])',
+    [
+      ['NULL'],
+      ["{'a': NULL, 'b': NULL}"],
+      ["{'a': NULL, 'b': []}"],
+      ["{'a': NULL, 'b': [1]}"],
+      ["{'a': 1, 'b': NULL}"],
+    ],
+  ],
+]
+
 async function foundBy(state: DeliveredState, request: DiffRequest): Promise<readonly DetectedChange[]> {
   return (await changesOf(await state.diff(request))).changes
 }
@@ -49,6 +71,25 @@ export function everyTypeSuite(name: string, harness: () => DeliveredStateHarnes
       await using state = await harness().open({ name: 'live' })
       const removed = await foundBy(state, await requestFor(harness(), `${select} WHERE false`))
       expect(byId(removed).map(change => change.before?.['v'])).toEqual(values.map(([, value]) => value))
+    })
+
+    it.each(NESTED_VALUES)('and any two %s are told apart', async (_, expression, values) => {
+      const indexes = [...values.keys()]
+      const pairs = indexes.flatMap(from => indexes.map(to => ({ from, to })))
+      const rowsOf = (side: 'from' | 'to') => {
+        const rows = pairs.map((pair, id) => `(${id}, ${values[pair[side]]?.[0] ?? ''})`)
+        return `SELECT id, ${expression} AS v FROM (VALUES ${rows.join(', ')}) AS t(id, x)`
+      }
+      await using state = await harness().open({ name: 'live' })
+      const added = await foundBy(state, await requestFor(harness(), rowsOf('from')))
+      await deliver(state, added)
+      await using rebuilt = await harness().open({ name: 'rebuilt' })
+      await deliver(rebuilt, added)
+      const differing = pairs.flatMap(({ from, to }, id) => (from === to ? [] : [['changed', String(id)]]))
+      for (const each of [state, rebuilt]) {
+        const found = await foundBy(each, await requestFor(harness(), rowsOf('to')))
+        expect(byId(found).map(({ op, key }) => [op, key])).toEqual(differing)
+      }
     })
 
     it('with columns named like ours, with quotes, or like DuckDB’s own', async () => {

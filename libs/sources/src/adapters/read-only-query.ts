@@ -30,7 +30,9 @@ export function sqlOf(model: ModelSpec, quote = quoteIdentifier): string {
   if (model.sql !== undefined) return withoutSemicolon(model.sql)
   const table = model.table ?? ''
   const parts = table.match(/"(?:[^"]|"")+"|[^.]+/g) ?? []
-  const names = parts.map(part => (/^".*"$/s.test(part) ? part.slice(1, -1).replaceAll('""', '"') : part.trim()))
+  const names = parts.map(part =>
+    /^".*"$/s.test(part) ? part.slice(1, -1).replaceAll('""', '"') : part.trim(),
+  )
   if (parts.join('.') !== table || parts.length > 3 || names.includes(''))
     throw new SluiceError('config', `Model ${model.name}: table "${table}" is no name like schema.name.`)
   return `SELECT * FROM ${names.map(name => quote(name)).join('.')}`
