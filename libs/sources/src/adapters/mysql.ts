@@ -10,7 +10,13 @@ import { abandon, beginSnapshot, connect, cut, describeStatement, end, run } fro
 import { connectError, queryError } from './mysql-errors.ts'
 import { rowsAsText } from './mysql-rows.ts'
 import { carryMysql, type MysqlColumn } from './mysql-types.ts'
-import { assertBeginsAsQuery, refused, sqlOf } from './read-only-query.ts'
+import {
+  assertBeginsAsQuery,
+  assertOneStatement,
+  refused,
+  type SqlDialect,
+  sqlOf,
+} from './read-only-query.ts'
 import {
   type RowStream,
   type ServerDialect,
@@ -19,7 +25,11 @@ import {
   type ServerSourceOptions,
 } from './server-source.ts'
 
-const FIRST_WORDS = ['select', 'with', 'values', 'table']
+const DIALECT: SqlDialect = {
+  syntax: 'mysql',
+  quote: quoteName,
+  firstWords: ['select', 'with', 'values', 'table'],
+}
 
 type Session = ServerSession<Connection>
 
@@ -55,8 +65,9 @@ function quoteName(name: string): string {
 
 async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   const { connection, access, names, signal } = session
-  const sql = sqlOf(model, quoteName)
-  assertBeginsAsQuery(model, sql, FIRST_WORDS)
+  const sql = sqlOf(model, DIALECT)
+  assertBeginsAsQuery(model, sql, DIALECT)
+  assertOneStatement(model, sql, DIALECT)
   const describe = (text: string) =>
     describeStatement(connection, text).catch((error: unknown) => {
       signal.throwIfAborted()

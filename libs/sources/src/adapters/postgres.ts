@@ -6,11 +6,12 @@ import type { Client } from 'pg'
 import type { ModelSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
 import { CopyOut } from './copy-out.ts'
+import { quoteIdentifier } from './duckdb-types.ts'
 import { assertColumns } from './model-columns.ts'
 import { abandon, beginSnapshot, catalogOf, connect, describeStatement } from './postgres-connection.ts'
 import { connectError, queryError, type PostgresFailure } from './postgres-errors.ts'
 import { carryPostgres, type PostgresColumn } from './postgres-types.ts'
-import { assertBeginsAsQuery, refused, sqlOf } from './read-only-query.ts'
+import { assertBeginsAsQuery, refused, type SqlDialect, sqlOf } from './read-only-query.ts'
 import {
   type RowStream,
   type ServerDialect,
@@ -19,7 +20,11 @@ import {
   type ServerSourceOptions,
 } from './server-source.ts'
 
-const FIRST_WORDS = ['select', 'with', 'values', 'table']
+const DIALECT: SqlDialect = {
+  syntax: 'standard',
+  quote: quoteIdentifier,
+  firstWords: ['select', 'with', 'values', 'table'],
+}
 
 type Session = ServerSession<Client>
 
@@ -52,8 +57,8 @@ export function createPostgresSource(options: ServerSourceOptions<PostgresSource
 /** Makes sure that the model's SQL is one query that reads, and finds its columns. Nothing is run. */
 async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   const { connection: client, access, names, signal } = session
-  const sql = sqlOf(model)
-  assertBeginsAsQuery(model, sql, FIRST_WORDS)
+  const sql = sqlOf(model, DIALECT)
+  assertBeginsAsQuery(model, sql, DIALECT)
   const failure = { model, timeoutMs: access.timeoutMs, sql, charactersBefore: 0 }
   const translated = <T>(work: Promise<T>, of: PostgresFailure = failure): Promise<T> =>
     work.catch((error: unknown) => {

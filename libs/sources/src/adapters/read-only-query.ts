@@ -3,6 +3,7 @@ import { type DuckDBConnection, type DuckDBPreparedStatement, StatementType } fr
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { quoteIdentifier } from './duckdb-types.ts'
+import { firstStatement, type SqlSyntax, withoutLeadingComments } from './sql-tokens.ts'
 
 /**
  * Words that a query may begin with. DuckDB rewrites some PRAGMAs into SELECTs, so the kind of the parsed
@@ -22,12 +23,23 @@ const FIRST_WORDS = [
   'summarize',
 ]
 
+/** How SQL is written for a database. */
+export interface SqlDialect {
+  readonly syntax: SqlSyntax
+  /** Writes an identifier so that any name is one. */
+  readonly quote: (name: string) => string
+  /** Words that a query may begin with, in lower case. */
+  readonly firstWords: readonly string[]
+}
+
+const DUCKDB: SqlDialect = { syntax: 'standard', quote: quoteIdentifier, firstWords: FIRST_WORDS }
+
 /**
- * The SQL of a model: its own, without the semicolon at the end, or a whole table, whose name is written by
- * `quote` as the database has it. A part of the name that holds dots is in double quotes.
+ * The SQL of a model: its own, without the semicolon at the end, or a whole table. A part of the table's
+ * name that holds dots is in double quotes.
  */
-export function sqlOf(model: ModelSpec, quote = quoteIdentifier): string {
-  if (model.sql !== undefined) return withoutSemicolon(model.sql)
+export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
+  if (model.sql !== undefined) return withoutSemicolon(model.sql, dialect)
   const table = model.table ?? ''
   const parts = table.match(/"(?:[^"]|"")+"|[^.]+/g) ?? []
   const names = parts.map(part =>
@@ -35,19 +47,25 @@ export function sqlOf(model: ModelSpec, quote = quoteIdentifier): string {
   )
   if (parts.join('.') !== table || parts.length > 3 || names.includes(''))
     throw new SluiceError('config', `Model ${model.name}: table "${table}" is no name like schema.name.`)
-  return `SELECT * FROM ${names.map(name => quote(name)).join('.')}`
+  return `SELECT * FROM ${names.map(dialect.quote).join('.')}`
 }
 
 /**
  * Refuses what does not begin as a query, before it is parsed: DuckDB would carry out or rewrite some of it
- * while it parses. The words are those that a query may begin with, in lower case.
+ * while it parses.
  */
-export function assertBeginsAsQuery(model: ModelSpec, sql: string, firstWords = FIRST_WORDS): void {
-  const first = /^[(\s]*([A-Za-z_]+)?/.exec(withoutLeadingComments(sql))?.[1]
-  if (first === undefined && withoutLeadingComments(sql).replace(/[();\s]/g, '') === '')
-    throw refused(model, 'it is empty')
-  if (first === undefined || !firstWords.includes(first.toLowerCase()))
+export function assertBeginsAsQuery(model: ModelSpec, sql: string, dialect = DUCKDB): void {
+  const beginning = withoutLeadingComments(sql, dialect.syntax)
+  const first = /^[(\s]*([A-Za-z_]+)?/.exec(beginning)?.[1]
+  if (first === undefined && beginning.replace(/[();\s]/g, '') === '') throw refused(model, 'it is empty')
+  if (first === undefined || !dialect.firstWords.includes(first.toLowerCase()))
     throw refused(model, `it begins with ${first === undefined ? 'no word' : first.toUpperCase()}`)
+}
+
+/** Refuses what has a semicolon inside: of several statements some servers complain in words of their own. */
+export function assertOneStatement(model: ModelSpec, sql: string, dialect: SqlDialect): void {
+  if (firstStatement(sql, dialect.syntax).isOnly) return
+  throw refused(model, 'it is several statements')
 }
 
 /**
@@ -82,21 +100,8 @@ export function refused(model: ModelSpec, found: string): SluiceError {
   return new SluiceError('query', message, { details: [{ field: 'sql', message }] })
 }
 
-function withoutLeadingComments(sql: string): string {
-  return sql.replace(/^(\s+|--[^\n]*(\n|$)|\/\*[\s\S]*?\*\/)+/, '')
-}
-
-/**
- * Cuts a statement at its first semicolon that is no part of a text, a name or a comment, if only blanks and
- * comments follow.
- */
-export function withoutSemicolon(sql: string): string {
-  const tokens =
-    /\b[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\/|;|[^'"$;/\-eE]+|[\s\S]/g
-  for (const token of sql.matchAll(tokens)) {
-    if (token[0] !== ';') continue
-    const rest = withoutLeadingComments(sql.slice(token.index + 1)).replace(/[;\s]+/g, '')
-    return rest === '' ? sql.slice(0, token.index) : sql
-  }
-  return sql
+/** Cuts a statement at its semicolon, if only blanks, comments and other semicolons follow. */
+function withoutSemicolon(sql: string, { syntax }: SqlDialect): string {
+  const { end, isOnly } = firstStatement(sql, syntax)
+  return isOnly ? sql.slice(0, end) : sql
 }

@@ -1,0 +1,71 @@
+/**
+ * The tokens of SQL, as far as is needed to tell a semicolon that ends a statement from one in a text, a name
+ * or a comment. Text in quotes that are never closed is taken character by character.
+ *
+ * https://www.postgresql.org/docs/current/sql-syntax-lexical.html (DuckDB's is the same) and
+ * https://dev.mysql.com/doc/refman/8.4/en/language-structure.html
+ */
+
+/** `standard` is that of PostgreSQL and DuckDB. */
+export type SqlSyntax = 'standard' | 'mysql'
+
+/** Comments in `/*` are not here: those of the standard nest. */
+const TOKENS: { readonly [syntax in SqlSyntax]: RegExp } = {
+  standard:
+    /[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$|--[^\n]*|\s+|[\w\u0080-\uffff][\w$\u0080-\uffff]*|[\s\S]/y,
+  // Here two dashes begin a comment only before a blank.
+  mysql:
+    /'(?:[^'\\]|\\[\s\S]|'')*'|"(?:[^"\\]|\\[\s\S]|"")*"|`(?:[^`]|``)*`|--(?:[^\S\n][^\n]*|(?=\n|$))|#[^\n]*|\s+|[\w\u0080-\uffff][\w$\u0080-\uffff]*|[\s\S]/y,
+}
+
+interface Token {
+  readonly at: number
+  /** What separates tokens: blanks and comments. */
+  readonly isBlank: boolean
+  readonly text: string
+}
+
+function* tokensOf(sql: string, syntax: SqlSyntax): Generator<Token> {
+  const token = new RegExp(TOKENS[syntax])
+  let at = 0
+  while (at < sql.length) {
+    token.lastIndex = at
+    const comment = sql.startsWith('/*', at) ? endOfComment(sql, at, syntax) : null
+    const text = comment === null ? (token.exec(sql)?.[0] ?? '') : sql.slice(at, comment)
+    const isLineComment = text.startsWith('--') || (syntax === 'mysql' && text.startsWith('#'))
+    yield { at, text, isBlank: comment !== null || isLineComment || /^\s/.test(text) }
+    at += text.length
+  }
+}
+
+/** Where the comment ends that begins at a place; null if it does not end. */
+function endOfComment(sql: string, start: number, syntax: SqlSyntax): number | null {
+  const marks = /\/\*|\*\//g
+  marks.lastIndex = start
+  let depth = 0
+  for (let mark = marks.exec(sql); mark !== null; mark = marks.exec(sql)) {
+    if (mark[0] === '/*') depth = syntax === 'mysql' ? 1 : depth + 1
+    else depth -= 1
+    if (depth === 0) return marks.lastIndex
+  }
+  return null
+}
+
+/** The SQL from its first token on that is no comment; empty if there is none. */
+export function withoutLeadingComments(sql: string, syntax: SqlSyntax): string {
+  for (const { at, isBlank } of tokensOf(sql, syntax)) if (!isBlank) return sql.slice(at)
+  return ''
+}
+
+/** Where the first statement ends, at its semicolon or the end, and whether another one follows. */
+export function firstStatement(
+  sql: string,
+  syntax: SqlSyntax,
+): { readonly end: number; readonly isOnly: boolean } {
+  let end: number | null = null
+  for (const { at, text, isBlank } of tokensOf(sql, syntax)) {
+    if (text === ';') end ??= at
+    else if (end !== null && !isBlank) return { end, isOnly: false }
+  }
+  return { end: end ?? sql.length, isOnly: true }
+}
