@@ -31,6 +31,9 @@ export function connectError(error: unknown, names: ServerNames): SluiceError {
   if (error instanceof DatabaseError && LOGIN.test(error.code ?? '')) return refusesLogin(error, names)
   if (error instanceof Error && /does not support SSL/.test(error.message))
     return refusesLogin(new Error('it does not take encrypted connections, and `tls` is set'), names)
+  // pg's own words for a server that asks for the password that a source does not have.
+  if (error instanceof Error && /client password must be a (non-empty )?string/.test(error.message))
+    return refusesLogin(new Error('it asks for a password, and `password` is not set'), names)
   return cannotConnect(error, names)
 }
 

@@ -232,6 +232,13 @@ describe.skipIf(url === null)('PostgreSQL', () => {
       expect(error.message).toContain('self-signed certificate')
     })
 
+    it('says where the password is missing', async () => {
+      const source = open({ url: login.href })
+      const error = await errorOf(source.describe(modelOf('SELECT 1 AS id'), { signal }))
+      expect(error.code).toBe('config')
+      expect(error.message).toContain('refuses the login: it asks for a password, and `password` is not set')
+    })
+
     it('tells a wrong password without telling it', async () => {
       const source = open({ url: login.href, password: '${secret:guessed-wrong}' })
       const error = await errorOf(source.describe(modelOf('SELECT 1 AS id'), { signal }))

@@ -12,16 +12,22 @@ export interface ServerNames {
   readonly source: string
   /** `PostgreSQL at 127.0.0.1:5432`. */
   readonly server: string
-  /** Taken out of all messages. */
-  readonly password: string
+  /** Taken out of all messages: the password, and whatever else of the source is a secret. */
+  readonly secrets: readonly string[]
 }
 
 const MASK = '***'
 
-/** A message of the server's, on one line and without the password. */
-export function saidBy(error: unknown, { password }: ServerNames): string {
-  const text = (error instanceof Error ? error.message : String(error)).trim().replaceAll(/\s*\n\s*/g, ' ')
-  return password === '' ? text : text.replaceAll(password, MASK)
+/** A text without any of the secrets; one that another one holds does not keep that from being found. */
+export function masked(text: string, secrets: readonly string[]): string {
+  const found = secrets.filter(secret => secret !== '').sort((a, b) => b.length - a.length)
+  return found.reduce((rest, secret) => rest.replaceAll(secret, MASK), text)
+}
+
+/** A message of the server's, on one line and without secrets. */
+export function saidBy(error: unknown, { secrets }: ServerNames): string {
+  const text = masked(error instanceof Error ? error.message : String(error), secrets)
+  return text.trim().replaceAll(/\s*\n\s*/g, ' ')
 }
 
 export function cannotConnect(error: unknown, names: ServerNames, why = saidBy(error, names)): SluiceError {

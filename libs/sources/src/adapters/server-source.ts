@@ -11,7 +11,7 @@ import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
 import { columnsOf, loadRows, type LoadedColumn } from './load-rows.ts'
 import { addressOf, type SecretOf, serverAccess, type ServerAccess } from './server-access.ts'
-import { cannotLoad, incomplete, type ServerNames, tookTooLong } from './server-errors.ts'
+import { cannotLoad, incomplete, masked, type ServerNames, tookTooLong } from './server-errors.ts'
 
 /** A connection inside of its snapshot. `signal` aborts with the caller's, and when the time-out is over. */
 export interface ServerSession<C> {
@@ -171,8 +171,24 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
   #accessAndNames(): { readonly access: ServerAccess; readonly names: ServerNames } {
     const { spec, secretOf } = this.#options
     const { product, defaultPort } = this.#dialect
-    const access = serverAccess(spec, { secretOf, defaultPort })
-    const server = `${product} at ${addressOf(access)}`
-    return { access, names: { source: spec.name, server, password: access.password } }
+    const secrets: string[] = []
+    const noted = (name: string): string => {
+      const secret = secretOf(name)
+      // In a URL it is written as URLs are.
+      secrets.push(secret, decoded(secret))
+      return secret
+    }
+    const access = serverAccess(spec, { secretOf: noted, defaultPort })
+    secrets.push(access.password)
+    const server = masked(`${product} at ${addressOf(access)}`, secrets)
+    return { access, names: { source: spec.name, server, secrets } }
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
   }
 }

@@ -151,6 +151,18 @@ export function serverConnectionTests(
       await untilGone(mark)
     })
 
+    it('that refuses a login tells no part of its URL that is a secret', async () => {
+      const { protocol, username, host, pathname } = address
+      const user = `${protocol}//\${secret:hush-user}@${host}${pathname}`
+      const database = `${protocol}//${username}@${host}/\${secret:hush%2Ddata}`
+      for (const url of [user, database]) {
+        const error = await errorOf(server.open({ url }).describe(modelOf('SELECT 1 AS id'), { signal }))
+        expect(error.code).toBe('config')
+        expect(error.message).toContain('***')
+        expect(error.message).not.toContain('hush')
+      }
+    })
+
     it('that cannot be opened names host and port, and no password', async () => {
       await proxy.set({ kind: 'refuse' })
       const error = await errorOf(

@@ -375,6 +375,8 @@ class Decoder {
     const empty = text === '' && node.type === 'PLAIN'
     if (empty) return `wanted ${wanted}, found nothing${quoteEmptyHint(schemas)}`
     const shapes = schemas.map(schema => shapeOf(schema).kind)
+    // A password in clear is no less one for standing where none is wanted.
+    if (path.at(-1) === 'password') return `wanted ${wanted}, found a text that is none`
     return `wanted ${wanted}, found ${foundText(node, filled, shapes)}${didYouMean(text, literals)}`
   }
 

@@ -33,9 +33,12 @@ export function inFileOrder(details: readonly ErrorDetail[]): ErrorDetail[] {
 
 const MAX_QUOTED = 60
 
-/** Text from a file, made short and fit for one line, in backticks. */
+/** Text from a file, made short and fit for one line, in backticks; of URLs without their passwords. */
 export function quoted(text: string): string {
-  const line = text.replaceAll(/\s+/g, ' ').trim()
+  const line = text
+    .replaceAll(/\s+/g, ' ')
+    .trim()
+    .replaceAll(/(:\/\/[^/\s:@]*):[^/\s]*@/g, '$1:***@')
   return `\`${line.length > MAX_QUOTED ? `${line.slice(0, MAX_QUOTED - 1)}…` : line}\``
 }
 

@@ -52,6 +52,8 @@ describe('a source', () => {
     const crm = 'kind: source\nname: crm\ntype: postgres\n'
     const plain = problemOf(`${crm}url: postgres://u@h/d\npassword: hush\n`)
     expect(plain).toMatch(/^5:11 password: .*wanted a secret, as \$\{secret:NAME\}/)
+    expect(plain).not.toContain('hush')
+    expect(problemOf(`${crm}url: postgres://u:hu@sh@h/d\n`)).toContain('found `postgres://u:***@h/d`')
     for (const url of [
       'postgres://u:hush@h/d',
       'postgres://h/d',
