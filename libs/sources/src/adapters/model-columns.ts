@@ -3,8 +3,8 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 
 /**
- * Refuses two columns of one name, and a query without columns. Names of columns in DuckDB are equal whatever
- * their case; templates and topics need them to be told apart.
+ * Refuses two columns of one name, one without a name, and a query without columns. Names of columns in
+ * DuckDB are equal whatever their case; templates and topics need them to be told apart.
  */
 export function assertColumns(model: ModelSpec, columns: readonly { readonly name: string }[]): void {
   if (columns.length === 0)
@@ -12,7 +12,13 @@ export function assertColumns(model: ModelSpec, columns: readonly { readonly nam
       details: [{ field: 'sql', message: 'it gives no columns' }],
     })
   const seen = new Set<string>()
-  for (const { name } of columns) {
+  for (const [index, { name }] of columns.entries()) {
+    if (name === '')
+      throw new SluiceError(
+        'query',
+        `The query of model ${model.name} gives a column without a name, number ${index + 1}; give it one with AS.`,
+        { details: [{ field: 'sql', message: `column ${index + 1} has no name` }] },
+      )
     if (seen.has(name.toLowerCase()))
       throw new SluiceError(
         'query',

@@ -42,6 +42,7 @@ export type DescribedField = FieldPacket & {
 }
 
 const UNSIGNED = 32
+const ZEROFILL = 64
 const BINARY_CHARSET = 63
 
 /** https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html */
@@ -95,7 +96,7 @@ function clockText(value: (place: string) => string): How {
 function decimal({ columnLength, decimals, flags }: Described): How {
   const sign = (flags & UNSIGNED) === 0 ? 1 : 0
   const precision = columnLength - sign - (decimals > 0 ? 1 : 0)
-  if (precision > 38) return { ...JSON_TEXT, encoding: 'plain' }
+  if (precision > 38) return { ...numberText((flags & ZEROFILL) !== 0), encoding: 'plain' }
   // An expression may have no digits before the point.
   return decimalOf(Math.max(precision, decimals, 1), decimals)
 }
@@ -104,6 +105,12 @@ function decimalOf(precision: number, scale: number): How {
   const type = { kind: 'decimal', precision, scale } as const
   const value = decimalFromText(type)
   return value === null ? plain(type, `DECIMAL(${precision},${scale})`) : { ...plain(type, 'VARCHAR'), value }
+}
+
+/** A number of any length; JSON has none that begins with the zeros of a ZEROFILL. */
+function numberText(isFilled: boolean): How {
+  const number = (place: string) => (isFilled ? `regexp_replace(${place}, '^0+([0-9])', '\\1')` : place)
+  return text({ kind: 'json' }, place => `CAST(${number(place)} AS JSON)`)
 }
 
 interface Described {

@@ -121,6 +121,14 @@ describe.skipIf(url === null)('MariaDB', () => {
       await admin.query('DROP DATABASE `my crm`')
     })
 
+    it('have no column without a name', async () => {
+      const error = await errorOf(open().describe(modelOf('SELECT 1 AS id, 2 AS ``'), { signal }))
+      expect(error).toMatchObject({
+        code: 'query',
+        message: expect.stringContaining('a column without a name, number 2'),
+      })
+    })
+
     it('fail the query where one is too long', async () => {
       const long = await errorOf(
         open().extract(modelOf("SELECT 1 AS id, repeat('x', 13000000) AS filling"), { file: file(), signal }),
