@@ -95,10 +95,19 @@ describe('the view of the runs', () => {
   })
 
   it('keeps the last fifty runs that have ended, and every one that has not', async () => {
-    await tell({ runId: 'open', status: 'running' })
-    for (let run = 0; run < 53; run += 1) await tell({ runId: `${run}`, status: 'success' })
+    await tell({ runId: 'open', run: 1, status: 'running' })
+    for (let run = 2; run < 55; run += 1) await tell({ runId: `${run}`, run, status: 'success' })
     const kept = [...((await seen())?.events.keys() ?? [])]
-    expect(kept).toEqual(['open', ...Array.from({ length: 50 }, (_, run) => `${run + 3}`)])
+    expect(kept).toEqual(['open', ...Array.from({ length: 50 }, (_, n) => `${n + 5}`)])
+  })
+
+  it('keeps a run that lasted while many more were asked for, and all of those before it', async () => {
+    await tell({ runId: 'before', run: 1, status: 'success' })
+    await tell({ runId: 'long', run: 2, status: 'running' })
+    for (let n = 1; n <= 60; n += 1) await tell({ runId: `${n}`, run: null, status: 'cancelled' })
+    await tell({ runId: 'long', run: 2, status: 'success' })
+    const kept = [...((await seen())?.events.keys() ?? [])]
+    expect(kept).toEqual(['before', 'long', ...Array.from({ length: 50 }, (_, n) => `${n + 11}`)])
   })
 
   it('begins with what the topic holds already, and goes on with what comes', async () => {

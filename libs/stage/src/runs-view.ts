@@ -4,15 +4,19 @@
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
-import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import type { PartitionEnd, PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'
+import { EndsOfRuns } from './ends-of-runs.ts'
 import { decodeRecords, type Placed } from './owned-reader.ts'
 import type { RecordIo } from './record-io.ts'
 import { at, SHARED_PARTITIONS, sharedTopics } from './topics.ts'
 
-/** Ended runs that are kept per sync; older ones stay in the topic. */
+/**
+ * Runs that began and have ended, and runs that ended without having begun, that are kept per sync; older
+ * ones stay in the topic.
+ */
 const ENDED_RUNS_KEPT = 50
 const PAUSE_AFTER_SETBACK_MS = 1_000
 
@@ -26,6 +30,7 @@ export interface SyncRuns {
 }
 
 interface MutableSyncRuns extends SyncRuns {
+  readonly ends: EndsOfRuns
   readonly events: Map<string, RunEvent>
   readonly reports: Map<number, PartitionReport>
   marker: number
@@ -84,6 +89,14 @@ export class RunsView implements AsyncDisposable {
   /** What is known of a sync's runs; undefined if it never had one. */
   of(sync: string): SyncRuns | undefined {
     return this.#syncs.get(sync)
+  }
+
+  /**
+   * Where the last run that had ended by then (ms since 1970) ended in `requests` and `attempts`, to within
+   * an hour; null where there is none.
+   */
+  endsOf(sync: string, at: number): readonly PartitionEnd[] | null {
+    return this.#syncs.get(sync)?.ends.endedBy(at) ?? null
   }
 
   all(): Iterable<SyncRuns> {
@@ -155,7 +168,13 @@ export class RunsView implements AsyncDisposable {
     runs.marker = event.marker
     runs.events.set(event.runId, event)
     if (!isEnded(event.status)) return
-    const ended = [...runs.events.values()].filter(other => isEnded(other.status))
+    if (event.ends.length > 0) runs.ends.add(event.ends, event.endedAt ?? 0)
+    // However many were refused while it lasted, a run that has just ended is there for those who wait for
+    // it.
+    const ended = [...runs.events.values()].filter(
+      other => isEnded(other.status) && (other.run === null) === (event.run === null),
+    )
+    if (event.run !== null) ended.sort((a, b) => (a.run ?? 0) - (b.run ?? 0))
     for (const old of ended.slice(0, Math.max(0, ended.length - ENDED_RUNS_KEPT)))
       runs.events.delete(old.runId)
   }
@@ -176,7 +195,15 @@ export class RunsView implements AsyncDisposable {
     if (known?.incarnation === incarnation) return known
     if (this.#ended.has(`${sync}.${incarnation}`)) return null
     if (known !== undefined) this.#ended.add(`${sync}.${known.incarnation}`)
-    const runs: MutableSyncRuns = { sync, incarnation, events: new Map(), reports: new Map(), marker: -1 }
+    const ends = new EndsOfRuns()
+    const runs: MutableSyncRuns = {
+      sync,
+      incarnation,
+      ends,
+      events: new Map(),
+      reports: new Map(),
+      marker: -1,
+    }
     this.#syncs.set(sync, runs)
     return runs
   }

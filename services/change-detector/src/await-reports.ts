@@ -1,10 +1,11 @@
 import type { PartitionReport } from '@sluice/contracts/records'
 import { endedRun, type RunState } from './run-events.ts'
+import { trimHistory } from './trim-history.ts'
 import type { Tenure } from './tenure.ts'
 
 /**
  * Waits until delivery has reported every partition of a run, and ends the run, once `beforeEnd` has
- * resolved, which is given the reports.
+ * resolved, which is given the reports. What is too old is dropped then: whoever sees the end sees that, too.
  */
 export async function awaitReports(
   tenure: Tenure,
@@ -19,6 +20,7 @@ export async function awaitReports(
     [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === run.run && report.ended)
   await deps.runs.until(() => reports().length >= ownership.partitions, { signal: ends.signal })
   await of.beforeEnd?.(reports())
+  await trimHistory(tenure)
   const { cancelling } = tenure.running?.state ?? run
   await tenure.write(endedRun({ ...run, cancelling }, reports(), { sealed: of.sealed, at: deps.now() }))
 }

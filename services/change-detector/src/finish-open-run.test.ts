@@ -49,6 +49,7 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
       now: () => 20,
       io: { encode: () => new Uint8Array() },
       runs: {
+        endsOf: () => null,
         of: () => ({ reports: new Map(made.map(report => [report.partition, report])) }),
         until: async (condition: () => boolean) => expect(condition()).toBe(true),
       },
