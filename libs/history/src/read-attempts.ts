@@ -3,10 +3,10 @@
  * `requests` topics.
  */
 import type { AttemptView } from '@sluice/contracts/api'
-import { SluiceError } from '@sluice/contracts/errors'
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
 import { decodeRecords, readOwned } from '@sluice/stage/owned-reader'
 import { at, syncTopics } from '@sluice/stage/topics'
+import { formatCursor, parseCursor } from './cursor.ts'
 import type { HistoryDeps } from './history-deps.ts'
 
 export interface AttemptSync {
@@ -43,7 +43,7 @@ export async function readAttempts(
   },
   signal: AbortSignal,
 ): Promise<{ readonly attempts: AttemptView[]; readonly next: string | null }> {
-  const cursor = parseCursor(query.after)
+  const cursor = new Map(query.after === null ? [] : parseCursor(query.after, areCursorEntries))
   const found: Found[] = []
   for (const sync of query.syncs) {
     for (let partition = 0; partition < sync.partitions; partition += 1) {
@@ -56,7 +56,7 @@ export async function readAttempts(
   found.sort(newestFirst)
   const page = found.slice(0, query.limit)
   for (const { place, offset } of page) cursor.set(place, Math.min(cursor.get(place) ?? offset, offset))
-  const next = found.length > page.length ? formatCursor(cursor) : null
+  const next = found.length > page.length ? formatCursor([...cursor]) : null
   return { attempts: page.map(({ view }) => view), next }
 }
 
@@ -174,21 +174,10 @@ function attemptView(
   }
 }
 
-function parseCursor(text: string | null): Map<string, number> {
-  if (text === null) return new Map()
-  try {
-    const entries: unknown = JSON.parse(Buffer.from(text, 'base64url').toString())
-    if (Array.isArray(entries) && entries.every(isCursorEntry)) return new Map(entries)
-  } catch {
-    // Falls through to the message below.
-  }
-  throw new SluiceError('usage', `\`${text}\` is no cursor: take the \`next\` of an earlier page.`)
+function areCursorEntries(value: unknown): value is [string, number][] {
+  return Array.isArray(value) && value.every(isCursorEntry)
 }
 
 function isCursorEntry(entry: unknown): entry is [string, number] {
   return Array.isArray(entry) && typeof entry[0] === 'string' && Number.isSafeInteger(entry[1])
-}
-
-function formatCursor(cursor: ReadonlyMap<string, number>): string {
-  return Buffer.from(JSON.stringify([...cursor])).toString('base64url')
 }

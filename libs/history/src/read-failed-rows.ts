@@ -3,6 +3,7 @@ import type { FailedRow } from '@sluice/contracts/api'
 import type { RetryEntry } from '@sluice/contracts/records'
 import { readOwned } from '@sluice/stage/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/stage/topics'
+import { formatCursor, parseCursor } from './cursor.ts'
 import type { HistoryDeps } from './history-deps.ts'
 
 export interface FailedRowsQuery {
@@ -14,19 +15,20 @@ export interface FailedRowsQuery {
   readonly key: string | null
   readonly status: number | null
   readonly limit: number
-  /** The key that the page before ended with. */
+  /** The `next` of the page before. */
   readonly after: string | null
 }
 
 /**
- * By key; `next` is the key to go on after. Everything is read, since the topic shows only what is failing
- * now.
+ * By key; `next` is for `after`. Throws `usage` for an `after` that is none. Everything is read, since the
+ * topic shows only what is failing now.
  */
 export async function readFailedRows(
   deps: HistoryDeps,
   query: FailedRowsQuery,
   signal: AbortSignal,
 ): Promise<{ readonly rows: FailedRow[]; readonly next: string | null }> {
+  const after = query.after === null ? null : parseCursor(query.after, isKey)
   const all: [string, RetryEntry][] = []
   for (let partition = 0; partition < query.partitions; partition += 1) {
     // A tombstone ends the entry in its own partition only: a key may have come back in another.
@@ -34,13 +36,19 @@ export async function readFailedRows(
     await readPartition(deps, query, { partition, entries, signal })
     for (const entry of entries) all.push(entry)
   }
-  const found = all.filter(([key, entry]) => matches(query, key, entry)).sort(([a], [b]) => (a < b ? -1 : 1))
+  const found = all
+    .filter(([key, entry]) => (after === null || key > after) && matches(query, key, entry))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
   const page = found.slice(0, query.limit)
-  const more = found.length > page.length
+  const last = page.at(-1)
   return {
     rows: page.map(([key, entry]) => failedRow(key, entry)),
-    next: more ? (page.at(-1)?.[0] ?? null) : null,
+    next: last !== undefined && found.length > page.length ? formatCursor(last[0]) : null,
   }
+}
+
+function isKey(value: unknown): value is string {
+  return typeof value === 'string'
 }
 
 async function readPartition(
@@ -69,7 +77,6 @@ async function readPartition(
 }
 
 function matches(query: FailedRowsQuery, key: string, entry: RetryEntry): boolean {
-  if (query.after !== null && key <= query.after) return false
   if (query.key !== null && key !== query.key) return false
   if (query.status !== null && entry.status !== query.status) return false
   return query.run === null || entry.run === query.run

@@ -98,6 +98,19 @@ describe('the failed rows of a sync', () => {
     } while (after !== null)
     expect(pages).toEqual([['a', 'b'], ['c', 'd'], ['e']])
   })
+
+  it('go on after any key, and only after a page that there was', async () => {
+    for (const key of ['', 'a b', "it's", 'line\nbreak']) await fail(0, key)
+    const keys: string[] = []
+    for (let after: string | null = null, more = true; more; more = after !== null) {
+      const page: { keys: string[]; next: string | null } = await read({ limit: 1, after })
+      keys.push(...page.keys)
+      after = page.next
+      if (after !== null) expect(after).toMatch(/^[\w-]+$/)
+    }
+    expect(keys).toEqual(['', 'a b', "it's", 'line\nbreak'])
+    await expect(read({ after: 'zzz' })).rejects.toMatchObject({ code: 'usage' })
+  })
 })
 
 describe('the attempts of a sync', () => {

@@ -2,6 +2,7 @@
 import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
 import type { Definition } from '@sluice/contracts/resources'
 import type { RunEvent } from '@sluice/contracts/records'
+import { notACursor } from '@sluice/history/cursor'
 import { readAttempts, type AttemptSync } from '@sluice/history/read-attempts'
 import { readFailedRows } from '@sluice/history/read-failed-rows'
 import { runView } from '@sluice/history/run-views'
@@ -38,8 +39,10 @@ export class LogHistory implements RunHistory {
     const all = newestFirst(this.#pipeline.runs.all()).filter(
       ({ event }) => sync === undefined || event.sync === sync,
     )
-    const from = after === undefined ? 0 : all.findIndex(({ event }) => event.runId === after) + 1
-    const events = all.slice(from)
+    const last = after === undefined ? null : all.findIndex(({ event }) => event.runId === after)
+    // Runs are forgotten in time, and with them the cursors that name them.
+    if (last === -1) throw notACursor(after ?? '')
+    const events = all.slice((last ?? -1) + 1)
     const page = events.slice(0, limit)
     const runs = await Promise.all(page.map(({ event, runs: of }) => this.#view(event, of, signal)))
     return { runs, next: events.length > page.length ? (runs.at(-1)?.id ?? null) : null }

@@ -1,0 +1,21 @@
+/** Cursors of pages: JSON in base64url, which needs no quotes in a shell or a URL, whatever a key holds. */
+import { SluiceError } from '@sluice/contracts/errors'
+
+export function formatCursor(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+/** What stands in a cursor; throws `usage` where `isOurs` does not know it. */
+export function parseCursor<T>(text: string, isOurs: (value: unknown) => value is T): T {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(text, 'base64url').toString())
+    if (isOurs(value)) return value
+  } catch {
+    // Falls through to the message below.
+  }
+  throw notACursor(text)
+}
+
+export function notACursor(text: string): SluiceError {
+  return new SluiceError('usage', `\`${text}\` is no cursor: take the \`next\` of an earlier page.`)
+}
