@@ -12,6 +12,7 @@ import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
+import { saysDiskFailed } from '@sluice/domain/disk-failure'
 import { isHeld } from '@sluice/domain/removal-guard'
 import { ulid } from '@sluice/domain/ulid'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
@@ -100,7 +101,7 @@ const newUlid = (): string => ulid(Date.now(), randomBytes(10))
 async function openEmbedded(options: PipelineOptions): Promise<Pipeline> {
   const { dir, env, logger, signal } = options
   const dataDir = join(dir, STATE_FOLDER)
-  for (const folder of ['tmp', 'state']) mkdirSync(join(dataDir, folder), { recursive: true })
+  makeFolders(dataDir)
   await using opening = new AsyncDisposableStack()
   const onMaintenanceError = (err: unknown): void => logger.warn({ err }, 'the log could not be cleared up')
   const log = opening.use(createSqliteLog({ file: join(dataDir, 'log.db'), onMaintenanceError }))
@@ -118,6 +119,21 @@ async function openEmbedded(options: PipelineOptions): Promise<Pipeline> {
     servicesElsewhere: false,
     start: (only, ends) => runServices({ ...deps, only, dataDir, env }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** Throws `config` where the folder cannot be made, say because its disk may only be read. */
+function makeFolders(dataDir: string): void {
+  try {
+    for (const folder of ['tmp', 'state']) mkdirSync(join(dataDir, folder), { recursive: true })
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error)
+    if (saysDiskFailed(said)) throw error
+    throw new SluiceError(
+      'config',
+      `${dataDir} wants to be a folder that can be written: it is where runs keep their log and state. ${said}`,
+      { cause: error },
+    )
   }
 }
 

@@ -96,6 +96,8 @@ export function findCommand(argv: readonly string[], commands: readonly CommandE
   if (first === undefined) {
     const unknown = tokens.find(token => token.kind === 'option' && !isGlobal(token.name))
     if (unknown?.kind === 'option') throw unknownOption(unknown.rawName, GLOBAL_OPTIONS, 'sluice')
+    for (const token of tokens)
+      if (token.kind === 'option' && token.name === 'dir') optionValue(token, GLOBAL_OPTIONS.dir, 'sluice')
     return { entry: null, globals, words: 0 }
   }
   const double = commands.find(({ name }) => second !== undefined && name === `${first} ${second}`)

@@ -86,6 +86,7 @@ describe('wrong usage', () => {
     [['validate', '--dir', ''], /`--dir` wants a value/],
     [['validate', '--dir', '--no-color'], /`--dir` wants a value: `--dir DIR`, found `--no-color`/],
     [['--dir', 'gone', 'validate'], /`--dir` wants a folder that is there, found \/.*gone/],
+    [['--dir'], /`--dir` wants a value: `--dir DIR`. `sluice help` explains it./],
     [['--nonsense'], /`sluice` has no option `--nonsense`/],
     [['failed', 's', '--status', '99'], /`--status` wants a whole number from 100 to 599, found `99`/],
     [['failed', 's', '--status', '4xx'], /`--status` wants a whole number from 100 to 599, found `4xx`/],
@@ -160,6 +161,17 @@ describe('validate', () => {
     const { code, out } = await call(['validate'], { cwd: await mkdtemp(join(root, 'empty-')) })
     expect(code).toBe(0)
     expect(out).toMatch(/There are no resources in .*`sluice init`/)
+  })
+})
+
+describe('run', () => {
+  it('says why where it has no folder for what it keeps', async () => {
+    const dir = join(root, 'nowhere')
+    await call(['init', dir])
+    await writeFile(join(dir, '.sluice'), '')
+    const { code, err } = await call(['run', 'customers'], { cwd: dir })
+    expect(code).toBe(2)
+    expect(err).toMatch(/\.sluice wants to be a folder that can be written/)
   })
 })
 

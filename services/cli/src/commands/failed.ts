@@ -27,8 +27,11 @@ export const command: Command = {
     const sync = args.positionals[0] ?? ''
     const query = { sync, run: undefined, key: keyOption(args), status: numberOption(args, 'status') }
     await using history = await openHistory(context)
-    const page = await history.failed({ ...query, ...pagingOf(args) }, signal)
-    stdout.write(json ? `${JSON.stringify(page)}\n` : failedText(page, { ...outputOptions(context), sync }))
+    const paging = pagingOf(args)
+    const page = await history.failed({ ...query, ...paging }, signal)
+    const filtered = [query.key, query.status, paging.after].some(value => value !== undefined)
+    const options = { ...outputOptions(context), sync, filtered }
+    stdout.write(json ? `${JSON.stringify(page)}\n` : failedText(page, options))
     return EXIT.success
   },
 }

@@ -5,10 +5,15 @@ import { table } from './table.ts'
 import { clockTime, number, paintOutcome } from './wording.ts'
 import type { OutputOptions } from './wording.ts'
 
-/** The rows of a page; with none, that all is well. */
-export function failedText(page: FailedPage, options: OutputOptions & { readonly sync: string }): string {
+/** The rows of a page; with none, that all is well, or that none is of those that were asked for. */
+export function failedText(
+  page: FailedPage,
+  options: OutputOptions & { readonly sync: string; readonly filtered: boolean },
+): string {
   const paint = painter(options.color)
   if (page.rows.length === 0) {
+    if (options.filtered)
+      return `No row that waits matches. Leave out an option to see more: \`sluice failed ${options.sync}\`.\n`
     return `${paint('green', '✓')} No row of \`${options.sync}\` waits for another try.\n`
   }
   const lines = failedTable(page.rows, options)

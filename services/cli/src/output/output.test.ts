@@ -243,7 +243,7 @@ describe('the table of failed rows', () => {
   it('has key, reason and history', () => {
     const text = failedText(
       { rows: [failedRow(), failedRow({ key: '7', status: null, outcome: 'unsent' })], next: null },
-      { ...PLAIN, sync: 'crm' },
+      { ...PLAIN, sync: 'crm', filtered: false },
     )
     expect(text).toMatch(/\n42 +added +rejected +422 +2 +2 +2026-03-01 14:05:09 +no email\n/)
     expect(text).toMatch(/\n7 +added +unsent +– /)
@@ -251,9 +251,14 @@ describe('the table of failed rows', () => {
   })
 
   it('says that all is well', () => {
-    expect(failedText({ rows: [], next: null }, { ...PLAIN, sync: 'crm' })).toBe(
+    expect(failedText({ rows: [], next: null }, { ...PLAIN, sync: 'crm', filtered: false })).toBe(
       '✓ No row of `crm` waits for another try.\n',
     )
+  })
+
+  it('does not say so where only some rows were asked for', () => {
+    const text = failedText({ rows: [], next: null }, { ...PLAIN, sync: 'crm', filtered: true })
+    expect(text).toBe('No row that waits matches. Leave out an option to see more: `sluice failed crm`.\n')
   })
 })
 
