@@ -76,6 +76,7 @@ async function follow(context: CommandContext, pipeline: Pipeline, asked: Asked)
   const { stderr, errorColor, signal: cancel } = context
   const { signal } = new AbortController()
   const progress = runProgress(stderr, { color: errorColor, now: Date.now })
+  const onCancel = (): void => progress.ending()
   const done = new AbortController()
   const failed = new AbortController()
   if (project !== null) await writeResources(pipeline, recordsOf(project), { signal })
@@ -83,6 +84,7 @@ async function follow(context: CommandContext, pipeline: Pipeline, asked: Asked)
   const services = pipeline
     .start(new Set([sync]), { drain: done.signal, signal })
     .catch((error: unknown) => failed.abort(error))
+  cancel.addEventListener('abort', onCancel, { once: true })
   try {
     return await followRun(
       pipeline,
@@ -90,6 +92,7 @@ async function follow(context: CommandContext, pipeline: Pipeline, asked: Asked)
       { onProgress: view => progress.update(view), cancel, signal: failed.signal },
     )
   } finally {
+    cancel.removeEventListener('abort', onCancel)
     progress.end()
     done.abort()
     await services

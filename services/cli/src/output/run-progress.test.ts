@@ -33,7 +33,7 @@ describe('the progress of a run', () => {
   })
 
   it('has a bar for each trigger with changes', () => {
-    expect(progressLines(running, { color: false, columns: 100, now: NOW })).toEqual([
+    expect(progressLines(running, { color: false, columns: 100, now: NOW, isEnding: false })).toEqual([
       expect.stringMatching(/^. customers {2}sending {2}3.4 s$/),
       `  added   ${'█'.repeat(6)}${'░'.repeat(18)} 1,000 of 4,000 rows, 12 requests  10 not delivered`,
     ])
@@ -41,7 +41,12 @@ describe('the progress of a run', () => {
 
   it('says what happens before anything is sent', () => {
     const lines = (changes: Partial<RunView>) =>
-      progressLines(run({ ...changes, endedAt: null }), { color: false, columns: 100, now: NOW })
+      progressLines(run({ ...changes, endedAt: null }), {
+        color: false,
+        columns: 100,
+        now: NOW,
+        isEnding: false,
+      })
     expect(lines({ status: 'queued', startedAt: null, triggers: {} })[0]).toContain('waiting to start')
     expect(lines({ status: 'running', rowsRead: 0, triggers: {} })[0]).toContain('reading the model')
     expect(lines({ status: 'running', rowsRead: 7, triggers: {} })[0]).toContain(
@@ -63,7 +68,7 @@ describe('the progress of a run', () => {
 
   it('is never wider than the terminal', () => {
     for (const columns of [120, 80, 40, 20]) {
-      for (const line of progressLines(running, { color: true, columns, now: NOW }))
+      for (const line of progressLines(running, { color: true, columns, now: NOW, isEnding: true }))
         expect(displayWidth(stripVTControlCharacters(line))).toBeLessThan(columns)
     }
   })
@@ -86,6 +91,23 @@ describe('the progress of a run', () => {
     progress.update(running)
     progress.end()
     expect(written).toHaveLength(length)
+  })
+
+  it('says at once that an interrupt has been heard, and what is waited for', () => {
+    const ENDING = 'interrupted: waits for what is on its way; a second interrupt does not'
+    for (const isTTY of [true, false]) {
+      const written: string[] = []
+      const stderr = { write: (text: string) => written.push(text), isTTY, columns: 80 }
+      const progress = runProgress(stderr, { color: false, now: () => NOW })
+      progress.update(running)
+      expect(written.join('')).not.toContain('interrupted')
+      progress.ending()
+      expect(written.at(-1)).toContain(ENDING)
+      progress.end()
+      const { length } = written
+      progress.ending()
+      expect(written).toHaveLength(length)
+    }
   })
 
   it('is a few plain lines elsewhere', () => {

@@ -13,11 +13,14 @@ export const REDRAW_MS = 100
 const PLAIN_EVERY_MS = 30_000
 const OPS = ['added', 'changed', 'removed'] as const
 const BAR_WIDTH = 24
+const ENDING = 'interrupted: waits for what is on its way; a second interrupt does not'
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const
 
 export interface RunProgress {
   /** Takes the newest state of the run; may be called as often as it changes. */
   update(run: RunView): void
+  /** Says that the run was asked to end, and what is waited for. */
+  ending(): void
   /** Takes the drawing away. Nothing is drawn afterwards. */
   end(): void
 }
@@ -32,22 +35,31 @@ export function runProgress(
 
 function drawnProgress(stderr: TextSink, color: boolean, now: () => number): RunProgress {
   let drawn = 0
+  let newest: RunView | null = null
+  let isEnding = false
   let lastDrawnAt = Number.NEGATIVE_INFINITY
   let ended = false
   const erase = () => {
     if (drawn > 0) stderr.write(`\u001b[${drawn}A\u001b[0J`)
     drawn = 0
   }
+  const draw = (run: RunView, at: number) => {
+    lastDrawnAt = at
+    const lines = progressLines(run, { color, columns: terminalColumns(stderr) ?? 80, now: at, isEnding })
+    erase()
+    stderr.write(`${lines.join('\n')}\n`)
+    drawn = lines.length
+  }
   return {
     update(run) {
+      newest = run
       const at = now()
       // A clock that was set back is no reason to stand still.
-      if (ended || Math.abs(at - lastDrawnAt) < REDRAW_MS) return
-      lastDrawnAt = at
-      const lines = progressLines(run, { color, columns: terminalColumns(stderr) ?? 80, now: at })
-      erase()
-      stderr.write(`${lines.join('\n')}\n`)
-      drawn = lines.length
+      if (!ended && Math.abs(at - lastDrawnAt) >= REDRAW_MS) draw(run, at)
+    },
+    ending() {
+      isEnding = true
+      if (!ended && newest !== null) draw(newest, now())
     },
     end() {
       if (!ended) erase()
@@ -59,13 +71,21 @@ function drawnProgress(stderr: TextSink, color: boolean, now: () => number): Run
 /** The lines that are drawn for a running run, none wider than the terminal. */
 export function progressLines(
   run: RunView,
-  { color, columns, now }: { readonly color: boolean; readonly columns: number; readonly now: number },
+  of: {
+    readonly color: boolean
+    readonly columns: number
+    readonly now: number
+    /** True once the run was asked to end. */
+    readonly isEnding: boolean
+  },
 ): string[] {
+  const { color, columns, now, isEnding } = of
   const paint = painter(color)
   const width = columns - 1
   const spinner = SPINNER[Math.floor(now / REDRAW_MS) % SPINNER.length] ?? ''
   const head = fit(`${spinner} ${run.sync}  ${phase(run)}  ${runDuration(run, now)}`, width)
   const lines = [paint('cyan', head)]
+  if (isEnding) lines.push(paint('yellow', fit(`  ${ENDING}`, width)))
   if (run.restoring !== undefined && run.restoring.why !== null)
     lines.push(fit(`  ${safe(run.restoring.why)}`, width))
   for (const op of OPS) {
@@ -98,6 +118,7 @@ function restoringText({ why, records, of }: NonNullable<RunView['restoring']>):
 
 function plainProgress(stderr: TextSink, now: () => number): RunProgress {
   let begun = false
+  let ended = false
   /** What the last line told of. */
   let told: PlainLine['of'] | null = null
   let lastAt = 0
@@ -115,7 +136,12 @@ function plainProgress(stderr: TextSink, now: () => number): RunProgress {
       lastAt = at
       stderr.write(`${line.text}\n`)
     },
-    end() {},
+    ending() {
+      if (!ended) stderr.write(`${ENDING}\n`)
+    },
+    end() {
+      ended = true
+    },
   }
 }
 
