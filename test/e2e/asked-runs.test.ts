@@ -56,7 +56,8 @@ describe.for(bothProfiles().filter(({ available }) => available))('a run asked f
 
     await opened.project.write('people.csv', peopleCsv('1,Ann', '2,Bobby', '3,Cid'))
     expect(await ask('run', SYNC)).toMatchObject({ exitCode: 3, sent: ['PUT /people/2'] })
-    await ask('discard', SYNC, '--status', '500')
+    const missed = await ask('discard', SYNC, '--status', '500')
+    expect(missed.view.notices).toEqual(['no row was discarded: none that waits is as asked for'])
     expect(await failedKeys()).toEqual(['2 1'])
     const discarded = await ask('discard', SYNC, '--status', '422', '--key', '2')
     expect(discarded).toMatchObject({ exitCode: 0, sent: [], view: { cause: 'discard' } })
@@ -76,6 +77,11 @@ describe.for(bothProfiles().filter(({ available }) => available))('a run asked f
     expect(await opened.project.runs()).toMatchObject([{ cause: 'reset', status: 'success' }])
     const first = await ask('run', SYNC)
     expect(first).toMatchObject({ exitCode: 0, sent: resynced.sent })
+
+    const page = await opened.project.sluice('runs', '--after', first.view.id, '--json')
+    expect(JSON.parse(page.stdout)).toMatchObject({ runs: [{ cause: 'reset' }], next: null })
+    const lost = await opened.project.sluice('runs', '--after', resynced.view.id)
+    expect(lost).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('is no cursor') })
   })
 })
 
@@ -122,6 +128,18 @@ describe('a run asked for, in one process,', () => {
     // What is asked for right after it is of the new incarnation.
     expect(await world.run()).toMatchObject({ run: 1, counts: { added: { delivered: 1 } } })
     expect(world.api.sent).toEqual([1, 1])
+  })
+
+  it('to reset says of one that was cut that nobody is at work on it', async () => {
+    world = await OneProcess.open()
+    await world.setRows([1])
+    await world.killWhilePublishing()
+    const reset = await world.command({ kind: 'reset', cause: 'reset' })
+    world.start()
+    expect(await world.ended(reset)).toMatchObject({
+      status: 'failed',
+      error: expect.stringMatching(/was cut off.*`sluice run .*`sluice cancel /),
+    })
   })
 
   it('fails once it has lasted for longer than it may while its source hangs, and takes nothing for removed', async () => {

@@ -5,7 +5,7 @@ import type { Diff, RunPurpose } from '@sluice/delivered-state/port'
 /** One sentence each, to follow `note:`. */
 export function noticesOf(
   { sync, model }: Definition,
-  { adopted, muted }: Pick<Diff, 'adopted' | 'muted'>,
+  { adopted, muted, settled }: Pick<Diff, 'adopted' | 'muted' | 'settled'>,
   purpose?: RunPurpose,
 ): readonly string[] {
   const notices: string[] = []
@@ -15,6 +15,7 @@ export function noticesOf(
       `new in model ${model.name}: ${columns.join(', ')}. ${counted(rows)} delivered before without it; none is sent for that alone. ` +
         `\`sluice resync ${sync.name} --as changed\` sends all rows`,
     )
+  if (purpose?.kind === 'discard' && settled === 0) notices.push(`no row was discarded: ${meant(purpose)}`)
   if (muted > 0 && purpose?.kind === 'discard')
     notices.push(`${counted(muted)} discarded, and passed over until there is something else to send`)
   else if (muted > 0)
@@ -22,6 +23,10 @@ export function noticesOf(
       `${counted(muted)} given up after failing in ${sync.errors?.giveUpAfter ?? 0} runs, and passed over until there is something else to send`,
     )
   return notices
+}
+
+function meant({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' }>): string {
+  return key === null && status === null ? 'none waits for another try' : 'none that waits is as asked for'
 }
 
 function counted(rows: number): string {

@@ -316,7 +316,13 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const isDone = running === null || running.status === 'held' || isEnded(running.status)
     const busy = isDone ? this.#queued : running
     if (busy === null) return this.#setQueued(reset)
-    const error = `run ${busy.runId} is ${busy.status}: wait for its end, or end it with \`sluice cancel ${busy.runId}\``
+    const isAnothers = this.deps.adoptedAreInterrupted && !this.begunHere.has(busy.runId)
+    // Nobody is at work on a run whose process is gone, so waiting would not help.
+    const found =
+      busy.runId === this.open?.runId && isAnothers
+        ? `run ${busy.runId} was cut off, and has not come to its end: finish it with \`sluice run ${this.sync}\``
+        : `run ${busy.runId} is ${busy.status}: wait for its end`
+    const error = `${found}, or end it with \`sluice cancel ${busy.runId}\``
     await this.write({ ...reset, status: 'failed', error, errorCode: 'usage', endedAt: at })
   }
 
