@@ -19,6 +19,10 @@ export interface PipelineRun extends Omit<RunPlan, 'command' | 'compare'> {
   readonly detectorDiesAt: 'changes' | 'runs'
   /** After how many of its writes, from 0 to 1, the detector that follows one that died does so, too. */
   readonly successorDies: number | null
+  /** What failed too often is passed over, if the plan of the history says so at all. */
+  readonly givesUp: boolean
+  /** Afterwards the delivered state is made anew of the topics beside the one that lives on. */
+  readonly rebuilds: boolean
   /** The model has one column more, always of the same value. */
   readonly extraColumn: boolean
 }
@@ -34,10 +38,13 @@ export const NOTHING_BREAKS: PipelineRun = {
   prints: 'columns',
   detectorDiesAt: 'changes',
   successorDies: null,
+  // What failed too often is passed over for as long as somebody wants it to be.
+  givesUp: false,
+  rebuilds: false,
   extraColumn: false,
 }
 
-const RUNS_MOST = 3
+const RUNS_MOST = 5
 const COMMANDS = ['run', 'run', 'run', 'resync', 'resync-changed', 'discard', 'reset'] as const
 
 /** Histories that the pipeline can play. */
@@ -55,10 +62,12 @@ function pipelineRun(run: RunPlan, number: number, random: Random): PipelineRun 
     ...run,
     command: number === 0 ? 'run' : random.pick(COMMANDS),
     compare: run.compare.length === 1 ? ['v'] : random.chance(0.2) ? 'all' : null,
+    givesUp: true,
     prints: random.chance(0.25) ? 'row' : 'columns',
     extraColumn: random.chance(0.25),
     detectorDiesAt: random.pick(['changes', 'changes', 'runs']),
     successorDies: random.chance(0.3) ? random.next() : null,
+    rebuilds: random.chance(0.25),
   }
 }
 

@@ -5,11 +5,11 @@ import { forPipeline } from './pipeline-plan.ts'
 import { playMany } from './play-many.ts'
 import { playPipeline } from './play-pipeline.ts'
 
-const HISTORIES = 200
+const HISTORIES = 140
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
 describe(`random histories of the embedded pipeline (SLUICE_TEST_SEED=${SEED})`, () => {
-  it('converge whatever dies when, and send nothing once they have', { timeout: 600_000 }, async () => {
+  it('converge whatever dies when, and send nothing that is not needed', { timeout: 600_000 }, async () => {
     await playMany(forPipeline(SEED, HISTORIES), plan => playPipeline(plan))
   })
 })

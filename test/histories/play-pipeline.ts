@@ -7,35 +7,30 @@ import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command, RunEvent } from '@sluice/contracts/records'
-import { OPS, type Op } from '@sluice/contracts/state'
+import { OPS } from '@sluice/contracts/state'
 import { countsOf, finishedRows } from '@sluice/domain/counts'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import type { MessageLog } from '@sluice/message-log/port'
-import { at, sharedTopics, syncTopics } from '@sluice/stage/topics'
+import { homePartition, sharedTopics, syncTopics } from '@sluice/stage/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import type { TestLogAdapters } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { OneProcess, type Services } from '../e2e/one-process.ts'
 import { makeApi, type Api, type ApiAnswer, type SentRow } from './apis.ts'
-import { excusedKeys, type PlayedRun } from './excuses.ts'
+import { differenceOfStates } from './compare-states.ts'
+import { excusedKeys } from './excuses.ts'
+import { judgeChanges, type Known, type Told } from './judge-changes.ts'
+import { judgeRequests, type Send } from './judge-requests.ts'
+import { killPointsOf, type KillPoint } from './kill-points.ts'
+import { definitionOf, giveUpAfterOf, rowsOf, SQL } from './pipeline-definition.ts'
 import { NOTHING_BREAKS, type PipelineCommand, type PipelinePlan, type PipelineRun } from './pipeline-plan.ts'
 import { editModel, fatesOf, KEYS, RUNS_TO_CONVERGE, type Fate, type Row } from './plan.ts'
 import { BrokenPromise } from './play.ts'
+import type { PlayedRun } from './played-run.ts'
+import { readTopics, type Topics } from './told-topics.ts'
 
-const ROWS = "read_csv('rows.csv', header = true, columns = { id: 'VARCHAR', v: 'INTEGER', w: 'INTEGER' })"
-const SQL = `select id, v, w from ${ROWS}`
-const SQL_WITH_EXTRA = `select id, v, w, 7 as x from ${ROWS}`
-const PRINTED = { columns: '{"v":{{ row.v }},"w":{{ row.w }}}', row: '{{ row | json }}' }
-/** What an API says that tells what is there and what is not. */
-const ANSWERS: NonNullable<OneProcess['definition']['sync']['errors']>['answers'] = [
-  { status: 409, as: 'exists' },
-  { status: 404, as: 'missing' },
-]
-/**
- * A run of a few rows appends to `changes` about so often, and to `runs`, as does a reset there and to
- * `resources`.
- */
-const APPENDS = { changes: 6, runs: 7 }
+const never = new AbortController().signal
+
 const SCOPE = { as: null, key: null, status: null }
 const COMMANDS: { readonly [kind in PipelineCommand]: Partial<Command> } = {
   run: {},
@@ -47,12 +42,6 @@ const COMMANDS: { readonly [kind in PipelineCommand]: Partial<Command> } = {
 
 /** A process dies here, never the machine: nothing needs to reach a disk. */
 const IN_MEMORY = existsSync('/dev/shm') ? '/dev/shm' : undefined
-
-/** Where the process dies: at this append to a topic, or at this request. */
-interface KillPoint {
-  readonly at: 'changes' | 'attempts' | 'retry' | 'request' | 'runs'
-  left: number
-}
 
 /** Throws a `BrokenPromise`; closes what `adapters` are. */
 export async function playPipeline(plan: PipelinePlan, adapters?: TestLogAdapters): Promise<number> {
@@ -84,6 +73,10 @@ class PipelineHistory {
   readonly #applied = new Map<string, number>()
   /** Keys that the API had when a reset forgot them, and that it was not told of since. */
   readonly #orphans = new Set<string>()
+  /** In this incarnation. */
+  #sends: Send[] = []
+  /** How many processes were started. */
+  #lives = 0
 
   constructor(plan: PipelinePlan) {
     this.#plan = plan
@@ -128,8 +121,46 @@ class PipelineHistory {
   }
 
   async #assertConverged(when: string): Promise<void> {
-    const difference = this.#difference(await this.#excused())
+    const topics = await this.#readTopics()
+    this.#judge(topics)
+    const { changes } = topics
+    const excused = excusedKeys({
+      changes,
+      runs: this.#runs,
+      applied: this.#applied,
+      model: this.#model,
+    })
+    const difference = this.#difference(excused)
     if (difference !== null) this.#broken(`${when} ${difference}`)
+  }
+
+  get #incarnation(): string {
+    return this.#opened.events().at(-1)?.incarnation ?? ''
+  }
+
+  #readTopics(): Promise<Topics> {
+    const { partitions } = this.#plan
+    return readTopics(this.#opened.log, { partitions, incarnation: this.#incarnation })
+  }
+
+  /** All that this incarnation has published and sent, change by change; what is known of each key. */
+  #judge(topics: Topics): ReadonlyMap<string, Known> {
+    const told: Told = { topics, runs: this.#runs, onBroken: what => this.#broken(what) }
+    const known = judgeChanges(told)
+    judgeRequests({ ...told, api: this.#plan.api, sends: this.#sends })
+    return known
+  }
+
+  async #assertRebuilt(): Promise<void> {
+    const { log } = this.#opened
+    const difference = await differenceOfStates({
+      log,
+      file: join(log.folder, 'state', `${SYNC}.duckdb`),
+      incarnation: this.#incarnation,
+      partitions: this.#plan.partitions,
+      known: this.#judge(await this.#readTopics()),
+    })
+    if (difference !== null) this.#broken(difference)
   }
 
   get #opened(): OneProcess {
@@ -145,6 +176,7 @@ class PipelineHistory {
   }
 
   #start(): void {
+    this.#lives += 1
     this.#life = this.#opened.start({}, this.#watched(this.#opened.log.log))
   }
 
@@ -184,11 +216,13 @@ class PipelineHistory {
     })
     await writeFile(join(world.log.folder, 'rows.csv'), ['id,v,w', ...rows, ''].join('\n'))
     if (run.losesCache) await rm(join(world.log.folder, 'state', `${SYNC}.duckdb`), { force: true })
-    this.#define(run)
+    if (run.command === 'reset' && this.#runs.size > 0) this.#judge(await this.#readTopics())
+    world.definition = definitionOf(world.definition, this.#plan, run)
     this.#nextFate = fatesOf(run)
     const killPoints = killPointsOf(run)
     this.#requestsToCancel = run.cancelled === null ? null : Math.floor(run.cancelled * KEYS.length)
     this.#arm(killPoints.shift())
+    const lives = this.#lives
     const id = await world.command(COMMANDS[run.command])
     this.#commandId = id
     if (this.#requestsToCancel === 0) await this.#cancel()
@@ -201,7 +235,8 @@ class PipelineHistory {
       this.#start()
     }
     if (run.command === 'reset') this.#forget(id)
-    this.#takeNotice(run)
+    this.#takeNotice(run, this.#lives > lives)
+    if (run.rebuilds && run.command !== 'reset') await this.#assertRebuilt()
   }
 
   #arm(kill: KillPoint | undefined): void {
@@ -223,57 +258,23 @@ class PipelineHistory {
     await this.#opened.command({ kind: 'cancel', run: this.#commandId })
   }
 
-  /** What the next run is pinned to. */
-  #define(run: PipelineRun): void {
-    const { api, skipExisting, giveUpAfter } = this.#plan
-    const { compare } = run
-    // What failed too often is passed over for as long as somebody wants it to be.
-    const givesUp = giveUpAfter !== null && run !== NOTHING_BREAKS ? { giveUpAfter } : {}
-    const answers = api === 'upserts' ? {} : { answers: ANSWERS }
-    const { definition } = this.#opened
-    const { compare: _compare, ...sync } = definition.sync
-    this.#opened.definition = {
-      ...definition,
-      model: { ...definition.model, sql: run.extraColumn ? SQL_WITH_EXTRA : SQL },
-      sync: {
-        ...sync,
-        firstRun: skipExisting ? 'skip-existing' : 'backfill',
-        triggers: this.#triggers(run),
-        errors: { retry: 'next-run', ...answers, ...givesUp },
-        ...(compare === null ? {} : { compare }),
-      },
-    }
-  }
-
-  #triggers({ triggers, prints }: PipelineRun): OneProcess['definition']['sync']['triggers'] {
-    const { api, batchSize } = this.#plan
-    const row = `"key":{{ row.id | json }},"row":${PRINTED[prints]}`
-    const rows = `[{% for row in rows %}{${row}},{% endfor %}]`
-    const batch = batchSize === 1 ? {} : { batch: { size: batchSize } }
-    const spec = (op: Op): object => {
-      if (api !== 'makes-ids') return { body: { json: rows }, ...batch }
-      return op === 'added'
-        ? { body: { json: rows }, capture: { thing: '$.id' } }
-        : { body: { json: `[{${row},"id":{{ captured.thing | json }}}]` } }
-    }
-    return Object.fromEntries(triggers.map(op => [op, { method: 'POST', path: `/${op}`, ...spec(op) }]))
-  }
-
   /** After a reset nothing is known of what the destination has. */
   #forget(reset: string): void {
     const event = this.#opened.events().find(({ runId }) => runId === reset)
     if (event?.status !== 'success') this.#broken(`the reset was not carried out: ${event?.error ?? ''}`)
     this.#runs.clear()
+    this.#sends = []
     this.#applied.clear()
     for (const { key } of this.#api.objects()) this.#orphans.add(key)
   }
 
   /** Holds the runs that have ended since against what they were to do. */
-  #takeNotice(plan: PipelineRun): void {
+  #takeNotice(plan: PipelineRun, died: boolean): void {
     for (const event of this.#opened.events()) {
       if (event.run === null || this.#runs.has(event.run)) continue
       const baseline = this.#plan.skipExisting && event.first && event.cause === 'manual'
-      this.#runs.set(event.run, { plan, rows: new Map(this.#model), baseline })
+      const giveUpAfter = giveUpAfterOf(this.#plan, plan)
+      this.#runs.set(event.run, { plan, rows: new Map(this.#model), baseline, giveUpAfter, died, event })
       this.#assertCounts(event)
     }
   }
@@ -288,50 +289,51 @@ class PipelineHistory {
     }
   }
 
-  async #excused(): Promise<ReadonlySet<string>> {
-    const { read, prefix } = this.#opened.log
-    const topic = syncTopics(prefix, SYNC).changes
-    const incarnation = this.#opened.events().at(-1)?.incarnation
-    const placed = await Promise.all(
-      Array.from({ length: this.#plan.partitions }, (_, partition) => read(at(topic, partition))),
-    )
-    const changes = placed.flat().flatMap(({ record }) => {
-      const isOwn = record?.name === 'sluice.Change' && record.value.incarnation === incarnation
-      return isOwn ? [record.value] : []
+  async #send(request: Parameters<HttpSender['send']>[0]): Promise<SendResult> {
+    const rows = rowsOf(request)
+    const fate = this.#nextFate(rows[0]?.key ?? '')
+    const run = await this.#runAtWork()
+    const answer = fate.kind === 'not-sent' ? null : await this.#receive(fate, rows, run)
+    const dies = fate.kind !== 'not-sent' && this.#dies('request')
+    const told = fate.kind === 'not-sent' ? fate.kind : dies ? 'cut' : (answer?.status ?? 'cut')
+    this.#sends.push({
+      run,
+      life: this.#lives,
+      rows,
+      body: new TextDecoder().decode(request.body ?? undefined),
+      idempotencyKey: request.headers['idempotency-key'],
+      told,
     })
-    return excusedKeys({
-      changes,
-      runs: this.#runs,
-      applied: this.#applied,
-      model: this.#model,
-      onBroken: what => this.#broken(what),
-    })
+    const took = { startedAt: 1, durationMs: 1 }
+    if (told === 'not-sent') return { kind: 'failed', reason: 'not-sent', error: 'refused', ...took }
+    if (told === 'cut') return { kind: 'failed', reason: 'timeout', error: 'cut', ...took }
+    const body = typeof answer?.id === 'string' ? JSON.stringify({ id: answer.id }) : ''
+    return { kind: 'answered', status: told, headers: { 'retry-after': '0' }, body, ...took }
   }
 
-  async #send({ url, body }: Parameters<HttpSender['send']>[0]): Promise<SendResult> {
-    const rows = sentRows(url, body)
-    const key = rows[0]?.key ?? ''
-    const fate = this.#nextFate(key)
-    const took = { startedAt: 1, durationMs: 1 }
-    if (fate.kind === 'not-sent') return { kind: 'failed', reason: 'not-sent', error: 'refused', ...took }
+  /** The run that a request is of: one at a time is at work (R13). */
+  async #runAtWork(): Promise<number> {
+    await this.#opened.log.runs.caughtUp(homePartition(SYNC), { signal: never })
+    const running = this.#opened.events().find(({ status }) => status === 'running')?.run
+    if (typeof running !== 'number') this.#broken('a request was sent, and no run is at work')
+    return running
+  }
+
+  async #receive(fate: Fate, rows: readonly SentRow[], run: number): Promise<ApiAnswer | null> {
     this.#requests += 1
     if (this.#requestsToCancel !== null) {
       this.#requestsToCancel -= 1
       if (this.#requestsToCancel === 0) await this.#cancel()
     }
-    const answer = this.#answer(fate, rows)
-    if (this.#dies('request') || answer === null)
-      return { kind: 'failed', reason: 'timeout', error: 'cut', ...took }
-    const told = answer.id === null ? '' : JSON.stringify({ id: answer.id })
-    return { kind: 'answered', status: answer.status, headers: { 'retry-after': '0' }, body: told, ...took }
+    return this.#answer(fate, rows, run)
   }
 
-  #answer(fate: Fate, rows: readonly SentRow[]): ApiAnswer | null {
+  #answer(fate: Fate, rows: readonly SentRow[], run: number): ApiAnswer | null {
     switch (fate.kind) {
       case 'answered':
-        return this.#take(rows)
+        return this.#take(rows, run)
       case 'broken':
-        if (fate.applied) this.#take(rows)
+        if (fate.applied) this.#take(rows, run)
         return fate.status === null ? null : { status: fate.status, id: null }
       case 'throttled':
         return { status: 429, id: null }
@@ -340,10 +342,9 @@ class PipelineHistory {
     }
   }
 
-  #take(rows: readonly SentRow[]): ApiAnswer {
+  #take(rows: readonly SentRow[], run: number): ApiAnswer {
     const answer = this.#api.take(rows)
     if (answer.status !== 200) return answer
-    const run = this.#opened.events().find(({ status }) => status === 'running')?.run ?? 0
     for (const { key } of rows) {
       this.#applied.set(key, run)
       this.#orphans.delete(key)
@@ -366,50 +367,4 @@ class PipelineHistory {
     }
     return null
   }
-}
-
-function killPointsOf(run: PipelineRun): KillPoint[] {
-  const first = killPointOf(run)
-  if (first === null) return []
-  const { successorDies: dies, detectorDiesAt } = run
-  const second = {
-    ...run,
-    detectorDies: dies,
-    detectorDiesAt: detectorDiesAt === 'runs' ? 'changes' : 'runs',
-  } as const
-  return dies === null ? [first] : [first, killPointOf(second) ?? first]
-}
-
-function killPointOf({ command, detectorDies, detectorDiesAt, deliveryDies }: PipelineRun): KillPoint | null {
-  if (detectorDies !== null) {
-    const at = command === 'reset' ? 'runs' : detectorDiesAt
-    return { at, left: 1 + Math.floor(detectorDies * APPENDS[at]) }
-  }
-  const death = deliveryDies.find(each => each !== null)
-  if (death === undefined || death === null) return null
-  const left = 1 + death.others
-  switch (death.step) {
-    case 'before-attempt':
-      return { at: 'request', left }
-    case 'before-entries':
-      return { at: 'retry', left }
-    case 'after-entries':
-      return { at: 'attempts', left: left + 1 }
-    default:
-      return death.step satisfies never
-  }
-}
-
-function sentRows(url: string, body: Uint8Array | null): readonly SentRow[] {
-  const op = url.split('/').at(-1)
-  if (op !== 'added' && op !== 'changed' && op !== 'removed') throw new Error(`nothing is sent to ${url}`)
-  const rows: readonly { readonly key: string; readonly row: Row; readonly id?: string }[] = JSON.parse(
-    new TextDecoder().decode(body ?? undefined),
-  )
-  return rows.map(({ key, row: { v, w }, id = null }) => ({
-    op,
-    key,
-    row: op === 'removed' ? null : { v, w },
-    id,
-  }))
 }

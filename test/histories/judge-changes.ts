@@ -1,0 +1,236 @@
+/**
+ * Holds each change of a history against the tables of PROTOCOL.md §2, written down here once more: from the
+ * state that its key had by the topics before its run, and the model's rows in it, follows what a run has to
+ * publish of the key, and that it publishes nothing else.
+ */
+import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
+import { KEYS } from './plan.ts'
+import { comparedIn, modelRow, type PlayedRun, type WholeRow } from './played-run.ts'
+import { entryOf, type PlacedChange, type Topics } from './told-topics.ts'
+
+/** What is known of a key by its changes and what became of them. */
+export interface Known {
+  readonly kind: KeyStateKind
+  readonly row: WholeRow | null
+  /** What is passed over: an op, and the compared values of its row. */
+  readonly muted: string | null
+  /** Where the last change stands; null for a key without any. */
+  readonly partition: number | null
+  /** In how many runs on end the row was not delivered; 0 if the last change was no failure. */
+  readonly failures: number
+}
+
+const UNKNOWN_KEY: Known = { kind: 'absent', row: null, muted: null, partition: null, failures: 0 }
+
+/** What a run does about a key: with a row that differs, with one that does not, and without one. */
+const WANTED: { readonly [kind in KeyStateKind]: readonly [Op, Op | null, Op | null] } = {
+  absent: ['added', 'added', null],
+  present: ['changed', null, 'removed'],
+  'content-uncertain': ['changed', 'changed', 'removed'],
+  'existence-uncertain': ['added', 'added', 'removed'],
+}
+
+type Next = readonly [KeyStateKind, 'before' | 'after' | 'none']
+
+/** What the outcome makes of it; all that is not here leaves the state as it was. */
+const AFTERWARDS: { readonly [op in Op]: { readonly [outcome in Outcome]?: Next } } = {
+  added: {
+    delivered: ['present', 'after'],
+    unknown: ['existence-uncertain', 'after'],
+    exists: ['content-uncertain', 'after'],
+  },
+  changed: {
+    delivered: ['present', 'after'],
+    unknown: ['content-uncertain', 'after'],
+    missing: ['absent', 'none'],
+  },
+  removed: {
+    delivered: ['absent', 'none'],
+    unknown: ['existence-uncertain', 'before'],
+    missing: ['absent', 'none'],
+  },
+}
+
+const RESYNCED: { readonly [command: string]: { readonly [kind in KeyStateKind]?: KeyStateKind } } = {
+  resync: { present: 'existence-uncertain', 'content-uncertain': 'existence-uncertain' },
+  'resync-changed': { present: 'content-uncertain' },
+}
+
+export interface Told {
+  readonly topics: Topics
+  /** By number: all that have ended. */
+  readonly runs: ReadonlyMap<number, PlayedRun>
+  /** Told of a change that was not to be, or is missing. */
+  readonly onBroken: (what: string) => never
+}
+
+/** What a run publishes of a key, as far as it is judged. */
+interface Expected {
+  readonly op: Op | 'settled'
+  readonly beforeState: KeyStateKind
+  readonly before: WholeRow | null
+  readonly after: WholeRow | null
+  readonly settledState: KeyStateKind | null
+  readonly muted: string | null
+}
+
+interface Expectation {
+  /** Null where nothing has to be said of the key. */
+  readonly needed: Expected | null
+  /** Says the state once more, where an entry or captured values are to be ended; never needed. */
+  readonly restated: Expected
+}
+
+/** Judges all runs, in order; what is known of each key after the last of them. */
+export function judgeChanges(told: Told): ReadonlyMap<string, Known> {
+  const { topics, runs, onBroken } = told
+  const byRun = Map.groupBy(topics.changes, ({ run }) => run)
+  const known = new Map<string, Known>()
+  let seen = false
+  for (const run of byRun.keys()) if (!runs.has(run)) onBroken(`nobody asked for run ${run}`)
+  for (const [number, played] of [...runs].toSorted(([a], [b]) => a - b)) {
+    const { event } = played
+    if (event.first === seen) onBroken(`run ${number} says first: ${String(event.first)}`)
+    if (event.faults.length > 0) onBroken(`run ${number} lost track of its changes`)
+    judgeRun(told, { number, played, changes: byRun.get(number) ?? [], known })
+    seen ||= event.complete && event.cause !== 'discard'
+  }
+  return known
+}
+
+interface JudgedRun {
+  readonly number: number
+  readonly played: PlayedRun
+  readonly changes: readonly PlacedChange[]
+  readonly known: Map<string, Known>
+}
+
+function judgeRun({ topics, onBroken }: Told, { number, played, changes, known }: JudgedRun): void {
+  const byKey = Map.groupBy(changes, ({ key }) => key)
+  for (const key of new Set<string>([...KEYS, ...byKey.keys()])) {
+    const before = known.get(key) ?? UNKNOWN_KEY
+    const [change, ...more] = byKey.get(key) ?? []
+    if (more.length > 0) onBroken(`run ${number} has ${more.length + 1} changes of ${key}`)
+    const { needed, restated } = expectationOf(key, before, played)
+    if (change === undefined) {
+      if (needed !== null && played.event.complete)
+        onBroken(`run ${number} said nothing of ${key}, which was to be ${shown(needed)}`)
+      continue
+    }
+    const mayRestate = needed === null && topics.held.has(key) && fits(change, restated)
+    if (!mayRestate && (needed === null || !fits(change, needed)))
+      onBroken(`run ${number}: ${key} was ${shown(change)}, not ${needed === null ? 'left' : shown(needed)}`)
+    if (before.partition !== null && !isForgotten(before) && change.partition !== before.partition)
+      onBroken(`run ${number}: ${key} moved from partition ${before.partition} to ${change.partition}`)
+    if (change.op !== 'settled' && (change.retried === null) !== (before.failures === 0))
+      onBroken(`run ${number}: ${key} failed in ${before.failures} runs, and was published as if not so`)
+    const { muted } = needed ?? restated
+    known.set(key, afterChange(change, before, { topics, muted }))
+  }
+}
+
+function shown({ op, beforeState, before, after, settledState, muted }: Expected): string {
+  const to = settledState === null ? '' : ` as ${settledState}`
+  const rows = `${JSON.stringify(before)} → ${JSON.stringify(after)}`
+  return `${op}${to} from ${beforeState} (${rows}${muted === null ? '' : ', muted'})`
+}
+
+/** True for a key of which a state need not remember where it was. */
+function isForgotten({ kind, muted, failures }: Known): boolean {
+  return kind === 'absent' && muted === null && failures === 0
+}
+
+function expectationOf(key: string, known: Known, played: PlayedRun): Expectation {
+  const { plan, baseline, giveUpAfter } = played
+  const { command } = plan
+  const kind = RESYNCED[command]?.[known.kind] ?? known.kind
+  const row = modelRow(played, key)
+  const columns = comparedIn(played)
+  const op = wantedOp(kind, { row, believed: known.row, columns })
+  const common = { beforeState: kind, before: known.row }
+  const settle = (settledState: KeyStateKind, after: WholeRow | null, muted: string | null): Expected => ({
+    ...common,
+    op: 'settled',
+    after,
+    settledState,
+    muted,
+  })
+  const mutes = op === null ? null : mutedText(op, row ?? known.row, columns)
+  const isResync = command in RESYNCED
+  const wasMuted = !isResync && mutes !== null && mutes === known.muted
+  const restated = settle(known.kind, known.row, wasMuted ? mutes : null)
+  const nothing = { needed: null, restated }
+  if (plan.invalid.includes(key) && row !== null) return nothing
+  if (op === null) {
+    const isAdopted =
+      row !== null && command !== 'discard' && columns.some(name => !hasColumn(known.row, name))
+    return isAdopted ? { needed: settle('present', row, null), restated } : nothing
+  }
+  if (wasMuted) return nothing
+  const givesUp = giveUpAfter !== null && known.failures >= giveUpAfter && !isResync
+  if (command === 'discard' || (givesUp && known.failures > 0))
+    return known.failures === 0 ? nothing : { needed: settle(known.kind, known.row, mutes), restated }
+  if (baseline || !plan.triggers.includes(op)) {
+    const after = op === 'removed' ? null : row
+    return { needed: settle(after === null ? 'absent' : 'present', after, null), restated }
+  }
+  return { needed: { ...common, op, after: row, settledState: null, muted: null }, restated }
+}
+
+function wantedOp(
+  kind: KeyStateKind,
+  of: {
+    readonly row: WholeRow | null
+    readonly believed: WholeRow | null
+    readonly columns: readonly string[]
+  },
+): Op | null {
+  const { row, believed, columns } = of
+  const [different, same, none] = WANTED[kind]
+  if (row === null) return none
+  // A row is not sent for columns that it was delivered without.
+  const differs = columns.some(name => hasColumn(believed, name) && believed?.[name] !== row[name])
+  return differs ? different : same
+}
+
+function hasColumn(row: WholeRow | null, name: string): boolean {
+  return row !== null && Object.hasOwn(row, name)
+}
+
+function mutedText(op: Op, row: WholeRow | null, columns: readonly string[]): string {
+  return JSON.stringify([op, columns, columns.map(name => row?.[name] ?? null)])
+}
+
+function fits(change: PlacedChange, expected: Expected): boolean {
+  return (
+    change.op === expected.op &&
+    change.beforeState === expected.beforeState &&
+    change.settledState === expected.settledState &&
+    (change.muted === null) === (expected.muted === null) &&
+    isRow(change.before, expected.before) &&
+    isRow(change.after, expected.after)
+  )
+}
+
+/** A row before may have been stored with other columns than the run knows: null stands for what it lacks. */
+function isRow(found: WholeRow | null, expected: WholeRow | null): boolean {
+  if (found === null || expected === null) return found === expected
+  return Object.entries(found).every(([name, value]) => value === (expected[name] ?? null))
+}
+
+function afterChange(
+  change: PlacedChange,
+  known: Known,
+  of: { readonly topics: Topics; readonly muted: string | null },
+): Known {
+  const { op, before, beforeState, after, settledState, partition } = change
+  if (op === 'settled') {
+    const { muted } = of
+    return { kind: settledState ?? 'absent', row: after, muted, partition, failures: 0 }
+  }
+  const entry = entryOf(of.topics.entries, change)
+  const asBefore: Next = [beforeState, beforeState === 'absent' ? 'none' : 'before']
+  const [kind, takes] = AFTERWARDS[op][entry?.outcome ?? 'delivered'] ?? asBefore
+  const row = takes === 'none' ? null : takes === 'after' ? after : before
+  return { kind, row, muted: null, partition, failures: entry === undefined ? 0 : known.failures + 1 }
+}

@@ -1,0 +1,75 @@
+/** The sync of a history as a run is pinned to it, and how the requests of its templates are read again. */
+import type { Definition } from '@sluice/contracts/resources'
+import type { Op } from '@sluice/contracts/state'
+import type { HttpSender } from '@sluice/http-sender/port'
+import type { SentRow } from './apis.ts'
+import type { PipelinePlan, PipelineRun } from './pipeline-plan.ts'
+import type { Row } from './plan.ts'
+
+const ROWS = "read_csv('rows.csv', header = true, columns = { id: 'VARCHAR', v: 'INTEGER', w: 'INTEGER' })"
+export const SQL = `select id, v, w from ${ROWS}`
+const SQL_WITH_EXTRA = `select id, v, w, 7 as x from ${ROWS}`
+const PRINTED = { columns: '{"v":{{ row.v }},"w":{{ row.w }}}', row: '{{ row | json }}' }
+/** What an API says that tells what is there and what is not. */
+const ANSWERS: NonNullable<Definition['sync']['errors']>['answers'] = [
+  { status: 409, as: 'exists' },
+  { status: 404, as: 'missing' },
+]
+
+/** After so many runs in which a row failed it is passed over in this one; null: never. */
+export function giveUpAfterOf(plan: PipelinePlan, { givesUp }: PipelineRun): number | null {
+  return givesUp ? plan.giveUpAfter : null
+}
+
+export function definitionOf(before: Definition, plan: PipelinePlan, run: PipelineRun): Definition {
+  const { api, skipExisting } = plan
+  const { compare } = run
+  const giveUpAfter = giveUpAfterOf(plan, run)
+  const givesUp = giveUpAfter === null ? {} : { giveUpAfter }
+  const answers = api === 'upserts' ? {} : { answers: ANSWERS }
+  const { compare: _compare, ...sync } = before.sync
+  return {
+    ...before,
+    model: { ...before.model, sql: run.extraColumn ? SQL_WITH_EXTRA : SQL },
+    sync: {
+      ...sync,
+      firstRun: skipExisting ? 'skip-existing' : 'backfill',
+      triggers: triggersOf(plan, run),
+      errors: { retry: 'next-run', ...answers, ...givesUp },
+      ...(compare === null ? {} : { compare }),
+    },
+  }
+}
+
+function triggersOf(
+  { api, batchSize }: PipelinePlan,
+  { triggers, prints }: PipelineRun,
+): Definition['sync']['triggers'] {
+  const row = `"key":{{ row.id | json }},"row":${PRINTED[prints]}`
+  const rows = `[{% for row in rows %}{${row}},{% endfor %}]`
+  const batch = batchSize === 1 ? {} : { batch: { size: batchSize } }
+  const spec = (op: Op): object => {
+    if (api !== 'makes-ids') return { body: { json: rows }, ...batch }
+    return op === 'added'
+      ? { body: { json: rows }, capture: { thing: '$.id' } }
+      : { body: { json: `[{${row},"id":{{ captured.thing | json }}}]` } }
+  }
+  return Object.fromEntries(triggers.map(op => [op, { method: 'POST', path: `/${op}`, ...spec(op) }]))
+}
+
+/** A row as a request prints it: that of a removal, too. */
+export interface PrintedRow extends SentRow {
+  readonly printed: Row
+}
+
+export function rowsOf({ url, body }: Parameters<HttpSender['send']>[0]): readonly PrintedRow[] {
+  const op = url.split('/').at(-1)
+  if (op !== 'added' && op !== 'changed' && op !== 'removed') throw new Error(`nothing is sent to ${url}`)
+  const rows: readonly { readonly key: string; readonly row: Row; readonly id?: string }[] = JSON.parse(
+    new TextDecoder().decode(body ?? undefined),
+  )
+  return rows.map(({ key, row: { v, w }, id = null }) => {
+    const printed = { v, w }
+    return { op, key, row: op === 'removed' ? null : printed, id, printed }
+  })
+}
