@@ -12,7 +12,10 @@ export async function playMany(
   const waiting = [...plans]
   let requests = 0
   const player = async (): Promise<void> => {
-    for (let plan = waiting.pop(); plan !== undefined; plan = waiting.pop()) requests += await play(plan)
+    for (let plan = waiting.pop(); plan !== undefined; plan = waiting.pop()) {
+      const sent = await play(plan)
+      requests += sent
+    }
   }
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, player))
   expect(requests).toBeGreaterThan(plans.length)
