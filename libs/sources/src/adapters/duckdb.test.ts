@@ -72,6 +72,7 @@ describe('files of the folder', () => {
     ['a name in quotes', "FROM 'people.csv'"],
     ['a name in double quotes', 'SELECT * FROM "people.csv"'],
     ['a bare name', 'SELECT * FROM people.csv'],
+    ['a bare name in double quotes', 'SELECT * FROM "people"."csv"'],
     ['dollar quotes', 'FROM $$people.csv$$'],
     ['a path with dots', "FROM './deep/../people.csv'"],
     ['a name with an alias', "SELECT p.id, p.name FROM 'people.csv' AS p"],

@@ -41,7 +41,8 @@ const CSV_FUNCTIONS = /^read_csv(_auto)?$/i
 const FILE_FUNCTIONS =
   /^(read_(csv|csv_auto|parquet|text|blob|(json|ndjson)(_objects)?(_auto)?)|parquet_(scan|metadata|schema|file_metadata|kv_metadata)|sniff_csv|glob)$/i
 /** A name in any of the ways in which SQL may write it. */
-const NAME_TOKEN = /^(?:[eE]?'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|\w+\s*\.\s*\w+)/
+const NAME_TOKEN =
+  /^(?:[eE]?'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|"(?:[^"]|"")*"(?:\s*\.\s*"(?:[^"]|"")*")?|\w+\s*\.\s*\w+)/
 
 /**
  * Sets the files of a query right. A query that DuckDB cannot parse is left as it is: preparing it will say
