@@ -7,11 +7,14 @@ import { type DuckDBConnection, version } from '@duckdb/node-api'
 import type { Column } from '@sluice/contracts/values'
 import type { Shape } from './shapes.ts'
 import {
+  fromStoredJson,
   hashFormOfExtracted,
   hashFormOfStored,
+  holdsStruct,
+  memberCount,
   quoteIdentifier,
   quoteText,
-  storedStructure,
+  structureWithJson,
 } from './sql-types.ts'
 
 /** Another one wherever the forms that are hashed change: hashes of before are worth nothing then. */
@@ -57,18 +60,25 @@ export class RowHash {
   parseStored(content: string): string {
     return this.columns.length === 0
       ? 'NULL'
-      : `from_json(${content}, ${quoteText(storedStructure(this.columns))})`
+      : `from_json(${content}, ${quoteText(structureWithJson(this.columns))})`
   }
 
   ofParsed(columns: readonly Column[], parsed: string): string {
     if (columns.length === 0) return NOTHING
     const values = columns.map(column => `(${parsed}).${quoteIdentifier(column.name)}`)
-    const forms = columns.map((column, index) => hashFormOfStored(column.type, values[index] ?? 'NULL'))
+    const forms = columns.map(({ type }, index) => {
+      const value = values[index] ?? 'NULL'
+      return hashFormOfStored(type, holdsStruct(type) ? fromStoredJson(type, value) : value)
+    })
     const hash = `hash(${forms.join(', ')})`
     // A value that does not fit its column any more is not the NULL that may stand there now.
     const misfits = forms.flatMap((form, index) => {
       const value = values[index] ?? 'NULL'
-      return form === value ? [] : [`(${form} IS NULL AND ${value} IS NOT NULL)`]
+      if (form === value) return []
+      const type = columns[index]?.type
+      // A field that the struct does not have any more is not read, and may have had a value.
+      if (type !== undefined && holdsStruct(type)) return [`(${memberCount(value)} <> ${memberCount(form)})`]
+      return [`(${form} IS NULL AND ${value} IS NOT NULL)`]
     })
     return misfits.length === 0 ? hash : `xor(${hash}, CAST(${misfits.join(' OR ')} AS UTINYINT))`
   }

@@ -232,6 +232,27 @@ export function storedStructure(columns: readonly Column[]): string {
   return JSON.stringify(Object.fromEntries(columns.map(column => [column.name, structureOf(column.type)])))
 }
 
+/** The same, but what holds structs is kept as the JSON that it is: all its fields have to be there. */
+export function structureWithJson(columns: readonly Column[]): string {
+  const entries = columns.map(({ name, type }) => [name, holdsStruct(type) ? 'JSON' : structureOf(type)])
+  return JSON.stringify(Object.fromEntries(entries))
+}
+
+export function holdsStruct(type: ColumnType): boolean {
+  return type.kind === 'struct' || (type.kind === 'list' && holdsStruct(type.of))
+}
+
+/** What `storedStructure` makes of a stored value, of its JSON. */
+export function fromStoredJson(type: ColumnType, json: string): string {
+  return `from_json(${json}, ${quoteText(JSON.stringify(structureOf(type)))})`
+}
+
+/** SQL for how many members that are not null the objects of a JSON text without blanks have. */
+export function memberCount(json: string): string {
+  const withoutTexts = `regexp_replace(${json}, '"([^"\\\\]|\\\\.)*"', 's', 'g')`
+  return `coalesce(len(regexp_extract_all(${withoutTexts}, 's:[^n]')), 0)`
+}
+
 function structureOf(type: ColumnType): unknown {
   switch (type.kind) {
     case 'list':

@@ -92,6 +92,26 @@ export function everyTypeSuite(name: string, harness: () => DeliveredStateHarnes
       }
     })
 
+    it.each([
+      ["{'a': 1, 'b': 2}", "{'a': 1}", 'changed'],
+      ["{'a': 1, 'b': NULL::INTEGER}", "{'a': 1}", null],
+      ["{'a': 1}", "{'a': 1, 'b': NULL::INTEGER}", null],
+      ["{'a': 1}", "{'a': 1, 'b': 2}", 'changed'],
+      ["{'a': 1}", "{'a': 1::BIGINT}", null],
+      [`[{'a"\\": n': {'b': ['x'], 'c': 'n'}}, NULL]`, `[{'a"\\": n': {'b': ['x']}}, NULL]`, 'changed'],
+    ])('and a struct %s that becomes %s is %s', async (before, after, op) => {
+      const select = (v: string) => requestFor(harness(), `SELECT 'k' AS id, ${v} AS v`)
+      await using state = await harness().open({ name: 'live' })
+      const added = await foundBy(state, await select(before))
+      await deliver(state, added)
+      await using rebuilt = await harness().open({ name: 'rebuilt' })
+      await deliver(rebuilt, added)
+      for (const each of [state, rebuilt]) {
+        const found = await foundBy(each, await select(after))
+        expect(found.map(change => change.op)).toEqual(op === null ? [] : [op])
+      }
+    })
+
     it('with columns named like ours, with quotes, or like DuckDB’s own', async () => {
       const names = [
         'rowid',
