@@ -89,6 +89,19 @@ export function sourceContract(name: string, harness: () => SourceHarness): void
       expect(readdirSync(folder)).toEqual([])
     })
 
+    it('names the field of a table that is not there, and no place in SQL that nobody wrote', async () => {
+      const { sql: _, ...model } = modelOf('')
+      for (const [table, code] of [
+        ['nowhere', 'query'],
+        ['a.b.c.d', 'config'],
+      ]) {
+        const error = await errorOf(source.describe({ ...model, table }, { signal }))
+        expect(error.code).toBe(code)
+        expect(error.details).toEqual([{ field: 'table', message: expect.stringContaining(table ?? '') }])
+        expect(error.message).not.toContain('line 1')
+      }
+    })
+
     it('fails and leaves no file when the query fails in the middle of its rows', async () => {
       const sql = 'SELECT 9223372036854775807 + x AS id FROM (SELECT 0 AS x UNION ALL SELECT 1) AS t'
       const error = await errorOf(source.extract(modelOf(sql), { file: file(), signal }))

@@ -67,6 +67,8 @@ export interface QueryFailure {
   /** How many lines of ours stood before it in the failing statement. */
   readonly linesBefore: number
   readonly model: string
+  /** True where the SQL is ours, for a whole table. */
+  readonly isTable: boolean
   /** Where relative file names start. */
   readonly folder: string
 }
@@ -85,10 +87,13 @@ export function queryError(failure: QueryFailure): SluiceError {
     const empty = emptyFile(failure.query, failure)
     if (empty !== null) return empty
   }
-  const place = placeAsWritten(placeInSql(text, failure.query.sql, failure.linesBefore), failure)
+  const { isTable } = failure
+  const place = isTable
+    ? null
+    : placeAsWritten(placeInSql(text, failure.query.sql, failure.linesBefore), failure)
   const message = messageOf(failure.error)
   const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
-  const detail: ErrorDetail = { field: 'sql', message, ...(place ?? {}) }
+  const detail: ErrorDetail = { field: isTable ? 'table' : 'sql', message, ...(place ?? {}) }
   return new SluiceError('query', `The query of model ${failure.model} fails${where}: ${message}`, {
     cause: failure.error,
     details: [detail],

@@ -209,7 +209,9 @@ class DuckdbSource implements Source {
     } catch (error) {
       if (isSluiceError(error)) throw error
       const written = sqlOf(model)
-      throw queryError({ error, query, written, linesBefore, model: model.name, folder: this.#folder() })
+      const isTable = model.sql === undefined
+      const of = { model: model.name, isTable, folder: this.#folder() }
+      throw queryError({ error, query, written, linesBefore, ...of })
     }
   }
 }

@@ -45,8 +45,10 @@ export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
   const names = parts.map(part =>
     /^".*"$/s.test(part) ? part.slice(1, -1).replaceAll('""', '"') : part.trim(),
   )
-  if (parts.join('.') !== table || parts.length > 3 || names.includes(''))
-    throw new SluiceError('config', `Model ${model.name}: table "${table}" is no name like schema.name.`)
+  if (parts.join('.') !== table || parts.length > 3 || names.includes('')) {
+    const message = `Model ${model.name}: table "${table}" is no name like schema.name.`
+    throw new SluiceError('config', message, { details: [{ field: 'table', message }] })
+  }
   return `SELECT * FROM ${names.map(dialect.quote).join('.')}`
 }
 

@@ -80,9 +80,12 @@ export function queryFailed(
     readonly retryable?: boolean
   },
 ): SluiceError {
-  const { model, place, said } = of
+  const { model, said } = of
+  // Of a table the SQL is ours.
+  const isTable = model.sql === undefined
+  const place = isTable ? null : of.place
   const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
-  const detail: ErrorDetail = { field: 'sql', message: said, ...(place ?? {}) }
+  const detail: ErrorDetail = { field: isTable ? 'table' : 'sql', message: said, ...(place ?? {}) }
   const message = `The query of model ${model.name} fails in source ${names.source}${where}: ${said}`
   return new SluiceError('query', message, {
     cause: error,
