@@ -110,6 +110,14 @@ describe('the view of the runs', () => {
     expect(kept).toEqual(['before', 'long', ...Array.from({ length: 50 }, (_, n) => `${n + 11}`)])
   })
 
+  it('keeps a run that waited while many more were asked for, once it is cancelled', async () => {
+    await tell({ runId: 'waits', run: null, status: 'queued' })
+    for (let n = 1; n <= 60; n += 1) await tell({ runId: `${n}`, run: null, status: 'cancelled' })
+    await tell({ runId: 'waits', run: null, status: 'cancelled' })
+    const kept = [...((await seen())?.events.keys() ?? [])]
+    expect(kept).toEqual(['waits', ...Array.from({ length: 49 }, (_, n) => `${n + 12}`)])
+  })
+
   it('begins with what the topic holds already, and goes on with what comes', async () => {
     await tell({ runId: 'A', status: 'running' })
     await using later = await RunsView.open(world, { signal })

@@ -30,6 +30,10 @@ export interface SyncRuns {
 }
 
 interface MutableSyncRuns extends SyncRuns {
+  /**
+   * Ids of the runs that have ended, in the order of their ends: those that began, and those that did not.
+   */
+  readonly ended: { readonly begun: Set<string>; readonly unbegun: Set<string> }
   readonly ends: EndsOfRuns
   readonly events: Map<string, RunEvent>
   readonly reports: Map<number, PartitionReport>
@@ -167,16 +171,19 @@ export class RunsView implements AsyncDisposable {
     if (event.marker < runs.marker) return
     runs.marker = event.marker
     runs.events.set(event.runId, event)
+    const { begun, unbegun } = runs.ended
+    for (const ended of [begun, unbegun]) ended.delete(event.runId)
     if (!isEnded(event.status)) return
     if (event.ends.length > 0) runs.ends.add(event.ends, event.endedAt ?? 0)
-    // However many were refused while it lasted, a run that has just ended is there for those who wait for
-    // it.
-    const ended = [...runs.events.values()].filter(
-      other => isEnded(other.status) && (other.run === null) === (event.run === null),
-    )
-    if (event.run !== null) ended.sort((a, b) => (a.run ?? 0) - (b.run ?? 0))
-    for (const old of ended.slice(0, Math.max(0, ended.length - ENDED_RUNS_KEPT)))
-      runs.events.delete(old.runId)
+    // However many were refused while it lasted or waited, a run that has just ended is there for those who
+    // wait for it.
+    const alike = event.run === null ? unbegun : begun
+    alike.add(event.runId)
+    for (const old of alike) {
+      if (alike.size <= ENDED_RUNS_KEPT) break
+      alike.delete(old)
+      runs.events.delete(old)
+    }
   }
 
   #takeReport(report: PartitionReport): void {
@@ -199,6 +206,7 @@ export class RunsView implements AsyncDisposable {
     const runs: MutableSyncRuns = {
       sync,
       incarnation,
+      ended: { begun: new Set(), unbegun: new Set() },
       ends,
       events: new Map(),
       reports: new Map(),
