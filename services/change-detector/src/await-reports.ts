@@ -19,8 +19,10 @@ export async function awaitReports(
   const reports = (): readonly PartitionReport[] =>
     [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === run.run && report.ended)
   await deps.runs.until(() => reports().length >= ownership.partitions, { signal: ends.signal })
-  await of.beforeEnd?.(reports())
+  // From here on these count: a partition that is taken over may report its progress anew.
+  const reported = reports()
+  await of.beforeEnd?.(reported)
   await trimHistory(tenure)
   const { cancelling } = tenure.running?.state ?? run
-  await tenure.write(endedRun({ ...run, cancelling }, reports(), { sealed: of.sealed, at: deps.now() }))
+  await tenure.write(endedRun({ ...run, cancelling }, reported, { sealed: of.sealed, at: deps.now() }))
 }

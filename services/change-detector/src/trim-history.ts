@@ -5,22 +5,22 @@ import type { Tenure } from './tenure.ts'
 
 /**
  * To be called once all partitions of a later run are reported: what is dropped stands before that run's
- * `run-end` markers, from which renderer and delivery go on. Where it fails the next run tries again.
+ * `run-end` markers, from which renderer and delivery go on. Where it fails the next run tries again. Nothing
+ * is under way any more once it resolves or rejects: after a reset the same offsets are those of new records.
  */
 export async function trimHistory({ deps, sync, ends }: Tenure): Promise<void> {
   const { log, runs, prefix, now, logger } = deps
   const { signal } = ends
   const topics = syncTopics(prefix, sync)
   const old = runs.endsOf(sync, now() - HISTORY_KEPT_MS) ?? []
-  try {
-    await Promise.all(
-      old.flatMap(({ partition, requests, attempts }) => [
-        log.trim(at(topics.requests, partition), requests, { signal }),
-        log.trim(at(topics.attempts, partition), attempts, { signal }),
-      ]),
-    )
-  } catch (err) {
-    signal.throwIfAborted()
-    logger.warn({ sync, err }, 'requests and attempts of old runs could not be dropped')
-  }
+  const trims = await Promise.allSettled(
+    old.flatMap(({ partition, requests, attempts }) => [
+      log.trim(at(topics.requests, partition), requests, { signal }),
+      log.trim(at(topics.attempts, partition), attempts, { signal }),
+    ]),
+  )
+  signal.throwIfAborted()
+  const failed = trims.find(trim => trim.status === 'rejected')
+  if (failed !== undefined)
+    logger.warn({ sync, err: failed.reason }, 'requests and attempts of old runs could not be dropped')
 }

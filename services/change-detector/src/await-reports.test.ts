@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
+import { awaitReports } from './await-reports.ts'
+import { queuedRun, type RunState } from './run-events.ts'
+import type { Tenure } from './tenure.ts'
+
+const { signal } = new AbortController()
+const RUN: RunState = {
+  ...queuedRun({ runId: 'RUN7', cause: 'manual', scope: null, command: 4, partitions: 2, at: 10 }),
+  ...{ status: 'running', run: 7, definition: 'd', startedAt: 11, complete: true },
+  counts: { added: sampleCounts({ detected: 2 }) },
+}
+const reportOf = (partition: number, ended: boolean) =>
+  sampleReport({
+    ...{ run: 7, partition, ended, requestsEnd: ended ? 30 : 0, attemptsEnd: 40 },
+    counts: { added: sampleCounts({ delivered: ended ? 1 : 0 }) },
+  })
+
+/** The event of a run whose partitions are reported, while old ones are trimmed as this says. */
+async function endedWhile(trim: (reports: Map<number, ReturnType<typeof reportOf>>) => Promise<void>) {
+  const reports = new Map([0, 1].map(partition => [partition, reportOf(partition, true)]))
+  const written: RunState[] = []
+  const tenure = {
+    sync: 's',
+    deps: {
+      ...{ prefix: 'p', now: () => 20, logger: { warn: () => undefined } },
+      log: { trim: () => trim(reports) },
+      runs: {
+        endsOf: () => [{ partition: 0, requests: 3, attempts: 4 }],
+        of: () => ({ reports }),
+        until: async (condition: () => boolean) => expect(condition()).toBe(true),
+      },
+    },
+    ...{ ownership: { partitions: 2 }, ends: { signal, publishing: signal }, running: null },
+    write: async (run: RunState) => void written.push(run),
+  } as unknown as Tenure
+  await awaitReports(tenure, RUN, { sealed: false })
+  return written
+}
+
+describe('the end of a run whose partitions are all reported', () => {
+  it('is that of these reports, though a partition is taken over and reports anew meanwhile', async () => {
+    const written = await endedWhile(async reports => void reports.set(1, reportOf(1, false)))
+    expect(written).toMatchObject([
+      { status: 'success', error: null, counts: { added: { detected: 2, delivered: 2 } } },
+    ])
+    expect(written[0]?.ends.map(({ requests }) => requests)).toEqual([30, 30])
+  })
+
+  it('waits until nothing is being dropped any more, and is written though that failed', async () => {
+    let trims = 0
+    let underWay = 0
+    const written = await endedWhile(async () => {
+      trims += 1
+      if (trims === 1) throw new Error('no rights')
+      underWay += 1
+      await new Promise(resolve => setImmediate(resolve))
+      underWay -= 1
+    })
+    expect([trims, underWay]).toEqual([2, 0])
+    expect(written).toMatchObject([{ status: 'success' }])
+  })
+})
