@@ -3,6 +3,7 @@
  * `requests` topics.
  */
 import type { AttemptView } from '@sluice/contracts/api'
+import { isSluiceError } from '@sluice/contracts/errors'
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
 import { decodeRecords, readOwned } from '@sluice/stage/owned-reader'
 import { at, syncTopics } from '@sluice/stage/topics'
@@ -129,13 +130,15 @@ class PartitionAttempts {
   async #request(offset: number, signal: AbortSignal): Promise<Request | Unrenderable | null> {
     const { log, io, prefix } = this.#deps
     const target = at(syncTopics(prefix, this.#sync.sync).requests, this.#partition)
-    const { low } = await log.offsets(target, { signal })
-    if (offset < low) return null
     const { incarnation } = this.#sync
     const reading = { log, io, target, incarnation, stage: 'requests', signal } as const
-    for await (const batch of readOwned({ ...reading, from: offset, to: offset + 1 })) {
-      const record = batch.records[0]?.record
-      if (record?.name === 'sluice.Request' || record?.name === 'sluice.Unrenderable') return record.value
+    try {
+      for await (const batch of readOwned({ ...reading, from: offset, to: offset + 1 })) {
+        const record = batch.records[0]?.record
+        if (record?.name === 'sluice.Request' || record?.name === 'sluice.Unrenderable') return record.value
+      }
+    } catch (error) {
+      if (!isSluiceError(error, 'offset-out-of-range')) throw error
     }
     return null
   }

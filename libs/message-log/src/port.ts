@@ -180,7 +180,7 @@ export interface MessageLog extends AsyncDisposable {
   read(target: TopicPartition, options: ReadOptions): AsyncIterable<ReadBatch>
   /**
    * Reads a bounded stretch from the end backwards: yields records, newest first, until the consumer stops or
-   * the low offset is reached.
+   * the low offset is reached, also where it rises meanwhile.
    */
   readBackwards(
     target: TopicPartition,

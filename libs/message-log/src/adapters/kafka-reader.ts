@@ -1,4 +1,4 @@
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, PartitionOffsets, ReadBatch, ReadOptions, TopicPartition } from '../port.ts'
 import type { Abort } from './kafka-cluster.ts'
 import { name } from './kafka-cluster.ts'
@@ -78,7 +78,8 @@ const STRETCH_BYTES = 8 * 1024 * 1024
 
 /**
  * Reads backwards by reading ever longer stretches forwards and turning them round. Of a stretch that is too
- * large to hold, only its last records are kept, and the next stretch ends before them.
+ * large to hold, only its last records are kept, and the next stretch ends before them. Where the low offset
+ * rises meanwhile, reading ends there.
  */
 export async function* readBackwards(
   context: ReaderContext,
@@ -86,17 +87,28 @@ export async function* readBackwards(
   options: Abort & { before?: number },
 ): AsyncGenerator<LogRecord, void, void> {
   const { signal } = options
-  const { low, end } = await context.offsets(target, { signal })
+  let { low, end } = await context.offsets(target, { signal })
   let before = options.before ?? end
   if (before > end) throw outOfRange(target, { from: before, low, end })
   let length = FIRST_STRETCH
   while (before > low) {
     const from = Math.max(low, before - length)
-    const { kept, keptFrom } = await lastRecords(context, target, { signal, from, to: before })
-    for (const record of kept.toReversed()) yield record
-    before = keptFrom
+    const stretch = await lastRecords(context, target, { signal, from, to: before }).catch(unlessTrimmed)
+    if (stretch === null) {
+      ;({ low, end } = await context.offsets(target, { signal }))
+      if (from >= low) throw outOfRange(target, { from, low, end })
+      continue
+    }
+    for (const record of stretch.kept.toReversed()) yield record
+    before = stretch.keptFrom
     length = Math.min(length * 4, LONGEST_STRETCH)
   }
+}
+
+/** Null where the stretch begins below what is left. */
+function unlessTrimmed(error: unknown): null {
+  if (isSluiceError(error, 'offset-out-of-range')) return null
+  throw error
 }
 
 async function lastRecords(

@@ -238,6 +238,22 @@ function readingBackwards(fixture: Fixture): void {
     expect(before).toEqual([19, 18, 17])
   })
 
+  test('reading backwards ends where the partition begins, also where that is trimmed meanwhile', async ({
+    signal,
+  }) => {
+    const { log } = fixture
+    const target = await fixture.partition({ signal })
+    for (let i = 0; i < 100; i += 1) await log.append(target, [record(`${i}`)], { signal })
+    const offsets: number[] = []
+    for await (const read of log.readBackwards(target, { signal })) {
+      offsets.push(read.offset)
+      if (offsets.length === 1) await log.trim(target, 40, { signal })
+    }
+    expect(offsets).toEqual(Array.from({ length: 60 }, (_, i) => 99 - i))
+    const trimmedAway = log.readBackwards(target, { signal })
+    for await (const { offset } of trimmedAway) if (offset === 99) await log.trim(target, 100, { signal })
+  })
+
   test('reading backwards from an empty partition or below the low offset gives nothing', async ({
     signal,
   }) => {
