@@ -116,6 +116,8 @@ export class AttemptLedger {
   beginRun(run: number): void {
     this.#run = run
     this.#counts = {}
+    // What is left is of requests that were passed over after a gap, and its place is trimmed some day.
+    this.#firstAttempts.clear()
   }
 
   /** Takes the request at this offset into work. Offsets rise. */
