@@ -26,10 +26,12 @@ import { canonicalText, quoteIdentifier, quoteText } from './sql-types.ts'
 export const SAMPLES = 10
 
 /**
- * The table of the extract, with columns that nothing of a user's naming can be mistaken for: `rid`, `e0`,
+ * The view of the extract, with columns that nothing of a user's naming can be mistaken for: `rid`, `e0`,
  * `e1`, …
  */
 export const EXTRACTED = 'extracted'
+/** What the view stands on where it cannot stand on the extract itself. */
+const COPIED = 'extracted_copy'
 
 /** Where the value of a column stands in `extracted`. */
 export function placeOf(columns: readonly Column[]): (column: Column) => string {
@@ -42,7 +44,7 @@ export function placeOf(columns: readonly Column[]): (column: Column) => string 
 }
 
 /**
- * Makes `extracted`: a view, or a copy where a column's name hides DuckDB's row ids. Where the extract has no
+ * Makes `extracted`, over a copy where a column's name hides DuckDB's row ids. Where the extract has no
  * rows, its columns may be of other types than those that are told.
  */
 export async function openExtract(
@@ -56,20 +58,15 @@ export async function openExtract(
     )
     .join(', ')
   const hidden = columns.some(column => column.name.toLowerCase() === 'rowid')
-  await connection.run(
-    hidden
-      ? `CREATE OR REPLACE TEMP TABLE ${EXTRACTED} AS
-         SELECT row_number() OVER () - 1 AS rid, ${named} FROM extract.main.rows`
-      : `CREATE OR REPLACE TEMP VIEW ${EXTRACTED} AS SELECT rowid AS rid, ${named} FROM extract.main.rows`,
-  )
+  if (hidden)
+    await connection.run(`CREATE OR REPLACE TEMP TABLE ${COPIED} AS
+      SELECT row_number() OVER () - 1 AS rid, ${named} FROM extract.main.rows`)
+  const from = hidden ? `* FROM ${COPIED}` : `rowid AS rid, ${named} FROM extract.main.rows`
+  await connection.run(`CREATE OR REPLACE TEMP VIEW ${EXTRACTED} AS SELECT ${from}`)
 }
 
 export async function closeExtract(connection: DuckDBConnection): Promise<void> {
-  const reader = await connection.runAndReadAll(
-    `SELECT table_type FROM information_schema.tables WHERE table_name = '${EXTRACTED}'`,
-  )
-  const kind = reader.getRows()[0]?.[0]
-  if (kind !== undefined) await connection.run(`DROP ${kind === 'VIEW' ? 'VIEW' : 'TABLE'} ${EXTRACTED}`)
+  await connection.run(`DROP VIEW IF EXISTS temp.${EXTRACTED}; DROP TABLE IF EXISTS temp.${COPIED}`)
 }
 
 /** SQL for a row's key: the canonical text of its one key column, or a JSON array of the texts of several. */
