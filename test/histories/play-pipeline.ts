@@ -1,6 +1,7 @@
 /**
  * Plays a planned history on the pipeline itself, all services in one process that is killed where the plan
- * says, and holds the API against the model's rows.
+ * says; holds the API against the model's rows, and what was published and sent on the way against the tables
+ * of PROTOCOL.md §2.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { existsSync } from 'node:fs'
