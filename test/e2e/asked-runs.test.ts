@@ -56,6 +56,9 @@ describe.for(bothProfiles().filter(({ available }) => available))('a run asked f
 
     await opened.project.write('people.csv', peopleCsv('1,Ann', '2,Bobby', '3,Cid'))
     expect(await ask('run', SYNC)).toMatchObject({ exitCode: 3, sent: ['PUT /people/2'] })
+    const passed = await ask('retry', SYNC, '--key', '1')
+    expect(passed).toMatchObject({ exitCode: 0, sent: [], view: { cause: 'retry' } })
+    expect(passed.view.notices).toEqual(['no row was tried again: none that waits is as asked for'])
     const missed = await ask('discard', SYNC, '--status', '500')
     expect(missed.view.notices).toEqual(['no row was discarded: none that waits is as asked for'])
     expect(await failedKeys()).toEqual(['2 1'])
@@ -164,6 +167,30 @@ describe('a run asked for, in one process,', () => {
     const hung = await world.run()
     expect(hung).toMatchObject({ status: 'failed', error: expect.stringContaining('maxDuration') })
     expect([...world.api.ids]).toEqual([1])
+  })
+
+  it('to try some rows again sends these alone, and leaves what else changed to the next', async () => {
+    world = await OneProcess.open()
+    await world.setRows([1, 2, 3])
+    world.api.statusOf = request => (request.url.endsWith('/3') ? 500 : 422)
+    world.start()
+    await world.run()
+    const { sent } = world.api
+    await world.setRows([1, 2, 3, 4])
+    const retry = async (key: string | null, status: number | null): Promise<unknown> => {
+      const before = sent.length
+      const { counts } = await world.ended(
+        await world.command({ cause: 'retry', scope: { as: null, key, status } }),
+      )
+      return { sent: sent.slice(before).sort((a, b) => a - b), detected: counts.added?.detected ?? 0 }
+    }
+    expect(await retry('2', null)).toEqual({ sent: [2], detected: 1 })
+    expect(await retry(null, 422)).toEqual({ sent: [1, 2], detected: 2 })
+    expect(await retry('4', null)).toEqual({ sent: [], detected: 0 })
+    world.api.statusOf = () => 200
+    expect(await retry('1', 422)).toEqual({ sent: [1], detected: 1 })
+    expect(await world.run()).toMatchObject({ status: 'success', counts: { added: { delivered: 3 } } })
+    expect([...world.api.ids].sort((a, b) => a - b)).toEqual([1, 2, 3, 4])
   })
 
   it('to discard is no acquaintance with the model: the first run still skips what exists', async () => {

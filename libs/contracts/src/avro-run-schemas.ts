@@ -47,8 +47,8 @@ const runScope = recordOf<RunScope>('RunScope', 'What a run is asked to do that 
       }),
     ),
   ),
-  key: field('Of a discard: the row that is meant.', nullable(text)),
-  status: field('Of a discard: the status of the answers that are meant.', nullable(int)),
+  key: field('Of a discard or a retry: the row that is meant.', nullable(text)),
+  status: field('Of a discard or a retry: the status of the answers that are meant.', nullable(int)),
 })
 const runStatus = enumOf<RunStatus>('RunStatus', {
   queued: 'waits for the run before it',

@@ -230,7 +230,7 @@ export type RunCause = 'manual' | 'schedule' | 'retry' | 'resync' | 'replay' | '
 export interface RunScope {
   /** Of a resync: as what every row is sent. */
   readonly as: 'added' | 'changed' | null
-  /** Of a discard: the row that is meant, or the status of the answers; null: any. */
+  /** Of a discard or a retry: the row that is meant, or the status of the answers; null: any. */
   readonly key: string | null
   readonly status: number | null
 }

@@ -80,6 +80,8 @@ export type RunPurpose =
   | { readonly kind: 'resync'; readonly as: 'added' | 'changed' }
   /** Only rows that failed are looked at, and muted. Null: whatever the key, or the status of the answer. */
   | { readonly kind: 'discard'; readonly key: string | null; readonly status: number | null }
+  /** Only rows that failed are looked at, and done about what is due; none is given up. Null as above. */
+  | { readonly kind: 'retry'; readonly key: string | null; readonly status: number | null }
 
 /** A change before it has a place in a topic. */
 export interface DetectedChange extends Omit<Change, 'incarnation' | 'owner' | 'run' | 'seq' | 'replayed'> {

@@ -1,11 +1,12 @@
 /** What a run did, or did not do, that its user should know. */
 import type { Definition } from '@sluice/contracts/resources'
+import { detectedRows } from '@sluice/domain/counts'
 import type { Diff, RunPurpose } from '@sluice/delivered-state/port'
 
 /** One sentence each, to follow `note:`. */
 export function noticesOf(
   { sync, model }: Definition,
-  { adopted, muted, settled }: Pick<Diff, 'adopted' | 'muted' | 'settled'>,
+  { adopted, muted, settled, counts }: Pick<Diff, 'adopted' | 'muted' | 'settled' | 'counts'>,
   purpose?: RunPurpose,
 ): readonly string[] {
   const notices: string[] = []
@@ -15,7 +16,11 @@ export function noticesOf(
       `new in model ${model.name}: ${columns.join(', ')}. ${counted(rows)} delivered before without it; none is sent for that alone. ` +
         `\`sluice resync ${sync.name} --as changed\` sends all rows`,
     )
-  if (purpose?.kind === 'discard' && settled === 0) notices.push(`no row was discarded: ${meant(purpose)}`)
+  const isOfSome = purpose?.kind === 'discard' || purpose?.kind === 'retry'
+  if (isOfSome && settled === 0 && detectedRows(counts) === 0)
+    notices.push(
+      `no row was ${purpose.kind === 'discard' ? 'discarded' : 'tried again'}: ${noneIsMeant(purpose)}`,
+    )
   if (muted > 0 && purpose?.kind === 'discard')
     notices.push(`${counted(muted)} discarded, and passed over until there is something else to send`)
   else if (muted > 0)
@@ -25,7 +30,7 @@ export function noticesOf(
   return notices
 }
 
-function meant({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' }>): string {
+function noneIsMeant({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>): string {
   return key === null && status === null ? 'none waits for another try' : 'none that waits is as asked for'
 }
 

@@ -8,6 +8,10 @@ function asked(cause: RunCause, as: RunScope['as'] = null) {
   return queuedRun({ runId: `RUN-${cause}`, cause, scope, command: 1, partitions: 1, at: 1 })
 }
 
+function retryOf(key: string | null, status: number | null = null) {
+  return { ...asked('retry'), scope: { as: null, key, status } }
+}
+
 describe('a run that is asked for while one is queued', () => {
   it.each([
     ['manual', 'schedule'],
@@ -29,10 +33,20 @@ describe('a run that is asked for while one is queued', () => {
     })
   })
 
+  it('to try some rows again is one with a queued one that does so', () => {
+    for (const queued of [asked('manual'), asked('retry'), asked('resync', 'added'), retryOf('5', 422)])
+      expect(joinQueued(queued, retryOf('5', 422))).toEqual({ kind: 'joined', queued })
+  })
+
   it('is refused where the queued one does something else', () => {
     const refused = (queued: ReturnType<typeof asked>, other: ReturnType<typeof asked>): boolean =>
       joinQueued(queued, other).kind === 'refused'
     expect(refused(asked('discard'), asked('manual'))).toBe(true)
+    expect(refused(asked('discard'), retryOf('5'))).toBe(true)
+    expect(refused(retryOf('5'), retryOf('6'))).toBe(true)
+    expect(refused(retryOf('5'), retryOf(null, 422))).toBe(true)
+    expect(refused(retryOf('5'), asked('manual'))).toBe(true)
+    expect(refused(retryOf('5'), asked('resync', 'added'))).toBe(true)
     expect(refused(asked('manual'), asked('discard'))).toBe(true)
     expect(refused(asked('discard'), asked('discard'))).toBe(true)
     expect(refused(asked('reset'), asked('resync', 'added'))).toBe(true)

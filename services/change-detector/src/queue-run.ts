@@ -1,11 +1,11 @@
 /** What becomes of a run that is asked for while another one is queued (R13). */
-import type { RunCause } from '@sluice/contracts/records'
-import type { RunState } from './run-events.ts'
+import type { RunCause, RunScope } from '@sluice/contracts/records'
+import { isRetryOfSome, type RunState } from './run-events.ts'
 
 /**
- * Ordinary runs see the same rows whatever their cause, and a resync sees all that they see; what was asked
- * for is then done by the queued run, which may have to become one of the other kind. Else nothing is done,
- * and `refused` says why.
+ * Ordinary runs see the same rows whatever their cause, and a resync sees all that they see, as both do of a
+ * retry of some rows; what was asked for is then done by the queued run, which may have to become one of the
+ * other kind. Else nothing is done, and `refused` says why.
  */
 export type Joined =
   { readonly kind: 'joined'; readonly queued: RunState } | { readonly kind: 'refused'; readonly why: string }
@@ -13,8 +13,10 @@ export type Joined =
 const ORDINARY: readonly RunCause[] = ['manual', 'schedule', 'retry']
 
 export function joinQueued(queued: RunState, asked: RunState): Joined {
-  const isOrdinary = (run: RunState): boolean => ORDINARY.includes(run.cause)
-  if (isOrdinary(asked) && (isOrdinary(queued) || queued.cause === 'resync'))
+  const isOrdinary = (run: RunState): boolean => ORDINARY.includes(run.cause) && !isRetryOfSome(run)
+  const isLess = isOrdinary(asked) || isRetryOfSome(asked)
+  if (isLess && (isOrdinary(queued) || queued.cause === 'resync')) return { kind: 'joined', queued }
+  if (isRetryOfSome(asked) && isRetryOfSome(queued) && meansTheSame(asked.scope, queued.scope))
     return { kind: 'joined', queued }
   if (asked.cause === 'resync' && isOrdinary(queued))
     return { kind: 'joined', queued: { ...queued, cause: asked.cause, scope: asked.scope } }
@@ -22,4 +24,8 @@ export function joinQueued(queued: RunState, asked: RunState): Joined {
     return { kind: 'joined', queued }
   const why = `run ${queued.runId} (${queued.cause}) is queued, and does something else: ask again once it has ended`
   return { kind: 'refused', why }
+}
+
+function meansTheSame(a: RunScope | null, b: RunScope | null): boolean {
+  return a?.key === b?.key && a?.status === b?.status
 }

@@ -11,6 +11,7 @@ import {
   failedRun,
   INTERRUPTED,
   isAnewOf,
+  hasSeenModel,
   purposeOf,
   queuedRun,
   supersededRun,
@@ -195,6 +196,19 @@ describe('a run in the place of one that was cut', () => {
     const anew = anewRun({ ...running, cause: 'resync', scope }, { runId: 'RUN2', at: 30 })
     expect(anew).toMatchObject({ cause: 'resync', scope, status: 'queued', run: null, approved: null })
     expect(purposeOf(anew)).toEqual({ kind: 'resync', as: 'changed' })
+  })
+
+  it('that tried some rows again tries these, and has not seen the whole model', () => {
+    const scope = { as: null, key: '5', status: null } as const
+    const cut = { ...running, cause: 'retry', complete: true } as const
+    expect(purposeOf(anewRun({ ...cut, scope }, { runId: 'RUN2', at: 30 }))).toEqual({
+      kind: 'retry',
+      key: '5',
+      status: null,
+    })
+    expect(hasSeenModel({ ...cut, scope })).toBe(false)
+    expect(purposeOf({ ...cut, scope: null })).toBeUndefined()
+    expect(hasSeenModel({ ...cut, scope: null })).toBe(true)
   })
 
   it('is known by the command of that one, if there was any', () => {

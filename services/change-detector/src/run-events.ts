@@ -99,17 +99,24 @@ export function supersededRun(held: RunState, newer: string, at: number): RunSta
 }
 
 /**
- * True for a complete run that went through the whole model; one that discards looks at rows that failed, and
- * leaves the others to the next.
+ * True for a complete run that went through the whole model; one that discards, or tries some rows again,
+ * looks at rows that failed, and leaves the others to the next.
  */
-export function hasSeenModel({ complete, cause }: Pick<RunState, 'complete' | 'cause'>): boolean {
-  return complete && cause !== 'discard'
+export function hasSeenModel(run: Pick<RunState, 'complete' | 'cause' | 'scope'>): boolean {
+  return run.complete && run.cause !== 'discard' && !isRetryOfSome(run)
+}
+
+/** True for a retry of some of the rows that failed; any other is an ordinary run. */
+export function isRetryOfSome({ cause, scope }: Pick<RunState, 'cause' | 'scope'>): boolean {
+  return cause === 'retry' && scope !== null
 }
 
 /** What a run is for, where it is no ordinary one. */
 export function purposeOf({ cause, scope }: RunState): RunPurpose | undefined {
   if (cause === 'resync') return { kind: 'resync', as: scope?.as ?? 'added' }
-  if (cause === 'discard') return { kind: 'discard', key: scope?.key ?? null, status: scope?.status ?? null }
+  const meant = { key: scope?.key ?? null, status: scope?.status ?? null }
+  if (cause === 'discard') return { kind: 'discard', ...meant }
+  if (cause === 'retry' && scope !== null) return { kind: 'retry', ...meant }
   return undefined
 }
 

@@ -198,11 +198,14 @@ export async function findChanges(
   const { purpose, giveUpAfter = null } = request
   // A resync sends what was given up and discarded, too.
   const isResync = purpose?.kind === 'resync'
-  const isDiscarded = purpose?.kind === 'discard' ? discardedSql(purpose) : null
-  const givesUp = giveUpAfter === null ? 'false' : `runs >= ${giveUpAfter}`
+  // What somebody asks for by name is tried, however often it has failed.
+  const isMeant = purpose?.kind === 'discard' || purpose?.kind === 'retry' ? meantSql(purpose) : null
+  const isRetried = purpose?.kind === 'retry' ? isMeant : null
+  const isDiscarded = purpose?.kind === 'discard' ? isMeant : null
+  const givesUp = giveUpAfter === null || isRetried !== null ? 'false' : `runs >= ${giveUpAfter}`
   const isWanted =
     isDiscarded === null
-      ? 'has_need OR has_entry OR adopts OR is_left'
+      ? `(has_need OR has_entry OR adopts OR is_left) AND ${isRetried === null ? 'true' : `has_entry AND ${isRetried}`}`
       : `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${isDiscarded}`
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
@@ -218,7 +221,7 @@ export async function findChanges(
         FROM decided d LEFT JOIN retry r ON r.key = d.key AND r.partition = d.partition),
       muting AS (SELECT *, coalesce(muted = mute, false) AND ${!isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND ${!isResync} AS mutes FROM entered),
       needs AS (SELECT *, op IS NOT NULL AND NOT was_muted AND NOT mutes AS has_need,
-          op IS NULL AND has_row AND lacks AND ${isDiscarded === null} AS adopts,
+          op IS NULL AND has_row AND lacks AND ${isMeant === null} AS adopts,
           -- Known for nothing but captured values that nobody has ended yet.
           op IS NULL AND kind = ${ABSENT} AND muted IS NULL AS is_left FROM muting)
     SELECT CASE WHEN ${isSent} AND has_need THEN op ELSE ${SETTLED} END AS section, key, partition, rid, srid, kind, is_retry, has_entry,
@@ -243,7 +246,7 @@ const KIND_FOR = {
 }
 
 /** Which of the rows that failed are meant. */
-function discardedSql({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' }>): string {
+function meantSql({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>): string {
   const conditions = ['true']
   if (key !== null) conditions.push(`key = ${quoteText(key)}`)
   if (status !== null) conditions.push(`coalesce(status = ${status}, false)`)

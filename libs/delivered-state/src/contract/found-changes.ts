@@ -74,6 +74,23 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.state[Symbol.asyncDispose]()
     })
 
+    it('alone is tried again where only it is meant, and is not given up', async () => {
+      const played = await Played.open(harness())
+      const two = `${ONE} UNION ALL SELECT '2', 20`
+      await played.run(ONE, 'rejected')
+      const retry = { kind: 'retry', key: '1', status: null } as const
+      const asked = { purpose: retry, giveUpAfter: 1 }
+      expect((await played.diff(two, asked)).changes).toMatchObject([{ op: 'added', key: '1' }])
+      for (const other of [
+        { ...retry, key: '2' },
+        { ...retry, status: 418 },
+      ])
+        expect((await played.diff(two, { purpose: other })).changes).toEqual([])
+      const gone = await played.diff(`${ONE} LIMIT 0`, asked)
+      expect(gone.changes).toMatchObject([{ op: 'settled', key: '1', muted: null }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
     it('is settled where the need of a retry is gone: a failed add that left, a failed change that reverted', async () => {
       const played = await Played.open(harness())
       await played.run(ONE, 'rejected')

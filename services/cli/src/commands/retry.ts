@@ -1,12 +1,24 @@
 /** `sluice retry`. */
 import { askForRun } from '../ask-and-follow.ts'
+import { numberOption } from '../command.ts'
 import type { Command } from '../command.ts'
+import { KEY_OPTION, keyOption, STATUS_OPTION } from '../history-options.ts'
 
 export const command: Command = {
   description:
-    'Tries the rows again that were not delivered. It is an ordinary run, as `sluice run` makes one: it sends these rows as they are now, if there is still something to say, and all else that has changed. `sluice failed SYNC` lists the rows that wait.',
+    'Tries the rows again that were not delivered. Without options it is an ordinary run, as `sluice run` makes one: it sends these rows as they are now, if there is still something to say, and all else that has changed.\n' +
+    'With `--key` or `--status` it sends only those of them that fit, and leaves all else to the next run; with both, the rows that fit both. `sluice failed SYNC` lists the rows that wait.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are tried again' }],
-  options: {},
-  examples: [{ command: 'sluice retry customers', does: 'tries again, with progress and a summary' }],
-  run: context => askForRun(context, { cause: 'retry' }),
+  options: { key: KEY_OPTION, status: STATUS_OPTION },
+  examples: [
+    { command: 'sluice retry customers', does: 'tries again, with progress and a summary' },
+    { command: 'sluice retry customers --key 5', does: 'tries one row again' },
+  ],
+  run: context => {
+    const { args } = context
+    const key = keyOption(args) ?? null
+    const status = numberOption(args, 'status') ?? null
+    const scope = key === null && status === null ? null : { as: null, key, status }
+    return askForRun(context, { cause: 'retry', scope })
+  },
 }

@@ -107,7 +107,7 @@ function rowLines(run: RunView): string[] {
   const detected = OPS.reduce((sum, op) => sum + (run.triggers[op]?.detected ?? 0), 0)
   if (run.status === 'success' && detected === 0) {
     lines.push(
-      `  ${counted(run.rowsRead, 'row')} read, ${run.cause === 'discard' ? '' : 'nothing changed, '}nothing sent`,
+      `  ${counted(run.rowsRead, 'row')} read, ${looksAtSome(run) ? '' : 'nothing changed, '}nothing sent`,
     )
   } else if (run.rowsRead > 0) lines.push('', `  ${counted(run.rowsRead, 'row')} read`)
   if (run.rowsInvalid > 0) {
@@ -117,6 +117,11 @@ function rowLines(run: RunView): string[] {
     }
   }
   return lines
+}
+
+/** True for a run that may have passed over rows that changed. */
+function looksAtSome({ cause }: RunView): boolean {
+  return cause === 'discard' || cause === 'retry'
 }
 
 /** What to do about a run that did not go well. */
