@@ -57,6 +57,13 @@ describe('a run killed at a random moment', () => {
         const killedAfter = randomInt(1, ROWS)
         const { killedAt, unanswered } = await killAfter(project, api, killedAfter)
         const repeatable = repeatableAt(api.requests, killedAt, unanswered)
+        if (kill === 1) {
+          const [left] = await project.runs()
+          expect(left).toMatchObject({
+            status: 'running',
+            notices: [expect.stringContaining('its process has ended')],
+          })
+        }
         const next = await project.run(SYNC)
         const seen = `kill ${kill}, after ${killedAfter} requests`
         expect(next, seen).toMatchObject({ exitCode: 0, view: { status: 'success' } })

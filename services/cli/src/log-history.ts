@@ -93,7 +93,9 @@ export class LogHistory implements RunHistory {
     let definition: Definition | null = null
     if (event.definition !== null)
       definition = await this.#pipeline.definitions.get(event.definition, { signal })
-    return runView(event, definition, runs.reports)
+    const view = runView(event, definition, runs.reports)
+    const notices = this.#pipeline.servicesElsewhere ? [] : leftNotices(event)
+    return notices.length === 0 ? view : { ...view, notices: [...(view.notices ?? []), ...notices] }
   }
 
   async #partitions(sync: string, signal: AbortSignal): Promise<number> {
@@ -120,6 +122,15 @@ export class LogHistory implements RunHistory {
     if (this.#known.has(sync)) return null
     throw unknownSync(sync, this.#known)
   }
+}
+
+/** Of a run that is not over, where no services but those of this process could be at work on it. */
+function leftNotices({ status, sync }: RunEvent): readonly string[] {
+  if (status === 'running')
+    return [
+      `its process has ended: the next \`sluice run ${sync}\` brings it to its end, and then starts anew`,
+    ]
+  return status === 'queued' ? [`it waits for the next \`sluice run ${sync}\``] : []
 }
 
 interface PlacedRun {

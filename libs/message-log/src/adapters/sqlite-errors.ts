@@ -27,7 +27,10 @@ export function translate(file: string, error: unknown): SluiceError {
   const code = resultCode(error)
   const message = error instanceof Error ? error.message : String(error)
   if (code === CORRUPT || code === NOT_A_DATABASE) {
-    return new SluiceError('corrupt', `${file} is not a log that can be read: ${message}`, { cause: error })
+    const remedy = 'Put a copy of it back, or remove it to begin anew: then every row is sent as added'
+    return new SluiceError('corrupt', `${file} is not a log that can be read: ${message}. ${remedy}`, {
+      cause: error,
+    })
   }
   if (code !== null && isSqliteDiskCode(code))
     return diskError(file, { cause: error, isFull: code === SQLITE_FULL })
