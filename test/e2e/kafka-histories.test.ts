@@ -7,7 +7,7 @@ import { forPipeline } from '../histories/pipeline-plan.ts'
 import { playMany } from '../histories/play-many.ts'
 import { playPipeline } from '../histories/play-pipeline.ts'
 
-const HISTORIES = 14
+const HISTORIES = 20
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 const brokers = inject('kafkaBrokers')
 const url = inject('registryUrl')

@@ -44,7 +44,7 @@ export const NOTHING_BREAKS: PipelineRun = {
   extraColumn: false,
 }
 
-const RUNS_MOST = 5
+const RUNS_MOST = 3
 const COMMANDS = ['run', 'run', 'run', 'resync', 'resync-changed', 'discard', 'reset'] as const
 
 /** Histories that the pipeline can play. */
