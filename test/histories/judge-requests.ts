@@ -101,7 +101,9 @@ function keysOf({ rows }: { readonly rows: readonly { readonly key: string }[] }
 function judgeRepeats({ onBroken }: Told, { request, changes, sends, final }: Judged): void {
   const { run } = request
   const used = sends.at(-1)?.idempotencyKey
-  if (used !== undefined && used !== final.idempotencyKey)
+  // What was only turned away, and then given up for this run, was never sent.
+  const isUnsent = final.attempt === 0 && sends.every(({ told }) => told === 429 || told === 'not-sent')
+  if (used !== undefined && used !== final.idempotencyKey && !(isUnsent && final.idempotencyKey === null))
     onBroken(`run ${run}: ${keysOf(request)} was written down with another idempotency key than was sent`)
   for (const [index, send] of sends.entries()) {
     const said = send.rows.map(({ op, key, printed }) => ({ op, key, ...printed }))

@@ -20,7 +20,8 @@ function subject(): string {
 
 describe.skipIf(given === null)('with a registry', () => {
   schemaCodecContract('registry', async () => ({
-    open: () => createRegistryCodec({ url }),
+    // Nothing that is missing here will come.
+    open: () => createRegistryCodec({ url, missingForMs: 0 }),
     close: async () => {},
   }))
 
@@ -99,6 +100,22 @@ describe.skipIf(given === null)('with a registry', () => {
     const encoder = await codec.encoder(subject(), SCHEMAS.Marker, { signal })
     expect(proxy.troubles).toEqual([])
     expect(encoder.schemaId).toBeGreaterThan(0)
+  })
+
+  it('waits a little for a schema that the registry does not have yet, and no longer', async () => {
+    await using proxy = await proxyTo(url)
+    await using writer = createRegistryCodec({ url: proxy.url })
+    const encoder = await writer.encoder(subject(), SCHEMAS.Marker, { signal })
+    const record = encoder.encode(RECORD_SAMPLES.Marker)
+    proxy.troubles.push('404', '404', '404')
+    await using reader = createRegistryCodec({ url: proxy.url })
+    expect(await reader.decode([record], { signal })).toMatchObject([{ name: 'sluice.Marker' }])
+    expect(proxy.troubles).toEqual([])
+
+    proxy.troubles.push('404', '404', '404', '404')
+    await using hasty = createRegistryCodec({ url: proxy.url, missingForMs: 300 })
+    await expect(hasty.decode([record], { signal })).rejects.toMatchObject({ code: 'corrupt' })
+    expect(proxy.troubles.length).toBeGreaterThan(0)
   })
 
   it('sends user and password of the URL, and keeps them out of errors', async () => {

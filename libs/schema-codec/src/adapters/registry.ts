@@ -19,10 +19,15 @@ export interface RegistryCodecOptions {
   /** How long one request may take, and how long a call goes on trying before it is `unreachable`. */
   readonly requestTimeoutMs?: number
   readonly deadlineMs?: number
+  /**
+   * How long a schema that a record names may be missing: a registry that was restarted may still be reading.
+   */
+  readonly missingForMs?: number
 }
 
 const REQUEST_TIMEOUT_MS = 5000
 const DEADLINE_MS = 15_000
+const MISSING_FOR_MS = 5_000
 const FIRST_RETRY_MS = 100
 const MAX_RETRY_MS = 2000
 
@@ -39,16 +44,19 @@ class RegistryStore implements SchemaStore {
   /** Without user and password. */
   readonly #address: string
   readonly #deadlineMs: number
+  readonly #missingForMs: number
 
   constructor({
     url,
     clientId = 'sluice',
     requestTimeoutMs,
     deadlineMs = DEADLINE_MS,
+    missingForMs = MISSING_FOR_MS,
   }: RegistryCodecOptions) {
     const { host, auth } = endpoint(url)
     this.#address = host
     this.#deadlineMs = deadlineMs
+    this.#missingForMs = missingForMs
     this.#registry = new SchemaRegistry(
       {
         host,
@@ -113,9 +121,18 @@ class RegistryStore implements SchemaStore {
     return { id, schema }
   }
 
+  /**
+   * Whoever wrote the record had the id of the registry. One that was restarted, or a follower of the one
+   * that gave it, may come to know it a little later.
+   */
   async typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType> {
-    const type = await this.#ask(options, () => this.#registry.getSchema(id))
-    if (type !== undefined) return type as unknown as AvscType
+    const deadline = performance.now() + this.#missingForMs
+    for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, MAX_RETRY_MS)) {
+      const type = await this.#ask(options, () => this.#registry.getSchema(id))
+      if (type !== undefined) return type as unknown as AvscType
+      if (performance.now() + pause > deadline) break
+      await sleep(pause, options)
+    }
     throw new SluiceError(
       'corrupt',
       `A record names schema ${id}, which the schema registry at ${this.#address} does not have: the record comes from elsewhere, or the ` +
