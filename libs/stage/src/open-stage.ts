@@ -29,6 +29,7 @@ export interface StageAdapters {
     readonly url: string
     readonly clientId: string
     readonly deadlineMs?: number
+    readonly missingForMs?: number
   }) => SchemaCodec
 }
 
@@ -87,7 +88,8 @@ export async function openBackbone(
       what: 'the schema registry',
       address: addressOf(registryUrl),
       attempt: async ending => {
-        await using probe = adapters.createCodec({ url: registryUrl, clientId, deadlineMs: PROBE_MS })
+        const probing = { deadlineMs: PROBE_MS, missingForMs: 0 }
+        await using probe = adapters.createCodec({ url: registryUrl, clientId, ...probing })
         await askForNothing(probe, ending)
       },
     },
