@@ -2,25 +2,14 @@
  * Requests and attempts go some time after the end of their run, and nothing that is still wanted goes with
  * them.
  */
-import { randomUUID } from 'node:crypto'
-import { afterEach, describe, expect, inject, it } from 'vitest'
-import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
-import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { afterEach, describe, expect, it } from 'vitest'
 import { at, syncTopics } from '@sluice/stage/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
-import type { TestLogAdapters } from '@sluice/testkit/test-log'
+import { hasKafka, onKafka } from './kafka-adapters.ts'
 import { OneProcess, type Services } from './one-process.ts'
 
 const DAY_MS = 86_400_000
 const PARTITIONS = 2
-const brokers = inject('kafkaBrokers')
-const url = inject('registryUrl')
-
-function onKafka(): TestLogAdapters {
-  const prefix = `trimmed-${randomUUID()}`
-  const log = createKafkaLog({ brokers: [brokers ?? ''], clientId: prefix })
-  return { prefix, log, codec: createRegistryCodec({ url: url ?? '', clientId: prefix }) }
-}
 
 let world: OneProcess
 let day = 0
@@ -54,12 +43,12 @@ function both(...runs: readonly number[]): Kept {
 
 describe.each([
   ['SQLite', null, false],
-  ['Kafka', onKafka, brokers === null || url === null],
+  ['Kafka', onKafka, !hasKafka],
 ] as const)('requests and attempts of old runs, on %s,', (_name, adapters, lacking) => {
   const start = (): Services => world.start({ now: () => Date.now() + day * DAY_MS })
 
   it.skipIf(lacking)('go a week after the end of their run, once a later run ends', async () => {
-    world = await OneProcess.open({ partitions: PARTITIONS }, { adapters: adapters?.() })
+    world = await OneProcess.open({ partitions: PARTITIONS }, { adapters: adapters?.('trimmed') })
     const { api } = world
     const failing = new Set([9])
     api.statusOf = ({ url: sentTo }) => (failing.has(Number(sentTo.split('/').at(-1))) ? 500 : 200)

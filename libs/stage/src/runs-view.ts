@@ -202,12 +202,11 @@ export class RunsView implements AsyncDisposable {
     if (known?.incarnation === incarnation) return known
     if (this.#ended.has(`${sync}.${incarnation}`)) return null
     if (known !== undefined) this.#ended.add(`${sync}.${known.incarnation}`)
-    const ends = new EndsOfRuns()
     const runs: MutableSyncRuns = {
       sync,
       incarnation,
       ended: { begun: new Set(), unbegun: new Set() },
-      ends,
+      ends: new EndsOfRuns(),
       events: new Map(),
       reports: new Map(),
       marker: -1,

@@ -23,8 +23,7 @@ export async function finishOpenRun(tenure: Tenure): Promise<void> {
   if (open === null) return
   const tails = await ownership.tails(ends.signal)
   const written = tails.filter(tail => tail.run === open.run)
-  const isAnothers = deps.adoptedAreInterrupted && !tenure.begunHere.has(open.runId)
-  let sealed = isAnothers || written.some(tail => tail.sealed)
+  let sealed = isInterrupted(tenure, open) || written.some(tail => tail.sealed)
   if (written.length === 0) {
     await beginAnew(tenure, open, [])
     const state = tenure.running?.state ?? open
@@ -48,6 +47,14 @@ export async function finishOpenRun(tenure: Tenure): Promise<void> {
   }
   tenure.open = null
   tenure.running = null
+}
+
+/** True for a run whose process is gone, where one process does everything. */
+export function isInterrupted(
+  { deps, begunHere }: Pick<Tenure, 'deps' | 'begunHere'>,
+  run: RunState,
+): boolean {
+  return deps.adoptedAreInterrupted && !begunHere.has(run.runId)
 }
 
 /**

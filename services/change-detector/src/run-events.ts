@@ -112,11 +112,12 @@ export function isRetryOfSome({ cause, scope }: Pick<RunState, 'cause' | 'scope'
 }
 
 /** What a run is for, where it is no ordinary one. */
-export function purposeOf({ cause, scope }: RunState): RunPurpose | undefined {
+export function purposeOf(run: RunState): RunPurpose | undefined {
+  const { cause, scope } = run
   if (cause === 'resync') return { kind: 'resync', as: scope?.as ?? 'added' }
   const meant = { key: scope?.key ?? null, status: scope?.status ?? null }
   if (cause === 'discard') return { kind: 'discard', ...meant }
-  if (cause === 'retry' && scope !== null) return { kind: 'retry', ...meant }
+  if (isRetryOfSome(run)) return { kind: 'retry', ...meant }
   return undefined
 }
 

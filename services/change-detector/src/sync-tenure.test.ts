@@ -48,12 +48,28 @@ function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: r
   return { tenure, events }
 }
 
-function cancelOf(run: string, resolve = (): void => undefined): WaitingCommand {
-  const command = { id: 'c', kind: 'cancel', sync: 's', cause: 'manual', run, at: 15, scope: null } as const
-  return { command, offset: 9, resolve, reject: () => undefined }
+const RUN = { id: 'ASKED', kind: 'run' } as const
+const RESET = { id: 'RESET', kind: 'reset', cause: 'reset' } as const
+
+/** Something that is asked for by now; a cancel, where nothing else is said. */
+function commandOf(of: Partial<Command>, offset = 9): WaitingCommand {
+  const cancel = {
+    id: 'c',
+    kind: 'cancel',
+    sync: 's',
+    cause: 'manual',
+    run: null,
+    at: 15,
+    scope: null,
+  } as const
+  return { command: { ...cancel, ...of }, offset, resolve: () => undefined, reject: () => undefined }
 }
 
-/** The events of a tenure that is told to cancel CUT, or this, while it writes a certain event. */
+function cancelOf(run: string): WaitingCommand {
+  return commandOf({ run })
+}
+
+/** The events of a tenure that is told this while it writes a certain event. */
 async function commandedAt(
   moment: string,
   command: Partial<Command>,
@@ -63,8 +79,7 @@ async function commandedAt(
   const onWrite = async (event: string, tenure: SyncTenure): Promise<void> => {
     if (event !== moment) return
     const taken = Promise.withResolvers<undefined>()
-    const cancel = cancelOf('CUT', () => taken.resolve(undefined))
-    waiting.push({ ...cancel, command: { ...cancel.command, ...command } })
+    waiting.push({ ...commandOf(command), resolve: () => taken.resolve(undefined) })
     tenure.look()
     await taken.promise
   }
@@ -91,7 +106,7 @@ describe('a run that was cut and is cancelled', () => {
   })
 
   it('does so where the cancel comes while that one is being queued, or its own end is being written', async () => {
-    const cancelledAt = (moment: string): Promise<readonly string[]> => commandedAt(moment, {})
+    const cancelledAt = (moment: string): Promise<readonly string[]> => commandedAt(moment, { run: 'CUT' })
     const queued = ['NEW queued', 'CUT running, cancelling', 'NEW cancelled', 'CUT cancelled']
     expect(await cancelledAt('NEW queued')).toEqual(queued)
     expect(await cancelledAt('CUT failed')).toEqual(['NEW queued', 'CUT failed', 'NEW cancelled'])
@@ -99,8 +114,7 @@ describe('a run that was cut and is cancelled', () => {
 
   it('leaves the one that is queued in its place alone, once somebody has asked for a run', async () => {
     const { tenure, events } = tenureOf({ queued: ANEW })
-    const asked = { ...cancelOf('CUT').command, id: 'ASKED', kind: 'run', run: null } as const
-    await tenure.work([{ ...cancelOf('CUT'), command: asked, offset: 8 }, cancelOf('CUT')])
+    await tenure.work([commandOf(RUN, 8), cancelOf('CUT')])
     expect(events.slice(0, 4)).toEqual([
       'ANEW queued',
       'ASKED cancelled',
@@ -112,8 +126,7 @@ describe('a run that was cut and is cancelled', () => {
   it('takes its approval back from a run that somebody has asked for meanwhile', async () => {
     const open = { ...CUT, approved: 3 }
     const { tenure, events } = tenureOf({ open, queued: { ...ANEW, approved: 3 } })
-    const asked = { ...cancelOf('CUT').command, id: 'ASKED', kind: 'run', run: null } as const
-    await tenure.work([{ ...cancelOf('CUT'), command: asked, offset: 8 }, cancelOf('CUT')])
+    await tenure.work([commandOf(RUN, 8), cancelOf('CUT')])
     expect(events.slice(0, 5)).toEqual([
       'ANEW queued, approved of 3',
       'ASKED cancelled',
@@ -143,18 +156,17 @@ describe('a run that was begun anew and is cancelled while the cut one is open',
 })
 
 describe('a reset', () => {
-  const reset = { id: 'RESET', kind: 'reset', cause: 'reset', run: null } as const
   // A run that failed by itself is not begun anew.
   const open = { ...CUT, error: 'the disk is full' }
 
   it('is refused while a run is at work', async () => {
     const { tenure, events } = tenureOf({ open })
-    await tenure.work([{ ...cancelOf('CUT'), command: { ...cancelOf('CUT').command, ...reset } }])
+    await tenure.work([commandOf(RESET)])
     expect(events).toEqual(['RESET failed', 'CUT failed'])
   })
 
   it('waits for a run whose end is being written, which everybody may have read already', async () => {
-    const events = await commandedAt('CUT failed', reset, { open })
+    const events = await commandedAt('CUT failed', RESET, { open })
     expect(events).toEqual(['CUT failed', 'RESET queued', 'RESET queued'])
   })
 })

@@ -9,7 +9,7 @@ import { isEnded } from '@sluice/domain/run-status'
 import { Notifier } from '@sluice/flow/notifier'
 import { incarnationOf } from '@sluice/stage/incarnations'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
-import { finishOpenRun } from './finish-open-run.ts'
+import { finishOpenRun, isInterrupted } from './finish-open-run.ts'
 import { findRuns, type FoundRuns } from './find-runs.ts'
 import { joinQueued } from './queue-run.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
@@ -316,10 +316,9 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const isDone = running === null || running.status === 'held' || isEnded(running.status)
     const busy = isDone ? this.#queued : running
     if (busy === null) return this.#setQueued(reset)
-    const isAnothers = this.deps.adoptedAreInterrupted && !this.begunHere.has(busy.runId)
     // Nobody is at work on a run whose process is gone, so waiting would not help.
     const found =
-      busy.runId === this.open?.runId && isAnothers
+      busy.runId === this.open?.runId && isInterrupted(this, busy)
         ? `run ${busy.runId} was cut off, and has not come to its end: finish it with \`sluice run ${this.sync}\``
         : `run ${busy.runId} is ${busy.status}: wait for its end`
     const error = `${found}, or end it with \`sluice cancel ${busy.runId}\``

@@ -1,5 +1,6 @@
 /** Options that the commands which look back have in common. */
 import { SluiceError } from '@sluice/contracts/errors'
+import type { RunScope } from '@sluice/contracts/records'
 import { duration } from '@sluice/contracts/resources'
 import { numberOption, terminalColumns, textOption } from './command.ts'
 import type { CommandArgs, CommandContext, OptionSpec } from './command.ts'
@@ -37,6 +38,11 @@ export const STATUS_OPTION: OptionSpec = {
   min: 100,
   max: 599,
   help: 'only answers with this HTTP status',
+}
+
+/** The rows that failed which `--key` and `--status` mean; all where neither is given. */
+export function failedScope(args: CommandArgs): RunScope {
+  return { as: null, key: keyOption(args) ?? null, status: numberOption(args, 'status') ?? null }
 }
 
 const DEFAULT_LIMIT = 50

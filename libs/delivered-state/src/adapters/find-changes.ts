@@ -198,15 +198,10 @@ export async function findChanges(
   const { purpose, giveUpAfter = null } = request
   // A resync sends what was given up and discarded, too.
   const isResync = purpose?.kind === 'resync'
+  const isOfSome = purpose?.kind === 'discard' || purpose?.kind === 'retry'
+  const isDiscarded = purpose?.kind === 'discard' ? meantSql(purpose) : null
   // What somebody asks for by name is tried, however often it has failed.
-  const isMeant = purpose?.kind === 'discard' || purpose?.kind === 'retry' ? meantSql(purpose) : null
-  const isRetried = purpose?.kind === 'retry' ? isMeant : null
-  const isDiscarded = purpose?.kind === 'discard' ? isMeant : null
-  const givesUp = giveUpAfter === null || isRetried !== null ? 'false' : `runs >= ${giveUpAfter}`
-  const isWanted =
-    isDiscarded === null
-      ? `(has_need OR has_entry OR adopts OR is_left) AND ${isRetried === null ? 'true' : `has_entry AND ${isRetried}`}`
-      : `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${isDiscarded}`
+  const givesUp = giveUpAfter === null || purpose?.kind === 'retry' ? 'false' : `runs >= ${giveUpAfter}`
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
     WITH m AS (SELECT * FROM (SELECT rid, ${keyText(request)} AS key, ${from.hash.ofExtracted(from.hash.columns, place)} AS hash
@@ -221,14 +216,14 @@ export async function findChanges(
         FROM decided d LEFT JOIN retry r ON r.key = d.key AND r.partition = d.partition),
       muting AS (SELECT *, coalesce(muted = mute, false) AND ${!isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND ${!isResync} AS mutes FROM entered),
       needs AS (SELECT *, op IS NOT NULL AND NOT was_muted AND NOT mutes AS has_need,
-          op IS NULL AND has_row AND lacks AND ${isMeant === null} AS adopts,
+          op IS NULL AND has_row AND lacks AND ${!isOfSome} AS adopts,
           -- Known for nothing but captured values that nobody has ended yet.
           op IS NULL AND kind = ${ABSENT} AND muted IS NULL AS is_left FROM muting)
     SELECT CASE WHEN ${isSent} AND has_need THEN op ELSE ${SETTLED} END AS section, key, partition, rid, srid, kind, is_retry, has_entry,
       if(was_muted OR mutes, mute, NULL) AS muted, mutes AND NOT was_muted AS newly_muted, if(adopts, shape, NULL) AS adopted_shape,
       CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE believed END AS settled_kind,
       CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN believed = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
-    FROM needs WHERE ${isWanted}`)
+    FROM needs WHERE ${wantedSql(purpose)}`)
   const { columns } = request
   const oversize = await dropOversizeRows(connection, columns, {
     place,
@@ -243,6 +238,18 @@ const KIND_FOR = {
   run: 'kind',
   added: `if(kind = ${ABSENT}, kind, ${EXISTENCE_UNCERTAIN})`,
   changed: `if(kind IN (${ABSENT}, ${EXISTENCE_UNCERTAIN}), kind, ${CONTENT_UNCERTAIN})`,
+}
+
+/** Which of the keys that were looked at get a change. */
+function wantedSql(purpose: RunPurpose | undefined): string {
+  switch (purpose?.kind) {
+    case 'discard':
+      return `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${meantSql(purpose)}`
+    case 'retry':
+      return `has_entry AND ${meantSql(purpose)}`
+    default:
+      return 'has_need OR has_entry OR adopts OR is_left'
+  }
 }
 
 /** Which of the rows that failed are meant. */

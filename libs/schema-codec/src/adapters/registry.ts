@@ -126,13 +126,9 @@ class RegistryStore implements SchemaStore {
    * that gave it, may come to know it a little later.
    */
   async typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType> {
-    const deadline = performance.now() + this.#missingForMs
-    for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, MAX_RETRY_MS)) {
-      const type = await this.#ask(options, () => this.#registry.getSchema(id))
-      if (type !== undefined) return type as unknown as AvscType
-      if (performance.now() + pause > deadline) break
-      await sleep(pause, options)
-    }
+    const patient = { ...options, missingForMs: this.#missingForMs }
+    const type = await this.#ask(patient, () => this.#registry.getSchema(id))
+    if (type !== undefined) return type as unknown as AvscType
     throw new SluiceError(
       'corrupt',
       `A record names schema ${id}, which the schema registry at ${this.#address} does not have: the record comes from elsewhere, or the ` +
@@ -142,22 +138,29 @@ class RegistryStore implements SchemaStore {
 
   /**
    * Asks the registry, several times if it does not answer or is in trouble; undefined if it says that there
-   * is no such thing. A conflict may be with another process that does the same at this moment, so it is
-   * tried again, too.
+   * is no such thing, and has said so for as long as that may pass. A conflict may be with another process
+   * that does the same at this moment, so it is tried again, too.
    */
-  async #ask<T>(options: { signal: AbortSignal }, question: () => Promise<T>): Promise<T | undefined> {
-    const deadline = performance.now() + this.#deadlineMs
+  async #ask<T>(
+    options: { readonly signal: AbortSignal; readonly missingForMs?: number },
+    question: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const askedAt = performance.now()
     let conflicts = 0
     for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, MAX_RETRY_MS)) {
       try {
         return await abortable(question(), options)
       } catch (error) {
         options.signal.throwIfAborted()
-        if (isMissing(error)) return undefined
-        if (statusOf(error) === CONFLICT) conflicts += 1
-        const again = conflicts > 0 ? conflicts < CONFLICT_TRIES : isTransient(error)
-        if (!again) throw this.#refused(error)
-        if (performance.now() + pause > deadline) throw this.#unreachable(error)
+        const mayWait = (forMs: number): boolean => performance.now() + pause <= askedAt + forMs
+        if (isMissing(error)) {
+          if (!mayWait(options.missingForMs ?? 0)) return undefined
+        } else {
+          if (statusOf(error) === CONFLICT) conflicts += 1
+          const again = conflicts > 0 ? conflicts < CONFLICT_TRIES : isTransient(error)
+          if (!again) throw this.#refused(error)
+          if (!mayWait(this.#deadlineMs)) throw this.#unreachable(error)
+        }
       }
       await sleep(pause, options)
     }

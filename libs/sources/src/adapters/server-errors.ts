@@ -18,7 +18,10 @@ export interface ServerNames {
 
 const MASK = '***'
 
-/** A text without any of the secrets; one that another one holds does not keep that from being found. */
+/**
+ * A text without any of the secrets, however short; one that another one holds does not keep that from being
+ * found.
+ */
 export function masked(text: string, secrets: readonly string[]): string {
   const found = secrets.filter(secret => secret !== '').sort((a, b) => b.length - a.length)
   return found.reduce((rest, secret) => rest.replaceAll(secret, MASK), text)

@@ -1,8 +1,7 @@
 /** `sluice discard`. */
 import { askForRun } from '../ask-and-follow.ts'
-import { numberOption } from '../command.ts'
 import type { Command } from '../command.ts'
-import { KEY_OPTION, keyOption, STATUS_OPTION } from '../history-options.ts'
+import { failedScope, KEY_OPTION, STATUS_OPTION } from '../history-options.ts'
 
 export const command: Command = {
   description:
@@ -14,10 +13,5 @@ export const command: Command = {
     { command: 'sluice discard customers --status 422', does: 'gives up the rows that the API called wrong' },
     { command: 'sluice discard customers --key 5', does: 'gives up one row' },
   ],
-  run: context => {
-    const { args } = context
-    const key = keyOption(args) ?? null
-    const status = numberOption(args, 'status') ?? null
-    return askForRun(context, { cause: 'discard', scope: { as: null, key, status } })
-  },
+  run: context => askForRun(context, { cause: 'discard', scope: failedScope(context.args) }),
 }

@@ -1,8 +1,7 @@
 /** `sluice retry`. */
 import { askForRun } from '../ask-and-follow.ts'
-import { numberOption } from '../command.ts'
 import type { Command } from '../command.ts'
-import { KEY_OPTION, keyOption, STATUS_OPTION } from '../history-options.ts'
+import { failedScope, KEY_OPTION, STATUS_OPTION } from '../history-options.ts'
 
 export const command: Command = {
   description:
@@ -15,10 +14,8 @@ export const command: Command = {
     { command: 'sluice retry customers --key 5', does: 'tries one row again' },
   ],
   run: context => {
-    const { args } = context
-    const key = keyOption(args) ?? null
-    const status = numberOption(args, 'status') ?? null
-    const scope = key === null && status === null ? null : { as: null, key, status }
-    return askForRun(context, { cause: 'retry', scope })
+    const scope = failedScope(context.args)
+    const isOfAll = scope.key === null && scope.status === null
+    return askForRun(context, { cause: 'retry', scope: isOfAll ? null : scope })
   },
 }
