@@ -10,6 +10,7 @@ import { runChangeDetector, type DetectorDeps } from '@sluice/change-detector/ch
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
+import type { DeliveredState } from '@sluice/delivered-state/port'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { resolveTarget } from '@sluice/delivery/target'
 import { isEnded } from '@sluice/domain/run-status'
@@ -251,6 +252,20 @@ function firstFailure(services: readonly Promise<void>[]): Promise<unknown> {
   })
 }
 
+/** A state, but for what the parts do in its place. */
+export function stateWith(state: DeliveredState, parts: Partial<DeliveredState>): DeliveredState {
+  return {
+    positions: () => state.positions(),
+    reset: () => state.reset(),
+    feed: stretch => state.feed(stretch),
+    commit: options => state.commit(options),
+    endGone: (before, end, options) => state.endGone(before, end, options),
+    diff: request => state.diff(request),
+    [Symbol.asyncDispose]: () => state[Symbol.asyncDispose](),
+    ...parts,
+  }
+}
+
 /** States whose diffs, after their first batch of changes, wait for `then`. */
 export function pausingStates(
   open: DetectorDeps['openState'],
@@ -258,11 +273,7 @@ export function pausingStates(
 ): DetectorDeps['openState'] {
   return async of => {
     const state = await open(of)
-    return {
-      positions: () => state.positions(),
-      reset: () => state.reset(),
-      feed: stretch => state.feed(stretch),
-      commit: options => state.commit(options),
+    return stateWith(state, {
       diff: async request => {
         const diff = await state.diff(request)
         return {
@@ -277,7 +288,6 @@ export function pausingStates(
           },
         }
       },
-      [Symbol.asyncDispose]: () => state[Symbol.asyncDispose](),
-    }
+    })
   }
 }

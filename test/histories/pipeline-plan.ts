@@ -28,6 +28,8 @@ export interface PipelineRun extends Omit<RunPlan, 'command' | 'compare'> {
 }
 
 export interface PipelinePlan extends Omit<HistoryPlan, 'runs'> {
+  /** What is gone has its tombstone in `changes` with the next run, not only after a week. */
+  readonly endsGone: boolean
   readonly runs: readonly PipelineRun[]
 }
 
@@ -53,7 +55,7 @@ export function forPipeline(seed: number, count: number): readonly PipelinePlan[
     const plan = planHistory(seed + index)
     const random = randomFrom(plan.seed ^ 0x2545f491)
     const runs = plan.runs.slice(0, RUNS_MOST).map((run, number) => pipelineRun(run, number, random))
-    return { ...plan, runs }
+    return { ...plan, runs, endsGone: random.chance(0.5) }
   })
 }
 

@@ -16,7 +16,7 @@ import { homePartition, sharedTopics, syncTopics } from '@sluice/stage/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import type { TestLogAdapters } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
-import { OneProcess, type Services } from '../e2e/one-process.ts'
+import { OneProcess, stateWith, type Services } from '../e2e/one-process.ts'
 import { makeApi, type Api, type ApiAnswer, type SentRow } from './apis.ts'
 import { differenceOfStates } from './compare-states.ts'
 import { excusedKeys } from './excuses.ts'
@@ -178,7 +178,15 @@ class PipelineHistory {
 
   #start(): void {
     this.#lives += 1
-    this.#life = this.#opened.start({}, this.#watched(this.#opened.log.log))
+    const { openState, log } = this.#opened
+    const endingAtOnce: typeof openState = async of => {
+      const state = await openState(of)
+      return stateWith(state, {
+        endGone: (_, end, options) => state.endGone(Number.MAX_SAFE_INTEGER, end, options),
+      })
+    }
+    const parts = this.#plan.endsGone ? { openState: endingAtOnce } : {}
+    this.#life = this.#opened.start(parts, this.#watched(log.log))
   }
 
   /** A log whose appends are where the process dies: nobody hears of the one that it dies at. */

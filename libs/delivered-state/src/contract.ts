@@ -4,6 +4,7 @@ import { cacheSuite } from './contract/cache.ts'
 import { changedModelsSuite } from './contract/changed-models.ts'
 import { everyTypeSuite } from './contract/every-type.ts'
 import { foundChangesSuite } from './contract/found-changes.ts'
+import { goneKeysSuite } from './contract/gone-keys.ts'
 import { type DeliveredStateHarness, TIMEOUT } from './contract/harness.ts'
 import { History } from './contract/history.ts'
 import { rememberedPartitionsSuite } from './contract/remembered-partitions.ts'
@@ -12,6 +13,7 @@ export function deliveredStateContract(name: string, harness: () => DeliveredSta
   foundChangesSuite(name, harness)
   changedModelsSuite(name, harness)
   rememberedPartitionsSuite(name, harness)
+  goneKeysSuite(name, harness)
   cacheSuite(name, harness)
   everyTypeSuite(name, harness)
 

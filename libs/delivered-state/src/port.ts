@@ -39,16 +39,27 @@ export interface Keyed<T> {
   readonly value: T | null
 }
 
-/** A change as read from its topic. */
+/** A change as read from its topic; the time is its record's, in ms since 1970. */
 export interface PlacedChange {
   readonly offset: number
+  readonly timestamp: number
   readonly change: Omit<Change, 'incarnation' | 'owner'>
+}
+
+/** A tombstone: what came before of the key in this partition means nothing any more. */
+export interface PlacedTombstone {
+  readonly offset: number
+  readonly key: string
+  readonly change: null
 }
 
 /** A stretch of one partition of each topic, in offset order. `next…` are the positions after it. */
 export interface StateFeed {
   readonly partition: number
-  readonly changes?: { readonly records: readonly PlacedChange[]; readonly nextOffset: number }
+  readonly changes?: {
+    readonly records: readonly (PlacedChange | PlacedTombstone)[]
+    readonly nextOffset: number
+  }
   readonly retry?: { readonly records: readonly Keyed<RetryEntry>[]; readonly nextOffset: number }
   readonly captured?: { readonly records: readonly Keyed<Captured>[]; readonly nextOffset: number }
 }
@@ -93,8 +104,8 @@ export interface DetectedChange extends Omit<Change, 'incarnation' | 'owner' | '
   readonly partition: number | null
 }
 
-/** A retry entry that is to get a tombstone, in its own partition of `retry`. */
-export interface EndedRetry {
+/** A key that is to get a tombstone in a partition of a topic. */
+export interface EndedKey {
   readonly partition: number
   readonly key: string
 }
@@ -137,7 +148,7 @@ export interface Diff {
    */
   changes(): AsyncIterable<{
     readonly changes: readonly DetectedChange[]
-    readonly endsRetry: readonly EndedRetry[]
+    readonly endsRetry: readonly EndedKey[]
   }>
 }
 
@@ -155,6 +166,18 @@ export interface DeliveredState extends AsyncDisposable {
    */
   feed(stretch: StateFeed): Promise<void>
   commit(options?: { readonly signal: AbortSignal }): Promise<void>
+  /**
+   * Lets `end` write tombstones into `changes`, some thousands at a time, for keys that have been gone from a
+   * partition since before a time (ms since 1970): that of their last change there, after which the state
+   * knew nothing of them in that partition. Those for which it has resolved are not told again, but for a
+   * state that is rebuilt. A diff stays valid. Rejects as `end` does, and with the signal's reason between
+   * two calls of it.
+   */
+  endGone(
+    before: number,
+    end: (keys: readonly EndedKey[]) => Promise<void>,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void>
   /** Finds what changed. The state itself stays as it is: it follows from the topics at the next feed. */
   diff(request: DiffRequest): Promise<Diff>
 }

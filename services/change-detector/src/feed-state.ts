@@ -2,7 +2,13 @@
  * Brings the delivered state up to date from its topics; where the cache does not fit them, it is built anew
  * (PROTOCOL.md §3).
  */
-import type { DeliveredState, PlacedChange, StateFeed, StatePositions } from '@sluice/delivered-state/port'
+import type {
+  DeliveredState,
+  PlacedChange,
+  PlacedTombstone,
+  StateFeed,
+  StatePositions,
+} from '@sluice/delivered-state/port'
 import type { Captured, Fault, Restoring, RetryEntry } from '@sluice/contracts/records'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
@@ -140,7 +146,8 @@ async function feedPartition(
   for await (const { records, nextOffset } of readWhole(changes, 'changes', options)) {
     const placed = placedChanges(records)
     await state.feed({ partition, changes: { records: placed, nextOffset } })
-    for (const { change } of placed) lost.push(...entryOfLost(change, partition, options.faults))
+    for (const { change } of placed)
+      if (change !== null) lost.push(...entryOfLost(change, partition, options.faults))
   }
   let retryEnd = retry.from
   for await (const { records, nextOffset } of readWhole(retry, 'attempts', options)) {
@@ -198,10 +205,11 @@ async function* readWhole(
   }
 }
 
-function placedChanges(records: readonly Placed[]): readonly PlacedChange[] {
-  return records.flatMap(({ offset, record }) =>
-    record?.name === 'sluice.Change' ? [{ offset, change: record.value }] : [],
-  )
+function placedChanges(records: readonly Placed[]): readonly (PlacedChange | PlacedTombstone)[] {
+  return records.flatMap(({ offset, timestamp, key, record }): (PlacedChange | PlacedTombstone)[] => {
+    if (record?.name === 'sluice.Change') return [{ offset, timestamp, change: record.value }]
+    return record === null && !isMarkerKey(key) ? [{ offset, key: keyText(key), change: null }] : []
+  })
 }
 
 function retryEntries(records: readonly Placed[]): NonNullable<StateFeed['retry']>['records'] {

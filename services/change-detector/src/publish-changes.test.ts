@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { isSluiceError } from '@sluice/contracts/errors'
-import type { DetectedChange, Diff, EndedRetry } from '@sluice/delivered-state/port'
+import type { DetectedChange, Diff, EndedKey } from '@sluice/delivered-state/port'
 import type { FencedWriter } from '@sluice/message-log/port'
 import type { Encoder, SchemaCodec } from '@sluice/schema-codec/port'
 import { RecordIo } from '@sluice/stage/record-io'
@@ -54,7 +54,7 @@ function recordingOwner(written: Written[]): Ownership {
 
 interface Batch {
   readonly changes: readonly DetectedChange[]
-  readonly endsRetry?: readonly EndedRetry[]
+  readonly endsRetry?: readonly EndedKey[]
 }
 
 async function publish(batches: readonly Batch[], blockRows = 100): Promise<readonly Written[]> {

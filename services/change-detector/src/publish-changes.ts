@@ -4,7 +4,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, RunBegin } from '@sluice/contracts/records'
-import type { DetectedChange, Diff, EndedRetry } from '@sluice/delivered-state/port'
+import type { DetectedChange, Diff, EndedKey } from '@sluice/delivered-state/port'
 import type { NewRecord } from '@sluice/message-log/port'
 import type { Encoder } from '@sluice/schema-codec/port'
 import type { RecordIo } from '@sluice/stage/record-io'
@@ -12,6 +12,7 @@ import { plainMarker } from '@sluice/stage/take-over'
 import { at, markerKey, textKey } from '@sluice/stage/topics'
 import { PartitionAssigner } from './assign-partitions.ts'
 import { endsValues, hasAnothersValues, withOwnValues } from './captured-values.ts'
+import { endKeys } from './end-keys.ts'
 import type { SyncOwnership } from './own-sync.ts'
 
 const APPEND_RECORDS = 500
@@ -115,26 +116,16 @@ class Publisher {
   }
 
   /** Ends retry entries of settled rows, whose settled changes are acknowledged. */
-  async endRetry(entries: readonly EndedRetry[]): Promise<void> {
-    await this.#end('retry', entries)
+  async endRetry(entries: readonly EndedKey[]): Promise<void> {
+    const { ownership, signal } = this.#options
+    await endKeys(ownership, 'retry', { keys: entries, signal })
   }
 
   /** Ends captured values of the keys, in the partitions that these are known to be in. */
   async endCaptured(changes: readonly Pick<DetectedChange, 'partition' | 'key'>[]): Promise<void> {
-    const known = changes.flatMap(({ partition, key }) => (partition === null ? [] : [{ partition, key }]))
-    await this.#end('captured', known)
-  }
-
-  async #end(topic: 'retry' | 'captured', entries: readonly EndedRetry[]): Promise<void> {
     const { ownership, signal } = this.#options
-    const byPartition = new Map<number, NewRecord[]>()
-    for (const { partition, key } of entries) {
-      const records = byPartition.get(partition) ?? []
-      records.push({ key: textKey(key), value: null })
-      byPartition.set(partition, records)
-    }
-    for (const [partition, records] of byPartition)
-      await ownership.owner(partition).append(at(ownership.topics[topic], partition), records, { signal })
+    const keys = changes.flatMap(({ partition, key }) => (partition === null ? [] : [{ partition, key }]))
+    await endKeys(ownership, 'captured', { keys, signal })
   }
 
   async end(sealed: boolean): Promise<void> {

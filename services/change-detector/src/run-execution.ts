@@ -11,11 +11,12 @@ import type { Definition } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf, detectedRows } from '@sluice/domain/counts'
 import { isHeld } from '@sluice/domain/removal-guard'
-import type { DeliveredState, Diff } from '@sluice/delivered-state/port'
+import type { DeliveredState, Diff, EndedKey } from '@sluice/delivered-state/port'
 import { isSetback } from '@sluice/stage/own-partitions'
 import { blockRowsOf } from './assign-partitions.ts'
 import { awaitReports } from './await-reports.ts'
 import { detectChanges, type Detected } from './detect-changes.ts'
+import { endKeys } from './end-keys.ts'
 import { feedState } from './feed-state.ts'
 import { beginOf } from './finish-open-run.ts'
 import { publishChanges } from './publish-changes.ts'
@@ -24,6 +25,8 @@ import { endedRun, failedRun, hasSeenModel, purposeOf, type RunState } from './r
 import { RestoringTeller } from './tell-restoring.ts'
 import type { Tenure } from './tenure.ts'
 
+/** How long the last change of a key that is gone stays in `changes` (PROTOCOL.md §1). */
+const GONE_KEPT_MS = 7 * 24 * 3_600_000
 /** Why a state is empty whose sync has run before. */
 const NO_CACHE = 'there is no cache of it here'
 
@@ -119,7 +122,19 @@ export class RunExecution {
       await tenure.write(endedRun(this.#run, [], { sealed: false, at: deps.now() }))
       return null
     }
+    await this.#endGone(state, signal)
     return await this.#publish(definition, detected, detecting)
+  }
+
+  /**
+   * Ends in `changes` what has been gone for long (PROTOCOL.md §1). It says nothing of a run, so that one
+   * that is cut here has published nothing.
+   */
+  async #endGone(state: DeliveredState, signal: AbortSignal): Promise<void> {
+    const { deps, ownership, ends } = this.#tenure
+    const end = (keys: readonly EndedKey[]): Promise<void> =>
+      endKeys(ownership, 'changes', { keys, signal: ends.publishing })
+    await state.endGone(deps.now() - GONE_KEPT_MS, end, { signal })
   }
 
   async #publish(definition: Definition, detected: Detected, detecting: Disposable): Promise<boolean> {

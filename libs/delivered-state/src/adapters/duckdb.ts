@@ -7,7 +7,7 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { DeliveredState, Diff, DiffRequest, StateFeed, StatePositions } from '../port.ts'
+import type { DeliveredState, Diff, DiffRequest, EndedKey, StateFeed, StatePositions } from '../port.ts'
 import type { CountsByOp, Op, TriggerCounts } from '@sluice/contracts/state'
 import { diskErrorOf } from './disk-error.ts'
 import {
@@ -20,6 +20,7 @@ import {
   removedSamples,
   SAMPLES,
 } from './find-changes.ts'
+import { goneKeys } from './gone-keys.ts'
 import { assertKeyUnchanged } from './key-columns.ts'
 import { rememberTypes, withKnownTypes } from './known-columns.ts'
 import { mergeFeed } from './merge-feed.ts'
@@ -40,6 +41,9 @@ import { inTransaction, loadHash, loadPositions, metaSql } from './state-meta.ts
 
 /** A diff comes between the export and the first change: nothing else of the run is at work. */
 const DIFF_THREADS = 2
+
+/** Keys that are ended at once. */
+const GONE_KEYS = 4096
 
 /** What DuckDB may keep in memory between two pieces of work. */
 const IDLE_MEMORY = '32MB'
@@ -147,7 +151,7 @@ class DuckdbDeliveredState implements DeliveredState {
         const from = this.#staged.changes[partition] ?? 0
         const news = changes.records.filter(record => record.offset >= from)
         await stage.addChanges(partition, news)
-        const last = news.at(-1)
+        const last = news.findLast(record => record.change !== null)
         if (last !== undefined)
           this.#advance('lastChange', partition, {
             offset: last.offset,
@@ -179,6 +183,21 @@ class DuckdbDeliveredState implements DeliveredState {
       await stage.clear()
       await this.#letGoOfMemory()
     })
+  }
+
+  async endGone(
+    before: number,
+    end: (keys: readonly EndedKey[]) => Promise<void>,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { connection } = this.#file
+    for (;;) {
+      signal.throwIfAborted()
+      const { keys, forget } = await this.#guarded(() => goneKeys(connection, { before, limit: GONE_KEYS }))
+      if (keys.length === 0) return
+      await end(keys)
+      await this.#guarded(() => connection.run(forget))
+    }
   }
 
   async diff(asked: DiffRequest): Promise<Diff> {

@@ -20,6 +20,7 @@ import {
   SETTLED,
   UNKNOWN,
 } from './codes.ts'
+import { noteGoneKeys } from './gone-keys.ts'
 import type { RowHash } from './row-hash.ts'
 import type { Shapes } from './shapes.ts'
 import { inTransaction } from './state-meta.ts'
@@ -57,6 +58,7 @@ export interface Merge {
 export async function mergeFeed(merge: Merge): Promise<void> {
   const { connection } = merge
   const saving = merge.shapes.saving()
+  await dropEnded(connection)
   const distinct = await hasDistinctKeys(connection)
   const emptyState = await isEmpty(connection, 'state')
   await inTransaction(connection, async () => {
@@ -70,10 +72,19 @@ export async function mergeFeed(merge: Merge): Promise<void> {
     await replaceByKey(connection, 'captured', 'partition, key, content', 'content IS NOT NULL')
     await mergeChanges(merge, distinct, emptyState)
     await connection.run(keepOnlyUsefulAbsences)
+    await connection.run(noteGoneKeys)
     await connection.run(positionsSql(merge.positions))
     merge.signal.throwIfAborted()
   })
   saving.saved()
+}
+
+/** Takes away staged changes that a tombstone comes after. */
+async function dropEnded(connection: DuckDBConnection): Promise<void> {
+  if (await isEmpty(connection, 'stage_ended')) return
+  await connection.run(`
+    DELETE FROM stage_changes WHERE rowid IN (SELECT c.rowid FROM stage_changes c
+      JOIN stage_ended e ON e.partition = c.partition AND e.key = c.key WHERE c.rowid < e.before)`)
 }
 
 /**

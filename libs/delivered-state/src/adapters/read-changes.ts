@@ -6,7 +6,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Retried } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { type Column, JsonText, type Row, type Value } from '@sluice/contracts/values'
-import type { DetectedChange, EndedRetry } from '../port.ts'
+import type { DetectedChange, EndedKey } from '../port.ts'
 import { type ColumnChunk, type ColumnReading, readColumns } from './chunk-columns.ts'
 import { KINDS } from './codes.ts'
 import { type FoundChanges, placeOf, type Section } from './find-changes.ts'
@@ -22,7 +22,7 @@ const SLAB_ROWS = 512
 
 export interface ChangeBatch {
   readonly changes: readonly DetectedChange[]
-  readonly endsRetry: readonly EndedRetry[]
+  readonly endsRetry: readonly EndedKey[]
 }
 
 /** Yields the ordered changes. DuckDB works on the next chunk while the caller has the last one. */
@@ -298,7 +298,7 @@ function settledBuilder(columns: readonly Column[]): (chunk: ColumnChunk) => Cha
       chunk.column(name),
     )
     const changes: DetectedChange[] = []
-    const endsRetry: EndedRetry[] = []
+    const endsRetry: EndedKey[] = []
     for (let i = 0; i < chunk.rows; i++) {
       const { key, partition, before, beforeState, captured } = common(i)
       changes.push({

@@ -9,7 +9,7 @@
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api'
 import type { Captured, RetryEntry } from '@sluice/contracts/records'
 import type { Row } from '@sluice/contracts/values'
-import type { Keyed, PlacedChange } from '../port.ts'
+import type { Keyed, PlacedChange, PlacedTombstone } from '../port.ts'
 import { CHANGE_OPS, KINDS, OUTCOMES } from './codes.ts'
 import type { Shapes } from './shapes.ts'
 
@@ -20,8 +20,9 @@ const BATCH_CHARACTERS = 1_000_000
 const STAGE_TABLES = `
   CREATE OR REPLACE TEMP TABLE stage_changes (
     partition USMALLINT, key VARCHAR, op UTINYINT, run BIGINT, seq BIGINT, before_kind UTINYINT, before VARCHAR, before_shape USMALLINT,
-    after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR
+    after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR, since BIGINT
   );
+  CREATE OR REPLACE TEMP TABLE stage_ended (partition USMALLINT, key VARCHAR, before BIGINT);
   CREATE OR REPLACE TEMP TABLE stage_retry (
     partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR
   );
@@ -35,8 +36,10 @@ const textField = (index: number) =>
   `CASE WHEN f[${index}] = '' THEN NULL WHEN f[${index}][1] = '=' THEN substr(f[${index}], 2) ELSE f[${index}] ->> '$' END`
 
 const INSERT_CHANGES = `INSERT INTO stage_changes
-  SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}
+  SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}, f[12]
   FROM ${FIELDS}`
+/** A tombstone ends those of the key's changes that were staged before it. */
+const INSERT_ENDED = `INSERT INTO stage_ended SELECT $2, ${textField(1)}, (SELECT count(*) FROM stage_changes) FROM ${FIELDS}`
 const INSERT_RETRY = `INSERT INTO stage_retry
   SELECT $2, ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)}, ${field(6)}, ${field(7)} FROM ${FIELDS}`
 const INSERT_CAPTURED = `INSERT INTO stage_captured SELECT $2, ${textField(1)}, ${textField(2)} FROM ${FIELDS}`
@@ -67,13 +70,30 @@ export class Stage {
     return new Stage(connection, shapes)
   }
 
-  async addChanges(partition: number, records: readonly PlacedChange[]): Promise<void> {
-    await this.#insert({ sql: INSERT_CHANGES, partition }, records, ({ change }, parts) => {
+  async addChanges(partition: number, records: readonly (PlacedChange | PlacedTombstone)[]): Promise<void> {
+    for (const { tombstones, changes } of alternating(records)) {
+      await this.#addTombstones(partition, tombstones)
+      await this.#addChanges(partition, changes)
+    }
+  }
+
+  async #addChanges(partition: number, records: readonly PlacedChange[]): Promise<void> {
+    await this.#insert({ sql: INSERT_CHANGES, partition }, records, ({ change, timestamp }, parts) => {
       const { before, after, settledState, muted } = change
       const settled = settledState === null ? '' : KINDS.indexOf(settledState)
       parts.push(`${textOf(change.key)}\t${CHANGE_OPS.indexOf(change.op)}\t${change.run}\t${change.seq}\t`)
       const size = this.#addRow(before, `${KINDS.indexOf(change.beforeState)}\t`, parts)
-      return size + this.#addRow(after, '', parts, `${settled}\t${muted === null ? '' : textOf(muted)}`)
+      return (
+        size +
+        this.#addRow(after, '', parts, `${settled}\t${muted === null ? '' : textOf(muted)}\t${timestamp}`)
+      )
+    })
+  }
+
+  async #addTombstones(partition: number, records: readonly PlacedTombstone[]): Promise<void> {
+    await this.#insert({ sql: INSERT_ENDED, partition }, records, ({ key }, parts) => {
+      parts.push(textOf(key))
+      return key.length
     })
   }
 
@@ -194,4 +214,24 @@ function retriedJson(entry: RetryEntry): string {
     runs,
     since,
   })
+}
+
+/** Records in their order, as tombstones and the changes after them. */
+function* alternating(
+  records: readonly (PlacedChange | PlacedTombstone)[],
+): Generator<{ readonly tombstones: readonly PlacedTombstone[]; readonly changes: readonly PlacedChange[] }> {
+  let tombstones: PlacedTombstone[] = []
+  let changes: PlacedChange[] = []
+  for (const record of records) {
+    if (record.change !== null) changes.push(record)
+    else {
+      if (changes.length > 0) {
+        yield { tombstones, changes }
+        tombstones = []
+        changes = []
+      }
+      tombstones.push(record)
+    }
+  }
+  yield { tombstones, changes }
 }

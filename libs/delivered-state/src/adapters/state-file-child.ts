@@ -27,7 +27,7 @@ while (what === 'commit') {
       retried: null,
       replayed: null,
     } as const
-    return { offset: offset + i, change }
+    return { offset: offset + i, timestamp: 0, change }
   })
   offset += records.length
   await state.feed({ partition: 0, changes: { records, nextOffset: offset } })

@@ -35,7 +35,7 @@ function open(): Promise<DeliveredState> {
 }
 
 function addedAt(offset: number): PlacedChange {
-  return { offset, change: sampleChange({ key: String(offset), seq: offset }) }
+  return { offset, timestamp: 0, change: sampleChange({ key: String(offset), seq: offset }) }
 }
 
 async function fill(rows: number): Promise<void> {

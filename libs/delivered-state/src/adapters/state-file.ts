@@ -12,7 +12,7 @@ import { diskErrorOf } from './disk-error.ts'
 import { quoteText } from './sql-types.ts'
 
 /** Counts up whenever the tables or the codes in them change their meaning. */
-const FORMAT = '3'
+const FORMAT = '4'
 
 export interface StateFileOptions {
   readonly file: string
@@ -41,6 +41,7 @@ const TABLES = {
   retry:
     'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR',
   captured: 'partition USMALLINT, key VARCHAR, content VARCHAR',
+  gone: 'partition USMALLINT, key VARCHAR, since BIGINT',
 }
 
 /**

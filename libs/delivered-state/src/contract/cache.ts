@@ -34,6 +34,7 @@ export function cacheSuite(name: string, harness: () => DeliveredStateHarness): 
       await played.state[Symbol.asyncDispose]()
       const places = changes.map((change, seq) => ({
         offset: seq,
+        timestamp: 0,
         change: { ...change, run: 1, seq, replayed: null },
       }))
       for (let i = 0; i < 16; i++) {
@@ -77,6 +78,7 @@ export function cacheSuite(name: string, harness: () => DeliveredStateHarness): 
       const played = await Played.open(harness())
       const records = Array.from({ length: 60_000 }, (_, seq) => ({
         offset: seq,
+        timestamp: 0,
         change: sampleChange({ key: `${seq}`, after: { id: `${seq}`, v: 'x'.repeat(100) }, seq }),
       }))
       const stretch = { partition: 0, changes: { records, nextOffset: records.length } }
@@ -99,7 +101,7 @@ export function cacheSuite(name: string, harness: () => DeliveredStateHarness): 
       const { changes } = await played.diff(ONE)
       const [change] = changes
       if (change === undefined) throw new Error('nothing found')
-      const records = [{ offset: 5, change: { ...change, run: 1, seq: 0, replayed: null } }]
+      const records = [{ offset: 5, timestamp: 0, change: { ...change, run: 1, seq: 0, replayed: null } }]
       for (let i = 0; i < 2; i++)
         await played.state.feed({ partition: 0, changes: { records, nextOffset: 7 } })
       await played.state.commit()

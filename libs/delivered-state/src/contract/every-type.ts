@@ -34,6 +34,7 @@ async function foundBy(state: DeliveredState, request: DiffRequest): Promise<rea
 async function deliver(state: DeliveredState, changes: readonly DetectedChange[]): Promise<void> {
   const records = changes.map((change, seq) => ({
     offset: seq,
+    timestamp: 0,
     change: { ...change, run: 1, seq, replayed: null },
   }))
   await state.feed({ partition: 0, changes: { records, nextOffset: records.length } })

@@ -180,7 +180,11 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       const { changes } = await played.diff(ONE)
       const [change] = changes
       if (change === undefined) throw new Error('nothing found')
-      const place = (seq: number) => ({ offset: seq, change: { ...change, run: 1, seq, replayed: null } })
+      const place = (seq: number) => ({
+        offset: seq,
+        timestamp: 0,
+        change: { ...change, run: 1, seq, replayed: null },
+      })
       await played.state.feed({ partition: 0, changes: { records: [place(0), place(1)], nextOffset: 2 } })
       await played.feedRetry('1', entryOf('added', 'rejected', { run: 1, seq: 0 }))
       await played.state.commit()

@@ -1,6 +1,6 @@
 /** What the contract suite needs from an adapter and its surroundings. */
 import type { Column } from '@sluice/contracts/values'
-import type { DeliveredState, DetectedChange, Diff, DiffRequest, EndedRetry } from '../port.ts'
+import type { DeliveredState, DetectedChange, Diff, DiffRequest, EndedKey } from '../port.ts'
 
 /** Files are made and opened in each test, which takes its time on a busy machine. */
 export const TIMEOUT = { timeout: 60_000 }
@@ -44,9 +44,9 @@ export async function requestFor(
 
 export async function changesOf(
   diff: Diff,
-): Promise<{ readonly changes: readonly DetectedChange[]; readonly endsRetry: readonly EndedRetry[] }> {
+): Promise<{ readonly changes: readonly DetectedChange[]; readonly endsRetry: readonly EndedKey[] }> {
   const changes: DetectedChange[] = []
-  const endsRetry: EndedRetry[] = []
+  const endsRetry: EndedKey[] = []
   for await (const batch of diff.changes()) {
     changes.push(...batch.changes)
     endsRetry.push(...batch.endsRetry)

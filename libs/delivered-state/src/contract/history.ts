@@ -9,9 +9,9 @@ import type { Retried, RetryEntry } from '@sluice/contracts/records'
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 import type { Row } from '@sluice/contracts/values'
 import { randomFrom } from '@sluice/testkit/random'
-import type { DeliveredState, DetectedChange, Diff, EndedRetry, RunPurpose } from '../port.ts'
+import type { DeliveredState, DetectedChange, Diff, EndedKey, RunPurpose } from '../port.ts'
 import { changesOf, type DeliveredStateHarness, requestFor } from './harness.ts'
-import { append, compactTopics, emptyTopics, feedTopics, type Topics } from './played-topics.ts'
+import { append, compactTopics, emptyTopics, feedTopics, timeOf, type Topics } from './played-topics.ts'
 
 const PARTITIONS = 3
 const RUNS = 10
@@ -40,7 +40,7 @@ interface Believed {
 interface Expected {
   readonly change: DetectedChange
   readonly mutes: boolean
-  readonly endsRetry: EndedRetry | null
+  readonly endsRetry: EndedKey | null
 }
 
 /** How a run looks at the state. */
@@ -184,6 +184,7 @@ export class History {
     const sent = baseline ? new Set<Op>() : ops
     const expected = this.#expected(invalid, { compare, sent, purpose, giveUpAfter })
     const diff = await state.diff(request)
+    if (this.#random() < 0.5) await this.#endGone(state, run)
     const found = await changesByKey(diff)
     const shown = found.changes.map(change => ({ ...change, muted: change.muted === null ? null : 'muted' }))
     const wanted = expected.map(({ change }) => change)
@@ -202,6 +203,24 @@ export class History {
       expected,
       found.changes.map(({ muted }) => muted),
     )
+  }
+
+  /** Ends what is gone for some runs. None of it may be worth anything to whoever rebuilds the state. */
+  async #endGone(state: DeliveredState, run: number): Promise<void> {
+    const before = timeOf(run - Math.floor(this.#random() * 4))
+    const { signal } = new AbortController()
+    const end = async (keys: readonly EndedKey[]): Promise<void> => {
+      for (const { partition, key } of keys) {
+        const { changes } = this.#topicsOf(partition)
+        const last = changes.records.findLast(({ key: of, value }) => of === key && value !== null)?.value
+        expect(last?.op === 'removed' || last?.settledState === 'absent').toBe(true)
+        expect(timeOf(last?.run ?? run)).toBeLessThan(before)
+        expect(this.#known(key)?.partition).not.toBe(partition)
+        append(changes, key, null)
+      }
+      return Promise.resolve()
+    }
+    await state.endGone(before, end, { signal })
   }
 
   #purpose(): RunPurpose | null {

@@ -9,9 +9,15 @@ export interface Topic<T> {
 }
 
 export interface Topics {
-  readonly changes: Topic<PlacedChange['change']>
+  /** A null value is the tombstone of a key that is gone. */
+  readonly changes: Topic<PlacedChange['change'] | null>
   readonly retry: Topic<RetryEntry | null>
   readonly captured: Topic<Captured | null>
+}
+
+/** When a run's changes were written. */
+export function timeOf(run: number): number {
+  return run * 1000
 }
 
 /** Adds a record at the topic's end. */
@@ -63,7 +69,11 @@ export async function feedTopics(
     const captured = stretches(topics.captured, positions.captured[partition] ?? 0, random)
     return [
       changes.map(({ records, nextOffset }): StateFeed => {
-        const placed = records.map(({ offset, value }) => ({ offset, change: value }))
+        const placed = records.map(({ offset, key, value }) =>
+          value === null
+            ? { offset, key, change: null }
+            : { offset, timestamp: timeOf(value.run), change: value },
+        )
         return { partition, changes: { records: placed, nextOffset } }
       }),
       retry.map(({ records, nextOffset }): StateFeed => {
@@ -83,9 +93,10 @@ export async function feedTopics(
   const after = await state.positions()
   for (const [partition, topics] of all.entries()) {
     expect(after.changes[partition]).toBe(topics.changes.end)
-    const last = topics.changes.records.at(-1)
-    const place =
-      last === undefined ? null : { offset: last.offset, run: last.value.run, seq: last.value.seq }
+    const from = positions.changes[partition] ?? 0
+    const last = topics.changes.records.findLast(({ offset, value }) => offset >= from && value !== null)
+    const { run, seq } = last?.value ?? {}
+    const place = last === undefined ? positions.lastChange[partition] : { offset: last.offset, run, seq }
     expect(after.lastChange[partition]).toEqual(place)
   }
 }

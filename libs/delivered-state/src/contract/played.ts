@@ -64,6 +64,7 @@ export class Played {
     const run = ++this.#run
     const records = changes.map((change, seq) => ({
       offset: this.#offset++,
+      timestamp: run,
       change: { ...change, run, seq, replayed: null },
     }))
     await this.state.feed({ partition: 0, changes: { records, nextOffset: this.#offset } })

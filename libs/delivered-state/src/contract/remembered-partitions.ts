@@ -8,10 +8,11 @@ import { entryOf, ONE } from './played.ts'
 const NONE = `${ONE} LIMIT 0`
 const PARTITIONS = 3
 
-/** A detected change as a record of `changes`, at the offset of its run. */
+/** A detected change as a record of `changes`, at the offset and the time of its run. */
 function placed(found: DetectedChange, run: number, seq = 0): NonNullable<StateFeed['changes']> {
   const { partition: _, ...change } = found
-  return { records: [{ offset: run, change: { ...change, run, seq, replayed: null } }], nextOffset: run + 1 }
+  const record = { offset: run, timestamp: run, change: { ...change, run, seq, replayed: null } }
+  return { records: [record], nextOffset: run + 1 }
 }
 
 function capturedIn(run: number, id: string | null): NonNullable<StateFeed['captured']> {
@@ -189,6 +190,15 @@ export function rememberedPartitionsSuite(name: string, harness: () => Delivered
         await expectNow(state)
       },
     )
+
+    it.each(['old first', 'new first'])('stays so when its old partition ends it: %s', async order => {
+      const { old, now } = await lifeOf('life')
+      const end = { offset: 7, key: '1', change: null }
+      const ended: StateFeed = { partition: 2, changes: { records: [end], nextOffset: 8 } }
+      await using state = await open()
+      await take(state, ...(order === 'old first' ? [...old, ended, ...now] : [...now, ...old, ended]))
+      await expectNow(state)
+    })
 
     it('stays so when old records come later', async () => {
       const { old, now } = await lifeOf('life')
