@@ -165,7 +165,11 @@ describe('a run asked for, in one process,', () => {
       resolveDefinition: () => Promise.resolve({ ...definition, sync }),
     })
     const hung = await world.run()
-    expect(hung).toMatchObject({ status: 'failed', error: expect.stringContaining('maxDuration') })
+    expect(hung).toMatchObject({
+      status: 'failed',
+      error: expect.stringContaining('maxDuration'),
+      errorCode: 'too-long',
+    })
     expect([...world.api.ids]).toEqual([1])
   })
 

@@ -18,6 +18,8 @@ export const ERROR_CODES = [
   'schema-incompatible',
   /** A server, source, Kafka, registry or Redis does not answer. */
   'unreachable',
+  /** A run lasted for longer than its sync allows. */
+  'too-long',
   /** A local disk is full, or cannot be written. */
   'disk',
   /** A successor has taken over the partition. */

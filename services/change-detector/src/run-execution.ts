@@ -241,7 +241,7 @@ function deadlineOf({ sync }: Definition): Disposable & { readonly signal: Abort
   const { maxDuration } = sync
   const ending = new AbortController()
   const message = 'the run lasted for longer than its maxDuration before it knew all that had changed'
-  const end = (): void => ending.abort(new SluiceError('unreachable', message))
+  const end = (): void => ending.abort(new SluiceError('too-long', message))
   const timer = maxDuration === undefined ? undefined : setTimeout(end, maxDuration)
   return { signal: ending.signal, [Symbol.dispose]: () => clearTimeout(timer) }
 }

@@ -24,6 +24,7 @@ const BY_ERROR: { readonly [code in ErrorCode]: ExitCode } = {
   unreachable: EXIT.unreachable,
   aborted: EXIT.interrupted,
   conflict: EXIT.failed,
+  'too-long': EXIT.failed,
   disk: EXIT.failed,
   fenced: EXIT.failed,
   'writer-dead': EXIT.failed,

@@ -24,7 +24,7 @@ export const forgetGroup = (brokers: string, group: string) =>
  * Changes settings of a topic; all others that it was made with have to be named too, since this call
  * replaces them.
  */
-export async function setTopic(admin: Admin, topic: string, settings: Record<string, string>): Promise<void> {
+async function setTopic(admin: Admin, topic: string, settings: Record<string, string>): Promise<void> {
   const type = ConfigResourceTypes.TOPIC
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
