@@ -118,6 +118,39 @@ describe('the view of the runs', () => {
     expect(kept).toEqual(['waits', ...Array.from({ length: 49 }, (_, n) => `${n + 12}`)])
   })
 
+  it('forgets a run that has a tombstone, and nothing else', async () => {
+    for (const run of [1, 2, 3]) await tell({ runId: `${run}`, run, status: 'success' })
+    await report({ partition: 1, run: 3 })
+    await tell({ runId: 'open', run: 4, status: 'running' })
+    await world.append(at(sharedTopics(PREFIX).runs, HOME), [{ key: runKey(SYNC, '2'), value: null }])
+    await world.append(at(sharedTopics(PREFIX).runs, HOME), [{ key: runKey('other', '1'), value: null }])
+    expect(await statuses()).toEqual([
+      ['1', 'success'],
+      ['3', 'success'],
+      ['open', 'running'],
+    ])
+    expect((await seen())?.reports.size).toBe(1)
+    for (let run = 5; run <= 52; run += 1) await tell({ runId: `${run}`, run, status: 'success' })
+    const kept = [...((await seen())?.events.keys() ?? [])]
+    expect(kept.slice(0, 3)).toEqual(['1', '3', 'open'])
+  })
+
+  it('needs the runs that it holds, and the last of an incarnation before', async () => {
+    const needed = (...runIds: readonly string[]): readonly string[] =>
+      runIds.filter(runId => world.runs.keeps(SYNC, runId))
+    expect(needed('1')).toEqual([])
+    for (let run = 1; run <= 52; run += 1) await tell({ runId: `${run}`, run, status: 'success' })
+    await seen()
+    expect(needed('1', '2', '3', '52')).toEqual(['3', '52'])
+    await tell({ runId: 'B', incarnation: 'another', status: 'failed', run: null })
+    await seen()
+    expect(needed('3', '51', '52', 'B')).toEqual(['52', 'B'])
+    await tell({ runId: 'C', incarnation: 'third' })
+    await seen()
+    expect(needed('51', '52', 'B', 'C')).toEqual(['52', 'B', 'C'])
+    expect(world.runs.keeps('other', '52')).toBe(false)
+  })
+
   it('begins with what the topic holds already, and goes on with what comes', async () => {
     await tell({ runId: 'A', status: 'running' })
     await using later = await RunsView.open(world, { signal })

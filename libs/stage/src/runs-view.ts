@@ -11,11 +11,11 @@ import type { MessageLog } from '@sluice/message-log/port'
 import { EndsOfRuns } from './ends-of-runs.ts'
 import { decodeRecords, type Placed } from './owned-reader.ts'
 import type { RecordIo } from './record-io.ts'
-import { at, SHARED_PARTITIONS, sharedTopics } from './topics.ts'
+import { at, isMarkerKey, runOfKey, SHARED_PARTITIONS, sharedTopics } from './topics.ts'
 
 /**
  * Runs that began and have ended, and runs that ended without having begun, that are kept per sync; older
- * ones stay in the topic.
+ * ones stay in the topic for some time.
  */
 const ENDED_RUNS_KEPT = 50
 const PAUSE_AFTER_SETBACK_MS = 1_000
@@ -37,6 +37,11 @@ interface MutableSyncRuns extends SyncRuns {
   readonly ends: EndsOfRuns
   readonly events: Map<string, RunEvent>
   readonly reports: Map<number, PartitionReport>
+  /**
+   * A run of each incarnation before this one, by id. As long as the topic tells of these, whoever reads it
+   * knows which incarnation came first.
+   */
+  readonly before: Set<string>
   marker: number
 }
 
@@ -103,6 +108,15 @@ export class RunsView implements AsyncDisposable {
     return this.#syncs.get(sync)?.ends.endedBy(at) ?? null
   }
 
+  /**
+   * True for a run that the topic has to go on telling of, since what is known of the sync is derived from
+   * it.
+   */
+  keeps(sync: string, runId: string): boolean {
+    const runs = this.#syncs.get(sync)
+    return runs !== undefined && (runs.events.has(runId) || runs.before.has(runId))
+  }
+
   all(): Iterable<SyncRuns> {
     return this.#syncs.values()
   }
@@ -160,7 +174,8 @@ export class RunsView implements AsyncDisposable {
   }
 
   #take(placed: Placed): void {
-    const { record } = placed
+    const { key, record } = placed
+    if (record === null && !isMarkerKey(key)) this.#forget(runOfKey(key))
     if (record?.name === 'sluice.RunEvent') this.#takeEvent(record.value)
     if (record?.name === 'sluice.PartitionReport') this.#takeReport(record.value)
   }
@@ -186,6 +201,13 @@ export class RunsView implements AsyncDisposable {
     }
   }
 
+  #forget({ sync, runId }: { readonly sync: string; readonly runId: string }): void {
+    const runs = this.#syncs.get(sync)
+    if (runs === undefined) return
+    const { begun, unbegun } = runs.ended
+    for (const known of [runs.events, begun, unbegun, runs.before]) known.delete(runId)
+  }
+
   #takeReport(report: PartitionReport): void {
     const runs = this.#runsOf(report.sync, report.incarnation)
     if (runs === null) return
@@ -202,6 +224,7 @@ export class RunsView implements AsyncDisposable {
     if (known?.incarnation === incarnation) return known
     if (this.#ended.has(`${sync}.${incarnation}`)) return null
     if (known !== undefined) this.#ended.add(`${sync}.${known.incarnation}`)
+    const ended = known === undefined ? [] : [...known.ended.unbegun, ...known.ended.begun]
     const runs: MutableSyncRuns = {
       sync,
       incarnation,
@@ -209,6 +232,7 @@ export class RunsView implements AsyncDisposable {
       ends: new EndsOfRuns(),
       events: new Map(),
       reports: new Map(),
+      before: new Set([...(known?.before ?? []), ...ended.slice(-1)]),
       marker: -1,
     }
     this.#syncs.set(sync, runs)

@@ -121,6 +121,13 @@ export function runKey(sync: string, runId: string): Uint8Array {
   return textKey(`${sync}/${runId}`)
 }
 
+/** What a run's key names. A report's key names a partition instead, by which no run goes. */
+export function runOfKey(key: Uint8Array): { readonly sync: string; readonly runId: string } {
+  const text = keyText(key)
+  const slash = text.lastIndexOf('/')
+  return { sync: text.slice(0, slash), runId: text.slice(slash + 1) }
+}
+
 /** Key of a partition's reports on `runs`; no ULID is a number below the number of partitions. */
 export function reportKey(sync: string, partition: number): Uint8Array {
   return textKey(`${sync}/${partition}`)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { awaitReports } from './await-reports.ts'
+import { OldRuns } from './old-runs.ts'
 import { queuedRun, type RunState } from './run-events.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -24,14 +25,16 @@ async function endedWhile(trim: (reports: Map<number, ReturnType<typeof reportOf
     sync: 's',
     deps: {
       ...{ prefix: 'p', now: () => 20, logger: { warn: () => undefined } },
-      log: { trim: () => trim(reports) },
+      log: { trim: () => trim(reports), offsets: async () => ({ low: 0, end: 0 }) },
       runs: {
         endsOf: () => [{ partition: 0, requests: 3, attempts: 4 }],
         of: () => ({ reports }),
+        caughtUp: async () => undefined,
         until: async (condition: () => boolean) => expect(condition()).toBe(true),
       },
     },
     ...{ ownership: { partitions: 2 }, ends: { signal, publishing: signal }, running: null },
+    oldRuns: new OldRuns(),
     write: async (run: RunState) => void written.push(run),
   } as unknown as Tenure
   await awaitReports(tenure, RUN, { sealed: false })

@@ -1,4 +1,5 @@
 import type { PartitionReport } from '@sluice/contracts/records'
+import { forgetRuns } from './forget-runs.ts'
 import { endedRun, type RunState } from './run-events.ts'
 import { trimHistory } from './trim-history.ts'
 import type { Tenure } from './tenure.ts'
@@ -23,6 +24,7 @@ export async function awaitReports(
   const reported = reports()
   await of.beforeEnd?.(reported)
   await trimHistory(tenure)
+  await forgetRuns(tenure)
   const { cancelling } = tenure.running?.state ?? run
   await tenure.write(endedRun({ ...run, cancelling }, reported, { sealed: of.sealed, at: deps.now() }))
 }

@@ -3,6 +3,7 @@ import type { PartitionReport } from '@sluice/contracts/records'
 import { isMarkerKey, keyText, syncTopics } from '@sluice/stage/topics'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { finishOpenRun } from './finish-open-run.ts'
+import { OldRuns } from './old-runs.ts'
 import type { PartitionTail } from './own-sync.ts'
 import { queuedRun, type RunState } from './run-events.ts'
 import type { Tenure } from './tenure.ts'
@@ -48,8 +49,10 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
       adoptedAreInterrupted,
       now: () => 20,
       io: { encode: () => new Uint8Array() },
+      log: { offsets: async () => ({ low: 0, end: 0 }) },
       runs: {
         endsOf: () => null,
+        caughtUp: async () => undefined,
         of: () => ({ reports: new Map(made.map(report => [report.partition, report])) }),
         until: async (condition: () => boolean) => expect(condition()).toBe(true),
       },
@@ -63,6 +66,7 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
     },
     ends: { signal, publishing: signal },
     begunHere: new Set(),
+    oldRuns: new OldRuns(),
     ...{ lastRun: 7, first: true, faults: [], open },
     running: { state: open, cancel: new AbortController() },
     write: async ({ status }: RunState) => void done.push(status),

@@ -72,6 +72,13 @@ export class SyncOwnership implements AsyncDisposable {
     await this.owner(0).append(target, [{ key: runKey(sync, event.runId), value }], { signal })
   }
 
+  /** Writes that nothing is to be known of these runs any more; resolves once that is acknowledged. */
+  async forgetRuns(runIds: readonly string[], signal: AbortSignal): Promise<void> {
+    const target = at(sharedTopics(this.#deps.prefix).runs, homePartition(this.sync))
+    const records = runIds.map(runId => ({ key: runKey(this.sync, runId), value: null }))
+    await this.owner(0).append(target, records, { signal })
+  }
+
   /** Reads what the last run left in each partition of `changes`. */
   tails(signal: AbortSignal): Promise<readonly PartitionTail[]> {
     const { topics, incarnation, partitions } = this

@@ -19,6 +19,7 @@ import { detectChanges, type Detected } from './detect-changes.ts'
 import { endKeys } from './end-keys.ts'
 import { feedState } from './feed-state.ts'
 import { beginOf } from './finish-open-run.ts'
+import { forgetRuns } from './forget-runs.ts'
 import { publishChanges } from './publish-changes.ts'
 import { noticesOf } from './notices.ts'
 import { endedRun, failedRun, hasSeenModel, purposeOf, type RunState } from './run-events.ts'
@@ -58,6 +59,7 @@ export class RunExecution {
       if (publishedAll !== null) await awaitReports(this.#tenure, this.#run, { sealed: !publishedAll })
     } catch (error) {
       if (ends.signal.aborted || this.#published || isLogFailure(error)) throw error
+      await forgetRuns(this.#tenure)
       const failed = failedRun(this.#run, error, deps.now())
       const cancelled = { ...failed, status: 'cancelled', error: null, errorCode: null } as const
       await this.#tenure.write(this.#cancel.aborted ? cancelled : failed)
@@ -117,6 +119,8 @@ export class RunExecution {
       return null
     }
     if (detectedRows(counts) === 0 && settled === 0) {
+      await forgetRuns(tenure)
+      this.#cancel.throwIfAborted()
       this.#run = { ...this.#run, complete: true }
       tenure.first &&= !hasSeenModel(this.#run)
       await tenure.write(endedRun(this.#run, [], { sealed: false, at: deps.now() }))

@@ -11,6 +11,7 @@ import { sleep } from '@sluice/flow/sleep'
 import { incarnationOf } from '@sluice/stage/incarnations'
 import { isSetback } from '@sluice/stage/own-partitions'
 import { at, homePartition, runKey, sharedTopics } from '@sluice/stage/topics'
+import { OldRuns } from './old-runs.ts'
 import { failedRun, queuedRun } from './run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
 import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
@@ -26,6 +27,7 @@ export class SyncRunner {
   readonly #waiting: WaitingCommand[] = []
   /** Ids of the runs that this process has begun. */
   readonly #begunHere = new Set<string>()
+  readonly #oldRuns = new OldRuns()
   #tenure: SyncTenure | null = null
   #work: Promise<void> | null = null
 
@@ -83,6 +85,7 @@ export class SyncRunner {
           ends: this.#ends,
           isMember: this.#isMember,
           begunHere: this.#begunHere,
+          oldRuns: this.#oldRuns,
         })
         this.#tenure = tenure
         await tenure.work(this.#waiting)

@@ -1,6 +1,7 @@
 import type { Command } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
 import type { FoundRuns } from './find-runs.ts'
+import { OldRuns } from './old-runs.ts'
 import type { SyncOwnership } from './own-sync.ts'
 import { queuedRun, type RunState } from './run-events.ts'
 import type { RunnerDeps } from './runner-deps.ts'
@@ -26,7 +27,13 @@ function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: r
   const found: FoundRuns = { ...none, lastRun: 7, lastCommand: 4, ...of }
   const events: string[] = []
   const log = { deleteTopics: async () => Promise.reject(BEYOND) }
-  const deps = { newRunId: () => 'NEW', now: () => 20, logger: { info: () => undefined }, prefix: 'p', log }
+  const deps = {
+    newRunId: () => 'NEW',
+    now: () => 20,
+    logger: { info: () => undefined, warn: () => undefined },
+    prefix: 'p',
+    log,
+  }
   const ownership = {
     sync: 's',
     partitions: 2,
@@ -42,7 +49,7 @@ function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: r
   const tenure = Reflect.construct(SyncTenure, [
     deps as unknown as RunnerDeps,
     ownership as unknown as SyncOwnership,
-    { ends: { signal, publishing: signal }, begunHere: new Set<string>() },
+    { ends: { signal, publishing: signal }, begunHere: new Set<string>(), oldRuns: new OldRuns() },
     found,
   ]) as SyncTenure
   return { tenure, events }

@@ -11,6 +11,7 @@ import { incarnationOf } from '@sluice/stage/incarnations'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
 import { finishOpenRun, isInterrupted } from './finish-open-run.ts'
 import { findRuns, type FoundRuns } from './find-runs.ts'
+import type { OldRuns } from './old-runs.ts'
 import { joinQueued } from './queue-run.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { endCutReset, resetSync } from './reset-sync.ts'
@@ -43,6 +44,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   readonly ends: RunnerEnds
   /** Ids of the runs that this process has begun, in this tenure or before. */
   readonly begunHere: Set<string>
+  /** How far this process has looked for runs to forget, in this tenure or before. */
+  readonly oldRuns: OldRuns
   readonly #failed = new AbortController()
   readonly #changes = new Notifier()
   /** Number of the last run. */
@@ -64,13 +67,14 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   private constructor(
     deps: RunnerDeps,
     ownership: SyncOwnership,
-    { ends, begunHere }: { readonly ends: RunnerEnds; readonly begunHere: Set<string> },
+    { ends, begunHere, oldRuns }: Pick<Tenure, 'ends' | 'begunHere' | 'oldRuns'>,
     found: FoundRuns,
   ) {
     this.sync = ownership.sync
     this.deps = deps
     this.ownership = ownership
     this.begunHere = begunHere
+    this.oldRuns = oldRuns
     this.ends = {
       signal: AbortSignal.any([ends.signal, this.#failed.signal]),
       publishing: AbortSignal.any([ends.publishing, this.#failed.signal]),
@@ -93,11 +97,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   static async begin(
     sync: string,
     deps: RunnerDeps,
-    of: {
-      readonly ends: RunnerEnds
-      readonly isMember: () => Promise<boolean>
-      readonly begunHere: Set<string>
-    },
+    of: Pick<Tenure, 'ends' | 'begunHere' | 'oldRuns'> & { readonly isMember: () => Promise<boolean> },
   ): Promise<SyncTenure> {
     const { log, runs, prefix } = deps
     const { signal } = of.ends

@@ -1,5 +1,6 @@
 /** What the steps of a run see of the tenure that they are part of; `sync-tenure.ts` has the whole. */
 import type { Fault } from '@sluice/contracts/records'
+import type { OldRuns } from './old-runs.ts'
 import type { SyncOwnership } from './own-sync.ts'
 import type { RunState } from './run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
@@ -18,6 +19,8 @@ export interface Tenure {
   readonly ends: RunnerEnds
   /** Ids of the runs that this process has begun, in this tenure or before. */
   readonly begunHere: Set<string>
+  /** How far this process has looked for runs to forget, in this tenure or before. */
+  readonly oldRuns: OldRuns
   /** Number of the last run. */
   lastRun: number
   /** True if the next run is the sync's first: none has been through its model so far. */
