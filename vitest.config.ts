@@ -2,12 +2,16 @@ import { defineConfig } from 'vitest/config'
 import { SummaryReporter } from './test/summary-reporter.ts'
 
 /**
- * Five suites. unit: beside the source, no services. tooling: the house rules and the machinery of the tests.
+ * Six suites. unit: beside the source, no services. tooling: the house rules and the machinery of the tests.
  * contract: every adapter against its port's suite, on real services. e2e: whole pipelines. fault: whole
- * pipelines whose parts die. Real services come from test/services.ts, which starts what is not given by
- * environment variables. Files run side by side where they share nothing but a broker; whole pipelines, whose
- * kills and time limits need the machine to themselves, one after the other and last.
+ * pipelines whose parts die. outage: those whose parts stand still or are missing, which mostly wait. Real
+ * services come from test/services.ts, which starts what is not given by environment variables. Files run
+ * side by side but for those of fault, whose kills and time limits need the machine to themselves.
  */
+const OUTAGES = ['frozen-processes', 'full-disk', 'hanging-source', 'unreachable-at-start'].map(
+  name => `test/fault/${name}.test.ts`,
+)
+
 export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
@@ -50,7 +54,7 @@ export default defineConfig({
           globalSetup: ['test/services.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },
@@ -58,11 +62,23 @@ export default defineConfig({
         test: {
           name: 'fault',
           include: ['test/fault/**/*.test.ts'],
+          exclude: OUTAGES,
           globalSetup: ['test/services.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
+          name: 'outage',
+          include: OUTAGES,
+          globalSetup: ['test/services.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -161,7 +161,7 @@ describe.each(bothProfiles().filter(({ available }) => available))('$name: answe
     const first = await runOf(THINGS, '1,Ann', '2,Bob', '3,Cid', '4,Untold')
     expect(first).toMatchObject({ exitCode: 0, triggers: { added: { detected: 4, delivered: 4 } } })
     expect([...things.keys()].sort((a, b) => (a < b ? -1 : 1))).toEqual([id(1), id(2), id(3), id(4)])
-    const [ann, bob, cid] = [idOf('Ann'), idOf('Bob'), idOf('Cid')]
+    const [ann, bob, cid, untold] = [idOf('Ann'), idOf('Bob'), idOf('Cid'), idOf('Untold')]
     const attempts = await world.project.attempts('--run', first.id, '--key', '4')
     expect(attempts).toMatchObject([
       { outcome: 'delivered', error: expect.stringContaining('not captured: id') },
@@ -192,7 +192,7 @@ describe.each(bothProfiles().filter(({ available }) => available))('$name: answe
     expect([bobby, cyd].sort()).toEqual([id(5), id(6)])
     const fourth = await runOf(THINGS, '1,Anna', '2,Bob')
     expect(fourth).toMatchObject({ exitCode: 0, sent: [`DELETE /things/${cyd}`, `PUT /things/${bobby}`] })
-    expect(Object.fromEntries(things)).toEqual({ [ann]: 'Anna', [bobby]: 'Bob', [id(4)]: 'Untold' })
+    expect(Object.fromEntries(things)).toEqual({ [ann]: 'Anna', [bobby]: 'Bob', [untold]: 'Untold' })
     expect(api.requests.findLast(({ url }) => url === `/things/${bobby}`)?.body).toBe(
       `{"id":"${bobby}","name":"Bob"}`,
     )

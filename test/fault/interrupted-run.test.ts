@@ -8,8 +8,8 @@ import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import { manyPeople, peopleYaml, SYNC } from './people-project.ts'
-import { finished, projectFolder, type ProjectFolder } from './project-folder.ts'
+import { manyPeople, peopleYaml, SYNC } from '../e2e/people-project.ts'
+import { finished, projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
 
 const ROWS = 2000
 const CONCURRENCY = 20

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
 import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import { projectFolder, type ProjectFolder } from './project-folder.ts'
+import { projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
 
 const ROWS = 5000
 const KILLS = 4
