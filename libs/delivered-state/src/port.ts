@@ -169,9 +169,9 @@ export interface DeliveredState extends AsyncDisposable {
   /**
    * Lets `end` write tombstones into `changes`, some thousands at a time, for keys that have been gone from a
    * partition since before a time (ms since 1970): that of their last change there, after which the state
-   * knew nothing of them in that partition. Those for which it has resolved are not told again, but for a
-   * state that is rebuilt. A diff stays valid. Rejects as `end` does, and with the signal's reason between
-   * two calls of it.
+   * knew nothing of them in that partition. Those for which it has resolved are not told again, once the diff
+   * has ended that was there meanwhile, but for a state that is rebuilt. A diff stays valid. Rejects as `end`
+   * does, and with the signal's reason between two calls of it.
    */
   endGone(
     before: number,

@@ -77,6 +77,27 @@ describe('a large diff', () => {
   })
 })
 
+it('writes nothing while a diff is there: its rows would become others once DuckDB tidies the file', async () => {
+  const played = await Played.open(harness)
+  await using state = played.state
+  await played.run("SELECT '1' AS id")
+  await played.run("SELECT '1' AS id LIMIT 0")
+  const told: string[] = []
+  const endGone = (): Promise<void> =>
+    state.endGone(9, async keys => void told.push(...keys.map(({ key }) => key)), {
+      signal: new AbortController().signal,
+    })
+  await played.diff("SELECT '2' AS id")
+  const writing = vi.spyOn(DuckDBConnection.prototype, 'run')
+  await endGone()
+  const written = writing.mock.calls.map(([sql]) => sql).filter(sql => !sql.startsWith('SELECT'))
+  writing.mockRestore()
+  expect(written).toEqual([])
+  await played.diff("SELECT '2' AS id")
+  await endGone()
+  expect(told).toEqual(['1'])
+})
+
 /** DuckDB fails at the first statement that has the text. */
 function failing(text: string, message: string): { mockRestore(): void } {
   const { run } = DuckDBConnection.prototype

@@ -20,7 +20,7 @@ import {
   removedSamples,
   SAMPLES,
 } from './find-changes.ts'
-import { goneKeys } from './gone-keys.ts'
+import { forgetGone, goneKeys } from './gone-keys.ts'
 import { assertKeyUnchanged } from './key-columns.ts'
 import { rememberTypes, withKnownTypes } from './known-columns.ts'
 import { mergeFeed } from './merge-feed.ts'
@@ -115,6 +115,11 @@ class DuckdbDeliveredState implements DeliveredState {
   #staged: StatePositions
   /** True while the tables of a diff are there. */
   #hasDiff = false
+  /**
+   * Forgets keys that have their tombstone. While there is a diff nothing is written: DuckDB may write the
+   * file anew then, and the row ids of the state, by which the diff knows its rows, become others.
+   */
+  #forget: string | null = null
   /** Counts up with each call that makes an earlier diff worthless. */
   #epoch = 0
   #disposed = false
@@ -132,6 +137,7 @@ class DuckdbDeliveredState implements DeliveredState {
 
   async reset(): Promise<void> {
     await this.#endDiff().catch(() => {})
+    this.#forget = null
     await this.#feed.stage.close()
     await this.#file.close()
     await removeStateFile(this.#options.file)
@@ -191,12 +197,18 @@ class DuckdbDeliveredState implements DeliveredState {
     { signal }: { readonly signal: AbortSignal },
   ): Promise<void> {
     const { connection } = this.#file
-    for (;;) {
-      signal.throwIfAborted()
-      const { keys, forget } = await this.#guarded(() => goneKeys(connection, { before, limit: GONE_KEYS }))
-      if (keys.length === 0) return
-      await end(keys)
-      await this.#guarded(() => connection.run(forget))
+    try {
+      for (let behind = -1; ;) {
+        signal.throwIfAborted()
+        const of = { before, behind, limit: GONE_KEYS }
+        const { keys, last } = await this.#guarded(() => goneKeys(connection, of))
+        if (keys.length === 0) return
+        await end(keys)
+        behind = last
+        this.#forget = forgetGone({ before, last })
+      }
+    } finally {
+      if (!this.#hasDiff) await this.#forgetEnded()
     }
   }
 
@@ -315,7 +327,14 @@ class DuckdbDeliveredState implements DeliveredState {
       await connection.run(`DROP TABLE IF EXISTS temp.${table}`)
     await closeExtract(connection)
     await connection.run('DETACH DATABASE IF EXISTS extract')
+    await this.#forgetEnded()
     await this.#letGoOfMemory()
+  }
+
+  async #forgetEnded(): Promise<void> {
+    const forget = this.#forget
+    this.#forget = null
+    if (forget !== null) await this.#guarded(() => this.#file.connection.run(forget))
   }
 
   /**

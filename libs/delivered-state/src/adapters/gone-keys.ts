@@ -23,24 +23,31 @@ export const noteGoneKeys = `
   ) k WHERE k.key = s.key AND k.partition = s.partition)
   GROUP BY partition, key;`
 
-/** Some keys that were gone before, and what forgets them. */
+/** Some keys that have been gone for long, and the row id of the last of them. */
 export interface GoneKeys {
   readonly keys: readonly EndedKey[]
-  readonly forget: string
+  readonly last: number
 }
 
-/** The oldest of the keys that are gone since before a time, in ms since 1970; at most so many. */
+/**
+ * The next of the keys that are gone since before a time, in ms since 1970, behind a row id; at most so many.
+ * Rows come in the order of their ids, so that DuckDB stops once it has enough.
+ */
 export async function goneKeys(
   connection: DuckDBConnection,
-  of: { readonly before: number; readonly limit: number },
+  of: { readonly before: number; readonly behind: number; readonly limit: number },
 ): Promise<GoneKeys> {
-  const old = `FROM gone WHERE since < ${of.before}`
   const reader = await connection.runAndReadAll(
-    `SELECT partition, key, rowid ${old} ORDER BY rowid LIMIT ${of.limit}`,
+    `SELECT partition, key, rowid FROM gone WHERE since < ${of.before} AND rowid > ${of.behind} LIMIT ${of.limit}`,
   )
   const rows = reader.getRows()
   return {
     keys: rows.map(([partition, key]) => ({ partition: Number(partition), key: String(key) })),
-    forget: `DELETE ${old} AND rowid <= ${String(rows.at(-1)?.[2] ?? -1)}`,
+    last: Number(rows.at(-1)?.[2] ?? of.behind),
   }
+}
+
+/** SQL that forgets those that were told, up to the last of them. */
+export function forgetGone({ before, last }: { readonly before: number; readonly last: number }): string {
+  return `DELETE FROM gone WHERE since < ${before} AND rowid <= ${last}`
 }
