@@ -58,11 +58,13 @@ export interface Merge {
 export async function mergeFeed(merge: Merge): Promise<void> {
   const { connection } = merge
   const saving = merge.shapes.saving()
-  await dropEnded(connection)
+  const ends = !(await isEmpty(connection, 'stage_ended'))
+  if (ends) await dropEnded(connection)
   const distinct = await hasDistinctKeys(connection)
   const emptyState = await isEmpty(connection, 'state')
   await inTransaction(connection, async () => {
     if (saving.sql !== '') await connection.run(saving.sql)
+    if (ends) await connection.run(FORGET_ENDED)
     await replaceByKey(
       connection,
       'retry',
@@ -81,11 +83,19 @@ export async function mergeFeed(merge: Merge): Promise<void> {
 
 /** Takes away staged changes that a tombstone comes after. */
 async function dropEnded(connection: DuckDBConnection): Promise<void> {
-  if (await isEmpty(connection, 'stage_ended')) return
   await connection.run(`
     DELETE FROM stage_changes WHERE rowid IN (SELECT c.rowid FROM stage_changes c
       JOIN stage_ended e ON e.partition = c.partition AND e.key = c.key WHERE c.rowid < e.before)`)
 }
+
+/**
+ * A tombstone ends what the state has of its key in the partition, too: of a state that was left alone for
+ * long, compaction may have taken away all that would have told it one by one. What is staged of retry
+ * entries and captured values is newer.
+ */
+const FORGET_ENDED = ['state', 'retry', 'captured']
+  .map(table => `DELETE FROM ${table} WHERE (partition, key) IN (SELECT (partition, key) FROM stage_ended);`)
+  .join('\n')
 
 /**
  * One run has one change per key: then the costly choice of the last one is not needed. Unequal hashes prove

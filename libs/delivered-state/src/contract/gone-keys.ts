@@ -1,10 +1,11 @@
 /** Which keys may get a tombstone in `changes`, since the state forgot them long ago. */
 import { describe, expect, it } from 'vitest'
 import type { DeliveredState, StateFeed } from '../port.ts'
-import { type DeliveredStateHarness, TIMEOUT } from './harness.ts'
-import { ONE, Played } from './played.ts'
+import { changesOf, type DeliveredStateHarness, requestFor, TIMEOUT } from './harness.ts'
+import { entryOf, ONE, Played } from './played.ts'
 
 const NONE = `${ONE} LIMIT 0`
+type Records = NonNullable<StateFeed['changes']>['records']
 const { signal } = new AbortController()
 
 /** Keys that are told as gone since before a run; a run's number is the time of its changes. */
@@ -79,7 +80,7 @@ export function goneKeysSuite(name: string, harness: () => DeliveredStateHarness
         change: { ...change, run, seq: 0, replayed: null },
       })
       const end = (offset: number) => ({ offset, key: '1', change: null })
-      const take = async (...records: NonNullable<StateFeed['changes']>['records']): Promise<void> => {
+      const take = async (...records: Records): Promise<void> => {
         const nextOffset = (records.at(-1)?.offset ?? 0) + 1
         await state.feed({ partition: 0, changes: { records, nextOffset } })
         await state.commit()
@@ -90,6 +91,35 @@ export function goneKeysSuite(name: string, harness: () => DeliveredStateHarness
       await state.reset()
       await take(added(0, 1), end(4), added(5, 3))
       expect((await played.diff(ONE)).changes).toEqual([])
+    })
+
+    it('have a tombstone that ends what a state has kept since before, in that partition', async () => {
+      await using state = await harness().open({ name: 'state', partitions: 2 })
+      const [change] = (await changesOf(await state.diff(await requestFor(harness(), ONE)))).changes
+      if (change === undefined) throw new Error('nothing found')
+      const take = async (partition: number, ...records: Records): Promise<void> => {
+        const nextOffset = (records.at(-1)?.offset ?? 0) + 1
+        await state.feed({ partition, changes: { records, nextOffset } })
+      }
+      const placed = { offset: 0, timestamp: 1, change: { ...change, run: 1, seq: 0, replayed: null } }
+      await take(0, placed)
+      const entry = entryOf('added', 'rejected', { run: 1, seq: 0 })
+      await state.feed({ partition: 0, retry: { records: [{ key: '1', value: entry }], nextOffset: 1 } })
+      const value = { incarnation: 'i', owner: 0, run: 1, seq: 0, values: '{"a":1}' }
+      await state.feed({ partition: 0, captured: { records: [{ key: '1', value }], nextOffset: 1 } })
+      await state.commit()
+      await take(1, { offset: 3, key: '1', change: null })
+      await state.commit()
+      const found = async (sql: string) =>
+        (await changesOf(await state.diff(await requestFor(harness(), sql)))).changes
+      expect(await found(ONE)).toMatchObject([{ op: 'added', partition: 0, captured: '{"a":1}' }])
+      // Neither the removal, nor the tombstones of entry and values are left in their topics.
+      await take(0, { offset: 9, key: '1', change: null })
+      await state.commit()
+      expect(await found(NONE)).toEqual([])
+      expect(await found(ONE)).toMatchObject([
+        { op: 'added', partition: null, captured: null, retried: null },
+      ])
     })
 
     it('are not told again by a state that is made of the topics, where they have a tombstone', async () => {
