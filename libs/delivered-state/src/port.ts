@@ -31,6 +31,14 @@ export interface StatePositions {
     readonly run: number
     readonly seq: number
   } | null)[]
+  /** For what the state was brought up to date last; null if nobody has said so. */
+  readonly fedFor: FedFor | null
+}
+
+/** A run, and when it began to read the topics (ms since 1970). */
+export interface FedFor {
+  readonly run: number
+  readonly at: number
 }
 
 /** A record of `retry` or `captured`; a null value is a tombstone. */
@@ -162,10 +170,11 @@ export interface DeliveredState extends AsyncDisposable {
    * applies all of them and the positions in one transaction. Only whole runs are fed: the outcome of every
    * change is known, and a change without a retry entry of its partition, run and seq was delivered. A commit
    * takes in the same runs of all partitions, which may come in any order: a key may have moved between them.
-   * A commit that is aborted has applied nothing; the state is then only to be disposed.
+   * A commit that is aborted has applied nothing; the state is then only to be disposed. `positions` tell
+   * what the last commit was for, if it said so.
    */
   feed(stretch: StateFeed): Promise<void>
-  commit(options?: { readonly signal: AbortSignal }): Promise<void>
+  commit(options?: { readonly signal?: AbortSignal; readonly fedFor?: FedFor | undefined }): Promise<void>
   /**
    * Lets `end` write tombstones into `changes`, some thousands at a time, for keys that have been gone from a
    * partition since before a time (ms since 1970): that of their last change there, after which the state

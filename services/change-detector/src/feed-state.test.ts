@@ -7,7 +7,7 @@ import { writeChanges } from '@sluice/testkit/write-changes'
 import { feedState } from './feed-state.ts'
 
 const { signal } = new AbortController()
-const NOTHING_READ = { changes: [0], retry: [0], captured: [0], lastChange: [null] }
+const NOTHING_READ = { changes: [0], retry: [0], captured: [0], lastChange: [null], fedFor: null }
 
 it('takes changes whose fate nobody knows as unknown, from the first that is lost on, of that run and partition', async () => {
   await using world = await openTestLog({ partitions: 1 })
@@ -35,4 +35,25 @@ it('takes changes whose fate nobody knows as unknown, from the first that is los
     ['b', 1, 1, 'unknown'],
     ['c', 1, 2, 'unknown'],
   ])
+})
+
+it.each([
+  ['and one run later is gone on from', { run: 8, hours: 1000, isKept: true }],
+  ['and others were at work for less than a day is gone on from', { run: 30, hours: 19, isKept: true }],
+  ['and others were at work for a day is made anew', { run: 9, hours: 24, isKept: false }],
+] as const)('a cache that was fed for run 7 %s', async (_name, { run, hours, isKept }) => {
+  await using world = await openTestLog({ partitions: 1 })
+  const { log, io } = world
+  const committed: unknown[] = []
+  let resets = 0
+  const state = {
+    positions: () => Promise.resolve({ ...NOTHING_READ, fedFor: { run: 7, at: 5 } }),
+    reset: async () => void (resets += 1),
+    commit: async (options: unknown) => void committed.push(options),
+  } as unknown as DeliveredState
+  const fedFor = { run, at: 5 + hours * 3_600_000 }
+  const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION, faults: [] }
+  await feedState(state, { log, io, ...of, fedFor, signal })
+  expect(resets).toBe(isKept ? 0 : 1)
+  expect(committed).toEqual([{ signal, fedFor }])
 })

@@ -4,6 +4,7 @@
  */
 import type {
   DeliveredState,
+  FedFor,
   PlacedChange,
   PlacedTombstone,
   StateFeed,
@@ -24,6 +25,8 @@ export interface FeedOptions {
   readonly incarnation: string
   /** Changes whose fate nobody knows: they are taken in as unknown, whatever `retry` says. */
   readonly faults: readonly Fault[]
+  /** What a state that is kept is brought up to date for. */
+  readonly fedFor?: FedFor
   /**
    * Why the state may be empty though the sync has run before: the reason of a rebuild that no offset tells.
    */
@@ -32,6 +35,12 @@ export interface FeedOptions {
   readonly onProgress?: (progress: Restoring) => Promise<void>
   readonly signal: AbortSignal
 }
+
+/**
+ * A cache that others were at work after is trusted for so long: less than the day for which compacted topics
+ * keep a tombstone. Later it may find nothing any more of what it has to forget.
+ */
+const TRUSTED_MS = 20 * 3_600_000
 
 /** Every run in the topics has ended and is reported. Rejects as log and state do. */
 export async function feedState(state: DeliveredState, options: FeedOptions): Promise<void> {
@@ -53,7 +62,7 @@ export async function feedState(state: DeliveredState, options: FeedOptions): Pr
   for (let partition = 0; partition < options.partitions; partition += 1)
     await feedPartition(state, stretchesOf(stretches, partition), { ...options, onRead })
   await onRead(0)
-  await state.commit({ signal: options.signal })
+  await state.commit({ signal: options.signal, fedFor: options.fedFor })
 }
 
 function isEmpty({ changes }: StatePositions): boolean {
@@ -99,6 +108,9 @@ function stretchesOf(
 /** Why the cache does not fit the topics, or null if it does. */
 async function findMismatch(positions: StatePositions, options: FeedOptions): Promise<string | null> {
   const { log, topics, partitions, signal } = options
+  const { fedFor } = positions
+  if (fedFor !== null && isOutdated(fedFor, options))
+    return `its cache was left alone since run ${fedFor.run}, for longer than tombstones stay in its topics`
   for (let partition = 0; partition < partitions; partition += 1) {
     for (const name of TOPICS) {
       const position = positions[name][partition] ?? 0
@@ -112,6 +124,15 @@ async function findMismatch(positions: StatePositions, options: FeedOptions): Pr
       return `its cache does not fit its topics: ${topics.changes}/${partition} has another record at offset ${last.offset} than it was made from`
   }
   return null
+}
+
+/**
+ * True if other processes may have ended what the cache holds, so long ago that the topics do not tell. Of
+ * one run alone they tell enough: what it took away is its change, and it ended no other's.
+ */
+function isOutdated(before: FedFor, { fedFor: now }: FeedOptions): boolean {
+  if (now === undefined) return false
+  return now.run > before.run + 1 && now.at - before.at > TRUSTED_MS
 }
 
 /**

@@ -193,7 +193,9 @@ export class RunExecution {
     const { deps, ownership } = this.#tenure
     const { incarnation, partitions, topics } = ownership
     const { faults, run } = this.#run
-    const options = { ...deps, topics, partitions, incarnation, faults, signal }
+    if (run === null) throw new SluiceError('internal', `run ${this.#run.runId} has no number yet`)
+    const fedFor = { run, at: deps.now() }
+    const options = { ...deps, topics, partitions, incarnation, faults, fedFor, signal }
     const feed = async (why: string | undefined): Promise<void> => {
       const teller = this.#restoringTeller()
       const told = { onProgress: (progress: Restoring) => teller.tell(progress) }

@@ -177,8 +177,9 @@ class DuckdbDeliveredState implements DeliveredState {
     })
   }
 
-  async commit({ signal = NEVER }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async commit({ signal = NEVER, fedFor }: Parameters<DeliveredState['commit']>[0] = {}): Promise<void> {
     signal.throwIfAborted()
+    if (fedFor !== undefined) this.#staged = { ...this.#staged, fedFor }
     await this.#interruptible(signal, async () => {
       await this.#endDiff()
       const { connection } = this.#file
@@ -348,7 +349,7 @@ class DuckdbDeliveredState implements DeliveredState {
     await connection.run(`SET memory_limit = '${this.#options.memoryLimit}'`)
   }
 
-  #advance<K extends keyof StatePositions>(
+  #advance<K extends Exclude<keyof StatePositions, 'fedFor'>>(
     name: K,
     partition: number,
     value: StatePositions[K][number],

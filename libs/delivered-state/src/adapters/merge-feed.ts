@@ -23,7 +23,7 @@ import {
 import { noteGoneKeys } from './gone-keys.ts'
 import type { RowHash } from './row-hash.ts'
 import type { Shapes } from './shapes.ts'
-import { inTransaction } from './state-meta.ts'
+import { inTransaction, positionsSql } from './state-meta.ts'
 
 /**
  * The state after a change `c` with its outcome (domain/key-state.ts): its kind, and which of the change's
@@ -188,12 +188,3 @@ const keepOnlyUsefulAbsences = `
   INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max(partition), NULL, NULL, NULL FROM captured
   WHERE key IN (SELECT key FROM stage_changes UNION ALL SELECT key FROM stage_retry UNION ALL SELECT key FROM stage_captured)
     AND key NOT IN (SELECT key FROM state) GROUP BY key;`
-
-function positionsSql(positions: StatePositions): string {
-  const rows = positions.changes.map((changes, p) => {
-    const last = positions.lastChange[p] ?? null
-    const place = last === null ? 'NULL, NULL, NULL' : `${last.offset}, ${last.run}, ${last.seq}`
-    return `(${p}, ${changes}, ${positions.retry[p] ?? 0}, ${positions.captured[p] ?? 0}, ${place})`
-  })
-  return `DELETE FROM positions; INSERT INTO positions VALUES ${rows.join(', ')};`
-}

@@ -12,7 +12,7 @@ import { diskErrorOf } from './disk-error.ts'
 import { quoteText } from './sql-types.ts'
 
 /** Counts up whenever the tables or the codes in them change their meaning. */
-const FORMAT = '4'
+const FORMAT = '5'
 
 export interface StateFileOptions {
   readonly file: string

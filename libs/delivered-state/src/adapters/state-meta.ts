@@ -1,9 +1,11 @@
 /** What a state file says of itself: how far into the topics it has come, and how its rows are hashed. */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { StatePositions } from '../port.ts'
+import type { FedFor, StatePositions } from '../port.ts'
 import { RowHash } from './row-hash.ts'
 import { quoteText } from './sql-types.ts'
+
+const FED_FOR = 'fed_for'
 
 export async function loadPositions(
   connection: DuckDBConnection,
@@ -15,6 +17,7 @@ export async function loadPositions(
   const rows = reader.getRows()
   if (rows.length !== partitions)
     throw new SluiceError('corrupt', 'the positions do not match the partitions')
+  const fedFor = await readMeta(connection, FED_FOR)
   return {
     changes: rows.map(row => Number(row[0])),
     retry: rows.map(row => Number(row[1])),
@@ -22,7 +25,19 @@ export async function loadPositions(
     lastChange: rows.map(row =>
       row[3] === null ? null : { offset: Number(row[3]), run: Number(row[4]), seq: Number(row[5]) },
     ),
+    fedFor: fedFor === null ? null : (JSON.parse(fedFor) as FedFor),
   }
+}
+
+/** SQL that keeps the positions in place of the ones before. */
+export function positionsSql(positions: StatePositions): string {
+  const rows = positions.changes.map((changes, p) => {
+    const last = positions.lastChange[p] ?? null
+    const place = last === null ? 'NULL, NULL, NULL' : `${last.offset}, ${last.run}, ${last.seq}`
+    return `(${p}, ${changes}, ${positions.retry[p] ?? 0}, ${positions.captured[p] ?? 0}, ${place})`
+  })
+  const fedFor = positions.fedFor === null ? '' : metaSql(FED_FOR, JSON.stringify(positions.fedFor))
+  return `DELETE FROM positions; INSERT INTO positions VALUES ${rows.join(', ')}; ${fedFor}`
 }
 
 /** The hash that the stored rows have; null if it was made by another version of DuckDB, or none was made. */

@@ -49,6 +49,20 @@ export function cacheSuite(name: string, harness: () => DeliveredStateHarness): 
       await last[Symbol.asyncDispose]()
     })
 
+    it('remembers for which run it was brought up to date last, and when', async () => {
+      const fedFor = { run: 7, at: 1_700_000_000_000 }
+      const played = await Played.open(harness())
+      expect(await played.state.positions()).toMatchObject({ fedFor: null })
+      await played.state.commit({ fedFor })
+      await played.run(ONE)
+      await played.state[Symbol.asyncDispose]()
+      const reopened = await Played.open(harness())
+      expect(await reopened.state.positions()).toMatchObject({ changes: [1], fedFor })
+      await reopened.state.reset()
+      expect(await reopened.state.positions()).toMatchObject({ changes: [0], fedFor: null })
+      await reopened.state[Symbol.asyncDispose]()
+    })
+
     it('is emptied by a reset', async () => {
       const played = await Played.open(harness())
       await played.run(ONE)
