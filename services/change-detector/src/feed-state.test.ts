@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { DeliveredState, StateFeed } from '@sluice/delivered-state/port'
-import { syncTopics } from '@sluice/stage/topics'
+import { at, syncTopics, textKey } from '@sluice/stage/topics'
 import { INCARNATION, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
@@ -9,15 +9,21 @@ import { feedState } from './feed-state.ts'
 const { signal } = new AbortController()
 const NOTHING_READ = { changes: [0], retry: [0], captured: [0], lastChange: [null], fedFor: null }
 
-it('takes changes whose fate nobody knows as unknown, from the first that is lost on, of that run and partition', async () => {
+it('takes changes whose fate nobody knows as unknown, from the first that is lost on, of that run and partition, unless another came after', async () => {
   await using world = await openTestLog({ partitions: 1 })
   const { log, io } = world
   const columns = [{ name: 'id', type: { kind: 'text' } }] as const
-  const rows = ['a', 'b', 'c'].map(key => ({ key, row: { id: key } }))
-  for (const run of [1, 2]) {
+  for (const [run, keys] of [
+    [1, ['a', 'b', 'c', 'd', 'e']],
+    [2, ['a', 'd']],
+  ] as const) {
+    const rows = keys.map(key => ({ key, row: { id: key } }))
     const begin = { run, runId: `RUN${run}`, definition: 'd', startedAt: 1, first: run === 1 }
     await writeChanges(world, { begin, columns, rows })
   }
+  const { changes } = syncTopics(PREFIX, SYNC)
+  await using writer = await log.openWriter('ends', { signal })
+  await writer.append(at(changes, 0), [{ key: textKey('e'), value: null }], { signal })
   const fed: StateFeed[] = []
   const state = {
     positions: () => Promise.resolve(NOTHING_READ),

@@ -163,19 +163,26 @@ async function feedPartition(
   options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
 ): Promise<void> {
   const { partition } = changes.target
-  const lost: { key: string; value: RetryEntry }[] = []
+  // Only what is the last of its key here: the outcome of a later one stands in `retry`.
+  const lost = new Map<string, RetryEntry>()
   for await (const { records, nextOffset } of readWhole(changes, 'changes', options)) {
     const placed = placedChanges(records)
     await state.feed({ partition, changes: { records: placed, nextOffset } })
-    for (const { change } of placed)
-      if (change !== null) lost.push(...entryOfLost(change, partition, options.faults))
+    for (const record of placed) {
+      const { change } = record
+      const key = change === null ? record.key : change.key
+      const entry = change === null ? null : entryOfLost(change, partition, options.faults)
+      if (entry === null) lost.delete(key)
+      else lost.set(key, entry)
+    }
   }
   let retryEnd = retry.from
   for await (const { records, nextOffset } of readWhole(retry, 'attempts', options)) {
     await state.feed({ partition, retry: { records: retryEntries(records), nextOffset } })
     retryEnd = nextOffset
   }
-  if (lost.length > 0) await state.feed({ partition, retry: { records: lost, nextOffset: retryEnd } })
+  const records = [...lost].map(([key, value]) => ({ key, value }))
+  if (lost.size > 0) await state.feed({ partition, retry: { records, nextOffset: retryEnd } })
   for await (const { records, nextOffset } of readWhole(captured, 'attempts', options))
     await state.feed({ partition, captured: { records: capturedValues(records), nextOffset } })
 }
@@ -185,12 +192,12 @@ function entryOfLost(
   change: PlacedChange['change'],
   partition: number,
   faults: readonly Fault[],
-): readonly { key: string; value: RetryEntry }[] {
-  const { key, op, run, seq } = change
-  if (op === 'settled') return []
+): RetryEntry | null {
+  const { op, run, seq } = change
+  if (op === 'settled') return null
   if (!faults.some(fault => fault.partition === partition && fault.run === run && seq >= fault.from))
-    return []
-  const value: RetryEntry = {
+    return null
+  return {
     incarnation: '',
     owner: -1,
     run,
@@ -207,7 +214,6 @@ function entryOfLost(
     runs: 1,
     since: 0,
   }
-  return [{ key, value }]
 }
 
 /** Yields what counts in a stretch, and tells of each batch once it is taken in. */
