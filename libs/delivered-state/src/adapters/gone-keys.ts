@@ -9,19 +9,50 @@ import { ABSENT, REMOVED, SETTLED } from './codes.ts'
 
 const LEAVES_NOTHING = `(op = ${REMOVED} OR (op = ${SETTLED} AND settled_kind = ${ABSENT}))`
 
+/** Most keys that are compared at once: more of them may not fit into memory, and nothing is written then. */
+const SLICE_ROWS = 250_000
+
 /**
- * SQL that notes which of the staged changes took their keys away, and forgets those that came back or have
- * their tombstone. To be
- * run once these changes are merged into the state.
+ * Notes which of the staged changes took their keys away, and forgets those that came back or have their
+ * tombstone. To be called once these changes are merged into the state.
  */
-export const noteGoneKeys = `
-  DELETE FROM gone WHERE (partition, key) IN
-    (SELECT (partition, key) FROM stage_changes UNION ALL SELECT (partition, key) FROM stage_ended);
-  INSERT INTO gone SELECT partition, key, max(since) FROM stage_changes s
-  WHERE ${LEAVES_NOTHING} AND NOT EXISTS (FROM (
-    FROM state WHERE key IN (SELECT key FROM stage_changes WHERE ${LEAVES_NOTHING})
-  ) k WHERE k.key = s.key AND k.partition = s.partition)
-  GROUP BY partition, key;`
+export async function noteGoneKeys(connection: DuckDBConnection): Promise<void> {
+  const reader = await connection.runAndReadAll(`
+    SELECT (SELECT count(*) FROM (FROM gone LIMIT 1)), (SELECT count(*) FROM stage_changes),
+      (SELECT count(*) FROM stage_ended), (SELECT count(*) FROM stage_changes WHERE ${LEAVES_NOTHING})`)
+  const [known = 0, changes = 0, ended = 0, leaving = 0] = (reader.getRows()[0] ?? []).map(Number)
+  if (known > 0)
+    await inSlices(
+      connection,
+      changes + ended,
+      slice => `
+      DELETE FROM gone WHERE ${slice} AND (partition, key) IN (SELECT (partition, key) FROM stage_changes WHERE ${slice}
+        UNION ALL SELECT (partition, key) FROM stage_ended WHERE ${slice})`,
+    )
+  await inSlices(
+    connection,
+    leaving,
+    slice => `
+    INSERT INTO gone SELECT partition, key, max(since) FROM stage_changes s
+    WHERE ${slice} AND ${LEAVES_NOTHING} AND NOT EXISTS (FROM (
+      FROM state WHERE key IN (SELECT key FROM stage_changes WHERE ${slice} AND ${LEAVES_NOTHING})
+    ) k WHERE k.key = s.key AND k.partition = s.partition)
+    GROUP BY partition, key`,
+  )
+}
+
+/**
+ * Runs SQL for so many keys in as many slices as they need; each gets the condition on `key` that makes it.
+ */
+export async function inSlices(
+  connection: DuckDBConnection,
+  rows: number,
+  sqlOf: (slice: string) => string,
+): Promise<void> {
+  const slices = Math.ceil(rows / SLICE_ROWS)
+  for (let slice = 0; slice < slices; slice++)
+    await connection.run(sqlOf(slices === 1 ? 'true' : `hash(key) % ${slices} = ${slice}`))
+}
 
 /** Some keys that have been gone for long, and the row id of the last of them. */
 export interface GoneKeys {

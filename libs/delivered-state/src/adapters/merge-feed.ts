@@ -20,7 +20,7 @@ import {
   SETTLED,
   UNKNOWN,
 } from './codes.ts'
-import { noteGoneKeys } from './gone-keys.ts'
+import { inSlices, noteGoneKeys } from './gone-keys.ts'
 import type { RowHash } from './row-hash.ts'
 import type { Shapes } from './shapes.ts'
 import { inTransaction, positionsSql } from './state-meta.ts'
@@ -58,13 +58,13 @@ export interface Merge {
 export async function mergeFeed(merge: Merge): Promise<void> {
   const { connection } = merge
   const saving = merge.shapes.saving()
-  const ends = !(await isEmpty(connection, 'stage_ended'))
-  if (ends) await dropEnded(connection)
+  const ended = await countOf(connection, 'stage_ended')
+  if (ended > 0) await dropEnded(connection, ended)
   const distinct = await hasDistinctKeys(connection)
   const emptyState = await isEmpty(connection, 'state')
   await inTransaction(connection, async () => {
     if (saving.sql !== '') await connection.run(saving.sql)
-    if (ends) await connection.run(FORGET_ENDED)
+    if (ended > 0) await forgetEnded(connection, ended)
     await replaceByKey(
       connection,
       'retry',
@@ -74,18 +74,20 @@ export async function mergeFeed(merge: Merge): Promise<void> {
     await replaceByKey(connection, 'captured', 'partition, key, content', 'content IS NOT NULL')
     await mergeChanges(merge, distinct, emptyState)
     await connection.run(keepOnlyUsefulAbsences)
-    await connection.run(noteGoneKeys)
+    await noteGoneKeys(connection)
     await connection.run(positionsSql(merge.positions))
     merge.signal.throwIfAborted()
   })
   saving.saved()
 }
 
-/** Takes away staged changes that a tombstone comes after. */
-async function dropEnded(connection: DuckDBConnection): Promise<void> {
-  await connection.run(`
-    DELETE FROM stage_changes WHERE rowid IN (SELECT c.rowid FROM stage_changes c
-      JOIN stage_ended e ON e.partition = c.partition AND e.key = c.key WHERE c.rowid < e.before)`)
+/** Takes away staged changes that a tombstone comes after; their row ids stay the same in a transaction. */
+async function dropEnded(connection: DuckDBConnection, ended: number): Promise<void> {
+  if (await isEmpty(connection, 'stage_changes')) return
+  const dropSlice = (slice: string): string => `
+    DELETE FROM stage_changes WHERE rowid IN (SELECT c.rowid FROM (SELECT rowid, partition, key FROM stage_changes WHERE ${slice}) c
+      JOIN (FROM stage_ended WHERE ${slice}) e ON e.partition = c.partition AND e.key = c.key WHERE c.rowid < e.before)`
+  await inTransaction(connection, () => inSlices(connection, ended, dropSlice))
 }
 
 /**
@@ -93,9 +95,16 @@ async function dropEnded(connection: DuckDBConnection): Promise<void> {
  * long, compaction may have taken away all that would have told it one by one. What is staged of retry
  * entries and captured values is newer.
  */
-const FORGET_ENDED = ['state', 'retry', 'captured']
-  .map(table => `DELETE FROM ${table} WHERE (partition, key) IN (SELECT (partition, key) FROM stage_ended);`)
-  .join('\n')
+async function forgetEnded(connection: DuckDBConnection, ended: number): Promise<void> {
+  for (const table of ['state', 'retry', 'captured'])
+    if (!(await isEmpty(connection, table)))
+      await inSlices(
+        connection,
+        ended,
+        slice => `
+        DELETE FROM ${table} WHERE ${slice} AND (partition, key) IN (SELECT (partition, key) FROM stage_ended WHERE ${slice})`,
+      )
+}
 
 /**
  * One run has one change per key: then the costly choice of the last one is not needed. Unequal hashes prove
@@ -108,9 +117,13 @@ async function hasDistinctKeys(connection: DuckDBConnection): Promise<boolean> {
   return reader.getRows()[0]?.[0] === true
 }
 
+async function countOf(connection: DuckDBConnection, table: string): Promise<number> {
+  const reader = await connection.runAndReadAll(`SELECT count(*) FROM ${table}`)
+  return Number(reader.getRows()[0]?.[0])
+}
+
 async function isEmpty(connection: DuckDBConnection, table: string): Promise<boolean> {
-  const reader = await connection.runAndReadAll(`SELECT count(*) FROM (FROM ${table} LIMIT 1)`)
-  return Number(reader.getRows()[0]?.[0]) === 0
+  return (await countOf(connection, `(FROM ${table} LIMIT 1)`)) === 0
 }
 
 /**
