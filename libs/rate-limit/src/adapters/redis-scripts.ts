@@ -2,12 +2,12 @@
  * The limits of a destination as Lua, each script one atomic step on the server's clock. All keys begin with
  * one base that has the destination as its hash tag, so that they are in one slot of a cluster:
  *
- *     base:meta run: the server's run_id; since: when grants may have been forgotten (ms), 0 for never
- *     base:pause scope → until when (ms) base:holders partition → marker base:slots scope → slots in use
- *     base:leases leases by the time at which their slots expire base:lease lease → its open slots, scopes
- *     and buckets, as JSON base:windows:SCOPE window (ms) → limit and time when a request last came with it,
- *     "limit wanted" base:order:SCOPE|WINDOW the ends of the buckets (ms), oldest first
- *     base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
+ *     base:meta run: the server's run_id; since: when grants may have been forgotten (ms), 0 for never; born:
+ *     when these keys were begun (ms) base:pause scope → until when (ms) base:holders partition → marker
+ *     base:slots scope → slots in use base:leases leases by the time at which their slots expire base:lease
+ *     lease → its open slots, scopes and buckets, as JSON base:windows:SCOPE window (ms) → limit and time
+ *     when a request last came with it, "limit wanted" base:order:SCOPE|WINDOW the ends of the buckets (ms),
+ *     oldest first base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
  *
  * A bucket holds the permits granted up to its end, and counts until end + window + lease life. Times have 13
  * digits, which Lua prints exactly only when told to.
@@ -36,34 +36,39 @@ end
 `
 
 /**
- * KEYS: base. ARGV: a request as JSON, see redis.ts. Gives run_id, then 'granted' and permits, or a reason
- * and how long to wait (ms).
+ * KEYS: base. ARGV: a request as JSON, see redis.ts. Gives a mark of the keys (run_id and when they were
+ * begun), then 'granted' and permits, or a reason and how long to wait (ms).
  */
 export const TAKE = `${PRELUDE}
 local a = cjson.decode(ARGV[1])
 local now = clock(a.offset)
 
 -- A server that is not the one of last time may have forgotten grants: a snapshot is older than the crash, a replica behind its master.
+-- So has one whose keys somebody deleted, which whoever saw the earlier ones can tell: all that is not known was granted before these were begun.
 local info = redis.call('INFO', 'server')
 local run = string.match(info, 'run_id:(%w+)')
-local meta = redis.call('HMGET', base .. ':meta', 'run', 'since')
-local since = tonumber(meta[2] or '0')
+local meta = redis.call('HMGET', base .. ':meta', 'run', 'since', 'born')
+local since, born = tonumber(meta[2] or '0'), tonumber(meta[3] or '0')
 if meta[1] ~= run then
   if meta[1] then
     since = now
-  elseif string.find(redis.call('INFO', 'persistence'), 'aof_enabled:1', 1, true) then
-    since = 0
   else
-    since = now - tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) * 1000
+    born = now
+    if not string.find(redis.call('INFO', 'persistence'), 'aof_enabled:1', 1, true) then
+      since = now - tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) * 1000
+    end
   end
-  redis.call('HSET', base .. ':meta', 'run', run, 'since', num(since))
-elseif a.seen ~= '' and a.seen ~= run and since == 0 then
-  since = now
+  redis.call('HSET', base .. ':meta', 'run', run, 'since', num(since), 'born', num(born))
+end
+local mark = run .. '/' .. num(born)
+local sameServer = string.sub(a.seen, 1, #run + 1) == run .. '/'
+if a.seen ~= '' and a.seen ~= mark and since < born and (sameServer or since == 0) then
+  since = born
   redis.call('HSET', base .. ':meta', 'since', num(since))
 end
 
 local known = redis.call('HGET', base .. ':holders', a.partition)
-if known and tonumber(known) > a.marker then return { run, 'superseded', 60000 } end
+if known and tonumber(known) > a.marker then return { mark, 'superseded', 60000 } end
 if not known or tonumber(known) < a.marker then
   redis.call('HSET', base .. ':holders', a.partition, num(a.marker))
 end
@@ -74,7 +79,7 @@ if since > 0 then
     for _, rate in ipairs(scope.rates) do forgotten = math.max(forgotten, rate.windowMs) end
   end
   local left = since + forgotten + a.leaseLife - now
-  if left > 0 then return { run, 'paused', math.ceil(left) } end
+  if left > 0 then return { mark, 'paused', math.ceil(left) } end
 end
 
 local pausedMs = 0
@@ -91,7 +96,7 @@ for _, scope in ipairs(a.scopes) do
     pausedMs = math.max(pausedMs, left)
   end
 end
-if pausedMs > 0 then return { run, 'paused', math.ceil(pausedMs) } end
+if pausedMs > 0 then return { mark, 'paused', math.ceil(pausedMs) } end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':leases', '-inf', num(now), 'LIMIT', 0, 1000)) do
   local lease = cjson.decode(redis.call('HGET', base .. ':lease', id))
@@ -199,10 +204,10 @@ for i, scope in ipairs(a.scopes) do
 end
 
 if room < 1 then
-  if not slotWait then return { run, 'rate', math.max(1, math.ceil(rateWait)) } end
+  if not slotWait then return { mark, 'rate', math.max(1, math.ceil(rateWait)) } end
   local first = redis.call('ZRANGE', base .. ':leases', 0, 0, 'WITHSCORES')
   local slotMs = first[2] and tonumber(first[2]) - now or 1
-  return { run, 'concurrency', math.max(1, math.ceil(math.max(rateWait, math.min(slotMs, a.poll)))) }
+  return { mark, 'concurrency', math.max(1, math.ceil(math.max(rateWait, math.min(slotMs, a.poll)))) }
 end
 
 local lease = { n = room, s = {}, b = {} }
@@ -216,7 +221,7 @@ for i, scope in ipairs(a.scopes) do
 end
 redis.call('ZADD', base .. ':leases', num(now + a.leaseLife + a.slotLife), a.lease)
 redis.call('HSET', base .. ':lease', a.lease, cjson.encode(lease))
-return { run, 'granted', room }
+return { mark, 'granted', room }
 `
 
 /**

@@ -99,6 +99,26 @@ describe.skipIf(url === null)('with Redis', () => {
       expect(await limit.take(request('destination/old'))).toMatchObject({ permits: 10 })
     })
 
+    it('after a flush nothing is granted until all that it took away has run out, whoever asks first', async () => {
+      await withAdmin(admin => admin.config('SET', 'appendonly', 'yes'))
+      await using newcomer = open()
+      for (const asksFirst of [limit, newcomer]) {
+        const name = `destination/flushed-${asksFirst === limit ? 'same' : 'other'}`
+        await limit.take(request(name))
+        offsetMs += 66_000
+        expect(await limit.take(request(name))).toMatchObject({ permits: 10 })
+        await withAdmin(admin => admin.flushall())
+        // One who has never seen the destination cannot know; one who has tells all others.
+        await asksFirst.take(request(name, { want: 1 }))
+        expect(await limit.take(request(name))).toMatchObject({ reason: 'paused' })
+        expect(await newcomer.take(request(name))).toMatchObject({ reason: 'paused' })
+        offsetMs += 59_000
+        expect(await limit.take(request(name))).toMatchObject({ reason: 'paused' })
+        offsetMs += 2_000
+        expect(await newcomer.take(request(name))).toMatchObject({ kind: 'granted' })
+      }
+    })
+
     it('pauses for no longer than the longest pause, though its clock was set back since', async () => {
       await takeOnceUp('destination/clock')
       offsetMs += 86_400_000

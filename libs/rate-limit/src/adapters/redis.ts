@@ -1,8 +1,8 @@
 /**
  * The budget of destinations shared by processes, in Redis. Every step is one Lua script on the server's
  * clock (redis-scripts.ts), so instances need no clocks that agree. It forgets nothing that matters when
- * Redis does: after a restart or a failover it grants nothing until all that may have been forgotten has run
- * out.
+ * Redis does: after a restart, a failover or a flush it grants nothing until all that may have been forgotten
+ * has run out.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { Redis, ReplyError } from 'ioredis'
@@ -63,8 +63,8 @@ class RedisRateLimit implements RateLimit {
   readonly #clockOffsetMs: () => number
   readonly #leasePrefix = randomUUID().slice(0, 8)
   #lastLease = 0
-  /** The run_id that each destination's keys were last seen under. */
-  readonly #seenRuns = new Map<string, string>()
+  /** The mark of each destination's keys as they were last seen: of which server, and since when. */
+  readonly #seen = new Map<string, string>()
   readonly #returns = new Map<string, PendingReturn>()
   #closed = false
 
@@ -85,8 +85,8 @@ class RedisRateLimit implements RateLimit {
     const useBeforeMs = performance.now() + this.#leaseLifeMs
     const taking = this.#run(SCRIPTS.take, destination, [this.#takeArgument(request, destination, lease)])
     try {
-      const [run, what, value] = takeReply(await abortable(taking, request))
-      this.#seenRuns.set(destination, run)
+      const [mark, what, value] = takeReply(await abortable(taking, request))
+      this.#seen.set(destination, mark)
       if (what === 'granted') return { kind: 'granted', lease, permits: value, useBeforeMs }
       return { kind: 'wait', waitMs: value, reason: what }
     } catch (error) {
@@ -138,7 +138,7 @@ class RedisRateLimit implements RateLimit {
       slotLife: slotLifeMs,
       leaseLife: this.#leaseLifeMs,
       lease,
-      seen: this.#seenRuns.get(destination) ?? '',
+      seen: this.#seen.get(destination) ?? '',
       poll: SLOT_POLL_MS,
       offset: this.#clockOffsetMs(),
     })
@@ -215,17 +215,17 @@ function connect(options: RedisRateLimitOptions): Redis {
 }
 
 type TakeReply = [
-  run: string,
+  mark: string,
   what: 'granted' | 'rate' | 'concurrency' | 'paused' | 'superseded',
   value: number,
 ]
 const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'superseded'] as const
 
 function takeReply(reply: unknown): TakeReply {
-  const [run, word, value] = Array.isArray(reply) ? (reply as unknown[]) : []
+  const [mark, word, value] = Array.isArray(reply) ? (reply as unknown[]) : []
   const what = REPLIES.find(known => known === word)
-  if (typeof run !== 'string' || what === undefined || typeof value !== 'number') {
+  if (typeof mark !== 'string' || what === undefined || typeof value !== 'number') {
     throw new SluiceError('internal', `the limits' script gave ${JSON.stringify(reply)}`)
   }
-  return [run, what, value]
+  return [mark, what, value]
 }
