@@ -44,11 +44,15 @@ export interface TopicPartition {
   readonly partition: number
 }
 
+/** So long whoever reads what is new can rely on seeing that a key has ended. */
+export const TOMBSTONES_KEPT_MS = 24 * 3_600_000
+
 export interface TopicSpec {
   readonly topic: string
   readonly partitions: number
   /**
-   * compact: keeps the last record of a key, once older than `compactionLagMs`. delete: keeps all until
+   * compact: keeps the last record of a key, once older than `compactionLagMs`, and a tombstone for at least
+   * `TOMBSTONES_KEPT_MS`. delete: keeps all until
    * trimmed or `retentionMs` old.
    */
   readonly cleanup: 'compact' | 'delete'

@@ -12,7 +12,7 @@ import type {
 } from '@sluice/delivered-state/port'
 import type { Captured, Fault, Restoring, RetryEntry } from '@sluice/contracts/records'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
+import { TOMBSTONES_KEPT_MS, type MessageLog, type TopicPartition } from '@sluice/message-log/port'
 import { readOwned, type Placed } from '@sluice/stage/owned-reader'
 import type { RecordIo } from '@sluice/stage/record-io'
 import { at, isMarkerKey, keyText, type Stage, type SyncTopics } from '@sluice/stage/topics'
@@ -37,10 +37,10 @@ export interface FeedOptions {
 }
 
 /**
- * A cache that others were at work after is trusted for so long: less than the day for which compacted topics
- * keep a tombstone. Later it may find nothing any more of what it has to forget.
+ * A cache that others were at work after is trusted for so long: somewhat less than compacted topics keep a
+ * tombstone, for clocks differ. Later it may find nothing any more of what it has to forget.
  */
-const TRUSTED_MS = 20 * 3_600_000
+const TRUSTED_MS = TOMBSTONES_KEPT_MS - 4 * 3_600_000
 
 /** Every run in the topics has ended and is reported. Rejects as log and state do. */
 export async function feedState(state: DeliveredState, options: FeedOptions): Promise<void> {

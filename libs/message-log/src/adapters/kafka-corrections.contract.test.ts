@@ -377,6 +377,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
         ...common,
         'cleanup.policy': 'compact',
         'min.compaction.lag.ms': '604800000',
+        'delete.retention.ms': '86400000',
         'retention.ms': '-1',
       })
       expect(await settings(made.kept)).toMatchObject({

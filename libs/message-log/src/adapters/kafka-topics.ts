@@ -1,5 +1,5 @@
 import { SluiceError } from '@sluice/contracts/errors'
-import type { PartitionOffsets, TopicPartition, TopicSpec } from '../port.ts'
+import { TOMBSTONES_KEPT_MS, type PartitionOffsets, type TopicPartition, type TopicSpec } from '../port.ts'
 import type { Abort, KafkaCluster } from './kafka-cluster.ts'
 import { name } from './kafka-cluster.ts'
 import { ConnectionLost, ProtocolError, toSluiceError } from './kafka-errors.ts'
@@ -81,6 +81,7 @@ export class KafkaTopics {
       'message.timestamp.type': 'LogAppendTime',
       'retention.ms': String(spec.retentionMs ?? -1),
       'min.compaction.lag.ms': String(spec.compactionLagMs ?? 0),
+      'delete.retention.ms': String(TOMBSTONES_KEPT_MS),
     }
     if (spec.maxRecordBytes !== undefined)
       settings['max.message.bytes'] = String(spec.maxRecordBytes + BATCH_OVERHEAD_BYTES)

@@ -10,7 +10,7 @@
  * in several rounds, so memory is bounded.
  */
 import { nextTurn } from '@sluice/flow/sleep'
-import type { LogRecord } from '../port.ts'
+import { TOMBSTONES_KEPT_MS, type LogRecord } from '../port.ts'
 import { decodeBatch, encodeKept } from './sqlite-batch.ts'
 import type { Partition, SqliteCore } from './sqlite-core.ts'
 import type { StoredBatch } from './sqlite-store.ts'
@@ -24,8 +24,6 @@ const PURGE_BATCHES = 64
 /** Most that one step of compaction reads. */
 const STEP_BYTES = 512 * 1024
 const STEP_BATCHES = 64
-/** Tombstones are kept so long that every reader has surely seen them. */
-const TOMBSTONE_MS = 24 * 3_600_000
 const SWEEP_MS = 600_000
 const ALL = Number.MAX_SAFE_INTEGER
 
@@ -207,7 +205,7 @@ export class SqliteMaintenance {
     const { store } = this.#core
     const isKept = (record: LogRecord) => {
       if ((section.newest.get(nameOf(record)) ?? -1) > record.offset) return false
-      return record.value !== null || record.timestamp > oldEnough - TOMBSTONE_MS
+      return record.value !== null || record.timestamp > oldEnough - TOMBSTONES_KEPT_MS
     }
     return this.#eachStep(partition, { from: partition.low, to: section.end }, batches => {
       store.transaction(() => {
