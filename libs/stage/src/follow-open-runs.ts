@@ -21,6 +21,8 @@ export interface FollowOptions {
   readonly groupOf: (run: RunEvent) => string
   readonly topicOf: (run: RunEvent) => string
   readonly work: (run: RunEvent, worker: Worker) => Promise<void>
+  /** As for `ownPartitions`. */
+  readonly outlasts?: boolean | undefined
   readonly onSetback: (run: RunEvent, target: TopicPartition | null, error: unknown) => void
   readonly drain: AbortSignal
   readonly signal: AbortSignal
@@ -79,11 +81,12 @@ function syncWorkers(
 }
 
 async function workOnSync(options: FollowOptions, run: RunEvent, drain: AbortSignal): Promise<void> {
-  const { stage, log, holds, figures, readiness, signal } = options
+  const { stage, log, holds, figures, readiness, outlasts, signal } = options
   await ownPartitions({
     log,
     holds,
     readiness,
+    outlasts,
     group: options.groupOf(run),
     topic: options.topicOf(run),
     holdOf: ({ partition }) => `${stage}/${run.sync}/${run.incarnation}/${partition}`,

@@ -44,6 +44,12 @@ export interface OwnPartitionsOptions {
   /** Told of failures that are tried to be mended: of a worker, or, with null, of the membership. */
   readonly onSetback: (target: TopicPartition | null, error: unknown) => void
   readonly readiness?: Readiness | undefined
+  /**
+   * True where other syncs are worked on by the same process: a topic or document of this one that is missing
+   * is then a setback, looked for again until somebody has put it back, and so is a topic that lacks what was
+   * in it. Neither ends anything else (R12).
+   */
+  readonly outlasts?: boolean | undefined
   /** Graceful end: all workers drain, then the group is left. */
   readonly drain: AbortSignal
   readonly signal: AbortSignal
@@ -65,7 +71,7 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
         return
       } catch (error) {
         if (ending.aborted) return
-        if (!isSetback(error)) throw error
+        if (!mayPass(options, error)) throw error
         onSetback(null, error)
       }
       await sleep(PAUSE_BEFORE_REJOINING_MS, { signal: ending }).catch(() => undefined)
@@ -134,7 +140,7 @@ async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promi
         return
       } catch (error) {
         if (stopping.aborted) return
-        if (!isSetback(error)) throw error
+        if (!mayPass(options, error)) throw error
         options.onSetback(target, error)
       }
       if (performance.now() - startedAt > LONGEST_PAUSE_MS) pauseMs = FIRST_PAUSE_MS
@@ -144,6 +150,13 @@ async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promi
   } finally {
     await hold?.[Symbol.asyncDispose]()
   }
+}
+
+function mayPass({ outlasts }: OwnPartitionsOptions, error: unknown): boolean {
+  if (isSetback(error)) return true
+  return (
+    outlasts === true && (isSluiceError(error, 'not-found') || isSluiceError(error, 'offset-out-of-range'))
+  )
 }
 
 /**

@@ -10,6 +10,8 @@ export interface DeliveryDeps extends DeliverDeps {
   readonly logger: Logger
   readonly holds: Holds
   readonly readiness?: Readiness | undefined
+  /** Whether it works on for the other syncs where something of one is missing. */
+  readonly outlasts?: boolean | undefined
 }
 
 /** Resolves once drained; rejects if something fails that no takeover mends. */
@@ -17,13 +19,14 @@ export function runDelivery(
   deps: DeliveryDeps,
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { log, holds, figures, readiness, runs, prefix, logger } = deps
+  const { log, holds, figures, readiness, outlasts, runs, prefix, logger } = deps
   return followOpenRuns({
     stage: 'attempts',
     log,
     holds,
     figures,
     readiness,
+    outlasts,
     runs,
     groupOf: run => `${prefix}.delivery.${run.sync}.${run.incarnation}`,
     topicOf: run => syncTopics(prefix, run.sync).requests,

@@ -12,6 +12,8 @@ export interface RendererDeps extends RenderDeps {
   readonly logger: Logger
   readonly holds: Holds
   readonly readiness?: Readiness | undefined
+  /** Whether it works on for the other syncs where something of one is missing. */
+  readonly outlasts?: boolean | undefined
 }
 
 /** Resolves once drained; rejects if something fails that no takeover mends. */
@@ -19,13 +21,14 @@ export function runRenderer(
   deps: RendererDeps,
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { log, holds, figures, readiness, runs, prefix, logger } = deps
+  const { log, holds, figures, readiness, outlasts, runs, prefix, logger } = deps
   return followOpenRuns({
     stage: 'requests',
     log,
     holds,
     figures,
     readiness,
+    outlasts,
     runs,
     groupOf: run => `${prefix}.renderer.${run.sync}.${run.incarnation}`,
     topicOf: run => syncTopics(prefix, run.sync).changes,
