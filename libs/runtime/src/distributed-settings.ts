@@ -2,6 +2,7 @@
  * The variables by which a process of the distributed profile finds Kafka, the schema registry and Redis, and
  * how they read as settings. A service's configuration adds its own to these.
  */
+import { SluiceError } from '@sluice/contracts/errors'
 import { duration } from '@sluice/contracts/resources'
 import { z } from 'zod'
 import { envBoolean, envList, parseEnvironment, secretOf, type Environment } from './environment.ts'
@@ -125,7 +126,14 @@ function loginOf(variables: DistributedVariables, env: Environment): KafkaLogin 
     SLUICE_KAFKA_SASL_USERNAME: username,
     SLUICE_KAFKA_SASL_PASSWORD: password,
   } = variables
-  if (mechanism === undefined) return null
+  if (mechanism === undefined) {
+    // Without it nobody would log in, and only the broker's refusal would tell.
+    if (username === undefined && password === undefined) return null
+    const message = `SLUICE_KAFKA_SASL_MECHANISM is not set, though there is a login: expected one of ${MECHANISMS.join(', ')}`
+    throw new SluiceError('config', message, {
+      details: [{ field: 'SLUICE_KAFKA_SASL_MECHANISM', message }],
+    })
+  }
   const required = {
     ...(mechanism === 'oauthbearer' ? {} : { SLUICE_KAFKA_SASL_USERNAME: z.string() }),
     SLUICE_KAFKA_SASL_PASSWORD: z.string(),

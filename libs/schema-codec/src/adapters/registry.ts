@@ -87,8 +87,8 @@ class RegistryStore implements SchemaStore {
       },
     )
     if (registered !== undefined) return { id: registered.id, schema }
-    const message = `The schema registry at ${this.#address} contradicts itself: it does not know ${subject}, where a schema was just put.`
-    throw new SluiceError('internal', message)
+    const message = `SLUICE_SCHEMA_REGISTRY_URL: ${this.#address} says 404 to a schema that is put there (${subject}). Expected the base URL of a Confluent-compatible API, with its path where it has one, such as /apis/ccompat/v7 of Apicurio.`
+    throw new SluiceError('config', message)
   }
 
   /**
