@@ -28,6 +28,8 @@ export const ERROR_CODES = [
   'writer-dead',
   /** A position that the log no longer, or not yet, has. */
   'offset-out-of-range',
+  /** Somebody deleted a topic of a sync, or put an empty one in its place. */
+  'lost-topic',
   /** A stored record or file is not what it has to be. */
   'corrupt',
   /** The caller's signal ended a wait. */

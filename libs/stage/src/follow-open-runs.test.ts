@@ -24,6 +24,7 @@ async function follow(outlasts: boolean, fault: SluiceError) {
     log: world.log,
     holds,
     runs: world.runs,
+    prefix: PREFIX,
     outlasts,
     groupOf: () => `renderer.${INCARNATION}`,
     topicOf: run => syncTopics(PREFIX, run.sync).changes,
@@ -55,3 +56,28 @@ it.each([missing, emptied])(
     await expect(follow(false, fault)).rejects.toBe(fault)
   },
 )
+
+it('has nobody work on a topic that holds less than earlier runs wrote', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  await using holds = createLocalHolds()
+  const runs = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
+  const earlier = { runId: 'RUN0', status: 'success', endedAt: 1 } as const
+  const ends = [{ partition: 0, requests: 5, attempts: 5 }]
+  for (const event of [sampleEvent({ ...earlier, ends }), sampleEvent({ run: 2 })])
+    await world.append(runs, [{ key: runKey(SYNC, event.runId), value: world.io.encode('RunEvent', event) }])
+  const following = followOpenRuns({
+    ...world,
+    stage: 'requests',
+    holds,
+    groupOf: () => `renderer.${INCARNATION}`,
+    topicOf: run => syncTopics(PREFIX, run.sync).changes,
+    work: () => Promise.reject(new Error('somebody works')),
+    onSetback: () => undefined,
+    drain: new AbortController().signal,
+    signal: new AbortController().signal,
+  })
+  await expect(following).rejects.toMatchObject({
+    code: 'lost-topic',
+    message: expect.stringContaining('requests/0 ends at offset 0, and had 5 already'),
+  })
+})

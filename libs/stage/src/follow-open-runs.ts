@@ -4,6 +4,7 @@
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import type { Figures } from './figures.ts'
+import { assertKept } from './kept-topics.ts'
 import { ownPartitions, type Readiness, type Worker } from './own-partitions.ts'
 import { openRun, type RunsView } from './runs-view.ts'
 import type { Holds } from '@sluice/holds/port'
@@ -17,6 +18,7 @@ export interface FollowOptions {
   readonly figures?: Figures | undefined
   readonly readiness?: Readiness | undefined
   readonly runs: RunsView
+  readonly prefix: string
   /** Group and topic whose partitions are shared out for a sync. */
   readonly groupOf: (run: RunEvent) => string
   readonly topicOf: (run: RunEvent) => string
@@ -90,9 +92,11 @@ async function workOnSync(options: FollowOptions, run: RunEvent, drain: AbortSig
     group: options.groupOf(run),
     topic: options.topicOf(run),
     holdOf: ({ partition }) => `${stage}/${run.sync}/${run.incarnation}/${partition}`,
-    work: worker => {
+    work: async worker => {
+      const { partition } = worker.target
+      await assertKept(options, { sync: run.sync, partition }, { signal: worker.signal })
       figures?.takenOver(stage, run.sync)
-      return options.work(run, worker)
+      await options.work(run, worker)
     },
     onSetback: (target, error) => options.onSetback(run, target, error),
     drain,

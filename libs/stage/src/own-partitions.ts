@@ -4,7 +4,7 @@
  * (PROTOCOL.md §10). One that lost its writer or the log takes over from itself and goes on; a process that
  * lost its place in the group joins again.
  */
-import { isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, type ErrorCode } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
 import type { Hold, Holds } from '@sluice/holds/port'
 import type { Membership, MessageLog, TopicPartition } from '@sluice/message-log/port'
@@ -152,11 +152,12 @@ async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promi
   }
 }
 
+/** Failures that say something of one sync, and nothing of the process. */
+const OF_ONE_SYNC: ReadonlySet<ErrorCode> = new Set(['not-found', 'offset-out-of-range', 'lost-topic'])
+
 function mayPass({ outlasts }: OwnPartitionsOptions, error: unknown): boolean {
   if (isSetback(error)) return true
-  return (
-    outlasts === true && (isSluiceError(error, 'not-found') || isSluiceError(error, 'offset-out-of-range'))
-  )
+  return outlasts === true && isSluiceError(error) && OF_ONE_SYNC.has(error.code)
 }
 
 /**

@@ -27,9 +27,11 @@ export interface SyncRuns {
   readonly events: ReadonlyMap<string, RunEvent>
   /** The latest report of each partition. */
   readonly reports: ReadonlyMap<number, PartitionReport>
+  /** Of the owner that wrote the last event; an event with a smaller one is passed over. */
+  readonly marker: number
 }
 
-interface MutableSyncRuns extends SyncRuns {
+interface MutableSyncRuns extends Omit<SyncRuns, 'marker'> {
   /**
    * Ids of the runs that have ended, in the order of their ends: those that began, and those that did not.
    */

@@ -70,11 +70,12 @@ export function syncTopicSpecs(prefix: string, sync: string, partitions: number)
   const { changes, requests, attempts, retry, captured } = syncTopics(prefix, sync)
   const maxRecordBytes = RECORD_CEILING_BYTES
   return [
-    { topic: changes, partitions, cleanup: 'compact', compactionLagMs: 7 * DAY_MS, maxRecordBytes },
     { topic: requests, partitions, cleanup: 'delete', maxRecordBytes },
     { topic: attempts, partitions, cleanup: 'delete', maxRecordBytes },
     { topic: retry, partitions, cleanup: 'compact' },
     { topic: captured, partitions, cleanup: 'compact' },
+    // Topics are made in this order: where this one is, none of the others is still to be made.
+    { topic: changes, partitions, cleanup: 'compact', compactionLagMs: 7 * DAY_MS, maxRecordBytes },
   ]
 }
 

@@ -16,12 +16,22 @@ import type { Tenure } from './tenure.ts'
  */
 export async function resetSync(tenure: Tenure, queued: RunState): Promise<void> {
   const { deps, sync, ownership, ends } = tenure
-  const { signal } = ends
   // A detector that is no longer the owner finds out here, and takes nothing away from the one that is.
   await tenure.write(queued)
+  const { incarnation: old } = ownership
+  await forgetSync(deps, sync, { old, run: queued, signal: ends.signal })
+}
+
+/** Deletes what there is of the topics, gives the sync a new incarnation, and ends the reset's run. */
+export async function forgetSync(
+  deps: RunnerDeps,
+  sync: string,
+  of: { readonly old: string; readonly run: RunState; readonly signal: AbortSignal },
+): Promise<void> {
+  const { old, run, signal } = of
   await deps.log.deleteTopics(Object.values(syncTopics(deps.prefix, sync)), { signal })
-  await renewIncarnation(deps, { sync, old: ownership.incarnation }, { signal })
-  await endReset(deps, sync, { run: queued, signal })
+  await renewIncarnation(deps, { sync, old }, { signal })
+  await endReset(deps, sync, { run, signal })
 }
 
 /** Ends a reset that a detector before this one began, and got as far as the new incarnation. */

@@ -11,6 +11,7 @@ import { sleep } from '@sluice/flow/sleep'
 import { incarnationOf } from '@sluice/stage/incarnations'
 import { isSetback } from '@sluice/stage/own-partitions'
 import { at, homePartition, runKey, sharedTopics } from '@sluice/stage/topics'
+import { endLostSync } from './end-lost-sync.ts'
 import { OldRuns } from './old-runs.ts'
 import { failedRun, queuedRun } from './run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
@@ -92,14 +93,23 @@ export class SyncRunner {
         return
       } catch (error) {
         if (signal.aborted) return
-        if (isSluiceError(error, 'not-found')) return await this.#failAll(error)
-        if (!isSetback(error)) throw error
+        if (isSluiceError(error, 'lost-topic') && (await this.#isMember())) return await this.#endLost(error)
+        const found = this.#tenure !== null
+        if (isSluiceError(error, 'not-found') && !found) return await this.#failAll(error)
+        if (!isSetback(error) && !isOfATopic(error)) throw error
         this.#deps.logger.warn({ sync: this.sync, err: error }, 'the sync is taken over anew')
       } finally {
         this.#tenure = null
       }
       await sleep(PAUSE_AFTER_SETBACK_MS, { signal }).catch(() => undefined)
     }
+  }
+
+  async #endLost(error: SluiceError): Promise<void> {
+    const { sync } = this
+    const { signal } = this.#ends
+    this.#deps.logger.error({ sync, err: error }, 'the sync has lost a topic')
+    await endLostSync(this.#deps, sync, { waiting: this.#waiting, error, signal })
   }
 
   /** Commands for a sync that does not exist: the runs that they ask for have failed. */
@@ -130,4 +140,9 @@ export class SyncRunner {
   #refuseAll(reason: unknown): void {
     for (const { reject } of this.#waiting.splice(0)) reject(reason)
   }
+}
+
+/** A topic that is not there, or no more: the next takeover sees which. */
+function isOfATopic(error: unknown): boolean {
+  return isSluiceError(error, 'not-found') || isSluiceError(error, 'lost-topic')
 }

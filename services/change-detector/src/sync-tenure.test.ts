@@ -33,6 +33,7 @@ function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: r
     logger: { info: () => undefined, warn: () => undefined },
     prefix: 'p',
     log,
+    runs: { of: () => undefined },
   }
   const ownership = {
     sync: 's',

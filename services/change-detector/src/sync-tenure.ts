@@ -8,6 +8,7 @@ import type { Command, Fault } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { Notifier } from '@sluice/flow/notifier'
 import { incarnationOf } from '@sluice/stage/incarnations'
+import { assertAllKept } from '@sluice/stage/kept-topics'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
 import { finishOpenRun, isInterrupted } from './finish-open-run.ts'
 import { findRuns, type FoundRuns } from './find-runs.ts'
@@ -102,6 +103,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const { log, runs, prefix } = deps
     const { signal } = of.ends
     const incarnation = await incarnationOf(deps, sync, { signal })
+    await runs.caughtUp(homePartition(sync), { signal })
+    await assertAllKept(deps, { sync, incarnation }, { signal })
     const existing = await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })
     const partitions = existing ?? (await makeTopics(sync, deps, signal))
     const ownership = await ownSync(deps, { sync, incarnation, partitions, signal })
@@ -264,6 +267,10 @@ export class SyncTenure implements Tenure, AsyncDisposable {
 
   async #take(command: Command, offset: number): Promise<void> {
     if (offset <= this.#lastCommand) return
+    const { sync, ownership, ends } = this
+    // Where a topic is lost nobody reports any more: the run at work, and what waits for it, would never end.
+    if (this.running !== null)
+      await assertAllKept(this.deps, { sync, incarnation: ownership.incarnation }, { signal: ends.signal })
     this.#lastCommand = offset
     switch (command.kind) {
       case 'run':

@@ -29,6 +29,7 @@ const BY_ERROR: { readonly [code in ErrorCode]: ExitCode } = {
   fenced: EXIT.failed,
   'writer-dead': EXIT.failed,
   'offset-out-of-range': EXIT.failed,
+  'lost-topic': EXIT.failed,
   corrupt: EXIT.failed,
   internal: EXIT.failed,
 }

@@ -28,6 +28,7 @@ export function runDelivery(
     readiness,
     outlasts,
     runs,
+    prefix,
     groupOf: run => `${prefix}.delivery.${run.sync}.${run.incarnation}`,
     topicOf: run => syncTopics(prefix, run.sync).requests,
     work: (run, worker) => deliverPartition(deps, run, worker),

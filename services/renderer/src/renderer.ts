@@ -30,6 +30,7 @@ export function runRenderer(
     readiness,
     outlasts,
     runs,
+    prefix,
     groupOf: run => `${prefix}.renderer.${run.sync}.${run.incarnation}`,
     topicOf: run => syncTopics(prefix, run.sync).changes,
     work: (run, worker) => renderPartition(deps, run, worker),
