@@ -74,6 +74,19 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.state[Symbol.asyncDispose]()
     })
 
+    it('is not passed over once another op is needed, though the row is the same', async () => {
+      const played = await Played.open(harness())
+      const edited = ONE.replace('10', '11')
+      await played.run(ONE)
+      await played.run(edited, 'unknown')
+      const discard = { kind: 'discard', key: null, status: null } as const
+      const { changes } = await played.run(edited, 'delivered', { purpose: discard })
+      expect(changes).toMatchObject([{ op: 'settled', settledState: 'content-uncertain' }])
+      expect((await played.diff(edited)).changes).toEqual([])
+      expect((await played.diff(`${ONE} LIMIT 0`)).changes).toMatchObject([{ op: 'removed' }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
     it('alone is tried again where only it is meant, and is not given up', async () => {
       const played = await Played.open(harness())
       const two = `${ONE} UNION ALL SELECT '2', 20`
