@@ -3,8 +3,9 @@
  * lets it begin anew.
  */
 import { afterEach, describe, expect, it } from 'vitest'
-import { syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
+import { sharedTopics, syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
+import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { hasKafka, onKafka } from './kafka-adapters.ts'
 import { OneProcess, type Services } from './one-process.ts'
 
@@ -93,4 +94,22 @@ describe.each([
       await expectToBeginAnew([1, 2, 3])
     },
   )
+})
+
+it('a reset that is cut once its topics have gone is carried out all the same', async () => {
+  world = await OneProcess.open({ partitions: PARTITIONS })
+  life = world.start()
+  await world.setRows([1, 2])
+  await world.run()
+  await life.kill()
+  const { resources } = sharedTopics(world.log.prefix)
+  let isCut = false
+  const watched = watchedLog(world.log.log, async ({ topic }) => {
+    if (topic !== resources || isCut) return
+    isCut = true
+    throw outage()
+  })
+  life = world.start({}, watched)
+  await expectToBeginAnew([1, 2])
+  expect(isCut).toBe(true)
 })

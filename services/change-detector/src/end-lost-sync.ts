@@ -12,8 +12,9 @@ import type { RunnerDeps } from './runner-deps.ts'
 import type { WaitingCommand } from './sync-tenure.ts'
 
 /**
- * Takes the commands that wait, up to a reset; resolves once all this is acknowledged. Only a member of the
- * detectors' group, whose the sync is, may do so.
+ * Takes the commands that wait, up to a reset; carries that out, and one that was cut when its topics had
+ * gone. Resolves once all this is acknowledged. Only a member of the detectors' group, whose the sync is, may
+ * do so.
  */
 export async function endLostSync(
   deps: RunnerDeps,
@@ -21,30 +22,62 @@ export async function endLostSync(
   of: { readonly waiting: WaitingCommand[]; readonly error: SluiceError; readonly signal: AbortSignal },
 ): Promise<void> {
   const { waiting, error, signal } = of
-  const known = deps.runs.of(sync)
-  const { incarnation = '', marker = -1, reports } = known ?? {}
-  const write = async (run: RunState): Promise<void> => {
-    const { log, io, prefix } = deps
-    const event: RunEvent = { ...run, sync, incarnation, marker }
-    const record = { key: runKey(sync, run.runId), value: io.encode('RunEvent', event) }
-    await log.append(at(sharedTopics(prefix).runs, homePartition(sync)), [record], { signal })
-  }
-  for (const event of [...(known?.events.values() ?? [])].filter(({ status }) => !isEnded(status))) {
-    const own = [...(reports?.values() ?? [])].filter(report => report.run === event.run)
-    const lost = { ...event, error: error.message, errorCode: error.code }
-    const isAtWork = event.status === 'running'
-    await write(
-      isAtWork ? endedRun(lost, own, { sealed: true, at: deps.now() }) : failedRun(event, error, deps.now()),
-    )
-  }
+  const { incarnation: old = '' } = deps.runs.of(sync) ?? {}
+  const events = [...(deps.runs.of(sync)?.events.values() ?? [])]
+  const cut = events.find(({ cause, status }) => cause === 'reset' && status === 'queued')
+  if (cut !== undefined) return forgetSync(deps, sync, { old, run: cut, signal })
+  const lost = new LostSync(deps, sync, { error, signal })
+  for (const event of events) if (!isEnded(event.status)) await lost.end(event)
+  const taken = Math.max(-1, ...events.map(event => event.command))
   for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
     const { id: runId, kind, cause, scope } = next.command
     const asked = { runId, cause, scope: scope ?? null, command: next.offset, partitions: 0, at: deps.now() }
     const run = queuedRun(asked)
-    if (kind === 'reset') await forgetSync(deps, sync, { old: incarnation, run, signal })
-    else if (kind === 'run') await write(failedRun(run, error, deps.now()))
+    const isNew = next.offset > taken
+    if (isNew && kind === 'reset') await forgetSync(deps, sync, { old, run, signal })
+    else if (isNew && kind === 'run') await lost.end(run)
     waiting.shift()
     next.resolve()
-    if (kind === 'reset') return
+    if (isNew && kind === 'reset') return
+  }
+}
+
+class LostSync {
+  readonly #deps: RunnerDeps
+  readonly #sync: string
+  readonly #error: SluiceError
+  readonly #signal: AbortSignal
+
+  constructor(
+    deps: RunnerDeps,
+    sync: string,
+    of: { readonly error: SluiceError; readonly signal: AbortSignal },
+  ) {
+    this.#deps = deps
+    this.#sync = sync
+    this.#error = of.error
+    this.#signal = of.signal
+  }
+
+  /** Lets a run fail, with what of it was reported. */
+  async end(run: RunState): Promise<void> {
+    const { runs, now } = this.#deps
+    const { message: error, code: errorCode } = this.#error
+    const reports = [...(runs.of(this.#sync)?.reports.values() ?? [])].filter(one => one.run === run.run)
+    const ended =
+      run.status === 'running'
+        ? endedRun({ ...run, error, errorCode }, reports, { sealed: true, at: now() })
+        : failedRun(run, this.#error, now())
+    await this.#write(ended)
+  }
+
+  async #write(run: RunState): Promise<void> {
+    const { log, io, prefix, runs } = this.#deps
+    const sync = this.#sync
+    const { incarnation = '', marker = -1 } = runs.of(sync) ?? {}
+    const event: RunEvent = { ...run, sync, incarnation, marker }
+    const record = { key: runKey(sync, run.runId), value: io.encode('RunEvent', event) }
+    const target = at(sharedTopics(prefix).runs, homePartition(sync))
+    await log.append(target, [record], { signal: this.#signal })
   }
 }
