@@ -109,7 +109,7 @@ describe.each(DATABASES)('$name that hangs in the middle of a result', ({ type, 
       await new Promise(resolve => setImmediate(resolve))
     await proxy.set({ kind: 'swallow' })
     const { exitCode, stdout } = await ending
-    expect(exitCode).toBe(5)
+    expect(exitCode).toBe(1)
     expect(JSON.parse(stdout)).toMatchObject({
       status: 'failed',
       rowsRead: 0,

@@ -77,6 +77,7 @@ export class RunExecution {
     const definition = await deps.resolveDefinition(sync, ends.signal)
     this.#run = { ...this.#run, definition: await deps.definitions.put(definition, { signal: ends.signal }) }
     await tenure.write(this.#run)
+    deps.logger.info({ sync, run: this.#run.runId, number: run }, 'the run has begun')
     return definition
   }
 
