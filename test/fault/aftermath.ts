@@ -48,7 +48,10 @@ export async function aftermaths(
     return {
       kill,
       wentOnMs: longest < 0 ? null : longest,
-      wentOnAllowedMs: goOnWithinMs(last === undefined ? Infinity : kill.killedAt - last.killedAt),
+      wentOnAllowedMs: goOnWithinMs({
+        sinceLastKillMs: last === undefined ? Infinity : kill.killedAt - last.killedAt,
+        restartAfterMs: kill.restartAfterMs,
+      }),
       repeats: repeats.get(kill) ?? 0,
       repeatsAllowed: kill.service === 'delivery' ? repeatable(kill, sent) : 0,
     }
