@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
 import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { ADDED, manyPeople, peopleYaml, SYNC } from '../e2e/people-project.ts'
 import { projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
 
 const ROWS = 5000
@@ -17,34 +18,13 @@ const KILLS = 4
 const KILLS_IN_A_ROW = 7
 const KILLED_WITHIN_MS = 1500
 const CONCURRENCY = 20
-const SYNC = 'people'
 
 const PROJECT = {
-  'project.yaml': `
-kind: source
-name: files
-type: duckdb
-path: .
----
-kind: model
-name: people
-source: files
-sql: select id, name from 'people.csv'
-primaryKey: id
----
-kind: destination
-name: api
-baseUrl: \${API_URL}
-limits: { rate: { requests: 4000, per: second }, concurrency: ${CONCURRENCY} }
----
-kind: sync
-name: ${SYNC}
-model: people
-destination: api
-triggers:
-  added: { method: PUT, path: '/people/{{ id }}', body: { json: '{"name":{{ row.name | json }}}' } }
-`,
-  'people.csv': `id,name\n${Array.from({ length: ROWS }, (_, i) => `${i},name ${i}`).join('\n')}\n`,
+  'project.yaml': peopleYaml({
+    destination: `limits: { rate: { requests: 4000, per: second }, concurrency: ${CONCURRENCY} }`,
+    triggers: `\n  added: { ${ADDED} }`,
+  }),
+  'people.csv': manyPeople(ROWS),
 }
 
 describe('a run killed at a random moment', () => {

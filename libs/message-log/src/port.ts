@@ -52,8 +52,7 @@ export interface TopicSpec {
   readonly partitions: number
   /**
    * compact: keeps the last record of a key, once older than `compactionLagMs`, and a tombstone for at least
-   * `TOMBSTONES_KEPT_MS`. delete: keeps all until
-   * trimmed or `retentionMs` old.
+   * `TOMBSTONES_KEPT_MS`. delete: keeps all until trimmed or `retentionMs` old.
    */
   readonly cleanup: 'compact' | 'delete'
   /** Least age before compaction may drop a superseded record; default 0. */

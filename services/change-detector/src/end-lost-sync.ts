@@ -3,9 +3,9 @@
  * fail with the reason, until somebody resets it.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
-import type { RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
-import { at, homePartition, runKey, sharedTopics } from '@sluice/stage/topics'
+import type { SyncRuns } from '@sluice/stage/runs-view'
+import { appendRunEvent } from './append-run-event.ts'
 import { forgetSync } from './reset-sync.ts'
 import { endedRun, failedRun, queuedRun, type RunState } from './run-events.ts'
 import type { RunnerDeps } from './runner-deps.ts'
@@ -22,62 +22,37 @@ export async function endLostSync(
   of: { readonly waiting: WaitingCommand[]; readonly error: SluiceError; readonly signal: AbortSignal },
 ): Promise<void> {
   const { waiting, error, signal } = of
-  const { incarnation: old = '' } = deps.runs.of(sync) ?? {}
-  const events = [...(deps.runs.of(sync)?.events.values() ?? [])]
+  const known = deps.runs.of(sync)
+  const { incarnation = '', marker = -1 } = known ?? {}
+  const events = [...(known?.events.values() ?? [])]
   const cut = events.find(({ cause, status }) => cause === 'reset' && status === 'queued')
-  if (cut !== undefined) return forgetSync(deps, sync, { old, run: cut, signal })
-  const lost = new LostSync(deps, sync, { error, signal })
-  for (const event of events) if (!isEnded(event.status)) await lost.end(event)
+  if (cut !== undefined) return forgetSync(deps, sync, { old: incarnation, run: cut, signal })
+  const end = (run: RunState): Promise<void> => {
+    const ended = endOfLost(run, { error, known, at: deps.now() })
+    return appendRunEvent(deps, { ...ended, sync, incarnation, marker }, { signal })
+  }
+  for (const event of events) if (!isEnded(event.status)) await end(event)
   const taken = Math.max(-1, ...events.map(event => event.command))
   for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
     const { id: runId, kind, cause, scope } = next.command
     const asked = { runId, cause, scope: scope ?? null, command: next.offset, partitions: 0, at: deps.now() }
     const run = queuedRun(asked)
     const isNew = next.offset > taken
-    if (isNew && kind === 'reset') await forgetSync(deps, sync, { old, run, signal })
-    else if (isNew && kind === 'run') await lost.end(run)
+    if (isNew && kind === 'reset') await forgetSync(deps, sync, { old: incarnation, run, signal })
+    else if (isNew && kind === 'run') await end(run)
     waiting.shift()
     next.resolve()
     if (isNew && kind === 'reset') return
   }
 }
 
-class LostSync {
-  readonly #deps: RunnerDeps
-  readonly #sync: string
-  readonly #error: SluiceError
-  readonly #signal: AbortSignal
-
-  constructor(
-    deps: RunnerDeps,
-    sync: string,
-    of: { readonly error: SluiceError; readonly signal: AbortSignal },
-  ) {
-    this.#deps = deps
-    this.#sync = sync
-    this.#error = of.error
-    this.#signal = of.signal
-  }
-
-  /** Lets a run fail, with what of it was reported. */
-  async end(run: RunState): Promise<void> {
-    const { runs, now } = this.#deps
-    const { message: error, code: errorCode } = this.#error
-    const reports = [...(runs.of(this.#sync)?.reports.values() ?? [])].filter(one => one.run === run.run)
-    const ended =
-      run.status === 'running'
-        ? endedRun({ ...run, error, errorCode }, reports, { sealed: true, at: now() })
-        : failedRun(run, this.#error, now())
-    await this.#write(ended)
-  }
-
-  async #write(run: RunState): Promise<void> {
-    const { log, io, prefix, runs } = this.#deps
-    const sync = this.#sync
-    const { incarnation = '', marker = -1 } = runs.of(sync) ?? {}
-    const event: RunEvent = { ...run, sync, incarnation, marker }
-    const record = { key: runKey(sync, run.runId), value: io.encode('RunEvent', event) }
-    const target = at(sharedTopics(prefix).runs, homePartition(sync))
-    await log.append(target, [record], { signal: this.#signal })
-  }
+/** A run that fails, with what of it was reported. */
+function endOfLost(
+  run: RunState,
+  of: { readonly error: SluiceError; readonly known: SyncRuns | undefined; readonly at: number },
+): RunState {
+  const { error, known, at } = of
+  if (run.status !== 'running') return failedRun(run, error, at)
+  const reports = [...(known?.reports.values() ?? [])].filter(report => report.run === run.run)
+  return endedRun({ ...run, error: error.message, errorCode: error.code }, reports, { sealed: true, at })
 }

@@ -6,7 +6,8 @@
 import type { RunEvent } from '@sluice/contracts/records'
 import { knownIncarnation, renewIncarnation } from '@sluice/stage/incarnations'
 import type { SyncRuns } from '@sluice/stage/runs-view'
-import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/stage/topics'
+import { syncTopics } from '@sluice/stage/topics'
+import { appendRunEvent } from './append-run-event.ts'
 import type { RunState } from './run-events.ts'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { Tenure } from './tenure.ts'
@@ -51,15 +52,14 @@ async function endReset(
   sync: string,
   of: { readonly run: RunState; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { log, io, prefix, now } = deps
+  const { now } = deps
   const { signal } = of
   const incarnation = (await knownIncarnation(deps, sync, { signal })) ?? ''
-  const { runId, startedAt } = of.run
+  const { startedAt } = of.run
   const event: RunEvent = {
     ...of.run,
     ...{ sync, incarnation, marker: -1 },
     ...{ status: 'success', startedAt: startedAt ?? now(), endedAt: now() },
   }
-  const record = { key: runKey(sync, runId), value: io.encode('RunEvent', event) }
-  await log.append(at(sharedTopics(prefix).runs, homePartition(sync)), [record], { signal })
+  await appendRunEvent(deps, event, { signal })
 }

@@ -10,7 +10,7 @@ import type { Command } from '@sluice/contracts/records'
 import { sleep } from '@sluice/flow/sleep'
 import { incarnationOf } from '@sluice/stage/incarnations'
 import { isSetback } from '@sluice/stage/own-partitions'
-import { at, homePartition, runKey, sharedTopics } from '@sluice/stage/topics'
+import { appendRunEvent } from './append-run-event.ts'
 import { endLostSync } from './end-lost-sync.ts'
 import { OldRuns } from './old-runs.ts'
 import { failedRun, queuedRun } from './run-events.ts'
@@ -94,8 +94,7 @@ export class SyncRunner {
       } catch (error) {
         if (signal.aborted) return
         if (isSluiceError(error, 'lost-topic') && (await this.#isMember())) return await this.#endLost(error)
-        const found = this.#tenure !== null
-        if (isSluiceError(error, 'not-found') && !found) return await this.#failAll(error)
+        if (isSluiceError(error, 'not-found') && this.#tenure === null) return await this.#failAll(error)
         if (!isSetback(error) && !isOfATopic(error)) throw error
         this.#deps.logger.warn({ sync: this.sync, err: error }, 'the sync is taken over anew')
       } finally {
@@ -114,7 +113,7 @@ export class SyncRunner {
 
   /** Commands for a sync that does not exist: the runs that they ask for have failed. */
   async #failAll(error: SluiceError): Promise<void> {
-    const { log, io, prefix, now } = this.#deps
+    const { now } = this.#deps
     const { signal } = this.#ends
     const { sync } = this
     const incarnation = await incarnationOf(this.#deps, sync, { signal })
@@ -130,8 +129,7 @@ export class SyncRunner {
           at: now(),
         })
         const event = { ...failedRun(queued, error, now()), sync, incarnation, marker: -1 }
-        const record = { key: runKey(sync, runId), value: io.encode('RunEvent', event) }
-        await log.append(at(sharedTopics(prefix).runs, homePartition(sync)), [record], { signal })
+        await appendRunEvent(this.#deps, event, { signal })
       }
       waiting.resolve()
     }
