@@ -140,6 +140,8 @@ const MARIADB: readonly (Typed & { readonly type: string })[] = [
   { type: 'BIT(10)', ...asJson(`b'101'`, '"0000000101"') },
   { type: 'BIT(1)', ...asJson(`b'1'`, '"1"') },
   { type: 'YEAR', ...asJson('2024', '2024') },
+  { type: 'YEAR', ...asJson('0', '0') },
+  { type: 'YEAR', ...asJson(`'0000'`, '0') },
   { type: 'DATE', ...asJson(`'2024-02-29'`, '"2024-02-29"') },
   { type: 'DATE', ...asJson(`'0000-00-00'`, '"0000-00-00"') },
   { type: 'DATE', ...asJson(`'2024-02-00'`, '"2024-02-00"') },
@@ -264,16 +266,18 @@ describe('a type', () => {
     const admin = await mysql.createConnection({ uri: login.href, charset: 'utf8mb4' })
     await admin.query(`SET sql_mode = '', time_zone = '+05:30'`)
     const columns = MARIADB.map(({ type }, index) => `c${index} ${type}`)
+    // A name that means something to JavaScript is a name like any other.
+    const typed: Typed[] = [...MARIADB, { sql: '7', json: '7', printed: () => '{{ row.__proto__ | json }}' }]
     await admin.query(`CREATE TABLE ${table} (id INT, ${columns.join(', ')})`)
     await admin.query(`INSERT INTO ${table} VALUES (1, ${MARIADB.map(({ sql }) => sql).join(', ')})`)
     const { password } = login
     login.password = ''
     const source = 'type: mysql\nurl: ${DATABASE}\npassword: ${secret:db-password}'
     await using project = await projectFolder({
-      files: { 'project.yaml': yaml(source, `SELECT * FROM ${table}`, MARIADB) },
+      files: { 'project.yaml': yaml(source, `SELECT *, 7 AS \`__proto__\` FROM ${table}`, typed) },
       env: { API_URL: api.url, DATABASE: login.href, SLUICE_SECRET_DB_PASSWORD: password },
     })
-    expect(await sent(project)).toEqual(MARIADB.map(({ json }, index) => `"c${index}":${json}`))
+    expect(await sent(project)).toEqual(typed.map(({ json }, index) => `"c${index}":${json}`))
     await admin.query(`DROP TABLE ${table}`)
     await admin.end()
   })

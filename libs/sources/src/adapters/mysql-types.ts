@@ -33,6 +33,8 @@ export interface MysqlColumn extends Column {
   readonly value: (place: string) => string
   /** True for a FLOAT, which the server prints with six digits unless it becomes a DOUBLE. */
   readonly isFloat: boolean
+  /** True for a YEAR that is no column of a table but an expression. */
+  readonly isCalculatedYear: boolean
 }
 
 /** A column as the server describes it; MariaDB names types of its own, and JSON, beside those of MySQL. */
@@ -67,7 +69,7 @@ const TYPE = {
   GEOMETRY: 255,
 } as const
 
-type How = Omit<MysqlColumn, 'name'>
+type How = Omit<MysqlColumn, 'name' | 'isCalculatedYear'>
 
 function plain(type: ColumnType, readAs: string): How {
   return { type, readAs, encoding: 'plain', value: place => place, isFloat: false }
@@ -133,7 +135,8 @@ export function carryMysql(field: DescribedField): MysqlColumn {
     flags: typeof flags === 'number' ? flags : 0,
     characterSet: characterSet ?? BINARY_CHARSET,
   }
-  return { name: field.name, ...howOf(described, field) }
+  const isCalculatedYear = columnType === TYPE.YEAR && !field.orgName
+  return { name: field.name, ...howOf(described, field), isCalculatedYear }
 }
 
 function howOf(described: Described, field: DescribedField): How {

@@ -121,6 +121,42 @@ describe.skipIf(url === null)('MariaDB', () => {
       await admin.query('DROP DATABASE `my crm`')
     })
 
+    it('have columns of any name, also of those that mysql2 refuses', async () => {
+      const names = ['__proto__', '__defineGetter__', 'constructor', 'toString', '__lookupSetter__']
+      const sql = `SELECT ${names.map((name, index) => `${index} AS \`${name}\``).join(', ')}`
+      const extract = await open().extract(
+        { ...modelOf(sql), primaryKey: '__proto__' },
+        { file: file(), signal },
+      )
+      expect(extract.columns.map(column => column.name)).toEqual(names)
+      const quoted = names.map((name, index) => `"${name}" AS c${index}`).join(', ')
+      expect(await queryExtract(file(), `SELECT ${quoted} FROM rows`)).toEqual([
+        { c0: 0, c1: 1, c2: 2, c3: 3, c4: 4 },
+      ])
+    })
+
+    it('keep the year 0000, and no query is run in which the server would make 2000 of it', async () => {
+      const table = `t${randomUUID().replaceAll('-', '')}`
+      await admin.query(`CREATE TABLE ${table} (y YEAR, f FLOAT); INSERT INTO ${table} VALUES (0, 0.1)`)
+      const rows = async (sql: string) => {
+        rmSync(file(), { force: true })
+        await open().extract(modelOf(sql), { file: file(), signal })
+        return queryExtract(file(), 'SELECT * FROM rows')
+      }
+      expect(await rows(`SELECT y AS id, f FROM ${table} GROUP BY y`)).toEqual([
+        { id: 0, f: Math.fround(0.1) },
+      ])
+      expect(await rows(`SELECT IFNULL(y, y) AS id FROM ${table} GROUP BY y`)).toEqual([{ id: 0 }])
+      const calculated = `SELECT 1 AS id, IFNULL(y, y) AS year, f FROM ${table} GROUP BY y`
+      expect(await errorOf(open().describe(modelOf(calculated), { signal }))).toMatchObject({
+        code: 'query',
+        message: expect.stringContaining('CAST(… AS UNSIGNED) AS `year`'),
+      })
+      const cast = calculated.replace('IFNULL(y, y)', 'CAST(IFNULL(y, y) AS UNSIGNED)')
+      expect(await rows(cast)).toEqual([{ id: 1, year: '0', f: Math.fround(0.1) }])
+      await admin.query(`DROP TABLE ${table}`)
+    })
+
     it('have no column without a name', async () => {
       const error = await errorOf(open().describe(modelOf('SELECT 1 AS id, 2 AS ``'), { signal }))
       expect(error).toMatchObject({

@@ -3,6 +3,7 @@
  * written as they are for DuckDB to read.
  */
 import type { Connection } from 'mysql2'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, MysqlSourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
 import { assertColumns } from './model-columns.ts'
@@ -78,19 +79,51 @@ async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   assertColumns(model, fields)
   // Inside of a query only what reads can stand: not INTO OUTFILE, for one.
   await describe(`SELECT * FROM (\n${sql}\n) AS query LIMIT 0`)
-  return { sql, columns: fields.map(carryMysql) }
+  const columns = fields.map(carryMysql)
+  assertYearsStay(model, columns)
+  return { sql, columns }
 }
 
 /**
- * The query as it is to be run. Only a FLOAT needs another one around it, since the server prints it with six
- * digits; the order of the model's query is lost by that, which means nothing to a diff.
+ * The names that mysql2 takes for no column's (its `privateObjectProps`), though rows are lists here and no
+ * object has them.
  */
+const REFUSED_BY_DRIVER = new Set([
+  ...['__proto__', '__defineGetter__', '__defineSetter__', '__lookupGetter__', '__lookupSetter__'],
+])
+
+/**
+ * True if the query has to stand inside of another one: of a FLOAT the server prints six digits unless it
+ * becomes a DOUBLE, and some names have to be others on the wire. The order of the model's query is lost by
+ * that, which means nothing to a diff.
+ */
+function isWrapped(columns: readonly MysqlColumn[]): boolean {
+  return columns.some(({ name, isFloat }) => isFloat || REFUSED_BY_DRIVER.has(name))
+}
+
+/** The query as it is to be run. Its columns are known by their places, whatever they are called there. */
 function selection({ sql, columns }: Prepared): string {
-  if (columns.every(column => !column.isFloat)) return sql
-  const values = columns.map(({ name, isFloat }) =>
-    isFloat ? `${quoteName(name)} + 0e0 AS ${quoteName(name)}` : quoteName(name),
+  if (!isWrapped(columns)) return sql
+  const values = columns.map(
+    ({ name, isFloat }, index) => `${quoteName(name)}${isFloat ? ' + 0e0' : ''} AS c${index}`,
   )
   return `SELECT ${values.join(', ')} FROM (\n${sql}\n) AS query`
+}
+
+/**
+ * Throws `query` where the server itself would bend a value: MariaDB may write a YEAR that is calculated as
+ * the text `0` into the table that holds the inner query's rows, and reads that as 2000.
+ */
+function assertYearsStay(model: ModelSpec, columns: readonly MysqlColumn[]): void {
+  if (!isWrapped(columns)) return
+  const year = columns.find(({ isCalculatedYear }) => isCalculatedYear)
+  if (year === undefined) return
+  const message =
+    `MariaDB may make 2000 of the year 0000 in ${year.name}, a calculated YEAR in one query with a FLOAT; ` +
+    `write CAST(… AS UNSIGNED) AS ${quoteName(year.name)}`
+  throw new SluiceError('query', `The query of model ${model.name}: ${message}.`, {
+    details: [{ field: 'sql', message }],
+  })
 }
 
 function streamRows(session: Session, model: ModelSpec, prepared: Prepared): RowStream {
