@@ -279,6 +279,10 @@ export const trigger = z
     capture: capture
       .optional()
       .describe('Values to keep from a 2xx answer, by name, each a JSONPath such as $.id.'),
+    allowEmpty: z
+      .boolean('true or false')
+      .optional()
+      .describe('true: a batch may be sent whose body is empty, and a DELETE that names no row.'),
   })
   .refine(spec => spec.capture === undefined || spec.batch === undefined || spec.batch.size === 1, {
     path: ['capture'],

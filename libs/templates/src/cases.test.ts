@@ -12,6 +12,7 @@ import { MISTAKE_CASES } from './cases/mistakes.ts'
 import { NAME_CASES } from './cases/names.ts'
 import { NUMBER_CASES } from './cases/numbers.ts'
 import { PATH_CASES } from './cases/paths.ts'
+import { SILENT_BATCH_CASES, UNKNOWN_NAME_CASES } from './cases/silent-batches.ts'
 import { TAG_CASES } from './cases/tags.ts'
 import { VALUE_CASES } from './cases/values.ts'
 import { compileTrigger } from './compile.ts'
@@ -30,7 +31,7 @@ function rowsOf(each: RenderCase): readonly TemplateRow[] {
 }
 
 function specOf(each: RenderCase | MistakeCase, batched: boolean): TriggerSpec {
-  const { json, path = '/', header } = each
+  const { json, path = '/', header, allowEmpty } = each
   const body = json === undefined ? each.body : { json }
   return {
     method: 'POST',
@@ -38,6 +39,7 @@ function specOf(each: RenderCase | MistakeCase, batched: boolean): TriggerSpec {
     ...(batched ? { batch: { size: 100, bytes: 1_000_000 } } : {}),
     ...(header === undefined ? {} : { headers: { 'X-Case': header } }),
     ...(body === undefined ? {} : { body }),
+    ...(allowEmpty === undefined ? {} : { allowEmpty }),
   }
 }
 
@@ -94,6 +96,7 @@ runTable('mapped bodies', MAPPED_CASES)
 runTable('bodies that are no JSON', TEXT_CASES)
 runTable('paths', PATH_CASES)
 runTable('headers', HEADER_CASES)
+runTable('batches that say nothing', SILENT_BATCH_CASES)
 
 function fieldOf(each: MistakeCase): string {
   if (each.json !== undefined) return 'body.json'
@@ -101,7 +104,7 @@ function fieldOf(each: MistakeCase): string {
 }
 
 describe('mistakes', () => {
-  for (const each of MISTAKE_CASES)
+  for (const each of [...MISTAKE_CASES, ...UNKNOWN_NAME_CASES])
     it(each.it, () => {
       const field = each.field ?? fieldOf(each)
       const { message } = each
@@ -133,6 +136,7 @@ describe('the tables', () => {
       TEXT_CASES,
       PATH_CASES,
       HEADER_CASES,
+      SILENT_BATCH_CASES,
     ]
     for (const table of tables) expect(new Set(table.map(each => each.it)).size).toBe(table.length)
   })

@@ -9,6 +9,7 @@ import { finishHeader } from './header-value.ts'
 import type { ItemWriter } from './item-writer.ts'
 import { finishJson, strictJsonError } from './json-text.ts'
 import { RawJson, jsonText } from './print-value.ts'
+import { printableLine } from './printable.ts'
 import { TemplateFault, placeOf } from './template-fault.ts'
 import { ContentFault, WRONG_PART, faultIn } from './trigger-compiler.ts'
 import type { Part, PartKind, TriggerCompiler } from './trigger-compiler.ts'
@@ -23,7 +24,7 @@ const JSON_TYPE = 'application/json'
 
 export function compileBody(spec: BodySpec, compiler: TriggerCompiler): CompiledBody {
   if ('json' in spec)
-    return { part: compiler.part('body.json', spec.json, JSON_KIND), contentType: JSON_TYPE }
+    return { part: compiler.part('body.json', spec.json, jsonKind(compiler)), contentType: JSON_TYPE }
   if ('xml' in spec)
     return { part: compiler.part('body.xml', spec.xml, XML_KIND), contentType: 'application/xml' }
   if ('form' in spec)
@@ -34,13 +35,25 @@ export function compileBody(spec: BodySpec, compiler: TriggerCompiler): Compiled
   return { part: compileItems(item, spec.wrap, compiler), contentType: JSON_TYPE }
 }
 
-const JSON_KIND: PartKind = {
-  escaping: null,
-  finish: rendered => {
-    const checked = finishJson(rendered)
-    if (checked.ok) return checked.text
-    throw new ContentFault(checked.error, checked.at)
-  },
+function jsonKind(compiler: TriggerCompiler): PartKind {
+  const { mustSaySomething } = compiler
+  return {
+    escaping: null,
+    finish: rendered => {
+      const checked = finishJson(rendered)
+      if (!checked.ok) throw new ContentFault(checked.error, checked.at)
+      if (mustSaySomething && checked.saysNothing)
+        throw nothingSaid(`is ${printableLine(checked.text.trim())}`)
+      return checked.text
+    },
+  }
+}
+
+/** A request that says nothing of its rows, and is answered with 200, would count them as delivered. */
+function nothingSaid(found: string): ContentFault {
+  return new ContentFault(
+    `the body ${found}, which says nothing of the rows; if that is meant, write allowEmpty: true beside the body`,
+  )
 }
 
 const XML_KIND: PartKind = {
@@ -56,13 +69,21 @@ const XML_KIND: PartKind = {
   },
 }
 
-const TEXT_KIND: PartKind = { escaping: null, finish: rendered => rendered }
+function textKind({ mustSaySomething }: TriggerCompiler): PartKind {
+  return {
+    escaping: null,
+    finish: rendered => {
+      if (mustSaySomething && rendered.trim() === '') throw nothingSaid('is empty')
+      return rendered
+    },
+  }
+}
 
 function compileText(
   spec: { readonly contentType: string; readonly template: string },
   compiler: TriggerCompiler,
 ): CompiledBody {
-  const part = compiler.part('body.text.template', spec.template, TEXT_KIND)
+  const part = compiler.part('body.text.template', spec.template, textKind(compiler))
   try {
     return { part, contentType: finishHeader(spec.contentType) }
   } catch (error) {
@@ -121,7 +142,8 @@ function compileColumn(column: string, compiler: TriggerCompiler): ItemWriter {
 function compileItems(item: ItemWriter, wrap: string | undefined, compiler: TriggerCompiler): Part {
   const write = compiler.batched ? listOf(item) : item
   if (wrap === undefined) return { constant: null, run: write }
-  const envelope = compiler.part('body.wrap', wrap, JSON_KIND, { batched: compiler.batched, wraps: true })
+  const sees = { batched: compiler.batched, wraps: true }
+  const envelope = compiler.part('body.wrap', wrap, jsonKind(compiler), sees)
   if (envelope.constant !== null && envelope !== WRONG_PART)
     compiler.wrong({
       field: 'body.wrap',

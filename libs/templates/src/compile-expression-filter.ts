@@ -3,6 +3,7 @@
  * so that it is compiled with its template and data can never become code.
  */
 import { Tokenizer, TypeGuards } from 'liquidjs'
+import type { QuotedToken } from 'liquidjs'
 import { checkExpression } from './check-expression.ts'
 import type { Frame } from './frame.ts'
 import { LIQUID_OPTIONS } from './liquid-options.ts'
@@ -27,7 +28,7 @@ export function expressionOf(call: FilterCall): { itemName: string; expression: 
       call.begin,
     )
   try {
-    const tokenizer = new Tokenizer(text.content, LIQUID_OPTIONS.operators)
+    const tokenizer = tokenizerOf(text)
     const expression = tokenizer.readFilteredValue()
     checkExpression(expression, tokenizer)
     return { itemName: name.content, expression }
@@ -35,6 +36,14 @@ export function expressionOf(call: FilterCall): { itemName: string; expression: 
     const message = error instanceof Error ? error.message.replace(/, line:\d+, col:\d+$/, '') : String(error)
     throw new TemplateFault(`in the expression of "${call.name}": ${message}`, text.begin)
   }
+}
+
+/** Reads the expression where it stands, so that places in it are places in the template. */
+function tokenizerOf(text: QuotedToken): Tokenizer {
+  const { operators } = LIQUID_OPTIONS
+  // An escape is no part of the expression, so that places are those in the expression then.
+  if (text.getText().includes('\\')) return new Tokenizer(text.content, operators)
+  return new Tokenizer(text.input, operators, undefined, [text.begin + 1, text.end - 1])
 }
 
 export function compileExpressionFilter(

@@ -148,6 +148,52 @@ describe('a trigger', () => {
     )
   })
 
+  it('is refused where it removes rows without naming one', () => {
+    const compile = (parts: Partial<TriggerSpec>) =>
+      compileTrigger(spec({ method: 'DELETE', path: '/customers', ...parts }), { sync: 's', op: 'removed' })
+    const batch = { size: 10, bytes: 1_000 }
+    for (const parts of [{}, { batch }, { path: '/{{ run.id }}?n={{ rows.size }}' }])
+      expect(() => compile(parts)).toThrow('a DELETE for a removed row names no row')
+    for (const parts of [
+      { allowEmpty: true },
+      { path: '/customers?id={{ id }}' },
+      { path: '/customers?ids={{ rows | map: "id" | join: "," }}', batch },
+      { headers: { 'X-Id': '{{ captured.id }}' } },
+      { method: 'POST' },
+      { body: { json: '{{ id }}' } },
+    ] as const)
+      expect(compile(parts).batch).toEqual('batch' in parts ? batch : null)
+  })
+
+  it('holds the properties that filters read of rows against the columns', () => {
+    const json = `{% assign active = rows | where: 'satus', 'on' | sort: 'name' %}
+      {{ rows | map: 'nmae' | json }}{% for r in active %}{{ r.emial }}{% endfor %}
+      {{ rows | where_exp: 'r', 'r.agee > 1' | size }}{{ rows.first.idd }}{% assign one = rows | find: 'id', 1 %}{{ one.nam }}`
+    const columns = ['id', 'name', 'status', 'email', 'age']
+    const batch = { size: 10, bytes: 1_000 }
+    const trigger = compileTrigger(spec({ batch, body: { json } }), PLACE)
+    expect(trigger.unknownColumns(columns).map(({ line, message }) => [line, message])).toEqual([
+      [1, 'unknown column "satus"; did you mean "status"?'],
+      [2, 'unknown column "nmae"; did you mean "name"?'],
+      [2, 'unknown column "emial"; did you mean "email"?'],
+      [3, 'unknown column "agee"; did you mean "age"?'],
+      [3, 'unknown column "idd"; did you mean "id"?'],
+      [3, 'unknown column "nam"; did you mean "name"?'],
+    ])
+  })
+
+  it('says of a row that is misspelt what is meant', () => {
+    const trigger = compileTrigger(spec({ body: { json: '{{ rwo.v | json }}' } }), PLACE)
+    expect(trigger.unknownColumns(['id', 'v'])).toEqual([
+      {
+        field: 'triggers.added.body.json',
+        line: 1,
+        column: 4,
+        message: 'unknown column "rwo"; did you mean "row"?',
+      },
+    ])
+  })
+
   it('is refused with the mistakes of all its templates', () => {
     let caught: unknown
     try {

@@ -63,14 +63,27 @@ export interface CompiledTrigger {
  * first mistake, with the field (`triggers.added.body.json`), line and column in the template's text.
  */
 export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTrigger {
-  const compiler = new TriggerCompiler(spec.batch !== undefined, at)
+  const compiler = new TriggerCompiler(spec, at)
   const path = compiler.part('path', spec.path, { escaping: PATH_ESCAPING, finish: finishPath })
   const headers = compileHeaders(spec, compiler)
   const body = spec.body === undefined ? null : compileBody(spec.body, compiler)
   const typed =
     body === null ? headers : withContentType(headers, body.contentType, at.destinationHeaders ?? [])
+  if (removesNoRow(spec, at, compiler))
+    compiler.wrong({
+      field: 'path',
+      message:
+        'a DELETE for a removed row names no row, and would call what holds them all; ' +
+        'use a column of the row, or write allowEmpty: true beside the path if that is meant',
+    })
   compiler.throwIfWrong()
   return new Trigger(spec, { path, headers: typed, body: body?.part ?? null }, compiler)
+}
+
+/** True for a removal that is the same request whichever row is gone. */
+function removesNoRow(spec: TriggerSpec, at: TriggerPlace, compiler: TriggerCompiler): boolean {
+  if (at.op !== 'removed' || spec.method !== 'DELETE' || spec.body !== undefined) return false
+  return spec.allowEmpty !== true && !compiler.ofRows && !compiler.isWrong
 }
 
 interface Header {

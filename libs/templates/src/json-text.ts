@@ -6,7 +6,7 @@ import { printableCharacter, printableLine } from './printable.ts'
 
 /** `at` is the place of the error in the text as it was given. */
 export type JsonCheck =
-  | { readonly ok: true; readonly text: string }
+  | { readonly ok: true; readonly text: string; readonly saysNothing: boolean }
   | { readonly ok: false; readonly error: string; readonly at: number }
 
 /**
@@ -17,12 +17,14 @@ export function finishJson(text: string): JsonCheck {
   // A loop usually leaves its comma before the last bracket. That one can be cut unseen: were it inside a
   // string, the text would end within that string and not be JSON anyway.
   const likely = withoutLastComma(text)
-  if (isJson(likely)) return { ok: true, text: likely }
+  const found = parsed(likely)
+  if (found !== null) return { ok: true, text: likely, saysNothing: saysNothing(found.value) }
   const scan = scanJson(text)
   if (scan.error !== null)
     return { ok: false, error: describeJsonError(text, scan.error, 'the body'), at: scan.error.at }
   const stripped = without(text, scan.commas)
-  if (isJson(stripped)) return { ok: true, text: stripped }
+  const mended = parsed(stripped)
+  if (mended !== null) return { ok: true, text: stripped, saysNothing: saysNothing(mended.value) }
   return { ok: false, error: 'the body is not JSON', at: 0 }
 }
 
@@ -31,20 +33,27 @@ export function finishJson(text: string): JsonCheck {
  * is.
  */
 export function strictJsonError(text: string, subject: string): string | null {
-  if (isJson(text)) return null
+  if (parsed(text) !== null) return null
   const { error, commas } = scanJson(text)
   const comma = commas[0] ?? 0
   const first = error ?? { at: comma, expected: 'no comma before a closing bracket' }
   return describeJsonError(text, first, subject)
 }
 
-function isJson(text: string): boolean {
+/** The value of JSON text, its numbers as JavaScript has them; null for what is no JSON. */
+function parsed(text: string): { readonly value: unknown } | null {
   try {
-    JSON.parse(text)
-    return true
+    const value: unknown = JSON.parse(text)
+    return { value }
   } catch {
-    return false
+    return null
   }
+}
+
+/** True for a list or map in which there is no value at all, however deep: `[]`, `{"rows":[]}`. */
+function saysNothing(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return Object.values(value).every(saysNothing)
 }
 
 const COMMA = 0x2c

@@ -13,12 +13,41 @@ import { writtenName } from './written-name.ts'
 type ListFilter = (value: unknown, args: readonly unknown[], frame: Frame) => unknown
 type Read = (item: unknown) => unknown
 
+/** What comes out of these are items of the list that went in. */
+export const KEEPS_ITEMS: ReadonlySet<string> = new Set([
+  ...['where', 'reject', 'where_exp', 'reject_exp', 'sort', 'sort_natural', 'uniq', 'compact', 'reverse'],
+  ...['slice', 'pop', 'shift'],
+])
+/** One item of the list that went in. */
+export const TAKES_ITEM: ReadonlySet<string> = new Set(['first', 'last', 'find', 'find_exp'])
+/** Take a property of each item, which their first argument names. */
+export const READS_PROPERTY: ReadonlySet<string> = new Set([
+  ...[
+    'map',
+    'where',
+    'reject',
+    'find',
+    'find_index',
+    'has',
+    'sum',
+    'sort',
+    'sort_natural',
+    'uniq',
+    'compact',
+  ],
+  'group_by',
+])
+
 const MAX_CACHED = 1_000
 const keysByText = new Map<string, readonly (string | number)[]>()
 
 /** `a.b[0]` as its names and indexes; none for what is no such path. */
 function keysOf(property: unknown, frame: Frame): readonly (string | number)[] {
-  const text = printValue(property, frame)
+  return keysOfText(printValue(property, frame))
+}
+
+/** The same for a path that is written out. */
+export function keysOfText(text: string): readonly (string | number)[] {
   const known = keysByText.get(text)
   if (known !== undefined) return known
   const token = new Tokenizer(text).readScopeValue()

@@ -40,3 +40,9 @@ const READERS: { readonly [name: string]: (index0: number, length: number, colum
   col_last: (index0, _length, columns) => (index0 % columns) + 1 === columns,
 }
 const TABLE_NAMES = new Set(['row', 'col', 'col0', 'col_first', 'col_last'])
+
+/** What each kind of loop tells of itself. */
+export const LOOP_NAMES: { readonly [kind in 'forloop' | 'tablerowloop']: readonly string[] } = {
+  forloop: Object.keys(READERS).filter(name => !TABLE_NAMES.has(name)),
+  tablerowloop: Object.keys(READERS),
+}

@@ -1,15 +1,26 @@
 /**
  * Which columns a template uses, found without rendering it. What cannot be told counts as the whole row, so
- * that no column that matters is ever left out.
+ * that no column that matters is ever left out. A name that can stand for nothing is a mistake: it would
+ * print nothing, and the request would say nothing of its rows.
  */
+import { nearestHint } from '@sluice/domain/nearest-name'
 import { TypeGuards } from 'liquidjs'
-import type { Token } from 'liquidjs'
+import type { QuotedToken, Token } from 'liquidjs'
 import { expressionOf } from './compile-expression-filter.ts'
+import { bodiesOf } from './compile-template.ts'
 import { EXPRESSION_FILTERS } from './filters.ts'
+import { KEEPS_ITEMS, READS_PROPERTY, TAKES_ITEM, keysOfText } from './list-filters.ts'
+import { LOOP_NAMES } from './loop.ts'
 import { GIVEN_NAMES } from './scope.ts'
 import type { Sees } from './scope.ts'
 import { TemplateFault } from './template-fault.ts'
-import type { Filtered, PropertyAccessToken, TemplateNode, ValueToken } from './template-syntax.ts'
+import type {
+  FilterCall,
+  Filtered,
+  PropertyAccessToken,
+  TemplateNode,
+  ValueToken,
+} from './template-syntax.ts'
 import { writtenName } from './written-name.ts'
 
 export interface TemplateNames {
@@ -29,34 +40,68 @@ export interface TemplateNames {
    * may be a column, and where the template assigns `captured` itself.
    */
   readonly captured: ReadonlyMap<string, number>
+  /**
+   * True if anything of a row is used, or of what stands beside it; the number of rows is nothing of a row.
+   */
+  readonly ofRows: boolean
 }
 
 /**
- * The names that a template uses. Throws a `TemplateFault` where a batch's template uses a name that only
- * requests of one row have.
+ * The names that a template uses. Throws a `TemplateFault` for a name that can stand for nothing: in a batch
+ * each bare name that nothing gives a value, and everywhere what the run, the sync, a list of rows or a loop
+ * does not have.
  */
 export function templateNames(nodes: readonly TemplateNode[], sees: Sees): TemplateNames {
-  const finder = new NameFinder(sees.batched)
+  const finder = new NameFinder(sees.batched, assignments(nodes))
   finder.visit(nodes, new Names(sees.wraps === true ? [['items', 'value']] : []))
   if (finder.assigned.has('captured')) finder.captured.clear()
   return finder
 }
 
-/** The names that are no columns at one place: each stands for a row, or for anything else. */
+/** How often each name is assigned, captured or counted anywhere in a template. */
+function assignments(
+  nodes: readonly TemplateNode[],
+  counts = new Map<string, number>(),
+): ReadonlyMap<string, number> {
+  for (const node of nodes) {
+    if (node.kind === 'assign' || node.kind === 'capture' || node.kind === 'counter')
+      counts.set(node.name, (counts.get(node.name) ?? 0) + 1)
+    for (const body of bodiesOf(node)) assignments(body, counts)
+  }
+  return counts
+}
+
+/** What a name stands for: one row, a list of rows, where a loop is, or anything else. */
+type Kind = 'row' | 'rows' | 'forloop' | 'tablerowloop' | 'value'
+
+/** What these have, of all requests. */
+const FIELDS: { readonly [name: string]: readonly string[] } = {
+  run: ['id', 'startedAt'],
+  sync: ['name'],
+}
+
+/** The names that are no columns at one place, with what each stands for. */
 class Names {
-  readonly #names: Map<string, 'row' | 'value'>
-  constructor(names: Iterable<[string, 'row' | 'value']> = []) {
+  readonly #names: Map<string, Kind>
+  constructor(names: Iterable<[string, Kind]> = []) {
     this.#names = new Map(names)
   }
   /** A copy to which names may be added that end with a block. */
   inside(): Names {
     return new Names(this.#names)
   }
-  add(name: string, kind: 'row' | 'value'): void {
+  add(name: string, kind: Kind): void {
     this.#names.set(name, kind)
   }
-  get(name: string): 'row' | 'value' | undefined {
+  get(name: string): Kind | undefined {
     return this.#names.get(name)
+  }
+  all(): readonly string[] {
+    return [...this.#names.keys()]
+  }
+  /** The innermost name that stands for a row. */
+  row(): string | undefined {
+    return [...this.#names].findLast(([, kind]) => kind === 'row')?.[0]
   }
 }
 
@@ -70,10 +115,13 @@ class NameFinder implements TemplateNames {
   /** Names that are assigned somewhere, whether or not that is ever reached. */
   readonly assigned = new Set<string>()
   whole = false
+  ofRows = false
   readonly #batched: boolean
+  readonly #assignments: ReadonlyMap<string, number>
 
-  constructor(batched: boolean) {
+  constructor(batched: boolean, assigned: ReadonlyMap<string, number>) {
     this.#batched = batched
+    this.#assignments = assigned
   }
 
   visit(nodes: readonly TemplateNode[], names: Names): void {
@@ -83,12 +131,12 @@ class NameFinder implements TemplateNames {
   #node(node: TemplateNode, names: Names): void {
     switch (node.kind) {
       case 'output':
-        return this.#filtered(node.value, names)
+        this.#filtered(node.value, names)
+        break
       case 'assign':
         this.doubtful.add(node.name)
         this.assigned.add(node.name)
-        this.#filtered(node.value, names)
-        return names.add(node.name, 'value')
+        return names.add(node.name, this.#assigned(node, names))
       case 'capture':
         this.doubtful.add(node.name)
         this.assigned.add(node.name)
@@ -126,38 +174,55 @@ class NameFinder implements TemplateNames {
     }
   }
 
+  /** What a name stands for from here on; a name that is assigned twice may stand for anything. */
+  #assigned(node: TemplateNode & { kind: 'assign' }, names: Names): Kind {
+    const kind = this.#filtered(node.value, names)
+    return this.#assignments.get(node.name) === 1 ? kind : 'value'
+  }
+
   #loop(node: TemplateNode & { kind: 'for' | 'tablerow' }, names: Names): void {
     const { offset, limit } = node.options
     for (const option of [offset, limit])
       if (option !== null && option !== 'continue') this.#value(option, names)
-    const overRows = isRows(node.collection, names)
+    const overRows = kindOf(node.collection, names) === 'rows'
     if (!overRows) this.#value(node.collection, names)
     const inside = names.inside()
     inside.add(node.variable, overRows ? 'row' : 'value')
-    inside.add(node.kind === 'for' ? 'forloop' : 'tablerowloop', 'value')
+    const loop = node.kind === 'for' ? 'forloop' : 'tablerowloop'
+    inside.add(loop, loop)
     this.visit(node.body, inside)
   }
 
-  #filtered(value: Filtered, names: Names): void {
+  /** Notes what an expression uses; gives what it stands for. */
+  #filtered(value: Filtered, names: Names): Kind {
     const { postfix } = value.initial
     const [only] = postfix
-    const counted =
-      postfix.length === 1 && value.filters[0]?.name === 'size' && only !== undefined && isRows(only, names)
-    if (!counted)
+    let kind: Kind = postfix.length === 1 && only !== undefined ? kindOf(only, names) : 'value'
+    if (kind !== 'rows' || !endsWithoutRows(value.filters))
       for (const token of postfix) if (!TypeGuards.isOperatorToken(token)) this.#value(token, names)
-    for (const filter of value.filters) {
-      if (EXPRESSION_FILTERS.has(filter.name)) {
-        const { itemName, expression } = expressionOf(filter)
-        const inside = names.inside()
-        inside.add(itemName, 'value')
-        this.#filtered(expression, inside)
-        continue
-      }
-      for (const argument of filter.args) {
-        const token = Array.isArray(argument) ? argument[1] : argument
-        if (token !== undefined) this.#value(token, names)
-      }
+    for (const filter of value.filters) kind = this.#filter(filter, kind, names)
+    return kind
+  }
+
+  #filter(filter: FilterCall, input: Kind, names: Names): Kind {
+    const output = filteredKind(filter, input)
+    if (EXPRESSION_FILTERS.has(filter.name)) {
+      const { itemName, expression } = expressionOf(filter)
+      const inside = names.inside()
+      inside.add(itemName, input === 'rows' ? 'row' : 'value')
+      this.#filtered(expression, inside)
+      return output
     }
+    const [property] = filter.args
+    if (input === 'rows' && READS_PROPERTY.has(filter.name) && isQuoted(property)) {
+      const [column] = keysOfText(property.content)
+      if (column !== undefined) this.#column(String(column), property.begin)
+    }
+    for (const argument of filter.args) {
+      const token = Array.isArray(argument) ? argument[1] : argument
+      if (token !== undefined) this.#value(token, names)
+    }
+    return output
   }
 
   #value(token: Token | ValueToken, names: Names): void {
@@ -186,29 +251,30 @@ class NameFinder implements TemplateNames {
     const local = names.get(name)
     if (local === 'value') return
     if (local === 'row') return this.#ofRow(rest, at)
-    if (name === 'rows') return this.#ofRows(rest, at)
+    if (local === 'rows') return this.#ofRows(rest, { name, at })
+    if (local !== undefined) return assertField(rest, { of: name, fields: LOOP_NAMES[local], at })
+    if (name === 'rows') return this.#ofRows(rest, { name, at })
     if (!GIVEN_NAMES.has(name)) {
       if (!this.#batched) this.#column(name, at)
+      else if (!this.#assignments.has(name)) throw unknownName(name, names, at)
       return
     }
-    if (name === 'run' || name === 'sync') return
-    if (this.#batched)
-      throw new TemplateFault(
-        `"${name}" is there for one row a request only; in a batch, write {% for row in rows %} and use ` +
-          (name === 'row' ? 'row' : `row.${name}`),
-        at,
-      )
+    const fields = FIELDS[name]
+    if (fields !== undefined) return assertField(rest, { of: name, fields, at })
+    if (this.#batched) throw ofOneRow(name, names, at)
     if (name === 'row') this.#ofRow(rest, at)
     if (name === 'previous') this.#ofPrevious(rest)
     if (name === 'captured') this.#ofCaptured(rest, at)
   }
 
   #ofCaptured([property]: readonly Property[], at: number): void {
+    this.ofRows = true
     const name = property === undefined ? undefined : writtenName(property)
     if (name !== undefined && !this.captured.has(String(name))) this.captured.set(String(name), at)
   }
 
   #ofRow([property, ...rest]: readonly Property[], at: number): void {
+    this.ofRows = true
     const name = property === undefined ? undefined : writtenName(property)
     if (name === undefined) {
       this.whole = true
@@ -220,26 +286,93 @@ class NameFinder implements TemplateNames {
 
   /** What was delivered before may have had columns that the model lost. */
   #ofPrevious([property]: readonly Property[]): void {
+    this.ofRows = true
     const name = property === undefined ? undefined : writtenName(property)
     if (name === undefined) this.whole = true
     else this.columns.add(String(name))
   }
 
-  #ofRows([property, ...rest]: readonly Property[], at: number): void {
+  #ofRows([property, ...rest]: readonly Property[], { name, at }: { name: string; at: number }): void {
+    const field = property === undefined ? undefined : writtenName(property)
+    if (field === 'size') return
+    this.ofRows = true
     if (property === undefined) this.whole = true
-    else if (writtenName(property) !== 'size') this.#ofRow(rest, at)
+    else if (typeof field === 'string' && !OF_LISTS.has(field) && !/^-?\d+$/.test(field))
+      throw new TemplateFault(
+        `"${name}" is the list of rows, which has no "${field}"; write {% for row in ${name} %} and use row.${field}`,
+        at,
+      )
+    else this.#ofRow(rest, at)
   }
 
   #column(name: string, at: number): void {
+    this.ofRows = true
     this.columns.add(name)
     if (!this.current.has(name)) this.current.set(name, at)
   }
 }
 
-/** True for the list of all rows. */
-function isRows(token: Token | ValueToken, names: Names): boolean {
+const OF_LISTS: ReadonlySet<string> = new Set(['first', 'last', 'size'])
+
+function isQuoted(token: FilterCall['args'][number] | undefined): token is QuotedToken {
+  return token !== undefined && !Array.isArray(token) && TypeGuards.isQuotedToken(token)
+}
+
+/** True where filters use nothing of rows but how many there are, and properties that are written out. */
+function endsWithoutRows(filters: readonly FilterCall[]): boolean {
+  const end = filters.findIndex(filter => !readsOnlyWritten(filter))
+  return filters[end]?.name === 'size'
+}
+
+function readsOnlyWritten({ name, args }: FilterCall): boolean {
+  if (name === 'reverse') return true
+  return KEEPS_ITEMS.has(name) && (EXPRESSION_FILTERS.has(name) || isQuoted(args[0]))
+}
+
+/** What comes out of a filter. */
+function filteredKind({ name }: FilterCall, input: Kind): Kind {
+  if (input !== 'rows') return 'value'
+  if (KEEPS_ITEMS.has(name)) return 'rows'
+  return TAKES_ITEM.has(name) ? 'row' : 'value'
+}
+
+/** Throws for a field that is not among those that there are. */
+function assertField(
+  [property]: readonly Property[],
+  { of, fields, at }: { of: string; fields: readonly string[]; at: number },
+): void {
+  const field = property === undefined ? undefined : writtenName(property)
+  if (field === undefined || fields.includes(String(field))) return
+  const hint = nearestHint(String(field), fields) || `; it has ${fields.join(', ')}`
+  throw new TemplateFault(`"${of}" has no "${field}"${hint}`, at)
+}
+
+function unknownName(name: string, names: Names, at: number): TemplateFault {
+  const row = names.row()
+  const known = [...names.all(), 'rows', 'run', 'sync']
+  const hint =
+    nearestHint(name, known) ||
+    (row === undefined
+      ? `; a batch has its rows in "rows": {% for row in rows %} … {{ row.${name} }} … {% endfor %}`
+      : `; for the column write ${row}.${name}`)
+  return new TemplateFault(`unknown name "${name}"${hint}`, at)
+}
+
+function ofOneRow(name: string, names: Names, at: number): TemplateFault {
+  const row = names.row() ?? 'row'
+  const place = row === 'row' ? 'in a batch, write {% for row in rows %} and' : 'in this loop,'
+  return new TemplateFault(
+    `"${name}" is there for one row a request only; ${place} use ${name === 'row' ? row : `${row}.${name}`}`,
+    at,
+  )
+}
+
+/** What one operand stands for. */
+function kindOf(token: Token | ValueToken, names: Names): Kind {
   if (!TypeGuards.isPropertyAccessToken(token) || token.variable !== undefined || token.props.length !== 1)
-    return false
+    return 'value'
   const [root] = token.props
-  return root !== undefined && writtenName(root) === 'rows' && names.get('rows') === undefined
+  const name = root === undefined ? undefined : writtenName(root)
+  const local = name === undefined ? undefined : names.get(String(name))
+  return local ?? (name === 'rows' ? 'rows' : 'value')
 }

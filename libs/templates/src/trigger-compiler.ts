@@ -3,12 +3,14 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
+import type { TriggerSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import { nearestHint, nearestName } from '@sluice/domain/nearest-name'
 import { compileTemplate } from './compile-template.ts'
 import type { CompiledTemplate, Escaping } from './compile-template.ts'
 import type { Frame } from './frame.ts'
 import { parseTemplate } from './parse-template.ts'
+import { GIVEN_NAMES } from './scope.ts'
 import type { Sees } from './scope.ts'
 import { LimitFault, NeverCaptured, TemplateFault, placeOf } from './template-fault.ts'
 import { templateNames } from './template-names.ts'
@@ -70,16 +72,25 @@ export function constantPart(text: string): Part {
 export class TriggerCompiler implements Sees {
   /** True if requests have several rows. */
   readonly batched: boolean
+  /** True for a batch whose body may not be empty. */
+  readonly mustSaySomething: boolean
   readonly #at: TriggerPlace
   readonly #details: ErrorDetail[] = []
   readonly #columns = new Set<string>()
   readonly #uses: ColumnUse[] = []
   readonly #capturedUses: ColumnUse[] = []
   #whole = false
+  #ofRows = false
 
-  constructor(batched: boolean, at: TriggerPlace) {
-    this.batched = batched
+  constructor({ batch, allowEmpty = false }: TriggerSpec, at: TriggerPlace) {
+    this.batched = batch !== undefined
+    this.mustSaySomething = this.batched && !allowEmpty
     this.#at = at
+  }
+
+  /** True if a text compiled so far uses anything of its rows. */
+  get ofRows(): boolean {
+    return this.#ofRows
   }
 
   get usedColumns(): ReadonlySet<string> | 'all' {
@@ -98,6 +109,7 @@ export class TriggerCompiler implements Sees {
       for (const [name, at] of names.captured)
         this.#capturedUses.push({ name, field, place: placeOf(text, at) })
       if (names.whole) this.#whole = true
+      if (names.ofRows) this.#ofRows = true
       const compiled = compileTemplate(parsed, {
         batched: sees.batched,
         wraps: sees.wraps === true,
@@ -114,6 +126,7 @@ export class TriggerCompiler implements Sees {
 
   /** Notes that a column is used as a whole field. */
   uses(name: string, field: string): void {
+    this.#ofRows = true
     this.#columns.add(name)
     this.#uses.push({ name, field, place: null })
   }
@@ -153,6 +166,11 @@ export class TriggerCompiler implements Sees {
     this.#details.push({ ...detail, field: this.#fieldOf(detail.field ?? '') })
   }
 
+  /** True if there was any mistake so far. */
+  get isWrong(): boolean {
+    return this.#details.length > 0
+  }
+
   /** Throws a `SluiceError` if there was any mistake. */
   throwIfWrong(): void {
     const [first] = this.#details
@@ -168,7 +186,7 @@ export class TriggerCompiler implements Sees {
 
 /** What may be meant by a name that is no column: another column, or in a field mapper the value itself. */
 function hintFor(name: string, columns: readonly string[]): string {
-  const nearest = nearestHint(name, columns)
+  const nearest = nearestHint(name, [...columns, ...GIVEN_NAMES])
   if (nearest !== '') return nearest
   return FIXED_VALUE.test(name) ? `; write { value: ${name} } for the fixed value` : ''
 }

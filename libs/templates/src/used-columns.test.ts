@@ -76,7 +76,10 @@ describe('a batch uses', () => {
     ['{% for row in rows %}{{ row.previous.a }}{% endfor %}', ['a', 'previous']],
     ['{% for row in rows %}{{ row.previous | json }}{% endfor %}', 'all'],
     ['{% for row in rows %}{{ row.captured.id }}{% endfor %}', ['captured']],
-    ['{{ a }}{{ rows.size }}', []],
+    ['{{ rows.size }}{{ rows | size }}', []],
+    ["{{ rows | where: 'a', 1 | sort: 'b' | size }}", ['a', 'b']],
+    ["{{ rows | where_exp: 'r', 'r.a == 1' | size }}", ['a']],
+    ['{{ rows | uniq | size }}', 'all'],
     ['{% for rows in rows %}{% for x in rows %}{{ x.a }}{% endfor %}{% endfor %}', 'all'],
   ]
   for (const [template, columns] of cases)

@@ -23,6 +23,7 @@ interface Templates {
   readonly json?: string
   /** Any body. */
   readonly body?: BodySpec
+  readonly allowEmpty?: boolean
   readonly path?: string
   /** The value of a header. */
   readonly header?: string

@@ -163,3 +163,26 @@ describe('captures', () => {
     expect(problemsOf(`  removed: { method: DELETE, path: '/x/{{ captured.id }}' }`)).toHaveLength(1)
   })
 })
+
+describe('triggers that say nothing of their rows', () => {
+  it('are told with the place of the name that stands for nothing', () => {
+    const batch =
+      '    batch: {}\n    body:\n      json: |\n        [{% for row in items %}\n          {{ row.id }},{% endfor %}]'
+    expect(problemsOf(batch)).toEqual([
+      '12:24 triggers.added.body.json: sync `s`: unknown name "items"; a batch has its rows in "rows": ' +
+        '{% for row in rows %} … {{ row.items }} … {% endfor %}',
+    ])
+  })
+
+  it('are told of a removal that names no row, unless it is meant', () => {
+    const removed = (more: string) => problemsOf(`  removed: { method: DELETE, path: /customers${more} }`)
+    expect(removed('')).toEqual([
+      '9:36 triggers.removed.path: sync `s`: a DELETE for a removed row names no row, and would call what holds them all; ' +
+        'use a column of the row, or write allowEmpty: true beside the path if that is meant',
+    ])
+    expect(removed(', allowEmpty: true')).toEqual([])
+    expect(removed(", allowEmpty: 'yes'")).toEqual([
+      '9:60 triggers.removed.allowEmpty: sync `s`: wanted true or false, found `yes`',
+    ])
+  })
+})

@@ -114,7 +114,7 @@ describe('fields', () => {
     )
     expect(problemOf(`${SYNC}${TRIGGER}    methd: GET\n`)).toBe(
       '9:5 triggers.added.methd: sync `s`: unknown field `methd`; did you mean `method`? The fields of `triggers.added` are ' +
-        '`batch`, `method`, `path`, `headers`, `body`, `capture`',
+        '`batch`, `method`, `path`, `headers`, `body`, `capture`, `allowEmpty`',
     )
   })
 
