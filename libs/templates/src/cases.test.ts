@@ -5,6 +5,8 @@ import { JSON_COLUMN_CASES } from './cases/json-columns.ts'
 import { MAPPED_CASES } from './cases/mapped-bodies.ts'
 import { TEXT_CASES } from './cases/text-bodies.ts'
 import type { MistakeCase, RenderCase } from './cases/case.ts'
+import { EXACTNESS_CASES } from './cases/exactness.ts'
+import { FILTER_ARGUMENT_CASES } from './cases/filter-arguments.ts'
 import { FILTER_CASES } from './cases/filters.ts'
 import { HEADER_CASES } from './cases/headers.ts'
 import { JSON_CASES } from './cases/json-bodies.ts'
@@ -13,11 +15,14 @@ import { NAME_CASES } from './cases/names.ts'
 import { NUMBER_CASES } from './cases/numbers.ts'
 import { PATH_CASES } from './cases/paths.ts'
 import { SILENT_BATCH_CASES, UNKNOWN_NAME_CASES } from './cases/silent-batches.ts'
+import { SHOPIFY_CASES } from './cases/shopify.ts'
 import { TAG_CASES } from './cases/tags.ts'
 import { VALUE_CASES } from './cases/values.ts'
 import { compileTrigger } from './compile.ts'
 import type { RenderResult } from './compile.ts'
 import { compileTemplate } from './compile-template.ts'
+import { SIGNED_FILTERS } from './filter-signatures.ts'
+import { FILTER_NAMES } from './filters.ts'
 import { Frame } from './frame.ts'
 import type { TemplateRow } from './frame.ts'
 import { usualLimits } from './limits.ts'
@@ -88,6 +93,8 @@ function runTable(name: string, cases: readonly RenderCase[]): void {
 runTable('names', NAME_CASES)
 runTable('values', VALUE_CASES)
 runTable('numbers', NUMBER_CASES)
+runTable('exactness', EXACTNESS_CASES)
+runTable('Liquid as Shopify has it', SHOPIFY_CASES)
 runTable('tags', TAG_CASES)
 runTable('filters', FILTER_CASES)
 runTable('json bodies', JSON_CASES)
@@ -104,7 +111,7 @@ function fieldOf(each: MistakeCase): string {
 }
 
 describe('mistakes', () => {
-  for (const each of [...MISTAKE_CASES, ...UNKNOWN_NAME_CASES])
+  for (const each of [...MISTAKE_CASES, ...UNKNOWN_NAME_CASES, ...FILTER_ARGUMENT_CASES])
     it(each.it, () => {
       const field = each.field ?? fieldOf(each)
       const { message } = each
@@ -122,6 +129,12 @@ describe('mistakes', () => {
     })
 })
 
+describe('the filters', () => {
+  it('each have a signature, and no signature is of no filter', () => {
+    expect([...SIGNED_FILTERS].toSorted()).toEqual([...FILTER_NAMES].toSorted())
+  })
+})
+
 describe('the tables', () => {
   it('say each thing once', () => {
     const tables = [
@@ -137,6 +150,8 @@ describe('the tables', () => {
       PATH_CASES,
       HEADER_CASES,
       SILENT_BATCH_CASES,
+      EXACTNESS_CASES,
+      SHOPIFY_CASES,
     ]
     for (const table of tables) expect(new Set(table.map(each => each.it)).size).toBe(table.length)
   })

@@ -5,6 +5,7 @@
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { TypeGuards } from 'liquidjs'
 import type { Tokenizer } from 'liquidjs'
+import { checkArguments } from './filter-signatures.ts'
 import { FILTER_NAMES, REFUSED_FILTERS } from './filters.ts'
 import { TemplateFault } from './template-fault.ts'
 import type { FilterCall, Filtered } from './template-syntax.ts'
@@ -57,6 +58,5 @@ function checkFilter(filter: FilterCall): void {
     const hint = nearestHint(filter.name, FILTER_NAMES)
     throw new TemplateFault(`unknown filter "${filter.name}"${hint}`, filter.begin)
   }
-  if (filter.name === 'json' && filter.args.length > 0)
-    throw new TemplateFault('the filter "json" takes no argument', filter.begin)
+  checkArguments(filter)
 }

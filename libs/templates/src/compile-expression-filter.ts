@@ -2,11 +2,11 @@
  * Filters that take an expression, such as `where_exp: 'item', 'item.price > 5'`. It has to be written out,
  * so that it is compiled with its template and data can never become code.
  */
-import { Tokenizer, TypeGuards } from 'liquidjs'
+import { TypeGuards } from 'liquidjs'
 import type { QuotedToken } from 'liquidjs'
 import { checkExpression } from './check-expression.ts'
+import { ExpressionTokenizer } from './expression-tokenizer.ts'
 import type { Frame } from './frame.ts'
-import { LIQUID_OPTIONS } from './liquid-options.ts'
 import { listOf } from './list-filters.ts'
 import { isTruthy } from './operators.ts'
 import type { Getter, Scope } from './scope.ts'
@@ -39,11 +39,10 @@ export function expressionOf(call: FilterCall): { itemName: string; expression: 
 }
 
 /** Reads the expression where it stands, so that places in it are places in the template. */
-function tokenizerOf(text: QuotedToken): Tokenizer {
-  const { operators } = LIQUID_OPTIONS
+function tokenizerOf(text: QuotedToken): ExpressionTokenizer {
   // An escape is no part of the expression, so that places are those in the expression then.
-  if (text.getText().includes('\\')) return new Tokenizer(text.content, operators)
-  return new Tokenizer(text.input, operators, undefined, [text.begin + 1, text.end - 1])
+  if (text.getText().includes('\\')) return new ExpressionTokenizer(text.content)
+  return new ExpressionTokenizer(text.input, [text.begin + 1, text.end - 1])
 }
 
 export function compileExpressionFilter(

@@ -4,9 +4,12 @@
 import { TypeGuards } from 'liquidjs'
 import type { Token } from 'liquidjs'
 import { compileExpressionFilter } from './compile-expression-filter.ts'
+import { NamedArgument } from './filter-function.ts'
 import { EXPRESSION_FILTERS, filterOf } from './filters.ts'
 import type { Frame } from './frame.ts'
-import { OPERATORS, isTruthy } from './operators.ts'
+import { comparedNumber, printedNumber } from './written-number.ts'
+import { Emptiness, OPERATORS, isTruthy } from './operators.ts'
+import { plainValue } from './plain-value.ts'
 import { propertyReader, readProperty } from './read-property.ts'
 import type { Getter, Scope } from './scope.ts'
 import { writtenName } from './written-name.ts'
@@ -38,7 +41,9 @@ function compileOperands(postfix: readonly Token[], scope: Scope, lenient: boole
   const stack: Getter[] = []
   for (const token of postfix) {
     if (!TypeGuards.isOperatorToken(token)) {
-      stack.push(compileValue(token, scope, lenient))
+      // What is compared is not printed: a number that JavaScript holds is compared the fast way.
+      const isNumber = postfix.length > 1 && TypeGuards.isNumberToken(token)
+      stack.push(isNumber ? constant(comparedNumber(token.getText())) : compileValue(token, scope, lenient))
       continue
     }
     const right = stack.pop()
@@ -57,16 +62,24 @@ function compileOperator(name: string, left: Getter | undefined, right: Getter):
   return frame => operator(left(frame), right(frame), frame)
 }
 
+const LITERALS: { readonly [name: string]: unknown } = {
+  true: true,
+  false: false,
+  nil: null,
+  null: null,
+  empty: new Emptiness('empty'),
+  blank: new Emptiness('blank'),
+}
+
+function constant(value: unknown): Getter {
+  return () => value
+}
+
 /** The value of one operand. */
 export function compileValue(token: Token, scope: Scope, lenient = false): Getter {
-  if (
-    TypeGuards.isQuotedToken(token) ||
-    TypeGuards.isNumberToken(token) ||
-    TypeGuards.isLiteralToken(token)
-  ) {
-    const { content } = token
-    return () => content
-  }
+  if (TypeGuards.isQuotedToken(token)) return constant(token.content)
+  if (TypeGuards.isNumberToken(token)) return constant(printedNumber(token.getText()))
+  if (TypeGuards.isLiteralToken(token)) return constant(LITERALS[token.getText()])
   if (TypeGuards.isPropertyAccessToken(token)) return compileAccess(token, scope, lenient)
   if (TypeGuards.isRangeToken(token)) return compileRange(token, scope)
   if (TypeGuards.isFilteredValueToken(token)) return compileFiltered(token, scope, lenient)
@@ -116,13 +129,18 @@ function compileRange(token: RangeToken, scope: Scope): Getter {
   const from = compileValue(token.lhs, scope)
   const to = compileValue(token.rhs, scope)
   return frame => {
-    const first = Number(from(frame))
-    const last = Number(to(frame))
-    const length = Math.max(0, Math.floor(last - first) + 1)
-    if (Number.isNaN(length)) return []
+    const first = endOfRange(from(frame))
+    const last = endOfRange(to(frame))
+    const length = Math.max(0, last - first + 1)
     frame.charge(length)
     return Array.from({ length }, (_, index) => first + index)
   }
+}
+
+/** What is no number counts as 0, and a fraction is cut off, as Shopify does. */
+function endOfRange(value: unknown): number {
+  const number = Math.trunc(Number(plainValue(value)))
+  return Number.isFinite(number) ? number : 0
 }
 
 function compileFilter(call: FilterCall, input: Getter, scope: Scope): Getter {
@@ -165,7 +183,7 @@ function isConstant(argument: FilterArgument): boolean {
 
 function compileArgument(argument: FilterArgument, scope: Scope): Getter {
   if (!Array.isArray(argument)) return compileValue(argument, scope)
-  const [name, token] = argument
+  const [name = '', token] = argument
   const getter: Getter = token === undefined ? () => undefined : compileValue(token, scope)
-  return frame => [name, getter(frame)]
+  return frame => new NamedArgument(name, getter(frame))
 }

@@ -6,20 +6,22 @@
 import { compileFiltered, compileValue, isRaw } from './compile-expression.ts'
 import type { Frame } from './frame.ts'
 import { Loop } from './loop.ts'
+import { compileItems, loopName, wholeOf } from './loop-items.ts'
 import { areEqual, isTruthy } from './operators.ts'
 import { plainValue } from './plain-value.ts'
-import { EscapedText, Printable, printValue } from './print-value.ts'
+import { EscapedText, printValue } from './print-value.ts'
 import { Scope, Slots, slotValue } from './scope.ts'
-import type { Getter, Sees } from './scope.ts'
-import { TemplateFault } from './template-fault.ts'
-import type { Branch, LoopOptions, ParsedTemplate, TemplateNode } from './template-syntax.ts'
+import type { Sees } from './scope.ts'
+import type { Branch, ParsedTemplate, TemplateNode } from './template-syntax.ts'
 
 /**
- * How the output of `{{ }}` gets into its place. Both may throw a `TemplateFault` for what has no place
- * there.
+ * How the output of `{{ }}` gets into its place, behind the text `before`. Each may throw a `TemplateFault`
+ * for what has no place there.
  */
 export interface Escaping {
-  escape(text: string): string
+  escape(text: string, before: string): string
+  /** For what was escaped when a `capture` made it, where it may have stood elsewhere. */
+  again(text: string, before: string): string
   /** For output with `| raw`. */
   raw(text: string): string
 }
@@ -77,13 +79,15 @@ function declareNames(nodes: readonly TemplateNode[], slots: Slots): void {
 export function bodiesOf(node: TemplateNode): readonly (readonly TemplateNode[])[] {
   switch (node.kind) {
     case 'capture':
+    case 'ifchanged':
     case 'tablerow':
       return [node.body]
     case 'for':
       return [node.body, node.otherwise]
     case 'if':
-    case 'case':
       return [...node.branches.map(branch => branch.body), node.otherwise]
+    case 'case':
+      return node.branches.map(branch => branch.body)
     default:
       return []
   }
@@ -122,6 +126,8 @@ class TemplateCompiler {
         return this.#assign(node, scope)
       case 'capture':
         return this.#capture(node, scope)
+      case 'ifchanged':
+        return this.#ifChanged(node, scope)
       case 'if':
         return this.#if(node, scope)
       case 'case':
@@ -157,10 +163,10 @@ class TemplateCompiler {
       return (value, frame) => {
         frame.out += typeof value === 'string' ? value : printValue(value, frame)
       }
-    const escape = raw ? escaping.raw.bind(escaping) : escaping.escape.bind(escaping)
     return (value, frame) => {
-      if (value instanceof EscapedText && !raw) frame.out += value.text
-      else frame.out += escape(printValue(value, frame))
+      if (raw) frame.out += escaping.raw(printValue(value, frame))
+      else if (value instanceof EscapedText) frame.out += escaping.again(value.text, frame.out)
+      else frame.out += escaping.escape(printValue(value, frame), frame.out)
     }
   }
 
@@ -188,6 +194,19 @@ class TemplateCompiler {
     }
   }
 
+  #ifChanged(node: TemplateNode & { kind: 'ifchanged' }, scope: Scope): Run {
+    const body = this.sequence(node.body, scope)
+    return frame => {
+      const before = frame.out
+      frame.out = ''
+      body(frame)
+      frame.charge(frame.out.length)
+      const text = frame.out
+      frame.out = text === frame.lastChange ? before : before + text
+      frame.lastChange = text
+    }
+  }
+
   #if(node: TemplateNode & { kind: 'if' }, scope: Scope): Run {
     const branches = node.branches.map(branch => ({
       applies: compileCondition(branch, scope),
@@ -207,20 +226,27 @@ class TemplateCompiler {
     }
   }
 
+  /** Each `when` is rendered as often as it has a value that fits; an `else`, if none did before it. */
   #case(node: TemplateNode & { kind: 'case' }, scope: Scope): Run {
     const getter = compileFiltered(node.value, scope, true)
     const branches = node.branches.map(branch => ({
-      values: branch.values.map(value => compileValue(value, scope, true)),
+      values: branch.values?.map(value => compileValue(value, scope, true)) ?? null,
       run: this.sequence(branch.body, scope),
     }))
-    const otherwise = this.sequence(node.otherwise, scope)
     const { at } = node
     return frame => {
       frame.at = at
       const value = getter(frame)
-      const branch = branches.find(({ values }) => values.some(each => areEqual(value, each(frame), frame)))
-      const run = branch?.run ?? otherwise
-      run(frame)
+      let isFound = false
+      for (const { values, run } of branches) {
+        const fits = values === null ? 0 : countOf(values, each => areEqual(value, each(frame), frame))
+        if (fits > 0) isFound = true
+        const times = values === null && !isFound ? 1 : fits
+        for (let time = 0; time < times; time += 1) {
+          run(frame)
+          if (frame.jump !== 'none') return
+        }
+      }
     }
   }
 
@@ -232,6 +258,8 @@ class TemplateCompiler {
       [node.variable, variable],
       ['forloop', loopSlot],
     ])
+    const parentSlot = scope.loopSlot('forloop')
+    const name = loopName(node)
     const body = this.sequence(node.body, scope.inside(names))
     const otherwise = this.sequence(node.otherwise, scope)
     const steps = stepsOf(node.body)
@@ -241,7 +269,8 @@ class TemplateCompiler {
         otherwise(frame)
         return
       }
-      const loop = new Loop(list.length)
+      const parent = parentSlot === undefined ? null : frame.slots[parentSlot]
+      const loop = new Loop(list.length, { name, parent })
       frame.slots[loopSlot] = loop
       for (const item of list) {
         frame.step(steps)
@@ -269,15 +298,16 @@ class TemplateCompiler {
     const steps = stepsOf(node.body)
     return frame => {
       const list = items(frame)
-      const columns = Math.max(1, (width === null ? 0 : numberOf(width(frame))) || list.length)
-      const loop = new Loop(list.length, columns)
+      const columns = Math.max(1, (width === null ? null : wholeOf(width(frame), 'cols')) || list.length)
+      const loop = new Loop(list.length, { columns })
       frame.slots[loopSlot] = loop
+      frame.out += '<tr class="row1">\n'
       for (const item of list) {
         frame.step(steps)
         frame.slots[variable] = item
         const row = Math.floor(loop.index0 / columns) + 1
         const column = (loop.index0 % columns) + 1
-        if (column === 1) frame.out += `${row === 1 ? '' : '</tr>'}<tr class="row${row}">`
+        if (column === 1 && row > 1) frame.out += `</tr>\n<tr class="row${row}">`
         frame.out += `<td class="col${column}">`
         body(frame)
         frame.out += '</td>'
@@ -286,7 +316,7 @@ class TemplateCompiler {
         frame.jump = 'none'
         if (leave) break
       }
-      if (list.length > 0) frame.out += '</tr>'
+      frame.out += '</tr>\n'
     }
   }
 
@@ -299,11 +329,12 @@ class TemplateCompiler {
     const { at, signature } = node
     return frame => {
       frame.at = at
-      const name = group === null ? '' : printValue(group(frame), frame)
+      // A group counts together, whatever its cycles hold.
+      const name = group === null ? `:${signature}` : printValue(group(frame), frame)
       frame.charge(name.length)
-      const key = `cycle:${name}:${signature}`
+      const key = `cycle:${name}`
       const position = frame.positions.get(key) ?? 0
-      frame.positions.set(key, (position + 1) % choices.length)
+      frame.positions.set(key, position + 1 < choices.length ? position + 1 : 0)
       const choice = choices[position]
       choice?.write(choice.getter(frame), frame)
     }
@@ -326,63 +357,13 @@ function compileCondition(branch: Branch, scope: Scope): (frame: Frame) => boole
   return branch.negated ? frame => !isTruthy(getter(frame)) : frame => isTruthy(getter(frame))
 }
 
-/** The items that a loop goes through, its options applied. */
-function compileItems(
-  node: TemplateNode & { kind: 'for' | 'tablerow' },
-  scope: Scope,
-): (frame: Frame) => readonly unknown[] {
-  const collection = compileValue(node.collection, scope, true)
-  const { at } = node
-  const select = compileLoopOptions(node.options, `${node.variable}-${node.collection.getText()}`, scope)
-  return frame => {
-    frame.at = at
-    const items = itemsOf(collection(frame), frame)
-    return select === null ? items : select(items, frame)
-  }
-}
-
-function compileLoopOptions(
-  options: LoopOptions,
-  signature: string,
-  scope: Scope,
-): ((items: readonly unknown[], frame: Frame) => readonly unknown[]) | null {
-  const { offset, limit, reversed } = options
-  const key = `for:${signature}`
-  const skip: Getter | null =
-    offset === null
-      ? null
-      : offset === 'continue'
-        ? frame => frame.positions.get(key) ?? 0
-        : compileValue(offset, scope)
-  const take = limit === null ? null : compileValue(limit, scope)
-  return (items, frame) => {
-    const from = skip === null ? 0 : numberOf(skip(frame))
-    const to = take === null ? items.length : from + numberOf(take(frame))
-    const selected = from === 0 && to >= items.length ? items : items.slice(from, to)
-    frame.positions.set(key, from + selected.length)
-    if (!reversed) return selected
-    frame.charge(selected.length)
-    return selected.toReversed()
-  }
-}
-
 function numberOf(value: unknown): number {
   const number = Math.trunc(Number(plainValue(value)))
   return Number.isNaN(number) ? 0 : number
 }
 
-/** A list as it is, text as one item, a map as pairs of name and value. */
-function itemsOf(value: unknown, frame: Frame): readonly unknown[] {
-  const plain = plainValue(value)
-  if (Array.isArray(plain)) return plain
-  if (typeof plain === 'string') return plain === '' ? [] : [plain]
-  if (plain instanceof Printable) return itemsOf(plain.printed(), frame)
-  if (plain instanceof Uint8Array)
-    throw new TemplateFault('a loop goes through lists and maps, not through bytes')
-  if (typeof plain !== 'object' || plain === null) return []
-  const entries = Object.entries(plain)
-  frame.charge(entries.length)
-  return entries
+function countOf<T>(items: readonly T[], test: (item: T) => boolean): number {
+  return items.reduce((count, item) => count + (test(item) ? 1 : 0), 0)
 }
 
 /** How much work one pass through the nodes is, loops inside left out: they count themselves. */

@@ -41,6 +41,9 @@ export class Frame {
   /** Positions of cycles and of loops with `offset: continue`, by signature. */
   readonly positions = new Map<string, number>()
 
+  /** What the last `{% ifchanged %}` printed. */
+  lastChange: string | null = null
+
   /** What an envelope goes around. */
   items: unknown = null
 
@@ -78,10 +81,19 @@ export class Frame {
 
   /** What stands beside a row of a batch; undefined for what is no row, or has nothing there. */
   beside(value: object, name: 'captured' | 'previous'): unknown {
-    this.#byRow ??= new Map(this.templateRows.map(each => [each.row, each]))
-    const found = this.#byRow.get(value)
+    const found = this.#besides.get(value)
     if (found === undefined) return undefined
     return name === 'captured' ? new CapturedValues(found.captured) : (found.previous ?? undefined)
+  }
+
+  /** True for a row, as it is or as it was delivered before. */
+  isRow(value: object): boolean {
+    return this.#besides.has(value) || this.templateRows.some(({ previous }) => previous === value)
+  }
+
+  get #besides(): Map<object, TemplateRow> {
+    this.#byRow ??= new Map(this.templateRows.map(each => [each.row, each]))
+    return this.#byRow
   }
 
   /** Makes ready for the next template of the same request. */
@@ -90,6 +102,7 @@ export class Frame {
     this.slots = slots
     this.at = 0
     this.jump = 'none'
+    this.lastChange = null
     if (this.positions.size > 0) this.positions.clear()
   }
 

@@ -8,7 +8,11 @@ export const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const LINE_BREAK = /[\r\n]/
 const NOT_ALLOWED = /[^\t\u0020-\u007e\u0080-\u00ff]/u
 
-export const HEADER_ESCAPING: Escaping = { escape: withoutLineBreak, raw: withoutLineBreak }
+export const HEADER_ESCAPING: Escaping = {
+  escape: withoutLineBreak,
+  again: withoutLineBreak,
+  raw: withoutLineBreak,
+}
 
 function withoutLineBreak(text: string): string {
   if (LINE_BREAK.test(text))

@@ -1,4 +1,4 @@
-import { Liquid } from 'liquidjs'
+import { Liquid, defaultOperators } from 'liquidjs'
 
 function refuse(): never {
   throw new Error('templates read no files')
@@ -12,6 +12,8 @@ function refuse(): never {
 export const LIQUID = new Liquid({
   ownPropertyOnly: true,
   strictFilters: true,
+  // Ours decide what operators mean; these say only which there are.
+  operators: { ...defaultOperators, '<>': () => false },
   timezoneOffset: 0,
   preserveTimezones: true,
   locale: 'en-US',

@@ -1,26 +1,36 @@
 import { Printable } from './print-value.ts'
 
+interface LoopPlace {
+  /** As Shopify names it: `item-list`. */
+  readonly name?: string
+  /** The `forloop` around this one. */
+  readonly parent?: unknown
+  /** The width of a table. */
+  readonly columns?: number
+}
+
 /** `forloop` and `tablerowloop`: where a loop is. */
 export class Loop extends Printable {
   index0 = 0
   readonly #length: number
-  readonly #columns: number | null
+  readonly #place: LoopPlace
 
-  /** `columns` is the width of a table, null for a plain loop. */
-  constructor(length: number, columns: number | null = null) {
+  constructor(length: number, place: LoopPlace) {
     super()
     this.#length = length
-    this.#columns = columns
+    this.#place = place
   }
 
   read(name: string): unknown {
-    return Object.hasOwn(READERS, name)
-      ? READERS[name]?.(this.index0, this.#length, this.#columns ?? 0)
-      : undefined
+    const { columns = 0, parent, name: ownName } = this.#place
+    if (name === 'parentloop') return parent
+    if (name === 'name') return ownName
+    return Object.hasOwn(READERS, name) ? READERS[name]?.(this.index0, this.#length, columns) : undefined
   }
 
   override printed(): unknown {
-    const names = Object.keys(READERS).filter(name => this.#columns !== null || !TABLE_NAMES.has(name))
+    const isTable = this.#place.columns !== undefined
+    const names = Object.keys(READERS).filter(name => isTable || !TABLE_NAMES.has(name))
     return Object.fromEntries(names.map(name => [name, this.read(name)]))
   }
 }
@@ -43,6 +53,6 @@ const TABLE_NAMES = new Set(['row', 'col', 'col0', 'col_first', 'col_last'])
 
 /** What each kind of loop tells of itself. */
 export const LOOP_NAMES: { readonly [kind in 'forloop' | 'tablerowloop']: readonly string[] } = {
-  forloop: Object.keys(READERS).filter(name => !TABLE_NAMES.has(name)),
+  forloop: [...Object.keys(READERS).filter(name => !TABLE_NAMES.has(name)), 'name', 'parentloop'],
   tablerowloop: Object.keys(READERS),
 }

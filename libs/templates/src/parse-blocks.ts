@@ -1,7 +1,9 @@
 /** The tags that enclose others. */
 import { checkEnd, excerpt } from './check-expression.ts'
-import { LIQUID_OPTIONS } from './liquid-options.ts'
-import { readWholeValue } from './parse-tags.ts'
+import { withoutBlanks } from './blank-blocks.ts'
+import { ExpressionTokenizer } from './expression-tokenizer.ts'
+import { plainName, readWholeValue } from './parse-tags.ts'
+import { tagOf } from './read-tokens.ts'
 import { TemplateFault } from './template-fault.ts'
 import type {
   BlockReader,
@@ -18,31 +20,51 @@ export function readBlockTag(tag: TagSource, parser: BlockReader): readonly Temp
   switch (tag.name) {
     case 'if':
     case 'unless':
-      return [readIf(tag, parser)]
+      return [withoutBlanks(readIf(tag, parser))]
     case 'case':
-      return [readCase(tag, parser)]
+      return [withoutBlanks(readCase(tag, parser))]
     case 'for':
-      return [readFor(tag, parser)]
+      return [withoutBlanks(readFor(tag, parser))]
     case 'tablerow':
       return [readTablerow(tag, parser)]
     case 'capture':
       return [readCapture(tag, parser)]
     case 'comment':
-      parser.takeRaw('endcomment', tag)
+      parser.skipPast('endcomment', tag)
       return []
-    case 'raw':
-      return [{ kind: 'text', at: tag.begin, text: parser.takeRaw('endraw', tag) }]
+    case 'ifchanged':
+      return [readIfChanged(tag, parser)]
     case 'liquid':
-      return parser.readNested(tag.tokenizer.readLiquidTagTokens(LIQUID_OPTIONS), tag)
+      return parser.readNested(readLines(tag), tag)
     default:
       return null
   }
 }
 
+/** The tags of `{% liquid %}`, one a line. */
+function readLines({ tokenizer: { input, p, N } }: TagSource): readonly TagSource[] {
+  const tags: TagSource[] = []
+  for (let from = p; from < N;) {
+    const lineEnd = input.indexOf('\n', from)
+    const end = lineEnd < 0 || lineEnd > N ? N : lineEnd
+    const begin = from + input.slice(from, end).search(/\S|$/)
+    if (begin < end) tags.push(tagOf(begin, new ExpressionTokenizer(input, [begin, end]), end))
+    from = end + 1
+  }
+  return tags
+}
+
+function readIfChanged(tag: TagSource, parser: BlockReader): TemplateNode {
+  checkEnd(tag.tokenizer)
+  const { nodes, end } = parser.readUntil(new Set(['endifchanged']), tag)
+  if (end !== null) checkEnd(end.tokenizer)
+  return { kind: 'ifchanged', at: tag.begin, body: nodes }
+}
+
 function readCapture(tag: TagSource, parser: BlockReader): TemplateNode {
   const { tokenizer } = tag
   const word = tokenizer.readIdentifier()
-  const name = word.size() > 0 ? word.content : tokenizer.readQuoted()?.content
+  const name = word.size() > 0 ? plainName(word) : tokenizer.readQuoted()?.content
   if (name === undefined || name === '')
     throw new TemplateFault('{% capture %} needs a name: {% capture name %}', tokenizer.p)
   checkEnd(tokenizer)
@@ -81,13 +103,15 @@ function readCase(tag: TagSource, parser: BlockReader): TemplateNode {
   const names = new Set(['when', 'else', 'endcase'])
   // What stands before the first {% when %} is never rendered.
   let { end } = parser.readUntil(names, tag)
-  while (end?.name === 'when') {
-    const values = readWhenValues(end)
+  while (end?.name === 'when' || end?.name === 'else') {
+    const values = end.name === 'when' ? readWhenValues(end) : null
+    if (values === null) checkEnd(end.tokenizer)
     const block = parser.readUntil(names, tag)
     branches.push({ values, body: block.nodes })
     end = block.end
   }
-  return { kind: 'case', at: tag.begin, value, branches, otherwise: readElse(end, tag, parser) }
+  if (end !== null) checkEnd(end.tokenizer)
+  return { kind: 'case', at: tag.begin, value, branches }
 }
 
 function readWhenValues(tag: TagSource): readonly ValueToken[] {
@@ -114,7 +138,7 @@ function readLoop(tag: TagSource): { variable: string; collection: ValueToken } 
       `{% ${tag.name} ${tag.args} %} is not understood; expected {% ${tag.name} item in list %}`,
       tag.begin,
     )
-  return { variable: variable.content, collection }
+  return { variable: plainName(variable, true), collection }
 }
 
 function readFor(tag: TagSource, parser: BlockReader): TemplateNode {

@@ -8,7 +8,7 @@ export function readSimpleTag(tag: TagSource): readonly TemplateNode[] | null {
   const at = tag.begin
   switch (tag.name) {
     case '#':
-      return []
+      return readComment(tag)
     case 'assign':
       return [readAssign(tag)]
     case 'echo':
@@ -35,11 +35,37 @@ export function readWholeValue(tag: TagSource): Filtered {
   return value
 }
 
+/** Each line of an inline comment begins with `#`, so that no tag is lost in one by a missing `%}`. */
+function readComment(tag: TagSource): readonly TemplateNode[] {
+  let at = tag.begin
+  for (const line of tag.args.split('\n').slice(1)) {
+    at = tag.tokenizer.input.indexOf('\n', at) + 1
+    if (/^\s*(#|$)/.test(line)) continue
+    throw new TemplateFault(
+      'a line of {% # %} begins with no "#": is the comment to end before it, with "%}"?',
+      at + line.search(/\S/),
+    )
+  }
+  return []
+}
+
+/**
+ * A name that a value is put under; throws a `TemplateFault` for one that is none. Only that of a loop may
+ * have a question mark, as Shopify has it.
+ */
+export function plainName(
+  { content, begin }: { readonly content: string; readonly begin: number },
+  ofLoop = false,
+): string {
+  if (!content.startsWith('-') && (ofLoop || !content.includes('?'))) return content
+  throw new TemplateFault(`"${content}" is no name: it begins with a letter or "_" and has no "?"`, begin)
+}
+
 function readName(tag: TagSource): string {
   const name = tag.tokenizer.readIdentifier()
   if (name.size() === 0) throw new TemplateFault(`{% ${tag.name} %} needs a name`, tag.tokenizer.p)
   checkEnd(tag.tokenizer)
-  return name.content
+  return plainName(name)
 }
 
 function readAssign(tag: TagSource): TemplateNode {
@@ -51,7 +77,7 @@ function readAssign(tag: TagSource): TemplateNode {
   if (tokenizer.peek() !== '=')
     throw new TemplateFault(`"=" is missing: {% assign ${name.content} = value %}`, tokenizer.p)
   tokenizer.advance()
-  return { kind: 'assign', at: tag.begin, name: name.content, value: readWholeValue(tag) }
+  return { kind: 'assign', at: tag.begin, name: plainName(name), value: readWholeValue(tag) }
 }
 
 function readCycle(tag: TagSource): TemplateNode {

@@ -3,13 +3,13 @@
  * are ours, so that each mistake is named with its place and nothing is passed over in silence.
  */
 import { nearestHint } from '@sluice/domain/nearest-name'
-import { Tokenizer, TypeGuards } from 'liquidjs'
-import type { TopLevelToken } from 'liquidjs'
 import { checkExpression } from './check-expression.ts'
-import { LIQUID_OPTIONS } from './liquid-options.ts'
+import { ExpressionTokenizer } from './expression-tokenizer.ts'
 import { MAX_TEMPLATE_LENGTH } from './limits.ts'
 import { readBlockTag } from './parse-blocks.ts'
 import { readSimpleTag } from './parse-tags.ts'
+import { notClosed, readTokens } from './read-tokens.ts'
+import type { TopLevelToken } from './read-tokens.ts'
 import { TemplateFault } from './template-fault.ts'
 import type { Block, BlockReader, ParsedTemplate, TagSource, TemplateNode } from './template-syntax.ts'
 
@@ -18,8 +18,9 @@ const MAX_NESTING = 100
 /** The tags, with those that only stand inside others; for naming the nearest. */
 const TAGS = [
   ...['assign', 'capture', 'if', 'unless', 'case', 'for', 'tablerow', 'cycle', 'increment', 'decrement'],
-  ...['break', 'continue', 'echo', 'liquid', 'comment', 'raw', 'elsif', 'else', 'when'],
+  ...['break', 'continue', 'echo', 'liquid', 'comment', 'raw', 'doc', 'ifchanged', 'elsif', 'else', 'when'],
   ...['endcapture', 'endif', 'endunless', 'endcase', 'endfor', 'endtablerow', 'endcomment', 'endraw'],
+  ...['enddoc', 'endifchanged'],
 ]
 const INNER_TAGS = new Set(['elsif', 'else', 'when', ...TAGS.filter(tag => tag.startsWith('end'))])
 const FILE_TAGS = new Set(['include', 'render', 'layout', 'block', 'section'])
@@ -31,16 +32,11 @@ export function parseTemplate(text: string): ParsedTemplate {
       `the template has ${text.length} characters; ${MAX_TEMPLATE_LENGTH} are allowed`,
       MAX_TEMPLATE_LENGTH,
     )
-  const tokens = readTokens(text)
-  const parser = new TemplateParser(tokens, 0)
+  const tokens = atLiquidPlace(() => readTokens(text), 0)
+  const parser = new TemplateParser({ text, tokens, depth: 0 })
   const { nodes, end } = parser.readUntil(new Set(), null)
   if (end !== null) throw new TemplateFault(`unexpected {% ${end.name} %}`, end.begin)
   return { text, nodes }
-}
-
-function readTokens(text: string): TopLevelToken[] {
-  const tokenizer = new Tokenizer(text, LIQUID_OPTIONS.operators)
-  return atLiquidPlace(() => tokenizer.readTopLevelTokens(LIQUID_OPTIONS), 0)
 }
 
 /**
@@ -67,17 +63,21 @@ function explained(message: string): string {
   return message
 }
 
-type Token = TopLevelToken | TagSource
+interface Source {
+  readonly text: string
+  readonly tokens: readonly TopLevelToken[]
+  readonly depth: number
+}
 
 /** Walks through the tokens of one template, or of one `{% liquid %}` tag. */
 class TemplateParser implements BlockReader {
-  readonly #tokens: readonly Token[]
+  readonly #source: Source
   #next = 0
   #depth: number
 
-  constructor(tokens: readonly Token[], depth: number) {
-    this.#tokens = tokens
-    this.#depth = depth
+  constructor(source: Source) {
+    this.#source = source
+    this.#depth = source.depth
   }
 
   readUntil(names: ReadonlySet<string>, opener: TagSource | null): Block {
@@ -86,44 +86,41 @@ class TemplateParser implements BlockReader {
       throw new TemplateFault(`tags are nested deeper than ${MAX_NESTING} levels`, opener?.begin ?? 0)
     const nodes: TemplateNode[] = []
     for (let token = this.#take(); token !== undefined; token = this.#take()) {
-      if (TypeGuards.isHTMLToken(token)) {
-        nodes.push({ kind: 'text', at: token.begin, text: token.getContent() })
-      } else if (TypeGuards.isOutputToken(token)) {
-        nodes.push(readOutput(token.input, token.contentRange, token.begin))
-      } else if (isTag(token)) {
-        if (names.has(token.name)) {
-          this.#depth -= 1
-          return { nodes, end: token }
-        }
-        nodes.push(...this.#readTag(token, opener))
-      }
+      if (token.kind === 'text') nodes.push({ kind: 'text', at: token.begin, text: token.text })
+      else if (token.kind === 'raw')
+        nodes.push({ kind: 'text', at: token.begin, text: token.text, isRaw: true })
+      else if (token.kind === 'output') nodes.push(readOutput(this.#source.text, token.range, token.begin))
+      else if (names.has(token.tag.name)) {
+        this.#depth -= 1
+        return { nodes, end: token.tag }
+      } else nodes.push(...this.#readTag(token.tag, opener))
     }
-    if (opener !== null)
-      throw new TemplateFault(
-        `{% ${opener.name} %} is not closed: {% end${opener.name} %} is missing`,
-        opener.begin,
-      )
+    if (opener !== null) throw notClosed(opener.name, opener.begin)
     this.#depth -= 1
     return { nodes, end: null }
   }
 
-  takeRaw(name: string, opener: TagSource): string {
-    let text = ''
+  skipPast(name: string, opener: TagSource): void {
+    let depth = 1
     for (let token = this.#take(); token !== undefined; token = this.#take()) {
-      if (isTag(token) && token.name === name) return text
-      if ('getText' in token) text += token.getText()
+      if (token.kind !== 'tag') continue
+      if (token.tag.name === opener.name) depth += 1
+      else if (token.tag.name === name) depth -= 1
+      if (depth === 0) return
     }
-    throw new TemplateFault(`{% ${opener.name} %} is not closed: {% ${name} %} is missing`, opener.begin)
+    throw notClosed(opener.name, opener.begin)
   }
 
   readNested(tags: readonly TagSource[], opener: TagSource): readonly TemplateNode[] {
-    const { nodes, end } = new TemplateParser(tags, this.#depth).readUntil(new Set(), null)
+    const tokens = tags.map((tag): TopLevelToken => ({ kind: 'tag', tag }))
+    const parser = new TemplateParser({ text: this.#source.text, tokens, depth: this.#depth })
+    const { nodes, end } = parser.readUntil(new Set(), null)
     if (end !== null) throw unknownTag(end, opener)
     return nodes
   }
 
-  #take(): Token | undefined {
-    const token = this.#tokens[this.#next]
+  #take(): TopLevelToken | undefined {
+    const token = this.#source.tokens[this.#next]
     this.#next += 1
     return token
   }
@@ -137,13 +134,9 @@ class TemplateParser implements BlockReader {
   }
 }
 
-function isTag(token: Token): token is TagSource {
-  return 'name' in token && 'tokenizer' in token
-}
-
 function readOutput(input: string, range: [number, number], at: number): TemplateNode {
   return atLiquidPlace(() => {
-    const tokenizer = new Tokenizer(input, LIQUID_OPTIONS.operators, undefined, range)
+    const tokenizer = new ExpressionTokenizer(input, range)
     tokenizer.skipBlank()
     if (tokenizer.end()) throw new TemplateFault('{{ }} is empty: name a value', at)
     const value = tokenizer.readFilteredValue()

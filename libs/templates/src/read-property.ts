@@ -8,6 +8,7 @@ import type { Frame } from './frame.ts'
 import { Loop } from './loop.ts'
 import { valueOfJson } from './plain-value.ts'
 import { EscapedText } from './print-value.ts'
+import { lengthOf } from './text-length.ts'
 
 interface Fields {
   readonly [name: string]: unknown
@@ -65,11 +66,13 @@ export function readProperty(value: unknown, key: unknown, options: ReadOptions)
     if (beside !== undefined) return beside
   }
   if (name === 'size') return Object.keys(value).length
+  // A row has columns; one that is missing is not its first one.
+  if (name === 'first' && !options.frame.isRow(value)) return Object.entries(value)[0]
   return undefined
 }
 
 function readOfText(text: string, key: unknown): unknown {
-  if (key === 'size') return text.length
+  if (key === 'size') return lengthOf(text, null)
   if (typeof key === 'number') return text[key]
   return undefined
 }

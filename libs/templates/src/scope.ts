@@ -103,6 +103,11 @@ export class Scope {
     return new Scope(this.slots, this.#sees, new Map([...this.#loops, ...names]))
   }
 
+  /** The slot of a name that a loop around gives a value. */
+  loopSlot(name: string): number | undefined {
+    return this.#loops.get(name)
+  }
+
   /**
    * What the name stands for. All names that the template assigns must be in the slots by now, wherever they
    * are assigned.

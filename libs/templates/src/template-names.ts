@@ -151,10 +151,12 @@ class NameFinder implements TemplateNames {
       case 'case':
         this.#filtered(node.value, names)
         for (const branch of node.branches) {
-          for (const value of branch.values) this.#value(value, names)
+          for (const value of branch.values ?? []) this.#value(value, names)
           this.visit(branch.body, names.inside())
         }
-        return this.visit(node.otherwise, names.inside())
+        return
+      case 'ifchanged':
+        return this.visit(node.body, names.inside())
       case 'for':
         this.#loop(node, names)
         return this.visit(node.otherwise, names.inside())
@@ -243,6 +245,11 @@ class NameFinder implements TemplateNames {
     if (root === undefined) return
     const at = token.begin
     const name = writtenName(root)
+    if (TypeGuards.isWordToken(root) && root.content.startsWith('-'))
+      throw new TemplateFault(
+        `"${root.content}" is no name; for a column of that name write ['${root.content}']`,
+        at,
+      )
     if (name === undefined) this.whole = true
     else this.#name(String(name), rest, { names, at })
   }
@@ -252,7 +259,7 @@ class NameFinder implements TemplateNames {
     if (local === 'value') return
     if (local === 'row') return this.#ofRow(rest, at)
     if (local === 'rows') return this.#ofRows(rest, { name, at })
-    if (local !== undefined) return assertField(rest, { of: name, fields: LOOP_NAMES[local], at })
+    if (local !== undefined) return assertLoopFields(rest, { loop: local, at })
     if (name === 'rows') return this.#ofRows(rest, { name, at })
     if (!GIVEN_NAMES.has(name)) {
       if (!this.#batched) this.#column(name, at)
@@ -345,6 +352,15 @@ function assertField(
   if (field === undefined || fields.includes(String(field))) return
   const hint = nearestHint(String(field), fields) || `; it has ${fields.join(', ')}`
   throw new TemplateFault(`"${of}" has no "${field}"${hint}`, at)
+}
+
+function assertLoopFields(
+  rest: readonly Property[],
+  { loop, at }: { loop: 'forloop' | 'tablerowloop'; at: number },
+): void {
+  // A parent loop has what a loop has.
+  const from = rest.findIndex(property => writtenName(property) !== 'parentloop')
+  if (from >= 0) assertField(rest.slice(from), { of: loop, fields: LOOP_NAMES[loop], at })
 }
 
 function unknownName(name: string, names: Names, at: number): TemplateFault {

@@ -22,13 +22,20 @@ export interface Branch {
 }
 
 export interface CaseBranch {
-  readonly values: readonly ValueToken[]
+  /** Null for an `{% else %}`. */
+  readonly values: readonly ValueToken[] | null
   readonly body: readonly TemplateNode[]
 }
 
 /** `at` is where the part begins in the template's text. */
 export type TemplateNode =
-  | { readonly kind: 'text'; readonly at: number; readonly text: string }
+  | {
+      readonly kind: 'text'
+      readonly at: number
+      readonly text: string
+      /** True for what stood in `{% raw %}`. */
+      readonly isRaw?: boolean
+    }
   | { readonly kind: 'output'; readonly at: number; readonly value: Filtered }
   | { readonly kind: 'assign'; readonly at: number; readonly name: string; readonly value: Filtered }
   | {
@@ -48,8 +55,8 @@ export type TemplateNode =
       readonly at: number
       readonly value: Filtered
       readonly branches: readonly CaseBranch[]
-      readonly otherwise: readonly TemplateNode[]
     }
+  | { readonly kind: 'ifchanged'; readonly at: number; readonly body: readonly TemplateNode[] }
   | {
       readonly kind: 'for'
       readonly at: number
@@ -106,8 +113,8 @@ export interface BlockReader {
    * null at the top.
    */
   readUntil(names: ReadonlySet<string>, opener: TagSource | null): Block
-  /** The text of all tokens up to a tag of the name, as it was written. */
-  takeRaw(name: string, opener: TagSource): string
+  /** Passes over all tokens up to the tag of the name that closes `opener`, whatever they are. */
+  skipPast(name: string, opener: TagSource): void
   /** The nodes of tags that stand within one tag. */
   readNested(tags: readonly TagSource[], opener: TagSource): readonly TemplateNode[]
 }

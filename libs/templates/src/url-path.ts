@@ -7,7 +7,8 @@ import { TemplateFault } from './template-fault.ts'
 
 export const PATH_ESCAPING: Escaping = {
   escape: text => encodeText(needed(text)),
-  raw: text => needed(text),
+  again: needed,
+  raw: needed,
 }
 
 function needed(text: string): string {

@@ -20,8 +20,41 @@ const ESCAPED: { readonly [character: string]: string } = {
 const FORBIDDEN = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u
 
 export const XML_ESCAPING: Escaping = {
-  escape: text => allowed(text).replaceAll(TO_ESCAPE, character => ESCAPED[character] ?? ''),
+  escape: (text, before) => {
+    const escaped = allowed(text).replaceAll(TO_ESCAPE, character => ESCAPED[character] ?? '')
+    return withoutBlanksOf(escaped, before)
+  },
+  again: withoutBlanksOf,
   raw: allowed,
+}
+
+/**
+ * Every reader makes spaces of the line breaks and tabs that stand in an attribute as they are (XML 1.0,
+ * 3.3.3).
+ */
+const BLANKS_OF_ATTRIBUTES: { readonly [character: string]: string } = {
+  '\n': '&#10;',
+  '\t': '&#9;',
+  '\r': '&#13;',
+}
+
+function withoutBlanksOf(text: string, before: string): string {
+  if (!/[\n\t\r]/.test(text) || !endsInAttribute(before)) return text
+  return text.replaceAll(/[\n\t\r]/g, character => BLANKS_OF_ATTRIBUTES[character] ?? '')
+}
+
+/** True if what follows the text stands in the value of an attribute. A tag has no "<" in it. */
+function endsInAttribute(before: string): boolean {
+  const open = before.lastIndexOf('<')
+  if (open < 0 || !/[\w:\u0080-\uffff]/.test(before.charAt(open + 1))) return false
+  let quote = ''
+  for (let at = open + 1; at < before.length; at += 1) {
+    const character = before.charAt(at)
+    if (quote !== '') quote = character === quote ? '' : quote
+    else if (character === '"' || character === "'") quote = character
+    else if (character === '>') return false
+  }
+  return quote !== ''
 }
 
 function allowed(text: string): string {

@@ -218,7 +218,7 @@ export const TAG_CASES: readonly RenderCase[] = [
     liquid: '{% tablerow x in v cols: 2 %}{{ x }}{% endtablerow %}',
     row: LETTERS,
     gives:
-      '<tr class="row1"><td class="col1">a</td><td class="col2">b</td></tr><tr class="row2"><td class="col1">c</td></tr>',
+      '<tr class="row1">\n<td class="col1">a</td><td class="col2">b</td></tr>\n<tr class="row2"><td class="col1">c</td></tr>\n',
   },
   {
     it: 'cycles',

@@ -1,0 +1,136 @@
+/**
+ * A moment as a date filter sees it: the calendar and the clock of its zone, and a fraction with all its
+ * digits. What has no zone is taken as UTC, so that every machine shows the same.
+ */
+export interface Moment {
+  readonly year: number
+  /** 1 to 12. */
+  readonly month: number
+  readonly day: number
+  readonly hour: number
+  readonly minute: number
+  readonly second: number
+  /** The digits behind the second; `5` is half a second. */
+  readonly fraction: string
+  /** East of UTC. */
+  readonly offsetMinutes: number
+  /** Empty where only the offset is known. */
+  readonly zone: string
+}
+
+const ISO =
+  /^([+-]\d{6}|\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?$/i
+const OFFSET = /(?:UTC|GMT)?([+-])(\d\d):?(\d\d)?$/i
+/** Texts that are none of our forms, but name their zone. */
+const NAMES_ZONE = /(?:Z|UTC|GMT|[ECMP][SD]T|[+-]\d\d:?\d\d)(?:\s*\(.*\))?$/i
+
+const MINUTE_MS = 60_000
+
+/** The moment that a text names; null for a text that names none, such as `0000-00-00`. */
+export function momentOfText(text: string): Moment | null {
+  const match = ISO.exec(text.trim())
+  if (match !== null) return momentOfIso(match)
+  // No date of the calendar begins so, and JavaScript would count on from it.
+  if (/^[+-]?\d{4,6}-\d\d-\d\d/.test(text.trim())) return null
+  const zone = NAMES_ZONE.exec(text.trim())?.[0] ?? ''
+  const time = Date.parse(zone === '' ? `${text} UTC` : text)
+  return Number.isNaN(time) ? null : momentAt(time, offsetOf(zone), zone === '' ? 'UTC' : '')
+}
+
+function momentOfIso(match: RegExpExecArray): Moment | null {
+  const [, year = '', month = '', day = '', hour = '0', minute = '0', second = '0', fraction = ''] = match
+  const zone = match[8] ?? 'UTC'
+  const moment: Moment = {
+    year: Number(year),
+    month: Number(month),
+    day: Number(day),
+    hour: Number(hour),
+    minute: Number(minute),
+    second: Number(second),
+    fraction,
+    offsetMinutes: offsetOf(zone),
+    zone: /^[+-]/.test(zone) ? '' : 'UTC',
+  }
+  const isDay = moment.month >= 1 && moment.month <= 12 && moment.day >= 1 && moment.day <= daysIn(moment)
+  if (!isDay || moment.minute > 59 || moment.second > 60 || moment.hour > 24) return null
+  if (moment.hour < 24 && moment.second < 60) return moment
+  // The end of a day, or a leap second, is the beginning of what follows.
+  const next = momentAt(millisecondsOf(moment), moment.offsetMinutes, moment.zone)
+  return { ...next, fraction }
+}
+
+function offsetOf(zone: string): number {
+  const [, sign, hours = '0', minutes = '0'] = OFFSET.exec(zone) ?? []
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes))
+}
+
+function daysIn({ year, month }: Moment): number {
+  return new Date(Date.UTC(2000 + (((year % 400) + 400) % 400), month, 0)).getUTCDate()
+}
+
+/** Milliseconds since 1970 in UTC, of whole seconds. */
+export function millisecondsOf({ year, month, day, hour, minute, second, offsetMinutes }: Moment): number {
+  const date = new Date(0)
+  date.setUTCFullYear(year, month - 1, day)
+  date.setUTCHours(hour, minute, second)
+  return date.getTime() - offsetMinutes * MINUTE_MS
+}
+
+/** The moment so many milliseconds after the beginning of 1970 in UTC; they may have a fraction. */
+export function momentAt(milliseconds: number, offsetMinutes: number, zone: string): Moment {
+  const whole = Math.floor(milliseconds)
+  const date = new Date(whole + offsetMinutes * MINUTE_MS)
+  return {
+    year: date.getUTCFullYear(),
+    month: date.getUTCMonth() + 1,
+    day: date.getUTCDate(),
+    hour: date.getUTCHours(),
+    minute: date.getUTCMinutes(),
+    second: date.getUTCSeconds(),
+    fraction: String(date.getUTCMilliseconds()).padStart(3, '0'),
+    offsetMinutes,
+    zone,
+  }
+}
+
+/** The same moment on the clock of a zone by its IANA name; null for a name that is none. */
+export function inZone(moment: Moment, zone: string): Moment | null {
+  try {
+    const format = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' })
+    const time = millisecondsOf(moment)
+    const name = format.formatToParts(time).find(part => part.type === 'timeZoneName')?.value ?? ''
+    return { ...momentAt(time, offsetOf(name), zone), fraction: moment.fraction }
+  } catch {
+    return null
+  }
+}
+
+/** 0 is Sunday. */
+export function weekdayOf(moment: Moment): number {
+  return new Date(millisecondsOf({ ...moment, offsetMinutes: 0 })).getUTCDay()
+}
+
+/** 1 is the first of January. */
+export function dayOfYear(moment: Moment): number {
+  const start = millisecondsOf({
+    ...moment,
+    month: 1,
+    day: 1,
+    hour: 0,
+    minute: 0,
+    second: 0,
+    offsetMinutes: 0,
+  })
+  return Math.floor((millisecondsOf({ ...moment, offsetMinutes: 0 }) - start) / (24 * 60 * MINUTE_MS)) + 1
+}
+
+/** Year and week as ISO 8601 counts them: a week belongs to the year that its Thursday is in. */
+export function isoWeek(moment: Moment): { readonly year: number; readonly week: number } {
+  const weekday = weekdayOf(moment) || 7
+  const thursday = momentAt(
+    millisecondsOf({ ...moment, offsetMinutes: 0 }) + (4 - weekday) * 24 * 60 * MINUTE_MS,
+    0,
+    'UTC',
+  )
+  return { year: thursday.year, week: Math.ceil(dayOfYear(thursday) / 7) }
+}
