@@ -7,7 +7,7 @@ import { JsonText } from '@sluice/contracts/values'
 import { compileFields } from './compile-fields.ts'
 import { finishHeader } from './header-value.ts'
 import type { ItemWriter } from './item-writer.ts'
-import { finishJson, strictJsonError } from './json-text.ts'
+import { finishJson, saysNothing, strictJsonError } from './json-text.ts'
 import { RawJson, jsonText } from './print-value.ts'
 import { printableLine } from './printable.ts'
 import { TemplateFault, placeOf } from './template-fault.ts'
@@ -42,7 +42,7 @@ function jsonKind(compiler: TriggerCompiler): PartKind {
     finish: rendered => {
       const checked = finishJson(rendered)
       if (!checked.ok) throw new ContentFault(checked.error, checked.at)
-      if (mustSaySomething && checked.saysNothing)
+      if (mustSaySomething && saysNothing(checked.value))
         throw nothingSaid(`is ${printableLine(checked.text.trim())}`)
       return checked.text
     },

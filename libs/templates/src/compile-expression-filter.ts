@@ -7,7 +7,7 @@ import type { QuotedToken } from 'liquidjs'
 import { checkExpression } from './check-expression.ts'
 import { ExpressionTokenizer } from './expression-tokenizer.ts'
 import type { Frame } from './frame.ts'
-import { listOf } from './list-filters.ts'
+import { grouped, listOf } from './list-filters.ts'
 import { isTruthy } from './operators.ts'
 import type { Getter, Scope } from './scope.ts'
 import { TemplateFault } from './template-fault.ts'
@@ -75,6 +75,5 @@ const SELECTIONS: { readonly [name: string]: Selection } = {
     const index = items.findIndex(item => isTruthy(test(item, frame)))
     return index < 0 ? undefined : index
   },
-  group_by_exp: (items, test, frame) =>
-    [...Map.groupBy(items, item => test(item, frame))].map(([name, group]) => ({ name, items: group })),
+  group_by_exp: (items, test, frame) => grouped(items, item => test(item, frame), frame),
 }

@@ -163,9 +163,12 @@ class TemplateCompiler {
       return (value, frame) => {
         frame.out += typeof value === 'string' ? value : printValue(value, frame)
       }
+    if (raw)
+      return (value, frame) => {
+        frame.out += escaping.raw(printValue(value, frame))
+      }
     return (value, frame) => {
-      if (raw) frame.out += escaping.raw(printValue(value, frame))
-      else if (value instanceof EscapedText) frame.out += escaping.again(value.text, frame.out)
+      if (value instanceof EscapedText) frame.out += escaping.again(value.text, frame.out)
       else frame.out += escaping.escape(printValue(value, frame), frame.out)
     }
   }

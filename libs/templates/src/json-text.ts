@@ -6,7 +6,7 @@ import { printableCharacter, printableLine } from './printable.ts'
 
 /** `at` is the place of the error in the text as it was given. */
 export type JsonCheck =
-  | { readonly ok: true; readonly text: string; readonly saysNothing: boolean }
+  | { readonly ok: true; readonly text: string; readonly value: unknown }
   | { readonly ok: false; readonly error: string; readonly at: number }
 
 /**
@@ -18,13 +18,13 @@ export function finishJson(text: string): JsonCheck {
   // string, the text would end within that string and not be JSON anyway.
   const likely = withoutLastComma(text)
   const found = parsed(likely)
-  if (found !== null) return { ok: true, text: likely, saysNothing: saysNothing(found.value) }
+  if (found !== null) return { ok: true, text: likely, value: found.value }
   const scan = scanJson(text)
   if (scan.error !== null)
     return { ok: false, error: describeJsonError(text, scan.error, 'the body'), at: scan.error.at }
   const stripped = without(text, scan.commas)
   const mended = parsed(stripped)
-  if (mended !== null) return { ok: true, text: stripped, saysNothing: saysNothing(mended.value) }
+  if (mended !== null) return { ok: true, text: stripped, value: mended.value }
   return { ok: false, error: 'the body is not JSON', at: 0 }
 }
 
@@ -51,7 +51,7 @@ function parsed(text: string): { readonly value: unknown } | null {
 }
 
 /** True for a list or map in which there is no value at all, however deep: `[]`, `{"rows":[]}`. */
-function saysNothing(value: unknown): boolean {
+export function saysNothing(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   return Object.values(value).every(saysNothing)
 }

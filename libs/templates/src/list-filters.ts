@@ -129,9 +129,13 @@ function findIndex(value: unknown, args: readonly unknown[], frame: Frame): unkn
 }
 
 function groupBy(value: unknown, args: readonly unknown[], frame: Frame): unknown {
-  const read = reader(args[0], frame)
+  return grouped(listOf(value), reader(args[0], frame), frame)
+}
+
+/** The items by what is read of them; equal values are one group, whatever kind of number they are. */
+export function grouped(items: readonly unknown[], read: Read, frame: Frame): readonly unknown[] {
   const groups = new Map<string, { readonly name: unknown; readonly items: unknown[] }>()
-  for (const item of listOf(value)) {
+  for (const item of items) {
     frame.step(1)
     const name = read(item)
     const key = valueKey(name, frame)

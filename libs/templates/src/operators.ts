@@ -46,7 +46,7 @@ export function compareValues(left: unknown, right: unknown): number | null {
   const b = plainValue(right)
   if (typeof a === 'number' && typeof b === 'number') return ordered(a, b)
   if (typeof a === 'string' && typeof b === 'string') return ordered(a, b)
-  if (isExact(a) || isExact(b)) return compareExactly(a, b)
+  if (isExact(a) || isExact(b) || typeof a === 'string' || typeof b === 'string') return compareExactly(a, b)
   if (a === null || a === undefined || b === null || b === undefined) return null
   if (typeof a === 'object' || typeof b === 'object') return null
   return ordered(Number(a), Number(b))

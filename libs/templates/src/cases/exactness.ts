@@ -133,6 +133,19 @@ export const EXACTNESS_CASES: readonly RenderCase[] = [
       '[{"name":1.50,"items":[{"p":1.50},{"p":1.5}]},{"name":9007199254740993,"items":[{"p":9007199254740993}]},{"name":9007199254740992,"items":[{"p":9007199254740992}]}]',
   },
   {
+    it: 'groups decimals that are equal by an expression',
+    liquid:
+      "{% assign g = v | group_by_exp: 'x', 'x.p' %}{{ g | size }} {{ g | first | map: 'name' | join }}",
+    row: { v: [{ p: D('1.50') }, { p: D('1.5') }, { p: 1.5 }, { p: BIG }] },
+    gives: '2 1.50',
+  },
+  {
+    it: 'compares text that is a number with all its digits',
+    liquid: "{% if v < 9007199254740993 %}less{% endif %}{% if '' < 1 or 'a' > 0 %}no{% endif %}",
+    row: { v: '9007199254740992' },
+    gives: 'less',
+  },
+  {
     it: 'sorts numbers of all kinds',
     liquid: "{{ v | sort | join: ' ' }}",
     row: { v: [BIG, D('9007199254740992.5'), 10, 9, D('9.5'), null] },
