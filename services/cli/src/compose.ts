@@ -45,6 +45,7 @@ import { shownRequest } from '@sluice/delivery/shown-request'
 import { resolveTarget, type Target } from '@sluice/delivery/target'
 import { renderChanges } from '@sluice/renderer/render-changes'
 import { runRenderer } from '@sluice/renderer/renderer'
+import { assertSendable } from './project/assert-secrets.ts'
 import type { Connections } from './check-connections.ts'
 import type { NextRun, Previewed } from './next-run.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -381,6 +382,7 @@ export function connectionsOf(env: PipelineOptions['env']): Connections {
     },
     assertKey: assertKeyColumns,
     assertTemplates: (definition, columns) => templateColumns(definition).assertKnown(columns),
+    assertSendable: destination => assertSendable(destination, env),
     async reach({ baseUrl: url }, signal) {
       await using sender = createUndiciSender({ connections: 1 })
       const request = { method: 'HEAD', url, headers: {}, body: null, timeoutMs: KNOCK_TIMEOUT_MS, signal }

@@ -165,6 +165,23 @@ describe('validate', () => {
 })
 
 describe('run', () => {
+  it('sends nothing where a secret cannot be sent, and names it without its value', async () => {
+    const dir = join(root, 'secretive')
+    await call(['init', dir])
+    const file = join(dir, 'connections.yaml')
+    const header = 'headers: { Authorization: "Bearer ${secret:key}" }'
+    await writeFile(file, (await readFile(file, 'utf8')).replace(/^baseUrl: .*$/m, `$&\n${header}`))
+    const run = (value: string, ...argv: string[]) =>
+      call([...argv, '--json'], { cwd: dir, env: { SLUICE_SECRET_KEY: value } })
+    const { code, out } = await run('hush\nX-Evil: 1', 'run', 'customers')
+    expect(code).toBe(2)
+    expect(errorBody.parse(JSON.parse(out)).error.message).toMatch(
+      /the header `Authorization` cannot be sent: with the secret `key` filled in it has a line break/,
+    )
+    expect(out).not.toContain('hush')
+    await expect(readFile(join(dir, '.sluice', 'log.db'))).rejects.toThrow()
+  })
+
   it('says why where it has no folder for what it keeps', async () => {
     const dir = join(root, 'nowhere')
     await call(['init', dir])

@@ -6,6 +6,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { decodeUtf8, type Unreadable } from './decode-utf8.ts'
+import { checkHeaders } from './check-headers.ts'
 import { checkJsonPaths } from './check-json-paths.ts'
 import { checkReferences } from './check-references.ts'
 import { checkTemplates } from './check-templates.ts'
@@ -51,7 +52,7 @@ export async function loadProject(dir: string, options: LoadOptions): Promise<Pr
     decoded.push(...read.resources.map(document => decodeResource(document, decodeOptions)))
   }
   problems.push(...decoded.flatMap(resource => resource.problems), ...checkReferences(decoded))
-  problems.push(...checkTemplates(decoded), ...checkJsonPaths(decoded))
+  problems.push(...checkTemplates(decoded), ...checkJsonPaths(decoded), ...checkHeaders(decoded))
   if (problems.length > 0) {
     const errors = problems.length === 1 ? 'an error' : `${problems.length} errors`
     throw new SluiceError('config', `The project in ${root} has ${errors}.`, {
