@@ -121,6 +121,29 @@ it('exits with 5 where nothing is wrong but that something does not answer', asy
   expect(await project.error('validate', '--connect')).toMatchObject({ exitCode: 5, code: 'unreachable' })
 })
 
+it('finds a secret that no header can carry, at the header, and takes one line break at its end away', async () => {
+  const validate = async (value: string) => {
+    const files = { 'sources.yaml': SOURCES, 'rest.yaml': REST, 'people.csv': 'id,name\n1,Ann\n' }
+    await using own = await projectFolder({ files, env: { API_URL: api.url, SLUICE_SECRET_KEY: value } })
+    return await own.error('validate', '--connect')
+  }
+  expect(await validate('t0ken\n')).toMatchObject({ exitCode: 0 })
+  const wrong = await validate('t0ken\nx')
+  expect(wrong).toMatchObject({
+    exitCode: 2,
+    details: [
+      {
+        file: 'rest.yaml',
+        line: 4,
+        field: 'headers.Authorization',
+        message:
+          'destination `api`: the header `Authorization` cannot be sent: with the secret `key` filled in it has a line break',
+      },
+    ],
+  })
+  expect(JSON.stringify(wrong)).not.toContain('t0ken')
+})
+
 it('finds a folder that is not there, at the source that no model reads', async () => {
   await project.write(
     'sources.yaml',

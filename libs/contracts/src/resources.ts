@@ -8,6 +8,7 @@
  */
 import { z } from 'zod'
 import { answerRule, capture, MAX_ANSWER_RULES } from './answer-specs.ts'
+import { baseUrl, headerName, headers, keyClash, query } from './http-specs.ts'
 import { count, duration, durationWithin, size } from './quantities.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
 
@@ -22,6 +23,8 @@ export const MAX_CONCURRENCY = 10_000
 export const MAX_RATE_REQUESTS = 1_000_000_000
 export const MAX_PARTITIONS = 64
 
+/** A media type with or without parameters, as a header can carry it (RFC 9110 §8.3.1). */
+const MEDIA_TYPE = /^[!#$&^_.+\w-]+\/[!#$&^_.+\w-]+( *;[\t\x20-\x7e\x80-\xff]*)?$/
 const TEXT_WANTED = 'text'
 const text = z.string({ error: TEXT_WANTED })
 const filledText = text.min(1, 'text that is not empty')
@@ -31,33 +34,6 @@ export const NAME_WANTED =
   'a name of lower-case letters, digits and dashes, at most 63 of them, with no dash at either end'
 export const resourceName = text.regex(NAME_PATTERN, NAME_WANTED)
 const title = text.optional().describe('A name for people.')
-
-/** The characters of a header name (RFC 9110, token). */
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-/**
- * Headers that belong to a connection or follow from a body: with a value of its own a request cannot be
- * sent.
- */
-const OF_THE_CONNECTION = [
-  ...['connection', 'content-length', 'expect', 'keep-alive', 'te', 'trailer', 'transfer-encoding'],
-  ...['upgrade', 'proxy-connection'],
-]
-const headerName = text
-  .regex(HEADER_NAME, 'a header name: letters, digits and dashes')
-  .refine(
-    name => !OF_THE_CONNECTION.includes(name.toLowerCase()),
-    `a header other than ${OF_THE_CONNECTION.join(', ')}, which follow from connection and body`,
-  )
-/** Line breaks in a header value would let it smuggle further headers. */
-const headerValue = text.regex(/^[^\r\n\0]*$/, 'a header value without line breaks')
-const headers = z.record(headerName, headerValue)
-
-/** True for an absolute http or https URL that carries no user, password, query or fragment. */
-function isBaseUrl(value: string): boolean {
-  const url = URL.parse(value)
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return false
-  return url.username === '' && url.password === '' && !/[?#]/.test(value)
-}
 
 const queryTimeout = duration.optional().describe('How long a query may take.')
 
@@ -172,21 +148,21 @@ export const limits = z.strictObject({
   concurrency: count(MAX_CONCURRENCY).optional().describe('How many requests may be in flight.'),
 })
 
-export const destination = z.strictObject({
-  kind: z.literal('destination'),
-  name: resourceName,
-  title,
-  baseUrl: text
-    .refine(isBaseUrl, 'an http:// or https:// URL without user, password, query or fragment')
-    .describe("The URL that every trigger's path is appended to."),
-  headers: headers.optional().describe('Headers of every request; may hold ${secret:NAME}.'),
-  query: z.record(text, text).optional().describe('Query parameters of every URL; may hold ${secret:NAME}.'),
-  limits: limits.optional().describe('Shared by all syncs to this destination.'),
-  idempotencyHeader: z
-    .union([headerName, z.literal(false)])
-    .optional()
-    .describe('The header that carries the idempotency key (default Idempotency-Key), or false.'),
-})
+export const destination = z
+  .strictObject({
+    kind: z.literal('destination'),
+    name: resourceName,
+    title,
+    baseUrl: baseUrl.describe("The URL that every trigger's path is appended to."),
+    headers: headers.optional().describe('Headers of every request; may hold ${secret:NAME}.'),
+    query: query.optional().describe('Query parameters of every URL; may hold ${secret:NAME}.'),
+    limits: limits.optional().describe('Shared by all syncs to this destination.'),
+    idempotencyHeader: z
+      .union([headerName, z.literal(false)])
+      .optional()
+      .describe('The header that carries the idempotency key (default Idempotency-Key), or false.'),
+  })
+  .check(keyClash)
 
 export const batch = z.strictObject({
   size: count(MAX_BATCH_ROWS).default(100).describe('At most this many rows in a request.'),
@@ -244,7 +220,7 @@ const bodies = [
   z.strictObject({
     text: z
       .strictObject({
-        contentType: text.regex(/^[^\r\n\0]+$/, 'a media type such as text/csv'),
+        contentType: text.regex(MEDIA_TYPE, 'a media type such as text/csv'),
         template: text.describe('Liquid.'),
       })
       .describe('Any other body, with its Content-Type.'),

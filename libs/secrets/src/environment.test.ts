@@ -16,6 +16,23 @@ it('finds a secret under its variable, dashes as underscores', () => {
   expect(lookUp('empty')).toBe('')
 })
 
+it('takes one line break away from the end of a variable, as it does of a file', () => {
+  const lookUp = environmentSecrets({
+    SLUICE_SECRET_A: 'a\n',
+    SLUICE_SECRET_B: 'b\r\n',
+    SLUICE_SECRET_C: 'c\n\n',
+    SLUICE_SECRET_D: '\nd ',
+  })
+  expect(['a', 'b', 'c', 'd'].map(lookUp)).toEqual(['a', 'b', 'c\n', '\nd '])
+})
+
+it('reads no device, which would never end', () => {
+  const lookUp = environmentSecrets({ SLUICE_SECRET_A_FILE: '/dev/zero' })
+  expect(() => lookUp('a')).toThrow(
+    'SLUICE_SECRET_A_FILE names a file that cannot be read: /dev/zero is a device',
+  )
+})
+
 it('reads a secret from a file at each use, without its last line break', async () => {
   const file = join(folder, 'key')
   await writeFile(file, 'first\nline\n')

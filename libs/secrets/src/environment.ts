@@ -1,9 +1,10 @@
 /**
  * Secrets from the environment: `${secret:crm-password}` is `SLUICE_SECRET_CRM_PASSWORD`, or the text of the
  * file that `SLUICE_SECRET_CRM_PASSWORD_FILE` names. A file is read at each use, so that a rotated secret
- * counts at once.
+ * counts at once. One line break at the end is no part of a secret, wherever it comes from: editors, `echo`
+ * and what is made of their output by Base64 leave one, and no secret is known to end in one.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { SluiceError } from '@sluice/contracts/errors'
 
 /** Gives a secret's value; throws `config`, saying how to set it, where there is none. */
@@ -21,7 +22,7 @@ export function environmentSecrets(env: { readonly [name: string]: string | unde
     if (value !== undefined && file !== undefined) {
       throw new SluiceError('config', `${variable} and ${variable}_FILE are both set: unset one of them.`)
     }
-    if (value !== undefined) return value
+    if (value !== undefined) return withoutLineBreak(value)
     if (file !== undefined) return readSecretFile(`${variable}_FILE`, file)
     throw new SluiceError(
       'config',
@@ -48,7 +49,10 @@ export function secretVariable(name: string): string {
 export function readSecretFile(variable: string, file: string): string {
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    const stats = statSync(file)
+    // A device may never end. A pipe may: shells hand over secrets by one.
+    if (stats.isCharacterDevice() || stats.isBlockDevice()) throw new Error(`${file} is a device`)
+    text = stats.size > MAX_FILE_BYTES ? ' '.repeat(MAX_FILE_BYTES + 1) : readFileSync(file, 'utf8')
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new SluiceError('config', `${variable} names a file that cannot be read: ${why}`, { cause })
@@ -59,5 +63,9 @@ export function readSecretFile(variable: string, file: string): string {
       `${variable} names ${file}, which is longer than ${MAX_FILE_BYTES} bytes.`,
     )
   }
+  return withoutLineBreak(text)
+}
+
+function withoutLineBreak(text: string): string {
   return text.replace(/\r?\n$/, '')
 }

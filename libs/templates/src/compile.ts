@@ -3,16 +3,17 @@
  * for row after row. Pure: the same rows and context give the same request, on every machine and at any time.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
+import { HEADER_NAME } from '@sluice/contracts/http-texts'
 import type { TriggerSpec } from '@sluice/contracts/resources'
 import { compileBody } from './compile-body.ts'
 import { Frame } from './frame.ts'
 import type { RenderContext, TemplateRow } from './frame.ts'
-import { HEADER_ESCAPING, HEADER_NAME, finishHeader } from './header-value.ts'
+import { HEADER_ESCAPING, finishHeader, finishHost, headerLiteralFault } from './header-value.ts'
 import { limitsFor, usualLimits } from './limits.ts'
 import { LimitFault, TemplateFault } from './template-fault.ts'
 import { PartFault, TriggerCompiler, constantPart } from './trigger-compiler.ts'
-import type { Part, TriggerPlace } from './trigger-compiler.ts'
-import { PATH_ESCAPING, finishPath } from './url-path.ts'
+import type { Part, PartKind, TriggerPlace } from './trigger-compiler.ts'
+import { PATH_ESCAPING, finishPath, pathLiteralFault } from './url-path.ts'
 
 export type { RenderContext, TemplateRow } from './frame.ts'
 export type { TriggerPlace } from './trigger-compiler.ts'
@@ -64,7 +65,7 @@ export interface CompiledTrigger {
  */
 export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTrigger {
   const compiler = new TriggerCompiler(spec, at)
-  const path = compiler.part('path', spec.path, { escaping: PATH_ESCAPING, finish: finishPath })
+  const path = compiler.part('path', spec.path, PATH)
   const headers = compileHeaders(spec, compiler)
   const body = spec.body === undefined ? null : compileBody(spec.body, compiler)
   const typed =
@@ -86,6 +87,10 @@ function removesNoRow(spec: TriggerSpec, at: TriggerPlace, compiler: TriggerComp
   return spec.allowEmpty !== true && !compiler.ofRows && !compiler.isWrong
 }
 
+const PATH: PartKind = { escaping: PATH_ESCAPING, finish: finishPath, literal: pathLiteralFault }
+const HEADER: PartKind = { escaping: HEADER_ESCAPING, finish: finishHeader, literal: headerLiteralFault }
+const HOST: PartKind = { ...HEADER, finish: finishHost }
+
 interface Header {
   readonly name: string
   readonly part: Part
@@ -99,7 +104,7 @@ function compileHeaders(spec: TriggerSpec, compiler: TriggerCompiler): readonly 
       compiler.wrong({ field, message: `${JSON.stringify(name)} is no header name` })
     if (names.has(name.toLowerCase())) compiler.wrong({ field, message: `the header ${name} is there twice` })
     names.add(name.toLowerCase())
-    const part = compiler.part(field, text, { escaping: HEADER_ESCAPING, finish: finishHeader })
+    const part = compiler.part(field, text, name.toLowerCase() === 'host' ? HOST : HEADER)
     return { name, part }
   })
 }

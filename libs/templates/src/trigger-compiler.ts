@@ -9,6 +9,7 @@ import { nearestHint, nearestName } from '@sluice/domain/nearest-name'
 import { compileTemplate } from './compile-template.ts'
 import type { CompiledTemplate, Escaping } from './compile-template.ts'
 import type { Frame } from './frame.ts'
+import { assertLiterals, type LiteralCheck } from './literal-texts.ts'
 import { parseTemplate } from './parse-template.ts'
 import { GIVEN_NAMES } from './scope.ts'
 import type { Sees } from './scope.ts'
@@ -51,6 +52,8 @@ export interface PartKind {
   readonly escaping: Escaping | null
   /** Makes the rendered text what is sent; throws a `TemplateFault` where it cannot be. */
   finish(rendered: string, written: string): string
+  /** What is wrong with a piece that is written out, whatever is rendered around it. */
+  readonly literal?: LiteralCheck
 }
 
 /** Where a column, or a captured value, is used that has to be there. */
@@ -115,7 +118,10 @@ export class TriggerCompiler implements Sees {
         wraps: sees.wraps === true,
         escaping: kind.escaping,
       })
-      if (compiled.constant === null) return dynamicPart(field, compiled, { kind, text })
+      if (compiled.constant === null) {
+        if (kind.literal !== undefined) assertLiterals(parsed.nodes, kind.literal)
+        return dynamicPart(field, compiled, { kind, text })
+      }
       return constantPart(finishConstant(compiled.constant, text, kind))
     } catch (error) {
       if (!(error instanceof TemplateFault)) throw error

@@ -3,7 +3,6 @@
  * names adapters.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Definition } from '@sluice/contracts/resources'
 import type { DeliveredState } from '@sluice/delivered-state/port'
@@ -12,6 +11,7 @@ import { ulid } from '@sluice/domain/ulid'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { Logger } from '@sluice/runtime/logger'
+import { makeFolder } from '@sluice/runtime/make-folder'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { environmentSecrets } from '@sluice/secrets/environment'
@@ -69,7 +69,7 @@ interface StateOf {
 
 /** Made for each run too: somebody may have deleted the cache between two of them. */
 function makeFolders(dataDir: string): void {
-  for (const folder of ['tmp', 'state']) mkdirSync(join(dataDir, folder), { recursive: true })
+  for (const folder of ['tmp', 'state']) makeFolder(join(dataDir, folder))
 }
 
 function openState(of: StateOf, dataDir: string, logger: Logger): Promise<DeliveredState> {

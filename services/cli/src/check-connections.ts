@@ -22,6 +22,8 @@ export interface Connections {
   describe(source: SourceSpec, model: ModelSpec, signal: AbortSignal): Promise<readonly Column[]>
   assertKey(model: ModelSpec, columns: readonly Column[]): void
   assertTemplates(definition: Definition, columns: readonly Column[]): void
+  /** That the secrets that are set can be sent where they stand. */
+  assertSendable(destination: DestinationSpec): void
   reach(destination: DestinationSpec, signal: AbortSignal): Promise<void>
 }
 
@@ -108,6 +110,11 @@ class Check {
   }
 
   async #reach(destination: DestinationSpec): Promise<void> {
+    try {
+      this.#connections.assertSendable(destination)
+    } catch (error) {
+      this.#note(error, destination)
+    }
     try {
       await this.#connections.reach(destination, this.#signal)
     } catch (error) {

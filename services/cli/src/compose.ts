@@ -3,7 +3,7 @@
  * place of the command that names adapters.
  */
 import { randomBytes } from 'node:crypto'
-import { constants, existsSync, mkdirSync } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +26,7 @@ import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Logger } from '@sluice/runtime/logger'
+import { makeFolder } from '@sluice/runtime/make-folder'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets, type SecretLookup } from '@sluice/secrets/environment'
@@ -45,6 +46,7 @@ import { shownRequest } from '@sluice/delivery/shown-request'
 import { resolveTarget, type Target } from '@sluice/delivery/target'
 import { renderChanges } from '@sluice/renderer/render-changes'
 import { runRenderer } from '@sluice/renderer/renderer'
+import { assertSendable } from './project/assert-secrets.ts'
 import type { Connections } from './check-connections.ts'
 import type { NextRun, Previewed } from './next-run.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -125,7 +127,7 @@ async function openEmbedded(options: PipelineOptions): Promise<Pipeline> {
 /** Throws `config` where the folder cannot be made, say because its disk may only be read. */
 function makeFolders(dataDir: string): void {
   try {
-    for (const folder of ['tmp', 'state']) mkdirSync(join(dataDir, folder), { recursive: true })
+    for (const folder of ['tmp', 'state']) makeFolder(join(dataDir, folder))
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error)
     if (saysDiskFailed(said)) throw error
@@ -381,6 +383,7 @@ export function connectionsOf(env: PipelineOptions['env']): Connections {
     },
     assertKey: assertKeyColumns,
     assertTemplates: (definition, columns) => templateColumns(definition).assertKnown(columns),
+    assertSendable: destination => assertSendable(destination, env),
     async reach({ baseUrl: url }, signal) {
       await using sender = createUndiciSender({ connections: 1 })
       const request = { method: 'HEAD', url, headers: {}, body: null, timeoutMs: KNOCK_TIMEOUT_MS, signal }

@@ -10,6 +10,8 @@ import { NOT_YET } from './project/not-yet.ts'
 
 /** Commands that docs/REFERENCE.md describes and this version does not have. */
 const COMMANDS_NOT_YET: readonly string[] = [
+  'syncs',
+  'send',
   'diff',
   'apply',
   'up',
@@ -164,6 +166,7 @@ export function parseCommandArgs(
   const called = `sluice ${entry.name}`
   const tokens = tokensOf(argv, specs)
   const options: { [name: string]: string | number | boolean } = {}
+  const given = new Set<string>()
   for (const token of tokens) {
     if (token.kind !== 'option') continue
     const name = SHORT[token.name] ?? token.name
@@ -171,6 +174,9 @@ export function parseCommandArgs(
     if (name === 'no-color') continue
     if (spec === undefined || name === 'color') throw unknownOption(token.rawName, specs, called)
     const value = optionValue(token, spec, called)
+    if (spec.type !== 'boolean' && given.has(name))
+      throw new SluiceError('usage', `\`--${name}\` is given twice; keep one of them. ${seeHelp(called)}`)
+    given.add(name)
     if (!Object.hasOwn(GLOBAL_OPTIONS, name)) options[name] = value
   }
   const positionals = tokens.flatMap(token => (token.kind === 'positional' ? [token.value] : [])).slice(words)

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
@@ -90,6 +90,8 @@ describe('wrong usage', () => {
     [['--nonsense'], /`sluice` has no option `--nonsense`/],
     [['failed', 's', '--status', '99'], /`--status` wants a whole number from 100 to 599, found `99`/],
     [['failed', 's', '--status', '4xx'], /`--status` wants a whole number from 100 to 599, found `4xx`/],
+    [['runs', '--limit', '5', '--limit', '6'], /`--limit` is given twice; keep one of them/],
+    [['syncs'], /`sluice syncs` is not supported by this version yet/],
     [['runs', '--limit', '0'], /`--limit` wants a whole number from 1 to 1000, found `0`/],
     [['runs', '--limit', '-5'], /`--limit` wants a whole number from 1 to 1000, found `-5`/],
     [['attempts', '--since', 'yesterday'], /`--since` wants how long ago .*found `yesterday`/],
@@ -165,6 +167,23 @@ describe('validate', () => {
 })
 
 describe('run', () => {
+  it('sends nothing where a secret cannot be sent, and names it without its value', async () => {
+    const dir = join(root, 'secretive')
+    await call(['init', dir])
+    const file = join(dir, 'connections.yaml')
+    const header = 'headers: { Authorization: "Bearer ${secret:key}" }'
+    await writeFile(file, (await readFile(file, 'utf8')).replace(/^baseUrl: .*$/m, `$&\n${header}`))
+    const run = (value: string, ...argv: string[]) =>
+      call([...argv, '--json'], { cwd: dir, env: { SLUICE_SECRET_KEY: value } })
+    const { code, out } = await run('hush\nX-Evil: 1', 'run', 'customers')
+    expect(code).toBe(2)
+    expect(errorBody.parse(JSON.parse(out)).error.message).toMatch(
+      /the header `Authorization` cannot be sent: with the secret `key` filled in it has a line break/,
+    )
+    expect(out).not.toContain('hush')
+    await expect(readFile(join(dir, '.sluice', 'log.db'))).rejects.toThrow()
+  })
+
   it('says why where it has no folder for what it keeps', async () => {
     const dir = join(root, 'nowhere')
     await call(['init', dir])
@@ -196,6 +215,20 @@ describe('init', () => {
     await expect(readFile(join(dir, 'connections.yaml'))).rejects.toThrow()
   })
 
+  it('makes no project within another, whose files would clash with its own', async () => {
+    const outer = join(root, 'outer')
+    await call(['init', outer])
+    for (const dir of [join(outer, 'inner'), join(outer, 'a', 'b')]) {
+      const { code, err } = await call(['init', dir])
+      expect(code).toBe(2)
+      expect(err).toContain(`lies in the project ${outer}`)
+    }
+    expect((await call(['validate'], { cwd: outer })).code).toBe(0)
+    const runs = await mkdtemp(join(root, 'runs-'))
+    await mkdir(join(runs, '.sluice'))
+    expect((await call(['init', join(runs, 'x')])).err).toContain(`lies in the project ${runs}`)
+  })
+
   it('adds a line to a .gitignore that is there, once', async () => {
     const dir = await mkdtemp(join(root, 'ignored-'))
     await writeFile(join(dir, '.gitignore'), 'node_modules/')
@@ -209,9 +242,11 @@ describe('init', () => {
   it('says why where it cannot write', async () => {
     const file = join(await mkdtemp(join(root, 'file-')), 'x')
     await writeFile(file, '')
-    const { code, err } = await call(['init', file])
-    expect(code).toBe(2)
-    expect(err).toContain('cannot be written')
+    for (const folder of [file, '/proc/x', '/proc/x/y', '/dev/null/x']) {
+      const { code, err } = await call(['init', folder])
+      expect(code).toBe(2)
+      expect(err).toContain('cannot be written')
+    }
   })
 })
 

@@ -1,10 +1,12 @@
 /** `sluice init`. */
-import { appendFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
+import { makeFolder } from '@sluice/runtime/make-folder'
 import type { Command, CommandContext } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { painter } from '../output/paint.ts'
+import { projectAround } from '../project/project-around.ts'
 
 /** The files of the starting project, as they lie in `starter/`. */
 export const STARTER = new URL('../../starter/', import.meta.url)
@@ -30,6 +32,7 @@ export const command: Command = {
   async run(context) {
     const dir = resolve(context.dir, context.args.positionals[0] ?? '.')
     await refuseToOverwrite(dir)
+    refuseToNest(dir, await projectAround(dir))
     const written: string[] = []
     for (const file of STARTER_FILES) {
       context.signal.throwIfAborted()
@@ -53,6 +56,15 @@ async function refuseToOverwrite(dir: string): Promise<void> {
   )
 }
 
+/** A folder below a project belongs to it: its files would be read with those of that project, and clash. */
+function refuseToNest(dir: string, around: string | null): void {
+  if (around === null) return
+  throw new SluiceError(
+    'usage',
+    `${dir} lies in the project ${around}, whose files include those of all folders below it. Name a folder outside of it: \`sluice init DIR\`.`,
+  )
+}
+
 async function exists(path: string): Promise<boolean> {
   return await stat(path).then(
     () => true,
@@ -62,7 +74,7 @@ async function exists(path: string): Promise<boolean> {
 
 async function writeStarterFile(path: string, file: string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true })
+    makeFolder(dirname(path))
     await writeFile(path, await readFile(new URL(file, STARTER)), { flag: 'wx' })
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)

@@ -1,12 +1,37 @@
-import type { Definition } from '@sluice/contracts/resources'
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { Definition, DestinationSpec } from '@sluice/contracts/resources'
 import { secretNames } from '@sluice/contracts/secret-references'
+import { assertFilled } from '@sluice/domain/filled-destination'
 import { environmentSecrets } from '@sluice/secrets/environment'
 
-/** Throws `config`, before anything is run, if a secret that the definition refers to is not set. */
+/**
+ * Throws `config`, before anything is run, if a secret that the definition refers to is not set, or if with
+ * it a header or query parameter could not be sent.
+ */
 export function assertSecrets(
   { source, destination }: Definition,
   env: { readonly [name: string]: string | undefined },
 ): void {
   const lookUp = environmentSecrets(env)
   for (const name of secretNames(JSON.stringify([source, destination]))) lookUp(name)
+  assertFilled(destination, lookUp)
+}
+
+/**
+ * Throws `config` if a header or query parameter of the destination could not be sent with the secrets that
+ * are set. Those that are not are no fault here: they may be where the sync runs.
+ */
+export function assertSendable(
+  destination: DestinationSpec,
+  env: { readonly [name: string]: string | undefined },
+): void {
+  const find = environmentSecrets(env)
+  assertFilled(destination, name => {
+    try {
+      return find(name)
+    } catch (error) {
+      if (isSluiceError(error, 'config')) return 'h'
+      throw error
+    }
+  })
 }

@@ -329,7 +329,6 @@ describe('YAML', () => {
 
   it.each([
     ['path: {{ row.id }}', 8, 11],
-    ['path: /x/{{ row.id }}', 8, 14],
     ['path: {{ row.id | replace: "a", "b" }}/x', 8, 11],
     ['path: /x/{{ row.id | replace: "a", "b" }}', 8, 14],
     ['headers: { A: /x/{{ row.id }} }', 8, 22],

@@ -20,21 +20,13 @@ import { detailAt, didYouMean, fieldName, list, quoted } from './places.ts'
 import type { FieldPath, Place } from './places.ts'
 import { placeIn } from './yaml-file.ts'
 import type { ResourceDocument } from './read-documents.ts'
-import {
-  described,
-  doubtfulNumber,
-  fits,
-  foundText,
-  isScalarShape,
-  scalarFor,
-  textLast,
-  typedValue,
-} from './scalars.ts'
+import { doubtAbout, unsendable, wrongTag } from './doubtful-scalars.ts'
+import { described, fits, foundText, isScalarShape, scalarFor, textLast, typedValue } from './scalars.ts'
 import { formOfType, isOptional, shapeOf, typesOf, wantedBy } from './schema-shape.ts'
 import type { Schema, Shape } from './schema-shape.ts'
 import { textOrigin } from './text-origin.ts'
 import type { TextOrigin } from './text-origin.ts'
-import { quoteIt, unquotedIn } from './unquoted-text.ts'
+import { quoteIt, unquotedIn, unquotedInside } from './unquoted-text.ts'
 
 /** Aliases can make a short file huge; a resource with more nodes than this is refused. */
 const MAX_NODES = 20_000
@@ -95,12 +87,11 @@ class Decoder {
     const { map } = this.#document
     const start = nodeOffset(map) ?? 0
     this.#setOrigin([], start, start)
-    const kindNode = map.get('kind', true)
+    const { node: kindNode, offset: kindOffset } = this.#ownField('kind')
     const kind = isScalar(kindNode) ? (kindNode.source ?? '') : ''
     this.#kind = kind
-    const name = this.#readName(map)
-    this.#label = name === null ? kind : `${kind} \`${name}\``
-    const kindOffset = nodeOffset(kindNode) ?? start
+    const name = this.#readName()
+    this.#label = name === null ? kind : `${kind} ${quoted(name)}`
     const spec = isResourceKind(kind) ? this.#decodeAs(kind, map) : this.#refuseKind(kind, kindOffset)
     return {
       kind,
@@ -112,8 +103,16 @@ class Decoder {
     }
   }
 
-  #readName(map: YAMLMap): string | null {
-    const node = map.get('name', true)
+  /** A field of the document as far as aliases and merges lead; the document itself where it has none. */
+  #ownField(name: string): Resolved {
+    const { map, document } = this.#document
+    const entry = entriesOf(map, document).entries.find(({ key }) => key === name)
+    if (entry === undefined) return { node: undefined, offset: nodeOffset(map) ?? 0 }
+    return resolvedNode(entry.value, document)
+  }
+
+  #readName(): string | null {
+    const { node } = this.#ownField('name')
     return isScalar(node) && node.source !== undefined && node.source !== '' ? node.source : null
   }
 
@@ -132,25 +131,25 @@ class Decoder {
   }
 
   #decodeAs(kind: ResourceKind, map: YAMLMap): ResourceSpec | null {
-    const typeNode = map.get('type', true)
+    const { node: typeNode, offset: typeOffset } = this.#ownField('type')
     const type = isScalar(typeNode) ? this.#filled(typeNode, ['type']).text : ''
     if (isValueNotYet(kind, ['type'], type)) {
-      this.#tell(nodeOffset(typeNode) ?? 0, ['type'], `\`type: ${type}\` is ${NOT_YET}`)
+      this.#tell(typeOffset, ['type'], `\`type: ${type}\` is ${NOT_YET}`)
       return null
     }
     const schema = RESOURCE_SCHEMAS[kind]
     const form = formOfType(schema, type)
-    if (form === null) return this.#refuseType(typesOf(schema), typeNode)
+    if (form === null) return this.#refuseType(typesOf(schema), { node: typeNode, offset: typeOffset })
     const value = this.#decode({ node: map, offset: nodeOffset(map) ?? 0 }, form, [])
     return this.#problems.length > 0 ? null : schema.parse(value)
   }
 
-  #refuseType(types: readonly string[], node: unknown): null {
+  #refuseType(types: readonly string[], { node, offset }: Resolved): null {
     const wanted = `wanted one of ${list(types)}`
-    if (!isScalar(node)) this.#tell(0, ['type'], `the field \`type\` is missing; ${wanted}`)
+    if (!isScalar(node)) this.#tell(offset, ['type'], `the field \`type\` is missing; ${wanted}`)
     else {
       const hint = didYouMean(node.source ?? '', types)
-      this.#tell(nodeOffset(node) ?? 0, ['type'], `${wanted}, found ${described(node)}${hint}`)
+      this.#tell(offset, ['type'], `${wanted}, found ${described(node)}${hint}`)
     }
     return null
   }
@@ -165,6 +164,9 @@ class Decoder {
       return this.#decode(resolvedNode(found, this.#document.document), schema, path)
     }
     if (!this.#origins.has(fieldName(path))) this.#setOrigin(path, found.offset, found.offset)
+    const tag = isScalar(found.node) || isMap(found.node) || isSeq(found.node) ? found.node.tag : undefined
+    const tagProblem = wrongTag(tag)
+    if (tagProblem !== null) return this.#tell(found.offset, path, tagProblem)
     const unquoted = unquotedIn(found.node, this.#document.file.text)
     if (unquoted !== null) return this.#tell(unquoted.offset, path, quoteIt(unquoted))
     const shape = shapeOf(schema)
@@ -218,10 +220,12 @@ class Decoder {
   }
 
   #mismatch(found: Resolved, schema: Schema, path: FieldPath): typeof UNREADABLE {
+    const unquoted = unquotedInside(found.node, this.#document.file.text)
+    if (unquoted !== null) return this.#tell(unquoted.offset, path, quoteIt(unquoted))
     const message =
       isMap(found.node) && isMapNotYet(this.#kind, path)
         ? `a map here is ${NOT_YET}; wanted ${wantedBy(schema)}`
-        : `wanted ${wantedBy(schema)}, found ${described(found.node)}${emptyMapHint(found.node, schema)}`
+        : `wanted ${wantedBy(schema)}, found ${described(found.node)}${mismatchHint(found.node, schema, path)}`
     return this.#tell(found.offset, path, message)
   }
 
@@ -293,6 +297,8 @@ class Decoder {
   }
 
   #checkKey(entry: MapEntry, schema: Schema, field: FieldPath): void {
+    const wrong = unsendable(entry.key)
+    if (wrong !== null) this.#tell(entry.keyOffset, field, `wanted a name without ${wrong}`)
     // A map of JavaScript cannot have it without a risk; what reads maps would leave it out.
     if (entry.key === '__proto__') this.#tell(entry.keyOffset, field, 'no field can be called `__proto__`')
     const issue = z.safeParse(schema, entry.key).error?.issues[0]
@@ -342,7 +348,9 @@ class Decoder {
       text: textOrigin(this.#document.file, node, filled.text),
     })
     const typed = filled.whole ? typedValue(filled.text) : filled.changed ? filled.text : node.value
-    const doubt = doubtfulNumber(filled.text, typed, schemas)
+    const wrong = unsendable(filled.text)
+    if (wrong !== null) return this.#tell(offset, path, `wanted text without ${wrong}`)
+    const doubt = doubtAbout(node, { text: filled.text, typed }, schemas)
     if (doubt !== null) return this.#tell(offset, path, doubt)
     let message: string | null = null
     for (const schema of textLast(schemas)) {
@@ -414,7 +422,10 @@ function ownField(fields: { readonly [name: string]: Schema }, name: string): Sc
   return Object.hasOwn(fields, name) ? fields[name] : undefined
 }
 
-function emptyMapHint(node: unknown, schema: Schema): string {
+function mismatchHint(node: unknown, schema: Schema, path: FieldPath): string {
+  const isJson = path.at(-1) === 'json' || path.at(-1) === 'wrap'
+  if (isJson && (isMap(node) || isSeq(node)) && shapeOf(schema).kind === 'text')
+    return ' (quote JSON, or write it as a block after `|`)'
   const empty = !isMap(node) && !isSeq(node) && described(node) === 'nothing'
   return empty && z.safeParse(schema, {}).success ? ' (write `{}` for the defaults)' : ''
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -233,7 +234,7 @@ describe('the errors of a folder', () => {
 
   it('tell files that are no text, too large or not readable', async () => {
     expect(await problemsOf({ 'a.yaml': new Uint8Array([0x6b, 0xff, 0xfe]) })).toEqual([
-      'a.yaml:1:1 : the file is not UTF-8 text',
+      'a.yaml:1:1 : the file is not UTF-8 text; save it as UTF-8',
     ])
     expect(await problemsOf({ 'a.yaml': '#'.repeat(10_000_001) })).toEqual([
       'a.yaml:1:1 : wanted a file of at most 10000000 bytes, found 10000001',
@@ -243,6 +244,62 @@ describe('the errors of a folder', () => {
     const error = await errorOf(loadProject(dir, { env: {}, signal: new AbortController().signal }))
     expect(error.details[0]?.message).toBe('the file cannot be read (it is not there)')
     await chmod(dir, 0o755)
+  })
+
+  it('tell other encodings by what they are, with the line', async () => {
+    const utf16 = (text: string) => new Uint8Array(Buffer.from(text, 'utf16le'))
+    const latin1 = new Uint8Array(Buffer.from(`${SOURCE}title: Grüße\n`, 'latin1'))
+    expect(await problemsOf({ 'a.yaml': utf16(`\ufeff${SOURCE}`) })).toEqual([
+      'a.yaml:1:1 : the file is UTF-16; save it as UTF-8',
+    ])
+    expect(await problemsOf({ 'a.yaml': utf16(SOURCE) })).toEqual([
+      'a.yaml:1:1 : the file has a NUL byte, so it is no UTF-8 text (UTF-16, perhaps); save it as UTF-8',
+    ])
+    expect(await problemsOf({ 'a.yaml': latin1 })).toEqual([
+      'a.yaml:5:1 : the file is not UTF-8 text; save it as UTF-8',
+    ])
+    expect(await problemsOf({ 'a.yaml': `${SOURCE}title: \${file:t.txt}\n`, 't.txt': latin1 })).toEqual([
+      'a.yaml:5:8 title: source `shop`: `${file:t.txt}`: the file is not UTF-8 text; save it as UTF-8 (line 5)',
+    ])
+  })
+
+  it('tell a pipe, a device and a folder under the name of a file, and wait for none', async () => {
+    const dir = await folderWith({ 'folder/x.txt': '' })
+    execFileSync('mkfifo', [join(dir, 'pipe')])
+    for (const [name, target] of Object.entries({
+      a: join(dir, 'pipe'),
+      b: '/dev/zero',
+      c: join(dir, 'folder'),
+    }))
+      await symlink(target, join(dir, `${name}.yaml`))
+    const texts = ['pipe', '/dev/zero', 'folder'].map(
+      (path, index) => `kind: source\nname: s${index}\ntype: duckdb\npath: x\ntitle: \${file:${path}}\n`,
+    )
+    await writeFile(join(dir, 'd.yaml'), texts.join('---\n'))
+    const error = await errorOf(loadProject(dir, { env: {}, signal: new AbortController().signal }))
+    expect(error.details.map(({ file, message }) => `${file ?? ''} ${message}`)).toEqual([
+      'a.yaml wanted a file, found a pipe, socket or device',
+      'b.yaml wanted a file, found a pipe, socket or device',
+      'c.yaml the file cannot be read (it is a folder)',
+      'd.yaml source `s0`: `${file:pipe}`: wanted a file, found a pipe, socket or device',
+      'd.yaml source `s1`: `${file:/dev/zero}`: wanted a file, found a pipe, socket or device',
+      'd.yaml source `s2`: `${file:folder}`: the file cannot be read (it is a folder)',
+    ])
+  })
+
+  it('name files as they are called, and read what is called .yml, .YAML or oddly', async () => {
+    const project = await load({
+      'a b\n.yml': SOURCE,
+      'B.YAML': MODEL,
+      'ü/#1 "x".yaml': DESTINATION,
+      '-.yaml': SYNC,
+      'c.yaml.bak': 'kind: nonsense',
+      'd.yaml~': 'kind: nonsense',
+    })
+    expect(project.resources.size).toBe(4)
+    expect(await problemsOf({ 'a\n\u001b[31m.yaml': 'kind: x\n' })).toEqual([
+      expect.stringMatching(/^a\n\u001b\[31m.yaml:1:7 kind: unknown kind/),
+    ])
   })
 
   it('tell a referenced file that is not there with the path that was looked for', async () => {

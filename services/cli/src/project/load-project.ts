@@ -1,10 +1,12 @@
 /** Loads a project folder: files → documents → resources, with every error of the folder told at once. */
 import { readFile, stat } from 'node:fs/promises'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, type Stats } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
+import { decodeUtf8, type Unreadable } from './decode-utf8.ts'
+import { checkHeaders } from './check-headers.ts'
 import { checkJsonPaths } from './check-json-paths.ts'
 import { checkReferences } from './check-references.ts'
 import { checkTemplates } from './check-templates.ts'
@@ -41,7 +43,7 @@ export async function loadProject(dir: string, options: LoadOptions): Promise<Pr
     options.signal.throwIfAborted()
     const text = await readYaml(join(root, path))
     if (typeof text !== 'string') {
-      problems.push({ file: path, line: 1, column: 1, message: text.problem })
+      problems.push({ file: path, line: text.line ?? 1, column: 1, message: text.problem })
       continue
     }
     const read = readDocuments({ path, folder: dirname(join(root, path)), text })
@@ -50,7 +52,7 @@ export async function loadProject(dir: string, options: LoadOptions): Promise<Pr
     decoded.push(...read.resources.map(document => decodeResource(document, decodeOptions)))
   }
   problems.push(...decoded.flatMap(resource => resource.problems), ...checkReferences(decoded))
-  problems.push(...checkTemplates(decoded), ...checkJsonPaths(decoded))
+  problems.push(...checkTemplates(decoded), ...checkJsonPaths(decoded), ...checkHeaders(decoded))
   if (problems.length > 0) {
     const errors = problems.length === 1 ? 'an error' : `${problems.length} errors`
     throw new SluiceError('config', `The project in ${root} has ${errors}.`, {
@@ -92,12 +94,9 @@ async function filesOf(root: string, signal: AbortSignal): Promise<readonly stri
   )
 }
 
-async function readYaml(path: string): Promise<string | { readonly problem: string }> {
+async function readYaml(path: string): Promise<string | Unreadable> {
   try {
-    const { size } = await stat(path)
-    if (size > MAX_FILE_BYTES)
-      return { problem: `wanted a file of at most ${MAX_FILE_BYTES} bytes, found ${size}` }
-    return decodeUtf8(await readFile(path))
+    return unfit(await stat(path)) ?? decodeUtf8(await readFile(path))
   } catch (error) {
     return { problem: `the file cannot be read (${reasonOf(error)})` }
   }
@@ -107,26 +106,21 @@ async function readYaml(path: string): Promise<string | { readonly problem: stri
 function readReferencedFile(folder: string, path: string): { text: string } | { problem: string } {
   const absolute = resolve(folder, path)
   try {
-    const { size } = statSync(absolute)
-    if (size > MAX_FILE_BYTES) {
-      return {
-        problem: `\`\${file:${path}}\`: wanted a file of at most ${MAX_FILE_BYTES} bytes, found ${size}`,
-      }
-    }
-    const text = decodeUtf8(readFileSync(absolute))
+    const text = unfit(statSync(absolute)) ?? decodeUtf8(readFileSync(absolute))
     if (typeof text === 'string') return { text }
-    return { problem: `\`\${file:${path}}\`: ${text.problem}` }
+    const line = text.line === undefined ? '' : ` (line ${text.line})`
+    return { problem: `\`\${file:${path}}\`: ${text.problem}${line}` }
   } catch (error) {
     return { problem: `\`\${file:${path}}\`: ${absolute} cannot be read (${reasonOf(error)})` }
   }
 }
 
-function decodeUtf8(bytes: Uint8Array): string | { readonly problem: string } {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    return { problem: 'the file is not UTF-8 text' }
-  }
+/** Why a file is not to be opened, or null. Pipes and devices may never end. */
+function unfit(stats: Stats): Unreadable | null {
+  if (stats.isDirectory()) return { problem: 'the file cannot be read (it is a folder)' }
+  if (!stats.isFile()) return { problem: 'wanted a file, found a pipe, socket or device' }
+  if (stats.size <= MAX_FILE_BYTES) return null
+  return { problem: `wanted a file of at most ${MAX_FILE_BYTES} bytes, found ${stats.size}` }
 }
 
 function reasonOf(error: unknown): string {

@@ -19,7 +19,7 @@ const FIELDS: ReadonlySet<string> = new Set([
   'sync.errors.rowResults',
 ])
 const VALUES: ReadonlySet<string> = new Set(['source.type=debezium', 'sync.errors.retry=now'])
-const KINDS: ReadonlySet<string> = new Set(['alert'])
+const KINDS: ReadonlySet<string> = new Set(['alert', 'project'])
 
 export const NOT_YET = 'not supported by this version yet'
 

@@ -33,9 +33,28 @@ export function inFileOrder(details: readonly ErrorDetail[]): ErrorDetail[] {
 
 const MAX_QUOTED = 60
 
+/**
+ * Characters that show as nothing, or as a space that is none, but for those that lines of text are made of.
+ */
+const INVISIBLE =
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]/g
+
+/** The text without characters that nobody sees: what somebody meant who pasted it. */
+export function withoutInvisible(text: string): string {
+  return text.replaceAll(INVISIBLE, '').trim()
+}
+
+/** The text with each character that nobody sees by its number: `na<U+200B>me`. */
+function withNumbers(text: string): string {
+  return text.replaceAll(INVISIBLE, character => {
+    const code = character.codePointAt(0) ?? 0
+    return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`
+  })
+}
+
 /** Text from a file, made short and fit for one line, in backticks; of URLs without their passwords. */
 export function quoted(text: string): string {
-  const line = text
+  const line = withNumbers(text)
     .replaceAll(/\s+/g, ' ')
     .trim()
     .replaceAll(/(:\/\/[^/\s:@]*):[^/\s]*@/g, '$1:***@')

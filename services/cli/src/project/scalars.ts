@@ -1,13 +1,11 @@
 /** How YAML nodes fit the shapes of a schema, and what a scalar stands for: as text it counts as written. */
 import { isMap, isScalar, isSeq } from 'yaml'
 import type { Scalar } from 'yaml'
+import { JSON_NUMBER, numberHint } from './doubtful-scalars.ts'
 import type { FilledText } from './fill-references.ts'
 import { quoted } from './places.ts'
-import { parseExactJson } from '@sluice/templates/exact-json'
 import { shapeOf } from './schema-shape.ts'
 import type { Schema, Shape } from './schema-shape.ts'
-
-const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/
 
 /** Text takes every scalar, so it comes after what is more particular. */
 export function textLast(schemas: readonly Schema[]): Schema[] {
@@ -45,24 +43,13 @@ export function scalarFor(shape: Shape, text: string, typed: unknown): unknown {
   }
 }
 
-/**
- * What is wrong with a number where a number or a text may stand; else null. `0123` and `+49` are numbers to
- * YAML and hardly ever meant as such, and others lose digits.
- */
-export function doubtfulNumber(text: string, typed: unknown, schemas: readonly Schema[]): string | null {
-  const kinds = schemas.map(schema => shapeOf(schema).kind)
-  if (typeof typed !== 'number' || !kinds.includes('number') || !kinds.includes('text')) return null
-  if (!JSON_NUMBER.test(text)) return `wanted a number as JSON writes it, found ${quoted(text)}; ${QUOTE_IT}`
-  if (typeof parseExactJson(text) === 'number') return null
-  return `wanted a number that is kept with all its digits, found ${quoted(text)}; ${QUOTE_IT}`
-}
-const QUOTE_IT = 'quote it to have it as text'
-
 /** The number, as JSON writes it, or boolean that a text from outside stands for, or the text. */
 export function typedValue(text: string): string | number | boolean {
   if (text === 'true' || text === 'false') return text === 'true'
   return JSON_NUMBER.test(text) ? Number(text) : text
 }
+
+const STRING_TAG = 'tag:yaml.org,2002:str'
 
 export function described(node: unknown): string {
   if (isMap(node)) return 'a map'
@@ -82,5 +69,7 @@ export function foundText(node: Scalar, filled: FilledText, wanted: readonly Sha
   }
   const looksRight = node.type !== 'PLAIN' && typedValue(filled.text) !== filled.text
   const unquote = looksRight && (wanted.includes('number') || wanted.includes('boolean'))
-  return unquote ? `the text "${filled.text}" (take the quotes away)` : quoted(filled.text)
+  if (unquote) return `the text "${filled.text}" (take the quotes away)`
+  if (!wanted.includes('number')) return quoted(filled.text)
+  return `${quoted(filled.text)}${node.tag === STRING_TAG ? ' with the tag `!!str` (take it away)' : numberHint(filled.text)}`
 }

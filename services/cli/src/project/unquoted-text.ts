@@ -1,8 +1,10 @@
 /**
- * Text with Liquid or a reference that stands without quotes, where YAML takes its braces for a map. Nobody
- * means such a map, so this is told as what it is instead of whatever else YAML makes of it.
+ * Text with Liquid or a reference that stands without quotes where YAML reads its braces as something else:
+ * at the start of a scalar and in a flow collection they are a map, and a `: ` or ` #` inside of them cuts
+ * the text. Nobody means that, so it is told as what it is instead of whatever else YAML makes of it. Braces
+ * further inside a scalar are text for YAML too: `/customers/{{ id }}` needs no quotes.
  */
-import { isMap, isScalar } from 'yaml'
+import { isMap, isScalar, isSeq } from 'yaml'
 
 export type Opening = '{{' | '{%' | '${'
 
@@ -12,13 +14,27 @@ export interface UnquotedText {
   readonly offset: number
 }
 
-/** The unquoted braces that a node is or begins with, or null. `text` is the file's. */
+/** The braces that YAML misreads at the start of a node or in a scalar, or null. `text` is the file's. */
 export function unquotedIn(node: unknown, text: string): UnquotedText | null {
-  if (isScalar(node) && node.type === 'PLAIN') {
-    const at = (node.source ?? '').indexOf('{{')
-    return at < 0 ? null : { opening: '{{', offset: (node.range?.[0] ?? 0) + at }
-  }
+  if (isScalar(node))
+    return node.type === 'PLAIN' ? unclosedIn(node.source ?? '', node.range?.[0] ?? 0) : null
   return isMap(node) && node.flow === true ? unquotedAt(node.range?.[0] ?? 0, text) : null
+}
+
+/** The braces of Liquid within a flow collection that stands where a text is wanted, or null. */
+export function unquotedInside(node: unknown, text: string): UnquotedText | null {
+  if (!(isMap(node) || isSeq(node)) || node.flow !== true) return null
+  const [start, end] = node.range ?? [0, 0]
+  const inside = text.slice(start, end)
+  const at = inside.search(/\{[{%]/)
+  return at < 0 || isInQuotes(inside, at) ? null : unquotedAt(start + at, text)
+}
+
+/** The braces of Liquid in a map's plain key, which a `: ` after them cut from what follows, or null. */
+export function unquotedInKey(node: unknown): UnquotedText | null {
+  if (!isScalar(node) || node.type !== 'PLAIN') return null
+  const at = (node.source ?? '').indexOf('{{')
+  return at < 0 ? null : { opening: '{{', offset: (node.range?.[0] ?? 0) + at }
 }
 
 /** The unquoted braces at a place where YAML finds a mistake, or null. */
@@ -26,6 +42,30 @@ export function unquotedAt(offset: number, text: string): UnquotedText | null {
   if (text.startsWith('{{', offset)) return { opening: '{{', offset }
   if (text.startsWith('{%', offset)) return { opening: '{%', offset }
   return offset > 0 && text.startsWith('${', offset - 1) ? { opening: '${', offset: offset - 1 } : null
+}
+
+/** Braces that open in a plain scalar and do not close there: something cut it between them. */
+function unclosedIn(source: string, start: number): UnquotedText | null {
+  for (const [opening, closing] of [
+    ['{{', '}}'],
+    ['{%', '%}'],
+  ] as const) {
+    const at = source.lastIndexOf(opening)
+    if (at >= 0 && !source.includes(closing, at)) return { opening, offset: start + at }
+  }
+  return null
+}
+
+/** Whether a place in a flow collection lies between quotes, where braces are text. */
+function isInQuotes(text: string, at: number): boolean {
+  let quote = ''
+  for (let index = 0; index < at; index++) {
+    const character = text[index] ?? ''
+    if (quote === '"' && character === '\\') index++
+    else if (character === quote) quote = ''
+    else if (quote === '' && (character === '"' || character === "'")) quote = character
+  }
+  return quote !== ''
 }
 
 const CLOSING = { '{{': '}}', '{%': '%}', '${': '}' } as const

@@ -5,7 +5,7 @@ import type { YAMLError } from 'yaml'
 import { detailAt } from './places.ts'
 import { placeIn } from './yaml-file.ts'
 import type { YamlDocument, YamlFile } from './yaml-file.ts'
-import { quoteIt, unquotedAt, unquotedIn } from './unquoted-text.ts'
+import { quoteIt, unquotedAt, unquotedIn, unquotedInKey } from './unquoted-text.ts'
 import type { UnquotedText } from './unquoted-text.ts'
 
 /** One mistake in YAML can make errors of all that follows; nobody reads more of them. */
@@ -24,6 +24,8 @@ export function yamlProblems(document: YamlDocument, file: YamlFile): ErrorDetai
   }
   const errors = [...document.errors, ...document.warnings].slice(0, MAX_PROBLEMS)
   const problems = errors.map(error => at(error.pos[0], yamlMessage(error)))
+  const control = controlCharacter(document, file)
+  if (control !== null) problems.push(at(control.offset, control.message))
   const { yaml } = document.directives ?? {}
   if (yaml?.explicit === true && yaml.version !== '1.2') {
     problems.push(at(document.range[0], `wanted YAML 1.2, found \`%YAML ${yaml.version}\``))
@@ -31,11 +33,25 @@ export function yamlProblems(document: YamlDocument, file: YamlFile): ErrorDetai
   return problems
 }
 
+/**
+ * A control character as it stands in the text, which YAML does not allow (1.2 §5.1) and its parser passes
+ * on.
+ */
+function controlCharacter(document: YamlDocument, file: YamlFile) {
+  const [start, , end] = document.range
+  const text = file.text.slice(start, end)
+  const at = text.search(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/)
+  if (at < 0) return null
+  const code = text.charCodeAt(at).toString(16).padStart(2, '0')
+  const message = `YAML has no control characters, found U+00${code.toUpperCase()}; between double quotes write \\x${code}`
+  return { offset: start + at, message }
+}
+
 function firstUnquoted(document: YamlDocument, file: YamlFile): UnquotedText | null {
   const found = document.errors.map(({ pos }) => unquotedAt(pos[0], file.text))
   visit(document, {
-    Node(_key, node) {
-      const unquoted = unquotedIn(node, file.text)
+    Node(key, node) {
+      const unquoted = (key === 'key' ? unquotedInKey(node) : null) ?? unquotedIn(node, file.text)
       found.push(unquoted)
       return unquoted === null ? undefined : visit.SKIP
     },
@@ -44,12 +60,13 @@ function firstUnquoted(document: YamlDocument, file: YamlFile): UnquotedText | n
   return first ?? null
 }
 
-/** The field that a place is in: the last one that begins before it. */
+/** The field that a place is in: the last one that begins before it; braces are the name of none. */
 function fieldAt(document: YamlDocument, offset: number): string[] {
   let field: string[] = []
   visit(document, {
     Pair(_key, pair, ancestors) {
       if (!isScalar(pair.key) || (pair.key.range?.[0] ?? 0) > offset) return
+      if (unquotedInKey(pair.key) !== null || pair.key.source === '$') return
       const keys = [...ancestors, pair].map(node =>
         isPair(node) && isScalar(node.key) ? node.key.source : null,
       )
@@ -67,7 +84,17 @@ function yamlMessage(error: YAMLError): string {
       return `YAML tags are not supported (${error.message})`
     case 'RESOURCE_EXHAUSTION':
       return 'the YAML is nested too deeply'
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return 'this is not YAML: a `: ` begins a map here; quote a text that has one, and indent fields of one map alike'
+    case 'MULTILINE_IMPLICIT_KEY':
+      return `this is not YAML: ${error.message} (a field is written \`name: value\`, with a space after the colon)`
+    case 'UNEXPECTED_TOKEN':
+      return `this is not YAML: ${error.message}${AFTER_QUOTE.test(error.message) ? ENDED : ''}`
     default:
       return `this is not YAML: ${error.message}`
   }
 }
+
+const AFTER_QUOTE = /at node end$/
+const ENDED =
+  " (a quote ends a text: inside of '…' write it as '', inside of \"…\" as \\\"; or write a block after `|`)"

@@ -1,0 +1,87 @@
+/** Base URLs, headers and queries as users write them, as zod schemas. */
+import { z } from 'zod'
+import {
+  baseUrlFault,
+  clashWanted,
+  clashWithKey,
+  fixedHeaderFault,
+  fixedQueryFault,
+  HEADER_NAME,
+  headerValueFault,
+  OF_THE_CONNECTION,
+  plainBaseUrl,
+  queryNameFault,
+  twice,
+} from './http-texts.ts'
+import { secretNames } from './secret-references.ts'
+
+const text = z.string({ error: 'text' })
+
+export const headerName = text
+  .regex(HEADER_NAME, 'a header name: letters, digits and dashes')
+  .refine(
+    name => !OF_THE_CONNECTION.includes(name.toLowerCase()),
+    `a header other than ${OF_THE_CONNECTION.join(', ')}, which follow from connection and body`,
+  )
+
+type Refined = { readonly issues: z.core.$ZodRawIssue[]; readonly value: string }
+
+/** Refuses what a fault is found in, in the fault's words. */
+function withoutFault(faultOf: (value: string) => string | null) {
+  return ({ issues, value }: Refined): void => {
+    const message = faultOf(value)
+    if (message !== null) issues.push({ code: 'custom', message, input: value })
+  }
+}
+
+/** A header value of a destination; what is true of all of them whatever their names. */
+const headerValue = text
+  .check(withoutFault(value => fixedHeaderFault('', value.trim())))
+  .transform(value => value.trim())
+export const headers = z.record(headerName, headerValue).check(({ issues, value }) => {
+  const both = twice(Object.keys(value))
+  if (both !== null)
+    issues.push({
+      code: 'custom',
+      path: [both[1]],
+      message: `each header once: \`${both[0]}\` is the same`,
+      input: value,
+    })
+  for (const [name, header] of Object.entries(value)) {
+    const fault = secretNames(header).length > 0 ? null : headerValueFault(name, header)
+    if (fault !== null) issues.push({ code: 'custom', path: [name], message: fault, input: value })
+  }
+})
+export const query = z.record(
+  text.check(withoutFault(queryNameFault)),
+  text.check(withoutFault(fixedQueryFault)),
+)
+
+export const baseUrl = text.check(withoutFault(baseUrlFault)).transform(plainBaseUrl)
+
+/** Names that each request has already, or that say who asks. */
+const NO_IDEMPOTENCY_HEADER = ['authorization', 'content-type', 'host']
+
+/** Refuses an idempotency key that would take the place of another header of the destination's requests. */
+export function keyClash({
+  issues,
+  value,
+}: {
+  readonly issues: z.core.$ZodRawIssue[]
+  readonly value: {
+    readonly headers?: { readonly [name: string]: string } | undefined
+    readonly idempotencyHeader?: string | false | undefined
+  }
+}): void {
+  const { idempotencyHeader: name } = value
+  if (typeof name === 'string' && NO_IDEMPOTENCY_HEADER.includes(name.toLowerCase()))
+    issues.push({
+      code: 'custom',
+      path: ['idempotencyHeader'],
+      message: `a header other than ${NO_IDEMPOTENCY_HEADER.join(', ')}, which have a meaning of their own`,
+      input: value,
+    })
+  const own = clashWithKey(Object.keys(value.headers ?? {}), value.idempotencyHeader)
+  if (own !== null)
+    issues.push({ code: 'custom', path: ['headers', own], message: clashWanted(own), input: value })
+}

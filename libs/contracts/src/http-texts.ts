@@ -1,0 +1,180 @@
+/**
+ * Of what the head of an HTTP request may be made, said once: resources are held to it when they are
+ * validated, rendered rows and filled-in secrets when they are there. A text that passes is sent as it is
+ * written. Every `…Fault` gives null for a text that is right, else the words that follow "wanted".
+ */
+
+/** A header's name (RFC 9110 §5.1). */
+export const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** What no header value can carry: control characters, and characters beyond Latin-1 (RFC 9110 §5.5). */
+export const NOT_IN_HEADER_VALUE = /[^\t\x20-\x7e\x80-\xff]/u
+
+/**
+ * Headers that belong to a connection or follow from a body; with its own value for one a request cannot be
+ * sent.
+ */
+export const OF_THE_CONNECTION: readonly string[] = [
+  ...['connection', 'content-length', 'expect', 'keep-alive', 'te', 'trailer', 'transfer-encoding'],
+  ...['upgrade', 'proxy-connection'],
+]
+
+/** The header that carries the idempotency key where a destination names no other. */
+export const IDEMPOTENCY_HEADER = 'Idempotency-Key'
+
+/** Tags and outputs of Liquid, which mean nothing in a text that is the same for all rows. */
+const LIQUID = /\{[{%]/
+
+/** What is wrong with a header's value, once trimmed. */
+export function headerValueFault(name: string, value: string): string | null {
+  const [wrong] = NOT_IN_HEADER_VALUE.exec(value) ?? []
+  if (wrong !== undefined) {
+    if (/[\p{Cc}]/u.test(wrong)) return 'a header value without line breaks and other control characters'
+    const shown = `${JSON.stringify(wrong)} (${codeOf(wrong)})`
+    return `a header value of Latin-1 characters, which ${shown} is not; encode it`
+  }
+  return name.toLowerCase() === 'host' && !isHost(value) ? HOST_WANTED : null
+}
+
+/** The same for a destination's text, which may refer to secrets and is no template. */
+export function fixedHeaderFault(name: string, text: string): string | null {
+  if (LIQUID.test(text)) return 'a text without Liquid, which goes into the `headers` of a trigger'
+  return headerValueFault(name, text)
+}
+
+/** What is wrong with the value of a query parameter of a destination. */
+export function fixedQueryFault(text: string): string | null {
+  if (LIQUID.test(text)) return 'a text without Liquid, which goes into the `path` of a trigger'
+  if (/[\r\n]/.test(text)) return 'a text without line breaks'
+  return text.isWellFormed() ? null : 'a text without half a character'
+}
+
+/** The same of its name. */
+export function queryNameFault(name: string): string | null {
+  return name === '' ? 'text that is not empty' : fixedQueryFault(name)
+}
+
+export const HOST_WANTED = 'a host, with or without a port, such as api.example.com:8443'
+
+/**
+ * `host`, `host:port`, `[address]` or `[address]:port` (RFC 9110 §7.2), as names and addresses are in use.
+ */
+export function isHost(text: string): boolean {
+  const [, host = '', port] = /^(\[[^\]]*\]|[A-Za-z0-9._-]+)(?::(\d+))?$/.exec(text) ?? []
+  if (host === '' || (port !== undefined && !isPort(port))) return false
+  return URL.canParse(`http://${host}/`)
+}
+
+/** Two names of a map that are one header, or null. */
+export function twice(names: readonly string[]): readonly [string, string] | null {
+  const seen = new Map<string, string>()
+  for (const name of names) {
+    const earlier = seen.get(name.toLowerCase())
+    if (earlier !== undefined) return [earlier, name]
+    seen.set(name.toLowerCase(), name)
+  }
+  return null
+}
+
+/** The one of these headers that the idempotency key of a destination would take the place of, or null. */
+export function clashWithKey(
+  names: readonly string[],
+  idempotencyHeader: string | false | undefined,
+): string | null {
+  if (idempotencyHeader === false) return null
+  const key = (idempotencyHeader ?? IDEMPOTENCY_HEADER).toLowerCase()
+  return names.find(name => name.toLowerCase() === key) ?? null
+}
+
+/** What to do about it. */
+export function clashWanted(name: string): string {
+  return (
+    `no \`${name}\` here: Sluice sends the idempotency key in it. ` +
+    'Leave it out, or write `idempotencyHeader: false`, or another name, at the destination'
+  )
+}
+
+/** A `%` in a URL that begins no encoded byte (RFC 3986 §2.1), or -1. */
+export function strayPercent(text: string): number {
+  return text.search(/%(?![0-9A-Fa-f]{2})/)
+}
+
+/** A path's segment that leads to another one (RFC 3986 §5.2.4), also where it is percent-encoded. */
+export const DOT_SEGMENT = /^(\.|%2e){1,2}$/i
+
+const BASE_URL_WANTED = 'an http:// or https:// URL without user, password, query or fragment'
+
+interface UrlParts {
+  readonly scheme: string
+  readonly authority: string
+  /** What follows the authority, as it is written. */
+  readonly rest: string
+}
+
+/** A URL of http or https cut as it is written, or null. */
+function partsOf(text: string): UrlParts | null {
+  const [, scheme = '', authority = '', rest = ''] = /^(https?):\/\/([^/?#]+)(.*)$/is.exec(text) ?? []
+  return authority === '' ? null : { scheme: scheme.toLowerCase(), authority, rest }
+}
+
+/** What is wrong with a destination's `baseUrl`. White space around it does not count. */
+export function baseUrlFault(written: string): string | null {
+  const text = written.trim()
+  if (LIQUID.test(text))
+    return 'an http:// or https:// URL without Liquid, which goes into the `path` of a trigger'
+  const parts = partsOf(text)
+  if (parts === null) return BASE_URL_WANTED
+  if (text.includes('\\')) return 'an http:// or https:// URL without `\\`: write `/`'
+  if (/[\s\p{Cc}]/u.test(text))
+    return 'an http:// or https:// URL without white space and control characters: write a space as %20'
+  return authorityFault(parts) ?? pathFault(parts.rest)
+}
+
+function authorityFault({ authority }: UrlParts): string | null {
+  if (authority.includes('@'))
+    return 'an http:// or https:// URL without user and password: write `headers: { Authorization: "Basic ${secret:NAME}" }`'
+  const [, host = '', port] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(authority) ?? []
+  if (!authority.startsWith('[') && authority.split(':').length > 2)
+    return 'an http:// or https:// URL with an IPv6 address between brackets, such as http://[::1]:8080'
+  if (port === '') return 'an http:// or https:// URL with a port after the `:`'
+  if (port !== undefined && !isPort(port)) return 'an http:// or https:// URL with a port from 1 to 65535'
+  const url = URL.parse(`http://${host}/`)
+  if (url === null || host === '') return 'an http:// or https:// URL with the name or address of a host'
+  // A URL reads 010.0.0.1 and 1.2.3 as other addresses, and decodes names.
+  const isAsWritten = host.startsWith('[') || /[^\0-\x7f]/.test(host) || host.toLowerCase() === url.hostname
+  return isAsWritten
+    ? null
+    : `an http:// or https:// URL with its host as it is (this one is read as \`${url.hostname}\`)`
+}
+
+function pathFault(path: string): string | null {
+  if (path.includes('?'))
+    return 'an http:// or https:// URL without `?`: parameters for every request go into `query`'
+  if (path.includes('#')) return 'an http:// or https:// URL without `#`, of which nothing is ever sent'
+  if (/["<>^`{|}]/.test(path))
+    return 'an http:// or https:// URL without any of " < > ^ ` { | }: write them percent-encoded'
+  if (strayPercent(path) >= 0)
+    return 'an http:// or https:// URL in which two hexadecimal digits follow each `%`: write %25 for a `%`'
+  if (path.split('/').some(segment => DOT_SEGMENT.test(segment)))
+    return 'an http:// or https:// URL without `.` and `..` as segments, which would lead elsewhere'
+  return path.isWellFormed() ? null : 'an http:// or https:// URL without half a character'
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535
+}
+
+/**
+ * A base URL that has no fault, as it is sent: scheme and host in lower case, the host in ASCII, no default
+ * port; the path as it is written, with what is not ASCII percent-encoded.
+ */
+export function plainBaseUrl(written: string): string {
+  const parts = partsOf(written.trim())
+  const origin = parts === null ? null : URL.parse(`${parts.scheme}://${parts.authority}`)?.origin
+  if (parts === null || origin === undefined || origin === null) return written
+  return `${origin}${parts.rest.replaceAll(/[^\0-\x7f]+/g, text => encodeURIComponent(text))}`
+}
+
+function codeOf(character: string): string {
+  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
+}

@@ -1,0 +1,49 @@
+/** What a destination's texts are once its secrets are filled in, which no validation of its file can see. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import { headerValueFault } from '@sluice/contracts/http-texts'
+import type { DestinationSpec } from '@sluice/contracts/resources'
+import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
+
+/**
+ * Throws `config` if a header or query parameter could not be sent with the secrets that `lookUp` gives, with
+ * the field and the names of the secrets; a value is never told. What `lookUp` throws passes through.
+ */
+export function assertFilled(destination: DestinationSpec, lookUp: (name: string) => string): void {
+  const { name, headers = {}, query = {} } = destination
+  const details = [
+    ...Object.entries(headers).flatMap(([header, text]) => {
+      const value = fillSecrets(text, lookUp).trim()
+      const fault = headerValueFault(header, value) === null ? null : headerReason(value)
+      return detailOf(text, { field: `headers.${header}`, what: `the header \`${header}\``, fault })
+    }),
+    ...Object.entries(query).flatMap(([parameter, text]) => {
+      const fault = /[\r\n]/.test(fillSecrets(text, lookUp)) ? 'a line break' : null
+      return detailOf(text, {
+        field: `query.${parameter}`,
+        what: `the query parameter \`${parameter}\``,
+        fault,
+      })
+    }),
+  ]
+  const [first] = details
+  if (first === undefined) return
+  throw new SluiceError('config', `Destination \`${name}\`: ${first.message}.`, { details })
+}
+
+/** In what a value differs from a header's, without a piece of it. */
+function headerReason(value: string): string {
+  if (/[\r\n]/.test(value)) return 'a line break'
+  if (/\p{Cc}/u.test(value.replaceAll('\t', ''))) return 'a control character'
+  return /[^\0-\xff]/.test(value) ? 'characters beyond Latin-1' : 'what is no host'
+}
+
+function detailOf(
+  text: string,
+  { field, what, fault }: { readonly field: string; readonly what: string; readonly fault: string | null },
+): ErrorDetail[] {
+  if (fault === null) return []
+  const names = secretNames(text).map(name => `\`${name}\``)
+  const secrets = `the ${names.length === 1 ? 'secret' : 'secrets'} ${names.join(', ')}`
+  return [{ field, message: `${what} cannot be sent: with ${secrets} filled in it has ${fault}` }]
+}

@@ -1,0 +1,40 @@
+/** Finds the project that a folder lies in. */
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { decodeUtf8 } from './decode-utf8.ts'
+import { readDocuments } from './read-documents.ts'
+
+/** A folder with more or larger files is hardly a project that somebody forgot, and is not looked into. */
+const MAX_FILES = 100
+const MAX_BYTES = 1_000_000
+
+/**
+ * The nearest folder above this one that has runs of Sluice (`.sluice`) or a resource in one of its own
+ * files, or null. Folders and files that cannot be read count as none.
+ */
+export async function projectAround(dir: string): Promise<string | null> {
+  const parent = dirname(dir)
+  if (parent === dir) return null
+  return (await isProject(parent)) ? parent : await projectAround(parent)
+}
+
+async function isProject(dir: string): Promise<boolean> {
+  const names = await readdir(dir).catch((): string[] => [])
+  if (names.includes('.sluice')) return true
+  const files = names.filter(name => /\.ya?ml$/i.test(name))
+  if (files.length > MAX_FILES) return false
+  for (const file of files) if (await hasResource(join(dir, file))) return true
+  return false
+}
+
+async function hasResource(path: string): Promise<boolean> {
+  try {
+    const stats = await stat(path)
+    if (!stats.isFile() || stats.size > MAX_BYTES) return false
+    const text = decodeUtf8(await readFile(path))
+    if (typeof text !== 'string') return false
+    return readDocuments({ path, folder: dirname(path), text }).resources.length > 0
+  } catch {
+    return false
+  }
+}
