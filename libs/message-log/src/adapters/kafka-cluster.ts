@@ -5,7 +5,7 @@ import type { TopicPartition } from '../port.ts'
 import { KafkaConnection } from './kafka-connection.ts'
 import type { Address } from './kafka-connection.ts'
 import { ConnectionLost, isPassing, ProtocolError, toSluiceError } from './kafka-errors.ts'
-import type { ApiName, ConnectionSettings } from './kafka-internals.ts'
+import type { ApiName, ConnectionSettings, WireCall } from './kafka-internals.ts'
 
 export interface ClusterSettings {
   readonly brokers: readonly Address[]
@@ -97,6 +97,12 @@ export class KafkaCluster {
   async callAny<T>(request: { api: ApiName; args: object }): Promise<T> {
     const connection = await this.#anyConnection()
     return connection.call<T>(request.api, request.args, this.settings.requestTimeoutMs)
+  }
+
+  /** The same for a request that kafkajs does not know. */
+  async sendAny<T>(call: WireCall<T>): Promise<T> {
+    const connection = await this.#anyConnection()
+    return connection.send<T>(call, this.settings.requestTimeoutMs)
   }
 
   /** The connection of a broker and lane, opened if need be; one try. */
