@@ -3,6 +3,7 @@
  * groups that wait 3 s for their members. What is large here is larger than such a batch.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sleep } from '@sluice/flow/sleep'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { startKafka } from '../../deploy/local/kafka.ts'
 import { Workspace } from '../../deploy/local/workspace.ts'
@@ -66,6 +67,18 @@ describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
   let api: ScriptedApi
   let services: Distributed
   let project: ProjectFolder
+  /** What `/readyz` answered, of all services, over all that happens here; and what ends the asking. */
+  const readiness: string[] = []
+  const stop = new AbortController()
+  let asking: Promise<unknown> = Promise.resolve()
+
+  const askOn = async (url: string): Promise<void> => {
+    while (!stop.signal.aborted) {
+      const answer = await fetch(`${url}/readyz`)
+      if (!answer.ok) readiness.push(await answer.text())
+      await sleep(100, { signal: stop.signal }).catch(() => undefined)
+    }
+  }
 
   beforeAll(async () => {
     workspace = new Workspace()
@@ -73,9 +86,17 @@ describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
     api = started
     const env = { SLUICE_KAFKA_BROKERS: kafka.address, API_URL: api.url }
     services = await startDistributed({ env })
+    // A detector is in its group a moment after it has started.
+    const [detector] = services.of('change-detector')
+    await expect
+      .poll(async () => (await fetch(`${detector?.url ?? ''}/readyz`)).status, { timeout: 30_000 })
+      .toBe(200)
+    asking = Promise.all(services.processes.map(({ url }) => askOn(url)))
     project = await projectFolder({ files: { 'project.yaml': PROJECT }, env: { ...services.env, ...env } })
   })
   afterAll(async () => {
+    stop.abort()
+    await asking
     await project[Symbol.asyncDispose]()
     await services[Symbol.asyncDispose]()
     await api[Symbol.asyncDispose]()
@@ -131,5 +152,9 @@ describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
     const { exitCode, view } = await project.run('wordy')
     expect(exitCode, JSON.stringify(view)).toBe(0)
     expect(api.requests.map(({ body }) => body)).toEqual(['[1]'])
+  })
+
+  it('every process was ready all the time, also while the groups of a run were joined', () => {
+    expect(readiness).toEqual([])
   })
 })

@@ -183,6 +183,15 @@ export class KafkaWriter implements FencedWriter {
    * its first record.
    */
   async #send(target: TopicPartition, records: readonly NewRecord[]): Promise<number> {
+    const waiting = this.#cluster.waiting(`appending to ${name(target)} as ${this.id}`)
+    try {
+      return await this.#sendUntilKnown(target, records)
+    } finally {
+      waiting.end()
+    }
+  }
+
+  async #sendUntilKnown(target: TopicPartition, records: readonly NewRecord[]): Promise<number> {
     const key = name(target)
     const sequence = this.#sequences.get(key) ?? 0
     const batch = encodeBatch(records, { timestampMs: Date.now(), producer: { ...this.#producer, sequence } })
