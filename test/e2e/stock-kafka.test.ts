@@ -2,7 +2,7 @@
  * The distributed profile on a Kafka with the settings that it is shipped with: batches of 1 MB at most, and
  * groups that wait 3 s for their members. What is large here is larger than such a batch.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { sleep } from '@sluice/flow/sleep'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { startKafka } from '../../deploy/local/kafka.ts'
@@ -88,9 +88,9 @@ describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
     services = await startDistributed({ env })
     // A detector is in its group a moment after it has started.
     const [detector] = services.of('change-detector')
-    await expect
-      .poll(async () => (await fetch(`${detector?.url ?? ''}/readyz`)).status, { timeout: 30_000 })
-      .toBe(200)
+    await vi.waitFor(async () => expect((await fetch(`${detector?.url ?? ''}/readyz`)).status).toBe(200), {
+      timeout: 30_000,
+    })
     asking = Promise.all(services.processes.map(({ url }) => askOn(url)))
     project = await projectFolder({ files: { 'project.yaml': PROJECT }, env: { ...services.env, ...env } })
   })
