@@ -191,8 +191,8 @@ class PipelineHistory {
   }
 
   /**
-   * A log whose appends are where the process dies: nobody hears of the one that it dies at, of which a part may
-   * be there.
+   * A log whose appends are where the process dies: nobody hears of the one that it dies at, of which a part
+   * may be there.
    */
   #watched(log: MessageLog): MessageLog {
     const { prefix } = this.#opened.log

@@ -4,7 +4,10 @@ const encoder = new TextEncoder()
 const CUT = ' …'
 const CUT_BYTES = encoder.encode(CUT).length
 
-/** The text if it has no more bytes in UTF-8, else its beginning and a sign that it goes on; no character is cut. */
+/**
+ * The text if it has no more bytes in UTF-8, else its beginning and a sign that it goes on; no character is
+ * cut.
+ */
 export function boundedText(text: string, mostBytes: number): string {
   // A character of a string takes three bytes at most: most texts need not be measured.
   if (text.length * 3 <= mostBytes) return text

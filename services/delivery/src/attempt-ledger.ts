@@ -1,8 +1,8 @@
 /**
  * The attempts topic as the ledger of one partition: attempts are written at most a few milliseconds after
  * the answer, then the retry entries and captured values that follow from them; a request is finished when
- * all of that is acknowledged. Every append ends with the checkpoint that a successor goes on from (PROTOCOL.md
- * §8); of one that was cut, it goes on from that of the one before.
+ * all of that is acknowledged. Every append ends with the checkpoint that a successor goes on from
+ * (PROTOCOL.md §8); of one that was cut, it goes on from that of the one before.
  *
  * States: open → failed (an append was refused or its fate is not known; `failure` aborts, nothing more is
  * written) or open → closed.
