@@ -14,12 +14,12 @@ export interface HoldsWatch extends AsyncDisposable {
   check(): { readonly ok: boolean; readonly detail?: string }
 }
 
-/** Watches until disposed. The holds answered just now; `address` is as it may be shown. */
+/** Watches until disposed. The holds answered just now. */
 export function watchHolds(
   holds: Holds,
-  options: { readonly address: string; readonly everyMs?: number; readonly answerMs?: number },
+  options: { readonly everyMs?: number; readonly answerMs?: number } = {},
 ): HoldsWatch {
-  const { address, everyMs = EVERY_MS, answerMs = ANSWER_MS } = options
+  const { everyMs = EVERY_MS, answerMs = ANSWER_MS } = options
   const stop = new AbortController()
   let failure: string | null = null
   const ask = async (): Promise<void> => {
@@ -30,7 +30,7 @@ export function watchHolds(
     } catch (error) {
       const isLate = signal.aborted && !stop.signal.aborted
       const why = error instanceof Error ? error.message : String(error)
-      failure = isLate ? `it has not answered for ${answerMs} ms` : why
+      failure = isLate ? `Redis has not answered for ${answerMs} ms` : why
     }
   }
   const watching = (async () => {
@@ -40,7 +40,7 @@ export function watchHolds(
     }
   })()
   return {
-    check: () => (failure === null ? { ok: true } : { ok: false, detail: `Redis at ${address}: ${failure}` }),
+    check: () => (failure === null ? { ok: true } : { ok: false, detail: failure }),
     [Symbol.asyncDispose]: async () => {
       stop.abort()
       await watching

@@ -19,7 +19,7 @@ import { openSource } from '@sluice/sources/adapters/open-source'
 import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
-import { addressOf, openStage } from '@sluice/stage/open-stage'
+import { openStage } from '@sluice/stage/open-stage'
 import { currentDefinition } from '@sluice/stage/stored-documents'
 import { watchHolds } from '@sluice/stage/watch-holds'
 import { runChangeDetector } from './change-detector.ts'
@@ -37,7 +37,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   await using opening = new AsyncDisposableStack()
   const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
-  const watch = opening.use(watchHolds(holds, { address: addressOf(config.redis.url) }))
+  const watch = opening.use(watchHolds(holds))
   const readiness = new GroupReadiness(`${config.prefix}.detector`)
   const deps = {
     ...stage,

@@ -11,7 +11,7 @@ import { environmentSecrets } from '@sluice/secrets/environment'
 import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
-import { addressOf, openStage } from '@sluice/stage/open-stage'
+import { openStage } from '@sluice/stage/open-stage'
 import { watchHolds } from '@sluice/stage/watch-holds'
 import type { DeliveryConfig } from './config.ts'
 import { runDelivery } from './delivery.ts'
@@ -31,7 +31,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     await openStage(config, adapters, { clientId: `${prefix}-delivery`, outlasts: true, logger, signal }),
   )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
-  const watch = opening.use(watchHolds(holds, { address: addressOf(redis.url) }))
+  const watch = opening.use(watchHolds(holds))
   const onConnectionError = (err: Error): void => logger.warn({ err }, 'the connection to Redis is broken')
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, onConnectionError }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))

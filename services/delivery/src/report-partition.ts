@@ -1,6 +1,8 @@
 /** Tells `runs` how far a partition has come, and that it is done (R16). */
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
+import { boundedOrNull } from '@sluice/domain/bounded-text'
+import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { sleep } from '@sluice/flow/sleep'
 import type { TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/stage/record-io'
@@ -78,6 +80,7 @@ export class PartitionReporter {
     const { partition } = attempts
     const value = io.encode('PartitionReport', {
       ...report,
+      error: boundedOrNull(report.error, ERROR_BYTES),
       sync: run.sync,
       incarnation: run.incarnation,
       partition,

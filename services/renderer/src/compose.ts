@@ -9,7 +9,7 @@ import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
-import { addressOf, openStage } from '@sluice/stage/open-stage'
+import { openStage } from '@sluice/stage/open-stage'
 import { watchHolds } from '@sluice/stage/watch-holds'
 import { runRenderer } from './renderer.ts'
 
@@ -21,7 +21,7 @@ export async function start(config: ServiceConfig, context: StartContext): Promi
   await using opening = new AsyncDisposableStack()
   const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
-  const watch = opening.use(watchHolds(holds, { address: addressOf(config.redis.url) }))
+  const watch = opening.use(watchHolds(holds))
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
   const opened = opening.move()

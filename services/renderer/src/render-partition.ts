@@ -5,7 +5,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
 import { OPS, type Op } from '@sluice/contracts/state'
-import { boundedText } from '@sluice/domain/bounded-text'
+import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
@@ -303,7 +303,9 @@ class PartitionRenderer {
 
   #markerRecord(marker: Marker): NewRecord {
     const scope = `${this.#output.partition}`
-    return { key: markerKey(marker.kind, scope), value: this.#deps.io.encode('Marker', marker) }
+    const error = boundedOrNull(marker.error, ERROR_BYTES)
+    const value = this.#deps.io.encode('Marker', { ...marker, error })
+    return { key: markerKey(marker.kind, scope), value }
   }
 
   #push(record: NewRecord): void {
