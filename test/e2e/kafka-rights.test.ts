@@ -12,6 +12,7 @@ import {
   logLevel,
   ResourcePatternTypes,
   type AclEntry,
+  type Admin,
 } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
@@ -65,6 +66,7 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
   let services: Distributed
   let project: ProjectFolder
   let secure: SecureListener
+  let admin: Admin
   let login: { readonly [name: string]: string }
 
   const loginOf = ({ address, ca, username, password }: SecureListener): typeof login => ({
@@ -73,6 +75,12 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
     SLUICE_KAFKA_SASL_MECHANISM: 'plain',
     SLUICE_KAFKA_SASL_USERNAME: username,
     SLUICE_KAFKA_SASL_PASSWORD: password,
+  })
+
+  const ofUser = () => ({
+    brokers: [secure.address],
+    ssl: { ca: secure.ca },
+    sasl: { mechanism: 'plain' as const, username: secure.username, password: secure.password },
   })
 
   beforeAll(async () => {
@@ -87,19 +95,19 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
     api = await startScriptedApi()
     const env = { API_URL: api.url, ...login }
     const prefix = `rights-${process.pid}`
-    const admin = new Kafka({
+    admin = new Kafka({
       clientId: 'outside',
       brokers: [kafka.address],
       logLevel: logLevel.NOTHING,
     }).admin()
     await admin.connect()
     await admin.createAcls({ acl: await listedRights(prefix, kafka.secure.username) })
-    await admin.disconnect()
     services = await startDistributed({ env: { ...env, SLUICE_PREFIX: prefix } })
     const files = { 'project.yaml': peopleYaml(), 'people.csv': manyPeople(20) }
     project = await projectFolder({ files, env: { ...services.env, ...env } })
   })
   afterAll(async () => {
+    await admin.disconnect()
     await project[Symbol.asyncDispose]()
     await services[Symbol.asyncDispose]()
     await api[Symbol.asyncDispose]()
@@ -128,12 +136,7 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
   })
 
   it('old requests can be trimmed with them', async ({ signal }) => {
-    await using log = createKafkaLog({
-      brokers: [secure.address],
-      clientId: 'trim',
-      ssl: { ca: secure.ca },
-      sasl: { mechanism: 'plain', username: secure.username, password: secure.password },
-    })
+    await using log = createKafkaLog({ ...ofUser(), clientId: 'trim' })
     const target = at(syncTopics(services.prefix, SYNC).requests, 0)
     const { end } = await log.offsets(target, { signal })
     await log.trim(target, end, { signal })
@@ -158,6 +161,31 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
     expect(await service.ended).toBe(2)
     expect(service.log.at(-1)?.msg).toContain('refuses the login')
     expect(JSON.stringify(service.log)).not.toContain('wrong-password')
+  })
+
+  it('whoever may not put a topic right is told the command, and is taken at their word if they may not look', async ({
+    signal,
+  }) => {
+    const name = `${services.prefix}.made-by-hand`
+    const spec = { topic: name, partitions: 1, cleanup: 'delete' } as const
+    const rightOf = (operation: AclOperationTypes) => ({
+      ...{ resourceType: AclResourceTypes.TOPIC, resourceName: name },
+      ...{
+        resourcePatternType: ResourcePatternTypes.LITERAL,
+        principal: `User:${secure.username}`,
+        host: '*',
+      },
+      ...{ operation, permissionType: AclPermissionTypes.DENY },
+    })
+    const configEntries = [{ name: 'max.message.bytes', value: '500000' }]
+    await admin.createTopics({ topics: [{ topic: name, numPartitions: 1, configEntries }] })
+    await admin.createAcls({ acl: [rightOf(AclOperationTypes.ALTER_CONFIGS)] })
+    await using log = createKafkaLog({ ...ofUser(), clientId: 'hand' })
+    await expect
+      .poll(() => log.ensureTopics([spec], { signal }).catch((error: unknown) => String(error)))
+      .toContain(`--alter --topic ${name} --add-config max.message.bytes=1001024`)
+    await admin.createAcls({ acl: [rightOf(AclOperationTypes.DESCRIBE_CONFIGS)] })
+    await expect.poll(() => log.ensureTopics([spec], { signal }).catch(String)).toBeUndefined()
   })
 
   it('a user without rights ends commands and services with exit code 2, and the right is named', async () => {

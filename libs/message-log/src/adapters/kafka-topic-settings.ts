@@ -2,7 +2,7 @@
  * The settings of topics: those that they are made with, and what is put right of those that are there
  * already, made by hand or by an earlier version.
  */
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { ATOMIC_BYTES, DEFAULT_RECORD_BYTES, TOMBSTONES_KEPT_MS, type TopicSpec } from '../port.ts'
 import type { Abort, KafkaCluster } from './kafka-cluster.ts'
 import { alterConfigsCall } from './kafka-alter-configs.ts'
@@ -106,22 +106,25 @@ export class TopicSettings {
 
   async #put(correction: Correction, options: Abort): Promise<void> {
     const { topic, required, wanted } = correction
-    const settings = { ...required, ...wanted }
-    const isNeeded = Object.keys(required).length > 0
-    if (!this.#mayAlter) {
-      if (isNeeded) throw this.#toBeSet(correction)
-      return
+    if (Object.keys(required).length > 0) {
+      if (!this.#mayAlter) throw this.#toBeSet(correction)
+      await this.#set(topic, required, options).catch((error: unknown) => {
+        throw isDenied(error) ? this.#toBeSet(correction) : error
+      })
     }
-    try {
-      await this.#cluster.retry(
-        `putting right the settings of ${topic}`,
-        () => this.#cluster.sendAny(alterConfigsCall({ topic, settings })),
-        options,
-      )
-    } catch (error) {
-      if (!isDenied(error)) throw error
-      if (isNeeded) throw this.#toBeSet(correction)
-    }
+    if (Object.keys(wanted).length === 0 || !this.#mayAlter) return
+    // Nothing but time is lost where that is refused.
+    await this.#set(topic, wanted, options).catch((error: unknown) => {
+      if (!isSluiceError(error, 'config')) throw error
+    })
+  }
+
+  #set(topic: string, settings: Settings, options: Abort): Promise<unknown> {
+    return this.#cluster.retry(
+      `putting right the settings of ${topic}`,
+      () => this.#cluster.sendAny(alterConfigsCall({ topic, settings })),
+      options,
+    )
   }
 
   #toBeSet({ topic, required, found }: Correction): SluiceError {
