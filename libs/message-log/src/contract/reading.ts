@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { nextTurn } from '@sluice/flow/sleep'
+import { ATOMIC_BYTES, RECORD_OVERHEAD_BYTES } from '../port.ts'
 import {
   codeOf,
   codeOfFirstStep,
@@ -98,6 +99,30 @@ function appending(fixture: Fixture): void {
       expect(keys.slice(i, i + size)).toEqual(Array.from({ length: size }, (_, k) => `${name ?? ''}-${k}`))
     }
     expect([...seen]).toEqual([0])
+  })
+
+  test('the largest append that is atomic is never seen by halves, be its records large or tiny', async ({
+    signal,
+  }) => {
+    const target = await fixture.partition({ signal })
+    await using other = await fixture.harness.open()
+    const count = Math.floor(ATOMIC_BYTES / (RECORD_OVERHEAD_BYTES + 1))
+    const bytes = Math.floor(ATOMIC_BYTES / 100) - RECORD_OVERHEAD_BYTES - 1
+    const tiny = Array.from({ length: count }, () => record('t', ''))
+    const large = Array.from({ length: 100 }, () => record('l', 'x'.repeat(bytes)))
+    const ends = new Set<number>()
+    let done = false
+    const watching = (async () => {
+      for (; !done; await nextTurn()) ends.add((await other.offsets(target, { signal })).end)
+    })()
+    const appended = [0]
+    for (const each of [tiny, large, tiny, large]) {
+      const { baseOffset } = await fixture.log.append(target, each, { signal })
+      appended.push(baseOffset + each.length)
+    }
+    done = true
+    await watching
+    expect([...ends].filter(end => !appended.includes(end))).toEqual([])
   })
 
   test('a record that is too large is refused as such, with all that was to come after it', async ({
