@@ -8,9 +8,13 @@ import { SummaryReporter } from './test/summary-reporter.ts'
  * services come from test/services.ts, which starts what is not given by environment variables. Files run
  * side by side but for those of fault, whose kills and time limits need the machine to themselves.
  */
-const OUTAGES = ['frozen-processes', 'full-disk', 'hanging-source', 'unreachable-at-start'].map(
-  name => `test/fault/${name}.test.ts`,
-)
+const OUTAGES = [
+  'frozen-processes',
+  'full-disk',
+  'hanging-source',
+  'redis-readiness',
+  'unreachable-at-start',
+].map(name => `test/fault/${name}.test.ts`)
 
 export default defineConfig({
   test: {

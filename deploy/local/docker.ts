@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { MARIADB_OPTIONS, writeCertificate } from './databases.ts'
 import { freePorts } from './ports.ts'
+import { differentSettings } from './kafka-settings.ts'
 import { exchange } from './probes.ts'
 import type { LocalService, ServiceName } from './service.ts'
 import type { Workspace } from './workspace.ts'
@@ -44,16 +45,12 @@ const kafka = (port: number): Recipe => ({
     KAFKA_CONTROLLER_LISTENER_NAMES: 'CONTROLLER',
     KAFKA_LISTENER_SECURITY_PROTOCOL_MAP: 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
     KAFKA_CONTROLLER_QUORUM_VOTERS: '1@127.0.0.1:9093',
-    KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: '1',
-    KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR: '1',
-    KAFKA_TRANSACTION_STATE_LOG_MIN_ISR: '1',
-    KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS: '0',
-    KAFKA_AUTO_CREATE_TOPICS_ENABLE: 'false',
-    KAFKA_MESSAGE_MAX_BYTES: '10485760',
-    KAFKA_LOG_CLEANER_BACKOFF_MS: '500',
-    KAFKA_LOG_RETENTION_CHECK_INTERVAL_MS: '1000',
-    KAFKA_LOG_INITIAL_TASK_DELAY_MS: '1000',
-    KAFKA_OFFSETS_RETENTION_CHECK_INTERVAL_MS: '1000',
+    ...Object.fromEntries(
+      Object.entries(differentSettings({ stock: false })).map(([setting, value]) => [
+        `KAFKA_${setting.replaceAll('.', '_').toUpperCase()}`,
+        value,
+      ]),
+    ),
   },
   address: `127.0.0.1:${port}`,
   answers: () => answered(exchange(port, Buffer.from('0000000a0012000000000001ffff', 'hex'))),

@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { cached, ensureJava, ensurePrograms, mavenDependencies } from './install.ts'
+import { differentSettings } from './kafka-settings.ts'
 import { freePorts } from './ports.ts'
 import { exchange } from './probes.ts'
 import { runService, withNewPorts } from './service.ts'
@@ -31,11 +32,14 @@ logger.server.name = kafka.server
 logger.server.level = info
 `
 
-/**
- * One KRaft node that is broker and controller. The intervals are shorter than Kafka's own so that tests see
- * compaction, expiry and rebalances within seconds; nothing that a client relies on differs.
- */
-const settings = (ports: { plain: number; controller: number; secure: number | null }, folder: string) => `
+/** One KRaft node that is broker and controller: its place, and where it differs. */
+function settings(
+  ports: { plain: number; controller: number; secure: number | null },
+  folder: string,
+  options: KafkaOptions,
+): string {
+  const own = { ...differentSettings({ stock: options.stock === true }), ...options.settings }
+  return `
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:${ports.controller}
@@ -45,23 +49,11 @@ advertised.listeners=${clientListeners(ports)}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
 inter.broker.listener.name=PLAINTEXT
 log.dirs=${join(folder, 'log')}
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=8
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=8
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-auto.create.topics.enable=false
-message.max.bytes=10485760
-replica.fetch.max.bytes=10485760
-log.cleaner.backoff.ms=500
-log.retention.check.interval.ms=1000
-log.initial.task.delay.ms=1000
-log.segment.delete.delay.ms=1000
-offsets.retention.check.interval.ms=1000
+${Object.entries(own)
+  .map(([setting, value]) => `${setting}=${value}`)
+  .join('\n')}
 `
+}
 
 const clientListeners = ({ plain, secure }: { plain: number; secure: number | null }) =>
   [`PLAINTEXT://127.0.0.1:${plain}`, ...(secure === null ? [] : [`SECURE://127.0.0.1:${secure}`])].join(',')
@@ -82,6 +74,10 @@ export interface SecureListener {
 export interface KafkaOptions {
   /** Listen with TLS and SASL (PLAIN) too; credentials have to be shown again every 12 s. */
   readonly secure?: boolean
+  /** Nothing is set but what one broker alone needs. */
+  readonly stock?: boolean
+  /** Further settings of the broker. */
+  readonly settings?: { readonly [setting: string]: string }
 }
 
 export interface KafkaService extends LocalService {
@@ -99,7 +95,7 @@ export async function startKafka(workspace: Workspace, options: KafkaOptions = {
     const logging = join(folder, 'log4j2.properties')
     const secure = options.secure === true ? await secureListener(folder, securePort) : null
     const ports = { plain: port, controller: controllerPort, secure: secure === null ? null : securePort }
-    await writeFile(file, settings(ports, folder) + (secure?.settings ?? ''))
+    await writeFile(file, settings(ports, folder, options) + (secure?.settings ?? ''))
     await writeFile(logging, LOGGING)
     const base = [
       `-Dlog4j2.configurationFile=${logging}`,

@@ -19,6 +19,8 @@ export interface PipelineRun extends Omit<RunPlan, 'command' | 'compare'> {
   readonly detectorDiesAt: 'changes' | 'runs'
   /** After how many of its writes, from 0 to 1, the detector that follows one that died does so, too. */
   readonly successorDies: number | null
+  /** How much of the append that a process dies at is in the log, from 0 to 1. */
+  readonly cut: number
   /** What failed too often is passed over, if the plan of the history says so at all. */
   readonly givesUp: boolean
   /** Afterwards the delivered state is made anew of the topics beside the one that lives on. */
@@ -40,6 +42,7 @@ export const NOTHING_BREAKS: PipelineRun = {
   prints: 'columns',
   detectorDiesAt: 'changes',
   successorDies: null,
+  cut: 0,
   // What failed too often is passed over for as long as somebody wants it to be.
   givesUp: false,
   rebuilds: false,
@@ -54,12 +57,15 @@ export function forPipeline(seed: number, count: number): readonly PipelinePlan[
   return Array.from({ length: count }, (_, index) => {
     const plan = planHistory(seed + index)
     const random = randomFrom(plan.seed ^ 0x2545f491)
-    const runs = plan.runs.slice(0, RUNS_MOST).map((run, number) => pipelineRun(run, number, random))
+    const cuts = randomFrom(plan.seed ^ 0x7f4a7c15)
+    const runs = plan.runs
+      .slice(0, RUNS_MOST)
+      .map((run, number) => ({ ...pipelineRun(run, number, random), cut: cuts.next() }))
     return { ...plan, runs, endsGone: random.chance(0.5) }
   })
 }
 
-function pipelineRun(run: RunPlan, number: number, random: Random): PipelineRun {
+function pipelineRun(run: RunPlan, number: number, random: Random): Omit<PipelineRun, 'cut'> {
   return {
     ...run,
     command: number === 0 ? 'run' : random.pick(COMMANDS),

@@ -15,7 +15,7 @@ import type { MessageLog } from '@sluice/message-log/port'
 import { homePartition, sharedTopics, syncTopics } from '@sluice/stage/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import type { TestLogAdapters } from '@sluice/testkit/test-log'
-import { outage, watchedLog } from '@sluice/testkit/watched-log'
+import { CutAppend, outage, watchedLog } from '@sluice/testkit/watched-log'
 import { OneProcess, stateWith, type Services } from '../e2e/one-process.ts'
 import { makeApi, type Api, type ApiAnswer, type SentRow } from './apis.ts'
 import { differenceOfStates } from './compare-states.ts'
@@ -63,6 +63,7 @@ class PipelineHistory {
   #life: Services | null = null
   #nextFate = fatesOf(NOTHING_BREAKS)
   #kill: KillPoint | null = null
+  #cut = 0
   #killed = Promise.withResolvers<void>()
   /** After so many requests the run is cancelled; null: it is not, or has been. */
   #requestsToCancel: number | null = null
@@ -189,7 +190,10 @@ class PipelineHistory {
     this.#life = this.#opened.start(parts, this.#watched(log.log))
   }
 
-  /** A log whose appends are where the process dies: nobody hears of the one that it dies at. */
+  /**
+   * A log whose appends are where the process dies: nobody hears of the one that it dies at, of which a part
+   * may be there.
+   */
   #watched(log: MessageLog): MessageLog {
     const { prefix } = this.#opened.log
     const { changes, attempts, retry } = syncTopics(prefix, SYNC)
@@ -201,8 +205,10 @@ class PipelineHistory {
       [runs, 'runs'],
       [resources, 'runs'],
     ])
-    return watchedLog(log, async ({ topic }) => {
-      if (this.#dies(names.get(topic) ?? null)) throw outage()
+    return watchedLog(log, async ({ topic }, records) => {
+      const wasAlive = this.#kill?.left !== 0
+      if (!this.#dies(names.get(topic) ?? null)) return
+      throw wasAlive ? new CutAppend(Math.floor(this.#cut * (records.length + 1))) : outage()
     })
   }
 
@@ -230,6 +236,7 @@ class PipelineHistory {
     this.#nextFate = fatesOf(run)
     const killPoints = killPointsOf(run)
     this.#requestsToCancel = run.cancelled === null ? null : Math.floor(run.cancelled * KEYS.length)
+    this.#cut = run.cut
     this.#arm(killPoints.shift())
     const lives = this.#lives
     const id = await world.command(COMMANDS[run.command])

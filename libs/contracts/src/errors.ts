@@ -26,6 +26,8 @@ export const ERROR_CODES = [
   'fenced',
   /** An earlier send of this writer failed; take over anew. */
   'writer-dead',
+  /** A record, or what is to become one, is larger than its topic takes. */
+  'too-large',
   /** A position that the log no longer, or not yet, has. */
   'offset-out-of-range',
   /** Somebody deleted a topic of a sync, or put an empty one in its place. */

@@ -7,7 +7,8 @@
  * as it was, but for an append, which may then have happened or not. All methods may be called concurrently.
  * Errors are `SluiceError`s: `unreachable` (after the adapter's own retries, retryable),
  * `offset-out-of-range`, `fenced`, `writer-dead`, `not-found` (no such topic), `aborted` (the log was
- * closed), `internal` (an append of no records, or of one that is too large: the caller's bug).
+ * closed), `too-large` (a record is larger than its topic takes), `internal` (an append of no records: the
+ * caller's bug).
  */
 
 /**
@@ -47,6 +48,19 @@ export interface TopicPartition {
 /** So long whoever reads what is new can rely on seeing that a key has ended. */
 export const TOMBSTONES_KEPT_MS = 24 * 3_600_000
 
+/** The largest record of a topic whose spec says nothing else: key and value together, in bytes. */
+export const DEFAULT_RECORD_BYTES = 1_000_000
+
+/**
+ * An append whose records have no more bytes than this, each with its key, its value and
+ * `RECORD_OVERHEAD_BYTES`, is atomic; a larger one may be stored in several parts. It is less than any broker
+ * takes as it is shipped.
+ */
+export const ATOMIC_BYTES = 900_000
+
+/** What a record takes at most beside its key and its value. */
+export const RECORD_OVERHEAD_BYTES = 32
+
 export interface TopicSpec {
   readonly topic: string
   readonly partitions: number
@@ -59,7 +73,13 @@ export interface TopicSpec {
   readonly compactionLagMs?: number
   /** Age at which records go; absent: never. Only with `delete`. */
   readonly retentionMs?: number
-  /** Largest record in bytes; default the log's own limit. */
+  /**
+   * About how long a record that was superseded, and is not protected any more, may still be there: so much
+   * of what counts no more has to be read by whoever reads the topic from its start. Absent: as the log
+   * likes. Only with `compact`.
+   */
+  readonly compactWithinMs?: number
+  /** Largest record, key and value together, in bytes; default `DEFAULT_RECORD_BYTES`. */
   readonly maxRecordBytes?: number
 }
 
@@ -73,7 +93,10 @@ export interface PartitionOffsets {
 }
 
 export interface AppendResult {
-  /** Offset of the first record; record i has `baseOffset + i`. */
+  /**
+   * Offset of the first record; record i has `baseOffset + i`, where nobody else writes to the partition or
+   * the append is atomic.
+   */
   readonly baseOffset: number
 }
 
@@ -88,12 +111,14 @@ export interface FencedWriter extends AsyncDisposable {
   readonly state: 'open' | 'dead' | 'closed'
 
   /**
-   * Appends the records as one atomic batch and resolves once all replicas have acknowledged it. Appends of
-   * one writer are carried out in the order of the calls, and a later one never succeeds after an earlier one
-   * failed: acknowledged batches are a gapless prefix. The caller may have several under way. Rejects with
-   * `fenced` if a successor has written there, `writer-dead` after an earlier failure, `unreachable` if the
-   * outcome is not known, with the signal's reason when aborted (even before the call); each of them leaves
-   * the writer dead.
+   * Appends the records in their order and resolves once all replicas have acknowledged them. Up to
+   * `ATOMIC_BYTES` they are one atomic batch; of a larger append that fails, or is under way, the log may
+   * hold a part, which is always a prefix. Appends of one writer are carried out in the order of the calls,
+   * and a later one never succeeds after an earlier one failed: what is in the log is a gapless prefix of
+   * what was to be appended. The caller may have several under way. Rejects with `fenced` if a successor has
+   * written there, `writer-dead` after an earlier failure, `unreachable` if the outcome is not known,
+   * `too-large` for a record that is larger than the topic takes, with the signal's reason when aborted (even
+   * before the call); each of them leaves the writer dead.
    */
   append(
     target: TopicPartition,
@@ -154,8 +179,11 @@ export interface ReadOptions {
 export interface MessageLog extends AsyncDisposable {
   /**
    * Makes the topics that are not there. Resolves once they can be written and read. An existing topic with
-   * another number of partitions rejects with `conflict`; its other settings are left as they are. Where the
-   * log was opened to make none, `not-found` tells which are missing and how to make them.
+   * another number of partitions rejects with `conflict`. Of its settings those are put right that would keep
+   * its records from being written or read (a limit that is smaller than the largest record, a compression
+   * that the log cannot read), and those that nobody has set are set as in the spec; where that is refused,
+   * or the log was opened to make no topics, the former reject with `config`, which tells how to put them
+   * right. Where the log was opened to make none, `not-found` tells which are missing and how to make them.
    */
   ensureTopics(specs: readonly TopicSpec[], options: { signal: AbortSignal }): Promise<void>
   /** Removes topics with all they hold; those that do not exist are passed over. */
@@ -166,8 +194,8 @@ export interface MessageLog extends AsyncDisposable {
   /** Opens a writer under a name that fences earlier writers of the same name (see FencedWriter). */
   openWriter(id: string, options: { signal: AbortSignal }): Promise<FencedWriter>
   /**
-   * Appends outside of any ownership, as one batch: commands and resources. Resolves once acknowledged by all
-   * replicas.
+   * Appends outside of any ownership: commands and resources. Resolves once acknowledged by all replicas. As
+   * atomic as an append of a writer, and rejects as that does.
    */
   append(
     target: TopicPartition,

@@ -85,10 +85,7 @@ async function live<Config extends ServiceConfig>(
   try {
     await started.run({ drain: shutdown.drain, signal: shutdown.abort })
   } catch (error) {
-    if (!shutdown.abort.aborted) {
-      failed(logger, error, 'the service has failed')
-      return EXIT_FAILED
-    }
+    if (!shutdown.abort.aborted) return failed(logger, error, 'the service has failed')
   }
   if (shutdown.abort.aborted) logger.warn('ended; work under way was given up')
   else logger.info('ended; all work under way is finished')

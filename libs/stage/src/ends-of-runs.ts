@@ -9,6 +9,7 @@ export const HISTORY_KEPT_MS = 7 * 24 * 3_600_000
 const APART_MS = 3_600_000
 
 interface EndedRun {
+  readonly runId: string
   readonly endedAt: number
   readonly ends: readonly PartitionEnd[]
 }
@@ -21,12 +22,17 @@ export class EndsOfRuns {
     return this.#runs.length
   }
 
+  /** True for a run whose ends are told of here. */
+  has(runId: string): boolean {
+    return this.#runs.some(run => run.runId === runId)
+  }
+
   /** Takes a run that has ended, at a time in ms since 1970. */
-  add(ends: readonly PartitionEnd[], at: number): void {
+  add(runId: string, ends: readonly PartitionEnd[], at: number): void {
     const last = this.#runs.at(-1)
     const endedAt = Math.max(at, last?.endedAt ?? at)
     if (last !== undefined && hourOf(last.endedAt) === hourOf(endedAt)) this.#runs.pop()
-    this.#runs.push({ endedAt, ends })
+    this.#runs.push({ runId, endedAt, ends })
     while ((this.#runs[1]?.endedAt ?? Infinity) <= endedAt - HISTORY_KEPT_MS) this.#runs.shift()
   }
 

@@ -16,6 +16,11 @@ import { sharedTopics, sharedTopicSpecs } from './topics.ts'
 /** How long one try at the start may take, so that the log tells soon what is waited for. */
 const PROBE_MS = 3_000
 
+/** The log has not answered for some seconds, or does again. */
+export type LogStall =
+  | { readonly kind: 'stalled'; readonly what: string; readonly sinceMs: number }
+  | { readonly kind: 'over'; readonly lastedMs: number }
+
 /** The adapters, which only a `compose.ts` may name. */
 export interface StageAdapters {
   readonly createLog: (
@@ -23,6 +28,7 @@ export interface StageAdapters {
       readonly clientId: string
       readonly retryMs?: number
       readonly logger: { debug(message: string): void }
+      readonly onStall?: (stall: LogStall) => void
     },
   ) => MessageLog
   readonly createCodec: (options: {
@@ -82,7 +88,8 @@ export async function openBackbone(
     },
     waiting,
   )
-  const log = opening.use(adapters.createLog(logOptions))
+  const onStall = (stall: LogStall): void => tellOfStall(logger, stall)
+  const log = opening.use(adapters.createLog({ ...logOptions, onStall }))
   await waitUntilReachable(
     {
       what: 'the schema registry',
@@ -124,6 +131,16 @@ export async function openStage(
     definitions: new Definitions(shared),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+function tellOfStall(logger: Logger, stall: LogStall): void {
+  if (stall.kind === 'over')
+    logger.info({ lastedMs: Math.round(stall.lastedMs) }, 'Kafka answers again, and work goes on')
+  else
+    logger.warn(
+      { what: stall.what, sinceMs: Math.round(stall.sinceMs) },
+      'Kafka has not answered for some seconds; work waits for it',
+    )
 }
 
 /** A schema that is not there: whoever says so is there. */

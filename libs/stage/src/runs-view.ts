@@ -116,7 +116,8 @@ export class RunsView implements AsyncDisposable {
    */
   keeps(sync: string, runId: string): boolean {
     const runs = this.#syncs.get(sync)
-    return runs !== undefined && (runs.events.has(runId) || runs.before.has(runId))
+    if (runs === undefined) return false
+    return runs.events.has(runId) || runs.before.has(runId) || runs.ends.has(runId)
   }
 
   all(): Iterable<SyncRuns> {
@@ -191,7 +192,7 @@ export class RunsView implements AsyncDisposable {
     const { begun, unbegun } = runs.ended
     for (const ended of [begun, unbegun]) ended.delete(event.runId)
     if (!isEnded(event.status)) return
-    if (event.ends.length > 0) runs.ends.add(event.ends, event.endedAt ?? 0)
+    if (event.ends.length > 0) runs.ends.add(event.runId, event.ends, event.endedAt ?? 0)
     // However many were refused while it lasted or waited, a run that has just ended is there for those who
     // wait for it.
     const alike = event.run === null ? unbegun : begun

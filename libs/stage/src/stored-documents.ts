@@ -7,6 +7,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
 import type { ResourceRecord } from '@sluice/contracts/records'
 import { lookUpDefinition } from '@sluice/domain/definition'
+import { DEFINITION_CEILING_BYTES, RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { MessageLog } from '@sluice/message-log/port'
 import { decodeRecords } from './owned-reader.ts'
 import type { RecordIo } from './record-io.ts'
@@ -36,6 +37,7 @@ export class Definitions {
     const spec = JSON.stringify(definition)
     const hash = createHash('sha256').update(spec).digest('hex')
     if (this.#known.has(hash)) return hash
+    assertFits(`the sync ${definition.sync.name} with all it refers to`, spec, DEFINITION_CEILING_BYTES)
     const value = this.#deps.io.encode('DefinitionRecord', { hash, spec })
     const target = at(sharedTopics(this.#deps.prefix).definitions, 0)
     await this.#deps.log.append(target, [{ key: textKey(hash), value }], options)
@@ -125,12 +127,21 @@ export async function writeResources(
     return known?.spec !== resource.spec || known.project !== resource.project
   })
   if (changed.length === 0) return 0
+  for (const { kind, name, spec } of changed) assertFits(`the ${kind} ${name}`, spec, RESOURCE_CEILING_BYTES)
   const records = changed.map(resource => ({
     key: textKey(`${resource.kind}/${resource.name}`),
     value: deps.io.encode('ResourceRecord', resource),
   }))
   await deps.log.append(at(sharedTopics(deps.prefix).resources, 0), records, options)
   return changed.length
+}
+
+/** A document of more bytes than a record takes is refused as what it is, before anything is written. */
+function assertFits(what: string, spec: string, mostBytes: number): void {
+  const bytes = Buffer.byteLength(spec)
+  if (bytes <= mostBytes) return
+  const found = `${what} has ${bytes} bytes as JSON, and the most is ${mostBytes}`
+  throw new SluiceError('config', `${found}: shorten its templates or texts`)
 }
 
 /**

@@ -9,7 +9,8 @@ import type { TopicPartition, TopicSpec } from '@sluice/message-log/port'
 import { partitionOf } from '@sluice/domain/partition'
 import { RECORD_CEILING_BYTES } from '@sluice/domain/record-sizes'
 
-const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 
 /**
  * Topics that all syncs share have this many partitions, by sync; it bounds how many detectors can share the
@@ -55,25 +56,29 @@ export function syncTopics(prefix: string, sync: string): SyncTopics {
   }
 }
 
+/** Every topic says it: what a broker takes as it is shipped, and each of its settings, may be less. */
+const maxRecordBytes = RECORD_CEILING_BYTES
+
 export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
   const { resources, definitions, commands, runs } = sharedTopics(prefix)
+  const compact = { cleanup: 'compact', compactWithinMs: HOUR_MS, maxRecordBytes } as const
+  const aged = { cleanup: 'delete', retentionMs: 7 * DAY_MS, maxRecordBytes } as const
   return [
-    { topic: resources, partitions: 1, cleanup: 'compact' },
-    { topic: definitions, partitions: 1, cleanup: 'compact' },
-    { topic: commands, partitions: SHARED_PARTITIONS, cleanup: 'delete', retentionMs: 7 * DAY_MS },
-    { topic: runs, partitions: SHARED_PARTITIONS, cleanup: 'compact' },
+    { topic: resources, partitions: 1, ...compact },
+    { topic: definitions, partitions: 1, ...compact },
+    { topic: commands, partitions: SHARED_PARTITIONS, ...aged },
+    { topic: runs, partitions: SHARED_PARTITIONS, ...compact },
   ]
 }
 
 /** The sync's own topics. `requests` and `attempts` are trimmed by Sluice, never by age. */
 export function syncTopicSpecs(prefix: string, sync: string, partitions: number): readonly TopicSpec[] {
   const { changes, requests, attempts, retry, captured } = syncTopics(prefix, sync)
-  const maxRecordBytes = RECORD_CEILING_BYTES
   return [
     { topic: requests, partitions, cleanup: 'delete', maxRecordBytes },
     { topic: attempts, partitions, cleanup: 'delete', maxRecordBytes },
-    { topic: retry, partitions, cleanup: 'compact' },
-    { topic: captured, partitions, cleanup: 'compact' },
+    { topic: retry, partitions, cleanup: 'compact', maxRecordBytes },
+    { topic: captured, partitions, cleanup: 'compact', maxRecordBytes },
     // Topics are made in this order: where this one is, none of the others is still to be made.
     { topic: changes, partitions, cleanup: 'compact', compactionLagMs: 7 * DAY_MS, maxRecordBytes },
   ]

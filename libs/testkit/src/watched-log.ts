@@ -4,7 +4,8 @@ import type { FencedWriter, MessageLog, NewRecord, TopicPartition } from '@sluic
 
 /**
  * Called with each append. The append waits until it resolves, and those after it of the same writer in turn;
- * if it rejects, so does the append, and the writer is dead.
+ * if it rejects, so does the append, and the writer is dead. Where it rejects with a `CutAppend`, the first
+ * records are in the log all the same, as they may be of a large append.
  */
 export type BeforeAppend = (target: TopicPartition, records: readonly NewRecord[]) => Promise<void>
 
@@ -27,6 +28,17 @@ export function watchedLog(log: MessageLog, before: BeforeAppend): MessageLog {
   })
 }
 
+/** An outage in the middle of an append. */
+export class CutAppend extends SluiceError {
+  /** Records that are in the log before it. */
+  readonly kept: number
+
+  constructor(kept: number) {
+    super('unreachable', `no answer after ${kept} records`, { retryable: true })
+    this.kept = kept
+  }
+}
+
 /** An outage as a log reports it: nobody knows whether the append happened. */
 export function outage(): SluiceError {
   return new SluiceError('unreachable', 'no answer', { retryable: true })
@@ -47,7 +59,9 @@ function watchedWriter(writer: FencedWriter, before: BeforeAppend): FencedWriter
           if (dead) throw new SluiceError('writer-dead', 'an earlier append has failed')
           return writer.append(target, records, options)
         },
-        (error: unknown) => {
+        async (error: unknown) => {
+          if (!dead && error instanceof CutAppend && error.kept > 0)
+            await writer.append(target, records.slice(0, error.kept), options)
           dead = true
           throw error
         },

@@ -1,5 +1,6 @@
 import type { RunEvent } from '@sluice/contracts/records'
-import { at, homePartition, runKey, sharedTopics } from '@sluice/stage/topics'
+import { runEventRecord } from '@sluice/stage/run-event-record'
+import { at, homePartition, sharedTopics } from '@sluice/stage/topics'
 import type { RunnerDeps } from './runner-deps.ts'
 
 /**
@@ -11,6 +12,6 @@ export async function appendRunEvent(
   event: RunEvent,
   options: { readonly signal: AbortSignal },
 ): Promise<void> {
-  const record = { key: runKey(event.sync, event.runId), value: io.encode('RunEvent', event) }
-  await log.append(at(sharedTopics(prefix).runs, homePartition(event.sync)), [record], options)
+  const target = at(sharedTopics(prefix).runs, homePartition(event.sync))
+  await log.append(target, [runEventRecord(io, event)], options)
 }

@@ -21,6 +21,7 @@ import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
 import { currentDefinition } from '@sluice/stage/stored-documents'
+import { watchHolds } from '@sluice/stage/watch-holds'
 import { runChangeDetector } from './change-detector.ts'
 import type { DetectorConfig } from './config.ts'
 import { removeOldStates } from './old-states.ts'
@@ -36,6 +37,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   await using opening = new AsyncDisposableStack()
   const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
+  const watch = opening.use(watchHolds(holds))
   const readiness = new GroupReadiness(`${config.prefix}.detector`)
   const deps = {
     ...stage,
@@ -54,7 +56,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   }
   const opened = opening.move()
   return {
-    ready: { groups: () => readiness.check() },
+    ready: { groups: () => readiness.check(), redis: () => watch.check() },
     run: ends => runChangeDetector(deps, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

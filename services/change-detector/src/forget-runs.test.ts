@@ -12,23 +12,24 @@ import { ownSync, type SyncOwnership } from './own-sync.ts'
 import type { Tenure } from './tenure.ts'
 
 const { signal } = new AbortController()
-const DAY_MS = 86_400_000
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
 const HOME = homePartition(SYNC)
 const RUNS = at(sharedTopics(PREFIX).runs, HOME)
 const names = (count: number, from = 1): readonly string[] =>
   Array.from({ length: count }, (_, n) => `R${n + from}`)
 
-describe('runs that ended long ago', () => {
+describe('runs that ended some time ago', () => {
   let world: TestLog
   let ownership: SyncOwnership
   let oldRuns: OldRuns
-  let day = 0
+  let minute = 0
   let warnings: number
   beforeEach(async () => {
     world = await openTestLog({ partitions: 1 })
     ownership = await ownAs(INCARNATION)
     oldRuns = new OldRuns()
-    day = 0
+    minute = 0
     warnings = 0
   })
   afterEach(async () => {
@@ -38,7 +39,7 @@ describe('runs that ended long ago', () => {
 
   const ownAs = (incarnation: string): Promise<SyncOwnership> =>
     ownSync(world, { sync: SYNC, incarnation, partitions: 1, signal })
-  const now = (): number => Date.now() + day * DAY_MS
+  const now = (): number => Date.now() + minute * MINUTE_MS
   const tenureOf = (parts: object = {}): Tenure => {
     const logger = { warn: () => void (warnings += 1) }
     const deps = { ...world, now, logger, ...parts }
@@ -81,13 +82,13 @@ describe('runs that ended long ago', () => {
   }
   const compact = (): Promise<void> => (world.log as SqliteLog).compact(RUNS.topic, { signal })
 
-  it('are forgotten thirty days after their end, but for the last fifty', async () => {
+  it('are forgotten an hour after their end, but for the last fifty', async () => {
     await end(names(53))
     await forget()
-    day = 29.9
+    minute = 59
     await forget()
     expect(await forgotten()).toEqual([])
-    day = 30.1
+    minute = 61
     await forget()
     expect(await forgotten()).toEqual(keysOf(names(3)))
     await forget()
@@ -102,7 +103,7 @@ describe('runs that ended long ago', () => {
     await tell([{ runId: 'HELD', run: 61, status: 'held', command: 200, faults }])
     const { runs: _, ...before } = await found()
     expect(before).toMatchObject({ lastRun: 61, faults, held: { runId: 'HELD' }, lastCommand: 200 })
-    day = 31
+    minute = 61
     await forget()
     expect(await forgotten()).toEqual(keysOf([...names(10), ...names(5, 61)]))
     expect(await found()).toMatchObject(before)
@@ -114,7 +115,7 @@ describe('runs that ended long ago', () => {
 
   it('stay as long as they are among the last of their sync, and go once newer ones are', async () => {
     await end(names(52))
-    day = 40
+    minute = 90
     await forget()
     await end(names(3, 53))
     expect(await forgotten()).toEqual(keysOf(names(2)))
@@ -122,18 +123,52 @@ describe('runs that ended long ago', () => {
     expect(await forgotten()).toEqual(keysOf(names(5)))
   })
 
-  it('are none of those that ended less than thirty days ago, however many have ended since', async () => {
+  it('are none of those that ended less than an hour ago, however many have ended since', async () => {
     await end(names(5))
     // What counts is the end, not what the topic says of the run before.
     await tell([{ runId: 'R6', run: null, status: 'queued' }])
-    day = 20
+    minute = 40
     await end(names(100, 6))
-    day = 31
+    minute = 61
     await forget()
     expect(await forgotten()).toEqual(keysOf(names(5)))
-    day = 51
+    minute = 101
     await forget()
     expect(await forgotten()).toEqual(keysOf(names(55)))
+  })
+
+  it('stay where they tell where requests ended, one an hour for a week, and go once that is over', async () => {
+    const weekMinutes = 7 * 24 * 60
+    const ends = (run: number) => [{ partition: 0, requests: run, attempts: run }]
+    // Every five minutes, from the start of an hour on.
+    const start = Math.ceil(Date.now() / HOUR_MS) * HOUR_MS
+    const endedAt = (run: number) => start + run * 5 * MINUTE_MS
+    for (let run = 0; run < weekMinutes / 5 + 24; run += 12)
+      await tell(
+        Array.from({ length: 12 }, (_, n) => run + n).map(number => ({
+          ...{ runId: `R${number}`, run: number, status: 'success', command: number },
+          ...{ ends: ends(number), endedAt: endedAt(number) },
+        })),
+      )
+    minute = (endedAt(weekMinutes / 5 + 24) - Date.now()) / MINUTE_MS + 61
+    for (let n = 0; n < 3; n += 1) await forget()
+    const gone = new Set(await forgotten())
+    const total = weekMinutes / 5 + 24
+    const left = Array.from({ length: total }, (_, run) => run).filter(run => !gone.has(`${SYNC}/R${run}`))
+    // The last run of each of the hours that are still told of, and the last fifty.
+    const hourly = left.filter(run => run % 12 === 11 && run < total - 50)
+    expect(left.filter(run => run >= total - 50)).toHaveLength(50)
+    expect(left).toHaveLength(50 + hourly.length)
+    expect([hourly[0], hourly.length]).toEqual([11 + 12, 168 - 4])
+    await compact()
+    const { runs } = await found()
+    const was = world.runs.endsOf(SYNC, endedAt(24))
+    expect(was).toEqual(ends(23))
+    await using view = await RunsView.open(world, { signal })
+    await view.caughtUp(HOME, { signal })
+    for (let run = 0; run < total; run += 1)
+      expect(view.endsOf(SYNC, endedAt(run))).toEqual(world.runs.endsOf(SYNC, endedAt(run)))
+    expect(runs).toEqual(world.runs.of(SYNC))
   })
 
   it('are none that have not ended', async () => {
@@ -143,7 +178,7 @@ describe('runs that ended long ago', () => {
     await end(names(60))
     // One that is taken up again, after all.
     await tell([{ runId: 'AGAIN', run: 1, status: 'running' }])
-    day = 90
+    minute = 180
     await forget()
     expect(await forgotten()).toEqual(keysOf(names(10)))
   })
@@ -152,14 +187,14 @@ describe('runs that ended long ago', () => {
     const other = Array.from({ length: 1000 }, (_, n) => `t${n}`).find(sync => homePartition(sync) === HOME)
     await end(names(60), { sync: other ?? '' })
     await end(names(51))
-    day = 31
+    minute = 61
     await forget()
     expect(await forgotten()).toEqual(keysOf(names(1)))
   })
 
   it('go a thousand at a time', async () => {
     await end(names(2_050))
-    day = 31
+    minute = 61
     const counts: number[] = []
     for (let n = 0; n < 3; n += 1) {
       await forget()
@@ -170,9 +205,9 @@ describe('runs that ended long ago', () => {
   })
 
   it('go, though a clock was far ahead when one of them ended', async () => {
-    await end(names(2), { endedAt: now() + 400 * DAY_MS })
+    await end(names(2), { endedAt: now() + 400 * 24 * HOUR_MS })
     await end(names(50, 3))
-    day = 31
+    minute = 61
     await forget()
     expect(await forgotten()).toEqual(keysOf(names(2)))
   })
@@ -184,7 +219,7 @@ describe('runs that ended long ago', () => {
     await end(['R6'], { incarnation: 'another', run: 1 })
     // A process of before the reset that comes late.
     await report({ partition: 3 })
-    day = 31
+    minute = 61
     await forget()
     expect(await forgotten()).toEqual(keysOf(names(4)))
     await compact()
@@ -196,7 +231,7 @@ describe('runs that ended long ago', () => {
     await end(names(60))
     await ownership[Symbol.asyncDispose]()
     ownership = await ownAs('another')
-    day = 31
+    minute = 61
     await forget()
     expect(await forgotten()).toEqual([])
   })
@@ -205,7 +240,7 @@ describe('runs that ended long ago', () => {
     await end(names(60))
     await using lost = ownership
     ownership = await ownAs(INCARNATION)
-    day = 31
+    minute = 61
     await forgetRuns({ ...tenureOf(), ownership: lost })
     expect([warnings, await forgotten()]).toEqual([1, []])
     await forget()
@@ -214,7 +249,7 @@ describe('runs that ended long ago', () => {
 
   it('are looked for again at the next run where that fails, which no run notices', async () => {
     await end(names(60))
-    day = 31
+    minute = 61
     const failing = { offsets: () => Promise.reject(new Error('no leader')) }
     await forgetRuns(tenureOf({ log: failing }))
     expect([warnings, await forgotten()]).toEqual([1, []])
@@ -224,7 +259,7 @@ describe('runs that ended long ago', () => {
 
   it('are not looked for once the tenure is over', async () => {
     await end(names(60))
-    day = 31
+    minute = 61
     const over = AbortSignal.abort(new Error('over'))
     const ended = { ...tenureOf(), ends: { signal: over, publishing: over } }
     await expect(forgetRuns(ended)).rejects.toThrow('over')

@@ -1,7 +1,8 @@
 /**
- * Lets go of what `runs` says of runs that ended long ago (PROTOCOL.md §1), so that whoever starts, and reads
- * all of it, need not read ever more. A run that the view of the runs keeps stays, however old it is, and so
- * does one that has not ended: what is derived from the topic is the same before and after.
+ * Lets go of what `runs` says of runs that ended some time ago (PROTOCOL.md §1), so that whoever starts, and
+ * reads all of it, need not read ever more, nor more where runs are frequent. A run that the view of the runs
+ * keeps stays, however old it is, and so does one that has not ended: what is derived from the topic is the
+ * same before and after.
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
@@ -9,8 +10,11 @@ import { decodeRecords, type Placed } from '@sluice/stage/owned-reader'
 import { at, homePartition, sharedTopics } from '@sluice/stage/topics'
 import type { Tenure } from './tenure.ts'
 
-/** How long the topic tells of a run after its end, though it is none of the last of its sync. */
-const RUNS_KEPT_MS = 30 * 24 * 3_600_000
+/**
+ * How long the topic tells of a run after its end, though nothing is derived from it any more: for those who
+ * wait for it, and may be slow.
+ */
+const RUNS_KEPT_MS = 3_600_000
 /** Most records that are looked at for one run, and most runs that go; the next goes on from there. */
 const MOST_READ = 10_000
 const MOST_FORGOTTEN = 1_000

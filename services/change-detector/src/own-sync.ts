@@ -8,6 +8,7 @@ import type { Marker, RunEvent } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { lastOwnRecord, markerOf, type Placed } from '@sluice/stage/owned-reader'
 import type { RecordIo } from '@sluice/stage/record-io'
+import { runEventRecord } from '@sluice/stage/run-event-record'
 import { takeOver, type Ownership } from '@sluice/stage/take-over'
 import { at, homePartition, runKey, sharedTopics, syncTopics, type SyncTopics } from '@sluice/stage/topics'
 
@@ -67,9 +68,9 @@ export class SyncOwnership implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<void> {
     const { sync, incarnation, marker } = this
-    const value = this.#deps.io.encode('RunEvent', { ...event, sync, incarnation, marker })
+    const record = runEventRecord(this.#deps.io, { ...event, sync, incarnation, marker })
     const target = at(sharedTopics(this.#deps.prefix).runs, homePartition(sync))
-    await this.owner(0).append(target, [{ key: runKey(sync, event.runId), value }], { signal })
+    await this.owner(0).append(target, [record], { signal })
   }
 
   /** Writes that nothing is to be known of these runs any more; resolves once that is acknowledged. */

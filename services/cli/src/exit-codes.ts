@@ -28,6 +28,7 @@ const BY_ERROR: { readonly [code in ErrorCode]: ExitCode } = {
   disk: EXIT.failed,
   fenced: EXIT.failed,
   'writer-dead': EXIT.failed,
+  'too-large': EXIT.failed,
   'offset-out-of-range': EXIT.failed,
   'lost-topic': EXIT.failed,
   corrupt: EXIT.failed,

@@ -1,15 +1,17 @@
 /**
  * The attempts topic as the ledger of one partition: attempts are written at most a few milliseconds after
  * the answer, then the retry entries and captured values that follow from them; a request is finished when
- * all of that is acknowledged. Every batch carries the checkpoint that a successor goes on from (PROTOCOL.md
- * §8).
+ * all of that is acknowledged. Every append ends with the checkpoint that a successor goes on from
+ * (PROTOCOL.md §8); of one that was cut, it goes on from that of the one before.
  *
  * States: open → failed (an append was refused or its fate is not known; `failure` aborts, nothing more is
  * written) or open → closed.
  */
 import type { Checkpoint, Marker } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
+import { boundedOrNull } from '@sluice/domain/bounded-text'
 import { addCounts } from '@sluice/domain/counts'
+import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { Notifier } from '@sluice/flow/notifier'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import type { NewRecord, TopicPartition } from '@sluice/message-log/port'
@@ -241,7 +243,8 @@ export class AttemptLedger {
       if (attempt === null) return
       const checkpoint = index === entries.length - 1 ? this.#checkpoint() : null
       const key = textKey(`${attempt.run}/${attempts.partition}/${attempt.seq}`)
-      records.push({ key, value: io.encode('Attempt', { ...attempt, ...owned, checkpoint }) })
+      const error = boundedOrNull(attempt.error, ERROR_BYTES)
+      records.push({ key, value: io.encode('Attempt', { ...attempt, error, ...owned, checkpoint }) })
     })
     return records
   }

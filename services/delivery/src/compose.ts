@@ -12,6 +12,7 @@ import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
+import { watchHolds } from '@sluice/stage/watch-holds'
 import type { DeliveryConfig } from './config.ts'
 import { runDelivery } from './delivery.ts'
 import { patientTargets } from './patient-targets.ts'
@@ -30,6 +31,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     await openStage(config, adapters, { clientId: `${prefix}-delivery`, outlasts: true, logger, signal }),
   )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
+  const watch = opening.use(watchHolds(holds))
   const onConnectionError = (err: Error): void => logger.warn({ err }, 'the connection to Redis is broken')
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, onConnectionError }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
@@ -42,7 +44,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const sending = { outlasts: true, sender, leases, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
-    ready: { groups: () => readiness.check() },
+    ready: { groups: () => readiness.check(), redis: () => watch.check() },
     run: ends => runDelivery({ ...stage, ...sending, holds, readiness, figures, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

@@ -51,6 +51,12 @@ describe('what a finished request writes', () => {
     expect(done.counts.removed).toMatchObject({ delivered: 2, rejected: 0 })
   })
 
+  it('is small for each row, however long the text is that the API refused them with', () => {
+    const final = sampleAttempt({ outcome: 'rejected', error: 'é'.repeat(50_000) })
+    const [entry] = effects({ rows: rows({}), final }).retry
+    expect(entry?.entry?.error).toMatch(/^é{498} …$/)
+  })
+
   it('goes by the row where its outcome is its own', () => {
     const own = { seq: 1, outcome: 'rejected', error: 'no such city', captured: null } as const
     const done = effects({ rows: rows({}, {}, {}), final: sampleAttempt({ rows: [own] }) })

@@ -4,8 +4,10 @@
  */
 import type { Captured, RequestRow, RetryEntry } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
+import { boundedOrNull } from '@sluice/domain/bounded-text'
 import { mergeCaptured } from '@sluice/domain/captured'
 import { addCounts, countRows } from '@sluice/domain/counts'
+import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
 import type { UnownedAttempt } from './request-history.ts'
 
 export interface Effects {
@@ -109,7 +111,7 @@ function entryOf(
     op: row.op,
     outcome,
     status: final.status,
-    error,
+    error: boundedOrNull(error, ROW_ERROR_BYTES),
     idempotencyKey: final.idempotencyKey,
     answered: final.answered,
     requestHash: final.requestHash,

@@ -7,7 +7,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Checkpoint } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { lastOwnRecord, readOwned } from '@sluice/stage/owned-reader'
-import type { RecordIo } from '@sluice/stage/record-io'
+import type { RecordIo, Typed } from '@sluice/stage/record-io'
 import { NO_HISTORY, withAttempt, type RequestHistory } from './request-history.ts'
 
 export interface KnownRequest {
@@ -47,10 +47,18 @@ export async function recoverLedger(options: {
     const checkpoint = { offset: input.low, from: output.end, run: 0, counts: {} }
     return { checkpoint, known: new Map(), clean: true }
   }
+  // An append of many attempts may have been cut, and only its last one would have had a checkpoint.
+  const marked =
+    checkpointOf(record) === null
+      ? await lastOwnRecord({ ...reader, matches: each => checkpointOf(each) !== null })
+      : last
   const checkpoint =
-    record.name === 'sluice.Attempt' || record.name === 'sluice.Marker' ? record.value.checkpoint : null
+    marked?.record === undefined || marked.record === null ? null : checkpointOf(marked.record)
   if (checkpoint === null)
-    throw new SluiceError('corrupt', `offset ${last.offset} of ${attempts.topic} has no checkpoint`)
+    throw new SluiceError(
+      'corrupt',
+      `nothing up to offset ${last.offset} of ${attempts.topic} has a checkpoint`,
+    )
   const known = new Map<number, KnownRequest>()
   for await (const batch of readOwned({ ...reader, from: checkpoint.from, to: last.offset + 1 })) {
     for (const placed of batch.records) {
@@ -66,4 +74,8 @@ export async function recoverLedger(options: {
   }
   const clean = record.name === 'sluice.Marker' && record.value.kind !== 'run-begin'
   return { checkpoint, known, clean }
+}
+
+function checkpointOf(record: Typed): Checkpoint | null {
+  return record.name === 'sluice.Attempt' || record.name === 'sluice.Marker' ? record.value.checkpoint : null
 }

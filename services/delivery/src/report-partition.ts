@@ -1,6 +1,8 @@
 /** Tells `runs` how far a partition has come, and that it is done (R16). */
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
+import { boundedOrNull } from '@sluice/domain/bounded-text'
+import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { sleep } from '@sluice/flow/sleep'
 import type { TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/stage/record-io'
@@ -9,7 +11,10 @@ import { at, homePartition, reportKey, sharedTopics } from '@sluice/stage/topics
 import type { Worker } from '@sluice/stage/own-partitions'
 import type { AttemptLedger } from './attempt-ledger.ts'
 
-const PROGRESS_EVERY_MS = 500
+/** Progress is told twice a second at first, and the longer a run lasts, the more rarely. */
+const PROGRESS_FIRST_MS = 500
+const PROGRESS_LAST_MS = 30_000
+const PROGRESS_OF_ELAPSED = 0.05
 
 export interface ReporterOptions {
   readonly io: RecordIo
@@ -48,14 +53,19 @@ export class PartitionReporter {
   }
 
   /**
-   * Reports the counts now and then while they change, for those who watch. Resolves when stopped; a report
-   * that fails is left out.
+   * Reports the counts now and then while they change, for those who watch: as often as somebody could tell
+   * how far the run is, since each report stays in the topic until it is compacted. Resolves when stopped; a
+   * report that fails is left out.
    */
   async reportProgress(ledger: AttemptLedger, stopping: AbortSignal): Promise<void> {
     let reported: CountsByOp = ledger.counts
+    let watched = { run: ledger.run, since: performance.now() }
     while (!stopping.aborted) {
-      await sleep(PROGRESS_EVERY_MS, { signal: stopping }).catch(() => undefined)
+      await sleep(progressPauseMs(performance.now() - watched.since), { signal: stopping }).catch(
+        () => undefined,
+      )
       const { counts, run } = ledger
+      if (run !== watched.run) watched = { run, since: performance.now() }
       if (stopping.aborted || counts === reported || run <= this.#lastRun) continue
       reported = counts
       const report = { run, counts, ended: false, faultedFrom: null, error: null, requestsEnd: 0 }
@@ -70,6 +80,7 @@ export class PartitionReporter {
     const { partition } = attempts
     const value = io.encode('PartitionReport', {
       ...report,
+      error: boundedOrNull(report.error, ERROR_BYTES),
       sync: run.sync,
       incarnation: run.incarnation,
       partition,
@@ -81,4 +92,9 @@ export class PartitionReporter {
       signal: worker.signal,
     })
   }
+}
+
+/** How long to wait before progress is told again, of a run that has lasted for so long. */
+export function progressPauseMs(elapsedMs: number): number {
+  return Math.min(Math.max(elapsedMs * PROGRESS_OF_ELAPSED, PROGRESS_FIRST_MS), PROGRESS_LAST_MS)
 }

@@ -10,6 +10,7 @@ import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
+import { watchHolds } from '@sluice/stage/watch-holds'
 import { runRenderer } from './renderer.ts'
 
 /** Opens what the renderer needs; rejects as `openStage` does. */
@@ -20,11 +21,12 @@ export async function start(config: ServiceConfig, context: StartContext): Promi
   await using opening = new AsyncDisposableStack()
   const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
+  const watch = opening.use(watchHolds(holds))
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
   const opened = opening.move()
   return {
-    ready: { groups: () => readiness.check() },
+    ready: { groups: () => readiness.check(), redis: () => watch.check() },
     run: ends => runRenderer({ ...stage, outlasts: true, holds, readiness, figures, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

@@ -4,6 +4,7 @@ import type { Op } from '@sluice/contracts/state'
 import { trigger, type TriggerSpec } from '@sluice/contracts/resources'
 import { sampleChange, sampleRetried } from '@sluice/testkit/sample-records'
 import { compileTrigger } from '@sluice/templates/compile'
+import { HEAD_CEILING_BYTES, REQUEST_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { BODY_CEILING_BYTES, renderBatch, type Rendered } from './render-batch.ts'
 
 const CONTEXT = { run: { id: 'RUN1', startedAt: '2026-01-01T00:00:00.000Z' }, sync: { name: 's' } }
@@ -81,6 +82,22 @@ describe('a batch of rows', () => {
     for (const one of rendered) if (one.kind === 'unrenderable') expect(one.error).toContain('JSON')
   })
 
+  it('is halved where what is known of its rows leaves no room for them in a record', () => {
+    const key = 'k'.repeat(90_000)
+    const rows = Array.from({ length: 400 }, (_, seq) =>
+      sampleChange({ seq, key, after: { id: seq, name: 'a' } }),
+    )
+    const rendered = render(rows, { ...listOf(0), batch: { size: 1_000, bytes: 1_000_000 } })
+    expect(rendered.map(({ kind, rows: own }) => [kind, own.length])).toEqual([
+      ['request', 200],
+      ['request', 200],
+    ])
+    const captured = JSON.stringify({ id: 'x'.repeat(REQUEST_CEILING_BYTES) })
+    expect(render([sampleChange({ captured })], listOf(1_000))).toMatchObject([
+      { kind: 'unrenderable', error: expect.stringContaining('what is known of its row') },
+    ])
+  })
+
   it('gives the same requests every time', () => {
     const batch = listOf(14)
     const rows = named(['a', 'bb', 'ccc', 'dddd', 'eeeee'])
@@ -96,6 +113,18 @@ describe('a single row', () => {
     expect(render(named([`${most}x`]), text)).toMatchObject([
       { kind: 'unrenderable', error: expect.stringContaining(`${BODY_CEILING_BYTES + 1} bytes`) },
     ])
+  })
+
+  it('is rejected where its path and headers are larger than anything that is sent', () => {
+    const most = 'x'.repeat(HEAD_CEILING_BYTES - '/rows/'.length)
+    const path = spec({ path: '/rows/{{ name }}' })
+    expect(render(named([most]), path)).toMatchObject([{ kind: 'request' }])
+    const reason = `path and headers have ${HEAD_CEILING_BYTES + 1} bytes`
+    expect(render(named([`${most}x`]), path)).toMatchObject([
+      { kind: 'unrenderable', error: expect.stringContaining(reason) },
+    ])
+    const header = spec({ headers: { 'X-Name': '{{ name }}' } })
+    expect(render(named([`${most}x`]), header)).toMatchObject([{ kind: 'unrenderable' }])
   })
 
   it('has no body where the trigger has none', () => {

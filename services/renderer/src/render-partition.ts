@@ -5,6 +5,8 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
 import { OPS, type Op } from '@sluice/contracts/state'
+import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
+import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
 import { lastOwnRecord, markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
@@ -288,18 +290,22 @@ class PartitionRenderer {
     }
     const { io } = this.#deps
     const key = textKey(`${run}/${this.#output.partition}/${seq}`)
-    if (rendered.kind === 'unrenderable')
+    if (rendered.kind === 'unrenderable') {
+      const { error, lacks } = rendered
       return {
         key,
-        value: io.encode('Unrenderable', { ...place, error: rendered.error, lacks: rendered.lacks }),
+        value: io.encode('Unrenderable', { ...place, error: boundedText(error, ERROR_BYTES), lacks }),
       }
+    }
     const { method, path, headers, body } = rendered
     return { key, value: io.encode('Request', { ...place, method, path, headers, body }) }
   }
 
   #markerRecord(marker: Marker): NewRecord {
     const scope = `${this.#output.partition}`
-    return { key: markerKey(marker.kind, scope), value: this.#deps.io.encode('Marker', marker) }
+    const error = boundedOrNull(marker.error, ERROR_BYTES)
+    const value = this.#deps.io.encode('Marker', { ...marker, error })
+    return { key: markerKey(marker.kind, scope), value }
   }
 
   #push(record: NewRecord): void {

@@ -6,6 +6,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { InvalidSample } from '@sluice/contracts/records'
 import type { Column } from '@sluice/contracts/values'
+import { KEY_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { DiffRequest, RunPurpose } from '../port.ts'
 import {
   ABSENT,
@@ -24,6 +25,8 @@ import type { Shape } from './shapes.ts'
 import { canonicalText, quoteIdentifier, quoteText } from './sql-types.ts'
 
 export const SAMPLES = 10
+/** Of a key that is too long, so many characters are shown. */
+const SHOWN_CHARACTERS = 100
 
 /**
  * The view of the extract, with columns that nothing of a user's naming can be mistaken for: `rid`, `e0`,
@@ -128,7 +131,11 @@ export async function findInvalidRows(
       samples.push({ key: null, reason: `primary key column "${column.name}" is null` })
   }
   const key = keyText(request)
-  const valid = columns.map(column => `${place(column)} IS NOT NULL`).join(' AND ')
+  const present = columns.map(column => `${place(column)} IS NOT NULL`).join(' AND ')
+  const oversize = await findOversizeKeys(connection, { key, present })
+  rows += oversize.rows
+  samples.push(...oversize.samples.slice(0, SAMPLES - samples.length))
+  const valid = `${present} AND ${fitsSql(key)}`
   // Hashes first: equal keys have equal hashes, and 8 bytes a row fit where whole keys may not.
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ambiguous AS
@@ -144,6 +151,30 @@ export async function findInvalidRows(
     if (samples.length < SAMPLES)
       samples.push({ key: String(sample), reason: `${String(n)} rows have this primary key` })
   return { rows: rows + Number(copies), samples, ambiguous: Number(keys) > 0 }
+}
+
+/** Rows whose key no record could carry, be they one or all. */
+async function findOversizeKeys(
+  connection: DuckDBConnection,
+  { key, present }: { readonly key: string; readonly present: string },
+): Promise<{ readonly rows: number; readonly samples: readonly InvalidSample[] }> {
+  const from = `FROM (SELECT ${key} AS key FROM ${EXTRACTED} WHERE ${present}) WHERE NOT ${fitsSql('key')}`
+  const counted = await connection.runAndReadAll(`SELECT count(*) ${from}`)
+  const rows = Number(counted.getRows()[0]?.[0])
+  if (rows === 0) return { rows, samples: [] }
+  const some = await connection.runAndReadAll(
+    `SELECT left(key, ${SHOWN_CHARACTERS}), strlen(key) ${from} LIMIT ${SAMPLES}`,
+  )
+  const samples = some.getRows().map(([start, bytes]) => ({
+    key: `${String(start)} …`,
+    reason: `the primary key has ${String(bytes)} bytes, and the most is ${KEY_CEILING_BYTES}`,
+  }))
+  return { rows, samples }
+}
+
+/** SQL that is true of a key which records can carry. */
+function fitsSql(key: string): string {
+  return `strlen(${key}) <= ${KEY_CEILING_BYTES}`
 }
 
 /** What the changes of one section have, so that only that is read. */
@@ -182,7 +213,8 @@ export async function findChanges(
 ): Promise<FoundChanges> {
   const place = placeOf(request.columns)
   const valid = keyColumns(request).map(column => `${place(column)} IS NOT NULL`)
-  const clear = from.ambiguous ? ' WHERE key NOT IN (SELECT key FROM ambiguous)' : ''
+  // What is invalid in the model is neither there nor gone, whatever the state knows of it.
+  const clear = ` WHERE ${fitsSql('key')}${from.ambiguous ? ' AND key NOT IN (SELECT key FROM ambiguous)' : ''}`
   const incomplete = from.shapes.filter(shape => !from.hash.isComplete(shape))
   const partHashes = incomplete.map(
     shape => `, ${from.hash.ofExtracted(from.hash.columnsIn(shape), place)} AS hash_${shape.id}`,

@@ -229,6 +229,35 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.state[Symbol.asyncDispose]()
     })
 
+    it('are those whose key no record can carry: keys of 8 KB are no reason, and 100,000 bytes the most', async () => {
+      const played = await Played.open(harness())
+      const keys = (rest: string) =>
+        `SELECT repeat(k, n) AS id, v FROM (VALUES ('a', 1, 1), ('b', 8192, 1), ${rest}) t(k, n, v)`
+      const first = await played.run(keys(`('c', 100000, 1)`))
+      expect(first.changes.map(({ op, key }) => [op, key.length])).toEqual([
+        ['added', 1],
+        ['added', 8_192],
+        ['added', 100_000],
+      ])
+      const { diff, changes } = await played.diff(
+        keys(`('c', 100000, 2), ('d', 100001, 1), ('é', 50001, 1), ('é', 50001, 1)`),
+      )
+      expect(changes.map(({ op, key }) => [op, key.length])).toEqual([['changed', 100_000]])
+      expect(diff).toMatchObject({ rowsRead: 6, rowsInvalid: 3 })
+      expect(diff.invalidSamples.map(({ reason }) => reason).toSorted()).toEqual([
+        'the primary key has 100001 bytes, and the most is 100000',
+        'the primary key has 100002 bytes, and the most is 100000',
+        'the primary key has 100002 bytes, and the most is 100000',
+      ])
+      for (const { key } of diff.invalidSamples) expect(key).toMatch(/^[dé]{100} …$/)
+      await played.state[Symbol.asyncDispose]()
+      const composite = await Played.open(harness())
+      const wide = `SELECT ${Array.from({ length: 8 }, (_, i) => `repeat('${i}', 8192) AS k${i}`).join(', ')}`
+      const primaryKey = Array.from({ length: 8 }, (_, i) => `k${i}`)
+      expect((await composite.diff(wide, { primaryKey })).diff.rowsInvalid).toBe(0)
+      await composite.state[Symbol.asyncDispose]()
+    })
+
     it('are counted all, and shown ten at most', async () => {
       const played = await Played.open(harness())
       const { diff, changes } = await played.diff(

@@ -5,7 +5,8 @@ import type { TopicPartition } from '../port.ts'
 import { KafkaConnection } from './kafka-connection.ts'
 import type { Address } from './kafka-connection.ts'
 import { ConnectionLost, isPassing, ProtocolError, toSluiceError } from './kafka-errors.ts'
-import type { ApiName, ConnectionSettings } from './kafka-internals.ts'
+import type { ApiName, ConnectionSettings, WireCall } from './kafka-internals.ts'
+import { StallWatch, type KafkaStall, type Waiting } from './kafka-stalls.ts'
 
 export interface ClusterSettings {
   readonly brokers: readonly Address[]
@@ -14,6 +15,8 @@ export interface ClusterSettings {
   readonly retryMs: number
   /** How long one answer may take before its connection counts as lost. */
   readonly requestTimeoutMs: number
+  /** Hears when Kafka has not answered for some seconds, and when it does again. */
+  readonly onStall?: ((stall: KafkaStall) => void) | undefined
 }
 
 export interface Abort {
@@ -47,10 +50,12 @@ export class KafkaCluster {
   readonly #topics = new Map<string, Leaders>()
   readonly #connections = new Map<string, Promise<KafkaConnection>>()
   readonly #closing = new AbortController()
+  readonly #stalls: StallWatch
   #nextSeed = 0
 
   constructor(settings: ClusterSettings) {
     this.settings = settings
+    this.#stalls = new StallWatch({ onStall: settings.onStall ?? ignore })
   }
 
   /** Aborts when the log is closed. */
@@ -58,7 +63,13 @@ export class KafkaCluster {
     return this.#closing.signal
   }
 
+  /** To be told of by whoever begins to wait for an answer, until it is there or not wanted any more. */
+  waiting(subject: string): Waiting {
+    return this.#stalls.begin(subject)
+  }
+
   close(): void {
+    this.#stalls[Symbol.dispose]()
     this.#closing.abort(new SluiceError('aborted', 'the log is closed'))
     for (const connection of this.#connections.values()) connection.then(open => open.close(), ignore)
     this.#connections.clear()
@@ -69,6 +80,15 @@ export class KafkaCluster {
    * with a SluiceError (`subject` says what was wanted) or with the signal's reason.
    */
   async retry<T>(subject: string, work: () => Promise<T>, { signal }: Abort): Promise<T> {
+    const waiting = this.waiting(subject)
+    try {
+      return await this.#retry(subject, work, signal)
+    } finally {
+      waiting.end()
+    }
+  }
+
+  async #retry<T>(subject: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const deadline = performance.now() + this.settings.retryMs
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       this.closed.throwIfAborted()
@@ -97,6 +117,12 @@ export class KafkaCluster {
   async callAny<T>(request: { api: ApiName; args: object }): Promise<T> {
     const connection = await this.#anyConnection()
     return connection.call<T>(request.api, request.args, this.settings.requestTimeoutMs)
+  }
+
+  /** The same for a request that kafkajs does not know. */
+  async sendAny<T>(call: WireCall<T>): Promise<T> {
+    const connection = await this.#anyConnection()
+    return connection.send<T>(call, this.settings.requestTimeoutMs)
   }
 
   /** The connection of a broker and lane, opened if need be; one try. */

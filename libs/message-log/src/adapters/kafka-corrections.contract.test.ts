@@ -351,43 +351,6 @@ describe.skipIf(given === null)('kafka: corrections', () => {
   }
 
   function topics(): void {
-    test('topics are made with the settings that their spec stands for', async ({ signal }) => {
-      await using log = open({ replication: 1 })
-      const made = { compacted: `${Date.now()}-c`, kept: `${Date.now()}-k`, aged: `${Date.now()}-a` }
-      await log.ensureTopics(
-        [
-          { topic: made.compacted, partitions: 2, cleanup: 'compact', compactionLagMs: 604_800_000 },
-          { topic: made.kept, partitions: 1, cleanup: 'delete' },
-          { topic: made.aged, partitions: 1, cleanup: 'delete', retentionMs: 1000, maxRecordBytes: 5000 },
-        ],
-        { signal },
-      )
-      const common = { 'message.timestamp.type': 'LogAppendTime' }
-      const settings = (topic: string) =>
-        withAdmin(brokers, async admin => {
-          const { resources } = await admin.describeConfigs({
-            includeSynonyms: false,
-            resources: [{ type: 2, name: topic }],
-          })
-          return Object.fromEntries(
-            (resources[0]?.configEntries ?? []).map(each => [each.configName, each.configValue]),
-          )
-        })
-      expect(await settings(made.compacted)).toMatchObject({
-        ...common,
-        'cleanup.policy': 'compact',
-        'min.compaction.lag.ms': '604800000',
-        'delete.retention.ms': '86400000',
-        'retention.ms': '-1',
-      })
-      expect(await settings(made.kept)).toMatchObject({
-        ...common,
-        'cleanup.policy': 'delete',
-        'retention.ms': '-1',
-      })
-      expect(await settings(made.aged)).toMatchObject({ 'retention.ms': '1000', 'max.message.bytes': '6024' })
-    })
-
     test('more replicas than brokers is an error that says so, at once', async ({ signal }) => {
       await using log = open({ replication: 3 })
       const made = log.ensureTopics([{ topic: `${Date.now()}-r`, partitions: 1, cleanup: 'delete' }], {

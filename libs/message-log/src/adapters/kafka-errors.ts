@@ -120,9 +120,26 @@ export function toSluiceError(error: unknown, subject: string): unknown {
       )
     case 'MESSAGE_TOO_LARGE':
     case 'RECORD_LIST_TOO_LARGE':
-      return new SluiceError('config', `${subject}: larger than the topic's max.message.bytes`, {
+      return new SluiceError('too-large', `${subject}: larger than the topic's max.message.bytes`, {
         cause: error,
       })
+    case 'SASL_AUTHENTICATION_FAILED':
+    case 'UNSUPPORTED_SASL_MECHANISM':
+    case 'ILLEGAL_SASL_STATE':
+      return new SluiceError('config', `${subject}: Kafka refuses the login (${error.message})`, {
+        cause: error,
+      })
+    case 'TLS_FAILED':
+      return new SluiceError('config', `${subject}: ${error.message}`, { cause: error })
+    case 'TOPIC_AUTHORIZATION_FAILED':
+    case 'GROUP_AUTHORIZATION_FAILED':
+    case 'CLUSTER_AUTHORIZATION_FAILED':
+    case 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED':
+      return new SluiceError(
+        'config',
+        `${subject}: this user lacks a right that docs/OPERATIONS.md lists (${error.message})`,
+        { cause: error },
+      )
     case 'INVALID_TOPIC_EXCEPTION':
     case 'INVALID_CONFIG':
     case 'INVALID_REPLICATION_FACTOR':

@@ -2,6 +2,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import type { LogRecord, ReadBatch, TopicPartition } from '../port.ts'
 import { name } from './kafka-cluster.ts'
 import { decodeBatch, measure } from './kafka-record-batch.ts'
+import type { Waiting } from './kafka-stalls.ts'
 
 /**
  * A reader gets this many records or bytes at a time at least, if that much is there: single batches may be
@@ -34,6 +35,8 @@ export class Feed {
   /** When its present failures began (performance.now()), and how many there were in a row. */
   failingSince: number | null = null
   failures = 0
+  /** Set while an answer is waited for, over failures. */
+  waiting: Waiting | null = null
   readonly #limitBytes: number
   readonly #to: number
   readonly #onHungry: () => void

@@ -44,7 +44,10 @@ export class Fetcher {
     try {
       if (feed.failures > 0)
         await sleep(Math.min(FIRST_PAUSE_MS * 2 ** (feed.failures - 1), LONGEST_PAUSE_MS), { signal })
-      if (!feed.open) return
+      if (!feed.open) {
+        endWaiting(feed)
+        return
+      }
       const node = await abortable(this.#cluster.leaderOf(feed.target), { signal })
       this.#brokerOf(node).add(feed)
     } catch (error) {
@@ -66,6 +69,7 @@ export class Fetcher {
     feed.failures += 1
     const subject = `reading ${name(feed.target)} at ${feed.fetchOffset}`
     if (!isPassing(error) || now - feed.failingSince > this.#cluster.settings.retryMs * 2) {
+      endWaiting(feed)
       feed.fail(toSluiceError(error, subject))
       return
     }
@@ -136,7 +140,11 @@ class BrokerFetcher {
       lane.running = false
       lane.underWay = false
     }
-    if (signal.aborted) for (const feed of this.#feeds.splice(0)) feed.fail(signal.reason)
+    if (signal.aborted)
+      for (const feed of this.#feeds.splice(0)) {
+        endWaiting(feed)
+        feed.fail(signal.reason)
+      }
   }
 
   /**
@@ -158,7 +166,10 @@ class BrokerFetcher {
 
   /** One request for all of them; returns whether it brought anything. */
   async #fetch(lane: LaneState, feeds: readonly Feed[]): Promise<boolean> {
-    for (const feed of feeds) feed.inFlight = true
+    for (const feed of feeds) {
+      feed.inFlight = true
+      feed.waiting ??= this.#cluster.waiting(`reading ${feed.place}`)
+    }
     try {
       const call = fetchCall({
         partitions: partitionsOf(feeds),
@@ -191,6 +202,7 @@ class BrokerFetcher {
       }
       feed.failingSince = null
       feed.failures = 0
+      endWaiting(feed)
       // What did not fit into the answer is there all the same: the next request is not to wait for it.
       const put = feed.put(part.batches)
       brought ||= put || part.highWatermark > feed.fetchOffset
@@ -202,6 +214,11 @@ class BrokerFetcher {
     this.#feeds = this.#feeds.filter(other => other !== feed)
     this.#misplaced(feed, error)
   }
+}
+
+function endWaiting(feed: Feed): void {
+  feed.waiting?.end()
+  feed.waiting = null
 }
 
 function partitionsOf(feeds: readonly Feed[]): FetchPartition[] {

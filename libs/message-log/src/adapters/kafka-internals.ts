@@ -43,6 +43,7 @@ export type ApiName =
   | 'CreateTopics'
   | 'DeleteTopics'
   | 'DeleteRecords'
+  | 'DescribeConfigs'
   | 'InitProducerId'
   | 'SaslAuthenticate'
 

@@ -3,7 +3,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import type { LogRecord, NewRecord } from '../port.ts'
 import { crc32c } from './kafka-crc32c.ts'
-import { decodeBatch, encodeBatch, measure } from './kafka-record-batch.ts'
+import { batchesOf, decodeBatch, encodeBatch, measure } from './kafka-record-batch.ts'
 
 const require = createRequire(import.meta.url)
 interface KafkajsRecord {
@@ -140,4 +140,19 @@ test('the checksum is that of RFC 3720, over any stretch', () => {
   expect(crc32c(Buffer.alloc(32), 0, 32)).toBe(0x8a9136aa)
   const bytes = Buffer.from(Array.from({ length: 100 }, (_, i) => (i * 31) & 0xff))
   expect(crc32c(bytes, 7, 92)).toBe(crc32c(Buffer.from(bytes.subarray(7, 92)), 0, 85))
+})
+
+test('records are divided by the bytes of whole batches, in order, and only one alone may be larger', () => {
+  const sizes = [0, 10, 5_000, 400, 400, 1, 9_000, 20_000, 1, 1, 9_800]
+  const records = sizes.map((size, i) => ({ key: Buffer.from(`${i}`), value: Buffer.alloc(size) }))
+  const tiny = Array.from({ length: 2_000 }, (_, i) => ({ key: Buffer.from(`t${i}`), value: null }))
+  const all = [...records, ...tiny]
+  const batches = batchesOf(all, 10_000)
+  expect(batches.flat()).toEqual(all)
+  for (const batch of batches) {
+    const bytes = encodeBatch(batch, { timestampMs, producer: null }).length
+    expect(batch.length === 1 || bytes <= 10_000).toBe(true)
+  }
+  expect(batches.length).toBeLessThan(14)
+  expect(batchesOf([], 10_000)).toEqual([])
 })

@@ -45,10 +45,36 @@ export interface ProducerStamp {
 
 /** Bytes that the records take in a batch, at most. */
 export function encodedSize(records: readonly NewRecord[]): number {
-  // Per record at most: length 5, attributes 1, timestamp 1, offset 5, two lengths of 5, header count 1.
   let bytes: number = AT.records
-  for (const { key, value } of records) bytes += 23 + key.length + (value?.length ?? 0)
+  for (const record of records) bytes += sizeOf(record)
   return bytes
+}
+
+function sizeOf({ key, value }: NewRecord): number {
+  // At most: length 5, attributes 1, timestamp 1, offset 5, two lengths of 5, header count 1.
+  return 23 + key.length + (value?.length ?? 0)
+}
+
+/**
+ * The records in order, in parts of which each is a batch: with no more than the given bytes as they are
+ * encoded, or of one record.
+ */
+export function batchesOf(records: readonly NewRecord[], mostBytes: number): readonly NewRecord[][] {
+  const batches: NewRecord[][] = []
+  let open: NewRecord[] = []
+  let bytes: number = AT.records
+  for (const record of records) {
+    const size = sizeOf(record)
+    if (open.length > 0 && bytes + size > mostBytes) {
+      batches.push(open)
+      open = []
+      bytes = AT.records
+    }
+    open.push(record)
+    bytes += size
+  }
+  if (open.length > 0) batches.push(open)
+  return batches
 }
 
 /** One batch of the records in order, uncompressed, all with the given time. */

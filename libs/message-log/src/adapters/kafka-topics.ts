@@ -1,11 +1,10 @@
 import { SluiceError } from '@sluice/contracts/errors'
-import { TOMBSTONES_KEPT_MS, type PartitionOffsets, type TopicPartition, type TopicSpec } from '../port.ts'
+import type { PartitionOffsets, TopicPartition, TopicSpec } from '../port.ts'
 import type { Abort, KafkaCluster } from './kafka-cluster.ts'
 import { name } from './kafka-cluster.ts'
 import { ConnectionLost, ProtocolError, toSluiceError } from './kafka-errors.ts'
+import { settingsOf, TopicSettings } from './kafka-topic-settings.ts'
 
-/** What a batch needs around one record of the largest size. */
-const BATCH_OVERHEAD_BYTES = 1024
 const EARLIEST = '-2'
 const LATEST = '-1'
 const READ_UNCOMMITTED = 0
@@ -23,11 +22,13 @@ export class KafkaTopics {
   readonly #cluster: KafkaCluster
   readonly #replication: number | null
   readonly #create: boolean
+  readonly #settings: TopicSettings
 
   constructor(cluster: KafkaCluster, options: { replication: number | null; create: boolean }) {
     this.#cluster = cluster
     this.#replication = options.replication
     this.#create = options.create
+    this.#settings = new TopicSettings(cluster, { mayAlter: options.create })
   }
 
   async ensure(specs: readonly TopicSpec[], options: Abort): Promise<void> {
@@ -39,6 +40,10 @@ export class KafkaTopics {
       if ((await this.partitionsOf(spec.topic, options)) === null) missing.push(spec)
     }
     if (missing.length > 0 && !this.#create) throw this.#toBeMade(missing)
+    await this.#settings.correct(
+      distinct.filter(spec => !missing.includes(spec)),
+      options,
+    )
     for (const spec of missing) await this.#make(spec, options)
     for (const spec of distinct) await this.#awaitReady(spec, options)
   }
@@ -75,22 +80,14 @@ export class KafkaTopics {
 
   #description(spec: TopicSpec): TopicDescription {
     const replication = this.#replication
-    const settings: Record<string, string> = {
-      'cleanup.policy': spec.cleanup,
-      // Records are dated by the log, so that no writer's clock decides what is old.
-      'message.timestamp.type': 'LogAppendTime',
-      'retention.ms': String(spec.retentionMs ?? -1),
-      'min.compaction.lag.ms': String(spec.compactionLagMs ?? 0),
-      'delete.retention.ms': String(TOMBSTONES_KEPT_MS),
-    }
-    if (spec.maxRecordBytes !== undefined)
-      settings['max.message.bytes'] = String(spec.maxRecordBytes + BATCH_OVERHEAD_BYTES)
-    if (replication !== null && replication >= 3) settings['min.insync.replicas'] = '2'
     return {
       topic: spec.topic,
       numPartitions: spec.partitions,
       replicationFactor: replication ?? -1,
-      configEntries: Object.entries(settings).map(([setting, value]) => ({ name: setting, value })),
+      configEntries: Object.entries(settingsOf(spec, replication)).map(([setting, value]) => ({
+        name: setting,
+        value,
+      })),
     }
   }
 

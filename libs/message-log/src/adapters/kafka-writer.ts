@@ -3,18 +3,23 @@ import { abortable } from '@sluice/flow/abortable'
 import { deferred } from '@sluice/flow/deferred'
 import type { Deferred } from '@sluice/flow/deferred'
 import { sleep } from '@sluice/flow/sleep'
+import { ATOMIC_BYTES } from '../port.ts'
 import type { AppendResult, FencedWriter, NewRecord, TopicPartition } from '../port.ts'
 import type { Abort, KafkaCluster } from './kafka-cluster.ts'
 import { name } from './kafka-cluster.ts'
 import { isPassing, ProtocolError, toSluiceError } from './kafka-errors.ts'
 import { produceCall } from './kafka-produce.ts'
-import { encodeBatch, encodedSize } from './kafka-record-batch.ts'
+import { batchesOf, encodeBatch, encodedSize } from './kafka-record-batch.ts'
 
 /**
  * Most that several waiting appends to one partition are joined to: little enough for any topic's limit,
  * enough for small ones to pay.
  */
 const JOINED_BYTES = 64 * 1024
+/**
+ * Most of a batch with more than one record: any append that has to be atomic fits, with what is around it.
+ */
+const BATCH_BYTES = ATOMIC_BYTES + 1024
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
 /**
@@ -65,10 +70,11 @@ interface Pending {
 }
 
 /**
- * A fenced writer. One batch is under way at a time, so that none is sent after one that failed; appends to
- * the same partition that wait meanwhile go together into the next batch, which is as atomic as each of them.
- * While Kafka does not answer, the same batch is sent again under the same sequence numbers, which the broker
- * stores once; no other batch ever gets them. States: see FencedWriter.
+ * A fenced writer. One batch is under way at a time, so that none is sent after one that failed; small
+ * appends to the same partition that wait meanwhile go together into the next batch, which is as atomic as
+ * each of them, and a large one is sent in several. While Kafka does not answer, the same batch is sent again
+ * under the same sequence numbers, which the broker stores once; no other batch ever gets them. States: see
+ * FencedWriter.
  */
 export class KafkaWriter implements FencedWriter {
   readonly id: string
@@ -105,18 +111,20 @@ export class KafkaWriter implements FencedWriter {
     if (this.#state !== 'open') throw this.#refusal()
     if (records.length === 0)
       throw new SluiceError('internal', `an append to ${name(target)} without records`)
-    const result = deferred<AppendResult>()
-    result.promise.catch(() => {})
-    const pending = { target, records, bytes: encodedSize(records), result }
+    // A broker measures whole batches, so what is larger goes in several, one after the other.
+    const [first = [], ...others] = batchesOf(records, BATCH_BYTES)
+    const head = pendingOf(target, first)
+    const parts = [head, ...others.map(each => pendingOf(target, each))]
     if (!signal.aborted) {
-      this.#queue.push(pending)
+      this.#queue.push(...parts)
       this.#sending ??= this.#sendAll()
     }
     try {
-      return await abortable(result.promise, { signal })
+      await abortable(Promise.all(parts.map(({ result }) => result.promise)), { signal })
+      return await head.result.promise
     } catch (error) {
-      // Whether the batch of an aborted append arrives is not known, so nothing may follow it.
-      if (signal.aborted) this.#dieAt(pending)
+      // Whether the batches of an aborted append arrive is not known, so nothing may follow them.
+      if (signal.aborted) this.#dieAt(head)
       throw error
     }
   }
@@ -175,6 +183,15 @@ export class KafkaWriter implements FencedWriter {
    * its first record.
    */
   async #send(target: TopicPartition, records: readonly NewRecord[]): Promise<number> {
+    const waiting = this.#cluster.waiting(`appending to ${name(target)} as ${this.id}`)
+    try {
+      return await this.#sendUntilKnown(target, records)
+    } finally {
+      waiting.end()
+    }
+  }
+
+  async #sendUntilKnown(target: TopicPartition, records: readonly NewRecord[]): Promise<number> {
     const key = name(target)
     const sequence = this.#sequences.get(key) ?? 0
     const batch = encodeBatch(records, { timestampMs: Date.now(), producer: { ...this.#producer, sequence } })
@@ -221,6 +238,12 @@ export class KafkaWriter implements FencedWriter {
     const why = this.#state === 'closed' ? 'it is closed' : 'an earlier append failed'
     return new SluiceError('writer-dead', `the writer ${this.id} takes nothing more: ${why}`)
   }
+}
+
+function pendingOf(target: TopicPartition, records: readonly NewRecord[]): Pending {
+  const result = deferred<AppendResult>()
+  result.promise.catch(() => {})
+  return { target, records, bytes: encodedSize(records), result }
 }
 
 /** FNV-1a over the characters; spreads writers over connections, no more. */

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, inject, test } from 'vitest'
+import { Notifier } from '@sluice/flow/notifier'
 import { TcpProxy } from '@sluice/testkit/tcp-proxy'
 import { FILLER_KEY, messageLogContract } from '../contract.ts'
+import { follow, record, until } from '../contract/fixture.ts'
 import { compactNow, forgetGroup } from './kafka-test-cluster.ts'
+import type { KafkaStall } from './kafka-stalls.ts'
 import { createKafkaLog } from './kafka.ts'
 
 const given = inject('kafkaBrokers')
@@ -30,6 +33,36 @@ describe.skipIf(given === null)('kafka', () => {
       },
       close: async () => proxy[Symbol.asyncDispose](),
     }
+  })
+
+  test('a Kafka that stops answering is told of once, and its return, too', async ({ signal }) => {
+    const [host = '', port = ''] = brokers.split(':')
+    await using proxy = await TcpProxy.start({ target: { host, port: Number(port) } })
+    const told: KafkaStall[] = []
+    const changes = new Notifier()
+    await using log = createKafkaLog({
+      brokers: [`${proxy.host}:${proxy.port}`],
+      clientId: 'contract',
+      route: () => ({ host: proxy.host, port: proxy.port }),
+      requestTimeoutMs: 1_000,
+      onStall: stall => {
+        told.push(stall)
+        changes.notify()
+      },
+    })
+    const target = { topic: `stall.${randomUUID()}`, partition: 0 }
+    await log.ensureTopics([{ topic: target.topic, partitions: 1, cleanup: 'delete' }], { signal })
+    await log.append(target, [record('a')], { signal })
+    const reading = follow(log, target, { signal, count: 2 })
+    await proxy.set({ kind: 'swallow' })
+    const appending = log.append(target, [record('b')], { signal })
+    await until(changes, { signal }, () => told.length > 0)
+    expect(told).toMatchObject([{ kind: 'stalled', what: expect.stringContaining(target.topic) }])
+    await proxy.set({ kind: 'pass' })
+    proxy.cut()
+    await Promise.all([appending, reading])
+    await until(changes, { signal }, () => told.length > 1)
+    expect(told.map(({ kind }) => kind)).toEqual(['stalled', 'over'])
   })
 
   test('a log that is to make no topics says which are missing and how to make them', async ({ signal }) => {

@@ -22,6 +22,7 @@ import { Fetcher } from './kafka-fetcher.ts'
 import { KafkaMembership } from './kafka-group.ts'
 import { rawLogger } from './kafka-internals.ts'
 import { readBackwards, readForward } from './kafka-reader.ts'
+import type { KafkaStall } from './kafka-stalls.ts'
 import { KafkaTopics } from './kafka-topics.ts'
 import { initProducer, KafkaWriter, LooseAppends } from './kafka-writer.ts'
 
@@ -49,6 +50,8 @@ export interface KafkaLogOptions {
   /** Where an address that a broker has told is to be reached, if not there (tunnels, forwarded ports). */
   readonly route?: (advertised: Address) => Address
   readonly logger?: { debug(message: string): void }
+  /** Hears when something has waited for Kafka for five seconds, and when nothing does any more. */
+  readonly onStall?: ((stall: KafkaStall) => void) | undefined
 }
 
 /**
@@ -61,6 +64,7 @@ export function createKafkaLog(options: KafkaLogOptions): MessageLog {
     brokers: options.brokers.map(parseAddress),
     retryMs: options.retryMs ?? 30_000,
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+    onStall: options.onStall,
     connection: {
       clientId: options.clientId,
       ssl: ssl === undefined || ssl === false ? null : ssl === true ? {} : ssl,

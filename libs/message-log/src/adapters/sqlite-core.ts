@@ -5,7 +5,13 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
-import type { LogRecord, ReadBatch, TopicPartition, TopicSpec } from '../port.ts'
+import {
+  DEFAULT_RECORD_BYTES,
+  type LogRecord,
+  type ReadBatch,
+  type TopicPartition,
+  type TopicSpec,
+} from '../port.ts'
 import { decodeBatch } from './sqlite-batch.ts'
 import { translate, translated } from './sqlite-errors.ts'
 import { SqliteStore, type StoredBatch, type StoredPartition } from './sqlite-store.ts'
@@ -98,9 +104,12 @@ export class SqliteCore {
     )
   }
 
-  /** Makes the topics that are missing, all or none. */
+  /**
+   * Makes the topics that are missing, all or none, and lets the others take records as large as is wanted.
+   */
   ensureTopics(specs: readonly TopicSpec[]): void {
     const missing = new Map<string, TopicSpec>()
+    for (const spec of specs) this.#widen(spec)
     for (const spec of specs) {
       const found = this.#topics.get(spec.topic)?.spec ?? missing.get(spec.topic)
       if (found === undefined) missing.set(spec.topic, spec)
@@ -126,6 +135,17 @@ export class SqliteCore {
           this.#topics.set(spec.topic, { id, spec, partitions: fresh })
         }
       }
+    })
+  }
+
+  #widen(wanted: TopicSpec): void {
+    const topic = this.#topics.get(wanted.topic)
+    const bytes = wanted.maxRecordBytes ?? DEFAULT_RECORD_BYTES
+    if (topic === undefined || (topic.spec.maxRecordBytes ?? DEFAULT_RECORD_BYTES) >= bytes) return
+    const spec = { ...topic.spec, maxRecordBytes: bytes }
+    this.#write(() => {
+      this.store.setSpec(topic.id, spec)
+      return () => void this.#topics.set(spec.topic, { ...topic, spec })
     })
   }
 

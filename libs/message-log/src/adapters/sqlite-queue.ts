@@ -5,15 +5,13 @@
  * in that order too.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { TopicPartition } from '../port.ts'
+import { DEFAULT_RECORD_BYTES, type TopicPartition } from '../port.ts'
 import type { EncodedBatch } from './sqlite-batch.ts'
 import type { Partition, SqliteCore } from './sqlite-core.ts'
 import { translate } from './sqlite-errors.ts'
 
 /** About how much one transaction writes before the event loop has its turn. */
 const FLUSH_BYTES = 2 * 1024 * 1024
-
-const DEFAULT_MAX_RECORD_BYTES = 16 * 1024 * 1024
 
 /** The part of a writer that decides what becomes of its appends. */
 export interface WriterState {
@@ -184,10 +182,10 @@ export class SqliteQueue {
     const partition = topic?.partitions[target.partition]
     if (topic === undefined || partition === undefined)
       return new SluiceError('not-found', `there is no ${where}`)
-    const limitBytes = topic.spec.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES
+    const limitBytes = topic.spec.maxRecordBytes ?? DEFAULT_RECORD_BYTES
     if (largestBytes > limitBytes) {
       const what = `a record of ${largestBytes} bytes is too large for ${target.topic}`
-      return new SluiceError('internal', `${what}, which takes up to ${limitBytes}`)
+      return new SluiceError('too-large', `${what}, which takes up to ${limitBytes}`)
     }
     if (writer !== null && (partition.lastWriter.get(writer.id) ?? 0) > writer.number) {
       return new SluiceError('fenced', `a successor of writer ${writer.id} has taken over ${where}`)

@@ -69,6 +69,7 @@ function statements(db: DatabaseSync) {
       'SELECT id, topic, partition, low, "end", cleaned FROM log_partition ORDER BY topic, partition',
     ),
     insertTopic: p('INSERT INTO log_topic (name, spec) VALUES (?, ?)'),
+    setSpec: p('UPDATE log_topic SET spec = ? WHERE id = ?'),
     insertPartition: p(
       'INSERT INTO log_partition (topic, partition, low, "end", cleaned) VALUES (?, ?, 0, 0, 0)',
     ),
@@ -241,6 +242,10 @@ export class SqliteStore {
       partitions.push(Number(this.#sql.insertPartition.run(id, p).lastInsertRowid))
     }
     return { id, partitions }
+  }
+
+  setSpec(topic: number, spec: TopicSpec): void {
+    this.#sql.setSpec.run(JSON.stringify(spec), topic)
   }
 
   /** The records go later, piece by piece: `garbage` lists the partitions that they were in. */

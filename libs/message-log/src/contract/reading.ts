@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { nextTurn } from '@sluice/flow/sleep'
+import { ATOMIC_BYTES, RECORD_OVERHEAD_BYTES } from '../port.ts'
 import {
   codeOf,
   codeOfFirstStep,
@@ -100,14 +101,57 @@ function appending(fixture: Fixture): void {
     expect([...seen]).toEqual([0])
   })
 
-  test('a record that is too large is refused with its batch, and the rest stays readable', async ({
+  test('the largest append that is atomic is never seen by halves, be its records large or tiny', async ({
     signal,
   }) => {
-    const target = await fixture.partition({ signal }, { maxRecordBytes: 100_000 })
-    await fixture.log.append(target, [record('fits', 'x'.repeat(50_000))], { signal })
-    const batch = [record('small'), record('large', 'x'.repeat(300_000)), record('small too')]
-    await expect(fixture.log.append(target, batch, { signal })).rejects.toThrow()
-    expect(await keysIn(fixture.log, target, { signal })).toEqual(['fits'])
+    const target = await fixture.partition({ signal })
+    await using other = await fixture.harness.open()
+    const count = Math.floor(ATOMIC_BYTES / (RECORD_OVERHEAD_BYTES + 1))
+    const bytes = Math.floor(ATOMIC_BYTES / 100) - RECORD_OVERHEAD_BYTES - 1
+    const tiny = Array.from({ length: count }, () => record('t', ''))
+    const large = Array.from({ length: 100 }, () => record('l', 'x'.repeat(bytes)))
+    const ends = new Set<number>()
+    let done = false
+    const watching = (async () => {
+      for (; !done; await nextTurn()) ends.add((await other.offsets(target, { signal })).end)
+    })()
+    const appended = [0]
+    for (const each of [tiny, large, tiny, large]) {
+      const { baseOffset } = await fixture.log.append(target, each, { signal })
+      appended.push(baseOffset + each.length)
+    }
+    done = true
+    await watching
+    expect([...ends].filter(end => !appended.includes(end))).toEqual([])
+  })
+
+  test('a record that is too large is refused as such, with all that was to come after it', async ({
+    signal,
+  }) => {
+    const target = await fixture.partition({ signal }, { maxRecordBytes: 1_000_000 })
+    await fixture.log.append(target, [record('fits', 'x'.repeat(999_996))], { signal })
+    const batch = [record('small'), record('large', 'x'.repeat(3_000_000)), record('small too')]
+    expect(await codeOf(fixture.log.append(target, batch, { signal }))).toBe('too-large')
+    const keys = await keysIn(fixture.log, target, { signal })
+    expect(keys.filter(key => key !== 'small')).toEqual(['fits'])
+    await fixture.log.append(target, [record('after')], { signal })
+    expect(await keysIn(fixture.log, target, { signal })).toEqual([...keys, 'after'])
+  })
+
+  test('what is much more than a broker takes in one batch is appended in one call, in order', async ({
+    signal,
+  }) => {
+    const target = await fixture.partition({ signal })
+    const many = records('many', 6_000, 1_000)
+    const wide = records('wide', 5, 990_000)
+    const tiny = Array.from({ length: 60_000 }, (_, i) => record(`${i}`, ''))
+    let at = 0
+    for (const each of [many, wide, tiny]) {
+      expect(await fixture.log.append(target, each, { signal })).toEqual({ baseOffset: at })
+      at += each.length
+    }
+    const found = await keysIn(fixture.log, target, { signal })
+    expect(found).toEqual([...many, ...wide, ...tiny].map(({ key }) => Buffer.from(key).toString()))
   })
 
   test('an append of no records is refused', async ({ signal }) => {

@@ -20,6 +20,25 @@ export function topicContract(fixture: Fixture): void {
     expect(await keysIn(other, target, { signal })).toEqual(['r-0', 'r-1', 'r-2'])
   })
 
+  test('a topic that is there takes larger records once they are asked for', async ({ signal }) => {
+    const { log } = fixture
+    const spec = { topic: fixture.name(), partitions: 1, cleanup: 'delete' as const }
+    const target = { topic: spec.topic, partition: 0 }
+    await log.ensureTopics([spec], { signal })
+    const large = record('large', 'x'.repeat(4_000_000))
+    expect(await codeOf(log.append(target, [large], { signal }))).toBe('too-large')
+    await using other = await fixture.harness.open()
+    await other.ensureTopics([{ ...spec, maxRecordBytes: 5_000_000 }], { signal })
+    // A broker takes up a changed setting some time after it said so.
+    let outcome: unknown
+    do outcome = await codeOf(log.append(target, [large], { signal }))
+    while (outcome === 'too-large')
+    // Whoever asks for less later takes nothing away.
+    await other.ensureTopics([spec], { signal })
+    await log.append(target, [large], { signal })
+    expect(await keysIn(log, target, { signal })).toEqual(['large', 'large'])
+  })
+
   test('two that make the same topic at the same time both succeed', async ({ signal }) => {
     await using other = await fixture.harness.open()
     const spec = { topic: fixture.name(), partitions: 2, cleanup: 'compact' as const }

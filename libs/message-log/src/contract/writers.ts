@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { FencedWriter, TopicPartition } from '../port.ts'
+import type { FencedWriter, NewRecord, TopicPartition } from '../port.ts'
 import { codeOf, keysIn, record, records, type Fixture, type Signalled } from './fixture.ts'
 
 export function writerContract(fixture: Fixture): void {
@@ -75,6 +75,24 @@ function fencing(fixture: Fixture): void {
     expect(await keysIn(fixture.log, target, { signal })).toHaveLength(9)
   })
 
+  test('of a large append that a successor cuts, the log has a part from its start', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    const id = fixture.name('writer')
+    await using first = await fixture.log.openWriter(id, { signal })
+    const large = records('r', 30_000, 1_000)
+    const cut = codeOf(first.append(target, large, { signal }))
+    await using second = await fixture.log.openWriter(id, { signal })
+    // Once a part is there; where an append of any size is atomic, all of it.
+    for await (const { records: some } of fixture.log.read(target, { signal, from: 0 }))
+      if (some.length > 0) break
+    const { baseOffset } = await second.append(target, [record('takeover')], { signal })
+    const outcome = await cut
+    await second.append(target, [record('end')], { signal })
+    const keys = await keysIn(fixture.log, target, { signal })
+    expect(keys).toEqual([...large.slice(0, baseOffset).map(keyText), 'takeover', 'end'])
+    expect(outcome).toEqual(baseOffset === large.length ? { resolved: { baseOffset: 0 } } : 'fenced')
+  })
+
   test('whatever a predecessor has under way lies before the takeover or is refused', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     await using other = await fixture.harness.open()
@@ -102,11 +120,11 @@ function fencing(fixture: Fixture): void {
 
 function dying(fixture: Fixture): void {
   test('after a refused append nothing more succeeds, not even what was under way', async ({ signal }) => {
-    const target = await fixture.partition({ signal }, { maxRecordBytes: 100_000 })
+    const target = await fixture.partition({ signal }, { maxRecordBytes: 1_000_000 })
     await using writer = await fixture.log.openWriter(fixture.name('writer'), { signal })
     const appends = [
       writer.append(target, [record('a')], { signal }),
-      writer.append(target, [record('too large', 'x'.repeat(400_000))], { signal }),
+      writer.append(target, [record('too large', 'x'.repeat(3_000_000))], { signal }),
       writer.append(target, [record('b')], { signal }),
       writer.append(target, [record('c')], { signal }),
     ]
@@ -119,13 +137,13 @@ function dying(fixture: Fixture): void {
   })
 
   test('a name whose writer died can be opened again and goes on', async ({ signal }) => {
-    const target = await fixture.partition({ signal }, { maxRecordBytes: 100_000 })
+    const target = await fixture.partition({ signal }, { maxRecordBytes: 1_000_000 })
     const id = fixture.name('writer')
     for (let round = 0; round < 3; round += 1) {
       const writer = await fixture.log.openWriter(id, { signal })
       expect(writer.state).toBe('open')
       await writer.append(target, [record(`${round}`)], { signal })
-      await codeOf(writer.append(target, [record('large', 'x'.repeat(400_000))], { signal }))
+      await codeOf(writer.append(target, [record('large', 'x'.repeat(3_000_000))], { signal }))
       await writer[Symbol.asyncDispose]()
     }
     expect(await keysIn(fixture.log, target, { signal })).toEqual(['0', '1', '2'])
@@ -145,6 +163,10 @@ function dying(fixture: Fixture): void {
     await writer[Symbol.asyncDispose]()
     expect(await keysIn(fixture.log, target, { signal })).toHaveLength(200)
   })
+}
+
+function keyText({ key }: NewRecord): string {
+  return Buffer.from(key).toString()
 }
 
 async function twoWriters(fixture: Fixture, options: Signalled) {

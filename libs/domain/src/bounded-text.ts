@@ -1,0 +1,23 @@
+/** Texts of others' making, which may be of any length, as they go into records. */
+
+const encoder = new TextEncoder()
+const CUT = ' …'
+const CUT_BYTES = encoder.encode(CUT).length
+
+/**
+ * The text if it has no more bytes in UTF-8, else its beginning and a sign that it goes on; no character is
+ * cut.
+ */
+export function boundedText(text: string, mostBytes: number): string {
+  // A character of a string takes three bytes at most: most texts need not be measured.
+  if (text.length * 3 <= mostBytes) return text
+  const { read } = encoder.encodeInto(text, new Uint8Array(mostBytes))
+  if (read === text.length) return text
+  const kept = encoder.encodeInto(text, new Uint8Array(Math.max(mostBytes - CUT_BYTES, 0)))
+  return text.slice(0, kept.read) + CUT
+}
+
+/** The same for a text that may be missing. */
+export function boundedOrNull(text: string | null, mostBytes: number): string | null {
+  return text === null ? null : boundedText(text, mostBytes)
+}

@@ -1,0 +1,32 @@
+/**
+ * A run's event as a record, whatever the texts that others put into it: `runs` is read by whoever starts.
+ */
+import type { RunEvent } from '@sluice/contracts/records'
+import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
+import { ERROR_BYTES, ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
+import type { NewRecord } from '@sluice/message-log/port'
+import type { RecordIo } from './record-io.ts'
+import { runKey } from './topics.ts'
+
+/** There is one kind of notice for each thing that may be noticed, and some name columns. */
+const NOTICES_MOST = 20
+
+export function runEventRecord(io: Pick<RecordIo, 'encode'>, event: RunEvent): NewRecord {
+  return { key: runKey(event.sync, event.runId), value: io.encode('RunEvent', withBoundedTexts(event)) }
+}
+
+/** Keys are shown to people here, and nothing is looked up by them. */
+function withBoundedTexts(event: RunEvent): RunEvent {
+  const { error, notices, invalidSamples, held } = event
+  return {
+    ...event,
+    error: boundedOrNull(error, ERROR_BYTES),
+    notices: notices.slice(0, NOTICES_MOST).map(text => boundedText(text, ERROR_BYTES)),
+    invalidSamples: invalidSamples.map(({ key, reason }) => ({
+      key: boundedOrNull(key, ROW_ERROR_BYTES),
+      reason: boundedText(reason, ROW_ERROR_BYTES),
+    })),
+    held:
+      held === null ? null : { ...held, samples: held.samples.map(key => boundedText(key, ROW_ERROR_BYTES)) },
+  }
+}
