@@ -25,7 +25,9 @@ export class SharedWork<T> {
     return this.#underWay !== null
   }
 
-  /** Waits for the work, which begins unless it is under way. Rejects as it does, or with the signal's reason. */
+  /**
+   * Waits for the work, which begins unless it is under way. Rejects as it does, or with the signal's reason.
+   */
   async done(options: Abortable): Promise<T> {
     options.signal.throwIfAborted()
     const joined = this.#underWay ?? this.#begin()

@@ -3,9 +3,9 @@ import { isSluiceError, type ErrorCode } from '@sluice/contracts/errors'
 
 /**
  * - passing: the log was away, or a writer died or was fenced. Another takeover mends it, soon.
- * - sync: something of one sync is missing, wrong or refused, and stays so until somebody sees to it. That sync
- *   is set aside: its run ends as failed and says why, and it is tried again with growing pauses. All others go
- *   on.
+ * - sync: something of one sync is missing, wrong or refused, and stays so until somebody sees to it. That
+ *   sync is set aside: its run ends as failed and says why, and it is tried again with growing pauses. All
+ *   others go on.
  * - process: a bug, or what no sync of this process can do without.
  */
 export type Concern = 'passing' | 'sync' | 'process'

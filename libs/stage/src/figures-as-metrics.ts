@@ -38,6 +38,11 @@ export function figuresAsMetrics(metrics: Metrics): Figures {
     buckets: LEASE_WAIT_BUCKETS_S,
   })
   const runs = metrics.counter({ name: 'runs_total', help: 'Runs that ended', labels: ['sync', 'status'] })
+  const setAside = metrics.gauge({
+    name: 'set_aside',
+    help: 'Partitions of a sync that cannot be worked on, by stage; they are tried again, and other syncs go on',
+    labels: ['stage', 'sync'],
+  })
   const flying = new Map<string, number>()
   return {
     takenOver: (stage, sync) => takeovers.add(1, { stage, sync }),
@@ -51,5 +56,6 @@ export function figuresAsMetrics(metrics: Metrics): Figures {
     },
     leaseWaited: (sync, ms) => leaseWaits.observe(ms / 1000, { sync }),
     ended: (sync, status) => runs.add(1, { sync, status }),
+    setAside: (stage, sync, places) => setAside.set(places, { stage, sync }),
   }
 }

@@ -132,6 +132,7 @@ class HomePartition {
       ends: this.#ends,
       isMember: () => this.#commit(),
       onFailure: error => this.#give(error),
+      onUnknown: () => this.#runners.delete(sync),
     })
     this.#runners.set(sync, runner)
     return runner

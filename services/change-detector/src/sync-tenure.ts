@@ -7,7 +7,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Command, Fault } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { Notifier } from '@sluice/flow/notifier'
-import { incarnationOf } from '@sluice/stage/incarnations'
+import { incarnationOf, knownIncarnation } from '@sluice/stage/incarnations'
 import { assertAllKept } from '@sluice/stage/kept-topics'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
 import { finishOpenRun, isInterrupted } from './finish-open-run.ts'
@@ -102,7 +102,10 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   ): Promise<SyncTenure> {
     const { log, runs, prefix } = deps
     const { signal } = of.ends
-    const incarnation = await incarnationOf(deps, sync, { signal })
+    const known = await knownIncarnation(deps, sync, { signal })
+    // What is asked of a sync that does not exist leaves nothing behind.
+    if (known === null) await deps.resolveDefinition(sync, signal)
+    const incarnation = known ?? (await incarnationOf(deps, sync, { signal }))
     await runs.caughtUp(homePartition(sync), { signal })
     await assertAllKept(deps, { sync, incarnation }, { signal })
     const existing = await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })
@@ -113,9 +116,9 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       if (!(await of.isMember()))
         throw new SluiceError('fenced', `${sync} belongs to another detector now`, { retryable: true })
       await runs.caughtUp(homePartition(sync), { signal })
-      const known = deps.runs.of(sync)
-      await endCutReset(deps, known, { incarnation, signal })
-      const own = known?.incarnation === incarnation ? known : undefined
+      const before = deps.runs.of(sync)
+      await endCutReset(deps, before, { incarnation, signal })
+      const own = before?.incarnation === incarnation ? before : undefined
       const found = findRuns(own, sync, await ownership.tails(signal))
       return new SyncTenure(deps, ownership, of, found)
     } catch (error) {
@@ -158,6 +161,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     if (state.cancelling && isEnded(state.status)) await this.#cancelAnew(state)
     await this.ownership.writeEvent(state, this.ends.signal)
     if (!isEnded(state.status)) return
+    this.begunHere.delete(state.runId)
     if (state.run !== null) this.faults = state.faults
     const { status, error } = state
     this.deps.figures?.ended(this.sync, status)

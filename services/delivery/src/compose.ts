@@ -39,7 +39,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
   const lateSendsMs = (target: Target): number => target.slotLifeMs
-  const sending = { outlasts: true, sender, leases, onError, resolveTarget, lateSendsMs }
+  const sending = { sender, leases, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check() },

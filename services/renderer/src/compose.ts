@@ -25,7 +25,7 @@ export async function start(config: ServiceConfig, context: StartContext): Promi
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check() },
-    run: ends => runRenderer({ ...stage, outlasts: true, holds, readiness, figures, logger }, ends),
+    run: ends => runRenderer({ ...stage, holds, readiness, figures, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

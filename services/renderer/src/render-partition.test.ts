@@ -15,9 +15,13 @@ const topics = syncTopics(PREFIX, SYNC)
 const columns = [{ name: 'id', type: { kind: 'text' } }] as const
 
 /** One life of a renderer on the partition. */
-function render({ io, definitions, prefix }: TestLog, log: MessageLog, drain: AbortSignal): Promise<void> {
+function render(
+  { io, definitions, runs, prefix }: TestLog,
+  log: MessageLog,
+  drain: AbortSignal,
+): Promise<void> {
   const worker = { target: at(topics.changes, 0), membership: steadyMembership(), drain, signal }
-  return renderPartition({ log, io, definitions, prefix, figures: NO_FIGURES }, sampleEvent(), worker)
+  return renderPartition({ log, io, definitions, runs, prefix, figures: NO_FIGURES }, sampleEvent(), worker)
 }
 
 it('a renderer whose last append the log refuses gives the partition up, and its successor writes what is missing', async () => {
