@@ -3,7 +3,8 @@ import type { Definition } from '@sluice/contracts/resources'
 import type { MessageLog } from '@sluice/message-log/port'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import { Definitions, parseResource } from './stored-documents.ts'
+import { incarnationOf } from './incarnations.ts'
+import { currentDefinition, Definitions, parseResource, writeResources } from './stored-documents.ts'
 import { at, sharedTopics, textKey } from './topics.ts'
 
 const { signal } = new AbortController()
@@ -88,6 +89,24 @@ it('what is no definition is corrupt for whoever asks for it, and for nobody els
   for (const wrong of ['torn', 'other'])
     await expect(definitions.get(wrong, { signal })).rejects.toMatchObject({ code: 'corrupt' })
   await expect(definitions.get('none', { signal })).rejects.toMatchObject({ code: 'not-found' })
+})
+
+it('a resource that cannot be read concerns those who want it, and nobody else', async () => {
+  await using world = await openTestLog({ partitions: 0 })
+  const { sync, model, source, destination } = definitionOf('select 1')
+  const written = [sync, model, source, destination, { ...sync, name: 'other' }].map(spec => ({
+    ...{ kind: spec.kind, name: spec.name, project: 'p' },
+    spec: JSON.stringify(spec),
+  }))
+  await writeResources(world, written, { signal })
+  await incarnationOf(world, 'other', { signal })
+  const value = new TextEncoder().encode('no Avro')
+  const torn = ['sync/other', 'incarnation/other'].map(key => ({ key: textKey(key), value }))
+  await world.append(at(sharedTopics(PREFIX).resources, 0), torn)
+  expect((await currentDefinition(world, sync.name, { signal })).model).toMatchObject({ sql: 'select 1' })
+  await incarnationOf(world, sync.name, { signal })
+  for (const asked of [currentDefinition, incarnationOf])
+    await expect(asked(world, 'other', { signal })).rejects.toMatchObject({ code: 'corrupt' })
 })
 
 it('a stored resource that is none is corrupt, be it JSON or not', () => {

@@ -9,7 +9,7 @@ import type { DefinitionRecord, ResourceRecord } from '@sluice/contracts/records
 import { lookUpDefinition } from '@sluice/domain/definition'
 import { SharedWork } from '@sluice/flow/shared-work'
 import type { MessageLog } from '@sluice/message-log/port'
-import { decodeRecords } from './owned-reader.ts'
+import { decodeEach } from './owned-reader.ts'
 import { RecentMap } from './recent-map.ts'
 import type { RecordIo } from './record-io.ts'
 import { at, keyText, sharedTopics, textKey } from './topics.ts'
@@ -109,10 +109,11 @@ export class Definitions {
     const from = Math.max(position, low)
     if (from >= end) return
     for await (const batch of log.read(target, { ...options, from, to: end })) {
-      const placed = await decodeRecords(io, batch.records, options.signal)
-      const records = placed.flatMap(({ record }) =>
-        record?.name === 'sluice.DefinitionRecord' ? [record.value] : [],
-      )
+      const placed = await decodeEach(io, batch.records, options.signal)
+      const records = placed.flatMap(({ key, record, torn }) => {
+        if (torn !== undefined) return [{ hash: keyText(key), spec: '' }]
+        return record?.name === 'sluice.DefinitionRecord' ? [record.value] : []
+      })
       yield { records, nextOffset: batch.nextOffset }
     }
   }
@@ -123,7 +124,7 @@ export class Definitions {
   }
 }
 
-/** Reads all resources, by `kind/name`. */
+/** Reads all resources, by `kind/name`. The spec of one that cannot be read is empty. */
 export async function readResources(
   deps: Deps,
   options: { signal: AbortSignal },
@@ -134,12 +135,19 @@ export async function readResources(
   const resources = new Map<string, ResourceRecord>()
   if (low >= end) return resources
   for await (const batch of log.read(target, { ...options, from: low, to: end })) {
-    for (const { key, record } of await decodeRecords(io, batch.records, options.signal)) {
-      if (record === null) resources.delete(keyText(key))
+    for (const { key, record, torn } of await decodeEach(io, batch.records, options.signal)) {
+      if (torn !== undefined) resources.set(keyText(key), tornResource(keyText(key)))
+      else if (record === null) resources.delete(keyText(key))
       if (record?.name === 'sluice.ResourceRecord') resources.set(keyText(key), record.value)
     }
   }
   return resources
+}
+
+/** One that cannot be read, for whoever wants it to stumble over, and for nobody else. */
+function tornResource(key: string): ResourceRecord {
+  const slash = key.indexOf('/')
+  return { kind: key.slice(0, slash), name: key.slice(slash + 1), project: '', spec: '' }
 }
 
 /**
