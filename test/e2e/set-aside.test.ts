@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import type { TopicPartition } from '@sluice/message-log/port'
-import { at, sharedTopics, syncTopics, syncTopicSpecs, textKey } from '@sluice/stage/topics'
+import { at, homePartition, sharedTopics, syncTopics, syncTopicSpecs, textKey } from '@sluice/stage/topics'
+import { knownIncarnation } from '@sluice/stage/incarnations'
 import { randomFrom } from '@sluice/testkit/random'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { watchedLog } from '@sluice/testkit/watched-log'
@@ -186,6 +187,8 @@ describe('a sync whose topics were made beforehand', () => {
     const run = await world.run()
     expect(run).toMatchObject({ status: 'failed', errorCode: 'conflict' })
     expect(run.error).toContain('has 3 partition')
+    // Those that were missing are there by now.
+    expect(await world.run()).toMatchObject({ status: 'failed', errorCode: 'conflict' })
     const reset = await world.command({ kind: 'reset', cause: 'reset' })
     expect(await world.ended(reset)).toMatchObject({ status: 'success' })
     await expectToArrive([1])
@@ -220,6 +223,23 @@ describe('a sync with a record that is none', () => {
     expect(appends).toBeGreaterThan(3)
     await expectToArrive(ids(1, 30))
   })
+})
+
+it('a sync that does not exist has what is asked of it fail, and leaves nothing else behind', async () => {
+  await life.kill()
+  life = world.start({ resolveDefinition: () => Promise.reject(new SluiceError('not-found', 'no sync')) })
+  for (let asked = 0; asked < 2; asked += 1)
+    expect(await world.run()).toMatchObject({ status: 'failed', errorCode: 'not-found' })
+  expect(await knownIncarnation(world.log, SYNC, { signal })).toBeNull()
+  await life.kill()
+  start()
+  await expectToArrive([1, 2])
+})
+
+it('a command that cannot be read is passed over', async () => {
+  const target = at(sharedTopics(world.log.prefix).commands, homePartition(SYNC))
+  await world.log.append(target, [{ key: textKey(SYNC), value: new TextEncoder().encode('no Avro') }])
+  await expectToArrive([1, 2])
 })
 
 it('a sync whose stored template is wrong fails, and arrives with one that is right', async () => {

@@ -48,8 +48,10 @@ export async function reportSetAside(
     await log.append(at(sharedTopics(prefix).runs, homePartition(sync)), records, options)
 }
 
+/** A topic may have more partitions than the run. */
 function partitionsOf({ partitions }: RunEvent, partition: number | null): readonly number[] {
-  return partition === null ? Array.from({ length: partitions }, (_, number) => number) : [partition]
+  const all = Array.from({ length: partitions }, (_, number) => number)
+  return partition === null ? all : all.filter(number => number === partition)
 }
 
 /** Null for a partition whose part of the run is over. */

@@ -145,7 +145,8 @@ describe('a run that lost track of records', () => {
       { partition: 1, run: 7, from: 3 },
     ])
     expect(end({ complete: true, faults: [earlier] }, [{}]).faults).toEqual([])
-    // One that discards has looked at no other rows.
+    // A row that is invalid was passed over, and one that discards has looked at no other rows.
+    expect(end({ complete: true, rowsInvalid: 1, faults: [earlier] }, [{}]).faults).toEqual([earlier])
     expect(end({ complete: true, cause: 'discard', faults: [earlier] }, [{}]).faults).toEqual([earlier])
   })
 })

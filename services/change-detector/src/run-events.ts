@@ -113,6 +113,11 @@ export function hasSeenModel(run: Pick<RunState, 'complete' | 'cause' | 'scope'>
   return run.complete && run.cause !== 'discard' && !isRetryOfSome(run)
 }
 
+/** An invalid row is passed over: what is not known of its key is not known after such a run either. */
+function hasSeenEveryRow(run: RunState): boolean {
+  return hasSeenModel(run) && run.rowsInvalid === 0
+}
+
 /** True for a retry of some of the rows that failed; any other is an ordinary run. */
 export function isRetryOfSome({ cause, scope }: Pick<RunState, 'cause' | 'scope'>): boolean {
   return cause === 'retry' && scope !== null
@@ -166,7 +171,7 @@ export function endedRun(
     error,
     errorCode: error === null ? null : (run.errorCode ?? faulted?.errorCode ?? 'internal'),
     ends: reports.flatMap(report => endOf(report, of.endsBefore ?? [])),
-    faults: [...(hasSeenModel(run) ? [] : run.faults), ...faultsOf(run, reports)],
+    faults: [...(hasSeenEveryRow(run) ? [] : run.faults), ...faultsOf(run, reports)],
   }
 }
 

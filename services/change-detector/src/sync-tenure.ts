@@ -110,6 +110,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     await assertAllKept(deps, { sync, incarnation }, { signal })
     const existing = await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })
     const partitions = existing ?? (await makeTopics(sync, deps, signal))
+    await assertAlike(sync, partitions, deps, signal)
     const ownership = await ownSync(deps, { sync, incarnation, partitions, signal })
     deps.figures?.takenOver('changes', sync)
     try {
@@ -120,7 +121,10 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       await endCutReset(deps, before, { incarnation, signal })
       const own = before?.incarnation === incarnation ? before : undefined
       const found = findRuns(own, sync, await ownership.tails(signal))
-      return new SyncTenure(deps, ownership, of, found)
+      // What was asked before there was such a sync has failed, and is not to be done now.
+      const failed = before?.incarnation === '' ? [...before.events.values()].map(event => event.command) : []
+      const lastCommand = Math.max(found.lastCommand, ...failed)
+      return new SyncTenure(deps, ownership, of, { ...found, lastCommand })
     } catch (error) {
       await ownership[Symbol.asyncDispose]()
       throw error
@@ -371,6 +375,22 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     if (running.state.status === 'running') await this.write(running.state)
     await this.#cancelAnew(running.state)
   }
+}
+
+/** Somebody may have made a topic beforehand, or given one more partitions. */
+async function assertAlike(
+  sync: string,
+  partitions: number,
+  { log, prefix }: RunnerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const topics: readonly string[] = Object.values(syncTopics(prefix, sync))
+  const counts = await Promise.all(topics.map(topic => log.partitionsOf(topic, { signal })))
+  const other = counts.findIndex(count => count !== null && count !== partitions)
+  if (other < 0) return
+  const found = `the topic ${topics[other] ?? ''} has ${counts[other] ?? 0} partitions, that of changes ${partitions}`
+  const remedy = `all topics of a sync need as many: delete it if nothing was delivered yet, or \`sluice reset ${sync}\``
+  throw new SluiceError('conflict', `${found}; ${remedy}`)
 }
 
 /** The user's topics come with the first run. */

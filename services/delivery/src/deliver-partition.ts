@@ -104,9 +104,9 @@ class PartitionDelivery {
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts
-    this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
     this.#doubt = parts.recovered.clean ? null : { left: null }
     this.#reporter = new PartitionReporter({ ...parts, ...parts.deps })
+    this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
   }
 
   async work(): Promise<void> {
