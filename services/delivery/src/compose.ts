@@ -35,9 +35,10 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   const sender = opening.use(createUndiciSender({ connections: CONNECTIONS }))
   const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
-  const resolveTarget = patientTargets(stage.definitions, { secrets: environmentSecrets(env), logger })
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
+  const secrets = environmentSecrets(env)
+  const resolveTarget = patientTargets(stage.definitions, { secrets, logger, figures })
   const lateSendsMs = (target: Target): number => target.slotLifeMs
   const sending = { sender, leases, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
