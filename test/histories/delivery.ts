@@ -31,6 +31,8 @@ export interface DeliveryOptions {
   readonly batchSize: number
   readonly nextFate: (key: string) => Fate
   readonly death: Death | null
+  /** After how many of the requests, from 0 to 1, a stage cannot go on; 1: it can. */
+  readonly stopsAt: number
   /** True once what is left is to be unsent. */
   readonly isCancelled: () => boolean
   /** Told of each request that is handed to the API. */
@@ -49,9 +51,21 @@ interface Ledger {
   readonly finished: boolean
 }
 
-/** Delivers what a run published to a partition; returns its counts. */
-export function deliver(options: DeliveryOptions): CountsByOp {
-  const requests = requestsOf(options)
+export interface Delivered {
+  readonly counts: CountsByOp
+  /** The rows of requests that a stage which cannot go on has left. */
+  readonly left: readonly Sent[]
+}
+
+/** Delivers what a run published to a partition, as far as the stages can go on. */
+export function deliver(options: DeliveryOptions): Delivered {
+  const all = requestsOf(options)
+  const requests = all.slice(0, Math.ceil(options.stopsAt * all.length))
+  const left = all.slice(requests.length).flatMap(({ rows }) => rows)
+  return { counts: deliverRequests(options, requests), left }
+}
+
+function deliverRequests(options: DeliveryOptions, requests: readonly Request[]): CountsByOp {
   const ledgers: Ledger[] = requests.map(() => ({ history: NO_HISTORY, finished: false }))
   const delivery = new PartitionDelivery(options, requests, ledgers)
   const { death } = options

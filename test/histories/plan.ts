@@ -41,6 +41,13 @@ export interface Death {
   readonly others: number
 }
 
+/** Where a stage cannot go on: after how many of the partition's requests, from 0 to 1. */
+export interface SetAside {
+  readonly at: number
+  /** What becomes of the rest once the stage works again: delivery says that it is unsent, or nobody says. */
+  readonly rest: 'unsent' | 'passed-over'
+}
+
 export type Command = 'run' | 'resync' | 'resync-changed' | 'discard' | 'replay'
 
 export interface RunPlan {
@@ -55,6 +62,8 @@ export interface RunPlan {
   /** After how many of its writes, from 0 to 1, the detector dies; null: it does not. */
   readonly detectorDies: number | null
   readonly deliveryDies: readonly (Death | null)[]
+  /** Where a stage cannot go on with a partition, and is set aside; null: it can. */
+  readonly setAside: readonly (SetAside | null)[]
   /** After how many of its requests, from 0 to 1, the run is cancelled; null: it is not. */
   readonly cancelled: number | null
   /** The cache of the delivered state is lost before the run. */
@@ -80,6 +89,7 @@ export const FAULT_FREE: RunPlan = {
   fates: {},
   detectorDies: null,
   deliveryDies: [],
+  setAside: [],
   cancelled: null,
   losesCache: false,
 }
@@ -133,6 +143,9 @@ function planRun(random: Random, of: { readonly partitions: number; readonly run
     ),
     cancelled: random.chance(0.08) ? random.next() : null,
     losesCache: random.chance(0.2),
+    setAside: Array.from({ length: of.partitions }, () =>
+      random.chance(0.1) ? { at: random.next(), rest: random.pick(['unsent', 'passed-over']) } : null,
+    ),
   }
 }
 

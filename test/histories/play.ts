@@ -4,6 +4,7 @@
  * destination comes to the model's rows (R1 to R5, R14).
  */
 import { isDeepStrictEqual } from 'node:util'
+import type { Fault } from '@sluice/contracts/records'
 import { OPS, type CountsByOp, type Op, type Outcome } from '@sluice/contracts/state'
 import { addCounts, countsOf } from '@sluice/domain/counts'
 import { decide } from '@sluice/domain/key-state'
@@ -20,6 +21,7 @@ import {
   type HistoryPlan,
   type Row,
   type RunPlan,
+  type SetAside,
 } from './plan.ts'
 import { emptyTopics, feed, rebuilt, type Change, type State, type Topics } from './topics.ts'
 
@@ -55,6 +57,11 @@ class History {
   readonly #recorded: Sent[][] = []
   #live: State = new Map()
   #fed: number[] = []
+  /** Changes of which nobody knows what became, until a complete run has taken that into account. */
+  #faults: readonly Fault[] = []
+  /** What stages that were set aside have left, for when they work again. */
+  #left: { readonly partition: number; readonly rows: readonly Sent[]; readonly rest: SetAside['rest'] }[] =
+    []
   #run = 0
   #first = true
   #requests = 0
@@ -93,10 +100,11 @@ class History {
   }
 
   #feed(anew: boolean): void {
-    if (anew) this.#live = rebuilt(this.#topics, this.#random)
-    else feed(this.#live, this.#topics, this.#fed)
+    const faults = this.#faults
+    if (anew) this.#live = rebuilt(this.#topics, this.#random, faults)
+    else feed(this.#live, this.#topics, { from: this.#fed, faults })
     this.#fed = this.#topics.map(({ changes }) => changes.length)
-    const fromTopics = rebuilt(this.#topics, this.#random)
+    const fromTopics = rebuilt(this.#topics, this.#random, faults)
     if (!isDeepStrictEqual(fromTopics, sorted(this.#live, fromTopics)))
       this.#broken('the state made anew of the topics differs from the one that lived on')
   }
@@ -111,7 +119,10 @@ class History {
     const written = isCut ? Math.floor((run.detectorDies ?? 0) * writes.length) : writes.length
     for (const write of writes.slice(0, written)) write()
     this.#takeNotice(detection)
-    this.#deliver(run)
+    const faults = this.#deliver(run)
+    // A run that does not look at every row leaves what it passed over to the next.
+    const isWhole = !isCut && run.command !== 'discard' && run.invalid.length === 0
+    this.#faults = [...(isWhole ? [] : this.#faults), ...faults]
     if (!isCut) this.#first = false
     return !isCut
   }
@@ -169,7 +180,20 @@ class History {
     if (needed !== op) this.#broken(`${op} of ${key} was sent, and ${String(needed)} was needed`)
   }
 
-  #deliver(run: RunPlan): void {
+  /** What stages that work again make of what they had left: the run that it is of has ended long ago. */
+  #passOver(): void {
+    for (const { partition, rows, rest } of this.#left) {
+      const topics = this.#topics[partition]
+      if (rest === 'passed-over' || topics === undefined) continue
+      const of = { ...IDLE, api: this.#api, kind: this.#plan.api, batchSize: this.#plan.batchSize }
+      deliver({ ...of, topics, changes: rows, isCancelled: () => true })
+    }
+    this.#left = []
+  }
+
+  #deliver(run: RunPlan): readonly Fault[] {
+    this.#passOver()
+    const faults: Fault[] = []
     const nextFate = fatesOf(run)
     const published = this.#topics.map(({ changes }) => changes.filter(change => change.run === this.#run))
     const all = published.flat().filter(({ op }) => op !== 'settled').length
@@ -178,7 +202,8 @@ class History {
     let counts: CountsByOp = {}
     for (const [partition, topics] of this.#topics.entries()) {
       const death = run.deliveryDies[partition] ?? null
-      const delivered = deliver({
+      const setAside = run.setAside[partition] ?? null
+      const { counts: delivered, left } = deliver({
         api: this.#api,
         kind: this.#plan.api,
         topics,
@@ -186,6 +211,7 @@ class History {
         batchSize: this.#plan.batchSize,
         nextFate,
         death,
+        stopsAt: setAside?.at ?? 1,
         isCancelled: () => finished >= limit,
         onSend: rows => this.#sent(rows),
         onFinished: (row, outcome) => {
@@ -193,9 +219,15 @@ class History {
           this.#finished(row, outcome)
         },
       })
-      counts = addCounts(counts, delivered)
+      counts = addCounts(counts, addCounts(delivered, lostCounts(left)))
+      const [first] = left
+      if (setAside === null || first === undefined) continue
+      faults.push({ partition, run: this.#run, from: first.seq })
+      this.#left.push({ partition, rows: left, rest: setAside.rest })
+      for (const { key } of left) this.#certain.delete(key)
     }
     this.#assertCounts(published.flat(), counts)
+    return faults
   }
 
   #sent(rows: readonly Sent[]): void {
@@ -276,6 +308,21 @@ class History {
     if (this.#plan.api !== 'makes-ids') return 0
     return this.#api.objects().filter(({ key, id }) => id !== this.#idOf(key)).length
   }
+}
+
+/** A delivery of what nobody sends any more. */
+const IDLE = {
+  nextFate: () => ({ kind: 'answered' }) as const,
+  death: null,
+  stopsAt: 1,
+  onSend: () => undefined,
+  onFinished: () => undefined,
+}
+
+/** Of rows that were left, nobody knows what became. */
+function lostCounts(rows: readonly Sent[]): CountsByOp {
+  const none = { detected: 0, delivered: 0, rejected: 0, unknown: 0, unsent: 0, requests: 0, attempts: 0 }
+  return rows.reduce<CountsByOp>((sum, { op }) => addCounts(sum, { [op]: { ...none, unknown: 1 } }), {})
 }
 
 /** A map in the order of another, for a comparison that takes order as part of it. */

@@ -1,6 +1,6 @@
 /** The topics of one sync as far as its state follows from them (PROTOCOL.md §1, §3), in memory. */
-import type { Retried } from '@sluice/contracts/records'
-import type { KeyStateKind, Op } from '@sluice/contracts/state'
+import type { Fault, Retried } from '@sluice/contracts/records'
+import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 import type { UnownedEntry } from '@sluice/delivery/effects'
 import { transition } from '@sluice/domain/key-state'
 import type { Random } from '@sluice/testkit/random'
@@ -41,12 +41,22 @@ export function emptyTopics(): Topics {
   return { changes: [], retry: new Map(), captured: new Map() }
 }
 
-/** Takes changes from `from` on into a state; every run among them has ended. */
-export function feed(state: State, topics: readonly Topics[], from: readonly number[]): void {
+/**
+ * Takes changes from `from` on into a state; every run among them has ended. What became of those that
+ * `faults` name is unknown.
+ */
+export function feed(
+  state: State,
+  topics: readonly Topics[],
+  { from, faults }: { readonly from: readonly number[]; readonly faults: readonly Fault[] },
+): void {
+  const isLost = ({ run, seq }: Change, partition: number): boolean =>
+    faults.some(fault => fault.partition === partition && fault.run === run && seq >= fault.from)
   for (const [partition, { changes, retry }] of topics.entries()) {
     for (const change of changes.slice(from[partition])) {
       if ((state.get(change.key)?.run ?? -1) > change.run) continue
-      state.set(change.key, { ...afterChange(change, retry.get(change.key)), partition, run: change.run })
+      const outcome = isLost(change, partition) ? 'unknown' : outcomeOf(change, retry.get(change.key))
+      state.set(change.key, { ...afterChange(change, outcome), partition, run: change.run })
     }
   }
   for (const [key, { kind, muted, partition }] of state) {
@@ -60,13 +70,16 @@ export function feed(state: State, topics: readonly Topics[], from: readonly num
   }
 }
 
-function afterChange(change: Change, entry: UnownedEntry | undefined): Pick<Known, 'kind' | 'row' | 'muted'> {
-  const { op, before, beforeState, after, settledState, muted, run, seq } = change
+function outcomeOf({ run, seq }: Change, entry: UnownedEntry | undefined): Outcome {
+  return entry?.run === run && entry.seq === seq ? entry.outcome : 'delivered'
+}
+
+function afterChange(change: Change, outcome: Outcome): Pick<Known, 'kind' | 'row' | 'muted'> {
+  const { op, before, beforeState, after, settledState, muted } = change
   if (op === 'settled') {
     const kind = settledState ?? 'absent'
     return { kind, row: kind === 'absent' ? null : after, muted }
   }
-  const outcome = entry?.run === run && entry.seq === seq ? entry.outcome : 'delivered'
   const next = transition(beforeState, op, outcome)
   const row = next.row === 'after' ? after : next.row === 'before' ? before : null
   return { kind: next.state, row, muted: null }
@@ -75,12 +88,12 @@ function afterChange(change: Change, entry: UnownedEntry | undefined): Pick<Know
 /**
  * The state made anew of the topics, of which the cleaner may have dropped what a later change supersedes.
  */
-export function rebuilt(topics: readonly Topics[], random: Random): State {
+export function rebuilt(topics: readonly Topics[], random: Random, faults: readonly Fault[]): State {
   const compacted = topics.map(({ changes, ...others }) => {
     const last = new Map(changes.map(change => [change.key, change]))
     return { ...others, changes: changes.filter(c => last.get(c.key) === c || random.chance(0.5)) }
   })
   const state: State = new Map()
-  feed(state, compacted, [])
+  feed(state, compacted, { from: [], faults })
   return state
 }

@@ -286,6 +286,7 @@ const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
     ended: field("True once the run's end is reached.", boolean),
     faultedFrom: field('The first seq of changes whose fate is not known.', nullable(long)),
     error: field('Why it is not known.', nullable(text)),
+    errorCode: field('The kind of error.', nullable(text)),
     requestsEnd: field('Where the run ends in requests.', long),
     attemptsEnd: field('Where the run ends in attempts.', long),
   },

@@ -332,13 +332,20 @@ export interface PartitionReport {
    */
   readonly marker: number
   readonly counts: CountsByOp
-  /** True once the partition's `run-end` is reached; false for a report of progress. */
+  /**
+   * True once the partition's `run-end` is reached, or will not be; false for a report of progress.
+   */
   readonly ended: boolean
   /**
-   * Set when a seq gap or a wrong count ended the run: the first seq of `changes` whose fate is not known.
+   * Set when a seq gap or a wrong count ended the run, or a stage cannot go on: the first seq of `changes`
+   * whose fate is not known. In a report of progress it is the renderer that cannot go on, and asks delivery
+   * to end the partition.
    */
   readonly faultedFrom: number | null
   readonly error: string | null
+  /** The kind of that error. */
+  readonly errorCode: string | null
+  /** 0 where the partition's `run-end` is not reached, though its part of the run is over. */
   readonly requestsEnd: number
   readonly attemptsEnd: number
 }

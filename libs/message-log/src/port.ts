@@ -154,6 +154,11 @@ export interface Membership extends AsyncDisposable, AsyncIterable<Assignment> {
    * the session time-out sends nothing.
    */
   readonly lastHeartbeatMs: number
+  /**
+   * The same time in ms since 1970. Other than the steady clock, that of the wall goes on while a machine is
+   * suspended; but somebody may set it. So much time has passed as the one says that says more.
+   */
+  readonly lastHeartbeatAt: number
   leave(): Promise<void>
 }
 

@@ -12,19 +12,25 @@ export interface MetricSpec<Label extends string> {
 
 type Labels<Label extends string> = { readonly [label in Label]: string }
 
+/** Values by their labels, of which some may be of what is gone. */
+interface Series<Label extends string> {
+  /** Shows the value of these labels no more; one that comes later begins anew. */
+  remove(labels: Labels<Label>): void
+}
+
 export interface Metrics {
   /** Counts up. */
   counter<Label extends string = never>(
     spec: MetricSpec<Label>,
-  ): { add(count: number, labels: Labels<Label>): void }
+  ): Series<Label> & { add(count: number, labels: Labels<Label>): void }
   /** Is what it was last set to. */
   gauge<Label extends string = never>(
     spec: MetricSpec<Label>,
-  ): { set(value: number, labels: Labels<Label>): void }
+  ): Series<Label> & { set(value: number, labels: Labels<Label>): void }
   /** Counts values by size; `buckets` are the upper bounds, in the metric's unit. */
   histogram<Label extends string = never>(
     spec: MetricSpec<Label> & { readonly buckets: readonly number[] },
-  ): { observe(value: number, labels: Labels<Label>): void }
+  ): Series<Label> & { observe(value: number, labels: Labels<Label>): void }
   /** All of them in Prometheus' text format. */
   text(): Promise<string>
   readonly contentType: string
@@ -43,15 +49,24 @@ export function createMetrics(): Metrics {
   return {
     counter(spec) {
       const counter = new Counter(optionsOf(spec))
-      return { add: (count, labels) => counter.inc({ ...labels }, count) }
+      return {
+        add: (count, labels) => counter.inc({ ...labels }, count),
+        remove: labels => counter.remove({ ...labels }),
+      }
     },
     gauge(spec) {
       const gauge = new Gauge(optionsOf(spec))
-      return { set: (value, labels) => gauge.set({ ...labels }, value) }
+      return {
+        set: (value, labels) => gauge.set({ ...labels }, value),
+        remove: labels => gauge.remove({ ...labels }),
+      }
     },
     histogram(spec) {
       const histogram = new Histogram({ ...optionsOf(spec), buckets: [...spec.buckets] })
-      return { observe: (value, labels) => histogram.observe({ ...labels }, value) }
+      return {
+        observe: (value, labels) => histogram.observe({ ...labels }, value),
+        remove: labels => histogram.remove({ ...labels }),
+      }
     },
     text: () => registry.metrics(),
     contentType: registry.contentType,

@@ -36,3 +36,16 @@ it('shows what the stages count, by sync', async () => {
     ]),
   )
 })
+
+it('shows the syncs that were counted last, and of those before nothing any more', async () => {
+  const metrics = createMetrics()
+  const figures = figuresAsMetrics(metrics, 2)
+  for (const sync of ['a', 'b', 'c']) {
+    figures.ended(sync, 'success')
+    figures.leaseWaited(sync, 1)
+    figures.inFlight(sync, 1)
+    figures.setAside('changes', sync, 1)
+  }
+  const text = await metrics.text()
+  expect(['a', 'b', 'c'].map(sync => text.includes(`sync="${sync}"`))).toEqual([false, true, true])
+})

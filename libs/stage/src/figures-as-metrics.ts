@@ -1,11 +1,15 @@
 /** The figures of the stages as metrics of the process. */
 import type { Metrics } from '@sluice/runtime/metrics'
 import type { Figures } from './figures.ts'
+import { RecentMap } from './recent-map.ts'
 
 const LEASE_WAIT_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60]
 
+/** Syncs that are shown at most: those that were counted last. */
+const SYNCS_SHOWN = 2_000
+
 /** Registers them; once per process. */
-export function figuresAsMetrics(metrics: Metrics): Figures {
+export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Figures {
   const takeovers = metrics.counter({
     name: 'takeovers_total',
     help: 'Partitions that this process began to work on, by stage',
@@ -38,18 +42,45 @@ export function figuresAsMetrics(metrics: Metrics): Figures {
     buckets: LEASE_WAIT_BUCKETS_S,
   })
   const runs = metrics.counter({ name: 'runs_total', help: 'Runs that ended', labels: ['sync', 'status'] })
+  const setAside = metrics.gauge({
+    name: 'set_aside',
+    help: 'Partitions of a sync that cannot be worked on, by stage; they are tried again, and other syncs go on',
+    labels: ['stage', 'sync'],
+  })
   const flying = new Map<string, number>()
+  /**
+   * How to remove what is shown of each sync; of those that came last, for names may come and go for ever.
+   */
+  const shown = new RecentMap<string, Map<string, () => void>>({
+    limit: syncsShown,
+    onForgotten: (_, series) => {
+      for (const remove of series.values()) remove()
+    },
+  })
+  function of<L extends { readonly sync: string }>(metric: Removable<L>, name: string, labels: L): L {
+    const known = shown.get(labels.sync)
+    if (known === undefined) shown.set(labels.sync, new Map([[name, () => metric.remove(labels)]]))
+    else if (!known.has(name)) known.set(name, () => metric.remove(labels))
+    return labels
+  }
   return {
-    takenOver: (stage, sync) => takeovers.add(1, { stage, sync }),
-    published: (sync, op, count) => changes.add(count, { sync, op }),
-    rendered: (sync, trigger, result) => rendered.add(1, { sync, trigger, result }),
-    attempted: (sync, outcome) => attempts.add(1, { sync, outcome }),
+    takenOver: (stage, sync) => takeovers.add(1, of(takeovers, `takeovers ${stage}`, { stage, sync })),
+    published: (sync, op, count) => changes.add(count, of(changes, `changes ${op}`, { sync, op })),
+    rendered: (sync, trigger, result) =>
+      rendered.add(1, of(rendered, `rendered ${trigger} ${result}`, { sync, trigger, result })),
+    attempted: (sync, outcome) => attempts.add(1, of(attempts, `attempts ${outcome}`, { sync, outcome })),
     inFlight(sync, change) {
       const now = (flying.get(sync) ?? 0) + change
-      flying.set(sync, now)
-      inFlight.set(now, { sync })
+      if (now === 0) flying.delete(sync)
+      else flying.set(sync, now)
+      inFlight.set(now, of(inFlight, 'in flight', { sync }))
     },
-    leaseWaited: (sync, ms) => leaseWaits.observe(ms / 1000, { sync }),
-    ended: (sync, status) => runs.add(1, { sync, status }),
+    leaseWaited: (sync, ms) => leaseWaits.observe(ms / 1000, of(leaseWaits, 'lease waits', { sync })),
+    ended: (sync, status) => runs.add(1, of(runs, `runs ${status}`, { sync, status })),
+    setAside: (stage, sync, places) => setAside.set(places, of(setAside, `aside ${stage}`, { stage, sync })),
   }
+}
+
+interface Removable<L> {
+  remove(labels: L): void
 }

@@ -20,6 +20,8 @@ export interface Figures {
   /** A wait for leave to send is over. */
   leaseWaited(sync: string, ms: number): void
   ended(sync: string, status: RunStatus): void
+  /** So many partitions of a sync are set aside now, or the whole sync (1); 0: it is worked on. */
+  setAside(stage: Stage, sync: string, places: number): void
 }
 
 export const NO_FIGURES: Figures = {
@@ -30,4 +32,5 @@ export const NO_FIGURES: Figures = {
   inFlight: () => undefined,
   leaseWaited: () => undefined,
   ended: () => undefined,
+  setAside: () => undefined,
 }

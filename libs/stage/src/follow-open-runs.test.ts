@@ -1,61 +1,132 @@
 import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
-import { INCARNATION, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import { createLogger } from '@sluice/runtime/logger'
+import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
-import { followOpenRuns } from './follow-open-runs.ts'
-import { at, homePartition, runKey, sharedTopics, syncTopics } from './topics.ts'
+import { NO_FIGURES } from './figures.ts'
+import { followOpenRuns, type FollowOptions } from './follow-open-runs.ts'
+import { reportSetAside } from './report-set-aside.ts'
+import { at, homePartition, reportKey, runKey, sharedTopics, syncTopics } from './topics.ts'
 
+const never = new AbortController().signal
+const torn = new SluiceError('corrupt', 'no Avro')
 const missing = new SluiceError('not-found', 'there is no topic test.customers.requests')
 const emptied = new SluiceError('offset-out-of-range', 'test.customers.requests[0] holds offsets 0 to 0')
 
-async function follow(outlasts: boolean, fault: SluiceError) {
-  await using world = await openTestLog({ partitions: 1 })
-  await using holds = createLocalHolds()
+const logger = createLogger({ name: 'test', level: 'silent' })
+const runsTopic = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
+
+type Follow = Pick<FollowOptions, 'work'> & Partial<FollowOptions>
+
+/** Follows one open run; `tell` writes an event of it. */
+async function following(of: Follow) {
+  const world = await openTestLog({ partitions: 2 })
   const drain = new AbortController()
-  const setbacks: unknown[] = []
-  let isThere = false
-  const event = sampleEvent({})
-  await world.append(at(sharedTopics(PREFIX).runs, homePartition(SYNC)), [
-    { key: runKey(event.sync, event.runId), value: world.io.encode('RunEvent', event) },
-  ])
-  await followOpenRuns({
+  const tell = (fields: Partial<RunEvent>): Promise<number> => {
+    const event = sampleEvent({ partitions: 2, ...fields })
+    return world.append(runsTopic, [
+      { key: runKey(SYNC, event.runId), value: world.io.encode('RunEvent', event) },
+    ])
+  }
+  await tell({})
+  const done = followOpenRuns({
+    ...world,
     stage: 'requests',
-    log: world.log,
-    holds,
-    runs: world.runs,
-    prefix: PREFIX,
-    outlasts,
+    logger,
+    holds: createLocalHolds(),
     groupOf: () => `renderer.${INCARNATION}`,
     topicOf: run => syncTopics(PREFIX, run.sync).changes,
-    work: () => {
-      if (!isThere) return Promise.reject(fault)
-      drain.abort()
-      return Promise.resolve()
-    },
-    onSetback: (_run, _target, error) => {
-      setbacks.push(error)
-      isThere = true
-    },
+    onSetback: () => undefined,
     drain: drain.signal,
-    signal: new AbortController().signal,
+    signal: never,
+    ...of,
   })
-  return setbacks
+  const reportOf = (partition: number): PartitionReport | undefined =>
+    world.runs.of(SYNC)?.reports.get(partition)
+  return {
+    world,
+    tell,
+    done,
+    reportOf,
+    end: async (): Promise<void> => {
+      drain.abort()
+      await done
+      await world[Symbol.asyncDispose]()
+    },
+  }
 }
 
 it.each([missing, emptied])(
-  'looks again for what is missing of a sync ($code), where the process works for others too',
+  'tries again what is missing of a sync ($code), and ends no run where it has come back',
   async fault => {
-    expect(await follow(true, fault)).toEqual([fault])
+    const { promise: back, resolve } = Promise.withResolvers<void>()
+    let tries = 0
+    const follows = await following({
+      work: ({ sync }, { target }) => {
+        expect(sync).toBe(SYNC)
+        if (target.partition === 1) return Promise.resolve()
+        tries += 1
+        if (tries === 1) return Promise.reject(fault)
+        resolve()
+        return Promise.resolve()
+      },
+    })
+    await back
+    await follows.end()
+    expect(follows.reportOf(0)).toBeUndefined()
   },
 )
 
-it.each([missing, emptied])(
-  'ends with what is missing ($code) where it works for nobody else',
-  async fault => {
-    await expect(follow(false, fault)).rejects.toBe(fault)
+it.each([
+  ['requests', false, 'rendered'],
+  ['attempts', true, 'delivered'],
+] as const)(
+  'of a partition that %s cannot go on with it says so, once a second try has failed',
+  async (stage, ended, what) => {
+    const figures: string[] = []
+    const follows = await following({
+      stage,
+      figures: { ...NO_FIGURES, setAside: (at, sync, places) => figures.push(`${at} ${sync} ${places}`) },
+      work: (_, { target, drain }) => (target.partition === 1 ? untilAborted(drain) : Promise.reject(torn)),
+    })
+    await follows.world.runs.until(() => follows.reportOf(0) !== undefined, { signal: never })
+    expect(follows.reportOf(0)).toMatchObject({
+      run: 1,
+      ended,
+      faultedFrom: 0,
+      error: `its requests cannot be ${what}: no Avro`,
+      errorCode: 'corrupt',
+      requestsEnd: 0,
+    })
+    expect(follows.reportOf(1)).toBeUndefined()
+    await follows.end()
+    expect(figures).toEqual([`${stage} ${SYNC} 1`, `${stage} ${SYNC} 0`])
   },
 )
+
+it('leaves alone the report of a partition whose part of the run is over', async () => {
+  const follows = await following({ stage: 'attempts', work: (_, { drain }) => untilAborted(drain) })
+  const { world } = follows
+  const over = sampleReport({ partition: 0, requestsEnd: 9, marker: 4 })
+  await world.append(runsTopic, [
+    { key: reportKey(SYNC, 0), value: world.io.encode('PartitionReport', over) },
+  ])
+  await world.runs.until(() => follows.reportOf(0) !== undefined, { signal: never })
+  const of = { stage: 'attempts', sync: SYNC, incarnation: INCARNATION, error: torn } as const
+  await reportSetAside(world, { ...of, partition: null }, { signal: never })
+  await world.runs.until(() => follows.reportOf(1) !== undefined, { signal: never })
+  expect([follows.reportOf(0)?.faultedFrom, follows.reportOf(1)?.faultedFrom]).toEqual([null, 0])
+  await follows.end()
+})
+
+it('ends with what concerns the process, and with it all other work', async () => {
+  const bug = new SluiceError('internal', 'a bug')
+  const follows = await following({ work: () => Promise.reject(bug) })
+  await expect(follows.done).rejects.toBe(bug)
+  await follows.world[Symbol.asyncDispose]()
+})
 
 it('has nobody work on a topic that holds less than earlier runs wrote', async () => {
   await using world = await openTestLog({ partitions: 1 })
@@ -65,19 +136,32 @@ it('has nobody work on a topic that holds less than earlier runs wrote', async (
   const ends = [{ partition: 0, requests: 5, attempts: 5 }]
   for (const event of [sampleEvent({ ...earlier, ends }), sampleEvent({ run: 2 })])
     await world.append(runs, [{ key: runKey(SYNC, event.runId), value: world.io.encode('RunEvent', event) }])
-  const following = followOpenRuns({
+  const errors: unknown[] = []
+  const drain = new AbortController()
+  await followOpenRuns({
     ...world,
     stage: 'requests',
+    logger: { ...logger, error: (what: { readonly err: unknown }) => void errors.push(what.err) } as never,
     holds,
     groupOf: () => `renderer.${INCARNATION}`,
     topicOf: run => syncTopics(PREFIX, run.sync).changes,
     work: () => Promise.reject(new Error('somebody works')),
+    figures: { ...NO_FIGURES, setAside: () => drain.abort() },
     onSetback: () => undefined,
-    drain: new AbortController().signal,
-    signal: new AbortController().signal,
+    drain: drain.signal,
+    signal: never,
   })
-  await expect(following).rejects.toMatchObject({
-    code: 'lost-topic',
-    message: expect.stringContaining('requests/0 ends at offset 0, and had 5 already'),
-  })
+  expect(errors).toEqual([
+    expect.objectContaining({
+      code: 'lost-topic',
+      message: expect.stringContaining('requests/0 ends at offset 0, and had 5 already') as string,
+    }),
+  ])
 })
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -6,14 +6,24 @@ import type { RunEvent } from '@sluice/contracts/records'
 import type { Figures } from './figures.ts'
 import { assertKept } from './kept-topics.ts'
 import { ownPartitions, type Readiness, type Worker } from './own-partitions.ts'
+import type { RecordIo } from './record-io.ts'
+import { reportSetAside } from './report-set-aside.ts'
 import { openRun, type RunsView } from './runs-view.ts'
+import { SetAsides } from './set-asides.ts'
+import type { SettingAside } from './tries.ts'
 import type { Holds } from '@sluice/holds/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
+import type { Logger } from '@sluice/runtime/logger'
 import type { Stage } from './topics.ts'
+
+/** A fault that is gone by the next try harms no run; one that is still there ends it. */
+const FAILURES_THAT_END_A_RUN = 2
 
 export interface FollowOptions {
   readonly stage: Stage
   readonly log: MessageLog
+  readonly io: RecordIo
+  readonly logger: Logger
   readonly holds: Holds
   readonly figures?: Figures | undefined
   readonly readiness?: Readiness | undefined
@@ -23,16 +33,13 @@ export interface FollowOptions {
   readonly groupOf: (run: RunEvent) => string
   readonly topicOf: (run: RunEvent) => string
   readonly work: (run: RunEvent, worker: Worker) => Promise<void>
-  /** As for `ownPartitions`. */
-  readonly outlasts?: boolean | undefined
   readonly onSetback: (run: RunEvent, target: TopicPartition | null, error: unknown) => void
   readonly drain: AbortSignal
   readonly signal: AbortSignal
 }
 
 /**
- * Resolves once drained; rejects with the first failure that no worker can recover from, after all have
- * stopped.
+ * Resolves once drained; rejects with the first failure that concerns the process, after all have stopped.
  */
 export async function followOpenRuns(options: FollowOptions): Promise<void> {
   const { runs, drain, signal } = options
@@ -83,12 +90,11 @@ function syncWorkers(
 }
 
 async function workOnSync(options: FollowOptions, run: RunEvent, drain: AbortSignal): Promise<void> {
-  const { stage, log, holds, figures, readiness, outlasts, signal } = options
+  const { stage, log, holds, figures, readiness, signal } = options
   await ownPartitions({
     log,
     holds,
     readiness,
-    outlasts,
     group: options.groupOf(run),
     topic: options.topicOf(run),
     holdOf: ({ partition }) => `${stage}/${run.sync}/${run.incarnation}/${partition}`,
@@ -99,7 +105,29 @@ async function workOnSync(options: FollowOptions, run: RunEvent, drain: AbortSig
       await options.work(run, worker)
     },
     onSetback: (target, error) => options.onSetback(run, target, error),
+    setAside: settingAside(options, run, AbortSignal.any([drain, signal])),
     drain,
     signal,
   })
+}
+
+/** What becomes of a sync that cannot go on, and of the run at work. */
+function settingAside(options: FollowOptions, of: RunEvent, signal: AbortSignal): SettingAside {
+  const { sync, incarnation } = of
+  const asides = new SetAsides({ ...options, sync })
+  const placeOf = (target: TopicPartition | null): number | null => target?.partition ?? null
+  return {
+    async failed(target, error, failures) {
+      asides.failed(placeOf(target), error)
+      if (failures < FAILURES_THAT_END_A_RUN) return
+      const { stage } = options
+      await reportSetAside(
+        options,
+        { stage, sync, incarnation, partition: placeOf(target), error },
+        { signal },
+      )
+    },
+    works: target => asides.works(placeOf(target)),
+    left: target => asides.left(placeOf(target)),
+  }
 }

@@ -3,6 +3,7 @@
  * the resources, and written under a fence, so that two detectors that meet a new sync at once agree on one.
  */
 import { randomBytes } from 'node:crypto'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { RecordIo } from './record-io.ts'
 import { readResources } from './stored-documents.ts'
@@ -51,7 +52,9 @@ export async function knownIncarnation(
   sync: string,
   options: { signal: AbortSignal },
 ): Promise<string | null> {
-  return (await readResources(deps, options)).get(incarnationKey(sync))?.spec ?? null
+  const spec = (await readResources(deps, options)).get(incarnationKey(sync))?.spec ?? null
+  if (spec === '') throw new SluiceError('corrupt', `the incarnation of ${sync} cannot be read in the log`)
+  return spec
 }
 
 function incarnationKey(sync: string): string {

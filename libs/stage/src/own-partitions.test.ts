@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
 import type { Holds } from '@sluice/holds/port'
+import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
-import { ownPartitions, type Worker } from './own-partitions.ts'
+import { isMember, ownPartitions, type Worker } from './own-partitions.ts'
 import { sharedTopics, SHARED_PARTITIONS } from './topics.ts'
 
 const { signal } = new AbortController()
@@ -62,4 +63,29 @@ it('a successor begins a partition only once the worker of a member that drains 
   drains[1].abort()
   await second.done
   expect(happened).toEqual(['first begins', 'first is done', 'second begins', 'second is done'])
+})
+
+describe('whether the coordinator counts a process as a member', () => {
+  const memberHeard = (agoMs: { readonly steady: number; readonly wall: number }): boolean =>
+    isMember({
+      membership: {
+        ...steadyMembership(),
+        lastHeartbeatMs: performance.now() - agoMs.steady,
+        lastHeartbeatAt: Date.now() - agoMs.wall,
+      },
+    })
+
+  it('is known for six seconds after a heartbeat', () => {
+    expect(memberHeard({ steady: 5_000, wall: 5_000 })).toBe(true)
+    expect(memberHeard({ steady: 6_500, wall: 6_500 })).toBe(false)
+  })
+
+  it('is not known after the machine was suspended, which stops the steady clock', () => {
+    expect(memberHeard({ steady: 100, wall: 600_000 })).toBe(false)
+  })
+
+  it('is told by the steady clock where the other was set back', () => {
+    expect(memberHeard({ steady: 100, wall: -3_600_000 })).toBe(true)
+    expect(memberHeard({ steady: 7_000, wall: -3_600_000 })).toBe(false)
+  })
 })

@@ -2,12 +2,12 @@
  * Works on the partitions that a group assigns to this process: one worker each, kept across rebalances while
  * its partition stays, drained when it goes. A worker begins once no predecessor holds its partition any more
  * (PROTOCOL.md §10). One that lost its writer or the log takes over from itself and goes on; a process that
- * lost its place in the group joins again.
+ * lost its place in the group joins again. What concerns one sync alone is tried again with growing pauses.
  */
-import { isSluiceError, type ErrorCode } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
 import type { Hold, Holds } from '@sluice/holds/port'
 import type { Membership, MessageLog, TopicPartition } from '@sluice/message-log/port'
+import { Tries, type SettingAside } from './tries.ts'
 
 /** Pauses between attempts to take over again, while the log or a predecessor is in the way. */
 const FIRST_PAUSE_MS = 100
@@ -44,12 +44,8 @@ export interface OwnPartitionsOptions {
   /** Told of failures that are tried to be mended: of a worker, or, with null, of the membership. */
   readonly onSetback: (target: TopicPartition | null, error: unknown) => void
   readonly readiness?: Readiness | undefined
-  /**
-   * True where other syncs are worked on by the same process: a topic or document of this one that is missing
-   * is then a setback, looked for again until somebody has put it back, and so is a topic that lacks what was
-   * in it. Neither ends anything else (R12).
-   */
-  readonly outlasts?: boolean | undefined
+  /** Absent where the partitions are no single sync's: what concerns one of these ends all work then. */
+  readonly setAside?: SettingAside | undefined
   /** Graceful end: all workers drain, then the group is left. */
   readonly drain: AbortSignal
   readonly signal: AbortSignal
@@ -59,25 +55,30 @@ export interface OwnPartitionsOptions {
  * Resolves once drained; rejects, after all workers have stopped, with the first failure that is no setback.
  */
 export async function ownPartitions(options: OwnPartitionsOptions): Promise<void> {
-  const { log, group, topic, readiness, onSetback, drain, signal } = options
+  const { log, group, topic, readiness, drain, signal } = options
   const ending = AbortSignal.any([drain, signal])
+  const tries = new Tries(options, null)
   try {
     while (!ending.aborted) {
+      let pauseMs = PAUSE_BEFORE_REJOINING_MS
       try {
         readiness?.joining(group)
         await using membership = await log.join(group, [topic], { signal: ending })
         readiness?.joined(group)
+        tries.works()
         await workAsMember(options, membership)
         return
       } catch (error) {
         if (ending.aborted) return
-        if (!mayPass(options, error)) throw error
-        onSetback(null, error)
+        pauseMs = Math.max(pauseMs, await tries.failed(error))
       }
-      await sleep(PAUSE_BEFORE_REJOINING_MS, { signal: ending }).catch(() => undefined)
+      // Whoever waits for a sync that nobody can join is no less ready for the others.
+      if (tries.isAside) readiness?.left(group)
+      await sleep(pauseMs, { signal: ending }).catch(() => undefined)
     }
   } finally {
     readiness?.left(group)
+    tries[Symbol.dispose]()
   }
 }
 
@@ -86,7 +87,10 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
  * sends nothing: a successor may be at work already, and a log may have forgotten its fence.
  */
 export function isMember({ membership }: Pick<Worker, 'membership'>): boolean {
-  return performance.now() - membership.lastHeartbeatMs < SESSION_TIMEOUT_MS
+  const { lastHeartbeatMs, lastHeartbeatAt } = membership
+  // The steady clock stands still while a machine is suspended, and the other may have been set back.
+  const passedMs = Math.max(performance.now() - lastHeartbeatMs, Date.now() - lastHeartbeatAt)
+  return passedMs < SESSION_TIMEOUT_MS
 }
 
 /** Until drained, or the membership ends; then the workers are drained and the group is left. */
@@ -126,44 +130,31 @@ async function workAsMember(options: OwnPartitionsOptions, membership: Membershi
 async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promise<void> {
   const { target } = worker
   const stopping = AbortSignal.any([worker.drain, worker.signal])
+  const tries = new Tries(options, target)
   let hold: Hold | null = null
   let pauseMs = FIRST_PAUSE_MS
   try {
     while (!stopping.aborted) {
       const startedAt = performance.now()
+      let asidePauseMs = 0
       try {
         if (hold?.held !== true) {
           await hold?.[Symbol.asyncDispose]()
           hold = await options.holds.acquire(options.holdOf(target), { signal: stopping })
         }
+        tries.begins()
         await options.work(worker)
         return
       } catch (error) {
         if (stopping.aborted) return
-        if (!mayPass(options, error)) throw error
-        options.onSetback(target, error)
+        asidePauseMs = await tries.failed(error)
       }
       if (performance.now() - startedAt > LONGEST_PAUSE_MS) pauseMs = FIRST_PAUSE_MS
-      await sleep(pauseMs, { signal: stopping }).catch(() => undefined)
+      await sleep(Math.max(pauseMs, asidePauseMs), { signal: stopping }).catch(() => undefined)
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
     }
   } finally {
+    tries[Symbol.dispose]()
     await hold?.[Symbol.asyncDispose]()
   }
-}
-
-/** Failures that say something of one sync, and nothing of the process. */
-const OF_ONE_SYNC: ReadonlySet<ErrorCode> = new Set(['not-found', 'offset-out-of-range', 'lost-topic'])
-
-function mayPass({ outlasts }: OwnPartitionsOptions, error: unknown): boolean {
-  if (isSetback(error)) return true
-  return outlasts === true && isSluiceError(error) && OF_ONE_SYNC.has(error.code)
-}
-
-/**
- * Failures after which the same worker may go on by taking over again: the log was away, or its writer died
- * or was fenced.
- */
-export function isSetback(error: unknown): boolean {
-  return isSluiceError(error) && (error.retryable || error.code === 'fenced' || error.code === 'writer-dead')
 }

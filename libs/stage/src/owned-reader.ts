@@ -3,7 +3,8 @@
  * predecessor managed to write after its successor's marker (PROTOCOL.md §4).
  */
 import type { Marker, Owned } from '@sluice/contracts/records'
-import type { LogRecord, MessageLog, ReadBatch, TopicPartition } from '@sluice/message-log/port'
+import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
+import type { LogRecord, MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo, Typed } from './record-io.ts'
 import { keyText, type Stage } from './topics.ts'
 
@@ -15,6 +16,8 @@ export interface Placed {
   readonly timestamp: number
   /** Of the value as it stands in the topic; 0 for a tombstone. */
   readonly bytes: number
+  /** Why the value cannot be read: it is no record of ours, or its schema is lost. `record` is null then. */
+  readonly torn?: SluiceError
 }
 
 export interface OwnedBatch {
@@ -35,6 +38,8 @@ export interface ReadOwnedOptions {
   readonly from: number
   readonly to?: number
   readonly bufferBytes?: number
+  /** What cannot be read is yielded as torn; else it ends the reading as `corrupt`. */
+  readonly yieldsTorn?: boolean
   readonly signal: AbortSignal
 }
 
@@ -43,6 +48,7 @@ export interface ReadOwnedOptions {
  */
 export async function* readOwned(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch> {
   const { log, io, target, incarnation, stage, from, to, bufferBytes, signal } = options
+  const decode = options.yieldsTorn === true ? decodeEach : decodeRecords
   const filter = new OwnerFilter(incarnation, stage)
   const reading = log.read(target, {
     signal,
@@ -50,17 +56,31 @@ export async function* readOwned(options: ReadOwnedOptions): AsyncGenerator<Owne
     ...(to === undefined ? {} : { to }),
     ...(bufferBytes === undefined ? {} : { bufferBytes }),
   })
-  for await (const batch of reading) yield await decodeBatch(io, filter, batch, signal)
+  for await (const batch of reading) {
+    const placed = await decode(io, batch.records, signal)
+    yield { records: placed.filter(record => filter.passes(record)), nextOffset: batch.nextOffset }
+  }
 }
 
-async function decodeBatch(
+/** Decodes records in order, as `decodeRecords` does; those that are `corrupt` are torn. */
+export async function decodeEach(
   io: RecordIo,
-  filter: OwnerFilter,
-  batch: ReadBatch,
+  records: readonly LogRecord[],
   signal: AbortSignal,
-): Promise<OwnedBatch> {
-  const placed = await decodeRecords(io, batch.records, signal)
-  return { records: placed.filter(record => filter.passes(record)), nextOffset: batch.nextOffset }
+): Promise<readonly Placed[]> {
+  try {
+    return await decodeRecords(io, records, signal)
+  } catch (error) {
+    if (!isSluiceError(error, 'corrupt')) throw error
+    const [only] = records
+    if (records.length > 1 || only === undefined) {
+      const half = Math.ceil(records.length / 2)
+      const first = await decodeEach(io, records.slice(0, half), signal)
+      return [...first, ...(await decodeEach(io, records.slice(half), signal))]
+    }
+    const { offset, key, timestamp, value } = only
+    return [{ offset, key, timestamp, record: null, bytes: value?.length ?? 0, torn: error }]
+  }
 }
 
 /** Decodes records in order; tombstones stay null. */

@@ -111,6 +111,7 @@ export function sampleReport(fields: Partial<PartitionReport> = {}): PartitionRe
     ended: true,
     faultedFrom: null,
     error: null,
+    errorCode: null,
     requestsEnd: 0,
     attemptsEnd: 0,
     ...fields,

@@ -7,6 +7,9 @@ export function steadyMembership(): Membership {
     get lastHeartbeatMs() {
       return performance.now()
     },
+    get lastHeartbeatAt() {
+      return Date.now()
+    },
     leave: () => Promise.resolve(),
     async *[Symbol.asyncIterator]() {},
     [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { PartitionReport } from '@sluice/contracts/records'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { awaitReports } from './await-reports.ts'
 import { OldRuns } from './old-runs.ts'
@@ -18,8 +19,12 @@ const reportOf = (partition: number, ended: boolean) =>
   })
 
 /** The event of a run whose partitions are reported, while old ones are trimmed as this says. */
-async function endedWhile(trim: (reports: Map<number, ReturnType<typeof reportOf>>) => Promise<void>) {
+async function endedWhile(
+  trim: (reports: Map<number, PartitionReport>) => Promise<void>,
+  last: Partial<PartitionReport> = {},
+) {
   const reports = new Map([0, 1].map(partition => [partition, reportOf(partition, true)]))
+  reports.set(1, { ...reportOf(1, true), ...last })
   const written: RunState[] = []
   const tenure = {
     sync: 's',
@@ -28,12 +33,16 @@ async function endedWhile(trim: (reports: Map<number, ReturnType<typeof reportOf
       log: { trim: () => trim(reports), offsets: async () => ({ low: 0, end: 0 }) },
       runs: {
         endsOf: () => [{ partition: 0, requests: 3, attempts: 4 }],
-        of: () => ({ reports }),
+        of: () => ({ reports, events: new Map(), incarnation: 'i' }),
         caughtUp: async () => undefined,
         until: async (condition: () => boolean) => expect(condition()).toBe(true),
       },
     },
-    ...{ ownership: { partitions: 2 }, ends: { signal, publishing: signal }, running: null },
+    ...{
+      ownership: { partitions: 2, incarnation: 'i' },
+      ends: { signal, publishing: signal },
+      running: null,
+    },
     oldRuns: new OldRuns(),
     write: async (run: RunState) => void written.push(run),
   } as unknown as Tenure
@@ -48,6 +57,21 @@ describe('the end of a run whose partitions are all reported', () => {
       { status: 'success', error: null, counts: { added: { detected: 2, delivered: 2 } } },
     ])
     expect(written[0]?.ends.map(({ requests }) => requests)).toEqual([30, 30])
+  })
+
+  it('drops nothing where a stage has not come to the end of the run', async () => {
+    let trims = 0
+    const trim = async (): Promise<void> => void (trims += 1)
+    await endedWhile(trim)
+    expect(trims).toBe(2)
+    const written = await endedWhile(trim, { faultedFrom: 0, error: 'refused', requestsEnd: 0 })
+    expect(trims).toBe(4)
+    const [, other] = written[0]?.ends ?? []
+    expect(written).toMatchObject([{ status: 'failed', error: 'partition 1: refused' }])
+    expect(other).toBeUndefined()
+    trims = 0
+    await endedWhile(trim, { partition: 0, faultedFrom: 0, error: 'refused', requestsEnd: 0 })
+    expect(trims).toBe(2)
   })
 
   it('waits until nothing is being dropped any more, and is written though that failed', async () => {

@@ -1,6 +1,7 @@
 import type { PartitionReport } from '@sluice/contracts/records'
+import { assertAllKept } from '@sluice/stage/kept-topics'
 import { forgetRuns } from './forget-runs.ts'
-import { endedRun, type RunState } from './run-events.ts'
+import { endedRun, isReached, type RunState } from './run-events.ts'
 import { trimHistory } from './trim-history.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -22,9 +23,14 @@ export async function awaitReports(
   await deps.runs.until(() => reports().length >= ownership.partitions, { signal: ends.signal })
   // From here on these count: a partition that is taken over may report its progress anew.
   const reported = reports()
+  // A stage that cannot go on may have lost a topic: then this is no more than the first to notice.
+  if (!reported.every(isReached))
+    await assertAllKept(deps, { sync, incarnation: ownership.incarnation }, { signal: ends.signal })
   await of.beforeEnd?.(reported)
-  await trimHistory(tenure)
+  await trimHistory(tenure, new Set(reported.filter(isReached).map(({ partition }) => partition)))
   await forgetRuns(tenure)
   const { cancelling } = tenure.running?.state ?? run
-  await tenure.write(endedRun({ ...run, cancelling }, reported, { sealed: of.sealed, at: deps.now() }))
+  const endsBefore = deps.runs.endsOf(sync, Infinity) ?? []
+  const how = { sealed: of.sealed, at: deps.now(), endsBefore }
+  await tenure.write(endedRun({ ...run, cancelling }, reported, how))
 }

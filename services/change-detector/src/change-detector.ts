@@ -6,7 +6,7 @@ import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import type { Holds } from '@sluice/holds/port'
-import { decodeRecords } from '@sluice/stage/owned-reader'
+import { decodeEach } from '@sluice/stage/owned-reader'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/stage/own-partitions'
 import { homePartition, sharedTopics } from '@sluice/stage/topics'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
@@ -77,12 +77,14 @@ class HomePartition {
   }
 
   async #follow(from: number): Promise<void> {
-    const { log, io } = this.#deps
+    const { log, io, logger } = this.#deps
     const { target } = this.#worker
     const { signal } = this.#ends
     for await (const batch of log.read(target, { signal, from })) {
-      const placed = await decodeRecords(io, batch.records, signal)
-      for (const { offset, record } of placed) {
+      for (const { offset, record, torn } of await decodeEach(io, batch.records, signal)) {
+        // Nobody can do what it asks, and it is to stand in nobody's way.
+        if (torn !== undefined)
+          logger.error({ partition: target.partition, offset, err: torn }, 'a command cannot be read')
         if (record?.name !== 'sluice.Command') continue
         this.#watermark.start(offset)
         // What is not taken is never committed, and so stays for a detector that runs that sync.
@@ -132,6 +134,7 @@ class HomePartition {
       ends: this.#ends,
       isMember: () => this.#commit(),
       onFailure: error => this.#give(error),
+      onUnknown: () => this.#runners.delete(sync),
     })
     this.#runners.set(sync, runner)
     return runner

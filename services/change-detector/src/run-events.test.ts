@@ -117,13 +117,36 @@ describe('a run that lost track of records', () => {
     expect(end({}, [{}, faulted]).faults).toEqual([{ partition: 1, run: 7, from: 3 }])
   })
 
+  it('knows nothing of what it has no outcome for, so that counts add up, and keeps the reason', () => {
+    const stopped = { ...faulted, errorCode: 'unreachable', requestsEnd: 0 }
+    const ended = end({ counts: added({ detected: 5 }) }, [
+      { counts: added({ delivered: 2 }) },
+      { ...stopped, counts: added({ unsent: 1 }) },
+    ])
+    expect(ended).toMatchObject({ status: 'failed', errorCode: 'unreachable' })
+    expect(ended.counts).toEqual(added({ detected: 5, delivered: 2, unsent: 1, unknown: 2 }))
+  })
+
+  it('ends where the run before did in a partition whose end it has not reached', () => {
+    const reports = [{ requestsEnd: 9, attemptsEnd: 9 }, faulted].map((report, partition) =>
+      sampleReport({ run: 7, partition, ...report }),
+    )
+    const before = [0, 1, 2].map(partition => ({ partition, requests: 5, attempts: 6 }))
+    expect(endedRun(running, reports, { sealed: false, at: 20, endsBefore: before }).ends).toEqual([
+      { partition: 0, requests: 9, attempts: 9 },
+      { partition: 1, requests: 5, attempts: 6 },
+    ])
+    expect(endedRun(running, reports, { sealed: false, at: 20 }).ends).toHaveLength(1)
+  })
+
   it('hands on what earlier runs lost until a run is complete that took it into account', () => {
     expect(end({ complete: false, faults: [earlier] }, [{}, faulted]).faults).toEqual([
       earlier,
       { partition: 1, run: 7, from: 3 },
     ])
     expect(end({ complete: true, faults: [earlier] }, [{}]).faults).toEqual([])
-    // One that discards has looked at no other rows.
+    // A row that is invalid was passed over, and one that discards has looked at no other rows.
+    expect(end({ complete: true, rowsInvalid: 1, faults: [earlier] }, [{}]).faults).toEqual([earlier])
     expect(end({ complete: true, cause: 'discard', faults: [earlier] }, [{}]).faults).toEqual([earlier])
   })
 })

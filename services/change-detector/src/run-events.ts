@@ -1,6 +1,13 @@
 /** The events of a run, each made from the one before. */
 import { isSluiceError } from '@sluice/contracts/errors'
-import type { Fault, PartitionReport, RunCause, RunEvent, RunScope } from '@sluice/contracts/records'
+import type {
+  Fault,
+  PartitionEnd,
+  PartitionReport,
+  RunCause,
+  RunEvent,
+  RunScope,
+} from '@sluice/contracts/records'
 import { OPS, type CountsByOp, type Op, type TriggerCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
@@ -106,6 +113,11 @@ export function hasSeenModel(run: Pick<RunState, 'complete' | 'cause' | 'scope'>
   return run.complete && run.cause !== 'discard' && !isRetryOfSome(run)
 }
 
+/** An invalid row is passed over: what is not known of its key is not known after such a run either. */
+function hasSeenEveryRow(run: RunState): boolean {
+  return hasSeenModel(run) && run.rowsInvalid === 0
+}
+
 /** True for a retry of some of the rows that failed; any other is an ordinary run. */
 export function isRetryOfSome({ cause, scope }: Pick<RunState, 'cause' | 'scope'>): boolean {
   return cause === 'retry' && scope !== null
@@ -135,16 +147,21 @@ export function failedRun(run: RunState, error: unknown, at: number): RunState {
   return { ...run, status: 'failed', error: message, errorCode, endedAt: at, restoring: null, counts }
 }
 
-/** The end of a run whose partitions are all reported. */
+/**
+ * The end of a run whose partitions are all reported. `endsBefore` says where the run before ended, for the
+ * partitions whose end this one has not reached.
+ */
 export function endedRun(
   run: RunState,
   reports: readonly PartitionReport[],
-  of: { readonly sealed: boolean; readonly at: number },
+  of: { readonly sealed: boolean; readonly at: number; readonly endsBefore?: readonly PartitionEnd[] },
 ): RunState {
   const finished = reports.reduce<CountsByOp>((sum, report) => addCounts(sum, report.counts), {})
-  const counts = of.sealed ? withDetected(finished) : mergeDetected(run.counts, finished)
+  const faulted = reports.find(report => report.faultedFrom !== null)
+  const merged = of.sealed ? withDetected(finished) : mergeDetected(run.counts, finished)
+  const counts = faulted === undefined ? merged : withUnknown(merged)
   const error =
-    run.error ?? faultOf(reports) ?? mismatchOf(counts) ?? (of.sealed && !run.cancelling ? INTERRUPTED : null)
+    run.error ?? faultOf(faulted) ?? mismatchOf(counts) ?? (of.sealed && !run.cancelling ? INTERRUPTED : null)
   const { rowsInvalid, cancelling } = run
   return {
     ...run,
@@ -152,13 +169,9 @@ export function endedRun(
     endedAt: of.at,
     counts,
     error,
-    errorCode: error === null ? null : (run.errorCode ?? 'internal'),
-    ends: reports.map(({ partition, requestsEnd, attemptsEnd }) => ({
-      partition,
-      requests: requestsEnd,
-      attempts: attemptsEnd,
-    })),
-    faults: [...(hasSeenModel(run) ? [] : run.faults), ...faultsOf(run, reports)],
+    errorCode: error === null ? null : (run.errorCode ?? faulted?.errorCode ?? 'internal'),
+    ends: reports.flatMap(report => endOf(report, of.endsBefore ?? [])),
+    faults: [...(hasSeenEveryRow(run) ? [] : run.faults), ...faultsOf(run, reports)],
   }
 }
 
@@ -168,11 +181,25 @@ function faultsOf(run: RunState, reports: readonly PartitionReport[]): readonly 
   )
 }
 
-function faultOf(reports: readonly PartitionReport[]): string | null {
-  const faulted = reports.find(report => report.faultedFrom !== null)
+function faultOf(faulted: PartitionReport | undefined): string | null {
   return faulted === undefined
     ? null
     : `partition ${faulted.partition}: ${faulted.error ?? 'records are missing'}`
+}
+
+/**
+ * Where a partition ends. One whose end was not reached goes on ending where the run before did: nobody may
+ * find less there, and nothing beyond is to be dropped.
+ */
+function endOf(report: PartitionReport, before: readonly PartitionEnd[]): readonly PartitionEnd[] {
+  const { partition, requestsEnd: requests, attemptsEnd: attempts } = report
+  if (isReached(report)) return [{ partition, requests, attempts }]
+  return before.filter(end => end.partition === partition)
+}
+
+/** False where a partition's part of the run is over, though a stage has not come to its end. */
+export function isReached(report: Pick<PartitionReport, 'faultedFrom' | 'requestsEnd'>): boolean {
+  return report.faultedFrom === null || report.requestsEnd > 0
 }
 
 /** What a run detected and did not publish is unsent (R14). */
@@ -193,6 +220,18 @@ function mismatchOf(counts: CountsByOp): string | null {
     if (detected !== finished) return `${detected} rows were ${op}, and ${finished} of them are accounted for`
   }
   return null
+}
+
+/** Of what nobody kept track of, nobody knows what became. */
+function withUnknown(counts: CountsByOp): CountsByOp {
+  const filled: { [op in Op]?: TriggerCounts } = {}
+  for (const op of OPS) {
+    const own = counts[op]
+    if (own === undefined) continue
+    const lost = Math.max(0, own.detected - finishedRows({ [op]: own }))
+    filled[op] = { ...own, unknown: own.unknown + lost }
+  }
+  return filled
 }
 
 /** What a cut run published is all that it detected. */

@@ -12,7 +12,7 @@ import { OPS } from '@sluice/contracts/state'
 import { countsOf, detectedRows } from '@sluice/domain/counts'
 import { isHeld } from '@sluice/domain/removal-guard'
 import type { DeliveredState, Diff, EndedKey } from '@sluice/delivered-state/port'
-import { isSetback } from '@sluice/stage/own-partitions'
+import { concernOf } from '@sluice/stage/concern-of'
 import { blockRowsOf } from './assign-partitions.ts'
 import { awaitReports } from './await-reports.ts'
 import { detectChanges, type Detected } from './detect-changes.ts'
@@ -178,7 +178,7 @@ export class RunExecution {
    * What is published in part is ended by a takeover from oneself, which reads what is there and seals it.
    */
   async #leaveToSealing(error: unknown): Promise<never> {
-    if (isSetback(error) || this.#tenure.ends.signal.aborted) throw error
+    if (concernOf(error) === 'passing' || this.#tenure.ends.signal.aborted) throw error
     const message = error instanceof Error ? error.message : String(error)
     const errorCode = isSluiceError(error) ? error.code : 'internal'
     this.#run = { ...this.#run, error: message, errorCode }

@@ -2,18 +2,17 @@
  * Looks after one sync: takes it over when there is something to do, works on it until there is nothing more,
  * and takes it over anew where the log or its writer was in the way.
  *
- * States: idle (unowned) → owned → idle; owned → (setback) → owned.
+ * States: idle (unowned) → owned → idle; owned → (setback) → owned; idle or owned → set aside → owned. What
+ * is asked of a sync that is set aside fails, and is a try, too.
  */
-import type { SluiceError } from '@sluice/contracts/errors'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
+import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
-import { incarnationOf } from '@sluice/stage/incarnations'
-import { isSetback } from '@sluice/stage/own-partitions'
-import { appendRunEvent } from './append-run-event.ts'
-import { endLostSync } from './end-lost-sync.ts'
+import { SetAsides } from '@sluice/stage/set-asides'
+import { Tries, type SettingAside } from '@sluice/stage/tries'
+import { endSetAside } from './end-set-aside.ts'
 import { OldRuns } from './old-runs.ts'
-import { failedRun, queuedRun } from './run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
 import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
 
@@ -25,11 +24,18 @@ export class SyncRunner {
   readonly #ends: RunnerEnds
   readonly #isMember: () => Promise<boolean>
   readonly #onFailure: (error: unknown) => void
+  readonly #onUnknown: () => void
   readonly #waiting: WaitingCommand[] = []
   /** Ids of the runs that this process has begun. */
   readonly #begunHere = new Set<string>()
   readonly #oldRuns = new OldRuns()
+  /** Notifies of each command. */
+  readonly #asked = new Notifier()
   #tenure: SyncTenure | null = null
+  /** True after a reset, which may have been the remedy. */
+  #mayGoOn = false
+  /** True once it has turned out that there is no such sync. */
+  #isForgotten = false
   #work: Promise<void> | null = null
 
   constructor(
@@ -39,8 +45,10 @@ export class SyncRunner {
       readonly ends: RunnerEnds
       /** Asks the group whether this process still has the sync's partition. */
       readonly isMember: () => Promise<boolean>
-      /** Told of a failure that no takeover mends. */
+      /** Told of a failure that concerns more than this sync. */
       readonly onFailure: (error: unknown) => void
+      /** Told that there is no such sync, and nothing left to do. */
+      readonly onUnknown: () => void
     },
   ) {
     this.sync = sync
@@ -48,6 +56,7 @@ export class SyncRunner {
     this.#ends = of.ends
     this.#isMember = of.isMember
     this.#onFailure = of.onFailure
+    this.#onUnknown = of.onUnknown
   }
 
   /**
@@ -64,12 +73,14 @@ export class SyncRunner {
   /** Looks whether there is something to do: a command that waits, or a run that an earlier detector left. */
   wake(): void {
     this.#tenure?.look()
+    this.#asked.notify()
     this.#work ??= this.#run()
       .catch(this.#onFailure)
       .finally(() => {
         this.#work = null
         if (this.#ends.signal.aborted) this.#refuseAll(this.#ends.signal.reason)
         else if (this.#waiting.length > 0) this.wake()
+        else if (this.#isForgotten) this.#onUnknown()
       })
   }
 
@@ -80,7 +91,20 @@ export class SyncRunner {
 
   async #run(): Promise<void> {
     const { signal } = this.#ends
+    using tries = new Tries(
+      {
+        onSetback: (_, err) =>
+          this.#deps.logger.warn({ sync: this.sync, err }, 'the sync is taken over anew'),
+        setAside: this.#settingAside(),
+      },
+      null,
+    )
     while (!signal.aborted) {
+      let pauseMs = PAUSE_AFTER_SETBACK_MS
+      const seen = this.#asked.version
+      this.#mayGoOn = false
+      this.#isForgotten = false
+      tries.begins()
       try {
         await using tenure = await SyncTenure.begin(this.sync, this.#deps, {
           ends: this.#ends,
@@ -90,57 +114,55 @@ export class SyncRunner {
         })
         this.#tenure = tenure
         await tenure.work(this.#waiting)
+        tries.works()
         return
       } catch (error) {
         if (signal.aborted) return
-        if (isSluiceError(error, 'lost-topic') && (await this.#isMember())) return await this.#endLost(error)
-        if (isSluiceError(error, 'not-found') && this.#tenure === null) return await this.#failAll(error)
-        if (!isSetback(error) && !isOfATopic(error)) throw error
-        this.#deps.logger.warn({ sync: this.sync, err: error }, 'the sync is taken over anew')
+        pauseMs = Math.max(pauseMs, await tries.failed(error))
+        this.#isForgotten = this.#isUnknown(error)
+        if (this.#isForgotten) return
       } finally {
         this.#tenure = null
       }
-      await sleep(PAUSE_AFTER_SETBACK_MS, { signal }).catch(() => undefined)
+      if (!this.#mayGoOn) await this.#pause(pauseMs, seen)
     }
   }
 
-  async #endLost(error: SluiceError): Promise<void> {
+  /** What becomes of a sync that cannot be owned: what is asked of it fails, until it can. */
+  #settingAside(): SettingAside {
     const { sync } = this
-    const { signal } = this.#ends
-    this.#deps.logger.error({ sync, err: error }, 'the sync has lost a topic')
-    await endLostSync(this.#deps, sync, { waiting: this.#waiting, error, signal })
+    const asides = new SetAsides({ ...this.#deps, stage: 'changes', sync })
+    return {
+      failed: async (_, error, failures) => {
+        // What is in the way of a run at work may be gone by the next takeover; one that fails tells more.
+        if (this.#tenure !== null && failures === 1)
+          return this.#deps.logger.warn({ sync, err: error }, 'the sync is taken over anew')
+        if (!this.#isUnknown(error)) asides.failed(null, error)
+        if (!(await this.#isMember())) return
+        const { signal } = this.#ends
+        this.#mayGoOn = await endSetAside(this.#deps, sync, { waiting: this.#waiting, error, signal })
+      },
+      works: () => asides.works(null),
+      left: () => asides.left(null),
+    }
   }
 
-  /** Commands for a sync that does not exist: the runs that they ask for have failed. */
-  async #failAll(error: SluiceError): Promise<void> {
-    const { now } = this.#deps
-    const { signal } = this.#ends
-    const { sync } = this
-    const incarnation = await incarnationOf(this.#deps, sync, { signal })
-    for (const waiting of this.#waiting.splice(0)) {
-      const { id: runId, kind, cause, scope } = waiting.command
-      if (kind === 'run' || kind === 'reset') {
-        const queued = queuedRun({
-          runId,
-          cause,
-          scope: scope ?? null,
-          command: waiting.offset,
-          partitions: 0,
-          at: now(),
-        })
-        const event = { ...failedRun(queued, error, now()), sync, incarnation, marker: -1 }
-        await appendRunEvent(this.#deps, event, { signal })
-      }
-      waiting.resolve()
-    }
+  /** True for a sync that does not exist: there is nothing to try again. */
+  #isUnknown(error: unknown): boolean {
+    return isSluiceError(error, 'not-found') && (this.#deps.runs.of(this.sync)?.incarnation ?? '') === ''
+  }
+
+  /** Until somebody asks for something, at most. */
+  async #pause(pauseMs: number, seen: number): Promise<void> {
+    const over = new AbortController()
+    const signal = AbortSignal.any([this.#ends.signal, over.signal])
+    const asked = this.#asked.after(seen, { signal })
+    await Promise.race([sleep(pauseMs, { signal }), asked]).catch(() => undefined)
+    over.abort(new Error('it is tried again'))
+    await asked.catch(() => undefined)
   }
 
   #refuseAll(reason: unknown): void {
     for (const { reject } of this.#waiting.splice(0)) reject(reason)
   }
-}
-
-/** A topic that is not there, or no more: the next takeover sees which. */
-function isOfATopic(error: unknown): boolean {
-  return isSluiceError(error, 'not-found') || isSluiceError(error, 'lost-topic')
 }

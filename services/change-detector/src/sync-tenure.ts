@@ -7,7 +7,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Command, Fault } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { Notifier } from '@sluice/flow/notifier'
-import { incarnationOf } from '@sluice/stage/incarnations'
+import { incarnationOf, knownIncarnation } from '@sluice/stage/incarnations'
 import { assertAllKept } from '@sluice/stage/kept-topics'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
 import { finishOpenRun, isInterrupted } from './finish-open-run.ts'
@@ -102,22 +102,29 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   ): Promise<SyncTenure> {
     const { log, runs, prefix } = deps
     const { signal } = of.ends
-    const incarnation = await incarnationOf(deps, sync, { signal })
+    const known = await knownIncarnation(deps, sync, { signal })
+    // What is asked of a sync that does not exist leaves nothing behind.
+    if (known === null) await deps.resolveDefinition(sync, signal)
+    const incarnation = known ?? (await incarnationOf(deps, sync, { signal }))
     await runs.caughtUp(homePartition(sync), { signal })
     await assertAllKept(deps, { sync, incarnation }, { signal })
     const existing = await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })
     const partitions = existing ?? (await makeTopics(sync, deps, signal))
+    await assertAlike(sync, partitions, deps, signal)
     const ownership = await ownSync(deps, { sync, incarnation, partitions, signal })
     deps.figures?.takenOver('changes', sync)
     try {
       if (!(await of.isMember()))
         throw new SluiceError('fenced', `${sync} belongs to another detector now`, { retryable: true })
       await runs.caughtUp(homePartition(sync), { signal })
-      const known = deps.runs.of(sync)
-      await endCutReset(deps, known, { incarnation, signal })
-      const own = known?.incarnation === incarnation ? known : undefined
+      const before = deps.runs.of(sync)
+      await endCutReset(deps, before, { incarnation, signal })
+      const own = before?.incarnation === incarnation ? before : undefined
       const found = findRuns(own, sync, await ownership.tails(signal))
-      return new SyncTenure(deps, ownership, of, found)
+      // What was asked before there was such a sync has failed, and is not to be done now.
+      const failed = before?.incarnation === '' ? [...before.events.values()].map(event => event.command) : []
+      const lastCommand = Math.max(found.lastCommand, ...failed)
+      return new SyncTenure(deps, ownership, of, { ...found, lastCommand })
     } catch (error) {
       await ownership[Symbol.asyncDispose]()
       throw error
@@ -158,6 +165,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     if (state.cancelling && isEnded(state.status)) await this.#cancelAnew(state)
     await this.ownership.writeEvent(state, this.ends.signal)
     if (!isEnded(state.status)) return
+    this.begunHere.delete(state.runId)
     if (state.run !== null) this.faults = state.faults
     const { status, error } = state
     this.deps.figures?.ended(this.sync, status)
@@ -367,6 +375,22 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     if (running.state.status === 'running') await this.write(running.state)
     await this.#cancelAnew(running.state)
   }
+}
+
+/** Somebody may have made a topic beforehand, or given one more partitions. */
+async function assertAlike(
+  sync: string,
+  partitions: number,
+  { log, prefix }: RunnerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const topics: readonly string[] = Object.values(syncTopics(prefix, sync))
+  const counts = await Promise.all(topics.map(topic => log.partitionsOf(topic, { signal })))
+  const other = counts.findIndex(count => count !== null && count !== partitions)
+  if (other < 0) return
+  const found = `the topic ${topics[other] ?? ''} has ${counts[other] ?? 0} partitions, that of changes ${partitions}`
+  const remedy = `all topics of a sync need as many: delete it if nothing was delivered yet, or \`sluice reset ${sync}\``
+  throw new SluiceError('conflict', `${found}; ${remedy}`)
 }
 
 /** The user's topics come with the first run. */

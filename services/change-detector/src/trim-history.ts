@@ -4,20 +4,23 @@ import { at, syncTopics } from '@sluice/stage/topics'
 import type { Tenure } from './tenure.ts'
 
 /**
- * To be called once all partitions of a later run are reported: what is dropped stands before that run's
- * `run-end` markers, from which renderer and delivery go on. Where it fails the next run tries again. Nothing
- * is under way any more once it resolves or rejects: after a reset the same offsets are those of new records.
+ * To be called once all partitions of a later run are reported, with those whose `run-end` marker is reached:
+ * what is dropped stands before these, from which renderer and delivery go on. Where it fails the next run
+ * tries again. Nothing is under way any more once it resolves or rejects: after a reset the same offsets are
+ * those of new records.
  */
-export async function trimHistory({ deps, sync, ends }: Tenure): Promise<void> {
+export async function trimHistory({ deps, sync, ends }: Tenure, reached: ReadonlySet<number>): Promise<void> {
   const { log, runs, prefix, now, logger } = deps
   const { signal } = ends
   const topics = syncTopics(prefix, sync)
   const old = runs.endsOf(sync, now() - HISTORY_KEPT_MS) ?? []
   const trims = await Promise.allSettled(
-    old.flatMap(({ partition, requests, attempts }) => [
-      log.trim(at(topics.requests, partition), requests, { signal }),
-      log.trim(at(topics.attempts, partition), attempts, { signal }),
-    ]),
+    old
+      .filter(({ partition }) => reached.has(partition))
+      .flatMap(({ partition, requests, attempts }) => [
+        log.trim(at(topics.requests, partition), requests, { signal }),
+        log.trim(at(topics.attempts, partition), attempts, { signal }),
+      ]),
   )
   signal.throwIfAborted()
   const failed = trims.find(trim => trim.status === 'rejected')

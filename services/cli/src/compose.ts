@@ -32,6 +32,7 @@ import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets, type SecretLookup } from '@sluice/secrets/environment'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { openBackbone, openStage } from '@sluice/stage/open-stage'
+import { RecentMap } from '@sluice/stage/recent-map'
 import { RecordIo } from '@sluice/stage/record-io'
 import { RunsView } from '@sluice/stage/runs-view'
 import { currentDefinition, Definitions } from '@sluice/stage/stored-documents'
@@ -55,6 +56,8 @@ const STATE_FOLDER = '.sluice'
 const PREFIX = 'sluice'
 /** People wait for a command, so it gives up sooner than a service. */
 const STARTUP_TIMEOUT = '10s'
+/** Definitions change with each edit; those of the runs at work are few. */
+const TARGETS_KEPT = 100
 /** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
 const CONNECTIONS = 10_000
 
@@ -216,7 +219,7 @@ function targets(
   definitions: Definitions,
   env: { readonly [name: string]: string | undefined },
 ): (hash: string, signal: AbortSignal) => Promise<Target> {
-  const known = new Map<string, Target>()
+  const known = new RecentMap<string, Target>({ limit: TARGETS_KEPT })
   return async (hash, signal) => {
     const kept = known.get(hash)
     if (kept !== undefined) return kept

@@ -37,11 +37,12 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   const sender = opening.use(createUndiciSender({ connections: CONNECTIONS }))
   const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
-  const resolveTarget = patientTargets(stage.definitions, { secrets: environmentSecrets(env), logger })
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
+  const secrets = environmentSecrets(env)
+  const resolveTarget = patientTargets(stage.definitions, { secrets, logger, figures })
   const lateSendsMs = (target: Target): number => target.slotLifeMs
-  const sending = { outlasts: true, sender, leases, onError, resolveTarget, lateSendsMs }
+  const sending = { sender, leases, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => watch.check() },

@@ -7,29 +7,25 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
 import { abortable } from '@sluice/flow/abortable'
+import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
-import type { HttpSender } from '@sluice/http-sender/port'
-import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
-import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
-import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
 import { markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
-import { isMember, type Worker } from '@sluice/stage/own-partitions'
-import type { RecordIo } from '@sluice/stage/record-io'
-import type { RunsView } from '@sluice/stage/runs-view'
-import type { Definitions } from '@sluice/stage/stored-documents'
-import { plainMarker, takeOver, type Ownership } from '@sluice/stage/take-over'
+import type { Worker } from '@sluice/stage/own-partitions'
+import { isOver } from '@sluice/stage/over-runs'
+import type { Typed } from '@sluice/stage/record-io'
+import { plainMarker, takeOver } from '@sluice/stage/take-over'
 import { at, syncTopics } from '@sluice/stage/topics'
 import { AttemptLedger } from './attempt-ledger.ts'
-import { DestinationGate } from './destination-gate.ts'
-import { EarlyEnd } from './early-end.ts'
 import { effectsOf } from './effects.ts'
-import { recoverLedger, type Recovered } from './recover-ledger.ts'
+import { endWithoutRenderer, type RunSoFar } from './end-without-renderer.ts'
+import { openRun, type DeliverDeps, type DeliveryParts, type OpenRun } from './open-run.ts'
+import { PassedRun } from './passed-run.ts'
+import { recoverLedger } from './recover-ledger.ts'
 import { PartitionReporter } from './report-partition.ts'
 import { NO_HISTORY, type RequestHistory } from './request-history.ts'
-import { faultOf, inSequence, type RequestSequence } from './request-sequence.ts'
-import { SendQueue } from './send-queue.ts'
+import { faultOf, inSequence } from './request-sequence.ts'
 import type { SendJob } from './send-request.ts'
-import { resolveTarget, type Target } from './target.ts'
+import type { Target } from './target.ts'
 import { isForgotten, unrenderableAttempt } from './unrenderable-rows.ts'
 
 /**
@@ -38,33 +34,6 @@ import { isForgotten, unrenderableAttempt } from './unrenderable-rows.ts'
  */
 const UNFINISHED_PER_SLOT = 2
 const UNFINISHED_LEAST = 64
-
-export interface DeliverDeps {
-  readonly log: MessageLog
-  readonly io: RecordIo
-  readonly runs: RunsView
-  readonly definitions: Definitions
-  readonly prefix: string
-  readonly sender: HttpSender
-  readonly leases: LeaseQueue
-  readonly figures?: Figures | undefined
-  /** Told of what went wrong without harm to any row. */
-  readonly onError: (error: unknown) => void
-  /** Resolves a definition's destination with its secrets. */
-  readonly resolveTarget: (hash: string, signal: AbortSignal) => Promise<Target>
-  /**
-   * How long after an unclean takeover a request of the predecessor may still reach the API; 0 where it died
-   * with its sockets.
-   */
-  readonly lateSendsMs: (target: Target) => number
-}
-
-interface OpenRun extends RequestSequence {
-  readonly begin: RunBegin
-  readonly target: Target
-  readonly sending: SendQueue
-  readonly early: EarlyEnd
-}
 
 /**
  * Works until drained or aborted. Rejects with `fenced` or a retryable error where another takeover is the
@@ -118,19 +87,8 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   await delivery.work()
 }
 
-interface Parts {
-  readonly deps: DeliverDeps
-  readonly run: RunEvent
-  readonly worker: Worker
-  readonly ownership: Ownership
-  readonly recovered: Recovered
-  readonly ledger: AttemptLedger
-  readonly requests: TopicPartition
-  readonly attempts: TopicPartition
-}
-
 class PartitionDelivery {
-  readonly #parts: Parts
+  readonly #parts: DeliveryParts
   readonly #reporter: PartitionReporter
   #open: OpenRun | null = null
   /**
@@ -139,11 +97,16 @@ class PartitionDelivery {
    */
   #doubt: { left: number | null } | null
   readonly #uncleanSince = performance.now()
+  readonly #passed = new PassedRun(run => this.#isOver(run))
+  /** How far the topic is taken into work, with the run that is open there. */
+  #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
+  readonly #takes = new Notifier()
 
-  constructor(parts: Parts) {
+  constructor(parts: DeliveryParts) {
     this.#parts = parts
     this.#doubt = parts.recovered.clean ? null : { left: null }
     this.#reporter = new PartitionReporter({ ...parts, ...parts.deps })
+    this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
   }
 
   async work(): Promise<void> {
@@ -151,13 +114,16 @@ class PartitionDelivery {
     const { log, io } = deps
     const stopping = AbortSignal.any([worker.drain, worker.signal, ledger.failure])
     const from = recovered.checkpoint.offset
+    const options = { from, yieldsTorn: true, signal: stopping } as const
     const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
     const ended = new AbortController()
-    const progress = this.#reporter.reportProgress(ledger, AbortSignal.any([stopping, ended.signal]))
+    const reporting = this.#report(AbortSignal.any([stopping, ended.signal]))
     try {
-      for await (const batch of readOwned({ ...reading, from, signal: stopping })) {
+      for await (const batch of readOwned({ ...reading, ...options })) {
         for (const placed of batch.records) await this.#take(placed, stopping)
         ledger.skipTo(batch.nextOffset)
+        this.#taken = { offset: batch.nextOffset, ...runSoFar(this.#open) }
+        this.#takes.notify()
       }
     } catch (error) {
       if (!stopping.aborted) throw error
@@ -165,43 +131,124 @@ class PartitionDelivery {
       ended.abort()
       await this.#open?.sending.stop()
       this.#open?.early[Symbol.dispose]()
-      await progress
+      await reporting
     }
     ledger.failure.throwIfAborted()
     if (!worker.signal.aborted) await this.#release()
+  }
+
+  /**
+   * Says on `runs` how far the partition has come, and ends a run there that its renderer cannot go on with.
+   */
+  async #report(signal: AbortSignal): Promise<void> {
+    const { deps, run, ledger, attempts, requests } = this.#parts
+    const finished = async (number: number): Promise<RunSoFar> => {
+      const { end } = await deps.log.offsets(requests, { signal })
+      while (this.#taken.offset < end) await this.#takes.after(this.#takes.version, { signal })
+      const { run: taken, nextChange } = this.#taken
+      await ledger.settled({ signal })
+      return {
+        counts: ledger.run === number ? ledger.counts : {},
+        nextChange: taken === number ? nextChange : 0,
+      }
+    }
+    const { partition } = attempts
+    const asked = { runs: deps.runs, run, partition, reporter: this.#reporter, finished }
+    await Promise.all([
+      this.#reporter.reportProgress(ledger, signal),
+      endWithoutRenderer(asked, { signal }).catch((error: unknown) => ledger.fail(error)),
+    ])
   }
 
   async #take(placed: Placed, stopping: AbortSignal): Promise<void> {
     const { ledger } = this.#parts
     const { record, offset } = placed
     const marker = markerOf(record)
+    if (placed.torn !== undefined) return this.#passed.takeTorn(placed.torn, this.#open?.begin.run ?? null)
+    if (marker?.kind !== 'run-begin' && this.#passes(record, marker))
+      return this.#passOver(placed, marker, stopping)
     if (record?.name === 'sluice.Request') await this.#takeRequest(offset, record.value, stopping)
     else if (record?.name === 'sluice.Unrenderable')
       await this.#takeUnrenderable(offset, record.value, stopping)
     else if (marker?.kind === 'run-begin' && marker.begin !== null) {
-      if (this.#open !== null)
-        throw new SluiceError('corrupt', `run ${marker.begin.run} begins inside run ${this.#open.begin.run}`)
+      await this.#closeOver(marker.begin, stopping)
       ledger.skipTo(offset + 1)
       ledger.beginRun(marker.begin.run)
-      this.#open = await this.#openRun(marker.begin, stopping, 0)
+      await this.#tryToOpen(marker.begin, stopping, 0)
     } else if (marker?.kind === 'run-end') await this.#endRun(offset, marker, stopping)
+  }
+
+  #passes(record: Typed | null, marker: Marker | null): boolean {
+    if (this.#open !== null) return false
+    const isRow = record?.name === 'sluice.Request' || record?.name === 'sluice.Unrenderable'
+    const run = isRow ? record.value.run : (marker?.begin?.run ?? null)
+    return run !== null && this.#passed.passes(run)
+  }
+
+  /** Of a run that is passed over, only what was answered comes to something: its values may be needed. */
+  async #passOver({ offset, record }: Placed, marker: Marker | null, stopping: AbortSignal): Promise<void> {
+    const { ledger, recovered } = this.#parts
+    const history = recovered.known.get(offset)?.history
+    if (marker?.kind === 'run-end') await this.#close(marker.begin, stopping)
+    else if (record?.name === 'sluice.Request' && history?.final !== undefined && history.final !== null) {
+      await ledger.room(UNFINISHED_LEAST, { signal: stopping })
+      ledger.start(offset)
+      this.#recordEffects(offset, record.value, history)
+    }
+  }
+
+  /** Makes room for a run where the one before has ended, and its end is not in the topic. */
+  async #closeOver(next: RunBegin, stopping: AbortSignal): Promise<void> {
+    const run = this.#open?.begin.run ?? this.#passed.run
+    if (run !== null && !this.#isOver(run))
+      throw new SluiceError('corrupt', `run ${next.run} begins inside run ${run}`)
+    if (run !== null) await this.#close(this.#open?.begin ?? null, stopping)
+    this.#passed.end()
+  }
+
+  /** Ends a run here that has ended elsewhere. */
+  async #close(begin: RunBegin | null, stopping: AbortSignal): Promise<void> {
+    const { ledger, deps } = this.#parts
+    await ledger.settled({ signal: stopping })
+    await this.#open?.sending.stop()
+    if (this.#doubt !== null && this.#open !== null)
+      await this.#waitForLateSends(deps.lateSendsMs(this.#open.target), stopping)
+    await ledger.mark({ ...plainMarker('run-end', '', 0), begin })
+    this.#closed()
+  }
+
+  #closed(): void {
+    this.#open?.early[Symbol.dispose]()
+    this.#open = null
+    this.#doubt = null
+    this.#passed.end()
+  }
+
+  #isOver(run: number): boolean {
+    const { deps, run: of } = this.#parts
+    return isOver(deps.runs.of(of.sync), of.incarnation, run)
   }
 
   async #takeRequest(offset: number, request: Request, stopping: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
     const open = await this.#runOf(request, stopping)
-    if (!inSequence(open, offset, request)) return
+    if (open === null || !inSequence(open, offset, request)) return
     await ledger.room(unfinishedLimit(open.target), { signal: stopping })
     const known = recovered.known.get(offset)
     ledger.start(offset)
-    const final = known?.history.final ?? null
-    if (final !== null) {
-      const attempts = known?.history.attempts ?? 0
-      const effects = effectsOf({ ...request, attempts, requests: 1, final })
-      ledger.record({ requestOffset: offset, attempt: null, effects, release: null })
-      return
-    }
+    if (this.#recordEffects(offset, request, known?.history)) return
     open.sending.push(this.#jobOf(offset, request, open, this.#historyOf(known?.history, open)))
+  }
+
+  /**
+   * Writes again what follows from an answer that an earlier owner has written down; false if there is none.
+   */
+  #recordEffects(offset: number, request: Request, history: RequestHistory | undefined): boolean {
+    const { final = null, attempts = 0 } = history ?? {}
+    if (final === null) return false
+    const effects = effectsOf({ ...request, attempts, requests: 1, final })
+    this.#parts.ledger.record({ requestOffset: offset, attempt: null, effects, release: null })
+    return true
   }
 
   /** What the predecessor may have sent unseen counts as one more attempt, unknown. */
@@ -218,7 +265,7 @@ class PartitionDelivery {
   async #takeUnrenderable(offset: number, record: Unrenderable, stopping: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
     const open = await this.#runOf(record, stopping)
-    if (!inSequence(open, offset, record)) return
+    if (open === null || !inSequence(open, offset, record)) return
     await ledger.room(unfinishedLimit(open.target), { signal: stopping })
     const known = recovered.known.get(offset)
     ledger.start(offset)
@@ -241,8 +288,9 @@ class PartitionDelivery {
 
   /**
    * The open run; on the first record after a takeover in the middle of a run it is found through the record.
+   * Null for one that is passed over.
    */
-  async #runOf(record: Request | Unrenderable, signal: AbortSignal): Promise<OpenRun> {
+  async #runOf(record: Request | Unrenderable, signal: AbortSignal): Promise<OpenRun | null> {
     if (this.#open !== null) return this.#open
     const { deps, run, requests, ledger } = this.#parts
     const { log, io } = deps
@@ -258,54 +306,22 @@ class PartitionDelivery {
       const begin = markerOf(batch.records[0]?.record ?? null)?.begin
       if (begin === undefined || begin === null) break
       if (this.#parts.recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
-      this.#open = await this.#openRun(begin, signal, null)
-      return this.#open
+      return await this.#tryToOpen(begin, signal, null)
     }
-    throw new SluiceError('corrupt', `no run begins at offset ${record.begin} of ${requests.topic}`)
+    const lost = new SluiceError('corrupt', `no run begins at offset ${record.begin} of ${requests.topic}`)
+    this.#passed.begin(record.run, lost)
+    return null
   }
 
-  async #openRun(begin: RunBegin, signal: AbortSignal, nextSeq: number | null): Promise<OpenRun> {
-    const { deps, run, worker, ownership, ledger, attempts } = this.#parts
-    const { maxDuration } = (await deps.definitions.get(begin.definition, { signal })).sync
-    const early = new EarlyEnd({
-      runs: deps.runs,
-      isCancelled: () => deps.runs.of(run.sync)?.events.get(begin.runId)?.cancelling === true,
-      leftMs: maxDuration === undefined ? null : leftOf(maxDuration, begin.startedAt),
-    })
-    const target = await this.#targetOf(begin, early, signal)
-    // From here on requests may be sent: a successor that finds this marker, and no end after it, knows.
-    await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
-    const partition = `${attempts.topic}/${run.incarnation}/${attempts.partition}`
-    const holder = { partition, marker: ownership.owner(attempts) }
-    const sending = new SendQueue({
-      target,
-      ledger,
-      sender: deps.sender,
-      figures: deps.figures ?? NO_FIGURES,
-      gate: new DestinationGate(deps.leases, {
-        target,
-        holder,
-        onError: deps.onError,
-        mayAct: () => isMember(worker),
-      }),
-      early: early.signal,
-      drain: worker.drain,
-      signal: AbortSignal.any([worker.signal, ledger.failure]),
-    })
-    return { begin, target, sending, early, nextSeq, nextChange: 0, fault: null }
-  }
-
-  /** Waits for the secrets of the destination; if the run ends before, nothing of it is sent without them. */
-  async #targetOf(begin: RunBegin, early: EarlyEnd, signal: AbortSignal): Promise<Target> {
-    const { deps } = this.#parts
+  /** Null for a run that is passed over, since it has ended and cannot be opened. */
+  async #tryToOpen(begin: RunBegin, signal: AbortSignal, nextSeq: number | null): Promise<OpenRun | null> {
     try {
-      return await deps.resolveTarget(begin.definition, AbortSignal.any([signal, early.signal]))
+      this.#open = await openRun(this.#parts, { begin, nextSeq, isOver: run => this.#isOver(run) }, signal)
     } catch (error) {
-      if (!signal.aborted && early.signal.aborted)
-        return resolveTarget(await deps.definitions.get(begin.definition, { signal }), () => '')
-      early[Symbol.dispose]()
-      throw error
+      if (signal.aborted) throw error
+      this.#passed.begin(begin.run, error)
     }
+    return this.#open
   }
 
   async #endRun(offset: number, end: Marker, stopping: AbortSignal): Promise<void> {
@@ -327,9 +343,7 @@ class PartitionDelivery {
     ledger.skipTo(offset + 1)
     const { count, sealed } = end
     await ledger.mark({ ...plainMarker('run-end', '', 0), begin, count, sealed })
-    this.#open?.early[Symbol.dispose]()
-    this.#open = null
-    this.#doubt = null
+    this.#closed()
   }
 
   /** Nothing that a frozen predecessor still sends may overtake the next run. */
@@ -350,9 +364,9 @@ class PartitionDelivery {
   }
 }
 
-/** How much longer a run may last; a clock that was set back gives it no more than the whole. */
-function leftOf(maxDurationMs: number, startedAt: number): number {
-  return Math.min(maxDurationMs, startedAt + maxDurationMs - Date.now())
+/** The run that is open, and the first of its changes that has no request so far. */
+function runSoFar(open: OpenRun | null): { readonly run: number | null; readonly nextChange: number } {
+  return { run: open?.begin.run ?? null, nextChange: open?.fault?.from ?? open?.nextChange ?? 0 }
 }
 
 function unfinishedLimit(target: Target): number {

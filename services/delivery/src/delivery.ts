@@ -4,29 +4,29 @@ import type { Logger } from '@sluice/runtime/logger'
 import { followOpenRuns } from '@sluice/stage/follow-open-runs'
 import type { Readiness } from '@sluice/stage/own-partitions'
 import { syncTopics } from '@sluice/stage/topics'
-import { deliverPartition, type DeliverDeps } from './deliver-partition.ts'
+import { deliverPartition } from './deliver-partition.ts'
+import type { DeliverDeps } from './open-run.ts'
 
 export interface DeliveryDeps extends DeliverDeps {
   readonly logger: Logger
   readonly holds: Holds
   readonly readiness?: Readiness | undefined
-  /** Whether it works on for the other syncs where something of one is missing. */
-  readonly outlasts?: boolean | undefined
 }
 
-/** Resolves once drained; rejects if something fails that no takeover mends. */
+/** Resolves once drained; rejects with what concerns more than one sync. */
 export function runDelivery(
   deps: DeliveryDeps,
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { log, holds, figures, readiness, outlasts, runs, prefix, logger } = deps
+  const { log, io, holds, figures, readiness, runs, prefix, logger } = deps
   return followOpenRuns({
     stage: 'attempts',
     log,
+    io,
+    logger,
     holds,
     figures,
     readiness,
-    outlasts,
     runs,
     prefix,
     groupOf: run => `${prefix}.delivery.${run.sync}.${run.incarnation}`,

@@ -1,6 +1,6 @@
 /**
- * Ends what is left of a run before its time: once somebody has cancelled it, or it has lasted for longer
- * than its sync allows (PROTOCOL.md §11).
+ * Ends what is left of a run before its time: once somebody has cancelled it, it has ended because a stage
+ * cannot go on, or it has lasted for longer than its sync allows (PROTOCOL.md §11).
  */
 import type { RunsView } from '@sluice/stage/runs-view'
 
@@ -12,20 +12,24 @@ export class EarlyEnd implements Disposable {
   /** `leftMs` is how much longer the run may last; null: for ever. */
   constructor(of: {
     readonly runs: RunsView
-    readonly isCancelled: () => boolean
+    /** Why nothing more of it is to be sent; null where it goes on. */
+    readonly why: () => string | null
     readonly leftMs: number | null
   }) {
-    const { runs, isCancelled, leftMs } = of
+    const { runs, why, leftMs } = of
     // Known already, it counts before anything is sent.
-    if (isCancelled()) this.#end('the run was cancelled')
+    const known = why()
+    if (known !== null) this.#end(known)
     else if (leftMs !== null && leftMs <= 0) this.#end(TOO_LONG)
     else {
       if (leftMs !== null) this.#timer = setTimeout(() => this.#end(TOO_LONG), leftMs).unref()
-      void runs.until(isCancelled, { signal: this.#over.signal }).then(
-        () => this.#end('the run was cancelled'),
-        // The run is over, or the view failed, which its owner reports.
-        () => undefined,
-      )
+      void runs
+        .until(() => why() !== null, { signal: this.#over.signal })
+        .then(
+          () => this.#end(why() ?? ''),
+          // The run is over, or the view failed, which its owner reports.
+          () => undefined,
+        )
     }
   }
 

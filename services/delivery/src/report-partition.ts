@@ -34,11 +34,14 @@ export class PartitionReporter {
     this.#options = options
   }
 
-  /** Reports the end of a run in this partition; resolves once it is acknowledged. */
+  /**
+   * Reports the end of a run in this partition; resolves once it is acknowledged. `requestsEnd` is 0 where
+   * its `run-end` is not reached.
+   */
   async reportEnd(end: {
-    readonly begin: RunBegin
+    readonly begin: Pick<RunBegin, 'run'>
     readonly counts: CountsByOp
-    readonly fault: { readonly from: number; readonly error: string } | null
+    readonly fault: { readonly from: number; readonly error: string; readonly errorCode?: string } | null
     readonly requestsEnd: number
   }): Promise<void> {
     this.#lastRun = end.begin.run
@@ -48,6 +51,7 @@ export class PartitionReporter {
       ended: true,
       faultedFrom: end.fault?.from ?? null,
       error: end.fault?.error ?? null,
+      errorCode: end.fault === null ? null : (end.fault.errorCode ?? 'internal'),
       requestsEnd: end.requestsEnd,
     })
   }
@@ -68,13 +72,14 @@ export class PartitionReporter {
       if (run !== watched.run) watched = { run, since: performance.now() }
       if (stopping.aborted || counts === reported || run <= this.#lastRun) continue
       reported = counts
-      const report = { run, counts, ended: false, faultedFrom: null, error: null, requestsEnd: 0 }
+      const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
+      const report = { run, counts, ended: false, ...none }
       await this.#write(report).catch((error: unknown) => ledger.fail(error))
     }
   }
 
   async #write(
-    report: Pick<PartitionReport, 'run' | 'counts' | 'ended' | 'faultedFrom' | 'error' | 'requestsEnd'>,
+    report: Omit<PartitionReport, 'sync' | 'incarnation' | 'partition' | 'marker' | 'attemptsEnd'>,
   ): Promise<void> {
     const { io, prefix, run, ownership, attempts, ledger, worker } = this.#options
     const { partition } = attempts

@@ -27,7 +27,7 @@ export async function start(config: ServiceConfig, context: StartContext): Promi
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => watch.check() },
-    run: ends => runRenderer({ ...stage, outlasts: true, holds, readiness, figures, logger }, ends),
+    run: ends => runRenderer({ ...stage, holds, readiness, figures, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -113,10 +113,14 @@ async function live(world: TestLog, random: Random, appends: number): Promise<bo
   const appendCeilingBytes = 1 + random.below(2_000)
   const killed = new AbortController()
   const drain = new AbortController()
-  const { io, definitions, prefix } = world
+  const { io, definitions, runs, prefix } = world
   const log = mortalLog(world.log, random, { appends, kill: () => killed.abort(new Error('killed')) })
   const worker = { target: input, membership: steadyMembership(), drain: drain.signal, signal: killed.signal }
-  const life = renderPartition({ log, io, definitions, prefix, appendCeilingBytes }, sampleEvent(), worker)
+  const life = renderPartition(
+    { log, io, definitions, runs, prefix, appendCeilingBytes },
+    sampleEvent(),
+    worker,
+  )
   const over = life.catch((error: unknown) => {
     if (!killed.signal.aborted) throw error
   })

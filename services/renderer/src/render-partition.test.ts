@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { RunBegin } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
 import { NO_FIGURES } from '@sluice/stage/figures'
-import { at, syncTopics } from '@sluice/stage/topics'
+import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/stage/topics'
 import { sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
@@ -15,9 +15,13 @@ const topics = syncTopics(PREFIX, SYNC)
 const columns = [{ name: 'id', type: { kind: 'text' } }] as const
 
 /** One life of a renderer on the partition. */
-function render({ io, definitions, prefix }: TestLog, log: MessageLog, drain: AbortSignal): Promise<void> {
+function render(
+  { io, definitions, runs, prefix }: TestLog,
+  log: MessageLog,
+  drain: AbortSignal,
+): Promise<void> {
   const worker = { target: at(topics.changes, 0), membership: steadyMembership(), drain, signal }
-  return renderPartition({ log, io, definitions, prefix, figures: NO_FIGURES }, sampleEvent(), worker)
+  return renderPartition({ log, io, definitions, runs, prefix, figures: NO_FIGURES }, sampleEvent(), worker)
 }
 
 it('a renderer whose last append the log refuses gives the partition up, and its successor writes what is missing', async () => {
@@ -39,6 +43,27 @@ it('a renderer whose last append the log refuses gives the partition up, and its
   drain.abort()
   await successor
   expect(kindOf(written)).toEqual(['takeover', 'run-begin', 'takeover', 'sluice.Request', 'run-end'])
+})
+
+it('what is left of a run that has ended is passed over, whatever its definition, and says so', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  const begin: RunBegin = { run: 1, runId: 'RUN1', definition: 'gone', startedAt: 1, first: true }
+  await writeChanges(world, { begin, columns, rows: [{ key: 'a', row: { id: 'a' } }] })
+  const drain = new AbortController()
+  await expect(render(world, world.log, drain.signal)).rejects.toMatchObject({ code: 'not-found' })
+  const event = sampleEvent({ status: 'failed', endedAt: 2 })
+  await world.append(at(sharedTopics(PREFIX).runs, homePartition(SYNC)), [
+    { key: runKey(SYNC, event.runId), value: world.io.encode('RunEvent', event) },
+  ])
+  await world.runs.until(() => world.runs.of(SYNC)?.events.get(event.runId)?.status === 'failed', { signal })
+  const renderer = render(world, world.log, drain.signal)
+  const written = await world.readUntil(at(topics.requests, 0), found =>
+    found.some(({ record }) => record?.name === 'sluice.Marker' && record.value.kind === 'run-end'),
+  )
+  drain.abort()
+  await renderer
+  expect(written.some(({ record }) => record?.name === 'sluice.Request')).toBe(false)
+  expect(written.at(-1)?.record?.value).toMatchObject({ kind: 'run-end', count: 0, faultedFrom: 0 })
 })
 
 it('a change that is missing ends the run there: what follows is passed over, and the run-end names the first lost', async () => {

@@ -12,6 +12,8 @@ import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
 import { lastOwnRecord, markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
 import type { Worker } from '@sluice/stage/own-partitions'
 import type { RecordIo } from '@sluice/stage/record-io'
+import { isOver } from '@sluice/stage/over-runs'
+import type { RunsView } from '@sluice/stage/runs-view'
 import type { Definitions } from '@sluice/stage/stored-documents'
 import { plainMarker, takeOver, type Ownership } from '@sluice/stage/take-over'
 import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
@@ -32,11 +34,14 @@ export interface RenderDeps {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly definitions: Definitions
+  readonly runs: RunsView
   readonly figures?: Figures | undefined
   readonly prefix: string
   /** Most bytes of an append of several records; default 8 MB. */
   readonly appendCeilingBytes?: number
 }
+
+const NO_TRIGGERS: RunContext['triggers'] = new Map()
 
 /** The open run: what its requests are made with, and the next places. */
 interface RunContext {
@@ -172,22 +177,29 @@ class PartitionRenderer {
   }
 
   async #openContext(begin: RunBegin, beginOffset: number, signal: AbortSignal): Promise<RunContext> {
-    const definition = await this.#deps.definitions.get(begin.definition, { signal })
-    const triggers = compileTriggers(begin.definition, definition)
+    const { sync, incarnation } = this.#run
+    // What is left of a run that has ended is not rendered: the next one takes it as unknown, and sends it
+    // anew.
+    const isLeft = isOver(this.#deps.runs.of(sync), incarnation, begin.run)
+    const triggers = isLeft ? NO_TRIGGERS : await this.#triggersOf(begin, signal)
     return {
       begin,
       beginOffset,
       triggers,
       render: {
         run: { id: begin.runId, startedAt: new Date(begin.startedAt).toISOString() },
-        sync: { name: this.#run.sync },
+        sync: { name: sync },
       },
       batches: new RowBatches(op => triggers.get(op)?.batch?.size ?? 1),
       nextSeq: 0,
       nextChange: 0,
       written: -1,
-      fault: null,
+      fault: isLeft ? { from: 0, error: `run ${begin.run} had ended before all of it was rendered` } : null,
     }
+  }
+
+  async #triggersOf({ definition: hash }: RunBegin, signal: AbortSignal): Promise<RunContext['triggers']> {
+    return compileTriggers(hash, await this.#deps.definitions.get(hash, { signal }))
   }
 
   async #take(placed: Placed): Promise<void> {

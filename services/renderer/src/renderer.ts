@@ -3,32 +3,29 @@ import type { Holds } from '@sluice/holds/port'
 import type { Logger } from '@sluice/runtime/logger'
 import { followOpenRuns } from '@sluice/stage/follow-open-runs'
 import type { Readiness } from '@sluice/stage/own-partitions'
-import type { RunsView } from '@sluice/stage/runs-view'
 import { syncTopics } from '@sluice/stage/topics'
 import { renderPartition, type RenderDeps } from './render-partition.ts'
 
 export interface RendererDeps extends RenderDeps {
-  readonly runs: RunsView
   readonly logger: Logger
   readonly holds: Holds
   readonly readiness?: Readiness | undefined
-  /** Whether it works on for the other syncs where something of one is missing. */
-  readonly outlasts?: boolean | undefined
 }
 
-/** Resolves once drained; rejects if something fails that no takeover mends. */
+/** Resolves once drained; rejects with what concerns more than one sync. */
 export function runRenderer(
   deps: RendererDeps,
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { log, holds, figures, readiness, outlasts, runs, prefix, logger } = deps
+  const { log, io, holds, figures, readiness, runs, prefix, logger } = deps
   return followOpenRuns({
     stage: 'requests',
     log,
+    io,
+    logger,
     holds,
     figures,
     readiness,
-    outlasts,
     runs,
     prefix,
     groupOf: run => `${prefix}.renderer.${run.sync}.${run.incarnation}`,

@@ -61,7 +61,7 @@ export class KafkaMembership implements Membership {
   #place: Place | null = null
   #latest: Assignment | null = null
   #joins = 0
-  #lastHeartbeatMs = performance.now()
+  #lastHeartbeat = clocks()
   #running: Promise<void> = Promise.resolve()
   #state: 'joining' | 'member' | 'rebalancing' | 'left' = 'joining'
   #error: unknown = null
@@ -77,7 +77,11 @@ export class KafkaMembership implements Membership {
   }
 
   get lastHeartbeatMs(): number {
-    return this.#lastHeartbeatMs
+    return this.#lastHeartbeat.ms
+  }
+
+  get lastHeartbeatAt(): number {
+    return this.#lastHeartbeat.at
   }
 
   /**
@@ -190,7 +194,7 @@ export class KafkaMembership implements Membership {
   }
 
   async #heartbeat(signal: AbortSignal): Promise<boolean> {
-    const sentMs = performance.now()
+    const sent = clocks()
     const args = {
       groupId: this.#group,
       memberId: this.#memberId,
@@ -198,11 +202,11 @@ export class KafkaMembership implements Membership {
     }
     try {
       await abortable(this.#request('Heartbeat', this.#lane, args, SESSION_MS), { signal })
-      this.#lastHeartbeatMs = sentMs
+      this.#lastHeartbeat = sent
       return true
     } catch (error) {
       if (!(error instanceof ProtocolError) || !OUT_OF_STEP.has(error.type)) throw error
-      if (error.type === 'REBALANCE_IN_PROGRESS') this.#lastHeartbeatMs = sentMs
+      if (error.type === 'REBALANCE_IN_PROGRESS') this.#lastHeartbeat = sent
       this.#fallOutOfStep(error)
       return false
     }
@@ -249,7 +253,7 @@ export class KafkaMembership implements Membership {
     const joined = await this.#sendJoin(node, signal)
     this.#memberId = joined.memberId
     const groupAssignment = joined.leaderId === joined.memberId ? await this.#share(joined) : []
-    const sentMs = performance.now()
+    const sent = clocks()
     const args = {
       groupId: this.#group,
       generationId: joined.generationId,
@@ -260,7 +264,7 @@ export class KafkaMembership implements Membership {
       this.#call<{ memberAssignment: Buffer }>(node, 'SyncGroup', args, REBALANCE_MS + SESSION_MS),
       { signal },
     )
-    this.#lastHeartbeatMs = sentMs
+    this.#lastHeartbeat = sent
     const { assignment = {} } = MemberAssignment.decode(answer.memberAssignment) ?? {}
     const partitions = Object.entries(assignment).flatMap(([topic, numbers]) =>
       numbers.map(partition => ({ topic, partition })),
@@ -361,4 +365,9 @@ function byTopic(partitions: readonly TopicPartition[]): Record<string, number[]
   const topics: Record<string, number[]> = {}
   for (const { topic, partition } of partitions) (topics[topic] ??= []).push(partition)
   return topics
+}
+
+/** Now, by the steady clock and by that of the wall. */
+function clocks(): { readonly ms: number; readonly at: number } {
+  return { ms: performance.now(), at: Date.now() }
 }

@@ -159,7 +159,7 @@ export class SqliteMembership implements Membership {
   readonly #group: string
   readonly #member: Member
   readonly #leave: () => void
-  #leftAtMs: number | null = null
+  #left: { readonly ms: number; readonly at: number } | null = null
 
   constructor(options: { queue: SqliteQueue; group: string; member: Member; leave: () => void }) {
     this.#queue = options.queue
@@ -170,7 +170,11 @@ export class SqliteMembership implements Membership {
 
   /** There is no coordinator that could fall silent, so the heartbeat is always now. */
   get lastHeartbeatMs(): number {
-    return this.#leftAtMs ?? performance.now()
+    return this.#left?.ms ?? performance.now()
+  }
+
+  get lastHeartbeatAt(): number {
+    return this.#left?.at ?? Date.now()
   }
 
   commit(target: TopicPartition, nextOffset: number, options: { signal: AbortSignal }): Promise<boolean> {
@@ -201,7 +205,7 @@ export class SqliteMembership implements Membership {
   }
 
   async leave(): Promise<void> {
-    this.#leftAtMs ??= performance.now()
+    this.#left ??= { ms: performance.now(), at: Date.now() }
     this.#leave()
   }
 

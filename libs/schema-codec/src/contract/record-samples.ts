@@ -162,6 +162,7 @@ export const RECORD_SAMPLES: RecordTypes = {
     ended: true,
     faultedFrom: 1,
     error: 'a gap',
+    errorCode: 'internal',
     requestsEnd: 10,
     attemptsEnd: 11,
   },

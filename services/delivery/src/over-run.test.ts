@@ -1,0 +1,192 @@
+/** What delivery makes of a run that ended, or is to end, before its partition was done (PROTOCOL.md §11). */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
+import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
+import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
+import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { reportSetAside } from '@sluice/stage/report-set-aside'
+import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/stage/topics'
+import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
+import { steadyMembership } from '@sluice/testkit/steady-membership'
+import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
+import { writeRequests } from '@sluice/testkit/write-requests'
+import { deliverPartition } from './deliver-partition.ts'
+import { PassedRun } from './passed-run.ts'
+import { resolveTarget } from './target.ts'
+
+const never = new AbortController().signal
+const definition = sampleDefinition()
+const topics = syncTopics(PREFIX, SYNC)
+const RUNS = { OLD: 1, NEW: 2 } as const
+type RunId = keyof typeof RUNS
+
+let world: TestLog
+let hash: string
+let sent: string[]
+beforeEach(async () => {
+  world = await openTestLog({ partitions: 1 })
+  hash = await world.definitions.put(definition, { signal: never })
+  sent = []
+})
+afterEach(() => world[Symbol.asyncDispose]())
+
+const eventOf = (runId: RunId, fields: Partial<RunEvent> = {}): RunEvent =>
+  sampleEvent({ runId, run: RUNS[runId], definition: hash, ...fields })
+
+/** Writes an event of a run, and waits until it is known here. */
+async function tell(runId: RunId, fields: Partial<RunEvent> = {}): Promise<void> {
+  const event = eventOf(runId, fields)
+  await world.append(at(sharedTopics(PREFIX).runs, homePartition(SYNC)), [
+    { key: runKey(SYNC, runId), value: world.io.encode('RunEvent', event) },
+  ])
+  await world.runs.until(() => world.runs.of(SYNC)?.events.get(runId)?.status === event.status, {
+    signal: never,
+  })
+}
+
+function write(runId: RunId, keys: readonly string[], of: Partial<RunBegin> = {}): Promise<void> {
+  const begin = { run: RUNS[runId], runId, definition: hash, startedAt: 1, first: true, ...of }
+  return writeRequests(world, { begin, keys })
+}
+
+function live(): { readonly done: Promise<void>; drain(): Promise<void> } {
+  const drain = new AbortController()
+  const { log, io, runs, definitions, prefix } = world
+  const worker = { target: at(topics.requests, 0), membership: steadyMembership(), signal: never }
+  const done = deliverPartition(
+    {
+      ...{ log, io, runs, definitions, prefix, lateSendsMs: () => 0, onError: () => undefined },
+      leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
+      resolveTarget: async of => resolveTarget(await definitions.get(of, { signal: never }), () => ''),
+      sender: {
+        send: ({ url }) => {
+          sent.push(url.split('/').at(-1) ?? '')
+          const answer = { status: 200, headers: {}, body: '', startedAt: 1, durationMs: 1 }
+          return Promise.resolve({ kind: 'answered', ...answer })
+        },
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      },
+    },
+    eventOf('NEW'),
+    { ...worker, drain: drain.signal },
+  )
+  return {
+    done,
+    drain: () => {
+      drain.abort()
+      return done
+    },
+  }
+}
+
+const report = (): PartitionReport | undefined => world.runs.of(SYNC)?.reports.get(0)
+
+/** Delivers until the report says that the partition's part of the new run is over. */
+async function deliverNew(): Promise<PartitionReport | undefined> {
+  const life = live()
+  const isOver = (): boolean => report()?.run === RUNS.NEW && report()?.ended === true
+  await world.runs.until(isOver, { signal: never })
+  const found = report()
+  await life.drain()
+  return found
+}
+
+async function entries(): Promise<readonly string[]> {
+  const found = await world.read(at(topics.retry, 0))
+  return found.flatMap(({ record }) =>
+    record?.name === 'sluice.RetryEntry' ? [`${record.value.run} ${record.value.outcome}`] : [],
+  )
+}
+
+describe('of a run that ended before the partition was done', () => {
+  it('nothing more is sent: the rest is unsent, and the next run is delivered', async () => {
+    await write('OLD', ['old', 'older'])
+    await tell('OLD', { status: 'failed', endedAt: 2 })
+    await tell('NEW')
+    await write('NEW', ['a'])
+    expect((await deliverNew())?.faultedFrom).toBeNull()
+    expect([sent, await entries()]).toEqual([['a'], ['1 unsent', '1 unsent']])
+  })
+
+  it('what cannot be opened any more is passed over; of a run that goes on it is given up', async () => {
+    await write('OLD', ['old', 'older'], { definition: 'gone' })
+    await tell('OLD')
+    await expect(live().done).rejects.toMatchObject({ code: 'not-found' })
+    await tell('OLD', { status: 'failed', endedAt: 2 })
+    await tell('NEW')
+    await write('NEW', ['a'])
+    await deliverNew()
+    expect([sent, await entries()]).toEqual([['a'], []])
+  })
+
+  it('an end that cannot be read does not stand in the way of the next run', async () => {
+    const torn = { key: textKey('x'), value: new Uint8Array([1, 2, 3]) }
+    await world.append(at(topics.requests, 0), [torn])
+    await tell('NEW')
+    await write('NEW', ['a'])
+    await deliverNew()
+    expect(sent).toEqual(['a'])
+  })
+})
+
+describe('a partition whose renderer cannot go on', () => {
+  const ask = (): Promise<void> => {
+    const of = { stage: 'requests', sync: SYNC, incarnation: INCARNATION, partition: 0 } as const
+    return reportSetAside(
+      world,
+      { ...of, error: new SluiceError('template', 'no filter') },
+      { signal: never },
+    )
+  }
+
+  it('is ended when it asks, from the first change that has no request', async () => {
+    await tell('NEW')
+    await ask()
+    expect(await deliverNew()).toMatchObject({
+      ...{ faultedFrom: 0, requestsEnd: 0, errorCode: 'template' },
+      error: 'its requests cannot be rendered: no filter',
+    })
+  })
+
+  it('and ends well, where the renderer has come to the end after all', async () => {
+    await tell('NEW')
+    await ask()
+    const life = live()
+    await world.runs.until(() => report()?.ended === true, { signal: never })
+    await write('NEW', ['a'])
+    await world.runs.until(() => report()?.faultedFrom === null, { signal: never })
+    expect(report()).toMatchObject({ ended: true, counts: { added: { delivered: 1 } } })
+    await life.drain()
+  })
+})
+
+describe('a run that is passed over', () => {
+  const torn = new SluiceError('corrupt', 'no Avro')
+  const over = (): PassedRun => new PassedRun(run => run === 1)
+
+  it('is one that has ended and cannot be opened for a reason of its own', () => {
+    const passed = over()
+    passed.begin(1, torn)
+    expect([passed.passes(1), passed.passes(2)]).toEqual([true, false])
+    passed.end()
+    expect(passed.passes(1)).toBe(false)
+    expect(() => over().begin(2, torn)).toThrow(torn)
+    const bug = new TypeError('a bug')
+    expect(() => over().begin(1, bug)).toThrow(bug)
+  })
+
+  it('is told from one that goes on by the next record, where something cannot be read between runs', () => {
+    const passed = over()
+    passed.takeTorn(torn, null)
+    expect(passed.passes(1)).toBe(true)
+    const other = over()
+    other.takeTorn(torn, null)
+    expect(() => other.passes(2)).toThrow(torn)
+  })
+
+  it('loses what cannot be read, where that of a run that goes on is a failure', () => {
+    expect(() => over().takeTorn(torn, 1)).not.toThrow()
+    expect(() => over().takeTorn(torn, 2)).toThrow(torn)
+  })
+})

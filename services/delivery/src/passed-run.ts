@@ -1,0 +1,56 @@
+/**
+ * A run that ended before its partition was done, and that cannot be opened any more: its definition or a
+ * part of its requests cannot be read. What is left of it is passed over, so that it stands in no later run's
+ * way; the next run takes all of it as unknown (PROTOCOL.md §11). What can be opened is no concern of this:
+ * of that the rest becomes unsent.
+ */
+import type { SluiceError } from '@sluice/contracts/errors'
+import { concernOf } from '@sluice/stage/concern-of'
+
+export class PassedRun {
+  readonly #isOver: (run: number) => boolean
+  #run: number | null = null
+  /** What could not be read while no run was open: the next record tells whose it is. */
+  #torn: SluiceError | null = null
+
+  /** `isOver` tells of a run, by its number, whether it has ended. */
+  constructor(isOver: (run: number) => boolean) {
+    this.#isOver = isOver
+  }
+
+  /** The number of the run that is passed over, if there is one. */
+  get run(): number | null {
+    return this.#run
+  }
+
+  /** Takes a record that cannot be read; `open` is the run that is open. Throws it where that goes on. */
+  takeTorn(torn: SluiceError, open: number | null): void {
+    const run = open ?? this.#run
+    if (run === null) this.#torn ??= torn
+    else if (!this.#isOver(run)) throw torn
+  }
+
+  /**
+   * True if a record of this run is to be passed over. Throws what could not be read of a run that goes on.
+   */
+  passes(run: number): boolean {
+    const torn = this.#torn
+    if (torn === null) return this.#run === run
+    if (!this.#isOver(run)) throw torn
+    this.#torn = null
+    this.#run = run
+    return true
+  }
+
+  /** Passes over a run that cannot be opened. Throws the reason where that is not for this run alone. */
+  begin(run: number, reason: unknown): void {
+    if (concernOf(reason) !== 'sync' || !this.#isOver(run)) throw reason
+    this.#run = run
+  }
+
+  /** Its end, or the next run, is reached. */
+  end(): void {
+    this.#run = null
+    this.#torn = null
+  }
+}

@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
+import { NO_FIGURES } from '@sluice/stage/figures'
+import type { Definitions } from '@sluice/stage/stored-documents'
+import { sampleDefinition, SYNC } from '@sluice/testkit/sample-records'
+import { patientTargets } from './patient-targets.ts'
+
+const definition = sampleDefinition({ destination: { headers: { Authorization: '${secret:TOKEN}' } } })
+
+it('waits for a secret, counts the partitions that do, and uses it once it is there', async () => {
+  const places: number[] = []
+  const told: string[] = []
+  let token: string | null = null
+  const targets = patientTargets({ get: () => Promise.resolve(definition) } as unknown as Definitions, {
+    secrets: name => {
+      if (token === null) throw new SluiceError('config', `the secret ${name} is not set`)
+      return token
+    },
+    logger: { error: (_: object, text: string) => told.push(text) } as never,
+    figures: {
+      ...NO_FIGURES,
+      setAside: (stage, sync, now) => {
+        expect([stage, sync]).toEqual(['attempts', SYNC])
+        places.push(now)
+        if (now === 2) token = 's3cret'
+      },
+    },
+  })
+  const { signal } = new AbortController()
+  const both = await Promise.all([targets('h', signal), targets('h', signal)])
+  expect(both.map(({ headers }) => headers['authorization'])).toEqual(['s3cret', 's3cret'])
+  expect(places).toEqual([1, 2, 1, 0])
+  expect(told[0]).toContain('the secret TOKEN is not set')
+})
+
+it('stops waiting when the run ends, and is counted no more', async () => {
+  const ends = new AbortController()
+  const places: number[] = []
+  const missing = new SluiceError('config', 'not set')
+  const targets = patientTargets({ get: () => Promise.resolve(definition) } as unknown as Definitions, {
+    secrets: () => {
+      throw missing
+    },
+    logger: { error: () => ends.abort(new Error('the run ends')) } as never,
+    figures: { ...NO_FIGURES, setAside: (_stage, _sync, now) => void places.push(now) },
+  })
+  await expect(targets('h', ends.signal)).rejects.toThrow('the run ends')
+  expect(places).toEqual([1, 0])
+})
