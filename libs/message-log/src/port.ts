@@ -125,8 +125,8 @@ export interface Membership extends AsyncDisposable, AsyncIterable<Assignment> {
    */
   commit(target: TopicPartition, nextOffset: number, options: { signal: AbortSignal }): Promise<boolean>
   /**
-   * Time in ms (performance.now()) of the last heartbeat the coordinator answered: whoever waits longer than
-   * the session time-out sends nothing.
+   * Time in ms (`elapsedMs`) of the last heartbeat the coordinator answered: whoever waits longer than the
+   * session time-out sends nothing.
    */
   readonly lastHeartbeatMs: number
   leave(): Promise<void>

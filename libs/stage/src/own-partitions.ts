@@ -5,6 +5,7 @@
  * lost its place in the group joins again.
  */
 import { isSluiceError, type ErrorCode } from '@sluice/contracts/errors'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'
 import type { Hold, Holds } from '@sluice/holds/port'
 import type { Membership, MessageLog, TopicPartition } from '@sluice/message-log/port'
@@ -86,7 +87,7 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
  * sends nothing: a successor may be at work already, and a log may have forgotten its fence.
  */
 export function isMember({ membership }: Pick<Worker, 'membership'>): boolean {
-  return performance.now() - membership.lastHeartbeatMs < SESSION_TIMEOUT_MS
+  return elapsedMs() - membership.lastHeartbeatMs < SESSION_TIMEOUT_MS
 }
 
 /** Until drained, or the membership ends; then the workers are drained and the group is left. */

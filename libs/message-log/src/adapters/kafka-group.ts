@@ -1,5 +1,6 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { Assignment, Membership, TopicPartition } from '../port.ts'
@@ -61,7 +62,7 @@ export class KafkaMembership implements Membership {
   #place: Place | null = null
   #latest: Assignment | null = null
   #joins = 0
-  #lastHeartbeatMs = performance.now()
+  #lastHeartbeatMs = elapsedMs()
   #running: Promise<void> = Promise.resolve()
   #state: 'joining' | 'member' | 'rebalancing' | 'left' = 'joining'
   #error: unknown = null
@@ -190,7 +191,7 @@ export class KafkaMembership implements Membership {
   }
 
   async #heartbeat(signal: AbortSignal): Promise<boolean> {
-    const sentMs = performance.now()
+    const sentMs = elapsedMs()
     const args = {
       groupId: this.#group,
       memberId: this.#memberId,
@@ -249,7 +250,7 @@ export class KafkaMembership implements Membership {
     const joined = await this.#sendJoin(node, signal)
     this.#memberId = joined.memberId
     const groupAssignment = joined.leaderId === joined.memberId ? await this.#share(joined) : []
-    const sentMs = performance.now()
+    const sentMs = elapsedMs()
     const args = {
       groupId: this.#group,
       generationId: joined.generationId,

@@ -3,6 +3,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { checkParts, checkTake } from './checks.ts'
 import { LimitsFile } from './limits-file.ts'
 import { SlidingWindow } from './sliding-window.ts'
@@ -56,6 +57,7 @@ export function createLocalRateLimit(options: LocalRateLimitOptions = {}): RateL
 }
 
 class LocalRateLimit implements RateLimit {
+  readonly trouble = null
   readonly #now: () => number
   readonly #leaseLifeMs: number
   readonly #file: LimitsFile | null
@@ -241,7 +243,9 @@ class LocalRateLimit implements RateLimit {
     this.#lastLease += 1
     const lease = `${this.#leasePrefix}-${this.#lastLease}`
     this.#leases.set(lease, { scopes, entries: granted, slots: permits, slotsExpireMs })
-    const useBeforeMs = nowMs - performance.timeOrigin + this.#leaseLifeMs
+    // Its windows count what surely passed, and a lease what may have: a suspended machine ages leases only.
+    const sleptMs = elapsedMs() - performance.now()
+    const useBeforeMs = nowMs - performance.timeOrigin + sleptMs + this.#leaseLifeMs
     return { kind: 'granted', lease, permits, useBeforeMs }
   }
 
