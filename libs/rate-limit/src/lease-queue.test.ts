@@ -195,6 +195,7 @@ describe('the lease queue', () => {
   it('a slot that comes back while the limit is being asked is not missed', async () => {
     const slow = createLeaseQueue(
       {
+        trouble: null,
         async take(request) {
           const grant = await limit.take(request)
           // As over a network: the answer was right when it left.
@@ -236,6 +237,7 @@ function flaky(limit: RateLimit): { readonly limit: RateLimit; readonly breakOnc
       broken = true
     },
     limit: {
+      trouble: null,
       take(request) {
         if (!broken) return limit.take(request)
         broken = false

@@ -3,6 +3,8 @@
  * watched and ended.
  */
 import { duration } from '@sluice/contracts/resources'
+import { isSluiceError } from '@sluice/contracts/errors'
+import { parseRedisAddress } from '@sluice/redis/redis-address'
 import { z } from 'zod'
 import {
   DISTRIBUTED_SECRETS,
@@ -23,10 +25,20 @@ export interface ServiceConfig extends DistributedSettings {
   readonly shutdownTimeoutMs: number
 }
 
+/** Where Redis is; its forms are those of `parseRedisAddress`, whose words say what is wrong. */
+export const redisUrl = z.string().superRefine((url, context) => {
+  try {
+    parseRedisAddress(url)
+  } catch (error) {
+    if (!isSluiceError(error, 'config')) throw error
+    context.addIssue({ code: 'custom', message: error.details[0]?.message ?? error.message })
+  }
+})
+
 /** The variables of every service, to be spread into the schema of its own. */
 export const serviceVariables = (defaults: { readonly port: number }) => ({
   ...DISTRIBUTED_VARIABLES,
-  SLUICE_REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'expected a URL such as redis://redis:6379' }),
+  SLUICE_REDIS_URL: redisUrl,
   SLUICE_REDIS_CA: z.string().optional(),
   SLUICE_HOST: z.string().default('0.0.0.0'),
   SLUICE_PORT: envPort.default(defaults.port),

@@ -10,7 +10,7 @@ import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { environmentSecrets } from '@sluice/secrets/environment'
 import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
-import { openHolds } from '@sluice/stage/open-holds'
+import { logTrouble, openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
 import type { DeliveryConfig } from './config.ts'
 import { runDelivery } from './delivery.ts'
@@ -30,8 +30,9 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     await openStage(config, adapters, { clientId: `${prefix}-delivery`, outlasts: true, logger, signal }),
   )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
-  const onConnectionError = (err: Error): void => logger.warn({ err }, 'the connection to Redis is broken')
-  const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, onConnectionError }))
+  const rateLimit = opening.use(
+    createRedisRateLimit({ ...redis, prefix, onTrouble: logTrouble(logger, 'requests') }),
+  )
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   const sender = opening.use(createUndiciSender({ connections: CONNECTIONS }))
   const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')

@@ -2,17 +2,29 @@
  * The limits of a destination as Lua, each script one atomic step on the server's clock. All keys begin with
  * one base that has the destination as its hash tag, so that they are in one slot of a cluster:
  *
- *     base:meta run: the server's run_id; since: when grants may have been forgotten (ms), 0 for never; born:
- *     when these keys were begun (ms) base:pause scope → until when (ms) base:holders partition → marker
- *     base:slots scope → slots in use base:leases leases by the time at which their slots expire base:lease
- *     lease → its open slots, scopes and buckets, as JSON base:windows:SCOPE window (ms) → limit and time
- *     when a request last came with it, "limit wanted" base:order:SCOPE|WINDOW the ends of the buckets (ms),
- *     oldest first base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
+ * - base:meta run: the server's run_id; since: when grants may have been forgotten (ms), 0 for never; born:
+ *   when these keys were begun (ms)
+ * - base:pause scope → until when (ms)
+ * - base:holder:PARTITION marker; gone a week after the partition was last at work
+ * - base:void:INSTANCE the number of a take up to which nothing is granted to that process any more
+ * - base:slots scope → slots in use
+ * - base:leases leases by the time at which their slots expire
+ * - base:lease lease → its open slots (n), what came back unused (u), scopes (s) and buckets (b), as JSON
+ * - base:windows:SCOPE window (ms) → limit and time when a request last came with it, "limit wanted"
+ * - base:order:SCOPE|WINDOW the ends of the buckets (ms), oldest first
+ * - base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
+ *
+ * A lease is called INSTANCE-NUMBER@DESTINATION: of which process, and its how many-th take it was.
  *
  * A bucket holds the permits granted up to its end, and counts until end + window + lease life. Times have 13
  * digits, which Lua prints exactly only when told to.
  */
 import { LONGEST_PAUSE_MS } from '../port.ts'
+
+/** How long a marker is remembered once nobody works on its partition: longer than anybody is frozen. */
+const HOLDER_LIFE_MS = 7 * 86_400_000
+/** How long a take may be under way: TCP gives up after some 16 minutes. */
+const VOID_LIFE_MS = 30 * 60_000
 
 const PRELUDE = `
 local base = KEYS[1]
@@ -23,13 +35,35 @@ local function clock(offset)
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000) + offset
 end
 
-local function freeSlots(id, lease, count)
-  lease.n = lease.n - count
-  for _, scope in ipairs(lease.s) do redis.call('HINCRBY', base .. ':slots', scope, -count) end
-  if lease.n == 0 then
+local function leaseOf(id)
+  local found = redis.call('HGET', base .. ':lease', id)
+  return found and cjson.decode(found)
+end
+
+-- Leaves a lease with so many open slots, of all that came back so many unused. Both are totals, so that a
+-- return that arrives twice, late or out of turn changes nothing.
+local function settle(id, lease, open, unused)
+  local freed = lease.n - open
+  if freed <= 0 then return end
+  local back = math.min(freed, math.max(0, unused - (lease.u or 0)))
+  if back > 0 then
+    for _, bucket in ipairs(lease.b) do
+      local count = base .. ':count:' .. bucket[1]
+      local permits = math.min(tonumber(redis.call('HGET', count, bucket[2]) or '0'), back)
+      if permits > 0 then
+        redis.call('HINCRBY', count, bucket[2], -permits)
+        redis.call('HINCRBY', count, 't', -permits)
+      end
+    end
+  end
+  for _, scope in ipairs(lease.s) do
+    if redis.call('HINCRBY', base .. ':slots', scope, -freed) <= 0 then redis.call('HDEL', base .. ':slots', scope) end
+  end
+  if open == 0 then
     redis.call('HDEL', base .. ':lease', id)
     redis.call('ZREM', base .. ':leases', id)
   else
+    lease.n, lease.u = open, unused
     redis.call('HSET', base .. ':lease', id, cjson.encode(lease))
   end
 end
@@ -67,10 +101,16 @@ if a.seen ~= '' and a.seen ~= mark and since < born and (sameServer or since == 
   redis.call('HSET', base .. ':meta', 'since', num(since))
 end
 
-local known = redis.call('HGET', base .. ':holders', a.partition)
+-- A take that nobody waits for any more may arrive late. One that is carried out twice is one.
+if a.number <= tonumber(redis.call('GET', base .. ':void:' .. a.instance) or '0') then return { mark, 'void', 0 } end
+local twin = leaseOf(a.lease)
+if twin then return { mark, 'granted', twin.n } end
+
+local holder = base .. ':holder:' .. a.partition
+local known = redis.call('GET', holder)
 if known and tonumber(known) > a.marker then return { mark, 'superseded', 60000 } end
-if not known or tonumber(known) < a.marker then
-  redis.call('HSET', base .. ':holders', a.partition, num(a.marker))
+if not known or tonumber(known) < a.marker or redis.call('PTTL', holder) < ${HOLDER_LIFE_MS / 2} then
+  redis.call('SET', holder, num(a.marker), 'PX', ${HOLDER_LIFE_MS})
 end
 
 if since > 0 then
@@ -99,8 +139,8 @@ end
 if pausedMs > 0 then return { mark, 'paused', math.ceil(pausedMs) } end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':leases', '-inf', num(now), 'LIMIT', 0, 1000)) do
-  local lease = cjson.decode(redis.call('HGET', base .. ':lease', id))
-  freeSlots(id, lease, lease.n)
+  local lease = leaseOf(id)
+  if lease then settle(id, lease, 0, lease.u or 0) else redis.call('ZREM', base .. ':leases', id) end
 end
 
 local function grainOf(windowMs, limit)
@@ -210,7 +250,7 @@ if room < 1 then
   return { mark, 'concurrency', math.max(1, math.ceil(math.max(rateWait, math.min(slotMs, a.poll)))) }
 end
 
-local lease = { n = room, s = {}, b = {} }
+local lease = { n = room, u = 0, s = {}, b = {} }
 for i, scope in ipairs(a.scopes) do
   table.insert(lease.s, scope.name)
   redis.call('HINCRBY', base .. ':slots', scope.name, room)
@@ -225,29 +265,33 @@ return { mark, 'granted', room }
 `
 
 /**
- * KEYS: base. ARGV: lease, unused, finished. Gives how many of the lease's requests were open before, −1 for
- * a lease that is not there.
+ * KEYS: base. ARGV: lease, its open slots from now on, how much of it came back unused in all. A lease that
+ * is not there has expired.
  */
 export const GIVE_BACK = `${PRELUDE}
-local id, unused, finished = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local found = redis.call('HGET', base .. ':lease', id)
-if not found then return -1 end
-local lease = cjson.decode(found)
-local open = lease.n
-if unused + finished > open then return open end
-if unused > 0 then
-  for _, bucket in ipairs(lease.b) do
-    local count = base .. ':count:' .. bucket[1]
-    local permits = tonumber(redis.call('HGET', count, bucket[2]) or '0')
-    local back = math.min(permits, unused)
-    if back > 0 then
-      redis.call('HINCRBY', count, bucket[2], -back)
-      redis.call('HINCRBY', count, 't', -back)
-    end
+local lease = leaseOf(ARGV[1])
+if lease then settle(ARGV[1], lease, tonumber(ARGV[2]), tonumber(ARGV[3])) end
+return 1
+`
+
+/**
+ * KEYS: base. ARGV: what a process holds, as JSON, see LeaseBook. What it was granted up to then and does not
+ * name it never heard of, so none of it was used.
+ */
+export const RECONCILE = `${PRELUDE}
+local a = cjson.decode(ARGV[1])
+local void = base .. ':void:' .. a.instance
+if a.void > tonumber(redis.call('GET', void) or '0') then redis.call('SET', void, num(a.void), 'PX', ${VOID_LIFE_MS}) end
+local pending = {}
+for _, number in ipairs(a.pending) do pending[number] = true end
+for _, id in ipairs(redis.call('HKEYS', base .. ':lease')) do
+  local number = string.sub(id, 1, #a.instance + 1) == a.instance .. '-' and tonumber(string.match(id, '^%w+%-(%d+)@'))
+  if number and number <= a.upTo and not pending[number] then
+    local lease, kept = leaseOf(id), a.kept[tostring(number)]
+    if kept then settle(id, lease, kept[1], kept[2]) else settle(id, lease, 0, (lease.u or 0) + lease.n) end
   end
 end
-freeSlots(id, lease, unused + finished)
-return open
+return 1
 `
 
 /** KEYS: base. ARGV: scope, for how long (ms), offset of the clock (ms). */
