@@ -2,9 +2,11 @@
  * Works on the partitions that a group assigns to this process: one worker each, kept across rebalances while
  * its partition stays, drained when it goes. A worker begins once no predecessor holds its partition any more
  * (PROTOCOL.md §10). One that lost its writer or the log takes over from itself and goes on; a process that
- * lost its place in the group joins again.
+ * lost its place in the group joins again. One that cannot get its holds could not work on what it is given:
+ * it leaves the group to those who can, and joins again once it gets holds.
  */
-import { isSluiceError, type ErrorCode } from '@sluice/contracts/errors'
+import { randomUUID } from 'node:crypto'
+import { isSluiceError, SluiceError, type ErrorCode } from '@sluice/contracts/errors'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'
 import type { Hold, Holds } from '@sluice/holds/port'
@@ -14,6 +16,8 @@ import type { Membership, MessageLog, TopicPartition } from '@sluice/message-log
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
 const PAUSE_BEFORE_REJOINING_MS = 1_000
+/** How long a process keeps partitions that it gets no hold on: longer than a restart of what keeps them. */
+const GIVE_UP_WITHOUT_HOLD_MS = 5_000
 /** A coordinator that has not answered for so long may have given the partitions to others. */
 const SESSION_TIMEOUT_MS = 6_000
 
@@ -76,9 +80,23 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
         onSetback(null, error)
       }
       await sleep(PAUSE_BEFORE_REJOINING_MS, { signal: ending }).catch(() => undefined)
+      await untilHoldsAnswer(options, ending)
     }
   } finally {
     readiness?.left(group)
+  }
+}
+
+/** Whoever joined without would take partitions from those who can work on them. */
+async function untilHoldsAnswer(options: OwnPartitionsOptions, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await using _free = await options.holds.acquire(`member/${randomUUID()}`, { signal })
+      return
+    } catch (error) {
+      if (!signal.aborted && !isSetback(error)) throw error
+    }
+    await sleep(PAUSE_BEFORE_REJOINING_MS, { signal }).catch(() => undefined)
   }
 }
 
@@ -135,13 +153,13 @@ async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promi
       try {
         if (hold?.held !== true) {
           await hold?.[Symbol.asyncDispose]()
-          hold = await options.holds.acquire(options.holdOf(target), { signal: stopping })
+          hold = await patientHold(options, target, stopping)
         }
         await options.work(worker)
         return
       } catch (error) {
         if (stopping.aborted) return
-        if (!mayPass(options, error)) throw error
+        if (error instanceof WithoutHold || !mayPass(options, error)) throw error
         options.onSetback(target, error)
       }
       if (performance.now() - startedAt > LONGEST_PAUSE_MS) pauseMs = FIRST_PAUSE_MS
@@ -150,6 +168,30 @@ async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promi
     }
   } finally {
     await hold?.[Symbol.asyncDispose]()
+  }
+}
+
+/** Ends the membership, since the same would become of every partition that this process is given. */
+class WithoutHold extends SluiceError {}
+
+/** Rejects with `WithoutHold` if who keeps the holds has not answered for some seconds. */
+async function patientHold(
+  { holds, holdOf, onSetback }: OwnPartitionsOptions,
+  target: TopicPartition,
+  signal: AbortSignal,
+): Promise<Hold> {
+  let sinceMs: number | null = null
+  for (;;) {
+    try {
+      return await holds.acquire(holdOf(target), { signal })
+    } catch (error) {
+      if (signal.aborted || !isSluiceError(error) || !error.retryable) throw error
+      if (sinceMs === null) onSetback(target, error)
+      sinceMs ??= performance.now()
+      if (performance.now() - sinceMs >= GIVE_UP_WITHOUT_HOLD_MS)
+        throw new WithoutHold(error.code, error.message, { cause: error, retryable: true })
+    }
+    await sleep(FIRST_PAUSE_MS, { signal })
   }
 }
 

@@ -139,6 +139,8 @@ class PartitionDelivery {
    */
   #doubt: { left: number | null } | null
   readonly #uncleanSince = performance.now()
+  /** Aborts, with the error, when this process cannot reach who keeps the limits: others are to try. */
+  readonly #cutOff = new AbortController()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -149,7 +151,8 @@ class PartitionDelivery {
   async work(): Promise<void> {
     const { deps, run, worker, ledger, recovered, requests } = this.#parts
     const { log, io } = deps
-    const stopping = AbortSignal.any([worker.drain, worker.signal, ledger.failure])
+    const cutOff = this.#cutOff.signal
+    const stopping = AbortSignal.any([worker.drain, worker.signal, ledger.failure, cutOff])
     const from = recovered.checkpoint.offset
     const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
     const ended = new AbortController()
@@ -169,6 +172,8 @@ class PartitionDelivery {
     }
     ledger.failure.throwIfAborted()
     if (!worker.signal.aborted) await this.#release()
+    // What was under way is recorded and released, so nothing is in doubt for whoever goes on.
+    if (!worker.drain.aborted && !worker.signal.aborted) cutOff.throwIfAborted()
   }
 
   async #take(placed: Placed, stopping: AbortSignal): Promise<void> {
@@ -287,6 +292,7 @@ class PartitionDelivery {
         holder,
         onError: deps.onError,
         mayAct: () => isMember(worker),
+        onCutOff: error => this.#cutOff.abort(error),
       }),
       early: early.signal,
       drain: worker.drain,

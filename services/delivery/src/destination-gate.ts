@@ -10,9 +10,14 @@ import type { Target } from './target.ts'
 
 /** How soon to look again whether the group, or who keeps the limits, answers. */
 const PAUSE_MS = 500
+/**
+ * How long who keeps the limits may be out of reach before others are left to try: longer than it takes to
+ * replace a dead connection.
+ */
+const CUT_OFF_AFTER_MS = 15_000
 
 /**
- * Leave for `permits` requests, to be handed to sockets until `useBeforeMs` (performance.now()). Every permit
+ * Leave for `permits` requests, to be handed to sockets until `useBeforeMs` (`elapsedMs`). Every permit
  * ends as finished or unused.
  */
 export interface Permits {
@@ -28,10 +33,15 @@ export class DestinationGate {
   readonly #holder: LeaseHolder
   readonly #onError: (error: unknown) => void
   readonly #mayAct: () => boolean
+  readonly #onCutOff: (error: unknown) => void
+  /** Since when who keeps the limits does not answer; null while it does. */
+  #cutOffSinceMs: number | null = null
 
   /**
    * `mayAct` is false while another may be at work on the partition: nothing is sent then. `onError` is told
-   * when something could not be given back: its slots then come back when they expire.
+   * once when who keeps the limits does not answer, and of what could not be given back. `onCutOff` is told
+   * when that has lasted for so long that another process should try; the gate goes on waiting until its
+   * signal aborts.
    */
   constructor(
     queue: LeaseQueue,
@@ -40,6 +50,7 @@ export class DestinationGate {
       readonly holder: LeaseHolder
       readonly onError: (error: unknown) => void
       readonly mayAct: () => boolean
+      readonly onCutOff: (error: unknown) => void
     },
   ) {
     this.#queue = queue
@@ -47,6 +58,7 @@ export class DestinationGate {
     this.#holder = of.holder
     this.#onError = of.onError
     this.#mayAct = of.mayAct
+    this.#onCutOff = of.onCutOff
   }
 
   /**
@@ -68,10 +80,14 @@ export class DestinationGate {
   async #lease(want: number, signal: AbortSignal): Promise<Lease | null> {
     const { scopes, slotLifeMs } = this.#target
     try {
-      return await this.#queue.acquire({ scopes, holder: this.#holder, want, slotLifeMs }, { signal })
+      const lease = await this.#queue.acquire({ scopes, holder: this.#holder, want, slotLifeMs }, { signal })
+      this.#cutOffSinceMs = null
+      return lease
     } catch (error) {
-      if (signal.aborted || !isSluiceError(error, 'unreachable')) throw error
-      this.#onError(error)
+      if (signal.aborted || !isSluiceError(error) || !error.retryable) throw error
+      if (this.#cutOffSinceMs === null) this.#onError(error)
+      this.#cutOffSinceMs ??= performance.now()
+      if (performance.now() - this.#cutOffSinceMs >= CUT_OFF_AFTER_MS) this.#onCutOff(error)
       return null
     }
   }
