@@ -288,6 +288,7 @@ const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
     error: field('Why it is not known.', nullable(text)),
     requestsEnd: field('Where the run ends in requests.', long),
     attemptsEnd: field('Where the run ends in attempts.', long),
+    waiting: field('What it waits for, while nothing is sent.', nullable(text)),
   },
 )
 

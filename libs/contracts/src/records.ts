@@ -341,6 +341,8 @@ export interface PartitionReport {
   readonly error: string | null
   readonly requestsEnd: number
   readonly attemptsEnd: number
+  /** In a report of progress: what nothing is sent for at the moment, in a sentence. */
+  readonly waiting: string | null
 }
 
 /** A resource as applied, on `resources`, keyed by kind/name; `spec` is JSON. */

@@ -56,14 +56,25 @@ export type Grant =
       readonly useBeforeMs: number
     }
   /**
-   * No room: ask again after `waitMs`, or as soon as one of your own slots is free. `reason` tells rate,
-   * concurrency, pause or a newer holder.
+   * No room: ask again after `waitMs`, or as soon as one of your own slots is free. `leftMs` is how long it
+   * may last in all, as far as is known. `reason` tells rate, concurrency, pause, a newer holder, or that who
+   * keeps the limits may have forgotten grants, which have to run out.
    */
   | {
       readonly kind: 'wait'
       readonly waitMs: number
-      readonly reason: 'rate' | 'concurrency' | 'paused' | 'superseded'
+      readonly leftMs: number
+      readonly reason: 'rate' | 'concurrency' | 'paused' | 'forgotten' | 'superseded'
     }
+
+/** Nothing is granted for a destination, because who keeps the limits may have forgotten what it granted. */
+export interface Forgotten {
+  readonly destination: string
+  /** For how long at most. */
+  readonly leftMs: number
+  /** True if it may turn out that nothing was forgotten. */
+  readonly mayBeLess: boolean
+}
 
 /**
  * A take whose answer does not come costs nothing in the end: what it was granted, then or later, comes back

@@ -12,13 +12,13 @@ import {
   settingsOf,
   type DistributedSettings,
 } from './distributed-settings.ts'
-import { envPort, type Environment } from './environment.ts'
+import { envPort, parseEnvironment, secretOf, type Environment } from './environment.ts'
 import { LOG_LEVELS } from './logger.ts'
 
 const DEFAULT_SHUTDOWN_MS = 25_000
 
 export interface ServiceConfig extends DistributedSettings {
-  readonly redis: { readonly url: string; readonly ca?: string }
+  readonly redis: RedisSettings['redis']
   readonly host: string
   readonly port: number
   readonly logLevel: (typeof LOG_LEVELS)[number]
@@ -34,6 +34,31 @@ export const redisUrl = z.string().superRefine((url, context) => {
     context.addIssue({ code: 'custom', message: error.details[0]?.message ?? error.message })
   }
 })
+
+/** Where Redis is, and under which prefix its keys are. */
+export interface RedisSettings {
+  readonly redis: { readonly url: string; readonly ca?: string }
+  readonly prefix: string
+  readonly startupTimeoutMs: number
+}
+
+const redisVariables = z.object({
+  SLUICE_REDIS_URL: redisUrl,
+  SLUICE_REDIS_CA: z.string().optional(),
+  SLUICE_PREFIX: DISTRIBUTED_VARIABLES.SLUICE_PREFIX,
+  SLUICE_STARTUP_TIMEOUT: DISTRIBUTED_VARIABLES.SLUICE_STARTUP_TIMEOUT,
+})
+
+/** For a process that needs nothing but Redis; null where the environment names none. Throws `config`. */
+export function redisSettings(env: Environment): RedisSettings | null {
+  if (secretOf(env, 'SLUICE_REDIS_URL') === undefined) return null
+  const read = parseEnvironment(redisVariables, env, { secrets: SERVICE_SECRETS })
+  return {
+    redis: redisOf(read),
+    prefix: read.SLUICE_PREFIX,
+    startupTimeoutMs: read.SLUICE_STARTUP_TIMEOUT,
+  }
+}
 
 /** The variables of every service, to be spread into the schema of its own. */
 export const serviceVariables = (defaults: { readonly port: number }) => ({
@@ -53,13 +78,19 @@ export type ServiceVariables = z.infer<z.ZodObject<ReturnType<typeof serviceVari
 
 /** The common part of a service's checked variables. */
 export function serviceConfigOf(variables: ServiceVariables, env: Environment): ServiceConfig {
-  const { SLUICE_REDIS_URL: url, SLUICE_REDIS_CA: ca } = variables
   return {
     ...settingsOf(variables, env),
-    redis: { url, ...(ca === undefined ? {} : { ca }) },
+    redis: redisOf(variables),
     host: variables.SLUICE_HOST,
     port: variables.SLUICE_PORT,
     logLevel: variables.SLUICE_LOG_LEVEL,
     shutdownTimeoutMs: variables.SLUICE_SHUTDOWN_TIMEOUT,
   }
+}
+
+function redisOf(
+  variables: Pick<ServiceVariables, 'SLUICE_REDIS_URL' | 'SLUICE_REDIS_CA'>,
+): RedisSettings['redis'] {
+  const { SLUICE_REDIS_URL: url, SLUICE_REDIS_CA: ca } = variables
+  return { url, ...(ca === undefined ? {} : { ca }) }
 }

@@ -5,9 +5,10 @@
 import { randomUUID } from 'node:crypto'
 import type { SluiceError } from '@sluice/contracts/errors'
 import type { Holds } from '@sluice/holds/port'
+import type { Forgotten } from '@sluice/rate-limit/port'
 import { parseRedisAddress } from '@sluice/redis/redis-address'
 import type { Logger } from '@sluice/runtime/logger'
-import type { ServiceConfig } from '@sluice/runtime/service-config'
+import type { RedisSettings } from '@sluice/runtime/service-config'
 import { waitUntilReachable } from '@sluice/runtime/wait-until-reachable'
 
 export interface HoldsOptions {
@@ -25,9 +26,19 @@ export function logTrouble(logger: Logger, what: string): (trouble: SluiceError 
   }
 }
 
+/** Tells the log why nothing is sent to a destination for a while, and until when. */
+export function forgottenLogger(logger: Logger): (forgotten: Forgotten) => void {
+  return ({ destination, leftMs, mayBeLess }) => {
+    const until = new Date(Date.now() + leftMs).toISOString()
+    const less = mayBeLess ? ', less if those who were there vouch for what it kept' : ''
+    const why = 'Redis was restarted, emptied or replaced, and what it may have forgotten has to run out'
+    logger.warn({ destination, until }, `nothing is sent to ${destination} until ${until}${less}: ${why}`)
+  }
+}
+
 /** Rejects with `unreachable` and the address if Redis did not answer in time. */
 export async function openHolds(
-  config: ServiceConfig,
+  config: RedisSettings,
   createHolds: (options: HoldsOptions) => Holds,
   context: { readonly logger: Logger; readonly signal: AbortSignal },
 ): Promise<Holds> {

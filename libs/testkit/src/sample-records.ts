@@ -113,6 +113,7 @@ export function sampleReport(fields: Partial<PartitionReport> = {}): PartitionRe
     error: null,
     requestsEnd: 0,
     attemptsEnd: 0,
+    waiting: null,
     ...fields,
   }
 }

@@ -156,7 +156,11 @@ class PartitionDelivery {
     const from = recovered.checkpoint.offset
     const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
     const ended = new AbortController()
-    const progress = this.#reporter.reportProgress(ledger, AbortSignal.any([stopping, ended.signal]))
+    const progress = this.#reporter.reportProgress(
+      ledger,
+      () => this.#open?.sending.waitsFor ?? null,
+      AbortSignal.any([stopping, ended.signal]),
+    )
     try {
       for await (const batch of readOwned({ ...reading, from, signal: stopping })) {
         for (const placed of batch.records) await this.#take(placed, stopping)

@@ -44,27 +44,35 @@ export class PartitionReporter {
       faultedFrom: end.fault?.from ?? null,
       error: end.fault?.error ?? null,
       requestsEnd: end.requestsEnd,
+      waiting: null,
     })
   }
 
   /**
-   * Reports the counts now and then while they change, for those who watch. Resolves when stopped; a report
-   * that fails is left out.
+   * Reports the counts, and what is waited for, now and then while they change, for those who watch. Resolves
+   * when stopped; a report that fails is left out.
    */
-  async reportProgress(ledger: AttemptLedger, stopping: AbortSignal): Promise<void> {
+  async reportProgress(
+    ledger: AttemptLedger,
+    waitsFor: () => string | null,
+    stopping: AbortSignal,
+  ): Promise<void> {
     let reported: CountsByOp = ledger.counts
+    let told: string | null = null
     while (!stopping.aborted) {
       await sleep(PROGRESS_EVERY_MS, { signal: stopping }).catch(() => undefined)
       const { counts, run } = ledger
-      if (stopping.aborted || counts === reported || run <= this.#lastRun) continue
+      const waiting = waitsFor()
+      if (stopping.aborted || (counts === reported && waiting === told) || run <= this.#lastRun) continue
       reported = counts
-      const report = { run, counts, ended: false, faultedFrom: null, error: null, requestsEnd: 0 }
+      told = waiting
+      const report = { run, counts, ended: false, faultedFrom: null, error: null, requestsEnd: 0, waiting }
       await this.#write(report).catch((error: unknown) => ledger.fail(error))
     }
   }
 
   async #write(
-    report: Pick<PartitionReport, 'run' | 'counts' | 'ended' | 'faultedFrom' | 'error' | 'requestsEnd'>,
+    report: Omit<PartitionReport, 'sync' | 'incarnation' | 'partition' | 'marker' | 'attemptsEnd'>,
   ): Promise<void> {
     const { io, prefix, run, ownership, attempts, ledger, worker } = this.#options
     const { partition } = attempts

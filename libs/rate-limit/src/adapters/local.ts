@@ -82,7 +82,7 @@ class LocalRateLimit implements RateLimit {
     checkTake(request)
     const nowMs = this.#now()
     if (this.#isSuperseded(request)) {
-      return { kind: 'wait', waitMs: SUPERSEDED_WAIT_MS, reason: 'superseded' }
+      return { kind: 'wait', waitMs: SUPERSEDED_WAIT_MS, leftMs: SUPERSEDED_WAIT_MS, reason: 'superseded' }
     }
     const scopes = request.scopes.map(scope => this.#scope(scope, nowMs))
     const room = this.#room(request.scopes, scopes, nowMs)
@@ -217,7 +217,7 @@ class LocalRateLimit implements RateLimit {
         if (forMs > 0) blocked('rate', forMs)
       }
     }
-    return { kind: 'wait', waitMs, reason }
+    return { kind: 'wait', waitMs, leftMs: waitMs, reason }
   }
 
   #grant(

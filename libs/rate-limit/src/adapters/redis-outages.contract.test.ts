@@ -13,7 +13,7 @@ import type { Grant, RateLimit, TakeRequest } from '../port.ts'
 
 const { signal } = new AbortController()
 const CONCURRENCY = 10
-const PER_HOUR = 1_000
+const PER_MINUTE = 1_000
 /** Slots of the dead would come back only after this: no test may live that long. */
 const SLOT_LIFE_MS = 600_000
 const TIMEOUT_MS = 300
@@ -55,7 +55,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
   const open = (url: string): RateLimit =>
     createRedisRateLimit({ url, commandTimeoutMs: TIMEOUT_MS, silenceMs: SILENCE_MS })
   const request = (want: number, over: Partial<TakeRequest> = {}): TakeRequest => ({
-    scopes: [{ name, rates: [{ requests: PER_HOUR, windowMs: 3_600_000 }], concurrency: CONCURRENCY }],
+    scopes: [{ name, rates: [{ requests: PER_MINUTE, windowMs: 60_000 }], concurrency: CONCURRENCY }],
     holder: { partition: 'sync/0', marker: 1 },
     want,
     slotLifeMs: SLOT_LIFE_MS,
@@ -70,7 +70,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
   }
   /** How many more are granted at once, without keeping them. */
   const room = async (limit: RateLimit): Promise<number> => {
-    const grant = await limit.take(request(PER_HOUR)).catch(() => null)
+    const grant = await limit.take(request(PER_MINUTE)).catch(() => null)
     if (grant?.kind === 'granted') await limit.giveBack(grant.lease, { unused: grant.permits, finished: 0 })
     return granted(grant)
   }
@@ -80,10 +80,10 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     const takes = await Promise.allSettled(Array.from({ length: LOST }, () => limit.take(request(3))))
     for (const each of takes) expect(each).toMatchObject({ reason: { code: 'unreachable', retryable: true } })
   }
-  /** Permits of the hour that count as used. */
+  /** Permits of the minute that count as used. */
   const used = async (): Promise<number> => {
     const admin = new Redis(server.address)
-    const total = await admin.hget(`sluice:limits:{${name}}:count:${name}|3600000`, 't')
+    const total = await admin.hget(`sluice:limits:{${name}}:count:${name}|60000`, 't')
     await admin.quit()
     return Number(total)
   }

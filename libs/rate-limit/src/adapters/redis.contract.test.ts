@@ -77,9 +77,9 @@ describe.skipIf(url === null)('with Redis', () => {
 
     it('an empty Redis without a log of its own grants nothing until what it may have forgotten has run out', async () => {
       const first = await limit.take(request('destination/fresh'))
-      expect(first).toMatchObject({ kind: 'wait', reason: 'paused' })
+      expect(first).toMatchObject({ kind: 'wait', reason: 'forgotten' })
       offsetMs += 30_000
-      expect(await limit.take(request('destination/fresh'))).toMatchObject({ reason: 'paused' })
+      expect(await limit.take(request('destination/fresh'))).toMatchObject({ reason: 'forgotten' })
       offsetMs += 31_000
       expect(await limit.take(request('destination/fresh'))).toMatchObject({ permits: 10 })
     })
@@ -92,9 +92,9 @@ describe.skipIf(url === null)('with Redis', () => {
       await redis.kill()
       await redis.start()
       await takeOnceUp('destination/old')
-      expect(await limit.take(request('destination/old'))).toMatchObject({ reason: 'paused' })
+      expect(await limit.take(request('destination/old'))).toMatchObject({ reason: 'forgotten' })
       offsetMs += 59_000
-      expect(await limit.take(request('destination/old'))).toMatchObject({ reason: 'paused' })
+      expect(await limit.take(request('destination/old'))).toMatchObject({ reason: 'forgotten' })
       offsetMs += 2_000
       expect(await limit.take(request('destination/old'))).toMatchObject({ permits: 10 })
     })
@@ -110,10 +110,10 @@ describe.skipIf(url === null)('with Redis', () => {
         await withAdmin(admin => admin.flushall())
         // One who has never seen the destination cannot know; one who has tells all others.
         await asksFirst.take(request(name, { want: 1 }))
-        expect(await limit.take(request(name))).toMatchObject({ reason: 'paused' })
-        expect(await newcomer.take(request(name))).toMatchObject({ reason: 'paused' })
+        expect(await limit.take(request(name))).toMatchObject({ reason: 'forgotten' })
+        expect(await newcomer.take(request(name))).toMatchObject({ reason: 'forgotten' })
         offsetMs += 59_000
-        expect(await limit.take(request(name))).toMatchObject({ reason: 'paused' })
+        expect(await limit.take(request(name))).toMatchObject({ reason: 'forgotten' })
         offsetMs += 2_000
         expect(await newcomer.take(request(name))).toMatchObject({ kind: 'granted' })
       }

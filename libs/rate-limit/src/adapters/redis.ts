@@ -18,15 +18,26 @@ import {
 } from '@sluice/redis/redis-connection'
 import { checkParts, checkTake } from './checks.ts'
 import { LeaseBook } from './lease-book.ts'
-import { GIVE_BACK, PAUSE, RECONCILE, TAKE } from './redis-scripts.ts'
+import {
+  GIVE_BACK,
+  LEAVE,
+  LONG_MS,
+  PAUSE,
+  RECONCILE,
+  STAND_BY,
+  STAND_BY_EVERY_MS,
+  TAKE,
+} from './redis-scripts.ts'
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import type { Grant, RateLimit, TakeRequest } from '../port.ts'
+import type { Forgotten, Grant, RateLimit, TakeRequest } from '../port.ts'
 
 export interface RedisRateLimitOptions extends RedisConnectionOptions {
   /** Of all keys; default `sluice`. */
   readonly prefix?: string
   /** How long a permit may lie unused, the way to Redis and back included. Default 50 ms. */
   readonly leaseLifeMs?: number
+  /** Told once each time that something may have been forgotten, and again when less is to be waited for. */
+  readonly onForgotten?: (forgotten: Forgotten) => void
   /** How far the limits' clock is ahead of the server's, in ms: for tests that do not want to wait. */
   readonly clockOffsetMs?: () => number
 }
@@ -35,6 +46,8 @@ export interface RedisRateLimitOptions extends RedisConnectionOptions {
 const SLOT_POLL_MS = 25
 /** How soon to state again what is held, where the last time did not settle it. */
 const RECONCILE_EVERY_MS = 250
+/** Ends of a wait this close together are the same, by clocks that differ a little. */
+const SAME_END_MS = 2_000
 const LEASE = /^([0-9a-f]+)-(\d+)@(.*)$/s
 
 const SCRIPTS = {
@@ -42,6 +55,8 @@ const SCRIPTS = {
   giveBack: redisScript(GIVE_BACK),
   reconcile: redisScript(RECONCILE),
   pause: redisScript(PAUSE),
+  standBy: redisScript(STAND_BY),
+  leave: redisScript(LEAVE),
 }
 
 /** One destination, as this process knows it. */
@@ -49,7 +64,13 @@ interface Destination {
   readonly name: string
   /** The mark of its keys as they were last seen: of which server, and since when. */
   seen: string
+  /** The number of the last grant that was seen there. */
+  seq: number
+  /** True where a window is so long that this process has to be there when Redis is restarted. */
+  isLong: boolean
   readonly book: LeaseBook
+  /** Until when it is waited for what may have been forgotten, as was last told (ms); 0 where nothing is. */
+  toldUntilMs: number
   /** While what is held is stated: until the server is known to know it. */
   reconciling: Promise<void> | null
 }
@@ -67,16 +88,21 @@ class RedisRateLimit implements RateLimit {
   readonly #prefix: string
   readonly #leaseLifeMs: number
   readonly #clockOffsetMs: () => number
+  readonly #onForgotten: (forgotten: Forgotten) => void
   readonly #instance = randomBytes(8).toString('hex')
   readonly #destinations = new Map<string, Destination>()
   readonly #returns = new Map<string, Promise<void>>()
   readonly #closing = new AbortController()
+  readonly #standingBy: NodeJS.Timeout
 
   constructor(options: RedisRateLimitOptions) {
     this.#prefix = options.prefix ?? 'sluice'
     this.#leaseLifeMs = options.leaseLifeMs ?? 50
     this.#clockOffsetMs = options.clockOffsetMs ?? (() => 0)
+    this.#onForgotten = options.onForgotten ?? (() => {})
     this.#redis = connectRedis(options)
+    this.#standingBy = setInterval(() => this.#standBy(), STAND_BY_EVERY_MS)
+    this.#standingBy.unref()
   }
 
   get trouble(): SluiceError | null {
@@ -97,14 +123,15 @@ class RedisRateLimit implements RateLimit {
     const argument = this.#takeArgument(request, { destination, number, lease })
     try {
       const taking = this.#run(SCRIPTS.take, destination.name, [argument])
-      const [mark, what, value] = takeReply(await abortable(taking, request))
-      destination.seen = mark
+      const { what, value, leftMs } = notedReply(destination, await abortable(taking, request))
       if (what === 'granted') {
         book.granted(number, value)
+        destination.toldUntilMs = 0
         return { kind: 'granted', lease, permits: value, useBeforeMs }
       }
       book.refused(number)
-      return { kind: 'wait', waitMs: value, reason: what }
+      this.#tellForgotten(destination, { forgotten: what === 'forgotten', waitMs: value, leftMs })
+      return { kind: 'wait', waitMs: value, leftMs, reason: what }
     } catch (error) {
       book.lost(number)
       this.#reconcile(destination)
@@ -143,15 +170,38 @@ class RedisRateLimit implements RateLimit {
     if (this.#closing.signal.aborted) return
     await Promise.allSettled(this.#returns.values())
     this.#closing.abort(new SluiceError('aborted', 'the limits are closed'))
+    clearInterval(this.#standingBy)
     const inDoubt = [...this.#destinations.values()].filter(({ book }) => book.isInDoubt)
     await Promise.allSettled(inDoubt.map(destination => this.#state(destination)))
+    const long = [...this.#destinations.values()].filter(({ isLong }) => isLong)
+    await Promise.allSettled(long.map(({ name }) => this.#run(SCRIPTS.leave, name, [this.#instance])))
     await this.#redis[Symbol.asyncDispose]()
+  }
+
+  #tellForgotten(
+    destination: Destination,
+    of: { readonly forgotten: boolean; readonly waitMs: number; readonly leftMs: number },
+  ): void {
+    const { waitMs, leftMs } = of
+    if (!of.forgotten) return
+    const untilMs = performance.now() + leftMs
+    if (Math.abs(untilMs - destination.toldUntilMs) < SAME_END_MS) return
+    destination.toldUntilMs = untilMs
+    this.#onForgotten({ destination: destination.name, leftMs, mayBeLess: waitMs < leftMs })
   }
 
   #destination(name: string): Destination {
     let known = this.#destinations.get(name)
     if (known === undefined) {
-      known = { name, seen: '', book: new LeaseBook(this.#instance), reconciling: null }
+      known = {
+        name,
+        seen: '',
+        seq: 0,
+        isLong: false,
+        book: new LeaseBook(this.#instance),
+        toldUntilMs: 0,
+        reconciling: null,
+      }
       this.#destinations.set(name, known)
     }
     return known
@@ -162,6 +212,8 @@ class RedisRateLimit implements RateLimit {
     of: { readonly destination: Destination; readonly number: number; readonly lease: string },
   ): string {
     const { scopes, holder, want, slotLifeMs } = request
+    if (scopes.some(({ rates }) => rates.some(({ windowMs }) => windowMs > LONG_MS)))
+      of.destination.isLong = true
     return JSON.stringify({
       scopes,
       partition: holder.partition,
@@ -173,6 +225,7 @@ class RedisRateLimit implements RateLimit {
       number: of.number,
       lease: of.lease,
       seen: of.destination.seen,
+      seq: of.destination.seq,
       poll: SLOT_POLL_MS,
       offset: this.#clockOffsetMs(),
     })
@@ -211,23 +264,37 @@ class RedisRateLimit implements RateLimit {
     noted()
   }
 
+  /** So that others know after a restart whom to ask, though this process has nothing to take now. */
+  #standBy(): void {
+    for (const destination of this.#destinations.values()) {
+      if (!destination.isLong) continue
+      const { name, seen, seq } = destination
+      const said = { instance: this.#instance, seen, seq, offset: this.#clockOffsetMs() }
+      this.#run(SCRIPTS.standBy, name, [JSON.stringify(said)]).then(
+        reply => notedReply(destination, reply),
+        () => undefined,
+      )
+    }
+  }
+
   #run(script: RedisScript, destination: string, args: readonly string[]): Promise<unknown> {
     return this.#redis.run(script, `${this.#prefix}:limits:{${destination}}`, args)
   }
 }
 
-type TakeReply = [
-  mark: string,
-  what: 'granted' | 'rate' | 'concurrency' | 'paused' | 'superseded',
-  value: number,
-]
-const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'superseded'] as const
+const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'forgotten', 'superseded'] as const
 
-function takeReply(reply: unknown): TakeReply {
-  const [mark, word, value] = Array.isArray(reply) ? (reply as unknown[]) : []
+/** Reads an answer, and notes in it what this process has seen of the destination. */
+function notedReply(
+  destination: Destination,
+  reply: unknown,
+): { readonly what: (typeof REPLIES)[number]; readonly value: number; readonly leftMs: number } {
+  const [mark, word, value, seq, leftMs = value] = Array.isArray(reply) ? (reply as unknown[]) : []
   const what = REPLIES.find(known => known === word)
-  if (typeof mark !== 'string' || what === undefined || typeof value !== 'number') {
+  const isWhole = typeof mark === 'string' && typeof value === 'number' && typeof seq === 'number'
+  if (!isWhole || what === undefined || typeof leftMs !== 'number')
     throw new SluiceError('internal', `the limits' script gave ${JSON.stringify(reply)}`)
-  }
-  return [mark, what, value]
+  destination.seen = mark
+  destination.seq = seq
+  return { what, value, leftMs }
 }
