@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { checkParts, checkTake } from './checks.ts'
-import { LimitsFile } from './limits-file.ts'
+import { HOLDERS_KEPT, LimitsFile } from './limits-file.ts'
 import { SlidingWindow } from './sliding-window.ts'
 import type { Granted } from './limits-file.ts'
 import type { GrantEntry } from './sliding-window.ts'
@@ -147,7 +147,10 @@ class LocalRateLimit implements RateLimit {
     const known = this.#holders.get(holder.partition)
     if (known !== undefined && holder.marker <= known) return holder.marker < known
     this.#file?.storeHolder(holder.partition, holder.marker)
+    this.#holders.delete(holder.partition)
     this.#holders.set(holder.partition, holder.marker)
+    const [oldest] = this.#holders.keys()
+    if (this.#holders.size > HOLDERS_KEPT && oldest !== undefined) this.#holders.delete(oldest)
     return false
   }
 
