@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { envBoolean, envList, envPort, parseEnvironment } from './environment.ts'
+import { envBoolean, envList, envPort, memoryOf, parseEnvironment } from './environment.ts'
 
 const schema = z.object({
   SLUICE_PORT: envPort.default(4747),
@@ -53,4 +53,11 @@ it('a secret may be in a file, but not in both places', async () => {
   )
   await rm(folder, { recursive: true })
   expect(() => parseEnvironment(schema, env, { secrets })).toThrow(file)
+})
+
+it('the memory of a process is a size, 512 MB where nobody says otherwise', () => {
+  expect(memoryOf({})).toBe(512_000_000)
+  expect(memoryOf({ SLUICE_MEMORY: '1.5GB' })).toBe(1_500_000_000)
+  for (const wrong of ['512', '512MiB', '-1MB', '100MB', 'lots'])
+    expect(() => memoryOf({ SLUICE_MEMORY: wrong }), wrong).toThrow('expected a size such as 512MB or 2GB')
 })

@@ -1,6 +1,7 @@
 /** A service's configuration out of environment variables. */
 import { readFileSync } from 'node:fs'
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+import { DEFAULT_MEMORY_BYTES, LEAST_MEMORY_BYTES } from '@sluice/domain/memory-budget'
 import { z } from 'zod'
 
 export interface Environment {
@@ -79,3 +80,19 @@ export const envList = z
   .string()
   .transform(text => text.split(',').map(part => part.trim()))
   .refine(parts => parts.every(part => part !== ''), 'expected texts between commas, none of them empty')
+
+const MEMORY_UNITS: { readonly [unit: string]: number } = { KB: 1000, MB: 1_000_000, GB: 1_000_000_000 }
+const MEMORY_WANTED = `expected a size such as 512MB or 2GB, at least ${LEAST_MEMORY_BYTES / 1_000_000}MB`
+
+/** `SLUICE_MEMORY`: how much memory a process may use, in bytes. */
+export const envMemory = z
+  .string()
+  .regex(/^\d{1,9}(\.\d{1,3})?(KB|MB|GB)$/, MEMORY_WANTED)
+  .transform(text => Math.round(Number.parseFloat(text) * (MEMORY_UNITS[text.slice(-2)] ?? 1)))
+  .refine(bytes => bytes >= LEAST_MEMORY_BYTES, MEMORY_WANTED)
+  .default(DEFAULT_MEMORY_BYTES)
+
+/** The memory that this process may use, in bytes. Throws `config` where `SLUICE_MEMORY` is not right. */
+export function memoryOf(env: Environment): number {
+  return parseEnvironment(z.object({ SLUICE_MEMORY: envMemory }), env).SLUICE_MEMORY
+}

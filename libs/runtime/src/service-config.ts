@@ -12,7 +12,7 @@ import {
   settingsOf,
   type DistributedSettings,
 } from './distributed-settings.ts'
-import { envPort, parseEnvironment, secretOf, type Environment } from './environment.ts'
+import { envMemory, envPort, parseEnvironment, secretOf, type Environment } from './environment.ts'
 import { LOG_LEVELS } from './logger.ts'
 
 const DEFAULT_SHUTDOWN_MS = 25_000
@@ -23,6 +23,8 @@ export interface ServiceConfig extends DistributedSettings {
   readonly port: number
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly shutdownTimeoutMs: number
+  /** How much memory this process may use, in bytes. */
+  readonly memoryBytes: number
 }
 
 /** Where Redis is; its forms are those of `parseRedisAddress`, whose words say what is wrong. */
@@ -69,6 +71,7 @@ export const serviceVariables = (defaults: { readonly port: number }) => ({
   SLUICE_PORT: envPort.default(defaults.port),
   SLUICE_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
   SLUICE_SHUTDOWN_TIMEOUT: duration.default(DEFAULT_SHUTDOWN_MS),
+  SLUICE_MEMORY: envMemory,
 })
 
 /** Those of them that are, or may hold, a secret; each may be given as a file. */
@@ -85,6 +88,7 @@ export function serviceConfigOf(variables: ServiceVariables, env: Environment): 
     port: variables.SLUICE_PORT,
     logLevel: variables.SLUICE_LOG_LEVEL,
     shutdownTimeoutMs: variables.SLUICE_SHUTDOWN_TIMEOUT,
+    memoryBytes: variables.SLUICE_MEMORY,
   }
 }
 

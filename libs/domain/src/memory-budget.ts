@@ -1,0 +1,21 @@
+/**
+ * How a process divides the memory that it may use (`SLUICE_MEMORY`). What a process buffers follows from
+ * this alone, and never from the shape of the rows: many small ones or few large ones get the same bytes.
+ */
+
+/** The default of `SLUICE_MEMORY`, in bytes. */
+export const DEFAULT_MEMORY_BYTES = 512_000_000
+/** Below this, Node.js, DuckDB and one row of the largest size do not fit together. */
+export const LEAST_MEMORY_BYTES = 256_000_000
+
+/** Shares in bytes. What is left over is for Node.js itself and the libraries. */
+export interface MemoryBudget {
+  /** For DuckDB, over all that it does at the same time: queries, diffs, restores. */
+  readonly duckdbBytes: number
+  /** For rows, changes, requests and answers that JavaScript holds, over all syncs and partitions. */
+  readonly buffersBytes: number
+}
+
+export function memoryBudget(totalBytes: number): MemoryBudget {
+  return { duckdbBytes: Math.floor(totalBytes * 0.375), buffersBytes: Math.floor(totalBytes * 0.25) }
+}
