@@ -156,6 +156,21 @@ describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
     await expect.poll(() => connection.trouble, { timeout: 10_000 }).toBeNull()
   })
 
+  it('tells of a missing right once, however long it is missing', async () => {
+    const connection = connect()
+    await runsAgain(connection)
+    await admin.call('ACL', 'SETUSER', 'default', '-info')
+    const untilMs = performance.now() + 5_000
+    const failed = async () => {
+      await expect(run(connection)).rejects.toMatchObject({ code: 'config' })
+      return performance.now()
+    }
+    await expect.poll(failed, { timeout: 10_000, interval: 200 }).toBeGreaterThan(untilMs)
+    await admin.call('ACL', 'SETUSER', 'default', '+info')
+    await runsAgain(connection)
+    expect(told).toEqual([expect.stringContaining('denies a right'), null])
+  })
+
   it.each([
     ['/99', 'DB index is out of range'],
     ['/x', 'number of a database'],

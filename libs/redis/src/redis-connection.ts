@@ -150,7 +150,9 @@ export class RedisConnection implements AsyncDisposable {
   }
 
   async #checkIdle(): Promise<void> {
-    if (this.#usedKey === null || performance.now() - this.#answeredMs < IDLE_MS) return
+    // A right that our scripts lack is not missed by a probe, which does less.
+    if (this.#usedKey === null || this.#trouble?.code === 'config') return
+    if (performance.now() - this.#answeredMs < IDLE_MS) return
     await this.run(PROBE, this.#usedKey.replace(/(:alive)?$/, ':alive'), []).catch(() => undefined)
   }
 
