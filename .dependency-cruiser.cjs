@@ -18,7 +18,7 @@ const VENDOR_HOMES = {
   '@kafkajs/confluent-schema-registry': ['^libs/schema-codec/src/adapters/'],
   avsc: ['^libs/schema-codec/src/'],
   bottleneck: ['^libs/rate-limit/src/adapters/'],
-  ioredis: ['/src/adapters/redis[.]ts$'],
+  ioredis: ['^libs/redis/src/'],
   kafkajs: ['^libs/message-log/src/adapters/'],
   liquidjs: ['^libs/templates/src/'],
   mysql2: ['^libs/sources/src/adapters/'],
@@ -78,7 +78,7 @@ module.exports = {
       name: 'adapters-stay-in-their-room',
       severity: 'error',
       from: { path: `${ROOM}adapters/`, pathNot: TEST },
-      to: { path: PRODUCTION, pathNot: ['^libs/$1/src/', '^libs/(contracts|domain|flow)/src/'] },
+      to: { path: PRODUCTION, pathNot: ['^libs/$1/src/', '^libs/(contracts|domain|flow|redis)/src/'] },
     },
     {
       name: 'adapters-are-named-only-in-compose',

@@ -26,6 +26,8 @@ export interface LocalService {
 
 export interface ServiceDefinition {
   readonly name: ServiceName
+  /** Its name among several processes of the service, for its log; default the service's. */
+  readonly process?: string
   readonly address: string
   /** The command to run; called for each start. */
   readonly command: readonly string[]
@@ -40,11 +42,11 @@ export interface ServiceDefinition {
  * silent.
  */
 export async function runService(workspace: Workspace, definition: ServiceDefinition): Promise<LocalService> {
-  const { name } = definition
+  const { name, process = name } = definition
   let current: ServiceProcess | null = null
   const start = async () => {
     if (current?.running === true) return
-    const started = workspace.spawn(name, definition.command, definition.options)
+    const started = workspace.spawn(process, definition.command, definition.options)
     current = started
     await untilItAnswers(workspace, definition, started)
   }
@@ -53,7 +55,7 @@ export async function runService(workspace: Workspace, definition: ServiceDefini
   return {
     name,
     address: definition.address,
-    logFile: workspace.logFile(name),
+    logFile: workspace.logFile(process),
     start,
     stop,
     kill: async () => current?.stop(0),
@@ -71,7 +73,7 @@ async function untilItAnswers(
   definition: ServiceDefinition,
   started: ServiceProcess,
 ): Promise<void> {
-  const { name, startTimeoutMs } = definition
+  const { name, process = name, startTimeoutMs } = definition
   const deadline = performance.now() + startTimeoutMs
   let end: string | null = null
   void started.ended.then(how => (end = how))
@@ -81,7 +83,7 @@ async function untilItAnswers(
   }
   await started.stop(0)
   const why = end === null ? `did not answer within ${startTimeoutMs} ms` : `ended (${String(end)})`
-  throw new Error(`${name} ${why}; the end of its log:\n${await workspace.logTail(name)}`)
+  throw new Error(`${name} ${why}; the end of its log:\n${await workspace.logTail(process)}`)
 }
 
 /** A port may be taken between its choice and its use, so a start that failed is tried with new ones. */

@@ -12,6 +12,7 @@ import { peopleCsv, peopleYaml, SYNC } from '../e2e/people-project.ts'
 import { projectFolder } from '../e2e/project-folder.ts'
 
 const UNREACHABLE = 5
+const MISCONFIGURED = 2
 const FATAL = 60
 const services = realServices()
 const FILES = { 'project.yaml': peopleYaml(), 'people.csv': peopleCsv('1,Ada') }
@@ -63,6 +64,16 @@ describe.skipIf(services === null)('what is not reachable at the start', () => {
       expect(JSON.stringify(started.log), 'a password is in the log').not.toContain('s3cret')
     })
     await Promise.all(each)
+  })
+
+  it.concurrent.each([
+    ['/99', 'has no such database'],
+    ['?wrong=1', 'there is no option wrong'],
+  ])('ends a service at once with exit code 2 where Redis will never do: %s', async (end, why) => {
+    const url = `${services?.['SLUICE_REDIS_URL'] ?? ''}${end}`
+    await using started = start('delivery', { SLUICE_REDIS_URL: url, SLUICE_STARTUP_TIMEOUT: '60s' })
+    expect(await started.ended).toBe(MISCONFIGURED)
+    expect(started.log.findLast(({ level }) => level === FATAL)?.msg).toContain(why)
   })
 
   it.concurrent.each(['the schema registry', 'Kafka'])(

@@ -55,6 +55,8 @@ export const runView = z.object({
    * read, and why it is rebuilt where it is.
    */
   restoring: z.object({ why: z.string().nullable(), records: count, of: count }).optional(),
+  /** Of a running run: what it waits for while nothing is sent, and until when, in sentences. */
+  waiting: z.array(z.string()).optional(),
   /** What the run did that its user should know. */
   notices: z.array(z.string()).optional(),
 })

@@ -289,6 +289,7 @@ const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
     errorCode: field('The kind of error.', nullable(text)),
     requestsEnd: field('Where the run ends in requests.', long),
     attemptsEnd: field('Where the run ends in attempts.', long),
+    waiting: field('What it waits for, while nothing is sent.', nullable(text)),
   },
 )
 

@@ -348,6 +348,8 @@ export interface PartitionReport {
   /** 0 where the partition's `run-end` is not reached, though its part of the run is over. */
   readonly requestsEnd: number
   readonly attemptsEnd: number
+  /** In a report of progress: what nothing is sent for at the moment, in a sentence. */
+  readonly waiting: string | null
 }
 
 /** A resource as applied, on `resources`, keyed by kind/name; `spec` is JSON. */

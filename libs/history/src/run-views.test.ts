@@ -38,6 +38,20 @@ describe('the view of a run', () => {
     )
   })
 
+  it('says what its partitions wait for while it is under way, each thing once', () => {
+    const why = 'the rate limit is used up'
+    const waits = reports(
+      { ended: false, waiting: why },
+      { ended: false, waiting: why },
+      { ended: false, waiting: null },
+      { ended: true, waiting: 'it had waited' },
+      { run: 6, ended: false, waiting: 'an earlier run waited' },
+    )
+    expect(runView(event, definition, waits).waiting).toEqual([why])
+    expect(runView(event, definition, NOBODY).waiting).toBeUndefined()
+    expect(runView({ ...event, status: 'failed' }, definition, waits).waiting).toBeUndefined()
+  })
+
   it('counts nothing twice once it has ended', () => {
     const ended = sampleEvent({
       run: 7,

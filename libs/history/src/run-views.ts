@@ -21,6 +21,7 @@ export function runView(
     definition === null ? OPS.filter(op => counts[op] !== undefined) : [...triggeredOps(definition.sync)]
   // Events of an earlier version have no such field.
   const restoring = event.restoring ?? null
+  const waiting = event.status === 'running' ? waitsOf(event, reports) : []
   return {
     id: event.runId,
     sync: event.sync,
@@ -37,6 +38,7 @@ export function runView(
       ? { held: { ...event.held, samples: [...event.held.samples] } }
       : {}),
     ...(event.status === 'running' && restoring !== null ? { restoring: { ...restoring } } : {}),
+    ...(waiting.length === 0 ? {} : { waiting }),
     ...(event.notices.length === 0 ? {} : { notices: [...event.notices] }),
   }
 }
@@ -46,6 +48,14 @@ function withProgress(event: RunEvent, reports: ReadonlyMap<number, PartitionRep
   for (const report of reports.values())
     if (report.run === event.run) counts = addCounts(counts, report.counts)
   return counts
+}
+
+/** What its partitions wait for, each thing once. */
+function waitsOf(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): string[] {
+  const waits = new Set<string>()
+  for (const { run, ended, waiting } of reports.values())
+    if (run === event.run && !ended && typeof waiting === 'string') waits.add(waiting)
+  return [...waits]
 }
 
 /** People read additions first. */

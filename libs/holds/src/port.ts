@@ -3,8 +3,10 @@
  * gone, and so lets a predecessor that is alive finish what it has under way. A hold fences nobody: the log
  * does that. It expires with its holder, so nobody ever waits long for the dead.
  *
- * Errors are `SluiceError`s: `unreachable` (retryable). Methods may be called concurrently.
+ * Errors are `SluiceError`s: `unreachable` (retryable), and `config` where the server wants other settings,
+ * which is retryable once it has worked. Methods may be called concurrently.
  */
+import type { SluiceError } from '@sluice/contracts/errors'
 
 /**
  * A name that is held. States: held ⇄ doubtful (not renewed in time) → lost (somebody else has it), any →
@@ -16,6 +18,8 @@ export interface Hold extends AsyncDisposable {
 }
 
 export interface Holds extends AsyncDisposable {
+  /** Why the holds' server does not answer, or refuses, as was last seen; null while all is well. */
+  readonly trouble: SluiceError | null
   /**
    * Waits until nobody has this name, takes it, and keeps it until it is disposed. Those who wait are served
    * in no order. Rejects with the signal's reason, and as soon as the holds' server does not answer.

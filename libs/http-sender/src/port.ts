@@ -10,7 +10,7 @@ export interface OutgoingRequest {
   readonly body: Uint8Array | null
   readonly timeoutMs: number
   /**
-   * The request may be handed to a socket only until then (performance.now()): the end of its lease. If that
+   * The request may be handed to a socket only until then (`elapsedMs`): the end of its lease. If that
    * takes longer, because a connection had to be opened first, it is not sent and the result says `late`; the
    * connection stays open for the next try. Absent: whenever there is a connection.
    */

@@ -150,15 +150,10 @@ export interface Membership extends AsyncDisposable, AsyncIterable<Assignment> {
    */
   commit(target: TopicPartition, nextOffset: number, options: { signal: AbortSignal }): Promise<boolean>
   /**
-   * Time in ms (performance.now()) of the last heartbeat the coordinator answered: whoever waits longer than
-   * the session time-out sends nothing.
+   * Time in ms (`elapsedMs`) of the last heartbeat the coordinator answered: whoever waits longer than the
+   * session time-out sends nothing.
    */
   readonly lastHeartbeatMs: number
-  /**
-   * The same time in ms since 1970. Other than the steady clock, that of the wall goes on while a machine is
-   * suspended; but somebody may set it. So much time has passed as the one says that says more.
-   */
-  readonly lastHeartbeatAt: number
   leave(): Promise<void>
 }
 

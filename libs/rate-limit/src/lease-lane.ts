@@ -2,6 +2,9 @@
  * A lane of the lease queue: those who wait for leases of the same scopes, in the order in which they came.
  */
 import type { Lease, LeaseWant } from './lease.ts'
+import type { Grant } from './port.ts'
+
+type LimitWaitReason = Extract<Grant, { kind: 'wait' }>['reason']
 
 /** Runs jobs in the order in which they come, a number of them at a time. Jobs do not reject. */
 export interface Admission {
@@ -66,6 +69,8 @@ export class Lane {
   /** Until when the head sleeps (performance.now()), and what it waits for. */
   sleepsUntilMs = 0
   sleepsFor: string | null = null
+  /** Why the last head that asked got nothing, and until when at most (performance.now()); null if it did. */
+  refused: { readonly reason: LimitWaitReason; readonly untilMs: number } | null = null
   readonly #front: Waiter[] = []
   readonly #onHead: () => void
   readonly #admit: (places: number) => Admission

@@ -192,9 +192,23 @@ describe('the lease queue', () => {
     expect(await third).toMatchObject({ permits: 1 })
   })
 
+  it('tells why who waits was refused, and for how long at most, until somebody gets a lease', async () => {
+    const scopes = [scope('api', { concurrency: 1 })]
+    expect(queue.waitOf(scopes)).toBeNull()
+    const first = await acquire({ scopes })
+    const second = acquire({ scopes })
+    await expect.poll(() => queue.waitOf(scopes)?.reason).toBe('concurrency')
+    expect(queue.waitOf(scopes)?.leftMs).toBeGreaterThan(0)
+    expect(queue.waitOf([scope('other')])).toBeNull()
+    await queue.giveBack(first, { unused: 0, finished: 1 })
+    await second
+    expect(queue.waitOf(scopes)).toBeNull()
+  })
+
   it('a slot that comes back while the limit is being asked is not missed', async () => {
     const slow = createLeaseQueue(
       {
+        trouble: null,
         async take(request) {
           const grant = await limit.take(request)
           // As over a network: the answer was right when it left.
@@ -236,6 +250,7 @@ function flaky(limit: RateLimit): { readonly limit: RateLimit; readonly breakOnc
       broken = true
     },
     limit: {
+      trouble: null,
       take(request) {
         if (!broken) return limit.take(request)
         broken = false

@@ -9,7 +9,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { Lane, Waiter } from './lease-lane.ts'
 import type { Admission } from './lease-lane.ts'
 import type { Lease, LeaseWant } from './lease.ts'
-import type { Grant, RateLimit } from './port.ts'
+import type { Grant, LimitScope, RateLimit } from './port.ts'
 
 export type { Lease, LeaseWant } from './lease.ts'
 
@@ -17,6 +17,12 @@ export type { Lease, LeaseWant } from './lease.ts'
 const MAX_WAITING = 10_000
 /** Lanes whose sleeps end this close together are tried in the order of their places, not of their timers. */
 const SAME_MOMENT_MS = 2
+
+export interface LimitWait {
+  readonly reason: Extract<Grant, { kind: 'wait' }>['reason']
+  /** How long it may last at most, as far as is known. */
+  readonly leftMs: number
+}
 
 export interface LeaseQueue extends AsyncDisposable {
   /** How many wait now. */
@@ -30,6 +36,8 @@ export interface LeaseQueue extends AsyncDisposable {
   acquire(want: LeaseWant, options: { readonly signal: AbortSignal }): Promise<Lease>
   /** As RateLimit.giveBack; who waits for what came back is woken. */
   giveBack(lease: Lease, parts: { readonly unused: number; readonly finished: number }): Promise<void>
+  /** Why who waits for a lease of these scopes was refused last; null where nobody waits, or was. */
+  waitOf(scopes: readonly LimitScope[]): LimitWait | null
   /** As RateLimit.pause. */
   pause(scope: string, forMs: number): Promise<void>
 }
@@ -83,6 +91,10 @@ class FairLeaseQueue implements LeaseQueue {
     this.#groups.get(lease.scopes[0]?.name ?? '')?.wake(parts.unused > 0 ? 'all' : 'concurrency')
   }
 
+  waitOf(scopes: readonly LimitScope[]): LimitWait | null {
+    return this.#groups.get(scopes[0]?.name ?? '')?.waitOf(scopes) ?? null
+  }
+
   pause(scope: string, forMs: number): Promise<void> {
     return this.#limit.pause(scope, forMs)
   }
@@ -124,7 +136,7 @@ class LaneGroup {
   }
 
   enter(waiter: Waiter): void {
-    const id = JSON.stringify(waiter.want.scopes.map(({ name }) => name))
+    const id = laneOf(waiter.want.scopes)
     let lane = this.#lanes.get(id)
     if (lane === undefined) {
       const created = new Lane(this.#admit, () => this.#onHead(id, created))
@@ -132,6 +144,12 @@ class LaneGroup {
       this.#lanes.set(id, lane)
     }
     lane.enter(waiter)
+  }
+
+  waitOf(scopes: readonly LimitScope[]): LimitWait | null {
+    const refused = this.#lanes.get(laneOf(scopes))?.refused ?? null
+    if (refused === null) return null
+    return { reason: refused.reason, leftMs: Math.max(0, refused.untilMs - performance.now()) }
   }
 
   wake(whom: 'all' | 'concurrency'): void {
@@ -191,6 +209,8 @@ class LaneGroup {
       if (!head.isSettled) head.reject(error)
       return
     }
+    lane.refused =
+      grant.kind === 'granted' ? null : { reason: grant.reason, untilMs: performance.now() + grant.leftMs }
     if (grant.kind === 'granted') {
       if (head.isSettled) await this.#returnUnwanted(grant)
       else head.resolve(leaseOf(grant, head.want))
@@ -220,6 +240,10 @@ class LaneGroup {
       // A lease that cannot be given back expires by itself.
     }
   }
+}
+
+function laneOf(scopes: readonly LimitScope[]): string {
+  return JSON.stringify(scopes.map(({ name }) => name))
 }
 
 type Granted = Extract<Grant, { kind: 'granted' }>

@@ -3,8 +3,10 @@
  * concurrency, handed out as leases of several requests at once (PROTOCOL.md §9). It never sleeps: it grants,
  * or says when to ask again, and the caller's loop decides. Windows are counted over their length plus the
  * lease's life, so that no window of the configured length, wherever it starts, holds more sends than its
- * limit; they outlive runs and processes. Errors: `unreachable` (retryable), `disk`, `aborted`.
+ * limit; they outlive runs and processes. Errors: `unreachable` (retryable), `config` (who keeps the limits
+ * wants other settings), `disk`, `aborted`.
  */
+import type { SluiceError } from '@sluice/contracts/errors'
 
 /** No pause is longer; what claims to be was made before a clock was set back. */
 export const LONGEST_PAUSE_MS = 300_000
@@ -44,7 +46,7 @@ export interface TakeRequest {
 
 export type Grant =
   /**
-   * `permits` requests (1 to `want`) may be handed to sockets until `useBeforeMs` (performance.now()); what
+   * `permits` requests (1 to `want`) may be handed to sockets until `useBeforeMs` (`elapsedMs`); what
    * is not used by then is to be given back.
    */
   | {
@@ -54,21 +56,39 @@ export type Grant =
       readonly useBeforeMs: number
     }
   /**
-   * No room: ask again after `waitMs`, or as soon as one of your own slots is free. `reason` tells rate,
-   * concurrency, pause or a newer holder.
+   * No room: ask again after `waitMs`, or as soon as one of your own slots is free. `leftMs` is how long it
+   * may last in all, as far as is known. `reason` tells rate, concurrency, pause, a newer holder, or that who
+   * keeps the limits may have forgotten grants, which have to run out.
    */
   | {
       readonly kind: 'wait'
       readonly waitMs: number
-      readonly reason: 'rate' | 'concurrency' | 'paused' | 'superseded'
+      readonly leftMs: number
+      readonly reason: 'rate' | 'concurrency' | 'paused' | 'forgotten' | 'superseded'
     }
 
+/** Nothing is granted for a destination, because who keeps the limits may have forgotten what it granted. */
+export interface Forgotten {
+  readonly destination: string
+  /** For how long at most. */
+  readonly leftMs: number
+  /** True if it may turn out that nothing was forgotten. */
+  readonly mayBeLess: boolean
+}
+
+/**
+ * A take whose answer does not come costs nothing in the end: what it was granted, then or later, comes back
+ * once who keeps the limits answers again.
+ */
 export interface RateLimit extends AsyncDisposable {
+  /** Why who keeps the limits does not answer, or refuses, as was last seen; null while all is well. */
+  readonly trouble: SluiceError | null
   take(request: TakeRequest): Promise<Grant>
   /**
    * Returns parts of a lease: `unused` permits that were never handed to a socket (their rate and slots are
    * free again), and `finished` requests (their slots are free). Returning to a lease that has expired is
-   * harmless.
+   * harmless. What cannot be told at once is told as soon as who keeps the limits answers, also if nothing
+   * more is asked; so it rejects for a bug only.
    */
   giveBack(lease: string, parts: { readonly unused: number; readonly finished: number }): Promise<void>
   /**

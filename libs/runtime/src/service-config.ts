@@ -3,6 +3,8 @@
  * watched and ended.
  */
 import { duration } from '@sluice/contracts/resources'
+import { isSluiceError } from '@sluice/contracts/errors'
+import { parseRedisAddress } from '@sluice/redis/redis-address'
 import { z } from 'zod'
 import {
   DISTRIBUTED_SECRETS,
@@ -10,13 +12,13 @@ import {
   settingsOf,
   type DistributedSettings,
 } from './distributed-settings.ts'
-import { envMemory, envPort, type Environment } from './environment.ts'
+import { envMemory, envPort, parseEnvironment, secretOf, type Environment } from './environment.ts'
 import { LOG_LEVELS } from './logger.ts'
 
 const DEFAULT_SHUTDOWN_MS = 25_000
 
 export interface ServiceConfig extends DistributedSettings {
-  readonly redis: { readonly url: string; readonly ca?: string }
+  readonly redis: RedisSettings['redis']
   readonly host: string
   readonly port: number
   readonly logLevel: (typeof LOG_LEVELS)[number]
@@ -25,10 +27,45 @@ export interface ServiceConfig extends DistributedSettings {
   readonly memoryBytes: number
 }
 
+/** Where Redis is; its forms are those of `parseRedisAddress`, whose words say what is wrong. */
+export const redisUrl = z.string().superRefine((url, context) => {
+  try {
+    parseRedisAddress(url)
+  } catch (error) {
+    if (!isSluiceError(error, 'config')) throw error
+    context.addIssue({ code: 'custom', message: error.details[0]?.message ?? error.message })
+  }
+})
+
+/** Where Redis is, and under which prefix its keys are. */
+export interface RedisSettings {
+  readonly redis: { readonly url: string; readonly ca?: string }
+  readonly prefix: string
+  readonly startupTimeoutMs: number
+}
+
+const redisVariables = z.object({
+  SLUICE_REDIS_URL: redisUrl,
+  SLUICE_REDIS_CA: z.string().optional(),
+  SLUICE_PREFIX: DISTRIBUTED_VARIABLES.SLUICE_PREFIX,
+  SLUICE_STARTUP_TIMEOUT: DISTRIBUTED_VARIABLES.SLUICE_STARTUP_TIMEOUT,
+})
+
+/** For a process that needs nothing but Redis; null where the environment names none. Throws `config`. */
+export function redisSettings(env: Environment): RedisSettings | null {
+  if (secretOf(env, 'SLUICE_REDIS_URL') === undefined) return null
+  const read = parseEnvironment(redisVariables, env, { secrets: SERVICE_SECRETS })
+  return {
+    redis: redisOf(read),
+    prefix: read.SLUICE_PREFIX,
+    startupTimeoutMs: read.SLUICE_STARTUP_TIMEOUT,
+  }
+}
+
 /** The variables of every service, to be spread into the schema of its own. */
 export const serviceVariables = (defaults: { readonly port: number }) => ({
   ...DISTRIBUTED_VARIABLES,
-  SLUICE_REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'expected a URL such as redis://redis:6379' }),
+  SLUICE_REDIS_URL: redisUrl,
   SLUICE_REDIS_CA: z.string().optional(),
   SLUICE_HOST: z.string().default('0.0.0.0'),
   SLUICE_PORT: envPort.default(defaults.port),
@@ -44,14 +81,20 @@ export type ServiceVariables = z.infer<z.ZodObject<ReturnType<typeof serviceVari
 
 /** The common part of a service's checked variables. */
 export function serviceConfigOf(variables: ServiceVariables, env: Environment): ServiceConfig {
-  const { SLUICE_REDIS_URL: url, SLUICE_REDIS_CA: ca } = variables
   return {
     ...settingsOf(variables, env),
-    redis: { url, ...(ca === undefined ? {} : { ca }) },
+    redis: redisOf(variables),
     host: variables.SLUICE_HOST,
     port: variables.SLUICE_PORT,
     logLevel: variables.SLUICE_LOG_LEVEL,
     shutdownTimeoutMs: variables.SLUICE_SHUTDOWN_TIMEOUT,
     memoryBytes: variables.SLUICE_MEMORY,
   }
+}
+
+function redisOf(
+  variables: Pick<ServiceVariables, 'SLUICE_REDIS_URL' | 'SLUICE_REDIS_CA'>,
+): RedisSettings['redis'] {
+  const { SLUICE_REDIS_URL: url, SLUICE_REDIS_CA: ca } = variables
+  return { url, ...(ca === undefined ? {} : { ca }) }
 }

@@ -22,6 +22,7 @@ const OF_CODE: { readonly [code in ErrorCode]: Concern } = {
   'not-found': 'sync',
   'schema-incompatible': 'sync',
   'too-long': 'sync',
+  'too-large': 'sync',
   /** Its topics: with another number of partitions, emptied, deleted, or with records that are none. */
   conflict: 'sync',
   'offset-out-of-range': 'sync',

@@ -1,5 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
+import { Notifier } from '@sluice/flow/notifier'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
 import type { Holds } from '@sluice/holds/port'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
@@ -17,6 +19,7 @@ it('a successor begins a partition only once the worker of a member that drains 
   const asked = Promise.withResolvers<void>()
   const local = createLocalHolds()
   const holds: Holds = {
+    trouble: null,
     acquire: (name, options) => {
       if (drains[0].signal.aborted) asked.resolve()
       return local.acquire(name, options)
@@ -65,27 +68,71 @@ it('a successor begins a partition only once the worker of a member that drains 
   expect(happened).toEqual(['first begins', 'first is done', 'second begins', 'second is done'])
 })
 
-describe('whether the coordinator counts a process as a member', () => {
-  const memberHeard = (agoMs: { readonly steady: number; readonly wall: number }): boolean =>
-    isMember({
-      membership: {
-        ...steadyMembership(),
-        lastHeartbeatMs: performance.now() - agoMs.steady,
-        lastHeartbeatAt: Date.now() - agoMs.wall,
+it('a member that gets no holds leaves its partitions to others, and joins again once it gets some', async () => {
+  await using world = await openTestLog({ partitions: 0 })
+  const local = createLocalHolds()
+  let cutOff = false
+  const drain = new AbortController()
+  const unreachable = () => new SluiceError('unreachable', 'nobody answers', { retryable: true })
+  const holds: Holds = {
+    trouble: null,
+    async acquire(name, options) {
+      if (cutOff) throw unreachable()
+      const hold = await local.acquire(name, options)
+      return {
+        get held() {
+          return hold.held && !cutOff
+        },
+        [Symbol.asyncDispose]: () => hold[Symbol.asyncDispose](),
+      }
+    },
+    [Symbol.asyncDispose]: () => local[Symbol.asyncDispose](),
+  }
+  /** Those who work on each partition. */
+  const workers = new Map<number, string>()
+  const changes = new Notifier()
+  const until = async (isSo: () => boolean): Promise<void> => {
+    for (;;) {
+      const seen = changes.version
+      if (isSo()) return
+      await changes.after(seen, { signal })
+    }
+  }
+  const member = (name: string, of: Holds, work: (worker: Worker) => Promise<void>) =>
+    ownPartitions({
+      log: world.log,
+      holds: of,
+      group: 'group',
+      topic: sharedTopics(PREFIX).commands,
+      holdOf: ({ partition }) => String(partition),
+      work: async worker => {
+        workers.set(worker.target.partition, name)
+        changes.notify()
+        await work(worker)
       },
+      onSetback: () => {},
+      drain: drain.signal,
+      signal,
     })
-
-  it('is known for six seconds after a heartbeat', () => {
-    expect(memberHeard({ steady: 5_000, wall: 5_000 })).toBe(true)
-    expect(memberHeard({ steady: 6_500, wall: 6_500 })).toBe(false)
+  const drained = ({ drain: stop }: Worker): Promise<void> =>
+    new Promise(resolve => (stop.aborted ? resolve() : stop.addEventListener('abort', () => resolve())))
+  const failing = new AbortController()
+  const first = member('first', holds, async worker => {
+    await Promise.race([
+      drained(worker),
+      new Promise(resolve => failing.signal.addEventListener('abort', resolve, { once: true })),
+    ])
+    // As delivery does when who keeps the limits is out of reach.
+    if (cutOff) throw unreachable()
   })
-
-  it('is not known after the machine was suspended, which stops the steady clock', () => {
-    expect(memberHeard({ steady: 100, wall: 600_000 })).toBe(false)
-  })
-
-  it('is told by the steady clock where the other was set back', () => {
-    expect(memberHeard({ steady: 100, wall: -3_600_000 })).toBe(true)
-    expect(memberHeard({ steady: 7_000, wall: -3_600_000 })).toBe(false)
-  })
-})
+  await until(() => workers.size === SHARED_PARTITIONS)
+  const second = member('second', local, drained)
+  await until(() => [...workers.values()].includes('second'))
+  cutOff = true
+  failing.abort()
+  await until(() => [...workers.values()].every(name => name === 'second'))
+  cutOff = false
+  await until(() => [...workers.values()].includes('first'))
+  drain.abort()
+  await Promise.all([first, second])
+}, 30_000)

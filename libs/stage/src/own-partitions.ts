@@ -2,17 +2,25 @@
  * Works on the partitions that a group assigns to this process: one worker each, kept across rebalances while
  * its partition stays, drained when it goes. A worker begins once no predecessor holds its partition any more
  * (PROTOCOL.md §10). One that lost its writer or the log takes over from itself and goes on; a process that
- * lost its place in the group joins again. What concerns one sync alone is tried again with growing pauses.
+ * lost its place in the group joins again. One that cannot get its holds could not work on what it is given:
+ * it leaves the group to those who can, and joins again once it gets holds. What concerns one sync alone is
+ * tried again with growing pauses.
  */
+import { randomUUID } from 'node:crypto'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'
 import type { Hold, Holds } from '@sluice/holds/port'
 import type { Membership, MessageLog, TopicPartition } from '@sluice/message-log/port'
+import { concernOf } from './concern-of.ts'
 import { Tries, type SettingAside } from './tries.ts'
 
 /** Pauses between attempts to take over again, while the log or a predecessor is in the way. */
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
 const PAUSE_BEFORE_REJOINING_MS = 1_000
+/** How long a process keeps partitions that it gets no hold on: longer than a restart of what keeps them. */
+const GIVE_UP_WITHOUT_HOLD_MS = 5_000
 /** A coordinator that has not answered for so long may have given the partitions to others. */
 const SESSION_TIMEOUT_MS = 6_000
 
@@ -75,10 +83,24 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
       // Whoever waits for a sync that nobody can join is no less ready for the others.
       if (tries.isAside) readiness?.left(group)
       await sleep(pauseMs, { signal: ending }).catch(() => undefined)
+      await untilHoldsAnswer(options, ending)
     }
   } finally {
     readiness?.left(group)
     tries[Symbol.dispose]()
+  }
+}
+
+/** Whoever joined without would take partitions from those who can work on them. */
+async function untilHoldsAnswer(options: OwnPartitionsOptions, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await using _free = await options.holds.acquire(`member/${randomUUID()}`, { signal })
+      return
+    } catch (error) {
+      if (!signal.aborted && concernOf(error) !== 'passing') throw error
+    }
+    await sleep(PAUSE_BEFORE_REJOINING_MS, { signal }).catch(() => undefined)
   }
 }
 
@@ -87,10 +109,7 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
  * sends nothing: a successor may be at work already, and a log may have forgotten its fence.
  */
 export function isMember({ membership }: Pick<Worker, 'membership'>): boolean {
-  const { lastHeartbeatMs, lastHeartbeatAt } = membership
-  // The steady clock stands still while a machine is suspended, and the other may have been set back.
-  const passedMs = Math.max(performance.now() - lastHeartbeatMs, Date.now() - lastHeartbeatAt)
-  return passedMs < SESSION_TIMEOUT_MS
+  return elapsedMs() - membership.lastHeartbeatMs < SESSION_TIMEOUT_MS
 }
 
 /** Until drained, or the membership ends; then the workers are drained and the group is left. */
@@ -140,13 +159,14 @@ async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promi
       try {
         if (hold?.held !== true) {
           await hold?.[Symbol.asyncDispose]()
-          hold = await options.holds.acquire(options.holdOf(target), { signal: stopping })
+          hold = await patientHold(options, target, stopping)
         }
         tries.begins()
         await options.work(worker)
         return
       } catch (error) {
         if (stopping.aborted) return
+        if (error instanceof WithoutHold) throw error
         asidePauseMs = await tries.failed(error)
       }
       if (performance.now() - startedAt > LONGEST_PAUSE_MS) pauseMs = FIRST_PAUSE_MS
@@ -156,5 +176,29 @@ async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promi
   } finally {
     tries[Symbol.dispose]()
     await hold?.[Symbol.asyncDispose]()
+  }
+}
+
+/** Ends the membership, since the same would become of every partition that this process is given. */
+class WithoutHold extends SluiceError {}
+
+/** Rejects with `WithoutHold` if who keeps the holds has not answered for some seconds. */
+async function patientHold(
+  { holds, holdOf, onSetback }: OwnPartitionsOptions,
+  target: TopicPartition,
+  signal: AbortSignal,
+): Promise<Hold> {
+  let sinceMs: number | null = null
+  for (;;) {
+    try {
+      return await holds.acquire(holdOf(target), { signal })
+    } catch (error) {
+      if (signal.aborted || !isSluiceError(error) || !error.retryable) throw error
+      if (sinceMs === null) onSetback(target, error)
+      sinceMs ??= performance.now()
+      if (performance.now() - sinceMs >= GIVE_UP_WITHOUT_HOLD_MS)
+        throw new WithoutHold(error.code, error.message, { cause: error, retryable: true })
+    }
+    await sleep(FIRST_PAUSE_MS, { signal })
   }
 }

@@ -78,6 +78,7 @@ function asideReport(
     faultedFrom: 0,
     error: `${STOPPED[stage]}: ${error instanceof Error ? error.message : String(error)}`,
     errorCode: isSluiceError(error) ? error.code : 'internal',
+    waiting: null,
     requestsEnd: 0,
     attemptsEnd: own?.attemptsEnd ?? 0,
   }

@@ -11,6 +11,7 @@ it('a process tells that Redis refuses, or does not answer, and that it does aga
   const asked = new Notifier()
   let answer: Holds['acquire'] = () => Promise.resolve(free)
   const holds: Holds = {
+    trouble: null,
     acquire: (name, options) => {
       asked.notify()
       return answer(name, options)

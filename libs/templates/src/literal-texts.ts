@@ -32,12 +32,14 @@ function* literalsOf(
 ): Generator<{ readonly at: number; readonly text: string }> {
   for (const node of nodes) {
     if (node.kind === 'text') yield node
-    else if (node.kind === 'if' || node.kind === 'case') {
+    else if (node.kind === 'if') {
       for (const { body } of node.branches) yield* literalsOf(body)
       yield* literalsOf(node.otherwise)
+    } else if (node.kind === 'case') {
+      for (const { body } of node.branches) yield* literalsOf(body)
     } else if (node.kind === 'for') {
       yield* literalsOf(node.body)
       yield* literalsOf(node.otherwise)
-    } else if (node.kind === 'tablerow') yield* literalsOf(node.body)
+    } else if (node.kind === 'tablerow' || node.kind === 'ifchanged') yield* literalsOf(node.body)
   }
 }

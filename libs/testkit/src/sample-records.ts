@@ -114,6 +114,7 @@ export function sampleReport(fields: Partial<PartitionReport> = {}): PartitionRe
     errorCode: null,
     requestsEnd: 0,
     attemptsEnd: 0,
+    waiting: null,
     ...fields,
   }
 }

@@ -1,3 +1,4 @@
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import type { Membership } from '@sluice/message-log/port'
 
 /** A membership that is never in question, for a worker that is given its partition by the test. */
@@ -5,10 +6,7 @@ export function steadyMembership(): Membership {
   return {
     commit: () => Promise.resolve(true),
     get lastHeartbeatMs() {
-      return performance.now()
-    },
-    get lastHeartbeatAt() {
-      return Date.now()
+      return elapsedMs()
     },
     leave: () => Promise.resolve(),
     async *[Symbol.asyncIterator]() {},

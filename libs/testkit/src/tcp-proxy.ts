@@ -19,6 +19,7 @@ export interface TcpProxyOptions {
 interface Link {
   readonly client: Socket
   readonly server: Socket
+  readonly lanes: readonly Lane[]
 }
 
 /**
@@ -82,6 +83,19 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   /**
+   * Nothing goes through the connections that are open now any more, and neither side hears of it, not even
+   * when the other one closes: as in a network that forgot them. New ones are treated by the mode. Call what
+   * is returned to let through what was held back.
+   */
+  stall(): () => void {
+    const lanes = [...this.#links].flatMap(link => link.lanes)
+    for (const lane of lanes) lane.stall()
+    return () => {
+      for (const lane of lanes) lane.resume()
+    }
+  }
+
+  /**
    * Resolves once an answer has been swallowed since the call: what was asked for has then been done by the
    * server.
    */
@@ -119,12 +133,14 @@ export class TcpProxy implements AsyncDisposable {
 
   #link(client: Socket): void {
     const server = connect({ ...this.#target, noDelay: true })
-    const link = { client, server }
-    this.#links.add(link)
     const up = new Lane(client, server)
     const down = new Lane(server, client)
+    const link = { client, server, lanes: [up, down] }
+    this.#links.add(link)
     for (const lane of [up, down]) {
-      lane.from.on('error', () => lane.to.resetAndDestroy())
+      lane.from.on('error', () => {
+        if (!lane.isStalled) lane.to.resetAndDestroy()
+      })
       // What is still to be written reaches the other side before it closes.
       lane.from.on('close', () => {
         this.#links.delete(link)
@@ -159,24 +175,44 @@ class Lane {
   readonly from: Socket
   readonly to: Socket
   readonly #held: (Buffer | 'end')[] = []
+  #stalled = false
 
   constructor(from: Socket, to: Socket) {
     this.from = from
     this.to = to
   }
 
+  get isStalled(): boolean {
+    return this.#stalled
+  }
+
+  stall(): void {
+    this.#stalled = true
+  }
+
+  resume(): void {
+    this.#stalled = false
+    for (const piece of this.#held.splice(0)) this.#write(piece)
+  }
+
   push(data: Buffer, delayMs: number): void {
+    if (this.#stalled) {
+      this.#held.push(data)
+      return
+    }
     if (delayMs === 0 && this.#held.length === 0) {
       this.#write(data)
       return
     }
     this.#held.push(data)
     // Each timer lets the oldest piece go, whichever it was set for.
-    setTimeout(() => this.#write(this.#held.shift()), delayMs)
+    setTimeout(() => {
+      if (!this.#stalled) this.#write(this.#held.shift())
+    }, delayMs)
   }
 
   end(): void {
-    if (this.#held.length === 0) this.#write('end')
+    if (this.#held.length === 0 && !this.#stalled) this.#write('end')
     else this.#held.push('end')
   }
 

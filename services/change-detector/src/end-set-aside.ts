@@ -115,7 +115,8 @@ class Ending {
       const { marker = -1, counts = {}, attemptsEnd = 0 } = own ?? {}
       const { incarnation } = this.#of
       const place = { sync, incarnation, run: run.run ?? 0, partition, marker, counts, attemptsEnd }
-      return { ...place, ended: true, faultedFrom: 0, error: message, errorCode: null, requestsEnd: 0 }
+      const end = { ended: true, faultedFrom: 0, error: message, errorCode: null } as const
+      return { ...place, ...end, waiting: null, requestsEnd: 0 }
     })
     const errorCode = isSluiceError(error) ? error.code : 'internal'
     const endsBefore = runs.endsOf(sync, Infinity) ?? []

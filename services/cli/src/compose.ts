@@ -16,6 +16,7 @@ import { saysDiskFailed } from '@sluice/domain/disk-failure'
 import { isHeld } from '@sluice/domain/removal-guard'
 import { ulid } from '@sluice/domain/ulid'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import type { Holds } from '@sluice/holds/port'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
@@ -23,14 +24,18 @@ import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
 import type { MessageLog } from '@sluice/message-log/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
+import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Logger } from '@sluice/runtime/logger'
 import { makeFolder } from '@sluice/runtime/make-folder'
+import { redisSettings } from '@sluice/runtime/service-config'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets, type SecretLookup } from '@sluice/secrets/environment'
 import { openSource } from '@sluice/sources/adapters/open-source'
+import { forgottenLogger, logTrouble, openHolds } from '@sluice/stage/open-holds'
 import { openBackbone, openStage } from '@sluice/stage/open-stage'
 import { RecentMap } from '@sluice/stage/recent-map'
 import { RecordIo } from '@sluice/stage/record-io'
@@ -162,7 +167,7 @@ async function runServices(
 ): Promise<void> {
   const { definitions, logger, dataDir, env } = deps
   await using running = new AsyncDisposableStack()
-  const rateLimit = running.use(createLocalRateLimit({ file: join(dataDir, 'limits.db') }))
+  const rateLimit = running.use(await openLimits(deps, ends.drain))
   const leases = running.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   const sender = running.use(createUndiciSender({ connections: CONNECTIONS }))
   const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
@@ -192,6 +197,19 @@ async function runServices(
       }),
     ),
   ).finally(() => Promise.allSettled(services))
+}
+
+/**
+ * The limits of this folder, or, where the environment names a Redis, those that it shares with all others
+ * who do. Rejects with `unreachable` and the address where that does not answer, and as `drain` aborts.
+ */
+async function openLimits({ dataDir, env, logger }: EmbeddedDeps, drain: AbortSignal): Promise<RateLimit> {
+  const shared = redisSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
+  if (shared === null) return createLocalRateLimit({ file: join(dataDir, 'limits.db') })
+  await using _answers = await openHolds(shared, createRedisHolds, { logger, signal: drain })
+  const { redis, prefix } = shared
+  const onForgotten = forgottenLogger(logger)
+  return createRedisRateLimit({ ...redis, prefix, onTrouble: logTrouble(logger, 'requests'), onForgotten })
 }
 
 interface StateOf {

@@ -1,4 +1,5 @@
 /** Delivery on Kafka, the schema registry and Redis. The one place of this service that names adapters. */
+import { isSluiceError } from '@sluice/contracts/errors'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
@@ -10,7 +11,7 @@ import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { environmentSecrets } from '@sluice/secrets/environment'
 import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
-import { openHolds } from '@sluice/stage/open-holds'
+import { forgottenLogger, logTrouble, openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
 import { watchHolds } from '@sluice/stage/watch-holds'
 import type { DeliveryConfig } from './config.ts'
@@ -32,11 +33,14 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const watch = opening.use(watchHolds(holds))
-  const onConnectionError = (err: Error): void => logger.warn({ err }, 'the connection to Redis is broken')
-  const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, onConnectionError }))
+  const telling = { onTrouble: logTrouble(logger, 'requests'), onForgotten: forgottenLogger(logger) }
+  const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, ...telling }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   const sender = opening.use(createUndiciSender({ connections: CONNECTIONS }))
-  const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
+  // That Redis does not answer is told once, and not for each partition.
+  const onError = (err: unknown): void => {
+    if (!isSluiceError(err) || !err.retryable) logger.error({ err }, 'the limits could not be kept')
+  }
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
   const secrets = environmentSecrets(env)

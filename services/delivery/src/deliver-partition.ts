@@ -101,6 +101,8 @@ class PartitionDelivery {
   /** How far the topic is taken into work, with the run that is open there. */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
+  /** Aborts, with the error, when this process cannot reach who keeps the limits: others are to try. */
+  readonly #cutOff = new AbortController()
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts
@@ -112,7 +114,8 @@ class PartitionDelivery {
   async work(): Promise<void> {
     const { deps, run, worker, ledger, recovered, requests } = this.#parts
     const { log, io } = deps
-    const stopping = AbortSignal.any([worker.drain, worker.signal, ledger.failure])
+    const cutOff = this.#cutOff.signal
+    const stopping = AbortSignal.any([worker.drain, worker.signal, ledger.failure, cutOff])
     const from = recovered.checkpoint.offset
     const options = { from, yieldsTorn: true, signal: stopping } as const
     const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
@@ -135,6 +138,8 @@ class PartitionDelivery {
     }
     ledger.failure.throwIfAborted()
     if (!worker.signal.aborted) await this.#release()
+    // What was under way is recorded and released, so nothing is in doubt for whoever goes on.
+    if (!worker.drain.aborted && !worker.signal.aborted) cutOff.throwIfAborted()
   }
 
   /**
@@ -155,7 +160,7 @@ class PartitionDelivery {
     const { partition } = attempts
     const asked = { runs: deps.runs, run, partition, reporter: this.#reporter, finished }
     await Promise.all([
-      this.#reporter.reportProgress(ledger, signal),
+      this.#reporter.reportProgress(ledger, () => this.#open?.sending.waitsFor ?? null, signal),
       endWithoutRenderer(asked, { signal }).catch((error: unknown) => ledger.fail(error)),
     ])
   }
@@ -316,7 +321,7 @@ class PartitionDelivery {
   /** Null for a run that is passed over, since it has ended and cannot be opened. */
   async #tryToOpen(begin: RunBegin, signal: AbortSignal, nextSeq: number | null): Promise<OpenRun | null> {
     try {
-      this.#open = await openRun(this.#parts, { begin, nextSeq, isOver: run => this.#isOver(run) }, signal)
+      this.#open = await openRun(this.#parts, { begin, nextSeq, isOver: run => this.#isOver(run), onCutOff: error => this.#cutOff.abort(error) }, signal)
     } catch (error) {
       if (signal.aborted) throw error
       this.#passed.begin(begin.run, error)

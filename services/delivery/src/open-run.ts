@@ -67,11 +67,13 @@ export async function openRun(
     readonly nextSeq: number | null
     /** Whether a run, by its number, has ended. */
     readonly isOver: (run: number) => boolean
+    /** Told when who keeps the limits is out of reach for so long that another process should try. */
+    readonly onCutOff: (error: unknown) => void
   },
   signal: AbortSignal,
 ): Promise<OpenRun> {
   const { deps, run, worker, ownership, ledger, attempts } = parts
-  const { begin, nextSeq, isOver } = of
+  const { begin, nextSeq, isOver, onCutOff } = of
   const { maxDuration } = (await deps.definitions.get(begin.definition, { signal })).sync
   const early = new EarlyEnd({
     runs: deps.runs,
@@ -94,7 +96,7 @@ export async function openRun(
       ledger,
       sender: deps.sender,
       figures: deps.figures ?? NO_FIGURES,
-      gate: new DestinationGate(deps.leases, { target, holder, onError, mayAct }),
+      gate: new DestinationGate(deps.leases, { target, holder, onError, mayAct, onCutOff }),
       early: early.signal,
       drain: worker.drain,
       signal: AbortSignal.any([worker.signal, ledger.failure]),

@@ -53,27 +53,35 @@ export class PartitionReporter {
       error: end.fault?.error ?? null,
       errorCode: end.fault === null ? null : (end.fault.errorCode ?? 'internal'),
       requestsEnd: end.requestsEnd,
+      waiting: null,
     })
   }
 
   /**
-   * Reports the counts now and then while they change, for those who watch: as often as somebody could tell
-   * how far the run is, since each report stays in the topic until it is compacted. Resolves when stopped; a
-   * report that fails is left out.
+   * Reports the counts, and what is waited for, now and then while they change, for those who watch: as often
+   * as somebody could tell how far the run is, since each report stays in the topic until it is compacted.
+   * Resolves when stopped; a report that fails is left out.
    */
-  async reportProgress(ledger: AttemptLedger, stopping: AbortSignal): Promise<void> {
+  async reportProgress(
+    ledger: AttemptLedger,
+    waitsFor: () => string | null,
+    stopping: AbortSignal,
+  ): Promise<void> {
     let reported: CountsByOp = ledger.counts
     let watched = { run: ledger.run, since: performance.now() }
+    let told: string | null = null
     while (!stopping.aborted) {
       await sleep(progressPauseMs(performance.now() - watched.since), { signal: stopping }).catch(
         () => undefined,
       )
       const { counts, run } = ledger
       if (run !== watched.run) watched = { run, since: performance.now() }
-      if (stopping.aborted || counts === reported || run <= this.#lastRun) continue
+      const waiting = waitsFor()
+      if (stopping.aborted || (counts === reported && waiting === told) || run <= this.#lastRun) continue
       reported = counts
+      told = waiting
       const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
-      const report = { run, counts, ended: false, ...none }
+      const report = { run, counts, ended: false, waiting, ...none }
       await this.#write(report).catch((error: unknown) => ledger.fail(error))
     }
   }

@@ -56,6 +56,11 @@ export class SendQueue {
     this.#pump = this.#send(stopped).catch((error: unknown) => options.ledger.fail(error))
   }
 
+  /** What it waits for while it has something to send, in a sentence; null while it sends. */
+  get waitsFor(): string | null {
+    return this.#queue.length === 0 ? null : this.#options.gate.waitsFor
+  }
+
   push(job: SendJob): void {
     this.#queue.push(job)
     this.#changes.notify()

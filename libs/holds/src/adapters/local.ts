@@ -7,6 +7,7 @@ export function createLocalHolds(): Holds {
 }
 
 class LocalHolds implements Holds {
+  readonly trouble = null
   /** By name; resolves once released. */
   readonly #taken = new Map<string, Promise<void>>()
 

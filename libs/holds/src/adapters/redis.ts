@@ -4,54 +4,55 @@
  * holder takes its name back if nobody else was faster.
  */
 import { randomUUID } from 'node:crypto'
-import { Redis, ReplyError } from 'ioredis'
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'
+import {
+  connectRedis,
+  redisScript,
+  type RedisConnection,
+  type RedisConnectionOptions,
+} from '@sluice/redis/redis-connection'
 import type { Hold, Holds } from '../port.ts'
 
-export interface RedisHoldsOptions {
-  /** `redis://` or `rediss://`, with user, password and database as usual. */
-  readonly url: string
-  /** PEM text of the authority that signed the server's certificate. */
-  readonly ca?: string
+export interface RedisHoldsOptions extends RedisConnectionOptions {
   /** Of all keys; default `sluice`. */
   readonly prefix?: string
   /** How long a hold outlives its holder; default 5 s. It is renewed five times in that time. */
   readonly lifeMs?: number
-  /** How long a command may take, reconnecting included, before it is `unreachable`; default 3 s. */
-  readonly commandTimeoutMs?: number
-  /** Told of errors of the connection, which is opened again by itself. */
-  readonly onConnectionError?: (error: Error) => void
 }
 
 const RENEWALS_PER_LIFE = 5
 /** How soon to look again whether a name is free. */
 const POLL_MS = 100
-const MAX_RECONNECT_DELAY_MS = 1_000
 
 /**
  * KEYS: the name. ARGV: token, life (ms). Gives 1 if the token has the name from now on, 0 if another has it.
+ * It takes and renews: whose answer was lost takes again what is its own already.
  */
-const RENEW = `
+const HOLD = redisScript(`
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
-`
+`)
 
 /** KEYS: the name. ARGV: token. */
-const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
+const RELEASE = redisScript(
+  `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`,
+)
 
 /**
  * Opens the holds; the connection comes up by itself, and calls wait for it as long as a command may take.
+ * Throws `config` for a URL that is none.
  */
 export function createRedisHolds(options: RedisHoldsOptions): Holds {
   return new RedisHolds(options)
 }
 
 class RedisHolds implements Holds {
-  readonly #redis: Redis
+  readonly #redis: RedisConnection
   readonly #prefix: string
   readonly #lifeMs: number
   readonly #holds = new Set<RedisHold>()
@@ -61,10 +62,14 @@ class RedisHolds implements Holds {
   constructor(options: RedisHoldsOptions) {
     this.#prefix = options.prefix ?? 'sluice'
     this.#lifeMs = options.lifeMs ?? 5_000
-    this.#redis = connect(options)
+    this.#redis = connectRedis(options)
     this.#renewals = setInterval(() => {
       for (const hold of this.#holds) void this.#renew(hold)
     }, this.#lifeMs / RENEWALS_PER_LIFE)
+  }
+
+  get trouble(): SluiceError | null {
+    return this.#redis.trouble
   }
 
   async acquire(name: string, options: { signal: AbortSignal }): Promise<Hold> {
@@ -73,14 +78,14 @@ class RedisHolds implements Holds {
     const signal = AbortSignal.any([options.signal, this.#closing.signal])
     for (;;) {
       signal.throwIfAborted()
-      const sentMs = performance.now()
-      const taking = this.#ask(() => this.#redis.set(key, token, 'PX', this.#lifeMs, 'NX'))
+      const sentMs = elapsedMs()
+      const taking = this.#redis.run(HOLD, key, [token, this.#lifeMs])
       const reply = await abortable(taking, { signal }).catch((error: unknown) => {
         // It may have been given meanwhile; nobody must wait for it to expire.
-        if (signal.aborted) void this.#release(key, token)
+        void this.#release(key, token)
         throw error
       })
-      if (reply === 'OK') {
+      if (reply === 1) {
         const hold = new RedisHold({ key, token, heldUntilMs: sentMs + this.#lifeMs }, ended =>
           this.#end(ended),
         )
@@ -96,16 +101,18 @@ class RedisHolds implements Holds {
     this.#closing.abort(new SluiceError('aborted', 'the holds are closed'))
     clearInterval(this.#renewals)
     await Promise.all([...this.#holds].map(hold => hold[Symbol.asyncDispose]()))
-    await this.#redis.quit().catch(() => this.#redis.disconnect())
+    await this.#redis[Symbol.asyncDispose]()
   }
 
   async #renew(hold: RedisHold): Promise<void> {
     const { key, token } = hold.of
-    const sentMs = performance.now()
+    const sentMs = elapsedMs()
     try {
-      const reply = await this.#redis.eval(RENEW, 1, key, token, this.#lifeMs)
-      if (reply === 1) hold.renewed(sentMs + this.#lifeMs)
-      else hold.lost()
+      const reply = await this.#redis.run(HOLD, key, [token, this.#lifeMs])
+      if (reply !== 1) hold.lost()
+      else if (this.#holds.has(hold)) hold.renewed(sentMs + this.#lifeMs)
+      // Released while the renewal was under way, and carried out before it.
+      else await this.#release(key, token)
     } catch {
       // It stays doubtful until a renewal succeeds.
     }
@@ -119,23 +126,7 @@ class RedisHolds implements Holds {
 
   /** What cannot be released expires by itself. */
   async #release(key: string, token: string): Promise<void> {
-    await this.#redis.eval(RELEASE, 1, key, token).catch(() => undefined)
-  }
-
-  async #ask<T>(command: () => Promise<T>): Promise<T> {
-    try {
-      return await command()
-    } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause)
-      const { host, port } = this.#redis.options
-      const where = `${host ?? 'localhost'}:${port ?? 6379}`
-      if (cause instanceof ReplyError && /NOAUTH|WRONGPASS|NOPERM/.test(message))
-        throw new SluiceError('config', `Redis at ${where} denies access: ${message}`, { cause })
-      throw new SluiceError('unreachable', `Redis at ${where} does not answer: ${message}`, {
-        cause,
-        retryable: true,
-      })
-    }
+    await this.#redis.run(RELEASE, key, [token]).catch(() => undefined)
   }
 }
 
@@ -155,7 +146,7 @@ class RedisHold implements Hold {
   }
 
   get held(): boolean {
-    return this.#state === 'held' && performance.now() < this.#heldUntilMs
+    return this.#state === 'held' && elapsedMs() < this.#heldUntilMs
   }
 
   get isLost(): boolean {
@@ -176,19 +167,4 @@ class RedisHold implements Hold {
     this.#state = 'released'
     await ending
   }
-}
-
-function connect(options: RedisHoldsOptions): Redis {
-  if (!/^rediss?:\/\//.test(options.url))
-    throw new SluiceError('config', 'SLUICE_REDIS_URL has to start with redis:// or rediss://')
-  const { commandTimeoutMs = 3_000 } = options
-  const redis = new Redis(options.url, {
-    commandTimeout: commandTimeoutMs,
-    connectTimeout: commandTimeoutMs,
-    maxRetriesPerRequest: null,
-    retryStrategy: attempt => Math.min(attempt * 50, MAX_RECONNECT_DELAY_MS),
-    ...(options.ca === undefined ? {} : { tls: { ca: options.ca } }),
-  })
-  redis.on('error', (error: Error) => options.onConnectionError?.(error))
-  return redis
 }

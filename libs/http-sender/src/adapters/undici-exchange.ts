@@ -4,6 +4,7 @@
  * them straight to `settled`. What an error means depends on the state alone: while waiting, nothing can have
  * been applied; afterwards, anything may have been.
  */
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import type { Dispatcher, Pool } from 'undici'
 import { answerText } from './answer-body.ts'
 import { describeError } from './describe-error.ts'
@@ -65,7 +66,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   begin(pool: Pool, options: DispatchOptions): void {
     this.#pool = pool
     this.#options = options
-    if (performance.now() > (this.#request.sendBeforeMs ?? Infinity)) {
+    if (elapsedMs() > (this.#request.sendBeforeMs ?? Infinity)) {
       this.#fail('not-sent', 'the lease had ended before', { late: true })
       return
     }
@@ -106,7 +107,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#controller = controller
     this.#leaveQueue = undefined
     const { sendBeforeMs = Infinity } = this.#request
-    if (this.#state === 'waiting' && performance.now() > sendBeforeMs) {
+    if (this.#state === 'waiting' && elapsedMs() > sendBeforeMs) {
       this.#fail('not-sent', 'no connection before the lease ended', { late: true })
     }
     // Thrown here, before a byte is written, it takes the request out and leaves the connection to others.

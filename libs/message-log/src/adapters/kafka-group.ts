@@ -1,5 +1,6 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { Assignment, Membership, TopicPartition } from '../port.ts'
@@ -61,7 +62,7 @@ export class KafkaMembership implements Membership {
   #place: Place | null = null
   #latest: Assignment | null = null
   #joins = 0
-  #lastHeartbeat = clocks()
+  #lastHeartbeatMs = elapsedMs()
   #running: Promise<void> = Promise.resolve()
   #state: 'joining' | 'member' | 'rebalancing' | 'left' = 'joining'
   #error: unknown = null
@@ -77,11 +78,7 @@ export class KafkaMembership implements Membership {
   }
 
   get lastHeartbeatMs(): number {
-    return this.#lastHeartbeat.ms
-  }
-
-  get lastHeartbeatAt(): number {
-    return this.#lastHeartbeat.at
+    return this.#lastHeartbeatMs
   }
 
   /**
@@ -194,7 +191,7 @@ export class KafkaMembership implements Membership {
   }
 
   async #heartbeat(signal: AbortSignal): Promise<boolean> {
-    const sent = clocks()
+    const sentMs = elapsedMs()
     const args = {
       groupId: this.#group,
       memberId: this.#memberId,
@@ -202,11 +199,11 @@ export class KafkaMembership implements Membership {
     }
     try {
       await abortable(this.#request('Heartbeat', this.#lane, args, SESSION_MS), { signal })
-      this.#lastHeartbeat = sent
+      this.#lastHeartbeatMs = sentMs
       return true
     } catch (error) {
       if (!(error instanceof ProtocolError) || !OUT_OF_STEP.has(error.type)) throw error
-      if (error.type === 'REBALANCE_IN_PROGRESS') this.#lastHeartbeat = sent
+      if (error.type === 'REBALANCE_IN_PROGRESS') this.#lastHeartbeatMs = sentMs
       this.#fallOutOfStep(error)
       return false
     }
@@ -253,7 +250,7 @@ export class KafkaMembership implements Membership {
     const joined = await this.#sendJoin(node, signal)
     this.#memberId = joined.memberId
     const groupAssignment = joined.leaderId === joined.memberId ? await this.#share(joined) : []
-    const sent = clocks()
+    const sentMs = elapsedMs()
     const args = {
       groupId: this.#group,
       generationId: joined.generationId,
@@ -264,7 +261,7 @@ export class KafkaMembership implements Membership {
       this.#call<{ memberAssignment: Buffer }>(node, 'SyncGroup', args, REBALANCE_MS + SESSION_MS),
       { signal },
     )
-    this.#lastHeartbeat = sent
+    this.#lastHeartbeatMs = sentMs
     const { assignment = {} } = MemberAssignment.decode(answer.memberAssignment) ?? {}
     const partitions = Object.entries(assignment).flatMap(([topic, numbers]) =>
       numbers.map(partition => ({ topic, partition })),
@@ -365,9 +362,4 @@ function byTopic(partitions: readonly TopicPartition[]): Record<string, number[]
   const topics: Record<string, number[]> = {}
   for (const { topic, partition } of partitions) (topics[topic] ??= []).push(partition)
   return topics
-}
-
-/** Now, by the steady clock and by that of the wall. */
-function clocks(): { readonly ms: number; readonly at: number } {
-  return { ms: performance.now(), at: Date.now() }
 }

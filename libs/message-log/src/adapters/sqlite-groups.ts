@@ -1,6 +1,7 @@
 /** Group membership within one process: no heartbeats, no time-outs, a member is there until it leaves. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import type { Assignment, Membership, TopicPartition } from '../port.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import type { SqliteQueue } from './sqlite-queue.ts'
@@ -159,7 +160,7 @@ export class SqliteMembership implements Membership {
   readonly #group: string
   readonly #member: Member
   readonly #leave: () => void
-  #left: { readonly ms: number; readonly at: number } | null = null
+  #leftAtMs: number | null = null
 
   constructor(options: { queue: SqliteQueue; group: string; member: Member; leave: () => void }) {
     this.#queue = options.queue
@@ -170,11 +171,7 @@ export class SqliteMembership implements Membership {
 
   /** There is no coordinator that could fall silent, so the heartbeat is always now. */
   get lastHeartbeatMs(): number {
-    return this.#left?.ms ?? performance.now()
-  }
-
-  get lastHeartbeatAt(): number {
-    return this.#left?.at ?? Date.now()
+    return this.#leftAtMs ?? elapsedMs()
   }
 
   commit(target: TopicPartition, nextOffset: number, options: { signal: AbortSignal }): Promise<boolean> {
@@ -205,7 +202,7 @@ export class SqliteMembership implements Membership {
   }
 
   async leave(): Promise<void> {
-    this.#left ??= { ms: performance.now(), at: Date.now() }
+    this.#leftAtMs ??= elapsedMs()
     this.#leave()
   }
 

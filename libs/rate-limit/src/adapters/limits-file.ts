@@ -17,6 +17,8 @@ const PRUNE_EVERY_MS = 1000
  * everything for a moment.
  */
 const CHECKPOINT_PAGES = 4000
+/** Partitions whose markers are remembered: those that changed hands last. */
+export const HOLDERS_KEPT = 10_000
 /** Share of a limit that is written in advance for an entry. */
 const RESERVE_SHARE = 1 / 64
 
@@ -96,7 +98,7 @@ export class LimitsFile {
       })
     }
     const pauses = this.#db.prepare('select scope, until_ms from pauses where until_ms > ?').all(nowMs)
-    const holders = this.#db.prepare('select partition, marker from holders').all()
+    const holders = this.#db.prepare('select partition, marker from holders order by rowid').all()
     return {
       windows: [...windows.values()],
       pauses: new Map(pauses.map(row => [String(row['scope']), Number(row['until_ms'])])),
@@ -143,10 +145,10 @@ export class LimitsFile {
   storeHolder(partition: string, marker: number): void {
     this.#transaction(() => {
       this.#db
-        .prepare(
-          'insert into holders values (?, ?) on conflict (partition) do update set marker = excluded.marker',
-        )
+        // Anew, so that rows stand in the order in which they were written.
+        .prepare('insert or replace into holders values (?, ?)')
         .run(partition, marker)
+      this.#db.prepare('delete from holders where rowid <= last_insert_rowid() - ?').run(HOLDERS_KEPT)
     })
   }
 

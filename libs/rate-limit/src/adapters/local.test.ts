@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeClock } from '@sluice/testkit/fake-clock'
 import { rateLimitContract } from '../contract.ts'
+import { HOLDERS_KEPT } from './limits-file.ts'
 import { createLocalRateLimit } from './local.ts'
 import { LONGEST_PAUSE_MS, type RateLimit, type TakeRequest } from '../port.ts'
 
@@ -67,6 +68,22 @@ describe('the local rate limit', () => {
     })
     clock.advance(LONGEST_PAUSE_MS)
     expect(await permitsOf(limit, 1, 10, 1000)).toBe(1)
+  })
+
+  it('remembers the markers of those partitions that changed hands last, and no others', async () => {
+    const asked = async (limit: RateLimit, partition: string, marker: number) =>
+      limit.take({ ...request(1, 1_000_000, 1000), holder: { partition, marker } })
+    const first = createLocalRateLimit({ file, now: clock.now })
+    for (let n = 0; n < HOLDERS_KEPT + 10; n += 1) {
+      await asked(first, `sync/${n}`, 5)
+      // One that goes on changing hands is not among the oldest.
+      if (n % 1000 === 0) await asked(first, 'sync/0', n + 6)
+    }
+    await first[Symbol.asyncDispose]()
+    await using limit = createLocalRateLimit({ file, now: clock.now })
+    for (const known of ['sync/0', 'sync/100', `sync/${HOLDERS_KEPT}`])
+      expect(await asked(limit, known, 4), known).toMatchObject({ reason: 'superseded' })
+    expect(await asked(limit, 'sync/1', 4)).toMatchObject({ kind: 'granted' })
   })
 
   it('remembers across kill -9 what it had granted, exactly for small limits', async () => {

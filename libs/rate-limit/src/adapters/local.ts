@@ -3,8 +3,9 @@
  */
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { checkParts, checkTake } from './checks.ts'
-import { LimitsFile } from './limits-file.ts'
+import { HOLDERS_KEPT, LimitsFile } from './limits-file.ts'
 import { SlidingWindow } from './sliding-window.ts'
 import type { Granted } from './limits-file.ts'
 import type { GrantEntry } from './sliding-window.ts'
@@ -56,6 +57,7 @@ export function createLocalRateLimit(options: LocalRateLimitOptions = {}): RateL
 }
 
 class LocalRateLimit implements RateLimit {
+  readonly trouble = null
   readonly #now: () => number
   readonly #leaseLifeMs: number
   readonly #file: LimitsFile | null
@@ -80,7 +82,7 @@ class LocalRateLimit implements RateLimit {
     checkTake(request)
     const nowMs = this.#now()
     if (this.#isSuperseded(request)) {
-      return { kind: 'wait', waitMs: SUPERSEDED_WAIT_MS, reason: 'superseded' }
+      return { kind: 'wait', waitMs: SUPERSEDED_WAIT_MS, leftMs: SUPERSEDED_WAIT_MS, reason: 'superseded' }
     }
     const scopes = request.scopes.map(scope => this.#scope(scope, nowMs))
     const room = this.#room(request.scopes, scopes, nowMs)
@@ -145,7 +147,10 @@ class LocalRateLimit implements RateLimit {
     const known = this.#holders.get(holder.partition)
     if (known !== undefined && holder.marker <= known) return holder.marker < known
     this.#file?.storeHolder(holder.partition, holder.marker)
+    this.#holders.delete(holder.partition)
     this.#holders.set(holder.partition, holder.marker)
+    const [oldest] = this.#holders.keys()
+    if (this.#holders.size > HOLDERS_KEPT && oldest !== undefined) this.#holders.delete(oldest)
     return false
   }
 
@@ -215,7 +220,7 @@ class LocalRateLimit implements RateLimit {
         if (forMs > 0) blocked('rate', forMs)
       }
     }
-    return { kind: 'wait', waitMs, reason }
+    return { kind: 'wait', waitMs, leftMs: waitMs, reason }
   }
 
   #grant(
@@ -241,7 +246,9 @@ class LocalRateLimit implements RateLimit {
     this.#lastLease += 1
     const lease = `${this.#leasePrefix}-${this.#lastLease}`
     this.#leases.set(lease, { scopes, entries: granted, slots: permits, slotsExpireMs })
-    const useBeforeMs = nowMs - performance.timeOrigin + this.#leaseLifeMs
+    // Its windows count what surely passed, and a lease what may have: a suspended machine ages leases only.
+    const sleptMs = elapsedMs() - performance.now()
+    const useBeforeMs = nowMs - performance.timeOrigin + sleptMs + this.#leaseLifeMs
     return { kind: 'granted', lease, permits, useBeforeMs }
   }
 

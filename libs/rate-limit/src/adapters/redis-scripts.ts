@@ -2,17 +2,43 @@
  * The limits of a destination as Lua, each script one atomic step on the server's clock. All keys begin with
  * one base that has the destination as its hash tag, so that they are in one slot of a cluster:
  *
- *     base:meta run: the server's run_id; since: when grants may have been forgotten (ms), 0 for never; born:
- *     when these keys were begun (ms) base:pause scope → until when (ms) base:holders partition → marker
- *     base:slots scope → slots in use base:leases leases by the time at which their slots expire base:lease
- *     lease → its open slots, scopes and buckets, as JSON base:windows:SCOPE window (ms) → limit and time
- *     when a request last came with it, "limit wanted" base:order:SCOPE|WINDOW the ends of the buckets (ms),
- *     oldest first base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
+ * - base:meta run: the server's run_id; since: when grants may have been forgotten (ms), 0 for never; born:
+ *   when these keys were begun (ms)
+ * - base:meta, for windows longer than a minute: seq: number of the last grant; longest: window (ms);
+ *   survived: of the last restart, 1 if the server may have forgotten nothing, 2 if that is certain, else 0;
+ *   at: when it was last used before
+ * - base:members INSTANCE → since when it has been there, and until when (ms)
+ * - base:pause scope → until when (ms)
+ * - base:holder:PARTITION marker; gone a week after the partition was last at work
+ * - base:void:INSTANCE the number of a take up to which nothing is granted to that process any more
+ * - base:slots scope → slots in use
+ * - base:leases leases by the time at which their slots expire
+ * - base:lease lease → its open slots (n), what came back unused (u), scopes (s) and buckets (b), as JSON
+ * - base:windows:SCOPE window (ms) → limit and time when a request last came with it, "limit wanted"
+ * - base:order:SCOPE|WINDOW the ends of the buckets (ms), oldest first
+ * - base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
+ *
+ * A lease is called INSTANCE-NUMBER@DESTINATION: of which process, and its how many-th take it was.
  *
  * A bucket holds the permits granted up to its end, and counts until end + window + lease life. Times have 13
  * digits, which Lua prints exactly only when told to.
  */
 import { LONGEST_PAUSE_MS } from '../port.ts'
+
+/** How long a marker is remembered once nobody works on its partition: longer than anybody is frozen. */
+const HOLDER_LIFE_MS = 7 * 86_400_000
+/** Windows up to this are waited out, whatever can be known. */
+export const LONG_MS = 60_000
+/** How often a process that has nothing to take shows that it is there. */
+export const STAND_BY_EVERY_MS = 5_000
+const TOUCH_EVERY_MS = 2_000
+/** Whoever was not there for so long has died, or has nothing under way that could be lost. */
+const MEMBER_LIFE_MS = 15_000
+/** How far a log that is synced every second may lag behind, and some more. */
+const NEWCOMER_MS = 3_000
+const VOUCH_POLL_MS = 1_000
+/** How long a take may be under way: TCP gives up after some 16 minutes. */
+const VOID_LIFE_MS = 30 * 60_000
 
 const PRELUDE = `
 local base = KEYS[1]
@@ -23,15 +49,131 @@ local function clock(offset)
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000) + offset
 end
 
-local function freeSlots(id, lease, count)
-  lease.n = lease.n - count
-  for _, scope in ipairs(lease.s) do redis.call('HINCRBY', base .. ':slots', scope, -count) end
-  if lease.n == 0 then
+local function leaseOf(id)
+  local found = redis.call('HGET', base .. ':lease', id)
+  return found and cjson.decode(found)
+end
+
+-- Leaves a lease with so many open slots, of all that came back so many unused. Both are totals, so that a
+-- return that arrives twice, late or out of turn changes nothing.
+local function settle(id, lease, open, unused)
+  local freed = lease.n - open
+  if freed <= 0 then return end
+  local back = math.min(freed, math.max(0, unused - (lease.u or 0)))
+  if back > 0 then
+    for _, bucket in ipairs(lease.b) do
+      local count = base .. ':count:' .. bucket[1]
+      local permits = math.min(tonumber(redis.call('HGET', count, bucket[2]) or '0'), back)
+      if permits > 0 then
+        redis.call('HINCRBY', count, bucket[2], -permits)
+        redis.call('HINCRBY', count, 't', -permits)
+      end
+    end
+  end
+  for _, scope in ipairs(lease.s) do
+    if redis.call('HINCRBY', base .. ':slots', scope, -freed) <= 0 then redis.call('HDEL', base .. ':slots', scope) end
+  end
+  if open == 0 then
     redis.call('HDEL', base .. ':lease', id)
     redis.call('ZREM', base .. ':leases', id)
   else
+    lease.n, lease.u = open, unused
     redis.call('HSET', base .. ':lease', id, cjson.encode(lease))
   end
+end
+`
+
+/**
+ * A server that is not the one of last time may have forgotten grants: a snapshot is older than the crash, a
+ * replica behind its master, and even a log lacks its last two seconds where the machine died. So nothing is
+ * granted until all that it may have forgotten has run out. Of windows longer than a minute that would be an
+ * age, though a server that was restarted in place with its log has mostly forgotten nothing. The processes
+ * know: each remembers the number of the last grant that it has seen, and what the log has kept is all that
+ * was before it, never a part. If all who may have been granted something have seen none that is missing,
+ * none is. Those are the members: who was there within seconds of the end. A newcomer is granted nothing
+ * until it has been a member for longer than a log can lag behind.
+ *
+ * So has a server forgotten grants whose keys somebody deleted, which whoever saw the earlier ones can tell:
+ * all that is not known was granted before these were begun.
+ */
+const LOOK = `
+local function restartedInPlace(info, now, at)
+  local persistence, replication = redis.call('INFO', 'persistence'), redis.call('INFO', 'replication')
+  local startedAt = now - (tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) + 1) * 1000
+  return string.find(persistence, 'aof_enabled:1', 1, true) and string.find(replication, 'role:master', 1, true)
+    and string.find(replication, 'master_replid2:' .. string.rep('0', 40), 1, true) and startedAt >= at - 2000
+end
+
+local function look(a, now)
+  local info = redis.call('INFO', 'server')
+  local run = string.match(info, 'run_id:(%w+)')
+  local meta = redis.call('HMGET', base .. ':meta', 'run', 'since', 'born', 'seq', 'survived', 'at', 'longest')
+  local s = { run = run, since = tonumber(meta[2] or '0'), born = tonumber(meta[3] or '0'),
+    seq = tonumber(meta[4] or '0'), survived = meta[5] or '0', at = tonumber(meta[6] or '0'),
+    longest = tonumber(meta[7] or '0') }
+  if meta[1] ~= run then
+    if meta[1] then
+      local isOver = s.since == 0 or now >= s.since + s.longest + 60000
+      -- Who did not vouch after the restart before is still to be heard.
+      if isOver or s.survived ~= '1' then
+        s.at = 0
+        for _, times in ipairs(redis.call('HVALS', base .. ':members')) do
+          s.at = math.max(s.at, tonumber(string.match(times, ' (%d+)$')))
+        end
+      end
+      s.since = now
+      s.survived = (isOver or s.survived ~= '0') and restartedInPlace(info, now, s.at) and '1' or '0'
+    else
+      s.born = now
+      if not string.find(redis.call('INFO', 'persistence'), 'aof_enabled:1', 1, true) then
+        s.since = now - tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) * 1000
+      end
+    end
+    redis.call('HSET', base .. ':meta', 'run', run, 'since', num(s.since), 'born', num(s.born),
+      'survived', s.survived, 'at', num(s.at))
+  end
+  s.mark = run .. '/' .. num(s.born)
+  local seenRun, seenBorn = string.match(a.seen, '^(%w+)/(%d+)$')
+  if seenBorn and seenBorn ~= num(s.born) then
+    if s.since < s.born and (seenRun == run or s.since == 0) then
+      s.since, s.survived = s.born, '0'
+      redis.call('HSET', base .. ':meta', 'since', num(s.since), 'survived', '0')
+    end
+  elseif a.seq > s.seq and s.survived ~= '0' then
+    s.survived = '0'
+    redis.call('HSET', base .. ':meta', 'survived', '0')
+  end
+  return s
+end
+
+-- Who touches after a restart vouches, for look has compared what it saw.
+local function touch(a, s, now)
+  local first, last = string.match(redis.call('HGET', base .. ':members', a.instance) or '', '^(%d+) (%d+)$')
+  first, last = tonumber(first), tonumber(last)
+  local mustVouch = last and last < s.since and last >= s.at - ${MEMBER_LIFE_MS}
+  if not first or now - last > ${MEMBER_LIFE_MS} and not mustVouch then
+    -- Where nothing was ever granted, nothing can have been forgotten.
+    first, last = s.seq == 0 and s.since == 0 and 0 or now, 0
+    local all = redis.call('HGETALL', base .. ':members')
+    for i = 1, #all, 2 do
+      if now - tonumber(string.match(all[i + 1], ' (%d+)$')) > 3600000 then redis.call('HDEL', base .. ':members', all[i]) end
+    end
+  end
+  if last < s.since or now - last > ${TOUCH_EVERY_MS} then
+    redis.call('HSET', base .. ':members', a.instance, num(first) .. ' ' .. num(now))
+  end
+  return { first = first }
+end
+
+local function nothingIsLost(s)
+  if s.survived ~= '1' then return s.survived == '2' end
+  for _, times in ipairs(redis.call('HVALS', base .. ':members')) do
+    local first, last = string.match(times, '^(%d+) (%d+)$')
+    if tonumber(first) < s.since and tonumber(last) < s.since and tonumber(last) >= s.at - ${MEMBER_LIFE_MS} then return false end
+  end
+  s.survived = '2'
+  redis.call('HSET', base .. ':meta', 'survived', '2')
+  return true
 end
 `
 
@@ -39,47 +181,50 @@ end
  * KEYS: base. ARGV: a request as JSON, see redis.ts. Gives a mark of the keys (run_id and when they were
  * begun), then 'granted' and permits, or a reason and how long to wait (ms).
  */
-export const TAKE = `${PRELUDE}
+export const TAKE = `${PRELUDE}${LOOK}
 local a = cjson.decode(ARGV[1])
 local now = clock(a.offset)
 
--- A server that is not the one of last time may have forgotten grants: a snapshot is older than the crash, a replica behind its master.
--- So has one whose keys somebody deleted, which whoever saw the earlier ones can tell: all that is not known was granted before these were begun.
-local info = redis.call('INFO', 'server')
-local run = string.match(info, 'run_id:(%w+)')
-local meta = redis.call('HMGET', base .. ':meta', 'run', 'since', 'born')
-local since, born = tonumber(meta[2] or '0'), tonumber(meta[3] or '0')
-if meta[1] ~= run then
-  if meta[1] then
-    since = now
-  else
-    born = now
-    if not string.find(redis.call('INFO', 'persistence'), 'aof_enabled:1', 1, true) then
-      since = now - tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) * 1000
+local server = look(a, now)
+local mark, since = server.mark, server.since
+local longest = 0
+for _, scope in ipairs(a.scopes) do
+  for _, rate in ipairs(scope.rates) do longest = math.max(longest, rate.windowMs) end
+end
+if longest > server.longest then
+  server.longest = longest
+  redis.call('HSET', base .. ':meta', 'longest', num(longest))
+end
+
+-- A take that nobody waits for any more may arrive late. One that is carried out twice is one.
+if a.number <= tonumber(redis.call('GET', base .. ':void:' .. a.instance) or '0') then return { mark, 'void', 0, server.seq } end
+local twin = leaseOf(a.lease)
+if twin then return { mark, 'granted', twin.n, server.seq } end
+
+local holder = base .. ':holder:' .. a.partition
+local known = redis.call('GET', holder)
+if known and tonumber(known) > a.marker then return { mark, 'superseded', 60000, server.seq } end
+if not known or tonumber(known) < a.marker or redis.call('PTTL', holder) < ${HOLDER_LIFE_MS / 2} then
+  redis.call('SET', holder, num(a.marker), 'PX', ${HOLDER_LIFE_MS})
+end
+
+local member = server.longest > ${LONG_MS} and touch(a, server, now)
+if since > 0 then
+  local forgotten, known = a.slotLife, member and nothingIsLost(server)
+  for _, scope in ipairs(a.scopes) do
+    for _, rate in ipairs(scope.rates) do
+      if not (known and rate.windowMs > ${LONG_MS}) then forgotten = math.max(forgotten, rate.windowMs) end
     end
   end
-  redis.call('HSET', base .. ':meta', 'run', run, 'since', num(since), 'born', num(born))
-end
-local mark = run .. '/' .. num(born)
-local sameServer = string.sub(a.seen, 1, #run + 1) == run .. '/'
-if a.seen ~= '' and a.seen ~= mark and since < born and (sameServer or since == 0) then
-  since = born
-  redis.call('HSET', base .. ':meta', 'since', num(since))
-end
-
-local known = redis.call('HGET', base .. ':holders', a.partition)
-if known and tonumber(known) > a.marker then return { mark, 'superseded', 60000 } end
-if not known or tonumber(known) < a.marker then
-  redis.call('HSET', base .. ':holders', a.partition, num(a.marker))
-end
-
-if since > 0 then
-  local forgotten = a.slotLife
-  for _, scope in ipairs(a.scopes) do
-    for _, rate in ipairs(scope.rates) do forgotten = math.max(forgotten, rate.windowMs) end
-  end
   local left = since + forgotten + a.leaseLife - now
-  if left > 0 then return { mark, 'paused', math.ceil(left) } end
+  if left > 0 then
+    -- Those who have to vouch come within seconds.
+    local waitMs = server.survived == '1' and not known and math.min(left, ${VOUCH_POLL_MS}) or left
+    return { mark, 'forgotten', math.ceil(waitMs), server.seq, math.ceil(left) }
+  end
+end
+if member and now - member.first < ${NEWCOMER_MS} then
+  return { mark, 'paused', math.ceil(member.first + ${NEWCOMER_MS} - now), server.seq }
 end
 
 local pausedMs = 0
@@ -96,11 +241,11 @@ for _, scope in ipairs(a.scopes) do
     pausedMs = math.max(pausedMs, left)
   end
 end
-if pausedMs > 0 then return { mark, 'paused', math.ceil(pausedMs) } end
+if pausedMs > 0 then return { mark, 'paused', math.ceil(pausedMs), server.seq } end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':leases', '-inf', num(now), 'LIMIT', 0, 1000)) do
-  local lease = cjson.decode(redis.call('HGET', base .. ':lease', id))
-  freeSlots(id, lease, lease.n)
+  local lease = leaseOf(id)
+  if lease then settle(id, lease, 0, lease.u or 0) else redis.call('ZREM', base .. ':leases', id) end
 end
 
 local function grainOf(windowMs, limit)
@@ -204,13 +349,13 @@ for i, scope in ipairs(a.scopes) do
 end
 
 if room < 1 then
-  if not slotWait then return { mark, 'rate', math.max(1, math.ceil(rateWait)) } end
+  if not slotWait then return { mark, 'rate', math.max(1, math.ceil(rateWait)), server.seq } end
   local first = redis.call('ZRANGE', base .. ':leases', 0, 0, 'WITHSCORES')
   local slotMs = first[2] and tonumber(first[2]) - now or 1
-  return { mark, 'concurrency', math.max(1, math.ceil(math.max(rateWait, math.min(slotMs, a.poll)))) }
+  return { mark, 'concurrency', math.max(1, math.ceil(math.max(rateWait, math.min(slotMs, a.poll)))), server.seq }
 end
 
-local lease = { n = room, s = {}, b = {} }
+local lease = { n = room, u = 0, s = {}, b = {} }
 for i, scope in ipairs(a.scopes) do
   table.insert(lease.s, scope.name)
   redis.call('HINCRBY', base .. ':slots', scope.name, room)
@@ -221,33 +366,54 @@ for i, scope in ipairs(a.scopes) do
 end
 redis.call('ZADD', base .. ':leases', num(now + a.leaseLife + a.slotLife), a.lease)
 redis.call('HSET', base .. ':lease', a.lease, cjson.encode(lease))
-return { mark, 'granted', room }
+return { mark, 'granted', room, redis.call('HINCRBY', base .. ':meta', 'seq', 1) }
 `
 
 /**
- * KEYS: base. ARGV: lease, unused, finished. Gives how many of the lease's requests were open before, −1 for
- * a lease that is not there.
+ * KEYS: base. ARGV: lease, its open slots from now on, how much of it came back unused in all. A lease that
+ * is not there has expired.
  */
 export const GIVE_BACK = `${PRELUDE}
-local id, unused, finished = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local found = redis.call('HGET', base .. ':lease', id)
-if not found then return -1 end
-local lease = cjson.decode(found)
-local open = lease.n
-if unused + finished > open then return open end
-if unused > 0 then
-  for _, bucket in ipairs(lease.b) do
-    local count = base .. ':count:' .. bucket[1]
-    local permits = tonumber(redis.call('HGET', count, bucket[2]) or '0')
-    local back = math.min(permits, unused)
-    if back > 0 then
-      redis.call('HINCRBY', count, bucket[2], -back)
-      redis.call('HINCRBY', count, 't', -back)
-    end
+local lease = leaseOf(ARGV[1])
+if lease then settle(ARGV[1], lease, tonumber(ARGV[2]), tonumber(ARGV[3])) end
+return 1
+`
+
+/**
+ * KEYS: base. ARGV: what a process holds, as JSON, see LeaseBook. What it was granted up to then and does not
+ * name it never heard of, so none of it was used.
+ */
+export const RECONCILE = `${PRELUDE}
+local a = cjson.decode(ARGV[1])
+local void = base .. ':void:' .. a.instance
+if a.void > tonumber(redis.call('GET', void) or '0') then redis.call('SET', void, num(a.void), 'PX', ${VOID_LIFE_MS}) end
+local pending = {}
+for _, number in ipairs(a.pending) do pending[number] = true end
+for _, id in ipairs(redis.call('HKEYS', base .. ':lease')) do
+  local number = string.sub(id, 1, #a.instance + 1) == a.instance .. '-' and tonumber(string.match(id, '^%w+%-(%d+)@'))
+  if number and number <= a.upTo and not pending[number] then
+    local lease, kept = leaseOf(id), a.kept[tostring(number)]
+    if kept then settle(id, lease, kept[1], kept[2]) else settle(id, lease, 0, (lease.u or 0) + lease.n) end
   end
 end
-freeSlots(id, lease, unused + finished)
-return open
+return 1
+`
+
+/**
+ * KEYS: base. ARGV: who stands by, as JSON: what it has seen of a destination with long windows. Keeps it a
+ * member, and vouches after a restart. Gives a mark and the number of the last grant.
+ */
+export const STAND_BY = `${PRELUDE}${LOOK}
+local a = cjson.decode(ARGV[1])
+local now = clock(a.offset)
+local server = look(a, now)
+touch(a, server, now)
+return { server.mark, 'granted', 0, server.seq }
+`
+
+/** KEYS: base. ARGV: a process that has ended in good order. */
+export const LEAVE = `${PRELUDE}
+return redis.call('HDEL', base .. ':members', ARGV[1])
 `
 
 /** KEYS: base. ARGV: scope, for how long (ms), offset of the clock (ms). */

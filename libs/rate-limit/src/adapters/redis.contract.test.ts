@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { readFile } from 'node:fs/promises'
 import { Redis } from 'ioredis'
+import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { startServices } from '../../../../deploy/local/services.ts'
 import { rateLimitContract } from '../contract.ts'
 import { createRedisRateLimit } from './redis.ts'
@@ -77,9 +79,9 @@ describe.skipIf(url === null)('with Redis', () => {
 
     it('an empty Redis without a log of its own grants nothing until what it may have forgotten has run out', async () => {
       const first = await limit.take(request('destination/fresh'))
-      expect(first).toMatchObject({ kind: 'wait', reason: 'paused' })
+      expect(first).toMatchObject({ kind: 'wait', reason: 'forgotten' })
       offsetMs += 30_000
-      expect(await limit.take(request('destination/fresh'))).toMatchObject({ reason: 'paused' })
+      expect(await limit.take(request('destination/fresh'))).toMatchObject({ reason: 'forgotten' })
       offsetMs += 31_000
       expect(await limit.take(request('destination/fresh'))).toMatchObject({ permits: 10 })
     })
@@ -92,9 +94,9 @@ describe.skipIf(url === null)('with Redis', () => {
       await redis.kill()
       await redis.start()
       await takeOnceUp('destination/old')
-      expect(await limit.take(request('destination/old'))).toMatchObject({ reason: 'paused' })
+      expect(await limit.take(request('destination/old'))).toMatchObject({ reason: 'forgotten' })
       offsetMs += 59_000
-      expect(await limit.take(request('destination/old'))).toMatchObject({ reason: 'paused' })
+      expect(await limit.take(request('destination/old'))).toMatchObject({ reason: 'forgotten' })
       offsetMs += 2_000
       expect(await limit.take(request('destination/old'))).toMatchObject({ permits: 10 })
     })
@@ -110,10 +112,10 @@ describe.skipIf(url === null)('with Redis', () => {
         await withAdmin(admin => admin.flushall())
         // One who has never seen the destination cannot know; one who has tells all others.
         await asksFirst.take(request(name, { want: 1 }))
-        expect(await limit.take(request(name))).toMatchObject({ reason: 'paused' })
-        expect(await newcomer.take(request(name))).toMatchObject({ reason: 'paused' })
+        expect(await limit.take(request(name))).toMatchObject({ reason: 'forgotten' })
+        expect(await newcomer.take(request(name))).toMatchObject({ reason: 'forgotten' })
         offsetMs += 59_000
-        expect(await limit.take(request(name))).toMatchObject({ reason: 'paused' })
+        expect(await limit.take(request(name))).toMatchObject({ reason: 'forgotten' })
         offsetMs += 2_000
         expect(await newcomer.take(request(name))).toMatchObject({ kind: 'granted' })
       }
@@ -166,6 +168,70 @@ describe.skipIf(url === null)('with Redis', () => {
         .toMatchObject({ kind: 'granted', permits: 10 })
     })
 
+    it('keeps for ever only what there is one of for each destination and scope', async () => {
+      const name = 'destination/bounded'
+      await takeOnceUp(name)
+      offsetMs += 120_000
+      for (let n = 0; n < 50; n += 1) {
+        const holder = { partition: `sync/${n}`, marker: 1 }
+        const grant = await limit.take(request(name, { holder, want: 1 }))
+        if (grant.kind === 'granted') await limit.giveBack(grant.lease, { unused: 1, finished: 0 })
+      }
+      const abort = new AbortController()
+      const given = limit.take(request(name, { signal: abort.signal }))
+      abort.abort(new Error('no longer wanted'))
+      await expect(given).rejects.toThrow('no longer wanted')
+      await withAdmin(async admin => {
+        const base = `sluice:limits:{${name}}`
+        await expect.poll(() => admin.exists(`${base}:leases`), { timeout: 5_000 }).toBe(0)
+        const kept = []
+        for (const key of await admin.keys(`sluice:limits:{${name}}*`))
+          if ((await admin.pttl(key)) === -1) kept.push(key.slice(base.length))
+        expect(kept.toSorted()).toEqual([':meta', `:windows:${name}`])
+        expect(await admin.pttl(`${base}:holder:sync/0`)).toBeGreaterThan(6 * 86_400_000)
+      })
+    })
+
+    it('needs no more rights than docs/OPERATIONS.md lists', async () => {
+      const docs = await readFile(new URL('../../../../docs/OPERATIONS.md', import.meta.url), 'utf8')
+      const listed = /\*\*Rights\.\*\*[^]*?\n\n/.exec(docs)?.[0] ?? ''
+      const rights = [...listed.matchAll(/\+[a-z|]+/g)].map(([right]) => right)
+      expect(rights.length).toBeGreaterThan(20)
+      await withAdmin(admin =>
+        admin.call('ACL', 'SETUSER', 'sluice', 'on', '>secret', '~sluice:*', ...rights),
+      )
+      const { host } = new URL(redis.address)
+      const url = `redis://sluice:secret@${host}`
+      await using limited = createRedisRateLimit({ url, clockOffsetMs: () => offsetMs })
+      offsetMs += 86_400_000
+      const name = 'destination/rights'
+      const rates = [{ requests: 10, windowMs: 3_600_000 }]
+      const hourly = (over: Partial<TakeRequest> = {}) =>
+        limited.take(request(name, { scopes: [{ name, rates, concurrency: 3 }], ...over }))
+      await hourly()
+      offsetMs += 7_200_000
+      await hourly()
+      offsetMs += 3_000
+      const grant = await hourly()
+      expect(grant).toMatchObject({ permits: 3 })
+      expect(await hourly()).toMatchObject({ reason: 'concurrency' })
+      if (grant.kind === 'granted') await limited.giveBack(grant.lease, { unused: 1, finished: 2 })
+      const abort = new AbortController()
+      const taking = hourly({ signal: abort.signal, want: 1 })
+      abort.abort(new Error('no longer wanted'))
+      await expect(taking).rejects.toThrow('no longer wanted')
+      await limited.pause(name, 1)
+      offsetMs += 10
+      expect(await hourly({ want: 1 })).toMatchObject({ kind: 'granted' })
+      offsetMs += 7_200_000
+      expect(await hourly()).toMatchObject({ kind: 'wait' })
+
+      await using holds = createRedisHolds({ url })
+      const hold = await holds.acquire('a', { signal: new AbortController().signal })
+      expect(hold.held).toBe(true)
+      expect([limited.trouble, holds.trouble]).toEqual([null, null])
+    })
+
     it('a server that has lost its scripts gets them again', async () => {
       await takeOnceUp('destination/scripts')
       offsetMs += 120_000
@@ -182,17 +248,15 @@ describe.skipIf(url === null)('with Redis', () => {
       offsetMs += 120_000
       const grant = await limit.take(request('destination/fault', { want: 3 }))
       if (grant.kind !== 'granted') throw new Error('there is room')
-      const both = [
-        limit.giveBack(grant.lease, { unused: 2, finished: 0 }),
-        limit.giveBack(grant.lease, { unused: 0, finished: 2 }),
-      ]
-      for (const each of await Promise.allSettled(both)) {
-        expect(each).toMatchObject({ status: 'rejected', reason: { code: 'internal' } })
-      }
+      await limit.giveBack(grant.lease, { unused: 2, finished: 0 })
+      await expect(limit.giveBack(grant.lease, { unused: 0, finished: 2 })).rejects.toMatchObject({
+        code: 'internal',
+        message: expect.stringContaining('has 1 requests left, not 2'),
+      })
     })
   })
 
-  it.each(['', 'http://localhost', 'redis+cluster://localhost'])('refuses the address %j', address => {
+  it.each(['', 'http://localhost', 'redis+sentinel://localhost'])('refuses the address %j', address => {
     expect(() => createRedisRateLimit({ url: address })).toThrow(expect.objectContaining({ code: 'config' }))
   })
 })

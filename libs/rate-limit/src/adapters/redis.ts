@@ -2,117 +2,162 @@
  * The budget of destinations shared by processes, in Redis. Every step is one Lua script on the server's
  * clock (redis-scripts.ts), so instances need no clocks that agree. It forgets nothing that matters when
  * Redis does: after a restart, a failover or a flush it grants nothing until all that may have been forgotten
- * has run out.
+ * has run out. And it loses nothing when answers do: see lease-book.ts.
  */
-import { createHash, randomUUID } from 'node:crypto'
-import { Redis, ReplyError } from 'ioredis'
+import { randomBytes } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
+import { sleep } from '@sluice/flow/sleep'
+import {
+  connectRedis,
+  redisScript,
+  type RedisConnection,
+  type RedisConnectionOptions,
+  type RedisScript,
+} from '@sluice/redis/redis-connection'
 import { checkParts, checkTake } from './checks.ts'
-import { GIVE_BACK, PAUSE, TAKE } from './redis-scripts.ts'
+import { LeaseBook } from './lease-book.ts'
+import {
+  GIVE_BACK,
+  LEAVE,
+  LONG_MS,
+  PAUSE,
+  RECONCILE,
+  STAND_BY,
+  STAND_BY_EVERY_MS,
+  TAKE,
+} from './redis-scripts.ts'
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import type { Grant, RateLimit, TakeRequest } from '../port.ts'
+import type { Forgotten, Grant, RateLimit, TakeRequest } from '../port.ts'
 
-export interface RedisRateLimitOptions {
-  /** `redis://` or `rediss://`, with user, password and database as usual. */
-  readonly url: string
-  /** PEM text of the authority that signed the server's certificate. */
-  readonly ca?: string
+export interface RedisRateLimitOptions extends RedisConnectionOptions {
   /** Of all keys; default `sluice`. */
   readonly prefix?: string
   /** How long a permit may lie unused, the way to Redis and back included. Default 50 ms. */
   readonly leaseLifeMs?: number
-  /** How long a command may take, reconnecting included, before it is `unreachable`. Default 3 s. */
-  readonly commandTimeoutMs?: number
-  /** Told of errors of the connection, which is opened again by itself. */
-  readonly onConnectionError?: (error: Error) => void
+  /** Told once each time that something may have been forgotten, and again when less is to be waited for. */
+  readonly onForgotten?: (forgotten: Forgotten) => void
   /** How far the limits' clock is ahead of the server's, in ms: for tests that do not want to wait. */
   readonly clockOffsetMs?: () => number
 }
 
-const MAX_RECONNECT_DELAY_MS = 1000
 /** How soon to look again for slots that other processes may give back. */
 const SLOT_POLL_MS = 25
-/** Between a lease's own id and the destination whose keys it is under. */
-const LEASE_SEPARATOR = '@'
+/** How soon to state again what is held, where the last time did not settle it. */
+const RECONCILE_EVERY_MS = 250
+/** Ends of a wait this close together are the same, by clocks that differ a little. */
+const SAME_END_MS = 2_000
+const LEASE = /^([0-9a-f]+)-(\d+)@(.*)$/s
 
-interface Script {
-  readonly text: string
-  readonly sha: string
+const SCRIPTS = {
+  take: redisScript(TAKE),
+  giveBack: redisScript(GIVE_BACK),
+  reconcile: redisScript(RECONCILE),
+  pause: redisScript(PAUSE),
+  standBy: redisScript(STAND_BY),
+  leave: redisScript(LEAVE),
 }
-const scriptOf = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') })
-const SCRIPTS = { take: scriptOf(TAKE), giveBack: scriptOf(GIVE_BACK), pause: scriptOf(PAUSE) }
 
-interface PendingReturn {
-  unused: number
-  finished: number
-  readonly done: Promise<void>
+/** One destination, as this process knows it. */
+interface Destination {
+  readonly name: string
+  /** The mark of its keys as they were last seen: of which server, and since when. */
+  seen: string
+  /** The number of the last grant that was seen there. */
+  seq: number
+  /** True where a window is so long that this process has to be there when Redis is restarted. */
+  isLong: boolean
+  readonly book: LeaseBook
+  /** Until when it is waited for what may have been forgotten, as was last told (ms); 0 where nothing is. */
+  toldUntilMs: number
+  /** While what is held is stated: until the server is known to know it. */
+  reconciling: Promise<void> | null
 }
 
 /**
  * Opens the budget; the connection comes up by itself, and calls wait for it as long as a command may take.
+ * Throws `config` for a URL that is none.
  */
 export function createRedisRateLimit(options: RedisRateLimitOptions): RateLimit {
   return new RedisRateLimit(options)
 }
 
 class RedisRateLimit implements RateLimit {
-  readonly #redis: Redis
+  readonly #redis: RedisConnection
   readonly #prefix: string
   readonly #leaseLifeMs: number
   readonly #clockOffsetMs: () => number
-  readonly #leasePrefix = randomUUID().slice(0, 8)
-  #lastLease = 0
-  /** The mark of each destination's keys as they were last seen: of which server, and since when. */
-  readonly #seen = new Map<string, string>()
-  readonly #returns = new Map<string, PendingReturn>()
-  #closed = false
+  readonly #onForgotten: (forgotten: Forgotten) => void
+  readonly #instance = randomBytes(8).toString('hex')
+  readonly #destinations = new Map<string, Destination>()
+  readonly #returns = new Map<string, Promise<void>>()
+  readonly #closing = new AbortController()
+  readonly #standingBy: NodeJS.Timeout
 
   constructor(options: RedisRateLimitOptions) {
     this.#prefix = options.prefix ?? 'sluice'
     this.#leaseLifeMs = options.leaseLifeMs ?? 50
     this.#clockOffsetMs = options.clockOffsetMs ?? (() => 0)
-    this.#redis = connect(options)
+    this.#onForgotten = options.onForgotten ?? (() => {})
+    this.#redis = connectRedis(options)
+    this.#standingBy = setInterval(() => this.#standBy(), STAND_BY_EVERY_MS)
+    this.#standingBy.unref()
+  }
+
+  get trouble(): SluiceError | null {
+    return this.#redis.trouble
   }
 
   async take(request: TakeRequest): Promise<Grant> {
     request.signal.throwIfAborted()
     checkTake(request)
-    const destination = request.scopes[0]?.name ?? ''
-    this.#lastLease += 1
-    const lease = `${this.#leasePrefix}-${this.#lastLease}${LEASE_SEPARATOR}${destination}`
+    const destination = this.#destination(request.scopes[0]?.name ?? '')
+    const { book } = destination
+    // On the same connection it comes before the take, which so finds free what is not held.
+    if (book.isInDoubt) void this.#state(destination).catch(() => undefined)
+    const number = book.begin()
+    const lease = `${this.#instance}-${number}@${destination.name}`
     // From before the question, so that it is never later than the server's own reckoning.
-    const useBeforeMs = performance.now() + this.#leaseLifeMs
-    const taking = this.#run(SCRIPTS.take, destination, [this.#takeArgument(request, destination, lease)])
+    const useBeforeMs = elapsedMs() + this.#leaseLifeMs
+    const argument = this.#takeArgument(request, { destination, number, lease })
     try {
-      const [mark, what, value] = takeReply(await abortable(taking, request))
-      this.#seen.set(destination, mark)
-      if (what === 'granted') return { kind: 'granted', lease, permits: value, useBeforeMs }
-      return { kind: 'wait', waitMs: value, reason: what }
+      const taking = this.#run(SCRIPTS.take, destination.name, [argument])
+      const { what, value, leftMs } = notedReply(destination, await abortable(taking, request))
+      if (what === 'granted') {
+        book.granted(number, value)
+        destination.toldUntilMs = 0
+        return { kind: 'granted', lease, permits: value, useBeforeMs }
+      }
+      book.refused(number)
+      this.#tellForgotten(destination, { forgotten: what === 'forgotten', waitMs: value, leftMs })
+      return { kind: 'wait', waitMs: value, leftMs, reason: what }
     } catch (error) {
-      if (request.signal.aborted) void this.#returnWhenGranted(taking, lease)
+      book.lost(number)
+      this.#reconcile(destination)
       throw error
     }
   }
 
   /** Returns of one lease within a turn of the event loop travel together. */
-  giveBack(lease: string, parts: { readonly unused: number; readonly finished: number }): Promise<void> {
-    try {
-      checkParts(parts)
-    } catch (error) {
-      return Promise.reject(error)
+  async giveBack(
+    lease: string,
+    parts: { readonly unused: number; readonly finished: number },
+  ): Promise<void> {
+    checkParts(parts)
+    const [, instance, number, name] = LEASE.exec(lease) ?? []
+    if (instance !== this.#instance || name === undefined) return
+    const destination = this.#destination(name)
+    const take = Number(number)
+    if (!destination.book.giveBack(take, parts)) return
+    let done = this.#returns.get(lease)
+    if (done === undefined) {
+      const { promise: turn, resolve } = Promise.withResolvers<void>()
+      setImmediate(resolve)
+      done = turn.then(() => this.#sendReturn(lease, destination, take))
+      this.#returns.set(lease, done)
     }
-    const pending = this.#returns.get(lease)
-    if (pending !== undefined) {
-      pending.unused += parts.unused
-      pending.finished += parts.finished
-      return pending.done
-    }
-    const { promise: turn, resolve } = Promise.withResolvers<void>()
-    setImmediate(resolve)
-    const done = turn.then(() => this.#sendReturn(lease))
-    this.#returns.set(lease, { ...parts, done })
-    return done
+    await done
   }
 
   async pause(scope: string, forMs: number): Promise<void> {
@@ -122,14 +167,53 @@ class RedisRateLimit implements RateLimit {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    await Promise.allSettled([...this.#returns.values()].map(({ done }) => done))
-    await this.#redis.quit().catch(() => this.#redis.disconnect())
+    if (this.#closing.signal.aborted) return
+    await Promise.allSettled(this.#returns.values())
+    this.#closing.abort(new SluiceError('aborted', 'the limits are closed'))
+    clearInterval(this.#standingBy)
+    const inDoubt = [...this.#destinations.values()].filter(({ book }) => book.isInDoubt)
+    await Promise.allSettled(inDoubt.map(destination => this.#state(destination)))
+    const long = [...this.#destinations.values()].filter(({ isLong }) => isLong)
+    await Promise.allSettled(long.map(({ name }) => this.#run(SCRIPTS.leave, name, [this.#instance])))
+    await this.#redis[Symbol.asyncDispose]()
   }
 
-  #takeArgument(request: TakeRequest, destination: string, lease: string): string {
+  #tellForgotten(
+    destination: Destination,
+    of: { readonly forgotten: boolean; readonly waitMs: number; readonly leftMs: number },
+  ): void {
+    const { waitMs, leftMs } = of
+    if (!of.forgotten) return
+    const untilMs = performance.now() + leftMs
+    if (Math.abs(untilMs - destination.toldUntilMs) < SAME_END_MS) return
+    destination.toldUntilMs = untilMs
+    this.#onForgotten({ destination: destination.name, leftMs, mayBeLess: waitMs < leftMs })
+  }
+
+  #destination(name: string): Destination {
+    let known = this.#destinations.get(name)
+    if (known === undefined) {
+      known = {
+        name,
+        seen: '',
+        seq: 0,
+        isLong: false,
+        book: new LeaseBook(this.#instance),
+        toldUntilMs: 0,
+        reconciling: null,
+      }
+      this.#destinations.set(name, known)
+    }
+    return known
+  }
+
+  #takeArgument(
+    request: TakeRequest,
+    of: { readonly destination: Destination; readonly number: number; readonly lease: string },
+  ): string {
     const { scopes, holder, want, slotLifeMs } = request
+    if (scopes.some(({ rates }) => rates.some(({ windowMs }) => windowMs > LONG_MS)))
+      of.destination.isLong = true
     return JSON.stringify({
       scopes,
       partition: holder.partition,
@@ -137,95 +221,80 @@ class RedisRateLimit implements RateLimit {
       want,
       slotLife: slotLifeMs,
       leaseLife: this.#leaseLifeMs,
-      lease,
-      seen: this.#seen.get(destination) ?? '',
+      instance: this.#instance,
+      number: of.number,
+      lease: of.lease,
+      seen: of.destination.seen,
+      seq: of.destination.seq,
       poll: SLOT_POLL_MS,
       offset: this.#clockOffsetMs(),
     })
   }
 
-  /** The answer to a take whose caller has gone. */
-  async #returnWhenGranted(taking: Promise<unknown>, lease: string): Promise<void> {
-    try {
-      const [, what, permits] = takeReply(await taking)
-      if (what === 'granted') await this.giveBack(lease, { unused: permits, finished: 0 })
-    } catch {
-      // A lease that cannot be given back expires by itself.
-    }
-  }
-
-  async #sendReturn(lease: string): Promise<void> {
-    const parts = this.#returns.get(lease)
+  async #sendReturn(lease: string, destination: Destination, take: number): Promise<void> {
     this.#returns.delete(lease)
-    const separator = lease.indexOf(LEASE_SEPARATOR)
-    if (parts === undefined || separator === -1) return
-    const { unused, finished } = parts
-    const open = Number(
-      await this.#run(SCRIPTS.giveBack, lease.slice(separator + 1), [
-        lease,
-        String(unused),
-        String(finished),
-      ]),
-    )
-    if (open === -1 || unused + finished <= open) return
-    throw new SluiceError('internal', `lease ${lease} has ${open} requests left, not ${unused + finished}`)
-  }
-
-  async #run(script: Script, destination: string, args: readonly string[]): Promise<unknown> {
-    const base = `${this.#prefix}:limits:{${destination}}`
+    const state = destination.book.stateOf(take)
+    if (state === null) return
+    const { open, unused } = state
     try {
-      return await this.#redis.evalsha(script.sha, 1, base, ...args)
-    } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw this.#translated(error)
-    }
-    try {
-      return await this.#redis.eval(script.text, 1, base, ...args)
-    } catch (error) {
-      throw this.#translated(error)
+      await this.#run(SCRIPTS.giveBack, destination.name, [lease, String(open), String(unused)])
+      destination.book.told(take, open)
+    } catch {
+      destination.book.untold()
+      this.#reconcile(destination)
     }
   }
 
-  #translated(cause: unknown): SluiceError {
-    const message = cause instanceof Error ? cause.message : String(cause)
-    const isBug = cause instanceof ReplyError && /script|user_script/i.test(message)
-    if (isBug) return new SluiceError('internal', `the limits' script failed: ${message}`, { cause })
-    const { host, port } = this.#redis.options
-    const where = `${host ?? 'localhost'}:${port ?? 6379}`
-    return new SluiceError('unreachable', `Redis at ${where} does not answer: ${message}`, {
-      cause,
-      retryable: true,
-    })
+  /** Says what is held, again and again, until the server knows it. */
+  #reconcile(destination: Destination): void {
+    const { signal } = this.#closing
+    if (destination.reconciling !== null || signal.aborted) return
+    const settle = async (): Promise<void> => {
+      while (destination.book.isInDoubt && !signal.aborted) {
+        await this.#state(destination).catch(() => undefined)
+        if (destination.book.isInDoubt) await sleep(RECONCILE_EVERY_MS, { signal }).catch(() => undefined)
+      }
+    }
+    destination.reconciling = settle().finally(() => (destination.reconciling = null))
+  }
+
+  async #state({ name, book }: Destination): Promise<void> {
+    const { statement, noted } = book.state()
+    await this.#run(SCRIPTS.reconcile, name, [JSON.stringify(statement)])
+    noted()
+  }
+
+  /** So that others know after a restart whom to ask, though this process has nothing to take now. */
+  #standBy(): void {
+    for (const destination of this.#destinations.values()) {
+      if (!destination.isLong) continue
+      const { name, seen, seq } = destination
+      const said = { instance: this.#instance, seen, seq, offset: this.#clockOffsetMs() }
+      this.#run(SCRIPTS.standBy, name, [JSON.stringify(said)]).then(
+        reply => notedReply(destination, reply),
+        () => undefined,
+      )
+    }
+  }
+
+  #run(script: RedisScript, destination: string, args: readonly string[]): Promise<unknown> {
+    return this.#redis.run(script, `${this.#prefix}:limits:{${destination}}`, args)
   }
 }
 
-function connect(options: RedisRateLimitOptions): Redis {
-  if (!/^rediss?:\/\//.test(options.url)) {
-    throw new SluiceError('config', 'SLUICE_REDIS_URL has to start with redis:// or rediss://')
-  }
-  const { commandTimeoutMs = 3000 } = options
-  const redis = new Redis(options.url, {
-    commandTimeout: commandTimeoutMs,
-    connectTimeout: commandTimeoutMs,
-    maxRetriesPerRequest: null,
-    retryStrategy: attempt => Math.min(attempt * 50, MAX_RECONNECT_DELAY_MS),
-    ...(options.ca === undefined ? {} : { tls: { ca: options.ca } }),
-  })
-  redis.on('error', (error: Error) => options.onConnectionError?.(error))
-  return redis
-}
+const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'forgotten', 'superseded'] as const
 
-type TakeReply = [
-  mark: string,
-  what: 'granted' | 'rate' | 'concurrency' | 'paused' | 'superseded',
-  value: number,
-]
-const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'superseded'] as const
-
-function takeReply(reply: unknown): TakeReply {
-  const [mark, word, value] = Array.isArray(reply) ? (reply as unknown[]) : []
+/** Reads an answer, and notes in it what this process has seen of the destination. */
+function notedReply(
+  destination: Destination,
+  reply: unknown,
+): { readonly what: (typeof REPLIES)[number]; readonly value: number; readonly leftMs: number } {
+  const [mark, word, value, seq, leftMs = value] = Array.isArray(reply) ? (reply as unknown[]) : []
   const what = REPLIES.find(known => known === word)
-  if (typeof mark !== 'string' || what === undefined || typeof value !== 'number') {
+  const isWhole = typeof mark === 'string' && typeof value === 'number' && typeof seq === 'number'
+  if (!isWhole || what === undefined || typeof leftMs !== 'number')
     throw new SluiceError('internal', `the limits' script gave ${JSON.stringify(reply)}`)
-  }
-  return [mark, what, value]
+  destination.seen = mark
+  destination.seq = seq
+  return { what, value, leftMs }
 }

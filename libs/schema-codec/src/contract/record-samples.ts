@@ -165,6 +165,7 @@ export const RECORD_SAMPLES: RecordTypes = {
     errorCode: 'internal',
     requestsEnd: 10,
     attemptsEnd: 11,
+    waiting: 'the API asked for a pause',
   },
   ResourceRecord: { kind: 'sync', name: 's', project: 'p', spec: '{}' },
   DefinitionRecord: { hash: 'hash', spec: '{"a":1}' },

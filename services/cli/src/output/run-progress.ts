@@ -88,6 +88,7 @@ export function progressLines(
   if (isEnding) lines.push(paint('yellow', fit(`  ${ENDING}`, width)))
   if (run.restoring !== undefined && run.restoring.why !== null)
     lines.push(fit(`  ${safe(run.restoring.why)}`, width))
+  for (const wait of run.waiting ?? []) lines.push(paint('yellow', fit(`  ${safe(wait)}`, width)))
   for (const op of OPS) {
     const counts = run.triggers[op]
     if (counts === undefined || counts.detected === 0) continue
@@ -120,7 +121,7 @@ function plainProgress(stderr: TextSink, now: () => number): RunProgress {
   let begun = false
   let ended = false
   /** What the last line told of. */
-  let told: PlainLine['of'] | null = null
+  let told: string | null = null
   let lastAt = 0
   return {
     update(run) {
@@ -146,7 +147,8 @@ function plainProgress(stderr: TextSink, now: () => number): RunProgress {
 }
 
 interface PlainLine {
-  readonly of: 'the state' | 'rows'
+  /** What it is about: a line about something else is printed at once. */
+  readonly of: string
   readonly text: string
 }
 
@@ -163,5 +165,7 @@ function plainLine(run: RunView): PlainLine | null {
     const done = counts.delivered + counts.rejected + counts.unknown + counts.unsent
     return [`${op} ${number(done)}/${number(counts.detected)}`]
   })
-  return parts.length === 0 ? null : { of: 'rows', text: parts.join(', ') }
+  if (parts.length === 0) return null
+  const waiting = (run.waiting ?? []).map(safe).join('; ')
+  return { of: `rows ${waiting}`, text: `${parts.join(', ')}${waiting === '' ? '' : ` (${waiting})`}` }
 }

@@ -1,0 +1,35 @@
+/**
+ * A clock for how long ago something was that others count too: a lease, a hold, a membership. It never says
+ * less than passed. `performance.now()` does, on Linux: it stands still while the machine is suspended, so a
+ * process that wakes up after an hour would take what it held for its own. The wall clock counts that hour,
+ * but somebody may set it. So this one goes on by whichever of the two went further: set forward, the wall
+ * clock makes it run ahead, and what was held is looked at again; set back, it changes nothing.
+ */
+
+/** Differences up to this are the clocks' own: the wall clock counts whole milliseconds, and is slewed. */
+const JITTER_MS = 10
+
+export interface Clocks {
+  readonly steadyMs: () => number
+  readonly wallMs: () => number
+}
+
+/** Makes such a clock out of two. */
+export function elapsedClock({ steadyMs, wallMs }: Clocks): () => number {
+  /** How far the wall clock is ahead of the other, as long as nothing happens. */
+  let aheadMs = wallMs() - steadyMs()
+  let missedMs = 0
+  return () => {
+    const steady = steadyMs()
+    const jumpMs = wallMs() - steady - aheadMs
+    if (jumpMs > JITTER_MS) missedMs += jumpMs
+    if (jumpMs > JITTER_MS || jumpMs < 0) aheadMs += jumpMs
+    return steady + missedMs
+  }
+}
+
+/**
+ * Milliseconds since some moment, with fractions. Only differences mean something, and only between readings
+ * of this clock.
+ */
+export const elapsedMs = elapsedClock({ steadyMs: () => performance.now(), wallMs: () => Date.now() })

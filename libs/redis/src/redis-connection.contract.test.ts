@@ -1,0 +1,299 @@
+/**
+ * The connection on a real Redis that is made to refuse, to fall silent, to fail over and to be a cluster.
+ * The servers are this file's own, since nobody else could use them meanwhile.
+ */
+import { Redis } from 'ioredis'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
+import { TcpProxy } from '@sluice/testkit/tcp-proxy'
+import { startRedisCluster, startRedisSentinel } from '../../../deploy/local/redis-topologies.ts'
+import { startServices, type LocalService, type LocalServices } from '../../../deploy/local/services.ts'
+import type { SluiceError } from '@sluice/contracts/errors'
+import { connectRedis, redisScript, type RedisConnection } from './redis-connection.ts'
+
+/** What the limits' scripts need: to look at the server, to read and to write. */
+const SCRIPT = redisScript(`
+redis.call('INFO', 'server')
+return redis.call('INCR', KEYS[1])`)
+const TIMEOUT_MS = 400
+
+describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
+  let services: LocalServices
+  let server: LocalService
+  let admin: Redis
+  const opened: RedisConnection[] = []
+  /** The words that were told, in order; null for "all is well". */
+  const told: (string | null)[] = []
+  beforeAll(async () => {
+    services = await startServices(['redis'], { engine: 'native' })
+    server = services.get('redis')
+    admin = new Redis(server.address)
+    admin.on('error', () => {})
+    await admin.config('SET', 'busy-reply-threshold', '50')
+  })
+  afterAll(async () => {
+    admin?.disconnect()
+    await services?.stop()
+  })
+  afterEach(async () => {
+    for (const connection of opened.splice(0)) await connection[Symbol.asyncDispose]()
+    told.length = 0
+  })
+
+  const connect = (url = server.address, silenceMs = 10_000): RedisConnection => {
+    const onTrouble = (trouble: SluiceError | null) => told.push(trouble?.message ?? null)
+    const connection = connectRedis({ url, commandTimeoutMs: TIMEOUT_MS, silenceMs, onTrouble })
+    opened.push(connection)
+    return connection
+  }
+  const run = (connection: RedisConnection) => connection.run(SCRIPT, 'test', [])
+  const runsAgain = (connection: RedisConnection, timeout = 15_000) =>
+    expect
+      .poll(() => run(connection).catch(() => null), { timeout, interval: 20 })
+      .toEqual(expect.any(Number))
+  const set = (name: string, value: string) => admin.config('SET', name, value)
+  const withoutMaster = async () => {
+    await admin.call('REPLICAOF', '127.0.0.1', '1')
+  }
+  const mended = async () => {
+    await admin.call('REPLICAOF', 'NO', 'ONE')
+    await set('replica-serve-stale-data', 'yes')
+  }
+
+  interface Provoked {
+    readonly word: string
+    readonly code: 'unreachable' | 'config'
+    readonly provoke: () => Promise<unknown>
+    readonly mend: () => Promise<unknown>
+  }
+  const REFUSALS: readonly Provoked[] = [
+    {
+      word: 'OOM',
+      code: 'unreachable',
+      provoke: () => set('maxmemory', '1'),
+      mend: () => set('maxmemory', '0'),
+    },
+    { word: 'READONLY', code: 'unreachable', provoke: withoutMaster, mend: mended },
+    {
+      word: 'MASTERDOWN',
+      code: 'unreachable',
+      provoke: async () => {
+        await set('replica-serve-stale-data', 'no')
+        await withoutMaster()
+      },
+      mend: mended,
+    },
+    {
+      word: 'NOREPLICAS',
+      code: 'unreachable',
+      provoke: () => set('min-replicas-to-write', '1'),
+      mend: () => set('min-replicas-to-write', '0'),
+    },
+    {
+      word: 'BUSY',
+      code: 'unreachable',
+      provoke: async () => {
+        const busy = new Redis(server.address)
+        busy.eval('while true do end', 0).catch(() => busy.disconnect())
+        // Until then it answers nobody, which is not what this is about.
+        await expect.poll(() => admin.ping().catch(String), { timeout: 5_000 }).toContain('BUSY')
+      },
+      mend: () => admin.script('KILL'),
+    },
+    {
+      word: "can't run this command",
+      code: 'config',
+      provoke: () => admin.call('ACL', 'SETUSER', 'default', '-info'),
+      mend: () => admin.call('ACL', 'SETUSER', 'default', '+info'),
+    },
+    {
+      word: 'evalsha',
+      code: 'config',
+      provoke: () => admin.call('ACL', 'SETUSER', 'default', '-evalsha', '-eval'),
+      mend: () => admin.call('ACL', 'SETUSER', 'default', '+evalsha', '+eval'),
+    },
+    {
+      // It says so and closes at once; the reset may overtake what it said.
+      word: '(maxclients|does not answer)',
+      code: 'unreachable',
+      provoke: async () => {
+        await set('maxclients', '1')
+        await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+      },
+      mend: () => set('maxclients', '1000'),
+    },
+  ]
+
+  it.each(REFUSALS)(
+    'waits out $word, tells of it once, and goes on',
+    async ({ word, code, provoke, mend }) => {
+      const connection = connect()
+      await runsAgain(connection)
+      try {
+        await provoke()
+        for (let n = 0; n < 3; n += 1)
+          await expect(run(connection)).rejects.toMatchObject({ code, retryable: true })
+        await expect
+          .poll(() => run(connection).catch((error: unknown) => (error as Error).message), { timeout: 5_000 })
+          .toMatch(new RegExp(`^Redis at redis://127.0.0.1:\\d+ .*${word}`, 'is'))
+        expect(connection.trouble).toMatchObject({ code })
+      } finally {
+        await mend()
+      }
+      await runsAgain(connection)
+      expect(connection.trouble).toBeNull()
+      // What breaks first may be the connection itself, before Redis says why.
+      expect(told.at(-1)).toBeNull()
+      expect(told.length, told.join('\n')).toBeLessThanOrEqual(word.includes('maxclients') ? 4 : 2)
+    },
+  )
+
+  it('notices by itself that a refusal is over', async () => {
+    const connection = connect()
+    await runsAgain(connection)
+    await set('maxmemory', '1')
+    await expect(run(connection)).rejects.toMatchObject({ code: 'unreachable' })
+    await set('maxmemory', '0')
+    await expect.poll(() => connection.trouble, { timeout: 10_000 }).toBeNull()
+  })
+
+  it('tells of a missing right once, however long it is missing', async () => {
+    const connection = connect()
+    await runsAgain(connection)
+    await admin.call('ACL', 'SETUSER', 'default', '-info')
+    const untilMs = performance.now() + 5_000
+    const failed = async () => {
+      await expect(run(connection)).rejects.toMatchObject({ code: 'config' })
+      return performance.now()
+    }
+    await expect.poll(failed, { timeout: 10_000, interval: 200 }).toBeGreaterThan(untilMs)
+    await admin.call('ACL', 'SETUSER', 'default', '+info')
+    await runsAgain(connection)
+    expect(told).toEqual([expect.stringContaining('denies a right'), null])
+  })
+
+  it.each([
+    ['/99', 'DB index is out of range'],
+    ['/x', 'number of a database'],
+  ])('refuses at the start what no waiting mends: database %s', async (path, word) => {
+    const before = await admin.dbsize()
+    const attempt = async () => run(connect(`${server.address}${path}`))
+    await expect(attempt()).rejects.toMatchObject({
+      code: 'config',
+      retryable: false,
+      message: expect.stringContaining(word),
+    })
+    expect(await admin.dbsize(), 'it went on in database 0').toBe(before)
+  })
+
+  it('refuses at the start a wrong login, a missing one, and one that lacks a right', async () => {
+    await admin.call('ACL', 'SETUSER', 'u', 'on', '>right', '~*', '+@all', '-info')
+    const address = new URL(server.address).host
+    const rejected = (login: string, word: string) =>
+      expect(run(connect(`redis://${login}@${address}`))).rejects.toMatchObject({
+        code: 'config',
+        retryable: false,
+        message: expect.stringContaining(word),
+      })
+    await rejected('u:wrong', 'WRONGPASS')
+    await rejected('u:right', 'right that Sluice needs')
+    await admin.call('ACL', 'SETUSER', 'default', '>secret')
+    try {
+      await expect(run(connect())).rejects.toMatchObject({
+        code: 'config',
+        message: expect.stringContaining('NOAUTH'),
+      })
+    } finally {
+      await admin.call('ACL', 'SETUSER', 'default', 'nopass')
+    }
+  })
+
+  it('a server that is no cluster is told as that', async () => {
+    const { host } = new URL(server.address)
+    await expect(run(connect(`redis+cluster://${host}`))).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringContaining('write SLUICE_REDIS_URL as redis://'),
+    })
+  })
+
+  describe('on a network that fails', () => {
+    let proxy: TcpProxy
+    beforeAll(async () => {
+      const { hostname, port } = new URL(server.address)
+      proxy = await TcpProxy.start({ target: { host: hostname, port: Number(port) } })
+    })
+    afterAll(() => proxy?.[Symbol.asyncDispose]())
+    const throughProxy = () => `redis://127.0.0.1:${proxy.port}`
+
+    it('replaces a connection that nobody answers on, though nothing told that it is dead', async () => {
+      const connection = connect(throughProxy(), 800)
+      await runsAgain(connection)
+      proxy.stall()
+      const sinceMs = performance.now()
+      await expect(run(connection)).rejects.toMatchObject({ code: 'unreachable', retryable: true })
+      await runsAgain(connection)
+      expect(performance.now() - sinceMs).toBeLessThan(800 + 1_000)
+      expect(told).toEqual([expect.stringContaining(`127.0.0.1:${proxy.port}`), null])
+    })
+
+    it('finds an idle connection dead before somebody needs it', async () => {
+      const connection = connect(throughProxy(), 800)
+      await runsAgain(connection)
+      proxy.stall()
+      await expect.poll(() => connection.trouble, { timeout: 10_000 }).toMatchObject({ code: 'unreachable' })
+      await expect.poll(() => connection.trouble, { timeout: 10_000 }).toBeNull()
+      expect(await run(connection)).toEqual(expect.any(Number))
+    })
+
+    it('is closed in time on a connection that nobody answers on', async () => {
+      const connection = connect(throughProxy())
+      await runsAgain(connection)
+      proxy.stall()
+      const sinceMs = performance.now()
+      await connection[Symbol.asyncDispose]()
+      expect(performance.now() - sinceMs).toBeLessThan(2_000)
+    })
+  })
+
+  it('follows the sentinels to the new master when the old one dies', async () => {
+    await using topology = await startRedisSentinel()
+    const connection = connect(topology.url)
+    await runsAgain(connection)
+    await topology.nodes[0]?.kill()
+    await expect(run(connection)).rejects.toMatchObject({
+      code: 'unreachable',
+      message: expect.stringContaining('redis+sentinel://127.0.0.1:'),
+    })
+    await runsAgain(connection, 20_000)
+    const replica = new Redis(topology.nodes[1]?.address ?? '')
+    expect(await replica.role()).toContain('master')
+    expect(Number(await replica.get('test'))).toBeGreaterThan(0)
+    await replica.quit()
+    expect(told.at(-1)).toBeNull()
+  })
+
+  it('finds the keys of a cluster, whichever node has them, and waits for a node that is down', async () => {
+    await using topology = await startRedisCluster()
+    const connection = connect(topology.url)
+    const names = Array.from({ length: 30 }, (_, n) => `test:{${n}}`)
+    const all = () => Promise.all(names.map(name => connection.run(SCRIPT, name, [])))
+    await expect.poll(() => all().catch(() => null), { timeout: 10_000 }).toHaveLength(30)
+    const node = new Redis(topology.nodes[0]?.address ?? '')
+    expect(await node.dbsize()).toBeGreaterThan(0)
+    expect(await node.dbsize()).toBeLessThan(30)
+    await node.quit()
+
+    await topology.nodes[0]?.kill()
+    await expect
+      .poll(() => all().catch((error: unknown) => error), { timeout: 20_000 })
+      .toMatchObject({ code: 'unreachable', retryable: true })
+    await topology.nodes[0]?.start()
+    await expect.poll(() => all().catch(() => null), { timeout: 20_000 }).toHaveLength(30)
+    const alone = connect(topology.nodes[1]?.address)
+    const lost = await Promise.all(
+      names.map(name => alone.run(SCRIPT, name, []).catch((error: unknown) => error)),
+    )
+    expect(lost).toContainEqual(
+      expect.objectContaining({ code: 'config', message: expect.stringContaining('redis+cluster://') }),
+    )
+  })
+})

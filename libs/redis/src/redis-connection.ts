@@ -1,0 +1,278 @@
+/**
+ * A connection to Redis that looks after itself, whatever it is made of: one server, a master that sentinels
+ * name, or a cluster. All that Sluice does there are scripts, each one atomic step on the keys of one slot.
+ *
+ * A command is answered within its time-out or rejects; whether the server carried it out is then not known,
+ * so every script is one that may run twice, and late. A connection that was asked something and has said
+ * nothing for ten seconds is replaced by a new one: a flow that the network drops without a word would stay
+ * open for a quarter of an hour. An idle connection is asked now and then, so that its trouble is known
+ * before somebody needs it.
+ */
+import { createHash } from 'node:crypto'
+import { Cluster, Redis, ReplyError, type RedisOptions } from 'ioredis'
+import { SluiceError } from '@sluice/contracts/errors'
+import { parseRedisAddress, type RedisAddress } from './redis-address.ts'
+import { refusalOf } from './redis-refusals.ts'
+
+export interface RedisConnectionOptions {
+  /** See redis-address.ts for its forms. */
+  readonly url: string
+  /** PEM text of the authority that signed the servers' certificates. */
+  readonly ca?: string
+  /** How long a command may take, reconnecting included, before it is `unreachable`. Default 3 s. */
+  readonly commandTimeoutMs?: number
+  /** How long a connection may stay silent though it was asked before it is replaced. Default 10 s. */
+  readonly silenceMs?: number
+  /** Told once when something is wrong, again when it is something else, and with null when all is well. */
+  readonly onTrouble?: (trouble: SluiceError | null) => void
+}
+
+export interface RedisScript {
+  readonly text: string
+  readonly sha: string
+}
+
+export const redisScript = (text: string): RedisScript => ({
+  text,
+  sha: createHash('sha1').update(text).digest('hex'),
+})
+
+const COMMAND_TIMEOUT_MS = 3_000
+const SILENCE_MS = 10_000
+/** How long an idle connection is left alone. */
+const IDLE_MS = 2_000
+/** Asks for what our scripts need: to be reached, to run, and to write. */
+const PROBE = redisScript(`return redis.call('SET', KEYS[1], '', 'PX', 1000)`)
+const MAX_RECONNECT_DELAY_MS = 1_000
+const QUIT_TIMEOUT_MS = 1_000
+/** How long the words of a refusal explain that there is no connection: longer than until the next try. */
+const REFUSAL_COUNTS_MS = 2 * MAX_RECONNECT_DELAY_MS
+/** By how much the client's own time-outs are later than ours, which say more. */
+const LATER_MS = 100
+
+/** Opens a connection, which comes up by itself. Throws `config` for a URL that is none. */
+export function connectRedis(options: RedisConnectionOptions): RedisConnection {
+  return new RedisConnection(options)
+}
+
+export class RedisConnection implements AsyncDisposable {
+  readonly #address: RedisAddress
+  readonly #client: Redis | Cluster
+  readonly #commandTimeoutMs: number
+  readonly #onTrouble: (trouble: SluiceError | null) => void
+  readonly #idleCheck: NodeJS.Timeout
+  /** The last error of the connection itself since a command was last answered. */
+  #connectionError: unknown = null
+  /** When a connection was last refused in so many words. */
+  #refusedMs = Number.NEGATIVE_INFINITY
+  /** True once a command of ours was carried out: the settings were right then. */
+  #hasWorked = false
+  #answeredMs = Number.NEGATIVE_INFINITY
+  /** Beside which key a probe may write; null before the first command. */
+  #usedKey: string | null = null
+  #trouble: SluiceError | null = null
+  #troubleKind: string | null = null
+  #closed = false
+
+  constructor(options: RedisConnectionOptions) {
+    this.#address = parseRedisAddress(options.url)
+    this.#commandTimeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS
+    this.#onTrouble = options.onTrouble ?? (() => {})
+    this.#client = open(this.#address, options)
+    this.#client.on('error', (error: unknown) => this.#broken(error))
+    this.#client.on('node error', (error: unknown) => this.#broken(error))
+    this.#idleCheck = setInterval(() => void this.#checkIdle(), IDLE_MS)
+    this.#idleCheck.unref()
+  }
+
+  /** Host, port and database, without users and passwords. */
+  get address(): string {
+    return this.#address.shown
+  }
+
+  /**
+   * What is wrong, as the last answer or the missing of one told; null while all is well. Its message names
+   * the address.
+   */
+  get trouble(): SluiceError | null {
+    return this.#trouble
+  }
+
+  /**
+   * Runs a script on the keys that begin with `key`; rejects with `unreachable` (retryable) where Redis does
+   * not answer or refuses for now, with `config` where the settings are wrong, retryable once they have been
+   * right, and with `internal` where the script is. May be called concurrently; scripts sent over the same
+   * connection run in the order of the calls.
+   */
+  async run(script: RedisScript, key: string, args: readonly (string | number)[]): Promise<unknown> {
+    this.#usedKey = key
+    try {
+      const reply = await this.#inTime(this.#evaluate(script, key, args))
+      this.#hasWorked = true
+      this.#answeredMs = performance.now()
+      this.#connectionError = null
+      this.#setTrouble(null, null)
+      return reply
+    } catch (error) {
+      throw this.#failed(error)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    clearInterval(this.#idleCheck)
+    const timeUp = new Promise<void>(resolve => setTimeout(resolve, QUIT_TIMEOUT_MS).unref())
+    await Promise.race([this.#client.quit().catch(() => undefined), timeUp])
+    this.#client.disconnect()
+  }
+
+  async #evaluate(
+    { sha, text }: RedisScript,
+    key: string,
+    args: readonly (string | number)[],
+  ): Promise<unknown> {
+    try {
+      return await this.#client.evalsha(sha, 1, key, ...args)
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+    }
+    return await this.#client.eval(text, 1, key, ...args)
+  }
+
+  /** A bound of our own: a cluster queues commands without one while it looks for its nodes. */
+  #inTime<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const ms = this.#commandTimeoutMs
+      const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
+      answer.then(resolve, reject).finally(() => clearTimeout(timer))
+    })
+  }
+
+  async #checkIdle(): Promise<void> {
+    // A right that our scripts lack is not missed by a probe, which does less.
+    if (this.#usedKey === null || this.#trouble?.code === 'config') return
+    if (performance.now() - this.#answeredMs < IDLE_MS) return
+    await this.run(PROBE, this.#usedKey.replace(/(:alive)?$/, ':alive'), []).catch(() => undefined)
+  }
+
+  #broken(error: unknown): void {
+    if (this.#closed) return
+    // A server that refuses a connection also closes it: what it said is worth more than that.
+    const nowMs = performance.now()
+    const isRefusal = answerIn(error) !== null
+    if (!isRefusal && nowMs - this.#refusedMs < REFUSAL_COUNTS_MS) return
+    if (isRefusal) this.#refusedMs = nowMs
+    this.#connectionError = error
+    // Redis would go on with database 0: better none than another's.
+    if (isRefusedSelect(error) && this.#client instanceof Redis) this.#client.disconnect(true)
+  }
+
+  #failed(error: unknown): SluiceError {
+    const { kind, trouble } = this.#translated(error)
+    this.#setTrouble(trouble, kind)
+    return trouble
+  }
+
+  /** Troubles of one kind are told of once. */
+  #setTrouble(trouble: SluiceError | null, kind: string | null): void {
+    const isNews = kind !== this.#troubleKind
+    this.#trouble = trouble
+    this.#troubleKind = kind
+    if (isNews && !this.#closed) this.#onTrouble(trouble)
+  }
+
+  #translated(error: unknown): { readonly kind: string; readonly trouble: SluiceError } {
+    const where = `Redis at ${this.address}`
+    const answer = answerIn(error) ?? answerIn(this.#connectionError)
+    if (answer === null) {
+      const known = this.#connectionError === null ? '' : ` (${messageOf(this.#connectionError)})`
+      const message = `${where} does not answer: ${messageOf(error)}${known}`
+      const trouble = new SluiceError('unreachable', message, { cause: error, retryable: true })
+      return { kind: 'silent', trouble }
+    }
+    const { kind, meaning } = refusalOf(answer)
+    const message = `${where} ${meaning}: ${answer}`
+    const code = ({ passing: 'unreachable', settings: 'config', script: 'internal' } as const)[kind]
+    // What was right at the start may be put right again: whoever is at work waits for that.
+    const retryable = kind === 'passing' || (kind === 'settings' && this.#hasWorked)
+    return { kind: meaning, trouble: new SluiceError(code, message, { cause: error, retryable }) }
+  }
+}
+
+/** The answer of Redis that is at the bottom of an error, if any is. */
+function answerIn(error: unknown): string | null {
+  if (!(error instanceof Error)) return null
+  if (error instanceof ReplyError) return messageOf(error)
+  if ('lastNodeError' in error) return answerIn(error.lastNodeError)
+  // The cluster client gives up with a text that has the last answer in it.
+  return /Last error: ReplyError: (.*)/.exec(error.message)?.[1] ?? null
+}
+
+function isRefusedSelect(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    error instanceof ReplyError &&
+    /DB index|SELECT is not allowed/i.test(error.message)
+  )
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function open(address: RedisAddress, options: RedisConnectionOptions): Redis | Cluster {
+  const timeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS
+  const { username, password, family } = address
+  const tls = options.ca === undefined ? {} : { ca: options.ca }
+  const reconnectDelay = (attempt: number): number => Math.min(attempt * 50, MAX_RECONNECT_DELAY_MS)
+  const common = {
+    commandTimeout: timeoutMs + LATER_MS,
+    connectTimeout: timeoutMs,
+    socketTimeout: options.silenceMs ?? SILENCE_MS,
+    // Each script may have been carried out; its caller, not the client, decides whether to ask again.
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: null,
+    // What is still loading says so itself, and INFO is a right that not every user has.
+    enableReadyCheck: false,
+    family,
+    ...(username === null ? {} : { username }),
+    ...(password === null ? {} : { password }),
+    ...(address.tls ? { tls } : {}),
+  } satisfies RedisOptions
+  // A server that takes no writes any more was a master until now: ask anew who it is.
+  const reconnectOnError = (error: Error): boolean => error.message.startsWith('READONLY')
+  switch (address.kind) {
+    case 'single':
+      return new Redis({
+        ...common,
+        ...address.node,
+        db: address.database,
+        retryStrategy: reconnectDelay,
+        reconnectOnError,
+      })
+    case 'sentinel':
+      return new Redis({
+        ...common,
+        sentinels: [...address.sentinels],
+        name: address.master,
+        db: address.database,
+        retryStrategy: reconnectDelay,
+        sentinelRetryStrategy: reconnectDelay,
+        sentinelCommandTimeout: timeoutMs,
+        reconnectOnError,
+        ...(address.sentinelUsername === null ? {} : { sentinelUsername: address.sentinelUsername }),
+        ...(address.sentinelPassword === null ? {} : { sentinelPassword: address.sentinelPassword }),
+        ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls } : {}),
+      })
+    case 'cluster':
+      return new Cluster([...address.nodes], {
+        clusterRetryStrategy: reconnectDelay,
+        slotsRefreshTimeout: timeoutMs,
+        enableReadyCheck: false,
+        redisOptions: common,
+      })
+    default:
+      return address satisfies never
+  }
+}

@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest'
+import { refusalOf } from './redis-refusals.ts'
+
+it.each([
+  ["OOM command not allowed when used memory > 'maxmemory'. script: 1f, on @user_script:9.", 'passing'],
+  ["READONLY You can't write against a read only replica. script: 1f, on @user_script:9.", 'passing'],
+  ['NOREPLICAS Not enough good replicas to write. script: 1f, on @user_script:9.', 'passing'],
+  ['BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.', 'passing'],
+  ['LOADING Redis is loading the dataset in memory', 'passing'],
+  ["MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", 'passing'],
+  ['MISCONF Errors writing to the AOF file: No space left on device. script: 1f', 'passing'],
+  ['CLUSTERDOWN Hash slot not served', 'passing'],
+  ['TRYAGAIN Multiple keys request during rehashing of slot', 'passing'],
+  ['ERR max number of clients reached', 'passing'],
+  ['NEWWORD something that a later Redis says', 'passing'],
+  ['MOVED 5061 10.0.0.1:6379', 'settings'],
+  ['ASK 5061 10.0.0.1:6379', 'settings'],
+  ["CROSSSLOT Keys in request don't hash to the same slot", 'settings'],
+  ['ERR Script attempted to access a non local key in a cluster node script: 1f', 'settings'],
+  ['NOAUTH Authentication required.', 'settings'],
+  ['WRONGPASS invalid username-password pair or user is disabled.', 'settings'],
+  ["NOPERM this user has no permissions to run the 'evalsha' command", 'settings'],
+  ["ERR The user executing the script can't run this command or subcommand script: 1f", 'settings'],
+  ["NOPERM ACL failure in script: User u has no permissions to run the 'info' command", 'settings'],
+  ['DENIED Redis is running in protected mode because protected mode is enabled', 'settings'],
+  ['ERR DB index is out of range', 'settings'],
+  ['ERR SELECT is not allowed in cluster mode', 'settings'],
+  ['ERR This instance has cluster support disabled', 'settings'],
+  ["ERR unknown command 'EVALSHA', with args beginning with: ", 'settings'],
+  ['WRONGTYPE Operation against a key holding the wrong kind of value script: 1f', 'settings'],
+  ["ERR user_script:5: attempt to index local 'a' (a nil value) script: 1f, on @user_script:5.", 'script'],
+  ['ERR Error compiling script (new function): user_script:1: syntax error', 'script'],
+])('%s is %s', (answer, kind) => {
+  expect(refusalOf(answer).kind).toBe(kind)
+})

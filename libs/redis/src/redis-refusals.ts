@@ -1,0 +1,68 @@
+/**
+ * What Redis means when it answers with an error. Most refusals pass by themselves, or once somebody has
+ * mended Redis: they are waited out. Some say that the settings are wrong, which no waiting mends.
+ */
+
+export interface Refusal {
+  /**
+   * passing: the same call may succeed later. settings: somebody has to change how Sluice or its user is set
+   * up. script: a script of ours is at fault.
+   */
+  readonly kind: 'passing' | 'settings' | 'script'
+  /** Redis' own word for it, such as `OOM`; `ERR` where it has none. */
+  readonly word: string
+  /** What it means and what to do, to follow the address of Redis. */
+  readonly meaning: string
+}
+
+type Known = readonly [kind: Refusal['kind'], meaning: string]
+
+/** By the word that Redis' answer begins with. */
+const BY_WORD: Readonly<Record<string, Known>> = {
+  OOM: ['passing', 'has no memory left for writes: raise maxmemory, or make room'],
+  READONLY: ['passing', 'is a replica and takes no writes; after a failover the new master is looked for'],
+  NOREPLICAS: ['passing', 'has fewer good replicas than min-replicas-to-write asks for'],
+  BUSY: ['passing', 'is busy with a script of somebody else (SCRIPT KILL ends it)'],
+  LOADING: ['passing', 'is still loading its data'],
+  MASTERDOWN: ['passing', 'is a replica that has lost its master'],
+  CLUSTERDOWN: ['passing', 'is a cluster of which a part is down'],
+  TRYAGAIN: ['passing', 'is a cluster that is just moving its slots'],
+  MISCONF: ['passing', 'cannot write to its disk, and so takes no writes'],
+  UNKILLABLE: ['passing', 'is busy with a script of somebody else that has written already'],
+  MOVED: ['settings', 'is a node of a cluster: write SLUICE_REDIS_URL as redis+cluster://…'],
+  ASK: ['settings', 'is a node of a cluster: write SLUICE_REDIS_URL as redis+cluster://…'],
+  CROSSSLOT: ['settings', 'is a node of a cluster: write SLUICE_REDIS_URL as redis+cluster://…'],
+  NOAUTH: ['settings', 'wants a password: put it into SLUICE_REDIS_URL'],
+  WRONGPASS: ['settings', 'does not know this user with this password'],
+  NOPERM: ['settings', 'denies a right that Sluice needs (docs/OPERATIONS.md lists them)'],
+  DENIED: ['settings', 'is in protected mode and refuses connections from elsewhere'],
+  WRONGTYPE: ['settings', 'has keys of somebody else under our prefix: choose another SLUICE_PREFIX'],
+}
+
+/** By what the answer says, where its word says nothing; the first that fits. */
+const BY_TEXT: readonly (readonly [pattern: RegExp, word: string, known: Known])[] = [
+  [/ACL failure|can't run this command|no permissions|can't access at least one/i, 'NOPERM', of('NOPERM')],
+  [/DB index is out of range|SELECT is not allowed/i, 'ERR', ['settings', 'has no such database']],
+  [/cluster support disabled/i, 'ERR', ['settings', 'is no cluster: write SLUICE_REDIS_URL as redis://…']],
+  [/non local key in a cluster/i, 'MOVED', of('MOVED')],
+  [/unknown command/i, 'ERR', ['settings', 'lacks a command that Sluice needs']],
+  [/invalid password|without any password|no password is set/i, 'WRONGPASS', of('WRONGPASS')],
+  [/max number of clients/i, 'ERR', ['passing', 'has as many clients as it takes (maxclients)']],
+]
+
+function of(word: string): Known {
+  return BY_WORD[word] ?? ['passing', 'refuses for now']
+}
+
+/** Reads an error answer of Redis. */
+export function refusalOf(answer: string): Refusal {
+  // Where a cluster gave up following redirections, or a script passed it on, the answer stands further back.
+  const word = /(?:^|ReplyError: |error: )([A-Z]{3,})\b/.exec(answer)?.[1] ?? 'ERR'
+  const known = BY_WORD[word]
+  if (known !== undefined) return { word, kind: known[0], meaning: known[1] }
+  const said = BY_TEXT.find(([pattern]) => pattern.test(answer))
+  if (said !== undefined) return { word: said[1], kind: said[2][0], meaning: said[2][1] }
+  if (word === 'ERR' || /user_script|script:/i.test(answer))
+    return { word, kind: 'script', meaning: 'cannot run a script of Sluice, which is a bug in it' }
+  return { word, kind: 'passing', meaning: 'refuses for now' }
+}
