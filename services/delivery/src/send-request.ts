@@ -35,6 +35,8 @@ export interface Late {
   readonly kind: 'late'
 }
 
+type Answered = Extract<SendResult, { kind: 'answered' }>
+
 /** Rejects only when aborted. */
 export async function sendRequest(
   job: SendJob,
@@ -68,14 +70,19 @@ export async function sendRequest(
   return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs }
 }
 
-/** The key to send, and whether it is that of an earlier run whose very same request is still in doubt. */
+/**
+ * The key to send, and whether it is that of an earlier run whose very same request is still in doubt. Where
+ * the user sets the header, that is what is sent.
+ */
 function idempotencyKey(
   job: SendJob,
   target: Target,
   hash: string,
 ): { readonly key: string | null; readonly repeatsEarlier: boolean } {
-  if (target.idempotencyHeader === null) return { key: null, repeatsEarlier: false }
   const { request, partition, history } = job
+  const header = target.idempotencyHeader
+  if (header === null || Object.hasOwn(mergedHeaders(target.headers, request.headers), header))
+    return { key: null, repeatsEarlier: false }
   const earlier = history.answers === 0 ? earlierKey(request, hash) : null
   if (earlier !== null) return { key: earlier, repeatsEarlier: true }
   const { incarnation, run, seq } = request
@@ -85,7 +92,8 @@ function idempotencyKey(
 
 /** A request that was never sent this time leaves what an earlier run left in doubt, with its key. */
 function doubtedVerdict(verdict: Verdict, repeatsEarlier: boolean): Verdict {
-  return repeatsEarlier && verdict.outcome === 'unsent' ? { ...verdict, outcome: 'unknown' } : verdict
+  const neverSent = !verdict.answered && (verdict.outcome === 'unsent' || verdict.outcome === 'rejected')
+  return repeatsEarlier && neverSent ? { ...verdict, outcome: 'unknown' } : verdict
 }
 
 function attemptOf(
@@ -121,7 +129,7 @@ function attemptOf(
     idempotencyKey: key,
     requestHeaders: { ...shown.headers, ...redactHeaders(ownHeader, target.secrets) },
     responseHeaders: redactHeaders(answer?.headers ?? {}, target.secrets),
-    responseBody: answer === null ? null : redactText(recordedPart(answer.body), target.secrets),
+    responseBody: answer === null ? null : recordedBody(answer, target),
     startedAt: Math.round(result.startedAt),
     durationMs: Math.round(result.durationMs),
     rows:
@@ -132,11 +140,16 @@ function attemptOf(
   }
 }
 
-/** What is kept of a body, which may be longer where rules look at more of it; no character is cut in two. */
-function recordedPart(body: string): string {
-  if (body.length * 3 <= RECORDED_ANSWER_BYTES) return body
-  const { read } = new TextEncoder().encodeInto(body, new Uint8Array(RECORDED_ANSWER_BYTES))
-  return body.slice(0, read)
+/**
+ * What is kept of a body, which may be longer where rules look at more of it. It is cut once secrets are
+ * masked, at a whole character; what the first cut leaves of a secret at its end is masked, too.
+ */
+function recordedBody({ body, cut = false }: Answered, target: Target): string {
+  const part = body.slice(0, RECORDED_ANSWER_BYTES)
+  const shown = redactText(part, target.secrets, { cut: cut || part.length < body.length })
+  if (shown.length * 3 <= RECORDED_ANSWER_BYTES) return shown
+  const { read } = new TextEncoder().encodeInto(shown, new Uint8Array(RECORDED_ANSWER_BYTES))
+  return shown.slice(0, read)
 }
 
 /** Attempt 0: the request was never sent. */
