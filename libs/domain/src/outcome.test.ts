@@ -55,6 +55,7 @@ describe('an answer for which a rule names the outcome', () => {
 describe('what no answer means', () => {
   it('is unsent only if no byte can have arrived', () => {
     expect(verdictOfFailure('not-sent')).toEqual({ outcome: 'unsent', answered: false, retryAfterMs: null })
+    expect(verdictOfFailure('invalid')).toEqual({ outcome: 'rejected', answered: false, retryAfterMs: null })
     expect(verdictOfFailure('timeout').outcome).toBe('unknown')
     expect(verdictOfFailure('broken').outcome).toBe('unknown')
   })

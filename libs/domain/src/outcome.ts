@@ -41,9 +41,26 @@ export function verdictAs(outcome: Verdict['outcome'], answer: Answer, nowMs: nu
   return { outcome, answered: true, retryAfterMs }
 }
 
-/** The meaning of a request that got no answer: unsent if no byte of it can have arrived, else unknown. */
-export function verdictOfFailure(reason: 'not-sent' | 'timeout' | 'broken'): Verdict {
-  return { outcome: reason === 'not-sent' ? 'unsent' : 'unknown', answered: false, retryAfterMs: null }
+/**
+ * The meaning of a request that got no answer: rejected if it is none that could be sent, unsent if no byte
+ * of it can have arrived, else unknown.
+ */
+export function verdictOfFailure(reason: 'invalid' | 'not-sent' | 'timeout' | 'broken'): Verdict {
+  return { outcome: outcomeOfFailure(reason), answered: false, retryAfterMs: null }
+}
+
+function outcomeOfFailure(reason: Parameters<typeof verdictOfFailure>[0]): Outcome {
+  switch (reason) {
+    case 'invalid':
+      return 'rejected'
+    case 'not-sent':
+      return 'unsent'
+    case 'timeout':
+    case 'broken':
+      return 'unknown'
+    default:
+      return reason satisfies never
+  }
 }
 
 /**

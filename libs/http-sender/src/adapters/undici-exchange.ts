@@ -6,7 +6,7 @@
  */
 import type { Dispatcher, Pool } from 'undici'
 import { answerText } from './answer-body.ts'
-import { describeError } from './describe-error.ts'
+import { codeOf, describeError, isInvalidRequest } from './describe-error.ts'
 import type { OutgoingRequest, SendResult } from '../port.ts'
 
 export interface ExchangeSurroundings {
@@ -23,6 +23,7 @@ export interface ExchangeEnd {
   readonly reject: (reason: unknown) => void
 }
 
+type FailureReason = Extract<SendResult, { kind: 'failed' }>['reason']
 type DispatchOptions = Parameters<Pool['dispatch']>[0]
 type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
 
@@ -74,8 +75,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /** For a request that cannot even be tried. */
-  refuse(error: string): void {
-    this.#fail('not-sent', error)
+  refuse(reason: 'invalid' | 'not-sent', error: string): void {
+    this.#fail(reason, error)
   }
 
   abort(reason: unknown): void {
@@ -115,7 +116,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
-    // Informational answers (103) come before the real one.
+    // Interim answers come before the real one.
     if (status < 200 || this.#state === 'settled') return
     this.#state = 'answered'
     this.#status = status
@@ -142,7 +143,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#state === 'settled') return
     if (this.#state === 'waiting') {
       if (this.#mayStartAfresh(error)) this.#startAfresh()
-      else this.#fail('not-sent', describeError(error))
+      else this.#fail(isInvalidRequest(error) ? 'invalid' : 'not-sent', describeError(error))
     } else if (this.#isKept()) this.#answer()
     else this.#fail('broken', describeError(error))
   }
@@ -152,11 +153,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return this.#state === 'answered' && this.#drainedBytes > 0
   }
 
-  #mayStartAfresh(error: Error & { code?: unknown }): boolean {
+  #mayStartAfresh(error: Error): boolean {
     return (
       this.#freshStarts < MAX_FRESH_STARTS &&
-      typeof error.code === 'string' &&
-      DEAD_CONNECTION.has(error.code) &&
+      DEAD_CONNECTION.has(codeOf(error) ?? '') &&
       !this.#around.cameFromConnecting(error)
     )
   }
@@ -190,11 +190,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return this.#request.bodyLimitBytes ?? this.#around.bodyLimitBytes
   }
 
-  #fail(
-    reason: 'not-sent' | 'timeout' | 'broken',
-    error: string,
-    lateness: { readonly late?: true } = {},
-  ): void {
+  #fail(reason: FailureReason, error: string, lateness: { readonly late?: true } = {}): void {
     this.#settled()
     this.#end.resolve({ kind: 'failed', reason, error, ...lateness, ...this.#timing() })
   }

@@ -4,6 +4,8 @@
  */
 import { buildConnector, Pool } from 'undici'
 import { AbortWatch } from './abort-watch.ts'
+import { MAX_HEAD_BYTES } from './describe-error.ts'
+import { passOverInterimAnswers } from './interim-answers.ts'
 import { queuedAbortHook } from './queued-abort-hook.ts'
 import { splitUrl } from './split-url.ts'
 import { Exchange } from './undici-exchange.ts'
@@ -73,10 +75,14 @@ class UndiciSender implements HttpSender {
       return promise
     }
     const exchange = new Exchange(request, this.#surroundings, { resolve, reject })
+    if (this.#closed) {
+      exchange.refuse('not-sent', 'the sender is closed')
+      return promise
+    }
     try {
       this.#dispatch(exchange, request)
     } catch (error) {
-      exchange.refuse(error instanceof Error ? error.message : String(error))
+      exchange.refuse('invalid', error instanceof Error ? error.message : String(error))
     }
     return promise
   }
@@ -89,7 +95,7 @@ class UndiciSender implements HttpSender {
   }
 
   #dispatch(exchange: Exchange, request: OutgoingRequest): void {
-    if (this.#closed) throw new Error('the sender is closed')
+    assertHeaders(request.headers)
     const { origin, path } = splitUrl(request.url)
     const { pool, authorization } = this.#origins.get(origin) ?? this.#openOrigin(origin)
     this.#watch.add(request.signal, exchange)
@@ -112,8 +118,13 @@ class UndiciSender implements HttpSender {
       // The exchange's own deadline covers connecting, head and body.
       headersTimeout: 0,
       bodyTimeout: 0,
+      maxHeaderSize: MAX_HEAD_BYTES,
       allowH2: false,
       connect: this.#connect,
+    })
+    pool.on('connect', (_origin, targets) => {
+      const client = targets.at(-1)
+      if (client !== undefined) passOverInterimAnswers(client)
     })
     const origin = { pool, authorization: basicAuthorization(url) }
     const [oldest] = this.#origins.keys()
@@ -145,6 +156,19 @@ function connectorMarking(
       if (outcome[0] !== null) connectErrors.add(outcome[0])
       callback(...outcome)
     })
+}
+
+/** What no header can carry: control characters, and characters beyond Latin-1 (RFC 9110 §5.5). */
+const NOT_IN_HEADER = /[^\t\x20-\x7e\x80-\xff]/u
+
+/** Throws, naming header and character, where undici would only say that the header is invalid. */
+function assertHeaders(headers: Headers): void {
+  for (const name in headers) {
+    const [found] = NOT_IN_HEADER.exec(headers[name] ?? '') ?? []
+    if (found === undefined) continue
+    const point = (found.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+    throw new Error(`the header ${name} holds U+${point}: headers take printable Latin-1 characters only`)
+  }
 }
 
 function bufferOf(body: Uint8Array | null): Buffer | null {
