@@ -13,6 +13,7 @@ import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { resolveTarget } from '@sluice/delivery/target'
+import { Throttles } from '@sluice/delivery/throttles'
 import { isEnded } from '@sluice/domain/run-status'
 import { ulid } from '@sluice/domain/ulid'
 import { Notifier } from '@sluice/flow/notifier'
@@ -157,6 +158,7 @@ export class OneProcess implements AsyncDisposable {
     const sending = {
       sender: this.#sender,
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
+      throttles: new Throttles(),
       onError: () => undefined,
       lateSendsMs: () => 0,
       resolveTarget: () => Promise.resolve(resolveTarget(this.definition, () => '')),

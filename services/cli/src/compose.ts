@@ -43,6 +43,7 @@ import { templateColumns } from '@sluice/change-detector/template-columns'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { shownRequest } from '@sluice/delivery/shown-request'
 import { resolveTarget, type Target } from '@sluice/delivery/target'
+import { Throttles } from '@sluice/delivery/throttles'
 import { renderChanges } from '@sluice/renderer/render-changes'
 import { runRenderer } from '@sluice/renderer/renderer'
 import type { Connections } from './check-connections.ts'
@@ -173,7 +174,8 @@ async function runServices(
     openState: (of: StateOf) => openState(dataDir, of, logger),
   }
   const resolve = targets(definitions, env)
-  const sending = { sender, leases, onError, resolveTarget: resolve, lateSendsMs: () => 0 }
+  const throttles = new Throttles()
+  const sending = { sender, leases, throttles, onError, resolveTarget: resolve, lateSendsMs: () => 0 }
   const services = [
     runChangeDetector({ ...deps, ...detecting }, both),
     runRenderer(deps, both),

@@ -16,6 +16,7 @@ import type { DeliveryConfig } from './config.ts'
 import { runDelivery } from './delivery.ts'
 import { patientTargets } from './patient-targets.ts'
 import type { Target } from './target.ts'
+import { Throttles } from './throttles.ts'
 
 /** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
 const CONNECTIONS = 10_000
@@ -39,7 +40,8 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
   const lateSendsMs = (target: Target): number => target.slotLifeMs
-  const sending = { outlasts: true, sender, leases, onError, resolveTarget, lateSendsMs }
+  const throttles = new Throttles()
+  const sending = { outlasts: true, sender, leases, throttles, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check() },

@@ -36,6 +36,7 @@ import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition, type DeliverDeps } from './deliver-partition.ts'
 import { earlierKey, requestHash } from './request-history.ts'
 import { resolveTarget } from './target.ts'
+import { Throttles } from './throttles.ts'
 
 vi.setConfig({ testTimeout: 20_000 })
 
@@ -159,6 +160,7 @@ describe('the delivery of a partition', () => {
         [Symbol.asyncDispose]: () => Promise.resolve(),
       },
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
+      throttles: new Throttles(),
       resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),
       ...over,
     }

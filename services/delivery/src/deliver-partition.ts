@@ -30,6 +30,7 @@ import { faultOf, inSequence, type RequestSequence } from './request-sequence.ts
 import { SendQueue } from './send-queue.ts'
 import type { SendJob } from './send-request.ts'
 import { resolveTarget, type Target } from './target.ts'
+import type { Throttles } from './throttles.ts'
 import { isForgotten, unrenderableAttempt } from './unrenderable-rows.ts'
 
 /**
@@ -47,6 +48,8 @@ export interface DeliverDeps {
   readonly prefix: string
   readonly sender: HttpSender
   readonly leases: LeaseQueue
+  /** Of all partitions of this process. */
+  readonly throttles: Throttles
   readonly figures?: Figures | undefined
   /** Told of what went wrong without harm to any row. */
   readonly onError: (error: unknown) => void
@@ -281,6 +284,7 @@ class PartitionDelivery {
       target,
       ledger,
       sender: deps.sender,
+      throttles: deps.throttles,
       figures: deps.figures ?? NO_FIGURES,
       gate: new DestinationGate(deps.leases, {
         target,

@@ -45,6 +45,7 @@ async function written(result: SendResult, rule: object): Promise<string> {
       target: resolveTarget(definition, () => SECRET),
       sender: { send: () => Promise.resolve(result), [Symbol.asyncDispose]: () => Promise.resolve() },
       sendBeforeMs: Infinity,
+      lateMs: 0,
       signal: new AbortController().signal,
     },
   )

@@ -42,7 +42,11 @@ export function judge(result: SendResult, request: Judged, target: Target): Judg
 }
 
 function verdictOf(meaning: AnswerMeaning, { status, headers }: Answered, request: Judged): Verdict {
-  const answer = { status, retryAfter: headers['retry-after'] ?? null }
+  const answer = {
+    status,
+    retryAfter: headers['retry-after']?.trim() ?? null,
+    date: headers['date']?.trim() ?? null,
+  }
   switch (meaning.kind) {
     case 'rule':
       return verdictAs(meaning.as, answer, Date.now())

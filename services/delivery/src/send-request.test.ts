@@ -81,6 +81,7 @@ async function attempt(
       [Symbol.asyncDispose]: () => Promise.resolve(),
     },
     sendBeforeMs: Infinity,
+    lateMs: 0,
     signal: never,
   })
   const [request] = outgoing

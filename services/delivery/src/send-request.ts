@@ -33,27 +33,34 @@ export interface Sent {
 /** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
 export interface Late {
   readonly kind: 'late'
+  /** For how long a connection was waited for. */
+  readonly lateMs: number
 }
 
 type Answered = Extract<SendResult, { kind: 'answered' }>
 
-/** Rejects only when aborted. */
+/**
+ * Rejects only when aborted. A request that has been late for its whole time-out, this try and `lateMs` of
+ * earlier ones together, is no more tried with new leases: its connection does not open, and that is an
+ * attempt.
+ */
 export async function sendRequest(
   job: SendJob,
   deps: {
     readonly target: Target
     readonly sender: HttpSender
     readonly sendBeforeMs: number
+    readonly lateMs: number
     readonly signal: AbortSignal
   },
 ): Promise<Sent | Late> {
   const { request } = job
-  const { target, sender, sendBeforeMs, signal } = deps
+  const { target, sender, sendBeforeMs, lateMs, signal } = deps
   const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const headers = mergedHeaders(target.headers, request.headers)
   if (key !== null && target.idempotencyHeader !== null) headers[target.idempotencyHeader] = key
-  const result = await sender.send({
+  const sent = await sender.send({
     method: request.method,
     url: urlOf(target, request.path, target.query),
     headers,
@@ -63,11 +70,26 @@ export async function sendRequest(
     sendBeforeMs,
     signal,
   })
-  if (result.kind === 'failed' && result.late === true) return { kind: 'late' }
+  if (isLate(sent) && lateMs + sent.durationMs < target.timeoutMs)
+    return { kind: 'late', lateMs: sent.durationMs }
+  const result = isLate(sent) ? neverOpen(sent, target, lateMs) : sent
   const judged = judge(result, request, target)
   const verdict = doubtedVerdict(judged.verdict, repeatsEarlier)
   const attempt = attemptOf(job, target, { result, judged: { ...judged, verdict }, hash, key })
   return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs }
+}
+
+type Failed = Extract<SendResult, { kind: 'failed' }>
+
+function isLate(result: SendResult): result is Failed {
+  return result.kind === 'failed' && result.late === true
+}
+
+function neverOpen(last: Failed, { timeoutMs }: Target, lateMs: number): Failed {
+  const error =
+    `no connection was open in time for a lease of the limits in ${timeoutMs} ms of trying: ` +
+    'it takes too long to open, or is closed as soon as it is open'
+  return { ...last, error, durationMs: lateMs + last.durationMs }
 }
 
 /**

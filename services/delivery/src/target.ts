@@ -22,6 +22,7 @@ const SLOT_MARGIN_MS = 5_000
 
 export interface Target {
   readonly sync: string
+  readonly destination: string
   readonly baseUrl: string
   readonly headers: { readonly [name: string]: string }
   /** The same headers with secret values masked, as they are shown. */
@@ -86,6 +87,7 @@ export function resolveTarget(definition: Definition, lookUp: SecretLookup): Tar
   const { idempotencyHeader } = destination
   return {
     sync: sync.name,
+    destination: destination.name,
     baseUrl: destination.baseUrl.replace(/\/+$/, ''),
     headers,
     shownHeaders,

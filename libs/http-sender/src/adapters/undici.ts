@@ -7,6 +7,7 @@ import { AbortWatch } from './abort-watch.ts'
 import { MAX_HEAD_BYTES } from './describe-error.ts'
 import { passOverInterimAnswers } from './interim-answers.ts'
 import { queuedAbortHook } from './queued-abort-hook.ts'
+import { sharedLookup } from './shared-lookup.ts'
 import { splitUrl } from './split-url.ts'
 import { Exchange } from './undici-exchange.ts'
 import type { ExchangeSurroundings } from './undici-exchange.ts'
@@ -148,6 +149,7 @@ function connectorMarking(
   const connect = buildConnector({
     allowH2: false,
     timeout: options.connectTimeoutMs ?? 10_000,
+    lookup: sharedLookup(),
     ...options.tls,
   })
   // Returning the socket lets undici give up an attempt that no request waits for any more.
