@@ -13,6 +13,7 @@ import type { Op } from '@sluice/contracts/state'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
+import { memoryBudget } from '@sluice/domain/memory-budget'
 import { isHeld } from '@sluice/domain/removal-guard'
 import { ulid } from '@sluice/domain/ulid'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
@@ -25,6 +26,7 @@ import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
+import { memoryOf } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
@@ -40,6 +42,7 @@ import { assertKeyColumns } from '@sluice/change-detector/key-columns'
 import { findNextChanges, type NextChanges } from '@sluice/change-detector/next-changes'
 import { removeOldStates } from '@sluice/change-detector/old-states'
 import { templateColumns } from '@sluice/change-detector/template-columns'
+import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { shownRequest } from '@sluice/delivery/shown-request'
 import { resolveTarget, type Target } from '@sluice/delivery/target'
@@ -160,7 +163,8 @@ async function runServices(
   await using running = new AsyncDisposableStack()
   const rateLimit = running.use(createLocalRateLimit({ file: join(dataDir, 'limits.db') }))
   const leases = running.use(createLeaseQueue(rateLimit, bottleneckAdmission))
-  const sender = running.use(createUndiciSender({ connections: CONNECTIONS }))
+  const memory = new DeliveryMemory(memoryBudget(memoryOf(env)).buffersBytes)
+  const sender = running.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
   const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
   const stopping = new AbortController()
   const both = { drain: AbortSignal.any([ends.drain, stopping.signal]), signal: ends.signal }
@@ -175,7 +179,7 @@ async function runServices(
   }
   const resolve = targets(definitions, env)
   const throttles = new Throttles()
-  const sending = { sender, leases, throttles, onError, resolveTarget: resolve, lateSendsMs: () => 0 }
+  const sending = { sender, leases, throttles, memory, onError, resolveTarget: resolve, lateSendsMs: () => 0 }
   const services = [
     runChangeDetector({ ...deps, ...detecting }, both),
     runRenderer(deps, both),

@@ -1,4 +1,5 @@
 /** Delivery on Kafka, the schema registry and Redis. The one place of this service that names adapters. */
+import { memoryBudget } from '@sluice/domain/memory-budget'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
@@ -13,6 +14,7 @@ import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
 import type { DeliveryConfig } from './config.ts'
+import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
 import { patientTargets } from './patient-targets.ts'
 import type { Target } from './target.ts'
@@ -34,14 +36,15 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const onConnectionError = (err: Error): void => logger.warn({ err }, 'the connection to Redis is broken')
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, onConnectionError }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
-  const sender = opening.use(createUndiciSender({ connections: CONNECTIONS }))
+  const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
+  const sender = opening.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
   const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
   const resolveTarget = patientTargets(stage.definitions, { secrets: environmentSecrets(env), logger })
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
   const lateSendsMs = (target: Target): number => target.slotLifeMs
   const throttles = new Throttles()
-  const sending = { outlasts: true, sender, leases, throttles, onError, resolveTarget, lateSendsMs }
+  const sending = { outlasts: true, sender, leases, throttles, memory, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check() },

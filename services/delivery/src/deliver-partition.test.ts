@@ -34,6 +34,7 @@ import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition, type DeliverDeps } from './deliver-partition.ts'
+import { DeliveryMemory } from './delivery-memory.ts'
 import { earlierKey, requestHash } from './request-history.ts'
 import { resolveTarget } from './target.ts'
 import { Throttles } from './throttles.ts'
@@ -144,11 +145,7 @@ describe('the delivery of a partition', () => {
     const kill = new AbortController()
     const { log, io, runs, definitions, prefix } = world
     const deps: DeliverDeps = {
-      log,
-      io,
-      runs,
-      definitions,
-      prefix,
+      ...{ log, io, runs, definitions, prefix },
       figures: NO_FIGURES,
       lateSendsMs: () => 0,
       onError: () => undefined,
@@ -161,6 +158,7 @@ describe('the delivery of a partition', () => {
       },
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       throttles: new Throttles(),
+      memory: new DeliveryMemory(128_000_000),
       resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),
       ...over,
     }

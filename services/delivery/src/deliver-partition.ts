@@ -7,6 +7,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
 import { abortable } from '@sluice/flow/abortable'
+import type { ByteShare } from '@sluice/flow/byte-budget'
 import { sleep } from '@sluice/flow/sleep'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
@@ -20,6 +21,7 @@ import type { Definitions } from '@sluice/stage/stored-documents'
 import { plainMarker, takeOver, type Ownership } from '@sluice/stage/take-over'
 import { at, syncTopics } from '@sluice/stage/topics'
 import { AttemptLedger } from './attempt-ledger.ts'
+import { HeldRequest, type DeliveryMemory } from './delivery-memory.ts'
 import { DestinationGate } from './destination-gate.ts'
 import { EarlyEnd } from './early-end.ts'
 import { effectsOf } from './effects.ts'
@@ -50,6 +52,8 @@ export interface DeliverDeps {
   readonly leases: LeaseQueue
   /** Of all partitions of this process. */
   readonly throttles: Throttles
+  /** Likewise. */
+  readonly memory: DeliveryMemory
   readonly figures?: Figures | undefined
   /** Told of what went wrong without harm to any row. */
   readonly onError: (error: unknown) => void
@@ -84,6 +88,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const requests = at(topics.requests, partition)
   const stopping = AbortSignal.any([worker.drain, worker.signal])
   const common = { log, io, incarnation }
+  using share = deps.memory.requests.open()
   await using ownership = await takeOver({
     ...common,
     prefix,
@@ -117,6 +122,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     ledger,
     requests,
     attempts,
+    share,
   })
   await delivery.work()
 }
@@ -130,6 +136,8 @@ interface Parts {
   readonly ledger: AttemptLedger
   readonly requests: TopicPartition
   readonly attempts: TopicPartition
+  /** What this partition holds of the memory of the process. */
+  readonly share: ByteShare
 }
 
 class PartitionDelivery {
@@ -154,7 +162,9 @@ class PartitionDelivery {
     const { log, io } = deps
     const stopping = AbortSignal.any([worker.drain, worker.signal, ledger.failure])
     const from = recovered.checkpoint.offset
-    const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
+    const bufferBytes = deps.memory.readerBytes
+    const { incarnation } = run
+    const reading = { log, io, incarnation, stage: 'requests', target: requests, bufferBytes } as const
     const ended = new AbortController()
     const progress = this.#reporter.reportProgress(ledger, AbortSignal.any([stopping, ended.signal]))
     try {
@@ -178,9 +188,9 @@ class PartitionDelivery {
     const { ledger } = this.#parts
     const { record, offset } = placed
     const marker = markerOf(record)
-    if (record?.name === 'sluice.Request') await this.#takeRequest(offset, record.value, stopping)
+    if (record?.name === 'sluice.Request') await this.#takeRequest(placed, record.value, stopping)
     else if (record?.name === 'sluice.Unrenderable')
-      await this.#takeUnrenderable(offset, record.value, stopping)
+      await this.#takeUnrenderable(placed, record.value, stopping)
     else if (marker?.kind === 'run-begin' && marker.begin !== null) {
       if (this.#open !== null)
         throw new SluiceError('corrupt', `run ${marker.begin.run} begins inside run ${this.#open.begin.run}`)
@@ -190,21 +200,28 @@ class PartitionDelivery {
     } else if (marker?.kind === 'run-end') await this.#endRun(offset, marker, stopping)
   }
 
-  async #takeRequest(offset: number, request: Request, stopping: AbortSignal): Promise<void> {
+  async #takeRequest({ offset, bytes }: Placed, request: Request, stopping: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
     const open = await this.#runOf(request, stopping)
     if (!inSequence(open, offset, request)) return
-    await ledger.room(unfinishedLimit(open.target), { signal: stopping })
+    const held = await this.#room(open, { record: request, recordBytes: bytes, signal: stopping })
     const known = recovered.known.get(offset)
     ledger.start(offset)
     const final = known?.history.final ?? null
     if (final !== null) {
       const attempts = known?.history.attempts ?? 0
       const effects = effectsOf({ ...request, attempts, requests: 1, final })
-      ledger.record({ requestOffset: offset, attempt: null, effects, release: null })
+      ledger.record({ requestOffset: offset, attempt: null, effects, release: () => held.done() })
       return
     }
-    open.sending.push(this.#jobOf(offset, request, open, this.#historyOf(known?.history, open)))
+    open.sending.push(this.#jobOf(offset, request, open, this.#historyOf(known?.history, open)), held)
+  }
+
+  /** Waits until the record may be taken into work: by their number, and by what all of them hold. */
+  async #room(open: OpenRun, of: Parameters<typeof HeldRequest.take>[1]): Promise<HeldRequest> {
+    const { ledger, share } = this.#parts
+    await ledger.room(unfinishedLimit(open.target), of)
+    return await HeldRequest.take(share, of)
   }
 
   /** What the predecessor may have sent unseen counts as one more attempt, unknown. */
@@ -218,11 +235,15 @@ class PartitionDelivery {
     return { ...history, tainted: true }
   }
 
-  async #takeUnrenderable(offset: number, record: Unrenderable, stopping: AbortSignal): Promise<void> {
+  async #takeUnrenderable(
+    { offset, bytes }: Placed,
+    record: Unrenderable,
+    stopping: AbortSignal,
+  ): Promise<void> {
     const { ledger, recovered } = this.#parts
     const open = await this.#runOf(record, stopping)
     if (!inSequence(open, offset, record)) return
-    await ledger.room(unfinishedLimit(open.target), { signal: stopping })
+    const held = await this.#room(open, { record, recordBytes: bytes, signal: stopping })
     const known = recovered.known.get(offset)
     ledger.start(offset)
     const recorded = known?.history.final ?? null
@@ -233,7 +254,7 @@ class PartitionDelivery {
       requestOffset: offset,
       attempt: recorded === null ? final : null,
       effects,
-      release: null,
+      release: () => held.done(),
     })
   }
 

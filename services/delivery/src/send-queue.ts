@@ -10,6 +10,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/stage/figures'
 import type { AttemptLedger } from './attempt-ledger.ts'
+import type { HeldRequest } from './delivery-memory.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
 import { effectsOf } from './effects.ts'
 import { withAttempt, type UnownedAttempt } from './request-history.ts'
@@ -39,6 +40,7 @@ export interface SendQueueOptions {
 /** A request that waits for its turn. */
 interface Waiting {
   readonly job: SendJob
+  readonly held: HeldRequest
   /** For how long it has been tried already without a connection that was open in time. */
   readonly lateMs: number
 }
@@ -72,8 +74,8 @@ export class SendQueue {
     this.#pump = this.#send(stopped).catch((error: unknown) => options.ledger.fail(error))
   }
 
-  push(job: SendJob): void {
-    this.#queue.push({ job, lateMs: 0 })
+  push(job: SendJob, held: HeldRequest): void {
+    this.#queue.push({ job, held, lateMs: 0 })
     this.#changes.notify()
   }
 
@@ -140,7 +142,8 @@ export class SendQueue {
     }
   }
 
-  async #sendOne({ job, lateMs }: Waiting, permit: Permit): Promise<void> {
+  async #sendOne(waiting: Waiting, permit: Permit): Promise<void> {
+    const { job, lateMs } = waiting
     const { target, sender, figures, signal } = this.#options
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
@@ -153,13 +156,13 @@ export class SendQueue {
     if (sent === null) permit.finish()
     else if (sent.kind === 'late') {
       permit.giveBack()
-      this.#sendAgain({ job, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
+      this.#sendAgain({ ...waiting, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
     } else if (sent.attempt.outcome === 'throttled') {
       permit.finish()
-      this.#throttled(job, sent, sentAtMs)
+      this.#throttled(waiting, sent, sentAtMs)
     } else {
       this.#unthrottled(sent.attempt)
-      this.#finish(job, sent.attempt, permit.finish)
+      this.#finish(waiting, sent.attempt, permit.finish)
     }
   }
 
@@ -178,8 +181,13 @@ export class SendQueue {
     if (this.#window > target.concurrency) this.#window = null
   }
 
-  #finish(job: SendJob, attempt: UnownedAttempt, release: (() => void) | null): void {
+  #finish({ job, held }: Waiting, attempt: UnownedAttempt, free: (() => void) | null): void {
     const { figures, target } = this.#options
+    held.answered(job.request, attempt)
+    const release = (): void => {
+      free?.()
+      held.done()
+    }
     figures.attempted(target.sync, attempt.outcome)
     const { attempts } = withAttempt(job.history, attempt)
     const effects = effectsOf({ ...job.request, attempts, requests: 1, final: attempt })
@@ -189,10 +197,11 @@ export class SendQueue {
   /**
    * The whole destination pauses, and the request goes to the head of the queue with nothing used up (R10).
    */
-  #throttled(job: SendJob, { attempt, retryAfterMs }: Sent, sentAtMs: number): void {
+  #throttled(waiting: Waiting, { attempt, retryAfterMs }: Sent, sentAtMs: number): void {
+    const { requestOffset } = waiting.job
     const { gate, ledger, figures, target, throttles } = this.#options
     figures.attempted(target.sync, attempt.outcome)
-    ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: null })
+    ledger.record({ requestOffset, attempt, effects: null, release: null })
     const nowMs = performance.now()
     this.#window = 1
     this.#throttledSince ??= nowMs
@@ -200,13 +209,14 @@ export class SendQueue {
     gate.pause(throttles.pauseMs(target.destination, of))
     if (nowMs - this.#throttledSince >= THROTTLED_LONGEST_MS)
       this.#giveUp('the destination has throttled every request for an hour')
-    this.#sendAgain({ job, lateMs: 0 })
+    this.#sendAgain({ ...waiting, lateMs: 0 })
   }
 
   #recordUnsent(why: string): void {
-    const waiting = this.#queue
+    const left = this.#queue
     this.#queue = []
-    for (const { job } of waiting) this.#finish(job, unsentAttempt(job, this.#options.target, why), null)
+    for (const waiting of left)
+      this.#finish(waiting, unsentAttempt(waiting.job, this.#options.target, why), null)
   }
 }
 

@@ -4,14 +4,18 @@
  * them straight to `settled`. What an error means depends on the state alone: while waiting, nothing can have
  * been applied; afterwards, anything may have been.
  */
+import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { Dispatcher, Pool } from 'undici'
-import { answerText } from './answer-body.ts'
+import { isPacked, plainText, unpackedText } from './answer-body.ts'
+import { AnswerRoom } from './answer-room.ts'
 import { codeOf, describeError, isInvalidRequest } from './describe-error.ts'
 import type { OutgoingRequest, SendResult } from '../port.ts'
 
 export interface ExchangeSurroundings {
   readonly bodyLimitBytes: number
   readonly drainLimitBytes: number
+  /** Where room for long answers is asked for. */
+  readonly answers: ByteShare | null
   /** True for an error that came from opening a connection. */
   readonly cameFromConnecting: (error: object) => boolean
   /** Called once, when the exchange needs its signal no more. */
@@ -34,6 +38,8 @@ type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStar
 const MAX_FRESH_STARTS = 2
 /** The longest delay that a timer of Node can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1
+/** What is kept of an answer before room is asked for. */
+const FREE_BYTES = 8 * 1024
 const DEAD_CONNECTION = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET'])
 
 export class Exchange implements Dispatcher.DispatchHandler {
@@ -55,6 +61,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = []
   #keptBytes = 0
   #drainedBytes = 0
+  #room: AnswerRoom | null = null
 
   constructor(request: OutgoingRequest, around: ExchangeSurroundings, end: ExchangeEnd) {
     this.#request = request
@@ -123,13 +130,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#headers = flatHeaders(headers)
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#state === 'settled') return
     const room = this.#bodyLimitBytes() - this.#keptBytes
     const kept = chunk.length <= room ? chunk : chunk.subarray(0, room)
     if (kept.length > 0) this.#chunks.push(kept)
     this.#keptBytes += kept.length
     this.#drainedBytes += chunk.length - kept.length
+    if (this.#keptBytes > FREE_BYTES && this.#room === null) this.#waitForRoom(controller)
     if (this.#drainedBytes <= this.#around.drainLimitBytes) return
     this.#answer()
     this.#cut(new Error('the answer is longer than what is read of one'))
@@ -172,18 +180,45 @@ export class Exchange implements Dispatcher.DispatchHandler {
     })
   }
 
+  /** The server is read no further until there is room for all that is kept of an answer. */
+  #waitForRoom(controller: Dispatcher.DispatchController): void {
+    const { answers } = this.#around
+    if (answers === null) return
+    const room = new AnswerRoom(answers, this.#bodyLimitBytes())
+    this.#room = room
+    if (room.isThere) return
+    controller.pause()
+    void room.there.then(isThere => {
+      if (isThere && this.#state === 'answered') controller.resume()
+    })
+  }
+
   #answer(): void {
+    const room = this.#room
+    this.#room = null
     this.#settled()
     const status = this.#status
     const headers = this.#headers
-    const cut = this.#drainedBytes > 0
-    const text = answerText({ chunks: this.#chunks, cut }, headers, this.#bodyLimitBytes())
+    const body = { chunks: this.#chunks, cut: this.#drainedBytes > 0 }
+    this.#chunks = []
     const timing = this.#timing()
-    if (!(text instanceof Promise)) {
+    if (!isPacked(headers)) {
+      const text = plainText(body, headers)
+      room?.leave()
       this.#end.resolve({ kind: 'answered', status, headers, ...text, ...timing })
       return
     }
-    this.#end.resolve(text.then(kept => ({ kind: 'answered', status, headers, ...kept, ...timing })))
+    const { answers } = this.#around
+    const limitBytes = this.#bodyLimitBytes()
+    const wanted = room ?? (answers === null ? null : new AnswerRoom(answers, limitBytes))
+    const unpacked = async (): Promise<SendResult> => {
+      // A small answer may unpack to a large one.
+      if (wanted?.isThere === false) await wanted.there
+      const text = await unpackedText(body, headers, limitBytes)
+      wanted?.leave()
+      return { kind: 'answered', status, headers, ...text, ...timing }
+    }
+    this.#end.resolve(unpacked())
   }
 
   #bodyLimitBytes(): number {
@@ -202,6 +237,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #settled(): void {
     this.#state = 'settled'
+    this.#room?.leave()
+    this.#room = null
     clearTimeout(this.#timer)
     this.#around.release(this.#request.signal, this)
   }

@@ -2,6 +2,7 @@
  * Sends through undici: one pool of HTTP/1.1 connections per origin, one request at a time on each, straight
  * through `dispatch`.
  */
+import type { ByteShare } from '@sluice/flow/byte-budget'
 import { buildConnector, Pool } from 'undici'
 import { AbortWatch } from './abort-watch.ts'
 import { MAX_HEAD_BYTES } from './describe-error.ts'
@@ -25,6 +26,11 @@ export interface UndiciSenderOptions {
   readonly bodyLimitBytes?: number
   /** How much of a body is read beyond that to keep the connection; a longer one costs it. Default 1 MiB. */
   readonly drainLimitBytes?: number
+  /**
+   * Room for what is kept of answers beyond 8 KiB each, over all requests: an answer that is longer, or
+   * packed, waits for it, and its server with it. Absent: as much as there is.
+   */
+  readonly answers?: ByteShare | undefined
   /** PEM texts and switches as in node:tls. */
   readonly tls?: {
     readonly ca?: string
@@ -64,6 +70,7 @@ class UndiciSender implements HttpSender {
     this.#surroundings = {
       bodyLimitBytes: options.bodyLimitBytes ?? 64 * 1024,
       drainLimitBytes: options.drainLimitBytes ?? 1024 * 1024,
+      answers: options.answers ?? null,
       cameFromConnecting: error => connectErrors.has(error),
       release: (signal, exchange) => this.#watch.remove(signal, exchange),
     }
