@@ -1,5 +1,5 @@
 /**
- * What delivery holds in memory, over all partitions of a process (ARCHITECTURE.md, "SLUICE_MEMORY"):
+ * What delivery holds in memory, over all partitions of a process (PROTOCOL.md §8):
  * requests from when they are taken into work until their answers are written, and what of them and of
  * answers is being read. It follows from bytes, never from how many requests may be in flight.
  */
