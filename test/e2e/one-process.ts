@@ -12,7 +12,9 @@ import type { Definition } from '@sluice/contracts/resources'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { runDelivery } from '@sluice/delivery/delivery'
+import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { resolveTarget } from '@sluice/delivery/target'
+import { Throttles } from '@sluice/delivery/throttles'
 import { isEnded } from '@sluice/domain/run-status'
 import { ulid } from '@sluice/domain/ulid'
 import { Notifier } from '@sluice/flow/notifier'
@@ -157,6 +159,8 @@ export class OneProcess implements AsyncDisposable {
     const sending = {
       sender: this.#sender,
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
+      throttles: new Throttles(),
+      memory: new DeliveryMemory(128_000_000),
       onError: () => undefined,
       lateSendsMs: () => 0,
       resolveTarget: () => Promise.resolve(resolveTarget(this.definition, () => '')),

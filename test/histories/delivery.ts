@@ -218,7 +218,7 @@ const UNRENDERABLE: SentOnce = { verdict: { outcome: 'rejected', answered: false
 
 /** As the default says, and as `answers` says for an API that tells what exists and what is missing. */
 function answered({ status, id }: ApiAnswer, rows: readonly Sent[], kind: ApiKind): SentOnce {
-  const verdict = verdictOfAnswer({ status, retryAfter: null }, 0)
+  const verdict = verdictOfAnswer({ status, retryAfter: null, date: null }, 0)
   const removes = rows.every(({ op, beforeState }) => op === 'removed' && beforeState !== 'present')
   if (removes && confirmsRemoval(status)) return { verdict: { ...verdict, outcome: 'delivered' }, status, id }
   if (kind !== 'upserts' && status === 409) return { verdict: { ...verdict, outcome: 'exists' }, status, id }

@@ -1,12 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import {
-  confirmsRemoval,
-  parseRetryAfter,
-  verdictAs,
-  verdictOfAnswer,
-  verdictOfFailure,
-  withTaint,
-} from './outcome.ts'
+import { confirmsRemoval, verdictAs, verdictOfAnswer, verdictOfFailure, withTaint } from './outcome.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 
@@ -29,20 +22,20 @@ describe('what an answer means', () => {
     [503, '7', 'throttled'],
     [599, null, 'unknown'],
   ] as const)('%i with Retry-After %s is %s', (status, retryAfter, outcome) => {
-    const verdict = verdictOfAnswer({ status, retryAfter }, NOW)
+    const verdict = verdictOfAnswer({ status, retryAfter, date: null }, NOW)
     expect(verdict.outcome).toBe(outcome)
     expect(verdict.answered).toBe(true)
   })
 
   it('takes the waiting time of a throttled answer from Retry-After', () => {
-    expect(verdictOfAnswer({ status: 429, retryAfter: '7' }, NOW).retryAfterMs).toBe(7000)
-    expect(verdictOfAnswer({ status: 429, retryAfter: null }, NOW).retryAfterMs).toBeNull()
+    expect(verdictOfAnswer({ status: 429, retryAfter: '7', date: null }, NOW).retryAfterMs).toBe(7000)
+    expect(verdictOfAnswer({ status: 429, retryAfter: null, date: null }, NOW).retryAfterMs).toBeNull()
   })
 })
 
 describe('an answer for which a rule names the outcome', () => {
   it('is answered, and has a waiting time where it counts as throttled', () => {
-    const answer = { status: 400, retryAfter: '7' }
+    const answer = { status: 400, retryAfter: '7', date: null }
     expect(verdictAs('exists', answer, NOW)).toEqual({
       outcome: 'exists',
       answered: true,
@@ -55,6 +48,7 @@ describe('an answer for which a rule names the outcome', () => {
 describe('what no answer means', () => {
   it('is unsent only if no byte can have arrived', () => {
     expect(verdictOfFailure('not-sent')).toEqual({ outcome: 'unsent', answered: false, retryAfterMs: null })
+    expect(verdictOfFailure('invalid')).toEqual({ outcome: 'rejected', answered: false, retryAfterMs: null })
     expect(verdictOfFailure('timeout').outcome).toBe('unknown')
     expect(verdictOfFailure('broken').outcome).toBe('unknown')
   })
@@ -75,15 +69,6 @@ describe('taint', () => {
     expect(withTaint('missing', true, 'added')).toBe('unknown')
     expect(withTaint('exists', true, 'changed')).toBe('unknown')
     expect(withTaint('exists', false, 'changed')).toBe('exists')
-  })
-})
-
-describe('Retry-After', () => {
-  it('reads seconds and HTTP dates, and nothing else', () => {
-    expect(parseRetryAfter('120', NOW)).toBe(120_000)
-    expect(parseRetryAfter('Thu, 01 Jan 2026 00:00:30 GMT', NOW)).toBe(30_000)
-    expect(parseRetryAfter('Thu, 01 Jan 2020 00:00:30 GMT', NOW)).toBe(0)
-    expect(parseRetryAfter('soon', NOW)).toBeNull()
   })
 })
 

@@ -1,4 +1,5 @@
 import type { Op, Outcome } from '@sluice/contracts/state'
+import { parseRetryAfter } from './retry-after.ts'
 
 /** What one try at sending a request came to, as far as the state of its rows is concerned. */
 export interface Verdict {
@@ -15,8 +16,9 @@ export interface Verdict {
 
 export interface Answer {
   readonly status: number
-  /** Value of the Retry-After header, if there is one. */
+  /** Values of the headers Retry-After and Date, where there are such. */
   readonly retryAfter: string | null
+  readonly date: string | null
 }
 
 /**
@@ -27,7 +29,7 @@ export interface Answer {
  */
 export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
   const { status } = answer
-  const retryAfterMs = parseRetryAfter(answer.retryAfter, nowMs)
+  const retryAfterMs = parseRetryAfter(answer.retryAfter, { date: answer.date, nowMs })
   if (status >= 200 && status < 300) return { outcome: 'delivered', answered: true, retryAfterMs: null }
   if (status === 429 || (status === 503 && answer.retryAfter !== null))
     return { outcome: 'throttled', answered: true, retryAfterMs }
@@ -37,13 +39,31 @@ export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
 
 /** The meaning of an answer for which the sync's own rules name an outcome. */
 export function verdictAs(outcome: Verdict['outcome'], answer: Answer, nowMs: number): Verdict {
-  const retryAfterMs = outcome === 'throttled' ? parseRetryAfter(answer.retryAfter, nowMs) : null
+  const retryAfterMs =
+    outcome === 'throttled' ? parseRetryAfter(answer.retryAfter, { date: answer.date, nowMs }) : null
   return { outcome, answered: true, retryAfterMs }
 }
 
-/** The meaning of a request that got no answer: unsent if no byte of it can have arrived, else unknown. */
-export function verdictOfFailure(reason: 'not-sent' | 'timeout' | 'broken'): Verdict {
-  return { outcome: reason === 'not-sent' ? 'unsent' : 'unknown', answered: false, retryAfterMs: null }
+/**
+ * The meaning of a request that got no answer: rejected if it is none that could be sent, unsent if no byte
+ * of it can have arrived, else unknown.
+ */
+export function verdictOfFailure(reason: 'invalid' | 'not-sent' | 'timeout' | 'broken'): Verdict {
+  return { outcome: outcomeOfFailure(reason), answered: false, retryAfterMs: null }
+}
+
+function outcomeOfFailure(reason: Parameters<typeof verdictOfFailure>[0]): Outcome {
+  switch (reason) {
+    case 'invalid':
+      return 'rejected'
+    case 'not-sent':
+      return 'unsent'
+    case 'timeout':
+    case 'broken':
+      return 'unknown'
+    default:
+      return reason satisfies never
+  }
 }
 
 /**
@@ -74,16 +94,4 @@ export function withTaint(outcome: Outcome, tainted: boolean, op: Op): Outcome {
     default:
       return outcome satisfies never
   }
-}
-
-/**
- * Retry-After as milliseconds from now: a number of seconds or an HTTP date (RFC 9110 §10.2.3); null for
- * anything else.
- */
-export function parseRetryAfter(value: string | null, nowMs: number): number | null {
-  if (value === null) return null
-  const text = value.trim()
-  if (/^\d+$/.test(text)) return Number.parseInt(text, 10) * 1000
-  const at = Date.parse(text)
-  return Number.isNaN(at) ? null : Math.max(0, at - nowMs)
 }

@@ -39,10 +39,11 @@ export type SendResult =
   | {
       readonly kind: 'failed'
       /**
+       * `invalid`: no HTTP request can be made of it (URL, method, header), so no try ever sends it.
        * `not-sent`: no byte reached a socket (refused, DNS, TLS, guard). `timeout`, `broken`: the request may
        * have been applied.
        */
-      readonly reason: 'not-sent' | 'timeout' | 'broken'
+      readonly reason: 'invalid' | 'not-sent' | 'timeout' | 'broken'
       /** What happened, for a person: `connect ECONNREFUSED 127.0.0.1:9`. */
       readonly error: string
       /** True, and then with `not-sent`, if `sendBeforeMs` had passed: try again with a new lease. */

@@ -1,4 +1,5 @@
 /** Takes secrets out of what is shown, logged and stored (R20). */
+import { SecretFinder } from './find-secrets.ts'
 
 export const MASK = '***'
 
@@ -16,26 +17,40 @@ export function isSensitiveName(name: string): boolean {
 }
 
 /**
- * Masks every occurrence of a secret's value, also where it stands percent-encoded, form-encoded, inside a
- * JSON text or in Base64. The list of secrets may be kept and used again: what it is compiled to is kept with
- * it.
+ * Masks every occurrence of a secret's value, also where it stands encoded (spellings.ts). Redact first and
+ * cut afterwards: what is left of a value that was cut in two is found by nobody. Where only a part of a text
+ * is at hand, `cut` says so, and a value that the end of that part cuts off is masked, too. The list of
+ * secrets may be kept and used again: what it is compiled to is kept with it.
  */
-export function redactText(text: string, secrets: readonly string[]): string {
+export function redactText(
+  text: string,
+  secrets: readonly string[],
+  { cut = false }: { readonly cut?: boolean } = {},
+): string {
   if (secrets.length === 0 || text === '') return text
-  const { pattern, short } = compiled(secrets)
+  const { finder, short } = compiled(secrets)
   if (short.has(text)) return MASK
-  return pattern === null ? text : text.replace(pattern, MASK)
+  let shown = ''
+  let done = 0
+  for (const { start, end } of finder?.find(text, { cut }) ?? []) {
+    shown += text.slice(done, start) + MASK
+    done = end
+  }
+  return done === 0 ? text : shown + text.slice(done)
 }
 
-/** Masks the values of sensitive headers, and secrets wherever else they stand. */
+/**
+ * Masks the values of sensitive headers, those of sensitive parameters in URLs (`Location`, `Link`), and
+ * secrets wherever else they stand, be it in a name.
+ */
 export function redactHeaders(
   headers: { readonly [name: string]: string },
   secrets: readonly string[],
 ): { [name: string]: string } {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [
-      name,
-      isSensitiveName(name) ? MASK : redactText(value, secrets),
+      redactText(name, secrets),
+      isSensitiveName(name) ? MASK : redactText(withoutSensitiveParameters(value), secrets),
     ]),
   )
 }
@@ -45,17 +60,19 @@ export function redactHeaders(
  * else they stand.
  */
 export function redactUrl(url: string, secrets: readonly string[]): string {
-  const shown = url
-    .replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#@:]*):[^/?#@]*@/i, `$1:${MASK}@`)
-    .replaceAll(/([?&])([^=&#]*)=([^&#]*)/g, (all, lead: string, name: string) =>
-      isSensitiveName(name) ? `${lead}${name}=${MASK}` : all,
-    )
-  return redactText(shown, secrets)
+  const shown = url.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#@:]*):[^/?#@]*@/i, `$1:${MASK}@`)
+  return redactText(withoutSensitiveParameters(shown), secrets)
+}
+
+function withoutSensitiveParameters(text: string): string {
+  return text.replaceAll(/([?&])([^=&#]*)=([^&#<>"\s]*)/g, (all, lead: string, name: string) =>
+    isSensitiveName(name) ? `${lead}${name}=${MASK}` : all,
+  )
 }
 
 interface Compiled {
   readonly count: number
-  readonly pattern: RegExp | null
+  readonly finder: SecretFinder | null
   readonly short: ReadonlySet<string>
 }
 
@@ -64,36 +81,15 @@ const known = new WeakMap<readonly string[], Compiled>()
 function compiled(secrets: readonly string[]): Compiled {
   const kept = known.get(secrets)
   if (kept?.count === secrets.length) return kept
-  const forms = new Set(secrets.filter(secret => secret.length >= MIN_LENGTH).flatMap(formsOf))
-  // A secret that contains another one is masked whole.
-  const alternatives = [...forms].sort((a, b) => b.length - a.length).map(literal)
+  // Who repeats a value often leaves out the white space around it.
+  const values = secrets
+    .flatMap(secret => [secret, secret.trim()])
+    .filter(secret => secret.length >= MIN_LENGTH)
   const made = {
     count: secrets.length,
-    pattern: alternatives.length === 0 ? null : new RegExp(alternatives.join('|'), 'g'),
+    finder: values.length === 0 ? null : new SecretFinder(values),
     short: new Set(secrets.filter(secret => secret !== '' && secret.length < MIN_LENGTH)),
   }
   known.set(secrets, made)
   return made
-}
-
-/** The texts by which a value may travel. */
-function formsOf(secret: string): string[] {
-  const wellFormed = secret.toWellFormed()
-  const percent = encodeURIComponent(wellFormed)
-  const json = JSON.stringify(secret).slice(1, -1)
-  const base64 = Buffer.from(secret).toString('base64')
-  return [
-    secret,
-    percent,
-    percent.replaceAll(/%[0-9A-F]{2}/g, escape => escape.toLowerCase()),
-    percent.replaceAll('%20', '+'),
-    json,
-    base64,
-    // A text around it shifts Base64; the part that does not depend on its end is enough to find it.
-    ...(base64.length >= 12 ? [base64.replace(/.=+$/, '')] : []),
-  ]
-}
-
-function literal(text: string): string {
-  return text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
 }

@@ -6,8 +6,8 @@ import { INCARNATION, sampleRequest, sampleRow, SYNC } from './sample-records.ts
 import type { TestLog } from './test-log.ts'
 
 /**
- * Writes a run into partition 0 of `requests` as a renderer does: its markers, and one request for each key,
- * every one as an append of its own.
+ * Writes a run into a partition of `requests`, 0 if none is named, as a renderer does: its markers, and one
+ * request for each key, every one as an append of its own.
  */
 export async function writeRequests(
   { log, io, prefix }: TestLog,
@@ -17,18 +17,20 @@ export async function writeRequests(
     readonly bodyBytes?: number
     readonly row?: Partial<RequestRow>
     readonly trigger?: Op
+    readonly partition?: number
   },
 ): Promise<void> {
   const { signal } = new AbortController()
-  const target = at(syncTopics(prefix, SYNC).requests, 0)
-  const of = { log, io, prefix, sync: SYNC, incarnation: INCARNATION, partition: 0, signal }
+  const { partition = 0 } = run
+  const target = at(syncTopics(prefix, SYNC).requests, partition)
+  const of = { log, io, prefix, sync: SYNC, incarnation: INCARNATION, partition, signal }
   await using ownership = await takeOver({ ...of, stage: 'requests', targets: [target] })
   const owned = { incarnation: INCARNATION, owner: ownership.owner(target) }
   const append = async (key: Uint8Array, value: Uint8Array): Promise<number> =>
     (await ownership.append(target, [{ key, value }], { signal })).baseOffset
   const { begin, keys } = run
   const runBegin = { ...plainMarker('run-begin', INCARNATION, owned.owner), begin, position: 0 }
-  const beginOffset = await append(markerKey('run-begin', '0'), io.encode('Marker', runBegin))
+  const beginOffset = await append(markerKey('run-begin', `${partition}`), io.encode('Marker', runBegin))
   for (const [seq, key] of keys.entries()) {
     const request = sampleRequest({
       ...owned,
@@ -42,8 +44,11 @@ export async function writeRequests(
       changesStart: seq,
       changesEnd: seq + 1,
     })
-    await append(textKey(`${begin.run}/0/${seq}`), io.encode('Request', request))
+    await append(textKey(`${begin.run}/${partition}/${seq}`), io.encode('Request', request))
   }
   const runEnd = { ...plainMarker('run-end', INCARNATION, owned.owner), begin, count: keys.length }
-  await append(markerKey('run-end', '0'), io.encode('Marker', { ...runEnd, position: keys.length }))
+  await append(
+    markerKey('run-end', `${partition}`),
+    io.encode('Marker', { ...runEnd, position: keys.length }),
+  )
 }

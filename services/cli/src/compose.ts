@@ -13,6 +13,7 @@ import type { Op } from '@sluice/contracts/state'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
+import { memoryBudget } from '@sluice/domain/memory-budget'
 import { isHeld } from '@sluice/domain/removal-guard'
 import { ulid } from '@sluice/domain/ulid'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
@@ -28,6 +29,7 @@ import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
+import { memoryOf } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import { redisSettings } from '@sluice/runtime/service-config'
@@ -47,9 +49,11 @@ import { assertKeyColumns } from '@sluice/change-detector/key-columns'
 import { findNextChanges, type NextChanges } from '@sluice/change-detector/next-changes'
 import { removeOldStates } from '@sluice/change-detector/old-states'
 import { templateColumns } from '@sluice/change-detector/template-columns'
+import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { shownRequest } from '@sluice/delivery/shown-request'
 import { resolveTarget, type Target } from '@sluice/delivery/target'
+import { Throttles } from '@sluice/delivery/throttles'
 import { renderChanges } from '@sluice/renderer/render-changes'
 import { runRenderer } from '@sluice/renderer/renderer'
 import { assertSendable } from './project/assert-secrets.ts'
@@ -169,7 +173,8 @@ async function runServices(
   await using running = new AsyncDisposableStack()
   const rateLimit = running.use(await openLimits(deps, ends.drain))
   const leases = running.use(createLeaseQueue(rateLimit, bottleneckAdmission))
-  const sender = running.use(createUndiciSender({ connections: CONNECTIONS }))
+  const memory = new DeliveryMemory(memoryBudget(memoryOf(env)).buffersBytes)
+  const sender = running.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
   const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
   const stopping = new AbortController()
   const both = { drain: AbortSignal.any([ends.drain, stopping.signal]), signal: ends.signal }
@@ -183,7 +188,8 @@ async function runServices(
     openState: (of: StateOf) => openState(dataDir, of, logger),
   }
   const resolve = targets(definitions, env)
-  const sending = { sender, leases, onError, resolveTarget: resolve, lateSendsMs: () => 0 }
+  const throttles = new Throttles()
+  const sending = { sender, leases, throttles, memory, onError, resolveTarget: resolve, lateSendsMs: () => 0 }
   const services = [
     runChangeDetector({ ...deps, ...detecting }, both),
     runRenderer(deps, both),

@@ -1,5 +1,6 @@
 /** Delivery on Kafka, the schema registry and Redis. The one place of this service that names adapters. */
 import { isSluiceError } from '@sluice/contracts/errors'
+import { memoryBudget } from '@sluice/domain/memory-budget'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
@@ -15,9 +16,11 @@ import { forgottenLogger, logTrouble, openHolds } from '@sluice/stage/open-holds
 import { openStage } from '@sluice/stage/open-stage'
 import { watchHolds } from '@sluice/stage/watch-holds'
 import type { DeliveryConfig } from './config.ts'
+import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
 import { patientTargets } from './patient-targets.ts'
 import type { Target } from './target.ts'
+import { Throttles } from './throttles.ts'
 
 /** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
 const CONNECTIONS = 10_000
@@ -36,7 +39,8 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const telling = { onTrouble: logTrouble(logger, 'requests'), onForgotten: forgottenLogger(logger) }
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, ...telling }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
-  const sender = opening.use(createUndiciSender({ connections: CONNECTIONS }))
+  const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
+  const sender = opening.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
   // That Redis does not answer is told once, and not for each partition.
   const onError = (err: unknown): void => {
     if (!isSluiceError(err) || !err.retryable) logger.error({ err }, 'the limits could not be kept')
@@ -46,7 +50,8 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const secrets = environmentSecrets(env)
   const resolveTarget = patientTargets(stage.definitions, { secrets, logger, figures })
   const lateSendsMs = (target: Target): number => target.slotLifeMs
-  const sending = { sender, leases, onError, resolveTarget, lateSendsMs }
+  const throttles = new Throttles()
+  const sending = { sender, leases, throttles, memory, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => watch.check() },

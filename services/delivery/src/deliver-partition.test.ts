@@ -34,9 +34,11 @@ import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
+import { DeliveryMemory } from './delivery-memory.ts'
 import type { DeliverDeps } from './open-run.ts'
 import { earlierKey, requestHash } from './request-history.ts'
 import { resolveTarget } from './target.ts'
+import { Throttles } from './throttles.ts'
 
 vi.setConfig({ testTimeout: 20_000 })
 
@@ -144,11 +146,7 @@ describe('the delivery of a partition', () => {
     const kill = new AbortController()
     const { log, io, runs, definitions, prefix } = world
     const deps: DeliverDeps = {
-      log,
-      io,
-      runs,
-      definitions,
-      prefix,
+      ...{ log, io, runs, definitions, prefix },
       figures: NO_FIGURES,
       lateSendsMs: () => 0,
       onError: () => undefined,
@@ -160,6 +158,8 @@ describe('the delivery of a partition', () => {
         [Symbol.asyncDispose]: () => Promise.resolve(),
       },
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
+      throttles: new Throttles(),
+      memory: new DeliveryMemory(128_000_000),
       resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),
       ...over,
     }

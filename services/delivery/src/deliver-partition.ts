@@ -16,6 +16,7 @@ import type { Typed } from '@sluice/stage/record-io'
 import { plainMarker, takeOver } from '@sluice/stage/take-over'
 import { at, syncTopics } from '@sluice/stage/topics'
 import { AttemptLedger } from './attempt-ledger.ts'
+import { HeldRequest } from './delivery-memory.ts'
 import { effectsOf } from './effects.ts'
 import { endWithoutRenderer, type RunSoFar } from './end-without-renderer.ts'
 import { openRun, type DeliverDeps, type DeliveryParts, type OpenRun } from './open-run.ts'
@@ -50,6 +51,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const requests = at(topics.requests, partition)
   const stopping = AbortSignal.any([worker.drain, worker.signal])
   const common = { log, io, incarnation }
+  using share = deps.memory.requests.open()
   await using ownership = await takeOver({
     ...common,
     prefix,
@@ -83,6 +85,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     ledger,
     requests,
     attempts,
+    share,
   })
   await delivery.work()
 }
@@ -117,7 +120,12 @@ class PartitionDelivery {
     const cutOff = this.#cutOff.signal
     const stopping = AbortSignal.any([worker.drain, worker.signal, ledger.failure, cutOff])
     const from = recovered.checkpoint.offset
-    const options = { from, yieldsTorn: true, signal: stopping } as const
+    const options = {
+      from,
+      yieldsTorn: true,
+      bufferBytes: deps.memory.readerBytes,
+      signal: stopping,
+    } as const
     const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
     const ended = new AbortController()
     const reporting = this.#report(AbortSignal.any([stopping, ended.signal]))
@@ -172,9 +180,9 @@ class PartitionDelivery {
     if (placed.torn !== undefined) return this.#passed.takeTorn(placed.torn, this.#open?.begin.run ?? null)
     if (marker?.kind !== 'run-begin' && this.#passes(record, marker))
       return this.#passOver(placed, marker, stopping)
-    if (record?.name === 'sluice.Request') await this.#takeRequest(offset, record.value, stopping)
+    if (record?.name === 'sluice.Request') await this.#takeRequest(placed, record.value, stopping)
     else if (record?.name === 'sluice.Unrenderable')
-      await this.#takeUnrenderable(offset, record.value, stopping)
+      await this.#takeUnrenderable(placed, record.value, stopping)
     else if (marker?.kind === 'run-begin' && marker.begin !== null) {
       await this.#closeOver(marker.begin, stopping)
       ledger.skipTo(offset + 1)
@@ -198,7 +206,7 @@ class PartitionDelivery {
     else if (record?.name === 'sluice.Request' && history?.final !== undefined && history.final !== null) {
       await ledger.room(UNFINISHED_LEAST, { signal: stopping })
       ledger.start(offset)
-      this.#recordEffects(offset, record.value, history)
+      this.#recordEffects({ offset, request: record.value, history, release: null })
     }
   }
 
@@ -234,25 +242,38 @@ class PartitionDelivery {
     return isOver(deps.runs.of(of.sync), of.incarnation, run)
   }
 
-  async #takeRequest(offset: number, request: Request, stopping: AbortSignal): Promise<void> {
+  async #takeRequest({ offset, bytes }: Placed, request: Request, stopping: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
     const open = await this.#runOf(request, stopping)
     if (open === null || !inSequence(open, offset, request)) return
-    await ledger.room(unfinishedLimit(open.target), { signal: stopping })
+    const held = await this.#room(open, { record: request, recordBytes: bytes, signal: stopping })
     const known = recovered.known.get(offset)
     ledger.start(offset)
-    if (this.#recordEffects(offset, request, known?.history)) return
-    open.sending.push(this.#jobOf(offset, request, open, this.#historyOf(known?.history, open)))
+    if (this.#recordEffects({ offset, request, history: known?.history, release: () => held.done() })) return
+    open.sending.push(this.#jobOf(offset, request, open, this.#historyOf(known?.history, open)), held)
+  }
+
+  /** Waits until the record may be taken into work: by their number, and by what all of them hold. */
+  async #room(open: OpenRun, of: Parameters<typeof HeldRequest.take>[1]): Promise<HeldRequest> {
+    const { ledger, share } = this.#parts
+    await ledger.room(unfinishedLimit(open.target), of)
+    return await HeldRequest.take(share, of)
   }
 
   /**
    * Writes again what follows from an answer that an earlier owner has written down; false if there is none.
    */
-  #recordEffects(offset: number, request: Request, history: RequestHistory | undefined): boolean {
+  #recordEffects(of: {
+    readonly offset: number
+    readonly request: Request
+    readonly history: RequestHistory | undefined
+    readonly release: (() => void) | null
+  }): boolean {
+    const { offset, request, history, release } = of
     const { final = null, attempts = 0 } = history ?? {}
     if (final === null) return false
     const effects = effectsOf({ ...request, attempts, requests: 1, final })
-    this.#parts.ledger.record({ requestOffset: offset, attempt: null, effects, release: null })
+    this.#parts.ledger.record({ requestOffset: offset, attempt: null, effects, release })
     return true
   }
 
@@ -267,11 +288,15 @@ class PartitionDelivery {
     return { ...history, tainted: true }
   }
 
-  async #takeUnrenderable(offset: number, record: Unrenderable, stopping: AbortSignal): Promise<void> {
+  async #takeUnrenderable(
+    { offset, bytes }: Placed,
+    record: Unrenderable,
+    stopping: AbortSignal,
+  ): Promise<void> {
     const { ledger, recovered } = this.#parts
     const open = await this.#runOf(record, stopping)
     if (open === null || !inSequence(open, offset, record)) return
-    await ledger.room(unfinishedLimit(open.target), { signal: stopping })
+    const held = await this.#room(open, { record, recordBytes: bytes, signal: stopping })
     const known = recovered.known.get(offset)
     ledger.start(offset)
     const recorded = known?.history.final ?? null
@@ -282,7 +307,7 @@ class PartitionDelivery {
       requestOffset: offset,
       attempt: recorded === null ? final : null,
       effects,
-      release: null,
+      release: () => held.done(),
     })
   }
 
@@ -321,7 +346,11 @@ class PartitionDelivery {
   /** Null for a run that is passed over, since it has ended and cannot be opened. */
   async #tryToOpen(begin: RunBegin, signal: AbortSignal, nextSeq: number | null): Promise<OpenRun | null> {
     try {
-      this.#open = await openRun(this.#parts, { begin, nextSeq, isOver: run => this.#isOver(run), onCutOff: error => this.#cutOff.abort(error) }, signal)
+      this.#open = await openRun(
+        this.#parts,
+        { begin, nextSeq, isOver: run => this.#isOver(run), onCutOff: error => this.#cutOff.abort(error) },
+        signal,
+      )
     } catch (error) {
       if (signal.aborted) throw error
       this.#passed.begin(begin.run, error)

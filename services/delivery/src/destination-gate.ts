@@ -4,7 +4,7 @@
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
-import type { LeaseHolder } from '@sluice/rate-limit/port'
+import { LONGEST_PAUSE_MS, type LeaseHolder } from '@sluice/rate-limit/port'
 import type { Lease, LeaseQueue, LimitWait } from '@sluice/rate-limit/lease-queue'
 import type { Target } from './target.ts'
 
@@ -47,6 +47,7 @@ export class DestinationGate {
   /** Since when who keeps the limits does not answer; null while it does. */
   #cutOffSinceMs: number | null = null
   #cutOffWhy = ''
+  #restUntilMs = -Infinity
 
   /**
    * `mayAct` is false while another may be at work on the partition: nothing is sent then. `onError` is told
@@ -78,6 +79,8 @@ export class DestinationGate {
    */
   async acquire(want: number, signal: AbortSignal): Promise<Permits> {
     for (;;) {
+      const restMs = this.#restUntilMs - performance.now()
+      if (restMs > 0) await sleep(restMs, { signal })
       while (!this.#mayAct()) await sleep(PAUSE_MS, { signal })
       const lease = await this.#lease(want, signal)
       if (lease === null) await sleep(PAUSE_MS, { signal })
@@ -128,8 +131,12 @@ export class DestinationGate {
     }
   }
 
-  /** Nothing is sent to the destination for so long, by anybody. */
+  /**
+   * Nothing is sent to the destination for so long, by anybody; nothing from here even if who keeps the
+   * limits does not hear of it.
+   */
   pause(forMs: number): void {
+    this.#restUntilMs = Math.max(this.#restUntilMs, performance.now() + Math.min(forMs, LONGEST_PAUSE_MS))
     const [destination] = this.#target.scopes
     if (destination !== undefined) this.#queue.pause(destination.name, forMs).catch(this.#onError)
   }

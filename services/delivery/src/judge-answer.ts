@@ -42,7 +42,11 @@ export function judge(result: SendResult, request: Judged, target: Target): Judg
 }
 
 function verdictOf(meaning: AnswerMeaning, { status, headers }: Answered, request: Judged): Verdict {
-  const answer = { status, retryAfter: headers['retry-after'] ?? null }
+  const answer = {
+    status,
+    retryAfter: headers['retry-after']?.trim() ?? null,
+    date: headers['date']?.trim() ?? null,
+  }
   switch (meaning.kind) {
     case 'rule':
       return verdictAs(meaning.as, answer, Date.now())
@@ -61,9 +65,19 @@ function defaultVerdict(answer: Answer, { rows, trigger }: Judged): Verdict {
   return verdictOfAnswer(answer, Date.now())
 }
 
+/** Most characters of a body that stand in an error. */
+const EXCERPT_LENGTH = 200
+/** So much of a body is looked at for them: what is masked in it may be longer than its mask. */
+const LOOKED_AT_FOR_EXCERPT = 4096
+
 function errorOf(meaning: AnswerMeaning, { status, body }: Answered, target: Target): string {
-  const text = meaning.kind === 'untold' ? `no rule for answers can be tried: ${meaning.why}` : body
-  const excerpt = redactText(text.slice(0, 200).trim(), target.secrets)
+  const excerpt =
+    meaning.kind === 'untold'
+      ? `no rule for answers can be tried: ${meaning.why}`
+      : redactText(body.slice(0, LOOKED_AT_FOR_EXCERPT), target.secrets, { cut: true })
+          .slice(0, EXCERPT_LENGTH)
+          .toWellFormed()
+          .trim()
   return excerpt === '' ? `HTTP ${status}` : `HTTP ${status}: ${excerpt}`
 }
 

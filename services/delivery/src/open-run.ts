@@ -1,5 +1,6 @@
 /** Opens a run in one partition: where its requests go, what sends them, and what ends it before its time. */
 import type { RunBegin, RunEvent } from '@sluice/contracts/records'
+import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
@@ -10,12 +11,14 @@ import type { RunsView } from '@sluice/stage/runs-view'
 import type { Definitions } from '@sluice/stage/stored-documents'
 import { plainMarker, type Ownership } from '@sluice/stage/take-over'
 import type { AttemptLedger } from './attempt-ledger.ts'
+import type { DeliveryMemory } from './delivery-memory.ts'
 import { DestinationGate } from './destination-gate.ts'
 import { EarlyEnd } from './early-end.ts'
 import type { Recovered } from './recover-ledger.ts'
 import type { RequestSequence } from './request-sequence.ts'
 import { SendQueue } from './send-queue.ts'
 import { resolveTarget, type Target } from './target.ts'
+import type { Throttles } from './throttles.ts'
 
 export interface DeliverDeps {
   readonly log: MessageLog
@@ -25,6 +28,10 @@ export interface DeliverDeps {
   readonly prefix: string
   readonly sender: HttpSender
   readonly leases: LeaseQueue
+  /** Of all partitions of this process. */
+  readonly throttles: Throttles
+  /** Likewise. */
+  readonly memory: DeliveryMemory
   readonly figures?: Figures | undefined
   /** Told of what went wrong without harm to any row. */
   readonly onError: (error: unknown) => void
@@ -54,6 +61,8 @@ export interface DeliveryParts {
   readonly ledger: AttemptLedger
   readonly requests: TopicPartition
   readonly attempts: TopicPartition
+  /** What this partition holds of the memory of the process. */
+  readonly share: ByteShare
 }
 
 /**
@@ -95,6 +104,7 @@ export async function openRun(
       target,
       ledger,
       sender: deps.sender,
+      throttles: deps.throttles,
       figures: deps.figures ?? NO_FIGURES,
       gate: new DestinationGate(deps.leases, { target, holder, onError, mayAct, onCutOff }),
       early: early.signal,

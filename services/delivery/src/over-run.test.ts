@@ -12,8 +12,10 @@ import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
+import { DeliveryMemory } from './delivery-memory.ts'
 import { PassedRun } from './passed-run.ts'
 import { resolveTarget } from './target.ts'
+import { Throttles } from './throttles.ts'
 
 const never = new AbortController().signal
 const definition = sampleDefinition()
@@ -57,6 +59,8 @@ function live(): { readonly done: Promise<void>; drain(): Promise<void> } {
   const done = deliverPartition(
     {
       ...{ log, io, runs, definitions, prefix, lateSendsMs: () => 0, onError: () => undefined },
+      throttles: new Throttles(),
+      memory: new DeliveryMemory(128_000_000),
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       resolveTarget: async of => resolveTarget(await definitions.get(of, { signal: never }), () => ''),
       sender: {

@@ -10,26 +10,39 @@ import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/stage/figures'
 import type { AttemptLedger } from './attempt-ledger.ts'
+import type { HeldRequest } from './delivery-memory.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
 import { effectsOf } from './effects.ts'
 import { withAttempt, type UnownedAttempt } from './request-history.ts'
 import { sendRequest, unsentAttempt, type SendJob, type Sent } from './send-request.ts'
 import type { Target } from './target.ts'
+import type { Throttles } from './throttles.ts'
 
 const THROTTLED_LONGEST_MS = 3_600_000
-/** The pause after a throttled answer that does not say how long to wait. */
-const DEFAULT_PAUSE_MS = 1_000
+/**
+ * What a try counts for at least that came too late, so that tries that cost no time have an end as well.
+ */
+const LEAST_LATENESS_MS = 5
 
 export interface SendQueueOptions {
   readonly target: Target
   readonly ledger: AttemptLedger
   readonly sender: HttpSender
   readonly gate: DestinationGate
+  readonly throttles: Throttles
   readonly figures: Figures
   /** Aborts, with a text that says why, when nothing more is to be sent. */
   readonly early: AbortSignal
   readonly drain: AbortSignal
   readonly signal: AbortSignal
+}
+
+/** A request that waits for its turn. */
+interface Waiting {
+  readonly job: SendJob
+  readonly held: HeldRequest
+  /** For how long it has been tried already without a connection that was open in time. */
+  readonly lateMs: number
 }
 
 export class SendQueue {
@@ -41,8 +54,13 @@ export class SendQueue {
   /** Ends the wait for a lease. */
   readonly #interrupted: AbortSignal
   readonly #pump: Promise<void>
-  #queue: SendJob[] = []
+  #queue: Waiting[] = []
   #throttledSince: number | null = null
+  /**
+   * How many requests may be under way since the destination throttled: one, which tries whether it still
+   * does, and one more for each that is served; null while the limits alone decide.
+   */
+  #window: number | null = null
 
   constructor(options: SendQueueOptions) {
     this.#options = options
@@ -61,8 +79,8 @@ export class SendQueue {
     return this.#queue.length === 0 ? null : this.#options.gate.waitsFor
   }
 
-  push(job: SendJob): void {
-    this.#queue.push(job)
+  push(job: SendJob, held: HeldRequest): void {
+    this.#queue.push({ job, held, lateMs: 0 })
     this.#changes.notify()
   }
 
@@ -82,20 +100,26 @@ export class SendQueue {
     while (!stopped.aborted) {
       const seen = this.#changes.version
       if (this.#givingUp.signal.aborted) this.#recordUnsent(String(this.#givingUp.signal.reason))
-      if (this.#queue.length === 0) {
+      const want = this.#wanted()
+      if (want === 0) {
         await this.#changes.after(seen, { signal: stopped }).catch(() => undefined)
         continue
       }
-      const lease = await this.#lease()
+      const lease = await this.#lease(want)
       if (lease !== null) this.#sendAll(lease)
     }
   }
 
-  async #lease(): Promise<Permits | null> {
+  #wanted(): number {
+    const room = this.#window === null ? Infinity : this.#window - this.#underWay.size
+    return Math.max(0, Math.min(this.#queue.length, room))
+  }
+
+  async #lease(want: number): Promise<Permits | null> {
     const { gate, figures, target } = this.#options
     const sinceMs = performance.now()
     try {
-      const lease = await gate.acquire(this.#queue.length, this.#interrupted)
+      const lease = await gate.acquire(want, this.#interrupted)
       figures.leaseWaited(target.sync, performance.now() - sinceMs)
       return lease
     } catch (error) {
@@ -105,24 +129,30 @@ export class SendQueue {
   }
 
   #sendAll(lease: Permits): void {
-    const jobs = this.#queue.splice(0, lease.permits)
-    if (jobs.length < lease.permits) lease.unused(lease.permits - jobs.length)
-    for (const job of jobs) {
+    // The destination may have throttled while the lease was waited for.
+    const taken = this.#queue.splice(0, Math.min(lease.permits, this.#wanted()))
+    if (taken.length < lease.permits) lease.unused(lease.permits - taken.length)
+    for (const waiting of taken) {
       const permit = onePermit(lease)
-      const sent = this.#sendOne(job, permit)
+      const sent = this.#sendOne(waiting, permit)
         .catch((error: unknown) => {
           permit.finish()
           this.#options.ledger.fail(error)
         })
-        .finally(() => this.#underWay.delete(sent))
+        .finally(() => {
+          this.#underWay.delete(sent)
+          if (this.#window !== null) this.#changes.notify()
+        })
       this.#underWay.add(sent)
     }
   }
 
-  async #sendOne(job: SendJob, permit: Permit): Promise<void> {
+  async #sendOne(waiting: Waiting, permit: Permit): Promise<void> {
+    const { job, lateMs } = waiting
     const { target, sender, figures, signal } = this.#options
     figures.inFlight(target.sync, 1)
-    const sent = await sendRequest(job, { target, sender, signal, sendBeforeMs: permit.useBeforeMs })
+    const sentAtMs = performance.now()
+    const sent = await sendRequest(job, { target, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs })
       .catch((error: unknown) => {
         if (signal.aborted) return null
         throw error
@@ -131,23 +161,38 @@ export class SendQueue {
     if (sent === null) permit.finish()
     else if (sent.kind === 'late') {
       permit.giveBack()
-      this.#sendAgain(job)
+      this.#sendAgain({ ...waiting, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
     } else if (sent.attempt.outcome === 'throttled') {
       permit.finish()
-      this.#throttled(job, sent)
+      this.#throttled(waiting, sent, sentAtMs)
     } else {
-      if (sent.attempt.outcome === 'delivered') this.#throttledSince = null
-      this.#finish(job, sent.attempt, permit.finish)
+      this.#unthrottled(sent.attempt)
+      this.#finish(waiting, sent.attempt, permit.finish)
     }
   }
 
-  #sendAgain(job: SendJob): void {
-    this.#queue.unshift(job)
+  #sendAgain(waiting: Waiting): void {
+    this.#queue.unshift(waiting)
     this.#changes.notify()
   }
 
-  #finish(job: SendJob, attempt: UnownedAttempt, release: (() => void) | null): void {
+  /** A request came to an end of its own: the destination may take more of them. */
+  #unthrottled({ outcome, answered }: UnownedAttempt): void {
+    const { target, throttles } = this.#options
+    if (outcome === 'delivered') this.#throttledSince = null
+    if (answered && outcome !== 'unknown') throttles.served(target.destination)
+    if (this.#window === null) return
+    this.#window += 1
+    if (this.#window > target.concurrency) this.#window = null
+  }
+
+  #finish({ job, held }: Waiting, attempt: UnownedAttempt, free: (() => void) | null): void {
     const { figures, target } = this.#options
+    held.answered(job.request, attempt)
+    const release = (): void => {
+      free?.()
+      held.done()
+    }
     figures.attempted(target.sync, attempt.outcome)
     const { attempts } = withAttempt(job.history, attempt)
     const effects = effectsOf({ ...job.request, attempts, requests: 1, final: attempt })
@@ -157,22 +202,26 @@ export class SendQueue {
   /**
    * The whole destination pauses, and the request goes to the head of the queue with nothing used up (R10).
    */
-  #throttled(job: SendJob, { attempt, retryAfterMs }: Sent): void {
-    const { gate, ledger, figures, target } = this.#options
+  #throttled(waiting: Waiting, { attempt, retryAfterMs }: Sent, sentAtMs: number): void {
+    const { requestOffset } = waiting.job
+    const { gate, ledger, figures, target, throttles } = this.#options
     figures.attempted(target.sync, attempt.outcome)
-    ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: null })
-    const now = performance.now()
-    this.#throttledSince ??= now
-    if (now - this.#throttledSince >= THROTTLED_LONGEST_MS)
+    ledger.record({ requestOffset, attempt, effects: null, release: null })
+    const nowMs = performance.now()
+    this.#window = 1
+    this.#throttledSince ??= nowMs
+    const of = { sentAtMs, nowMs, askedMs: retryAfterMs }
+    gate.pause(throttles.pauseMs(target.destination, of))
+    if (nowMs - this.#throttledSince >= THROTTLED_LONGEST_MS)
       this.#giveUp('the destination has throttled every request for an hour')
-    else gate.pause(retryAfterMs ?? DEFAULT_PAUSE_MS)
-    this.#sendAgain(job)
+    this.#sendAgain({ ...waiting, lateMs: 0 })
   }
 
   #recordUnsent(why: string): void {
-    const jobs = this.#queue
+    const left = this.#queue
     this.#queue = []
-    for (const job of jobs) this.#finish(job, unsentAttempt(job, this.#options.target, why), null)
+    for (const waiting of left)
+      this.#finish(waiting, unsentAttempt(waiting.job, this.#options.target, why), null)
   }
 }
 

@@ -26,6 +26,8 @@ interface Case {
   readonly uncertain?: boolean
   readonly rows?: number
   readonly secret?: string
+  readonly headers?: { readonly [name: string]: string }
+  readonly rowHeaders?: { readonly [name: string]: string }
   readonly before?: string | null
   readonly history?: Partial<RequestHistory>
 }
@@ -39,6 +41,8 @@ async function attempt(
     uncertain = false,
     rows: count = 1,
     secret,
+    headers = {},
+    rowHeaders = {},
     before = null,
     history = {},
   }: Case = {},
@@ -59,9 +63,9 @@ async function attempt(
     ...answer,
   }
   const rows = Array.from({ length: count }, (_, seq) => sampleRow({ op, seq, uncertain, captured: before }))
-  const destination = secret === undefined ? {} : { headers: { 'X-Key': '${secret:key}' } }
+  const destination = { headers: secret === undefined ? headers : { 'X-Key': '${secret:key}' } }
   const job = {
-    request: sampleRequest({ trigger: op, rows }),
+    request: sampleRequest({ trigger: op, rows, headers: rowHeaders }),
     requestOffset: 0,
     partition: 0,
     runId: 'run',
@@ -77,6 +81,7 @@ async function attempt(
       [Symbol.asyncDispose]: () => Promise.resolve(),
     },
     sendBeforeMs: Infinity,
+    lateMs: 0,
     signal: never,
   })
   const [request] = outgoing
@@ -236,5 +241,24 @@ describe('the values to keep of an answer', () => {
       expect(await captured({ body: JSON.stringify({ id }) }, { secret })).toBeUndefined()
     expect(await captured({ body: '{"id":"abc"}' }, { secret: 'abc' })).toBeUndefined()
     expect(await captured({ body: '{"id":"abcd"}' }, { secret: 'abc' })).toBe('{"id":"abcd"}')
+  })
+})
+
+describe('the idempotency key', () => {
+  const named = { 'Idempotency-KEY': 'mine' }
+
+  it('is left to a user who sets the header, on the destination or for a row', async () => {
+    for (const of of [{ headers: named }, { rowHeaders: named }]) {
+      const { sent, attempt: made } = await attempt({}, of)
+      expect(sent.headers['idempotency-key']).toBe('mine')
+      expect(made).toMatchObject({ idempotencyKey: null })
+      expect(made.requestHeaders['idempotency-key']).toBe('mine')
+    }
+  })
+
+  it('is sent where nobody sets the header', async () => {
+    const { sent, attempt: made } = await attempt({})
+    expect(made.idempotencyKey).toMatch(/^[0-9a-f]{32}$/)
+    expect(sent.headers['idempotency-key']).toBe(made.idempotencyKey)
   })
 })

@@ -33,25 +33,34 @@ export interface Sent {
 /** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
 export interface Late {
   readonly kind: 'late'
+  /** For how long a connection was waited for. */
+  readonly lateMs: number
 }
 
-/** Rejects only when aborted. */
+type Answered = Extract<SendResult, { kind: 'answered' }>
+
+/**
+ * Rejects only when aborted. A request that has been late for its whole time-out, this try and `lateMs` of
+ * earlier ones together, is no more tried with new leases: its connection does not open, and that is an
+ * attempt.
+ */
 export async function sendRequest(
   job: SendJob,
   deps: {
     readonly target: Target
     readonly sender: HttpSender
     readonly sendBeforeMs: number
+    readonly lateMs: number
     readonly signal: AbortSignal
   },
 ): Promise<Sent | Late> {
   const { request } = job
-  const { target, sender, sendBeforeMs, signal } = deps
+  const { target, sender, sendBeforeMs, lateMs, signal } = deps
   const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const headers = mergedHeaders(target.headers, request.headers)
   if (key !== null && target.idempotencyHeader !== null) headers[target.idempotencyHeader] = key
-  const result = await sender.send({
+  const sent = await sender.send({
     method: request.method,
     url: urlOf(target, request.path, target.query),
     headers,
@@ -61,21 +70,41 @@ export async function sendRequest(
     sendBeforeMs,
     signal,
   })
-  if (result.kind === 'failed' && result.late === true) return { kind: 'late' }
+  if (isLate(sent) && lateMs + sent.durationMs < target.timeoutMs)
+    return { kind: 'late', lateMs: sent.durationMs }
+  const result = isLate(sent) ? neverOpen(sent, target, lateMs) : sent
   const judged = judge(result, request, target)
   const verdict = doubtedVerdict(judged.verdict, repeatsEarlier)
   const attempt = attemptOf(job, target, { result, judged: { ...judged, verdict }, hash, key })
   return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs }
 }
 
-/** The key to send, and whether it is that of an earlier run whose very same request is still in doubt. */
+type Failed = Extract<SendResult, { kind: 'failed' }>
+
+function isLate(result: SendResult): result is Failed {
+  return result.kind === 'failed' && result.late === true
+}
+
+function neverOpen(last: Failed, { timeoutMs }: Target, lateMs: number): Failed {
+  const error =
+    `no connection was open in time for a lease of the limits in ${timeoutMs} ms of trying: ` +
+    'it takes too long to open, or is closed as soon as it is open'
+  return { ...last, error, durationMs: lateMs + last.durationMs }
+}
+
+/**
+ * The key to send, and whether it is that of an earlier run whose very same request is still in doubt. Where
+ * the user sets the header, that is what is sent.
+ */
 function idempotencyKey(
   job: SendJob,
   target: Target,
   hash: string,
 ): { readonly key: string | null; readonly repeatsEarlier: boolean } {
-  if (target.idempotencyHeader === null) return { key: null, repeatsEarlier: false }
   const { request, partition, history } = job
+  const header = target.idempotencyHeader
+  if (header === null || Object.hasOwn(mergedHeaders(target.headers, request.headers), header))
+    return { key: null, repeatsEarlier: false }
   const earlier = history.answers === 0 ? earlierKey(request, hash) : null
   if (earlier !== null) return { key: earlier, repeatsEarlier: true }
   const { incarnation, run, seq } = request
@@ -85,7 +114,8 @@ function idempotencyKey(
 
 /** A request that was never sent this time leaves what an earlier run left in doubt, with its key. */
 function doubtedVerdict(verdict: Verdict, repeatsEarlier: boolean): Verdict {
-  return repeatsEarlier && verdict.outcome === 'unsent' ? { ...verdict, outcome: 'unknown' } : verdict
+  const neverSent = !verdict.answered && (verdict.outcome === 'unsent' || verdict.outcome === 'rejected')
+  return repeatsEarlier && neverSent ? { ...verdict, outcome: 'unknown' } : verdict
 }
 
 function attemptOf(
@@ -121,7 +151,7 @@ function attemptOf(
     idempotencyKey: key,
     requestHeaders: { ...shown.headers, ...redactHeaders(ownHeader, target.secrets) },
     responseHeaders: redactHeaders(answer?.headers ?? {}, target.secrets),
-    responseBody: answer === null ? null : redactText(recordedPart(answer.body), target.secrets),
+    responseBody: answer === null ? null : recordedBody(answer, target),
     startedAt: Math.round(result.startedAt),
     durationMs: Math.round(result.durationMs),
     rows:
@@ -132,11 +162,16 @@ function attemptOf(
   }
 }
 
-/** What is kept of a body, which may be longer where rules look at more of it; no character is cut in two. */
-function recordedPart(body: string): string {
-  if (body.length * 3 <= RECORDED_ANSWER_BYTES) return body
-  const { read } = new TextEncoder().encodeInto(body, new Uint8Array(RECORDED_ANSWER_BYTES))
-  return body.slice(0, read)
+/**
+ * What is kept of a body, which may be longer where rules look at more of it. It is cut once secrets are
+ * masked, at a whole character; what the first cut leaves of a secret at its end is masked, too.
+ */
+function recordedBody({ body, cut = false }: Answered, target: Target): string {
+  const part = body.slice(0, RECORDED_ANSWER_BYTES)
+  const shown = redactText(part, target.secrets, { cut: cut || part.length < body.length })
+  if (shown.length * 3 <= RECORDED_ANSWER_BYTES) return shown
+  const { read } = new TextEncoder().encodeInto(shown, new Uint8Array(RECORDED_ANSWER_BYTES))
+  return shown.slice(0, read)
 }
 
 /** Attempt 0: the request was never sent. */

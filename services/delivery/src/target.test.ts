@@ -3,6 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { sampleDefinition, type DefinitionFields } from '@sluice/testkit/sample-records'
 import { resolveTarget, scopesOf, urlOf, type Target } from './target.ts'
 
+const AGENT = { 'user-agent': 'sluice/0.1.0' }
 const SECRETS: { readonly [name: string]: string } = { token: 'tok en', key: 'k&y' }
 
 function lookUp(name: string): string {
@@ -93,8 +94,8 @@ describe('what a destination adds to each request', () => {
       headers: { Authorization: 'Bearer ${secret:token}', 'X-App': 'app' },
       query: { 'api key': '${secret:key}', lang: 'ä b' },
     })
-    expect(headers).toEqual({ authorization: 'Bearer tok en', 'x-app': 'app' })
-    expect(shownHeaders).toEqual({ authorization: 'Bearer ***', 'x-app': 'app' })
+    expect(headers).toEqual({ ...AGENT, authorization: 'Bearer tok en', 'x-app': 'app' })
+    expect(shownHeaders).toEqual({ ...AGENT, authorization: 'Bearer ***', 'x-app': 'app' })
     expect(query).toBe('api%20key=k%26y&lang=%C3%A4%20b')
     expect(shownQuery).toBe('api%20key=***&lang=%C3%A4%20b')
     expect(secrets).toEqual(['tok en', 'k&y'])
@@ -103,6 +104,33 @@ describe('what a destination adds to each request', () => {
   it('is refused where a secret is not set', () => {
     const headers = { Authorization: '${secret:missing}' }
     expect(() => target({ headers })).toThrow(expect.objectContaining({ code: 'config' }))
+  })
+
+  it('is the name of who sends, unless the destination says another', () => {
+    expect(target().headers).toEqual(AGENT)
+    expect(target({ headers: { 'User-agent': 'mine/2' } }).headers).toEqual({ 'user-agent': 'mine/2' })
+  })
+
+  it.each([
+    ['a line break at the end of a secret', 'v4lue\n', 'filled in ends in a line break: correct the secret'],
+    ['a line break within one', 'v4\r\nlue', 'filled in holds a line break'],
+    ['a character that is not Latin-1', 'v4lue€ ', 'filled in holds U+20AC'],
+    ['a control character', 'v4lue\0', 'filled in ends in U+0000'],
+  ])('is refused for %s, which no header can carry, without the value', (_what, value, message) => {
+    const definition = sampleDefinition({ destination: { headers: { 'X-Key': '${secret:key}' } } })
+    let thrown: unknown
+    try {
+      resolveTarget(definition, () => value)
+    } catch (error) {
+      thrown = error
+    }
+    expect(thrown).toMatchObject({ code: 'config', message: expect.stringContaining(message) })
+    expect(String(thrown)).toContain('`key`')
+    expect(String(thrown)).not.toContain('v4')
+  })
+
+  it('is a query of whole characters', () => {
+    expect(target({ query: { 'a\ud800': 'b\udc00' } }).query).toBe('a%EF%BF%BD=b%EF%BF%BD')
   })
 
   it('is an idempotency key, under the name that the destination wants, unless it wants none', () => {

@@ -11,6 +11,8 @@ import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answer-rules
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 import type { SecretLookup } from '@sluice/secrets/environment'
 import { MASK } from '@sluice/secrets/redact'
+import { assertSendable, passwordIn } from './header-values.ts'
+import { USER_AGENT } from './user-agent.ts'
 
 const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
 const DEFAULT_CONCURRENCY = 100
@@ -20,6 +22,7 @@ const SLOT_MARGIN_MS = 5_000
 
 export interface Target {
   readonly sync: string
+  readonly destination: string
   readonly baseUrl: string
   readonly headers: { readonly [name: string]: string }
   /** The same headers with secret values masked, as they are shown. */
@@ -46,7 +49,7 @@ export const RECORDED_ANSWER_BYTES = 64 * 1024
 /** How much of it is looked at, where rules or captures look into bodies. */
 export const LOOKED_AT_BYTES = 1024 * 1024
 
-/** Throws `config`, naming the secret, if one is not set. */
+/** Throws `config`, naming the secret, if one is not set, or no header can carry it. */
 export function resolveTarget(definition: Definition, lookUp: SecretLookup): Target {
   const { destination, sync } = definition
   const secrets: string[] = []
@@ -56,19 +59,21 @@ export function resolveTarget(definition: Definition, lookUp: SecretLookup): Tar
       secrets.push(value)
       return value
     })
-  const headers: { [name: string]: string } = {}
-  const shownHeaders: { [name: string]: string } = {}
+  const headers: { [name: string]: string } = { 'user-agent': USER_AGENT }
+  const shownHeaders: { [name: string]: string } = { ...headers }
   for (const [name, text] of Object.entries(destination.headers ?? {})) {
-    headers[name.toLowerCase()] = fill(text)
+    const value = fill(text)
+    assertSendable(value, { destination: destination.name, header: name, secrets: secretNames(text) })
+    headers[name.toLowerCase()] = value
     shownHeaders[name.toLowerCase()] = masked(text)
+    if (secretNames(text).length > 0) secrets.push(...passwordIn(value))
   }
   const query: string[] = []
   const shownQuery: string[] = []
   for (const [name, text] of Object.entries(destination.query ?? {})) {
-    query.push(`${encodeURIComponent(name)}=${encodeURIComponent(fill(text))}`)
-    shownQuery.push(
-      `${encodeURIComponent(name)}=${secretNames(text).length > 0 ? MASK : encodeURIComponent(text)}`,
-    )
+    const value = fill(text)
+    query.push(`${encoded(name)}=${encoded(value)}`)
+    shownQuery.push(`${encoded(name)}=${secretNames(text).length > 0 ? MASK : encoded(value)}`)
   }
   const scopes = scopesOf(definition)
   const answers = compileAnswerRules(sync.errors?.answers ?? [])
@@ -82,6 +87,7 @@ export function resolveTarget(definition: Definition, lookUp: SecretLookup): Tar
   const { idempotencyHeader } = destination
   return {
     sync: sync.name,
+    destination: destination.name,
     baseUrl: destination.baseUrl.replace(/\/+$/, ''),
     headers,
     shownHeaders,
@@ -98,6 +104,10 @@ export function resolveTarget(definition: Definition, lookUp: SecretLookup): Tar
     captures,
     answerLimitBytes: looksInside ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
   }
+}
+
+function encoded(text: string): string {
+  return encodeURIComponent(text.toWellFormed())
 }
 
 function masked(text: string): string {

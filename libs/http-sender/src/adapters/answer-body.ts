@@ -11,6 +11,10 @@ import {
 } from 'node:zlib'
 import type { Transform } from 'node:stream'
 
+interface Headers {
+  readonly [name: string]: string
+}
+
 export interface RawBody {
   readonly chunks: readonly Buffer[]
   /** True if the answer went on after these chunks. */
@@ -23,23 +27,28 @@ export interface KeptBody {
   readonly cut: boolean
 }
 
+/** True for a body that has to be unpacked first. */
+export function isPacked(headers: Headers): boolean {
+  return contentEncodings(headers['content-encoding']).length > 0
+}
+
 /**
  * The body as text, in the charset that the content type names (UTF-8 where it names none or one that is not
- * known). Bytes that are not valid become U+FFFD; a character cut in two at the end is left out. For identity
- * encoding the text comes at once, else as a promise, which never rejects: of bytes that do not decompress,
- * what came out before the fault is kept.
+ * known). Bytes that are not valid become U+FFFD; a character cut in two at the end is left out.
  */
-export function answerText(
-  body: RawBody,
-  headers: { readonly [name: string]: string },
-  limitBytes: number,
-): KeptBody | Promise<KeptBody> {
-  const contentType = headers['content-type']
+export function plainText({ chunks, cut }: RawBody, headers: Headers): KeptBody {
+  return { body: decode(joined(chunks), headers['content-type'], cut), cut }
+}
+
+/**
+ * The same of a packed body. Never rejects: of bytes that do not decompress, what came out before the fault
+ * is kept.
+ */
+export async function unpackedText(body: RawBody, headers: Headers, limitBytes: number): Promise<KeptBody> {
   const encodings = contentEncodings(headers['content-encoding'])
-  const bytes = joined(body.chunks)
-  const kept = (plain: Buffer, cut: boolean): KeptBody => ({ body: decode(plain, contentType, cut), cut })
-  if (encodings.length === 0) return kept(bytes, body.cut)
-  return decompress(bytes, encodings, limitBytes).then(plain => kept(plain.bytes, body.cut || plain.cut))
+  const plain = await decompress(joined(body.chunks), encodings, limitBytes)
+  const cut = body.cut || plain.cut
+  return { body: decode(plain.bytes, headers['content-type'], cut), cut }
 }
 
 function joined(chunks: readonly Buffer[]): Buffer {

@@ -1,3 +1,12 @@
+/** How large the head of an answer may be, in bytes. */
+export const MAX_HEAD_BYTES = 64 * 1024
+
+/** What undici's errors mean where their own words do not say it. */
+const MEANINGS: { readonly [code: string]: string } = {
+  UND_ERR_HEADERS_OVERFLOW: `the headers of the answer are larger than ${MAX_HEAD_BYTES} bytes`,
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer broke off before its content-length',
+}
+
 /** What an error of the network says to a person. */
 export function describeError(error: Error): string {
   // Connecting to a name with several addresses fails with all their errors and no message of its own.
@@ -5,6 +14,25 @@ export function describeError(error: Error): string {
     const messages = error.errors.map(each => (each instanceof Error ? each.message : String(each)))
     return [...new Set(messages)].join('; ')
   }
+  const code = codeOf(error) ?? ''
   const text = error.message === '' ? error.name : error.message
-  return 'code' in error && error.code === 'UND_ERR_SOCKET' ? `the connection broke: ${text}` : text
+  if (text === 'bad upgrade') return 'the API answered 101 (Switching Protocols), which nobody had asked for'
+  if (code === 'UND_ERR_SOCKET') return `the connection broke: ${text}`
+  return MEANINGS[code] ?? text
+}
+
+/** What undici says of a request that can be sent to nobody. */
+const INVALID = new Set([
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+])
+
+/** True if no HTTP request can be made of what was to be sent. */
+export function isInvalidRequest(error: Error): boolean {
+  return INVALID.has(codeOf(error) ?? '')
+}
+
+export function codeOf(error: Error): string | null {
+  return 'code' in error && typeof error.code === 'string' ? error.code : null
 }

@@ -4,15 +4,19 @@
  * them straight to `settled`. What an error means depends on the state alone: while waiting, nothing can have
  * been applied; afterwards, anything may have been.
  */
+import type { ByteShare } from '@sluice/flow/byte-budget'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import type { Dispatcher, Pool } from 'undici'
-import { answerText } from './answer-body.ts'
-import { describeError } from './describe-error.ts'
+import { isPacked, plainText, unpackedText } from './answer-body.ts'
+import { AnswerRoom } from './answer-room.ts'
+import { codeOf, describeError, isInvalidRequest } from './describe-error.ts'
 import type { OutgoingRequest, SendResult } from '../port.ts'
 
 export interface ExchangeSurroundings {
   readonly bodyLimitBytes: number
   readonly drainLimitBytes: number
+  /** Where room for long answers is asked for. */
+  readonly answers: ByteShare | null
   /** True for an error that came from opening a connection. */
   readonly cameFromConnecting: (error: object) => boolean
   /** Called once, when the exchange needs its signal no more. */
@@ -24,6 +28,7 @@ export interface ExchangeEnd {
   readonly reject: (reason: unknown) => void
 }
 
+type FailureReason = Extract<SendResult, { kind: 'failed' }>['reason']
 type DispatchOptions = Parameters<Pool['dispatch']>[0]
 type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
 
@@ -34,6 +39,8 @@ type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStar
 const MAX_FRESH_STARTS = 2
 /** The longest delay that a timer of Node can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1
+/** What is kept of an answer before room is asked for. */
+const FREE_BYTES = 8 * 1024
 const DEAD_CONNECTION = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET'])
 
 export class Exchange implements Dispatcher.DispatchHandler {
@@ -55,6 +62,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = []
   #keptBytes = 0
   #drainedBytes = 0
+  #room: AnswerRoom | null = null
 
   constructor(request: OutgoingRequest, around: ExchangeSurroundings, end: ExchangeEnd) {
     this.#request = request
@@ -75,8 +83,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /** For a request that cannot even be tried. */
-  refuse(error: string): void {
-    this.#fail('not-sent', error)
+  refuse(reason: 'invalid' | 'not-sent', error: string): void {
+    this.#fail(reason, error)
   }
 
   abort(reason: unknown): void {
@@ -116,20 +124,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
-    // Informational answers (103) come before the real one.
+    // Interim answers come before the real one.
     if (status < 200 || this.#state === 'settled') return
     this.#state = 'answered'
     this.#status = status
     this.#headers = flatHeaders(headers)
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#state === 'settled') return
     const room = this.#bodyLimitBytes() - this.#keptBytes
     const kept = chunk.length <= room ? chunk : chunk.subarray(0, room)
     if (kept.length > 0) this.#chunks.push(kept)
     this.#keptBytes += kept.length
     this.#drainedBytes += chunk.length - kept.length
+    if (this.#keptBytes > FREE_BYTES && this.#room === null) this.#waitForRoom(controller)
     if (this.#drainedBytes <= this.#around.drainLimitBytes) return
     this.#answer()
     this.#cut(new Error('the answer is longer than what is read of one'))
@@ -143,7 +152,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#state === 'settled') return
     if (this.#state === 'waiting') {
       if (this.#mayStartAfresh(error)) this.#startAfresh()
-      else this.#fail('not-sent', describeError(error))
+      else this.#fail(isInvalidRequest(error) ? 'invalid' : 'not-sent', describeError(error))
     } else if (this.#isKept()) this.#answer()
     else this.#fail('broken', describeError(error))
   }
@@ -153,11 +162,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return this.#state === 'answered' && this.#drainedBytes > 0
   }
 
-  #mayStartAfresh(error: Error & { code?: unknown }): boolean {
+  #mayStartAfresh(error: Error): boolean {
     return (
       this.#freshStarts < MAX_FRESH_STARTS &&
-      typeof error.code === 'string' &&
-      DEAD_CONNECTION.has(error.code) &&
+      DEAD_CONNECTION.has(codeOf(error) ?? '') &&
       !this.#around.cameFromConnecting(error)
     )
   }
@@ -173,29 +181,52 @@ export class Exchange implements Dispatcher.DispatchHandler {
     })
   }
 
+  /** The server is read no further until there is room for all that is kept of an answer. */
+  #waitForRoom(controller: Dispatcher.DispatchController): void {
+    const { answers } = this.#around
+    if (answers === null) return
+    const room = new AnswerRoom(answers, this.#bodyLimitBytes())
+    this.#room = room
+    if (room.isThere) return
+    controller.pause()
+    void room.there.then(isThere => {
+      if (isThere && this.#state === 'answered') controller.resume()
+    })
+  }
+
   #answer(): void {
+    const room = this.#room
+    this.#room = null
     this.#settled()
     const status = this.#status
     const headers = this.#headers
-    const cut = this.#drainedBytes > 0
-    const text = answerText({ chunks: this.#chunks, cut }, headers, this.#bodyLimitBytes())
+    const body = { chunks: this.#chunks, cut: this.#drainedBytes > 0 }
+    this.#chunks = []
     const timing = this.#timing()
-    if (!(text instanceof Promise)) {
+    if (!isPacked(headers)) {
+      const text = plainText(body, headers)
+      room?.leave()
       this.#end.resolve({ kind: 'answered', status, headers, ...text, ...timing })
       return
     }
-    this.#end.resolve(text.then(kept => ({ kind: 'answered', status, headers, ...kept, ...timing })))
+    const { answers } = this.#around
+    const limitBytes = this.#bodyLimitBytes()
+    const wanted = room ?? (answers === null ? null : new AnswerRoom(answers, limitBytes))
+    const unpacked = async (): Promise<SendResult> => {
+      // A small answer may unpack to a large one.
+      if (wanted?.isThere === false) await wanted.there
+      const text = await unpackedText(body, headers, limitBytes)
+      wanted?.leave()
+      return { kind: 'answered', status, headers, ...text, ...timing }
+    }
+    this.#end.resolve(unpacked())
   }
 
   #bodyLimitBytes(): number {
     return this.#request.bodyLimitBytes ?? this.#around.bodyLimitBytes
   }
 
-  #fail(
-    reason: 'not-sent' | 'timeout' | 'broken',
-    error: string,
-    lateness: { readonly late?: true } = {},
-  ): void {
+  #fail(reason: FailureReason, error: string, lateness: { readonly late?: true } = {}): void {
     this.#settled()
     this.#end.resolve({ kind: 'failed', reason, error, ...lateness, ...this.#timing() })
   }
@@ -207,6 +238,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #settled(): void {
     this.#state = 'settled'
+    this.#room?.leave()
+    this.#room = null
     clearTimeout(this.#timer)
     this.#around.release(this.#request.signal, this)
   }

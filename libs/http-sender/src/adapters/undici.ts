@@ -2,9 +2,13 @@
  * Sends through undici: one pool of HTTP/1.1 connections per origin, one request at a time on each, straight
  * through `dispatch`.
  */
+import type { ByteShare } from '@sluice/flow/byte-budget'
 import { buildConnector, Pool } from 'undici'
 import { AbortWatch } from './abort-watch.ts'
+import { MAX_HEAD_BYTES } from './describe-error.ts'
+import { passOverInterimAnswers } from './interim-answers.ts'
 import { queuedAbortHook } from './queued-abort-hook.ts'
+import { sharedLookup } from './shared-lookup.ts'
 import { splitUrl } from './split-url.ts'
 import { Exchange } from './undici-exchange.ts'
 import type { ExchangeSurroundings } from './undici-exchange.ts'
@@ -22,6 +26,11 @@ export interface UndiciSenderOptions {
   readonly bodyLimitBytes?: number
   /** How much of a body is read beyond that to keep the connection; a longer one costs it. Default 1 MiB. */
   readonly drainLimitBytes?: number
+  /**
+   * Room for what is kept of answers beyond 8 KiB each, over all requests: an answer that is longer, or
+   * packed, waits for it, and its server with it. Absent: as much as there is.
+   */
+  readonly answers?: ByteShare | undefined
   /** PEM texts and switches as in node:tls. */
   readonly tls?: {
     readonly ca?: string
@@ -61,6 +70,7 @@ class UndiciSender implements HttpSender {
     this.#surroundings = {
       bodyLimitBytes: options.bodyLimitBytes ?? 64 * 1024,
       drainLimitBytes: options.drainLimitBytes ?? 1024 * 1024,
+      answers: options.answers ?? null,
       cameFromConnecting: error => connectErrors.has(error),
       release: (signal, exchange) => this.#watch.remove(signal, exchange),
     }
@@ -73,10 +83,14 @@ class UndiciSender implements HttpSender {
       return promise
     }
     const exchange = new Exchange(request, this.#surroundings, { resolve, reject })
+    if (this.#closed) {
+      exchange.refuse('not-sent', 'the sender is closed')
+      return promise
+    }
     try {
       this.#dispatch(exchange, request)
     } catch (error) {
-      exchange.refuse(error instanceof Error ? error.message : String(error))
+      exchange.refuse('invalid', error instanceof Error ? error.message : String(error))
     }
     return promise
   }
@@ -89,7 +103,7 @@ class UndiciSender implements HttpSender {
   }
 
   #dispatch(exchange: Exchange, request: OutgoingRequest): void {
-    if (this.#closed) throw new Error('the sender is closed')
+    assertHeaders(request.headers)
     const { origin, path } = splitUrl(request.url)
     const { pool, authorization } = this.#origins.get(origin) ?? this.#openOrigin(origin)
     this.#watch.add(request.signal, exchange)
@@ -112,8 +126,13 @@ class UndiciSender implements HttpSender {
       // The exchange's own deadline covers connecting, head and body.
       headersTimeout: 0,
       bodyTimeout: 0,
+      maxHeaderSize: MAX_HEAD_BYTES,
       allowH2: false,
       connect: this.#connect,
+    })
+    pool.on('connect', (_origin, targets) => {
+      const client = targets.at(-1)
+      if (client !== undefined) passOverInterimAnswers(client)
     })
     const origin = { pool, authorization: basicAuthorization(url) }
     const [oldest] = this.#origins.keys()
@@ -137,6 +156,7 @@ function connectorMarking(
   const connect = buildConnector({
     allowH2: false,
     timeout: options.connectTimeoutMs ?? 10_000,
+    lookup: sharedLookup(),
     ...options.tls,
   })
   // Returning the socket lets undici give up an attempt that no request waits for any more.
@@ -145,6 +165,19 @@ function connectorMarking(
       if (outcome[0] !== null) connectErrors.add(outcome[0])
       callback(...outcome)
     })
+}
+
+/** What no header can carry: control characters, and characters beyond Latin-1 (RFC 9110 §5.5). */
+const NOT_IN_HEADER = /[^\t\x20-\x7e\x80-\xff]/u
+
+/** Throws, naming header and character, where undici would only say that the header is invalid. */
+function assertHeaders(headers: Headers): void {
+  for (const name in headers) {
+    const [found] = NOT_IN_HEADER.exec(headers[name] ?? '') ?? []
+    if (found === undefined) continue
+    const point = (found.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+    throw new Error(`the header ${name} holds U+${point}: headers take printable Latin-1 characters only`)
+  }
 }
 
 function bufferOf(body: Uint8Array | null): Buffer | null {

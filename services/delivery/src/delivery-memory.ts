@@ -1,0 +1,88 @@
+/**
+ * What delivery holds in memory, over all partitions of a process (PROTOCOL.md §8):
+ * requests from when they are taken into work until their answers are written, and what of them and of
+ * answers is being read. It follows from bytes, never from how many requests may be in flight.
+ */
+import { ByteBudget, type ByteShare } from '@sluice/flow/byte-budget'
+import type { Request, Unrenderable } from '@sluice/contracts/records'
+import type { UnownedAttempt } from './request-history.ts'
+
+const REQUESTS_SHARE = 0.5
+const ANSWERS_SHARE = 0.25
+const READERS_SHARE = 0.25
+/** Most that is read ahead for one partition, and least. */
+const MAX_READER_BYTES = 1024 * 1024
+const MIN_READER_BYTES = 64 * 1024
+/** Rows are objects once they are decoded: so much more than in the topic. */
+const DECODED_FACTOR = 4
+/** What a sender may keep of an answer before it asks for room, and what goes with a request otherwise. */
+export const ANSWER_ALLOWANCE_BYTES = 8 * 1024
+
+export class DeliveryMemory {
+  readonly requests: ByteBudget
+  /** For the sender: of answers that are longer than the allowance. */
+  readonly answers: ByteShare
+  readonly #readersBytes: number
+
+  /** `buffersBytes` is what all of it may take. */
+  constructor(buffersBytes: number) {
+    this.requests = new ByteBudget(buffersBytes * REQUESTS_SHARE)
+    this.answers = new ByteBudget(buffersBytes * ANSWERS_SHARE).open()
+    this.#readersBytes = buffersBytes * READERS_SHARE
+  }
+
+  /** How far a partition may be read ahead, in bytes; it counts those whose share is open. */
+  get readerBytes(): number {
+    const part = Math.floor(this.#readersBytes / Math.max(1, this.requests.shares))
+    return Math.max(MIN_READER_BYTES, Math.min(MAX_READER_BYTES, part))
+  }
+}
+
+/** What one request takes of its partition's share, until `done`. */
+export class HeldRequest {
+  readonly #share: ByteShare
+  #bytes: number
+
+  private constructor(share: ByteShare, bytes: number) {
+    this.#share = share
+    this.#bytes = bytes
+  }
+
+  /** Waits for room for a record that takes `recordBytes` in its topic. */
+  static async take(
+    share: ByteShare,
+    of: {
+      readonly record: Request | Unrenderable
+      readonly recordBytes: number
+      readonly signal: AbortSignal
+    },
+  ): Promise<HeldRequest> {
+    const { record, recordBytes, signal } = of
+    const bytes = bodyBytes(record) + rowsBytes(record, recordBytes) + ANSWER_ALLOWANCE_BYTES
+    await share.take(bytes, { signal })
+    return new HeldRequest(share, bytes)
+  }
+
+  /** Its body is needed no more: what is left are its rows, and what is written of its answer. */
+  answered(record: Request, attempt: UnownedAttempt): void {
+    const body = bodyBytes(record)
+    const kept = attempt.responseBody?.length ?? 0
+    this.#bytes += kept - body
+    if (kept > body) this.#share.add(kept - body)
+    else this.#share.give(body - kept)
+  }
+
+  /** All that is to be written of it is written. Only the first call counts. */
+  done(): void {
+    this.#share.give(this.#bytes)
+    this.#bytes = 0
+  }
+}
+
+function bodyBytes(record: Request | Unrenderable): number {
+  return 'body' in record ? (record.body?.length ?? 0) : 0
+}
+
+function rowsBytes(record: Request | Unrenderable, recordBytes: number): number {
+  return Math.max(0, recordBytes - bodyBytes(record)) * DECODED_FACTOR
+}
