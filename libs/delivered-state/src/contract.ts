@@ -2,6 +2,7 @@
 import { describe, it } from 'vitest'
 import { cacheSuite } from './contract/cache.ts'
 import { changedModelsSuite } from './contract/changed-models.ts'
+import { everyCharacterSuite } from './contract/every-character.ts'
 import { everyTypeSuite } from './contract/every-type.ts'
 import { foundChangesSuite } from './contract/found-changes.ts'
 import { goneKeysSuite } from './contract/gone-keys.ts'
@@ -15,6 +16,7 @@ export function deliveredStateContract(name: string, harness: () => DeliveredSta
   rememberedPartitionsSuite(name, harness)
   goneKeysSuite(name, harness)
   cacheSuite(name, harness)
+  everyCharacterSuite(name, harness)
   everyTypeSuite(name, harness)
 
   describe(`${name}: random histories`, TIMEOUT, () => {

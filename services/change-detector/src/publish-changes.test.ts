@@ -40,7 +40,7 @@ function recordingOwner(written: Written[]): Ownership {
           topic,
           partition,
           what: isMarkerKey(key) ? keyText(key.subarray(1)).replace(/\/.*/, '') : keyText(key),
-          value: value === null ? null : JSON.parse(new TextDecoder().decode(value)),
+          value: value === null ? null : JSON.parse(new TextDecoder('utf-8', { ignoreBOM: true }).decode(value)),
         })
       return { baseOffset: 0 }
     },

@@ -17,6 +17,7 @@ import {
   REMOVED,
   SETTLED,
 } from './codes.ts'
+import { asBytes, textOfBytes } from './duckdb-text.ts'
 import { type KnownRequest, sqlTypeOf } from './known-columns.ts'
 import { dropOversizeRows, type OversizeRows } from './oversize-rows.ts'
 import type { RowHash } from './row-hash.ts'
@@ -138,11 +139,11 @@ export async function findInvalidRows(
   const counted = await connection.runAndReadAll('SELECT count(*), coalesce(sum(copies), 0) FROM ambiguous')
   const [keys, copies] = counted.getRows()[0] ?? []
   const some = await connection.runAndReadAll(
-    `SELECT key, copies FROM ambiguous ORDER BY key LIMIT ${SAMPLES}`,
+    `SELECT ${asBytes('key')}, copies FROM ambiguous ORDER BY key LIMIT ${SAMPLES}`,
   )
   for (const [sample, n] of some.getRows())
     if (samples.length < SAMPLES)
-      samples.push({ key: String(sample), reason: `${String(n)} rows have this primary key` })
+      samples.push({ key: textOfBytes(sample), reason: `${String(n)} rows have this primary key` })
   return { rows: rows + Number(copies), samples, ambiguous: Number(keys) > 0 }
 }
 
@@ -286,9 +287,9 @@ export async function removedSamples(
 ): Promise<readonly string[]> {
   if (removed.rows === 0) return []
   const reader = await connection.runAndReadAll(
-    `SELECT key FROM found WHERE section = ${REMOVED} ORDER BY key LIMIT ${SAMPLES}`,
+    `SELECT ${asBytes('key')} FROM found WHERE section = ${REMOVED} ORDER BY key LIMIT ${SAMPLES}`,
   )
-  return reader.getRows().map(([key]) => String(key))
+  return reader.getRows().map(([key]) => textOfBytes(key) ?? '')
 }
 
 /**
