@@ -8,6 +8,7 @@ import { foundChangesSuite } from './contract/found-changes.ts'
 import { goneKeysSuite } from './contract/gone-keys.ts'
 import { type DeliveredStateHarness, TIMEOUT } from './contract/harness.ts'
 import { History } from './contract/history.ts'
+import { toldApartSuite } from './contract/told-apart.ts'
 import { rememberedPartitionsSuite } from './contract/remembered-partitions.ts'
 
 export function deliveredStateContract(name: string, harness: () => DeliveredStateHarness): void {
@@ -18,6 +19,7 @@ export function deliveredStateContract(name: string, harness: () => DeliveredSta
   cacheSuite(name, harness)
   everyCharacterSuite(name, harness)
   everyTypeSuite(name, harness)
+  toldApartSuite(name, harness)
 
   describe(`${name}: random histories`, TIMEOUT, () => {
     const first = Number(process.env['SLUICE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
