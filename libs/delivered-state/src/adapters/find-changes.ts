@@ -45,17 +45,19 @@ export function placeOf(columns: readonly Column[]): (column: Column) => string 
 }
 
 /**
- * Makes `extracted`, over a copy where a column's name hides DuckDB's row ids. Where the extract has no
- * rows, its columns may be of other types than those that are told.
+ * Makes `extracted`, over a copy where a column's name hides DuckDB's row ids. A column without a value may
+ * be of another type in the extract than the one that is told.
  */
 export async function openExtract(
   connection: DuckDBConnection,
-  { request, hasRows }: KnownRequest,
+  { request, empty }: KnownRequest,
 ): Promise<void> {
   const { columns } = request
   const named = columns
     .map(({ name, type }, index) =>
-      hasRows ? `${quoteIdentifier(name)} AS e${index}` : `CAST(NULL AS ${sqlTypeOf(type)}) AS e${index}`,
+      empty.has(name)
+        ? `CAST(NULL AS ${sqlTypeOf(type)}) AS e${index}`
+        : `${quoteIdentifier(name)} AS e${index}`,
     )
     .join(', ')
   const hidden = columns.some(column => column.name.toLowerCase() === 'rowid')

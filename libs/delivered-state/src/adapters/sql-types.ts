@@ -194,16 +194,21 @@ export function readingOfStored(type: ColumnType, x: string): string {
   return `CASE WHEN ${printsOtherwise} THEN ${doubleReading(double)} ELSE ${x} END`
 }
 
-/** The key text that a stored value makes. */
+/** The key text that a stored value makes; NULL for one that no value of the type makes. */
 export function keyTextOfStored(type: ColumnType, x: string): string {
   switch (type.kind) {
+    case 'boolean':
+      return `CASE WHEN ${x} IN ('true', 'false') THEN ${x} END`
+    case 'integer':
+    case 'long':
+      return `CAST(TRY_CAST(${x} AS BIGINT) AS VARCHAR)`
     case 'float':
     case 'double':
       return `CAST(TRY_CAST(${x} AS ${type.kind}) AS VARCHAR)`
     case 'decimal':
       return decimalText(decimalOfText(x, type), type)
     case 'bytes':
-      return `lower(hex(from_base64(${x})))`
+      return `lower(hex(TRY(from_base64(${x}))))`
     default:
       return x
   }
