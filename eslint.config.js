@@ -21,6 +21,11 @@ const FORBIDDEN_SYNTAX = [
     selector: 'MemberExpression[object.name=/^(it|test|describe)$/][property.name=/^(only|skip|todo)$/]',
     message: 'A test that is not run protects nothing: finish it or remove it.',
   },
+  {
+    selector: 'NewExpression[callee.name="TextDecoder"][arguments.length<2]',
+    message:
+      'A TextDecoder drops a leading U+FEFF: write { ignoreBOM: true }, or false where a byte order mark may stand.',
+  },
 ]
 
 const FORBIDDEN_IMPORTS = {

@@ -75,7 +75,7 @@ export class RowApi {
 /** A batch is a JSON array of ids; one row a request has its id at the end of the path. */
 function idsIn({ url, body }: OutgoingRequest): readonly number[] {
   if (body === null) return [Number(url.split('/').at(-1))]
-  const ids: readonly number[] = JSON.parse(new TextDecoder().decode(body))
+  const ids: readonly number[] = JSON.parse(new TextDecoder('utf-8', { ignoreBOM: true }).decode(body))
   return ids
 }
 

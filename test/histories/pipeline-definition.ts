@@ -66,7 +66,7 @@ export function rowsOf({ url, body }: Parameters<HttpSender['send']>[0]): readon
   const op = url.split('/').at(-1)
   if (op !== 'added' && op !== 'changed' && op !== 'removed') throw new Error(`nothing is sent to ${url}`)
   const rows: readonly { readonly key: string; readonly row: Row; readonly id?: string }[] = JSON.parse(
-    new TextDecoder().decode(body ?? undefined),
+    new TextDecoder('utf-8', { ignoreBOM: true }).decode(body ?? undefined),
   )
   return rows.map(({ key, row: { v, w }, id = null }) => {
     const printed = { v, w }

@@ -316,7 +316,7 @@ class PipelineHistory {
       run,
       life: this.#lives,
       rows,
-      body: new TextDecoder().decode(request.body ?? undefined),
+      body: new TextDecoder('utf-8', { ignoreBOM: true }).decode(request.body ?? undefined),
       idempotencyKey: request.headers['idempotency-key'],
       told,
     })

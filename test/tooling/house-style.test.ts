@@ -33,6 +33,12 @@ const REFUSED: readonly (readonly [what: string, rule: string, file: string, sou
     SOURCE,
     'export function take(text: string): string { return JSON.parse(text) }',
   ],
+  [
+    'a decoder that drops a leading U+FEFF without a word',
+    'no-restricted-syntax',
+    SOURCE,
+    'export const decoder = new TextDecoder()',
+  ],
   ['a type assertion', '@typescript-eslint/consistent-type-assertions', SOURCE, ASSERTION],
   [
     'a non-null assertion',

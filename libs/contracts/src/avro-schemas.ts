@@ -45,6 +45,7 @@ import type {
   RunBegin,
   RunEvent,
   Unrenderable,
+  WrittenChange,
 } from './records.ts'
 import type { KeyStateKind, Op, Outcome } from './state.ts'
 import type { Column, Row } from './values.ts'
@@ -172,7 +173,7 @@ const retried = recordOf<Retried>(
  */
 export function changeSchema(columns: readonly Column[]): AvroRecordSchema {
   const row: Typed<Row> = { schema: rowSchema(columns) }
-  return record<Change>('Change', 'A row that was added, changed or removed in a run.', {
+  return record<WrittenChange>('Change', 'A row that was added, changed or removed in a run.', {
     ...owned,
     run: field('Number of the run.', long),
     seq: field('Place in run and partition.', long),
@@ -186,6 +187,10 @@ export function changeSchema(columns: readonly Column[]): AvroRecordSchema {
     captured: field("Values captured from the API's answers, as JSON.", nullable(text)),
     retried: field('What earlier runs left behind.', nullable(retried)),
     replayed: field('A recorded request to be sent again, as Avro.', nullable(bytes)),
+    unfit: field(
+      'Values of before and after that do not fit their columns, as JSON: { before, after } by column.',
+      nullable(text),
+    ),
   })
 }
 

@@ -110,6 +110,15 @@ export interface Change extends Owned {
   readonly replayed: Uint8Array | null
 }
 
+/** A change as its topic holds it. */
+export interface WrittenChange extends Change {
+  /**
+   * Values of `before` and `after` that do not fit their columns, which had another type when the row was
+   * delivered: JSON of an object `{ before, after }`, each by column. The rows themselves have null there.
+   */
+  readonly unfit: string | null
+}
+
 /** A row inside a request. */
 export interface RequestRow {
   readonly key: string

@@ -2,11 +2,13 @@
 import { describe, it } from 'vitest'
 import { cacheSuite } from './contract/cache.ts'
 import { changedModelsSuite } from './contract/changed-models.ts'
+import { everyCharacterSuite } from './contract/every-character.ts'
 import { everyTypeSuite } from './contract/every-type.ts'
 import { foundChangesSuite } from './contract/found-changes.ts'
 import { goneKeysSuite } from './contract/gone-keys.ts'
 import { type DeliveredStateHarness, TIMEOUT } from './contract/harness.ts'
 import { History } from './contract/history.ts'
+import { toldApartSuite } from './contract/told-apart.ts'
 import { rememberedPartitionsSuite } from './contract/remembered-partitions.ts'
 
 export function deliveredStateContract(name: string, harness: () => DeliveredStateHarness): void {
@@ -15,7 +17,9 @@ export function deliveredStateContract(name: string, harness: () => DeliveredSta
   rememberedPartitionsSuite(name, harness)
   goneKeysSuite(name, harness)
   cacheSuite(name, harness)
+  everyCharacterSuite(name, harness)
   everyTypeSuite(name, harness)
+  toldApartSuite(name, harness)
 
   describe(`${name}: random histories`, TIMEOUT, () => {
     const first = Number(process.env['SLUICE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))

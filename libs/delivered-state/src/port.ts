@@ -15,7 +15,7 @@
  */
 import type { CountsByOp, Op } from '@sluice/contracts/state'
 import type { Captured, Change, InvalidSample, RetryEntry } from '@sluice/contracts/records'
-import type { Column } from '@sluice/contracts/values'
+import type { Column, ColumnType } from '@sluice/contracts/values'
 
 /** Next offsets per partition; index = partition. */
 export interface StatePositions {
@@ -112,6 +112,13 @@ export interface DetectedChange extends Omit<Change, 'incarnation' | 'owner' | '
   readonly partition: number | null
 }
 
+/** A column whose type in the model is another than it was. */
+export interface RetypedColumn {
+  readonly name: string
+  readonly was: ColumnType
+  readonly is: ColumnType
+}
+
 /** A key that is to get a tombstone in a partition of a topic. */
 export interface EndedKey {
   readonly partition: number
@@ -124,11 +131,14 @@ export interface EndedKey {
  */
 export interface Diff {
   /**
-   * The columns of the request, and of the rows of the changes. Where the result has no rows, and so may say
-   * nothing of types, they have those of the last one that had some, which are not always known after a
-   * rebuild: then as far as the stored rows tell.
+   * The columns of the request, and of the rows of the changes. A column without a value, which may say
+   * nothing of its type, has the type that it had when it had some. That is not always known after a rebuild:
+   * then it has the type that the stored rows suggest. Rows that were delivered when a column had another
+   * type may have values of that type.
    */
   readonly columns: readonly Column[]
+  /** Columns whose values are of another type than in the results before; none after a rebuild. */
+  readonly retyped: readonly RetypedColumn[]
   readonly rowsRead: number
   readonly rowsInvalid: number
   /** At most ten. */

@@ -26,16 +26,26 @@ export interface Decoded {
   readonly value: object
 }
 
+/**
+ * Which schema may follow another of the same subject. `backward`: one that can read what the latest has
+ * written (`compatibility.ts`), or that the subject has had before. `none`: any, since each record is read
+ * with the schema that it was written with.
+ */
+export type Compatibility = 'backward' | 'none'
+
+export interface EncoderOptions {
+  readonly signal: AbortSignal
+  /** Default `backward`. */
+  readonly compatibility?: Compatibility
+}
+
 export interface SchemaCodec extends AsyncDisposable {
   /**
-   * Registers the schema under the subject, with compatibility BACKWARD, or finds it there, and returns its
-   * encoder. BACKWARD means that the subject's latest schema can be read with it (`compatibility.ts`); a
-   * schema that the subject has had before is always accepted. Where the latest differs from it in wider
-   * numbers alone, the encoder is that of the latest, since a change carries a row from before beside the new
-   * one. Cached until another schema of the subject is asked for: a second call with the same schema asks
-   * nobody. May be called concurrently.
+   * Registers the schema under the subject, or finds it there, and returns its encoder. Cached until another
+   * schema of the subject is asked for: a second call with the same schema asks nobody. May be called
+   * concurrently.
    */
-  encoder(subject: string, schema: AvroRecordSchema, options: { signal: AbortSignal }): Promise<Encoder>
+  encoder(subject: string, schema: AvroRecordSchema, options: EncoderOptions): Promise<Encoder>
 
   /**
    * Decodes in order, with the schemas the values were written with; schemas not yet known are fetched once.

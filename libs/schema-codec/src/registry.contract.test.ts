@@ -6,6 +6,7 @@ import { describe, expect, inject, it } from 'vitest'
 import { createRegistryCodec } from './adapters/registry.ts'
 import { schemaCodecContract } from './contract.ts'
 import { STEPS } from './contract/compatibility.ts'
+import { change } from './contract/fixture.ts'
 import { RECORD_SAMPLES } from './contract/record-samples.ts'
 
 const given = inject('registryUrl')
@@ -56,6 +57,35 @@ describe.skipIf(given === null)('with a registry', () => {
       code: 'config',
       message: expect.stringContaining('FULL'),
     })
+  })
+
+  it('lets any schema follow on a subject on which an earlier version let only some', async () => {
+    const name = subject()
+    await using earlier = createRegistryCodec({ url })
+    const { schemaId } = await earlier.encoder(name, withColumn('text'), { signal })
+    await using codec = createRegistryCodec({ url })
+    const other = await codec.encoder(name, withColumn('long'), { signal, compatibility: 'none' })
+    expect(other.schemaId).not.toBe(schemaId)
+    expect(await (await fetch(`${url}/config/${name}`)).json()).toMatchObject({ compatibilityLevel: 'NONE' })
+    expect(await (await fetch(`${url}/subjects/${name}/versions`)).json()).toEqual([1, 2])
+  })
+
+  it('gives a schema a subject of its own where the registry lets nobody set levels', async () => {
+    const name = subject()
+    await using earlier = createRegistryCodec({ url })
+    await earlier.encoder(name, withColumn('text'), { signal })
+    await using proxy = await proxyTo(url)
+    proxy.denied = { method: 'PUT', path: '/config/' }
+    await using codec = createRegistryCodec({ url: proxy.url })
+    const options = { signal, compatibility: 'none' } as const
+    const other = await codec.encoder(name, withColumn('long'), options)
+    const record = other.encode(change({ x: 9_007_199_254_740_993n }))
+    await using reader = createRegistryCodec({ url })
+    const [decoded] = await reader.decode([record], { signal })
+    expect(decoded).toMatchObject({ value: { after: { x: 9_007_199_254_740_993n } } })
+    await using again = createRegistryCodec({ url: proxy.url })
+    expect((await again.encoder(name, withColumn('long'), options)).schemaId).toBe(other.schemaId)
+    expect(await (await fetch(`${url}/subjects/${name}/versions`)).json()).toEqual([1])
   })
 
   it('decides no more loosely than the registry itself', async () => {
@@ -177,7 +207,7 @@ describe('without a registry', () => {
   })
 })
 
-function withColumn(kind: 'text' | 'json'): AvroRecordSchema {
+function withColumn(kind: 'text' | 'json' | 'long'): AvroRecordSchema {
   return changeSchema([{ name: 'x', type: { kind } }])
 }
 
@@ -192,6 +222,8 @@ interface Proxy extends AsyncDisposable {
   readonly requests: readonly IncomingMessage[]
   /** What becomes of the next requests instead of their being passed on: a status, or `cut`. */
   readonly troubles: string[]
+  /** Requests that are answered with 403. */
+  denied: { readonly method: string; readonly path: string } | null
 }
 
 /** Passes requests on to the registry. */
@@ -199,8 +231,28 @@ async function proxyTo(target: string): Promise<Proxy> {
   const requests: IncomingMessage[] = []
   const troubles: string[] = []
   const { origin, pathname } = new URL(target)
+  const proxy = {
+    url: '',
+    requests,
+    troubles,
+    denied: null as Proxy['denied'],
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
   const server = createServer((incoming: IncomingMessage, answer: ServerResponse) => {
     requests.push(incoming)
+    const { denied } = proxy
+    if (
+      denied !== null &&
+      incoming.method === denied.method &&
+      incoming.url?.includes(denied.path) === true
+    ) {
+      answer.writeHead(403).end('not by you')
+      return
+    }
     const trouble = troubles.shift()
     if (trouble === 'cut') {
       incoming.destroy()
@@ -225,14 +277,6 @@ async function proxyTo(target: string): Promise<Proxy> {
   await once(server, 'listening')
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? String(address.port) : ''
-  return {
-    url: `http://127.0.0.1:${port}${pathname}`,
-    requests,
-    troubles,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
-  }
+  proxy.url = `http://127.0.0.1:${port}${pathname}`
+  return proxy
 }

@@ -7,6 +7,7 @@ import {
 } from '@sluice/contracts/avro-schemas'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Decoded, Encoder, SchemaCodec } from '@sluice/schema-codec/port'
+import { unfitTaking, withUnfit } from './unfit-values.ts'
 
 /** A decoded record with its type, to be switched over by `name`. */
 export type Typed = {
@@ -52,13 +53,15 @@ export class RecordIo {
 
   /**
    * The encoder of a sync's changes; its subject belongs to the incarnation, so that a reset starts a new
-   * history of columns.
+   * history of columns. Columns may change their types from run to run: any schema may follow another, and
+   * the rows of a change may have values that do not fit any more.
    */
-  changeEncoder(
+  async changeEncoder(
     of: { readonly sync: string; readonly incarnation: string; readonly schema: AvroRecordSchema },
     options: { signal: AbortSignal },
   ): Promise<Encoder> {
-    return this.#codec.encoder(`${this.#prefix}.${of.sync}.${of.incarnation}.Change`, of.schema, options)
+    const subject = `${this.#prefix}.${of.sync}.${of.incarnation}.Change`
+    return unfitTaking(await this.#codec.encoder(subject, of.schema, { ...options, compatibility: 'none' }))
   }
 
   /** Decodes records in order. A record of a name that this version does not know is `corrupt`. */
@@ -80,7 +83,7 @@ function toTyped(decoded: Decoded): Typed {
       `a record of type ${decoded.name} is in a topic that holds ${known} only`,
     )
   }
-  return decoded
+  return decoded.name === 'sluice.Change' ? { ...decoded, value: withUnfit(decoded.value) } : decoded
 }
 
 function isTyped(decoded: Decoded): decoded is Typed {

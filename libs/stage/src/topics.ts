@@ -94,7 +94,8 @@ export function at(topic: string, partition: number): TopicPartition {
 }
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+// A key may begin with U+FEFF, which is none of a file's marks.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 /** No UTF-8 text has this byte, so no primary key collides with a marker's key. */
 const MARKER_BYTE = 0xff
 

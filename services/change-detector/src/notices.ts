@@ -1,12 +1,19 @@
 /** What a run did, or did not do, that its user should know. */
 import type { Definition } from '@sluice/contracts/resources'
 import { detectedRows } from '@sluice/domain/counts'
-import type { Diff, RunPurpose } from '@sluice/delivered-state/port'
+import type { ColumnType } from '@sluice/contracts/values'
+import type { Diff, RetypedColumn, RunPurpose } from '@sluice/delivered-state/port'
 
 /** One sentence each, to follow `note:`. */
 export function noticesOf(
   { sync, model }: Definition,
-  { adopted, muted, settled, counts }: Pick<Diff, 'adopted' | 'muted' | 'settled' | 'counts'>,
+  {
+    adopted,
+    retyped,
+    muted,
+    settled,
+    counts,
+  }: Pick<Diff, 'adopted' | 'retyped' | 'muted' | 'settled' | 'counts'>,
   purpose?: RunPurpose,
 ): readonly string[] {
   const notices: string[] = []
@@ -15,6 +22,11 @@ export function noticesOf(
     notices.push(
       `new in model ${model.name}: ${columns.join(', ')}. ${counted(rows)} delivered before without it; none is sent for that alone. ` +
         `\`sluice resync ${sync.name} --as changed\` sends all rows`,
+    )
+  const others = retyped.filter(({ was, is }) => inWords(was) !== inWords(is))
+  if (others.length > 0)
+    notices.push(
+      `in model ${model.name}, ${others.map(retypedText).join(', ')}. Rows that read differently are sent`,
     )
   const isOfSome = purpose?.kind === 'discard' || purpose?.kind === 'retry'
   if (isOfSome && settled === 0 && detectedRows(counts) === 0)
@@ -36,4 +48,44 @@ function noneIsMeant({ key, status }: Extract<RunPurpose, { readonly kind: 'disc
 
 function counted(rows: number): string {
   return rows === 1 ? '1 row was' : `${rows} rows were`
+}
+
+function retypedText({ name, was, is }: RetypedColumn): string {
+  return `${name} was ${inWords(was)} and is ${inWords(is)}`
+}
+
+/** What a type's values are to a reader; whole numbers of any size are the same to one. */
+function inWords(type: ColumnType): string {
+  switch (type.kind) {
+    case 'integer':
+    case 'long':
+      return 'a whole number'
+    case 'decimal':
+      return type.scale === 0 ? 'a whole number' : `a decimal with ${type.scale} digits after the point`
+    case 'float':
+    case 'double':
+      return 'a floating-point number'
+    case 'boolean':
+      return 'true or false'
+    case 'timestamp':
+      return type.zone ? 'a timestamp with time zone' : 'a timestamp'
+    case 'list':
+      return `a list (each ${inWords(type.of)})`
+    case 'struct':
+      return `a struct (${type.fields.map(field => `${field.name}: ${inWords(field.type)}`).join(', ')})`
+    case 'interval':
+      return 'an interval'
+    case 'uuid':
+      return 'a UUID'
+    case 'date':
+    case 'time':
+      return `a ${type.kind}`
+    case 'text':
+    case 'bytes':
+      return type.kind
+    case 'json':
+      return 'JSON'
+    default:
+      return type satisfies never
+  }
 }

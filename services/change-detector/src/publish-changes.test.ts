@@ -40,7 +40,8 @@ function recordingOwner(written: Written[]): Ownership {
           topic,
           partition,
           what: isMarkerKey(key) ? keyText(key.subarray(1)).replace(/\/.*/, '') : keyText(key),
-          value: value === null ? null : JSON.parse(new TextDecoder().decode(value)),
+          value:
+            value === null ? null : JSON.parse(new TextDecoder('utf-8', { ignoreBOM: true }).decode(value)),
         })
       return { baseOffset: 0 }
     },
@@ -68,6 +69,7 @@ async function publish(batches: readonly Batch[], blockRows = 100): Promise<read
     settled: 0,
     keysBefore: 0,
     columns: [],
+    retyped: [],
     adopted: { rows: 0, columns: [] },
     muted: 0,
     removedSamples: [],

@@ -1,10 +1,17 @@
 /**
- * Reads stretches of a table column by column. All texts of a column come as one joined text with their
- * lengths, all numbers as one array: reading value by value through DuckDB's binding, or parsing JSON, costs
- * several times as much.
+ * Reads stretches of a table column by column. All texts of a column come as the bytes of one joined text,
+ * with their lengths in bytes, all numbers as one array: reading value by value through DuckDB's binding, or
+ * parsing JSON, costs several times as much.
  */
-import { type DuckDBConnection, type DuckDBDataChunk, DuckDBListVector } from '@duckdb/node-api'
+import {
+  DuckDBBlobVector,
+  type DuckDBConnection,
+  type DuckDBDataChunk,
+  DuckDBListVector,
+} from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Value } from '@sluice/contracts/values'
+import { asBytes, cutTexts } from './duckdb-text.ts'
 
 /**
  * How one column is read: the SQL that gives text or a number, and what is made of it; NULL is null without
@@ -37,8 +44,8 @@ export async function readColumns(
   const selected = readings.flatMap(([, reading]) =>
     reading.form === 'text'
       ? [
-          `string_agg(coalesce(${reading.sql}, ''), '')`,
-          `list(CAST(coalesce(length(${reading.sql}), -1) AS DOUBLE))`,
+          asBytes(`string_agg(coalesce(${reading.sql}, ''), '')`),
+          `list(CAST(coalesce(strlen(${reading.sql}), -1) AS DOUBLE))`,
         ]
       : [`list(coalesce(CAST(${reading.sql} AS DOUBLE), CAST('NaN' AS DOUBLE)))`],
   )
@@ -46,17 +53,35 @@ export async function readColumns(
     `SELECT ${selected.join(', ')} FROM ${table} WHERE rowid >= ${range.start} AND rowid < ${range.end}`,
   )
   const data = await result.fetchChunk()
-  if (data === null) throw new Error(`no rows ${range.start} to ${range.end} of ${table}`)
+  const rows = range.end - range.start
+  if (data === null) throw new SluiceError('corrupt', `no rows ${range.start} to ${range.end} of ${table}`)
   const columns = new Map<string, readonly Value[]>()
   let at = 0
   for (const [name, reading] of readings) {
-    if (reading.form === 'text') {
-      const text = data.getColumnVector(at++).getItem(0)
-      const texts = splitText(typeof text === 'string' ? text : '', numbersAt(data, at++))
-      columns.set(name, reading.read === null ? texts : mapValues(texts, reading.read))
-    } else columns.set(name, readNumbers(numbersAt(data, at++), reading.read))
+    const joined = reading.form === 'text' ? bytesAt(data, at++) : null
+    const numbers = numbersAt(data, at++)
+    if (numbers.length !== rows)
+      throw new SluiceError('corrupt', `column ${name} has ${numbers.length} values instead of ${rows}`)
+    if (joined === null)
+      columns.set(name, readNumbers(numbers, reading.form === 'number' ? reading.read : null))
+    else {
+      const texts = cutTexts(joined, numbers)
+      columns.set(
+        name,
+        reading.form === 'number' || reading.read === null ? texts : mapValues(texts, reading.read),
+      )
+    }
   }
-  return inOrder(range.end - range.start, columns)
+  return inOrder(rows, columns)
+}
+
+const NO_BYTES = new Uint8Array()
+
+/** The bytes of the one text in a column of a chunk. */
+function bytesAt(data: DuckDBDataChunk, column: number): Uint8Array {
+  const vector = data.getColumnVector(column)
+  if (!(vector instanceof DuckDBBlobVector)) throw new Error(`column ${column} has no bytes`)
+  return vector.getItemBytes(0) ?? NO_BYTES
 }
 
 /** The numbers of the one list in a column of a chunk. */
@@ -65,32 +90,6 @@ function numbersAt(data: DuckDBDataChunk, column: number): ArrayLike<number> {
   if (!(vector instanceof DuckDBListVector)) throw new Error(`column ${column} is no list`)
   const child = vector.childVector as { readonly items?: unknown; toArray(): readonly unknown[] }
   return child.items instanceof Float64Array ? child.items : child.toArray().map(Number)
-}
-
-/** Cuts a joined text at lengths that count code points; −1 is null. */
-function splitText(text: string, lengths: ArrayLike<number>): (string | null)[] {
-  const parts = new Array<string | null>(lengths.length)
-  let total = 0
-  for (let i = 0; i < lengths.length; i++) total += Math.max(0, lengths[i] ?? 0)
-  // Equal only if no code point takes two units of JavaScript's strings.
-  const isSimple = total === text.length
-  let start = 0
-  for (let i = 0; i < lengths.length; i++) {
-    const length = lengths[i] ?? -1
-    if (length < 0) parts[i] = null
-    else {
-      const end = isSimple ? start + length : afterCodePoints(text, start, length)
-      parts[i] = text.substring(start, end)
-      start = end
-    }
-  }
-  return parts
-}
-
-function afterCodePoints(text: string, start: number, count: number): number {
-  let at = start
-  for (let i = 0; i < count; i++) at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1
-  return at
 }
 
 function mapValues(texts: readonly (string | null)[], read: (text: string) => Value): readonly Value[] {
@@ -109,7 +108,6 @@ function readNumbers(numbers: ArrayLike<number>, read: ((number: number) => Valu
 /** An aggregate may see rows out of order, but all aggregates of a query see them in the same one. */
 function inOrder(rows: number, columns: ReadonlyMap<string, readonly Value[]>): ColumnChunk {
   const places = (columns.get(PLACE) ?? []).map(Number)
-  if (places.length !== rows) throw new Error(`read ${places.length} rows instead of ${rows}`)
   if (places.every((place, i) => i === 0 || place > (places[i - 1] ?? 0)))
     return { rows, column: name => columns.get(name) ?? null }
   const order = places.map((_, i) => i).sort((a, b) => (places[a] ?? 0) - (places[b] ?? 0))

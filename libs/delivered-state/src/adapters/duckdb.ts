@@ -240,6 +240,7 @@ class DuckdbDeliveredState implements DeliveredState {
       })
       return {
         columns: request.columns,
+        retyped: known.retyped,
         rowsRead: await this.#count('extracted'),
         rowsInvalid: invalid.rows + found.oversize.rows,
         invalidSamples: [...invalid.samples, ...found.oversize.samples].slice(0, SAMPLES),

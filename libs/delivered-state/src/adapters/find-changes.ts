@@ -18,6 +18,7 @@ import {
   REMOVED,
   SETTLED,
 } from './codes.ts'
+import { asBytes, textOfBytes } from './duckdb-text.ts'
 import { type KnownRequest, sqlTypeOf } from './known-columns.ts'
 import { dropOversizeRows, type OversizeRows } from './oversize-rows.ts'
 import type { RowHash } from './row-hash.ts'
@@ -47,17 +48,19 @@ export function placeOf(columns: readonly Column[]): (column: Column) => string 
 }
 
 /**
- * Makes `extracted`, over a copy where a column's name hides DuckDB's row ids. Where the extract has no
- * rows, its columns may be of other types than those that are told.
+ * Makes `extracted`, over a copy where a column's name hides DuckDB's row ids. A column without a value may
+ * be of another type in the extract than the one that is told.
  */
 export async function openExtract(
   connection: DuckDBConnection,
-  { request, hasRows }: KnownRequest,
+  { request, empty }: KnownRequest,
 ): Promise<void> {
   const { columns } = request
   const named = columns
     .map(({ name, type }, index) =>
-      hasRows ? `${quoteIdentifier(name)} AS e${index}` : `CAST(NULL AS ${sqlTypeOf(type)}) AS e${index}`,
+      empty.has(name)
+        ? `CAST(NULL AS ${sqlTypeOf(type)}) AS e${index}`
+        : `${quoteIdentifier(name)} AS e${index}`,
     )
     .join(', ')
   const hidden = columns.some(column => column.name.toLowerCase() === 'rowid')
@@ -145,11 +148,11 @@ export async function findInvalidRows(
   const counted = await connection.runAndReadAll('SELECT count(*), coalesce(sum(copies), 0) FROM ambiguous')
   const [keys, copies] = counted.getRows()[0] ?? []
   const some = await connection.runAndReadAll(
-    `SELECT key, copies FROM ambiguous ORDER BY key LIMIT ${SAMPLES}`,
+    `SELECT ${asBytes('key')}, copies FROM ambiguous ORDER BY key LIMIT ${SAMPLES}`,
   )
   for (const [sample, n] of some.getRows())
     if (samples.length < SAMPLES)
-      samples.push({ key: String(sample), reason: `${String(n)} rows have this primary key` })
+      samples.push({ key: textOfBytes(sample), reason: `${String(n)} rows have this primary key` })
   return { rows: rows + Number(copies), samples, ambiguous: Number(keys) > 0 }
 }
 
@@ -318,9 +321,9 @@ export async function removedSamples(
 ): Promise<readonly string[]> {
   if (removed.rows === 0) return []
   const reader = await connection.runAndReadAll(
-    `SELECT key FROM found WHERE section = ${REMOVED} ORDER BY key LIMIT ${SAMPLES}`,
+    `SELECT ${asBytes('key')} FROM found WHERE section = ${REMOVED} ORDER BY key LIMIT ${SAMPLES}`,
   )
-  return reader.getRows().map(([key]) => String(key))
+  return reader.getRows().map(([key]) => textOfBytes(key) ?? '')
 }
 
 /**

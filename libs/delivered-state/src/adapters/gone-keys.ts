@@ -6,6 +6,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { EndedKey } from '../port.ts'
 import { ABSENT, REMOVED, SETTLED } from './codes.ts'
+import { asBytes, textOfBytes } from './duckdb-text.ts'
 
 const LEAVES_NOTHING = `(op = ${REMOVED} OR (op = ${SETTLED} AND settled_kind = ${ABSENT}))`
 
@@ -69,11 +70,11 @@ export async function goneKeys(
   of: { readonly before: number; readonly behind: number; readonly limit: number },
 ): Promise<GoneKeys> {
   const reader = await connection.runAndReadAll(
-    `SELECT partition, key, rowid FROM gone WHERE since < ${of.before} AND rowid > ${of.behind} LIMIT ${of.limit}`,
+    `SELECT partition, ${asBytes('key')}, rowid FROM gone WHERE since < ${of.before} AND rowid > ${of.behind} LIMIT ${of.limit}`,
   )
   const rows = reader.getRows()
   return {
-    keys: rows.map(([partition, key]) => ({ partition: Number(partition), key: String(key) })),
+    keys: rows.map(([partition, key]) => ({ partition: Number(partition), key: textOfBytes(key) ?? '' })),
     last: Number(rows.at(-1)?.[2] ?? of.behind),
   }
 }

@@ -16,10 +16,11 @@ interface KeyColumn {
 }
 
 /**
- * Throws `config` if the state's keys were made of other columns, or of columns of another type. After the
- * state was rebuilt from topics nothing says what they were made of: then the stored rows have to lead to the
- * keys that they are stored under. A result without rows says nothing of types, and nothing is remembered
- * of it.
+ * Throws `config` if the state's keys were made of other columns, or if the key columns' types are others now
+ * and no longer make the keys of most stored rows. A key is its text: 5 and '5' are one key, so that the
+ * types may change; a row whose key reads otherwise now is another row. After the state was rebuilt from
+ * topics nothing says what the keys were made of: then most stored rows have to lead to the keys that they
+ * are stored under. A result without rows says nothing of types, and nothing is remembered of it.
  */
 export async function assertKeyUnchanged(
   connection: DuckDBConnection,
@@ -45,21 +46,22 @@ export async function assertKeyUnchanged(
   )
   const isEmpty = Number(stored.getRows()[0]?.[0]) === 0
   if (!isEmpty) {
-    if (saved !== null)
-      throw changed(sync, describe(JSON.parse(saved) as readonly KeyColumn[]), describe(wanted))
-    if (await hasOtherKeys(connection, columns)) throw changed(sync, 'other columns', describe(wanted))
+    const was = saved === null ? null : (JSON.parse(saved) as readonly KeyColumn[])
+    const isRenamed = was !== null && namesOf(was) !== namesOf(wanted)
+    if (isRenamed || (await hasOtherKeys(connection, columns)))
+      throw changed(sync, was === null ? 'other columns' : describe(was), describe(wanted))
   }
   await saveMeta(connection, 'key', text)
 }
 
-/** True if some stored row does not make, out of these columns, the key that it is stored under. */
+/** True if most stored rows do not make, out of these columns, the keys that they are stored under. */
 async function hasOtherKeys(connection: DuckDBConnection, columns: readonly Column[]): Promise<boolean> {
   const texts = columns.map(column => keyTextOfStored(column.type, `parsed.${quoteIdentifier(column.name)}`))
   const key = texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
   const reader = await connection.runAndReadAll(`
-    SELECT count(*) FROM (SELECT key, from_json(content, ${quoteText(storedStructure(columns))}) AS parsed
-      FROM state WHERE content IS NOT NULL) WHERE key IS DISTINCT FROM ${key}`)
-  return Number(reader.getRows()[0]?.[0]) > 0
+    SELECT coalesce(avg(CAST(key IS DISTINCT FROM ${key} AS INTEGER)), 0) FROM (SELECT key, from_json(content, ${quoteText(storedStructure(columns))}) AS parsed
+      FROM state WHERE content IS NOT NULL)`)
+  return Number(reader.getRows()[0]?.[0]) > 0.5
 }
 
 /** Whole numbers of any width make the same keys. */

@@ -1,47 +1,87 @@
 /**
- * The columns of a model as the state knew them last. A result without rows may say nothing of its types: of
- * a CSV file that is only a header all columns are text. The rows that such a run removes then have the types
- * that they were delivered with, and so do their keys.
+ * The columns of a model as the state knew them last. A column without a value may say nothing of its type:
+ * of a CSV file that is only a header all columns are text, and so is a column that is empty today. It keeps
+ * the type that it had: rows that such a run removes are as they were delivered, and so are their keys.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column, ColumnType } from '@sluice/contracts/values'
-import type { DiffRequest } from '../port.ts'
+import type { DiffRequest, RetypedColumn } from '../port.ts'
 import { quoteIdentifier, quoteText } from './sql-types.ts'
 import { readMeta, saveMeta } from './state-meta.ts'
 
-/**
- * The attached extract is `extract.main.rows`. `hasRows` is false for a result without rows: then the columns
- * of the request have the types of the last result that had some.
- */
+/** The attached extract is `extract.main.rows`. */
 export interface KnownRequest {
+  /** Columns without a value have the types that they had when they had some. */
   readonly request: DiffRequest
+  /** Names of the columns of which this result has no value; of a result without rows, all. */
+  readonly empty: ReadonlySet<string>
   readonly hasRows: boolean
+  /** Columns whose values are of another type than those before. */
+  readonly retyped: readonly RetypedColumn[]
 }
 
-/** Gives the columns of a result without rows their types. */
+/** Gives the columns that have no value their types, and finds those that have another type now. */
 export async function withKnownTypes(
   connection: DuckDBConnection,
   request: DiffRequest,
 ): Promise<KnownRequest> {
   const counted = await connection.runAndReadAll('SELECT count(*) FROM (FROM extract.main.rows LIMIT 1)')
   const hasRows = Number(counted.getRows()[0]?.[0]) > 0
-  if (hasRows) return { request, hasRows }
   const saved = await readMeta(connection, 'columns')
+  const remembered = saved === null ? null : typesOf(JSON.parse(saved) as readonly Column[])
+  const isOther = ({ name, type }: Column): boolean =>
+    remembered === null ? type.kind === 'text' : !isSame(remembered.get(name) ?? type, type)
+  const others = request.columns.filter(isOther)
+  const empty = new Set(
+    hasRows ? await withoutValues(connection, others) : request.columns.map(({ name }) => name),
+  )
   const known =
-    saved === null
-      ? await storedTypes(connection, request.columns)
-      : typesOf(JSON.parse(saved) as readonly Column[])
-  const columns = request.columns.map(({ name, type }) => ({ name, type: known.get(name) ?? type }))
-  return { request: { ...request, columns }, hasRows }
+    remembered ??
+    (await storedTypes(
+      connection,
+      others.filter(({ name }) => empty.has(name)),
+    ))
+  const columns = request.columns.map(({ name, type }) => ({
+    name,
+    type: (empty.has(name) ? known.get(name) : undefined) ?? type,
+  }))
+  const retyped = columns.flatMap(({ name, type }) => {
+    const was = remembered?.get(name)
+    return was === undefined || isSame(was, type) ? [] : [{ name, was, is: type }]
+  })
+  return { request: { ...request, columns }, empty, hasRows, retyped }
 }
 
-/** Remembers the columns of a result with rows, once it is known to be one of this sync. */
+/** Those of the columns that have no value in the extract. */
+async function withoutValues(
+  connection: DuckDBConnection,
+  columns: readonly Column[],
+): Promise<readonly string[]> {
+  if (columns.length === 0) return []
+  const counts = columns.map(({ name }) => `count(${quoteIdentifier(name)})`).join(', ')
+  const reader = await connection.runAndReadAll(`SELECT ${counts} FROM extract.main.rows`)
+  const [row = []] = reader.getRows()
+  return columns.filter((_, index) => Number(row[index]) === 0).map(({ name }) => name)
+}
+
+function isSame(a: ColumnType, b: ColumnType): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/**
+ * Remembers the types of the columns that have values, once the result is known to be one of this sync. Of a
+ * column that never had one nothing is remembered.
+ */
 export async function rememberTypes(
   connection: DuckDBConnection,
-  { request, hasRows }: KnownRequest,
+  { request, empty, hasRows }: KnownRequest,
 ): Promise<void> {
-  const text = JSON.stringify(request.columns)
-  if (hasRows && (await readMeta(connection, 'columns')) !== text) await saveMeta(connection, 'columns', text)
+  if (!hasRows) return
+  const saved = await readMeta(connection, 'columns')
+  const remembered = saved === null ? new Map() : typesOf(JSON.parse(saved) as readonly Column[])
+  const columns = request.columns.filter(({ name }) => remembered.has(name) || !empty.has(name))
+  const text = JSON.stringify(columns)
+  if (saved !== text) await saveMeta(connection, 'columns', text)
 }
 
 function typesOf(columns: readonly Column[]): ReadonlyMap<string, ColumnType> {

@@ -6,6 +6,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { InvalidSample } from '@sluice/contracts/records'
 import type { Column } from '@sluice/contracts/values'
 import { ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { asBytes, textOfBytes } from './duckdb-text.ts'
 
 export interface OversizeRows {
   readonly rows: number
@@ -28,13 +29,13 @@ export async function dropOversizeRows(
     SELECT rid, ${size} AS size FROM ${of.extracted}
     WHERE ${size} > ${ROW_CEILING_BYTES} AND rid IN (SELECT rid FROM found WHERE rid IS NOT NULL)`)
   const reader = await connection.runAndReadAll(
-    'SELECT key, size FROM oversize JOIN found USING (rid) ORDER BY key',
+    `SELECT ${asBytes('key')}, size FROM oversize JOIN found USING (rid) ORDER BY key`,
   )
   const rows = reader.getRows()
   if (rows.length > 0) await connection.run('DELETE FROM found WHERE rid IN (SELECT rid FROM oversize)')
   await connection.run('DROP TABLE oversize')
   const samples = rows.slice(0, of.samples).map(([key, bytes]) => ({
-    key: String(key),
+    key: textOfBytes(key),
     reason: `the row has about ${String(bytes)} bytes, and the most is ${ROW_CEILING_BYTES}`,
   }))
   return { rows: rows.length, samples }

@@ -11,7 +11,7 @@ import { type ColumnChunk, type ColumnReading, readColumns } from './chunk-colum
 import { KINDS } from './codes.ts'
 import { type FoundChanges, placeOf, type Section } from './find-changes.ts'
 import { PIECE, takePiece } from './order-changes.ts'
-import { rowReader, setMember, valueReader } from './row-json.ts'
+import { setMember, storedRowReader, valueReader } from './row-json.ts'
 import { canonicalText, jsonForm } from './sql-types.ts'
 
 /** Most rows of a chunk, and about how many bytes of texts it holds; one row is always read. */
@@ -118,7 +118,7 @@ function readingOf({ type }: Column, x: string, isPlain: boolean): ColumnReading
 
 /** Reads the row of a state, stored as JSON, as the model's columns are now. */
 function storedReader(columns: readonly Column[]): (text: string) => Value {
-  const read = rowReader(columns)
+  const read = storedRowReader(columns)
   return text => read(JSON.parse(text))
 }
 

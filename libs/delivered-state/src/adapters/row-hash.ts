@@ -1,42 +1,55 @@
 /**
- * The hash of a row over the compared columns, by which the diff tells that it changed. A row that lacks some
- * of these columns (they are new in the model) is compared over those that it has.
+ * The hash of a row over the compared columns, by which the diff tells that it changed: 128 bits of MD5 over
+ * how the row reads, as a text that no other row makes (docs/decisions/rows-compared-by-md5.md). DuckDB's own
+ * hash() is made for joins: of numbers of more than 64 bits, halves that are equal cancel each other. A row
+ * that lacks some of the columns (they are new in the model) is compared over those that it has.
  */
 import { createHash } from 'node:crypto'
-import { type DuckDBConnection, version } from '@duckdb/node-api'
-import type { Column } from '@sluice/contracts/values'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Column, ColumnType } from '@sluice/contracts/values'
 import type { Shape } from './shapes.ts'
 import {
   fromStoredJson,
-  hashFormOfExtracted,
-  hashFormOfStored,
-  holdsStruct,
-  memberCount,
+  isNested,
+  valueCount,
   quoteIdentifier,
   quoteText,
+  readingOfExtracted,
+  readingOfStored,
   structureWithJson,
 } from './sql-types.ts'
 
-/** Another one wherever the forms that are hashed change: hashes of before are worth nothing then. */
-const FORMS = 2
-/** A hash of nothing: rows without a compared column are all alike. */
-const NOTHING = 'hash(0)'
+/** Another one wherever the text that is hashed changes: hashes of before are worth nothing then. */
+const FORMS = 3
+
+/** Kinds whose readings have no comma, begin with no number sign and are never empty. */
+const PLAIN: ReadonlySet<ColumnType['kind']> = new Set([
+  'boolean',
+  'integer',
+  'long',
+  'float',
+  'double',
+  'decimal',
+  'uuid',
+  'date',
+  'time',
+  'timestamp',
+  'interval',
+])
 
 export class RowHash {
   /** The compared columns, in the model's order. */
   readonly columns: readonly Column[]
-  /** Hashes made under another spec are worth nothing: hash() may differ between versions of DuckDB. */
+  /** Hashes made under another spec are worth nothing: how a stored value reads depends on its type now. */
   readonly spec: string
-  /**
-   * Tells sets of compared columns apart in a few characters: hash(0, 1) over two columns is hash(1) over
-   * one.
-   */
+  /** Tells sets of compared columns apart in a few characters, whatever their types. */
   readonly columnsDigest: string
 
   constructor(columns: readonly Column[]) {
     this.columns = columns
-    this.columnsDigest = createHash('sha256').update(JSON.stringify(columns)).digest('hex').slice(0, 8)
-    this.spec = JSON.stringify({ duckdb: version(), forms: FORMS, columns })
+    const named = JSON.stringify([FORMS, columns.map(({ name }) => name)])
+    this.columnsDigest = createHash('sha256').update(named).digest('hex').slice(0, 8)
+    this.spec = JSON.stringify({ forms: FORMS, columns })
   }
 
   /** The compared columns that rows of a shape have. */
@@ -50,8 +63,12 @@ export class RowHash {
 
   /** SQL for the hash of an extracted row; `place` says where a column's value stands. */
   ofExtracted(columns: readonly Column[], place: (column: Column) => string): string {
-    if (columns.length === 0) return NOTHING
-    return `hash(${columns.map(column => hashFormOfExtracted(column.type, place(column))).join(', ')})`
+    return hashOf(
+      columns.map(column => {
+        const reading = readingOfExtracted(column.type, place(column))
+        return PLAIN.has(column.type.kind) ? reading : field(reading, column.type)
+      }),
+    )
   }
 
   /**
@@ -64,23 +81,21 @@ export class RowHash {
   }
 
   ofParsed(columns: readonly Column[], parsed: string): string {
-    if (columns.length === 0) return NOTHING
-    const values = columns.map(column => `(${parsed}).${quoteIdentifier(column.name)}`)
-    const forms = columns.map(({ type }, index) => {
-      const value = values[index] ?? 'NULL'
-      return hashFormOfStored(type, holdsStruct(type) ? fromStoredJson(type, value) : value)
+    const misfits: string[] = []
+    const fields = columns.map(({ name, type }) => {
+      const value = `(${parsed}).${quoteIdentifier(name)}`
+      if (!isNested(type)) return field(readingOfStored(type, value), type)
+      const reading = readingOfStored(type, fromStoredJson(type, value))
+      // What is no list or struct, or has a member that the type lacks now, would read as if it had never
+      // been.
+      misfits.push(
+        `${valueCount(value)} <> ${valueCount(reading)} OR (${value} IS NOT NULL AND ${reading} IS NULL)`,
+      )
+      return field(reading, type)
     })
-    const hash = `hash(${forms.join(', ')})`
-    // A value that does not fit its column any more is not the NULL that may stand there now.
-    const misfits = forms.flatMap((form, index) => {
-      const value = values[index] ?? 'NULL'
-      if (form === value) return []
-      const type = columns[index]?.type
-      // A field that the struct does not have any more is not read, and may have had a value.
-      if (type !== undefined && holdsStruct(type)) return [`(${memberCount(value)} <> ${memberCount(form)})`]
-      return [`(${form} IS NULL AND ${value} IS NOT NULL)`]
-    })
-    return misfits.length === 0 ? hash : `xor(${hash}, CAST(${misfits.join(' OR ')} AS UTINYINT))`
+    const hash = hashOf(fields)
+    if (misfits.length === 0) return hash
+    return `xor(${hash}, CAST(CAST(coalesce(${misfits.join(' OR ')}, false) AS UTINYINT) AS UHUGEINT))`
   }
 
   /**
@@ -106,4 +121,22 @@ export class RowHash {
         FROM (SELECT rowid AS rid, shape, ${this.parseStored('content')} AS parsed FROM state WHERE ${missing})
       ) AS made WHERE state.rowid = made.rid`)
   }
+}
+
+/** SQL for the hash of fields that tell where they end. */
+function hashOf(fields: readonly string[]): string {
+  if (fields.length === 0) return `md5_number('')`
+  // NULL is nothing between two commas; concat() passes over it.
+  return `md5_number(concat(${fields.join(`, ',', `)}))`
+}
+
+/**
+ * SQL for a text as a field: as it stands, up to the next comma, unless it has one itself, is empty, or
+ * begins like what stands for it then: `#`, its length in bytes, `:` and the text.
+ */
+function field(reading: string, type: ColumnType): string {
+  // The reading of a list or struct is long to find, and is found once by way of a list.
+  const x = isNested(type) ? 'reading' : reading
+  const fitted = `CASE WHEN ${x} = '' OR contains(${x}, ',') OR starts_with(${x}, '#') THEN '#' || strlen(${x}) || ':' || ${x} ELSE ${x} END`
+  return isNested(type) ? `list_transform([${reading}], lambda reading: ${fitted})[1]` : fitted
 }

@@ -12,6 +12,7 @@ import {
   type Row,
   type Value,
 } from '@sluice/contracts/values'
+import { fittingOf } from './fitting-values.ts'
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 
@@ -81,21 +82,37 @@ function wellFormed(value: Json): Json {
   )
 }
 
-/** Makes one value of a column out of its JSON; null where it does not fit the column's type any more. */
+/** Makes one value of a column out of its JSON; null where that is no value of its type. */
 export type ValueReader = (json: unknown) => Value
 
 /**
  * A reader of rows as stored: exactly the columns, in their order; null for a column that the stored row
- * lacks.
+ * lacks. A value that does not fit its column, which had another type, stays as JSON has it: the row is seen
+ * as it was delivered.
  */
-export function rowReader(columns: readonly Column[]): (json: unknown) => Row | null {
-  const readers = columns.map(column => ({ name: column.name, read: valueReader(column.type) }))
-  return json => {
-    if (typeof json !== 'object' || json === null) return null
-    const row: { [name: string]: Value } = {}
-    for (const { name, read } of readers) setMember(row, name, read(memberOf(json, name)))
-    return row
-  }
+export function storedRowReader(columns: readonly Column[]): (json: unknown) => Row | null {
+  const readers = columns.map(({ name, type }) => {
+    const fits = fittingOf(type)
+    const read = valueReader(type)
+    return { name, read: (json: unknown) => (json === null || fits(json) ? read(json) : (json as Json)) }
+  })
+  return json => membersOf(json, readers)
+}
+
+/** A reader of structs as they are extracted: exactly the fields, in their order. */
+function structReader(fields: readonly Column[]): ValueReader {
+  const readers = fields.map(({ name, type }) => ({ name, read: valueReader(type) }))
+  return json => membersOf(json, readers)
+}
+
+function membersOf(
+  json: unknown,
+  readers: readonly { readonly name: string; readonly read: ValueReader }[],
+): Row | null {
+  if (typeof json !== 'object' || json === null) return null
+  const row: { [name: string]: Value } = {}
+  for (const { name, read } of readers) setMember(row, name, read(memberOf(json, name)))
+  return row
 }
 
 /** Sets a member of any name; `__proto__` by plain assignment would set no member. */
@@ -184,7 +201,7 @@ export function valueReader(type: ColumnType): ValueReader {
       return json => (Array.isArray(json) ? json.map(read) : null)
     }
     case 'struct':
-      return rowReader(type.fields)
+      return structReader(type.fields)
     case 'text':
     case 'uuid':
     case 'date':

@@ -3,8 +3,8 @@
  * - as a source extracted it: a column of a DuckDB type;
  * - as it is stored: a member of a JSON object (row-json.ts), read as text;
  * - canonical text (contracts/values.ts), which keys are made of.
- * Hashes are made of forms that both of the first two lead to, so that a stored row and an equal extracted
- * one have the same hash.
+ * Rows are compared by how they read (`readingOfExtracted`, `readingOfStored`): each value as the text that a
+ * template prints, whatever its type, so that 5 is the same as '5', and 1.50 is not 1.5.
  */
 import type { Column, ColumnType } from '@sluice/contracts/values'
 
@@ -35,6 +35,9 @@ function timestampText(x: string, zone: boolean): string {
   const suffix = zone ? " || 'Z'" : ''
   return (
     `CASE WHEN ${x} IS NULL THEN NULL WHEN isinf(${x}) THEN CAST(${x} AS VARCHAR)` +
+    // Most timestamps, in half of the time.
+    ` WHEN ${local} BETWEEN TIMESTAMP '1000-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59' AND epoch_us(${local}) % 1000000 = 0` +
+    ` THEN strftime(${local}, '%Y-%m-%dT%H:%M:%S${zone ? 'Z' : ''}')` +
     ` WHEN ${local} BETWEEN TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999'` +
     ` THEN replace(CAST(${local} AS VARCHAR), ' ', 'T')${suffix}` +
     ` ELSE ${farYear(local)} || strftime(${local}, '-%m-%d') || 'T' || CAST(CAST(${local} AS TIME) AS VARCHAR)${suffix} END`
@@ -142,10 +145,10 @@ function deep(type: ColumnType, x: string, leaf: (type: ColumnType, x: string) =
 }
 
 /**
- * The form in which lists and structs are hashed: the JSON of the texts of their leaves. DuckDB's own hash of
- * an empty list is that of null, and so is that of a struct of nulls; [[1], [2]] has that of [[1, 2]].
+ * Lists and structs read as the JSON of the readings of their leaves, all of them text: a list is told from
+ * null, and [[1], [2]] from [[1, 2]].
  */
-function nestedHashForm(
+function nestedReading(
   type: ColumnType,
   x: string,
   leafText: (type: ColumnType, x: string) => string,
@@ -153,24 +156,19 @@ function nestedHashForm(
   return `CAST(to_json(${deep(type, x, leafText)}) AS VARCHAR)`
 }
 
-function isNested({ kind }: ColumnType): boolean {
+export function isNested({ kind }: ColumnType): boolean {
   return kind === 'list' || kind === 'struct'
 }
 
-/** An extracted value in the form that is hashed. */
-export function hashFormOfExtracted(type: ColumnType, x: string): string {
-  if (isNested(type))
-    return nestedHashForm(type, x, (leaf, value) => `CAST(${hashFormOfExtracted(leaf, value)} AS VARCHAR)`)
+/** How an extracted value reads; NULL stays NULL. */
+export function readingOfExtracted(type: ColumnType, x: string): string {
+  if (isNested(type)) return nestedReading(type, x, readingOfExtracted)
   switch (type.kind) {
-    case 'boolean':
-    case 'long':
-    case 'decimal':
     case 'float':
+      // As DOUBLE the digits are the same, and large ones print in the same way.
+      return doubleReading(`CAST(CAST(${x} AS VARCHAR) AS DOUBLE)`)
     case 'double':
-    case 'text':
-      return x
-    case 'integer':
-      return `CAST(${x} AS BIGINT)`
+      return doubleReading(x)
     case 'bytes':
       return `to_base64(${x})`
     default:
@@ -178,50 +176,39 @@ export function hashFormOfExtracted(type: ColumnType, x: string): string {
   }
 }
 
-/**
- * A stored value, read as text, in the form that is hashed. What does not fit the type any more becomes NULL,
- * or stays the text that it is inside of a list or struct: DuckDB's own casts would round it, and the row
- * would seem to have the rounded value already.
- */
-export function hashFormOfStored(type: ColumnType, x: string): string {
-  if (isNested(type))
-    return nestedHashForm(type, x, (leaf, value) => {
-      const form = hashFormOfStored(leaf, value)
-      return form === value ? value : `coalesce(CAST(${form} AS VARCHAR), ${value})`
-    })
-  switch (type.kind) {
-    case 'boolean':
-      return `CASE ${x} WHEN 'true' THEN true WHEN 'false' THEN false END`
-    case 'integer':
-    case 'long':
-      return `CASE WHEN contains(${x}, '.') OR contains(${x}, 'e') THEN NULL ELSE TRY_CAST(${x} AS BIGINT) END`
-    case 'decimal': {
-      const cast = decimalOfText(x, type)
-      const digits = `length(rtrim(split_part(${x}, '.', 2), '0'))`
-      return (
-        `CASE WHEN contains(${x}, 'e') THEN NULL` +
-        ` WHEN length(${x}) - instr(${x}, '.') = ${type.scale} THEN ${cast} WHEN ${digits} <= ${type.scale} THEN ${cast} END`
-      )
-    }
-    case 'float':
-      return `TRY_CAST(${x} AS FLOAT)`
-    case 'double':
-      return `TRY_CAST(${x} AS DOUBLE)`
-    default:
-      return x
-  }
+/** A DOUBLE without the digit after the point that DuckDB prints of whole numbers. */
+function doubleReading(x: string): string {
+  const text = `CAST(${x} AS VARCHAR)`
+  return `if(ends_with(${text}, '.0'), left(${text}, -2), ${text})`
 }
 
-/** The key text that a stored value makes. */
+/**
+ * How a stored value, read as text, reads where its column is of a type now. What is stored reads as it is,
+ * but for doubles: JSON has no NaN, and prints large and small ones in its own way.
+ */
+export function readingOfStored(type: ColumnType, x: string): string {
+  if (isNested(type)) return nestedReading(type, x, readingOfStored)
+  if (type.kind !== 'float' && type.kind !== 'double') return x
+  const double = `TRY_CAST(${x} AS DOUBLE)`
+  const printsOtherwise = `${x} IN ('NaN', 'Infinity', '-Infinity') OR (abs(${double}) >= 1e15 AND NOT contains(${x}, '.'))`
+  return `CASE WHEN ${printsOtherwise} THEN ${doubleReading(double)} ELSE ${x} END`
+}
+
+/** The key text that a stored value makes; NULL for one that no value of the type makes. */
 export function keyTextOfStored(type: ColumnType, x: string): string {
   switch (type.kind) {
+    case 'boolean':
+      return `CASE WHEN ${x} IN ('true', 'false') THEN ${x} END`
+    case 'integer':
+    case 'long':
+      return `CAST(TRY_CAST(${x} AS BIGINT) AS VARCHAR)`
     case 'float':
     case 'double':
       return `CAST(TRY_CAST(${x} AS ${type.kind}) AS VARCHAR)`
     case 'decimal':
       return decimalText(decimalOfText(x, type), type)
     case 'bytes':
-      return `lower(hex(from_base64(${x})))`
+      return `lower(hex(TRY(from_base64(${x}))))`
     default:
       return x
   }
@@ -232,14 +219,10 @@ export function storedStructure(columns: readonly Column[]): string {
   return JSON.stringify(Object.fromEntries(columns.map(column => [column.name, structureOf(column.type)])))
 }
 
-/** The same, but what holds structs is kept as the JSON that it is: all its fields have to be there. */
+/** The same, but lists and structs are kept as the JSON that they are, whatever it is. */
 export function structureWithJson(columns: readonly Column[]): string {
-  const entries = columns.map(({ name, type }) => [name, holdsStruct(type) ? 'JSON' : structureOf(type)])
+  const entries = columns.map(({ name, type }) => [name, isNested(type) ? 'JSON' : 'VARCHAR'])
   return JSON.stringify(Object.fromEntries(entries))
-}
-
-export function holdsStruct(type: ColumnType): boolean {
-  return type.kind === 'struct' || (type.kind === 'list' && holdsStruct(type.of))
 }
 
 /** What `storedStructure` makes of a stored value, of its JSON. */
@@ -247,10 +230,15 @@ export function fromStoredJson(type: ColumnType, json: string): string {
   return `from_json(${json}, ${quoteText(JSON.stringify(structureOf(type)))})`
 }
 
-/** SQL for how many members that are not null the objects of a JSON text without blanks have. */
-export function memberCount(json: string): string {
+/**
+ * SQL for how many values that are not null a JSON text without blanks has: members of objects, and texts,
+ * numbers and booleans.
+ */
+export function valueCount(json: string): string {
   const withoutTexts = `regexp_replace(${json}, '"([^"\\\\]|\\\\.)*"', 's', 'g')`
-  return `coalesce(len(regexp_extract_all(${withoutTexts}, 's:[^n]')), 0)`
+  const count = (pattern: string): string =>
+    `coalesce(len(regexp_extract_all(${withoutTexts}, '${pattern}')), 0)`
+  return `(${count('s:[^n]')} + ${count('(?:s|[0-9]|true|false)(?:[],}]|$)')})`
 }
 
 function structureOf(type: ColumnType): unknown {

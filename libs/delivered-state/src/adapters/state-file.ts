@@ -12,7 +12,7 @@ import { diskErrorOf } from './disk-error.ts'
 import { quoteText } from './sql-types.ts'
 
 /** Counts up whenever the tables or the codes in them change their meaning. */
-const FORMAT = '5'
+const FORMAT = '6'
 
 export interface StateFileOptions {
   readonly file: string
@@ -37,7 +37,7 @@ const TABLES = {
     'number USMALLINT, changes BIGINT, retry BIGINT, captured BIGINT, last_offset BIGINT, last_run BIGINT, last_seq BIGINT',
   shapes: 'id USMALLINT, columns VARCHAR',
   state:
-    'key VARCHAR, kind UTINYINT, hash UBIGINT, shape USMALLINT, content VARCHAR, partition USMALLINT, run BIGINT, seq BIGINT, muted VARCHAR',
+    'key VARCHAR, kind UTINYINT, hash UHUGEINT, shape USMALLINT, content VARCHAR, partition USMALLINT, run BIGINT, seq BIGINT, muted VARCHAR',
   retry:
     'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR',
   captured: 'partition USMALLINT, key VARCHAR, content VARCHAR',

@@ -40,7 +40,7 @@ export function positionsSql(positions: StatePositions): string {
   return `DELETE FROM positions; INSERT INTO positions VALUES ${rows.join(', ')}; ${fedFor}`
 }
 
-/** The hash that the stored rows have; null if it was made by another version of DuckDB, or none was made. */
+/** The hash that the stored rows have; null if its text was another, or none was made. */
 export async function loadHash(connection: DuckDBConnection): Promise<RowHash | null> {
   const value = await readMeta(connection, 'hash')
   if (value === null) return null

@@ -130,7 +130,7 @@ function decode(bytes: Buffer, contentType: string | undefined, cut: boolean): s
 
 function decoderFor(charset: string): InstanceType<typeof TextDecoder> | undefined {
   try {
-    return new TextDecoder(charset)
+    return new TextDecoder(charset, { ignoreBOM: false })
   } catch {
     return undefined
   }

@@ -5,7 +5,7 @@
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
-import type { Decoded, Encoder, SchemaCodec } from '../port.ts'
+import type { Compatibility, Decoded, Encoder, EncoderOptions, SchemaCodec } from '../port.ts'
 import { avroType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 import { decodeRecord, schemaIdOf, WireEncoder } from './wire.ts'
@@ -16,23 +16,18 @@ import { decodeRecord, schemaIdOf, WireEncoder } from './wire.ts'
  */
 export interface SchemaStore extends AsyncDisposable {
   /**
-   * The schema to write with under a subject: the given one, made known there unless it is, or the latest
-   * where that is the same but for wider numbers. Throws `schema-incompatible`, `unreachable`.
+   * The id of a schema under a subject, made known there unless it is. Throws `schema-incompatible` (only
+   * where `backward` is asked for), `unreachable`.
    */
   register(
     subject: string,
     schema: AvroRecordSchema,
-    options: { signal: AbortSignal },
-  ): Promise<RegisteredSchema>
+    options: { signal: AbortSignal; compatibility: Compatibility },
+  ): Promise<number>
   /**
    * The type of the schema of that id. Throws `corrupt` for an id that was never given out, `unreachable`.
    */
   typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType>
-}
-
-export interface RegisteredSchema {
-  readonly id: number
-  readonly schema: AvroRecordSchema
 }
 
 /** More than an installation has at work; beyond, the oldest is asked for again when it is needed. */
@@ -50,14 +45,14 @@ export class AvroCodec implements SchemaCodec {
     this.#store = store
   }
 
-  encoder(subject: string, schema: AvroRecordSchema, options: { signal: AbortSignal }): Promise<Encoder> {
+  encoder(subject: string, schema: AvroRecordSchema, options: EncoderOptions): Promise<Encoder> {
     const key = `${subject}\n${JSON.stringify(schema)}`
     const known = this.#encoders.get(key)
     if (known !== undefined) return abortable(known, options)
-    // Another schema of the subject may make those known so far too narrow.
+    // A sync has one at a time: those of before are asked for again if they are needed.
     for (const other of this.#encoders.keys())
       if (other.startsWith(`${subject}\n`)) this.#encoders.delete(other)
-    const encoder = this.#makeEncoder(subject, schema)
+    const encoder = this.#makeEncoder(subject, schema, options.compatibility ?? 'backward')
     this.#encoders.set(key, encoder)
     limitSize(this.#encoders, MAX_ENCODERS)
     encoder.catch(() => {
@@ -66,11 +61,15 @@ export class AvroCodec implements SchemaCodec {
     return abortable(encoder, options)
   }
 
-  async #makeEncoder(subject: string, schema: AvroRecordSchema): Promise<Encoder> {
+  async #makeEncoder(
+    subject: string,
+    schema: AvroRecordSchema,
+    compatibility: Compatibility,
+  ): Promise<Encoder> {
     const { signal } = this.#closing
     signal.throwIfAborted()
-    const registered = await this.#store.register(subject, schema, { signal })
-    return new WireEncoder(registered.id, avroType(registered.schema))
+    const id = await this.#store.register(subject, schema, { signal, compatibility })
+    return new WireEncoder(id, avroType(schema))
   }
 
   async decode(values: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<readonly Decoded[]> {

@@ -1,4 +1,5 @@
 /** The codec of the distributed profile: schemas are kept in a Confluent-compatible registry. */
+import { createHash } from 'node:crypto'
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
 import { isRecordSchema, isSchema } from '@sluice/contracts/avro-types'
@@ -6,9 +7,8 @@ import { SluiceError, isSluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { sleep } from '@sluice/flow/sleep'
 import { incompatibilities, incompatibleError } from '../compatibility.ts'
-import { widensNumbers } from '../widens-numbers.ts'
-import type { SchemaCodec } from '../port.ts'
-import { AvroCodec, type RegisteredSchema, type SchemaStore } from './avro-codec.ts'
+import type { Compatibility, SchemaCodec } from '../port.ts'
+import { AvroCodec, type SchemaStore } from './avro-codec.ts'
 import { schemaOf, sluiceType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 
@@ -72,21 +72,25 @@ class RegistryStore implements SchemaStore {
   async register(
     subject: string,
     schema: AvroRecordSchema,
-    options: { signal: AbortSignal },
-  ): Promise<RegisteredSchema> {
+    options: { signal: AbortSignal; compatibility: Compatibility },
+  ): Promise<number> {
+    const { compatibility } = options
     const confluent = { type: SchemaType.AVRO, schema: JSON.stringify(schema) } as const
     const known = await this.#ask(options, () => this.#registry.getRegistryIdBySchema(subject, confluent))
-    const latest = await this.#latest(subject, options)
-    if (latest !== undefined && widensNumbers(latest.schema, schema)) return latest
-    if (known !== undefined) return { id: known, schema }
-    const found = latest === undefined ? [] : incompatibilities(schema, latest.schema)
+    if (known !== undefined) return known
+    const isBackward = compatibility === 'backward'
+    const latest = isBackward ? await this.#latest(subject, options) : undefined
+    const found = latest === undefined ? [] : incompatibilities(schema, latest)
     if (found.length > 0) throw incompatibleError(subject, found)
-    const registered = await this.#ask(options, () => this.#registerBackward(subject, confluent)).catch(
-      (error: unknown) => {
-        throw refusedByRegistry(subject, error)
-      },
-    )
-    if (registered !== undefined) return { id: registered.id, schema }
+    const registered = await this.#ask(options, () =>
+      this.#registerAs(subject, confluent, LEVELS[compatibility]),
+    ).catch((error: unknown) => {
+      if (isBackward || !isRefusal(error)) throw refusedByRegistry(subject, error)
+      // It does not let us say which schemas may follow: then none follows, in a subject of its own.
+      const own = `${subject}.${createHash('sha256').update(confluent.schema).digest('hex').slice(0, 12)}`
+      return this.#ask(options, () => this.#registerAlone(own, confluent))
+    })
+    if (registered !== undefined) return registered.id
     const message = `SLUICE_SCHEMA_REGISTRY_URL: ${this.#address} says 404 to a schema that is put there (${subject}). Expected the base URL of a Confluent-compatible API, with its path where it has one, such as /apis/ccompat/v7 of Apicurio.`
     throw new SluiceError('config', message)
   }
@@ -94,21 +98,35 @@ class RegistryStore implements SchemaStore {
   /**
    * The client sets the level of a subject after putting its first schema there. Where that did not happen,
    * since the process died or because another one is just between the two, it refuses the next schema of a
-   * registry that then says NONE.
+   * registry that then says NONE. Where any schema may follow, a level that an earlier version of Sluice has
+   * set goes, too.
    */
-  async #registerBackward(subject: string, schema: ConfluentAvro): Promise<{ readonly id: number }> {
-    const options = { subject, compatibility: COMPATIBILITY.BACKWARD }
+  async #registerAs(
+    subject: string,
+    schema: ConfluentAvro,
+    compatibility: COMPATIBILITY,
+  ): Promise<{ readonly id: number }> {
+    const options = { subject, compatibility }
     try {
       return await this.#registry.register(schema, options)
     } catch (error) {
-      if (!messageOf(error).endsWith('(BACKWARD != NONE)')) throw error
+      const other = /\((\w+) != (\w+)\)$/.exec(messageOf(error))
+      if (other?.[1] !== 'NONE' && other?.[2] !== 'NONE') throw error
     }
-    const { api } = this.#registry as unknown as { readonly api: ConfigApi }
-    await api.Subject.updateConfig({ subject, body: { compatibility: COMPATIBILITY.BACKWARD } })
+    await this.#api.Subject.updateConfig({ subject, body: { compatibility } })
     return this.#registry.register(schema, options)
   }
 
-  async #latest(subject: string, options: { signal: AbortSignal }): Promise<RegisteredSchema | undefined> {
+  /** Registers the one schema of a subject, whatever the registry wants of those that follow. */
+  async #registerAlone(subject: string, { schema }: ConfluentAvro): Promise<{ readonly id: number }> {
+    return (await this.#api.Subject.register({ subject, body: { schema } })).data()
+  }
+
+  get #api(): SubjectApi {
+    return (this.#registry as unknown as { readonly api: SubjectApi }).api
+  }
+
+  async #latest(subject: string, options: { signal: AbortSignal }): Promise<AvroRecordSchema | undefined> {
     const id = await this.#ask(options, () => this.#registry.getLatestSchemaId(subject))
     if (id === undefined) return undefined
     const schema: unknown = schemaOf(await this.typeById(id, options))
@@ -118,7 +136,7 @@ class RegistryStore implements SchemaStore {
         `The subject ${subject} in ${this.#address} holds no Avro record.`,
       )
     }
-    return { id, schema }
+    return schema
   }
 
   /**
@@ -185,14 +203,28 @@ class RegistryStore implements SchemaStore {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
+const LEVELS: { readonly [compatibility in Compatibility]: COMPATIBILITY } = {
+  backward: COMPATIBILITY.BACKWARD,
+  none: COMPATIBILITY.NONE,
+}
+
+/** True where the registry has answered, and does not want what it was asked. */
+function isRefusal(error: unknown): boolean {
+  return isSluiceError(error, 'schema-incompatible') || isSluiceError(error, 'config')
+}
+
 interface ConfluentAvro {
   readonly type: SchemaType.AVRO
   readonly schema: string
 }
 
-/** What the client has, and keeps to itself, to set the level of a subject. */
-interface ConfigApi {
+/** What the client has, and keeps to itself, to ask a registry. */
+interface SubjectApi {
   readonly Subject: {
+    register(request: {
+      readonly subject: string
+      readonly body: { readonly schema: string }
+    }): Promise<{ data(): { readonly id: number } }>
     updateConfig(request: {
       readonly subject: string
       readonly body: { readonly compatibility: string }

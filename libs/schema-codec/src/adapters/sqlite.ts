@@ -11,9 +11,8 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
 import { sleep } from '@sluice/flow/sleep'
 import { incompatibilities, incompatibleError } from '../compatibility.ts'
-import type { SchemaCodec } from '../port.ts'
-import { widensNumbers } from '../widens-numbers.ts'
-import { AvroCodec, type RegisteredSchema, type SchemaStore } from './avro-codec.ts'
+import type { Compatibility, SchemaCodec } from '../port.ts'
+import { AvroCodec, type SchemaStore } from './avro-codec.ts'
 import { avroType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 
@@ -66,9 +65,11 @@ class SqliteStore implements SchemaStore {
   async register(
     subject: string,
     schema: AvroRecordSchema,
-    options: { signal: AbortSignal },
-  ): Promise<RegisteredSchema> {
-    return this.#whenFree(options, database => registerIn(database, subject, schema))
+    options: { signal: AbortSignal; compatibility: Compatibility },
+  ): Promise<number> {
+    const { compatibility } = options
+    const version = { subject, schema, text: JSON.stringify(schema), compatibility }
+    return this.#whenFree(options, database => registerIn(database, version))
   }
 
   async typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType> {
@@ -160,16 +161,14 @@ function copySchemas(file: string, database: DatabaseSync): void {
   database.exec('DETACH original')
 }
 
-function registerIn(database: DatabaseSync, subject: string, schema: AvroRecordSchema): RegisteredSchema {
-  const text = JSON.stringify(schema)
-  const known = knownIn(database, { subject, schema, text })
+function registerIn(database: DatabaseSync, version: NewVersion): number {
+  const known = knownId(database, version)
   if (known !== undefined) return known
   database.exec('BEGIN IMMEDIATE')
   try {
-    const version = { subject, schema, text }
-    const registered = knownIn(database, version) ?? { id: addVersion(database, version), schema }
+    const id = knownId(database, version) ?? addVersion(database, version)
     database.exec('COMMIT')
-    return registered
+    return id
   } catch (error) {
     // SQLite has undone it already where the disk is full.
     if (database.isTransaction) database.exec('ROLLBACK')
@@ -177,25 +176,13 @@ function registerIn(database: DatabaseSync, subject: string, schema: AvroRecordS
   }
 }
 
-function knownId(database: DatabaseSync, subject: string, text: string): number | undefined {
+function knownId(database: DatabaseSync, { subject, text }: NewVersion): number | undefined {
   const row = database
     .prepare(
       'SELECT id FROM schema_texts JOIN schema_versions ON schema_id = id WHERE subject = ? AND text = ?',
     )
     .get(subject, text)
   return row === undefined ? undefined : Number(row['id'])
-}
-
-/** The latest schema, where it only has wider numbers, or else the given one; undefined if that is new. */
-function knownIn(database: DatabaseSync, version: NewVersion): RegisteredSchema | undefined {
-  const { subject, schema, text } = version
-  const latest = latestVersion(database, subject)
-  if (latest !== undefined && latest.text !== text) {
-    const wide = schemaFrom(latest.text)
-    if (widensNumbers(wide, schema)) return { id: latest.id, schema: wide }
-  }
-  const id = knownId(database, subject, text)
-  return id === undefined ? undefined : { id, schema }
 }
 
 function latestVersion(
@@ -216,11 +203,13 @@ interface NewVersion {
   readonly subject: string
   readonly schema: AvroRecordSchema
   readonly text: string
+  readonly compatibility: Compatibility
 }
 
-function addVersion(database: DatabaseSync, { subject, schema, text }: NewVersion): number {
+function addVersion(database: DatabaseSync, version: NewVersion): number {
+  const { subject, schema, text, compatibility } = version
   const latest = latestVersion(database, subject)
-  if (latest !== undefined) {
+  if (latest !== undefined && compatibility === 'backward') {
     const found = incompatibilities(schema, schemaFrom(latest.text))
     if (found.length > 0) throw incompatibleError(subject, found)
   }

@@ -104,8 +104,14 @@ interface Head {
   readonly rest: AsyncIterator<Uint8Array> | null
 }
 
+/**
+ * What DuckDB takes for a byte order mark at the start of a text, and drops. So each text gets one that is
+ * not its own: its first value may begin with these bytes, too.
+ */
+const BYTE_ORDER_MARK = Uint8Array.of(0xef, 0xbb, 0xbf)
+
 async function readHead(text: Readable, signal: AbortSignal): Promise<Head> {
-  const chunks: Uint8Array[] = []
+  const chunks: Uint8Array[] = [BYTE_ORDER_MARK]
   const rest: AsyncIterator<Uint8Array> = text[Symbol.asyncIterator]()
   let bytes = 0
   while (bytes < PIPED_FROM_BYTES) {

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import type { MysqlSourceSpec } from '@sluice/contracts/resources'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import { errorOf, modelOf, sourceContract } from '../contract.ts'
+import { codePoints, expectEveryCharacter } from '../contract/every-character.ts'
 import { queryExtract, serverConnectionTests } from '../contract/server-tests.ts'
 import { createMysqlSource } from './mysql.ts'
 
@@ -75,6 +76,18 @@ describe.skipIf(url === null)('MariaDB', () => {
     endlessSql: "SELECT BENCHMARK(10000000000, SHA2('x', 512)) AS id",
     rowsOf: path => queryExtract(path, 'FROM rows'),
   }))
+
+  it.each(['file', 'pipe'])('every character arrives, by way of a %s', async way => {
+    const points = codePoints()
+    const some = way === 'file' ? points.slice(0, 10_000) : points
+    const last = some.at(-1) ?? 0
+    const character = 'CONVERT(CHAR(code USING utf32) USING utf8mb4)'
+    const sql = `SELECT CONCAT(${character}, 'x') AS ahead, ${character} AS alone, CONCAT('some text before', ${character}) AS behind, code
+      FROM (SELECT seq AS code FROM seq_0_to_${Math.max(last, 65_279)}) AS codes WHERE code NOT BETWEEN 55296 AND 57343 AND (code <= ${last} OR code = 65279)
+      ORDER BY code <> 65279, code`
+    await open().extract(modelOf(sql), { file: file(), signal })
+    await expectEveryCharacter(file(), some)
+  })
 
   describe('its rows', () => {
     it('arrive byte for byte, in order, however many there are', async () => {

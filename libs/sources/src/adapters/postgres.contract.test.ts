@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import type { PostgresSourceSpec } from '@sluice/contracts/resources'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import { errorOf, modelOf, sourceContract } from '../contract.ts'
+import { codePoints, expectEveryCharacter } from '../contract/every-character.ts'
 import { createPostgresSource } from './postgres.ts'
 import { queryExtract, serverConnectionTests } from '../contract/server-tests.ts'
 
@@ -73,6 +74,17 @@ describe.skipIf(url === null)('PostgreSQL', () => {
     endlessSql: 'SELECT count(*) AS id FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b',
     rowsOf: path => queryExtract(path, 'FROM rows'),
   }))
+
+  it.each(['file', 'pipe'])('every character arrives, by way of a %s', async way => {
+    const points = codePoints({ from: 1 })
+    const some = way === 'file' ? points.slice(0, 10_000) : points
+    const last = some.at(-1) ?? 0
+    const sql = `SELECT chr(code) || 'x' AS ahead, chr(code) AS alone, 'some text before' || chr(code) AS behind, code
+      FROM generate_series(1, ${Math.max(last, 65_279)}) AS code WHERE code NOT BETWEEN 55296 AND 57343 AND (code <= ${last} OR code = 65279)
+      ORDER BY code <> 65279, code`
+    await open().extract(modelOf(sql), { file: file(), signal })
+    await expectEveryCharacter(file(), some)
+  })
 
   describe('its rows', () => {
     it('arrive byte for byte, in order, however many there are', async () => {

@@ -1,0 +1,117 @@
+/**
+ * Rows of changes with values that do not fit their columns. A column may change its type, and a row that was
+ * delivered before still has a value of the other: `n/a` where whole numbers are now. A change carries such a
+ * value beside the row, as JSON, so that who reads the change sees it as it was delivered.
+ */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { Change, WrittenChange } from '@sluice/contracts/records'
+import { Decimal, JsonText, type Row, type Value } from '@sluice/contracts/values'
+import type { Encoder } from '@sluice/schema-codec/port'
+
+const ROWS = ['before', 'after'] as const
+
+interface Unfit {
+  before?: Row
+  after?: Row
+}
+
+/**
+ * An encoder of changes whose rows may have values that do not fit. Throws as the encoder of a codec does.
+ */
+export function unfitTaking(encoder: Encoder): Encoder {
+  return { schemaId: encoder.schemaId, encode: change => encodeChange(encoder, change) }
+}
+
+function encodeChange(encoder: Encoder, change: object): Uint8Array {
+  try {
+    return encoder.encode(change)
+  } catch (error) {
+    if (!isSluiceError(error, 'corrupt') || !isChange(change)) throw error
+    const written = setApart(encoder, change)
+    if (written === null) throw error
+    return encoder.encode(written)
+  }
+}
+
+/** Rare, and so found by trying each value alone: a column has changed its type, and the row has not. */
+function setApart(encoder: Encoder, change: Change): WrittenChange | null {
+  const unfit: Unfit = {}
+  const rows: { before: Row | null; after: Row | null } = { before: change.before, after: change.after }
+  for (const name of ROWS) {
+    const row = change[name]
+    if (row === null) continue
+    const apart = Object.entries(row).filter(([column, value]) => {
+      const alone = { ...change, before: null, after: null, [name]: single(column, value) }
+      return value !== null && !isEncoded(encoder, alone)
+    })
+    if (apart.length === 0) continue
+    const values = Object.fromEntries(apart)
+    unfit[name] = values
+    rows[name] = Object.fromEntries(
+      Object.entries(row).map(([column, value]) => [column, Object.hasOwn(values, column) ? null : value]),
+    )
+  }
+  if (Object.keys(unfit).length === 0) return null
+  return { ...change, ...rows, unfit: JSON.stringify(unfit, asJson) }
+}
+
+/** Read as a member, the name `__proto__` would be the prototype of a row without a column of that name. */
+function single(column: string, value: Value): Row {
+  return Object.fromEntries([
+    ['__proto__', null],
+    [column, value],
+  ])
+}
+
+function isEncoded(encoder: Encoder, value: object): boolean {
+  try {
+    encoder.encode(value)
+    return true
+  } catch (error) {
+    if (isSluiceError(error, 'corrupt')) return false
+    throw error
+  }
+}
+
+/** Numbers that JSON does not keep, and what is no JSON, become the text that a template prints. */
+function asJson(this: unknown, _: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return String(value)
+  if (value instanceof Decimal || value instanceof JsonText) return value.text
+  if (value instanceof Uint8Array)
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
+  if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)))
+    return Object.is(value, -0) ? '-0' : String(value)
+  return value
+}
+
+/** The change with all values in its rows. Throws `corrupt` for values that are none. */
+export function withUnfit(written: Change & Partial<WrittenChange>): Change {
+  if (written.unfit === null || written.unfit === undefined) return written
+  const { unfit, ...change } = written
+  const { before, after } = parsed(unfit)
+  return { ...change, before: filled(change.before, before), after: filled(change.after, after) }
+}
+
+function filled(row: Row | null, values: Row | undefined): Row | null {
+  if (row === null || values === undefined) return row
+  return Object.fromEntries(
+    Object.entries(row).map(([column, value]) => [
+      column,
+      Object.hasOwn(values, column) ? (values[column] ?? null) : value,
+    ]),
+  )
+}
+
+function parsed(text: string): Unfit {
+  try {
+    const unfit: unknown = JSON.parse(text)
+    if (typeof unfit === 'object' && unfit !== null) return unfit
+  } catch {
+    // Told below, as what is JSON of something else.
+  }
+  throw new SluiceError('corrupt', 'A change has values that do not fit their columns, and they are no JSON.')
+}
+
+function isChange(value: object): value is Change {
+  return 'before' in value && 'after' in value
+}
