@@ -52,15 +52,19 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=8
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
-message.max.bytes=10485760
-replica.fetch.max.bytes=10485760
 log.cleaner.backoff.ms=500
 log.retention.check.interval.ms=1000
 log.initial.task.delay.ms=1000
 log.segment.delete.delay.ms=1000
 offsets.retention.check.interval.ms=1000
+`
+
+/** Larger records and no wait for more members, which a stock broker does not give. */
+const GENEROUS = `
+group.initial.rebalance.delay.ms=0
+message.max.bytes=10485760
+replica.fetch.max.bytes=10485760
 `
 
 const clientListeners = ({ plain, secure }: { plain: number; secure: number | null }) =>
@@ -82,6 +86,8 @@ export interface SecureListener {
 export interface KafkaOptions {
   /** Listen with TLS and SASL (PLAIN) too; credentials have to be shown again every 12 s. */
   readonly secure?: boolean
+  /** What bounds records and rebalances as Kafka ships with it. */
+  readonly stock?: boolean
 }
 
 export interface KafkaService extends LocalService {
@@ -99,7 +105,10 @@ export async function startKafka(workspace: Workspace, options: KafkaOptions = {
     const logging = join(folder, 'log4j2.properties')
     const secure = options.secure === true ? await secureListener(folder, securePort) : null
     const ports = { plain: port, controller: controllerPort, secure: secure === null ? null : securePort }
-    await writeFile(file, settings(ports, folder) + (secure?.settings ?? ''))
+    await writeFile(
+      file,
+      settings(ports, folder) + (options.stock === true ? '' : GENEROUS) + (secure?.settings ?? ''),
+    )
     await writeFile(logging, LOGGING)
     const base = [
       `-Dlog4j2.configurationFile=${logging}`,

@@ -1,0 +1,161 @@
+/** Plays a shape in a profile: its passes one after the other, each judged by run, receiver and memory. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { RunView } from '@sluice/contracts/api'
+import { startDistributed, type Distributed } from '../e2e/distributed.ts'
+import { oneProcess, processEach, type CommandLine } from './command-line.ts'
+import { judgeRun } from './judge-run.ts'
+import { PeakMemory } from './peak-memory.ts'
+import { syncNames, writeProject, type Databases } from './project.ts'
+import { isSelected, type Pass, type Shape } from './shape.ts'
+import { findShape } from './shapes.ts'
+import { startShapeReceiver, type ShapeReceiver } from './start-receiver.ts'
+
+/** No process may ever need more, in MB, whatever the shape. */
+export const MOST_MEGABYTES = 700
+const LOG_LINES_SHOWN = 15
+const WARN = 40
+
+type Env = { readonly [name: string]: string }
+
+export interface Setting {
+  readonly profile: 'embedded' | 'distributed'
+  readonly scale: number
+  /** Addresses of Kafka, registry and Redis, for the distributed profile. */
+  readonly services: Env
+  readonly databases: Databases
+  /** The secret of the databases. */
+  readonly password: string
+  /** How long one pass may take. */
+  readonly passWithinMs: number
+}
+
+export interface Played {
+  readonly name: string
+  readonly profile: Setting['profile']
+  readonly rows: number
+  /** Bytes of the bodies that arrived, over all passes. */
+  readonly bytes: number
+  /** How long each pass took. */
+  readonly seconds: readonly number[]
+  /** MB by process. */
+  readonly peaks: ReadonlyMap<string, number>
+  /** What was not as it has to be; empty: the shape has passed. */
+  readonly problems: readonly string[]
+}
+
+/** Resolves whether the shape passes or not; rejects if it could not be played. */
+export async function playShape(name: string, setting: Setting): Promise<Played> {
+  const shape = findShape(name, setting.scale)
+  await using playing = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-shape-'))
+  playing.defer(() => rm(dir, { recursive: true, force: true }))
+  const receiver = playing.use(await startShapeReceiver(name, setting.scale))
+  const secret = { SLUICE_SECRET_DB_PASSWORD: setting.password }
+  const services =
+    setting.profile === 'embedded'
+      ? null
+      : playing.use(await startDistributed({ services: setting.services, env: secret }))
+  const peaks = playing.use(new PeakMemory())
+  for (const process of services?.processes ?? []) peaks.watch(process.name, process.pid)
+  const env = { ...secret, ...services?.env }
+  const command = playing.use(shape.oneProcess === true ? oneProcess(env, peaks) : processEach(env, peaks))
+  const played = await playPasses({ shape, setting, dir, receiver, services, command })
+  const megabytes = new Map(await peaks.peaks())
+  for (const [label, peak] of megabytes)
+    if (peak >= MOST_MEGABYTES)
+      played.problems.push(`${label} had ${peak} MB, and the most is ${MOST_MEGABYTES}`)
+  return { name, profile: setting.profile, rows: shape.rows, peaks: megabytes, ...played }
+}
+
+interface Stage {
+  readonly shape: Shape
+  readonly setting: Setting
+  readonly dir: string
+  readonly receiver: ShapeReceiver
+  readonly services: Distributed | null
+  readonly command: CommandLine
+}
+
+interface Passes {
+  bytes: number
+  readonly seconds: number[]
+  readonly problems: string[]
+}
+
+/** Plays the passes up to the first that is not as it has to be. */
+async function playPasses(stage: Stage): Promise<Passes> {
+  const { shape, receiver } = stage
+  const played: Passes = { bytes: 0, seconds: [], problems: [] }
+  for (const [index, pass] of shape.passes.entries()) {
+    await receiver.begin(index)
+    const startedAt = performance.now()
+    const problems = await playPass(stage, pass)
+    played.seconds.push((performance.now() - startedAt) / 1000)
+    const { bytes, wrong, missing, repeated, samples } = await receiver.judge()
+    played.bytes += bytes
+    if (wrong + missing + repeated > 0)
+      problems.push(
+        `the receiver: ${wrong} wrong bodies, ${missing} rows missing, ${repeated} too often`,
+        ...samples,
+      )
+    if (problems.length === 0) continue
+    played.problems.push(...problems.map(problem => `pass ${index + 1}: ${problem}`))
+    if (stage.services !== null) played.problems.push(...warnings(stage.services))
+    break
+  }
+  return played
+}
+
+async function playPass(
+  { shape, setting, dir, receiver, services, command }: Stage,
+  pass: Pass,
+): Promise<string[]> {
+  const { databases, passWithinMs } = setting
+  await writeProject(dir, shape, { pass, apiUrl: receiver.url, databases })
+  const deaths = new AbortController()
+  for (const { label, ended } of services?.processes ?? [])
+    void ended.then(code => deaths.abort(`${label} ended with exit code ${String(code)}`))
+  const late = AbortSignal.timeout(passWithinMs)
+  const signal = AbortSignal.any([deaths.signal, late])
+  const names = syncNames(shape)
+  const what = names.length === 1 ? names : ['--all']
+  const { exitCode, stdout, stderr } = await command.run(['run', ...what, '--json', '--dir', dir], { signal })
+  if (late.aborted) return [`did not end in ${passWithinMs / 1000} s`]
+  if (deaths.signal.aborted) return [String(deaths.signal.reason)]
+  const views = viewsIn(stdout)
+  if (views === null) return [`exit code ${String(exitCode)}: ${stdout}${stderr}`]
+  return judgeRun(exitCode, views, {
+    pass,
+    syncs: names.length,
+    countOf: selection => count(shape, selection),
+  })
+}
+
+function count(shape: Shape, selection: Pass['has']): number {
+  let rows = 0
+  for (let n = 1; n <= shape.rows; n += 1) if (isSelected(selection, n)) rows += 1
+  return rows
+}
+
+/** The runs that `sluice run --json` tells of; null if it tells of none. */
+function viewsIn(stdout: string): readonly RunView[] | null {
+  try {
+    const printed: RunView | readonly RunView[] | { readonly error: unknown } = JSON.parse(stdout)
+    if ('error' in printed && !('triggers' in printed)) return null
+    return 'triggers' in printed ? [printed] : printed
+  } catch {
+    return null
+  }
+}
+
+/** The last of what the services logged that is no matter of course. */
+function warnings({ processes }: Distributed): readonly string[] {
+  return processes.flatMap(({ label, log }) =>
+    log
+      .filter(({ level }) => level >= WARN)
+      .slice(-LOG_LINES_SHOWN)
+      .map(line => `${label}: ${JSON.stringify(line)}`),
+  )
+}
