@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { finished, type Finished } from '../e2e/project-folder.ts'
 import type { PeakMemory } from './peak-memory.ts'
-import type { FromRepeater } from './repeat-runs.ts'
+import type { FromRepeater, ToRepeater } from './repeat-runs.ts'
 
 const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
 const REPEATER = fileURLToPath(new URL('repeat-runs.ts', import.meta.url))
@@ -38,20 +38,29 @@ export function processEach(env: Env, peaks: PeakMemory): CommandLine {
   }
 }
 
-/** One process for all. */
+/** One process for all, which runs as many at once as it is asked to. */
 export function oneProcess(env: Env, peaks: PeakMemory): CommandLine {
   const child = fork(REPEATER, { env: fullEnv(env), execArgv: FLAGS })
   const gone = once(child, 'exit')
   peaks.watch('sluice', child.pid)
+  const waiting = new Map<number, (finished: Finished) => void>()
+  const end = (id: number, finished: Finished): void => {
+    waiting.get(id)?.(finished)
+    waiting.delete(id)
+  }
+  child.on('message', (message: FromRepeater) => end(message.id, message))
+  child.once('exit', exitCode => {
+    for (const id of [...waiting.keys()]) end(id, { exitCode, stdout: '', stderr: 'the process ended' })
+  })
+  let lastId = 0
   return {
-    run: async (args, { signal }) =>
-      killedBy(signal, child, async () => {
-        const answered = once(child, 'message')
-        child.send(args)
-        const first: readonly unknown[] | null = await Promise.race([answered, gone.then(() => null)])
-        if (first === null) return { exitCode: child.exitCode, stdout: '', stderr: 'the process ended' }
-        const [answer] = first as [FromRepeater]
-        return answer
+    run: (argv, { signal }) =>
+      killedBy(signal, child, () => {
+        const id = (lastId += 1)
+        const { promise, resolve } = Promise.withResolvers<Finished>()
+        waiting.set(id, resolve)
+        child.send({ id, argv } satisfies ToRepeater)
+        return promise
       }),
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL')

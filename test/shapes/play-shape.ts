@@ -2,10 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { RunView } from '@sluice/contracts/api'
 import { startDistributed, type Distributed } from '../e2e/distributed.ts'
+import type { Finished } from '../e2e/project-folder.ts'
 import { oneProcess, processEach, type CommandLine } from './command-line.ts'
-import { judgeRun } from './judge-run.ts'
+import { judgeRuns } from './judge-runs.ts'
 import { PeakMemory } from './peak-memory.ts'
 import { syncNames, writeProject, type Databases } from './project.ts'
 import { isSelected, type Pass, type Shape } from './shape.ts'
@@ -29,6 +29,8 @@ export interface Setting {
   readonly password: string
   /** How long one pass may take. */
   readonly passWithinMs: number
+  /** Services that run already; default: those of the shape alone, so that their peaks are the shape's. */
+  readonly running?: Distributed
 }
 
 export interface Played {
@@ -45,6 +47,11 @@ export interface Played {
   readonly problems: readonly string[]
 }
 
+/** The secret under which the project of a shape has the password of its database. */
+export function databaseSecret(password: string): Env {
+  return { SLUICE_SECRET_DB_PASSWORD: password }
+}
+
 /** Resolves whether the shape passes or not; rejects if it could not be played. */
 export async function playShape(name: string, setting: Setting): Promise<Played> {
   const shape = findShape(name, setting.scale)
@@ -52,15 +59,15 @@ export async function playShape(name: string, setting: Setting): Promise<Played>
   const dir = await mkdtemp(join(tmpdir(), 'sluice-shape-'))
   playing.defer(() => rm(dir, { recursive: true, force: true }))
   const receiver = playing.use(await startShapeReceiver(name, setting.scale))
-  const secret = { SLUICE_SECRET_DB_PASSWORD: setting.password }
+  const secret = databaseSecret(setting.password)
   const services =
     setting.profile === 'embedded'
       ? null
-      : playing.use(await startDistributed({ services: setting.services, env: secret }))
+      : (setting.running ?? playing.use(await startDistributed({ services: setting.services, env: secret })))
   const peaks = playing.use(new PeakMemory())
   for (const process of services?.processes ?? []) peaks.watch(process.name, process.pid)
   const env = { ...secret, ...services?.env }
-  const command = playing.use(shape.oneProcess === true ? oneProcess(env, peaks) : processEach(env, peaks))
+  const command = playing.use(isOneProcess(shape) ? oneProcess(env, peaks) : processEach(env, peaks))
   const played = await playPasses({ shape, setting, dir, receiver, services, command })
   const megabytes = new Map(await peaks.peaks())
   for (const [label, peak] of megabytes)
@@ -120,34 +127,25 @@ async function playPass(
   const late = AbortSignal.timeout(passWithinMs)
   const signal = AbortSignal.any([deaths.signal, late])
   const names = syncNames(shape)
-  const what = names.length === 1 ? names : ['--all']
-  const { exitCode, stdout, stderr } = await command.run(['run', ...what, '--json', '--dir', dir], { signal })
+  const sync = (name: string): Promise<Finished> =>
+    command.run(['run', name, '--json', '--dir', dir], { signal })
+  // Embedded, a folder takes one run at a time.
+  const ended: Finished[] = []
+  if (services === null) for (const name of names) ended.push(await sync(name))
+  else ended.push(...(await Promise.all(names.map(sync))))
   if (late.aborted) return [`did not end in ${passWithinMs / 1000} s`]
   if (deaths.signal.aborted) return [String(deaths.signal.reason)]
-  const views = viewsIn(stdout)
-  if (views === null) return [`exit code ${String(exitCode)}: ${stdout}${stderr}`]
-  return judgeRun(exitCode, views, {
-    pass,
-    syncs: names.length,
-    countOf: selection => count(shape, selection),
-  })
+  return judgeRuns(ended, { pass, countOf: selection => count(shape, selection) })
+}
+
+function isOneProcess({ oneProcess: isOne, syncs = 1 }: Shape): boolean {
+  return isOne === true || syncs > 1
 }
 
 function count(shape: Shape, selection: Pass['has']): number {
   let rows = 0
   for (let n = 1; n <= shape.rows; n += 1) if (isSelected(selection, n)) rows += 1
   return rows
-}
-
-/** The runs that `sluice run --json` tells of; null if it tells of none. */
-function viewsIn(stdout: string): readonly RunView[] | null {
-  try {
-    const printed: RunView | readonly RunView[] | { readonly error: unknown } = JSON.parse(stdout)
-    if ('error' in printed && !('triggers' in printed)) return null
-    return 'triggers' in printed ? [printed] : printed
-  } catch {
-    return null
-  }
 }
 
 /** The last of what the services logged that is no matter of course. */

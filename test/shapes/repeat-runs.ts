@@ -1,13 +1,18 @@
 /**
- * Runs command lines of `sluice` one after the other in this one process, each when its parent says so, so
- * that whatever a run leaves behind adds up here. Forked by command-line.ts.
+ * Runs command lines of `sluice` in this one process, each when its parent says so: one after the other, so
+ * that whatever a run leaves behind adds up here, or many at once, which would be too many processes. Forked
+ * by command-line.ts.
  */
 import { runCli } from '@sluice/cli/run-cli'
 
-/** What goes to it: the arguments of one command line. */
-export type ToRepeater = readonly string[]
-/** What comes from it. */
+/** What goes to it: the arguments of one command line, under an id. */
+export interface ToRepeater {
+  readonly id: number
+  readonly argv: readonly string[]
+}
+/** What comes from it, once that command line has ended. */
 export interface FromRepeater {
+  readonly id: number
   readonly exitCode: number
   readonly stdout: string
   readonly stderr: string
@@ -15,10 +20,10 @@ export interface FromRepeater {
 
 const { signal } = new AbortController()
 
-process.on('message', (argv: ToRepeater) => void run(argv))
+process.on('message', (message: ToRepeater) => void run(message))
 process.on('disconnect', () => process.exit(0))
 
-async function run(argv: ToRepeater): Promise<void> {
+async function run({ id, argv }: ToRepeater): Promise<void> {
   const printed = { stdout: '', stderr: '' }
   const sink = (name: keyof typeof printed) => ({
     isTTY: false,
@@ -30,6 +35,6 @@ async function run(argv: ToRepeater): Promise<void> {
   })
   const streams = { stdout: sink('stdout'), stderr: sink('stderr') }
   const exitCode = await runCli({ argv, cwd: process.cwd(), env: process.env, signal, ...streams })
-  const answer: FromRepeater = { exitCode, ...printed }
+  const answer: FromRepeater = { id, exitCode, ...printed }
   process.send?.(answer)
 }
