@@ -8,7 +8,6 @@ import { playShape, type Setting } from './play-shape.ts'
 
 /** Name and scale. */
 const QUICK: readonly (readonly [name: string, scale: number])[] = [
-  ['no-rows', 1],
   ['wide-10kb-changes', 0.01],
   ['column-of-7mb', 0.1],
   ['columns-1000', 0.01],
