@@ -68,7 +68,7 @@ export async function playShape(name: string, setting: Setting): Promise<Played>
   for (const process of services?.processes ?? []) peaks.watch(process.name, process.pid)
   const env = { ...secret, ...services?.env }
   const command = playing.use(isOneProcess(shape) ? oneProcess(env, peaks) : processEach(env, peaks))
-  const played = await playPasses({ shape, setting, dir, receiver, services, command })
+  const played = await playPasses({ shape, setting, dir, receiver, services, command, peaks })
   const megabytes = new Map(await peaks.peaks())
   for (const [label, peak] of megabytes)
     if (peak >= MOST_MEGABYTES)
@@ -83,6 +83,7 @@ interface Stage {
   readonly receiver: ShapeReceiver
   readonly services: Distributed | null
   readonly command: CommandLine
+  readonly peaks: PeakMemory
 }
 
 interface Passes {
@@ -97,6 +98,7 @@ async function playPasses(stage: Stage): Promise<Passes> {
   const played: Passes = { bytes: 0, seconds: [], problems: [] }
   for (const [index, pass] of shape.passes.entries()) {
     await receiver.begin(index)
+    await prepare(stage, pass)
     const startedAt = performance.now()
     const problems = await playPass(stage, pass)
     played.seconds.push((performance.now() - startedAt) / 1000)
@@ -115,12 +117,9 @@ async function playPasses(stage: Stage): Promise<Passes> {
   return played
 }
 
-async function playPass(
-  { shape, setting, dir, receiver, services, command }: Stage,
-  pass: Pass,
-): Promise<string[]> {
-  const { databases, passWithinMs } = setting
-  await writeProject(dir, shape, { pass, apiUrl: receiver.url, databases })
+async function playPass(stage: Stage, pass: Pass): Promise<string[]> {
+  const { shape, setting, dir, services, command } = stage
+  const { passWithinMs } = setting
   const deaths = new AbortController()
   for (const { label, ended } of services?.processes ?? [])
     void ended.then(code => deaths.abort(`${label} ended with exit code ${String(code)}`))
@@ -136,6 +135,22 @@ async function playPass(
   if (late.aborted) return [`did not end in ${passWithinMs / 1000} s`]
   if (deaths.signal.aborted) return [String(deaths.signal.reason)]
   return judgeRuns(ended, { pass, countOf: selection => count(shape, selection) })
+}
+
+async function prepare(stage: Stage, pass: Pass): Promise<void> {
+  const { dir, shape, setting, receiver } = stage
+  if (pass.isCacheLost === true) await loseCache(stage)
+  await writeProject(dir, shape, { pass, apiUrl: receiver.url, databases: setting.databases })
+}
+
+async function loseCache({ dir, services, peaks }: Stage): Promise<void> {
+  if (services === null) return rm(join(dir, '.sluice/state'), { recursive: true })
+  for (const detector of services.of('change-detector')) {
+    await detector.stop()
+    await rm(detector.dataDir, { recursive: true, force: true })
+    await detector.start()
+    peaks.watch(detector.name, detector.pid)
+  }
 }
 
 function isOneProcess({ oneProcess: isOne, syncs = 1 }: Shape): boolean {

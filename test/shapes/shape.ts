@@ -62,6 +62,8 @@ export interface Pass {
   /** The rows that the model has. */
   readonly has: Selection
   readonly answers: AnswerScript
+  /** The cache of the delivered state is lost before, so that it is made anew of its topics. */
+  readonly isCacheLost?: boolean
   readonly expect: { readonly [op in Op]?: Expected }
 }
 
