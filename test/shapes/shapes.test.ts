@@ -16,7 +16,7 @@ const QUICK: readonly (readonly [name: string, scale: number])[] = [
   ['half-leaves', 0.01],
   ['all-rejected', 0.05],
   ['all-unknown', 0.01],
-  ['all-throttled-once', 0.01],
+  ['all-throttled-once', 0.03],
 ]
 
 const SETTING: Omit<Setting, 'profile' | 'scale'> = {
