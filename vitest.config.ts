@@ -54,7 +54,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
+          include: ['test/e2e/**/*.test.ts', 'test/shapes/**/*.test.ts'],
           globalSetup: ['test/services.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -33,6 +33,8 @@ export interface StartOptions {
   readonly durableRegistry?: boolean
   /** A Redis, run natively, that does not log what it is told and so forgets it at a restart. */
   readonly forgetfulRedis?: boolean
+  /** A Kafka, run natively, that bounds records and rebalances as it ships. */
+  readonly stockKafka?: boolean
 }
 
 /**
@@ -113,9 +115,10 @@ async function starter(
   workspace: Workspace,
   options: StartOptions,
 ): Promise<(name: ServiceName) => Promise<LocalService>> {
-  const { engine = 'auto', forgetfulRedis: forgetful = false } = options
-  const native = (name: ServiceName): Promise<LocalService> => startNative(workspace, name, { forgetful })
-  if (engine === 'native' || forgetful || !(await dockerAnswers())) {
+  const { engine = 'auto', forgetfulRedis: forgetful = false, stockKafka: stock = false } = options
+  const native = (name: ServiceName): Promise<LocalService> =>
+    startNative(workspace, name, { redis: { forgetful }, kafka: { stock } })
+  if (engine === 'native' || forgetful || stock || !(await dockerAnswers())) {
     if (engine === 'docker') throw new Error('no container engine answers')
     return native
   }
@@ -130,15 +133,15 @@ async function starter(
 function startNative(
   workspace: Workspace,
   name: ServiceName,
-  redis: { readonly forgetful: boolean },
+  options: { readonly redis: { readonly forgetful: boolean }; readonly kafka: { readonly stock: boolean } },
 ): Promise<LocalService> {
   switch (name) {
     case 'kafka':
-      return startKafka(workspace)
+      return startKafka(workspace, options.kafka)
     case 'registry':
       return startRegistry(workspace)
     case 'redis':
-      return startRedis(workspace, redis)
+      return startRedis(workspace, options.redis)
     case 'postgres':
       return startPostgres(workspace)
     case 'mariadb':

@@ -6,6 +6,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,6 +50,8 @@ export function realServices(): Env | null {
 export interface DistributedOptions {
   /** How many of each service; default one. */
   readonly counts?: { readonly [name in ServiceName]?: number }
+  /** Addresses of the real services; default: those that test/services.ts gives. */
+  readonly services?: Env
   /** Added to the environment of all services: secrets, time-outs, other addresses (a fault proxy's). */
   readonly env?: Env
 }
@@ -69,7 +72,7 @@ export interface Distributed extends AsyncDisposable {
 
 /** Starts the services and resolves once all of them take work. */
 export async function startDistributed(options: DistributedOptions = {}): Promise<Distributed> {
-  const found = realServices()
+  const found = options.services ?? realServices()
   if (found === null) throw new Error('Kafka, the schema registry and Redis are wanted')
   const prefix = `test-${randomBytes(5).toString('hex')}`
   const services = new Services(await mkdtemp(join(tmpdir(), 'sluice-distributed-')), {
@@ -183,8 +186,9 @@ export class ServiceProcess implements AsyncDisposable {
   spawn(): void {
     if (this.#child !== null) throw new Error(`${this.label} is running already`)
     const { PATH, HOME, NODE_COMPILE_CACHE = join(tmpdir(), 'node-compile-cache') } = process.env
-    const main = join(ROOT, 'services', this.name, 'src/main.ts')
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main], {
+    const folder = join(ROOT, 'services', this.name)
+    const child = spawn(process.execPath, startArguments(folder), {
+      cwd: folder,
       env: { PATH, HOME, NODE_COMPILE_CACHE, ...this.#env },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
@@ -270,6 +274,16 @@ export class ServiceProcess implements AsyncDisposable {
     }
     for (const watch of this.#watchers) watch()
   }
+}
+
+/** What the start script of a service gives to Node. */
+function startArguments(folder: string): readonly string[] {
+  const manifest: { scripts: { start: string } } = JSON.parse(
+    readFileSync(join(folder, 'package.json'), 'utf8'),
+  )
+  const [, args] = /exec node (.*)$/.exec(manifest.scripts.start) ?? []
+  if (args === undefined) throw new Error(`the start script of ${folder} does not end in \`exec node …\``)
+  return args.split(' ')
 }
 
 /** A line as logged, or what else came on stderr. */

@@ -336,9 +336,12 @@ const DECIDED_OP = `CASE
   WHEN kind = ${CONTENT_UNCERTAIN} THEN ${CHANGED}
   ELSE ${ADDED} END`
 
-/** What a muted key is known by: it is passed over until its row or op is another. */
+/**
+ * What a muted key is known by: it is passed over until its row or op is another. In hex, since every row has
+ * one: to print a number of 128 bits as a decimal takes DuckDB 90 µs.
+ */
 function mutedText({ columnsDigest }: RowHash): string {
-  return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || if(has_row, model_hash, state_hash))`
+  return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || to_hex(if(has_row, model_hash, state_hash)))`
 }
 
 async function countSections(connection: DuckDBConnection): Promise<Pick<FoundChanges, SectionName>> {

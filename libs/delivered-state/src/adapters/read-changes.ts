@@ -13,6 +13,7 @@ import { type FoundChanges, placeOf, type Section } from './find-changes.ts'
 import { PIECE, takePiece } from './order-changes.ts'
 import { setMember, storedRowReader, valueReader } from './row-json.ts'
 import { canonicalText, jsonForm } from './sql-types.ts'
+import { sumSql } from './sum-sql.ts'
 
 /** Most rows of a chunk, and about how many bytes of texts it holds; one row is always read. */
 const CHUNK_ROWS = 4096
@@ -169,7 +170,7 @@ async function slabSizes(
         return []
     }
   })
-  const size = ['strlen(key)', 'coalesce(strlen(before), 0)', ...sizes].join(' + ')
+  const size = sumSql(['strlen(key)', 'coalesce(strlen(before), 0)', ...sizes])
   const reader = await connection.runAndReadAll(
     `SELECT avg(${size}) FROM ${PIECE} GROUP BY rowid // ${SLAB_ROWS} ORDER BY rowid // ${SLAB_ROWS}`,
   )

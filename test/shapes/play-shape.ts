@@ -1,0 +1,174 @@
+/** Plays a shape in a profile: its passes one after the other, each judged by run, receiver and memory. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startDistributed, type Distributed } from '../e2e/distributed.ts'
+import type { Finished } from '../e2e/project-folder.ts'
+import { oneProcess, processEach, type CommandLine } from './command-line.ts'
+import { judgeRuns } from './judge-runs.ts'
+import { PeakMemory } from './peak-memory.ts'
+import { syncNames, writeProject, type Databases } from './project.ts'
+import { isSelected, type Pass, type Shape } from './shape.ts'
+import { findShape } from './shapes.ts'
+import { startShapeReceiver, type ShapeReceiver } from './start-receiver.ts'
+
+/** No process may ever need more, in MB, whatever the shape. */
+export const MOST_MEGABYTES = 700
+const LOG_LINES_SHOWN = 15
+const WARN = 40
+
+type Env = { readonly [name: string]: string }
+
+export interface Setting {
+  readonly profile: 'embedded' | 'distributed'
+  readonly scale: number
+  /** Addresses of Kafka, registry and Redis, for the distributed profile. */
+  readonly services: Env
+  readonly databases: Databases
+  /** The secret of the databases. */
+  readonly password: string
+  /** How long one pass may take. */
+  readonly passWithinMs: number
+  /** Services that run already; default: those of the shape alone, so that their peaks are the shape's. */
+  readonly running?: Distributed
+}
+
+export interface Played {
+  readonly name: string
+  readonly profile: Setting['profile']
+  readonly rows: number
+  /** Bytes of the bodies that arrived, over all passes. */
+  readonly bytes: number
+  /** How long each pass took. */
+  readonly seconds: readonly number[]
+  /** MB by process. */
+  readonly peaks: ReadonlyMap<string, number>
+  /** What was not as it has to be; empty: the shape has passed. */
+  readonly problems: readonly string[]
+}
+
+/** The secret under which the project of a shape has the password of its database. */
+export function databaseSecret(password: string): Env {
+  return { SLUICE_SECRET_DB_PASSWORD: password }
+}
+
+/** Resolves whether the shape passes or not; rejects if it could not be played. */
+export async function playShape(name: string, setting: Setting): Promise<Played> {
+  const shape = findShape(name, setting.scale)
+  await using playing = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-shape-'))
+  playing.defer(() => rm(dir, { recursive: true, force: true }))
+  const receiver = playing.use(await startShapeReceiver(name, setting.scale))
+  const secret = databaseSecret(setting.password)
+  const services =
+    setting.profile === 'embedded'
+      ? null
+      : (setting.running ?? playing.use(await startDistributed({ services: setting.services, env: secret })))
+  const peaks = playing.use(new PeakMemory())
+  for (const process of services?.processes ?? []) peaks.watch(process.name, process.pid)
+  const env = { ...secret, ...services?.env }
+  const command = playing.use(isOneProcess(shape) ? oneProcess(env, peaks) : processEach(env, peaks))
+  const played = await playPasses({ shape, setting, dir, receiver, services, command, peaks })
+  const megabytes = new Map(await peaks.peaks())
+  for (const [label, peak] of megabytes)
+    if (peak >= MOST_MEGABYTES)
+      played.problems.push(`${label} had ${peak} MB, and the most is ${MOST_MEGABYTES}`)
+  return { name, profile: setting.profile, rows: shape.rows, peaks: megabytes, ...played }
+}
+
+interface Stage {
+  readonly shape: Shape
+  readonly setting: Setting
+  readonly dir: string
+  readonly receiver: ShapeReceiver
+  readonly services: Distributed | null
+  readonly command: CommandLine
+  readonly peaks: PeakMemory
+}
+
+interface Passes {
+  bytes: number
+  readonly seconds: number[]
+  readonly problems: string[]
+}
+
+/** Plays the passes up to the first that is not as it has to be. */
+async function playPasses(stage: Stage): Promise<Passes> {
+  const { shape, receiver } = stage
+  const played: Passes = { bytes: 0, seconds: [], problems: [] }
+  for (const [index, pass] of shape.passes.entries()) {
+    await receiver.begin(index)
+    await prepare(stage, pass)
+    const startedAt = performance.now()
+    const problems = await playPass(stage, pass)
+    played.seconds.push((performance.now() - startedAt) / 1000)
+    const { bytes, wrong, missing, repeated, samples } = await receiver.judge()
+    played.bytes += bytes
+    if (wrong + missing + repeated > 0)
+      problems.push(
+        `the receiver: ${wrong} wrong bodies, ${missing} rows missing, ${repeated} too often`,
+        ...samples,
+      )
+    if (problems.length === 0) continue
+    played.problems.push(...problems.map(problem => `pass ${index + 1}: ${problem}`))
+    if (stage.services !== null) played.problems.push(...warnings(stage.services))
+    break
+  }
+  return played
+}
+
+async function playPass(stage: Stage, pass: Pass): Promise<string[]> {
+  const { shape, setting, dir, services, command } = stage
+  const { passWithinMs } = setting
+  const deaths = new AbortController()
+  for (const { label, ended } of services?.processes ?? [])
+    void ended.then(code => deaths.abort(`${label} ended with exit code ${String(code)}`))
+  const late = AbortSignal.timeout(passWithinMs)
+  const signal = AbortSignal.any([deaths.signal, late])
+  const names = syncNames(shape)
+  const sync = (name: string): Promise<Finished> =>
+    command.run(['run', name, '--json', '--dir', dir], { signal })
+  // Embedded, a folder takes one run at a time.
+  const ended: Finished[] = []
+  if (services === null) for (const name of names) ended.push(await sync(name))
+  else ended.push(...(await Promise.all(names.map(sync))))
+  if (late.aborted) return [`did not end in ${passWithinMs / 1000} s`]
+  if (deaths.signal.aborted) return [String(deaths.signal.reason)]
+  return judgeRuns(ended, { pass, countOf: selection => count(shape, selection) })
+}
+
+async function prepare(stage: Stage, pass: Pass): Promise<void> {
+  const { dir, shape, setting, receiver } = stage
+  if (pass.isCacheLost === true) await loseCache(stage)
+  await writeProject(dir, shape, { pass, apiUrl: receiver.url, databases: setting.databases })
+}
+
+async function loseCache({ dir, services, peaks }: Stage): Promise<void> {
+  if (services === null) return rm(join(dir, '.sluice/state'), { recursive: true })
+  for (const detector of services.of('change-detector')) {
+    await detector.stop()
+    await rm(detector.dataDir, { recursive: true, force: true })
+    await detector.start()
+    peaks.watch(detector.name, detector.pid)
+  }
+}
+
+function isOneProcess({ oneProcess: isOne, syncs = 1 }: Shape): boolean {
+  return isOne === true || syncs > 1
+}
+
+function count(shape: Shape, selection: Pass['has']): number {
+  let rows = 0
+  for (let n = 1; n <= shape.rows; n += 1) if (isSelected(selection, n)) rows += 1
+  return rows
+}
+
+/** The last of what the services logged that is no matter of course. */
+function warnings({ processes }: Distributed): readonly string[] {
+  return processes.flatMap(({ label, log }) =>
+    log
+      .filter(({ level }) => level >= WARN)
+      .slice(-LOG_LINES_SHOWN)
+      .map(line => `${label}: ${JSON.stringify(line)}`),
+  )
+}
