@@ -4,9 +4,8 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
 import type { Holds } from '@sluice/holds/port'
-import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
-import { isMember, ownPartitions, type Worker } from './own-partitions.ts'
+import { ownPartitions, type Worker } from './own-partitions.ts'
 import { sharedTopics, SHARED_PARTITIONS } from './topics.ts'
 
 const { signal } = new AbortController()
