@@ -176,6 +176,7 @@ describe.for(bothProfiles().filter(({ available }) => available))('sluice previe
     expect(first.requests[0]?.headers).toEqual({
       authorization: '***',
       'content-type': 'application/json',
+      'user-agent': 'sluice/0.1.0',
       'x-plain': '4',
     })
     expect(first.requests[0]?.body).toContain('"amount":0.50000000000000000000')

