@@ -178,7 +178,8 @@ describe.skipIf(realServices() === null)('twenty syncs, six of them broken', { t
     const told = services.processes
       .flatMap(({ log }) => log)
       .filter(({ msg }) => msg.includes('is set aside'))
-    for (const name of ['n03', 'n07', 'n09', 'n13'])
+    // A template that is wrong fails its run, before anything of that could be in the way.
+    for (const name of ['n07', 'n09', 'n13'])
       expect(told.filter(({ sync: of, level }) => of === name && level === 50).length, name).toBeGreaterThan(
         0,
       )
