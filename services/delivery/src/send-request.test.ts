@@ -247,13 +247,11 @@ describe('the values to keep of an answer', () => {
 describe('the idempotency key', () => {
   const named = { 'Idempotency-KEY': 'mine' }
 
-  it('is left to a user who sets the header, on the destination or for a row', async () => {
-    for (const of of [{ headers: named }, { rowHeaders: named }]) {
-      const { sent, attempt: made } = await attempt({}, of)
-      expect(sent.headers['idempotency-key']).toBe('mine')
-      expect(made).toMatchObject({ idempotencyKey: null })
-      expect(made.requestHeaders['idempotency-key']).toBe('mine')
-    }
+  it('is left to a user whose request has the header already, which an earlier version let through', async () => {
+    const { sent, attempt: made } = await attempt({}, { rowHeaders: named })
+    expect(sent.headers['idempotency-key']).toBe('mine')
+    expect(made).toMatchObject({ idempotencyKey: null })
+    expect(made.requestHeaders['idempotency-key']).toBe('mine')
   })
 
   it('is sent where nobody sets the header', async () => {

@@ -129,8 +129,9 @@ describe('what a destination adds to each request', () => {
     expect(String(thrown)).not.toContain('v4')
   })
 
-  it('is a query of whole characters', () => {
-    expect(target({ query: { 'a\ud800': 'b\udc00' } }).query).toBe('a%EF%BF%BD=b%EF%BF%BD')
+  it('is a query of whole characters, since half a one is refused in the file', () => {
+    expect(target({ query: { 'ä b': '€&' } }).query).toBe('%C3%A4%20b=%E2%82%AC%26')
+    expect(() => target({ query: { 'a\ud800': 'b' } })).toThrow('half a character')
   })
 
   it('is an idempotency key, under the name that the destination wants, unless it wants none', () => {

@@ -33,7 +33,9 @@ const named = (names: readonly string[]): readonly Change[] =>
 const shown = (rendered: readonly Rendered[]) =>
   rendered.map(one => [
     one.rows.map(({ seq }) => seq),
-    one.kind === 'unrenderable' ? 'unrenderable' : new TextDecoder('utf-8', { ignoreBOM: true }).decode(one.body ?? undefined),
+    one.kind === 'unrenderable'
+      ? 'unrenderable'
+      : new TextDecoder('utf-8', { ignoreBOM: true }).decode(one.body ?? undefined),
   ])
 
 describe('a batch of rows', () => {
