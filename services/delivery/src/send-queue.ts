@@ -57,10 +57,13 @@ export class SendQueue {
   #queue: Waiting[] = []
   #throttledSince: number | null = null
   /**
-   * How many requests may be under way since the destination throttled: one, which tries whether it still
-   * does, and one more for each that is served; null while the limits alone decide.
+   * How many requests may be under way since the destination throttled: half of those that were, for each time
+   * that it does, and one more for each that is served; null while the limits alone decide. The half lets an
+   * API that takes some of them go on; one that takes none is soon asked by one request alone.
    */
   #window: number | null = null
+  /** When it throttled last, of `performance.now()`. */
+  #narrowedAtMs = -Infinity
 
   constructor(options: SendQueueOptions) {
     this.#options = options
@@ -208,7 +211,11 @@ export class SendQueue {
     figures.attempted(target.sync, attempt.outcome)
     ledger.record({ requestOffset, attempt, effects: null, release: null })
     const nowMs = performance.now()
-    this.#window = 1
+    // What was under way when it throttled tells nothing new.
+    if (sentAtMs > this.#narrowedAtMs) {
+      this.#narrowedAtMs = nowMs
+      this.#window = Math.max(1, Math.floor(Math.min(this.#window ?? Infinity, this.#underWay.size) / 2))
+    }
     this.#throttledSince ??= nowMs
     const of = { sentAtMs, nowMs, askedMs: retryAfterMs }
     gate.pause(throttles.pauseMs(target.destination, of))

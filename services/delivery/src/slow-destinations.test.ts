@@ -94,6 +94,12 @@ function longestPause(requests: ScriptedApi['requests']): number {
   return Math.max(0, ...times.slice(1).map((time, before) => time - (times[before] ?? time)))
 }
 
+/** How often nothing came for a pause. */
+function pausesOf(requests: ScriptedApi['requests']): number {
+  const times = requests.map(({ arrivedAt }) => arrivedAt)
+  return times.filter((time, index) => time - (times[index - 1] ?? time) >= 90).length
+}
+
 async function attempts(): Promise<readonly Attempt[]> {
   const found = await world.read(at(topics.attempts, 0))
   return found.flatMap(({ record }) => (record?.name === 'sluice.Attempt' ? [record.value] : []))
@@ -118,15 +124,15 @@ describe('a destination that throttles every request', () => {
     async (after, status, sync) => {
       api.on({}, { status, headers: after === null ? {} : { 'Retry-After': after } })
       const run = await deliver(api.url, 200, { sync })
-      // At most all that may be under way at once, and then one at a time, after pauses of 1, 2 and 4 tenths.
+      // At most all that may be under way at once, then half as many after each pause of 1, 2 and 4 tenths.
       await api.waitFor(requests => longestPause(requests) >= 390)
-      expect(api.requests.length).toBeLessThanOrEqual(53)
+      expect(api.requests.length).toBeLessThanOrEqual(50 + 25 + 12 + 6)
       api.reset()
       await run.ended
       await run.drain()
       expect(api.requests).toHaveLength(200)
       const made = await attempts()
-      expect(made.filter(({ outcome }) => outcome === 'throttled').length).toBeLessThanOrEqual(53)
+      expect(made.filter(({ outcome }) => outcome === 'throttled').length).toBeLessThanOrEqual(50 + 25 + 12 + 6)
       const last = made.filter(({ final }) => final)
       expect(last).toHaveLength(200)
       expect(new Set(last.map(({ outcome, attempt }) => `${outcome} ${attempt}`))).toEqual(
@@ -134,6 +140,21 @@ describe('a destination that throttles every request', () => {
       )
     },
   )
+
+  it('of each request once is served as fast as its pauses allow', async () => {
+    const seen = new Set<string>()
+    api.on({}, ({ url }) => {
+      if (seen.has(url)) return {}
+      seen.add(url)
+      return { status: 429 }
+    })
+    const run = await deliver(api.url, 500)
+    await run.ended
+    await run.drain()
+    expect(api.requests).toHaveLength(1_000)
+    // A pause for each burst of throttled requests, not for each of them.
+    expect(pausesOf(api.requests)).toBeLessThan(60)
+  })
 
   it('of all but a few gets no more than a few at once', async () => {
     // Ten requests in a fifth of a second: the others are throttled.
