@@ -5,6 +5,7 @@
 import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
+import { Slots } from '@sluice/flow/slots'
 import type { Holds } from '@sluice/holds/port'
 import { decodeEach } from '@sluice/stage/owned-reader'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/stage/own-partitions'
@@ -19,12 +20,21 @@ export interface DetectorDeps extends RunnerDeps {
   readonly readiness?: Readiness | undefined
 }
 
+/**
+ * Syncs that are compared, restored or published at once. Each has a DuckDB of its own, which takes up to its
+ * share of the memory.
+ */
+const DETECTIONS_AT_ONCE = 3
+/** A source that takes longer mostly waits, and must not hold up other syncs (R12). */
+const OVERDUE_MS = 10_000
+
 /** Resolves once drained; rejects if something fails that no takeover mends. */
 export async function runChangeDetector(
   deps: DetectorDeps,
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
   const { log, holds, readiness, prefix, logger } = deps
+  const detections = new Slots({ most: DETECTIONS_AT_ONCE, overdueMs: OVERDUE_MS })
   const topic = sharedTopics(prefix).commands
   await ownPartitions({
     log,
@@ -33,7 +43,7 @@ export async function runChangeDetector(
     group: `${prefix}.detector`,
     topic,
     holdOf: ({ partition }) => `changes/${partition}`,
-    work: worker => new HomePartition(deps, worker).work(),
+    work: worker => new HomePartition({ ...deps, detections }, worker).work(),
     onSetback: (target, error) =>
       logger.warn({ partition: target?.partition, err: error }, 'detection starts anew'),
     ...ends,

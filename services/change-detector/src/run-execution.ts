@@ -94,6 +94,7 @@ export class RunExecution {
     using deadline = deadlineOf(definition)
     using detecting = followingUntilDisposed(AbortSignal.any([ends.signal, this.#cancel, deadline.signal]))
     const signal = AbortSignal.any([detecting.signal, ends.publishing])
+    using _slot = await deps.detections?.take({ signal })
     let whyEmpty = NO_CACHE
     const onDiscard = (why: string): void => void (whyEmpty = `its cache cannot be used: ${why}`)
     await using state = await deps.openState({ sync, incarnation, partitions, onDiscard })

@@ -1,6 +1,7 @@
 /** What running a sync needs from outside. */
 import type { Definition } from '@sluice/contracts/resources'
 import type { DeliveredState } from '@sluice/delivered-state/port'
+import type { Slots } from '@sluice/flow/slots'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Source } from '@sluice/sources/port'
@@ -26,6 +27,8 @@ export interface RunnerDeps {
     /** Told why a cache that was there is not used: the state then starts empty. */
     readonly onDiscard?: (why: string) => void
   }) => Promise<DeliveredState>
+  /** Limits how many syncs are compared at once, since each takes memory; absent: no limit. */
+  readonly detections?: Slots | undefined
   readonly newRunId: () => string
   readonly figures?: Figures | undefined
   /**

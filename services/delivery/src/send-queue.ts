@@ -57,9 +57,9 @@ export class SendQueue {
   #queue: Waiting[] = []
   #throttledSince: number | null = null
   /**
-   * How many requests may be under way since the destination throttled: half of those that were, for each time
-   * that it does, and one more for each that is served; null while the limits alone decide. The half lets an
-   * API that takes some of them go on; one that takes none is soon asked by one request alone.
+   * How many requests may be under way since the destination throttled: half of those that were, for each
+   * time that it does, and one more for each that is served; null while the limits alone decide. The half
+   * lets an API that takes some of them go on; one that takes none is soon asked by one request alone.
    */
   #window: number | null = null
   /** When it throttled last, of `performance.now()`. */

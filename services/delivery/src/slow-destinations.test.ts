@@ -132,7 +132,9 @@ describe('a destination that throttles every request', () => {
       await run.drain()
       expect(api.requests).toHaveLength(200)
       const made = await attempts()
-      expect(made.filter(({ outcome }) => outcome === 'throttled').length).toBeLessThanOrEqual(50 + 25 + 12 + 6)
+      expect(made.filter(({ outcome }) => outcome === 'throttled').length).toBeLessThanOrEqual(
+        50 + 25 + 12 + 6,
+      )
       const last = made.filter(({ final }) => final)
       expect(last).toHaveLength(200)
       expect(new Set(last.map(({ outcome, attempt }) => `${outcome} ${attempt}`))).toEqual(

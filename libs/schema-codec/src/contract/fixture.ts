@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
-import type { Change } from '@sluice/contracts/records'
+import type { Change, WrittenChange } from '@sluice/contracts/records'
 import type { Column, Row } from '@sluice/contracts/values'
 import type { SchemaCodec } from '../port.ts'
 import { RECORD_SAMPLES } from './record-samples.ts'
@@ -68,6 +68,6 @@ export class Fixture {
 
 export const ID_COLUMN: Column = { name: 'id', type: { kind: 'long' } }
 
-export function change(after: Row | null, more: Partial<Change> = {}): Change {
-  return { ...RECORD_SAMPLES.Change, before: null, after, ...more }
+export function change(after: Row | null, more: Partial<Change> = {}): WrittenChange {
+  return { ...RECORD_SAMPLES.Change, before: null, after, unfit: null, ...more }
 }

@@ -1,5 +1,6 @@
 /** One record of each kind for tests, with every field set where it may be null. */
 import type { RecordTypes } from '@sluice/contracts/avro-schemas'
+import type { WrittenChange } from '@sluice/contracts/records'
 
 const owned = { incarnation: '01JD0000000000000000000000', owner: 12 }
 const retried = {
@@ -32,7 +33,7 @@ const rows = [
   { key: '1', seq: 2, op: 'added', uncertain: false, captured: null, retried: null },
 ] as const
 
-export const RECORD_SAMPLES: RecordTypes = {
+export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: WrittenChange } = {
   Marker: {
     ...owned,
     kind: 'run-end',
@@ -58,6 +59,7 @@ export const RECORD_SAMPLES: RecordTypes = {
     captured: '{"id": 1}',
     retried,
     replayed: new Uint8Array([1, 2, 3]),
+    unfit: '{"before":{"id":"one"}}',
   },
   Request: {
     ...owned,

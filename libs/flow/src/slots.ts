@@ -1,0 +1,57 @@
+/**
+ * Slots for work that takes memory: so many pieces of it are under way at once, in the order in which they
+ * were asked for. One that has its slot for longer than `overdueMs` stops counting, so that slow work, which
+ * mostly waits, never holds up others for longer than that.
+ */
+import { abortable, type Abortable } from './abortable.ts'
+
+export class Slots {
+  readonly #most: number
+  readonly #overdueMs: number
+  readonly #waiting: (() => void)[] = []
+  #taken = 0
+
+  constructor(of: { readonly most: number; readonly overdueMs: number }) {
+    this.#most = of.most
+    this.#overdueMs = of.overdueMs
+  }
+
+  /** Waits for a slot; it is free again once it is disposed. Rejects with the signal's reason. */
+  async take(options: Abortable): Promise<Disposable> {
+    options.signal.throwIfAborted()
+    if (this.#taken < this.#most) this.#taken += 1
+    else await this.#turn(options)
+    let held = true
+    const release = (): void => {
+      if (!held) return
+      held = false
+      clearTimeout(overdue)
+      this.#handOn()
+    }
+    const overdue = setTimeout(release, this.#overdueMs)
+    overdue.unref()
+    return { [Symbol.dispose]: release }
+  }
+
+  /** Whoever waits longest has the slot from now on. */
+  #handOn(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#taken -= 1
+    else next()
+  }
+
+  /** Waits until a slot is handed on to this one. */
+  async #turn(options: Abortable): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting.push(resolve)
+    try {
+      await abortable(promise, options)
+    } catch (error) {
+      const place = this.#waiting.indexOf(resolve)
+      // One that was given its slot just when it gave up hands it on.
+      if (place === -1) this.#handOn()
+      else this.#waiting.splice(place, 1)
+      throw error
+    }
+  }
+}
