@@ -13,6 +13,7 @@ import type { Op } from '@sluice/contracts/state'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
+import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import { isHeld } from '@sluice/domain/removal-guard'
 import { ulid } from '@sluice/domain/ulid'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
@@ -25,6 +26,7 @@ import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
+import { memoryOf } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
@@ -156,6 +158,7 @@ async function runServices(
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
   const { definitions, logger, dataDir, env } = deps
+  const budget = memoryBudget(memoryOf(env))
   await using running = new AsyncDisposableStack()
   const rateLimit = running.use(createLocalRateLimit({ file: join(dataDir, 'limits.db') }))
   const leases = running.use(createLeaseQueue(rateLimit, bottleneckAdmission))
@@ -169,8 +172,11 @@ async function runServices(
     adoptedAreInterrupted: true,
     resolveDefinition: (sync: string) => currentDefinition(deps, sync, { signal: ends.signal }),
     openSource: ({ source }: Definition) =>
-      Promise.resolve(openSource(source, { secretOf: environmentSecrets(env) })),
-    openState: (of: StateOf) => openState(dataDir, of, logger),
+      Promise.resolve(
+        openSource(source, { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }),
+      ),
+    openState: (of: StateOf) =>
+      openState(dataDir, { ...of, memoryLimit: duckdbSize(budget.duckdbBytes) }, logger),
   }
   const resolve = targets(definitions, env)
   const sending = { sender, leases, onError, resolveTarget: resolve, lateSendsMs: () => 0 }
@@ -196,7 +202,11 @@ interface StateOf {
   readonly onDiscard?: (why: string) => void
 }
 
-function openState(dataDir: string, of: StateOf, logger: Logger): Promise<DeliveredState> {
+function openState(
+  dataDir: string,
+  of: StateOf & { readonly memoryLimit?: string },
+  logger: Logger,
+): Promise<DeliveredState> {
   const onDiscard = (why: string): void => {
     logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
     of.onDiscard?.(why)

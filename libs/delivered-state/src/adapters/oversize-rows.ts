@@ -7,6 +7,7 @@ import type { InvalidSample } from '@sluice/contracts/records'
 import type { Column } from '@sluice/contracts/values'
 import { ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { asBytes, textOfBytes } from './duckdb-text.ts'
+import { sumOf } from './sql-types.ts'
 
 export interface OversizeRows {
   readonly rows: number
@@ -23,7 +24,7 @@ export async function dropOversizeRows(
 ): Promise<OversizeRows> {
   const sizes = columns.flatMap(column => sizeOf(column, of.place(column)))
   if (sizes.length === 0) return { rows: 0, samples: [] }
-  const size = sizes.map(one => `coalesce(${one}, 0)`).join(' + ')
+  const size = sumOf(sizes.map(one => `coalesce(${one}, 0)`))
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE oversize AS
     SELECT rid, ${size} AS size FROM ${of.extracted}

@@ -7,12 +7,13 @@ import type { Retried } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { type Column, JsonText, type Row, type Value } from '@sluice/contracts/values'
 import type { DetectedChange, EndedKey } from '../port.ts'
+import { cutPieces } from './cut-pieces.ts'
 import { type ColumnChunk, type ColumnReading, readColumns } from './chunk-columns.ts'
 import { KINDS } from './codes.ts'
 import { type FoundChanges, placeOf, type Section } from './find-changes.ts'
 import { PIECE, takePiece } from './order-changes.ts'
 import { rowReader, setMember, valueReader } from './row-json.ts'
-import { canonicalText, jsonForm } from './sql-types.ts'
+import { canonicalText, jsonForm, sumOf } from './sql-types.ts'
 
 /** Most rows of a chunk, and about how many bytes of texts it holds; one row is always read. */
 const CHUNK_ROWS = 4096
@@ -40,8 +41,8 @@ export async function* readChanges(
     }),
   )
   const rows = sections.reduce((sum, { section }) => sum + section.rows, 0)
-  for (let from = 0; from < rows; from += pieceRows) {
-    const piece = { start: from, end: Math.min(from + pieceRows, rows) }
+  for (const piece of await cutPieces(connection, columns, { rows, pieceRows })) {
+    const from = piece.start
     await takePiece(connection, piece)
     const readings = await readingsOf(connection, columns)
     const slabs = await slabSizes(connection, columns)
@@ -169,7 +170,7 @@ async function slabSizes(
         return []
     }
   })
-  const size = ['strlen(key)', 'coalesce(strlen(before), 0)', ...sizes].join(' + ')
+  const size = sumOf(['strlen(key)', 'coalesce(strlen(before), 0)', ...sizes])
   const reader = await connection.runAndReadAll(
     `SELECT avg(${size}) FROM ${PIECE} GROUP BY rowid // ${SLAB_ROWS} ORDER BY rowid // ${SLAB_ROWS}`,
   )

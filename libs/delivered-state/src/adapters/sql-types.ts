@@ -16,6 +16,13 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
+/** SQL for a sum of any number of terms: DuckDB's parser takes no expression that is 1000 deep. */
+export function sumOf(terms: readonly string[]): string {
+  const parts: string[] = []
+  for (let at = 0; at < terms.length; at += 100) parts.push(`(${terms.slice(at, at + 100).join(' + ')})`)
+  return parts.length === 0 ? '0' : parts.join(' + ')
+}
+
 /** Canonical text of a date; years outside 1–9999 as ISO 8601 counts them, with a sign and six digits. */
 function dateText(x: string): string {
   return (
