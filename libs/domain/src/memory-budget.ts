@@ -19,3 +19,16 @@ export interface MemoryBudget {
 export function memoryBudget(totalBytes: number): MemoryBudget {
   return { duckdbBytes: Math.floor(totalBytes * 0.375), buffersBytes: Math.floor(totalBytes * 0.25) }
 }
+
+/**
+ * For the query of a source: while it runs, nothing of its sync is compared or held yet, so that it may take
+ * both shares.
+ */
+export function queryBytes({ duckdbBytes, buffersBytes }: MemoryBudget): number {
+  return duckdbBytes + buffersBytes
+}
+
+/** A number of bytes as DuckDB reads sizes. */
+export function duckdbSize(bytes: number): string {
+  return `${Math.floor(bytes / 1_000_000)}MB`
+}

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import type { Definition } from '@sluice/contracts/resources'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
+import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import { ulid } from '@sluice/domain/ulid'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
@@ -30,6 +31,7 @@ import { removeOldStates } from './old-states.ts'
 export async function start(config: DetectorConfig, context: StartContext): Promise<StartedService> {
   const { logger, metrics, signal } = context
   const { env } = config
+  const budget = memoryBudget(config.memoryBytes)
   const dataDir = resolve(config.dataDir)
   makeFolders(dataDir)
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
@@ -51,8 +53,11 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     adoptedAreInterrupted: false,
     resolveDefinition: (sync: string, of: AbortSignal) => currentDefinition(stage, sync, { signal: of }),
     openSource: ({ source }: Definition) =>
-      Promise.resolve(openSource(source, { secretOf: environmentSecrets(env) })),
-    openState: (of: StateOf) => openState(of, dataDir, logger),
+      Promise.resolve(
+        openSource(source, { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }),
+      ),
+    openState: (of: StateOf) =>
+      openState({ ...of, memoryLimit: duckdbSize(budget.duckdbBytes) }, dataDir, logger),
   }
   const opened = opening.move()
   return {
@@ -74,7 +79,11 @@ function makeFolders(dataDir: string): void {
   for (const folder of ['tmp', 'state']) makeFolder(join(dataDir, folder))
 }
 
-function openState(of: StateOf, dataDir: string, logger: Logger): Promise<DeliveredState> {
+function openState(
+  of: StateOf & { readonly memoryLimit: string },
+  dataDir: string,
+  logger: Logger,
+): Promise<DeliveredState> {
   makeFolders(dataDir)
   removeOldStates(join(dataDir, 'state'), of)
   const file = join(dataDir, 'state', `${of.sync}.${of.incarnation}.duckdb`)

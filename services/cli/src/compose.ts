@@ -13,7 +13,7 @@ import type { Op } from '@sluice/contracts/state'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
-import { memoryBudget } from '@sluice/domain/memory-budget'
+import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import { isHeld } from '@sluice/domain/removal-guard'
 import { ulid } from '@sluice/domain/ulid'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
@@ -170,10 +170,11 @@ async function runServices(
   ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
 ): Promise<void> {
   const { definitions, logger, dataDir, env } = deps
+  const budget = memoryBudget(memoryOf(env))
   await using running = new AsyncDisposableStack()
   const rateLimit = running.use(await openLimits(deps, ends.drain))
   const leases = running.use(createLeaseQueue(rateLimit, bottleneckAdmission))
-  const memory = new DeliveryMemory(memoryBudget(memoryOf(env)).buffersBytes)
+  const memory = new DeliveryMemory(budget.buffersBytes)
   const sender = running.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
   const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
   const stopping = new AbortController()
@@ -184,8 +185,11 @@ async function runServices(
     adoptedAreInterrupted: true,
     resolveDefinition: (sync: string) => currentDefinition(deps, sync, { signal: ends.signal }),
     openSource: ({ source }: Definition) =>
-      Promise.resolve(openSource(source, { secretOf: environmentSecrets(env) })),
-    openState: (of: StateOf) => openState(dataDir, of, logger),
+      Promise.resolve(
+        openSource(source, { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }),
+      ),
+    openState: (of: StateOf) =>
+      openState(dataDir, { ...of, memoryLimit: duckdbSize(budget.duckdbBytes) }, logger),
   }
   const resolve = targets(definitions, env)
   const throttles = new Throttles()
@@ -225,7 +229,11 @@ interface StateOf {
   readonly onDiscard?: (why: string) => void
 }
 
-function openState(dataDir: string, of: StateOf, logger: Logger): Promise<DeliveredState> {
+function openState(
+  dataDir: string,
+  of: StateOf & { readonly memoryLimit?: string },
+  logger: Logger,
+): Promise<DeliveredState> {
   const onDiscard = (why: string): void => {
     logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
     of.onDiscard?.(why)

@@ -31,6 +31,11 @@ export interface ColumnChunk {
 const PLACE = 'place'
 
 /**
+ * Most columns of a query: each has aggregates of its own, which take some 100 KB however few rows there are.
+ */
+const QUERY_COLUMNS = 100
+
+/**
  * Reads rows `start` to `end` (exclusive) of a temporary table by row id, in that order. Numbers are read as
  * DOUBLE, where NaN stands for NULL: columns that hold NaN are to be read as text.
  */
@@ -39,6 +44,28 @@ export async function readColumns(
   table: string,
   range: { readonly start: number; readonly end: number },
   wanted: ReadonlyMap<string, ColumnReading>,
+): Promise<ColumnChunk> {
+  const entries = [...wanted]
+  const chunks: ColumnChunk[] = []
+  for (let at = 0; at < entries.length; at += QUERY_COLUMNS)
+    chunks.push(await readSome(connection, table, range, entries.slice(at, at + QUERY_COLUMNS)))
+  return {
+    rows: range.end - range.start,
+    column(name) {
+      for (const chunk of chunks) {
+        const values = chunk.column(name)
+        if (values !== null) return values
+      }
+      return null
+    },
+  }
+}
+
+async function readSome(
+  connection: DuckDBConnection,
+  table: string,
+  range: { readonly start: number; readonly end: number },
+  wanted: readonly (readonly [string, ColumnReading])[],
 ): Promise<ColumnChunk> {
   const readings = [...wanted, [PLACE, { form: 'number', sql: 'rowid', read: null }] as const]
   const selected = readings.flatMap(([, reading]) =>

@@ -46,7 +46,7 @@ const harness: DeliveredStateHarness = {
 
 deliveredStateContract('duckdb', () => harness)
 
-describe('a large diff', () => {
+describe('a large diff', TIMEOUT, () => {
   it.each(['id', 'id, CAST(id AS DOUBLE) AS d'])('of %s asks for its rows in chunks only', async columns => {
     const extract = await harness.extract(
       `SELECT ${columns} FROM (SELECT range::INTEGER AS id FROM range(20000))`,

@@ -5,11 +5,11 @@
  * States: open (nothing fed) ⇄ fed (something staged, to be committed) ; a diff found while open stays
  * readable until the next call; disposed.
  */
+import { statSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { DeliveredState, Diff, DiffRequest, EndedKey, StateFeed, StatePositions } from '../port.ts'
-import type { CountsByOp, Op, TriggerCounts } from '@sluice/contracts/state'
-import { diskErrorOf } from './disk-error.ts'
+import { countsOf } from './count-changes.ts'
 import {
   closeExtract,
   findChanges,
@@ -30,6 +30,7 @@ import { RowHash } from './row-hash.ts'
 import { Shapes } from './shapes.ts'
 import { quoteText } from './sql-types.ts'
 import { Stage } from './stage-feed.ts'
+import { asStateError } from './state-error.ts'
 import {
   createStateFile,
   openStateFile,
@@ -41,6 +42,14 @@ import { inTransaction, loadHash, loadPositions, metaSql } from './state-meta.ts
 
 /** A diff comes between the export and the first change: nothing else of the run is at work. */
 const DIFF_THREADS = 2
+/** Of so many columns, what two threads have in work is too much. */
+const MANY_COLUMNS = 100
+/**
+ * What each further column gets beside the limit: DuckDB holds 2,048 values of it for each step of a query.
+ */
+const COLUMN_BYTES = 200_000
+/** Of rows from this size on one thread has enough in work, since DuckDB works on 2,048 rows at once. */
+const WIDE_ROW_BYTES = 2000
 
 /** Keys that are ended at once. */
 const GONE_KEYS = 4096
@@ -225,6 +234,7 @@ class DuckdbDeliveredState implements DeliveredState {
       await this.#feed.stage.flush()
       const { connection } = this.#file
       await connection.run(`ATTACH ${quoteText(asked.extractFile)} AS extract (TYPE duckdb, READ_ONLY)`)
+      await this.#makeRoom(asked)
       const known = await withKnownTypes(connection, asked)
       const { request } = known
       await openExtract(connection, known)
@@ -253,6 +263,21 @@ class DuckdbDeliveredState implements DeliveredState {
         changes: () => this.#changes(request, found, epoch),
       }
     })
+  }
+
+  /**
+   * Rows of many columns or bytes are worked on by one thread, and columns get their memory until the diff
+   * ends.
+   */
+  async #makeRoom({ columns, extractFile }: DiffRequest): Promise<void> {
+    const { connection } = this.#file
+    const { memoryLimit, threads } = this.#options
+    const more = Math.max(0, columns.length - MANY_COLUMNS) * COLUMN_BYTES
+    if (more > 0)
+      await connection.run(`SET memory_limit = '${Number.parseInt(memoryLimit, 10) * 1_000_000 + more}B'`)
+    const rows = Math.max(1, await this.#count('extract.main.rows'))
+    const isWide = statSync(extractFile).size / rows > WIDE_ROW_BYTES
+    if (more > 0 || isWide) await connection.run(`SET threads = ${threads}`)
   }
 
   /** Works with at least so many threads, and with those of the options again afterwards. */
@@ -325,7 +350,7 @@ class DuckdbDeliveredState implements DeliveredState {
     if (!this.#hasDiff) return
     this.#hasDiff = false
     const { connection } = this.#file
-    for (const table of ['found', 'ordered', 'places', 'piece', 'ambiguous'])
+    for (const table of ['found', 'ordered', 'places', 'known', 'piece', 'sizes', 'ambiguous'])
       await connection.run(`DROP TABLE IF EXISTS temp.${table}`)
     await closeExtract(connection)
     await connection.run('DETACH DATABASE IF EXISTS extract')
@@ -397,31 +422,4 @@ class DuckdbDeliveredState implements DeliveredState {
       clearInterval(timer)
     }
   }
-}
-
-function countsOf(request: DiffRequest, found: FoundChanges): CountsByOp {
-  const counts: { [op in Op]?: TriggerCounts } = {}
-  for (const op of request.triggers)
-    counts[op] = {
-      detected: found[op].rows,
-      delivered: 0,
-      rejected: 0,
-      unknown: 0,
-      unsent: 0,
-      requests: 0,
-      attempts: 0,
-    }
-  return counts
-}
-
-function asStateError(error: unknown, file: string): unknown {
-  if (isSluiceError(error)) return error
-  const diskError = diskErrorOf(error, file)
-  if (diskError !== null) return diskError
-  const message = error instanceof Error ? error.message : String(error)
-  if (/checksum|corrupt|serializ|database has been invalidated|INTERNAL Error|FATAL Error/i.test(message))
-    return new SluiceError('corrupt', `The delivered state ${file} cannot be trusted: ${message}`, {
-      cause: error,
-    })
-  return new SluiceError('internal', `The delivered state ${file} fails: ${message}`, { cause: error })
 }

@@ -32,15 +32,19 @@ export async function takePiece(
     'SELECT coalesce(min(rid), 0), coalesce(max(rid), -1), coalesce(min(srid), 0), coalesce(max(srid), -1) FROM places',
   )
   const [firstRow, lastRow, firstState, lastState] = reader.getRows()[0] ?? []
+  // The state's part first: of many columns, each join holds a copy in memory.
   await connection.run(`
-    CREATE OR REPLACE TEMP TABLE ${PIECE} AS
-    SELECT p.section, p.key, p.partition, p.kind, p.muted, p.settled_kind, p.takes, p.has_entry,
-      s.content AS before, if(p.is_retry, r.entry, NULL) AS retried, c.content AS captured, e.* EXCLUDE (rid)
+    CREATE OR REPLACE TEMP TABLE known AS
+    SELECT p.place, p.rid, p.section, p.key, p.partition, p.kind, p.muted, p.settled_kind, p.takes, p.has_entry,
+      s.content AS before, if(p.is_retry, r.entry, NULL) AS retried, c.content AS captured
     FROM places p
-      LEFT JOIN (FROM ${EXTRACTED} WHERE rid >= ${String(firstRow)} AND rid <= ${String(lastRow)}) e ON e.rid = p.rid
       LEFT JOIN (SELECT rowid AS srid, content FROM state
         WHERE rowid >= ${String(firstState)} AND rowid <= ${String(lastState)}) s ON s.srid = p.srid
       LEFT JOIN retry r ON r.key = p.key AND r.partition = p.partition
-      LEFT JOIN captured c ON c.key = p.key AND c.partition = p.partition
-    ORDER BY p.place`)
+      LEFT JOIN captured c ON c.key = p.key AND c.partition = p.partition`)
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE ${PIECE} AS
+    SELECT k.* EXCLUDE (place, rid), e.* EXCLUDE (rid)
+    FROM known k LEFT JOIN (FROM ${EXTRACTED} WHERE rid >= ${String(firstRow)} AND rid <= ${String(lastRow)}) e ON e.rid = k.rid
+    ORDER BY k.place`)
 }

@@ -7,6 +7,7 @@ import type { Retried } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { type Column, JsonText, type Row, type Value } from '@sluice/contracts/values'
 import type { DetectedChange, EndedKey } from '../port.ts'
+import { cutPieces } from './cut-pieces.ts'
 import { type ColumnChunk, type ColumnReading, readColumns } from './chunk-columns.ts'
 import { KINDS } from './codes.ts'
 import { type FoundChanges, placeOf, type Section } from './find-changes.ts'
@@ -41,8 +42,8 @@ export async function* readChanges(
     }),
   )
   const rows = sections.reduce((sum, { section }) => sum + section.rows, 0)
-  for (let from = 0; from < rows; from += pieceRows) {
-    const piece = { start: from, end: Math.min(from + pieceRows, rows) }
+  for (const piece of await cutPieces(connection, columns, { rows, pieceRows })) {
+    const from = piece.start
     await takePiece(connection, piece)
     const readings = await readingsOf(connection, columns)
     const slabs = await slabSizes(connection, columns)

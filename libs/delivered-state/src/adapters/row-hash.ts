@@ -66,7 +66,7 @@ export class RowHash {
     return hashOf(
       columns.map(column => {
         const reading = readingOfExtracted(column.type, place(column))
-        return PLAIN.has(column.type.kind) ? reading : field(reading, column.type)
+        return { reading, type: column.type, isPlain: PLAIN.has(column.type.kind) }
       }),
     )
   }
@@ -84,14 +84,14 @@ export class RowHash {
     const misfits: string[] = []
     const fields = columns.map(({ name, type }) => {
       const value = `(${parsed}).${quoteIdentifier(name)}`
-      if (!isNested(type)) return field(readingOfStored(type, value), type)
+      if (!isNested(type)) return { reading: readingOfStored(type, value), type, isPlain: false }
       const reading = readingOfStored(type, fromStoredJson(type, value))
       // What is no list or struct, or has a member that the type lacks now, would read as if it had never
       // been.
       misfits.push(
         `${valueCount(value)} <> ${valueCount(reading)} OR (${value} IS NOT NULL AND ${reading} IS NULL)`,
       )
-      return field(reading, type)
+      return { reading, type, isPlain: false }
     })
     const hash = hashOf(fields)
     if (misfits.length === 0) return hash
@@ -123,9 +123,24 @@ export class RowHash {
   }
 }
 
-/** SQL for the hash of fields that tell where they end. */
-function hashOf(fields: readonly string[]): string {
-  if (fields.length === 0) return `md5_number('')`
+/** How a column reads, and whether that can be taken for a field as it stands. */
+interface Read {
+  readonly reading: string
+  readonly type: ColumnType
+  readonly isPlain: boolean
+}
+
+/**
+ * Of more columns, the fields take too much memory: DuckDB keeps 2,048 values for each step of an expression.
+ */
+const MOST_FIELDS = 50
+
+/** SQL for the hash of fields that tell where they end, or of a JSON list of texts. */
+function hashOf(columns: readonly Read[]): string {
+  if (columns.length === 0) return `md5_number('')`
+  if (columns.length > MOST_FIELDS)
+    return `md5_number(CAST(to_json([${columns.map(({ reading }) => reading).join(', ')}]) AS VARCHAR))`
+  const fields = columns.map(({ reading, type, isPlain }) => (isPlain ? reading : field(reading, type)))
   // NULL is nothing between two commas; concat() passes over it.
   return `md5_number(concat(${fields.join(`, ',', `)}))`
 }

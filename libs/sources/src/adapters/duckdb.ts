@@ -14,7 +14,7 @@ import type { Column } from '@sluice/contracts/values'
 import { primaryKeyOf } from '@sluice/domain/definition'
 import type { Extract, Source } from '../port.ts'
 import { diskErrorOf, emptyFile, messageOf, missingFile, queryError } from './duckdb-errors.ts'
-import { DuckdbSession } from './duckdb-session.ts'
+import { attachExtract, DuckdbSession } from './duckdb-session.ts'
 import { resolveFiles, type ResolvedQuery } from './file-references.ts'
 import { type Carried, carry, quoteIdentifier, quoteText } from './duckdb-types.ts'
 import { assertColumns } from './model-columns.ts'
@@ -30,6 +30,9 @@ export interface DuckdbSourceOptions {
   /** Default 2. */
   readonly threads?: number
 }
+
+/** Of so many columns, the row groups of two threads are too much. */
+const MANY_COLUMNS = 100
 
 interface QueryColumn {
   readonly name: string
@@ -183,7 +186,9 @@ class DuckdbSource implements Source {
       const value = `c${index}`
       return `${carried.cast === null ? value : carried.cast(value)} AS ${quoteIdentifier(name)}`
     })
-    await connection.run(`ATTACH ${quoteText(file)} AS sluice_extract`)
+    await attachExtract(connection, file)
+    // Each thread has all columns of a row group in memory.
+    if (columns.length > MANY_COLUMNS) await connection.run('SET threads = 1')
     await connection.run('SET lock_configuration = true')
     const create = `CREATE TABLE sluice_extract.main.rows AS SELECT ${outer.join(', ')} FROM (\n${query.sql}\n) AS query(${inner.join(', ')})`
     await this.#translated(model, query, 1, () => connection.run(create))

@@ -12,8 +12,8 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import type { Column, ColumnType } from '@sluice/contracts/values'
-import { DuckdbSession } from './duckdb-session.ts'
-import { quoteIdentifier, quoteText } from './duckdb-types.ts'
+import { attachExtract, DuckdbSession } from './duckdb-session.ts'
+import { quoteIdentifier } from './duckdb-types.ts'
 import { readRows } from './row-text.ts'
 
 /**
@@ -25,8 +25,6 @@ const PIPED_FROM_BYTES = 2_000_000
 const MEMORY_LIMIT = '128MB'
 /** While one parses what has come, the other takes what comes. */
 const THREADS = 2
-/** Each thread fills a row group in memory; DuckDB's own size, 122,880, is too much of rows of a few KB. */
-const ROW_GROUP_SIZE = 16_384
 
 export interface LoadedColumn {
   readonly name: string
@@ -66,9 +64,7 @@ export async function loadRows(options: LoadOptions): Promise<number> {
   })
   try {
     const { connection } = session
-    // The extract is read once and removed: finding out how to compress it would take longer than reading it.
-    await connection.run(`SET force_compression = 'uncompressed'`)
-    await connection.run(`ATTACH ${quoteText(file)} AS sluice_extract (ROW_GROUP_SIZE ${ROW_GROUP_SIZE})`)
+    await attachExtract(connection, file)
     const create = (at: AbortSignal) =>
       session.interruptible(at, () => connection.run(createTable(textFile, options.columns)))
     const { head, rest } = await readHead(text, signal)

@@ -9,13 +9,18 @@ import type { SecretOf } from './server-access.ts'
 export interface OpenSourceOptions {
   /** Gives a secret's value; called whenever a connection is opened. What it throws passes through. */
   readonly secretOf: SecretOf
+  /** Most memory of a query that DuckDB runs, in bytes; default 512 MB. */
+  readonly memoryBytes?: number
 }
 
 /** Opens a source. Nothing is connected to before a query is described or extracted. */
-export function openSource(spec: SourceSpec, { secretOf }: OpenSourceOptions): Source {
+export function openSource(spec: SourceSpec, { secretOf, memoryBytes }: OpenSourceOptions): Source {
   switch (spec.type) {
     case 'duckdb':
-      return createDuckdbSource({ spec })
+      return createDuckdbSource({
+        spec,
+        ...(memoryBytes === undefined ? {} : { memoryLimit: `${memoryBytes}B` }),
+      })
     case 'postgres':
       return createPostgresSource({ spec, secretOf })
     case 'mysql':

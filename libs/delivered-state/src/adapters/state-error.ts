@@ -1,0 +1,25 @@
+/** What DuckDB says, as errors of ours. */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { diskErrorOf } from './disk-error.ts'
+
+/**
+ * The error of ours for what DuckDB said. Where its memory did not suffice, the message names the setting
+ * that gives it more.
+ */
+export function asStateError(error: unknown, file: string): unknown {
+  if (isSluiceError(error)) return error
+  const diskError = diskErrorOf(error, file)
+  if (diskError !== null) return diskError
+  const message = error instanceof Error ? error.message : String(error)
+  if (/checksum|corrupt|serializ|database has been invalidated|INTERNAL Error|FATAL Error/i.test(message))
+    return new SluiceError('corrupt', `The delivered state ${file} cannot be trusted: ${message}`, {
+      cause: error,
+    })
+  if (/out of memory/i.test(message))
+    return new SluiceError(
+      'internal',
+      `The delivered state ${file} needs more memory than its share: set SLUICE_MEMORY higher, or let the model select fewer or shorter columns. ${message}`,
+      { cause: error },
+    )
+  return new SluiceError('internal', `The delivered state ${file} fails: ${message}`, { cause: error })
+}
