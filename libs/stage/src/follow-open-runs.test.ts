@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
@@ -18,7 +18,7 @@ const emptied = new SluiceError('offset-out-of-range', 'test.customers.requests[
 const logger = createLogger({ name: 'test', level: 'silent' })
 const runsTopic = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
 
-type Follow = Pick<FollowOptions, 'work'> & Partial<FollowOptions>
+type Follow = Pick<FollowOptions, 'work'> & Partial<FollowOptions> & { readonly joinFails?: SluiceError }
 
 /** Follows one open run; `tell` writes an event of it. */
 async function following(of: Follow) {
@@ -31,6 +31,8 @@ async function following(of: Follow) {
     ])
   }
   await tell({})
+  const { joinFails } = of
+  if (joinFails !== undefined) vi.spyOn(world.log, 'join').mockRejectedValue(joinFails)
   const done = followOpenRuns({
     ...world,
     stage: 'requests',
@@ -105,6 +107,23 @@ it.each([
     expect(figures).toEqual([`${stage} ${SYNC} 1`, `${stage} ${SYNC} 0`])
   },
 )
+
+it('tells nothing of partitions that another process is at work on, where it cannot join', async () => {
+  const holds = createLocalHolds()
+  const others = await holds.acquire(`attempts/${SYNC}/${INCARNATION}/0`, { signal: never })
+  const refused = new SluiceError('unreachable', 'the group is full')
+  const follows = await following({
+    stage: 'attempts',
+    holds,
+    joinFails: refused,
+    work: () => Promise.resolve(),
+  })
+  const { world } = follows
+  await world.runs.until(() => follows.reportOf(1) !== undefined, { signal: never })
+  expect(follows.reportOf(0)).toBeUndefined()
+  await others[Symbol.asyncDispose]()
+  await follows.end()
+})
 
 it('leaves alone the report of a partition whose part of the run is over', async () => {
   const follows = await following({ stage: 'attempts', work: (_, { drain }) => untilAborted(drain) })

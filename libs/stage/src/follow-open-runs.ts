@@ -18,6 +18,8 @@ import type { Stage } from './topics.ts'
 
 /** A fault that is gone by the next try harms no run; one that is still there ends it. */
 const FAILURES_THAT_END_A_RUN = 2
+/** Whoever gets no hold for so long is taken to be late: another has it. */
+const PATIENCE_FOR_HOLD_MS = 500
 
 export interface FollowOptions {
   readonly stage: Stage
@@ -97,7 +99,7 @@ async function workOnSync(options: FollowOptions, run: RunEvent, drain: AbortSig
     readiness,
     group: options.groupOf(run),
     topic: options.topicOf(run),
-    holdOf: ({ partition }) => `${stage}/${run.sync}/${run.incarnation}/${partition}`,
+    holdOf: ({ partition }) => holdOf(stage, run, partition),
     work: async worker => {
       const { partition } = worker.target
       await assertKept(options, { sync: run.sync, partition }, { signal: worker.signal })
@@ -121,13 +123,48 @@ function settingAside(options: FollowOptions, of: RunEvent, signal: AbortSignal)
       asides.failed(placeOf(target), error)
       if (failures < FAILURES_THAT_END_A_RUN) return
       const { stage } = options
-      await reportSetAside(
-        options,
-        { stage, sync, incarnation, partition: placeOf(target), error },
-        { signal },
-      )
+      const tell = (partition: number): Promise<void> =>
+        reportSetAside(options, { stage, sync, incarnation, partition, error }, { signal })
+      const all = Array.from({ length: of.partitions }, (_, partition) => partition)
+      try {
+        if (target !== null) await tell(target.partition)
+        else
+          await Promise.all(all.map(partition => unlessHeld(options, of, { partition, signal, then: tell })))
+      } catch (untold) {
+        // Where the run is over, or the work, nobody has to know any more.
+        if (!signal.aborted) throw untold
+      }
     },
     works: target => asides.works(placeOf(target)),
     left: target => asides.left(placeOf(target)),
   }
+}
+
+/** Who is no member has no partition: of one that another process is at work on it has nothing to tell. */
+async function unlessHeld(
+  { holds, stage }: FollowOptions,
+  of: RunEvent,
+  {
+    partition,
+    signal,
+    then,
+  }: {
+    readonly partition: number
+    readonly signal: AbortSignal
+    readonly then: (partition: number) => Promise<void>
+  },
+): Promise<void> {
+  const patience = AbortSignal.timeout(PATIENCE_FOR_HOLD_MS)
+  try {
+    await using _free = await holds.acquire(holdOf(stage, of, partition), {
+      signal: AbortSignal.any([signal, patience]),
+    })
+    await then(partition)
+  } catch (error) {
+    if (error !== patience.reason) throw error
+  }
+}
+
+function holdOf(stage: Stage, { sync, incarnation }: RunEvent, partition: number): string {
+  return `${stage}/${sync}/${incarnation}/${partition}`
 }

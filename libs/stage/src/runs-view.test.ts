@@ -71,6 +71,12 @@ describe('the view of the runs', () => {
     ])
   })
 
+  it('passes over a report of an earlier run that comes late', async () => {
+    await report({ partition: 0, run: 2, ended: true })
+    await report({ partition: 0, run: 1, ended: true })
+    expect((await seen())?.reports.get(0)?.run).toBe(2)
+  })
+
   it('forgets what was, and whose markers counted, once the sync has another incarnation', async () => {
     await tell({ runId: 'A', marker: 50 })
     await report({ marker: 50 })

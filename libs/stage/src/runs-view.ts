@@ -215,7 +215,8 @@ export class RunsView implements AsyncDisposable {
     const runs = this.#runsOf(report.sync, report.incarnation)
     if (runs === null) return
     const last = runs.reports.get(report.partition)
-    if (last !== undefined && report.marker < last.marker) return
+    // Runs are one at a time: one that is late tells nothing any more, whoever wrote it.
+    if (last !== undefined && (report.marker < last.marker || report.run < last.run)) return
     runs.reports.set(report.partition, report)
   }
 

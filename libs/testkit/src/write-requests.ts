@@ -18,6 +18,8 @@ export async function writeRequests(
     readonly row?: Partial<RequestRow>
     readonly trigger?: Op
     readonly partition?: number
+    /** False where the renderer stops before the end. */
+    readonly ends?: boolean
   },
 ): Promise<void> {
   const { signal } = new AbortController()
@@ -46,6 +48,7 @@ export async function writeRequests(
     })
     await append(textKey(`${begin.run}/${partition}/${seq}`), io.encode('Request', request))
   }
+  if (run.ends === false) return
   const runEnd = { ...plainMarker('run-end', INCARNATION, owned.owner), begin, count: keys.length }
   await append(
     markerKey('run-end', `${partition}`),

@@ -160,6 +160,7 @@ class PartitionDelivery {
       while (this.#taken.offset < end) await this.#takes.after(this.#takes.version, { signal })
       const { run: taken, nextChange } = this.#taken
       await ledger.settled({ signal })
+      await this.#untilNoneIsLate(signal)
       return {
         counts: ledger.run === number ? ledger.counts : {},
         nextChange: taken === number ? nextChange : 0,
@@ -221,11 +222,10 @@ class PartitionDelivery {
 
   /** Ends a run here that has ended elsewhere. */
   async #close(begin: RunBegin | null, stopping: AbortSignal): Promise<void> {
-    const { ledger, deps } = this.#parts
+    const { ledger } = this.#parts
     await ledger.settled({ signal: stopping })
     await this.#open?.sending.stop()
-    if (this.#doubt !== null && this.#open !== null)
-      await this.#waitForLateSends(deps.lateSendsMs(this.#open.target), stopping)
+    await this.#untilNoneIsLate(stopping)
     await ledger.mark({ ...plainMarker('run-end', '', 0), begin })
     this.#closed()
   }
@@ -359,15 +359,14 @@ class PartitionDelivery {
   }
 
   async #endRun(offset: number, end: Marker, stopping: AbortSignal): Promise<void> {
-    const { ledger, deps, recovered } = this.#parts
+    const { ledger, recovered } = this.#parts
     const { begin } = end
     if (begin === null) throw new SluiceError('corrupt', `a run-end marker at offset ${offset} names no run`)
     if (this.#open === null && recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
     await ledger.settled({ signal: stopping })
     await this.#open?.sending.stop()
     const fault = this.#open?.fault ?? faultOf(end, this.#open)
-    if (this.#doubt !== null && this.#open !== null)
-      await this.#waitForLateSends(deps.lateSendsMs(this.#open.target), stopping)
+    await this.#untilNoneIsLate(stopping)
     await abortable(
       this.#reporter.reportEnd({ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 }),
       {
@@ -381,10 +380,11 @@ class PartitionDelivery {
   }
 
   /** Nothing that a frozen predecessor still sends may overtake the next run. */
-  async #waitForLateSends(lateMs: number, signal: AbortSignal): Promise<void> {
+  async #untilNoneIsLate(signal: AbortSignal): Promise<void> {
+    if (this.#doubt === null || this.#open === null) return
+    const lateMs = this.#parts.deps.lateSendsMs(this.#open.target)
     const left = this.#uncleanSince + lateMs - performance.now()
-    if (left <= 0) return
-    await sleep(left, { signal })
+    if (left > 0) await sleep(left, { signal })
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
-import type { RunsView } from '@sluice/stage/runs-view'
+import { openRun, type RunsView } from '@sluice/stage/runs-view'
 import type { PartitionReporter } from './report-partition.ts'
 
 /** How far a run has come in the partition. */
@@ -21,7 +21,7 @@ export async function endWithoutRenderer(
     readonly run: RunEvent
     readonly partition: number
     readonly reporter: PartitionReporter
-    /** Waits until every request that is there now is finished. */
+    /** Waits until every request that is there now is finished, and none of it can arrive any more. */
     readonly finished: (run: number) => Promise<RunSoFar>
   },
   { signal }: { readonly signal: AbortSignal },
@@ -29,18 +29,25 @@ export async function endWithoutRenderer(
   const { runs, run, partition, reporter, finished } = of
   const asks = (): PartitionReport | null => {
     const known = runs.of(run.sync)
-    const report = known?.incarnation === run.incarnation ? known.reports.get(partition) : undefined
-    return report?.ended === false && report.faultedFrom !== null ? report : null
+    if (known?.incarnation !== run.incarnation) return null
+    const report = known.reports.get(partition)
+    // What was asked of a run that has ended since is no question any more.
+    if (report === undefined || report.run !== openRun(known)?.run) return null
+    return !report.ended && report.faultedFrom !== null ? report : null
   }
   try {
     for (;;) {
       await runs.until(() => asks() !== null, { signal })
       const asked = asks()
       if (asked === null) continue
-      const { counts, nextChange: from } = await finished(asked.run)
       const { run: number, error, errorCode } = asked
+      const before = reporter.lastEnded
+      const { counts, nextChange: from } = await finished(number)
+      // Meanwhile the renderer may have come to the end, or the run may be over.
+      const isEnded = reporter.lastEnded > before && reporter.lastEnded >= number
       const fault = { from, error: error ?? '', errorCode: errorCode ?? 'internal' }
-      await reporter.reportEnd({ begin: { run: number }, counts, fault, requestsEnd: 0 })
+      if (!isEnded && asks() !== null)
+        await reporter.reportEnd({ begin: { run: number }, counts, fault, requestsEnd: 0 })
       await runs.until(() => asks() !== asked, { signal })
     }
   } catch (error) {

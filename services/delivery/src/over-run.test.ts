@@ -6,13 +6,15 @@ import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { reportSetAside } from '@sluice/stage/report-set-aside'
-import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/stage/topics'
+import { plainMarker } from '@sluice/stage/take-over'
+import { at, homePartition, markerKey, runKey, sharedTopics, syncTopics, textKey } from '@sluice/stage/topics'
 import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
+import type { DeliverDeps } from './open-run.ts'
 import { PassedRun } from './passed-run.ts'
 import { resolveTarget } from './target.ts'
 import { Throttles } from './throttles.ts'
@@ -20,7 +22,7 @@ import { Throttles } from './throttles.ts'
 const never = new AbortController().signal
 const definition = sampleDefinition()
 const topics = syncTopics(PREFIX, SYNC)
-const RUNS = { OLD: 1, NEW: 2 } as const
+const RUNS = { OLD: 1, NEW: 2, NEXT: 3 } as const
 type RunId = keyof typeof RUNS
 
 let world: TestLog
@@ -47,18 +49,28 @@ async function tell(runId: RunId, fields: Partial<RunEvent> = {}): Promise<void>
   })
 }
 
+const beginOf = (runId: RunId): RunBegin => ({
+  run: RUNS[runId],
+  runId,
+  definition: hash,
+  startedAt: 1,
+  first: true,
+})
+
 function write(runId: RunId, keys: readonly string[], of: Partial<RunBegin> = {}): Promise<void> {
-  const begin = { run: RUNS[runId], runId, definition: hash, startedAt: 1, first: true, ...of }
-  return writeRequests(world, { begin, keys })
+  return writeRequests(world, { begin: { ...beginOf(runId), ...of }, keys })
 }
 
-function live(): { readonly done: Promise<void>; drain(): Promise<void> } {
+function live({ lateSendsMs = () => 0 }: Partial<Pick<DeliverDeps, 'lateSendsMs'>> = {}): {
+  readonly done: Promise<void>
+  drain(): Promise<void>
+} {
   const drain = new AbortController()
   const { log, io, runs, definitions, prefix } = world
   const worker = { target: at(topics.requests, 0), membership: steadyMembership(), signal: never }
   const done = deliverPartition(
     {
-      ...{ log, io, runs, definitions, prefix, lateSendsMs: () => 0, onError: () => undefined },
+      ...{ log, io, runs, definitions, prefix, lateSendsMs, onError: () => undefined },
       throttles: new Throttles(),
       memory: new DeliveryMemory(128_000_000),
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
@@ -86,11 +98,15 @@ function live(): { readonly done: Promise<void>; drain(): Promise<void> } {
 
 const report = (): PartitionReport | undefined => world.runs.of(SYNC)?.reports.get(0)
 
+function untilOver(runId: RunId): Promise<void> {
+  const isOver = (): boolean => report()?.run === RUNS[runId] && report()?.ended === true
+  return world.runs.until(isOver, { signal: never })
+}
+
 /** Delivers until the report says that the partition's part of the new run is over. */
 async function deliverNew(): Promise<PartitionReport | undefined> {
   const life = live()
-  const isOver = (): boolean => report()?.run === RUNS.NEW && report()?.ended === true
-  await world.runs.until(isOver, { signal: never })
+  await untilOver('NEW')
   const found = report()
   await life.drain()
   return found
@@ -161,6 +177,48 @@ describe('a partition whose renderer cannot go on', () => {
     await write('NEW', ['a'])
     await world.runs.until(() => report()?.faultedFrom === null, { signal: never })
     expect(report()).toMatchObject({ ended: true, counts: { added: { delivered: 1 } } })
+    await life.drain()
+  })
+
+  it('of a run that has ended since does not take away the report of the next', async () => {
+    await tell('OLD')
+    await ask()
+    await tell('OLD', { status: 'failed', endedAt: 2 })
+    await tell('NEW')
+    await write('NEW', ['a'])
+    const life = live()
+    await untilOver('NEW')
+    // Whatever the question may lead to comes before what is told of one more run.
+    await tell('NEW', { status: 'success', endedAt: 3 })
+    await tell('NEXT')
+    await write('NEXT', ['b'])
+    await untilOver('NEXT')
+    await life.drain()
+    const found = await world.read(at(sharedTopics(PREFIX).runs, homePartition(SYNC)))
+    const told = found.flatMap(({ record }) =>
+      record?.name === 'sluice.PartitionReport' ? [[record.value.run, record.value.ended]] : [],
+    )
+    expect(told).toEqual([
+      [RUNS.OLD, false],
+      [RUNS.NEW, true],
+      [RUNS.NEXT, true],
+    ])
+  })
+
+  it('is ended only once what a frozen predecessor has sent can arrive no more', async () => {
+    await tell('NEW')
+    const begin = beginOf('NEW')
+    await writeRequests(world, { begin, keys: ['a'], ends: false })
+    const checkpoint = { offset: 0, from: 0, run: RUNS.NEW, counts: {} }
+    const begun = { ...plainMarker('run-begin', INCARNATION, 0), begin, checkpoint }
+    await world.append(at(topics.attempts, 0), [
+      { key: markerKey('run-begin', '0'), value: world.io.encode('Marker', begun) },
+    ])
+    await ask()
+    const startedAt = performance.now()
+    const life = live({ lateSendsMs: () => 300 })
+    await world.runs.until(() => report()?.ended === true, { signal: never })
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(300)
     await life.drain()
   })
 })

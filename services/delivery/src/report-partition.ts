@@ -28,10 +28,15 @@ export interface ReporterOptions {
 
 export class PartitionReporter {
   readonly #options: ReporterOptions
-  #lastRun = 0
+  #lastEnded = 0
 
   constructor(options: ReporterOptions) {
     this.#options = options
+  }
+
+  /** Number of the last run whose end was reported here; 0 for none. */
+  get lastEnded(): number {
+    return this.#lastEnded
   }
 
   /**
@@ -44,7 +49,7 @@ export class PartitionReporter {
     readonly fault: { readonly from: number; readonly error: string; readonly errorCode?: string } | null
     readonly requestsEnd: number
   }): Promise<void> {
-    this.#lastRun = end.begin.run
+    this.#lastEnded = Math.max(this.#lastEnded, end.begin.run)
     await this.#write({
       run: end.begin.run,
       counts: end.counts,
@@ -77,7 +82,7 @@ export class PartitionReporter {
       const { counts, run } = ledger
       if (run !== watched.run) watched = { run, since: performance.now() }
       const waiting = waitsFor()
-      if (stopping.aborted || (counts === reported && waiting === told) || run <= this.#lastRun) continue
+      if (stopping.aborted || (counts === reported && waiting === told) || run <= this.#lastEnded) continue
       reported = counts
       told = waiting
       const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }

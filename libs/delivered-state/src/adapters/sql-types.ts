@@ -176,10 +176,13 @@ export function readingOfExtracted(type: ColumnType, x: string): string {
   }
 }
 
-/** A DOUBLE without the digit after the point that DuckDB prints of whole numbers. */
+/**
+ * A DOUBLE without the digit after the point that DuckDB prints of whole numbers. There is one NaN only,
+ * though DuckDB prints that of 0.0 / 0.0 as `-nan`.
+ */
 function doubleReading(x: string): string {
   const text = `CAST(${x} AS VARCHAR)`
-  return `if(ends_with(${text}, '.0'), left(${text}, -2), ${text})`
+  return `CASE WHEN isnan(${x}) THEN 'nan' WHEN ends_with(${text}, '.0') THEN left(${text}, -2) ELSE ${text} END`
 }
 
 /**

@@ -81,6 +81,8 @@ export const TYPE_VALUES: readonly (readonly [string, string, readonly (readonly
     [
       ["'0.1'", 0.1],
       ["'nan'", NaN],
+      // That of 0.0 / 0.0.
+      ["'-nan'", NaN],
       ["'inf'", Infinity],
       ["'-inf'", -Infinity],
       ["'3.4028235e38'", 3.4028235e38],
@@ -102,6 +104,8 @@ export const TYPE_VALUES: readonly (readonly [string, string, readonly (readonly
     'x::DOUBLE',
     [
       ["'nan'", NaN],
+      // That of 0.0 / 0.0.
+      ["'-nan'", NaN],
       ["'inf'", Infinity],
       ["'-inf'", -Infinity],
       ["'1.5'", 1.5],
@@ -317,7 +321,12 @@ export const TYPE_VALUES: readonly (readonly [string, string, readonly (readonly
   [
     'LIST of DOUBLE',
     'x::DOUBLE[]',
-    [["[0.1::DOUBLE, 'nan'::DOUBLE, '-inf'::DOUBLE, NULL]", [0.1, NaN, -Infinity, null]]],
+    [
+      [
+        "[0.1::DOUBLE, 'nan'::DOUBLE, '-nan'::DOUBLE, '-inf'::DOUBLE, NULL]",
+        [0.1, NaN, NaN, -Infinity, null],
+      ],
+    ],
   ],
   ['LIST of JSON', 'x::JSON[]', [['[\'{"a": 1.0}\'::JSON, NULL]', [new JsonText('{"a": 1.0}'), null]]]],
   ['ARRAY', 'x::TINYINT[2]', [['[1, 2]', [1, 2]]]],
