@@ -57,13 +57,15 @@ export class SendQueue {
   #queue: Waiting[] = []
   #throttledSince: number | null = null
   /**
-   * How many requests may be under way since the destination throttled: half of those that were, for each
-   * time that it does, and one more for each that is served; null while the limits alone decide. The half
-   * lets an API that takes some of them go on; one that takes none is soon asked by one request alone.
+   * How many requests may be under way since the destination throttled: as many as it served since it did so
+   * before, at most half of those that were under way, at least one; and one more for each that is served
+   * since. Null while the limits alone decide. So an API that takes some of them goes on with about as many,
+   * and one that takes none is asked by one request alone.
    */
   #window: number | null = null
-  /** When it throttled last, of `performance.now()`. */
+  /** When it throttled last, of `performance.now()`, and how many requests it served since. */
   #narrowedAtMs = -Infinity
+  #servedSince = 0
 
   constructor(options: SendQueueOptions) {
     this.#options = options
@@ -184,9 +186,13 @@ export class SendQueue {
     const { target, throttles } = this.#options
     if (outcome === 'delivered') this.#throttledSince = null
     if (answered && outcome !== 'unknown') throttles.served(target.destination)
+    this.#servedSince += 1
     if (this.#window === null) return
     this.#window += 1
-    if (this.#window > target.concurrency) this.#window = null
+    if (this.#window <= target.concurrency) return
+    this.#window = null
+    // What waits for room in the window would wait for ever: there is none any more.
+    this.#changes.notify()
   }
 
   #finish({ job, held }: Waiting, attempt: UnownedAttempt, free: (() => void) | null): void {
@@ -214,7 +220,8 @@ export class SendQueue {
     // What was under way when it throttled tells nothing new.
     if (sentAtMs > this.#narrowedAtMs) {
       this.#narrowedAtMs = nowMs
-      this.#window = Math.max(1, Math.floor(Math.min(this.#window ?? Infinity, this.#underWay.size) / 2))
+      this.#window = Math.max(1, Math.min(this.#servedSince, Math.floor(this.#underWay.size / 2)))
+      this.#servedSince = 0
     }
     this.#throttledSince ??= nowMs
     const of = { sentAtMs, nowMs, askedMs: retryAfterMs }
