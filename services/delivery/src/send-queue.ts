@@ -57,10 +57,10 @@ export class SendQueue {
   #queue: Waiting[] = []
   #throttledSince: number | null = null
   /**
-   * How many requests may be under way since the destination throttled: as many as it served since it did so
-   * before, at most half of those that were under way, at least one; and one more for each that is served
-   * since. Null while the limits alone decide. So an API that takes some of them goes on with about as many,
-   * and one that takes none is asked by one request alone.
+   * How many requests may be under way since the destination throttled: half as many as it served since it
+   * did so before, or as were under way, at least one; and one more for each that is served since. Null while
+   * the limits alone decide. So an API that takes some of them goes on with about as many, and one that takes
+   * none is asked by one request alone.
    */
   #window: number | null = null
   /** When it throttled last, of `performance.now()`, and how many requests it served since. */
@@ -220,7 +220,7 @@ export class SendQueue {
     // What was under way when it throttled tells nothing new.
     if (sentAtMs > this.#narrowedAtMs) {
       this.#narrowedAtMs = nowMs
-      this.#window = Math.max(1, Math.min(this.#servedSince, Math.floor(this.#underWay.size / 2)))
+      this.#window = Math.max(1, Math.floor(Math.min(this.#servedSince, this.#underWay.size) / 2))
       this.#servedSince = 0
     }
     this.#throttledSince ??= nowMs
