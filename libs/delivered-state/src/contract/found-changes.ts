@@ -261,7 +261,7 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       ])
       for (const { key } of diff.invalidSamples) expect(key).toMatch(/^[dé]{100} …$/)
       await played.state[Symbol.asyncDispose]()
-      const composite = await Played.open(harness())
+      const composite = await Played.open(harness(), 'composite')
       const wide = `SELECT ${Array.from({ length: 8 }, (_, i) => `repeat('${i}', 8192) AS k${i}`).join(', ')}`
       const primaryKey = Array.from({ length: 8 }, (_, i) => `k${i}`)
       expect((await composite.diff(wide, { primaryKey })).diff.rowsInvalid).toBe(0)

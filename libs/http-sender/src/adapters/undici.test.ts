@@ -1,8 +1,11 @@
+import { describe } from 'vitest'
 import { httpSenderContract } from '../contract.ts'
 import { longAnswersContract } from '../contract/long-answers.ts'
 import { oddAnswersContract } from '../contract/odd-answers.ts'
 import { createUndiciSender } from './undici.ts'
 
-httpSenderContract('undici', { open: options => createUndiciSender(options) })
-oddAnswersContract('undici', () => createUndiciSender({ connections: 1 }))
-longAnswersContract('undici', answers => createUndiciSender({ connections: 40, answers }))
+describe('undici', () => {
+  httpSenderContract('undici', { open: options => createUndiciSender(options) })
+  oddAnswersContract('undici', () => createUndiciSender({ connections: 1 }))
+  longAnswersContract('undici', answers => createUndiciSender({ connections: 40, answers }))
+})
