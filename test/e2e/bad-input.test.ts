@@ -288,7 +288,7 @@ describe('a column whose type changes between runs', () => {
     for (const [value, sent] of [
       ['ten', '["ten"]'],
       ['11', '[11]'],
-    ]) {
+    ] as const) {
       await project.write('people.csv', peopleCsv(`1,${value}`, '2,20'))
       expect(await project.run(SYNC)).toMatchObject({
         exitCode: 0,

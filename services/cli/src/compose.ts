@@ -7,7 +7,7 @@ import { constants, existsSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { DeliveredState } from '@sluice/delivered-state/port'
@@ -35,7 +35,7 @@ import { makeFolder } from '@sluice/runtime/make-folder'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
-import { environmentSecrets, type SecretLookup } from '@sluice/secrets/environment'
+import { environmentSecrets } from '@sluice/secrets/environment'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/stage/open-holds'
 import { openBackbone, openStage } from '@sluice/stage/open-stage'
@@ -59,6 +59,7 @@ import { runRenderer } from '@sluice/renderer/renderer'
 import { assertSendable } from './project/assert-secrets.ts'
 import type { Connections } from './check-connections.ts'
 import type { NextRun, Previewed } from './next-run.ts'
+import { knownSecrets } from './known-secrets.ts'
 import type { Pipeline } from './pipeline.ts'
 
 const STATE_FOLDER = '.sluice'
@@ -367,23 +368,6 @@ function noticesOf({ baseline, interrupted, diff }: NextChanges, { sync }: Defin
       'an earlier run did not end: what is left of it is sent first, and this is what follows if all of that arrives',
     )
   return notices
-}
-
-/** Looks up secrets so that they can be masked, and puts up with those that are not set. */
-function knownSecrets(env: PipelineOptions['env']): { lookUp: SecretLookup; readonly missing: string[] } {
-  const find = environmentSecrets(env)
-  const missing: string[] = []
-  const lookUp = (name: string): string => {
-    try {
-      return find(name)
-    } catch (error) {
-      if (!isSluiceError(error, 'config')) throw error
-      // Elsewhere, the secrets are where the services are.
-      if (!isDistributed(env)) missing.push(`a run would fail: ${error.message}`)
-      return ''
-    }
-  }
-  return { lookUp, missing }
 }
 
 async function* previewed(
