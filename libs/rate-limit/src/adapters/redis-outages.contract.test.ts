@@ -4,6 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { Redis } from 'ioredis'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'
 import { randomFrom } from '@sluice/testkit/random'
 import { TcpProxy } from '@sluice/testkit/tcp-proxy'
@@ -13,7 +14,8 @@ import type { Grant, RateLimit, TakeRequest } from '../port.ts'
 
 const { signal } = new AbortController()
 const CONCURRENCY = 10
-const PER_MINUTE = 1_000
+/** More than a test can use up. */
+const PER_MINUTE = 100_000
 /** Slots of the dead would come back only after this: no test may live that long. */
 const SLOT_LIFE_MS = 600_000
 const TIMEOUT_MS = 300
@@ -80,6 +82,15 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     const takes = await Promise.allSettled(Array.from({ length: LOST }, () => limit.take(request(3))))
     for (const each of takes) expect(each).toMatchObject({ reason: { code: 'unreachable', retryable: true } })
   }
+  /**
+   * Answers arrive again, over new connections. TCP delivers nothing behind a gap, but the proxy would: and
+   * since Redis numbers no answers, each would be taken for one that was swallowed before it, so that a take
+   * would be granted what another one got.
+   */
+  const endSwallowing = async (): Promise<void> => {
+    proxy.cut()
+    await proxy.set({ kind: 'pass' })
+  }
   /** Permits of the minute that count as used. */
   const used = async (): Promise<number> => {
     const admin = new Redis(server.address)
@@ -105,7 +116,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     await take(cutOff, 4)
     await proxy.set({ kind: 'swallow' })
     await lostTakes(cutOff)
-    await proxy.set({ kind: 'pass' })
+    await endSwallowing()
     await hasRoom(healthy, CONCURRENCY - 4)
     expect(await used()).toBe(4)
   })
@@ -146,7 +157,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     const mine = await take(cutOff, 5)
     await proxy.set({ kind: 'swallow' })
     await cutOff.giveBack(mine.lease, { unused: 5, finished: 0 })
-    await proxy.set({ kind: 'pass' })
+    await endSwallowing()
     await cutOff[Symbol.asyncDispose]()
     expect(await room(healthy)).toBe(CONCURRENCY)
   })
@@ -165,7 +176,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
           await sleep(5, { signal })
           continue
         }
-        const late = performance.now() > grant.useBeforeMs
+        const late = elapsedMs() > grant.useBeforeMs
         const unused = late ? grant.permits : Math.floor(random() * (grant.permits + 1))
         const finished = grant.permits - unused
         inFlight += finished
@@ -186,7 +197,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
         if (choice === 3) await proxy.set({ kind: 'swallow' })
         await sleep(random() * 500, { signal })
         server.thaw()
-        await proxy.set({ kind: 'pass' })
+        if (choice === 3) await endSwallowing()
       }
     }
     const workers = Array.from({ length: 12 }, (_, n) => work(n % 3 === 0 ? healthy : cutOff))
