@@ -4,6 +4,9 @@ import { createServer, connect, type AddressInfo, type Server, type Socket } fro
  * What becomes of the bytes: pass: they go through · refuse: nobody can connect (the port is closed), open
  * connections are cut · swallow: requests go through, answers are dropped, so the server does what the client
  * never hears of · delay: each piece goes through `delayMs` later.
+ *
+ * After `swallow` an open connection goes on behind a gap, which TCP never does: `cut` it first where the
+ * client tells answers apart by their order alone.
  */
 export type ProxyMode =
   | { readonly kind: 'pass' }

@@ -82,6 +82,15 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     const takes = await Promise.allSettled(Array.from({ length: LOST }, () => limit.take(request(3))))
     for (const each of takes) expect(each).toMatchObject({ reason: { code: 'unreachable', retryable: true } })
   }
+  /**
+   * Answers arrive again, over new connections. TCP delivers nothing behind a gap, but the proxy would: and
+   * since Redis numbers no answers, each would be taken for one that was swallowed before it, so that a take
+   * would be granted what another one got.
+   */
+  const endSwallowing = async (): Promise<void> => {
+    proxy.cut()
+    await proxy.set({ kind: 'pass' })
+  }
   /** Permits of the minute that count as used. */
   const used = async (): Promise<number> => {
     const admin = new Redis(server.address)
@@ -107,7 +116,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     await take(cutOff, 4)
     await proxy.set({ kind: 'swallow' })
     await lostTakes(cutOff)
-    await proxy.set({ kind: 'pass' })
+    await endSwallowing()
     await hasRoom(healthy, CONCURRENCY - 4)
     expect(await used()).toBe(4)
   })
@@ -148,7 +157,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     const mine = await take(cutOff, 5)
     await proxy.set({ kind: 'swallow' })
     await cutOff.giveBack(mine.lease, { unused: 5, finished: 0 })
-    await proxy.set({ kind: 'pass' })
+    await endSwallowing()
     await cutOff[Symbol.asyncDispose]()
     expect(await room(healthy)).toBe(CONCURRENCY)
   })
@@ -188,7 +197,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
         if (choice === 3) await proxy.set({ kind: 'swallow' })
         await sleep(random() * 500, { signal })
         server.thaw()
-        await proxy.set({ kind: 'pass' })
+        if (choice === 3) await endSwallowing()
       }
     }
     const workers = Array.from({ length: 12 }, (_, n) => work(n % 3 === 0 ? healthy : cutOff))
