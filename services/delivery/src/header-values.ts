@@ -1,8 +1,6 @@
 /** The values of a destination's headers, once their secrets are filled in. */
 import { SluiceError } from '@sluice/contracts/errors'
-
-/** What no header can carry: control characters, and characters beyond Latin-1 (RFC 9110 §5.5). */
-const NOT_IN_HEADER = /[^\t\x20-\x7e\x80-\xff]/u
+import { NOT_IN_HEADER_VALUE } from '@sluice/contracts/http-texts'
 
 /**
  * Throws `config`: no request of the destination could be sent. The value, which is a secret, is not told.
@@ -11,7 +9,7 @@ export function assertSendable(
   value: string,
   of: { readonly destination: string; readonly header: string; readonly secrets: readonly string[] },
 ): void {
-  const found = NOT_IN_HEADER.exec(value)
+  const found = NOT_IN_HEADER_VALUE.exec(value)
   if (found === null) return
   const [character = ''] = found
   const what = /[\r\n]/.test(character) ? 'a line break' : `U+${hexOf(character)}`
