@@ -1,7 +1,7 @@
 /** What the next run would do, found before each run of a random history, is what the run then does. */
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { findNextChanges } from '@sluice/change-detector/next-changes'
+import { findNextChanges } from '@sluice/change-detector/detect/next-changes'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import { renderChanges } from '@sluice/renderer/render-changes'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'

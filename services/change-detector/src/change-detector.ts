@@ -10,8 +10,8 @@ import type { Holds } from '@sluice/holds/port'
 import { decodeEach } from '@sluice/stage/owned-reader'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/stage/own-partitions'
 import { homePartition, sharedTopics } from '@sluice/stage/topics'
-import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
-import { SyncRunner } from './sync-runner.ts'
+import type { RunnerDeps, RunnerEnds } from './sync/runner-deps.ts'
+import { SyncRunner } from './sync/sync-runner.ts'
 
 export interface DetectorDeps extends RunnerDeps {
   /** Only these syncs are run; absent: all. */

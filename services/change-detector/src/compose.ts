@@ -25,7 +25,7 @@ import { currentDefinition } from '@sluice/stage/stored-documents'
 import { watchHolds } from '@sluice/stage/watch-holds'
 import { runChangeDetector } from './change-detector.ts'
 import type { DetectorConfig } from './config.ts'
-import { removeOldStates } from './old-states.ts'
+import { removeOldStates } from './detect/old-states.ts'
 
 /** Opens what the change-detector needs; rejects as `openStage` does. */
 export async function start(config: DetectorConfig, context: StartContext): Promise<StartedService> {

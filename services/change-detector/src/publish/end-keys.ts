@@ -2,7 +2,7 @@
 import type { EndedKey } from '@sluice/delivered-state/port'
 import type { NewRecord } from '@sluice/message-log/port'
 import { at, textKey, type SyncTopics } from '@sluice/stage/topics'
-import type { SyncOwnership } from './own-sync.ts'
+import type { SyncOwnership } from '../sync/own-sync.ts'
 
 /** Resolves once the tombstones are acknowledged. */
 export async function endKeys(

@@ -13,7 +13,7 @@ import { at, markerKey, textKey } from '@sluice/stage/topics'
 import { PartitionAssigner } from './assign-partitions.ts'
 import { endsValues, hasAnothersValues, withOwnValues } from './captured-values.ts'
 import { endKeys } from './end-keys.ts'
-import type { SyncOwnership } from './own-sync.ts'
+import type { SyncOwnership } from '../sync/own-sync.ts'
 
 const APPEND_RECORDS = 500
 const APPEND_BYTES = 512 * 1024

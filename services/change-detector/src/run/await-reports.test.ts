@@ -4,7 +4,7 @@ import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { awaitReports } from './await-reports.ts'
 import { OldRuns } from './old-runs.ts'
 import { queuedRun, type RunState } from './run-events.ts'
-import type { Tenure } from './tenure.ts'
+import type { Tenure } from '../sync/tenure.ts'
 
 const { signal } = new AbortController()
 const RUN: RunState = {

@@ -3,7 +3,7 @@ import { assertAllKept } from '@sluice/stage/kept-topics'
 import { forgetRuns } from './forget-runs.ts'
 import { endedRun, isReached, type RunState } from './run-events.ts'
 import { trimHistory } from './trim-history.ts'
-import type { Tenure } from './tenure.ts'
+import type { Tenure } from '../sync/tenure.ts'
 
 /**
  * Waits until delivery has reported every partition of a run, and ends the run, once `beforeEnd` has

@@ -4,9 +4,9 @@ import { isMarkerKey, keyText, syncTopics } from '@sluice/stage/topics'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { finishOpenRun } from './finish-open-run.ts'
 import { OldRuns } from './old-runs.ts'
-import type { PartitionTail } from './own-sync.ts'
+import type { PartitionTail } from '../sync/own-sync.ts'
 import { queuedRun, type RunState } from './run-events.ts'
-import type { Tenure } from './tenure.ts'
+import type { Tenure } from '../sync/tenure.ts'
 
 const { signal } = new AbortController()
 const OPEN: RunState = {

@@ -2,8 +2,8 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunBegin } from '@sluice/contracts/records'
 import { awaitReports } from './await-reports.ts'
-import type { PartitionTail } from './own-sync.ts'
-import { appendMarker } from './publish-changes.ts'
+import type { PartitionTail } from '../sync/own-sync.ts'
+import { appendMarker } from '../publish/publish-changes.ts'
 import {
   approvalLeft,
   cancelledRun,
@@ -12,7 +12,7 @@ import {
   INTERRUPTED,
   type RunState,
 } from './run-events.ts'
-import type { Tenure } from './tenure.ts'
+import type { Tenure } from '../sync/tenure.ts'
 
 /**
  * Adopts a run whose changes are all published; seals one that was cut, and lets a new one start from the

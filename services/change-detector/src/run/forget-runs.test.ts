@@ -5,11 +5,11 @@ import { RunsView } from '@sluice/stage/runs-view'
 import { at, homePartition, keyText, reportKey, runKey, sharedTopics } from '@sluice/stage/topics'
 import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import { findRuns } from './find-runs.ts'
+import { findRuns } from '../sync/find-runs.ts'
 import { forgetRuns } from './forget-runs.ts'
 import { OldRuns } from './old-runs.ts'
-import { ownSync, type SyncOwnership } from './own-sync.ts'
-import type { Tenure } from './tenure.ts'
+import { ownSync, type SyncOwnership } from '../sync/own-sync.ts'
+import type { Tenure } from '../sync/tenure.ts'
 
 const { signal } = new AbortController()
 const MINUTE_MS = 60_000

@@ -8,7 +8,7 @@ import type { RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { decodeRecords, type Placed } from '@sluice/stage/owned-reader'
 import { at, homePartition, sharedTopics } from '@sluice/stage/topics'
-import type { Tenure } from './tenure.ts'
+import type { Tenure } from '../sync/tenure.ts'
 
 /**
  * How long the topic tells of a run after its end, though nothing is derived from it any more: for those who

@@ -1,7 +1,7 @@
 /** Lets go of requests and attempts whose run ended long ago (PROTOCOL.md §1). */
 import { HISTORY_KEPT_MS } from '@sluice/stage/ends-of-runs'
 import { at, syncTopics } from '@sluice/stage/topics'
-import type { Tenure } from './tenure.ts'
+import type { Tenure } from '../sync/tenure.ts'
 
 /**
  * To be called once all partitions of a later run are reported, with those whose `run-end` marker is reached:

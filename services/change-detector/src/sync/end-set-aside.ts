@@ -12,7 +12,7 @@ import type { SyncRuns } from '@sluice/stage/runs-view'
 import { homePartition } from '@sluice/stage/topics'
 import { appendRunEvent } from './append-run-event.ts'
 import { forgetSync } from './reset-sync.ts'
-import { cancelledRun, endedRun, failedRun, queuedRun, type RunState } from './run-events.ts'
+import { cancelledRun, endedRun, failedRun, queuedRun, type RunState } from '../run/run-events.ts'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { WaitingCommand } from './sync-tenure.ts'
 

@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Fault } from '@sluice/contracts/records'
 import type { SyncRuns } from '@sluice/stage/runs-view'
 import type { PartitionTail } from './own-sync.ts'
-import { hasSeenModel, isAnewOf, type RunState } from './run-events.ts'
+import { hasSeenModel, isAnewOf, type RunState } from '../run/run-events.ts'
 
 export interface FoundRuns {
   /** Number of the last run; 0 if there was none. */

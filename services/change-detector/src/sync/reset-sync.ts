@@ -8,7 +8,7 @@ import { knownIncarnation, renewIncarnation } from '@sluice/stage/incarnations'
 import type { SyncRuns } from '@sluice/stage/runs-view'
 import { syncTopics } from '@sluice/stage/topics'
 import { appendRunEvent } from './append-run-event.ts'
-import type { RunState } from './run-events.ts'
+import type { RunState } from '../run/run-events.ts'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { Tenure } from './tenure.ts'
 

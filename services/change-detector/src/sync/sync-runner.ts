@@ -12,7 +12,7 @@ import { sleep } from '@sluice/flow/sleep'
 import { SetAsides } from '@sluice/stage/set-asides'
 import { Tries, type SettingAside } from '@sluice/stage/tries'
 import { endSetAside } from './end-set-aside.ts'
-import { OldRuns } from './old-runs.ts'
+import { OldRuns } from '../run/old-runs.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
 import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
 

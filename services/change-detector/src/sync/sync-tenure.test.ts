@@ -1,9 +1,9 @@
 import type { Command } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
 import type { FoundRuns } from './find-runs.ts'
-import { OldRuns } from './old-runs.ts'
+import { OldRuns } from '../run/old-runs.ts'
 import type { SyncOwnership } from './own-sync.ts'
-import { queuedRun, type RunState } from './run-events.ts'
+import { queuedRun, type RunState } from '../run/run-events.ts'
 import type { RunnerDeps } from './runner-deps.ts'
 import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
 

@@ -10,13 +10,13 @@ import { Notifier } from '@sluice/flow/notifier'
 import { incarnationOf, knownIncarnation } from '@sluice/stage/incarnations'
 import { assertAllKept } from '@sluice/stage/kept-topics'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
-import { finishOpenRun, isInterrupted } from './finish-open-run.ts'
+import { finishOpenRun, isInterrupted } from '../run/finish-open-run.ts'
 import { findRuns, type FoundRuns } from './find-runs.ts'
-import type { OldRuns } from './old-runs.ts'
+import type { OldRuns } from '../run/old-runs.ts'
 import { joinQueued } from './queue-run.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { endCutReset, resetSync } from './reset-sync.ts'
-import { RunExecution } from './run-execution.ts'
+import { RunExecution } from '../run/run-execution.ts'
 import {
   anewRun,
   approvedRun,
@@ -26,7 +26,7 @@ import {
   supersededRun,
   withApprovalOf,
   type RunState,
-} from './run-events.ts'
+} from '../run/run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
 import type { RunAtWork, Tenure } from './tenure.ts'
 

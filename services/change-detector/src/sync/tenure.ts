@@ -1,8 +1,8 @@
 /** What the steps of a run see of the tenure that they are part of; `sync-tenure.ts` has the whole. */
 import type { Fault } from '@sluice/contracts/records'
-import type { OldRuns } from './old-runs.ts'
+import type { OldRuns } from '../run/old-runs.ts'
 import type { SyncOwnership } from './own-sync.ts'
-import type { RunState } from './run-events.ts'
+import type { RunState } from '../run/run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
 
 /** A run that is at work. */
