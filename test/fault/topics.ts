@@ -7,7 +7,7 @@ import type { MessageLog } from '@sluice/message-log/port'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { decodeRecords, isTakeover, readOwned, type Placed } from '@sluice/stage/owned-reader'
 import { RecordIo } from '@sluice/stage/record-io'
-import { RunsView } from '@sluice/stage/runs-view'
+import { RunsView } from '@sluice/runs/runs-view'
 import { homePartition, syncTopics, type Stage } from '@sluice/stage/topics'
 
 const { signal } = new AbortController()

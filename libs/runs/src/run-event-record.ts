@@ -5,8 +5,8 @@ import type { RunEvent } from '@sluice/contracts/records'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES, ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
 import type { NewRecord } from '@sluice/message-log/port'
-import type { RecordIo } from './record-io.ts'
-import { runKey } from './topics.ts'
+import type { RecordIo } from '@sluice/stage/record-io'
+import { runKey } from '@sluice/stage/topics'
 
 /** There is one kind of notice for each thing that may be noticed, and some name columns. */
 const NOTICES_MOST = 20

@@ -9,9 +9,9 @@ import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'
 import { EndsOfRuns } from './ends-of-runs.ts'
-import { decodeRecords, type Placed } from './owned-reader.ts'
-import type { RecordIo } from './record-io.ts'
-import { at, isMarkerKey, runOfKey, SHARED_PARTITIONS, sharedTopics } from './topics.ts'
+import { decodeRecords, type Placed } from '@sluice/stage/owned-reader'
+import type { RecordIo } from '@sluice/stage/record-io'
+import { at, isMarkerKey, runOfKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/stage/topics'
 
 /**
  * Runs that began and have ended, and runs that ended without having begun, that are kept per sync; older

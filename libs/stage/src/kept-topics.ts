@@ -4,7 +4,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog } from '@sluice/message-log/port'
-import type { RunsView } from './runs-view.ts'
+import type { RunsView } from '@sluice/runs/runs-view'
 import { at, syncTopics } from './topics.ts'
 
 interface KeptDeps {

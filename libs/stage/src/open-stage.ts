@@ -9,7 +9,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import { waitUntilReachable } from '@sluice/runtime/wait-until-reachable'
 import type { SchemaCodec } from '@sluice/schema-codec/port'
 import { RecordIo } from './record-io.ts'
-import { RunsView } from './runs-view.ts'
+import { RunsView } from '@sluice/runs/runs-view'
 import { Definitions } from './stored-documents.ts'
 import { sharedTopics, sharedTopicSpecs } from './topics.ts'
 

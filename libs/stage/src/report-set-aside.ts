@@ -7,7 +7,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { RecordIo } from './record-io.ts'
-import { openRun, type RunsView } from './runs-view.ts'
+import { openRun, type RunsView } from '@sluice/runs/runs-view'
 import { at, homePartition, reportKey, sharedTopics, type Stage } from './topics.ts'
 
 interface Deps {

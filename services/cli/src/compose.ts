@@ -41,7 +41,7 @@ import { forgottenLogger, logTrouble, openHolds } from '@sluice/stage/open-holds
 import { openBackbone, openStage } from '@sluice/stage/open-stage'
 import { RecentMap } from '@sluice/stage/recent-map'
 import { RecordIo } from '@sluice/stage/record-io'
-import { RunsView } from '@sluice/stage/runs-view'
+import { RunsView } from '@sluice/runs/runs-view'
 import { currentDefinition, Definitions } from '@sluice/stage/stored-documents'
 import { sharedTopics, sharedTopicSpecs } from '@sluice/stage/topics'
 import { runChangeDetector } from '@sluice/change-detector/change-detector'

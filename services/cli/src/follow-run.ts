@@ -5,7 +5,7 @@ import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { runView } from '@sluice/history/run-views'
-import type { SyncRuns } from '@sluice/stage/runs-view'
+import type { SyncRuns } from '@sluice/runs/runs-view'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/stage/topics'
 import type { Pipeline } from './pipeline.ts'
 

@@ -5,7 +5,7 @@
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo } from '@sluice/stage/record-io'
-import type { RunsView } from '@sluice/stage/runs-view'
+import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/stage/stored-documents'
 
 export interface Pipeline extends AsyncDisposable {

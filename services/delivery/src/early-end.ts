@@ -2,7 +2,7 @@
  * Ends what is left of a run before its time: once somebody has cancelled it, it has ended because a stage
  * cannot go on, or it has lasted for longer than its sync allows (PROTOCOL.md §11).
  */
-import type { RunsView } from '@sluice/stage/runs-view'
+import type { RunsView } from '@sluice/runs/runs-view'
 
 export class EarlyEnd implements Disposable {
   readonly #early = new AbortController()

@@ -4,7 +4,7 @@
  */
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
-import { openRun, type RunsView } from '@sluice/stage/runs-view'
+import { openRun, type RunsView } from '@sluice/runs/runs-view'
 import type { PartitionReporter } from './report-partition.ts'
 
 /** How far a run has come in the partition. */

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { RunEvent } from '@sluice/contracts/records'
 import { sampleEvent } from '@sluice/testkit/sample-records'
-import { findRuns, type FoundRuns } from './find-runs.ts'
-import type { PartitionTail } from './own-sync.ts'
+import { findRuns } from './find-runs.ts'
+import type { PartitionTail, SyncLife } from './sync-life.ts'
 
-const ENDED: PartitionTail = { run: 3, ended: true, sealed: false, count: 1, begin: null }
+const ENDED: PartitionTail = { run: 3, ended: true, sealed: false, count: 1 }
 
-function found(events: readonly Partial<RunEvent>[], tails: readonly PartitionTail[] = [ENDED]): FoundRuns {
+function found(events: readonly Partial<RunEvent>[], tails: readonly PartitionTail[] = [ENDED]): SyncLife {
   const all = events.map((event, index) => sampleEvent({ runId: `RUN${index}`, run: 3, ...event }))
   const runs = { sync: 's', incarnation: 'i', reports: new Map(), marker: 0 }
   return findRuns({ ...runs, events: new Map(all.map(event => [event.runId, event])) }, 's', tails)
@@ -18,10 +18,10 @@ describe('what the topics tell of the runs so far', () => {
       lastRun: 0,
       first: true,
       faults: [],
-      open: null,
-      anewCancelled: false,
+      atWork: null,
+      replacementCancelled: false,
       queued: null,
-      held: null,
+      awaiting: null,
       lastCommand: -1,
     }
     expect(findRuns(undefined, 's', [{ ...ENDED, run: 0 }])).toEqual(none)
@@ -43,34 +43,34 @@ describe('what the topics tell of the runs so far', () => {
   })
 
   it('is what is open: by its event, or by what lies in a partition', () => {
-    expect(found([{ status: 'running' }]).open?.runId).toBe('RUN0')
-    expect(found([{ status: 'failed' }], [ENDED, { ...ENDED, ended: false }]).open?.runId).toBe('RUN0')
-    expect(found([{ status: 'failed' }]).open).toBeNull()
+    expect(found([{ status: 'running' }]).atWork?.run.runId).toBe('RUN0')
+    expect(found([{ status: 'failed' }], [ENDED, { ...ENDED, ended: false }]).atWork?.run.runId).toBe('RUN0')
+    expect(found([{ status: 'failed' }]).atWork).toBeNull()
     expect(() => found([], [{ ...ENDED, ended: false }])).toThrow('run 3 of s is open')
   })
 
   it('is whether somebody cancelled what was begun anew for the open run', () => {
     const open = { status: 'running', command: 4 } as const
     const anew = (event: Partial<RunEvent>): boolean =>
-      found([open, { run: null, command: 4, ...event }]).anewCancelled
+      found([open, { run: null, command: 4, ...event }]).replacementCancelled
     expect([anew({ status: 'cancelled' }), anew({ status: 'queued' })]).toEqual([true, false])
     expect(anew({ status: 'cancelled', command: 5 })).toBe(false)
     expect(
       found([
         { ...open, status: 'failed' },
         { status: 'cancelled', command: 4 },
-      ]).anewCancelled,
+      ]).replacementCancelled,
     ).toBe(false)
   })
 
   it('is what waits, how far the commands are taken, and what earlier runs lost', () => {
     const faults = [{ partition: 1, run: 2, from: 4 }]
-    const { queued, held, lastCommand, ...rest } = found([
+    const { queued, awaiting, lastCommand, ...rest } = found([
       { status: 'success', command: 9, faults },
       { status: 'held', command: 12 },
       { status: 'queued', command: 11, run: null },
     ])
-    expect([queued?.runId, held?.runId, lastCommand]).toEqual(['RUN2', 'RUN1', 12])
+    expect([queued?.runId, awaiting?.runId, lastCommand]).toEqual(['RUN2', 'RUN1', 12])
     expect(rest.faults).toEqual(faults)
   })
 })

@@ -1,40 +1,26 @@
-/** What the topics tell of a sync's runs so far, to whoever goes on from there. */
+/** What the topics tell of a sync's runs so far, to an owner that goes on from there. */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Fault } from '@sluice/contracts/records'
-import type { SyncRuns } from '@sluice/stage/runs-view'
-import type { PartitionTail } from './own-sync.ts'
-import { hasSeenModel, isAnewOf, type RunState } from '../run/run-events.ts'
+import type { SyncRuns } from '../runs-view.ts'
+import { hasSeenModel, isReplacementOf, type RunState } from './run-events.ts'
+import type { AtWork, PartitionTail, SyncLife } from './sync-life.ts'
 
-export interface FoundRuns {
-  /** Number of the last run; 0 if there was none. */
-  readonly lastRun: number
-  /** True if the next run is the sync's first: none has been through its model so far. */
-  readonly first: boolean
-  readonly faults: readonly Fault[]
-  /** A run that began and did not end. */
-  readonly open: RunState | null
-  /** True if somebody cancelled the run that was begun anew for the open one. */
-  readonly anewCancelled: boolean
-  readonly queued: RunState | null
-  /** A run that waits for approval. */
-  readonly held: RunState | null
-  readonly lastCommand: number
-}
-
-/** `runs` are as the view of `runs` has them; undefined where the sync never had one. */
+/**
+ * `runs` are as the view of `runs` has them; undefined where the sync never had one. A run that began and did
+ * not end is at work, and was left.
+ */
 export function findRuns(
   runs: SyncRuns | undefined,
   sync: string,
   tails: readonly PartitionTail[],
-): FoundRuns {
+): SyncLife {
   const events = [...(runs?.events.values() ?? [])]
   const lastRun = Math.max(0, ...tails.map(tail => tail.run), ...events.map(event => event.run ?? 0))
   const last = events.find(event => event.run === lastRun)
   const cut = tails.find(tail => !tail.ended)
-  const open = events.find(
+  const left = events.find(
     event => event.status === 'running' || (cut !== undefined && event.run === cut.run),
   )
-  if (open === undefined && cut !== undefined)
+  if (left === undefined && cut !== undefined)
     throw new SluiceError(
       'corrupt',
       `run ${cut.run} of ${sync} is open, and no event on the runs topic tells of it`,
@@ -43,11 +29,20 @@ export function findRuns(
     lastRun,
     first: lastRun === 0 || (last !== undefined && last.first && !hasSeenModel(last)),
     faults: last?.faults ?? [],
-    open: open ?? null,
-    anewCancelled:
-      open !== undefined && events.some(event => event.status === 'cancelled' && isAnewOf(event, open)),
-    queued: events.find(event => event.status === 'queued') ?? null,
-    held: events.findLast(event => event.status === 'held') ?? null,
     lastCommand: Math.max(-1, ...events.map(event => event.command)),
+    atWork: left === undefined ? null : leftRun(left),
+    queued: events.find(event => event.status === 'queued') ?? null,
+    awaiting: events.findLast(event => event.status === 'held') ?? null,
+    replacementCancelled:
+      left !== undefined &&
+      events.some(event => event.status === 'cancelled' && isReplacementOf(event, left)),
+  }
+}
+
+/** A run that an earlier owner left, before anybody has looked how much of it is written. */
+export function leftRun(run: RunState, isInterrupted = false): AtWork {
+  return {
+    ...{ run, phase: 'left', isLeft: true, isInterrupted },
+    ...{ isSealed: false, isWritten: false, reports: [] },
   }
 }

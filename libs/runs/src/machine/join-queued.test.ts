@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { RunCause, RunScope } from '@sluice/contracts/records'
-import { joinQueued } from './queue-run.ts'
-import { queuedRun } from '../run/run-events.ts'
+import { joinQueued } from './join-queued.ts'
+import { queuedRun } from './run-events.ts'
 
 function asked(cause: RunCause, as: RunScope['as'] = null) {
   const scope = as === null ? null : { as, key: null, status: null }

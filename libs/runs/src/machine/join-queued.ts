@@ -1,6 +1,6 @@
 /** What becomes of a run that is asked for while another one is queued (R13). */
 import type { RunCause, RunScope } from '@sluice/contracts/records'
-import { isRetryOfSome, type RunState } from '../run/run-events.ts'
+import { isRetryOfSome, type RunState } from './run-events.ts'
 
 /**
  * Ordinary runs see the same rows whatever their cause, and a resync sees all that they see, as both do of a

@@ -3,14 +3,14 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import {
-  anewRun,
+  replacementOf,
   approvalLeft,
   approvedRun,
   cancelledRun,
   endedRun,
   failedRun,
   INTERRUPTED,
-  isAnewOf,
+  isReplacementOf,
   hasSeenModel,
   purposeOf,
   queuedRun,
@@ -191,7 +191,7 @@ describe('a run that somebody approved', () => {
 
   it('hands its approval on to the run that takes its place where it is cut', () => {
     const cut: RunState = { ...approved, status: 'running', run: 8 }
-    expect(anewRun(cut, { runId: 'RUN2', at: 30 })).toEqual({
+    expect(replacementOf(cut, { runId: 'RUN2', at: 30 })).toEqual({
       ...queued,
       runId: 'RUN2',
       command: 5,
@@ -216,7 +216,7 @@ describe('a run that somebody approved', () => {
 describe('a run in the place of one that was cut', () => {
   it('does what that one was to do', () => {
     const scope = { as: 'changed', key: null, status: null } as const
-    const anew = anewRun({ ...running, cause: 'resync', scope }, { runId: 'RUN2', at: 30 })
+    const anew = replacementOf({ ...running, cause: 'resync', scope }, { runId: 'RUN2', at: 30 })
     expect(anew).toMatchObject({ cause: 'resync', scope, status: 'queued', run: null, approved: null })
     expect(purposeOf(anew)).toEqual({ kind: 'resync', as: 'changed' })
   })
@@ -224,7 +224,7 @@ describe('a run in the place of one that was cut', () => {
   it('that tried some rows again tries these, and has not seen the whole model', () => {
     const scope = { as: null, key: '5', status: null } as const
     const cut = { ...running, cause: 'retry', complete: true } as const
-    expect(purposeOf(anewRun({ ...cut, scope }, { runId: 'RUN2', at: 30 }))).toEqual({
+    expect(purposeOf(replacementOf({ ...cut, scope }, { runId: 'RUN2', at: 30 }))).toEqual({
       kind: 'retry',
       key: '5',
       status: null,
@@ -235,10 +235,10 @@ describe('a run in the place of one that was cut', () => {
   })
 
   it('is known by the command of that one, if there was any', () => {
-    expect(isAnewOf(anewRun(running, { runId: 'RUN2', at: 30 }), running)).toBe(true)
-    expect(isAnewOf(running, running)).toBe(false)
-    expect(isAnewOf({ runId: 'RUN2', command: 5 }, running)).toBe(false)
-    expect(isAnewOf({ runId: 'RUN2', command: -1 }, { runId: 'RUN1', command: -1 })).toBe(false)
+    expect(isReplacementOf(replacementOf(running, { runId: 'RUN2', at: 30 }), running)).toBe(true)
+    expect(isReplacementOf(running, running)).toBe(false)
+    expect(isReplacementOf({ runId: 'RUN2', command: 5 }, running)).toBe(false)
+    expect(isReplacementOf({ runId: 'RUN2', command: -1 }, { runId: 'RUN1', command: -1 })).toBe(false)
   })
 })
 

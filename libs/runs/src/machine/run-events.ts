@@ -78,7 +78,7 @@ export function approvalLeft(
 /**
  * A run that does what one that was cut was to do, and may remove as much as is left of that one's approval.
  */
-export function anewRun(
+export function replacementOf(
   cut: RunState,
   { runId, at }: { readonly runId: string; readonly at: number },
 ): RunState {
@@ -87,11 +87,11 @@ export function anewRun(
 }
 
 /** True for a run that was begun anew for the cut one: it comes of the same command. */
-export function isAnewOf(run: AnewParts, cut: AnewParts): boolean {
+export function isReplacementOf(run: RunOrigin, cut: RunOrigin): boolean {
   return run.runId !== cut.runId && run.command >= 0 && run.command === cut.command
 }
 
-type AnewParts = Pick<RunState, 'runId' | 'command'>
+type RunOrigin = Pick<RunState, 'runId' | 'command'>
 
 /** A queued run that does what one with an approval was to do: it is held only if more would go. */
 export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'approved'>): RunState {

@@ -12,13 +12,13 @@ import type { MessageLog } from '@sluice/message-log/port'
 import type { Source } from '@sluice/sources/port'
 import { knownIncarnation } from '@sluice/stage/incarnations'
 import type { RecordIo } from '@sluice/stage/record-io'
-import type { RunsView } from '@sluice/stage/runs-view'
+import type { RunsView } from '@sluice/runs/runs-view'
 import { homePartition, syncTopics } from '@sluice/stage/topics'
 import { blockRowsOf, PartitionAssigner } from '../publish/assign-partitions.ts'
 import { withOwnValues } from '../publish/captured-values.ts'
 import { detectChanges, type Detected } from './detect-changes.ts'
 import { feedState } from './feed-state.ts'
-import { findRuns } from '../sync/find-runs.ts'
+import { findRuns } from '@sluice/runs/machine/find-runs'
 import { readTails } from '../sync/own-sync.ts'
 
 /** Stands for the incarnation of a sync that was never run and has none. */
@@ -129,13 +129,13 @@ async function readPast({ history, definition, signal }: NextChangesDeps): Promi
   if (existing === null) return { ...nothing, incarnation, partitions }
   await runs.caughtUp(homePartition(name), { signal })
   const tails = await readTails({ log, io }, { topics, incarnation, partitions: existing, signal })
-  const { lastRun, first, faults, open } = findRuns(runs.of(name), name, tails)
+  const { lastRun, first, faults, atWork } = findRuns(runs.of(name), name, tails)
   return {
     incarnation,
     partitions: existing,
     lastRun,
     first,
-    interrupted: open !== null,
+    interrupted: atWork !== null,
     faults,
     known: true,
   }

@@ -3,7 +3,10 @@ import type { PartitionReport } from '@sluice/contracts/records'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { awaitReports } from './await-reports.ts'
 import { OldRuns } from './old-runs.ts'
-import { queuedRun, type RunState } from './run-events.ts'
+import { leftRun } from '@sluice/runs/machine/find-runs'
+import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
+import { step } from '@sluice/runs/machine/step'
+import type { Fact, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { Tenure } from '../sync/tenure.ts'
 
 const { signal } = new AbortController()
@@ -27,6 +30,10 @@ async function endedWhile(
   const { partition = 1 } = last
   reports.set(partition, { ...reportOf(partition, true), ...last })
   const written: RunState[] = []
+  let life: SyncLife = {
+    ...{ lastRun: 7, first: false, faults: [], lastCommand: 4, queued: null, awaiting: null },
+    ...{ atWork: { ...leftRun(RUN), phase: 'delivering', isWritten: true }, replacementCancelled: false },
+  }
   const tenure = {
     sync: 's',
     deps: {
@@ -42,12 +49,19 @@ async function endedWhile(
     ...{
       ownership: { partitions: 2, incarnation: 'i' },
       ends: { signal, publishing: signal },
-      running: null,
     },
     oldRuns: new OldRuns(),
-    write: async (run: RunState) => void written.push(run),
+    get life() {
+      return life
+    },
+    tell: async (fact: Fact) => {
+      const told = step(life, fact)
+      life = told.life
+      written.push(...told.events)
+      return told
+    },
   } as unknown as Tenure
-  await awaitReports(tenure, RUN, { sealed: false })
+  await awaitReports(tenure)
   return written
 }
 

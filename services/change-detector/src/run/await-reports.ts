@@ -1,36 +1,36 @@
 import type { PartitionReport } from '@sluice/contracts/records'
+import { isReached } from '@sluice/runs/machine/run-events'
+import type { Next } from '@sluice/runs/machine/sync-life'
 import { assertAllKept } from '@sluice/stage/kept-topics'
-import { forgetRuns } from './forget-runs.ts'
-import { endedRun, isReached, type RunState } from './run-events.ts'
-import { trimHistory } from './trim-history.ts'
 import type { Tenure } from '../sync/tenure.ts'
+import { forgetRuns } from './forget-runs.ts'
+import { trimHistory } from './trim-history.ts'
 
 /**
- * Waits until delivery has reported every partition of a run, and ends the run, once `beforeEnd` has
- * resolved, which is given the reports. What is too old is dropped then: whoever sees the end sees that, too.
+ * Waits until delivery has reported every partition of the run at work, and ends the run. What is too old is
+ * dropped before that: whoever sees the end sees that, too.
  */
-export async function awaitReports(
-  tenure: Tenure,
-  run: RunState,
-  of: {
-    readonly sealed: boolean
-    readonly beforeEnd?: ((reports: readonly PartitionReport[]) => Promise<void>) | undefined
-  },
-): Promise<void> {
+export async function awaitReports(tenure: Tenure): Promise<void> {
   const { deps, sync, ownership, ends } = tenure
+  const number = tenure.life.atWork?.run.run
   const reports = (): readonly PartitionReport[] =>
-    [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === run.run && report.ended)
+    [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === number && report.ended)
   await deps.runs.until(() => reports().length >= ownership.partitions, { signal: ends.signal })
-  // From here on these count: a partition that is taken over may report its progress anew.
+  // From here on these count: a partition that is taken over may report its progress again.
   const reported = reports()
   // A stage that cannot go on may have lost a topic: then this is no more than the first to notice.
   if (!reported.every(isReached))
     await assertAllKept(deps, { sync, incarnation: ownership.incarnation }, { signal: ends.signal })
-  await of.beforeEnd?.(reported)
+  const { next } = await tenure.tell({ kind: 'reported', reports: reported })
+  await replaceIfDue(tenure, next)
   await trimHistory(tenure, new Set(reported.filter(isReached).map(({ partition }) => partition)))
   await forgetRuns(tenure)
-  const { cancelling } = tenure.running?.state ?? run
   const endsBefore = deps.runs.endsOf(sync, Infinity) ?? []
-  const how = { sealed: of.sealed, at: deps.now(), endsBefore }
-  await tenure.write(endedRun({ ...run, cancelling }, reported, how))
+  await tenure.tell({ kind: 'ended', endsBefore, at: deps.now() })
+}
+
+/** Queues a run in the place of one that was cut, where the machine says so. */
+export async function replaceIfDue(tenure: Tenure, next: Next): Promise<void> {
+  const { newRunId, now } = tenure.deps
+  if (next === 'replace') await tenure.tell({ kind: 'replaced', newRunId: newRunId(), at: now() })
 }

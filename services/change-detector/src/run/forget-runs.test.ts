@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { SqliteLog } from '@sluice/message-log/adapters/sqlite'
-import { RunsView } from '@sluice/stage/runs-view'
+import { RunsView } from '@sluice/runs/runs-view'
 import { at, homePartition, keyText, reportKey, runKey, sharedTopics } from '@sluice/stage/topics'
 import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import { findRuns } from '../sync/find-runs.ts'
+import { findRuns } from '@sluice/runs/machine/find-runs'
 import { forgetRuns } from './forget-runs.ts'
 import { OldRuns } from './old-runs.ts'
 import { ownSync, type SyncOwnership } from '../sync/own-sync.ts'
@@ -102,7 +102,7 @@ describe('runs that ended some time ago', () => {
     await end(names(55, 61), { run: null, status: 'cancelled' })
     await tell([{ runId: 'HELD', run: 61, status: 'held', command: 200, faults }])
     const { runs: _, ...before } = await found()
-    expect(before).toMatchObject({ lastRun: 61, faults, held: { runId: 'HELD' }, lastCommand: 200 })
+    expect(before).toMatchObject({ lastRun: 61, faults, awaiting: { runId: 'HELD' }, lastCommand: 200 })
     minute = 61
     await forget()
     expect(await forgotten()).toEqual(keysOf([...names(10), ...names(5, 61)]))

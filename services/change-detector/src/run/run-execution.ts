@@ -18,11 +18,12 @@ import { awaitReports } from './await-reports.ts'
 import { detectChanges, type Detected } from '../detect/detect-changes.ts'
 import { endKeys } from '../publish/end-keys.ts'
 import { feedState } from '../detect/feed-state.ts'
-import { beginOf } from './finish-open-run.ts'
+import { beginOf } from './finish-left-run.ts'
 import { forgetRuns } from './forget-runs.ts'
 import { publishChanges } from '../publish/publish-changes.ts'
 import { noticesOf } from './notices.ts'
-import { endedRun, failedRun, hasSeenModel, purposeOf, type RunState } from './run-events.ts'
+import { purposeOf, type RunState } from '@sluice/runs/machine/run-events'
+import type { AtWork, Next } from '@sluice/runs/machine/sync-life'
 import { RestoringTeller } from './tell-restoring.ts'
 import type { Tenure } from '../sync/tenure.ts'
 
@@ -33,59 +34,50 @@ const NO_CACHE = 'there is no cache of it here'
 
 export class RunExecution {
   readonly #tenure: Tenure
-  readonly #queued: RunState
   /** Aborts when the run is cancelled. */
   readonly #cancel: AbortSignal
-  #run: RunState
-  /** True once a record of the run may be in `changes`: then only sealing ends it. */
-  #published = false
 
-  constructor(tenure: Tenure, queued: RunState, cancel: AbortSignal) {
+  constructor(tenure: Tenure, cancel: AbortSignal) {
     this.#tenure = tenure
-    this.#queued = queued
     this.#cancel = cancel
-    this.#run = queued
   }
 
   /**
-   * Resolves once the run has ended; rejects with a setback where it is to be adopted or sealed after another
-   * takeover.
+   * Resolves once the run has ended or awaits approval; rejects with a setback where it is to be adopted or
+   * sealed after another takeover.
    */
   async carryOut(): Promise<void> {
-    const { deps, ends } = this.#tenure
+    const tenure = this.#tenure
+    const { deps, ends } = tenure
     try {
       const definition = await this.#begin()
-      const publishedAll = await this.#detectAndPublish(definition)
-      if (publishedAll !== null) await awaitReports(this.#tenure, this.#run, { sealed: !publishedAll })
+      const next = await this.#detectAndPublish(definition)
+      if (next === 'await-reports') await awaitReports(tenure)
     } catch (error) {
-      if (ends.signal.aborted || this.#published || isLogFailure(error)) throw error
-      await forgetRuns(this.#tenure)
-      const failed = failedRun(this.#run, error, deps.now())
-      const cancelled = { ...failed, status: 'cancelled', error: null, errorCode: null } as const
-      await this.#tenure.write(this.#cancel.aborted ? cancelled : failed)
+      if (ends.signal.aborted || this.#atWork.isWritten || isLogFailure(error)) throw error
+      await forgetRuns(tenure)
+      await tenure.tell({ kind: 'failed', error, at: deps.now() })
     }
   }
 
+  get #atWork(): AtWork {
+    const { atWork } = this.#tenure.life
+    if (atWork === null) throw new SluiceError('internal', 'a run is carried out, and none is at work')
+    return atWork
+  }
+
   async #begin(): Promise<Definition> {
-    const tenure = this.#tenure
-    const { deps, sync, ends } = tenure
-    tenure.lastRun += 1
-    tenure.begunHere.add(this.#queued.runId)
-    const { lastRun: run, first } = tenure
-    const { faults } = tenure
-    this.#run = { ...this.#queued, status: 'running', run, first, faults, startedAt: deps.now() }
+    const { deps, sync, ends } = this.#tenure
     const definition = await deps.resolveDefinition(sync, ends.signal)
-    this.#run = { ...this.#run, definition: await deps.definitions.put(definition, { signal: ends.signal }) }
-    await tenure.write(this.#run)
-    deps.logger.info({ sync, run: this.#run.runId, number: run }, 'the run has begun')
+    const hash = await deps.definitions.put(definition, { signal: ends.signal })
+    await this.#tenure.tell({ kind: 'begun', definition: hash })
+    const { runId, run } = this.#atWork.run
+    deps.logger.info({ sync, run: runId, number: run }, 'the run has begun')
     return definition
   }
 
-  /**
-   * True if all was published, false if it was cancelled in between, null if there was nothing and the run
-   * has ended, or if it is held.
-   */
-  async #detectAndPublish(definition: Definition): Promise<boolean | null> {
+  /** What is to be done after it: nothing more, or to wait for reports. */
+  async #detectAndPublish(definition: Definition): Promise<Next> {
     const tenure = this.#tenure
     const { deps, sync, ownership, ends } = tenure
     const { incarnation, partitions } = ownership
@@ -101,32 +93,24 @@ export class RunExecution {
     await this.#feed(state, { whyEmpty, signal })
     await using source = await deps.openSource(definition)
     const extractFile = await this.#extractFile(incarnation)
-    const purpose = purposeOf(this.#run)
-    const baseline = purpose === undefined && tenure.first && definition.sync.firstRun === 'skip-existing'
+    const { run } = this.#atWork
+    const purpose = purposeOf(run)
+    const baseline = purpose === undefined && run.first && definition.sync.firstRun === 'skip-existing'
     const reading = { state, source, definition, extractFile, baseline, purpose, signal }
     await using detected = await detectChanges(reading)
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled } = detected.diff
-    this.#run = {
-      ...this.#run,
-      rowsRead,
-      rowsInvalid,
-      invalidSamples,
-      counts,
-      notices: noticesOf(definition, detected.diff, purpose),
-    }
-    const held = removalsToHold(definition, this.#run, detected.diff)
-    if (held !== null) {
+    const notices = noticesOf(definition, detected.diff, purpose)
+    const found = { rowsRead, rowsInvalid, invalidSamples, counts, notices }
+    const held = removalsToHold(definition, run, detected.diff)
+    const records = detectedRows(counts) + settled
+    const { next } = await tenure.tell({ kind: 'detected', found, records, held })
+    if (next === 'hold' && held !== null) {
       signal.throwIfAborted()
-      await tenure.hold({ ...this.#run, status: 'held', held, approved: null })
-      return null
+      return (await tenure.tell({ kind: 'held', held })).next
     }
-    if (detectedRows(counts) === 0 && settled === 0) {
+    if (next === 'end') {
       await forgetRuns(tenure)
-      this.#cancel.throwIfAborted()
-      this.#run = { ...this.#run, complete: true }
-      tenure.first &&= !hasSeenModel(this.#run)
-      await tenure.write(endedRun(this.#run, [], { sealed: false, at: deps.now() }))
-      return null
+      return (await tenure.tell({ kind: 'ended', endsBefore: [], at: deps.now() })).next
     }
     await this.#endGone(state, signal)
     return await this.#publish(definition, detected, detecting)
@@ -143,22 +127,22 @@ export class RunExecution {
     await state.endGone(deps.now() - GONE_KEPT_MS, end, { signal })
   }
 
-  async #publish(definition: Definition, detected: Detected, detecting: Disposable): Promise<boolean> {
+  async #publish(definition: Definition, detected: Detected, detecting: Disposable): Promise<Next> {
     const tenure = this.#tenure
     const { deps, sync, ownership, ends } = tenure
     const { incarnation } = ownership
     const { signal } = ends
     const schema = changeSchema(detected.columns)
     const encoder = await deps.io.changeEncoder({ sync, incarnation, schema }, { signal })
-    await tenure.write(this.#run)
+    await tenure.tell({ kind: 'prepared' })
     this.#cancel.throwIfAborted()
     signal.throwIfAborted()
     detecting[Symbol.dispose]()
-    this.#published = true
+    await tenure.tell({ kind: 'publishing' })
     const options = {
       io: deps.io,
       ownership,
-      begin: beginOf(this.#run),
+      begin: beginOf(this.#atWork.run),
       encoder,
       blockRows: blockRowsOf(definition.sync),
       cancel: this.#cancel,
@@ -167,35 +151,33 @@ export class RunExecution {
     const complete = await publishChanges(detected.diff, options).catch((error: unknown) =>
       this.#leaveToSealing(error),
     )
-    if (!complete) return false
-    this.#run = { ...this.#run, complete }
-    tenure.first &&= !hasSeenModel(this.#run)
-    for (const op of OPS) deps.figures?.published(sync, op, countsOf(this.#run.counts, op).detected)
-    if (!signal.aborted) await tenure.write(this.#run)
-    return true
+    if (!complete) return (await tenure.tell({ kind: 'cut-short' })).next
+    const { counts } = this.#atWork.run
+    for (const op of OPS) deps.figures?.published(sync, op, countsOf(counts, op).detected)
+    // A successor adopts what is published, and writes that it is.
+    signal.throwIfAborted()
+    return (await tenure.tell({ kind: 'published' })).next
   }
 
   /**
    * What is published in part is ended by a takeover from oneself, which reads what is there and seals it.
    */
   async #leaveToSealing(error: unknown): Promise<never> {
-    if (concernOf(error) === 'passing' || this.#tenure.ends.signal.aborted) throw error
-    const message = error instanceof Error ? error.message : String(error)
-    const errorCode = isSluiceError(error) ? error.code : 'internal'
-    this.#run = { ...this.#run, error: message, errorCode }
-    await this.#tenure.write(this.#run)
+    const { ends, deps } = this.#tenure
+    if (concernOf(error) === 'passing' || ends.signal.aborted) throw error
+    await this.#tenure.tell({ kind: 'failed', error, at: deps.now() })
     throw new SluiceError('writer-dead', 'the run is to be sealed', { cause: error, retryable: true })
   }
 
-  /** Brings the state up to date; one that turns out to be damaged is built anew from the topics, once. */
+  /** Brings the state up to date; one that turns out to be damaged is built again from the topics, once. */
   async #feed(
     state: DeliveredState,
     { whyEmpty, signal }: { readonly whyEmpty: string; readonly signal: AbortSignal },
   ): Promise<void> {
     const { deps, ownership } = this.#tenure
     const { incarnation, partitions, topics } = ownership
-    const { faults, run } = this.#run
-    if (run === null) throw new SluiceError('internal', `run ${this.#run.runId} has no number yet`)
+    const { faults, run, runId } = this.#atWork.run
+    if (run === null) throw new SluiceError('internal', `run ${runId} has no number yet`)
     const fedFor = { run, at: deps.now() }
     const options = { ...deps, topics, partitions, incarnation, faults, fedFor, signal }
     const feed = async (why: string | undefined): Promise<void> => {
@@ -212,7 +194,7 @@ export class RunExecution {
       await state.reset()
       await feed(error.message)
     } finally {
-      this.#run = { ...this.#run, restoring: null }
+      await this.#tenure.tell({ kind: 'restored' })
     }
   }
 
@@ -220,8 +202,7 @@ export class RunExecution {
     const { deps, sync } = this.#tenure
     const { logger, steadyNow = () => performance.now() } = deps
     const write = async (restoring: Restoring | null): Promise<void> => {
-      this.#run = { ...this.#run, restoring }
-      await this.#tenure.write(this.#run)
+      await this.#tenure.tell({ kind: 'restoring', restoring })
     }
     return new RestoringTeller({ sync, logger, steadyNow, write })
   }
@@ -233,7 +214,7 @@ export class RunExecution {
     const prefix = `${sync}.${incarnation}.`
     for (const name of await readdir(folder))
       if (name.startsWith(prefix)) await rm(join(folder, name), { recursive: true, force: true })
-    return join(folder, `${prefix}${this.#run.runId}.duckdb`)
+    return join(folder, `${prefix}${this.#atWork.run.runId}.duckdb`)
   }
 }
 

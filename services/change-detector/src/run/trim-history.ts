@@ -1,5 +1,5 @@
 /** Lets go of requests and attempts whose run ended long ago (PROTOCOL.md §1). */
-import { HISTORY_KEPT_MS } from '@sluice/stage/ends-of-runs'
+import { HISTORY_KEPT_MS } from '@sluice/runs/ends-of-runs'
 import { at, syncTopics } from '@sluice/stage/topics'
 import type { Tenure } from '../sync/tenure.ts'
 

@@ -1,5 +1,5 @@
 import type { RunEvent } from '@sluice/contracts/records'
-import { runEventRecord } from '@sluice/stage/run-event-record'
+import { runEventRecord } from '@sluice/runs/run-event-record'
 import { at, homePartition, sharedTopics } from '@sluice/stage/topics'
 import type { RunnerDeps } from './runner-deps.ts'
 

@@ -4,11 +4,12 @@
  * to do, released when there is not.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Marker, RunEvent } from '@sluice/contracts/records'
+import type { RunEvent } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
+import type { PartitionTail } from '@sluice/runs/machine/sync-life'
 import { lastOwnRecord, markerOf, type Placed } from '@sluice/stage/owned-reader'
 import type { RecordIo } from '@sluice/stage/record-io'
-import { runEventRecord } from '@sluice/stage/run-event-record'
+import { runEventRecord } from '@sluice/runs/run-event-record'
 import { takeOver, type Ownership } from '@sluice/stage/take-over'
 import { at, homePartition, runKey, sharedTopics, syncTopics, type SyncTopics } from '@sluice/stage/topics'
 
@@ -16,18 +17,6 @@ export interface OwnSyncDeps {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly prefix: string
-}
-
-/** What the last run left in one partition of `changes`. */
-export interface PartitionTail {
-  /** Number of the last run that wrote here; 0 if none did. */
-  readonly run: number
-  /** True if its `run-end` marker is written, or no run ever was here. */
-  readonly ended: boolean
-  readonly sealed: boolean
-  /** Seqs that the run has in this partition. */
-  readonly count: number
-  readonly begin: Marker['begin']
 }
 
 export class SyncOwnership implements AsyncDisposable {
@@ -112,17 +101,17 @@ export async function readTails(
 
 function tailOf(target: TopicPartition, last: Placed | null): PartitionTail {
   const record = last?.record ?? null
-  if (record === null) return { run: 0, ended: true, sealed: false, count: 0, begin: null }
+  if (record === null) return { run: 0, ended: true, sealed: false, count: 0 }
   const marker = markerOf(record)
   if (marker !== null) {
     const ended = marker.kind === 'run-end'
     const { begin, sealed, count } = marker
-    return { run: begin?.run ?? 0, ended, sealed, count: count ?? 0, begin }
+    return { run: begin?.run ?? 0, ended, sealed, count: count ?? 0 }
   }
   if (record.name !== 'sluice.Change')
     throw new SluiceError('corrupt', `a ${record.name} record is in ${target.topic}`)
   const { run, seq } = record.value
-  return { run, ended: false, sealed: false, count: seq + 1, begin: null }
+  return { run, ended: false, sealed: false, count: seq + 1 }
 }
 
 /**

@@ -5,22 +5,22 @@
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { knownIncarnation, renewIncarnation } from '@sluice/stage/incarnations'
-import type { SyncRuns } from '@sluice/stage/runs-view'
+import type { SyncRuns } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/stage/topics'
 import { appendRunEvent } from './append-run-event.ts'
-import type { RunState } from '../run/run-events.ts'
+import type { RunState } from '@sluice/runs/machine/run-events'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { Tenure } from './tenure.ts'
 
 /**
- * Carries out a queued reset. Nothing of the old incarnation may be written afterwards: the tenure is over.
+ * Carries out the reset that is at work. Its event is written: a detector that is no longer the owner found
+ * out then, and takes nothing away from the one that is. Nothing of the old incarnation may be written
+ * afterwards: the tenure is over.
  */
-export async function resetSync(tenure: Tenure, queued: RunState): Promise<void> {
+export async function resetSync(tenure: Tenure, run: RunState): Promise<void> {
   const { deps, sync, ownership, ends } = tenure
-  // A detector that is no longer the owner finds out here, and takes nothing away from the one that is.
-  await tenure.write(queued)
   const { incarnation: old } = ownership
-  await forgetSync(deps, sync, { old, run: queued, signal: ends.signal })
+  await forgetSync(deps, sync, { old, run, signal: ends.signal })
 }
 
 /** Deletes what there is of the topics, gives the sync a new incarnation, and ends the reset's run. */

@@ -7,7 +7,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import type { Source } from '@sluice/sources/port'
 import type { Figures } from '@sluice/stage/figures'
 import type { RecordIo } from '@sluice/stage/record-io'
-import type { RunsView } from '@sluice/stage/runs-view'
+import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/stage/stored-documents'
 
 export interface RunnerDeps {

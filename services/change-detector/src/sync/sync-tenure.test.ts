@@ -1,9 +1,10 @@
 import type { Command } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
-import type { FoundRuns } from './find-runs.ts'
+import { leftRun } from '@sluice/runs/machine/find-runs'
 import { OldRuns } from '../run/old-runs.ts'
 import type { SyncOwnership } from './own-sync.ts'
-import { queuedRun, type RunState } from '../run/run-events.ts'
+import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
+import type { SyncLife } from '@sluice/runs/machine/sync-life'
 import type { RunnerDeps } from './runner-deps.ts'
 import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
 
@@ -15,16 +16,18 @@ const ANEW: RunState = { ...QUEUED, runId: 'ANEW' }
 /** What a tenure fails with that gets as far as taking topics away. */
 const BEYOND = new Error('beyond this test')
 
-interface Left extends Partial<FoundRuns> {
+interface Left extends Partial<SyncLife> {
+  /** The run that was left; `CUT` where nothing else is said. */
+  readonly open?: RunState
   /** Called with each event before it is acknowledged. */
   readonly onWrite?: (event: string, tenure: SyncTenure) => Promise<void>
 }
 
 /** A tenure that finds this, and its events, in order. */
 function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: readonly string[] } {
-  const { onWrite, ...of } = left
-  const none = { first: false, faults: [], open: CUT, anewCancelled: false, queued: null, held: null }
-  const found: FoundRuns = { ...none, lastRun: 7, lastCommand: 4, ...of }
+  const { onWrite, open = CUT, ...of } = left
+  const none = { first: false, faults: [], replacementCancelled: false, queued: null, awaiting: null }
+  const found: SyncLife = { ...none, lastRun: 7, lastCommand: 4, atWork: leftRun(open), ...of }
   const events: string[] = []
   const log = { deleteTopics: async () => Promise.reject(BEYOND) }
   const deps = {
@@ -143,13 +146,6 @@ describe('a run that was cut and is cancelled', () => {
       'CUT cancelled',
     ])
   })
-
-  it('leaves alone what somebody asked for', async () => {
-    const asked = { ...ANEW, cause: 'reset', command: 5 } as const
-    const { tenure, events } = tenureOf({ queued: asked, open: { ...CUT, cancelling: true } })
-    await tenure.write({ ...CUT, status: 'cancelled', cancelling: true })
-    expect(events).toEqual(['CUT cancelled'])
-  })
 })
 
 describe('a run that was begun anew and is cancelled while the cut one is open', () => {
@@ -157,7 +153,7 @@ describe('a run that was begun anew and is cancelled while the cut one is open',
     const same = tenureOf({ queued: ANEW })
     await same.tenure.work([cancelOf('ANEW')])
     expect(same.events).toEqual(['ANEW cancelled', 'CUT failed'])
-    const next = tenureOf({ anewCancelled: true })
+    const next = tenureOf({ replacementCancelled: true })
     await next.tenure.work([])
     expect(next.events).toEqual(['CUT failed'])
   })
@@ -176,15 +172,5 @@ describe('a reset', () => {
   it('waits for a run whose end is being written, which everybody may have read already', async () => {
     const events = await commandedAt('CUT failed', RESET, { open })
     expect(events).toEqual(['CUT failed', 'RESET queued', 'RESET queued'])
-  })
-})
-
-describe('a resync that was cut', () => {
-  it('is queued anew once what it takes the place of is cancelled, so that never two are queued', async () => {
-    const scope = { as: 'changed', key: null, status: null } as const
-    const discard = { ...QUEUED, runId: 'DISCARD', cause: 'discard', command: 5 } as const
-    const { tenure, events } = tenureOf({ queued: discard })
-    await tenure.queueAnew({ ...CUT, cause: 'resync', scope })
-    expect(events).toEqual(['DISCARD cancelled', 'NEW queued'])
   })
 })

@@ -1,15 +1,8 @@
 /** What the steps of a run see of the tenure that they are part of; `sync-tenure.ts` has the whole. */
-import type { Fault } from '@sluice/contracts/records'
+import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { OldRuns } from '../run/old-runs.ts'
 import type { SyncOwnership } from './own-sync.ts'
-import type { RunState } from '../run/run-events.ts'
 import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
-
-/** A run that is at work. */
-export interface RunAtWork {
-  state: RunState
-  readonly cancel: AbortController
-}
 
 export interface Tenure {
   readonly sync: string
@@ -21,22 +14,11 @@ export interface Tenure {
   readonly begunHere: Set<string>
   /** How far this process has looked for runs to forget, in this tenure or before. */
   readonly oldRuns: OldRuns
-  /** Number of the last run. */
-  lastRun: number
-  /** True if the next run is the sync's first: none has been through its model so far. */
-  first: boolean
-  /** Where earlier runs lost track of changes, and no complete run has taken that into account. */
-  readonly faults: readonly Fault[]
-  /** What an earlier owner left at work, to be adopted or sealed before another run starts. */
-  open: RunState | null
-  running: RunAtWork | null
+  /** The sync's runs, by all facts that were told so far. */
+  readonly life: SyncLife
   /**
-   * Writes a run's event; resolves once it is acknowledged. What is at work is tracked, so that a cancel
-   * counts from then on.
+   * Tells the machine a fact, which counts at once, and writes the events that come of it. Resolves once they
+   * are acknowledged, with what is to be done next.
    */
-  write(run: RunState): Promise<void>
-  /** Lets a run wait until somebody approves it. Nothing of it is published. */
-  hold(run: RunState): Promise<void>
-  /** Queues a run in place of one that was cut, unless what is queued already does as well. */
-  queueAnew(cut: RunState): Promise<void>
+  tell(fact: Fact): Promise<Step>
 }

@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { isMarkerKey, keyText, syncTopics } from '@sluice/stage/topics'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
-import { finishOpenRun } from './finish-open-run.ts'
+import { finishLeftRun } from './finish-left-run.ts'
 import { OldRuns } from './old-runs.ts'
-import type { PartitionTail } from '../sync/own-sync.ts'
-import { queuedRun, type RunState } from './run-events.ts'
+import { leftRun } from '@sluice/runs/machine/find-runs'
+import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
+import { step } from '@sluice/runs/machine/step'
+import type { Fact, PartitionTail, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { Tenure } from '../sync/tenure.ts'
 
 const { signal } = new AbortController()
@@ -14,7 +16,7 @@ const OPEN: RunState = {
   ...{ status: 'running', run: 7, definition: 'd', startedAt: 11 },
   counts: { added: sampleCounts({ detected: 2 }) },
 }
-const ENDED: PartitionTail = { run: 7, ended: true, sealed: false, count: 1, begin: null }
+const ENDED: PartitionTail = { run: 7, ended: true, sealed: false, count: 1 }
 const BEGUN: PartitionTail = { ...ENDED, ended: false }
 const EARLIER: PartitionTail = { ...ENDED, run: 6 }
 
@@ -43,11 +45,16 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
       for (const { key } of records) append(partition, key)
     },
   })
+  let life: SyncLife = {
+    ...{ lastRun: 7, first: true, faults: [], lastCommand: 4, queued: null, awaiting: null },
+    atWork: leftRun(open, adoptedAreInterrupted),
+    replacementCancelled: false,
+  }
   const tenure = {
     sync: 's',
     deps: {
-      adoptedAreInterrupted,
       now: () => 20,
+      newRunId: () => 'NEW',
       io: { encode: () => new Uint8Array() },
       log: { offsets: async () => ({ low: 0, end: 0 }) },
       runs: {
@@ -67,15 +74,24 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
     ends: { signal, publishing: signal },
     begunHere: new Set(),
     oldRuns: new OldRuns(),
-    ...{ lastRun: 7, first: true, faults: [], open },
-    running: { state: open, cancel: new AbortController() },
-    write: async ({ status }: RunState) => void done.push(status),
-    queueAnew: async ({ runId, approved }: RunState) =>
-      void done.push(`${runId} anew${approved === null ? '' : `, ${approved} approved`}`),
+    get life() {
+      return life
+    },
+    tell: async (fact: Fact) => {
+      const told = step(life, fact)
+      life = told.life
+      done.push(...told.events.map(inWords))
+      return told
+    },
   } as unknown as Tenure
-  await finishOpenRun(tenure)
-  expect(tenure).toMatchObject({ open: null, running: null })
-  return { done, first: tenure.first }
+  await finishLeftRun(tenure)
+  expect(life.atWork).toBeNull()
+  return { done, first: life.first }
+}
+
+function inWords({ runId, status, approved }: RunState): string {
+  if (runId === OPEN.runId) return status
+  return `${runId} ${status}${approved === null ? '' : `, ${approved} approved`}`
 }
 
 describe('a run that was left open', () => {
@@ -87,28 +103,28 @@ describe('a run that was left open', () => {
 
   it('is sealed where it was cut, in each partition that lacks its end, and queued anew before it ends', async () => {
     const { done, first } = await finish({ tails: [BEGUN, EARLIER] })
-    expect(done).toEqual(['run-end in 0', 'run-begin in 1', 'run-end in 1', 'RUN7 anew', 'failed'])
+    expect(done).toEqual(['run-end in 0', 'run-begin in 1', 'run-end in 1', 'NEW queued', 'failed'])
     expect(first).toBe(true)
     const begun = await finish({ tails: [ENDED, BEGUN] })
-    expect(begun.done).toEqual(['run-end in 1', 'RUN7 anew', 'failed'])
+    expect(begun.done).toEqual(['run-end in 1', 'NEW queued', 'failed'])
     const unbegun = await finish({ tails: [ENDED, EARLIER] })
-    expect(unbegun.done).toEqual(['run-begin in 1', 'run-end in 1', 'RUN7 anew', 'failed'])
+    expect(unbegun.done).toEqual(['run-begin in 1', 'run-end in 1', 'NEW queued', 'failed'])
   })
 
   it('is as good as cut where its own process died and does everything, but for what it published', async () => {
     const { done, first } = await finish({ tails: [ENDED, ENDED], adoptedAreInterrupted: true })
-    expect(done).toEqual(['running', 'RUN7 anew', 'failed'])
+    expect(done).toEqual(['running', 'NEW queued', 'failed'])
     expect(first).toBe(false)
   })
 
   it('is done again where an earlier owner sealed it', async () => {
     const { done } = await finish({ tails: [ENDED, { ...ENDED, sealed: true }] })
-    expect(done).toEqual(['RUN7 anew', 'failed'])
+    expect(done).toEqual(['NEW queued', 'failed'])
   })
 
   it('has failed where nothing of it was written, and is queued anew before that', async () => {
     const { done } = await finish({ tails: [EARLIER, EARLIER] })
-    expect(done).toEqual(['RUN7 anew', 'failed'])
+    expect(done).toEqual(['NEW queued', 'failed'])
   })
 
   it('hands on what is left of its approval by its reports, and all of it where nothing was written', async () => {
@@ -116,11 +132,11 @@ describe('a run that was left open', () => {
     const removed = (delivered: number) => ({ counts: { removed: sampleCounts({ delivered }) } })
     const tails = [ENDED, BEGUN]
     const some = await finish({ tails, open, reports: [removed(200), removed(100)] })
-    expect(some.done).toContain('RUN7 anew, 200 approved')
+    expect(some.done).toContain('NEW queued, 200 approved')
     const all = await finish({ tails, open, reports: [removed(200), removed(300)] })
-    expect(all.done).toContain('RUN7 anew')
+    expect(all.done).toContain('NEW queued')
     const unwritten = await finish({ tails: [EARLIER, EARLIER], open, reports: [removed(1), removed(1)] })
-    expect(unwritten.done).toContain('RUN7 anew, 500 approved')
+    expect(unwritten.done).toContain('NEW queued, 500 approved')
   })
 
   it('is not done again where somebody cancelled it, or where it failed by itself', async () => {
