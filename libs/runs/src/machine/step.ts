@@ -5,6 +5,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { cancelReplacement, inspectLeft, replace, replaceOrEnd } from './left-run.ts'
 import { cancelledRun, endedRun, failedRun, hasSeenModel, INTERRUPTED, supersededRun } from './run-events.ts'
+import { failReset, setAside, takeCommandAside } from './set-aside.ts'
 import { stepOf, withEnd, withRun } from './steps.ts'
 import type { AtWork, Fact, Phase, Step, SyncLife, WorkFact } from './sync-life.ts'
 import { takeCommand } from './take-command.ts'
@@ -32,6 +33,9 @@ export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } =
 /** What a fact comes to. Throws `internal` where it cannot be true, or where a command has to wait. */
 export function step(life: SyncLife, fact: Fact): Step {
   if (fact.kind === 'asked') return takeCommand(life, fact)
+  if (fact.kind === 'set-aside') return setAside(life, fact.aside)
+  if (fact.kind === 'asked-aside') return takeCommandAside(life, fact.asked, fact.aside)
+  if (fact.kind === 'reset-failed') return failReset(life, fact)
   const { atWork } = life
   if (fact.kind === 'idle') {
     if (atWork !== null) throw impossible(fact, atWork)

@@ -89,6 +89,18 @@ export interface Asked {
   readonly at: number
 }
 
+/** Why a sync is set aside, and what is known of the run that was at work. */
+export interface Aside {
+  readonly sync: string
+  readonly incarnation: string
+  readonly error: unknown
+  /** The latest report of each partition. */
+  readonly reports: readonly PartitionReport[]
+  /** Where the run before ended. */
+  readonly endsBefore: readonly PartitionEnd[]
+  readonly at: number
+}
+
 /** What the owner finds out about the run at work. */
 export type WorkFact =
   /** How much of the run that was left is written: the tails of all partitions of `changes`. */
@@ -135,6 +147,12 @@ export type Fact =
   /** Nothing is at work: what is queued may begin. */
   | { readonly kind: 'idle'; readonly at: number }
   | WorkFact
+  /** Nobody can own the sync. */
+  | { readonly kind: 'set-aside'; readonly aside: Aside }
+  /** Somebody asks for something while nobody can own the sync. */
+  | { readonly kind: 'asked-aside'; readonly asked: Asked; readonly aside: Aside }
+  /** The reset of a sync that is set aside could not be carried out either. */
+  | { readonly kind: 'reset-failed'; readonly error: unknown; readonly at: number }
 
 /** What the owner does next; in brackets the fact that it tells afterwards. */
 export type Next =
