@@ -1,6 +1,5 @@
 /** What becomes of each life of a sync that nobody can own, and of each command to it, as a table. */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Command } from '@sluice/contracts/records'
 import { FOUND, HELD, IDLE, inWords, QUEUED, RUNNING } from '@sluice/testkit/sample-lives'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { describe, expect, it } from 'vitest'
