@@ -26,7 +26,7 @@ const VENDOR_HOMES = {
   pino: ['^libs/runtime/src/'],
   'prom-client': ['^libs/runtime/src/'],
   undici: ['^libs/http-sender/src/adapters/'],
-  yaml: ['^services/cli/src/'],
+  yaml: ['^libs/project/src/'],
 }
 
 const vendorRules = Object.entries(VENDOR_HOMES).map(([vendor, homes]) => ({

@@ -14,10 +14,10 @@ import { outputOptions } from './history-options.ts'
 import { runProgress } from './output/run-progress.ts'
 import { runSummary } from './output/run-summary.ts'
 import type { Pipeline } from './pipeline.ts'
-import { assertSecrets } from './project/assert-secrets.ts'
-import { loadProject } from './project/load-project.ts'
-import type { Project } from './project/project.ts'
-import { resolveDefinition } from './project/resolve-definition.ts'
+import { assertSecrets } from '@sluice/project/assert-secrets'
+import { loadProject } from '@sluice/project/load-project'
+import type { Project } from '@sluice/project/project'
+import { resolveDefinition } from '@sluice/project/resolve-definition'
 
 export interface Asked {
   /** Published before, so that the run works by it; null where what is asked needs none of it. */

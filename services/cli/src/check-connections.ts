@@ -12,10 +12,10 @@ import type {
   SourceSpec,
 } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
-import { inFileOrder } from './project/places.ts'
-import { placedInFile } from './project/check-templates.ts'
-import { resourceKey, type Project } from './project/project.ts'
-import { resolveDefinition } from './project/resolve-definition.ts'
+import { inFileOrder } from '@sluice/project/places'
+import { placedInFile } from '@sluice/project/check-templates'
+import { resourceKey, type Project } from '@sluice/project/project'
+import { resolveDefinition } from '@sluice/project/resolve-definition'
 
 /** What is tried; each throws a SluiceError, with details for the fields at fault, or resolves. */
 export interface Connections {

@@ -6,7 +6,7 @@ import type { Change, RequestRow } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { HEAD_CEILING_BYTES, REQUEST_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { CompiledTrigger, RenderContext, TemplateRow } from '@sluice/templates/compile'
-import { parseExactJson } from '@sluice/templates/exact-json'
+import { parseExactJson } from '@sluice/templates/values/exact-json'
 import type { RowBatch } from './row-batches.ts'
 
 /** A request or unrenderable rows, before they have a place in the topic. */

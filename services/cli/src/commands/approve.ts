@@ -7,9 +7,9 @@ import type { Command } from '../command.ts'
 import { hasHistory, openPipeline } from '../compose.ts'
 import { assertStatus, findRun } from '../find-run.ts'
 import { commandAbout } from '../follow-run.ts'
-import { assertSecrets } from '../project/assert-secrets.ts'
-import { loadProject } from '../project/load-project.ts'
-import { resolveDefinition } from '../project/resolve-definition.ts'
+import { assertSecrets } from '@sluice/project/assert-secrets'
+import { loadProject } from '@sluice/project/load-project'
+import { resolveDefinition } from '@sluice/project/resolve-definition'
 import { unknownRun } from '../unknown-names.ts'
 
 export const command: Command = {

@@ -5,7 +5,7 @@ import type { Command } from '../command.ts'
 import { hasHistory, openPipeline } from '../compose.ts'
 import { assertStatus, findRun } from '../find-run.ts'
 import { commandAbout } from '../follow-run.ts'
-import { loadProject } from '../project/load-project.ts'
+import { loadProject } from '@sluice/project/load-project'
 import { unknownRun } from '../unknown-names.ts'
 
 export const command: Command = {

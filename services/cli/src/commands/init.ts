@@ -6,7 +6,7 @@ import { makeFolder } from '@sluice/runtime/make-folder'
 import type { Command, CommandContext } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { painter } from '../output/paint.ts'
-import { projectAround } from '../project/project-around.ts'
+import { projectAround } from '@sluice/project/project-around'
 
 /** The files of the starting project, as they lie in `starter/`. */
 export const STARTER = new URL('../../starter/', import.meta.url)

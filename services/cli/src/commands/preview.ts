@@ -11,8 +11,8 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { KEY_OPTION, keyOption, outputOptions } from '../history-options.ts'
 import type { Narrowing, NextRun } from '../next-run.ts'
 import { previewEnd, previewHead, previewItem } from '../output/preview-text.ts'
-import { loadProject } from '../project/load-project.ts'
-import { resolveDefinition } from '../project/resolve-definition.ts'
+import { loadProject } from '@sluice/project/load-project'
+import { resolveDefinition } from '@sluice/project/resolve-definition'
 
 /** Nobody reads more of them on a screen, unless they are asked for. */
 const SHOWN_REQUESTS = 20

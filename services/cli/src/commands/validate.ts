@@ -7,9 +7,9 @@ import { connectionsOf } from '../compose.ts'
 import { EXIT } from '../exit-codes.ts'
 import { painter, safe } from '../output/paint.ts'
 import type { Paint } from '../output/paint.ts'
-import { loadProject } from '../project/load-project.ts'
-import { namesOf } from '../project/project.ts'
-import type { Project } from '../project/project.ts'
+import { loadProject } from '@sluice/project/load-project'
+import { namesOf } from '@sluice/project/project'
+import type { Project } from '@sluice/project/project'
 
 export const command: Command = {
   description:
