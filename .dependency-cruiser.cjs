@@ -89,8 +89,14 @@ module.exports = {
     {
       name: 'services-do-not-import-services',
       severity: 'error',
-      from: { path: '^services/([^/]+)/', pathNot: ['^services/cli/src/compose[.]ts$', TEST] },
-      to: { path: '^services/', pathNot: '^services/$1/' },
+      from: { path: '^services/([^/]+)/', pathNot: ['^services/embedded/src/', TEST] },
+      to: { path: '^services/', pathNot: ['^services/$1/', '^services/embedded/'] },
+    },
+    {
+      name: 'embedded-is-opened-only-in-compose',
+      severity: 'error',
+      from: { path: PRODUCTION, pathNot: ['^services/embedded/', COMPOSE, TEST] },
+      to: { path: '^services/embedded/' },
     },
     {
       name: 'libs-do-not-import-services',

@@ -33,7 +33,7 @@ const VENDORS = [
   'zod',
 ]
 const ROOMS = ['contracts', 'domain', 'flow', 'message-log', 'rate-limit', 'testkit']
-const SERVICES = ['cli', 'console', 'delivery', 'renderer']
+const SERVICES = ['cli', 'console', 'delivery', 'embedded', 'renderer']
 
 const report = z.object({
   modules: z.array(
@@ -69,7 +69,8 @@ const OBEDIENT: Files = {
   'libs/testkit/src/clock.ts': `export const clock = 0`,
   'services/delivery/src/deliver.ts': `import type { Code } from '@sluice/message-log/port'\nexport const deliver = (code: Code) => code`,
   'services/delivery/src/compose.ts': `import { kafka } from '@sluice/message-log/adapters/kafka'\nimport { deliver } from './deliver.ts'\nexport const delivery = [kafka, deliver]`,
-  'services/cli/src/compose.ts': `import { delivery } from '@sluice/delivery/compose'\nexport const embedded = delivery`,
+  'services/embedded/src/compose.ts': `import { delivery } from '@sluice/delivery/compose'\nexport const embedded = delivery`,
+  'services/cli/src/compose.ts': `import { embedded } from '@sluice/embedded/compose'\nexport const place = embedded`,
   'deploy/local/ports.ts': `export const port = 0`,
   'test/e2e/run.ts': `import { local } from '@sluice/rate-limit/adapters/local'\nexport const limit = local`,
 }
@@ -130,6 +131,11 @@ const VIOLATIONS: readonly Violation[] = [
     rule: 'services-do-not-import-services',
     file: 'services/renderer/src/compose.ts',
     source: `export { deliver } from '@sluice/delivery/deliver'`,
+  },
+  {
+    rule: 'embedded-is-opened-only-in-compose',
+    file: 'services/cli/src/opens-embedded.ts',
+    source: `export { embedded } from '@sluice/embedded/compose'`,
   },
   {
     rule: 'libs-do-not-import-services',

@@ -1,16 +1,6 @@
 /** `sluice approve`. */
-import { SluiceError } from '@sluice/contracts/errors'
-import { isDistributed } from '@sluice/runtime/distributed-settings'
-import { askAndFollow } from '../ask-and-follow.ts'
-import { loggerFor } from '../cli-logger.ts'
+import { askAndShow } from '../ask-and-show.ts'
 import type { Command } from '../command.ts'
-import { hasHistory, openPipeline } from '../compose.ts'
-import { assertStatus, findRun } from '../find-run.ts'
-import { commandAbout } from '../follow-run.ts'
-import { assertSecrets } from '@sluice/project/assert-secrets'
-import { loadProject } from '@sluice/project/load-project'
-import { resolveDefinition } from '@sluice/project/resolve-definition'
-import { unknownRun } from '../unknown-names.ts'
 
 export const command: Command = {
   description:
@@ -24,24 +14,8 @@ export const command: Command = {
       does: 'detects again, and removes at most as many rows as were shown',
     },
   ],
-  async run(context) {
-    const { args, dir, env, signal } = context
-    const id = args.positionals[0] ?? ''
-    const project = await loadProject(dir, { env, signal })
-    if (!hasHistory(context)) throw unknownRun(id)
-    await using pipeline = await openPipeline({ dir, env, logger: loggerFor(context), signal })
-    const held = await findRun(pipeline, id, signal)
-    assertStatus(held, ['held'], 'approve')
-    const definition = resolveDefinition(project, held.sync)
-    if (!isDistributed(env)) assertSecrets(definition, env)
-    if (held.held === null) throw new SluiceError('internal', `run ${id} does not say why it is held`)
-    const about = commandAbout(held, 'approve')
-    return await askAndFollow(context, pipeline, {
-      project,
-      definition,
-      command: about,
-      runId: held.runId,
-      beyond: held,
-    })
-  },
+  run: context =>
+    askAndShow(context, (control, following) =>
+      control.approve(context.args.positionals[0] ?? '', following),
+    ),
 }

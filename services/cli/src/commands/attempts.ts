@@ -11,7 +11,7 @@ import {
   parseSince,
   STATUS_OPTION,
 } from '../history-options.ts'
-import { openHistory } from '../open-history.ts'
+import { openControl } from '../open-control.ts'
 import { attemptsText } from '../output/attempts-text.ts'
 
 export const command: Command = {
@@ -42,8 +42,8 @@ export const command: Command = {
       status: numberOption(args, 'status'),
       since: since === undefined ? undefined : parseSince(since, Date.now()),
     }
-    await using history = await openHistory(context)
-    const page = await history.attempts({ ...query, ...pagingOf(args) }, signal)
+    await using control = await openControl(context)
+    const page = await control.attempts({ ...query, ...pagingOf(args) }, signal)
     const filtered = Object.values(query).some(value => value !== undefined)
     const options = { ...outputOptions(context), details: booleanOption(args, 'details'), filtered }
     stdout.write(json ? `${JSON.stringify(page)}\n` : attemptsText(page, options))

@@ -1,12 +1,6 @@
 /** `sluice cancel`. */
-import { askAndFollow } from '../ask-and-follow.ts'
-import { loggerFor } from '../cli-logger.ts'
+import { askAndShow } from '../ask-and-show.ts'
 import type { Command } from '../command.ts'
-import { hasHistory, openPipeline } from '../compose.ts'
-import { assertStatus, findRun } from '../find-run.ts'
-import { commandAbout } from '../follow-run.ts'
-import { loadProject } from '@sluice/project/load-project'
-import { unknownRun } from '../unknown-names.ts'
 
 export const command: Command = {
   description:
@@ -17,18 +11,8 @@ export const command: Command = {
   examples: [
     { command: 'sluice cancel 01JDZ8M6W3V5T8Q9YB4K2N7R1C', does: 'ends it and shows what it came to' },
   ],
-  async run(context) {
-    const { args, dir, env, signal } = context
-    const id = args.positionals[0] ?? ''
-    await loadProject(dir, { env, signal })
-    if (!hasHistory(context)) throw unknownRun(id)
-    await using pipeline = await openPipeline({ dir, env, logger: loggerFor(context), signal })
-    const run = await findRun(pipeline, id, signal)
-    assertStatus(run, ['queued', 'running', 'held'], 'cancel')
-    const { definition: hash, runId, status } = run
-    const definition = hash === null ? null : await pipeline.definitions.get(hash, { signal })
-    const asked = { project: null, definition, command: commandAbout(run, 'cancel'), runId }
-    const held = status === 'held' ? { beyond: run } : {}
-    return await askAndFollow(context, pipeline, { ...asked, ...held })
+  run: context => {
+    const [id = ''] = context.args.positionals
+    return askAndShow(context, (control, following) => control.cancel(id, following), { wants: 'cancelled' })
   },
 }

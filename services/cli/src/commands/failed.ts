@@ -10,7 +10,7 @@ import {
   pagingOf,
   STATUS_OPTION,
 } from '../history-options.ts'
-import { openHistory } from '../open-history.ts'
+import { openControl } from '../open-control.ts'
 import { failedText } from '../output/failed-table.ts'
 
 export const command: Command = {
@@ -26,9 +26,9 @@ export const command: Command = {
     const { args, json, stdout, signal } = context
     const sync = args.positionals[0] ?? ''
     const query = { sync, run: undefined, key: keyOption(args), status: numberOption(args, 'status') }
-    await using history = await openHistory(context)
+    await using control = await openControl(context)
     const paging = pagingOf(args)
-    const page = await history.failed({ ...query, ...paging }, signal)
+    const page = await control.failed({ ...query, ...paging }, signal)
     const filtered = [query.key, query.status, paging.after].some(value => value !== undefined)
     const options = { ...outputOptions(context), sync, filtered }
     stdout.write(json ? `${JSON.stringify(page)}\n` : failedText(page, options))

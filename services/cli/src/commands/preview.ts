@@ -9,7 +9,7 @@ import { numberOption, textOption, type Command, type CommandArgs, type CommandC
 import { openNextRun } from '../compose.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { KEY_OPTION, keyOption, outputOptions } from '../history-options.ts'
-import type { Narrowing, NextRun } from '../next-run.ts'
+import type { Narrowing, NextRun } from '@sluice/control/next-run'
 import { previewEnd, previewHead, previewItem } from '../output/preview-text.ts'
 import { loadProject } from '@sluice/project/load-project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'

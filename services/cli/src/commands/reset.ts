@@ -1,5 +1,5 @@
 /** `sluice reset`. */
-import { askForRun } from '../ask-and-follow.ts'
+import { askAndShow } from '../ask-and-show.ts'
 import type { Command } from '../command.ts'
 
 export const command: Command = {
@@ -12,5 +12,6 @@ export const command: Command = {
   examples: [
     { command: 'sluice reset customers', does: 'forgets; the next `sluice run customers` begins anew' },
   ],
-  run: context => askForRun(context, { kind: 'reset', cause: 'reset' }),
+  run: context =>
+    askAndShow(context, (control, following) => control.reset(context.args.positionals[0] ?? '', following)),
 }

@@ -1,5 +1,5 @@
 /** `sluice resync`. */
-import { askForRun } from '../ask-and-follow.ts'
+import { askForRun } from '../ask-and-show.ts'
 import { textOption } from '../command.ts'
 import type { Command } from '../command.ts'
 

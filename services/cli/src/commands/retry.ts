@@ -1,5 +1,5 @@
 /** `sluice retry`. */
-import { askForRun } from '../ask-and-follow.ts'
+import { askForRun } from '../ask-and-show.ts'
 import type { Command } from '../command.ts'
 import { failedScope, KEY_OPTION, STATUS_OPTION } from '../history-options.ts'
 

@@ -1,5 +1,5 @@
 /** `sluice run`. */
-import { askForRun } from '../ask-and-follow.ts'
+import { askForRun } from '../ask-and-show.ts'
 import type { Command } from '../command.ts'
 
 export const command: Command = {

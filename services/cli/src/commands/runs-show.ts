@@ -2,7 +2,7 @@
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { outputOptions } from '../history-options.ts'
-import { openHistory } from '../open-history.ts'
+import { openControl } from '../open-control.ts'
 import { runDetails } from '../output/run-summary.ts'
 
 const SHOWN_FAILED_ROWS = 20
@@ -15,14 +15,14 @@ export const command: Command = {
   async run(context) {
     const { args, json, stdout, signal } = context
     const id = args.positionals[0] ?? ''
-    await using history = await openHistory(context)
-    const run = await history.run(id, signal)
+    await using control = await openControl(context)
+    const run = await control.run(id, signal)
     if (json) {
       stdout.write(`${JSON.stringify(run)}\n`)
       return EXIT.success
     }
     const query = { sync: run.sync, run: id, key: undefined, status: undefined, after: undefined }
-    const failed = await history.failed({ ...query, limit: SHOWN_FAILED_ROWS }, signal)
+    const failed = await control.failed({ ...query, limit: SHOWN_FAILED_ROWS }, signal)
     const options = { ...outputOptions(context), now: Date.now(), moreFailed: failed.next !== null }
     stdout.write(runDetails(run, failed.rows, options))
     return EXIT.success

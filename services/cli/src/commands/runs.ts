@@ -2,7 +2,7 @@
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { outputOptions, PAGING_OPTIONS, pagingOf } from '../history-options.ts'
-import { openHistory } from '../open-history.ts'
+import { openControl } from '../open-control.ts'
 import { runsText } from '../output/runs-table.ts'
 
 export const command: Command = {
@@ -17,8 +17,8 @@ export const command: Command = {
   async run(context) {
     const { args, json, stdout, signal } = context
     const sync = args.positionals[0]
-    await using history = await openHistory(context)
-    const page = await history.runs({ sync, ...pagingOf(args) }, signal)
+    await using control = await openControl(context)
+    const page = await control.runs({ sync, ...pagingOf(args) }, signal)
     const text = json
       ? `${JSON.stringify(page)}\n`
       : runsText(page, { ...outputOptions(context), sync, now: Date.now() })

@@ -1,7 +1,7 @@
 /** `sluice validate`. */
 import type { ValidateView } from '@sluice/contracts/api'
 import type { ResourceKind } from '@sluice/contracts/resources'
-import { checkConnections, type Connected } from '../check-connections.ts'
+import { checkConnections, type Connected } from '@sluice/control/check-connections'
 import { booleanOption, type Command } from '../command.ts'
 import { connectionsOf } from '../compose.ts'
 import { EXIT } from '../exit-codes.ts'
@@ -27,7 +27,7 @@ export const command: Command = {
   async run({ args, dir, env, signal, json, stdout, color }) {
     const project = await loadProject(dir, { env, signal })
     const connected = booleanOption(args, 'connect')
-      ? await checkConnections(project, connectionsOf(env), signal)
+      ? await checkConnections(project, await connectionsOf(env), signal)
       : null
     const view: ValidateView = {
       ok: true,

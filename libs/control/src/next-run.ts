@@ -1,4 +1,4 @@
-/** What the next run of a sync would do, as commands ask for it; `compose.ts` finds it out. */
+/** What the next run of a sync would do, as people ask for it. */
 import type { PreviewView } from '@sluice/contracts/api'
 import type { Op } from '@sluice/contracts/state'
 

@@ -2,17 +2,16 @@
 import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
 import type { Definition } from '@sluice/contracts/resources'
 import type { RunEvent } from '@sluice/contracts/records'
-import { notACursor } from '@sluice/history/cursor'
-import { readAttempts, type AttemptSync } from '@sluice/history/read-attempts'
-import { readFailedRows } from '@sluice/history/read-failed-rows'
-import { runView } from '@sluice/history/run-views'
+import { notACursor } from './history/cursor.ts'
+import { readAttempts, type AttemptSync } from './history/read-attempts.ts'
+import { readFailedRows } from './history/read-failed-rows.ts'
+import { runView } from './history/run-views.ts'
 import type { SyncRuns } from '@sluice/stage/runs-view'
 import { SHARED_PARTITIONS, syncTopics } from '@sluice/stage/topics'
 import type { Pipeline } from './pipeline.ts'
-import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from './run-history.ts'
+import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from './port.ts'
 import { unknownRun, unknownSync } from './unknown-names.ts'
 
-/** Takes the pipeline over: it is closed with the history. */
 export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
   /** Syncs that the project has, though they may never have run. */
@@ -83,10 +82,6 @@ export class LogHistory implements RunHistory {
     const { incarnation } = runs
     const filter = { run, key: key ?? null, status: status ?? null, limit, after: after ?? null }
     return readFailedRows(this.#pipeline, { sync, incarnation, partitions, ...filter }, signal)
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve(this.#pipeline[Symbol.asyncDispose]())
   }
 
   async #view(event: RunEvent, runs: SyncRuns, signal: AbortSignal): Promise<RunView> {

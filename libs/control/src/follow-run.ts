@@ -4,15 +4,11 @@ import type { RunView } from '@sluice/contracts/api'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
-import { runView } from '@sluice/history/run-views'
+import { runView } from './history/run-views.ts'
 import type { SyncRuns } from '@sluice/stage/runs-view'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/stage/topics'
 import type { Pipeline } from './pipeline.ts'
-
-export interface FollowedRun {
-  readonly view: RunView
-  readonly event: RunEvent
-}
+import type { FollowedRun } from './port.ts'
 
 /** A run as asked for by hand, with what else is to be said about it. */
 export function runCommand(

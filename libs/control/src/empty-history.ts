@@ -1,6 +1,6 @@
 /** The history of a project in which nothing ever ran. */
 import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
-import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from './run-history.ts'
+import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from './port.ts'
 import { unknownRun, unknownSync } from './unknown-names.ts'
 
 export class EmptyHistory implements RunHistory {
@@ -30,10 +30,6 @@ export class EmptyHistory implements RunHistory {
     if (run !== undefined) throw unknownRun(run)
     this.#assertSync(sync)
     return Promise.resolve({ rows: [], next: null })
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve()
   }
 
   #assertSync(sync: string | undefined): void {

@@ -1,7 +1,4 @@
-/**
- * What the commands ask of the pipeline that they speak to: the embedded one in the project's `.sluice`,
- * later a distributed one.
- */
+/** What control needs of a pipeline, be it the embedded one in a project's `.sluice` or one on Kafka. */
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo } from '@sluice/stage/record-io'
