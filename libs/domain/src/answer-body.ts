@@ -1,5 +1,5 @@
 /** The body of an answer, as rules and captures look at it: its text, and its JSON. */
-import { parseAsWritten } from './exact-json.ts'
+import { parseAsWritten } from './json-as-written.ts'
 
 /** What the JSON of a body is; `untold` says why nobody can know. */
 export type BodyJson =

@@ -3,10 +3,10 @@ import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { NextChanges } from '@sluice/change-detector/next-changes'
 import type { NextRun, Previewed } from '@sluice/control/next-run'
-import { shownRequest } from '@sluice/delivery/shown-request'
-import type { Target } from '@sluice/delivery/target'
+import { shownRequest } from '@sluice/delivery/destination/shown-request'
+import type { Target } from '@sluice/delivery/destination/target'
 import { isHeld } from '@sluice/domain/removal-guard'
-import { renderChanges } from '@sluice/renderer/render-changes'
+import { renderChanges } from '@sluice/rendering/render-changes'
 
 export interface Previewing {
   readonly next: NextChanges

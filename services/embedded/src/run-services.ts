@@ -1,7 +1,7 @@
 /** All services at work in one process. */
 import { runChangeDetector } from '@sluice/change-detector/change-detector'
 import { runDelivery } from '@sluice/delivery/delivery'
-import { Throttles } from '@sluice/delivery/throttles'
+import { Throttles } from '@sluice/delivery/send/throttles'
 import { runRenderer } from '@sluice/renderer/renderer'
 
 type DetectorDeps = Parameters<typeof runChangeDetector>[0]

@@ -1,5 +1,5 @@
 /** Destinations with their secrets, kept by definition. */
-import { resolveTarget, type Target } from '@sluice/delivery/target'
+import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
 import type { Environment } from '@sluice/runtime/environment'
 import { environmentSecrets } from '@sluice/secrets/environment'
 import { RecentMap } from '@sluice/stage/recent-map'

@@ -7,9 +7,9 @@ import {
   sampleRow,
   type DefinitionFields,
 } from '@sluice/testkit/sample-records'
-import { NO_HISTORY, type RequestHistory, type UnownedAttempt } from './request-history.ts'
+import { NO_HISTORY, type RequestHistory, type UnownedAttempt } from '../ledger/request-history.ts'
 import { sendRequest } from './send-request.ts'
-import { LOOKED_AT_BYTES, RECORDED_ANSWER_BYTES, resolveTarget } from './target.ts'
+import { LOOKED_AT_BYTES, RECORDED_ANSWER_BYTES, resolveTarget } from '../destination/target.ts'
 
 const never = new AbortController().signal
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Unrenderable } from '@sluice/contracts/records'
 import { INCARNATION, sampleDefinition, sampleRow } from '@sluice/testkit/sample-records'
-import { resolveTarget } from './target.ts'
+import { resolveTarget } from '../destination/target.ts'
 import { isForgotten, unrenderableAttempt } from './unrenderable-rows.ts'
 
 const triggers = { added: { method: 'POST', path: '/rows', capture: { id: '$.id' } } }

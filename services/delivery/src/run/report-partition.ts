@@ -9,7 +9,7 @@ import type { RecordIo } from '@sluice/stage/record-io'
 import type { Ownership } from '@sluice/stage/take-over'
 import { at, homePartition, reportKey, sharedTopics } from '@sluice/stage/topics'
 import type { Worker } from '@sluice/stage/own-partitions'
-import type { AttemptLedger } from './attempt-ledger.ts'
+import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 
 /** Progress is told twice a second at first, and the longer a run lasts, the more rarely. */
 const PROGRESS_FIRST_MS = 500

@@ -9,13 +9,13 @@
 import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/stage/figures'
-import type { AttemptLedger } from './attempt-ledger.ts'
-import type { HeldRequest } from './delivery-memory.ts'
+import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
+import type { HeldRequest } from '../delivery-memory.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
-import { effectsOf } from './effects.ts'
-import { withAttempt, type UnownedAttempt } from './request-history.ts'
+import { effectsOf } from '../outcome/effects.ts'
+import { withAttempt, type UnownedAttempt } from '../ledger/request-history.ts'
 import { sendRequest, unsentAttempt, type SendJob, type Sent } from './send-request.ts'
-import type { Target } from './target.ts'
+import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
 const THROTTLED_LONGEST_MS = 3_600_000

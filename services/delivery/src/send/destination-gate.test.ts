@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Lease, LeaseQueue, LimitWait } from '@sluice/rate-limit/lease-queue'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { DestinationGate } from './destination-gate.ts'
-import { resolveTarget } from './target.ts'
+import { resolveTarget } from '../destination/target.ts'
 
 const LEASE: Lease = { lease: 'one', permits: 1, useBeforeMs: Infinity, scopes: [] }
 const { signal } = new AbortController()

@@ -6,7 +6,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
 import { LONGEST_PAUSE_MS, type LeaseHolder } from '@sluice/rate-limit/port'
 import type { Lease, LeaseQueue, LimitWait } from '@sluice/rate-limit/lease-queue'
-import type { Target } from './target.ts'
+import type { Target } from '../destination/target.ts'
 
 /** How soon to look again whether the group, or who keeps the limits, answers. */
 const PAUSE_MS = 500

@@ -3,7 +3,7 @@ import type { Request } from '@sluice/contracts/records'
 import { withTaint, type Verdict } from '@sluice/domain/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
-import { judge, type Judgement } from './judge-answer.ts'
+import { judge, type Judgement } from '../outcome/judge-answer.ts'
 import {
   earlierKey,
   NEVER_SENT,
@@ -11,9 +11,9 @@ import {
   requestHash,
   type RequestHistory,
   type UnownedAttempt,
-} from './request-history.ts'
-import { mergedHeaders, shownRequest } from './shown-request.ts'
-import { RECORDED_ANSWER_BYTES, urlOf, type Target } from './target.ts'
+} from '../ledger/request-history.ts'
+import { mergedHeaders, shownRequest } from '../destination/shown-request.ts'
+import { RECORDED_ANSWER_BYTES, urlOf, type Target } from '../destination/target.ts'
 
 export interface SendJob {
   readonly request: Request

@@ -13,7 +13,7 @@ import {
 } from '@sluice/domain/outcome'
 import type { SendResult } from '@sluice/http-sender/port'
 import { redactText } from '@sluice/secrets/redact'
-import type { Target } from './target.ts'
+import type { Target } from '../destination/target.ts'
 
 export interface Judgement {
   readonly verdict: Verdict

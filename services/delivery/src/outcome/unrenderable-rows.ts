@@ -1,7 +1,7 @@
 /** Rows that could not be rendered, as delivery finishes them. */
 import type { Unrenderable } from '@sluice/contracts/records'
-import { NEVER_SENT, type UnownedAttempt } from './request-history.ts'
-import type { Target } from './target.ts'
+import { NEVER_SENT, type UnownedAttempt } from '../ledger/request-history.ts'
+import type { Target } from '../destination/target.ts'
 
 /**
  * True for a removal that needs a value which its trigger could have used, had it been captured: no later run

@@ -8,7 +8,7 @@ import { boundedOrNull } from '@sluice/domain/bounded-text'
 import { mergeCaptured } from '@sluice/domain/captured'
 import { addCounts, countRows } from '@sluice/domain/counts'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
-import type { UnownedAttempt } from './request-history.ts'
+import type { UnownedAttempt } from '../ledger/request-history.ts'
 
 export interface Effects {
   /** By key; null is a tombstone. Owner and incarnation are the writer's to add. */

@@ -18,7 +18,7 @@ import type { NewRecord, TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/stage/record-io'
 import type { Ownership } from '@sluice/stage/take-over'
 import { markerKey, textKey } from '@sluice/stage/topics'
-import type { Effects, UnownedEntry } from './effects.ts'
+import type { Effects, UnownedEntry } from '../outcome/effects.ts'
 import type { UnownedAttempt } from './request-history.ts'
 
 /**
