@@ -15,7 +15,7 @@ import {
   verdictOfFailure,
   withTaint,
   type Verdict,
-} from '@sluice/domain/outcome'
+} from '@sluice/domain/answers/outcome'
 import { sampleAttempt } from '@sluice/testkit/sample-records'
 import type { Api, ApiAnswer } from './apis.ts'
 import type { ApiKind, Death, Fate } from './plan.ts'

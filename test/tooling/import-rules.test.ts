@@ -57,7 +57,7 @@ interface Files {
 /** What the rules allow, with targets for the violations below to import. */
 const OBEDIENT: Files = {
   'libs/contracts/src/errors.ts': `import { z } from 'zod'\nexport const code = z.string()`,
-  'libs/domain/src/outcome.ts': `import { code } from '@sluice/contracts/errors'\nexport const outcome = code`,
+  'libs/domain/src/answers/outcome.ts': `import { code } from '@sluice/contracts/errors'\nexport const outcome = code`,
   'libs/flow/src/sleep.ts': `import { setTimeout } from 'node:timers/promises'\nexport const sleep = setTimeout`,
   'libs/message-log/src/port.ts': `import type { code } from '@sluice/contracts/errors'\nexport type Code = typeof code`,
   'libs/message-log/src/contract.ts': `import { it } from 'vitest'\nimport { clock } from '@sluice/testkit/clock'\nexport const suite = () => it('ticks', () => clock)`,
@@ -100,7 +100,7 @@ const VIOLATIONS: readonly Violation[] = [
   {
     rule: 'contracts-import-only-zod',
     file: 'libs/contracts/src/curious.ts',
-    source: `export { outcome } from '@sluice/domain/outcome'`,
+    source: `export { outcome } from '@sluice/domain/answers/outcome'`,
   },
   {
     rule: 'domain-imports-only-contracts',
@@ -145,7 +145,7 @@ const VIOLATIONS: readonly Violation[] = [
   {
     rule: 'web-imports-only-contracts',
     file: 'services/console/web/page.ts',
-    source: `export { outcome } from '@sluice/domain/outcome'`,
+    source: `export { outcome } from '@sluice/domain/answers/outcome'`,
   },
   {
     rule: 'testkit-is-for-tests',

@@ -12,8 +12,8 @@ import type {
   SourceSpec,
 } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
-import { inFileOrder } from '@sluice/project/places'
-import { placedInFile } from '@sluice/project/check-templates'
+import { inFileOrder } from '@sluice/project/decode/places'
+import { placedInFile } from '@sluice/project/checks/check-templates'
 import { resourceKey, type Project } from '@sluice/project/project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'
 

@@ -1,9 +1,9 @@
 /** What a sync says of answers, as written in a file: what it becomes, and where each mistake is told. */
 import { describe, expect, it } from 'vitest'
-import { checkJsonPaths } from './check-json-paths.ts'
-import { checkTemplates } from './check-templates.ts'
-import { decodeResource } from './decode-resource.ts'
-import { readDocuments } from './read-documents.ts'
+import { checkJsonPaths } from './checks/check-json-paths.ts'
+import { checkTemplates } from './checks/check-templates.ts'
+import { decodeResource } from './decode/decode-resource.ts'
+import { readDocuments } from './files/read-documents.ts'
 
 /** A sync with further fields, the first of which stands in line 9. */
 function decode(fields: string) {

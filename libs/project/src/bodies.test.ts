@@ -1,8 +1,8 @@
 /** The bodies of triggers, as written in a file: what each becomes, and where each mistake is told. */
 import { describe, expect, it } from 'vitest'
-import { checkTemplates } from './check-templates.ts'
-import { decodeResource } from './decode-resource.ts'
-import { readDocuments } from './read-documents.ts'
+import { checkTemplates } from './checks/check-templates.ts'
+import { decodeResource } from './decode/decode-resource.ts'
+import { readDocuments } from './files/read-documents.ts'
 
 const ENV = { CHANNEL: '3', ZIP: '0123', FLAG: 'true', LONG: '9007199254740993' }
 

@@ -1,7 +1,7 @@
 /** A project folder as loaded: its resources, and where each of their fields was written. */
 import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
-import type { FieldOrigin } from './decode-resource.ts'
-import type { SkippedDocument } from './read-documents.ts'
+import type { FieldOrigin } from './decode/decode-resource.ts'
+import type { SkippedDocument } from './files/read-documents.ts'
 
 /** How a resource is known in a project: `sync/algolia-synonyms`. */
 export type ResourceKey = `${ResourceKind}/${string}`

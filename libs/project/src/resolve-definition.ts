@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import { lookUpDefinition } from '@sluice/domain/definition'
 import { nearestName } from '@sluice/domain/nearest-name'
-import { list } from './places.ts'
+import { list } from './decode/places.ts'
 import { namesOf, resourceKey } from './project.ts'
 import type { Project } from './project.ts'
 

@@ -1,7 +1,7 @@
 /** The forms of a source, told apart by its type. */
 import { describe, expect, it } from 'vitest'
-import { decodeResource } from './decode-resource.ts'
-import { readDocuments } from './read-documents.ts'
+import { decodeResource } from './decode/decode-resource.ts'
+import { readDocuments } from './files/read-documents.ts'
 
 function decode(text: string) {
   const { resources, problems } = readDocuments({ path: 'a.yaml', folder: '/project', text })

@@ -3,8 +3,8 @@
  * YAML 1.2, templates and editors disagree.
  */
 import { describe, expect, it } from 'vitest'
-import { decodeResource } from './decode-resource.ts'
-import { readDocuments } from './read-documents.ts'
+import { decodeResource } from './decode/decode-resource.ts'
+import { readDocuments } from './files/read-documents.ts'
 
 const SYNC = 'kind: sync\nname: s\nmodel: m\ndestination: d\n'
 const SOURCE = 'kind: source\nname: s\ntype: duckdb\n'

@@ -5,7 +5,7 @@
 import type { Captured, RequestRow, RetryEntry } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
 import { boundedOrNull } from '@sluice/domain/bounded-text'
-import { mergeCaptured } from '@sluice/domain/captured'
+import { mergeCaptured } from '@sluice/domain/answers/captured'
 import { addCounts, countRows } from '@sluice/domain/counts'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
 import type { UnownedAttempt } from '../ledger/request-history.ts'

@@ -1,8 +1,8 @@
 /** What came back for a request: its meaning, its error for people, and the values that are kept of it. */
 import type { Request } from '@sluice/contracts/records'
-import { AnswerBody } from '@sluice/domain/answer-body'
-import { meaningOf, type AnswerMeaning } from '@sluice/domain/answer-rules'
-import { captureFrom, hasCaptured, type CapturedNow } from '@sluice/domain/captured'
+import { AnswerBody } from '@sluice/domain/answers/answer-body'
+import { meaningOf, type AnswerMeaning } from '@sluice/domain/answers/answer-rules'
+import { captureFrom, hasCaptured, type CapturedNow } from '@sluice/domain/answers/captured'
 import {
   confirmsRemoval,
   verdictAs,
@@ -10,7 +10,7 @@ import {
   verdictOfFailure,
   type Answer,
   type Verdict,
-} from '@sluice/domain/outcome'
+} from '@sluice/domain/answers/outcome'
 import type { SendResult } from '@sluice/http-sender/port'
 import { redactText } from '@sluice/secrets/redact'
 import type { Target } from '../destination/target.ts'

@@ -1,6 +1,6 @@
 /** Sends one request once and writes down what came of it. */
 import type { Request } from '@sluice/contracts/records'
-import { withTaint, type Verdict } from '@sluice/domain/outcome'
+import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
 import { judge, type Judgement } from '../outcome/judge-answer.ts'
