@@ -48,7 +48,7 @@ async function endedWhile(
     },
     ...{
       ownership: { partitions: 2, incarnation: 'i' },
-      ends: { signal, publishing: signal },
+      ends: { drain: signal, abort: signal },
     },
     oldRuns: new OldRuns(),
     get life() {

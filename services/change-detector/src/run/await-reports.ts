@@ -15,12 +15,12 @@ export async function awaitReports(tenure: Tenure): Promise<void> {
   const number = tenure.life.atWork?.run.run
   const reports = (): readonly PartitionReport[] =>
     [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === number && report.ended)
-  await deps.runs.until(() => reports().length >= ownership.partitions, { signal: ends.signal })
+  await deps.runs.until(() => reports().length >= ownership.partitions, { signal: ends.drain })
   // From here on these count: a partition that is taken over may report its progress again.
   const reported = reports()
   // A stage that cannot go on may have lost a topic: then this is no more than the first to notice.
   if (!reported.every(isReached))
-    await assertAllKept(deps, { sync, incarnation: ownership.incarnation }, { signal: ends.signal })
+    await assertAllKept(deps, { sync, incarnation: ownership.incarnation }, { signal: ends.drain })
   const { next } = await tenure.tell({ kind: 'reported', reports: reported })
   await replaceIfDue(tenure, next)
   await trimHistory(tenure, new Set(reported.filter(isReached).map(({ partition }) => partition)))

@@ -71,7 +71,7 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
       tails: async () => tails,
       owner,
     },
-    ends: { signal, publishing: signal },
+    ends: { drain: signal, abort: signal },
     begunHere: new Set(),
     oldRuns: new OldRuns(),
     get life() {

@@ -14,7 +14,7 @@ import { awaitReports, replaceIfDue } from './await-reports.ts'
 export async function finishLeftRun(tenure: Tenure): Promise<void> {
   const { deps, ownership, ends } = tenure
   if (tenure.life.atWork === null) return
-  const tails = await ownership.tails(ends.signal)
+  const tails = await ownership.tails(ends.drain)
   const { life, next } = await tenure.tell({ kind: 'inspected', tails })
   if (next === 'seal' && life.atWork !== null) {
     await seal(tenure, life.atWork.run, tails)
@@ -30,7 +30,7 @@ export async function finishLeftRun(tenure: Tenure): Promise<void> {
 
 /** Writes the markers that are missing. */
 async function seal(tenure: Tenure, left: RunState, tails: readonly PartitionTail[]): Promise<void> {
-  const options = { io: tenure.deps.io, ownership: tenure.ownership, signal: tenure.ends.signal }
+  const options = { io: tenure.deps.io, ownership: tenure.ownership, signal: tenure.ends.drain }
   const begin = beginOf(left)
   for (const [partition, tail] of tails.entries()) {
     const begun = tail.run === left.run

@@ -43,7 +43,7 @@ describe('runs that ended some time ago', () => {
   const tenureOf = (parts: object = {}): Tenure => {
     const logger = { warn: () => void (warnings += 1) }
     const deps = { ...world, now, logger, ...parts }
-    const ends = { signal, publishing: signal }
+    const ends = { drain: signal, abort: signal }
     return { sync: SYNC, deps, ownership, oldRuns, ends } as unknown as Tenure
   }
   const forget = (): Promise<void> => forgetRuns(tenureOf())
@@ -261,7 +261,7 @@ describe('runs that ended some time ago', () => {
     await end(names(60))
     minute = 61
     const over = AbortSignal.abort(new Error('over'))
-    const ended = { ...tenureOf(), ends: { signal: over, publishing: over } }
+    const ended = { ...tenureOf(), ends: { drain: over, abort: over } }
     await expect(forgetRuns(ended)).rejects.toThrow('over')
     expect([warnings, await forgotten()]).toEqual([0, []])
   })

@@ -37,7 +37,7 @@ export async function forgetRuns(tenure: Tenure): Promise<void> {
   try {
     await forgetOld(tenure)
   } catch (error) {
-    ends.signal.throwIfAborted()
+    ends.drain.throwIfAborted()
     deps.logger.warn({ sync, err: error }, 'old runs could not be forgotten')
   }
 }
@@ -51,7 +51,7 @@ async function forgetOld(tenure: Tenure): Promise<void> {
     if (event !== undefined && !isEnded(event.status)) oldRuns.kept.delete(runId)
     else if (!deps.runs.keeps(sync, runId)) found.old.add(runId)
   }
-  if (found.old.size > 0) await ownership.forgetRuns([...found.old], ends.signal)
+  if (found.old.size > 0) await ownership.forgetRuns([...found.old], ends.drain)
   for (const runId of found.old) oldRuns.kept.delete(runId)
   for (const runId of found.kept) oldRuns.kept.add(runId)
   oldRuns.from = found.from
@@ -64,7 +64,7 @@ async function forgetOld(tenure: Tenure): Promise<void> {
  */
 async function search({ deps, sync, ownership, ends, oldRuns }: Tenure): Promise<Found> {
   const { log, io, runs, prefix } = deps
-  const { signal } = ends
+  const { drain: signal } = ends
   const now = deps.now()
   const old = new Set<string>()
   const kept = new Set<string>()

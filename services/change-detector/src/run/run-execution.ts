@@ -54,7 +54,7 @@ export class RunExecution {
       const next = await this.#detectAndPublish(definition)
       if (next === 'await-reports') await awaitReports(tenure)
     } catch (error) {
-      if (ends.signal.aborted || this.#atWork.isWritten || isLogFailure(error)) throw error
+      if (ends.drain.aborted || this.#atWork.isWritten || isLogFailure(error)) throw error
       await forgetRuns(tenure)
       await tenure.tell({ kind: 'failed', error, at: deps.now() })
     }
@@ -68,8 +68,8 @@ export class RunExecution {
 
   async #begin(): Promise<Definition> {
     const { deps, sync, ends } = this.#tenure
-    const definition = await deps.resolveDefinition(sync, ends.signal)
-    const hash = await deps.definitions.put(definition, { signal: ends.signal })
+    const definition = await deps.resolveDefinition(sync, ends.drain)
+    const hash = await deps.definitions.put(definition, { signal: ends.drain })
     await this.#tenure.tell({ kind: 'begun', definition: hash })
     const { runId, run } = this.#atWork.run
     deps.logger.info({ sync, run: runId, number: run }, 'the run has begun')
@@ -84,8 +84,8 @@ export class RunExecution {
     // Until the first record is out a drain or a cancel ends the run at once; from then on it is ended in
     // good order.
     using deadline = deadlineOf(definition)
-    using detecting = followingUntilDisposed(AbortSignal.any([ends.signal, this.#cancel, deadline.signal]))
-    const signal = AbortSignal.any([detecting.signal, ends.publishing])
+    using detecting = followingUntilDisposed(AbortSignal.any([ends.drain, this.#cancel, deadline.signal]))
+    const signal = AbortSignal.any([detecting.signal, ends.abort])
     using _slot = await deps.detections?.take({ signal })
     let whyEmpty = NO_CACHE
     const onDiscard = (why: string): void => void (whyEmpty = `its cache cannot be used: ${why}`)
@@ -123,7 +123,7 @@ export class RunExecution {
   async #endGone(state: DeliveredState, signal: AbortSignal): Promise<void> {
     const { deps, ownership, ends } = this.#tenure
     const end = (keys: readonly EndedKey[]): Promise<void> =>
-      endKeys(ownership, 'changes', { keys, signal: ends.publishing })
+      endKeys(ownership, 'changes', { keys, signal: ends.abort })
     await state.endGone(deps.now() - GONE_KEPT_MS, end, { signal })
   }
 
@@ -131,12 +131,12 @@ export class RunExecution {
     const tenure = this.#tenure
     const { deps, sync, ownership, ends } = tenure
     const { incarnation } = ownership
-    const { signal } = ends
+    const { drain, abort } = ends
     const schema = changeSchema(detected.columns)
-    const encoder = await deps.io.changeEncoder({ sync, incarnation, schema }, { signal })
+    const encoder = await deps.io.changeEncoder({ sync, incarnation, schema }, { signal: drain })
     await tenure.tell({ kind: 'prepared' })
     this.#cancel.throwIfAborted()
-    signal.throwIfAborted()
+    drain.throwIfAborted()
     detecting[Symbol.dispose]()
     await tenure.tell({ kind: 'publishing' })
     const options = {
@@ -146,7 +146,7 @@ export class RunExecution {
       encoder,
       blockRows: blockRowsOf(definition.sync),
       cancel: this.#cancel,
-      signal: ends.publishing,
+      signal: abort,
     }
     const complete = await publishChanges(detected.diff, options).catch((error: unknown) =>
       this.#leaveToSealing(error),
@@ -155,7 +155,7 @@ export class RunExecution {
     const { counts } = this.#atWork.run
     for (const op of OPS) deps.figures?.published(sync, op, countsOf(counts, op).detected)
     // A successor adopts what is published, and writes that it is.
-    signal.throwIfAborted()
+    drain.throwIfAborted()
     return (await tenure.tell({ kind: 'published' })).next
   }
 
@@ -164,7 +164,7 @@ export class RunExecution {
    */
   async #leaveToSealing(error: unknown): Promise<never> {
     const { ends, deps } = this.#tenure
-    if (concernOf(error) === 'passing' || ends.signal.aborted) throw error
+    if (concernOf(error) === 'passing' || ends.drain.aborted) throw error
     await this.#tenure.tell({ kind: 'failed', error, at: deps.now() })
     throw new SluiceError('writer-dead', 'the run is to be sealed', { cause: error, retryable: true })
   }

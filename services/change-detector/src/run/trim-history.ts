@@ -11,7 +11,7 @@ import type { Tenure } from '../sync/tenure.ts'
  */
 export async function trimHistory({ deps, sync, ends }: Tenure, reached: ReadonlySet<number>): Promise<void> {
   const { log, runs, prefix, now, logger } = deps
-  const { signal } = ends
+  const { drain: signal } = ends
   const topics = syncTopics(prefix, sync)
   const old = runs.endsOf(sync, now() - HISTORY_KEPT_MS) ?? []
   const trims = await Promise.allSettled(

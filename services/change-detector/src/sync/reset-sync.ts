@@ -9,6 +9,7 @@ import type { SyncRuns } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/stage/topics'
 import { appendRunEvent } from './append-run-event.ts'
 import type { RunState } from '@sluice/runs/machine/run-events'
+import type { Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -20,7 +21,7 @@ import type { Tenure } from './tenure.ts'
 export async function resetSync(tenure: Tenure, run: RunState): Promise<void> {
   const { deps, sync, ownership, ends } = tenure
   const { incarnation: old } = ownership
-  await forgetSync(deps, sync, { old, run, signal: ends.signal })
+  await forgetSync(deps, sync, { old, run, signal: ends.drain })
 }
 
 /** Deletes what there is of the topics, gives the sync a new incarnation, and ends the reset's run. */

@@ -41,11 +41,3 @@ export interface RunnerDeps {
   readonly steadyNow?: () => number
   readonly logger: Logger
 }
-
-/** How the work on a sync ends from outside. */
-export interface RunnerEnds {
-  /** Ends all work, but a run that is being published is published to its end, for a successor to adopt. */
-  readonly signal: AbortSignal
-  /** Ends that, too. */
-  readonly publishing: AbortSignal
-}

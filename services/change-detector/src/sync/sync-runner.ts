@@ -13,7 +13,8 @@ import { SetAsides } from '@sluice/stage/set-asides'
 import { Tries, type SettingAside } from '@sluice/stage/tries'
 import { endSetAside } from './end-set-aside.ts'
 import { OldRuns } from '../run/old-runs.ts'
-import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
+import type { Ends } from '@sluice/flow/ends'
+import type { RunnerDeps } from './runner-deps.ts'
 import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
 
 const PAUSE_AFTER_SETBACK_MS = 500
@@ -21,7 +22,7 @@ const PAUSE_AFTER_SETBACK_MS = 500
 export class SyncRunner {
   readonly sync: string
   readonly #deps: RunnerDeps
-  readonly #ends: RunnerEnds
+  readonly #ends: Ends
   readonly #isMember: () => Promise<boolean>
   readonly #onFailure: (error: unknown) => void
   readonly #onUnknown: () => void
@@ -42,7 +43,7 @@ export class SyncRunner {
     sync: string,
     deps: RunnerDeps,
     of: {
-      readonly ends: RunnerEnds
+      readonly ends: Ends
       /** Asks the group whether this process still has the sync's partition. */
       readonly isMember: () => Promise<boolean>
       /** Told of a failure that concerns more than this sync. */
@@ -78,7 +79,7 @@ export class SyncRunner {
       .catch(this.#onFailure)
       .finally(() => {
         this.#work = null
-        if (this.#ends.signal.aborted) this.#refuseAll(this.#ends.signal.reason)
+        if (this.#ends.drain.aborted) this.#refuseAll(this.#ends.drain.reason)
         else if (this.#waiting.length > 0) this.wake()
         else if (this.#isForgotten) this.#onUnknown()
       })
@@ -90,7 +91,7 @@ export class SyncRunner {
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#ends
+    const { drain: signal } = this.#ends
     using tries = new Tries(
       {
         onSetback: (_, err) =>
@@ -139,7 +140,7 @@ export class SyncRunner {
           return this.#deps.logger.warn({ sync, err: error }, 'the sync is taken over anew')
         if (!this.#isUnknown(error)) asides.failed(null, error)
         if (!(await this.#isMember())) return
-        const { signal } = this.#ends
+        const { drain: signal } = this.#ends
         this.#mayGoOn = await endSetAside(this.#deps, sync, { waiting: this.#waiting, error, signal })
       },
       works: () => asides.works(null),
@@ -155,7 +156,7 @@ export class SyncRunner {
   /** Until somebody asks for something, at most. */
   async #pause(pauseMs: number, seen: number): Promise<void> {
     const over = new AbortController()
-    const signal = AbortSignal.any([this.#ends.signal, over.signal])
+    const signal = AbortSignal.any([this.#ends.drain, over.signal])
     const asked = this.#asked.after(seen, { signal })
     await Promise.race([sleep(pauseMs, { signal }), asked]).catch(() => undefined)
     over.abort(new Error('it is tried again'))

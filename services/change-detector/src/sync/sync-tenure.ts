@@ -20,7 +20,8 @@ import type { OldRuns } from '../run/old-runs.ts'
 import { RunExecution } from '../run/run-execution.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { endCutReset, resetSync } from './reset-sync.ts'
-import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
+import type { Ends } from '@sluice/flow/ends'
+import type { RunnerDeps } from './runner-deps.ts'
 import type { Tenure } from './tenure.ts'
 
 export interface WaitingCommand {
@@ -34,8 +35,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   readonly sync: string
   readonly deps: RunnerDeps
   readonly ownership: SyncOwnership
-  /** Ends all but publishing; `publishing` ends that, too. Both abort when one half of the work fails. */
-  readonly ends: RunnerEnds
+  /** `drain` ends all but publishing; `abort` ends that, too. Both abort when one half of the work fails. */
+  readonly ends: Ends
   /** Ids of the runs that this process has begun, in this tenure or before. */
   readonly begunHere: Set<string>
   /** How far this process has looked for runs to forget, in this tenure or before. */
@@ -58,8 +59,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     this.begunHere = begunHere
     this.oldRuns = oldRuns
     this.ends = {
-      signal: AbortSignal.any([ends.signal, this.#failed.signal]),
-      publishing: AbortSignal.any([ends.publishing, this.#failed.signal]),
+      drain: AbortSignal.any([ends.drain, this.#failed.signal]),
+      abort: AbortSignal.any([ends.abort, this.#failed.signal]),
     }
     const { atWork } = found
     const isInterrupted = atWork !== null && deps.adoptedAreInterrupted && !begunHere.has(atWork.run.runId)
@@ -80,7 +81,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     of: Pick<Tenure, 'ends' | 'begunHere' | 'oldRuns'> & { readonly isMember: () => Promise<boolean> },
   ): Promise<SyncTenure> {
     const { log, runs, prefix } = deps
-    const { signal } = of.ends
+    const { drain: signal } = of.ends
     const known = await knownIncarnation(deps, sync, { signal })
     // What is asked of a sync that does not exist leaves nothing behind.
     if (known === null) await deps.resolveDefinition(sync, signal)
@@ -146,7 +147,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   }
 
   async #write(run: RunState): Promise<void> {
-    await this.ownership.writeEvent(run, this.ends.signal)
+    await this.ownership.writeEvent(run, this.ends.drain)
     if (!isEnded(run.status)) return
     this.begunHere.delete(run.runId)
     const { runId, status, error } = run
@@ -167,13 +168,13 @@ export class SyncTenure implements Tenure, AsyncDisposable {
         await new RunExecution(this, this.#cancel.signal).carryOut()
         await this.tell({ kind: 'released' })
       } else if (waiting.length === 0) return
-      else await this.#changes.after(seen, { signal: this.ends.signal })
-      this.ends.signal.throwIfAborted()
+      else await this.#changes.after(seen, { signal: this.ends.drain })
+      this.ends.drain.throwIfAborted()
     }
   }
 
   async #accept(waiting: WaitingCommand[], idle: AbortSignal): Promise<void> {
-    const stopping = AbortSignal.any([idle, this.ends.signal])
+    const stopping = AbortSignal.any([idle, this.ends.drain])
     while (!stopping.aborted && !isResetting(this.#life)) {
       const seen = this.#changes.version
       await this.#takeAll(waiting)
@@ -197,7 +198,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     if (offset <= this.#life.lastCommand) return
     // Where a topic is lost nobody reports any more: the run at work, and what waits for it, would never end.
     if (this.#life.atWork !== null)
-      await assertAllKept(this.deps, { sync, incarnation }, { signal: ends.signal })
+      await assertAllKept(this.deps, { sync, incarnation }, { signal: ends.drain })
     await this.tell({ kind: 'asked', command, offset, partitions, at: this.deps.now() })
   }
 }

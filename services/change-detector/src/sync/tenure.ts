@@ -2,14 +2,15 @@
 import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { OldRuns } from '../run/old-runs.ts'
 import type { SyncOwnership } from './own-sync.ts'
-import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
+import type { Ends } from '@sluice/flow/ends'
+import type { RunnerDeps } from './runner-deps.ts'
 
 export interface Tenure {
   readonly sync: string
   readonly deps: RunnerDeps
   readonly ownership: SyncOwnership
-  /** Ends all but publishing; `publishing` ends that, too. Both abort when one half of the work fails. */
-  readonly ends: RunnerEnds
+  /** `drain` ends all but publishing; `abort` ends that, too. Both abort when one half of the work fails. */
+  readonly ends: Ends
   /** Ids of the runs that this process has begun, in this tenure or before. */
   readonly begunHere: Set<string>
   /** How far this process has looked for runs to forget, in this tenure or before. */
