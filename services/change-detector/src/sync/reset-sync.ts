@@ -9,7 +9,6 @@ import type { SyncRuns } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/stage/topics'
 import { appendRunEvent } from './append-run-event.ts'
 import type { RunState } from '@sluice/runs/machine/run-events'
-import type { Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { Tenure } from './tenure.ts'
 
