@@ -32,7 +32,7 @@ const VENDORS = [
   'yaml',
   'zod',
 ]
-const ROOMS = ['contracts', 'domain', 'flow', 'message-log', 'rate-limit', 'testkit']
+const ROOMS = ['contracts', 'domain', 'flow', 'message-log', 'rate-limit', 'runs', 'testkit']
 const SERVICES = ['cli', 'console', 'delivery', 'embedded', 'renderer']
 
 const report = z.object({
@@ -106,6 +106,11 @@ const VIOLATIONS: readonly Violation[] = [
     rule: 'domain-imports-only-contracts',
     file: 'libs/domain/src/reads-files.ts',
     source: `export { readFileSync } from 'node:fs'`,
+  },
+  {
+    rule: 'the-machine-of-runs-is-pure',
+    file: 'libs/runs/src/machine/step.ts',
+    source: `export { sleep } from '@sluice/flow/sleep'`,
   },
   {
     rule: 'flow-stands-alone',

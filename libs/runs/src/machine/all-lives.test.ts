@@ -30,8 +30,7 @@ function ownedBy(events: World['events'], tails: World['tails'], isInterrupted =
   const all = [...events].map(
     ([id, event]) => [id, { ...event, sync: 's', incarnation: 'i', marker: 0 }] as const,
   )
-  const runs = { sync: 's', incarnation: 'i', reports: new Map(), marker: 0, events: new Map(all) }
-  const life = findRuns(runs, 's', tails)
+  const life = findRuns({ events: new Map(all) }, 's', tails)
   return { ...life, atWork: life.atWork && { ...life.atWork, isInterrupted } }
 }
 

@@ -8,8 +8,7 @@ const ENDED: PartitionTail = { run: 3, ended: true, sealed: false, count: 1 }
 
 function found(events: readonly Partial<RunEvent>[], tails: readonly PartitionTail[] = [ENDED]): SyncLife {
   const all = events.map((event, index) => sampleEvent({ runId: `RUN${index}`, run: 3, ...event }))
-  const runs = { sync: 's', incarnation: 'i', reports: new Map(), marker: 0 }
-  return findRuns({ ...runs, events: new Map(all.map(event => [event.runId, event])) }, 's', tails)
+  return findRuns({ events: new Map(all.map(event => [event.runId, event])) }, 's', tails)
 }
 
 describe('what the topics tell of the runs so far', () => {

@@ -1,15 +1,15 @@
 /** What the topics tell of a sync's runs so far, to an owner that goes on from there. */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { SyncRuns } from '../runs-view.ts'
+import type { RunEvent } from '@sluice/contracts/records'
 import { hasSeenModel, isReplacementOf, type RunState } from './run-events.ts'
 import type { AtWork, PartitionTail, SyncLife } from './sync-life.ts'
 
 /**
- * `runs` are as the view of `runs` has them; undefined where the sync never had one. A run that began and did
- * not end is at work, and was left.
+ * `runs` are as the view of the topic has them; undefined where the sync never had one. A run that began and
+ * did not end is at work, and was left.
  */
 export function findRuns(
-  runs: SyncRuns | undefined,
+  runs: { readonly events: ReadonlyMap<string, RunEvent> } | undefined,
   sync: string,
   tails: readonly PartitionTail[],
 ): SyncLife {
