@@ -15,6 +15,7 @@ import { fillReferences, maySecretsStandIn } from '../files/fill-references.ts'
 import type { FilledText, ReferenceSources } from '../files/fill-references.ts'
 import { entriesOf, nodeOffset, resolvedNode } from '../yaml/map-entries.ts'
 import type { MapEntry, Resolved } from '../yaml/map-entries.ts'
+import { mismatchHint, quoteEmptyHint } from './hints.ts'
 import { isFieldNotYet, isKindNotYet, isMapNotYet, isValueNotYet, NOT_YET } from './not-yet.ts'
 import { detailAt, didYouMean, fieldName, list, quoted } from './places.ts'
 import type { FieldPath, Place } from './places.ts'
@@ -428,16 +429,4 @@ function isResourceKind(kind: string): kind is ResourceKind {
 
 function ownField(fields: { readonly [name: string]: Schema }, name: string): Schema | undefined {
   return Object.hasOwn(fields, name) ? fields[name] : undefined
-}
-
-function mismatchHint(node: unknown, schema: Schema, path: FieldPath): string {
-  const isJson = path.at(-1) === 'json' || path.at(-1) === 'wrap'
-  if (isJson && (isMap(node) || isSeq(node)) && shapeOf(schema).kind === 'text')
-    return ' (quote JSON, or write it as a block after `|`)'
-  const empty = !isMap(node) && !isSeq(node) && described(node) === 'nothing'
-  return empty && z.safeParse(schema, {}).success ? ' (write `{}` for the defaults)' : ''
-}
-
-function quoteEmptyHint(schemas: readonly Schema[]): string {
-  return schemas.some(schema => z.safeParse(schema, '').success) ? ' (write "" for empty text)' : ''
 }
