@@ -1,7 +1,7 @@
 /**
- * The Avro schemas of all records in records.ts, in namespace `sluice`. The compiler holds each to its
- * interface: a record that gets a field gets it here too, as a nullable one or at least with a thought for
- * the records that were written before.
+ * The Avro schemas of all records in records.ts, in namespace `sluice`. The compiler checks each schema
+ * against its interface. If a record gets a field, add it here, too. Make it nullable if you can: records
+ * that were written before lack it.
  */
 import {
   NAMESPACE,
@@ -71,8 +71,7 @@ export type RecordName = keyof RecordTypes
 
 /**
  * True for a decoded record of that name, which then has its type: `if (isRecord(decoded, 'Change'))
- * decoded.value.seq`. What it says rests on the name alone: fields that its writer did not know yet are
- * missing.
+ * decoded.value.seq`. Only the name is checked: fields that the record's writer did not know yet are missing.
  */
 export function isRecord<N extends RecordName>(
   decoded: { readonly name: string; readonly value: object },
@@ -310,7 +309,7 @@ const DEFINITION_SCHEMA = record<DefinitionRecord>('DefinitionRecord', 'What a r
   spec: field('Sync, model, source and destination, as JSON.', text),
 })
 
-/** The schemas that are the same for all syncs; a change's depends on its model. */
+/** The schemas that are the same for all syncs. The schema of a change depends on its model. */
 export const SCHEMAS = {
   Marker: MARKER_SCHEMA,
   Request: REQUEST_SCHEMA,

@@ -13,7 +13,7 @@ const APPENDED_RECORDS = 500
 export interface WrittenRun {
   readonly begin: RunBegin
   readonly columns: readonly Column[]
-  /** The rows by key, in order; a row may say more of its change. */
+  /** The rows by key, in order. A row may set more fields of its change. */
   readonly rows: Iterable<{ readonly key: string; readonly row: Row; readonly change?: Partial<Change> }>
   /** Default 0. */
   readonly partition?: number
