@@ -52,6 +52,7 @@ import { templateColumns } from '@sluice/change-detector/template-columns'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { shownRequest } from '@sluice/delivery/shown-request'
+import type { ResolveTarget } from '@sluice/delivery/open-run'
 import { resolveTarget, type Target } from '@sluice/delivery/target'
 import { Throttles } from '@sluice/delivery/throttles'
 import { renderChanges } from '@sluice/renderer/render-changes'
@@ -251,9 +252,9 @@ function stateFile(dataDir: string, { sync, incarnation }: StateOf): string {
 function targets(
   definitions: Definitions,
   env: { readonly [name: string]: string | undefined },
-): (hash: string, signal: AbortSignal) => Promise<Target> {
+): ResolveTarget {
   const known = new RecentMap<string, Target>({ limit: TARGETS_KEPT })
-  return async (hash, signal) => {
+  return async (hash, { signal }) => {
     const kept = known.get(hash)
     if (kept !== undefined) return kept
     const target = resolveTarget(await definitions.get(hash, { signal }), environmentSecrets(env))

@@ -95,6 +95,8 @@ class PartitionDelivery {
   #open: OpenRun | null = null
   readonly #doubt: Doubt
   readonly #passed = new PassedRun(run => this.#isOver(run))
+  /** What a run waits for before it can be opened. */
+  #waitsFor: string | null = null
   /** How far the topic is taken into work, with the run that is open there. */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
@@ -166,7 +168,11 @@ class PartitionDelivery {
     const { partition } = attempts
     const asked = { runs: deps.runs, run, partition, reporter: this.#reporter, finished }
     await Promise.all([
-      this.#reporter.reportProgress(ledger, () => this.#open?.sending.waitsFor ?? null, signal),
+      this.#reporter.reportProgress(
+        ledger,
+        () => this.#waitsFor ?? this.#open?.sending.waitsFor ?? null,
+        signal,
+      ),
       endWithoutRenderer(asked, { signal }).catch((error: unknown) => ledger.fail(error)),
     ])
   }
@@ -348,7 +354,15 @@ class PartitionDelivery {
     try {
       this.#open = await openRun(
         this.#parts,
-        { begin, nextSeq, isOver: run => this.#isOver(run), onCutOff: error => this.#cutOff.abort(error) },
+        {
+          ...{
+            begin,
+            nextSeq,
+            isOver: run => this.#isOver(run),
+            onCutOff: error => this.#cutOff.abort(error),
+          },
+          waitsFor: what => (this.#waitsFor = what),
+        },
         signal,
       )
     } catch (error) {
@@ -366,7 +380,7 @@ class PartitionDelivery {
     if (this.#open === null && recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
     await ledger.settled({ signal: stopping })
     await this.#open?.sending.stop()
-    const fault = this.#open?.fault ?? faultOf(end, this.#open)
+    const fault = this.#open?.fault ?? faultOf(end, this.#open) ?? unsentFault(this.#open)
     await this.#untilNoneIsLate(stopping)
     await abortable(
       this.#reporter.reportEnd({ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 }),
@@ -397,4 +411,10 @@ class PartitionDelivery {
     await ledger.flushed({ signal: worker.signal })
     if (!this.#doubt.remains) await ledger.mark(plainMarker('release', '', 0))
   }
+}
+
+/** The run has failed though each of its rows is accounted for: no change is in doubt. */
+function unsentFault(open: OpenRun | null): { from: number; error: string; errorCode: string } | null {
+  if (open?.unsendable === null || open === null) return null
+  return { from: open.nextChange, error: open.unsendable.message, errorCode: open.unsendable.code }
 }

@@ -76,7 +76,9 @@ function write(runId: RunId, keys: readonly string[], of: Partial<RunBegin> = {}
 function live({
   answered = Promise.resolve(),
   ...over
-}: Partial<Pick<DeliverDeps, 'lateSendsMs' | 'runs'>> & { readonly answered?: Promise<void> } = {}): {
+}: Partial<Pick<DeliverDeps, 'lateSendsMs' | 'runs' | 'resolveTarget'>> & {
+  readonly answered?: Promise<void>
+} = {}): {
   readonly done: Promise<void>
   drain(): Promise<void>
 } {
@@ -336,6 +338,27 @@ describe('a partition that delivery itself could not go on with', () => {
     expect([sent, await entries()]).toEqual([[], ['2 unsent', '2 unsent']])
     await life.drain()
   })
+})
+
+it('a run whose secret does not come waits visibly, and fails with its name; no row is in doubt', async () => {
+  await tell('NEW')
+  await write('NEW', ['a', 'b'])
+  const missing = new SluiceError('config', 'The secret `key` is not set')
+  const isTold = (): boolean => report()?.waiting === missing.message
+  const life = live({
+    resolveTarget: async (_hash, { waitsFor }) => {
+      waitsFor(missing.message)
+      await world.runs.until(isTold, { signal: never })
+      waitsFor(null)
+      throw missing
+    },
+  })
+  await untilOver('NEW')
+  await life.drain()
+  // Behind the last change: the fault touches none.
+  const fault = { faultedFrom: 2, error: missing.message, errorCode: 'config' }
+  expect(report()).toMatchObject({ ...fault, counts: { added: { unsent: 2 } } })
+  expect([sent, await entries()]).toEqual([[], ['2 unsent', '2 unsent']])
 })
 
 describe('a run that is passed over', () => {
