@@ -56,6 +56,7 @@ import type { ResolveTarget } from '@sluice/delivery/open-run'
 import { resolveTarget, type Target } from '@sluice/delivery/target'
 import { Throttles } from '@sluice/delivery/throttles'
 import { renderChanges } from '@sluice/renderer/render-changes'
+import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { runRenderer } from '@sluice/renderer/renderer'
 import { assertSendable } from './project/assert-secrets.ts'
 import type { Connections } from './check-connections.ts'
@@ -176,7 +177,9 @@ async function runServices(
   await using running = new AsyncDisposableStack()
   const rateLimit = running.use(await openLimits(deps, ends.drain))
   const leases = running.use(createLeaseQueue(rateLimit, bottleneckAdmission))
-  const memory = new DeliveryMemory(budget.buffersBytes)
+  // Renderer and delivery share what is there for both.
+  const memory = new DeliveryMemory(budget.buffersBytes / 2)
+  const renderer = new RendererMemory(budget.buffersBytes / 2)
   const sender = running.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
   const onError = (err: unknown): void => logger.error({ err }, 'the limits could not be kept')
   const stopping = new AbortController()
@@ -198,7 +201,7 @@ async function runServices(
   const sending = { sender, leases, throttles, memory, onError, resolveTarget: resolve, lateSendsMs: () => 0 }
   const services = [
     runChangeDetector({ ...deps, ...detecting }, both),
-    runRenderer(deps, both),
+    runRenderer({ ...deps, memory: renderer }, both),
     runDelivery({ ...deps, ...sending }, both),
   ]
   await Promise.all(
