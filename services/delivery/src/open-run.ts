@@ -18,7 +18,7 @@ import { EarlyEnd } from './early-end.ts'
 import type { Recovered } from './recover-ledger.ts'
 import type { RequestSequence } from './request-sequence.ts'
 import { SendQueue } from './send-queue.ts'
-import { resolveTarget, type Target } from './target.ts'
+import { targetWithoutSecrets, type Target } from './target.ts'
 import type { Throttles } from './throttles.ts'
 
 /**
@@ -157,8 +157,8 @@ async function targetOf(
       unsendable = error
       early.end(error.message)
     }
-    const target = resolveTarget(await deps.definitions.get(begin.definition, { signal }), () => '')
-    return { target, unsendable }
+    const definition = await deps.definitions.get(begin.definition, { signal })
+    return { target: targetWithoutSecrets(definition), unsendable }
   }
 }
 

@@ -11,7 +11,7 @@ import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
-import { watchHolds } from '@sluice/stage/watch-holds'
+import { holdsReadiness } from '@sluice/stage/holds-readiness'
 import { RendererMemory } from './renderer-memory.ts'
 import { runRenderer } from './renderer.ts'
 
@@ -23,13 +23,12 @@ export async function start(config: ServiceConfig, context: StartContext): Promi
   await using opening = new AsyncDisposableStack()
   const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
-  const watch = opening.use(watchHolds(holds))
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
   const memory = new RendererMemory(memoryBudget(config.memoryBytes).buffersBytes)
   const opened = opening.move()
   return {
-    ready: { groups: () => readiness.check(), redis: () => watch.check() },
+    ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
     run: ends => runRenderer({ ...stage, memory, holds, readiness, figures, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
