@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util'
 import type { RunBegin } from '@sluice/contracts/records'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { runRenderer } from '@sluice/renderer/renderer'
 import { createLogger } from '@sluice/runtime/logger'
 import { NO_FIGURES } from '@sluice/stage/figures'
@@ -76,7 +77,8 @@ async function measureService(bench: RenderBench): Promise<Figures> {
     },
   }
   const logger = createLogger({ name: 'bench', level: 'warn' })
-  const deps = { ...world, figures, logger, holds: createLocalHolds() }
+  const memory = new RendererMemory(128_000_000)
+  const deps = { ...world, memory, figures, logger, holds: createLocalHolds() }
   const found = await measured(() => runRenderer(deps, { drain: drain.signal, signal }))
   if (left !== 0) throw new Error(`${left} requests are missing`)
   return found

@@ -24,6 +24,7 @@ import type { HttpSender, OutgoingRequest } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { runRenderer } from '@sluice/renderer/renderer'
 import { createLogger } from '@sluice/runtime/logger'
 import { openSource } from '@sluice/sources/adapters/open-source'
@@ -165,7 +166,8 @@ export class OneProcess implements AsyncDisposable {
       lateSendsMs: () => 0,
       resolveTarget: () => Promise.resolve(resolveTarget(this.definition, () => '')),
     }
-    const all = [detector, runRenderer(shared, ends), runDelivery({ ...shared, ...sending }, ends)]
+    const rendering = { ...shared, memory: new RendererMemory(128_000_000) }
+    const all = [detector, runRenderer(rendering, ends), runDelivery({ ...shared, ...sending }, ends)]
     const end = async (how: AbortController): Promise<void> => {
       how.abort(new Error('the test ends it'))
       await Promise.allSettled(all)

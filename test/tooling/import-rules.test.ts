@@ -170,7 +170,7 @@ const VIOLATIONS: readonly Violation[] = [
   {
     rule: 'production-does-not-import-test-folder',
     file: 'services/cli/src/uses-test-folder.ts',
-    source: `export { limit } from '../../../test/e2e/run.ts'\nexport { port } from '../../../deploy/local/ports.ts'`,
+    source: `export { limit } from '../../../test/e2e/run.ts'\nexport { port } from '../../deploy/local/ports.ts'`,
   },
   ...VENDORS.filter(vendor => vendor !== 'vitest' && vendor !== 'zod').map(vendor => ({
     rule: `vendor-has-one-home-${vendor.replace(/[^a-z0-9]+/g, '-').replace(/^-/, '')}`,

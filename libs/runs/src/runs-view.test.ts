@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import { openRun, RunsView } from './runs-view.ts'
-import { at, homePartition, reportKey, runKey, sharedTopics } from '@sluice/stage/topics'
+import { openRun, RunsView, type UnreadableRecord } from './runs-view.ts'
+import { at, homePartition, reportKey, runKey, sharedTopics, textKey } from '@sluice/stage/topics'
 
 const { signal } = new AbortController()
 const HOME = homePartition(SYNC)
@@ -44,6 +44,22 @@ describe('the view of the runs', () => {
     expect(await statuses()).toEqual([
       ['A', 'success'],
       ['B', 'queued'],
+    ])
+  })
+
+  it('passes over what is no record of ours, tells of it, and goes on', async () => {
+    await tell({ runId: 'A', status: 'queued' })
+    const junk = await write(textKey('x'), new Uint8Array([1, 2, 3]))
+    const cut = await write(runKey(SYNC, 'C'), world.io.encode('RunEvent', sampleEvent({})).subarray(0, 20))
+    await tell({ runId: 'B', status: 'queued' })
+    const told: (readonly [offset: number, count: number])[] = []
+    const onUnreadable = (of: UnreadableRecord): void => void told.push([of.offset, of.count])
+    await using view = await RunsView.open({ ...world, onUnreadable }, { signal })
+    await view.caughtUp(HOME, { signal })
+    expect([...(view.of(SYNC)?.events.keys() ?? [])]).toEqual(['A', 'B'])
+    expect(told).toEqual([
+      [junk, 1],
+      [cut, 2],
     ])
   })
 

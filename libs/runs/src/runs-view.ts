@@ -9,7 +9,8 @@ import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'
 import { EndsOfRuns } from './ends-of-runs.ts'
-import { decodeRecords, type Placed } from '@sluice/stage/owned-reader'
+import { decodeEach, type Placed } from '@sluice/stage/owned-reader'
+import { RecentMap } from '@sluice/stage/recent-map'
 import type { RecordIo } from '@sluice/stage/record-io'
 import { at, isMarkerKey, runOfKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/stage/topics'
 
@@ -19,6 +20,10 @@ import { at, isMarkerKey, runOfKey, SHARED_PARTITIONS, sharedTopics } from '@slu
  */
 const ENDED_RUNS_KEPT = 50
 const PAUSE_AFTER_SETBACK_MS = 1_000
+/**
+ * Incarnations that a reset has ended, and of which a late record is known as such: those that ended last.
+ */
+const ENDED_INCARNATIONS_KEPT = 10_000
 
 export interface SyncRuns {
   readonly sync: string
@@ -56,6 +61,18 @@ export interface RunsViewDeps {
    * the view, and with it whoever waits.
    */
   readonly onSetback?: (error: unknown) => void
+  /**
+   * Told of each record that cannot be read, and how many there were so far. It is passed over: what is no
+   * record of ours says nothing of any run, and must not stop those of all syncs.
+   */
+  readonly onUnreadable?: (record: UnreadableRecord) => void
+}
+
+export interface UnreadableRecord {
+  readonly partition: number
+  readonly offset: number
+  readonly error: Error
+  readonly count: number
 }
 
 export class RunsView implements AsyncDisposable {
@@ -63,13 +80,15 @@ export class RunsView implements AsyncDisposable {
   readonly #io: RecordIo
   readonly #topic: string
   readonly #onSetback: ((error: unknown) => void) | null
+  readonly #onUnreadable: (record: UnreadableRecord) => void
   readonly #syncs = new Map<string, MutableSyncRuns>()
   /** Incarnations that a reset has ended: a writer of one that comes late is passed over. */
-  readonly #ended = new Set<string>()
+  readonly #ended = new RecentMap<string, true>({ limit: ENDED_INCARNATIONS_KEPT })
   readonly #positions = new Map<number, number>()
   readonly #stop = new AbortController()
   #tails: Promise<void> = Promise.resolve()
   #failure: unknown = null
+  #unreadable = 0
   /** Notifies after each change of what the view holds, and of how far it has come. */
   readonly changes = new Notifier()
 
@@ -78,6 +97,7 @@ export class RunsView implements AsyncDisposable {
     this.#io = deps.io
     this.#topic = sharedTopics(deps.prefix).runs
     this.#onSetback = deps.onSetback ?? null
+    this.#onUnreadable = deps.onUnreadable ?? (() => undefined)
   }
 
   /** Starts tailing from the beginning of the topic; `caughtUp` tells when a partition is complete. */
@@ -170,14 +190,18 @@ export class RunsView implements AsyncDisposable {
   async #tailOn(partition: number, from: number): Promise<void> {
     const { signal } = this.#stop
     for await (const batch of this.#log.read(at(this.#topic, partition), { signal, from })) {
-      for (const placed of await decodeRecords(this.#io, batch.records, signal)) this.#take(placed)
+      for (const placed of await decodeEach(this.#io, batch.records, signal)) this.#take(placed, partition)
       this.#positions.set(partition, batch.nextOffset)
       this.changes.notify()
     }
   }
 
-  #take(placed: Placed): void {
-    const { key, record } = placed
+  #take({ key, record, offset, torn: error }: Placed, partition: number): void {
+    if (error !== undefined) {
+      this.#unreadable += 1
+      this.#onUnreadable({ partition, offset, error, count: this.#unreadable })
+      return
+    }
     if (record === null && !isMarkerKey(key)) this.#forget(runOfKey(key))
     if (record?.name === 'sluice.RunEvent') this.#takeEvent(record.value)
     if (record?.name === 'sluice.PartitionReport') this.#takeReport(record.value)
@@ -226,8 +250,8 @@ export class RunsView implements AsyncDisposable {
   #runsOf(sync: string, incarnation: string): MutableSyncRuns | null {
     const known = this.#syncs.get(sync)
     if (known?.incarnation === incarnation) return known
-    if (this.#ended.has(`${sync}.${incarnation}`)) return null
-    if (known !== undefined) this.#ended.add(`${sync}.${known.incarnation}`)
+    if (this.#ended.get(`${sync}.${incarnation}`) === true) return null
+    if (known !== undefined) this.#ended.set(`${sync}.${known.incarnation}`, true)
     const ended = known === undefined ? [] : [...known.ended.unbegun, ...known.ended.begun]
     const runs: MutableSyncRuns = {
       sync,

@@ -16,7 +16,7 @@ import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 
 /** One place where the newer schema cannot read what the older one wrote. */
 export interface Incompatibility {
-  /** The column, or the field of a record of Sluice's own, with the names of those around it. */
+  /** The field, with the names of those around it. */
   readonly path: string
   readonly was: string
   readonly becomes: string
@@ -32,17 +32,18 @@ export function incompatibilities(
   return found
 }
 
-/** The error for a person whose model changed in such a way. */
+/** The error for a person who runs a version of Sluice beside another that its records do not fit. */
 export function incompatibleError(subject: string, found: readonly Incompatibility[]): SluiceError {
   const details: readonly ErrorDetail[] = found.map(({ path, was, becomes }) => ({
     field: path,
-    message: `${path === '' ? 'the record' : `column ${path}`} was ${was} and is now ${becomes}`,
+    message: `${path === '' ? 'the record' : `field ${path}`} was ${was} and is now ${becomes}`,
   }))
   const list = details.map(detail => detail.message).join('; ')
   return new SluiceError(
     'schema-incompatible',
-    `The schema of ${subject} changed in a way that readers of its records cannot follow: ${list}. Cast the column to its earlier type in ` +
-      'the model, or give it a new name, or start anew with `sluice reset SYNC`, which forgets what was delivered. Nothing was published.',
+    `The schema of ${subject} is such that what was written before cannot be read with it: ${list}. Another ` +
+      'version of Sluice, or another program, has registered what is there: run the version that wrote the topics, or choose ' +
+      'another SLUICE_PREFIX. Nothing was written.',
     { details },
   )
 }

@@ -1,6 +1,6 @@
 /**
  * Avro records in the Confluent wire format: byte 0, the schema id in 4 bytes big-endian, the Avro binary.
- * Errors are `SluiceError`s: `schema-incompatible` (names the subject, the column, its old and new type and
+ * Errors are `SluiceError`s: `schema-incompatible` (names the subject, the field, its old and new type and
  * what to do), `unreachable` (after the adapter's own retries), `conflict` (others hold the file, retryable),
  * `config` (the registry refuses access, or what it is asked), `corrupt` (bytes that are no such record). An
  * aborted signal rejects with its reason. Once the codec is disposed, what it does not know yet is `aborted`.

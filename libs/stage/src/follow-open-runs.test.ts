@@ -108,6 +108,30 @@ it.each([
   },
 )
 
+it('holds no failure of an earlier run against the next one', async () => {
+  const { promise: failed, resolve } = Promise.withResolvers<void>()
+  let tries = 0
+  const follows = await following({
+    work: (_, { target, drain }) => {
+      if (target.partition === 1) return untilAborted(drain)
+      tries += 1
+      resolve()
+      return Promise.reject(torn)
+    },
+  })
+  const { world } = follows
+  await failed
+  const events = [sampleEvent({ status: 'success', endedAt: 2 }), sampleEvent({ runId: 'RUN2', run: 2 })]
+  const records = events.map(event => ({
+    key: runKey(SYNC, event.runId),
+    value: world.io.encode('RunEvent', event),
+  }))
+  await world.append(runsTopic, records)
+  await world.runs.until(() => follows.reportOf(0) !== undefined, { signal: never })
+  expect([follows.reportOf(0)?.run, tries]).toEqual([2, 3])
+  await follows.end()
+}, 15_000)
+
 it('tells nothing of partitions that another process is at work on, where it cannot join', async () => {
   const holds = createLocalHolds()
   const others = await holds.acquire(`attempts/${SYNC}/${INCARNATION}/0`, { signal: never })

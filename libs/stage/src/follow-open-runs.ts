@@ -118,10 +118,20 @@ function settingAside(options: FollowOptions, of: RunEvent, signal: AbortSignal)
   const { sync, incarnation } = of
   const asides = new SetAsides({ ...options, sync })
   const placeOf = (target: TopicPartition | null): number | null => target?.partition ?? null
+  /** By place: how often it has failed in a row in the run that was at work then. */
+  const ofRuns = new Map<number | null, { readonly run: number | null; readonly failures: number }>()
   return {
     async failed(target, error, failures) {
-      asides.failed(placeOf(target), error)
-      if (failures < FAILURES_THAT_END_A_RUN) return
+      const place = placeOf(target)
+      asides.failed(place, error)
+      const known = options.runs.of(sync)
+      const run = known === undefined ? null : (openRun(known)?.run ?? null)
+      const before = ofRuns.get(place)
+      const isInRow = before !== undefined && before.run === run && failures > 1
+      const ofRun = { run, failures: isInRow ? before.failures + 1 : 1 }
+      ofRuns.set(place, ofRun)
+      // What failed in an earlier run says nothing of this one, of which nothing was tried yet.
+      if (ofRun.failures < FAILURES_THAT_END_A_RUN) return
       const { stage } = options
       const tell = (partition: number): Promise<void> =>
         reportSetAside(options, { stage, sync, incarnation, partition, error }, { signal })

@@ -9,7 +9,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import { waitUntilReachable } from '@sluice/runtime/wait-until-reachable'
 import type { SchemaCodec } from '@sluice/schema-codec/port'
 import { RecordIo } from './record-io.ts'
-import { RunsView } from '@sluice/runs/runs-view'
+import { RunsView, type UnreadableRecord } from '@sluice/runs/runs-view'
 import { Definitions } from './stored-documents.ts'
 import { sharedTopics, sharedTopicSpecs } from './topics.ts'
 
@@ -122,7 +122,8 @@ export async function openStage(
   const io = await RecordIo.open(codec, prefix, { signal })
   const shared = { log, io, prefix }
   const onSetback = (err: unknown): void => logger.warn({ err }, 'the runs cannot be followed for now')
-  const patience = outlasts ? { onSetback } : {}
+  const onUnreadable = (record: UnreadableRecord): void => tellOfUnreadable(logger, record)
+  const patience = { onUnreadable, ...(outlasts ? { onSetback } : {}) }
   const runs = opening.use(await RunsView.open({ ...shared, ...patience }, { signal }))
   const opened = opening.move()
   return {
@@ -131,6 +132,12 @@ export async function openStage(
     definitions: new Definitions(shared),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** A few lines however many there are: for the first, the second, the fourth, and so on. */
+function tellOfUnreadable(logger: Logger, { error: err, ...place }: UnreadableRecord): void {
+  if (!Number.isInteger(Math.log2(place.count))) return
+  logger.error({ ...place, err }, 'a record on `runs` cannot be read and is passed over; who has written it?')
 }
 
 function tellOfStall(logger: Logger, stall: LogStall): void {

@@ -73,7 +73,7 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
         readiness?.joining(group)
         await using membership = await log.join(group, [topic], { signal: ending })
         readiness?.joined(group)
-        tries.works()
+        tries.joined()
         await workAsMember(options, membership)
         return
       } catch (error) {

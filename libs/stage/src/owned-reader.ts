@@ -3,7 +3,7 @@
  * predecessor managed to write after its successor's marker (PROTOCOL.md §4).
  */
 import type { Marker, Owned } from '@sluice/contracts/records'
-import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo, Typed } from './record-io.ts'
 import { keyText, type Stage } from './topics.ts'
@@ -48,7 +48,7 @@ export interface ReadOwnedOptions {
  */
 export async function* readOwned(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch> {
   const { log, io, target, incarnation, stage, from, to, bufferBytes, signal } = options
-  const decode = options.yieldsTorn === true ? decodeEach : decodeRecords
+  const decode = options.yieldsTorn === true ? decodeEach : decodeAll(target)
   const filter = new OwnerFilter(incarnation, stage)
   const reading = log.read(target, {
     signal,
@@ -59,6 +59,25 @@ export async function* readOwned(options: ReadOwnedOptions): AsyncGenerator<Owne
   for await (const batch of reading) {
     const placed = await decode(io, batch.records, signal)
     yield { records: placed.filter(record => filter.passes(record)), nextOffset: batch.nextOffset }
+  }
+}
+
+/** Decodes records in order; what cannot be read is `corrupt`, and the error tells where it is. */
+function decodeAll({ topic, partition }: TopicPartition): typeof decodeRecords {
+  return async (io, records, signal) => {
+    try {
+      return await decodeRecords(io, records, signal)
+    } catch (error) {
+      if (!isSluiceError(error, 'corrupt')) throw error
+      const torn = (await decodeEach(io, records, signal)).find(placed => placed.torn !== undefined)
+      throw new SluiceError(
+        'corrupt',
+        `Partition ${partition} of the topic ${topic} has at offset ${torn?.offset ?? 'unknown'} what cannot be read: ${error.message} ` +
+          'No run of the sync comes past it. If its schema was lost, restore the schema; if another program has ' +
+          'written it, `sluice reset` of the sync begins anew, and forgets what was delivered.',
+        { cause: error },
+      )
+    }
   }
 }
 
@@ -157,7 +176,7 @@ export async function lastOwnRecord(
   const { log, io, target, incarnation, signal } = options
   const matches = options.matches ?? (() => true)
   for await (const record of log.readBackwards(target, { signal })) {
-    const [placed] = await decodeRecords(io, [record], signal)
+    const [placed] = await decodeAll(target)(io, [record], signal)
     if (placed?.record === undefined || placed.record === null) continue
     if (isTakeover(placed.record) || ownedOf(placed.record)?.incarnation !== incarnation) continue
     if (matches(placed.record)) return placed

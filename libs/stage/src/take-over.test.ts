@@ -46,6 +46,18 @@ describe('the owners of a partition', () => {
     return lastOwnRecord({ log, io, target: ATTEMPTS, incarnation, stage: 'attempts', signal })
   }
 
+  it('tell where a record stands that cannot be read, and what to do about it', async () => {
+    await world.append(ATTEMPTS, [attempt(0, -1), { key: textKey('x'), value: new Uint8Array([1, 2]) }])
+    const told = expect.objectContaining({
+      code: 'corrupt',
+      message: expect.stringMatching(
+        new RegExp(`Partition 0 of the topic ${ATTEMPTS.topic} has at offset 1 .*\`sluice reset\``, 's'),
+      ) as string,
+    }) as Error
+    await expect(owned()).rejects.toEqual(told)
+    await expect(last()).rejects.toEqual(told)
+  })
+
   describe('that take it over', () => {
     it('have a marker of their own in every partition, whose offsets their records name', async () => {
       await world.append(ATTEMPTS, [attempt(0, -1)])

@@ -3,6 +3,9 @@ import type { TopicPartition } from '@sluice/message-log/port'
 import { concernOf } from './concern-of.ts'
 import { pauseAfter } from './set-asides.ts'
 
+/** So long a try has to last before the failures in a row that were before it are forgotten. */
+const FORGIVEN_AFTER_MS = 60_000
+
 /** What is done about failures that concern one sync alone; a target of null is the sync's membership. */
 export interface SettingAside {
   /**
@@ -21,6 +24,8 @@ export interface TriesOptions {
   readonly onSetback: (target: TopicPartition | null, error: unknown) => void
   /** Absent where what is tried is no single sync's: what concerns one sync is then thrown, too. */
   readonly setAside?: SettingAside | undefined
+  /** Milliseconds of a clock that never goes back; default `performance.now`. */
+  readonly now?: () => number
 }
 
 /**
@@ -32,10 +37,15 @@ export class Tries implements Disposable {
   #failures = 0
   #pauseMs = 0
   #working: NodeJS.Timeout | undefined
+  readonly #now: () => number
+  /** When it began, or was known to work. */
+  #sinceMs: number
 
   constructor(options: TriesOptions, target: TopicPartition | null) {
     this.#options = options
     this.#target = target
+    this.#now = options.now ?? (() => performance.now())
+    this.#sinceMs = this.#now()
   }
 
   get isAside(): boolean {
@@ -44,7 +54,14 @@ export class Tries implements Disposable {
 
   /** Another try begins; once it has lasted for as long as the last pause, it counts as working. */
   begins(): void {
+    this.#sinceMs = this.#now()
     if (this.#failures > 0) this.#working = setTimeout(() => this.works(), this.#pauseMs).unref()
+  }
+
+  /** A membership works from now on. */
+  joined(): void {
+    this.#sinceMs = this.#now()
+    this.works()
   }
 
   works(): void {
@@ -65,6 +82,9 @@ export class Tries implements Disposable {
       onSetback(this.#target, error)
       return 0
     }
+    // One that fails soon after it has begun to work again fails as before: else no run would ever end by
+    // that.
+    if (this.#now() - this.#sinceMs >= FORGIVEN_AFTER_MS) this.#failures = 0
     this.#failures += 1
     try {
       await setAside?.failed(this.#target, error, this.#failures)
@@ -73,6 +93,7 @@ export class Tries implements Disposable {
       onSetback(this.#target, untold)
     }
     this.#pauseMs = pauseAfter(this.#failures)
+    this.#sinceMs = this.#now() + this.#pauseMs
     return this.#pauseMs
   }
 

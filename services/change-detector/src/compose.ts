@@ -22,7 +22,7 @@ import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
 import { currentDefinition } from '@sluice/stage/stored-documents'
-import { watchHolds } from '@sluice/stage/watch-holds'
+import { holdsReadiness } from '@sluice/stage/holds-readiness'
 import { runChangeDetector } from './change-detector.ts'
 import type { DetectorConfig } from './config.ts'
 import { removeOldStates } from './detect/old-states.ts'
@@ -39,7 +39,6 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   await using opening = new AsyncDisposableStack()
   const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
-  const watch = opening.use(watchHolds(holds))
   const readiness = new GroupReadiness(`${config.prefix}.detector`)
   const deps = {
     ...stage,
@@ -61,7 +60,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   }
   const opened = opening.move()
   return {
-    ready: { groups: () => readiness.check(), redis: () => watch.check() },
+    ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
     run: ends => runChangeDetector(deps, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

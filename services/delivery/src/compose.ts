@@ -14,7 +14,7 @@ import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
 import { GroupReadiness } from '@sluice/stage/group-readiness'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/stage/open-holds'
 import { openStage } from '@sluice/stage/open-stage'
-import { watchHolds } from '@sluice/stage/watch-holds'
+import { holdsReadiness } from '@sluice/stage/holds-readiness'
 import type { DeliveryConfig } from './config.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
@@ -35,7 +35,6 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     await openStage(config, adapters, { clientId: `${prefix}-delivery`, outlasts: true, logger, signal }),
   )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
-  const watch = opening.use(watchHolds(holds))
   const telling = { onTrouble: logTrouble(logger, 'requests'), onForgotten: forgottenLogger(logger) }
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, ...telling }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
@@ -54,7 +53,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const sending = { sender, leases, throttles, memory, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
-    ready: { groups: () => readiness.check(), redis: () => watch.check() },
+    ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
     run: ends => runDelivery({ ...stage, ...sending, holds, readiness, figures, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

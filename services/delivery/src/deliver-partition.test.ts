@@ -208,11 +208,11 @@ describe('the delivery of a partition', () => {
       await expect(live(delivered, { log }).done).rejects.toMatchObject({ code: 'unreachable' })
     })
 
-    it('rejects if its target cannot be resolved', async () => {
+    it('rejects if its target cannot be found', async () => {
       await requests(['a'])
-      const missing = new SluiceError('config', 'no such secret')
+      const missing = new SluiceError('not-found', 'no such definition')
       const life = live(delivered, { resolveTarget: () => Promise.reject(missing) })
-      await expect(life.done).rejects.toMatchObject({ code: 'config' })
+      await expect(life.done).rejects.toMatchObject({ code: 'not-found' })
     })
   })
 
@@ -222,7 +222,7 @@ describe('the delivery of a partition', () => {
     it('of a run that is cancelled while it waits for a secret of its destination', async () => {
       await requests(['a', 'b'])
       const waits = Promise.withResolvers<void>()
-      const resolveTarget: DeliverDeps['resolveTarget'] = (_hash, signal) => {
+      const resolveTarget: DeliverDeps['resolveTarget'] = (_hash, { signal }) => {
         waits.resolve()
         return untilAborted(signal)
       }
@@ -263,7 +263,7 @@ describe('the delivery of a partition', () => {
       await first.kill()
       const waiting = Promise.withResolvers<void>()
       const second = live(silent, {
-        resolveTarget: (_hash, signal) => {
+        resolveTarget: (_hash, { signal }) => {
           waiting.resolve()
           return untilAborted(signal)
         },

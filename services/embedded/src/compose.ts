@@ -28,6 +28,7 @@ import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
+import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
@@ -91,7 +92,14 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
 
 type Opened = Omit<
   EmbeddedServices,
-  'sender' | 'leases' | 'memory' | 'resolveDefinition' | 'resolveTarget' | 'openSource' | 'openState'
+  | 'sender'
+  | 'leases'
+  | 'memory'
+  | 'renderRoom'
+  | 'resolveDefinition'
+  | 'resolveTarget'
+  | 'openSource'
+  | 'openState'
 >
 
 /** Opens what the services need besides the log. */
@@ -109,7 +117,9 @@ async function openServices(
   await using opening = new AsyncDisposableStack()
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, drain }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
-  const memory = new DeliveryMemory(budget.buffersBytes)
+  // Renderer and delivery share what is there for both.
+  const memory = new DeliveryMemory(budget.buffersBytes / 2)
+  const renderRoom = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
   const sourceOptions = { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }
   const memoryLimit = duckdbSize(budget.duckdbBytes)
@@ -119,6 +129,7 @@ async function openServices(
     sender,
     leases,
     memory,
+    renderRoom,
     resolveDefinition: sync => currentDefinition(deps, sync, { signal }),
     resolveTarget: targets(definitions, env),
     openSource: ({ source }) => Promise.resolve(openSource(source, sourceOptions)),

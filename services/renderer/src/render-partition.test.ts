@@ -9,6 +9,7 @@ import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
 import { renderPartition } from './render-partition.ts'
+import { RendererMemory } from './renderer-memory.ts'
 
 const { signal } = new AbortController()
 const topics = syncTopics(PREFIX, SYNC)
@@ -21,7 +22,9 @@ function render(
   drain: AbortSignal,
 ): Promise<void> {
   const worker = { target: at(topics.changes, 0), membership: steadyMembership(), drain, signal }
-  return renderPartition({ log, io, definitions, runs, prefix, figures: NO_FIGURES }, sampleEvent(), worker)
+  const memory = new RendererMemory(128_000_000)
+  const deps = { log, io, definitions, runs, prefix, memory, figures: NO_FIGURES }
+  return renderPartition(deps, sampleEvent(), worker)
 }
 
 it('a renderer whose last append the log refuses gives the partition up, and its successor writes what is missing', async () => {

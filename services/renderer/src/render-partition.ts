@@ -7,6 +7,7 @@ import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/recor
 import { OPS, type Op } from '@sluice/contracts/state'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
+import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
 import { lastOwnRecord, markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
@@ -21,14 +22,9 @@ import type { CompiledTrigger, RenderContext } from '@sluice/templates/compile'
 import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { endsItsBatch, firstOfBatch, lastChangeOf } from './last-batch.ts'
 import { renderBatch, type Rendered } from '@sluice/rendering/render-batch'
-import { RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
-
-/** Requests are appended once this much is rendered, and this many appends may be under way. */
-const APPEND_BYTES = 512 * 1024
-const APPEND_RECORDS = 1000
-const APPENDS_UNDER_WAY = 4
-/** No append is larger, but for one of a single record: topics take a little more than twice as much. */
-const APPEND_CEILING_BYTES = 8_000_000
+import { RequestAppends } from './request-appends.ts'
+import type { RenderRoom } from './renderer-memory.ts'
+import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
 
 export interface RenderDeps {
   readonly log: MessageLog
@@ -37,6 +33,8 @@ export interface RenderDeps {
   readonly runs: RunsView
   readonly figures?: Figures | undefined
   readonly prefix: string
+  /** Of all partitions of this process. */
+  readonly memory: RenderRoom
   /** Most bytes of an append of several records; default 8 MB. */
   readonly appendCeilingBytes?: number
 }
@@ -65,7 +63,8 @@ interface RunContext {
  * remedy.
  */
 export async function renderPartition(deps: RenderDeps, run: RunEvent, worker: Worker): Promise<void> {
-  const renderer = new PartitionRenderer(deps, run, worker)
+  using share = deps.memory.output.open()
+  const renderer = new PartitionRenderer(deps, run, { worker, share })
   await renderer.work()
 }
 
@@ -78,13 +77,15 @@ class PartitionRenderer {
   readonly #output: TopicPartition
   #ownership: Ownership | null = null
   #context: RunContext | null = null
-  #pending: NewRecord[] = []
-  #pendingBytes = 0
-  readonly #underWay = new Set<Promise<unknown>>()
-  /** Aborts, with the error as reason, once an append has failed: the partition has to be taken over anew. */
-  readonly #failed = new AbortController()
+  /** Leave to have a large batch open. */
+  #turn: Disposable | null = null
+  readonly #requests: RequestAppends
 
-  constructor(deps: RenderDeps, run: RunEvent, worker: Worker) {
+  constructor(
+    deps: RenderDeps,
+    run: RunEvent,
+    { worker, share }: { readonly worker: Worker; readonly share: ByteShare },
+  ) {
     this.#deps = deps
     this.#figures = deps.figures ?? NO_FIGURES
     this.#run = run
@@ -92,6 +93,12 @@ class PartitionRenderer {
     const topics = syncTopics(deps.prefix, run.sync)
     this.#input = at(topics.changes, worker.target.partition)
     this.#output = at(topics.requests, worker.target.partition)
+    this.#requests = new RequestAppends({
+      append: (records, options) => this.#owned().append(this.#output, records, options),
+      share,
+      signal: worker.signal,
+      ceilingBytes: deps.appendCeilingBytes,
+    })
   }
 
   async work(): Promise<void> {
@@ -99,7 +106,7 @@ class PartitionRenderer {
     const { drain, signal } = this.#worker
     const { sync, incarnation } = this.#run
     const { partition } = this.#worker.target
-    const stopping = AbortSignal.any([drain, signal, this.#failed.signal])
+    const stopping = AbortSignal.any([drain, signal, this.#requests.failed])
     const options = { log, io, incarnation, signal: stopping }
     await using ownership = await takeOver({
       ...options,
@@ -110,17 +117,56 @@ class PartitionRenderer {
       targets: [this.#output],
     })
     this.#ownership = ownership
-    const from = await this.#restore(stopping)
-    const reading = readOwned({ ...options, stage: 'changes', target: this.#input, from })
     try {
-      for await (const batch of reading) {
-        for (const placed of batch.records) await this.#take(placed)
-        await this.#append()
-      }
+      let from: number | null = await this.#restore(stopping)
+      while (from !== null) from = await this.#render(from, stopping)
     } catch (error) {
       if (!stopping.aborted) throw error
+    } finally {
+      this.#turn?.[Symbol.dispose]()
     }
-    await this.#settleAppends()
+    await this.#requests.settled()
+  }
+
+  /** Renders what is read from there on; gives where it has to be read again, or null once it is to stop. */
+  async #render(from: number, signal: AbortSignal): Promise<number | null> {
+    const { log, io, memory } = this.#deps
+    const { incarnation } = this.#run
+    const options = { log, io, incarnation, stage: 'changes', target: this.#input, signal } as const
+    for await (const batch of readOwned({ ...options, from, bufferBytes: memory.readerBytes })) {
+      for (const placed of batch.records) {
+        if (!this.#hasRoom(placed)) return await this.#readAgain(signal)
+        await this.#take(placed)
+        if (this.#context === null || this.#context.batches.openBytes === 0) this.#endTurn()
+      }
+      await this.#requests.append()
+    }
+    return null
+  }
+
+  /** A batch that is larger than the part of this partition needs leave, which only a few have at a time. */
+  #hasRoom({ bytes }: Placed): boolean {
+    const { memory } = this.#deps
+    const open = this.#context?.batches.openBytes ?? 0
+    if (this.#turn !== null || open === 0 || open + bytes <= memory.batchBytes) return true
+    this.#turn = memory.largeBatches.tryTake()
+    return this.#turn !== null
+  }
+
+  /** Holds nothing of the open batch while it waits for leave; its changes are in the topic. */
+  async #readAgain(signal: AbortSignal): Promise<number | null> {
+    await this.#requests.append()
+    const context = this.#context
+    const first = context?.batches.forget() ?? null
+    if (context === null || first === null) return null
+    context.nextChange = first.seq
+    this.#turn = await this.#deps.memory.largeBatches.take({ signal })
+    return first.offset
+  }
+
+  #endTurn(): void {
+    this.#turn?.[Symbol.dispose]()
+    this.#turn = null
   }
 
   /**
@@ -190,7 +236,7 @@ class PartitionRenderer {
         run: { id: begin.runId, startedAt: new Date(begin.startedAt).toISOString() },
         sync: { name: sync },
       },
-      batches: new RowBatches(op => triggers.get(op)?.batch?.size ?? 1),
+      batches: new RowBatches(op => triggers.get(op)?.batch ?? ONE_ROW),
       nextSeq: 0,
       nextChange: 0,
       written: -1,
@@ -209,7 +255,7 @@ class PartitionRenderer {
     if (marker?.kind === 'run-begin' && marker.begin !== null)
       await this.#beginRun(placed.offset, marker.begin)
     if (marker?.kind === 'run-end') await this.#endRun(placed.offset, marker)
-    if (this.#pendingBytes >= APPEND_BYTES || this.#pending.length >= APPEND_RECORDS) await this.#append()
+    if (this.#requests.areMany) await this.#requests.append()
   }
 
   #takeChange({ offset, bytes }: Placed, change: Change): void {
@@ -237,7 +283,7 @@ class PartitionRenderer {
     const ownership = this.#owned()
     const owner = ownership.owner(this.#output)
     const marker = { ...plainMarker('run-begin', ownership.incarnation, owner), begin, position: offset + 1 }
-    await this.#append()
+    await this.#requests.append()
     const { baseOffset } = await ownership.append(this.#output, [this.#markerRecord(marker)], {
       signal: this.#worker.signal,
     })
@@ -253,7 +299,7 @@ class PartitionRenderer {
       const error = `changes end after seq ${context.nextChange - 1}, and ${end.count ?? 'an unknown number'} were written`
       context.fault = { from: context.nextChange, error }
     }
-    this.#push(
+    this.#requests.push(
       this.#markerRecord({
         ...plainMarker('run-end', ownership.incarnation, ownership.owner(this.#output)),
         begin: context.begin,
@@ -264,7 +310,7 @@ class PartitionRenderer {
         position: offset + 1,
       }),
     )
-    await this.#append()
+    await this.#requests.append()
     this.#context = null
   }
 
@@ -280,7 +326,7 @@ class PartitionRenderer {
           continue
         }
         this.#figures.rendered(this.#run.sync, batch.op, one.kind)
-        this.#push(this.#requestRecord(context, batch, one))
+        this.#requests.push(this.#requestRecord(context, batch, one))
       }
     }
   }
@@ -320,55 +366,10 @@ class PartitionRenderer {
     return { key: markerKey(marker.kind, scope), value }
   }
 
-  #push(record: NewRecord): void {
-    this.#pending.push(record)
-    this.#pendingBytes += record.value?.length ?? 0
-  }
-
-  /** Hands what is rendered to the log; waits only while too many appends are under way. */
-  async #append(): Promise<void> {
-    this.#failed.signal.throwIfAborted()
-    const portions = portionsOf(this.#pending, this.#deps.appendCeilingBytes ?? APPEND_CEILING_BYTES)
-    this.#pending = []
-    this.#pendingBytes = 0
-    for (const records of portions) await this.#appendPortion(records)
-  }
-
-  async #appendPortion(records: readonly NewRecord[]): Promise<void> {
-    this.#failed.signal.throwIfAborted()
-    const append = this.#owned()
-      .append(this.#output, records, { signal: this.#worker.signal })
-      .catch((error: unknown) => this.#failed.abort(error))
-      .finally(() => this.#underWay.delete(append))
-    this.#underWay.add(append)
-    if (this.#underWay.size >= APPENDS_UNDER_WAY) await Promise.race(this.#underWay)
-  }
-
-  async #settleAppends(): Promise<void> {
-    await Promise.all(this.#underWay)
-    if (!this.#worker.signal.aborted) this.#failed.signal.throwIfAborted()
-  }
-
   #owned(): Ownership {
     if (this.#ownership === null) throw new SluiceError('internal', 'the partition is not taken over yet')
     return this.#ownership
   }
-}
-
-/** The records in order, in portions that are not larger than this, or have one record. */
-function portionsOf(records: readonly NewRecord[], ceilingBytes: number): readonly (readonly NewRecord[])[] {
-  const portions: NewRecord[][] = []
-  let bytes = Number.POSITIVE_INFINITY
-  for (const record of records) {
-    const size = record.value?.length ?? 0
-    bytes += size
-    if (bytes > ceilingBytes) {
-      portions.push([])
-      bytes = size
-    }
-    portions.at(-1)?.push(record)
-  }
-  return portions
 }
 
 function positionOf(marker: Marker): number {

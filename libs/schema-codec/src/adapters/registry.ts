@@ -289,7 +289,7 @@ function messageOf(error: unknown): string {
 function refusedByRegistry(subject: string, error: unknown): unknown {
   if (!isSluiceError(error, 'schema-incompatible')) return error
   const message =
-    `The schema registry refuses the new schema of ${subject}: ${error.message}. Keep the model's columns as they were, or start anew ` +
-    'with `sluice reset SYNC`, which forgets what was delivered. Nothing was published.'
+    `The schema registry refuses the new schema of ${subject}: ${error.message}. Set the compatibility of that subject to NONE there: ` +
+    'Sluice reads each record with the schema that it was written with. Nothing was written.'
   return new SluiceError('schema-incompatible', message, { cause: error })
 }

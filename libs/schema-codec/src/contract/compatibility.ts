@@ -75,7 +75,7 @@ export function compatibilityContract(fixture: Fixture): void {
     }
   })
 
-  it('names subject, column, old and new type and the way out, and publishes nothing', async () => {
+  it('names subject, field, old and new type and the way out, and registers nothing', async () => {
     const subject = fixture.subject()
     const codec = fixture.open()
     const columns = (type: ColumnType): readonly Column[] => [ID_COLUMN, { name: 'birth day', type }]
@@ -86,8 +86,8 @@ export function compatibilityContract(fixture: Fixture): void {
     await expect(refused).rejects.toMatchObject({ code: 'schema-incompatible', retryable: false })
     const message = await refused.catch((error: unknown) => String(error))
     expect(message).toContain(subject)
-    expect(message).toContain('column birth day was text and is now timestamp with time zone')
-    expect(message).toContain('sluice reset')
+    expect(message).toContain('field birth day was text and is now timestamp with time zone')
+    expect(message).toContain('SLUICE_PREFIX')
     // What was refused has left no trace: its opposite is accepted, though it could not follow it.
     expect(await accepted(subject, columns({ kind: 'json' }))).toBe(true)
   })

@@ -6,7 +6,7 @@
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
-import { decodeRecords, type Placed } from '@sluice/stage/owned-reader'
+import { decodeEach, type Placed } from '@sluice/stage/owned-reader'
 import { at, homePartition, sharedTopics } from '@sluice/stage/topics'
 import type { Tenure } from '../sync/tenure.ts'
 
@@ -79,7 +79,7 @@ async function search({ deps, sync, ownership, ends, oldRuns }: Tenure): Promise
   if (!isKnown || from >= end) return { old, kept, from: oldRuns.from, young: [] }
   let read = 0
   for await (const batch of log.read(target, { signal, from, to: end })) {
-    for (const placed of await decodeRecords(io, batch.records, signal)) {
+    for (const placed of await decodeEach(io, batch.records, signal)) {
       const event = eventOf(placed)
       const endedAt = event?.endedAt ?? null
       const times = endedAt === null ? [placed.timestamp] : [placed.timestamp, endedAt]

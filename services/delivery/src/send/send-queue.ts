@@ -89,6 +89,11 @@ export class SendQueue {
     this.#changes.notify()
   }
 
+  /** Records a request as unsent at once, whatever becomes of the others. */
+  leave(job: SendJob, held: HeldRequest, why: string): void {
+    this.#finish({ job, held, lateMs: 0 }, unsentAttempt(job, this.#options.target, why), null)
+  }
+
   /** Takes nothing more and resolves once what is under way is answered and recorded. Idempotent. */
   async stop(): Promise<void> {
     this.#stopping.abort()
@@ -234,8 +239,7 @@ export class SendQueue {
   #recordUnsent(why: string): void {
     const left = this.#queue
     this.#queue = []
-    for (const waiting of left)
-      this.#finish(waiting, unsentAttempt(waiting.job, this.#options.target, why), null)
+    for (const { job, held } of left) this.leave(job, held, why)
   }
 }
 
