@@ -24,9 +24,11 @@ import { forgetGone, goneKeys } from './gone-keys.ts'
 import { assertKeyUnchanged } from './key-columns.ts'
 import { rememberTypes, withKnownTypes } from './known-columns.ts'
 import { mergeFeed } from './merge-feed.ts'
-import { orderChanges } from './order-changes.ts'
+import { orderChanges, pieceTables } from './order-changes.ts'
 import { type ChangeBatch, readChanges } from './read-changes.ts'
-import { RowHash } from './row-hash.ts'
+import { fillHashes } from './fill-hashes.ts'
+import { groupsOf, RowHash } from './row-hash.ts'
+import { extractSlices, type Slice } from './row-slices.ts'
 import { Shapes } from './shapes.ts'
 import { quoteText } from './sql-types.ts'
 import { Stage } from './stage-feed.ts'
@@ -50,6 +52,11 @@ const MANY_COLUMNS = 100
 const COLUMN_BYTES = 200_000
 /** Of rows from this size on one thread has enough in work, since DuckDB works on 2,048 rows at once. */
 const WIDE_ROW_BYTES = 2000
+
+/** Rows of fewer bytes on average are taken for narrow without a look at each. */
+const LOOKED_AT_BYTES = 500
+/** The share of its memory that DuckDB keeps while changes are published: the other stages are at work then. */
+const PUBLISHING_SHARE = 0.5
 
 /** Keys that are ended at once. */
 const GONE_KEYS = 4096
@@ -129,6 +136,8 @@ class DuckdbDeliveredState implements DeliveredState {
    * file anew then, and the row ids of the state, by which the diff knows its rows, become others.
    */
   #forget: string | null = null
+  /** The tables that a piece of the diff's changes is in. */
+  #pieces: readonly string[] = []
   /** Counts up with each call that makes an earlier diff worthless. */
   #epoch = 0
   #disposed = false
@@ -234,7 +243,7 @@ class DuckdbDeliveredState implements DeliveredState {
       await this.#feed.stage.flush()
       const { connection } = this.#file
       await connection.run(`ATTACH ${quoteText(asked.extractFile)} AS extract (TYPE duckdb, READ_ONLY)`)
-      await this.#makeRoom(asked)
+      const isWide = await this.#makeRoom(asked)
       const known = await withKnownTypes(connection, asked)
       const { request } = known
       await openExtract(connection, known)
@@ -247,6 +256,7 @@ class DuckdbDeliveredState implements DeliveredState {
         hash,
         shapes: shapes.all,
         ambiguous: invalid.ambiguous,
+        slices: await this.#slicesOf(request, hash, isWide),
       })
       return {
         columns: request.columns,
@@ -267,17 +277,36 @@ class DuckdbDeliveredState implements DeliveredState {
 
   /**
    * Rows of many columns or bytes are worked on by one thread, and columns get their memory until the diff
-   * ends.
+   * ends. True if they have many bytes.
    */
-  async #makeRoom({ columns, extractFile }: DiffRequest): Promise<void> {
+  async #makeRoom({ columns, extractFile }: DiffRequest): Promise<boolean> {
     const { connection } = this.#file
-    const { memoryLimit, threads } = this.#options
+    const { threads } = this.#options
     const more = Math.max(0, columns.length - MANY_COLUMNS) * COLUMN_BYTES
-    if (more > 0)
-      await connection.run(`SET memory_limit = '${Number.parseInt(memoryLimit, 10) * 1_000_000 + more}B'`)
+    if (more > 0) await this.#limitMemory(1, more)
     const rows = Math.max(1, await this.#count('extract.main.rows'))
-    const isWide = statSync(extractFile).size / rows > WIDE_ROW_BYTES
-    if (more > 0 || isWide) await connection.run(`SET threads = ${threads}`)
+    const rowBytes = statSync(extractFile).size / rows
+    if (more > 0 || rowBytes > WIDE_ROW_BYTES) await connection.run(`SET threads = ${threads}`)
+    return rowBytes > LOOKED_AT_BYTES
+  }
+
+  /** The stretches in which the model's rows are looked at; null for narrow rows, which need none. */
+  async #slicesOf(
+    { columns, primaryKey }: DiffRequest,
+    hash: RowHash,
+    mayBeWide: boolean,
+  ): Promise<readonly Slice[] | null> {
+    const isMany = groupsOf(hash.columns).length > 1 || groupsOf(columns).length > 1
+    if (!mayBeWide && !isMany) return null
+    const slices = await extractSlices(this.#file.connection, primaryKey[0] ?? '')
+    return slices.length > 1 || isMany ? slices : null
+  }
+
+  /** Sets DuckDB's limit to a share of that of the options, and so many bytes. */
+  async #limitMemory(share: number, more = 0): Promise<void> {
+    const bytes = Math.floor(Number.parseInt(this.#options.memoryLimit, 10) * 1_000_000 * share) + more
+    // What is in use stays, and DuckDB says so.
+    await this.#file.connection.run(`SET memory_limit = '${bytes}B'`).catch(() => undefined)
   }
 
   /** Works with at least so many threads, and with those of the options again afterwards. */
@@ -308,12 +337,12 @@ class DuckdbDeliveredState implements DeliveredState {
     const hash = new RowHash(compared)
     const isKnown = this.#feed.hash?.spec === hash.spec
     const shapes = this.#feed.shapes.all
-    if (isKnown) await hash.fill(connection, shapes, false)
+    if (isKnown) await fillHashes(connection, { hash, shapes, all: false })
     else {
       const meta = metaSql('hash', JSON.stringify({ spec: hash.spec, columns: compared }))
       // Hashes of one kind that are taken for those of another would make every row seem to have changed.
       await inTransaction(connection, async () => {
-        await hash.fill(connection, shapes, true)
+        await fillHashes(connection, { hash, shapes, all: true })
         await connection.run(meta)
       })
     }
@@ -330,6 +359,8 @@ class DuckdbDeliveredState implements DeliveredState {
     check()
     const { connection } = this.#file
     await this.#interruptible(request.signal, () => orderChanges(connection))
+    await this.#limitMemory(PUBLISHING_SHARE)
+    this.#pieces = pieceTables(request.columns).map(({ name }) => name)
     const { pieceRows } = this.#options
     const batches = readChanges(connection, request.columns, { found, pieceRows })
     try {
@@ -350,7 +381,17 @@ class DuckdbDeliveredState implements DeliveredState {
     if (!this.#hasDiff) return
     this.#hasDiff = false
     const { connection } = this.#file
-    for (const table of ['found', 'ordered', 'places', 'known', 'piece', 'sizes', 'ambiguous'])
+    for (const table of [
+      ...this.#pieces,
+      'found',
+      'model',
+      'ordered',
+      'places',
+      'known',
+      'piece',
+      'sizes',
+      'ambiguous',
+    ])
       await connection.run(`DROP TABLE IF EXISTS temp.${table}`)
     await closeExtract(connection)
     await connection.run('DETACH DATABASE IF EXISTS extract')
