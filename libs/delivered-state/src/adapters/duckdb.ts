@@ -5,7 +5,6 @@
  * States: open (nothing fed) ⇄ fed (something staged, to be committed) ; a diff found while open stays
  * readable until the next call; disposed.
  */
-import { statSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { DeliveredState, Diff, DiffRequest, EndedKey, StateFeed, StatePositions } from '../port.ts'
@@ -27,8 +26,8 @@ import { mergeFeed } from './merge-feed.ts'
 import { orderChanges, pieceTables } from './order-changes.ts'
 import { type ChangeBatch, readChanges } from './read-changes.ts'
 import { fillHashes } from './fill-hashes.ts'
-import { groupsOf, RowHash } from './row-hash.ts'
-import { extractSlices, type Slice } from './row-slices.ts'
+import { RowHash } from './row-hash.ts'
+import { comparedColumns, StateMemory } from './state-memory.ts'
 import { Shapes } from './shapes.ts'
 import { quoteText } from './sql-types.ts'
 import { Stage } from './stage-feed.ts'
@@ -44,25 +43,8 @@ import { inTransaction, loadHash, loadPositions, metaSql } from './state-meta.ts
 
 /** A diff comes between the export and the first change: nothing else of the run is at work. */
 const DIFF_THREADS = 2
-/** Of so many columns, what two threads have in work is too much. */
-const MANY_COLUMNS = 100
-/**
- * What each further column gets beside the limit: DuckDB holds 2,048 values of it for each step of a query.
- */
-const COLUMN_BYTES = 200_000
-/** Of rows from this size on one thread has enough in work, since DuckDB works on 2,048 rows at once. */
-const WIDE_ROW_BYTES = 2000
-
-/** Rows of fewer bytes on average are taken for narrow without a look at each. */
-const LOOKED_AT_BYTES = 500
-/** The share of its memory that DuckDB keeps while changes are published: the other stages are at work then. */
-const PUBLISHING_SHARE = 0.5
-
 /** Keys that are ended at once. */
 const GONE_KEYS = 4096
-
-/** What DuckDB may keep in memory between two pieces of work. */
-const IDLE_MEMORY = '32MB'
 
 export interface DeliveredStateOptions {
   readonly file: string
@@ -126,6 +108,7 @@ async function loadFeed(connection: DuckDBConnection, partitions: number): Promi
 class DuckdbDeliveredState implements DeliveredState {
   readonly #options: StateOptions
   #file: StateFile
+  #memory: StateMemory
   #feed: Feed
   /** Positions after what is staged. */
   #staged: StatePositions
@@ -145,6 +128,7 @@ class DuckdbDeliveredState implements DeliveredState {
   constructor(options: StateOptions, file: StateFile, feed: Feed) {
     this.#options = options
     this.#file = file
+    this.#memory = new StateMemory(file.connection, options)
     this.#feed = feed
     this.#staged = feed.positions
   }
@@ -160,6 +144,7 @@ class DuckdbDeliveredState implements DeliveredState {
     await this.#file.close()
     await removeStateFile(this.#options.file)
     this.#file = await createStateFile(this.#options)
+    this.#memory = new StateMemory(this.#file.connection, this.#options)
     this.#feed = await loadFeed(this.#file.connection, this.#options.partitions)
     this.#staged = this.#feed.positions
   }
@@ -203,10 +188,11 @@ class DuckdbDeliveredState implements DeliveredState {
       const { connection } = this.#file
       const { shapes, stage, hash } = this.#feed
       await stage.flush()
-      await mergeFeed({ connection, shapes, hash, positions: this.#staged, signal })
+      const makeRoom = (bytes: number): Promise<void> => this.#memory.toRead(bytes)
+      await mergeFeed({ connection, shapes, hash, positions: this.#staged, signal, makeRoom })
       this.#feed.positions = this.#staged
       await stage.clear()
-      await this.#letGoOfMemory()
+      await this.#memory.letGo()
     })
   }
 
@@ -243,7 +229,7 @@ class DuckdbDeliveredState implements DeliveredState {
       await this.#feed.stage.flush()
       const { connection } = this.#file
       await connection.run(`ATTACH ${quoteText(asked.extractFile)} AS extract (TYPE duckdb, READ_ONLY)`)
-      const isWide = await this.#makeRoom(asked)
+      const slices = await this.#memory.ofDiff(asked)
       const known = await withKnownTypes(connection, asked)
       const { request } = known
       await openExtract(connection, known)
@@ -256,7 +242,7 @@ class DuckdbDeliveredState implements DeliveredState {
         hash,
         shapes: shapes.all,
         ambiguous: invalid.ambiguous,
-        slices: await this.#slicesOf(request, hash, isWide),
+        slices,
       })
       return {
         columns: request.columns,
@@ -273,40 +259,6 @@ class DuckdbDeliveredState implements DeliveredState {
         changes: () => this.#changes(request, found, epoch),
       }
     })
-  }
-
-  /**
-   * Rows of many columns or bytes are worked on by one thread, and columns get their memory until the diff
-   * ends. True if they have many bytes.
-   */
-  async #makeRoom({ columns, extractFile }: DiffRequest): Promise<boolean> {
-    const { connection } = this.#file
-    const { threads } = this.#options
-    const more = Math.max(0, columns.length - MANY_COLUMNS) * COLUMN_BYTES
-    if (more > 0) await this.#limitMemory(1, more)
-    const rows = Math.max(1, await this.#count('extract.main.rows'))
-    const rowBytes = statSync(extractFile).size / rows
-    if (more > 0 || rowBytes > WIDE_ROW_BYTES) await connection.run(`SET threads = ${threads}`)
-    return rowBytes > LOOKED_AT_BYTES
-  }
-
-  /** The stretches in which the model's rows are looked at; null for narrow rows, which need none. */
-  async #slicesOf(
-    { columns, primaryKey }: DiffRequest,
-    hash: RowHash,
-    mayBeWide: boolean,
-  ): Promise<readonly Slice[] | null> {
-    const isMany = groupsOf(hash.columns).length > 1 || groupsOf(columns).length > 1
-    if (!mayBeWide && !isMany) return null
-    const slices = await extractSlices(this.#file.connection, primaryKey[0] ?? '')
-    return slices.length > 1 || isMany ? slices : null
-  }
-
-  /** Sets DuckDB's limit to a share of that of the options, and so many bytes. */
-  async #limitMemory(share: number, more = 0): Promise<void> {
-    const bytes = Math.floor(Number.parseInt(this.#options.memoryLimit, 10) * 1_000_000 * share) + more
-    // What is in use stays, and DuckDB says so.
-    await this.#file.connection.run(`SET memory_limit = '${bytes}B'`).catch(() => undefined)
   }
 
   /** Works with at least so many threads, and with those of the options again afterwards. */
@@ -333,13 +285,13 @@ class DuckdbDeliveredState implements DeliveredState {
   /** Makes sure that every stored row has a hash over the columns that are compared now. */
   async #useHash(request: DiffRequest): Promise<RowHash> {
     const { connection } = this.#file
-    const compared = request.columns.filter(column => request.compare.includes(column.name))
-    const hash = new RowHash(compared)
+    const columns = comparedColumns(request)
+    const hash = new RowHash(columns)
     const isKnown = this.#feed.hash?.spec === hash.spec
     const shapes = this.#feed.shapes.all
     if (isKnown) await fillHashes(connection, { hash, shapes, all: false })
     else {
-      const meta = metaSql('hash', JSON.stringify({ spec: hash.spec, columns: compared }))
+      const meta = metaSql('hash', JSON.stringify({ spec: hash.spec, columns }))
       // Hashes of one kind that are taken for those of another would make every row seem to have changed.
       await inTransaction(connection, async () => {
         await fillHashes(connection, { hash, shapes, all: true })
@@ -359,7 +311,7 @@ class DuckdbDeliveredState implements DeliveredState {
     check()
     const { connection } = this.#file
     await this.#interruptible(request.signal, () => orderChanges(connection))
-    await this.#limitMemory(PUBLISHING_SHARE)
+    await this.#memory.whilePublishing()
     this.#pieces = pieceTables(request.columns).map(({ name }) => name)
     const { pieceRows } = this.#options
     const batches = readChanges(connection, request.columns, { found, pieceRows })
@@ -396,24 +348,13 @@ class DuckdbDeliveredState implements DeliveredState {
     await closeExtract(connection)
     await connection.run('DETACH DATABASE IF EXISTS extract')
     await this.#forgetEnded()
-    await this.#letGoOfMemory()
+    await this.#memory.letGo()
   }
 
   async #forgetEnded(): Promise<void> {
     const forget = this.#forget
     this.#forget = null
     if (forget !== null) await this.#guarded(() => this.#file.connection.run(forget))
-  }
-
-  /**
-   * DuckDB keeps what it has read or made until the memory is needed by itself. Between two pieces of work
-   * others need it: an export, or the state of another sync.
-   */
-  async #letGoOfMemory(): Promise<void> {
-    const { connection } = this.#file
-    // What is in use stays, and DuckDB says so.
-    await connection.run(`SET memory_limit = '${IDLE_MEMORY}'`).catch(() => undefined)
-    await connection.run(`SET memory_limit = '${this.#options.memoryLimit}'`)
   }
 
   #advance<K extends Exclude<keyof StatePositions, 'fedFor'>>(

@@ -20,7 +20,7 @@ export async function fillHashes(
 ): Promise<void> {
   // What has a size has a content; whether there is one is not asked, for that reads it.
   const missing = all ? 'size IS NOT NULL' : 'size IS NOT NULL AND hash IS NULL'
-  const slices = await tableSlices(connection, { table: 'state', size: 'size', where: missing })
+  const { slices } = await tableSlices(connection, { table: 'state', size: 'size', where: missing })
   if (slices.length === 0) return
   const isOneStep = slices.length === 1 && groupsOf(hash.columns).length === 1
   if (!isOneStep) return fillInParts(connection, { hash, shapes, missing, slices })

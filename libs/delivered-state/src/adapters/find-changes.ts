@@ -210,43 +210,27 @@ export interface FoundChanges {
   readonly muted: number
 }
 
+export interface DiffedWith {
+  readonly hash: RowHash
+  readonly shapes: readonly Shape[]
+  readonly ambiguous: boolean
+  /** Null where the model's rows are narrow. */
+  readonly slices: readonly Slice[] | null
+}
+
 type SectionName = 'settled' | 'removed' | 'changed' | 'added'
 
 /**
- * Makes the table `found`. Each key has one row, and stands there as its token; `section` is the op, or settled; `rid` and `srid` are the
- * rows of extract and state; `settled_kind` and `takes` (the row that a settled state has: of the model, of
- * the state, or none) say what settling comes to.
+ * Makes the table `found`. Each key has one row, and stands there as its token; `section` is the op, or
+ * settled; `rid` and `srid` are the rows of extract and state; `settled_kind` and `takes` (the row that a
+ * settled state has: of the model, of the state, or none) say what settling comes to.
  */
 export async function findChanges(
   connection: DuckDBConnection,
   request: DiffRequest,
-  from: {
-    readonly hash: RowHash
-    readonly shapes: readonly Shape[]
-    readonly ambiguous: boolean
-    /** Null where the model's rows are narrow. */
-    readonly slices: readonly Slice[] | null
-  },
+  from: DiffedWith,
 ): Promise<FoundChanges> {
-  const place = placeOf(request.columns)
-  const valid = keyColumns(request).map(column => `${place(column)} IS NOT NULL`)
-  const key = keyText(request)
-  // What is invalid in the model is neither there nor gone, whatever the state knows of it.
-  const clear = from.ambiguous ? ' WHERE key NOT IN (SELECT key FROM ambiguous)' : ''
-  const incomplete = from.shapes.filter(shape => !from.hash.isComplete(shape))
-  const { columns } = request
-  const { hash, slices } = from
-  const model: ModelRows = {
-    extracted: EXTRACTED,
-    columns,
-    place,
-    key,
-    valid: [...valid, fitsSql(key)].join(' AND '),
-    hash,
-    incomplete,
-    slices,
-  }
-  const rows = await modelRows(connection, model)
+  const { model, incomplete, rows, clear } = await rowsToJoin(connection, request, from)
   const modelHash =
     incomplete.length === 0
       ? 'm.hash'
@@ -286,17 +270,41 @@ export async function findChanges(
     FROM needs WHERE ${wantedSql(purpose)}`)
   const oversize = await dropOversizeRows(connection, {
     sized: sizedRows(model),
-    key,
+    key: model.key,
     extracted: EXTRACTED,
     samples: SAMPLES,
   })
   return {
     oversize,
-    key,
+    key: model.key,
     sized: sizedRows(model),
     ...(await countSections(connection)),
     ...(await countSettled(connection, from)),
   }
+}
+
+/** The model's rows as SQL, and what keeps out keys that several rows of it have. */
+async function rowsToJoin(connection: DuckDBConnection, request: DiffRequest, from: DiffedWith) {
+  const place = placeOf(request.columns)
+  const valid = keyColumns(request).map(column => `${place(column)} IS NOT NULL`)
+  const key = keyText(request)
+  // What is invalid in the model is neither there nor gone, whatever the state knows of it.
+  const clear = from.ambiguous ? ' WHERE key NOT IN (SELECT key FROM ambiguous)' : ''
+  const incomplete = from.shapes.filter(shape => !from.hash.isComplete(shape))
+  const { columns } = request
+  const { hash, slices } = from
+  const model: ModelRows = {
+    extracted: EXTRACTED,
+    columns,
+    place,
+    key,
+    valid: [...valid, fitsSql(key)].join(' AND '),
+    hash,
+    incomplete,
+    slices,
+  }
+  const rows = await modelRows(connection, model)
+  return { model, incomplete, rows, clear }
 }
 
 /** How uncertain a row of the state counts as (domain/key-state.ts, `resynced`). */

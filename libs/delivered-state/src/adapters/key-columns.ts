@@ -62,11 +62,12 @@ async function hasOtherKeys(connection: DuckDBConnection, columns: readonly Colu
   const structure = quoteText(storedStructure(columns))
   let rows = 0
   let others = 0
-  for (const slice of await tableSlices(connection, {
+  const { slices } = await tableSlices(connection, {
     table: 'state',
     size: 'size',
     where: 'size IS NOT NULL',
-  })) {
+  })
+  for (const slice of slices) {
     const reader = await connection.runAndReadAll(`
       SELECT count(*), count(*) FILTER (key IS DISTINCT FROM ${key})
       FROM (SELECT key, from_json(content, ${structure}) AS parsed FROM state WHERE size IS NOT NULL AND ${isInSlice('rowid', slice)})`)

@@ -107,11 +107,12 @@ async function storedTypes(
     return `list(DISTINCT json_type(content, ${path})) FILTER (json_type(content, ${path}) <> 'NULL') AS ${quoteIdentifier(name)}`
   })
   const kinds = new Map<string, Set<unknown>>(texts.map(({ name }) => [name, new Set()]))
-  for (const slice of await tableSlices(connection, {
+  const { slices } = await tableSlices(connection, {
     table: 'state',
     size: 'size',
     where: 'size IS NOT NULL',
-  })) {
+  })
+  for (const slice of slices) {
     const reader = await connection.runAndReadAll(
       `SELECT ${found.join(', ')} FROM state WHERE size IS NOT NULL AND ${isInSlice('rowid', slice)}`,
     )

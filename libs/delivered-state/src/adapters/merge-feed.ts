@@ -23,7 +23,7 @@ import {
 import { inSlices, noteGoneKeys } from './gone-keys.ts'
 import { keyToken } from './model-rows.ts'
 import { groupsOf, type RowHash } from './row-hash.ts'
-import { isInSlice, tableSlices } from './row-slices.ts'
+import { isInSlice, type Slice, tableSlices } from './row-slices.ts'
 import type { Shapes } from './shapes.ts'
 import { inTransaction, positionsSql } from './state-meta.ts'
 
@@ -51,6 +51,8 @@ export interface Merge {
   readonly hash: RowHash | null
   readonly positions: StatePositions
   readonly signal: AbortSignal
+  /** Sees to it that DuckDB can hold so many bytes of rows. */
+  readonly makeRoom: (bytes: number) => Promise<void>
 }
 
 /**
@@ -64,6 +66,10 @@ export async function mergeFeed(merge: Merge): Promise<void> {
   if (ended > 0) await dropEnded(connection, ended)
   const distinct = await hasDistinctKeys(connection)
   const emptyState = await isEmpty(connection, 'state')
+  const { slices, readBytes } = await tableSlices(connection, { table: 'stage_changes', size: 'size' })
+  await merge.makeRoom(readBytes)
+  // Of compressed texts 2,048 are read where one is wanted, and compressing them takes as much.
+  await connection.run(`SET force_compression = '${slices.length > 1 ? 'uncompressed' : 'auto'}'`)
   await inTransaction(connection, async () => {
     if (saving.sql !== '') await connection.run(saving.sql)
     if (ended > 0) await forgetEnded(connection, ended)
@@ -74,7 +80,7 @@ export async function mergeFeed(merge: Merge): Promise<void> {
       'run IS NOT NULL',
     )
     await replaceByKey(connection, 'captured', 'partition, key, content', 'content IS NOT NULL')
-    await mergeChanges(merge, distinct, emptyState)
+    await mergeChanges(merge, { distinct, emptyState, slices })
     await connection.run(keepOnlyUsefulAbsences)
     await noteGoneKeys(connection)
     await connection.run(positionsSql(merge.positions))
@@ -166,14 +172,17 @@ async function dropOutdated(connection: DuckDBConnection): Promise<void> {
       (SELECT c.rowid FROM stage_changes c JOIN state s ON s.key = c.key WHERE c.run < s.run)`)
 }
 
-async function mergeChanges(merge: Merge, distinct: boolean, emptyState: boolean): Promise<void> {
+async function mergeChanges(
+  merge: Merge,
+  of: { readonly distinct: boolean; readonly emptyState: boolean; readonly slices: readonly Slice[] },
+): Promise<void> {
+  const { distinct, emptyState, slices } = of
   const { connection, hash, shapes } = merge
   if (await isEmpty(connection, 'stage_changes')) return
   if (!emptyState) {
     await dropOutdated(connection)
     await connection.run('DELETE FROM state WHERE key IN (SELECT key FROM stage_changes)')
   }
-  const slices = await tableSlices(connection, { table: 'stage_changes', size: 'size' })
   const isOneStep = slices.length <= 1 && (hash === null || groupsOf(hash.columns).length === 1)
   const last = distinct ? '' : `WHERE s.rowid IN (${LAST_OF_EACH_KEY})`
   if (isOneStep) {

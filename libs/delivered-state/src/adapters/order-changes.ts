@@ -58,7 +58,7 @@ export async function takePiece(
   const reader = await connection.runAndReadAll(
     'SELECT coalesce(min(rid), 0), coalesce(max(rid), -1), coalesce(min(srid), 0), coalesce(max(srid), -1) FROM places',
   )
-  const [firstRow, lastRow, firstState, lastState] = (reader.getRows()[0] ?? []).map(String)
+  const [firstRow = 0, lastRow = -1, firstState = 0, lastState = -1] = (reader.getRows()[0] ?? []).map(Number)
   const extracted = `(FROM ${EXTRACTED} WHERE rid >= ${firstRow} AND rid <= ${lastRow})`
   const beside = (table: string, alias: string): string =>
     `LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM ${table}) ${alias} ON ${alias}.key = p.key AND ${alias}.partition = p.partition`

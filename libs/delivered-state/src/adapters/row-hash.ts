@@ -144,9 +144,7 @@ export function hashOfParsed(columns: readonly Column[], parsed: string): string
     const reading = readingOfStored(type, fromStoredJson(type, value))
     // What is no list or struct, or has a member that the type lacks now, would read as if it had never
     // been.
-    misfits.push(
-      `${differInCounts(value, reading)} OR (${value} IS NOT NULL AND ${reading} IS NULL)`,
-    )
+    misfits.push(`${differInCounts(value, reading)} OR (${value} IS NOT NULL AND ${reading} IS NULL)`)
     return { reading, type, isPlain: false }
   })
   const hash = hashOf(fields)

@@ -1,8 +1,9 @@
 /**
- * Stretches of row ids whose rows DuckDB may have in work at once. It works on 2,048 rows at a time whatever
- * their size, and its memory limit does not count all that these take: of rows of 1 MB a step that copies
- * them needs 2 GB. So statements that read wide columns are run for one stretch after the other. Rows of
- * which 2,048 are few bytes make one stretch, however many they are.
+ * Stretches of row ids whose rows DuckDB may copy at once. It works on 2,048 rows at a time whatever their
+ * size, and its memory limit does not count all that these take: of rows of 1 MB, each step of an expression
+ * needs 2 GB. So statements that compute with wide columns are run for one stretch after the other. Rows of
+ * which 2,048 are few bytes make one stretch, however many they are. What DuckDB reads of a table is 2,048
+ * rows all the same: so much it must be able to hold.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteText } from './sql-types.ts'
@@ -18,6 +19,12 @@ export interface Slice {
   readonly to: number
 }
 
+/** Rows in stretches, and the most bytes that 2,048 of them have, which DuckDB reads at once. */
+export interface SlicedRows {
+  readonly slices: readonly Slice[]
+  readonly readBytes: number
+}
+
 /** Neighbouring rows: how many bytes all of them have, and the largest of them. */
 export interface Slab extends Slice {
   readonly total: number
@@ -25,7 +32,7 @@ export interface Slab extends Slice {
 }
 
 /** `slabs` are in order. Rows between two of them do not matter. */
-export function cutSlices(slabs: Iterable<Slab>): readonly Slice[] {
+export function cutSlices(slabs: Iterable<Slab>): SlicedRows {
   const slices: Slice[] = []
   const add = (slice: Slice, extendsLast: boolean): void => {
     const last = slices.at(-1)
@@ -33,14 +40,17 @@ export function cutSlices(slabs: Iterable<Slab>): readonly Slice[] {
     else slices.push(slice)
   }
   let isNarrow = false
+  let readBytes = 0
   for (const { from, to, total, most } of slabs) {
     const wasNarrow = isNarrow
-    isNarrow = total * Math.min(1, VECTOR_ROWS / (to - from)) <= SLICE_BYTES
+    const atOnce = total * Math.min(1, VECTOR_ROWS / (to - from))
+    readBytes = Math.max(readBytes, atOnce)
+    isNarrow = atOnce <= SLICE_BYTES
     const step = isNarrow ? to - from : Math.max(1, Math.floor(SLICE_BYTES / most))
     for (let at = from; at < to; at += step)
       add({ from: at, to: Math.min(at + step, to) }, isNarrow && wasNarrow)
   }
-  return slices
+  return { slices, readBytes }
 }
 
 /** SQL that is true of the rows of a slice. */
@@ -52,7 +62,7 @@ export function isInSlice(rowid: string, { from, to }: Slice): string {
 export async function tableSlices(
   connection: DuckDBConnection,
   { table, size, where = 'true' }: { readonly table: string; readonly size: string; readonly where?: string },
-): Promise<readonly Slice[]> {
+): Promise<SlicedRows> {
   const reader = await connection.runAndReadAll(`
     SELECT rowid // ${VECTOR_ROWS} AS slab, sum(${size})::DOUBLE, max(${size})::DOUBLE FROM ${table} WHERE ${where} GROUP BY 1 ORDER BY 1`)
   return cutSlices(
@@ -67,10 +77,7 @@ export async function tableSlices(
  * Of the attached extract, by what its file says of itself, so that no row is read. Texts within lists count
  * as many times as a row has of them on average.
  */
-export async function extractSlices(
-  connection: DuckDBConnection,
-  keyColumn: string,
-): Promise<readonly Slice[]> {
+export async function extractSlices(connection: DuckDBConnection, keyColumn: string): Promise<SlicedRows> {
   const reader = await connection.runAndReadAll(`
     SELECT max(ends) FILTER (is_key), coalesce(sum(blocks * block_size) FILTER (has_texts), 0)::DOUBLE,
       coalesce(sum(longest * if(contains(column_path, ','), ceil(n / ${VECTOR_ROWS}), 1)) FILTER (has_texts), 0)::DOUBLE
