@@ -78,7 +78,8 @@ export class StateMemory {
 
   /** For the rest of the diff. */
   async whilePublishing(): Promise<void> {
-    await this.#limit(this.#enough(PUBLISHING_SHARE, JOINING_BYTES))
+    const least = Math.min(this.#usualBytes, JOINING_BYTES)
+    await this.#limit(Math.max(least, this.#enough(PUBLISHING_SHARE, JOINING_BYTES)))
   }
 
   /** Between two pieces of work others need the memory: an export, or the state of another sync. */
