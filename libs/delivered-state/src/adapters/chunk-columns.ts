@@ -17,9 +17,12 @@ import { asBytes, cutTexts } from './duckdb-text.ts'
  * How one column is read: the SQL that gives text or a number, and what is made of it; NULL is null without
  * asking.
  */
-export type ColumnReading =
+export type Reading =
   | { readonly form: 'text'; readonly sql: string; readonly read: ((text: string) => Value) | null }
   | { readonly form: 'number'; readonly sql: string; readonly read: ((number: number) => Value) | null }
+
+/** The same, with the table that has the column. */
+export type ColumnReading = Reading & { readonly table: string }
 
 /** Rows of a stretch, by column. */
 export interface ColumnChunk {
@@ -36,19 +39,25 @@ const PLACE = 'place'
 const QUERY_COLUMNS = 100
 
 /**
- * Reads rows `start` to `end` (exclusive) of a temporary table by row id, in that order. Numbers are read as
+ * Reads rows `start` to `end` (exclusive) of temporary tables by row id, in that order. Numbers are read as
  * DOUBLE, where NaN stands for NULL: columns that hold NaN are to be read as text.
  */
 export async function readColumns(
   connection: DuckDBConnection,
-  table: string,
   range: { readonly start: number; readonly end: number },
   wanted: ReadonlyMap<string, ColumnReading>,
 ): Promise<ColumnChunk> {
-  const entries = [...wanted]
+  const byTable = new Map<string, (readonly [string, ColumnReading])[]>()
+  for (const entry of wanted) {
+    const { table } = entry[1]
+    const entries = byTable.get(table)
+    if (entries === undefined) byTable.set(table, [entry])
+    else entries.push(entry)
+  }
   const chunks: ColumnChunk[] = []
-  for (let at = 0; at < entries.length; at += QUERY_COLUMNS)
-    chunks.push(await readSome(connection, table, range, entries.slice(at, at + QUERY_COLUMNS)))
+  for (const [table, entries] of byTable)
+    for (let at = 0; at < entries.length; at += QUERY_COLUMNS)
+      chunks.push(await readSome(connection, table, range, entries.slice(at, at + QUERY_COLUMNS)))
   return {
     rows: range.end - range.start,
     column(name) {
@@ -65,7 +74,7 @@ async function readSome(
   connection: DuckDBConnection,
   table: string,
   range: { readonly start: number; readonly end: number },
-  wanted: readonly (readonly [string, ColumnReading])[],
+  wanted: readonly (readonly [string, Reading])[],
 ): Promise<ColumnChunk> {
   const readings = [...wanted, [PLACE, { form: 'number', sql: 'rowid', read: null }] as const]
   const selected = readings.flatMap(([, reading]) =>

@@ -3,12 +3,9 @@
  * memory, so that its size must follow the bytes of the rows, not their number.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Column } from '@sluice/contracts/values'
-import { EXTRACTED, placeOf } from './find-changes.ts'
-import { sumSql } from './sum-sql.ts'
 
 /** Bytes of the larger values of a piece. One change is always taken; a row has at most 8 MB. */
-export const PIECE_BYTES = 16_000_000
+export const PIECE_BYTES = 8_000_000
 /** Bytes are known per so many rows: few enough that they fit into memory with all of them at their most. */
 const SLAB_ROWS = 64
 
@@ -23,16 +20,21 @@ export interface Piece {
  */
 export async function cutPieces(
   connection: DuckDBConnection,
-  columns: readonly Column[],
-  of: { readonly rows: number; readonly pieceRows: number },
+  of: {
+    readonly rows: number
+    readonly pieceRows: number
+    readonly columns: number
+    /** Where the bytes of the model's rows are known. */
+    readonly sized: { readonly from: string; readonly size: string }
+  },
 ): Promise<readonly Piece[]> {
-  const { rows, pieceRows } = of
-  const place = placeOf(columns)
-  const extracted = sizeOfRow(columns, place)
+  const { rows, pieceRows, sized } = of
+  // Each value takes a little, too.
+  const extracted = `(${sized.size} + ${of.columns * 16})`
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE sizes AS
-    SELECT true AS is_new, rid // ${SLAB_ROWS} AS slab, sum(${extracted})::BIGINT AS total, max(${extracted})::BIGINT AS most FROM ${EXTRACTED} GROUP BY 2
-    UNION ALL SELECT false, rowid // ${SLAB_ROWS}, sum(coalesce(strlen(content), 0))::BIGINT, max(coalesce(strlen(content), 0))::BIGINT FROM state GROUP BY 2`)
+    SELECT true AS is_new, rid // ${SLAB_ROWS} AS slab, sum(${extracted})::BIGINT AS total, max(${extracted})::BIGINT AS most FROM ${sized.from} GROUP BY 2
+    UNION ALL SELECT false, rowid // ${SLAB_ROWS}, sum(coalesce(size, 0))::BIGINT, max(coalesce(size, 0))::BIGINT FROM state GROUP BY 2`)
   const largest = await connection.runAndReadAll('SELECT is_new, max(most)::DOUBLE FROM sizes GROUP BY 1')
   const most = largest.getRows().reduce((sum, [, bytes]) => sum + Number(bytes), 0)
   if (most * Math.min(rows, pieceRows) <= PIECE_BYTES) return evenPieces(rows, pieceRows)
@@ -75,24 +77,4 @@ export function* sizedPieces(
     yield { start, end }
     start = end
   }
-}
-
-/** SQL for about the bytes that a row takes once it is joined: all of its texts, and a little per value. */
-function sizeOfRow(columns: readonly Column[], place: (column: Column) => string): string {
-  const sizes = columns.flatMap(column => {
-    const x = place(column)
-    switch (column.type.kind) {
-      case 'text':
-      case 'json':
-        return [`coalesce(strlen(${x}), 0)`]
-      case 'bytes':
-        return [`coalesce(octet_length(${x}), 0)`]
-      case 'list':
-      case 'struct':
-        return [`coalesce(strlen(CAST(${x} AS VARCHAR)), 0) * 2`]
-      default:
-        return []
-    }
-  })
-  return sumSql([`${columns.length * 16}`, ...sizes])
 }

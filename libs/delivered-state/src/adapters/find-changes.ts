@@ -20,8 +20,10 @@ import {
 } from './codes.ts'
 import { asBytes, textOfBytes } from './duckdb-text.ts'
 import { type KnownRequest, sqlTypeOf } from './known-columns.ts'
+import { keyToken, type ModelRows, modelRows, sizedRows } from './model-rows.ts'
 import { dropOversizeRows, type OversizeRows } from './oversize-rows.ts'
 import type { RowHash } from './row-hash.ts'
+import type { Slice } from './row-slices.ts'
 import type { Shape } from './shapes.ts'
 import { canonicalText, quoteIdentifier, quoteText } from './sql-types.ts'
 
@@ -142,13 +144,15 @@ export async function findInvalidRows(
   // Hashes first: equal keys have equal hashes, and 8 bytes a row fit where whole keys may not.
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ambiguous AS
-    SELECT key, count(*) AS copies FROM (SELECT ${key} AS key FROM ${EXTRACTED} WHERE ${valid}
+    SELECT key, count(*) AS copies, min(rid) AS rid FROM (SELECT rid, ${keyToken(key)} AS key FROM ${EXTRACTED} WHERE ${valid}
       AND hash(${key}) IN (SELECT hash(${key}) FROM ${EXTRACTED} WHERE ${valid} GROUP BY 1 HAVING count(*) > 1))
     GROUP BY key HAVING count(*) > 1`)
   const counted = await connection.runAndReadAll('SELECT count(*), coalesce(sum(copies), 0) FROM ambiguous')
   const [keys, copies] = counted.getRows()[0] ?? []
   const some = await connection.runAndReadAll(
-    `SELECT ${asBytes('key')}, copies FROM ambiguous ORDER BY key LIMIT ${SAMPLES}`,
+    `SELECT ${asBytes('key')}, copies FROM (
+      SELECT ${key} AS key, a.copies FROM ${EXTRACTED} e JOIN ambiguous a ON a.rid = e.rid
+    ) ORDER BY key LIMIT ${SAMPLES}`,
   )
   for (const [sample, n] of some.getRows())
     if (samples.length < SAMPLES)
@@ -191,6 +195,10 @@ export interface Section {
 }
 
 export interface FoundChanges {
+  /** SQL for the key of an extracted row. */
+  readonly key: string
+  /** Where the bytes of the model's rows are known. */
+  readonly sized: { readonly from: string; readonly size: string }
   readonly oversize: OversizeRows
   readonly settled: Section
   readonly removed: Section
@@ -202,26 +210,27 @@ export interface FoundChanges {
   readonly muted: number
 }
 
+export interface DiffedWith {
+  readonly hash: RowHash
+  readonly shapes: readonly Shape[]
+  readonly ambiguous: boolean
+  /** Null where the model's rows are narrow. */
+  readonly slices: readonly Slice[] | null
+}
+
 type SectionName = 'settled' | 'removed' | 'changed' | 'added'
 
 /**
- * Makes the table `found`. Each key has one row: `section` is the op, or settled; `rid` and `srid` are the
- * rows of extract and state; `settled_kind` and `takes` (the row that a settled state has: of the model, of
- * the state, or none) say what settling comes to.
+ * Makes the table `found`. Each key has one row, and stands there as its token; `section` is the op, or
+ * settled; `rid` and `srid` are the rows of extract and state; `settled_kind` and `takes` (the row that a
+ * settled state has: of the model, of the state, or none) say what settling comes to.
  */
 export async function findChanges(
   connection: DuckDBConnection,
   request: DiffRequest,
-  from: { readonly hash: RowHash; readonly shapes: readonly Shape[]; readonly ambiguous: boolean },
+  from: DiffedWith,
 ): Promise<FoundChanges> {
-  const place = placeOf(request.columns)
-  const valid = keyColumns(request).map(column => `${place(column)} IS NOT NULL`)
-  // What is invalid in the model is neither there nor gone, whatever the state knows of it.
-  const clear = ` WHERE ${fitsSql('key')}${from.ambiguous ? ' AND key NOT IN (SELECT key FROM ambiguous)' : ''}`
-  const incomplete = from.shapes.filter(shape => !from.hash.isComplete(shape))
-  const partHashes = incomplete.map(
-    shape => `, ${from.hash.ofExtracted(from.hash.columnsIn(shape), place)} AS hash_${shape.id}`,
-  )
+  const { model, incomplete, rows, clear } = await rowsToJoin(connection, request, from)
   const modelHash =
     incomplete.length === 0
       ? 'm.hash'
@@ -239,16 +248,16 @@ export async function findChanges(
   const givesUp = giveUpAfter === null || purpose?.kind === 'retry' ? 'false' : `runs >= ${giveUpAfter}`
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
-    WITH m AS (SELECT * FROM (SELECT rid, ${keyText(request)} AS key, ${from.hash.ofExtracted(from.hash.columns, place)} AS hash
-        ${partHashes.join('')} FROM ${EXTRACTED} WHERE ${valid.join(' AND ')})${clear}),
-      s AS (SELECT rowid AS srid, key, kind AS believed, ${KIND_FOR[purpose?.kind === 'resync' ? purpose.as : 'run']} AS kind, hash, shape, partition, run, seq, muted FROM state${clear}),
+    WITH m AS (SELECT * FROM (${rows})${clear}),
+      s AS (SELECT * FROM (SELECT rowid AS srid, ${keyToken('key')} AS key, kind AS believed, ${KIND_FOR[purpose?.kind === 'resync' ? purpose.as : 'run']} AS kind, hash, shape, partition, run, seq, muted
+        FROM state WHERE ${fitsSql('key')})${clear}),
       joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, coalesce(s.believed, ${ABSENT}) AS believed, s.partition, s.run, s.seq, s.muted, s.shape,
           m.hash AS model_hash, s.hash AS state_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
         FROM m FULL JOIN s ON m.key = s.key),
       decided AS (SELECT *, ${DECIDED_OP} AS op FROM joined),
       entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status,
           coalesce(r.run = d.run AND r.seq = d.seq, false) AS is_retry
-        FROM decided d LEFT JOIN retry r ON r.key = d.key AND r.partition = d.partition),
+        FROM decided d LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM retry) r ON r.key = d.key AND r.partition = d.partition),
       muting AS (SELECT *, coalesce(muted = mute, false) AND ${!isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND ${!isResync} AS mutes FROM entered),
       needs AS (SELECT *, op IS NOT NULL AND NOT was_muted AND NOT mutes AS has_need,
           op IS NULL AND has_row AND lacks AND ${!isOfSome} AS adopts,
@@ -259,13 +268,43 @@ export async function findChanges(
       CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE believed END AS settled_kind,
       CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN believed = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
     FROM needs WHERE ${wantedSql(purpose)}`)
-  const { columns } = request
-  const oversize = await dropOversizeRows(connection, columns, {
-    place,
+  const oversize = await dropOversizeRows(connection, {
+    sized: sizedRows(model),
+    key: model.key,
     extracted: EXTRACTED,
     samples: SAMPLES,
   })
-  return { oversize, ...(await countSections(connection)), ...(await countSettled(connection, from)) }
+  return {
+    oversize,
+    key: model.key,
+    sized: sizedRows(model),
+    ...(await countSections(connection)),
+    ...(await countSettled(connection, from)),
+  }
+}
+
+/** The model's rows as SQL, and what keeps out keys that several rows of it have. */
+async function rowsToJoin(connection: DuckDBConnection, request: DiffRequest, from: DiffedWith) {
+  const place = placeOf(request.columns)
+  const valid = keyColumns(request).map(column => `${place(column)} IS NOT NULL`)
+  const key = keyText(request)
+  // What is invalid in the model is neither there nor gone, whatever the state knows of it.
+  const clear = from.ambiguous ? ' WHERE key NOT IN (SELECT key FROM ambiguous)' : ''
+  const incomplete = from.shapes.filter(shape => !from.hash.isComplete(shape))
+  const { columns } = request
+  const { hash, slices } = from
+  const model: ModelRows = {
+    extracted: EXTRACTED,
+    columns,
+    place,
+    key,
+    valid: [...valid, fitsSql(key)].join(' AND '),
+    hash,
+    incomplete,
+    slices,
+  }
+  const rows = await modelRows(connection, model)
+  return { model, incomplete, rows, clear }
 }
 
 /** How uncertain a row of the state counts as (domain/key-state.ts, `resynced`). */
@@ -290,7 +329,7 @@ function wantedSql(purpose: RunPurpose | undefined): string {
 /** Which of the rows that failed are meant. */
 function meantSql({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>): string {
   const conditions = ['true']
-  if (key !== null) conditions.push(`key = ${quoteText(key)}`)
+  if (key !== null) conditions.push(`key = ${keyToken(quoteText(key))}`)
   if (status !== null) conditions.push(`coalesce(status = ${status}, false)`)
   return conditions.join(' AND ')
 }
@@ -321,7 +360,7 @@ export async function removedSamples(
 ): Promise<readonly string[]> {
   if (removed.rows === 0) return []
   const reader = await connection.runAndReadAll(
-    `SELECT ${asBytes('key')} FROM found WHERE section = ${REMOVED} ORDER BY key LIMIT ${SAMPLES}`,
+    `SELECT ${asBytes('key')} FROM state WHERE rowid IN (SELECT srid FROM found WHERE section = ${REMOVED}) ORDER BY key LIMIT ${SAMPLES}`,
   )
   return reader.getRows().map(([key]) => textOfBytes(key) ?? '')
 }

@@ -7,6 +7,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Column, ColumnType } from '@sluice/contracts/values'
 import { keyColumns } from './find-changes.ts'
 import type { KnownRequest } from './known-columns.ts'
+import { isInSlice, tableSlices } from './row-slices.ts'
 import { keyTextOfStored, quoteIdentifier, quoteText, storedStructure } from './sql-types.ts'
 import { readMeta, saveMeta } from './state-meta.ts'
 
@@ -42,7 +43,7 @@ export async function assertKeyUnchanged(
     return
   }
   const stored = await connection.runAndReadAll(
-    'SELECT count(*) FROM (FROM state WHERE content IS NOT NULL LIMIT 1)',
+    'SELECT count(*) FROM (SELECT key FROM state WHERE size IS NOT NULL LIMIT 1)',
   )
   const isEmpty = Number(stored.getRows()[0]?.[0]) === 0
   if (!isEmpty) {
@@ -58,10 +59,23 @@ export async function assertKeyUnchanged(
 async function hasOtherKeys(connection: DuckDBConnection, columns: readonly Column[]): Promise<boolean> {
   const texts = columns.map(column => keyTextOfStored(column.type, `parsed.${quoteIdentifier(column.name)}`))
   const key = texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
-  const reader = await connection.runAndReadAll(`
-    SELECT coalesce(avg(CAST(key IS DISTINCT FROM ${key} AS INTEGER)), 0) FROM (SELECT key, from_json(content, ${quoteText(storedStructure(columns))}) AS parsed
-      FROM state WHERE content IS NOT NULL)`)
-  return Number(reader.getRows()[0]?.[0]) > 0.5
+  const structure = quoteText(storedStructure(columns))
+  let rows = 0
+  let others = 0
+  const { slices } = await tableSlices(connection, {
+    table: 'state',
+    size: 'size',
+    where: 'size IS NOT NULL',
+  })
+  for (const slice of slices) {
+    const reader = await connection.runAndReadAll(`
+      SELECT count(*), count(*) FILTER (key IS DISTINCT FROM ${key})
+      FROM (SELECT key, from_json(content, ${structure}) AS parsed FROM state WHERE size IS NOT NULL AND ${isInSlice('rowid', slice)})`)
+    const [some = 0, other = 0] = (reader.getRows()[0] ?? []).map(Number)
+    rows += some
+    others += other
+  }
+  return others > rows / 2
 }
 
 /** Whole numbers of any width make the same keys. */

@@ -6,6 +6,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column, ColumnType } from '@sluice/contracts/values'
 import type { DiffRequest, RetypedColumn } from '../port.ts'
+import { isInSlice, tableSlices } from './row-slices.ts'
 import { quoteIdentifier, quoteText } from './sql-types.ts'
 import { readMeta, saveMeta } from './state-meta.ts'
 
@@ -105,19 +106,31 @@ async function storedTypes(
     const path = quoteText(`$."${name.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`)
     return `list(DISTINCT json_type(content, ${path})) FILTER (json_type(content, ${path}) <> 'NULL') AS ${quoteIdentifier(name)}`
   })
-  const reader = await connection.runAndReadAll(
-    `SELECT ${found.join(', ')} FROM state WHERE content IS NOT NULL`,
-  )
-  const [row = {}] = reader.getRowObjectsJson()
-  for (const { name } of texts) {
-    const type = typeOfJson(row[name])
+  const kinds = new Map<string, Set<unknown>>(texts.map(({ name }) => [name, new Set()]))
+  const { slices } = await tableSlices(connection, {
+    table: 'state',
+    size: 'size',
+    where: 'size IS NOT NULL',
+  })
+  for (const slice of slices) {
+    const reader = await connection.runAndReadAll(
+      `SELECT ${found.join(', ')} FROM state WHERE size IS NOT NULL AND ${isInSlice('rowid', slice)}`,
+    )
+    const [row = {}] = reader.getRowObjectsJson()
+    for (const [name, of] of kinds) {
+      const some: unknown = row[name]
+      if (Array.isArray(some)) for (const kind of some) of.add(kind)
+    }
+  }
+  for (const [name, of] of kinds) {
+    const type = typeOfJson([...of])
     if (type !== null) types.set(name, type)
   }
   return types
 }
 
-function typeOfJson(kinds: unknown): ColumnType | null {
-  if (!Array.isArray(kinds) || kinds.length === 0) return null
+function typeOfJson(kinds: readonly unknown[]): ColumnType | null {
+  if (kinds.length === 0) return null
   const all = (...wanted: readonly string[]): boolean => kinds.every(kind => wanted.includes(String(kind)))
   if (all('BOOLEAN')) return { kind: 'boolean' }
   if (all('UBIGINT', 'BIGINT')) return { kind: 'long' }

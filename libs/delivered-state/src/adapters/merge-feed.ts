@@ -21,7 +21,9 @@ import {
   UNKNOWN,
 } from './codes.ts'
 import { inSlices, noteGoneKeys } from './gone-keys.ts'
-import type { RowHash } from './row-hash.ts'
+import { keyToken } from './model-rows.ts'
+import { groupsOf, type RowHash } from './row-hash.ts'
+import { isInSlice, type Slice, tableSlices } from './row-slices.ts'
 import type { Shapes } from './shapes.ts'
 import { inTransaction, positionsSql } from './state-meta.ts'
 
@@ -49,6 +51,8 @@ export interface Merge {
   readonly hash: RowHash | null
   readonly positions: StatePositions
   readonly signal: AbortSignal
+  /** Sees to it that DuckDB can hold so many bytes of rows. */
+  readonly makeRoom: (bytes: number) => Promise<void>
 }
 
 /**
@@ -62,6 +66,10 @@ export async function mergeFeed(merge: Merge): Promise<void> {
   if (ended > 0) await dropEnded(connection, ended)
   const distinct = await hasDistinctKeys(connection)
   const emptyState = await isEmpty(connection, 'state')
+  const { slices, readBytes } = await tableSlices(connection, { table: 'stage_changes', size: 'size' })
+  await merge.makeRoom(readBytes)
+  // Of compressed texts 2,048 are read where one is wanted, and compressing them takes as much.
+  await connection.run(`SET force_compression = '${slices.length > 1 ? 'uncompressed' : 'auto'}'`)
   await inTransaction(connection, async () => {
     if (saving.sql !== '') await connection.run(saving.sql)
     if (ended > 0) await forgetEnded(connection, ended)
@@ -72,7 +80,7 @@ export async function mergeFeed(merge: Merge): Promise<void> {
       'run IS NOT NULL',
     )
     await replaceByKey(connection, 'captured', 'partition, key, content', 'content IS NOT NULL')
-    await mergeChanges(merge, distinct, emptyState)
+    await mergeChanges(merge, { distinct, emptyState, slices })
     await connection.run(keepOnlyUsefulAbsences)
     await noteGoneKeys(connection)
     await connection.run(positionsSql(merge.positions))
@@ -151,7 +159,7 @@ async function replaceByKey(
  * make one number, which is cheaper to find the maximum of than a pair.
  */
 const LAST_OF_EACH_KEY = `
-  SELECT CAST(max(CAST(run AS HUGEINT) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes GROUP BY key`
+  SELECT CAST(max(CAST(run AS HUGEINT) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes GROUP BY ${keyToken('key')}`
 
 /** Takes away staged changes of earlier runs than that which the state has of the key. */
 async function dropOutdated(connection: DuckDBConnection): Promise<void> {
@@ -164,28 +172,59 @@ async function dropOutdated(connection: DuckDBConnection): Promise<void> {
       (SELECT c.rowid FROM stage_changes c JOIN state s ON s.key = c.key WHERE c.run < s.run)`)
 }
 
-async function mergeChanges(merge: Merge, distinct: boolean, emptyState: boolean): Promise<void> {
+async function mergeChanges(
+  merge: Merge,
+  of: { readonly distinct: boolean; readonly emptyState: boolean; readonly slices: readonly Slice[] },
+): Promise<void> {
+  const { distinct, emptyState, slices } = of
   const { connection, hash, shapes } = merge
   if (await isEmpty(connection, 'stage_changes')) return
   if (!emptyState) {
     await dropOutdated(connection)
     await connection.run('DELETE FROM state WHERE key IN (SELECT key FROM stage_changes)')
   }
+  const isOneStep = slices.length <= 1 && (hash === null || groupsOf(hash.columns).length === 1)
   const last = distinct ? '' : `WHERE s.rowid IN (${LAST_OF_EACH_KEY})`
-  // The order of the changes stays, so that rows that were neighbours in the model are so in the state.
+  if (isOneStep) {
+    await connection.run(
+      insertStates(`stage_changes s LEFT JOIN retry r ON ${IS_ENTRY_OF_KEY} ${last}`, merge),
+    )
+    return
+  }
+  // Which changes count, and what became of them, is found of all at once, for that takes little of each.
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE fates AS
+    SELECT s.rowid AS rid, r.key, r.run, r.seq, r.outcome FROM stage_changes s LEFT JOIN retry r ON ${IS_ENTRY_OF_KEY} ${last}`)
+  for (const slice of slices) {
+    const staged = `(SELECT *, rowid AS rid FROM stage_changes WHERE ${isInSlice('rowid', slice)}) s`
+    const fates = `(FROM fates WHERE ${isInSlice('rid', slice)}) r`
+    // Hashes are made by the next diff, which takes few columns at a time.
+    await connection.run(insertStates(`${staged} JOIN ${fates} ON r.rid = s.rid`, { hash: null, shapes }))
+  }
+  await connection.run('DROP TABLE fates')
+}
+
+const IS_ENTRY_OF_KEY = 'r.key = s.key AND r.partition = s.partition'
+
+/**
+ * The order of the changes stays, so that rows that were neighbours in the model are so in the state. `from`
+ * has the changes as `s` and their retry entries as `r`.
+ */
+function insertStates(from: string, { hash, shapes }: Pick<Merge, 'hash' | 'shapes'>): string {
   const next = `
     SELECT key, partition, run, seq, muted, has_entry, ${NEXT_KIND} AS kind,
       if(${KEEPS_AFTER}, c.after, c.before) AS content, if(${KEEPS_AFTER}, c.after_shape, c.before_shape) AS shape
     FROM (SELECT s.*, r.key IS NOT NULL AS has_entry,
         CASE WHEN r.run = s.run AND r.seq = s.seq THEN r.outcome ELSE ${DELIVERED} END AS outcome
-      FROM stage_changes s LEFT JOIN retry r ON r.key = s.key AND r.partition = s.partition ${last}) c`
+      FROM ${from}) c`
   const parsed = hash === null ? 'NULL' : hash.parseStored(`if(kind = ${ABSENT}, NULL, content)`)
   const made = hash === null ? 'NULL' : hash.ofParsedByShape(shapes.all, 'shape', 'parsed')
-  await connection.run(`
+  return `
     INSERT INTO state SELECT key, kind, CASE WHEN kind = ${ABSENT} THEN NULL ELSE ${made} END,
-      if(kind = ${ABSENT}, NULL, shape), if(kind = ${ABSENT}, NULL, content), partition, run, seq, muted
+      if(kind = ${ABSENT}, NULL, shape), if(kind = ${ABSENT}, NULL, content), partition, run, seq, muted,
+      if(kind = ${ABSENT}, NULL, strlen(content))
     FROM (SELECT *, ${parsed} AS parsed FROM (${next}))
-    WHERE kind <> ${ABSENT} OR has_entry OR muted IS NOT NULL`)
+    WHERE kind <> ${ABSENT} OR has_entry OR muted IS NOT NULL`
 }
 
 /**
@@ -196,8 +235,8 @@ async function mergeChanges(merge: Merge, distinct: boolean, emptyState: boolean
 const keepOnlyUsefulAbsences = `
   DELETE FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry)
     AND NOT EXISTS (SELECT 1 FROM captured c WHERE c.key = state.key AND c.partition = state.partition);
-  INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max_by(partition, run), NULL, NULL, NULL FROM retry
+  INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max_by(partition, run), NULL, NULL, NULL, NULL FROM retry
   WHERE key NOT IN (SELECT key FROM state WHERE key IN (SELECT key FROM retry)) GROUP BY key;
-  INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max(partition), NULL, NULL, NULL FROM captured
+  INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max(partition), NULL, NULL, NULL, NULL FROM captured
   WHERE key IN (SELECT key FROM stage_changes UNION ALL SELECT key FROM stage_retry UNION ALL SELECT key FROM stage_captured)
     AND key NOT IN (SELECT key FROM state) GROUP BY key;`

@@ -8,13 +8,13 @@ import type { Op } from '@sluice/contracts/state'
 import { type Column, JsonText, type Row, type Value } from '@sluice/contracts/values'
 import type { DetectedChange, EndedKey } from '../port.ts'
 import { cutPieces } from './cut-pieces.ts'
-import { type ColumnChunk, type ColumnReading, readColumns } from './chunk-columns.ts'
+import { type ColumnChunk, type ColumnReading, readColumns, type Reading } from './chunk-columns.ts'
 import { KINDS } from './codes.ts'
 import { type FoundChanges, placeOf, type Section } from './find-changes.ts'
-import { PIECE, takePiece } from './order-changes.ts'
+import { rowBytes } from './model-rows.ts'
+import { PIECE, type PieceTable, pieceTables, takePiece } from './order-changes.ts'
 import { setMember, storedRowReader, valueReader } from './row-json.ts'
 import { canonicalText, jsonForm } from './sql-types.ts'
-import { sumSql } from './sum-sql.ts'
 
 /** Most rows of a chunk, and about how many bytes of texts it holds; one row is always read. */
 const CHUNK_ROWS = 4096
@@ -42,11 +42,22 @@ export async function* readChanges(
     }),
   )
   const rows = sections.reduce((sum, { section }) => sum + section.rows, 0)
-  for (const piece of await cutPieces(connection, columns, { rows, pieceRows })) {
+  const tables = pieceTables(columns)
+  const place = placeOf(columns)
+  const joined = {
+    tables,
+    place,
+    key: found.key,
+    retried: sections.some(({ section }) => section.retried),
+    captured: sections.some(({ section }) => section.captured),
+  }
+  const measured = { rows, pieceRows, columns: columns.length, sized: found.sized }
+  for (const piece of await cutPieces(connection, measured)) {
     const from = piece.start
-    await takePiece(connection, piece)
-    const readings = await readingsOf(connection, columns)
-    const slabs = await slabSizes(connection, columns)
+    await takePiece(connection, piece, joined)
+    const readings: ColumnReading[] = []
+    for (const table of tables) readings.push(...(await readingsOf(connection, table, place)))
+    const slabs = await slabSizes(connection, tables, place)
     let start = -from
     for (const { section, wanted, build } of sections) {
       const end = start + section.rows
@@ -69,9 +80,9 @@ interface SectionPlan {
  */
 async function readingsOf(
   connection: DuckDBConnection,
-  columns: readonly Column[],
+  { name, columns }: PieceTable,
+  place: (column: Column) => string,
 ): Promise<readonly ColumnReading[]> {
-  const place = placeOf(columns)
   const checks = columns.map(column => {
     const x = place(column)
     if (column.type.kind === 'long')
@@ -81,12 +92,15 @@ async function readingsOf(
     return 'false'
   })
   // The count makes one row of all rows, also where no column has anything to check.
-  const reader = await connection.runAndReadAll(`SELECT ${checks.join(', ')}, count(*) FROM ${PIECE}`)
+  const reader = await connection.runAndReadAll(`SELECT ${checks.join(', ')}, count(*) FROM ${name}`)
   const plain = reader.getRows()[0] ?? []
-  return columns.map((column, index) => readingOf(column, place(column), plain[index] === true))
+  return columns.map((column, index) => ({
+    ...readingOf(column, place(column), plain[index] === true),
+    table: name,
+  }))
 }
 
-function readingOf({ type }: Column, x: string, isPlain: boolean): ColumnReading {
+function readingOf({ type }: Column, x: string, isPlain: boolean): Reading {
   switch (type.kind) {
     case 'boolean':
       return { form: 'number', sql: `CAST(${x} AS UTINYINT)`, read: number => number === 1 }
@@ -131,13 +145,15 @@ function wantedColumns(
   readings: readonly ColumnReading[],
   readStored: (text: string) => Value,
 ): ReadonlyMap<string, ColumnReading> {
-  const text = (sql: string): ColumnReading => ({ form: 'text', sql, read: null })
-  const number = (sql: string): ColumnReading => ({ form: 'number', sql, read: null })
+  const text = (sql: string): ColumnReading => ({ form: 'text', sql, read: null, table: PIECE })
+  const number = (sql: string): ColumnReading => ({ form: 'number', sql, read: null, table: PIECE })
   const wanted = new Map([['key', text('key')]])
   if (section.known) wanted.set('partition', number('partition'))
   if (section.captured) wanted.set('captured', text('captured'))
   if (section.before)
-    wanted.set('kind', number('kind')).set('before', { form: 'text', sql: 'before', read: readStored })
+    wanted
+      .set('kind', number('kind'))
+      .set('before', { form: 'text', sql: 'before', read: readStored, table: PIECE })
   if (section.retried) wanted.set('retried', text('retried'))
   if (name === 'settled')
     wanted
@@ -153,29 +169,23 @@ function wantedColumns(
 /** Bytes of the larger values of a row, on average, by slab. */
 async function slabSizes(
   connection: DuckDBConnection,
-  columns: readonly Column[],
+  tables: readonly PieceTable[],
+  place: (column: Column) => string,
 ): Promise<readonly number[]> {
-  const place = placeOf(columns)
-  const sizes = columns.flatMap(column => {
-    const x = place(column)
-    switch (column.type.kind) {
-      case 'text':
-      case 'json':
-        return [`coalesce(strlen(${x}), 0)`]
-      case 'bytes':
-        return [`coalesce(octet_length(${x}), 0) * 2`]
-      case 'list':
-      case 'struct':
-        return [`coalesce(strlen(CAST(${x} AS VARCHAR)), 0) * 2`]
-      default:
-        return []
-    }
-  })
-  const size = sumSql(['strlen(key)', 'coalesce(strlen(before), 0)', ...sizes])
-  const reader = await connection.runAndReadAll(
-    `SELECT avg(${size}) FROM ${PIECE} GROUP BY rowid // ${SLAB_ROWS} ORDER BY rowid // ${SLAB_ROWS}`,
-  )
-  return reader.getRows().map(row => Number(row[0]))
+  const slabs: number[] = []
+  const add = async (table: string, size: string): Promise<void> => {
+    const reader = await connection.runAndReadAll(
+      `SELECT avg(${size}) FROM ${table} GROUP BY rowid // ${SLAB_ROWS} ORDER BY rowid // ${SLAB_ROWS}`,
+    )
+    for (const [index, [bytes]] of reader.getRows().entries())
+      slabs[index] = (slabs[index] ?? 0) + Number(bytes)
+  }
+  await add(PIECE, 'strlen(key) + coalesce(strlen(before), 0)')
+  for (const { name, columns } of tables) {
+    const size = rowBytes(columns, place)
+    if (size !== '0') await add(name, size)
+  }
+  return slabs
 }
 
 interface Range {
@@ -211,7 +221,7 @@ async function* readAhead(
   try {
     for (const range of ranges) {
       const ready = await ahead
-      ahead = readColumns(connection, PIECE, range, wanted)
+      ahead = readColumns(connection, range, wanted)
       // The caller is with the chunk before when this one fails; it hears of it at its next step.
       ahead.catch(() => {})
       if (ready !== null) yield ready

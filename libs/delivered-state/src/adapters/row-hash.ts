@@ -5,13 +5,12 @@
  * that lacks some of the columns (they are new in the model) is compared over those that it has.
  */
 import { createHash } from 'node:crypto'
-import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column, ColumnType } from '@sluice/contracts/values'
 import type { Shape } from './shapes.ts'
 import {
+  differInCounts,
   fromStoredJson,
   isNested,
-  valueCount,
   quoteIdentifier,
   quoteText,
   readingOfExtracted,
@@ -20,7 +19,7 @@ import {
 } from './sql-types.ts'
 
 /** Another one wherever the text that is hashed changes: hashes of before are worth nothing then. */
-const FORMS = 3
+const FORMS = 4
 
 /** Kinds whose readings have no comma, begin with no number sign and are never empty. */
 const PLAIN: ReadonlySet<ColumnType['kind']> = new Set([
@@ -63,39 +62,18 @@ export class RowHash {
 
   /** SQL for the hash of an extracted row; `place` says where a column's value stands. */
   ofExtracted(columns: readonly Column[], place: (column: Column) => string): string {
-    return hashOf(
-      columns.map(column => {
-        const reading = readingOfExtracted(column.type, place(column))
-        return { reading, type: column.type, isPlain: PLAIN.has(column.type.kind) }
-      }),
-    )
+    return joinedHash(groupsOf(columns).map(group => hashOfExtracted(group, place)))
   }
 
   /**
    * SQL that reads the compared columns of a stored row into a struct, and SQL for the hash of that struct.
    */
   parseStored(content: string): string {
-    return this.columns.length === 0
-      ? 'NULL'
-      : `from_json(${content}, ${quoteText(structureWithJson(this.columns))})`
+    return parseStored(this.columns, content)
   }
 
   ofParsed(columns: readonly Column[], parsed: string): string {
-    const misfits: string[] = []
-    const fields = columns.map(({ name, type }) => {
-      const value = `(${parsed}).${quoteIdentifier(name)}`
-      if (!isNested(type)) return { reading: readingOfStored(type, value), type, isPlain: false }
-      const reading = readingOfStored(type, fromStoredJson(type, value))
-      // What is no list or struct, or has a member that the type lacks now, would read as if it had never
-      // been.
-      misfits.push(
-        `${valueCount(value)} <> ${valueCount(reading)} OR (${value} IS NOT NULL AND ${reading} IS NULL)`,
-      )
-      return { reading, type, isPlain: false }
-    })
-    const hash = hashOf(fields)
-    if (misfits.length === 0) return hash
-    return `xor(${hash}, CAST(CAST(coalesce(${misfits.join(' OR ')}, false) AS UTINYINT) AS UHUGEINT))`
+    return joinedHash(groupsOf(columns).map(group => hashOfParsed(group, parsed)))
   }
 
   /**
@@ -110,17 +88,68 @@ export class RowHash {
     return `CASE ${shape} ${cases.join(' ')} ELSE ${complete} END`
   }
 
-  /** Gives every stored row that has none its hash; with `all`, every stored row a new one. */
-  async fill(connection: DuckDBConnection, shapes: readonly Shape[], all: boolean): Promise<void> {
-    const missing = all ? 'content IS NOT NULL' : 'content IS NOT NULL AND hash IS NULL'
-    const probe = await connection.runAndReadAll(`SELECT count(*) FROM (FROM state WHERE ${missing} LIMIT 1)`)
-    if (Number(probe.getRows()[0]?.[0]) === 0) return
-    await connection.run(`
-      UPDATE state SET hash = made.made_hash FROM (
-        SELECT rid, ${this.ofParsedByShape(shapes, 'shape', 'parsed')} AS made_hash
-        FROM (SELECT rowid AS rid, shape, ${this.parseStored('content')} AS parsed FROM state WHERE ${missing})
-      ) AS made WHERE state.rowid = made.rid`)
+  /** The rows of the state by the columns that they have, with SQL that is true of the row's own. */
+  kindsOf(
+    shapes: readonly Shape[],
+  ): readonly { readonly columns: readonly Column[]; readonly isOne: string }[] {
+    const incomplete = shapes.filter(shape => !this.isComplete(shape))
+    const lacking = incomplete.map(shape => ({
+      columns: this.columnsIn(shape),
+      isOne: `shape = ${shape.id}`,
+    }))
+    const ids = incomplete.map(({ id }) => id).join(', ')
+    const isOne = incomplete.length === 0 ? 'true' : `coalesce(shape NOT IN (${ids}), true)`
+    return [{ columns: this.columns, isOne }, ...lacking]
   }
+}
+
+/** Columns whose values are hashed together, so that few are in work at once. */
+export function groupsOf(columns: readonly Column[]): readonly (readonly Column[])[] {
+  const groups = Math.max(1, Math.ceil(columns.length / MOST_FIELDS))
+  return Array.from({ length: groups }, (_, i) => columns.slice(i * MOST_FIELDS, (i + 1) * MOST_FIELDS))
+}
+
+/** SQL for the hash of a row out of those of its groups of columns, in their order. */
+export function joinedHash(hashes: readonly string[]): string {
+  const [first = '', ...others] = hashes
+  if (others.length === 0) return first
+  return `md5_number(concat(${hashes.map(hash => `to_hex(${hash})`).join(`, ',', `)}))`
+}
+
+/** The same, where each group's hash is a row of its own; `hash` and `part` are its columns. */
+export function gatheredHash(groups: number, where: string): string {
+  if (groups === 1) return `any_value(hash) FILTER (${where})`
+  return `md5_number(string_agg(to_hex(hash), ',' ORDER BY part) FILTER (${where}))`
+}
+
+export function hashOfExtracted(group: readonly Column[], place: (column: Column) => string): string {
+  return hashOf(
+    group.map(column => {
+      const reading = readingOfExtracted(column.type, place(column))
+      return { reading, type: column.type, isPlain: PLAIN.has(column.type.kind) }
+    }),
+  )
+}
+
+/** SQL that reads columns of a stored row into a struct. */
+export function parseStored(columns: readonly Column[], content: string): string {
+  return columns.length === 0 ? 'NULL' : `from_json(${content}, ${quoteText(structureWithJson(columns))})`
+}
+
+export function hashOfParsed(columns: readonly Column[], parsed: string): string {
+  const misfits: string[] = []
+  const fields = columns.map(({ name, type }) => {
+    const value = `(${parsed}).${quoteIdentifier(name)}`
+    if (!isNested(type)) return { reading: readingOfStored(type, value), type, isPlain: false }
+    const reading = readingOfStored(type, fromStoredJson(type, value))
+    // What is no list or struct, or has a member that the type lacks now, would read as if it had never
+    // been.
+    misfits.push(`${differInCounts(value, reading)} OR (${value} IS NOT NULL AND ${reading} IS NULL)`)
+    return { reading, type, isPlain: false }
+  })
+  const hash = hashOf(fields)
+  if (misfits.length === 0) return hash
+  return `xor(${hash}, CAST(CAST(coalesce(${misfits.join(' OR ')}, false) AS UTINYINT) AS UHUGEINT))`
 }
 
 /** How a column reads, and whether that can be taken for a field as it stands. */
@@ -133,13 +162,11 @@ interface Read {
 /**
  * Of more columns, the fields take too much memory: DuckDB keeps 2,048 values for each step of an expression.
  */
-const MOST_FIELDS = 50
+const MOST_FIELDS = 100
 
-/** SQL for the hash of fields that tell where they end, or of a JSON list of texts. */
+/** SQL for the hash of fields that tell where they end. */
 function hashOf(columns: readonly Read[]): string {
   if (columns.length === 0) return `md5_number('')`
-  if (columns.length > MOST_FIELDS)
-    return `md5_number(CAST(to_json([${columns.map(({ reading }) => reading).join(', ')}]) AS VARCHAR))`
   const fields = columns.map(({ reading, type, isPlain }) => (isPlain ? reading : field(reading, type)))
   // NULL is nothing between two commas; concat() passes over it.
   return `md5_number(concat(${fields.join(`, ',', `)}))`

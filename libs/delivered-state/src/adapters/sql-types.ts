@@ -177,24 +177,30 @@ export function readingOfExtracted(type: ColumnType, x: string): string {
 }
 
 /**
- * A DOUBLE without the digit after the point that DuckDB prints of whole numbers. There is one NaN only,
- * though DuckDB prints that of 0.0 / 0.0 as `-nan`.
+ * A DOUBLE without the digit after the point that DuckDB prints of whole numbers. What JSON has no number for
+ * reads as it is stored, so that the text 'inf' is told from it.
  */
 function doubleReading(x: string): string {
   const text = `CAST(${x} AS VARCHAR)`
-  return `CASE WHEN isnan(${x}) THEN 'nan' WHEN ends_with(${text}, '.0') THEN left(${text}, -2) ELSE ${text} END`
+  return (
+    `CASE WHEN isfinite(${x}) THEN CASE WHEN ends_with(${text}, '.0') THEN left(${text}, -2) ELSE ${text} END` +
+    ` WHEN ${x} IS NULL THEN NULL WHEN isnan(${x}) THEN 'NaN' WHEN ${x} > 0 THEN 'Infinity' ELSE '-Infinity' END`
+  )
 }
 
 /**
  * How a stored value, read as text, reads where its column is of a type now. What is stored reads as it is,
- * but for doubles: JSON has no NaN, and prints large and small ones in its own way.
+ * but for whole doubles from 1e16 on, which JSON has with all their digits: those whose digits are the
+ * shortest ones of the double. 9007199254740993 is no double, and stays what it is.
  */
 export function readingOfStored(type: ColumnType, x: string): string {
   if (isNested(type)) return nestedReading(type, x, readingOfStored)
   if (type.kind !== 'float' && type.kind !== 'double') return x
   const double = `TRY_CAST(${x} AS DOUBLE)`
-  const printsOtherwise = `${x} IN ('NaN', 'Infinity', '-Infinity') OR (abs(${double}) >= 1e15 AND NOT contains(${x}, '.'))`
-  return `CASE WHEN ${printsOtherwise} THEN ${doubleReading(double)} ELSE ${x} END`
+  const digits = `rtrim(ltrim(${x}, '-'), '0')`
+  const shortest = `rtrim(replace(ltrim(split_part(CAST(${double} AS VARCHAR), 'e', 1), '-'), '.', ''), '0')`
+  const isLong = `length(${x}) >= 17 AND regexp_full_match(${x}, '-?[1-9][0-9]{16,20}')`
+  return `CASE WHEN ${isLong} AND ${digits} = ${shortest} THEN ${doubleReading(double)} ELSE ${x} END`
 }
 
 /** The key text that a stored value makes; NULL for one that no value of the type makes. */
@@ -234,14 +240,19 @@ export function fromStoredJson(type: ColumnType, json: string): string {
 }
 
 /**
- * SQL for how many values that are not null a JSON text without blanks has: members of objects, and texts,
- * numbers and booleans.
+ * SQL that is true where JSON texts without blanks differ in how many values that are not null they have, be
+ * they members of objects, texts, numbers or booleans, or in how many lists or objects.
  */
-export function valueCount(json: string): string {
+export function differInCounts(one: string, other: string): string {
+  return `(${countsIn(one)}) <> (${countsIn(other)})`
+}
+
+function countsIn(json: string): string {
   const withoutTexts = `regexp_replace(${json}, '"([^"\\\\]|\\\\.)*"', 's', 'g')`
   const count = (pattern: string): string =>
     `coalesce(len(regexp_extract_all(${withoutTexts}, '${pattern}')), 0)`
-  return `(${count('s:[^n]')} + ${count('(?:s|[0-9]|true|false)(?:[],}]|$)')})`
+  const values = `${count('s:[^n]')} + ${count('(?:s|[0-9]|true|false)(?:[],}]|$)')}`
+  return `${values}, ${count('\\[')}, ${count('\\{')}`
 }
 
 function structureOf(type: ColumnType): unknown {

@@ -16,11 +16,13 @@ import type { Shapes } from './shapes.ts'
 /** Most records of a batch, and about how many characters it holds; one record is always taken. */
 const BATCH_RECORDS = 4096
 const BATCH_CHARACTERS = 1_000_000
+/** Of shorter texts it makes no difference whether characters or bytes are counted. */
+const LONG_CHARACTERS = 1000
 
 const STAGE_TABLES = `
   CREATE OR REPLACE TEMP TABLE stage_changes (
     partition USMALLINT, key VARCHAR, op UTINYINT, run BIGINT, seq BIGINT, before_kind UTINYINT, before VARCHAR, before_shape USMALLINT,
-    after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR, since BIGINT
+    after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR, since BIGINT, size UINTEGER
   );
   CREATE OR REPLACE TEMP TABLE stage_ended (partition USMALLINT, key VARCHAR, before BIGINT);
   CREATE OR REPLACE TEMP TABLE stage_retry (
@@ -36,7 +38,7 @@ const textField = (index: number) =>
   `CASE WHEN f[${index}] = '' THEN NULL WHEN f[${index}][1] = '=' THEN substr(f[${index}], 2) ELSE f[${index}] ->> '$' END`
 
 const INSERT_CHANGES = `INSERT INTO stage_changes
-  SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}, f[12]
+  SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}, f[12], f[13]
   FROM ${FIELDS}`
 /** A tombstone ends those of the key's changes that were staged before it. */
 const INSERT_ENDED = `INSERT INTO stage_ended SELECT $2, ${textField(1)}, (SELECT count(*) FROM stage_changes) FROM ${FIELDS}`
@@ -82,11 +84,13 @@ export class Stage {
       const { before, after, settledState, muted } = change
       const settled = settledState === null ? '' : KINDS.indexOf(settledState)
       parts.push(`${textOf(change.key)}\t${CHANGE_OPS.indexOf(change.op)}\t${change.run}\t${change.seq}\t`)
-      const size = this.#addRow(before, `${KINDS.indexOf(change.beforeState)}\t`, parts)
-      return (
-        size +
-        this.#addRow(after, '', parts, `${settled}\t${muted === null ? '' : textOf(muted)}\t${timestamp}`)
-      )
+      const size =
+        change.key.length +
+        this.#addRow(before, `${KINDS.indexOf(change.beforeState)}\t`, parts) +
+        this.#addRow(after, '', parts)
+      const end = `${settled}\t${muted === null ? '' : textOf(muted)}\t${timestamp}\t${size}`
+      parts.push(end)
+      return size + end.length
     })
   }
 
@@ -138,16 +142,16 @@ export class Stage {
     this.#statements.clear()
   }
 
-  /** Adds the fields of a row, between what comes before and after it, and gives their size. */
-  #addRow(row: Row | null, start: string, parts: string[], end = ''): number {
+  /** Adds the fields of a row, after what comes before it, and gives about its bytes. */
+  #addRow(row: Row | null, start: string, parts: string[]): number {
     if (row === null) {
-      parts.push(`${start}\t\t${end}`)
-      return start.length + end.length
+      parts.push(`${start}\t\t`)
+      return 0
     }
     const { json, shape } = this.#shapes.store(row)
     if (start !== '') parts.push(start)
-    parts.push(json, `\t${shape}\t${end}`)
-    return json.length
+    parts.push(json, `\t${shape}\t`)
+    return json.length < LONG_CHARACTERS ? json.length : Buffer.byteLength(json)
   }
 
   /**

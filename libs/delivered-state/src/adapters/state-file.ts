@@ -12,7 +12,7 @@ import { diskErrorOf } from './disk-error.ts'
 import { quoteText } from './sql-types.ts'
 
 /** Counts up whenever the tables or the codes in them change their meaning. */
-const FORMAT = '6'
+const FORMAT = '7'
 
 export interface StateFileOptions {
   readonly file: string
@@ -36,14 +36,14 @@ export interface StateFile {
   close(): Promise<void>
 }
 
-/** The columns of each table, in SQL. */
+/** The columns of each table, in SQL. The size of a state is that of its content in bytes, NULL of none. */
 const TABLES = {
   meta: 'name VARCHAR, value VARCHAR',
   positions:
     'number USMALLINT, changes BIGINT, retry BIGINT, captured BIGINT, last_offset BIGINT, last_run BIGINT, last_seq BIGINT',
   shapes: 'id USMALLINT, columns VARCHAR',
   state:
-    'key VARCHAR, kind UTINYINT, hash UHUGEINT, shape USMALLINT, content VARCHAR, partition USMALLINT, run BIGINT, seq BIGINT, muted VARCHAR',
+    'key VARCHAR, kind UTINYINT, hash UHUGEINT, shape USMALLINT, content VARCHAR, partition USMALLINT, run BIGINT, seq BIGINT, muted VARCHAR, size UINTEGER',
   retry:
     'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR',
   captured: 'partition USMALLINT, key VARCHAR, content VARCHAR',

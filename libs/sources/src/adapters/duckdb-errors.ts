@@ -83,6 +83,7 @@ export function queryError(failure: QueryFailure): SluiceError {
     text,
   )
   if (missing !== null) return missingFile(resolve(failure.folder, missing[1] ?? missing[2] ?? ''), failure)
+  if (saysOutOfMemory(failure.error)) return tooLittleMemory(failure, text)
   if (/^Binder Error/.test(text)) {
     const empty = emptyFile(failure.query, failure)
     if (empty !== null) return empty
@@ -98,6 +99,19 @@ export function queryError(failure: QueryFailure): SluiceError {
     cause: failure.error,
     details: [detail],
   })
+}
+
+export function saysOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && /^Out of Memory Error/.test(error.message)
+}
+
+/** DuckDB's own advice names settings of its own, which nobody can set here. */
+function tooLittleMemory({ model, error }: QueryFailure, text: string): SluiceError {
+  const said = text.split('\n')[0] ?? text
+  const message =
+    `The query of model ${model} needs more memory than it may have: set SLUICE_MEMORY higher, or let it select fewer or shorter columns, ` +
+    `or sort and join less at once. ${said}`
+  return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
 }
 
 /**

@@ -13,13 +13,18 @@ export interface OpenSourceOptions {
   readonly memoryBytes?: number
 }
 
+/** Of the most that a query may have, what it has at first. */
+const USUAL_SHARE = 0.6
+
 /** Opens a source. Nothing is connected to before a query is described or extracted. */
 export function openSource(spec: SourceSpec, { secretOf, memoryBytes }: OpenSourceOptions): Source {
   switch (spec.type) {
     case 'duckdb':
       return createDuckdbSource({
         spec,
-        ...(memoryBytes === undefined ? {} : { memoryLimit: `${memoryBytes}B` }),
+        ...(memoryBytes === undefined
+          ? {}
+          : { memoryLimit: `${memoryBytes}B`, usualMemory: `${Math.floor(memoryBytes * USUAL_SHARE)}B` }),
       })
     case 'postgres':
       return createPostgresSource({ spec, secretOf })
