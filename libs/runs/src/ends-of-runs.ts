@@ -1,6 +1,6 @@
 /**
- * Where a sync's runs ended in `requests` and `attempts`, for as long as somebody may want to let go of what
- * lies before: one run an hour, however many there were.
+ * Where a sync's runs ended in `requests` and `attempts`. The detector drops what lies before an end that is
+ * old enough. One run an hour is remembered, however many there were.
  */
 import type { PartitionEnd } from '@sluice/contracts/records'
 

@@ -1,6 +1,6 @@
 /**
- * Runs that have ended though a stage had not come to their end: it was set aside (PROTOCOL.md §11). What is
- * left of them is passed over, since the next run takes all of it as unknown and sends it again.
+ * Runs that have ended before a stage came to their end, since the stage was set aside (PROTOCOL.md §11). A
+ * stage passes over what is left of them: the next run takes all of it as unknown, and sends it again.
  */
 import { isEnded } from '@sluice/domain/run-status'
 import type { SyncRuns } from './runs-view.ts'

@@ -1,6 +1,7 @@
 /**
- * What `runs` says, kept up to date by tailing it: the events of each sync's runs and the reports of their
- * partitions. Every service has one, and so learns what to work on and of cancellation without polling.
+ * The view of the topic `runs`, kept up to date by tailing it: the events of each sync's runs and the reports
+ * of their partitions. Every service has one. It learns from it what to work on, and what is cancelled,
+ * without polling.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
@@ -45,8 +46,8 @@ interface MutableSyncRuns extends Omit<SyncRuns, 'marker'> {
   readonly events: Map<string, RunEvent>
   readonly reports: Map<number, PartitionReport>
   /**
-   * A run of each incarnation before this one, by id. As long as the topic tells of these, whoever reads it
-   * knows which incarnation came first.
+   * A run of each incarnation before this one, by id. As long as the topic tells of these, every reader knows
+   * which incarnation came first.
    */
   readonly before: Set<string>
   marker: number
@@ -58,7 +59,7 @@ export interface RunsViewDeps {
   readonly prefix: string
   /**
    * Told of failures that may pass; the view then goes on as soon as it can. Without it such a failure ends
-   * the view, and with it whoever waits.
+   * the view, and rejects every wait.
    */
   readonly onSetback?: (error: unknown) => void
   /**
@@ -131,8 +132,7 @@ export class RunsView implements AsyncDisposable {
   }
 
   /**
-   * True for a run that the topic has to go on telling of, since what is known of the sync is derived from
-   * it.
+   * True for a run that has to stay in the topic, since the view derives what it knows of the sync from it.
    */
   keeps(sync: string, runId: string): boolean {
     const runs = this.#syncs.get(sync)
@@ -217,8 +217,8 @@ export class RunsView implements AsyncDisposable {
     for (const ended of [begun, unbegun]) ended.delete(event.runId)
     if (!isEnded(event.status)) return
     if (event.ends.length > 0) runs.ends.add(event.runId, event.ends, event.endedAt ?? 0)
-    // However many were refused while it lasted or waited, a run that has just ended is there for those who
-    // wait for it.
+    // Many others may have been refused meanwhile. A run that has just ended is still there for a client that
+    // waits for it.
     const alike = event.run === null ? unbegun : begun
     alike.add(event.runId)
     for (const old of alike) {
@@ -239,13 +239,14 @@ export class RunsView implements AsyncDisposable {
     const runs = this.#runsOf(report.sync, report.incarnation)
     if (runs === null) return
     const last = runs.reports.get(report.partition)
-    // Runs are one at a time: one that is late tells nothing any more, whoever wrote it.
+    // Runs are one at a time: the report of an earlier run tells nothing any more.
     if (last !== undefined && (report.marker < last.marker || report.run < last.run)) return
     runs.reports.set(report.partition, report)
   }
 
   /**
-   * A record of another incarnation starts the sync anew: a reset forgets what was. Null for one that ended.
+   * A record of another incarnation starts the sync from nothing: a reset forgets what was. Null for an
+   * incarnation that has ended.
    */
   #runsOf(sync: string, incarnation: string): MutableSyncRuns | null {
     const known = this.#syncs.get(sync)

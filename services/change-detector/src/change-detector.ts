@@ -46,7 +46,7 @@ export async function runChangeDetector(
     holdOf: ({ partition }) => `changes/${partition}`,
     work: worker => new HomePartition({ ...deps, detections }, worker).work(),
     onSetback: (target, error) =>
-      logger.warn({ partition: target?.partition, err: error }, 'detection starts anew'),
+      logger.warn({ partition: target?.partition, err: error }, 'detection starts again'),
     ...ends,
   })
 }

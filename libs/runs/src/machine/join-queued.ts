@@ -3,9 +3,10 @@ import type { RunCause, RunScope } from '@sluice/contracts/records'
 import { isRetryOfSome, type RunState } from './run-events.ts'
 
 /**
- * Ordinary runs see the same rows whatever their cause, and a resync sees all that they see, as both do of a
- * retry of some rows; what was asked for is then done by the queued run, which may have to become one of the
- * other kind. Else nothing is done, and `refused` says why.
+ * The queued run does what is asked, if it sees all rows that the asked run would see. Ordinary runs see the
+ * same rows whatever their cause. A resync sees all that they see, and both see what a retry of some rows
+ * sees. A resync that is asked for makes a resync of an ordinary run. Anything else is refused, and `why`
+ * tells the reason.
  */
 export type Joined =
   { readonly kind: 'joined'; readonly queued: RunState } | { readonly kind: 'refused'; readonly why: string }

@@ -8,8 +8,7 @@ import {
   type RunState,
   withApprovalOf,
 } from './run-events.ts'
-import { stepOf } from './steps.ts'
-import type { AtWork, Next, Step, SyncLife, WorkFact } from './sync-life.ts'
+import { stepOf, type AtWork, type Next, type Step, type SyncLife, type WorkFact } from './sync-life.ts'
 
 /**
  * Adopts a run whose changes are all published, and seals one that was cut. One of which nothing is written

@@ -56,7 +56,9 @@ export function queuedRun(of: {
   }
 }
 
-/** A run that somebody let go on: it begins anew, and may remove as much as it was held for. */
+/**
+ * A run that somebody approved: it starts again from the queue, and may remove as much as it was held for.
+ */
 export function approvedRun(held: RunState, command: number): RunState {
   const { runId, cause, scope, partitions, queuedAt: at } = held
   const queued = queuedRun({ runId, cause, scope, command, partitions, at })
@@ -86,7 +88,7 @@ export function replacementOf(
   return { ...queuedRun({ runId, cause, scope, command, partitions, at }), approved: cut.approved ?? null }
 }
 
-/** True for a run that was begun anew for the cut one: it comes of the same command. */
+/** True for a run that takes the place of the cut one: both come of the same command. */
 export function isReplacementOf(run: RunOrigin, cut: RunOrigin): boolean {
   return run.runId !== cut.runId && run.command >= 0 && run.command === cut.command
 }
@@ -99,7 +101,7 @@ export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'a
   return { ...queued, approved }
 }
 
-/** A held run whose place a newer one takes, which sees the same rows. */
+/** The end of a run that awaited approval: a newer run takes its place, and sees the same rows. */
 export function supersededRun(held: RunState, newer: string, at: number): RunState {
   const error = `run ${newer}, which is newer, took its place before anybody approved it`
   return { ...held, status: 'cancelled', error, endedAt: at, held: null, counts: nothingSent(held.counts) }
@@ -113,7 +115,7 @@ export function hasSeenModel(run: Pick<RunState, 'complete' | 'cause' | 'scope'>
   return run.complete && run.cause !== 'discard' && !isRetryOfSome(run)
 }
 
-/** An invalid row is passed over: what is not known of its key is not known after such a run either. */
+/** A run passes over invalid rows. So the doubts about their keys last beyond such a run. */
 function hasSeenEveryRow(run: RunState): boolean {
   return hasSeenModel(run) && run.rowsInvalid === 0
 }
@@ -188,8 +190,8 @@ function faultOf(faulted: PartitionReport | undefined): string | null {
 }
 
 /**
- * Where a partition ends. One whose end was not reached goes on ending where the run before did: nobody may
- * find less there, and nothing beyond is to be dropped.
+ * Where a partition ends. A partition whose end the run did not reach ends where the run before ended: the
+ * topic may not be shorter than that, and no record behind it may be dropped.
  */
 function endOf(report: PartitionReport, before: readonly PartitionEnd[]): readonly PartitionEnd[] {
   const { partition, requestsEnd: requests, attemptsEnd: attempts } = report

@@ -5,8 +5,7 @@
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { cancelledRun, endedRun, failedRun, queuedRun, type RunState } from './run-events.ts'
-import { stepOf, withEnd } from './steps.ts'
-import type { Aside, Asked, Step, SyncLife } from './sync-life.ts'
+import { stepOf, withEnd, type Aside, type Asked, type Step, type SyncLife } from './sync-life.ts'
 
 /**
  * Ends the run at work and the queued one. A run that awaits approval waits on, since nothing is at work on

@@ -6,8 +6,17 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { cancelReplacement, inspectLeft, replace, replaceOrEnd } from './left-run.ts'
 import { cancelledRun, endedRun, failedRun, hasSeenModel, INTERRUPTED, supersededRun } from './run-events.ts'
 import { failReset, setAside, takeCommandAside } from './set-aside.ts'
-import { stepOf, withEnd, withRun } from './steps.ts'
-import type { AtWork, Fact, Phase, Step, SyncLife, WorkFact } from './sync-life.ts'
+import {
+  stepOf,
+  withEnd,
+  withRun,
+  type AtWork,
+  type Fact,
+  type Phase,
+  type Step,
+  type SyncLife,
+  type WorkFact,
+} from './sync-life.ts'
 import { takeCommand } from './take-command.ts'
 
 /** The phases of the run at work in which each fact may be told. */

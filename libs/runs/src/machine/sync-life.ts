@@ -11,6 +11,7 @@ import type {
   PartitionReport,
   Restoring,
 } from '@sluice/contracts/records'
+import { isEnded } from '@sluice/domain/run-status'
 import type { RunState } from './run-events.ts'
 
 /**
@@ -176,4 +177,17 @@ export interface Step {
   /** Events to be written to `runs`, in this order, each once the one before it is acknowledged. */
   readonly events: readonly RunState[]
   readonly next: Next
+}
+
+export function stepOf(life: SyncLife, events: readonly RunState[], next: Next): Step {
+  return { life, stops: false, events, next }
+}
+
+export function withRun(life: SyncLife, atWork: AtWork, changed: Partial<RunState>): SyncLife {
+  return { ...life, atWork: { ...atWork, run: { ...atWork.run, ...changed } } }
+}
+
+/** What the end of a run tells of faults counts for the next one; a run without a number tells nothing. */
+export function withEnd(life: SyncLife, ended: RunState): SyncLife {
+  return ended.run === null || !isEnded(ended.status) ? life : { ...life, faults: ended.faults }
 }

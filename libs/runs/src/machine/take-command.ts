@@ -8,8 +8,7 @@ import { isEnded } from '@sluice/domain/run-status'
 import { joinQueued } from './join-queued.ts'
 import { cancelReplacement, leftOf } from './left-run.ts'
 import { approvedRun, cancelledRun, isReplacementOf, queuedRun, type RunState } from './run-events.ts'
-import { stepOf, withEnd, withRun } from './steps.ts'
-import type { Asked, Step, SyncLife } from './sync-life.ts'
+import { stepOf, withEnd, withRun, type Asked, type Step, type SyncLife } from './sync-life.ts'
 
 export function takeCommand(life: SyncLife, asked: Asked): Step {
   const { command, offset } = asked

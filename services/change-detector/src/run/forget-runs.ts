@@ -1,8 +1,7 @@
 /**
- * Lets go of what `runs` says of runs that ended some time ago (PROTOCOL.md §1), so that whoever starts, and
- * reads all of it, need not read ever more, nor more where runs are frequent. A run that the view of the runs
- * keeps stays, however old it is, and so does one that has not ended: what is derived from the topic is the
- * same before and after.
+ * Forgets runs that ended some time ago (PROTOCOL.md §1). Every process reads all of `runs` when it starts,
+ * so the topic must not grow with time, or with how often syncs run. A run that the view keeps stays, however
+ * old it is, and so does a run that has not ended. So the view is the same before and after.
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
@@ -11,8 +10,8 @@ import { at, homePartition, sharedTopics } from '@sluice/stage/topics'
 import type { Tenure } from '../sync/tenure.ts'
 
 /**
- * How long the topic tells of a run after its end, though nothing is derived from it any more: for those who
- * wait for it, and may be slow.
+ * How long a run stays in the topic after its end, though the view needs it no longer: a client that waits
+ * for it may be slow.
  */
 const RUNS_KEPT_MS = 3_600_000
 /** Most records that are looked at for one run, and most runs that go; the next goes on from there. */
@@ -28,9 +27,10 @@ interface Found {
 }
 
 /**
- * To be called before the end of a run is written. Where it fails, which fails no run, the next tries again;
- * it rejects only when the tenure ends. Nothing is under way any more once it resolves or rejects. A run that
- * is forgotten twice, since the topic is not compacted yet and another process begins its search, is so once.
+ * To be called before the end of a run is written. A failure fails no run, and the next run tries again. It
+ * rejects only when the tenure ends. Nothing is under way any more once it resolves or rejects. A run may be
+ * forgotten twice, where the topic is not compacted yet and another process begins its search: that does no
+ * harm.
  */
 export async function forgetRuns(tenure: Tenure): Promise<void> {
   const { deps, sync, ends } = tenure
@@ -47,7 +47,7 @@ async function forgetOld(tenure: Tenure): Promise<void> {
   const found = await search(tenure)
   for (const runId of oldRuns.kept) {
     const event = deps.runs.of(sync)?.events.get(runId)
-    // One that was taken up again will be met where it ends anew.
+    // A run that was taken up again will be met where it ends for the second time.
     if (event !== undefined && !isEnded(event.status)) oldRuns.kept.delete(runId)
     else if (!deps.runs.keeps(sync, runId)) found.old.add(runId)
   }

@@ -1,13 +1,13 @@
 /**
- * A reset: the sync gets a new incarnation, and its topics go (PROTOCOL.md §12). They are made anew by the
- * next run. Whatever is cut, doing it again from the start comes to the same: the topics of the old
- * incarnation are gone or empty, and once the new one is written nothing of the old counts any more.
+ * A reset: the sync gets a new incarnation, and its topics go (PROTOCOL.md §12). The next run
+ * makes them again. A reset that is cut is done again from the start, which comes to the same: the topics of
+ * the old incarnation are gone or empty. Once the new one is written, nothing of the old counts any more.
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { knownIncarnation, renewIncarnation } from '@sluice/stage/incarnations'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/stage/topics'
-import { appendRunEvent } from './append-run-event.ts'
+import { appendRunEvent } from '@sluice/runs/run-event-record'
 import type { RunState } from '@sluice/runs/machine/run-events'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { Tenure } from './tenure.ts'

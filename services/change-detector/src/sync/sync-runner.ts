@@ -1,6 +1,6 @@
 /**
  * Looks after one sync: takes it over when there is something to do, works on it until there is nothing more,
- * and takes it over anew where the log or its writer was in the way.
+ * and takes it over again where the log or its writer was in the way.
  *
  * States: idle (unowned) → owned → idle; owned → (setback) → owned; idle or owned → set aside → owned. What
  * is asked of a sync that is set aside fails, and is a try, too.
@@ -95,7 +95,7 @@ export class SyncRunner {
     using tries = new Tries(
       {
         onSetback: (_, err) =>
-          this.#deps.logger.warn({ sync: this.sync, err }, 'the sync is taken over anew'),
+          this.#deps.logger.warn({ sync: this.sync, err }, 'the sync is taken over again'),
         setAside: this.#settingAside(),
       },
       null,
@@ -137,7 +137,7 @@ export class SyncRunner {
       failed: async (_, error, failures) => {
         // What is in the way of a run at work may be gone by the next takeover; one that fails tells more.
         if (this.#tenure !== null && failures === 1)
-          return this.#deps.logger.warn({ sync, err: error }, 'the sync is taken over anew')
+          return this.#deps.logger.warn({ sync, err: error }, 'the sync is taken over again')
         if (!this.#isUnknown(error)) asides.failed(null, error)
         if (!(await this.#isMember())) return
         const { drain: signal } = this.#ends
