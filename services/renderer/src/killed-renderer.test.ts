@@ -186,4 +186,4 @@ it(`a renderer that is killed at random moments leaves the requests of an undist
     expect(await requestsOf(rough)).toEqual(wanted)
   }
   expect(kills).toBeGreaterThan(HISTORIES)
-}, 60_000)
+}, 120_000)

@@ -135,37 +135,43 @@ class PartitionRenderer {
     const options = { log, io, incarnation, stage: 'changes', target: this.#input, signal } as const
     for await (const batch of readOwned({ ...options, from, bufferBytes: memory.readerBytes })) {
       for (const placed of batch.records) {
-        if (!this.#hasRoom(placed)) return await this.#readAgain(signal)
+        if (!this.#hasRoom(placed)) return await this.#readAgain(placed, signal)
         await this.#take(placed)
-        if (this.#context === null || this.#context.batches.openBytes === 0) this.#endTurn()
+        await this.#endTurn()
       }
       await this.#requests.append()
     }
     return null
   }
 
-  /** A batch that is larger than the part of this partition needs leave, which only a few have at a time. */
+  /**
+   * A batch, or a row, that is larger than the part of this partition needs leave, which few have at a time.
+   */
   #hasRoom({ bytes }: Placed): boolean {
     const { memory } = this.#deps
-    const open = this.#context?.batches.openBytes ?? 0
-    if (this.#turn !== null || open === 0 || open + bytes <= memory.batchBytes) return true
+    const context = this.#context
+    // Outside of a run, and behind a gap, nothing is held.
+    if (this.#turn !== null || context === null || context.fault !== null) return true
+    if (context.batches.openBytes + bytes <= memory.batchBytes) return true
     this.#turn = memory.largeBatches.tryTake()
     return this.#turn !== null
   }
 
   /** Holds nothing of the open batch while it waits for leave; its changes are in the topic. */
-  async #readAgain(signal: AbortSignal): Promise<number | null> {
+  async #readAgain({ offset }: Placed, signal: AbortSignal): Promise<number> {
     await this.#requests.append()
     const context = this.#context
     const first = context?.batches.forget() ?? null
-    if (context === null || first === null) return null
-    context.nextChange = first.seq
+    if (context !== null && first !== null) context.nextChange = first.seq
     this.#turn = await this.#deps.memory.largeBatches.take({ signal })
-    return first.offset
+    return first?.offset ?? offset
   }
 
-  #endTurn(): void {
-    this.#turn?.[Symbol.dispose]()
+  /** Once the batch is closed; what was made of it has its place among what is appended by then. */
+  async #endTurn(): Promise<void> {
+    if (this.#turn === null || (this.#context?.batches.openBytes ?? 0) > 0) return
+    await this.#requests.append()
+    this.#turn[Symbol.dispose]()
     this.#turn = null
   }
 
