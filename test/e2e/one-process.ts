@@ -13,8 +13,8 @@ import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
-import { resolveTarget } from '@sluice/delivery/target'
-import { Throttles } from '@sluice/delivery/throttles'
+import { resolveTarget } from '@sluice/delivery/destination/target'
+import { Throttles } from '@sluice/delivery/send/throttles'
 import { isEnded } from '@sluice/domain/run-status'
 import { ulid } from '@sluice/domain/ulid'
 import { Notifier } from '@sluice/flow/notifier'
@@ -166,7 +166,7 @@ export class OneProcess implements AsyncDisposable {
       lateSendsMs: () => 0,
       resolveTarget: () => Promise.resolve(resolveTarget(this.definition, () => '')),
     }
-    const rendering = { ...shared, memory: new RendererMemory(128_000_000) }
+    const rendering = { ...shared, room: new RendererMemory(128_000_000) }
     const all = [detector, runRenderer(rendering, ends), runDelivery({ ...shared, ...sending }, ends)]
     const end = async (how: AbortController): Promise<void> => {
       how.abort(new Error('the test ends it'))

@@ -22,8 +22,8 @@ function render(
   drain: AbortSignal,
 ): Promise<void> {
   const worker = { target: at(topics.changes, 0), membership: steadyMembership(), drain, signal }
-  const memory = new RendererMemory(128_000_000)
-  const deps = { log, io, definitions, runs, prefix, memory, figures: NO_FIGURES }
+  const room = new RendererMemory(128_000_000)
+  const deps = { log, io, definitions, runs, prefix, room, figures: NO_FIGURES }
   return renderPartition(deps, sampleEvent(), worker)
 }
 
@@ -129,7 +129,7 @@ it('large batches of several partitions are open one after the other, and each i
   const room: RenderRoom = { output, readerBytes, batchBytes, largeBatches }
   const drain = new AbortController()
   const { log, io, definitions, runs, prefix } = world
-  const deps = { log, io, definitions, runs, prefix, memory: room }
+  const deps = { log, io, definitions, runs, prefix, room }
   const lives = partitions.map(partition => {
     const worker = { target: at(topics.changes, partition), membership: steadyMembership() }
     return renderPartition(deps, sampleEvent(), { ...worker, drain: drain.signal, signal })

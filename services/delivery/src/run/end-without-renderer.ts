@@ -1,0 +1,72 @@
+/**
+ * Ends the run in a partition whose renderer cannot go on, and asks for that on `runs`: what has been
+ * rendered is finished first, and nothing more is sent, so that nothing of the run is under way once it has
+ * ended (PROTOCOL.md §11).
+ */
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import type { CountsByOp } from '@sluice/contracts/state'
+import { openRun, type RunsView } from '@sluice/stage/runs-view'
+import type { PartitionReporter } from './report-partition.ts'
+import type { RequestSequence } from '../send/request-sequence.ts'
+
+/** How far a run has come in the partition. */
+export interface RunSoFar {
+  readonly counts: CountsByOp
+  /** The first change that has no request, as far as is known here. */
+  readonly nextChange: number
+}
+
+/** Resolves when aborted; rejects as the log does. */
+export async function endWithoutRenderer(
+  of: {
+    readonly runs: RunsView
+    readonly run: RunEvent
+    readonly partition: number
+    readonly reporter: PartitionReporter
+    /**
+     * Sees to it that nothing of the run is sent that is not there now, and waits until every request that is
+     * there is finished, and none of it can arrive any more.
+     */
+    readonly finished: (run: number) => Promise<RunSoFar>
+  },
+  { signal }: { readonly signal: AbortSignal },
+): Promise<void> {
+  const { runs, run, partition, reporter, finished } = of
+  const goesOn = (number: number): boolean => {
+    const known = runs.of(run.sync)
+    return known?.incarnation === run.incarnation && openRun(known)?.run === number
+  }
+  const asks = (): PartitionReport | null => {
+    const report = runs.of(run.sync)?.reports.get(partition)
+    // What was asked of a run that has ended since is no question any more.
+    if (report === undefined || !goesOn(report.run)) return null
+    return !report.ended && report.faultedFrom !== null ? report : null
+  }
+  try {
+    for (;;) {
+      await runs.until(() => asks() !== null, { signal })
+      const asked = asks()
+      if (asked === null) continue
+      const { run: number, error, errorCode } = asked
+      const before = reporter.lastEnded
+      const { counts, nextChange: from } = await finished(number)
+      // Meanwhile its end may have been reached, or the run may be over. That the question stands there no
+      // more is no reason: what is told of progress takes its place.
+      const isEnded = reporter.lastEnded > before && reporter.lastEnded >= number
+      const fault = { from, error: error ?? '', errorCode: errorCode ?? 'internal' }
+      if (!isEnded && goesOn(number))
+        await reporter.reportEnd({ begin: { run: number }, counts, fault, requestsEnd: 0 })
+      await runs.until(() => asks() !== asked, { signal })
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+/** Of the run that is open, if one is. */
+export function runSoFar(open: RequestSequence | null): {
+  readonly run: number | null
+  readonly nextChange: number
+} {
+  return { run: open?.begin.run ?? null, nextChange: open?.fault?.from ?? open?.nextChange ?? 0 }
+}

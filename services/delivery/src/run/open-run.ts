@@ -1,0 +1,168 @@
+/** Opens a run in one partition: where its requests go, what sends them, and what ends it before its time. */
+import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
+import type { RunBegin, RunEvent } from '@sluice/contracts/records'
+import type { ByteShare } from '@sluice/flow/byte-budget'
+import type { HttpSender } from '@sluice/http-sender/port'
+import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
+import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
+import { isMember, type Worker } from '@sluice/stage/own-partitions'
+import type { RecordIo } from '@sluice/stage/record-io'
+import type { RunsView } from '@sluice/stage/runs-view'
+import type { Definitions } from '@sluice/stage/stored-documents'
+import { plainMarker, type Ownership } from '@sluice/stage/take-over'
+import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
+import type { DeliveryMemory } from '../delivery-memory.ts'
+import { DestinationGate } from '../send/destination-gate.ts'
+import { EarlyEnd } from './early-end.ts'
+import type { Recovered } from '../ledger/recover-ledger.ts'
+import type { RequestSequence } from '../send/request-sequence.ts'
+import { SendQueue } from '../send/send-queue.ts'
+import { targetWithoutSecrets, type Target } from '../destination/target.ts'
+import type { Throttles } from '../send/throttles.ts'
+
+/**
+ * Resolves a definition's destination with its secrets. `waitsFor` is told what it waits for, and, with null,
+ * that it does no more. Rejects with `config` where no request could be sent, because a secret is missing or
+ * wrong, and as the definition's lookup does.
+ */
+export type ResolveTarget = (
+  hash: string,
+  options: { readonly signal: AbortSignal; readonly waitsFor: (what: string | null) => void },
+) => Promise<Target>
+
+export interface DeliverDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly runs: RunsView
+  readonly definitions: Definitions
+  readonly prefix: string
+  readonly sender: HttpSender
+  readonly leases: LeaseQueue
+  /** Of all partitions of this process. */
+  readonly throttles: Throttles
+  /** Likewise. */
+  readonly memory: DeliveryMemory
+  readonly figures?: Figures | undefined
+  /** Told of what went wrong without harm to any row. */
+  readonly onError: (error: unknown) => void
+  readonly resolveTarget: ResolveTarget
+  /**
+   * How long after an unclean takeover a request of the predecessor may still reach the API; 0 where it died
+   * with its sockets.
+   */
+  readonly lateSendsMs: (target: Target) => number
+}
+
+export interface OpenRun extends RequestSequence {
+  readonly begin: RunBegin
+  readonly target: Target
+  readonly sending: SendQueue
+  readonly early: EarlyEnd
+  /** Why nothing of it could be sent, and all of it is unsent; null where it could. */
+  readonly unsendable: SluiceError | null
+}
+
+/** What the delivery of one partition is made of. */
+export interface DeliveryParts {
+  readonly deps: DeliverDeps
+  readonly run: RunEvent
+  readonly worker: Worker
+  readonly ownership: Ownership
+  readonly recovered: Recovered
+  readonly ledger: AttemptLedger
+  readonly requests: TopicPartition
+  readonly attempts: TopicPartition
+  /** What this partition holds of the memory of the process. */
+  readonly share: ByteShare
+}
+
+/**
+ * Opens a run; `nextSeq` is null in the middle of one. Waits for the secrets of its destination. Rejects as
+ * the definition's lookup does.
+ */
+export async function openRun(
+  parts: DeliveryParts,
+  of: {
+    readonly begin: RunBegin
+    readonly nextSeq: number | null
+    /** Whether a run, by its number, has ended. */
+    readonly isOver: (run: number) => boolean
+    /** Told when who keeps the limits is out of reach for so long that another process should try. */
+    readonly onCutOff: (error: unknown) => void
+    /** Told what is waited for, and, with null, that nothing is. */
+    readonly waitsFor: (what: string | null) => void
+  },
+  signal: AbortSignal,
+): Promise<OpenRun> {
+  const { deps, run, worker, ownership, ledger, attempts } = parts
+  const { begin, nextSeq, isOver, onCutOff, waitsFor } = of
+  const { maxDuration } = (await deps.definitions.get(begin.definition, { signal })).sync
+  const early = new EarlyEnd({
+    runs: deps.runs,
+    why: () => {
+      if (deps.runs.of(run.sync)?.events.get(begin.runId)?.cancelling === true) return 'the run was cancelled'
+      return isOver(begin.run) ? 'the run has ended' : null
+    },
+    leftMs: maxDuration === undefined ? null : leftOf(maxDuration, begin.startedAt),
+  })
+  try {
+    const { target, unsendable } = await targetOf(deps, { begin, early, waitsFor }, signal)
+    // From here on requests may be sent: a successor that finds this marker, and no end after it, knows.
+    await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
+    const partition = `${attempts.topic}/${run.incarnation}/${attempts.partition}`
+    const holder = { partition, marker: ownership.owner(attempts) }
+    const { onError } = deps
+    const mayAct = (): boolean => isMember(worker)
+    const sending = new SendQueue({
+      target,
+      ledger,
+      sender: deps.sender,
+      throttles: deps.throttles,
+      figures: deps.figures ?? NO_FIGURES,
+      gate: new DestinationGate(deps.leases, { target, holder, onError, mayAct, onCutOff }),
+      early: early.signal,
+      drain: worker.drain,
+      signal: AbortSignal.any([worker.signal, ledger.failure]),
+    })
+    return { begin, target, sending, early, unsendable, nextSeq, nextChange: 0, fault: null }
+  } catch (error) {
+    early[Symbol.dispose]()
+    throw error
+  }
+}
+
+/**
+ * Waits for the secrets of the destination; if the run ends before, or they do not come, nothing of it is
+ * sent.
+ */
+async function targetOf(
+  deps: DeliverDeps,
+  of: {
+    readonly begin: RunBegin
+    readonly early: EarlyEnd
+    readonly waitsFor: (what: string | null) => void
+  },
+  signal: AbortSignal,
+): Promise<Pick<OpenRun, 'target' | 'unsendable'>> {
+  const { begin, early, waitsFor } = of
+  let unsendable: SluiceError | null = null
+  try {
+    const options = { signal: AbortSignal.any([signal, early.signal]), waitsFor }
+    return { target: await deps.resolveTarget(begin.definition, options), unsendable }
+  } catch (error) {
+    if (signal.aborted) throw error
+    if (!early.signal.aborted) {
+      if (!isSluiceError(error, 'config')) throw error
+      unsendable = error
+      early.end(error.message)
+    }
+    const definition = await deps.definitions.get(begin.definition, { signal })
+    return { target: targetWithoutSecrets(definition), unsendable }
+  }
+}
+
+/** How much longer a run may last; a clock that was set back gives it no more than the whole. */
+function leftOf(maxDurationMs: number, startedAt: number): number {
+  return Math.min(maxDurationMs, startedAt + maxDurationMs - Date.now())
+}
