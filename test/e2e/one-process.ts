@@ -166,7 +166,7 @@ export class OneProcess implements AsyncDisposable {
       lateSendsMs: () => 0,
       resolveTarget: () => Promise.resolve(resolveTarget(this.definition, () => '')),
     }
-    const rendering = { ...shared, memory: new RendererMemory(128_000_000) }
+    const rendering = { ...shared, room: new RendererMemory(128_000_000) }
     const all = [detector, runRenderer(rendering, ends), runDelivery({ ...shared, ...sending }, ends)]
     const end = async (how: AbortController): Promise<void> => {
       how.abort(new Error('the test ends it'))

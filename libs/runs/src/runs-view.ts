@@ -21,6 +21,8 @@ import { at, isMarkerKey, runOfKey, SHARED_PARTITIONS, sharedTopics } from '@slu
  */
 const ENDED_RUNS_KEPT = 50
 const PAUSE_AFTER_SETBACK_MS = 1_000
+/** For each partition of the topic, whose records are small: every process has a view. */
+const READ_AHEAD_BYTES = 512 * 1024
 /**
  * Incarnations that a reset has ended, and of which a late record is known as such: those that ended last.
  */
@@ -189,7 +191,8 @@ export class RunsView implements AsyncDisposable {
 
   async #tailOn(partition: number, from: number): Promise<void> {
     const { signal } = this.#stop
-    for await (const batch of this.#log.read(at(this.#topic, partition), { signal, from })) {
+    const options = { signal, from, bufferBytes: READ_AHEAD_BYTES }
+    for await (const batch of this.#log.read(at(this.#topic, partition), options)) {
       for (const placed of await decodeEach(this.#io, batch.records, signal)) this.#take(placed, partition)
       this.#positions.set(partition, batch.nextOffset)
       this.changes.notify()

@@ -60,7 +60,8 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     targets: [attempts, retry, captured],
     signal: stopping,
   })
-  const recovered = await recoverLedger({ ...common, requests, attempts, signal: stopping })
+  const { readerBytes: bufferBytes } = deps.memory
+  const recovered = await recoverLedger({ ...common, requests, attempts, bufferBytes, signal: stopping })
   const { checkpoint } = recovered
   const ledger = new AttemptLedger({
     io,

@@ -28,11 +28,11 @@ import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
-import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { redisSettings } from '@sluice/runtime/service-config'
+import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets } from '@sluice/secrets/environment'
@@ -92,14 +92,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
 
 type Opened = Omit<
   EmbeddedServices,
-  | 'sender'
-  | 'leases'
-  | 'memory'
-  | 'renderRoom'
-  | 'resolveDefinition'
-  | 'resolveTarget'
-  | 'openSource'
-  | 'openState'
+  'sender' | 'leases' | 'memory' | 'room' | 'resolveDefinition' | 'resolveTarget' | 'openSource' | 'openState'
 >
 
 /** Opens what the services need besides the log. */
@@ -119,7 +112,7 @@ async function openServices(
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   // Renderer and delivery share what is there for both.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
-  const renderRoom = new RendererMemory(budget.buffersBytes / 2)
+  const room = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
   const sourceOptions = { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }
   const memoryLimit = duckdbSize(budget.duckdbBytes)
@@ -129,7 +122,7 @@ async function openServices(
     sender,
     leases,
     memory,
-    renderRoom,
+    room,
     resolveDefinition: sync => currentDefinition(deps, sync, { signal }),
     resolveTarget: targets(definitions, env),
     openSource: ({ source }) => Promise.resolve(openSource(source, sourceOptions)),

@@ -5,15 +5,12 @@ import { Throttles } from '@sluice/delivery/send/throttles'
 import { runRenderer } from '@sluice/renderer/renderer'
 
 type DetectorDeps = Parameters<typeof runChangeDetector>[0]
-type RendererDeps = Parameters<typeof runRenderer>[0]
 type DeliveryDeps = Parameters<typeof runDelivery>[0]
 
 /** What the services need that is opened for them; the rest is the same in every process of this profile. */
 export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'adoptedAreInterrupted'> &
-  Omit<RendererDeps, 'memory'> &
-  Omit<DeliveryDeps, 'throttles' | 'onError' | 'lateSendsMs'> & {
-    readonly renderRoom: RendererDeps['memory']
-  }
+  Parameters<typeof runRenderer>[0] &
+  Omit<DeliveryDeps, 'throttles' | 'onError' | 'lateSendsMs'>
 
 /** Runs all services until drained. One that fails takes the others down in good order. */
 export async function runServices(
@@ -25,7 +22,7 @@ export async function runServices(
   const onError = (err: unknown): void => deps.logger.error({ err }, 'the limits could not be kept')
   const services = [
     runChangeDetector({ ...deps, now: Date.now, adoptedAreInterrupted: true }, both),
-    runRenderer({ ...deps, memory: deps.renderRoom }, both),
+    runRenderer(deps, both),
     runDelivery({ ...deps, throttles: new Throttles(), onError, lateSendsMs: () => 0 }, both),
   ]
   await Promise.all(

@@ -25,11 +25,11 @@ export async function start(config: ServiceConfig, context: StartContext): Promi
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
-  const memory = new RendererMemory(memoryBudget(config.memoryBytes).buffersBytes)
+  const room = new RendererMemory(memoryBudget(config.memoryBytes).buffersBytes)
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
-    run: ends => runRenderer({ ...stage, memory, holds, readiness, figures, logger }, ends),
+    run: ends => runRenderer({ ...stage, room, holds, readiness, figures, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -133,7 +133,7 @@ async function live(world: TestLog, random: Random, appends: number): Promise<bo
   const log = mortalLog(world.log, random, { appends, kill: () => killed.abort(new Error('killed')) })
   const worker = { target: input, membership: steadyMembership(), drain: drain.signal, signal: killed.signal }
   const life = renderPartition(
-    { log, io, definitions, runs, prefix, memory: scarce(random), appendCeilingBytes },
+    { log, io, definitions, runs, prefix, room: scarce(random), appendCeilingBytes },
     sampleEvent(),
     worker,
   )
@@ -186,4 +186,4 @@ it(`a renderer that is killed at random moments leaves the requests of an undist
     expect(await requestsOf(rough)).toEqual(wanted)
   }
   expect(kills).toBeGreaterThan(HISTORIES)
-}, 60_000)
+}, 120_000)

@@ -22,9 +22,9 @@ import type { CompiledTrigger, RenderContext } from '@sluice/templates/compile'
 import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { endsItsBatch, firstOfBatch, lastChangeOf } from './last-batch.ts'
 import { renderBatch, type Rendered } from '@sluice/rendering/render-batch'
+import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
 import { RequestAppends } from './request-appends.ts'
 import type { RenderRoom } from './renderer-memory.ts'
-import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
 
 export interface RenderDeps {
   readonly log: MessageLog
@@ -34,7 +34,7 @@ export interface RenderDeps {
   readonly figures?: Figures | undefined
   readonly prefix: string
   /** Of all partitions of this process. */
-  readonly memory: RenderRoom
+  readonly room: RenderRoom
   /** Most bytes of an append of several records; default 8 MB. */
   readonly appendCeilingBytes?: number
 }
@@ -63,7 +63,7 @@ interface RunContext {
  * remedy.
  */
 export async function renderPartition(deps: RenderDeps, run: RunEvent, worker: Worker): Promise<void> {
-  using share = deps.memory.output.open()
+  using share = deps.room.output.open()
   const renderer = new PartitionRenderer(deps, run, { worker, share })
   await renderer.work()
 }
@@ -130,42 +130,48 @@ class PartitionRenderer {
 
   /** Renders what is read from there on; gives where it has to be read again, or null once it is to stop. */
   async #render(from: number, signal: AbortSignal): Promise<number | null> {
-    const { log, io, memory } = this.#deps
+    const { log, io, room } = this.#deps
     const { incarnation } = this.#run
     const options = { log, io, incarnation, stage: 'changes', target: this.#input, signal } as const
-    for await (const batch of readOwned({ ...options, from, bufferBytes: memory.readerBytes })) {
+    for await (const batch of readOwned({ ...options, from, bufferBytes: room.readerBytes })) {
       for (const placed of batch.records) {
-        if (!this.#hasRoom(placed)) return await this.#readAgain(signal)
+        if (!this.#hasRoom(placed)) return await this.#readAgain(placed, signal)
         await this.#take(placed)
-        if (this.#context === null || this.#context.batches.openBytes === 0) this.#endTurn()
+        await this.#endTurn()
       }
       await this.#requests.append()
     }
     return null
   }
 
-  /** A batch that is larger than the part of this partition needs leave, which only a few have at a time. */
+  /**
+   * A batch, or a row, that is larger than the part of this partition needs leave, which few have at a time.
+   */
   #hasRoom({ bytes }: Placed): boolean {
-    const { memory } = this.#deps
-    const open = this.#context?.batches.openBytes ?? 0
-    if (this.#turn !== null || open === 0 || open + bytes <= memory.batchBytes) return true
-    this.#turn = memory.largeBatches.tryTake()
+    const { room } = this.#deps
+    const context = this.#context
+    // Outside of a run, and behind a gap, nothing is held.
+    if (this.#turn !== null || context === null || context.fault !== null) return true
+    if (context.batches.openBytes + bytes <= room.batchBytes) return true
+    this.#turn = room.largeBatches.tryTake()
     return this.#turn !== null
   }
 
   /** Holds nothing of the open batch while it waits for leave; its changes are in the topic. */
-  async #readAgain(signal: AbortSignal): Promise<number | null> {
+  async #readAgain({ offset }: Placed, signal: AbortSignal): Promise<number> {
     await this.#requests.append()
     const context = this.#context
     const first = context?.batches.forget() ?? null
-    if (context === null || first === null) return null
-    context.nextChange = first.seq
-    this.#turn = await this.#deps.memory.largeBatches.take({ signal })
-    return first.offset
+    if (context !== null && first !== null) context.nextChange = first.seq
+    this.#turn = await this.#deps.room.largeBatches.take({ signal })
+    return first?.offset ?? offset
   }
 
-  #endTurn(): void {
-    this.#turn?.[Symbol.dispose]()
+  /** Once the batch is closed; what was made of it has its place among what is appended by then. */
+  async #endTurn(): Promise<void> {
+    if (this.#turn === null || (this.#context?.batches.openBytes ?? 0) > 0) return
+    await this.#requests.append()
+    this.#turn[Symbol.dispose]()
     this.#turn = null
   }
 

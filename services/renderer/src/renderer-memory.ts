@@ -28,7 +28,7 @@ export interface RenderRoom extends Pick<RendererMemory, 'output' | 'readerBytes
 export class RendererMemory {
   /** Requests that are rendered and not acknowledged. */
   readonly output: ByteBudget
-  /** For a batch that is larger than `batchBytes`: so many may be open at once. */
+  /** For a batch, or a row, that is larger than `batchBytes`: so many may be open at once. */
   readonly largeBatches: Slots
   readonly #readersBytes: number
   readonly #batchesBytes: number

@@ -27,7 +27,15 @@ describe('recoverLedger', () => {
   const recover = () => {
     const { log, io } = world
     const requests = at(topics.requests, 0)
-    return recoverLedger({ log, io, incarnation: INCARNATION, requests, attempts, signal })
+    return recoverLedger({
+      log,
+      io,
+      incarnation: INCARNATION,
+      requests,
+      attempts,
+      bufferBytes: 1_000,
+      signal,
+    })
   }
 
   it('goes on from the last checkpoint where an append of many attempts was cut before its own', async () => {
