@@ -6,7 +6,7 @@ import type { Definition } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { runView } from './history/run-views.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
-import { at, homePartition, sharedTopics, textKey } from '@sluice/stage/topics'
+import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import type { Pipeline } from './pipeline.ts'
 import type { FollowedRun } from './port.ts'
 

@@ -6,8 +6,8 @@ import type { RunEvent } from '@sluice/contracts/records'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES, ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
 import type { MessageLog, NewRecord } from '@sluice/message-log/port'
-import type { RecordIo } from '@sluice/stage/record-io'
-import { at, homePartition, runKey, sharedTopics } from '@sluice/stage/topics'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { at, homePartition, runKey, sharedTopics } from '@sluice/topics/topics'
 
 /** There is one kind of notice for each thing that may be noticed, and some name columns. */
 const NOTICES_MOST = 20

@@ -3,7 +3,7 @@ import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { openRun, RunsView, type UnreadableRecord } from './runs-view.ts'
-import { at, homePartition, reportKey, runKey, sharedTopics, textKey } from '@sluice/stage/topics'
+import { at, homePartition, reportKey, runKey, sharedTopics, textKey } from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
 const HOME = homePartition(SYNC)

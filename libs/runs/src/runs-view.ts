@@ -10,10 +10,10 @@ import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'
 import { EndsOfRuns } from './ends-of-runs.ts'
-import { decodeEach, type Placed } from '@sluice/stage/owned-reader'
-import { RecentMap } from '@sluice/stage/recent-map'
-import type { RecordIo } from '@sluice/stage/record-io'
-import { at, isMarkerKey, runOfKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/stage/topics'
+import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
+import { RecentMap } from '@sluice/flow/recent-map'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { at, isMarkerKey, runOfKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/topics'
 
 /**
  * Runs that began and have ended, and runs that ended without having begun, that are kept per sync; older

@@ -2,8 +2,8 @@
 import { changeSchema } from '@sluice/contracts/avro-schemas'
 import type { Change, RunBegin } from '@sluice/contracts/records'
 import type { Column, Row } from '@sluice/contracts/values'
-import { plainMarker, takeOver } from '@sluice/stage/take-over'
-import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
+import { plainMarker, takeOver } from '@sluice/partition/take-over'
+import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { INCARNATION, sampleChange, SYNC } from './sample-records.ts'
 import type { TestLog } from './test-log.ts'
 

@@ -1,7 +1,7 @@
 import type { RequestRow, RunBegin } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
-import { plainMarker, takeOver } from '@sluice/stage/take-over'
-import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
+import { plainMarker, takeOver } from '@sluice/partition/take-over'
+import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { INCARNATION, sampleRequest, sampleRow, SYNC } from './sample-records.ts'
 import type { TestLog } from './test-log.ts'
 

@@ -10,8 +10,8 @@ import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
-import { NO_FIGURES } from '@sluice/stage/figures'
-import type { Placed } from '@sluice/stage/owned-reader'
+import { NO_FIGURES } from '@sluice/partition/figures'
+import type { Placed } from '@sluice/topics/owned-reader'
 import {
   at,
   homePartition,
@@ -20,7 +20,7 @@ import {
   runKey,
   sharedTopics,
   syncTopics,
-} from '@sluice/stage/topics'
+} from '@sluice/topics/topics'
 import {
   sampleDefinition,
   sampleEvent,

@@ -6,8 +6,8 @@ import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { MessageLog, ReadBatch, TopicPartition } from '@sluice/message-log/port'
-import { reportSetAside } from '@sluice/stage/report-set-aside'
-import { plainMarker } from '@sluice/stage/take-over'
+import { reportSetAside } from '@sluice/partition/report-set-aside'
+import { plainMarker } from '@sluice/partition/take-over'
 import { RunsView } from '@sluice/runs/runs-view'
 import {
   at,
@@ -18,7 +18,7 @@ import {
   sharedTopics,
   syncTopics,
   textKey,
-} from '@sluice/stage/topics'
+} from '@sluice/topics/topics'
 import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'

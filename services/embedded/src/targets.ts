@@ -3,8 +3,8 @@ import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
 import type { ResolveTarget } from '@sluice/delivery/run/open-run'
 import type { Environment } from '@sluice/runtime/environment'
 import { environmentSecrets } from '@sluice/secrets/environment'
-import { RecentMap } from '@sluice/stage/recent-map'
-import type { Definitions } from '@sluice/stage/stored-documents'
+import { RecentMap } from '@sluice/flow/recent-map'
+import type { Definitions } from '@sluice/resources/stored-documents'
 
 /** Definitions change with each edit; those of the runs at work are few. */
 const TARGETS_KEPT = 100

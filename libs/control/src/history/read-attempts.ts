@@ -5,8 +5,8 @@
 import type { AttemptView } from '@sluice/contracts/api'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
-import { decodeEach, readOwned } from '@sluice/stage/owned-reader'
-import { at, syncTopics } from '@sluice/stage/topics'
+import { decodeEach, readOwned } from '@sluice/topics/owned-reader'
+import { at, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, parseCursor } from './cursor.ts'
 import type { HistoryDeps } from './history-deps.ts'
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { DeliveredState, StateFeed } from '@sluice/delivered-state/port'
-import { at, syncTopics, textKey } from '@sluice/stage/topics'
+import { at, syncTopics, textKey } from '@sluice/topics/topics'
 import { INCARNATION, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'

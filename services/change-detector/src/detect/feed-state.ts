@@ -13,9 +13,9 @@ import type {
 import type { Captured, Fault, Restoring, RetryEntry } from '@sluice/contracts/records'
 import { SluiceError } from '@sluice/contracts/errors'
 import { TOMBSTONES_KEPT_MS, type MessageLog, type TopicPartition } from '@sluice/message-log/port'
-import { readOwned, type Placed } from '@sluice/stage/owned-reader'
-import type { RecordIo } from '@sluice/stage/record-io'
-import { at, isMarkerKey, keyText, type Stage, type SyncTopics } from '@sluice/stage/topics'
+import { readOwned, type Placed } from '@sluice/topics/owned-reader'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { at, isMarkerKey, keyText, type Stage, type SyncTopics } from '@sluice/topics/topics'
 
 export interface FeedOptions {
   readonly log: MessageLog

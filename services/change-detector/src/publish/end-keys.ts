@@ -1,7 +1,7 @@
 /** Tombstones of the detector, in the partitions that it owns. */
 import type { EndedKey } from '@sluice/delivered-state/port'
 import type { NewRecord } from '@sluice/message-log/port'
-import { at, textKey, type SyncTopics } from '@sluice/stage/topics'
+import { at, textKey, type SyncTopics } from '@sluice/topics/topics'
 import type { SyncOwnership } from '../sync/own-sync.ts'
 
 /** Resolves once the tombstones are acknowledged. */

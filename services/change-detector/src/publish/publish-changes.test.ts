@@ -3,9 +3,9 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { DetectedChange, Diff, EndedKey } from '@sluice/delivered-state/port'
 import type { FencedWriter } from '@sluice/message-log/port'
 import type { Encoder, SchemaCodec } from '@sluice/schema-codec/port'
-import { RecordIo } from '@sluice/stage/record-io'
-import { Ownership } from '@sluice/stage/take-over'
-import { isMarkerKey, keyText, syncTopics } from '@sluice/stage/topics'
+import { RecordIo } from '@sluice/topics/record-io'
+import { Ownership } from '@sluice/partition/take-over'
+import { isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { publishChanges } from './publish-changes.ts'
 
 const PARTITIONS = 3

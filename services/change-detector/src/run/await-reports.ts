@@ -1,7 +1,7 @@
 import type { PartitionReport } from '@sluice/contracts/records'
 import { isReached } from '@sluice/runs/machine/run-events'
 import type { Next } from '@sluice/runs/machine/sync-life'
-import { assertAllKept } from '@sluice/stage/kept-topics'
+import { assertAllKept } from '@sluice/partition/kept-topics'
 import type { Tenure } from '../sync/tenure.ts'
 import { forgetRuns } from './forget-runs.ts'
 import { trimHistory } from './trim-history.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { PartitionReport } from '@sluice/contracts/records'
-import { isMarkerKey, keyText, syncTopics } from '@sluice/stage/topics'
+import { isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { finishLeftRun } from './finish-left-run.ts'
 import { OldRuns } from './old-runs.ts'

@@ -5,8 +5,8 @@
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
-import { decodeEach, type Placed } from '@sluice/stage/owned-reader'
-import { at, homePartition, sharedTopics } from '@sluice/stage/topics'
+import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
+import { at, homePartition, sharedTopics } from '@sluice/topics/topics'
 import type { Tenure } from '../sync/tenure.ts'
 
 /**

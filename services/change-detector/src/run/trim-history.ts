@@ -1,6 +1,6 @@
 /** Lets go of requests and attempts whose run ended long ago (PROTOCOL.md §1). */
 import { HISTORY_KEPT_MS } from '@sluice/runs/ends-of-runs'
-import { at, syncTopics } from '@sluice/stage/topics'
+import { at, syncTopics } from '@sluice/topics/topics'
 import type { Tenure } from '../sync/tenure.ts'
 
 /**

@@ -2,9 +2,9 @@
  * What is left to do for a sync that cannot be owned (PROTOCOL.md §11). The machine of `libs/runs` says which
  * of its runs end, and how; they are written without an owner's writer, which nobody can have.
  */
-import { concernOf } from '@sluice/stage/concern-of'
-import { knownIncarnation } from '@sluice/stage/incarnations'
-import { homePartition } from '@sluice/stage/topics'
+import { concernOf } from '@sluice/partition/concern-of'
+import { knownIncarnation } from '@sluice/resources/incarnations'
+import { homePartition } from '@sluice/topics/topics'
 import { findRuns } from '@sluice/runs/machine/find-runs'
 import { step } from '@sluice/runs/machine/step'
 import type { Aside, Fact, Next, SyncLife } from '@sluice/runs/machine/sync-life'

@@ -7,11 +7,11 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { PartitionTail } from '@sluice/runs/machine/sync-life'
-import { lastOwnRecord, markerOf, type Placed } from '@sluice/stage/owned-reader'
-import type { RecordIo } from '@sluice/stage/record-io'
+import { lastOwnRecord, markerOf, type Placed } from '@sluice/topics/owned-reader'
+import type { RecordIo } from '@sluice/topics/record-io'
 import { runEventRecord } from '@sluice/runs/run-event-record'
-import { takeOver, type Ownership } from '@sluice/stage/take-over'
-import { at, homePartition, runKey, sharedTopics, syncTopics, type SyncTopics } from '@sluice/stage/topics'
+import { takeOver, type Ownership } from '@sluice/partition/take-over'
+import { at, homePartition, runKey, sharedTopics, syncTopics, type SyncTopics } from '@sluice/topics/topics'
 
 export interface OwnSyncDeps {
   readonly log: MessageLog

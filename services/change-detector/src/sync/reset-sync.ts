@@ -4,9 +4,9 @@
  * the old incarnation are gone or empty. Once the new one is written, nothing of the old counts any more.
  */
 import type { RunEvent } from '@sluice/contracts/records'
-import { knownIncarnation, renewIncarnation } from '@sluice/stage/incarnations'
+import { knownIncarnation, renewIncarnation } from '@sluice/resources/incarnations'
 import type { SyncRuns } from '@sluice/runs/runs-view'
-import { syncTopics } from '@sluice/stage/topics'
+import { syncTopics } from '@sluice/topics/topics'
 import { appendRunEvent } from '@sluice/runs/run-event-record'
 import type { RunState } from '@sluice/runs/machine/run-events'
 import type { RunnerDeps } from './runner-deps.ts'

@@ -5,10 +5,10 @@ import type { Slots } from '@sluice/flow/slots'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Source } from '@sluice/sources/port'
-import type { Figures } from '@sluice/stage/figures'
-import type { RecordIo } from '@sluice/stage/record-io'
+import type { Figures } from '@sluice/partition/figures'
+import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
-import type { Definitions } from '@sluice/stage/stored-documents'
+import type { Definitions } from '@sluice/resources/stored-documents'
 
 export interface RunnerDeps {
   readonly log: MessageLog

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
-import { NO_FIGURES } from '@sluice/stage/figures'
-import type { Definitions } from '@sluice/stage/stored-documents'
+import { NO_FIGURES } from '@sluice/partition/figures'
+import type { Definitions } from '@sluice/resources/stored-documents'
 import { sampleDefinition, SYNC } from '@sluice/testkit/sample-records'
 import { patientTargets } from './patient-targets.ts'
 

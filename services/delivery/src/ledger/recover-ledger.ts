@@ -6,8 +6,8 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Checkpoint } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
-import { lastOwnRecord, readOwned } from '@sluice/stage/owned-reader'
-import type { RecordIo, Typed } from '@sluice/stage/record-io'
+import { lastOwnRecord, readOwned } from '@sluice/topics/owned-reader'
+import type { RecordIo, Typed } from '@sluice/topics/record-io'
 import { NO_HISTORY, withAttempt, type RequestHistory } from './request-history.ts'
 
 export interface KnownRequest {

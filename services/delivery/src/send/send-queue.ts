@@ -8,7 +8,7 @@
  */
 import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
-import type { Figures } from '@sluice/stage/figures'
+import type { Figures } from '@sluice/partition/figures'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import type { HeldRequest } from '../delivery-memory.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'

@@ -8,10 +8,10 @@ import type { DistributedSettings, KafkaSettings } from '@sluice/runtime/distrib
 import type { Logger } from '@sluice/runtime/logger'
 import { waitUntilReachable } from '@sluice/runtime/wait-until-reachable'
 import type { SchemaCodec } from '@sluice/schema-codec/port'
-import { RecordIo } from './record-io.ts'
+import { RecordIo } from '@sluice/topics/record-io'
 import { RunsView, type UnreadableRecord } from '@sluice/runs/runs-view'
-import { Definitions } from './stored-documents.ts'
-import { sharedTopics, sharedTopicSpecs } from './topics.ts'
+import { Definitions } from '@sluice/resources/stored-documents'
+import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
 
 /** How long one try at the start may take, so that the log tells soon what is waited for. */
 const PROBE_MS = 3_000

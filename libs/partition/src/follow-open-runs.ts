@@ -6,7 +6,7 @@ import type { RunEvent } from '@sluice/contracts/records'
 import type { Figures } from './figures.ts'
 import { assertKept } from './kept-topics.ts'
 import { ownPartitions, type Readiness, type Worker } from './own-partitions.ts'
-import type { RecordIo } from './record-io.ts'
+import type { RecordIo } from '@sluice/topics/record-io'
 import { reportSetAside } from './report-set-aside.ts'
 import { openRun, type RunsView } from '@sluice/runs/runs-view'
 import { SetAsides } from './set-asides.ts'
@@ -14,7 +14,7 @@ import type { SettingAside } from './tries.ts'
 import type { Holds } from '@sluice/holds/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
-import type { Stage } from './topics.ts'
+import type { Stage } from '@sluice/topics/topics'
 
 /** A fault that is gone by the next try harms no run; one that is still there ends it. */
 const FAILURES_THAT_END_A_RUN = 2

@@ -2,7 +2,7 @@
  * Whether a process has its place in every group that it wants one in, for `/readyz`: idle counts as ready,
  * and so does who joins a group that comes and goes with a run, unless that takes too long.
  */
-import type { Readiness } from './own-partitions.ts'
+import type { Readiness } from '@sluice/partition/own-partitions'
 
 /** A new group waits some seconds for its members, and for longer where one of them has just died. */
 const JOIN_WITHIN_MS = 20_000

@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { INCARNATION, sampleAttempt, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
-import { lastOwnRecord, readOwned, type Placed } from './owned-reader.ts'
+import { lastOwnRecord, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import { plainMarker, takeOver, type Ownership } from './take-over.ts'
-import { at, markerKey, syncTopics, textKey, type Stage } from './topics.ts'
+import { at, markerKey, syncTopics, textKey, type Stage } from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
 const ATTEMPTS = at(syncTopics(PREFIX, SYNC).attempts, 0)

@@ -5,7 +5,7 @@ import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { incarnationOf } from './incarnations.ts'
 import { currentDefinition, Definitions, parseResource, writeResources } from './stored-documents.ts'
-import { at, sharedTopics, textKey } from './topics.ts'
+import { at, sharedTopics, textKey } from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
 const reason = new Error('the worker drains')

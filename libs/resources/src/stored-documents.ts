@@ -10,10 +10,10 @@ import { lookUpDefinition } from '@sluice/domain/definition'
 import { DEFINITION_CEILING_BYTES, RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { SharedWork } from '@sluice/flow/shared-work'
 import type { MessageLog } from '@sluice/message-log/port'
-import { decodeEach } from './owned-reader.ts'
-import { RecentMap } from './recent-map.ts'
-import type { RecordIo } from './record-io.ts'
-import { at, keyText, sharedTopics, textKey } from './topics.ts'
+import { decodeEach } from '@sluice/topics/owned-reader'
+import { RecentMap } from '@sluice/flow/recent-map'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { at, keyText, sharedTopics, textKey } from '@sluice/topics/topics'
 
 interface Deps {
   readonly log: MessageLog

@@ -5,7 +5,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { RunsView } from '@sluice/runs/runs-view'
-import { at, syncTopics } from './topics.ts'
+import { at, syncTopics } from '@sluice/topics/topics'
 
 interface KeptDeps {
   readonly log: MessageLog

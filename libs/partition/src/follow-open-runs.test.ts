@@ -8,7 +8,7 @@ import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { NO_FIGURES } from './figures.ts'
 import { followOpenRuns, type FollowOptions } from './follow-open-runs.ts'
 import { reportSetAside } from './report-set-aside.ts'
-import { at, homePartition, reportKey, runKey, sharedTopics, syncTopics } from './topics.ts'
+import { at, homePartition, reportKey, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
 
 const never = new AbortController().signal
 const torn = new SluiceError('corrupt', 'no Avro')

@@ -1,7 +1,7 @@
 /** The figures of the stages as metrics of the process. */
 import type { Metrics } from '@sluice/runtime/metrics'
-import type { Figures } from './figures.ts'
-import { RecentMap } from './recent-map.ts'
+import type { Figures } from '@sluice/partition/figures'
+import { RecentMap } from '@sluice/flow/recent-map'
 
 const LEASE_WAIT_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60]
 

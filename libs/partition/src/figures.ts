@@ -4,7 +4,7 @@
  */
 import type { RunStatus } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
-import type { Stage } from './topics.ts'
+import type { Stage } from '@sluice/topics/topics'
 
 export interface Figures {
   /** A stage began to work on one partition of a sync, or anew after a setback. */

@@ -5,10 +5,10 @@
 import { randomBytes } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog } from '@sluice/message-log/port'
-import type { RecordIo } from './record-io.ts'
+import type { RecordIo } from '@sluice/topics/record-io'
 import { readResources } from './stored-documents.ts'
-import { at, markerKey, sharedTopics, textKey } from './topics.ts'
-import { plainMarker } from './take-over.ts'
+import { at, markerKey, sharedTopics, textKey } from '@sluice/topics/topics'
+import { plainMarker } from '@sluice/partition/take-over'
 
 /**
  * The sync's incarnation, made if it has none. Rejects with `fenced` if another makes one at the same time:

@@ -6,9 +6,9 @@
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
-import type { RecordIo } from './record-io.ts'
+import type { RecordIo } from '@sluice/topics/record-io'
 import { openRun, type RunsView } from '@sluice/runs/runs-view'
-import { at, homePartition, reportKey, sharedTopics, type Stage } from './topics.ts'
+import { at, homePartition, reportKey, sharedTopics, type Stage } from '@sluice/topics/topics'
 
 interface Deps {
   readonly log: MessageLog

@@ -6,7 +6,7 @@ import { createLocalHolds } from '@sluice/holds/adapters/local'
 import type { Holds } from '@sluice/holds/port'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { ownPartitions, type Worker } from './own-partitions.ts'
-import { sharedTopics, SHARED_PARTITIONS } from './topics.ts'
+import { sharedTopics, SHARED_PARTITIONS } from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
 

@@ -12,8 +12,8 @@ import type {
   NewRecord,
   TopicPartition,
 } from '@sluice/message-log/port'
-import type { RecordIo } from './record-io.ts'
-import { markerKey, type Stage } from './topics.ts'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { markerKey, type Stage } from '@sluice/topics/topics'
 
 export interface TakeOverOptions {
   readonly log: MessageLog

@@ -4,7 +4,7 @@
  */
 import type { Logger } from '@sluice/runtime/logger'
 import type { Figures } from './figures.ts'
-import type { Stage } from './topics.ts'
+import type { Stage } from '@sluice/topics/topics'
 
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 60_000
