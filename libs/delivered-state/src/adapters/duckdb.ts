@@ -8,7 +8,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { DeliveredState, Diff, DiffRequest, EndedKey, StateFeed, StatePositions } from '../port.ts'
-import { countsOf } from './count-changes.ts'
+import { countsOf } from './diff/count-changes.ts'
 import {
   closeExtract,
   findChanges,
@@ -18,28 +18,28 @@ import {
   openExtract,
   removedSamples,
   SAMPLES,
-} from './find-changes.ts'
-import { forgetGone, goneKeys } from './gone-keys.ts'
-import { assertKeyUnchanged } from './key-columns.ts'
-import { rememberTypes, withKnownTypes } from './known-columns.ts'
-import { mergeFeed } from './merge-feed.ts'
-import { orderChanges, pieceTables } from './order-changes.ts'
-import { type ChangeBatch, readChanges } from './read-changes.ts'
-import { fillHashes } from './fill-hashes.ts'
-import { RowHash } from './row-hash.ts'
-import { comparedColumns, StateMemory } from './state-memory.ts'
-import { Shapes } from './shapes.ts'
-import { quoteText } from './sql-types.ts'
-import { Stage } from './stage-feed.ts'
-import { asStateError } from './state-error.ts'
+} from './diff/find-changes.ts'
+import { forgetGone, goneKeys } from './state/gone-keys.ts'
+import { assertKeyUnchanged } from './state/key-columns.ts'
+import { rememberTypes, withKnownTypes } from './state/known-columns.ts'
+import { mergeFeed } from './feed/merge-feed.ts'
+import { orderChanges, pieceTables } from './diff/order-changes.ts'
+import { type ChangeBatch, readChanges } from './diff/read-changes.ts'
+import { fillHashes } from './diff/fill-hashes.ts'
+import { RowHash } from './diff/row-hash.ts'
+import { comparedColumns, StateMemory } from './state/state-memory.ts'
+import { Shapes } from './state/shapes.ts'
+import { quoteText } from './sql/sql-types.ts'
+import { Stage } from './feed/stage-feed.ts'
+import { asStateError } from './state/state-error.ts'
 import {
   createStateFile,
   openStateFile,
   removeStateFile,
   type StateFile,
   type StateFileOptions,
-} from './state-file.ts'
-import { inTransaction, loadHash, loadPositions, metaSql } from './state-meta.ts'
+} from './state/state-file.ts'
+import { inTransaction, loadHash, loadPositions, metaSql } from './state/state-meta.ts'
 
 /** A diff comes between the export and the first change: nothing else of the run is at work. */
 const DIFF_THREADS = 2

@@ -20,12 +20,12 @@ import {
   missingFile,
   queryError,
   saysOutOfMemory,
-} from './duckdb-errors.ts'
-import { attachExtract, DuckdbSession } from './duckdb-session.ts'
-import { resolveFiles, type ResolvedQuery } from './file-references.ts'
-import { type Carried, carry, quoteIdentifier, quoteText } from './duckdb-types.ts'
-import { assertColumns } from './model-columns.ts'
-import { assertBeginsAsQuery, prepareQuery, sqlOf } from './read-only-query.ts'
+} from './duckdb/errors.ts'
+import { attachExtract, DuckdbSession } from './duckdb/session.ts'
+import { resolveFiles, type ResolvedQuery } from './duckdb/file-references.ts'
+import { type Carried, carry, quoteIdentifier, quoteText } from './duckdb/types.ts'
+import { assertColumns } from './query/model-columns.ts'
+import { assertBeginsAsQuery, prepareQuery, sqlOf } from './query/read-only-query.ts'
 
 export interface DuckdbSourceOptions {
   readonly spec: DuckdbSourceSpec

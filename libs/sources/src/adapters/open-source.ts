@@ -4,7 +4,7 @@ import type { Source } from '../port.ts'
 import { createDuckdbSource } from './duckdb.ts'
 import { createMysqlSource } from './mysql.ts'
 import { createPostgresSource } from './postgres.ts'
-import type { SecretOf } from './server-access.ts'
+import type { SecretOf } from './server/access.ts'
 
 export interface OpenSourceOptions {
   /** Gives a secret's value; called whenever a connection is opened. What it throws passes through. */
