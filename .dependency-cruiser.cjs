@@ -26,7 +26,7 @@ const VENDOR_HOMES = {
   pino: ['^libs/runtime/src/'],
   'prom-client': ['^libs/runtime/src/'],
   undici: ['^libs/http-sender/src/adapters/'],
-  yaml: ['^services/cli/src/'],
+  yaml: ['^libs/project/src/'],
 }
 
 const vendorRules = Object.entries(VENDOR_HOMES).map(([vendor, homes]) => ({
@@ -89,8 +89,14 @@ module.exports = {
     {
       name: 'services-do-not-import-services',
       severity: 'error',
-      from: { path: '^services/([^/]+)/', pathNot: ['^services/cli/src/compose[.]ts$', TEST] },
-      to: { path: '^services/', pathNot: '^services/$1/' },
+      from: { path: '^services/([^/]+)/', pathNot: ['^services/embedded/src/', TEST] },
+      to: { path: '^services/', pathNot: ['^services/$1/', '^services/embedded/'] },
+    },
+    {
+      name: 'embedded-is-opened-only-in-compose',
+      severity: 'error',
+      from: { path: PRODUCTION, pathNot: ['^services/embedded/', COMPOSE, TEST] },
+      to: { path: '^services/embedded/' },
     },
     {
       name: 'libs-do-not-import-services',

@@ -7,12 +7,12 @@
  */
 import { readFileSync } from 'node:fs'
 import { Decimal, type Row } from '@sluice/contracts/values'
-import { compileTemplate } from '@sluice/templates/compile-template'
-import { Frame } from '@sluice/templates/frame'
-import { usualLimits } from '@sluice/templates/limits'
-import { parseTemplate } from '@sluice/templates/parse-template'
-import { TemplateFault } from '@sluice/templates/template-fault'
-import { templateNames } from '@sluice/templates/template-names'
+import { compileTemplate } from '@sluice/templates/liquid/compile-template'
+import { Frame } from '@sluice/templates/liquid/frame'
+import { usualLimits } from '@sluice/templates/liquid/limits'
+import { parseTemplate } from '@sluice/templates/liquid/parse/parse-template'
+import { TemplateFault } from '@sluice/templates/liquid/template-fault'
+import { templateNames } from '@sluice/templates/liquid/template-names'
 import { z } from 'zod'
 import { GOLDEN_DEVIATIONS } from './golden-deviations.ts'
 

@@ -1,13 +1,13 @@
 /** What delivery does with one partition of a run, dying where the plan says so (PROTOCOL.md §8). */
 import type { RequestRow } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
-import { effectsOf, type FinishedRequest } from '@sluice/delivery/effects'
+import { effectsOf, type FinishedRequest } from '@sluice/delivery/outcome/effects'
 import {
   NO_HISTORY,
   withAttempt,
   type RequestHistory,
   type UnownedAttempt,
-} from '@sluice/delivery/request-history'
+} from '@sluice/delivery/ledger/request-history'
 import { addCounts } from '@sluice/domain/counts'
 import {
   confirmsRemoval,
@@ -15,7 +15,7 @@ import {
   verdictOfFailure,
   withTaint,
   type Verdict,
-} from '@sluice/domain/outcome'
+} from '@sluice/domain/answers/outcome'
 import { sampleAttempt } from '@sluice/testkit/sample-records'
 import type { Api, ApiAnswer } from './apis.ts'
 import type { ApiKind, Death, Fate } from './plan.ts'

@@ -1,7 +1,7 @@
 /** The topics of one sync as far as its state follows from them (PROTOCOL.md §1, §3), in memory. */
 import type { Fault, Retried } from '@sluice/contracts/records'
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
-import type { UnownedEntry } from '@sluice/delivery/effects'
+import type { UnownedEntry } from '@sluice/delivery/outcome/effects'
 import { transition } from '@sluice/domain/key-state'
 import type { Random } from '@sluice/testkit/random'
 import type { Row } from './plan.ts'

@@ -3,7 +3,7 @@
  * [-- NAME…]. A planted bug is a patch in this folder whose head says what it breaks and which test notices:
  *
  *     Breaks: PROTOCOL.md §2: an unknown attempt taints a later failure
- *     Fails: unit libs/domain/src/outcome.test.ts
+ *     Fails: unit libs/domain/src/answers/outcome.test.ts
  *     Test: one unknown attempt taints every later failure
  *
  * It works on a copy of the checkout, so that the checkout itself is never wrong.

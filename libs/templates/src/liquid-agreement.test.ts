@@ -4,12 +4,12 @@ import { Liquid } from 'liquidjs'
 import { describe, expect, it } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
 import { FILTER_CASES } from './cases/filters.ts'
-import { JSON_CASES } from './cases/json-bodies.ts'
+import { JSON_CASES } from './cases/requests/json-bodies.ts'
 import { TAG_CASES } from './cases/tags.ts'
-import { compileTemplate } from './compile-template.ts'
-import { Frame } from './frame.ts'
-import { usualLimits } from './limits.ts'
-import { parseTemplate } from './parse-template.ts'
+import { compileTemplate } from './liquid/compile-template.ts'
+import { Frame } from './liquid/frame.ts'
+import { usualLimits } from './liquid/limits.ts'
+import { parseTemplate } from './liquid/parse/parse-template.ts'
 
 const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sync: { name: 'orders' } }
 const bare = new Liquid({

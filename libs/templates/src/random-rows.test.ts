@@ -5,7 +5,7 @@ import { randomFrom, type Random } from '@sluice/testkit/random'
 import { describe, expect, it } from 'vitest'
 import { compileTrigger } from './compile.ts'
 import type { CompiledTrigger } from './compile.ts'
-import { parseExactJson } from './exact-json.ts'
+import { parseExactJson } from './values/exact-json.ts'
 
 const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sync: { name: 'orders' } }
 const ROUNDS = 1_000

@@ -3,11 +3,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
-import { OPS, type Op } from '@sluice/contracts/state'
+import type { Op } from '@sluice/contracts/state'
 import type { Column } from '@sluice/contracts/values'
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { triggerOf } from '@sluice/domain/trigger'
-import { compileTrigger, type CompiledTrigger } from '@sluice/templates/compile'
+import { triggersOf } from '@sluice/rendering/compile-triggers'
+import type { CompiledTrigger } from '@sluice/templates/compile'
 
 /** One message names so many mistakes at most. */
 const MAX_TOLD = 10
@@ -27,7 +28,7 @@ export interface TemplateColumns {
 
 /** Compiles the templates once. Throws `template` where one is wrong. */
 export function templateColumns(definition: Definition): TemplateColumns {
-  const triggers = compiledTriggers(definition)
+  const triggers = triggersOf(definition)
   return {
     assertKnown: columns => assertKnown(definition, triggers, columns),
     compared: columns => comparedColumns(definition, triggers, columns),
@@ -35,17 +36,6 @@ export function templateColumns(definition: Definition): TemplateColumns {
 }
 
 type Triggers = ReadonlyMap<Op, CompiledTrigger>
-
-function compiledTriggers({ sync, destination }: Definition): Triggers {
-  const destinationHeaders = Object.keys(destination.headers ?? {})
-  const triggers = new Map<Op, CompiledTrigger>()
-  for (const op of OPS) {
-    const spec = triggerOf(sync, op)
-    if (spec !== undefined)
-      triggers.set(op, compileTrigger(spec, { sync: sync.name, op, destinationHeaders }))
-  }
-  return triggers
-}
 
 function assertKnown(definition: Definition, triggers: Triggers, columns: readonly Column[]): void {
   const { sync, model } = definition

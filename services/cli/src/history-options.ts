@@ -5,7 +5,7 @@ import { duration } from '@sluice/contracts/resources'
 import { numberOption, terminalColumns, textOption } from './command.ts'
 import type { CommandArgs, CommandContext, OptionSpec } from './command.ts'
 import type { OutputOptions } from './output/wording.ts'
-import type { Paging } from './run-history.ts'
+import type { Paging } from '@sluice/control/port'
 
 export const PAGING_OPTIONS = {
   limit: { type: 'number', value: 'N', min: 1, max: 1000, help: 'at most this many (default 50)' },

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { SluiceError } from '@sluice/contracts/errors'
 import { nearestName } from '@sluice/domain/nearest-name'
 import type { Command, CommandArgs, CommandEntry, OptionSpec } from './command.ts'
-import { NOT_YET } from './project/not-yet.ts'
+import { NOT_YET } from '@sluice/project/decode/not-yet'
 
 /** Commands that docs/REFERENCE.md describes and this version does not have. */
 const COMMANDS_NOT_YET: readonly string[] = [

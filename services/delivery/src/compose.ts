@@ -18,9 +18,9 @@ import { watchHolds } from '@sluice/stage/watch-holds'
 import type { DeliveryConfig } from './config.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
-import { patientTargets } from './patient-targets.ts'
-import type { Target } from './target.ts'
-import { Throttles } from './throttles.ts'
+import { patientTargets } from './destination/patient-targets.ts'
+import type { Target } from './destination/target.ts'
+import { Throttles } from './send/throttles.ts'
 
 /** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
 const CONNECTIONS = 10_000

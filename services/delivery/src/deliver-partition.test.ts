@@ -35,10 +35,10 @@ import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
-import type { DeliverDeps } from './open-run.ts'
-import { earlierKey, requestHash } from './request-history.ts'
-import { resolveTarget } from './target.ts'
-import { Throttles } from './throttles.ts'
+import type { DeliverDeps } from './run/open-run.ts'
+import { earlierKey, requestHash } from './ledger/request-history.ts'
+import { resolveTarget } from './destination/target.ts'
+import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 20_000 })
 

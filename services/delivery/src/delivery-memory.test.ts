@@ -13,8 +13,8 @@ import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { deliverPartition } from './deliver-partition.ts'
-import { resolveTarget } from './target.ts'
-import { Throttles } from './throttles.ts'
+import { resolveTarget } from './destination/target.ts'
+import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 

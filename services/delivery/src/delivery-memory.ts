@@ -5,7 +5,7 @@
  */
 import { ByteBudget, type ByteShare } from '@sluice/flow/byte-budget'
 import type { Request, Unrenderable } from '@sluice/contracts/records'
-import type { UnownedAttempt } from './request-history.ts'
+import type { UnownedAttempt } from './ledger/request-history.ts'
 
 const REQUESTS_SHARE = 0.5
 const ANSWERS_SHARE = 0.25

@@ -5,7 +5,7 @@ import { followOpenRuns } from '@sluice/stage/follow-open-runs'
 import type { Readiness } from '@sluice/stage/own-partitions'
 import { syncTopics } from '@sluice/stage/topics'
 import { deliverPartition } from './deliver-partition.ts'
-import type { DeliverDeps } from './open-run.ts'
+import type { DeliverDeps } from './run/open-run.ts'
 
 export interface DeliveryDeps extends DeliverDeps {
   readonly logger: Logger

@@ -2,10 +2,10 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { SendResult } from '@sluice/http-sender/port'
 import { sampleDefinition, sampleRequest, sampleRow } from '@sluice/testkit/sample-records'
-import { effectsOf } from './effects.ts'
-import { NO_HISTORY } from './request-history.ts'
-import { sendRequest } from './send-request.ts'
-import { RECORDED_ANSWER_BYTES, resolveTarget } from './target.ts'
+import { effectsOf } from './outcome/effects.ts'
+import { NO_HISTORY } from './ledger/request-history.ts'
+import { sendRequest } from './send/send-request.ts'
+import { RECORDED_ANSWER_BYTES, resolveTarget } from './destination/target.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 

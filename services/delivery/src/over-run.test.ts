@@ -14,10 +14,10 @@ import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
-import type { DeliverDeps } from './open-run.ts'
-import { PassedRun } from './passed-run.ts'
-import { resolveTarget } from './target.ts'
-import { Throttles } from './throttles.ts'
+import type { DeliverDeps } from './run/open-run.ts'
+import { PassedRun } from './run/passed-run.ts'
+import { resolveTarget } from './destination/target.ts'
+import { Throttles } from './send/throttles.ts'
 
 const never = new AbortController().signal
 const definition = sampleDefinition()

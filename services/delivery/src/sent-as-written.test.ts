@@ -13,9 +13,9 @@ import { compileTrigger } from '@sluice/templates/compile'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { sampleDefinition, sampleRequest } from '@sluice/testkit/sample-records'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { NO_HISTORY } from './request-history.ts'
-import { sendRequest } from './send-request.ts'
-import { resolveTarget } from './target.ts'
+import { NO_HISTORY } from './ledger/request-history.ts'
+import { sendRequest } from './send/send-request.ts'
+import { resolveTarget } from './destination/target.ts'
 
 const SEED = 20_260_101
 const REQUESTS = 6_000

@@ -20,8 +20,8 @@ import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
-import { resolveTarget } from './target.ts'
-import { Throttles } from './throttles.ts'
+import { resolveTarget } from './destination/target.ts'
+import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 

@@ -18,10 +18,10 @@ import type { Definitions } from '@sluice/stage/stored-documents'
 import { plainMarker, takeOver, type Ownership } from '@sluice/stage/take-over'
 import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
 import type { CompiledTrigger, RenderContext } from '@sluice/templates/compile'
-import { compileTriggers } from './compile-triggers.ts'
+import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { endsItsBatch, firstOfBatch, lastChangeOf } from './last-batch.ts'
-import { renderBatch, type Rendered } from './render-batch.ts'
-import { RowBatches, type RowBatch } from './row-batches.ts'
+import { renderBatch, type Rendered } from '@sluice/rendering/render-batch'
+import { RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
 
 /** Requests are appended once this much is rendered, and this many appends may be under way. */
 const APPEND_BYTES = 512 * 1024

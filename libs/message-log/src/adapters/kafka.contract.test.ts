@@ -4,8 +4,8 @@ import { Notifier } from '@sluice/flow/notifier'
 import { TcpProxy } from '@sluice/testkit/tcp-proxy'
 import { FILLER_KEY, messageLogContract } from '../contract.ts'
 import { follow, record, until } from '../contract/fixture.ts'
-import { compactNow, forgetGroup } from './kafka-test-cluster.ts'
-import type { KafkaStall } from './kafka-stalls.ts'
+import { compactNow, forgetGroup } from '../contract/kafka-cluster.ts'
+import type { KafkaStall } from './kafka/stalls.ts'
 import { createKafkaLog } from './kafka.ts'
 
 const given = inject('kafkaBrokers')

@@ -14,17 +14,17 @@ import type {
   TopicPartition,
   TopicSpec,
 } from '../port.ts'
-import { KafkaCluster } from './kafka-cluster.ts'
-import type { Abort } from './kafka-cluster.ts'
-import { socketFactory } from './kafka-connection.ts'
-import type { Address } from './kafka-connection.ts'
-import { Fetcher } from './kafka-fetcher.ts'
-import { KafkaMembership } from './kafka-group.ts'
-import { rawLogger } from './kafka-internals.ts'
-import { readBackwards, readForward } from './kafka-reader.ts'
-import type { KafkaStall } from './kafka-stalls.ts'
-import { KafkaTopics } from './kafka-topics.ts'
-import { initProducer, KafkaWriter, LooseAppends } from './kafka-writer.ts'
+import { KafkaCluster } from './kafka/cluster.ts'
+import type { Abort } from './kafka/cluster.ts'
+import { socketFactory } from './kafka/connection.ts'
+import type { Address } from './kafka/connection.ts'
+import { Fetcher } from './kafka/read/fetcher.ts'
+import { KafkaMembership } from './kafka/group.ts'
+import { rawLogger } from './kafka/internals.ts'
+import { readBackwards, readForward } from './kafka/read/reader.ts'
+import type { KafkaStall } from './kafka/stalls.ts'
+import { KafkaTopics } from './kafka/topics/topics.ts'
+import { initProducer, KafkaWriter, LooseAppends } from './kafka/writer.ts'
 
 export interface KafkaLogOptions {
   /** host:port of some brokers of the cluster; it tells the others. */

@@ -11,7 +11,7 @@ import { nextTurn } from '@sluice/flow/sleep'
 import { keysIn, records } from '../contract/fixture.ts'
 import { createSqliteLog } from './sqlite.ts'
 
-const CHILD = new URL('./sqlite-crash-child.ts', import.meta.url).pathname
+const CHILD = new URL('../contract/sqlite-crash-child.ts', import.meta.url).pathname
 
 let folder: string
 let file: string

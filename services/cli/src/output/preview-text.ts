@@ -1,5 +1,5 @@
 /** The output of `sluice preview`, for people: what there is, the requests, and how to see more. */
-import type { Narrowing, NextRun, Previewed } from '../next-run.ts'
+import type { Narrowing, NextRun, Previewed } from '@sluice/control/next-run'
 import { keysText, messageLines } from './message-lines.ts'
 import { painter, safe } from './paint.ts'
 import { counted, number, type OutputOptions } from './wording.ts'

@@ -1,0 +1,142 @@
+/**
+ * Holds a project against what it connects to: sources answer, queries are taken, keys and templates find
+ * their columns, destinations can be reached. No row is read and no request of a sync is sent.
+ */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { ErrorCode, ErrorDetail } from '@sluice/contracts/errors'
+import type {
+  Definition,
+  DestinationSpec,
+  ModelSpec,
+  ResourceSpec,
+  SourceSpec,
+} from '@sluice/contracts/resources'
+import type { Column } from '@sluice/contracts/values'
+import { inFileOrder } from '@sluice/project/decode/places'
+import { placedInFile } from '@sluice/project/checks/check-templates'
+import { resourceKey, type Project } from '@sluice/project/project'
+import { resolveDefinition } from '@sluice/project/resolve-definition'
+
+/** What is tried; each throws a SluiceError, with details for the fields at fault, or resolves. */
+export interface Connections {
+  describe(source: SourceSpec, model: ModelSpec, signal: AbortSignal): Promise<readonly Column[]>
+  assertKey(model: ModelSpec, columns: readonly Column[]): void
+  assertTemplates(definition: Definition, columns: readonly Column[]): void
+  /** That the secrets that are set can be sent where they stand. */
+  assertSendable(destination: DestinationSpec): void
+  reach(destination: DestinationSpec, signal: AbortSignal): Promise<void>
+}
+
+export interface Connected {
+  readonly sources: number
+  readonly queries: number
+  readonly destinations: number
+}
+
+/**
+ * Throws all that is wrong at once: `config` with a place for each, or `unreachable` if nothing else is wrong
+ * than that something does not answer.
+ */
+export async function checkConnections(
+  project: Project,
+  connections: Connections,
+  signal: AbortSignal,
+): Promise<Connected> {
+  const check = new Check(project, connections, signal)
+  const connected = await check.all()
+  const { problems } = check
+  if (problems.length === 0) return connected
+  const codes = new Set(problems.map(({ code }) => code))
+  const code = codes.size === 1 ? (problems[0]?.code ?? 'config') : 'config'
+  const errors = problems.length === 1 ? 'an error' : `${problems.length} errors`
+  throw new SluiceError(code, `The project in ${project.dir} has ${errors}.`, {
+    details: inFileOrder(problems.map(({ detail }) => detail)),
+  })
+}
+
+class Check {
+  readonly problems: { readonly code: ErrorCode; readonly detail: ErrorDetail }[] = []
+  readonly #project: Project
+  readonly #connections: Connections
+  readonly #signal: AbortSignal
+
+  constructor(project: Project, connections: Connections, signal: AbortSignal) {
+    this.#project = project
+    this.#connections = connections
+    this.#signal = signal
+  }
+
+  async all(): Promise<Connected> {
+    const specs = [...this.#project.resources.values()]
+    const sources = specs.filter(spec => spec.kind === 'source')
+    const models = specs.filter(spec => spec.kind === 'model')
+    const destinations = specs.filter(spec => spec.kind === 'destination')
+    const columns = new Map<string, readonly Column[]>()
+    const reached = Promise.all(destinations.map(destination => this.#reach(destination)))
+    for (const source of sources) {
+      const own = models.filter(model => model.source === source.name)
+      for (const model of own.length === 0 ? [anyModel(source)] : own) {
+        const found = await this.#describe(source, model, own.length > 0)
+        if (found !== null) columns.set(model.name, found)
+      }
+    }
+    for (const spec of specs) if (spec.kind === 'sync') this.#checkTemplates(spec.name, columns)
+    await reached
+    return { sources: sources.length, queries: models.length, destinations: destinations.length }
+  }
+
+  async #describe(source: SourceSpec, model: ModelSpec, isOwn: boolean): Promise<readonly Column[] | null> {
+    try {
+      const columns = await this.#connections.describe(source, model, this.#signal)
+      if (isOwn) this.#connections.assertKey(model, columns)
+      return columns
+    } catch (error) {
+      // What the SQL or the key says is the model's fault; who does not answer is the source.
+      const isTheModels = isOwn && isSluiceError(error) && error.code !== 'unreachable'
+      this.#note(error, isTheModels ? model : source)
+      return null
+    }
+  }
+
+  #checkTemplates(sync: string, columns: ReadonlyMap<string, readonly Column[]>): void {
+    const definition = resolveDefinition(this.#project, sync)
+    const found = columns.get(definition.model.name)
+    if (found === undefined) return
+    try {
+      this.#connections.assertTemplates(definition, found)
+    } catch (error) {
+      this.#note(error, definition.sync)
+    }
+  }
+
+  async #reach(destination: DestinationSpec): Promise<void> {
+    try {
+      this.#connections.assertSendable(destination)
+    } catch (error) {
+      this.#note(error, destination)
+    }
+    try {
+      await this.#connections.reach(destination, this.#signal)
+    } catch (error) {
+      this.#note(error, destination)
+    }
+  }
+
+  #note(error: unknown, of: ResourceSpec): void {
+    this.#signal.throwIfAborted()
+    if (!isSluiceError(error)) throw error
+    const origins = this.#project.origins.get(resourceKey(of.kind, of.name)) ?? new Map()
+    const known = error.details.filter(({ field }) => field !== undefined && origins.has(field))
+    const details = known.length > 0 ? known : [{ message: error.message }]
+    for (const detail of details)
+      this.problems.push({
+        code: error.code,
+        detail: placedInFile(detail, origins, `${of.kind} \`${of.name}\``),
+      })
+  }
+}
+
+/** Something to ask a source for that no model reads. */
+function anyModel(source: SourceSpec): ModelSpec {
+  return { kind: 'model', name: source.name, source: source.name, sql: 'select 1 as one', primaryKey: 'one' }
+}

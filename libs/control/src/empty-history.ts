@@ -1,0 +1,38 @@
+/** The history of a project in which nothing ever ran. */
+import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
+import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from './port.ts'
+import { unknownRun, unknownSync } from './unknown-names.ts'
+
+export class EmptyHistory implements RunHistory {
+  readonly #syncs: ReadonlySet<string>
+
+  /** `syncs` are those that the project has. */
+  constructor(syncs: ReadonlySet<string>) {
+    this.#syncs = syncs
+  }
+
+  async runs({ sync }: Paging & { readonly sync: string | undefined }): Promise<RunsPage> {
+    this.#assertSync(sync)
+    return Promise.resolve({ runs: [], next: null })
+  }
+
+  run(id: string): Promise<RunView> {
+    return Promise.reject(unknownRun(id))
+  }
+
+  async attempts({ run, sync }: AttemptsQuery): Promise<AttemptsPage> {
+    if (run !== undefined) throw unknownRun(run)
+    this.#assertSync(sync)
+    return Promise.resolve({ attempts: [], next: null })
+  }
+
+  async failed({ run, sync }: FailedQuery): Promise<FailedPage> {
+    if (run !== undefined) throw unknownRun(run)
+    this.#assertSync(sync)
+    return Promise.resolve({ rows: [], next: null })
+  }
+
+  #assertSync(sync: string | undefined): void {
+    if (sync !== undefined && !this.#syncs.has(sync)) throw unknownSync(sync, this.#syncs)
+  }
+}

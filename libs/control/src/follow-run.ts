@@ -1,0 +1,100 @@
+/** Asks something of a sync's detector, and follows a run to its end. */
+import { randomUUID } from 'node:crypto'
+import type { RunView } from '@sluice/contracts/api'
+import type { Command, RunEvent } from '@sluice/contracts/records'
+import type { Definition } from '@sluice/contracts/resources'
+import { isEnded } from '@sluice/domain/run-status'
+import { runView } from './history/run-views.ts'
+import type { SyncRuns } from '@sluice/stage/runs-view'
+import { at, homePartition, sharedTopics, textKey } from '@sluice/stage/topics'
+import type { Pipeline } from './pipeline.ts'
+import type { FollowedRun } from './port.ts'
+
+/** A run as asked for by hand, with what else is to be said about it. */
+export function runCommand(
+  pipeline: Pipeline,
+  sync: string,
+  more: Partial<Pick<Command, 'kind' | 'cause' | 'scope'>> = {},
+): Command {
+  return {
+    id: pipeline.newRunId(),
+    kind: 'run',
+    sync,
+    cause: 'manual',
+    run: null,
+    at: Date.now(),
+    scope: null,
+    ...more,
+  }
+}
+
+/** Something that is asked about a run that there is. */
+export function commandAbout(run: Pick<RunEvent, 'sync' | 'runId'>, kind: 'cancel' | 'approve'): Command {
+  const { sync, runId } = run
+  return { id: randomUUID(), kind, sync, cause: 'manual', run: runId, at: Date.now(), scope: null }
+}
+
+/** Resolves once the command is acknowledged. */
+export async function sendCommand(pipeline: Pipeline, command: Command, signal: AbortSignal): Promise<void> {
+  const { log, io, prefix } = pipeline
+  const target = at(sharedTopics(prefix).commands, homePartition(command.sync))
+  const record = { key: textKey(command.sync), value: io.encode('Command', command) }
+  await log.append(target, [record], { signal })
+}
+
+/**
+ * Calls `onProgress` with each new state of the run, and resolves once it has ended or is held. `beyond` is a
+ * state of it that is known already, and is not what is waited for. When `cancel` aborts, the run is
+ * cancelled, and waited for.
+ */
+export async function followRun(
+  pipeline: Pipeline,
+  of: {
+    readonly sync: string
+    readonly runId: string
+    readonly definition: Definition | null
+    readonly beyond?: RunEvent | undefined
+  },
+  options: {
+    readonly onProgress: (view: RunView) => void
+    readonly cancel: AbortSignal
+    readonly signal: AbortSignal
+  },
+): Promise<FollowedRun> {
+  const { runs } = pipeline
+  const { cancel, signal, onProgress } = options
+  let { runId } = of
+  const cancelRun = (): void => {
+    sendCommand(pipeline, commandAbout({ sync: of.sync, runId }, 'cancel'), signal).catch((err: unknown) =>
+      pipeline.logger.warn({ err, run: runId }, 'the run could not be asked to stop'),
+    )
+  }
+  cancel.addEventListener('abort', cancelRun, { once: true })
+  if (cancel.aborted) cancelRun()
+  try {
+    for (;;) {
+      const seen = runs.changes.version
+      const known = runs.of(of.sync)
+      const event = known?.events.get(runId)
+      const instead = event?.errorCode === 'conflict' ? queuedRunOf(known) : null
+      if (instead !== null) runId = instead
+      else if (known !== undefined && event !== undefined && event !== of.beyond) {
+        const view = runView(event, of.definition, known.reports)
+        if (isEnded(event.status) || event.status === 'held') return { view, event }
+        onProgress(view)
+      }
+      if (instead === null) await runs.until(() => runs.changes.version !== seen, { signal })
+    }
+  } finally {
+    cancel.removeEventListener('abort', cancelRun)
+  }
+}
+
+/**
+ * The queued run of a sync: it takes the place of one that was asked for while it waited, and sees the same
+ * rows.
+ */
+function queuedRunOf(runs: SyncRuns | undefined): string | null {
+  for (const event of runs?.events.values() ?? []) if (event.status === 'queued') return event.runId
+  return null
+}

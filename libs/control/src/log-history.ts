@@ -1,0 +1,157 @@
+/** History read from the topics of a pipeline. */
+import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
+import type { Definition } from '@sluice/contracts/resources'
+import type { RunEvent } from '@sluice/contracts/records'
+import { notACursor } from './history/cursor.ts'
+import { readAttempts, type AttemptSync } from './history/read-attempts.ts'
+import { readFailedRows } from './history/read-failed-rows.ts'
+import { runView } from './history/run-views.ts'
+import type { SyncRuns } from '@sluice/stage/runs-view'
+import { SHARED_PARTITIONS, syncTopics } from '@sluice/stage/topics'
+import type { Pipeline } from './pipeline.ts'
+import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from './port.ts'
+import { unknownRun, unknownSync } from './unknown-names.ts'
+
+export class LogHistory implements RunHistory {
+  readonly #pipeline: Pipeline
+  /** Syncs that the project has, though they may never have run. */
+  readonly #known: ReadonlySet<string>
+
+  private constructor(pipeline: Pipeline, known: ReadonlySet<string>) {
+    this.#pipeline = pipeline
+    this.#known = known
+  }
+
+  static async open(
+    pipeline: Pipeline,
+    known: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<LogHistory> {
+    for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
+      await pipeline.runs.caughtUp(partition, { signal })
+    return new LogHistory(pipeline, known)
+  }
+
+  async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
+    const { sync, limit, after } = query
+    if (sync !== undefined) this.#runsOf(sync)
+    const all = newestFirst(this.#pipeline.runs.all()).filter(
+      ({ event }) => sync === undefined || event.sync === sync,
+    )
+    const last = after === undefined ? null : all.findIndex(({ event }) => event.runId === after)
+    // Runs are forgotten in time, and with them the cursors that name them.
+    if (last === -1) throw notACursor(after ?? '')
+    const events = all.slice((last ?? -1) + 1)
+    const page = events.slice(0, limit)
+    const runs = await Promise.all(page.map(({ event, runs: of }) => this.#view(event, of, signal)))
+    return { runs, next: events.length > page.length ? (runs.at(-1)?.id ?? null) : null }
+  }
+
+  async run(id: string, signal: AbortSignal): Promise<RunView> {
+    const { event, runs } = this.#find(id)
+    return this.#view(event, runs, signal)
+  }
+
+  async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
+    const run = query.run === undefined ? null : this.#find(query.run)
+    const wanted = query.sync ?? run?.event.sync
+    if (query.sync !== undefined) this.#runsOf(query.sync)
+    const syncs: AttemptSync[] = []
+    for (const { sync, incarnation } of this.#pipeline.runs.all()) {
+      if (wanted !== undefined && sync !== wanted) continue
+      const partitions = await this.#partitions(sync, signal)
+      if (partitions > 0) syncs.push({ sync, incarnation, partitions })
+    }
+    if (run !== null && run.event.run === null) return { attempts: [], next: null }
+    const { limit, after, key, status, since } = query
+    const filter = {
+      run: run === null ? null : { id: run.event.runId, number: run.event.run ?? 0 },
+      key: key ?? null,
+      status: status ?? null,
+      since: since ?? null,
+    }
+    return readAttempts(this.#pipeline, { syncs, filter, limit, after: after ?? null }, signal)
+  }
+
+  async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
+    const { sync, limit, after, key, status } = query
+    const runs = this.#runsOf(sync)
+    const partitions = await this.#partitions(sync, signal)
+    if (runs === null || partitions === 0) return { rows: [], next: null }
+    const run = query.run === undefined ? null : (this.#find(query.run).event.run ?? 0)
+    const { incarnation } = runs
+    const filter = { run, key: key ?? null, status: status ?? null, limit, after: after ?? null }
+    return readFailedRows(this.#pipeline, { sync, incarnation, partitions, ...filter }, signal)
+  }
+
+  async #view(event: RunEvent, runs: SyncRuns, signal: AbortSignal): Promise<RunView> {
+    let definition: Definition | null = null
+    if (event.definition !== null)
+      definition = await this.#pipeline.definitions.get(event.definition, { signal })
+    const view = runView(event, definition, runs.reports)
+    const notices = this.#pipeline.servicesElsewhere ? [] : leftNotices(event)
+    return notices.length === 0 ? view : { ...view, notices: [...(view.notices ?? []), ...notices] }
+  }
+
+  async #partitions(sync: string, signal: AbortSignal): Promise<number> {
+    const { log, prefix } = this.#pipeline
+    return (await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })) ?? 0
+  }
+
+  #events(): { readonly event: RunEvent; readonly runs: SyncRuns }[] {
+    return [...this.#pipeline.runs.all()].flatMap(runs =>
+      [...runs.events.values()].map(event => ({ event, runs })),
+    )
+  }
+
+  #find(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } {
+    const found = this.#events().find(({ event }) => event.runId === id.toUpperCase())
+    if (found !== undefined) return found
+    throw unknownRun(id)
+  }
+
+  /** The sync's runs, null if it never ran. Throws for a sync that does not exist. */
+  #runsOf(sync: string): SyncRuns | null {
+    const runs = this.#pipeline.runs.of(sync)
+    if (runs !== undefined) return runs
+    if (this.#known.has(sync)) return null
+    throw unknownSync(sync, this.#known)
+  }
+}
+
+/** Of a run that is not over, where no services but those of this process could be at work on it. */
+function leftNotices({ status, sync }: RunEvent): readonly string[] {
+  if (status === 'running')
+    return [
+      `its process has ended: the next \`sluice run ${sync}\` brings it to its end, and then starts anew`,
+    ]
+  return status === 'queued' ? [`it waits for the next \`sluice run ${sync}\``] : []
+}
+
+interface PlacedRun {
+  readonly event: RunEvent
+  readonly runs: SyncRuns
+  /** What it is sorted by: ms since 1970. */
+  readonly sortedAs: number
+  /** Its place among the runs of its sync. */
+  readonly place: number
+}
+
+/**
+ * Runs of a sync stand in the order in which they were asked for, whatever a clock said: none is sorted as
+ * older than one before it. Only runs of several syncs are put in order by the clock.
+ */
+export function newestFirst(syncs: Iterable<SyncRuns>): readonly PlacedRun[] {
+  const placed = [...syncs].flatMap(runs => {
+    let sortedAs = -Infinity
+    return [...runs.events.values()].map((event, place) => {
+      sortedAs = Math.max(sortedAs, event.queuedAt)
+      return { event, runs, sortedAs, place }
+    })
+  })
+  return placed.sort((a, b) => {
+    if (a.sortedAs !== b.sortedAs) return b.sortedAs - a.sortedAs
+    if (a.event.sync !== b.event.sync) return a.event.sync < b.event.sync ? -1 : 1
+    return b.place - a.place
+  })
+}

@@ -1,0 +1,26 @@
+/** What control needs of a pipeline, be it the embedded one in a project's `.sluice` or one on Kafka. */
+import type { MessageLog } from '@sluice/message-log/port'
+import type { Logger } from '@sluice/runtime/logger'
+import type { RecordIo } from '@sluice/stage/record-io'
+import type { RunsView } from '@sluice/stage/runs-view'
+import type { Definitions } from '@sluice/stage/stored-documents'
+
+export interface Pipeline extends AsyncDisposable {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+  readonly runs: RunsView
+  readonly definitions: Definitions
+  readonly newRunId: () => string
+  readonly logger: Logger
+  /** True where other processes run the services; `start` then does nothing but wait. */
+  readonly servicesElsewhere: boolean
+  /**
+   * Runs the services for these syncs until `drain` aborts, then lets them finish what is under way; `signal`
+   * ends them at once. Rejects if one fails for good.
+   */
+  readonly start: (
+    only: ReadonlySet<string>,
+    ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
+  ) => Promise<void>
+}

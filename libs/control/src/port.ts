@@ -1,0 +1,80 @@
+/**
+ * What people ask of Sluice, and what they see. Whoever asks does not care whether the answer comes from a
+ * folder, from Kafka or from a server.
+ */
+import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
+import type { Command, RunEvent } from '@sluice/contracts/records'
+
+/** `after` is the `next` of the page before. */
+export interface Paging {
+  readonly limit: number
+  readonly after: string | undefined
+}
+
+export interface AttemptsQuery extends Paging {
+  readonly run: string | undefined
+  readonly sync: string | undefined
+  /** A primary key as text; a composite one as a JSON array. */
+  readonly key: string | undefined
+  readonly status: number | undefined
+  /** Milliseconds since 1970. */
+  readonly since: number | undefined
+}
+
+export interface FailedQuery extends Paging {
+  readonly sync: string
+  /** Only rows whose last try was in this run. */
+  readonly run: string | undefined
+  readonly key: string | undefined
+  readonly status: number | undefined
+}
+
+/**
+ * All methods may be called concurrently, and throw `not-found` for a sync or run that does not exist. An
+ * abort throws the signal's reason.
+ */
+export interface RunHistory {
+  /** The newest first. */
+  runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage>
+  run(id: string, signal: AbortSignal): Promise<RunView>
+  /** In the order of time, the newest first. */
+  attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage>
+  /** By key. */
+  failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
+}
+
+export interface RunRequest {
+  readonly sync: string
+  /** Why it runs; `manual` where nothing is said. */
+  readonly cause?: Command['cause']
+  /** Only a part of the rows. */
+  readonly scope?: Command['scope']
+}
+
+export interface Following {
+  /** Called with each new state of the run. */
+  readonly onProgress: (view: RunView) => void
+  /** Once it aborts, the run is cancelled. The caller still waits for the run's end. */
+  readonly cancel: AbortSignal
+}
+
+/** A run that has ended, or waits for approval. */
+export interface FollowedRun {
+  readonly view: RunView
+  readonly event: RunEvent
+}
+
+/**
+ * Each method that asks for something publishes the project as it is, follows the run until it ends or waits
+ * for approval, and resolves with it. It throws `not-found` for a sync or run that does not exist, and
+ * `usage` for a run in whose state there is nothing to do.
+ */
+export interface Control extends RunHistory, AsyncDisposable {
+  askForRun(request: RunRequest, following: Following): Promise<FollowedRun>
+  /** Forgets what was delivered, so that the next run is the first again. */
+  reset(sync: string, following: Following): Promise<FollowedRun>
+  /** Lets a run go on that waits for approval. The run may wait for approval again. */
+  approve(run: string, following: Following): Promise<FollowedRun>
+  /** Ends a run in good order. */
+  cancel(run: string, following: Following): Promise<FollowedRun>
+}

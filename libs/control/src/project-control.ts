@@ -1,0 +1,184 @@
+/** Control of a project's syncs. */
+import { basename } from 'node:path'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
+import type { Command, ResourceRecord, RunEvent } from '@sluice/contracts/records'
+import type { Definition } from '@sluice/contracts/resources'
+import { namesOf, type Project } from '@sluice/project/project'
+import { resolveDefinition } from '@sluice/project/resolve-definition'
+import { writeResources } from '@sluice/stage/stored-documents'
+import { assertStatus, findRun } from './find-run.ts'
+import { commandAbout, followRun, runCommand, sendCommand } from './follow-run.ts'
+import { EmptyHistory } from './empty-history.ts'
+import { LogHistory } from './log-history.ts'
+import type { Pipeline } from './pipeline.ts'
+import type {
+  AttemptsQuery,
+  Control,
+  FailedQuery,
+  FollowedRun,
+  Following,
+  Paging,
+  RunHistory,
+  RunRequest,
+} from './port.ts'
+import { unknownRun } from './unknown-names.ts'
+
+interface Asked {
+  readonly command: Command
+  /** The run that is followed. */
+  readonly runId: string
+  /** The sync as its triggers are counted; null where that is not known. */
+  readonly definition: Definition | null
+  /** False where what is asked needs none of the project. */
+  readonly publishes: boolean
+  /** A state of the run that is known already, and is not what is waited for. */
+  readonly beyond?: RunEvent
+}
+
+/** Where a project runs: in its folder, or on Kafka. */
+export interface Place {
+  /**
+   * False where nothing ever ran, so that there is nothing to look at, and nothing is written for looking.
+   */
+  readonly hasHistory: boolean
+  /**
+   * Rejects with `unreachable` for what does not answer, and with `conflict` where another process has it.
+   */
+  readonly open: () => Promise<Pipeline>
+  /** Throws `config` where the services that run here lack a secret of the definition. */
+  readonly assertSecrets: (definition: Definition) => void
+}
+
+/**
+ * Control of the syncs of one project, through the topics of its pipeline. Opens these once they are needed.
+ */
+export class ProjectControl implements Control {
+  readonly #project: Project
+  readonly #place: Place
+  #pipeline: Promise<Pipeline> | null = null
+  #history: Promise<RunHistory> | null = null
+
+  constructor(project: Project, place: Place) {
+    this.#project = project
+    this.#place = place
+  }
+
+  async askForRun({ sync, ...more }: RunRequest, following: Following): Promise<FollowedRun> {
+    return await this.#askAnew(sync, more, following)
+  }
+
+  async reset(sync: string, following: Following): Promise<FollowedRun> {
+    return await this.#askAnew(sync, { kind: 'reset', cause: 'reset' }, following)
+  }
+
+  async approve(id: string, following: Following): Promise<FollowedRun> {
+    const pipeline = await this.#pipelineOf(id)
+    const held = await findRun(pipeline, id, following.cancel)
+    assertStatus(held, ['held'], 'approve')
+    const definition = this.#definitionOf(held.sync)
+    if (held.held === null) throw new SluiceError('internal', `run ${id} does not say why it is held`)
+    const { runId } = held
+    const command = commandAbout(held, 'approve')
+    return await this.#ask({ command, runId, definition, publishes: true, beyond: held }, following)
+  }
+
+  async cancel(id: string, following: Following): Promise<FollowedRun> {
+    const { cancel: signal } = following
+    const pipeline = await this.#pipelineOf(id)
+    const run = await findRun(pipeline, id, signal)
+    assertStatus(run, ['queued', 'running', 'held'], 'cancel')
+    const { definition: hash, runId, status } = run
+    const definition = hash === null ? null : await pipeline.definitions.get(hash, { signal })
+    const asked = { command: commandAbout(run, 'cancel'), runId, definition, publishes: false }
+    return await this.#ask(status === 'held' ? { ...asked, beyond: run } : asked, following)
+  }
+
+  async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
+    return await (await this.#opened(signal)).runs(query, signal)
+  }
+
+  async run(id: string, signal: AbortSignal): Promise<RunView> {
+    return await (await this.#opened(signal)).run(id, signal)
+  }
+
+  async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
+    return await (await this.#opened(signal)).attempts(query, signal)
+  }
+
+  async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
+    return await (await this.#opened(signal)).failed(query, signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#pipeline?.catch(() => null))?.[Symbol.asyncDispose]()
+  }
+
+  #open(): Promise<Pipeline> {
+    this.#pipeline ??= this.#place.open()
+    return this.#pipeline
+  }
+
+  /** Throws `not-found` where no run can be. */
+  async #pipelineOf(run: string): Promise<Pipeline> {
+    if (!this.#place.hasHistory) throw unknownRun(run)
+    return await this.#open()
+  }
+
+  #opened(signal: AbortSignal): Promise<RunHistory> {
+    this.#history ??= this.#openHistory(signal)
+    return this.#history
+  }
+
+  async #openHistory(signal: AbortSignal): Promise<RunHistory> {
+    const syncs = new Set(namesOf(this.#project, 'sync'))
+    if (!this.#place.hasHistory) return new EmptyHistory(syncs)
+    return await LogHistory.open(await this.#open(), syncs, signal)
+  }
+
+  #definitionOf(sync: string): Definition {
+    const definition = resolveDefinition(this.#project, sync)
+    this.#place.assertSecrets(definition)
+    return definition
+  }
+
+  /** What is wrong with the project is told before anything is opened. */
+  async #askAnew(
+    sync: string,
+    more: Parameters<typeof runCommand>[2],
+    following: Following,
+  ): Promise<FollowedRun> {
+    const definition = this.#definitionOf(sync)
+    const command = runCommand(await this.#open(), sync, more)
+    return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
+  }
+
+  /** Starts the services where they run here, asks, and follows the run. */
+  async #ask({ command, publishes, ...of }: Asked, { onProgress, cancel }: Following): Promise<FollowedRun> {
+    const pipeline = await this.#open()
+    const { sync } = command
+    const { signal } = new AbortController()
+    const done = new AbortController()
+    const failed = new AbortController()
+    if (publishes) await writeResources(pipeline, recordsOf(this.#project), { signal })
+    await sendCommand(pipeline, command, signal)
+    const services = pipeline
+      .start(new Set([sync]), { drain: done.signal, signal })
+      .catch((error: unknown) => failed.abort(error))
+    try {
+      return await followRun(pipeline, { sync, ...of }, { onProgress, cancel, signal: failed.signal })
+    } finally {
+      done.abort()
+      await services
+    }
+  }
+}
+
+function recordsOf(project: Project): ResourceRecord[] {
+  return [...project.resources.values()].map(spec => ({
+    kind: spec.kind,
+    name: spec.name,
+    project: basename(project.dir),
+    spec: JSON.stringify(spec),
+  }))
+}

@@ -1,0 +1,306 @@
+import { SluiceError } from '@sluice/contracts/errors'
+import { abortable } from '@sluice/flow/abortable'
+import { sleep } from '@sluice/flow/sleep'
+import type { TopicPartition } from '../../port.ts'
+import { KafkaConnection } from './connection.ts'
+import type { Address } from './connection.ts'
+import { ConnectionLost, isPassing, ProtocolError, toSluiceError } from './errors.ts'
+import type { ApiName, ConnectionSettings, WireCall } from './internals.ts'
+import { StallWatch, type KafkaStall, type Waiting } from './stalls.ts'
+
+export interface ClusterSettings {
+  readonly brokers: readonly Address[]
+  readonly connection: ConnectionSettings
+  /** How long calls try again while Kafka does not answer. */
+  readonly retryMs: number
+  /** How long one answer may take before its connection counts as lost. */
+  readonly requestTimeoutMs: number
+  /** Hears when Kafka has not answered for some seconds, and when it does again. */
+  readonly onStall?: ((stall: KafkaStall) => void) | undefined
+}
+
+export interface Abort {
+  readonly signal: AbortSignal
+}
+
+/** Which connection of a broker a request takes. Requests of one lane wait for each other. */
+export type Lane = 'main' | `produce-${number}` | `fetch-${string}` | `group-${string}`
+
+/** Partition number → the broker that leads it. */
+type Leaders = ReadonlyMap<number, number>
+
+interface MetadataAnswer {
+  readonly brokers: readonly { nodeId: number; host: string; port: number }[]
+  readonly topicMetadata: readonly {
+    topic: string
+    partitionMetadata: readonly { partitionId: number; leader: number }[]
+  }[]
+}
+
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 1_000
+
+/**
+ * The brokers of a cluster as one log sees them: who leads which partition, and the connections, each opened
+ * when it is first needed and shared by all who name the same broker and lane. States: open → closed.
+ */
+export class KafkaCluster {
+  readonly settings: ClusterSettings
+  readonly #nodes = new Map<number, Address>()
+  readonly #topics = new Map<string, Leaders>()
+  readonly #connections = new Map<string, Promise<KafkaConnection>>()
+  readonly #closing = new AbortController()
+  readonly #stalls: StallWatch
+  #nextSeed = 0
+
+  constructor(settings: ClusterSettings) {
+    this.settings = settings
+    this.#stalls = new StallWatch({ onStall: settings.onStall ?? ignore })
+  }
+
+  /** Aborts when the log is closed. */
+  get closed(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** To be told of by whoever begins to wait for an answer, until it is there or not wanted any more. */
+  waiting(subject: string): Waiting {
+    return this.#stalls.begin(subject)
+  }
+
+  close(): void {
+    this.#stalls[Symbol.dispose]()
+    this.#closing.abort(new SluiceError('aborted', 'the log is closed'))
+    for (const connection of this.#connections.values()) connection.then(open => open.close(), ignore)
+    this.#connections.clear()
+  }
+
+  /**
+   * Tries until it succeeds, as long as the failures are passing ones, but no longer than the bound. Rejects
+   * with a SluiceError (`subject` says what was wanted) or with the signal's reason.
+   */
+  async retry<T>(subject: string, work: () => Promise<T>, { signal }: Abort): Promise<T> {
+    const waiting = this.waiting(subject)
+    try {
+      return await this.#retry(subject, work, signal)
+    } finally {
+      waiting.end()
+    }
+  }
+
+  async #retry<T>(subject: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const deadline = performance.now() + this.settings.retryMs
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      this.closed.throwIfAborted()
+      signal.throwIfAborted()
+      try {
+        return await abortable(work(), { signal })
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!isPassing(error) || performance.now() + pauseMs > deadline) throw toSluiceError(error, subject)
+      }
+      await sleep(pauseMs, { signal })
+    }
+  }
+
+  /** One request to one broker; one try. Rejects with ConnectionLost or ProtocolError. */
+  async call<T>(
+    node: number,
+    lane: Lane,
+    request: { api: ApiName; args: object; timeoutMs?: number },
+  ): Promise<T> {
+    const connection = await this.connection(node, lane)
+    return connection.call<T>(request.api, request.args, request.timeoutMs ?? this.settings.requestTimeoutMs)
+  }
+
+  /** One request to any broker that answers; one try for each that is known. */
+  async callAny<T>(request: { api: ApiName; args: object }): Promise<T> {
+    const connection = await this.#anyConnection()
+    return connection.call<T>(request.api, request.args, this.settings.requestTimeoutMs)
+  }
+
+  /** The same for a request that kafkajs does not know. */
+  async sendAny<T>(call: WireCall<T>): Promise<T> {
+    const connection = await this.#anyConnection()
+    return connection.send<T>(call, this.settings.requestTimeoutMs)
+  }
+
+  /** The connection of a broker and lane, opened if need be; one try. */
+  async connection(node: number, lane: Lane): Promise<KafkaConnection> {
+    const address = this.#nodes.get(node)
+    if (address !== undefined) return this.#connect(address, lane)
+    await this.#refresh([])
+    const found = this.#nodes.get(node)
+    if (found === undefined) throw new ConnectionLost(`broker ${node} is not in the cluster now`)
+    return this.#connect(found, lane)
+  }
+
+  /** Closes a lane's connection of all brokers, so that what is under way there rejects. */
+  closeLane(lane: Lane): void {
+    for (const [key, connection] of this.#connections) {
+      if (!key.endsWith(`|${lane}`)) continue
+      this.#connections.delete(key)
+      connection.then(open => open.close(), ignore)
+    }
+  }
+
+  /** The broker that leads a partition; one try. */
+  async leaderOf(target: TopicPartition): Promise<number> {
+    const leader = (await this.leaders(target.topic)).get(target.partition)
+    if (leader === undefined) throw new SluiceError('not-found', `there is no partition ${name(target)}`)
+    if (leader < 0) {
+      this.forget(target.topic)
+      throw new ProtocolError('LEADER_NOT_AVAILABLE', name(target))
+    }
+    return leader
+  }
+
+  /**
+   * Work at the leader of a partition; one try. After a passing failure the next look at the topic asks the
+   * cluster again.
+   */
+  async atLeader<T>(target: TopicPartition, work: (node: number) => Promise<T>): Promise<T> {
+    try {
+      return await work(await this.leaderOf(target))
+    } catch (error) {
+      if (isPassing(error)) this.forget(target.topic)
+      throw error
+    }
+  }
+
+  /**
+   * The leaders of a topic's partitions, as last heard of; one try. A topic that is not there is a
+   * SluiceError at once.
+   */
+  async leaders(topic: string): Promise<Leaders> {
+    const known = this.#topics.get(topic)
+    if (known !== undefined) return known
+    await this.#refresh([topic])
+    const found = this.#topics.get(topic)
+    if (found === undefined) throw new SluiceError('not-found', `there is no topic ${topic}`)
+    return found
+  }
+
+  /** Lets the next look at the topic ask the cluster again. */
+  forget(topic: string): void {
+    this.#topics.delete(topic)
+  }
+
+  /** The brokers that it was given, as `host:port` with commas. */
+  get bootstrap(): string {
+    return this.settings.brokers.map(({ host, port }) => `${host}:${port}`).join(',')
+  }
+
+  /** All brokers of the cluster as last heard of. */
+  get nodes(): number[] {
+    return [...this.#nodes.keys()]
+  }
+
+  /**
+   * What one broker knows of a topic: its number of partitions with a leader, or null if it does not know it;
+   * one try.
+   */
+  async partitionsAt(node: number, topic: string): Promise<number | null> {
+    const args = { topics: [topic], allowAutoTopicCreation: false }
+    try {
+      const answer = await this.call<MetadataAnswer>(node, 'main', { api: 'Metadata', args })
+      const partitions = answer.topicMetadata.find(entry => entry.topic === topic)?.partitionMetadata ?? []
+      return partitions.filter(({ leader }) => leader >= 0).length
+    } catch (error) {
+      if (error instanceof ProtocolError && error.type === 'UNKNOWN_TOPIC_OR_PARTITION') return null
+      throw error
+    }
+  }
+
+  /** The broker that coordinates a group or a transactional id; one try. */
+  async coordinator(kind: 'group' | 'transaction', key: string): Promise<number> {
+    const args = { groupId: key, coordinatorType: kind === 'group' ? 0 : 1 }
+    const answer = await this.callAny<{ coordinator: { nodeId: number; host: string; port: number } }>({
+      api: 'GroupCoordinator',
+      args,
+    })
+    const { nodeId, host, port } = answer.coordinator
+    this.#learn(nodeId, { host, port })
+    return nodeId
+  }
+
+  async #refresh(topics: readonly string[]): Promise<void> {
+    const args = { topics, allowAutoTopicCreation: false }
+    let answer: MetadataAnswer
+    try {
+      answer = await this.callAny<MetadataAnswer>({ api: 'Metadata', args })
+    } catch (error) {
+      const unknown = error instanceof ProtocolError && error.type === 'UNKNOWN_TOPIC_OR_PARTITION'
+      const [topic] = topics
+      if (unknown && topic !== undefined) throw new SluiceError('not-found', `there is no topic ${topic}`)
+      throw error
+    }
+    const present = new Set(answer.brokers.map(({ nodeId }) => nodeId))
+    for (const node of this.#nodes.keys()) if (!present.has(node)) this.#nodes.delete(node)
+    for (const { nodeId, host, port } of answer.brokers) this.#learn(nodeId, { host, port })
+    for (const { topic, partitionMetadata } of answer.topicMetadata)
+      if (topics.includes(topic))
+        this.#topics.set(
+          topic,
+          new Map(partitionMetadata.map(({ partitionId, leader }) => [partitionId, leader])),
+        )
+  }
+
+  #learn(node: number, address: Address): void {
+    this.#nodes.set(node, address)
+  }
+
+  /**
+   * Tries the brokers that it has heard of, then those that it was given, each once, starting with another
+   * one each time.
+   */
+  async #anyConnection(): Promise<KafkaConnection> {
+    const candidates = distinct([...this.#nodes.values(), ...this.settings.brokers])
+    const start = this.#nextSeed
+    let last: unknown = new ConnectionLost('no broker is known')
+    for (let step = 0; step < candidates.length; step += 1) {
+      const index = (start + step) % candidates.length
+      const address = candidates[index]
+      if (address === undefined) continue
+      try {
+        const connection = await this.#connect(address, 'main')
+        this.#nextSeed = index
+        return connection
+      } catch (error) {
+        last = error
+      }
+    }
+    throw last
+  }
+
+  async #connect(address: Address, lane: Lane): Promise<KafkaConnection> {
+    this.closed.throwIfAborted()
+    const key = `${address.host}:${address.port}|${lane}`
+    const known = this.#connections.get(key)
+    if (known !== undefined) {
+      const connection = await known
+      if (connection.usable) return connection
+      if (this.#connections.get(key) === known) this.#connections.delete(key)
+      connection.retire()
+      return this.#connect(address, lane)
+    }
+    const opening = KafkaConnection.open(address, this.settings.connection)
+    this.#connections.set(key, opening)
+    try {
+      const connection = await opening
+      if (this.closed.aborted) connection.close()
+      return connection
+    } catch (error) {
+      if (this.#connections.get(key) === opening) this.#connections.delete(key)
+      throw error
+    }
+  }
+}
+
+const ignore = () => {}
+
+export const name = (target: TopicPartition) => `${target.topic}[${target.partition}]`
+
+function distinct(addresses: readonly Address[]): Address[] {
+  return [...new Map(addresses.map(address => [`${address.host}:${address.port}`, address])).values()]
+}

@@ -1,0 +1,143 @@
+import { connect as connectPlain } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { isIP } from 'node:net'
+import type { Socket } from 'node:net'
+import { ConnectionLost, fromKafkajs } from './errors.ts'
+import { apiVersionsCall, rawConnection, requestBuilder } from './internals.ts'
+import type {
+  ApiName,
+  ConnectionSettings,
+  RawConnection,
+  RequestBuilder,
+  SocketFactory,
+  WireCall,
+} from './internals.ts'
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+const KEEP_ALIVE_MS = 60_000
+
+/** Opens sockets to where `route` says an advertised address is to be reached. */
+export function socketFactory(route: (advertised: Address) => Address): SocketFactory {
+  return ({ host, port, ssl, onConnect }) => {
+    const place = route({ host, port })
+    const socket: Socket =
+      ssl === null
+        ? connectPlain(place, onConnect)
+        : connectTls({ ...(isIP(host) ? {} : { servername: host }), ...ssl, ...place }, onConnect)
+    socket.setKeepAlive(true, KEEP_ALIVE_MS)
+    // Requests are small and their answers awaited; waiting for more to send would only delay them.
+    socket.setNoDelay(true)
+    return socket
+  }
+}
+
+/**
+ * One connection to one broker. States: opening → open → closed; a closed one stays closed, its owner opens
+ * another. The broker answers in order, one request at a time, so whatever may wait long (fetches, joins)
+ * needs a connection of its own.
+ */
+export class KafkaConnection {
+  readonly #raw: RawConnection
+  readonly #builder: RequestBuilder
+  readonly #authenticated: boolean
+  #underWay = 0
+  #retired = false
+  #closed = false
+
+  private constructor(raw: RawConnection, builder: RequestBuilder, authenticated: boolean) {
+    this.#raw = raw
+    this.#builder = builder
+    this.#authenticated = authenticated
+  }
+
+  /**
+   * Connects and authenticates. Rejects with ConnectionLost, or with a ProtocolError if the broker refuses.
+   */
+  static async open(address: Address, settings: ConnectionSettings): Promise<KafkaConnection> {
+    const raw = rawConnection(address.host, address.port, settings)
+    try {
+      await raw.connect()
+      // A port that takes connections and says nothing must not hold its caller for ever.
+      const { apiVersions } = await within(settings.connectTimeoutMs, raw.send(apiVersionsCall()))
+      const versions = Object.fromEntries(apiVersions.map(({ apiKey, ...range }) => [apiKey, range]))
+      raw.setVersions(versions)
+      raw.setSupportAuthenticationProtocol(true)
+      if (settings.sasl !== null) await within(settings.connectTimeoutMs, raw.authenticate())
+      return new KafkaConnection(raw, requestBuilder(versions), settings.sasl !== null)
+    } catch (error) {
+      discard(raw, new ConnectionLost('closed'))
+      throw asConnectionError(error)
+    }
+  }
+
+  /** False once closed by either side, and when the broker will soon want to see the credentials again. */
+  get usable(): boolean {
+    if (this.#closed || this.#retired || !this.#raw.isConnected()) return false
+    return !this.#authenticated || this.#raw.isAuthenticated()
+  }
+
+  call<T>(name: ApiName, args: object, timeoutMs: number): Promise<T> {
+    return this.send(this.#builder.build<T>(name, args), timeoutMs)
+  }
+
+  /**
+   * Sends a request and resolves with its answer. Requests of one connection are answered in order. Without
+   * an answer in time the whole connection is closed, since what comes later on it could only be late.
+   */
+  async send<T>(call: WireCall<T>, timeoutMs: number): Promise<T> {
+    if (this.#closed) throw new ConnectionLost('the connection is closed')
+    const timer = setTimeout(() => this.close(`no answer within ${timeoutMs} ms`), timeoutMs)
+    this.#underWay += 1
+    try {
+      return await this.#raw.send(call)
+    } catch (error) {
+      throw fromKafkajs(error)
+    } finally {
+      clearTimeout(timer)
+      this.#underWay -= 1
+      if (this.#retired && this.#underWay === 0) this.close()
+    }
+  }
+
+  /** Takes no more requests (its owner sees that) and closes once those under way are answered. */
+  retire(): void {
+    this.#retired = true
+    if (this.#underWay === 0) this.close()
+  }
+
+  /** Closes at once; what is under way rejects with ConnectionLost. */
+  close(reason = 'the connection was closed'): void {
+    if (this.#closed) return
+    this.#closed = true
+    discard(this.#raw, new ConnectionLost(reason))
+  }
+}
+
+function discard(raw: RawConnection, reason: Error): void {
+  raw.requestQueue.rejectAll(reason)
+  raw.requestQueue.destroy()
+  raw.socket?.destroy()
+}
+
+function asConnectionError(error: unknown): unknown {
+  const known = fromKafkajs(error)
+  if (known !== error || known instanceof ConnectionLost) return known
+  return new ConnectionLost(error instanceof Error ? error.message : String(error), { cause: error })
+}
+
+async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  const timeout = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => timeout.reject(new ConnectionLost(`no answer within ${timeoutMs} ms`)),
+    timeoutMs,
+  )
+  try {
+    return await Promise.race([work, timeout.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

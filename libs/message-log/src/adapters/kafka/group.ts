@@ -1,0 +1,365 @@
+import { SluiceError } from '@sluice/contracts/errors'
+import { abortable } from '@sluice/flow/abortable'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
+import { Notifier } from '@sluice/flow/notifier'
+import { sleep } from '@sluice/flow/sleep'
+import type { Assignment, Membership, TopicPartition } from '../../port.ts'
+import { assignSticky, decodeClaim, encodeClaim } from './assigner.ts'
+import type { Abort, KafkaCluster, Lane } from './cluster.ts'
+import { name } from './cluster.ts'
+import { isPassing, MemberIdGiven, ProtocolError, toSluiceError } from './errors.ts'
+import { MemberAssignment, MemberMetadata } from './internals.ts'
+import type { ApiName } from './internals.ts'
+
+/** With these, the partitions of a member that died are with the others within ten seconds. */
+const SESSION_MS = 6_000
+const HEARTBEAT_MS = 1_000
+/** How long the coordinator waits in a rebalance for members that are alive. */
+const REBALANCE_MS = 8_000
+const PROTOCOL = 'sluice-sticky'
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 1_000
+
+/** The coordinator does not count this member as one of the present generation. */
+const OUT_OF_STEP = new Set([
+  'REBALANCE_IN_PROGRESS',
+  'ILLEGAL_GENERATION',
+  'UNKNOWN_MEMBER_ID',
+  'FENCED_INSTANCE_ID',
+])
+
+interface JoinAnswer {
+  readonly generationId: number
+  readonly leaderId: string
+  readonly memberId: string
+  readonly members: readonly { memberId: string; memberMetadata: Buffer }[]
+}
+
+/** The place in the group as the coordinator knows it. */
+interface Place {
+  readonly node: number
+  readonly generationId: number
+  readonly partitions: readonly TopicPartition[]
+}
+
+let nextLane = 0
+
+/**
+ * A membership of a classic consumer group. States: see Membership. It fetches nothing: joining, heartbeats
+ * and commits are all that the group is for, so there is nothing to pause and no position that a rebalance
+ * could reset. It has a connection of its own, since the coordinator holds back the answer to a join until
+ * all others have joined.
+ */
+export class KafkaMembership implements Membership {
+  readonly #cluster: KafkaCluster
+  readonly #group: string
+  readonly #topics: readonly string[]
+  readonly #lane: Lane = `group-${nextLane++}`
+  readonly #leaving = new AbortController()
+  readonly #changes = new Notifier()
+  readonly #onEnd: (membership: KafkaMembership) => void
+  #memberId = ''
+  #place: Place | null = null
+  #latest: Assignment | null = null
+  #joins = 0
+  #lastHeartbeatMs = elapsedMs()
+  #running: Promise<void> = Promise.resolve()
+  #state: 'joining' | 'member' | 'rebalancing' | 'left' = 'joining'
+  #error: unknown = null
+
+  constructor(
+    cluster: KafkaCluster,
+    options: { group: string; topics: readonly string[]; onEnd: (membership: KafkaMembership) => void },
+  ) {
+    this.#cluster = cluster
+    this.#group = options.group
+    this.#topics = [...new Set(options.topics)]
+    this.#onEnd = options.onEnd
+  }
+
+  get lastHeartbeatMs(): number {
+    return this.#lastHeartbeatMs
+  }
+
+  /**
+   * Joins; resolves with the first assignment. Rejects, and leaves nothing behind, if that fails or the
+   * signal aborts.
+   */
+  async start({ signal }: Abort): Promise<void> {
+    this.#running = this.#run()
+    try {
+      for (;;) {
+        const seen = this.#changes.version
+        if (this.#latest !== null) return
+        if (this.#error !== null) throw this.#error
+        if (this.#state === 'left') throw new SluiceError('aborted', 'the log is closed')
+        await this.#changes.after(seen, { signal })
+      }
+    } catch (error) {
+      // The goodbye may take as long as the coordinator likes; whoever has aborted is not to wait for it.
+      const left = this.leave()
+      if (signal.aborted) left.catch(() => {})
+      else await left
+      throw error
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Assignment, void, void> {
+    let last = 0
+    const signal = new AbortController().signal
+    for (;;) {
+      const seen = this.#changes.version
+      if (this.#error !== null) throw this.#error
+      if (this.#state === 'left') return
+      const latest = this.#latest
+      if (latest !== null && latest.generation > last) {
+        last = latest.generation
+        yield latest
+        continue
+      }
+      await this.#changes.after(seen, { signal })
+    }
+  }
+
+  async commit(target: TopicPartition, nextOffset: number, { signal }: Abort): Promise<boolean> {
+    signal.throwIfAborted()
+    const subject = `committing ${name(target)} for ${this.#group}`
+    return this.#cluster.retry(
+      subject,
+      async () => {
+        const place = this.#place
+        // The coordinator takes commits for partitions that are somebody else's now, so that is looked at
+        // here.
+        if (this.#state === 'left' || place === null || !owns(place, target)) return false
+        try {
+          await this.#request('OffsetCommit', 'main', {
+            groupId: this.#group,
+            memberId: this.#memberId,
+            groupGenerationId: place.generationId,
+            topics: [
+              {
+                topic: target.topic,
+                partitions: [{ partition: target.partition, offset: String(nextOffset) }],
+              },
+            ],
+          })
+          return true
+        } catch (error) {
+          if (error instanceof ProtocolError && OUT_OF_STEP.has(error.type)) return false
+          throw error
+        }
+      },
+      { signal },
+    )
+  }
+
+  async leave(): Promise<void> {
+    if (!this.#leaving.signal.aborted) {
+      this.#leaving.abort(new SluiceError('aborted', 'the membership has been left'))
+      this.#setState('left')
+    }
+    await this.#running
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.leave()
+  }
+
+  async #run(): Promise<void> {
+    const signal = AbortSignal.any([this.#leaving.signal, this.#cluster.closed])
+    try {
+      while (!signal.aborted) {
+        await this.#persist(() => this.#join(signal), signal)
+        await this.#beat(signal)
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#error = error
+    }
+    this.#setState('left')
+    await this.#sayGoodbye()
+    this.#cluster.closeLane(this.#lane)
+    this.#onEnd(this)
+  }
+
+  /** Heartbeats until the coordinator wants this member to join again. */
+  async #beat(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await sleep(HEARTBEAT_MS, { signal })
+      const inStep = await this.#persist(() => this.#heartbeat(signal), signal)
+      if (!inStep) return
+    }
+  }
+
+  async #heartbeat(signal: AbortSignal): Promise<boolean> {
+    const sentMs = elapsedMs()
+    const args = {
+      groupId: this.#group,
+      memberId: this.#memberId,
+      groupGenerationId: this.#place?.generationId ?? -1,
+    }
+    try {
+      await abortable(this.#request('Heartbeat', this.#lane, args, SESSION_MS), { signal })
+      this.#lastHeartbeatMs = sentMs
+      return true
+    } catch (error) {
+      if (!(error instanceof ProtocolError) || !OUT_OF_STEP.has(error.type)) throw error
+      if (error.type === 'REBALANCE_IN_PROGRESS') this.#lastHeartbeatMs = sentMs
+      this.#fallOutOfStep(error)
+      return false
+    }
+  }
+
+  #fallOutOfStep(error: ProtocolError): void {
+    this.#setState('rebalancing')
+    if (error.type === 'UNKNOWN_MEMBER_ID') this.#memberId = ''
+  }
+
+  /**
+   * Tries again after passing failures, looking for the coordinator anew, until they have lasted for the
+   * cluster's retry time.
+   */
+  async #persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const deadline = performance.now() + this.#cluster.settings.retryMs
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      signal.throwIfAborted()
+      try {
+        return await work()
+      } catch (error) {
+        signal.throwIfAborted()
+        if (error instanceof ProtocolError && OUT_OF_STEP.has(error.type)) {
+          this.#fallOutOfStep(error)
+          pauseMs = FIRST_PAUSE_MS
+        } else if (!isPassing(error) || performance.now() + pauseMs > deadline) {
+          throw toSluiceError(error, `membership of ${this.#group}`)
+        }
+        if (this.#place !== null && isPassing(error)) await this.#findCoordinator().catch(() => {})
+      }
+      await sleep(pauseMs, { signal })
+    }
+  }
+
+  async #findCoordinator(): Promise<number> {
+    const node = await this.#cluster.coordinator('group', this.#group)
+    if (this.#place !== null) this.#place = { ...this.#place, node }
+    return node
+  }
+
+  /** One join and sync. */
+  async #join(signal: AbortSignal): Promise<void> {
+    const node = await abortable(this.#findCoordinator(), { signal })
+    const joined = await this.#sendJoin(node, signal)
+    this.#memberId = joined.memberId
+    const groupAssignment = joined.leaderId === joined.memberId ? await this.#share(joined) : []
+    const sentMs = elapsedMs()
+    const args = {
+      groupId: this.#group,
+      generationId: joined.generationId,
+      memberId: joined.memberId,
+      groupAssignment,
+    }
+    const answer = await abortable(
+      this.#call<{ memberAssignment: Buffer }>(node, 'SyncGroup', args, REBALANCE_MS + SESSION_MS),
+      { signal },
+    )
+    this.#lastHeartbeatMs = sentMs
+    const { assignment = {} } = MemberAssignment.decode(answer.memberAssignment) ?? {}
+    const partitions = Object.entries(assignment).flatMap(([topic, numbers]) =>
+      numbers.map(partition => ({ topic, partition })),
+    )
+    this.#place = { node, generationId: joined.generationId, partitions }
+    this.#joins += 1
+    this.#latest = { generation: this.#joins, partitions }
+    this.#setState('member')
+  }
+
+  async #sendJoin(node: number, signal: AbortSignal): Promise<JoinAnswer> {
+    const owned = this.#place?.partitions ?? []
+    const userData = encodeClaim({ owned, generation: this.#place?.generationId ?? -1 })
+    const metadata = MemberMetadata.encode({ version: 0, topics: this.#topics, userData })
+    const send = () =>
+      abortable(
+        this.#call<JoinAnswer>(
+          node,
+          'JoinGroup',
+          {
+            groupId: this.#group,
+            sessionTimeout: SESSION_MS,
+            rebalanceTimeout: REBALANCE_MS,
+            memberId: this.#memberId,
+            protocolType: 'consumer',
+            groupProtocols: [{ name: PROTOCOL, metadata }],
+          },
+          REBALANCE_MS + SESSION_MS,
+        ),
+        { signal },
+      )
+    try {
+      return await send()
+    } catch (error) {
+      if (!(error instanceof MemberIdGiven)) throw error
+      this.#memberId = error.memberId
+      return send()
+    }
+  }
+
+  /** The leader's part: shares out the partitions of the topics as they are now. */
+  async #share(joined: JoinAnswer): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
+    const members = joined.members.map(({ memberId, memberMetadata }) => {
+      const { topics, userData } = MemberMetadata.decode(memberMetadata)
+      return { memberId, topics, ...decodeClaim(userData) }
+    })
+    const topics = [...new Set(members.flatMap(member => member.topics))].toSorted()
+    const partitions: TopicPartition[] = []
+    for (const topic of topics) {
+      this.#cluster.forget(topic)
+      const leaders = await this.#cluster.leaders(topic).catch((error: unknown) => {
+        // A member whose topic has been deleted must not keep the others from their partitions.
+        if (error instanceof SluiceError && error.code === 'not-found') return new Map<number, number>()
+        throw error
+      })
+      for (const partition of [...leaders.keys()].toSorted((a, b) => a - b))
+        partitions.push({ topic, partition })
+    }
+    return [...assignSticky(members, partitions)].map(([memberId, owned]) => ({
+      memberId,
+      memberAssignment: MemberAssignment.encode({ version: 0, assignment: byTopic(owned) }),
+    }))
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    const place = this.#place
+    if (this.#memberId === '' || this.#cluster.closed.aborted) return
+    const members = [{ memberId: this.#memberId }]
+    const args = { groupId: this.#group, memberId: this.#memberId, members }
+    // The own connection may still wait for the answer to a join.
+    const node = place?.node ?? (await this.#cluster.coordinator('group', this.#group).catch(() => null))
+    if (node === null) return
+    await this.#cluster
+      .call(node, 'main', { api: 'LeaveGroup', args, timeoutMs: HEARTBEAT_MS })
+      .catch(() => {})
+    this.#place = null
+  }
+
+  async #request(api: ApiName, lane: Lane, args: object, timeoutMs?: number): Promise<unknown> {
+    const node = this.#place?.node ?? (await this.#findCoordinator())
+    return this.#cluster.call(node, lane, { api, args, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
+  }
+
+  #call<T>(node: number, api: ApiName, args: object, timeoutMs: number): Promise<T> {
+    return this.#cluster.call<T>(node, this.#lane, { api, args, timeoutMs })
+  }
+
+  #setState(state: 'member' | 'rebalancing' | 'left'): void {
+    if (this.#state !== 'left') this.#state = state
+    this.#changes.notify()
+  }
+}
+
+const owns = (place: Place, target: TopicPartition) =>
+  place.partitions.some(({ topic, partition }) => topic === target.topic && partition === target.partition)
+
+function byTopic(partitions: readonly TopicPartition[]): Record<string, number[]> {
+  const topics: Record<string, number[]> = {}
+  for (const { topic, partition } of partitions) (topics[topic] ??= []).push(partition)
+  return topics
+}

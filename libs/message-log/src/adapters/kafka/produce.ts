@@ -1,0 +1,62 @@
+import type { WireCall } from './internals.ts'
+
+const API_KEY = 0
+const VERSION = 7
+
+/** What the broker says about one appended batch; `errorCode` 0 is success. */
+export interface ProduceAnswer {
+  readonly errorCode: number
+  readonly baseOffset: number
+}
+
+/**
+ * A Produce request (version 7; brokers since 2.1 have it, those of 4.x still do) with one batch for one
+ * partition, to be acknowledged by all replicas: https://kafka.apache.org/protocol#The_Messages_Produce
+ */
+export function produceCall(request: {
+  topic: string
+  partition: number
+  batch: Buffer
+  timeoutMs: number
+}): WireCall<ProduceAnswer> {
+  const encoded = encode(request)
+  return {
+    request: {
+      apiKey: API_KEY,
+      apiName: 'Produce',
+      apiVersion: VERSION,
+      // The shape that kafkajs expects of an encoder.
+      encode: () => Promise.resolve({ buf: encoded, buffer: encoded }),
+    },
+    response: {
+      decode: raw => Promise.resolve(decode(raw)),
+      parse: decoded => Promise.resolve((decoded as { answer: ProduceAnswer }).answer),
+    },
+  }
+}
+
+function encode(request: { topic: string; partition: number; batch: Buffer; timeoutMs: number }): Buffer {
+  const topic = Buffer.from(request.topic)
+  const head = Buffer.allocUnsafe(2 + 2 + 4 + 4 + 2 + topic.length + 4 + 4 + 4)
+  let at = head.writeInt16BE(-1, 0) // no transactional id: the batch is a plain one
+  at = head.writeInt16BE(-1, at) // acks from all replicas
+  at = head.writeInt32BE(request.timeoutMs, at)
+  at = head.writeInt32BE(1, at)
+  at = head.writeInt16BE(topic.length, at)
+  at += topic.copy(head, at)
+  at = head.writeInt32BE(1, at)
+  at = head.writeInt32BE(request.partition, at)
+  head.writeInt32BE(request.batch.length, at)
+  return Buffer.concat([head, request.batch])
+}
+
+function decode(raw: Buffer): { answer: ProduceAnswer; clientSideThrottleTime: number } {
+  // One topic with one partition, as asked: count, name, count, partition; then error, base offset, append
+  // time, low offset.
+  const afterTopic = 4 + 2 + raw.readInt16BE(4)
+  const at = afterTopic + 4 + 4
+  return {
+    answer: { errorCode: raw.readInt16BE(at), baseOffset: Number(raw.readBigInt64BE(at + 2)) },
+    clientSideThrottleTime: raw.readInt32BE(at + 2 + 8 + 8 + 8),
+  }
+}

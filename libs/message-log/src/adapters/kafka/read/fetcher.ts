@@ -1,0 +1,231 @@
+import { abortable } from '@sluice/flow/abortable'
+import { Notifier } from '@sluice/flow/notifier'
+import { sleep } from '@sluice/flow/sleep'
+import type { KafkaCluster } from '../cluster.ts'
+import { name } from '../cluster.ts'
+import { ConnectionLost, isPassing, ProtocolError, toSluiceError } from '../errors.ts'
+import type { Feed } from './feed.ts'
+import { fetchCall } from './fetch.ts'
+import type { FetchedPartition, FetchPartition } from './fetch.ts'
+
+/**
+ * How long the broker may hold back an answer when nothing is there: on the long lane, and on the short one.
+ */
+const LONG_WAIT_MS = 250
+const SHORT_WAIT_MS = 20
+const ANSWER_BYTES = 16 * 1024 * 1024
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 1_000
+
+/**
+ * Fetches for all readers of a log. The feeds of the partitions that one broker leads share its two
+ * connections; a feed whose broker is lost or leads no more is placed anew, until that has gone wrong for
+ * twice the cluster's retry time: it is to outlast the calls around it.
+ */
+export class Fetcher {
+  readonly #cluster: KafkaCluster
+  readonly #brokers = new Map<number, BrokerFetcher>()
+
+  constructor(cluster: KafkaCluster) {
+    this.#cluster = cluster
+  }
+
+  add(feed: Feed): void {
+    void this.#place(feed)
+  }
+
+  /** Lets the loops see that a feed has room again. */
+  wake(): void {
+    for (const broker of this.#brokers.values()) broker.changes.notify()
+  }
+
+  async #place(feed: Feed): Promise<void> {
+    const signal = this.#cluster.closed
+    try {
+      if (feed.failures > 0)
+        await sleep(Math.min(FIRST_PAUSE_MS * 2 ** (feed.failures - 1), LONGEST_PAUSE_MS), { signal })
+      if (!feed.open) {
+        endWaiting(feed)
+        return
+      }
+      const node = await abortable(this.#cluster.leaderOf(feed.target), { signal })
+      this.#brokerOf(node).add(feed)
+    } catch (error) {
+      this.#misplaced(feed, error)
+    }
+  }
+
+  #brokerOf(node: number): BrokerFetcher {
+    const known = this.#brokers.get(node)
+    if (known !== undefined) return known
+    const made = new BrokerFetcher(this.#cluster, node, (feed, error) => this.#misplaced(feed, error))
+    this.#brokers.set(node, made)
+    return made
+  }
+
+  #misplaced(feed: Feed, error: unknown): void {
+    const now = performance.now()
+    feed.failingSince ??= now
+    feed.failures += 1
+    const subject = `reading ${name(feed.target)} at ${feed.fetchOffset}`
+    if (!isPassing(error) || now - feed.failingSince > this.#cluster.settings.retryMs * 2) {
+      endWaiting(feed)
+      feed.fail(toSluiceError(error, subject))
+      return
+    }
+    this.#cluster.forget(feed.target.topic)
+    void this.#place(feed)
+  }
+}
+
+interface LaneState {
+  readonly lane: 'fetch-long' | 'fetch-short'
+  readonly waitMs: number
+  running: boolean
+  underWay: boolean
+}
+
+/**
+ * The feeds of one broker. A broker answers one request per connection at a time and holds it back while
+ * nothing is there, so feeds that are hungry go together into one request on the long lane. Whoever becomes
+ * hungry meanwhile goes on the short lane, where answers are held back for no longer than anyone can notice,
+ * and joins the long lane when that comes back empty. Idle, this is four requests a second.
+ */
+class BrokerFetcher {
+  readonly changes = new Notifier()
+  readonly #cluster: KafkaCluster
+  readonly #node: number
+  readonly #misplaced: (feed: Feed, error: unknown) => void
+  #feeds: Feed[] = []
+  readonly #long: LaneState = { lane: 'fetch-long', waitMs: LONG_WAIT_MS, running: false, underWay: false }
+  readonly #short: LaneState = { lane: 'fetch-short', waitMs: SHORT_WAIT_MS, running: false, underWay: false }
+
+  constructor(cluster: KafkaCluster, node: number, misplaced: (feed: Feed, error: unknown) => void) {
+    this.#cluster = cluster
+    this.#node = node
+    this.#misplaced = misplaced
+  }
+
+  add(feed: Feed): void {
+    this.#feeds.push(feed)
+    for (const lane of [this.#long, this.#short]) if (!lane.running) void this.#run(lane)
+    this.changes.notify()
+  }
+
+  async #run(lane: LaneState): Promise<void> {
+    const signal = this.#cluster.closed
+    lane.running = true
+    let empty = false
+    try {
+      while (this.#feeds.length > 0 && !signal.aborted) {
+        const seen = this.changes.version
+        this.#feeds = this.#feeds.filter(feed => feed.open)
+        const mergeFirst: boolean = lane === this.#long && empty && this.#short.underWay
+        const mayAsk: boolean = lane === this.#long ? !mergeFirst : this.#long.underWay
+        const feeds: Feed[] = mayAsk ? this.#hungry() : []
+        if (feeds.length === 0) {
+          if (mergeFirst) empty = false
+          if (this.#feeds.length > 0) await this.changes.after(seen, { signal })
+          continue
+        }
+        lane.underWay = true
+        this.changes.notify()
+        empty = !(await this.#fetch(lane, feeds))
+        lane.underWay = false
+        this.changes.notify()
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      lane.running = false
+      lane.underWay = false
+    }
+    if (signal.aborted)
+      for (const feed of this.#feeds.splice(0)) {
+        endWaiting(feed)
+        feed.fail(signal.reason)
+      }
+  }
+
+  /**
+   * Those that want more and are not asked for yet. They take turns in being first, since only the first with
+   * anything to give may give more than its limit. A request can name a partition only once, so of several
+   * readers of one only those go together that are at the same offset.
+   */
+  #hungry(): Feed[] {
+    const first = this.#feeds.shift()
+    if (first !== undefined) this.#feeds.push(first)
+    const offsets = new Map<string, number>()
+    return this.#feeds.filter(feed => {
+      if (!feed.hungry || feed.inFlight) return false
+      const offset = offsets.get(feed.place) ?? feed.fetchOffset
+      offsets.set(feed.place, offset)
+      return offset === feed.fetchOffset
+    })
+  }
+
+  /** One request for all of them; returns whether it brought anything. */
+  async #fetch(lane: LaneState, feeds: readonly Feed[]): Promise<boolean> {
+    for (const feed of feeds) {
+      feed.inFlight = true
+      feed.waiting ??= this.#cluster.waiting(`reading ${feed.place}`)
+    }
+    try {
+      const call = fetchCall({
+        partitions: partitionsOf(feeds),
+        maxWaitMs: lane.waitMs,
+        maxBytes: ANSWER_BYTES,
+      })
+      const connection = await this.#cluster.connection(this.#node, lane.lane)
+      const answer = await connection.send(call, lane.waitMs + this.#cluster.settings.requestTimeoutMs)
+      return this.#deliver(feeds, answer)
+    } catch (error) {
+      for (const feed of feeds) this.#remove(feed, error)
+      return false
+    } finally {
+      for (const feed of feeds) feed.inFlight = false
+    }
+  }
+
+  #deliver(feeds: readonly Feed[], answer: readonly FetchedPartition[]): boolean {
+    const byPlace = new Map(answer.map(part => [name(part), part]))
+    let brought = false
+    for (const feed of feeds) {
+      const part = byPlace.get(feed.place)
+      if (part === undefined) {
+        this.#remove(feed, new ConnectionLost('the broker left the partition out of its answer'))
+        continue
+      }
+      if (part.errorCode !== 0) {
+        this.#remove(feed, ProtocolError.ofCode(part.errorCode))
+        continue
+      }
+      feed.failingSince = null
+      feed.failures = 0
+      endWaiting(feed)
+      // What did not fit into the answer is there all the same: the next request is not to wait for it.
+      const put = feed.put(part.batches)
+      brought ||= put || part.highWatermark > feed.fetchOffset
+    }
+    return brought
+  }
+
+  #remove(feed: Feed, error: unknown): void {
+    this.#feeds = this.#feeds.filter(other => other !== feed)
+    this.#misplaced(feed, error)
+  }
+}
+
+function endWaiting(feed: Feed): void {
+  feed.waiting?.end()
+  feed.waiting = null
+}
+
+function partitionsOf(feeds: readonly Feed[]): FetchPartition[] {
+  const partitions = new Map<string, FetchPartition>()
+  for (const { place, target, fetchOffset, roomBytes } of feeds) {
+    const maxBytes = Math.min(roomBytes, partitions.get(place)?.maxBytes ?? roomBytes)
+    partitions.set(place, { ...target, fetchOffset, maxBytes })
+  }
+  return [...partitions.values()]
+}

@@ -1,0 +1,137 @@
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { LogRecord, PartitionOffsets, ReadBatch, ReadOptions, TopicPartition } from '../../../port.ts'
+import type { Abort } from '../cluster.ts'
+import { name } from '../cluster.ts'
+import { Feed } from './feed.ts'
+import type { Fetcher } from './fetcher.ts'
+
+const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024
+
+/** What reading needs of the log. */
+export interface ReaderContext {
+  readonly fetcher: Fetcher
+  offsets(target: TopicPartition, options: Abort): Promise<PartitionOffsets>
+}
+
+/**
+ * Reads forward as the port promises. The range is looked at before anything is fetched: a broker asked for
+ * an offset that it does not have would only say so, and going on elsewhere would lose records unseen.
+ */
+export async function* readForward(
+  context: ReaderContext,
+  target: TopicPartition,
+  options: ReadOptions,
+): AsyncGenerator<ReadBatch, void, void> {
+  const { signal, from, to } = options
+  const follows = to === undefined
+  if (follows && signal.aborted) return
+  let feed: Feed | null = null
+  try {
+    const { low, end } = await context.offsets(target, { signal })
+    if (!Number.isSafeInteger(from) || from < low || from > end) throw outOfRange(target, { from, low, end })
+    if (to !== undefined && from >= to) return
+    feed = new Feed({
+      target,
+      from,
+      to,
+      limitBytes: options.bufferBytes ?? DEFAULT_BUFFER_BYTES,
+      onHungry: () => context.fetcher.wake(),
+    })
+    context.fetcher.add(feed)
+    for (;;) {
+      signal.throwIfAborted()
+      const seen = feed.filled.version
+      const batch = feed.take()
+      if (batch === null) {
+        await feed.filled.after(seen, { signal })
+        continue
+      }
+      const cut = to === undefined ? batch : cutAt(batch, to)
+      yield cut
+      if (to !== undefined && cut.nextOffset >= to) return
+    }
+  } catch (error) {
+    // The end of following is asked for by an abort; it is no failure.
+    if (follows && signal.aborted) return
+    throw error
+  } finally {
+    feed?.close()
+    context.fetcher.wake()
+  }
+}
+
+function cutAt(batch: ReadBatch, to: number): ReadBatch {
+  if (batch.nextOffset <= to) return batch
+  return { records: batch.records.filter(record => record.offset < to), nextOffset: to }
+}
+
+function outOfRange(target: TopicPartition, range: { from: number; low: number; end: number }): SluiceError {
+  return new SluiceError(
+    'offset-out-of-range',
+    `${name(target)} holds offsets ${range.low} to ${range.end}, ${range.from} was asked for`,
+  )
+}
+
+const FIRST_STRETCH = 32
+const LONGEST_STRETCH = 4096
+const STRETCH_BYTES = 8 * 1024 * 1024
+
+/**
+ * Reads backwards by reading ever longer stretches forwards and turning them round. Of a stretch that is too
+ * large to hold, only its last records are kept, and the next stretch ends before them. Where the low offset
+ * rises meanwhile, reading ends there.
+ */
+export async function* readBackwards(
+  context: ReaderContext,
+  target: TopicPartition,
+  options: Abort & { before?: number },
+): AsyncGenerator<LogRecord, void, void> {
+  const { signal } = options
+  let { low, end } = await context.offsets(target, { signal })
+  let before = options.before ?? end
+  if (before > end) throw outOfRange(target, { from: before, low, end })
+  let length = FIRST_STRETCH
+  while (before > low) {
+    const from = Math.max(low, before - length)
+    const stretch = await lastRecords(context, target, { signal, from, to: before }).catch(unlessTrimmed)
+    if (stretch === null) {
+      ;({ low, end } = await context.offsets(target, { signal }))
+      if (from >= low) throw outOfRange(target, { from, low, end })
+      continue
+    }
+    for (const record of stretch.kept.toReversed()) yield record
+    before = stretch.keptFrom
+    length = Math.min(length * 4, LONGEST_STRETCH)
+  }
+}
+
+/** Null where the stretch begins below what is left. */
+function unlessTrimmed(error: unknown): null {
+  if (isSluiceError(error, 'offset-out-of-range')) return null
+  throw error
+}
+
+async function lastRecords(
+  context: ReaderContext,
+  target: TopicPartition,
+  range: { signal: AbortSignal; from: number; to: number },
+): Promise<{ kept: LogRecord[]; keptFrom: number }> {
+  let kept: LogRecord[] = []
+  let keptFrom = range.from
+  let bytes = 0
+  for await (const { records } of readForward(context, target, { ...range, bufferBytes: STRETCH_BYTES })) {
+    for (const record of records) {
+      kept.push(record)
+      bytes += sizeOf(record)
+    }
+    let drop = 0
+    while (bytes > STRETCH_BYTES && drop < kept.length - 1) bytes -= sizeOf(kept[drop++])
+    if (drop === 0) continue
+    kept = kept.slice(drop)
+    keptFrom = kept[0]?.offset ?? keptFrom
+  }
+  return { kept, keptFrom }
+}
+
+const sizeOf = (record: LogRecord | undefined) =>
+  record === undefined ? 0 : record.key.length + (record.value?.length ?? 0)

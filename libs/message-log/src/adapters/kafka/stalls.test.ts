@@ -1,0 +1,45 @@
+import { expect, it } from 'vitest'
+import { STALL_MS, StallWatch, type KafkaStall } from './stalls.ts'
+
+function watch() {
+  let at = 0
+  const told: KafkaStall[] = []
+  const stalls = new StallWatch({ onStall: stall => told.push(stall), now: () => at })
+  const later = (ms: number): void => {
+    at += ms
+    stalls.look()
+  }
+  return { stalls, told, later }
+}
+
+it('tells once of what waits for longer than five seconds, and once that nothing does any more', () => {
+  const { stalls, told, later } = watch()
+  using _stalls = stalls
+  const first = stalls.begin('appending to a')
+  later(1_000)
+  const second = stalls.begin('reading b')
+  later(STALL_MS - 1_001)
+  expect(told).toEqual([])
+  later(1)
+  later(3_000)
+  later(3_000)
+  expect(told).toEqual([{ kind: 'stalled', what: 'appending to a', sinceMs: STALL_MS }])
+  first.end()
+  // The other one still waits, and has for long.
+  expect(told).toHaveLength(1)
+  second.end()
+  second.end()
+  expect(told.slice(1)).toEqual([{ kind: 'over', lastedMs: STALL_MS + 6_000 }])
+})
+
+it('says nothing of what is answered in time, however much there is of it', () => {
+  const { stalls, told, later } = watch()
+  using _stalls = stalls
+  for (let i = 0; i < 20; i += 1) {
+    const waiting = stalls.begin(`${i}`)
+    later(STALL_MS - 1)
+    waiting.end()
+  }
+  later(STALL_MS)
+  expect(told).toEqual([])
+})

@@ -1,0 +1,168 @@
+/**
+ * The settings of topics: those that they are made with, and what is put right of those that are there
+ * already, made by hand or by an earlier version.
+ */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { ATOMIC_BYTES, DEFAULT_RECORD_BYTES, TOMBSTONES_KEPT_MS, type TopicSpec } from '../../../port.ts'
+import type { Abort, KafkaCluster } from '../cluster.ts'
+import { alterConfigsCall } from './alter-configs.ts'
+import { ProtocolError } from '../errors.ts'
+
+/** What a batch needs around its records. */
+const BATCH_OVERHEAD_BYTES = 1024
+const TOPIC = 2
+/** Where a setting comes from: the topic itself, not the broker or Kafka. */
+const OF_TOPIC = 1
+/** As whom Kafka refuses: what is asked for needs a right that this user has not. */
+const DENIED = new Set(['TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED'])
+/** What a broker may compress records with so that they can be read here; it stores ours as they come. */
+const READABLE = new Set(['producer', 'uncompressed', 'gzip', 'zstd'])
+
+export interface Settings {
+  readonly [name: string]: string
+}
+
+/** Settings of a topic; each is said, so that no default of a broker counts. */
+export function settingsOf(spec: TopicSpec, replication: number | null): Settings {
+  return {
+    'cleanup.policy': spec.cleanup,
+    // Records are dated by the log, so that no writer's clock decides what is old.
+    'message.timestamp.type': 'LogAppendTime',
+    'retention.ms': String(spec.retentionMs ?? -1),
+    'min.compaction.lag.ms': String(spec.compactionLagMs ?? 0),
+    'delete.retention.ms': String(TOMBSTONES_KEPT_MS),
+    'max.message.bytes': String(
+      Math.max(spec.maxRecordBytes ?? DEFAULT_RECORD_BYTES, ATOMIC_BYTES) + BATCH_OVERHEAD_BYTES,
+    ),
+    // A broker that compresses by itself may do so in a way that only it, and not every reader, knows.
+    'compression.type': 'producer',
+    // Segments are closed as early as that asks, and the cleaner takes them whatever their share of old
+    // records.
+    ...(spec.compactWithinMs === undefined ? {} : { 'max.compaction.lag.ms': String(spec.compactWithinMs) }),
+    ...(replication !== null && replication >= 3 ? { 'min.insync.replicas': '2' } : {}),
+  }
+}
+
+/** What a topic has, and what it is to have. */
+interface Correction {
+  readonly topic: string
+  /** Without these its records cannot be written or read. */
+  readonly required: Settings
+  /** Those that nobody has set, and which would make a start slower. */
+  readonly wanted: Settings
+  readonly found: Settings
+}
+
+interface DescribedTopics {
+  readonly resources: readonly {
+    readonly resourceName: string
+    readonly configEntries: readonly {
+      readonly configName: string
+      readonly configValue: string
+      readonly configSource: number
+    }[]
+  }[]
+}
+
+/** Looks at the settings of topics that are there, and puts right what has to be. */
+export class TopicSettings {
+  readonly #cluster: KafkaCluster
+  readonly #mayAlter: boolean
+
+  constructor(cluster: KafkaCluster, options: { readonly mayAlter: boolean }) {
+    this.#cluster = cluster
+    this.#mayAlter = options.mayAlter
+  }
+
+  /**
+   * Rejects with `config`, and the commands that put it right, where a topic could not hold its records or
+   * these could not be read, and this log must not or may not change that. A user who may not even look at
+   * the settings is taken at their word that they fit.
+   */
+  async correct(specs: readonly TopicSpec[], options: Abort): Promise<void> {
+    if (specs.length === 0) return
+    const found = await this.#read(specs, options)
+    const corrections = specs.flatMap(spec => correctionOf(spec, found.get(spec.topic)) ?? [])
+    for (const correction of corrections) await this.#put(correction, options)
+  }
+
+  async #read(
+    specs: readonly TopicSpec[],
+    options: Abort,
+  ): Promise<ReadonlyMap<string, DescribedTopics['resources'][number]>> {
+    const resources = specs.map(({ topic }) => ({ type: TOPIC, name: topic }))
+    try {
+      const answer = await this.#cluster.retry(
+        'looking at the settings of topics',
+        () => this.#cluster.callAny<DescribedTopics>({ api: 'DescribeConfigs', args: { resources } }),
+        options,
+      )
+      return new Map(answer.resources.map(each => [each.resourceName, each]))
+    } catch (error) {
+      if (isDenied(error)) return new Map()
+      throw error
+    }
+  }
+
+  async #put(correction: Correction, options: Abort): Promise<void> {
+    const { topic, required, wanted } = correction
+    if (Object.keys(required).length > 0) {
+      if (!this.#mayAlter) throw this.#toBeSet(correction)
+      await this.#set(topic, required, options).catch((error: unknown) => {
+        throw isDenied(error) ? this.#toBeSet(correction) : error
+      })
+    }
+    if (Object.keys(wanted).length === 0 || !this.#mayAlter) return
+    // Nothing but time is lost where that is refused.
+    await this.#set(topic, wanted, options).catch((error: unknown) => {
+      if (!isSluiceError(error, 'config')) throw error
+    })
+  }
+
+  #set(topic: string, settings: Settings, options: Abort): Promise<unknown> {
+    return this.#cluster.retry(
+      `putting right the settings of ${topic}`,
+      () => this.#cluster.sendAny(alterConfigsCall({ topic, settings })),
+      options,
+    )
+  }
+
+  #toBeSet({ topic, required, found }: Correction): SluiceError {
+    const has = Object.keys(required).map(setting => `${setting}=${found[setting] ?? ''}`)
+    const settings = Object.entries(required).map(([setting, value]) => `${setting}=${value}`)
+    const alter = `--alter --topic ${topic} --add-config ${settings.join(',')}`
+    return new SluiceError(
+      'config',
+      `the topic ${topic} has ${has.join(' and ')}, with which its records cannot be written or read; change it:\n` +
+        `kafka-configs.sh --bootstrap-server ${this.#cluster.bootstrap} ${alter}`,
+    )
+  }
+}
+
+function correctionOf(
+  spec: TopicSpec,
+  described: DescribedTopics['resources'][number] | undefined,
+): Correction | null {
+  if (described === undefined) return null
+  const entries = new Map(described.configEntries.map(entry => [entry.configName, entry]))
+  const target = settingsOf(spec, null)
+  const required: Record<string, string> = {}
+  const wanted: Record<string, string> = {}
+  const found: Record<string, string> = {}
+  for (const [setting, value] of Object.entries(target)) {
+    const entry = entries.get(setting)
+    if (entry === undefined) continue
+    found[setting] = entry.configValue
+    if (setting === 'max.message.bytes' && Number(entry.configValue) < Number(value))
+      required[setting] = value
+    if (setting === 'compression.type' && !READABLE.has(entry.configValue)) required[setting] = value
+    if (setting === 'max.compaction.lag.ms' && entry.configSource !== OF_TOPIC) wanted[setting] = value
+  }
+  if (Object.keys(required).length + Object.keys(wanted).length === 0) return null
+  return { topic: spec.topic, required, wanted, found }
+}
+
+function isDenied(error: unknown): boolean {
+  const cause = error instanceof SluiceError ? error.cause : error
+  return cause instanceof ProtocolError && DENIED.has(cause.type)
+}

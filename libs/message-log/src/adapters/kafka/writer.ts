@@ -1,0 +1,315 @@
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { abortable } from '@sluice/flow/abortable'
+import { deferred } from '@sluice/flow/deferred'
+import type { Deferred } from '@sluice/flow/deferred'
+import { sleep } from '@sluice/flow/sleep'
+import { ATOMIC_BYTES } from '../../port.ts'
+import type { AppendResult, FencedWriter, NewRecord, TopicPartition } from '../../port.ts'
+import type { Abort, KafkaCluster } from './cluster.ts'
+import { name } from './cluster.ts'
+import { isPassing, ProtocolError, toSluiceError } from './errors.ts'
+import { produceCall } from './produce.ts'
+import { batchesOf, encodeBatch, encodedSize } from './record-batch.ts'
+
+/**
+ * Most that several waiting appends to one partition are joined to: little enough for any topic's limit,
+ * enough for small ones to pay.
+ */
+const JOINED_BYTES = 64 * 1024
+/**
+ * Most of a batch with more than one record: any append that has to be atomic fits, with what is around it.
+ */
+const BATCH_BYTES = ATOMIC_BYTES + 1024
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 1_000
+/**
+ * Connections for appends per broker: enough that one slow partition does not hold up the writers of all
+ * others.
+ */
+const PRODUCE_LANES = 4
+/** Sequence numbers are 32 bits wide and start again at 0. */
+const SEQUENCES = 2 ** 31
+const NEVER = new AbortController().signal
+
+/** Producer id and epoch as the cluster gave them out. */
+export interface ProducerIdentity {
+  readonly producerId: bigint
+  readonly epoch: number
+}
+
+/**
+ * Asks for the producer id of a writer's name, with a higher epoch than any before, or, for null, for one
+ * that nobody has. This fences nobody yet: a broker refuses the predecessor in a partition once the new epoch
+ * has written there.
+ */
+export async function initProducer(
+  cluster: KafkaCluster,
+  id: string | null,
+  options: Abort,
+): Promise<ProducerIdentity> {
+  const subject = id === null ? 'taking a producer id' : `opening the writer ${id}`
+  const args = { transactionalId: id, transactionTimeout: 60_000 }
+  const answer = await cluster.retry(
+    subject,
+    async () => {
+      const request = { api: 'InitProducerId', args } as const
+      if (id === null) return cluster.callAny<{ producerId: string; producerEpoch: number }>(request)
+      const node = await cluster.coordinator('transaction', id)
+      return cluster.call<{ producerId: string; producerEpoch: number }>(node, 'main', request)
+    },
+    options,
+  )
+  return { producerId: BigInt(answer.producerId), epoch: answer.producerEpoch }
+}
+
+interface Pending {
+  readonly target: TopicPartition
+  readonly records: readonly NewRecord[]
+  readonly bytes: number
+  readonly result: Deferred<AppendResult>
+}
+
+/**
+ * A fenced writer. One batch is under way at a time, so that none is sent after one that failed; small
+ * appends to the same partition that wait meanwhile go together into the next batch, which is as atomic as
+ * each of them, and a large one is sent in several. While Kafka does not answer, the same batch is sent again
+ * under the same sequence numbers, which the broker stores once; no other batch ever gets them. States: see
+ * FencedWriter.
+ */
+export class KafkaWriter implements FencedWriter {
+  readonly id: string
+  readonly #cluster: KafkaCluster
+  readonly #producer: ProducerIdentity
+  readonly #lane: `produce-${number}`
+  readonly #sequences = new Map<string, number>()
+  readonly #ended = new AbortController()
+  readonly #onEnd: (writer: KafkaWriter) => void
+  #queue: Pending[] = []
+  #underWay: readonly Pending[] = []
+  #sending: Promise<void> | null = null
+  #state: 'open' | 'dead' | 'closed' = 'open'
+
+  /** `onEnd` hears that it is closed or dead. */
+  constructor(
+    cluster: KafkaCluster,
+    options: { id: string; producer: ProducerIdentity; onEnd?: (writer: KafkaWriter) => void },
+  ) {
+    const { id, producer, onEnd = () => {} } = options
+    this.#cluster = cluster
+    this.#onEnd = onEnd
+    this.id = id
+    this.#producer = producer
+    this.#lane = `produce-${hash(id) % PRODUCE_LANES}`
+  }
+
+  get state(): 'open' | 'dead' | 'closed' {
+    return this.#state
+  }
+
+  async append(target: TopicPartition, records: readonly NewRecord[], options: Abort): Promise<AppendResult> {
+    const { signal } = options
+    if (this.#state !== 'open') throw this.#refusal()
+    if (records.length === 0)
+      throw new SluiceError('internal', `an append to ${name(target)} without records`)
+    // A broker measures whole batches, so what is larger goes in several, one after the other.
+    const [first = [], ...others] = batchesOf(records, BATCH_BYTES)
+    const head = pendingOf(target, first)
+    const parts = [head, ...others.map(each => pendingOf(target, each))]
+    if (!signal.aborted) {
+      this.#queue.push(...parts)
+      this.#sending ??= this.#sendAll()
+    }
+    try {
+      await abortable(Promise.all(parts.map(({ result }) => result.promise)), { signal })
+      return await head.result.promise
+    } catch (error) {
+      // Whether the batches of an aborted append arrive is not known, so nothing may follow them.
+      if (signal.aborted) this.#dieAt(head)
+      throw error
+    }
+  }
+
+  /** Lets what is under way finish, then takes nothing more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const sending = this.#sending
+    if (this.#state === 'open' && sending !== null) {
+      this.#state = 'closed'
+      await sending
+    }
+    this.#state = 'closed'
+    this.#ended.abort(this.#refusal())
+    this.#onEnd(this)
+  }
+
+  async #sendAll(): Promise<void> {
+    for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
+      const [first] = batch
+      if (first === undefined) break
+      this.#underWay = batch
+      const records = batch.length === 1 ? first.records : batch.flatMap(pending => pending.records)
+      try {
+        let offset = await this.#send(first.target, records)
+        for (const pending of batch) {
+          pending.result.resolve({ baseOffset: offset })
+          offset += pending.records.length
+        }
+      } catch (error) {
+        // What went together fails together: it was one batch.
+        for (const pending of batch) pending.result.reject(error)
+        this.#dieAt(first)
+      }
+    }
+    this.#underWay = []
+    this.#sending = null
+  }
+
+  /** The longest run of waiting appends to the same partition that may be joined. */
+  #nextBatch(): Pending[] {
+    const [first] = this.#queue
+    if (first === undefined) return []
+    let total = 0
+    let count = 0
+    for (const { target, bytes } of this.#queue) {
+      if (target.topic !== first.target.topic || target.partition !== first.target.partition) break
+      total += bytes
+      if (count > 0 && total > JOINED_BYTES) break
+      count += 1
+    }
+    return this.#queue.splice(0, count)
+  }
+
+  /**
+   * Sends one batch until it is acknowledged or its failure is certain or old enough; returns the offset of
+   * its first record.
+   */
+  async #send(target: TopicPartition, records: readonly NewRecord[]): Promise<number> {
+    const waiting = this.#cluster.waiting(`appending to ${name(target)} as ${this.id}`)
+    try {
+      return await this.#sendUntilKnown(target, records)
+    } finally {
+      waiting.end()
+    }
+  }
+
+  async #sendUntilKnown(target: TopicPartition, records: readonly NewRecord[]): Promise<number> {
+    const key = name(target)
+    const sequence = this.#sequences.get(key) ?? 0
+    const batch = encodeBatch(records, { timestampMs: Date.now(), producer: { ...this.#producer, sequence } })
+    const signal = AbortSignal.any([this.#ended.signal, this.#cluster.closed])
+    const deadline = performance.now() + this.#cluster.settings.retryMs
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      signal.throwIfAborted()
+      try {
+        const offset = await this.#try(target, batch)
+        this.#sequences.set(key, (sequence + records.length) % SEQUENCES)
+        return offset
+      } catch (error) {
+        const late = performance.now() + pauseMs > deadline
+        if (!isPassing(error) || late) throw toSluiceError(error, `appending to ${key} as ${this.id}`)
+      }
+      await sleep(pauseMs, { signal })
+    }
+  }
+
+  async #try(target: TopicPartition, batch: Buffer): Promise<number> {
+    const { settings } = this.#cluster
+    return this.#cluster.atLeader(target, async node => {
+      const connection = await this.#cluster.connection(node, this.#lane)
+      const call = produceCall({ ...target, batch, timeoutMs: settings.requestTimeoutMs })
+      const answer = await connection.send(call, settings.requestTimeoutMs * 2)
+      if (answer.errorCode !== 0) throw ProtocolError.ofCode(answer.errorCode)
+      return answer.baseOffset
+    })
+  }
+
+  /**
+   * Nothing after this append succeeds any more, not even what is in the same batch; what is before it may.
+   */
+  #dieAt(failed: Pending): void {
+    if (this.#state === 'open') this.#state = 'dead'
+    this.#ended.abort(this.#refusal())
+    const sent = this.#underWay.indexOf(failed)
+    const after = [...(sent < 0 ? [] : this.#underWay.slice(sent + 1)), ...this.#queue.splice(0)]
+    for (const pending of after) pending.result.reject(this.#refusal())
+    this.#onEnd(this)
+  }
+
+  #refusal(): SluiceError {
+    const why = this.#state === 'closed' ? 'it is closed' : 'an earlier append failed'
+    return new SluiceError('writer-dead', `the writer ${this.id} takes nothing more: ${why}`)
+  }
+}
+
+function pendingOf(target: TopicPartition, records: readonly NewRecord[]): Pending {
+  const result = deferred<AppendResult>()
+  result.promise.catch(() => {})
+  return { target, records, bytes: encodedSize(records), result }
+}
+
+/** FNV-1a over the characters; spreads writers over connections, no more. */
+function hash(text: string): number {
+  let value = 0x811c9dc5
+  for (const character of text) value = Math.imul(value ^ (character.codePointAt(0) ?? 0), 0x01000193)
+  return value >>> 0
+}
+
+/**
+ * Appends that belong to no owner. Each partition gets a writer with a producer id of its own, so that a
+ * batch sent again is stored once; after a failure the next append gets a new one.
+ */
+export class LooseAppends {
+  readonly #cluster: KafkaCluster
+  readonly #writers = new Map<string, Promise<KafkaWriter>>()
+
+  constructor(cluster: KafkaCluster) {
+    this.#cluster = cluster
+  }
+
+  /**
+   * An abort ends the wait only: other callers' records may be in the same batch, and theirs is to arrive.
+   */
+  async append(target: TopicPartition, records: readonly NewRecord[], options: Abort): Promise<AppendResult> {
+    options.signal.throwIfAborted()
+    return abortable(this.#append(target, records, options), options)
+  }
+
+  async #append(
+    target: TopicPartition,
+    records: readonly NewRecord[],
+    options: Abort,
+  ): Promise<AppendResult> {
+    for (;;) {
+      const writer = await this.#writerOf(target)
+      options.signal.throwIfAborted()
+      const outcome = await writer.append(target, records, { signal: NEVER }).catch((error: unknown) => {
+        // An earlier failure ended this writer before it came to these records; the next one is as good.
+        if (isSluiceError(error, 'writer-dead') && !this.#cluster.closed.aborted) return null
+        throw error
+      })
+      if (outcome !== null) return outcome
+    }
+  }
+
+  async #writerOf(target: TopicPartition): Promise<KafkaWriter> {
+    const key = name(target)
+    for (;;) {
+      const known = this.#writers.get(key) ?? this.#keep(key, this.#open(key))
+      const writer = await known
+      if (writer.state === 'open') return writer
+      if (this.#writers.get(key) === known) this.#writers.delete(key)
+    }
+  }
+
+  #keep(key: string, writer: Promise<KafkaWriter>): Promise<KafkaWriter> {
+    this.#writers.set(key, writer)
+    writer.catch(() => {
+      if (this.#writers.get(key) === writer) this.#writers.delete(key)
+    })
+    return writer
+  }
+
+  async #open(key: string): Promise<KafkaWriter> {
+    const producer = await initProducer(this.#cluster, null, { signal: this.#cluster.closed })
+    return new KafkaWriter(this.#cluster, { id: `loose ${key}`, producer })
+  }
+}

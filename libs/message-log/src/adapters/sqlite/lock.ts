@@ -1,0 +1,74 @@
+/**
+ * Keeps a second process away from a log. The lock is SQLite's own exclusive lock on a small file beside it:
+ * the operating system frees it when the process ends, however it ends, and it needs no native module. A text
+ * file names the holder for whoever is refused.
+ */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { SluiceError } from '@sluice/contracts/errors'
+import { isBusy, translated } from './errors.ts'
+
+export interface ProcessLock {
+  release(): void
+}
+
+/**
+ * Takes the lock of `file` or throws a SluiceError `conflict` that names the process that holds it. Does not
+ * wait.
+ */
+export function lockForThisProcess(file: string): ProcessLock {
+  const ownerFile = `${file}-owner`
+  const lock = translated(file, () => new DatabaseSync(`${file}-lock`))
+  try {
+    lock.exec('PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE')
+  } catch (error) {
+    lock.close()
+    if (isBusy(error)) throw conflict(file, ownerFile, error)
+    return translated(file, () => {
+      throw error
+    })
+  }
+  try {
+    writeFileSync(ownerFile, `${process.pid}\n`)
+  } catch {
+    // The lock holds without it; whoever is refused is told of another process.
+  }
+  return {
+    release() {
+      rmSync(ownerFile, { force: true })
+      lock.close()
+    },
+  }
+}
+
+function conflict(file: string, ownerFile: string, cause: unknown): SluiceError {
+  const pid = ownerPid(ownerFile)
+  const owner =
+    pid === null
+      ? 'another process'
+      : pid === process.pid
+        ? 'another thread of this process'
+        : `process ${pid}`
+  const todo =
+    pid === null || pid === process.pid ? 'wait until it has ended' : `wait until it has ended, or stop it`
+  return new SluiceError(
+    'conflict',
+    `${file} is in use by ${owner}; only one process at a time may work with it: ${todo}`,
+    { cause, retryable: true },
+  )
+}
+
+/**
+ * The process that wrote the owner file; null if it is not there yet or names one that has died, so that
+ * nobody kills a stranger.
+ */
+function ownerPid(ownerFile: string): number | null {
+  try {
+    const pid = Number.parseInt(readFileSync(ownerFile, 'utf8'), 10)
+    if (!Number.isSafeInteger(pid) || pid <= 0) return null
+    process.kill(pid, 0)
+    return pid
+  } catch {
+    return null
+  }
+}

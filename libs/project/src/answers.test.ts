@@ -1,0 +1,188 @@
+/** What a sync says of answers, as written in a file: what it becomes, and where each mistake is told. */
+import { describe, expect, it } from 'vitest'
+import { checkJsonPaths } from './checks/check-json-paths.ts'
+import { checkTemplates } from './checks/check-templates.ts'
+import { decodeResource } from './decode/decode-resource.ts'
+import { readDocuments } from './files/read-documents.ts'
+
+/** A sync with further fields, the first of which stands in line 9. */
+function decode(fields: string) {
+  const text =
+    `kind: sync\nname: s\nmodel: m\ndestination: d\ntriggers:\n  added:\n    method: POST\n` +
+    `    path: /x\n${fields}\n`
+  const read = readDocuments({ path: 'a.yaml', folder: '/p', text })
+  const decoded = read.resources.map(document =>
+    decodeResource(document, { env: {}, readFile: () => ({ text: '$.errors[*]' }) }),
+  )
+  const problems = [...read.problems, ...decoded.flatMap(resource => resource.problems)]
+  return {
+    spec: decoded[0]?.spec,
+    problems: [...problems, ...checkTemplates(decoded), ...checkJsonPaths(decoded)],
+  }
+}
+
+function problemsOf(fields: string): readonly string[] {
+  return decode(fields).problems.map(
+    ({ line, column, field, message }) => `${[line, column].join(':')} ${field ?? ''}: ${message}`,
+  )
+}
+
+describe('errors.answers', () => {
+  it('are read with statuses as numbers, classes and lists of both', () => {
+    const { spec, problems } = decode(`errors:
+  answers:
+    - { status: 409, as: exists }
+    - { status: 4xx, body: 404, as: rejected }
+    - { status: [404, 410, 5xx], as: missing }
+    - { status: 2xx, json: '$.errors[0]', as: rejected }
+    - { status: 200, json: '\${file:path.txt}', as: unknown }`)
+    expect(problems).toEqual([])
+    expect(spec).toMatchObject({
+      errors: {
+        retry: 'next-run',
+        answers: [
+          { status: 409, as: 'exists' },
+          { status: '4xx', body: '404', as: 'rejected' },
+          { status: [404, 410, '5xx'], as: 'missing' },
+          { status: '2xx', json: '$.errors[0]', as: 'rejected' },
+          { status: 200, json: '$.errors[*]', as: 'unknown' },
+        ],
+      },
+    })
+  })
+
+  const STATUS = 'a status from 200 to 599, or one of `2xx`, `3xx`, `4xx`, `5xx`'
+  it.each([
+    [
+      'answers: [{ status: 99, as: exists }]',
+      `9:31 errors.answers[0].status: sync \`s\`: wanted ${STATUS}, or a list of them, found \`99\``,
+    ],
+    [
+      'answers: [{ status: 4XX, as: exists }]',
+      `9:31 errors.answers[0].status: sync \`s\`: wanted ${STATUS}, or a list of them, found \`4XX\`; did you mean \`4xx\`?`,
+    ],
+    [
+      'answers: [{ status: [404, 41], as: missing }]',
+      `9:37 errors.answers[0].status[1]: sync \`s\`: wanted ${STATUS}, found \`41\``,
+    ],
+    [
+      'answers: [{ status: [], as: missing }]',
+      '9:31 errors.answers[0].status: sync `s`: wanted at least one status',
+    ],
+    [
+      'answers: [{ status: 409, as: exist }]',
+      '9:40 errors.answers[0].as: sync `s`: wanted one of `delivered`, `rejected`, `unknown`, `throttled`, `exists`, `missing`, ' +
+        'found `exist`; did you mean `exists`?',
+    ],
+    [
+      'answers: [{ status: 409, sa: exists }]',
+      '9:36 errors.answers[0].sa: sync `s`: unknown field `sa`; did you mean `as`? The fields of `errors.answers[0]` are ' +
+        '`status`, `json`, `body`, `as`',
+    ],
+    [
+      'answers: [{ as: exists }]',
+      `9:21 errors.answers[0].status: sync \`s\`: the field \`status\` is missing; wanted ${STATUS}, or a list of them`,
+    ],
+    ['answers: { status: 409, as: exists }', '9:20 errors.answers: sync `s`: wanted a list, found a map'],
+    [
+      'answres: []',
+      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`? The fields of `errors` are `retry`, `answers`, `giveUpAfter`',
+    ],
+    [
+      `answers: [{ status: 200, json: '$.a..b', as: rejected }]`,
+      `9:46 errors.answers[0].json: sync \`s\`: wanted .name, ['name'], [n] or [*], found "..b"; a path cannot search all levels (..)`,
+    ],
+    [
+      `answers: [{ status: 200, json: errors, as: rejected }]`,
+      `9:42 errors.answers[0].json: sync \`s\`: wanted a JSONPath, which begins with $, such as $.errors[0]`,
+    ],
+  ])('%s is told with its place', (answers, problem) => {
+    expect(problemsOf(`errors: { ${answers} }`)).toEqual([problem])
+  })
+})
+
+describe('captures', () => {
+  it('are read by name, and may stand beside batches of one row', () => {
+    const { spec, problems } = decode(`    capture: { id: $.id, Rev_2: "$['@rev']" }\n    batch: { size: 1 }`)
+    expect(problems).toEqual([])
+    expect(spec).toMatchObject({ triggers: { added: { capture: { id: '$.id', Rev_2: "$['@rev']" } } } })
+  })
+
+  it.each([
+    [
+      `    capture: { id: "$.id" }\n    batch: {}`,
+      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`: ' +
+        'values are captured from the answer to one row',
+    ],
+    [
+      `    capture: { id: "$.id" }\n    batch: { size: 2 }`,
+      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`: ' +
+        'values are captured from the answer to one row',
+    ],
+    [
+      `    capture: {}`,
+      '9:14 triggers.added.capture: sync `s`: wanted at least one value, such as { id: "$.id" }',
+    ],
+    [
+      `    capture: { my-id: "$.id" }`,
+      '9:16 triggers.added.capture.my-id: sync `s`: wanted a name of letters, digits and _, which does not begin with a digit, found `my-id`',
+    ],
+    [
+      `    capture: { id: id }`,
+      '9:20 triggers.added.capture.id: sync `s`: wanted a JSONPath, which begins with $, such as $.errors[0]',
+    ],
+    [
+      `    capture: { id: "$.my-id" }`,
+      `9:25 triggers.added.capture.id: sync \`s\`: wanted .name, ['name'], [n] or [*], found "-id"; write a name with other characters as ['name']`,
+    ],
+    [
+      `  removed: { method: DELETE, path: /x, capture: { id: $.id } }`,
+      '9:49 triggers.removed.capture: sync `s`: wanted no `capture` here: a row that is removed has no later change to use the values',
+    ],
+  ])('%s is told with its place', (fields, problem) => {
+    expect(problemsOf(fields)).toEqual([problem])
+  })
+
+  it('of another trigger may be taken over by removed', () => {
+    expect(problemsOf(`    capture: { id: $.id }\n  removed: added`)).toEqual([])
+  })
+
+  it('are known to the templates by their names', () => {
+    const removed = (path: string): readonly string[] =>
+      problemsOf(`    capture: { id: $.id }\n  removed: { method: DELETE, path: '${path}' }`)
+    expect(removed('/x/{{ captured.id }}')).toEqual([])
+    expect(
+      removed('/x/{{ captured["id"] }}{% if id %}{% assign captured = row %}{% endif %}{{ captured.name }}'),
+    ).toEqual([])
+    expect(removed('/x/{{ captured.idd }}')).toEqual([
+      '10:43 triggers.removed.path: sync `s`: no trigger captures "idd"; did you mean "id"?',
+    ])
+    expect(removed('/x/{{ captured.customer }}')).toEqual([
+      '10:43 triggers.removed.path: sync `s`: no trigger captures "customer"; write capture: { customer: … } where it comes from',
+    ])
+    expect(problemsOf(`  removed: { method: DELETE, path: '/x/{{ captured.id }}' }`)).toHaveLength(1)
+  })
+})
+
+describe('triggers that say nothing of their rows', () => {
+  it('are told with the place of the name that stands for nothing', () => {
+    const batch =
+      '    batch: {}\n    body:\n      json: |\n        [{% for row in items %}\n          {{ row.id }},{% endfor %}]'
+    expect(problemsOf(batch)).toEqual([
+      '12:24 triggers.added.body.json: sync `s`: unknown name "items"; a batch has its rows in "rows": ' +
+        '{% for row in rows %} … {{ row.items }} … {% endfor %}',
+    ])
+  })
+
+  it('are told of a removal that names no row, unless it is meant', () => {
+    const removed = (more: string) => problemsOf(`  removed: { method: DELETE, path: /customers${more} }`)
+    expect(removed('')).toEqual([
+      '9:36 triggers.removed.path: sync `s`: a DELETE for a removed row names no row, and would call the whole collection; ' +
+        'use a column of the row, or write allowEmpty: true beside the path if that is meant',
+    ])
+    expect(removed(', allowEmpty: true')).toEqual([])
+    expect(removed(", allowEmpty: 'yes'")).toEqual([
+      '9:60 triggers.removed.allowEmpty: sync `s`: wanted true or false, found `yes`',
+    ])
+  })
+})

@@ -1,0 +1,29 @@
+/** Headers of triggers that are wrong beside what their destination sends of itself. */
+import { clashWanted, clashWithKey } from '@sluice/contracts/http-texts'
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import { OPS } from '@sluice/contracts/state'
+import { inFile } from './check-templates.ts'
+import type { DecodedResource } from '../decode/decode-resource.ts'
+import { fieldName } from '../decode/places.ts'
+
+/** The problems of the syncs and destinations that are right otherwise. */
+export function checkHeaders(decoded: readonly DecodedResource[]): ErrorDetail[] {
+  const destinations = new Map(
+    decoded.flatMap(({ spec }) => (spec?.kind === 'destination' ? [[spec.name, spec] as const] : [])),
+  )
+  return decoded.flatMap(resource => {
+    const { spec } = resource
+    const destination = spec?.kind === 'sync' ? destinations.get(spec.destination) : undefined
+    if (spec?.kind !== 'sync' || destination === undefined) return []
+    return OPS.flatMap(op => {
+      const trigger = spec.triggers[op]
+      const names = typeof trigger === 'object' ? Object.keys(trigger.headers ?? {}) : []
+      const own = clashWithKey(names, destination.idempotencyHeader)
+      if (own === null) return []
+      const field = fieldName(['triggers', op, 'headers', own])
+      return [
+        inFile({ field, message: `wanted ${clashWanted(own)} \`${destination.name}\`` }, spec.name, resource),
+      ]
+    })
+  })
+}

@@ -1,0 +1,36 @@
+/**
+ * Parses the JSONPaths of every sync, so that what is wrong in them is told with the place in the YAML file.
+ */
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import type { SyncSpec } from '@sluice/contracts/resources'
+import { OPS } from '@sluice/contracts/state'
+import { parseJsonPath } from '@sluice/domain/answers/json-path'
+import { inFile } from './check-templates.ts'
+import type { DecodedResource } from '../decode/decode-resource.ts'
+import { fieldName, type FieldPath } from '../decode/places.ts'
+
+/** The problems of all JSONPaths of the syncs that are right otherwise. */
+export function checkJsonPaths(decoded: readonly DecodedResource[]): ErrorDetail[] {
+  return decoded.flatMap(resource => {
+    const { spec } = resource
+    if (spec?.kind !== 'sync') return []
+    return pathsOf(spec).flatMap(([field, text]) => {
+      const parsed = parseJsonPath(text)
+      if (parsed.kind === 'path') return []
+      const { column, message } = parsed
+      return [inFile({ field: fieldName(field), line: 1, column, message }, spec.name, resource)]
+    })
+  })
+}
+
+function pathsOf(spec: SyncSpec): readonly (readonly [FieldPath, string])[] {
+  const answers = (spec.errors?.answers ?? []).flatMap(({ json }, index) =>
+    json === undefined ? [] : [[['errors', 'answers', index, 'json'], json] as const],
+  )
+  const captures = OPS.flatMap(op => {
+    const trigger = spec.triggers[op]
+    const capture = typeof trigger === 'object' ? (trigger.capture ?? {}) : {}
+    return Object.entries(capture).map(([name, path]) => [['triggers', op, 'capture', name], path] as const)
+  })
+  return [...answers, ...captures]
+}

@@ -1,0 +1,99 @@
+/**
+ * What only shows when all resources of a folder are looked at together: names that occur twice, and
+ * references to what is not there.
+ */
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import type { ResourceKind, SyncSpec } from '@sluice/contracts/resources'
+import { OPS } from '@sluice/contracts/state'
+import type { Op } from '@sluice/contracts/state'
+import { nearestName } from '@sluice/domain/nearest-name'
+import type { DecodedResource } from '../decode/decode-resource.ts'
+import { detailAt } from '../decode/places.ts'
+import type { FieldPath } from '../decode/places.ts'
+
+/**
+ * The problems between resources. Names of resources that are themselves wrong count, so that one mistake
+ * gives one error.
+ */
+export function checkReferences(decoded: readonly DecodedResource[]): ErrorDetail[] {
+  return [...duplicateNames(decoded), ...decoded.flatMap(resource => danglingReferences(resource, decoded))]
+}
+
+function duplicateNames(decoded: readonly DecodedResource[]): ErrorDetail[] {
+  const first = new Map<string, DecodedResource>()
+  const problems: ErrorDetail[] = []
+  for (const resource of decoded) {
+    if (resource.name === null) continue
+    const key = `${resource.kind}/${resource.name}`
+    const earlier = first.get(key)
+    if (earlier === undefined) first.set(key, resource)
+    else {
+      const { file, line } = placeOf(earlier, ['name'])
+      const message = `another ${resource.kind} is called \`${resource.name}\` already, in ${file} line ${line}; names are unique per kind`
+      problems.push(detailAt(placeOf(resource, ['name']), ['name'], message))
+    }
+  }
+  return problems
+}
+
+function danglingReferences(resource: DecodedResource, decoded: readonly DecodedResource[]): ErrorDetail[] {
+  const { kind, name, spec, texts } = resource
+  const problems = (REFERENCES[kind] ?? []).flatMap(field => {
+    const wanted = texts.get(field)
+    const names = decoded.filter(other => other.kind === field).map(other => other.name ?? '')
+    if (wanted === undefined || names.includes(wanted)) return []
+    const message = `${kind} \`${name ?? ''}\`: there is no ${field} \`${wanted}\`${hint(wanted, field, names)}`
+    return [detailAt(placeOf(resource, [field]), [field], message)]
+  })
+  return spec?.kind === 'sync' ? [...problems, ...danglingTriggers(spec, resource)] : problems
+}
+
+/** The fields that name another resource, by kind; each is called after the kind that it names. */
+const REFERENCES: { readonly [kind: string]: readonly ResourceKind[] } = {
+  model: ['source'],
+  sync: ['model', 'destination'],
+}
+
+function hint(name: string, kind: string, names: readonly string[]): string {
+  const near = nearestName(name, names)
+  if (near !== null) return `; did you mean \`${near}\`?`
+  const known = names.filter(other => other !== '').map(other => `\`${other}\``)
+  if (known.length === 0) return `; no ${kind} is defined in this folder`
+  return `; the ${kind}s here are ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', …' : ''}`
+}
+
+/** A trigger that names another has to end, over one or more names, at a definition. */
+function danglingTriggers(spec: SyncSpec, resource: DecodedResource): ErrorDetail[] {
+  const problems: ErrorDetail[] = []
+  for (const op of OPS) {
+    const seen = new Set<Op>([op])
+    let target = spec.triggers[op]
+    while (typeof target === 'string') {
+      const next: Op = target
+      target = spec.triggers[next]
+      if (target !== undefined && !seen.has(next)) {
+        seen.add(next)
+        continue
+      }
+      const path: FieldPath = ['triggers', op]
+      const defined = OPS.filter(other => typeof spec.triggers[other] === 'object').map(
+        other => `\`${other}\``,
+      )
+      const wanted =
+        defined.length === 0 ? 'write one out' : `the triggers that are written out: ${defined.join(', ')}`
+      const message =
+        target === undefined
+          ? `\`${op}: ${next}\` names a trigger that this sync does not have; ${wanted}`
+          : `\`${op}: ${next}\` leads back to itself; ${wanted}`
+      problems.push(detailAt(placeOf(resource, path), path, `sync \`${spec.name}\`: ${message}`))
+      break
+    }
+  }
+  return problems
+}
+
+function placeOf(resource: DecodedResource, path: FieldPath) {
+  const field = path.join('.')
+  const origin = resource.origins.get(field) ?? resource.origins.get('')
+  return origin?.place ?? { file: '', line: 1, column: 1 }
+}

@@ -1,0 +1,432 @@
+/**
+ * Turns a YAML document into a resource: walks its nodes and the resource's zod schema side by side. The
+ * schema decides how a scalar is read (as text it counts as written), and every error knows its place. All
+ * errors of a document are found at once.
+ */
+import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
+import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import { nearestName } from '@sluice/domain/nearest-name'
+import { isAlias, isMap, isScalar, isSeq } from 'yaml'
+import type { Scalar, YAMLMap, YAMLSeq } from 'yaml'
+import { z } from 'zod'
+import { chooseForm, fieldsOf } from './choose-form.ts'
+import { fillReferences, maySecretsStandIn } from '../files/fill-references.ts'
+import type { FilledText, ReferenceSources } from '../files/fill-references.ts'
+import { entriesOf, nodeOffset, resolvedNode } from '../yaml/map-entries.ts'
+import type { MapEntry, Resolved } from '../yaml/map-entries.ts'
+import { mismatchHint, quoteEmptyHint } from './hints.ts'
+import { isFieldNotYet, isKindNotYet, isMapNotYet, isValueNotYet, NOT_YET } from './not-yet.ts'
+import { detailAt, didYouMean, fieldName, list, quoted } from './places.ts'
+import type { FieldPath, Place } from './places.ts'
+import { placeIn } from '../yaml/yaml-file.ts'
+import type { ResourceDocument } from '../files/read-documents.ts'
+import { doubtAbout, unsendable, wrongTag } from '../yaml/doubtful-scalars.ts'
+import {
+  described,
+  fits,
+  foundText,
+  isScalarShape,
+  scalarFor,
+  textLast,
+  typedValue,
+} from '../yaml/scalars.ts'
+import { formOfType, isOptional, shapeOf, typesOf, wantedBy } from './schema-shape.ts'
+import type { Schema, Shape } from './schema-shape.ts'
+import { textOrigin } from '../files/text-origin.ts'
+import type { TextOrigin } from '../files/text-origin.ts'
+import { quoteIt, unquotedIn, unquotedInside } from '../yaml/unquoted-text.ts'
+
+/** Aliases can make a short file huge; a resource with more nodes than this is refused. */
+const MAX_NODES = 20_000
+const MAX_DEPTH = 40
+
+/** Where a field stands: its name and its value; `text` finds places inside the value, where it is a text. */
+export interface FieldOrigin {
+  readonly key: Place
+  readonly place: Place
+  readonly text: TextOrigin | null
+}
+
+export interface DecodedResource {
+  readonly kind: string
+  /** As far as it could be read; null for none. */
+  readonly name: string | null
+  /** Null if anything is wrong. */
+  readonly spec: ResourceSpec | null
+  /** The document's own texts by field, as far as they could be read. */
+  readonly texts: ReadonlyMap<string, string>
+  /** By field name as in messages; `''` is the document itself. */
+  readonly origins: ReadonlyMap<string, FieldOrigin>
+  readonly problems: readonly ErrorDetail[]
+}
+
+export interface DecodeOptions {
+  readonly env: ReferenceSources['env']
+  /** Reads a file named by `${file:PATH}`, relative to the document's folder. */
+  readonly readFile: (folder: string, path: string) => ReturnType<ReferenceSources['readFile']>
+}
+
+/** Decodes one document. Never throws for what the document holds. */
+export function decodeResource(document: ResourceDocument, options: DecodeOptions): DecodedResource {
+  return new Decoder(document, options).decode()
+}
+
+/** Stands for a value that could not be read; its problem is told already. */
+const UNREADABLE = Symbol('unreadable')
+
+/** One document's decoding; used once. */
+class Decoder {
+  readonly #document: ResourceDocument
+  readonly #options: DecodeOptions
+  readonly #origins = new Map<string, FieldOrigin>()
+  readonly #problems: ErrorDetail[] = []
+  readonly #texts = new Map<string, string>()
+  #kind = ''
+  #label = ''
+  #nodes = 0
+  #tooLarge = false
+
+  constructor(document: ResourceDocument, options: DecodeOptions) {
+    this.#document = document
+    this.#options = options
+  }
+
+  decode(): DecodedResource {
+    const { map } = this.#document
+    const start = nodeOffset(map) ?? 0
+    this.#setOrigin([], start, start)
+    const { node: kindNode, offset: kindOffset } = this.#ownField('kind')
+    const kind = isScalar(kindNode) ? (kindNode.source ?? '') : ''
+    this.#kind = kind
+    const name = this.#readName()
+    this.#label = name === null ? kind : `${kind} ${quoted(name)}`
+    const spec = isResourceKind(kind) ? this.#decodeAs(kind, map) : this.#refuseKind(kind, kindOffset)
+    return {
+      kind,
+      name: this.#texts.get('name') ?? name,
+      spec,
+      texts: this.#texts,
+      origins: this.#origins,
+      problems: this.#problems,
+    }
+  }
+
+  /** A field of the document as far as aliases and merges lead; the document itself where it has none. */
+  #ownField(name: string): Resolved {
+    const { map, document } = this.#document
+    const entry = entriesOf(map, document).entries.find(({ key }) => key === name)
+    if (entry === undefined) return { node: undefined, offset: nodeOffset(map) ?? 0 }
+    return resolvedNode(entry.value, document)
+  }
+
+  #readName(): string | null {
+    const { node } = this.#ownField('name')
+    return isScalar(node) && node.source !== undefined && node.source !== '' ? node.source : null
+  }
+
+  #refuseKind(kind: string, offset: number): null {
+    const kinds = Object.keys(RESOURCE_SCHEMAS)
+    if (isKindNotYet(kind)) this.#tell(offset, ['kind'], `\`kind: ${kind}\` is ${NOT_YET}`)
+    else {
+      this.#label = ''
+      this.#tell(
+        offset,
+        ['kind'],
+        `unknown kind ${quoted(kind)}${didYouMean(kind, kinds)}; wanted one of ${list(kinds)}`,
+      )
+    }
+    return null
+  }
+
+  #decodeAs(kind: ResourceKind, map: YAMLMap): ResourceSpec | null {
+    const { node: typeNode, offset: typeOffset } = this.#ownField('type')
+    const type = isScalar(typeNode) ? this.#filled(typeNode, ['type']).text : ''
+    if (isValueNotYet(kind, ['type'], type)) {
+      this.#tell(typeOffset, ['type'], `\`type: ${type}\` is ${NOT_YET}`)
+      return null
+    }
+    const schema = RESOURCE_SCHEMAS[kind]
+    const form = formOfType(schema, type)
+    if (form === null) return this.#refuseType(typesOf(schema), { node: typeNode, offset: typeOffset })
+    const value = this.#decode({ node: map, offset: nodeOffset(map) ?? 0 }, form, [])
+    return this.#problems.length > 0 ? null : schema.parse(value)
+  }
+
+  #refuseType(types: readonly string[], { node, offset }: Resolved): null {
+    const wanted = `wanted one of ${list(types)}`
+    if (!isScalar(node)) this.#tell(offset, ['type'], `the field \`type\` is missing; ${wanted}`)
+    else {
+      const hint = didYouMean(node.source ?? '', types)
+      this.#tell(offset, ['type'], `${wanted}, found ${described(node)}${hint}`)
+    }
+    return null
+  }
+
+  #setOrigin(path: FieldPath, key: number, value: number): void {
+    this.#origins.set(fieldName(path), { key: this.#place(key), place: this.#place(value), text: null })
+  }
+
+  #decode(found: Resolved, schema: Schema, path: FieldPath): unknown {
+    if (++this.#nodes > MAX_NODES || path.length > MAX_DEPTH) return this.#refuseSize(found, path)
+    if (isAlias(found.node)) {
+      return this.#decode(resolvedNode(found, this.#document.document), schema, path)
+    }
+    if (!this.#origins.has(fieldName(path))) this.#setOrigin(path, found.offset, found.offset)
+    const tag = isScalar(found.node) || isMap(found.node) || isSeq(found.node) ? found.node.tag : undefined
+    const tagProblem = wrongTag(tag)
+    if (tagProblem !== null) return this.#tell(found.offset, path, tagProblem)
+    const unquoted = unquotedIn(found.node, this.#document.file.text)
+    if (unquoted !== null) return this.#tell(unquoted.offset, path, quoteIt(unquoted))
+    const shape = shapeOf(schema)
+    if (shape.kind === 'union') return this.#decodeUnion(found, schema, { path, options: shape.options })
+    if (isMap(found.node) && (shape.kind === 'object' || shape.kind === 'record')) {
+      return this.#decodeMap(found.node, schema, { shape, path })
+    }
+    if (isSeq(found.node) && shape.kind === 'list') return this.#decodeList(found.node, schema, path)
+    if (isScalar(found.node) && isScalarShape(shape)) return this.#decodeScalar(found.node, [schema], path)
+    return this.#mismatch(found, schema, path)
+  }
+
+  /** Told once; all that follows is passed over. */
+  #refuseSize(found: Resolved, path: FieldPath): typeof UNREADABLE {
+    if (this.#tooLarge) return UNREADABLE
+    this.#tooLarge = true
+    this.#nodes = MAX_NODES
+    return this.#tell(found.offset, path, 'the resource is too large or too deep, or an anchor holds itself')
+  }
+
+  #decodeUnion(
+    found: Resolved,
+    schema: Schema,
+    { path, options }: { path: FieldPath; options: readonly Schema[] },
+  ): unknown {
+    const fitting = options.filter(option => fits(found.node, shapeOf(option)))
+    const [only] = fitting
+    if (only === undefined) return this.#mismatch(found, schema, path)
+    if (isScalar(found.node)) return this.#decodeScalar(found.node, fitting, path, schema)
+    if (isMap(found.node) && fitting.length > 1) return this.#decodeOneOf(found.node, fitting, path)
+    return this.#decode(found, only, path)
+  }
+
+  /** Reads a map that may have one of several forms, told by the fields that it has. */
+  #decodeOneOf(map: YAMLMap, forms: readonly Schema[], path: FieldPath): unknown {
+    const { entries } = entriesOf(map, this.#document.document)
+    const chosen = chooseForm(
+      entries.map(({ key }) => key),
+      forms,
+    )
+    if (chosen.kind === 'form') {
+      return this.#decode({ node: map, offset: nodeOffset(map) ?? 0 }, chosen.schema, path)
+    }
+    const names = fieldsOf(forms)
+    const unknown = entries.filter(({ key }) => !names.includes(key))
+    for (const entry of unknown) this.#tellUnknown(entry, names, path)
+    if (unknown.length > 0) return UNREADABLE
+    const at = entries.find(({ key }) => key === chosen.at)
+    if (at === undefined) return this.#tell(nodeOffset(map) ?? 0, path, chosen.message)
+    return this.#tell(at.keyOffset, [...path, at.key], chosen.message)
+  }
+
+  #mismatch(found: Resolved, schema: Schema, path: FieldPath): typeof UNREADABLE {
+    const unquoted = unquotedInside(found.node, this.#document.file.text)
+    if (unquoted !== null) return this.#tell(unquoted.offset, path, quoteIt(unquoted))
+    const message =
+      isMap(found.node) && isMapNotYet(this.#kind, path)
+        ? `a map here is ${NOT_YET}; wanted ${wantedBy(schema)}`
+        : `wanted ${wantedBy(schema)}, found ${described(found.node)}${mismatchHint(found.node, schema, path)}`
+    return this.#tell(found.offset, path, message)
+  }
+
+  #decodeMap(
+    map: YAMLMap,
+    schema: Schema,
+    { shape, path }: { shape: Extract<Shape, { kind: 'object' | 'record' }>; path: FieldPath },
+  ): unknown {
+    const before = this.#problems.length
+    const decodedFields: [string, unknown][] = []
+    const { entries, problems } = entriesOf(map, this.#document.document)
+    for (const { key, offset, message } of problems) {
+      this.#tell(offset, key === null ? path : [...path, key], message)
+    }
+    for (const entry of entries) {
+      const field = [...path, entry.key]
+      const fieldSchema = shape.kind === 'record' ? shape.value : ownField(shape.fields, entry.key)
+      if (fieldSchema === undefined) continue
+      if (shape.kind === 'record') this.#checkKey(entry, shape.key, field)
+      this.#setOrigin(field, entry.keyOffset, entry.value.offset)
+      const decoded = this.#decode(entry.value, fieldSchema, field)
+      decodedFields.push([entry.key, decoded])
+      if (path.length === 0 && typeof decoded === 'string') this.#texts.set(entry.key, decoded)
+    }
+    if (shape.kind === 'object') this.#checkFieldNames(entries, shape.fields, path)
+    const value: unknown = Object.fromEntries(decodedFields)
+    if (this.#problems.length === before) this.#checkWhole(value, schema, path)
+    return value
+  }
+
+  /** Tells the fields that are unknown and those that are missing, but not both for one slip of the pen. */
+  #checkFieldNames(
+    entries: readonly MapEntry[],
+    fields: { readonly [name: string]: Schema },
+    path: FieldPath,
+  ): void {
+    const names = Object.keys(fields).filter(name => path.length > 0 || name !== 'kind')
+    const accountedFor = new Set(entries.map(entry => entry.key))
+    for (const { key, keyOffset } of entries) {
+      if (ownField(fields, key) !== undefined) continue
+      const field = [...path, key]
+      if (isFieldNotYet(this.#kind, field)) {
+        this.#tell(keyOffset, field, `the field \`${key}\` is ${NOT_YET}`)
+        for (const name of names) accountedFor.add(name)
+        continue
+      }
+      accountedFor.add(nearestName(key, names) ?? key)
+      this.#tellUnknown({ key, keyOffset }, names, path)
+    }
+    for (const [name, schema] of Object.entries(fields)) {
+      if (!accountedFor.has(name) && !isOptional(schema)) this.#tellMissing(name, schema, path)
+    }
+  }
+
+  #tellUnknown(
+    { key, keyOffset }: Pick<MapEntry, 'key' | 'keyOffset'>,
+    names: readonly string[],
+    path: FieldPath,
+  ): void {
+    const where = path.length === 0 ? '' : ` of \`${fieldName(path)}\``
+    const hint = didYouMean(key, names)
+    const fields = `${hint === '' ? '; the' : `${hint} The`} fields${where} are ${list(names)}`
+    this.#tell(keyOffset, [...path, key], `unknown field ${quoted(key)}${fields}`)
+  }
+
+  #tellMissing(name: string, schema: Schema, path: FieldPath): void {
+    const message = `${this.#label}: the field \`${name}\` is missing; wanted ${wantedBy(schema)}`
+    this.#problems.push(detailAt(this.#originOf(path).key, [...path, name], message))
+  }
+
+  #checkKey(entry: MapEntry, schema: Schema, field: FieldPath): void {
+    const wrong = unsendable(entry.key)
+    if (wrong !== null) this.#tell(entry.keyOffset, field, `wanted a name without ${wrong}`)
+    // A map of JavaScript cannot have it without a risk; what reads maps would leave it out.
+    if (entry.key === '__proto__') this.#tell(entry.keyOffset, field, 'no field can be called `__proto__`')
+    const issue = z.safeParse(schema, entry.key).error?.issues[0]
+    if (issue !== undefined) {
+      this.#tell(entry.keyOffset, field, `wanted ${issue.message}, found ${quoted(entry.key)}`)
+    }
+  }
+
+  /** Checks what a schema demands of a map or list as a whole, once each part of it is right. */
+  #checkWhole(value: unknown, schema: Schema, path: FieldPath): void {
+    for (const issue of z.safeParse(schema, value).error?.issues ?? []) {
+      const at = [...path, ...issue.path.filter(part => typeof part !== 'symbol')]
+      this.#problems.push(detailAt(this.#originOf(at).place, at, `${this.#label}: wanted ${issue.message}`))
+    }
+  }
+
+  /** The origin of a field, or of the nearest one around it that is there. */
+  #originOf(path: FieldPath): FieldOrigin {
+    for (let length = path.length; length >= 0; length--) {
+      const origin = this.#origins.get(fieldName(path.slice(0, length)))
+      if (origin !== undefined) return origin
+    }
+    return { key: this.#place(0), place: this.#place(0), text: null }
+  }
+
+  #decodeList(node: YAMLSeq, schema: Schema, path: FieldPath): unknown {
+    const before = this.#problems.length
+    const shape = shapeOf(schema)
+    if (shape.kind !== 'list') return UNREADABLE
+    const value = node.items.map((item, index) => {
+      const offset = nodeOffset(item) ?? nodeOffset(node) ?? 0
+      return this.#decode({ node: item, offset }, shape.element, [...path, index])
+    })
+    if (this.#problems.length === before) this.#checkWhole(value, schema, path)
+    return value
+  }
+
+  /**
+   * Reads a scalar as the first of the schemas that takes it. `whole` is the schema that messages describe.
+   */
+  #decodeScalar(node: Scalar, schemas: readonly Schema[], path: FieldPath, whole?: Schema): unknown {
+    const offset = nodeOffset(node) ?? 0
+    const filled = this.#fill(node, path)
+    if (filled.problems.length > 0) return UNREADABLE
+    this.#origins.set(fieldName(path), {
+      ...this.#originOf(path),
+      text: textOrigin(this.#document.file, node, filled.text),
+    })
+    const typed = filled.whole ? typedValue(filled.text) : filled.changed ? filled.text : node.value
+    const wrong = unsendable(filled.text)
+    if (wrong !== null) return this.#tell(offset, path, `wanted text without ${wrong}`)
+    const doubt = doubtAbout(node, { text: filled.text, typed }, schemas)
+    if (doubt !== null) return this.#tell(offset, path, doubt)
+    let message: string | null = null
+    for (const schema of textLast(schemas)) {
+      const value = scalarFor(shapeOf(schema), filled.text, typed)
+      if (value === undefined) continue
+      if (filled.text === '' && node.type === 'PLAIN' && !filled.changed) continue
+      const issue = z.safeParse(schema, value).error?.issues[0]
+      if (issue === undefined) return value
+      message ??= shapeOf(schema).kind === 'literals' ? null : issue.message
+    }
+    const [first] = schemas
+    if (first === undefined) return UNREADABLE
+    const wanted = whole === undefined ? (message ?? wantedBy(first)) : wantedBy(whole)
+    return this.#tell(offset, path, this.#scalarMessage(node, filled, { wanted, schemas, path }))
+  }
+
+  #scalarMessage(
+    node: Scalar,
+    filled: FilledText,
+    { wanted, schemas, path }: { wanted: string; schemas: readonly Schema[]; path: FieldPath },
+  ): string {
+    const text = filled.text
+    if (isValueNotYet(this.#kind, path, text)) {
+      return `\`${fieldName(path.slice(-1))}: ${text}\` is ${NOT_YET}; wanted ${wanted}`
+    }
+    const literals = schemas.flatMap(schema => {
+      const shape = shapeOf(schema)
+      return shape.kind === 'literals' ? shape.values.map(String) : []
+    })
+    const empty = text === '' && node.type === 'PLAIN'
+    if (empty) return `wanted ${wanted}, found nothing${quoteEmptyHint(schemas)}`
+    const shapes = schemas.map(schema => shapeOf(schema).kind)
+    // A password in clear is no less one for standing where none is wanted.
+    if (path.at(-1) === 'password') return `wanted ${wanted}, found a text that is none`
+    return `wanted ${wanted}, found ${foundText(node, filled, shapes)}${didYouMean(text, literals)}`
+  }
+
+  #fill(node: Scalar, path: FieldPath): FilledText {
+    const filled = this.#filled(node, path)
+    for (const problem of filled.problems) this.#tell(nodeOffset(node) ?? 0, path, problem)
+    return filled
+  }
+
+  #filled(node: Scalar, path: FieldPath): FilledText {
+    const { file } = this.#document
+    return fillReferences(node.source ?? '', {
+      env: this.#options.env,
+      readFile: name => this.#options.readFile(file.folder, name),
+      secretsAllowed: maySecretsStandIn(this.#kind, path),
+    })
+  }
+
+  #place(offset: number): Place {
+    return placeIn(this.#document.file, offset)
+  }
+
+  #tell(offset: number, path: FieldPath, message: string): typeof UNREADABLE {
+    const label = this.#label === '' ? '' : `${this.#label}: `
+    this.#problems.push(detailAt(this.#place(offset), path, `${label}${message}`))
+    return UNREADABLE
+  }
+}
+
+function isResourceKind(kind: string): kind is ResourceKind {
+  return Object.hasOwn(RESOURCE_SCHEMAS, kind)
+}
+
+function ownField(fields: { readonly [name: string]: Schema }, name: string): Schema | undefined {
+  return Object.hasOwn(fields, name) ? fields[name] : undefined
+}

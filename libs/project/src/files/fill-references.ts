@@ -1,0 +1,143 @@
+/**
+ * Fills in the references of a text (docs/REFERENCE.md): `${NAME}` and `${NAME:-default}` from the
+ * environment, `${file:PATH}` from a file. Secrets stay references, where they are allowed; `$${` is a
+ * literal `${`. What is filled in is not looked at again.
+ */
+import { NAME_PATTERN } from '@sluice/contracts/resources'
+import { withoutReferences } from '@sluice/contracts/secret-references'
+import { nearestName } from '@sluice/domain/nearest-name'
+import type { FieldPath } from '../decode/places.ts'
+
+export interface ReferenceSources {
+  readonly env: { readonly [name: string]: string | undefined }
+  /** The text of a file, or what is wrong with it. */
+  readonly readFile: (path: string) => { readonly text: string } | { readonly problem: string }
+  /** Whether `${secret:NAME}` may stand in this field. */
+  readonly secretsAllowed: boolean
+}
+
+export interface FilledText {
+  readonly text: string
+  /**
+   * True if the text was one `${NAME}` or `${NAME:-default}` and nothing else, so that it may stand for a
+   * number or boolean.
+   */
+  readonly whole: boolean
+  /** The path of the file that the whole text came from, or null. */
+  readonly file: string | null
+  /** True if anything was filled in or unescaped, so that columns moved. */
+  readonly changed: boolean
+  readonly problems: readonly string[]
+}
+
+const SECRETS_PLACE =
+  'a secret may stand only in the `headers` and `query` of a destination, and in the `url`, `password` and `tls` of a source'
+
+/** Where `${secret:NAME}` stays as it is, to be looked up when it is used. */
+export function maySecretsStandIn(kind: string, path: FieldPath): boolean {
+  const [first] = path
+  if (kind === 'destination') return path.length === 2 && (first === 'headers' || first === 'query')
+  return kind === 'source' && (first === 'url' || first === 'password' || first === 'tls')
+}
+
+/** Fills in one text. `problems` is empty if all went well. */
+export function fillReferences(source: string, sources: ReferenceSources): FilledText {
+  if (!source.includes('${')) return { text: source, whole: false, file: null, changed: false, problems: [] }
+  const parts = splitReferences(source)
+  const problems: string[] = []
+  const secretParts: string[] = []
+  let plain = ''
+  const settlePlain = () => {
+    secretParts.push(sources.secretsAllowed ? withoutReferences(plain) : plain)
+    plain = ''
+  }
+  for (const part of parts) {
+    if (part.kind === 'text') plain += part.text
+    else {
+      const value = resolve(part.reference, sources)
+      if ('text' in value) plain += value.text
+      else if ('problem' in value) problems.push(value.problem)
+      else {
+        if (plain.endsWith('$')) problems.push('a `$` cannot stand right before a secret')
+        settlePlain()
+        secretParts.push(value.secret)
+      }
+    }
+  }
+  settlePlain()
+  const only = parts.length === 1 ? parts[0] : undefined
+  const reference = only?.kind === 'reference' ? only.reference : null
+  return {
+    text: secretParts.join(''),
+    whole: reference !== null && /^[A-Z0-9_]+(:-|$)/.test(reference),
+    file: reference?.startsWith('file:') === true ? reference.slice('file:'.length) : null,
+    changed: true,
+    problems,
+  }
+}
+
+type Part =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'reference'; readonly reference: string }
+
+/** Cuts a text at its references. A `${` that never closes is a reference that reaches to the end. */
+function splitReferences(source: string): Part[] {
+  const parts: Part[] = []
+  const pattern = /\$\$\{|\$\{([^}]*)(\}|$)/g
+  let end = 0
+  for (const match of source.matchAll(pattern)) {
+    if (match.index > end) parts.push({ kind: 'text', text: source.slice(end, match.index) })
+    end = match.index + match[0].length
+    if (match[0] === '$${') parts.push({ kind: 'text', text: '${' })
+    else if (match[2] === '}') parts.push({ kind: 'reference', reference: match[1] ?? '' })
+    else parts.push({ kind: 'reference', reference: `${match[1] ?? ''}\n` })
+  }
+  if (end < source.length) parts.push({ kind: 'text', text: source.slice(end) })
+  return parts
+}
+
+function resolve(
+  reference: string,
+  sources: ReferenceSources,
+): { readonly text: string } | { readonly problem: string } | { readonly secret: string } {
+  if (reference.endsWith('\n')) {
+    return {
+      problem: `\`\${${shorten(reference)}\` has no closing \`}\`; for a literal \`\${\` write \`$\${\``,
+    }
+  }
+  if (reference.startsWith('file:')) return sources.readFile(reference.slice('file:'.length))
+  if (reference.startsWith('secret:')) return secret(reference.slice('secret:'.length), sources)
+  const [, name, fallback] = /^([A-Z_][A-Z0-9_]*)(?::-([\s\S]*))?$/.exec(reference) ?? []
+  if (name === undefined) {
+    return {
+      problem:
+        `\`\${${shorten(reference)}}\` is no reference: wanted \`\${NAME}\` (upper case, digits, _), \`\${NAME:-default}\`, ` +
+        '`${file:PATH}` or `${secret:NAME}`; for a literal `${` write `$${`',
+    }
+  }
+  const value = sources.env[name]
+  if (fallback !== undefined) return { text: value === undefined || value === '' ? fallback : value }
+  if (value !== undefined) return { text: value }
+  const near = nearestName(
+    name,
+    Object.keys(sources.env).filter(candidate => /^[A-Z_][A-Z0-9_]*$/.test(candidate)),
+  )
+  const hint = near === null ? '' : ` (there is \`${near}\`)`
+  return {
+    problem: `the environment variable \`${name}\` is not set${hint}; set it, or give a default: \`\${${name}:-…}\``,
+  }
+}
+
+function secret(name: string, { secretsAllowed }: ReferenceSources) {
+  if (!secretsAllowed)
+    return { problem: `\`\${secret:${shorten(name)}}\` is not allowed here: ${SECRETS_PLACE}` }
+  if (NAME_PATTERN.test(name)) return { secret: `\${secret:${name}}` }
+  return {
+    problem: `\`${shorten(name)}\` is no name of a secret: wanted lower-case letters, digits and dashes`,
+  }
+}
+
+function shorten(text: string): string {
+  const line = text.trim().replaceAll(/\s+/g, ' ')
+  return line.length > 40 ? `${line.slice(0, 39)}…` : line
+}

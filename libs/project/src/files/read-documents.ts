@@ -1,0 +1,146 @@
+/**
+ * Parses YAML 1.2 files into documents: those that are resources, and those that are passed over because
+ * other tools wrote them. What is wrong with the YAML itself is told here; what is wrong with a resource in
+ * decode-resource.ts.
+ */
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
+import { isAlias, isMap, isScalar, LineCounter, parseAllDocuments } from 'yaml'
+import type { YAMLMap } from 'yaml'
+import { entriesOf } from '../yaml/map-entries.ts'
+import type { MapEntry } from '../yaml/map-entries.ts'
+import { detailAt, quoted, withoutInvisible } from '../decode/places.ts'
+import { placeIn } from '../yaml/yaml-file.ts'
+import type { YamlDocument, YamlFile } from '../yaml/yaml-file.ts'
+import { yamlProblems } from '../yaml/yaml-problems.ts'
+
+/** A document that is meant to be a resource and whose YAML is right. */
+export interface ResourceDocument {
+  readonly file: YamlFile
+  readonly document: YamlDocument
+  readonly map: YAMLMap
+}
+
+/** A document that is passed over, and why. */
+export interface SkippedDocument {
+  readonly file: string
+  readonly line: number
+  readonly reason: 'has apiVersion' | 'has no kind'
+}
+
+export interface ReadDocuments {
+  readonly resources: readonly ResourceDocument[]
+  readonly skipped: readonly SkippedDocument[]
+  readonly problems: readonly ErrorDetail[]
+}
+
+/** Parses one file. Never throws for what the file holds. */
+export function readDocuments(source: { path: string; folder: string; text: string }): ReadDocuments {
+  try {
+    return parseDocuments(source)
+  } catch (error) {
+    // The parser walks nested text by calling itself.
+    if (!(error instanceof RangeError)) throw error
+    const problem = { file: source.path, line: 1, column: 1, message: 'the YAML is nested too deeply' }
+    return { resources: [], skipped: [], problems: [problem] }
+  }
+}
+
+/**
+ * The text as the parser reads it right: each document may begin with a byte order mark (YAML 1.2 §5.2), as
+ * where files were joined, and a carriage return alone ends a line too (§5.4).
+ */
+function plainText(text: string): string {
+  return text.replaceAll(/^\ufeff/gm, '').replaceAll(/\r(?!\n)/g, '\n')
+}
+
+function parseDocuments(source: { path: string; folder: string; text: string }): ReadDocuments {
+  const lines = new LineCounter()
+  const file: YamlFile = { ...source, text: plainText(source.text), lines }
+  const documents = parseAllDocuments(file.text, {
+    version: '1.2',
+    merge: true,
+    // Comparing each key with each takes minutes for a large map; entriesOf finds keys that occur twice.
+    uniqueKeys: false,
+    strict: true,
+    prettyErrors: false,
+    lineCounter: lines,
+  })
+  const resources: ResourceDocument[] = []
+  const skipped: SkippedDocument[] = []
+  const problems: ErrorDetail[] = []
+  if (!Array.isArray(documents)) return { resources, skipped, problems }
+  for (const document of documents) {
+    if (isEmpty(document)) continue
+    const entries = isMap(document.contents) ? entriesOf(document.contents, document).entries : []
+    const reason = reasonToSkip(document, entries, file)
+    if (reason !== null) {
+      const problem = reason === 'has no kind' ? missedKind(document, entries, file) : null
+      if (problem !== null) {
+        problems.push(problem)
+        continue
+      }
+      const place = placeIn(file, document.contents?.range[0] ?? document.range[0])
+      skipped.push({ file: file.path, line: place.line, reason })
+      continue
+    }
+    const wrong = yamlProblems(document, file)
+    problems.push(...wrong)
+    if (wrong.length === 0 && isMap(document.contents))
+      resources.push({ file, document, map: document.contents })
+  }
+  return { resources, skipped, problems }
+}
+
+/** True for nothing but comments and white space. */
+function isEmpty(document: YamlDocument): boolean {
+  if (document.errors.length > 0) return false
+  return document.contents === null || (isScalar(document.contents) && document.contents.source === '')
+}
+
+/**
+ * Why a document is none of ours, or null. Where its YAML is broken the tree may lack what the text has, so
+ * the text decides: templates of other tools (Helm's, say) are broken YAML, and not ours to judge.
+ */
+function reasonToSkip(
+  document: YamlDocument,
+  entries: readonly MapEntry[],
+  file: YamlFile,
+): SkippedDocument['reason'] | null {
+  if (entries.some(({ key }) => key === 'apiVersion')) return 'has apiVersion'
+  if (entries.some(({ key }) => key === 'kind')) return null
+  if (document.errors.length === 0) return 'has no kind'
+  const text = file.text.slice(document.range[0], document.range[2])
+  if (/^['"]?apiVersion['"]?\s*:/m.test(text)) return 'has apiVersion'
+  return /(^|[\s{,])['"]?kind['"]?\s*:/m.test(text) ? null : 'has no kind'
+}
+
+/**
+ * What is wrong with a document that would be passed over for having no kind, though it is meant to have one:
+ * it is written `Kind`, or with a character that nobody sees, or it may come by a `<<` that leads nowhere.
+ */
+function missedKind(
+  document: YamlDocument,
+  entries: readonly MapEntry[],
+  file: YamlFile,
+): ErrorDetail | null {
+  const nearly = entries.find(
+    ({ key, value }) =>
+      withoutInvisible(key).toLowerCase() === 'kind' &&
+      isScalar(value.node) &&
+      Object.hasOwn(RESOURCE_SCHEMAS, withoutInvisible(value.node.source ?? '').toLowerCase()),
+  )
+  if (nearly !== undefined) {
+    const message = `${quoted(nearly.key)} is no field; write \`kind\``
+    return detailAt(placeIn(file, nearly.keyOffset), [nearly.key], message)
+  }
+  const merges = isMap(document.contents) ? document.contents.items.filter(isMerge) : []
+  const lost = merges.map(({ value }) => value).find(value => isAlias(value) && !value.resolve(document))
+  if (!isAlias(lost)) return null
+  const message = `there is no anchor \`&${lost.source}\` before this in the same document, and only there does \`<<\` find one`
+  return detailAt(placeIn(file, lost.range?.[0] ?? document.range[0]), ['<<'], message)
+}
+
+function isMerge({ key }: { readonly key: unknown }): boolean {
+  return isScalar(key) && key.type === 'PLAIN' && key.source === '<<'
+}

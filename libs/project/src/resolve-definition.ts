@@ -1,0 +1,33 @@
+/** Puts a sync of a project together with all it refers to, as a run pins it (R15). */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Definition } from '@sluice/contracts/resources'
+import { lookUpDefinition } from '@sluice/domain/definition'
+import { nearestName } from '@sluice/domain/nearest-name'
+import { list } from './decode/places.ts'
+import { namesOf, resourceKey } from './project.ts'
+import type { Project } from './project.ts'
+
+const SHOWN_NAMES = 10
+
+/**
+ * The definition of a sync. Throws `not-found`, with the nearest name, for a sync that the project does not
+ * have.
+ */
+export function resolveDefinition(project: Project, syncName: string): Definition {
+  const found = lookUpDefinition((kind, name) => project.resources.get(resourceKey(kind, name)), syncName)
+  if (found.kind === 'found') return found.definition
+  if (found.resource === 'sync') throw syncNotFound(project, syncName)
+  throw new SluiceError('internal', `A loaded project lacks the ${found.resource} \`${found.name}\`.`)
+}
+
+function syncNotFound(project: Project, name: string): SluiceError {
+  return new SluiceError('not-found', `There is no sync \`${name}\`: ${syncHint(project, name)}`)
+}
+
+function syncHint(project: Project, name: string): string {
+  const names = namesOf(project, 'sync')
+  if (names.length === 0) return `no sync is defined in ${project.dir}; \`sluice init\` writes a first one`
+  const near = nearestName(name, names)
+  if (near !== null) return `did you mean \`${near}\`?`
+  return `the syncs here are ${list(names.slice(0, SHOWN_NAMES))}${names.length > SHOWN_NAMES ? ', …' : ''}`
+}

@@ -1,0 +1,85 @@
+/**
+ * Scalars that are read in more than one way: by YAML 1.1 and 1.2, by people and by YAML. Where text is
+ * wanted all of them count as written; elsewhere each is refused with what to write in its place, since a
+ * wrong guess would be a limit, a switch or a value that nobody meant.
+ */
+import { parseExactJson } from '@sluice/templates/values/exact-json'
+import type { Scalar } from 'yaml'
+import { quoted } from '../decode/places.ts'
+import { shapeOf } from '../decode/schema-shape.ts'
+import type { Schema, Shape } from '../decode/schema-shape.ts'
+
+export const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/
+/** Octal to YAML 1.1 (`010` is 8) and decimal to YAML 1.2 (10). */
+const LEADING_ZERO = /^[-+]?0\d/
+const OTHER_BASE = /^0[xo][0-9a-f]+$/i
+/** Booleans of YAML 1.1, and `null` and `true`, where `false` or a text may stand. */
+const SWITCH_WORD = /^(y|yes|n|no|on|off|true|null|~)$/i
+/**
+ * The tags of the core schema: of them `!!str`, `!!int` and their like say only what the scalar is anyway.
+ */
+const CORE_TAG = /^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq)$/
+const QUOTE_IT = 'quote it to have it as text'
+
+/** What is doubtful about a scalar where one of the schemas is to be met, or null. */
+export function doubtAbout(
+  node: Scalar,
+  { text, typed }: { readonly text: string; readonly typed: unknown },
+  schemas: readonly Schema[],
+): string | null {
+  const shapes = schemas.map(shapeOf)
+  const takesText = shapes.some(({ kind }) => kind === 'text')
+  if (shapes.some(({ kind }) => kind === 'number')) {
+    const doubt = typeof typed === 'number' ? doubtfulNumber(text, typed, takesText) : null
+    if (doubt !== null) return doubt
+  }
+  const isSwitch = takesText && shapes.some(takesFalse) && !shapes.some(({ kind }) => kind === 'boolean')
+  if (isSwitch && node.type === 'PLAIN' && SWITCH_WORD.test(text))
+    return `wanted a text or \`false\`, found ${quoted(text)}: write \`false\`, or ${QUOTE_IT}`
+  return null
+}
+
+function takesFalse(shape: Shape): boolean {
+  return shape.kind === 'literals' && shape.values.includes(false)
+}
+
+function doubtfulNumber(text: string, typed: number, takesText: boolean): string | null {
+  if (!takesText) return otherBase(text, typed)
+  if (!JSON_NUMBER.test(text)) return `wanted a number as JSON writes it, found ${quoted(text)}; ${QUOTE_IT}`
+  if (typeof parseExactJson(text) === 'number') return null
+  return `wanted a number that is kept with all its digits, found ${quoted(text)}; ${QUOTE_IT}`
+}
+
+function otherBase(text: string, typed: number): string | null {
+  if (OTHER_BASE.test(text)) return `wanted a decimal number, found ${quoted(text)}: write ${typed}`
+  if (!LEADING_ZERO.test(text)) return null
+  const octal = /^[-+]?[0-7]+$/.test(text) ? Number.parseInt(text, 8) : typed
+  const orOctal = octal === typed ? '' : `, or ${octal} if octal is meant`
+  return `wanted a number without leading zeros, found ${quoted(text)}: write ${typed}${orOctal}`
+}
+
+/**
+ * How a number is to be written that was written for people, as a hint; empty if there is none in the text.
+ */
+export function numberHint(text: string): string {
+  const digits = text.normalize('NFKC').replaceAll(/(?<=\d)[_,'’ ](?=\d{3}(\D|$))/g, '')
+  return digits !== text && JSON_NUMBER.test(digits) ? ` (write ${digits})` : ''
+}
+
+/**
+ * What is wrong with the tag of a node, or null. `!!binary` and its like would make something of a scalar
+ * that no field takes.
+ */
+export function wrongTag(tag: string | undefined): string | null {
+  if (tag === undefined || tag === '!' || CORE_TAG.test(tag)) return null
+  return `YAML tags are not supported, found \`${tag.replace('tag:yaml.org,2002:', '!!')}\``
+}
+
+/**
+ * The first character of a text that no request, record or file name can carry, as a message names it, or
+ * null.
+ */
+export function unsendable(text: string): string | null {
+  if (text.includes('\0')) return 'a NUL character'
+  return text.isWellFormed() ? null : 'half a character (a lone surrogate)'
+}

@@ -1,0 +1,75 @@
+/** How YAML nodes fit the shapes of a schema, and what a scalar stands for: as text it counts as written. */
+import { isMap, isScalar, isSeq } from 'yaml'
+import type { Scalar } from 'yaml'
+import { JSON_NUMBER, numberHint } from './doubtful-scalars.ts'
+import type { FilledText } from '../files/fill-references.ts'
+import { quoted } from '../decode/places.ts'
+import { shapeOf } from '../decode/schema-shape.ts'
+import type { Schema, Shape } from '../decode/schema-shape.ts'
+
+/** Text takes every scalar, so it comes after what is more particular. */
+export function textLast(schemas: readonly Schema[]): Schema[] {
+  const isText = (schema: Schema) => shapeOf(schema).kind === 'text'
+  return [...schemas.filter(schema => !isText(schema)), ...schemas.filter(isText)]
+}
+
+export function isScalarShape(shape: Shape): boolean {
+  return shape.kind !== 'object' && shape.kind !== 'record' && shape.kind !== 'list'
+}
+
+export function fits(node: unknown, shape: Shape): boolean {
+  if (isMap(node)) return shape.kind === 'object' || shape.kind === 'record'
+  if (isSeq(node)) return shape.kind === 'list'
+  return isScalar(node) && isScalarShape(shape)
+}
+
+/**
+ * What a scalar is for a shape: its text as written, or the number or boolean it stands for; undefined if it
+ * is none.
+ */
+export function scalarFor(shape: Shape, text: string, typed: unknown): unknown {
+  switch (shape.kind) {
+    case 'text':
+      return text
+    case 'number':
+      return typeof typed === 'number' ? typed : undefined
+    case 'boolean':
+      return typeof typed === 'boolean' ? typed : undefined
+    case 'literals':
+      if (shape.values.includes(text)) return text
+      return shape.values.find(value => value === typed && typeof value !== 'string')
+    default:
+      return undefined
+  }
+}
+
+/** The number, as JSON writes it, or boolean that a text from outside stands for, or the text. */
+export function typedValue(text: string): string | number | boolean {
+  if (text === 'true' || text === 'false') return text === 'true'
+  return JSON_NUMBER.test(text) ? Number(text) : text
+}
+
+const STRING_TAG = 'tag:yaml.org,2002:str'
+
+export function described(node: unknown): string {
+  if (isMap(node)) return 'a map'
+  if (isSeq(node)) return 'a list'
+  if (!isScalar(node) || node.source === undefined || node.source === '') return 'nothing'
+  return quoted(node.source)
+}
+
+/**
+ * What was found where a scalar is wrong. The value of a reference is shown only where no secret can be
+ * meant: in place of a number, boolean or one of a few words.
+ */
+export function foundText(node: Scalar, filled: FilledText, wanted: readonly Shape['kind'][]): string {
+  if (filled.changed) {
+    const source = quoted(node.source ?? '')
+    return wanted.includes('text') ? `the value of ${source}` : `${quoted(filled.text)} from ${source}`
+  }
+  const looksRight = node.type !== 'PLAIN' && typedValue(filled.text) !== filled.text
+  const unquote = looksRight && (wanted.includes('number') || wanted.includes('boolean'))
+  if (unquote) return `the text "${filled.text}" (take the quotes away)`
+  if (!wanted.includes('number')) return quoted(filled.text)
+  return `${quoted(filled.text)}${node.tag === STRING_TAG ? ' with the tag `!!str` (take it away)' : numberHint(filled.text)}`
+}

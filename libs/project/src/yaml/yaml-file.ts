@@ -1,0 +1,20 @@
+/** YAML files as parsed, and places in them. */
+import type { Document, LineCounter, ParsedNode } from 'yaml'
+import type { Place } from '../decode/places.ts'
+
+/** A file with its text and the folder-relative path that messages name. */
+export interface YamlFile {
+  readonly path: string
+  /** The absolute folder that `${file:PATH}` starts from. */
+  readonly folder: string
+  readonly text: string
+  readonly lines: LineCounter
+}
+
+export type YamlDocument = Document.Parsed<ParsedNode>
+
+/** The place of a position in a file's text. */
+export function placeIn(file: YamlFile, offset: number): Place {
+  const { line, col } = file.lines.linePos(offset)
+  return { file: file.path, line: Math.max(line, 1), column: Math.max(col, 1) }
+}

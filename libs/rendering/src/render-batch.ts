@@ -1,0 +1,123 @@
+/**
+ * Renders a batch of rows into requests, and finds the rows at fault where that fails: the others are still
+ * sent.
+ */
+import type { Change, RequestRow } from '@sluice/contracts/records'
+import type { Op } from '@sluice/contracts/state'
+import { HEAD_CEILING_BYTES, REQUEST_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import type { CompiledTrigger, RenderContext, TemplateRow } from '@sluice/templates/compile'
+import { parseExactJson } from '@sluice/templates/values/exact-json'
+import type { RowBatch } from './row-batches.ts'
+
+/** A request or unrenderable rows, before they have a place in the topic. */
+export type Rendered =
+  | {
+      readonly kind: 'request'
+      readonly method: string
+      readonly path: string
+      readonly headers: { readonly [name: string]: string }
+      readonly body: Uint8Array | null
+      readonly rows: readonly RequestRow[]
+    }
+  | {
+      readonly kind: 'unrenderable'
+      readonly error: string
+      /** The name of the value that the row needs and that was never captured, if that is the reason. */
+      readonly lacks: string | null
+      readonly rows: readonly RequestRow[]
+    }
+
+/** A request body larger than this is never sent; a single row that needs it is rejected. */
+export const BODY_CEILING_BYTES = 8_000_000
+
+/** Most that a record says of a row beside its key and its captured values. */
+const ROW_BYTES = 300
+
+const encoder = new TextEncoder()
+
+/** Deterministic: the same rows give the same requests in the same order. */
+export function renderBatch(batch: RowBatch, trigger: CompiledTrigger, context: RenderContext): Rendered[] {
+  return renderRows(batch.op, batch.changes, trigger, context)
+}
+
+function renderRows(
+  op: Op,
+  changes: readonly Change[],
+  trigger: CompiledTrigger,
+  context: RenderContext,
+): Rendered[] {
+  const result = trigger.render(changes.map(templateRow), context)
+  if (result.kind === 'unrenderable') {
+    if (changes.length > 1) return renderHalves(op, changes, trigger, context)
+    return [{ ...result, rows: changes.map(change => requestRow(op, change)) }]
+  }
+  const body = result.body === null ? null : encoder.encode(result.body)
+  const bytes = body?.length ?? 0
+  const limit = Math.min(trigger.batch?.bytes ?? BODY_CEILING_BYTES, BODY_CEILING_BYTES)
+  if (bytes > limit && changes.length > 1) return renderHalves(op, changes, trigger, context)
+  const { method, path, headers } = result
+  const rows = changes.map(change => requestRow(op, change))
+  const error = tooLarge({ body: bytes, head: headBytes(path, headers), rows: rowsBytes(rows) })
+  if (error !== null && changes.length > 1) return renderHalves(op, changes, trigger, context)
+  if (error !== null) return [{ kind: 'unrenderable', error, lacks: null, rows }]
+  return [{ kind: 'request', method, path, headers, body, rows }]
+}
+
+/** Why a request of so many bytes cannot be sent; null where it can. */
+function tooLarge({ body, head, rows }: { body: number; head: number; rows: number }): string | null {
+  if (body > BODY_CEILING_BYTES)
+    return `the body has ${body} bytes, and the most that is sent is ${BODY_CEILING_BYTES}`
+  if (head > HEAD_CEILING_BYTES)
+    return `path and headers have ${head} bytes, and the most that is sent is ${HEAD_CEILING_BYTES}`
+  const all = body + head + rows
+  if (all <= REQUEST_CEILING_BYTES) return null
+  return `the request and what is known of its row take ${all} bytes, and the most is ${REQUEST_CEILING_BYTES}`
+}
+
+function headBytes(path: string, headers: { readonly [name: string]: string }): number {
+  let bytes = Buffer.byteLength(path)
+  for (const [name, value] of Object.entries(headers))
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value)
+  return bytes
+}
+
+/** What the record of a request says of its rows, at most. */
+function rowsBytes(rows: readonly RequestRow[]): number {
+  let bytes = 0
+  for (const { key, captured } of rows)
+    bytes += ROW_BYTES + Buffer.byteLength(key) + Buffer.byteLength(captured ?? '')
+  return bytes
+}
+
+function renderHalves(
+  op: Op,
+  changes: readonly Change[],
+  trigger: CompiledTrigger,
+  context: RenderContext,
+): Rendered[] {
+  const middle = Math.ceil(changes.length / 2)
+  return [
+    ...renderRows(op, changes.slice(0, middle), trigger, context),
+    ...renderRows(op, changes.slice(middle), trigger, context),
+  ]
+}
+
+function templateRow(change: Change): TemplateRow {
+  const row = change.after ?? change.before ?? {}
+  return {
+    row,
+    previous: change.op === 'changed' ? change.before : null,
+    captured: change.captured === null ? null : parseCaptured(change.captured),
+  }
+}
+
+function parseCaptured(json: string): { readonly [name: string]: unknown } {
+  const values = parseExactJson(json)
+  return typeof values === 'object' ? { ...values } : {}
+}
+
+function requestRow(op: Op, change: Change): RequestRow {
+  const uncertain = change.beforeState === 'content-uncertain' || change.beforeState === 'existence-uncertain'
+  const { key, seq, captured, retried } = change
+  return { key, seq, op, uncertain, captured, retried }
+}

@@ -1,0 +1,189 @@
+/**
+ * Turns expressions into functions, once per template.
+ */
+import { TypeGuards } from 'liquidjs'
+import type { Token } from 'liquidjs'
+import { compileExpressionFilter } from './compile-expression-filter.ts'
+import { NamedArgument } from '../filters/filter-function.ts'
+import { EXPRESSION_FILTERS, filterOf } from '../filters/filters.ts'
+import type { Frame } from './frame.ts'
+import { comparedNumber, printedNumber } from './parse/written-number.ts'
+import { Emptiness, OPERATORS, isTruthy } from './operators.ts'
+import { plainValue } from '../values/plain-value.ts'
+import { propertyReader, readProperty } from './read-property.ts'
+import type { Getter, Scope } from './scope.ts'
+import { writtenName } from './parse/written-name.ts'
+import type {
+  FilterArgument,
+  FilterCall,
+  Filtered,
+  PropertyAccessToken,
+  RangeToken,
+} from './parse/template-syntax.ts'
+
+/**
+ * The value of an expression with its filters. `lenient`: a value that was never captured is null instead of
+ * an error, as in conditions. A `default` right behind the value has the same effect.
+ */
+export function compileFiltered(value: Filtered, scope: Scope, lenient = false): Getter {
+  const forgiving = lenient || value.filters[0]?.name === 'default'
+  let getter = compileOperands(value.initial.postfix, scope, forgiving)
+  for (const filter of value.filters) getter = compileFilter(filter, getter, scope)
+  return getter
+}
+
+/** True if the last filter is `raw`, so that the value is printed as it is. */
+export function isRaw(value: Filtered): boolean {
+  return value.filters.at(-1)?.name === 'raw'
+}
+
+function compileOperands(postfix: readonly Token[], scope: Scope, lenient: boolean): Getter {
+  const stack: Getter[] = []
+  for (const token of postfix) {
+    if (!TypeGuards.isOperatorToken(token)) {
+      // A compared number is not printed, so one that JavaScript holds exactly is compared the fast way.
+      const isNumber = postfix.length > 1 && TypeGuards.isNumberToken(token)
+      stack.push(isNumber ? constant(comparedNumber(token.getText())) : compileValue(token, scope, lenient))
+      continue
+    }
+    const right = stack.pop()
+    const left = token.operator === 'not' ? undefined : stack.pop()
+    if (right !== undefined) stack.push(compileOperator(token.operator, left, right))
+  }
+  return stack[0] ?? (() => undefined)
+}
+
+function compileOperator(name: string, left: Getter | undefined, right: Getter): Getter {
+  if (left === undefined) return frame => !isTruthy(right(frame))
+  if (name === 'and') return frame => isTruthy(left(frame)) && isTruthy(right(frame))
+  if (name === 'or') return frame => isTruthy(left(frame)) || isTruthy(right(frame))
+  const operator = OPERATORS.get(name)
+  if (operator === undefined) throw new Error(`there is no operator ${name}`)
+  return frame => operator(left(frame), right(frame), frame)
+}
+
+const LITERALS: { readonly [name: string]: unknown } = {
+  true: true,
+  false: false,
+  nil: null,
+  null: null,
+  empty: new Emptiness('empty'),
+  blank: new Emptiness('blank'),
+}
+
+function constant(value: unknown): Getter {
+  return () => value
+}
+
+/** The value of one operand. */
+export function compileValue(token: Token, scope: Scope, lenient = false): Getter {
+  if (TypeGuards.isQuotedToken(token)) return constant(token.content)
+  if (TypeGuards.isNumberToken(token)) return constant(printedNumber(token.getText()))
+  if (TypeGuards.isLiteralToken(token)) return constant(LITERALS[token.getText()])
+  if (TypeGuards.isPropertyAccessToken(token)) return compileAccess(token, scope, lenient)
+  if (TypeGuards.isRangeToken(token)) return compileRange(token, scope)
+  if (TypeGuards.isFilteredValueToken(token)) return compileFiltered(token, scope, lenient)
+  throw new Error(`an operand of kind ${token.kind} is not known`)
+}
+
+type Property = PropertyAccessToken['props'][number]
+
+function compileAccess(token: PropertyAccessToken, scope: Scope, lenient: boolean): Getter {
+  const [root, ...rest] = token.props
+  let getter: Getter
+  let properties: readonly Property[] = rest
+  if (token.variable !== undefined) {
+    getter = compileValue(token.variable, scope, lenient)
+    properties = token.props
+  } else if (root === undefined) {
+    return () => undefined
+  } else {
+    getter = compileRoot(root, scope, lenient)
+  }
+  for (const property of properties) getter = compileProperty(getter, property, scope, lenient)
+  return getter
+}
+
+function compileRoot(root: Property, scope: Scope, lenient: boolean): Getter {
+  const name = writtenName(root)
+  if (name !== undefined) return scope.resolve(String(name))
+  const getName = compileValue(root, scope, lenient)
+  const resolve = scope.resolveLater()
+  return frame => {
+    const found = getName(frame)
+    return typeof found === 'string' || typeof found === 'number' ? resolve(String(found), frame) : undefined
+  }
+}
+
+function compileProperty(getter: Getter, property: Property, scope: Scope, lenient: boolean): Getter {
+  const name = writtenName(property)
+  if (typeof name === 'string') {
+    const read = propertyReader(name, lenient)
+    return frame => read(getter(frame), frame)
+  }
+  const getKey: Getter = name === undefined ? compileValue(property, scope, lenient) : () => name
+  return frame => readProperty(getter(frame), getKey(frame), { lenient, frame })
+}
+
+function compileRange(token: RangeToken, scope: Scope): Getter {
+  const from = compileValue(token.lhs, scope)
+  const to = compileValue(token.rhs, scope)
+  return frame => {
+    const first = endOfRange(from(frame))
+    const last = endOfRange(to(frame))
+    const length = Math.max(0, last - first + 1)
+    frame.charge(length)
+    return Array.from({ length }, (_, index) => first + index)
+  }
+}
+
+/** A value that is no number counts as 0, and a fraction is cut off, as Shopify does. */
+function endOfRange(value: unknown): number {
+  const number = Math.trunc(Number(plainValue(value)))
+  return Number.isFinite(number) ? number : 0
+}
+
+function compileFilter(call: FilterCall, input: Getter, scope: Scope): Getter {
+  if (EXPRESSION_FILTERS.has(call.name)) return compileExpressionFilter(call, input, scope, compileFiltered)
+  const filter = filterOf(call.name)
+  const getters = call.args.map(argument => compileArgument(argument, scope))
+  if (call.args.every(isConstant)) {
+    const values = getters.map(getter => getter)
+    return compileConstantFilter(filter, input, values)
+  }
+  return frame => {
+    const value = input(frame)
+    return filter(
+      value,
+      getters.map(getter => getter(frame)),
+      frame,
+    )
+  }
+}
+
+function compileConstantFilter(
+  filter: ReturnType<typeof filterOf>,
+  input: Getter,
+  getters: readonly Getter[],
+): Getter {
+  let values: readonly unknown[] | null = null
+  return (frame: Frame) => {
+    values ??= getters.map(getter => getter(frame))
+    return filter(input(frame), values, frame)
+  }
+}
+
+function isConstant(argument: FilterArgument): boolean {
+  return (
+    TypeGuards.isQuotedToken(argument) ||
+    TypeGuards.isNumberToken(argument) ||
+    TypeGuards.isLiteralToken(argument)
+  )
+}
+
+function compileArgument(argument: FilterArgument, scope: Scope): Getter {
+  if (!Array.isArray(argument)) return compileValue(argument, scope)
+  const [name = '', token] = argument
+  const getter: Getter = token === undefined ? () => undefined : compileValue(token, scope)
+  return frame => new NamedArgument(name, getter(frame))
+}

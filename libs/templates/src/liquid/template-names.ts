@@ -1,0 +1,395 @@
+/**
+ * Finds the columns that a template uses, without rendering it. If they cannot be told, the whole row counts
+ * as used, so that no column that matters is ever left out. A name that can stand for nothing is a mistake:
+ * it would print nothing, and the request would say nothing of its rows.
+ */
+import { nearestHint } from '@sluice/domain/nearest-name'
+import { TypeGuards } from 'liquidjs'
+import type { QuotedToken, Token } from 'liquidjs'
+import { expressionOf } from './compile-expression-filter.ts'
+import { bodiesOf } from './compile-template.ts'
+import { EXPRESSION_FILTERS } from '../filters/filters.ts'
+import { KEEPS_ITEMS, READS_PROPERTY, TAKES_ITEM, keysOfText } from '../filters/list-filters.ts'
+import { LOOP_NAMES } from './loop.ts'
+import { GIVEN_NAMES } from './scope.ts'
+import type { Sees } from './scope.ts'
+import { TemplateFault } from './template-fault.ts'
+import type {
+  FilterCall,
+  Filtered,
+  PropertyAccessToken,
+  TemplateNode,
+  ValueToken,
+} from './parse/template-syntax.ts'
+import { writtenName } from './parse/written-name.ts'
+
+export interface TemplateNames {
+  /** Columns by name, of rows and of rows as delivered before. */
+  readonly columns: ReadonlySet<string>
+  /** Columns of rows as they are now, with the first place where each is used. */
+  readonly current: ReadonlyMap<string, number>
+  /**
+   * Those columns whose name may mean something else: a value that belongs to a row, or a name that is
+   * assigned somewhere.
+   */
+  readonly doubtful: ReadonlySet<string>
+  /** True if a row is used as a whole, or may be. */
+  readonly whole: boolean
+  /**
+   * Captured values by name, with the first place where each is used. None in batches, since `row.captured`
+   * may be a column, and none if the template assigns `captured` itself.
+   */
+  readonly captured: ReadonlyMap<string, number>
+  /**
+   * True if the template uses anything of a row, or a value that belongs to it. The number of rows does not
+   * count.
+   */
+  readonly ofRows: boolean
+}
+
+/**
+ * The names that a template uses. Throws a `TemplateFault` for a name that can stand for nothing: in a batch
+ * each bare name without a value, and everywhere a property that the run, the sync, a list of rows or a loop
+ * does not have.
+ */
+export function templateNames(nodes: readonly TemplateNode[], sees: Sees): TemplateNames {
+  const finder = new NameFinder(sees.batched, assignments(nodes))
+  finder.visit(nodes, new Names(sees.wraps === true ? [['items', 'value']] : []))
+  if (finder.assigned.has('captured')) finder.captured.clear()
+  return finder
+}
+
+/** How often each name is assigned, captured or counted anywhere in a template. */
+function assignments(
+  nodes: readonly TemplateNode[],
+  counts = new Map<string, number>(),
+): ReadonlyMap<string, number> {
+  for (const node of nodes) {
+    if (node.kind === 'assign' || node.kind === 'capture' || node.kind === 'counter')
+      counts.set(node.name, (counts.get(node.name) ?? 0) + 1)
+    for (const body of bodiesOf(node)) assignments(body, counts)
+  }
+  return counts
+}
+
+/** What a name stands for: one row, a list of rows, the place of a loop, or anything else. */
+type Kind = 'row' | 'rows' | 'forloop' | 'tablerowloop' | 'value'
+
+/** The properties that these have in all requests. */
+const FIELDS: { readonly [name: string]: readonly string[] } = {
+  run: ['id', 'startedAt'],
+  sync: ['name'],
+}
+
+/** The names that are no columns at one place, with what each stands for. */
+class Names {
+  readonly #names: Map<string, Kind>
+  constructor(names: Iterable<[string, Kind]> = []) {
+    this.#names = new Map(names)
+  }
+  /** A copy to which names may be added that end with a block. */
+  inside(): Names {
+    return new Names(this.#names)
+  }
+  add(name: string, kind: Kind): void {
+    this.#names.set(name, kind)
+  }
+  get(name: string): Kind | undefined {
+    return this.#names.get(name)
+  }
+  all(): readonly string[] {
+    return [...this.#names.keys()]
+  }
+  /** The innermost name that stands for a row. */
+  row(): string | undefined {
+    return [...this.#names].findLast(([, kind]) => kind === 'row')?.[0]
+  }
+}
+
+type Property = PropertyAccessToken['props'][number]
+
+class NameFinder implements TemplateNames {
+  readonly columns = new Set<string>()
+  readonly current = new Map<string, number>()
+  readonly doubtful = new Set(['captured', 'previous'])
+  readonly captured = new Map<string, number>()
+  /** Names that are assigned somewhere, whether or not that is ever reached. */
+  readonly assigned = new Set<string>()
+  whole = false
+  ofRows = false
+  readonly #batched: boolean
+  readonly #assignments: ReadonlyMap<string, number>
+
+  constructor(batched: boolean, assigned: ReadonlyMap<string, number>) {
+    this.#batched = batched
+    this.#assignments = assigned
+  }
+
+  visit(nodes: readonly TemplateNode[], names: Names): void {
+    for (const node of nodes) this.#node(node, names)
+  }
+
+  #node(node: TemplateNode, names: Names): void {
+    switch (node.kind) {
+      case 'output':
+        this.#filtered(node.value, names)
+        break
+      case 'assign':
+        this.doubtful.add(node.name)
+        this.assigned.add(node.name)
+        return names.add(node.name, this.#assigned(node, names))
+      case 'capture':
+        this.doubtful.add(node.name)
+        this.assigned.add(node.name)
+        this.visit(node.body, names)
+        return names.add(node.name, 'value')
+      case 'if':
+        for (const branch of node.branches) {
+          this.#filtered(branch.condition, names)
+          this.visit(branch.body, names.inside())
+        }
+        return this.visit(node.otherwise, names.inside())
+      case 'case':
+        this.#filtered(node.value, names)
+        for (const branch of node.branches) {
+          for (const value of branch.values ?? []) this.#value(value, names)
+          this.visit(branch.body, names.inside())
+        }
+        return
+      case 'ifchanged':
+        return this.visit(node.body, names.inside())
+      case 'for':
+        this.#loop(node, names)
+        return this.visit(node.otherwise, names.inside())
+      case 'tablerow':
+        if (node.columns !== null) this.#value(node.columns, names)
+        return this.#loop(node, names)
+      case 'cycle':
+        if (node.group !== null) this.#value(node.group, names)
+        for (const value of node.values) this.#filtered(value, names)
+        break
+      case 'counter':
+        this.doubtful.add(node.name)
+        this.assigned.add(node.name)
+        break
+      case 'text':
+      case 'jump':
+    }
+  }
+
+  /** What a name stands for from here on. A name that is assigned twice may stand for anything. */
+  #assigned(node: TemplateNode & { kind: 'assign' }, names: Names): Kind {
+    const kind = this.#filtered(node.value, names)
+    return this.#assignments.get(node.name) === 1 ? kind : 'value'
+  }
+
+  #loop(node: TemplateNode & { kind: 'for' | 'tablerow' }, names: Names): void {
+    const { offset, limit } = node.options
+    for (const option of [offset, limit])
+      if (option !== null && option !== 'continue') this.#value(option, names)
+    const overRows = kindOf(node.collection, names) === 'rows'
+    if (!overRows) this.#value(node.collection, names)
+    const inside = names.inside()
+    inside.add(node.variable, overRows ? 'row' : 'value')
+    const loop = node.kind === 'for' ? 'forloop' : 'tablerowloop'
+    inside.add(loop, loop)
+    this.visit(node.body, inside)
+  }
+
+  /** Notes what an expression uses. Gives what it stands for. */
+  #filtered(value: Filtered, names: Names): Kind {
+    const { postfix } = value.initial
+    const [only] = postfix
+    let kind: Kind = postfix.length === 1 && only !== undefined ? kindOf(only, names) : 'value'
+    if (kind !== 'rows' || !endsWithoutRows(value.filters))
+      for (const token of postfix) if (!TypeGuards.isOperatorToken(token)) this.#value(token, names)
+    for (const filter of value.filters) kind = this.#filter(filter, kind, names)
+    return kind
+  }
+
+  #filter(filter: FilterCall, input: Kind, names: Names): Kind {
+    const output = filteredKind(filter, input)
+    if (EXPRESSION_FILTERS.has(filter.name)) {
+      const { itemName, expression } = expressionOf(filter)
+      const inside = names.inside()
+      inside.add(itemName, input === 'rows' ? 'row' : 'value')
+      this.#filtered(expression, inside)
+      return output
+    }
+    const [property] = filter.args
+    if (input === 'rows' && READS_PROPERTY.has(filter.name) && isQuoted(property)) {
+      const [column] = keysOfText(property.content)
+      if (column !== undefined) this.#column(String(column), property.begin)
+    }
+    for (const argument of filter.args) {
+      const token = Array.isArray(argument) ? argument[1] : argument
+      if (token !== undefined) this.#value(token, names)
+    }
+    return output
+  }
+
+  #value(token: Token | ValueToken, names: Names): void {
+    if (TypeGuards.isRangeToken(token)) {
+      this.#value(token.lhs, names)
+      this.#value(token.rhs, names)
+    } else if (TypeGuards.isFilteredValueToken(token)) {
+      this.#filtered(token, names)
+    } else if (TypeGuards.isPropertyAccessToken(token)) {
+      this.#access(token, names)
+    }
+  }
+
+  #access(token: PropertyAccessToken, names: Names): void {
+    for (const property of token.props) if (writtenName(property) === undefined) this.#value(property, names)
+    if (token.variable !== undefined) return this.#value(token.variable, names)
+    const [root, ...rest] = token.props
+    if (root === undefined) return
+    const at = token.begin
+    const name = writtenName(root)
+    if (TypeGuards.isWordToken(root) && root.content.startsWith('-'))
+      throw new TemplateFault(
+        `"${root.content}" is no name; for a column of that name write ['${root.content}']`,
+        at,
+      )
+    if (name === undefined) this.whole = true
+    else this.#name(String(name), rest, { names, at })
+  }
+
+  #name(name: string, rest: readonly Property[], { names, at }: { names: Names; at: number }): void {
+    const local = names.get(name)
+    if (local === 'value') return
+    if (local === 'row') return this.#ofRow(rest, at)
+    if (local === 'rows') return this.#ofRows(rest, { name, at })
+    if (local !== undefined) return assertLoopFields(rest, { loop: local, at })
+    if (name === 'rows') return this.#ofRows(rest, { name, at })
+    if (!GIVEN_NAMES.has(name)) {
+      if (!this.#batched) this.#column(name, at)
+      else if (!this.#assignments.has(name)) throw unknownName(name, names, at)
+      return
+    }
+    const fields = FIELDS[name]
+    if (fields !== undefined) return assertField(rest, { of: name, fields, at })
+    if (this.#batched) throw ofOneRow(name, names, at)
+    if (name === 'row') this.#ofRow(rest, at)
+    if (name === 'previous') this.#ofPrevious(rest)
+    if (name === 'captured') this.#ofCaptured(rest, at)
+  }
+
+  #ofCaptured([property]: readonly Property[], at: number): void {
+    this.ofRows = true
+    const name = property === undefined ? undefined : writtenName(property)
+    if (name !== undefined && !this.captured.has(String(name))) this.captured.set(String(name), at)
+  }
+
+  #ofRow([property, ...rest]: readonly Property[], at: number): void {
+    this.ofRows = true
+    const name = property === undefined ? undefined : writtenName(property)
+    if (name === undefined) {
+      this.whole = true
+      return
+    }
+    this.#column(String(name), at)
+    if (name === 'previous') this.#ofPrevious(rest)
+  }
+
+  /** A row as delivered before may have had columns that the model lost. */
+  #ofPrevious([property]: readonly Property[]): void {
+    this.ofRows = true
+    const name = property === undefined ? undefined : writtenName(property)
+    if (name === undefined) this.whole = true
+    else this.columns.add(String(name))
+  }
+
+  #ofRows([property, ...rest]: readonly Property[], { name, at }: { name: string; at: number }): void {
+    const field = property === undefined ? undefined : writtenName(property)
+    if (field === 'size') return
+    this.ofRows = true
+    if (property === undefined) this.whole = true
+    else if (typeof field === 'string' && !OF_LISTS.has(field) && !/^-?\d+$/.test(field))
+      throw new TemplateFault(
+        `"${name}" is the list of rows, which has no "${field}"; write {% for row in ${name} %} and use row.${field}`,
+        at,
+      )
+    else this.#ofRow(rest, at)
+  }
+
+  #column(name: string, at: number): void {
+    this.ofRows = true
+    this.columns.add(name)
+    if (!this.current.has(name)) this.current.set(name, at)
+  }
+}
+
+const OF_LISTS: ReadonlySet<string> = new Set(['first', 'last', 'size'])
+
+function isQuoted(token: FilterCall['args'][number] | undefined): token is QuotedToken {
+  return token !== undefined && !Array.isArray(token) && TypeGuards.isQuotedToken(token)
+}
+
+/** True if filters use nothing of the rows except their number, and properties that are written out. */
+function endsWithoutRows(filters: readonly FilterCall[]): boolean {
+  const end = filters.findIndex(filter => !readsOnlyWritten(filter))
+  return filters[end]?.name === 'size'
+}
+
+function readsOnlyWritten({ name, args }: FilterCall): boolean {
+  if (name === 'reverse') return true
+  return KEEPS_ITEMS.has(name) && (EXPRESSION_FILTERS.has(name) || isQuoted(args[0]))
+}
+
+/** What the result of a filter stands for. */
+function filteredKind({ name }: FilterCall, input: Kind): Kind {
+  if (input !== 'rows') return 'value'
+  if (KEEPS_ITEMS.has(name)) return 'rows'
+  return TAKES_ITEM.has(name) ? 'row' : 'value'
+}
+
+/** Throws for a field that does not exist. */
+function assertField(
+  [property]: readonly Property[],
+  { of, fields, at }: { of: string; fields: readonly string[]; at: number },
+): void {
+  const field = property === undefined ? undefined : writtenName(property)
+  if (field === undefined || fields.includes(String(field))) return
+  const hint = nearestHint(String(field), fields) || `; it has ${fields.join(', ')}`
+  throw new TemplateFault(`"${of}" has no "${field}"${hint}`, at)
+}
+
+function assertLoopFields(
+  rest: readonly Property[],
+  { loop, at }: { loop: 'forloop' | 'tablerowloop'; at: number },
+): void {
+  // A parent loop has what a loop has.
+  const from = rest.findIndex(property => writtenName(property) !== 'parentloop')
+  if (from >= 0) assertField(rest.slice(from), { of: loop, fields: LOOP_NAMES[loop], at })
+}
+
+function unknownName(name: string, names: Names, at: number): TemplateFault {
+  const row = names.row()
+  const known = [...names.all(), 'rows', 'run', 'sync']
+  const hint =
+    nearestHint(name, known) ||
+    (row === undefined
+      ? `; a batch has its rows in "rows": {% for row in rows %} … {{ row.${name} }} … {% endfor %}`
+      : `; for the column write ${row}.${name}`)
+  return new TemplateFault(`unknown name "${name}"${hint}`, at)
+}
+
+function ofOneRow(name: string, names: Names, at: number): TemplateFault {
+  const row = names.row() ?? 'row'
+  const place = row === 'row' ? 'in a batch, write {% for row in rows %} and' : 'in this loop,'
+  return new TemplateFault(
+    `"${name}" is there for one row a request only; ${place} use ${name === 'row' ? row : `${row}.${name}`}`,
+    at,
+  )
+}
+
+/** What one operand stands for. */
+function kindOf(token: Token | ValueToken, names: Names): Kind {
+  if (!TypeGuards.isPropertyAccessToken(token) || token.variable !== undefined || token.props.length !== 1)
+    return 'value'
+  const [root] = token.props
+  const name = root === undefined ? undefined : writtenName(root)
+  const local = name === undefined ? undefined : names.get(String(name))
+  return local ?? (name === 'rows' ? 'rows' : 'value')
+}

@@ -1,0 +1,169 @@
+/** The kinds of bodies: how each is made of rows, and its Content-Type, unless a header sets another one. */
+import type { BodySpec } from '@sluice/contracts/resources'
+import { JsonText } from '@sluice/contracts/values'
+import { compileFields } from './compile-fields.ts'
+import { finishHeader } from './header-value.ts'
+import type { ItemWriter } from '../liquid/item-writer.ts'
+import { finishJson, saysNothing, strictJsonError } from './json-text.ts'
+import { RawJson, jsonText } from '../values/print-value.ts'
+import { printableLine } from '../values/printable.ts'
+import { TemplateFault, placeOf } from '../liquid/template-fault.ts'
+import { ContentFault, WRONG_PART, faultIn } from './trigger-compiler.ts'
+import type { Part, PartKind, TriggerCompiler } from './trigger-compiler.ts'
+import { XML_ESCAPING, xmlError } from './xml-text.ts'
+
+export interface CompiledBody {
+  readonly part: Part
+  readonly contentType: string
+}
+
+const JSON_TYPE = 'application/json'
+
+export function compileBody(spec: BodySpec, compiler: TriggerCompiler): CompiledBody {
+  if ('json' in spec)
+    return { part: compiler.part('body.json', spec.json, jsonKind(compiler)), contentType: JSON_TYPE }
+  if ('xml' in spec)
+    return { part: compiler.part('body.xml', spec.xml, XML_KIND), contentType: 'application/xml' }
+  if ('form' in spec)
+    return { part: compileForm(spec.form, compiler), contentType: 'application/x-www-form-urlencoded' }
+  if ('text' in spec) return compileText(spec.text, compiler)
+  const item =
+    'fields' in spec ? compileFields(spec.fields, compiler) : compileColumn(spec.jsonColumn, compiler)
+  return { part: compileItems(item, spec.wrap, compiler), contentType: JSON_TYPE }
+}
+
+function jsonKind(compiler: TriggerCompiler): PartKind {
+  const { mustSaySomething } = compiler
+  return {
+    escaping: null,
+    finish: rendered => {
+      const checked = finishJson(rendered)
+      if (!checked.ok) throw new ContentFault(checked.error, checked.at)
+      if (mustSaySomething && saysNothing(checked.value))
+        throw nothingSaid(`is ${printableLine(checked.text.trim())}`)
+      return checked.text
+    },
+  }
+}
+
+/** If an API answers 200 to a request that says nothing of its rows, the rows would count as delivered. */
+function nothingSaid(found: string): ContentFault {
+  return new ContentFault(
+    `the body ${found}, which says nothing of the rows; if that is meant, write allowEmpty: true beside the body`,
+  )
+}
+
+const XML_KIND: PartKind = {
+  escaping: XML_ESCAPING,
+  finish: rendered => {
+    const error = xmlError(rendered)
+    if (error === null) return rendered
+    const { line, column } = placeOf(rendered, error.at)
+    throw new ContentFault(
+      `the body is not well-formed XML at line ${line}, column ${column}: ${error.message}`,
+      error.at,
+    )
+  },
+}
+
+function textKind({ mustSaySomething }: TriggerCompiler): PartKind {
+  return {
+    escaping: null,
+    finish: rendered => {
+      if (mustSaySomething && rendered.trim() === '') throw nothingSaid('is empty')
+      return rendered
+    },
+  }
+}
+
+function compileText(
+  spec: { readonly contentType: string; readonly template: string },
+  compiler: TriggerCompiler,
+): CompiledBody {
+  const part = compiler.part('body.text.template', spec.template, textKind(compiler))
+  try {
+    return { part, contentType: finishHeader(spec.contentType) }
+  } catch (error) {
+    if (!(error instanceof TemplateFault)) throw error
+    compiler.wrong({ field: 'body.text.contentType', message: error.message })
+    return { part, contentType: '' }
+  }
+}
+
+/** As the URL standard writes forms: UTF-8, spaces as `+`. */
+const FORM_KIND: PartKind = {
+  escaping: null,
+  finish: rendered => {
+    if (!rendered.isWellFormed()) throw new TemplateFault('the value has half a character (a lone surrogate)')
+    return formEncoded(rendered)
+  },
+}
+
+function formEncoded(text: string): string {
+  return new URLSearchParams([['', text]]).toString().slice(1)
+}
+
+function compileForm(form: { readonly [name: string]: string }, compiler: TriggerCompiler): Part {
+  const pairs = Object.entries(form).map(([name, text]) => ({
+    name: formEncoded(name.toWellFormed()),
+    value: compiler.part(`body.form.${name}`, text, FORM_KIND),
+  }))
+  return {
+    constant: null,
+    run: frame => pairs.map(({ name, value }) => `${name}=${value.run(frame)}`).join('&'),
+  }
+}
+
+/** The payload of a row from a column, as it stands there. */
+function compileColumn(column: string, compiler: TriggerCompiler): ItemWriter {
+  const field = 'body.jsonColumn'
+  compiler.uses(column, field)
+  return frame => {
+    const { row } = frame.single
+    const value = Object.hasOwn(row, column) ? row[column] : undefined
+    if (value === undefined || value === null)
+      throw faultIn(
+        field,
+        new ContentFault(`the column ${column} is ${value === null ? 'null' : 'not there'}`),
+        null,
+      )
+    const text = value instanceof JsonText ? value.text : value
+    if (typeof text !== 'string') return jsonText(text, frame)
+    const error = strictJsonError(text, `the column ${column}`)
+    if (error !== null) throw faultIn(field, new ContentFault(error), null)
+    return text
+  }
+}
+
+/** One item, or the list of items of a batch, in its envelope. */
+function compileItems(item: ItemWriter, wrap: string | undefined, compiler: TriggerCompiler): Part {
+  const write = compiler.batched ? listOf(item) : item
+  if (wrap === undefined) return { constant: null, run: write }
+  const sees = { batched: compiler.batched, wraps: true }
+  const envelope = compiler.part('body.wrap', wrap, jsonKind(compiler), sees)
+  if (envelope.constant !== null && envelope !== WRONG_PART)
+    compiler.wrong({
+      field: 'body.wrap',
+      message: 'the envelope has no place for the rows; write {{ items }} there',
+    })
+  return {
+    constant: null,
+    run: frame => {
+      const items = write(frame)
+      frame.focus(0)
+      frame.items = new RawJson(items)
+      return envelope.run(frame)
+    },
+  }
+}
+
+function listOf(item: ItemWriter): ItemWriter {
+  return frame => {
+    let text = '['
+    for (let index = 0; index < frame.templateRows.length; index++) {
+      frame.focus(index)
+      text += index === 0 ? item(frame) : `,${item(frame)}`
+    }
+    return text + ']'
+  }
+}

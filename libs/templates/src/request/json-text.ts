@@ -1,0 +1,244 @@
+/**
+ * JSON as templates write it. Trailing commas are cut out and the rest is checked. It is never printed again,
+ * so that the user's bytes, numbers and key order stay.
+ */
+import { printableCharacter, printableLine } from '../values/printable.ts'
+
+/** `at` is the place of the error in the given text. */
+export type JsonCheck =
+  | { readonly ok: true; readonly text: string; readonly value: unknown }
+  | { readonly ok: false; readonly error: string; readonly at: number }
+
+/**
+ * The text without trailing commas, if that is JSON. Otherwise the fault, with line, column and the text
+ * around it.
+ */
+export function finishJson(text: string): JsonCheck {
+  // A loop usually leaves its comma before the last bracket. That one can be cut unseen: were it inside a
+  // string, the text would end within that string and not be JSON anyway.
+  const likely = withoutLastComma(text)
+  const found = parsed(likely)
+  if (found !== null) return { ok: true, text: likely, value: found.value }
+  const scan = scanJson(text)
+  if (scan.error !== null)
+    return { ok: false, error: describeJsonError(text, scan.error, 'the body'), at: scan.error.at }
+  const stripped = without(text, scan.commas)
+  const mended = parsed(stripped)
+  if (mended !== null) return { ok: true, text: stripped, value: mended.value }
+  return { ok: false, error: 'the body is not JSON', at: 0 }
+}
+
+/**
+ * What is wrong with a text that has to be JSON as it stands, without trailing commas; null if nothing is.
+ */
+export function strictJsonError(text: string, subject: string): string | null {
+  if (parsed(text) !== null) return null
+  const { error, commas } = scanJson(text)
+  const comma = commas[0] ?? 0
+  const first = error ?? { at: comma, expected: 'no comma before a closing bracket' }
+  return describeJsonError(text, first, subject)
+}
+
+/** The value of JSON text, with numbers as JavaScript has them; null for a text that is no JSON. */
+function parsed(text: string): { readonly value: unknown } | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return { value }
+  } catch {
+    return null
+  }
+}
+
+/** True for a list or map without any value in it, however deep: `[]`, `{"rows":[]}`. */
+export function saysNothing(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return Object.values(value).every(saysNothing)
+}
+
+const COMMA = 0x2c
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_LIST = 0x5b
+const CLOSE_LIST = 0x5d
+const OPEN_MAP = 0x7b
+const CLOSE_MAP = 0x7d
+const COLON = 0x3a
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
+}
+
+function withoutLastComma(text: string): string {
+  let close = text.length - 1
+  while (close > 0 && isBlank(text.charCodeAt(close))) close -= 1
+  const code = text.charCodeAt(close)
+  if (code !== CLOSE_LIST && code !== CLOSE_MAP) return text
+  let comma = close - 1
+  while (comma > 0 && isBlank(text.charCodeAt(comma))) comma -= 1
+  if (text.charCodeAt(comma) !== COMMA) return text
+  // A comma behind an opening bracket ends no item; the scan finds and names it.
+  let item = comma - 1
+  while (item > 0 && isBlank(text.charCodeAt(item))) item -= 1
+  const last = text.charCodeAt(item)
+  return last === OPEN_LIST || last === OPEN_MAP ? text : text.slice(0, comma) + text.slice(comma + 1)
+}
+
+function without(text: string, places: readonly number[]): string {
+  let rest = ''
+  let from = 0
+  for (const place of places) {
+    rest += text.slice(from, place)
+    from = place + 1
+  }
+  return rest + text.slice(from)
+}
+
+interface JsonError {
+  readonly at: number
+  readonly expected: string
+}
+
+interface JsonScan {
+  /** The places of trailing commas. */
+  readonly commas: readonly number[]
+  /** The first place where the text is not JSON, trailing commas aside; null if it is. */
+  readonly error: JsonError | null
+}
+
+/** What the scanner expects next. */
+type Expectation = 'value' | 'value or ]' | 'name or }' | ': ' | ', or ]' | ', or }' | 'end'
+
+const EXPECTED: { readonly [expectation in Expectation]: string } = {
+  value: 'a value',
+  'value or ]': 'a value or "]"',
+  'name or }': 'a name in quotes or "}"',
+  ': ': '":"',
+  ', or ]': '"," or "]"',
+  ', or }': '"," or "}"',
+  end: 'nothing more after the value',
+}
+
+const NUMBER = /-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
+const WORD = /true|false|null/y
+
+/** Reads JSON that may have trailing commas in lists and maps. */
+export function scanJson(text: string): JsonScan {
+  const commas: number[] = []
+  const open: number[] = []
+  let expectation: Expectation = 'value'
+  let comma = -1
+  let at = 0
+  const afterValue = (): Expectation =>
+    open.length === 0 ? 'end' : open.at(-1) === OPEN_LIST ? ', or ]' : ', or }'
+  const failed = (place: number, expected?: string): JsonScan => ({
+    commas,
+    error: { at: place, expected: expected ?? EXPECTED[expectation] },
+  })
+  for (;;) {
+    while (at < text.length && isBlank(text.charCodeAt(at))) at += 1
+    if (at >= text.length) return expectation === 'end' ? { commas, error: null } : failed(at)
+    const code = text.charCodeAt(at)
+    if (closes(code, expectation)) {
+      if (comma >= 0) commas.push(comma)
+      comma = -1
+      open.pop()
+      expectation = afterValue()
+      at += 1
+    } else if (expectation === 'value' || expectation === 'value or ]') {
+      comma = -1
+      if (code === OPEN_LIST || code === OPEN_MAP) {
+        open.push(code)
+        expectation = code === OPEN_LIST ? 'value or ]' : 'name or }'
+        at += 1
+      } else {
+        const end = endOfScalar(text, at)
+        if (typeof end !== 'number') return failed(end.at, end.expected === '' ? undefined : end.expected)
+        at = end
+        expectation = afterValue()
+      }
+    } else if (expectation === 'name or }') {
+      comma = -1
+      if (code !== QUOTE) return failed(at)
+      const end = endOfString(text, at)
+      if (typeof end !== 'number') return failed(end.at, end.expected)
+      at = end
+      expectation = ': '
+    } else if (expectation === ': ') {
+      if (code !== COLON) return failed(at)
+      at += 1
+      expectation = 'value'
+    } else if (expectation !== 'end' && code === COMMA) {
+      comma = at
+      at += 1
+      expectation = expectation === ', or ]' ? 'value or ]' : 'name or }'
+    } else {
+      return failed(at)
+    }
+  }
+}
+
+function closes(code: number, expectation: Expectation): boolean {
+  if (code === CLOSE_LIST) return expectation === 'value or ]' || expectation === ', or ]'
+  if (code === CLOSE_MAP) return expectation === 'name or }' || expectation === ', or }'
+  return false
+}
+
+/** Where the string, number or word that begins here ends. */
+function endOfScalar(text: string, at: number): number | JsonError {
+  if (text.charCodeAt(at) === QUOTE) return endOfString(text, at)
+  for (const pattern of [NUMBER, WORD]) {
+    pattern.lastIndex = at
+    if (!pattern.test(text)) continue
+    const end = pattern.lastIndex
+    if (/[\w.+-]/.test(text.charAt(end))) return { at: end, expected: 'the end of the value' }
+    return end
+  }
+  return { at, expected: '' }
+}
+
+const ESCAPE = /\\(["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+
+function endOfString(text: string, begin: number): number | JsonError {
+  let at = begin + 1
+  while (at < text.length) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) return at + 1
+    if (code === BACKSLASH) {
+      ESCAPE.lastIndex = at
+      if (!ESCAPE.test(text)) return { at, expected: 'an escape that JSON knows, or "\\\\" for a backslash' }
+      at = ESCAPE.lastIndex
+    } else if (code < 0x20) {
+      return { at, expected: 'no control character inside a string (print the value with "| json")' }
+    } else {
+      at += 1
+    }
+  }
+  return { at: begin, expected: 'a closing quote for the string that begins here' }
+}
+
+const EXCERPT_BEFORE = 30
+const EXCERPT_AFTER = 30
+
+/** A sentence that names the place in the rendered text, what stands there, and what was expected. */
+function describeJsonError(text: string, { at, expected }: JsonError, subject: string): string {
+  if (text.trim() === '') return `${subject} is empty, which is not JSON`
+  const lineStart = text.lastIndexOf('\n', at - 1) + 1
+  let line = 1
+  for (let index = text.indexOf('\n'); index >= 0 && index < at; index = text.indexOf('\n', index + 1))
+    line += 1
+  const found =
+    at >= text.length
+      ? 'the end of the text'
+      : printableCharacter(String.fromCodePoint(text.codePointAt(at) ?? 0))
+  const place = `line ${line}, column ${at - lineStart + 1}`
+  return `${subject} is not JSON at ${place}: expected ${expected}, found ${found} in ${excerptAround(text, at)}`
+}
+
+/** The text around a place, which `⮞` marks, on one line. */
+function excerptAround(text: string, at: number): string {
+  const from = Math.max(0, at - EXCERPT_BEFORE)
+  const to = Math.min(text.length, at + EXCERPT_AFTER)
+  const before = `${from > 0 ? '…' : ''}${text.slice(from, at)}`
+  const after = `${text.slice(at, to)}${to < text.length ? '…' : ''}`
+  return printableLine(`${before}⮞${after}`)
+}

@@ -1,0 +1,246 @@
+/** Compiles the texts of one trigger and gathers their mistakes, so that a user sees all of them at once. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import type { TriggerSpec } from '@sluice/contracts/resources'
+import type { Op } from '@sluice/contracts/state'
+import { nearestHint, nearestName } from '@sluice/domain/nearest-name'
+import { compileTemplate } from '../liquid/compile-template.ts'
+import type { CompiledTemplate, Escaping } from '../liquid/compile-template.ts'
+import type { Frame } from '../liquid/frame.ts'
+import { assertLiterals, type LiteralCheck } from './literal-texts.ts'
+import { parseTemplate } from '../liquid/parse/parse-template.ts'
+import { GIVEN_NAMES } from '../liquid/scope.ts'
+import type { Sees } from '../liquid/scope.ts'
+import { LimitFault, NeverCaptured, TemplateFault, placeOf } from '../liquid/template-fault.ts'
+import { templateNames } from '../liquid/template-names.ts'
+
+/** The place of a trigger, for messages. */
+export interface TriggerPlace {
+  readonly sync: string
+  readonly op: Op
+  /**
+   * Names of headers that the destination sets. If the trigger sets no Content-Type, the destination's
+   * counts.
+   */
+  readonly destinationHeaders?: Iterable<string>
+}
+
+/** One text of a request. */
+export interface Part {
+  /** The text, where it is the same for all rows. */
+  readonly constant: string | null
+  /** The text for the frame's rows; throws a `PartFault` or a `LimitFault`. */
+  run(frame: Frame): string
+}
+
+/** A fault of rendering whose message says which field it happened in. */
+export class PartFault extends TemplateFault {
+  /** If that is the reason: the name of a value that the template needs and that was never captured. */
+  readonly lacks: string | null
+
+  constructor(message: string, lacks: string | null = null) {
+    super(message)
+    this.lacks = lacks
+  }
+}
+
+/** A fault of the rendered text. Its message has a place of its own. */
+export class ContentFault extends TemplateFault {}
+
+export interface PartKind {
+  readonly escaping: Escaping | null
+  /** Turns the rendered text into the text that is sent. Throws a `TemplateFault` if that is not possible. */
+  finish(rendered: string, written: string): string
+  /** What is wrong with a written-out piece, whatever is rendered around it. */
+  readonly literal?: LiteralCheck
+}
+
+/** A place that uses a column, or a captured value, that has to exist. */
+interface ColumnUse {
+  readonly name: string
+  readonly field: string
+  readonly place: { readonly line: number; readonly column: number } | null
+}
+
+const FIXED_VALUE = /^(true|false|null|-?\d+(\.\d+)?)$/
+
+/** Stands in place of a part whose mistake is noted. */
+export const WRONG_PART: Part = { constant: '', run: () => '' }
+
+export function constantPart(text: string): Part {
+  return { constant: text, run: () => text }
+}
+
+export class TriggerCompiler implements Sees {
+  /** True if requests have several rows. */
+  readonly batched: boolean
+  /** True for a batch whose body may not be empty. */
+  readonly mustSaySomething: boolean
+  readonly #at: TriggerPlace
+  readonly #details: ErrorDetail[] = []
+  readonly #columns = new Set<string>()
+  readonly #uses: ColumnUse[] = []
+  readonly #capturedUses: ColumnUse[] = []
+  #whole = false
+  #ofRows = false
+
+  constructor({ batch, allowEmpty = false }: TriggerSpec, at: TriggerPlace) {
+    this.batched = batch !== undefined
+    this.mustSaySomething = this.batched && !allowEmpty
+    this.#at = at
+  }
+
+  /** True if a text compiled so far uses anything of its rows. */
+  get ofRows(): boolean {
+    return this.#ofRows
+  }
+
+  get usedColumns(): ReadonlySet<string> | 'all' {
+    return this.#whole ? 'all' : this.#columns
+  }
+
+  /** Compiles a text. If it is wrong, notes the mistake and gives an empty part. */
+  part(field: string, text: string, kind: PartKind, sees: Sees = this): Part {
+    try {
+      const parsed = parseTemplate(text)
+      const names = templateNames(parsed.nodes, sees)
+      for (const name of names.columns) this.#columns.add(name)
+      for (const [name, at] of names.current) {
+        if (!names.doubtful.has(name)) this.#uses.push({ name, field, place: placeOf(text, at) })
+      }
+      for (const [name, at] of names.captured)
+        this.#capturedUses.push({ name, field, place: placeOf(text, at) })
+      if (names.whole) this.#whole = true
+      if (names.ofRows) this.#ofRows = true
+      const compiled = compileTemplate(parsed, {
+        batched: sees.batched,
+        wraps: sees.wraps === true,
+        escaping: kind.escaping,
+      })
+      if (compiled.constant === null) {
+        if (kind.literal !== undefined) assertLiterals(parsed.nodes, kind.literal)
+        return dynamicPart(field, compiled, { kind, text })
+      }
+      return constantPart(finishConstant(compiled.constant, text, kind))
+    } catch (error) {
+      if (!(error instanceof TemplateFault)) throw error
+      this.wrong({ field, ...placeOf(text, error.at ?? 0), message: error.message })
+      return WRONG_PART
+    }
+  }
+
+  /** Notes that a column is used as a whole field. */
+  uses(name: string, field: string): void {
+    this.#ofRows = true
+    this.#columns.add(name)
+    this.#uses.push({ name, field, place: null })
+  }
+
+  /** The mistakes of the templates for a model with these columns. */
+  unknownColumns(columns: readonly string[]): ErrorDetail[] {
+    const known = new Set(columns)
+    return this.#uses
+      .filter(({ name }) => !known.has(name))
+      .map(({ name, field, place }) => {
+        const message = `unknown column "${name}"${hintFor(name, columns)}`
+        return { field: this.#fieldOf(field), ...place, message }
+      })
+  }
+
+  /** The mistakes of the templates if only values of these names are captured. */
+  uncapturedNames(captured: readonly string[]): ErrorDetail[] {
+    return this.#capturedUses
+      .filter(({ name }) => !captured.includes(name))
+      .map(({ name, field, place }) => {
+        const nearest = nearestName(name, captured)
+        const hint =
+          nearest === null
+            ? `write capture: { ${name}: … } where it comes from`
+            : `did you mean "${nearest}"?`
+        const message = `no trigger captures "${name}"; ${hint}`
+        return { field: this.#fieldOf(field), ...place, message }
+      })
+  }
+
+  #fieldOf(field: string): string {
+    return `triggers.${this.#at.op}.${field}`
+  }
+
+  /** Notes a mistake. The field is given without the trigger's name. */
+  wrong(detail: ErrorDetail): void {
+    this.#details.push({ ...detail, field: this.#fieldOf(detail.field ?? '') })
+  }
+
+  /** True if there was any mistake so far. */
+  get isWrong(): boolean {
+    return this.#details.length > 0
+  }
+
+  /** Throws a `SluiceError` if there was any mistake. */
+  throwIfWrong(): void {
+    const [first] = this.#details
+    if (first === undefined) return
+    const place = first.line === undefined ? '' : ` at line ${first.line}, column ${first.column ?? 1}`
+    throw new SluiceError(
+      'template',
+      `sync ${this.#at.sync}: the template ${first.field ?? ''} is wrong${place}: ${first.message}`,
+      { details: this.#details },
+    )
+  }
+}
+
+/** What a name that is no column may mean: another column, or in a field mapper the value itself. */
+function hintFor(name: string, columns: readonly string[]): string {
+  const nearest = nearestHint(name, [...columns, ...GIVEN_NAMES])
+  if (nearest !== '') return nearest
+  return FIXED_VALUE.test(name) ? `; write { value: ${name} } for the fixed value` : ''
+}
+
+/** The text that is sent, for a text that needs no rendering. A mistake in it is noted with its place. */
+function finishConstant(rendered: string, text: string, kind: PartKind): string {
+  try {
+    return kind.finish(rendered, text)
+  } catch (error) {
+    // In a text without its tags, places are not those in the template.
+    if (error instanceof TemplateFault && rendered !== text) throw new TemplateFault(error.message)
+    throw error
+  }
+}
+
+function dynamicPart(
+  field: string,
+  compiled: CompiledTemplate,
+  { kind, text }: { kind: PartKind; text: string },
+): Part {
+  return {
+    constant: null,
+    run: frame => {
+      try {
+        return kind.finish(compiled.run(frame), text)
+      } catch (error) {
+        throw faultIn(field, error, () => placeOf(text, frame.at))
+      }
+    },
+  }
+}
+
+function lackedBy(error: unknown): string | null {
+  if (error instanceof NeverCaptured) return error.captured
+  return error instanceof PartFault ? error.lacks : null
+}
+
+/** The error as a fault that names the field and, if the template is at fault, the place in its text. */
+export function faultIn(
+  field: string,
+  error: unknown,
+  place: (() => { line: number; column: number }) | null,
+): TemplateFault {
+  const message = error instanceof Error ? error.message : String(error)
+  let text = `${field}: ${message}`
+  if (place !== null && !(error instanceof ContentFault)) {
+    const { line, column } = place()
+    text += ` (line ${line}, column ${column} of the template)`
+  }
+  const overLimit = error instanceof LimitFault || message === 'memory alloc limit exceeded'
+  return overLimit ? new LimitFault(text) : new PartFault(text, lackedBy(error))
+}

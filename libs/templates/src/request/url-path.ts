@@ -1,0 +1,80 @@
+/**
+ * Paths of requests. The text of a value goes into one segment, or one value of the query, and cannot leave
+ * it. The path cannot leave the base URL to which it is appended.
+ */
+import { DOT_SEGMENT, strayPercent } from '@sluice/contracts/http-texts'
+import type { Escaping } from '../liquid/compile-template.ts'
+import type { LiteralFault } from './literal-texts.ts'
+import { TemplateFault } from '../liquid/template-fault.ts'
+
+export const PATH_ESCAPING: Escaping = {
+  escape: text => encodeText(needed(text)),
+  again: needed,
+  raw: needed,
+}
+
+function needed(text: string): string {
+  if (text !== '') return text
+  throw new TemplateFault(
+    'a value in the path is null or empty; give it a "default" if the request can do without',
+  )
+}
+
+/** Percent-encoded as UTF-8. */
+function encodeText(text: string): string {
+  if (!text.isWellFormed())
+    throw new TemplateFault('a value in the path has half a character (a lone surrogate)')
+  // An apostrophe is encoded too: URLs change it in a query.
+  return encodeURIComponent(text).replaceAll("'", '%27')
+}
+
+const CONTROL = /[\u0000-\u001f\u007f]/
+/** Every character that may not stand in a URL as it is. A `%` counts as part of an encoding. */
+const TO_ENCODE = /[^\u0021-\u007e]+|["<>\\^`{|}]+/g
+
+const NO_FRAGMENT = 'the path has a "#", and what follows it is never sent; write %23'
+const NO_PERCENT = 'the path has a "%" that begins no encoded character, such as %20; write %25 for a "%"'
+
+/**
+ * The fault of a written-out piece of a path that no value around it can make right. `before` is the text
+ * before it. A `%` at the end may go on in the value after it.
+ */
+export function pathLiteralFault(piece: string, before: string): LiteralFault | null {
+  const hash = piece.indexOf('#')
+  if (hash >= 0) return { index: hash, message: NO_FRAGMENT }
+  const percent = strayPercent(piece)
+  if (percent >= 0 && !/^%[0-9A-Fa-f]?$/.test(piece.slice(percent)))
+    return { index: percent, message: NO_PERCENT }
+  const query = piece.indexOf('?')
+  const path = before.includes('?') ? '' : query < 0 ? piece : piece.slice(0, query)
+  const dots = /[/\\](\.|%2e){1,2}[/\\]/i.exec(path)
+  if (dots === null) return null
+  return {
+    index: dots.index,
+    message: `the path has a "${dots[0].slice(1, -1)}" segment, which would lead elsewhere`,
+  }
+}
+
+/**
+ * The path as it is appended to the base URL, made of the rendered text. `written` is the template's own
+ * text, in which `//` may stand. Throws a `TemplateFault` for a path that would become another one in a URL.
+ */
+export function finishPath(rendered: string, written: string): string {
+  const trimmed = rendered.trim()
+  if (CONTROL.test(trimmed)) throw new TemplateFault('the path has a line break or another control character')
+  if (!trimmed.isWellFormed()) throw new TemplateFault('the path has half a character (a lone surrogate)')
+  if (trimmed.includes('#')) throw new TemplateFault(NO_FRAGMENT)
+  if (strayPercent(trimmed) >= 0) throw new TemplateFault(NO_PERCENT)
+  const path = trimmed === '' || trimmed.startsWith('/') || trimmed.startsWith('?') ? trimmed : `/${trimmed}`
+  const encoded = path.replaceAll(TO_ENCODE, text => encodeURIComponent(text))
+  const queryAt = path.indexOf('?')
+  const segments = (queryAt < 0 ? path : path.slice(0, queryAt)).split(/[/\\]/)
+  if (segments.some(segment => DOT_SEGMENT.test(segment)))
+    throw new TemplateFault(`the path ${encoded} has a "." or ".." segment, which would lead elsewhere`)
+  if (path.startsWith('//') || path.startsWith('/\\'))
+    throw new TemplateFault(`the path ${encoded} begins with "//", which would name another host`)
+  const empty = segments.slice(1, -1).some(segment => segment === '')
+  if (empty && !written.includes('//'))
+    throw new TemplateFault(`the path ${encoded} has an empty segment ("//")`)
+  return encoded
+}

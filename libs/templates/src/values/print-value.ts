@@ -1,0 +1,163 @@
+/**
+ * How values become text: as `{{ }}` prints them, and as JSON with every digit kept (R18).
+ */
+import { Decimal, JsonText } from '@sluice/contracts/values'
+import { Drop } from 'liquidjs'
+import { strictJsonError } from '../request/json-text.ts'
+import { TemplateFault } from '../liquid/template-fault.ts'
+
+/** Text that was already escaped when a `capture` made it, so that printing it does not escape it again. */
+export class EscapedText extends Drop {
+  readonly text: string
+  constructor(text: string) {
+    super()
+    this.text = text
+  }
+  override valueOf(): string {
+    return this.text
+  }
+  override toString(): string {
+    return this.text
+  }
+}
+
+/** Values that do not print as their fields. */
+export abstract class Printable {
+  /** The value that is printed in place of this one. */
+  abstract printed(): unknown
+}
+
+/** JSON text that is printed as it is, everywhere. */
+export class RawJson {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+/**
+ * Counts the text that printing makes, so that a value that holds itself many times over cannot fill the
+ * memory.
+ */
+export interface TextCounter {
+  /** Throws if it was too much. */
+  charge(count: number): void
+}
+
+const MAX_DEPTH = 200
+const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
+
+/**
+ * The text that `{{ value }}` prints: nothing for null, base64 for bytes, the items one after another for a
+ * list, JSON for a map.
+ */
+export function printValue(value: unknown, counter: TextCounter): string {
+  return printNested(value, counter, 0)
+}
+
+function printNested(value: unknown, counter: TextCounter, depth: number): string {
+  switch (typeof value) {
+    case 'string':
+      return value
+    case 'number':
+    case 'bigint':
+    case 'boolean':
+      return String(value)
+    case 'object':
+      break
+    default:
+      return ''
+  }
+  if (value === null) return ''
+  if (value instanceof Decimal || value instanceof EscapedText || value instanceof RawJson) return value.text
+  if (value instanceof JsonText) return value.text
+  if (value instanceof Uint8Array) return base64(value)
+  if (value instanceof Drop) return printNested(value.valueOf(), counter, depth)
+  if (!Array.isArray(value)) return jsonNested(value, counter, depth)
+  assertDepth(depth)
+  let text = ''
+  for (const item of value) text += printNested(item, counter, depth + 1)
+  counter.charge(text.length + 1)
+  return text
+}
+
+/**
+ * The value as JSON text. A missing value is `null`, numbers have all their digits, bytes are base64, and
+ * fields keep their order. Throws a `TemplateFault` for NaN, infinities and decimals that JSON cannot write.
+ */
+export function jsonText(value: unknown, counter: TextCounter): string {
+  return jsonNested(value, counter, 0)
+}
+
+function jsonNested(value: unknown, counter: TextCounter, depth: number): string {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value)
+    case 'number':
+      return jsonNumber(value)
+    case 'boolean':
+    case 'bigint':
+      return String(value)
+    case 'object':
+      return value === null ? 'null' : jsonObject(value, counter, depth)
+    default:
+      return 'null'
+  }
+}
+
+function jsonNumber(value: number): string {
+  if (Number.isFinite(value)) return Object.is(value, -0) ? '-0' : String(value)
+  throw new TemplateFault(
+    `${String(value)} cannot be written in JSON, which knows finite numbers only; use {% if %} to send something else`,
+  )
+}
+
+function jsonObject(value: object, counter: TextCounter, depth: number): string {
+  if (Array.isArray(value)) {
+    assertDepth(depth)
+    let text = '['
+    let separator = ''
+    for (const item of value) {
+      text += separator + jsonNested(item, counter, depth + 1)
+      separator = ','
+    }
+    counter.charge(text.length)
+    return text + ']'
+  }
+  if (value instanceof Decimal) {
+    if (JSON_NUMBER.test(value.text)) return value.text
+    throw new TemplateFault(`the decimal ${value.text} cannot be written as a JSON number`)
+  }
+  if (value instanceof Uint8Array) return `"${base64(value)}"`
+  if (value instanceof RawJson) return value.text
+  if (value instanceof JsonText) return checkedJson(value.text)
+  if (value instanceof Printable) return jsonNested(value.printed(), counter, depth)
+  if (value instanceof Drop) return jsonNested(value.valueOf(), counter, depth)
+  assertDepth(depth)
+  let text = '{'
+  let separator = ''
+  for (const [name, field] of Object.entries(value)) {
+    text += `${separator}${JSON.stringify(name)}:${jsonNested(field, counter, depth + 1)}`
+    separator = ','
+  }
+  counter.charge(text.length)
+  return text + '}'
+}
+
+/** A database may accept text as JSON that is none, such as NaN. */
+function checkedJson(text: string): string {
+  const error = strictJsonError(text, 'the column')
+  if (error !== null) throw new TemplateFault(error)
+  return text
+}
+
+function assertDepth(depth: number): void {
+  if (depth >= MAX_DEPTH)
+    throw new TemplateFault(
+      `a value is nested deeper than ${MAX_DEPTH} levels, which is the most that is printed`,
+    )
+}
+
+export function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+}

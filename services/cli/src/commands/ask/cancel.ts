@@ -1,0 +1,18 @@
+/** `sluice cancel`. */
+import { askAndShow } from '../../ask-and-show.ts'
+import type { Command } from '../../command.ts'
+
+export const command: Command = {
+  description:
+    'Ends a run that is queued, held or at work. Requests on their way are waited for. The rest becomes `unsent`, and the next run sends it.\n' +
+    'If a `sluice run` in another terminal carries out the run itself, interrupt it there (Ctrl-C).',
+  positionals: [{ name: 'RUN', required: true, help: 'the id of the run, as `sluice runs` lists it' }],
+  options: {},
+  examples: [
+    { command: 'sluice cancel 01JDZ8M6W3V5T8Q9YB4K2N7R1C', does: 'ends the run and shows its figures' },
+  ],
+  run: context => {
+    const [id = ''] = context.args.positionals
+    return askAndShow(context, (control, following) => control.cancel(id, following), { wants: 'cancelled' })
+  },
+}

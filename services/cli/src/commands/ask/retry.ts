@@ -1,0 +1,21 @@
+/** `sluice retry`. */
+import { askForRun } from '../../ask-and-show.ts'
+import type { Command } from '../../command.ts'
+import { failedScope, KEY_OPTION, STATUS_OPTION } from '../../history-options.ts'
+
+export const command: Command = {
+  description:
+    'Tries rows again that were not delivered. Without options it is an ordinary run, like `sluice run`: it sends these rows as they are now, and all else that has changed. For a row that is as it should be by now, it sends nothing.\n' +
+    'With `--key` or `--status` it sends only the waiting rows that fit, and leaves all else to the next run. With both options it sends the rows that fit both. `sluice failed SYNC` lists the rows that wait.',
+  positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are tried again' }],
+  options: { key: KEY_OPTION, status: STATUS_OPTION },
+  examples: [
+    { command: 'sluice retry customers', does: 'tries again, with progress and a summary' },
+    { command: 'sluice retry customers --key 5', does: 'tries one row again' },
+  ],
+  run: context => {
+    const scope = failedScope(context.args)
+    const isOfAll = scope.key === null && scope.status === null
+    return askForRun(context, { cause: 'retry', scope: isOfAll ? null : scope })
+  },
+}

@@ -1,0 +1,37 @@
+/** `sluice failed`. */
+import { numberOption } from '../../command.ts'
+import type { Command } from '../../command.ts'
+import { EXIT } from '../../exit-codes.ts'
+import {
+  KEY_OPTION,
+  keyOption,
+  outputOptions,
+  PAGING_OPTIONS,
+  pagingOf,
+  STATUS_OPTION,
+} from '../../history-options.ts'
+import { openControl } from '../../open-control.ts'
+import { failedText } from '../../output/failed-table.ts'
+
+export const command: Command = {
+  description:
+    'Lists the rows of a sync that were not delivered, each with the reason. The next run tries them again.',
+  positionals: [{ name: 'SYNC', required: true, help: 'the sync to look at' }],
+  options: { key: KEY_OPTION, status: STATUS_OPTION, ...PAGING_OPTIONS },
+  examples: [
+    { command: 'sluice failed customers', does: 'all rows that wait for another try' },
+    { command: 'sluice failed customers --status 422', does: 'those that the API called wrong' },
+  ],
+  async run(context) {
+    const { args, json, stdout, signal } = context
+    const sync = args.positionals[0] ?? ''
+    const query = { sync, run: undefined, key: keyOption(args), status: numberOption(args, 'status') }
+    await using control = await openControl(context)
+    const paging = pagingOf(args)
+    const page = await control.failed({ ...query, ...paging }, signal)
+    const filtered = [query.key, query.status, paging.after].some(value => value !== undefined)
+    const options = { ...outputOptions(context), sync, filtered }
+    stdout.write(json ? `${JSON.stringify(page)}\n` : failedText(page, options))
+    return EXIT.success
+  },
+}

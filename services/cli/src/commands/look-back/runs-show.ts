@@ -1,0 +1,30 @@
+/** `sluice runs show`. */
+import type { Command } from '../../command.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { outputOptions } from '../../history-options.ts'
+import { openControl } from '../../open-control.ts'
+import { runDetails } from '../../output/run-summary.ts'
+
+const SHOWN_FAILED_ROWS = 20
+
+export const command: Command = {
+  description: 'Shows one run: its state, figures per trigger, and the rows that it did not deliver.',
+  positionals: [{ name: 'RUN', required: true, help: 'the id of the run, as `sluice runs` lists it' }],
+  options: {},
+  examples: [{ command: 'sluice runs show 01JDZ8M6W3V5T8Q9YB4K2N7R1C', does: 'one run' }],
+  async run(context) {
+    const { args, json, stdout, signal } = context
+    const id = args.positionals[0] ?? ''
+    await using control = await openControl(context)
+    const run = await control.run(id, signal)
+    if (json) {
+      stdout.write(`${JSON.stringify(run)}\n`)
+      return EXIT.success
+    }
+    const query = { sync: run.sync, run: id, key: undefined, status: undefined, after: undefined }
+    const failed = await control.failed({ ...query, limit: SHOWN_FAILED_ROWS }, signal)
+    const options = { ...outputOptions(context), now: Date.now(), moreFailed: failed.next !== null }
+    stdout.write(runDetails(run, failed.rows, options))
+    return EXIT.success
+  },
+}

@@ -1,0 +1,117 @@
+/** `sluice init`. */
+import { appendFile, readFile, stat, writeFile } from 'node:fs/promises'
+import { dirname, join, relative, resolve } from 'node:path'
+import { SluiceError } from '@sluice/contracts/errors'
+import { makeFolder } from '@sluice/runtime/make-folder'
+import type { Command, CommandContext } from '../../command.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { painter } from '../../output/paint.ts'
+import { projectAround } from '@sluice/project/files/project-around'
+
+/** The files of the starting project, as they lie in `starter/`. */
+export const STARTER = new URL('../../../starter/', import.meta.url)
+export const STARTER_FILES = [
+  'connections.yaml',
+  'customers.yaml',
+  'data/customers.csv',
+  'receiver.mjs',
+] as const
+
+export const command: Command = {
+  description:
+    'Writes a small project that runs: four customers in a CSV file, YAML files whose comments explain each part, and a tiny API to send to.\n' +
+    'It overwrites no file: if one of these files is there already, nothing is written.',
+  positionals: [
+    { name: 'DIR', required: false, help: 'the folder, made if need be (default: the current one)' },
+  ],
+  options: {},
+  examples: [
+    { command: 'sluice init demo', does: 'a project in the folder demo' },
+    { command: 'sluice init', does: 'a project in the current folder' },
+  ],
+  async run(context) {
+    const dir = resolve(context.dir, context.args.positionals[0] ?? '.')
+    await refuseToOverwrite(dir)
+    refuseToNest(dir, await projectAround(dir))
+    const written: string[] = []
+    for (const file of STARTER_FILES) {
+      context.signal.throwIfAborted()
+      await writeStarterFile(join(dir, file), file)
+      written.push(file)
+    }
+    if (await ignoreState(dir)) written.push('.gitignore')
+    if (context.json) context.stdout.write(`${JSON.stringify({ dir, files: written })}\n`)
+    else context.stdout.write(nextSteps(dir, written, context))
+    return EXIT.success
+  },
+}
+
+async function refuseToOverwrite(dir: string): Promise<void> {
+  const there: string[] = []
+  for (const file of STARTER_FILES) if (await exists(join(dir, file))) there.push(file)
+  if (there.length === 0) return
+  throw new SluiceError(
+    'usage',
+    `${dir} has ${there.map(file => `\`${file}\``).join(', ')} already, and nothing is overwritten. Name another folder: \`sluice init DIR\`.`,
+  )
+}
+
+/** A folder below a project belongs to it: its files would be read with those of that project, and clash. */
+function refuseToNest(dir: string, around: string | null): void {
+  if (around === null) return
+  throw new SluiceError(
+    'usage',
+    `${dir} lies in the project ${around}, whose files include those of all folders below it. Name a folder outside of it: \`sluice init DIR\`.`,
+  )
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function writeStarterFile(path: string, file: string): Promise<void> {
+  try {
+    makeFolder(dirname(path))
+    await writeFile(path, await readFile(new URL(file, STARTER)), { flag: 'wx' })
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new SluiceError('usage', `${path} cannot be written: ${reason}`, { cause: error })
+  }
+}
+
+/**
+ * Makes Git pass over `.sluice`; a `.gitignore` that is there gets the line added. False if it had it
+ * already.
+ */
+async function ignoreState(dir: string): Promise<boolean> {
+  const path = join(dir, '.gitignore')
+  const before = await readFile(path, 'utf8').catch(() => null)
+  if (before !== null && /^\/?\.sluice\/?\s*$/m.test(before)) return false
+  const lines = await readFile(new URL('gitignore', STARTER), 'utf8')
+  const separator = before === null || before === '' || before.endsWith('\n') ? '' : '\n'
+  await appendFile(path, `${separator}${lines}`)
+  return true
+}
+
+function nextSteps(dir: string, written: readonly string[], { color, dir: from }: CommandContext): string {
+  const paint = painter(color)
+  const path = relative(from, dir)
+  const steps = [
+    ...(path === '' ? [] : [[`cd ${path}`, '']]),
+    ['node receiver.mjs', 'in a second terminal: an API that prints what it gets'],
+    ['sluice run customers', 'sends the four customers'],
+    ['sluice run customers', 'once more: nothing changed, so nothing is sent'],
+    ['sluice runs', 'the history; edit data/customers.csv and run again'],
+  ]
+  return [
+    `${paint('green', '✓')} A project in ${dir}`,
+    ...written.map(file => `  ${file}`),
+    '',
+    'Next:',
+    ...steps.map(([command = '', why = '']) => `  ${paint('cyan', command.padEnd(22))} ${why}`.trimEnd()),
+    '',
+  ].join('\n')
+}

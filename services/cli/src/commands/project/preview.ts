@@ -1,0 +1,129 @@
+/** `sluice preview`. */
+import type { PreviewView } from '@sluice/contracts/api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Definition } from '@sluice/contracts/resources'
+import { OPS } from '@sluice/contracts/state'
+import { triggeredOps } from '@sluice/domain/trigger'
+import { loggerFor } from '../../cli-logger.ts'
+import {
+  numberOption,
+  textOption,
+  type Command,
+  type CommandArgs,
+  type CommandContext,
+} from '../../command.ts'
+import { openNextRun } from '../../compose.ts'
+import { EXIT, type ExitCode } from '../../exit-codes.ts'
+import { KEY_OPTION, keyOption, outputOptions } from '../../history-options.ts'
+import type { Narrowing, NextRun } from '@sluice/control/next-run'
+import { previewEnd, previewHead, previewItem } from '../../output/preview-text.ts'
+import { loadProject } from '@sluice/project/load-project'
+import { resolveDefinition } from '@sluice/project/resolve-definition'
+
+/** Nobody reads more of them on a screen, unless they are asked for. */
+const SHOWN_REQUESTS = 20
+
+export const command: Command = {
+  description:
+    'Reads the model, finds what changed since it was last delivered, and shows the requests that the next run would send: URL, headers and body as they would go out, secrets masked.\n' +
+    'It sends nothing and changes nothing. Rows that cannot become a request are shown with the reason, and the exit code is 3.\n' +
+    '--rows, --key and --trigger choose rows first. Requests are made of these rows alone, as if nothing else had changed.',
+  positionals: [{ name: 'SYNC', required: true, help: 'the sync to look at' }],
+  options: {
+    rows: {
+      type: 'number',
+      value: 'N',
+      min: 1,
+      max: 1_000_000,
+      help: `only the first N rows (default: all, of which the text shows ${SHOWN_REQUESTS} requests)`,
+    },
+    key: KEY_OPTION,
+    trigger: { type: 'text', value: 'TRIGGER', choices: OPS, help: 'only added, changed or removed rows' },
+  },
+  examples: [
+    { command: 'sluice preview customers', does: 'what the next run would send' },
+    { command: 'sluice preview customers --trigger removed --rows 1', does: 'one request of a removed row' },
+    { command: 'sluice preview customers --key 42 --json', does: 'the request of one row, for scripts' },
+  ],
+  async run(context) {
+    const { args, dir, env, signal, json } = context
+    const project = await loadProject(dir, { env, signal })
+    const definition = resolveDefinition(project, args.positionals[0] ?? '')
+    const narrowing = narrowingOf(args, definition)
+    const logger = loggerFor(context)
+    await using next = await openNextRun({ dir, env, logger, definition, signal })
+    const print = json ? printJson : printText
+    return await print(context, next, { sync: definition.sync.name, narrowing })
+  },
+}
+
+interface Asked {
+  readonly sync: string
+  readonly narrowing: Narrowing
+}
+
+/** Throws `usage` for a trigger that the sync does not have. */
+function narrowingOf(args: CommandArgs, { sync }: Definition): Narrowing {
+  const name = textOption(args, 'trigger')
+  const op = OPS.find(candidate => candidate === name)
+  const triggers = triggeredOps(sync)
+  if (op !== undefined && !triggers.has(op)) {
+    const has = OPS.filter(candidate => triggers.has(candidate)).join(', ')
+    throw new SluiceError('usage', `The sync \`${sync.name}\` has no trigger \`${op}\`; it has ${has}.`)
+  }
+  return { op, key: keyOption(args), rows: numberOption(args, 'rows') }
+}
+
+/**
+ * All is rendered before anything is written, since an error is to be the only document. It is held as the
+ * texts to be written, piece by piece: together they may be more than one text can be.
+ */
+async function printJson({ stdout }: CommandContext, next: NextRun, asked: Asked): Promise<ExitCode> {
+  const requests: string[] = []
+  const rejected: NonNullable<PreviewView['rejected']> = []
+  for await (const { kind, ...previewed } of next.requests(asked.narrowing)) {
+    if ('error' in previewed) rejected.push(previewed)
+    else requests.push(JSON.stringify(previewed))
+  }
+  const { counts, invalidRows } = next
+  const rest = {
+    ...(rejected.length === 0 ? {} : { rejected }),
+    ...(invalidRows.length === 0 ? {} : { invalidRows }),
+  }
+  stdout.write(`{"sync":${JSON.stringify(asked.sync)},"counts":${JSON.stringify(counts)},"requests":[`)
+  for (const [index, request] of requests.entries()) stdout.write(index === 0 ? request : `,${request}`)
+  stdout.write(
+    `]${Object.entries(rest)
+      .map(([name, value]) => `,"${name}":${JSON.stringify(value)}`)
+      .join('')}}\n`,
+  )
+  return exitCode(next, rejected.length > 0)
+}
+
+async function printText(context: CommandContext, next: NextRun, asked: Asked): Promise<ExitCode> {
+  const { stdout } = context
+  const options = outputOptions(context)
+  const { narrowing } = asked
+  stdout.write(previewHead(asked.sync, next, options))
+  const most = narrowing.rows === undefined ? SHOWN_REQUESTS : Number.MAX_SAFE_INTEGER
+  let shown = 0
+  let rows = 0
+  let isCut = false
+  let isRejected = false
+  for await (const previewed of next.requests(narrowing)) {
+    if (shown === most) {
+      isCut = true
+      break
+    }
+    shown += 1
+    rows += previewed.keys.length
+    isRejected ||= previewed.kind === 'rejected'
+    stdout.write(previewItem(previewed, options))
+  }
+  stdout.write(previewEnd(next, { ...asked, shown, rows, isCut }, options))
+  return exitCode(next, isRejected)
+}
+
+function exitCode({ rowsInvalid }: NextRun, isRejected: boolean): ExitCode {
+  return isRejected || rowsInvalid > 0 ? EXIT.warning : EXIT.success
+}

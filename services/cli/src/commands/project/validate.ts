@@ -1,0 +1,76 @@
+/** `sluice validate`. */
+import type { ValidateView } from '@sluice/contracts/api'
+import type { ResourceKind } from '@sluice/contracts/resources'
+import { checkConnections, type Connected } from '@sluice/control/check-connections'
+import { booleanOption, type Command } from '../../command.ts'
+import { connectionsOf } from '../../compose.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { painter, safe } from '../../output/paint.ts'
+import type { Paint } from '../../output/paint.ts'
+import { loadProject } from '@sluice/project/load-project'
+import { namesOf } from '@sluice/project/project'
+import type { Project } from '@sluice/project/project'
+
+export const command: Command = {
+  description:
+    'Reads every *.yaml and *.yml file of the project and checks fields, references and templates. It connects to nothing and sends nothing.\n' +
+    'It shows all errors at once, each with file, line and column. With --connect it also asks each source for the columns of its queries, and checks keys and templates against them. It sends each destination one HEAD request, without your headers; any answer will do.',
+  positionals: [],
+  options: {
+    connect: { type: 'boolean', help: 'also try sources, queries, columns and destinations' },
+  },
+  examples: [
+    { command: 'sluice validate', does: 'check the project in the current folder' },
+    { command: 'sluice validate --connect', does: 'check it against its databases and APIs, too' },
+    { command: 'sluice --dir crm validate --json', does: 'check the folder crm, for scripts and CI' },
+  ],
+  async run({ args, dir, env, signal, json, stdout, color }) {
+    const project = await loadProject(dir, { env, signal })
+    const connected = booleanOption(args, 'connect')
+      ? await checkConnections(project, await connectionsOf(env), signal)
+      : null
+    const view: ValidateView = {
+      ok: true,
+      resources: project.resources.size,
+      skipped: [...new Set(project.skipped.map(({ file }) => file))],
+    }
+    stdout.write(json ? `${JSON.stringify(view)}\n` : validateText(project, connected, painter(color)))
+    return EXIT.success
+  },
+}
+
+const KINDS: readonly ResourceKind[] = ['source', 'model', 'destination', 'sync']
+
+/** What was found, for people. */
+function validateText(project: Project, connected: Connected | null, paint: Paint): string {
+  const lines: string[] = []
+  if (project.resources.size === 0) {
+    lines.push(`There are no resources in ${project.dir}. \`sluice init\` writes a first project.`)
+  } else {
+    lines.push(`${paint('green', '✓')} ${counted(project.resources.size, 'resource')}, no errors`)
+  }
+  if (connected !== null) {
+    const { sources, queries, destinations } = connected
+    const tried = [counted(sources, 'source'), `${queries} ${queries === 1 ? 'query' : 'queries'}`]
+    lines.push(
+      `${paint('green', '✓')} ${[...tried, counted(destinations, 'destination')].join(', ')} answered`,
+    )
+  }
+  for (const kind of KINDS) {
+    const names = namesOf(project, kind)
+    if (names.length > 0) lines.push(`  ${`${kind}s`.padEnd(13)}${names.join(', ')}`)
+  }
+  if (project.skipped.length > 0) {
+    lines.push('', `Passed over, as documents of other tools: ${counted(project.skipped.length, 'document')}`)
+    for (const { file, line, reason } of project.skipped) {
+      lines.push(`  ${safe(file)}:${line} ${paint('dim', reason)}`)
+    }
+  }
+  const [sync] = namesOf(project, 'sync')
+  if (sync !== undefined) lines.push('', paint('dim', `\`sluice run ${sync}\` sends what changed.`))
+  return `${lines.join('\n')}\n`
+}
+
+function counted(count: number, thing: string): string {
+  return count === 1 ? `1 ${thing}` : `${count} ${thing}s`
+}

@@ -1,0 +1,16 @@
+/** Opens control of the project that the command was called for. */
+import type { Control } from '@sluice/control/port'
+import { ProjectControl } from '@sluice/control/project-control'
+import { loadProject } from '@sluice/project/load-project'
+import { loggerFor } from './cli-logger.ts'
+import type { CommandContext } from './command.ts'
+import { placeOf } from './compose.ts'
+
+/**
+ * Throws as the loading of a project does. Nothing is connected, and nothing written, before it is needed.
+ */
+export async function openControl(context: CommandContext): Promise<Control> {
+  const { dir, env, signal } = context
+  const project = await loadProject(dir, { env, signal })
+  return new ProjectControl(project, placeOf({ dir, env, logger: loggerFor(context), signal }))
+}

@@ -1,0 +1,152 @@
+/**
+ * Where a definition's requests go: base URL, headers and query with their secrets filled in, limits,
+ * time-out.
+ */
+import type { Definition, LimitsSpec } from '@sluice/contracts/resources'
+import type { Op } from '@sluice/contracts/state'
+import type { LimitScope, RateWindow } from '@sluice/rate-limit/port'
+import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
+import { triggerOf } from '@sluice/domain/trigger'
+import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answers/answer-rules'
+import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
+import type { SecretLookup } from '@sluice/secrets/environment'
+import { MASK } from '@sluice/secrets/redact'
+import { assertSendable, passwordIn } from './header-values.ts'
+import { USER_AGENT } from './user-agent.ts'
+
+const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
+const DEFAULT_CONCURRENCY = 100
+const UNITS = { second: 1000, minute: 60_000, hour: 3_600_000 } as const
+/** A slot is freed this long after the request's own time-out, if its holder never gave it back. */
+const SLOT_MARGIN_MS = 5_000
+
+export interface Target {
+  readonly sync: string
+  readonly destination: string
+  readonly baseUrl: string
+  readonly headers: { readonly [name: string]: string }
+  /** The same headers with secret values masked, as they are shown. */
+  readonly shownHeaders: { readonly [name: string]: string }
+  readonly query: string
+  readonly shownQuery: string
+  readonly idempotencyHeader: string | null
+  readonly timeoutMs: number
+  readonly slotLifeMs: number
+  /** The destination's scope first. */
+  readonly scopes: readonly LimitScope[]
+  readonly concurrency: number
+  readonly secrets: readonly string[]
+  /** What answers mean where the sync says so. */
+  readonly answers: readonly AnswerRule[]
+  /** What is kept of the answers to added and changed rows. */
+  readonly captures: { readonly [op in Op]: readonly Capture[] }
+  /** How much of an answer's body is read. */
+  readonly answerLimitBytes: number
+}
+
+/** How much of an answer's body is kept with its attempt. */
+export const RECORDED_ANSWER_BYTES = 64 * 1024
+/** How much of it is looked at, where rules or captures look into bodies. */
+export const LOOKED_AT_BYTES = 1024 * 1024
+
+/** Throws `config`, naming the secret, if one is not set, or no header can carry it. */
+export function resolveTarget(definition: Definition, lookUp: SecretLookup): Target {
+  const { destination, sync } = definition
+  const secrets: string[] = []
+  const fill = (text: string): string =>
+    fillSecrets(text, name => {
+      const value = lookUp(name)
+      secrets.push(value)
+      return value
+    })
+  const headers: { [name: string]: string } = { 'user-agent': USER_AGENT }
+  const shownHeaders: { [name: string]: string } = { ...headers }
+  for (const [name, text] of Object.entries(destination.headers ?? {})) {
+    const value = fill(text)
+    assertSendable(value, { destination: destination.name, header: name, secrets: secretNames(text) })
+    headers[name.toLowerCase()] = value
+    shownHeaders[name.toLowerCase()] = masked(text)
+    if (secretNames(text).length > 0) secrets.push(...passwordIn(value))
+  }
+  const query: string[] = []
+  const shownQuery: string[] = []
+  for (const [name, text] of Object.entries(destination.query ?? {})) {
+    const value = fill(text)
+    query.push(`${encoded(name)}=${encoded(value)}`)
+    shownQuery.push(`${encoded(name)}=${secretNames(text).length > 0 ? MASK : encoded(value)}`)
+  }
+  const scopes = scopesOf(definition)
+  const answers = compileAnswerRules(sync.errors?.answers ?? [])
+  const captures = {
+    added: compileCaptures(triggerOf(sync, 'added')?.capture),
+    changed: compileCaptures(triggerOf(sync, 'changed')?.capture),
+    removed: [],
+  }
+  const captured = captures.added.length > 0 || captures.changed.length > 0
+  const looksInside = captured || answers.some(({ json, body }) => json !== null || body !== null)
+  const { idempotencyHeader } = destination
+  return {
+    sync: sync.name,
+    destination: destination.name,
+    baseUrl: destination.baseUrl.replace(/\/+$/, ''),
+    headers,
+    shownHeaders,
+    query: query.join('&'),
+    shownQuery: shownQuery.join('&'),
+    idempotencyHeader:
+      idempotencyHeader === false ? null : (idempotencyHeader ?? 'Idempotency-Key').toLowerCase(),
+    timeoutMs: sync.timeout,
+    slotLifeMs: sync.timeout + SLOT_MARGIN_MS,
+    scopes,
+    concurrency: Math.min(...scopes.map(scope => scope.concurrency)),
+    secrets,
+    answers,
+    captures,
+    answerLimitBytes: looksInside ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
+  }
+}
+
+function encoded(text: string): string {
+  return encodeURIComponent(text.toWellFormed())
+}
+
+function masked(text: string): string {
+  return fillSecrets(text, () => MASK)
+}
+
+/**
+ * The limits of destination and sync, each as a scope of its own, so that the stricter holds. Defaults stand
+ * where neither sets a value.
+ */
+export function scopesOf(definition: Definition): readonly LimitScope[] {
+  const { destination, sync } = definition
+  const both = [destination.limits, sync.limits]
+  const noRate = both.every(limits => limits?.rate === undefined)
+  const noConcurrency = both.every(limits => limits?.concurrency === undefined)
+  const scope = (name: string, limits: LimitsSpec | undefined, isDestination: boolean): LimitScope => ({
+    name,
+    rates: ratesOf(limits, noRate && isDestination ? [DEFAULT_RATE] : []),
+    concurrency:
+      limits?.concurrency ?? (noConcurrency && isDestination ? DEFAULT_CONCURRENCY : Number.MAX_SAFE_INTEGER),
+  })
+  const scopes = [scope(`destination/${destination.name}`, destination.limits, true)]
+  if (sync.limits !== undefined) scopes.push(scope(`sync/${sync.name}`, sync.limits, false))
+  return scopes
+}
+
+function ratesOf(limits: LimitsSpec | undefined, fallback: readonly RateWindow[]): readonly RateWindow[] {
+  if (limits?.rate === undefined) return fallback
+  const rates = Array.isArray(limits.rate) ? limits.rate : [limits.rate]
+  return rates.map(({ requests, per }) => ({
+    requests,
+    windowMs: typeof per === 'number' ? per : UNITS[per],
+  }))
+}
+
+/** The URL of a request, with the destination's query added. */
+export function urlOf(target: Target, path: string, query: string): string {
+  const separator = path === '' || path.startsWith('/') || path.startsWith('?') ? '' : '/'
+  const url = `${target.baseUrl}${separator}${path}`
+  if (query === '') return url
+  return `${url}${url.includes('?') ? '&' : '?'}${query}`
+}

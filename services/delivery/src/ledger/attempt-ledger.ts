@@ -1,0 +1,292 @@
+/**
+ * The attempts topic as the ledger of one partition: attempts are written at most a few milliseconds after
+ * the answer, then the retry entries and captured values that follow from them; a request is finished when
+ * all of that is acknowledged. Every append ends with the checkpoint that a successor goes on from
+ * (PROTOCOL.md §8); of one that was cut, it goes on from that of the one before.
+ *
+ * States: open → failed (an append was refused or its fate is not known; `failure` aborts, nothing more is
+ * written) or open → closed.
+ */
+import type { Checkpoint, Marker } from '@sluice/contracts/records'
+import type { CountsByOp } from '@sluice/contracts/state'
+import { boundedOrNull } from '@sluice/domain/bounded-text'
+import { addCounts } from '@sluice/domain/counts'
+import { ERROR_BYTES } from '@sluice/domain/record-sizes'
+import { Notifier } from '@sluice/flow/notifier'
+import { OffsetWatermark } from '@sluice/flow/offset-watermark'
+import type { NewRecord, TopicPartition } from '@sluice/message-log/port'
+import type { RecordIo } from '@sluice/stage/record-io'
+import type { Ownership } from '@sluice/stage/take-over'
+import { markerKey, textKey } from '@sluice/stage/topics'
+import type { Effects, UnownedEntry } from '../outcome/effects.ts'
+import type { UnownedAttempt } from './request-history.ts'
+
+/**
+ * Attempts are written at once; while this many appends are under way they gather company, for at most this
+ * long.
+ */
+const APPENDS_AT_ONCE = 2
+const GATHER_MS = 3
+
+export interface LedgerOptions {
+  readonly io: RecordIo
+  readonly ownership: Ownership
+  readonly attempts: TopicPartition
+  readonly retry: TopicPartition
+  readonly captured: TopicPartition
+  /**
+   * Where to go on: the lowest offset of `requests` that is not finished, with the counts of the open run
+   * below it.
+   */
+  readonly position: number
+  readonly run: number
+  readonly counts: CountsByOp
+  /**
+   * By offset in `requests`, at or above the position: where the first attempt that an earlier owner made
+   * stands.
+   */
+  readonly firstAttempts: ReadonlyMap<number, number>
+  /** Offset after the last record of `attempts` that is known to be written. */
+  readonly attemptsEnd: number
+  readonly signal: AbortSignal
+}
+
+export interface LedgerEntry {
+  readonly requestOffset: number
+  /** Null where the attempt is in the topic already and only its effects are to be written again. */
+  readonly attempt: UnownedAttempt | null
+  /** Null for an attempt that does not finish its request. */
+  readonly effects: Effects | null
+  /**
+   * Called once the attempt is acknowledged, or never will be: only then may the next request be sent in its
+   * place, so that a crash repeats no more requests than the concurrency.
+   */
+  readonly release: (() => void) | null
+}
+
+export class AttemptLedger {
+  readonly #options: LedgerOptions
+  readonly #watermark: OffsetWatermark
+  readonly #failure = new AbortController()
+  readonly #started: number[] = []
+  #startedHead = 0
+  readonly #finishedCounts = new Map<number, CountsByOp>()
+  /** First attempt in the topic of each request at or above the watermark. */
+  readonly #firstAttempts: Map<number, number>
+  #counts: CountsByOp
+  #run: number
+  #attemptsEnd: number
+  #buffer: LedgerEntry[] = []
+  #scheduled = false
+  #flushes = 0
+  /** Notifies whenever a request is finished, and on failure. */
+  readonly changes = new Notifier()
+
+  constructor(options: LedgerOptions) {
+    this.#options = options
+    this.#watermark = new OffsetWatermark(options.position)
+    this.#counts = options.counts
+    this.#run = options.run
+    this.#attemptsEnd = options.attemptsEnd
+    this.#firstAttempts = new Map(options.firstAttempts)
+  }
+
+  /** Aborts, with the error as reason, once the ledger cannot be written any more. */
+  get failure(): AbortSignal {
+    return this.#failure.signal
+  }
+
+  /** Requests started and not finished. */
+  get unfinished(): number {
+    return this.#watermark.underWay
+  }
+
+  get run(): number {
+    return this.#run
+  }
+
+  /** Counts of the open run, of the requests below the watermark. */
+  get counts(): CountsByOp {
+    return this.#counts
+  }
+
+  get attemptsEnd(): number {
+    return this.#attemptsEnd
+  }
+
+  /** A new run begins: its counts start at zero. Nothing may be unfinished. */
+  beginRun(run: number): void {
+    this.#run = run
+    this.#counts = {}
+    // What is left is of requests that were passed over after a gap, and its place is trimmed some day.
+    this.#firstAttempts.clear()
+  }
+
+  /** Takes the request at this offset into work. Offsets rise. */
+  start(requestOffset: number): void {
+    this.#watermark.start(requestOffset)
+    this.#started.push(requestOffset)
+  }
+
+  /** Passes over offsets of `requests` that hold no request. */
+  skipTo(nextOffset: number): void {
+    this.#watermark.skipTo(nextOffset)
+  }
+
+  /** Records an attempt, to be written at once; with `effects` it finishes the request. */
+  record(entry: LedgerEntry): void {
+    this.#buffer.push(entry)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    if (this.#flushes < APPENDS_AT_ONCE) setImmediate(() => this.#flush())
+    else setTimeout(() => this.#flush(), GATHER_MS)
+  }
+
+  /** Gives up: the partition has to be taken over anew. Only the first error counts. */
+  fail(error: unknown): void {
+    this.#failure.abort(error)
+    this.changes.notify()
+  }
+
+  /**
+   * Waits until nothing is unfinished and everything recorded is acknowledged. Throws the failure, if there
+   * is one.
+   */
+  async settled(options: { signal: AbortSignal }): Promise<void> {
+    await this.#until(
+      () => this.#buffer.length === 0 && this.#flushes === 0 && this.unfinished === 0,
+      options,
+    )
+  }
+
+  /** Waits until all that is recorded is acknowledged, whatever is unfinished. */
+  async flushed(options: { signal: AbortSignal }): Promise<void> {
+    await this.#until(() => this.#buffer.length === 0 && this.#flushes === 0, options)
+  }
+
+  /** Waits until fewer than `limit` requests are unfinished. */
+  async room(limit: number, options: { signal: AbortSignal }): Promise<void> {
+    await this.#until(() => this.unfinished < limit, options)
+  }
+
+  /**
+   * Writes a marker with the checkpoint as it is now; everything recorded must be acknowledged. Resolves once
+   * it is acknowledged.
+   */
+  async mark(marker: Omit<Marker, 'incarnation' | 'owner' | 'checkpoint'>): Promise<void> {
+    const { io, ownership, attempts, signal } = this.#options
+    const value = io.encode('Marker', {
+      ...marker,
+      incarnation: ownership.incarnation,
+      owner: ownership.owner(attempts),
+      checkpoint: this.#checkpoint(),
+    })
+    const record = { key: markerKey(marker.kind, `${attempts.partition}`), value }
+    const { baseOffset } = await ownership.append(attempts, [record], { signal })
+    this.#attemptsEnd = baseOffset + 1
+  }
+
+  async #until(condition: () => boolean, options: { signal: AbortSignal }): Promise<void> {
+    for (;;) {
+      const seen = this.changes.version
+      this.#failure.signal.throwIfAborted()
+      if (condition()) return
+      await this.changes.after(seen, options)
+    }
+  }
+
+  #checkpoint(): Checkpoint {
+    let from = this.#attemptsEnd
+    for (const offset of this.#firstAttempts.values()) from = Math.min(from, offset)
+    return { offset: this.#watermark.position, from, run: this.#run, counts: this.#counts }
+  }
+
+  #flush(): void {
+    this.#scheduled = false
+    const entries = this.#buffer
+    this.#buffer = []
+    if (entries.length === 0) return
+    this.#flushes += 1
+    this.#write(entries)
+      .catch((error: unknown) => this.#failure.abort(error))
+      .finally(() => {
+        for (const entry of entries) entry.release?.()
+        this.#flushes -= 1
+        this.changes.notify()
+      })
+  }
+
+  async #write(entries: readonly LedgerEntry[]): Promise<void> {
+    this.#failure.signal.throwIfAborted()
+    const { attempts, ownership, signal } = this.#options
+    const fresh = entries.filter(entry => entry.attempt !== null)
+    if (fresh.length > 0) {
+      const { baseOffset } = await ownership.append(attempts, this.#attemptRecords(fresh), { signal })
+      this.#attemptsEnd = Math.max(this.#attemptsEnd, baseOffset + fresh.length)
+      fresh.forEach(({ requestOffset }, index) => {
+        if (!this.#firstAttempts.has(requestOffset))
+          this.#firstAttempts.set(requestOffset, baseOffset + index)
+      })
+    }
+    for (const entry of entries) entry.release?.()
+    await Promise.all([this.#writeRetry(entries), this.#writeCaptured(entries)])
+    for (const { requestOffset, effects } of entries) {
+      if (effects !== null) this.#finish(requestOffset, effects.counts)
+    }
+  }
+
+  #attemptRecords(entries: readonly LedgerEntry[]): readonly NewRecord[] {
+    const { io, attempts, ownership } = this.#options
+    const owned = { incarnation: ownership.incarnation, owner: ownership.owner(attempts) }
+    const records: NewRecord[] = []
+    entries.forEach(({ attempt }, index) => {
+      if (attempt === null) return
+      const checkpoint = index === entries.length - 1 ? this.#checkpoint() : null
+      const key = textKey(`${attempt.run}/${attempts.partition}/${attempt.seq}`)
+      const error = boundedOrNull(attempt.error, ERROR_BYTES)
+      records.push({ key, value: io.encode('Attempt', { ...attempt, error, ...owned, checkpoint }) })
+    })
+    return records
+  }
+
+  async #writeRetry(entries: readonly LedgerEntry[]): Promise<void> {
+    const { io, retry, ownership, signal } = this.#options
+    const owned = { incarnation: ownership.incarnation, owner: ownership.owner(retry) }
+    const encode = (entry: UnownedEntry | null): Uint8Array | null =>
+      entry === null ? null : io.encode('RetryEntry', { ...entry, ...owned })
+    const records = entries.flatMap(({ effects }) =>
+      (effects?.retry ?? []).map(({ key, entry }) => ({ key: textKey(key), value: encode(entry) })),
+    )
+    if (records.length > 0) await ownership.append(retry, records, { signal })
+  }
+
+  async #writeCaptured(entries: readonly LedgerEntry[]): Promise<void> {
+    const { io, captured, ownership, signal } = this.#options
+    const owned = { incarnation: ownership.incarnation, owner: ownership.owner(captured) }
+    const records = entries.flatMap(({ effects }) =>
+      (effects?.captured ?? []).map(({ key, values }) => ({
+        key: textKey(key),
+        value: values === null ? null : io.encode('Captured', { ...values, ...owned }),
+      })),
+    )
+    if (records.length > 0) await ownership.append(captured, records, { signal })
+  }
+
+  #finish(requestOffset: number, counts: CountsByOp): void {
+    this.#finishedCounts.set(requestOffset, counts)
+    if (!this.#watermark.finish(requestOffset)) return
+    const position = this.#watermark.position
+    for (;;) {
+      const offset = this.#started[this.#startedHead]
+      if (offset === undefined || offset >= position) break
+      this.#startedHead += 1
+      this.#counts = addCounts(this.#counts, this.#finishedCounts.get(offset) ?? {})
+      this.#finishedCounts.delete(offset)
+      this.#firstAttempts.delete(offset)
+    }
+    if (this.#startedHead > 1024 && this.#startedHead * 2 > this.#started.length) {
+      this.#started.splice(0, this.#startedHead)
+      this.#startedHead = 0
+    }
+  }
+}

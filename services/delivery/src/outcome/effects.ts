@@ -1,0 +1,123 @@
+/**
+ * What a finished request writes beside its attempt: retry entries for rows that were not delivered,
+ * tombstones for those that are now, and the values captured from its answer.
+ */
+import type { Captured, RequestRow, RetryEntry } from '@sluice/contracts/records'
+import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
+import { boundedOrNull } from '@sluice/domain/bounded-text'
+import { mergeCaptured } from '@sluice/domain/answers/captured'
+import { addCounts, countRows } from '@sluice/domain/counts'
+import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
+import type { UnownedAttempt } from '../ledger/request-history.ts'
+
+export interface Effects {
+  /** By key; null is a tombstone. Owner and incarnation are the writer's to add. */
+  readonly retry: readonly { readonly key: string; readonly entry: UnownedEntry | null }[]
+  /** By key; null is a tombstone. Likewise. */
+  readonly captured: readonly { readonly key: string; readonly values: UnownedCaptured | null }[]
+  readonly counts: CountsByOp
+}
+
+export type UnownedEntry = Omit<RetryEntry, 'incarnation' | 'owner'>
+
+export type UnownedCaptured = Omit<Captured, 'incarnation' | 'owner'>
+
+export interface FinishedRequest {
+  readonly run: number
+  readonly trigger: Op
+  readonly rows: readonly RequestRow[]
+  /** Attempts at sending it in this run. */
+  readonly attempts: number
+  /** 1 for a request, 0 for rows that could not be rendered. */
+  readonly requests: 0 | 1
+  readonly final: UnownedAttempt
+  /**
+   * True for removals that need a value which was never captured: nobody can ever send them, so their rows
+   * are taken as gone (PROTOCOL.md §2), though they count as rejected.
+   */
+  readonly forgets?: boolean
+}
+
+/**
+ * Follows from request and attempts alone, so a successor that recovers them from the topics writes the same.
+ */
+export function effectsOf(finished: FinishedRequest): Effects {
+  const { final, rows, run, forgets = false } = finished
+  const byRow = new Map(final.rows.map(row => [row.seq, row]))
+  const retry: { key: string; entry: UnownedEntry | null }[] = []
+  const captured: { key: string; values: UnownedCaptured | null }[] = []
+  let counts = requestCounts(finished)
+  const perOutcome = new Map<Outcome, number>()
+  for (const row of rows) {
+    const own = byRow.get(row.seq)
+    const outcome = own?.outcome ?? settledOutcome(final)
+    perOutcome.set(outcome, (perOutcome.get(outcome) ?? 0) + 1)
+    const isGone = forgets || isMissing(row.op, outcome)
+    const values = keptValues(row, { outcome, isGone, now: own?.captured ?? null })
+    if (values !== 'as before')
+      captured.push({ key: row.key, values: values === null ? null : { run, seq: row.seq, values } })
+    if (!forgets && !isArrived(row.op, outcome))
+      retry.push({ key: row.key, entry: entryOf(finished, row, outcome, own?.error ?? final.error) })
+    else if (row.retried !== null) retry.push({ key: row.key, entry: null })
+  }
+  for (const [outcome, n] of perOutcome) counts = addCounts(counts, countRows(finished.trigger, outcome, n))
+  return { retry, captured, counts }
+}
+
+function requestCounts({ trigger, attempts, requests }: FinishedRequest): CountsByOp {
+  const none = { detected: 0, delivered: 0, rejected: 0, unknown: 0, unsent: 0 }
+  return { [trigger]: { ...none, requests, attempts } }
+}
+
+function settledOutcome(final: UnownedAttempt): Outcome {
+  return final.outcome === 'throttled' ? 'unsent' : final.outcome
+}
+
+/** A removal that the API does not know has come to what was wanted. */
+function isArrived(op: Op, outcome: Outcome): boolean {
+  return outcome === 'delivered' || (op === 'removed' && outcome === 'missing')
+}
+
+/** True if the destination has no row of the key any more, and so none that captured values could name. */
+function isMissing(op: Op, outcome: Outcome): boolean {
+  return op === 'removed' ? isArrived(op, outcome) : op === 'changed' && outcome === 'missing'
+}
+
+/** The values to keep with the row, as JSON; null where they are to be forgotten. */
+function keptValues(
+  row: RequestRow,
+  of: { readonly outcome: Outcome; readonly isGone: boolean; readonly now: string | null },
+): string | null | 'as before' {
+  // A record from before rows carried captured values has none.
+  const before = typeof row.captured === 'string' ? row.captured : null
+  if (of.isGone) return before === null ? 'as before' : null
+  if (of.outcome !== 'delivered') return 'as before'
+  // A row that was certainly not there is made anew: what was captured before is of another one.
+  const isNew = row.op === 'added' && !row.uncertain
+  const values = of.now === null ? (isNew ? null : before) : mergeCaptured(isNew ? null : before, of.now)
+  return values === before ? 'as before' : values
+}
+
+function entryOf(
+  finished: FinishedRequest,
+  row: RequestRow,
+  outcome: Outcome,
+  error: string | null,
+): UnownedEntry {
+  const { final, run, rows, attempts } = finished
+  return {
+    run,
+    seq: row.seq,
+    op: row.op,
+    outcome,
+    status: final.status,
+    error: boundedOrNull(error, ROW_ERROR_BYTES),
+    idempotencyKey: final.idempotencyKey,
+    answered: final.answered,
+    requestHash: final.requestHash,
+    requestRows: rows.length,
+    attempts: (row.retried?.attempts ?? 0) + attempts,
+    runs: (row.retried?.runs ?? 0) + 1,
+    since: row.retried?.since ?? final.startedAt,
+  }
+}

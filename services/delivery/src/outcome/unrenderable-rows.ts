@@ -1,0 +1,36 @@
+/** Rows that could not be rendered, as delivery finishes them. */
+import type { Unrenderable } from '@sluice/contracts/records'
+import { NEVER_SENT, type UnownedAttempt } from '../ledger/request-history.ts'
+import type { Target } from '../destination/target.ts'
+
+/**
+ * True for a removal that needs a value which its trigger could have used, had it been captured: no later run
+ * could send it either. A name that no trigger captures is a slip of the pen, and loses no removal.
+ */
+export function isForgotten({ trigger, lacks }: Unrenderable, { captures }: Target): boolean {
+  if (trigger !== 'removed' || typeof lacks !== 'string') return false
+  return [...captures.added, ...captures.changed].some(({ name }) => name === lacks)
+}
+
+/** Attempt 0: rows that could not be rendered were never sent. */
+export function unrenderableAttempt(
+  offset: number,
+  record: Unrenderable,
+  { runId, forgets }: { readonly runId: string; readonly forgets: boolean },
+): UnownedAttempt {
+  return {
+    ...NEVER_SENT,
+    run: record.run,
+    runId,
+    seq: record.seq,
+    requestOffset: offset,
+    trigger: record.trigger,
+    outcome: 'rejected',
+    error: forgets ? `${record.error}; the row is taken as gone` : record.error,
+    method: '',
+    url: '',
+    requestHash: '',
+    idempotencyKey: null,
+    startedAt: Date.now(),
+  }
+}

@@ -1,0 +1,118 @@
+/** Tells `runs` how far a partition has come, and that it is done (R16). */
+import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
+import type { CountsByOp } from '@sluice/contracts/state'
+import { boundedOrNull } from '@sluice/domain/bounded-text'
+import { ERROR_BYTES } from '@sluice/domain/record-sizes'
+import { sleep } from '@sluice/flow/sleep'
+import type { TopicPartition } from '@sluice/message-log/port'
+import type { RecordIo } from '@sluice/stage/record-io'
+import type { Ownership } from '@sluice/stage/take-over'
+import { at, homePartition, reportKey, sharedTopics } from '@sluice/stage/topics'
+import type { Worker } from '@sluice/stage/own-partitions'
+import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
+
+/** Progress is told twice a second at first, and the longer a run lasts, the more rarely. */
+const PROGRESS_FIRST_MS = 500
+const PROGRESS_LAST_MS = 30_000
+const PROGRESS_OF_ELAPSED = 0.05
+
+export interface ReporterOptions {
+  readonly io: RecordIo
+  readonly prefix: string
+  readonly run: RunEvent
+  readonly worker: Worker
+  readonly ownership: Ownership
+  readonly attempts: TopicPartition
+  readonly ledger: AttemptLedger
+}
+
+export class PartitionReporter {
+  readonly #options: ReporterOptions
+  #lastEnded = 0
+
+  constructor(options: ReporterOptions) {
+    this.#options = options
+  }
+
+  /** Number of the last run whose end was reported here; 0 for none. */
+  get lastEnded(): number {
+    return this.#lastEnded
+  }
+
+  /**
+   * Reports the end of a run in this partition; resolves once it is acknowledged. `requestsEnd` is 0 where
+   * its `run-end` is not reached.
+   */
+  async reportEnd(end: {
+    readonly begin: Pick<RunBegin, 'run'>
+    readonly counts: CountsByOp
+    readonly fault: { readonly from: number; readonly error: string; readonly errorCode?: string } | null
+    readonly requestsEnd: number
+  }): Promise<void> {
+    this.#lastEnded = Math.max(this.#lastEnded, end.begin.run)
+    await this.#write({
+      run: end.begin.run,
+      counts: end.counts,
+      ended: true,
+      faultedFrom: end.fault?.from ?? null,
+      error: end.fault?.error ?? null,
+      errorCode: end.fault === null ? null : (end.fault.errorCode ?? 'internal'),
+      requestsEnd: end.requestsEnd,
+      waiting: null,
+    })
+  }
+
+  /**
+   * Reports the counts, and what is waited for, now and then while they change, for those who watch: as often
+   * as somebody could tell how far the run is, since each report stays in the topic until it is compacted.
+   * Resolves when stopped; a report that fails is left out.
+   */
+  async reportProgress(
+    ledger: AttemptLedger,
+    waitsFor: () => string | null,
+    stopping: AbortSignal,
+  ): Promise<void> {
+    let reported: CountsByOp = ledger.counts
+    let watched = { run: ledger.run, since: performance.now() }
+    let told: string | null = null
+    while (!stopping.aborted) {
+      await sleep(progressPauseMs(performance.now() - watched.since), { signal: stopping }).catch(
+        () => undefined,
+      )
+      const { counts, run } = ledger
+      if (run !== watched.run) watched = { run, since: performance.now() }
+      const waiting = waitsFor()
+      if (stopping.aborted || (counts === reported && waiting === told) || run <= this.#lastEnded) continue
+      reported = counts
+      told = waiting
+      const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
+      const report = { run, counts, ended: false, waiting, ...none }
+      await this.#write(report).catch((error: unknown) => ledger.fail(error))
+    }
+  }
+
+  async #write(
+    report: Omit<PartitionReport, 'sync' | 'incarnation' | 'partition' | 'marker' | 'attemptsEnd'>,
+  ): Promise<void> {
+    const { io, prefix, run, ownership, attempts, ledger, worker } = this.#options
+    const { partition } = attempts
+    const value = io.encode('PartitionReport', {
+      ...report,
+      error: boundedOrNull(report.error, ERROR_BYTES),
+      sync: run.sync,
+      incarnation: run.incarnation,
+      partition,
+      marker: ownership.owner(attempts),
+      attemptsEnd: ledger.attemptsEnd,
+    })
+    const target = at(sharedTopics(prefix).runs, homePartition(run.sync))
+    await ownership.append(target, [{ key: reportKey(run.sync, partition), value }], {
+      signal: worker.signal,
+    })
+  }
+}
+
+/** How long to wait before progress is told again, of a run that has lasted for so long. */
+export function progressPauseMs(elapsedMs: number): number {
+  return Math.min(Math.max(elapsedMs * PROGRESS_OF_ELAPSED, PROGRESS_FIRST_MS), PROGRESS_LAST_MS)
+}

@@ -1,0 +1,100 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Lease, LeaseQueue, LimitWait } from '@sluice/rate-limit/lease-queue'
+import { sampleDefinition } from '@sluice/testkit/sample-records'
+import { DestinationGate } from './destination-gate.ts'
+import { resolveTarget } from '../destination/target.ts'
+
+const LEASE: Lease = { lease: 'one', permits: 1, useBeforeMs: Infinity, scopes: [] }
+const { signal } = new AbortController()
+
+describe('the way to a destination', () => {
+  /** What becomes of the next tries: an error is thrown. */
+  let answer: Lease | SluiceError = LEASE
+  let wait: LimitWait | null = null
+  const onError = vi.fn()
+  const onCutOff = vi.fn()
+  const queue: LeaseQueue = {
+    waiting: 0,
+    acquire: () => (answer instanceof SluiceError ? Promise.reject(answer) : Promise.resolve(answer)),
+    giveBack: () => Promise.resolve(),
+    waitOf: () => wait,
+    pause: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+  const open = () =>
+    new DestinationGate(queue, {
+      target: resolveTarget(sampleDefinition(), () => ''),
+      holder: { partition: 'p', marker: 1 },
+      onError,
+      mayAct: () => true,
+      onCutOff,
+    })
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
+    vi.clearAllMocks()
+    answer = LEASE
+    wait = null
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it.each([
+    ['does not answer', new SluiceError('unreachable', 'Redis is away', { retryable: true })],
+    ['wants other settings now', new SluiceError('config', 'Redis denies a right', { retryable: true })],
+  ])(
+    'waits for who keeps the limits and %s, says so, and lets others try after a while',
+    async (_, error) => {
+      const gate = open()
+      answer = error
+      const acquired = gate.acquire(1, signal)
+      await vi.advanceTimersByTimeAsync(14_000)
+      expect(onError.mock.calls, 'told once').toEqual([[error]])
+      expect(gate.waitsFor).toBe(error.message)
+      expect(onCutOff).not.toHaveBeenCalled()
+      await vi.advanceTimersByTimeAsync(2_000)
+      expect(onCutOff).toHaveBeenCalledWith(error)
+      answer = LEASE
+      await vi.advanceTimersByTimeAsync(1_000)
+      expect((await acquired).permits).toBe(1)
+      expect(gate.waitsFor).toBeNull()
+    },
+  )
+
+  it('counts outages one by one, not together', async () => {
+    const gate = open()
+    for (let n = 0; n < 3; n += 1) {
+      answer = new SluiceError('unreachable', 'Redis is away', { retryable: true })
+      const acquired = gate.acquire(1, signal)
+      await vi.advanceTimersByTimeAsync(10_000)
+      answer = LEASE
+      await vi.advanceTimersByTimeAsync(1_000)
+      await acquired
+    }
+    expect(onCutOff).not.toHaveBeenCalled()
+  })
+
+  it('ends with what no waiting mends', async () => {
+    answer = new SluiceError('internal', 'the script is wrong')
+    await expect(open().acquire(1, signal)).rejects.toBe(answer)
+  })
+
+  it.each([
+    ['forgotten', 3_600_000, 'Redis was restarted'],
+    ['paused', 60_000, 'asked for a pause'],
+    ['rate', 60_000, 'rate limit is used up'],
+  ] as const)('says until when nothing is sent where it is %s', (reason, leftMs, why) => {
+    vi.setSystemTime(Date.UTC(2026, 0, 2, 3, 4, 5))
+    wait = { reason, leftMs }
+    const until = new Date(Date.now() + leftMs + 55_000).toISOString().slice(0, 16)
+    expect(open().waitsFor).toMatch(new RegExp(`^nothing is sent until ${until}Z at the latest: .*${why}`))
+  })
+
+  it('says nothing of waits that are short, or are what limits are for', () => {
+    wait = { reason: 'rate', leftMs: 900 }
+    expect(open().waitsFor).toBeNull()
+    wait = { reason: 'concurrency', leftMs: 35_000 }
+    expect(open().waitsFor).toBeNull()
+  })
+})

@@ -1,0 +1,143 @@
+/**
+ * The way to a destination for one partition: leases of its limits, waited for in turn with the others of
+ * this process.
+ */
+import { isSluiceError } from '@sluice/contracts/errors'
+import { sleep } from '@sluice/flow/sleep'
+import { LONGEST_PAUSE_MS, type LeaseHolder } from '@sluice/rate-limit/port'
+import type { Lease, LeaseQueue, LimitWait } from '@sluice/rate-limit/lease-queue'
+import type { Target } from '../destination/target.ts'
+
+/** How soon to look again whether the group, or who keeps the limits, answers. */
+const PAUSE_MS = 500
+/**
+ * How long who keeps the limits may be out of reach before others are left to try: longer than it takes to
+ * replace a dead connection.
+ */
+const CUT_OFF_AFTER_MS = 15_000
+
+/** Shorter waits are no news. */
+const TOLD_FROM_MS = 5_000
+/** Why the limits let nothing through, where people should know. */
+const WAITS_TOLD: { readonly [reason in LimitWait['reason']]?: string } = {
+  rate: 'the rate limit is used up',
+  paused: 'the API asked for a pause',
+  forgotten:
+    'Redis was restarted, emptied or replaced, and what it may have forgotten of the limits has to run out',
+}
+
+/**
+ * Leave for `permits` requests, to be handed to sockets until `useBeforeMs` (`elapsedMs`). Every permit
+ * ends as finished or unused.
+ */
+export interface Permits {
+  readonly permits: number
+  readonly useBeforeMs: number
+  finished(requests: number): void
+  unused(permits: number): void
+}
+
+export class DestinationGate {
+  readonly #queue: LeaseQueue
+  readonly #target: Target
+  readonly #holder: LeaseHolder
+  readonly #onError: (error: unknown) => void
+  readonly #mayAct: () => boolean
+  readonly #onCutOff: (error: unknown) => void
+  /** Since when who keeps the limits does not answer; null while it does. */
+  #cutOffSinceMs: number | null = null
+  #cutOffWhy = ''
+  #restUntilMs = -Infinity
+
+  /**
+   * `mayAct` is false while another may be at work on the partition: nothing is sent then. `onError` is told
+   * once when who keeps the limits does not answer, and of what could not be given back. `onCutOff` is told
+   * when that has lasted for so long that another process should try; the gate goes on waiting until its
+   * signal aborts.
+   */
+  constructor(
+    queue: LeaseQueue,
+    of: {
+      readonly target: Target
+      readonly holder: LeaseHolder
+      readonly onError: (error: unknown) => void
+      readonly mayAct: () => boolean
+      readonly onCutOff: (error: unknown) => void
+    },
+  ) {
+    this.#queue = queue
+    this.#target = of.target
+    this.#holder = of.holder
+    this.#onError = of.onError
+    this.#mayAct = of.mayAct
+    this.#onCutOff = of.onCutOff
+  }
+
+  /**
+   * Waits for at least one permit and at most `want`, and for who keeps the limits to answer. Rejects with
+   * the signal's reason, and with `fenced` if a newer holder has the partition.
+   */
+  async acquire(want: number, signal: AbortSignal): Promise<Permits> {
+    for (;;) {
+      const restMs = this.#restUntilMs - performance.now()
+      if (restMs > 0) await sleep(restMs, { signal })
+      while (!this.#mayAct()) await sleep(PAUSE_MS, { signal })
+      const lease = await this.#lease(want, signal)
+      if (lease === null) await sleep(PAUSE_MS, { signal })
+      // Who was frozen while it waited may have a successor by now.
+      else if (this.#mayAct()) return this.#permitsOf(lease)
+      else this.#queue.giveBack(lease, { unused: lease.permits, finished: 0 }).catch(this.#onError)
+    }
+  }
+
+  /** What is waited for, and until when, in a sentence; null while there is nothing to tell. */
+  get waitsFor(): string | null {
+    if (this.#cutOffSinceMs !== null) return this.#cutOffWhy
+    const { scopes } = this.#target
+    const wait = this.#queue.waitOf(scopes)
+    const why = wait === null ? undefined : WAITS_TOLD[wait.reason]
+    if (wait === null || why === undefined || wait.leftMs < TOLD_FROM_MS) return null
+    // By the minute: those who watch are told once, not with each look.
+    const until = new Date(Math.ceil((Date.now() + wait.leftMs) / 60_000) * 60_000)
+    return `nothing is sent until ${until.toISOString().slice(0, 16)}Z at the latest: ${why}`
+  }
+
+  /** Null if who keeps the limits does not answer. */
+  async #lease(want: number, signal: AbortSignal): Promise<Lease | null> {
+    const { scopes, slotLifeMs } = this.#target
+    try {
+      const lease = await this.#queue.acquire({ scopes, holder: this.#holder, want, slotLifeMs }, { signal })
+      this.#cutOffSinceMs = null
+      return lease
+    } catch (error) {
+      if (signal.aborted || !isSluiceError(error) || !error.retryable) throw error
+      if (this.#cutOffSinceMs === null) this.#onError(error)
+      this.#cutOffSinceMs ??= performance.now()
+      this.#cutOffWhy = error.message
+      if (performance.now() - this.#cutOffSinceMs >= CUT_OFF_AFTER_MS) this.#onCutOff(error)
+      return null
+    }
+  }
+
+  #permitsOf(lease: Lease): Permits {
+    const giveBack = (unused: number, finished: number): void => {
+      this.#queue.giveBack(lease, { unused, finished }).catch(this.#onError)
+    }
+    return {
+      permits: lease.permits,
+      useBeforeMs: lease.useBeforeMs,
+      finished: requests => giveBack(0, requests),
+      unused: permits => giveBack(permits, 0),
+    }
+  }
+
+  /**
+   * Nothing is sent to the destination for so long, by anybody; nothing from here even if who keeps the
+   * limits does not hear of it.
+   */
+  pause(forMs: number): void {
+    this.#restUntilMs = Math.max(this.#restUntilMs, performance.now() + Math.min(forMs, LONGEST_PAUSE_MS))
+    const [destination] = this.#target.scopes
+    if (destination !== undefined) this.#queue.pause(destination.name, forMs).catch(this.#onError)
+  }
+}

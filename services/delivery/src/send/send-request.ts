@@ -1,0 +1,200 @@
+/** Sends one request once and writes down what came of it. */
+import type { Request } from '@sluice/contracts/records'
+import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
+import type { HttpSender, SendResult } from '@sluice/http-sender/port'
+import { redactHeaders, redactText } from '@sluice/secrets/redact'
+import { judge, type Judgement } from '../outcome/judge-answer.ts'
+import {
+  earlierKey,
+  NEVER_SENT,
+  ownKey,
+  requestHash,
+  type RequestHistory,
+  type UnownedAttempt,
+} from '../ledger/request-history.ts'
+import { mergedHeaders, shownRequest } from '../destination/shown-request.ts'
+import { RECORDED_ANSWER_BYTES, urlOf, type Target } from '../destination/target.ts'
+
+export interface SendJob {
+  readonly request: Request
+  readonly requestOffset: number
+  readonly partition: number
+  readonly runId: string
+  readonly history: RequestHistory
+}
+
+export interface Sent {
+  readonly kind: 'sent'
+  readonly attempt: UnownedAttempt
+  /** For a throttled attempt: how long the destination asked to be left alone, if it said so. */
+  readonly retryAfterMs: number | null
+}
+
+/** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
+export interface Late {
+  readonly kind: 'late'
+  /** For how long a connection was waited for. */
+  readonly lateMs: number
+}
+
+type Answered = Extract<SendResult, { kind: 'answered' }>
+
+/**
+ * Rejects only when aborted. A request that has been late for its whole time-out, this try and `lateMs` of
+ * earlier ones together, is no more tried with new leases: its connection does not open, and that is an
+ * attempt.
+ */
+export async function sendRequest(
+  job: SendJob,
+  deps: {
+    readonly target: Target
+    readonly sender: HttpSender
+    readonly sendBeforeMs: number
+    readonly lateMs: number
+    readonly signal: AbortSignal
+  },
+): Promise<Sent | Late> {
+  const { request } = job
+  const { target, sender, sendBeforeMs, lateMs, signal } = deps
+  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
+  const headers = mergedHeaders(target.headers, request.headers)
+  if (key !== null && target.idempotencyHeader !== null) headers[target.idempotencyHeader] = key
+  const sent = await sender.send({
+    method: request.method,
+    url: urlOf(target, request.path, target.query),
+    headers,
+    body: request.body,
+    timeoutMs: target.timeoutMs,
+    bodyLimitBytes: target.answerLimitBytes,
+    sendBeforeMs,
+    signal,
+  })
+  if (isLate(sent) && lateMs + sent.durationMs < target.timeoutMs)
+    return { kind: 'late', lateMs: sent.durationMs }
+  const result = isLate(sent) ? neverOpen(sent, target, lateMs) : sent
+  const judged = judge(result, request, target)
+  const verdict = doubtedVerdict(judged.verdict, repeatsEarlier)
+  const attempt = attemptOf(job, target, { result, judged: { ...judged, verdict }, hash, key })
+  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs }
+}
+
+type Failed = Extract<SendResult, { kind: 'failed' }>
+
+function isLate(result: SendResult): result is Failed {
+  return result.kind === 'failed' && result.late === true
+}
+
+function neverOpen(last: Failed, { timeoutMs }: Target, lateMs: number): Failed {
+  const error =
+    `no connection was open in time for a lease of the limits in ${timeoutMs} ms of trying: ` +
+    'it takes too long to open, or is closed as soon as it is open'
+  return { ...last, error, durationMs: lateMs + last.durationMs }
+}
+
+/**
+ * The key to send, and whether it is that of an earlier run whose very same request is still in doubt. Where
+ * the user sets the header, that is what is sent.
+ */
+function idempotencyKey(
+  job: SendJob,
+  target: Target,
+  hash: string,
+): { readonly key: string | null; readonly repeatsEarlier: boolean } {
+  const { request, partition, history } = job
+  const header = target.idempotencyHeader
+  if (header === null || Object.hasOwn(mergedHeaders(target.headers, request.headers), header))
+    return { key: null, repeatsEarlier: false }
+  const earlier = history.answers === 0 ? earlierKey(request, hash) : null
+  if (earlier !== null) return { key: earlier, repeatsEarlier: true }
+  const { incarnation, run, seq } = request
+  const key = ownKey({ incarnation, run, partition, seq, answers: history.answers })
+  return { key, repeatsEarlier: false }
+}
+
+/** A request that was never sent this time leaves what an earlier run left in doubt, with its key. */
+function doubtedVerdict(verdict: Verdict, repeatsEarlier: boolean): Verdict {
+  const neverSent = !verdict.answered && (verdict.outcome === 'unsent' || verdict.outcome === 'rejected')
+  return repeatsEarlier && neverSent ? { ...verdict, outcome: 'unknown' } : verdict
+}
+
+function attemptOf(
+  job: SendJob,
+  target: Target,
+  sent: {
+    readonly result: SendResult
+    readonly judged: Judgement
+    readonly hash: string
+    readonly key: string | null
+  },
+): UnownedAttempt {
+  const { request, requestOffset, history } = job
+  const { result, hash, key } = sent
+  const { verdict, error, captured } = sent.judged
+  const { outcome } = verdict
+  const [row] = request.rows
+  const answer = result.kind === 'answered' ? result : null
+  const shown = shownRequest(request, target)
+  const ownHeader =
+    key === null || target.idempotencyHeader === null ? {} : { [target.idempotencyHeader]: key }
+  return {
+    ...placeOf(job),
+    attempt: history.attempts + 1,
+    outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted, request.trigger),
+    final: outcome !== 'throttled',
+    answered: verdict.answered,
+    status: answer?.status ?? null,
+    error,
+    method: request.method,
+    url: shown.url,
+    requestHash: hash,
+    idempotencyKey: key,
+    requestHeaders: { ...shown.headers, ...redactHeaders(ownHeader, target.secrets) },
+    responseHeaders: redactHeaders(answer?.headers ?? {}, target.secrets),
+    responseBody: answer === null ? null : recordedBody(answer, target),
+    startedAt: Math.round(result.startedAt),
+    durationMs: Math.round(result.durationMs),
+    rows:
+      row === undefined || captured === null
+        ? []
+        : [{ seq: row.seq, outcome: 'delivered', error: null, captured }],
+    requestOffset,
+  }
+}
+
+/**
+ * What is kept of a body, which may be longer where rules look at more of it. It is cut once secrets are
+ * masked, at a whole character; what the first cut leaves of a secret at its end is masked, too.
+ */
+function recordedBody({ body, cut = false }: Answered, target: Target): string {
+  const part = body.slice(0, RECORDED_ANSWER_BYTES)
+  const shown = redactText(part, target.secrets, { cut: cut || part.length < body.length })
+  if (shown.length * 3 <= RECORDED_ANSWER_BYTES) return shown
+  const { read } = new TextEncoder().encodeInto(shown, new Uint8Array(RECORDED_ANSWER_BYTES))
+  return shown.slice(0, read)
+}
+
+/** Attempt 0: the request was never sent. */
+export function unsentAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
+  const { request, requestOffset, history } = job
+  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
+  const doubted = history.tainted || repeatsEarlier
+  return {
+    ...NEVER_SENT,
+    ...placeOf(job),
+    outcome: withTaint('unsent', doubted, request.trigger),
+    error: why,
+    method: request.method,
+    url: shownRequest(request, target).url,
+    requestHash: hash,
+    idempotencyKey: doubted ? key : null,
+    startedAt: Date.now(),
+    requestOffset,
+  }
+}
+
+function placeOf(job: SendJob): Pick<UnownedAttempt, 'run' | 'runId' | 'seq' | 'trigger'> {
+  const { run, seq, trigger } = job.request
+  return { run, runId: job.runId, seq, trigger }
+}

@@ -1,0 +1,248 @@
+/**
+ * All services in this process, on files in the project's `.sluice` folder, and previews of a run. The one
+ * place of the embedded profile that names adapters.
+ */
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Definition } from '@sluice/contracts/resources'
+import { findNextChanges } from '@sluice/change-detector/next-changes'
+import { removeOldStates } from '@sluice/change-detector/old-states'
+import type { Connections } from '@sluice/control/check-connections'
+import type { NextRun } from '@sluice/control/next-run'
+import type { Pipeline } from '@sluice/control/pipeline'
+import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
+import type { DeliveredState } from '@sluice/delivered-state/port'
+import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
+import { resolveTarget } from '@sluice/delivery/destination/target'
+import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
+import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { createRedisHolds } from '@sluice/holds/adapters/redis'
+import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
+import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
+import type { MessageLog } from '@sluice/message-log/port'
+import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
+import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
+import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
+import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import type { RateLimit } from '@sluice/rate-limit/port'
+import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
+import { memoryOf, type Environment } from '@sluice/runtime/environment'
+import type { Logger } from '@sluice/runtime/logger'
+import { redisSettings } from '@sluice/runtime/service-config'
+import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
+import { environmentSecrets } from '@sluice/secrets/environment'
+import { openSource } from '@sluice/sources/adapters/open-source'
+import { forgottenLogger, logTrouble, openHolds } from '@sluice/stage/open-holds'
+import { openBackbone } from '@sluice/stage/open-stage'
+import { RecordIo } from '@sluice/stage/record-io'
+import { RunsView } from '@sluice/stage/runs-view'
+import { currentDefinition, Definitions } from '@sluice/stage/stored-documents'
+import { sharedTopics, sharedTopicSpecs } from '@sluice/stage/topics'
+import { connectionsWith } from './connections.ts'
+import { knownSecrets } from './known-secrets.ts'
+import { previewOf } from './preview-changes.ts'
+import { runServices, type EmbeddedServices } from './run-services.ts'
+import { copyState, dataDirOf, logFile, makeFolders, stateFile } from './state-folder.ts'
+import { targets } from './targets.ts'
+
+const PREFIX = 'sluice'
+/** People wait for a command, so it gives up sooner than a service. */
+const STARTUP_TIMEOUT = '10s'
+/** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
+const CONNECTIONS = 10_000
+
+export interface EmbeddedOptions {
+  /** The project folder, absolute. */
+  readonly dir: string
+  readonly env: Environment
+  readonly logger: Logger
+  readonly newRunId: () => string
+  readonly signal: AbortSignal
+}
+
+/**
+ * Opens the folder's log; rejects with `conflict` if another process has it open. Nothing runs until `start`.
+ */
+export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> {
+  const { dir, env, logger, newRunId, signal } = options
+  const dataDir = dataDirOf(dir)
+  makeFolders(dataDir)
+  await using opening = new AsyncDisposableStack()
+  const onMaintenanceError = (err: unknown): void => logger.warn({ err }, 'the log could not be cleared up')
+  const log = opening.use(createSqliteLog({ file: logFile(dataDir), onMaintenanceError }))
+  const codec = opening.use(createSqliteCodec({ file: logFile(dataDir) }))
+  await log.ensureTopics(sharedTopicSpecs(PREFIX), { signal })
+  const io = await RecordIo.open(codec, PREFIX, { signal })
+  const shared = { log, io, prefix: PREFIX }
+  const runs = opening.use(await RunsView.open(shared, { signal }))
+  const definitions = new Definitions(shared)
+  const deps = { ...shared, runs, definitions, newRunId, holds: createLocalHolds(), dataDir, logger }
+  const start: Pipeline['start'] = async (only, ends) => {
+    await using services = await openServices({ ...deps, only }, { env, ...ends })
+    await runServices(services, ends)
+  }
+  const opened = opening.move()
+  return { ...deps, servicesElsewhere: false, start, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+type Opened = Omit<
+  EmbeddedServices,
+  'sender' | 'leases' | 'memory' | 'resolveDefinition' | 'resolveTarget' | 'openSource' | 'openState'
+>
+
+/** Opens what the services need besides the log. */
+async function openServices(
+  deps: Opened,
+  of: {
+    readonly env: Environment
+    readonly drain: AbortSignal
+    readonly signal: AbortSignal
+  },
+): Promise<EmbeddedServices & AsyncDisposable> {
+  const { dataDir, logger, definitions } = deps
+  const { env, drain, signal } = of
+  const budget = memoryBudget(memoryOf(env))
+  await using opening = new AsyncDisposableStack()
+  const rateLimit = opening.use(await openLimits({ dataDir, env, logger, drain }))
+  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
+  const memory = new DeliveryMemory(budget.buffersBytes)
+  const sender = opening.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
+  const sourceOptions = { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }
+  const memoryLimit = duckdbSize(budget.duckdbBytes)
+  const opened = opening.move()
+  return {
+    ...deps,
+    sender,
+    leases,
+    memory,
+    resolveDefinition: sync => currentDefinition(deps, sync, { signal }),
+    resolveTarget: targets(definitions, env),
+    openSource: ({ source }) => Promise.resolve(openSource(source, sourceOptions)),
+    openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+interface LimitsOf {
+  readonly dataDir: string
+  readonly env: Environment
+  readonly logger: Logger
+  readonly drain: AbortSignal
+}
+
+/**
+ * The limits of this folder, or, where the environment names a Redis, those that it shares with all others
+ * who do. Rejects with `unreachable` and the address where that does not answer, and as `drain` aborts.
+ */
+async function openLimits({ dataDir, env, logger, drain }: LimitsOf): Promise<RateLimit> {
+  const shared = redisSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
+  if (shared === null) return createLocalRateLimit({ file: join(dataDir, 'limits.db') })
+  await using _answers = await openHolds(shared, createRedisHolds, { logger, signal: drain })
+  const { redis, prefix } = shared
+  const onForgotten = forgottenLogger(logger)
+  return createRedisRateLimit({ ...redis, prefix, onTrouble: logTrouble(logger, 'requests'), onForgotten })
+}
+
+interface StateOf {
+  readonly sync: string
+  readonly incarnation: string
+  readonly partitions: number
+  readonly onDiscard?: (why: string) => void
+}
+
+function openState(
+  dataDir: string,
+  of: StateOf & { readonly memoryLimit?: string },
+  logger: Logger,
+): Promise<DeliveredState> {
+  const onDiscard = (why: string): void => {
+    logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
+    of.onDiscard?.(why)
+  }
+  removeOldStates(join(dataDir, 'state'), of)
+  return openDeliveredState({ ...of, file: stateFile(dataDir, of), onDiscard })
+}
+
+/**
+ * Finds out what the next run of a sync would send. The topics are only read; everything else is made in a
+ * temporary folder, which goes when the answer is disposed. Rejects as a run would fail.
+ */
+export async function openNextRun(
+  options: EmbeddedOptions & { readonly definition: Definition },
+): Promise<NextRun> {
+  const { definition, env, logger, newRunId, signal } = options
+  await using opening = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-preview-'))
+  opening.defer(() => rm(folder, { recursive: true, force: true }))
+  await mkdir(join(folder, 'state'))
+  const past = opening.use(await openPast(options, join(folder, 'schemas.db')))
+  const next = opening.use(
+    await findNextChanges({
+      ...past,
+      definition,
+      openSource: ({ source }) => Promise.resolve(openSource(source, { secretOf: environmentSecrets(env) })),
+      openState: async of => {
+        if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
+        return openState(folder, of, logger)
+      },
+      extractFile: join(folder, 'extract.duckdb'),
+      signal,
+    }),
+  )
+  const secrets = knownSecrets(env)
+  const target = resolveTarget(definition, secrets.lookUp)
+  const preview = previewOf({ next, definition, target, newRunId }, secrets.missing)
+  const opened = opening.move()
+  return { ...preview, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+interface Past extends AsyncDisposable {
+  readonly history: Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs'> | null
+  /** For the changes of a run that nobody else gets to see. */
+  readonly io: RecordIo
+  /** Where the delivered state may be cached; null where other processes have it. */
+  readonly dataDir: string | null
+}
+
+/** Opens what the topics hold so far, to be read only. `schemasFile` is where new schemas go. */
+async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<Past> {
+  const { dir, env, logger, signal } = options
+  const dataDir = dataDirOf(dir)
+  const file = logFile(dataDir)
+  await using opening = new AsyncDisposableStack()
+  const open = async (log: MessageLog, io: RecordIo, prefix: string): Promise<Past['history']> => {
+    if ((await log.partitionsOf(sharedTopics(prefix).runs, { signal })) === null) return null
+    const shared = { log, io, prefix }
+    return { ...shared, runs: opening.use(await RunsView.open(shared, { signal })) }
+  }
+  let past: Omit<Past, keyof AsyncDisposable>
+  if (isDistributed(env)) {
+    const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
+    const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
+    const of = { clientId: `${settings.prefix}-cli`, logger, signal }
+    const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, of))
+    const own = opening.use(createSqliteCodec({ file: schemasFile }))
+    const history = await open(log, RecordIo.reading(codec, prefix), prefix)
+    past = { history, io: RecordIo.reading(own, prefix), dataDir: null }
+  } else {
+    // The lock comes first: nobody else writes to the folder from here on.
+    const log = existsSync(file) ? opening.use(createSqliteLog({ file, readOnly: true })) : null
+    const codec = opening.use(createSqliteCodec({ file: schemasFile, copyOf: file }))
+    const io = RecordIo.reading(codec, PREFIX)
+    past = { history: log === null ? null : await open(log, io, PREFIX), io, dataDir }
+  }
+  const opened = opening.move()
+  return { ...past, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** What `validate --connect` tries, with the secrets that the environment has. */
+export function connectionsOf(env: Environment): Connections {
+  return connectionsWith(env, {
+    openSource: source => openSource(source, { secretOf: environmentSecrets(env) }),
+    openSender: () => createUndiciSender({ connections: 1 }),
+  })
+}

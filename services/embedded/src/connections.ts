@@ -1,0 +1,39 @@
+/** What `validate --connect` tries, with the secrets that the environment has. */
+import { SluiceError } from '@sluice/contracts/errors'
+import { assertKeyColumns } from '@sluice/change-detector/key-columns'
+import { templateColumns } from '@sluice/change-detector/template-columns'
+import type { Connections } from '@sluice/control/check-connections'
+import type { HttpSender } from '@sluice/http-sender/port'
+import { assertSendable } from '@sluice/project/checks/assert-secrets'
+import type { Environment } from '@sluice/runtime/environment'
+import type { Source } from '@sluice/sources/port'
+import type { SourceSpec } from '@sluice/contracts/resources'
+
+/** How long a destination may take to answer when it is only knocked at. */
+const KNOCK_TIMEOUT_MS = 10_000
+
+/** Where the connections lead. */
+export interface Openers {
+  readonly openSource: (spec: SourceSpec) => Source
+  readonly openSender: () => HttpSender
+}
+
+export function connectionsWith(env: Environment, { openSource, openSender }: Openers): Connections {
+  return {
+    async describe(spec, model, signal) {
+      await using source = openSource(spec)
+      return await source.describe(model, { signal })
+    },
+    assertKey: assertKeyColumns,
+    assertTemplates: (definition, columns) => templateColumns(definition).assertKnown(columns),
+    assertSendable: destination => assertSendable(destination, env),
+    async reach({ baseUrl: url }, signal) {
+      await using sender = openSender()
+      const request = { method: 'HEAD', url, headers: {}, body: null, timeoutMs: KNOCK_TIMEOUT_MS, signal }
+      const result = await sender.send(request)
+      if (result.kind === 'answered') return
+      const message = `${url} does not answer: ${result.error}`
+      throw new SluiceError('unreachable', message, { details: [{ field: 'baseUrl', message }] })
+    },
+  }
+}

@@ -1,0 +1,71 @@
+/** What people see of a run that has not been asked for. */
+import type { Definition } from '@sluice/contracts/resources'
+import type { Op } from '@sluice/contracts/state'
+import type { NextChanges } from '@sluice/change-detector/next-changes'
+import type { NextRun, Previewed } from '@sluice/control/next-run'
+import { shownRequest } from '@sluice/delivery/destination/shown-request'
+import type { Target } from '@sluice/delivery/destination/target'
+import { isHeld } from '@sluice/domain/removal-guard'
+import { renderChanges } from '@sluice/rendering/render-changes'
+
+export interface Previewing {
+  readonly next: NextChanges
+  readonly definition: Definition
+  /** Where the requests would go, as far as its secrets are known. */
+  readonly target: Target
+  readonly newRunId: () => string
+}
+
+/** `notices` are added to what the changes themselves give rise to. */
+export function previewOf(
+  { next, definition, target, newRunId }: Previewing,
+  notices: readonly string[],
+): Omit<NextRun, keyof AsyncDisposable> {
+  const { counts, rowsRead, rowsInvalid, invalidSamples } = next.diff
+  const detected = (op: Op): number => counts[op]?.detected ?? 0
+  return {
+    counts: { added: detected('added'), changed: detected('changed'), removed: detected('removed') },
+    rowsRead,
+    rowsInvalid,
+    invalidRows: [...invalidSamples],
+    notices: [...noticesOf(next, definition), ...notices],
+    requests: narrowing => previewed(next.changes(narrowing), { definition, target, newRunId }),
+  }
+}
+
+function noticesOf({ baseline, interrupted, diff }: NextChanges, { sync }: Definition): string[] {
+  const notices: string[] = []
+  const removed = diff.counts.removed?.detected ?? 0
+  if (isHeld(sync, { removed, rows: diff.keysBefore, approved: null }))
+    notices.push(
+      `the removal guard would hold the run, which would remove ${removed} of ${diff.keysBefore} rows, until it is approved`,
+    )
+  if (baseline)
+    notices.push(
+      `firstRun is skip-existing: the first run takes the ${diff.settled} rows as there, and sends none`,
+    )
+  if (interrupted)
+    notices.push(
+      'an earlier run did not end: what is left of it is sent first, and this is what follows if all of that arrives',
+    )
+  return notices
+}
+
+async function* previewed(
+  changes: Parameters<typeof renderChanges>[0],
+  { definition, target, newRunId }: Omit<Previewing, 'next'>,
+): AsyncGenerator<Previewed> {
+  const run = { id: newRunId(), startedAt: new Date().toISOString() }
+  const context = { run, sync: { name: definition.sync.name } }
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  for await (const { op: trigger, rendered } of renderChanges(changes, definition, context)) {
+    const keys = rendered.rows.map(row => row.key)
+    if (rendered.kind === 'unrenderable') {
+      yield { kind: 'rejected', trigger, keys, error: rendered.error }
+      continue
+    }
+    const { url, headers } = shownRequest(rendered, target)
+    const body = rendered.body === null ? null : decoder.decode(rendered.body)
+    yield { kind: 'request', trigger, method: rendered.method, url, headers, body, keys }
+  }
+}

@@ -1,0 +1,59 @@
+/** The files of the embedded profile, in the project's `.sluice` folder. */
+import { constants, existsSync } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SluiceError } from '@sluice/contracts/errors'
+import { saysDiskFailed } from '@sluice/domain/disk-failure'
+import { makeFolder } from '@sluice/runtime/make-folder'
+
+/** The folder of a project that holds them, absolute. */
+export function dataDirOf(dir: string): string {
+  return join(dir, '.sluice')
+}
+
+/** The log with all topics. */
+export function logFile(dataDir: string): string {
+  return join(dataDir, 'log.db')
+}
+
+/** False where nothing ever ran, so that there is nothing to look at. */
+export function hasEmbeddedHistory(dir: string): boolean {
+  return existsSync(logFile(dataDirOf(dir)))
+}
+
+/** Throws `config` where the folder cannot be made, say because its disk may only be read. */
+export function makeFolders(dataDir: string): void {
+  try {
+    for (const folder of ['tmp', 'state']) makeFolder(join(dataDir, folder))
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error)
+    if (saysDiskFailed(said)) throw error
+    throw new SluiceError(
+      'config',
+      `${dataDir} wants to be a folder that can be written: it is where runs keep their log and state. ${said}`,
+      { cause: error },
+    )
+  }
+}
+
+/** The cache of a sync's delivered state. */
+export function stateFile(
+  dataDir: string,
+  { sync, incarnation }: { readonly sync: string; readonly incarnation: string },
+): string {
+  return join(dataDir, 'state', `${sync}.${incarnation}.duckdb`)
+}
+
+/**
+ * Spares a preview the rebuild of the state. Without a cache, or with one that does not fit, it is rebuilt.
+ */
+export async function copyState(
+  dataDir: string,
+  folder: string,
+  of: { readonly sync: string; readonly incarnation: string },
+): Promise<void> {
+  for (const end of ['', '.wal']) {
+    const from = `${stateFile(dataDir, of)}${end}`
+    if (existsSync(from)) await copyFile(from, `${stateFile(folder, of)}${end}`, constants.COPYFILE_FICLONE)
+  }
+}

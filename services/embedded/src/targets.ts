@@ -1,0 +1,23 @@
+/** Destinations with their secrets, kept by definition. */
+import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
+import type { Environment } from '@sluice/runtime/environment'
+import { environmentSecrets } from '@sluice/secrets/environment'
+import { RecentMap } from '@sluice/stage/recent-map'
+import type { Definitions } from '@sluice/stage/stored-documents'
+
+/** Definitions change with each edit; those of the runs at work are few. */
+const TARGETS_KEPT = 100
+
+export function targets(
+  definitions: Definitions,
+  env: Environment,
+): (hash: string, signal: AbortSignal) => Promise<Target> {
+  const known = new RecentMap<string, Target>({ limit: TARGETS_KEPT })
+  return async (hash, signal) => {
+    const kept = known.get(hash)
+    if (kept !== undefined) return kept
+    const target = resolveTarget(await definitions.get(hash, { signal }), environmentSecrets(env))
+    known.set(hash, target)
+    return target
+  }
+}
