@@ -1,7 +1,8 @@
 /**
  * Holds: a process holds a partition for as long as it is at work on it. A successor waits until the hold is
  * gone, so that a predecessor that is alive can finish the work that it has under way. A hold fences nobody:
- * the log does that. It expires when its holder dies, so that a successor never waits long for a dead process.
+ * the log does that. It expires when its holder dies, so that a successor never waits long for a dead
+ * process.
  *
  * Errors are `SluiceError`s: `unreachable` (retryable), and `config` if the server wants other settings,
  * which is retryable once it has worked. Methods may be called concurrently.

@@ -5,7 +5,8 @@
  * A command is answered within its time-out or rejects. Then it is not known whether the server carried it
  * out, so every script may run twice, and late. A connection that was asked and has said nothing for ten
  * seconds is replaced. Otherwise a flow that the network drops without a word would stay open for a quarter
- * of an hour. An idle connection is asked now and then, so that its trouble is known before a caller needs it.
+ * of an hour. An idle connection is asked now and then, so that its trouble is known before a caller needs
+ * it.
  */
 import { createHash } from 'node:crypto'
 import { Cluster, Redis, ReplyError, type RedisOptions } from 'ioredis'
