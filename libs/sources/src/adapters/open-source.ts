@@ -2,8 +2,6 @@
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
 import { createDuckdbSource } from './duckdb.ts'
-import { createMysqlSource } from './mysql.ts'
-import { createPostgresSource } from './postgres.ts'
 import type { SecretOf } from './server-access.ts'
 
 export interface OpenSourceOptions {
@@ -14,17 +12,24 @@ export interface OpenSourceOptions {
 }
 
 /** Opens a source. Nothing is connected to before a query is described or extracted. */
-export function openSource(spec: SourceSpec, { secretOf, memoryBytes }: OpenSourceOptions): Source {
+export async function openSource(
+  spec: SourceSpec,
+  { secretOf, memoryBytes }: OpenSourceOptions,
+): Promise<Source> {
   switch (spec.type) {
     case 'duckdb':
       return createDuckdbSource({
         spec,
         ...(memoryBytes === undefined ? {} : { memoryLimit: `${memoryBytes}B` }),
       })
-    case 'postgres':
+    case 'postgres': {
+      const { createPostgresSource } = await import('./postgres.ts')
       return createPostgresSource({ spec, secretOf })
-    case 'mysql':
+    }
+    case 'mysql': {
+      const { createMysqlSource } = await import('./mysql.ts')
       return createMysqlSource({ spec, secretOf })
+    }
     default:
       return spec satisfies never
   }
