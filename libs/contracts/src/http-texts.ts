@@ -20,7 +20,7 @@ export const OF_THE_CONNECTION: readonly string[] = [
 ]
 
 /** The header that carries the idempotency key where a destination names no other. */
-export const IDEMPOTENCY_HEADER = 'Idempotency-Key'
+const IDEMPOTENCY_HEADER = 'Idempotency-Key'
 
 /** Tags and outputs of Liquid, which mean nothing in a text that is the same for all rows. */
 const LIQUID = /\{[{%]/

@@ -43,7 +43,7 @@ function addTrigger(a: TriggerCounts, b: TriggerCounts): TriggerCounts {
  * Which figure of a run an outcome counts in: `exists` and `missing` count as rejected, a `missing` removal
  * as delivered.
  */
-export function figureOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown' | 'unsent' {
+function figureOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown' | 'unsent' {
   switch (outcome) {
     case 'delivered':
     case 'rejected':

@@ -92,7 +92,7 @@ export function listOf(value: unknown): readonly unknown[] {
 }
 
 /** The items of a list and of the lists in it, at whatever depth; Shopify's filters see a list so. */
-export function flatItems(value: unknown, frame: Frame): readonly unknown[] {
+function flatItems(value: unknown, frame: Frame): readonly unknown[] {
   const items = listOf(value)
   frame.step(items.length)
   if (!items.some(Array.isArray)) return items
