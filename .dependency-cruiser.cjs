@@ -63,6 +63,18 @@ module.exports = {
       to: { pathNot: ['^libs/domain/src/', '^libs/contracts/src/'] },
     },
     {
+      name: 'the-machine-of-runs-is-pure',
+      severity: 'error',
+      from: { path: '^libs/runs/src/machine/', pathNot: TEST },
+      to: {
+        pathNot: [
+          '^libs/runs/src/machine/',
+          '^libs/(contracts|domain)/src/',
+          '^libs/delivered-state/src/port[.]ts$',
+        ],
+      },
+    },
+    {
       name: 'flow-stands-alone',
       severity: 'error',
       from: { path: '^libs/flow/src/', pathNot: TEST },

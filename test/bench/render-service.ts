@@ -6,10 +6,11 @@
 import { parseArgs } from 'node:util'
 import type { RunBegin } from '@sluice/contracts/records'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { runRenderer } from '@sluice/renderer/renderer'
 import { createLogger } from '@sluice/runtime/logger'
-import { NO_FIGURES } from '@sluice/stage/figures'
-import { at, homePartition, runKey, sharedTopics } from '@sluice/stage/topics'
+import { NO_FIGURES } from '@sluice/partition/figures'
+import { at, homePartition, runKey, sharedTopics } from '@sluice/topics/topics'
 import { sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
@@ -76,7 +77,8 @@ async function measureService(bench: RenderBench): Promise<Figures> {
     },
   }
   const logger = createLogger({ name: 'bench', level: 'warn' })
-  const deps = { ...world, figures, logger, holds: createLocalHolds() }
+  const room = new RendererMemory(128_000_000)
+  const deps = { ...world, room, figures, logger, holds: createLocalHolds() }
   const found = await measured(() => runRenderer(deps, { drain: drain.signal, signal }))
   if (left !== 0) throw new Error(`${left} requests are missing`)
   return found

@@ -11,11 +11,11 @@ import type { PartitionEnd, RunEvent } from '@sluice/contracts/records'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { EndsOfRuns } from '@sluice/stage/ends-of-runs'
-import { RecordIo } from '@sluice/stage/record-io'
-import { runEventRecord } from '@sluice/stage/run-event-record'
-import { RunsView } from '@sluice/stage/runs-view'
-import { plainMarker } from '@sluice/stage/take-over'
+import { EndsOfRuns } from '@sluice/runs/ends-of-runs'
+import { RecordIo } from '@sluice/topics/record-io'
+import { runEventRecord } from '@sluice/runs/run-event-record'
+import { RunsView } from '@sluice/runs/runs-view'
+import { plainMarker } from '@sluice/partition/take-over'
 import {
   at,
   homePartition,
@@ -25,7 +25,7 @@ import {
   SHARED_PARTITIONS,
   sharedTopics,
   sharedTopicSpecs,
-} from '@sluice/stage/topics'
+} from '@sluice/topics/topics'
 import { INCARNATION, sampleCounts, sampleEvent, sampleReport } from '@sluice/testkit/sample-records'
 import { startServices } from '../../deploy/local/services.ts'
 

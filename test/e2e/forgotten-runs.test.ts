@@ -2,8 +2,8 @@
 import { afterEach, expect, it } from 'vitest'
 import type { DetectorDeps } from '@sluice/change-detector/change-detector'
 import type { SqliteLog } from '@sluice/message-log/adapters/sqlite'
-import { RunsView } from '@sluice/stage/runs-view'
-import { at, homePartition, keyText, runKey, sharedTopics } from '@sluice/stage/topics'
+import { RunsView } from '@sluice/runs/runs-view'
+import { at, homePartition, keyText, runKey, sharedTopics } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { OneProcess, type Services } from './one-process.ts'
 

@@ -5,7 +5,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { at, isMarkerKey, keyText, syncTopics } from '@sluice/stage/topics'
+import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { hasKafka, onKafka } from './kafka-adapters.ts'
 import { OneProcess } from './one-process.ts'

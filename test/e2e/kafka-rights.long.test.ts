@@ -16,7 +16,7 @@ import {
 } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
-import { at, syncTopics } from '@sluice/stage/topics'
+import { at, syncTopics } from '@sluice/topics/topics'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { startKafka, type SecureListener } from '../../deploy/local/kafka.ts'
 import { Workspace } from '../../deploy/local/workspace.ts'

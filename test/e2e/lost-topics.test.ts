@@ -3,7 +3,7 @@
  * lets it begin anew.
  */
 import { afterEach, describe, expect, it } from 'vitest'
-import { sharedTopics, syncTopics, syncTopicSpecs } from '@sluice/stage/topics'
+import { sharedTopics, syncTopics, syncTopicSpecs } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { hasKafka, onKafka } from './kafka-adapters.ts'

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
-import { homePartition, sharedTopics } from '@sluice/stage/topics'
+import { homePartition, sharedTopics } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'

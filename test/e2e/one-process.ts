@@ -24,11 +24,12 @@ import type { HttpSender, OutgoingRequest } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { runRenderer } from '@sluice/renderer/renderer'
 import { createLogger } from '@sluice/runtime/logger'
 import { openSource } from '@sluice/sources/adapters/open-source'
-import { NO_FIGURES } from '@sluice/stage/figures'
-import { at, homePartition, sharedTopics, textKey } from '@sluice/stage/topics'
+import { NO_FIGURES } from '@sluice/partition/figures'
+import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import { sampleDefinition, SYNC, type DefinitionFields } from '@sluice/testkit/sample-records'
 import { openTestLog, type TestLog, type TestLogAdapters } from '@sluice/testkit/test-log'
 
@@ -165,7 +166,8 @@ export class OneProcess implements AsyncDisposable {
       lateSendsMs: () => 0,
       resolveTarget: () => Promise.resolve(resolveTarget(this.definition, () => '')),
     }
-    const all = [detector, runRenderer(shared, ends), runDelivery({ ...shared, ...sending }, ends)]
+    const rendering = { ...shared, room: new RendererMemory(128_000_000) }
+    const all = [detector, runRenderer(rendering, ends), runDelivery({ ...shared, ...sending }, ends)]
     const end = async (how: AbortController): Promise<void> => {
       how.abort(new Error('the test ends it'))
       await Promise.allSettled(all)

@@ -3,7 +3,7 @@
  * two profiles.
  */
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
-import { sharedTopicSpecs, syncTopicSpecs } from '@sluice/stage/topics'
+import { sharedTopicSpecs, syncTopicSpecs } from '@sluice/topics/topics'
 import { realServices, startDistributed, type Distributed } from './distributed.ts'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 

@@ -3,7 +3,7 @@
  * them.
  */
 import { afterEach, describe, expect, it } from 'vitest'
-import { at, syncTopics } from '@sluice/stage/topics'
+import { at, syncTopics } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { hasKafka, onKafka } from './kafka-adapters.ts'
 import { OneProcess, type Services } from './one-process.ts'

@@ -1,6 +1,6 @@
 /** What a kill did: how soon the stage went on without the dead, and which requests the API saw twice. */
 import type { RecordedRequest } from '@sluice/testkit/scripted-api'
-import { isTakeover, type Placed } from '@sluice/stage/owned-reader'
+import { isTakeover, type Placed } from '@sluice/topics/owned-reader'
 import { STAGE_OF, type Kill } from './kills.ts'
 import { goOnWithinMs } from './pace.ts'
 import { ANSWER_MS, CONCURRENCY, type Pipeline } from './people-pipeline.ts'

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { sleep } from '@sluice/flow/sleep'
-import type { Stage } from '@sluice/stage/topics'
+import type { Stage } from '@sluice/topics/topics'
 import { SERVICE_NAMES, type ServiceName, type ServiceProcess } from '../e2e/distributed.ts'
 import type { Pipeline } from './people-pipeline.ts'
 

@@ -5,10 +5,10 @@
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { MessageLog } from '@sluice/message-log/port'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { decodeRecords, isTakeover, readOwned, type Placed } from '@sluice/stage/owned-reader'
-import { RecordIo } from '@sluice/stage/record-io'
-import { RunsView } from '@sluice/stage/runs-view'
-import { homePartition, syncTopics, type Stage } from '@sluice/stage/topics'
+import { decodeRecords, isTakeover, readOwned, type Placed } from '@sluice/topics/owned-reader'
+import { RecordIo } from '@sluice/topics/record-io'
+import { RunsView } from '@sluice/runs/runs-view'
+import { homePartition, syncTopics, type Stage } from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
 

@@ -162,8 +162,11 @@ function judgeEntries({ topics, runs, onBroken }: Told, { request, changes, fina
   const captures = runs.get(run)?.plan.triggers.includes('added') === true
   const isGone = 'error' in request && trigger === 'removed' && request.lacks !== null && captures
   const { outcome } = final
-  const isArrived = isGone || outcome === 'delivered' || (trigger === 'removed' && outcome === 'missing')
+  const hasArrived = outcome === 'delivered' || (trigger === 'removed' && outcome === 'missing')
   for (const change of changes) {
+    // Of a row that may be there or not it may be under way, until delivery has come to the row once more.
+    const isSettled = change.beforeState === 'present' || change.retried?.outcome === 'rejected'
+    const isArrived = hasArrived || (isGone && isSettled)
     const found = entryOf(topics.entries, change)?.outcome ?? 'delivered'
     const wanted = isArrived ? 'delivered' : outcome
     if (found !== wanted)

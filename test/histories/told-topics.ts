@@ -2,8 +2,8 @@
  * What the topics of a sync tell once its runs have ended, as they stand there: no stage's reader is asked.
  */
 import type { Attempt, Change, Request, RetryEntry, Unrenderable } from '@sluice/contracts/records'
-import type { Placed } from '@sluice/stage/owned-reader'
-import { at, isMarkerKey, keyText, syncTopics } from '@sluice/stage/topics'
+import type { Placed } from '@sluice/topics/owned-reader'
+import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import type { TestLog } from '@sluice/testkit/test-log'
 

@@ -12,7 +12,7 @@ const statusNumber = z
 const statusClass = z.enum(['2xx', '3xx', '4xx', '5xx'])
 const oneStatus = z.union([statusNumber, statusClass], { error: ANSWER_STATUS_WANTED })
 
-/** What an answer means where the defaults do not fit the API. Its parts hold together. */
+/** What an answer means, if the defaults do not fit the API. All parts of a rule have to fit. */
 export const answerRule = z.strictObject({
   status: z
     .union([statusNumber, statusClass, z.array(oneStatus).min(1, 'at least one status')], {
@@ -36,7 +36,7 @@ const captureName = text.regex(
   'a name of letters, digits and _, which does not begin with a digit',
 )
 const MAX_CAPTURES = 20
-/** Values to keep of an answer, by name. */
+/** Values of an answer to keep, by name. */
 export const capture = z
   .record(captureName, filledText)
   .refine(names => Object.keys(names).length > 0, 'at least one value, such as { id: "$.id" }')

@@ -1,6 +1,6 @@
 /**
  * The JSON that `sluice … --json` and the API answer with, as zod schemas. Times are ISO 8601 in UTC. Lists
- * come in pages; `next` is null on the last.
+ * come in pages, and `next` is null on the last page.
  */
 import { z } from 'zod'
 
@@ -44,18 +44,19 @@ const runView = z.object({
     changed: triggerCounts.optional(),
     removed: triggerCounts.optional(),
   }),
-  /** A few of the rows that were not taken (a null or duplicated key), with the reason. */
+  /** Some of the rows that were not taken (for example, with a null or duplicated key), with the reason. */
   invalidRows: z.array(z.object({ key: z.string().nullable(), reason: z.string() })).optional(),
   /**
-   * Of a held run: it would remove `removed` of the `rows` at the destination, those of `samples` among them.
+   * While the run is held: it would remove `removed` of the `rows` at the destination. `samples` has some of
+   * their keys.
    */
   held: z.object({ removed: count, rows: count, samples: z.array(z.string()) }).optional(),
   /**
-   * Of a running run, while it brings the delivered state up to date from its topics: how many records it has
-   * read, and why it is rebuilt where it is.
+   * While a running run brings the delivered state up to date from its topics: how many records it has read,
+   * and why the state is rebuilt, if it is.
    */
   restoring: z.object({ why: z.string().nullable(), records: count, of: count }).optional(),
-  /** Of a running run: what it waits for while nothing is sent, and until when, in sentences. */
+  /** While a running run sends nothing: what it waits for, and until when, in sentences. */
   waiting: z.array(z.string()).optional(),
   /** What the run did that its user should know. */
   notices: z.array(z.string()).optional(),
@@ -110,9 +111,12 @@ export const validateView = z.object({
 /** What the next run of a sync would send. */
 export const previewView = z.object({
   sync: z.string(),
-  /** Rows per trigger; 0 for one that the sync does not have. All of them, however few are shown. */
+  /** Rows per trigger; 0 for a trigger that the sync does not have. All rows count, however few are shown. */
   counts: z.object({ added: count, changed: count, removed: count }),
-  /** As they would be sent, secrets masked, without the idempotency key, which an attempt gets. */
+  /**
+   * Requests as they would be sent, with secrets masked. The idempotency key is missing, since an attempt
+   * gets it.
+   */
   requests: z.array(
     z.object({
       trigger: op,
@@ -124,9 +128,9 @@ export const previewView = z.object({
       keys: z.array(z.string()),
     }),
   ),
-  /** Rows for which no request can be made, with the reason. */
+  /** Rows that cannot become a request, with the reason. */
   rejected: z.array(z.object({ trigger: op, keys: z.array(z.string()), error: z.string() })).optional(),
-  /** As of a run. */
+  /** As in a run. */
   invalidRows: runView.shape.invalidRows,
 })
 

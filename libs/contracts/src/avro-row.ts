@@ -1,7 +1,7 @@
 /**
  * The Avro record of a model's rows, made from its columns, so that any Avro consumer can read them. Each
- * column may be null, and null is the default: columns may come and go. Types are Avro's own with its logical
- * types; `sluiceType` beside them says what Avro has no word for.
+ * column may be null, and null is the default, so that columns may come and go. Types are Avro's own, with
+ * its logical types. `sluiceType` beside them names types that Avro does not have.
  */
 import {
   NAMESPACE,
@@ -14,13 +14,13 @@ import { SluiceError } from './errors.ts'
 import type { Column, ColumnType } from './values.ts'
 
 /**
- * A column's name as an Avro name (`[A-Za-z_][A-Za-z0-9_]*`), different for different columns and the same
- * for ever: each character that is not allowed becomes `_x<hex>_` (its code point), and so does an underscore
- * before an `x`, which would look like one. The empty name is `_x_`.
+ * A column's name as an Avro name (`[A-Za-z_][A-Za-z0-9_]*`). Different columns get different names, and a
+ * column gets the same name for ever. Each character that is not allowed becomes `_x<hex>_` (its code point).
+ * So does an underscore before an `x`, which would look like such an encoding. The empty name is `_x_`.
  */
 export function avroName(column: string): string {
   if (column === '') return '_x_'
-  if (column === '__proto__') return '_x5f__proto__' // Consumers in JavaScript would stumble over it.
+  if (column === '__proto__') return '_x5f__proto__' // It would set the prototype of a row in JavaScript.
   const characters = [...column]
   return characters
     .map((character, i) => {
@@ -36,14 +36,15 @@ function codePoint(character: string): string {
 }
 
 /**
- * The row record, `sluice.Row`. Throws `query` for two columns of one name, which no row object could hold.
+ * The row record, `sluice.Row`. Throws `query` for two columns of one name: a row object could not hold both.
  */
 export function rowSchema(columns: readonly Column[]): AvroRecordSchema {
   return structSchema({ namespace: NAMESPACE, name: 'Row' }, columns)
 }
 
 /**
- * Where a type stands; it names the record of a struct there, the same whatever columns are added around it.
+ * The path of a type in the row. It names the record of a struct there, so that the name stays the same when
+ * other columns are added.
  */
 interface Place {
   readonly namespace: string

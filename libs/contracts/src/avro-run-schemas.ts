@@ -1,4 +1,4 @@
-/** The Avro schemas of commands and of what runs come to, beside those of `avro-schemas.ts`. */
+/** The Avro schemas of commands, run events and reports, beside those of `avro-schemas.ts`. */
 import {
   boolean,
   enumOf,

@@ -1,7 +1,7 @@
 /**
- * The Avro schemas of all records in records.ts, in namespace `sluice`. The compiler holds each to its
- * interface: a record that gets a field gets it here too, as a nullable one or at least with a thought for
- * the records that were written before.
+ * The Avro schemas of all records in records.ts, in namespace `sluice`. The compiler checks each schema
+ * against its interface. If a record gets a field, add it here, too. Make it nullable if you can: records
+ * that were written before lack it.
  */
 import {
   boolean,
@@ -297,7 +297,7 @@ const DEFINITION_SCHEMA = record<DefinitionRecord>('DefinitionRecord', 'What a r
   spec: field('Sync, model, source and destination, as JSON.', text),
 })
 
-/** The schemas that are the same for all syncs; a change's depends on its model. */
+/** The schemas that are the same for all syncs. The schema of a change depends on its model. */
 export const SCHEMAS = {
   Marker: MARKER_SCHEMA,
   Request: REQUEST_SCHEMA,

@@ -1,7 +1,7 @@
 /**
- * Small builders for Avro schemas that know the TypeScript type of what they describe, so that a schema and
- * its interface in records.ts cannot drift apart: a field that is missing, too much, or of another type does
- * not compile.
+ * Small builders for Avro schemas. Each knows the TypeScript type of the values that it describes, so that a
+ * schema and its interface in records.ts cannot drift apart. A missing field, a field too many, or one of
+ * another type does not compile.
  */
 
 /** A record schema in Avro's JSON form. */
@@ -23,7 +23,7 @@ export interface AvroAttributes {
 
 export interface AvroField {
   readonly name: string
-  /** The column's name, where it is no Avro name. */
+  /** The column's name, if it is no Avro name. */
   readonly sluiceName?: string
   readonly doc?: string
   readonly type: AvroSchema
@@ -31,8 +31,8 @@ export interface AvroField {
 }
 
 /**
- * The schema of values of type V. `of` exists for the compiler only, and makes the type invariant: null is
- * not forgotten.
+ * The schema of values of type V. `of` exists for the compiler only. It makes the type invariant, so that the
+ * compiler finds a forgotten null.
  */
 export interface Typed<V> {
   readonly schema: AvroSchema
@@ -48,7 +48,7 @@ export const NAMESPACE = 'sluice'
 
 export const boolean: Typed<boolean> = { schema: 'boolean' }
 export const int: Typed<number> = { schema: 'int' }
-/** Safe integers only; beyond them there is the type of row columns. */
+/** Safe integers only. Row columns have a type of their own for larger ones. */
 export const long: Typed<number> = { schema: 'long' }
 export const double: Typed<number> = { schema: 'double' }
 export const text: Typed<string> = { schema: 'string' }
@@ -68,9 +68,9 @@ export function mapOf<V>(of: Typed<V>): Typed<{ readonly [name: string]: V }> {
 }
 
 /**
- * Text out of a closed list, with the meaning of each. Avro's symbols know no dashes: `run-end` is written
- * `run_end`, and `sluiceSymbols` has what it stands for. A symbol may be added at the end later, none may be
- * taken away.
+ * A closed list of texts, with the meaning of each. Avro's symbols have no dashes: `run-end` is written
+ * `run_end`, and `sluiceSymbols` has the text that it stands for. A symbol may be added at the end later. No
+ * symbol may be taken away.
  */
 export function enumOf<T extends string>(name: string, meanings: { readonly [S in T]: string }): Typed<T> {
   const symbols = Object.keys(meanings)
@@ -93,7 +93,7 @@ export function field<V>(doc: string, of: Typed<V>): Field<V> {
   return { doc, schema: of.schema }
 }
 
-/** One field for each property of T, neither more nor fewer. */
+/** Exactly one field for each property of T. */
 export type FieldsOf<T> = { readonly [K in keyof T]-?: Field<T[K]> }
 
 /** The schema of T inside another record. Fields that may be null have the default null. */
@@ -101,7 +101,7 @@ export function recordOf<T extends object>(name: string, doc: string, fields: Fi
   return { schema: record<T>(name, doc, fields) }
 }
 
-/** The schema of T as it is registered: a name that is used twice is defined once, where it comes first. */
+/** The schema of T as it is registered. A name that is used twice is defined where it comes first. */
 export function record<T extends object>(name: string, doc: string, fields: FieldsOf<T>): AvroRecordSchema {
   const entries: readonly (readonly [string, Field<never>])[] = Object.entries(fields)
   return withNamesDefinedOnce({
@@ -158,7 +158,7 @@ export function isRecordSchema(schema: AvroSchema): schema is AvroRecordSchema {
   return typeof schema === 'object' && 'type' in schema && schema.type === 'record'
 }
 
-/** True for what has the outer form of a schema; its parts are not looked at. */
+/** True for a value with the outer form of a schema. Its parts are not checked. */
 export function isSchema(part: unknown): part is AvroSchema {
   if (typeof part === 'string' || Array.isArray(part)) return true
   return typeof part === 'object' && part !== null && 'type' in part && typeof part.type === 'string'

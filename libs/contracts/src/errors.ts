@@ -1,4 +1,6 @@
-/** Every reason for which Sluice refuses or gives up, as a closed list that callers may switch over. */
+/**
+ * Every reason for which Sluice refuses something or gives up: a closed list that callers may switch over.
+ */
 export const ERROR_CODES = [
   /** Wrong command line. */
   'usage',
@@ -8,11 +10,11 @@ export const ERROR_CODES = [
   'template',
   /** The source's database refuses the model's SQL. */
   'query',
-  /** A file that the model or a reference names is not there. */
+  /** A file that the model or a reference names does not exist. */
   'missing-file',
   /** A sync, run or secret that does not exist. */
   'not-found',
-  /** Somebody else holds what is asked for. */
+  /** Another process, or another run, has what is asked for. */
   'conflict',
   /** A model's columns changed in a way that readers of the topic cannot follow. */
   'schema-incompatible',
@@ -24,15 +26,15 @@ export const ERROR_CODES = [
   'disk',
   /** A successor has taken over the partition. */
   'fenced',
-  /** An earlier send of this writer failed; take over anew. */
+  /** An earlier send of this writer failed; take over again. */
   'writer-dead',
-  /** A record, or what is to become one, is larger than its topic takes. */
+  /** A record, or a value that is to become one, is larger than its topic takes. */
   'too-large',
-  /** A position that the log no longer, or not yet, has. */
+  /** A position that the log does not have any more, or does not have yet. */
   'offset-out-of-range',
   /** Somebody deleted a topic of a sync, or put an empty one in its place. */
   'lost-topic',
-  /** A stored record or file is not what it has to be. */
+  /** A stored record or file cannot be read as what it has to be. */
   'corrupt',
   /** The caller's signal ended a wait. */
   'aborted',
@@ -57,7 +59,7 @@ export interface ErrorDetail {
 
 export interface SluiceErrorOptions {
   readonly cause?: unknown
-  /** True when the same call may succeed later without anybody changing anything. */
+  /** True if the same call may succeed later though nobody changes anything. */
   readonly retryable?: boolean
   readonly details?: readonly ErrorDetail[]
 }
@@ -77,7 +79,7 @@ export class SluiceError extends Error {
   }
 }
 
-/** True for a SluiceError, of the given code where one is named. */
+/** True for a SluiceError; if a code is given, for one of that code. */
 export function isSluiceError(error: unknown, code?: ErrorCode): error is SluiceError {
   return error instanceof SluiceError && (code === undefined || error.code === code)
 }

@@ -26,7 +26,7 @@ export const headerName = text
 
 type Refined = { readonly issues: z.core.$ZodRawIssue[]; readonly value: string }
 
-/** Refuses what a fault is found in, in the fault's words. */
+/** Refuses a text in which `fault` finds a fault, in the words of the fault. */
 function withoutFault(faultOf: (value: string) => string | null) {
   return ({ issues, value }: Refined): void => {
     const message = faultOf(value)
@@ -34,7 +34,7 @@ function withoutFault(faultOf: (value: string) => string | null) {
   }
 }
 
-/** A header value of a destination; what is true of all of them whatever their names. */
+/** A header value of a destination, checked for what holds whatever the header's name. */
 const headerValue = text
   .check(withoutFault(value => fixedHeaderFault('', value.trim())))
   .transform(value => value.trim())
@@ -59,7 +59,7 @@ export const query = z.record(
 
 export const baseUrl = text.check(withoutFault(baseUrlFault)).transform(plainBaseUrl)
 
-/** Names that each request has already, or that say who asks. */
+/** Names that each request has already, or that carry credentials. */
 const NO_IDEMPOTENCY_HEADER = ['authorization', 'content-type', 'host']
 
 /** Refuses an idempotency key that would take the place of another header of the destination's requests. */

@@ -1,7 +1,7 @@
 /**
- * Of what the head of an HTTP request may be made, said once: resources are held to it when they are
- * validated, rendered rows and filled-in secrets when they are there. A text that passes is sent as it is
- * written. Every `…Fault` gives null for a text that is right, else the words that follow "wanted".
+ * What the head of an HTTP request may contain, said once. Resources are checked against it when they are
+ * validated, rendered rows and filled-in secrets when a run has them. A text that passes is sent as it is
+ * written. Every `…Fault` gives null for a text that is right, and otherwise the words that follow "wanted".
  */
 
 /** A header's name (RFC 9110 §5.1). */
@@ -11,18 +11,17 @@ export const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 export const NOT_IN_HEADER_VALUE = /[^\t\x20-\x7e\x80-\xff]/u
 
 /**
- * Headers that belong to a connection or follow from a body; with its own value for one a request cannot be
- * sent.
+ * Headers that belong to a connection or follow from a body. A request that sets one of them cannot be sent.
  */
 export const OF_THE_CONNECTION: readonly string[] = [
   ...['connection', 'content-length', 'expect', 'keep-alive', 'te', 'trailer', 'transfer-encoding'],
   ...['upgrade', 'proxy-connection'],
 ]
 
-/** The header that carries the idempotency key where a destination names no other. */
+/** The header that carries the idempotency key if a destination names no other. */
 const IDEMPOTENCY_HEADER = 'Idempotency-Key'
 
-/** Tags and outputs of Liquid, which mean nothing in a text that is the same for all rows. */
+/** Tags and outputs of Liquid. They mean nothing in a text that is the same for all rows. */
 const LIQUID = /\{[{%]/
 
 /** What is wrong with a header's value, once trimmed. */
@@ -49,7 +48,7 @@ export function fixedQueryFault(text: string): string | null {
   return text.isWellFormed() ? null : 'a text without half a character'
 }
 
-/** The same of its name. */
+/** What is wrong with the name of such a parameter. */
 export function queryNameFault(name: string): string | null {
   return name === '' ? 'text that is not empty' : fixedQueryFault(name)
 }
@@ -57,7 +56,8 @@ export function queryNameFault(name: string): string | null {
 export const HOST_WANTED = 'a host, with or without a port, such as api.example.com:8443'
 
 /**
- * `host`, `host:port`, `[address]` or `[address]:port` (RFC 9110 §7.2), as names and addresses are in use.
+ * True for `host`, `host:port`, `[address]` and `[address]:port` (RFC 9110 §7.2), with names and addresses as
+ * they are in use.
  */
 export function isHost(text: string): boolean {
   const [, host = '', port] = /^(\[[^\]]*\]|[A-Za-z0-9._-]+)(?::(\d+))?$/.exec(text) ?? []
@@ -65,7 +65,7 @@ export function isHost(text: string): boolean {
   return URL.canParse(`http://${host}/`)
 }
 
-/** Two names of a map that are one header, or null. */
+/** Two names of a map that mean the same header, or null. */
 export function twice(names: readonly string[]): readonly [string, string] | null {
   const seen = new Map<string, string>()
   for (const name of names) {
@@ -76,7 +76,7 @@ export function twice(names: readonly string[]): readonly [string, string] | nul
   return null
 }
 
-/** The one of these headers that the idempotency key of a destination would take the place of, or null. */
+/** The header whose place the idempotency key of a destination would take, or null. */
 export function clashWithKey(
   names: readonly string[],
   idempotencyHeader: string | false | undefined,
@@ -99,7 +99,7 @@ export function strayPercent(text: string): number {
   return text.search(/%(?![0-9A-Fa-f]{2})/)
 }
 
-/** A path's segment that leads to another one (RFC 3986 §5.2.4), also where it is percent-encoded. */
+/** A segment of a path that leads to another path (RFC 3986 §5.2.4), percent-encoded or not. */
 export const DOT_SEGMENT = /^(\.|%2e){1,2}$/i
 
 const BASE_URL_WANTED = 'an http:// or https:// URL without user, password, query or fragment'
@@ -107,7 +107,7 @@ const BASE_URL_WANTED = 'an http:// or https:// URL without user, password, quer
 interface UrlParts {
   readonly scheme: string
   readonly authority: string
-  /** What follows the authority, as it is written. */
+  /** The text behind the authority, as it is written. */
   readonly rest: string
 }
 
@@ -140,7 +140,7 @@ function authorityFault({ authority }: UrlParts): string | null {
   if (port !== undefined && !isPort(port)) return 'an http:// or https:// URL with a port from 1 to 65535'
   const url = URL.parse(`http://${host}/`)
   if (url === null || host === '') return 'an http:// or https:// URL with the name or address of a host'
-  // A URL reads 010.0.0.1 and 1.2.3 as other addresses, and decodes names.
+  // `URL` reads 010.0.0.1 and 1.2.3 as other addresses, and decodes names.
   const isAsWritten = host.startsWith('[') || /[^\0-\x7f]/.test(host) || host.toLowerCase() === url.hostname
   return isAsWritten
     ? null
@@ -165,8 +165,8 @@ function isPort(text: string): boolean {
 }
 
 /**
- * A base URL that has no fault, as it is sent: scheme and host in lower case, the host in ASCII, no default
- * port; the path as it is written, with what is not ASCII percent-encoded.
+ * A base URL without fault, as it is sent: scheme and host in lower case, the host in ASCII, no default port.
+ * The path stays as it is written, but characters beyond ASCII are percent-encoded.
  */
 export function plainBaseUrl(written: string): string {
   const parts = partsOf(written.trim())

@@ -1,13 +1,13 @@
 /**
  * The records of the topics (PROTOCOL.md §1), as the services see them. `avro-schemas.ts` has the same shapes
- * in Avro; both change together. Offsets, seqs and counts are safe integers; times are milliseconds since
+ * in Avro, and both change together. Offsets, seqs and counts are safe integers. Times are milliseconds since
  * 1970.
  */
 import type { CountsByOp, KeyStateKind, Op, Outcome } from './state.ts'
 import type { Row } from './values.ts'
 
 /**
- * Who wrote a record: readers pass over other incarnations and, after a takeover marker, over other owners
+ * Who wrote a record. Readers pass over other incarnations and, after a takeover marker, over other owners
  * (PROTOCOL.md §4).
  */
 export interface Owned {
@@ -26,15 +26,15 @@ export interface RunBegin {
   readonly definition: string
   readonly startedAt: number
   /**
-   * True for the run that makes a sync's first acquaintance with its model; if it is sealed, the next one is
+   * True if no run of the sync has been through its model before. If this run is sealed, the next one is
    * first again.
    */
   readonly first: boolean
 }
 
 /**
- * Delivery's position: every request below `offset` is finished, `counts` are of exactly those in the open
- * run (PROTOCOL.md §8).
+ * Delivery's position: every request below `offset` is finished. `counts` are of exactly those requests that
+ * are in the open run (PROTOCOL.md §8).
  */
 export interface Checkpoint {
   /** The lowest offset of `requests` whose request is not finished. */
@@ -47,25 +47,29 @@ export interface Checkpoint {
 
 export type MarkerKind = 'takeover' | 'release' | 'run-begin' | 'run-end'
 
-/** A record that is no data: it says who writes, or where a run begins and ends. */
+/** A record without data: it says who writes, or where a run begins and ends. */
 export interface Marker extends Owned {
   readonly kind: MarkerKind
   /** In `run-begin` and `run-end`. */
   readonly begin: RunBegin | null
   /** In `run-end`: how many seqs this partition has in this topic for the run. */
   readonly count: number | null
-  /** In `run-end`: true if a later owner closed the run in place of its writer. */
+  /**
+   * In `run-end`: true if the run ends here before all its changes are published: it was cancelled, or a
+   * later owner closed it in place of its writer.
+   */
   readonly sealed: boolean
   /** On `attempts`: delivery's position once this marker is written. */
   readonly checkpoint: Checkpoint | null
   /**
-   * In `run-end`: the first seq of `changes` whose fate is not known, where a gap or a wrong count ended the
-   * run here; else null.
+   * In `run-end`: the first seq of `changes` whose fate is not known, if a gap or a wrong count ended the run
+   * here. Otherwise null.
    */
   readonly faultedFrom: number | null
   readonly error: string | null
   /**
-   * Input position of the writer: the next offset that it reads. Null where it reads nothing (the detector).
+   * Input position of the writer: the next offset that it reads. Null for the detector, which reads no topic
+   * as its input.
    */
   readonly position: number | null
 }
@@ -99,14 +103,15 @@ export interface Change extends Owned {
   /** For `settled`: the resulting state. */
   readonly settledState: KeyStateKind | null
   /**
-   * For `settled`: the hash of the row and op that is passed over until it differs; null where nothing is
-   * muted.
+   * For `settled`: the hash of the row and op that runs pass over until it differs. Null if nothing is muted.
    */
   readonly muted: string | null
   /** Captured values as JSON text. */
   readonly captured: string | null
   readonly retried: Retried | null
-  /** A recorded request to be sent again as it was, as Avro bytes of `Request`; null but in a replay. */
+  /**
+   * In a replay: a recorded request to be sent again as it was, as Avro bytes of `Request`. Otherwise null.
+   */
   readonly replayed: Uint8Array | null
 }
 
@@ -114,7 +119,7 @@ export interface Change extends Owned {
 export interface WrittenChange extends Change {
   /**
    * Values of `before` and `after` that do not fit their columns, which had another type when the row was
-   * delivered: JSON of an object `{ before, after }`, each by column. The rows themselves have null there.
+   * delivered. JSON of an object `{ before, after }`, each by column. The rows themselves have null there.
    */
   readonly unfit: string | null
 }
@@ -125,7 +130,7 @@ export interface RequestRow {
   /** The seq of the row's change. */
   readonly seq: number
   readonly op: Op
-  /** True if it was uncertain whether the destination holds the row: then 404 or 410 confirms a removal. */
+  /** True if it was uncertain whether the destination has the row. Then 404 or 410 confirms a removal. */
   readonly uncertain: boolean
   /** Values captured from earlier answers, as JSON text. */
   readonly captured: string | null
@@ -151,21 +156,21 @@ export interface Request extends Owned {
   readonly changesEnd: number
 }
 
-/** Rows that could not be rendered; a place in `requests` with a seq of its own. */
+/** Rows that could not be rendered. They have a seq of their own in `requests`. */
 export interface Unrenderable extends Owned {
   readonly run: number
   readonly begin: number
   readonly seq: number
   readonly trigger: Op
   readonly error: string
-  /** The name of the value that its template needs and that was never captured, if that is the reason. */
+  /** If that is the reason: the name of a value that the template needs and that was never captured. */
   readonly lacks: string | null
   readonly rows: readonly RequestRow[]
   readonly changesStart: number
   readonly changesEnd: number
 }
 
-/** What became of one row, where it differs from the request as a whole. */
+/** What became of one row, if that differs from the request as a whole. */
 export interface RowResult {
   readonly seq: number
   readonly outcome: Outcome
@@ -235,11 +240,11 @@ export interface Command {
 
 export type RunCause = 'manual' | 'schedule' | 'retry' | 'resync' | 'replay' | 'discard' | 'reset'
 
-/** What a run is asked to do that is no ordinary one; only what goes with its cause is set. */
+/** What a run is asked to do, if it is no ordinary run. Only fields that go with its cause are set. */
 export interface RunScope {
-  /** Of a resync: as what every row is sent. */
+  /** Of a resync: the trigger that sends every row. */
   readonly as: 'added' | 'changed' | null
-  /** Of a discard or a retry: the row that is meant, or the status of the answers; null: any. */
+  /** Of a discard or a retry: the key of the row, or the status of the answers. Null means any. */
   readonly key: string | null
   readonly status: number | null
 }
@@ -250,13 +255,13 @@ export interface InvalidSample {
   readonly reason: string
 }
 
-/** What the removal guard keeps a run from doing until somebody approves it (R6). */
+/** The removals for which the removal guard holds a run until somebody approves it (R6). */
 export interface HeldRemovals {
   /** Rows that it would remove from the destination. */
   readonly removed: number
   /** Rows that the destination is believed to hold. */
   readonly rows: number
-  /** Keys of at most ten of those that would go. */
+  /** Keys of at most ten of the rows that would go. */
   readonly samples: readonly string[]
 }
 
@@ -267,7 +272,7 @@ export interface PartitionEnd {
   readonly attempts: number
 }
 
-/** From this seq of a run on, nobody knows what became of the changes in a partition (PROTOCOL.md §11). */
+/** From this seq of a run on, the fate of the changes in a partition is not known (PROTOCOL.md §11). */
 export interface Fault {
   readonly partition: number
   readonly run: number
@@ -276,10 +281,10 @@ export interface Fault {
 
 /**
  * How far a run has brought the delivered state up to date from its topics. Records are counted by their
- * offsets, so that those which compaction took away count as read.
+ * offsets, so that records which compaction took away count as read.
  */
 export interface Restoring {
-  /** Why the state is rebuilt from the beginning of its topics; null where it only takes in what is new. */
+  /** Why the state is rebuilt from the start of its topics. Null if it only takes in new records. */
   readonly why: string | null
   readonly records: number
   readonly of: number
@@ -296,12 +301,12 @@ export interface RunEvent {
   readonly scope: RunScope | null
   /** Offset of the writer's takeover marker in partition 0 of `changes`; −1 before it has one. */
   readonly marker: number
-  /** Offset in `commands` of what caused it; −1 where nothing did. */
+  /** Offset in `commands` of the command that caused the run; −1 if no command did. */
   readonly command: number
-  /** True once somebody asked to cancel the run: what is not sent yet is to become unsent. */
+  /** True once somebody asked to cancel the run. Requests that are not sent yet are to become unsent. */
   readonly cancelling: boolean
   readonly definition: string | null
-  /** True if the sync had never been through its model when the run started. */
+  /** True if no run of the sync had been through its model when this one started. */
   readonly first: boolean
   /** True once all its changes are published, or there were none. */
   readonly complete: boolean
@@ -320,13 +325,13 @@ export interface RunEvent {
   /** What the run did that its user should know. */
   readonly notices: readonly string[]
   readonly ends: readonly PartitionEnd[]
-  /** Faults of this run, and of earlier ones until a run is complete that took them into account. */
+  /** Faults of this run, and of earlier runs, until a complete run has taken them into account. */
   readonly faults: readonly Fault[]
   /** Why it is held, while it is. */
   readonly held: HeldRemovals | null
-  /** How many removals somebody has approved; null where nobody was asked. */
+  /** How many removals somebody has approved; null if nobody was asked. */
   readonly approved: number | null
-  /** While the delivered state is brought up to date, and that takes its time. */
+  /** Set while the run brings the delivered state up to date for longer than a second. */
   readonly restoring: Restoring | null
 }
 
@@ -337,7 +342,8 @@ export interface PartitionReport {
   readonly run: number
   readonly partition: number
   /**
-   * Offset of the reporter's takeover marker in `attempts`; a smaller one than seen before is passed over.
+   * Offset of the reporter's takeover marker in `attempts`. Readers pass over a smaller one than they have
+   * seen.
    */
   readonly marker: number
   readonly counts: CountsByOp
@@ -346,18 +352,18 @@ export interface PartitionReport {
    */
   readonly ended: boolean
   /**
-   * Set when a seq gap or a wrong count ended the run, or a stage cannot go on: the first seq of `changes`
-   * whose fate is not known. In a report of progress it is the renderer that cannot go on, and asks delivery
-   * to end the partition.
+   * Set if a gap in seq or a wrong count ended the run, or if a stage cannot go on: the first seq of
+   * `changes` whose fate is not known. In a report of progress it means that the renderer cannot go on, and
+   * asks delivery to end the partition.
    */
   readonly faultedFrom: number | null
   readonly error: string | null
   /** The kind of that error. */
   readonly errorCode: string | null
-  /** 0 where the partition's `run-end` is not reached, though its part of the run is over. */
+  /** 0 if the partition's `run-end` is not reached though its part of the run is over. */
   readonly requestsEnd: number
   readonly attemptsEnd: number
-  /** In a report of progress: what nothing is sent for at the moment, in a sentence. */
+  /** In a report of progress: why nothing is sent at the moment, in a sentence. */
   readonly waiting: string | null
 }
 

@@ -77,7 +77,7 @@ const tls = z
     error: '`cert` and `key` together, found one of them',
   })
 
-/** What the sources have in common that are servers. */
+/** Fields that all sources on database servers have. */
 function serverFields(schemes: readonly string[]) {
   const wanted =
     `a URL such as ${schemes[0] ?? ''}://user@host:port/database, without password (that is \`password\`) ` +
@@ -229,7 +229,7 @@ const bodies = [
 const BODY_KINDS = ['json', 'jsonColumn', 'fields', 'xml', 'form', 'text'] as const
 const BODY_WANTED = `one of ${BODY_KINDS.map(kind => `\`${kind}\``).join(', ')}`
 
-/** What is wrong with the kind of a body; where only one is given, something inside of it is. */
+/** What is wrong with the kind of a body. If exactly one kind is given, something inside of it is wrong. */
 function bodyWanted(input: unknown): string {
   const found = BODY_KINDS.filter(kind => typeof input === 'object' && input !== null && kind in input)
   const [only, ...others] = found
@@ -295,7 +295,7 @@ const removalGuard = z.strictObject({
 const opName = z.enum(['added', 'changed', 'removed'])
 const triggerOrName = z.union([trigger, opName])
 
-/** True if `removed` is written out with a capture, and no other trigger stands for it. */
+/** True if `removed` has a capture of its own, and no other trigger takes over its definition. */
 function capturesFromRemovals(spec: { readonly [op: string]: z.output<typeof triggerOrName> | undefined }) {
   const { removed } = spec
   return (

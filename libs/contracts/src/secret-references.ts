@@ -1,8 +1,8 @@
 /**
- * `${secret:NAME}` in the text of a resource. A loaded resource keeps such references, never values; wherever
- * they are allowed (source fields, a destination's `headers` and `query`), a `$${` in the loaded text stands
- * for a literal `${`, so that no text from outside can turn into a reference. All other fields are plain text
- * and do not go through here.
+ * `${secret:NAME}` in the text of a resource. A loaded resource keeps such references, never values.
+ * References are allowed in source fields and in a destination's `headers` and `query`. There a `$${` in the
+ * loaded text stands for a literal `${`, so that no text from outside can turn into a reference. All other
+ * fields are plain text and do not go through here.
  */
 const REFERENCE = /\$\$\{|\$\{secret:([^}]*)\}/g
 
@@ -23,7 +23,7 @@ export function fillSecrets(text: string, secretOf: (name: string) => string): s
   )
 }
 
-/** Text that `fillSecrets` gives back as it was, whatever it holds. */
+/** The text with `${` escaped, so that `fillSecrets` gives it back as it was. */
 export function withoutReferences(text: string): string {
   return text.replaceAll('${', () => '$${')
 }

@@ -13,7 +13,7 @@ export class Decimal {
 }
 
 /**
- * JSON as it stands in a column, byte for byte. Templates print it as it stands, and read what it holds with
+ * JSON as it stands in a column, byte for byte. Templates print it as it stands, and read into it with
  * `row.column.field`.
  */
 export class JsonText {

@@ -2,7 +2,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent, RunStatus } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
-import { SHARED_PARTITIONS } from '@sluice/stage/topics'
+import { SHARED_PARTITIONS } from '@sluice/topics/topics'
 import type { Pipeline } from './pipeline.ts'
 import { unknownRun } from './unknown-names.ts'
 

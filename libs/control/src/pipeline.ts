@@ -1,9 +1,9 @@
 /** What control needs of a pipeline, be it the embedded one in a project's `.sluice` or one on Kafka. */
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
-import type { RecordIo } from '@sluice/stage/record-io'
-import type { RunsView } from '@sluice/stage/runs-view'
-import type { Definitions } from '@sluice/stage/stored-documents'
+import type { RecordIo } from '@sluice/topics/record-io'
+import type { RunsView } from '@sluice/runs/runs-view'
+import type { Definitions } from '@sluice/resources/stored-documents'
 
 export interface Pipeline extends AsyncDisposable {
   readonly log: MessageLog

@@ -6,7 +6,7 @@ import type { Command, ResourceRecord, RunEvent } from '@sluice/contracts/record
 import type { Definition } from '@sluice/contracts/resources'
 import { namesOf, type Project } from '@sluice/project/project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'
-import { writeResources } from '@sluice/stage/stored-documents'
+import { writeResources } from '@sluice/resources/stored-documents'
 import { assertStatus, findRun } from './find-run.ts'
 import { commandAbout, followRun, runCommand, sendCommand } from './follow-run.ts'
 import { EmptyHistory } from './empty-history.ts'

@@ -1,12 +1,12 @@
-/** Texts of others' making, which may be of any length, as they go into records. */
+/** Texts from outside may have any length. These functions bound them before they go into records. */
 
 const encoder = new TextEncoder()
 const CUT = ' …'
 const CUT_BYTES = encoder.encode(CUT).length
 
 /**
- * The text if it has no more bytes in UTF-8, else its beginning and a sign that it goes on; no character is
- * cut.
+ * The text, if it has at most that many bytes in UTF-8. Otherwise its beginning, with a sign that it goes on.
+ * No character is cut.
  */
 export function boundedText(text: string, mostBytes: number): string {
   // A character of a string takes three bytes at most: most texts need not be measured.
@@ -17,7 +17,7 @@ export function boundedText(text: string, mostBytes: number): string {
   return text.slice(0, kept.read) + CUT
 }
 
-/** The same for a text that may be missing. */
+/** As `boundedText`, for a text that may be missing. */
 export function boundedOrNull(text: string | null, mostBytes: number): string | null {
   return text === null ? null : boundedText(text, mostBytes)
 }

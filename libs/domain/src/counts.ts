@@ -10,7 +10,7 @@ const NOTHING: TriggerCounts = {
   attempts: 0,
 }
 
-/** Counts of one op, zero where nothing happened. */
+/** Counts of one op, zero if nothing happened. */
 export function countsOf(counts: CountsByOp, op: Op): TriggerCounts {
   return counts[op] ?? NOTHING
 }
@@ -40,8 +40,8 @@ function addTrigger(a: TriggerCounts, b: TriggerCounts): TriggerCounts {
 }
 
 /**
- * Which figure of a run an outcome counts in: `exists` and `missing` count as rejected, a `missing` removal
- * as delivered.
+ * The figure of a run in which an outcome counts. `exists` and `missing` count as rejected, but a `missing`
+ * removal as delivered.
  */
 function figureOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown' | 'unsent' {
   switch (outcome) {

@@ -9,14 +9,14 @@ import type {
 import { OPS, type Op } from '@sluice/contracts/state'
 import { triggerOf } from './trigger.ts'
 
-/** A definition, or the first resource that it lacks: the sync itself, or one that is referred to. */
+/** A definition, or the first resource that it lacks: the sync itself, or a resource that it refers to. */
 export type DefinitionLookup =
   | { readonly kind: 'found'; readonly definition: Definition }
   | { readonly kind: 'missing'; readonly resource: ResourceKind; readonly name: string }
 
 /**
- * Puts a sync together with all it refers to, as a run pins it (R15): triggers that name another carry its
- * definition, and a model's primary key is a list.
+ * Puts a sync together with all that it refers to, as a run pins it (R15). A trigger that names another one
+ * carries that one's definition, and a model's primary key is a list.
  */
 export function lookUpDefinition(
   find: (kind: ResourceKind, name: string) => ResourceSpec | undefined,

@@ -1,6 +1,7 @@
 /**
- * True for what operating systems and the databases on top of them say where a disk is full, over its quota,
- * read-only or failing, or a file has reached the largest size that its process may give it.
+ * True for an error by which an operating system, or a database on top of it, says one of these: the disk is
+ * full, over its quota, read-only or failing, or the file has reached the largest size that its process may
+ * give it.
  */
 export function saysDiskFailed(message: string): boolean {
   return DISK_FAILURE.test(message) || ERROR_CODE.test(message)

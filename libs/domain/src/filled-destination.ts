@@ -1,4 +1,6 @@
-/** What a destination's texts are once its secrets are filled in, which no validation of its file can see. */
+/**
+ * Checks a destination's texts once its secrets are filled in. The validation of its file cannot see them.
+ */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { headerValueFault } from '@sluice/contracts/http-texts'
@@ -7,7 +9,7 @@ import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 
 /**
  * Throws `config` if a header or query parameter could not be sent with the secrets that `lookUp` gives, with
- * the field and the names of the secrets; a value is never told. What `lookUp` throws passes through.
+ * the field and the names of the secrets, never with a value. Errors of `lookUp` pass through.
  */
 export function assertFilled(destination: DestinationSpec, lookUp: (name: string) => string): void {
   const { name, headers = {}, query = {} } = destination
@@ -31,7 +33,7 @@ export function assertFilled(destination: DestinationSpec, lookUp: (name: string
   throw new SluiceError('config', `Destination \`${name}\`: ${first.message}.`, { details })
 }
 
-/** In what a value differs from a header's, without a piece of it. */
+/** What is wrong with a value as a header's, without a piece of the value. */
 function headerReason(value: string): string {
   if (/[\r\n]/.test(value)) return 'a line break'
   if (/\p{Cc}/u.test(value.replaceAll('\t', ''))) return 'a control character'

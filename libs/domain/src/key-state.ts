@@ -1,13 +1,13 @@
 /**
- * The state of a key and how it moves (the tables of PROTOCOL.md §2). The diff does the same set-based in
- * SQL; its tests hold it against these functions.
+ * The state of a key and how it moves: the tables of PROTOCOL.md §2 as functions. They are the oracle of the
+ * tests. The engine is the SQL of the diff, and its tests compare it with these functions.
  */
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 
 /**
  * The change that brings the destination to the model, or null where there is nothing to do. `hasRow`: the
  * model has a row for the key; `differs`: that row is unequal, in the compared columns, to the row of the
- * state (of no meaning where one of them is missing).
+ * state. It means nothing if one of the two rows is missing.
  */
 export function decide(state: KeyStateKind, hasRow: boolean, differs: boolean): Op | null {
   if (!hasRow) return state === 'absent' ? null : 'removed'
@@ -25,8 +25,8 @@ export function decide(state: KeyStateKind, hasRow: boolean, differs: boolean): 
 }
 
 /**
- * Which row the destination is believed to hold after a change: `before` (the one of the state before it),
- * `after` (the one the change carries), or none.
+ * Which row the destination is believed to hold after a change: `before` (the row of the state before it),
+ * `after` (the row that the change carries), or none.
  */
 export interface NextState {
   readonly state: KeyStateKind
@@ -35,7 +35,8 @@ export interface NextState {
 
 /**
  * The state that follows from a change and its outcome. Outcomes for which the table has no entry (`exists`
- * for anything but an added row, `missing` for an added one) tell nothing about the key: all stays as it was.
+ * for anything but an added row, `missing` for an added one) tell nothing about the key: its state stays as
+ * it was.
  */
 export function transition(before: KeyStateKind, op: Op, outcome: Outcome): NextState {
   const unchanged: NextState = { state: before, row: before === 'absent' ? null : 'before' }
@@ -57,8 +58,8 @@ export function transition(before: KeyStateKind, op: Op, outcome: Outcome): Next
 }
 
 /**
- * How a resync makes rows uncertain: all are sent again, as if they were new, or as if they had changed. What
- * may not be there at all is no row to change.
+ * How a resync makes rows uncertain, so that all are sent again, as if they were new or had changed. A row
+ * that may not be there at all cannot be sent as changed.
  */
 export function resynced(state: KeyStateKind, as: 'added' | 'changed'): KeyStateKind {
   if (state === 'absent') return state
@@ -66,8 +67,8 @@ export function resynced(state: KeyStateKind, as: 'added' | 'changed'): KeyState
 }
 
 /**
- * The state of a key once a recorded request with a row of it, of this op, is sent again: it may change what
- * was there, or nothing. The row is the one of the state, or that of the request where there was none.
+ * The state of a key once a recorded request with a row of it, of this op, is sent again. The request may
+ * change the row, or nothing. The row is that of the state, or that of the request if the state had none.
  */
 export function replayed(state: KeyStateKind, op: Op): KeyStateKind {
   if (op === 'removed') return state === 'absent' ? 'absent' : 'existence-uncertain'

@@ -1,6 +1,6 @@
 /**
- * How a process divides the memory that it may use (`SLUICE_MEMORY`). What a process buffers follows from
- * this alone, and never from the shape of the rows: many small ones or few large ones get the same bytes.
+ * How a process divides the memory that it may use (`SLUICE_MEMORY`). The size of its buffers follows from
+ * this alone, and never from the shape of the rows: many small rows or few large ones get the same bytes.
  */
 
 /** The default of `SLUICE_MEMORY`, in bytes. */
@@ -8,11 +8,11 @@ export const DEFAULT_MEMORY_BYTES = 512_000_000
 /** Below this, Node.js, DuckDB and one row of the largest size do not fit together. */
 export const LEAST_MEMORY_BYTES = 256_000_000
 
-/** Shares in bytes. What is left over is for Node.js itself and the libraries. */
+/** Shares in bytes. The rest is for Node.js itself and the libraries. */
 export interface MemoryBudget {
   /** For DuckDB, over all that it does at the same time: queries, diffs, restores. */
   readonly duckdbBytes: number
-  /** For rows, changes, requests and answers that JavaScript holds, over all syncs and partitions. */
+  /** For rows, changes, requests and answers in JavaScript, over all syncs and partitions. */
   readonly buffersBytes: number
 }
 
@@ -21,8 +21,8 @@ export function memoryBudget(totalBytes: number): MemoryBudget {
 }
 
 /**
- * For the query of a source: while it runs, nothing of its sync is compared or held yet, so that it may take
- * both shares.
+ * For the query of a source. While it runs, nothing of its sync is compared or buffered yet, so that it may
+ * take both shares.
  */
 export function queryBytes({ duckdbBytes, buffersBytes }: MemoryBudget): number {
   return duckdbBytes + buffersBytes

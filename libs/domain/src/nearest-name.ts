@@ -1,7 +1,7 @@
 /**
- * How many insertions, deletions, replacements and swaps of neighbours lie between two words, no stretch
- * being edited twice (Damerau–Levenshtein, in its "optimal string alignment" form). Words are compared as
- * they are; cost is their lengths multiplied.
+ * How many insertions, deletions, replacements and swaps of neighbours lie between two words, if no stretch
+ * is edited twice (Damerau–Levenshtein, in its "optimal string alignment" form). Words are compared as they
+ * are. The time is the product of their lengths.
  */
 export function editDistance(from: string, to: string): number {
   const a = [...from]
@@ -24,13 +24,13 @@ export function editDistance(from: string, to: string): number {
   return last[b.length] ?? 0
 }
 
-/** Longer words than this are no slips of the keyboard, and comparing them would cost. */
+/** Longer words are not compared: they are no typing mistakes, and comparing them takes long. */
 const MAX_LENGTH = 100
 
 /**
- * The candidate that somebody who wrote `name` most likely meant, or null where none is near: at most a third
- * of its letters differ (at least one may), upper and lower case, dashes and underscores aside; or one begins
- * with the other. Of equally near ones the first.
+ * The candidate that the writer of `name` most likely meant, or null if none is near. A candidate is near if
+ * at most a third of its letters differ (one may always differ), or if one begins with the other. Upper and
+ * lower case, dashes and underscores do not count. Of equally near candidates the first wins.
  */
 export function nearestName(name: string, candidates: Iterable<string>): string | null {
   const wanted = plain(name)
@@ -47,7 +47,7 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   return nearest
 }
 
-/** Ends a message about a name that is none: `; did you mean "…"?`, or nothing where no candidate is near. */
+/** The end of a message about an unknown name: `; did you mean "…"?`, or nothing if no candidate is near. */
 export function nearestHint(name: string, candidates: Iterable<string>): string {
   const nearest = nearestName(name, candidates)
   return nearest === null ? '' : `; did you mean "${nearest}"?`

@@ -1,6 +1,6 @@
 /**
- * Which partition of a topic that all syncs share a key belongs to (in a sync's own topics the partition of a
- * key is remembered, PROTOCOL.md §1): Kafka's default partitioner, so that any producer (Kafka Connect,
+ * The partition of a key in a topic that all syncs share. (In a sync's own topics the partition of a key is
+ * remembered, PROTOCOL.md §1.) It is Kafka's default partitioner, so that any producer (Kafka Connect,
  * ksqlDB, Flink) agrees with us (org.apache.kafka.common.utils.Utils.murmur2 and
  * BuiltInPartitioner.partitionForKey). `partitions` is at least 1.
  */

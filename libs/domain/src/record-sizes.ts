@@ -1,33 +1,36 @@
 /** How large rows and the records of topics may be. */
 
-/** A row is passed over if its values, as the source has them, are larger. */
+/** The largest row, by its values as the source has them. A run passes over a larger one. */
 export const ROW_CEILING_BYTES = 8_000_000
 
 /**
- * A row is passed over if its key takes more bytes than this, as text: a column's text, or of several the
- * JSON list. It goes along with the row through all topics, and twice into most records.
+ * The largest key, as text: a column's text, or the JSON list of several columns. A run passes over a row
+ * with a larger one. The key goes with the row through all topics, and twice into most records.
  */
 export const KEY_CEILING_BYTES = 100_000
 
 /**
- * What every topic takes as one record, key and value together. A change holds the row as it was and as it
- * is, and beside them only little; a request its body, its head and what is to be known of its rows.
+ * The largest record that every topic takes, key and value together. A change holds the row as it was and as
+ * it is, and little else. A request holds its body, its head and what is known of its rows.
  */
 export const RECORD_CEILING_BYTES = 24_000_000
 
 /**
- * A request is made of fewer rows if its body, its head and what is to be known of its rows take more than
- * this together, and not at all if one row does.
+ * The most that body, head and what is known of its rows may take together in a request. With more, a request
+ * is made of fewer rows. A single row that needs more gets no request.
  */
 export const REQUEST_CEILING_BYTES = 20_000_000
 
-/** Path and headers of a request: more than any server takes. */
+/** The most that path and headers of a request may take: more than any server takes. */
 export const HEAD_CEILING_BYTES = 1_000_000
 
-/** A resource, as the JSON that is stored, and a definition, which holds four. */
+/** The largest resource, as stored JSON, and the largest definition, which has four resources in it. */
 export const RESOURCE_CEILING_BYTES = 5_000_000
 export const DEFINITION_CEILING_BYTES = 4 * RESOURCE_CEILING_BYTES + 1_000
 
-/** A text that says why something went wrong: of a row, of which a request may have many, and of all else. */
+/**
+ * The longest texts that say why something went wrong: one for a row, since a request may have many rows, and
+ * one for all else.
+ */
 export const ROW_ERROR_BYTES = 1_000
 export const ERROR_BYTES = 8_000

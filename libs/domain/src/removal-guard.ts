@@ -1,12 +1,12 @@
-/** The removal guard: a run that would remove too much waits for somebody (R6). */
+/** The removal guard: a run that would remove too many rows waits for approval (R6). */
 import type { SyncSpec } from '@sluice/contracts/resources'
 
 const DEFAULT_GUARD = { share: 0.5, rows: 100 }
 
 /**
  * True if a run that would remove `removed` of the `rows` at the destination is to be held: it passes both
- * the share and the number that the sync allows, and more than somebody has approved. A count is of rows that
- * a trigger removes; rows that leave a model whose sync removes none are nobody's loss.
+ * the share and the number that the sync allows, and more than somebody has approved. Only rows that a
+ * trigger removes count. A sync without a `removed` trigger removes none.
  */
 export function isHeld(
   { removalGuard: guard = DEFAULT_GUARD }: Pick<SyncSpec, 'removalGuard'>,

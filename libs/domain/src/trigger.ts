@@ -2,8 +2,8 @@ import type { SyncSpec, TriggerSpec } from '@sluice/contracts/resources'
 import { OPS, type Op } from '@sluice/contracts/state'
 
 /**
- * The trigger of an op, following a name (`changed: added`) to the trigger it stands for; undefined where the
- * sync has none.
+ * The trigger of an op. A name (`changed: added`) is followed to the trigger that it stands for. Undefined if
+ * the sync has none.
  */
 export function triggerOf(sync: SyncSpec, op: Op): TriggerSpec | undefined {
   const visited = new Set<Op>()

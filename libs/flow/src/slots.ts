@@ -19,8 +19,20 @@ export class Slots {
   /** Waits for a slot; it is free again once it is disposed. Rejects with the signal's reason. */
   async take(options: Abortable): Promise<Disposable> {
     options.signal.throwIfAborted()
-    if (this.#taken < this.#most) this.#taken += 1
-    else await this.#turn(options)
+    const free = this.tryTake()
+    if (free !== null) return free
+    await this.#turn(options)
+    return this.#held()
+  }
+
+  /** A slot if one is free now, else null. */
+  tryTake(): Disposable | null {
+    if (this.#taken >= this.#most) return null
+    this.#taken += 1
+    return this.#held()
+  }
+
+  #held(): Disposable {
     let held = true
     const release = (): void => {
       if (!held) return

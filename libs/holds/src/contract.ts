@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Holds } from './port.ts'
 
 export interface HoldsHarness extends AsyncDisposable {
-  /** Another process' view of the same holds; where there can be one process only, always the same. */
+  /** Another process' view of the same holds. If there can be only one process, always the same object. */
   open(): Holds
 }
 
@@ -16,7 +16,7 @@ export function holdsContract(name: string, start: () => Promise<HoldsHarness>):
     })
     afterEach(() => harness[Symbol.asyncDispose]())
 
-    it('gives a free name at once, and different names to whoever wants them', async () => {
+    it('gives a free name at once, and different names at the same time', async () => {
       const holds = harness.open()
       await using one = await holds.acquire('changes/people/1/0', { signal })
       await using other = await holds.acquire('changes/people/1/1', { signal })

@@ -1,28 +1,34 @@
 /**
- * Holds: whoever is at work on a partition says so, for as long as it is. A successor waits until the hold is
- * gone, and so lets a predecessor that is alive finish what it has under way. A hold fences nobody: the log
- * does that. It expires with its holder, so nobody ever waits long for the dead.
+ * Holds: a process holds a partition for as long as it is at work on it. A successor waits until the hold is
+ * gone, so that a predecessor that is alive can finish the work that it has under way. A hold fences nobody:
+ * the log does that. It expires when its holder dies, so that a successor never waits long for a dead
+ * process.
  *
- * Errors are `SluiceError`s: `unreachable` (retryable), and `config` where the server wants other settings,
+ * Errors are `SluiceError`s: `unreachable` (retryable), and `config` if the server wants other settings,
  * which is retryable once it has worked. Methods may be called concurrently.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
 
 /**
- * A name that is held. States: held ⇄ doubtful (not renewed in time) → lost (somebody else has it), any →
+ * A name that is held. States: held ⇄ doubtful (not renewed in time) → lost (another process has it), any →
  * released.
  */
 export interface Hold extends AsyncDisposable {
-  /** False once it was not renewed within its life, or somebody else has it; the log's fence decides then. */
+  /**
+   * False once it was not renewed within its life, or another process has it. The log's fence decides then.
+   */
   readonly held: boolean
 }
 
 export interface Holds extends AsyncDisposable {
-  /** Why the holds' server does not answer, or refuses, as was last seen; null while all is well. */
+  /**
+   * Why the server of the holds does not answer, or refuses, by what was last seen; null while all is well.
+   */
   readonly trouble: SluiceError | null
   /**
-   * Waits until nobody has this name, takes it, and keeps it until it is disposed. Those who wait are served
-   * in no order. Rejects with the signal's reason, and as soon as the holds' server does not answer.
+   * Waits until the name is free, takes it, and keeps it until the hold is disposed. Several waiters are
+   * served in no order. Rejects with the signal's reason, and as soon as the server of the holds does not
+   * answer.
    */
   acquire(name: string, options: { signal: AbortSignal }): Promise<Hold>
 }

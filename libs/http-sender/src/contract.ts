@@ -1,4 +1,4 @@
-/** What every HTTP sender promises, tried against a real server that behaves well and badly. */
+/** The promises of every HTTP sender, tried against a real server that behaves well and badly. */
 import { createServer as createHttpsServer } from 'node:https'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -11,8 +11,7 @@ import type { HttpSender, OutgoingRequest } from './port.ts'
 
 export interface SenderHarness {
   /**
-   * A sender with at most this many connections to an origin. It keeps 64 KiB of a body and reads 1 MiB
-   * beyond.
+   * A sender with at most so many connections to an origin. It keeps 64 KiB of a body and reads 1 MiB beyond.
    */
   open(options: { readonly connections: number; readonly tls?: { readonly ca: string } }): HttpSender
 }
@@ -47,12 +46,12 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
     })
     const send = (over: Partial<OutgoingRequest> = {}) => sender.send(request(over))
     /**
-     * The same over one connection: with more, the next request may open a second one while the first is
+     * The same over one connection. With more, the next request may open a second one while the first is
      * being freed.
      */
     const sendOnOne = (over: Partial<OutgoingRequest> = {}) => single.send(request(over))
 
-    describe('hands over what it is given', () => {
+    describe('sends the request that it is given', () => {
       it('sends method, path, headers and body as they are, and gives status, headers and body back', async () => {
         api.on({}, { status: 201, headers: { 'X-Id': 'a', 'X-More': ['b', 'c'] }, body: 'schön' })
         const before = Date.now()
@@ -112,7 +111,7 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
         expect(api.figures.connections).toBe(1)
       })
 
-      it('keeps more of a body where more is wanted, and says whether that is all of it', async () => {
+      it('keeps more of a body if more is wanted, and says whether that is all of it', async () => {
         const wanted = { bodyLimitBytes: BODY_LIMIT + 1000 }
         const whole = 'x'.repeat(BODY_LIMIT + 1000)
         api.on({}, { body: whole }, { times: 1 })
@@ -158,12 +157,12 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
         expect(await send()).toMatchObject({ kind: 'answered', status: 400, cut: true })
       })
 
-      it('an answer that is packed in a way that nobody knows counts as cut', async () => {
+      it('an answer that is packed in an unknown way counts as cut', async () => {
         api.on({}, { headers: { 'content-encoding': 'zip' }, body: '{"ok":true}' })
         expect(await send()).toMatchObject({ kind: 'answered', status: 200, cut: true })
       })
 
-      it('reads the charset that the answer names, and replaces what is not valid', async () => {
+      it('reads the charset that the answer names, and replaces invalid bytes', async () => {
         const headers = { 'content-type': 'text/plain; charset=ISO-8859-1' }
         api.on({ url: '/latin' }, { headers, body: new Uint8Array([0x66, 0xfc, 0x72]) })
         api.on({ url: '/broken' }, { body: new Uint8Array([0x61, 0xff, 0x62]) })
@@ -174,7 +173,7 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
       })
     })
 
-    describe('tells what may have been applied from what cannot', () => {
+    describe('tells a request that may have been applied from one that cannot', () => {
       it('a refused connection is not-sent, with the address', async () => {
         const port = await freePort()
         expect(await send({ url: `http://127.0.0.1:${port}/` })).toMatchObject({
@@ -378,7 +377,7 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
         expect(api.figures.connections).toBe(1)
       })
 
-      it('a sender that is disposed fails what is under way and what comes later', async () => {
+      it('a sender that is disposed fails requests under way and later ones', async () => {
         api.on({}, { fault: 'hang' })
         const inFlight = send()
         await api.waitFor(1)
@@ -390,7 +389,7 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
   })
 }
 
-/** A port on which nobody listens. */
+/** A port on which no process listens. */
 async function freePort(): Promise<number> {
   await using server = await rawServer('')
   return server.port

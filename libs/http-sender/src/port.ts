@@ -1,7 +1,7 @@
 /**
- * Sends one HTTP request, once, and says what came back. No retries, no redirects, no limits: those are the
- * caller's. Never throws for what a network or a server does; rejects only when aborted through `signal`, and
- * then with its reason.
+ * Sends one HTTP request, once, and says what came back. Retries, redirects and limits are up to the caller.
+ * A network or a server never makes it throw. It rejects only when aborted through `signal`, and then with
+ * its reason.
  */
 export interface OutgoingRequest {
   readonly method: string
@@ -10,9 +10,9 @@ export interface OutgoingRequest {
   readonly body: Uint8Array | null
   readonly timeoutMs: number
   /**
-   * The request may be handed to a socket only until then (`elapsedMs`): the end of its lease. If that
-   * takes longer, because a connection had to be opened first, it is not sent and the result says `late`; the
-   * connection stays open for the next try. Absent: whenever there is a connection.
+   * The end of its lease: the request may be handed to a socket only until then (`elapsedMs`). If that takes
+   * longer, because a connection had to be opened first, the request is not sent and the result says `late`.
+   * The connection stays open for the next try. Absent: the request waits for a connection.
    */
   readonly sendBeforeMs?: number
   /** How much of the answer's body is wanted; absent: the sender's own limit, 64 KiB. */
@@ -39,14 +39,14 @@ export type SendResult =
   | {
       readonly kind: 'failed'
       /**
-       * `invalid`: no HTTP request can be made of it (URL, method, header), so no try ever sends it.
+       * `invalid`: it cannot become an HTTP request (URL, method, header), so that no try can send it.
        * `not-sent`: no byte reached a socket (refused, DNS, TLS, guard). `timeout`, `broken`: the request may
        * have been applied.
        */
       readonly reason: 'invalid' | 'not-sent' | 'timeout' | 'broken'
       /** What happened, for a person: `connect ECONNREFUSED 127.0.0.1:9`. */
       readonly error: string
-      /** True, and then with `not-sent`, if `sendBeforeMs` had passed: try again with a new lease. */
+      /** True only with `not-sent`, if `sendBeforeMs` had passed: try again with a new lease. */
       readonly late?: boolean
       readonly startedAt: number
       readonly durationMs: number

@@ -177,7 +177,7 @@ describe('triggers that say nothing of their rows', () => {
   it('are told of a removal that names no row, unless it is meant', () => {
     const removed = (more: string) => problemsOf(`  removed: { method: DELETE, path: /customers${more} }`)
     expect(removed('')).toEqual([
-      '9:36 triggers.removed.path: sync `s`: a DELETE for a removed row names no row, and would call what holds them all; ' +
+      '9:36 triggers.removed.path: sync `s`: a DELETE for a removed row names no row, and would call the whole collection; ' +
         'use a column of the row, or write allowEmpty: true beside the path if that is meant',
     ])
     expect(removed(', allowEmpty: true')).toEqual([])

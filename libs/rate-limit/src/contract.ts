@@ -1,4 +1,4 @@
-/** What every rate limit promises, whatever keeps it. */
+/** The promises of every rate limit, whatever keeps it. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
 import { mostInAnyWindow } from '@sluice/testkit/scripted-api'
@@ -58,7 +58,7 @@ export function rateLimitContract(
     }
 
     describe('rates', () => {
-      it('grants what is wanted as far as there is room, and then says how long to wait', async () => {
+      it('grants as many permits as are wanted and there is room for, and then says how long to wait', async () => {
         expect(await granted({ want: 7 })).toMatchObject({ permits: 7 })
         expect(await granted({ want: 7 })).toMatchObject({ permits: 3 })
         const wait = await take({ want: 7 })
@@ -155,7 +155,7 @@ export function rateLimitContract(
         expect(harness.now() - startMs).toBeLessThan(2250)
       })
 
-      it('giving back what has expired, twice, or what never was changes nothing', async () => {
+      it('giving back an expired lease, a lease twice, or an unknown one changes nothing', async () => {
         const lease = await granted({ scopes: narrow, want: 5, slotLifeMs: 100 })
         await harness.pass(300)
         expect(await granted({ scopes: narrow, want: 5 })).toMatchObject({ permits: 5 })
@@ -334,7 +334,7 @@ function check({ uses, mostInFlight, durationMs }: History, seed: number): void 
     expect(most, `requests in ${windowMs} ms with seed ${seed}`).toBeLessThanOrEqual(requests)
   }
   expect(mostInFlight, `in flight with seed ${seed}`).toBeLessThanOrEqual(CONCURRENCY)
-  // A limit that grants next to nothing would pass all of the above.
+  // A limit that grants almost nothing would pass all checks above.
   const possible = (durationMs / 1000) * 40
   expect(uses.length, `uses in ${durationMs} ms with seed ${seed}`).toBeGreaterThan(possible * 0.6)
 }

@@ -1,12 +1,10 @@
-/**
- * A lane of the lease queue: those who wait for leases of the same scopes, in the order in which they came.
- */
+/** A lane of the lease queue: the waiters for leases of the same scopes, in the order in which they came. */
 import type { Lease, LeaseWant } from './lease.ts'
 import type { Grant } from './port.ts'
 
 type LimitWaitReason = Extract<Grant, { kind: 'wait' }>['reason']
 
-/** Runs jobs in the order in which they come, a number of them at a time. Jobs do not reject. */
+/** Runs jobs in the order in which they come, a fixed number at a time. Jobs do not reject. */
 export interface Admission {
   schedule(job: () => Promise<void>): void
 }
@@ -17,8 +15,8 @@ export const FRONT_PLACES = 16
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
- * One who waits. States: waiting → settled, once, by a lease or by an error; `settled` resolves then, and
- * never rejects.
+ * A waiter. States: waiting → settled, once, by a lease or by an error. `settled` resolves then, and never
+ * rejects.
  */
 export class Waiter {
   readonly want: LeaseWant
@@ -56,20 +54,23 @@ export class Waiter {
 }
 
 /**
- * The first waiters stand in the front; those beyond are queued by Bottleneck, which admits them as places
+ * The first waiters stand in the front. Bottleneck queues the others, and admits them as places in the front
  * become free. It spends two timer turns on a job (about 415 a second), so it must not stand between a free
- * slot and the next waiter; behind a full front its delay is hidden. The head is the one in the front whose
- * turn it is. It is either due, to be tried at the next occasion, or asleep until a time.
+ * slot and the next waiter. Behind a full front its delay does not matter. The head is the waiter in the
+ * front whose turn it is. It is either due, to be tried at the next occasion, or asleep until a time.
  */
 export class Lane {
-  /** The head's place among the heads of all lanes: who became head first has the lowest. */
+  /** The head's place among the heads of all lanes. The waiter that became head first has the lowest. */
   place = 0
   /** True if the head is to be tried. */
   isDue = false
   /** Until when the head sleeps (performance.now()), and what it waits for. */
   sleepsUntilMs = 0
   sleepsFor: string | null = null
-  /** Why the last head that asked got nothing, and until when at most (performance.now()); null if it did. */
+  /**
+   * Why the last head that asked got nothing, and until when at most (performance.now()); null if it got a
+   * lease.
+   */
   refused: { readonly reason: LimitWaitReason; readonly untilMs: number } | null = null
   readonly #front: Waiter[] = []
   readonly #onHead: () => void
@@ -78,7 +79,7 @@ export class Lane {
   #overflowing = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** `onHead` is called when another waiter has become head, or nobody is left. */
+  /** `onHead` is called when another waiter has become head, or none is left. */
   constructor(admit: (places: number) => Admission, onHead: () => void) {
     this.#admit = admit
     this.#onHead = onHead

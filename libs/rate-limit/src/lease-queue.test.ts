@@ -45,7 +45,7 @@ describe('the lease queue', () => {
     expect(queue.waiting).toBe(0)
   })
 
-  it('serves those who wait in the order in which they came, each as soon as a slot comes back', async () => {
+  it('serves waiters in the order in which they came, each as soon as a slot comes back', async () => {
     const first = await acquire()
     const served: number[] = []
     const waits = Array.from({ length: 5 }, (_, n) =>
@@ -77,7 +77,7 @@ describe('the lease queue', () => {
     expect(served).toEqual(Array.from({ length: many }, (_, n) => n))
   })
 
-  it('what comes back in one turn of the event loop becomes one lease', async () => {
+  it('permits that come back in one turn of the event loop become one lease', async () => {
     const wide = [scope('destination/api', { concurrency: 50 })]
     const all = await acquire({ scopes: wide, want: 50 })
     const next = acquire({ scopes: wide, want: 100 })
@@ -96,7 +96,7 @@ describe('the lease queue', () => {
     expect(took).toBeLessThan(3 * 75 + 150)
   })
 
-  it('unused permits wake whoever waits for the rate', async () => {
+  it('unused permits wake the waiters for the rate', async () => {
     const rare = [
       scope('destination/api', { concurrency: 100, rates: [{ requests: 5, windowMs: 3_600_000 }] }),
     ]
@@ -160,12 +160,12 @@ describe('the lease queue', () => {
     await expect(queue.acquire(want(), { signal: stop.signal })).rejects.toBe(reason)
   })
 
-  it('a holder that a newer one has replaced is told so, also while it waits', async () => {
+  it('a holder that a newer one has replaced learns that, also while it waits', async () => {
     const first = await acquire({ holder: { partition: 'sync/0', marker: 3 } })
     const waiting = acquire({ holder: { partition: 'sync/0', marker: 3 } })
     const newer = acquire({ holder: { partition: 'sync/0', marker: 4 } })
     await expect.poll(() => queue.waiting).toBe(2)
-    // The newer one's place is behind, so its marker becomes known to the limit elsewhere.
+    // The newer holder stands behind, so the limit learns its marker from another call.
     const elsewhere = await limit.take({
       ...want({ scopes: [scope('destination/other')], holder: { partition: 'sync/0', marker: 4 } }),
       signal,
@@ -179,7 +179,7 @@ describe('the lease queue', () => {
     })
   })
 
-  it('an error of the limit goes to the one whose turn it was, and the next is served', async () => {
+  it('an error of the limit goes to the waiter whose turn it was, and the next is served', async () => {
     const failing = flaky(limit)
     const flakyQueue = createLeaseQueue(failing.limit, bottleneckAdmission)
     const first = await flakyQueue.acquire(want(), { signal })
@@ -192,7 +192,7 @@ describe('the lease queue', () => {
     expect(await third).toMatchObject({ permits: 1 })
   })
 
-  it('tells why who waits was refused, and for how long at most, until somebody gets a lease', async () => {
+  it('tells why waiters were refused, and for how long at most, until one of them gets a lease', async () => {
     const scopes = [scope('api', { concurrency: 1 })]
     expect(queue.waitOf(scopes)).toBeNull()
     const first = await acquire({ scopes })
@@ -231,7 +231,7 @@ describe('the lease queue', () => {
     }
   })
 
-  it('disposing rejects all who wait and all who come', async () => {
+  it('disposing rejects all waiters and all later calls', async () => {
     await acquire()
     const waits = Array.from({ length: FRONT_PLACES + 2 }, () => acquire())
     await expect.poll(() => queue.waiting).toBe(FRONT_PLACES + 2)

@@ -1,9 +1,9 @@
 /**
- * Who wants leases waits here, in turn: the loop that a rate limit, which never sleeps, leaves to its caller.
+ * The queue of requests for leases. A rate limit never sleeps, and leaves the loop to its caller: this queue.
  *
- * Requests with the same scopes share a lane; a lane serves its waiters first come, first served, and the
- * lanes of a destination take turns, so that a sync that waits for its own limit holds up no other sync of
- * its destination. While nobody waits for its destination, a request takes at once and never sees a lane.
+ * Requests with the same scopes share a lane. A lane serves its waiters first come, first served. The lanes
+ * of a destination take turns, so that a sync that waits for its own limit holds up no other sync of its
+ * destination. While its destination has no waiters, a request takes at once and never sees a lane.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Lane, Waiter } from './lease-lane.ts'
@@ -13,38 +13,38 @@ import type { Grant, LimitScope, RateLimit } from './port.ts'
 
 export type { Lease, LeaseWant } from './lease.ts'
 
-/** Most waiters in all lanes together; each partition has one, so more of them are a bug. */
+/** The most waiters in all lanes together. Each partition has one, so more are a bug. */
 const MAX_WAITING = 10_000
-/** Lanes whose sleeps end this close together are tried in the order of their places, not of their timers. */
+/** Lanes whose sleeps end so close together are tried in the order of their places, not of their timers. */
 const SAME_MOMENT_MS = 2
 
 export interface LimitWait {
   readonly reason: Extract<Grant, { kind: 'wait' }>['reason']
-  /** How long it may last at most, as far as is known. */
+  /** How long the wait may last at most, as far as is known. */
   readonly leftMs: number
 }
 
 export interface LeaseQueue extends AsyncDisposable {
-  /** How many wait now. */
+  /** How many requests wait now. */
   readonly waiting: number
   /**
-   * Waits for a lease of 1 to `want` permits: as many as there is room for when it is this request's turn,
-   * never longer for more of them. Any number may wait at once. Rejects with the signal's reason; with
-   * `fenced` if a newer holder has the partition; with `unreachable` (retryable) if the limit does not
-   * answer; with `aborted` once the queue is disposed.
+   * Waits for a lease of 1 to `want` permits: as many as there is room for when it is this request's turn. It
+   * does not wait longer to get more. Any number of requests may wait at once. Rejects with the signal's
+   * reason; with `fenced` if a newer holder has the partition; with `unreachable` (retryable) if the limit
+   * does not answer; with `aborted` once the queue is disposed.
    */
   acquire(want: LeaseWant, options: { readonly signal: AbortSignal }): Promise<Lease>
-  /** As RateLimit.giveBack; who waits for what came back is woken. */
+  /** As RateLimit.giveBack. Wakes requests that wait for the returned permits. */
   giveBack(lease: Lease, parts: { readonly unused: number; readonly finished: number }): Promise<void>
-  /** Why who waits for a lease of these scopes was refused last; null where nobody waits, or was. */
+  /** Why a request for a lease of these scopes was refused last; null if none waits, or none was refused. */
   waitOf(scopes: readonly LimitScope[]): LimitWait | null
   /** As RateLimit.pause. */
   pause(scope: string, forMs: number): Promise<void>
 }
 
 /**
- * Makes the queue of one process over its rate limit. `admit` makes what queues those for whom a lane's front
- * has no place. Disposing rejects who still waits; the limit stays open.
+ * Makes the queue of one process over its rate limit. `admit` makes the queue for waiters that find no place
+ * in a lane's front. Disposing rejects the requests that still wait. The limit stays open.
  */
 export function createLeaseQueue(limit: RateLimit, admit: (places: number) => Admission): LeaseQueue {
   return new FairLeaseQueue(limit, admit)
@@ -52,7 +52,7 @@ export function createLeaseQueue(limit: RateLimit, admit: (places: number) => Ad
 
 class FairLeaseQueue implements LeaseQueue {
   readonly #limit: RateLimit
-  /** Those for whose destination somebody waits, by its scope's name. */
+  /** The destinations with waiters, by the name of the destination's scope. */
   readonly #groups = new Map<string, LaneGroup>()
   readonly #admit: (places: number) => Admission
   readonly #waiters = new Set<Waiter>()
@@ -76,7 +76,7 @@ class FairLeaseQueue implements LeaseQueue {
       if (grant.reason === 'superseded') throw supersededError(want)
     }
     if (this.#waiters.size >= MAX_WAITING) {
-      throw new SluiceError('internal', `more than ${MAX_WAITING} wait for leases of ${destination}`)
+      throw new SluiceError('internal', `more than ${MAX_WAITING} requests wait for leases of ${destination}`)
     }
     const waiter = new Waiter(want, signal)
     this.#waiters.add(waiter)
@@ -87,7 +87,7 @@ class FairLeaseQueue implements LeaseQueue {
 
   async giveBack(lease: Lease, parts: { readonly unused: number; readonly finished: number }): Promise<void> {
     await this.#limit.giveBack(lease.lease, parts)
-    // Finished requests free slots only: whoever waits for the rate need not look again.
+    // Finished requests free only slots: waiters for the rate need not look again.
     this.#groups.get(lease.scopes[0]?.name ?? '')?.wake(parts.unused > 0 ? 'all' : 'concurrency')
   }
 
@@ -116,8 +116,8 @@ class FairLeaseQueue implements LeaseQueue {
 
 /**
  * The lanes of one destination. All heads that are due are tried together, in the order of their places, once
- * per turn of the event loop: what came back in that turn goes into as few leases as possible, and nobody
- * overtakes by asking more often.
+ * per turn of the event loop. So permits that came back in that turn go into as few leases as possible, and
+ * no waiter overtakes by asking more often.
  */
 class LaneGroup {
   readonly #limit: RateLimit
@@ -199,7 +199,7 @@ class LaneGroup {
   /** Takes for the head of a lane, or puts it to sleep. */
   async #try(lane: Lane, head: Waiter): Promise<void> {
     lane.isDue = false
-    // Each lane takes its share only of what there is.
+    // Each lane takes only its share of the free permits.
     const want = Math.ceil(head.want.want / this.#lanes.size)
     const before = { ...this.#returns }
     let grant: Grant
@@ -225,7 +225,10 @@ class LaneGroup {
     }
   }
 
-  /** True if what a head waits for came back while the limit was asked, so that nobody will wake it. */
+  /**
+   * True if the permits that a head waits for came back while the limit was asked. Nothing will wake that
+   * head.
+   */
   #cameBackSince(before: { readonly slots: number; readonly permits: number }, reason: string): boolean {
     if (this.#returns.permits !== before.permits) return true
     return reason === 'concurrency' && this.#returns.slots !== before.slots

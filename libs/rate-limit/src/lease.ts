@@ -3,7 +3,7 @@ import type { LimitScope, TakeRequest } from './port.ts'
 export type LeaseWant = Omit<TakeRequest, 'signal'>
 
 /**
- * Permits for `permits` requests, to be handed to sockets until `useBeforeMs` (`elapsedMs`). All are to
+ * Permits for `permits` requests, to be handed to sockets until `useBeforeMs` (`elapsedMs`). All permits must
  * be given back, used or not.
  */
 export interface Lease {

@@ -1,14 +1,14 @@
 /**
- * The budget of a destination, shared by all who send to it: a sliding window per rate, and slots of
- * concurrency, handed out as leases of several requests at once (PROTOCOL.md §9). It never sleeps: it grants,
- * or says when to ask again, and the caller's loop decides. Windows are counted over their length plus the
- * lease's life, so that no window of the configured length, wherever it starts, holds more sends than its
- * limit; they outlive runs and processes. Errors: `unreachable` (retryable), `config` (who keeps the limits
- * wants other settings), `disk`, `aborted`.
+ * The budget of a destination, shared by all processes that send to it: a sliding window per rate, and slots
+ * of concurrency, handed out as leases of several requests at once (PROTOCOL.md §9). It never sleeps: it
+ * grants, or says when to ask again, and the caller's loop decides. Windows are counted over their length
+ * plus the lease's life, so that no window of the configured length, wherever it starts, holds more sends
+ * than its limit. Windows outlive runs and processes. Errors: `unreachable` (retryable), `config` (the server
+ * of the limits wants other settings), `disk`, `aborted`.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
 
-/** No pause is longer; what claims to be was made before a clock was set back. */
+/** The longest pause. A pause that seems longer was made before a clock was set back. */
 export const LONGEST_PAUSE_MS = 300_000
 
 /** At most `requests` sends in any window of `windowMs`. */
@@ -25,8 +25,8 @@ export interface LimitScope {
 }
 
 /**
- * Who asks: a partition and the offset of its owner's takeover marker. A smaller marker than one seen before
- * gets nothing, ever.
+ * The holder: a partition and the offset of its owner's takeover marker. A smaller marker than one seen
+ * before gets nothing, ever.
  */
 export interface LeaseHolder {
   readonly partition: string
@@ -34,20 +34,20 @@ export interface LeaseHolder {
 }
 
 export interface TakeRequest {
-  /** All of them must have room; a grant counts in each. The first is the destination's. */
+  /** All scopes must have room, and a grant counts in each. The first is the destination's. */
   readonly scopes: readonly LimitScope[]
   readonly holder: LeaseHolder
   /** Permits wanted, at least 1. */
   readonly want: number
-  /** Slots that are not returned are free again after this time: request time-out plus a margin. */
+  /** Slots that are not returned are free again after this time: the request's time-out plus a margin. */
   readonly slotLifeMs: number
   readonly signal: AbortSignal
 }
 
 export type Grant =
   /**
-   * `permits` requests (1 to `want`) may be handed to sockets until `useBeforeMs` (`elapsedMs`); what
-   * is not used by then is to be given back.
+   * `permits` requests (1 to `want`) may be handed to sockets until `useBeforeMs` (`elapsedMs`). Permits that
+   * are not used by then must be given back.
    */
   | {
       readonly kind: 'granted'
@@ -67,33 +67,35 @@ export type Grant =
       readonly reason: 'rate' | 'concurrency' | 'paused' | 'forgotten' | 'superseded'
     }
 
-/** Nothing is granted for a destination, because who keeps the limits may have forgotten what it granted. */
+/** Nothing is granted for a destination, because the server of the limits may have forgotten grants. */
 export interface Forgotten {
   readonly destination: string
-  /** For how long at most. */
+  /** For how long at most, in ms. */
   readonly leftMs: number
   /** True if it may turn out that nothing was forgotten. */
   readonly mayBeLess: boolean
 }
 
 /**
- * A take whose answer does not come costs nothing in the end: what it was granted, then or later, comes back
- * once who keeps the limits answers again.
+ * A take whose answer does not come costs nothing in the end. Its grant, then or later, comes back once the
+ * server of the limits answers again.
  */
 export interface RateLimit extends AsyncDisposable {
-  /** Why who keeps the limits does not answer, or refuses, as was last seen; null while all is well. */
+  /**
+   * Why the server of the limits does not answer, or refuses, by what was last seen; null while all is well.
+   */
   readonly trouble: SluiceError | null
   take(request: TakeRequest): Promise<Grant>
   /**
    * Returns parts of a lease: `unused` permits that were never handed to a socket (their rate and slots are
-   * free again), and `finished` requests (their slots are free). Returning to a lease that has expired is
-   * harmless. What cannot be told at once is told as soon as who keeps the limits answers, also if nothing
-   * more is asked; so it rejects for a bug only.
+   * free again), and `finished` requests (their slots are free). Returning to an expired lease is harmless. A
+   * return that does not reach the server of the limits is told as soon as the server answers, also if
+   * nothing more is asked. So this rejects only for a bug.
    */
   giveBack(lease: string, parts: { readonly unused: number; readonly finished: number }): Promise<void>
   /**
-   * Nothing is granted to the scope for `forMs`, up to `LONGEST_PAUSE_MS`, by the clock of whoever keeps the
-   * limits; a pause that ends later extends, one that ends earlier changes nothing (R10).
+   * Nothing is granted to the scope for `forMs`, up to `LONGEST_PAUSE_MS`, by the clock of the server of the
+   * limits. A pause that ends later extends the present one, and one that ends earlier changes nothing (R10).
    */
   pause(scope: string, forMs: number): Promise<void>
 }

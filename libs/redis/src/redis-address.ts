@@ -16,7 +16,7 @@ export interface RedisNode {
 }
 
 export type RedisAddress = {
-  /** As it is shown: without users and passwords. */
+  /** The address as people see it: without users and passwords. */
   readonly shown: string
   readonly tls: boolean
   readonly username: string | null
@@ -43,7 +43,7 @@ const HOST_PARTS = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/
 const REDIS_PORT = 6379
 const SENTINEL_PORT = 26379
 
-/** Reads a URL. Throws `config` with what is wrong, and never with a password. */
+/** Reads a URL. Throws `config`, which says what is wrong and never shows a password. */
 export function parseRedisAddress(url: string): RedisAddress {
   const parts = URL_PARTS.exec(url)
   if (parts === null) throw wrong(`expected ${FORMS}`)
@@ -105,7 +105,7 @@ function loginOf(login: string): { readonly username: string | null; readonly pa
   return { username: username === '' ? null : username, password: password === '' ? null : password }
 }
 
-/** What is wrong is not shown: where an @ was forgotten, it is the password. */
+/** The wrong text is not shown. If an @ was forgotten, it is the password. */
 const nodeOf =
   (defaultPort: number) =>
   (text: string, at: number, all: readonly string[]): RedisNode => {

@@ -1,6 +1,6 @@
 /**
  * The connection on a real Redis that is made to refuse, to fall silent, to fail over and to be a cluster.
- * The servers are this file's own, since nobody else could use them meanwhile.
+ * The servers belong to this file alone, since no other test could use them meanwhile.
  */
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
@@ -10,7 +10,7 @@ import { startServices, type LocalService, type LocalServices } from '../../../d
 import type { SluiceError } from '@sluice/contracts/errors'
 import { connectRedis, redisScript, type RedisConnection } from './redis-connection.ts'
 
-/** What the limits' scripts need: to look at the server, to read and to write. */
+/** What the scripts of the limits do: look at the server, read and write. */
 const SCRIPT = redisScript(`
 redis.call('INFO', 'server')
 return redis.call('INCR', KEYS[1])`)
@@ -21,7 +21,7 @@ describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
   let server: LocalService
   let admin: Redis
   const opened: RedisConnection[] = []
-  /** The words that were told, in order; null for "all is well". */
+  /** The refusals that were reported, in order; null for "all is well". */
   const told: (string | null)[] = []
   beforeAll(async () => {
     services = await startServices(['redis'], { engine: 'native' })
@@ -94,7 +94,7 @@ describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
       provoke: async () => {
         const busy = new Redis(server.address)
         busy.eval('while true do end', 0).catch(() => busy.disconnect())
-        // Until then it answers nobody, which is not what this is about.
+        // Until then it answers no client, which this test is not about.
         await expect.poll(() => admin.ping().catch(String), { timeout: 5_000 }).toContain('BUSY')
       },
       mend: () => admin.script('KILL'),
@@ -112,7 +112,7 @@ describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
       mend: () => admin.call('ACL', 'SETUSER', 'default', '+evalsha', '+eval'),
     },
     {
-      // It says so and closes at once; the reset may overtake what it said.
+      // It says so and closes at once. The reset may overtake its words.
       word: '(maxclients|does not answer)',
       code: 'unreachable',
       provoke: async () => {
@@ -141,7 +141,7 @@ describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
       }
       await runsAgain(connection)
       expect(connection.trouble).toBeNull()
-      // What breaks first may be the connection itself, before Redis says why.
+      // The connection itself may break first, before Redis says why.
       expect(told.at(-1)).toBeNull()
       expect(told.length, told.join('\n')).toBeLessThanOrEqual(word.includes('maxclients') ? 4 : 2)
     },
@@ -174,7 +174,7 @@ describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
   it.each([
     ['/99', 'DB index is out of range'],
     ['/x', 'number of a database'],
-  ])('refuses at the start what no waiting mends: database %s', async (path, word) => {
+  ])('refuses at the start what waiting does not mend: database %s', async (path, word) => {
     const before = await admin.dbsize()
     const attempt = async () => run(connect(`${server.address}${path}`))
     await expect(attempt()).rejects.toMatchObject({
@@ -224,7 +224,7 @@ describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
     afterAll(() => proxy?.[Symbol.asyncDispose]())
     const throughProxy = () => `redis://127.0.0.1:${proxy.port}`
 
-    it('replaces a connection that nobody answers on, though nothing told that it is dead', async () => {
+    it('replaces a connection that gets no answer, though nothing says that it is dead', async () => {
       const connection = connect(throughProxy(), 800)
       await runsAgain(connection)
       proxy.stall()
@@ -235,7 +235,7 @@ describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
       expect(told).toEqual([expect.stringContaining(`127.0.0.1:${proxy.port}`), null])
     })
 
-    it('finds an idle connection dead before somebody needs it', async () => {
+    it('finds an idle connection dead before a caller needs it', async () => {
       const connection = connect(throughProxy(), 800)
       await runsAgain(connection)
       proxy.stall()
@@ -244,7 +244,7 @@ describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
       expect(await run(connection)).toEqual(expect.any(Number))
     })
 
-    it('is closed in time on a connection that nobody answers on', async () => {
+    it('is closed in time on a connection that gets no answer', async () => {
       const connection = connect(throughProxy())
       await runsAgain(connection)
       proxy.stall()

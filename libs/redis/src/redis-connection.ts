@@ -1,12 +1,12 @@
 /**
- * A connection to Redis that looks after itself, whatever it is made of: one server, a master that sentinels
- * name, or a cluster. All that Sluice does there are scripts, each one atomic step on the keys of one slot.
+ * A connection to Redis that looks after itself: to one server, to the master that sentinels name, or to a
+ * cluster. Sluice runs only scripts there, each one atomic step on the keys of one slot.
  *
- * A command is answered within its time-out or rejects; whether the server carried it out is then not known,
- * so every script is one that may run twice, and late. A connection that was asked something and has said
- * nothing for ten seconds is replaced by a new one: a flow that the network drops without a word would stay
- * open for a quarter of an hour. An idle connection is asked now and then, so that its trouble is known
- * before somebody needs it.
+ * A command is answered within its time-out or rejects. Then it is not known whether the server carried it
+ * out, so every script may run twice, and late. A connection that was asked and has said nothing for ten
+ * seconds is replaced. Otherwise a flow that the network drops without a word would stay open for a quarter
+ * of an hour. An idle connection is asked now and then, so that its trouble is known before a caller needs
+ * it.
  */
 import { createHash } from 'node:crypto'
 import { Cluster, Redis, ReplyError, type RedisOptions } from 'ioredis'
@@ -23,7 +23,9 @@ export interface RedisConnectionOptions {
   readonly commandTimeoutMs?: number
   /** How long a connection may stay silent though it was asked before it is replaced. Default 10 s. */
   readonly silenceMs?: number
-  /** Told once when something is wrong, again when it is something else, and with null when all is well. */
+  /**
+   * Called once when something is wrong, again when something else is wrong, and with null when all is well.
+   */
   readonly onTrouble?: (trouble: SluiceError | null) => void
 }
 
@@ -41,16 +43,16 @@ const COMMAND_TIMEOUT_MS = 3_000
 const SILENCE_MS = 10_000
 /** How long an idle connection is left alone. */
 const IDLE_MS = 2_000
-/** Asks for what our scripts need: to be reached, to run, and to write. */
+/** Checks what our scripts need: Redis is reached, runs a script, and writes. */
 const PROBE = redisScript(`return redis.call('SET', KEYS[1], '', 'PX', 1000)`)
 const MAX_RECONNECT_DELAY_MS = 1_000
 const QUIT_TIMEOUT_MS = 1_000
-/** How long the words of a refusal explain that there is no connection: longer than until the next try. */
+/** How long a refusal explains that there is no connection: longer than until the next try. */
 const REFUSAL_COUNTS_MS = 2 * MAX_RECONNECT_DELAY_MS
-/** By how much the client's own time-outs are later than ours, which say more. */
+/** How much later the client's own time-outs are than ours. Ours say more. */
 const LATER_MS = 100
 
-/** Opens a connection, which comes up by itself. Throws `config` for a URL that is none. */
+/** Opens a connection, which comes up by itself. Throws `config` for a wrong URL. */
 export function connectRedis(options: RedisConnectionOptions): RedisConnection {
   return new RedisConnection(options)
 }
@@ -63,12 +65,12 @@ export class RedisConnection implements AsyncDisposable {
   readonly #idleCheck: NodeJS.Timeout
   /** The last error of the connection itself since a command was last answered. */
   #connectionError: unknown = null
-  /** When a connection was last refused in so many words. */
+  /** When Redis last refused a connection with a reason. */
   #refusedMs = Number.NEGATIVE_INFINITY
-  /** True once a command of ours was carried out: the settings were right then. */
+  /** True once Redis carried out a command of ours: the settings were right then. */
   #hasWorked = false
   #answeredMs = Number.NEGATIVE_INFINITY
-  /** Beside which key a probe may write; null before the first command. */
+  /** A key beside which a probe may write; null before the first command. */
   #usedKey: string | null = null
   #trouble: SluiceError | null = null
   #troubleKind: string | null = null
@@ -91,18 +93,18 @@ export class RedisConnection implements AsyncDisposable {
   }
 
   /**
-   * What is wrong, as the last answer or the missing of one told; null while all is well. Its message names
-   * the address.
+   * What is wrong, by the last answer or by its absence; null while all is well. Its message names the
+   * address.
    */
   get trouble(): SluiceError | null {
     return this.#trouble
   }
 
   /**
-   * Runs a script on the keys that begin with `key`; rejects with `unreachable` (retryable) where Redis does
-   * not answer or refuses for now, with `config` where the settings are wrong, retryable once they have been
-   * right, and with `internal` where the script is. May be called concurrently; scripts sent over the same
-   * connection run in the order of the calls.
+   * Runs a script on the keys that begin with `key`. Rejects with `unreachable` (retryable) if Redis does not
+   * answer or refuses for now, with `config` if the settings are wrong (retryable once they have been right),
+   * and with `internal` if the script is wrong. May be called concurrently. Scripts on the same connection
+   * run in the order of the calls.
    */
   async run(script: RedisScript, key: string, args: readonly (string | number)[]): Promise<unknown> {
     this.#usedKey = key
@@ -140,7 +142,7 @@ export class RedisConnection implements AsyncDisposable {
     return await this.#client.eval(text, 1, key, ...args)
   }
 
-  /** A bound of our own: a cluster queues commands without one while it looks for its nodes. */
+  /** We set a bound: a cluster client queues commands without one while it looks for its nodes. */
   #inTime<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const ms = this.#commandTimeoutMs
@@ -150,7 +152,7 @@ export class RedisConnection implements AsyncDisposable {
   }
 
   async #checkIdle(): Promise<void> {
-    // A right that our scripts lack is not missed by a probe, which does less.
+    // A probe does less than our scripts, so it does not notice a right that they lack.
     if (this.#usedKey === null || this.#trouble?.code === 'config') return
     if (performance.now() - this.#answeredMs < IDLE_MS) return
     await this.run(PROBE, this.#usedKey.replace(/(:alive)?$/, ':alive'), []).catch(() => undefined)
@@ -158,13 +160,13 @@ export class RedisConnection implements AsyncDisposable {
 
   #broken(error: unknown): void {
     if (this.#closed) return
-    // A server that refuses a connection also closes it: what it said is worth more than that.
+    // A server that refuses a connection also closes it. Its words say more than the end of the connection.
     const nowMs = performance.now()
     const isRefusal = answerIn(error) !== null
     if (!isRefusal && nowMs - this.#refusedMs < REFUSAL_COUNTS_MS) return
     if (isRefusal) this.#refusedMs = nowMs
     this.#connectionError = error
-    // Redis would go on with database 0: better none than another's.
+    // The client would go on with database 0. No database is better than another one.
     if (isRefusedSelect(error) && this.#client instanceof Redis) this.#client.disconnect(true)
   }
 
@@ -174,7 +176,7 @@ export class RedisConnection implements AsyncDisposable {
     return trouble
   }
 
-  /** Troubles of one kind are told of once. */
+  /** Troubles of one kind are reported once. */
   #setTrouble(trouble: SluiceError | null, kind: string | null): void {
     const isNews = kind !== this.#troubleKind
     this.#trouble = trouble
@@ -194,13 +196,13 @@ export class RedisConnection implements AsyncDisposable {
     const { kind, meaning } = refusalOf(answer)
     const message = `${where} ${meaning}: ${answer}`
     const code = ({ passing: 'unreachable', settings: 'config', script: 'internal' } as const)[kind]
-    // What was right at the start may be put right again: whoever is at work waits for that.
+    // Settings that were right at the start may be put right again. A process at work waits for that.
     const retryable = kind === 'passing' || (kind === 'settings' && this.#hasWorked)
     return { kind: meaning, trouble: new SluiceError(code, message, { cause: error, retryable }) }
   }
 }
 
-/** The answer of Redis that is at the bottom of an error, if any is. */
+/** The answer of Redis that caused an error, if one did. */
 function answerIn(error: unknown): string | null {
   if (!(error instanceof Error)) return null
   if (error instanceof ReplyError) return messageOf(error)
@@ -230,17 +232,17 @@ function open(address: RedisAddress, options: RedisConnectionOptions): Redis | C
     commandTimeout: timeoutMs + LATER_MS,
     connectTimeout: timeoutMs,
     socketTimeout: options.silenceMs ?? SILENCE_MS,
-    // Each script may have been carried out; its caller, not the client, decides whether to ask again.
+    // Redis may have carried out a script. The caller, not the client, decides whether to ask again.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: null,
-    // What is still loading says so itself, and INFO is a right that not every user has.
+    // A server that is still loading says so itself, and not every user has the right to INFO.
     enableReadyCheck: false,
     family,
     ...(username === null ? {} : { username }),
     ...(password === null ? {} : { password }),
     ...(address.tls ? { tls } : {}),
   } satisfies RedisOptions
-  // A server that takes no writes any more was a master until now: ask anew who it is.
+  // A server that takes no writes any more was the master until now. Ask the sentinels again.
   const reconnectOnError = (error: Error): boolean => error.message.startsWith('READONLY')
   switch (address.kind) {
     case 'single':

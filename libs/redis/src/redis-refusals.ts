@@ -1,6 +1,6 @@
 /**
  * What Redis means when it answers with an error. Most refusals pass by themselves, or once somebody has
- * mended Redis: they are waited out. Some say that the settings are wrong, which no waiting mends.
+ * mended Redis. Sluice waits these out. Others say that the settings are wrong, and waiting does not help.
  */
 
 export interface Refusal {
@@ -9,7 +9,7 @@ export interface Refusal {
    * up. script: a script of ours is at fault.
    */
   readonly kind: 'passing' | 'settings' | 'script'
-  /** Redis' own word for it, such as `OOM`; `ERR` where it has none. */
+  /** Redis' own word for it, such as `OOM`; `ERR` if it has none. */
   readonly word: string
   /** What it means and what to do, to follow the address of Redis. */
   readonly meaning: string
@@ -22,13 +22,13 @@ const BY_WORD: Readonly<Record<string, Known>> = {
   OOM: ['passing', 'has no memory left for writes: raise maxmemory, or make room'],
   READONLY: ['passing', 'is a replica and takes no writes; after a failover the new master is looked for'],
   NOREPLICAS: ['passing', 'has fewer good replicas than min-replicas-to-write asks for'],
-  BUSY: ['passing', 'is busy with a script of somebody else (SCRIPT KILL ends it)'],
+  BUSY: ['passing', 'is busy with a script of another client (SCRIPT KILL ends it)'],
   LOADING: ['passing', 'is still loading its data'],
   MASTERDOWN: ['passing', 'is a replica that has lost its master'],
-  CLUSTERDOWN: ['passing', 'is a cluster of which a part is down'],
-  TRYAGAIN: ['passing', 'is a cluster that is just moving its slots'],
+  CLUSTERDOWN: ['passing', 'is a cluster with a part that is down'],
+  TRYAGAIN: ['passing', 'is a cluster that is moving its slots'],
   MISCONF: ['passing', 'cannot write to its disk, and so takes no writes'],
-  UNKILLABLE: ['passing', 'is busy with a script of somebody else that has written already'],
+  UNKILLABLE: ['passing', 'is busy with a script of another client that has written already'],
   MOVED: ['settings', 'is a node of a cluster: write SLUICE_REDIS_URL as redis+cluster://…'],
   ASK: ['settings', 'is a node of a cluster: write SLUICE_REDIS_URL as redis+cluster://…'],
   CROSSSLOT: ['settings', 'is a node of a cluster: write SLUICE_REDIS_URL as redis+cluster://…'],
@@ -36,10 +36,10 @@ const BY_WORD: Readonly<Record<string, Known>> = {
   WRONGPASS: ['settings', 'does not know this user with this password'],
   NOPERM: ['settings', 'denies a right that Sluice needs (docs/OPERATIONS.md lists them)'],
   DENIED: ['settings', 'is in protected mode and refuses connections from elsewhere'],
-  WRONGTYPE: ['settings', 'has keys of somebody else under our prefix: choose another SLUICE_PREFIX'],
+  WRONGTYPE: ['settings', 'has keys of another program under our prefix: choose another SLUICE_PREFIX'],
 }
 
-/** By what the answer says, where its word says nothing; the first that fits. */
+/** By the text of the answer, for words that say nothing. The first that fits counts. */
 const BY_TEXT: readonly (readonly [pattern: RegExp, word: string, known: Known])[] = [
   [/ACL failure|can't run this command|no permissions|can't access at least one/i, 'NOPERM', of('NOPERM')],
   [/DB index is out of range|SELECT is not allowed/i, 'ERR', ['settings', 'has no such database']],
@@ -56,7 +56,8 @@ function of(word: string): Known {
 
 /** Reads an error answer of Redis. */
 export function refusalOf(answer: string): Refusal {
-  // Where a cluster gave up following redirections, or a script passed it on, the answer stands further back.
+  // The answer stands further back if a cluster client gave up following redirections, or a script passed the
+  // answer on.
   const word = /(?:^|ReplyError: |error: )([A-Z]{3,})\b/.exec(answer)?.[1] ?? 'ERR'
   const known = BY_WORD[word]
   if (known !== undefined) return { word, kind: known[0], meaning: known[1] }

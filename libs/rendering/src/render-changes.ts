@@ -9,7 +9,7 @@ import { OPS } from '@sluice/contracts/state'
 import type { RenderContext } from '@sluice/templates/compile'
 import { triggersOf } from './compile-triggers.ts'
 import { renderBatch, type Rendered } from './render-batch.ts'
-import { RowBatches, type RowBatch } from './row-batches.ts'
+import { ONE_ROW, RowBatches, type RowBatch } from './row-batches.ts'
 
 /** A change with the partition that it would stand in, and its size there. */
 export interface PlacedChange {
@@ -44,7 +44,7 @@ export async function* renderChanges(
       // In its partition the batch ends with the op anyhow; here the requests of an op stay together.
       if (op !== current) yield* flush()
       current = op
-      const batches = partitions.get(partition) ?? new RowBatches(of => triggers.get(of)?.batch?.size ?? 1)
+      const batches = partitions.get(partition) ?? new RowBatches(of => triggers.get(of)?.batch ?? ONE_ROW)
       partitions.set(partition, batches)
       yield* render(batches.add(op, { offset: 0, bytes, change }))
     }

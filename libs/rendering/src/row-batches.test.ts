@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Change } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { sampleChange } from '@sluice/testkit/sample-records'
-import { BATCH_CEILING_BYTES, RowBatches, type RowBatch, type SizedChange } from './row-batches.ts'
+import { BATCH_CEILING_BYTES, ONE_ROW, RowBatches, type RowBatch, type SizedChange } from './row-batches.ts'
 
 const SIZES: { readonly [op in Op]: number } = { removed: 1, changed: 2, added: 3 }
 
@@ -14,7 +14,7 @@ const sized = (offset: number, fields: Partial<Change> = {}, bytes = 100): Sized
 
 /** Takes rows in, `op` after `op` at the offsets 10, 11, …, and closes what is open. */
 function batched(ops: readonly Op[]): readonly RowBatch[] {
-  const batches = new RowBatches(op => SIZES[op])
+  const batches = new RowBatches(op => ({ size: SIZES[op], bytes: 8_000_000 }))
   const complete = ops.flatMap((op, i) => batches.add(op, sized(10 + i, { op, seq: i })))
   return [...complete, ...batches.flush()]
 }
@@ -40,7 +40,7 @@ describe('batches of rows', () => {
   })
 
   it('close when their changes are large, so that few are held at a time', () => {
-    const batches = new RowBatches(() => 100)
+    const batches = new RowBatches(() => ({ size: 100, bytes: 8_000_000 }))
     const half = BATCH_CEILING_BYTES / 2
     const add = (seq: number, bytes: number) => shapes(batches.add('added', sized(seq, { seq }, bytes)))
     expect(add(0, half - 1)).toEqual([])
@@ -51,8 +51,29 @@ describe('batches of rows', () => {
     expect(batches.flush()).toEqual([])
   })
 
+  it('close when their changes have four times the bytes of a body, since the rest would be divided', () => {
+    const batches = new RowBatches(() => ({ size: 100, bytes: 1_000_000 }))
+    const add = (seq: number, bytes: number) => shapes(batches.add('added', sized(seq, { seq }, bytes)))
+    expect(add(0, 3_999_999)).toEqual([])
+    expect(add(1, 1)).toEqual([['added', [0, 1], 0, 2]])
+    const tiny = new RowBatches(() => ({ size: 100, bytes: 1 }))
+    expect(tiny.add('added', sized(0, {}, 999_999))).toEqual([])
+  })
+
+  it('are forgotten, to be read again from their first change on', () => {
+    const batches = new RowBatches(() => ({ size: 100, bytes: 1_000_000 }))
+    for (const seq of [4, 5]) batches.add('added', sized(20 + seq, { seq }))
+    expect([batches.openBytes, batches.forget(), batches.openBytes, batches.flush()]).toEqual([
+      200,
+      { offset: 24, seq: 4 },
+      0,
+      [],
+    ])
+    expect(batches.forget()).toBeNull()
+  })
+
   it('may close twice with one row: the batch of the op before, and a full one of its own', () => {
-    const batches = new RowBatches(op => SIZES[op])
+    const batches = new RowBatches(op => ({ size: SIZES[op], bytes: 8_000_000 }))
     expect(batches.add('changed', sized(0))).toEqual([])
     expect(shapes(batches.add('removed', sized(1, { seq: 1 })))).toEqual([
       ['changed', [0], 0, 1],
@@ -61,7 +82,7 @@ describe('batches of rows', () => {
   })
 
   it('are none where no row came', () => {
-    expect(new RowBatches(() => 1).flush()).toEqual([])
+    expect(new RowBatches(() => ONE_ROW).flush()).toEqual([])
   })
 
   it('are the same for one who begins with any of them: no batch depends on those before it', () => {
@@ -77,7 +98,7 @@ describe('batches of rows', () => {
     ]
     const whole = shapes(batched(ops))
     for (const [index, batch] of batched(ops).entries()) {
-      const anew = new RowBatches(op => SIZES[op])
+      const anew = new RowBatches(op => ({ size: SIZES[op], bytes: 8_000_000 }))
       const rest = ops.flatMap((op, i) =>
         10 + i < batch.start ? [] : anew.add(op, sized(10 + i, { op, seq: i })),
       )

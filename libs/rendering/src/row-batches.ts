@@ -11,6 +11,27 @@ import type { Op } from '@sluice/contracts/state'
  * and rendered, at once.
  */
 export const BATCH_CEILING_BYTES = 16_000_000
+/**
+ * And once they have so many times the bytes that its body may have, though not before they have the second
+ * figure: a larger one would mostly be too large for one body, and be divided. A change has up to two rows,
+ * and a template may leave a part of them out.
+ */
+const BODIES_A_BATCH = 4
+const BATCH_FLOOR_BYTES = 1_000_000
+
+/** How large a batch may become. */
+export interface BatchLimits {
+  readonly size: number
+  /** Of its body. */
+  readonly bytes: number
+}
+
+/** For a trigger without batches. */
+export const ONE_ROW: BatchLimits = { size: 1, bytes: 0 }
+
+function ceilingOf({ bytes }: BatchLimits): number {
+  return Math.min(BATCH_CEILING_BYTES, Math.max(BATCH_FLOOR_BYTES, bytes * BODIES_A_BATCH))
+}
 
 /** A change with its place in `changes`, and its size there. */
 export interface SizedChange {
@@ -28,16 +49,15 @@ export interface RowBatch {
 }
 
 export class RowBatches {
-  readonly #sizeOf: (op: Op) => number
+  readonly #limitsOf: (op: Op) => BatchLimits
   #op: Op | null = null
   #changes: Change[] = []
   #bytes = 0
   #start = 0
   #end = 0
 
-  /** `sizeOf` gives the most rows of a batch of that op. */
-  constructor(sizeOf: (op: Op) => number) {
-    this.#sizeOf = sizeOf
+  constructor(limitsOf: (op: Op) => BatchLimits) {
+    this.#limitsOf = limitsOf
   }
 
   /** Adds a row; returns the batches that are complete with that, at most two. */
@@ -51,9 +71,27 @@ export class RowBatches {
     this.#changes.push(change)
     this.#end = offset + 1
     this.#bytes += bytes
-    if (this.#changes.length >= this.#sizeOf(op) || this.#bytes >= BATCH_CEILING_BYTES)
+    const limits = this.#limitsOf(op)
+    if (this.#changes.length >= limits.size || this.#bytes >= ceilingOf(limits))
       complete.push(...this.flush())
     return complete
+  }
+
+  /** What the open batch has, as it stands in the topic. */
+  get openBytes(): number {
+    return this.#bytes
+  }
+
+  /**
+   * Forgets the open batch, which is to be read again: gives the offset and the seq of its first change, or
+   * null if none is open.
+   */
+  forget(): { readonly offset: number; readonly seq: number } | null {
+    const [first] = this.#changes
+    this.#op = null
+    this.#changes = []
+    this.#bytes = 0
+    return first === undefined ? null : { offset: this.#start, seq: first.seq }
   }
 
   /** Closes the open batch, if there is one. */

@@ -1,6 +1,6 @@
 /**
  * The variables by which a process of the distributed profile finds Kafka, the schema registry and Redis, and
- * how they read as settings. A service's configuration adds its own to these.
+ * the settings that follow from them. A service's configuration adds variables of its own.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { duration } from '@sluice/contracts/resources'
@@ -12,7 +12,7 @@ const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'] as
 const DEFAULT_PREFIX = 'sluice'
 const DEFAULT_STARTUP_MS = 60_000
 
-/** Everything that all processes of the distributed profile have in common. */
+/** The variables that all processes of the distributed profile have in common. */
 export const DISTRIBUTED_VARIABLES = {
   SLUICE_KAFKA_BROKERS: envList.refine(
     brokers => brokers.every(broker => /^\[?[^\s\]]+\]?:\d{1,5}$/.test(broker)),
@@ -42,7 +42,7 @@ export const DISTRIBUTED_VARIABLES = {
   SLUICE_STARTUP_TIMEOUT: duration.default(DEFAULT_STARTUP_MS),
 }
 
-/** Those of them that are, or may hold, a secret; each may be given as a file. */
+/** Those variables that are, or may hold, a secret. Each may be given as a file. */
 export const DISTRIBUTED_SECRETS = [
   'SLUICE_KAFKA_SSL_CA',
   'SLUICE_KAFKA_SSL_CERT',
@@ -54,13 +54,13 @@ export const DISTRIBUTED_SECRETS = [
 const distributedSchema = z.object(DISTRIBUTED_VARIABLES)
 export type DistributedVariables = z.infer<typeof distributedSchema>
 
-/** How to reach Kafka: what the log's adapter wants to know. */
+/** How to reach Kafka: the settings of the log's adapter. */
 export interface KafkaSettings {
   readonly brokers: readonly string[]
   readonly ssl: boolean | { readonly ca?: string; readonly cert?: string; readonly key?: string }
   readonly sasl?: KafkaLogin
   readonly replication?: number
-  /** False: topics are made by somebody else. */
+  /** False: somebody else makes the topics. */
   readonly createTopics: boolean
 }
 
@@ -79,17 +79,17 @@ export interface DistributedSettings {
   readonly startupTimeoutMs: number
 }
 
-/** Checks and reads the common variables alone. Throws `config` with one detail for each that is wrong. */
+/** Checks and reads the common variables alone. Throws `config` with one detail for each wrong variable. */
 export function distributedSettings(env: Environment): DistributedSettings {
   return settingsOf(parseEnvironment(distributedSchema, env, { secrets: DISTRIBUTED_SECRETS }), env)
 }
 
-/** True where the environment asks for the distributed profile. */
+/** True if the environment asks for the distributed profile. */
 export function isDistributed(env: Environment): boolean {
   return (env['SLUICE_KAFKA_BROKERS'] ?? '') !== ''
 }
 
-/** Checked variables as settings. Throws `config` for a login that is not complete. */
+/** Checked variables as settings. Throws `config` for an incomplete login. */
 export function settingsOf(variables: DistributedVariables, env: Environment): DistributedSettings {
   const sasl = loginOf(variables, env)
   const replication = variables.SLUICE_KAFKA_REPLICATION
@@ -107,7 +107,7 @@ export function settingsOf(variables: DistributedVariables, env: Environment): D
   }
 }
 
-/** A certificate given is a wish for TLS; `SLUICE_KAFKA_SSL=false` overrules it. */
+/** A certificate asks for TLS. `SLUICE_KAFKA_SSL=false` overrules it. */
 function tlsOf(variables: DistributedVariables): KafkaSettings['ssl'] {
   const { SLUICE_KAFKA_SSL_CA: ca, SLUICE_KAFKA_SSL_CERT: cert, SLUICE_KAFKA_SSL_KEY: key } = variables
   const pems = {
@@ -127,7 +127,7 @@ function loginOf(variables: DistributedVariables, env: Environment): KafkaLogin 
     SLUICE_KAFKA_SASL_PASSWORD: password,
   } = variables
   if (mechanism === undefined) {
-    // Without it nobody would log in, and only the broker's refusal would tell.
+    // Without it no login would happen, and only the broker's refusal would say so.
     if (username === undefined && password === undefined) return null
     const message = `SLUICE_KAFKA_SASL_MECHANISM is not set, though there is a login: expected one of ${MECHANISMS.join(', ')}`
     throw new SluiceError('config', message, {
@@ -138,10 +138,10 @@ function loginOf(variables: DistributedVariables, env: Environment): KafkaLogin 
     ...(mechanism === 'oauthbearer' ? {} : { SLUICE_KAFKA_SASL_USERNAME: z.string() }),
     SLUICE_KAFKA_SASL_PASSWORD: z.string(),
   }
-  // The wanted text is what a person reads, since neither has a shape that could be checked.
+  // The message names what is wanted, since neither text has a shape that could be checked.
   const wanted = z.object(required, `expected with SLUICE_KAFKA_SASL_MECHANISM=${mechanism}`)
   parseEnvironment(wanted, env, { secrets: DISTRIBUTED_SECRETS })
-  // A token that is given as a file is read anew each time, since somebody renews it there.
+  // A token in a file is read again each time, since another program renews it there.
   if (mechanism === 'oauthbearer') {
     const value = (): string => secretOf(env, 'SLUICE_KAFKA_SASL_PASSWORD') ?? ''
     return { mechanism, oauthBearerProvider: () => Promise.resolve({ value: value() }) }

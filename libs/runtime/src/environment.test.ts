@@ -13,7 +13,7 @@ const schema = z.object({
 })
 const secrets = ['SLUICE_TOKEN']
 
-it('gives checked values, with defaults for what is not set or empty', () => {
+it('gives checked values, with defaults for variables that are not set or empty', () => {
   const env = { SLUICE_KAFKA_BROKERS: 'a:1, b:2', SLUICE_PORT: '', SLUICE_KAFKA_SSL: 'true', OTHER: 'x' }
   expect(parseEnvironment(schema, env, { secrets })).toEqual({
     SLUICE_PORT: 4747,
@@ -55,7 +55,7 @@ it('a secret may be in a file, but not in both places', async () => {
   expect(() => parseEnvironment(schema, env, { secrets })).toThrow(file)
 })
 
-it('the memory of a process is a size, 512 MB where nobody says otherwise', () => {
+it('the memory of a process is a size, 512 MB by default', () => {
   expect(memoryOf({})).toBe(512_000_000)
   expect(memoryOf({ SLUICE_MEMORY: '1.5GB' })).toBe(1_500_000_000)
   for (const wrong of ['512', '512MiB', '-1MB', '100MB', 'lots'])

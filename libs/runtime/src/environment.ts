@@ -1,4 +1,4 @@
-/** A service's configuration out of environment variables. */
+/** Reads a service's configuration from environment variables. */
 import { readFileSync } from 'node:fs'
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import { DEFAULT_MEMORY_BYTES, LEAST_MEMORY_BYTES } from '@sluice/domain/memory-budget'
@@ -92,7 +92,7 @@ export const envMemory = z
   .refine(bytes => bytes >= LEAST_MEMORY_BYTES, MEMORY_WANTED)
   .default(DEFAULT_MEMORY_BYTES)
 
-/** The memory that this process may use, in bytes. Throws `config` where `SLUICE_MEMORY` is not right. */
+/** The memory that this process may use, in bytes. Throws `config` if `SLUICE_MEMORY` is wrong. */
 export function memoryOf(env: Environment): number {
   return parseEnvironment(z.object({ SLUICE_MEMORY: envMemory }), env).SLUICE_MEMORY
 }

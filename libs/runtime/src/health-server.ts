@@ -4,8 +4,8 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Metrics } from './metrics.ts'
 
 /**
- * A check by name; `ok` is false with a sentence about what is missing. It answers quickly and never throws
- * on purpose.
+ * Checks by name. If something is missing, `ok` is false and `detail` is a sentence about it. A check answers
+ * quickly and never throws on purpose.
  */
 export type HealthChecks = {
   readonly [name: string]: () => { readonly ok: boolean; readonly detail?: string }
@@ -13,12 +13,12 @@ export type HealthChecks = {
 
 export interface HealthServerOptions {
   readonly host: string
-  /** 0: a free one. */
+  /** 0 means a free port. */
   readonly port: number
   readonly metrics: Metrics
-  /** What has to hold for the process to take work. */
+  /** Checks that must hold for the process to take work. */
   readonly ready: HealthChecks
-  /** What has to hold for the process not to be restarted. */
+  /** Checks that must hold for the process not to be restarted. */
   readonly alive?: HealthChecks
 }
 

@@ -24,7 +24,7 @@ it('an unknown level is info, and silent is silent', () => {
   expect(quiet.lines).toHaveLength(0)
 })
 
-it('shows no value of a property that is called like a secret, nor what it is told to mask', () => {
+it('shows no value of a property with the name of a secret, nor a text that it is told to mask', () => {
   const { lines, logger } = linesOf({ redact: line => line.replaceAll('hunter22', '***') })
   logger.info({ password: 'p4ss', to: { headers: { authorization: 'Bearer b' } } }, 'as hunter22')
   logger.error({ err: new Error('refused hunter22') }, 'failed')

@@ -8,8 +8,8 @@ export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'fat
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 /**
- * Properties that never go into a line with their value, wherever they stand in the first levels of what is
- * logged.
+ * Properties whose value never goes into a line, wherever they stand in the first levels of the logged
+ * object.
  */
 const SENSITIVE_PROPERTIES = [
   'password',
@@ -25,7 +25,7 @@ const DEPTHS = ['', '*.', '*.*.']
 export interface LoggerOptions {
   readonly name: string
   readonly level?: string | undefined
-  /** Masks what else must not be shown: gets a whole line and gives the line to be written. */
+  /** Masks other values that must not be shown: gets a whole line, and gives the line to be written. */
   readonly redact?: ((line: string) => string) | undefined
   /** Where lines go; default stderr. */
   readonly write?: ((line: string) => void) | undefined

@@ -21,7 +21,7 @@ it('makes a folder with all above it, once', () => {
 })
 
 it.each(['/proc/x', '/proc/x/y/z', '/sys/x'])(
-  'says that none can be made at %s, and does not wait for ever',
+  'says that no folder can be made at %s, and does not wait for ever',
   path => {
     expect(() => {
       makeFolder(path)
@@ -29,7 +29,7 @@ it.each(['/proc/x', '/proc/x/y/z', '/sys/x'])(
   },
 )
 
-it('says so where a file is in the way', () => {
+it('says so if a file is in the way', () => {
   writeFileSync(join(root, 'file'), '')
   expect(() => {
     makeFolder(join(root, 'file'))

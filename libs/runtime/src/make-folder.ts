@@ -1,11 +1,11 @@
-/** Makes folders that are not there yet. */
+/** Makes folders that do not exist yet. */
 import { mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 /**
- * Makes a folder and those above it that are missing; one that is there already is fine. Throws what the
- * operating system says. Node's own `recursive` never returns where a folder is there and lets none be made
- * in it (ENOENT below `/proc` and `/sys`), since it takes that for a missing parent, again and again.
+ * Makes a folder, and missing folders above it. It may exist already. Throws the error of the operating
+ * system. Node's own `recursive` never returns if an existing folder lets no folder be made in it (ENOENT
+ * below `/proc` and `/sys`): it takes that for a missing parent, again and again.
  */
 export function makeFolder(path: string): void {
   const absolute = resolve(path)
@@ -15,7 +15,7 @@ export function makeFolder(path: string): void {
   try {
     mkdirSync(absolute)
   } catch (error) {
-    // Somebody else may have made it meanwhile.
+    // Another process may have made it meanwhile.
     if (!isFolder(absolute)) throw error
   }
 }

@@ -12,9 +12,9 @@ export interface MetricSpec<Label extends string> {
 
 type Labels<Label extends string> = { readonly [label in Label]: string }
 
-/** Values by their labels, of which some may be of what is gone. */
+/** Values by their labels. A label set may belong to something that is gone. */
 interface Series<Label extends string> {
-  /** Shows the value of these labels no more; one that comes later begins anew. */
+  /** Stops showing the value of these labels. A later value starts again from nothing. */
   remove(labels: Labels<Label>): void
 }
 
@@ -23,15 +23,15 @@ export interface Metrics {
   counter<Label extends string = never>(
     spec: MetricSpec<Label>,
   ): Series<Label> & { add(count: number, labels: Labels<Label>): void }
-  /** Is what it was last set to. */
+  /** Has the value that it was last set to. */
   gauge<Label extends string = never>(
     spec: MetricSpec<Label>,
   ): Series<Label> & { set(value: number, labels: Labels<Label>): void }
-  /** Counts values by size; `buckets` are the upper bounds, in the metric's unit. */
+  /** Counts values by size. `buckets` are the upper bounds, in the metric's unit. */
   histogram<Label extends string = never>(
     spec: MetricSpec<Label> & { readonly buckets: readonly number[] },
   ): Series<Label> & { observe(value: number, labels: Labels<Label>): void }
-  /** All of them in Prometheus' text format. */
+  /** All metrics in Prometheus' text format. */
   text(): Promise<string>
   readonly contentType: string
 }

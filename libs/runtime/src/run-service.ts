@@ -1,8 +1,8 @@
 /**
  * The life of a service's process. States: configuring → starting (it listens for health checks and waits for
  * what it needs) → running → draining (SIGTERM, SIGINT) → ended; each may end in a failure, which is logged
- * once and becomes the exit code. A process that fails ends, so that whoever started it starts it anew; it
- * never starts itself over.
+ * once and becomes the exit code. A process that fails ends and never restarts itself: its supervisor, such
+ * as systemd or Kubernetes, starts it again.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Environment } from './environment.ts'
@@ -25,9 +25,9 @@ export interface StartContext {
 
 /** A service whose connections are open and that takes no work yet. Disposing closes them. */
 export interface StartedService extends AsyncDisposable {
-  /** What has to hold for `/readyz`. */
+  /** Checks that must hold for `/readyz`. */
   readonly ready: HealthChecks
-  /** Works until `drain` aborts, then finishes what is under way; `signal` ends it at once. */
+  /** Works until `drain` aborts, and then finishes work under way. `signal` ends it at once. */
   run(ends: { readonly drain: AbortSignal; readonly signal: AbortSignal }): Promise<void>
 }
 
@@ -49,7 +49,7 @@ export async function runService<Config extends ServiceConfig>(spec: ServiceSpec
     return failed(createLogger({ name }), error, 'the configuration is wrong')
   }
   const logger = createLogger({ name, level: config.logLevel })
-  // What nobody awaits is a bug; it is told of like every other failure, and ends the process.
+  // A rejection that is not awaited is a bug. It is logged like every other failure, and ends the process.
   process.on('uncaughtException', error => process.exit(failed(logger, error, 'a bug ends the process')))
   using shutdown = createShutdown({
     timeoutMs: config.shutdownTimeoutMs,
@@ -92,7 +92,7 @@ async function live<Config extends ServiceConfig>(
   return 0
 }
 
-/** The first check that fails, or that all is well. */
+/** The first check that fails; `ok` if none does. */
 function unmet(checks: HealthChecks): { readonly ok: boolean; readonly detail?: string } {
   for (const [name, check] of Object.entries(checks)) {
     const { ok, detail } = check()

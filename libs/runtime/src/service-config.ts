@@ -1,6 +1,6 @@
 /**
- * What every service's configuration has beside its own variables: where the others are, and how it is
- * watched and ended.
+ * The part that every service's configuration has beside its own variables: where Kafka, registry and Redis
+ * are, and how the service is watched and ended.
  */
 import { duration } from '@sluice/contracts/resources'
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -27,7 +27,7 @@ export interface ServiceConfig extends DistributedSettings {
   readonly memoryBytes: number
 }
 
-/** Where Redis is; its forms are those of `parseRedisAddress`, whose words say what is wrong. */
+/** Where Redis is. The forms are those of `parseRedisAddress`, which says what is wrong. */
 const redisUrl = z.string().superRefine((url, context) => {
   try {
     parseRedisAddress(url)
@@ -37,7 +37,7 @@ const redisUrl = z.string().superRefine((url, context) => {
   }
 })
 
-/** Where Redis is, and under which prefix its keys are. */
+/** Where Redis is, and the prefix of its keys. */
 export interface RedisSettings {
   readonly redis: { readonly url: string; readonly ca?: string }
   readonly prefix: string
@@ -51,7 +51,7 @@ const redisVariables = z.object({
   SLUICE_STARTUP_TIMEOUT: DISTRIBUTED_VARIABLES.SLUICE_STARTUP_TIMEOUT,
 })
 
-/** For a process that needs nothing but Redis; null where the environment names none. Throws `config`. */
+/** For a process that needs nothing but Redis; null if the environment names none. Throws `config`. */
 export function redisSettings(env: Environment): RedisSettings | null {
   if (secretOf(env, 'SLUICE_REDIS_URL') === undefined) return null
   const read = parseEnvironment(redisVariables, env, { secrets: SERVICE_SECRETS })
@@ -62,7 +62,7 @@ export function redisSettings(env: Environment): RedisSettings | null {
   }
 }
 
-/** The variables of every service, to be spread into the schema of its own. */
+/** The variables of every service, to be spread into the schema of its own variables. */
 export const serviceVariables = (defaults: { readonly port: number }) => ({
   ...DISTRIBUTED_VARIABLES,
   SLUICE_REDIS_URL: redisUrl,
@@ -74,7 +74,7 @@ export const serviceVariables = (defaults: { readonly port: number }) => ({
   SLUICE_MEMORY: envMemory,
 })
 
-/** Those of them that are, or may hold, a secret; each may be given as a file. */
+/** Those variables that are, or may hold, a secret. Each may be given as a file. */
 export const SERVICE_SECRETS = [...DISTRIBUTED_SECRETS, 'SLUICE_REDIS_URL', 'SLUICE_REDIS_CA'] as const
 
 export type ServiceVariables = z.infer<z.ZodObject<ReturnType<typeof serviceVariables>>>

@@ -28,7 +28,7 @@ afterEach(() => {
   expect(host.eventNames()).toEqual([])
 })
 
-it('drains at the first signal, aborts at the deadline, and ends what still hangs', () => {
+it('drains at the first signal, aborts at the deadline, and ends a process that still hangs', () => {
   const { drain, abort } = create()
   host.emit('SIGTERM')
   expect([drain.aborted, abort.aborted]).toEqual([true, false])

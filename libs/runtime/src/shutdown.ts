@@ -1,6 +1,6 @@
 /**
  * Two-phase shutdown. States: running → draining (the first SIGTERM or SIGINT, or `begin`) → aborting (the
- * deadline, or a second signal) → forced (the process is ended, if it still is there). Work that is done in
+ * deadline, or a second signal) → forced (the process is ended, if it is still there). Work that is done in
  * time simply returns.
  */
 
@@ -9,9 +9,9 @@ export interface ShutdownOptions {
   readonly timeoutMs: number
   /** From aborting to forced; default 5 s. */
   readonly forceAfterMs?: number
-  /** Told of each phase, with what began it. */
+  /** Called at each phase, with what started it. */
   readonly onPhase?: (phase: 'draining' | 'aborting' | 'forced', why: string) => void
-  /** Where signals come from and what ends; default the process. */
+  /** The source of the signals, and the process that ends; default: this process. */
   readonly process?: ProcessLike
 }
 
@@ -22,16 +22,16 @@ export interface ProcessLike {
 }
 
 export interface Shutdown extends Disposable {
-  /** Aborts when no new work is to be taken. */
+  /** Aborts when no new work may be taken. */
   readonly drain: AbortSignal
-  /** Aborts when work under way is to be given up. Never before `drain`. */
+  /** Aborts when work under way must be given up. Never before `drain`. */
   readonly abort: AbortSignal
-  /** Starts to drain as if a signal had come; a second call changes nothing. */
+  /** Starts to drain as if a signal had come. A second call changes nothing. */
   begin(why: string): void
 }
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
-/** As shells give it for a process that was ended by SIGTERM. */
+/** The exit code that shells give for a process that SIGTERM ended. */
 const FORCED_EXIT_CODE = 143
 
 /** The reason of both signals. */
@@ -59,7 +59,7 @@ export function createShutdown(options: ShutdownOptions): Shutdown {
       onPhase('forced', `still there ${forceAfterMs} ms after ${why}`)
       host.exit(FORCED_EXIT_CODE)
     }, forceAfterMs)
-    // What hangs holds the process by itself; this timer must not.
+    // Hanging work keeps the process alive by itself. This timer must not.
     timers.push(timer.unref())
     aborting.abort(new ShuttingDown(why))
   }

@@ -8,14 +8,14 @@ const PAUSE_MS = 1_000
 export interface Awaited {
   /** `Kafka`, `the schema registry`, `Redis`. */
   readonly what: string
-  /** As it is shown: without user and password. */
+  /** The address as people see it: without user and password. */
   readonly address: string
-  /** One try, bounded by itself; rejects with a retryable error while there is no answer. */
+  /** One try, with a time-out of its own. Rejects with a retryable error while there is no answer. */
   readonly attempt: (signal: AbortSignal) => Promise<void>
 }
 
 /**
- * Tries until it answers, and logs each failure. Rejects with `unreachable` and the address after
+ * Tries until the service answers, and logs each failure. Rejects with `unreachable` and the address after
  * `timeoutMs`, with the signal's reason when aborted, and at once with an error that is not retryable.
  */
 export async function waitUntilReachable(

@@ -10,7 +10,7 @@ function holding(type: AvroSchema, more: object = {}): AvroRecordSchema {
   return { type: 'record', name: 'Held', namespace: 'test', fields: [{ name: 'value', type, ...more }] }
 }
 
-/** avsc's own answer; it knows no logical types. */
+/** avsc's own answer. avsc does not know logical types. */
 function avscReads(reader: AvroRecordSchema, writer: AvroRecordSchema): boolean {
   const readerType = typeForSchema(structuredClone(reader), () => undefined)
   try {

@@ -1,7 +1,7 @@
 /**
  * Whether records written with an older schema can be read with a newer one: Avro's schema resolution
- * (specification 1.12, "Schema Resolution"), which registries call BACKWARD. Beyond it, logical types have to
- * stay what they are: Avro would read a date as the number of its days.
+ * (specification 1.12, "Schema Resolution"), which registries call BACKWARD. Beyond that, logical types have
+ * to stay the same: Avro would read a date as the number of its days.
  */
 import {
   fullName,
@@ -16,13 +16,13 @@ import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 
 /** One place where the newer schema cannot read what the older one wrote. */
 export interface Incompatibility {
-  /** The column, or the field of a record of Sluice's own, with the names of those around it. */
+  /** The field, with the names of those around it. */
   readonly path: string
   readonly was: string
   readonly becomes: string
 }
 
-/** Where `reader`, the newer schema, cannot read what `writer` wrote; empty if it can. */
+/** The places where `reader`, the newer schema, cannot read records of `writer`; empty if it can read all. */
 export function incompatibilities(
   reader: AvroRecordSchema,
   writer: AvroRecordSchema,
@@ -32,22 +32,23 @@ export function incompatibilities(
   return found
 }
 
-/** The error for a person whose model changed in such a way. */
+/** The error for a person who runs a version of Sluice beside another that its records do not fit. */
 export function incompatibleError(subject: string, found: readonly Incompatibility[]): SluiceError {
   const details: readonly ErrorDetail[] = found.map(({ path, was, becomes }) => ({
     field: path,
-    message: `${path === '' ? 'the record' : `column ${path}`} was ${was} and is now ${becomes}`,
+    message: `${path === '' ? 'the record' : `field ${path}`} was ${was} and is now ${becomes}`,
   }))
   const list = details.map(detail => detail.message).join('; ')
   return new SluiceError(
     'schema-incompatible',
-    `The schema of ${subject} changed in a way that readers of its records cannot follow: ${list}. Cast the column to its earlier type in ` +
-      'the model, or give it a new name, or start anew with `sluice reset SYNC`, which forgets what was delivered. Nothing was published.',
+    `The schema of ${subject} is such that what was written before cannot be read with it: ${list}. Another ` +
+      'version of Sluice, or another program, has registered what is there: run the version that wrote the topics, or choose ' +
+      'another SLUICE_PREFIX. Nothing was written.',
     { details },
   )
 }
 
-/** What a reader of the one type can read of another, besides itself. */
+/** The other types that a reader of a type can read. */
 const PROMOTIONS: { readonly [writer: string]: readonly string[] } = {
   int: ['long', 'float', 'double'],
   long: ['float', 'double'],
@@ -72,7 +73,7 @@ class Resolution {
     this.#writerNames = namedTypes(writer)
   }
 
-  /** Adds to what was found; true if there is nothing to add. */
+  /** Adds to the mismatches found so far. True if there is nothing to add. */
   compare(readerOrName: AvroSchema, writerOrName: AvroSchema, path: readonly string[]): boolean {
     const reader = resolved(readerOrName, this.#readerNames)
     const writer = resolved(writerOrName, this.#writerNames)
@@ -83,7 +84,7 @@ class Resolution {
       : this.#comparePlain(reader, writer, path)
   }
 
-  /** A branch that was written has to be readable by one of the reader's. */
+  /** One of the reader's branches has to be able to read a branch that was written. */
   #compareBranch(reader: AvroSchema, branch: AvroSchema, path: readonly string[]): boolean {
     if (!isUnion(reader)) return this.compare(reader, branch, path)
     const writer = resolved(branch, this.#writerNames)
@@ -159,7 +160,7 @@ function promotes(writerKind: string, readerKind: string): boolean {
 }
 
 /**
- * Any text can be read where text is wanted, whatever it meant; everything else keeps its meaning, and
+ * If text is wanted, any text can be read, whatever it meant. All other types keep their meaning, and
  * decimals their scale.
  */
 function sameLogicalType(reader: AvroSchema, writer: AvroSchema): boolean {
@@ -211,7 +212,7 @@ function namedTypes(
   return names
 }
 
-/** A type in the words of contracts/values.ts where it is a column's, else in Avro's. */
+/** A type in the words of contracts/values.ts if it is a column's, and otherwise in Avro's. */
 function described(schema: AvroSchema): string {
   if (isUnion(schema))
     return schema

@@ -50,7 +50,7 @@ describe('decimals', () => {
     },
   )
 
-  it('reads bytes that are not the fewest, and none at all as zero', () => {
+  it('reads bytes that are not the fewest, and no bytes as zero', () => {
     expect(unscaledOf(new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 5]))).toBe(5)
     expect(unscaledOf(new Uint8Array([255, 255, 255, 255, 255, 255, 255, 255, 251]))).toBe(-5)
     expect(unscaledOf(new Uint8Array())).toBe(0)

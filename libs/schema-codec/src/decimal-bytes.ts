@@ -3,15 +3,15 @@
  * bytes as it takes.
  */
 
-/** Up to here a number does all arithmetic exactly, and a bigint is not needed. */
+/** Up to so many digits a number is exact in all arithmetic, and no bigint is needed. */
 const EXACT_DIGITS = 15
 const EXACT_BYTES = 6
 
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?$/
 
 /**
- * The bytes of a decimal's text, or undefined if the text is none or has more digits than fit: zeros at the
- * end may be missing or too many.
+ * The bytes of a decimal's text, or undefined if the text is no decimal or has more digits than fit. Zeros at
+ * the end may be missing, or too many.
  */
 export function decimalBytes(text: string, precision: number, scale: number): Uint8Array | undefined {
   const match = DECIMAL.exec(text)

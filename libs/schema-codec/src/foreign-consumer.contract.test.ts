@@ -1,6 +1,6 @@
 /**
- * Others can read the topics: a client that is not ours reads what was written to a real Kafka, with schemas
- * from a real registry.
+ * Other programs can read the topics: a foreign client reads records from a real Kafka, with schemas from a
+ * real registry.
  */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
@@ -19,12 +19,12 @@ const run = promisify(execFile)
 const CONSUMER = fileURLToPath(new URL('contract/foreign_consumer.py', import.meta.url))
 const CLIENT = 'confluent-kafka[avro]==2.16.1'
 
-/** The path of a Python that has the client, in an environment of its own that is kept between runs. */
+/** The path of a Python with the client, in an environment of its own that is kept between runs. */
 async function pythonWithClient(): Promise<string> {
   const [python = 'python3'] = await ensurePrograms([{ command: 'python3', debianPackage: 'python3-venv' }])
   const folder = await cached('python-confluent-kafka-2.16.1', async draft => {
     const makeEnvironment = (): Promise<unknown> => run(python, ['-m', 'venv', '--clear', draft])
-    // Debian's Python comes without what environments are made with.
+    // Debian's Python comes without the module that makes environments.
     await makeEnvironment().catch(async () => {
       await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'python3-venv'])
       await makeEnvironment()
@@ -58,8 +58,8 @@ describe.skipIf(brokers === null || registryUrl === null)('a consumer that is no
   })
 
   /**
-   * Writes records, each with its schema, all under one subject, and resolves to what the consumer read of
-   * them.
+   * Writes records, each with its schema, all under one subject. Resolves to the records that the consumer
+   * read.
    */
   async function readByOthers(
     context: TestContext,
@@ -165,7 +165,7 @@ describe.skipIf(brokers === null || registryUrl === null)('a consumer that is no
     expect(read).toEqual(names.map(fields => objectWith(fields)))
   })
 
-  it('reads what was written before a column came, and after, with the latest schema', async context => {
+  it('reads records from before and after a column came, with the latest schema', async context => {
     const id: Column = { name: 'id', type: { kind: 'integer' } }
     const older = changeSchema([id, { name: 'gone', type: { kind: 'text' } }])
     const newer = changeSchema([

@@ -1,9 +1,10 @@
 /**
  * Avro records in the Confluent wire format: byte 0, the schema id in 4 bytes big-endian, the Avro binary.
- * Errors are `SluiceError`s: `schema-incompatible` (names the subject, the column, its old and new type and
+ * Errors are `SluiceError`s: `schema-incompatible` (names the subject, the field, its old and new type and
  * what to do), `unreachable` (after the adapter's own retries), `conflict` (others hold the file, retryable),
- * `config` (the registry refuses access, or what it is asked), `corrupt` (bytes that are no such record). An
- * aborted signal rejects with its reason. Once the codec is disposed, what it does not know yet is `aborted`.
+ * `config` (the registry refuses access, or the request), `corrupt` (bytes that are no such record). An
+ * aborted signal rejects with its reason. Once the codec is disposed, a call for something that it does not
+ * know yet rejects with `aborted`.
  */
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
 
@@ -27,9 +28,9 @@ export interface Decoded {
 }
 
 /**
- * Which schema may follow another of the same subject. `backward`: one that can read what the latest has
- * written (`compatibility.ts`), or that the subject has had before. `none`: any, since each record is read
- * with the schema that it was written with.
+ * Which schema may follow another of the same subject. `backward`: a schema that can read records of the
+ * latest one (`compatibility.ts`), or that the subject has had before. `none`: any schema, since each record
+ * is read with the schema that it was written with.
  */
 export type Compatibility = 'backward' | 'none'
 
@@ -41,15 +42,15 @@ export interface EncoderOptions {
 
 export interface SchemaCodec extends AsyncDisposable {
   /**
-   * Registers the schema under the subject, or finds it there, and returns its encoder. Cached until another
-   * schema of the subject is asked for: a second call with the same schema asks nobody. May be called
-   * concurrently.
+   * Registers the schema under the subject, or finds it there, and returns its encoder. The encoder is cached
+   * until another schema of the subject is asked for, so that a second call with the same schema needs no
+   * registry. May be called concurrently.
    */
   encoder(subject: string, schema: AvroRecordSchema, options: EncoderOptions): Promise<Encoder>
 
   /**
-   * Decodes in order, with the schemas the values were written with; schemas not yet known are fetched once.
-   * A field that the writer's schema lacks is missing in the object.
+   * Decodes in order, with the schemas that the values were written with. Unknown schemas are fetched once. A
+   * field that the writer's schema lacks is missing in the object.
    */
   decode(values: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<readonly Decoded[]>
 }

@@ -21,7 +21,7 @@ function subject(): string {
 
 describe.skipIf(given === null)('with a registry', () => {
   schemaCodecContract('registry', async () => ({
-    // Nothing that is missing here will come.
+    // A schema that is missing here will not come later.
     open: () => createRegistryCodec({ url, missingForMs: 0 }),
     close: async () => {},
   }))
@@ -35,7 +35,7 @@ describe.skipIf(given === null)('with a registry', () => {
     })
   })
 
-  it('sets the level where a process died after putting the first schema', async () => {
+  it('sets the level if a process died after putting the first schema', async () => {
     const name = subject()
     const body = JSON.stringify({ schema: JSON.stringify(withColumn('text')) })
     const headers = { 'content-type': 'application/vnd.schemaregistry.v1+json' }
@@ -70,7 +70,7 @@ describe.skipIf(given === null)('with a registry', () => {
     expect(await (await fetch(`${url}/subjects/${name}/versions`)).json()).toEqual([1, 2])
   })
 
-  it('gives a schema a subject of its own where the registry lets nobody set levels', async () => {
+  it('gives a schema a subject of its own if the registry lets nobody set levels', async () => {
     const name = subject()
     await using earlier = createRegistryCodec({ url })
     await earlier.encoder(name, withColumn('text'), { signal })
@@ -105,7 +105,7 @@ describe.skipIf(given === null)('with a registry', () => {
     }
   })
 
-  it('asks once for what many want at the same time, and never again', async () => {
+  it('asks once for a schema that many callers want at the same time, and never again', async () => {
     await using proxy = await proxyTo(url)
     await using codec = createRegistryCodec({ url: proxy.url })
     const name = subject()
@@ -199,7 +199,7 @@ describe('without a registry', () => {
     server.close()
   })
 
-  it('refuses a URL that is none', () => {
+  it('refuses a wrong URL', () => {
     expect(() => createRegistryCodec({ url: 'registry' })).toThrow(
       expect.objectContaining({ code: 'config' }),
     )
@@ -211,7 +211,7 @@ function withColumn(kind: 'text' | 'json' | 'long'): AvroRecordSchema {
   return changeSchema([{ name: 'x', type: { kind } }])
 }
 
-/** Everything that an error would show in a log, causes included. */
+/** All texts that an error would show in a log, causes included. */
 function everyText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return [error.stack, JSON.stringify(error), everyText(error.cause)].join('\n')
@@ -220,7 +220,7 @@ function everyText(error: unknown): string {
 interface Proxy extends AsyncDisposable {
   readonly url: string
   readonly requests: readonly IncomingMessage[]
-  /** What becomes of the next requests instead of their being passed on: a status, or `cut`. */
+  /** What the proxy does with the next requests instead of passing them on: a status, or `cut`. */
   readonly troubles: string[]
   /** Requests that are answered with 403. */
   denied: { readonly method: string; readonly path: string } | null

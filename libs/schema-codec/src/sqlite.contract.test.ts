@@ -77,7 +77,7 @@ describe('schemas in SQLite', () => {
     const waiting = codec.encoder('z', SCHEMAS.Captured, { signal }).finally(() => {
       done = true
     })
-    // What is known is read meanwhile, and the thread is free.
+    // Known schemas are read meanwhile, and the thread is free.
     await using reader = createSqliteCodec({ file })
     const [decoded] = await reader.decode([before.encode(RECORD_SAMPLES.Marker)], { signal })
     expect(decoded?.name).toBe('sluice.Marker')
@@ -106,7 +106,7 @@ describe('schemas in SQLite', () => {
     expect((await codec.encoder('z', SCHEMAS.Captured, { signal })).schemaId).toBe(2)
   })
 
-  it('agree on ids among threads that make them known at the same time', async () => {
+  it('agree on ids among threads that register them at the same time', async () => {
     const source = `
       const { parentPort, workerData } = require('node:worker_threads')
       const use = async () => {

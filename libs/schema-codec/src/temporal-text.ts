@@ -6,7 +6,7 @@
 
 export const MICROS_PER_DAY = 86_400_000_000
 
-/** What a text means: a day and the microseconds after its midnight. */
+/** The meaning of a text: a day and the microseconds after its midnight. */
 export interface Moment {
   readonly days: number
   readonly micros: number
@@ -29,7 +29,7 @@ const DATE = /^([+-]?\d{1,7})-(\d\d)-(\d\d)( \(?BC\)?)?$/
 const TIME = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})0*)?)?$/
 const TIMESTAMP = /^([+-]?\d{1,7}-\d\d-\d\d(?: \(BC\))?)(?:[T ]([0-9:.]+))?(?:Z|[+-]00(?::?00)?)?( BC)?$/
 
-/** The days of a date's text, or undefined if it is none (2023-02-29 is none either). */
+/** The days of a date's text, or undefined if it is no date (nor is 2023-02-29). */
 export function daysOfDate(text: string): number | undefined {
   if (text.length === 10) {
     const year = digits(text, 0, 4)
@@ -44,7 +44,7 @@ export function daysOfDate(text: string): number | undefined {
   return daysOf(match[4] === undefined ? year : 1 - year, Number(match[2]), Number(match[3]))
 }
 
-/** The microseconds of a time's text, `24:00:00` included, or undefined if it is none. */
+/** The microseconds of a time's text, `24:00:00` included, or undefined if it is no time. */
 export function microsOfTime(text: string): number | undefined {
   return text.length === 8 ? (clockMicros(text, 0) ?? slowMicrosOfTime(text)) : slowMicrosOfTime(text)
 }
@@ -60,8 +60,8 @@ function slowMicrosOfTime(text: string): number | undefined {
 }
 
 /**
- * What a timestamp's text means, or undefined if it is none. An offset other than UTC is none: sources
- * convert.
+ * The meaning of a timestamp's text, or undefined if it is no timestamp. A text with an offset other than UTC
+ * is none, since sources convert to UTC.
  */
 export function momentOfTimestamp(text: string): Moment | undefined {
   const fast = fastMoment(text)
@@ -73,7 +73,7 @@ export function momentOfTimestamp(text: string): Moment | undefined {
   return days === undefined || micros === undefined ? undefined : { days, micros }
 }
 
-/** `2024-02-29T12:34:56`, with fraction and `Z` or without, is what nearly all are. */
+/** Nearly all timestamps are `2024-02-29T12:34:56`, with or without fraction and `Z`. */
 function fastMoment(text: string): Moment | undefined {
   const { length } = text
   const end = text.charCodeAt(length - 1) === UPPER_Z ? length - 1 : length
@@ -131,7 +131,7 @@ const COLON = 58
 const UPPER_T = 84
 const UPPER_Z = 90
 
-/** `hh:mm:ss` from that place as microseconds, or undefined if it is none. */
+/** `hh:mm:ss` from that place as microseconds, or undefined if it is no time. */
 function clockMicros(text: string, at: number): number | undefined {
   const hours = digits(text, at, 2)
   const minutes = digits(text, at + 3, 2)
@@ -154,7 +154,7 @@ function digits(text: string, start: number, count: number): number {
 
 function daysOf(year: number, month: number, day: number): number | undefined {
   if (month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined
-  // Howard Hinnant's days_from_civil, the inverse of the above.
+  // Howard Hinnant's days_from_civil, the inverse of civil_from_days.
   const marchYear = month <= 2 ? year - 1 : year
   const era = Math.floor(marchYear / 400)
   const yearOfEra = marchYear - era * 400

@@ -1,17 +1,17 @@
 /**
  * Secrets from the environment: `${secret:crm-password}` is `SLUICE_SECRET_CRM_PASSWORD`, or the text of the
  * file that `SLUICE_SECRET_CRM_PASSWORD_FILE` names. A file is read at each use, so that a rotated secret
- * counts at once. One line break at the end is no part of a secret, wherever it comes from: editors, `echo`
- * and what is made of their output by Base64 leave one, and no secret is known to end in one.
+ * counts at once. One line break at the end is no part of a secret, from a variable or a file. Editors and
+ * `echo` leave one, also through Base64, and no secret is known to end in one.
  */
 import { readFileSync, statSync } from 'node:fs'
 import { SluiceError } from '@sluice/contracts/errors'
 
-/** Gives a secret's value; throws `config`, saying how to set it, where there is none. */
+/** Gives a secret's value. If there is none, throws `config`, which says how to set it. */
 export type SecretLookup = (name: string) => string
 
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$/
-/** A larger file is no secret but a mistake. */
+/** A larger file is a mistake and no secret. */
 const MAX_FILE_BYTES = 10_000_000
 
 export function environmentSecrets(env: { readonly [name: string]: string | undefined }): SecretLookup {
@@ -31,7 +31,7 @@ export function environmentSecrets(env: { readonly [name: string]: string | unde
   }
 }
 
-/** The variable that holds a secret. Throws `config` for a name that no secret has. */
+/** The variable that holds a secret. Throws `config` for a name that no secret can have. */
 function secretVariable(name: string): string {
   if (!NAME.test(name)) {
     throw new SluiceError(

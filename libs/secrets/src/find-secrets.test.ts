@@ -10,7 +10,7 @@ const unitsOf = (text: string): readonly number[] =>
 const base64 = (text: string, before = '', after = ''): string =>
   Buffer.from(`${before}${text}${after}`).toString('base64')
 
-/** By what it is called: how an API may give a secret back. */
+/** The ways in which an API may give a secret back, by name. */
 const ENCODINGS: { readonly [name: string]: (secret: string) => string } = {
   'as it is': secret => secret,
   'percent-encoded': encodeURIComponent,
@@ -62,7 +62,7 @@ describe('a secret', () => {
       const step = Math.ceil(text.length / 300)
       for (let length = 12; length < text.length; length += step) {
         const shown = redactText(`said: ${text.slice(0, length)}`, [secret], { cut: true })
-        // What is in front of the mask is at most what Base64 has of the bytes before the secret.
+        // The text in front of the mask is at most the Base64 of the bytes before the secret.
         if (!/^said: .{0,8}\*{3}.{0,11}$/s.test(shown)) leaked.add(shown)
       }
       expect([...leaked].slice(0, 3)).toEqual([])
@@ -77,7 +77,7 @@ describe('a secret', () => {
     expect(redactText('token abcdef12 is wrong', [' abcdef12\n'])).toBe(`token ${MASK} is wrong`)
   })
 
-  it('is not seen in what only begins like it', () => {
+  it('is not seen in a text that only begins like it', () => {
     const text = 'sk_live_51HqLyjWDarjtT1zdp7d, sk_live, c2tfbGl2ZV81'
     expect(redactText(text, ['sk_live_51HqLyjWDarjtT1zdp7dc'])).toBe(text)
   })

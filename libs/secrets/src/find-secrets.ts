@@ -7,20 +7,20 @@ export interface Stretch {
   readonly end: number
 }
 
-/** Of a value that the end of a text cuts off, so many characters have to be there. */
+/** If the end of a text cuts a value off, at least so many of its characters have to be there. */
 const MIN_CUT_CHARACTERS = 2
 const LINE_BREAK = /(?:\r?\n|(?:\\r)?\\n)/y
 const BASE64_CHARACTER = /[A-Za-z0-9+/_-]/
-/** So many units of a text tell whether a value may begin there; no form is shorter. */
+/** So many units of a text say whether a value may begin there. No form is shorter. */
 const LOOKED_AT_UNITS = 4
 const HASH_MASK = 0xffff
 
-/** Compiled once for a list of values of at least four characters, and used for text after text. */
+/** Compiled once for a list of values of at least four characters, and then used for many texts. */
 export class SecretFinder {
   readonly #forms: readonly Form[]
   /** Forms by the hash of the units that they may begin with. */
   readonly #byStart = new Map<number, Form[]>()
-  /** 1 for each key of the map: nearly all places of a text are passed over by this look alone. */
+  /** 1 for each key of the map. This look alone rules out nearly all places of a text. */
   readonly #starts = new Uint8Array(HASH_MASK + 1)
 
   constructor(values: readonly string[]) {
@@ -29,7 +29,7 @@ export class SecretFinder {
   }
 
   /**
-   * The stretches that hold a value, in order, none touching another. With `cut`, the text is what is left of
+   * The stretches that hold a value, in order. None touches another. With `cut`, the text is the beginning of
    * a longer one, and a value that its end cuts in two counts, too.
    */
   find(text: string, { cut }: { readonly cut: boolean }): readonly Stretch[] {
@@ -40,7 +40,8 @@ export class SecretFinder {
     for (let at = 0; at < length; at += 1) {
       hash = hashOf(hash, text.charCodeAt(at))
       if (starts[hash] === 0 || at < LOOKED_AT_UNITS - 1) continue
-      // Every place is looked at, also within a match: another value may begin there and go on behind it.
+      // Every place is looked at, also within a match, since another value may begin there and go on behind
+      // it.
       this.#look(text, at - LOOKED_AT_UNITS + 1, { forms: this.#byStart.get(hash) ?? [], cut, found })
     }
     if (!cut) return found
@@ -77,7 +78,7 @@ export class SecretFinder {
   }
 }
 
-/** Depends on the last four units alone: each step moves the others four of sixteen bits out. */
+/** Depends on the last four units alone: each step moves older units four of sixteen bits out. */
 function hashOf(before: number, unit: number): number {
   return ((before << 4) ^ unit) & HASH_MASK
 }

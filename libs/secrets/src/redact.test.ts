@@ -30,7 +30,7 @@ describe('redactText', () => {
     expect(redactText('cost: $&$1', ['$&$1'])).toBe(`cost: ${MASK}`)
   })
 
-  it('leaves a short secret alone but where it is the whole text', () => {
+  it('leaves a short secret alone unless it is the whole text', () => {
     expect(redactText('a cab', ['a', ''])).toBe('a cab')
     expect(redactText('a', ['a', ''])).toBe(MASK)
     expect(redactText('', [''])).toBe('')

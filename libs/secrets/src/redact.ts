@@ -1,4 +1,4 @@
-/** Takes secrets out of what is shown, logged and stored (R20). */
+/** Takes secrets out of texts that are shown, logged or stored (R20). */
 import { SecretFinder } from './find-secrets.ts'
 
 export const MASK = '***'
@@ -6,21 +6,21 @@ export const MASK = '***'
 /** Headers, and query parameters, whose value is a secret by its name. */
 const SENSITIVE =
   /^(proxy-)?authorization$|cookie|token|secret|passw|api[-_]?key|(^|[-_])(key|auth|sessions?(id)?|credentials?|signature|sig|pwd)$/i
-/** Not sensitive, though the name ends in -key: it is what retries are recognised by. */
+/** Not sensitive, though the name ends in -key: an API recognises retries by it. */
 const HARMLESS = /^(x-)?idempotency-key$/i
-/** Shorter values occur in any text; they are masked only where they are all of it. */
+/** Shorter values occur in any text. They are masked only where they are the whole text. */
 const MIN_LENGTH = 4
 
-/** True for the name of a header or query parameter that is not to be shown with its value. */
+/** True for the name of a header or query parameter whose value must not be shown. */
 export function isSensitiveName(name: string): boolean {
   return SENSITIVE.test(name) && !HARMLESS.test(name)
 }
 
 /**
  * Masks every occurrence of a secret's value, also where it stands encoded (spellings.ts). Redact first and
- * cut afterwards: what is left of a value that was cut in two is found by nobody. Where only a part of a text
- * is at hand, `cut` says so, and a value that the end of that part cuts off is masked, too. The list of
- * secrets may be kept and used again: what it is compiled to is kept with it.
+ * cut afterwards: the rest of a value that was cut in two cannot be found. If only a part of a text is at
+ * hand, `cut` says so, and a value that the end of that part cuts off is masked, too. Keep the list of
+ * secrets and use it again: its compiled form is kept with it.
  */
 export function redactText(
   text: string,
@@ -81,7 +81,7 @@ const known = new WeakMap<readonly string[], Compiled>()
 function compiled(secrets: readonly string[]): Compiled {
   const kept = known.get(secrets)
   if (kept?.count === secrets.length) return kept
-  // Who repeats a value often leaves out the white space around it.
+  // APIs that repeat a value often leave out the white space around it.
   const values = secrets
     .flatMap(secret => [secret, secret.trim()])
     .filter(secret => secret.length >= MIN_LENGTH)

@@ -39,8 +39,8 @@ export function formsOf(value: string): readonly Form[] {
 }
 
 /**
- * What of a value's Base64 does not depend on the bytes around it, for each of the three places that a byte
- * can have in a group; and its Base64 where nothing follows it.
+ * The part of a value's Base64 that does not depend on the bytes around it, for each of the three places that
+ * a byte can have in a group. Also its Base64 if nothing follows it.
  */
 function base64Stretches(bytes: Buffer): ReadonlySet<string> {
   const stretches = new Set<string>()
@@ -75,10 +75,10 @@ const JSON_ESCAPES: { readonly [character: string]: string } = {
   '\f': 'f',
 }
 
-/** Most characters whose spellings are kept, of each kind of form. */
+/** The most characters whose spellings are kept, for each kind of form. */
 const MAX_KNOWN = 10_000
 
-/** What makes the spellings of a character, made once for each. */
+/** Makes the spellings of a character, once for each character. */
 function remembered(spell: (character: string) => Iterable<string>): Form['spell'] {
   const known = new Map<string, Spellings>()
   return character => {
@@ -92,7 +92,7 @@ function remembered(spell: (character: string) => Iterable<string>): Form['spell
   }
 }
 
-/** A character itself, and its escapes in URLs, forms, JSON, HTML and logs, also of escapes. */
+/** A character itself, and its escapes in URLs, forms, JSON, HTML and logs, and escapes of these. */
 const plainSpellings = remembered(character => {
   const spellings = [character]
   for (const escape of [...percentEscapes(character), ...backslashEscapes(character)])

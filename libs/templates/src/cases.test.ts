@@ -49,8 +49,8 @@ function specOf(each: RenderCase | MistakeCase, batched: boolean): TriggerSpec {
 }
 
 /**
- * A template that is wrong for any row is refused before it is rendered; the tables tell both in the same
- * way.
+ * A template that is wrong for any row is refused before it is rendered. The tables show both kinds of errors
+ * in the same way.
  */
 function renderOrRefuse(each: RenderCase, batched: boolean): RenderResult {
   try {
@@ -67,7 +67,7 @@ function renderOrRefuse(each: RenderCase, batched: boolean): RenderResult {
   }
 }
 
-/** What the case's template gives, or `error: …`. */
+/** The text that the case's template gives, or `error: …`. */
 function outcomeOf(each: RenderCase): string {
   const batched = each.rows !== undefined
   if (each.liquid !== undefined) {

@@ -36,7 +36,7 @@ describe('a trigger', () => {
     })
   })
 
-  it('has no body and no Content-Type where there is none', () => {
+  it('has no body and no Content-Type if the trigger has no body', () => {
     const trigger = compileTrigger(spec({ method: 'DELETE', path: '/c/{{ id }}' }), PLACE)
     expect(trigger.render([seen({ id: 7 })], CONTEXT)).toEqual({
       kind: 'rendered',
@@ -53,7 +53,7 @@ describe('a trigger', () => {
     expect(trigger.render([seen({})], CONTEXT)).toMatchObject({ headers })
   })
 
-  it('leaves Content-Type to the destination where that sets it', () => {
+  it('leaves Content-Type to the destination if that sets it', () => {
     const trigger = compileTrigger(spec({ body: { json: '1' } }), {
       ...PLACE,
       destinationHeaders: ['CONTENT-TYPE'],
@@ -148,7 +148,7 @@ describe('a trigger', () => {
     )
   })
 
-  it('is refused where it removes rows without naming one', () => {
+  it('is refused if it removes rows without naming one', () => {
     const compile = (parts: Partial<TriggerSpec>) =>
       compileTrigger(spec({ method: 'DELETE', path: '/customers', ...parts }), { sync: 's', op: 'removed' })
     const batch = { size: 10, bytes: 1_000 }
@@ -165,7 +165,7 @@ describe('a trigger', () => {
       expect(compile(parts).batch).toEqual('batch' in parts ? batch : null)
   })
 
-  it('holds the properties that filters read of rows against the columns', () => {
+  it('checks the properties that filters read of rows against the columns', () => {
     const json = `{% assign active = rows | where: 'satus', 'on' | sort: 'name' %}
       {{ rows | map: 'nmae' | json }}{% for r in active %}{{ r.emial }}{% endfor %}
       {{ rows | where_exp: 'r', 'r.agee > 1' | size }}{{ rows.first.idd }}{% assign one = rows | find: 'id', 1 %}{{ one.nam }}`
@@ -182,7 +182,7 @@ describe('a trigger', () => {
     ])
   })
 
-  it('says of a row that is misspelt what is meant', () => {
+  it('says what is meant by a misspelt row', () => {
     const trigger = compileTrigger(spec({ body: { json: '{{ rwo.v | json }}' } }), PLACE)
     expect(trigger.unknownColumns(['id', 'v'])).toEqual([
       {

@@ -1,6 +1,7 @@
 /**
- * From a trigger as it is written to requests: all its templates are parsed and checked once, then rendered
- * for row after row. Pure: the same rows and context give the same request, on every machine and at any time.
+ * Turns a trigger, as it is written, into requests. All its templates are parsed and checked once, and then
+ * rendered for many rows. Pure: the same rows and context give the same request, on every machine and at any
+ * time.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { HEADER_NAME } from '@sluice/contracts/http-texts'
@@ -22,7 +23,7 @@ export type RenderResult =
   | {
       readonly kind: 'rendered'
       readonly method: string
-      /** Appended to the base URL as it is; percent-encoded; empty, or beginning with `/` or `?`. */
+      /** Appended to the base URL as it is. It is percent-encoded, and empty or begins with `/` or `?`. */
       readonly path: string
       readonly headers: { readonly [name: string]: string }
       readonly body: string | null
@@ -30,31 +31,31 @@ export type RenderResult =
   | {
       readonly kind: 'unrenderable'
       readonly error: string
-      /** The name of the value that it needs and that was never captured, if that is the reason. */
+      /** If that is the reason: the name of a value that the template needs and that was never captured. */
       readonly lacks: string | null
     }
 
 export interface CompiledTrigger {
-  /** At most how many rows, and bytes of body, a request has; null for one row a request. */
+  /** The most rows, and bytes of body, of a request; null for one row a request. */
   readonly batch: { readonly size: number; readonly bytes: number } | null
   /**
-   * The columns that the templates use, or may use. A name may be there that is no column of the model. 'all'
-   * where a row is used as a whole, or where it cannot be told.
+   * The columns that the templates use, or may use. Some names may be no columns of the model. 'all' if a row
+   * is used as a whole, or if the columns cannot be told.
    */
   readonly usedColumns: ReadonlySet<string> | 'all'
   /**
-   * The mistakes that the templates have for a model with these columns: each column that is used and not
-   * there, with its place and the nearest name.
+   * The mistakes of the templates for a model with these columns: each column that is used and missing, with
+   * its place and the nearest name.
    */
   unknownColumns(columns: readonly string[]): readonly ErrorDetail[]
   /**
-   * The mistakes that the templates have where only values of these names are captured: each other one that
-   * they use, with its place and the nearest name.
+   * The mistakes of the templates if only values of these names are captured: each other value that they use,
+   * with its place and the nearest name.
    */
   uncapturedNames(captured: readonly string[]): readonly ErrorDetail[]
   /**
-   * The request for these rows: one, or for a batch at least one. What the rows or the template make
-   * impossible is `unrenderable`; nothing is thrown but for a wrong number of rows.
+   * The request for these rows: for one row, or for a batch of at least one. If the rows or the template make
+   * it impossible, the result is `unrenderable`. It throws only for a wrong number of rows.
    */
   render(rows: readonly TemplateRow[], context: RenderContext): RenderResult
 }
@@ -74,14 +75,14 @@ export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTri
     compiler.wrong({
       field: 'path',
       message:
-        'a DELETE for a removed row names no row, and would call what holds them all; ' +
+        'a DELETE for a removed row names no row, and would call the whole collection; ' +
         'use a column of the row, or write allowEmpty: true beside the path if that is meant',
     })
   compiler.throwIfWrong()
   return new Trigger(spec, { path, headers: typed, body: body?.part ?? null }, compiler)
 }
 
-/** True for a removal that is the same request whichever row is gone. */
+/** True for a removal that makes the same request for every row. */
 function removesNoRow(spec: TriggerSpec, at: TriggerPlace, compiler: TriggerCompiler): boolean {
   if (at.op !== 'removed' || spec.method !== 'DELETE' || spec.body !== undefined) return false
   return spec.allowEmpty !== true && !compiler.ofRows && !compiler.isWrong
@@ -132,7 +133,7 @@ class Trigger implements CompiledTrigger {
   readonly #compiler: TriggerCompiler
   readonly #method: string
   readonly #parts: Parts
-  /** The headers, where they are the same for all rows. */
+  /** The headers, if they are the same for all rows. */
   readonly #constantHeaders: { readonly [name: string]: string } | null
 
   constructor(spec: TriggerSpec, parts: Parts, compiler: TriggerCompiler) {

@@ -1,4 +1,4 @@
-/** Templates and rows that want to hurt: each ends quickly, in a clear error or a harmless text. */
+/** Hostile templates and rows: each ends quickly, in a clear error or a harmless text. */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -8,12 +8,14 @@ import { compileTrigger } from './compile.ts'
 import type { RenderResult } from './compile.ts'
 
 const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sync: { name: 'orders' } }
-/** Milliseconds of this thread's processor time, so that what else the machine does counts little. */
+/** Milliseconds of this thread's processor time, so that other work of the machine counts little. */
 const MOST_MS = 200
-/** The best of so many tries counts: others share the processor's caches, and V8 compiles at its own time. */
+/**
+ * The best of so many tries counts, since others share the processor's caches and V8 compiles when it likes.
+ */
 const TRIES = 3
 
-/** What became of it, and in how many milliseconds. */
+/** The result, and how many milliseconds it took. */
 function timed(make: () => RenderResult): { outcome: RenderResult | SluiceError; ms: number } {
   let best = Number.POSITIVE_INFINITY
   for (let tries = 1; ; tries += 1) {
@@ -60,7 +62,7 @@ describe('a hostile template', () => {
     })
 })
 
-/** Renders all of them in a thread that has so little memory, and dies of needing more. */
+/** Renders all of them in a thread with so little memory, which dies if it needs more. */
 const RENDER_ALL = `
   import { compileTrigger } from ${JSON.stringify(import.meta.resolve('./compile.ts'))}
   import { ROW, TEMPLATES, VALUES } from ${JSON.stringify(import.meta.resolve('./cases/hostile.ts'))}

@@ -1,6 +1,4 @@
-/**
- * Our own reading and rendering of Liquid gives what liquidjs gives, wherever we do not differ on purpose.
- */
+/** Our reading and rendering of Liquid gives the same as liquidjs, wherever we do not differ on purpose. */
 import type { Row } from '@sluice/contracts/values'
 import { Liquid } from 'liquidjs'
 import { describe, expect, it } from 'vitest'

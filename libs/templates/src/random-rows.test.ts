@@ -71,7 +71,7 @@ class Maker {
 
   /**
    * A name of a field. Never a lone backslash: once V8 13.6 has read one, its JSON.parse takes other escaped
-   * characters for it, and the test could not read back what it checks.
+   * characters for it. Then the test could not read back the text that it checks.
    */
   name(): string {
     const text = this.text()

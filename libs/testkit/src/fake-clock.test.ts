@@ -3,7 +3,7 @@ import { FakeClock } from './fake-clock.ts'
 
 const never = new AbortController().signal
 
-it('fires what is due in the order of time, then of setting', async () => {
+it('fires due timers in the order of their times, and then in the order in which they were set', async () => {
   const clock = new FakeClock(0)
   const fired: string[] = []
   const waits = [

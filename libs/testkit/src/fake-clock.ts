@@ -15,8 +15,8 @@ export class FakeClock {
   readonly now = (): number => this.#nowMs
 
   /**
-   * Moves on by `ms` and fires what is due on the way. Continuations of promises that a timer settles run
-   * only after this returns.
+   * Moves on by `ms` and fires the timers that are due on the way. Continuations of promises that a timer
+   * settles run only after this returns.
    */
   advance(ms: number): void {
     if (!(ms >= 0)) throw new RangeError(`a clock moves on by 0 ms or more, not by ${ms}`)
@@ -38,7 +38,7 @@ export class FakeClock {
     return true
   }
 
-  /** Sets the clock back or forth without firing anything, as somebody who corrects a machine's time does. */
+  /** Sets the clock back or forth without firing anything, as when somebody corrects a machine's time. */
   jump(ms: number): void {
     this.#nowMs += ms
   }

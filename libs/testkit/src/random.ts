@@ -1,4 +1,4 @@
-/** Randomness that its seed tells again. */
+/** Random numbers that follow from a seed, so that a failure can be played again. */
 export interface Random {
   /** From 0, inclusive, to 1, exclusive. */
   next(): number
@@ -6,7 +6,7 @@ export interface Random {
   below(bound: number): number
   /** True with this probability. */
   chance(probability: number): boolean
-  /** One of several; throws for none. */
+  /** One of several. Throws if there is none. */
   pick<T>(of: readonly T[]): T
 }
 

@@ -1,7 +1,4 @@
-/**
- * Definitions and records that are whole and right, for tests that care about a field or two of them and say
- * only those.
- */
+/** Definitions and records that are complete and right. A test changes only the fields that it is about. */
 import type {
   Attempt,
   Change,
@@ -20,7 +17,7 @@ export const INCARNATION = 'i'
 
 const OWNED = { incarnation: INCARNATION, owner: 0 } as const
 
-/** What a project file would say beside the names. */
+/** What a project file would say, without the names. */
 export interface DefinitionFields {
   readonly path?: string
   readonly sql?: string
@@ -28,7 +25,7 @@ export interface DefinitionFields {
   readonly sync?: { readonly [field: string]: unknown }
 }
 
-/** One sync that sends each added row by itself, in one partition, with limits that hold nothing up. */
+/** One sync that sends each added row by itself, in one partition, with limits that slow nothing down. */
 export function sampleDefinition(fields: DefinitionFields = {}): Definition {
   return {
     source: duckdbSource.parse({ kind: 'source', name: 'src', type: 'duckdb', path: fields.path ?? '/tmp' }),
@@ -63,7 +60,7 @@ export function sampleCounts(figures: Partial<TriggerCounts> = {}): TriggerCount
   return { ...none, requests: 0, attempts: 0, ...figures }
 }
 
-/** The event of a run under way. */
+/** The event of a run at work. */
 export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
   return {
     sync: SYNC,
@@ -192,7 +189,7 @@ export function sampleAttempt(fields: Partial<Attempt> = {}): Attempt {
   }
 }
 
-/** What a request in doubt left behind: one attempt without an answer. */
+/** The record that a request in doubt left behind: one attempt without an answer. */
 export function sampleRetried(fields: Partial<Retried> = {}): Retried {
   return {
     idempotencyKey: 'key',

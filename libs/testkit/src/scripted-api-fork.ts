@@ -14,7 +14,7 @@ import type {
   ScriptedApi,
 } from './scripted-api.ts'
 
-/** What goes to the child. */
+/** Messages to the child. */
 export type ToChild =
   | {
       readonly kind: 'on'
@@ -26,18 +26,18 @@ export type ToChild =
   | { readonly kind: 'cut'; readonly how: 'reset' | 'end' }
   | { readonly kind: 'mark'; readonly mark: number }
 
-/** What comes from it; requests travel in batches, with the figures as they were then. */
+/** Messages from the child. Requests travel in batches, with the figures of that moment. */
 export type FromChild =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'seen'; readonly requests: readonly RecordedRequest[]; readonly figures: ApiFigures }
   | { readonly kind: 'marked'; readonly mark: number; readonly figures: ApiFigures }
 
-/** As the scripted API, but answers are data only, and rules count once `settled` resolves. */
+/** Like the scripted API, but answers are data only, and rules count once `settled` resolves. */
 export interface ForkedApi extends ScriptedApi {
   readonly pid: number
   /**
-   * Resolves once the child has taken over all rules so far, and all it had seen by then is in `requests` and
-   * `figures`.
+   * Resolves once the child has taken over all rules so far. All that it had seen by then is in `requests`
+   * and `figures`.
    */
   settled(): Promise<void>
   /** Ends the child as `kill -9` does; resolves once it is gone. */

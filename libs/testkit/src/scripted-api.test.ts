@@ -31,7 +31,7 @@ describe.each([
   ['in process', () => startScriptedApi()],
   ['forked', () => forkScriptedApi()],
 ])('the scripted API %s', (_name, start) => {
-  it('answers 200 where nothing is scripted, and records what it saw', async () => {
+  it('answers 200 if nothing is scripted, and records the requests that it saw', async () => {
     await using api = await start()
     expect(await post(api, '/a?b=1', 'hällo')).toEqual({ status: 200, text: '{}' })
     await post(api, '/second')
@@ -100,7 +100,7 @@ it('counts what is in flight and holds it until the test lets go', async () => {
   free.destroy()
 })
 
-it('a forked API that is killed says so to those who wait for it', async () => {
+it('a forked API that is killed fails the calls that wait for it', async () => {
   const api = await forkScriptedApi()
   const settled = api.settled()
   await settled

@@ -23,13 +23,13 @@ export interface RecordedRequest {
   readonly nthOnConnection: number
 }
 
-/** All that is given must fit. A text fits if it is contained. */
+/** All given fields must fit. A text fits if the request's text contains it. */
 export interface RequestMatch {
   readonly method?: string
   readonly url?: string
   /** Not for `reset-before-reading`, which never sees a body. */
   readonly body?: string
-  /** True: only requests on a connection that has carried one before. */
+  /** True: only requests on a connection that has carried a request before. */
   readonly reused?: boolean
 }
 
@@ -49,7 +49,7 @@ export type Fault =
   /** Answers properly, and then closes the connection without having announced it. */
   | 'close-after-answer'
 
-/** An answer; 200 with `{}` where nothing is said. */
+/** An answer. The default is 200 with `{}`. */
 export interface ScriptedAnswer {
   readonly status?: number
   readonly headers?: { readonly [name: string]: string | readonly string[] }
@@ -58,14 +58,14 @@ export interface ScriptedAnswer {
   readonly fault?: Fault
 }
 
-/** A function may wait before it answers: that is how a test holds requests in flight. */
+/** A function may wait before it answers. So a test can keep requests in flight. */
 export type Answering =
   ScriptedAnswer | ((request: RecordedRequest) => ScriptedAnswer | Promise<ScriptedAnswer>)
 
 export interface ApiFigures {
   readonly openConnections: number
   readonly connections: number
-  /** Requests whose answer is not finished yet, and the most there ever were at a time. */
+  /** How many requests have no finished answer yet, and the most there ever were at a time. */
   readonly inFlight: number
   readonly mostInFlight: number
 }
@@ -74,12 +74,12 @@ export interface ScriptedApi extends AsyncDisposable {
   /** `http://127.0.0.1:PORT`, without a slash at the end. */
   readonly url: string
   readonly port: number
-  /** In the order in which they were read. */
+  /** The requests, in the order in which they were read. */
   readonly requests: readonly RecordedRequest[]
   readonly figures: ApiFigures
   /**
-   * Scripts answers to what matches. Of several rules the newest counts; one with `times` is used up after so
-   * many requests.
+   * Scripts answers to requests that match. Of several rules the newest counts. A rule with `times` is used
+   * up after so many requests.
    */
   on(match: RequestMatch, answer: Answering, options?: { readonly times?: number }): void
   /** Forgets all rules and recorded requests. Connections stay. */
@@ -112,7 +112,7 @@ class Script {
     this.#rules = []
   }
 
-  /** The first rule for a request whose body is not read yet, if that rule wants none of it. */
+  /** The first rule for a request whose body is not read yet, if that rule does not look at the body. */
   cutsBeforeReading(request: RecordedRequest): boolean {
     const rule = this.#find(request)
     if (rule === undefined || typeof rule.answer === 'function') return false
@@ -144,7 +144,7 @@ interface Connection {
   requests: number
 }
 
-/** Calls back those who wait for a condition over the recorded requests. */
+/** Resolves waits whose condition the recorded requests meet. */
 export class RequestLog {
   readonly requests: RecordedRequest[] = []
   #waiters = new Set<() => void>()
@@ -190,7 +190,7 @@ export class RequestLog {
 const wallNow = () => performance.timeOrigin + performance.now()
 
 export interface ScriptedApiOptions {
-  /** Default: a free one. */
+  /** Default: a free port. */
   readonly port?: number
   /** Called with each request once it is read. */
   readonly onRequest?: (request: RecordedRequest) => void

@@ -1,7 +1,7 @@
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import type { Membership } from '@sluice/message-log/port'
 
-/** A membership that is never in question, for a worker that is given its partition by the test. */
+/** A membership that never ends, for a worker that gets its partition from the test. */
 export function steadyMembership(): Membership {
   return {
     commit: () => Promise.resolve(true),

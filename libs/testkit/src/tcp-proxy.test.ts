@@ -103,7 +103,7 @@ test('keeps the order of bytes when a delay ends', async () => {
   expect(performance.now() - start).toBeGreaterThan(35)
 })
 
-test('hands over what the target wrote before it closed', async () => {
+test('hands over the bytes that the target wrote before it closed', async () => {
   const closing = createServer(socket => socket.end('x'.repeat(1_000_000)))
   await once(closing.listen(0, '127.0.0.1'), 'listening')
   await using through = await TcpProxy.start({ target: { host: '127.0.0.1', port: portOf(closing) } })

@@ -27,8 +27,8 @@ interface Link {
 
 /**
  * A TCP proxy on loopback for tests that need a network that fails: real sockets with real resets. It keeps
- * its port for life, through `refuse` too, so that clients find it again. States: listening ⇄ refusing →
- * closed. Counts what goes through each way.
+ * its port until it is closed, also through `refuse`, so that clients find it again. States: listening ⇄
+ * refusing → closed. Counts the bytes that go through each way.
  */
 export class TcpProxy implements AsyncDisposable {
   readonly host = '127.0.0.1'
@@ -69,7 +69,7 @@ export class TcpProxy implements AsyncDisposable {
     return this.#mode
   }
 
-  /** Changes what becomes of the bytes, of open connections too; resolves once it is so. */
+  /** Changes the mode, for open connections too. Resolves once it is in force. */
   async set(mode: ProxyMode): Promise<void> {
     this.#mode = mode
     if (mode.kind === 'refuse') await this.#stopListening()
@@ -86,9 +86,9 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   /**
-   * Nothing goes through the connections that are open now any more, and neither side hears of it, not even
-   * when the other one closes: as in a network that forgot them. New ones are treated by the mode. Call what
-   * is returned to let through what was held back.
+   * Stops all bytes on the connections that are open now. Neither side hears of it, not even when the other
+   * one closes, as in a network that forgot the connections. New connections are treated by the mode. Call
+   * the returned function to let the held bytes through.
    */
   stall(): () => void {
     const lanes = [...this.#links].flatMap(link => link.lanes)
@@ -99,8 +99,8 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   /**
-   * Resolves once an answer has been swallowed since the call: what was asked for has then been done by the
-   * server.
+   * Resolves once an answer has been swallowed since the call. The server has done what it was asked for by
+   * then.
    */
   swallowed(): Promise<void> {
     return new Promise(resolve => this.#waiting.push(resolve))
@@ -144,7 +144,7 @@ export class TcpProxy implements AsyncDisposable {
       lane.from.on('error', () => {
         if (!lane.isStalled) lane.to.resetAndDestroy()
       })
-      // What is still to be written reaches the other side before it closes.
+      // Bytes that are still to be written reach the other side before it closes.
       lane.from.on('close', () => {
         this.#links.delete(link)
         lane.end()
@@ -171,8 +171,8 @@ export class TcpProxy implements AsyncDisposable {
 }
 
 /**
- * One direction of a connection. Pieces keep their order even if the delay becomes shorter while some are
- * held.
+ * One direction of a connection. Pieces keep their order even if the delay becomes shorter while some of them
+ * wait.
  */
 class Lane {
   readonly from: Socket
@@ -208,7 +208,7 @@ class Lane {
       return
     }
     this.#held.push(data)
-    // Each timer lets the oldest piece go, whichever it was set for.
+    // Each timer lets the oldest piece go, whichever piece it was set for.
     setTimeout(() => {
       if (!this.#stalled) this.#write(this.#held.shift())
     }, delayMs)

@@ -1,4 +1,4 @@
-/** A real log, in a folder that goes with it, and what every stage has on top of it. */
+/** A real log, in a folder that is removed with it, and the parts that every stage has on top of it. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,11 +6,11 @@ import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 import type { SchemaCodec } from '@sluice/schema-codec/port'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
-import { decodeRecords, type Placed } from '@sluice/stage/owned-reader'
-import { RecordIo } from '@sluice/stage/record-io'
-import { RunsView } from '@sluice/stage/runs-view'
-import { Definitions } from '@sluice/stage/stored-documents'
-import { sharedTopicSpecs, syncTopicSpecs } from '@sluice/stage/topics'
+import { decodeRecords, type Placed } from '@sluice/topics/owned-reader'
+import { RecordIo } from '@sluice/topics/record-io'
+import { RunsView } from '@sluice/runs/runs-view'
+import { Definitions } from '@sluice/resources/stored-documents'
+import { sharedTopicSpecs, syncTopicSpecs } from '@sluice/topics/topics'
 import { SYNC } from './sample-records.ts'
 
 export const PREFIX = 'test'
@@ -26,13 +26,13 @@ export interface TestLog extends AsyncDisposable {
   /** An empty folder beside the log. */
   readonly folder: string
   append(target: TopicPartition, records: readonly NewRecord[]): Promise<number>
-  /** All that a partition holds now. */
+  /** All records that a partition holds now. */
   read(target: TopicPartition): Promise<readonly Placed[]>
   /** Follows a partition from its start until it holds enough. */
   readUntil(target: TopicPartition, enough: (found: readonly Placed[]) => boolean): Promise<readonly Placed[]>
 }
 
-/** A log and schemas other than those of a SQLite file, below a prefix that nobody else uses. */
+/** A log and schemas other than those of a SQLite file, under a prefix that no other test uses. */
 export interface TestLogAdapters {
   readonly prefix: string
   readonly log: MessageLog
@@ -40,13 +40,13 @@ export interface TestLogAdapters {
 }
 
 /**
- * Opens a log with the shared topics, and those of the sample sync with so many partitions (0: none). What is
- * given is closed with it.
+ * Opens a log with the shared topics, and those of the sample sync with so many partitions (0: none). A given
+ * log is closed with it.
  */
 export async function openTestLog(options: {
   readonly partitions: number
   readonly adapters?: TestLogAdapters | undefined
-  /** Where its folder is made; default: where the system has such. */
+  /** Where its folder is made; default: the system's folder for temporary files. */
   readonly under?: string | undefined
 }): Promise<TestLog> {
   await using opening = new AsyncDisposableStack()

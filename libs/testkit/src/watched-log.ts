@@ -1,15 +1,15 @@
-/** A log whose writers let a test step in before an append: to delay it, or to fail it as an outage does. */
+/** A log whose writers let a test step in before an append, to delay it or to fail it as an outage does. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { FencedWriter, MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 
 /**
- * Called with each append. The append waits until it resolves, and those after it of the same writer in turn;
- * if it rejects, so does the append, and the writer is dead. Where it rejects with a `CutAppend`, the first
- * records are in the log all the same, as they may be of a large append.
+ * Called with each append. The append waits until it resolves, and later appends of the same writer wait in
+ * turn. If it rejects, so does the append, and the writer is dead. If it rejects with a `CutAppend`, the
+ * first records are in the log all the same, as they may be after a large append.
  */
 export type BeforeAppend = (target: TopicPartition, records: readonly NewRecord[]) => Promise<void>
 
-/** The log itself but for what is appended to it. */
+/** The log itself; only appends differ. */
 export function watchedLog(log: MessageLog, before: BeforeAppend): MessageLog {
   return new Proxy(log, {
     get(target, name) {
@@ -30,7 +30,7 @@ export function watchedLog(log: MessageLog, before: BeforeAppend): MessageLog {
 
 /** An outage in the middle of an append. */
 export class CutAppend extends SluiceError {
-  /** Records that are in the log before it. */
+  /** How many records are in the log before the outage. */
   readonly kept: number
 
   constructor(kept: number) {
@@ -39,7 +39,7 @@ export class CutAppend extends SluiceError {
   }
 }
 
-/** An outage as a log reports it: nobody knows whether the append happened. */
+/** An outage as a log reports it: it is not known whether the append happened. */
 export function outage(): SluiceError {
   return new SluiceError('unreachable', 'no answer', { retryable: true })
 }

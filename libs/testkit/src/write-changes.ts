@@ -2,8 +2,8 @@
 import { changeSchema } from '@sluice/contracts/avro-schemas'
 import type { Change, RunBegin } from '@sluice/contracts/records'
 import type { Column, Row } from '@sluice/contracts/values'
-import { plainMarker, takeOver } from '@sluice/stage/take-over'
-import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
+import { plainMarker, takeOver } from '@sluice/partition/take-over'
+import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { INCARNATION, sampleChange, SYNC } from './sample-records.ts'
 import type { TestLog } from './test-log.ts'
 
@@ -13,7 +13,7 @@ const APPENDED_RECORDS = 500
 export interface WrittenRun {
   readonly begin: RunBegin
   readonly columns: readonly Column[]
-  /** The rows by key, in order; a row may say more of its change. */
+  /** The rows by key, in order. A row may set more fields of its change. */
   readonly rows: Iterable<{ readonly key: string; readonly row: Row; readonly change?: Partial<Change> }>
   /** Default 0. */
   readonly partition?: number

@@ -1,13 +1,13 @@
 import type { RequestRow, RunBegin } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
-import { plainMarker, takeOver } from '@sluice/stage/take-over'
-import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
+import { plainMarker, takeOver } from '@sluice/partition/take-over'
+import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { INCARNATION, sampleRequest, sampleRow, SYNC } from './sample-records.ts'
 import type { TestLog } from './test-log.ts'
 
 /**
- * Writes a run into a partition of `requests`, 0 if none is named, as a renderer does: its markers, and one
- * request for each key, every one as an append of its own.
+ * Writes a run into a partition of `requests` (default 0), as a renderer does: its markers, and one request
+ * for each key, each as an append of its own.
  */
 export async function writeRequests(
   { log, io, prefix }: TestLog,
@@ -18,7 +18,7 @@ export async function writeRequests(
     readonly row?: Partial<RequestRow>
     readonly trigger?: Op
     readonly partition?: number
-    /** False where the renderer stops before the end. */
+    /** False if the renderer stops before the end. */
     readonly ends?: boolean
   },
 ): Promise<void> {

@@ -7,11 +7,12 @@ import { isEnded } from '@sluice/domain/run-status'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import { Slots } from '@sluice/flow/slots'
 import type { Holds } from '@sluice/holds/port'
-import { decodeEach } from '@sluice/stage/owned-reader'
-import { ownPartitions, type Readiness, type Worker } from '@sluice/stage/own-partitions'
-import { homePartition, sharedTopics } from '@sluice/stage/topics'
-import type { RunnerDeps, RunnerEnds } from './runner-deps.ts'
-import { SyncRunner } from './sync-runner.ts'
+import { decodeEach } from '@sluice/topics/owned-reader'
+import { ownPartitions, type Readiness, type Worker } from '@sluice/partition/own-partitions'
+import { homePartition, sharedTopics } from '@sluice/topics/topics'
+import type { Ends } from '@sluice/flow/ends'
+import type { RunnerDeps } from './sync/runner-deps.ts'
+import { SyncRunner } from './sync/sync-runner.ts'
 
 export interface DetectorDeps extends RunnerDeps {
   /** Only these syncs are run; absent: all. */
@@ -45,7 +46,7 @@ export async function runChangeDetector(
     holdOf: ({ partition }) => `changes/${partition}`,
     work: worker => new HomePartition({ ...deps, detections }, worker).work(),
     onSetback: (target, error) =>
-      logger.warn({ partition: target?.partition, err: error }, 'detection starts anew'),
+      logger.warn({ partition: target?.partition, err: error }, 'detection starts again'),
     ...ends,
   })
 }
@@ -56,20 +57,20 @@ class HomePartition {
   readonly #worker: Worker
   readonly #runners = new Map<string, SyncRunner>()
   readonly #failed = new AbortController()
-  readonly #ends: RunnerEnds
+  readonly #ends: Ends
   #watermark = new OffsetWatermark(0)
 
   constructor(deps: DetectorDeps, worker: Worker) {
     this.#deps = deps
     this.#worker = worker
-    const publishing = AbortSignal.any([worker.signal, this.#failed.signal])
-    this.#ends = { signal: AbortSignal.any([worker.drain, publishing]), publishing }
+    const abort = AbortSignal.any([worker.signal, this.#failed.signal])
+    this.#ends = { drain: AbortSignal.any([worker.drain, abort]), abort }
   }
 
   async work(): Promise<void> {
     const { log, prefix } = this.#deps
     const { target, drain, signal: abort } = this.#worker
-    const { signal } = this.#ends
+    const { drain: signal } = this.#ends
     try {
       const { low, end } = await log.offsets(target, { signal })
       const hints = await log.committed(`${prefix}.detector`, target.topic, { signal })
@@ -89,7 +90,7 @@ class HomePartition {
   async #follow(from: number): Promise<void> {
     const { log, io, logger } = this.#deps
     const { target } = this.#worker
-    const { signal } = this.#ends
+    const { drain: signal } = this.#ends
     for await (const batch of log.read(target, { signal, from })) {
       for (const { offset, record, torn } of await decodeEach(io, batch.records, signal)) {
         // Nobody can do what it asks, and it is to stand in nobody's way.
@@ -117,14 +118,14 @@ class HomePartition {
   /** Commits how far commands are taken; true if this process still has the partition. */
   #commit(): Promise<boolean> {
     const { target, membership } = this.#worker
-    return membership.commit(target, this.#watermark.position, { signal: this.#ends.signal })
+    return membership.commit(target, this.#watermark.position, { signal: this.#ends.drain })
   }
 
   /** Takes up runs that a detector before this one left open. */
   async #resumeOpenRuns(): Promise<void> {
     const { runs } = this.#deps
     const { partition } = this.#worker.target
-    await runs.caughtUp(partition, { signal: this.#ends.signal })
+    await runs.caughtUp(partition, { signal: this.#ends.drain })
     for (const { sync, events } of runs.all()) {
       if (homePartition(sync) !== partition || !this.#isMine(sync)) continue
       // What is held has nothing to do until somebody approves it.
@@ -134,7 +135,7 @@ class HomePartition {
   }
 
   #give(error: unknown): void {
-    if (!this.#ends.signal.aborted) this.#failed.abort(error)
+    if (!this.#ends.drain.aborted) this.#failed.abort(error)
   }
 
   #runnerOf(sync: string): SyncRunner {

@@ -17,15 +17,15 @@ import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { environmentSecrets } from '@sluice/secrets/environment'
 import { openSource } from '@sluice/sources/adapters/open-source'
-import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
-import { GroupReadiness } from '@sluice/stage/group-readiness'
-import { openHolds } from '@sluice/stage/open-holds'
-import { openStage } from '@sluice/stage/open-stage'
-import { currentDefinition } from '@sluice/stage/stored-documents'
-import { watchHolds } from '@sluice/stage/watch-holds'
+import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
+import { GroupReadiness } from '@sluice/process/group-readiness'
+import { openHolds } from '@sluice/process/open-holds'
+import { openStage } from '@sluice/process/open-stage'
+import { currentDefinition } from '@sluice/resources/stored-documents'
+import { holdsReadiness } from '@sluice/process/holds-readiness'
 import { runChangeDetector } from './change-detector.ts'
 import type { DetectorConfig } from './config.ts'
-import { removeOldStates } from './old-states.ts'
+import { removeOldStates } from './detect/old-states.ts'
 
 /** Opens what the change-detector needs; rejects as `openStage` does. */
 export async function start(config: DetectorConfig, context: StartContext): Promise<StartedService> {
@@ -39,7 +39,6 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   await using opening = new AsyncDisposableStack()
   const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
-  const watch = opening.use(watchHolds(holds))
   const readiness = new GroupReadiness(`${config.prefix}.detector`)
   const deps = {
     ...stage,
@@ -59,7 +58,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   }
   const opened = opening.move()
   return {
-    ready: { groups: () => readiness.check(), redis: () => watch.check() },
+    ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
     run: ends => runChangeDetector(deps, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

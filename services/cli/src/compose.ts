@@ -62,7 +62,7 @@ async function openDistributed({ env, logger, signal }: ProjectOptions): Promise
   const [{ createKafkaLog }, { createRegistryCodec }, { openStage }] = await Promise.all([
     import('@sluice/message-log/adapters/kafka'),
     import('@sluice/schema-codec/adapters/registry'),
-    import('@sluice/stage/open-stage'),
+    import('@sluice/process/open-stage'),
   ])
   const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }

@@ -10,11 +10,11 @@ import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { environmentSecrets } from '@sluice/secrets/environment'
-import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
-import { GroupReadiness } from '@sluice/stage/group-readiness'
-import { forgottenLogger, logTrouble, openHolds } from '@sluice/stage/open-holds'
-import { openStage } from '@sluice/stage/open-stage'
-import { watchHolds } from '@sluice/stage/watch-holds'
+import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
+import { GroupReadiness } from '@sluice/process/group-readiness'
+import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
+import { openStage } from '@sluice/process/open-stage'
+import { holdsReadiness } from '@sluice/process/holds-readiness'
 import type { DeliveryConfig } from './config.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
@@ -35,7 +35,6 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     await openStage(config, adapters, { clientId: `${prefix}-delivery`, outlasts: true, logger, signal }),
   )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
-  const watch = opening.use(watchHolds(holds))
   const telling = { onTrouble: logTrouble(logger, 'requests'), onForgotten: forgottenLogger(logger) }
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, ...telling }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
@@ -54,7 +53,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const sending = { sender, leases, throttles, memory, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
-    ready: { groups: () => readiness.check(), redis: () => watch.check() },
+    ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
     run: ends => runDelivery({ ...stage, ...sending, holds, readiness, figures, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

@@ -10,8 +10,8 @@ import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
-import { NO_FIGURES } from '@sluice/stage/figures'
-import type { Placed } from '@sluice/stage/owned-reader'
+import { NO_FIGURES } from '@sluice/partition/figures'
+import type { Placed } from '@sluice/topics/owned-reader'
 import {
   at,
   homePartition,
@@ -20,7 +20,7 @@ import {
   runKey,
   sharedTopics,
   syncTopics,
-} from '@sluice/stage/topics'
+} from '@sluice/topics/topics'
 import {
   sampleDefinition,
   sampleEvent,
@@ -208,11 +208,11 @@ describe('the delivery of a partition', () => {
       await expect(live(delivered, { log }).done).rejects.toMatchObject({ code: 'unreachable' })
     })
 
-    it('rejects if its target cannot be resolved', async () => {
+    it('rejects if its target cannot be found', async () => {
       await requests(['a'])
-      const missing = new SluiceError('config', 'no such secret')
+      const missing = new SluiceError('not-found', 'no such definition')
       const life = live(delivered, { resolveTarget: () => Promise.reject(missing) })
-      await expect(life.done).rejects.toMatchObject({ code: 'config' })
+      await expect(life.done).rejects.toMatchObject({ code: 'not-found' })
     })
   })
 
@@ -222,7 +222,7 @@ describe('the delivery of a partition', () => {
     it('of a run that is cancelled while it waits for a secret of its destination', async () => {
       await requests(['a', 'b'])
       const waits = Promise.withResolvers<void>()
-      const resolveTarget: DeliverDeps['resolveTarget'] = (_hash, signal) => {
+      const resolveTarget: DeliverDeps['resolveTarget'] = (_hash, { signal }) => {
         waits.resolve()
         return untilAborted(signal)
       }
@@ -263,7 +263,7 @@ describe('the delivery of a partition', () => {
       await first.kill()
       const waiting = Promise.withResolvers<void>()
       const second = live(silent, {
-        resolveTarget: (_hash, signal) => {
+        resolveTarget: (_hash, { signal }) => {
           waiting.resolve()
           return untilAborted(signal)
         },

@@ -8,33 +8,30 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
 import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
-import { sleep } from '@sluice/flow/sleep'
-import { markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
-import type { Worker } from '@sluice/stage/own-partitions'
-import { isOver } from '@sluice/stage/over-runs'
-import type { Typed } from '@sluice/stage/record-io'
-import { plainMarker, takeOver } from '@sluice/stage/take-over'
-import { at, syncTopics } from '@sluice/stage/topics'
+import { markerOf, readOwned, type Placed } from '@sluice/topics/owned-reader'
+import type { Worker } from '@sluice/partition/own-partitions'
+import { isOver } from '@sluice/runs/over-runs'
+import type { Typed } from '@sluice/topics/record-io'
+import { plainMarker, takeOver } from '@sluice/partition/take-over'
+import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
 import { HeldRequest } from './delivery-memory.ts'
+import { Doubt } from './run/doubt.ts'
 import { effectsOf } from './outcome/effects.ts'
-import { endWithoutRenderer, type RunSoFar } from './run/end-without-renderer.ts'
+import { CUT, CutRun, reportOf } from './run/cut-run.ts'
+import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
 import { openRun, type DeliverDeps, type DeliveryParts, type OpenRun } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
 import { PartitionReporter } from './run/report-partition.ts'
-import { NO_HISTORY, type RequestHistory } from './ledger/request-history.ts'
+import type { RequestHistory } from './ledger/request-history.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
 import type { SendJob } from './send/send-request.ts'
-import type { Target } from './destination/target.ts'
+import { unfinishedLimit } from './send/unfinished-limit.ts'
 import { isForgotten, unrenderableAttempt } from './outcome/unrenderable-rows.ts'
 
-/**
- * Requests taken from the topic and not finished, per partition: this times the concurrency, and at least the
- * second figure.
- */
-const UNFINISHED_PER_SLOT = 2
-const UNFINISHED_LEAST = 64
+/** Requests of a run that is passed over whose effects are being written, at most. */
+const MOST_PASSED_OVER = 64
 
 /**
  * Works until drained or aborted. Rejects with `fenced` or a retryable error where another takeover is the
@@ -52,6 +49,8 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const stopping = AbortSignal.any([worker.drain, worker.signal])
   const common = { log, io, incarnation }
   using share = deps.memory.requests.open()
+  // What is over here, as an earlier owner has reported, is not to be sent (PROTOCOL.md §11).
+  await deps.runs.caughtUp(homePartition(sync), { signal: stopping })
   await using ownership = await takeOver({
     ...common,
     prefix,
@@ -61,7 +60,8 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     targets: [attempts, retry, captured],
     signal: stopping,
   })
-  const recovered = await recoverLedger({ ...common, requests, attempts, signal: stopping })
+  const { readerBytes: bufferBytes } = deps.memory
+  const recovered = await recoverLedger({ ...common, requests, attempts, bufferBytes, signal: stopping })
   const { checkpoint } = recovered
   const ledger = new AttemptLedger({
     io,
@@ -94,23 +94,22 @@ class PartitionDelivery {
   readonly #parts: DeliveryParts
   readonly #reporter: PartitionReporter
   #open: OpenRun | null = null
-  /**
-   * Until the end of a run that was taken over uncleanly: how many more requests without an attempt the
-   * predecessor may have sent; null before the first is seen.
-   */
-  #doubt: { left: number | null } | null
-  readonly #uncleanSince = performance.now()
+  readonly #doubt: Doubt
   readonly #passed = new PassedRun(run => this.#isOver(run))
+  /** What a run waits for before it can be opened. */
+  #waitsFor: string | null = null
   /** How far the topic is taken into work, with the run that is open there. */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
+  readonly #cut: CutRun
   /** Aborts, with the error, when this process cannot reach who keeps the limits: others are to try. */
   readonly #cutOff = new AbortController()
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts
-    this.#doubt = parts.recovered.clean ? null : { left: null }
+    this.#doubt = new Doubt(parts.recovered.clean)
     this.#reporter = new PartitionReporter({ ...parts, ...parts.deps })
+    this.#cut = new CutRun(() => reportOf(parts))
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
   }
 
@@ -157,6 +156,7 @@ class PartitionDelivery {
     const { deps, run, ledger, attempts, requests } = this.#parts
     const finished = async (number: number): Promise<RunSoFar> => {
       const { end } = await deps.log.offsets(requests, { signal })
+      this.#cut.at(number, end)
       while (this.#taken.offset < end) await this.#takes.after(this.#takes.version, { signal })
       const { run: taken, nextChange } = this.#taken
       await ledger.settled({ signal })
@@ -169,7 +169,11 @@ class PartitionDelivery {
     const { partition } = attempts
     const asked = { runs: deps.runs, run, partition, reporter: this.#reporter, finished }
     await Promise.all([
-      this.#reporter.reportProgress(ledger, () => this.#open?.sending.waitsFor ?? null, signal),
+      this.#reporter.reportProgress(
+        ledger,
+        () => this.#waitsFor ?? this.#open?.sending.waitsFor ?? null,
+        signal,
+      ),
       endWithoutRenderer(asked, { signal }).catch((error: unknown) => ledger.fail(error)),
     ])
   }
@@ -205,7 +209,7 @@ class PartitionDelivery {
     const history = recovered.known.get(offset)?.history
     if (marker?.kind === 'run-end') await this.#close(marker.begin, stopping)
     else if (record?.name === 'sluice.Request' && history?.final !== undefined && history.final !== null) {
-      await ledger.room(UNFINISHED_LEAST, { signal: stopping })
+      await ledger.room(MOST_PASSED_OVER, { signal: stopping })
       ledger.start(offset)
       this.#recordEffects({ offset, request: record.value, history, release: null })
     }
@@ -214,7 +218,7 @@ class PartitionDelivery {
   /** Makes room for a run where the one before has ended, and its end is not in the topic. */
   async #closeOver(next: RunBegin, stopping: AbortSignal): Promise<void> {
     const run = this.#open?.begin.run ?? this.#passed.run
-    if (run !== null && !this.#isOver(run))
+    if (run !== null && !(await this.#isOverByNow(run, stopping)))
       throw new SluiceError('corrupt', `run ${next.run} begins inside run ${run}`)
     if (run !== null) await this.#close(this.#open?.begin ?? null, stopping)
     this.#passed.end()
@@ -226,20 +230,31 @@ class PartitionDelivery {
     await ledger.settled({ signal: stopping })
     await this.#open?.sending.stop()
     await this.#untilNoneIsLate(stopping)
-    await ledger.mark({ ...plainMarker('run-end', '', 0), begin })
+    if (this.#open === null) this.#doubt.isLeft()
+    // What is still in doubt then is so to successors, too.
+    if (!this.#doubt.isOfBefore) await ledger.mark({ ...plainMarker('run-end', '', 0), begin })
     this.#closed()
   }
 
   #closed(): void {
+    this.#doubt.runEnded()
     this.#open?.early[Symbol.dispose]()
     this.#open = null
-    this.#doubt = null
     this.#passed.end()
   }
 
   #isOver(run: number): boolean {
     const { deps, run: of } = this.#parts
     return isOver(deps.runs.of(of.sync), of.incarnation, run)
+  }
+
+  /**
+   * Before the next run begins, its detector has written that this one has ended; that may be read late here.
+   */
+  async #isOverByNow(run: number, stopping: AbortSignal): Promise<boolean> {
+    const { deps, run: of } = this.#parts
+    if (!this.#isOver(run)) await deps.runs.caughtUp(homePartition(of.sync), { signal: stopping })
+    return this.#isOver(run)
   }
 
   async #takeRequest({ offset, bytes }: Placed, request: Request, stopping: AbortSignal): Promise<void> {
@@ -250,7 +265,10 @@ class PartitionDelivery {
     const known = recovered.known.get(offset)
     ledger.start(offset)
     if (this.#recordEffects({ offset, request, history: known?.history, release: () => held.done() })) return
-    open.sending.push(this.#jobOf(offset, request, open, this.#historyOf(known?.history, open)), held)
+    const history = this.#doubt.historyOf(known?.history, unfinishedLimit(open.target))
+    const job = this.#jobOf(offset, request, open, history)
+    if (this.#cut.has(request.run, offset)) open.sending.leave(job, held, CUT)
+    else open.sending.push(job, held)
   }
 
   /** Waits until the record may be taken into work: by their number, and by what all of them hold. */
@@ -275,17 +293,6 @@ class PartitionDelivery {
     const effects = effectsOf({ ...request, attempts, requests: 1, final })
     this.#parts.ledger.record({ requestOffset: offset, attempt: null, effects, release })
     return true
-  }
-
-  /** What the predecessor may have sent unseen counts as one more attempt, unknown. */
-  #historyOf(known: RequestHistory | undefined, open: OpenRun): RequestHistory {
-    const history = known ?? NO_HISTORY
-    if (this.#doubt === null) return history
-    if (known !== undefined) return { ...history, tainted: true }
-    this.#doubt.left ??= unfinishedLimit(open.target)
-    if (this.#doubt.left === 0) return history
-    this.#doubt.left -= 1
-    return { ...history, tainted: true }
   }
 
   async #takeUnrenderable(
@@ -348,13 +355,22 @@ class PartitionDelivery {
     try {
       this.#open = await openRun(
         this.#parts,
-        { begin, nextSeq, isOver: run => this.#isOver(run), onCutOff: error => this.#cutOff.abort(error) },
+        {
+          ...{
+            begin,
+            nextSeq,
+            isOver: run => this.#isOver(run),
+            onCutOff: error => this.#cutOff.abort(error),
+          },
+          waitsFor: what => (this.#waitsFor = what),
+        },
         signal,
       )
     } catch (error) {
       if (signal.aborted) throw error
       this.#passed.begin(begin.run, error)
     }
+    if (this.#open !== null) await this.#doubt.beforeSending(this.#lateMs(this.#open), signal)
     return this.#open
   }
 
@@ -365,7 +381,7 @@ class PartitionDelivery {
     if (this.#open === null && recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
     await ledger.settled({ signal: stopping })
     await this.#open?.sending.stop()
-    const fault = this.#open?.fault ?? faultOf(end, this.#open)
+    const fault = this.#open?.fault ?? faultOf(end, this.#open) ?? unsentFault(this.#open)
     await this.#untilNoneIsLate(stopping)
     await abortable(
       this.#reporter.reportEnd({ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 }),
@@ -379,12 +395,12 @@ class PartitionDelivery {
     this.#closed()
   }
 
-  /** Nothing that a frozen predecessor still sends may overtake the next run. */
   async #untilNoneIsLate(signal: AbortSignal): Promise<void> {
-    if (this.#doubt === null || this.#open === null) return
-    const lateMs = this.#parts.deps.lateSendsMs(this.#open.target)
-    const left = this.#uncleanSince + lateMs - performance.now()
-    if (left > 0) await sleep(left, { signal })
+    if (this.#open !== null) await this.#doubt.untilNoneIsLate(this.#lateMs(this.#open), signal)
+  }
+
+  #lateMs({ target }: OpenRun): number {
+    return this.#parts.deps.lateSendsMs(target)
   }
 
   /**
@@ -394,15 +410,12 @@ class PartitionDelivery {
   async #release(): Promise<void> {
     const { ledger, worker } = this.#parts
     await ledger.flushed({ signal: worker.signal })
-    if (this.#doubt === null) await ledger.mark(plainMarker('release', '', 0))
+    if (!this.#doubt.remains) await ledger.mark(plainMarker('release', '', 0))
   }
 }
 
-/** The run that is open, and the first of its changes that has no request so far. */
-function runSoFar(open: OpenRun | null): { readonly run: number | null; readonly nextChange: number } {
-  return { run: open?.begin.run ?? null, nextChange: open?.fault?.from ?? open?.nextChange ?? 0 }
-}
-
-function unfinishedLimit(target: Target): number {
-  return Math.max(UNFINISHED_LEAST, Math.min(target.concurrency, 10_000) * UNFINISHED_PER_SLOT)
+/** The run has failed though each of its rows is accounted for: no change is in doubt. */
+function unsentFault(open: OpenRun | null): { from: number; error: string; errorCode: string } | null {
+  if (open?.unsendable === null || open === null) return null
+  return { from: open.nextChange, error: open.unsendable.message, errorCode: open.unsendable.code }
 }

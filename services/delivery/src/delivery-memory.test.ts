@@ -6,7 +6,7 @@ import type { HttpSender, OutgoingRequest, SendResult } from '@sluice/http-sende
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
-import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/stage/topics'
+import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'

@@ -1,9 +1,9 @@
 /** The delivery service: a worker for each partition of each sync with an open run. */
 import type { Holds } from '@sluice/holds/port'
 import type { Logger } from '@sluice/runtime/logger'
-import { followOpenRuns } from '@sluice/stage/follow-open-runs'
-import type { Readiness } from '@sluice/stage/own-partitions'
-import { syncTopics } from '@sluice/stage/topics'
+import { followOpenRuns } from '@sluice/partition/follow-open-runs'
+import type { Readiness } from '@sluice/partition/own-partitions'
+import { syncTopics } from '@sluice/topics/topics'
 import { deliverPartition } from './deliver-partition.ts'
 import type { DeliverDeps } from './run/open-run.ts'
 

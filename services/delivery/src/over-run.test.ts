@@ -5,9 +5,20 @@ import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/reco
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
-import { reportSetAside } from '@sluice/stage/report-set-aside'
-import { plainMarker } from '@sluice/stage/take-over'
-import { at, homePartition, markerKey, runKey, sharedTopics, syncTopics, textKey } from '@sluice/stage/topics'
+import type { MessageLog, ReadBatch, TopicPartition } from '@sluice/message-log/port'
+import { reportSetAside } from '@sluice/partition/report-set-aside'
+import { plainMarker } from '@sluice/partition/take-over'
+import { RunsView } from '@sluice/runs/runs-view'
+import {
+  at,
+  homePartition,
+  markerKey,
+  reportKey,
+  runKey,
+  sharedTopics,
+  syncTopics,
+  textKey,
+} from '@sluice/topics/topics'
 import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
@@ -61,7 +72,13 @@ function write(runId: RunId, keys: readonly string[], of: Partial<RunBegin> = {}
   return writeRequests(world, { begin: { ...beginOf(runId), ...of }, keys })
 }
 
-function live({ lateSendsMs = () => 0 }: Partial<Pick<DeliverDeps, 'lateSendsMs'>> = {}): {
+/** `answered` is waited for before a request is answered. */
+function live({
+  answered = Promise.resolve(),
+  ...over
+}: Partial<Pick<DeliverDeps, 'lateSendsMs' | 'runs' | 'resolveTarget'>> & {
+  readonly answered?: Promise<void>
+} = {}): {
   readonly done: Promise<void>
   drain(): Promise<void>
 } {
@@ -70,19 +87,20 @@ function live({ lateSendsMs = () => 0 }: Partial<Pick<DeliverDeps, 'lateSendsMs'
   const worker = { target: at(topics.requests, 0), membership: steadyMembership(), signal: never }
   const done = deliverPartition(
     {
-      ...{ log, io, runs, definitions, prefix, lateSendsMs, onError: () => undefined },
+      ...{ log, io, runs, definitions, prefix, lateSendsMs: () => 0, onError: () => undefined },
       throttles: new Throttles(),
       memory: new DeliveryMemory(128_000_000),
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       resolveTarget: async of => resolveTarget(await definitions.get(of, { signal: never }), () => ''),
       sender: {
-        send: ({ url }) => {
+        send: async ({ url }) => {
           sent.push(url.split('/').at(-1) ?? '')
-          const answer = { status: 200, headers: {}, body: '', startedAt: 1, durationMs: 1 }
-          return Promise.resolve({ kind: 'answered', ...answer })
+          await answered
+          return { kind: 'answered', status: 200, headers: {}, body: '', startedAt: 1, durationMs: 1 }
         },
         [Symbol.asyncDispose]: () => Promise.resolve(),
       },
+      ...over,
     },
     eventOf('NEW'),
     { ...worker, drain: drain.signal },
@@ -92,6 +110,33 @@ function live({ lateSendsMs = () => 0 }: Partial<Pick<DeliverDeps, 'lateSendsMs'
     drain: () => {
       drain.abort()
       return done
+    },
+  }
+}
+
+/** A log in which, once it is late, `runs` is read no further until somebody asks where it ends. */
+function lateLog(log: MessageLog): { readonly log: MessageLog; late(): void } {
+  let asked = Promise.withResolvers<void>()
+  asked.resolve()
+  const isRuns = ({ topic }: TopicPartition): boolean => topic === sharedTopics(PREFIX).runs
+  async function* read(...[target, options]: Parameters<MessageLog['read']>): AsyncGenerator<ReadBatch> {
+    for await (const batch of log.read(target, options)) {
+      if (isRuns(target)) await asked.promise
+      yield batch
+    }
+  }
+  const offsets: MessageLog['offsets'] = (target, options) => {
+    if (isRuns(target)) asked.resolve()
+    return log.offsets(target, options)
+  }
+  const own = new Map<string | symbol, unknown>([
+    ['read', read],
+    ['offsets', offsets],
+  ])
+  return {
+    log: new Proxy(log, { get: (target, name): unknown => own.get(name) ?? Reflect.get(target, name) }),
+    late: () => {
+      asked = Promise.withResolvers()
     },
   }
 }
@@ -140,6 +185,43 @@ describe('of a run that ended before the partition was done', () => {
     expect([sent, await entries()]).toEqual([['a'], []])
   })
 
+  it('what cannot be opened leaves its doubt to the next: what may be under way is waited for', async () => {
+    await write('OLD', ['old'], { definition: 'gone' })
+    const checkpoint = { offset: 0, from: 0, run: RUNS.OLD, counts: {} }
+    const begun = { ...plainMarker('run-begin', INCARNATION, 0), begin: beginOf('OLD'), checkpoint }
+    await world.append(at(topics.attempts, 0), [
+      { key: markerKey('run-begin', '0'), value: world.io.encode('Marker', begun) },
+    ])
+    await tell('OLD', { status: 'failed', endedAt: 2 })
+    await tell('NEW')
+    await write('NEW', ['a'])
+    const startedAt = performance.now()
+    const life = live({ lateSendsMs: () => 300 })
+    await untilOver('NEW')
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(300)
+    expect(sent).toEqual(['a'])
+    await life.drain()
+  })
+
+  it('the next begins, though here it is read late that this one has ended', async () => {
+    await tell('OLD')
+    await writeRequests(world, { begin: beginOf('OLD'), keys: ['old'], ends: false })
+    const { log, late } = lateLog(world.log)
+    await using runs = await RunsView.open({ log, io: world.io, prefix: PREFIX }, { signal: never })
+    await runs.caughtUp(homePartition(SYNC), { signal: never })
+    const life = live({ runs })
+    await world.readUntil(at(topics.attempts, 0), found =>
+      found.some(({ record }) => record?.name === 'sluice.Attempt'),
+    )
+    late()
+    await tell('OLD', { status: 'failed', endedAt: 2 })
+    await tell('NEW')
+    await write('NEW', ['a'])
+    await untilOver('NEW')
+    expect(sent).toEqual(['old', 'a'])
+    await life.drain()
+  })
+
   it('an end that cannot be read does not stand in the way of the next run', async () => {
     const torn = { key: textKey('x'), value: new Uint8Array([1, 2, 3]) }
     await world.append(at(topics.requests, 0), [torn])
@@ -169,14 +251,36 @@ describe('a partition whose renderer cannot go on', () => {
     })
   })
 
-  it('and ends well, where the renderer has come to the end after all', async () => {
+  it('and nothing is sent that its renderer writes after all: it is unsent', async () => {
     await tell('NEW')
     await ask()
     const life = live()
     await world.runs.until(() => report()?.ended === true, { signal: never })
     await write('NEW', ['a'])
     await world.runs.until(() => report()?.faultedFrom === null, { signal: never })
-    expect(report()).toMatchObject({ ended: true, counts: { added: { delivered: 1 } } })
+    expect(report()).toMatchObject({ ended: true, counts: { added: { delivered: 0, unsent: 1 } } })
+    expect([sent, await entries()]).toEqual([[], ['2 unsent']])
+    await life.drain()
+  })
+
+  it('is ended though what is told of its progress takes the place of the question', async () => {
+    await tell('NEW')
+    await writeRequests(world, { begin: beginOf('NEW'), keys: ['a'], ends: false })
+    const answer = Promise.withResolvers<void>()
+    const life = live({ answered: answer.promise })
+    await world.readUntil(at(topics.attempts, 0), found => found.length >= 2)
+    await ask()
+    await world.runs.until(() => report() !== undefined, { signal: never })
+    const asked = report()
+    if (asked === undefined) throw new Error('the question is not there')
+    const progress = { ...asked, faultedFrom: null, error: null, errorCode: null }
+    await world.append(at(sharedTopics(PREFIX).runs, homePartition(SYNC)), [
+      { key: reportKey(SYNC, 0), value: world.io.encode('PartitionReport', progress) },
+    ])
+    await world.runs.until(() => report()?.faultedFrom === null, { signal: never })
+    answer.resolve()
+    await untilOver('NEW')
+    expect(report()).toMatchObject({ faultedFrom: 1, counts: { added: { delivered: 1 } } })
     await life.drain()
   })
 
@@ -221,6 +325,40 @@ describe('a partition whose renderer cannot go on', () => {
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(300)
     await life.drain()
   })
+})
+
+describe('a partition that delivery itself could not go on with', () => {
+  it('is not delivered any more, once that is reported, though whoever has it now could', async () => {
+    await tell('NEW')
+    await write('NEW', ['a', 'b'])
+    const of = { stage: 'attempts', sync: SYNC, incarnation: INCARNATION, partition: 0 } as const
+    await reportSetAside(world, { ...of, error: new SluiceError('config', 'no right') }, { signal: never })
+    const life = live()
+    await world.runs.until(() => report()?.faultedFrom === null, { signal: never })
+    expect([sent, await entries()]).toEqual([[], ['2 unsent', '2 unsent']])
+    await life.drain()
+  })
+})
+
+it('a run whose secret does not come waits visibly, and fails with its name; no row is in doubt', async () => {
+  await tell('NEW')
+  await write('NEW', ['a', 'b'])
+  const missing = new SluiceError('config', 'The secret `key` is not set')
+  const isTold = (): boolean => report()?.waiting === missing.message
+  const life = live({
+    resolveTarget: async (_hash, { waitsFor }) => {
+      waitsFor(missing.message)
+      await world.runs.until(isTold, { signal: never })
+      waitsFor(null)
+      throw missing
+    },
+  })
+  await untilOver('NEW')
+  await life.drain()
+  // Behind the last change: the fault touches none.
+  const fault = { faultedFrom: 2, error: missing.message, errorCode: 'config' }
+  expect(report()).toMatchObject({ ...fault, counts: { added: { unsent: 2 } } })
+  expect([sent, await entries()]).toEqual([[], ['2 unsent', '2 unsent']])
 })
 
 describe('a run that is passed over', () => {

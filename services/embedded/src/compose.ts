@@ -8,8 +8,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Definition } from '@sluice/contracts/resources'
-import { findNextChanges } from '@sluice/change-detector/next-changes'
-import { removeOldStates } from '@sluice/change-detector/old-states'
+import { findNextChanges } from '@sluice/change-detector/detect/next-changes'
+import { removeOldStates } from '@sluice/change-detector/detect/old-states'
 import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
@@ -32,15 +32,16 @@ import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { redisSettings } from '@sluice/runtime/service-config'
+import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets } from '@sluice/secrets/environment'
 import { openSource } from '@sluice/sources/adapters/open-source'
-import { forgottenLogger, logTrouble, openHolds } from '@sluice/stage/open-holds'
-import { openBackbone } from '@sluice/stage/open-stage'
-import { RecordIo } from '@sluice/stage/record-io'
-import { RunsView } from '@sluice/stage/runs-view'
-import { currentDefinition, Definitions } from '@sluice/stage/stored-documents'
-import { sharedTopics, sharedTopicSpecs } from '@sluice/stage/topics'
+import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
+import { openBackbone } from '@sluice/process/open-stage'
+import { RecordIo } from '@sluice/topics/record-io'
+import { RunsView } from '@sluice/runs/runs-view'
+import { currentDefinition, Definitions } from '@sluice/resources/stored-documents'
+import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
 import { connectionsWith } from './connections.ts'
 import { knownSecrets } from './known-secrets.ts'
 import { previewOf } from './preview-changes.ts'
@@ -90,7 +91,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
 
 type Opened = Omit<
   EmbeddedServices,
-  'sender' | 'leases' | 'memory' | 'resolveDefinition' | 'resolveTarget' | 'openSource' | 'openState'
+  'sender' | 'leases' | 'memory' | 'room' | 'resolveDefinition' | 'resolveTarget' | 'openSource' | 'openState'
 >
 
 /** Opens what the services need besides the log. */
@@ -108,7 +109,9 @@ async function openServices(
   await using opening = new AsyncDisposableStack()
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, drain }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
-  const memory = new DeliveryMemory(budget.buffersBytes)
+  // Renderer and delivery share what is there for both.
+  const memory = new DeliveryMemory(budget.buffersBytes / 2)
+  const room = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(senderOf({ connections: CONNECTIONS, answers: memory.answers }))
   const sourceOptions = { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }
   const memoryLimit = duckdbSize(budget.duckdbBytes)
@@ -118,6 +121,7 @@ async function openServices(
     sender,
     leases,
     memory,
+    room,
     resolveDefinition: sync => currentDefinition(deps, sync, { signal }),
     resolveTarget: targets(definitions, env),
     openSource: ({ source }) => openSource(source, sourceOptions),

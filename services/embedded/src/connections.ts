@@ -1,7 +1,7 @@
 /** What `validate --connect` tries, with the secrets that the environment has. */
 import { SluiceError } from '@sluice/contracts/errors'
-import { assertKeyColumns } from '@sluice/change-detector/key-columns'
-import { templateColumns } from '@sluice/change-detector/template-columns'
+import { assertKeyColumns } from '@sluice/change-detector/detect/key-columns'
+import { templateColumns } from '@sluice/change-detector/detect/template-columns'
 import type { Connections } from '@sluice/control/check-connections'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { assertSendable } from '@sluice/project/checks/assert-secrets'

@@ -1,7 +1,7 @@
 /** What people see of a run that has not been asked for. */
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
-import type { NextChanges } from '@sluice/change-detector/next-changes'
+import type { NextChanges } from '@sluice/change-detector/detect/next-changes'
 import type { NextRun, Previewed } from '@sluice/control/next-run'
 import { shownRequest } from '@sluice/delivery/destination/shown-request'
 import type { Target } from '@sluice/delivery/destination/target'

@@ -1,19 +1,17 @@
 /** Destinations with their secrets, kept by definition. */
 import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
+import type { ResolveTarget } from '@sluice/delivery/run/open-run'
 import type { Environment } from '@sluice/runtime/environment'
 import { environmentSecrets } from '@sluice/secrets/environment'
-import { RecentMap } from '@sluice/stage/recent-map'
-import type { Definitions } from '@sluice/stage/stored-documents'
+import { RecentMap } from '@sluice/flow/recent-map'
+import type { Definitions } from '@sluice/resources/stored-documents'
 
 /** Definitions change with each edit; those of the runs at work are few. */
 const TARGETS_KEPT = 100
 
-export function targets(
-  definitions: Definitions,
-  env: Environment,
-): (hash: string, signal: AbortSignal) => Promise<Target> {
+export function targets(definitions: Definitions, env: Environment): ResolveTarget {
   const known = new RecentMap<string, Target>({ limit: TARGETS_KEPT })
-  return async (hash, signal) => {
+  return async (hash, { signal }) => {
     const kept = known.get(hash)
     if (kept !== undefined) return kept
     const target = resolveTarget(await definitions.get(hash, { signal }), environmentSecrets(env))

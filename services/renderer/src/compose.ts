@@ -1,16 +1,18 @@
 /**
  * The renderer on Kafka, the schema registry and Redis. The one place of this service that names adapters.
  */
+import { memoryBudget } from '@sluice/domain/memory-budget'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import type { ServiceConfig } from '@sluice/runtime/service-config'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { figuresAsMetrics } from '@sluice/stage/figures-as-metrics'
-import { GroupReadiness } from '@sluice/stage/group-readiness'
-import { openHolds } from '@sluice/stage/open-holds'
-import { openStage } from '@sluice/stage/open-stage'
-import { watchHolds } from '@sluice/stage/watch-holds'
+import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
+import { GroupReadiness } from '@sluice/process/group-readiness'
+import { openHolds } from '@sluice/process/open-holds'
+import { openStage } from '@sluice/process/open-stage'
+import { holdsReadiness } from '@sluice/process/holds-readiness'
+import { RendererMemory } from './renderer-memory.ts'
 import { runRenderer } from './renderer.ts'
 
 /** Opens what the renderer needs; rejects as `openStage` does. */
@@ -21,13 +23,13 @@ export async function start(config: ServiceConfig, context: StartContext): Promi
   await using opening = new AsyncDisposableStack()
   const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
-  const watch = opening.use(watchHolds(holds))
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
+  const room = new RendererMemory(memoryBudget(config.memoryBytes).buffersBytes)
   const opened = opening.move()
   return {
-    ready: { groups: () => readiness.check(), redis: () => watch.check() },
-    run: ends => runRenderer({ ...stage, holds, readiness, figures, logger }, ends),
+    ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
+    run: ends => runRenderer({ ...stage, room, holds, readiness, figures, logger }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -5,15 +5,17 @@
 import { expect, it } from 'vitest'
 import type { Change, RunBegin } from '@sluice/contracts/records'
 import type { Row } from '@sluice/contracts/values'
+import { ByteBudget } from '@sluice/flow/byte-budget'
 import type { FencedWriter, MessageLog } from '@sluice/message-log/port'
-import { readOwned, type Placed } from '@sluice/stage/owned-reader'
-import { at, syncTopics } from '@sluice/stage/topics'
+import { readOwned, type Placed } from '@sluice/topics/owned-reader'
+import { at, syncTopics } from '@sluice/topics/topics'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
 import { renderPartition } from './render-partition.ts'
+import type { RenderRoom } from './renderer-memory.ts'
 
 const HISTORIES = 25
 const RUNS = 2
@@ -107,6 +109,20 @@ function mortalLog(log: MessageLog, random: Random, of: { appends: number; kill:
   })
 }
 
+/** Room for batches that is so scarce that many have to be given up, and read again. */
+function scarce(random: Random): RenderRoom {
+  const leave = { [Symbol.dispose]: () => undefined }
+  return {
+    output: new ByteBudget(1 + random.below(5_000)),
+    readerBytes: 1 + random.below(10_000),
+    batchBytes: random.below(3_000),
+    largeBatches: {
+      tryTake: () => (random.chance(0.5) ? leave : null),
+      take: () => Promise.resolve(leave),
+    },
+  }
+}
+
 /** One life of a renderer, until its log ends it or all runs are rendered; true if it was killed. */
 async function live(world: TestLog, random: Random, appends: number): Promise<boolean> {
   // So small that the requests of a batch are written in several appends, and a kill comes between them.
@@ -117,7 +133,7 @@ async function live(world: TestLog, random: Random, appends: number): Promise<bo
   const log = mortalLog(world.log, random, { appends, kill: () => killed.abort(new Error('killed')) })
   const worker = { target: input, membership: steadyMembership(), drain: drain.signal, signal: killed.signal }
   const life = renderPartition(
-    { log, io, definitions, runs, prefix, appendCeilingBytes },
+    { log, io, definitions, runs, prefix, room: scarce(random), appendCeilingBytes },
     sampleEvent(),
     worker,
   )
@@ -170,4 +186,4 @@ it(`a renderer that is killed at random moments leaves the requests of an undist
     expect(await requestsOf(rough)).toEqual(wanted)
   }
   expect(kills).toBeGreaterThan(HISTORIES)
-}, 60_000)
+}, 120_000)

@@ -5,8 +5,8 @@
  */
 import type { Request, Unrenderable } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
-import { decodeRecords, isTakeover, readOwned } from '@sluice/stage/owned-reader'
-import type { RecordIo } from '@sluice/stage/record-io'
+import { decodeRecords, isTakeover, readOwned } from '@sluice/topics/owned-reader'
+import type { RecordIo } from '@sluice/topics/record-io'
 
 /** What stands in `requests` for the rows of a batch, or for some of them. */
 type Written = Request | Unrenderable

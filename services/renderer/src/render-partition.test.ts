@@ -1,14 +1,15 @@
 import { expect, it } from 'vitest'
 import type { RunBegin } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
-import { NO_FIGURES } from '@sluice/stage/figures'
-import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/stage/topics'
+import { NO_FIGURES } from '@sluice/partition/figures'
+import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
 import { renderPartition } from './render-partition.ts'
+import { RendererMemory, type RenderRoom } from './renderer-memory.ts'
 
 const { signal } = new AbortController()
 const topics = syncTopics(PREFIX, SYNC)
@@ -21,7 +22,9 @@ function render(
   drain: AbortSignal,
 ): Promise<void> {
   const worker = { target: at(topics.changes, 0), membership: steadyMembership(), drain, signal }
-  return renderPartition({ log, io, definitions, runs, prefix, figures: NO_FIGURES }, sampleEvent(), worker)
+  const room = new RendererMemory(128_000_000)
+  const deps = { log, io, definitions, runs, prefix, room, figures: NO_FIGURES }
+  return renderPartition(deps, sampleEvent(), worker)
 }
 
 it('a renderer whose last append the log refuses gives the partition up, and its successor writes what is missing', async () => {
@@ -87,4 +90,59 @@ it('a change that is missing ends the run there: what follows is passed over, an
   expect(requests.map(({ path }) => path)).toEqual(['/rows/a'])
   const error = expect.stringContaining('changes lack seq 1 of run 1: seq 2')
   expect(written.at(-1)?.record?.value).toMatchObject({ kind: 'run-end', faultedFrom: 1, error })
+})
+
+it('large batches of several partitions are open one after the other, and each is as it would be alone', async () => {
+  const partitions = [0, 1, 2]
+  await using world = await openTestLog({ partitions: partitions.length })
+  const batched = { method: 'POST', path: '/rows', batch: { size: 3 }, body: { json: '{{ rows | json }}' } }
+  const spec = sampleDefinition({ sync: { triggers: { added: batched } } })
+  const definition = await world.definitions.put(spec, { signal })
+  const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
+  const rows = ['a', 'b', 'c'].map(key => ({ key, row: { id: key.repeat(200_000) } }))
+  for (const partition of partitions)
+    await writeChanges(world, { begin, columns, rows, partition, appended: 1 })
+
+  const memory = new RendererMemory(1_000_000)
+  const open = { now: 0, most: 0, waits: 0 }
+  const counted = (leave: Disposable): Disposable => {
+    open.now += 1
+    open.most = Math.max(open.most, open.now)
+    return {
+      [Symbol.dispose]: () => {
+        open.now -= 1
+        leave[Symbol.dispose]()
+      },
+    }
+  }
+  const largeBatches: RenderRoom['largeBatches'] = {
+    tryTake: () => {
+      const leave = memory.largeBatches.tryTake()
+      return leave === null ? null : counted(leave)
+    },
+    take: async options => {
+      open.waits += 1
+      return counted(await memory.largeBatches.take(options))
+    },
+  }
+  const { output, readerBytes, batchBytes } = memory
+  const room: RenderRoom = { output, readerBytes, batchBytes, largeBatches }
+  const drain = new AbortController()
+  const { log, io, definitions, runs, prefix } = world
+  const deps = { log, io, definitions, runs, prefix, room }
+  const lives = partitions.map(partition => {
+    const worker = { target: at(topics.changes, partition), membership: steadyMembership() }
+    return renderPartition(deps, sampleEvent(), { ...worker, drain: drain.signal, signal })
+  })
+  for (const partition of partitions) {
+    const found = await world.readUntil(at(topics.requests, partition), all =>
+      all.some(({ record }) => record?.name === 'sluice.Marker' && record.value.kind === 'run-end'),
+    )
+    const requests = found.flatMap(({ record }) => (record?.name === 'sluice.Request' ? [record.value] : []))
+    expect(requests.map(request => request.rows.map(({ key }) => key))).toEqual([['a', 'b', 'c']])
+  }
+  drain.abort()
+  await Promise.all(lives)
+  expect(open).toMatchObject({ now: 0, most: 1 })
+  expect(open.waits).toBeGreaterThan(0)
 })

@@ -7,28 +7,24 @@ import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/recor
 import { OPS, type Op } from '@sluice/contracts/state'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
+import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
-import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
-import { lastOwnRecord, markerOf, readOwned, type Placed } from '@sluice/stage/owned-reader'
-import type { Worker } from '@sluice/stage/own-partitions'
-import type { RecordIo } from '@sluice/stage/record-io'
-import { isOver } from '@sluice/stage/over-runs'
-import type { RunsView } from '@sluice/stage/runs-view'
-import type { Definitions } from '@sluice/stage/stored-documents'
-import { plainMarker, takeOver, type Ownership } from '@sluice/stage/take-over'
-import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
+import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
+import { lastOwnRecord, markerOf, readOwned, type Placed } from '@sluice/topics/owned-reader'
+import type { Worker } from '@sluice/partition/own-partitions'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { isOver } from '@sluice/runs/over-runs'
+import type { RunsView } from '@sluice/runs/runs-view'
+import type { Definitions } from '@sluice/resources/stored-documents'
+import { plainMarker, takeOver, type Ownership } from '@sluice/partition/take-over'
+import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import type { CompiledTrigger, RenderContext } from '@sluice/templates/compile'
 import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { endsItsBatch, firstOfBatch, lastChangeOf } from './last-batch.ts'
 import { renderBatch, type Rendered } from '@sluice/rendering/render-batch'
-import { RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
-
-/** Requests are appended once this much is rendered, and this many appends may be under way. */
-const APPEND_BYTES = 512 * 1024
-const APPEND_RECORDS = 1000
-const APPENDS_UNDER_WAY = 4
-/** No append is larger, but for one of a single record: topics take a little more than twice as much. */
-const APPEND_CEILING_BYTES = 8_000_000
+import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
+import { RequestAppends } from './request-appends.ts'
+import type { RenderRoom } from './renderer-memory.ts'
 
 export interface RenderDeps {
   readonly log: MessageLog
@@ -37,6 +33,8 @@ export interface RenderDeps {
   readonly runs: RunsView
   readonly figures?: Figures | undefined
   readonly prefix: string
+  /** Of all partitions of this process. */
+  readonly room: RenderRoom
   /** Most bytes of an append of several records; default 8 MB. */
   readonly appendCeilingBytes?: number
 }
@@ -65,7 +63,8 @@ interface RunContext {
  * remedy.
  */
 export async function renderPartition(deps: RenderDeps, run: RunEvent, worker: Worker): Promise<void> {
-  const renderer = new PartitionRenderer(deps, run, worker)
+  using share = deps.room.output.open()
+  const renderer = new PartitionRenderer(deps, run, { worker, share })
   await renderer.work()
 }
 
@@ -78,13 +77,15 @@ class PartitionRenderer {
   readonly #output: TopicPartition
   #ownership: Ownership | null = null
   #context: RunContext | null = null
-  #pending: NewRecord[] = []
-  #pendingBytes = 0
-  readonly #underWay = new Set<Promise<unknown>>()
-  /** Aborts, with the error as reason, once an append has failed: the partition has to be taken over anew. */
-  readonly #failed = new AbortController()
+  /** Leave to have a large batch open. */
+  #turn: Disposable | null = null
+  readonly #requests: RequestAppends
 
-  constructor(deps: RenderDeps, run: RunEvent, worker: Worker) {
+  constructor(
+    deps: RenderDeps,
+    run: RunEvent,
+    { worker, share }: { readonly worker: Worker; readonly share: ByteShare },
+  ) {
     this.#deps = deps
     this.#figures = deps.figures ?? NO_FIGURES
     this.#run = run
@@ -92,6 +93,12 @@ class PartitionRenderer {
     const topics = syncTopics(deps.prefix, run.sync)
     this.#input = at(topics.changes, worker.target.partition)
     this.#output = at(topics.requests, worker.target.partition)
+    this.#requests = new RequestAppends({
+      append: (records, options) => this.#owned().append(this.#output, records, options),
+      share,
+      signal: worker.signal,
+      ceilingBytes: deps.appendCeilingBytes,
+    })
   }
 
   async work(): Promise<void> {
@@ -99,7 +106,7 @@ class PartitionRenderer {
     const { drain, signal } = this.#worker
     const { sync, incarnation } = this.#run
     const { partition } = this.#worker.target
-    const stopping = AbortSignal.any([drain, signal, this.#failed.signal])
+    const stopping = AbortSignal.any([drain, signal, this.#requests.failed])
     const options = { log, io, incarnation, signal: stopping }
     await using ownership = await takeOver({
       ...options,
@@ -110,17 +117,62 @@ class PartitionRenderer {
       targets: [this.#output],
     })
     this.#ownership = ownership
-    const from = await this.#restore(stopping)
-    const reading = readOwned({ ...options, stage: 'changes', target: this.#input, from })
     try {
-      for await (const batch of reading) {
-        for (const placed of batch.records) await this.#take(placed)
-        await this.#append()
-      }
+      let from: number | null = await this.#restore(stopping)
+      while (from !== null) from = await this.#render(from, stopping)
     } catch (error) {
       if (!stopping.aborted) throw error
+    } finally {
+      this.#turn?.[Symbol.dispose]()
     }
-    await this.#settleAppends()
+    await this.#requests.settled()
+  }
+
+  /** Renders what is read from there on; gives where it has to be read again, or null once it is to stop. */
+  async #render(from: number, signal: AbortSignal): Promise<number | null> {
+    const { log, io, room } = this.#deps
+    const { incarnation } = this.#run
+    const options = { log, io, incarnation, stage: 'changes', target: this.#input, signal } as const
+    for await (const batch of readOwned({ ...options, from, bufferBytes: room.readerBytes })) {
+      for (const placed of batch.records) {
+        if (!this.#hasRoom(placed)) return await this.#readAgain(placed, signal)
+        await this.#take(placed)
+        await this.#endTurn()
+      }
+      await this.#requests.append()
+    }
+    return null
+  }
+
+  /**
+   * A batch, or a row, that is larger than the part of this partition needs leave, which few have at a time.
+   */
+  #hasRoom({ bytes }: Placed): boolean {
+    const { room } = this.#deps
+    const context = this.#context
+    // Outside of a run, and behind a gap, nothing is held.
+    if (this.#turn !== null || context === null || context.fault !== null) return true
+    if (context.batches.openBytes + bytes <= room.batchBytes) return true
+    this.#turn = room.largeBatches.tryTake()
+    return this.#turn !== null
+  }
+
+  /** Holds nothing of the open batch while it waits for leave; its changes are in the topic. */
+  async #readAgain({ offset }: Placed, signal: AbortSignal): Promise<number> {
+    await this.#requests.append()
+    const context = this.#context
+    const first = context?.batches.forget() ?? null
+    if (context !== null && first !== null) context.nextChange = first.seq
+    this.#turn = await this.#deps.room.largeBatches.take({ signal })
+    return first?.offset ?? offset
+  }
+
+  /** Once the batch is closed; what was made of it has its place among what is appended by then. */
+  async #endTurn(): Promise<void> {
+    if (this.#turn === null || (this.#context?.batches.openBytes ?? 0) > 0) return
+    await this.#requests.append()
+    this.#turn[Symbol.dispose]()
+    this.#turn = null
   }
 
   /**
@@ -190,7 +242,7 @@ class PartitionRenderer {
         run: { id: begin.runId, startedAt: new Date(begin.startedAt).toISOString() },
         sync: { name: sync },
       },
-      batches: new RowBatches(op => triggers.get(op)?.batch?.size ?? 1),
+      batches: new RowBatches(op => triggers.get(op)?.batch ?? ONE_ROW),
       nextSeq: 0,
       nextChange: 0,
       written: -1,
@@ -209,7 +261,7 @@ class PartitionRenderer {
     if (marker?.kind === 'run-begin' && marker.begin !== null)
       await this.#beginRun(placed.offset, marker.begin)
     if (marker?.kind === 'run-end') await this.#endRun(placed.offset, marker)
-    if (this.#pendingBytes >= APPEND_BYTES || this.#pending.length >= APPEND_RECORDS) await this.#append()
+    if (this.#requests.areMany) await this.#requests.append()
   }
 
   #takeChange({ offset, bytes }: Placed, change: Change): void {
@@ -237,7 +289,7 @@ class PartitionRenderer {
     const ownership = this.#owned()
     const owner = ownership.owner(this.#output)
     const marker = { ...plainMarker('run-begin', ownership.incarnation, owner), begin, position: offset + 1 }
-    await this.#append()
+    await this.#requests.append()
     const { baseOffset } = await ownership.append(this.#output, [this.#markerRecord(marker)], {
       signal: this.#worker.signal,
     })
@@ -253,7 +305,7 @@ class PartitionRenderer {
       const error = `changes end after seq ${context.nextChange - 1}, and ${end.count ?? 'an unknown number'} were written`
       context.fault = { from: context.nextChange, error }
     }
-    this.#push(
+    this.#requests.push(
       this.#markerRecord({
         ...plainMarker('run-end', ownership.incarnation, ownership.owner(this.#output)),
         begin: context.begin,
@@ -264,7 +316,7 @@ class PartitionRenderer {
         position: offset + 1,
       }),
     )
-    await this.#append()
+    await this.#requests.append()
     this.#context = null
   }
 
@@ -280,7 +332,7 @@ class PartitionRenderer {
           continue
         }
         this.#figures.rendered(this.#run.sync, batch.op, one.kind)
-        this.#push(this.#requestRecord(context, batch, one))
+        this.#requests.push(this.#requestRecord(context, batch, one))
       }
     }
   }
@@ -320,55 +372,10 @@ class PartitionRenderer {
     return { key: markerKey(marker.kind, scope), value }
   }
 
-  #push(record: NewRecord): void {
-    this.#pending.push(record)
-    this.#pendingBytes += record.value?.length ?? 0
-  }
-
-  /** Hands what is rendered to the log; waits only while too many appends are under way. */
-  async #append(): Promise<void> {
-    this.#failed.signal.throwIfAborted()
-    const portions = portionsOf(this.#pending, this.#deps.appendCeilingBytes ?? APPEND_CEILING_BYTES)
-    this.#pending = []
-    this.#pendingBytes = 0
-    for (const records of portions) await this.#appendPortion(records)
-  }
-
-  async #appendPortion(records: readonly NewRecord[]): Promise<void> {
-    this.#failed.signal.throwIfAborted()
-    const append = this.#owned()
-      .append(this.#output, records, { signal: this.#worker.signal })
-      .catch((error: unknown) => this.#failed.abort(error))
-      .finally(() => this.#underWay.delete(append))
-    this.#underWay.add(append)
-    if (this.#underWay.size >= APPENDS_UNDER_WAY) await Promise.race(this.#underWay)
-  }
-
-  async #settleAppends(): Promise<void> {
-    await Promise.all(this.#underWay)
-    if (!this.#worker.signal.aborted) this.#failed.signal.throwIfAborted()
-  }
-
   #owned(): Ownership {
     if (this.#ownership === null) throw new SluiceError('internal', 'the partition is not taken over yet')
     return this.#ownership
   }
-}
-
-/** The records in order, in portions that are not larger than this, or have one record. */
-function portionsOf(records: readonly NewRecord[], ceilingBytes: number): readonly (readonly NewRecord[])[] {
-  const portions: NewRecord[][] = []
-  let bytes = Number.POSITIVE_INFINITY
-  for (const record of records) {
-    const size = record.value?.length ?? 0
-    bytes += size
-    if (bytes > ceilingBytes) {
-      portions.push([])
-      bytes = size
-    }
-    portions.at(-1)?.push(record)
-  }
-  return portions
 }
 
 function positionOf(marker: Marker): number {

@@ -1,5 +1,5 @@
 import type { MessageLog } from '@sluice/message-log/port'
-import type { RecordIo } from '@sluice/stage/record-io'
+import type { RecordIo } from '@sluice/topics/record-io'
 
 /** What reading history needs. */
 export interface HistoryDeps {

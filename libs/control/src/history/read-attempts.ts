@@ -5,8 +5,8 @@
 import type { AttemptView } from '@sluice/contracts/api'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
-import { decodeRecords, readOwned } from '@sluice/stage/owned-reader'
-import { at, syncTopics } from '@sluice/stage/topics'
+import { decodeEach, readOwned } from '@sluice/topics/owned-reader'
+import { at, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, parseCursor } from './cursor.ts'
 import type { HistoryDeps } from './history-deps.ts'
 
@@ -106,7 +106,8 @@ class PartitionAttempts {
     const found: Found[] = []
     const backwards = log.readBackwards(target, { signal, ...(before === undefined ? {} : { before }) })
     for await (const stored of backwards) {
-      const [placed] = await decodeRecords(io, [stored], signal)
+      // What cannot be read is no attempt of ours.
+      const [placed] = await decodeEach(io, [stored], signal)
       if (placed?.record?.name !== 'sluice.Attempt') continue
       const attempt = placed.record.value
       if (attempt.incarnation !== this.#sync.incarnation) continue

@@ -1,8 +1,8 @@
 /** The rows of a sync that were not delivered and are tried again, read from its `retry` topic. */
 import type { FailedRow } from '@sluice/contracts/api'
 import type { RetryEntry } from '@sluice/contracts/records'
-import { readOwned } from '@sluice/stage/owned-reader'
-import { at, isMarkerKey, keyText, syncTopics } from '@sluice/stage/topics'
+import { readOwned } from '@sluice/topics/owned-reader'
+import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, parseCursor } from './cursor.ts'
 import type { HistoryDeps } from './history-deps.ts'
 

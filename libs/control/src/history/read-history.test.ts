@@ -1,8 +1,8 @@
 /** Failed rows and attempts as they are read from topics that hold more than that. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Attempt, RetryEntry } from '@sluice/contracts/records'
-import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
-import { plainMarker } from '@sluice/stage/take-over'
+import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
+import { plainMarker } from '@sluice/partition/take-over'
 import {
   INCARNATION,
   sampleAttempt,

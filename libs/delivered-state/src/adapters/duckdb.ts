@@ -5,11 +5,10 @@
  * States: open (nothing fed) ⇄ fed (something staged, to be committed) ; a diff found while open stays
  * readable until the next call; disposed.
  */
-import { statSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { DeliveredState, Diff, DiffRequest, EndedKey, StateFeed, StatePositions } from '../port.ts'
-import { countsOf } from './count-changes.ts'
+import { countsOf } from './diff/count-changes.ts'
 import {
   closeExtract,
   findChanges,
@@ -19,43 +18,33 @@ import {
   openExtract,
   removedSamples,
   SAMPLES,
-} from './find-changes.ts'
-import { forgetGone, goneKeys } from './gone-keys.ts'
-import { assertKeyUnchanged } from './key-columns.ts'
-import { rememberTypes, withKnownTypes } from './known-columns.ts'
-import { mergeFeed } from './merge-feed.ts'
-import { orderChanges } from './order-changes.ts'
-import { type ChangeBatch, readChanges } from './read-changes.ts'
-import { RowHash } from './row-hash.ts'
-import { Shapes } from './shapes.ts'
-import { quoteText } from './sql-types.ts'
-import { Stage } from './stage-feed.ts'
-import { asStateError } from './state-error.ts'
+} from './diff/find-changes.ts'
+import { forgetGone, goneKeys } from './state/gone-keys.ts'
+import { assertKeyUnchanged } from './state/key-columns.ts'
+import { rememberTypes, withKnownTypes } from './state/known-columns.ts'
+import { mergeFeed } from './feed/merge-feed.ts'
+import { orderChanges, pieceTables } from './diff/order-changes.ts'
+import { type ChangeBatch, readChanges } from './diff/read-changes.ts'
+import { fillHashes } from './diff/fill-hashes.ts'
+import { RowHash } from './diff/row-hash.ts'
+import { comparedColumns, StateMemory } from './state/state-memory.ts'
+import { Shapes } from './state/shapes.ts'
+import { quoteText } from './sql/sql-types.ts'
+import { Stage } from './feed/stage-feed.ts'
+import { asStateError } from './state/state-error.ts'
 import {
   createStateFile,
   openStateFile,
   removeStateFile,
   type StateFile,
   type StateFileOptions,
-} from './state-file.ts'
-import { inTransaction, loadHash, loadPositions, metaSql } from './state-meta.ts'
+} from './state/state-file.ts'
+import { inTransaction, loadHash, loadPositions, metaSql } from './state/state-meta.ts'
 
 /** A diff comes between the export and the first change: nothing else of the run is at work. */
 const DIFF_THREADS = 2
-/** Of so many columns, what two threads have in work is too much. */
-const MANY_COLUMNS = 100
-/**
- * What each further column gets beside the limit: DuckDB holds 2,048 values of it for each step of a query.
- */
-const COLUMN_BYTES = 200_000
-/** Of rows from this size on one thread has enough in work, since DuckDB works on 2,048 rows at once. */
-const WIDE_ROW_BYTES = 2000
-
 /** Keys that are ended at once. */
 const GONE_KEYS = 4096
-
-/** What DuckDB may keep in memory between two pieces of work. */
-const IDLE_MEMORY = '32MB'
 
 export interface DeliveredStateOptions {
   readonly file: string
@@ -119,6 +108,7 @@ async function loadFeed(connection: DuckDBConnection, partitions: number): Promi
 class DuckdbDeliveredState implements DeliveredState {
   readonly #options: StateOptions
   #file: StateFile
+  #memory: StateMemory
   #feed: Feed
   /** Positions after what is staged. */
   #staged: StatePositions
@@ -129,6 +119,8 @@ class DuckdbDeliveredState implements DeliveredState {
    * file anew then, and the row ids of the state, by which the diff knows its rows, become others.
    */
   #forget: string | null = null
+  /** The tables that a piece of the diff's changes is in. */
+  #pieces: readonly string[] = []
   /** Counts up with each call that makes an earlier diff worthless. */
   #epoch = 0
   #disposed = false
@@ -136,6 +128,7 @@ class DuckdbDeliveredState implements DeliveredState {
   constructor(options: StateOptions, file: StateFile, feed: Feed) {
     this.#options = options
     this.#file = file
+    this.#memory = new StateMemory(file.connection, options)
     this.#feed = feed
     this.#staged = feed.positions
   }
@@ -151,6 +144,7 @@ class DuckdbDeliveredState implements DeliveredState {
     await this.#file.close()
     await removeStateFile(this.#options.file)
     this.#file = await createStateFile(this.#options)
+    this.#memory = new StateMemory(this.#file.connection, this.#options)
     this.#feed = await loadFeed(this.#file.connection, this.#options.partitions)
     this.#staged = this.#feed.positions
   }
@@ -194,10 +188,11 @@ class DuckdbDeliveredState implements DeliveredState {
       const { connection } = this.#file
       const { shapes, stage, hash } = this.#feed
       await stage.flush()
-      await mergeFeed({ connection, shapes, hash, positions: this.#staged, signal })
+      const makeRoom = (bytes: number): Promise<void> => this.#memory.toRead(bytes)
+      await mergeFeed({ connection, shapes, hash, positions: this.#staged, signal, makeRoom })
       this.#feed.positions = this.#staged
       await stage.clear()
-      await this.#letGoOfMemory()
+      await this.#memory.letGo()
     })
   }
 
@@ -234,7 +229,7 @@ class DuckdbDeliveredState implements DeliveredState {
       await this.#feed.stage.flush()
       const { connection } = this.#file
       await connection.run(`ATTACH ${quoteText(asked.extractFile)} AS extract (TYPE duckdb, READ_ONLY)`)
-      await this.#makeRoom(asked)
+      const slices = await this.#memory.ofDiff(asked)
       const known = await withKnownTypes(connection, asked)
       const { request } = known
       await openExtract(connection, known)
@@ -247,6 +242,7 @@ class DuckdbDeliveredState implements DeliveredState {
         hash,
         shapes: shapes.all,
         ambiguous: invalid.ambiguous,
+        slices,
       })
       return {
         columns: request.columns,
@@ -263,21 +259,6 @@ class DuckdbDeliveredState implements DeliveredState {
         changes: () => this.#changes(request, found, epoch),
       }
     })
-  }
-
-  /**
-   * Rows of many columns or bytes are worked on by one thread, and columns get their memory until the diff
-   * ends.
-   */
-  async #makeRoom({ columns, extractFile }: DiffRequest): Promise<void> {
-    const { connection } = this.#file
-    const { memoryLimit, threads } = this.#options
-    const more = Math.max(0, columns.length - MANY_COLUMNS) * COLUMN_BYTES
-    if (more > 0)
-      await connection.run(`SET memory_limit = '${Number.parseInt(memoryLimit, 10) * 1_000_000 + more}B'`)
-    const rows = Math.max(1, await this.#count('extract.main.rows'))
-    const isWide = statSync(extractFile).size / rows > WIDE_ROW_BYTES
-    if (more > 0 || isWide) await connection.run(`SET threads = ${threads}`)
   }
 
   /** Works with at least so many threads, and with those of the options again afterwards. */
@@ -304,16 +285,16 @@ class DuckdbDeliveredState implements DeliveredState {
   /** Makes sure that every stored row has a hash over the columns that are compared now. */
   async #useHash(request: DiffRequest): Promise<RowHash> {
     const { connection } = this.#file
-    const compared = request.columns.filter(column => request.compare.includes(column.name))
-    const hash = new RowHash(compared)
+    const columns = comparedColumns(request)
+    const hash = new RowHash(columns)
     const isKnown = this.#feed.hash?.spec === hash.spec
     const shapes = this.#feed.shapes.all
-    if (isKnown) await hash.fill(connection, shapes, false)
+    if (isKnown) await fillHashes(connection, { hash, shapes, all: false })
     else {
-      const meta = metaSql('hash', JSON.stringify({ spec: hash.spec, columns: compared }))
+      const meta = metaSql('hash', JSON.stringify({ spec: hash.spec, columns }))
       // Hashes of one kind that are taken for those of another would make every row seem to have changed.
       await inTransaction(connection, async () => {
-        await hash.fill(connection, shapes, true)
+        await fillHashes(connection, { hash, shapes, all: true })
         await connection.run(meta)
       })
     }
@@ -330,6 +311,8 @@ class DuckdbDeliveredState implements DeliveredState {
     check()
     const { connection } = this.#file
     await this.#interruptible(request.signal, () => orderChanges(connection))
+    await this.#memory.whilePublishing()
+    this.#pieces = pieceTables(request.columns).map(({ name }) => name)
     const { pieceRows } = this.#options
     const batches = readChanges(connection, request.columns, { found, pieceRows })
     try {
@@ -350,29 +333,28 @@ class DuckdbDeliveredState implements DeliveredState {
     if (!this.#hasDiff) return
     this.#hasDiff = false
     const { connection } = this.#file
-    for (const table of ['found', 'ordered', 'places', 'known', 'piece', 'sizes', 'ambiguous'])
+    for (const table of [
+      ...this.#pieces,
+      'found',
+      'model',
+      'ordered',
+      'places',
+      'known',
+      'piece',
+      'sizes',
+      'ambiguous',
+    ])
       await connection.run(`DROP TABLE IF EXISTS temp.${table}`)
     await closeExtract(connection)
     await connection.run('DETACH DATABASE IF EXISTS extract')
     await this.#forgetEnded()
-    await this.#letGoOfMemory()
+    await this.#memory.letGo()
   }
 
   async #forgetEnded(): Promise<void> {
     const forget = this.#forget
     this.#forget = null
     if (forget !== null) await this.#guarded(() => this.#file.connection.run(forget))
-  }
-
-  /**
-   * DuckDB keeps what it has read or made until the memory is needed by itself. Between two pieces of work
-   * others need it: an export, or the state of another sync.
-   */
-  async #letGoOfMemory(): Promise<void> {
-    const { connection } = this.#file
-    // What is in use stays, and DuckDB says so.
-    await connection.run(`SET memory_limit = '${IDLE_MEMORY}'`).catch(() => undefined)
-    await connection.run(`SET memory_limit = '${this.#options.memoryLimit}'`)
   }
 
   #advance<K extends Exclude<keyof StatePositions, 'fedFor'>>(

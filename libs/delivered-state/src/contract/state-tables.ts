@@ -4,8 +4,8 @@
  */
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { KeyStateKind, Outcome } from '@sluice/contracts/state'
-import { KINDS, OUTCOMES } from '../adapters/codes.ts'
-import { quoteText } from '../adapters/sql-types.ts'
+import { KINDS, OUTCOMES } from '../adapters/state/codes.ts'
+import { quoteText } from '../adapters/sql/sql-types.ts'
 
 export interface StoredKey {
   readonly kind: KeyStateKind

@@ -1,7 +1,7 @@
 /** The body of an answer, as rules and captures look at it: its text, and its JSON. */
 import { parseAsWritten } from './json-as-written.ts'
 
-/** What the JSON of a body is; `untold` says why nobody can know. */
+/** What the JSON of a body is. `untold` says why that cannot be known. */
 export type BodyJson =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'none' }
@@ -9,7 +9,7 @@ export type BodyJson =
 
 export class AnswerBody {
   readonly text: string
-  /** Why a part of the body is not in `text`; null where all of it is. */
+  /** Why a part of the body is not in `text`; null if all of it is. */
   readonly cut: string | null
   #json: BodyJson | null = null
 

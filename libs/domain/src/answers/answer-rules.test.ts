@@ -3,7 +3,7 @@ import type { AnswerRuleSpec } from '@sluice/contracts/answer-specs'
 import { AnswerBody } from './answer-body.ts'
 import { compileAnswerRules, meaningOf } from './answer-rules.ts'
 
-/** What the rules make of an answer: the outcome of the one that fits, or `default` or `untold`. */
+/** What the rules make of an answer: the outcome of the rule that fits, or `default`, or `untold`. */
 function meaning(
   rules: readonly AnswerRuleSpec[],
   status: number,

@@ -1,4 +1,4 @@
-/** What an answer means where the sync says so (`errors.answers`): the first rule that fits it decides. */
+/** What an answer means by the sync's own rules (`errors.answers`): the first rule that fits decides. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { AnswerRuleSpec, AnswerStatus } from '@sluice/contracts/answer-specs'
 import type { AnswerBody } from './answer-body.ts'
@@ -6,9 +6,9 @@ import { parseJsonPath, valuesAt, type JsonPath } from './json-path.ts'
 
 export interface AnswerRule {
   readonly statuses: readonly AnswerStatus[]
-  /** Fits where it finds a value other than null and false. */
+  /** Fits if it finds a value other than null and false. */
   readonly json: JsonPath | null
-  /** Fits where the body contains it. */
+  /** Fits if the body contains it. */
   readonly body: string | null
   readonly as: AnswerRuleSpec['as']
 }
@@ -20,7 +20,7 @@ export type AnswerMeaning =
   /** A rule may fit, and what it looks at could not be read: then nobody knows. */
   | { readonly kind: 'untold'; readonly why: string }
 
-/** Throws `config` for a JSONPath that is none, which a checked project does not have. */
+/** Throws `config` for a wrong JSONPath. A checked project has none. */
 export function compileAnswerRules(specs: readonly AnswerRuleSpec[]): readonly AnswerRule[] {
   return specs.map(({ status, json, body, as }) => ({
     statuses: Array.isArray(status) ? status : [status],
@@ -30,7 +30,7 @@ export function compileAnswerRules(specs: readonly AnswerRuleSpec[]): readonly A
   }))
 }
 
-/** Throws `config` for what is no JSONPath. */
+/** Throws `config` for a text that is no JSONPath. */
 export function compileJsonPath(text: string): JsonPath {
   const parsed = parseJsonPath(text)
   if (parsed.kind === 'path') return parsed.path

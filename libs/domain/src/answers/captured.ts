@@ -13,20 +13,20 @@ export interface Capture {
 }
 
 export interface CapturedNow {
-  /** JSON text, name → value; null where nothing was captured. */
+  /** JSON text, name → value; null if nothing was captured. */
   readonly values: string | null
   /** Why, for each value that was not captured. */
   readonly lacking: readonly { readonly name: string; readonly why: string }[]
 }
 
-/** Throws `config` for a JSONPath that is none, which a checked project does not have. */
+/** Throws `config` for a wrong JSONPath. A checked project has none. */
 export function compileCaptures(spec: { readonly [name: string]: string } = {}): readonly Capture[] {
   return Object.entries(spec).map(([name, path]) => ({ name, path: compileJsonPath(path) }))
 }
 
 /**
- * The values of an answer. A path with `[*]` gives a list of all that it finds. Null, and what is not there,
- * is not captured, nor is a value that `isSecret` knows.
+ * The values of an answer. A path with `[*]` gives a list of all that it finds. Null and missing values are
+ * not captured, and neither are values that `isSecret` knows.
  */
 export function captureFrom(
   captures: readonly Capture[],
@@ -60,7 +60,7 @@ function jsonAt(path: JsonPath, { json }: AnswerBody): JsonAt {
   return { kind: 'found', json: text }
 }
 
-/** Null for what is nested too deep to be written. */
+/** Null for a value that is nested too deep to be written. */
 function textOf(value: unknown): string | null {
   try {
     return JSON.stringify(value)
@@ -70,7 +70,10 @@ function textOf(value: unknown): string | null {
   }
 }
 
-/** Values captured before, with those captured now in their place or beside them. */
+/**
+ * Values captured before, together with those captured now. A new value takes the place of an old one of the
+ * same name.
+ */
 export function mergeCaptured(before: string | null, now: string): string {
   return before === null ? now : JSON.stringify({ ...fieldsOf(before), ...fieldsOf(now) })
 }

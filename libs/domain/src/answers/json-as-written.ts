@@ -1,4 +1,4 @@
-/** JSON in which each number stays as it was written, so that what is captured keeps all its digits (R18). */
+/** JSON in which each number stays as it was written, so that captured values keep all their digits (R18). */
 
 declare global {
   interface JSON {
@@ -8,18 +8,18 @@ declare global {
 }
 
 /**
- * Makes what JSON.parse is to give for a value; `source` is how a number was written (ECMAScript 2026,
+ * Makes the value that JSON.parse is to give. `source` is how a number was written (ECMAScript 2026,
  * JSON.parse source text access).
  */
 type Revive = (name: string, value: unknown, context?: { readonly source?: string }) => unknown
 
-/** `JSON.parse`, typed by what comes out of it with such a reviver. */
+/** `JSON.parse`, with the type of its result for such a reviver. */
 const parse: (text: string, revive: Revive) => unknown = JSON.parse
 
 /**
  * The value of a JSON text. A number that JavaScript would write otherwise becomes an object that
- * JSON.stringify writes as it was. Throws a `SyntaxError` for what is not JSON, a `RangeError` for what is
- * nested too deep.
+ * JSON.stringify writes as it was. Throws a `SyntaxError` for a text that is no JSON, and a `RangeError` for
+ * one that is nested too deep.
  */
 export function parseAsWritten(text: string): unknown {
   return parse(text, (_name, value, context) => {

@@ -1,9 +1,9 @@
 /**
- * The JSONPath that answers are looked at with: `$`, `.name`, `['name']`, `[n]` and `[*]` (a subset of
- * RFC 9535). Parsed once, evaluated for answer after answer.
+ * The JSONPath for looking into answers: `$`, `.name`, `['name']`, `[n]` and `[*]` (a subset of RFC 9535).
+ * Parsed once, evaluated for answer after answer.
  */
 
-/** The longest path; what is longer is no path that a person wrote. */
+/** The longest path. A person does not write a longer one. */
 export const MAX_PATH_LENGTH = 1_000
 
 type Step =
@@ -25,7 +25,7 @@ export type ParsedJsonPath =
   | { readonly kind: 'wrong'; readonly column: number; readonly message: string }
 
 const WANTED = "wanted .name, ['name'], [n] or [*]"
-/** Where a step begins; each pattern is tried at one place only. */
+/** The kinds of steps. Each pattern is tried at one place only. */
 const NAME = /\.([\p{L}_][\p{L}\p{N}_]*)/uy
 const INDEX = /\[(0|[1-9]\d{0,8})\]/y
 const ALL = /\[\*\]/y
@@ -69,7 +69,7 @@ function stepAt(text: string, at: number): { readonly step: Step; readonly end: 
   return { step: { kind: 'name', name: unescaped }, end: at + quoted[0].length }
 }
 
-/** What is wrong with the step that begins there, and what may be meant. */
+/** What is wrong with the step that begins there, and what its writer may have meant. */
 function mistakeAt(text: string, at: number): string {
   const rest = text.slice(at)
   const shown = rest.length > 20 ? `${rest.slice(0, 20)}…` : rest
@@ -88,8 +88,8 @@ function mistakeAt(text: string, at: number): string {
 }
 
 /**
- * The values at a path, in the order of the document. What is not there gives none. Only maps and lists that
- * JSON makes are looked into, never numbers that are kept as objects.
+ * The values at a path, in the order of the document; none if nothing is there. Only maps and lists that JSON
+ * makes are looked into, never numbers that are kept as objects.
  */
 export function valuesAt(path: JsonPath, value: unknown): readonly unknown[] {
   let found: readonly unknown[] = [value]

@@ -1,12 +1,12 @@
 import type { Op, Outcome } from '@sluice/contracts/state'
 import { parseRetryAfter } from './retry-after.ts'
 
-/** What one try at sending a request came to, as far as the state of its rows is concerned. */
+/** What one try at sending a request says of the state of its rows. */
 export interface Verdict {
-  /** `throttled` is no outcome of a request: it is to be sent again and nothing is used up (R10). */
+  /** `throttled` is no outcome of a request: the request is sent again, and no try is used up (R10). */
   readonly outcome: Outcome | 'throttled'
   /**
-   * True if the server answered: an answered failure frees the Idempotency-Key, for servers replay stored
+   * True if the server answered. An answered failure frees the Idempotency-Key, since servers replay stored
    * answers.
    */
   readonly answered: boolean
@@ -16,7 +16,7 @@ export interface Verdict {
 
 export interface Answer {
   readonly status: number
-  /** Values of the headers Retry-After and Date, where there are such. */
+  /** Values of the headers Retry-After and Date, if the answer has them. */
   readonly retryAfter: string | null
   readonly date: string | null
 }
@@ -24,8 +24,8 @@ export interface Answer {
 /**
  * The default meaning of an answer: 2xx delivered; 429, and 503 with Retry-After, throttled; 408 and other
  * 5xx unknown, since the server may have applied the request before it failed; other 4xx and 3xx (redirects
- * are not followed) rejected. A 404 or 410 to a removal confirms that a row whose existence was uncertain is
- * gone; the caller knows the rows and asks `confirmsRemoval`.
+ * are not followed) rejected. A 404 or 410 to a removal confirms that an uncertain row is gone. The caller
+ * knows the rows, and asks `confirmsRemoval`.
  */
 export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
   const { status } = answer
@@ -45,8 +45,8 @@ export function verdictAs(outcome: Verdict['outcome'], answer: Answer, nowMs: nu
 }
 
 /**
- * The meaning of a request that got no answer: rejected if it is none that could be sent, unsent if no byte
- * of it can have arrived, else unknown.
+ * The meaning of a request that got no answer. It is rejected if it cannot be sent as HTTP, unsent if no byte
+ * of it can have arrived, and otherwise unknown.
  */
 export function verdictOfFailure(reason: 'invalid' | 'not-sent' | 'timeout' | 'broken'): Verdict {
   return { outcome: outcomeOfFailure(reason), answered: false, retryAfterMs: null }
@@ -67,8 +67,8 @@ function outcomeOfFailure(reason: Parameters<typeof verdictOfFailure>[0]): Outco
 }
 
 /**
- * True if a status tells that the row of a removal is not there: for an uncertain row that is what was wanted
- * (PROTOCOL.md §2).
+ * True if a status says that the row of a removal is not there. For an uncertain row, that is what the
+ * removal wanted (PROTOCOL.md §2).
  */
 export function confirmsRemoval(status: number): boolean {
   return status === 404 || status === 410
@@ -76,7 +76,7 @@ export function confirmsRemoval(status: number): boolean {
 
 /**
  * One `unknown` attempt taints every later failure: the request may have been applied then (PROTOCOL.md §2).
- * `exists` to an added row and `missing` to another are certain; to the others they tell nothing.
+ * `exists` for an added row and `missing` for any other row are certain. For other rows they tell nothing.
  */
 export function withTaint(outcome: Outcome, tainted: boolean, op: Op): Outcome {
   if (!tainted) return outcome

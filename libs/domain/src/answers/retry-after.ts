@@ -1,12 +1,12 @@
 /** What a server asks for by Retry-After (RFC 9110 §10.2.3). */
 
-/** No server means a longer time than this; digits without end are no number of seconds. */
+/** The longest wait that is believed: endless digits are no number of seconds. */
 const LONGEST_S = 1_000_000_000
 
 /**
  * The wait that Retry-After asks for, in ms from now: whole seconds, or an HTTP date; null for anything else,
  * such as `0.5`, `-5` or two values. A date is compared with the answer's own `Date`, since the clock here
- * may differ from the server's, or else with `nowMs`; one that is over asks for 0.
+ * may differ from the server's. Without one it is compared with `nowMs`. A date in the past asks for 0.
  */
 export function parseRetryAfter(
   value: string | null,
@@ -31,7 +31,7 @@ const FORMS = [
   String.raw`${DAY} ${MONTH} (?<day>[ \d]\d) ${TIME} (?<year>\d{4})`,
 ].map(form => new RegExp(`^${form}$`))
 
-/** Milliseconds since 1970, or null for what is no HTTP date. */
+/** Milliseconds since 1970, or null for a text that is no HTTP date. */
 export function parseHttpDate(text: string): number | null {
   for (const form of FORMS) {
     const parts = form.exec(text)?.groups
@@ -48,7 +48,7 @@ export function parseHttpDate(text: string): number | null {
   return null
 }
 
-/** Two digits are of the year that is at most 50 years from now. */
+/** A year of two digits is at most 50 years in the future. */
 function fullYear(digits: string): number {
   if (digits.length > 2) return Number(digits)
   const thisYear = new Date().getUTCFullYear()

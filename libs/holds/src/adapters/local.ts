@@ -1,4 +1,4 @@
-/** Holds of the embedded profile: one process has the folder, so its own memory is all there is to ask. */
+/** Holds of the embedded profile. One process has the folder, so its own memory knows all of them. */
 import { abortable } from '@sluice/flow/abortable'
 import type { Hold, Holds } from '../port.ts'
 
@@ -8,7 +8,7 @@ export function createLocalHolds(): Holds {
 
 class LocalHolds implements Holds {
   readonly trouble = null
-  /** By name; resolves once released. */
+  /** By name; a promise resolves once its hold is released. */
   readonly #taken = new Map<string, Promise<void>>()
 
   async acquire(name: string, options: { signal: AbortSignal }): Promise<Hold> {

@@ -1,4 +1,4 @@
-/** The promises of holds where Redis is a cluster: each name is on one of its nodes. */
+/** The promises of holds, with a Redis cluster: each name is on one of its nodes. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, inject } from 'vitest'
 import { startRedisCluster, type RedisTopology } from '../../../../deploy/local/redis-topologies.ts'

@@ -1,7 +1,7 @@
 /**
  * Holds shared by processes, in Redis: a key with the holder's token, which expires unless it is renewed (the
- * lock of https://redis.io/docs/latest/commands/set/#patterns). After a Redis that forgot everything, a
- * holder takes its name back if nobody else was faster.
+ * lock of https://redis.io/docs/latest/commands/set/#patterns). If Redis has forgotten everything, a holder
+ * takes its name back, unless another process was faster.
  */
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -17,7 +17,7 @@ import {
 import type { Hold, Holds } from '../port.ts'
 
 export interface RedisHoldsOptions extends RedisConnectionOptions {
-  /** Of all keys; default `sluice`. */
+  /** The prefix of all keys; default `sluice`. */
   readonly prefix?: string
   /** How long a hold outlives its holder; default 5 s. It is renewed five times in that time. */
   readonly lifeMs?: number
@@ -29,7 +29,7 @@ const POLL_MS = 100
 
 /**
  * KEYS: the name. ARGV: token, life (ms). Gives 1 if the token has the name from now on, 0 if another has it.
- * It takes and renews: whose answer was lost takes again what is its own already.
+ * It takes and renews. A holder whose answer was lost takes again the name that is its own already.
  */
 const HOLD = redisScript(`
 local holder = redis.call('GET', KEYS[1])
@@ -44,8 +44,8 @@ const RELEASE = redisScript(
 )
 
 /**
- * Opens the holds; the connection comes up by itself, and calls wait for it as long as a command may take.
- * Throws `config` for a URL that is none.
+ * Opens the holds. The connection comes up by itself, and calls wait for it as long as a command may take.
+ * Throws `config` for a wrong URL.
  */
 export function createRedisHolds(options: RedisHoldsOptions): Holds {
   return new RedisHolds(options)
@@ -81,7 +81,7 @@ class RedisHolds implements Holds {
       const sentMs = elapsedMs()
       const taking = this.#redis.run(HOLD, key, [token, this.#lifeMs])
       const reply = await abortable(taking, { signal }).catch((error: unknown) => {
-        // It may have been given meanwhile; nobody must wait for it to expire.
+        // Redis may have given it meanwhile, and others must not wait until it expires.
         void this.#release(key, token)
         throw error
       })
@@ -124,7 +124,7 @@ class RedisHolds implements Holds {
     if (!hold.isLost) await this.#release(hold.of.key, hold.of.token)
   }
 
-  /** What cannot be released expires by itself. */
+  /** A hold that cannot be released expires by itself. */
   async #release(key: string, token: string): Promise<void> {
     await this.#redis.run(RELEASE, key, [token]).catch(() => undefined)
   }

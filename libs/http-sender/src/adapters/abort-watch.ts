@@ -3,8 +3,8 @@ interface Abortable {
 }
 
 /**
- * Aborts what is under way for a signal. It has one listener per signal however many share it: adding and
- * removing one for each request costs more than the rest of a send.
+ * Aborts the requests of a signal. It has one listener per signal, however many requests share it: a listener
+ * for each request would cost more than the rest of a send.
  */
 export class AbortWatch<Work extends Abortable> {
   readonly #work = new Map<AbortSignal, Set<Work>>()
@@ -19,7 +19,7 @@ export class AbortWatch<Work extends Abortable> {
     signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  /** No more of interest; unknown work is passed over. */
+  /** Stops watching the work. Unknown work is passed over. */
   remove(signal: AbortSignal, work: Work): void {
     const known = this.#work.get(signal)
     if (known === undefined || !known.delete(work) || known.size > 0) return

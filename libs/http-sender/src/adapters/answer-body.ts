@@ -1,7 +1,4 @@
-/**
- * Turns the bytes of an answer into the text that is kept of it: decompressed, decoded, and never longer than
- * a limit.
- */
+/** Turns the bytes of an answer into text to keep: decompressed, decoded, and never longer than a limit. */
 import {
   createBrotliDecompress,
   createGunzip,
@@ -21,7 +18,9 @@ export interface RawBody {
   readonly cut: boolean
 }
 
-/** What is kept of an answer's body; `cut`: there was more, or what followed could not be decompressed. */
+/**
+ * The part of an answer's body that is kept. `cut`: there was more, or the rest could not be decompressed.
+ */
 export interface KeptBody {
   readonly body: string
   readonly cut: boolean
@@ -33,16 +32,16 @@ export function isPacked(headers: Headers): boolean {
 }
 
 /**
- * The body as text, in the charset that the content type names (UTF-8 where it names none or one that is not
- * known). Bytes that are not valid become U+FFFD; a character cut in two at the end is left out.
+ * The body as text, in the charset that the content type names (UTF-8 if it names none, or an unknown one).
+ * Invalid bytes become U+FFFD. A character that is cut in two at the end is left out.
  */
 export function plainText({ chunks, cut }: RawBody, headers: Headers): KeptBody {
   return { body: decode(joined(chunks), headers['content-type'], cut), cut }
 }
 
 /**
- * The same of a packed body. Never rejects: of bytes that do not decompress, what came out before the fault
- * is kept.
+ * As `bodyText`, for a packed body. Never rejects: if bytes do not decompress, the text before the fault is
+ * kept.
  */
 export async function unpackedText(body: RawBody, headers: Headers, limitBytes: number): Promise<KeptBody> {
   const encodings = contentEncodings(headers['content-encoding'])
@@ -62,7 +61,7 @@ function contentEncodings(header: string | undefined): readonly string[] {
   return names.filter(name => name !== '' && name !== 'identity').reverse()
 }
 
-/** More codings on top of each other than any honest server uses. */
+/** The most codings on top of each other. No honest server uses more. */
 const MAX_ENCODINGS = 3
 
 async function decompress(
@@ -70,7 +69,7 @@ async function decompress(
   encodings: readonly string[],
   limitBytes: number,
 ): Promise<{ bytes: Buffer; cut: boolean }> {
-  // What is packed in a way that is not known is not the body.
+  // Bytes that are packed in an unknown way are not the body.
   let plain = { bytes, cut: encodings.length > MAX_ENCODINGS }
   for (const encoding of encodings.slice(0, MAX_ENCODINGS)) {
     const decoder = decoderOf(encoding, plain.bytes)

@@ -1,12 +1,12 @@
 import type { ByteShare } from '@sluice/flow/byte-budget'
 
-/** Room for what is kept of one answer, asked for when it is made and given back by `leave`. */
+/** Room in memory for one answer. It is asked for when the object is made, and given back by `leave`. */
 export class AnswerRoom {
   readonly #share: ByteShare
   readonly #bytes: number
   readonly #leaving = new AbortController()
   #state: 'waiting' | 'there' | 'left' = 'waiting'
-  /** True once it is there, false if it was left before; never rejects. */
+  /** True once there is room, false if `leave` was called before. Never rejects. */
   readonly there: Promise<boolean>
 
   constructor(share: ByteShare, bytes: number) {

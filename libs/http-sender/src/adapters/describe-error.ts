@@ -1,13 +1,13 @@
 /** How large the head of an answer may be, in bytes. */
 export const MAX_HEAD_BYTES = 64 * 1024
 
-/** What undici's errors mean where their own words do not say it. */
+/** What undici's errors mean, for those whose own words do not say it. */
 const MEANINGS: { readonly [code: string]: string } = {
   UND_ERR_HEADERS_OVERFLOW: `the headers of the answer are larger than ${MAX_HEAD_BYTES} bytes`,
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer broke off before its content-length',
 }
 
-/** What an error of the network says to a person. */
+/** An error of the network in words for a person. */
 export function describeError(error: Error): string {
   // Connecting to a name with several addresses fails with all their errors and no message of its own.
   if (error instanceof AggregateError && error.message === '') {
@@ -16,19 +16,20 @@ export function describeError(error: Error): string {
   }
   const code = codeOf(error) ?? ''
   const text = error.message === '' ? error.name : error.message
-  if (text === 'bad upgrade') return 'the API answered 101 (Switching Protocols), which nobody had asked for'
+  if (text === 'bad upgrade')
+    return 'the API answered 101 (Switching Protocols), which the request had not asked for'
   if (code === 'UND_ERR_SOCKET') return `the connection broke: ${text}`
   return MEANINGS[code] ?? text
 }
 
-/** What undici says of a request that can be sent to nobody. */
+/** Codes by which undici says that a request cannot be sent to any server. */
 const INVALID = new Set([
   'UND_ERR_INVALID_ARG',
   'UND_ERR_NOT_SUPPORTED',
   'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
 ])
 
-/** True if no HTTP request can be made of what was to be sent. */
+/** True if the error says that no HTTP request can be made. */
 export function isInvalidRequest(error: Error): boolean {
   return INVALID.has(codeOf(error) ?? '')
 }

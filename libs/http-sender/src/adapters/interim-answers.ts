@@ -1,7 +1,7 @@
 /**
- * An interim answer may come before any answer, whether or not it was asked for, and is to be passed over
- * (RFC 9110 §15.2). undici does so for all of them but `100 Continue`, for which it gives up the connection.
- * Its parser is told of another one in its place.
+ * An interim answer may come before any answer, asked for or not, and must be passed over (RFC 9110 §15.2).
+ * undici passes over all of them except `100 Continue`, for which it gives up the connection. So its parser
+ * is told of another interim answer instead.
  */
 import { createRequire } from 'node:module'
 
@@ -16,7 +16,7 @@ interface Parser {
   onHeadersComplete: (status: number, ...rest: readonly unknown[]) => unknown
 }
 
-/** To be called with each client of undici whose connection has just opened. */
+/** Call this with each client of undici whose connection has just opened. */
 export function passOverInterimAnswers(client: object): void {
   const parser = field(field(client, kSocket), kParser)
   if (!isParser(parser))

@@ -1,7 +1,7 @@
 /**
- * The way by which undici hands out how to take a request out of its queue; its own `request` uses it,
- * `dispatch` does not tell of it. Without it a request that timed out while it waited for a connection would
- * stay in the queue, and those behind it would wait for the dead.
+ * A hook of undici that gives a function for taking a request out of its queue. undici's own `request` uses
+ * it, and `dispatch` does not document it. Without it a request that timed out while it waited for a
+ * connection would stay in the queue, and requests behind it would wait for nothing.
  */
 import { createRequire } from 'node:module'
 
@@ -11,7 +11,7 @@ const hook: unknown =
 if (typeof hook !== 'symbol') throw new Error('this undici has no hook for requests in its queue')
 const kQueuedAbort: symbol = hook
 
-/** Options for `dispatch` by which it calls back with the way out, each time that it queues the request. */
+/** Options for `dispatch`. Each time that it queues the request, it calls back with that function. */
 export function queuedAbortHook(onQueued: (leave: (reason: unknown) => void) => void): {
   readonly [symbol: symbol]: unknown
 } {

@@ -2,7 +2,7 @@ import type { LookupFunction } from 'node:net'
 import { expect, it } from 'vitest'
 import { sharedLookup } from './shared-lookup.ts'
 
-it('looks a name up once for all who ask at the same time, and anew afterwards', () => {
+it('looks a name up once for all callers at the same time, and again afterwards', () => {
   const asked: Parameters<LookupFunction>[] = []
   const lookup = sharedLookup((...of) => asked.push(of))
   const found: unknown[] = []

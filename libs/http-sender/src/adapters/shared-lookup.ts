@@ -1,7 +1,7 @@
 /**
- * Looks up host names, once for all connections that want the same name at the same time. Node looks names up
- * in four threads that it also unpacks, encrypts and reads files in: a thousand connections to a name whose
- * server does not answer would hold up everything else of the process.
+ * Looks up host names, once for all connections that want the same name at the same time. Node uses four
+ * threads for looking up names, unpacking, encrypting and reading files. A thousand connections to a name
+ * whose server does not answer would hold up all other work of the process.
  */
 import { lookup, type LookupAddress } from 'node:dns'
 import type { LookupFunction } from 'node:net'

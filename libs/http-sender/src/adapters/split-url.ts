@@ -1,11 +1,12 @@
-/** Whatever may not stand in a request line. */
+/** Characters that may not stand in a request line. */
 const NOT_IN_REQUEST_LINE = /[^\x21-\x7e]+/gu
 
 /**
- * Cuts a URL into what names the connections and what goes into the request line, without normalizing the
- * path: it is sent as it was rendered, since `..` that came out of a row must not lead elsewhere. What may
- * not stand in a request line is percent-encoded as browsers do, and a fragment is left out. Throws for what
- * is no URL of HTTP, without its path and query, which may hold secrets.
+ * Cuts a URL into the origin, which names the connections, and the target, which goes into the request line.
+ * The path is not normalized but sent as it was rendered, since a `..` from a row must not lead elsewhere.
+ * Characters that may not stand in a request line are percent-encoded as browsers do. A fragment is left out.
+ * Throws for a text that is no URL of HTTP. The error does not show its path and query, which may hold
+ * secrets.
  */
 export function splitUrl(url: string): { readonly origin: string; readonly path: string } {
   const scheme = /^https?:\/\//i.exec(url)?.[0]
@@ -14,7 +15,7 @@ export function splitUrl(url: string): { readonly origin: string; readonly path:
   tail.lastIndex = scheme.length
   const start = tail.exec(url)?.index ?? url.length
   const host = url.slice(scheme.length, start)
-  // URL parsers take it for a slash, and would look for the host elsewhere than this one does.
+  // URL parsers take a backslash for a slash, and would find another host than this function does.
   if (host.includes('\\'))
     throw new Error('the host of the URL has a backslash: write / where the path begins')
   if (!URL.canParse(url.slice(0, start)))

@@ -1,8 +1,8 @@
 /**
  * One request and its answer on their way through undici. States: `waiting` (for a connection) → `sent` (its
  * bytes were handed to a socket) → `answered` (the head of the answer is there) → `settled`; from each of
- * them straight to `settled`. What an error means depends on the state alone: while waiting, nothing can have
- * been applied; afterwards, anything may have been.
+ * them straight to `settled`. What an error means depends on the state alone. While `waiting`, nothing can
+ * have been applied. Afterwards, anything may have been.
  */
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
@@ -15,11 +15,11 @@ import type { OutgoingRequest, SendResult } from '../port.ts'
 export interface ExchangeSurroundings {
   readonly bodyLimitBytes: number
   readonly drainLimitBytes: number
-  /** Where room for long answers is asked for. */
+  /** The budget that is asked for room for long answers. */
   readonly answers: ByteShare | null
   /** True for an error that came from opening a connection. */
   readonly cameFromConnecting: (error: object) => boolean
-  /** Called once, when the exchange needs its signal no more. */
+  /** Called once, when the exchange does not need its signal any more. */
   readonly release: (signal: AbortSignal, exchange: Exchange) => void
 }
 
@@ -33,13 +33,13 @@ type DispatchOptions = Parameters<Pool['dispatch']>[0]
 type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
 
 /**
- * How often a request that no byte of has left goes to another connection, because the idle one it was to use
- * turned out to be dead.
+ * How often a request goes to another connection because the idle one turned out to be dead. No byte of the
+ * request has left by then.
  */
 const MAX_FRESH_STARTS = 2
 /** The longest delay that a timer of Node can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1
-/** What is kept of an answer before room is asked for. */
+/** How much of an answer is kept before room is asked for. */
 const FREE_BYTES = 8 * 1024
 const DEAD_CONNECTION = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET'])
 
@@ -105,7 +105,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#cut(new Error('time-out'))
   }
 
-  /** undici tells here, while the request is queued, how to take it out of the queue. */
+  /** While the request is queued, undici gives a function here that takes it out of the queue. */
   queued(leave: (reason: unknown) => void): void {
     if (this.#state === 'settled') leave(new Error('settled'))
     else this.#leaveQueue = leave
@@ -118,7 +118,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#state === 'waiting' && elapsedMs() > sendBeforeMs) {
       this.#fail('not-sent', 'no connection before the lease ended', { late: true })
     }
-    // Thrown here, before a byte is written, it takes the request out and leaves the connection to others.
+    // An error thrown here, before a byte is written, takes the request out and leaves the connection to
+    // others.
     if (this.#state === 'settled') throw new Error('settled')
     this.#state = 'sent'
   }
@@ -141,7 +142,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#keptBytes > FREE_BYTES && this.#room === null) this.#waitForRoom(controller)
     if (this.#drainedBytes <= this.#around.drainLimitBytes) return
     this.#answer()
-    this.#cut(new Error('the answer is longer than what is read of one'))
+    this.#cut(new Error('the answer is longer than what is read of an answer'))
   }
 
   onResponseEnd(): void {
@@ -157,7 +158,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     else this.#fail('broken', describeError(error))
   }
 
-  /** True once all that would be kept of the answer is there, so that its end does not matter any more. */
+  /** True once the part of the answer that is kept is complete, so that its end does not matter any more. */
   #isKept(): boolean {
     return this.#state === 'answered' && this.#drainedBytes > 0
   }
@@ -181,7 +182,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     })
   }
 
-  /** The server is read no further until there is room for all that is kept of an answer. */
+  /** Nothing more is read from the server until there is room for the part of the answer that is kept. */
   #waitForRoom(controller: Dispatcher.DispatchController): void {
     const { answers } = this.#around
     if (answers === null) return
@@ -245,8 +246,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * Takes the request out of the queue, or closes its connection, which carries an answer that nobody waits
-   * for.
+   * Takes the request out of the queue, or closes its connection: no caller waits for the answer any more.
    */
   #cut(reason: unknown): void {
     this.#leaveQueue?.(reason)

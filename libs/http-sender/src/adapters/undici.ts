@@ -24,11 +24,13 @@ export interface UndiciSenderOptions {
   readonly connectTimeoutMs?: number
   /** How much of an answer's body is kept. Default 64 KiB. */
   readonly bodyLimitBytes?: number
-  /** How much of a body is read beyond that to keep the connection; a longer one costs it. Default 1 MiB. */
+  /**
+   * How much of a body is read beyond that to keep the connection. A longer body closes it. Default 1 MiB.
+   */
   readonly drainLimitBytes?: number
   /**
-   * Room for what is kept of answers beyond 8 KiB each, over all requests: an answer that is longer, or
-   * packed, waits for it, and its server with it. Absent: as much as there is.
+   * Room for answers beyond 8 KiB each, over all requests. A longer answer, or a packed one, waits for room,
+   * and so does its server. Absent: no bound.
    */
   readonly answers?: ByteShare | undefined
   /** PEM texts and switches as in node:tls. */
@@ -41,16 +43,18 @@ export interface UndiciSenderOptions {
   }
 }
 
-/** Most origins with a pool; the oldest is closed, once its requests are done, to make room for another. */
+/**
+ * The most origins with a pool. To make room for another, the oldest is closed once its requests are done.
+ */
 const MAX_ORIGINS = 1024
 
 interface Origin {
   readonly pool: Pool
-  /** From user info in the URL, for requests without an authorization header of their own. */
+  /** From the user info of the URL, for requests without an authorization header of their own. */
   readonly authorization: string | null
 }
 
-/** Sends may be under way in any number at once. Disposing fails what is still under way. */
+/** Any number of sends may be under way at once. Disposing fails those that are still under way. */
 export function createUndiciSender(options: UndiciSenderOptions = {}): HttpSender {
   return new UndiciSender(options)
 }
@@ -112,7 +116,8 @@ class UndiciSender implements HttpSender {
       method: request.method,
       headers: headersWith(request.headers, authorization),
       body: bufferOf(request.body),
-      // undici closes the connection after a DELETE with a body unless told that the server copes with it.
+      // undici closes the connection after a DELETE with a body, unless it is told that the server copes with
+      // that.
       ...(request.method === 'DELETE' && request.body !== null ? { reset: false } : {}),
       ...queuedAbortHook(leave => exchange.queued(leave)),
     })
@@ -170,7 +175,7 @@ function connectorMarking(
 /** What no header can carry: control characters, and characters beyond Latin-1 (RFC 9110 §5.5). */
 const NOT_IN_HEADER = /[^\t\x20-\x7e\x80-\xff]/u
 
-/** Throws, naming header and character, where undici would only say that the header is invalid. */
+/** Throws an error that names header and character. undici would only say that the header is invalid. */
 function assertHeaders(headers: Headers): void {
   for (const name in headers) {
     const [found] = NOT_IN_HEADER.exec(headers[name] ?? '') ?? []

@@ -1,4 +1,4 @@
-/** What every HTTP sender promises of the memory that answers take. */
+/** The promises of every HTTP sender about the memory that answers take. */
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ByteBudget, type ByteShare } from '@sluice/flow/byte-budget'
@@ -44,7 +44,7 @@ export function longAnswersContract(name: string, open: (answers: ByteShare) => 
       expect(budget.heldBytes).toBe(0)
     })
 
-    it('gives the room back of what breaks off, is aborted or takes too long', async () => {
+    it('gives back the room of an answer that breaks off, is aborted or takes too long', async () => {
       const budget = new ByteBudget(2 * MiB)
       await using sender = open(budget.open())
       const body = 'x'.repeat(MiB)

@@ -1,4 +1,4 @@
-/** What every HTTP sender promises where a server answers oddly, tried over bare sockets. */
+/** The promises of every HTTP sender about servers that answer oddly, tried over bare sockets. */
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import type { HttpSender, OutgoingRequest } from '../port.ts'
@@ -10,7 +10,7 @@ interface OddAnswer {
   readonly what: string
   readonly steps: readonly Step[]
   readonly expected: object
-  /** False where the server sends no more answers on that connection. */
+  /** False if the server sends no more answers on that connection. */
   readonly goesOn?: boolean
 }
 

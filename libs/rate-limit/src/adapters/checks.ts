@@ -1,4 +1,4 @@
-/** What a caller of a rate limit must not get wrong; each throws `internal`. */
+/** Checks of a rate limit's arguments. A wrong argument is a bug of the caller, and throws `internal`. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { TakeRequest } from '../port.ts'
 

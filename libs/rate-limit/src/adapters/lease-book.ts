@@ -11,16 +11,16 @@ import { SluiceError } from '@sluice/contracts/errors'
 interface HeldLease {
   /** Slots not given back. */
   open: number
-  /** Permits that came back unused, in all. */
+  /** All permits that came back unused so far. */
   unused: number
 }
 
-/** What the server is told, as JSON. All takes are meant by their numbers. */
+/** The statement for the server, as JSON. Takes are named by their numbers. */
 export interface Statement {
   readonly instance: string
-  /** The last take that was begun before this was said. */
+  /** The last take that was started before this statement. */
   readonly upTo: number
-  /** Nobody waits for a take up to this one any more: none may be granted from now on. */
+  /** No caller waits for a take up to this one any more. None of these may be granted from now on. */
   readonly void: number
   readonly pending: readonly number[]
   readonly kept: Readonly<Record<string, readonly [open: number, unused: number]>>
@@ -31,9 +31,9 @@ export class LeaseBook {
   #last = 0
   readonly #pending = new Set<number>()
   readonly #held = new Map<number, HeldLease>()
-  /** The last take whose answer did not come, until the server can grant it no more; 0 for none. */
+  /** The last take whose answer did not come, until the server cannot grant it any more; 0 for none. */
   #lostUpTo = 0
-  /** How often a return could not be told. */
+  /** How often a return did not reach the server. */
   #untold = 0
   #toldUpTo = 0
 
@@ -61,13 +61,13 @@ export class LeaseBook {
     this.#pending.delete(take)
   }
 
-  /** No answer came: it may have been granted, or may be yet. */
+  /** No answer came: the take may have been granted, or may still be. */
   lost(take: number): void {
     this.#pending.delete(take)
     this.#lostUpTo = Math.max(this.#lostUpTo, take)
   }
 
-  /** Notes what came back. False for a lease that is not held; throws where it is more than was open. */
+  /** Notes what came back. False for an unknown lease. Throws if more came back than was open. */
   giveBack(take: number, parts: { readonly unused: number; readonly finished: number }): boolean {
     const lease = this.#held.get(take)
     if (lease === undefined) return false
@@ -79,23 +79,23 @@ export class LeaseBook {
     return true
   }
 
-  /** What the server is to be told of a lease; null once it knows that nothing is left of it. */
+  /** The state of a lease for the server; null once the server knows that nothing is left of it. */
   stateOf(take: number): { readonly open: number; readonly unused: number } | null {
     const lease = this.#held.get(take)
     return lease === undefined ? null : { ...lease }
   }
 
-  /** The server was told that so many are open. */
+  /** The server knows that so many are open. */
   told(take: number, open: number): void {
     if (open === 0) this.#held.delete(take)
   }
 
-  /** A return could not be told. */
+  /** A return did not reach the server. */
   untold(): void {
     this.#untold += 1
   }
 
-  /** What is held now, and what to call once the server has taken note of it. */
+  /** What this process holds now, and a function to call once the server has taken note of it. */
   state(): { readonly statement: Statement; readonly noted: () => void } {
     const untold = this.#untold
     const kept = [...this.#held].map(([take, { open, unused }]) => [take, [open, unused] as const] as const)

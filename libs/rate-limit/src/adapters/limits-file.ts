@@ -1,8 +1,8 @@
 /**
- * The limits of one machine as a SQLite file, so that they outlive processes. What is granted is written
- * before it is handed out; a write that the operating system has accepted survives `kill -9` of the process.
- * It may say more than was used, never less: an entry that many leases will share is written once with room
- * to spare, and put right with a later write.
+ * The limits of one machine as a SQLite file, so that they outlive processes. A grant is written before it is
+ * handed out. A write that the operating system has accepted survives `kill -9` of the process. The file may
+ * say more than was used, and never less: an entry that many leases share is written once with room to spare,
+ * and corrected by a later write.
  */
 import { DatabaseSync } from 'node:sqlite'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -10,14 +10,14 @@ import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
 import type { GrantEntry, SlidingWindow } from './sliding-window.ts'
 
 const FORMAT_VERSION = 1
-/** Expired rows go at most this often. */
+/** How often expired rows are removed, at most. */
 const PRUNE_EVERY_MS = 1000
 /**
- * Pages in the write-ahead log before SQLite moves them into the file, which syncs the disk and so holds up
+ * Pages in the write-ahead log before SQLite moves them into the file. That syncs the disk, and holds up
  * everything for a moment.
  */
 const CHECKPOINT_PAGES = 4000
-/** Partitions whose markers are remembered: those that changed hands last. */
+/** How many partitions' markers are remembered: those that changed hands last. */
 export const HOLDERS_KEPT = 10_000
 /** Share of a limit that is written in advance for an entry. */
 const RESERVE_SHARE = 1 / 64
@@ -43,8 +43,8 @@ export interface StoredLimits {
 }
 
 /**
- * Methods throw `disk` when the disk is full or fails, which no other try mends, and else `unreachable`
- * (retryable); what they were to write is then not in the file.
+ * Methods throw `disk` if the disk is full or fails, since another try does not help. For other failures they
+ * throw `unreachable` (retryable). In both cases nothing was written to the file.
  */
 export class LimitsFile {
   readonly #path: string
@@ -55,10 +55,10 @@ export class LimitsFile {
   readonly #update
   readonly #delete
   #prunedMs = 0
-  /** Entries of which the file says more than is so. */
+  /** Entries of which the file says more than was used. */
   readonly #overstated = new Set<GrantEntry>()
 
-  /** Throws `conflict` if another process holds the file, `corrupt` if it is no such file. */
+  /** Throws `conflict` if another process holds the file, and `corrupt` if it is no file of limits. */
   constructor(path: string) {
     this.#path = path
     this.#db = open(path)
@@ -74,8 +74,8 @@ export class LimitsFile {
   }
 
   /**
-   * What was granted and still counts at `nowMs`. Times later than that come from a clock that was set back,
-   * and count from now.
+   * The grants that still count at `nowMs`. Later times come from a clock that was set back, and count from
+   * now.
    */
   load(nowMs: number): StoredLimits {
     const windows = new Map<string, StoredWindow>()
@@ -107,7 +107,7 @@ export class LimitsFile {
   }
 
   /**
-   * Writes the entries that a grant went into, as one transaction; nothing where the file says enough
+   * Writes the entries that a grant went into, as one transaction. Writes nothing if the file says enough
    * already.
    */
   storeGrant(grants: readonly Granted[], nowMs: number): void {
@@ -127,7 +127,7 @@ export class LimitsFile {
     })
   }
 
-  /** Permits of the entry came back: the file is put right when it is written next. */
+  /** Permits of the entry came back. The next write corrects the file. */
   overstates(entry: GrantEntry): void {
     if (entry.stored !== null && !entry.expired) this.#overstated.add(entry)
   }
@@ -152,7 +152,7 @@ export class LimitsFile {
     })
   }
 
-  /** Puts the file right and closes it. */
+  /** Corrects the file and closes it. */
   close(lastEntries: readonly GrantEntry[]): void {
     try {
       for (const entry of lastEntries) this.overstates(entry)
@@ -204,14 +204,14 @@ export class LimitsFile {
   }
 }
 
-/** A `disk` error where the disk is full or fails; null for anything else. */
+/** A `disk` error if the disk is full or fails; null for anything else. */
 function diskError(message: string, cause: unknown): SluiceError | null {
   if (!(cause instanceof Error) || !('errcode' in cause) || typeof cause.errcode !== 'number') return null
   if (!isSqliteDiskCode(cause.errcode)) return null
   return new SluiceError('disk', `${message}. Make room on that disk and run again.`, { cause })
 }
 
-/** An entry that a grant went into, with what is needed to write it. */
+/** An entry that a grant went into, with its place in the file. */
 export interface Granted {
   readonly scope: string
   readonly window: SlidingWindow
@@ -222,7 +222,7 @@ function open(path: string): DatabaseSync {
   let db: DatabaseSync | undefined
   try {
     db = new DatabaseSync(path, { timeout: 1000 })
-    // Exclusive: two processes that count by themselves would each grant the whole limit.
+    // The file is exclusive: two processes that count by themselves would each grant the whole limit.
     db.exec('pragma locking_mode = exclusive')
     db.exec('pragma journal_mode = wal')
     db.exec('pragma synchronous = normal')

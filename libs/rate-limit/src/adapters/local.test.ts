@@ -76,7 +76,7 @@ describe('the local rate limit', () => {
     const first = createLocalRateLimit({ file, now: clock.now })
     for (let n = 0; n < HOLDERS_KEPT + 10; n += 1) {
       await asked(first, `sync/${n}`, 5)
-      // One that goes on changing hands is not among the oldest.
+      // A partition that goes on changing hands is not among the oldest.
       if (n % 1000 === 0) await asked(first, 'sync/0', n + 6)
     }
     await first[Symbol.asyncDispose]()
@@ -171,7 +171,7 @@ describe('the local rate limit', () => {
     expect(await permitsOf(first, 1, 10, 1000)).toBe(1)
   })
 
-  it('a file that is none is refused with advice', async () => {
+  it('a file that is no file of limits is refused with advice', async () => {
     await writeFile(file, 'this is no database, and long enough to show it'.repeat(100))
     expect(() => createLocalRateLimit({ file })).toThrow(
       expect.objectContaining({ code: 'corrupt', message: expect.stringContaining('remove the file') }),
@@ -183,9 +183,7 @@ describe('the local rate limit', () => {
   })
 })
 
-/**
- * Takes in a process of its own, which is killed once it has the grant; gives what it was granted, as text.
- */
+/** Takes in a process of its own, which is killed once it has the grant. Gives the grant, as text. */
 async function grantAndDie(
   file: string,
   { want, requests, windowMs }: { want: number; requests: number; windowMs: number },

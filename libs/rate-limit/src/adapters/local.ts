@@ -1,5 +1,5 @@
 /**
- * The budget of destinations for one process: counted in memory, kept in a SQLite file where one is given.
+ * The budget of destinations for one process: counted in memory, and kept in a SQLite file if one is given.
  */
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -13,11 +13,14 @@ import { LONGEST_PAUSE_MS } from '../port.ts'
 import type { Grant, LimitScope, RateLimit, TakeRequest } from '../port.ts'
 
 export interface LocalRateLimitOptions {
-  /** Where limits outlive the process; absent: in memory only. One process at a time may hold it. */
+  /**
+   * The file in which limits outlive the process. Absent: in memory only. One process at a time may have the
+   * file.
+   */
   readonly file?: string
   /**
-   * How long a permit may lie unused. Longer ones cost throughput, shorter ones lapse whenever the event loop
-   * is busy. Default 25 ms.
+   * How long a permit may lie unused. A longer time costs throughput; with a shorter one, permits lapse
+   * whenever the event loop is busy. Default 25 ms.
    */
   readonly leaseLifeMs?: number
   /**
@@ -42,15 +45,15 @@ interface Lease {
   readonly slotsExpireMs: number
 }
 
-/** How soon to ask again for a holder that never gets anything more: it should stop asking. */
+/** How soon a superseded holder may ask again. It never gets anything more, and should stop asking. */
 const SUPERSEDED_WAIT_MS = 60_000
 
 const steadyNow = () => performance.timeOrigin + performance.now()
 
 /**
  * Opens the budget. Slots live in memory only: when a process has died, the system has closed its
- * connections, and whoever opens the file next holds it alone. Rates, pauses and markers outlive it. Throws
- * `conflict` if another process holds the file, `corrupt`, `unreachable`.
+ * connections, and the next process to open the file has it alone. Rates, pauses and markers outlive the
+ * process. Throws `conflict` if another process holds the file, `corrupt`, `unreachable`.
  */
 export function createLocalRateLimit(options: LocalRateLimitOptions = {}): RateLimit {
   return new LocalRateLimit(options)
@@ -67,7 +70,7 @@ class LocalRateLimit implements RateLimit {
   readonly #leasePrefix = randomUUID().slice(0, 8)
   #lastLease = 0
   #closed = false
-  /** No slot expires before this. */
+  /** The time before which no slot expires. */
   #nextSlotExpiryMs = Infinity
 
   constructor(options: LocalRateLimitOptions) {
@@ -165,7 +168,7 @@ class LocalRateLimit implements RateLimit {
 
   /**
    * The state of a scope, with a window for each of its rates. Runs that pinned different limits share it, so
-   * a grant counts in every window that any of them had of late. A window that is new starts with what the
+   * a grant counts in every window that any of them had lately. A new window starts with the grants that the
    * longest of the others remembers.
    */
   #scope(limits: LimitScope, nowMs: number): ScopeState {
@@ -246,7 +249,8 @@ class LocalRateLimit implements RateLimit {
     this.#lastLease += 1
     const lease = `${this.#leasePrefix}-${this.#lastLease}`
     this.#leases.set(lease, { scopes, entries: granted, slots: permits, slotsExpireMs })
-    // Its windows count what surely passed, and a lease what may have: a suspended machine ages leases only.
+    // Windows count time that has certainly passed, and leases time that may have passed: a suspended machine
+    // ages leases only.
     const sleptMs = elapsedMs() - performance.now()
     const useBeforeMs = nowMs - performance.timeOrigin + sleptMs + this.#leaseLifeMs
     return { kind: 'granted', lease, permits, useBeforeMs }

@@ -1,6 +1,7 @@
 /**
- * Limits in Redis while answers are lost: what was granted to nobody comes back at once, and nothing is ever
- * granted twice. Each test has a budget of its own, on a Redis of this file's own that can stand still.
+ * Limits in Redis while answers are lost: grants that no process heard of come back at once, and nothing is
+ * ever granted twice. Each test has a budget of its own. The Redis belongs to this file alone, and can stand
+ * still.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { Redis } from 'ioredis'
@@ -16,13 +17,13 @@ const { signal } = new AbortController()
 const CONCURRENCY = 10
 /** More than a test can use up. */
 const PER_MINUTE = 100_000
-/** Slots of the dead would come back only after this: no test may live that long. */
+/** Slots of a dead process come back only after this. No test may take so long. */
 const SLOT_LIFE_MS = 600_000
 const TIMEOUT_MS = 300
 const SILENCE_MS = 700
-/** Takes that are given up in an outage. */
+/** How many takes are given up in an outage. */
 const LOST = 20
-/** "At once": an answer and the next statement of what is held. */
+/** "At once": the time of an answer and of the next statement. */
 const AT_ONCE_MS = 1_500
 
 describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are lost', () => {
@@ -99,7 +100,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     return Number(total)
   }
 
-  it('a server that stood still grants nothing to those who have given up: all is free again at once', async () => {
+  it('a server that stood still grants nothing to takes that were given up: all is free again at once', async () => {
     const mine = await take(cutOff, 4)
     server.freeze()
     await lostTakes(cutOff)
@@ -112,7 +113,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     expect(await used()).toBe(4)
   })
 
-  it('what was granted in answers that never came is free again at once, for others too', async () => {
+  it('grants whose answers never came are free again at once, for other processes too', async () => {
     await take(cutOff, 4)
     await proxy.set({ kind: 'swallow' })
     await lostTakes(cutOff)
@@ -121,7 +122,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     expect(await used()).toBe(4)
   })
 
-  it('what comes back while nobody answers is told later, once, and by no further call', async () => {
+  it('a return while Redis does not answer reaches it later, once, and without a further call', async () => {
     const mine = await take(cutOff, 8)
     await proxy.set({ kind: 'swallow' })
     await cutOff.giveBack(mine.lease, { unused: 2, finished: 1 })
@@ -153,7 +154,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     expect(await used()).toBe(1)
   })
 
-  it('what an ended process had not told is told before it ends', async () => {
+  it('a process that ends first tells Redis what it had not told it yet', async () => {
     const mine = await take(cutOff, 5)
     await proxy.set({ kind: 'swallow' })
     await cutOff.giveBack(mine.lease, { unused: 5, finished: 0 })
@@ -162,7 +163,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     expect(await room(healthy)).toBe(CONCURRENCY)
   })
 
-  it('never are more in flight than the limit, nor slots lost, on a network that fails at random', async () => {
+  it('never has more in flight than the limit, nor loses a slot, on a network that fails at random', async () => {
     const seed = Math.floor(Math.random() * 2 ** 31)
     const random = randomFrom(seed).next
     const endMs = performance.now() + 4_000

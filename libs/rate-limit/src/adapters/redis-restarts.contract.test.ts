@@ -1,6 +1,6 @@
 /**
- * Limits of an hour in a Redis that is restarted, loses what it wrote last, or fails over: nobody waits for
- * an hour where nothing was lost, and everybody does where something may have been.
+ * Limits of an hour in a Redis that is restarted, loses its last writes, or fails over. If nothing was lost,
+ * no process waits for an hour. If something may have been lost, every process does.
  */
 import { readdir, readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,9 +16,9 @@ const { signal } = new AbortController()
 const HOUR_MS = 3_600_000
 const PER_HOUR = 1_000
 const SLOT_LIFE_MS = 35_000
-/** Windows up to this are waited out in any case. */
+/** Windows up to this length are waited out in any case. */
 const LONG_MS = 60_000
-/** From when on a newcomer counts as one who would be missed. */
+/** After this time, the absence of a new process would be noticed. */
 const NEWCOMER_MS = 3_000
 
 describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that is restarted', () => {
@@ -67,7 +67,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
     await expect.poll(attempt, { timeout: 15_000, interval: 50 }).not.toBeNull()
     return grant ?? (await take(limit, want))
   }
-  /** Two processes, both long there, that were granted 400 and 100 of the thousand. */
+  /** Two processes that have been there for long. They were granted 400 and 100 of the thousand. */
   const twoMembers = async (otherUrl?: string): Promise<readonly [RateLimit, RateLimit]> => {
     const members = [open(), open(otherUrl)] as const
     expect(await take(members[0], 400)).toMatchObject({ permits: 400 })
@@ -76,7 +76,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
     expect(await take(members[1], 100)).toMatchObject({ permits: 100 })
     return members
   }
-  /** So much time has passed that a process in it counts as new, which in truth shows that it is there. */
+  /** So much time has passed that a process counts as new, though it keeps showing itself. */
   const takeAnew = async (limit: RateLimit, want: number): Promise<Grant> => {
     const first = await take(limit, want)
     if (first.kind === 'granted' || first.reason !== 'paused') return first
@@ -85,7 +85,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
   }
   const afterTheShort = () => (offsetMs += LONG_MS + 1_000)
 
-  it('a newcomer is granted nothing before it would be missed', async () => {
+  it('a new process is granted nothing before its absence would be noticed', async () => {
     await twoMembers()
     const newcomer = open()
     const wait = await take(newcomer, 1)
@@ -105,7 +105,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
         await server.start()
       },
     ],
-  ])('after %s nobody waits for an hour once all have vouched that nothing is lost', async (_, restart) => {
+  ])('after %s no process waits for an hour once all vouch that nothing is lost', async (_, restart) => {
     const [first, second] = await twoMembers()
     await restart()
     const early = await answered(first)
@@ -122,7 +122,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
     expect(await takeAnew(second, 1)).toMatchObject({ reason: 'rate' })
   })
 
-  it('who has nothing to take vouches all the same', async () => {
+  it('a process with nothing to take vouches all the same', async () => {
     const [first] = await twoMembers()
     await server.restart()
     await answered(first)
@@ -133,7 +133,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
     await expect.poll(left, { timeout: 15_000, interval: 100 }).toBeLessThanOrEqual(LONG_MS)
   })
 
-  it('who has left in good order is not waited for', async () => {
+  it('a process that has left in good order is not waited for', async () => {
     const [first, second] = await twoMembers()
     await second[Symbol.asyncDispose]()
     await server.restart()
@@ -143,7 +143,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
     if (vouched.kind === 'wait') expect(vouched.leftMs).toBeLessThanOrEqual(LONG_MS)
   })
 
-  it('the hour is waited out where one is missing who may know of more', async () => {
+  it('the hour is waited out if a process is missing that may know of more grants', async () => {
     const [first] = await twoMembers(`redis://127.0.0.1:${proxy.port}`)
     await proxy.set({ kind: 'refuse' })
     await server.restart()
@@ -152,7 +152,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
       offsetMs += passMs
       expect(await take(first, 1)).toMatchObject({ kind: 'wait', reason: 'forgotten' })
     }
-    // The one that is missing is not forgotten over another restart.
+    // The missing process is not forgotten over another restart.
     await server.restart()
     await answered(first)
     for (const passMs of [1_000, LONG_MS, HOUR_MS - 120_000 - LONG_MS]) {
@@ -163,7 +163,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
     expect(await takeAnew(first, 1)).toMatchObject({ kind: 'granted' })
   })
 
-  it('the hour is waited out where one has seen a grant that is missing, whoever asks first', async () => {
+  it('the hour is waited out if a process has seen a grant that is missing, whichever process asks first', async () => {
     const [first, second] = await twoMembers()
     const [, folder = ''] = await config('dir')
     const before = await aofOf(folder)
@@ -177,7 +177,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
     const wait = await take(first, 1)
     expect(wait).toMatchObject({ kind: 'wait', reason: 'forgotten' })
     if (wait.kind === 'wait') expect(wait.leftMs).toBeGreaterThan(HOUR_MS - 180_000)
-    // Nor does another restart make that good.
+    // Another restart does not change that.
     await server.restart()
     await answered(second)
     expect(await answered(first)).toMatchObject({ reason: 'forgotten' })

@@ -25,14 +25,14 @@
  */
 import { LONGEST_PAUSE_MS } from '../port.ts'
 
-/** How long a marker is remembered once nobody works on its partition: longer than anybody is frozen. */
+/** How long the marker of an idle partition is remembered: longer than a process is ever frozen. */
 const HOLDER_LIFE_MS = 7 * 86_400_000
-/** Windows up to this are waited out, whatever can be known. */
+/** Windows up to this length are always waited out. */
 export const LONG_MS = 60_000
-/** How often a process that has nothing to take shows that it is there. */
+/** How often a process with nothing to take shows itself. */
 export const STAND_BY_EVERY_MS = 5_000
 const TOUCH_EVERY_MS = 2_000
-/** Whoever was not there for so long has died, or has nothing under way that could be lost. */
+/** A process that has not shown itself for so long has died, or has nothing under way that could be lost. */
 const MEMBER_LIFE_MS = 15_000
 /** How far a log that is synced every second may lag behind, and some more. */
 const NEWCOMER_MS = 3_000
@@ -84,17 +84,15 @@ end
 `
 
 /**
- * A server that is not the one of last time may have forgotten grants: a snapshot is older than the crash, a
- * replica behind its master, and even a log lacks its last two seconds where the machine died. So nothing is
- * granted until all that it may have forgotten has run out. Of windows longer than a minute that would be an
- * age, though a server that was restarted in place with its log has mostly forgotten nothing. The processes
- * know: each remembers the number of the last grant that it has seen, and what the log has kept is all that
- * was before it, never a part. If all who may have been granted something have seen none that is missing,
- * none is. Those are the members: who was there within seconds of the end. A newcomer is granted nothing
- * until it has been a member for longer than a log can lag behind.
+ * A server other than last time's may have forgotten grants: a snapshot is older than the crash, a replica is
+ * behind its master, and a log lacks its last two seconds if the machine died. So nothing is granted until
+ * all that may be forgotten has run out. For windows longer than a minute that is long, though a server
+ * restarted in place with its log has mostly forgotten nothing. The processes know: each remembers the number
+ * of the last grant that it has seen, and the log keeps grants in order. If no member has seen a missing
+ * grant, none is missing. Members are the processes that were there within seconds of the end. A new process
+ * is granted nothing until it has been a member for longer than a log can lag behind.
  *
- * So has a server forgotten grants whose keys somebody deleted, which whoever saw the earlier ones can tell:
- * all that is not known was granted before these were begun.
+ * A server whose keys somebody deleted has forgotten grants, too. Processes that saw the earlier keys tell.
  */
 const LOOK = `
 local function restartedInPlace(info, now, at)
@@ -370,8 +368,8 @@ return { mark, 'granted', room, redis.call('HINCRBY', base .. ':meta', 'seq', 1)
 `
 
 /**
- * KEYS: base. ARGV: lease, its open slots from now on, how much of it came back unused in all. A lease that
- * is not there has expired.
+ * KEYS: base. ARGV: lease, its open slots from now on, how much of it came back unused in all. A missing
+ * lease has expired.
  */
 export const GIVE_BACK = `${PRELUDE}
 local lease = leaseOf(ARGV[1])
@@ -380,8 +378,8 @@ return 1
 `
 
 /**
- * KEYS: base. ARGV: what a process holds, as JSON, see LeaseBook. What it was granted up to then and does not
- * name it never heard of, so none of it was used.
+ * KEYS: base. ARGV: what a process holds, as JSON, see LeaseBook. The process never heard of older grants
+ * that it does not name, so none of them was used.
  */
 export const RECONCILE = `${PRELUDE}
 local a = cjson.decode(ARGV[1])
@@ -400,8 +398,8 @@ return 1
 `
 
 /**
- * KEYS: base. ARGV: who stands by, as JSON: what it has seen of a destination with long windows. Keeps it a
- * member, and vouches after a restart. Gives a mark and the number of the last grant.
+ * KEYS: base. ARGV: a process, as JSON, with what it has seen of a destination with long windows. Keeps the
+ * process a member, and vouches after a restart. Gives a mark and the number of the last grant.
  */
 export const STAND_BY = `${PRELUDE}${LOOK}
 local a = cjson.decode(ARGV[1])

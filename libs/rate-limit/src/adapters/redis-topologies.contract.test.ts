@@ -1,4 +1,4 @@
-/** The promises of a rate limit where Redis is a cluster, and where sentinels name the master. */
+/** The promises of a rate limit, with a Redis cluster and with a master that sentinels name. */
 import { afterAll, beforeAll, describe, inject } from 'vitest'
 import {
   startRedisCluster,

@@ -14,7 +14,8 @@ describe.skipIf(url === null)('with Redis', () => {
   rateLimitContract('redis', { shared: true }, async () => {
     const address = url ?? ''
     const admin = new Redis(address)
-    // As it has to be in production: only then does an empty database mean that nothing was ever granted.
+    // The log has to be on in production. Only then does an empty database mean that nothing was ever
+    // granted.
     await admin.config('SET', 'appendonly', 'yes')
     const prefix = `test-${Math.random().toString(36).slice(2)}`
     const opened: RateLimit[] = []
@@ -77,7 +78,7 @@ describe.skipIf(url === null)('with Redis', () => {
       await admin.quit()
     }
 
-    it('an empty Redis without a log of its own grants nothing until what it may have forgotten has run out', async () => {
+    it('an empty Redis without a log of its own grants nothing until all that it may have forgotten has run out', async () => {
       const first = await limit.take(request('destination/fresh'))
       expect(first).toMatchObject({ kind: 'wait', reason: 'forgotten' })
       offsetMs += 30_000
@@ -101,7 +102,7 @@ describe.skipIf(url === null)('with Redis', () => {
       expect(await limit.take(request('destination/old'))).toMatchObject({ permits: 10 })
     })
 
-    it('after a flush nothing is granted until all that it took away has run out, whoever asks first', async () => {
+    it('after a flush nothing is granted until all that it took away has run out, whichever process asks first', async () => {
       await withAdmin(admin => admin.config('SET', 'appendonly', 'yes'))
       await using newcomer = open()
       for (const asksFirst of [limit, newcomer]) {
@@ -110,7 +111,7 @@ describe.skipIf(url === null)('with Redis', () => {
         offsetMs += 66_000
         expect(await limit.take(request(name))).toMatchObject({ permits: 10 })
         await withAdmin(admin => admin.flushall())
-        // One who has never seen the destination cannot know; one who has tells all others.
+        // A process that has never seen the destination cannot know. One that has seen it tells all others.
         await asksFirst.take(request(name, { want: 1 }))
         expect(await limit.take(request(name))).toMatchObject({ reason: 'forgotten' })
         expect(await newcomer.take(request(name))).toMatchObject({ reason: 'forgotten' })
@@ -151,7 +152,7 @@ describe.skipIf(url === null)('with Redis', () => {
       }
     })
 
-    it('an abort ends a take that waits for an answer, and what it was granted comes back', async () => {
+    it('an abort ends a take that waits for an answer, and its grant comes back', async () => {
       await takeOnceUp('destination/abort')
       offsetMs += 120_000
       redis.freeze()

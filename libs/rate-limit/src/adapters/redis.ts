@@ -1,8 +1,8 @@
 /**
  * The budget of destinations shared by processes, in Redis. Every step is one Lua script on the server's
- * clock (redis-scripts.ts), so instances need no clocks that agree. It forgets nothing that matters when
- * Redis does: after a restart, a failover or a flush it grants nothing until all that may have been forgotten
- * has run out. And it loses nothing when answers do: see lease-book.ts.
+ * clock (redis-scripts.ts), so the clocks of instances need not agree. If Redis forgets, the limits still
+ * hold: after a restart, a failover or a flush nothing is granted until all that may have been forgotten has
+ * run out. If answers are lost, no slot is lost: see lease-book.ts.
  */
 import { randomBytes } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -32,21 +32,21 @@ import { LONGEST_PAUSE_MS } from '../port.ts'
 import type { Forgotten, Grant, RateLimit, TakeRequest } from '../port.ts'
 
 export interface RedisRateLimitOptions extends RedisConnectionOptions {
-  /** Of all keys; default `sluice`. */
+  /** The prefix of all keys; default `sluice`. */
   readonly prefix?: string
   /** How long a permit may lie unused, the way to Redis and back included. Default 50 ms. */
   readonly leaseLifeMs?: number
-  /** Told once each time that something may have been forgotten, and again when less is to be waited for. */
+  /** Called once each time that Redis may have forgotten something, and again when the wait gets shorter. */
   readonly onForgotten?: (forgotten: Forgotten) => void
-  /** How far the limits' clock is ahead of the server's, in ms: for tests that do not want to wait. */
+  /** How far the clock of the limits is ahead of the server's, in ms. For tests that do not want to wait. */
   readonly clockOffsetMs?: () => number
 }
 
 /** How soon to look again for slots that other processes may give back. */
 const SLOT_POLL_MS = 25
-/** How soon to state again what is held, where the last time did not settle it. */
+/** How soon to state again what this process holds, if the last statement got no answer. */
 const RECONCILE_EVERY_MS = 250
-/** Ends of a wait this close together are the same, by clocks that differ a little. */
+/** Ends of a wait that lie so close together count as the same, since clocks differ a little. */
 const SAME_END_MS = 2_000
 const LEASE = /^([0-9a-f]+)-(\d+)@(.*)$/s
 
@@ -62,22 +62,22 @@ const SCRIPTS = {
 /** One destination, as this process knows it. */
 interface Destination {
   readonly name: string
-  /** The mark of its keys as they were last seen: of which server, and since when. */
+  /** The mark of its keys as they were last seen: which server has them, and since when. */
   seen: string
   /** The number of the last grant that was seen there. */
   seq: number
-  /** True where a window is so long that this process has to be there when Redis is restarted. */
+  /** True if a window is so long that this process has to vouch after a restart of Redis. */
   isLong: boolean
   readonly book: LeaseBook
-  /** Until when it is waited for what may have been forgotten, as was last told (ms); 0 where nothing is. */
+  /** The end of the wait for forgotten grants (ms), as it was last reported; 0 if there is no wait. */
   toldUntilMs: number
-  /** While what is held is stated: until the server is known to know it. */
+  /** Set while this process states what it holds, until the server has answered. */
   reconciling: Promise<void> | null
 }
 
 /**
- * Opens the budget; the connection comes up by itself, and calls wait for it as long as a command may take.
- * Throws `config` for a URL that is none.
+ * Opens the budget. The connection comes up by itself, and calls wait for it as long as a command may take.
+ * Throws `config` for a wrong URL.
  */
 export function createRedisRateLimit(options: RedisRateLimitOptions): RateLimit {
   return new RedisRateLimit(options)
@@ -114,11 +114,11 @@ class RedisRateLimit implements RateLimit {
     checkTake(request)
     const destination = this.#destination(request.scopes[0]?.name ?? '')
     const { book } = destination
-    // On the same connection it comes before the take, which so finds free what is not held.
+    // On the same connection it comes before the take, which then finds all returned slots free.
     if (book.isInDoubt) void this.#state(destination).catch(() => undefined)
     const number = book.begin()
     const lease = `${this.#instance}-${number}@${destination.name}`
-    // From before the question, so that it is never later than the server's own reckoning.
+    // Counted from before the call, so that it is never later than the server's own time.
     const useBeforeMs = elapsedMs() + this.#leaseLifeMs
     const argument = this.#takeArgument(request, { destination, number, lease })
     try {
@@ -245,7 +245,7 @@ class RedisRateLimit implements RateLimit {
     }
   }
 
-  /** Says what is held, again and again, until the server knows it. */
+  /** States what this process holds, again and again, until the server knows it. */
   #reconcile(destination: Destination): void {
     const { signal } = this.#closing
     if (destination.reconciling !== null || signal.aborted) return
@@ -264,7 +264,10 @@ class RedisRateLimit implements RateLimit {
     noted()
   }
 
-  /** So that others know after a restart whom to ask, though this process has nothing to take now. */
+  /**
+   * Shows this process though it has nothing to take now, so that others know after a restart whom to wait
+   * for.
+   */
   #standBy(): void {
     for (const destination of this.#destinations.values()) {
       if (!destination.isLong) continue

@@ -1,26 +1,27 @@
 /**
- * How many permits were granted in the last stretch of time, for one limit. A permit granted at t may be used
- * until t + lease life, so it counts until t + window + lease life: then no window of the configured length
- * holds more uses than the limit, wherever it starts.
+ * Counts the permits of one limit that were granted in the last stretch of time. A permit granted at t may be
+ * used until t + lease life, so it counts until t + window + lease life. Then no window of the configured
+ * length holds more uses than the limit, wherever it starts.
  */
 
 /**
- * Permits granted together, or nearly so. Belongs to its window; others only keep it to give permits back.
+ * Permits granted at nearly the same time. An entry belongs to its window. Leases keep it only to give
+ * permits back.
  */
 export interface GrantEntry {
   firstMs: number
-  /** Time of the last grant in it, from which it expires. */
+  /** Time of the last grant in it. Its life counts from there. */
   lastMs: number
   permits: number
   expired: boolean
-  /** What the file holds of it, see limits-file.ts. */
+  /** Its state in the file, see limits-file.ts. */
   stored: { rowId: number | bigint; permits: number; untilMs: number } | null
 }
 
 /**
  * Up to this limit every grant is an entry of its own and expires to the millisecond. Beyond it, grants
- * within 1/256 of the window share an entry that expires with its last: memory stays small, and at most 0.4 %
- * of the limit is lost.
+ * within 1/256 of the window share an entry that expires with the last of them. So memory stays small, and at
+ * most 0.4 % of the limit is lost.
  */
 const EXACT_UP_TO = 256
 const GRAINS = 256
@@ -28,7 +29,7 @@ const GRAINS = 256
 export class SlidingWindow {
   readonly windowMs: number
   readonly spanMs: number
-  /** Last time that a request came with this window among its limits, and its limit then. */
+  /** When a request last came with this window among its limits, and the limit that it had then. */
   wantedMs = 0
   limit = 1
   #entries: GrantEntry[] = []
@@ -84,7 +85,7 @@ export class SlidingWindow {
       last.permits += permits
       return last
     }
-    // An entry never expires before an older one, whatever the clock did.
+    // An entry never expires before an older one, even if the clock was set back.
     const lastMs = Math.max(nowMs, last?.lastMs ?? nowMs)
     const entry = { firstMs: nowMs, lastMs, permits, expired: false, stored: null }
     this.#entries.push(entry)
@@ -98,7 +99,7 @@ export class SlidingWindow {
     this.#total -= given
     if (given === 0 || entry.permits > 0) return
     this.#emptied += 1
-    // A caller that takes and gives back all day would otherwise fill a long window with nothing.
+    // Otherwise a caller that takes and gives back all day would fill a long window with empty entries.
     if (this.#emptied < 64 || this.#emptied * 2 < this.#entries.length - this.#head) return
     this.#entries = this.#entries.slice(this.#head).filter(each => each.permits > 0)
     this.#head = 0
@@ -106,7 +107,7 @@ export class SlidingWindow {
   }
 
   /**
-   * Takes over what was granted before this window was known: from a file, or from another window of the same
+   * Takes over grants from before this window was known: from a file, or from another window of the same
    * budget.
    */
   seed(entries: readonly GrantEntry[]): void {

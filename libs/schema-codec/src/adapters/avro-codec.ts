@@ -1,6 +1,6 @@
 /**
- * What all adapters of the codec share: encoders and types are kept once they are known, and calls for the
- * same thing at the same time become one. Where schemas are kept is the adapter's part.
+ * The part that all adapters of the codec share. It keeps encoders and types once they are known, and makes
+ * one call of calls for the same thing at the same time. Keeping schemas is up to the adapter.
  */
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -11,13 +11,13 @@ import type { AvscType } from './avsc.ts'
 import { decodeRecord, schemaIdOf, WireEncoder } from './wire.ts'
 
 /**
- * A place that gives schemas their ids. Its calls end by themselves in bounded time, at once when the signal
- * aborts.
+ * A store that gives schemas their ids. Its calls end by themselves in bounded time, and at once when the
+ * signal aborts.
  */
 export interface SchemaStore extends AsyncDisposable {
   /**
-   * The id of a schema under a subject, made known there unless it is. Throws `schema-incompatible` (only
-   * where `backward` is asked for), `unreachable`.
+   * The id of a schema under a subject. A schema that is not there yet is registered. Throws
+   * `schema-incompatible` (only if `backward` is asked for), `unreachable`.
    */
   register(
     subject: string,
@@ -30,7 +30,7 @@ export interface SchemaStore extends AsyncDisposable {
   typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType>
 }
 
-/** More than an installation has at work; beyond, the oldest is asked for again when it is needed. */
+/** More than an installation has at work. Beyond that, the oldest is fetched again when it is needed. */
 const MAX_ENCODERS = 1000
 const MAX_TYPES = 10_000
 
@@ -49,7 +49,7 @@ export class AvroCodec implements SchemaCodec {
     const key = `${subject}\n${JSON.stringify(schema)}`
     const known = this.#encoders.get(key)
     if (known !== undefined) return abortable(known, options)
-    // A sync has one at a time: those of before are asked for again if they are needed.
+    // A sync has one at a time. Earlier ones are fetched again if they are needed.
     for (const other of this.#encoders.keys())
       if (other.startsWith(`${subject}\n`)) this.#encoders.delete(other)
     const encoder = this.#makeEncoder(subject, schema, options.compatibility ?? 'backward')
@@ -123,7 +123,7 @@ export class AvroCodec implements SchemaCodec {
   }
 }
 
-/** Forgets what was put first until the map has no more than that many. */
+/** Forgets the oldest entries until the map has at most that many. */
 function limitSize<K>(map: Map<K, unknown>, size: number): void {
   for (const first of map.keys()) {
     if (map.size <= size) return

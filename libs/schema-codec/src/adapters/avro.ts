@@ -17,14 +17,13 @@ import { DATE, TIME, TIMESTAMP, ZONED_TIMESTAMP } from './temporal-types.ts'
 import { BYTES, DoesNotFit, JSON_TEXT, readText, TEXT, writeText } from './text-types.ts'
 
 /**
- * The type of a schema's values; `schema` as parsed from JSON. Throws what avsc throws for a schema that is
- * none.
+ * The type of a schema's values; `schema` as parsed from JSON. For a wrong schema it throws what avsc throws.
  */
 export function avroType(schema: object): AvscType {
   return typeForSchema(schema, sluiceType)
 }
 
-/** avsc's `typeHook`: the type for a part of a schema where Sluice has its own, or undefined. */
+/** avsc's `typeHook`: Sluice's own type for a part of a schema, or undefined if it has none. */
 export function sluiceType(schema: unknown, options: object): AvscType | undefined {
   if (schema === 'string') return TEXT
   if (schema === 'bytes') return BYTES
@@ -107,16 +106,16 @@ function enumType(schema: Attributes, options: object): AvscType {
 /** The number of items in the next block of an array or map. */
 function readBlockSize(tap: Tap): number {
   const count = tap.readLong()
-  if (count < 0) tap.skipLong() // The block's bytes, for those who skip it.
+  if (count < 0) tap.skipLong() // The bytes of the block, for readers that skip it.
   return Math.abs(count)
 }
 
-/** Ends the reading of what claims to have more items than bytes. */
+/** Ends the reading of a list that claims to have more items than bytes. */
 function checkWithin(tap: Tap): void {
   if (!tap.isValid()) throw new DoesNotFit()
 }
 
-/** A list; its items may be null where their type is a union with null. */
+/** A list. Its items may be null if their type is a union with null. */
 function listType(schema: Attributes, options: object): AvscType {
   class List extends avscTypes.ArrayType {
     override _read(tap: Tap): unknown[] {
@@ -194,20 +193,20 @@ function setOwn(object: object, key: string, value: unknown): void {
   } else (object as { [name: string]: unknown })[key] = value
 }
 
-/** What the code of a record's reader and writer is made of. */
+/** The parts of which the code of a record's reader and writer is made. */
 interface Property {
   /** The property's name as JavaScript source. */
   readonly source: string
   readonly name: string
   readonly type: AvscType
-  /** True where null is a value: `type` is then the other branch, and null comes first in the union. */
+  /** True if null is a value. Then `type` is the other branch, and null comes first in the union. */
   readonly mayBeNull: boolean
 }
 
 /**
  * A record as a plain object with its fields' own names, in order. Like avsc, it compiles reading and writing
- * to a function of its own, where each field's type stands by itself: that is what makes it fast. Names enter
- * that code as JSON strings only.
+ * to a function of its own, in which each field's type stands by itself. That makes it fast. Names enter that
+ * code only as JSON strings.
  */
 function recordType(schema: Attributes, options: object): AvscType {
   const names = (schema['fields'] as readonly Attributes[]).map(field =>
@@ -233,7 +232,7 @@ function recordType(schema: Attributes, options: object): AvscType {
 
 const SCHEMAS_OF = new WeakMap<AvscType, object>()
 
-/** The schema that a record's type was made of, with all its attributes, which avsc forgets. */
+/** The schema of which a record's type was made, with all its attributes. avsc forgets these. */
 export function schemaOf(type: AvscType): object | undefined {
   return SCHEMAS_OF.get(type)
 }

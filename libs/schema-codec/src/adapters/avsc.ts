@@ -1,11 +1,11 @@
 /**
- * avsc as its types are extended here: its typings leave out the methods that read and write, which its own
- * classes override in just this way. Known to fit avsc 5.7; the version is pinned.
+ * avsc, typed for extending its types. Its typings leave out the methods that read and write; its own classes
+ * override these in the same way. Known to fit avsc 5.7, whose version is pinned.
  */
 import avro from 'avsc'
 
 /**
- * A buffer with methods that Node has, and avsc uses, but does not document: they skip looking up the
+ * A buffer with methods that Node has and avsc uses, but Node does not document. They skip looking up the
  * encoding.
  */
 export interface NodeBuffer extends Buffer {
@@ -13,7 +13,7 @@ export interface NodeBuffer extends Buffer {
   utf8Write(text: string, offset: number, length: number): number
 }
 
-/** A position in a buffer. Reading and writing beyond its end is silent; `isValid` tells afterwards. */
+/** A position in a buffer. Reading and writing beyond its end raises no error: `isValid` tells afterwards. */
 export interface Tap {
   buf: NodeBuffer
   pos: number
@@ -26,7 +26,7 @@ export interface Tap {
   writeFloat(value: number): void
 }
 
-/** Told of each value that does not fit, once its `path` has been set to where that is. */
+/** Called for each value that does not fit. `path` says where that value is. */
 export type Misfit = (value: unknown, type: AvscType) => void
 
 /** The methods of a type that others of its kind call. `flags` is avsc's own and passed on. */
@@ -37,11 +37,14 @@ export interface AvscType {
   _write(tap: Tap, value: unknown): void
   _skip(tap: Tap): void
   _check(value: unknown, flags: number, misfit: Misfit | undefined, path?: string[]): boolean
-  /** How to read what was written as the other type; throws if that cannot be. */
+  /** How to read values that were written as the other type. Throws if that is not possible. */
   createResolver(writer: AvscType): object
-  /** Where the encoding ends in the buffer; negative, by as many bytes as are wanting, if it has no room. */
+  /** Where the encoding ends in the buffer. If there is no room: minus the number of missing bytes. */
   encode(value: unknown, buffer: Buffer, start: number): number
-  /** The value from there, and where it ends; an `offset` of −1 says that the buffer ends before it. */
+  /**
+   * The value from there, and where it ends. An `offset` of −1 says that the buffer ends before the value
+   * does.
+   */
   decode(buffer: Buffer, start: number): { readonly value: unknown; readonly offset: number }
 }
 
@@ -73,8 +76,8 @@ type Constructor<T, A extends unknown[]> = new (...args: A) => T
 type FromSchema<T> = Constructor<T, [schema: object, options: object]>
 
 /**
- * avsc's classes, for `extends`. Instances freeze themselves, so that subclasses can have no fields: what
- * they need is in their closure.
+ * avsc's classes, for `extends`. Instances freeze themselves, so that subclasses can have no fields. Their
+ * data is in their closure.
  */
 export const avscTypes = avro.types as unknown as {
   readonly StringType: Constructor<AvscType, []>
@@ -88,7 +91,10 @@ export const avscTypes = avro.types as unknown as {
   readonly RecordType: FromSchema<RecordType>
 }
 
-/** Makes types of schemas; asked for each part of a schema, `typeHook` may make that part's type itself. */
+/**
+ * Makes types of schemas. It asks `typeHook` for each part of a schema, which may make that part's type
+ * itself.
+ */
 export type TypeHook = (schema: unknown, options: object) => AvscType | undefined
 
 export function typeForSchema(schema: object, typeHook: TypeHook): AvscType {

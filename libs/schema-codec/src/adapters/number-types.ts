@@ -1,4 +1,4 @@
-/** avsc types for numbers that JavaScript's do not hold, or print otherwise (contracts/values.ts). */
+/** avsc types for numbers that JavaScript cannot hold, or prints differently (contracts/values.ts). */
 import { Decimal } from '@sluice/contracts/values'
 import { decimalBytes, decimalText, unscaledOf } from '../decimal-bytes.ts'
 import { avscTypes, type AvscType, type Misfit, type Tap } from './avsc.ts'
@@ -10,7 +10,7 @@ const TWO_32 = 4_294_967_296
 const MIN_INT64 = -(2n ** 63n)
 export const MAX_INT64 = 2n ** 63n - 1n
 
-/** 64-bit integers: numbers where safe, bigints beyond, both taken. */
+/** 64-bit integers: numbers while safe, bigints beyond. Both are accepted. */
 class ExactLong extends LongType {
   override _read(tap: Tap): number | bigint {
     return readLong(tap)
@@ -56,7 +56,7 @@ function writeHalves(tap: Tap, upper: number, lower: number): void {
   tap.pos = pos
 }
 
-/** Reads a 64-bit integer. More than ten bytes are none; that is noticed by `isValid`. */
+/** Reads a 64-bit integer. More than ten bytes are no integer, which `isValid` notices. */
 export function readLong(tap: Tap): number | bigint {
   const { buf } = tap
   let { pos } = tap
@@ -97,7 +97,7 @@ export const FLOAT = labelled('float', new Float())
 const MIN_NORMAL_FLOAT = 2 ** -126
 
 function shortestDecimal(value: number): number {
-  // Any six digits survive in a float, so that fewer need no look; those near zero have not even six.
+  // A float keeps any six digits, so fewer need no check. Floats near zero do not keep six.
   for (let precision = Math.abs(value) < MIN_NORMAL_FLOAT ? 1 : 6; precision < 9; precision++) {
     const shorter = Number(value.toPrecision(precision))
     if (Math.fround(shorter) === value) return shorter

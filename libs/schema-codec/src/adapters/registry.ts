@@ -13,14 +13,14 @@ import { schemaOf, sluiceType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 
 export interface RegistryCodecOptions {
-  /** Confluent-compatible base URL, with user and password in it where the registry wants them. */
+  /** Confluent-compatible base URL, with user and password in it if the registry wants them. */
   readonly url: string
   readonly clientId?: string
   /** How long one request may take, and how long a call goes on trying before it is `unreachable`. */
   readonly requestTimeoutMs?: number
   readonly deadlineMs?: number
   /**
-   * How long a schema that a record names may be missing: a registry that was restarted may still be reading.
+   * How long a schema that a record names may be missing. A registry that was restarted may still be reading.
    */
   readonly missingForMs?: number
 }
@@ -34,7 +34,7 @@ const MAX_RETRY_MS = 2000
 const CONFLICT = 409
 const CONFLICT_TRIES = 3
 
-/** Connects at the first use. Throws `config` for a URL that is none. */
+/** Connects at the first use. Throws `config` for a wrong URL. */
 export function createRegistryCodec(options: RegistryCodecOptions): SchemaCodec {
   return new AvroCodec(new RegistryStore(options))
 }
@@ -86,20 +86,21 @@ class RegistryStore implements SchemaStore {
       this.#registerAs(subject, confluent, LEVELS[compatibility]),
     ).catch((error: unknown) => {
       if (isBackward || !isRefusal(error)) throw refusedByRegistry(subject, error)
-      // It does not let us say which schemas may follow: then none follows, in a subject of its own.
+      // The registry does not let us say which schemas may follow. So each schema gets a subject of its own,
+      // in which none follows.
       const own = `${subject}.${createHash('sha256').update(confluent.schema).digest('hex').slice(0, 12)}`
       return this.#ask(options, () => this.#registerAlone(own, confluent))
     })
     if (registered !== undefined) return registered.id
-    const message = `SLUICE_SCHEMA_REGISTRY_URL: ${this.#address} says 404 to a schema that is put there (${subject}). Expected the base URL of a Confluent-compatible API, with its path where it has one, such as /apis/ccompat/v7 of Apicurio.`
+    const message = `SLUICE_SCHEMA_REGISTRY_URL: ${this.#address} answers 404 when a schema is put there (${subject}). Expected the base URL of a Confluent-compatible API, with its path where it has one, such as /apis/ccompat/v7 of Apicurio.`
     throw new SluiceError('config', message)
   }
 
   /**
-   * The client sets the level of a subject after putting its first schema there. Where that did not happen,
-   * since the process died or because another one is just between the two, it refuses the next schema of a
-   * registry that then says NONE. Where any schema may follow, a level that an earlier version of Sluice has
-   * set goes, too.
+   * The client sets the level of a subject after putting its first schema there. If that did not happen,
+   * because the process died or another process is just between the two steps, the client refuses the next
+   * schema of a registry that then says NONE. If any schema may follow, a level that an earlier version of
+   * Sluice has set is removed, too.
    */
   async #registerAs(
     subject: string,
@@ -117,7 +118,7 @@ class RegistryStore implements SchemaStore {
     return this.#registry.register(schema, options)
   }
 
-  /** Registers the one schema of a subject, whatever the registry wants of those that follow. */
+  /** Registers the only schema of a subject, whatever the registry wants of following schemas. */
   async #registerAlone(subject: string, { schema }: ConfluentAvro): Promise<{ readonly id: number }> {
     return (await this.#api.Subject.register({ subject, body: { schema } })).data()
   }
@@ -140,8 +141,8 @@ class RegistryStore implements SchemaStore {
   }
 
   /**
-   * Whoever wrote the record had the id of the registry. One that was restarted, or a follower of the one
-   * that gave it, may come to know it a little later.
+   * The writer of the record had the id from the registry. A registry that was restarted, or a follower of
+   * the one that gave the id, may know it a little later.
    */
   async typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType> {
     const patient = { ...options, missingForMs: this.#missingForMs }
@@ -155,9 +156,9 @@ class RegistryStore implements SchemaStore {
   }
 
   /**
-   * Asks the registry, several times if it does not answer or is in trouble; undefined if it says that there
-   * is no such thing, and has said so for as long as that may pass. A conflict may be with another process
-   * that does the same at this moment, so it is tried again, too.
+   * Asks the registry, several times if it does not answer or is in trouble. Gives undefined if the registry
+   * keeps saying that there is no such thing, for as long as that may be passing. A conflict may be with
+   * another process that does the same at this moment, so it is tried again, too.
    */
   async #ask<T>(
     options: { readonly signal: AbortSignal; readonly missingForMs?: number },
@@ -196,7 +197,7 @@ class RegistryStore implements SchemaStore {
       const message = `The schema registry at ${this.#address} denies access (${messageOf(cause)}): check user and password in its URL.`
       return new SluiceError('config', message, { cause })
     }
-    const message = `The schema registry at ${this.#address} refuses what it is asked: ${messageOf(cause)}.`
+    const message = `The schema registry at ${this.#address} refuses the request: ${messageOf(cause)}.`
     return new SluiceError('config', message, { cause })
   }
 
@@ -208,7 +209,7 @@ const LEVELS: { readonly [compatibility in Compatibility]: COMPATIBILITY } = {
   none: COMPATIBILITY.NONE,
 }
 
-/** True where the registry has answered, and does not want what it was asked. */
+/** True if the registry has answered, and refuses the request. */
 function isRefusal(error: unknown): boolean {
   return isSluiceError(error, 'schema-incompatible') || isSluiceError(error, 'config')
 }
@@ -218,7 +219,7 @@ interface ConfluentAvro {
   readonly schema: string
 }
 
-/** What the client has, and keeps to itself, to ask a registry. */
+/** The part of the client that asks a registry. The client does not export it. */
 interface SubjectApi {
   readonly Subject: {
     register(request: {
@@ -241,7 +242,7 @@ function endpoint(text: string): Endpoint {
   if (!/^https?:\/\//.test(text) || !URL.canParse(text)) {
     throw new SluiceError(
       'config',
-      'The URL of the schema registry is none: expected one such as http://registry:8081.',
+      'The URL of the schema registry is wrong: expected one such as http://registry:8081.',
     )
   }
   const url = new URL(text)
@@ -267,8 +268,8 @@ function statusOf(error: unknown): number | undefined {
 }
 
 /**
- * True if the registry may answer later. The client gives status 400, and this text, to connections that
- * fail; no registry answers so.
+ * True if the registry may answer later. The client gives status 400, and this text, for connections that
+ * fail. No registry answers so.
  */
 function isTransient(error: unknown): boolean {
   const status = statusOf(error)
@@ -285,11 +286,11 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** What the registry itself finds incompatible, beyond what was found before asking it. */
+/** The error for a schema that the registry itself finds incompatible, though our own check did not. */
 function refusedByRegistry(subject: string, error: unknown): unknown {
   if (!isSluiceError(error, 'schema-incompatible')) return error
   const message =
-    `The schema registry refuses the new schema of ${subject}: ${error.message}. Keep the model's columns as they were, or start anew ` +
-    'with `sluice reset SYNC`, which forgets what was delivered. Nothing was published.'
+    `The schema registry refuses the new schema of ${subject}: ${error.message}. Set the compatibility of that subject to NONE there: ` +
+    'Sluice reads each record with the schema that it was written with. Nothing was written.'
   return new SluiceError('schema-incompatible', message, { cause: error })
 }

@@ -18,22 +18,22 @@ import type { AvscType } from './avsc.ts'
 
 export interface SqliteCodecOptions {
   /**
-   * Path of the SQLite file, made if it is missing. Others may use it too, the log for one, from this process
-   * or another.
+   * Path of the SQLite file, made if it is missing. Others may use it, too, such as the log, from this
+   * process or another.
    */
   readonly file: string
-  /** How long to wait for others who write to the file. */
+  /** How long to wait for other writers of the file. */
   readonly busyTimeoutMs?: number
   /**
-   * A file whose schemas this one begins with, if it is there. It is only read; nobody writes to it
+   * A file whose schemas this one begins with, if that file exists. It is only read, and nobody writes to it
    * meanwhile.
    */
   readonly copyOf?: string
 }
 
 /**
- * Opens the file at the first use; what fails then is `unreachable`, or `conflict` if others held the file
- * for all that time.
+ * Opens the file at the first use. A failure then is `unreachable`, or `conflict` if others held the file for
+ * all that time.
  */
 export function createSqliteCodec(options: SqliteCodecOptions): SchemaCodec {
   return new AvroCodec(new SqliteStore(options))
@@ -86,8 +86,8 @@ class SqliteStore implements SchemaStore {
   }
 
   /**
-   * Does the work once no one else is writing to the file. SQLite itself would wait by holding up the thread,
-   * and with it a writer of this very process; so it does not wait at all, and the work is tried again.
+   * Does the work once no other writer is at the file. SQLite itself would wait by blocking the thread, and
+   * with it a writer of this very process. So it does not wait at all, and the work is tried again.
    */
   async #whenFree<T>(options: { signal: AbortSignal }, work: (database: DatabaseSync) => T): Promise<T> {
     const deadline = performance.now() + this.#busyTimeoutMs
@@ -144,8 +144,8 @@ class SqliteStore implements SchemaStore {
 }
 
 /**
- * A file without a journal is opened as one that nobody changes, since SQLite would otherwise leave files
- * beside it; one that a killed process left is read with its journal.
+ * A file without a journal is opened as immutable, since SQLite would otherwise leave files beside it. A file
+ * that a killed process left is read with its journal.
  */
 function copySchemas(file: string, database: DatabaseSync): void {
   if (!existsSync(file)) return
@@ -170,7 +170,7 @@ function registerIn(database: DatabaseSync, version: NewVersion): number {
     database.exec('COMMIT')
     return id
   } catch (error) {
-    // SQLite has undone it already where the disk is full.
+    // If the disk is full, SQLite has undone it already.
     if (database.isTransaction) database.exec('ROLLBACK')
     throw error
   }

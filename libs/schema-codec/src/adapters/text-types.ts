@@ -1,6 +1,6 @@
 /**
- * avsc types for text and bytes, faster than avsc's own and always valid UTF-8, and what all of Sluice's
- * types have in common.
+ * avsc types for text and bytes, faster than avsc's own and always valid UTF-8. Also the part that all of
+ * Sluice's types have in common.
  */
 import { JsonText } from '@sluice/contracts/values'
 import { avscTypes, type AvscType, type Misfit, type NodeBuffer, type Tap } from './avsc.ts'
@@ -8,13 +8,14 @@ import { avscTypes, type AvscType, type Misfit, type NodeBuffer, type Tap } from
 const { StringType, BytesType } = avscTypes
 
 /**
- * Thrown by a `_write`, or a `_read` of nonsense; encoder and decoder turn it into an error that says where.
+ * Thrown by a `_write`, or by a `_read` of bytes that make no sense. Encoder and decoder turn it into an
+ * error that says where.
  */
 export class DoesNotFit extends Error {}
 
 const LABELS = new WeakMap<AvscType, string>()
 
-/** What a type's values are, in the words of contracts/values.ts. */
+/** The values of a type, in the words of contracts/values.ts. */
 export function labelOf(type: AvscType): string {
   return LABELS.get(type) ?? type.name ?? type.typeName
 }
@@ -25,7 +26,8 @@ export function labelled(label: string, type: AvscType): AvscType {
 }
 
 /**
- * A check made of `write`, which throws for a value that does not fit; called on the way to an error only.
+ * A check made of `write`, which throws for a value that does not fit. It is called only on the way to an
+ * error.
  */
 export function checkByWriting(type: AvscType, value: unknown, misfit: Misfit | undefined): boolean {
   try {
@@ -49,7 +51,7 @@ const discarded = Object.assign(Object.create(null) as Tap, {
   writeFloat: () => undefined,
 })
 
-/** Up to so many characters a loop in JavaScript beats the way into V8. */
+/** Up to so many characters, a loop in JavaScript is faster than a call into V8. */
 const SHORT_WRITE = 40
 const SHORT_READ = 12
 
@@ -125,7 +127,7 @@ export function writeText(tap: Tap, text: string): void {
   tap.pos += bytes
 }
 
-/** Writes the text if it is ASCII and has room; the tap has not moved otherwise. */
+/** Writes the text if it is ASCII and there is room. Otherwise the tap does not move. */
 function writeShortAscii(tap: Tap, text: string): boolean {
   const { length } = text
   const { buf, pos } = tap

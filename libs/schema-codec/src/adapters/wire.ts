@@ -11,8 +11,8 @@ const MAGIC_BYTE = 0
 const HEADER_BYTES = 5
 
 /**
- * Records are encoded here and copied out. It grows to this size at most; a larger record has a buffer of its
- * own for once.
+ * Records are encoded in this buffer and copied out. It grows to this size at most. A larger record gets a
+ * buffer of its own, for that record alone.
  */
 const MAX_SCRATCH_BYTES = 1 << 20
 let scratch: Buffer = Buffer.allocUnsafeSlow(1 << 16)
@@ -53,7 +53,7 @@ function grown(bytes: number): Buffer {
   return buffer
 }
 
-/** The schema id of a record; throws `corrupt` for bytes that are none. */
+/** The schema id of a record. Throws `corrupt` for bytes that are no record. */
 export function schemaIdOf(bytes: Uint8Array): number {
   if (bytes.length < HEADER_BYTES || bytes[0] !== MAGIC_BYTE) {
     const start = Buffer.from(bytes.subarray(0, HEADER_BYTES)).toString('hex')
@@ -96,7 +96,7 @@ function corruptError(type: AvscType, bytes: Uint8Array, what: string, cause?: u
 
 const MAX_SHOWN_CHARACTERS = 60
 
-/** Says which field of the value does not fit the type, what it has to be and what it is. */
+/** An error that says which field of the value does not fit the type, what it has to be and what it is. */
 function misfitError(type: AvscType, value: object, cause: unknown): SluiceError {
   let where: string | undefined
   let what = ''

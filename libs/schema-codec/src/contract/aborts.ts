@@ -23,7 +23,7 @@ export function abortContract(fixture: Fixture): void {
     await expect(codec.decode([], { signal })).rejects.toBe(reason)
   })
 
-  it('asks nobody once it is closed', async () => {
+  it('makes no call once it is closed', async () => {
     const codec = fixture.open()
     await codec[Symbol.asyncDispose]()
     const { signal } = fixture

@@ -6,7 +6,7 @@ import { change, ID_COLUMN, type Fixture } from './fixture.ts'
 
 type Step = readonly [ColumnType, ColumnType, boolean]
 
-/** What became of a column, and whether readers can follow. */
+/** How a column changed, and whether readers can follow. */
 export const STEPS: readonly Step[] = [
   [{ kind: 'long' }, { kind: 'integer' }, false],
   [{ kind: 'double' }, { kind: 'float' }, false],
@@ -75,7 +75,7 @@ export function compatibilityContract(fixture: Fixture): void {
     }
   })
 
-  it('names subject, column, old and new type and the way out, and publishes nothing', async () => {
+  it('names subject, field, old and new type and the way out, and registers nothing', async () => {
     const subject = fixture.subject()
     const codec = fixture.open()
     const columns = (type: ColumnType): readonly Column[] => [ID_COLUMN, { name: 'birth day', type }]
@@ -86,13 +86,14 @@ export function compatibilityContract(fixture: Fixture): void {
     await expect(refused).rejects.toMatchObject({ code: 'schema-incompatible', retryable: false })
     const message = await refused.catch((error: unknown) => String(error))
     expect(message).toContain(subject)
-    expect(message).toContain('column birth day was text and is now timestamp with time zone')
-    expect(message).toContain('sluice reset')
-    // What was refused has left no trace: its opposite is accepted, though it could not follow it.
+    expect(message).toContain('field birth day was text and is now timestamp with time zone')
+    expect(message).toContain('SLUICE_PREFIX')
+    // The refused schema has left no trace: its opposite is accepted, though it could not follow the refused
+    // one.
     expect(await accepted(subject, columns({ kind: 'json' }))).toBe(true)
   })
 
-  it.each(STEPS)('takes a column of %j that becomes %j where any schema may follow', async (was, becomes) => {
+  it.each(STEPS)('takes a column of %j that becomes %j if any schema may follow', async (was, becomes) => {
     const subject = fixture.subject()
     const schemaOf = (type: ColumnType) => changeSchema([ID_COLUMN, { name: 'v', type }])
     const options = { signal, compatibility: 'none' } as const
@@ -100,7 +101,7 @@ export function compatibilityContract(fixture: Fixture): void {
     const first = await codec.encoder(subject, schemaOf(was), options)
     const second = await codec.encoder(subject, schemaOf(becomes), options)
     expect(second.schemaId).not.toBe(first.schemaId)
-    // One that the subject has had before is the same again, and each record is read as it was written.
+    // A schema that the subject has had before is the same again, and each record is read as it was written.
     for (const opened of [codec, fixture.open()])
       expect((await opened.encoder(subject, schemaOf(was), options)).schemaId).toBe(first.schemaId)
     const records = [first, second].map(encoder => encoder.encode(change({ id: 1, v: null })))

@@ -1,6 +1,6 @@
 /**
- * What the suite's files share: codecs that are closed after each test, subjects of their own, and a way
- * there and back.
+ * The part that the files of the suite share: codecs that are closed after each test, subjects of their own,
+ * and a round trip.
  */
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
@@ -10,9 +10,7 @@ import type { SchemaCodec } from '../port.ts'
 import { RECORD_SAMPLES } from './record-samples.ts'
 
 export interface SchemaCodecHarness {
-  /**
-   * A codec that knows nothing yet, over the same schemas as those opened before: as another process has it.
-   */
+  /** A codec that knows nothing yet, over the same schemas as those opened before, as in another process. */
   open(): SchemaCodec
   close(): Promise<void>
 }

@@ -8,7 +8,7 @@ import { RECORD_SAMPLES } from './record-samples.ts'
 export function schemaContract(fixture: Fixture): void {
   const { signal } = fixture
 
-  it('gives the same id for the same schema under a subject, to whoever asks', async () => {
+  it('gives the same id for the same schema under a subject, to every caller', async () => {
     const subject = fixture.subject()
     const schema = changeSchema([ID_COLUMN])
     const first = await fixture.open().encoder(subject, schema, { signal })
@@ -16,7 +16,7 @@ export function schemaContract(fixture: Fixture): void {
     expect(second.schemaId).toBe(first.schemaId)
   })
 
-  it('gives one id to many who ask at the same time', async () => {
+  it('gives one id to many callers at the same time', async () => {
     const subject = fixture.subject()
     const schema = changeSchema([ID_COLUMN])
     const codecs = [fixture.open(), fixture.open(), fixture.open()]
@@ -27,7 +27,7 @@ export function schemaContract(fixture: Fixture): void {
     expect(ids.size).toBe(1)
   })
 
-  it('decodes what others have written, for many who ask at the same time', async () => {
+  it('decodes records of other writers, for many callers at the same time', async () => {
     const bytes = await fixture.encoded(fixture.open(), SCHEMAS.Captured, [RECORD_SAMPLES.Captured])
     const reader = fixture.open()
     const all = await Promise.all(Array.from({ length: 30 }, () => reader.decode(bytes, { signal })))

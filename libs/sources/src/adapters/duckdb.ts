@@ -13,12 +13,19 @@ import type { DuckdbSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import { primaryKeyOf } from '@sluice/domain/definition'
 import type { Extract, Source } from '../port.ts'
-import { diskErrorOf, emptyFile, messageOf, missingFile, queryError } from './duckdb-errors.ts'
-import { attachExtract, DuckdbSession } from './duckdb-session.ts'
-import { resolveFiles, type ResolvedQuery } from './file-references.ts'
-import { type Carried, carry, quoteIdentifier, quoteText } from './duckdb-types.ts'
-import { assertColumns } from './model-columns.ts'
-import { assertBeginsAsQuery, prepareQuery, sqlOf } from './read-only-query.ts'
+import {
+  diskErrorOf,
+  emptyFile,
+  messageOf,
+  missingFile,
+  queryError,
+  saysOutOfMemory,
+} from './duckdb/errors.ts'
+import { attachExtract, DuckdbSession } from './duckdb/session.ts'
+import { resolveFiles, type ResolvedQuery } from './duckdb/file-references.ts'
+import { type Carried, carry, quoteIdentifier, quoteText } from './duckdb/types.ts'
+import { assertColumns } from './query/model-columns.ts'
+import { assertBeginsAsQuery, prepareQuery, sqlOf } from './query/read-only-query.ts'
 
 export interface DuckdbSourceOptions {
   readonly spec: DuckdbSourceSpec
@@ -27,6 +34,11 @@ export interface DuckdbSourceOptions {
    * extract.
    */
   readonly memoryLimit?: string
+  /**
+   * What a query gets at first: DuckDB fills what it may have with what it has read, needed or not. A query
+   * for which that is too little is run once more, with the limit. Default: the limit.
+   */
+  readonly usualMemory?: string
   /** Default 2. */
   readonly threads?: number
 }
@@ -64,12 +76,21 @@ class DuckdbSource implements Source {
     const { file, signal } = options
     if (existsSync(file))
       throw new SluiceError('conflict', `${file} exists already; an extract wants a new file.`)
-    try {
-      return await this.#withSession(model, { signal, tempDirectory: `${file}.tmp` }, session =>
+    const { usualMemory } = this.#options
+    const run = (memory?: string): Promise<Extract> =>
+      this.#withSession(model, { signal, tempDirectory: `${file}.tmp`, memory }, session =>
         this.#export(session, model, file),
       )
+    try {
+      if (usualMemory === undefined) return await run()
+      return await run(usualMemory).catch(async (error: unknown) => {
+        signal.throwIfAborted()
+        if (!saysOutOfMemory(causeOf(error))) throw error
+        await removeExtract(file)
+        return run()
+      })
     } catch (error) {
-      await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+      await removeExtract(file)
       signal.throwIfAborted()
       throw diskErrorOf(causeOf(error), { model: model.name, file }) ?? error
     } finally {
@@ -86,7 +107,11 @@ class DuckdbSource implements Source {
    */
   async #withSession<T>(
     model: ModelSpec,
-    how: { readonly signal: AbortSignal; readonly tempDirectory: string },
+    how: {
+      readonly signal: AbortSignal
+      readonly tempDirectory: string
+      readonly memory?: string | undefined
+    },
     work: (session: DuckdbSession) => Promise<T>,
   ): Promise<T> {
     how.signal.throwIfAborted()
@@ -95,7 +120,7 @@ class DuckdbSource implements Source {
     const timeout = spec.timeout === undefined ? null : AbortSignal.timeout(spec.timeout)
     const signal = timeout === null ? how.signal : AbortSignal.any([how.signal, timeout])
     await using session = await DuckdbSession.open(this.#folder(), {
-      memoryLimit,
+      memoryLimit: how.memory ?? memoryLimit,
       threads,
       tempDirectory: how.tempDirectory,
     })
@@ -219,6 +244,10 @@ class DuckdbSource implements Source {
       throw queryError({ error, query, written, linesBefore, ...of })
     }
   }
+}
+
+async function removeExtract(file: string): Promise<void> {
+  await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
 }
 
 /** What DuckDB said, where it is an error of ours by now. */

@@ -6,25 +6,25 @@ import type { Connection } from 'mysql2'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, MysqlSourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
-import { assertColumns } from './model-columns.ts'
-import { abandon, beginSnapshot, connect, cut, describeStatement, end, run } from './mysql-connection.ts'
-import { connectError, queryError } from './mysql-errors.ts'
-import { rowsAsText } from './mysql-rows.ts'
-import { carryMysql, type MysqlColumn } from './mysql-types.ts'
+import { assertColumns } from './query/model-columns.ts'
+import { abandon, beginSnapshot, connect, cut, describeStatement, end, run } from './mysql/connection.ts'
+import { connectError, queryError } from './mysql/errors.ts'
+import { rowsAsText } from './mysql/rows.ts'
+import { carryMysql, type MysqlColumn } from './mysql/types.ts'
 import {
   assertBeginsAsQuery,
   assertOneStatement,
   refused,
   type SqlDialect,
   sqlOf,
-} from './read-only-query.ts'
+} from './query/read-only-query.ts'
 import {
   type RowStream,
   type ServerDialect,
   type ServerSession,
   ServerSource,
   type ServerSourceOptions,
-} from './server-source.ts'
+} from './server/source.ts'
 
 const DIALECT: SqlDialect = {
   syntax: 'mysql',

@@ -2,7 +2,7 @@
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
 import { createDuckdbSource } from './duckdb.ts'
-import type { SecretOf } from './server-access.ts'
+import type { SecretOf } from './server/access.ts'
 
 export interface OpenSourceOptions {
   /** Gives a secret's value; called whenever a connection is opened. What it throws passes through. */
@@ -10,6 +10,9 @@ export interface OpenSourceOptions {
   /** Most memory of a query that DuckDB runs, in bytes; default 512 MB. */
   readonly memoryBytes?: number
 }
+
+/** Of the most that a query may have, what it has at first. */
+const USUAL_SHARE = 0.6
 
 /** Opens a source. Nothing is connected to before a query is described or extracted. */
 export async function openSource(
@@ -20,7 +23,9 @@ export async function openSource(
     case 'duckdb':
       return createDuckdbSource({
         spec,
-        ...(memoryBytes === undefined ? {} : { memoryLimit: `${memoryBytes}B` }),
+        ...(memoryBytes === undefined
+          ? {}
+          : { memoryLimit: `${memoryBytes}B`, usualMemory: `${Math.floor(memoryBytes * USUAL_SHARE)}B` }),
       })
     case 'postgres': {
       const { createPostgresSource } = await import('./postgres.ts')

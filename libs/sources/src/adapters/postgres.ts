@@ -5,20 +5,20 @@
 import type { Client } from 'pg'
 import type { ModelSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
-import { CopyOut } from './copy-out.ts'
-import { quoteIdentifier } from './duckdb-types.ts'
-import { assertColumns } from './model-columns.ts'
-import { abandon, beginSnapshot, catalogOf, connect, describeStatement } from './postgres-connection.ts'
-import { connectError, queryError, type PostgresFailure } from './postgres-errors.ts'
-import { carryPostgres, type PostgresColumn } from './postgres-types.ts'
-import { assertBeginsAsQuery, refused, type SqlDialect, sqlOf } from './read-only-query.ts'
+import { CopyOut } from './postgres/copy-out.ts'
+import { quoteIdentifier } from './duckdb/types.ts'
+import { assertColumns } from './query/model-columns.ts'
+import { abandon, beginSnapshot, catalogOf, connect, describeStatement } from './postgres/connection.ts'
+import { connectError, queryError, type PostgresFailure } from './postgres/errors.ts'
+import { carryPostgres, type PostgresColumn } from './postgres/types.ts'
+import { assertBeginsAsQuery, refused, type SqlDialect, sqlOf } from './query/read-only-query.ts'
 import {
   type RowStream,
   type ServerDialect,
   type ServerSession,
   ServerSource,
   type ServerSourceOptions,
-} from './server-source.ts'
+} from './server/source.ts'
 
 const DIALECT: SqlDialect = {
   syntax: 'standard',

@@ -191,7 +191,7 @@ export const SHOPIFY_CASES: readonly RenderCase[] = [
     json: '[{% for x in v limit: n %}{{ x }},{% endfor %}]',
     row: { v: [1, 2], n: 'two' },
     error:
-      'body.json: the limit of a loop is to be a whole number, found the text "two" (line 1, column 2 of the template)',
+      'body.json: the limit of a loop has to be a whole number, found the text "two" (line 1, column 2 of the template)',
   },
   {
     it: 'reads names over white space',

@@ -1,4 +1,6 @@
-/** Filters of dates. What is no date stays as it is, as Shopify has it; `now` is when the run started. */
+/**
+ * Filters of dates. A value that is no date stays as it is, as Shopify has it. `now` is the start of the run.
+ */
 import { Decimal } from '@sluice/contracts/values'
 import type { FilterFunction } from './filter-function.ts'
 import type { Frame } from '../liquid/frame.ts'
@@ -8,7 +10,7 @@ import { plainValue } from '../values/plain-value.ts'
 import { printValue } from '../values/print-value.ts'
 import { strftime } from './strftime.ts'
 
-/** A date is put together piece by piece of its format, at the cost of so many characters for each of it. */
+/** A date is put together from the pieces of its format. Each piece counts as so many characters of work. */
 const DATE_PASSES = 16
 
 function formatted(
@@ -36,13 +38,16 @@ function momentOf(value: unknown, frame: Frame): Moment | null {
   return /^\d+$/.test(text) ? ofSeconds(Number(text)) : momentOfText(plain)
 }
 
-/** Seconds since the beginning of 1970; null beyond what JavaScript's dates hold. */
+/** Seconds since the start of 1970; null beyond the range of JavaScript's dates. */
 function ofSeconds(seconds: number): Moment | null {
   const milliseconds = seconds * 1000
   return Number.isNaN(new Date(milliseconds).getTime()) ? null : momentAt(milliseconds, 0, 'UTC')
 }
 
-/** On the clock of a zone, by its name or by its minutes west of UTC; null where there is none such. */
+/**
+ * The moment on the clock of a zone, given by its name or by its minutes west of UTC; null if there is no
+ * such zone.
+ */
 function shownIn(moment: Moment, zone: unknown): Moment | null {
   if (zone === undefined || zone === null) return moment
   if (typeof zone === 'string') return inZone(moment, zone)

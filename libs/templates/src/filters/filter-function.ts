@@ -10,5 +10,5 @@ export class NamedArgument {
   }
 }
 
-/** Pure but for counting in the frame. Arguments come in the order in which they are written. */
+/** Pure, except that it counts work in the frame. Arguments come in the order in which they are written. */
 export type FilterFunction = (value: unknown, args: readonly unknown[], frame: Frame) => unknown

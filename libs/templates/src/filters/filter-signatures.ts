@@ -1,19 +1,19 @@
 /**
- * What arguments each filter takes. A call that has too few, too many, or one of a kind that can make no
- * sense is a mistake of the template: at run time it would give nonsense for every row.
+ * The arguments that each filter takes. A call with too few, too many, or an argument that can make no sense
+ * is a mistake of the template: at run time it would give nonsense for every row.
  */
 import { TypeGuards } from 'liquidjs'
 import { numberFromText } from '../values/exact-numbers.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 import type { FilterArgument, FilterCall } from '../liquid/parse/template-syntax.ts'
 
-/** `number`, `whole` and `list` are held against what is written out; a name may stand for anything. */
+/** `number`, `whole` and `list` are checked if the argument is written out. A name may stand for anything. */
 type Kind = 'any' | 'text' | 'number' | 'divisor' | 'whole' | 'list' | 'flag'
 
 interface Signature {
   /** The arguments in their order. */
   readonly takes: readonly Kind[]
-  /** How many of them there have to be. */
+  /** How many of them are required. */
   readonly needs: number
   /** Arguments by name. */
   readonly named?: readonly string[]
@@ -93,7 +93,7 @@ function countText({ takes: { length }, needs }: Signature, found: number): stri
   return `${least}${length} ${length === 1 ? 'argument' : 'arguments'}, found ${found === 0 ? 'none' : found}`
 }
 
-/** What is wanted where an argument is written out and cannot be it; null where it may be right. */
+/** What is wanted, if a written-out argument cannot be right; null if it may be right. */
 function mismatch(argument: FilterArgument, kind: Kind): string | null {
   if (Array.isArray(argument) || kind === 'any') return null
   const { isQuotedToken, isNumberToken, isLiteralToken, isRangeToken } = TypeGuards

@@ -1,6 +1,6 @@
 /**
- * The filters: liquidjs's, corrected where they would lose digits, print `[object Object]`, depend on clock,
- * chance or time zone, or work without limit; and `json`.
+ * The filters: those of liquidjs, and `json`. They are corrected where liquidjs's would lose digits, print
+ * `[object Object]`, depend on clock, random numbers or time zone, or work without limit.
  */
 import { createHash } from 'node:crypto'
 import { filters as liquidFilters, Tokenizer, toValueSync } from 'liquidjs'
@@ -18,7 +18,7 @@ import { OWN_TEXT_FILTERS } from './text-filters.ts'
 
 const REPEATABLE = 'a request that is rendered again has to come out the same'
 
-/** Filters of liquidjs that are not for us, with the reason. */
+/** Filters of liquidjs that are refused, with the reason. */
 export const REFUSED_FILTERS: ReadonlyMap<string, string> = new Map([['sample', REPEATABLE]])
 
 /** Filters whose last argument is an expression; `compile-filters.ts` makes them. */
@@ -91,7 +91,9 @@ function json(value: unknown, _args: readonly unknown[], frame: Frame): unknown 
   return text
 }
 
-/** In place of null, false, empty text, empty lists and empty maps; `allow_false: true` keeps false. */
+/**
+ * Takes the place of null, false, empty text, empty lists and empty maps. `allow_false: true` keeps false.
+ */
 function defaultTo(value: unknown, args: readonly unknown[]): unknown {
   const plain = plainValue(value)
   const given = args.filter(arg => !(arg instanceof NamedArgument))
@@ -118,7 +120,7 @@ function sha256(value: unknown, args: readonly unknown[], frame: Frame): unknown
 }
 const sha256OfText = textFilter('sha256')
 
-/** `raw` only says how its value is printed; the printing looks for it. */
+/** `raw` only says how its value is printed. The printing looks for it. */
 function raw(value: unknown): unknown {
   return value
 }

@@ -1,6 +1,6 @@
 /**
- * Filters of lists. They only read, which is many times faster than liquidjs's contexts for each item, count
- * their work, and compare values by what they are worth.
+ * Filters of lists. They only read, which is many times faster than a liquidjs context for each item. They
+ * count their work, and compare values by worth.
  */
 import { Tokenizer } from 'liquidjs'
 import { isExact, numberKey } from '../values/exact-numbers.ts'
@@ -19,14 +19,14 @@ import { writtenName } from '../liquid/parse/written-name.ts'
 
 type Read = (item: unknown) => unknown
 
-/** What comes out of these are items of the list that went in. */
+/** Filters that give back items of their list. */
 export const KEEPS_ITEMS: ReadonlySet<string> = new Set([
   ...['where', 'reject', 'where_exp', 'reject_exp', 'sort', 'sort_natural', 'uniq', 'compact', 'reverse'],
   ...['slice', 'pop', 'shift'],
 ])
-/** One item of the list that went in. */
+/** Filters that give back one item of their list. */
 export const TAKES_ITEM: ReadonlySet<string> = new Set(['first', 'last', 'find', 'find_exp'])
-/** Take a property of each item, which their first argument names. */
+/** Filters whose first argument names a property of each item. */
 export const READS_PROPERTY: ReadonlySet<string> = new Set([
   ...[
     'map',
@@ -44,12 +44,12 @@ export const READS_PROPERTY: ReadonlySet<string> = new Set([
   'group_by',
 ])
 
-/** Lists in lists deeper than that are printed nowhere either. */
+/** Deeper lists in lists are not printed anywhere either. */
 const MAX_DEPTH = 200
 const MAX_CACHED = 1_000
 const keysByText = new Map<string, readonly (string | number)[]>()
 
-/** `a.b[0]` as its names and indexes; none for what is no such path. */
+/** `a.b[0]` as its names and indexes; none for a text that is no such path. */
 export function keysOfText(text: string): readonly (string | number)[] {
   const known = keysByText.get(text)
   if (known !== undefined) return known
@@ -62,9 +62,9 @@ export function keysOfText(text: string): readonly (string | number)[] {
 }
 
 /**
- * Reads a property of items. A name stands for the field of that name, whatever characters it has; where
- * there is none, `a.b` is a path. Of text it is the text itself where that occurs in it, as Shopify has it. A
- * number has no properties, and asking for one is a mistake that would else go unseen.
+ * Reads a property of items. A name stands for the field of that name, whatever characters it has. If there
+ * is no such field, `a.b` is a path. A text gives the name itself if the text contains it, as Shopify has it.
+ * A number has no properties, and asking for one is an error that would otherwise go unseen.
  */
 function reader(property: unknown, frame: Frame): Read {
   const name = printValue(property, frame)
@@ -84,14 +84,14 @@ function reader(property: unknown, frame: Frame): Read {
   }
 }
 
-/** A list as it is, nothing as an empty one, anything else as one item. */
+/** A list as it is, null as an empty list, anything else as a list of one item. */
 export function listOf(value: unknown): readonly unknown[] {
   const plain = plainValue(value)
   if (plain === null || plain === undefined) return []
   return Array.isArray(plain) ? plain : [plain]
 }
 
-/** The items of a list and of the lists in it, at whatever depth; Shopify's filters see a list so. */
+/** The items of a list and of the lists in it, at any depth, as Shopify's filters see a list. */
 function flatItems(value: unknown, frame: Frame): readonly unknown[] {
   const items = listOf(value)
   frame.step(items.length)
@@ -103,8 +103,8 @@ function flatItems(value: unknown, frame: Frame): readonly unknown[] {
 }
 
 /**
- * Whether an item's property is equal to the value that the filter names; without one, or where it is
- * nothing, whether it is true.
+ * Whether an item's property is equal to the value that the filter names. Without a value, or with null,
+ * whether the property is true.
  */
 function tester(args: readonly unknown[], frame: Frame): (item: unknown) => boolean {
   const [property, expected] = args
@@ -132,7 +132,10 @@ function groupBy(value: unknown, args: readonly unknown[], frame: Frame): unknow
   return grouped(listOf(value), reader(args[0], frame), frame)
 }
 
-/** The items by what is read of them; equal values are one group, whatever kind of number they are. */
+/**
+ * The items, grouped by a value that is read of them. Equal values make one group, whatever kind of number
+ * they are.
+ */
 export function grouped(items: readonly unknown[], read: Read, frame: Frame): readonly unknown[] {
   const groups = new Map<string, { readonly name: unknown; readonly items: unknown[] }>()
   for (const item of items) {
@@ -157,7 +160,7 @@ function uniq(value: unknown, [property]: readonly unknown[], frame: Frame): unk
   })
 }
 
-/** What equal values have in common, and no others. */
+/** A key that equal values share, and no others. */
 function valueKey(value: unknown, frame: Frame): string {
   const plain = plainValue(value)
   if (typeof plain === 'string') return `"${plain}`
@@ -230,14 +233,14 @@ function join(value: unknown, args: readonly unknown[], frame: Frame): unknown {
 }
 
 /**
- * Sorts by what the items, or their property, are worth; what is missing comes last. Throws a `TemplateFault`
- * where two cannot be compared, since any order would do then.
+ * Sorts by the worth of the items, or of their property. Missing values come last. Throws a `TemplateFault`
+ * if two values cannot be compared, since they have no order.
  */
 function sort(value: unknown, args: readonly unknown[], frame: Frame): unknown {
   return sorted(value, args, frame, plainValue)
 }
 
-/** Sorts by what is printed, without regard to case. */
+/** Sorts by the printed text, without regard to case. */
 function sortNatural(value: unknown, args: readonly unknown[], frame: Frame): unknown {
   return sorted(value, args, frame, key => {
     const plain = plainValue(key)

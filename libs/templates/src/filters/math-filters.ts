@@ -1,8 +1,8 @@
 /**
- * Arithmetic that loses no digit. Whole numbers of JavaScript are calculated as such while they are safe;
- * everything else goes through decimals, where 0.1 and 0.2 are 0.3. What two JavaScript numbers give is one
- * again, unless it is a whole number that it cannot hold. Text counts as the number that it spells, anything
- * else as 0, as Shopify has it.
+ * Arithmetic that loses no digit. Whole JavaScript numbers are calculated as such while they are safe. All
+ * others go through decimals, where 0.1 plus 0.2 is 0.3. The result of two JavaScript numbers is one again,
+ * unless it is a whole number that none can hold. Text counts as the number that it spells, anything else as
+ * 0, as Shopify has it.
  */
 import { Decimal } from '@sluice/contracts/values'
 import {
@@ -23,11 +23,11 @@ import { TemplateFault } from '../liquid/template-fault.ts'
 
 export type AnyNumber = number | bigint | Decimal
 
-/** Reading a number from text is the work of so many steps, and of one more for so many characters. */
+/** Reading a number from text counts as so many steps of work, and one more for so many characters. */
 const STEPS_PER_TEXT = 2
 const CHARACTERS_PER_STEP = 8
 
-/** What a value counts as in arithmetic. */
+/** The number that a value counts as in arithmetic. */
 export function numberOf(value: unknown, frame: Frame): AnyNumber {
   const plain = plainValue(value)
   if (typeof plain === 'number' || typeof plain === 'bigint') return plain
@@ -75,8 +75,8 @@ function withoutSignOfZero(value: number): number {
 }
 
 /**
- * The quotient, never cut off to a whole number, unless `true` as second argument rounds it down: a column of
- * whole numbers is not to lose its fraction because no row had one.
+ * The quotient. It is never cut off to a whole number, unless `true` as second argument rounds it down.
+ * Otherwise a column would lose fractions of exactly those rows whose values are whole.
  */
 function dividedBy(value: unknown, args: readonly unknown[], frame: Frame): unknown {
   const left = numberOf(value, frame)
@@ -101,7 +101,7 @@ function rounding(kind: Rounding): FilterFunction {
   return (value, args, frame) => rounded(numberOf(value, frame), kind, Number(numberOf(args[0], frame)))
 }
 
-/** NaN and infinities stay what they are. */
+/** NaN and infinities stay as they are. */
 function rounded(value: AnyNumber, kind: Rounding, places: number): unknown {
   if (Number.isSafeInteger(value) && places >= 0) return value
   const exact = roundExactly(value, kind, places)
@@ -113,7 +113,7 @@ function abs(value: unknown, _args: readonly unknown[], frame: Frame): unknown {
   return typeof number === 'number' ? Math.abs(number) : absoluteExactly(number)
 }
 
-/** The whole part; throws a `TemplateFault` for what is no number. */
+/** The whole part. Throws a `TemplateFault` for a value that is no number. */
 function toInteger(value: unknown): unknown {
   const plain = plainValue(value)
   const number = typeof plain === 'string' ? numberFromText(plain) : plain

@@ -1,6 +1,6 @@
 /**
  * A moment as a date filter sees it: the calendar and the clock of its zone, and a fraction with all its
- * digits. What has no zone is taken as UTC, so that every machine shows the same.
+ * digits. A text without a zone is taken as UTC, so that every machine shows the same.
  */
 export interface Moment {
   readonly year: number
@@ -14,14 +14,14 @@ export interface Moment {
   readonly fraction: string
   /** East of UTC. */
   readonly offsetMinutes: number
-  /** Empty where only the offset is known. */
+  /** Empty if only the offset is known. */
   readonly zone: string
 }
 
 const ISO =
   /^([+-]\d{6}|\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?$/i
 const OFFSET = /(?:UTC|GMT)?([+-])(\d\d):?(\d\d)?$/i
-/** Texts that are none of our forms, but name their zone. */
+/** Texts in other forms than ours that name their zone. */
 const NAMES_ZONE = /(?:Z|UTC|GMT|[ECMP][SD]T|[+-]\d\d:?\d\d)(?:\s*\(.*\))?$/i
 
 const MINUTE_MS = 60_000
@@ -30,7 +30,7 @@ const MINUTE_MS = 60_000
 export function momentOfText(text: string): Moment | null {
   const match = ISO.exec(text.trim())
   if (match !== null) return momentOfIso(match)
-  // No date of the calendar begins so, and JavaScript would count on from it.
+  // No date of the calendar begins like this. JavaScript would count on from it.
   if (/^[+-]?\d{4,6}-\d\d-\d\d/.test(text.trim())) return null
   const zone = NAMES_ZONE.exec(text.trim())?.[0] ?? ''
   const time = Date.parse(zone === '' ? `${text} UTC` : text)
@@ -54,7 +54,7 @@ function momentOfIso(match: RegExpExecArray): Moment | null {
   const isDay = moment.month >= 1 && moment.month <= 12 && moment.day >= 1 && moment.day <= daysIn(moment)
   if (!isDay || moment.minute > 59 || moment.second > 60 || moment.hour > 24) return null
   if (moment.hour < 24 && moment.second < 60) return moment
-  // The end of a day, or a leap second, is the beginning of what follows.
+  // The end of a day, and a leap second, are the start of the next day or second.
   const next = momentAt(millisecondsOf(moment), moment.offsetMinutes, moment.zone)
   return { ...next, fraction }
 }
@@ -76,7 +76,7 @@ export function millisecondsOf({ year, month, day, hour, minute, second, offsetM
   return date.getTime() - offsetMinutes * MINUTE_MS
 }
 
-/** The moment so many milliseconds after the beginning of 1970 in UTC; they may have a fraction. */
+/** The moment so many milliseconds after the start of 1970 in UTC. They may have a fraction. */
 export function momentAt(milliseconds: number, offsetMinutes: number, zone: string): Moment {
   const whole = Math.floor(milliseconds)
   const date = new Date(whole + offsetMinutes * MINUTE_MS)
@@ -93,7 +93,7 @@ export function momentAt(milliseconds: number, offsetMinutes: number, zone: stri
   }
 }
 
-/** The same moment on the clock of a zone by its IANA name; null for a name that is none. */
+/** The same moment on the clock of a zone by its IANA name; null for an unknown name. */
 export function inZone(moment: Moment, zone: string): Moment | null {
   try {
     const format = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' })

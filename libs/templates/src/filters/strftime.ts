@@ -14,7 +14,7 @@ const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 
 
 const DIRECTIVE = /%([-0^#_]*)(\d{1,4})?([EO]?)(:{0,3})([a-zA-Z%+])/g
 
-/** A number with the width that it has where the format says none, and what fills it up. */
+/** A number, its width if the format gives none, and the character that fills it up. */
 interface Numeric {
   readonly value: number
   readonly width: number
@@ -93,7 +93,7 @@ function ordinalEnding(day: number): string {
   return ['th', 'st', 'nd', 'rd'][day % 10] ?? 'th'
 }
 
-/** What is no directive stays as it is written. */
+/** Text that is no directive stays as it is written. */
 export function strftime(moment: Moment, format: string): string {
   let text = ''
   let from = 0
@@ -132,7 +132,7 @@ function withCase(text: string, flags: string): string {
   return text === text.toUpperCase() ? text.toLowerCase() : text.toUpperCase()
 }
 
-/** So many digits of the fraction: more are cut off, and fewer filled up with zeros. */
+/** So many digits of the fraction. More digits are cut off, and fewer are filled up with zeros. */
 function fractionOf({ fraction }: Moment, digits: number): string {
   return fraction.slice(0, digits).padEnd(digits, '0')
 }

@@ -1,4 +1,4 @@
-/** Filters of text where Shopify's and liquidjs's differ: these are Shopify's. They count characters. */
+/** Filters of text for which Shopify and liquidjs differ. These are Shopify's, and count characters. */
 import type { FilterFunction } from './filter-function.ts'
 import type { Frame } from '../liquid/frame.ts'
 import { kindOf } from '../values/kind-of.ts'
@@ -13,7 +13,7 @@ function textOf(value: unknown, frame: Frame): string {
   return text
 }
 
-/** A whole number, or text that spells one; throws a `TemplateFault` for anything else. */
+/** A whole number, or text that spells one. Throws a `TemplateFault` for anything else. */
 function wholeNumber(value: unknown, filter: string): number {
   const plain = plainValue(value)
   const text = typeof plain === 'string' ? plain.trim() : String(plain)
@@ -39,7 +39,7 @@ function truncateWords(value: unknown, args: readonly unknown[], frame: Frame): 
   return words.slice(0, most).join(' ') + end
 }
 
-/** Of a list its items, of anything else its characters. */
+/** The items of a list, or the characters of anything else. */
 function slice(value: unknown, args: readonly unknown[], frame: Frame): unknown {
   const offset = wholeNumber(args[0], 'slice')
   const length = args.length > 1 && plainValue(args[1]) !== null ? wholeNumber(args[1] ?? 1, 'slice') : 1

@@ -16,7 +16,7 @@ import type { FilterCall, Filtered } from './parse/template-syntax.ts'
 type Test = (item: unknown, frame: Frame) => unknown
 
 /**
- * The item's name and the expression of a call; throws a `TemplateFault` where they are not written out or
+ * The item's name and the expression of a call. Throws a `TemplateFault` if they are not written out, or
  * wrong.
  */
 export function expressionOf(call: FilterCall): { itemName: string; expression: Filtered } {
@@ -40,7 +40,7 @@ export function expressionOf(call: FilterCall): { itemName: string; expression: 
 
 /** Reads the expression where it stands, so that places in it are places in the template. */
 function tokenizerOf(text: QuotedToken): ExpressionTokenizer {
-  // An escape is no part of the expression, so that places are those in the expression then.
+  // An escape is no part of the expression. With one, places are counted in the expression itself.
   if (text.getText().includes('\\')) return new ExpressionTokenizer(text.content)
   return new ExpressionTokenizer(text.input, [text.begin + 1, text.end - 1])
 }

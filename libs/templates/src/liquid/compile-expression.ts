@@ -23,7 +23,7 @@ import type {
 
 /**
  * The value of an expression with its filters. `lenient`: a value that was never captured is null instead of
- * an error, as in conditions; a `default` right behind the value makes it so too.
+ * an error, as in conditions. A `default` right behind the value has the same effect.
  */
 export function compileFiltered(value: Filtered, scope: Scope, lenient = false): Getter {
   const forgiving = lenient || value.filters[0]?.name === 'default'
@@ -32,7 +32,7 @@ export function compileFiltered(value: Filtered, scope: Scope, lenient = false):
   return getter
 }
 
-/** True if the last filter is `raw`: the value is to be printed as it is. */
+/** True if the last filter is `raw`, so that the value is printed as it is. */
 export function isRaw(value: Filtered): boolean {
   return value.filters.at(-1)?.name === 'raw'
 }
@@ -41,7 +41,7 @@ function compileOperands(postfix: readonly Token[], scope: Scope, lenient: boole
   const stack: Getter[] = []
   for (const token of postfix) {
     if (!TypeGuards.isOperatorToken(token)) {
-      // What is compared is not printed: a number that JavaScript holds is compared the fast way.
+      // A compared number is not printed, so one that JavaScript holds exactly is compared the fast way.
       const isNumber = postfix.length > 1 && TypeGuards.isNumberToken(token)
       stack.push(isNumber ? constant(comparedNumber(token.getText())) : compileValue(token, scope, lenient))
       continue
@@ -137,7 +137,7 @@ function compileRange(token: RangeToken, scope: Scope): Getter {
   }
 }
 
-/** What is no number counts as 0, and a fraction is cut off, as Shopify does. */
+/** A value that is no number counts as 0, and a fraction is cut off, as Shopify does. */
 function endOfRange(value: unknown): number {
   const number = Math.trunc(Number(plainValue(value)))
   return Number.isFinite(number) ? number : 0

@@ -1,6 +1,6 @@
 /**
- * Turns a parsed template into functions, once per trigger: what is rendered is compiled, never looked up. A
- * text's kind of escaping is given from outside; inside `{% capture %}` it applies too, and what was captured
+ * Turns a parsed template into functions, once per trigger. Rendering runs these functions, and looks nothing
+ * up. The caller gives a text's kind of escaping. It applies inside `{% capture %}`, too, and captured text
  * is not escaped again.
  */
 import { compileFiltered, compileValue, isRaw } from './compile-expression.ts'
@@ -15,26 +15,26 @@ import type { Sees } from './scope.ts'
 import type { Branch, ParsedTemplate, TemplateNode } from './parse/template-syntax.ts'
 
 /**
- * How the output of `{{ }}` gets into its place, behind the text `before`. Each may throw a `TemplateFault`
- * for what has no place there.
+ * How the output of `{{ }}` gets into its place, behind the text `before`. Each function may throw a
+ * `TemplateFault` for text that cannot stand there.
  */
 export interface Escaping {
   escape(text: string, before: string): string
-  /** For what was escaped when a `capture` made it, where it may have stood elsewhere. */
+  /** For text that was escaped when a `capture` made it, perhaps for another place. */
   again(text: string, before: string): string
   /** For output with `| raw`. */
   raw(text: string): string
 }
 
 export interface CompileOptions extends Sees {
-  /** Null for text that is printed as it is. */
+  /** Null for text that is printed unescaped. */
   readonly escaping: Escaping | null
 }
 
 export interface CompiledTemplate {
-  /** The text, where it is the same for all rows. */
+  /** The text, if it is the same for all rows. */
   readonly constant: string | null
-  /** Renders with what the frame has; throws a `TemplateFault`, or whatever a filter throws. */
+  /** Renders with the values of the frame. Throws a `TemplateFault`, or the error of a filter. */
   run(frame: Frame): string
 }
 
@@ -66,7 +66,7 @@ function constantOf(nodes: readonly TemplateNode[]): string | null {
   return text
 }
 
-/** Gives a slot to each name that is assigned anywhere, so that every read of it knows the slot. */
+/** Gives a slot to each name that is assigned anywhere, so that each read of the name knows its slot. */
 function declareNames(nodes: readonly TemplateNode[], slots: Slots): void {
   for (const node of nodes) {
     if (node.kind === 'assign' || node.kind === 'capture') slots.assigned(node.name)
@@ -229,7 +229,10 @@ class TemplateCompiler {
     }
   }
 
-  /** Each `when` is rendered as often as it has a value that fits; an `else`, if none did before it. */
+  /**
+   * Each `when` is rendered as often as it has a value that fits. An `else` is rendered if no value before it
+   * fits.
+   */
   #case(node: TemplateNode & { kind: 'case' }, scope: Scope): Run {
     const getter = compileFiltered(node.value, scope, true)
     const branches = node.branches.map(branch => ({
@@ -332,7 +335,7 @@ class TemplateCompiler {
     const { at, signature } = node
     return frame => {
       frame.at = at
-      // A group counts together, whatever its cycles hold.
+      // The cycles of a group count together, whatever their values.
       const name = group === null ? `:${signature}` : printValue(group(frame), frame)
       frame.charge(name.length)
       const key = `cycle:${name}`
@@ -369,7 +372,7 @@ function countOf<T>(items: readonly T[], test: (item: T) => boolean): number {
   return items.reduce((count, item) => count + (test(item) ? 1 : 0), 0)
 }
 
-/** How much work one pass through the nodes is, loops inside left out: they count themselves. */
+/** How much work one pass through the nodes is, without the loops inside, which count their own work. */
 function stepsOf(nodes: readonly TemplateNode[]): number {
   let steps = 1
   for (const node of nodes) {

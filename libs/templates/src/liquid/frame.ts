@@ -1,6 +1,6 @@
 /**
- * The state of one render: what the templates of a request see, and how much they may still do. It lives for
- * one call of `render`, is used by one template after another and never shared.
+ * The state of one render: the values that the templates of a request see, and how much work they may still
+ * do. It lives for one call of `render`. One template after another uses it, and it is never shared.
  */
 import type { Row } from '@sluice/contracts/values'
 import { Context } from 'liquidjs'
@@ -10,18 +10,18 @@ import { MAX_OUTPUT_LENGTH } from './limits.ts'
 import type { RenderLimits } from './limits.ts'
 import { LimitFault, TemplateFault } from './template-fault.ts'
 
-/** A row with what stands beside it. */
+/** A row with the values that belong to it. */
 export interface TemplateRow {
   readonly row: Row
-  /** The row as delivered before; null where there is none. */
+  /** The row as delivered before; null if there is none. */
   readonly previous: Row | null
   /** Values captured from earlier answers, by name; null if none ever were. */
   readonly captured: { readonly [name: string]: unknown } | null
 }
 
-/** What a render sees besides its rows. */
+/** The values that a render sees besides its rows. */
 export interface RenderContext {
-  /** `startedAt` is ISO 8601 in UTC; it is what `'now' | date` shows. */
+  /** `startedAt` is ISO 8601 in UTC. `'now' | date` shows it. */
   readonly run: { readonly id: string; readonly startedAt: string }
   readonly sync: { readonly name: string }
 }
@@ -34,7 +34,7 @@ export class Frame {
   out = ''
   /** Assigned names and loop variables, by the slot that compiling gave them. */
   slots: unknown[] = []
-  /** Where in the template's text the part begins that is being rendered, for messages. */
+  /** The place in the template's text where the part begins that is being rendered, for messages. */
   at = 0
   /** A `{% break %}` or `{% continue %}` on its way to its loop. */
   jump: 'none' | 'break' | 'continue' = 'none'
@@ -44,7 +44,7 @@ export class Frame {
   /** What the last `{% ifchanged %}` printed. */
   lastChange: string | null = null
 
-  /** What an envelope goes around. */
+  /** The text inside of the envelope. */
   items: unknown = null
 
   readonly rows: readonly Row[]
@@ -67,7 +67,7 @@ export class Frame {
     this.#limits = limits
   }
 
-  /** The row, where requests have one each; in a batch the row that is being written. */
+  /** The row of a request with one row; in a batch, the row that is being written. */
   get single(): TemplateRow {
     const row = this.templateRows[this.#focus]
     if (row === undefined) throw new Error(`there is no row ${this.#focus} in this render`)
@@ -79,7 +79,7 @@ export class Frame {
     this.#focus = index
   }
 
-  /** What stands beside a row of a batch; undefined for what is no row, or has nothing there. */
+  /** The value that belongs to a row of a batch; undefined if the given value is no row, or has none. */
   beside(value: object, name: 'captured' | 'previous'): unknown {
     const found = this.#besides.get(value)
     if (found === undefined) return undefined
@@ -106,7 +106,7 @@ export class Frame {
     if (this.positions.size > 0) this.positions.clear()
   }
 
-  /** Counts work; throws a `LimitFault` when it was too much. */
+  /** Counts work. Throws a `LimitFault` if it was too much. */
   step(count: number): void {
     this.#steps += count
     if (this.#steps > this.#limits.steps)
@@ -118,14 +118,14 @@ export class Frame {
     if (this.#steps >= this.#clockAt) this.#readClock()
   }
 
-  /** Counts characters or items that a filter makes; throws a `LimitFault` when they were too many. */
+  /** Counts characters or items that a filter makes. Throws a `LimitFault` if they were too many. */
   charge(count: number): void {
     this.#memory += count
     if (this.#memory > this.#limits.memory)
       throw new LimitFault("the template's filters and loops make too much text or too long lists")
   }
 
-  /** The context that liquidjs's filters want. */
+  /** The context that liquidjs's filters need. */
   get liquid(): Context {
     this.#liquid ??= new Context(
       {},

@@ -1,4 +1,4 @@
 import type { Frame } from './frame.ts'
 
-/** Writes the JSON of the row that the frame is at; throws a `PartFault` where it cannot. */
+/** Writes the JSON of the frame's present row. Throws a `PartFault` if it cannot. */
 export type ItemWriter = (frame: Frame) => string

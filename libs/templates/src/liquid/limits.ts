@@ -1,23 +1,23 @@
 /**
- * How much one render may do. The limits count work, not time, so that a template that was rendered once is
- * rendered again with the same result on a slower machine; the clock is a last fuse only, far beyond them.
- * They grow with the rows: a first try has what rows usually need, and where that is not enough, one more try
- * has what these rows' size justifies.
+ * How much work one render may do. The limits count work and not time, so that a template that was rendered
+ * once gives the same result on a slower machine. The clock is only a last fuse, far beyond the limits. The
+ * limits grow with the rows. A first try has the limits that rows usually need. If these are not enough, one
+ * more try has the limits that the size of these rows justifies.
  */
 import { Decimal } from '@sluice/contracts/values'
 
 export interface RenderLimits {
-  /** Parts of the template that are gone through, loops counted each time. */
+  /** Parts of the template that a render passes, counted again in each pass of a loop. */
   readonly steps: number
-  /** Characters and list items that filters make, all together. */
+  /** All characters and list items that filters make. */
   readonly memory: number
   /** Milliseconds. */
   readonly timeMs: number
 }
 
-/** Longest template, in UTF-16 units. */
+/** The longest template, in UTF-16 units. */
 export const MAX_TEMPLATE_LENGTH = 200_000
-/** Longest text that a template may render, in UTF-16 units. */
+/** The longest text that a template may render, in UTF-16 units. */
 export const MAX_OUTPUT_LENGTH = 16_000_000
 
 const STEPS = 200_000

@@ -1,4 +1,4 @@
-/** What a loop goes through: its list, cut by its options. */
+/** The items that a loop goes through: its list, cut by its options. */
 import { compileValue } from './compile-expression.ts'
 import { isExact } from '../values/exact-numbers.ts'
 import type { Frame } from './frame.ts'
@@ -55,14 +55,14 @@ export function loopName(node: TemplateNode & { kind: 'for' | 'tablerow' }): str
   return `${node.variable}-${node.collection.getText()}`
 }
 
-/** The whole number that a loop's option is; null where it is nothing. */
+/** The whole number of a loop's option; null if the option is null. */
 export function wholeOf(value: unknown, option: string): number | null {
   const plain = plainValue(value)
   if (plain === null || plain === undefined) return null
   const isNumber = typeof plain === 'number' || isExact(plain) || typeof plain === 'string'
   const number = isNumber && String(plain).trim() !== '' ? Math.trunc(Number(plain)) : Number.NaN
   if (Number.isSafeInteger(number)) return number
-  throw new TemplateFault(`the ${option} of a loop is to be a whole number, found ${kindOf(plain)}`)
+  throw new TemplateFault(`the ${option} of a loop has to be a whole number, found ${kindOf(plain)}`)
 }
 
 /** A list as it is, text as one item, a map as pairs of name and value. */

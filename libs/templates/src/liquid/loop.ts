@@ -51,7 +51,7 @@ const READERS: { readonly [name: string]: (index0: number, length: number, colum
 }
 const TABLE_NAMES = new Set(['row', 'col', 'col0', 'col_first', 'col_last'])
 
-/** What each kind of loop tells of itself. */
+/** The properties of each kind of loop. */
 export const LOOP_NAMES: { readonly [kind in 'forloop' | 'tablerowloop']: readonly string[] } = {
   forloop: [...Object.keys(READERS).filter(name => !TABLE_NAMES.has(name)), 'name', 'parentloop'],
   tablerowloop: Object.keys(READERS),

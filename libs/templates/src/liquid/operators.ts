@@ -1,6 +1,6 @@
 /**
  * Comparison in conditions, as Liquid defines it: nothing is less or more than null, and numbers compare by
- * what they are worth, exactly.
+ * their exact worth.
  */
 import { Decimal, JsonText } from '@sluice/contracts/values'
 import { Drop } from 'liquidjs'
@@ -11,7 +11,7 @@ import { Printable, printValue } from '../values/print-value.ts'
 
 export type Operator = (left: unknown, right: unknown, frame: Frame) => unknown
 
-/** `empty` and `blank`: equal to values of that kind, less or more than nothing, and printed as nothing. */
+/** `empty` and `blank`. They equal values of that kind, are less or more than no value, and print nothing. */
 export class Emptiness extends Drop {
   readonly kind: 'empty' | 'blank'
   constructor(kind: 'empty' | 'blank') {
@@ -21,7 +21,7 @@ export class Emptiness extends Drop {
   override valueOf(): string {
     return ''
   }
-  /** True for the empty text, list and map; `blank` is null, false and white space, too. */
+  /** True for the empty text, list and map. `blank` also equals null, false and white space. */
   equals(value: unknown): boolean {
     if (value instanceof Emptiness) return value.kind === this.kind
     const plain = value instanceof Printable ? value.printed() : plainValue(value)
@@ -33,13 +33,13 @@ export class Emptiness extends Drop {
   }
 }
 
-/** False, null and what is missing are false; all else is true, `0` and `''` too. */
+/** False, null and missing values are false. All else is true, also `0` and `''`. */
 export function isTruthy(value: unknown): boolean {
   if (value === false || value === null || value === undefined) return false
   return value instanceof Drop || value instanceof JsonText ? isTruthy(plainValue(value)) : true
 }
 
-/** Negative, zero or positive; null where the two cannot be compared. */
+/** Negative, zero or positive; null if the two cannot be compared. */
 export function compareValues(left: unknown, right: unknown): number | null {
   if (left instanceof Emptiness || right instanceof Emptiness) return null
   const a = plainValue(left)
@@ -58,7 +58,7 @@ function ordered<T extends number | string>(a: T, b: T): number | null {
   return a === b ? 0 : null
 }
 
-/** Equal in kind and worth: lists item by item, maps field by field, bytes by what they hold. */
+/** Equal in kind and worth: lists item by item, maps field by field, bytes by their contents. */
 export function areEqual(left: unknown, right: unknown, frame: Frame): boolean {
   if (left === right) return true
   if (left instanceof Emptiness) return left.equals(right)
@@ -110,7 +110,7 @@ function contains(left: unknown, right: unknown, frame: Frame): boolean {
   if (Array.isArray(whole)) {
     frame.step(whole.length / 64)
     if (whole.includes(part)) return true
-    // Text is equal to the same text only; other values may be equal though they are not the same.
+    // Text is equal only to the same text. Other values may be equal though they are not the same object.
     if (typeof part === 'string') return false
     frame.step(whole.length / 8)
     return whole.some(item => areEqual(item, part, frame))

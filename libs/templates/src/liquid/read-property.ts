@@ -1,6 +1,6 @@
 /**
- * How `a.b` reads a value: own fields only, so that no prototype is ever reached, whatever a column or a
- * template is called.
+ * How `a.b` reads a value: own fields only. So no prototype is ever reached, whatever the name of a column
+ * is.
  */
 import { JsonText } from '@sluice/contracts/values'
 import { CapturedValues } from './captured-values.ts'
@@ -18,19 +18,19 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null
 }
 
-/** Names that a plain object has from its prototype; reading one needs a closer look. */
+/** Names that a plain object has from its prototype. Reading one of them needs a closer look. */
 const PROTOTYPE_NAMES: ReadonlySet<string> = new Set([
   ...Object.getOwnPropertyNames(Object.prototype),
   ...Object.getOwnPropertyNames(Array.prototype),
   ...Object.getOwnPropertyNames(Object.getPrototypeOf(Uint8Array.prototype)),
   ...Object.getOwnPropertyNames(Uint8Array.prototype),
-  // And what our own classes have besides methods, or rows have beside their columns.
+  // Also names that our own classes have besides methods, or that rows have besides their columns.
   ...['text', 'captured', 'previous'],
 ])
 
 export type PropertyReader = (value: unknown, frame: Frame) => unknown
 
-/** A reader for a name that is known. `lenient` gives undefined for a value that was never captured. */
+/** A reader for a known name. `lenient` gives undefined for a value that was never captured. */
 export function propertyReader(name: string, lenient: boolean): PropertyReader {
   if (PROTOTYPE_NAMES.has(name)) return (value, frame) => readProperty(value, name, { lenient, frame })
   return (value, frame) => {
@@ -49,7 +49,7 @@ export interface ReadOptions {
   readonly frame: Frame
 }
 
-/** Reads any property of any value; undefined where there is none. */
+/** Reads any property of any value; undefined if there is none. */
 export function readProperty(value: unknown, key: unknown, options: ReadOptions): unknown {
   if (typeof value === 'string') return readOfText(value, key)
   if (value instanceof EscapedText) return readOfText(value.text, key)
@@ -66,7 +66,7 @@ export function readProperty(value: unknown, key: unknown, options: ReadOptions)
     if (beside !== undefined) return beside
   }
   if (name === 'size') return Object.keys(value).length
-  // A row has columns; one that is missing is not its first one.
+  // A row has columns. A missing column `first` is not the row's first column.
   if (name === 'first' && !options.frame.isRow(value)) return Object.entries(value)[0]
   return undefined
 }

@@ -1,7 +1,7 @@
 /**
- * Which value a name stands for. Liquid's order is: the variables of the loops around, then assigned names,
- * then counters, then what the render sees, then the row's columns. Loops are known when a template is
- * compiled, so names become slots and nothing is looked up by name while rendering.
+ * Which value a name stands for. Liquid's order is: the variables of the loops around, assigned names,
+ * counters, the values of the render, the row's columns. Loops are known when a template is compiled. So
+ * names become slots, and nothing is looked up by name while rendering.
  */
 import { CapturedValues } from './captured-values.ts'
 import type { Frame } from './frame.ts'
@@ -9,10 +9,10 @@ import { propertyReader } from './read-property.ts'
 
 export type Getter = (frame: Frame) => unknown
 
-/** In a slot to which nothing was assigned yet. */
+/** Marks a slot to which nothing was assigned yet. */
 const UNSET = Symbol('unset')
 
-/** What is in every template besides columns. */
+/** The names that every template has besides columns. */
 const GIVEN_IN_BATCHES: ReadonlyMap<string, Getter> = new Map<string, Getter>([
   ['rows', frame => frame.rows],
   ['run', frame => frame.context.run],
@@ -72,17 +72,17 @@ function slotOf(slots: Map<string, number>, name: string, add: () => number): nu
   return slot
 }
 
-/** A value from a slot, null where nothing was put there. */
+/** A value from a slot; null if nothing was put there. */
 export function slotValue(frame: Frame, slot: number): unknown {
   const value = frame.slots[slot]
   return value === UNSET ? undefined : value
 }
 
-/** What a template sees besides its own names. */
+/** The values that a template sees besides its own names. */
 export interface Sees {
   /** True for the rows of a batch, false for one row. */
   readonly batched: boolean
-  /** True if `items` is what an envelope goes around. */
+  /** True in an envelope, where `items` is its content. */
   readonly wraps?: boolean
 }
 
@@ -109,8 +109,8 @@ export class Scope {
   }
 
   /**
-   * What the name stands for. All names that the template assigns must be in the slots by now, wherever they
-   * are assigned.
+   * The value that the name stands for. All names that the template assigns must be in the slots by now,
+   * wherever they are assigned.
    */
   resolve(name: string): Getter {
     const loop = this.#loops.get(name)
@@ -123,7 +123,7 @@ export class Scope {
     return getter
   }
 
-  /** What a name stands for that is known while rendering only. */
+  /** The value of a name that is known only while rendering. */
   resolveLater(): (name: string, frame: Frame) => unknown {
     const getters = new Map<string, Getter>()
     return (name, frame) => {

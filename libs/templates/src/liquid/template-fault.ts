@@ -1,10 +1,11 @@
 /**
- * What went wrong in a template, or in rendering it. It never leaves this room: compiling turns it into a
- * `SluiceError` with line and column, rendering into `unrenderable`.
+ * A fault in a template, or in rendering it. It never leaves this room: compiling turns it into a
+ * `SluiceError` with line and column, and rendering into `unrenderable`.
  */
 export class TemplateFault extends Error {
   /**
-   * Where in the template's text, counted in UTF-16 units; null where the one who catches it knows better.
+   * The place in the template's text, counted in UTF-16 units; null if the code that catches the fault knows
+   * a better one.
    */
   readonly at: number | null
 

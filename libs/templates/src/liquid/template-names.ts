@@ -1,7 +1,7 @@
 /**
- * Which columns a template uses, found without rendering it. What cannot be told counts as the whole row, so
- * that no column that matters is ever left out. A name that can stand for nothing is a mistake: it would
- * print nothing, and the request would say nothing of its rows.
+ * Finds the columns that a template uses, without rendering it. If they cannot be told, the whole row counts
+ * as used, so that no column that matters is ever left out. A name that can stand for nothing is a mistake:
+ * it would print nothing, and the request would say nothing of its rows.
  */
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { TypeGuards } from 'liquidjs'
@@ -24,31 +24,32 @@ import type {
 import { writtenName } from './parse/written-name.ts'
 
 export interface TemplateNames {
-  /** Columns by name, of rows and of those that were delivered before. */
+  /** Columns by name, of rows and of rows as delivered before. */
   readonly columns: ReadonlySet<string>
   /** Columns of rows as they are now, with the first place where each is used. */
   readonly current: ReadonlyMap<string, number>
   /**
-   * Those of them that may mean something else: what stands beside a row, or a name that is assigned
-   * somewhere.
+   * Those columns whose name may mean something else: a value that belongs to a row, or a name that is
+   * assigned somewhere.
    */
   readonly doubtful: ReadonlySet<string>
   /** True if a row is used as a whole, or may be. */
   readonly whole: boolean
   /**
-   * Captured values by name, with the first place where each is used; in batches none, since `row.captured`
-   * may be a column, and where the template assigns `captured` itself.
+   * Captured values by name, with the first place where each is used. None in batches, since `row.captured`
+   * may be a column, and none if the template assigns `captured` itself.
    */
   readonly captured: ReadonlyMap<string, number>
   /**
-   * True if anything of a row is used, or of what stands beside it; the number of rows is nothing of a row.
+   * True if the template uses anything of a row, or a value that belongs to it. The number of rows does not
+   * count.
    */
   readonly ofRows: boolean
 }
 
 /**
  * The names that a template uses. Throws a `TemplateFault` for a name that can stand for nothing: in a batch
- * each bare name that nothing gives a value, and everywhere what the run, the sync, a list of rows or a loop
+ * each bare name without a value, and everywhere a property that the run, the sync, a list of rows or a loop
  * does not have.
  */
 export function templateNames(nodes: readonly TemplateNode[], sees: Sees): TemplateNames {
@@ -71,10 +72,10 @@ function assignments(
   return counts
 }
 
-/** What a name stands for: one row, a list of rows, where a loop is, or anything else. */
+/** What a name stands for: one row, a list of rows, the place of a loop, or anything else. */
 type Kind = 'row' | 'rows' | 'forloop' | 'tablerowloop' | 'value'
 
-/** What these have, of all requests. */
+/** The properties that these have in all requests. */
 const FIELDS: { readonly [name: string]: readonly string[] } = {
   run: ['id', 'startedAt'],
   sync: ['name'],
@@ -176,7 +177,7 @@ class NameFinder implements TemplateNames {
     }
   }
 
-  /** What a name stands for from here on; a name that is assigned twice may stand for anything. */
+  /** What a name stands for from here on. A name that is assigned twice may stand for anything. */
   #assigned(node: TemplateNode & { kind: 'assign' }, names: Names): Kind {
     const kind = this.#filtered(node.value, names)
     return this.#assignments.get(node.name) === 1 ? kind : 'value'
@@ -195,7 +196,7 @@ class NameFinder implements TemplateNames {
     this.visit(node.body, inside)
   }
 
-  /** Notes what an expression uses; gives what it stands for. */
+  /** Notes what an expression uses. Gives what it stands for. */
   #filtered(value: Filtered, names: Names): Kind {
     const { postfix } = value.initial
     const [only] = postfix
@@ -291,7 +292,7 @@ class NameFinder implements TemplateNames {
     if (name === 'previous') this.#ofPrevious(rest)
   }
 
-  /** What was delivered before may have had columns that the model lost. */
+  /** A row as delivered before may have had columns that the model lost. */
   #ofPrevious([property]: readonly Property[]): void {
     this.ofRows = true
     const name = property === undefined ? undefined : writtenName(property)
@@ -325,7 +326,7 @@ function isQuoted(token: FilterCall['args'][number] | undefined): token is Quote
   return token !== undefined && !Array.isArray(token) && TypeGuards.isQuotedToken(token)
 }
 
-/** True where filters use nothing of rows but how many there are, and properties that are written out. */
+/** True if filters use nothing of the rows except their number, and properties that are written out. */
 function endsWithoutRows(filters: readonly FilterCall[]): boolean {
   const end = filters.findIndex(filter => !readsOnlyWritten(filter))
   return filters[end]?.name === 'size'
@@ -336,14 +337,14 @@ function readsOnlyWritten({ name, args }: FilterCall): boolean {
   return KEEPS_ITEMS.has(name) && (EXPRESSION_FILTERS.has(name) || isQuoted(args[0]))
 }
 
-/** What comes out of a filter. */
+/** What the result of a filter stands for. */
 function filteredKind({ name }: FilterCall, input: Kind): Kind {
   if (input !== 'rows') return 'value'
   if (KEEPS_ITEMS.has(name)) return 'rows'
   return TAKES_ITEM.has(name) ? 'row' : 'value'
 }
 
-/** Throws for a field that is not among those that there are. */
+/** Throws for a field that does not exist. */
 function assertField(
   [property]: readonly Property[],
   { of, fields, at }: { of: string; fields: readonly string[]; at: number },

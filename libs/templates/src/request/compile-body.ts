@@ -1,7 +1,4 @@
-/**
- * The kinds of bodies: how each is made of rows, and the Content-Type that it has unless a header says
- * otherwise.
- */
+/** The kinds of bodies: how each is made of rows, and its Content-Type, unless a header sets another one. */
 import type { BodySpec } from '@sluice/contracts/resources'
 import { JsonText } from '@sluice/contracts/values'
 import { compileFields } from './compile-fields.ts'
@@ -49,7 +46,7 @@ function jsonKind(compiler: TriggerCompiler): PartKind {
   }
 }
 
-/** A request that says nothing of its rows, and is answered with 200, would count them as delivered. */
+/** If an API answers 200 to a request that says nothing of its rows, the rows would count as delivered. */
 function nothingSaid(found: string): ContentFault {
   return new ContentFault(
     `the body ${found}, which says nothing of the rows; if that is meant, write allowEmpty: true beside the body`,
@@ -117,7 +114,7 @@ function compileForm(form: { readonly [name: string]: string }, compiler: Trigge
   }
 }
 
-/** The payload of a row that is in a column, as it stands there. */
+/** The payload of a row from a column, as it stands there. */
 function compileColumn(column: string, compiler: TriggerCompiler): ItemWriter {
   const field = 'body.jsonColumn'
   compiler.uses(column, field)
@@ -138,7 +135,7 @@ function compileColumn(column: string, compiler: TriggerCompiler): ItemWriter {
   }
 }
 
-/** One item, or for a batch the list of them, in its envelope. */
+/** One item, or the list of items of a batch, in its envelope. */
 function compileItems(item: ItemWriter, wrap: string | undefined, compiler: TriggerCompiler): Part {
   const write = compiler.batched ? listOf(item) : item
   if (wrap === undefined) return { constant: null, run: write }

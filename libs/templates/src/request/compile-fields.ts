@@ -1,6 +1,6 @@
 /**
- * The field mapper: JSON of a row's columns, by a map of names. It is JSON by the way it is made, so nothing
- * has to be checked.
+ * The field mapper: JSON of a row's columns, by a map of names. Its way of writing always gives JSON, so
+ * nothing has to be checked.
  */
 import type { ItemWriter } from '../liquid/item-writer.ts'
 import type { Frame } from '../liquid/frame.ts'
@@ -19,7 +19,7 @@ export function compileFields(fields: FieldMap, compiler: TriggerCompiler): Item
   return compileMap(fields, compiler, { field: 'body.fields', depth: 0 })
 }
 
-/** Where in the mapper, for messages. */
+/** The place in the mapper, for messages. */
 interface Place {
   readonly field: string
   readonly depth: number

@@ -19,7 +19,7 @@ function withoutLineBreak(text: string): string {
   return text
 }
 
-/** The value as it is sent; throws a `TemplateFault` for what no header can carry. */
+/** The value as it is sent. Throws a `TemplateFault` for a text that no header can carry. */
 export function finishHeader(rendered: string): string {
   const value = rendered.trim()
   if (LINE_BREAK.test(value))
@@ -29,15 +29,15 @@ export function finishHeader(rendered: string): string {
   return value
 }
 
-/** The same for `Host`, which servers refuse if it is none. */
+/** The same for `Host`: servers refuse a text that is no host. */
 export function finishHost(rendered: string): string {
   const value = finishHeader(rendered)
-  if (!isHost(value)) throw new TemplateFault(`the header is to be ${HOST_WANTED}`)
+  if (!isHost(value)) throw new TemplateFault(`the header has to be ${HOST_WANTED}`)
   return value
 }
 
 /**
- * What no value around it can make right in a piece of a header that is written out. White space may be cut
+ * The fault of a written-out piece of a header that no value around it can make right. White space may be cut
  * off.
  */
 export function headerLiteralFault(piece: string): LiteralFault | null {

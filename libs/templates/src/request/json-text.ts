@@ -1,16 +1,16 @@
 /**
- * JSON as templates write it: trailing commas are cut out and the rest is checked, but never printed anew, so
- * that the user's bytes, numbers and key order stay.
+ * JSON as templates write it. Trailing commas are cut out and the rest is checked. It is never printed again,
+ * so that the user's bytes, numbers and key order stay.
  */
 import { printableCharacter, printableLine } from '../values/printable.ts'
 
-/** `at` is the place of the error in the text as it was given. */
+/** `at` is the place of the error in the given text. */
 export type JsonCheck =
   | { readonly ok: true; readonly text: string; readonly value: unknown }
   | { readonly ok: false; readonly error: string; readonly at: number }
 
 /**
- * The text without trailing commas, if it is JSON then; else what is wrong, with line, column and the text
+ * The text without trailing commas, if that is JSON. Otherwise the fault, with line, column and the text
  * around it.
  */
 export function finishJson(text: string): JsonCheck {
@@ -29,8 +29,7 @@ export function finishJson(text: string): JsonCheck {
 }
 
 /**
- * What is wrong with a text that has to be JSON as it stands, trailing commas not forgiven; null if nothing
- * is.
+ * What is wrong with a text that has to be JSON as it stands, without trailing commas; null if nothing is.
  */
 export function strictJsonError(text: string, subject: string): string | null {
   if (parsed(text) !== null) return null
@@ -40,7 +39,7 @@ export function strictJsonError(text: string, subject: string): string | null {
   return describeJsonError(text, first, subject)
 }
 
-/** The value of JSON text, its numbers as JavaScript has them; null for what is no JSON. */
+/** The value of JSON text, with numbers as JavaScript has them; null for a text that is no JSON. */
 function parsed(text: string): { readonly value: unknown } | null {
   try {
     const value: unknown = JSON.parse(text)
@@ -50,7 +49,7 @@ function parsed(text: string): { readonly value: unknown } | null {
   }
 }
 
-/** True for a list or map in which there is no value at all, however deep: `[]`, `{"rows":[]}`. */
+/** True for a list or map without any value in it, however deep: `[]`, `{"rows":[]}`. */
 export function saysNothing(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   return Object.values(value).every(saysNothing)
@@ -106,7 +105,7 @@ interface JsonScan {
   readonly error: JsonError | null
 }
 
-/** What has to come next. */
+/** What the scanner expects next. */
 type Expectation = 'value' | 'value or ]' | 'name or }' | ': ' | ', or ]' | ', or }' | 'end'
 
 const EXPECTED: { readonly [expectation in Expectation]: string } = {
@@ -220,9 +219,7 @@ function endOfString(text: string, begin: number): number | JsonError {
 const EXCERPT_BEFORE = 30
 const EXCERPT_AFTER = 30
 
-/**
- * A sentence that names the place in the text as it was rendered, what stands there, and what was expected.
- */
+/** A sentence that names the place in the rendered text, what stands there, and what was expected. */
 function describeJsonError(text: string, { at, expected }: JsonError, subject: string): string {
   if (text.trim() === '') return `${subject} is empty, which is not JSON`
   const lineStart = text.lastIndexOf('\n', at - 1) + 1

@@ -1,10 +1,12 @@
-/** What is written out in a path or header and can only be wrong is told when the template is analysed. */
+/**
+ * A written-out piece of a path or header that can only be wrong is an error when the template is analysed.
+ */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { TriggerSpec } from '@sluice/contracts/resources'
 import { describe, expect, it } from 'vitest'
 import { compileTrigger } from '../compile.ts'
 
-/** What is wrong with a path or headers, as `column message`; empty for what is right. */
+/** What is wrong with a path or headers, as `column message`; empty if nothing is. */
 function mistakes(spec: Partial<TriggerSpec>): string[] {
   try {
     compileTrigger({ method: 'PUT', path: '/x', ...spec }, { sync: 's', op: 'added' })
@@ -79,14 +81,14 @@ describe('a header', () => {
     [{ A: 'a – {{ id }}' }, '3 the header has "–", which headers cannot carry'],
     [{ A: '{{ id }}{% if a %}“{% endif %}' }, '19 the header has "“"'],
     [{ A: 'a\u0007{{ id }}' }, '2 the header has U+0007'],
-    [{ Host: 'a b' }, 'the header is to be a host'],
-    [{ host: 'http://a' }, 'the header is to be a host'],
+    [{ Host: 'a b' }, 'the header has to be a host'],
+    [{ host: 'http://a' }, 'the header has to be a host'],
     [{ A: 'a', a: 'b' }, 'the header a is there twice'],
   ])('%j is wrong for every row', (headers, message) => {
     expect(mistakes({ headers })).toEqual([expect.stringContaining(message)])
   })
 
-  it('Host whose value is none rejects its row', () => {
+  it('Host whose value is no host rejects its row', () => {
     const trigger = compileTrigger(
       { method: 'GET', path: '/', headers: { Host: '{{ h }}' } },
       { sync: 's', op: 'added' },

@@ -1,22 +1,22 @@
 /**
- * The pieces of a template that are written out between its tags. What is wrong with one of them is wrong in
- * each request that has it, so it is told when the template is analysed instead of by row.
+ * The pieces of a template that are written out between its tags. A fault of a piece is in each request that
+ * has the piece. So it is an error when the template is analysed, instead of row by row.
  */
 import type { TemplateNode } from '../liquid/parse/template-syntax.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 
 export interface LiteralFault {
-  /** Where in the piece. */
+  /** The place in the piece. */
   readonly index: number
   readonly message: string
 }
 
-/** A fault of one piece, given whether a `?` may come before it; or null. */
+/** A fault of one piece, or null. `before` is the written-out text before the piece. */
 export type LiteralCheck = (piece: string, before: string) => LiteralFault | null
 
 /**
- * Throws a `TemplateFault` at the first fault of a piece. What `capture` gathers may still be changed, and is
- * left out.
+ * Throws a `TemplateFault` at the first fault of a piece. Pieces inside a `capture` may still be changed, and
+ * are not checked.
  */
 export function assertLiterals(nodes: readonly TemplateNode[], check: LiteralCheck): void {
   let before = ''

@@ -1,6 +1,4 @@
-/**
- * Compiles the texts of one trigger and gathers their mistakes, so that all of them are told at once.
- */
+/** Compiles the texts of one trigger and gathers their mistakes, so that a user sees all of them at once. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { TriggerSpec } from '@sluice/contracts/resources'
@@ -16,12 +14,13 @@ import type { Sees } from '../liquid/scope.ts'
 import { LimitFault, NeverCaptured, TemplateFault, placeOf } from '../liquid/template-fault.ts'
 import { templateNames } from '../liquid/template-names.ts'
 
-/** Where a trigger stands, for messages. */
+/** The place of a trigger, for messages. */
 export interface TriggerPlace {
   readonly sync: string
   readonly op: Op
   /**
-   * Names of headers that the destination sets; it has the say over Content-Type where the trigger is silent.
+   * Names of headers that the destination sets. If the trigger sets no Content-Type, the destination's
+   * counts.
    */
   readonly destinationHeaders?: Iterable<string>
 }
@@ -36,7 +35,7 @@ export interface Part {
 
 /** A fault of rendering whose message says which field it happened in. */
 export class PartFault extends TemplateFault {
-  /** The name of the value that would have been needed and was never captured, if that is the reason. */
+  /** If that is the reason: the name of a value that the template needs and that was never captured. */
   readonly lacks: string | null
 
   constructor(message: string, lacks: string | null = null) {
@@ -45,18 +44,18 @@ export class PartFault extends TemplateFault {
   }
 }
 
-/** A fault of what was rendered, whose message has its own place in it. */
+/** A fault of the rendered text. Its message has a place of its own. */
 export class ContentFault extends TemplateFault {}
 
 export interface PartKind {
   readonly escaping: Escaping | null
-  /** Makes the rendered text what is sent; throws a `TemplateFault` where it cannot be. */
+  /** Turns the rendered text into the text that is sent. Throws a `TemplateFault` if that is not possible. */
   finish(rendered: string, written: string): string
-  /** What is wrong with a piece that is written out, whatever is rendered around it. */
+  /** What is wrong with a written-out piece, whatever is rendered around it. */
   readonly literal?: LiteralCheck
 }
 
-/** Where a column, or a captured value, is used that has to be there. */
+/** A place that uses a column, or a captured value, that has to exist. */
 interface ColumnUse {
   readonly name: string
   readonly field: string
@@ -65,7 +64,7 @@ interface ColumnUse {
 
 const FIXED_VALUE = /^(true|false|null|-?\d+(\.\d+)?)$/
 
-/** In place of a part whose mistake is noted. */
+/** Stands in place of a part whose mistake is noted. */
 export const WRONG_PART: Part = { constant: '', run: () => '' }
 
 export function constantPart(text: string): Part {
@@ -100,7 +99,7 @@ export class TriggerCompiler implements Sees {
     return this.#whole ? 'all' : this.#columns
   }
 
-  /** Compiles a text; notes the mistake, and gives an empty part, where it is wrong. */
+  /** Compiles a text. If it is wrong, notes the mistake and gives an empty part. */
   part(field: string, text: string, kind: PartKind, sees: Sees = this): Part {
     try {
       const parsed = parseTemplate(text)
@@ -137,7 +136,7 @@ export class TriggerCompiler implements Sees {
     this.#uses.push({ name, field, place: null })
   }
 
-  /** The mistakes that the templates have for a model with these columns. */
+  /** The mistakes of the templates for a model with these columns. */
   unknownColumns(columns: readonly string[]): ErrorDetail[] {
     const known = new Set(columns)
     return this.#uses
@@ -148,7 +147,7 @@ export class TriggerCompiler implements Sees {
       })
   }
 
-  /** The mistakes that the templates have where only values of these names are captured. */
+  /** The mistakes of the templates if only values of these names are captured. */
   uncapturedNames(captured: readonly string[]): ErrorDetail[] {
     return this.#capturedUses
       .filter(({ name }) => !captured.includes(name))
@@ -167,7 +166,7 @@ export class TriggerCompiler implements Sees {
     return `triggers.${this.#at.op}.${field}`
   }
 
-  /** Notes a mistake; the field is given without the trigger's name. */
+  /** Notes a mistake. The field is given without the trigger's name. */
   wrong(detail: ErrorDetail): void {
     this.#details.push({ ...detail, field: this.#fieldOf(detail.field ?? '') })
   }
@@ -190,19 +189,19 @@ export class TriggerCompiler implements Sees {
   }
 }
 
-/** What may be meant by a name that is no column: another column, or in a field mapper the value itself. */
+/** What a name that is no column may mean: another column, or in a field mapper the value itself. */
 function hintFor(name: string, columns: readonly string[]): string {
   const nearest = nearestHint(name, [...columns, ...GIVEN_NAMES])
   if (nearest !== '') return nearest
   return FIXED_VALUE.test(name) ? `; write { value: ${name} } for the fixed value` : ''
 }
 
-/** What is sent of a text that needs no rendering; a mistake in it is told with its place. */
+/** The text that is sent, for a text that needs no rendering. A mistake in it is noted with its place. */
 function finishConstant(rendered: string, text: string, kind: PartKind): string {
   try {
     return kind.finish(rendered, text)
   } catch (error) {
-    // Places in a text that tags were cut out of are not places in the template.
+    // In a text without its tags, places are not those in the template.
     if (error instanceof TemplateFault && rendered !== text) throw new TemplateFault(error.message)
     throw error
   }
@@ -230,7 +229,7 @@ function lackedBy(error: unknown): string | null {
   return error instanceof PartFault ? error.lacks : null
 }
 
-/** The error as a fault that names the field and, where the template is to blame, the place in its text. */
+/** The error as a fault that names the field and, if the template is at fault, the place in its text. */
 export function faultIn(
   field: string,
   error: unknown,

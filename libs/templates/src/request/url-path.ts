@@ -1,6 +1,6 @@
 /**
- * Paths of requests. What a value prints goes into one segment, or one value of the query, and cannot leave
- * it; nor can the path leave the base URL to which it is appended.
+ * Paths of requests. The text of a value goes into one segment, or one value of the query, and cannot leave
+ * it. The path cannot leave the base URL to which it is appended.
  */
 import { DOT_SEGMENT, strayPercent } from '@sluice/contracts/http-texts'
 import type { Escaping } from '../liquid/compile-template.ts'
@@ -29,15 +29,15 @@ function encodeText(text: string): string {
 }
 
 const CONTROL = /[\u0000-\u001f\u007f]/
-/** Everything that may not stand in a URL as it is; `%` is taken as part of an encoding. */
+/** Every character that may not stand in a URL as it is. A `%` counts as part of an encoding. */
 const TO_ENCODE = /[^\u0021-\u007e]+|["<>\\^`{|}]+/g
 
 const NO_FRAGMENT = 'the path has a "#", and what follows it is never sent; write %23'
 const NO_PERCENT = 'the path has a "%" that begins no encoded character, such as %20; write %25 for a "%"'
 
 /**
- * What no value around it can make right in a piece of a path that is written out: `before` is what is
- * written before it. A `%` at the end may go on in the value after it.
+ * The fault of a written-out piece of a path that no value around it can make right. `before` is the text
+ * before it. A `%` at the end may go on in the value after it.
  */
 export function pathLiteralFault(piece: string, before: string): LiteralFault | null {
   const hash = piece.indexOf('#')
@@ -56,9 +56,8 @@ export function pathLiteralFault(piece: string, before: string): LiteralFault | 
 }
 
 /**
- * The path as it is appended to the base URL, from what the template rendered. `written` is the template's
- * own text, in which `//` may stand. Throws a `TemplateFault` for a path that would be another one once it is
- * in a URL.
+ * The path as it is appended to the base URL, made of the rendered text. `written` is the template's own
+ * text, in which `//` may stand. Throws a `TemplateFault` for a path that would become another one in a URL.
  */
 export function finishPath(rendered: string, written: string): string {
   const trimmed = rendered.trim()

@@ -1,6 +1,6 @@
 /**
- * XML as templates write it: what values print is escaped, and the whole has to be well-formed (XML 1.0,
- * fifth edition). A DOCTYPE is refused: no API wants one, and it is what attacks on XML parsers are made of.
+ * XML as templates write it: the text of values is escaped, and the whole has to be well-formed (XML 1.0,
+ * fifth edition). A DOCTYPE is refused: no API wants one, and attacks on XML parsers use it.
  */
 import type { Escaping } from '../liquid/compile-template.ts'
 import { printableCharacter } from '../values/printable.ts'
@@ -28,10 +28,7 @@ export const XML_ESCAPING: Escaping = {
   raw: allowed,
 }
 
-/**
- * Every reader makes spaces of the line breaks and tabs that stand in an attribute as they are (XML 1.0,
- * 3.3.3).
- */
+/** Every reader turns plain line breaks and tabs in an attribute into spaces (XML 1.0, 3.3.3). */
 const BLANKS_OF_ATTRIBUTES: { readonly [character: string]: string } = {
   '\n': '&#10;',
   '\t': '&#9;',
@@ -43,7 +40,7 @@ function withoutBlanksOf(text: string, before: string): string {
   return text.replaceAll(/[\n\t\r]/g, character => BLANKS_OF_ATTRIBUTES[character] ?? '')
 }
 
-/** True if what follows the text stands in the value of an attribute. A tag has no "<" in it. */
+/** True if text behind this one stands in the value of an attribute. A tag has no "<" in it. */
 function endsInAttribute(before: string): boolean {
   const open = before.lastIndexOf('<')
   if (open < 0 || !/[\w:\u0080-\uffff]/.test(before.charAt(open + 1))) return false
@@ -148,7 +145,7 @@ class XmlReader {
     this.#at += 2
     const name = this.#take(NAME)
     if (name === null || name.toLowerCase() === 'xml')
-      this.#fail('the XML declaration stands at the very beginning, or nowhere', begin)
+      this.#fail('an XML declaration can only stand at the very beginning', begin)
     this.#at = this.#endOf('?>', 'the processing instruction is not closed')
   }
 

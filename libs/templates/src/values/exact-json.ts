@@ -3,17 +3,17 @@ import { Decimal } from '@sluice/contracts/values'
 import type { Value } from '@sluice/contracts/values'
 
 /**
- * Makes the value of a row of what JSON.parse read; `source` is how a number was written (ECMAScript 2026,
+ * Makes a row's value of a value that JSON.parse read. `source` is how a number was written (ECMAScript 2026,
  * JSON.parse source text access).
  */
 type Revive = (name: string, value: unknown, context?: { readonly source?: string }) => unknown
 
-/** `JSON.parse`, typed by what comes out of it with such a reviver. */
+/** `JSON.parse`, with the type of its result for such a reviver. */
 const parse: (text: string, revive: Revive) => Value = JSON.parse
 
 /**
  * The value of a JSON text. A number that no JavaScript number holds exactly becomes a bigint, or a `Decimal`
- * with the text's own digits. Throws a `SyntaxError` for what is not JSON.
+ * with the text's own digits. Throws a `SyntaxError` for a text that is no JSON.
  */
 export function parseExactJson(text: string): Value {
   return parse(text, (_name, value, context) =>
@@ -27,8 +27,8 @@ function exactNumber(value: number, source: string): number | bigint | Decimal {
 }
 
 /**
- * True if the number prints with the digits of the source, zeros at the end and the way of writing exponents
- * aside.
+ * True if the number prints with the digits of the source. Zeros at the end, and the way of writing
+ * exponents, do not count.
  */
 function isSameNumber(value: number, source: string): boolean {
   return Number.isFinite(value) && normal(String(value)) === normal(source)

@@ -1,14 +1,14 @@
 /**
- * Arithmetic and comparison that lose no digit, for the values that no JavaScript number holds, bigints and
- * `Decimal`s (R18), and for fractions, which it holds in binary.
+ * Arithmetic and comparison that lose no digit. They are for bigints and `Decimal`s, which no JavaScript
+ * number holds (R18), and for fractions, which it holds in binary.
  */
 import { Decimal } from '@sluice/contracts/values'
 import { TemplateFault } from '../liquid/template-fault.ts'
 
 /**
- * A decimal that a template wrote or calculated, as opposed to one of a column, whose digits after the point
- * say what it is: it has no zeros at its end but one right behind the point, as Shopify prints `5.0` and
- * `10.5`.
+ * A decimal that a template wrote or calculated. It has no zeros at its end except one right behind the
+ * point, as Shopify prints `5.0` and `10.5`. A decimal of a column, in contrast, keeps all digits after its
+ * point.
  */
 export class WrittenDecimal extends Decimal {}
 
@@ -18,7 +18,7 @@ interface Exact {
   readonly scale: number
 }
 
-/** Numbers in text that are longer are not taken for numbers; results that are longer are refused. */
+/** A longer text does not count as a number. A longer result is refused. */
 const MAX_DIGITS = 1_000
 const TOO_LARGE = 10n ** BigInt(MAX_DIGITS)
 
@@ -29,10 +29,7 @@ export function isExact(value: unknown): value is bigint | Decimal {
   return typeof value === 'bigint' || value instanceof Decimal
 }
 
-/**
- * The exact number that a value stands for, as text would be read in decimal; null for what is no finite
- * number.
- */
+/** The exact number that a value stands for, read in decimal; null for a value that is no finite number. */
 function exactOf(value: unknown): Exact | null {
   if (typeof value === 'bigint') return { units: value, scale: 0 }
   if (typeof value !== 'number' && typeof value !== 'string' && !(value instanceof Decimal)) return null
@@ -63,8 +60,7 @@ function exactOfText(text: string): Exact | null {
 }
 
 /**
- * The value of a row that an exact number is: a number while safe, else a bigint; with a fraction, a
- * `Decimal`.
+ * An exact number as a row's value: a number while safe, otherwise a bigint; with a fraction, a `Decimal`.
  */
 function valueOf({ units, scale }: Exact): number | bigint | Decimal {
   if (scale === 0) {
@@ -79,7 +75,7 @@ function textOf({ units, scale }: Exact): string {
   return `${units < 0n ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`
 }
 
-/** The number that a text spells; null for a text that is none. A point makes it a decimal: `2.0`. */
+/** The number that a text spells; null for a text that is no number. A point makes it a decimal: `2.0`. */
 export function numberFromText(text: string): number | bigint | Decimal | null {
   const exact = exactOf(text)
   return exact === null ? null : exact.scale === 0 ? valueOf(exact) : written(exact)
@@ -94,8 +90,8 @@ function isOfColumn(value: unknown): boolean {
 }
 
 /**
- * What equal numbers have in common, and no others: `1.50` and `1.5` are one, as are 9007199254740993 as a
- * bigint and as a decimal.
+ * A key that equal numbers share, and no others: `1.50` and `1.5` have the same key, and so have
+ * 9007199254740993 as a bigint and as a decimal.
  */
 export function numberKey(value: number | bigint | Decimal): string {
   const exact = Number.isSafeInteger(value) ? null : exactOf(value)
@@ -104,7 +100,7 @@ export function numberKey(value: number | bigint | Decimal): string {
   return scale === 0 ? String(units) : `${units}e-${scale}`
 }
 
-/** The same number with no zeros at its end, but so many digits after the point. */
+/** The same number without zeros at its end, but with at least so many digits after the point. */
 function withoutZeros({ units, scale }: Exact, kept: number): Exact {
   while (scale > kept && units % 10n === 0n) {
     units /= 10n
@@ -161,15 +157,16 @@ function exactResult(operation: ExactOperation, a: Exact, b: Exact): Exact | nul
   return right === 0n ? null : { units: ((left % right) + right) % right, scale }
 }
 
-/** So many digits behind those of its operands an exact quotient may have. */
+/** How many digits an exact quotient may have behind those of its operands. */
 const QUOTIENT_DIGITS = 20
-/** So many digits a JavaScript number holds whatever they are. */
+/** How many digits a JavaScript number always holds. */
 const SAFE_DIGITS = 15
 
 /**
- * The quotient with all its digits, where it has an end. Where it has none, it is null for operands that are
- * no longer than those of a JavaScript number, whose quotient says as much; else it is rounded half away from
- * zero after at least 17 digits, 6 of them behind the point. A `Decimal` divided, or divided by, gives one.
+ * The quotient with all its digits, if it has an end. If it has none, it is null for operands that are no
+ * longer than those of a JavaScript number, whose own quotient is as exact. Otherwise it is rounded half away
+ * from zero after at least 17 digits, 6 of them behind the point. If one operand is a `Decimal`, so is the
+ * quotient.
  */
 export function divideExactly(left: unknown, right: unknown): number | bigint | Decimal | null {
   const a = exactOf(left)
@@ -207,8 +204,8 @@ export function absoluteExactly(value: bigint | Decimal): number | bigint | Deci
 export type Rounding = 'floor' | 'ceil' | 'round' | 'truncate'
 
 /**
- * Rounded to `places` digits after the point, or before it where that is negative (half away from zero for
- * `round`); the value itself where it is no finite number.
+ * Rounded to `places` digits after the point, or before it if `places` is negative (half away from zero for
+ * `round`). A value that is no finite number stays as it is.
  */
 export function roundExactly<T extends number | bigint | Decimal>(
   value: T,

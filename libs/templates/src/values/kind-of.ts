@@ -3,7 +3,7 @@ import { printableLine } from './printable.ts'
 
 const MAX_SHOWN = 40
 
-/** A value as messages name it: its kind, and the value itself where it is short. */
+/** A value as messages name it: its kind, and the value itself if it is short. */
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return 'nothing'
   if (typeof value === 'string') return `the text ${JSON.stringify(shortened(value))}`

@@ -1,4 +1,4 @@
-/** What values are worth, where not their text counts but what they stand for. */
+/** The values that texts of JSON stand for. */
 import { JsonText } from '@sluice/contracts/values'
 import type { Value } from '@sluice/contracts/values'
 import { Drop } from 'liquidjs'
@@ -9,7 +9,7 @@ import { TemplateFault } from '../liquid/template-fault.ts'
 /** Reading JSON takes time, and templates ask for one field after another. */
 const parsed = new WeakMap<JsonText, Value>()
 
-/** The value that JSON text stands for. Throws a `TemplateFault` for what is no JSON. */
+/** The value that JSON text stands for. Throws a `TemplateFault` for a text that is no JSON. */
 export function valueOfJson(json: JsonText): Value {
   const known = parsed.get(json)
   if (known !== undefined) return known

@@ -21,13 +21,13 @@ export class EscapedText extends Drop {
   }
 }
 
-/** Values that print as something else than their fields. */
+/** Values that do not print as their fields. */
 export abstract class Printable {
-  /** The value in whose place this one stands when it is printed. */
+  /** The value that is printed in place of this one. */
   abstract printed(): unknown
 }
 
-/** JSON text that stands for itself, wherever it is printed. */
+/** JSON text that is printed as it is, everywhere. */
 export class RawJson {
   readonly text: string
   constructor(text: string) {
@@ -36,11 +36,11 @@ export class RawJson {
 }
 
 /**
- * Where printing counts the text that it makes, so that a value that holds itself many times over cannot fill
- * the memory.
+ * Counts the text that printing makes, so that a value that holds itself many times over cannot fill the
+ * memory.
  */
 export interface TextCounter {
-  /** Throws when it was too much. */
+  /** Throws if it was too much. */
   charge(count: number): void
 }
 
@@ -82,8 +82,8 @@ function printNested(value: unknown, counter: TextCounter, depth: number): strin
 }
 
 /**
- * The value as JSON text. What is missing is `null`; numbers have all their digits; bytes are base64; fields
- * keep their order. Throws a `TemplateFault` for NaN, infinities and decimals that JSON cannot write.
+ * The value as JSON text. A missing value is `null`, numbers have all their digits, bytes are base64, and
+ * fields keep their order. Throws a `TemplateFault` for NaN, infinities and decimals that JSON cannot write.
  */
 export function jsonText(value: unknown, counter: TextCounter): string {
   return jsonNested(value, counter, 0)
@@ -144,7 +144,7 @@ function jsonObject(value: object, counter: TextCounter, depth: number): string 
   return text + '}'
 }
 
-/** A database may take for JSON what is none, such as NaN. */
+/** A database may accept text as JSON that is none, such as NaN. */
 function checkedJson(text: string): string {
   const error = strictJsonError(text, 'the column')
   if (error !== null) throw new TemplateFault(error)

@@ -10,7 +10,7 @@ export function printableLine(text: string): string {
   return text.toWellFormed().replaceAll(/\s+/g, ' ').replaceAll(ACTING, '�')
 }
 
-/** One character as a message names it: in quotes, or by its number where it does not show. */
+/** One character as a message names it: in quotes, or by its number if it is invisible. */
 export function printableCharacter(character: string): string {
   const code = character.codePointAt(0) ?? 0
   if (character === '\n') return 'a line break'

@@ -13,7 +13,7 @@ export function failedText(
   const paint = painter(options.color)
   if (page.rows.length === 0) {
     if (options.filtered)
-      return `No row that waits matches. Leave out an option to see more: \`sluice failed ${options.sync}\`.\n`
+      return `No waiting row matches. Leave out an option to see more: \`sluice failed ${options.sync}\`.\n`
     return `${paint('green', '✓')} No row of \`${options.sync}\` waits for another try.\n`
   }
   const lines = failedTable(page.rows, options)

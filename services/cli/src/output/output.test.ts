@@ -149,7 +149,7 @@ describe('the summary of a run', () => {
       now: NOW,
     })
     expect(text).toContain('would remove 312 of 1,400 rows. Nothing was sent.')
-    expect(text).toMatch(/those that would go:\n {4}a\n {4}b[^\u001b\n]*\n {4}… and 310 more/)
+    expect(text).toMatch(/Some of these rows:\n {4}a\n {4}b[^\u001b\n]*\n {4}… and 310 more/)
     expect(text).toContain('sluice approve 01JDZ8M6W3V5T8Q9YB4K2N7R1C')
     expect(text).toContain('sluice run customers')
   })
@@ -258,7 +258,7 @@ describe('the table of failed rows', () => {
 
   it('does not say so where only some rows were asked for', () => {
     const text = failedText({ rows: [], next: null }, { ...PLAIN, sync: 'crm', filtered: true })
-    expect(text).toBe('No row that waits matches. Leave out an option to see more: `sluice failed crm`.\n')
+    expect(text).toBe('No waiting row matches. Leave out an option to see more: `sluice failed crm`.\n')
   })
 })
 

@@ -111,7 +111,7 @@ describe('the progress of a run', () => {
   })
 
   it('says at once that an interrupt has been heard, and what is waited for', () => {
-    const ENDING = 'interrupted: waits for what is on its way; a second interrupt does not'
+    const ENDING = 'interrupted: waiting for requests on their way; interrupt again to stop'
     for (const isTTY of [true, false]) {
       const written: string[] = []
       const stderr = { write: (text: string) => written.push(text), isTTY, columns: 80 }

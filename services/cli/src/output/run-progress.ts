@@ -13,7 +13,7 @@ const REDRAW_MS = 100
 const PLAIN_EVERY_MS = 30_000
 const OPS = ['added', 'changed', 'removed'] as const
 const BAR_WIDTH = 24
-const ENDING = 'interrupted: waits for what is on its way; a second interrupt does not'
+const ENDING = 'interrupted: waiting for requests on their way; interrupt again to stop'
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const
 
 export interface RunProgress {

@@ -149,11 +149,11 @@ function heldLines(run: RunView, step: (command: string, why: string) => string)
   return [
     '',
     `  The removal guard holds it: it would remove ${number(removed)} of ${counted(rows, 'row')}. Nothing was sent.`,
-    `  Of those that would go:`,
+    `  Some of these rows:`,
     ...samples.map(key => `    ${safe(key)}`),
     ...(removed > samples.length ? [`    … and ${number(removed - samples.length)} more`] : []),
     '',
-    step(`sluice approve ${run.id}`, 'look again, and send it if no more rows would go than these'),
-    step(`sluice run ${run.sync}`, 'once the model is mended: a newer run takes the place of a held one'),
+    step(`sluice approve ${run.id}`, 'look again, and send if no more rows would go than these'),
+    step(`sluice run ${run.sync}`, 'after you mend the model: a newer run takes the place of this one'),
   ]
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
-import { NO_FIGURES } from '@sluice/stage/figures'
-import type { Definitions } from '@sluice/stage/stored-documents'
+import { NO_FIGURES } from '@sluice/partition/figures'
+import type { Definitions } from '@sluice/resources/stored-documents'
 import { sampleDefinition, SYNC } from '@sluice/testkit/sample-records'
 import { patientTargets } from './patient-targets.ts'
 
@@ -27,10 +27,13 @@ it('waits for a secret, counts the partitions that do, and uses it once it is th
     },
   })
   const { signal } = new AbortController()
-  const both = await Promise.all([targets('h', signal), targets('h', signal)])
+  const waits: (string | null)[] = []
+  const options = { signal, waitsFor: (what: string | null) => void waits.push(what) }
+  const both = await Promise.all([targets('h', options), targets('h', options)])
   expect(both.map(({ headers }) => headers['authorization'])).toEqual(['s3cret', 's3cret'])
   expect(places).toEqual([1, 2, 1, 0])
   expect(told[0]).toContain('the secret TOKEN is not set')
+  expect([waits[0], waits.at(-1)]).toEqual(['the secret TOKEN is not set', null])
 })
 
 it('stops waiting when the run ends, and is counted no more', async () => {
@@ -44,6 +47,21 @@ it('stops waiting when the run ends, and is counted no more', async () => {
     logger: { error: () => ends.abort(new Error('the run ends')) } as never,
     figures: { ...NO_FIGURES, setAside: (_stage, _sync, now) => void places.push(now) },
   })
-  await expect(targets('h', ends.signal)).rejects.toThrow('the run ends')
+  await expect(targets('h', { signal: ends.signal, waitsFor: () => undefined })).rejects.toThrow(
+    'the run ends',
+  )
   expect(places).toEqual([1, 0])
+})
+
+it('gives up once it has waited long enough, and names the secret', async () => {
+  const missing = new SluiceError('config', 'the secret TOKEN is not set')
+  const targets = patientTargets({ get: () => Promise.resolve(definition) } as unknown as Definitions, {
+    secrets: () => {
+      throw missing
+    },
+    logger: { error: () => undefined } as never,
+    patienceMs: 20,
+  })
+  const { signal } = new AbortController()
+  await expect(targets('h', { signal, waitsFor: () => undefined })).rejects.toBe(missing)
 })

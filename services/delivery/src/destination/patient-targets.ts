@@ -1,27 +1,38 @@
 /**
  * Targets where the secrets of a destination are kept by whoever runs delivery, and may come later than the
- * sync that wants them: a sync whose secret is missing waits for it, and no other sync with it (R12).
+ * sync that wants them: a sync whose secret is missing waits for it for some time, and no other sync with it
+ * (R12). For longer than that no run waits (R14).
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
 import type { Logger } from '@sluice/runtime/logger'
 import type { SecretLookup } from '@sluice/secrets/environment'
-import type { Figures } from '@sluice/stage/figures'
-import type { Definitions } from '@sluice/stage/stored-documents'
-import { resolveTarget, type Target } from './target.ts'
+import type { Figures } from '@sluice/partition/figures'
+import type { Definitions } from '@sluice/resources/stored-documents'
+import type { ResolveTarget } from '../run/open-run.ts'
+import { resolveTarget } from './target.ts'
 
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
+/** Long enough for a file that whoever deploys delivery has just written to get there. */
+const PATIENCE_MS = 5 * 60_000
 
 /**
  * Gives the target of a definition, with its secrets as they are now, so that a rotated one counts from the
- * next run on. While one is missing it logs that, and looks again until aborted.
+ * next run on. While one is missing it logs and tells that, and looks again; it rejects with `config`, which
+ * names the secret, when that has taken too long, and with the signal's reason when aborted.
  */
 export function patientTargets(
   definitions: Definitions,
-  deps: { readonly secrets: SecretLookup; readonly logger: Logger; readonly figures?: Figures },
-): (hash: string, signal: AbortSignal) => Promise<Target> {
-  const { secrets, logger, figures } = deps
+  deps: {
+    readonly secrets: SecretLookup
+    readonly logger: Logger
+    readonly figures?: Figures
+    /** How long a run waits, in ms; default five minutes. */
+    readonly patienceMs?: number
+  },
+): ResolveTarget {
+  const { secrets, logger, figures, patienceMs = PATIENCE_MS } = deps
   /** Partitions of each sync that wait. */
   const waiting = new Map<string, number>()
   const count = (sync: string, change: 1 | -1): void => {
@@ -30,24 +41,27 @@ export function patientTargets(
     else waiting.set(sync, places)
     figures?.setAside('attempts', sync, places)
   }
-  return async (hash, signal) => {
+  return async (hash, { signal, waitsFor }) => {
     const definition = await definitions.get(hash, { signal })
     const { sync, destination } = definition
+    const sinceMs = performance.now()
     let waits = false
     try {
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
         try {
           return resolveTarget(definition, secrets)
         } catch (error) {
-          if (!isSluiceError(error, 'config')) throw error
+          if (!isSluiceError(error, 'config') || performance.now() - sinceMs >= patienceMs) throw error
+          waitsFor(error.message)
           if (!waits) count(sync.name, 1)
           waits = true
           const what = { sync: sync.name, destination: destination.name, nextTryMs: pauseMs }
           logger.error(what, `the sync cannot be delivered: ${error.message}`)
         }
-        await sleep(pauseMs, { signal })
+        await sleep(Math.min(pauseMs, Math.max(0, sinceMs + patienceMs - performance.now())), { signal })
       }
     } finally {
+      waitsFor(null)
       if (waits) count(sync.name, -1)
     }
   }

@@ -112,10 +112,9 @@ describe('what a destination adds to each request', () => {
   })
 
   it.each([
-    ['a line break at the end of a secret', 'v4lue\n', 'filled in ends in a line break: correct the secret'],
-    ['a line break within one', 'v4\r\nlue', 'filled in holds a line break'],
-    ['a character that is not Latin-1', 'v4lue€ ', 'filled in holds U+20AC'],
-    ['a control character', 'v4lue\0', 'filled in ends in U+0000'],
+    ['a line break within a secret', 'v4\r\nlue', 'filled in it has a line break'],
+    ['a character that is not Latin-1', 'v4lue€ ', 'filled in it has characters beyond Latin-1'],
+    ['a control character', 'v4lue\0', 'filled in it has a control character'],
   ])('is refused for %s, which no header can carry, without the value', (_what, value, message) => {
     const definition = sampleDefinition({ destination: { headers: { 'X-Key': '${secret:key}' } } })
     let thrown: unknown
@@ -127,6 +126,13 @@ describe('what a destination adds to each request', () => {
     expect(thrown).toMatchObject({ code: 'config', message: expect.stringContaining(message) })
     expect(String(thrown)).toContain('`key`')
     expect(String(thrown)).not.toContain('v4')
+  })
+
+  it('has no white space around it, a line break neither', () => {
+    const definition = sampleDefinition({ destination: { headers: { 'X-Key': ' ${secret:key}' } } })
+    const { headers, secrets } = resolveTarget(definition, () => 'v4lue\n')
+    expect(headers['x-key']).toBe('v4lue')
+    expect(secrets).toEqual(['v4lue\n', 'v4lue'])
   })
 
   it('is a query of whole characters, since half a one is refused in the file', () => {

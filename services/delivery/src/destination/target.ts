@@ -6,12 +6,13 @@ import type { Definition, LimitsSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
+import { assertFilled } from '@sluice/domain/filled-destination'
 import { triggerOf } from '@sluice/domain/trigger'
 import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answers/answer-rules'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 import type { SecretLookup } from '@sluice/secrets/environment'
 import { MASK } from '@sluice/secrets/redact'
-import { assertSendable, passwordIn } from './header-values.ts'
+import { passwordIn } from './header-values.ts'
 import { USER_AGENT } from './user-agent.ts'
 
 const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
@@ -49,21 +50,35 @@ export const RECORDED_ANSWER_BYTES = 64 * 1024
 /** How much of it is looked at, where rules or captures look into bodies. */
 export const LOOKED_AT_BYTES = 1024 * 1024
 
-/** Throws `config`, naming the secret, if one is not set, or no header can carry it. */
+/**
+ * Throws `config`, naming the secret, if one is not set, or makes of a header or parameter what none can be.
+ */
 export function resolveTarget(definition: Definition, lookUp: SecretLookup): Target {
+  assertFilled(definition.destination, lookUp)
+  return filledTarget(definition, lookUp)
+}
+
+/** For a run of which nothing is sent: without its secrets. */
+export function targetWithoutSecrets(definition: Definition): Target {
+  return filledTarget(definition, () => '')
+}
+
+function filledTarget(definition: Definition, lookUp: SecretLookup): Target {
   const { destination, sync } = definition
   const secrets: string[] = []
   const fill = (text: string): string =>
     fillSecrets(text, name => {
       const value = lookUp(name)
       secrets.push(value)
+      // So it comes back from an API where it stands at the end of a header.
+      if (value.trim() !== value) secrets.push(value.trim())
       return value
     })
   const headers: { [name: string]: string } = { 'user-agent': USER_AGENT }
   const shownHeaders: { [name: string]: string } = { ...headers }
   for (const [name, text] of Object.entries(destination.headers ?? {})) {
-    const value = fill(text)
-    assertSendable(value, { destination: destination.name, header: name, secrets: secretNames(text) })
+    // White space around it is no part of a header's value (RFC 9110 §5.5).
+    const value = fill(text).trim()
     headers[name.toLowerCase()] = value
     shownHeaders[name.toLowerCase()] = masked(text)
     if (secretNames(text).length > 0) secrets.push(...passwordIn(value))

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Checkpoint } from '@sluice/contracts/records'
-import type { RecordIo } from '@sluice/stage/record-io'
-import { plainMarker, type Ownership } from '@sluice/stage/take-over'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { plainMarker, type Ownership } from '@sluice/partition/take-over'
 import { AttemptLedger } from './attempt-ledger.ts'
 
 const { signal } = new AbortController()

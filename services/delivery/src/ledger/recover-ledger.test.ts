@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Attempt, Marker } from '@sluice/contracts/records'
-import { plainMarker } from '@sluice/stage/take-over'
-import { at, markerKey, syncTopics, textKey } from '@sluice/stage/topics'
+import { plainMarker } from '@sluice/partition/take-over'
+import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { INCARNATION, sampleAttempt, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { recoverLedger } from './recover-ledger.ts'
@@ -27,7 +27,15 @@ describe('recoverLedger', () => {
   const recover = () => {
     const { log, io } = world
     const requests = at(topics.requests, 0)
-    return recoverLedger({ log, io, incarnation: INCARNATION, requests, attempts, signal })
+    return recoverLedger({
+      log,
+      io,
+      incarnation: INCARNATION,
+      requests,
+      attempts,
+      bufferBytes: 1_000,
+      signal,
+    })
   }
 
   it('goes on from the last checkpoint where an append of many attempts was cut before its own', async () => {

@@ -6,8 +6,8 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Checkpoint } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
-import { lastOwnRecord, readOwned } from '@sluice/stage/owned-reader'
-import type { RecordIo, Typed } from '@sluice/stage/record-io'
+import { lastOwnRecord, readOwned } from '@sluice/topics/owned-reader'
+import type { RecordIo, Typed } from '@sluice/topics/record-io'
 import { NO_HISTORY, withAttempt, type RequestHistory } from './request-history.ts'
 
 export interface KnownRequest {
@@ -33,9 +33,11 @@ export async function recoverLedger(options: {
   readonly incarnation: string
   readonly requests: TopicPartition
   readonly attempts: TopicPartition
+  /** How far is read ahead at most. */
+  readonly bufferBytes: number
   readonly signal: AbortSignal
 }): Promise<Recovered> {
-  const { log, io, incarnation, requests, attempts, signal } = options
+  const { log, io, incarnation, requests, attempts, bufferBytes, signal } = options
   const reader = { log, io, incarnation, stage: 'attempts', target: attempts, signal } as const
   const last = await lastOwnRecord(reader)
   const record = last?.record ?? null
@@ -60,7 +62,12 @@ export async function recoverLedger(options: {
       `nothing up to offset ${last.offset} of ${attempts.topic} has a checkpoint`,
     )
   const known = new Map<number, KnownRequest>()
-  for await (const batch of readOwned({ ...reader, from: checkpoint.from, to: last.offset + 1 })) {
+  for await (const batch of readOwned({
+    ...reader,
+    bufferBytes,
+    from: checkpoint.from,
+    to: last.offset + 1,
+  })) {
     for (const placed of batch.records) {
       if (placed.record?.name !== 'sluice.Attempt') continue
       const attempt = placed.record.value

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Unrenderable } from '@sluice/contracts/records'
-import { INCARNATION, sampleDefinition, sampleRow } from '@sluice/testkit/sample-records'
+import { INCARNATION, sampleDefinition, sampleRetried, sampleRow } from '@sluice/testkit/sample-records'
 import { resolveTarget } from '../destination/target.ts'
 import { isForgotten, unrenderableAttempt } from './unrenderable-rows.ts'
 
@@ -31,6 +31,15 @@ describe('a row that could not be rendered', () => {
   it('is not forgotten for the sake of a name that no trigger captures', () => {
     expect(isForgotten(unrenderable({ lacks: 'idd' }), target)).toBe(false)
     expect(isForgotten(unrenderable({ lacks: 'toString' }), target)).toBe(false)
+  })
+
+  it('is not forgotten while an answer that tells its value may be under way', () => {
+    const forgets = (row: Parameters<typeof sampleRow>[0]): boolean =>
+      isForgotten(unrenderable({ lacks: 'id', rows: [sampleRow({ op: 'removed', ...row })] }), target)
+    expect(forgets({ uncertain: true })).toBe(false)
+    expect(forgets({ uncertain: true, retried: sampleRetried({ outcome: 'unknown' }) })).toBe(false)
+    // Its removal was rejected before, and so delivery had come to the end of all that was before that.
+    expect(forgets({ uncertain: true, retried: sampleRetried({ outcome: 'rejected' }) })).toBe(true)
   })
 
   it('has attempt 0, which says that it is taken as gone where it is forgotten', () => {

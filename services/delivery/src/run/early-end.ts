@@ -2,7 +2,7 @@
  * Ends what is left of a run before its time: once somebody has cancelled it, it has ended because a stage
  * cannot go on, or it has lasted for longer than its sync allows (PROTOCOL.md §11).
  */
-import type { RunsView } from '@sluice/stage/runs-view'
+import type { RunsView } from '@sluice/runs/runs-view'
 
 export class EarlyEnd implements Disposable {
   readonly #early = new AbortController()
@@ -19,14 +19,14 @@ export class EarlyEnd implements Disposable {
     const { runs, why, leftMs } = of
     // Known already, it counts before anything is sent.
     const known = why()
-    if (known !== null) this.#end(known)
-    else if (leftMs !== null && leftMs <= 0) this.#end(TOO_LONG)
+    if (known !== null) this.end(known)
+    else if (leftMs !== null && leftMs <= 0) this.end(TOO_LONG)
     else {
-      if (leftMs !== null) this.#timer = setTimeout(() => this.#end(TOO_LONG), leftMs).unref()
+      if (leftMs !== null) this.#timer = setTimeout(() => this.end(TOO_LONG), leftMs).unref()
       void runs
         .until(() => why() !== null, { signal: this.#over.signal })
         .then(
-          () => this.#end(why() ?? ''),
+          () => this.end(why() ?? ''),
           // The run is over, or the view failed, which its owner reports.
           () => undefined,
         )
@@ -43,7 +43,8 @@ export class EarlyEnd implements Disposable {
     this.#over.abort()
   }
 
-  #end(why: string): void {
+  /** Only the first reason counts. */
+  end(why: string): void {
     this.#early.abort(why)
   }
 }

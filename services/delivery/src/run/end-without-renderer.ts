@@ -1,11 +1,13 @@
 /**
  * Ends the run in a partition whose renderer cannot go on, and asks for that on `runs`: what has been
- * rendered is finished first, so that nothing of the run is under way once it has ended (PROTOCOL.md §11).
+ * rendered is finished first, and nothing more is sent, so that nothing of the run is under way once it has
+ * ended (PROTOCOL.md §11).
  */
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
-import { openRun, type RunsView } from '@sluice/stage/runs-view'
+import { openRun, type RunsView } from '@sluice/runs/runs-view'
 import type { PartitionReporter } from './report-partition.ts'
+import type { RequestSequence } from '../send/request-sequence.ts'
 
 /** How far a run has come in the partition. */
 export interface RunSoFar {
@@ -21,18 +23,23 @@ export async function endWithoutRenderer(
     readonly run: RunEvent
     readonly partition: number
     readonly reporter: PartitionReporter
-    /** Waits until every request that is there now is finished, and none of it can arrive any more. */
+    /**
+     * Sees to it that nothing of the run is sent that is not there now, and waits until every request that is
+     * there is finished, and none of it can arrive any more.
+     */
     readonly finished: (run: number) => Promise<RunSoFar>
   },
   { signal }: { readonly signal: AbortSignal },
 ): Promise<void> {
   const { runs, run, partition, reporter, finished } = of
-  const asks = (): PartitionReport | null => {
+  const goesOn = (number: number): boolean => {
     const known = runs.of(run.sync)
-    if (known?.incarnation !== run.incarnation) return null
-    const report = known.reports.get(partition)
+    return known?.incarnation === run.incarnation && openRun(known)?.run === number
+  }
+  const asks = (): PartitionReport | null => {
+    const report = runs.of(run.sync)?.reports.get(partition)
     // What was asked of a run that has ended since is no question any more.
-    if (report === undefined || report.run !== openRun(known)?.run) return null
+    if (report === undefined || !goesOn(report.run)) return null
     return !report.ended && report.faultedFrom !== null ? report : null
   }
   try {
@@ -43,14 +50,23 @@ export async function endWithoutRenderer(
       const { run: number, error, errorCode } = asked
       const before = reporter.lastEnded
       const { counts, nextChange: from } = await finished(number)
-      // Meanwhile the renderer may have come to the end, or the run may be over.
+      // Meanwhile its end may have been reached, or the run may be over. That the question stands there no
+      // more is no reason: what is told of progress takes its place.
       const isEnded = reporter.lastEnded > before && reporter.lastEnded >= number
       const fault = { from, error: error ?? '', errorCode: errorCode ?? 'internal' }
-      if (!isEnded && asks() !== null)
+      if (!isEnded && goesOn(number))
         await reporter.reportEnd({ begin: { run: number }, counts, fault, requestsEnd: 0 })
       await runs.until(() => asks() !== asked, { signal })
     }
   } catch (error) {
     if (!signal.aborted) throw error
   }
+}
+
+/** Of the run that is open, if one is. */
+export function runSoFar(open: RequestSequence | null): {
+  readonly run: number | null
+  readonly nextChange: number
+} {
+  return { run: open?.begin.run ?? null, nextChange: open?.fault?.from ?? open?.nextChange ?? 0 }
 }

@@ -1,15 +1,16 @@
 /** Opens a run in one partition: where its requests go, what sends them, and what ends it before its time. */
+import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
 import type { RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
-import { NO_FIGURES, type Figures } from '@sluice/stage/figures'
-import { isMember, type Worker } from '@sluice/stage/own-partitions'
-import type { RecordIo } from '@sluice/stage/record-io'
-import type { RunsView } from '@sluice/stage/runs-view'
-import type { Definitions } from '@sluice/stage/stored-documents'
-import { plainMarker, type Ownership } from '@sluice/stage/take-over'
+import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
+import { isMember, type Worker } from '@sluice/partition/own-partitions'
+import type { RecordIo } from '@sluice/topics/record-io'
+import type { RunsView } from '@sluice/runs/runs-view'
+import type { Definitions } from '@sluice/resources/stored-documents'
+import { plainMarker, type Ownership } from '@sluice/partition/take-over'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import type { DeliveryMemory } from '../delivery-memory.ts'
 import { DestinationGate } from '../send/destination-gate.ts'
@@ -17,8 +18,18 @@ import { EarlyEnd } from './early-end.ts'
 import type { Recovered } from '../ledger/recover-ledger.ts'
 import type { RequestSequence } from '../send/request-sequence.ts'
 import { SendQueue } from '../send/send-queue.ts'
-import { resolveTarget, type Target } from '../destination/target.ts'
+import { targetWithoutSecrets, type Target } from '../destination/target.ts'
 import type { Throttles } from '../send/throttles.ts'
+
+/**
+ * Resolves a definition's destination with its secrets. `waitsFor` is told what it waits for, and, with null,
+ * that it does no more. Rejects with `config` where no request could be sent, because a secret is missing or
+ * wrong, and as the definition's lookup does.
+ */
+export type ResolveTarget = (
+  hash: string,
+  options: { readonly signal: AbortSignal; readonly waitsFor: (what: string | null) => void },
+) => Promise<Target>
 
 export interface DeliverDeps {
   readonly log: MessageLog
@@ -35,8 +46,7 @@ export interface DeliverDeps {
   readonly figures?: Figures | undefined
   /** Told of what went wrong without harm to any row. */
   readonly onError: (error: unknown) => void
-  /** Resolves a definition's destination with its secrets. */
-  readonly resolveTarget: (hash: string, signal: AbortSignal) => Promise<Target>
+  readonly resolveTarget: ResolveTarget
   /**
    * How long after an unclean takeover a request of the predecessor may still reach the API; 0 where it died
    * with its sockets.
@@ -49,6 +59,8 @@ export interface OpenRun extends RequestSequence {
   readonly target: Target
   readonly sending: SendQueue
   readonly early: EarlyEnd
+  /** Why nothing of it could be sent, and all of it is unsent; null where it could. */
+  readonly unsendable: SluiceError | null
 }
 
 /** What the delivery of one partition is made of. */
@@ -67,7 +79,7 @@ export interface DeliveryParts {
 
 /**
  * Opens a run; `nextSeq` is null in the middle of one. Waits for the secrets of its destination. Rejects as
- * the definition's lookup does, and as the target's.
+ * the definition's lookup does.
  */
 export async function openRun(
   parts: DeliveryParts,
@@ -78,11 +90,13 @@ export async function openRun(
     readonly isOver: (run: number) => boolean
     /** Told when who keeps the limits is out of reach for so long that another process should try. */
     readonly onCutOff: (error: unknown) => void
+    /** Told what is waited for, and, with null, that nothing is. */
+    readonly waitsFor: (what: string | null) => void
   },
   signal: AbortSignal,
 ): Promise<OpenRun> {
   const { deps, run, worker, ownership, ledger, attempts } = parts
-  const { begin, nextSeq, isOver, onCutOff } = of
+  const { begin, nextSeq, isOver, onCutOff, waitsFor } = of
   const { maxDuration } = (await deps.definitions.get(begin.definition, { signal })).sync
   const early = new EarlyEnd({
     runs: deps.runs,
@@ -93,7 +107,7 @@ export async function openRun(
     leftMs: maxDuration === undefined ? null : leftOf(maxDuration, begin.startedAt),
   })
   try {
-    const target = await targetOf(deps, { begin, early }, signal)
+    const { target, unsendable } = await targetOf(deps, { begin, early, waitsFor }, signal)
     // From here on requests may be sent: a successor that finds this marker, and no end after it, knows.
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
     const partition = `${attempts.topic}/${run.incarnation}/${attempts.partition}`
@@ -111,24 +125,40 @@ export async function openRun(
       drain: worker.drain,
       signal: AbortSignal.any([worker.signal, ledger.failure]),
     })
-    return { begin, target, sending, early, nextSeq, nextChange: 0, fault: null }
+    return { begin, target, sending, early, unsendable, nextSeq, nextChange: 0, fault: null }
   } catch (error) {
     early[Symbol.dispose]()
     throw error
   }
 }
 
-/** Waits for the secrets of the destination; if the run ends before, nothing of it is sent without them. */
+/**
+ * Waits for the secrets of the destination; if the run ends before, or they do not come, nothing of it is
+ * sent.
+ */
 async function targetOf(
   deps: DeliverDeps,
-  { begin, early }: { readonly begin: RunBegin; readonly early: EarlyEnd },
+  of: {
+    readonly begin: RunBegin
+    readonly early: EarlyEnd
+    readonly waitsFor: (what: string | null) => void
+  },
   signal: AbortSignal,
-): Promise<Target> {
+): Promise<Pick<OpenRun, 'target' | 'unsendable'>> {
+  const { begin, early, waitsFor } = of
+  let unsendable: SluiceError | null = null
   try {
-    return await deps.resolveTarget(begin.definition, AbortSignal.any([signal, early.signal]))
+    const options = { signal: AbortSignal.any([signal, early.signal]), waitsFor }
+    return { target: await deps.resolveTarget(begin.definition, options), unsendable }
   } catch (error) {
-    if (signal.aborted || !early.signal.aborted) throw error
-    return resolveTarget(await deps.definitions.get(begin.definition, { signal }), () => '')
+    if (signal.aborted) throw error
+    if (!early.signal.aborted) {
+      if (!isSluiceError(error, 'config')) throw error
+      unsendable = error
+      early.end(error.message)
+    }
+    const definition = await deps.definitions.get(begin.definition, { signal })
+    return { target: targetWithoutSecrets(definition), unsendable }
   }
 }
 

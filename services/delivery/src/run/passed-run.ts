@@ -5,7 +5,7 @@
  * of that the rest becomes unsent.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
-import { concernOf } from '@sluice/stage/concern-of'
+import { concernOf } from '@sluice/partition/concern-of'
 
 export class PassedRun {
   readonly #isOver: (run: number) => boolean

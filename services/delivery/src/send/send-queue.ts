@@ -8,7 +8,7 @@
  */
 import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
-import type { Figures } from '@sluice/stage/figures'
+import type { Figures } from '@sluice/partition/figures'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import type { HeldRequest } from '../delivery-memory.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
@@ -87,6 +87,11 @@ export class SendQueue {
   push(job: SendJob, held: HeldRequest): void {
     this.#queue.push({ job, held, lateMs: 0 })
     this.#changes.notify()
+  }
+
+  /** Records a request as unsent at once, whatever becomes of the others. */
+  leave(job: SendJob, held: HeldRequest, why: string): void {
+    this.#finish({ job, held, lateMs: 0 }, unsentAttempt(job, this.#options.target, why), null)
   }
 
   /** Takes nothing more and resolves once what is under way is answered and recorded. Idempotent. */
@@ -234,8 +239,7 @@ export class SendQueue {
   #recordUnsent(why: string): void {
     const left = this.#queue
     this.#queue = []
-    for (const waiting of left)
-      this.#finish(waiting, unsentAttempt(waiting.job, this.#options.target, why), null)
+    for (const { job, held } of left) this.leave(job, held, why)
   }
 }
 

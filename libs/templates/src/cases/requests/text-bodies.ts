@@ -181,7 +181,7 @@ export const TEXT_CASES: readonly RenderCase[] = [
     body: { xml: ' <?xml version="1.0"?><a>{{ v }}</a>' },
     row: { v: 1 },
     error:
-      'body.xml: the body is not well-formed XML at line 1, column 2: the XML declaration stands at the very beginning, or nowhere',
+      'body.xml: the body is not well-formed XML at line 1, column 2: an XML declaration can only stand at the very beginning',
   },
   {
     it: 'encodes forms',

@@ -1,6 +1,6 @@
 /**
- * Liquid drops the white space of a block that can print nothing else, such as `{% if %}` around nothing but
- * `{% assign %}`s; so do we, by the rules of Shopify's own `blank?`.
+ * Liquid drops the white space of a block that can print nothing else, such as an `{% if %}` that holds only
+ * `{% assign %}`s. So do we, by the rules of Shopify's own `blank?`.
  */
 import type { TemplateNode } from './template-syntax.ts'
 

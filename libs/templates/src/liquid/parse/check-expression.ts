@@ -1,6 +1,6 @@
 /**
- * What liquidjs's tokenizer lets pass though it cannot be meant: two values with nothing between them, text
- * behind an expression, filters that do not exist.
+ * Finds mistakes that liquidjs's tokenizer lets pass: two values with nothing between them, text behind an
+ * expression, filters that do not exist.
  */
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { TypeGuards } from 'liquidjs'
@@ -11,8 +11,8 @@ import { TemplateFault } from '../template-fault.ts'
 import type { FilterCall, Filtered } from './template-syntax.ts'
 
 /**
- * Throws a `TemplateFault` unless the expression is whole and, where a tokenizer is given, is all that stood
- * there.
+ * Throws a `TemplateFault` unless the expression is complete. If a tokenizer is given, no text may be left
+ * behind the expression.
  */
 export function checkExpression(value: Filtered, tokenizer: Tokenizer | null): void {
   checkOperands(value)

@@ -5,14 +5,14 @@ function refuse(): never {
 }
 
 /**
- * The one liquidjs engine. Its tokenizer and its filters are used, never its tags or its renderer; what could
- * reach out of the sandbox is shut all the same. Dates are shown in UTC unless they name a zone, so that
- * every machine renders the same bytes.
+ * The one liquidjs engine. Its tokenizer and its filters are used, never its tags or its renderer. Every way
+ * out of the sandbox is closed all the same. Dates are shown in UTC unless they name a zone, so that every
+ * machine renders the same bytes.
  */
 export const LIQUID = new Liquid({
   ownPropertyOnly: true,
   strictFilters: true,
-  // Ours decide what operators mean; these say only which there are.
+  // Our own operators decide what they mean. These names only say which operators exist.
   operators: { ...defaultOperators, '<>': () => false },
   timezoneOffset: 0,
   preserveTimezones: true,

@@ -15,7 +15,7 @@ import type {
   ValueToken,
 } from './template-syntax.ts'
 
-/** The nodes of a tag that has an end tag, with all inside it; null if it is none of these. */
+/** The nodes of a tag that has an end tag, with all that is inside of it; null for any other tag. */
 export function readBlockTag(tag: TagSource, parser: BlockReader): readonly TemplateNode[] | null {
   switch (tag.name) {
     case 'if':
@@ -87,7 +87,7 @@ function readIf(tag: TagSource, parser: BlockReader): TemplateNode {
   }
 }
 
-/** What follows an `{% else %}`; nothing if `end` is the end tag already. */
+/** The nodes behind an `{% else %}`; none if `end` is the end tag already. */
 function readElse(end: TagSource | null, opener: TagSource, parser: BlockReader): readonly TemplateNode[] {
   if (end === null) return []
   checkEnd(end.tokenizer)
@@ -101,7 +101,7 @@ function readCase(tag: TagSource, parser: BlockReader): TemplateNode {
   const value = readWholeValue(tag)
   const branches: CaseBranch[] = []
   const names = new Set(['when', 'else', 'endcase'])
-  // What stands before the first {% when %} is never rendered.
+  // Text before the first {% when %} is never rendered.
   let { end } = parser.readUntil(names, tag)
   while (end?.name === 'when' || end?.name === 'else') {
     const values = end.name === 'when' ? readWhenValues(end) : null

@@ -3,7 +3,7 @@ import { checkEnd, checkExpression } from './check-expression.ts'
 import { TemplateFault } from '../template-fault.ts'
 import type { Filtered, TagSource, TemplateNode } from './template-syntax.ts'
 
-/** The nodes of a tag that has no end tag; null if it is none of these. */
+/** The nodes of a tag that has no end tag; null for any other tag. */
 export function readSimpleTag(tag: TagSource): readonly TemplateNode[] | null {
   const at = tag.begin
   switch (tag.name) {
@@ -50,8 +50,8 @@ function readComment(tag: TagSource): readonly TemplateNode[] {
 }
 
 /**
- * A name that a value is put under; throws a `TemplateFault` for one that is none. Only that of a loop may
- * have a question mark, as Shopify has it.
+ * A name to which a value is assigned. Throws a `TemplateFault` for a text that is no name. Only a loop's
+ * name may have a question mark, as Shopify has it.
  */
 export function plainName(
   { content, begin }: { readonly content: string; readonly begin: number },

@@ -1,6 +1,6 @@
 /**
- * Reads Liquid text into `TemplateNode`s. liquidjs's tokenizer does the lexing and the expressions; the tags
- * are ours, so that each mistake is named with its place and nothing is passed over in silence.
+ * Reads Liquid text into `TemplateNode`s. liquidjs's tokenizer does the lexing and the expressions. The tags
+ * are ours, so that each mistake is named with its place and none is passed over.
  */
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { checkExpression } from './check-expression.ts'
@@ -15,7 +15,7 @@ import type { Block, BlockReader, ParsedTemplate, TagSource, TemplateNode } from
 
 const MAX_NESTING = 100
 
-/** The tags, with those that only stand inside others; for naming the nearest. */
+/** All tags, also those that only stand inside others. For naming the nearest one. */
 const TAGS = [
   ...['assign', 'capture', 'if', 'unless', 'case', 'for', 'tablerow', 'cycle', 'increment', 'decrement'],
   ...['break', 'continue', 'echo', 'liquid', 'comment', 'raw', 'doc', 'ifchanged', 'elsif', 'else', 'when'],
@@ -40,7 +40,7 @@ export function parseTemplate(text: string): ParsedTemplate {
 }
 
 /**
- * Runs a piece of liquidjs's reading and turns its error into a fault at the place that it names, else at
+ * Runs a piece of liquidjs's reading. Turns its error into a fault at the place that the error names, or at
  * `fallback`.
  */
 function atLiquidPlace<T>(read: () => T, fallback: number): T {

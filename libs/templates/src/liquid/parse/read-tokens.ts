@@ -1,13 +1,14 @@
 /**
- * Cuts a template's text at its delimiters. White space beside a dash (`{%-`, `-%}`) is gone, and what
- * `raw`, `comment` and `doc` enclose is never looked into. The expressions inside are liquidjs's to read.
+ * Cuts a template's text at its delimiters. White space beside a dash (`{%-`, `-%}`) is dropped, and text
+ * inside `raw`, `comment` and `doc` is never looked into. liquidjs reads the expressions inside of the
+ * delimiters.
  */
 import type { Tokenizer } from 'liquidjs'
 import { ExpressionTokenizer } from './expression-tokenizer.ts'
 import { TemplateFault } from '../template-fault.ts'
 import type { TagSource } from './template-syntax.ts'
 
-/** `begin` is where it stands in the text. */
+/** `begin` is its place in the text. */
 export type TopLevelToken =
   | { readonly kind: 'text'; readonly begin: number; readonly text: string }
   /** Text between `{% raw %}` and `{% endraw %}`. */
@@ -17,7 +18,7 @@ export type TopLevelToken =
 
 const MAX_EXCERPT = 32
 
-/** Throws a `TemplateFault`, or an error of liquidjs's, for what is not closed. */
+/** Throws a `TemplateFault`, or an error of liquidjs's, for a tag that is not closed. */
 export function readTokens(text: string): TopLevelToken[] {
   return new TokenReader(text).read()
 }
@@ -26,7 +27,7 @@ class TokenReader {
   readonly #text: string
   readonly #tokens: TopLevelToken[] = []
   #at = 0
-  /** True if white space at the beginning of the next text is gone. */
+  /** True if white space at the start of the next text is dropped. */
   #trims = false
 
   constructor(text: string) {
@@ -58,7 +59,7 @@ class TokenReader {
     this.#tokens.push({ kind: 'output', begin, range: this.#inside(begin, end) })
   }
 
-  /** The place between the delimiters, dashes left out; what follows begins behind them. */
+  /** The place between the delimiters, without dashes. The next text begins behind the delimiters. */
   #inside(begin: number, end: number): [number, number] {
     const text = this.#text
     const from = begin + (text.charAt(begin + 2) === '-' ? 3 : 2)
@@ -108,7 +109,7 @@ class TokenReader {
     if (inner >= 0) throw new TemplateFault('{% doc %} cannot stand in {% doc %}', from + inner)
   }
 
-  /** Goes behind the next end tag of the pattern; the place where that begins. */
+  /** Goes behind the next end tag of the pattern. Gives the place where that tag begins. */
   #closing(pattern: RegExp, name: string, begin: number): number {
     pattern.lastIndex = this.#at
     const found = pattern.exec(this.#text)
@@ -125,7 +126,7 @@ class TokenReader {
   }
 }
 
-/** A tag whose tokenizer stands before its name; throws a `TemplateFault` where there is none. */
+/** A tag whose tokenizer stands before its name. Throws a `TemplateFault` if there is no name. */
 export function tagOf(begin: number, tokenizer: Tokenizer, end: number): TagSource {
   const name = tokenizer.readTagName()
   if (name === '') throw new TemplateFault('illegal tag syntax, tag name expected', tokenizer.p)
@@ -137,7 +138,7 @@ export function notClosed(name: string, begin: number): TemplateFault {
   return new TemplateFault(`{% ${name} %} is not closed: {% end${name} %} is missing`, begin)
 }
 
-/** Where the next `{{` or `{%` stands; the end of the text where there is none. */
+/** The place of the next `{{` or `{%`, or the end of the text if there is none. */
 function nextOpening(text: string, from: number): number {
   let at = text.indexOf('{', from)
   while (at >= 0) {
@@ -148,7 +149,7 @@ function nextOpening(text: string, from: number): number {
   return text.length
 }
 
-/** Behind the `}}` that is in no quotes; -1 where there is none. */
+/** The place behind the next `}}` outside of quotes; -1 if there is none. */
 function endOfOutput(text: string, from: number): number {
   let at = from
   while (at < text.length) {

@@ -33,7 +33,7 @@ export type TemplateNode =
       readonly kind: 'text'
       readonly at: number
       readonly text: string
-      /** True for what stood in `{% raw %}`. */
+      /** True for text that stood in `{% raw %}`. */
       readonly isRaw?: boolean
     }
   | { readonly kind: 'output'; readonly at: number; readonly value: Filtered }
@@ -106,11 +106,11 @@ export interface Block {
   readonly end: TagSource | null
 }
 
-/** What reads the inside of tags. */
+/** Reads the inside of tags. */
 export interface BlockReader {
   /**
-   * The nodes up to a tag of one of the names, which is taken too. `opener` is the tag that has to be closed;
-   * null at the top.
+   * The nodes up to a tag of one of the names, which is taken, too. `opener` is the tag that has to be
+   * closed; null at the top.
    */
   readUntil(names: ReadonlySet<string>, opener: TagSource | null): Block
   /** Passes over all tokens up to the tag of the name that closes `opener`, whatever they are. */

@@ -4,7 +4,7 @@ import { WrittenDecimal } from '../../values/exact-numbers.ts'
 
 /**
  * A number to print and to calculate with. With a point it is a decimal, so that `5.0` prints as it is
- * written and `x | times: 1.19` is exact; without one it is a number, or a bigint where JavaScript would lose
+ * written and `x | times: 1.19` is exact. Without one it is a number, or a bigint if JavaScript would lose
  * digits.
  */
 export function printedNumber(text: string): number | bigint | Decimal {
@@ -15,7 +15,7 @@ export function printedNumber(text: string): number | bigint | Decimal {
   return new WrittenDecimal(`${whole.replace(/^(-?)0+(?=\d)/, '$1')}.${digits === '' ? '0' : digits}`)
 }
 
-/** The same number to compare with: one of JavaScript's, unless that is another one. */
+/** The same number for comparing: a JavaScript number, unless that would be another number. */
 export function comparedNumber(text: string): number | bigint | Decimal {
   const printed = printedNumber(text)
   if (!(printed instanceof Decimal)) return printed

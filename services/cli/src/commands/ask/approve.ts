@@ -4,8 +4,8 @@ import type { Command } from '../../command.ts'
 
 export const command: Command = {
   description:
-    'Lets a run go on that the removal guard holds, because it would remove more rows than the sync allows. `sluice runs show RUN` says how many, and some of them.\n' +
-    'The run looks again before it sends anything. If more rows would go by then than were shown, it is held anew.',
+    'Lets a held run go on. The removal guard holds a run that would remove more rows than the sync allows. `sluice runs show RUN` says how many, and names some of them.\n' +
+    'The run looks again before it sends anything. If more rows would go by then than were shown, it is held again.',
   positionals: [{ name: 'RUN', required: true, help: 'the id of the held run, as `sluice runs` lists it' }],
   options: {},
   examples: [

@@ -4,12 +4,12 @@ import type { Command } from '../../command.ts'
 
 export const command: Command = {
   description:
-    'Ends a run that is queued, held or under way, in good order: requests that are on their way are waited for, and the rest becomes `unsent`, to be sent by the next run.\n' +
-    'A run that `sluice run` carries out itself is ended by an interrupt there (Ctrl-C).',
+    'Ends a run that is queued, held or at work. Requests on their way are waited for. The rest becomes `unsent`, and the next run sends it.\n' +
+    'If a `sluice run` in another terminal carries out the run itself, interrupt it there (Ctrl-C).',
   positionals: [{ name: 'RUN', required: true, help: 'the id of the run, as `sluice runs` lists it' }],
   options: {},
   examples: [
-    { command: 'sluice cancel 01JDZ8M6W3V5T8Q9YB4K2N7R1C', does: 'ends it and shows what it came to' },
+    { command: 'sluice cancel 01JDZ8M6W3V5T8Q9YB4K2N7R1C', does: 'ends the run and shows its figures' },
   ],
   run: context => {
     const [id = ''] = context.args.positionals

@@ -5,8 +5,8 @@ import { failedScope, KEY_OPTION, STATUS_OPTION } from '../../history-options.ts
 
 export const command: Command = {
   description:
-    'Gives up rows that were not delivered: they are not tried again until they change, or until `sluice resync`. Nothing is sent, and nothing is taken back at the API. `sluice failed SYNC` lists the rows that wait.\n' +
-    'Without options it means all rows that wait; with both, the rows that fit both.',
+    'Gives up rows that were not delivered. They are not tried again until they change, or until `sluice resync`. Nothing is sent, and nothing is taken back at the API. `sluice failed SYNC` lists the rows that wait.\n' +
+    'Without options it gives up all rows that wait. With both options it gives up the rows that fit both.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are given up' }],
   options: { key: KEY_OPTION, status: STATUS_OPTION },
   examples: [

@@ -5,7 +5,7 @@ import type { Command } from '../../command.ts'
 export const command: Command = {
   description:
     'Reads the model, finds the rows that were added, changed or removed since they were last delivered, sends the requests, and waits for the outcome.\n' +
-    'Rows that are not delivered are tried again on the next run. Interrupting it ends the run cleanly: what was not sent yet is sent by the next.',
+    'Rows that are not delivered are tried again on the next run. Ctrl-C ends the run cleanly: the next run sends what was not sent yet.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync to run' }],
   options: {},
   examples: [

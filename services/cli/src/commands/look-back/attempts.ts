@@ -16,7 +16,7 @@ import { attemptsText } from '../../output/attempts-text.ts'
 
 export const command: Command = {
   description:
-    'Shows requests as they were sent and answers as they came back, the newest first. Secrets are blacked out, long answers cut.',
+    'Shows requests as they were sent and answers as they came back, the newest first. Secrets are masked, and long answers are cut.',
   positionals: [],
   options: {
     run: { type: 'text', value: 'RUN', help: 'only those of one run' },
@@ -29,7 +29,7 @@ export const command: Command = {
   },
   examples: [
     { command: 'sluice attempts --sync customers --key 42', does: 'all that was sent for one row' },
-    { command: 'sluice attempts --status 422 --details', does: 'what the API refused, and how it said so' },
+    { command: 'sluice attempts --status 422 --details', does: 'what the API refused, with its answers' },
     { command: 'sluice attempts --since 15m --json', does: 'for scripts' },
   ],
   async run(context) {

@@ -15,7 +15,7 @@ import { failedText } from '../../output/failed-table.ts'
 
 export const command: Command = {
   description:
-    'Lists the rows of a sync that were not delivered and are tried again on the next run, each with the reason.',
+    'Lists the rows of a sync that were not delivered, each with the reason. The next run tries them again.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync to look at' }],
   options: { key: KEY_OPTION, status: STATUS_OPTION, ...PAGING_OPTIONS },
   examples: [

@@ -20,7 +20,7 @@ export const STARTER_FILES = [
 export const command: Command = {
   description:
     'Writes a small project that runs: four customers in a CSV file, YAML files whose comments explain each part, and a tiny API to send to.\n' +
-    'Files that are there already are never overwritten: if one would be, nothing is written.',
+    'It overwrites no file: if one of these files is there already, nothing is written.',
   positionals: [
     { name: 'DIR', required: false, help: 'the folder, made if need be (default: the current one)' },
   ],

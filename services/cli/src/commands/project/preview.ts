@@ -26,8 +26,8 @@ const SHOWN_REQUESTS = 20
 export const command: Command = {
   description:
     'Reads the model, finds what changed since it was last delivered, and shows the requests that the next run would send: URL, headers and body as they would go out, secrets masked.\n' +
-    'It sends nothing and changes nothing. Rows that no request can be made of are shown with the reason; the exit code is 3 then.\n' +
-    '--rows, --key and --trigger choose rows first: requests are made of these rows alone, as if nothing else had changed.',
+    'It sends nothing and changes nothing. Rows that cannot become a request are shown with the reason, and the exit code is 3.\n' +
+    '--rows, --key and --trigger choose rows first. Requests are made of these rows alone, as if nothing else had changed.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync to look at' }],
   options: {
     rows: {

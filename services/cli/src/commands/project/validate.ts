@@ -14,7 +14,7 @@ import type { Project } from '@sluice/project/project'
 export const command: Command = {
   description:
     'Reads every *.yaml and *.yml file of the project and checks fields, references and templates. It connects to nothing and sends nothing.\n' +
-    'All errors are told at once, each with file, line and column. With --connect it also asks each source for the columns of its queries, which keys and templates have to find, and knocks at each destination with a HEAD request without headers of yours; any answer will do.',
+    'It shows all errors at once, each with file, line and column. With --connect it also asks each source for the columns of its queries, and checks keys and templates against them. It sends each destination one HEAD request, without your headers; any answer will do.',
   positionals: [],
   options: {
     connect: { type: 'boolean', help: 'also try sources, queries, columns and destinations' },

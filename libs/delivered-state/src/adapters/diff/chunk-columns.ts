@@ -1,0 +1,152 @@
+/**
+ * Reads stretches of a table column by column. All texts of a column come as the bytes of one joined text,
+ * with their lengths in bytes, all numbers as one array: reading value by value through DuckDB's binding, or
+ * parsing JSON, costs several times as much.
+ */
+import {
+  DuckDBBlobVector,
+  type DuckDBConnection,
+  type DuckDBDataChunk,
+  DuckDBListVector,
+} from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Value } from '@sluice/contracts/values'
+import { asBytes, cutTexts } from '../sql/duckdb-text.ts'
+
+/**
+ * How one column is read: the SQL that gives text or a number, and what is made of it; NULL is null without
+ * asking.
+ */
+export type Reading =
+  | { readonly form: 'text'; readonly sql: string; readonly read: ((text: string) => Value) | null }
+  | { readonly form: 'number'; readonly sql: string; readonly read: ((number: number) => Value) | null }
+
+/** The same, with the table that has the column. */
+export type ColumnReading = Reading & { readonly table: string }
+
+/** Rows of a stretch, by column. */
+export interface ColumnChunk {
+  readonly rows: number
+  /** The values of a column; null if it was not asked for. */
+  column(name: string): readonly Value[] | null
+}
+
+const PLACE = 'place'
+
+/**
+ * Most columns of a query: each has aggregates of its own, which take some 100 KB however few rows there are.
+ */
+const QUERY_COLUMNS = 100
+
+/**
+ * Reads rows `start` to `end` (exclusive) of temporary tables by row id, in that order. Numbers are read as
+ * DOUBLE, where NaN stands for NULL: columns that hold NaN are to be read as text.
+ */
+export async function readColumns(
+  connection: DuckDBConnection,
+  range: { readonly start: number; readonly end: number },
+  wanted: ReadonlyMap<string, ColumnReading>,
+): Promise<ColumnChunk> {
+  const byTable = new Map<string, (readonly [string, ColumnReading])[]>()
+  for (const entry of wanted) {
+    const { table } = entry[1]
+    const entries = byTable.get(table)
+    if (entries === undefined) byTable.set(table, [entry])
+    else entries.push(entry)
+  }
+  const chunks: ColumnChunk[] = []
+  for (const [table, entries] of byTable)
+    for (let at = 0; at < entries.length; at += QUERY_COLUMNS)
+      chunks.push(await readSome(connection, table, range, entries.slice(at, at + QUERY_COLUMNS)))
+  return {
+    rows: range.end - range.start,
+    column(name) {
+      for (const chunk of chunks) {
+        const values = chunk.column(name)
+        if (values !== null) return values
+      }
+      return null
+    },
+  }
+}
+
+async function readSome(
+  connection: DuckDBConnection,
+  table: string,
+  range: { readonly start: number; readonly end: number },
+  wanted: readonly (readonly [string, Reading])[],
+): Promise<ColumnChunk> {
+  const readings = [...wanted, [PLACE, { form: 'number', sql: 'rowid', read: null }] as const]
+  const selected = readings.flatMap(([, reading]) =>
+    reading.form === 'text'
+      ? [
+          asBytes(`string_agg(coalesce(${reading.sql}, ''), '')`),
+          `list(CAST(coalesce(strlen(${reading.sql}), -1) AS DOUBLE))`,
+        ]
+      : [`list(coalesce(CAST(${reading.sql} AS DOUBLE), CAST('NaN' AS DOUBLE)))`],
+  )
+  const result = await connection.run(
+    `SELECT ${selected.join(', ')} FROM ${table} WHERE rowid >= ${range.start} AND rowid < ${range.end}`,
+  )
+  const data = await result.fetchChunk()
+  const rows = range.end - range.start
+  if (data === null) throw new SluiceError('corrupt', `no rows ${range.start} to ${range.end} of ${table}`)
+  const columns = new Map<string, readonly Value[]>()
+  let at = 0
+  for (const [name, reading] of readings) {
+    const joined = reading.form === 'text' ? bytesAt(data, at++) : null
+    const numbers = numbersAt(data, at++)
+    if (numbers.length !== rows)
+      throw new SluiceError('corrupt', `column ${name} has ${numbers.length} values instead of ${rows}`)
+    if (joined === null)
+      columns.set(name, readNumbers(numbers, reading.form === 'number' ? reading.read : null))
+    else {
+      const texts = cutTexts(joined, numbers)
+      columns.set(
+        name,
+        reading.form === 'number' || reading.read === null ? texts : mapValues(texts, reading.read),
+      )
+    }
+  }
+  return inOrder(rows, columns)
+}
+
+const NO_BYTES = new Uint8Array()
+
+/** The bytes of the one text in a column of a chunk. */
+function bytesAt(data: DuckDBDataChunk, column: number): Uint8Array {
+  const vector = data.getColumnVector(column)
+  if (!(vector instanceof DuckDBBlobVector)) throw new Error(`column ${column} has no bytes`)
+  return vector.getItemBytes(0) ?? NO_BYTES
+}
+
+/** The numbers of the one list in a column of a chunk. */
+function numbersAt(data: DuckDBDataChunk, column: number): ArrayLike<number> {
+  const vector = data.getColumnVector(column)
+  if (!(vector instanceof DuckDBListVector)) throw new Error(`column ${column} is no list`)
+  const child = vector.childVector as { readonly items?: unknown; toArray(): readonly unknown[] }
+  return child.items instanceof Float64Array ? child.items : child.toArray().map(Number)
+}
+
+function mapValues(texts: readonly (string | null)[], read: (text: string) => Value): readonly Value[] {
+  return texts.map(text => (text === null ? null : read(text)))
+}
+
+function readNumbers(numbers: ArrayLike<number>, read: ((number: number) => Value) | null): readonly Value[] {
+  const values = new Array<Value>(numbers.length)
+  for (let i = 0; i < numbers.length; i++) {
+    const number = numbers[i] ?? Number.NaN
+    values[i] = Number.isNaN(number) ? null : read === null ? number : read(number)
+  }
+  return values
+}
+
+/** An aggregate may see rows out of order, but all aggregates of a query see them in the same one. */
+function inOrder(rows: number, columns: ReadonlyMap<string, readonly Value[]>): ColumnChunk {
+  const places = (columns.get(PLACE) ?? []).map(Number)
+  if (places.every((place, i) => i === 0 || place > (places[i - 1] ?? 0)))
+    return { rows, column: name => columns.get(name) ?? null }
+  const order = places.map((_, i) => i).sort((a, b) => (places[a] ?? 0) - (places[b] ?? 0))
+  const sorted = new Map([...columns].map(([name, values]) => [name, order.map(i => values[i] ?? null)]))
+  return { rows, column: name => sorted.get(name) ?? null }
+}

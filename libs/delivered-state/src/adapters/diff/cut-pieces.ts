@@ -1,0 +1,80 @@
+/**
+ * Cuts the ordered changes into pieces that hold few enough rows and bytes: a piece is joined to its rows in
+ * memory, so that its size must follow the bytes of the rows, not their number.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+
+/** Bytes of the larger values of a piece. One change is always taken; a row has at most 8 MB. */
+export const PIECE_BYTES = 8_000_000
+/** Bytes are known per so many rows: few enough that they fit into memory with all of them at their most. */
+const SLAB_ROWS = 64
+
+export interface Piece {
+  readonly start: number
+  readonly end: number
+}
+
+/**
+ * The pieces of so many ordered changes. Rows are measured where they stand, in the extract and the state,
+ * and only where they may be large.
+ */
+export async function cutPieces(
+  connection: DuckDBConnection,
+  of: {
+    readonly rows: number
+    readonly pieceRows: number
+    readonly columns: number
+    /** Where the bytes of the model's rows are known. */
+    readonly sized: { readonly from: string; readonly size: string }
+  },
+): Promise<readonly Piece[]> {
+  const { rows, pieceRows, sized } = of
+  // Each value takes a little, too.
+  const extracted = `(${sized.size} + ${of.columns * 16})`
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE sizes AS
+    SELECT true AS is_new, rid // ${SLAB_ROWS} AS slab, sum(${extracted})::BIGINT AS total, max(${extracted})::BIGINT AS most FROM ${sized.from} GROUP BY 2
+    UNION ALL SELECT false, rowid // ${SLAB_ROWS}, sum(coalesce(size, 0))::BIGINT, max(coalesce(size, 0))::BIGINT FROM state GROUP BY 2`)
+  const largest = await connection.runAndReadAll('SELECT is_new, max(most)::DOUBLE FROM sizes GROUP BY 1')
+  const most = largest.getRows().reduce((sum, [, bytes]) => sum + Number(bytes), 0)
+  if (most * Math.min(rows, pieceRows) <= PIECE_BYTES) return evenPieces(rows, pieceRows)
+  // Of the rows of a slab that are taken, each has at most the bytes of its largest, and all those of all.
+  const reader = await connection.runAndReadAll(`
+    SELECT place, sum(least(taken * most, total))::DOUBLE FROM (
+      SELECT rowid // ${SLAB_ROWS} AS place, true AS is_new, rid // ${SLAB_ROWS} AS slab, count(*) AS taken FROM ordered WHERE rid IS NOT NULL GROUP BY ALL
+      UNION ALL SELECT rowid // ${SLAB_ROWS}, false, srid // ${SLAB_ROWS}, count(*) FROM ordered WHERE srid IS NOT NULL GROUP BY ALL
+    ) JOIN sizes USING (is_new, slab) GROUP BY place`)
+  const slabs = new Map(reader.getRows().map(([slab, bytes]) => [Number(slab), Number(bytes)]))
+  await connection.run('DROP TABLE sizes')
+  return [...sizedPieces(slabs, of)]
+}
+
+function evenPieces(rows: number, pieceRows: number): readonly Piece[] {
+  return Array.from({ length: Math.ceil(rows / pieceRows) }, (_, i) => ({
+    start: i * pieceRows,
+    end: Math.min((i + 1) * pieceRows, rows),
+  }))
+}
+
+/** `slabs` has the bytes of each slab of ordered changes. */
+export function* sizedPieces(
+  slabs: ReadonlyMap<number, number>,
+  { rows, pieceRows }: { readonly rows: number; readonly pieceRows: number },
+): Generator<Piece> {
+  for (let start = 0; start < rows;) {
+    let end = start
+    let bytes = 0
+    while (end < rows && end - start < pieceRows) {
+      const slab = Math.floor(end / SLAB_ROWS)
+      const perRow = (slabs.get(slab) ?? 0) / SLAB_ROWS
+      const fits = perRow === 0 ? SLAB_ROWS : Math.floor((PIECE_BYTES - bytes) / perRow)
+      const next = Math.min((slab + 1) * SLAB_ROWS, rows, start + pieceRows, end + fits)
+      bytes += (next - end) * perRow
+      if (next === end) break
+      end = next
+    }
+    end = Math.max(end, start + 1)
+    yield { start, end }
+    start = end
+  }
+}

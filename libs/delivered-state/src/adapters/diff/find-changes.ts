@@ -1,0 +1,404 @@
+/**
+ * The diff: which keys are to be added, changed, removed or settled (PROTOCOL.md §2), as a temporary table
+ * `found` of row ids.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { InvalidSample } from '@sluice/contracts/records'
+import type { Column } from '@sluice/contracts/values'
+import { KEY_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import type { DiffRequest, RunPurpose } from '../../port.ts'
+import {
+  ABSENT,
+  ADDED,
+  CHANGED,
+  CONTENT_UNCERTAIN,
+  EXISTENCE_UNCERTAIN,
+  PRESENT,
+  REMOVED,
+  SETTLED,
+} from '../state/codes.ts'
+import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
+import { type KnownRequest, sqlTypeOf } from '../state/known-columns.ts'
+import { keyToken, type ModelRows, modelRows, sizedRows } from './model-rows.ts'
+import { dropOversizeRows, type OversizeRows } from './oversize-rows.ts'
+import type { RowHash } from './row-hash.ts'
+import type { Slice } from './row-slices.ts'
+import type { Shape } from '../state/shapes.ts'
+import { canonicalText, quoteIdentifier, quoteText } from '../sql/sql-types.ts'
+
+export const SAMPLES = 10
+/** Of a key that is too long, so many characters are shown. */
+const SHOWN_CHARACTERS = 100
+
+/**
+ * The view of the extract, with columns that nothing of a user's naming can be mistaken for: `rid`, `e0`,
+ * `e1`, …
+ */
+export const EXTRACTED = 'extracted'
+/** What the view stands on where it cannot stand on the extract itself. */
+const COPIED = 'extracted_copy'
+
+/** Where the value of a column stands in `extracted`. */
+export function placeOf(columns: readonly Column[]): (column: Column) => string {
+  const places = new Map(columns.map((column, index) => [column.name, `e${index}`]))
+  return column => {
+    const place = places.get(column.name)
+    if (place === undefined) throw new SluiceError('internal', `no column ${column.name} in the extract`)
+    return place
+  }
+}
+
+/**
+ * Makes `extracted`, over a copy where a column's name hides DuckDB's row ids. A column without a value may
+ * be of another type in the extract than the one that is told.
+ */
+export async function openExtract(
+  connection: DuckDBConnection,
+  { request, empty }: KnownRequest,
+): Promise<void> {
+  const { columns } = request
+  const named = columns
+    .map(({ name, type }, index) =>
+      empty.has(name)
+        ? `CAST(NULL AS ${sqlTypeOf(type)}) AS e${index}`
+        : `${quoteIdentifier(name)} AS e${index}`,
+    )
+    .join(', ')
+  const hidden = columns.some(column => column.name.toLowerCase() === 'rowid')
+  if (hidden)
+    await connection.run(`CREATE OR REPLACE TEMP TABLE ${COPIED} AS
+      SELECT row_number() OVER () - 1 AS rid, ${named} FROM extract.main.rows`)
+  const from = hidden ? `* FROM ${COPIED}` : `rowid AS rid, ${named} FROM extract.main.rows`
+  await connection.run(`CREATE OR REPLACE TEMP VIEW ${EXTRACTED} AS SELECT ${from}`)
+}
+
+export async function closeExtract(connection: DuckDBConnection): Promise<void> {
+  await connection.run(`DROP VIEW IF EXISTS temp.${EXTRACTED}; DROP TABLE IF EXISTS temp.${COPIED}`)
+}
+
+/** SQL for a row's key: the canonical text of its one key column, or a JSON array of the texts of several. */
+function keyText(request: DiffRequest): string {
+  const place = placeOf(request.columns)
+  const texts = keyColumns(request).map(column => canonicalText(column.type, place(column)))
+  return texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
+}
+
+export function keyColumns(request: DiffRequest): readonly Column[] {
+  return request.primaryKey.map(name => {
+    const column = request.columns.find(c => c.name === name)
+    if (column === undefined) {
+      const names = request.columns.map(c => c.name).join(', ')
+      throw new SluiceError(
+        'config',
+        `The primary key column "${name}" is none of the model's columns: ${names}.`,
+        {
+          details: [{ field: 'primaryKey', message: `no column "${name}"; there are ${names}` }],
+        },
+      )
+    }
+    if (column.type.kind === 'list' || column.type.kind === 'struct')
+      throw new SluiceError(
+        'config',
+        `The primary key column "${name}" is a ${column.type.kind}, which cannot be a key.`,
+        {
+          details: [{ field: 'primaryKey', message: `"${name}" is a ${column.type.kind}` }],
+        },
+      )
+    return column
+  })
+}
+
+export interface InvalidRows {
+  readonly rows: number
+  readonly samples: readonly InvalidSample[]
+  /** True if some keys have several rows: they stand in the temporary table `ambiguous`. */
+  readonly ambiguous: boolean
+}
+
+/** Finds the rows that have no key, or share one (R5). */
+export async function findInvalidRows(
+  connection: DuckDBConnection,
+  request: DiffRequest,
+): Promise<InvalidRows> {
+  const place = placeOf(request.columns)
+  const columns = keyColumns(request)
+  const samples: InvalidSample[] = []
+  let rows = 0
+  for (const [index, column] of columns.entries()) {
+    // A row with several nulls counts once, for the first of them.
+    const earlier = columns.slice(0, index).map(c => `${place(c)} IS NOT NULL`)
+    const isInvalid = [`${place(column)} IS NULL`, ...earlier].join(' AND ')
+    const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${EXTRACTED} WHERE ${isInvalid}`)
+    const count = Number(counted.getRows()[0]?.[0])
+    rows += count
+    for (let i = 0; i < count && samples.length < SAMPLES; i++)
+      samples.push({ key: null, reason: `primary key column "${column.name}" is null` })
+  }
+  const key = keyText(request)
+  const present = columns.map(column => `${place(column)} IS NOT NULL`).join(' AND ')
+  const oversize = await findOversizeKeys(connection, { key, present })
+  rows += oversize.rows
+  samples.push(...oversize.samples.slice(0, SAMPLES - samples.length))
+  const valid = `${present} AND ${fitsSql(key)}`
+  // Hashes first: equal keys have equal hashes, and 8 bytes a row fit where whole keys may not.
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE ambiguous AS
+    SELECT key, count(*) AS copies, min(rid) AS rid FROM (SELECT rid, ${keyToken(key)} AS key FROM ${EXTRACTED} WHERE ${valid}
+      AND hash(${key}) IN (SELECT hash(${key}) FROM ${EXTRACTED} WHERE ${valid} GROUP BY 1 HAVING count(*) > 1))
+    GROUP BY key HAVING count(*) > 1`)
+  const counted = await connection.runAndReadAll('SELECT count(*), coalesce(sum(copies), 0) FROM ambiguous')
+  const [keys, copies] = counted.getRows()[0] ?? []
+  const some = await connection.runAndReadAll(
+    `SELECT ${asBytes('key')}, copies FROM (
+      SELECT ${key} AS key, a.copies FROM ${EXTRACTED} e JOIN ambiguous a ON a.rid = e.rid
+    ) ORDER BY key LIMIT ${SAMPLES}`,
+  )
+  for (const [sample, n] of some.getRows())
+    if (samples.length < SAMPLES)
+      samples.push({ key: textOfBytes(sample), reason: `${String(n)} rows have this primary key` })
+  return { rows: rows + Number(copies), samples, ambiguous: Number(keys) > 0 }
+}
+
+/** Rows whose key no record could carry, be they one or all. */
+async function findOversizeKeys(
+  connection: DuckDBConnection,
+  { key, present }: { readonly key: string; readonly present: string },
+): Promise<{ readonly rows: number; readonly samples: readonly InvalidSample[] }> {
+  const from = `FROM (SELECT ${key} AS key FROM ${EXTRACTED} WHERE ${present}) WHERE NOT ${fitsSql('key')}`
+  const counted = await connection.runAndReadAll(`SELECT count(*) ${from}`)
+  const rows = Number(counted.getRows()[0]?.[0])
+  if (rows === 0) return { rows, samples: [] }
+  const some = await connection.runAndReadAll(
+    `SELECT left(key, ${SHOWN_CHARACTERS}), strlen(key) ${from} LIMIT ${SAMPLES}`,
+  )
+  const samples = some.getRows().map(([start, bytes]) => ({
+    key: `${String(start)} …`,
+    reason: `the primary key has ${String(bytes)} bytes, and the most is ${KEY_CEILING_BYTES}`,
+  }))
+  return { rows, samples }
+}
+
+/** SQL that is true of a key which records can carry. */
+function fitsSql(key: string): string {
+  return `strlen(${key}) <= ${KEY_CEILING_BYTES}`
+}
+
+/** What the changes of one section have, so that only that is read. */
+export interface Section {
+  readonly rows: number
+  readonly before: boolean
+  readonly captured: boolean
+  readonly retried: boolean
+  /** True if the state knows some of the keys, and so their partition. */
+  readonly known: boolean
+}
+
+export interface FoundChanges {
+  /** SQL for the key of an extracted row. */
+  readonly key: string
+  /** Where the bytes of the model's rows are known. */
+  readonly sized: { readonly from: string; readonly size: string }
+  readonly oversize: OversizeRows
+  readonly settled: Section
+  readonly removed: Section
+  readonly changed: Section
+  readonly added: Section
+  /** Rows settled with columns that they were delivered without, and those columns. */
+  readonly adopted: { readonly rows: number; readonly columns: readonly string[] }
+  /** Rows settled as muted that were not so before. */
+  readonly muted: number
+}
+
+export interface DiffedWith {
+  readonly hash: RowHash
+  readonly shapes: readonly Shape[]
+  readonly ambiguous: boolean
+  /** Null where the model's rows are narrow. */
+  readonly slices: readonly Slice[] | null
+}
+
+type SectionName = 'settled' | 'removed' | 'changed' | 'added'
+
+/**
+ * Makes the table `found`. Each key has one row, and stands there as its token; `section` is the op, or
+ * settled; `rid` and `srid` are the rows of extract and state; `settled_kind` and `takes` (the row that a
+ * settled state has: of the model, of the state, or none) say what settling comes to.
+ */
+export async function findChanges(
+  connection: DuckDBConnection,
+  request: DiffRequest,
+  from: DiffedWith,
+): Promise<FoundChanges> {
+  const { model, incomplete, rows, clear } = await rowsToJoin(connection, request, from)
+  const modelHash =
+    incomplete.length === 0
+      ? 'm.hash'
+      : `CASE s.shape ${incomplete.map(s => `WHEN ${s.id} THEN m.hash_${s.id}`).join(' ')} ELSE m.hash END`
+  const lacks = incomplete.length === 0 ? 'false' : `s.shape IN (${incomplete.map(s => s.id).join(', ')})`
+  const ops = { removed: REMOVED, changed: CHANGED, added: ADDED }
+  const sent = request.baseline ? [] : [...request.triggers].map(op => ops[op])
+  const isSent = sent.length === 0 ? 'false' : `coalesce(op IN (${sent.join(', ')}), false)`
+  const { purpose, giveUpAfter = null } = request
+  // A resync sends what was given up and discarded, too.
+  const isResync = purpose?.kind === 'resync'
+  const isOfSome = purpose?.kind === 'discard' || purpose?.kind === 'retry'
+  const isDiscarded = purpose?.kind === 'discard' ? meantSql(purpose) : null
+  // What somebody asks for by name is tried, however often it has failed.
+  const givesUp = giveUpAfter === null || purpose?.kind === 'retry' ? 'false' : `runs >= ${giveUpAfter}`
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE found AS
+    WITH m AS (SELECT * FROM (${rows})${clear}),
+      s AS (SELECT * FROM (SELECT rowid AS srid, ${keyToken('key')} AS key, kind AS believed, ${KIND_FOR[purpose?.kind === 'resync' ? purpose.as : 'run']} AS kind, hash, shape, partition, run, seq, muted
+        FROM state WHERE ${fitsSql('key')})${clear}),
+      joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, coalesce(s.believed, ${ABSENT}) AS believed, s.partition, s.run, s.seq, s.muted, s.shape,
+          m.hash AS model_hash, s.hash AS state_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
+        FROM m FULL JOIN s ON m.key = s.key),
+      decided AS (SELECT *, ${DECIDED_OP} AS op FROM joined),
+      entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status,
+          coalesce(r.run = d.run AND r.seq = d.seq, false) AS is_retry
+        FROM decided d LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM retry) r ON r.key = d.key AND r.partition = d.partition),
+      muting AS (SELECT *, coalesce(muted = mute, false) AND ${!isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND ${!isResync} AS mutes FROM entered),
+      needs AS (SELECT *, op IS NOT NULL AND NOT was_muted AND NOT mutes AS has_need,
+          op IS NULL AND has_row AND lacks AND ${!isOfSome} AS adopts,
+          -- Known for nothing but captured values that nobody has ended yet.
+          op IS NULL AND kind = ${ABSENT} AND muted IS NULL AS is_left FROM muting)
+    SELECT CASE WHEN ${isSent} AND has_need THEN op ELSE ${SETTLED} END AS section, key, partition, rid, srid, kind, is_retry, has_entry,
+      if(was_muted OR mutes, mute, NULL) AS muted, mutes AND NOT was_muted AS newly_muted, if(adopts, shape, NULL) AS adopted_shape,
+      CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE believed END AS settled_kind,
+      CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN believed = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
+    FROM needs WHERE ${wantedSql(purpose)}`)
+  const oversize = await dropOversizeRows(connection, {
+    sized: sizedRows(model),
+    key: model.key,
+    extracted: EXTRACTED,
+    samples: SAMPLES,
+  })
+  return {
+    oversize,
+    key: model.key,
+    sized: sizedRows(model),
+    ...(await countSections(connection)),
+    ...(await countSettled(connection, from)),
+  }
+}
+
+/** The model's rows as SQL, and what keeps out keys that several rows of it have. */
+async function rowsToJoin(connection: DuckDBConnection, request: DiffRequest, from: DiffedWith) {
+  const place = placeOf(request.columns)
+  const valid = keyColumns(request).map(column => `${place(column)} IS NOT NULL`)
+  const key = keyText(request)
+  // What is invalid in the model is neither there nor gone, whatever the state knows of it.
+  const clear = from.ambiguous ? ' WHERE key NOT IN (SELECT key FROM ambiguous)' : ''
+  const incomplete = from.shapes.filter(shape => !from.hash.isComplete(shape))
+  const { columns } = request
+  const { hash, slices } = from
+  const model: ModelRows = {
+    extracted: EXTRACTED,
+    columns,
+    place,
+    key,
+    valid: [...valid, fitsSql(key)].join(' AND '),
+    hash,
+    incomplete,
+    slices,
+  }
+  const rows = await modelRows(connection, model)
+  return { model, incomplete, rows, clear }
+}
+
+/** How uncertain a row of the state counts as (domain/key-state.ts, `resynced`). */
+const KIND_FOR = {
+  run: 'kind',
+  added: `if(kind = ${ABSENT}, kind, ${EXISTENCE_UNCERTAIN})`,
+  changed: `if(kind IN (${ABSENT}, ${EXISTENCE_UNCERTAIN}), kind, ${CONTENT_UNCERTAIN})`,
+}
+
+/** Which of the keys that were looked at get a change. */
+function wantedSql(purpose: RunPurpose | undefined): string {
+  switch (purpose?.kind) {
+    case 'discard':
+      return `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${meantSql(purpose)}`
+    case 'retry':
+      return `has_entry AND ${meantSql(purpose)}`
+    default:
+      return 'has_need OR has_entry OR adopts OR is_left'
+  }
+}
+
+/** Which of the rows that failed are meant. */
+function meantSql({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>): string {
+  const conditions = ['true']
+  if (key !== null) conditions.push(`key = ${keyToken(quoteText(key))}`)
+  if (status !== null) conditions.push(`coalesce(status = ${status}, false)`)
+  return conditions.join(' AND ')
+}
+
+async function countSettled(
+  connection: DuckDBConnection,
+  { hash, shapes }: { readonly hash: RowHash; readonly shapes: readonly Shape[] },
+): Promise<Pick<FoundChanges, 'adopted' | 'muted'>> {
+  const reader = await connection.runAndReadAll(
+    'SELECT count(*) FILTER (newly_muted), count(adopted_shape) FROM found',
+  )
+  const [muted, adopted] = (reader.getRows()[0] ?? []).map(Number)
+  if (adopted === undefined || adopted === 0) return { muted: muted ?? 0, adopted: { rows: 0, columns: [] } }
+  const shaped = await connection.runAndReadAll(
+    'SELECT DISTINCT adopted_shape FROM found WHERE adopted_shape IS NOT NULL',
+  )
+  const ids = new Set(shaped.getRows().map(([id]) => Number(id)))
+  const lacking = shapes.filter(({ id }) => ids.has(id))
+  const columns = hash.columns.map(({ name }) => name)
+  const isNew = (name: string): boolean => lacking.some(shape => !shape.columns.includes(name))
+  return { muted: muted ?? 0, adopted: { rows: adopted, columns: columns.filter(isNew) } }
+}
+
+/** The first keys, in order, of those that a trigger removes. */
+export async function removedSamples(
+  connection: DuckDBConnection,
+  { removed }: FoundChanges,
+): Promise<readonly string[]> {
+  if (removed.rows === 0) return []
+  const reader = await connection.runAndReadAll(
+    `SELECT ${asBytes('key')} FROM state WHERE rowid IN (SELECT srid FROM found WHERE section = ${REMOVED}) ORDER BY key LIMIT ${SAMPLES}`,
+  )
+  return reader.getRows().map(([key]) => textOfBytes(key) ?? '')
+}
+
+/**
+ * Which change brings the destination to the model (domain/key-state.ts; tests hold it against the function
+ * there).
+ */
+const DECIDED_OP = `CASE
+  WHEN NOT has_row THEN if(kind = ${ABSENT}, NULL, ${REMOVED})
+  WHEN kind = ${PRESENT} THEN if(differs, ${CHANGED}, NULL)
+  WHEN kind = ${CONTENT_UNCERTAIN} THEN ${CHANGED}
+  ELSE ${ADDED} END`
+
+/**
+ * What a muted key is known by: it is passed over until its row or op is another. In hex, since every row has
+ * one: to print a number of 128 bits as a decimal takes DuckDB 90 µs.
+ */
+function mutedText({ columnsDigest }: RowHash): string {
+  return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || to_hex(if(has_row, model_hash, state_hash)))`
+}
+
+async function countSections(connection: DuckDBConnection): Promise<Pick<FoundChanges, SectionName>> {
+  const held = await connection.runAndReadAll('SELECT count(*) FROM (FROM captured LIMIT 1)')
+  const captured = Number(held.getRows()[0]?.[0]) > 0
+  const reader = await connection.runAndReadAll(
+    `SELECT section, count(*), bool_or(kind <> ${ABSENT}), bool_or(is_retry), count(partition) > 0 FROM found GROUP BY section`,
+  )
+  const sections = new Map<number, Section>()
+  for (const [section, rows, before, retried, known] of reader.getRows())
+    sections.set(Number(section), {
+      rows: Number(rows),
+      before: before === true,
+      captured,
+      retried: retried === true,
+      known: known === true,
+    })
+  const of = (code: number) =>
+    sections.get(code) ?? { rows: 0, before: false, captured: false, retried: false, known: false }
+  return { settled: of(SETTLED), removed: of(REMOVED), changed: of(CHANGED), added: of(ADDED) }
+}

@@ -1,0 +1,138 @@
+/**
+ * What the diff wants to know of each row of the model: its key, its hashes and its bytes. Of narrow rows it
+ * is found while they are joined. Of wide rows it is found before, stretch by stretch and group of columns by
+ * group, as the temporary table `model`, so that everything after that works on narrow rows.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Column } from '@sluice/contracts/values'
+import { gatheredHash, groupsOf, hashOfExtracted, type RowHash } from './row-hash.ts'
+import { isInSlice, type Slice } from './row-slices.ts'
+import type { Shape } from '../state/shapes.ts'
+import { sumSql } from '../sql/sum-sql.ts'
+
+const MODEL = 'model'
+
+/** Of more bytes, a key is known by a digest, so that many keys can be compared in memory. */
+const MOST_TOKEN_BYTES = 64
+
+/**
+ * SQL for what a key is known by while keys are compared: itself, or a digest that is longer than any key
+ * that stands for itself.
+ */
+export function keyToken(key: string): string {
+  return `CASE WHEN strlen(${key}) > ${MOST_TOKEN_BYTES} THEN '#' || sha256(${key}) ELSE ${key} END`
+}
+
+export interface ModelRows {
+  readonly extracted: string
+  readonly columns: readonly Column[]
+  readonly place: (column: Column) => string
+  /** SQL for the key of a row, and SQL that is true of rows that have one which records can carry. */
+  readonly key: string
+  readonly valid: string
+  readonly hash: RowHash
+  /** Shapes that lack some of the compared columns. */
+  readonly incomplete: readonly Shape[]
+  /** Null where rows are narrow. */
+  readonly slices: readonly Slice[] | null
+}
+
+/** SQL for a row of `rid`, `key` (a token), `hash`, and `hash_<id>` for each incomplete shape. */
+export async function modelRows(connection: DuckDBConnection, of: ModelRows): Promise<string> {
+  const { extracted, place, key, valid, hash, incomplete, slices } = of
+  if (slices !== null) {
+    await makeModel(connection, of, slices)
+    return `SELECT * EXCLUDE (size) FROM ${MODEL}`
+  }
+  const hashes = incomplete.map(
+    shape => `, ${hash.ofExtracted(hash.columnsIn(shape), place)} AS hash_${shape.id}`,
+  )
+  return `SELECT rid, ${keyToken(key)} AS key, ${hash.ofExtracted(hash.columns, place)} AS hash ${hashes.join('')}
+    FROM ${extracted} WHERE ${valid}`
+}
+
+/** Columns that are read together, for a part of a hash, of the bytes, or of both. */
+interface Part {
+  /** 0: of no hash. */
+  readonly of: number
+  readonly part: number
+  readonly hashed: readonly Column[] | null
+  readonly measured: readonly Column[]
+}
+
+async function makeModel(
+  connection: DuckDBConnection,
+  of: ModelRows,
+  slices: readonly Slice[],
+): Promise<void> {
+  const { extracted, columns, place, key, valid, hash, incomplete } = of
+  const parts: readonly Part[] = [
+    ...partsOf(1, hash.columns, true),
+    ...incomplete.flatMap((shape, index) => partsOf(index + 2, hash.columnsIn(shape), false)),
+    ...groupsOf(columns.filter(({ name }) => hash.columns.every(compared => compared.name !== name))).map(
+      (measured, part): Part => ({ of: 0, part, hashed: null, measured }),
+    ),
+  ]
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE model_keys (rid BIGINT, key VARCHAR);
+    CREATE OR REPLACE TEMP TABLE model_parts (rid BIGINT, of USMALLINT, part USMALLINT, hash UHUGEINT, size BIGINT)`)
+  for (const slice of slices)
+    await connection.run(
+      `INSERT INTO model_keys SELECT rid, ${keyToken(key)} FROM ${extracted} WHERE ${isInSlice('rid', slice)} AND ${valid}`,
+    )
+  for (const { of: number, part, hashed, measured } of parts)
+    for (const slice of slices)
+      await connection.run(`
+        INSERT INTO model_parts SELECT rid, ${number}, ${part}, ${hashed === null ? 'NULL' : hashOfExtracted(hashed, place)},
+          ${rowBytes(measured, place)} FROM ${extracted} WHERE ${isInSlice('rid', slice)}`)
+  const hashes = incomplete.map(
+    (shape, index) =>
+      `, ${gatheredHash(groupsOf(hash.columnsIn(shape)).length, `of = ${index + 2}`)} AS hash_${shape.id}`,
+  )
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE ${MODEL} AS
+    SELECT rid, any_value(key) AS key, ${gatheredHash(groupsOf(hash.columns).length, 'of = 1')} AS hash ${hashes.join('')},
+      sum(size)::BIGINT AS size
+    FROM model_keys JOIN model_parts USING (rid) GROUP BY rid ORDER BY rid;
+    DROP TABLE model_keys; DROP TABLE model_parts`)
+}
+
+function partsOf(number: number, columns: readonly Column[], measures: boolean): readonly Part[] {
+  return groupsOf(columns).map((hashed, part) => ({
+    of: number,
+    part,
+    hashed,
+    measured: measures ? hashed : [],
+  }))
+}
+
+/** SQL for the bytes of the values of a row whose types have no bound; of the others a row has few enough. */
+export function rowBytes(columns: readonly Column[], place: (column: Column) => string): string {
+  return sumSql(columns.flatMap(column => sizeOf(column, place(column))).map(size => `coalesce(${size}, 0)`))
+}
+
+function sizeOf({ type }: Column, x: string): readonly string[] {
+  switch (type.kind) {
+    case 'text':
+    case 'json':
+      return [`strlen(CAST(${x} AS VARCHAR))`]
+    case 'bytes':
+      return [`octet_length(${x})`]
+    // Numbers in a list may take twice the bytes of their text.
+    case 'list':
+    case 'struct':
+      return [`2 * strlen(CAST(${x} AS VARCHAR))`]
+    default:
+      return []
+  }
+}
+
+/** Where the bytes of the model's rows are known, by `rid`: in `model`, or by looking at each row. */
+export function sizedRows(of: Pick<ModelRows, 'extracted' | 'columns' | 'place' | 'slices'>): {
+  readonly from: string
+  readonly size: string
+} {
+  return of.slices === null
+    ? { from: of.extracted, size: rowBytes(of.columns, of.place) }
+    : { from: MODEL, size: 'size' }
+}

@@ -1,0 +1,72 @@
+/** Hashes in a state file that another version of Sluice, or other compared columns, have made. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import type { DeliveredStateHarness } from '../../contract/harness.ts'
+import { brief, ONE, Played } from '../../contract/played.ts'
+import { openDeliveredState } from '../duckdb.ts'
+
+let folder = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sluice-hash-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+let extracts = 0
+const harness: DeliveredStateHarness = {
+  open: ({ name }) =>
+    openDeliveredState({ file: join(folder, name), sync: 's', incarnation: 'i', partitions: 1 }),
+  extract: sql => {
+    const source = createDuckdbSource({ spec: { kind: 'source', name: 's', type: 'duckdb', path: folder } })
+    const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
+    const file = join(folder, `extract-${extracts++}.duckdb`)
+    return source.extract(model, { file, signal: new AbortController().signal })
+  },
+}
+
+/** Makes the file look as another version of Sluice, which hashed another text, would have left it. */
+async function hashedElsewhere(): Promise<void> {
+  const instance = await DuckDBInstance.create(join(folder, 'state'))
+  const connection = await instance.connect()
+  await connection.run(`
+    UPDATE state SET hash = hash // 2 + 1;
+    UPDATE meta SET value = replace(value, '\\"forms\\":', '\\"forms\\":1') WHERE name = 'hash'`)
+  connection.closeSync()
+  instance.closeSync()
+}
+
+describe('the hash of a row', { timeout: 60_000 }, () => {
+  it('is made anew where another version made it', async () => {
+    {
+      const played = await Played.open(harness)
+      await played.run(ONE)
+      expect((await played.diff(ONE)).changes).toEqual([])
+      await played.state[Symbol.asyncDispose]()
+    }
+    await hashedElsewhere()
+    const played = await Played.open(harness)
+    expect((await played.diff(ONE)).changes).toEqual([])
+    expect(brief((await played.diff(ONE.replace('10', '11'))).changes)).toEqual([['changed', '1', 10, 11]])
+    await played.state[Symbol.asyncDispose]()
+  })
+
+  it('of what is muted is not that of a row that is compared by other columns', async () => {
+    const played = await Played.open(harness)
+    const sql = "SELECT '1' AS id, 1 AS v, 0 AS u"
+    await played.run(sql, 'rejected', { compare: ['v'] })
+    const discarded = await played.run(sql, 'rejected', {
+      compare: ['v'],
+      purpose: { kind: 'discard', key: null, status: null },
+    })
+    expect(discarded.changes).toMatchObject([{ op: 'settled', settledState: 'absent' }])
+    expect((await played.diff(sql, { compare: ['v'] })).changes).toEqual([])
+    const found = await played.diff(sql, { compare: ['u', 'v'] })
+    expect(found.changes).toMatchObject([{ op: 'added' }])
+    await played.state[Symbol.asyncDispose]()
+  })
+})

@@ -1,0 +1,99 @@
+/**
+ * Stretches of row ids whose rows DuckDB may copy at once. It works on 2,048 rows at a time whatever their
+ * size, and its memory limit does not count all that these take: of rows of 1 MB, each step of an expression
+ * needs 2 GB. So statements that compute with wide columns are run for one stretch after the other. Rows of
+ * which 2,048 are few bytes make one stretch, however many they are. What DuckDB reads of a table is 2,048
+ * rows all the same: so much it must be able to hold.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { quoteText } from '../sql/sql-types.ts'
+
+/** The most that the rows of a stretch have, or that 2,048 of them have. One row is always taken. */
+export const SLICE_BYTES = 16_000_000
+/** DuckDB works on so many rows at once, and aligns them by row id. */
+const VECTOR_ROWS = 2048
+
+/** Row ids `from` to `to` (exclusive). */
+export interface Slice {
+  readonly from: number
+  readonly to: number
+}
+
+/** Rows in stretches, and the most bytes that 2,048 of them have, which DuckDB reads at once. */
+export interface SlicedRows {
+  readonly slices: readonly Slice[]
+  readonly readBytes: number
+}
+
+/** Neighbouring rows: how many bytes all of them have, and the largest of them. */
+export interface Slab extends Slice {
+  readonly total: number
+  readonly most: number
+}
+
+/** `slabs` are in order. Rows between two of them do not matter. */
+export function cutSlices(slabs: Iterable<Slab>): SlicedRows {
+  const slices: Slice[] = []
+  const add = (slice: Slice, extendsLast: boolean): void => {
+    const last = slices.at(-1)
+    if (extendsLast && last !== undefined) slices[slices.length - 1] = { from: last.from, to: slice.to }
+    else slices.push(slice)
+  }
+  let isNarrow = false
+  let readBytes = 0
+  for (const { from, to, total, most } of slabs) {
+    const wasNarrow = isNarrow
+    const atOnce = total * Math.min(1, VECTOR_ROWS / (to - from))
+    readBytes = Math.max(readBytes, atOnce)
+    isNarrow = atOnce <= SLICE_BYTES
+    const step = isNarrow ? to - from : Math.max(1, Math.floor(SLICE_BYTES / most))
+    for (let at = from; at < to; at += step)
+      add({ from: at, to: Math.min(at + step, to) }, isNarrow && wasNarrow)
+  }
+  return { slices, readBytes }
+}
+
+/** SQL that is true of the rows of a slice. */
+export function isInSlice(rowid: string, { from, to }: Slice): string {
+  return `${rowid} >= ${from} AND ${rowid} < ${to}`
+}
+
+/** Of a table that knows the bytes of each row; none where no row meets the condition. */
+export async function tableSlices(
+  connection: DuckDBConnection,
+  { table, size, where = 'true' }: { readonly table: string; readonly size: string; readonly where?: string },
+): Promise<SlicedRows> {
+  const reader = await connection.runAndReadAll(`
+    SELECT rowid // ${VECTOR_ROWS} AS slab, sum(${size})::DOUBLE, max(${size})::DOUBLE FROM ${table} WHERE ${where} GROUP BY 1 ORDER BY 1`)
+  return cutSlices(
+    reader.getRows().map(([slab, total, most]) => {
+      const from = Number(slab) * VECTOR_ROWS
+      return { from, to: from + VECTOR_ROWS, total: Number(total), most: Number(most) }
+    }),
+  )
+}
+
+/**
+ * Of the attached extract, by what its file says of itself, so that no row is read. Texts within lists count
+ * as many times as a row has of them on average.
+ */
+export async function extractSlices(connection: DuckDBConnection, keyColumn: string): Promise<SlicedRows> {
+  const reader = await connection.runAndReadAll(`
+    SELECT max(ends) FILTER (is_key), coalesce(sum(blocks * block_size) FILTER (has_texts), 0)::DOUBLE,
+      coalesce(sum(longest * if(contains(column_path, ','), ceil(n / ${VECTOR_ROWS}), 1)) FILTER (has_texts), 0)::DOUBLE
+    FROM (
+      SELECT row_group_id, column_path, bool_or(column_name = ${quoteText(keyColumn)} AND segment_type <> 'VALIDITY') AS is_key,
+        bool_or(segment_type IN ('VARCHAR', 'BLOB')) AS has_texts, max(start + count) AS ends, sum(count) AS n,
+        sum(1 + len(additional_block_ids)) AS blocks,
+        max(TRY_CAST(regexp_extract(stats, 'Max String Length: (\\d+)', 1) AS BIGINT)) AS longest
+      FROM pragma_storage_info('extract.main.rows') GROUP BY ALL
+    ), (SELECT block_size FROM pragma_database_size() WHERE database_name = 'extract')
+    GROUP BY row_group_id ORDER BY row_group_id`)
+  let at = 0
+  const slabs = reader.getRows().map(([rows, total, most]) => {
+    const from = at
+    at += Number(rows)
+    return { from, to: at, total: Number(total), most: Math.max(1, Number(most)) }
+  })
+  return cutSlices(slabs)
+}

@@ -1,0 +1,242 @@
+/**
+ * Merges what was fed into the state, in one transaction: the last change of a key and the outcome in the
+ * retry entry that names its partition, run and seq make the key's state (PROTOCOL.md §3). It follows from
+ * these two alone, not from what was stored before. Partitions come in any order: which change of a key is
+ * the last is told by their runs, for a key has at most one change a run.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { StatePositions } from '../../port.ts'
+import {
+  ABSENT,
+  ADDED,
+  CHANGED,
+  CONTENT_UNCERTAIN,
+  DELIVERED,
+  EXISTENCE_UNCERTAIN,
+  EXISTS,
+  MISSING,
+  PRESENT,
+  REMOVED,
+  SETTLED,
+  UNKNOWN,
+} from '../state/codes.ts'
+import { inSlices, noteGoneKeys } from '../state/gone-keys.ts'
+import { keyToken } from '../diff/model-rows.ts'
+import { groupsOf, type RowHash } from '../diff/row-hash.ts'
+import { isInSlice, type Slice, tableSlices } from '../diff/row-slices.ts'
+import type { Shapes } from '../state/shapes.ts'
+import { inTransaction, positionsSql } from '../state/state-meta.ts'
+
+/**
+ * The state after a change `c` with its outcome (domain/key-state.ts): its kind, and which of the change's
+ * rows it has. Tests hold it against the function there.
+ */
+const NEXT_KIND = `CASE
+  WHEN c.op = ${SETTLED} THEN c.settled_kind
+  WHEN c.outcome = ${DELIVERED} THEN if(c.op = ${REMOVED}, ${ABSENT}, ${PRESENT})
+  WHEN c.outcome = ${UNKNOWN} AND c.op = ${ADDED} THEN ${EXISTENCE_UNCERTAIN}
+  WHEN c.outcome = ${UNKNOWN} AND c.op = ${CHANGED} THEN ${CONTENT_UNCERTAIN}
+  WHEN c.outcome = ${UNKNOWN} AND c.before_kind <> ${ABSENT} THEN ${EXISTENCE_UNCERTAIN}
+  WHEN c.outcome = ${EXISTS} AND c.op = ${ADDED} THEN ${CONTENT_UNCERTAIN}
+  WHEN c.outcome = ${MISSING} AND c.op IN (${CHANGED}, ${REMOVED}) THEN ${ABSENT}
+  ELSE c.before_kind END`
+
+const KEEPS_AFTER = `(c.op = ${SETTLED} OR (c.op IN (${ADDED}, ${CHANGED})
+  AND (c.outcome IN (${DELIVERED}, ${UNKNOWN}) OR (c.outcome = ${EXISTS} AND c.op = ${ADDED}))))`
+
+export interface Merge {
+  readonly connection: DuckDBConnection
+  readonly shapes: Shapes
+  /** How rows are hashed; null while the model has not been seen: then hashes are made at the next diff. */
+  readonly hash: RowHash | null
+  readonly positions: StatePositions
+  readonly signal: AbortSignal
+  /** Sees to it that DuckDB can hold so many bytes of rows. */
+  readonly makeRoom: (bytes: number) => Promise<void>
+}
+
+/**
+ * Carries out the merge. On an error, and when the signal aborts, nothing has happened, and what was fed is
+ * still there.
+ */
+export async function mergeFeed(merge: Merge): Promise<void> {
+  const { connection } = merge
+  const saving = merge.shapes.saving()
+  const ended = await countOf(connection, 'stage_ended')
+  if (ended > 0) await dropEnded(connection, ended)
+  const distinct = await hasDistinctKeys(connection)
+  const emptyState = await isEmpty(connection, 'state')
+  const { slices, readBytes } = await tableSlices(connection, { table: 'stage_changes', size: 'size' })
+  await merge.makeRoom(readBytes)
+  // Of compressed texts 2,048 are read where one is wanted, and compressing them takes as much.
+  await connection.run(`SET force_compression = '${slices.length > 1 ? 'uncompressed' : 'auto'}'`)
+  await inTransaction(connection, async () => {
+    if (saving.sql !== '') await connection.run(saving.sql)
+    if (ended > 0) await forgetEnded(connection, ended)
+    await replaceByKey(
+      connection,
+      'retry',
+      'partition, key, run, seq, outcome, runs, status, entry',
+      'run IS NOT NULL',
+    )
+    await replaceByKey(connection, 'captured', 'partition, key, content', 'content IS NOT NULL')
+    await mergeChanges(merge, { distinct, emptyState, slices })
+    await connection.run(keepOnlyUsefulAbsences)
+    await noteGoneKeys(connection)
+    await connection.run(positionsSql(merge.positions))
+    merge.signal.throwIfAborted()
+  })
+  saving.saved()
+}
+
+/** Takes away staged changes that a tombstone comes after; their row ids stay the same in a transaction. */
+async function dropEnded(connection: DuckDBConnection, ended: number): Promise<void> {
+  if (await isEmpty(connection, 'stage_changes')) return
+  const dropSlice = (slice: string): string => `
+    DELETE FROM stage_changes WHERE rowid IN (SELECT c.rowid FROM (SELECT rowid, partition, key FROM stage_changes WHERE ${slice}) c
+      JOIN (FROM stage_ended WHERE ${slice}) e ON e.partition = c.partition AND e.key = c.key WHERE c.rowid < e.before)`
+  await inTransaction(connection, () => inSlices(connection, ended, dropSlice))
+}
+
+/**
+ * A tombstone ends what the state has of its key in the partition, too: of a state that was left alone for
+ * long, compaction may have taken away all that would have told it one by one. What is staged of retry
+ * entries and captured values is newer.
+ */
+async function forgetEnded(connection: DuckDBConnection, ended: number): Promise<void> {
+  for (const table of ['state', 'retry', 'captured'])
+    if (!(await isEmpty(connection, table)))
+      await inSlices(
+        connection,
+        ended,
+        slice => `
+        DELETE FROM ${table} WHERE ${slice} AND (partition, key) IN (SELECT (partition, key) FROM stage_ended WHERE ${slice})`,
+      )
+}
+
+/**
+ * One run has one change per key: then the costly choice of the last one is not needed. Unequal hashes prove
+ * that keys are unequal.
+ */
+async function hasDistinctKeys(connection: DuckDBConnection): Promise<boolean> {
+  const reader = await connection.runAndReadAll(
+    'SELECT count(*) = count(DISTINCT hash(key)) FROM stage_changes',
+  )
+  return reader.getRows()[0]?.[0] === true
+}
+
+async function countOf(connection: DuckDBConnection, table: string): Promise<number> {
+  const reader = await connection.runAndReadAll(`SELECT count(*) FROM ${table}`)
+  return Number(reader.getRows()[0]?.[0])
+}
+
+async function isEmpty(connection: DuckDBConnection, table: string): Promise<boolean> {
+  return (await countOf(connection, `(FROM ${table} LIMIT 1)`)) === 0
+}
+
+/**
+ * Replaces the records of a table by the last one staged for each partition and key; a staged tombstone
+ * removes the record of its own partition, and no other.
+ */
+async function replaceByKey(
+  connection: DuckDBConnection,
+  table: 'retry' | 'captured',
+  columns: string,
+  isRecord: string,
+): Promise<void> {
+  if (await isEmpty(connection, `stage_${table}`)) return
+  if (!(await isEmpty(connection, table)))
+    await connection.run(
+      `DELETE FROM ${table} WHERE (partition, key) IN (SELECT (partition, key) FROM stage_${table})`,
+    )
+  await connection.run(`
+    INSERT INTO ${table} SELECT ${columns} FROM stage_${table}
+    WHERE rowid IN (SELECT max(rowid) FROM stage_${table} GROUP BY partition, key) AND ${isRecord}`)
+}
+
+/**
+ * The staged change of the highest run for each key, and within a run the last one staged. Run and row id
+ * make one number, which is cheaper to find the maximum of than a pair.
+ */
+const LAST_OF_EACH_KEY = `
+  SELECT CAST(max(CAST(run AS HUGEINT) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes GROUP BY ${keyToken('key')}`
+
+/** Takes away staged changes of earlier runs than that which the state has of the key. */
+async function dropOutdated(connection: DuckDBConnection): Promise<void> {
+  const reader = await connection.runAndReadAll(
+    'SELECT (SELECT min(run) FROM stage_changes) < (SELECT max(run) FROM state)',
+  )
+  if (reader.getRows()[0]?.[0] !== true) return
+  await connection.run(`
+    DELETE FROM stage_changes WHERE rowid IN
+      (SELECT c.rowid FROM stage_changes c JOIN state s ON s.key = c.key WHERE c.run < s.run)`)
+}
+
+async function mergeChanges(
+  merge: Merge,
+  of: { readonly distinct: boolean; readonly emptyState: boolean; readonly slices: readonly Slice[] },
+): Promise<void> {
+  const { distinct, emptyState, slices } = of
+  const { connection, hash, shapes } = merge
+  if (await isEmpty(connection, 'stage_changes')) return
+  if (!emptyState) {
+    await dropOutdated(connection)
+    await connection.run('DELETE FROM state WHERE key IN (SELECT key FROM stage_changes)')
+  }
+  const isOneStep = slices.length <= 1 && (hash === null || groupsOf(hash.columns).length === 1)
+  const last = distinct ? '' : `WHERE s.rowid IN (${LAST_OF_EACH_KEY})`
+  if (isOneStep) {
+    await connection.run(
+      insertStates(`stage_changes s LEFT JOIN retry r ON ${IS_ENTRY_OF_KEY} ${last}`, merge),
+    )
+    return
+  }
+  // Which changes count, and what became of them, is found of all at once, for that takes little of each.
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE fates AS
+    SELECT s.rowid AS rid, r.key, r.run, r.seq, r.outcome FROM stage_changes s LEFT JOIN retry r ON ${IS_ENTRY_OF_KEY} ${last}`)
+  for (const slice of slices) {
+    const staged = `(SELECT *, rowid AS rid FROM stage_changes WHERE ${isInSlice('rowid', slice)}) s`
+    const fates = `(FROM fates WHERE ${isInSlice('rid', slice)}) r`
+    // Hashes are made by the next diff, which takes few columns at a time.
+    await connection.run(insertStates(`${staged} JOIN ${fates} ON r.rid = s.rid`, { hash: null, shapes }))
+  }
+  await connection.run('DROP TABLE fates')
+}
+
+const IS_ENTRY_OF_KEY = 'r.key = s.key AND r.partition = s.partition'
+
+/**
+ * The order of the changes stays, so that rows that were neighbours in the model are so in the state. `from`
+ * has the changes as `s` and their retry entries as `r`.
+ */
+function insertStates(from: string, { hash, shapes }: Pick<Merge, 'hash' | 'shapes'>): string {
+  const next = `
+    SELECT key, partition, run, seq, muted, has_entry, ${NEXT_KIND} AS kind,
+      if(${KEEPS_AFTER}, c.after, c.before) AS content, if(${KEEPS_AFTER}, c.after_shape, c.before_shape) AS shape
+    FROM (SELECT s.*, r.key IS NOT NULL AS has_entry,
+        CASE WHEN r.run = s.run AND r.seq = s.seq THEN r.outcome ELSE ${DELIVERED} END AS outcome
+      FROM ${from}) c`
+  const parsed = hash === null ? 'NULL' : hash.parseStored(`if(kind = ${ABSENT}, NULL, content)`)
+  const made = hash === null ? 'NULL' : hash.ofParsedByShape(shapes.all, 'shape', 'parsed')
+  return `
+    INSERT INTO state SELECT key, kind, CASE WHEN kind = ${ABSENT} THEN NULL ELSE ${made} END,
+      if(kind = ${ABSENT}, NULL, shape), if(kind = ${ABSENT}, NULL, content), partition, run, seq, muted,
+      if(kind = ${ABSENT}, NULL, strlen(content))
+    FROM (SELECT *, ${parsed} AS parsed FROM (${next}))
+    WHERE kind <> ${ABSENT} OR has_entry OR muted IS NOT NULL`
+}
+
+/**
+ * An absent key is worth a place only while a retry entry, a muted hash or captured values that nobody has
+ * ended yet belong to it; each retry entry has a key in the state, of its partition, and so have captured
+ * values of keys that are not known otherwise.
+ */
+const keepOnlyUsefulAbsences = `
+  DELETE FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry)
+    AND NOT EXISTS (SELECT 1 FROM captured c WHERE c.key = state.key AND c.partition = state.partition);
+  INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max_by(partition, run), NULL, NULL, NULL, NULL FROM retry
+  WHERE key NOT IN (SELECT key FROM state WHERE key IN (SELECT key FROM retry)) GROUP BY key;
+  INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max(partition), NULL, NULL, NULL, NULL FROM captured
+  WHERE key IN (SELECT key FROM stage_changes UNION ALL SELECT key FROM stage_retry UNION ALL SELECT key FROM stage_captured)
+    AND key NOT IN (SELECT key FROM state) GROUP BY key;`

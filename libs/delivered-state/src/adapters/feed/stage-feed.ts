@@ -1,0 +1,241 @@
+/**
+ * Takes stretches of topics into temporary tables. Nothing of it counts until it is merged; a process that
+ * dies before loses only work.
+ *
+ * Records go to DuckDB as lines of one text per batch, fields parted by tabs, and are taken apart there: one
+ * call of the binding per batch instead of several per record, and off the main thread. JSON text holds
+ * neither tabs nor line ends.
+ */
+import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api'
+import type { Captured, RetryEntry } from '@sluice/contracts/records'
+import type { Row } from '@sluice/contracts/values'
+import type { Keyed, PlacedChange, PlacedTombstone } from '../../port.ts'
+import { CHANGE_OPS, KINDS, OUTCOMES } from '../state/codes.ts'
+import type { Shapes } from '../state/shapes.ts'
+
+/** Most records of a batch, and about how many characters it holds; one record is always taken. */
+const BATCH_RECORDS = 4096
+const BATCH_CHARACTERS = 1_000_000
+/** Of shorter texts it makes no difference whether characters or bytes are counted. */
+const LONG_CHARACTERS = 1000
+
+const STAGE_TABLES = `
+  CREATE OR REPLACE TEMP TABLE stage_changes (
+    partition USMALLINT, key VARCHAR, op UTINYINT, run BIGINT, seq BIGINT, before_kind UTINYINT, before VARCHAR, before_shape USMALLINT,
+    after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR, since BIGINT, size UINTEGER
+  );
+  CREATE OR REPLACE TEMP TABLE stage_ended (partition USMALLINT, key VARCHAR, before BIGINT);
+  CREATE OR REPLACE TEMP TABLE stage_retry (
+    partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR
+  );
+  CREATE OR REPLACE TEMP TABLE stage_captured (partition USMALLINT, key VARCHAR, content VARCHAR);
+`
+
+const FIELDS = '(SELECT string_split(unnest(string_split($1, chr(10))), chr(9)) AS f)'
+const field = (index: number) => `nullif(f[${index}], '')`
+/** A text of any content: after \`=\` as it stands, else as JSON. */
+const textField = (index: number) =>
+  `CASE WHEN f[${index}] = '' THEN NULL WHEN f[${index}][1] = '=' THEN substr(f[${index}], 2) ELSE f[${index}] ->> '$' END`
+
+const INSERT_CHANGES = `INSERT INTO stage_changes
+  SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}, f[12], f[13]
+  FROM ${FIELDS}`
+/** A tombstone ends those of the key's changes that were staged before it. */
+const INSERT_ENDED = `INSERT INTO stage_ended SELECT $2, ${textField(1)}, (SELECT count(*) FROM stage_changes) FROM ${FIELDS}`
+const INSERT_RETRY = `INSERT INTO stage_retry
+  SELECT $2, ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)}, ${field(6)}, ${field(7)} FROM ${FIELDS}`
+const INSERT_CAPTURED = `INSERT INTO stage_captured SELECT $2, ${textField(1)}, ${textField(2)} FROM ${FIELDS}`
+
+/** Where a batch goes; all its records are of one partition. */
+interface Insertion {
+  readonly sql: string
+  readonly partition: number
+}
+
+/**
+ * The temporary tables of what is fed and not yet merged. Records of a key are to come in the order of their
+ * partition of the topic.
+ */
+export class Stage {
+  readonly #connection: DuckDBConnection
+  readonly #shapes: Shapes
+  readonly #statements = new Map<string, DuckDBPreparedStatement>()
+  #inserting: Promise<void> = Promise.resolve()
+
+  private constructor(connection: DuckDBConnection, shapes: Shapes) {
+    this.#connection = connection
+    this.#shapes = shapes
+  }
+
+  static async open(connection: DuckDBConnection, shapes: Shapes): Promise<Stage> {
+    await connection.run(STAGE_TABLES)
+    return new Stage(connection, shapes)
+  }
+
+  async addChanges(partition: number, records: readonly (PlacedChange | PlacedTombstone)[]): Promise<void> {
+    for (const { tombstones, changes } of alternating(records)) {
+      await this.#addTombstones(partition, tombstones)
+      await this.#addChanges(partition, changes)
+    }
+  }
+
+  async #addChanges(partition: number, records: readonly PlacedChange[]): Promise<void> {
+    await this.#insert({ sql: INSERT_CHANGES, partition }, records, ({ change, timestamp }, parts) => {
+      const { before, after, settledState, muted } = change
+      const settled = settledState === null ? '' : KINDS.indexOf(settledState)
+      parts.push(`${textOf(change.key)}\t${CHANGE_OPS.indexOf(change.op)}\t${change.run}\t${change.seq}\t`)
+      const size =
+        change.key.length +
+        this.#addRow(before, `${KINDS.indexOf(change.beforeState)}\t`, parts) +
+        this.#addRow(after, '', parts)
+      const end = `${settled}\t${muted === null ? '' : textOf(muted)}\t${timestamp}\t${size}`
+      parts.push(end)
+      return size + end.length
+    })
+  }
+
+  async #addTombstones(partition: number, records: readonly PlacedTombstone[]): Promise<void> {
+    await this.#insert({ sql: INSERT_ENDED, partition }, records, ({ key }, parts) => {
+      parts.push(textOf(key))
+      return key.length
+    })
+  }
+
+  async addRetry(partition: number, records: readonly Keyed<RetryEntry>[]): Promise<void> {
+    await this.#insert({ sql: INSERT_RETRY, partition }, records, ({ key, value }, parts) => {
+      const entry = value === null ? null : retriedJson(value)
+      parts.push(textOf(key), '\t')
+      if (value === null || entry === null) parts.push('\t\t\t\t\t')
+      else {
+        const { run, seq, outcome, runs, status } = value
+        parts.push(`${run}\t${seq}\t${OUTCOMES.indexOf(outcome)}\t${runs}\t${status ?? ''}\t`, entry)
+      }
+      return key.length + (entry?.length ?? 0)
+    })
+  }
+
+  async addCaptured(partition: number, records: readonly Keyed<Captured>[]): Promise<void> {
+    await this.#insert({ sql: INSERT_CAPTURED, partition }, records, ({ key, value }, parts) => {
+      parts.push(textOf(key), '\t', value === null ? '' : textOf(value.values))
+      return key.length + (value?.values.length ?? 0)
+    })
+  }
+
+  /** Waits until DuckDB has taken in all that was added. */
+  async flush(): Promise<void> {
+    await this.#inserting
+  }
+
+  /** Forgets all that was added. */
+  async clear(): Promise<void> {
+    await this.close()
+    await this.#connection.run(STAGE_TABLES)
+  }
+
+  /**
+   * Waits until DuckDB is done with what was added, well or not. The connection must not be closed before:
+   * DuckDB's binding crashes on statements whose connection is gone.
+   */
+  async close(): Promise<void> {
+    await this.#inserting.catch(() => {})
+    for (const statement of this.#statements.values()) statement.destroySync()
+    this.#statements.clear()
+  }
+
+  /** Adds the fields of a row, after what comes before it, and gives about its bytes. */
+  #addRow(row: Row | null, start: string, parts: string[]): number {
+    if (row === null) {
+      parts.push(`${start}\t\t`)
+      return 0
+    }
+    const { json, shape } = this.#shapes.store(row)
+    if (start !== '') parts.push(start)
+    parts.push(json, `\t${shape}\t`)
+    return json.length < LONG_CHARACTERS ? json.length : Buffer.byteLength(json)
+  }
+
+  /**
+   * Writes records as lines; `addParts` adds the parts of one and gives their size in characters. DuckDB
+   * takes in the last batch while the caller goes on: if that fails, the next call says so.
+   */
+  async #insert<T>(
+    into: Insertion,
+    records: readonly T[],
+    addParts: (record: T, parts: string[]) => number,
+  ): Promise<void> {
+    let parts: string[] = []
+    let lines = 0
+    let characters = 0
+    for (const record of records) {
+      if (lines > 0) parts.push('\n')
+      characters += addParts(record, parts)
+      lines++
+      if (lines < BATCH_RECORDS && characters < BATCH_CHARACTERS) continue
+      await this.#send(into, parts)
+      parts = []
+      lines = 0
+      characters = 0
+    }
+    if (lines > 0) await this.#send(into, parts)
+  }
+
+  async #send(into: Insertion, parts: readonly string[]): Promise<void> {
+    const text = parts.join('')
+    await this.#inserting
+    this.#inserting = this.#run(into, text)
+    // Heard by whoever waits for it next.
+    this.#inserting.catch(() => {})
+  }
+
+  async #run({ sql, partition }: Insertion, text: string): Promise<void> {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = await this.#connection.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    statement.bindVarchar(1, text)
+    statement.bindUSmallInt(2, partition)
+    await statement.run()
+  }
+}
+
+function textOf(text: string): string {
+  return /[\t\n]/.test(text) || text.includes('\0') || !text.isWellFormed()
+    ? JSON.stringify(text.toWellFormed())
+    : `=${text}`
+}
+
+/** The part of a retry entry that a later change carries, in the shape of `Retried`. */
+function retriedJson(entry: RetryEntry): string {
+  const { idempotencyKey, outcome, answered, requestHash, requestRows, attempts, runs, since } = entry
+  return JSON.stringify({
+    idempotencyKey,
+    outcome,
+    answered,
+    requestHash,
+    requestRows,
+    attempts,
+    runs,
+    since,
+  })
+}
+
+/** Records in their order, as tombstones and the changes after them. */
+function* alternating(
+  records: readonly (PlacedChange | PlacedTombstone)[],
+): Generator<{ readonly tombstones: readonly PlacedTombstone[]; readonly changes: readonly PlacedChange[] }> {
+  let tombstones: PlacedTombstone[] = []
+  let changes: PlacedChange[] = []
+  for (const record of records) {
+    if (record.change !== null) changes.push(record)
+    else {
+      if (changes.length > 0) {
+        yield { tombstones, changes }
+        tombstones = []
+        changes = []
+      }
+      tombstones.push(record)
+    }
+  }
+  yield { tombstones, changes }
+}

@@ -1,0 +1,283 @@
+/**
+ * SQL for the values of rows. Three forms of a value meet here:
+ * - as a source extracted it: a column of a DuckDB type;
+ * - as it is stored: a member of a JSON object (row-json.ts), read as text;
+ * - canonical text (contracts/values.ts), which keys are made of.
+ * Rows are compared by how they read (`readingOfExtracted`, `readingOfStored`): each value as the text that a
+ * template prints, whatever its type, so that 5 is the same as '5', and 1.50 is not 1.5.
+ */
+import type { Column, ColumnType } from '@sluice/contracts/values'
+
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+/** Canonical text of a date; years outside 1–9999 as ISO 8601 counts them, with a sign and six digits. */
+function dateText(x: string): string {
+  return (
+    `CASE WHEN ${x} BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' OR isinf(${x}) THEN CAST(${x} AS VARCHAR)` +
+    ` WHEN ${x} IS NULL THEN NULL ELSE ${farYear(x)} || strftime(${x}, '-%m-%d') END`
+  )
+}
+
+/** The year of a date or timestamp that is not written with four digits and no sign, or year 0. */
+function farYear(x: string): string {
+  return `(CASE WHEN year(${x}) = 0 THEN '0000' ELSE printf('%s%06d', CASE WHEN year(${x}) < 0 THEN '-' ELSE '+' END, abs(year(${x}))) END)`
+}
+
+function timestampText(x: string, zone: boolean): string {
+  // timezone('UTC', …) is the same, five times as slow, and rounds microseconds in years after 287396.
+  const local = zone ? `make_timestamp(epoch_us(${x}))` : x
+  const suffix = zone ? " || 'Z'" : ''
+  return (
+    `CASE WHEN ${x} IS NULL THEN NULL WHEN isinf(${x}) THEN CAST(${x} AS VARCHAR)` +
+    // Most timestamps, in half of the time.
+    ` WHEN ${local} BETWEEN TIMESTAMP '1000-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59' AND epoch_us(${local}) % 1000000 = 0` +
+    ` THEN strftime(${local}, '%Y-%m-%dT%H:%M:%S${zone ? 'Z' : ''}')` +
+    ` WHEN ${local} BETWEEN TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999'` +
+    ` THEN replace(CAST(${local} AS VARCHAR), ' ', 'T')${suffix}` +
+    ` ELSE ${farYear(local)} || strftime(${local}, '-%m-%d') || 'T' || CAST(CAST(${local} AS TIME) AS VARCHAR)${suffix} END`
+  )
+}
+
+/**
+ * An ISO 8601 duration without its zero parts. DuckDB's parts all have the sign of the unit that they are
+ * taken from.
+ */
+function intervalText(x: string): string {
+  const part = (unit: string, letter: string) =>
+    `CASE WHEN date_part('${unit}', ${x}) = 0 THEN '' ELSE date_part('${unit}', ${x}) || '${letter}' END`
+  const micros = `date_part('microsecond', ${x})`
+  const seconds =
+    `CASE WHEN ${micros} = 0 THEN '' ELSE CASE WHEN ${micros} < 0 THEN '-' ELSE '' END || abs(${micros}) // 1000000 ||` +
+    ` CASE WHEN abs(${micros}) % 1000000 = 0 THEN '' ELSE '.' || rtrim(lpad(CAST(abs(${micros}) % 1000000 AS VARCHAR), 6, '0'), '0') END || 'S' END`
+  const date = `${part('year', 'Y')} || ${part('month', 'M')} || ${part('day', 'D')}`
+  const time = `${part('hour', 'H')} || ${part('minute', 'M')} || ${seconds}`
+  return (
+    `CASE WHEN ${x} IS NULL THEN NULL WHEN ${x} = INTERVAL 0 SECOND AND ${date} || ${time} = '' THEN 'PT0S'` +
+    ` ELSE 'P' || ${date} || CASE WHEN ${time} = '' THEN '' ELSE 'T' || ${time} END END`
+  )
+}
+
+/** DuckDB leaves the zero before the point away where a type has no digit there. */
+function decimalText(x: string, type: DecimalType): string {
+  const text = `CAST(${x} AS VARCHAR)`
+  return type.precision > type.scale
+    ? text
+    : `CASE WHEN ${x} < 0 THEN '-0' || substr(${text}, 2) ELSE '0' || ${text} END`
+}
+
+interface DecimalType {
+  readonly precision: number
+  readonly scale: number
+}
+
+/**
+ * The decimal of a text; NULL for one that does not fit. Of more than 18 digits DuckDB's own cast takes some
+ * 10 µs a value, a hundred times as long as by way of a whole number.
+ */
+function decimalOfText(x: string, { precision, scale }: DecimalType): string {
+  const cast = `TRY_CAST(${x} AS DECIMAL(${precision},${scale}))`
+  if (precision <= 18) return cast
+  const whole = `TRY_CAST(TRY_CAST(replace(${x}, '.', '') AS HUGEINT) AS DECIMAL(${precision},0))`
+  const unit = `CAST('0.${'1'.padStart(scale, '0')}' AS DECIMAL(${scale},${scale}))`
+  const scaled = scale === 0 ? whole : `CAST(${whole} * ${unit} AS DECIMAL(${precision},${scale}))`
+  const hasAll =
+    scale === 0
+      ? `NOT contains(${x}, '.')`
+      : `contains(${x}, '.') AND length(${x}) - instr(${x}, '.') = ${scale}`
+  return `CASE WHEN ${hasAll} AND NOT contains(${x}, 'e') THEN ${scaled} ELSE ${cast} END`
+}
+
+/** Canonical text of an extracted value of a kind that has one and no nested values; NULL stays NULL. */
+export function canonicalText(type: ColumnType, x: string): string {
+  switch (type.kind) {
+    case 'text':
+      return x
+    case 'date':
+      return dateText(x)
+    case 'timestamp':
+      return timestampText(x, type.zone)
+    case 'interval':
+      return intervalText(x)
+    case 'decimal':
+      return decimalText(x, type)
+    case 'bytes':
+      return `lower(hex(${x}))`
+    case 'boolean':
+    case 'integer':
+    case 'long':
+    case 'float':
+    case 'double':
+    case 'json':
+    case 'uuid':
+    case 'time':
+      return `CAST(${x} AS VARCHAR)`
+    case 'list':
+    case 'struct':
+      return `CAST(to_json(${x}) AS VARCHAR)`
+    default:
+      return type satisfies never
+  }
+}
+
+/**
+ * Applies SQL for leaves to a value of any depth. `leaf` of `null` says that values of the kind are taken as
+ * they are.
+ */
+function deep(type: ColumnType, x: string, leaf: (type: ColumnType, x: string) => string): string {
+  if (type.kind === 'list') {
+    if (deep(type.of, 'item', leaf) === 'item') return x
+    return `list_transform(${x}, lambda item: ${deep(type.of, 'item', leaf)})`
+  }
+  if (type.kind === 'struct') {
+    const entries = type.fields.map(field => {
+      const name = quoteIdentifier(field.name)
+      return `${name} := ${deep(field.type, `(${x}).${name}`, leaf)}`
+    })
+    return `CASE WHEN ${x} IS NULL THEN NULL ELSE struct_pack(${entries.join(', ')}) END`
+  }
+  return leaf(type, x)
+}
+
+/**
+ * Lists and structs read as the JSON of the readings of their leaves, all of them text: a list is told from
+ * null, and [[1], [2]] from [[1, 2]].
+ */
+function nestedReading(
+  type: ColumnType,
+  x: string,
+  leafText: (type: ColumnType, x: string) => string,
+): string {
+  return `CAST(to_json(${deep(type, x, leafText)}) AS VARCHAR)`
+}
+
+export function isNested({ kind }: ColumnType): boolean {
+  return kind === 'list' || kind === 'struct'
+}
+
+/** How an extracted value reads; NULL stays NULL. */
+export function readingOfExtracted(type: ColumnType, x: string): string {
+  if (isNested(type)) return nestedReading(type, x, readingOfExtracted)
+  switch (type.kind) {
+    case 'float':
+      // As DOUBLE the digits are the same, and large ones print in the same way.
+      return doubleReading(`CAST(CAST(${x} AS VARCHAR) AS DOUBLE)`)
+    case 'double':
+      return doubleReading(x)
+    case 'bytes':
+      return `to_base64(${x})`
+    default:
+      return canonicalText(type, x)
+  }
+}
+
+/**
+ * A DOUBLE without the digit after the point that DuckDB prints of whole numbers. What JSON has no number for
+ * reads as it is stored, so that the text 'inf' is told from it.
+ */
+function doubleReading(x: string): string {
+  const text = `CAST(${x} AS VARCHAR)`
+  return (
+    `CASE WHEN isfinite(${x}) THEN CASE WHEN ends_with(${text}, '.0') THEN left(${text}, -2) ELSE ${text} END` +
+    ` WHEN ${x} IS NULL THEN NULL WHEN isnan(${x}) THEN 'NaN' WHEN ${x} > 0 THEN 'Infinity' ELSE '-Infinity' END`
+  )
+}
+
+/**
+ * How a stored value, read as text, reads where its column is of a type now. What is stored reads as it is,
+ * but for whole doubles from 1e16 on, which JSON has with all their digits: those whose digits are the
+ * shortest ones of the double. 9007199254740993 is no double, and stays what it is.
+ */
+export function readingOfStored(type: ColumnType, x: string): string {
+  if (isNested(type)) return nestedReading(type, x, readingOfStored)
+  if (type.kind !== 'float' && type.kind !== 'double') return x
+  const double = `TRY_CAST(${x} AS DOUBLE)`
+  const digits = `rtrim(ltrim(${x}, '-'), '0')`
+  const shortest = `rtrim(replace(ltrim(split_part(CAST(${double} AS VARCHAR), 'e', 1), '-'), '.', ''), '0')`
+  const isLong = `length(${x}) >= 17 AND regexp_full_match(${x}, '-?[1-9][0-9]{16,20}')`
+  return `CASE WHEN ${isLong} AND ${digits} = ${shortest} THEN ${doubleReading(double)} ELSE ${x} END`
+}
+
+/** The key text that a stored value makes; NULL for one that no value of the type makes. */
+export function keyTextOfStored(type: ColumnType, x: string): string {
+  switch (type.kind) {
+    case 'boolean':
+      return `CASE WHEN ${x} IN ('true', 'false') THEN ${x} END`
+    case 'integer':
+    case 'long':
+      return `CAST(TRY_CAST(${x} AS BIGINT) AS VARCHAR)`
+    case 'float':
+    case 'double':
+      return `CAST(TRY_CAST(${x} AS ${type.kind}) AS VARCHAR)`
+    case 'decimal':
+      return decimalText(decimalOfText(x, type), type)
+    case 'bytes':
+      return `lower(hex(TRY(from_base64(${x}))))`
+    default:
+      return x
+  }
+}
+
+/** The structure that `from_json` reads a stored row into: the same nesting, all leaves text. */
+export function storedStructure(columns: readonly Column[]): string {
+  return JSON.stringify(Object.fromEntries(columns.map(column => [column.name, structureOf(column.type)])))
+}
+
+/** The same, but lists and structs are kept as the JSON that they are, whatever it is. */
+export function structureWithJson(columns: readonly Column[]): string {
+  const entries = columns.map(({ name, type }) => [name, isNested(type) ? 'JSON' : 'VARCHAR'])
+  return JSON.stringify(Object.fromEntries(entries))
+}
+
+/** What `storedStructure` makes of a stored value, of its JSON. */
+export function fromStoredJson(type: ColumnType, json: string): string {
+  return `from_json(${json}, ${quoteText(JSON.stringify(structureOf(type)))})`
+}
+
+/**
+ * SQL that is true where JSON texts without blanks differ in how many values that are not null they have, be
+ * they members of objects, texts, numbers or booleans, or in how many lists or objects.
+ */
+export function differInCounts(one: string, other: string): string {
+  return `(${countsIn(one)}) <> (${countsIn(other)})`
+}
+
+function countsIn(json: string): string {
+  const withoutTexts = `regexp_replace(${json}, '"([^"\\\\]|\\\\.)*"', 's', 'g')`
+  const count = (pattern: string): string =>
+    `coalesce(len(regexp_extract_all(${withoutTexts}, '${pattern}')), 0)`
+  const values = `${count('s:[^n]')} + ${count('(?:s|[0-9]|true|false)(?:[],}]|$)')}`
+  return `${values}, ${count('\\[')}, ${count('\\{')}`
+}
+
+function structureOf(type: ColumnType): unknown {
+  switch (type.kind) {
+    case 'list':
+      return [structureOf(type.of)]
+    case 'struct':
+      return Object.fromEntries(type.fields.map(field => [field.name, structureOf(field.type)]))
+    default:
+      return 'VARCHAR'
+  }
+}
+
+/** A nested extracted value in a form whose JSON loses nothing when JavaScript parses it. */
+export function jsonForm(type: ColumnType, x: string): string {
+  return deep(type, x, (leaf, value) => {
+    switch (leaf.kind) {
+      case 'boolean':
+      case 'integer':
+      case 'text':
+        return value
+      case 'bytes':
+        return `to_base64(${value})`
+      default:
+        return canonicalText(leaf, value)
+    }
+  })
+}

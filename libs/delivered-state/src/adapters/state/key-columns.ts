@@ -1,0 +1,105 @@
+/**
+ * Keys are the identity of everything that was ever sent: the columns that they are made of must not change
+ * under a state.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Column, ColumnType } from '@sluice/contracts/values'
+import { keyColumns } from '../diff/find-changes.ts'
+import type { KnownRequest } from './known-columns.ts'
+import { isInSlice, tableSlices } from '../diff/row-slices.ts'
+import { keyTextOfStored, quoteIdentifier, quoteText, storedStructure } from '../sql/sql-types.ts'
+import { readMeta, saveMeta } from './state-meta.ts'
+
+interface KeyColumn {
+  readonly name: string
+  readonly kind: string
+}
+
+/**
+ * Throws `config` if the state's keys were made of other columns, or if the key columns' types are others now
+ * and no longer make the keys of most stored rows. A key is its text: 5 and '5' are one key, so that the
+ * types may change; a row whose key reads otherwise now is another row. After the state was rebuilt from
+ * topics nothing says what the keys were made of: then most stored rows have to lead to the keys that they
+ * are stored under. A result without rows says nothing of types, and nothing is remembered of it.
+ */
+export async function assertKeyUnchanged(
+  connection: DuckDBConnection,
+  { request, hasRows }: KnownRequest,
+  sync: string,
+): Promise<void> {
+  const columns = keyColumns(request)
+  const wanted: readonly KeyColumn[] = columns.map(column => ({
+    name: column.name,
+    kind: kindOf(column.type),
+  }))
+  const saved = await readMeta(connection, 'key')
+  const text = JSON.stringify(wanted)
+  if (saved === text) return
+  if (!hasRows) {
+    const was = saved === null ? null : (JSON.parse(saved) as readonly KeyColumn[])
+    const isRenamed = was !== null && namesOf(was) !== namesOf(wanted)
+    if (isRenamed) throw changed(sync, describe(was), describe(wanted))
+    return
+  }
+  const stored = await connection.runAndReadAll(
+    'SELECT count(*) FROM (SELECT key FROM state WHERE size IS NOT NULL LIMIT 1)',
+  )
+  const isEmpty = Number(stored.getRows()[0]?.[0]) === 0
+  if (!isEmpty) {
+    const was = saved === null ? null : (JSON.parse(saved) as readonly KeyColumn[])
+    const isRenamed = was !== null && namesOf(was) !== namesOf(wanted)
+    if (isRenamed || (await hasOtherKeys(connection, columns)))
+      throw changed(sync, was === null ? 'other columns' : describe(was), describe(wanted))
+  }
+  await saveMeta(connection, 'key', text)
+}
+
+/** True if most stored rows do not make, out of these columns, the keys that they are stored under. */
+async function hasOtherKeys(connection: DuckDBConnection, columns: readonly Column[]): Promise<boolean> {
+  const texts = columns.map(column => keyTextOfStored(column.type, `parsed.${quoteIdentifier(column.name)}`))
+  const key = texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
+  const structure = quoteText(storedStructure(columns))
+  let rows = 0
+  let others = 0
+  const { slices } = await tableSlices(connection, {
+    table: 'state',
+    size: 'size',
+    where: 'size IS NOT NULL',
+  })
+  for (const slice of slices) {
+    const reader = await connection.runAndReadAll(`
+      SELECT count(*), count(*) FILTER (key IS DISTINCT FROM ${key})
+      FROM (SELECT key, from_json(content, ${structure}) AS parsed FROM state WHERE size IS NOT NULL AND ${isInSlice('rowid', slice)})`)
+    const [some = 0, other = 0] = (reader.getRows()[0] ?? []).map(Number)
+    rows += some
+    others += other
+  }
+  return others > rows / 2
+}
+
+/** Whole numbers of any width make the same keys. */
+function kindOf(type: ColumnType): string {
+  if (type.kind === 'integer' || type.kind === 'long' || (type.kind === 'decimal' && type.scale === 0))
+    return 'whole number'
+  if (type.kind === 'decimal') return `decimal with ${type.scale} digits after the point`
+  if (type.kind === 'timestamp') return type.zone ? 'timestamp with a zone' : 'timestamp'
+  return type.kind
+}
+
+function namesOf(columns: readonly KeyColumn[]): string {
+  return JSON.stringify(columns.map(({ name }) => name))
+}
+
+function describe(columns: readonly KeyColumn[]): string {
+  return columns.map(column => `${column.name} (${column.kind})`).join(', ')
+}
+
+function changed(sync: string, was: string, is: string): SluiceError {
+  return new SluiceError(
+    'config',
+    `The primary key was made of ${was} when rows were delivered, and is made of ${is} now, so that no row can be told from another. ` +
+      `Put it back, or run \`sluice reset ${sync}\` to forget the delivered state and send every row again as added.`,
+    { details: [{ field: 'primaryKey', message: `was ${was}, is ${is}` }] },
+  )
+}

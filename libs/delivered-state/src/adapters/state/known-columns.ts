@@ -1,0 +1,172 @@
+/**
+ * The columns of a model as the state knew them last. A column without a value may say nothing of its type:
+ * of a CSV file that is only a header all columns are text, and so is a column that is empty today. It keeps
+ * the type that it had: rows that such a run removes are as they were delivered, and so are their keys.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Column, ColumnType } from '@sluice/contracts/values'
+import type { DiffRequest, RetypedColumn } from '../../port.ts'
+import { isInSlice, tableSlices } from '../diff/row-slices.ts'
+import { quoteIdentifier, quoteText } from '../sql/sql-types.ts'
+import { readMeta, saveMeta } from './state-meta.ts'
+
+/** The attached extract is `extract.main.rows`. */
+export interface KnownRequest {
+  /** Columns without a value have the types that they had when they had some. */
+  readonly request: DiffRequest
+  /** Names of the columns of which this result has no value; of a result without rows, all. */
+  readonly empty: ReadonlySet<string>
+  readonly hasRows: boolean
+  /** Columns whose values are of another type than those before. */
+  readonly retyped: readonly RetypedColumn[]
+}
+
+/** Gives the columns that have no value their types, and finds those that have another type now. */
+export async function withKnownTypes(
+  connection: DuckDBConnection,
+  request: DiffRequest,
+): Promise<KnownRequest> {
+  const counted = await connection.runAndReadAll('SELECT count(*) FROM (FROM extract.main.rows LIMIT 1)')
+  const hasRows = Number(counted.getRows()[0]?.[0]) > 0
+  const saved = await readMeta(connection, 'columns')
+  const remembered = saved === null ? null : typesOf(JSON.parse(saved) as readonly Column[])
+  const isOther = ({ name, type }: Column): boolean =>
+    remembered === null ? type.kind === 'text' : !isSame(remembered.get(name) ?? type, type)
+  const others = request.columns.filter(isOther)
+  const empty = new Set(
+    hasRows ? await withoutValues(connection, others) : request.columns.map(({ name }) => name),
+  )
+  const known =
+    remembered ??
+    (await storedTypes(
+      connection,
+      others.filter(({ name }) => empty.has(name)),
+    ))
+  const columns = request.columns.map(({ name, type }) => ({
+    name,
+    type: (empty.has(name) ? known.get(name) : undefined) ?? type,
+  }))
+  const retyped = columns.flatMap(({ name, type }) => {
+    const was = remembered?.get(name)
+    return was === undefined || isSame(was, type) ? [] : [{ name, was, is: type }]
+  })
+  return { request: { ...request, columns }, empty, hasRows, retyped }
+}
+
+/** Those of the columns that have no value in the extract. */
+async function withoutValues(
+  connection: DuckDBConnection,
+  columns: readonly Column[],
+): Promise<readonly string[]> {
+  if (columns.length === 0) return []
+  const counts = columns.map(({ name }) => `count(${quoteIdentifier(name)})`).join(', ')
+  const reader = await connection.runAndReadAll(`SELECT ${counts} FROM extract.main.rows`)
+  const [row = []] = reader.getRows()
+  return columns.filter((_, index) => Number(row[index]) === 0).map(({ name }) => name)
+}
+
+function isSame(a: ColumnType, b: ColumnType): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/**
+ * Remembers the types of the columns that have values, once the result is known to be one of this sync. Of a
+ * column that never had one nothing is remembered.
+ */
+export async function rememberTypes(
+  connection: DuckDBConnection,
+  { request, empty, hasRows }: KnownRequest,
+): Promise<void> {
+  if (!hasRows) return
+  const saved = await readMeta(connection, 'columns')
+  const remembered = saved === null ? new Map() : typesOf(JSON.parse(saved) as readonly Column[])
+  const columns = request.columns.filter(({ name }) => remembered.has(name) || !empty.has(name))
+  const text = JSON.stringify(columns)
+  if (saved !== text) await saveMeta(connection, 'columns', text)
+}
+
+function typesOf(columns: readonly Column[]): ReadonlyMap<string, ColumnType> {
+  return new Map(columns.map(({ name, type }) => [name, type]))
+}
+
+/**
+ * After the state was rebuilt from topics nothing says which types its rows had: then a column of text has
+ * the type that all of its stored values have in JSON, as far as that tells.
+ */
+async function storedTypes(
+  connection: DuckDBConnection,
+  columns: readonly Column[],
+): Promise<ReadonlyMap<string, ColumnType>> {
+  // In a path, `*` means every member, in quotes too.
+  const texts = columns.filter(({ name, type }) => type.kind === 'text' && name !== '*')
+  const types = new Map<string, ColumnType>()
+  if (texts.length === 0) return types
+  const found = texts.map(({ name }) => {
+    // A path in quotes takes a name of any characters.
+    const path = quoteText(`$."${name.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`)
+    return `list(DISTINCT json_type(content, ${path})) FILTER (json_type(content, ${path}) <> 'NULL') AS ${quoteIdentifier(name)}`
+  })
+  const kinds = new Map<string, Set<unknown>>(texts.map(({ name }) => [name, new Set()]))
+  const { slices } = await tableSlices(connection, {
+    table: 'state',
+    size: 'size',
+    where: 'size IS NOT NULL',
+  })
+  for (const slice of slices) {
+    const reader = await connection.runAndReadAll(
+      `SELECT ${found.join(', ')} FROM state WHERE size IS NOT NULL AND ${isInSlice('rowid', slice)}`,
+    )
+    const [row = {}] = reader.getRowObjectsJson()
+    for (const [name, of] of kinds) {
+      const some: unknown = row[name]
+      if (Array.isArray(some)) for (const kind of some) of.add(kind)
+    }
+  }
+  for (const [name, of] of kinds) {
+    const type = typeOfJson([...of])
+    if (type !== null) types.set(name, type)
+  }
+  return types
+}
+
+function typeOfJson(kinds: readonly unknown[]): ColumnType | null {
+  if (kinds.length === 0) return null
+  const all = (...wanted: readonly string[]): boolean => kinds.every(kind => wanted.includes(String(kind)))
+  if (all('BOOLEAN')) return { kind: 'boolean' }
+  if (all('UBIGINT', 'BIGINT')) return { kind: 'long' }
+  if (all('UBIGINT', 'BIGINT', 'DOUBLE')) return { kind: 'double' }
+  return null
+}
+
+/** SQL for a type in which a column of it can be held. */
+export function sqlTypeOf(type: ColumnType): string {
+  switch (type.kind) {
+    case 'decimal':
+      return `DECIMAL(${type.precision},${type.scale})`
+    case 'timestamp':
+      return type.zone ? 'TIMESTAMPTZ' : 'TIMESTAMP'
+    case 'list':
+      return `${sqlTypeOf(type.of)}[]`
+    case 'struct':
+      return `STRUCT(${type.fields.map(field => `${quoteIdentifier(field.name)} ${sqlTypeOf(field.type)}`).join(', ')})`
+    default:
+      return SQL_TYPES[type.kind]
+  }
+}
+
+const SQL_TYPES: {
+  readonly [kind in Exclude<ColumnType['kind'], 'decimal' | 'timestamp' | 'list' | 'struct'>]: string
+} = {
+  boolean: 'BOOLEAN',
+  integer: 'INTEGER',
+  long: 'BIGINT',
+  float: 'FLOAT',
+  double: 'DOUBLE',
+  text: 'VARCHAR',
+  json: 'JSON',
+  bytes: 'BLOB',
+  uuid: 'UUID',
+  date: 'DATE',
+  time: 'TIME',
+  interval: 'INTERVAL',
+}

@@ -1,0 +1,79 @@
+/**
+ * The sets of columns that stored rows have. A model may gain or lose columns, and a row is stored as it was
+ * delivered; to know which columns a row lacks, without reading it, each row names its shape.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Row } from '@sluice/contracts/values'
+import { encodeRow } from '../sql/row-json.ts'
+import { quoteText } from '../sql/sql-types.ts'
+
+export interface Shape {
+  readonly id: number
+  readonly columns: readonly string[]
+}
+
+/** A row as it is stored. */
+export interface StoredRow {
+  readonly json: string
+  readonly shape: number
+}
+
+/** All shapes of a state file; those not yet saved go in with the next merge. */
+export class Shapes {
+  readonly #byText = new Map<string, Shape>()
+  readonly #unsaved: Shape[] = []
+  /** Rows come in long stretches of one shape. */
+  #last: Shape | null = null
+
+  static async load(connection: DuckDBConnection): Promise<Shapes> {
+    const shapes = new Shapes()
+    const reader = await connection.runAndReadAll('SELECT id, columns FROM shapes')
+    for (const [id, text] of reader.getRows()) {
+      const columns: unknown = JSON.parse(String(text))
+      if (!Array.isArray(columns)) throw new Error(`shape ${String(id)} is no list of columns`)
+      shapes.#byText.set(String(text), { id: Number(id), columns: columns.map(String) })
+    }
+    return shapes
+  }
+
+  get all(): readonly Shape[] {
+    return [...this.#byText.values()]
+  }
+
+  store(row: Row): StoredRow {
+    const names = Object.keys(row)
+    const shape = this.#last !== null && isEqual(names, this.#last.columns) ? this.#last : this.#find(names)
+    return { json: encodeRow(row, shape.columns), shape: shape.id }
+  }
+
+  #find(names: readonly string[]): Shape {
+    const text = JSON.stringify(names)
+    let shape = this.#byText.get(text)
+    if (shape === undefined) {
+      shape = { id: this.#byText.size, columns: names }
+      this.#byText.set(text, shape)
+      this.#unsaved.push(shape)
+    }
+    this.#last = shape
+    return shape
+  }
+
+  /**
+   * SQL that saves what is new, to be run in the transaction that stores the rows. `saved` is to be called
+   * once it is committed.
+   */
+  saving(): { readonly sql: string; saved(): void } {
+    const news = [...this.#unsaved]
+    const values = news.map(shape => `(${shape.id}, ${quoteText(JSON.stringify(shape.columns))})`)
+    return {
+      sql: news.length === 0 ? '' : `INSERT INTO shapes VALUES ${values.join(', ')};`,
+      saved: () => this.#unsaved.splice(0, news.length),
+    }
+  }
+}
+
+function isEqual(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}

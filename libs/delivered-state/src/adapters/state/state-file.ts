@@ -1,0 +1,233 @@
+/**
+ * The DuckDB file of a sync's delivered state: its tables, and whether what lies there can be trusted. A file
+ * that is damaged, of another format, sync, incarnation or number of partitions is thrown away: the topics
+ * hold everything.
+ */
+import { existsSync, mkdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { diskErrorOf } from './disk-error.ts'
+import { quoteText } from '../sql/sql-types.ts'
+
+/** Counts up whenever the tables or the codes in them change their meaning. */
+const FORMAT = '7'
+
+export interface StateFileOptions {
+  readonly file: string
+  readonly sync: string
+  readonly incarnation: string
+  readonly partitions: number
+  /** As DuckDB writes sizes. */
+  readonly memoryLimit: string
+  readonly threads: number
+}
+
+/**
+ * A row group is filled in memory before it is written: of rows of 10 KB, DuckDB's own size takes 1.2 GB.
+ * This is the least that it takes; a file of another block size is not opened, and made anew.
+ */
+const STORAGE = 'ROW_GROUP_SIZE 2048, BLOCK_SIZE 16384'
+
+/** An open state file. */
+export interface StateFile {
+  readonly connection: DuckDBConnection
+  close(): Promise<void>
+}
+
+/** The columns of each table, in SQL. The size of a state is that of its content in bytes, NULL of none. */
+const TABLES = {
+  meta: 'name VARCHAR, value VARCHAR',
+  positions:
+    'number USMALLINT, changes BIGINT, retry BIGINT, captured BIGINT, last_offset BIGINT, last_run BIGINT, last_seq BIGINT',
+  shapes: 'id USMALLINT, columns VARCHAR',
+  state:
+    'key VARCHAR, kind UTINYINT, hash UHUGEINT, shape USMALLINT, content VARCHAR, partition USMALLINT, run BIGINT, seq BIGINT, muted VARCHAR, size UINTEGER',
+  retry:
+    'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR',
+  captured: 'partition USMALLINT, key VARCHAR, content VARCHAR',
+  gone: 'partition USMALLINT, key VARCHAR, since BIGINT',
+}
+
+/**
+ * Opens the file, or a new one in its place: then `reason` says why what was there is not used, or is null
+ * where nothing was there.
+ */
+export async function openStateFile(
+  options: StateFileOptions,
+): Promise<{ readonly file: StateFile; readonly fresh: boolean; readonly reason: string | null }> {
+  const existed = existsSync(options.file)
+  mkdirSync(dirname(options.file), { recursive: true })
+  if (!existed) {
+    // A write-ahead log without its file belongs to nothing.
+    await removeStateFile(options.file)
+    return { file: await createStateFile(options), fresh: true, reason: null }
+  }
+  const found = await tryOpen(options)
+  if (typeof found !== 'string') return { file: found, fresh: false, reason: null }
+  await removeStateFile(options.file)
+  return { file: await createStateFile(options), fresh: true, reason: found }
+}
+
+/** Makes a new, empty file. */
+export async function createStateFile(options: StateFileOptions): Promise<StateFile> {
+  try {
+    return await createTables(options)
+  } catch (error) {
+    throw diskErrorOf(error, options.file) ?? error
+  }
+}
+
+async function createTables(options: StateFileOptions): Promise<StateFile> {
+  const file = await connect(options)
+  try {
+    const tables = Object.entries(TABLES).map(([name, columns]) => `CREATE TABLE ${name} (${columns});`)
+    const meta = Object.entries(identityOf(options)).map(
+      ([name, value]) => `(${quoteText(name)}, ${quoteText(value)})`,
+    )
+    const positions = Array.from(
+      { length: options.partitions },
+      (_, p) => `(${p}, 0, 0, 0, NULL, NULL, NULL)`,
+    )
+    await file.connection.run(
+      `BEGIN; ${tables.join(' ')} INSERT INTO meta VALUES ${meta.join(', ')};
+       INSERT INTO positions VALUES ${positions.join(', ')}; COMMIT`,
+    )
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+export async function removeStateFile(file: string): Promise<void> {
+  await Promise.all(
+    [file, `${file}.wal`, `${file}.tmp`].map(path => rm(path, { recursive: true, force: true })),
+  )
+}
+
+/** What must be equal for a file to be trusted. */
+function identityOf(options: StateFileOptions): { readonly [name: string]: string } {
+  return {
+    format: FORMAT,
+    sync: options.sync,
+    incarnation: options.incarnation,
+    partitions: String(options.partitions),
+  }
+}
+
+/** The open file, or why it cannot be trusted. Throws `conflict` if another process has it open. */
+async function tryOpen(options: StateFileOptions): Promise<StateFile | string> {
+  let file: StateFile
+  try {
+    file = await connect(options)
+  } catch (error) {
+    if (isSluiceError(error)) throw error
+    // A full disk says nothing against the file.
+    const diskError = diskErrorOf(error, options.file)
+    if (diskError !== null) throw diskError
+    const message = error instanceof Error ? error.message : String(error)
+    if (/could not set lock|conflicting lock/i.test(message))
+      throw new SluiceError('conflict', `Another process has the delivered state ${options.file} open.`, {
+        cause: error,
+        retryable: true,
+      })
+    return `it cannot be opened: ${firstLine(message)}`
+  }
+  try {
+    const mismatch = await mismatchOf(file.connection, options)
+    if (mismatch === null) return file
+    await file.close()
+    return mismatch
+  } catch (error) {
+    await file.close()
+    const diskError = diskErrorOf(error, options.file)
+    if (diskError !== null) throw diskError
+    return `it cannot be read: ${firstLine(error instanceof Error ? error.message : String(error))}`
+  }
+}
+
+async function mismatchOf(connection: DuckDBConnection, options: StateFileOptions): Promise<string | null> {
+  const reader = await connection.runAndReadAll('SELECT name, value FROM meta')
+  const meta = new Map(reader.getRows().map(([name, value]) => [String(name), String(value)]))
+  for (const [name, wanted] of Object.entries(identityOf(options))) {
+    const found = meta.get(name)
+    if (found !== wanted) return `its ${name} is ${found ?? 'unknown'}, wanted is ${wanted}`
+  }
+  const counted = await connection.runAndReadAll('SELECT count(*), min(number), max(number) FROM positions')
+  const [count, low, high] = counted.getRows()[0] ?? []
+  if (Number(count) !== options.partitions || Number(low) !== 0 || Number(high) !== options.partitions - 1)
+    return 'its positions do not match its partitions'
+  for (const [table, wanted] of Object.entries(TABLES))
+    if ((await columnsOf(connection, table)) !== wanted) return `its table ${table} has other columns`
+  // Reads what every diff reads, so that a damaged block shows now.
+  await connection.run(
+    'SELECT count(key), max(kind), max(hash), max(shape), max(partition), max(run), max(seq) FROM state',
+  )
+  return null
+}
+
+/** As in `TABLES`. The result of a query tells it; DuckDB's list of all columns takes ten times as long. */
+async function columnsOf(connection: DuckDBConnection, table: string): Promise<string> {
+  const result = await connection.run(`FROM main.${table} LIMIT 0`)
+  const types = result.columnTypes()
+  return result
+    .columnNames()
+    .map((name, index) => `${name} ${String(types[index])}`)
+    .join(', ')
+}
+
+/** Files that this process has open: the lock that DuckDB takes keeps out other processes only. */
+const openFiles = new Set<string>()
+
+async function connect(options: StateFileOptions): Promise<StateFile> {
+  const path = resolve(options.file)
+  if (openFiles.has(path)) throw new SluiceError('conflict', `The delivered state ${path} is open already.`)
+  openFiles.add(path)
+  try {
+    return await connectAlone(options, () => openFiles.delete(path))
+  } catch (error) {
+    openFiles.delete(path)
+    throw error
+  }
+}
+
+async function connectAlone(options: StateFileOptions, onClosed: () => void): Promise<StateFile> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    memory_limit: options.memoryLimit,
+    threads: String(options.threads),
+    temp_directory: `${options.file}.tmp`,
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    allow_community_extensions: 'false',
+    preserve_insertion_order: 'true',
+    // Memory that DuckDB has freed goes back to the system at once, not when 128 MB have come together.
+    allocator_flush_threshold: '8MB',
+    allocator_bulk_deallocation_flush_threshold: '16MB',
+  })
+  try {
+    const connection = await instance.connect()
+    await connection.run("SET TimeZone = 'UTC'")
+    // Attached, so that its name in SQL is ours and not made of the file's.
+    await connection.run(`ATTACH ${quoteText(options.file)} AS sluice_state (TYPE duckdb, ${STORAGE})`)
+    await connection.run('USE sluice_state')
+    return { connection, close: () => close(instance, connection, options.file).finally(onClosed) }
+  } catch (error) {
+    instance.closeSync()
+    throw error
+  }
+}
+
+async function close(instance: DuckDBInstance, connection: DuckDBConnection, file: string): Promise<void> {
+  // Closing writes the write-ahead log into the file, on the main thread; a checkpoint before does so
+  // elsewhere. If it fails, the log stays.
+  await connection.run('CHECKPOINT sluice_state').catch(() => {})
+  connection.closeSync()
+  instance.closeSync()
+  await rm(`${file}.tmp`, { recursive: true, force: true })
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0] ?? text
+}

@@ -1,0 +1,76 @@
+/** Rows of many bytes, with less memory than DuckDB would need to work on 2,048 of them at once. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import type { DeliveredStateHarness } from '../contract/harness.ts'
+import { Played } from '../contract/played.ts'
+import { openDeliveredState } from './duckdb.ts'
+
+let folder = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sluice-wide-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+let extracts = 0
+const harness: DeliveredStateHarness = {
+  open: ({ name }) =>
+    openDeliveredState({
+      file: join(folder, name),
+      sync: 's',
+      incarnation: 'i',
+      partitions: 1,
+      memoryLimit: '48MB',
+    }),
+  extract: sql => {
+    const source = createDuckdbSource({ spec: { kind: 'source', name: 's', type: 'duckdb', path: folder } })
+    const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
+    const file = join(folder, `extract-${extracts++}.duckdb`)
+    return source.extract(model, { file, signal: new AbortController().signal })
+  },
+}
+
+const columns = (version: number): string =>
+  Array.from(
+    { length: 250 },
+    (_, i) => `concat('c${i}-', n, if(n = 7 AND ${i} = 230, '-${version}', '')) AS c${i}`,
+  ).join(', ')
+
+describe('wide rows', { timeout: 120_000 }, () => {
+  it.each([
+    [
+      'rows of 1 MB',
+      50,
+      (version: number) =>
+        `SELECT n::VARCHAR AS id, concat(if(n = 7, ${version}, 0), repeat(md5(n::VARCHAR), 31250)) AS t FROM range(50) r(n)`,
+    ],
+    [
+      'rows of 250 columns',
+      100,
+      (version: number) => `SELECT n::VARCHAR AS id, ${columns(version)} FROM range(100) r(n)`,
+    ],
+    [
+      'keys of 8 KB that differ in their last character',
+      2500,
+      (version: number) =>
+        `SELECT concat(repeat('k', 8000), n) AS id, if(n = 7, ${version}, 0) AS v FROM range(2500) r(n)`,
+    ],
+  ])('are found, compared and told one by one: %s', async (_, rows, sql) => {
+    const played = await Played.open(harness)
+    const added = await played.run(sql(1))
+    expect(new Set(added.changes.map(({ op, key }) => `${op} ${key}`)).size).toBe(rows)
+    expect((await played.diff(sql(1))).changes).toEqual([])
+    const { changes } = await played.diff(sql(2))
+    expect(changes).toHaveLength(1)
+    const [change] = changes
+    expect(change?.op).toBe('changed')
+    const before = added.changes.find(({ key }) => key === change?.key)?.after
+    expect(change?.before).toEqual(before)
+    expect(change?.after).not.toEqual(before)
+    await played.state[Symbol.asyncDispose]()
+  })
+})

@@ -1,0 +1,36 @@
+/**
+ * What the stages count, for whoever watches them. Counting has no effect on any of them, never waits and
+ * never fails; a process that nobody watches counts nothing.
+ */
+import type { RunStatus } from '@sluice/contracts/records'
+import type { Op } from '@sluice/contracts/state'
+import type { Stage } from '@sluice/topics/topics'
+
+export interface Figures {
+  /** A stage began to work on one partition of a sync, or anew after a setback. */
+  takenOver(stage: Stage, sync: string): void
+  /** Changes of a run are in the topic. */
+  published(sync: string, op: Op, changes: number): void
+  /** Rows became a request, or could not be rendered. */
+  rendered(sync: string, op: Op, result: 'request' | 'unrenderable'): void
+  /** An attempt is about to be written down; `outcome` as there. */
+  attempted(sync: string, outcome: string): void
+  /** Requests handed to sockets and not yet answered: 1 or −1. */
+  inFlight(sync: string, change: 1 | -1): void
+  /** A wait for leave to send is over. */
+  leaseWaited(sync: string, ms: number): void
+  ended(sync: string, status: RunStatus): void
+  /** So many partitions of a sync are set aside now, or the whole sync (1); 0: it is worked on. */
+  setAside(stage: Stage, sync: string, places: number): void
+}
+
+export const NO_FIGURES: Figures = {
+  takenOver: () => undefined,
+  published: () => undefined,
+  rendered: () => undefined,
+  attempted: () => undefined,
+  inFlight: () => undefined,
+  leaseWaited: () => undefined,
+  ended: () => undefined,
+  setAside: () => undefined,
+}

@@ -1,0 +1,210 @@
+import { expect, it, vi } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
+import { createLocalHolds } from '@sluice/holds/adapters/local'
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import { createLogger } from '@sluice/runtime/logger'
+import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
+import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
+import { NO_FIGURES } from './figures.ts'
+import { followOpenRuns, type FollowOptions } from './follow-open-runs.ts'
+import { reportSetAside } from './report-set-aside.ts'
+import { at, homePartition, reportKey, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
+
+const never = new AbortController().signal
+const torn = new SluiceError('corrupt', 'no Avro')
+const missing = new SluiceError('not-found', 'there is no topic test.customers.requests')
+const emptied = new SluiceError('offset-out-of-range', 'test.customers.requests[0] holds offsets 0 to 0')
+
+const logger = createLogger({ name: 'test', level: 'silent' })
+const runsTopic = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
+
+type Follow = Pick<FollowOptions, 'work'> & Partial<FollowOptions> & { readonly joinFails?: SluiceError }
+
+/** Follows one open run; `tell` writes an event of it. */
+async function following(of: Follow) {
+  const world = await openTestLog({ partitions: 2 })
+  const drain = new AbortController()
+  const tell = (fields: Partial<RunEvent>): Promise<number> => {
+    const event = sampleEvent({ partitions: 2, ...fields })
+    return world.append(runsTopic, [
+      { key: runKey(SYNC, event.runId), value: world.io.encode('RunEvent', event) },
+    ])
+  }
+  await tell({})
+  const { joinFails } = of
+  if (joinFails !== undefined) vi.spyOn(world.log, 'join').mockRejectedValue(joinFails)
+  const done = followOpenRuns({
+    ...world,
+    stage: 'requests',
+    logger,
+    holds: createLocalHolds(),
+    groupOf: () => `renderer.${INCARNATION}`,
+    topicOf: run => syncTopics(PREFIX, run.sync).changes,
+    onSetback: () => undefined,
+    drain: drain.signal,
+    signal: never,
+    ...of,
+  })
+  const reportOf = (partition: number): PartitionReport | undefined =>
+    world.runs.of(SYNC)?.reports.get(partition)
+  return {
+    world,
+    tell,
+    done,
+    reportOf,
+    end: async (): Promise<void> => {
+      drain.abort()
+      await done
+      await world[Symbol.asyncDispose]()
+    },
+  }
+}
+
+it.each([missing, emptied])(
+  'tries again what is missing of a sync ($code), and ends no run where it has come back',
+  async fault => {
+    const { promise: back, resolve } = Promise.withResolvers<void>()
+    let tries = 0
+    const follows = await following({
+      work: ({ sync }, { target }) => {
+        expect(sync).toBe(SYNC)
+        if (target.partition === 1) return Promise.resolve()
+        tries += 1
+        if (tries === 1) return Promise.reject(fault)
+        resolve()
+        return Promise.resolve()
+      },
+    })
+    await back
+    await follows.end()
+    expect(follows.reportOf(0)).toBeUndefined()
+  },
+)
+
+it.each([
+  ['requests', false, 'rendered'],
+  ['attempts', true, 'delivered'],
+] as const)(
+  'of a partition that %s cannot go on with it says so, once a second try has failed',
+  async (stage, ended, what) => {
+    const figures: string[] = []
+    const follows = await following({
+      stage,
+      figures: { ...NO_FIGURES, setAside: (at, sync, places) => figures.push(`${at} ${sync} ${places}`) },
+      work: (_, { target, drain }) => (target.partition === 1 ? untilAborted(drain) : Promise.reject(torn)),
+    })
+    await follows.world.runs.until(() => follows.reportOf(0) !== undefined, { signal: never })
+    expect(follows.reportOf(0)).toMatchObject({
+      run: 1,
+      ended,
+      faultedFrom: 0,
+      error: `its requests cannot be ${what}: no Avro`,
+      errorCode: 'corrupt',
+      requestsEnd: 0,
+    })
+    expect(follows.reportOf(1)).toBeUndefined()
+    await follows.end()
+    expect(figures).toEqual([`${stage} ${SYNC} 1`, `${stage} ${SYNC} 0`])
+  },
+)
+
+it('holds no failure of an earlier run against the next one', async () => {
+  const { promise: failed, resolve } = Promise.withResolvers<void>()
+  let tries = 0
+  const follows = await following({
+    work: (_, { target, drain }) => {
+      if (target.partition === 1) return untilAborted(drain)
+      tries += 1
+      resolve()
+      return Promise.reject(torn)
+    },
+  })
+  const { world } = follows
+  await failed
+  const events = [sampleEvent({ status: 'success', endedAt: 2 }), sampleEvent({ runId: 'RUN2', run: 2 })]
+  const records = events.map(event => ({
+    key: runKey(SYNC, event.runId),
+    value: world.io.encode('RunEvent', event),
+  }))
+  await world.append(runsTopic, records)
+  await world.runs.until(() => follows.reportOf(0) !== undefined, { signal: never })
+  expect([follows.reportOf(0)?.run, tries]).toEqual([2, 3])
+  await follows.end()
+}, 15_000)
+
+it('tells nothing of partitions that another process is at work on, where it cannot join', async () => {
+  const holds = createLocalHolds()
+  const others = await holds.acquire(`attempts/${SYNC}/${INCARNATION}/0`, { signal: never })
+  const refused = new SluiceError('unreachable', 'the group is full')
+  const follows = await following({
+    stage: 'attempts',
+    holds,
+    joinFails: refused,
+    work: () => Promise.resolve(),
+  })
+  const { world } = follows
+  await world.runs.until(() => follows.reportOf(1) !== undefined, { signal: never })
+  expect(follows.reportOf(0)).toBeUndefined()
+  await others[Symbol.asyncDispose]()
+  await follows.end()
+})
+
+it('leaves alone the report of a partition whose part of the run is over', async () => {
+  const follows = await following({ stage: 'attempts', work: (_, { drain }) => untilAborted(drain) })
+  const { world } = follows
+  const over = sampleReport({ partition: 0, requestsEnd: 9, marker: 4 })
+  await world.append(runsTopic, [
+    { key: reportKey(SYNC, 0), value: world.io.encode('PartitionReport', over) },
+  ])
+  await world.runs.until(() => follows.reportOf(0) !== undefined, { signal: never })
+  const of = { stage: 'attempts', sync: SYNC, incarnation: INCARNATION, error: torn } as const
+  await reportSetAside(world, { ...of, partition: null }, { signal: never })
+  await world.runs.until(() => follows.reportOf(1) !== undefined, { signal: never })
+  expect([follows.reportOf(0)?.faultedFrom, follows.reportOf(1)?.faultedFrom]).toEqual([null, 0])
+  await follows.end()
+})
+
+it('ends with what concerns the process, and with it all other work', async () => {
+  const bug = new SluiceError('internal', 'a bug')
+  const follows = await following({ work: () => Promise.reject(bug) })
+  await expect(follows.done).rejects.toBe(bug)
+  await follows.world[Symbol.asyncDispose]()
+})
+
+it('has nobody work on a topic that holds less than earlier runs wrote', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  await using holds = createLocalHolds()
+  const runs = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
+  const earlier = { runId: 'RUN0', status: 'success', endedAt: 1 } as const
+  const ends = [{ partition: 0, requests: 5, attempts: 5 }]
+  for (const event of [sampleEvent({ ...earlier, ends }), sampleEvent({ run: 2 })])
+    await world.append(runs, [{ key: runKey(SYNC, event.runId), value: world.io.encode('RunEvent', event) }])
+  const errors: unknown[] = []
+  const drain = new AbortController()
+  await followOpenRuns({
+    ...world,
+    stage: 'requests',
+    logger: { ...logger, error: (what: { readonly err: unknown }) => void errors.push(what.err) } as never,
+    holds,
+    groupOf: () => `renderer.${INCARNATION}`,
+    topicOf: run => syncTopics(PREFIX, run.sync).changes,
+    work: () => Promise.reject(new Error('somebody works')),
+    figures: { ...NO_FIGURES, setAside: () => drain.abort() },
+    onSetback: () => undefined,
+    drain: drain.signal,
+    signal: never,
+  })
+  expect(errors).toEqual([
+    expect.objectContaining({
+      code: 'lost-topic',
+      message: expect.stringContaining('requests/0 ends at offset 0, and had 5 already') as string,
+    }),
+  ])
+})
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

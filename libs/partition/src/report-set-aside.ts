@@ -1,0 +1,91 @@
+/**
+ * Says on `runs` that a stage cannot go on with partitions of the run at work, so that the run ends
+ * (PROTOCOL.md §11). Delivery ends its partition itself. The renderer only asks for that: delivery then
+ * finishes what has been rendered, and ends the partition.
+ */
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import type { MessageLog } from '@sluice/message-log/port'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { openRun, type RunsView } from '@sluice/runs/runs-view'
+import { at, homePartition, reportKey, sharedTopics, type Stage } from '@sluice/topics/topics'
+
+interface Deps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+  readonly runs: RunsView
+}
+
+/**
+ * Resolves once that is acknowledged. It is written without a fence, which a stage that cannot write its own
+ * topics does not have; at worst it ends a run early whose rows are sent again.
+ */
+export async function reportSetAside(
+  deps: Deps,
+  of: {
+    readonly stage: Stage
+    readonly sync: string
+    readonly incarnation: string
+    /** Null: all that the run has. */
+    readonly partition: number | null
+    readonly error: unknown
+  },
+  options: { readonly signal: AbortSignal },
+): Promise<void> {
+  const { log, io, prefix, runs } = deps
+  const { stage, sync, incarnation, error } = of
+  const known = runs.of(sync)
+  const run = known?.incarnation === incarnation ? openRun(known) : null
+  if (known === undefined || run === null) return
+  const records = partitionsOf(run, of.partition).flatMap(partition => {
+    const report = asideReport(run, { partition, last: known.reports.get(partition), stage, error })
+    return report === null
+      ? []
+      : [{ key: reportKey(sync, partition), value: io.encode('PartitionReport', report) }]
+  })
+  if (records.length > 0)
+    await log.append(at(sharedTopics(prefix).runs, homePartition(sync)), records, options)
+}
+
+/** A topic may have more partitions than the run. */
+function partitionsOf({ partitions }: RunEvent, partition: number | null): readonly number[] {
+  const all = Array.from({ length: partitions }, (_, number) => number)
+  return partition === null ? all : all.filter(number => number === partition)
+}
+
+/** Null for a partition whose part of the run is over. */
+function asideReport(
+  run: RunEvent,
+  of: {
+    readonly partition: number
+    readonly last: PartitionReport | undefined
+    readonly stage: Stage
+    readonly error: unknown
+  },
+): PartitionReport | null {
+  const { partition, last, stage, error } = of
+  const own = last?.run === run.run ? last : undefined
+  if (run.run === null || own?.ended === true) return null
+  return {
+    sync: run.sync,
+    incarnation: run.incarnation,
+    run: run.run,
+    partition,
+    marker: last?.marker ?? -1,
+    counts: own?.counts ?? {},
+    ended: stage === 'attempts',
+    faultedFrom: 0,
+    error: `${STOPPED[stage]}: ${error instanceof Error ? error.message : String(error)}`,
+    errorCode: isSluiceError(error) ? error.code : 'internal',
+    waiting: null,
+    requestsEnd: 0,
+    attemptsEnd: own?.attemptsEnd ?? 0,
+  }
+}
+
+const STOPPED: { readonly [stage in Stage]: string } = {
+  changes: 'its changes cannot be published',
+  requests: 'its requests cannot be rendered',
+  attempts: 'its requests cannot be delivered',
+}

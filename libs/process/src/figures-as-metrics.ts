@@ -1,0 +1,86 @@
+/** The figures of the stages as metrics of the process. */
+import type { Metrics } from '@sluice/runtime/metrics'
+import type { Figures } from '@sluice/partition/figures'
+import { RecentMap } from '@sluice/flow/recent-map'
+
+const LEASE_WAIT_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60]
+
+/** Syncs that are shown at most: those that were counted last. */
+const SYNCS_SHOWN = 2_000
+
+/** Registers them; once per process. */
+export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Figures {
+  const takeovers = metrics.counter({
+    name: 'takeovers_total',
+    help: 'Partitions that this process began to work on, by stage',
+    labels: ['stage', 'sync'],
+  })
+  const changes = metrics.counter({
+    name: 'changes_published_total',
+    help: 'Changes that were found and published',
+    labels: ['sync', 'op'],
+  })
+  const rendered = metrics.counter({
+    name: 'requests_rendered_total',
+    help: 'Requests that were rendered, and groups of rows that could not be',
+    labels: ['sync', 'trigger', 'result'],
+  })
+  const attempts = metrics.counter({
+    name: 'attempts_total',
+    help: 'Tries at sending a request, by what came of them',
+    labels: ['sync', 'outcome'],
+  })
+  const inFlight = metrics.gauge({
+    name: 'requests_in_flight',
+    help: 'Requests that are sent and not answered yet',
+    labels: ['sync'],
+  })
+  const leaseWaits = metrics.histogram({
+    name: 'lease_wait_seconds',
+    help: 'Waits for leave to send within the limits',
+    labels: ['sync'],
+    buckets: LEASE_WAIT_BUCKETS_S,
+  })
+  const runs = metrics.counter({ name: 'runs_total', help: 'Runs that ended', labels: ['sync', 'status'] })
+  const setAside = metrics.gauge({
+    name: 'set_aside',
+    help: 'Partitions of a sync that cannot be worked on, by stage; they are tried again, and other syncs go on',
+    labels: ['stage', 'sync'],
+  })
+  const flying = new Map<string, number>()
+  /**
+   * How to remove what is shown of each sync; of those that came last, for names may come and go for ever.
+   */
+  const shown = new RecentMap<string, Map<string, () => void>>({
+    limit: syncsShown,
+    onForgotten: (_, series) => {
+      for (const remove of series.values()) remove()
+    },
+  })
+  function of<L extends { readonly sync: string }>(metric: Removable<L>, name: string, labels: L): L {
+    const known = shown.get(labels.sync)
+    if (known === undefined) shown.set(labels.sync, new Map([[name, () => metric.remove(labels)]]))
+    else if (!known.has(name)) known.set(name, () => metric.remove(labels))
+    return labels
+  }
+  return {
+    takenOver: (stage, sync) => takeovers.add(1, of(takeovers, `takeovers ${stage}`, { stage, sync })),
+    published: (sync, op, count) => changes.add(count, of(changes, `changes ${op}`, { sync, op })),
+    rendered: (sync, trigger, result) =>
+      rendered.add(1, of(rendered, `rendered ${trigger} ${result}`, { sync, trigger, result })),
+    attempted: (sync, outcome) => attempts.add(1, of(attempts, `attempts ${outcome}`, { sync, outcome })),
+    inFlight(sync, change) {
+      const now = (flying.get(sync) ?? 0) + change
+      if (now === 0) flying.delete(sync)
+      else flying.set(sync, now)
+      inFlight.set(now, of(inFlight, 'in flight', { sync }))
+    },
+    leaseWaited: (sync, ms) => leaseWaits.observe(ms / 1000, of(leaseWaits, 'lease waits', { sync })),
+    ended: (sync, status) => runs.add(1, of(runs, `runs ${status}`, { sync, status })),
+    setAside: (stage, sync, places) => setAside.set(places, of(setAside, `aside ${stage}`, { stage, sync })),
+  }
+}
+
+interface Removable<L> {
+  remove(labels: L): void
+}

@@ -1,0 +1,168 @@
+/**
+ * What every process of the distributed profile opens first: the log, the schemas, the shared topics and the
+ * view of `runs`. It waits for Kafka and the registry, since processes start in any order.
+ */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { MessageLog } from '@sluice/message-log/port'
+import type { DistributedSettings, KafkaSettings } from '@sluice/runtime/distributed-settings'
+import type { Logger } from '@sluice/runtime/logger'
+import { waitUntilReachable } from '@sluice/runtime/wait-until-reachable'
+import type { SchemaCodec } from '@sluice/schema-codec/port'
+import { RecordIo } from '@sluice/topics/record-io'
+import { RunsView, type UnreadableRecord } from '@sluice/runs/runs-view'
+import { Definitions } from '@sluice/resources/stored-documents'
+import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
+
+/** How long one try at the start may take, so that the log tells soon what is waited for. */
+const PROBE_MS = 3_000
+
+/** The log has not answered for some seconds, or does again. */
+export type LogStall =
+  | { readonly kind: 'stalled'; readonly what: string; readonly sinceMs: number }
+  | { readonly kind: 'over'; readonly lastedMs: number }
+
+/** The adapters, which only a `compose.ts` may name. */
+export interface StageAdapters {
+  readonly createLog: (
+    options: KafkaSettings & {
+      readonly clientId: string
+      readonly retryMs?: number
+      readonly logger: { debug(message: string): void }
+      readonly onStall?: (stall: LogStall) => void
+    },
+  ) => MessageLog
+  readonly createCodec: (options: {
+    readonly url: string
+    readonly clientId: string
+    readonly deadlineMs?: number
+    readonly missingForMs?: number
+  }) => SchemaCodec
+}
+
+export interface Stage extends AsyncDisposable {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+  readonly runs: RunsView
+  readonly definitions: Definitions
+}
+
+export interface OpenStageOptions {
+  /** Shown in the logs of Kafka and the registry. */
+  readonly clientId: string
+  /** True for a service, which outlasts any outage of Kafka and the registry; a command gives up. */
+  readonly outlasts: boolean
+  readonly logger: Logger
+  readonly signal: AbortSignal
+}
+
+/** Kafka and the registry, both of which have answered; nothing is written to either yet. */
+export interface Backbone extends AsyncDisposable {
+  readonly log: MessageLog
+  readonly codec: SchemaCodec
+  readonly prefix: string
+}
+
+/**
+ * Waits for Kafka and the registry. Rejects with `unreachable` and the address of what did not answer in
+ * time, and with `config` for what is refused.
+ */
+export async function openBackbone(
+  settings: DistributedSettings,
+  adapters: StageAdapters,
+  options: Omit<OpenStageOptions, 'outlasts'>,
+): Promise<Backbone> {
+  const { kafka, prefix, registryUrl, startupTimeoutMs: timeoutMs } = settings
+  const { clientId, logger, signal } = options
+  const waiting = { timeoutMs, logger, signal }
+  const logOptions = { ...kafka, clientId, logger: { debug: (message: string) => logger.debug(message) } }
+  await using opening = new AsyncDisposableStack()
+  await waitUntilReachable(
+    {
+      what: 'Kafka',
+      address: kafka.brokers.join(','),
+      attempt: async ending => {
+        await using probe = adapters.createLog({ ...logOptions, retryMs: PROBE_MS })
+        await probe.partitionsOf(sharedTopics(prefix).runs, { signal: ending })
+      },
+    },
+    waiting,
+  )
+  const onStall = (stall: LogStall): void => tellOfStall(logger, stall)
+  const log = opening.use(adapters.createLog({ ...logOptions, onStall }))
+  await waitUntilReachable(
+    {
+      what: 'the schema registry',
+      address: addressOf(registryUrl),
+      attempt: async ending => {
+        const probing = { deadlineMs: PROBE_MS, missingForMs: 0 }
+        await using probe = adapters.createCodec({ url: registryUrl, clientId, ...probing })
+        await askForNothing(probe, ending)
+      },
+    },
+    waiting,
+  )
+  const codec = opening.use(adapters.createCodec({ url: registryUrl, clientId }))
+  const opened = opening.move()
+  return { log, codec, prefix, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** Opens all of it, and makes what is missing. Rejects as `openBackbone` does. */
+export async function openStage(
+  settings: DistributedSettings,
+  adapters: StageAdapters,
+  options: OpenStageOptions,
+): Promise<Stage> {
+  const { logger, outlasts, signal } = options
+  await using opening = new AsyncDisposableStack()
+  const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, options))
+  await log.ensureTopics(sharedTopicSpecs(prefix), { signal }).catch((error: unknown) => {
+    throw isSluiceError(error, 'not-found') ? new SluiceError('config', error.message) : error
+  })
+  const io = await RecordIo.open(codec, prefix, { signal })
+  const shared = { log, io, prefix }
+  const onSetback = (err: unknown): void => logger.warn({ err }, 'the runs cannot be followed for now')
+  const onUnreadable = (record: UnreadableRecord): void => tellOfUnreadable(logger, record)
+  const patience = { onUnreadable, ...(outlasts ? { onSetback } : {}) }
+  const runs = opening.use(await RunsView.open({ ...shared, ...patience }, { signal }))
+  const opened = opening.move()
+  return {
+    ...shared,
+    runs,
+    definitions: new Definitions(shared),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** A few lines however many there are: for the first, the second, the fourth, and so on. */
+function tellOfUnreadable(logger: Logger, { error: err, ...place }: UnreadableRecord): void {
+  if (!Number.isInteger(Math.log2(place.count))) return
+  logger.error({ ...place, err }, 'a record on `runs` cannot be read and is passed over; who has written it?')
+}
+
+function tellOfStall(logger: Logger, stall: LogStall): void {
+  if (stall.kind === 'over')
+    logger.info({ lastedMs: Math.round(stall.lastedMs) }, 'Kafka answers again, and work goes on')
+  else
+    logger.warn(
+      { what: stall.what, sinceMs: Math.round(stall.sinceMs) },
+      'Kafka has not answered for some seconds; work waits for it',
+    )
+}
+
+/** A schema that is not there: whoever says so is there. */
+async function askForNothing(codec: SchemaCodec, signal: AbortSignal): Promise<void> {
+  try {
+    await codec.decode([Uint8Array.of(0, 0x7f, 0xff, 0xff, 0xff)], { signal })
+  } catch (error) {
+    if (!isSluiceError(error, 'corrupt')) throw error
+  }
+}
+
+/** A URL as it may be shown. */
+export function addressOf(url: string): string {
+  const shown = new URL(url)
+  shown.username = ''
+  shown.password = ''
+  return shown.href
+}

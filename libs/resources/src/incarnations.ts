@@ -1,0 +1,67 @@
+/**
+ * A sync's incarnation: an id that it gets when it is first run, and anew at each reset. It is kept beside
+ * the resources, and written under a fence, so that two detectors that meet a new sync at once agree on one.
+ */
+import { randomBytes } from 'node:crypto'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { MessageLog } from '@sluice/message-log/port'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { readResources } from './stored-documents.ts'
+import { at, markerKey, sharedTopics, textKey } from '@sluice/topics/topics'
+import { plainMarker } from '@sluice/partition/take-over'
+
+/**
+ * The sync's incarnation, made if it has none. Rejects with `fenced` if another makes one at the same time:
+ * ask again.
+ */
+export async function incarnationOf(
+  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  sync: string,
+  options: { signal: AbortSignal },
+): Promise<string> {
+  const found = await knownIncarnation(deps, sync, options)
+  return found ?? renewIncarnation(deps, { sync, old: null }, options)
+}
+
+/**
+ * Gives the sync a new incarnation in place of `old` (null: it has none), unless it has another one by now.
+ * Rejects as `incarnationOf` does.
+ */
+export async function renewIncarnation(
+  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  { sync, old }: { readonly sync: string; readonly old: string | null },
+  options: { signal: AbortSignal },
+): Promise<string> {
+  const key = incarnationKey(sync)
+  const { log, io, prefix } = deps
+  const target = at(sharedTopics(prefix).resources, 0)
+  await using writer = await log.openWriter(`${prefix}.incarnation.${sync}`, options)
+  const marker = io.encode('Marker', plainMarker('takeover', '', -1))
+  await writer.append(target, [{ key: markerKey('takeover', key), value: marker }], options)
+  const meanwhile = (await readResources(deps, options)).get(key)
+  if (meanwhile !== undefined && meanwhile.spec !== old) return meanwhile.spec
+  const spec = newIncarnation()
+  const record = { kind: 'incarnation', name: sync, project: '', spec }
+  await writer.append(target, [{ key: textKey(key), value: io.encode('ResourceRecord', record) }], options)
+  return spec
+}
+
+/** The sync's incarnation, null if it has none: it was never run. Writes nothing. */
+export async function knownIncarnation(
+  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  sync: string,
+  options: { signal: AbortSignal },
+): Promise<string | null> {
+  const spec = (await readResources(deps, options)).get(incarnationKey(sync))?.spec ?? null
+  if (spec === '') throw new SluiceError('corrupt', `the incarnation of ${sync} cannot be read in the log`)
+  return spec
+}
+
+function incarnationKey(sync: string): string {
+  return `incarnation/${sync}`
+}
+
+/** Ten characters that no other incarnation has, fit for the names of groups, files and keys. */
+function newIncarnation(): string {
+  return randomBytes(10).toString('hex').slice(0, 12)
+}

@@ -1,0 +1,233 @@
+/**
+ * What users apply, as the log holds it: resources by kind and name, and the definitions that runs are pinned
+ * to (PROTOCOL.md §1).
+ */
+import { createHash } from 'node:crypto'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Definition, ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
+import type { DefinitionRecord, ResourceRecord } from '@sluice/contracts/records'
+import { lookUpDefinition } from '@sluice/domain/definition'
+import { DEFINITION_CEILING_BYTES, RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { SharedWork } from '@sluice/flow/shared-work'
+import type { MessageLog } from '@sluice/message-log/port'
+import { decodeEach } from '@sluice/topics/owned-reader'
+import { RecentMap } from '@sluice/flow/recent-map'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { at, keyText, sharedTopics, textKey } from '@sluice/topics/topics'
+
+interface Deps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+}
+
+/** Text of the definitions that are kept in memory, in characters: thousands of ordinary ones. */
+const KEPT_TEXT = 16 * 1024 * 1024
+
+interface Known {
+  /** Null for what stands in the topic and is no definition. */
+  readonly definition: Definition | null
+  readonly size: number
+}
+
+/**
+ * Looks up definitions by hash. Definitions never change, so those used last are kept. Any number of callers
+ * read the topic together, each for as long as its own signal lets it.
+ */
+export class Definitions {
+  readonly #deps: Deps
+  readonly #known: RecentMap<string, Known>
+  readonly #reading = new SharedWork<void>(options => this.#readOn(options))
+  /** Up to where the topic was read; what stands before it is known, or was forgotten since. */
+  #position: number | null = null
+  #hasForgotten = false
+
+  constructor(deps: Deps, options: { readonly keptText?: number } = {}) {
+    this.#deps = deps
+    this.#known = new RecentMap({
+      limit: options.keptText ?? KEPT_TEXT,
+      weightOf: ({ size }) => size,
+      onForgotten: () => (this.#hasForgotten = true),
+    })
+  }
+
+  /**
+   * Stores a definition unless it is stored already, and returns its hash. Resolves once it is acknowledged.
+   */
+  async put(definition: Definition, options: { signal: AbortSignal }): Promise<string> {
+    const spec = JSON.stringify(definition)
+    const hash = createHash('sha256').update(spec).digest('hex')
+    if (this.#known.get(hash) !== undefined) return hash
+    assertFits(`the sync ${definition.sync.name} with all it refers to`, spec, DEFINITION_CEILING_BYTES)
+    const value = this.#deps.io.encode('DefinitionRecord', { hash, spec })
+    const target = at(sharedTopics(this.#deps.prefix).definitions, 0)
+    await this.#deps.log.append(target, [{ key: textKey(hash), value }], options)
+    this.#known.set(hash, { definition, size: spec.length })
+    return hash
+  }
+
+  /**
+   * The definition with this hash. Rejects with `not-found` if the topic does not hold it, and with `corrupt`
+   * if what it holds is none.
+   */
+  async get(hash: string, options: { signal: AbortSignal }): Promise<Definition> {
+    const found = this.#known.get(hash) ?? (await this.#find(hash, options))
+    if (found === null)
+      throw new SluiceError('not-found', `there is no definition ${hash.slice(0, 12)} in the log`)
+    if (found.definition === null)
+      throw new SluiceError('corrupt', `what the log holds as definition ${hash.slice(0, 12)} is none`)
+    return found.definition
+  }
+
+  async #find(hash: string, options: { signal: AbortSignal }): Promise<Known | null> {
+    const isJoining = this.#reading.isUnderWay
+    await this.#reading.done(options)
+    // A read that others had begun may have looked for its end before this one was written.
+    if (isJoining && this.#known.get(hash) === undefined) await this.#reading.done(options)
+    return this.#known.get(hash) ?? (this.#hasForgotten ? await this.#lookUp(hash, options) : null)
+  }
+
+  async #readOn(options: { signal: AbortSignal }): Promise<void> {
+    for await (const { records, nextOffset } of this.#read(this.#position ?? 0, options)) {
+      for (const { hash, spec } of records) this.#take(hash, spec)
+      this.#position = nextOffset
+    }
+  }
+
+  /** Looks through the whole topic for one that is not in memory any more. */
+  async #lookUp(hash: string, options: { signal: AbortSignal }): Promise<Known | null> {
+    for await (const { records } of this.#read(0, options))
+      for (const record of records) if (record.hash === hash) this.#take(hash, record.spec)
+    return this.#known.get(hash) ?? null
+  }
+
+  async *#read(
+    position: number,
+    options: { signal: AbortSignal },
+  ): AsyncGenerator<{ readonly records: readonly DefinitionRecord[]; readonly nextOffset: number }> {
+    const { log, io, prefix } = this.#deps
+    const target = at(sharedTopics(prefix).definitions, 0)
+    const { low, end } = await log.offsets(target, options)
+    const from = Math.max(position, low)
+    if (from >= end) return
+    for await (const batch of log.read(target, { ...options, from, to: end })) {
+      const placed = await decodeEach(io, batch.records, options.signal)
+      const records = placed.flatMap(({ key, record, torn }) => {
+        if (torn !== undefined) return [{ hash: keyText(key), spec: '' }]
+        return record?.name === 'sluice.DefinitionRecord' ? [record.value] : []
+      })
+      yield { records, nextOffset: batch.nextOffset }
+    }
+  }
+
+  /** One that is none is for the run to stumble over that is pinned to it, and for nobody else. */
+  #take(hash: string, spec: string): void {
+    this.#known.set(hash, { definition: parsed(spec, isDefinition), size: spec.length })
+  }
+}
+
+/** Reads all resources, by `kind/name`. The spec of one that cannot be read is empty. */
+export async function readResources(
+  deps: Deps,
+  options: { signal: AbortSignal },
+): Promise<ReadonlyMap<string, ResourceRecord>> {
+  const { log, io, prefix } = deps
+  const target = at(sharedTopics(prefix).resources, 0)
+  const { low, end } = await log.offsets(target, options)
+  const resources = new Map<string, ResourceRecord>()
+  if (low >= end) return resources
+  for await (const batch of log.read(target, { ...options, from: low, to: end })) {
+    for (const { key, record, torn } of await decodeEach(io, batch.records, options.signal)) {
+      if (torn !== undefined) resources.set(keyText(key), tornResource(keyText(key)))
+      else if (record === null) resources.delete(keyText(key))
+      if (record?.name === 'sluice.ResourceRecord') resources.set(keyText(key), record.value)
+    }
+  }
+  return resources
+}
+
+/** One that cannot be read, for whoever wants it to stumble over, and for nobody else. */
+function tornResource(key: string): ResourceRecord {
+  const slash = key.indexOf('/')
+  return { kind: key.slice(0, slash), name: key.slice(slash + 1), project: '', spec: '' }
+}
+
+/**
+ * A sync with its model and destination as the resources have them now. Rejects with `not-found`, naming what
+ * is missing.
+ */
+export async function currentDefinition(
+  deps: Deps,
+  sync: string,
+  options: { signal: AbortSignal },
+): Promise<Definition> {
+  const stored = await readResources(deps, options)
+  const find = (kind: ResourceKind, name: string): ResourceSpec | undefined => {
+    const record = stored.get(`${kind}/${name}`)
+    return record === undefined ? undefined : parseResource(record.spec)
+  }
+  const found = lookUpDefinition(find, sync)
+  if (found.kind === 'found') return found.definition
+  throw new SluiceError('not-found', `sync ${sync}: there is no ${found.resource} ${found.name}`)
+}
+
+/**
+ * Writes the resources that differ from what is stored; returns how many did. Resolves once they are
+ * acknowledged.
+ */
+export async function writeResources(
+  deps: Deps,
+  resources: readonly ResourceRecord[],
+  options: { signal: AbortSignal },
+): Promise<number> {
+  const stored = await readResources(deps, options)
+  const changed = resources.filter(resource => {
+    const known = stored.get(`${resource.kind}/${resource.name}`)
+    return known?.spec !== resource.spec || known.project !== resource.project
+  })
+  if (changed.length === 0) return 0
+  for (const { kind, name, spec } of changed) assertFits(`the ${kind} ${name}`, spec, RESOURCE_CEILING_BYTES)
+  const records = changed.map(resource => ({
+    key: textKey(`${resource.kind}/${resource.name}`),
+    value: deps.io.encode('ResourceRecord', resource),
+  }))
+  await deps.log.append(at(sharedTopics(deps.prefix).resources, 0), records, options)
+  return changed.length
+}
+
+/** A document of more bytes than a record takes is refused as what it is, before anything is written. */
+function assertFits(what: string, spec: string, mostBytes: number): void {
+  const bytes = Buffer.byteLength(spec)
+  if (bytes <= mostBytes) return
+  const found = `${what} has ${bytes} bytes as JSON, and the most is ${mostBytes}`
+  throw new SluiceError('config', `${found}: shorten its templates or texts`)
+}
+
+function isDefinition(value: unknown): value is Definition {
+  const parts = ['sync', 'model', 'source', 'destination']
+  return typeof value === 'object' && value !== null && parts.every(part => part in value)
+}
+
+/**
+ * A resource from its stored JSON. It was validated before it was stored; what is no resource at all is
+ * `corrupt`.
+ */
+export function parseResource(text: string): ResourceSpec {
+  const resource = parsed(text, isResource)
+  if (resource !== null) return resource
+  throw new SluiceError('corrupt', `a stored resource is none: ${text.slice(0, 100)}`)
+}
+
+/** Null for what is no JSON, or not of that kind. */
+function parsed<T>(text: string, isOne: (value: unknown) => value is T): T | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isOne(value) ? value : null
+  } catch {
+    return null
+  }
+}
+
+function isResource(value: unknown): value is ResourceSpec {
+  return typeof value === 'object' && value !== null && 'kind' in value && 'name' in value
+}

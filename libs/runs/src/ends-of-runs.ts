@@ -1,0 +1,47 @@
+/**
+ * Where a sync's runs ended in `requests` and `attempts`. The detector drops what lies before an end that is
+ * old enough. One run an hour is remembered, however many there were.
+ */
+import type { PartitionEnd } from '@sluice/contracts/records'
+
+/** How long requests and attempts are kept after the end of their run (PROTOCOL.md §1). */
+export const HISTORY_KEPT_MS = 7 * 24 * 3_600_000
+const APART_MS = 3_600_000
+
+interface EndedRun {
+  readonly runId: string
+  readonly endedAt: number
+  readonly ends: readonly PartitionEnd[]
+}
+
+export class EndsOfRuns {
+  /** In the order of the topic, and of time, since no run counts as older than one before it. */
+  readonly #runs: EndedRun[] = []
+
+  get size(): number {
+    return this.#runs.length
+  }
+
+  /** True for a run whose ends are told of here. */
+  has(runId: string): boolean {
+    return this.#runs.some(run => run.runId === runId)
+  }
+
+  /** Takes a run that has ended, at a time in ms since 1970. */
+  add(runId: string, ends: readonly PartitionEnd[], at: number): void {
+    const last = this.#runs.at(-1)
+    const endedAt = Math.max(at, last?.endedAt ?? at)
+    if (last !== undefined && hourOf(last.endedAt) === hourOf(endedAt)) this.#runs.pop()
+    this.#runs.push({ runId, endedAt, ends })
+    while ((this.#runs[1]?.endedAt ?? Infinity) <= endedAt - HISTORY_KEPT_MS) this.#runs.shift()
+  }
+
+  /** The last of the runs that had ended by then; null if there is none. */
+  endedBy(at: number): readonly PartitionEnd[] | null {
+    return this.#runs.findLast(({ endedAt }) => endedAt <= at)?.ends ?? null
+  }
+}
+
+function hourOf(at: number): number {
+  return Math.floor(at / APART_MS)
+}

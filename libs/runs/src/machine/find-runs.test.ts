@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest'
+import type { RunEvent } from '@sluice/contracts/records'
+import { sampleEvent } from '@sluice/testkit/sample-records'
+import { findRuns } from './find-runs.ts'
+import type { PartitionTail, SyncLife } from './sync-life.ts'
+
+const ENDED: PartitionTail = { run: 3, ended: true, sealed: false, count: 1 }
+
+function found(events: readonly Partial<RunEvent>[], tails: readonly PartitionTail[] = [ENDED]): SyncLife {
+  const all = events.map((event, index) => sampleEvent({ runId: `RUN${index}`, run: 3, ...event }))
+  return findRuns({ events: new Map(all.map(event => [event.runId, event])) }, 's', tails)
+}
+
+describe('what the topics tell of the runs so far', () => {
+  it('is nothing for a sync that never ran: its next run is the first', () => {
+    const none = {
+      lastRun: 0,
+      first: true,
+      faults: [],
+      atWork: null,
+      replacementCancelled: false,
+      queued: null,
+      awaiting: null,
+      lastCommand: -1,
+    }
+    expect(findRuns(undefined, 's', [{ ...ENDED, run: 0 }])).toEqual(none)
+  })
+
+  it('is that the next run is the first again where none went through the whole model', () => {
+    const first = (event: Partial<RunEvent>): boolean =>
+      found([{ status: 'success', first: true, complete: true, ...event }]).first
+    expect(first({})).toBe(false)
+    expect(first({ status: 'failed', complete: false })).toBe(true)
+    expect(first({ status: 'cancelled', complete: false })).toBe(true)
+    expect(first({ cause: 'discard' })).toBe(true)
+    expect(first({ first: false, complete: false })).toBe(false)
+  })
+
+  it('is the number of the last run, be it told by events or by changes alone', () => {
+    expect(found([{ status: 'success' }]).lastRun).toBe(3)
+    expect(found([{ status: 'failed', run: 5 }]).lastRun).toBe(5)
+  })
+
+  it('is what is open: by its event, or by what lies in a partition', () => {
+    expect(found([{ status: 'running' }]).atWork?.run.runId).toBe('RUN0')
+    expect(found([{ status: 'failed' }], [ENDED, { ...ENDED, ended: false }]).atWork?.run.runId).toBe('RUN0')
+    expect(found([{ status: 'failed' }]).atWork).toBeNull()
+    expect(() => found([], [{ ...ENDED, ended: false }])).toThrow('run 3 of s is open')
+  })
+
+  it('is whether somebody cancelled what was begun anew for the open run', () => {
+    const open = { status: 'running', command: 4 } as const
+    const anew = (event: Partial<RunEvent>): boolean =>
+      found([open, { run: null, command: 4, ...event }]).replacementCancelled
+    expect([anew({ status: 'cancelled' }), anew({ status: 'queued' })]).toEqual([true, false])
+    expect(anew({ status: 'cancelled', command: 5 })).toBe(false)
+    expect(
+      found([
+        { ...open, status: 'failed' },
+        { status: 'cancelled', command: 4 },
+      ]).replacementCancelled,
+    ).toBe(false)
+  })
+
+  it('is what waits, how far the commands are taken, and what earlier runs lost', () => {
+    const faults = [{ partition: 1, run: 2, from: 4 }]
+    const { queued, awaiting, lastCommand, ...rest } = found([
+      { status: 'success', command: 9, faults },
+      { status: 'held', command: 12 },
+      { status: 'queued', command: 11, run: null },
+    ])
+    expect([queued?.runId, awaiting?.runId, lastCommand]).toEqual(['RUN2', 'RUN1', 12])
+    expect(rest.faults).toEqual(faults)
+  })
+})

@@ -1,0 +1,48 @@
+/** What the topics tell of a sync's runs so far, to an owner that goes on from there. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { RunEvent } from '@sluice/contracts/records'
+import { hasSeenModel, isReplacementOf, type RunState } from './run-events.ts'
+import type { AtWork, PartitionTail, SyncLife } from './sync-life.ts'
+
+/**
+ * `runs` are as the view of the topic has them; undefined where the sync never had one. A run that began and
+ * did not end is at work, and was left.
+ */
+export function findRuns(
+  runs: { readonly events: ReadonlyMap<string, RunEvent> } | undefined,
+  sync: string,
+  tails: readonly PartitionTail[],
+): SyncLife {
+  const events = [...(runs?.events.values() ?? [])]
+  const lastRun = Math.max(0, ...tails.map(tail => tail.run), ...events.map(event => event.run ?? 0))
+  const last = events.find(event => event.run === lastRun)
+  const cut = tails.find(tail => !tail.ended)
+  const left = events.find(
+    event => event.status === 'running' || (cut !== undefined && event.run === cut.run),
+  )
+  if (left === undefined && cut !== undefined)
+    throw new SluiceError(
+      'corrupt',
+      `run ${cut.run} of ${sync} is open, and no event on the runs topic tells of it`,
+    )
+  return {
+    lastRun,
+    first: lastRun === 0 || (last !== undefined && last.first && !hasSeenModel(last)),
+    faults: last?.faults ?? [],
+    lastCommand: Math.max(-1, ...events.map(event => event.command)),
+    atWork: left === undefined ? null : leftRun(left),
+    queued: events.find(event => event.status === 'queued') ?? null,
+    awaiting: events.findLast(event => event.status === 'held') ?? null,
+    replacementCancelled:
+      left !== undefined &&
+      events.some(event => event.status === 'cancelled' && isReplacementOf(event, left)),
+  }
+}
+
+/** A run that an earlier owner left, before anybody has looked how much of it is written. */
+export function leftRun(run: RunState, isInterrupted = false): AtWork {
+  return {
+    ...{ run, phase: 'left', isLeft: true, isInterrupted },
+    ...{ isSealed: false, isWritten: false, reports: [] },
+  }
+}

@@ -1,0 +1,104 @@
+/** What becomes of a run that an earlier owner left, and of the run that takes its place (PROTOCOL.md §6). */
+import { joinQueued } from './join-queued.ts'
+import {
+  replacementOf,
+  approvalLeft,
+  cancelledRun,
+  isReplacementOf,
+  type RunState,
+  withApprovalOf,
+} from './run-events.ts'
+import { stepOf, type AtWork, type Next, type Step, type SyncLife, type WorkFact } from './sync-life.ts'
+
+/**
+ * Adopts a run whose changes are all published, and seals one that was cut. One of which nothing is written
+ * ends at once.
+ */
+export function inspectLeft(
+  life: SyncLife,
+  atWork: AtWork,
+  fact: Extract<WorkFact, { kind: 'inspected' }>,
+): Step {
+  const { run: left, isInterrupted } = atWork
+  const written = fact.tails.filter(tail => tail.run === left.run)
+  if (written.length === 0) return replaceOrEnd({ ...life, atWork: { ...atWork, phase: 'lost' } })
+  const wasSealed = written.some(tail => tail.sealed)
+  const isCut = written.length < fact.tails.length || written.some(tail => !tail.ended)
+  // Renderer and delivery work on runs that the topic says are running.
+  const run: RunState = { ...left, status: 'running', endedAt: null, complete: !isCut && !wasSealed }
+  const isNews = run.status !== left.status || run.complete !== left.complete
+  const inspected: AtWork = {
+    ...{ ...atWork, run, phase: isCut ? 'sealing' : 'delivering', isWritten: true },
+    isSealed: isCut || wasSealed || isInterrupted,
+  }
+  return stepOf({ ...life, atWork: inspected }, isNews ? [run] : [], isCut ? 'seal' : 'await-reports')
+}
+
+/**
+ * Before a run ends that was cut, another one takes its place: an owner that dies between the two does so
+ * again, and forgets nothing.
+ */
+export function replaceOrEnd(life: SyncLife): Step {
+  return stepOf(life, [], isReplaced(life) ? 'replace' : 'end')
+}
+
+/**
+ * False for a run that was cancelled or failed by itself, and where somebody has cancelled the run that took
+ * its place before.
+ */
+function isReplaced({ atWork, replacementCancelled }: SyncLife): boolean {
+  if (atWork === null || replacementCancelled) return false
+  const { run, phase, isLeft, isSealed } = atWork
+  const isCut = isLeft && (phase === 'lost' || isSealed)
+  return isCut && !run.cancelling && run.error === null
+}
+
+/**
+ * Queues a run in the place of the one that was cut. What its reports say was removed is no longer approved
+ * of. What is queued already does as well. Where it does something else, only a resync is worth more than
+ * that.
+ */
+export function replace(
+  life: SyncLife,
+  { run, reports }: AtWork,
+  { newRunId, at }: Extract<WorkFact, { kind: 'replaced' }>,
+): Step {
+  const { queued } = life
+  const then: Next = 'end'
+  if (!isReplaced(life)) return stepOf(life, [], then)
+  const cut = { ...run, approved: approvalLeft(run, reports) }
+  const another = replacementOf(cut, { runId: newRunId, at })
+  if (queued === null) return stepOf({ ...life, queued: another }, [another], then)
+  const joined = joinQueued(queued, another)
+  if (joined.kind === 'joined') {
+    const does = withApprovalOf(joined.queued, cut)
+    return does === queued ? stepOf(life, [], then) : stepOf({ ...life, queued: does }, [does], then)
+  }
+  if (cut.cause !== 'resync') return stepOf(life, [], then)
+  const error = `a run takes its place that resyncs what run ${cut.runId}, which was cut, did not`
+  // The cut run has not ended, so nothing is forgotten where the owner dies between these two events.
+  const gone = { ...cancelledRun(queued, at), cancelling: false, error }
+  return stepOf({ ...life, queued: another }, [gone, another], then)
+}
+
+/**
+ * Cancels what was queued in the place of the run that was left, which somebody has cancelled. A run that was
+ * asked for by itself goes on, without what the cancelled one was approved of.
+ */
+export function cancelReplacement(life: SyncLife, at: number): Step {
+  const { queued } = life
+  const cut = leftOf(life)
+  if (queued === null || cut === null) return stepOf(life, [], 'go-on')
+  if (isReplacementOf(queued, cut)) {
+    const events = [cancelledRun(queued, at)]
+    return stepOf({ ...life, queued: null, replacementCancelled: true }, events, 'go-on')
+  }
+  if (cut.approved === null || queued.approved === null) return stepOf(life, [], 'go-on')
+  const unapproved = { ...queued, approved: null }
+  return stepOf({ ...life, queued: unapproved }, [unapproved], 'go-on')
+}
+
+/** The run that an earlier owner left; null where there is none. */
+export function leftOf({ atWork }: SyncLife): RunState | null {
+  return atWork?.isLeft === true ? atWork.run : null
+}

@@ -1,0 +1,256 @@
+import { describe, expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { PartitionReport } from '@sluice/contracts/records'
+import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
+import {
+  replacementOf,
+  approvalLeft,
+  approvedRun,
+  cancelledRun,
+  endedRun,
+  failedRun,
+  INTERRUPTED,
+  isReplacementOf,
+  hasSeenModel,
+  purposeOf,
+  queuedRun,
+  supersededRun,
+  withApprovalOf,
+  type RunState,
+} from './run-events.ts'
+
+const queued = queuedRun({ runId: 'RUN1', cause: 'manual', scope: null, command: 4, partitions: 2, at: 10 })
+const running: RunState = { ...queued, status: 'running', run: 7, complete: true, startedAt: 11 }
+
+/** A run of two partitions that found so many added rows, and what they came to. */
+function end(run: Partial<RunState>, reports: readonly Partial<PartitionReport>[], sealed = false): RunState {
+  const made = reports.map((report, partition) => sampleReport({ run: 7, partition, ...report }))
+  return endedRun({ ...running, ...run }, made, { sealed, at: 20 })
+}
+
+const added = (figures: Parameters<typeof sampleCounts>[0]) => ({ added: sampleCounts(figures) })
+
+describe('a run that ends', () => {
+  it('is a success, with the sums of its partitions, where every row was delivered', () => {
+    const ended = end({ counts: added({ detected: 5 }) }, [
+      { counts: added({ delivered: 3, requests: 3, attempts: 4 }) },
+      { counts: added({ delivered: 2, requests: 1, attempts: 1 }) },
+    ])
+    expect(ended).toMatchObject({ status: 'success', error: null, errorCode: null, endedAt: 20 })
+    expect(ended.counts).toEqual(added({ detected: 5, delivered: 5, requests: 4, attempts: 5 }))
+  })
+
+  it('is a warning where a row was not delivered, or not taken', () => {
+    const counts = added({ detected: 2 })
+    const one = (figures: object) => end({ counts }, [{ counts: added({ delivered: 1, ...figures }) }]).status
+    expect([one({ rejected: 1 }), one({ unknown: 1 }), one({ unsent: 1 })]).toEqual(
+      Array.from({ length: 3 }, () => 'warning'),
+    )
+    expect(end({ rowsInvalid: 1 }, []).status).toBe('warning')
+  })
+
+  it('adds up per op, and keeps ops that found nothing out', () => {
+    const counts = { ...added({ detected: 1 }), removed: sampleCounts({ detected: 2 }) }
+    const ended = end({ counts }, [
+      { counts: { removed: sampleCounts({ delivered: 2 }) } },
+      { counts: added({ delivered: 1 }) },
+    ])
+    expect(ended.counts).toEqual({
+      ...added({ detected: 1, delivered: 1 }),
+      removed: sampleCounts({ detected: 2, delivered: 2 }),
+    })
+  })
+
+  it('has failed where rows are not accounted for, or more are than there were', () => {
+    const found = end({ counts: added({ detected: 3 }) }, [{ counts: added({ delivered: 2 }) }])
+    expect(found).toMatchObject({ status: 'failed', errorCode: 'internal' })
+    expect(found.error).toBe('3 rows were added, and 2 of them are accounted for')
+    expect(end({}, [{ counts: added({ delivered: 1 }) }]).status).toBe('failed')
+  })
+
+  it('says where each partition ends, for trimming', () => {
+    const { ends } = end({}, [
+      { requestsEnd: 5, attemptsEnd: 6 },
+      { requestsEnd: 7, attemptsEnd: 8 },
+    ])
+    expect(ends).toEqual([
+      { partition: 0, requests: 5, attempts: 6 },
+      { partition: 1, requests: 7, attempts: 8 },
+    ])
+  })
+})
+
+describe('a run that was cut and sealed', () => {
+  it('has failed, and has found what it published, whatever it set out to', () => {
+    const ended = end(
+      { counts: added({ detected: 100 }) },
+      [{ counts: added({ delivered: 3, unsent: 1 }) }],
+      true,
+    )
+    expect(ended).toMatchObject({ status: 'failed', error: INTERRUPTED, errorCode: 'internal' })
+    expect(ended.counts).toEqual(added({ detected: 4, delivered: 3, unsent: 1 }))
+  })
+
+  it('has failed for the reason it had already', () => {
+    const ended = end({ error: 'no such table', errorCode: 'config' }, [{}], true)
+    expect(ended).toMatchObject({ status: 'failed', error: 'no such table', errorCode: 'config' })
+  })
+
+  it('is cancelled, and no failure, where somebody asked for that', () => {
+    const cancelling = { cancelling: true, counts: added({ detected: 100 }) }
+    const ended = end(cancelling, [{ counts: added({ delivered: 1, unsent: 3 }) }], true)
+    expect(ended).toMatchObject({ status: 'cancelled', error: null, errorCode: null })
+    expect(ended.counts).toEqual(added({ detected: 4, delivered: 1, unsent: 3 }))
+  })
+})
+
+describe('a run that lost track of records', () => {
+  const faulted = { faultedFrom: 3, error: 'requests lack seq 3' }
+  const earlier = { partition: 0, run: 6, from: 9 }
+
+  it('has failed, even where it was cancelled, and names the partition', () => {
+    const ended = end({ cancelling: true }, [{}, faulted])
+    expect(ended).toMatchObject({ status: 'failed', error: 'partition 1: requests lack seq 3' })
+  })
+
+  it('tells the next run from where on nobody knows', () => {
+    expect(end({}, [{}, faulted]).faults).toEqual([{ partition: 1, run: 7, from: 3 }])
+  })
+
+  it('knows nothing of what it has no outcome for, so that counts add up, and keeps the reason', () => {
+    const stopped = { ...faulted, errorCode: 'unreachable', requestsEnd: 0 }
+    const ended = end({ counts: added({ detected: 5 }) }, [
+      { counts: added({ delivered: 2 }) },
+      { ...stopped, counts: added({ unsent: 1 }) },
+    ])
+    expect(ended).toMatchObject({ status: 'failed', errorCode: 'unreachable' })
+    expect(ended.counts).toEqual(added({ detected: 5, delivered: 2, unsent: 1, unknown: 2 }))
+  })
+
+  it('ends where the run before did in a partition whose end it has not reached', () => {
+    const reports = [{ requestsEnd: 9, attemptsEnd: 9 }, faulted].map((report, partition) =>
+      sampleReport({ run: 7, partition, ...report }),
+    )
+    const before = [0, 1, 2].map(partition => ({ partition, requests: 5, attempts: 6 }))
+    expect(endedRun(running, reports, { sealed: false, at: 20, endsBefore: before }).ends).toEqual([
+      { partition: 0, requests: 9, attempts: 9 },
+      { partition: 1, requests: 5, attempts: 6 },
+    ])
+    expect(endedRun(running, reports, { sealed: false, at: 20 }).ends).toHaveLength(1)
+  })
+
+  it('hands on what earlier runs lost until a run is complete that took it into account', () => {
+    expect(end({ complete: false, faults: [earlier] }, [{}, faulted]).faults).toEqual([
+      earlier,
+      { partition: 1, run: 7, from: 3 },
+    ])
+    expect(end({ complete: true, faults: [earlier] }, [{}]).faults).toEqual([])
+    // A row that is invalid was passed over, and one that discards has looked at no other rows.
+    expect(end({ complete: true, rowsInvalid: 1, faults: [earlier] }, [{}]).faults).toEqual([earlier])
+    expect(end({ complete: true, cause: 'discard', faults: [earlier] }, [{}]).faults).toEqual([earlier])
+  })
+})
+
+describe('a run that fails before it has published anything', () => {
+  it('says why, with the code where there is one', () => {
+    expect(failedRun(running, new SluiceError('config', 'no such column'), 20)).toEqual({
+      ...running,
+      status: 'failed',
+      error: 'no such column',
+      errorCode: 'config',
+      endedAt: 20,
+    })
+    expect(failedRun(running, new TypeError('a bug'), 20)).toMatchObject({
+      error: 'a bug',
+      errorCode: 'internal',
+    })
+    expect(failedRun(running, 'thrown text', 20)).toMatchObject({ error: 'thrown text' })
+  })
+})
+
+describe('a run that ends before it has published anything', () => {
+  const found: RunState = { ...running, counts: added({ detected: 3 }) }
+
+  it('has not sent what it found, however it ends', () => {
+    const ends = [
+      failedRun(found, new Error('no disk'), 20),
+      cancelledRun(found, 20),
+      supersededRun(found, 'RUN2', 20),
+    ]
+    for (const { counts } of ends) expect(counts).toEqual(added({ detected: 3, unsent: 3 }))
+  })
+})
+
+describe('a run that somebody approved', () => {
+  const held: RunState = { ...running, status: 'held', held: { removed: 30, rows: 40, samples: [] } }
+  const approved = approvedRun(held, 5)
+
+  it('begins anew, and may remove as much as it was held for', () => {
+    expect(approved).toMatchObject({ runId: 'RUN1', status: 'queued', run: null, approved: 30, held: null })
+  })
+
+  it('hands its approval on to the run that takes its place where it is cut', () => {
+    const cut: RunState = { ...approved, status: 'running', run: 8 }
+    expect(replacementOf(cut, { runId: 'RUN2', at: 30 })).toEqual({
+      ...queued,
+      runId: 'RUN2',
+      command: 5,
+      queuedAt: 30,
+      approved: 30,
+    })
+    expect(withApprovalOf(queued, cut).approved).toBe(30)
+    expect(withApprovalOf({ ...queued, approved: 40 }, cut).approved).toBe(40)
+    expect(withApprovalOf(queued, running)).toBe(queued)
+  })
+
+  it('has so much less of its approval left as its partitions removed before it was cut', () => {
+    const removed = (delivered: number) => ({ counts: { removed: sampleCounts({ delivered, unknown: 9 }) } })
+    expect(approvalLeft(approved, [])).toBe(30)
+    expect(approvalLeft(approved, [removed(10), { counts: added({ delivered: 8 }) }, removed(5)])).toBe(15)
+    expect(approvalLeft(approved, [removed(20), removed(10)])).toBeNull()
+    expect(approvalLeft(approved, [removed(31)])).toBeNull()
+    expect(approvalLeft(running, [])).toBeNull()
+  })
+})
+
+describe('a run in the place of one that was cut', () => {
+  it('does what that one was to do', () => {
+    const scope = { as: 'changed', key: null, status: null } as const
+    const anew = replacementOf({ ...running, cause: 'resync', scope }, { runId: 'RUN2', at: 30 })
+    expect(anew).toMatchObject({ cause: 'resync', scope, status: 'queued', run: null, approved: null })
+    expect(purposeOf(anew)).toEqual({ kind: 'resync', as: 'changed' })
+  })
+
+  it('that tried some rows again tries these, and has not seen the whole model', () => {
+    const scope = { as: null, key: '5', status: null } as const
+    const cut = { ...running, cause: 'retry', complete: true } as const
+    expect(purposeOf(replacementOf({ ...cut, scope }, { runId: 'RUN2', at: 30 }))).toEqual({
+      kind: 'retry',
+      key: '5',
+      status: null,
+    })
+    expect(hasSeenModel({ ...cut, scope })).toBe(false)
+    expect(purposeOf({ ...cut, scope: null })).toBeUndefined()
+    expect(hasSeenModel({ ...cut, scope: null })).toBe(true)
+  })
+
+  it('is known by the command of that one, if there was any', () => {
+    expect(isReplacementOf(replacementOf(running, { runId: 'RUN2', at: 30 }), running)).toBe(true)
+    expect(isReplacementOf(running, running)).toBe(false)
+    expect(isReplacementOf({ runId: 'RUN2', command: 5 }, running)).toBe(false)
+    expect(isReplacementOf({ runId: 'RUN2', command: -1 }, { runId: 'RUN1', command: -1 })).toBe(false)
+  })
+})
+
+describe('a run that is queued', () => {
+  it('has no number, definition or times but that of its command, and nothing counted', () => {
+    expect(queued).toMatchObject({
+      status: 'queued',
+      run: null,
+      definition: null,
+      startedAt: null,
+      endedAt: null,
+    })
+    expect(queued).toMatchObject({ runId: 'RUN1', command: 4, queuedAt: 10, counts: {}, complete: false })
+  })
+})

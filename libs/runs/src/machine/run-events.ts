@@ -1,0 +1,256 @@
+/** The events of a run, each made from the one before. */
+import { isSluiceError } from '@sluice/contracts/errors'
+import type {
+  Fault,
+  PartitionEnd,
+  PartitionReport,
+  RunCause,
+  RunEvent,
+  RunScope,
+} from '@sluice/contracts/records'
+import { OPS, type CountsByOp, type Op, type TriggerCounts } from '@sluice/contracts/state'
+import type { RunPurpose } from '@sluice/delivered-state/port'
+import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
+import { endStatus } from '@sluice/domain/run-status'
+
+/** A run event before its writer is known. */
+export type RunState = Omit<RunEvent, 'marker' | 'sync' | 'incarnation'>
+
+export const INTERRUPTED = 'interrupted: the process that ran it stopped before all changes were published'
+
+export function queuedRun(of: {
+  readonly runId: string
+  readonly cause: RunCause
+  readonly scope: RunScope | null
+  readonly command: number
+  readonly partitions: number
+  readonly at: number
+}): RunState {
+  return {
+    runId: of.runId,
+    run: null,
+    status: 'queued',
+    cause: of.cause,
+    scope: of.scope,
+    command: of.command,
+    cancelling: false,
+    definition: null,
+    first: false,
+    complete: false,
+    partitions: of.partitions,
+    queuedAt: of.at,
+    startedAt: null,
+    endedAt: null,
+    rowsRead: 0,
+    rowsInvalid: 0,
+    invalidSamples: [],
+    counts: {},
+    error: null,
+    errorCode: null,
+    notices: [],
+    ends: [],
+    faults: [],
+    held: null,
+    approved: null,
+    restoring: null,
+  }
+}
+
+/**
+ * A run that somebody approved: it starts again from the queue, and may remove as much as it was held for.
+ */
+export function approvedRun(held: RunState, command: number): RunState {
+  const { runId, cause, scope, partitions, queuedAt: at } = held
+  const queued = queuedRun({ runId, cause, scope, command, partitions, at })
+  return { ...queued, approved: held.held?.removed ?? null }
+}
+
+/**
+ * How many removals are approved of still, where a run was cut that has these reports; null where none are.
+ */
+export function approvalLeft(
+  { approved }: Pick<RunState, 'approved'>,
+  reports: readonly Pick<PartitionReport, 'counts'>[],
+): number | null {
+  const removed = reports.reduce((sum, { counts }) => sum + countsOf(counts, 'removed').delivered, 0)
+  const left = (approved ?? 0) - removed
+  return left > 0 ? left : null
+}
+
+/**
+ * A run that does what one that was cut was to do, and may remove as much as is left of that one's approval.
+ */
+export function replacementOf(
+  cut: RunState,
+  { runId, at }: { readonly runId: string; readonly at: number },
+): RunState {
+  const { cause, scope, command, partitions } = cut
+  return { ...queuedRun({ runId, cause, scope, command, partitions, at }), approved: cut.approved ?? null }
+}
+
+/** True for a run that takes the place of the cut one: both come of the same command. */
+export function isReplacementOf(run: RunOrigin, cut: RunOrigin): boolean {
+  return run.runId !== cut.runId && run.command >= 0 && run.command === cut.command
+}
+
+type RunOrigin = Pick<RunState, 'runId' | 'command'>
+
+/** A queued run that does what one with an approval was to do: it is held only if more would go. */
+export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'approved'>): RunState {
+  if ((approved ?? null) === null || (queued.approved ?? -1) >= (approved ?? -1)) return queued
+  return { ...queued, approved }
+}
+
+/** The end of a run that awaited approval: a newer run takes its place, and sees the same rows. */
+export function supersededRun(held: RunState, newer: string, at: number): RunState {
+  const error = `run ${newer}, which is newer, took its place before anybody approved it`
+  return { ...held, status: 'cancelled', error, endedAt: at, held: null, counts: nothingSent(held.counts) }
+}
+
+/**
+ * True for a complete run that went through the whole model; one that discards, or tries some rows again,
+ * looks at rows that failed, and leaves the others to the next.
+ */
+export function hasSeenModel(run: Pick<RunState, 'complete' | 'cause' | 'scope'>): boolean {
+  return run.complete && run.cause !== 'discard' && !isRetryOfSome(run)
+}
+
+/** A run passes over invalid rows. So the doubts about their keys last beyond such a run. */
+function hasSeenEveryRow(run: RunState): boolean {
+  return hasSeenModel(run) && run.rowsInvalid === 0
+}
+
+/** True for a retry of some of the rows that failed; any other is an ordinary run. */
+export function isRetryOfSome({ cause, scope }: Pick<RunState, 'cause' | 'scope'>): boolean {
+  return cause === 'retry' && scope !== null
+}
+
+/** What a run is for, where it is no ordinary one. */
+export function purposeOf(run: RunState): RunPurpose | undefined {
+  const { cause, scope } = run
+  if (cause === 'resync') return { kind: 'resync', as: scope?.as ?? 'added' }
+  const meant = { key: scope?.key ?? null, status: scope?.status ?? null }
+  if (cause === 'discard') return { kind: 'discard', ...meant }
+  if (isRetryOfSome(run)) return { kind: 'retry', ...meant }
+  return undefined
+}
+
+/** A run that somebody ended before anything of it was published. */
+export function cancelledRun(run: RunState, at: number): RunState {
+  const counts = nothingSent(run.counts)
+  return { ...run, status: 'cancelled', cancelling: true, endedAt: at, held: null, restoring: null, counts }
+}
+
+/** A run that ends without having published anything. */
+export function failedRun(run: RunState, error: unknown, at: number): RunState {
+  const message = error instanceof Error ? error.message : String(error)
+  const errorCode = isSluiceError(error) ? error.code : 'internal'
+  const counts = nothingSent(run.counts)
+  return { ...run, status: 'failed', error: message, errorCode, endedAt: at, restoring: null, counts }
+}
+
+/**
+ * The end of a run whose partitions are all reported. `endsBefore` says where the run before ended, for the
+ * partitions whose end this one has not reached.
+ */
+export function endedRun(
+  run: RunState,
+  reports: readonly PartitionReport[],
+  of: { readonly sealed: boolean; readonly at: number; readonly endsBefore?: readonly PartitionEnd[] },
+): RunState {
+  const finished = reports.reduce<CountsByOp>((sum, report) => addCounts(sum, report.counts), {})
+  const faulted = reports.find(report => report.faultedFrom !== null)
+  const merged = of.sealed ? withDetected(finished) : mergeDetected(run.counts, finished)
+  const counts = faulted === undefined ? merged : withUnknown(merged)
+  const error =
+    run.error ?? faultOf(faulted) ?? mismatchOf(counts) ?? (of.sealed && !run.cancelling ? INTERRUPTED : null)
+  const { rowsInvalid, cancelling } = run
+  return {
+    ...run,
+    status: endStatus({ counts, rowsInvalid, error, cancelled: cancelling }),
+    endedAt: of.at,
+    counts,
+    error,
+    errorCode: error === null ? null : (run.errorCode ?? faulted?.errorCode ?? 'internal'),
+    ends: reports.flatMap(report => endOf(report, of.endsBefore ?? [])),
+    faults: [...(hasSeenEveryRow(run) ? [] : run.faults), ...faultsOf(run, reports)],
+  }
+}
+
+function faultsOf(run: RunState, reports: readonly PartitionReport[]): readonly Fault[] {
+  return reports.flatMap(({ partition, faultedFrom }) =>
+    faultedFrom === null || run.run === null ? [] : [{ partition, run: run.run, from: faultedFrom }],
+  )
+}
+
+function faultOf(faulted: PartitionReport | undefined): string | null {
+  return faulted === undefined
+    ? null
+    : `partition ${faulted.partition}: ${faulted.error ?? 'records are missing'}`
+}
+
+/**
+ * Where a partition ends. A partition whose end the run did not reach ends where the run before ended: the
+ * topic may not be shorter than that, and no record behind it may be dropped.
+ */
+function endOf(report: PartitionReport, before: readonly PartitionEnd[]): readonly PartitionEnd[] {
+  const { partition, requestsEnd: requests, attemptsEnd: attempts } = report
+  if (isReached(report)) return [{ partition, requests, attempts }]
+  return before.filter(end => end.partition === partition)
+}
+
+/** False where a partition's part of the run is over, though a stage has not come to its end. */
+export function isReached(report: Pick<PartitionReport, 'faultedFrom' | 'requestsEnd'>): boolean {
+  return report.faultedFrom === null || report.requestsEnd > 0
+}
+
+/** What a run detected and did not publish is unsent (R14). */
+function nothingSent(detected: CountsByOp): CountsByOp {
+  const counts: { [op in Op]?: TriggerCounts } = {}
+  for (const op of OPS) {
+    const own = detected[op]
+    if (own !== undefined) counts[op] = { ...own, unsent: own.detected }
+  }
+  return counts
+}
+
+/** Every change that was detected has come to something (R14). */
+function mismatchOf(counts: CountsByOp): string | null {
+  for (const op of OPS) {
+    const detected = countsOf(counts, op).detected
+    const finished = finishedRows({ [op]: countsOf(counts, op) })
+    if (detected !== finished) return `${detected} rows were ${op}, and ${finished} of them are accounted for`
+  }
+  return null
+}
+
+/** Of what nobody kept track of, nobody knows what became. */
+function withUnknown(counts: CountsByOp): CountsByOp {
+  const filled: { [op in Op]?: TriggerCounts } = {}
+  for (const op of OPS) {
+    const own = counts[op]
+    if (own === undefined) continue
+    const lost = Math.max(0, own.detected - finishedRows({ [op]: own }))
+    filled[op] = { ...own, unknown: own.unknown + lost }
+  }
+  return filled
+}
+
+/** What a cut run published is all that it detected. */
+function withDetected(finished: CountsByOp): CountsByOp {
+  const counts: { [op in Op]?: TriggerCounts } = {}
+  for (const op of OPS) {
+    const own = finished[op]
+    if (own !== undefined) counts[op] = { ...own, detected: finishedRows({ [op]: own }) }
+  }
+  return counts
+}
+
+function mergeDetected(detected: CountsByOp, finished: CountsByOp): CountsByOp {
+  const counts: { [op in Op]?: TriggerCounts } = {}
+  for (const op of OPS) {
+    if (detected[op] === undefined && finished[op] === undefined) continue
+    counts[op] = { ...countsOf(finished, op), detected: countsOf(detected, op).detected }
+  }
+  return counts
+}

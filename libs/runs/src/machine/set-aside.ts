@@ -1,0 +1,74 @@
+/**
+ * What becomes of the runs of a sync that nobody can own, since something of it is missing, wrong or refused
+ * (PROTOCOL.md §11): its run, and what is asked of it, fail with the reason. A reset may be the remedy.
+ */
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { PartitionReport } from '@sluice/contracts/records'
+import { cancelledRun, endedRun, failedRun, queuedRun, type RunState } from './run-events.ts'
+import { stepOf, withEnd, type Aside, type Asked, type Step, type SyncLife } from './sync-life.ts'
+
+/**
+ * Ends the run at work and the queued one. A run that awaits approval waits on, since nothing is at work on
+ * it, unless a topic is lost: then it could never go on. A queued reset is carried out.
+ */
+export function setAside(life: SyncLife, aside: Aside): Step {
+  const { atWork, awaiting, queued } = life
+  const isReset = queued?.cause === 'reset'
+  const waitsOn = awaiting !== null && !isSluiceError(aside.error, 'lost-topic')
+  const ended = [
+    ...(atWork === null ? [] : [endOf(atWork.run, aside)]),
+    ...(awaiting === null || waitsOn ? [] : [endOf(awaiting, aside)]),
+    ...(queued === null || isReset ? [] : [endOf(queued, aside)]),
+  ]
+  const left = { atWork: null, awaiting: waitsOn ? awaiting : null, queued: isReset ? queued : null }
+  return stepOf({ ...ended.reduce(withEnd, life), ...left }, ended, isReset ? 'reset' : 'wait')
+}
+
+/** A command to a sync that is set aside. A reset is carried out; all else that needs the sync fails. */
+export function takeCommandAside(life: SyncLife, { command, offset, at }: Asked, aside: Aside): Step {
+  if (offset <= life.lastCommand) return stepOf(life, [], 'wait')
+  const { id: runId, kind, cause, scope } = command
+  const taken = { ...life, lastCommand: offset }
+  const run = queuedRun({ runId, cause, scope: scope ?? null, command: offset, partitions: 0, at })
+  if (kind === 'reset') return stepOf({ ...taken, queued: run }, [], 'reset')
+  if (kind === 'run') return stepOf(taken, [endOf(run, aside)], 'wait')
+  const { awaiting } = life
+  if (awaiting === null || awaiting.runId !== command.run) return stepOf(taken, [], 'wait')
+  const ended = kind === 'cancel' ? cancelledRun(awaiting, at) : endOf(awaiting, aside)
+  return stepOf({ ...withEnd(taken, ended), awaiting: null }, [ended], 'wait')
+}
+
+/** A reset that the log refuses, too, has failed. */
+export function failReset(life: SyncLife, { error, at }: Pick<Aside, 'error' | 'at'>): Step {
+  const { queued } = life
+  return stepOf({ ...life, queued: null }, queued === null ? [] : [failedRun(queued, error, at)], 'wait')
+}
+
+/**
+ * The end of a run with the reason, and of one that has begun with what of it was reported. Nobody knows what
+ * becomes of the rest: it may be delivered still, so the next run takes it as unknown.
+ */
+function endOf(run: RunState, aside: Aside): RunState {
+  const { error, at, endsBefore } = aside
+  if (run.run === null) return failedRun(run, error, at)
+  const message = error instanceof Error ? error.message : String(error)
+  const errorCode = isSluiceError(error) ? error.code : 'internal'
+  const partitions = Array.from({ length: run.partitions }, (_, partition) => partition)
+  const reports = partitions.map(partition => reportOf(run, partition, { ...aside, message }))
+  const failed = { ...run, held: null, error: message, errorCode }
+  return endedRun(failed, reports, { sealed: !run.complete, at, endsBefore })
+}
+
+/** What a partition has reported of the run, or that nobody knows what becomes of it. */
+function reportOf(
+  { run }: RunState,
+  partition: number,
+  { sync, incarnation, reports, message }: Aside & { readonly message: string },
+): PartitionReport {
+  const own = reports.find(report => report.partition === partition && report.run === run)
+  if (own?.ended === true) return own
+  const { marker = -1, counts = {}, attemptsEnd = 0 } = own ?? {}
+  const place = { sync, incarnation, run: run ?? 0, partition, marker, counts, attemptsEnd }
+  const end = { ended: true, faultedFrom: 0, error: message, errorCode: null } as const
+  return { ...place, ...end, waiting: null, requestsEnd: 0 }
+}

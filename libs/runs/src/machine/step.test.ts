@@ -1,0 +1,299 @@
+/**
+ * The machine as tables. A line of a table says what comes of a fact: the phase after it, the events that are
+ * written, and what is next. What no line names is impossible, and throws; the tests go through all pairs.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import {
+  QUEUED,
+  RUNNING,
+  HELD,
+  FOUND,
+  NOTHING,
+  ENDED,
+  DELIVERED,
+  IDLE,
+  AT_WORK,
+  PHASES,
+  inWords,
+} from '@sluice/testkit/sample-lives'
+import { describe, expect, it } from 'vitest'
+import { leftRun } from './find-runs.ts'
+import type { RunState } from './run-events.ts'
+import { step } from './step.ts'
+import type { AtWork, Fact, SyncLife } from './sync-life.ts'
+
+const FACTS: { readonly [fact: string]: Fact } = {
+  idle: { kind: 'idle', at: 20 },
+  'inspected: nothing is written': {
+    kind: 'inspected',
+    tails: [
+      { ...ENDED, run: 6 },
+      { ...ENDED, run: 6 },
+    ],
+  },
+  'inspected: all is written': { kind: 'inspected', tails: [ENDED, ENDED] },
+  'inspected: all is written, and sealed': { kind: 'inspected', tails: [ENDED, { ...ENDED, sealed: true }] },
+  'inspected: a run-end is missing': { kind: 'inspected', tails: [ENDED, { ...ENDED, ended: false }] },
+  'inspected: a run-begin is missing': { kind: 'inspected', tails: [ENDED, { ...ENDED, run: 6 }] },
+  sealed: { kind: 'sealed' },
+  begun: { kind: 'begun', definition: 'd' },
+  restoring: { kind: 'restoring', restoring: { records: 1, of: 2, why: null } },
+  restored: { kind: 'restored' },
+  'detected: nothing': { kind: 'detected', found: NOTHING, records: 0, held: null },
+  'detected: changes': { kind: 'detected', found: FOUND, records: 2, held: null },
+  'detected: too many removals': { kind: 'detected', found: FOUND, records: 2, held: HELD },
+  held: { kind: 'held', held: HELD },
+  prepared: { kind: 'prepared' },
+  publishing: { kind: 'publishing' },
+  published: { kind: 'published' },
+  'cut-short': { kind: 'cut-short' },
+  failed: { kind: 'failed', error: new SluiceError('query', 'no such table'), at: 20 },
+  reported: { kind: 'reported', reports: DELIVERED },
+  replaced: { kind: 'replaced', newRunId: 'NEW', at: 20 },
+  ended: { kind: 'ended', endsBefore: [], at: 20 },
+  released: { kind: 'released' },
+}
+
+/** `PHASE → FACT: PHASE; EVENTS; NEXT`, for a run that nobody has cancelled, and nothing else is known of. */
+const RUN_AT_WORK = `
+none       → idle: none; ; wait
+
+taken      → begun: detecting; RUN running; go-on
+taken      → failed: done; RUN failed; release
+
+detecting  → restoring: detecting; RUN running; go-on
+detecting  → restored: detecting; ; go-on
+detecting  → detected: nothing: reported; ; end
+detecting  → detected: changes: detecting; ; publish
+detecting  → detected: too many removals: detecting; ; hold
+detecting  → held: done; RUN held; release
+detecting  → prepared: detecting; RUN running; go-on
+detecting  → publishing: publishing; ; go-on
+detecting  → failed: done; RUN failed; release
+
+publishing → published: delivering; RUN running; await-reports
+publishing → cut-short: delivering; ; await-reports
+publishing → failed: publishing; RUN running, failed; take-over
+
+delivering → reported: reported; ; end
+reported   → ended: done; RUN success; release
+done       → released: none; ; go-on
+
+left       → inspected: nothing is written: lost; ; replace
+left       → inspected: all is written: delivering; RUN running; await-reports
+left       → inspected: all is written, and sealed: delivering; ; await-reports
+left       → inspected: a run-end is missing: sealing; ; seal
+left       → inspected: a run-begin is missing: sealing; ; seal
+sealing    → sealed: delivering; ; await-reports
+lost       → replaced: lost; NEW queued; end
+lost       → ended: done; RUN failed; release
+reported   → replaced: reported; ; end
+`
+
+/** The same where somebody has cancelled the run, as far as it makes a difference. */
+const CANCELLED_RUN = `
+taken      → failed: done; RUN cancelled; release
+detecting  → failed: done; RUN cancelled; release
+reported   → ended: done; RUN cancelled; release
+left       → inspected: nothing is written: lost; ; end
+lost       → replaced: lost; ; end
+lost       → ended: done; RUN cancelled; release
+`
+
+const lineOf = /^(\w+) +→ (.+): (\w+); (.*); ([\w-]+)$/
+
+function linesOf(table: string): ReadonlyMap<string, string> {
+  return new Map(
+    table
+      .trim()
+      .split('\n')
+      .filter(line => line !== '')
+      .map(line => {
+        const [, phase = '', fact = '', to = '', events = '', next = ''] = lineOf.exec(line) ?? []
+        return [`${phase} → ${fact}`, `${to}; ${events}; ${next}`] as const
+      }),
+  )
+}
+
+function told(life: SyncLife, fact: Fact): string {
+  try {
+    return inWords(step(life, fact))
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'internal') return 'impossible'
+    throw error
+  }
+}
+
+describe('what the owner of a sync finds out about its run', () => {
+  const lines = linesOf(RUN_AT_WORK)
+  const pairs = ['none' as const, ...PHASES].flatMap(phase =>
+    Object.keys(FACTS).map(fact => [phase, fact] as const),
+  )
+
+  it.each(pairs)('%s → %s', (phase, name) => {
+    const atWork = phase === 'none' ? null : AT_WORK[phase]
+    const fact = FACTS[name] ?? FACTS['idle']
+    expect(fact && told({ ...IDLE, atWork }, fact)).toBe(lines.get(`${phase} → ${name}`) ?? 'impossible')
+  })
+
+  it('is named by no line that is none of these pairs', () => {
+    const known = new Set(pairs.map(pair => pair.join(' → ')))
+    expect([...lines.keys()].filter(line => !known.has(line))).toEqual([])
+  })
+
+  it.each([...linesOf(CANCELLED_RUN)])('%s, where somebody cancelled it', (pair, expected) => {
+    const [phase, name = ''] = pair.split(' → ')
+    const at = PHASES.find(one => one === phase) ?? 'left'
+    const atWork = { ...AT_WORK[at], run: { ...AT_WORK[at].run, cancelling: true } }
+    const fact = FACTS[name] ?? FACTS['idle']
+    expect(fact && told({ ...IDLE, atWork }, fact)).toBe(expected)
+  })
+})
+
+describe('a run that is taken up', () => {
+  it('gets the next number, and what earlier runs lost', () => {
+    const faults = [{ partition: 1, run: 3, from: 4 }]
+    const { life } = step({ ...IDLE, faults, queued: { ...QUEUED, runId: 'NEXT' } }, { kind: 'idle', at: 20 })
+    expect(life).toMatchObject({ lastRun: 8, queued: null })
+    expect(life.atWork).toMatchObject({
+      phase: 'taken',
+      run: { runId: 'NEXT', status: 'queued', run: 8, first: true, faults, startedAt: 20 },
+    })
+  })
+
+  it('ends the one that awaits approval, which it takes the place of', () => {
+    const awaiting: RunState = { ...RUNNING, runId: 'HELD', status: 'held', held: HELD }
+    const taken = step({ ...IDLE, awaiting, queued: QUEUED }, { kind: 'idle', at: 20 })
+    expect(inWords(taken)).toBe('taken; HELD cancelled; detect')
+    expect(taken.life.awaiting).toBeNull()
+    expect(taken.events[0]?.error).toContain('run RUN, which is newer, took its place')
+  })
+
+  it('to reset the sync is written once more, which only its owner can do, and gets no number', () => {
+    const taken = step({ ...IDLE, queued: { ...QUEUED, cause: 'reset' } }, { kind: 'idle', at: 20 })
+    expect(inWords(taken)).toBe('taken; RUN queued; reset')
+    expect(taken.life).toMatchObject({ lastRun: 7, atWork: { run: { run: null } } })
+  })
+})
+
+describe('a run that ends', () => {
+  it('has been through the model where it was complete, so that the next run is not the first', () => {
+    const first = (life: SyncLife, fact: Fact): boolean => step(life, fact).life.first
+    expect(first({ ...IDLE, atWork: AT_WORK.publishing }, { kind: 'published' })).toBe(false)
+    const discard = { ...AT_WORK.publishing, run: { ...AT_WORK.publishing.run, cause: 'discard' } } as const
+    expect(first({ ...IDLE, atWork: discard }, { kind: 'published' })).toBe(true)
+    const nothing = { ...AT_WORK.detecting, phase: 'reported' } as const
+    expect(first({ ...IDLE, atWork: nothing }, { kind: 'ended', endsBefore: [], at: 20 })).toBe(false)
+    const left = { ...AT_WORK.reported, isLeft: true }
+    const adopted = { ...left, run: { ...left.run, first: true } }
+    expect(first({ ...IDLE, atWork: adopted }, { kind: 'ended', endsBefore: [], at: 20 })).toBe(false)
+    const leftFirst = { ...left, run: { ...left.run, first: true, complete: false } }
+    expect(first({ ...IDLE, atWork: leftFirst }, { kind: 'ended', endsBefore: [], at: 20 })).toBe(true)
+  })
+
+  it('hands on what it lost to the next run', () => {
+    const [one, ...others] = DELIVERED
+    const reports = one === undefined ? [] : [{ ...one, faultedFrom: 3 }, ...others]
+    const ended = step(
+      { ...IDLE, atWork: { ...AT_WORK.reported, reports } },
+      { kind: 'ended', endsBefore: [], at: 20 },
+    )
+    expect(ended.life.faults).toEqual([{ partition: 0, run: 7, from: 3 }])
+  })
+
+  it('fails where its own files cannot be closed after that, and awaits no approval any more', () => {
+    const run: RunState = { ...RUNNING, status: 'held', held: HELD }
+    const done = { ...AT_WORK.done, isWritten: false, run }
+    const failed = step(
+      { ...IDLE, awaiting: run, atWork: done },
+      { kind: 'failed', error: new Error('disk'), at: 20 },
+    )
+    expect(inWords(failed)).toBe('done; RUN failed; release')
+    expect(failed.life.awaiting).toBeNull()
+  })
+})
+
+/** A run that was left and is in this phase, beside what else is known. */
+function leftIn(
+  phase: 'lost' | 'reported',
+  run: Partial<RunState> = {},
+  more: Partial<SyncLife> = {},
+): SyncLife {
+  const atWork = {
+    ...leftRun({ ...RUNNING, ...run }),
+    phase,
+    isWritten: phase !== 'lost',
+    isSealed: phase !== 'lost',
+  }
+  return { ...IDLE, atWork, ...more }
+}
+
+describe('a run in the place of one that was cut', () => {
+  const replaced = { kind: 'replaced', newRunId: 'NEW', at: 20 } as const
+  const ANEW: RunState = { ...QUEUED, runId: 'ANEW' }
+
+  it('is queued once its partitions are reported, where it was sealed or its process is gone', () => {
+    const reported = (atWork: Partial<AtWork>): string =>
+      told(
+        { ...IDLE, atWork: { ...leftRun(RUNNING), phase: 'delivering', isWritten: true, ...atWork } },
+        {
+          kind: 'reported',
+          reports: DELIVERED,
+        },
+      )
+    expect(reported({ isSealed: true })).toBe('reported; ; replace')
+    expect(reported({})).toBe('reported; ; end')
+    const inspected = step(
+      { ...IDLE, atWork: leftRun(RUNNING, true) },
+      { kind: 'inspected', tails: [ENDED, ENDED] },
+    )
+    expect(inspected.life.atWork).toMatchObject({ isSealed: true, phase: 'delivering' })
+  })
+
+  it('is the one that is queued already, where that does as much', () => {
+    expect(inWords(step(leftIn('lost', {}, { queued: ANEW }), replaced))).toBe('lost; ; end')
+  })
+
+  it('gives what is left of the approval to the one that is queued already', () => {
+    const done = step(leftIn('lost', { approved: 300 }, { queued: { ...ANEW, command: 5 } }), replaced)
+    expect(done.events).toMatchObject([{ runId: 'ANEW', approved: 300 }])
+  })
+
+  it('takes the place of what is queued, where it resyncs and that does something else', () => {
+    const scope = { as: 'changed', key: null, status: null } as const
+    const discard = { ...QUEUED, runId: 'DISCARD', cause: 'discard', command: 5 } as const
+    const done = step(leftIn('reported', { cause: 'resync', scope }, { queued: discard }), replaced)
+    expect(inWords(done)).toBe('reported; DISCARD cancelled + NEW queued; end')
+    expect(done.events[0]).toMatchObject({ cancelling: false, error: expect.stringContaining('resyncs') })
+    const other = step(leftIn('reported', {}, { queued: discard }), replaced)
+    expect(inWords(other)).toBe('reported; ; end')
+  })
+
+  it.each([
+    ['was cancelled', { cancelling: true }, {}],
+    ['failed by itself', { error: 'no such table' }, {}],
+    ['has had one that somebody cancelled', {}, { replacementCancelled: true }],
+  ] as const)('is not queued for one that %s', (_, run, more) => {
+    expect(inWords(step(leftIn('lost', run, more), replaced))).toBe('lost; ; end')
+  })
+
+  it('ends with the one that was cut, where that is cancelled', () => {
+    const ended = { kind: 'ended', endsBefore: [], at: 20 } as const
+    const both = step(leftIn('lost', { cancelling: true }, { queued: ANEW }), ended)
+    expect(inWords(both)).toBe('done; ANEW cancelled + RUN cancelled; release')
+    expect(both.life).toMatchObject({ queued: null, replacementCancelled: true })
+  })
+
+  it('goes on without the approval, where somebody has asked for it meanwhile', () => {
+    const asked = { ...ANEW, command: 5, approved: 300 }
+    const ended = { kind: 'ended', endsBefore: [], at: 20 } as const
+    const both = step(leftIn('lost', { cancelling: true, approved: 300 }, { queued: asked }), ended)
+    expect(both.events).toMatchObject([
+      { runId: 'ANEW', status: 'queued', approved: null },
+      { status: 'cancelled' },
+    ])
+    const reset = { ...asked, cause: 'reset', approved: null } as const
+    const alone = step(leftIn('lost', { cancelling: true }, { queued: reset }), ended)
+    expect(inWords(alone)).toBe('done; RUN cancelled; release')
+  })
+})

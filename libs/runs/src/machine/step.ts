@@ -1,0 +1,195 @@
+/**
+ * The machine of a sync's runs: a life and a fact give the next life, the events to be written and what to do
+ * next. It is pure, and it knows each pair: a fact that a phase cannot have is a bug, and throws `internal`.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import { cancelReplacement, inspectLeft, replace, replaceOrEnd } from './left-run.ts'
+import { cancelledRun, endedRun, failedRun, hasSeenModel, INTERRUPTED, supersededRun } from './run-events.ts'
+import { failReset, setAside, takeCommandAside } from './set-aside.ts'
+import {
+  stepOf,
+  withEnd,
+  withRun,
+  type AtWork,
+  type Fact,
+  type Phase,
+  type Step,
+  type SyncLife,
+  type WorkFact,
+} from './sync-life.ts'
+import { takeCommand } from './take-command.ts'
+
+/** The phases of the run at work in which each fact may be told. */
+export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } = {
+  inspected: ['left'],
+  sealed: ['sealing'],
+  begun: ['taken'],
+  restoring: ['detecting'],
+  restored: ['detecting'],
+  detected: ['detecting'],
+  held: ['detecting'],
+  prepared: ['detecting'],
+  publishing: ['detecting'],
+  published: ['publishing'],
+  'cut-short': ['publishing'],
+  failed: ['taken', 'detecting', 'publishing', 'reported', 'done'],
+  reported: ['delivering'],
+  replaced: ['lost', 'reported'],
+  ended: ['lost', 'reported'],
+  released: ['done'],
+}
+
+/** What a fact comes to. Throws `internal` where it cannot be true, or where a command has to wait. */
+export function step(life: SyncLife, fact: Fact): Step {
+  if (fact.kind === 'asked') return takeCommand(life, fact)
+  if (fact.kind === 'set-aside') return setAside(life, fact.aside)
+  if (fact.kind === 'asked-aside') return takeCommandAside(life, fact.asked, fact.aside)
+  if (fact.kind === 'reset-failed') return failReset(life, fact)
+  const { atWork } = life
+  if (fact.kind === 'idle') {
+    if (atWork !== null) throw impossible(fact, atWork)
+    return takeQueued(life, fact.at)
+  }
+  if (atWork === null || !PHASES_OF[fact.kind].includes(atWork.phase)) throw impossible(fact, atWork)
+  return stepOn(life, atWork, fact)
+}
+
+/** The queued run is taken up. It gets the next number; a reset has none. */
+function takeQueued(life: SyncLife, at: number): Step {
+  const { queued, awaiting } = life
+  if (queued === null) return stepOf(life, [], 'wait')
+  // Its event is written once more, which only the owner can do: nobody else is to take topics away.
+  if (queued.cause === 'reset')
+    return stepOf({ ...life, queued: null, atWork: atWorkOf(queued) }, [queued], 'reset')
+  // A newer run sees what the one that awaits approval would: that one has nothing left to wait for.
+  const superseded = awaiting === null ? [] : [supersededRun(awaiting, queued.runId, at)]
+  const { lastRun, first, faults } = superseded.reduce(withEnd, life)
+  const run = { ...queued, run: lastRun + 1, first, faults, startedAt: at }
+  const taken = { queued: null, awaiting: null, faults, lastRun: lastRun + 1, atWork: atWorkOf(run) }
+  return stepOf({ ...life, ...taken }, superseded, 'detect')
+}
+
+function atWorkOf(run: AtWork['run']): AtWork {
+  return {
+    ...{ run, phase: 'taken', reports: [] },
+    ...{ isLeft: false, isInterrupted: false, isSealed: false, isWritten: false },
+  }
+}
+
+function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
+  const { run } = atWork
+  const to = (changed: Partial<AtWork>): SyncLife => ({ ...life, atWork: { ...atWork, ...changed } })
+  const told = (changed: Partial<AtWork['run']>, more: Partial<AtWork> = {}): Step => {
+    const now = { ...run, ...changed }
+    return stepOf(to({ run: now, ...more }), [now], 'go-on')
+  }
+  switch (fact.kind) {
+    case 'inspected':
+      return inspectLeft(life, atWork, fact)
+    case 'sealed':
+      return stepOf(to({ phase: 'delivering' }), [], 'await-reports')
+    case 'begun':
+      return told({ status: 'running', definition: fact.definition }, { phase: 'detecting' })
+    case 'restoring':
+      return told({ restoring: fact.restoring })
+    case 'restored':
+      return stepOf(withRun(life, atWork, { restoring: null }), [], 'go-on')
+    case 'detected':
+      return detected(life, atWork, fact)
+    case 'held':
+      return hold(life, atWork, fact.held)
+    case 'prepared':
+      return told({})
+    case 'publishing':
+      return stepOf(to({ phase: 'publishing', isWritten: true }), [], 'go-on')
+    case 'published':
+      return published(life, atWork)
+    case 'cut-short':
+      return stepOf(to({ phase: 'delivering', isSealed: true }), [], 'await-reports')
+    case 'failed':
+      return failed(life, atWork, fact)
+    case 'reported': {
+      const reported = to({ phase: 'reported', reports: fact.reports })
+      return replaceOrEnd(reported)
+    }
+    case 'replaced':
+      return replace(life, atWork, fact)
+    case 'ended':
+      return end(life, atWork, fact)
+    case 'released':
+      return stepOf({ ...life, atWork: null }, [], 'go-on')
+    default:
+      return fact satisfies never
+  }
+}
+
+function detected(
+  life: SyncLife,
+  atWork: AtWork,
+  { found, records, held }: Extract<WorkFact, { kind: 'detected' }>,
+): Step {
+  const run = { ...atWork.run, ...found }
+  const next = held !== null ? 'hold' : records > 0 ? 'publish' : 'end'
+  // Renderer and delivery never hear of a run that publishes nothing, so there is nothing to wait for.
+  const phase = next === 'end' ? 'reported' : 'detecting'
+  return stepOf({ ...life, atWork: { ...atWork, run, phase } }, [], next)
+}
+
+function hold(life: SyncLife, atWork: AtWork, held: AtWork['run']['held']): Step {
+  const run = { ...atWork.run, status: 'held', held, approved: null } as const
+  return stepOf({ ...life, awaiting: run, atWork: { ...atWork, run, phase: 'done' } }, [run], 'release')
+}
+
+function published(life: SyncLife, atWork: AtWork): Step {
+  const run = { ...atWork.run, complete: true }
+  const first = life.first && !hasSeenModel(run)
+  return stepOf({ ...life, first, atWork: { ...atWork, run, phase: 'delivering' } }, [run], 'await-reports')
+}
+
+/**
+ * A run that has published nothing ends; of one that has, the failure is noted, and a takeover ends it. One
+ * whose end is being written ends for the second time.
+ */
+function failed(life: SyncLife, atWork: AtWork, { error, at }: Extract<WorkFact, { kind: 'failed' }>): Step {
+  const { run, phase, isWritten } = atWork
+  if (phase === 'publishing') {
+    const { error: message, errorCode } = failedRun(run, error, at)
+    const noted = { ...run, error: message, errorCode }
+    return stepOf({ ...life, atWork: { ...atWork, run: noted } }, [noted], 'take-over')
+  }
+  if (isWritten) throw impossible({ kind: 'failed', error, at }, atWork)
+  const awaiting = life.awaiting?.runId === run.runId ? null : life.awaiting
+  return finish(
+    { ...life, awaiting },
+    atWork,
+    run.cancelling ? cancelledRun(run, at) : failedRun(run, error, at),
+  )
+}
+
+function end(life: SyncLife, atWork: AtWork, { endsBefore, at }: Extract<WorkFact, { kind: 'ended' }>): Step {
+  const { run, phase, reports, isLeft, isSealed, isWritten } = atWork
+  if (phase === 'lost') {
+    const interrupted = new SluiceError('internal', INTERRUPTED)
+    return finish(life, atWork, run.cancelling ? cancelledRun(run, at) : failedRun(run, interrupted, at))
+  }
+  if (isWritten) {
+    const first = isLeft ? run.first && !hasSeenModel(run) : life.first
+    return finish({ ...life, first }, atWork, endedRun(run, reports, { sealed: isSealed, at, endsBefore }))
+  }
+  if (run.cancelling) return finish(life, atWork, cancelledRun(run, at))
+  const complete = { ...run, complete: true }
+  const first = life.first && !hasSeenModel(complete)
+  return finish({ ...life, first }, atWork, endedRun(complete, [], { sealed: false, at }))
+}
+
+/** Writes the run's end, and before it that of the run that was to take the place of a cancelled one. */
+function finish(life: SyncLife, atWork: AtWork, ended: AtWork['run']): Step {
+  const before = ended.cancelling ? cancelReplacement(life, ended.endedAt ?? 0) : stepOf(life, [], 'go-on')
+  const next = withEnd({ ...before.life, atWork: { ...atWork, run: ended, phase: 'done' } }, ended)
+  return stepOf(next, [...before.events, ended], 'release')
+}
+
+function impossible(fact: Fact, atWork: AtWork | null): SluiceError {
+  const found = atWork === null ? 'nothing is at work' : `run ${atWork.run.runId} is ${atWork.phase}`
+  return new SluiceError('internal', `${found}, and is told: ${fact.kind}`)
+}

@@ -1,0 +1,193 @@
+/**
+ * What the owner of a sync knows of the sync's runs, what it can learn (facts), and what it has to do then.
+ * `step` in `step.ts` is the machine: a life and a fact give the next life and what to do. None of it does
+ * I/O or looks at a clock; each instant is given, in ms since 1970. docs/RUNS.md has the pictures.
+ */
+import type {
+  Command,
+  Fault,
+  HeldRemovals,
+  PartitionEnd,
+  PartitionReport,
+  Restoring,
+} from '@sluice/contracts/records'
+import { isEnded } from '@sluice/domain/run-status'
+import type { RunState } from './run-events.ts'
+
+/**
+ * How far the run at work has come. A run that this owner took out of the queue goes
+ *
+ *     taken → detecting → publishing → delivering → reported → done
+ *
+ * and skips what it has no need of. A run that an earlier owner left goes
+ *
+ *     left → lost → done                              where nothing of it is written
+ *     left → (sealing →) delivering → reported → done  where something is
+ */
+export type Phase =
+  | 'taken' // Its event says `queued`, since its definition is not resolved.
+  | 'detecting' // Its event says `running`; nothing of it is published.
+  | 'publishing' // A record of it may be in `changes`: from here on only `run-end` markers end it.
+  | 'delivering' // Its `run-end` markers are all written; partitions report.
+  | 'reported' // All partitions have reported, or the run had nothing to publish.
+  | 'done' // It has ended or awaits approval; its last event is being written.
+  | 'left' // An earlier owner left it; nobody has looked how much of it is written.
+  | 'lost' // Nothing of it is written.
+  | 'sealing' // It was cut; its missing markers are being written.
+
+export interface AtWork {
+  readonly run: RunState
+  readonly phase: Phase
+  /** True where an earlier owner left it. */
+  readonly isLeft: boolean
+  /** True for a run whose process is gone, where one process does everything. */
+  readonly isInterrupted: boolean
+  /** True where its markers end it early: what is published is all of it. */
+  readonly isSealed: boolean
+  /** True once a record of it may be in `changes`. */
+  readonly isWritten: boolean
+  /** Of its partitions, once all have reported. */
+  readonly reports: readonly PartitionReport[]
+}
+
+export interface SyncLife {
+  /** Number of the last run; 0 if there was none. */
+  readonly lastRun: number
+  /** True if the next run is the sync's first: none has been through its model so far. */
+  readonly first: boolean
+  /** Where earlier runs lost track of changes, and no complete run has taken that into account. */
+  readonly faults: readonly Fault[]
+  /** Offset of the last command that is taken; −1 if none is. */
+  readonly lastCommand: number
+  readonly atWork: AtWork | null
+  readonly queued: RunState | null
+  /** Awaits approval: its event says `held`. No run comes between it and the run that takes its place. */
+  readonly awaiting: RunState | null
+  /** True if nothing takes the place of the run that was left: somebody cancelled the one that did. */
+  readonly replacementCancelled: boolean
+}
+
+/** What the last run left in one partition of `changes`. */
+export interface PartitionTail {
+  /** Number of the last run that wrote here; 0 if none did. */
+  readonly run: number
+  /** True if its `run-end` marker is written, or no run ever was here. */
+  readonly ended: boolean
+  readonly sealed: boolean
+  /** Seqs that the run has in this partition. */
+  readonly count: number
+}
+
+/** What a run found out by its diff. */
+export type Found = Pick<RunState, 'rowsRead' | 'rowsInvalid' | 'invalidSamples' | 'counts' | 'notices'>
+
+/** Somebody asks for something. `partitions` are the sync's. */
+export interface Asked {
+  readonly kind: 'asked'
+  readonly command: Command
+  readonly offset: number
+  readonly partitions: number
+  readonly at: number
+}
+
+/** Why a sync is set aside, and what is known of the run that was at work. */
+export interface Aside {
+  readonly sync: string
+  readonly incarnation: string
+  readonly error: unknown
+  /** The latest report of each partition. */
+  readonly reports: readonly PartitionReport[]
+  /** Where the run before ended. */
+  readonly endsBefore: readonly PartitionEnd[]
+  readonly at: number
+}
+
+/** What the owner finds out about the run at work. */
+export type WorkFact =
+  /** How much of the run that was left is written: the tails of all partitions of `changes`. */
+  | { readonly kind: 'inspected'; readonly tails: readonly PartitionTail[] }
+  /** The markers that were missing are written. */
+  | { readonly kind: 'sealed' }
+  /** The definition is resolved and stored under this hash. */
+  | { readonly kind: 'begun'; readonly definition: string }
+  /** The delivered state is being restored; null once it is restored, after an event told that it was not. */
+  | { readonly kind: 'restoring'; readonly restoring: Restoring | null }
+  /** The delivered state is up to date. */
+  | { readonly kind: 'restored' }
+  /** The diff is made. `records` is the number of records that are to be published. */
+  | {
+      readonly kind: 'detected'
+      readonly found: Found
+      readonly records: number
+      readonly held: HeldRemovals | null
+    }
+  /** The run is to await approval of so many removals. */
+  | { readonly kind: 'held'; readonly held: HeldRemovals }
+  /** All is ready to be published, and those who wait may know what was found. */
+  | { readonly kind: 'prepared' }
+  /** The first record is about to be written. */
+  | { readonly kind: 'publishing' }
+  | { readonly kind: 'published' }
+  /** Somebody cancelled the run while it was published: its markers are written, marked as sealed. */
+  | { readonly kind: 'cut-short' }
+  | { readonly kind: 'failed'; readonly error: unknown; readonly at: number }
+  /** All partitions have reported. */
+  | { readonly kind: 'reported'; readonly reports: readonly PartitionReport[] }
+  /** A run may take the place of the one that was cut, under this id. */
+  | { readonly kind: 'replaced'; readonly newRunId: string; readonly at: number }
+  /**
+   * Nothing more is to be done before the end. `endsBefore` tells where the run before ended, for partitions
+   * whose end this run has not reached.
+   */
+  | { readonly kind: 'ended'; readonly endsBefore: readonly PartitionEnd[]; readonly at: number }
+  /** Its last event is acknowledged, and its files are closed. */
+  | { readonly kind: 'released' }
+
+export type Fact =
+  | Asked
+  /** Nothing is at work: what is queued may begin. */
+  | { readonly kind: 'idle'; readonly at: number }
+  | WorkFact
+  /** Nobody can own the sync. */
+  | { readonly kind: 'set-aside'; readonly aside: Aside }
+  /** Somebody asks for something while nobody can own the sync. */
+  | { readonly kind: 'asked-aside'; readonly asked: Asked; readonly aside: Aside }
+  /** The reset of a sync that is set aside could not be carried out either. */
+  | { readonly kind: 'reset-failed'; readonly error: unknown; readonly at: number }
+
+/** What the owner does next; in brackets the fact that it tells afterwards. */
+export type Next =
+  | 'go-on' // with what it is at.
+  | 'wait' // for a command [asked].
+  | 'detect' // Resolve the definition [begun], restore [restored], compare [detected].
+  | 'reset' // Delete the topics, write the new incarnation, end the reset: this life is over.
+  | 'hold' // Let somebody approve it first [held].
+  | 'publish' // [prepared, publishing, then published, cut-short or failed]
+  | 'seal' // Write the missing markers [sealed].
+  | 'await-reports' // Wait until all partitions have reported [reported].
+  | 'replace' // Give an id to the run that takes the place of the one that was cut [replaced].
+  | 'end' // Forget and trim what is old [ended].
+  | 'release' // Let go of the run [released].
+  | 'take-over' // from itself: only a takeover, which seals, ends the run.
+
+export interface Step {
+  readonly life: SyncLife
+  /** True if the work on the run at work is to stop: somebody cancelled it. Comes before what is written. */
+  readonly stops: boolean
+  /** Events to be written to `runs`, in this order, each once the one before it is acknowledged. */
+  readonly events: readonly RunState[]
+  readonly next: Next
+}
+
+export function stepOf(life: SyncLife, events: readonly RunState[], next: Next): Step {
+  return { life, stops: false, events, next }
+}
+
+export function withRun(life: SyncLife, atWork: AtWork, changed: Partial<RunState>): SyncLife {
+  return { ...life, atWork: { ...atWork, run: { ...atWork.run, ...changed } } }
+}
+
+/** What the end of a run tells of faults counts for the next one; a run without a number tells nothing. */
+export function withEnd(life: SyncLife, ended: RunState): SyncLife {
+  return ended.run === null || !isEnded(ended.status) ? life : { ...life, faults: ended.faults }
+}

@@ -1,0 +1,192 @@
+/** What each command does to each life of a sync, as a table. */
+import type { Command } from '@sluice/contracts/records'
+import { QUEUED, RUNNING, HELD, IDLE, AT_WORK, own, inWords } from '@sluice/testkit/sample-lives'
+import { describe, expect, it } from 'vitest'
+import type { RunState } from './run-events.ts'
+import { step } from './step.ts'
+import type { AtWork, Asked, SyncLife } from './sync-life.ts'
+
+describe('a command', () => {
+  const ANEW: RunState = { ...QUEUED, runId: 'ANEW' }
+  const OTHER: RunState = { ...QUEUED, runId: 'OTHER', command: 3 }
+  const AWAITING: RunState = { ...RUNNING, runId: 'HELD', status: 'held', held: HELD }
+  const ended = (status: 'success' | 'held'): AtWork => ({ ...AT_WORK.done, run: { ...RUNNING, status } })
+  const lives: { readonly [what: string]: SyncLife } = {
+    nothing: IDLE,
+    'a queued run': { ...IDLE, queued: OTHER },
+    'a queued discard': { ...IDLE, queued: { ...OTHER, cause: 'discard' } },
+    'a run that awaits approval': { ...IDLE, awaiting: AWAITING },
+    'a run that awaits approval, and a queued one': { ...IDLE, awaiting: AWAITING, queued: OTHER },
+    'a taken run': { ...IDLE, atWork: AT_WORK.taken },
+    'a run at work': { ...IDLE, atWork: AT_WORK.detecting },
+    'a run at work, and a queued one': { ...IDLE, atWork: AT_WORK.delivering, queued: OTHER },
+    'a run that is being cancelled': {
+      ...IDLE,
+      atWork: { ...AT_WORK.detecting, run: { ...RUNNING, cancelling: true } },
+    },
+    'a run whose end is being written': { ...IDLE, atWork: ended('success') },
+    'a run whose wait is being written': {
+      ...IDLE,
+      atWork: ended('held'),
+      awaiting: { ...RUNNING, status: 'held' },
+    },
+    'a cut run': { ...IDLE, atWork: AT_WORK.sealing },
+    'a cut run of a process that is gone': { ...IDLE, atWork: { ...AT_WORK.sealing, isInterrupted: true } },
+    'a cut run, and one in its place': { ...IDLE, atWork: AT_WORK.sealing, queued: ANEW },
+    'a cut run, and another one': { ...IDLE, atWork: AT_WORK.sealing, queued: OTHER },
+  }
+  const commands: { readonly [what: string]: Partial<Command> } = {
+    run: { kind: 'run', id: 'ASKED' },
+    resync: { kind: 'run', id: 'ASKED', cause: 'resync', scope: { as: 'added', key: null, status: null } },
+    'cancel RUN': { kind: 'cancel', run: 'RUN' },
+    'cancel OTHER': { kind: 'cancel', run: 'OTHER' },
+    'cancel ANEW': { kind: 'cancel', run: 'ANEW' },
+    'cancel HELD': { kind: 'cancel', run: 'HELD' },
+    'approve HELD': { kind: 'approve', run: 'HELD' },
+    'approve RUN': { kind: 'approve', run: 'RUN' },
+    reset: { kind: 'reset', id: 'RESET', cause: 'reset' },
+  }
+  /** What a command does to each life; where no line names it, nothing is written. */
+  const COMMANDS = `
+run → nothing: ASKED queued
+run → a queued run: ASKED cancelled
+run → a queued discard: ASKED cancelled
+run → a run that awaits approval: ASKED queued
+run → a run that awaits approval, and a queued one: ASKED cancelled
+run → a taken run: ASKED queued
+run → a run at work: ASKED queued
+run → a run at work, and a queued one: ASKED cancelled
+run → a run that is being cancelled: ASKED queued
+run → a run whose end is being written: ASKED queued
+run → a run whose wait is being written: ASKED queued
+run → a cut run: ASKED queued
+run → a cut run of a process that is gone: ASKED queued
+run → a cut run, and one in its place: ANEW queued + ASKED cancelled
+run → a cut run, and another one: ASKED cancelled
+
+resync → nothing: ASKED queued
+resync → a queued run: OTHER queued + ASKED cancelled
+resync → a queued discard: ASKED cancelled
+resync → a run that awaits approval: ASKED queued
+resync → a run that awaits approval, and a queued one: OTHER queued + ASKED cancelled
+resync → a taken run: ASKED queued
+resync → a run at work: ASKED queued
+resync → a run at work, and a queued one: OTHER queued + ASKED cancelled
+resync → a run that is being cancelled: ASKED queued
+resync → a run whose end is being written: ASKED queued
+resync → a run whose wait is being written: ASKED queued
+resync → a cut run: ASKED queued
+resync → a cut run of a process that is gone: ASKED queued
+resync → a cut run, and one in its place: ANEW queued + ASKED cancelled
+resync → a cut run, and another one: OTHER queued + ASKED cancelled
+
+cancel RUN → a taken run: stop the work
+cancel RUN → a run at work: stop the work + RUN running, cancelling
+cancel RUN → a run at work, and a queued one: stop the work + RUN running, cancelling
+cancel RUN → a run whose end is being written: stop the work
+cancel RUN → a run whose wait is being written: stop the work + RUN cancelled
+cancel RUN → a cut run: stop the work + RUN running, cancelling
+cancel RUN → a cut run of a process that is gone: stop the work + RUN running, cancelling
+cancel RUN → a cut run, and one in its place: stop the work + RUN running, cancelling + ANEW cancelled
+cancel RUN → a cut run, and another one: stop the work + RUN running, cancelling
+cancel OTHER → a queued run: OTHER cancelled
+cancel OTHER → a queued discard: OTHER cancelled
+cancel OTHER → a run that awaits approval, and a queued one: OTHER cancelled
+cancel OTHER → a run at work, and a queued one: OTHER cancelled
+cancel OTHER → a cut run, and another one: OTHER cancelled
+cancel ANEW → a cut run, and one in its place: ANEW cancelled
+cancel HELD → a run that awaits approval: HELD cancelled
+cancel HELD → a run that awaits approval, and a queued one: HELD cancelled
+
+approve HELD → a run that awaits approval: HELD queued
+approve RUN → a run whose wait is being written: RUN queued
+
+reset → nothing: RESET queued
+reset → a queued run: RESET failed
+reset → a queued discard: RESET failed
+reset → a run that awaits approval: RESET queued
+reset → a run that awaits approval, and a queued one: RESET failed
+reset → a taken run: RESET failed
+reset → a run at work: RESET failed
+reset → a run at work, and a queued one: RESET failed
+reset → a run that is being cancelled: RESET failed
+reset → a run whose end is being written: RESET queued
+reset → a run whose wait is being written: RESET queued
+reset → a cut run: RESET failed
+reset → a cut run of a process that is gone: RESET failed
+reset → a cut run, and one in its place: RESET failed
+reset → a cut run, and another one: RESET failed
+`
+  const lines = new Map(
+    COMMANDS.trim()
+      .split('\n')
+      .filter(line => line !== '')
+      .map(line => /^(.+ → .+): (.+)$/.exec(line) ?? [])
+      .map(([, pair = '', events = '']) => [pair, events] as const),
+  )
+  const pairs = Object.keys(commands).flatMap(command =>
+    Object.keys(lives).map(life => [command, life] as const),
+  )
+
+  function asked(of: Partial<Command>, offset = 9): Asked {
+    const none = { id: 'c', kind: 'run', sync: 's', cause: 'manual', run: null, at: 15, scope: null } as const
+    return { kind: 'asked', command: { ...none, ...of }, offset, partitions: 2, at: 20 }
+  }
+
+  it.each(pairs)('%s → %s', (command, what) => {
+    const life = lives[what] ?? IDLE
+    const done = step(life, asked(commands[command] ?? {}))
+    const [phase, events, next] = inWords(done).split('; ')
+    expect(events).toBe(lines.get(`${command} → ${what}`) ?? '')
+    // No command moves the run at work on, and each is taken.
+    expect([phase, next]).toEqual([life.atWork?.phase ?? 'none', 'go-on'])
+    expect(done.life.lastCommand).toBe(9)
+  })
+
+  it('has no line for anything that is not tried', () => {
+    const known = new Set(pairs.map(pair => pair.join(' → ')))
+    expect([...lines.keys()].filter(line => !known.has(line))).toEqual([])
+  })
+
+  it('is passed over where it is taken already', () => {
+    for (const life of Object.values(lives))
+      for (const command of Object.values(commands)) {
+        const done = step(life, asked(command, life.lastCommand))
+        expect([done.life, done.events]).toEqual([life, []])
+      }
+  })
+
+  it('has to wait for the next incarnation after a reset, queued or at work', () => {
+    const reset = { ...QUEUED, cause: 'reset' } as const
+    for (const command of Object.values(commands)) {
+      expect(() => step({ ...IDLE, queued: reset }, asked(command))).toThrow('came after a reset')
+      const atWork = own('taken', reset)
+      expect(() => step({ ...IDLE, atWork }, asked(command))).toThrow('came after a reset')
+    }
+  })
+
+  it('that is refused says why, and what to do', () => {
+    const errorOf = (what: string, command: string): string | null | undefined =>
+      step(lives[what] ?? IDLE, asked(commands[command] ?? {})).events.at(-1)?.error
+    expect(errorOf('a queued run', 'run')).toBe('run OTHER is queued already and will see the same rows')
+    expect(errorOf('a queued discard', 'run')).toContain('does something else: ask again once it has ended')
+    expect(errorOf('a run at work', 'reset')).toBe(
+      'run RUN is running: wait for its end, or end it with `sluice cancel RUN`',
+    )
+    expect(errorOf('a cut run of a process that is gone', 'reset')).toContain('finish it with `sluice run s`')
+  })
+
+  it('to run makes the run in the place of a cut one its own, so that a cancel of the cut one leaves it', () => {
+    const life = lives['a cut run, and one in its place'] ?? IDLE
+    const joined = step(life, asked(commands['run'] ?? {}))
+    const cancelled = step(joined.life, asked(commands['cancel RUN'] ?? {}, 10))
+    expect(cancelled.life.queued).toMatchObject({ runId: 'ANEW', command: 9 })
+  })
+
+  it('to cancel the run in the place of a cut one counts until the cut one has ended', () => {
+    const life = lives['a cut run, and one in its place'] ?? IDLE
+    expect(step(life, asked(commands['cancel ANEW'] ?? {})).life.replacementCancelled).toBe(true)
+    const other = lives['a cut run, and another one'] ?? IDLE
+    expect(step(other, asked(commands['cancel OTHER'] ?? {})).life.replacementCancelled).toBe(false)
+  })
+})

@@ -1,0 +1,46 @@
+/**
+ * A run's event as a record. Every process reads all of `runs` when it starts, so texts of others are cut
+ * short here.
+ */
+import type { RunEvent } from '@sluice/contracts/records'
+import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
+import { ERROR_BYTES, ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
+import type { MessageLog, NewRecord } from '@sluice/message-log/port'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { at, homePartition, runKey, sharedTopics } from '@sluice/topics/topics'
+
+/** There is one kind of notice for each thing that may be noticed, and some name columns. */
+const NOTICES_MOST = 20
+
+export function runEventRecord(io: Pick<RecordIo, 'encode'>, event: RunEvent): NewRecord {
+  return { key: runKey(event.sync, event.runId), value: io.encode('RunEvent', withBoundedTexts(event)) }
+}
+
+/**
+ * Writes an event of a run whose sync nobody can own: it does not exist, lacks a topic, or has just been
+ * reset. Resolves once that is acknowledged.
+ */
+export async function appendRunEvent(
+  { log, io, prefix }: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  event: RunEvent,
+  options: { readonly signal: AbortSignal },
+): Promise<void> {
+  const target = at(sharedTopics(prefix).runs, homePartition(event.sync))
+  await log.append(target, [runEventRecord(io, event)], options)
+}
+
+/** Keys are shown to people here, and nothing is looked up by them. */
+function withBoundedTexts(event: RunEvent): RunEvent {
+  const { error, notices, invalidSamples, held } = event
+  return {
+    ...event,
+    error: boundedOrNull(error, ERROR_BYTES),
+    notices: notices.slice(0, NOTICES_MOST).map(text => boundedText(text, ERROR_BYTES)),
+    invalidSamples: invalidSamples.map(({ key, reason }) => ({
+      key: boundedOrNull(key, ROW_ERROR_BYTES),
+      reason: boundedText(reason, ROW_ERROR_BYTES),
+    })),
+    held:
+      held === null ? null : { ...held, samples: held.samples.map(key => boundedText(key, ROW_ERROR_BYTES)) },
+  }
+}

@@ -1,0 +1,202 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
+import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
+import { openRun, RunsView, type UnreadableRecord } from './runs-view.ts'
+import { at, homePartition, reportKey, runKey, sharedTopics, textKey } from '@sluice/topics/topics'
+
+const { signal } = new AbortController()
+const HOME = homePartition(SYNC)
+
+describe('the view of the runs', () => {
+  let world: TestLog
+  beforeEach(async () => {
+    world = await openTestLog({ partitions: 0 })
+  })
+  afterEach(() => world[Symbol.asyncDispose]())
+
+  const write = (key: Uint8Array, value: Uint8Array): Promise<number> =>
+    world.append(at(sharedTopics(PREFIX).runs, HOME), [{ key, value }])
+  async function tell(fields: Partial<RunEvent>): Promise<void> {
+    const event = sampleEvent(fields)
+    await write(runKey(event.sync, event.runId), world.io.encode('RunEvent', event))
+  }
+  async function report(fields: Partial<PartitionReport>): Promise<void> {
+    const made = sampleReport(fields)
+    await write(reportKey(made.sync, made.partition), world.io.encode('PartitionReport', made))
+  }
+  /** What the view holds once it has seen all that was written. */
+  async function seen() {
+    await world.runs.caughtUp(HOME, { signal })
+    return world.runs.of(SYNC)
+  }
+  const statuses = async () =>
+    [...((await seen())?.events.values() ?? [])].map(run => [run.runId, run.status])
+
+  it('knows nothing of a sync that never ran', async () => {
+    expect(await seen()).toBeUndefined()
+  })
+
+  it('holds the last event of each run, oldest run first', async () => {
+    await tell({ runId: 'A', status: 'queued' })
+    await tell({ runId: 'B', status: 'queued' })
+    await tell({ runId: 'A', status: 'success' })
+    expect(await statuses()).toEqual([
+      ['A', 'success'],
+      ['B', 'queued'],
+    ])
+  })
+
+  it('passes over what is no record of ours, tells of it, and goes on', async () => {
+    await tell({ runId: 'A', status: 'queued' })
+    const junk = await write(textKey('x'), new Uint8Array([1, 2, 3]))
+    const cut = await write(runKey(SYNC, 'C'), world.io.encode('RunEvent', sampleEvent({})).subarray(0, 20))
+    await tell({ runId: 'B', status: 'queued' })
+    const told: (readonly [offset: number, count: number])[] = []
+    const onUnreadable = (of: UnreadableRecord): void => void told.push([of.offset, of.count])
+    await using view = await RunsView.open({ ...world, onUnreadable }, { signal })
+    await view.caughtUp(HOME, { signal })
+    expect([...(view.of(SYNC)?.events.keys() ?? [])]).toEqual(['A', 'B'])
+    expect(told).toEqual([
+      [junk, 1],
+      [cut, 2],
+    ])
+  })
+
+  it('passes over an event of an owner that has a successor', async () => {
+    await tell({ runId: 'A', status: 'running', marker: 10 })
+    await tell({ runId: 'A', status: 'failed', marker: 20 })
+    await tell({ runId: 'A', status: 'success', marker: 10 })
+    await tell({ runId: 'B', status: 'queued', marker: 19 })
+    expect(await statuses()).toEqual([['A', 'failed']])
+    await tell({ runId: 'B', status: 'queued', marker: 20 })
+    expect(await statuses()).toEqual([
+      ['A', 'failed'],
+      ['B', 'queued'],
+    ])
+  })
+
+  it('passes over a report of an owner that has a successor, partition by partition', async () => {
+    await report({ partition: 0, marker: 20, ended: false })
+    await report({ partition: 0, marker: 10, ended: true })
+    await report({ partition: 1, marker: 10, ended: true })
+    const reports = (await seen())?.reports
+    expect([...(reports?.values() ?? [])].map(({ marker, ended }) => [marker, ended])).toEqual([
+      [20, false],
+      [10, true],
+    ])
+  })
+
+  it('passes over a report of an earlier run that comes late', async () => {
+    await report({ partition: 0, run: 2, ended: true })
+    await report({ partition: 0, run: 1, ended: true })
+    expect((await seen())?.reports.get(0)?.run).toBe(2)
+  })
+
+  it('forgets what was, and whose markers counted, once the sync has another incarnation', async () => {
+    await tell({ runId: 'A', marker: 50 })
+    await report({ marker: 50 })
+    await tell({ runId: 'B', incarnation: 'another', marker: 1 })
+    const runs = await seen()
+    expect(runs?.incarnation).toBe('another')
+    expect([...(runs?.events.keys() ?? [])]).toEqual(['B'])
+    expect(runs?.reports.size).toBe(0)
+  })
+
+  it('passes over a writer of an incarnation that a reset has ended', async () => {
+    await tell({ runId: 'A', marker: 50 })
+    await tell({ runId: 'B', incarnation: 'another', marker: 1 })
+    await report({ marker: 60 })
+    await tell({ runId: 'A', status: 'failed', marker: 60 })
+    const runs = await seen()
+    expect([runs?.incarnation, [...(runs?.events.keys() ?? [])], runs?.reports.size]).toEqual([
+      'another',
+      ['B'],
+      0,
+    ])
+  })
+
+  it('keeps the last fifty runs that have ended, and every one that has not', async () => {
+    await tell({ runId: 'open', run: 1, status: 'running' })
+    for (let run = 2; run < 55; run += 1) await tell({ runId: `${run}`, run, status: 'success' })
+    const kept = [...((await seen())?.events.keys() ?? [])]
+    expect(kept).toEqual(['open', ...Array.from({ length: 50 }, (_, n) => `${n + 5}`)])
+  })
+
+  it('keeps a run that lasted while many more were asked for, and all of those before it', async () => {
+    await tell({ runId: 'before', run: 1, status: 'success' })
+    await tell({ runId: 'long', run: 2, status: 'running' })
+    for (let n = 1; n <= 60; n += 1) await tell({ runId: `${n}`, run: null, status: 'cancelled' })
+    await tell({ runId: 'long', run: 2, status: 'success' })
+    const kept = [...((await seen())?.events.keys() ?? [])]
+    expect(kept).toEqual(['before', 'long', ...Array.from({ length: 50 }, (_, n) => `${n + 11}`)])
+  })
+
+  it('keeps a run that waited while many more were asked for, once it is cancelled', async () => {
+    await tell({ runId: 'waits', run: null, status: 'queued' })
+    for (let n = 1; n <= 60; n += 1) await tell({ runId: `${n}`, run: null, status: 'cancelled' })
+    await tell({ runId: 'waits', run: null, status: 'cancelled' })
+    const kept = [...((await seen())?.events.keys() ?? [])]
+    expect(kept).toEqual(['waits', ...Array.from({ length: 49 }, (_, n) => `${n + 12}`)])
+  })
+
+  it('forgets a run that has a tombstone, and nothing else', async () => {
+    for (const run of [1, 2, 3]) await tell({ runId: `${run}`, run, status: 'success' })
+    await report({ partition: 1, run: 3 })
+    await tell({ runId: 'open', run: 4, status: 'running' })
+    await world.append(at(sharedTopics(PREFIX).runs, HOME), [{ key: runKey(SYNC, '2'), value: null }])
+    await world.append(at(sharedTopics(PREFIX).runs, HOME), [{ key: runKey('other', '1'), value: null }])
+    expect(await statuses()).toEqual([
+      ['1', 'success'],
+      ['3', 'success'],
+      ['open', 'running'],
+    ])
+    expect((await seen())?.reports.size).toBe(1)
+    for (let run = 5; run <= 52; run += 1) await tell({ runId: `${run}`, run, status: 'success' })
+    const kept = [...((await seen())?.events.keys() ?? [])]
+    expect(kept.slice(0, 3)).toEqual(['1', '3', 'open'])
+  })
+
+  it('needs the runs that it holds, and the last of an incarnation before', async () => {
+    const needed = (...runIds: readonly string[]): readonly string[] =>
+      runIds.filter(runId => world.runs.keeps(SYNC, runId))
+    expect(needed('1')).toEqual([])
+    for (let run = 1; run <= 52; run += 1) await tell({ runId: `${run}`, run, status: 'success' })
+    await seen()
+    expect(needed('1', '2', '3', '52')).toEqual(['3', '52'])
+    await tell({ runId: 'B', incarnation: 'another', status: 'failed', run: null })
+    await seen()
+    expect(needed('3', '51', '52', 'B')).toEqual(['52', 'B'])
+    await tell({ runId: 'C', incarnation: 'third' })
+    await seen()
+    expect(needed('51', '52', 'B', 'C')).toEqual(['52', 'B', 'C'])
+    expect(world.runs.keeps('other', '52')).toBe(false)
+  })
+
+  it('begins with what the topic holds already, and goes on with what comes', async () => {
+    await tell({ runId: 'A', status: 'running' })
+    await using later = await RunsView.open(world, { signal })
+    await later.caughtUp(HOME, { signal })
+    expect(later.of(SYNC)).toMatchObject({ sync: SYNC, incarnation: INCARNATION })
+    const ended = later.until(() => later.of(SYNC)?.events.get('A')?.status === 'success', { signal })
+    await tell({ runId: 'A', status: 'success' })
+    await ended
+  })
+
+  it('lets nobody wait longer than they want to', async () => {
+    const waiting = new AbortController()
+    const wait = world.runs.until(() => false, { signal: waiting.signal })
+    waiting.abort(new Error('enough'))
+    await expect(wait).rejects.toThrow('enough')
+  })
+
+  it('shows the run that is under way, and none that is queued or has ended', async () => {
+    await tell({ runId: 'A', status: 'success' })
+    await tell({ runId: 'B', status: 'queued' })
+    const before = await seen()
+    expect(before && openRun(before)).toBeNull()
+    await tell({ runId: 'B', status: 'running' })
+    const after = await seen()
+    expect(after && openRun(after)?.runId).toBe('B')
+  })
+})

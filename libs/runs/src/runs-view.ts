@@ -1,0 +1,279 @@
+/**
+ * The view of the topic `runs`, kept up to date by tailing it: the events of each sync's runs and the reports
+ * of their partitions. Every service has one. It learns from it what to work on, and what is cancelled,
+ * without polling.
+ */
+import { isSluiceError } from '@sluice/contracts/errors'
+import { isEnded } from '@sluice/domain/run-status'
+import type { PartitionEnd, PartitionReport, RunEvent } from '@sluice/contracts/records'
+import { Notifier } from '@sluice/flow/notifier'
+import { sleep } from '@sluice/flow/sleep'
+import type { MessageLog } from '@sluice/message-log/port'
+import { EndsOfRuns } from './ends-of-runs.ts'
+import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
+import { RecentMap } from '@sluice/flow/recent-map'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { at, isMarkerKey, runOfKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/topics'
+
+/**
+ * Runs that began and have ended, and runs that ended without having begun, that are kept per sync; older
+ * ones stay in the topic for some time.
+ */
+const ENDED_RUNS_KEPT = 50
+const PAUSE_AFTER_SETBACK_MS = 1_000
+/** For each partition of the topic, whose records are small: every process has a view. */
+const READ_AHEAD_BYTES = 512 * 1024
+/**
+ * Incarnations that a reset has ended, and of which a late record is known as such: those that ended last.
+ */
+const ENDED_INCARNATIONS_KEPT = 10_000
+
+export interface SyncRuns {
+  readonly sync: string
+  readonly incarnation: string
+  /** By run id, oldest first. */
+  readonly events: ReadonlyMap<string, RunEvent>
+  /** The latest report of each partition. */
+  readonly reports: ReadonlyMap<number, PartitionReport>
+  /** Of the owner that wrote the last event; an event with a smaller one is passed over. */
+  readonly marker: number
+}
+
+interface MutableSyncRuns extends Omit<SyncRuns, 'marker'> {
+  /**
+   * Ids of the runs that have ended, in the order of their ends: those that began, and those that did not.
+   */
+  readonly ended: { readonly begun: Set<string>; readonly unbegun: Set<string> }
+  readonly ends: EndsOfRuns
+  readonly events: Map<string, RunEvent>
+  readonly reports: Map<number, PartitionReport>
+  /**
+   * A run of each incarnation before this one, by id. As long as the topic tells of these, every reader knows
+   * which incarnation came first.
+   */
+  readonly before: Set<string>
+  marker: number
+}
+
+export interface RunsViewDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+  /**
+   * Told of failures that may pass; the view then goes on as soon as it can. Without it such a failure ends
+   * the view, and rejects every wait.
+   */
+  readonly onSetback?: (error: unknown) => void
+  /**
+   * Told of each record that cannot be read, and how many there were so far. It is passed over: what is no
+   * record of ours says nothing of any run, and must not stop those of all syncs.
+   */
+  readonly onUnreadable?: (record: UnreadableRecord) => void
+}
+
+export interface UnreadableRecord {
+  readonly partition: number
+  readonly offset: number
+  readonly error: Error
+  readonly count: number
+}
+
+export class RunsView implements AsyncDisposable {
+  readonly #log: MessageLog
+  readonly #io: RecordIo
+  readonly #topic: string
+  readonly #onSetback: ((error: unknown) => void) | null
+  readonly #onUnreadable: (record: UnreadableRecord) => void
+  readonly #syncs = new Map<string, MutableSyncRuns>()
+  /** Incarnations that a reset has ended: a writer of one that comes late is passed over. */
+  readonly #ended = new RecentMap<string, true>({ limit: ENDED_INCARNATIONS_KEPT })
+  readonly #positions = new Map<number, number>()
+  readonly #stop = new AbortController()
+  #tails: Promise<void> = Promise.resolve()
+  #failure: unknown = null
+  #unreadable = 0
+  /** Notifies after each change of what the view holds, and of how far it has come. */
+  readonly changes = new Notifier()
+
+  private constructor(deps: RunsViewDeps) {
+    this.#log = deps.log
+    this.#io = deps.io
+    this.#topic = sharedTopics(deps.prefix).runs
+    this.#onSetback = deps.onSetback ?? null
+    this.#onUnreadable = deps.onUnreadable ?? (() => undefined)
+  }
+
+  /** Starts tailing from the beginning of the topic; `caughtUp` tells when a partition is complete. */
+  static async open(deps: RunsViewDeps, options: { signal: AbortSignal }): Promise<RunsView> {
+    const view = new RunsView(deps)
+    const partitions = Array.from({ length: SHARED_PARTITIONS }, (_, partition) => partition)
+    const starts = await Promise.all(
+      partitions.map(partition => deps.log.offsets(at(view.#topic, partition), options)),
+    )
+    view.#tails = Promise.all(
+      partitions.map(partition => view.#tail(partition, starts[partition]?.low ?? 0)),
+    ).then(() => undefined)
+    view.#tails.catch((error: unknown) => {
+      view.#failure = error
+      view.changes.notify()
+    })
+    return view
+  }
+
+  /** What is known of a sync's runs; undefined if it never had one. */
+  of(sync: string): SyncRuns | undefined {
+    return this.#syncs.get(sync)
+  }
+
+  /**
+   * Where the last run that had ended by then (ms since 1970) ended in `requests` and `attempts`, to within
+   * an hour; null where there is none.
+   */
+  endsOf(sync: string, at: number): readonly PartitionEnd[] | null {
+    return this.#syncs.get(sync)?.ends.endedBy(at) ?? null
+  }
+
+  /**
+   * True for a run that has to stay in the topic, since the view derives what it knows of the sync from it.
+   */
+  keeps(sync: string, runId: string): boolean {
+    const runs = this.#syncs.get(sync)
+    if (runs === undefined) return false
+    return runs.events.has(runId) || runs.before.has(runId) || runs.ends.has(runId)
+  }
+
+  all(): Iterable<SyncRuns> {
+    return this.#syncs.values()
+  }
+
+  /**
+   * Waits until the view holds all that was in this partition of `runs` when this was called. Throws if
+   * tailing has failed.
+   */
+  async caughtUp(partition: number, options: { signal: AbortSignal }): Promise<void> {
+    const { end } = await this.#log.offsets(at(this.#topic, partition), options)
+    await this.until(() => (this.#positions.get(partition) ?? -1) >= end, options)
+  }
+
+  /**
+   * Waits until the condition holds, looking again whenever the view has changed. Throws if tailing has
+   * failed.
+   */
+  async until(condition: () => boolean, options: { signal: AbortSignal }): Promise<void> {
+    for (;;) {
+      const seen = this.changes.version
+      if (this.#failure !== null) throw this.#failure
+      if (condition()) return
+      await this.changes.after(seen, options)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#tails.catch(() => undefined)
+  }
+
+  async #tail(partition: number, low: number): Promise<void> {
+    const { signal } = this.#stop
+    this.#positions.set(partition, low)
+    for (;;) {
+      try {
+        await this.#tailOn(partition, this.#positions.get(partition) ?? low)
+        return
+      } catch (error) {
+        const mayPass = isSluiceError(error) && error.retryable && !signal.aborted
+        if (!mayPass || this.#onSetback === null) throw error
+        this.#onSetback(error)
+      }
+      await sleep(PAUSE_AFTER_SETBACK_MS, { signal })
+    }
+  }
+
+  async #tailOn(partition: number, from: number): Promise<void> {
+    const { signal } = this.#stop
+    const options = { signal, from, bufferBytes: READ_AHEAD_BYTES }
+    for await (const batch of this.#log.read(at(this.#topic, partition), options)) {
+      for (const placed of await decodeEach(this.#io, batch.records, signal)) this.#take(placed, partition)
+      this.#positions.set(partition, batch.nextOffset)
+      this.changes.notify()
+    }
+  }
+
+  #take({ key, record, offset, torn: error }: Placed, partition: number): void {
+    if (error !== undefined) {
+      this.#unreadable += 1
+      this.#onUnreadable({ partition, offset, error, count: this.#unreadable })
+      return
+    }
+    if (record === null && !isMarkerKey(key)) this.#forget(runOfKey(key))
+    if (record?.name === 'sluice.RunEvent') this.#takeEvent(record.value)
+    if (record?.name === 'sluice.PartitionReport') this.#takeReport(record.value)
+  }
+
+  #takeEvent(event: RunEvent): void {
+    const runs = this.#runsOf(event.sync, event.incarnation)
+    if (runs === null) return
+    if (event.marker < runs.marker) return
+    runs.marker = event.marker
+    runs.events.set(event.runId, event)
+    const { begun, unbegun } = runs.ended
+    for (const ended of [begun, unbegun]) ended.delete(event.runId)
+    if (!isEnded(event.status)) return
+    if (event.ends.length > 0) runs.ends.add(event.runId, event.ends, event.endedAt ?? 0)
+    // Many others may have been refused meanwhile. A run that has just ended is still there for a client that
+    // waits for it.
+    const alike = event.run === null ? unbegun : begun
+    alike.add(event.runId)
+    for (const old of alike) {
+      if (alike.size <= ENDED_RUNS_KEPT) break
+      alike.delete(old)
+      runs.events.delete(old)
+    }
+  }
+
+  #forget({ sync, runId }: { readonly sync: string; readonly runId: string }): void {
+    const runs = this.#syncs.get(sync)
+    if (runs === undefined) return
+    const { begun, unbegun } = runs.ended
+    for (const known of [runs.events, begun, unbegun, runs.before]) known.delete(runId)
+  }
+
+  #takeReport(report: PartitionReport): void {
+    const runs = this.#runsOf(report.sync, report.incarnation)
+    if (runs === null) return
+    const last = runs.reports.get(report.partition)
+    // Runs are one at a time: the report of an earlier run tells nothing any more.
+    if (last !== undefined && (report.marker < last.marker || report.run < last.run)) return
+    runs.reports.set(report.partition, report)
+  }
+
+  /**
+   * A record of another incarnation starts the sync from nothing: a reset forgets what was. Null for an
+   * incarnation that has ended.
+   */
+  #runsOf(sync: string, incarnation: string): MutableSyncRuns | null {
+    const known = this.#syncs.get(sync)
+    if (known?.incarnation === incarnation) return known
+    if (this.#ended.get(`${sync}.${incarnation}`) === true) return null
+    if (known !== undefined) this.#ended.set(`${sync}.${known.incarnation}`, true)
+    const ended = known === undefined ? [] : [...known.ended.unbegun, ...known.ended.begun]
+    const runs: MutableSyncRuns = {
+      sync,
+      incarnation,
+      ended: { begun: new Set(), unbegun: new Set() },
+      ends: new EndsOfRuns(),
+      events: new Map(),
+      reports: new Map(),
+      before: new Set([...(known?.before ?? []), ...ended.slice(-1)]),
+      marker: -1,
+    }
+    this.#syncs.set(sync, runs)
+    return runs
+  }
+}
+
+/** The run of a sync that renderer and delivery are to work on; null if there is none. */
+export function openRun(runs: SyncRuns): RunEvent | null {
+  for (const event of runs.events.values()) if (event.status === 'running') return event
+  return null
+}

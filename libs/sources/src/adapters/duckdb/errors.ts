@@ -1,0 +1,193 @@
+/**
+ * What DuckDB says, as errors of ours: the message as it stands, and the place in the model's SQL where
+ * DuckDB names it.
+ */
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
+import type { ResolvedQuery } from './file-references.ts'
+import { type ErrorDetail, SluiceError } from '@sluice/contracts/errors'
+import { saysDiskFailed } from '@sluice/domain/disk-failure'
+
+/** Where in a SQL text an error is, counted from 1, or null where DuckDB does not tell. */
+export interface SqlPlace {
+  readonly line: number
+  readonly column: number
+}
+
+/**
+ * Reads the place from DuckDB's `LINE 2: …` with the caret below it. Of long lines DuckDB shows a part,
+ * marked by `...`: then the part is looked for in the line itself. `linesBefore`: how many lines of ours
+ * stood before the SQL in what DuckDB was given.
+ */
+function placeInSql(message: string, sql: string, linesBefore = 0): SqlPlace | null {
+  const shown = /^(LINE (\d+): )(.*)\n( *)\^/m.exec(message)
+  if (shown === null) return null
+  const [, label = '', number = '', excerpt = '', indent = ''] = shown
+  const line = Number.parseInt(number, 10) - linesBefore
+  const inExcerpt = indent.length - label.length
+  if (inExcerpt < 0 || line < 1) return null
+  const cutLeft = excerpt.startsWith('...') ? 3 : 0
+  if (cutLeft === 0) return { line, column: inExcerpt + 1 }
+  const part = excerpt.slice(cutLeft).replace(/\.\.\.$/, '')
+  const start = (sql.split('\n')[line - 1] ?? '').indexOf(part)
+  return start < 0 ? null : { line, column: start + inExcerpt - cutLeft + 1 }
+}
+
+/**
+ * DuckDB's message without the excerpt of the SQL below it and without advice that is of no use here
+ * (extensions are never loaded).
+ */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  const own = text.split(/\n+LINE \d+: /)[0] ?? text
+  return own
+    .replace(/^Failed to (extract statements|execute prepared statement|prepare): /, '')
+    .replace(/\n+Please try installing and loading[\s\S]*$/, '')
+    .replace(/\n+Alternatively, consider enabling[\s\S]*$/, '')
+    .trim()
+}
+
+/** A `disk` error where rows could not be written; null for anything else. */
+export function diskErrorOf(
+  error: unknown,
+  of: { readonly model: string; readonly file: string },
+): SluiceError | null {
+  const text = messageOf(error)
+  if (!saysDiskFailed(text)) return null
+  const said = text.split('\n')[0] ?? text
+  const message = `The rows of model ${of.model} cannot be written to ${of.file}: ${said}. Make room on that disk; nothing was lost.`
+  return new SluiceError('disk', message, { cause: error, retryable: true })
+}
+
+export interface QueryFailure {
+  readonly error: unknown
+  /** The SQL as it was run, and as its user wrote it. */
+  readonly query: ResolvedQuery
+  readonly written: string
+  /** How many lines of ours stood before it in the failing statement. */
+  readonly linesBefore: number
+  readonly model: string
+  /** True where the SQL is ours, for a whole table. */
+  readonly isTable: boolean
+  /** Where relative file names start. */
+  readonly folder: string
+}
+
+/**
+ * An error of ours for what DuckDB refused: `missing-file` for a file that is not there, `query` for
+ * everything else. Of a file without a byte in it DuckDB only says that its columns are not there.
+ */
+export function queryError(failure: QueryFailure): SluiceError {
+  const text = failure.error instanceof Error ? failure.error.message : String(failure.error)
+  const missing = /No files found that match the pattern "(.*)"|Cannot open file "(.*)": No such file/.exec(
+    text,
+  )
+  if (missing !== null) return missingFile(resolve(failure.folder, missing[1] ?? missing[2] ?? ''), failure)
+  if (saysOutOfMemory(failure.error)) return tooLittleMemory(failure, text)
+  if (/^Binder Error/.test(text)) {
+    const empty = emptyFile(failure.query, failure)
+    if (empty !== null) return empty
+  }
+  const { isTable } = failure
+  const place = isTable
+    ? null
+    : placeAsWritten(placeInSql(text, failure.query.sql, failure.linesBefore), failure)
+  const message = messageOf(failure.error)
+  const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
+  const detail: ErrorDetail = { field: isTable ? 'table' : 'sql', message, ...(place ?? {}) }
+  return new SluiceError('query', `The query of model ${failure.model} fails${where}: ${message}`, {
+    cause: failure.error,
+    details: [detail],
+  })
+}
+
+export function saysOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && /^Out of Memory Error/.test(error.message)
+}
+
+/** DuckDB's own advice names settings of its own, which nobody can set here. */
+function tooLittleMemory({ model, error }: QueryFailure, text: string): SluiceError {
+  const said = text.split('\n')[0] ?? text
+  const message =
+    `The query of model ${model} needs more memory than it may have: set SLUICE_MEMORY higher, or let it select fewer or shorter columns, ` +
+    `or sort and join less at once. ${said}`
+  return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
+}
+
+/**
+ * A `query` error that names the file of a query that has no bytes, and so no names of columns; null if there
+ * is none.
+ */
+export function emptyFile(
+  { files }: ResolvedQuery,
+  of: { readonly model: string; readonly error?: unknown },
+): SluiceError | null {
+  const file = files.find(path => statSync(path, { throwIfNoEntry: false })?.size === 0)
+  if (file === undefined) return null
+  const message =
+    `Model ${of.model} reads the file ${file}, which is empty: it has 0 bytes, not even a line with the names of its columns. ` +
+    'Nothing is taken as removed.'
+  return new SluiceError('query', message, { cause: of.error, details: [{ file, message }] })
+}
+
+/** The place in the SQL as its user wrote it, of one in the SQL as it was run. */
+function placeAsWritten(place: SqlPlace | null, failure: QueryFailure): SqlPlace | null {
+  if (place === null) return null
+  const lines = failure.query.sql.split('\n').slice(0, place.line - 1)
+  const offset = lines.reduce((sum, line) => sum + line.length + 1, 0) + place.column - 1
+  const before = failure.written.slice(0, failure.query.originalOffset(offset)).split('\n')
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
+}
+
+/**
+ * A `missing-file` error with the absolute path and, where there is one, the file next to it whose name comes
+ * nearest.
+ */
+export function missingFile(
+  path: string,
+  what: { readonly model?: string; readonly source?: string },
+): SluiceError {
+  const who = what.model === undefined ? `Source ${what.source ?? ''}` : `Model ${what.model}`
+  const folder = dirname(path)
+  const near = nearestName(basename(path), namesIn(folder))
+  const advice = !existsSync(folder)
+    ? ` The folder ${folder} does not exist either.`
+    : near === null
+      ? ''
+      : ` Did you mean ${near}?`
+  const message = `${who} reads the file ${path}, which is not there.${advice}`
+  return new SluiceError('missing-file', message, { details: [{ file: path, message }] })
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).filter(name => !name.startsWith('.'))
+  } catch {
+    return []
+  }
+}
+
+/** The name with the fewest edits to the wanted one, if they are few for its length. */
+function nearestName(wanted: string, names: readonly string[]): string | null {
+  const most = Math.max(2, Math.floor(wanted.length / 2))
+  let best: { readonly name: string; readonly edits: number } | null = null
+  for (const name of names) {
+    const edits = editDistance(wanted.toLowerCase(), name.toLowerCase())
+    if (edits <= most && (best === null || edits < best.edits)) best = { name, edits }
+  }
+  return best?.name ?? null
+}
+
+/** Levenshtein's distance, row by row. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      current.push(Math.min(replaced, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1))
+    }
+    previous = current
+  }
+  return previous[b.length] ?? a.length
+}

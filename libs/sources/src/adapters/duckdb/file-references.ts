@@ -1,0 +1,222 @@
+/**
+ * The files that a query names. DuckDB looks for a relative name in the process's working directory before it
+ * looks in `file_search_path`, so that a file lying there would be read in place of the source's; and it
+ * reads a quoted empty field of a CSV file as NULL, so that empty text and no text could not be told apart
+ * (R18). Both are set right in the text of the query, at the places that DuckDB's own parser names: relative
+ * names become absolute, and CSV files are read with `allow_quoted_nulls = false` unless the query says
+ * otherwise.
+ */
+import { isAbsolute, join } from 'node:path'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { quoteIdentifier, quoteText } from './types.ts'
+
+/** A query with its files set right, and the way back to places in the text as written. */
+export interface ResolvedQuery {
+  readonly sql: string
+  /** Absolute paths of the files that it names, patterns among them. */
+  readonly files: readonly string[]
+  /** The offset, in the text as written, of what stands at an offset in `sql`. */
+  originalOffset(offset: number): number
+}
+
+interface Edit {
+  /** Offsets in characters of the text as written. */
+  readonly start: number
+  readonly end: number
+  readonly text: string
+}
+
+/** A file that the parsed query names. `at` counts bytes of UTF-8. */
+interface Reference {
+  readonly at: number
+  readonly name: string
+  readonly as:
+    | { readonly form: 'table'; readonly alias: string | null; readonly isDescribed: boolean }
+    | { readonly form: 'argument'; readonly addsOption: boolean; readonly inList: boolean }
+}
+
+const TABLE_FILES = /\.(csv|tsv|parquet|json|jsonl|ndjson)(\.gz|\.zst)?$/i
+const CSV_FILES = /\.(csv|tsv)(\.gz|\.zst)?$/i
+const CSV_FUNCTIONS = /^read_csv(_auto)?$/i
+const FILE_FUNCTIONS =
+  /^(read_(csv|csv_auto|parquet|text|blob|(json|ndjson)(_objects)?(_auto)?)|parquet_(scan|metadata|schema|file_metadata|kv_metadata)|sniff_csv|glob)$/i
+/** A name in any of the ways in which SQL may write it. */
+const NAME_TOKEN =
+  /^(?:[eE]?'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|"(?:[^"]|"")*"(?:\s*\.\s*"(?:[^"]|"")*")?|\w+\s*\.\s*\w+)/
+
+/**
+ * Sets the files of a query right. A query that DuckDB cannot parse is left as it is: preparing it will say
+ * what is wrong.
+ */
+export async function resolveFiles(
+  connection: DuckDBConnection,
+  sql: string,
+  folder: string,
+): Promise<ResolvedQuery> {
+  const references = await referencesIn(connection, sql)
+  const files = references.map(({ name }) => pathOf(name, folder))
+  for (const withOptions of [true, false]) {
+    const resolved = { ...applyEdits(sql, editsFor(sql, references, folder, withOptions)), files }
+    // Where a name stands in a place that takes no function, only its path is set right.
+    if (await isParsed(connection, resolved.sql)) return resolved
+  }
+  return { ...applyEdits(sql, []), files }
+}
+
+async function isParsed(connection: DuckDBConnection, sql: string): Promise<boolean> {
+  return connection.extractStatements(sql).then(
+    statements => statements.count === 1,
+    () => false,
+  )
+}
+
+async function referencesIn(connection: DuckDBConnection, sql: string): Promise<readonly Reference[]> {
+  const reader = await connection.runAndReadAll(
+    'SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_default := true)',
+    [sql],
+  )
+  const tree: unknown = JSON.parse(String(reader.getRows()[0]?.[0]))
+  const found: Reference[] = []
+  collect(tree, false, found)
+  return found
+}
+
+interface Node {
+  readonly [name: string]: unknown
+}
+
+function isNode(value: unknown): value is Node {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function collect(tree: unknown, isDescribed: boolean, found: Reference[]): void {
+  if (Array.isArray(tree)) {
+    for (const item of tree) collect(item, isDescribed, found)
+    return
+  }
+  if (!isNode(tree)) return
+  if (tree['type'] === 'BASE_TABLE') collectTable(tree, isDescribed, found)
+  if (tree['type'] === 'TABLE_FUNCTION') collectFunction(tree['function'], found)
+  const describes = isDescribed || tree['type'] === 'SHOW_REF'
+  for (const child of Object.values(tree)) collect(child, describes, found)
+}
+
+function collectTable(node: Node, isDescribed: boolean, found: Reference[]): void {
+  const { table_name: table, schema_name: schema, catalog_name: catalog, query_location: at, alias } = node
+  if (typeof table !== 'string' || typeof at !== 'number' || catalog !== undefined) return
+  // A bare x.csv is parsed as table csv of schema x, and read as a file where there is no such table.
+  const name = typeof schema === 'string' ? `${schema}.${table}` : table
+  if (TABLE_FILES.test(name))
+    found.push({
+      at,
+      name,
+      as: { form: 'table', alias: typeof alias === 'string' ? alias : null, isDescribed },
+    })
+}
+
+function collectFunction(call: unknown, found: Reference[]): void {
+  if (
+    !isNode(call) ||
+    !FILE_FUNCTIONS.test(String(call['function_name'])) ||
+    !Array.isArray(call['children'])
+  )
+    return
+  const children: readonly unknown[] = call['children']
+  const [first, ...options] = children
+  const names = isNode(first) && first['function_name'] === 'list_value' ? first['children'] : [first]
+  if (!Array.isArray(names)) return
+  const isCsv = CSV_FUNCTIONS.test(String(call['function_name']))
+  const saysSo = options.some(option => /"allow_quoted_nulls"/i.test(JSON.stringify(option)))
+  for (const [index, constant] of names.entries()) {
+    if (
+      !isNode(constant) ||
+      constant['alias'] !== undefined ||
+      typeof constant['query_location'] !== 'number'
+    )
+      continue
+    const value: unknown = isNode(constant['value']) ? constant['value']['value'] : null
+    if (typeof value !== 'string') continue
+    const addsOption = isCsv && !saysSo && index === names.length - 1
+    found.push({
+      at: constant['query_location'],
+      name: value,
+      as: { form: 'argument', addsOption, inList: names.length > 1 || names[0] !== first },
+    })
+  }
+}
+
+function editsFor(
+  sql: string,
+  references: readonly Reference[],
+  folder: string,
+  withOptions: boolean,
+): readonly Edit[] {
+  const bytes = Buffer.from(sql)
+  return references
+    .flatMap(reference => {
+      const start = bytes.toString('utf8', 0, reference.at).length
+      const token = NAME_TOKEN.exec(sql.slice(start))?.[0]
+      return token === undefined ? [] : editFor(sql, { ...reference, start, token }, folder, withOptions)
+    })
+    .sort((a, b) => a.start - b.start)
+}
+
+function editFor(
+  sql: string,
+  reference: Reference & { readonly start: number; readonly token: string },
+  folder: string,
+  withOptions: boolean,
+): readonly Edit[] {
+  const { start, token, name, as } = reference
+  const end = start + token.length
+  const path = quoteText(pathOf(name, folder))
+  const option = 'allow_quoted_nulls = false'
+  if (as.form === 'table') {
+    if (!withOptions || as.isDescribed || !CSV_FILES.test(name)) return [{ start, end, text: path }]
+    const alias = as.alias === null ? ` AS ${quoteIdentifier(baseName(name))}` : ''
+    return [{ start, end, text: `read_csv(${path}, ${option})${alias}` }]
+  }
+  const edits = [{ start, end, text: path }]
+  if (!withOptions || !as.addsOption) return edits
+  const after = as.inList ? sql.indexOf(']', end) + 1 : end
+  return after < end ? edits : [...edits, { start: after, end: after, text: `, ${option}` }]
+}
+
+function pathOf(name: string, folder: string): string {
+  return isRelative(name) ? join(folder, name) : name
+}
+
+function isRelative(name: string): boolean {
+  return !isAbsolute(name) && !name.startsWith('~') && !/^[a-z][a-z0-9+.-]*:/i.test(name)
+}
+
+/** The alias that DuckDB gives a file. */
+function baseName(name: string): string {
+  return name.split('/').at(-1)?.split('.')[0] ?? name
+}
+
+function applyEdits(sql: string, edits: readonly Edit[]): Omit<ResolvedQuery, 'files'> {
+  let text = ''
+  let at = 0
+  /** Where each edit begins and ends in the new text. */
+  const placed: { readonly edit: Edit; readonly start: number; readonly end: number }[] = []
+  for (const edit of edits) {
+    if (edit.start < at) continue
+    text += sql.slice(at, edit.start)
+    placed.push({ edit, start: text.length, end: text.length + edit.text.length })
+    text += edit.text
+    at = edit.end
+  }
+  return {
+    sql: text + sql.slice(at),
+    originalOffset(offset) {
+      let shift = 0
+      for (const { edit, start, end } of placed) {
+        if (offset < start) break
+        if (offset < end) return edit.start
+        shift = edit.end - end
+      }
+      return offset + shift
+    },
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * An instance of DuckDB for one query of a user: nothing else is in it, it loads no extension, its memory and
+ * threads are bounded, and its configuration is locked before the user's SQL is seen.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { quoteText } from './types.ts'
+
+/**
+ * Each thread fills a row group in memory before it is written. DuckDB's own size, 122,880 rows, is 1.2 GB of
+ * rows of 10 KB; this is the least that it takes.
+ */
+const ROW_GROUP_ROWS = 2048
+/**
+ * Each column of a row group takes at least a block: with DuckDB's own size, 256 KB, 400 columns take 100 MB.
+ */
+const BLOCK_BYTES = 16_384
+
+/** Attaches a new file for an extract, as `sluice_extract`. */
+export async function attachExtract(connection: DuckDBConnection, file: string): Promise<void> {
+  // The extract is read once and removed: finding out how to compress it would take longer than reading it.
+  await connection.run(`SET force_compression = 'uncompressed'`)
+  const options = `ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, BLOCK_SIZE ${BLOCK_BYTES}`
+  await connection.run(`ATTACH ${quoteText(file)} AS sluice_extract (${options})`)
+}
+
+export interface SessionLimits {
+  /** As DuckDB writes sizes: `512MB`. */
+  readonly memoryLimit: string
+  readonly threads: number
+  readonly tempDirectory: string
+}
+
+/** States: open → closed. `run` is not to be called concurrently. */
+export class DuckdbSession implements AsyncDisposable {
+  readonly #instance: DuckDBInstance
+  readonly connection: DuckDBConnection
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#instance = instance
+    this.connection = connection
+  }
+
+  /** Opens an instance in memory. `folder` is where relative file names start. */
+  static async open(folder: string, limits: SessionLimits): Promise<DuckdbSession> {
+    const instance = await DuckDBInstance.create(':memory:', {
+      memory_limit: limits.memoryLimit,
+      threads: String(limits.threads),
+      temp_directory: limits.tempDirectory,
+      file_search_path: folder,
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+      allow_community_extensions: 'false',
+      preserve_insertion_order: 'true',
+      // Memory that DuckDB has freed goes back to the system at once, not when 128 MB have come together.
+      allocator_flush_threshold: '8MB',
+      allocator_bulk_deallocation_flush_threshold: '16MB',
+    })
+    try {
+      const connection = await instance.connect()
+      await connection.run("SET TimeZone = 'UTC'")
+      return new DuckdbSession(instance, connection)
+    } catch (error) {
+      instance.closeSync()
+      throw error
+    }
+  }
+
+  /**
+   * Waits for work on this session's connection; when the signal aborts, interrupts it and rejects with the
+   * signal's reason once DuckDB has let go. DuckDB forgets an interrupt that comes before a statement has
+   * begun, so it is repeated.
+   */
+  async interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted()
+    let timer: NodeJS.Timeout | undefined
+    const interrupt = () => {
+      this.connection.interrupt()
+      timer ??= setInterval(() => this.connection.interrupt(), 20)
+    }
+    signal.addEventListener('abort', interrupt, { once: true })
+    try {
+      const result = await work()
+      signal.throwIfAborted()
+      return result
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', interrupt)
+      clearInterval(timer)
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.connection.closeSync()
+    this.#instance.closeSync()
+    return Promise.resolve()
+  }
+}

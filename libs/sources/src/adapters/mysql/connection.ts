@@ -1,0 +1,142 @@
+/** One connection to MySQL or MariaDB, for one query of a user in one read-only snapshot. */
+import { connect as openSocket, Socket } from 'node:net'
+import { type Connection, createConnection } from 'mysql2'
+import type { DescribedField } from './types.ts'
+import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
+
+/**
+ * How SQL is read and values are printed, whatever the server has set: texts in quotes of both kinds, no
+ * blanks added to CHAR, no fraction of a second cut off.
+ */
+const SQL_MODE = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'
+/** How long the server waits for us to read on, when the disk is slow. */
+const WRITE_TIMEOUT_SECONDS = 600
+/** Time for asking the server to end a query that nobody waits for any more. */
+const KILL_TIMEOUT_MS = 2_000
+
+/**
+ * Opens a connection; rejects with mysql2's error. Errors of a connection that nobody waits on are dropped.
+ */
+export async function connect(access: ServerAccess): Promise<Connection> {
+  const { host, port, user, database, password, tls, timeoutMs } = access
+  const connection = createConnection({
+    host,
+    port,
+    user,
+    database,
+    password,
+    charset: 'utf8mb4',
+    connectTimeout: Math.min(CONNECT_TIMEOUT_MS, timeoutMs ?? CONNECT_TIMEOUT_MS),
+    multipleStatements: false,
+    // The server could ask for files of this machine otherwise.
+    flags: ['-LOCAL_FILES'],
+    stream: () => socketTo(host, port),
+    ...(tls === null ? {} : { ssl: { ...tls, verifyIdentity: tls.rejectUnauthorized } }),
+  })
+  // Whoever waits on a query is told by that query, or listens too.
+  connection.on('error', () => undefined)
+  return new Promise((resolve, reject) => {
+    connection.connect(error => {
+      if (error === null) resolve(connection)
+      else {
+        cut(connection)
+        reject(error)
+      }
+    })
+  })
+}
+
+/**
+ * The socket of a connection. An address in digits is kept where TLS looks for the name that the server's
+ * certificate is to have: for names Node does that itself, and without any it would want `localhost`.
+ */
+function socketTo(host: string, port: number) {
+  const socket = openSocket(port, host)
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true, 10_000)
+  Reflect.set(socket, '_host', host)
+  return socket
+}
+
+/** Runs a statement and resolves with its rows. */
+export function run(connection: Connection, sql: string): Promise<readonly (readonly unknown[])[]> {
+  return new Promise((resolve, reject) => {
+    connection.query({ sql, rowsAsArray: true }, (error, rows) => {
+      if (error === null) resolve(Array.isArray(rows) ? rows.filter(row => Array.isArray(row)) : [])
+      else reject(error)
+    })
+  })
+}
+
+/** Begins the read-only snapshot in which the query runs, with its time-out. */
+export async function beginSnapshot(connection: Connection, timeoutMs: number | null): Promise<void> {
+  const settings = [
+    `time_zone = '+00:00'`,
+    `sql_mode = '${SQL_MODE}'`,
+    `net_write_timeout = ${WRITE_TIMEOUT_SECONDS}`,
+  ]
+  if (timeoutMs !== null) {
+    const [[version = ''] = []] = await run(connection, 'SELECT VERSION()')
+    const isMariadb = String(version).includes('MariaDB')
+    settings.push(
+      isMariadb ? `max_statement_time = ${timeoutMs / 1000}` : `max_execution_time = ${timeoutMs}`,
+    )
+  }
+  await run(connection, `SET ${settings.map(setting => `SESSION ${setting}`).join(', ')}`)
+  await run(connection, 'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ')
+  await run(connection, 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
+}
+
+/** What the server says about a statement before it is run. */
+export interface Described {
+  readonly fields: readonly DescribedField[]
+  readonly parameters: number
+}
+
+/** Prepares one statement without running it. Rejects with mysql2's error, also for several statements. */
+export function describeStatement(connection: Connection, sql: string): Promise<Described> {
+  return new Promise((resolve, reject) => {
+    connection.prepare(sql, (error, statement) => {
+      if (error !== null) {
+        reject(error)
+        return
+      }
+      const fields: unknown = Reflect.get(statement, 'columns')
+      const parameters: unknown = Reflect.get(statement, 'parameters')
+      resolve({
+        fields: Array.isArray(fields) ? fields : [],
+        parameters: Array.isArray(parameters) ? parameters.length : 0,
+      })
+    })
+  })
+}
+
+/** Breaks the connection; whatever waits for an answer fails at once. */
+export function cut(connection: Connection): void {
+  // Of an end that it makes itself, mysql2 tells nobody who waits.
+  const stream: unknown = Reflect.get(connection, 'stream')
+  if (stream instanceof Socket) stream.destroy()
+}
+
+/**
+ * Ends the query that may still run for a connection that was cut: a server does not look after its client
+ * before it has something to send.
+ */
+export async function abandon(connection: Connection, access: ServerAccess): Promise<void> {
+  let other: Connection | null = null
+  const late = setTimeout(() => other !== null && cut(other), KILL_TIMEOUT_MS)
+  try {
+    other = await connect({ ...access, timeoutMs: KILL_TIMEOUT_MS })
+    await run(other, `KILL ${connection.threadId}`)
+  } catch {
+    // Where the server cannot be reached, or has ended the query already, there is nothing left to do.
+  } finally {
+    clearTimeout(late)
+    if (other !== null) cut(other)
+  }
+}
+
+/** Says good-bye; resolves once that is done, or cannot be. */
+export function end(connection: Connection): Promise<void> {
+  return new Promise(resolve => connection.end(() => resolve()))
+}

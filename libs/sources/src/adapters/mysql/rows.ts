@@ -1,0 +1,139 @@
+/** The rows of a MySQL query as text (see row-text.ts), at the pace of whoever reads it. */
+import { Readable } from 'node:stream'
+import type { Connection } from 'mysql2'
+import type { Encoding } from './types.ts'
+
+/** Rows are handed on in pieces of about this size. */
+const PIECE_BYTES = 262_144
+
+const TAB = 9
+const LINE_FEED = 10
+const BACKSLASH = 92
+const ZERO = 48
+
+/** What stands behind the backslash for a byte that would divide columns or rows, by the byte. */
+const ESCAPES = new Map([
+  [0, ZERO],
+  [TAB, 't'.charCodeAt(0)],
+  [LINE_FEED, 'n'.charCodeAt(0)],
+  [13, 'r'.charCodeAt(0)],
+  [BACKSLASH, BACKSLASH],
+])
+/** The same for all bytes; 0 for those that stand for themselves. */
+const ESCAPE_OF = Uint8Array.from({ length: 256 }, (_, byte) => ESCAPES.get(byte) ?? 0)
+const NULL = Buffer.from('\\N')
+
+export interface RowsAsText {
+  readonly text: Readable
+  /** How many rows have come. */
+  rows(): number
+}
+
+/**
+ * Runs a query and gives its rows. `text` ends only when the server has marked the end of the result; it
+ * fails with mysql2's error. While nobody reads, nothing is read from the server.
+ */
+export function rowsAsText(connection: Connection, sql: string, encodings: readonly Encoding[]): RowsAsText {
+  const writer = new RowWriter(encodings)
+  let rows = 0
+  const text = new Readable({
+    highWaterMark: 2 * PIECE_BYTES,
+    read: () => connection.resume(),
+    destroy: (error, done) => done(error),
+  })
+  // A connection that is lost tells itself, not the query.
+  connection.on('error', (error: Error) => text.destroy(error))
+  const query = connection.query({ sql, rowsAsArray: true, typeCast: false })
+  query.on('error', (error: Error) => text.destroy(error))
+  query.on('result', (row: readonly (Uint8Array | null)[]) => {
+    if (text.destroyed) return
+    rows += 1
+    writer.write(row)
+    if (writer.length >= PIECE_BYTES && !text.push(writer.take())) connection.pause()
+  })
+  // It comes after an error too.
+  query.on('end', () => {
+    if (text.destroyed) return
+    if (writer.length > 0) text.push(writer.take())
+    text.push(null)
+  })
+  return { text, rows: () => rows }
+}
+
+/** Rows as bytes, until they are taken. */
+class RowWriter {
+  readonly #encodings: readonly Encoding[]
+  #bytes: Buffer = Buffer.allocUnsafe(PIECE_BYTES * 2)
+  length = 0
+
+  constructor(encodings: readonly Encoding[]) {
+    this.#encodings = encodings
+  }
+
+  /** One row, with the values as the server sent them. */
+  write(row: readonly (Uint8Array | null)[]): void {
+    for (let index = 0; index < row.length; index += 1) {
+      if (index > 0) this.#put(TAB)
+      const value = row[index] ?? null
+      if (value === null) this.#copy(NULL)
+      else this.#writeValue(value, this.#encodings[index] ?? 'escaped')
+    }
+    // DuckDB passes over a line without text, so that a column never stands alone.
+    if (row.length === 1) this.#put(TAB)
+    this.#put(LINE_FEED)
+  }
+
+  #writeValue(value: Uint8Array, encoding: Encoding): void {
+    if (encoding === 'plain') this.#copy(value)
+    else if (encoding === 'escaped') this.#escape(value)
+    else if (encoding === 'hex') this.#copy(Buffer.from(Buffer.from(value).toString('hex'), 'latin1'))
+    else this.#copy(Buffer.from(bitsOf(value, encoding.bits), 'latin1'))
+  }
+
+  #escape(value: Uint8Array): void {
+    this.#makeRoom(value.length * 2)
+    const bytes = this.#bytes
+    let at = this.length
+    for (const byte of value) {
+      const escape = ESCAPE_OF[byte] ?? 0
+      if (escape === 0) bytes[at++] = byte
+      else {
+        bytes[at++] = BACKSLASH
+        bytes[at++] = escape
+      }
+    }
+    this.length = at
+  }
+
+  #copy(value: Uint8Array): void {
+    this.#makeRoom(value.length)
+    this.#bytes.set(value, this.length)
+    this.length += value.length
+  }
+
+  #put(byte: number): void {
+    this.#makeRoom(1)
+    this.#bytes[this.length] = byte
+    this.length += 1
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.length + bytes <= this.#bytes.length) return
+    const larger = Buffer.allocUnsafe((this.length + bytes) * 2)
+    larger.set(this.#bytes.subarray(0, this.length))
+    this.#bytes = larger
+  }
+
+  /** The bytes written so far, for good. */
+  take(): Uint8Array {
+    const taken = this.#bytes.subarray(0, this.length)
+    this.#bytes = Buffer.allocUnsafe(PIECE_BYTES * 2)
+    this.length = 0
+    return taken
+  }
+}
+
+function bitsOf(value: Uint8Array, count: number): string {
+  const bits = Array.from(value, byte => byte.toString(2).padStart(8, '0')).join('')
+  return bits.slice(-count).padStart(count, '0')
+}

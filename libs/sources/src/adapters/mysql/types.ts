@@ -1,0 +1,185 @@
+/**
+ * The types of MySQL and MariaDB as Sluice carries them. Values come as the text that the server prints, and
+ * DuckDB reads them from it:
+ *
+ * | MySQL | carried as |
+ * |---|---|
+ * | TINYINT (BOOLEAN), SMALLINT, MEDIUMINT, INT, YEAR | integer |
+ * | INT UNSIGNED, BIGINT | long |
+ * | BIGINT UNSIGNED | decimal(20,0) |
+ * | DECIMAL(p,s) of at most 38 digits | decimal(p,s) |
+ * | DECIMAL of more digits | json: a number with all its digits |
+ * | DATE, DATETIME, TIMESTAMP, TIME | text in the form of a date, timestamp or time |
+ * | CHAR, VARCHAR, TEXT, ENUM, SET | text |
+ * | BINARY, VARBINARY, BLOB, GEOMETRY, VECTOR | bytes |
+ * | BIT(n) | text of n digits 0 and 1 |
+ * | JSON | json |
+ * | UUID (MariaDB) | uuid |
+ *
+ * Dates are text since no type of ours has 0000-00-00 or 2024-02-00, and none of times has 838:59:59.
+ */
+import type { FieldPacket } from 'mysql2'
+import type { Column, ColumnType } from '@sluice/contracts/values'
+import { decimalFromText, unescaped } from '../server/row-text.ts'
+
+/** How the bytes of a value become text: as they are, escaped, in hex digits, or in as many binary ones. */
+export type Encoding = 'plain' | 'escaped' | 'hex' | { readonly bits: number }
+
+/** How a column gets from MySQL into DuckDB. */
+export interface MysqlColumn extends Column {
+  readonly encoding: Encoding
+  readonly readAs: string
+  /** SQL for DuckDB, over what was read. */
+  readonly value: (place: string) => string
+  /** True for a FLOAT, which the server prints with six digits unless it becomes a DOUBLE. */
+  readonly isFloat: boolean
+  /** True for a YEAR that is no column of a table but an expression. */
+  readonly isCalculatedYear: boolean
+}
+
+/** A column as the server describes it; MariaDB names types of its own, and JSON, beside those of MySQL. */
+export type DescribedField = FieldPacket & {
+  readonly extendedTypeName?: string
+  readonly extendedFormat?: string
+}
+
+const UNSIGNED = 32
+const ZEROFILL = 64
+const BINARY_CHARSET = 63
+
+/** https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html */
+const TYPE = {
+  DECIMAL: 0,
+  TINY: 1,
+  SHORT: 2,
+  LONG: 3,
+  FLOAT: 4,
+  DOUBLE: 5,
+  TIMESTAMP: 7,
+  LONGLONG: 8,
+  INT24: 9,
+  DATE: 10,
+  TIME: 11,
+  DATETIME: 12,
+  YEAR: 13,
+  BIT: 16,
+  VECTOR: 242,
+  JSON: 245,
+  NEWDECIMAL: 246,
+  GEOMETRY: 255,
+} as const
+
+type How = Omit<MysqlColumn, 'name' | 'isCalculatedYear'>
+
+function plain(type: ColumnType, readAs: string): How {
+  return { type, readAs, encoding: 'plain', value: place => place, isFloat: false }
+}
+
+function text(type: ColumnType, value: (text: string) => string): How {
+  return { type, readAs: 'VARCHAR', encoding: 'escaped', value, isFloat: false }
+}
+
+const TEXT = text({ kind: 'text' }, unescaped)
+const JSON_TEXT = text({ kind: 'json' }, place => `CAST(${unescaped(place)} AS JSON)`)
+const BYTES: How = { ...text({ kind: 'bytes' }, place => `unhex(${place})`), encoding: 'hex' }
+const INTEGER = plain({ kind: 'integer' }, 'INTEGER')
+const LONG = plain({ kind: 'long' }, 'BIGINT')
+
+/** A fraction of a second without the zeros at its end, as everywhere in Sluice. */
+function trimmed(place: string): string {
+  return `CASE WHEN contains(${place}, '.') THEN rtrim(rtrim(${place}, '0'), '.') ELSE ${place} END`
+}
+
+/** Texts that have nothing to escape. */
+function clockText(value: (place: string) => string): How {
+  return { ...text({ kind: 'text' }, value), encoding: 'plain' }
+}
+
+function decimal({ columnLength, decimals, flags }: Described): How {
+  const sign = (flags & UNSIGNED) === 0 ? 1 : 0
+  const precision = columnLength - sign - (decimals > 0 ? 1 : 0)
+  if (precision > 38) return { ...numberText((flags & ZEROFILL) !== 0), encoding: 'plain' }
+  // An expression may have no digits before the point.
+  return decimalOf(Math.max(precision, decimals, 1), decimals)
+}
+
+function decimalOf(precision: number, scale: number): How {
+  const type = { kind: 'decimal', precision, scale } as const
+  const value = decimalFromText(type)
+  return value === null ? plain(type, `DECIMAL(${precision},${scale})`) : { ...plain(type, 'VARCHAR'), value }
+}
+
+/** A number of any length; JSON has none that begins with the zeros of a ZEROFILL. */
+function numberText(isFilled: boolean): How {
+  const number = (place: string) => (isFilled ? `regexp_replace(${place}, '^0+([0-9])', '\\1')` : place)
+  return text({ kind: 'json' }, place => `CAST(${number(place)} AS JSON)`)
+}
+
+interface Described {
+  readonly columnType: number
+  readonly columnLength: number
+  readonly decimals: number
+  readonly flags: number
+  readonly characterSet: number
+}
+
+/** How a column is carried. Throws where mysql2 does not describe it as it does. */
+export function carryMysql(field: DescribedField): MysqlColumn {
+  const { columnType, columnLength, decimals, flags, characterSet } = field
+  if (columnType === undefined || columnLength === undefined || decimals === undefined)
+    throw new Error(`column ${field.name} is described in part only`)
+  const described = {
+    columnType,
+    columnLength,
+    decimals,
+    flags: typeof flags === 'number' ? flags : 0,
+    characterSet: characterSet ?? BINARY_CHARSET,
+  }
+  const isCalculatedYear = columnType === TYPE.YEAR && !field.orgName
+  return { name: field.name, ...howOf(described, field), isCalculatedYear }
+}
+
+function howOf(described: Described, field: DescribedField): How {
+  const isUnsigned = (described.flags & UNSIGNED) !== 0
+  switch (described.columnType) {
+    case TYPE.TINY:
+    case TYPE.SHORT:
+    case TYPE.INT24:
+    case TYPE.YEAR:
+      return INTEGER
+    case TYPE.LONG:
+      return isUnsigned ? LONG : INTEGER
+    case TYPE.LONGLONG:
+      return isUnsigned ? decimalOf(20, 0) : LONG
+    case TYPE.FLOAT:
+      return { ...plain({ kind: 'float' }, 'FLOAT'), isFloat: true }
+    case TYPE.DOUBLE:
+      return plain({ kind: 'double' }, 'DOUBLE')
+    case TYPE.DECIMAL:
+    case TYPE.NEWDECIMAL:
+      return decimal(described)
+    case TYPE.DATE:
+      return clockText(place => place)
+    case TYPE.TIME:
+      return clockText(trimmed)
+    case TYPE.DATETIME:
+      return clockText(place => `replace(${trimmed(place)}, ' ', 'T')`)
+    case TYPE.TIMESTAMP:
+      return clockText(place => `replace(${trimmed(place)}, ' ', 'T') || 'Z'`)
+    case TYPE.BIT:
+      return { ...clockText(place => place), encoding: { bits: described.columnLength } }
+    case TYPE.JSON:
+      return JSON_TEXT
+    case TYPE.GEOMETRY:
+    case TYPE.VECTOR:
+      return BYTES
+    default:
+      return stringOf(described, field)
+  }
+}
+
+function stringOf({ characterSet }: Described, { extendedFormat, extendedTypeName }: DescribedField): How {
+  if (extendedFormat === 'json') return JSON_TEXT
+  if (extendedTypeName === 'uuid') return plain({ kind: 'uuid' }, 'UUID')
+  return characterSet === BINARY_CHARSET ? BYTES : TEXT
+}

@@ -1,0 +1,134 @@
+/** One connection to PostgreSQL, for one query of a user in one read-only snapshot. */
+import { Client, type Connection, type FieldDef } from 'pg'
+import type { Catalog, CatalogType, DescribedColumn } from './types.ts'
+import { isKnownType } from './types.ts'
+import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
+
+/**
+ * How values are printed, whatever the server, the database and the role have set. Set inside of the
+ * transaction, so that a pool between here and the server may give the session to others afterwards.
+ */
+const SETTINGS = [
+  `TimeZone = 'UTC'`,
+  `DateStyle = 'ISO, YMD'`,
+  `IntervalStyle = 'postgres'`,
+  `bytea_output = 'hex'`,
+  // The shortest digits that read back as the same number.
+  `extra_float_digits = 3`,
+]
+/** Longest wait that `statement_timeout` takes: 32 bits of milliseconds. */
+const MAX_STATEMENT_TIMEOUT_MS = 2_147_483_647
+/** Time for asking the server to end a query that nobody waits for any more. */
+const CANCEL_TIMEOUT_MS = 2_000
+
+/** Opens a connection; rejects with pg's error. Errors of a connection that nobody waits on are dropped. */
+export async function connect(access: ServerAccess): Promise<Client> {
+  const { host, port, user, database, password, tls, timeoutMs } = access
+  const client = new Client({
+    host,
+    port,
+    user,
+    database,
+    // As a function, so that pg does not look into its environment variables and files for another one.
+    password: () => password,
+    ssl: tls ?? false,
+    application_name: 'sluice',
+    connectionTimeoutMillis: Math.min(CONNECT_TIMEOUT_MS, timeoutMs ?? CONNECT_TIMEOUT_MS),
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  })
+  // Whoever waits on a query is told by that query.
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return client
+  } catch (error) {
+    void client.end().catch(() => undefined)
+    throw error
+  }
+}
+
+/** Begins the read-only snapshot in which the query runs, with its time-out. */
+export async function beginSnapshot(client: Client, timeoutMs: number | null): Promise<void> {
+  await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY')
+  const timeout =
+    timeoutMs === null ? [] : [`statement_timeout = ${Math.min(timeoutMs, MAX_STATEMENT_TIMEOUT_MS)}`]
+  await client.query([...SETTINGS, ...timeout].map(setting => `SET LOCAL ${setting}`).join(';'))
+}
+
+/**
+ * Ends the query that may still run for a connection that was cut: a server does not look after its client
+ * before it has something to send.
+ */
+export async function abandon(client: Client, access: ServerAccess): Promise<void> {
+  const processID: unknown = Reflect.get(client, 'processID')
+  if (typeof processID !== 'number') return
+  try {
+    const other = await connect({ ...access, timeoutMs: CANCEL_TIMEOUT_MS })
+    await other.query('SELECT pg_cancel_backend($1)', [processID])
+    await other.end()
+  } catch {
+    // Where the server cannot be reached, the connection is as good as gone.
+  }
+}
+
+/** What PostgreSQL says about a statement before it is run. */
+export interface Described {
+  /** Null for a statement that gives no rows. */
+  readonly columns: readonly DescribedColumn[] | null
+  readonly parameters: number
+}
+
+/**
+ * Parses and analyses one statement without running it. Rejects with pg's error, also for several statements.
+ */
+export function describeStatement(client: Client, text: string): Promise<Described> {
+  return new Promise((resolve, reject) => {
+    let columns: readonly DescribedColumn[] | null = null
+    let parameters = 0
+    const countParameters = (message: { readonly parameterCount: number }): void => {
+      parameters = message.parameterCount
+    }
+    const query = {
+      submit(connection: Connection): void {
+        connection.once('parameterDescription', countParameters)
+        connection.parse({ name: '', text, types: [] }, true)
+        connection.describe({ type: 'S', name: '' }, true)
+        connection.sync()
+      },
+      handleRowDescription({ fields }: { readonly fields: readonly FieldDef[] }): void {
+        columns = fields.map(field => ({
+          name: field.name,
+          typeId: field.dataTypeID,
+          modifier: field.dataTypeModifier,
+        }))
+      },
+      handleError(error: unknown): void {
+        reject(error instanceof Error ? error : new Error(String(error)))
+      },
+      handleReadyForQuery(connection: Connection): void {
+        connection.off('parameterDescription', countParameters)
+        resolve({ columns, parameters })
+      },
+    }
+    client.query(query)
+  })
+}
+
+/** Looks the types up that are not known by themselves, with the types that they are made of. */
+export async function catalogOf(client: Client, columns: readonly DescribedColumn[]): Promise<Catalog> {
+  const catalog = new Map<number, CatalogType>()
+  let wanted = columns.map(({ typeId }) => typeId).filter(id => !isKnownType(id))
+  while (wanted.length > 0) {
+    const { rows } = await client.query<CatalogType>(
+      `SELECT oid::int8::float8 AS id, typtype::text AS kind, typcategory::text AS category,
+         typelem::int8::float8 AS "elementId", typbasetype::int8::float8 AS "baseId", typtypmod AS "baseModifier"
+       FROM pg_catalog.pg_type WHERE oid = ANY($1::oid[])`,
+      [wanted],
+    )
+    for (const type of rows) catalog.set(type.id, type)
+    const parts = rows.flatMap(({ elementId, baseId }) => [elementId, baseId])
+    wanted = [...new Set(parts)].filter(id => id !== 0 && !catalog.has(id))
+  }
+  return catalog
+}

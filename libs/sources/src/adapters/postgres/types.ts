@@ -1,0 +1,240 @@
+/**
+ * PostgreSQL's types as Sluice carries them. Values come as the text that PostgreSQL prints in a session
+ * whose output is set (see postgres-connection.ts), and DuckDB reads them from it:
+ *
+ * | PostgreSQL | carried as |
+ * |---|---|
+ * | smallint, integer | integer |
+ * | bigint, oid | long |
+ * | numeric(p,s) of at most 38 digits | decimal(p,s); NaN fails the query |
+ * | numeric of any precision | json: a number with all its digits; NaN and infinities are JSON texts |
+ * | timestamptz | timestamp with zone, in UTC |
+ * | json, jsonb | json; json as it stands, jsonb as PostgreSQL prints it |
+ * | arrays | list; an array of several dimensions fails the query |
+ * | composite types | json, as to_json makes it |
+ * | enums, ranges, networks, bits, timetz, money, xml, all others | text, as PostgreSQL prints it |
+ */
+import type { Column, ColumnType } from '@sluice/contracts/values'
+import { quoteText } from '../duckdb/types.ts'
+import { decimalFromText, unescaped } from '../server/row-text.ts'
+
+/** A column as PostgreSQL describes it. */
+export interface DescribedColumn {
+  readonly name: string
+  readonly typeId: number
+  /** The type's modifier, as numeric has its precision and scale in it; -1 for none. */
+  readonly modifier: number
+}
+
+/** What the catalog knows of a type. */
+export interface CatalogType {
+  readonly id: number
+  /** `pg_type.typtype`: b(ase), c(omposite), d(omain), e(num), p(seudo), r(ange), m(ultirange). */
+  readonly kind: string
+  /** `pg_type.typcategory`: A(rray), S(tring), E(num), … */
+  readonly category: string
+  /** The type of an array's elements; 0 for none. */
+  readonly elementId: number
+  /** The type that a domain is made of; 0 for none. */
+  readonly baseId: number
+  readonly baseModifier: number
+}
+
+export type Catalog = ReadonlyMap<number, CatalogType>
+
+/** A scalar in the text of a row: how DuckDB reads it, and what makes its value of that. */
+interface Scalar {
+  readonly type: ColumnType
+  readonly sqlType: string
+  /** Null where DuckDB reads the text as `sqlType` right away; else SQL over the text itself. */
+  readonly fromText: ((text: string, column: string) => string) | null
+  /** True if a text may hold what is escaped in a row. */
+  readonly hasEscapes: boolean
+}
+
+/** How a column gets from PostgreSQL into DuckDB. */
+export interface PostgresColumn extends Column {
+  /** SQL for PostgreSQL, over the column's value. */
+  readonly select: (value: string) => string
+  readonly readAs: string
+  /** SQL for DuckDB, over what was read. */
+  readonly value: (place: string) => string
+}
+
+const BPCHAR = 1042
+const NUMERIC = 1700
+const RECORD = 2249
+/** Types that are arrays by name only: int2vector and oidvector. */
+const VECTORS = new Set([22, 30])
+
+function plain(type: ColumnType, sqlType: string): Scalar {
+  return { type, sqlType, fromText: null, hasEscapes: false }
+}
+
+const TEXT: Scalar = {
+  type: { kind: 'text' },
+  sqlType: 'VARCHAR',
+  fromText: text => text,
+  hasEscapes: true,
+}
+const JSON_TEXT: Scalar = {
+  type: { kind: 'json' },
+  sqlType: 'JSON',
+  fromText: text => `CAST(${text} AS JSON)`,
+  hasEscapes: true,
+}
+/** A number is JSON as it stands; what else a numeric may be is not. */
+const NUMBER_AS_JSON: Scalar = {
+  ...JSON_TEXT,
+  hasEscapes: false,
+  fromText: text =>
+    `CAST(CASE WHEN ${text} IN ('NaN', 'Infinity', '-Infinity') THEN '"' || ${text} || '"' ELSE ${text} END AS JSON)`,
+}
+
+/** PostgreSQL writes the era at the end, where DuckDB passes over it; DuckDB wants it behind the date. */
+function dated(type: ColumnType, sqlType: string): Scalar {
+  const fromText = (text: string) => {
+    const moved = `regexp_replace(${text}, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')`
+    return `CAST(CASE WHEN suffix(${text}, 'BC') THEN ${moved} ELSE ${text} END AS ${sqlType})`
+  }
+  return { type, sqlType, fromText, hasEscapes: false }
+}
+
+const SCALARS: ReadonlyMap<number, Scalar> = new Map([
+  [16, plain({ kind: 'boolean' }, 'BOOLEAN')],
+  [
+    17,
+    {
+      type: { kind: 'bytes' },
+      sqlType: 'BLOB',
+      fromText: text => `unhex(substr(${text}, 3))`,
+      hasEscapes: true,
+    },
+  ],
+  [20, plain({ kind: 'long' }, 'BIGINT')],
+  [21, plain({ kind: 'integer' }, 'INTEGER')],
+  [23, plain({ kind: 'integer' }, 'INTEGER')],
+  [26, plain({ kind: 'long' }, 'BIGINT')],
+  [114, JSON_TEXT],
+  [700, plain({ kind: 'float' }, 'FLOAT')],
+  [701, plain({ kind: 'double' }, 'DOUBLE')],
+  [1082, dated({ kind: 'date' }, 'DATE')],
+  [1083, plain({ kind: 'time' }, 'TIME')],
+  [1114, dated({ kind: 'timestamp', zone: false }, 'TIMESTAMP')],
+  [1184, dated({ kind: 'timestamp', zone: true }, 'TIMESTAMPTZ')],
+  [
+    1186,
+    {
+      type: { kind: 'interval' },
+      sqlType: 'INTERVAL',
+      // PostgreSQL marks a positive part behind a negative one; DuckDB takes no such sign.
+      fromText: text => `CAST(replace(${text}, '+', '') AS INTERVAL)`,
+      hasEscapes: false,
+    },
+  ],
+  [2950, plain({ kind: 'uuid' }, 'UUID')],
+  [3802, JSON_TEXT],
+] satisfies [number, Scalar][])
+
+/** True for a type that is carried without asking the catalog about it. */
+export function isKnownType(typeId: number): boolean {
+  return SCALARS.has(typeId) || [25, BPCHAR, 1043, 19, NUMERIC, RECORD].includes(typeId)
+}
+
+/** Precision and scale of a numeric, as its modifier has them, or null for one of any precision. */
+function numericOf(modifier: number): { readonly precision: number; readonly scale: number } | null {
+  if (modifier < 4) return null
+  const bits = modifier - 4
+  // The scale is a number of 11 bits with a sign.
+  const scale = ((bits & 0x7ff) ^ 1024) - 1024
+  return { precision: (bits >> 16) & 0xffff, scale }
+}
+
+function decimal(modifier: number): Scalar {
+  const declared = numericOf(modifier)
+  if (declared === null) return NUMBER_AS_JSON
+  // A negative scale rounds to the left of the point; one beyond the precision leaves leading zeros out.
+  const scale = Math.max(declared.scale, 0)
+  const precision = Math.max(declared.precision - Math.min(declared.scale, 0), scale)
+  if (precision > 38) return NUMBER_AS_JSON
+  const type = { kind: 'decimal', precision, scale } as const
+  const sqlType = `DECIMAL(${precision},${scale})`
+  const digits = decimalFromText(type)
+  if (digits === null) return plain(type, sqlType)
+  const fromText = (text: string, column: string) => {
+    const isNoNumber = quoteText(`column ${column} has NaN, which a decimal cannot hold`)
+    return `CASE WHEN ${text} = 'NaN' THEN error(${isNoNumber}) ELSE ${digits(text)} END`
+  }
+  return { type, sqlType, fromText, hasEscapes: false }
+}
+
+interface TypeInUse {
+  readonly id: number
+  readonly modifier: number
+}
+
+/** The type that a domain comes to. */
+function withoutDomain(type: TypeInUse, catalog: Catalog): TypeInUse {
+  const known = catalog.get(type.id)
+  if (known?.kind !== 'd') return type
+  return withoutDomain({ id: known.baseId, modifier: known.baseModifier }, catalog)
+}
+
+function scalarOf({ id, modifier }: TypeInUse): Scalar {
+  return id === NUMERIC ? decimal(modifier) : (SCALARS.get(id) ?? TEXT)
+}
+
+function isComposite(id: number, catalog: Catalog): boolean {
+  return id === RECORD || catalog.get(id)?.kind === 'c'
+}
+
+/** The type of the elements, for an array. */
+function elementOf({ id, modifier }: TypeInUse, catalog: Catalog): TypeInUse | null {
+  const known = catalog.get(id)
+  if (known?.category !== 'A' || known.elementId === 0 || VECTORS.has(id)) return null
+  return withoutDomain({ id: known.elementId, modifier }, catalog)
+}
+
+/** How a column is carried. The catalog has all types that are not known here, with what they are made of. */
+export function carryPostgres(column: DescribedColumn, catalog: Catalog): PostgresColumn {
+  const { name } = column
+  const type = withoutDomain({ id: column.typeId, modifier: column.modifier }, catalog)
+  const element = elementOf(type, catalog)
+  if (isComposite(type.id, catalog) || (element !== null && isComposite(element.id, catalog)))
+    return { ...carryText(name, JSON_TEXT), select: value => `to_json(${value})` }
+  if (element !== null) return carryArray(name, element, catalog)
+  const scalar = scalarOf(type)
+  return scalar.fromText === null
+    ? { name, type: scalar.type, select: x => x, readAs: scalar.sqlType, value: place => place }
+    : carryText(name, scalar)
+}
+
+function carryText(name: string, { type, fromText, hasEscapes }: Scalar): PostgresColumn {
+  const value = (place: string) => fromText?.(hasEscapes ? unescaped(place) : place, name) ?? place
+  return { name, type, select: x => x, readAs: 'VARCHAR', value }
+}
+
+/** An array travels as a JSON array of the texts of its elements. */
+function carryArray(name: string, element: TypeInUse, catalog: Catalog): PostgresColumn {
+  const scalar = scalarOf(element)
+  const category = catalog.get(element.id)?.category
+  // A cast of char(n) to text would cut blanks off, and what is text need not become it.
+  const isText = category === 'S' || category === 'E' || element.id === BPCHAR
+  const several =
+    `column ${name} has an array of several dimensions, which is no list of values; ` +
+    `to_json(${name}) in the query makes it JSON`
+  return {
+    name,
+    type: { kind: 'list', of: scalar.type },
+    select: value => (isText ? `to_json(${value})` : `to_json(CAST(${value} AS text[]))`),
+    readAs: 'VARCHAR',
+    value: place => {
+      const text = unescaped(place)
+      const list = `CAST(CAST(${text} AS JSON) AS VARCHAR[])`
+      const item =
+        scalar.fromText === null ? `CAST(item AS ${scalar.sqlType})` : scalar.fromText('item', name)
+      const values = item === 'item' ? list : `list_transform(${list}, lambda item: ${item})`
+      return `CASE WHEN starts_with(${place}, '[[') THEN error(${quoteText(several)}) ELSE ${values} END`
+    },
+  }
+}

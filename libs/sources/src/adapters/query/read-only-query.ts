@@ -1,0 +1,109 @@
+/** The one query of a model, made sure to be one that only reads. */
+import { type DuckDBConnection, type DuckDBPreparedStatement, StatementType } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import { quoteIdentifier } from '../duckdb/types.ts'
+import { firstStatement, type SqlSyntax, withoutLeadingComments } from './sql-tokens.ts'
+
+/**
+ * Words that a query may begin with. DuckDB rewrites some PRAGMAs into SELECTs, so the kind of the parsed
+ * statement alone does not tell.
+ */
+const FIRST_WORDS = [
+  'select',
+  'from',
+  'with',
+  'values',
+  'table',
+  'pivot',
+  'unpivot',
+  'describe',
+  'desc',
+  'show',
+  'summarize',
+]
+
+/** How SQL is written for a database. */
+export interface SqlDialect {
+  readonly syntax: SqlSyntax
+  /** Writes an identifier so that any name is one. */
+  readonly quote: (name: string) => string
+  /** Words that a query may begin with, in lower case. */
+  readonly firstWords: readonly string[]
+}
+
+const DUCKDB: SqlDialect = { syntax: 'standard', quote: quoteIdentifier, firstWords: FIRST_WORDS }
+
+/**
+ * The SQL of a model: its own, without the semicolon at the end, or a whole table. A part of the table's
+ * name that holds dots is in double quotes.
+ */
+export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
+  if (model.sql !== undefined) return withoutSemicolon(model.sql, dialect)
+  const table = model.table ?? ''
+  const parts = table.match(/"(?:[^"]|"")+"|[^.]+/g) ?? []
+  const names = parts.map(part =>
+    /^".*"$/s.test(part) ? part.slice(1, -1).replaceAll('""', '"') : part.trim(),
+  )
+  if (parts.join('.') !== table || parts.length > 3 || names.includes('')) {
+    const message = `Model ${model.name}: table "${table}" is no name like schema.name.`
+    throw new SluiceError('config', message, { details: [{ field: 'table', message }] })
+  }
+  return `SELECT * FROM ${names.map(dialect.quote).join('.')}`
+}
+
+/**
+ * Refuses what does not begin as a query, before it is parsed: DuckDB would carry out or rewrite some of it
+ * while it parses.
+ */
+export function assertBeginsAsQuery(model: ModelSpec, sql: string, dialect = DUCKDB): void {
+  const beginning = withoutLeadingComments(sql, dialect.syntax)
+  const first = /^[(\s]*([A-Za-z_]+)?/.exec(beginning)?.[1]
+  if (first === undefined && beginning.replace(/[();\s]/g, '') === '') throw refused(model, 'it is empty')
+  if (first === undefined || !dialect.firstWords.includes(first.toLowerCase()))
+    throw refused(model, `it begins with ${first === undefined ? 'no word' : first.toUpperCase()}`)
+}
+
+/** Refuses what has a semicolon inside: of several statements some servers complain in words of their own. */
+export function assertOneStatement(model: ModelSpec, sql: string, dialect: SqlDialect): void {
+  if (firstStatement(sql, dialect.syntax).isOnly) return
+  throw refused(model, 'it is several statements')
+}
+
+/**
+ * Prepares the SQL; refuses what is not exactly one statement of the kind SELECT. Errors of parser and binder
+ * are DuckDB's own.
+ */
+export async function prepareQuery(
+  connection: DuckDBConnection,
+  model: ModelSpec,
+  sql: string,
+): Promise<DuckDBPreparedStatement> {
+  const statements = await connection.extractStatements(sql)
+  if (statements.count !== 1) {
+    const hint = /\bpivot\b/i.test(sql) ? '; give a PIVOT its values: ON column IN (…)' : ''
+    throw refused(model, `it is ${statements.count} statements${hint}`)
+  }
+  const statement = await statements.prepare(0)
+  const { statementType, parameterCount } = statement
+  if (statementType === StatementType.SELECT && parameterCount === 0) return statement
+  statement.destroySync()
+  throw refused(
+    model,
+    statementType === StatementType.SELECT
+      ? 'it has parameters, for which there are no values'
+      : `it is of the kind ${StatementType[statementType]}`,
+  )
+}
+
+/** The error for SQL that is not one query that only reads; `found` says what it is, as in "it is empty". */
+export function refused(model: ModelSpec, found: string): SluiceError {
+  const message = `The SQL of model ${model.name} is to be one query that only reads (SELECT, FROM, WITH, VALUES, …), but ${found}.`
+  return new SluiceError('query', message, { details: [{ field: 'sql', message }] })
+}
+
+/** Cuts a statement at its semicolon, if only blanks, comments and other semicolons follow. */
+function withoutSemicolon(sql: string, { syntax }: SqlDialect): string {
+  const { end, isOnly } = firstStatement(sql, syntax)
+  return isOnly ? sql.slice(0, end) : sql
+}

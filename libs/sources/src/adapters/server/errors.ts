@@ -1,0 +1,126 @@
+/** Errors that sources on database servers have in common. */
+import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import { diskErrorOf, messageOf } from '../duckdb/errors.ts'
+import type { SqlPlace } from '../duckdb/errors.ts'
+import type { LoadedColumn } from './load-rows.ts'
+import { MAX_ROW_BYTES } from './row-text.ts'
+
+/** What the messages of a source name. */
+export interface ServerNames {
+  /** The source. */
+  readonly source: string
+  /** `PostgreSQL at 127.0.0.1:5432`. */
+  readonly server: string
+  /** Taken out of all messages: the password, and whatever else of the source is a secret. */
+  readonly secrets: readonly string[]
+}
+
+const MASK = '***'
+
+/**
+ * A text without any of the secrets, however short; one that another one holds does not keep that from being
+ * found.
+ */
+export function masked(text: string, secrets: readonly string[]): string {
+  const found = secrets.filter(secret => secret !== '').sort((a, b) => b.length - a.length)
+  return found.reduce((rest, secret) => rest.replaceAll(secret, MASK), text)
+}
+
+/** A message of the server's, on one line and without secrets. */
+export function saidBy(error: unknown, { secrets }: ServerNames): string {
+  const text = masked(error instanceof Error ? error.message : String(error), secrets)
+  return text.trim().replaceAll(/\s*\n\s*/g, ' ')
+}
+
+export function cannotConnect(error: unknown, names: ServerNames, why = saidBy(error, names)): SluiceError {
+  const message = `Source ${names.source}: cannot connect to ${names.server}: ${why}`
+  return new SluiceError('unreachable', message, { cause: error, retryable: true })
+}
+
+/** The server answers, and lets nobody in by these names. */
+export function refusesLogin(error: unknown, names: ServerNames): SluiceError {
+  const message = `Source ${names.source}: ${names.server} refuses the login: ${saidBy(error, names)}`
+  return new SluiceError('config', message, { cause: error })
+}
+
+export function connectionLost(error: unknown, names: ServerNames, model: ModelSpec): SluiceError {
+  const message =
+    `Source ${names.source}: the connection to ${names.server} was lost while the query of model ${model.name} ran: ` +
+    `${saidBy(error, names)}. Of its result nothing was taken.`
+  return new SluiceError('unreachable', message, { cause: error, retryable: true })
+}
+
+/** A result whose rows are not as many as the server says. */
+export function incomplete(
+  names: ServerNames,
+  model: ModelSpec,
+  rows: { readonly sent: number; readonly read: number },
+): SluiceError {
+  const message =
+    `Source ${names.source}: ${names.server} sent ${rows.sent} rows for model ${model.name}, ` +
+    `and ${rows.read} of them could be read. Of its result nothing was taken.`
+  return new SluiceError('internal', message, { retryable: true })
+}
+
+export function tookTooLong(
+  error: unknown,
+  names: ServerNames,
+  of: { readonly model: ModelSpec; readonly timeoutMs: number },
+): SluiceError {
+  const message = `The query of model ${of.model.name} took longer than the time-out of source ${names.source}, ${of.timeoutMs} ms.`
+  return new SluiceError('query', message, { cause: error, retryable: true })
+}
+
+/** The server's words on the SQL of a model, with the place in it where that is known. */
+export function queryFailed(
+  error: unknown,
+  names: ServerNames,
+  of: {
+    readonly model: ModelSpec
+    readonly place: SqlPlace | null
+    readonly said: string
+    readonly retryable?: boolean
+  },
+): SluiceError {
+  const { model, said } = of
+  // Of a table the SQL is ours.
+  const isTable = model.sql === undefined
+  const place = isTable ? null : of.place
+  const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
+  const detail: ErrorDetail = { field: isTable ? 'table' : 'sql', message: said, ...(place ?? {}) }
+  const message = `The query of model ${model.name} fails in source ${names.source}${where}: ${said}`
+  return new SluiceError('query', message, {
+    cause: error,
+    details: [detail],
+    retryable: of.retryable ?? false,
+  })
+}
+
+/** What DuckDB, or the disk, has against the rows that came. */
+export function cannotLoad(
+  error: unknown,
+  names: ServerNames,
+  of: { readonly model: ModelSpec; readonly file: string; readonly columns: readonly LoadedColumn[] },
+): SluiceError {
+  const text = messageOf(error)
+  const { model } = of
+  const diskError = diskErrorOf(error, { model: model.name, file: of.file })
+  if (diskError !== null) return diskError
+  if (/Maximum line size/.test(text))
+    return new SluiceError(
+      'query',
+      `A row of model ${model.name} is longer than ${MAX_ROW_BYTES / 1_000_000} MB.`,
+      { cause: error },
+    )
+  const index = /column "?c(\d+)"?/.exec(text)?.[1]
+  const column = index === undefined ? undefined : of.columns[Number(index)]?.name
+  const said = saidBy(/Could not convert string[^\n]*/.exec(text)?.[0] ?? firstLine(text), names)
+  const what = column === undefined ? 'a value' : `a value of column ${column}`
+  const message = `The query of model ${model.name} gives ${what} that cannot be carried from source ${names.source}: ${said}`
+  return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message: said }] })
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0] ?? text
+}

@@ -1,0 +1,194 @@
+/**
+ * A source on a database server, whichever it is: a connection for each query, one read-only snapshot, the
+ * time-out, and how all that ends. What is particular about a database is its dialect.
+ */
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ModelSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
+import type { Column } from '@sluice/contracts/values'
+import type { Extract, Source } from '../../port.ts'
+import { columnsOf, loadRows, type LoadedColumn } from './load-rows.ts'
+import { addressOf, type SecretOf, serverAccess, type ServerAccess } from './access.ts'
+import { cannotLoad, incomplete, masked, type ServerNames, tookTooLong } from './errors.ts'
+
+/** A connection inside of its snapshot. `signal` aborts with the caller's, and when the time-out is over. */
+export interface ServerSession<C> {
+  readonly connection: C
+  readonly access: ServerAccess
+  readonly names: ServerNames
+  readonly signal: AbortSignal
+}
+
+/** The rows of a query, as they come. */
+export interface RowStream {
+  /** As `LoadOptions` has it. */
+  readonly text: Readable
+  /** How many rows the server says that it sent, once the snapshot is committed; null if it does not say. */
+  sentRows(): number | null
+  /** What the server says of the query where the stream fails. */
+  failureOf(error: unknown): SluiceError
+}
+
+/** `C` is a connection; `P` a query that was found to be one that reads, with its columns. */
+export interface ServerDialect<C, P extends { readonly columns: readonly LoadedColumn[] }> {
+  /** As messages name it. */
+  readonly product: string
+  readonly defaultPort: number
+  connect(access: ServerAccess): Promise<C>
+  /** Begins the snapshot, and sets how values are printed. */
+  begin(connection: C, access: ServerAccess): Promise<void>
+  /** Makes sure that the model's SQL is one query that reads, and finds its columns. Nothing is run. */
+  prepare(session: ServerSession<C>, model: ModelSpec): Promise<P>
+  /** Runs the query. */
+  streamRows(session: ServerSession<C>, model: ModelSpec, prepared: P): RowStream
+  /** Ends the snapshot; resolves only once the server has confirmed the result. */
+  commit(connection: C): Promise<void>
+  /** Breaks the connection; whatever waits for an answer fails at once. */
+  cut(connection: C): void
+  /** Ends what still runs on the server for a connection that was cut. Never rejects. */
+  abandon(connection: C, access: ServerAccess): Promise<void>
+  /** Ends a connection on which nothing runs. Never rejects. */
+  end(connection: C): Promise<void>
+  connectError(error: unknown, names: ServerNames): SluiceError
+  queryError(
+    error: unknown,
+    names: ServerNames,
+    of: { readonly model: ModelSpec; readonly timeoutMs: number | null },
+  ): SluiceError
+}
+
+export interface ServerSourceOptions<Spec extends PostgresSourceSpec | MysqlSourceSpec> {
+  readonly spec: Spec
+  /** Looks a secret up whenever a connection is opened; what it throws passes through. */
+  readonly secretOf: SecretOf
+}
+
+/** Queries may run concurrently; each has a connection of its own. */
+export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn[] }> implements Source {
+  readonly #options: ServerSourceOptions<PostgresSourceSpec | MysqlSourceSpec>
+  readonly #dialect: ServerDialect<C, P>
+
+  constructor(
+    options: ServerSourceOptions<PostgresSourceSpec | MysqlSourceSpec>,
+    dialect: ServerDialect<C, P>,
+  ) {
+    this.#options = options
+    this.#dialect = dialect
+  }
+
+  async describe(model: ModelSpec, options: { signal: AbortSignal }): Promise<readonly Column[]> {
+    return this.#withSnapshot(model, options.signal, async session => {
+      const { columns } = await this.#dialect.prepare(session, model)
+      return columns.map(({ name, type }) => ({ name, type }))
+    })
+  }
+
+  async extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract> {
+    const { file } = options
+    if (existsSync(file))
+      throw new SluiceError('conflict', `${file} exists already; an extract wants a new file.`)
+    try {
+      return await this.#withSnapshot(model, options.signal, async session => {
+        const prepared = await this.#dialect.prepare(session, model)
+        return this.#load(session, model, { prepared, file })
+      })
+    } catch (error) {
+      await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+      throw error
+    }
+  }
+
+  async #load(
+    session: ServerSession<C>,
+    model: ModelSpec,
+    { prepared, file }: { readonly prepared: P; readonly file: string },
+  ): Promise<Extract> {
+    const { connection, names, signal } = session
+    const { columns } = prepared
+    const { text, sentRows, failureOf } = this.#dialect.streamRows(session, model, prepared)
+    let failed: { readonly error: unknown } | null = null
+    text.on('error', error => (failed ??= { error }))
+    const read = await loadRows({ file, columns, text, signal }).catch((error: unknown) => {
+      signal.throwIfAborted()
+      throw failed === null ? cannotLoad(error, names, { model, file, columns }) : failureOf(failed.error)
+    })
+    await this.#dialect.commit(connection)
+    const sent = sentRows()
+    if (sent !== read) throw incomplete(names, model, { sent: sent ?? 0, read })
+    return { file, columns: columnsOf(columns), rowCount: read }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve()
+  }
+
+  /**
+   * Runs work in a connection of its own, and ends it, on the server too, when the caller aborts or the
+   * source's time-out is over.
+   */
+  async #withSnapshot<T>(
+    model: ModelSpec,
+    aborted: AbortSignal,
+    work: (session: ServerSession<C>) => Promise<T>,
+  ): Promise<T> {
+    aborted.throwIfAborted()
+    const dialect = this.#dialect
+    const { access, names } = this.#accessAndNames()
+    const { timeoutMs } = access
+    const timeout = timeoutMs === null ? null : AbortSignal.timeout(timeoutMs)
+    const signal = timeout === null ? aborted : AbortSignal.any([aborted, timeout])
+    const connection = await dialect.connect(access).catch((error: unknown) => {
+      aborted.throwIfAborted()
+      throw dialect.connectError(error, names)
+    })
+    const cut = (): void => dialect.cut(connection)
+    signal.addEventListener('abort', cut, { once: true })
+    let isDone = false
+    try {
+      signal.throwIfAborted()
+      await dialect.begin(connection, access)
+      const result = await work({ connection, access, names, signal })
+      signal.throwIfAborted()
+      isDone = true
+      return result
+    } catch (error) {
+      aborted.throwIfAborted()
+      if (timeoutMs !== null && timeout?.aborted === true)
+        throw tookTooLong(error, names, { model, timeoutMs })
+      throw dialect.queryError(error, names, { model, timeoutMs })
+    } finally {
+      signal.removeEventListener('abort', cut)
+      if (isDone) await dialect.end(connection)
+      else {
+        cut()
+        await dialect.abandon(connection, access)
+      }
+    }
+  }
+
+  #accessAndNames(): { readonly access: ServerAccess; readonly names: ServerNames } {
+    const { spec, secretOf } = this.#options
+    const { product, defaultPort } = this.#dialect
+    const secrets: string[] = []
+    const noted = (name: string): string => {
+      const secret = secretOf(name)
+      // In a URL it is written as URLs are.
+      secrets.push(secret, decoded(secret))
+      return secret
+    }
+    const access = serverAccess(spec, { secretOf: noted, defaultPort })
+    secrets.push(access.password)
+    const server = masked(`${product} at ${addressOf(access)}`, secrets)
+    return { access, names: { source: spec.name, server, secrets } }
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

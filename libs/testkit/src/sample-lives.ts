@@ -1,0 +1,66 @@
+/** Runs of a sync in each phase that they go through, and what a step does in words. */
+import type { PartitionReport } from '@sluice/contracts/records'
+import { leftRun } from '@sluice/runs/machine/find-runs'
+import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
+import type { AtWork, PartitionTail, Phase, Step, SyncLife } from '@sluice/runs/machine/sync-life'
+import { sampleCounts, sampleReport } from './sample-records.ts'
+
+export const QUEUED: RunState = queuedRun({
+  runId: 'RUN',
+  cause: 'manual',
+  scope: null,
+  command: 4,
+  partitions: 2,
+  at: 10,
+})
+const TAKEN: RunState = { ...QUEUED, run: 7, startedAt: 11 }
+export const RUNNING: RunState = { ...TAKEN, status: 'running', definition: 'd' }
+export const HELD = { removed: 200, rows: 300, samples: [] }
+export const FOUND = {
+  ...{ rowsRead: 9, rowsInvalid: 0, invalidSamples: [], notices: [] },
+  counts: { added: sampleCounts({ detected: 2 }) },
+}
+export const NOTHING = { ...FOUND, counts: {} }
+export const ENDED: PartitionTail = { run: 7, ended: true, sealed: false, count: 1 }
+export const DELIVERED: readonly PartitionReport[] = [0, 1].map(partition =>
+  sampleReport({ run: 7, partition, counts: { added: sampleCounts({ delivered: 1 }) } }),
+)
+
+export const IDLE: SyncLife = {
+  ...{ lastRun: 7, first: true, faults: [], lastCommand: 4 },
+  ...{ atWork: null, queued: null, awaiting: null, replacementCancelled: false },
+}
+
+/** The run at work, in each phase as it comes there. */
+export const AT_WORK: { readonly [P in Phase]: AtWork } = {
+  taken: own('taken', TAKEN),
+  detecting: own('detecting', RUNNING),
+  publishing: own('publishing', { ...RUNNING, ...FOUND }, { isWritten: true }),
+  delivering: own('delivering', { ...RUNNING, ...FOUND, complete: true }, { isWritten: true }),
+  reported: own(
+    'reported',
+    { ...RUNNING, ...FOUND, complete: true },
+    { isWritten: true, reports: DELIVERED },
+  ),
+  done: own('done', { ...RUNNING, status: 'success', complete: true }, { isWritten: true }),
+  left: leftRun(RUNNING),
+  lost: { ...leftRun(RUNNING), phase: 'lost' },
+  sealing: { ...leftRun(RUNNING), phase: 'sealing', isWritten: true, isSealed: true },
+}
+export const PHASES: readonly Phase[] = Object.values(AT_WORK).map(({ phase }) => phase)
+
+export function own(phase: Phase, run: RunState, more: Partial<AtWork> = {}): AtWork {
+  return { ...leftRun(run), isLeft: false, phase, ...more }
+}
+
+export function inWords({ life, events, next, stops }: Step): string {
+  const written = events.map(({ runId, status, error, cancelling }) =>
+    [
+      `${runId} ${status}`,
+      ...(status === 'running' && cancelling ? ['cancelling'] : []),
+      ...(status === 'running' && error !== null ? ['failed'] : []),
+    ].join(', '),
+  )
+  const stopped = stops ? ['stop the work'] : []
+  return `${life.atWork?.phase ?? 'none'}; ${[...stopped, ...written].join(' + ')}; ${next}`
+}

@@ -1,0 +1,65 @@
+import { expect, it } from 'vitest'
+import type { DeliveredState, StateFeed } from '@sluice/delivered-state/port'
+import { at, syncTopics, textKey } from '@sluice/topics/topics'
+import { INCARNATION, SYNC } from '@sluice/testkit/sample-records'
+import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
+import { writeChanges } from '@sluice/testkit/write-changes'
+import { feedState } from './feed-state.ts'
+
+const { signal } = new AbortController()
+const NOTHING_READ = { changes: [0], retry: [0], captured: [0], lastChange: [null], fedFor: null }
+
+it('takes changes whose fate nobody knows as unknown, from the first that is lost on, of that run and partition, unless another came after', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  const { log, io } = world
+  const columns = [{ name: 'id', type: { kind: 'text' } }] as const
+  for (const [run, keys] of [
+    [1, ['a', 'b', 'c', 'd', 'e']],
+    [2, ['a', 'd']],
+  ] as const) {
+    const rows = keys.map(key => ({ key, row: { id: key } }))
+    const begin = { run, runId: `RUN${run}`, definition: 'd', startedAt: 1, first: run === 1 }
+    await writeChanges(world, { begin, columns, rows })
+  }
+  const { changes } = syncTopics(PREFIX, SYNC)
+  await using writer = await log.openWriter('ends', { signal })
+  await writer.append(at(changes, 0), [{ key: textKey('e'), value: null }], { signal })
+  const fed: StateFeed[] = []
+  const state = {
+    positions: () => Promise.resolve(NOTHING_READ),
+    feed: async (stretch: StateFeed) => void fed.push(stretch),
+    commit: () => Promise.resolve(),
+  } as unknown as DeliveredState
+  const faults = [
+    { partition: 0, run: 1, from: 1 },
+    { partition: 1, run: 2, from: 0 },
+  ]
+  const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION }
+  await feedState(state, { log, io, ...of, faults, signal })
+  const entries = fed.flatMap(({ retry }) => retry?.records ?? [])
+  expect(entries.map(({ key, value }) => [key, value?.run, value?.seq, value?.outcome])).toEqual([
+    ['b', 1, 1, 'unknown'],
+    ['c', 1, 2, 'unknown'],
+  ])
+})
+
+it.each([
+  ['and one run later is gone on from', { run: 8, hours: 1000, isKept: true }],
+  ['and others were at work for less than a day is gone on from', { run: 30, hours: 19, isKept: true }],
+  ['and others were at work for a day is made anew', { run: 9, hours: 24, isKept: false }],
+] as const)('a cache that was fed for run 7 %s', async (_name, { run, hours, isKept }) => {
+  await using world = await openTestLog({ partitions: 1 })
+  const { log, io } = world
+  const committed: unknown[] = []
+  let resets = 0
+  const state = {
+    positions: () => Promise.resolve({ ...NOTHING_READ, fedFor: { run: 7, at: 5 } }),
+    reset: async () => void (resets += 1),
+    commit: async (options: unknown) => void committed.push(options),
+  } as unknown as DeliveredState
+  const fedFor = { run, at: 5 + hours * 3_600_000 }
+  const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION, faults: [] }
+  await feedState(state, { log, io, ...of, fedFor, signal })
+  expect(resets).toBe(isKept ? 0 : 1)
+  expect(committed).toEqual([{ signal, fedFor }])
+})

@@ -1,0 +1,256 @@
+/**
+ * Brings the delivered state up to date from its topics; where the cache does not fit them, it is built anew
+ * (PROTOCOL.md §3).
+ */
+import type {
+  DeliveredState,
+  FedFor,
+  PlacedChange,
+  PlacedTombstone,
+  StateFeed,
+  StatePositions,
+} from '@sluice/delivered-state/port'
+import type { Captured, Fault, Restoring, RetryEntry } from '@sluice/contracts/records'
+import { SluiceError } from '@sluice/contracts/errors'
+import { TOMBSTONES_KEPT_MS, type MessageLog, type TopicPartition } from '@sluice/message-log/port'
+import { readOwned, type Placed } from '@sluice/topics/owned-reader'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { at, isMarkerKey, keyText, type Stage, type SyncTopics } from '@sluice/topics/topics'
+
+export interface FeedOptions {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly topics: SyncTopics
+  readonly partitions: number
+  readonly incarnation: string
+  /** Changes whose fate nobody knows: they are taken in as unknown, whatever `retry` says. */
+  readonly faults: readonly Fault[]
+  /** What a state that is kept is brought up to date for. */
+  readonly fedFor?: FedFor
+  /**
+   * Why the state may be empty though the sync has run before: the reason of a rebuild that no offset tells.
+   */
+  readonly whyEmpty?: string
+  /** Told before the first record, after each batch of them, and before what was read is merged. */
+  readonly onProgress?: (progress: Restoring) => Promise<void>
+  readonly signal: AbortSignal
+}
+
+/**
+ * A cache that others were at work after is trusted for so long: somewhat less than compacted topics keep a
+ * tombstone, for clocks differ. Later it may find nothing any more of what it has to forget.
+ */
+const TRUSTED_MS = TOMBSTONES_KEPT_MS - 4 * 3_600_000
+
+/** Every run in the topics has ended and is reported. Rejects as log and state do. */
+export async function feedState(state: DeliveredState, options: FeedOptions): Promise<void> {
+  let positions = await state.positions()
+  const mismatch = await findMismatch(positions, options)
+  if (mismatch !== null) {
+    await state.reset()
+    positions = await state.positions()
+  }
+  const why = mismatch ?? (isEmpty(positions) ? (options.whyEmpty ?? null) : null)
+  const stretches = await findStretches(positions, options)
+  const of = stretches.reduce((sum, { from, end }) => sum + end - from, 0)
+  let read = 0
+  const onRead = async (records: number): Promise<void> => {
+    read += records
+    await options.onProgress?.({ why, records: read, of })
+  }
+  await onRead(0)
+  for (let partition = 0; partition < options.partitions; partition += 1)
+    await feedPartition(state, stretchesOf(stretches, partition), { ...options, onRead })
+  await onRead(0)
+  await state.commit({ signal: options.signal, fedFor: options.fedFor })
+}
+
+function isEmpty({ changes }: StatePositions): boolean {
+  return changes.every(position => position === 0)
+}
+
+const TOPICS = ['changes', 'retry', 'captured'] as const
+type TopicName = (typeof TOPICS)[number]
+
+/** What there is to read of one partition of a topic. */
+interface Stretch {
+  readonly name: TopicName
+  readonly target: TopicPartition
+  readonly from: number
+  readonly end: number
+}
+
+/** Nothing is appended to the topics meanwhile: every run has ended. */
+async function findStretches(positions: StatePositions, options: FeedOptions): Promise<readonly Stretch[]> {
+  const { log, topics, partitions, signal } = options
+  const found: Stretch[] = []
+  for (let partition = 0; partition < partitions; partition += 1)
+    for (const name of TOPICS) {
+      const target = at(topics[name], partition)
+      const { low, end } = await log.offsets(target, { signal })
+      found.push({ name, target, from: Math.max(positions[name][partition] ?? 0, low), end })
+    }
+  return found
+}
+
+function stretchesOf(
+  stretches: readonly Stretch[],
+  partition: number,
+): { readonly [name in TopicName]: Stretch } {
+  const find = (name: TopicName): Stretch => {
+    const found = stretches.find(stretch => stretch.name === name && stretch.target.partition === partition)
+    if (found === undefined) throw new SluiceError('internal', `no stretch of ${name}/${partition}`)
+    return found
+  }
+  return { changes: find('changes'), retry: find('retry'), captured: find('captured') }
+}
+
+/** Why the cache does not fit the topics, or null if it does. */
+async function findMismatch(positions: StatePositions, options: FeedOptions): Promise<string | null> {
+  const { log, topics, partitions, signal } = options
+  const { fedFor } = positions
+  if (fedFor !== null && isOutdated(fedFor, options))
+    return `its cache was left alone since run ${fedFor.run}, for longer than tombstones stay in its topics`
+  for (let partition = 0; partition < partitions; partition += 1) {
+    for (const name of TOPICS) {
+      const position = positions[name][partition] ?? 0
+      if (position === 0) continue
+      const { low, end } = await log.offsets(at(topics[name], partition), { signal })
+      if (position < low || position > end)
+        return `its cache does not fit its topics: offset ${position} of ${topics[name]}/${partition} lies outside of ${low} to ${end}`
+    }
+    const last = positions.lastChange[partition] ?? null
+    if (last !== null && !(await holdsChange(last, partition, options)))
+      return `its cache does not fit its topics: ${topics.changes}/${partition} has another record at offset ${last.offset} than it was made from`
+  }
+  return null
+}
+
+/**
+ * True if other processes may have ended what the cache holds, so long ago that the topics do not tell. Of
+ * one run alone they tell enough: what it took away is its change, and it ended no other's.
+ */
+function isOutdated(before: FedFor, { fedFor: now }: FeedOptions): boolean {
+  if (now === undefined) return false
+  return now.run > before.run + 1 && now.at - before.at > TRUSTED_MS
+}
+
+/**
+ * True if the topic has that change at its offset, or nothing there any more because compaction dropped it.
+ */
+async function holdsChange(
+  last: { readonly offset: number; readonly run: number; readonly seq: number },
+  partition: number,
+  options: FeedOptions,
+): Promise<boolean> {
+  const { log, io, topics, incarnation, signal } = options
+  const target = at(topics.changes, partition)
+  const { low, end } = await log.offsets(target, { signal })
+  if (last.offset < low || last.offset >= end) return false
+  const reading = { log, io, target, incarnation, stage: 'changes', signal } as const
+  for await (const batch of readOwned({ ...reading, from: last.offset, to: last.offset + 1 })) {
+    for (const { record } of batch.records) {
+      if (record?.name !== 'sluice.Change') return false
+      return record.value.run === last.run && record.value.seq === last.seq
+    }
+  }
+  return true
+}
+
+async function feedPartition(
+  state: DeliveredState,
+  { changes, retry, captured }: { readonly [name in TopicName]: Stretch },
+  options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
+): Promise<void> {
+  const { partition } = changes.target
+  // Only what is the last of its key here: the outcome of a later one stands in `retry`.
+  const lost = new Map<string, RetryEntry>()
+  for await (const { records, nextOffset } of readWhole(changes, 'changes', options)) {
+    const placed = placedChanges(records)
+    await state.feed({ partition, changes: { records: placed, nextOffset } })
+    for (const record of placed) {
+      const { change } = record
+      const key = change === null ? record.key : change.key
+      const entry = change === null ? null : entryOfLost(change, partition, options.faults)
+      if (entry === null) lost.delete(key)
+      else lost.set(key, entry)
+    }
+  }
+  let retryEnd = retry.from
+  for await (const { records, nextOffset } of readWhole(retry, 'attempts', options)) {
+    await state.feed({ partition, retry: { records: retryEntries(records), nextOffset } })
+    retryEnd = nextOffset
+  }
+  const records = [...lost].map(([key, value]) => ({ key, value }))
+  if (lost.size > 0) await state.feed({ partition, retry: { records, nextOffset: retryEnd } })
+  for await (const { records, nextOffset } of readWhole(captured, 'attempts', options))
+    await state.feed({ partition, captured: { records: capturedValues(records), nextOffset } })
+}
+
+/** What delivery would have written for a change that was sent, perhaps, and never heard of again. */
+function entryOfLost(
+  change: PlacedChange['change'],
+  partition: number,
+  faults: readonly Fault[],
+): RetryEntry | null {
+  const { op, run, seq } = change
+  if (op === 'settled') return null
+  if (!faults.some(fault => fault.partition === partition && fault.run === run && seq >= fault.from))
+    return null
+  return {
+    incarnation: '',
+    owner: -1,
+    run,
+    seq,
+    op,
+    outcome: 'unknown',
+    status: null,
+    error: `run ${run} lost track of the row`,
+    idempotencyKey: null,
+    answered: false,
+    requestHash: null,
+    requestRows: 1,
+    attempts: 0,
+    runs: 1,
+    since: 0,
+  }
+}
+
+/** Yields what counts in a stretch, and tells of each batch once it is taken in. */
+async function* readWhole(
+  { target, from, end }: Stretch,
+  stage: Stage,
+  options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
+): AsyncGenerator<{ readonly records: readonly Placed[]; readonly nextOffset: number }> {
+  const { log, io, incarnation, signal, onRead } = options
+  if (from >= end) return
+  let read = from
+  for await (const batch of readOwned({ log, io, target, incarnation, stage, from, to: end, signal })) {
+    yield batch
+    await onRead(batch.nextOffset - read)
+    read = batch.nextOffset
+  }
+}
+
+function placedChanges(records: readonly Placed[]): readonly (PlacedChange | PlacedTombstone)[] {
+  return records.flatMap(({ offset, timestamp, key, record }): (PlacedChange | PlacedTombstone)[] => {
+    if (record?.name === 'sluice.Change') return [{ offset, timestamp, change: record.value }]
+    return record === null && !isMarkerKey(key) ? [{ offset, key: keyText(key), change: null }] : []
+  })
+}
+
+function retryEntries(records: readonly Placed[]): NonNullable<StateFeed['retry']>['records'] {
+  return records.flatMap(({ key, record }) => {
+    if (isMarkerKey(key)) return []
+    const value: RetryEntry | null = record?.name === 'sluice.RetryEntry' ? record.value : null
+    return [{ key: keyText(key), value }]
+  })
+}
+
+function capturedValues(records: readonly Placed[]): NonNullable<StateFeed['captured']>['records'] {
+  return records.flatMap(({ key, record }) => {
+    if (isMarkerKey(key)) return []
+    const value: Captured | null = record?.name === 'sluice.Captured' ? record.value : null
+    return [{ key: keyText(key), value }]
+  })
+}

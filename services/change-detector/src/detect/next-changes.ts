@@ -1,0 +1,192 @@
+/**
+ * What the next run of a sync would publish, found as a run finds it, with nothing written to any topic. The
+ * changes are put through the same Avro as those of a run, so that what is made of them comes out the same to
+ * the byte.
+ */
+import { changeSchema } from '@sluice/contracts/avro-schemas'
+import type { Change, Fault } from '@sluice/contracts/records'
+import type { Definition } from '@sluice/contracts/resources'
+import type { Op } from '@sluice/contracts/state'
+import type { DeliveredState, DetectedChange, Diff } from '@sluice/delivered-state/port'
+import type { MessageLog } from '@sluice/message-log/port'
+import type { Source } from '@sluice/sources/port'
+import { knownIncarnation } from '@sluice/resources/incarnations'
+import type { RecordIo } from '@sluice/topics/record-io'
+import type { RunsView } from '@sluice/runs/runs-view'
+import { homePartition, syncTopics } from '@sluice/topics/topics'
+import { blockRowsOf, PartitionAssigner } from '../publish/assign-partitions.ts'
+import { withOwnValues } from '../publish/captured-values.ts'
+import { detectChanges, type Detected } from './detect-changes.ts'
+import { feedState } from './feed-state.ts'
+import { findRuns } from '@sluice/runs/machine/find-runs'
+import { readTails } from '../sync/own-sync.ts'
+
+/** Stands for the incarnation of a sync that was never run and has none. */
+const NO_INCARNATION = 'none'
+/** Changes that are decoded at once. */
+const DECODED_ROWS = 500
+
+export interface NextChangesDeps {
+  /** The topics as they are; null where nothing ever ran. They are only read. */
+  readonly history: {
+    readonly log: MessageLog
+    readonly io: RecordIo
+    readonly prefix: string
+    readonly runs: RunsView
+  } | null
+  /** Encodes the changes and decodes them again: one of its own, which keeps nothing. */
+  readonly io: RecordIo
+  readonly definition: Definition
+  readonly openSource: (definition: Definition) => Promise<Source>
+  /** A state that nobody else uses, and that goes away afterwards. */
+  readonly openState: (of: StateOf) => Promise<DeliveredState>
+  /** A path that does not exist yet. */
+  readonly extractFile: string
+  readonly signal: AbortSignal
+}
+
+interface StateOf {
+  readonly sync: string
+  readonly incarnation: string
+  readonly partitions: number
+}
+
+/** Only some of the changes: what is then made of them is as if nothing else had changed. */
+export interface Narrowing {
+  readonly op?: Op | undefined
+  readonly key?: string | undefined
+  /** At most this many. */
+  readonly rows?: number | undefined
+}
+
+export interface PlacedRow {
+  readonly partition: number
+  /** Of the change as it would stand in the topic. */
+  readonly bytes: number
+  readonly change: Change
+}
+
+/** What it would publish stays readable until it is disposed. */
+export interface NextChanges extends AsyncDisposable {
+  readonly diff: Omit<Diff, 'changes'>
+  /** True if the run would take the rows as being at the destination already, and send none. */
+  readonly baseline: boolean
+  /**
+   * True if an earlier run did not end: what is left of it goes out before the next run. What was found
+   * counts on all of that being delivered.
+   */
+  readonly interrupted: boolean
+  /**
+   * The changes that have a trigger, in the order in which a run publishes them, each with the partition that
+   * it would stand in. May be iterated once.
+   */
+  changes(narrowing: Narrowing): AsyncIterable<readonly PlacedRow[]>
+}
+
+/** Rejects as a run would fail, with the same errors. */
+export async function findNextChanges(deps: NextChangesDeps): Promise<NextChanges> {
+  const { definition, extractFile, signal } = deps
+  const past = await readPast(deps)
+  const { incarnation, partitions, first, interrupted } = past
+  await using opening = new AsyncDisposableStack()
+  const state = opening.use(await deps.openState({ sync: definition.sync.name, incarnation, partitions }))
+  await bringUpToDate(state, past, deps)
+  const source = opening.use(await deps.openSource(definition))
+  const baseline = first && definition.sync.firstRun === 'skip-existing'
+  const detected = opening.use(
+    await detectChanges({ state, source, definition, extractFile, baseline, signal }),
+  )
+  const opened = opening.move()
+  return {
+    diff: detected.diff,
+    baseline,
+    interrupted,
+    changes: narrowing => placedRows(detected, { ...deps, ...past, narrowing }),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** What the topics tell about the sync before its next run. */
+interface Past {
+  readonly incarnation: string
+  readonly partitions: number
+  readonly lastRun: number
+  readonly first: boolean
+  readonly interrupted: boolean
+  readonly faults: readonly Fault[]
+  /** False where the sync has no topics. */
+  readonly known: boolean
+}
+
+async function readPast({ history, definition, signal }: NextChangesDeps): Promise<Past> {
+  const { name, partitions } = definition.sync
+  const nothing = { lastRun: 0, first: true, interrupted: false, faults: [], known: false }
+  const incarnation = history === null ? null : await knownIncarnation(history, name, { signal })
+  if (history === null || incarnation === null) return { ...nothing, incarnation: NO_INCARNATION, partitions }
+  const { log, io, prefix, runs } = history
+  const topics = syncTopics(prefix, name)
+  const existing = await log.partitionsOf(topics.changes, { signal })
+  if (existing === null) return { ...nothing, incarnation, partitions }
+  await runs.caughtUp(homePartition(name), { signal })
+  const tails = await readTails({ log, io }, { topics, incarnation, partitions: existing, signal })
+  const { lastRun, first, faults, atWork } = findRuns(runs.of(name), name, tails)
+  return {
+    incarnation,
+    partitions: existing,
+    lastRun,
+    first,
+    interrupted: atWork !== null,
+    faults,
+    known: true,
+  }
+}
+
+async function bringUpToDate(state: DeliveredState, past: Past, deps: NextChangesDeps): Promise<void> {
+  const { history, definition, signal } = deps
+  if (history === null || !past.known) return
+  const { incarnation, partitions, faults } = past
+  const topics = syncTopics(history.prefix, definition.sync.name)
+  await feedState(state, { ...history, topics, partitions, incarnation, faults, signal })
+}
+
+async function* placedRows(
+  { diff, columns }: Detected,
+  of: Pick<NextChangesDeps, 'io' | 'definition' | 'signal'> & Past & { readonly narrowing: Narrowing },
+): AsyncGenerator<readonly PlacedRow[]> {
+  const { io, definition, incarnation, partitions, lastRun, narrowing, signal } = of
+  const schema = changeSchema(columns)
+  const encoder = await io.changeEncoder({ sync: definition.sync.name, incarnation, schema }, { signal })
+  const assigner = new PartitionAssigner(partitions, blockRowsOf(definition.sync))
+  const place = { incarnation, owner: 0, run: lastRun + 1, seq: 0, replayed: null }
+  for await (const found of wanted(diff, narrowing)) {
+    const targets = found.map(change => assigner.partitionOf(change))
+    const encoded = found.map(change => encoder.encode({ ...withOwnValues(change), ...place }))
+    const decoded = await io.decode(encoded, { signal })
+    yield decoded.flatMap((record, index) => {
+      if (record.name !== 'sluice.Change') return []
+      return [{ partition: targets[index] ?? 0, bytes: encoded[index]?.length ?? 0, change: record.value }]
+    })
+  }
+}
+
+/** The changes with a trigger that are wanted, in pieces of a bounded size. */
+async function* wanted(
+  diff: Diff,
+  { op, key, rows = Number.MAX_SAFE_INTEGER }: Narrowing,
+): AsyncGenerator<readonly DetectedChange[]> {
+  let left = rows
+  for await (const { changes } of diff.changes()) {
+    const fitting = changes.filter(
+      change =>
+        change.op !== 'settled' &&
+        (op === undefined || change.op === op) &&
+        (key === undefined || change.key === key),
+    )
+    for (let from = 0; from < fitting.length && left > 0; from += DECODED_ROWS) {
+      const piece = fitting.slice(from, from + Math.min(DECODED_ROWS, left))
+      left -= piece.length
+      yield piece
+    }
+    if (left <= 0) return
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Writes a run into `changes`: `run-begin`, the changes with a gapless seq in each partition, `run-end`
+ * (PROTOCOL.md §6).
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Marker, RunBegin } from '@sluice/contracts/records'
+import type { DetectedChange, Diff, EndedKey } from '@sluice/delivered-state/port'
+import type { NewRecord } from '@sluice/message-log/port'
+import type { Encoder } from '@sluice/schema-codec/port'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { plainMarker } from '@sluice/partition/take-over'
+import { at, markerKey, textKey } from '@sluice/topics/topics'
+import { PartitionAssigner } from './assign-partitions.ts'
+import { endsValues, hasAnothersValues, withOwnValues } from './captured-values.ts'
+import { endKeys } from './end-keys.ts'
+import type { SyncOwnership } from '../sync/own-sync.ts'
+
+const APPEND_RECORDS = 500
+const APPEND_BYTES = 512 * 1024
+/** Appends under way in all partitions together. */
+const APPENDS_UNDER_WAY = 8
+
+export interface PublishOptions {
+  readonly io: RecordIo
+  readonly ownership: Pick<SyncOwnership, 'incarnation' | 'owner' | 'partitions' | 'topics'>
+  readonly begin: RunBegin
+  /** For this sync's changes. */
+  readonly encoder: Encoder
+  /** Rows of an op that fill a request: as many go to one partition before the next has its turn. */
+  readonly blockRows: (op: DetectedChange['op']) => number
+  /**
+   * Aborts when the run is cancelled: what is written by then is ended in good order, and the rest left out.
+   */
+  readonly cancel: AbortSignal
+  readonly signal: AbortSignal
+}
+
+/**
+ * Resolves once all is acknowledged; true if it was complete, false if cancelled. A failed append leaves a
+ * run to be sealed.
+ */
+export async function publishChanges(diff: Diff, options: PublishOptions): Promise<boolean> {
+  const { cancel } = options
+  const publisher = new Publisher(options)
+  await publisher.begin()
+  let complete = true
+  for await (const { changes, endsRetry } of diff.changes()) {
+    if (cancel.aborted) {
+      complete = false
+      break
+    }
+    await publisher.endCaptured(changes.filter(hasAnothersValues))
+    for (const change of changes) await publisher.add(withOwnValues(change))
+    const gone = changes.filter(endsValues)
+    if (endsRetry.length > 0 || gone.length > 0) await publisher.acknowledged()
+    await publisher.endCaptured(gone)
+    await publisher.endRetry(endsRetry)
+  }
+  await publisher.end(!complete)
+  return complete
+}
+
+/** What goes to one partition. */
+interface Part {
+  seq: number
+  pending: NewRecord[]
+  bytes: number
+}
+
+class Publisher {
+  readonly #options: PublishOptions
+  readonly #assigner: PartitionAssigner
+  readonly #parts: readonly Part[]
+  readonly #underWay = new Set<Promise<void>>()
+  #failure: unknown = null
+
+  constructor(options: PublishOptions) {
+    this.#options = options
+    this.#assigner = new PartitionAssigner(options.ownership.partitions, options.blockRows)
+    this.#parts = Array.from({ length: options.ownership.partitions }, () => ({
+      seq: 0,
+      pending: [],
+      bytes: 0,
+    }))
+  }
+
+  async begin(): Promise<void> {
+    await Promise.all(
+      this.#parts.map((_, partition) => this.#mark(partition, 'run-begin', { begin: this.#options.begin })),
+    )
+  }
+
+  async add(change: DetectedChange): Promise<void> {
+    const { ownership, begin, encoder } = this.#options
+    const key = textKey(change.key)
+    const partition = this.#assigner.partitionOf(change)
+    const part = this.#partAt(partition)
+    const target = at(ownership.topics.changes, partition)
+    const value = encoder.encode({
+      ...change,
+      incarnation: ownership.incarnation,
+      owner: ownership.owner(partition).owner(target),
+      run: begin.run,
+      seq: part.seq,
+      replayed: null,
+    })
+    part.seq += 1
+    part.pending.push({ key, value })
+    part.bytes += value.length
+    if (part.pending.length >= APPEND_RECORDS || part.bytes >= APPEND_BYTES) await this.#append(partition)
+  }
+
+  /** Waits until all that was added is acknowledged. */
+  async acknowledged(): Promise<void> {
+    await this.#appendAll()
+  }
+
+  /** Ends retry entries of settled rows, whose settled changes are acknowledged. */
+  async endRetry(entries: readonly EndedKey[]): Promise<void> {
+    const { ownership, signal } = this.#options
+    await endKeys(ownership, 'retry', { keys: entries, signal })
+  }
+
+  /** Ends captured values of the keys, in the partitions that these are known to be in. */
+  async endCaptured(changes: readonly Pick<DetectedChange, 'partition' | 'key'>[]): Promise<void> {
+    const { ownership, signal } = this.#options
+    const keys = changes.flatMap(({ partition, key }) => (partition === null ? [] : [{ partition, key }]))
+    await endKeys(ownership, 'captured', { keys, signal })
+  }
+
+  async end(sealed: boolean): Promise<void> {
+    await this.#appendAll()
+    const { begin } = this.#options
+    await Promise.all(
+      this.#parts.map(({ seq }, partition) =>
+        this.#mark(partition, 'run-end', { begin, count: seq, sealed }),
+      ),
+    )
+  }
+
+  #partAt(partition: number): Part {
+    const part = this.#parts[partition]
+    if (part === undefined)
+      throw new SluiceError('internal', `there is no partition ${partition} of ${this.#parts.length}`)
+    return part
+  }
+
+  async #mark(partition: number, kind: Marker['kind'], marker: Partial<Marker>): Promise<void> {
+    await appendMarker(this.#options, partition, kind, marker)
+  }
+
+  async #appendAll(): Promise<void> {
+    for (const [partition] of this.#parts.entries()) await this.#append(partition)
+    await Promise.all(this.#underWay)
+    if (this.#failure !== null) throw this.#failure
+  }
+
+  async #append(partition: number): Promise<void> {
+    if (this.#failure !== null) throw this.#failure
+    const part = this.#partAt(partition)
+    if (part.pending.length === 0) return
+    const records = part.pending
+    part.pending = []
+    part.bytes = 0
+    const { ownership, signal } = this.#options
+    const append = ownership
+      .owner(partition)
+      .append(at(ownership.topics.changes, partition), records, { signal })
+      .then(() => undefined)
+      .catch((error: unknown) => {
+        this.#failure ??= error
+      })
+      .finally(() => this.#underWay.delete(append))
+    this.#underWay.add(append)
+    if (this.#underWay.size >= APPENDS_UNDER_WAY) await Promise.race(this.#underWay)
+  }
+}
+
+/** Writes one marker into a partition of `changes`. */
+export async function appendMarker(
+  options: Pick<PublishOptions, 'io' | 'ownership' | 'signal'>,
+  partition: number,
+  kind: Marker['kind'],
+  marker: Partial<Marker>,
+): Promise<void> {
+  const { io, ownership, signal } = options
+  const target = at(ownership.topics.changes, partition)
+  const owner = ownership.owner(partition)
+  const value = io.encode('Marker', {
+    ...plainMarker(kind, ownership.incarnation, owner.owner(target)),
+    ...marker,
+  })
+  await owner.append(target, [{ key: markerKey(kind, `${partition}`), value }], { signal })
+}

@@ -1,0 +1,36 @@
+import type { PartitionReport } from '@sluice/contracts/records'
+import { isReached } from '@sluice/runs/machine/run-events'
+import type { Next } from '@sluice/runs/machine/sync-life'
+import { assertAllKept } from '@sluice/partition/kept-topics'
+import type { Tenure } from '../sync/tenure.ts'
+import { forgetRuns } from './forget-runs.ts'
+import { trimHistory } from './trim-history.ts'
+
+/**
+ * Waits until delivery has reported every partition of the run at work, and ends the run. What is too old is
+ * dropped before that: whoever sees the end sees that, too.
+ */
+export async function awaitReports(tenure: Tenure): Promise<void> {
+  const { deps, sync, ownership, ends } = tenure
+  const number = tenure.life.atWork?.run.run
+  const reports = (): readonly PartitionReport[] =>
+    [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === number && report.ended)
+  await deps.runs.until(() => reports().length >= ownership.partitions, { signal: ends.drain })
+  // From here on these count: a partition that is taken over may report its progress again.
+  const reported = reports()
+  // A stage that cannot go on may have lost a topic: then this is no more than the first to notice.
+  if (!reported.every(isReached))
+    await assertAllKept(deps, { sync, incarnation: ownership.incarnation }, { signal: ends.drain })
+  const { next } = await tenure.tell({ kind: 'reported', reports: reported })
+  await replaceIfDue(tenure, next)
+  await trimHistory(tenure, new Set(reported.filter(isReached).map(({ partition }) => partition)))
+  await forgetRuns(tenure)
+  const endsBefore = deps.runs.endsOf(sync, Infinity) ?? []
+  await tenure.tell({ kind: 'ended', endsBefore, at: deps.now() })
+}
+
+/** Queues a run in the place of one that was cut, where the machine says so. */
+export async function replaceIfDue(tenure: Tenure, next: Next): Promise<void> {
+  const { newRunId, now } = tenure.deps
+  if (next === 'replace') await tenure.tell({ kind: 'replaced', newRunId: newRunId(), at: now() })
+}

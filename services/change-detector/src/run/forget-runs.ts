@@ -1,0 +1,109 @@
+/**
+ * Forgets runs that ended some time ago (PROTOCOL.md §1). Every process reads all of `runs` when it starts,
+ * so the topic must not grow with time, or with how often syncs run. A run that the view keeps stays, however
+ * old it is, and so does a run that has not ended. So the view is the same before and after.
+ */
+import type { RunEvent } from '@sluice/contracts/records'
+import { isEnded } from '@sluice/domain/run-status'
+import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
+import { at, homePartition, sharedTopics } from '@sluice/topics/topics'
+import type { Tenure } from '../sync/tenure.ts'
+
+/**
+ * How long a run stays in the topic after its end, though the view needs it no longer: a client that waits
+ * for it may be slow.
+ */
+const RUNS_KEPT_MS = 3_600_000
+/** Most records that are looked at for one run, and most runs that go; the next goes on from there. */
+const MOST_READ = 10_000
+const MOST_FORGOTTEN = 1_000
+
+interface Found {
+  /** Ids of the runs that may go. */
+  readonly old: Set<string>
+  readonly kept: Set<string>
+  readonly from: number | null
+  readonly young: readonly number[]
+}
+
+/**
+ * To be called before the end of a run is written. A failure fails no run, and the next run tries again. It
+ * rejects only when the tenure ends. Nothing is under way any more once it resolves or rejects. A run may be
+ * forgotten twice, where the topic is not compacted yet and another process begins its search: that does no
+ * harm.
+ */
+export async function forgetRuns(tenure: Tenure): Promise<void> {
+  const { deps, sync, ends } = tenure
+  try {
+    await forgetOld(tenure)
+  } catch (error) {
+    ends.drain.throwIfAborted()
+    deps.logger.warn({ sync, err: error }, 'old runs could not be forgotten')
+  }
+}
+
+async function forgetOld(tenure: Tenure): Promise<void> {
+  const { deps, sync, ownership, ends, oldRuns } = tenure
+  const found = await search(tenure)
+  for (const runId of oldRuns.kept) {
+    const event = deps.runs.of(sync)?.events.get(runId)
+    // A run that was taken up again will be met where it ends for the second time.
+    if (event !== undefined && !isEnded(event.status)) oldRuns.kept.delete(runId)
+    else if (!deps.runs.keeps(sync, runId)) found.old.add(runId)
+  }
+  if (found.old.size > 0) await ownership.forgetRuns([...found.old], ends.drain)
+  for (const runId of found.old) oldRuns.kept.delete(runId)
+  for (const runId of found.kept) oldRuns.kept.add(runId)
+  oldRuns.from = found.from
+  oldRuns.young = found.young
+}
+
+/**
+ * Looks on, up to the first record that is not old. Only what the view holds already is looked at, so that it
+ * knows what came of each run.
+ */
+async function search({ deps, sync, ownership, ends, oldRuns }: Tenure): Promise<Found> {
+  const { log, io, runs, prefix } = deps
+  const { drain: signal } = ends
+  const now = deps.now()
+  const old = new Set<string>()
+  const kept = new Set<string>()
+  const { young } = oldRuns
+  if (isYoung(young, now)) return { old, kept, from: oldRuns.from, young }
+  const target = at(sharedTopics(prefix).runs, homePartition(sync))
+  const { low, end } = await log.offsets(target, { signal })
+  await runs.caughtUp(target.partition, { signal })
+  let from = Math.max(low, oldRuns.from ?? low)
+  // Another incarnation's view, or none, would say of none of the runs that it is kept.
+  const isKnown = runs.of(sync)?.incarnation === ownership.incarnation
+  if (!isKnown || from >= end) return { old, kept, from: oldRuns.from, young: [] }
+  let read = 0
+  for await (const batch of log.read(target, { signal, from, to: end })) {
+    for (const placed of await decodeEach(io, batch.records, signal)) {
+      const event = eventOf(placed)
+      const endedAt = event?.endedAt ?? null
+      const times = endedAt === null ? [placed.timestamp] : [placed.timestamp, endedAt]
+      if (isYoung(times, now)) return { old, kept, from: placed.offset, young: times }
+      if (read === MOST_READ || old.size === MOST_FORGOTTEN)
+        return { old, kept, from: placed.offset, young: [] }
+      read += 1
+      // What others say of their runs is theirs.
+      if (event?.sync === sync && isEnded(event.status))
+        (runs.keeps(sync, event.runId) ? kept : old).add(event.runId)
+    }
+    from = batch.nextOffset
+  }
+  return { old, kept, from, young: [] }
+}
+
+function eventOf({ record }: Placed): RunEvent | null {
+  return record?.name === 'sluice.RunEvent' ? record.value : null
+}
+
+/**
+ * True where one of the times is less than so long ago. One as far ahead is that of a clock that was wrong,
+ * and holds up nothing of what stands behind it.
+ */
+function isYoung(times: readonly number[], now: number): boolean {
+  return times.some(time => Math.abs(now - time) < RUNS_KEPT_MS)
+}

@@ -1,0 +1,256 @@
+/**
+ * One run of a sync: bring the state up to date, read the model, publish what changed, and wait for delivery
+ * (PROTOCOL.md §6).
+ */
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { changeSchema } from '@sluice/contracts/avro-schemas'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { HeldRemovals, Restoring } from '@sluice/contracts/records'
+import type { Definition } from '@sluice/contracts/resources'
+import { OPS } from '@sluice/contracts/state'
+import { countsOf, detectedRows } from '@sluice/domain/counts'
+import { isHeld } from '@sluice/domain/removal-guard'
+import type { DeliveredState, Diff, EndedKey } from '@sluice/delivered-state/port'
+import { concernOf } from '@sluice/partition/concern-of'
+import { blockRowsOf } from '../publish/assign-partitions.ts'
+import { awaitReports } from './await-reports.ts'
+import { detectChanges, type Detected } from '../detect/detect-changes.ts'
+import { endKeys } from '../publish/end-keys.ts'
+import { feedState } from '../detect/feed-state.ts'
+import { beginOf } from './finish-left-run.ts'
+import { forgetRuns } from './forget-runs.ts'
+import { publishChanges } from '../publish/publish-changes.ts'
+import { noticesOf } from './notices.ts'
+import { purposeOf, type RunState } from '@sluice/runs/machine/run-events'
+import type { AtWork, Next } from '@sluice/runs/machine/sync-life'
+import { RestoringTeller } from './tell-restoring.ts'
+import type { Tenure } from '../sync/tenure.ts'
+
+/** How long the last change of a key that is gone stays in `changes` (PROTOCOL.md §1). */
+const GONE_KEPT_MS = 7 * 24 * 3_600_000
+/** Why a state is empty whose sync has run before. */
+const NO_CACHE = 'there is no cache of it here'
+
+export class RunExecution {
+  readonly #tenure: Tenure
+  /** Aborts when the run is cancelled. */
+  readonly #cancel: AbortSignal
+
+  constructor(tenure: Tenure, cancel: AbortSignal) {
+    this.#tenure = tenure
+    this.#cancel = cancel
+  }
+
+  /**
+   * Resolves once the run has ended or awaits approval; rejects with a setback where it is to be adopted or
+   * sealed after another takeover.
+   */
+  async carryOut(): Promise<void> {
+    const tenure = this.#tenure
+    const { deps, ends } = tenure
+    try {
+      const definition = await this.#begin()
+      const next = await this.#detectAndPublish(definition)
+      if (next === 'await-reports') await awaitReports(tenure)
+    } catch (error) {
+      if (ends.drain.aborted || this.#atWork.isWritten || isLogFailure(error)) throw error
+      await forgetRuns(tenure)
+      await tenure.tell({ kind: 'failed', error, at: deps.now() })
+    }
+  }
+
+  get #atWork(): AtWork {
+    const { atWork } = this.#tenure.life
+    if (atWork === null) throw new SluiceError('internal', 'a run is carried out, and none is at work')
+    return atWork
+  }
+
+  async #begin(): Promise<Definition> {
+    const { deps, sync, ends } = this.#tenure
+    const definition = await deps.resolveDefinition(sync, ends.drain)
+    const hash = await deps.definitions.put(definition, { signal: ends.drain })
+    await this.#tenure.tell({ kind: 'begun', definition: hash })
+    const { runId, run } = this.#atWork.run
+    deps.logger.info({ sync, run: runId, number: run }, 'the run has begun')
+    return definition
+  }
+
+  /** What is to be done after it: nothing more, or to wait for reports. */
+  async #detectAndPublish(definition: Definition): Promise<Next> {
+    const tenure = this.#tenure
+    const { deps, sync, ownership, ends } = tenure
+    const { incarnation, partitions } = ownership
+    // Until the first record is out a drain or a cancel ends the run at once; from then on it is ended in
+    // good order.
+    using deadline = deadlineOf(definition)
+    using detecting = followingUntilDisposed(AbortSignal.any([ends.drain, this.#cancel, deadline.signal]))
+    const signal = AbortSignal.any([detecting.signal, ends.abort])
+    using _slot = await deps.detections?.take({ signal })
+    let whyEmpty = NO_CACHE
+    const onDiscard = (why: string): void => void (whyEmpty = `its cache cannot be used: ${why}`)
+    await using state = await deps.openState({ sync, incarnation, partitions, onDiscard })
+    await this.#feed(state, { whyEmpty, signal })
+    await using source = await deps.openSource(definition)
+    const extractFile = await this.#extractFile(incarnation)
+    const { run } = this.#atWork
+    const purpose = purposeOf(run)
+    const baseline = purpose === undefined && run.first && definition.sync.firstRun === 'skip-existing'
+    const reading = { state, source, definition, extractFile, baseline, purpose, signal }
+    await using detected = await detectChanges(reading)
+    const { rowsRead, rowsInvalid, invalidSamples, counts, settled } = detected.diff
+    const notices = noticesOf(definition, detected.diff, purpose)
+    const found = { rowsRead, rowsInvalid, invalidSamples, counts, notices }
+    const held = removalsToHold(definition, run, detected.diff)
+    const records = detectedRows(counts) + settled
+    const { next } = await tenure.tell({ kind: 'detected', found, records, held })
+    if (next === 'hold' && held !== null) {
+      signal.throwIfAborted()
+      return (await tenure.tell({ kind: 'held', held })).next
+    }
+    if (next === 'end') {
+      await forgetRuns(tenure)
+      return (await tenure.tell({ kind: 'ended', endsBefore: [], at: deps.now() })).next
+    }
+    await this.#endGone(state, signal)
+    return await this.#publish(definition, detected, detecting)
+  }
+
+  /**
+   * Ends in `changes` what has been gone for long (PROTOCOL.md §1). It says nothing of a run, so that one
+   * that is cut here has published nothing.
+   */
+  async #endGone(state: DeliveredState, signal: AbortSignal): Promise<void> {
+    const { deps, ownership, ends } = this.#tenure
+    const end = (keys: readonly EndedKey[]): Promise<void> =>
+      endKeys(ownership, 'changes', { keys, signal: ends.abort })
+    await state.endGone(deps.now() - GONE_KEPT_MS, end, { signal })
+  }
+
+  async #publish(definition: Definition, detected: Detected, detecting: Disposable): Promise<Next> {
+    const tenure = this.#tenure
+    const { deps, sync, ownership, ends } = tenure
+    const { incarnation } = ownership
+    const { drain, abort } = ends
+    const schema = changeSchema(detected.columns)
+    const encoder = await deps.io.changeEncoder({ sync, incarnation, schema }, { signal: drain })
+    await tenure.tell({ kind: 'prepared' })
+    this.#cancel.throwIfAborted()
+    drain.throwIfAborted()
+    detecting[Symbol.dispose]()
+    await tenure.tell({ kind: 'publishing' })
+    const options = {
+      io: deps.io,
+      ownership,
+      begin: beginOf(this.#atWork.run),
+      encoder,
+      blockRows: blockRowsOf(definition.sync),
+      cancel: this.#cancel,
+      signal: abort,
+    }
+    const complete = await publishChanges(detected.diff, options).catch((error: unknown) =>
+      this.#leaveToSealing(error),
+    )
+    if (!complete) return (await tenure.tell({ kind: 'cut-short' })).next
+    const { counts } = this.#atWork.run
+    for (const op of OPS) deps.figures?.published(sync, op, countsOf(counts, op).detected)
+    // A successor adopts what is published, and writes that it is.
+    drain.throwIfAborted()
+    return (await tenure.tell({ kind: 'published' })).next
+  }
+
+  /**
+   * What is published in part is ended by a takeover from oneself, which reads what is there and seals it.
+   */
+  async #leaveToSealing(error: unknown): Promise<never> {
+    const { ends, deps } = this.#tenure
+    if (concernOf(error) === 'passing' || ends.drain.aborted) throw error
+    await this.#tenure.tell({ kind: 'failed', error, at: deps.now() })
+    throw new SluiceError('writer-dead', 'the run is to be sealed', { cause: error, retryable: true })
+  }
+
+  /** Brings the state up to date; one that turns out to be damaged is built again from the topics, once. */
+  async #feed(
+    state: DeliveredState,
+    { whyEmpty, signal }: { readonly whyEmpty: string; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { deps, ownership } = this.#tenure
+    const { incarnation, partitions, topics } = ownership
+    const { faults, run, runId } = this.#atWork.run
+    if (run === null) throw new SluiceError('internal', `run ${runId} has no number yet`)
+    const fedFor = { run, at: deps.now() }
+    const options = { ...deps, topics, partitions, incarnation, faults, fedFor, signal }
+    const feed = async (why: string | undefined): Promise<void> => {
+      const teller = this.#restoringTeller()
+      const told = { onProgress: (progress: Restoring) => teller.tell(progress) }
+      await feedState(state, { ...options, ...told, ...(why === undefined ? {} : { whyEmpty: why }) })
+      await teller.end()
+    }
+    try {
+      // Before the first run there is nothing that could have been kept.
+      await feed(run === 1 ? undefined : whyEmpty)
+    } catch (error) {
+      if (!isSluiceError(error, 'corrupt')) throw error
+      await state.reset()
+      await feed(error.message)
+    } finally {
+      await this.#tenure.tell({ kind: 'restored' })
+    }
+  }
+
+  #restoringTeller(): RestoringTeller {
+    const { deps, sync } = this.#tenure
+    const { logger, steadyNow = () => performance.now() } = deps
+    const write = async (restoring: Restoring | null): Promise<void> => {
+      await this.#tenure.tell({ kind: 'restoring', restoring })
+    }
+    return new RestoringTeller({ sync, logger, steadyNow, write })
+  }
+
+  /** Where the model's result goes; what killed runs of the sync left there is removed. */
+  async #extractFile(incarnation: string): Promise<string> {
+    const { deps, sync } = this.#tenure
+    const folder = join(deps.dataDir, 'tmp')
+    const prefix = `${sync}.${incarnation}.`
+    for (const name of await readdir(folder))
+      if (name.startsWith(prefix)) await rm(join(folder, name), { recursive: true, force: true })
+    return join(folder, `${prefix}${this.#atWork.run.runId}.duckdb`)
+  }
+}
+
+/** What the removal guard wants somebody to look at first; null where the run may go on (R6). */
+function removalsToHold({ sync }: Definition, run: RunState, diff: Diff): HeldRemovals | null {
+  const removed = countsOf(diff.counts, 'removed').detected
+  const { keysBefore: rows, removedSamples: samples } = diff
+  return isHeld(sync, { removed, rows, approved: run.approved ?? null }) ? { removed, rows, samples } : null
+}
+
+/** Aborts when a run has lasted for as long as its sync allows, until it is disposed. */
+function deadlineOf({ sync }: Definition): Disposable & { readonly signal: AbortSignal } {
+  const { maxDuration } = sync
+  const ending = new AbortController()
+  const message = 'the run lasted for longer than its maxDuration before it knew all that had changed'
+  const end = (): void => ending.abort(new SluiceError('too-long', message))
+  const timer = maxDuration === undefined ? undefined : setTimeout(end, maxDuration)
+  return { signal: ending.signal, [Symbol.dispose]: () => clearTimeout(timer) }
+}
+
+/** A signal that aborts with another, until it is disposed. */
+function followingUntilDisposed(signal: AbortSignal): Disposable & { readonly signal: AbortSignal } {
+  const follower = new AbortController()
+  const onAbort = (): void => follower.abort(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  return {
+    signal: follower.signal,
+    [Symbol.dispose]: () => signal.removeEventListener('abort', onAbort),
+  }
+}
+
+/**
+ * Failures of the log or of the ownership: not the run's own, and mended by another takeover. All else fails
+ * the run.
+ */
+function isLogFailure(error: unknown): boolean {
+  return isSluiceError(error, 'fenced') || isSluiceError(error, 'writer-dead')
+}

@@ -1,0 +1,29 @@
+/** Lets go of requests and attempts whose run ended long ago (PROTOCOL.md §1). */
+import { HISTORY_KEPT_MS } from '@sluice/runs/ends-of-runs'
+import { at, syncTopics } from '@sluice/topics/topics'
+import type { Tenure } from '../sync/tenure.ts'
+
+/**
+ * To be called once all partitions of a later run are reported, with those whose `run-end` marker is reached:
+ * what is dropped stands before these, from which renderer and delivery go on. Where it fails the next run
+ * tries again. Nothing is under way any more once it resolves or rejects: after a reset the same offsets are
+ * those of new records.
+ */
+export async function trimHistory({ deps, sync, ends }: Tenure, reached: ReadonlySet<number>): Promise<void> {
+  const { log, runs, prefix, now, logger } = deps
+  const { drain: signal } = ends
+  const topics = syncTopics(prefix, sync)
+  const old = runs.endsOf(sync, now() - HISTORY_KEPT_MS) ?? []
+  const trims = await Promise.allSettled(
+    old
+      .filter(({ partition }) => reached.has(partition))
+      .flatMap(({ partition, requests, attempts }) => [
+        log.trim(at(topics.requests, partition), requests, { signal }),
+        log.trim(at(topics.attempts, partition), attempts, { signal }),
+      ]),
+  )
+  signal.throwIfAborted()
+  const failed = trims.find(trim => trim.status === 'rejected')
+  if (failed !== undefined)
+    logger.warn({ sync, err: failed.reason }, 'requests and attempts of old runs could not be dropped')
+}

@@ -1,0 +1,99 @@
+/**
+ * What is left to do for a sync that cannot be owned (PROTOCOL.md §11). The machine of `libs/runs` says which
+ * of its runs end, and how; they are written without an owner's writer, which nobody can have.
+ */
+import { concernOf } from '@sluice/partition/concern-of'
+import { knownIncarnation } from '@sluice/resources/incarnations'
+import { homePartition } from '@sluice/topics/topics'
+import { findRuns } from '@sluice/runs/machine/find-runs'
+import { step } from '@sluice/runs/machine/step'
+import type { Aside, Fact, Next, SyncLife } from '@sluice/runs/machine/sync-life'
+import type { SyncRuns } from '@sluice/runs/runs-view'
+import { appendRunEvent } from '@sluice/runs/run-event-record'
+import { forgetSync } from './reset-sync.ts'
+import type { RunnerDeps } from './runner-deps.ts'
+import type { WaitingCommand } from './sync-tenure.ts'
+
+interface SetAside {
+  readonly waiting: WaitingCommand[]
+  readonly error: unknown
+  readonly signal: AbortSignal
+}
+
+/**
+ * Ends what is open, then takes the commands that wait, up to a reset; one that was cut is carried out first.
+ * Resolves once all this is acknowledged, with true after a reset: the sync begins again from nothing. Only a
+ * member of the detectors' group, whose the sync is, may do so.
+ */
+export async function endSetAside(deps: RunnerDeps, sync: string, of: SetAside): Promise<boolean> {
+  await deps.runs.caughtUp(homePartition(sync), { signal: of.signal })
+  const known = deps.runs.of(sync)
+  const incarnation = known?.incarnation ?? (await knownIncarnation(deps, sync, of)) ?? ''
+  return await new Ending(deps, { ...of, sync, known, incarnation }).carryOut()
+}
+
+interface EndingOf extends SetAside {
+  readonly sync: string
+  readonly known: SyncRuns | undefined
+  readonly incarnation: string
+}
+
+class Ending {
+  readonly #deps: RunnerDeps
+  readonly #of: EndingOf
+  #life: SyncLife
+
+  constructor(deps: RunnerDeps, of: EndingOf) {
+    this.#deps = deps
+    this.#of = of
+    this.#life = findRuns(of.known, of.sync, [])
+  }
+
+  async carryOut(): Promise<boolean> {
+    const { waiting } = this.#of
+    if (await this.#isReset(await this.#tell({ kind: 'set-aside', aside: this.#aside() }))) return true
+    for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
+      const { command, offset } = next
+      const aside = this.#aside()
+      const asked = { kind: 'asked', command, offset, partitions: 0, at: aside.at } as const
+      const isReset = await this.#isReset(await this.#tell({ kind: 'asked-aside', asked, aside }))
+      waiting.shift()
+      next.resolve()
+      if (isReset) return true
+    }
+    return false
+  }
+
+  /** Carries out a reset, if that is next. False where Kafka refuses that, too: the reset has failed then. */
+  async #isReset(next: Next): Promise<boolean> {
+    const { sync, incarnation: old, signal } = this.#of
+    const { queued: run } = this.#life
+    if (next !== 'reset' || run === null) return false
+    try {
+      await forgetSync(this.#deps, sync, { old, run, signal })
+      return true
+    } catch (error) {
+      if (concernOf(error) !== 'sync') throw error
+      await this.#tell({ kind: 'reset-failed', error, at: this.#deps.now() })
+      return false
+    }
+  }
+
+  async #tell(fact: Fact): Promise<Next> {
+    const { sync, incarnation, known, signal } = this.#of
+    const { life, events, next } = step(this.#life, fact)
+    this.#life = life
+    for (const run of events) {
+      const event = { ...run, sync, incarnation, marker: known?.marker ?? -1 }
+      await appendRunEvent(this.#deps, event, { signal })
+    }
+    return next
+  }
+
+  #aside(): Aside {
+    const { sync, incarnation, known, error } = this.#of
+    const { now, runs } = this.#deps
+    const reports = [...(known?.reports.values() ?? [])]
+    return { sync, incarnation, error, reports, endsBefore: runs.endsOf(sync, Infinity) ?? [], at: now() }
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * A reset: the sync gets a new incarnation, and its topics go (PROTOCOL.md §12). The next run
+ * makes them again. A reset that is cut is done again from the start, which comes to the same: the topics of
+ * the old incarnation are gone or empty. Once the new one is written, nothing of the old counts any more.
+ */
+import type { RunEvent } from '@sluice/contracts/records'
+import { knownIncarnation, renewIncarnation } from '@sluice/resources/incarnations'
+import type { SyncRuns } from '@sluice/runs/runs-view'
+import { syncTopics } from '@sluice/topics/topics'
+import { appendRunEvent } from '@sluice/runs/run-event-record'
+import type { RunState } from '@sluice/runs/machine/run-events'
+import type { RunnerDeps } from './runner-deps.ts'
+import type { Tenure } from './tenure.ts'
+
+/**
+ * Carries out the reset that is at work. Its event is written: a detector that is no longer the owner found
+ * out then, and takes nothing away from the one that is. Nothing of the old incarnation may be written
+ * afterwards: the tenure is over.
+ */
+export async function resetSync(tenure: Tenure, run: RunState): Promise<void> {
+  const { deps, sync, ownership, ends } = tenure
+  const { incarnation: old } = ownership
+  await forgetSync(deps, sync, { old, run, signal: ends.drain })
+}
+
+/** Deletes what there is of the topics, gives the sync a new incarnation, and ends the reset's run. */
+export async function forgetSync(
+  deps: RunnerDeps,
+  sync: string,
+  of: { readonly old: string; readonly run: RunState; readonly signal: AbortSignal },
+): Promise<void> {
+  const { old, run, signal } = of
+  await deps.log.deleteTopics(Object.values(syncTopics(deps.prefix, sync)), { signal })
+  await renewIncarnation(deps, { sync, old }, { signal })
+  await endReset(deps, sync, { run, signal })
+}
+
+/** Ends a reset that a detector before this one began, and got as far as the new incarnation. */
+export async function endCutReset(
+  deps: RunnerDeps,
+  runs: SyncRuns | undefined,
+  of: { readonly incarnation: string; readonly signal: AbortSignal },
+): Promise<void> {
+  if (runs === undefined || runs.incarnation === of.incarnation) return
+  for (const event of runs.events.values())
+    if (event.cause === 'reset' && event.status === 'queued')
+      await endReset(deps, runs.sync, { run: event, signal: of.signal })
+}
+
+async function endReset(
+  deps: RunnerDeps,
+  sync: string,
+  of: { readonly run: RunState; readonly signal: AbortSignal },
+): Promise<void> {
+  const { now } = deps
+  const { signal } = of
+  const incarnation = (await knownIncarnation(deps, sync, { signal })) ?? ''
+  const { startedAt } = of.run
+  const event: RunEvent = {
+    ...of.run,
+    ...{ sync, incarnation, marker: -1 },
+    ...{ status: 'success', startedAt: startedAt ?? now(), endedAt: now() },
+  }
+  await appendRunEvent(deps, event, { signal })
+}

@@ -1,0 +1,43 @@
+/** What running a sync needs from outside. */
+import type { Definition } from '@sluice/contracts/resources'
+import type { DeliveredState } from '@sluice/delivered-state/port'
+import type { Slots } from '@sluice/flow/slots'
+import type { MessageLog } from '@sluice/message-log/port'
+import type { Logger } from '@sluice/runtime/logger'
+import type { Source } from '@sluice/sources/port'
+import type { Figures } from '@sluice/partition/figures'
+import type { RecordIo } from '@sluice/topics/record-io'
+import type { RunsView } from '@sluice/runs/runs-view'
+import type { Definitions } from '@sluice/resources/stored-documents'
+
+export interface RunnerDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly runs: RunsView
+  readonly definitions: Definitions
+  readonly prefix: string
+  readonly dataDir: string
+  /** The sync's definition as the resources have it now. Rejects with `not-found`. */
+  readonly resolveDefinition: (sync: string, signal: AbortSignal) => Promise<Definition>
+  readonly openSource: (definition: Definition) => Promise<Source>
+  readonly openState: (of: {
+    readonly sync: string
+    readonly incarnation: string
+    readonly partitions: number
+    /** Told why a cache that was there is not used: the state then starts empty. */
+    readonly onDiscard?: (why: string) => void
+  }) => Promise<DeliveredState>
+  /** Limits how many syncs are compared at once, since each takes memory; absent: no limit. */
+  readonly detections?: Slots | undefined
+  readonly newRunId: () => string
+  readonly figures?: Figures | undefined
+  /**
+   * True where one process does everything: then a run that an earlier process left was interrupted, even if
+   * all its changes were published. What was published is delivered all the same.
+   */
+  readonly adoptedAreInterrupted: boolean
+  readonly now: () => number
+  /** Milliseconds of a clock that nobody sets; absent: that of the process. */
+  readonly steadyNow?: () => number
+  readonly logger: Logger
+}

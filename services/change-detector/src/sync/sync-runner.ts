@@ -1,0 +1,169 @@
+/**
+ * Looks after one sync: takes it over when there is something to do, works on it until there is nothing more,
+ * and takes it over again where the log or its writer was in the way.
+ *
+ * States: idle (unowned) → owned → idle; owned → (setback) → owned; idle or owned → set aside → owned. What
+ * is asked of a sync that is set aside fails, and is a try, too.
+ */
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { Command } from '@sluice/contracts/records'
+import { Notifier } from '@sluice/flow/notifier'
+import { sleep } from '@sluice/flow/sleep'
+import { SetAsides } from '@sluice/partition/set-asides'
+import { Tries, type SettingAside } from '@sluice/partition/tries'
+import { endSetAside } from './end-set-aside.ts'
+import { OldRuns } from '../run/old-runs.ts'
+import type { Ends } from '@sluice/flow/ends'
+import type { RunnerDeps } from './runner-deps.ts'
+import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
+
+const PAUSE_AFTER_SETBACK_MS = 500
+
+export class SyncRunner {
+  readonly sync: string
+  readonly #deps: RunnerDeps
+  readonly #ends: Ends
+  readonly #isMember: () => Promise<boolean>
+  readonly #onFailure: (error: unknown) => void
+  readonly #onUnknown: () => void
+  readonly #waiting: WaitingCommand[] = []
+  /** Ids of the runs that this process has begun. */
+  readonly #begunHere = new Set<string>()
+  readonly #oldRuns = new OldRuns()
+  /** Notifies of each command. */
+  readonly #asked = new Notifier()
+  #tenure: SyncTenure | null = null
+  /** True after a reset, which may have been the remedy. */
+  #mayGoOn = false
+  /** True once it has turned out that there is no such sync. */
+  #isForgotten = false
+  #work: Promise<void> | null = null
+
+  constructor(
+    sync: string,
+    deps: RunnerDeps,
+    of: {
+      readonly ends: Ends
+      /** Asks the group whether this process still has the sync's partition. */
+      readonly isMember: () => Promise<boolean>
+      /** Told of a failure that concerns more than this sync. */
+      readonly onFailure: (error: unknown) => void
+      /** Told that there is no such sync, and nothing left to do. */
+      readonly onUnknown: () => void
+    },
+  ) {
+    this.sync = sync
+    this.#deps = deps
+    this.#ends = of.ends
+    this.#isMember = of.isMember
+    this.#onFailure = of.onFailure
+    this.#onUnknown = of.onUnknown
+  }
+
+  /**
+   * Takes a command. Resolves once its effect on `runs` is acknowledged, so that its offset may be committed;
+   * rejects if the runner is stopped before that.
+   */
+  submit(command: Command, offset: number): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiting.push({ command, offset, resolve, reject })
+    this.wake()
+    return promise
+  }
+
+  /** Looks whether there is something to do: a command that waits, or a run that an earlier detector left. */
+  wake(): void {
+    this.#tenure?.look()
+    this.#asked.notify()
+    this.#work ??= this.#run()
+      .catch(this.#onFailure)
+      .finally(() => {
+        this.#work = null
+        if (this.#ends.drain.aborted) this.#refuseAll(this.#ends.drain.reason)
+        else if (this.#waiting.length > 0) this.wake()
+        else if (this.#isForgotten) this.#onUnknown()
+      })
+  }
+
+  /** Resolves once nothing is under way; the ends have been aborted before. */
+  async stopped(): Promise<void> {
+    await this.#work
+  }
+
+  async #run(): Promise<void> {
+    const { drain: signal } = this.#ends
+    using tries = new Tries(
+      {
+        onSetback: (_, err) =>
+          this.#deps.logger.warn({ sync: this.sync, err }, 'the sync is taken over again'),
+        setAside: this.#settingAside(),
+      },
+      null,
+    )
+    while (!signal.aborted) {
+      let pauseMs = PAUSE_AFTER_SETBACK_MS
+      const seen = this.#asked.version
+      this.#mayGoOn = false
+      this.#isForgotten = false
+      tries.begins()
+      try {
+        await using tenure = await SyncTenure.begin(this.sync, this.#deps, {
+          ends: this.#ends,
+          isMember: this.#isMember,
+          begunHere: this.#begunHere,
+          oldRuns: this.#oldRuns,
+        })
+        this.#tenure = tenure
+        await tenure.work(this.#waiting)
+        tries.works()
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        pauseMs = Math.max(pauseMs, await tries.failed(error))
+        this.#isForgotten = this.#isUnknown(error)
+        if (this.#isForgotten) return
+      } finally {
+        this.#tenure = null
+      }
+      if (!this.#mayGoOn) await this.#pause(pauseMs, seen)
+    }
+  }
+
+  /** What becomes of a sync that cannot be owned: what is asked of it fails, until it can. */
+  #settingAside(): SettingAside {
+    const { sync } = this
+    const asides = new SetAsides({ ...this.#deps, stage: 'changes', sync })
+    return {
+      failed: async (_, error, failures) => {
+        // What is in the way of a run at work may be gone by the next takeover; one that fails tells more.
+        if (this.#tenure !== null && failures === 1)
+          return this.#deps.logger.warn({ sync, err: error }, 'the sync is taken over again')
+        if (!this.#isUnknown(error)) asides.failed(null, error)
+        if (!(await this.#isMember())) return
+        const { drain: signal } = this.#ends
+        this.#mayGoOn = await endSetAside(this.#deps, sync, { waiting: this.#waiting, error, signal })
+      },
+      works: () => asides.works(null),
+      left: () => asides.left(null),
+    }
+  }
+
+  /** True for a sync that does not exist: there is nothing to try again. */
+  #isUnknown(error: unknown): boolean {
+    return isSluiceError(error, 'not-found') && (this.#deps.runs.of(this.sync)?.incarnation ?? '') === ''
+  }
+
+  /** Until somebody asks for something, at most. */
+  async #pause(pauseMs: number, seen: number): Promise<void> {
+    const over = new AbortController()
+    const signal = AbortSignal.any([this.#ends.drain, over.signal])
+    const asked = this.#asked.after(seen, { signal })
+    await Promise.race([sleep(pauseMs, { signal }), asked]).catch(() => undefined)
+    over.abort(new Error('it is tried again'))
+    await asked.catch(() => undefined)
+  }
+
+  #refuseAll(reason: unknown): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(reason)
+  }
+}

@@ -1,0 +1,176 @@
+import type { Command } from '@sluice/contracts/records'
+import { describe, expect, it } from 'vitest'
+import { leftRun } from '@sluice/runs/machine/find-runs'
+import { OldRuns } from '../run/old-runs.ts'
+import type { SyncOwnership } from './own-sync.ts'
+import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
+import type { SyncLife } from '@sluice/runs/machine/sync-life'
+import type { RunnerDeps } from './runner-deps.ts'
+import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
+
+const QUEUED = queuedRun({ runId: 'CUT', cause: 'manual', scope: null, command: 4, partitions: 2, at: 10 })
+/** Cut before anything of it was published. */
+const CUT: RunState = { ...QUEUED, status: 'running', run: 7, definition: 'd', startedAt: 11 }
+const ANEW: RunState = { ...QUEUED, runId: 'ANEW' }
+
+/** What a tenure fails with that gets as far as taking topics away. */
+const BEYOND = new Error('beyond this test')
+
+interface Left extends Partial<SyncLife> {
+  /** The run that was left; `CUT` where nothing else is said. */
+  readonly open?: RunState
+  /** Called with each event before it is acknowledged. */
+  readonly onWrite?: (event: string, tenure: SyncTenure) => Promise<void>
+}
+
+/** A tenure that finds this, and its events, in order. */
+function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: readonly string[] } {
+  const { onWrite, open = CUT, ...of } = left
+  const none = { first: false, faults: [], replacementCancelled: false, queued: null, awaiting: null }
+  const found: SyncLife = { ...none, lastRun: 7, lastCommand: 4, atWork: leftRun(open), ...of }
+  const events: string[] = []
+  const log = { deleteTopics: async () => Promise.reject(BEYOND) }
+  const deps = {
+    newRunId: () => 'NEW',
+    now: () => 20,
+    logger: { info: () => undefined, warn: () => undefined },
+    prefix: 'p',
+    log,
+    runs: { of: () => undefined },
+  }
+  const ownership = {
+    sync: 's',
+    partitions: 2,
+    tails: async () => [],
+    writeEvent: async ({ runId, status, cancelling, approved }: RunState) => {
+      const more = status === 'queued' && approved !== null ? `, approved of ${approved}` : ''
+      events.push(`${runId} ${status}${status === 'running' && cancelling ? ', cancelling' : more}`)
+      await onWrite?.(events.at(-1) ?? '', tenure)
+    },
+  }
+  const { signal } = new AbortController()
+  // Its only door is `begin`, which takes a sync over; what follows that is looked at here.
+  const tenure = Reflect.construct(SyncTenure, [
+    deps as unknown as RunnerDeps,
+    ownership as unknown as SyncOwnership,
+    { ends: { drain: signal, abort: signal }, begunHere: new Set<string>(), oldRuns: new OldRuns() },
+    found,
+  ]) as SyncTenure
+  return { tenure, events }
+}
+
+const RUN = { id: 'ASKED', kind: 'run' } as const
+const RESET = { id: 'RESET', kind: 'reset', cause: 'reset' } as const
+
+/** Something that is asked for by now; a cancel, where nothing else is said. */
+function commandOf(of: Partial<Command>, offset = 9): WaitingCommand {
+  const cancel = {
+    id: 'c',
+    kind: 'cancel',
+    sync: 's',
+    cause: 'manual',
+    run: null,
+    at: 15,
+    scope: null,
+  } as const
+  return { command: { ...cancel, ...of }, offset, resolve: () => undefined, reject: () => undefined }
+}
+
+function cancelOf(run: string): WaitingCommand {
+  return commandOf({ run })
+}
+
+/** The events of a tenure that is told this while it writes a certain event. */
+async function commandedAt(
+  moment: string,
+  command: Partial<Command>,
+  left: Left = {},
+): Promise<readonly string[]> {
+  const waiting: WaitingCommand[] = []
+  const onWrite = async (event: string, tenure: SyncTenure): Promise<void> => {
+    if (event !== moment) return
+    const taken = Promise.withResolvers<undefined>()
+    waiting.push({ ...commandOf(command), resolve: () => taken.resolve(undefined) })
+    tenure.look()
+    await taken.promise
+  }
+  const { tenure, events } = tenureOf({ ...left, onWrite })
+  await tenure.work(waiting).catch((error: unknown) => {
+    if (error !== BEYOND) throw error
+  })
+  return events
+}
+
+describe('a run that was cut and is cancelled', () => {
+  const ends = ['CUT running, cancelling', 'ANEW cancelled', 'CUT cancelled']
+
+  it('takes the one with it that an earlier owner queued in its place', async () => {
+    const { tenure, events } = tenureOf({ queued: ANEW })
+    await tenure.work([cancelOf('CUT')])
+    expect(events).toEqual(ends)
+  })
+
+  it('does so where an earlier owner wrote of the cancel, and no more', async () => {
+    const { tenure, events } = tenureOf({ queued: ANEW, open: { ...CUT, cancelling: true } })
+    await tenure.work([])
+    expect(events).toEqual(ends.slice(1))
+  })
+
+  it('does so where the cancel comes while that one is being queued, or its own end is being written', async () => {
+    const cancelledAt = (moment: string): Promise<readonly string[]> => commandedAt(moment, { run: 'CUT' })
+    const queued = ['NEW queued', 'CUT running, cancelling', 'NEW cancelled', 'CUT cancelled']
+    expect(await cancelledAt('NEW queued')).toEqual(queued)
+    expect(await cancelledAt('CUT failed')).toEqual(['NEW queued', 'CUT failed', 'NEW cancelled'])
+  })
+
+  it('leaves the one that is queued in its place alone, once somebody has asked for a run', async () => {
+    const { tenure, events } = tenureOf({ queued: ANEW })
+    await tenure.work([commandOf(RUN, 8), cancelOf('CUT')])
+    expect(events.slice(0, 4)).toEqual([
+      'ANEW queued',
+      'ASKED cancelled',
+      'CUT running, cancelling',
+      'CUT cancelled',
+    ])
+  })
+
+  it('takes its approval back from a run that somebody has asked for meanwhile', async () => {
+    const open = { ...CUT, approved: 3 }
+    const { tenure, events } = tenureOf({ open, queued: { ...ANEW, approved: 3 } })
+    await tenure.work([commandOf(RUN, 8), cancelOf('CUT')])
+    expect(events.slice(0, 5)).toEqual([
+      'ANEW queued, approved of 3',
+      'ASKED cancelled',
+      'CUT running, cancelling',
+      'ANEW queued',
+      'CUT cancelled',
+    ])
+  })
+})
+
+describe('a run that was begun anew and is cancelled while the cut one is open', () => {
+  it('is not begun a third time, in the same tenure or in the next', async () => {
+    const same = tenureOf({ queued: ANEW })
+    await same.tenure.work([cancelOf('ANEW')])
+    expect(same.events).toEqual(['ANEW cancelled', 'CUT failed'])
+    const next = tenureOf({ replacementCancelled: true })
+    await next.tenure.work([])
+    expect(next.events).toEqual(['CUT failed'])
+  })
+})
+
+describe('a reset', () => {
+  // A run that failed by itself is not begun anew.
+  const open = { ...CUT, error: 'the disk is full' }
+
+  it('is refused while a run is at work', async () => {
+    const { tenure, events } = tenureOf({ open })
+    await tenure.work([commandOf(RESET)])
+    expect(events).toEqual(['RESET failed', 'CUT failed'])
+  })
+
+  it('waits for a run whose end is being written, which everybody may have read already', async () => {
+    const events = await commandedAt('CUT failed', RESET, { open })
+    expect(events).toEqual(['CUT failed', 'RESET queued', 'RESET queued'])
+  })
+})

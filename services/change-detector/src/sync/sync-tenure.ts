@@ -1,0 +1,227 @@
+/**
+ * One tenure of a sync: from taking its partitions over until there is nothing more to do, or something got
+ * in the way. What happens to its runs is decided by the machine of `libs/runs`; the tenure tells it the
+ * facts and carries out what it says.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Command } from '@sluice/contracts/records'
+import { isEnded } from '@sluice/domain/run-status'
+import { Notifier } from '@sluice/flow/notifier'
+import { findRuns } from '@sluice/runs/machine/find-runs'
+import type { RunState } from '@sluice/runs/machine/run-events'
+import { step } from '@sluice/runs/machine/step'
+import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
+import { isResetting } from '@sluice/runs/machine/take-command'
+import { incarnationOf, knownIncarnation } from '@sluice/resources/incarnations'
+import { assertAllKept } from '@sluice/partition/kept-topics'
+import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/topics/topics'
+import { finishLeftRun } from '../run/finish-left-run.ts'
+import type { OldRuns } from '../run/old-runs.ts'
+import { RunExecution } from '../run/run-execution.ts'
+import { ownSync, type SyncOwnership } from './own-sync.ts'
+import { endCutReset, resetSync } from './reset-sync.ts'
+import type { Ends } from '@sluice/flow/ends'
+import type { RunnerDeps } from './runner-deps.ts'
+import type { Tenure } from './tenure.ts'
+
+export interface WaitingCommand {
+  readonly command: Command
+  readonly offset: number
+  readonly resolve: () => void
+  readonly reject: (reason: unknown) => void
+}
+
+export class SyncTenure implements Tenure, AsyncDisposable {
+  readonly sync: string
+  readonly deps: RunnerDeps
+  readonly ownership: SyncOwnership
+  /** `drain` ends all but publishing; `abort` ends that, too. Both abort when one half of the work fails. */
+  readonly ends: Ends
+  /** Ids of the runs that this process has begun, in this tenure or before. */
+  readonly begunHere: Set<string>
+  /** How far this process has looked for runs to forget, in this tenure or before. */
+  readonly oldRuns: OldRuns
+  readonly #failed = new AbortController()
+  readonly #changes = new Notifier()
+  #life: SyncLife
+  /** Of the run at work. */
+  #cancel = new AbortController()
+
+  private constructor(
+    deps: RunnerDeps,
+    ownership: SyncOwnership,
+    { ends, begunHere, oldRuns }: Pick<Tenure, 'ends' | 'begunHere' | 'oldRuns'>,
+    found: SyncLife,
+  ) {
+    this.sync = ownership.sync
+    this.deps = deps
+    this.ownership = ownership
+    this.begunHere = begunHere
+    this.oldRuns = oldRuns
+    this.ends = {
+      drain: AbortSignal.any([ends.drain, this.#failed.signal]),
+      abort: AbortSignal.any([ends.abort, this.#failed.signal]),
+    }
+    const { atWork } = found
+    const isInterrupted = atWork !== null && deps.adoptedAreInterrupted && !begunHere.has(atWork.run.runId)
+    this.#life = { ...found, atWork: atWork && { ...atWork, isInterrupted } }
+  }
+
+  get life(): SyncLife {
+    return this.#life
+  }
+
+  /**
+   * Takes the sync over. Rejects with `not-found` if there is no such sync, and with `fenced` if this process
+   * has lost it meanwhile.
+   */
+  static async begin(
+    sync: string,
+    deps: RunnerDeps,
+    of: Pick<Tenure, 'ends' | 'begunHere' | 'oldRuns'> & { readonly isMember: () => Promise<boolean> },
+  ): Promise<SyncTenure> {
+    const { log, runs, prefix } = deps
+    const { drain: signal } = of.ends
+    const known = await knownIncarnation(deps, sync, { signal })
+    // What is asked of a sync that does not exist leaves nothing behind.
+    if (known === null) await deps.resolveDefinition(sync, signal)
+    const incarnation = known ?? (await incarnationOf(deps, sync, { signal }))
+    await runs.caughtUp(homePartition(sync), { signal })
+    await assertAllKept(deps, { sync, incarnation }, { signal })
+    const existing = await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })
+    const partitions = existing ?? (await makeTopics(sync, deps, signal))
+    await assertAlike(sync, partitions, deps, signal)
+    const ownership = await ownSync(deps, { sync, incarnation, partitions, signal })
+    deps.figures?.takenOver('changes', sync)
+    try {
+      if (!(await of.isMember()))
+        throw new SluiceError('fenced', `${sync} belongs to another detector now`, { retryable: true })
+      await runs.caughtUp(homePartition(sync), { signal })
+      const before = deps.runs.of(sync)
+      await endCutReset(deps, before, { incarnation, signal })
+      const own = before?.incarnation === incarnation ? before : undefined
+      const found = findRuns(own, sync, await ownership.tails(signal))
+      // What was asked before there was such a sync has failed, and is not to be done now.
+      const failed = before?.incarnation === '' ? [...before.events.values()].map(event => event.command) : []
+      const lastCommand = Math.max(found.lastCommand, ...failed)
+      return new SyncTenure(deps, ownership, of, { ...found, lastCommand })
+    } catch (error) {
+      await ownership[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Makes the tenure look at the commands that wait. */
+  look(): void {
+    this.#changes.notify()
+  }
+
+  /**
+   * Takes the waiting commands and carries out runs until there are none of either. Rejects where another
+   * takeover is the remedy.
+   */
+  async work(waiting: WaitingCommand[]): Promise<void> {
+    // What was asked for before comes first: it may be to cancel a run that is taken up again.
+    await this.#takeAll(waiting)
+    const idle = new AbortController()
+    const fail = (error: unknown): void => this.#failed.abort(error)
+    const accepting = this.#accept(waiting, idle.signal).catch(fail)
+    const running = this.#runAll(waiting)
+      .catch(fail)
+      .finally(() => idle.abort())
+    await Promise.all([accepting, running])
+    if (this.#failed.signal.aborted) throw this.#failed.signal.reason
+  }
+
+  async tell(fact: Fact): Promise<Step> {
+    const done = step(this.#life, fact)
+    this.#life = done.life
+    if (done.stops) this.#cancel.abort(new SluiceError('aborted', 'the run was cancelled'))
+    // The log has appends in the order of the calls: the events of one step stand together.
+    await Promise.all(done.events.map(event => this.#write(event)))
+    return done
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.ownership[Symbol.asyncDispose]()
+  }
+
+  async #write(run: RunState): Promise<void> {
+    await this.ownership.writeEvent(run, this.ends.drain)
+    if (!isEnded(run.status)) return
+    this.begunHere.delete(run.runId)
+    const { runId, status, error } = run
+    this.deps.figures?.ended(this.sync, status)
+    this.deps.logger.info({ sync: this.sync, run: runId, status, error }, 'the run has ended')
+  }
+
+  async #runAll(waiting: readonly WaitingCommand[]): Promise<void> {
+    await finishLeftRun(this)
+    for (;;) {
+      const seen = this.#changes.version
+      this.#cancel = new AbortController()
+      const { next, life } = await this.tell({ kind: 'idle', at: this.deps.now() })
+      const run = life.atWork?.run
+      if (run !== undefined && next === 'reset') return await resetSync(this, run)
+      if (run !== undefined) {
+        this.begunHere.add(run.runId)
+        await new RunExecution(this, this.#cancel.signal).carryOut()
+        await this.tell({ kind: 'released' })
+      } else if (waiting.length === 0) return
+      else await this.#changes.after(seen, { signal: this.ends.drain })
+      this.ends.drain.throwIfAborted()
+    }
+  }
+
+  async #accept(waiting: WaitingCommand[], idle: AbortSignal): Promise<void> {
+    const stopping = AbortSignal.any([idle, this.ends.drain])
+    while (!stopping.aborted && !isResetting(this.#life)) {
+      const seen = this.#changes.version
+      await this.#takeAll(waiting)
+      await this.#changes.after(seen, { signal: stopping }).catch(() => undefined)
+    }
+  }
+
+  /** Takes what waits. What comes after a reset is for the next tenure, in the new incarnation. */
+  async #takeAll(waiting: WaitingCommand[]): Promise<void> {
+    for (let next = waiting[0]; next !== undefined && !isResetting(this.#life); next = waiting[0]) {
+      await this.#take(next.command, next.offset)
+      waiting.shift()
+      next.resolve()
+      this.#changes.notify()
+    }
+  }
+
+  async #take(command: Command, offset: number): Promise<void> {
+    const { sync, ownership, ends } = this
+    const { incarnation, partitions } = ownership
+    if (offset <= this.#life.lastCommand) return
+    // Where a topic is lost nobody reports any more: the run at work, and what waits for it, would never end.
+    if (this.#life.atWork !== null)
+      await assertAllKept(this.deps, { sync, incarnation }, { signal: ends.drain })
+    await this.tell({ kind: 'asked', command, offset, partitions, at: this.deps.now() })
+  }
+}
+
+/** Somebody may have made a topic beforehand, or given one more partitions. */
+async function assertAlike(
+  sync: string,
+  partitions: number,
+  { log, prefix }: RunnerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const topics: readonly string[] = Object.values(syncTopics(prefix, sync))
+  const counts = await Promise.all(topics.map(topic => log.partitionsOf(topic, { signal })))
+  const other = counts.findIndex(count => count !== null && count !== partitions)
+  if (other < 0) return
+  const found = `the topic ${topics[other] ?? ''} has ${counts[other] ?? 0} partitions, that of changes ${partitions}`
+  const remedy = `all topics of a sync need as many: delete it if nothing was delivered yet, or \`sluice reset ${sync}\``
+  throw new SluiceError('conflict', `${found}; ${remedy}`)
+}
+
+/** The user's topics come with the first run. */
+async function makeTopics(sync: string, deps: RunnerDeps, signal: AbortSignal): Promise<number> {
+  const { partitions } = (await deps.resolveDefinition(sync, signal)).sync
+  await deps.log.ensureTopics(syncTopicSpecs(deps.prefix, sync, partitions), { signal })
+  return partitions
+}

@@ -1,0 +1,67 @@
+/**
+ * What a predecessor that left without a word may have sent unseen, and may still send (PROTOCOL.md §8).
+ *
+ * States: none (it left in good order) ← of the open run (until its end) → of what came before (that run
+ * could not be opened, and is passed over) → none, once its requests can arrive no more.
+ */
+import { sleep } from '@sluice/flow/sleep'
+import { NO_HISTORY, type RequestHistory } from '../ledger/request-history.ts'
+
+export class Doubt {
+  readonly #sinceMs = performance.now()
+  #state: 'none' | 'of the open run' | 'of what came before'
+  /** How many more requests without an attempt it may have sent; null before the first is seen. */
+  #left: number | null = null
+
+  constructor(clean: boolean) {
+    this.#state = clean ? 'none' : 'of the open run'
+  }
+
+  /** False once nothing is in doubt, so that a successor need not doubt it either. */
+  get remains(): boolean {
+    return this.#state !== 'none'
+  }
+
+  /**
+   * What may have been sent unseen counts as one more attempt, unknown. It may be so many requests at most.
+   */
+  historyOf(known: RequestHistory | undefined, mostUnseen: number): RequestHistory {
+    const history = known ?? NO_HISTORY
+    if (this.#state !== 'of the open run') return history
+    if (known !== undefined) return { ...history, tainted: true }
+    this.#left ??= mostUnseen
+    if (this.#left === 0) return history
+    this.#left -= 1
+    return { ...history, tainted: true }
+  }
+
+  /**
+   * Nothing that a frozen predecessor still sends, for so long after the takeover, may overtake the next run.
+   */
+  async untilNoneIsLate(lateMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#state === 'none') return
+    const leftMs = this.#sinceMs + lateMs - performance.now()
+    if (leftMs > 0) await sleep(leftMs, { signal })
+  }
+
+  /** Another run opens: before it sends, what came before it can arrive no more. */
+  async beforeSending(lateMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#state !== 'of what came before') return
+    await this.untilNoneIsLate(lateMs, signal)
+    this.#state = 'none'
+  }
+
+  /** The run is passed over: how long its requests may be late is not known. The next run waits for them. */
+  isLeft(): void {
+    if (this.#state === 'of the open run') this.#state = 'of what came before'
+  }
+
+  get isOfBefore(): boolean {
+    return this.#state === 'of what came before'
+  }
+
+  /** All requests of the run are finished, and none can arrive any more. */
+  runEnded(): void {
+    if (this.#state === 'of the open run') this.#state = 'none'
+  }
+}

@@ -1,0 +1,122 @@
+/** docs/TUTORIAL.md, played: each command prints what the page shows, and each edit can be made. */
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const ROOT = join(import.meta.dirname, '../..')
+const SLUICE = join(ROOT, 'node_modules/.bin/sluice')
+/** The sections during which the page says that the receiver is running. */
+const RECEIVER_RUNS = (section: number): boolean => section >= 3 && section !== 6
+/** What differs from one time to the next; the widths of columns follow from it. */
+const MASKS: readonly (readonly [what: RegExp, mask: string])[] = [
+  [/\d+(\.\d+)? (s|ms)\b/g, 'TIME'],
+  [/\b01[0-9A-Z]{24}\b/g, 'RUN'],
+  [/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'MOMENT'],
+  [/127\.0\.0\.1:\d+/g, 'API'],
+  [/A project in \S+/g, 'A project in DIR'],
+  [/ +/g, ' '],
+]
+
+/** A command with its output, or an edit of data/customers.csv: lines that go and lines that come. */
+interface Step {
+  readonly section: number
+  readonly command: string
+  readonly output: string
+  readonly edit: readonly string[]
+}
+
+function masked(text: string): string {
+  return MASKS.reduce((rest, [what, mask]) => rest.replaceAll(what, mask), text).trim()
+}
+
+function stepsOf(page: string): Step[] {
+  return page.split(/^## /m).flatMap(part => {
+    const section = Number.parseInt(part, 10)
+    return [...part.matchAll(/^```(console|diff)\n(.*?)^```$/gms)].map(([, kind, text = '']) => {
+      if (kind === 'diff') return { section, command: '', output: '', edit: text.trimEnd().split('\n') }
+      const [first = '', ...output] = text.split('\n')
+      return { section, command: first.replace('$ sluice ', ''), output: output.join('\n'), edit: [] }
+    })
+  })
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('the server has no port')
+  return address.port
+}
+
+describe('the tutorial', () => {
+  let folder: string
+  let port: number
+  let receiver: ChildProcess | null = null
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sluice-tutorial-'))
+    port = await freePort()
+  })
+  afterAll(async () => {
+    await stopReceiver()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  const project = (): string => join(folder, 'my-sync')
+
+  async function startReceiver(): Promise<void> {
+    const env = { ...process.env, PORT: String(port) }
+    receiver = spawn(process.execPath, ['receiver.mjs'], { cwd: project(), env })
+    if (receiver.stdout !== null) await once(receiver.stdout, 'data')
+  }
+
+  async function stopReceiver(): Promise<void> {
+    const running = receiver
+    receiver = null
+    if (running?.kill() === true) await once(running, 'exit')
+  }
+
+  async function sluice(command: string): Promise<string> {
+    const cwd = command.startsWith('init ') ? folder : project()
+    const env = { ...process.env, NO_COLOR: '1', API_URL: `http://127.0.0.1:${port}` }
+    const ran = promisify(execFile)(SLUICE, command.split(' '), { cwd, env })
+    // 3 says that something was not delivered, which the page means to show.
+    return (
+      await ran.catch((error: { code: number; stdout: string }) => {
+        if (error.code !== 3) throw error
+        return error
+      })
+    ).stdout
+  }
+
+  async function edit(lines: readonly string[]): Promise<void> {
+    const file = join(project(), 'data/customers.csv')
+    let csv = await readFile(file, 'utf8')
+    const pairs = lines.map(line => ({ goes: line.startsWith('-'), text: `${line.slice(1)}\n` }))
+    for (const [i, { goes, text }] of pairs.entries()) {
+      const next = pairs[i + 1]
+      if (!goes) continue
+      expect(csv).toContain(text)
+      csv = csv.replace(text, next?.goes === false ? next.text : '')
+    }
+    await writeFile(file, csv)
+  }
+
+  it('shows what its commands print, when they are run in its order with its edits', async () => {
+    const steps = stepsOf(await readFile(join(ROOT, 'docs/TUTORIAL.md'), 'utf8'))
+    expect(steps.length).toBeGreaterThan(10)
+    for (const step of steps) {
+      if (RECEIVER_RUNS(step.section) && receiver === null) await startReceiver()
+      if (!RECEIVER_RUNS(step.section)) await stopReceiver()
+      if (step.edit.length > 0) await edit(step.edit)
+      else expect(masked(await sluice(step.command)), step.command).toBe(masked(step.output))
+    }
+  })
+})
