@@ -62,7 +62,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'package.json'), '{"type":"module"}')
   await writeFile(
     join(folder, 'vitest.config.js'),
-    `import { SummaryReporter } from '../summary-reporter.ts'
+    `import { SummaryReporter } from './summary-reporter.ts'
      export default { test: { reporters: ['default', new SummaryReporter()] } }`,
   )
   await writeFile(
