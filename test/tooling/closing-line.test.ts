@@ -67,7 +67,7 @@ beforeAll(async () => {
   )
   await writeFile(
     join(folder, 'leaving.config.js'),
-    `import { SummaryReporter } from '../summary-reporter.ts'
+    `import { SummaryReporter } from './summary-reporter.ts'
      const leaving = new SummaryReporter({ leftOut: ['a.long.test.ts', 'b.long.contract.test.ts'] })
      export default { test: { reporters: ['default', leaving] } }`,
   )
