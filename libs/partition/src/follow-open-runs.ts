@@ -14,7 +14,7 @@ import type { SettingAside } from './tries.ts'
 import type { Holds } from '@sluice/holds/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
-import type { Stage } from '@sluice/topics/topics'
+import type { StageName } from '@sluice/topics/topics'
 
 /** A fault that is gone by the next try harms no run; one that is still there ends it. */
 const FAILURES_THAT_END_A_RUN = 2
@@ -22,7 +22,7 @@ const FAILURES_THAT_END_A_RUN = 2
 const PATIENCE_FOR_HOLD_MS = 500
 
 export interface FollowOptions {
-  readonly stage: Stage
+  readonly stage: StageName
   readonly log: MessageLog
   readonly io: RecordIo
   readonly logger: Logger
@@ -175,6 +175,6 @@ async function unlessHeld(
   }
 }
 
-function holdOf(stage: Stage, { sync, incarnation }: RunEvent, partition: number): string {
+function holdOf(stage: StageName, { sync, incarnation }: RunEvent, partition: number): string {
   return `${stage}/${sync}/${incarnation}/${partition}`
 }
