@@ -114,7 +114,7 @@ describe('six partitions of large requests, with a concurrency of 1000 and an AP
           target: at(topics.requests, partition),
           membership: steadyMembership(),
           drain: stop.signal,
-          signal: stop.signal,
+          abort: stop.signal,
         }),
       ),
     )

@@ -146,7 +146,7 @@ export class RunExecution {
       encoder,
       blockRows: blockRowsOf(definition.sync),
       cancel: this.#cancel,
-      signal: abort,
+      abort,
     }
     const complete = await publishChanges(detected.diff, options).catch((error: unknown) =>
       this.#leaveToSealing(error),

@@ -20,7 +20,7 @@ import type { OldRuns } from '../run/old-runs.ts'
 import { RunExecution } from '../run/run-execution.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { endCutReset, resetSync } from './reset-sync.ts'
-import type { Ends } from '@sluice/flow/ends'
+import { endingAlso, type Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -58,10 +58,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     this.ownership = ownership
     this.begunHere = begunHere
     this.oldRuns = oldRuns
-    this.ends = {
-      drain: AbortSignal.any([ends.drain, this.#failed.signal]),
-      abort: AbortSignal.any([ends.abort, this.#failed.signal]),
-    }
+    this.ends = endingAlso(ends, this.#failed.signal)
     const { atWork } = found
     const isInterrupted = atWork !== null && deps.adoptedAreInterrupted && !begunHere.has(atWork.run.runId)
     this.#life = { ...found, atWork: atWork && { ...atWork, isInterrupted } }

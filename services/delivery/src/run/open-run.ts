@@ -123,7 +123,7 @@ export async function openRun(
       gate: new DestinationGate(deps.leases, { target, holder, onError, mayAct, onCutOff }),
       early: early.signal,
       drain: worker.drain,
-      signal: AbortSignal.any([worker.signal, ledger.failure]),
+      abort: AbortSignal.any([worker.abort, ledger.failure]),
     })
     return { begin, target, sending, early, unsendable, nextSeq, nextChange: 0, fault: null }
   } catch (error) {

@@ -6,6 +6,7 @@
  * States: sending → giving up (what is queued is recorded as unsent) and either → stopped (nothing more is
  * taken; what is under way is finished).
  */
+import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
@@ -24,7 +25,7 @@ const THROTTLED_LONGEST_MS = 3_600_000
  */
 const LEAST_LATENESS_MS = 5
 
-export interface SendQueueOptions {
+export interface SendQueueOptions extends Ends {
   readonly target: Target
   readonly ledger: AttemptLedger
   readonly sender: HttpSender
@@ -33,8 +34,6 @@ export interface SendQueueOptions {
   readonly figures: Figures
   /** Aborts, with a text that says why, when nothing more is to be sent. */
   readonly early: AbortSignal
-  readonly drain: AbortSignal
-  readonly signal: AbortSignal
 }
 
 /** A request that waits for its turn. */
@@ -69,14 +68,14 @@ export class SendQueue {
 
   constructor(options: SendQueueOptions) {
     this.#options = options
-    const { early, drain, signal } = options
-    const stopped = AbortSignal.any([this.#stopping.signal, drain, signal])
-    this.#interrupted = AbortSignal.any([stopped, this.#givingUp.signal])
-    stopped.addEventListener('abort', () => this.#changes.notify(), { once: true })
+    const { early } = options
+    const ending = endingOf(options, this.#stopping.signal)
+    this.#interrupted = AbortSignal.any([ending, this.#givingUp.signal])
+    ending.addEventListener('abort', () => this.#changes.notify(), { once: true })
     const giveUp = (): void => this.#giveUp(String(early.reason))
     early.addEventListener('abort', giveUp, { once: true, signal: this.#stopping.signal })
     if (early.aborted) giveUp()
-    this.#pump = this.#send(stopped).catch((error: unknown) => options.ledger.fail(error))
+    this.#pump = this.#send(ending).catch((error: unknown) => options.ledger.fail(error))
   }
 
   /** What it waits for while it has something to send, in a sentence; null while it sends. */
@@ -106,13 +105,13 @@ export class SendQueue {
     this.#changes.notify()
   }
 
-  async #send(stopped: AbortSignal): Promise<void> {
-    while (!stopped.aborted) {
+  async #send(ending: AbortSignal): Promise<void> {
+    while (!ending.aborted) {
       const seen = this.#changes.version
       if (this.#givingUp.signal.aborted) this.#recordUnsent(String(this.#givingUp.signal.reason))
       const want = this.#wanted()
       if (want === 0) {
-        await this.#changes.after(seen, { signal: stopped }).catch(() => undefined)
+        await this.#changes.after(seen, { signal: ending }).catch(() => undefined)
         continue
       }
       const lease = await this.#lease(want)
@@ -159,7 +158,7 @@ export class SendQueue {
 
   async #sendOne(waiting: Waiting, permit: Permit): Promise<void> {
     const { job, lateMs } = waiting
-    const { target, sender, figures, signal } = this.#options
+    const { target, sender, figures, abort: signal } = this.#options
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
     const sent = await sendRequest(job, { target, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs })
