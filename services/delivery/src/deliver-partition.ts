@@ -16,7 +16,7 @@ import type { Typed } from '@sluice/topics/record-io'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
 import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
-import { HeldRequest } from './delivery-memory.ts'
+import { RequestMemory } from './delivery-memory.ts'
 import { Doubt } from './run/doubt.ts'
 import { effectsOf } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
@@ -160,7 +160,7 @@ class PartitionDelivery {
       this.#cut.at(number, end)
       while (this.#taken.offset < end) await this.#takes.after(this.#takes.version, { signal })
       const { run: taken, nextChange } = this.#taken
-      await ledger.settled({ signal })
+      await ledger.done({ signal })
       await this.#untilNoneIsLate(signal)
       return {
         counts: ledger.run === number ? ledger.counts : {},
@@ -228,7 +228,7 @@ class PartitionDelivery {
   /** Ends a run here that has ended elsewhere. */
   async #close(begin: RunBegin | null, ending: AbortSignal): Promise<void> {
     const { ledger } = this.#parts
-    await ledger.settled({ signal: ending })
+    await ledger.done({ signal: ending })
     await this.#open?.sending.stop()
     await this.#untilNoneIsLate(ending)
     if (this.#open === null) this.#doubt.isLeft()
@@ -262,21 +262,22 @@ class PartitionDelivery {
     const { ledger, recovered } = this.#parts
     const open = await this.#runOf(request, ending)
     if (open === null || !inSequence(open, offset, request)) return
-    const held = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
+    const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
     ledger.start(offset)
-    if (this.#recordEffects({ offset, request, history: known?.history, release: () => held.done() })) return
+    if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
+      return
     const history = this.#doubt.historyOf(known?.history, unfinishedLimit(open.target))
     const job = this.#jobOf(offset, request, open, history)
-    if (this.#cut.has(request.run, offset)) open.sending.leave(job, held, CUT)
-    else open.sending.push(job, held)
+    if (this.#cut.has(request.run, offset)) open.sending.leave(job, memory, CUT)
+    else open.sending.push(job, memory)
   }
 
   /** Waits until the record may be taken into work: by their number, and by what all of them hold. */
-  async #room(open: OpenRun, of: Parameters<typeof HeldRequest.take>[1]): Promise<HeldRequest> {
+  async #room(open: OpenRun, of: Parameters<typeof RequestMemory.take>[1]): Promise<RequestMemory> {
     const { ledger, share } = this.#parts
     await ledger.room(unfinishedLimit(open.target), of)
-    return await HeldRequest.take(share, of)
+    return await RequestMemory.take(share, of)
   }
 
   /**
@@ -304,7 +305,7 @@ class PartitionDelivery {
     const { ledger, recovered } = this.#parts
     const open = await this.#runOf(record, ending)
     if (open === null || !inSequence(open, offset, record)) return
-    const held = await this.#room(open, { record, recordBytes: bytes, signal: ending })
+    const memory = await this.#room(open, { record, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
     ledger.start(offset)
     const recorded = known?.history.final ?? null
@@ -315,7 +316,7 @@ class PartitionDelivery {
       requestOffset: offset,
       attempt: recorded === null ? final : null,
       effects,
-      release: () => held.done(),
+      release: () => memory.done(),
     })
   }
 
@@ -380,7 +381,7 @@ class PartitionDelivery {
     const { begin } = end
     if (begin === null) throw new SluiceError('corrupt', `a run-end marker at offset ${offset} names no run`)
     if (this.#open === null && recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
-    await ledger.settled({ signal: ending })
+    await ledger.done({ signal: ending })
     await this.#open?.sending.stop()
     const fault = this.#open?.fault ?? faultOf(end, this.#open) ?? unsentFault(this.#open)
     await this.#untilNoneIsLate(ending)

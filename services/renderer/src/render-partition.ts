@@ -45,7 +45,7 @@ const NO_TRIGGERS: RunContext['triggers'] = new Map()
 /** The open run: what its requests are made with, and the next places. */
 interface RunContext {
   readonly begin: RunBegin
-  readonly beginOffset: number
+  readonly runBeginOffset: number
   readonly triggers: ReadonlyMap<Op, CompiledTrigger>
   readonly render: RenderContext
   readonly batches: RowBatches
@@ -125,7 +125,7 @@ class PartitionRenderer {
     } finally {
       this.#turn?.[Symbol.dispose]()
     }
-    await this.#requests.settled()
+    await this.#requests.done()
   }
 
   /** Renders what is read from there on; gives where it has to be read again, or null once it is to stop. */
@@ -228,7 +228,7 @@ class PartitionRenderer {
     throw new SluiceError('corrupt', `no run begins at offset ${offset} of ${this.#output.topic}`)
   }
 
-  async #openContext(begin: RunBegin, beginOffset: number, signal: AbortSignal): Promise<RunContext> {
+  async #openContext(begin: RunBegin, runBeginOffset: number, signal: AbortSignal): Promise<RunContext> {
     const { sync, incarnation } = this.#run
     // What is left of a run that has ended is not rendered: the next one takes it as unknown, and sends it
     // anew.
@@ -236,7 +236,7 @@ class PartitionRenderer {
     const triggers = isLeft ? NO_TRIGGERS : await this.#triggersOf(begin, signal)
     return {
       begin,
-      beginOffset,
+      runBeginOffset,
       triggers,
       render: {
         run: { id: begin.runId, startedAt: new Date(begin.startedAt).toISOString() },
@@ -345,7 +345,7 @@ class PartitionRenderer {
       incarnation: ownership.incarnation,
       owner: ownership.owner(this.#output),
       run,
-      begin: context.beginOffset,
+      begin: context.runBeginOffset,
       seq,
       trigger: batch.op,
       rows: rendered.rows,

@@ -55,7 +55,7 @@ export class RequestAppends {
   }
 
   /** Resolves once all is acknowledged; rejects with what an append has failed with, unless aborted. */
-  async settled(): Promise<void> {
+  async done(): Promise<void> {
     await Promise.all(this.#underWay)
     if (!this.#options.abort.aborted) this.#failed.signal.throwIfAborted()
   }

@@ -152,7 +152,7 @@ export class AttemptLedger {
    * Waits until nothing is unfinished and everything recorded is acknowledged. Throws the failure, if there
    * is one.
    */
-  async settled(options: { signal: AbortSignal }): Promise<void> {
+  async done(options: { signal: AbortSignal }): Promise<void> {
     await this.#until(
       () => this.#buffer.length === 0 && this.#flushes === 0 && this.unfinished === 0,
       options,

@@ -11,7 +11,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
-import type { HeldRequest } from '../delivery-memory.ts'
+import type { RequestMemory } from '../delivery-memory.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
 import { effectsOf } from '../outcome/effects.ts'
 import { withAttempt, type UnownedAttempt } from '../ledger/request-history.ts'
@@ -39,7 +39,7 @@ export interface SendQueueOptions extends Ends {
 /** A request that waits for its turn. */
 interface Waiting {
   readonly job: SendJob
-  readonly held: HeldRequest
+  readonly memory: RequestMemory
   /** For how long it has been tried already without a connection that was open in time. */
   readonly lateMs: number
 }
@@ -83,14 +83,14 @@ export class SendQueue {
     return this.#queue.length === 0 ? null : this.#options.gate.waitsFor
   }
 
-  push(job: SendJob, held: HeldRequest): void {
-    this.#queue.push({ job, held, lateMs: 0 })
+  push(job: SendJob, memory: RequestMemory): void {
+    this.#queue.push({ job, memory, lateMs: 0 })
     this.#changes.notify()
   }
 
   /** Records a request as unsent at once, whatever becomes of the others. */
-  leave(job: SendJob, held: HeldRequest, why: string): void {
-    this.#finish({ job, held, lateMs: 0 }, unsentAttempt(job, this.#options.target, why), null)
+  leave(job: SendJob, memory: RequestMemory, why: string): void {
+    this.#finish({ job, memory, lateMs: 0 }, unsentAttempt(job, this.#options.target, why), null)
   }
 
   /** Takes nothing more and resolves once what is under way is answered and recorded. Idempotent. */
@@ -199,12 +199,12 @@ export class SendQueue {
     this.#changes.notify()
   }
 
-  #finish({ job, held }: Waiting, attempt: UnownedAttempt, free: (() => void) | null): void {
+  #finish({ job, memory }: Waiting, attempt: UnownedAttempt, free: (() => void) | null): void {
     const { figures, target } = this.#options
-    held.answered(job.request, attempt)
+    memory.answered(job.request, attempt)
     const release = (): void => {
       free?.()
-      held.done()
+      memory.done()
     }
     figures.attempted(target.sync, attempt.outcome)
     const { attempts } = withAttempt(job.history, attempt)
@@ -238,7 +238,7 @@ export class SendQueue {
   #recordUnsent(why: string): void {
     const left = this.#queue
     this.#queue = []
-    for (const { job, held } of left) this.leave(job, held, why)
+    for (const { job, memory } of left) this.leave(job, memory, why)
   }
 }
 
