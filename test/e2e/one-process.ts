@@ -44,7 +44,7 @@ const TRIGGERS = {
 const newRunId = (): string => ulid(Date.now(), randomBytes(10))
 
 /** An API that holds rows by id, and answers when `gate` says so. */
-export class RowApi {
+class RowApi {
   readonly ids = new Set<number>()
   /** The id of each row that was sent, in order. */
   readonly sent: number[] = []

@@ -25,18 +25,24 @@ export interface Opened extends AsyncDisposable {
 
 export interface Profile {
   readonly name: 'embedded' | 'distributed'
-  /** False where the services that it wants cannot be had. */
-  readonly available: boolean
   /** A profile of the test's own: no other test sees its topics. */
   open(options: ProfileOptions): Promise<Opened>
 }
 
+export const embeddedProfile: Profile = { name: 'embedded', open: openEmbedded }
+
+/**
+ * The distributed profile, or none where the services that it wants cannot be had. To be called in a test
+ * file.
+ */
+export function distributedProfiles(): readonly Profile[] {
+  if (realServices() === null) return []
+  return [{ name: 'distributed', open: openDistributed }]
+}
+
 /** To be called in a test file, beside its tests. */
-export function bothProfiles(): readonly [Profile, Profile] {
-  return [
-    { name: 'embedded', available: true, open: openEmbedded },
-    { name: 'distributed', available: realServices() !== null, open: openDistributed },
-  ]
+export function bothProfiles(): readonly Profile[] {
+  return [embeddedProfile, ...distributedProfiles()]
 }
 
 async function openEmbedded(options: ProfileOptions): Promise<Opened> {

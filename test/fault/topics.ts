@@ -20,14 +20,6 @@ export interface RunStretch {
   readonly sealed: boolean
 }
 
-/** Somebody took a partition over. */
-export interface Takeover {
-  readonly partition: number
-  /** When the marker was appended, and the first record after it that is no takeover; ms since 1970. */
-  readonly at: number
-  readonly firstRecordAt: number | null
-}
-
 export class Topics implements AsyncDisposable {
   readonly log: MessageLog
   readonly runs: RunsView
@@ -180,16 +172,4 @@ export function finishedRequests(attempts: readonly (readonly Placed[])[]): Read
     }
   }
   return finished
-}
-
-/** Who took over when, and how soon something came of it. */
-export function takeovers(partitions: readonly (readonly Placed[])[]): readonly Takeover[] {
-  return partitions.flatMap((records, partition) =>
-    records.flatMap(({ record, timestamp }, index) => {
-      if (record === null || !isTakeover(record)) return []
-      const next = records[index + 1]
-      const own = next?.record === undefined || next.record === null || !isTakeover(next.record)
-      return [{ partition, at: timestamp, firstRecordAt: own ? (next?.timestamp ?? null) : null }]
-    }),
-  )
 }

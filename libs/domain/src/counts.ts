@@ -43,7 +43,7 @@ function addOp(a: OpCounts, b: OpCounts): OpCounts {
  * The figure of a run in which an outcome counts. `exists` and `missing` count as rejected, but a `missing`
  * removal as delivered.
  */
-export function figureOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown' | 'unsent' {
+function figureOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown' | 'unsent' {
   switch (outcome) {
     case 'delivered':
     case 'rejected':

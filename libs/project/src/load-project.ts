@@ -20,7 +20,7 @@ import { readDocuments } from './files/read-documents.ts'
 import type { SkippedDocument } from './files/read-documents.ts'
 
 /** The largest YAML file, and the largest file that a `${file:PATH}` takes in. */
-export const MAX_FILE_BYTES = 10_000_000
+const MAX_FILE_BYTES = 10_000_000
 
 export interface LoadOptions {
   /** What `${NAME}` refers to. */

@@ -62,6 +62,6 @@ function incarnationKey(sync: string): string {
 }
 
 /** Ten characters that no other incarnation has, fit for the names of groups, files and keys. */
-export function newIncarnation(): string {
+function newIncarnation(): string {
   return randomBytes(10).toString('hex').slice(0, 12)
 }

@@ -34,7 +34,7 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 const FORCED_EXIT_CODE = 143
 
 /** The reason of both signals. */
-export class ShuttingDown extends Error {
+class ShuttingDown extends Error {
   constructor(why: string) {
     super(`shutting down: ${why}`)
     this.name = 'ShuttingDown'

@@ -16,7 +16,7 @@ const MIN_READER_BYTES = 64 * 1024
 /** Rows are objects once they are decoded: so much more than in the topic. */
 const DECODED_FACTOR = 4
 /** What a sender may keep of an answer before it asks for room, and what goes with a request otherwise. */
-export const ANSWER_ALLOWANCE_BYTES = 8 * 1024
+const ANSWER_ALLOWANCE_BYTES = 8 * 1024
 
 export class DeliveryMemory {
   readonly requests: ByteBudget

@@ -1,6 +1,7 @@
 /**
  * All services in this process, on files in the project's `.sluice` folder, and previews of a run. The one
- * place of the embedded profile that names adapters.
+ * place of the embedded profile that names adapters. It loads those that not every run needs when they are
+ * needed: loading all of them takes longer than a run that finds nothing to do.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
@@ -19,14 +20,13 @@ import { resolveTarget } from '@sluice/delivery/destination/target'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import type { Ends } from '@sluice/flow/ends'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
-import { createRedisHolds } from '@sluice/holds/adapters/redis'
-import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
-import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { loadWhenSending } from '@sluice/http-sender/load-when-sending'
+import type { UndiciSenderOptions } from '@sluice/http-sender/adapters/undici'
+import type { HttpSender } from '@sluice/http-sender/port'
 import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
 import type { MessageLog } from '@sluice/message-log/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
-import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
@@ -34,7 +34,6 @@ import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
-import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets } from '@sluice/secrets/environment'
 import { openSource } from '@sluice/sources/adapters/open-source'
@@ -110,7 +109,7 @@ async function openServices(
   // Renderer and delivery share what is there for both.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
-  const sender = opening.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
+  const sender = opening.use(senderOf({ connections: CONNECTIONS, answers: memory.answers }))
   const sourceOptions = { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }
   const memoryLimit = duckdbSize(budget.duckdbBytes)
   const opened = opening.move()
@@ -122,7 +121,7 @@ async function openServices(
     room,
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
     resolveTarget: targets(definitions, env),
-    openSource: ({ source }) => Promise.resolve(openSource(source, sourceOptions)),
+    openSource: ({ source }) => openSource(source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
@@ -142,10 +141,22 @@ interface LimitsOf {
 async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<RateLimit> {
   const shared = redisSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   if (shared === null) return createLocalRateLimit({ file: join(dataDir, 'limits.db') })
+  const [{ createRedisHolds }, { createRedisRateLimit }] = await Promise.all([
+    import('@sluice/holds/adapters/redis'),
+    import('@sluice/rate-limit/adapters/redis'),
+  ])
   await using _answers = await openHolds(shared, createRedisHolds, { logger, signal })
   const { redis, prefix } = shared
   const onForgotten = forgottenLogger(logger)
   return createRedisRateLimit({ ...redis, prefix, onTrouble: logTrouble(logger, 'requests'), onForgotten })
+}
+
+/** Loads the HTTP client with the first request: a run that finds nothing to send starts without it. */
+function senderOf(options: UndiciSenderOptions): HttpSender {
+  return loadWhenSending(async () => {
+    const { createUndiciSender } = await import('@sluice/http-sender/adapters/undici')
+    return createUndiciSender(options)
+  })
 }
 
 interface StateOf {
@@ -185,7 +196,7 @@ export async function openNextRun(
     await findNextChanges({
       ...past,
       definition,
-      openSource: ({ source }) => Promise.resolve(openSource(source, { secretOf: environmentSecrets(env) })),
+      openSource: ({ source }) => openSource(source, { secretOf: environmentSecrets(env) }),
       openState: async of => {
         if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
         return openState(folder, of, logger)
@@ -223,6 +234,10 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
   let past: Omit<Past, keyof AsyncDisposable>
   if (isDistributed(env)) {
     const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
+    const [{ createKafkaLog }, { createRegistryCodec }] = await Promise.all([
+      import('@sluice/message-log/adapters/kafka'),
+      import('@sluice/schema-codec/adapters/registry'),
+    ])
     const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
     const of = { clientId: `${settings.prefix}-cli`, logger, signal }
     const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, of))
@@ -244,6 +259,6 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
 export function connectionsOf(env: Environment): Connections {
   return connectionsWith(env, {
     openSource: source => openSource(source, { secretOf: environmentSecrets(env) }),
-    openSender: () => createUndiciSender({ connections: 1 }),
+    openSender: () => senderOf({ connections: 1 }),
   })
 }

@@ -6,8 +6,8 @@
 import type { Restoring } from '@sluice/contracts/records'
 import type { Logger } from '@sluice/runtime/logger'
 
-export const LOG_EVERY_MS = 5000
-export const EVENT_EVERY_MS = 1000
+const LOG_EVERY_MS = 5000
+const EVENT_EVERY_MS = 1000
 
 export interface RestoringTold {
   readonly sync: string

@@ -78,7 +78,7 @@ export async function closeExtract(connection: DuckDBConnection): Promise<void> 
 }
 
 /** SQL for a row's key: the canonical text of its one key column, or a JSON array of the texts of several. */
-export function keyText(request: DiffRequest): string {
+function keyText(request: DiffRequest): string {
   const place = placeOf(request.columns)
   const texts = keyColumns(request).map(column => canonicalText(column.type, place(column)))
   return texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`

@@ -12,7 +12,7 @@ import { keyToken } from './model-rows.ts'
 export const PIECE = 'piece'
 
 /** Of more columns, what a query has in work at once is too much. */
-export const TABLE_COLUMNS = 100
+const TABLE_COLUMNS = 100
 
 /** A table with some columns of the model's rows, which has the rows of the piece in the same order. */
 export interface PieceTable {

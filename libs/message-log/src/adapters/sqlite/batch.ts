@@ -10,7 +10,7 @@ import type { LogRecord, NewRecord } from '../../port.ts'
  * Most bytes of a stored batch with more than one record: bounds what one read, or one record kept by a
  * reader, holds in memory.
  */
-export const CHUNK_BYTES = 128 * 1024
+const CHUNK_BYTES = 128 * 1024
 
 const TOMBSTONE = 0xffffffff
 const HEADER_PER_RECORD = 12

@@ -19,7 +19,7 @@ export interface SqlPlace {
  * marked by `...`: then the part is looked for in the line itself. `linesBefore`: how many lines of ours
  * stood before the SQL in what DuckDB was given.
  */
-export function placeInSql(message: string, sql: string, linesBefore = 0): SqlPlace | null {
+function placeInSql(message: string, sql: string, linesBefore = 0): SqlPlace | null {
   const shown = /^(LINE (\d+): )(.*)\n( *)\^/m.exec(message)
   if (shown === null) return null
   const [, label = '', number = '', excerpt = '', indent = ''] = shown
@@ -168,7 +168,7 @@ function namesIn(folder: string): readonly string[] {
 }
 
 /** The name with the fewest edits to the wanted one, if they are few for its length. */
-export function nearestName(wanted: string, names: readonly string[]): string | null {
+function nearestName(wanted: string, names: readonly string[]): string | null {
   const most = Math.max(2, Math.floor(wanted.length / 2))
   let best: { readonly name: string; readonly edits: number } | null = null
   for (const name of names) {

@@ -67,7 +67,7 @@ export function queryError(error: unknown, names: ServerNames, of: MysqlFailure)
  * Where a message points to. Of a mistake in the syntax the server shows the line and the text from there on;
  * otherwise it names what it does not know, which is a place if it stands in the SQL only once.
  */
-export function placeOf(message: string, sql: string): SqlPlace | null {
+function placeOf(message: string, sql: string): SqlPlace | null {
   const near = / near '([\s\S]*)' at line (\d+)$/.exec(message)
   if (near !== null) {
     const [, text = '', line = ''] = near

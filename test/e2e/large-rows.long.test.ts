@@ -51,7 +51,7 @@ function csv(letter: string): string {
   return ['id,bytes,letter', ...rows, ...large, ''].join('\n')
 }
 
-describe.for(bothProfiles().filter(({ available }) => available))('rows of megabytes, $name', profile => {
+describe.for(bothProfiles())('rows of megabytes, $name', profile => {
   it('are sent as long as they fit, and rejected with their reason where not', async ({ onTestFailed }) => {
     await using api = await startScriptedApi()
     await using opened = await profile.open({
