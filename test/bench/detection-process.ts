@@ -91,7 +91,7 @@ async function publishAll(): Promise<Partial<DetectionFigures>> {
   })
   const begin = { run: 1, runId: 'run', definition: 'd', startedAt: 1, first: true }
   const of = { io: log.io, ownership, begin, encoder, blockRows: () => 100 }
-  await publishChanges(detected.diff, { ...of, cancel: signal, signal })
+  await publishChanges(detected.diff, { ...of, cancel: signal, abort: signal })
   return {}
 }
 

@@ -1,4 +1,5 @@
 /** What control needs of a pipeline, be it the embedded one in a project's `.sluice` or one on Kafka. */
+import type { Ends } from '@sluice/flow/ends'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -16,11 +17,8 @@ export interface Pipeline extends AsyncDisposable {
   /** True where other processes run the services; `start` then does nothing but wait. */
   readonly servicesElsewhere: boolean
   /**
-   * Runs the services for these syncs until `drain` aborts, then lets them finish what is under way; `signal`
+   * Runs the services for these syncs until `drain` aborts, then lets them finish what is under way; `abort`
    * ends them at once. Rejects if one fails for good.
    */
-  readonly start: (
-    only: ReadonlySet<string>,
-    ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
-  ) => Promise<void>
+  readonly start: (only: ReadonlySet<string>, ends: Ends) => Promise<void>
 }

@@ -80,7 +80,7 @@ export interface DiffRequest {
   /** Columns whose differences count as a change. */
   readonly compare: readonly string[]
   /** Ops with a trigger; the others are settled as if delivered. */
-  readonly triggers: ReadonlySet<Op>
+  readonly opsWithTrigger: ReadonlySet<Op>
   /** skip-existing on a first run: every row is settled as present, nothing is sent. */
   readonly baseline: boolean
   /** Absent: an ordinary run. */

@@ -18,6 +18,7 @@ import type { DeliveredState } from '@sluice/delivered-state/port'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { resolveTarget } from '@sluice/delivery/destination/target'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
+import type { Ends } from '@sluice/flow/ends'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
 import { loadWhenSending } from '@sluice/http-sender/load-when-sending'
 import type { UndiciSenderOptions } from '@sluice/http-sender/adapters/undici'
@@ -97,17 +98,13 @@ type Opened = Omit<
 /** Opens what the services need besides the log. */
 async function openServices(
   deps: Opened,
-  of: {
-    readonly env: Environment
-    readonly drain: AbortSignal
-    readonly signal: AbortSignal
-  },
+  of: Ends & { readonly env: Environment },
 ): Promise<EmbeddedServices & AsyncDisposable> {
   const { dataDir, logger, definitions } = deps
-  const { env, drain, signal } = of
+  const { env, drain, abort } = of
   const budget = memoryBudget(memoryOf(env))
   await using opening = new AsyncDisposableStack()
-  const rateLimit = opening.use(await openLimits({ dataDir, env, logger, drain }))
+  const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   // Renderer and delivery share what is there for both.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
@@ -122,7 +119,7 @@ async function openServices(
     leases,
     memory,
     room,
-    resolveDefinition: sync => currentDefinition(deps, sync, { signal }),
+    resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
     resolveTarget: targets(definitions, env),
     openSource: ({ source }) => openSource(source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
@@ -134,21 +131,21 @@ interface LimitsOf {
   readonly dataDir: string
   readonly env: Environment
   readonly logger: Logger
-  readonly drain: AbortSignal
+  readonly signal: AbortSignal
 }
 
 /**
  * The limits of this folder, or, where the environment names a Redis, those that it shares with all others
- * who do. Rejects with `unreachable` and the address where that does not answer, and as `drain` aborts.
+ * who do. Rejects with `unreachable` and the address where that does not answer, and as `signal` aborts.
  */
-async function openLimits({ dataDir, env, logger, drain }: LimitsOf): Promise<RateLimit> {
+async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<RateLimit> {
   const shared = redisSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   if (shared === null) return createLocalRateLimit({ file: join(dataDir, 'limits.db') })
   const [{ createRedisHolds }, { createRedisRateLimit }] = await Promise.all([
     import('@sluice/holds/adapters/redis'),
     import('@sluice/rate-limit/adapters/redis'),
   ])
-  await using _answers = await openHolds(shared, createRedisHolds, { logger, signal: drain })
+  await using _answers = await openHolds(shared, createRedisHolds, { logger, signal })
   const { redis, prefix } = shared
   const onForgotten = forgottenLogger(logger)
   return createRedisRateLimit({ ...redis, prefix, onTrouble: logTrouble(logger, 'requests'), onForgotten })

@@ -29,7 +29,7 @@ describe('a large diff', TIMEOUT, () => {
       columns: extract.columns,
       primaryKey: ['id'],
       compare: extract.columns.map(({ name }) => name),
-      triggers: new Set(['added']),
+      opsWithTrigger: new Set(['added']),
       baseline: false,
       signal: new AbortController().signal,
     })

@@ -18,7 +18,7 @@ import {
  * `output`, and knows where to go on from its own output alone. Work on a partition that it keeps goes on
  * through every rebalance.
  */
-class Stage {
+class GroupedWorkers {
   readonly #log: MessageLog
   readonly #topics: { input: string; output: string }
   readonly #work = new Map<number, { stop: AbortController; done: Promise<void> }>()
@@ -48,10 +48,10 @@ class Stage {
   static async start(
     log: MessageLog,
     options: Signalled & { group: string; topics: { input: string; output: string }; changes: Notifier },
-  ): Promise<Stage> {
+  ): Promise<GroupedWorkers> {
     const membership = await log.join(options.group, [options.topics.input], options)
     const leave = () => membership.leave()
-    return new Stage({
+    return new GroupedWorkers({
       log,
       topics: options.topics,
       assignments: membership,
@@ -134,13 +134,13 @@ export function stageContract(fixture: Fixture): void {
     })()
     await using second = await fixture.harness.open()
     await using third = await fixture.harness.open()
-    const a = await Stage.start(fixture.log, options)
+    const a = await GroupedWorkers.start(fixture.log, options)
     await until(changes, { signal }, () => a.owned === 4)
-    const b = await Stage.start(second, options)
+    const b = await GroupedWorkers.start(second, options)
     await until(changes, { signal }, () => a.owned === 2 && b.owned === 2)
     // Nothing that stays is begun again: the work in flight on what `a` keeps has survived.
     expect(a.takeovers).toBe(4)
-    const c = await Stage.start(third, options)
+    const c = await GroupedWorkers.start(third, options)
     await until(changes, { signal }, () => a.owned + b.owned + c.owned === 4 && c.owned > 0)
     await a.leave()
     await until(changes, { signal }, () => b.owned === 2 && c.owned === 2)

@@ -237,7 +237,7 @@ export async function findChanges(
       : `CASE s.shape ${incomplete.map(s => `WHEN ${s.id} THEN m.hash_${s.id}`).join(' ')} ELSE m.hash END`
   const lacks = incomplete.length === 0 ? 'false' : `s.shape IN (${incomplete.map(s => s.id).join(', ')})`
   const ops = { removed: REMOVED, changed: CHANGED, added: ADDED }
-  const sent = request.baseline ? [] : [...request.triggers].map(op => ops[op])
+  const sent = request.baseline ? [] : [...request.opsWithTrigger].map(op => ops[op])
   const isSent = sent.length === 0 ? 'false' : `coalesce(op IN (${sent.join(', ')}), false)`
   const { purpose, giveUpAfter = null } = request
   // A resync sends what was given up and discarded, too.
