@@ -1,4 +1,4 @@
-/** Runs that somebody asks for by another command than `run`: what they send, and what they pass over. */
+/** Runs of other commands than `run`: the rows that they send, and the rows that they pass over. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
@@ -28,7 +28,7 @@ describe.for(bothProfiles().filter(({ available }) => available))('a run asked f
     await api[Symbol.asyncDispose]()
   })
 
-  /** What a command gives, and what it sent. */
+  /** Runs a command, and gives its result and its requests. */
   const ask = async (...args: readonly string[]) => {
     const before = api.requests.length
     const { exitCode, stdout, stderr } = await opened.project.sluice(...args, '--json')
@@ -92,7 +92,7 @@ describe('a run asked for, in one process,', () => {
   let world: OneProcess
   afterEach(() => world[Symbol.asyncDispose]())
 
-  it('that was cut is queued anew with what it was for', async () => {
+  it('that was cut is queued again for the same purpose', async () => {
     world = await OneProcess.open()
     await world.setRows([1, 2])
     const first = world.start()
@@ -128,12 +128,12 @@ describe('a run asked for, in one process,', () => {
     expect(await world.ended(running)).toMatchObject({ status: 'success' })
     const done = await world.ended(await world.command({ kind: 'reset', cause: 'reset' }))
     expect(done.status).toBe('success')
-    // What is asked for right after it is of the new incarnation.
+    // A run that is asked for right after the reset belongs to the new incarnation.
     expect(await world.run()).toMatchObject({ run: 1, counts: { added: { delivered: 1 } } })
     expect(world.api.sent).toEqual([1, 1])
   })
 
-  it('to reset says of one that was cut that nobody is at work on it', async () => {
+  it('to reset says that no process works on a run that was cut', async () => {
     world = await OneProcess.open()
     await world.setRows([1])
     await world.killWhilePublishing()
@@ -145,7 +145,7 @@ describe('a run asked for, in one process,', () => {
     })
   })
 
-  it('fails once it has lasted for longer than it may while its source hangs, and takes nothing for removed', async () => {
+  it('fails once it exceeds its maximum duration while its source hangs, and takes no row as removed', async () => {
     world = await OneProcess.open()
     await world.setRows([1])
     const first = world.start()
@@ -154,7 +154,7 @@ describe('a run asked for, in one process,', () => {
     const extract = (_: unknown, { signal }: { readonly signal: AbortSignal }): Promise<never> =>
       new Promise((_resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason))
-        // Opening the state may have taken for longer than the run may.
+        // To open the state may already have taken longer than the run may last.
         if (signal.aborted) reject(signal.reason)
       })
     const hanging = { extract, describe: extract, [Symbol.asyncDispose]: () => Promise.resolve() }
@@ -173,7 +173,7 @@ describe('a run asked for, in one process,', () => {
     expect([...world.api.ids]).toEqual([1])
   })
 
-  it('to try some rows again sends these alone, and leaves what else changed to the next', async () => {
+  it('to retry some rows sends only these, and leaves other changes to the next run', async () => {
     world = await OneProcess.open()
     await world.setRows([1, 2, 3])
     world.api.statusOf = request => (request.url.endsWith('/3') ? 500 : 422)
@@ -197,7 +197,7 @@ describe('a run asked for, in one process,', () => {
     expect([...world.api.ids].sort((a, b) => a - b)).toEqual([1, 2, 3, 4])
   })
 
-  it('to discard is no acquaintance with the model: the first run still skips what exists', async () => {
+  it('to discard does not count as a first run: the next run still skips existing rows', async () => {
     world = await OneProcess.open({ firstRun: 'skip-existing' })
     await world.setRows([1])
     world.start()
@@ -222,7 +222,7 @@ describe.for(distributed)('a run that waits for a secret, $name,', profile => {
     const { project } = opened
     const running = finished(project.start('run', SYNC, '--json'))
     let found: RunView | undefined
-    // Each look is a process of its own, so this is no busy loop.
+    // Each look starts a process, so this is not a busy loop.
     while ((found?.triggers.added?.detected ?? 0) === 0) [found] = await project.runs()
     const { exitCode, stdout } = await project.sluice('cancel', found?.id ?? '', '--json')
     expect(exitCode, opened.logs()).toBe(0)
