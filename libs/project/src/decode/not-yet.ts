@@ -1,5 +1,5 @@
 /**
- * What docs/REFERENCE.md describes and this version does not do yet. Such fields get their own message, so
+ * What docs/REFERENCE.md lists as not supported by this version yet. Such fields get their own message, so
  * that nobody looks for a slip of the pen; and they are refused, since a sync that ignored them would not do
  * what its file says.
  */
