@@ -138,7 +138,7 @@ export class OneProcess implements AsyncDisposable {
     const { log: world } = this
     const drain = new AbortController()
     const kill = new AbortController()
-    const ends = { drain: drain.signal, signal: kill.signal }
+    const ends = { drain: drain.signal, abort: kill.signal }
     const { io, prefix, runs, definitions, folder } = world
     const logger = createLogger({ name: 'test', level: 'silent' })
     const holds = createLocalHolds()

@@ -8,7 +8,7 @@ import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { decodeRecords, isTakeover, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import { RecordIo } from '@sluice/topics/record-io'
 import { RunsView } from '@sluice/runs/runs-view'
-import { homePartition, syncTopics, type Stage } from '@sluice/topics/topics'
+import { homePartition, syncTopics, type StageName } from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
 
@@ -67,7 +67,7 @@ export class Topics implements AsyncDisposable {
   }
 
   /** How many records a topic has, markers included; 0 where there is none yet. */
-  async appended(stage: Stage): Promise<number> {
+  async appended(stage: StageName): Promise<number> {
     const topic = syncTopics(this.#prefix, this.#sync)[stage]
     const partitions = (await this.log.partitionsOf(topic, { signal })) ?? 0
     const ends = await Promise.all(
@@ -79,7 +79,7 @@ export class Topics implements AsyncDisposable {
   }
 
   /** The records of a topic that count, by partition. */
-  async records(stage: Stage): Promise<readonly (readonly Placed[])[]> {
+  async records(stage: StageName): Promise<readonly (readonly Placed[])[]> {
     const topic = syncTopics(this.#prefix, this.#sync)[stage]
     const partitions = (await this.log.partitionsOf(topic, { signal })) ?? 0
     return Promise.all(
@@ -87,7 +87,7 @@ export class Topics implements AsyncDisposable {
     )
   }
 
-  async #read(stage: Stage, topic: string, partition: number): Promise<readonly Placed[]> {
+  async #read(stage: StageName, topic: string, partition: number): Promise<readonly Placed[]> {
     const { log, incarnation } = this
     const target = { topic, partition }
     const { low, end } = await log.offsets(target, { signal })
@@ -99,7 +99,7 @@ export class Topics implements AsyncDisposable {
   }
 
   /** Throws if a record stands behind the takeover marker of a later owner: then it was not refused. */
-  async assertFenced(stage: Stage): Promise<void> {
+  async assertFenced(stage: StageName): Promise<void> {
     const topic = syncTopics(this.#prefix, this.#sync)[stage]
     const partitions = (await this.log.partitionsOf(topic, { signal })) ?? 0
     for (let partition = 0; partition < partitions; partition += 1) {

@@ -8,11 +8,13 @@ import { foundChangesSuite } from './contract/found-changes.ts'
 import { goneKeysSuite } from './contract/gone-keys.ts'
 import { type DeliveredStateHarness, TIMEOUT } from './contract/harness.ts'
 import { History } from './contract/history.ts'
+import { keyStatesSuite } from './contract/key-states.ts'
 import { toldApartSuite } from './contract/told-apart.ts'
 import { rememberedPartitionsSuite } from './contract/remembered-partitions.ts'
 
 /** What is decided, whatever the values are. */
 export function deliveredStateContract(name: string, harness: () => DeliveredStateHarness): void {
+  keyStatesSuite(name, harness)
   foundChangesSuite(name, harness)
   changedModelsSuite(name, harness)
   rememberedPartitionsSuite(name, harness)

@@ -10,7 +10,7 @@ export class ByteBudget {
   readonly #limitBytes: number
   readonly #shares = new Set<Share>()
   readonly #waiting = new Set<Waiter>()
-  #heldBytes = 0
+  #takenBytes = 0
   /** What of it is beyond the parts of those who hold it. */
   #beyondBytes = 0
 
@@ -19,8 +19,8 @@ export class ByteBudget {
   }
 
   /** What all shares hold now. */
-  get heldBytes(): number {
-    return this.#heldBytes
+  get takenBytes(): number {
+    return this.#takenBytes
   }
 
   /** How many shares are open. */
@@ -38,7 +38,7 @@ export class ByteBudget {
       close: () => this.#close(share),
     })
     this.#shares.add(share)
-    this.#divideAnew()
+    this.#divideAgain()
     return share
   }
 
@@ -47,10 +47,10 @@ export class ByteBudget {
   }
 
   #mayTake(share: Share, bytes: number): boolean {
-    if (share.heldBytes === 0) return true
-    const beyond = Math.max(0, share.heldBytes + bytes - this.#partBytes)
+    if (share.takenBytes === 0) return true
+    const beyond = Math.max(0, share.takenBytes + bytes - this.#partBytes)
     if (beyond === 0) return true
-    const others = this.#beyondBytes - Math.max(0, share.heldBytes - this.#partBytes)
+    const others = this.#beyondBytes - Math.max(0, share.takenBytes - this.#partBytes)
     return others + beyond <= this.#limitBytes / 2
   }
 
@@ -58,24 +58,24 @@ export class ByteBudget {
     // What comes back late was given back when the share was closed.
     if (!this.#shares.has(share)) return
     const part = this.#partBytes
-    this.#beyondBytes -= Math.max(0, share.heldBytes - part)
-    share.heldBytes += change
-    this.#heldBytes += change
-    this.#beyondBytes += Math.max(0, share.heldBytes - part)
+    this.#beyondBytes -= Math.max(0, share.takenBytes - part)
+    share.takenBytes += change
+    this.#takenBytes += change
+    this.#beyondBytes += Math.max(0, share.takenBytes - part)
     if (change < 0) this.#wake()
   }
 
   #close(share: Share): void {
     if (!this.#shares.delete(share)) return
-    this.#heldBytes -= share.heldBytes
-    share.heldBytes = 0
-    this.#divideAnew()
+    this.#takenBytes -= share.takenBytes
+    share.takenBytes = 0
+    this.#divideAgain()
     this.#wake()
   }
 
-  #divideAnew(): void {
+  #divideAgain(): void {
     this.#beyondBytes = 0
-    for (const { heldBytes } of this.#shares) this.#beyondBytes += Math.max(0, heldBytes - this.#partBytes)
+    for (const { takenBytes } of this.#shares) this.#beyondBytes += Math.max(0, takenBytes - this.#partBytes)
   }
 
   /** Those who came first are served first, and one that wants much holds up nobody who wants little. */
@@ -86,7 +86,7 @@ export class ByteBudget {
 
 /** What one holder has of a budget. */
 export interface ByteShare extends Disposable {
-  readonly heldBytes: number
+  readonly takenBytes: number
   /** Waits until there is room for so many bytes; rejects with the signal's reason when it aborts first. */
   take(bytes: number, options: Abortable): Promise<void>
   /** Takes them at once: they are there already. */
@@ -108,7 +108,7 @@ interface Ties {
 class Share implements ByteShare {
   readonly #ties: Ties
   /** Kept by the budget. */
-  heldBytes = 0
+  takenBytes = 0
 
   constructor(ties: Ties) {
     this.#ties = ties

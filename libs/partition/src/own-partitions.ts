@@ -9,6 +9,7 @@
 import { randomUUID } from 'node:crypto'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
+import { endingOf, type Ends } from '@sluice/flow/ends'
 import { sleep } from '@sluice/flow/sleep'
 import type { Hold, Holds } from '@sluice/holds/port'
 import type { Membership, MessageLog, TopicPartition } from '@sluice/message-log/port'
@@ -24,14 +25,14 @@ const GIVE_UP_WITHOUT_HOLD_MS = 5_000
 /** A coordinator that has not answered for so long may have given the partitions to others. */
 const SESSION_TIMEOUT_MS = 6_000
 
-export interface Worker {
+/**
+ * The worker of one partition. Its `drain` aborts when the partition goes: the worker takes nothing more,
+ * finishes what is under way, releases and returns. On `abort` it returns at once.
+ */
+export interface Worker extends Ends {
   readonly target: TopicPartition
   /** The group that gave it the partition. */
   readonly membership: Membership
-  /** Aborts when the partition goes: stop taking, finish what is under way, release, return. */
-  readonly drain: AbortSignal
-  /** Aborts when time is up: return at once. */
-  readonly signal: AbortSignal
 }
 
 /** What a group's coming and going is told to, for `/readyz`. */
@@ -41,7 +42,8 @@ export interface Readiness {
   left(group: string): void
 }
 
-export interface OwnPartitionsOptions {
+/** On `drain` all workers drain, and then the process leaves the group. */
+export interface OwnPartitionsOptions extends Ends {
   readonly log: MessageLog
   readonly group: string
   readonly topic: string
@@ -54,17 +56,14 @@ export interface OwnPartitionsOptions {
   readonly readiness?: Readiness | undefined
   /** Absent where the partitions are no single sync's: what concerns one of these ends all work then. */
   readonly setAside?: SettingAside | undefined
-  /** Graceful end: all workers drain, then the group is left. */
-  readonly drain: AbortSignal
-  readonly signal: AbortSignal
 }
 
 /**
  * Resolves once drained; rejects, after all workers have stopped, with the first failure that is no setback.
  */
 export async function ownPartitions(options: OwnPartitionsOptions): Promise<void> {
-  const { log, group, topic, readiness, drain, signal } = options
-  const ending = AbortSignal.any([drain, signal])
+  const { log, group, topic, readiness } = options
+  const ending = endingOf(options)
   const tries = new Tries(options, null)
   try {
     while (!ending.aborted) {
@@ -114,23 +113,23 @@ export function isMember({ membership }: Pick<Worker, 'membership'>): boolean {
 
 /** Until drained, or the membership ends; then the workers are drained and the group is left. */
 async function workAsMember(options: OwnPartitionsOptions, membership: Membership): Promise<void> {
-  const { drain, signal } = options
+  const { drain, abort } = options
   const running = new Map<string, { stop: AbortController; done: Promise<void> }>()
   const failed = new AbortController()
-  const leaving = AbortSignal.any([drain, failed.signal, signal])
+  const ending = endingOf(options, failed.signal)
   const leave = (): void => void membership.leave()
-  leaving.addEventListener('abort', leave, { once: true })
-  if (leaving.aborted) leave()
+  ending.addEventListener('abort', leave, { once: true })
+  if (ending.aborted) leave()
   try {
     for await (const { partitions } of membership) {
-      if (leaving.aborted) break
+      if (ending.aborted) break
       const assigned = new Map(partitions.map(target => [`${target.topic}/${target.partition}`, target]))
       for (const [name, worker] of running) if (!assigned.has(name)) worker.stop.abort()
       for (const [name, target] of assigned) {
         if (running.get(name)?.stop.signal.aborted === false) continue
         const previous = running.get(name)?.done ?? Promise.resolve()
         const stop = new AbortController()
-        const worker = { target, membership, drain: AbortSignal.any([leaving, stop.signal]), signal }
+        const worker = { target, membership, drain: AbortSignal.any([ending, stop.signal]), abort }
         const done = previous
           .then(() => keepWorking(options, worker))
           .catch((error: unknown) => failed.abort(error))
@@ -138,39 +137,39 @@ async function workAsMember(options: OwnPartitionsOptions, membership: Membershi
       }
     }
   } finally {
-    leaving.removeEventListener('abort', leave)
+    ending.removeEventListener('abort', leave)
     for (const { stop } of running.values()) stop.abort()
     await Promise.all([...running.values()].map(({ done }) => done))
     await membership.leave()
   }
-  if (failed.signal.aborted && !drain.aborted && !signal.aborted) throw failed.signal.reason
+  if (failed.signal.aborted && !drain.aborted && !abort.aborted) throw failed.signal.reason
 }
 
 async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promise<void> {
   const { target } = worker
-  const stopping = AbortSignal.any([worker.drain, worker.signal])
+  const ending = endingOf(worker)
   const tries = new Tries(options, target)
   let hold: Hold | null = null
   let pauseMs = FIRST_PAUSE_MS
   try {
-    while (!stopping.aborted) {
+    while (!ending.aborted) {
       const startedAt = performance.now()
       let asidePauseMs = 0
       try {
         if (hold?.held !== true) {
           await hold?.[Symbol.asyncDispose]()
-          hold = await patientHold(options, target, stopping)
+          hold = await patientHold(options, target, ending)
         }
         tries.begins()
         await options.work(worker)
         return
       } catch (error) {
-        if (stopping.aborted) return
+        if (ending.aborted) return
         if (error instanceof WithoutHold) throw error
         asidePauseMs = await tries.failed(error)
       }
       if (performance.now() - startedAt > LONGEST_PAUSE_MS) pauseMs = FIRST_PAUSE_MS
-      await sleep(Math.max(pauseMs, asidePauseMs), { signal: stopping }).catch(() => undefined)
+      await sleep(Math.max(pauseMs, asidePauseMs), { signal: ending }).catch(() => undefined)
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
     }
   } finally {

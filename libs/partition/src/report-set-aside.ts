@@ -8,7 +8,7 @@ import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { openRun, type RunsView } from '@sluice/runs/runs-view'
-import { at, homePartition, reportKey, sharedTopics, type Stage } from '@sluice/topics/topics'
+import { at, homePartition, reportKey, sharedTopics, type StageName } from '@sluice/topics/topics'
 
 interface Deps {
   readonly log: MessageLog
@@ -24,7 +24,7 @@ interface Deps {
 export async function reportSetAside(
   deps: Deps,
   of: {
-    readonly stage: Stage
+    readonly stage: StageName
     readonly sync: string
     readonly incarnation: string
     /** Null: all that the run has. */
@@ -60,7 +60,7 @@ function asideReport(
   of: {
     readonly partition: number
     readonly last: PartitionReport | undefined
-    readonly stage: Stage
+    readonly stage: StageName
     readonly error: unknown
   },
 ): PartitionReport | null {
@@ -84,7 +84,7 @@ function asideReport(
   }
 }
 
-const STOPPED: { readonly [stage in Stage]: string } = {
+const STOPPED: { readonly [stage in StageName]: string } = {
   changes: 'its changes cannot be published',
   requests: 'its requests cannot be rendered',
   attempts: 'its requests cannot be delivered',

@@ -4,7 +4,7 @@
  */
 import type { Logger } from '@sluice/runtime/logger'
 import type { Figures } from './figures.ts'
-import type { Stage } from '@sluice/topics/topics'
+import type { StageName } from '@sluice/topics/topics'
 
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 60_000
@@ -19,7 +19,7 @@ export function pauseAfter(failures: number, random: () => number = Math.random)
 }
 
 export interface SetAsideOf {
-  readonly stage: Stage
+  readonly stage: StageName
   readonly sync: string
   readonly logger: Pick<Logger, 'info' | 'error'>
   readonly figures?: Figures | undefined

@@ -13,13 +13,13 @@ import type {
   TopicPartition,
 } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
-import { markerKey, type Stage } from '@sluice/topics/topics'
+import { markerKey, type StageName } from '@sluice/topics/topics'
 
 export interface TakeOverOptions {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly prefix: string
-  readonly stage: Stage
+  readonly stage: StageName
   readonly sync: string
   readonly incarnation: string
   readonly partition: number

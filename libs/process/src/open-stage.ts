@@ -39,7 +39,7 @@ export interface StageAdapters {
   }) => SchemaCodec
 }
 
-export interface Stage extends AsyncDisposable {
+export interface StageContext extends AsyncDisposable {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly prefix: string
@@ -112,7 +112,7 @@ export async function openStage(
   settings: DistributedSettings,
   adapters: StageAdapters,
   options: OpenStageOptions,
-): Promise<Stage> {
+): Promise<StageContext> {
   const { logger, outlasts, signal } = options
   await using opening = new AsyncDisposableStack()
   const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, options))

@@ -6,7 +6,7 @@ import type { Marker, Owned } from '@sluice/contracts/records'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo, Typed } from './record-io.ts'
-import { keyText, type Stage } from './topics.ts'
+import { keyText, type StageName } from './topics.ts'
 
 /** A record with its place; `record` is null for a tombstone. */
 export interface Placed {
@@ -34,7 +34,7 @@ export interface ReadOwnedOptions {
    * Whose takeover markers end earlier owners here: `retry` and `captured` are written by two stages, and
    * only delivery's records have values.
    */
-  readonly stage: Stage
+  readonly stage: StageName
   readonly from: number
   readonly to?: number
   readonly bufferBytes?: number
@@ -124,10 +124,10 @@ export async function decodeRecords(
 /** Owners are offsets of markers in the partition itself, so a later owner has the larger one. */
 class OwnerFilter {
   readonly #incarnation: string
-  readonly #stage: Stage
+  readonly #stage: StageName
   #newest = -1
 
-  constructor(incarnation: string, stage: Stage) {
+  constructor(incarnation: string, stage: StageName) {
     this.#incarnation = incarnation
     this.#stage = stage
   }

@@ -19,7 +19,7 @@ const DAY_MS = 24 * HOUR_MS
 export const SHARED_PARTITIONS = 8
 
 /** The stages of the pipeline, by the topic that is their output and checkpoint. */
-export type Stage = 'changes' | 'requests' | 'attempts'
+export type StageName = 'changes' | 'requests' | 'attempts'
 
 export interface SharedTopics {
   readonly resources: string

@@ -4,13 +4,13 @@
  */
 import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
+import { endingAlso, type Ends } from '@sluice/flow/ends'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import { Slots } from '@sluice/flow/slots'
 import type { Holds } from '@sluice/holds/port'
 import { decodeEach } from '@sluice/topics/owned-reader'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/partition/own-partitions'
 import { homePartition, sharedTopics } from '@sluice/topics/topics'
-import type { Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './sync/runner-deps.ts'
 import { SyncRunner } from './sync/sync-runner.ts'
 
@@ -30,10 +30,7 @@ const DETECTIONS_AT_ONCE = 3
 const OVERDUE_MS = 10_000
 
 /** Resolves once drained; rejects if something fails that no takeover mends. */
-export async function runChangeDetector(
-  deps: DetectorDeps,
-  ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
-): Promise<void> {
+export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise<void> {
   const { log, holds, readiness, prefix, logger } = deps
   const detections = new Slots({ most: DETECTIONS_AT_ONCE, overdueMs: OVERDUE_MS })
   const topic = sharedTopics(prefix).commands
@@ -63,13 +60,12 @@ class HomePartition {
   constructor(deps: DetectorDeps, worker: Worker) {
     this.#deps = deps
     this.#worker = worker
-    const abort = AbortSignal.any([worker.signal, this.#failed.signal])
-    this.#ends = { drain: AbortSignal.any([worker.drain, abort]), abort }
+    this.#ends = endingAlso(worker, this.#failed.signal)
   }
 
   async work(): Promise<void> {
     const { log, prefix } = this.#deps
-    const { target, drain, signal: abort } = this.#worker
+    const { target, drain, abort } = this.#worker
     const { drain: signal } = this.#ends
     try {
       const { low, end } = await log.offsets(target, { signal })

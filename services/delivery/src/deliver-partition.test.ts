@@ -165,7 +165,7 @@ describe('the delivery of a partition', () => {
     }
     const target = at(topics.requests, 0)
     const membership = steadyMembership()
-    const worker = { target, membership, drain: drain.signal, signal: kill.signal }
+    const worker = { target, membership, drain: drain.signal, abort: kill.signal }
     const done = deliverPartition(deps, run, worker)
     const ended = done.catch(() => undefined)
     return {

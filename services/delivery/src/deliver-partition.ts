@@ -7,6 +7,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
 import { abortable } from '@sluice/flow/abortable'
+import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import { markerOf, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import type { Worker } from '@sluice/partition/own-partitions'
@@ -15,7 +16,7 @@ import type { Typed } from '@sluice/topics/record-io'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
 import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
-import { HeldRequest } from './delivery-memory.ts'
+import { RequestMemory } from './delivery-memory.ts'
 import { Doubt } from './run/doubt.ts'
 import { effectsOf } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
@@ -46,11 +47,11 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const retry = at(topics.retry, partition)
   const captured = at(topics.captured, partition)
   const requests = at(topics.requests, partition)
-  const stopping = AbortSignal.any([worker.drain, worker.signal])
+  const ending = endingOf(worker)
   const common = { log, io, incarnation }
   using share = deps.memory.requests.open()
   // What is over here, as an earlier owner has reported, is not to be sent (PROTOCOL.md §11).
-  await deps.runs.caughtUp(homePartition(sync), { signal: stopping })
+  await deps.runs.caughtUp(homePartition(sync), { signal: ending })
   await using ownership = await takeOver({
     ...common,
     prefix,
@@ -58,10 +59,10 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     sync,
     partition,
     targets: [attempts, retry, captured],
-    signal: stopping,
+    signal: ending,
   })
   const { readerBytes: bufferBytes } = deps.memory
-  const recovered = await recoverLedger({ ...common, requests, attempts, bufferBytes, signal: stopping })
+  const recovered = await recoverLedger({ ...common, requests, attempts, bufferBytes, signal: ending })
   const { checkpoint } = recovered
   const ledger = new AttemptLedger({
     io,
@@ -74,7 +75,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     counts: checkpoint.counts,
     firstAttempts: new Map([...recovered.known].map(([offset, known]) => [offset, known.firstAttempt])),
     attemptsEnd: ownership.owner(attempts) + 1,
-    signal: worker.signal,
+    abort: worker.abort,
   })
   const delivery = new PartitionDelivery({
     deps,
@@ -117,26 +118,26 @@ class PartitionDelivery {
     const { deps, run, worker, ledger, recovered, requests } = this.#parts
     const { log, io } = deps
     const cutOff = this.#cutOff.signal
-    const stopping = AbortSignal.any([worker.drain, worker.signal, ledger.failure, cutOff])
+    const ending = endingOf(worker, ledger.failure, cutOff)
     const from = recovered.checkpoint.offset
     const options = {
       from,
       yieldsTorn: true,
       bufferBytes: deps.memory.readerBytes,
-      signal: stopping,
+      signal: ending,
     } as const
     const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
     const ended = new AbortController()
-    const reporting = this.#report(AbortSignal.any([stopping, ended.signal]))
+    const reporting = this.#report(AbortSignal.any([ending, ended.signal]))
     try {
       for await (const batch of readOwned({ ...reading, ...options })) {
-        for (const placed of batch.records) await this.#take(placed, stopping)
+        for (const placed of batch.records) await this.#take(placed, ending)
         ledger.skipTo(batch.nextOffset)
         this.#taken = { offset: batch.nextOffset, ...runSoFar(this.#open) }
         this.#takes.notify()
       }
     } catch (error) {
-      if (!stopping.aborted) throw error
+      if (!ending.aborted) throw error
     } finally {
       ended.abort()
       await this.#open?.sending.stop()
@@ -144,9 +145,9 @@ class PartitionDelivery {
       await reporting
     }
     ledger.failure.throwIfAborted()
-    if (!worker.signal.aborted) await this.#release()
+    if (!worker.abort.aborted) await this.#release()
     // What was under way is recorded and released, so nothing is in doubt for whoever goes on.
-    if (!worker.drain.aborted && !worker.signal.aborted) cutOff.throwIfAborted()
+    if (!worker.drain.aborted && !worker.abort.aborted) cutOff.throwIfAborted()
   }
 
   /**
@@ -159,7 +160,7 @@ class PartitionDelivery {
       this.#cut.at(number, end)
       while (this.#taken.offset < end) await this.#takes.after(this.#takes.version, { signal })
       const { run: taken, nextChange } = this.#taken
-      await ledger.settled({ signal })
+      await ledger.done({ signal })
       await this.#untilNoneIsLate(signal)
       return {
         counts: ledger.run === number ? ledger.counts : {},
@@ -178,22 +179,22 @@ class PartitionDelivery {
     ])
   }
 
-  async #take(placed: Placed, stopping: AbortSignal): Promise<void> {
+  async #take(placed: Placed, ending: AbortSignal): Promise<void> {
     const { ledger } = this.#parts
     const { record, offset } = placed
     const marker = markerOf(record)
     if (placed.torn !== undefined) return this.#passed.takeTorn(placed.torn, this.#open?.begin.run ?? null)
     if (marker?.kind !== 'run-begin' && this.#passes(record, marker))
-      return this.#passOver(placed, marker, stopping)
-    if (record?.name === 'sluice.Request') await this.#takeRequest(placed, record.value, stopping)
+      return this.#passOver(placed, marker, ending)
+    if (record?.name === 'sluice.Request') await this.#takeRequest(placed, record.value, ending)
     else if (record?.name === 'sluice.Unrenderable')
-      await this.#takeUnrenderable(placed, record.value, stopping)
+      await this.#takeUnrenderable(placed, record.value, ending)
     else if (marker?.kind === 'run-begin' && marker.begin !== null) {
-      await this.#closeOver(marker.begin, stopping)
+      await this.#closeOver(marker.begin, ending)
       ledger.skipTo(offset + 1)
       ledger.beginRun(marker.begin.run)
-      await this.#tryToOpen(marker.begin, stopping, 0)
-    } else if (marker?.kind === 'run-end') await this.#endRun(offset, marker, stopping)
+      await this.#tryToOpen(marker.begin, ending, 0)
+    } else if (marker?.kind === 'run-end') await this.#endRun(offset, marker, ending)
   }
 
   #passes(record: Typed | null, marker: Marker | null): boolean {
@@ -204,32 +205,32 @@ class PartitionDelivery {
   }
 
   /** Of a run that is passed over, only what was answered comes to something: its values may be needed. */
-  async #passOver({ offset, record }: Placed, marker: Marker | null, stopping: AbortSignal): Promise<void> {
+  async #passOver({ offset, record }: Placed, marker: Marker | null, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
     const history = recovered.known.get(offset)?.history
-    if (marker?.kind === 'run-end') await this.#close(marker.begin, stopping)
+    if (marker?.kind === 'run-end') await this.#close(marker.begin, ending)
     else if (record?.name === 'sluice.Request' && history?.final !== undefined && history.final !== null) {
-      await ledger.room(MOST_PASSED_OVER, { signal: stopping })
+      await ledger.room(MOST_PASSED_OVER, { signal: ending })
       ledger.start(offset)
       this.#recordEffects({ offset, request: record.value, history, release: null })
     }
   }
 
   /** Makes room for a run where the one before has ended, and its end is not in the topic. */
-  async #closeOver(next: RunBegin, stopping: AbortSignal): Promise<void> {
+  async #closeOver(next: RunBegin, ending: AbortSignal): Promise<void> {
     const run = this.#open?.begin.run ?? this.#passed.run
-    if (run !== null && !(await this.#isOverByNow(run, stopping)))
+    if (run !== null && !(await this.#isOverByNow(run, ending)))
       throw new SluiceError('corrupt', `run ${next.run} begins inside run ${run}`)
-    if (run !== null) await this.#close(this.#open?.begin ?? null, stopping)
+    if (run !== null) await this.#close(this.#open?.begin ?? null, ending)
     this.#passed.end()
   }
 
   /** Ends a run here that has ended elsewhere. */
-  async #close(begin: RunBegin | null, stopping: AbortSignal): Promise<void> {
+  async #close(begin: RunBegin | null, ending: AbortSignal): Promise<void> {
     const { ledger } = this.#parts
-    await ledger.settled({ signal: stopping })
+    await ledger.done({ signal: ending })
     await this.#open?.sending.stop()
-    await this.#untilNoneIsLate(stopping)
+    await this.#untilNoneIsLate(ending)
     if (this.#open === null) this.#doubt.isLeft()
     // What is still in doubt then is so to successors, too.
     if (!this.#doubt.isOfBefore) await ledger.mark({ ...plainMarker('run-end', '', 0), begin })
@@ -251,31 +252,32 @@ class PartitionDelivery {
   /**
    * Before the next run begins, its detector has written that this one has ended; that may be read late here.
    */
-  async #isOverByNow(run: number, stopping: AbortSignal): Promise<boolean> {
+  async #isOverByNow(run: number, ending: AbortSignal): Promise<boolean> {
     const { deps, run: of } = this.#parts
-    if (!this.#isOver(run)) await deps.runs.caughtUp(homePartition(of.sync), { signal: stopping })
+    if (!this.#isOver(run)) await deps.runs.caughtUp(homePartition(of.sync), { signal: ending })
     return this.#isOver(run)
   }
 
-  async #takeRequest({ offset, bytes }: Placed, request: Request, stopping: AbortSignal): Promise<void> {
+  async #takeRequest({ offset, bytes }: Placed, request: Request, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
-    const open = await this.#runOf(request, stopping)
+    const open = await this.#runOf(request, ending)
     if (open === null || !inSequence(open, offset, request)) return
-    const held = await this.#room(open, { record: request, recordBytes: bytes, signal: stopping })
+    const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
     ledger.start(offset)
-    if (this.#recordEffects({ offset, request, history: known?.history, release: () => held.done() })) return
+    if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
+      return
     const history = this.#doubt.historyOf(known?.history, unfinishedLimit(open.target))
     const job = this.#jobOf(offset, request, open, history)
-    if (this.#cut.has(request.run, offset)) open.sending.leave(job, held, CUT)
-    else open.sending.push(job, held)
+    if (this.#cut.has(request.run, offset)) open.sending.leave(job, memory, CUT)
+    else open.sending.push(job, memory)
   }
 
   /** Waits until the record may be taken into work: by their number, and by what all of them hold. */
-  async #room(open: OpenRun, of: Parameters<typeof HeldRequest.take>[1]): Promise<HeldRequest> {
+  async #room(open: OpenRun, of: Parameters<typeof RequestMemory.take>[1]): Promise<RequestMemory> {
     const { ledger, share } = this.#parts
     await ledger.room(unfinishedLimit(open.target), of)
-    return await HeldRequest.take(share, of)
+    return await RequestMemory.take(share, of)
   }
 
   /**
@@ -298,12 +300,12 @@ class PartitionDelivery {
   async #takeUnrenderable(
     { offset, bytes }: Placed,
     record: Unrenderable,
-    stopping: AbortSignal,
+    ending: AbortSignal,
   ): Promise<void> {
     const { ledger, recovered } = this.#parts
-    const open = await this.#runOf(record, stopping)
+    const open = await this.#runOf(record, ending)
     if (open === null || !inSequence(open, offset, record)) return
-    const held = await this.#room(open, { record, recordBytes: bytes, signal: stopping })
+    const memory = await this.#room(open, { record, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
     ledger.start(offset)
     const recorded = known?.history.final ?? null
@@ -314,7 +316,7 @@ class PartitionDelivery {
       requestOffset: offset,
       attempt: recorded === null ? final : null,
       effects,
-      release: () => held.done(),
+      release: () => memory.done(),
     })
   }
 
@@ -374,19 +376,19 @@ class PartitionDelivery {
     return this.#open
   }
 
-  async #endRun(offset: number, end: Marker, stopping: AbortSignal): Promise<void> {
+  async #endRun(offset: number, end: Marker, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
     const { begin } = end
     if (begin === null) throw new SluiceError('corrupt', `a run-end marker at offset ${offset} names no run`)
     if (this.#open === null && recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
-    await ledger.settled({ signal: stopping })
+    await ledger.done({ signal: ending })
     await this.#open?.sending.stop()
     const fault = this.#open?.fault ?? faultOf(end, this.#open) ?? unsentFault(this.#open)
-    await this.#untilNoneIsLate(stopping)
+    await this.#untilNoneIsLate(ending)
     await abortable(
       this.#reporter.reportEnd({ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 }),
       {
-        signal: stopping,
+        signal: ending,
       },
     )
     ledger.skipTo(offset + 1)
@@ -409,7 +411,7 @@ class PartitionDelivery {
    */
   async #release(): Promise<void> {
     const { ledger, worker } = this.#parts
-    await ledger.flushed({ signal: worker.signal })
+    await ledger.flushed({ signal: worker.abort })
     if (!this.#doubt.remains) await ledger.mark(plainMarker('release', '', 0))
   }
 }

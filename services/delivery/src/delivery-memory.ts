@@ -39,7 +39,7 @@ export class DeliveryMemory {
 }
 
 /** What one request takes of its partition's share, until `done`. */
-export class HeldRequest {
+export class RequestMemory {
   readonly #share: ByteShare
   #bytes: number
 
@@ -56,11 +56,11 @@ export class HeldRequest {
       readonly recordBytes: number
       readonly signal: AbortSignal
     },
-  ): Promise<HeldRequest> {
+  ): Promise<RequestMemory> {
     const { record, recordBytes, signal } = of
     const bytes = bodyBytes(record) + rowsBytes(record, recordBytes) + ANSWER_ALLOWANCE_BYTES
     await share.take(bytes, { signal })
-    return new HeldRequest(share, bytes)
+    return new RequestMemory(share, bytes)
   }
 
   /** Its body is needed no more: what is left are its rows, and what is written of its answer. */

@@ -2,28 +2,26 @@
 import { runChangeDetector } from '@sluice/change-detector/change-detector'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { Throttles } from '@sluice/delivery/send/throttles'
+import type { Ends } from '@sluice/flow/ends'
 import { runRenderer } from '@sluice/renderer/renderer'
 
 type DetectorDeps = Parameters<typeof runChangeDetector>[0]
 type DeliveryDeps = Parameters<typeof runDelivery>[0]
 
-/** What the services need that is opened for them; the rest is the same in every process of this profile. */
+/** What the caller opens for the services. The rest is the same in every process of this profile. */
 export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'adoptedAreInterrupted'> &
   Parameters<typeof runRenderer>[0] &
   Omit<DeliveryDeps, 'throttles' | 'onError' | 'lateSendsMs'>
 
-/** Runs all services until drained. One that fails takes the others down in good order. */
-export async function runServices(
-  deps: EmbeddedServices,
-  ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
-): Promise<void> {
+/** Runs all services until they are drained. If one fails, the others drain too. */
+export async function runServices(deps: EmbeddedServices, ends: Ends): Promise<void> {
   const stopping = new AbortController()
-  const both = { drain: AbortSignal.any([ends.drain, stopping.signal]), signal: ends.signal }
+  const all: Ends = { drain: AbortSignal.any([ends.drain, stopping.signal]), abort: ends.abort }
   const onError = (err: unknown): void => deps.logger.error({ err }, 'the limits could not be kept')
   const services = [
-    runChangeDetector({ ...deps, now: Date.now, adoptedAreInterrupted: true }, both),
-    runRenderer(deps, both),
-    runDelivery({ ...deps, throttles: new Throttles(), onError, lateSendsMs: () => 0 }, both),
+    runChangeDetector({ ...deps, now: Date.now, adoptedAreInterrupted: true }, all),
+    runRenderer(deps, all),
+    runDelivery({ ...deps, throttles: new Throttles(), onError, lateSendsMs: () => 0 }, all),
   ]
   await Promise.all(
     services.map(service =>

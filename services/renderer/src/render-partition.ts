@@ -7,6 +7,7 @@ import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/recor
 import { OPS, type Op } from '@sluice/contracts/state'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
+import { endingOf } from '@sluice/flow/ends'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
@@ -44,7 +45,7 @@ const NO_TRIGGERS: RunContext['triggers'] = new Map()
 /** The open run: what its requests are made with, and the next places. */
 interface RunContext {
   readonly begin: RunBegin
-  readonly beginOffset: number
+  readonly runBeginOffset: number
   readonly triggers: ReadonlyMap<Op, CompiledTrigger>
   readonly render: RenderContext
   readonly batches: RowBatches
@@ -96,18 +97,17 @@ class PartitionRenderer {
     this.#requests = new RequestAppends({
       append: (records, options) => this.#owned().append(this.#output, records, options),
       share,
-      signal: worker.signal,
+      abort: worker.abort,
       ceilingBytes: deps.appendCeilingBytes,
     })
   }
 
   async work(): Promise<void> {
     const { log, io, prefix } = this.#deps
-    const { drain, signal } = this.#worker
     const { sync, incarnation } = this.#run
     const { partition } = this.#worker.target
-    const stopping = AbortSignal.any([drain, signal, this.#requests.failed])
-    const options = { log, io, incarnation, signal: stopping }
+    const ending = endingOf(this.#worker, this.#requests.failed)
+    const options = { log, io, incarnation, signal: ending }
     await using ownership = await takeOver({
       ...options,
       prefix,
@@ -118,14 +118,14 @@ class PartitionRenderer {
     })
     this.#ownership = ownership
     try {
-      let from: number | null = await this.#restore(stopping)
-      while (from !== null) from = await this.#render(from, stopping)
+      let from: number | null = await this.#restore(ending)
+      while (from !== null) from = await this.#render(from, ending)
     } catch (error) {
-      if (!stopping.aborted) throw error
+      if (!ending.aborted) throw error
     } finally {
       this.#turn?.[Symbol.dispose]()
     }
-    await this.#requests.settled()
+    await this.#requests.done()
   }
 
   /** Renders what is read from there on; gives where it has to be read again, or null once it is to stop. */
@@ -228,7 +228,7 @@ class PartitionRenderer {
     throw new SluiceError('corrupt', `no run begins at offset ${offset} of ${this.#output.topic}`)
   }
 
-  async #openContext(begin: RunBegin, beginOffset: number, signal: AbortSignal): Promise<RunContext> {
+  async #openContext(begin: RunBegin, runBeginOffset: number, signal: AbortSignal): Promise<RunContext> {
     const { sync, incarnation } = this.#run
     // What is left of a run that has ended is not rendered: the next one takes it as unknown, and sends it
     // anew.
@@ -236,7 +236,7 @@ class PartitionRenderer {
     const triggers = isLeft ? NO_TRIGGERS : await this.#triggersOf(begin, signal)
     return {
       begin,
-      beginOffset,
+      runBeginOffset,
       triggers,
       render: {
         run: { id: begin.runId, startedAt: new Date(begin.startedAt).toISOString() },
@@ -291,9 +291,9 @@ class PartitionRenderer {
     const marker = { ...plainMarker('run-begin', ownership.incarnation, owner), begin, position: offset + 1 }
     await this.#requests.append()
     const { baseOffset } = await ownership.append(this.#output, [this.#markerRecord(marker)], {
-      signal: this.#worker.signal,
+      signal: this.#worker.abort,
     })
-    this.#context = await this.#openContext(begin, baseOffset, this.#worker.signal)
+    this.#context = await this.#openContext(begin, baseOffset, this.#worker.abort)
   }
 
   async #endRun(offset: number, end: Marker): Promise<void> {
@@ -345,7 +345,7 @@ class PartitionRenderer {
       incarnation: ownership.incarnation,
       owner: ownership.owner(this.#output),
       run,
-      begin: context.beginOffset,
+      begin: context.runBeginOffset,
       seq,
       trigger: batch.op,
       rows: rendered.rows,

@@ -14,7 +14,7 @@ export interface RequestAppendsOptions {
   readonly append: (records: readonly NewRecord[], options: Abortable) => Promise<unknown>
   /** Of what all partitions have rendered and not acknowledged. */
   readonly share: ByteShare
-  readonly signal: AbortSignal
+  readonly abort: AbortSignal
   /** Most bytes of an append of several records; default 8 MB. */
   readonly ceilingBytes?: number | undefined
 }
@@ -55,13 +55,13 @@ export class RequestAppends {
   }
 
   /** Resolves once all is acknowledged; rejects with what an append has failed with, unless aborted. */
-  async settled(): Promise<void> {
+  async done(): Promise<void> {
     await Promise.all(this.#underWay)
-    if (!this.#options.signal.aborted) this.#failed.signal.throwIfAborted()
+    if (!this.#options.abort.aborted) this.#failed.signal.throwIfAborted()
   }
 
   async #appendPortion(records: readonly NewRecord[]): Promise<void> {
-    const { append, share, signal } = this.#options
+    const { append, share, abort: signal } = this.#options
     const bytes = records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
     await share.take(bytes, { signal: AbortSignal.any([signal, this.#failed.signal]) })
     const appended = append(records, { signal })

@@ -14,17 +14,17 @@ import {
 } from './fixture.ts'
 
 /**
- * A stage as the pipeline's are: it owns partitions of `input`, copies each record to the same partition of
- * `output`, and knows where to go on from its own output alone. Work on a partition that it keeps goes on
- * through every rebalance.
+ * A stage like those of the pipeline. It owns partitions of `input`, and copies each record to the same
+ * partition of `output`. Only its own output says where it goes on. While it keeps a partition, its work
+ * there goes on through every rebalance.
  */
-class Stage {
+class GroupedWorkers {
   readonly #log: MessageLog
   readonly #topics: { input: string; output: string }
   readonly #work = new Map<number, { stop: AbortController; done: Promise<void> }>()
   readonly #running: Promise<void>
   readonly #changes: Notifier
-  /** How often work on a partition was begun. */
+  /** How often the stage has begun work on a partition. */
   takeovers = 0
   readonly leave: () => Promise<void>
 
@@ -48,10 +48,10 @@ class Stage {
   static async start(
     log: MessageLog,
     options: Signalled & { group: string; topics: { input: string; output: string }; changes: Notifier },
-  ): Promise<Stage> {
+  ): Promise<GroupedWorkers> {
     const membership = await log.join(options.group, [options.topics.input], options)
     const leave = () => membership.leave()
-    return new Stage({
+    return new GroupedWorkers({
       log,
       topics: options.topics,
       assignments: membership,
@@ -100,7 +100,7 @@ class Stage {
         this.#changes.notify()
       }
     } catch (error) {
-      // A successor was quicker than the news of its assignment.
+      // The successor wrote before this stage learned of the new assignment.
       if (!(error instanceof Error && 'code' in error && error.code === 'fenced')) throw error
     }
   }
@@ -134,13 +134,13 @@ export function stageContract(fixture: Fixture): void {
     })()
     await using second = await fixture.harness.open()
     await using third = await fixture.harness.open()
-    const a = await Stage.start(fixture.log, options)
+    const a = await GroupedWorkers.start(fixture.log, options)
     await until(changes, { signal }, () => a.owned === 4)
-    const b = await Stage.start(second, options)
+    const b = await GroupedWorkers.start(second, options)
     await until(changes, { signal }, () => a.owned === 2 && b.owned === 2)
-    // Nothing that stays is begun again: the work in flight on what `a` keeps has survived.
+    // The work in flight on the partitions that `a` keeps has survived, so `a` did not begin it again.
     expect(a.takeovers).toBe(4)
-    const c = await Stage.start(third, options)
+    const c = await GroupedWorkers.start(third, options)
     await until(changes, { signal }, () => a.owned + b.owned + c.owned === 4 && c.owned > 0)
     await a.leave()
     await until(changes, { signal }, () => b.owned === 2 && c.owned === 2)

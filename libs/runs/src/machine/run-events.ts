@@ -8,7 +8,7 @@ import type {
   RunEvent,
   RunScope,
 } from '@sluice/contracts/records'
-import { OPS, type CountsByOp, type Op, type TriggerCounts } from '@sluice/contracts/state'
+import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
 import { endStatus } from '@sluice/domain/run-status'
@@ -59,10 +59,10 @@ export function queuedRun(of: {
 /**
  * A run that somebody approved: it starts again from the queue, and may remove as much as it was held for.
  */
-export function approvedRun(held: RunState, command: number): RunState {
-  const { runId, cause, scope, partitions, queuedAt: at } = held
+export function approvedRun(awaiting: RunState, command: number): RunState {
+  const { runId, cause, scope, partitions, queuedAt: at } = awaiting
   const queued = queuedRun({ runId, cause, scope, command, partitions, at })
-  return { ...queued, approved: held.held?.removed ?? null }
+  return { ...queued, approved: awaiting.held?.removed ?? null }
 }
 
 /**
@@ -102,9 +102,16 @@ export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'a
 }
 
 /** The end of a run that awaited approval: a newer run takes its place, and sees the same rows. */
-export function supersededRun(held: RunState, newer: string, at: number): RunState {
+export function supersededRun(awaiting: RunState, newer: string, at: number): RunState {
   const error = `run ${newer}, which is newer, took its place before anybody approved it`
-  return { ...held, status: 'cancelled', error, endedAt: at, held: null, counts: nothingSent(held.counts) }
+  return {
+    ...awaiting,
+    status: 'cancelled',
+    error,
+    endedAt: at,
+    held: null,
+    counts: nothingSent(awaiting.counts),
+  }
 }
 
 /**
@@ -206,7 +213,7 @@ export function isReached(report: Pick<PartitionReport, 'faultedFrom' | 'request
 
 /** What a run detected and did not publish is unsent (R14). */
 function nothingSent(detected: CountsByOp): CountsByOp {
-  const counts: { [op in Op]?: TriggerCounts } = {}
+  const counts: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {
     const own = detected[op]
     if (own !== undefined) counts[op] = { ...own, unsent: own.detected }
@@ -226,7 +233,7 @@ function mismatchOf(counts: CountsByOp): string | null {
 
 /** Of what nobody kept track of, nobody knows what became. */
 function withUnknown(counts: CountsByOp): CountsByOp {
-  const filled: { [op in Op]?: TriggerCounts } = {}
+  const filled: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {
     const own = counts[op]
     if (own === undefined) continue
@@ -238,7 +245,7 @@ function withUnknown(counts: CountsByOp): CountsByOp {
 
 /** What a cut run published is all that it detected. */
 function withDetected(finished: CountsByOp): CountsByOp {
-  const counts: { [op in Op]?: TriggerCounts } = {}
+  const counts: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {
     const own = finished[op]
     if (own !== undefined) counts[op] = { ...own, detected: finishedRows({ [op]: own }) }
@@ -247,7 +254,7 @@ function withDetected(finished: CountsByOp): CountsByOp {
 }
 
 function mergeDetected(detected: CountsByOp, finished: CountsByOp): CountsByOp {
-  const counts: { [op in Op]?: TriggerCounts } = {}
+  const counts: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {
     if (detected[op] === undefined && finished[op] === undefined) continue
     counts[op] = { ...countsOf(finished, op), detected: countsOf(detected, op).detected }

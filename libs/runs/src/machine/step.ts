@@ -27,7 +27,7 @@ export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } =
   restoring: ['detecting'],
   restored: ['detecting'],
   detected: ['detecting'],
-  held: ['detecting'],
+  'awaits-approval': ['detecting'],
   prepared: ['detecting'],
   publishing: ['detecting'],
   published: ['publishing'],
@@ -96,8 +96,8 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
       return stepOf(withRun(life, atWork, { restoring: null }), [], 'go-on')
     case 'detected':
       return detected(life, atWork, fact)
-    case 'held':
-      return hold(life, atWork, fact.held)
+    case 'awaits-approval':
+      return awaitApproval(life, atWork, fact.toApprove)
     case 'prepared':
       return told({})
     case 'publishing':
@@ -126,16 +126,16 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
 function detected(
   life: SyncLife,
   atWork: AtWork,
-  { found, records, held }: Extract<WorkFact, { kind: 'detected' }>,
+  { found, records, toApprove }: Extract<WorkFact, { kind: 'detected' }>,
 ): Step {
   const run = { ...atWork.run, ...found }
-  const next = held !== null ? 'hold' : records > 0 ? 'publish' : 'end'
+  const next = toApprove !== null ? 'await-approval' : records > 0 ? 'publish' : 'end'
   // Renderer and delivery never hear of a run that publishes nothing, so there is nothing to wait for.
   const phase = next === 'end' ? 'reported' : 'detecting'
   return stepOf({ ...life, atWork: { ...atWork, run, phase } }, [], next)
 }
 
-function hold(life: SyncLife, atWork: AtWork, held: AtWork['run']['held']): Step {
+function awaitApproval(life: SyncLife, atWork: AtWork, held: AtWork['run']['held']): Step {
   const run = { ...atWork.run, status: 'held', held, approved: null } as const
   return stepOf({ ...life, awaiting: run, atWork: { ...atWork, run, phase: 'done' } }, [run], 'release')
 }

@@ -119,10 +119,11 @@ export type WorkFact =
       readonly kind: 'detected'
       readonly found: Found
       readonly records: number
-      readonly held: HeldRemovals | null
+      /** So many removals that somebody has to approve them first. */
+      readonly toApprove: HeldRemovals | null
     }
   /** The run is to await approval of so many removals. */
-  | { readonly kind: 'held'; readonly held: HeldRemovals }
+  | { readonly kind: 'awaits-approval'; readonly toApprove: HeldRemovals }
   /** All is ready to be published, and those who wait may know what was found. */
   | { readonly kind: 'prepared' }
   /** The first record is about to be written. */
@@ -161,7 +162,7 @@ export type Next =
   | 'wait' // for a command [asked].
   | 'detect' // Resolve the definition [begun], restore [restored], compare [detected].
   | 'reset' // Delete the topics, write the new incarnation, end the reset: this life is over.
-  | 'hold' // Let somebody approve it first [held].
+  | 'await-approval' // Let somebody approve it first [awaits-approval].
   | 'publish' // [prepared, publishing, then published, cut-short or failed]
   | 'seal' // Write the missing markers [sealed].
   | 'await-reports' // Wait until all partitions have reported [reported].

@@ -41,7 +41,7 @@ export async function detectChanges(options: {
       columns,
       primaryKey,
       compare: used.compared(columns),
-      triggers: triggeredOps(definition.sync),
+      opsWithTrigger: triggeredOps(definition.sync),
       baseline,
       giveUpAfter: definition.sync.errors?.giveUpAfter ?? null,
       ...(purpose === undefined ? {} : { purpose }),

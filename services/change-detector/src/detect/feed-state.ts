@@ -15,7 +15,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { TOMBSTONES_KEPT_MS, type MessageLog, type TopicPartition } from '@sluice/message-log/port'
 import { readOwned, type Placed } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
-import { at, isMarkerKey, keyText, type Stage, type SyncTopics } from '@sluice/topics/topics'
+import { at, isMarkerKey, keyText, type StageName, type SyncTopics } from '@sluice/topics/topics'
 
 export interface FeedOptions {
   readonly log: MessageLog
@@ -219,7 +219,7 @@ function entryOfLost(
 /** Yields what counts in a stretch, and tells of each batch once it is taken in. */
 async function* readWhole(
   { target, from, end }: Stretch,
-  stage: Stage,
+  stage: StageName,
   options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
 ): AsyncGenerator<{ readonly records: readonly Placed[]; readonly nextOffset: number }> {
   const { log, io, incarnation, signal, onRead } = options

@@ -84,7 +84,7 @@ async function publish(batches: readonly Batch[], blockRows = 100): Promise<read
     encoder,
     blockRows: () => blockRows,
     cancel: signal,
-    signal,
+    abort: signal,
   })
   expect(complete).toBe(true)
   return written

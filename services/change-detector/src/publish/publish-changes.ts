@@ -32,7 +32,7 @@ export interface PublishOptions {
    * Aborts when the run is cancelled: what is written by then is ended in good order, and the rest left out.
    */
   readonly cancel: AbortSignal
-  readonly signal: AbortSignal
+  readonly abort: AbortSignal
 }
 
 /**
@@ -117,13 +117,13 @@ class Publisher {
 
   /** Ends retry entries of settled rows, whose settled changes are acknowledged. */
   async endRetry(entries: readonly EndedKey[]): Promise<void> {
-    const { ownership, signal } = this.#options
+    const { ownership, abort: signal } = this.#options
     await endKeys(ownership, 'retry', { keys: entries, signal })
   }
 
   /** Ends captured values of the keys, in the partitions that these are known to be in. */
   async endCaptured(changes: readonly Pick<DetectedChange, 'partition' | 'key'>[]): Promise<void> {
-    const { ownership, signal } = this.#options
+    const { ownership, abort: signal } = this.#options
     const keys = changes.flatMap(({ partition, key }) => (partition === null ? [] : [{ partition, key }]))
     await endKeys(ownership, 'captured', { keys, signal })
   }
@@ -146,7 +146,8 @@ class Publisher {
   }
 
   async #mark(partition: number, kind: Marker['kind'], marker: Partial<Marker>): Promise<void> {
-    await appendMarker(this.#options, partition, kind, marker)
+    const { io, ownership, abort } = this.#options
+    await appendMarker({ io, ownership, signal: abort }, partition, kind, marker)
   }
 
   async #appendAll(): Promise<void> {
@@ -162,7 +163,7 @@ class Publisher {
     const records = part.pending
     part.pending = []
     part.bytes = 0
-    const { ownership, signal } = this.#options
+    const { ownership, abort: signal } = this.#options
     const append = ownership
       .owner(partition)
       .append(at(ownership.topics.changes, partition), records, { signal })
@@ -178,7 +179,7 @@ class Publisher {
 
 /** Writes one marker into a partition of `changes`. */
 export async function appendMarker(
-  options: Pick<PublishOptions, 'io' | 'ownership' | 'signal'>,
+  options: Pick<PublishOptions, 'io' | 'ownership'> & { readonly signal: AbortSignal },
   partition: number,
   kind: Marker['kind'],
   marker: Partial<Marker>,

@@ -72,7 +72,7 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
       owner,
     },
     ends: { drain: signal, abort: signal },
-    begunHere: new Set(),
+    startedHere: new Set(),
     oldRuns: new OldRuns(),
     get life() {
       return life

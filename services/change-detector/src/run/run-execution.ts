@@ -10,7 +10,7 @@ import type { HeldRemovals, Restoring } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf, detectedRows } from '@sluice/domain/counts'
-import { isHeld } from '@sluice/domain/removal-guard'
+import { needsApproval } from '@sluice/domain/removal-guard'
 import type { DeliveredState, Diff, EndedKey } from '@sluice/delivered-state/port'
 import { concernOf } from '@sluice/partition/concern-of'
 import { blockRowsOf } from '../publish/assign-partitions.ts'
@@ -101,12 +101,12 @@ export class RunExecution {
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled } = detected.diff
     const notices = noticesOf(definition, detected.diff, purpose)
     const found = { rowsRead, rowsInvalid, invalidSamples, counts, notices }
-    const held = removalsToHold(definition, run, detected.diff)
+    const toApprove = removalsToApprove(definition, run, detected.diff)
     const records = detectedRows(counts) + settled
-    const { next } = await tenure.tell({ kind: 'detected', found, records, held })
-    if (next === 'hold' && held !== null) {
+    const { next } = await tenure.tell({ kind: 'detected', found, records, toApprove })
+    if (next === 'await-approval' && toApprove !== null) {
       signal.throwIfAborted()
-      return (await tenure.tell({ kind: 'held', held })).next
+      return (await tenure.tell({ kind: 'awaits-approval', toApprove })).next
     }
     if (next === 'end') {
       await forgetRuns(tenure)
@@ -146,7 +146,7 @@ export class RunExecution {
       encoder,
       blockRows: blockRowsOf(definition.sync),
       cancel: this.#cancel,
-      signal: abort,
+      abort,
     }
     const complete = await publishChanges(detected.diff, options).catch((error: unknown) =>
       this.#leaveToSealing(error),
@@ -219,10 +219,12 @@ export class RunExecution {
 }
 
 /** What the removal guard wants somebody to look at first; null where the run may go on (R6). */
-function removalsToHold({ sync }: Definition, run: RunState, diff: Diff): HeldRemovals | null {
+function removalsToApprove({ sync }: Definition, run: RunState, diff: Diff): HeldRemovals | null {
   const removed = countsOf(diff.counts, 'removed').detected
   const { keysBefore: rows, removedSamples: samples } = diff
-  return isHeld(sync, { removed, rows, approved: run.approved ?? null }) ? { removed, rows, samples } : null
+  return needsApproval(sync, { removed, rows, approved: run.approved ?? null })
+    ? { removed, rows, samples }
+    : null
 }
 
 /** Aborts when a run has lasted for as long as its sync allows, until it is disposed. */

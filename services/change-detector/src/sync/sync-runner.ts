@@ -28,7 +28,7 @@ export class SyncRunner {
   readonly #onUnknown: () => void
   readonly #waiting: WaitingCommand[] = []
   /** Ids of the runs that this process has begun. */
-  readonly #begunHere = new Set<string>()
+  readonly #startedHere = new Set<string>()
   readonly #oldRuns = new OldRuns()
   /** Notifies of each command. */
   readonly #asked = new Notifier()
@@ -110,7 +110,7 @@ export class SyncRunner {
         await using tenure = await SyncTenure.begin(this.sync, this.#deps, {
           ends: this.#ends,
           isMember: this.#isMember,
-          begunHere: this.#begunHere,
+          startedHere: this.#startedHere,
           oldRuns: this.#oldRuns,
         })
         this.#tenure = tenure

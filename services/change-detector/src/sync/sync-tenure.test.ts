@@ -53,7 +53,7 @@ function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: r
   const tenure = Reflect.construct(SyncTenure, [
     deps as unknown as RunnerDeps,
     ownership as unknown as SyncOwnership,
-    { ends: { drain: signal, abort: signal }, begunHere: new Set<string>(), oldRuns: new OldRuns() },
+    { ends: { drain: signal, abort: signal }, startedHere: new Set<string>(), oldRuns: new OldRuns() },
     found,
   ]) as SyncTenure
   return { tenure, events }

@@ -20,7 +20,7 @@ import type { OldRuns } from '../run/old-runs.ts'
 import { RunExecution } from '../run/run-execution.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { endCutReset, resetSync } from './reset-sync.ts'
-import type { Ends } from '@sluice/flow/ends'
+import { endingAlso, type Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -38,7 +38,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   /** `drain` ends all but publishing; `abort` ends that, too. Both abort when one half of the work fails. */
   readonly ends: Ends
   /** Ids of the runs that this process has begun, in this tenure or before. */
-  readonly begunHere: Set<string>
+  readonly startedHere: Set<string>
   /** How far this process has looked for runs to forget, in this tenure or before. */
   readonly oldRuns: OldRuns
   readonly #failed = new AbortController()
@@ -50,20 +50,17 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   private constructor(
     deps: RunnerDeps,
     ownership: SyncOwnership,
-    { ends, begunHere, oldRuns }: Pick<Tenure, 'ends' | 'begunHere' | 'oldRuns'>,
+    { ends, startedHere, oldRuns }: Pick<Tenure, 'ends' | 'startedHere' | 'oldRuns'>,
     found: SyncLife,
   ) {
     this.sync = ownership.sync
     this.deps = deps
     this.ownership = ownership
-    this.begunHere = begunHere
+    this.startedHere = startedHere
     this.oldRuns = oldRuns
-    this.ends = {
-      drain: AbortSignal.any([ends.drain, this.#failed.signal]),
-      abort: AbortSignal.any([ends.abort, this.#failed.signal]),
-    }
+    this.ends = endingAlso(ends, this.#failed.signal)
     const { atWork } = found
-    const isInterrupted = atWork !== null && deps.adoptedAreInterrupted && !begunHere.has(atWork.run.runId)
+    const isInterrupted = atWork !== null && deps.adoptedAreInterrupted && !startedHere.has(atWork.run.runId)
     this.#life = { ...found, atWork: atWork && { ...atWork, isInterrupted } }
   }
 
@@ -78,7 +75,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   static async begin(
     sync: string,
     deps: RunnerDeps,
-    of: Pick<Tenure, 'ends' | 'begunHere' | 'oldRuns'> & { readonly isMember: () => Promise<boolean> },
+    of: Pick<Tenure, 'ends' | 'startedHere' | 'oldRuns'> & { readonly isMember: () => Promise<boolean> },
   ): Promise<SyncTenure> {
     const { log, runs, prefix } = deps
     const { drain: signal } = of.ends
@@ -149,7 +146,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   async #write(run: RunState): Promise<void> {
     await this.ownership.writeEvent(run, this.ends.drain)
     if (!isEnded(run.status)) return
-    this.begunHere.delete(run.runId)
+    this.startedHere.delete(run.runId)
     const { runId, status, error } = run
     this.deps.figures?.ended(this.sync, status)
     this.deps.logger.info({ sync: this.sync, run: runId, status, error }, 'the run has ended')
@@ -164,7 +161,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       const run = life.atWork?.run
       if (run !== undefined && next === 'reset') return await resetSync(this, run)
       if (run !== undefined) {
-        this.begunHere.add(run.runId)
+        this.startedHere.add(run.runId)
         await new RunExecution(this, this.#cancel.signal).carryOut()
         await this.tell({ kind: 'released' })
       } else if (waiting.length === 0) return

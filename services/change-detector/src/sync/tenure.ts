@@ -12,7 +12,7 @@ export interface Tenure {
   /** `drain` ends all but publishing; `abort` ends that, too. Both abort when one half of the work fails. */
   readonly ends: Ends
   /** Ids of the runs that this process has begun, in this tenure or before. */
-  readonly begunHere: Set<string>
+  readonly startedHere: Set<string>
   /** How far this process has looked for runs to forget, in this tenure or before. */
   readonly oldRuns: OldRuns
   /** The sync's runs, by all facts that were told so far. */

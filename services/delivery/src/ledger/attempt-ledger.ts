@@ -48,7 +48,7 @@ export interface LedgerOptions {
   readonly firstAttempts: ReadonlyMap<number, number>
   /** Offset after the last record of `attempts` that is known to be written. */
   readonly attemptsEnd: number
-  readonly signal: AbortSignal
+  readonly abort: AbortSignal
 }
 
 export interface LedgerEntry {
@@ -152,7 +152,7 @@ export class AttemptLedger {
    * Waits until nothing is unfinished and everything recorded is acknowledged. Throws the failure, if there
    * is one.
    */
-  async settled(options: { signal: AbortSignal }): Promise<void> {
+  async done(options: { signal: AbortSignal }): Promise<void> {
     await this.#until(
       () => this.#buffer.length === 0 && this.#flushes === 0 && this.unfinished === 0,
       options,
@@ -174,7 +174,7 @@ export class AttemptLedger {
    * it is acknowledged.
    */
   async mark(marker: Omit<Marker, 'incarnation' | 'owner' | 'checkpoint'>): Promise<void> {
-    const { io, ownership, attempts, signal } = this.#options
+    const { io, ownership, attempts, abort: signal } = this.#options
     const value = io.encode('Marker', {
       ...marker,
       incarnation: ownership.incarnation,
@@ -218,7 +218,7 @@ export class AttemptLedger {
 
   async #write(entries: readonly LedgerEntry[]): Promise<void> {
     this.#failure.signal.throwIfAborted()
-    const { attempts, ownership, signal } = this.#options
+    const { attempts, ownership, abort: signal } = this.#options
     const fresh = entries.filter(entry => entry.attempt !== null)
     if (fresh.length > 0) {
       const { baseOffset } = await ownership.append(attempts, this.#attemptRecords(fresh), { signal })
@@ -250,7 +250,7 @@ export class AttemptLedger {
   }
 
   async #writeRetry(entries: readonly LedgerEntry[]): Promise<void> {
-    const { io, retry, ownership, signal } = this.#options
+    const { io, retry, ownership, abort: signal } = this.#options
     const owned = { incarnation: ownership.incarnation, owner: ownership.owner(retry) }
     const encode = (entry: UnownedEntry | null): Uint8Array | null =>
       entry === null ? null : io.encode('RetryEntry', { ...entry, ...owned })
@@ -261,7 +261,7 @@ export class AttemptLedger {
   }
 
   async #writeCaptured(entries: readonly LedgerEntry[]): Promise<void> {
-    const { io, captured, ownership, signal } = this.#options
+    const { io, captured, ownership, abort: signal } = this.#options
     const owned = { incarnation: ownership.incarnation, owner: ownership.owner(captured) }
     const records = entries.flatMap(({ effects }) =>
       (effects?.captured ?? []).map(({ key, values }) => ({

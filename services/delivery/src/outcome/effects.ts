@@ -50,7 +50,7 @@ export function effectsOf(finished: FinishedRequest): Effects {
   const perOutcome = new Map<Outcome, number>()
   for (const row of rows) {
     const own = byRow.get(row.seq)
-    const outcome = own?.outcome ?? settledOutcome(final)
+    const outcome = own?.outcome ?? outcomeOfRequest(final)
     perOutcome.set(outcome, (perOutcome.get(outcome) ?? 0) + 1)
     const isGone = forgets || isMissing(row.op, outcome)
     const values = keptValues(row, { outcome, isGone, now: own?.captured ?? null })
@@ -69,7 +69,7 @@ function requestCounts({ trigger, attempts, requests }: FinishedRequest): Counts
   return { [trigger]: { ...none, requests, attempts } }
 }
 
-function settledOutcome(final: UnownedAttempt): Outcome {
+function outcomeOfRequest(final: UnownedAttempt): Outcome {
   return final.outcome === 'throttled' ? 'unsent' : final.outcome
 }
 

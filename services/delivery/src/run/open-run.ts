@@ -111,7 +111,7 @@ export async function openRun(
     // From here on requests may be sent: a successor that finds this marker, and no end after it, knows.
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
     const partition = `${attempts.topic}/${run.incarnation}/${attempts.partition}`
-    const holder = { partition, marker: ownership.owner(attempts) }
+    const owner = { partition, marker: ownership.owner(attempts) }
     const { onError } = deps
     const mayAct = (): boolean => isMember(worker)
     const sending = new SendQueue({
@@ -120,10 +120,10 @@ export async function openRun(
       sender: deps.sender,
       throttles: deps.throttles,
       figures: deps.figures ?? NO_FIGURES,
-      gate: new DestinationGate(deps.leases, { target, holder, onError, mayAct, onCutOff }),
+      gate: new DestinationGate(deps.leases, { target, owner, onError, mayAct, onCutOff }),
       early: early.signal,
       drain: worker.drain,
-      signal: AbortSignal.any([worker.signal, ledger.failure]),
+      abort: AbortSignal.any([worker.abort, ledger.failure]),
     })
     return { begin, target, sending, early, unsendable, nextSeq, nextChange: 0, fault: null }
   } catch (error) {

@@ -70,19 +70,17 @@ export class PartitionReporter {
   async reportProgress(
     ledger: AttemptLedger,
     waitsFor: () => string | null,
-    stopping: AbortSignal,
+    signal: AbortSignal,
   ): Promise<void> {
     let reported: CountsByOp = ledger.counts
     let watched = { run: ledger.run, since: performance.now() }
     let told: string | null = null
-    while (!stopping.aborted) {
-      await sleep(progressPauseMs(performance.now() - watched.since), { signal: stopping }).catch(
-        () => undefined,
-      )
+    while (!signal.aborted) {
+      await sleep(progressPauseMs(performance.now() - watched.since), { signal }).catch(() => undefined)
       const { counts, run } = ledger
       if (run !== watched.run) watched = { run, since: performance.now() }
       const waiting = waitsFor()
-      if (stopping.aborted || (counts === reported && waiting === told) || run <= this.#lastEnded) continue
+      if (signal.aborted || (counts === reported && waiting === told) || run <= this.#lastEnded) continue
       reported = counts
       told = waiting
       const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
@@ -107,7 +105,7 @@ export class PartitionReporter {
     })
     const target = at(sharedTopics(prefix).runs, homePartition(run.sync))
     await ownership.append(target, [{ key: reportKey(run.sync, partition), value }], {
-      signal: worker.signal,
+      signal: worker.abort,
     })
   }
 }

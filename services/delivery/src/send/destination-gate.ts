@@ -4,7 +4,7 @@
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
-import { LONGEST_PAUSE_MS, type LeaseHolder } from '@sluice/rate-limit/port'
+import { LONGEST_PAUSE_MS, type LeaseOwner } from '@sluice/rate-limit/port'
 import type { Lease, LeaseQueue, LimitWait } from '@sluice/rate-limit/lease-queue'
 import type { Target } from '../destination/target.ts'
 
@@ -40,7 +40,7 @@ export interface Permits {
 export class DestinationGate {
   readonly #queue: LeaseQueue
   readonly #target: Target
-  readonly #holder: LeaseHolder
+  readonly #owner: LeaseOwner
   readonly #onError: (error: unknown) => void
   readonly #mayAct: () => boolean
   readonly #onCutOff: (error: unknown) => void
@@ -59,7 +59,7 @@ export class DestinationGate {
     queue: LeaseQueue,
     of: {
       readonly target: Target
-      readonly holder: LeaseHolder
+      readonly owner: LeaseOwner
       readonly onError: (error: unknown) => void
       readonly mayAct: () => boolean
       readonly onCutOff: (error: unknown) => void
@@ -67,7 +67,7 @@ export class DestinationGate {
   ) {
     this.#queue = queue
     this.#target = of.target
-    this.#holder = of.holder
+    this.#owner = of.owner
     this.#onError = of.onError
     this.#mayAct = of.mayAct
     this.#onCutOff = of.onCutOff
@@ -75,7 +75,7 @@ export class DestinationGate {
 
   /**
    * Waits for at least one permit and at most `want`, and for who keeps the limits to answer. Rejects with
-   * the signal's reason, and with `fenced` if a newer holder has the partition.
+   * the signal's reason, and with `fenced` if a newer owner has the partition.
    */
   async acquire(want: number, signal: AbortSignal): Promise<Permits> {
     for (;;) {
@@ -106,7 +106,7 @@ export class DestinationGate {
   async #lease(want: number, signal: AbortSignal): Promise<Lease | null> {
     const { scopes, slotLifeMs } = this.#target
     try {
-      const lease = await this.#queue.acquire({ scopes, holder: this.#holder, want, slotLifeMs }, { signal })
+      const lease = await this.#queue.acquire({ scopes, owner: this.#owner, want, slotLifeMs }, { signal })
       this.#cutOffSinceMs = null
       return lease
     } catch (error) {

@@ -6,11 +6,12 @@
  * States: sending → giving up (what is queued is recorded as unsent) and either → stopped (nothing more is
  * taken; what is under way is finished).
  */
+import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
-import type { HeldRequest } from '../delivery-memory.ts'
+import type { RequestMemory } from '../delivery-memory.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
 import { effectsOf } from '../outcome/effects.ts'
 import { withAttempt, type UnownedAttempt } from '../ledger/request-history.ts'
@@ -24,7 +25,7 @@ const THROTTLED_LONGEST_MS = 3_600_000
  */
 const LEAST_LATENESS_MS = 5
 
-export interface SendQueueOptions {
+export interface SendQueueOptions extends Ends {
   readonly target: Target
   readonly ledger: AttemptLedger
   readonly sender: HttpSender
@@ -33,14 +34,12 @@ export interface SendQueueOptions {
   readonly figures: Figures
   /** Aborts, with a text that says why, when nothing more is to be sent. */
   readonly early: AbortSignal
-  readonly drain: AbortSignal
-  readonly signal: AbortSignal
 }
 
 /** A request that waits for its turn. */
 interface Waiting {
   readonly job: SendJob
-  readonly held: HeldRequest
+  readonly memory: RequestMemory
   /** For how long it has been tried already without a connection that was open in time. */
   readonly lateMs: number
 }
@@ -69,14 +68,14 @@ export class SendQueue {
 
   constructor(options: SendQueueOptions) {
     this.#options = options
-    const { early, drain, signal } = options
-    const stopped = AbortSignal.any([this.#stopping.signal, drain, signal])
-    this.#interrupted = AbortSignal.any([stopped, this.#givingUp.signal])
-    stopped.addEventListener('abort', () => this.#changes.notify(), { once: true })
+    const { early } = options
+    const ending = endingOf(options, this.#stopping.signal)
+    this.#interrupted = AbortSignal.any([ending, this.#givingUp.signal])
+    ending.addEventListener('abort', () => this.#changes.notify(), { once: true })
     const giveUp = (): void => this.#giveUp(String(early.reason))
     early.addEventListener('abort', giveUp, { once: true, signal: this.#stopping.signal })
     if (early.aborted) giveUp()
-    this.#pump = this.#send(stopped).catch((error: unknown) => options.ledger.fail(error))
+    this.#pump = this.#send(ending).catch((error: unknown) => options.ledger.fail(error))
   }
 
   /** What it waits for while it has something to send, in a sentence; null while it sends. */
@@ -84,14 +83,14 @@ export class SendQueue {
     return this.#queue.length === 0 ? null : this.#options.gate.waitsFor
   }
 
-  push(job: SendJob, held: HeldRequest): void {
-    this.#queue.push({ job, held, lateMs: 0 })
+  push(job: SendJob, memory: RequestMemory): void {
+    this.#queue.push({ job, memory, lateMs: 0 })
     this.#changes.notify()
   }
 
   /** Records a request as unsent at once, whatever becomes of the others. */
-  leave(job: SendJob, held: HeldRequest, why: string): void {
-    this.#finish({ job, held, lateMs: 0 }, unsentAttempt(job, this.#options.target, why), null)
+  leave(job: SendJob, memory: RequestMemory, why: string): void {
+    this.#finish({ job, memory, lateMs: 0 }, unsentAttempt(job, this.#options.target, why), null)
   }
 
   /** Takes nothing more and resolves once what is under way is answered and recorded. Idempotent. */
@@ -106,13 +105,13 @@ export class SendQueue {
     this.#changes.notify()
   }
 
-  async #send(stopped: AbortSignal): Promise<void> {
-    while (!stopped.aborted) {
+  async #send(ending: AbortSignal): Promise<void> {
+    while (!ending.aborted) {
       const seen = this.#changes.version
       if (this.#givingUp.signal.aborted) this.#recordUnsent(String(this.#givingUp.signal.reason))
       const want = this.#wanted()
       if (want === 0) {
-        await this.#changes.after(seen, { signal: stopped }).catch(() => undefined)
+        await this.#changes.after(seen, { signal: ending }).catch(() => undefined)
         continue
       }
       const lease = await this.#lease(want)
@@ -159,7 +158,7 @@ export class SendQueue {
 
   async #sendOne(waiting: Waiting, permit: Permit): Promise<void> {
     const { job, lateMs } = waiting
-    const { target, sender, figures, signal } = this.#options
+    const { target, sender, figures, abort: signal } = this.#options
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
     const sent = await sendRequest(job, { target, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs })
@@ -200,12 +199,12 @@ export class SendQueue {
     this.#changes.notify()
   }
 
-  #finish({ job, held }: Waiting, attempt: UnownedAttempt, free: (() => void) | null): void {
+  #finish({ job, memory }: Waiting, attempt: UnownedAttempt, free: (() => void) | null): void {
     const { figures, target } = this.#options
-    held.answered(job.request, attempt)
+    memory.answered(job.request, attempt)
     const release = (): void => {
       free?.()
-      held.done()
+      memory.done()
     }
     figures.attempted(target.sync, attempt.outcome)
     const { attempts } = withAttempt(job.history, attempt)
@@ -239,7 +238,7 @@ export class SendQueue {
   #recordUnsent(why: string): void {
     const left = this.#queue
     this.#queue = []
-    for (const { job, held } of left) this.leave(job, held, why)
+    for (const { job, memory } of left) this.leave(job, memory, why)
   }
 }
 
