@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 const ROOT = join(import.meta.dirname, '../..')
 const SLUICE = join(ROOT, 'node_modules/.bin/sluice')
 /** The sections during which the page says that the receiver is running. */
-const RECEIVER_RUNS = (section: number): boolean => section >= 3 && section !== 6
+const RECEIVER_RUNS = (section: number): boolean => section >= 5 && section !== 6
 /** What differs from one time to the next; the widths of columns follow from it. */
 const MASKS: readonly (readonly [what: RegExp, mask: string])[] = [
   [/\d+(\.\d+)? (s|ms)\b/g, 'TIME'],

@@ -26,7 +26,7 @@ export interface LimitScope {
 
 /**
  * Who asks: a partition and the offset of its owner's takeover marker. A smaller marker than one seen
- * before gets nothing, ever.
+ * before gets nothing, until a week after the partition was last at work.
  */
 export interface LeaseOwner {
   readonly partition: string
@@ -57,8 +57,8 @@ export type Grant =
     }
   /**
    * No room: ask again after `waitMs`, or as soon as one of your own slots is free. `leftMs` is how long it
-   * may last in all, as far as is known. `reason` tells rate, concurrency, pause, a newer owner, or that who
-   * keeps the limits may have forgotten grants, which have to run out.
+   * may last in all, as far as is known. `reason` tells rate, concurrency, pause, a newer owner, or that
+   * Redis may have lost grants, so the process waits until any lost grant has expired.
    */
   | {
       readonly kind: 'wait'
