@@ -61,7 +61,7 @@ describe('a budget of bytes', () => {
     expect(order).toEqual(['small', 'large'])
   })
 
-  it('takes back what a closed share held, and divides anew', async () => {
+  it('takes back what a closed share held, and divides again', async () => {
     const budget = new ByteBudget(100 * MB)
     const [a, b] = [budget.open(), budget.open()]
     await fill(a, MB)

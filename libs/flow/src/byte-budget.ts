@@ -1,24 +1,26 @@
 import type { Abortable } from './abortable.ts'
 
 /**
- * Bytes that several holders share. One half is divided among them evenly, whatever the others hold, so that
- * one that holds on to much for long leaves the others their part; the other half is for whoever comes first.
- * A holder with nothing in hand always gets what it asks for, however much that is: it can go on, if only one
- * by one. So the sum stays below the limit, but for what such single ones have beyond their part.
+ * Bytes that several owners of shares use together. One half is divided among the shares evenly, whatever the
+ * others have taken. So an owner that keeps much for long leaves the others their part. The other half is for
+ * the owner that asks first.
+ *
+ * An owner that has taken nothing always gets what it asks for, however much that is. Otherwise it could
+ * never go on. So the sum stays below the limit, but for what such single requests have beyond their part.
  */
 export class ByteBudget {
   readonly #limitBytes: number
   readonly #shares = new Set<Share>()
   readonly #waiting = new Set<Waiter>()
   #takenBytes = 0
-  /** What of it is beyond the parts of those who hold it. */
+  /** The sum of what shares have taken beyond their parts. */
   #beyondBytes = 0
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes
   }
 
-  /** What all shares hold now. */
+  /** What all shares have taken now. */
   get takenBytes(): number {
     return this.#takenBytes
   }
@@ -28,7 +30,7 @@ export class ByteBudget {
     return this.#shares.size
   }
 
-  /** A share for one holder, open until it is disposed of. */
+  /** A share for one owner, open until it is disposed of. */
   open(): ByteShare {
     const share: Share = new Share({
       mayTake: bytes => this.#mayTake(share, bytes),
@@ -55,7 +57,7 @@ export class ByteBudget {
   }
 
   #change(share: Share, change: number): void {
-    // What comes back late was given back when the share was closed.
+    // Bytes that come back late were given back when the share was closed.
     if (!this.#shares.has(share)) return
     const part = this.#partBytes
     this.#beyondBytes -= Math.max(0, share.takenBytes - part)
@@ -78,18 +80,21 @@ export class ByteBudget {
     for (const { takenBytes } of this.#shares) this.#beyondBytes += Math.max(0, takenBytes - this.#partBytes)
   }
 
-  /** Those who came first are served first, and one that wants much holds up nobody who wants little. */
+  /**
+   * Serves the callers in the order in which they came. A caller that wants much does not stop one that wants
+   * little.
+   */
   #wake(): void {
     for (const waiter of this.#waiting) waiter()
   }
 }
 
-/** What one holder has of a budget. */
+/** The part of a budget that one owner has. */
 export interface ByteShare extends Disposable {
   readonly takenBytes: number
   /** Waits until there is room for so many bytes; rejects with the signal's reason when it aborts first. */
   take(bytes: number, options: Abortable): Promise<void>
-  /** Takes them at once: they are there already. */
+  /** Takes bytes at once, for data that is in memory already. */
   add(bytes: number): void
   give(bytes: number): void
 }
@@ -107,7 +112,7 @@ interface Ties {
 
 class Share implements ByteShare {
   readonly #ties: Ties
-  /** Kept by the budget. */
+  /** The budget keeps this figure. */
   takenBytes = 0
 
   constructor(ties: Ties) {

@@ -1,13 +1,13 @@
 /**
- * What the stages count, for whoever watches them. Counting has no effect on any of them, never waits and
- * never fails; a process that nobody watches counts nothing.
+ * What the stages count for operators. Counting has no effect on a stage, never waits and never fails. A
+ * process without metrics counts nothing.
  */
 import type { RunStatus } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import type { StageName } from '@sluice/topics/topics'
 
 export interface Figures {
-  /** A stage began to work on one partition of a sync, or anew after a setback. */
+  /** A stage began to work on one partition of a sync, or began again after a setback. */
   takenOver(stage: StageName, sync: string): void
   /** Changes of a run are in the topic. */
   published(sync: string, op: Op, changes: number): void

@@ -1,5 +1,5 @@
 /**
- * Has one worker per sync with an open run, and none for the others, so that a sync without a run holds no
+ * Keeps one worker for each sync with an open run, and none for the others. So a sync without a run holds no
  * consumer. Renderer and delivery are both built on it.
  */
 import type { RunEvent } from '@sluice/contracts/records'
@@ -19,7 +19,7 @@ import { syncTopics, type StageName } from '@sluice/topics/topics'
 
 /** A fault that is gone by the next try harms no run; one that is still there ends it. */
 const FAILURES_THAT_END_A_RUN = 2
-/** Whoever gets no hold for so long is taken to be late: another has it. */
+/** A process that gets no hold for so long is late: another process has the hold. */
 const PATIENCE_FOR_HOLD_MS = 500
 
 /** What every stage that follows runs is made with. */
@@ -142,7 +142,7 @@ function settingAside(following: Following, of: RunEvent, signal: AbortSignal): 
       const isInRow = before !== undefined && before.run === run && failures > 1
       const ofRun = { run, failures: isInRow ? before.failures + 1 : 1 }
       ofRuns.set(place, ofRun)
-      // What failed in an earlier run says nothing of this one, of which nothing was tried yet.
+      // A failure in an earlier run says nothing of this run, of which nothing was tried yet.
       if (ofRun.failures < FAILURES_THAT_END_A_RUN) return
       const { stage } = following
       const tell = (partition: number): Promise<void> =>
@@ -155,7 +155,7 @@ function settingAside(following: Following, of: RunEvent, signal: AbortSignal): 
             all.map(partition => unlessHeld(following, of, { partition, signal, then: tell })),
           )
       } catch (untold) {
-        // Where the run is over, or the work, nobody has to know any more.
+        // Once the run or the work is over, nobody needs the report.
         if (!signal.aborted) throw untold
       }
     },
@@ -164,7 +164,10 @@ function settingAside(following: Following, of: RunEvent, signal: AbortSignal): 
   }
 }
 
-/** Who is no member has no partition: of one that another process is at work on it has nothing to tell. */
+/**
+ * Does `then` unless another process holds the partition. A process that cannot join its group owns no
+ * partition, so it has nothing to tell of one that another process is at work on.
+ */
 async function unlessHeld(
   { holds, stage }: Following,
   of: RunEvent,

@@ -1,10 +1,12 @@
 /**
- * Works on the partitions that a group assigns to this process: one worker each, kept across rebalances while
- * its partition stays, drained when it goes. A worker begins once no predecessor holds its partition any more
- * (PROTOCOL.md §10). One that lost its writer or the log takes over from itself and goes on; a process that
- * lost its place in the group joins again. One that cannot get its holds could not work on what it is given:
- * it leaves the group to those who can, and joins again once it gets holds. What concerns one sync alone is
- * tried again with growing pauses.
+ * Works on the partitions that a group assigns to this process, with one worker for each. A worker lives on
+ * across rebalances while its partition stays, and drains when the partition goes. It begins once no
+ * predecessor holds its partition any more (PROTOCOL.md §10).
+ *
+ * A worker that lost its writer or the log takes over from itself and goes on. A process that lost its place
+ * in the group joins again. A process that cannot get its holds could not work on its partitions: it leaves
+ * the group, and joins again once it gets holds. A failure that concerns one sync alone is tried again with
+ * growing pauses.
  */
 import { randomUUID } from 'node:crypto'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -20,9 +22,9 @@ import { Tries, type SettingAside } from './tries.ts'
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
 const PAUSE_BEFORE_REJOINING_MS = 1_000
-/** How long a process keeps partitions that it gets no hold on: longer than a restart of what keeps them. */
+/** How long a process keeps partitions that it gets no hold on. A restart of Redis is shorter. */
 const GIVE_UP_WITHOUT_HOLD_MS = 5_000
-/** A coordinator that has not answered for so long may have given the partitions to others. */
+/** A group's coordinator that has not answered for so long may have given the partitions to others. */
 const SESSION_TIMEOUT_MS = 6_000
 
 /**
@@ -35,7 +37,7 @@ export interface Worker extends Ends {
   readonly membership: Membership
 }
 
-/** What a group's coming and going is told to, for `/readyz`. */
+/** Learns when this process joins and leaves a group, for `/readyz`. */
 export interface Readiness {
   joining(group: string): void
   joined(group: string): void
@@ -48,18 +50,27 @@ export interface OwnPartitionsOptions extends Ends {
   readonly group: string
   readonly topic: string
   readonly holds: Holds
-  /** What a worker holds while it is at work: the same for all that may be given the partition. */
+  /**
+   * The name of the hold that a worker has while it is at work. It is the same in every process that may get
+   * the partition.
+   */
   readonly holdOf: (target: TopicPartition) => string
   readonly work: (worker: Worker) => Promise<void>
-  /** Told of failures that are tried to be mended: of a worker, or, with null, of the membership. */
+  /**
+   * Told of each failure after which the work is tried again. The target is null for a failure of the
+   * membership.
+   */
   readonly onSetback: (target: TopicPartition | null, error: unknown) => void
   readonly readiness?: Readiness | undefined
-  /** Absent where the partitions are no single sync's: what concerns one of these ends all work then. */
+  /**
+   * Absent where the partitions belong to many syncs. A failure that concerns one sync ends all work then.
+   */
   readonly setAside?: SettingAside | undefined
 }
 
 /**
- * Resolves once drained; rejects, after all workers have stopped, with the first failure that is no setback.
+ * Resolves once drained. Rejects, after all workers have stopped, with the first failure that another try
+ * does not mend.
  */
 export async function ownPartitions(options: OwnPartitionsOptions): Promise<void> {
   const { log, group, topic, readiness } = options
@@ -79,7 +90,7 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
         if (ending.aborted) return
         pauseMs = Math.max(pauseMs, await tries.failed(error))
       }
-      // Whoever waits for a sync that nobody can join is no less ready for the others.
+      // A process that waits for a sync that nobody can join is still ready for the other syncs.
       if (tries.isAside) readiness?.left(group)
       await sleep(pauseMs, { signal: ending }).catch(() => undefined)
       await untilHoldsAnswer(options, ending)
@@ -90,7 +101,10 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
   }
 }
 
-/** Whoever joined without would take partitions from those who can work on them. */
+/**
+ * Waits until the process gets holds. A member without holds would take partitions from members who can work
+ * on them.
+ */
 async function untilHoldsAnswer(options: OwnPartitionsOptions, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
@@ -104,14 +118,18 @@ async function untilHoldsAnswer(options: OwnPartitionsOptions, signal: AbortSign
 }
 
 /**
- * True while the group's coordinator is known to count this process as a member. Whoever is not writes and
- * sends nothing: a successor may be at work already, and a log may have forgotten its fence.
+ * True while the group's coordinator is known to count this process as a member. A process that is not a
+ * member writes and sends nothing: a successor may be at work already, and a log may have forgotten its
+ * fence.
  */
 export function isMember({ membership }: Pick<Worker, 'membership'>): boolean {
   return elapsedMs() - membership.lastHeartbeatMs < SESSION_TIMEOUT_MS
 }
 
-/** Until drained, or the membership ends; then the workers are drained and the group is left. */
+/**
+ * Works until drained, or until the membership ends. Then the workers drain, and the process leaves the
+ * group.
+ */
 async function workAsMember(options: OwnPartitionsOptions, membership: Membership): Promise<void> {
   const { drain, abort } = options
   const running = new Map<string, { stop: AbortController; done: Promise<void> }>()
@@ -178,10 +196,10 @@ async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promi
   }
 }
 
-/** Ends the membership, since the same would become of every partition that this process is given. */
+/** Ends the membership, since every partition that this process gets would meet the same failure. */
 class WithoutHold extends SluiceError {}
 
-/** Rejects with `WithoutHold` if who keeps the holds has not answered for some seconds. */
+/** Rejects with `WithoutHold` if the keeper of the holds has not answered for some seconds. */
 async function patientHold(
   { holds, holdOf, onSetback }: OwnPartitionsOptions,
   target: TopicPartition,

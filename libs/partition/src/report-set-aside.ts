@@ -18,8 +18,9 @@ interface Deps {
 }
 
 /**
- * Resolves once that is acknowledged. It is written without a fence, which a stage that cannot write its own
- * topics does not have; at worst it ends a run early whose rows are sent again.
+ * Resolves once the log has acknowledged the reports. They are written without a fence, since a stage that
+ * cannot write its own topics has none. At worst a report ends a run early, and the next run sends its rows
+ * again.
  */
 export async function reportSetAside(
   deps: Deps,
@@ -27,7 +28,7 @@ export async function reportSetAside(
     readonly stage: StageName
     readonly sync: string
     readonly incarnation: string
-    /** Null: all that the run has. */
+    /** Null for all partitions of the run. */
     readonly partition: number | null
     readonly error: unknown
   },
