@@ -1,6 +1,6 @@
 /**
- * The removal guard: a run that would remove too much sends nothing until somebody approves it, and a newer
- * one takes its place.
+ * The removal guard: a run that would remove too much sends nothing until a person approves it. A newer run
+ * takes its place.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
@@ -32,7 +32,7 @@ describe.for(bothProfiles().filter(({ available }) => available))('a held run, $
       .map(({ url }) => url)
       .sort()
 
-  it('waits until it is approved, and again if more rows would go by then', async () => {
+  it('waits until it is approved, and waits again if it would then remove more rows', async () => {
     const { project } = opened
     const { view: first } = await project.run(SYNC)
     expect(first).toMatchObject({ status: 'success', triggers: { added: { delivered: 5 } } })
@@ -50,7 +50,7 @@ describe.for(bothProfiles().filter(({ available }) => available))('a held run, $
     expect(stdout).toContain('would remove 3 of 5 rows')
     expect(stdout).toContain(`sluice approve ${held.id}`)
 
-    // Nobody approved that the last two go as well.
+    // Nobody approved the removal of the last two rows.
     await project.write('people.csv', peopleCsv())
     const anew = await project.sluice('approve', held.id, '--json')
     expect(anew.exitCode).toBe(4)
@@ -90,7 +90,7 @@ describe('a held run, in one process,', () => {
     return id
   }
 
-  it('ends when it is cancelled, and cannot be approved any more', async () => {
+  it('ends when it is cancelled, and cannot be approved afterwards', async () => {
     const held = await heldRun()
     await world.command({ kind: 'cancel', run: held })
     expect(await world.ended(held)).toMatchObject({ status: 'cancelled', error: null, held: null })
@@ -102,7 +102,7 @@ describe('a held run, in one process,', () => {
     expect(world.api.ids.size).toBe(0)
   })
 
-  it('is cancelled by a newer one, which sees the model as it is then', async () => {
+  it('is cancelled by a newer run, which sees the model as it is then', async () => {
     const held = await heldRun()
     await world.setRows([1, 2, 3, 4])
     const next = await world.run()
@@ -125,7 +125,7 @@ describe('a held run, in one process,', () => {
     })
   })
 
-  it('keeps its approval where it is cut while it publishes: the run that takes its place is not held', async () => {
+  it('keeps its approval if it is cut while it publishes: the run that takes its place is not held', async () => {
     const held = await heldRun()
     await services.drain()
     await world.killWhilePublishing({ kind: 'approve', run: held })
