@@ -139,7 +139,7 @@ async function startService(
   return { name, child }
 }
 
-/** What the start script of a service gives to Node. */
+/** The arguments that the start script of a service gives to Node. */
 async function startArguments(folder: string): Promise<readonly string[]> {
   const manifest: { scripts: { start: string } } = JSON.parse(
     await readFile(join(folder, 'package.json'), 'utf8'),

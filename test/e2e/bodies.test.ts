@@ -33,7 +33,7 @@ const ZOE = String.raw`2,"Zoë ""Z"" = 1",[ ]`
 interface Sent {
   readonly trigger: string
   readonly destination?: string
-  /** What arrives for Ann and Zoë: a body for each, or one for both. */
+  /** The bodies that arrive for Ann and Zoë: one for each, or one for both. */
   readonly bodies: readonly string[]
   readonly contentType: string | undefined
 }

@@ -1,4 +1,4 @@
-/** U+FEFF is a character like any other: in values and keys, from the file to the API, and in what fails. */
+/** U+FEFF is a character like any other, in values and keys, from the file to the API, and in failed rows. */
 import { describe, expect, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
 import { bothProfiles } from './profiles.ts'
@@ -51,7 +51,7 @@ describe.for(bothProfiles())('byte order marks, $name', profile => {
     onTestFailed(() => void process.stderr.write(opened.logs()))
     const { project } = opened
     const urlOf = (id: string): string => `/people/${encodeURIComponent(id)}`
-    // What is rejected waits under its key, and leaves no other behind.
+    // The rejected row waits under its key, and no other key appears.
     api.on({ url: urlOf(`${MARK}C103`) }, { status: 422 }, { times: 1 })
     expect((await project.run('people')).exitCode).toBe(3)
     const sent = api.requests.map(({ method, url, body }) => `${method} ${url} ${body}`).sort()

@@ -1,6 +1,6 @@
 /**
- * The clock of the machine is set back, between runs and in the middle of one: numbers and order of the runs,
- * the queue, pauses, counts of failures and the end of a run do not depend on it.
+ * The clock of the machine is set back, between runs and in the middle of one. The numbers and order of the
+ * runs, the queue, pauses, counts of failures and the end of a run do not depend on it.
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { newestFirst } from '@sluice/control/log-history'
@@ -10,7 +10,7 @@ const DAY_MS = 86_400_000
 
 let world: OneProcess | null = null
 beforeEach(() => {
-  // What JavaScript calls the time of day, and nothing else: timers and the steady clock go on.
+  // Only the time of day changes. Timers and the monotonic clock go on.
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() })
 })
 afterEach(async () => {

@@ -1,5 +1,6 @@
 /**
- * `sluice validate --connect`: a project held against its databases and APIs, with every error at its place.
+ * `sluice validate --connect`: checks a project against its databases and APIs, and reports every error at
+ * its place.
  */
 import { readdir } from 'node:fs/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
@@ -61,7 +62,7 @@ afterEach(async () => {
   await api[Symbol.asyncDispose]()
 })
 
-it('says that all is well, however the API answers, and tells it no secret', async () => {
+it('says that all is well, whatever the API answers, and sends it no secret', async () => {
   api.on({}, { status: 401 })
   const { exitCode, stdout, stderr } = await project.sluice('validate', '--connect')
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
@@ -92,7 +93,7 @@ it('finds a column that the query does not give, at its place in the template', 
   })
 })
 
-it('tells everything that is wrong at once', async () => {
+it('reports all errors at once', async () => {
   await project.write(
     'sources.yaml',
     SOURCES.replace('primaryKey: id', 'primaryKey: di').replace("'people.csv'", "'people.csv' where nam = 1"),
@@ -116,12 +117,12 @@ it('tells everything that is wrong at once', async () => {
   })
 })
 
-it('exits with 5 where nothing is wrong but that something does not answer', async () => {
+it('exits with 5 if the only problem is that a server does not answer', async () => {
   await api.close()
   expect(await project.error('validate', '--connect')).toMatchObject({ exitCode: 5, code: 'unreachable' })
 })
 
-it('finds a secret that no header can carry, at the header, and takes one line break at its end away', async () => {
+it('reports a secret that no header can carry, at the header, and drops one line break at its end', async () => {
   const validate = async (value: string) => {
     const files = { 'sources.yaml': SOURCES, 'rest.yaml': REST, 'people.csv': 'id,name\n1,Ann\n' }
     await using own = await projectFolder({ files, env: { API_URL: api.url, SLUICE_SECRET_KEY: value } })
@@ -144,7 +145,7 @@ it('finds a secret that no header can carry, at the header, and takes one line b
   expect(JSON.stringify(wrong)).not.toContain('t0ken')
 })
 
-it('finds a folder that is not there, at the source that no model reads', async () => {
+it('reports a folder that does not exist, even at a source that no model reads', async () => {
   await project.write(
     'sources.yaml',
     SOURCES.replace('name: unused\ntype: duckdb\npath: .', 'name: unused\ntype: duckdb\npath: ./no'),

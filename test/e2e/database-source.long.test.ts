@@ -1,4 +1,4 @@
-/** A database that is there, goes and comes back, as the command sees it. */
+/** A database that answers, goes away and comes back, as the command sees it. */
 import mysql from 'mysql2/promise'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
@@ -44,7 +44,7 @@ describe.each(DATABASES)('$name as a source', ({ type, url }) => {
   const password = 'hush-hush'
 
   beforeAll(async () => {
-    // PostgreSQL of the tests trusts everybody, whatever the password.
+    // The PostgreSQL of the tests accepts any password.
     if (type === 'mysql' && url !== null) {
       const admin = await mysql.createConnection(url)
       await admin.query(`CREATE OR REPLACE USER away IDENTIFIED BY '${password}'`)

@@ -6,16 +6,16 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
-/** What a column of an expression comes to in a body. */
+/** An expression, and its text in a body. */
 interface Typed {
   readonly sql: string
   readonly json: string
-  /** How the template prints it, where that is not with `json`. */
+  /** How the template prints it, if not with `json`. */
   readonly printed?: (column: string) => string
 }
 
 const asJson = (sql: string, json: string): Typed => ({ sql, json })
-/** NaN and infinities are no JSON numbers. */
+/** JSON has no numbers for NaN and infinities. */
 const asText = (sql: string, json: string): Typed => ({ sql, json, printed: name => `"{{ row.${name} }}"` })
 
 const POSTGRES: readonly Typed[] = [
@@ -100,7 +100,7 @@ const POSTGRES: readonly Typed[] = [
   asJson(`B'101'`, '"101"'),
 ]
 
-/** Each is the type of a column of a table, and what is inserted into it. */
+/** The type of a column of a table, and the value that is inserted into it. */
 const MARIADB: readonly (Typed & { readonly type: string })[] = [
   { type: 'TINYINT', ...asJson('-128', '-128') },
   { type: 'BOOLEAN', ...asJson('TRUE', '1') },
@@ -266,7 +266,7 @@ describe('a type', () => {
     const admin = await mysql.createConnection({ uri: login.href, charset: 'utf8mb4' })
     await admin.query(`SET sql_mode = '', time_zone = '+05:30'`)
     const columns = MARIADB.map(({ type }, index) => `c${index} ${type}`)
-    // A name that means something to JavaScript is a name like any other.
+    // A name with a special meaning in JavaScript is a name like any other.
     const typed: Typed[] = [...MARIADB, { sql: '7', json: '7', printed: () => '{{ row.__proto__ | json }}' }]
     await admin.query(`CREATE TABLE ${table} (id INT, ${columns.join(', ')})`)
     await admin.query(`INSERT INTO ${table} VALUES (1, ${MARIADB.map(({ sql }) => sql).join(', ')})`)

@@ -1,4 +1,4 @@
-/** `npm run demo` shows what the README says that it shows. */
+/** `npm run demo` shows the output that the README quotes. */
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '../..')
-/** What differs from one time to the next, or by the blanks at the ends of lines. */
+/** Removes text that differs from one time to the next, and blanks at the ends of lines. */
 const MASKS: readonly (readonly [what: RegExp, mask: string])[] = [
   [/ +$/gm, ''],
   [/\d+(\.\d+)? (s|ms)(?= )/g, 'TIME'],

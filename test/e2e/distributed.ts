@@ -1,7 +1,7 @@
 /**
- * The distributed profile in a test: any number of each service as processes of their own, against the Kafka,
- * registry and Redis that test/services.ts gives, under a prefix that nobody else uses. Processes can be
- * killed, frozen, stopped and started again; what they logged is kept.
+ * The distributed profile in a test: any number of processes of each service. They use the Kafka, registry
+ * and Redis that test/services.ts gives, under a prefix of their own. A test can kill, freeze, stop and
+ * restart processes. Their logs are kept.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -32,7 +32,7 @@ export interface LogLine {
 type Env = { readonly [name: string]: string }
 
 /**
- * Addresses of the real services; null where one of them cannot be had, and then the tests that want them are
+ * Addresses of the real services. Null if one of them is not available; then the tests that need them are
  * skipped.
  */
 export function realServices(): Env | null {
@@ -48,7 +48,7 @@ export function realServices(): Env | null {
 }
 
 export interface DistributedOptions {
-  /** How many of each service; default one. */
+  /** The number of processes of each service; default one. */
   readonly counts?: { readonly [name in ServiceName]?: number }
   /** Addresses of the real services; default: those that test/services.ts gives. */
   readonly services?: Env
@@ -58,13 +58,13 @@ export interface DistributedOptions {
 
 export interface Distributed extends AsyncDisposable {
   readonly prefix: string
-  /** What `sluice` needs in its environment to speak to these services. */
+  /** The environment with which `sluice` reaches these services. */
   readonly env: Env
   /** All processes, in the order in which they were added. */
   readonly processes: readonly ServiceProcess[]
-  /** Those of one service. */
+  /** The processes of one service. */
   of(name: ServiceName): readonly ServiceProcess[]
-  /** Starts one more; resolves once it takes work. */
+  /** Starts one more process. Resolves once it takes work. */
   add(name: ServiceName, env?: Env): Promise<ServiceProcess>
   /** The ends of all logs, for a failed test to print. */
   logs(lines?: number): string
@@ -138,7 +138,7 @@ function shown(lines: readonly LogLine[]): string {
 export class ServiceProcess implements AsyncDisposable {
   readonly name: ServiceName
   readonly label: string
-  /** What it logged, over all its starts. */
+  /** Its log lines, over all its starts. */
   readonly log: LogLine[] = []
   readonly dataDir: string
   readonly #env: Env
@@ -205,7 +205,10 @@ export class ServiceProcess implements AsyncDisposable {
     })
   }
 
-  /** Waits for a line of the present start, past ones included; rejects if the process ends without it. */
+  /**
+   * Waits for a line of the present start, which may have come before. Rejects if the process ends without
+   * it.
+   */
   async logged(matches: (line: LogLine) => boolean, withinMs = START_WITHIN_MS): Promise<LogLine> {
     const { promise, resolve, reject } = Promise.withResolvers<LogLine>()
     const from = this.#startedAt
@@ -268,7 +271,7 @@ export class ServiceProcess implements AsyncDisposable {
 
   #take(text: string): void {
     this.log.push(parsed(text))
-    // The start of the present process must stay findable.
+    // The lines of the present start have to stay.
     if (this.log.length > LOG_LINES_KEPT) {
       this.log.splice(this.#startedAt, 1)
     }
@@ -276,7 +279,7 @@ export class ServiceProcess implements AsyncDisposable {
   }
 }
 
-/** What the start script of a service gives to Node. */
+/** The arguments that the start script of a service gives to Node. */
 function startArguments(folder: string): readonly string[] {
   const manifest: { scripts: { start: string } } = JSON.parse(
     readFileSync(join(folder, 'package.json'), 'utf8'),
@@ -286,7 +289,7 @@ function startArguments(folder: string): readonly string[] {
   return args.split(' ')
 }
 
-/** A line as logged, or what else came on stderr. */
+/** A log line, or other text on stderr. */
 function parsed(text: string): LogLine {
   try {
     const line: LogLine = JSON.parse(text)

@@ -1,5 +1,6 @@
 /**
- * A whole run against an API that gives its secret back in every way that it can: it is found nowhere (R20).
+ * A whole run against an API that returns the secret in every way that it can. The secret appears nowhere
+ * (R20).
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,7 +11,10 @@ import { projectFolder } from './project-folder.ts'
 
 const SECRET = `sk_live_${Array.from({ length: 12 }, (_, at) => `${at}Zq/+"`).join('')}`
 
-/** What may not be seen of the secret, by encoding: its middle, which every encoding keeps in one piece. */
+/**
+ * The text that must not appear, by encoding: the middle of the secret, which every encoding keeps in one
+ * piece.
+ */
 const ENCODINGS: readonly ((text: string) => string)[] = [
   text => text,
   encodeURIComponent,
@@ -26,7 +30,7 @@ const ENCODINGS: readonly ((text: string) => string)[] = [
   text => Buffer.from(text).toString('hex'),
 ]
 
-it('a secret that comes back is in no file, no output and no log', async () => {
+it('a secret that an API returns is in no file, no output and no log', async () => {
   await using api = await startScriptedApi()
   let at = 0
   api.on({}, () => {

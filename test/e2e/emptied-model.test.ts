@@ -1,6 +1,6 @@
 /**
- * A model that had many rows and suddenly gives none: a CSV file of which only the header is left, and one of
- * which nothing is. None of it removes a row before somebody says so.
+ * A model that had many rows and suddenly gives none, from a CSV file with only its header, and from an empty
+ * file. Neither removes a row before a person approves.
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ const TRIGGERS = `
   added: { method: PUT, path: /people, batch: { size: 500 }, body: { json: ${IDS} } }
   removed: { method: DELETE, path: /people, batch: { size: 500 }, body: { json: ${IDS} } }`
 
-describe('a model of a CSV file that is empty all of a sudden', () => {
+describe('a model of a CSV file that is suddenly empty', () => {
   let api: ScriptedApi
   let project: ProjectFolder
 
@@ -36,7 +36,7 @@ describe('a model of a CSV file that is empty all of a sudden', () => {
   const idsSent = (wanted: string): readonly unknown[] =>
     api.requests.filter(({ method }) => method === wanted).flatMap(({ body }) => idsIn(body))
 
-  it('is held by the removal guard, until the rows are back or somebody approves', async () => {
+  it('is held by the removal guard, until the rows are back or a person approves', async () => {
     await project.write('people.csv', peopleCsv())
     const printed = await project.sluice('run', SYNC)
     expect(printed.exitCode, printed.stderr).toBe(4)
@@ -62,7 +62,7 @@ describe('a model of a CSV file that is empty all of a sudden', () => {
     })
     expect(idsSent('DELETE')).toEqual([])
 
-    // Without its cache the state is rebuilt, and has to find out which types its rows had.
+    // Without its cache, the detector rebuilds the state and has to find out which types its rows had.
     await rm(join(project.dir, '.sluice/state'), { recursive: true })
     await project.write('people.csv', peopleCsv())
     const again = await project.run(SYNC)

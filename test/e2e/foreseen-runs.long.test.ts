@@ -1,4 +1,4 @@
-/** What the next run would do, found before each run of a random history, is what the run then does. */
+/** Before each run of a random history, a preview shows what that run then does. */
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { findNextChanges } from '@sluice/change-detector/detect/next-changes'
@@ -15,7 +15,7 @@ const RUNS = 15
 const IDS = 12
 const { signal } = new AbortController()
 
-/** Methods and paths, in the order of their texts. */
+/** Methods and paths, sorted. */
 async function foreseen(world: OneProcess, run: number): Promise<readonly string[]> {
   const { definition, log } = world
   const file = (name: string): string => join(log.folder, 'tmp', `${run}.${name}`)

@@ -1,4 +1,4 @@
-/** Runs that ended some time ago go from the topic, and those that are still shown, or waited for, do not. */
+/** The topic forgets runs that ended some time ago, except those that are still shown or waited for. */
 import { afterEach, expect, it } from 'vitest'
 import type { DetectorDeps } from '@sluice/change-detector/change-detector'
 import type { SqliteLog } from '@sluice/message-log/adapters/sqlite'
@@ -13,7 +13,7 @@ const { signal } = new AbortController()
 let world: OneProcess
 afterEach(() => world[Symbol.asyncDispose]())
 
-it('runs go an hour after their end, but for the last fifty', async () => {
+it('runs go an hour after their end, except the last fifty', async () => {
   world = await OneProcess.open()
   const { log, api } = world
   const runs = at(sharedTopics(log.prefix).runs, homePartition(SYNC))
@@ -26,7 +26,9 @@ it('runs go an hour after their end, but for the last fifty', async () => {
   const refused: string[] = []
   const gone = (count: number): readonly string[] =>
     refused.slice(0, count).map(runId => keyText(runKey(SYNC, runId)))
-  /** A run that lasts until so many have been refused, since another one was queued behind it by then. */
+  /**
+   * A run that lasts until this many commands were refused, because another run was already queued behind it.
+   */
   const runWhileRefused = async (count: number, goOn: () => void): Promise<string> => {
     const atWork = await world.command()
     await world.until(atWork, ({ status }) => status === 'running')
@@ -43,7 +45,7 @@ it('runs go an hour after their end, but for the last fifty', async () => {
   await world.setRows([1, 2])
   const first = await runWhileRefused(53, answers.resolve)
 
-  // Those that find nothing to send do it, too.
+  // Runs that find nothing to send also go.
   minute = 59
   expect(await world.run()).toMatchObject({ status: 'success', run: 3 })
   expect(await forgotten()).toEqual([])
@@ -51,7 +53,7 @@ it('runs go an hour after their end, but for the last fifty', async () => {
   expect(await world.run()).toMatchObject({ status: 'success', run: 4 })
   expect(await forgotten()).toEqual(gone(3))
 
-  // So do those that fail.
+  // Runs that fail also go.
   await life.kill()
   await compact()
   const source = Promise.withResolvers<void>()
@@ -64,7 +66,7 @@ it('runs go an hour after their end, but for the last fifty', async () => {
   expect(await world.ended(failed)).toMatchObject({ status: 'failed', run: 5 })
   expect(await forgotten()).toEqual(gone(5))
 
-  // Whoever starts now knows what those do who have been there all the time.
+  // A process that starts now knows the same runs as those that have been running all the time.
   await life.kill()
   await compact()
   await using view = await RunsView.open(log, { signal })

@@ -1,6 +1,6 @@
 /**
- * What left the model long ago leaves `changes`, too, and is as unknown to a state made of the topics as to
- * the one that lived on.
+ * A row that left the model long ago also leaves `changes`. A state that is rebuilt from the topics then
+ * knows as little of it as the state that lived on.
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -53,7 +53,7 @@ describe.each([
     expect(await run(0, [1])).toEqual(['DELETE /rows/2', 'DELETE /rows/3', 'DELETE /rows/4'])
     expect(await run(6, [1, 5])).toEqual(['DELETE /rows/4', 'PUT /rows/5'])
     expect(await endedKeys()).toEqual([])
-    // Back with the very run that would have ended it, and so not gone.
+    // The key comes back with the run that would have ended it, so it is not gone.
     expect(await run(8, [1, 3, 5])).toEqual(['DELETE /rows/4', 'PUT /rows/3'])
     expect(await endedKeys()).toEqual(['2'])
     failing.clear()

@@ -1,4 +1,4 @@
-/** Kafka and a schema registry for the services in one process, where the tests have them. */
+/** Kafka and a schema registry for the services in one process, if the tests have them. */
 import { randomUUID } from 'node:crypto'
 import { inject } from 'vitest'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'

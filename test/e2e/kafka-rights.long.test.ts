@@ -1,6 +1,6 @@
 /**
- * A Kafka that lets its users do what they are allowed to and nothing else: the rights that
- * docs/OPERATIONS.md lists suffice, and whoever lacks one, or shows a wrong password, is told so.
+ * A Kafka that checks the rights of its users. The rights that docs/OPERATIONS.md lists suffice. A user who
+ * lacks a right, or has a wrong password, gets an error that says so.
  */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -86,7 +86,7 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
   beforeAll(async () => {
     workspace = new Workspace()
     const authorizer = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
-    // Whoever comes by the plain listener, as the broker itself does, may do everything.
+    // Clients of the plain listener, such as the broker itself, may do everything.
     const settings = { 'authorizer.class.name': authorizer, 'super.users': 'User:ANONYMOUS' }
     const kafka = await startKafka(workspace, { secure: true, settings })
     if (kafka.secure === null) throw new Error('there is no secure listener')
@@ -114,9 +114,7 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
     await workspace.close({ keepLogs: false })
   })
 
-  it('a sync runs, fails, tries again and is reset with the rights that are listed', async ({
-    onTestFailed,
-  }) => {
+  it('the listed rights suffice for a sync to run, fail, retry and be reset', async ({ onTestFailed }) => {
     onTestFailed(() => void process.stderr.write(services.logs()))
     api.on({}, () => ({ status: 400 }))
     expect((await project.run(SYNC)).view).toMatchObject({ status: 'warning' })
@@ -131,11 +129,11 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
       status: 'success',
       triggers: { added: { delivered: 20 } },
     })
-    // Nothing was refused and then done without.
+    // Kafka refused no request, not even one that Sluice can do without.
     for (const { log } of services.processes) expect(log.filter(({ level }) => level >= 40)).toEqual([])
   })
 
-  it('old requests can be trimmed with them', async ({ signal }) => {
+  it('the listed rights suffice to trim old requests', async ({ signal }) => {
     await using log = createKafkaLog({ ...ofUser(), clientId: 'trim' })
     const target = at(syncTopics(services.prefix, SYNC).requests, 0)
     const { end } = await log.offsets(target, { signal })
@@ -143,7 +141,7 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
     expect((await log.offsets(target, { signal })).low).toBe(end)
   })
 
-  it('a wrong password ends commands and services with exit code 2, which is that of a wrong configuration', async () => {
+  it('a wrong password ends commands and services with exit code 2, like any wrong configuration', async () => {
     const wrong = { ...services.env, ...login, SLUICE_KAFKA_SASL_PASSWORD: 'wrong-password' }
     await using folder = await projectFolder({
       files: { 'project.yaml': peopleYaml(), 'people.csv': manyPeople(1) },
@@ -163,7 +161,7 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
     expect(JSON.stringify(service.log)).not.toContain('wrong-password')
   })
 
-  it('whoever may not put a topic right is told the command, and is taken at their word if they may not look', async ({
+  it('a user who may not correct a topic gets the command, and one who may not read its settings can go on', async ({
     signal,
   }) => {
     const name = `${services.prefix}.made-by-hand`
@@ -188,7 +186,7 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
     await expect.poll(() => log.ensureTopics([spec], { signal }).catch(String)).toBeUndefined()
   })
 
-  it('a user without rights ends commands and services with exit code 2, and the right is named', async () => {
+  it('a user without rights ends commands and services with exit code 2 and the name of the right', async () => {
     const without = { ...services.env, ...login, SLUICE_PREFIX: 'others' }
     await using service = new ServiceProcess('renderer', 'renderer-without', without)
     service.spawn()
@@ -196,7 +194,7 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
     expect(service.log.at(-1)?.msg).toContain('lacks a right that docs/OPERATIONS.md lists')
   })
 
-  it('a Kafka that is not there ends commands with exit code 5', async () => {
+  it('a Kafka that does not answer ends commands with exit code 5', async () => {
     const nobody = { ...services.env, SLUICE_KAFKA_BROKERS: '127.0.0.1:1', SLUICE_STARTUP_TIMEOUT: '1s' }
     await using folder = await projectFolder({
       files: { 'project.yaml': peopleYaml(), 'people.csv': manyPeople(1) },

@@ -1,6 +1,6 @@
 /**
- * A sync whose topic somebody has deleted, or emptied: its runs end and say so, nothing is sent, and a reset
- * lets it begin anew.
+ * A sync whose topic somebody has deleted or emptied. Its runs end and say so, it sends nothing, and a reset
+ * lets it start over.
  */
 import { afterEach, describe, expect, it } from 'vitest'
 import { sharedTopics, syncTopics, syncTopicSpecs } from '@sluice/topics/topics'
@@ -23,7 +23,7 @@ const lost = (what: string) => ({
   error: expect.stringMatching(new RegExp(`${what}.*sluice reset ${SYNC}`)) as string,
 })
 
-/** All is sent anew, as for a sync that was never run. */
+/** Expects that all rows are sent, as for a sync that never ran. */
 async function expectToBeginAnew(rows: readonly number[]): Promise<void> {
   const reset = await world.command({ kind: 'reset', cause: 'reset' })
   expect(await world.ended(reset)).toMatchObject({ status: 'success' })
@@ -82,7 +82,7 @@ describe.each([
   )
 
   it.skipIf(lacking).each(empty)(
-    'whose %s was put back empty has nothing sent: what it held is not to be had again',
+    'whose %s was put back empty has nothing sent, since its records are lost',
     async name => {
       await open()
       await world.setRows([1, 2, 3])
@@ -96,7 +96,7 @@ describe.each([
   )
 })
 
-it('a reset that is cut once its topics have gone is carried out all the same', async () => {
+it('a reset that is cut after its topics were deleted is still carried out', async () => {
   world = await OneProcess.open({ partitions: PARTITIONS })
   life = world.start()
   await world.setRows([1, 2])

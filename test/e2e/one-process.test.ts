@@ -1,6 +1,6 @@
 /**
- * What the three services promise together where something comes at the wrong moment: a cancel, a kill, a
- * command, an outage.
+ * The promises of the three services together when a cancel, a kill, a command or an outage comes at the
+ * wrong moment.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -10,7 +10,7 @@ import { PREFIX } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { OneProcess, pausingStates } from './one-process.ts'
 
-/** Rows enough for a diff to give them in two batches. */
+/** So many rows that a diff gives them in two batches. */
 const MANY = numbers(0, 5000)
 const BATCHES = {
   added: {
@@ -25,7 +25,7 @@ function numbers(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i)
 }
 
-/** Something that is waited for elsewhere than where it happens. */
+/** An event that happens in one place, while another place waits for it. */
 const turn = (): PromiseWithResolvers<void> => Promise.withResolvers<void>()
 
 let world: OneProcess
@@ -49,7 +49,7 @@ describe('a run that is cancelled while it publishes', () => {
     ['one by one', {}],
     ['in batches', { triggers: BATCHES }],
   ])(
-    'ends only once what it published is accounted for, and a run behind it loses no row: rows %s',
+    'ends only once all its published rows are accounted for, and the next run loses no row: rows %s',
     async (_how, sync) => {
       await open(sync)
       await world.setRows(MANY)
@@ -81,17 +81,17 @@ describe('a run that is cancelled while it publishes', () => {
 })
 
 describe('a run', () => {
-  it('fails with the reason where the source fails in a way that nobody foresaw', async () => {
+  it('fails with the reason if the source fails in an unforeseen way', async () => {
     await open()
     world.start({ openSource: () => Promise.reject(new TypeError('a bug')) })
     expect(await world.run()).toMatchObject({ status: 'failed', error: 'a bug', errorCode: 'internal' })
   })
 
-  it('that is asked for while an earlier one is taken up again comes to an end', async () => {
+  it('that is asked for while an earlier run is taken up again comes to an end', async () => {
     await open()
     await world.setRows(numbers(0, 5))
     await world.killWhilePublishing()
-    // The command is taken while the event of the run that was cut, queued anew, is on its way to the log.
+    // The command arrives while the event that queues the cut run again is on its way to the log.
     let anew = false
     let asked: Promise<string> | null = null
     const next = turn()
@@ -100,7 +100,7 @@ describe('a run', () => {
       if (asked !== null) return next.resolve()
       asked = world.command()
       await asked
-      // Its own event follows at once, or only after this one; that is the detector's to choose.
+      // Its own event follows at once or only after this one. The detector may choose.
       await Promise.race([next.promise, new Promise(resolve => setTimeout(resolve, 200))])
     })
     const newRunId = (): string => {
@@ -113,7 +113,7 @@ describe('a run', () => {
     expect(await world.ended(run)).toMatchObject({ cause: 'manual' })
   })
 
-  it('is held up by no command for a sync that does not exist', async () => {
+  it('is not delayed by a command for a sync that does not exist', async () => {
     await open()
     const resolveDefinition = (sync: string) =>
       sync === SYNC
@@ -129,7 +129,7 @@ describe('a run', () => {
     expect(failed).toMatchObject({ status: 'failed', errorCode: 'not-found' })
   })
 
-  it('survives an outage that comes while the next one is asked for, and so does that', async () => {
+  it('survives an outage that comes while the next run is asked for, and so does the next run', async () => {
     await open()
     await world.setRows(numbers(0, 5))
     const answers = turn()
@@ -158,9 +158,9 @@ describe('a run', () => {
   })
 })
 
-describe('a sync that skips the rows that are there', () => {
+describe('a sync that skips existing rows', () => {
   it.each(['the same process', 'the next process'])(
-    'sends those that come after a first run which found none, by %s',
+    'sends rows that come after a first run which found none, by %s',
     async by => {
       await open({ firstRun: 'skip-existing' })
       const services = world.start()
@@ -176,7 +176,7 @@ describe('a sync that skips the rows that are there', () => {
     },
   )
 
-  it('begins again with a first run that was cut, and sends nothing but what comes later', async () => {
+  it('does a first run again that was cut, and sends only rows that come later', async () => {
     await open({ firstRun: 'skip-existing' })
     await world.setRows(MANY)
     await world.killWhilePublishing()

@@ -1,6 +1,6 @@
 /**
- * What becomes of rows by the answers of the API, over runs: what is sent again, with which key, and what is
- * not.
+ * The fate of rows by the answers of the API, over several runs: which rows are sent again, and with which
+ * key.
  */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -45,7 +45,7 @@ async function openScene(options: PeopleOptions = {}): Promise<Scene> {
   }
 }
 
-/** By key: what the API does, what then becomes of the row, and whether the next run repeats its key. */
+/** By key: the API's answers, the row's outcome, and whether the next run repeats the idempotency key. */
 const ANSWERS: {
   readonly [key: string]: readonly [
     ScriptedAnswer,
@@ -82,7 +82,7 @@ describe('an answer', () => {
   })
   afterAll(() => scene[Symbol.asyncDispose]())
 
-  it('decides the outcome of its row alone, and a row that did not arrive makes a warning', () => {
+  it('decides the outcome of its own row only, and a row that did not arrive makes a warning', () => {
     const count = (outcome: string): number =>
       Object.values(ANSWERS).filter(([, expected]) => expected === outcome).length
     expect(first).toMatchObject({ exitCode: 3, view: { status: 'warning', error: null } })
@@ -98,7 +98,7 @@ describe('an answer', () => {
   })
 
   it.each(Object.entries(ANSWERS))(
-    'to %s is told by its attempt and its failed row',
+    'to %s is shown in its attempt and its failed row',
     (key, [answer, outcome]) => {
       const attempt = attempts.find(({ keys }) => keys.includes(key))
       expect(attempt).toMatchObject({ outcome, attempt: 1, trigger: 'added' })
@@ -111,7 +111,7 @@ describe('an answer', () => {
     },
   )
 
-  it('that failed is followed by another try on the next run, with the row as it is then', async () => {
+  it('that failed is tried again by the next run, with the row as it is then', async () => {
     expect(next).toMatchObject({ exitCode: 0, view: { status: 'success' } })
     const again = keys.filter(key => key !== 'fine')
     expect(next.sent).toEqual(
@@ -130,7 +130,7 @@ describe('an answer', () => {
 })
 
 describe('a destination that throttles', () => {
-  it('is left alone for as long as it asks, and no attempt is used up', async () => {
+  it('gets no request for as long as it asks, and the pause uses up no attempt', async () => {
     await using scene = await openScene({ destination: 'limits: { concurrency: 1 }' })
     scene.api.on({}, { status: 429, headers: { 'retry-after': '1' } }, { times: 1 })
     const { exitCode, view } = await scene.run('1,Ann', '2,Bob')
@@ -148,7 +148,7 @@ describe('a destination that throttles', () => {
 })
 
 describe('a row that was not delivered', () => {
-  it('is sent again only while there is something left to say', async () => {
+  it('is sent again only while it differs from the destination', async () => {
     await using scene = await openScene()
     const { api, project, run } = scene
     const failedKeys = async (): Promise<readonly string[]> =>
@@ -179,7 +179,7 @@ describe('a row that was not delivered', () => {
       'removed unknown-to-api rejected',
     ])
 
-    // A 404 confirms the removal whose fate was unknown.
+    // A 404 confirms the removal whose outcome was unknown.
     api.on({ url: '/people/lost' }, { status: 404 }, { times: 1 })
     const third = await run('reverted,B')
     expect(third.sent).toEqual(['DELETE /people/lost', 'DELETE /people/unknown-to-api'])
@@ -222,7 +222,7 @@ describe('a row that cannot be rendered', () => {
     body: { json: '[{% for row in rows %}{"id":{{ row.id }},"n":{{ row.name }}},{% endfor %}]' }`
 
   it('is rejected alone among a hundred', async () => {
-    // DuckDB would guess another type of the column once the row is mended.
+    // Without a cast, DuckDB would guess another type of the column once the row is corrected.
     const sql = `select id, name::varchar as name from 'people.csv'`
     await using scene = await openScene({ sql, triggers, sync: 'partitions: 1' })
     const rows = Array.from({ length: 100 }, (_, index) => `${index + 1},${index === 41 ? 'oops' : '7'}`)
@@ -257,7 +257,7 @@ describe('a row that cannot be rendered', () => {
 })
 
 describe('a first run that skips what exists', () => {
-  it('sends nothing, and later only what changed since', async () => {
+  it('sends nothing, and later runs send only rows that have changed since', async () => {
     await using scene = await openScene({ sync: 'firstRun: skip-existing' })
     const first = await scene.run('1,Ann', '2,Bob', '3,Cid')
     expect(first).toMatchObject({

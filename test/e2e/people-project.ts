@@ -15,7 +15,7 @@ export interface PeopleOptions {
   readonly destination?: string
   /** Further fields of the sync, one a line. */
   readonly sync?: string
-  /** What is below `triggers:`. */
+  /** The YAML below `triggers:`. */
   readonly triggers?: string
 }
 
@@ -55,7 +55,7 @@ triggers: ${triggers}
 `
 }
 
-/** A CSV of people, from rows as they stand in it. */
+/** A CSV of people, from its lines. */
 export function peopleCsv(...rows: readonly string[]): string {
   return ['id,name', ...rows, ''].join('\n')
 }

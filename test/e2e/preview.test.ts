@@ -1,4 +1,4 @@
-/** `sluice preview`: what it shows is what the next run sends, and it changes nothing. */
+/** `sluice preview` shows what the next run sends, and changes nothing. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
@@ -59,10 +59,10 @@ function csv(names: readonly (string | null)[]): string {
   return ['id,name', ...rows, ''].join('\n')
 }
 
-/** What does not stand in a preview: it belongs to an attempt or to the connection. */
+/** Headers that a preview does not show, since they belong to an attempt or to the connection. */
 const OF_THE_ATTEMPT = ['connection', 'content-length', 'host', 'idempotency-key', 'transfer-encoding']
 
-/** What arrived, as the preview has it. */
+/** The requests that arrived, in the form of the preview. */
 function asPreviewed(api: ScriptedApi, { method, url, headers, body }: RecordedRequest) {
   const shown = Object.entries(headers).filter(([name]) => !OF_THE_ATTEMPT.includes(name))
   return {
@@ -84,9 +84,7 @@ async function preview(project: Pick<ProjectFolder, 'sluice'>, ...options: reado
   return { exitCode, view, stdout }
 }
 
-/**
- * The command in the process of the test, which spares starting one, for all that prints no more than text.
- */
+/** Runs the command in the process of the test, which is faster than a process of its own. */
 function here(
   project: ProjectFolder,
   env: { readonly [name: string]: string },
@@ -107,7 +105,7 @@ function here(
   }
 }
 
-/** What only says that a process had the log open, and what the killed one left of it. */
+/** Files that only say that a process had the log open, or that a killed process left. */
 const OF_THE_LOCK = /-(shm|owner|lock-journal)$/
 
 /** Every file below a folder with a hash of its bytes. */
@@ -144,10 +142,10 @@ describe.for(bothProfiles())('sluice preview, $name', profile => {
     await api[Symbol.asyncDispose]()
   })
 
-  /** Everything that a preview might change. */
+  /** All data that a preview might change. */
   const standing = async () => [await hashes(project.dir), await opened.stored(SYNC).catch(() => 'nothing')]
 
-  /** Previews, runs, and compares; gives what was shown. */
+  /** Previews, runs and compares. Returns the preview. */
   const foreseen = async (): Promise<PreviewView> => {
     const before = await standing()
     const { view, stdout } = await preview(project)
@@ -192,7 +190,7 @@ describe.for(bothProfiles())('sluice preview, $name', profile => {
       'changed',
       'added',
     ])
-    // What was not delivered is sent again, as the row is then.
+    // A row that was not delivered is sent again, as it is then.
     await project.write('people.csv', csv(['Ann', 'Bob', null, null, 'E', 'F?', 'G', 'H', 'I', 'J', 'K']))
     const third = await foreseen()
     expect(third.requests.map(({ body }) => body)).toEqual([
@@ -207,7 +205,7 @@ describe.for(bothProfiles())('sluice preview, $name', profile => {
 describe('sluice preview of a folder', () => {
   let api: ScriptedApi
   let project: ProjectFolder
-  /** The command for what is asked often. */
+  /** Runs the usual command. */
   let cli: Pick<ProjectFolder, 'sluice'>
 
   const opened = async (files: { readonly [file: string]: string } = {}, names = NAMES) => {
@@ -287,7 +285,7 @@ describe('sluice preview of a folder', () => {
     expect(nothing.exitCode).toBe(0)
   })
 
-  it('takes the rows of a first run with skip-existing as there', async () => {
+  it('takes the rows of a first run with skip-existing as delivered', async () => {
     await opened({
       'project.yaml': PROJECT.replace('model: people\n', 'model: people\nfirstRun: skip-existing\n'),
     })
@@ -311,7 +309,7 @@ describe('sluice preview of a folder', () => {
     expect(stdout).toContain('note: a run would fail: The secret `api-key` is not set')
   })
 
-  it('leaves a run that was killed alone, and shows what follows it', async () => {
+  it('does not touch a run that was killed, and shows what follows it', async () => {
     await opened()
     api.on({}, { fault: 'hang' })
     const child = project.start('run', SYNC)
@@ -344,7 +342,7 @@ describe('sluice preview of a folder', () => {
     expect(await readdir(other.dir)).not.toContain('.sluice')
   })
 
-  it('is refused while a run has the folder, and for what is not there', async () => {
+  it('is refused while a run has the folder, and for names that do not exist', async () => {
     await opened()
     const { promise: gate, resolve: open } = Promise.withResolvers<object>()
     api.on({}, () => gate)

@@ -1,4 +1,4 @@
-/** A project folder of a test, and the command `sluice` run in it as a user would. */
+/** A project folder of a test, in which the command `sluice` runs as a user would run it. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -24,7 +24,7 @@ export interface ProjectFolder extends AsyncDisposable {
   sluice(...args: readonly string[]): Promise<Finished>
   /** Starts it; the caller kills it or waits for it. */
   start(...args: readonly string[]): ChildProcess
-  /** The same, in a process whose files cannot grow beyond a size: that is what a full disk is to it. */
+  /** The same, in a process whose files cannot grow beyond a size, which acts like a full disk. */
   startLimited(limitKb: number, ...args: readonly string[]): ChildProcess
   /** `sluice run SYNC --json`. */
   run(sync: string): Promise<{ readonly exitCode: number | null; readonly view: RunView }>
@@ -125,7 +125,7 @@ class Folder implements ProjectFolder {
   }
 }
 
-/** Waits for a child process to end, and gives what it printed. */
+/** Waits for a child process to end, and returns its output. */
 export async function finished(child: ChildProcess): Promise<Finished> {
   let stdout = ''
   let stderr = ''

@@ -1,6 +1,6 @@
 /**
- * The cache of the delivered state is gone, or cannot be used: it is rebuilt from its topics, its user sees
- * why and how far it is, may end the run meanwhile, and nothing is sent again (R3).
+ * The cache of the delivered state is gone or cannot be used. The detector rebuilds the state from its
+ * topics. The user sees why and how far it is, and may end the run meanwhile. No row is sent again (R3).
  */
 import { rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -43,7 +43,7 @@ afterEach(() => world[Symbol.asyncDispose]())
 
 const stateFile = (): string => join(world.log.folder, 'state', `${SYNC}.duckdb`)
 
-/** Services to which two seconds pass whenever they look at the clock. */
+/** Services for which two seconds pass whenever they read the clock. */
 function startSlow(log?: MessageLog): Services {
   let now = 0
   const write = (line: string): void => {
@@ -54,7 +54,7 @@ function startSlow(log?: MessageLog): Services {
   return world.start({ logger, steadyNow: () => (now += 2000), ...(log === undefined ? {} : { log }) })
 }
 
-/** A log that, behind the first records of `changes`, goes on only once the reader does not want any more. */
+/** A log that, after the first records of `changes`, goes on only once the reader aborts. */
 function stuckLog(log: MessageLog): MessageLog {
   const read: MessageLog['read'] = async function* (target, options) {
     for await (const batch of log.read(target, options)) {
@@ -94,7 +94,7 @@ describe('a delivered state', () => {
       () => writeFile(stateFile(), 'x'.repeat(100_000)),
       /^its cache cannot be used: it cannot/,
     ],
-  ])('whose cache %s is rebuilt for all to see', async (_, damage, why) => {
+  ])('whose cache %s is rebuilt, and shows its progress', async (_, damage, why) => {
     await damage()
     startSlow()
     const { runId, status, counts, restoring } = await world.run()
@@ -107,7 +107,7 @@ describe('a delivered state', () => {
     const told = steps.filter(step => step !== null)
     expect(told.length).toBeGreaterThan(1)
     expect(told[0]?.why).toMatch(why)
-    // All records and the markers around them, in however many batches.
+    // The progress covers all records and the markers around them, in any number of batches.
     const last = told.at(-1)
     expect(last?.of).toBeGreaterThan(ROWS.length)
     expect(last?.records).toBe(last?.of)
@@ -123,7 +123,7 @@ describe('a delivered state', () => {
     expect(world.api.sent).toHaveLength(ROWS.length)
   })
 
-  it('that is merely brought up to date is not called rebuilt', async () => {
+  it('that is only brought up to date is not called rebuilt', async () => {
     startSlow()
     const { runId } = await world.run()
     const told = (await eventsOf(runId)).flatMap(({ restoring }) => restoring ?? [])
@@ -140,7 +140,7 @@ describe('a delivered state', () => {
     expect(await world.ended(run)).toMatchObject({ status: 'cancelled', error: null, restoring: null })
   })
 
-  it('lets its process be stopped while it is rebuilt, and the next one begins anew', async () => {
+  it('lets its process be stopped while it is rebuilt, and the next process rebuilds it from the start', async () => {
     await rm(stateFile())
     const services = startSlow(stuckLog(world.log.log))
     const run = await world.command()

@@ -1,7 +1,7 @@
 /**
- * A sync that cannot go on, since Kafka refuses one of its topics or a document of it is none: its run ends
- * and says why, the services live on, and once it can go on the next run comes to the model's rows: nothing
- * is lost.
+ * A sync that cannot go on, because Kafka refuses one of its topics, or one of its documents is not valid.
+ * Its run ends and says why, and the services go on. Once the sync can go on, the next run brings the
+ * destination to the model's rows, and nothing is lost.
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -22,9 +22,9 @@ const refusal = (topic: string): string => `appending to ${topic}: Kafka answere
 
 let world: OneProcess
 let life: Services
-/** Topics that Kafka refuses to write, now. */
+/** The topics to which Kafka refuses writes now. */
 const refused = new Set<string>()
-/** Called with each append that is let through. */
+/** Called with each append that passes. */
 let onAppend: (target: TopicPartition) => void = () => undefined
 
 beforeEach(async () => {
@@ -49,7 +49,7 @@ const topics = () => syncTopics(world.log.prefix, SYNC)
 const ids = (from: number, to: number): readonly number[] =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
-/** The destination comes to have these rows with one run, and the services have lived through it all. */
+/** Expects that one run brings the destination to these rows, and that the services still run. */
 async function expectToArrive(rows: readonly number[]): Promise<void> {
   await world.setRows(rows)
   const run = await world.run()
@@ -136,7 +136,7 @@ describe('a sync whose topic Kafka refuses to write', () => {
     await expectToArrive([1, 2, 3])
   })
 
-  it('ends the run that a detector before left open, and seals it once it can', async () => {
+  it('ends the run that an earlier detector left open, and seals it once it can', async () => {
     await expectToArrive([1, 2])
     await world.setRows(ids(1, 20))
     await life.kill()
@@ -150,7 +150,7 @@ describe('a sync whose topic Kafka refuses to write', () => {
     await expectToArrive(ids(1, 20))
   })
 
-  it('loses no row, wherever it is refused', async () => {
+  it('loses no row, whichever write Kafka refuses', async () => {
     const seed = Number(process.env['SET_ASIDE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
     const random = randomFrom(seed)
     let rows: readonly number[] = [1, 2]
@@ -187,7 +187,7 @@ describe('a sync whose topics were made beforehand', () => {
     const run = await world.run()
     expect(run).toMatchObject({ status: 'failed', errorCode: 'conflict' })
     expect(run.error).toContain('has 3 partition')
-    // Those that were missing are there by now.
+    // The missing topics exist by now.
     expect(await world.run()).toMatchObject({ status: 'failed', errorCode: 'conflict' })
     const reset = await world.command({ kind: 'reset', cause: 'reset' })
     expect(await world.ended(reset)).toMatchObject({ status: 'success' })
@@ -195,7 +195,7 @@ describe('a sync whose topics were made beforehand', () => {
   })
 })
 
-describe('a sync with a record that is none', () => {
+describe('a sync with an invalid record', () => {
   const junk = [{ key: textKey('x'), value: new TextEncoder().encode('no Avro at all') }]
 
   it('in changes: its runs fail, until a reset', async () => {
@@ -225,7 +225,7 @@ describe('a sync with a record that is none', () => {
   })
 })
 
-it('a sync that does not exist has what is asked of it fail, and leaves nothing else behind', async () => {
+it('a sync that does not exist fails the run that is asked for, and leaves nothing else behind', async () => {
   await life.kill()
   life = world.start({ resolveDefinition: () => Promise.reject(new SluiceError('not-found', 'no sync')) })
   for (let asked = 0; asked < 2; asked += 1)
@@ -242,7 +242,7 @@ it('a command that cannot be read is passed over', async () => {
   await expectToArrive([1, 2])
 })
 
-it('a sync whose stored template is wrong fails, and arrives with one that is right', async () => {
+it('a sync whose stored template is wrong fails, and delivers with a correct one', async () => {
   await expectToArrive([1, 2])
   const right = world.definition
   const path = '/rows/{{ id | nonsense }}'
@@ -257,7 +257,7 @@ it('a sync whose stored template is wrong fails, and arrives with one that is ri
   await expectToArrive([1, 2, 3])
 })
 
-it('a sync whose definition is none in the log fails, and arrives with the next', async () => {
+it('a sync whose stored definition is invalid fails, and delivers with the next definition', async () => {
   await expectToArrive([1, 2])
   const { definitions } = sharedTopics(world.log.prefix)
   const hash = world.events().at(-1)?.definition ?? ''

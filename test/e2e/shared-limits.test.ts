@@ -1,6 +1,6 @@
 /**
- * Two folders whose commands run side by side: each would keep the limits for itself, but `SLUICE_REDIS_URL`
- * names a Redis, which keeps those of both.
+ * The commands of two folders run side by side. By itself, each folder would keep limits of its own.
+ * `SLUICE_REDIS_URL` names a Redis that keeps the limits of both.
  */
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
@@ -42,11 +42,12 @@ describe.skipIf(redisUrl === null)('two folders with the same destination', () =
     return api.requests.slice(before).map(({ arrivedAt }) => arrivedAt)
   }
 
-  it('share its limits through the Redis that both name', async () => {
+  it('share the limits of the destination through the Redis that both name', async () => {
     const prefix = `test-${randomBytes(5).toString('hex')}`
     const times = await runBoth({ SLUICE_REDIS_URL: redisUrl ?? '', SLUICE_PREFIX: prefix })
     expect(times).toHaveLength(2 * PEOPLE)
-    // Each by itself would send twice as many. What arrives together on a busy machine was not sent together.
+    // Without sharing, twice as many would be sent. On a busy machine, requests that arrive together were not
+    // always sent together.
     expect(mostInAnyWindow(times, 2_000)).toBeLessThanOrEqual(2 * PER_SECOND * 1.2)
   })
 

@@ -1,6 +1,6 @@
 /**
- * The distributed profile on a Kafka with the settings that it is shipped with: batches of 1 MB at most, and
- * groups that wait 3 s for their members. What is large here is larger than such a batch.
+ * The distributed profile on a Kafka with its default settings: batches of 1 MB at most, and groups that wait
+ * 3 s for their members. Large data here is larger than such a batch.
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { sleep } from '@sluice/flow/sleep'
@@ -67,7 +67,7 @@ describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
   let api: ScriptedApi
   let services: Distributed
   let project: ProjectFolder
-  /** What `/readyz` answered, of all services, over all that happens here; and what ends the asking. */
+  /** Asks all services for `/readyz` during all tests here, and collects the answers. */
   const readiness: string[] = []
   const stop = new AbortController()
   let asking: Promise<unknown> = Promise.resolve()
@@ -86,7 +86,7 @@ describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
     api = started
     const env = { SLUICE_KAFKA_BROKERS: kafka.address, API_URL: api.url }
     services = await startDistributed({ env })
-    // A detector is in its group a moment after it has started.
+    // A detector joins its group a moment after it has started.
     const [detector] = services.of('change-detector')
     await vi.waitFor(async () => expect((await fetch(`${detector?.url ?? ''}/readyz`)).status).toBe(200), {
       timeout: 30_000,
@@ -107,7 +107,7 @@ describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
     { name: 'refused', rows: ROWS },
     { name: 'keyed', rows: LONG_KEYS },
   ])
-    it(`a batch whose rows are all refused with a long text is told of, row by row, and sent again (${name})`, async ({
+    it(`a batch whose rows are all refused with a long text is shown row by row, and sent again (${name})`, async ({
       onTestFailed,
     }) => {
       onTestFailed(() => void process.stderr.write(services.logs()))
@@ -122,7 +122,7 @@ describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
         status: 400,
         error: expect.stringMatching(/^HTTP 400: no no /),
       })
-      // Nobody started anything anew for it.
+      // No process was restarted for it.
       for (const { log } of services.processes) expect(log.filter(({ level }) => level >= 40)).toEqual([])
 
       api.reset()
@@ -146,7 +146,7 @@ describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
     expect(new Set(sent.map(({ text }) => text))).toEqual(new Set(['w'.repeat(200_000)]))
   })
 
-  it('a sync whose definition has megabytes is stored, pinned and delivered', async ({ onTestFailed }) => {
+  it('a sync with a definition of megabytes is stored, pinned and delivered', async ({ onTestFailed }) => {
     onTestFailed(() => void process.stderr.write(services.logs()))
     api.reset()
     const { exitCode, view } = await project.run('wordy')
@@ -154,7 +154,7 @@ describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
     expect(api.requests.map(({ body }) => body)).toEqual(['[1]'])
   })
 
-  it('every process was ready all the time, also while the groups of a run were joined', () => {
+  it('every process was ready all the time, even while it joined the groups of a run', () => {
     expect(readiness).toEqual([])
   })
 })

@@ -1,6 +1,6 @@
 /**
- * Requests and attempts go some time after the end of their run, and nothing that is still wanted goes with
- * them.
+ * Requests and attempts are trimmed some time after the end of their run, and no record that is still needed
+ * goes with them.
  */
 import { afterEach, describe, expect, it } from 'vitest'
 import { at, syncTopics } from '@sluice/topics/topics'
@@ -20,7 +20,7 @@ interface Kept {
   readonly attempts: readonly number[]
 }
 
-/** The runs that there are requests of, and those that there are attempts of. */
+/** The runs that still have requests, and the runs that still have attempts. */
 async function kept(): Promise<{
   readonly requests: readonly number[]
   readonly attempts: readonly number[]
@@ -63,13 +63,13 @@ describe.each([
     expect(await kept()).toEqual(both(1, 2))
     expect(await run(8, [2, 3, 5, 9])).toBe('warning')
     expect(await kept()).toEqual(both(2, 3))
-    // Without a change there is no later run's end to go on from.
+    // Without a change, no later run writes an end that triggers trimming.
     failing.clear()
     expect(await run(9, [2, 3, 5, 9])).toBe('success')
     expect(await run(30, [2, 3, 5, 9])).toBe('success')
     expect(await kept()).toEqual(both(2, 3, 4))
 
-    // Successors find where to go on, and so does one that dies in the middle of its run.
+    // Successors find where to go on, even after one that dies in the middle of its run.
     await life.kill()
     life = start()
     expect(await run(31, [2, 3, 6])).toBe('success')

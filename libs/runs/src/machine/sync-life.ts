@@ -178,7 +178,10 @@ export interface Step {
   readonly life: SyncLife
   /** True if the work on the run at work is to stop: somebody cancelled it. Comes before what is written. */
   readonly stops: boolean
-  /** Events to be written to `runs`, in this order, each once the one before it is acknowledged. */
+  /**
+   * Events to be written to `runs`, in this order, side by side: none waits for the one before to be
+   * acknowledged.
+   */
   readonly events: readonly RunState[]
   readonly next: Next
 }
