@@ -38,7 +38,10 @@ const PATIENT = { testMs: 120_000, hookMs: 120_000 }
  * environment variables.
  */
 const SUITES: readonly Suite[] = [
-  { name: 'unit', folders: ['libs/*/src', 'services/*/src', 'test/histories'], place: 0, sideBySide: 2 },
+  {
+    ...{ name: 'unit', folders: ['libs/*/src', 'services/*/src', 'test/histories'], place: 0, sideBySide: 2 },
+    ...{ testMs: 20_000, hookMs: 20_000 },
+  },
   { name: 'tooling', folders: ['test/tooling'], place: 0, sideBySide: 2, testMs: 60_000, hookMs: 60_000 },
   { name: 'contract', folders: ['libs/*/src'], place: 1, sideBySide: 2, testMs: 60_000, hookMs: 120_000 },
   { name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 2, sideBySide: 2, ...PATIENT },

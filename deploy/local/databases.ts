@@ -13,7 +13,7 @@ import type { Workspace } from './workspace.ts'
 
 const run = promisify(execFile)
 
-/** A log of changes, row by row, for those who follow it. */
+/** Options for a log of changes, row by row. */
 export const MARIADB_OPTIONS = ['--log-bin', '--binlog-format=ROW', '--server-id=1']
 
 interface User {
@@ -21,7 +21,9 @@ interface User {
   readonly gid: number
 }
 
-/** The database servers refuse to run as root; anybody else runs them as himself. */
+/**
+ * The user that runs a database server. The servers refuse to run as root; any other user runs them itself.
+ */
 async function serverUser(name: string): Promise<User | undefined> {
   if (process.getuid?.() !== 0) return undefined
   const line = (await readFile('/etc/passwd', 'utf8')).split('\n').find(entry => entry.startsWith(`${name}:`))
@@ -71,14 +73,14 @@ export async function startPostgres(workspace: Workspace): Promise<LocalService>
 }
 
 /**
- * The certificate of MariaDB, which takes none while it runs; gives the options of the server that name its
- * files, by the path under which the server sees the folder.
+ * Writes the certificate of MariaDB, which accepts none while it runs. Returns the server options that name
+ * its files, with the path under which the server sees the folder.
  */
 export async function writeCertificate(folder: string, seenAs = folder): Promise<string[]> {
   const files = { cert: 'server-cert.pem', key: 'server-key.pem' }
   for (const part of ['cert', 'key'] as const) {
     await writeFile(join(folder, files[part]), TEST_CERTIFICATE[part])
-    // Worth nothing elsewhere, and the server may be another user.
+    // The server may run as another user. The key protects nothing outside of tests.
     await chmod(join(folder, files[part]), 0o644)
   }
   return [`--ssl-cert=${seenAs}/${files.cert}`, `--ssl-key=${seenAs}/${files.key}`]

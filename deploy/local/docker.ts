@@ -25,7 +25,7 @@ interface Recipe {
   readonly innerPort: number
   readonly env: Readonly<Record<string, string>>
   readonly args?: readonly string[]
-  /** Where inside of the container the server's certificate is to be. */
+  /** The folder inside of the container for the server's certificate. */
   readonly certificateFolder?: string
   readonly address: string
   readonly answers: () => Promise<boolean>

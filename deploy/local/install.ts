@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
 
-/** Folders where Debian keeps programs that are on nobody's PATH. */
+/** Folders in which Debian keeps programs that are not on the PATH. */
 const MORE_FOLDERS = [
   '/usr/sbin',
   '/usr/local/sbin',
@@ -42,9 +42,9 @@ async function findProgram(command: string): Promise<string | null> {
 let installing: Promise<unknown> = Promise.resolve()
 
 /**
- * Resolves to the paths of the programs, in order. What is missing is installed with apt-get where that is
- * possible (Debian or Ubuntu, as root or with `sudo -n`), which is said on stderr; elsewhere it rejects and
- * names what is missing and how to get it.
+ * Resolves to the paths of the programs, in order. Installs missing programs with apt-get if that is possible
+ * (Debian or Ubuntu, as root or with `sudo -n`), and says so on stderr. Otherwise it rejects, names the
+ * missing programs and says how to get them.
  */
 export async function ensurePrograms(programs: readonly Program[]): Promise<string[]> {
   const turn = installing.then(() => installMissing(programs))
@@ -114,8 +114,8 @@ function cacheFolder(): string {
 }
 
 /**
- * A folder of the cache, filled once. `fill` works in a folder of its own, which takes its place only when
- * complete, so an interrupted or a concurrent download leaves nothing half done.
+ * A folder of the cache, filled once. `fill` works in a folder of its own, which takes the place of the
+ * cached one only when it is complete. So an interrupted or concurrent download leaves nothing half done.
  */
 export async function cached(name: string, fill: (folder: string) => Promise<void>): Promise<string> {
   const target = join(cacheFolder(), name)

@@ -32,7 +32,7 @@ logger.server.name = kafka.server
 logger.server.level = info
 `
 
-/** One KRaft node that is broker and controller: its place, and where it differs. */
+/** The settings of one KRaft node that is broker and controller. */
 function settings(
   ports: { plain: number; controller: number; secure: number | null },
   folder: string,
@@ -72,9 +72,9 @@ export interface SecureListener {
 }
 
 export interface KafkaOptions {
-  /** Listen with TLS and SASL (PLAIN) too; credentials have to be shown again every 12 s. */
+  /** Also listen with TLS and SASL (PLAIN). Clients have to authenticate again every 12 s. */
   readonly secure?: boolean
-  /** Nothing is set but what one broker alone needs. */
+  /** Make only the settings that a single broker needs. */
   readonly stock?: boolean
   /** Further settings of the broker. */
   readonly settings?: { readonly [setting: string]: string }

@@ -2,9 +2,9 @@ import { createServer } from 'node:net'
 import type { Server } from 'node:net'
 
 /**
- * Ports of the loopback interface that nobody listens on. All are held at once while they are picked, so they
- * differ. Between this and their use somebody else may take one: whoever starts a service with them must be
- * ready to try again with others.
+ * Free ports of the loopback interface. All are open at once while they are picked, so they differ. Another
+ * process may take one before its use. So a caller that starts a service must be ready to try again with
+ * other ports.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, listen))

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 
 /**
- * Connects, sends the bytes (if any) and resolves with the first bytes of the answer; rejects after a second.
+ * Connects, sends the bytes (if any) and resolves with the first bytes of the answer. Rejects after a second.
  */
 export function exchange(port: number, request: Uint8Array | string | null): Promise<Buffer> {
   return new Promise((resolve, reject) => {

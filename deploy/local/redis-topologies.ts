@@ -14,7 +14,7 @@ import { Workspace } from './workspace.ts'
 export interface RedisTopology extends AsyncDisposable {
   /** As `SLUICE_REDIS_URL` wants it. */
   readonly url: string
-  /** The servers, the master first where there is one; their addresses are redis:// URLs. */
+  /** The servers, with the master first if there is one. Their addresses are redis:// URLs. */
   readonly nodes: readonly LocalService[]
 }
 

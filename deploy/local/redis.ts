@@ -6,8 +6,8 @@ import type { LocalService } from './service.ts'
 import type { Workspace } from './workspace.ts'
 
 /**
- * Starts a Redis that logs what it is told, as Sluice wants it, or, where it is to be `forgetful`, keeps
- * snapshots at most. Its address is a redis:// URL.
+ * Starts a Redis that logs every write to disk, as Sluice wants it. A `forgetful` one keeps snapshots at
+ * most. Its address is a redis:// URL.
  */
 export async function startRedis(
   workspace: Workspace,

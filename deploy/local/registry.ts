@@ -8,8 +8,9 @@ import type { Workspace } from './workspace.ts'
 const VERSION = '3.0.9'
 
 /**
- * Starts Apicurio's registry, whose Confluent-compatible base URL is its address. Without `kafkaBrokers` it
- * keeps the schemas in memory and has forgotten them after a restart; with it they are in a topic there.
+ * Starts Apicurio's registry. Its address is the base URL of its Confluent-compatible API. With
+ * `kafkaBrokers` it keeps the schemas in a topic of that Kafka. Otherwise it keeps them in memory, and a
+ * restart loses them.
  */
 export async function startRegistry(
   workspace: Workspace,

@@ -4,15 +4,15 @@ import type { ServiceProcess, SpawnOptions, Workspace } from './workspace.ts'
 export type ServiceName = 'kafka' | 'registry' | 'redis' | 'postgres' | 'mariadb'
 
 /**
- * A running service. `stop`, `kill` and `restart` are for tests of what happens then; address and data stay
+ * A running service. Tests call `stop`, `kill` and `restart` to see what happens then. Address and data stay
  * the same.
  */
 export interface LocalService {
   readonly name: ServiceName
-  /** What a client needs: `host:port` for Kafka, a URL for the others. */
+  /** The address for a client: `host:port` for Kafka, a URL for the others. */
   readonly address: string
   readonly logFile: string
-  /** Starts it again after `stop` or `kill`; resolves once it answers. */
+  /** Starts it again after `stop` or `kill`. Resolves once it answers. */
   start(): Promise<void>
   /** Ends it in an orderly way. */
   stop(): Promise<void>
@@ -38,8 +38,8 @@ export interface ServiceDefinition {
 }
 
 /**
- * Runs what is defined and waits until it answers; rejects with the end of the log if it ends or stays
- * silent.
+ * Runs the service and waits until it answers. Rejects with the last lines of the log if it ends or does not
+ * answer.
  */
 export async function runService(workspace: Workspace, definition: ServiceDefinition): Promise<LocalService> {
   const { name, process = name } = definition
@@ -86,7 +86,7 @@ async function untilItAnswers(
   throw new Error(`${name} ${why}; the end of its log:\n${await workspace.logTail(process)}`)
 }
 
-/** A port may be taken between its choice and its use, so a start that failed is tried with new ones. */
+/** Another process may take a port before its use, so a failed start is tried again with new ports. */
 export async function withNewPorts<T>(attempt: () => Promise<T>): Promise<T> {
   for (let left = 2; ; left -= 1) {
     try {

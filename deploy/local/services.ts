@@ -28,12 +28,13 @@ export interface StartOptions {
    */
   readonly engine?: 'native' | 'docker' | 'auto'
   /**
-   * Keep the registry's schemas in Kafka (starts that too), so that they survive a restart of the registry.
+   * Keeps the registry's schemas in Kafka, which is started too, so that they survive a restart of the
+   * registry.
    */
   readonly durableRegistry?: boolean
-  /** A Redis, run natively, that does not log what it is told and so forgets it at a restart. */
+  /** A Redis, run natively, that does not log writes to disk, and so forgets them at a restart. */
   readonly forgetfulRedis?: boolean
-  /** A Kafka, run natively, that bounds records and rebalances as it ships. */
+  /** A Kafka, run natively, with the default settings for records and rebalances. */
   readonly stockKafka?: boolean
 }
 
@@ -65,8 +66,8 @@ export class LocalServices implements AsyncDisposable {
   }
 
   /**
-   * Ends everything at once and removes all data; with `keepLogs` resolves to the folder that the logs were
-   * copied to.
+   * Ends all services at once and removes all data. With `keepLogs`, it copies the logs and resolves to their
+   * folder.
    */
   async stop(options: { keepLogs?: boolean } = {}): Promise<string | null> {
     return this.#workspace.close({ keepLogs: options.keepLogs ?? false })
@@ -78,9 +79,9 @@ export class LocalServices implements AsyncDisposable {
 }
 
 /**
- * Starts the named services in parallel and resolves once all of them answer. If one fails, the others are
- * stopped, the logs are kept, and the error says where. May be called several times; each call's services are
- * its own.
+ * Starts the named services in parallel, and resolves once all of them answer. If one fails, it stops the
+ * others, keeps the logs, and says in the error where they are. It may be called several times. Each call
+ * starts services of its own.
  */
 export async function startServices(
   names: readonly ServiceName[],
@@ -110,7 +111,7 @@ export async function startServices(
   return new LocalServices(workspace, new Map(services.map(service => [service.name, service])))
 }
 
-/** How a service is started on this machine, as asked. */
+/** Chooses how to start a service on this machine. */
 async function starter(
   workspace: Workspace,
   options: StartOptions,

@@ -1,7 +1,7 @@
 /**
- * Starts services for developing and testing, prints the environment variables that name them, and keeps them
- * until it is interrupted; with a command behind `--` it runs that with the variables set and ends with its
- * exit code.
+ * Starts services for developing and testing, and prints the environment variables that name them. It keeps
+ * them until it is interrupted. With a command behind `--`, it runs that command with the variables set, and
+ * ends with its exit code.
  *
  *     node deploy/local/up.ts kafka registry redis
  *     node deploy/local/up.ts kafka registry redis -- npm test

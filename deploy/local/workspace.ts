@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * Reads its standard input, which nobody ever writes to: it ends when the process that holds the other end is
- * gone, be it by kill -9. Then it kills every process group and container that has registered itself in the
- * folder, and removes the folder.
+ * Reads its standard input, to which nobody writes. The input ends when the process at the other end is gone,
+ * even by kill -9. Then the watchdog kills every process group and container that has registered itself in
+ * the folder, and removes the folder.
  */
 const WATCHDOG = `
 cat >/dev/null

@@ -1,8 +1,8 @@
 /**
- * Change detection over a table in PostgreSQL: export and diff, beside `COPY … TO` a file of the server over
- * the same rows in the same run; a run without a change; and the restore of the delivered state from its
- * topics. Rounds alternate, so that a change of the machine's speed meets both. The detecting process is one
- * of its own, whose peak memory is that of all it does.
+ * Measures change detection over a table in PostgreSQL: export and diff, a run without a change, and the
+ * restore of the delivered state from its topics. The yardstick is `COPY … TO` a file of the server, over the
+ * same rows in the same run. Rounds alternate, so that a change of the machine's speed affects both.
+ * Detection runs in a process of its own, so that its peak memory is known.
  *
  * Run: npm run bench:detection [-- --rows 1000000 --rounds 5]. The database is that of
  * SLUICE_TEST_POSTGRES_URL, whose user has to be allowed to write files of the server; without it, one is
@@ -20,7 +20,7 @@ import { prepareTable, TABLE } from './detection-table.ts'
 
 const CHILD = fileURLToPath(new URL('detection-process.ts', import.meta.url))
 
-/** Those that the change-detector is started with. */
+/** The flags with which the change-detector starts. */
 const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--max-old-space-size=768']
 
 /** What the detecting process measures, in milliseconds. */
@@ -36,7 +36,7 @@ export interface Round {
   readonly copyMs: number
   readonly exportMs: number
   readonly diffMs: number
-  /** Of the detecting process, not of the server. */
+  /** The CPU time of the detecting process, without the server's. */
   readonly exportCpuMs: number
   readonly diffCpuMs: number
 }

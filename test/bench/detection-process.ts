@@ -1,8 +1,8 @@
 /**
- * Detects changes as the change-detector does: its topics in a SQLite log, its state in a DuckDB file. Prints
- * what it measured as JSON. Each part is a process of its own, as in real life, and finds in a folder what
- * the part before has left. Arguments: the part, the folder, the database's URL, the rows of the table, the
- * rounds.
+ * Detects changes as the change-detector does, with its topics in a SQLite log and its state in a DuckDB
+ * file. Prints the figures as JSON. Each part is a process of its own, as in production, and finds in a
+ * folder the files of the part before. Arguments: the part, the folder, the database's URL, the rows of the
+ * table, the rounds.
  */
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -99,7 +99,7 @@ async function measureRounds(state: DeliveredState): Promise<readonly Round[]> {
   const measured: Round[] = []
   for (let round = 0; round < rounds; round += 1) {
     const copyMs = await timed(() => client.query(`COPY (${QUERY}) TO '${COPY_FILE}'`))
-    // As each run begins; what the last diff left goes.
+    // Each run begins so, and the tables of the last diff go.
     await feed(state)
     const times = [clock()]
     const clocked: Source = {

@@ -85,8 +85,8 @@ async function measureLoop(file: string, receiver: Receiver): Promise<Figures> {
 }
 
 /**
- * Runs Node with these arguments to its end; memory and CPU are those of the whole process, its start
- * included.
+ * Runs Node with these arguments to its end. Memory and CPU time are those of the whole process, with its
+ * start.
  */
 async function timed(
   args: readonly string[],

@@ -1,7 +1,7 @@
 /**
- * The distributed peer: a plain kafkajs consumer that posts rows from a topic in batches, and keeps no
- * promise at all. Reads COUNT rows that were produced before, one row of CSV text a record. Prints one JSON
- * document. Run: node test/bench/kafka-loop.ts BROKERS TOPIC COUNT URL
+ * The yardstick of the distributed profile: a plain kafkajs consumer that posts rows from a topic in batches,
+ * and makes no promises. It reads COUNT rows that were produced before, one row of CSV text in each record.
+ * Prints one JSON document. Run: node test/bench/kafka-loop.ts BROKERS TOPIC COUNT URL
  */
 import { Kafka, logLevel } from 'kafkajs'
 import { Pool } from 'undici'

@@ -1,9 +1,9 @@
 /**
- * The benchmark's API: takes any request, counts it and the rows in its body, answers 200, after a delay if
- * one is asked for. It speaks just enough HTTP/1.1 for keep-alive and Content-Length, so that it costs its
- * process little beside the sender under measurement. `GET /stats` tells the counts, `GET /reset` puts them
- * to zero; neither is counted. The first line on stdout is its URL. Run: node test/bench/receiver.ts [--port
- * N] [--delay MS] [--marker TEXT]
+ * The benchmark's API. It accepts any request, counts it and the rows in its body, and answers 200, after the
+ * delay of `--delay`. It speaks just enough HTTP/1.1 for keep-alive and Content-Length, so that it costs
+ * little CPU time beside the sender under measurement. `GET /stats` gives the counts, and `GET /reset` sets
+ * them to zero. Neither is counted. The first line on stdout is its URL. Run: node test/bench/receiver.ts
+ * [--port N] [--delay MS] [--marker TEXT]
  */
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
@@ -55,14 +55,12 @@ function take(counting: Counting, path: string, body: Buffer): string {
   return ACCEPTED
 }
 
-/**
- * Refuses what this receiver does not understand, loudly, for a benchmark that is misread is worse than none.
- */
+/** Refuses a request that this receiver does not understand, since a misread benchmark is worse than none. */
 function refuse(socket: Socket, status: string): void {
   socket.end(answer(status, '{}'))
 }
 
-/** Takes requests off one connection, in order; answers may be late, but never change places. */
+/** Reads requests from one connection, in order. Answers may be late, but keep that order. */
 function serve(counting: Counting, socket: Socket): void {
   let pending = Buffer.alloc(0)
   const chunks: Buffer[] = []

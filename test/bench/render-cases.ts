@@ -1,4 +1,4 @@
-/** What the benchmarks of rendering render: bodies, and the liquidjs templates that make the same of rows. */
+/** The bodies of the rendering benchmarks, and the liquidjs templates that render the same text from rows. */
 import type { BodySpec } from '@sluice/contracts/resources'
 import type { Column, Row } from '@sluice/contracts/values'
 import { Liquid } from 'liquidjs'
@@ -93,7 +93,7 @@ export function benchRow(index: number): Row {
   }
 }
 
-/** liquidjs as safe as it can be set, and with limits that nothing here meets. */
+/** liquidjs with its safest settings, and with limits that no template here reaches. */
 export const bareLiquid = new Liquid({
   ownPropertyOnly: true,
   strictFilters: true,

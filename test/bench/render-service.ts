@@ -46,7 +46,7 @@ async function compare(bench: RenderBench): Promise<void> {
   const told = (figures: readonly Figures[]): string =>
     `${format(of(figures, 'rowsPerSecond'))} rows/s ${cpuOf(figures).toFixed(1).padStart(5)} CPU s/M`
   const cpuOf = (figures: readonly Figures[]) => of(figures, 'cpuSecondsPerMillionRows')
-  // The second holds on a machine that others use too; the first has the waits for the disk in it as well.
+  // The first ratio includes waits for the disk. The second one also holds on a machine that others use.
   const wall = of(service, 'rowsPerSecond') / of(bare, 'rowsPerSecond')
   const core = cpuOf(bare) / cpuOf(service)
   const ratios = `${wall.toFixed(2)}× by the clock, ${core.toFixed(2)}× a core`

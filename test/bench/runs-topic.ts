@@ -1,10 +1,11 @@
 /**
- * What a start reads of `runs` on a topic as a month of many syncs leaves it that run every five minutes: as
- * it is kept (PROTOCOL.md §1), and as it would be if runs stayed for 30 days and the cleaner came once a
- * week, which is how Kafka does it where nobody says anything else. The records are written as the cleaner
- * leaves them, to a real topic, and read by the view that each process has. Run: node
- * test/bench/runs-topic.ts [--syncs N] [--days N]. SLUICE_KAFKA_BROKERS and SLUICE_SCHEMA_REGISTRY_URL name
- * services; else they are started.
+ * Measures how much of the topic `runs` a starting process reads, after a month of many syncs that run every
+ * five minutes. It compares the topic as Sluice keeps it (PROTOCOL.md §1) with Kafka's defaults, under which
+ * runs would stay for 30 days and the cleaner would come once a week. It writes the records to a real topic
+ * as the cleaner leaves them, and reads them with the view that each process has.
+ *
+ * Run: node test/bench/runs-topic.ts [--syncs N] [--days N]. SLUICE_KAFKA_BROKERS and
+ * SLUICE_SCHEMA_REGISTRY_URL name the services. Without them, the benchmark starts its own.
  */
 import { parseArgs } from 'node:util'
 import type { PartitionEnd, RunEvent } from '@sluice/contracts/records'
@@ -45,17 +46,17 @@ const RUNS = Math.floor((Number(values.days) * DAY_MS) / EVERY_MS)
 const NOW = RUNS * EVERY_MS
 const { signal } = new AbortController()
 
-/** Which of the records of a run, and which tombstones, are in the topic now. */
+/** Which records of a run, and which tombstones, are still in the topic. */
 interface Kept {
-  /** All that a run writes, not only how it ended. */
+  /** True if the topic has all records of the run, not only its end. */
   readonly whole: (run: number) => boolean
-  /** How a run ended. */
+  /** True if the topic has the event with the run's end. */
   readonly event: (run: number) => boolean
-  /** The run whose ends lead to these tombstones. */
+  /** The earlier runs whose tombstones were written when this run ended. */
   readonly tombstones: (run: number) => readonly number[]
 }
 
-/** The cleaner has been through all that is older than a week, and a run stays for a month. */
+/** The cleaner has compacted all records older than a week, and a run stays for a month. */
 const MONTH: Kept = {
   whole: run => NOW - run * EVERY_MS < 7 * DAY_MS,
   event: run => NOW - run * EVERY_MS < 30 * DAY_MS,
@@ -63,7 +64,8 @@ const MONTH: Kept = {
 }
 
 /**
- * As it is: of what counts no more, a tombstone of a day at most, and what the cleaner had no time for yet.
+ * The topic as Sluice keeps it. Besides live records it has tombstones of at most a day, and records that the
+ * cleaner had no time for yet.
  */
 function asItIs(): Kept {
   // Segments are closed after an hour, and cleaned an hour later at most; tombstones stay for a day after

@@ -1,6 +1,6 @@
 /**
- * The peer that Sluice is measured beside: reads a CSV, makes JSON of its rows, posts them in batches, and
- * keeps no promise at all: no diff, no log, no limits, no retry. Prints one JSON document. Run: node
+ * The yardstick of the embedded profile: reads a CSV, makes JSON of its rows, and posts them in batches. It
+ * makes no promises: it has no diff, no log, no limits and no retries. Prints one JSON document. Run: node
  * test/bench/undici-loop.ts FILE URL [--batch 100] [--concurrency 100]
  */
 import { createReadStream } from 'node:fs'
@@ -13,7 +13,7 @@ export interface LoopResult {
   readonly seconds: number
   readonly rowsPerSecond: number
   readonly cpuSeconds: number
-  /** Of the whole process, since it started. */
+  /** The peak of the whole process since its start. */
   readonly peakRssMb: number
 }
 

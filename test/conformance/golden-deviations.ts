@@ -1,11 +1,11 @@
 /**
- * The cases of Golden Liquid in which we mean to differ from Shopify, each with the reason; docs/REFERENCE.md
- * says the same to users. `golden-liquid.ts` holds the list to be exact.
+ * The cases of Golden Liquid in which Sluice differs from Shopify on purpose, each with the reason.
+ * docs/REFERENCE.md tells users the same. `golden-liquid.ts` checks that the list is exact.
  */
 
-/** Leniency that would hide a mistake: a row would be sent, and say something else than was meant. */
+/** Leniency that would hide a mistake: a row would be sent with another text than its author meant. */
 const MISTAKE = 'a mistake of the template, which Shopify passes over'
-/** What Shopify refuses and we know. */
+/** Features that Shopify does not have and Sluice has. */
 const MORE = 'Shopify has no such thing; we have'
 const NOTHING_IN_LIST = 'nothing in a list is passed over; with it, Shopify finds nothing in all of the list'
 

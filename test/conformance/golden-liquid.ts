@@ -1,9 +1,9 @@
 /**
- * Holds our Liquid against Golden Liquid, the cases of https://github.com/jg-rp/golden-liquid (MIT), which
- * pass with Shopify's own. Run: node test/conformance/golden-liquid.ts golden_liquid.json
+ * Compares Sluice's Liquid with Golden Liquid, the cases of https://github.com/jg-rp/golden-liquid (MIT),
+ * which Shopify's own Liquid passes. Run: node test/conformance/golden-liquid.ts golden_liquid.json
  *
- * The cases are not part of this repository. The list of those in which we mean to differ is, and has to be
- * exact: a case that newly differs, or no longer does, is told, and the exit code is 1.
+ * The cases are not part of this repository, but the list of intended deviations is. That list has to be
+ * exact. If a case newly differs, or no longer does, the program says so and exits with 1.
  */
 import { readFileSync } from 'node:fs'
 import { Decimal, type Row } from '@sluice/contracts/values'
@@ -31,9 +31,7 @@ type GoldenCase = z.output<typeof goldenCase>
 /** Templates read no files here. */
 const READS_FILES = new Set(['include tag', 'render tag'])
 
-/**
- * A number that is written with a point prints with one, which a JavaScript number does not if it is whole.
- */
+/** Keeps the point of a number that is written with one. A whole JavaScript number would print without it. */
 function withPoint(_name: string, value: unknown, context?: { readonly source?: string }): unknown {
   const source = context?.source ?? ''
   return typeof value === 'number' && Number.isInteger(value) && source.includes('.')
@@ -41,7 +39,7 @@ function withPoint(_name: string, value: unknown, context?: { readonly source?: 
     : value
 }
 
-/** What the case's template gives; null where it is refused. */
+/** The text that the case's template gives, or null if it is refused. */
 function rendered({ template, data }: GoldenCase): string | null {
   try {
     const parsed = parseTemplate(template)

@@ -1,4 +1,4 @@
-/** The example of the README, end to end: what a first user does, and what the API then sees. */
+/** The example of the README, end to end: the steps of a first user, and the requests that the API gets. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { bothProfiles, type Opened } from './profiles.ts'
@@ -83,7 +83,7 @@ describe.for(bothProfiles())('the Algolia example, $name', profile => {
     ])
   })
 
-  it('keeps a row that failed for the next run, and sends it as it is by then', async () => {
+  it('keeps a row that failed for the next run, which sends it as it is then', async () => {
     await project.run(SYNC)
     api.reset()
     await edit(/$/, 'cap,"cap, hat"\n')

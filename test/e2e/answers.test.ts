@@ -1,6 +1,6 @@
 /**
- * What answers mean where the sync says so, and what is kept of them, over runs, in both profiles: against an
- * API that is strict, and one that makes its own ids.
+ * Rules of a sync for answers, and values captured from them, over several runs in both profiles. One API is
+ * strict, and one makes its own ids.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
@@ -50,7 +50,7 @@ function makesIds(api: ScriptedApi, held: Map<string, string>): void {
     made += 1
     const id = `922337203685477580${made}`
     put(id, body)
-    // One of its answers does not tell the id.
+    // One of its answers lacks the id.
     return { status: 201, body: body.includes('Untold') ? '{}' : `{"data":{"id":${id}}}` }
   })
   api.on({ url: '/things/' }, ({ method, url, body }) => {
@@ -62,7 +62,7 @@ function makesIds(api: ScriptedApi, held: Map<string, string>): void {
   })
 }
 
-/** An API that creates only what is not there, and changes and deletes only what is. */
+/** An API that creates only objects that do not exist, and changes and deletes only those that do. */
 function strictAnswers(api: ScriptedApi, held: Map<string, string>): void {
   api.on({}, ({ method, url, body }) => {
     const there = held.has(url)
@@ -143,7 +143,7 @@ describe.each(bothProfiles())('$name: answers', profile => {
       '6 delivered',
     ])
 
-    // One of those that are not there has left the model meanwhile: nothing is left to say of it.
+    // One of the rows missing at the API has also left the model, so nothing is sent for it.
     const rows = ['1,Ann', '2,Bobby', '5,Eve', '6,Fay']
     expect(await run(...rows)).toMatchObject({ exitCode: 0, sent: ['POST /people/2'] })
     expect(await failed()).toEqual([])
@@ -155,7 +155,7 @@ describe.each(bothProfiles())('$name: answers', profile => {
       '/people/6': '{"name":"Fay"}',
     })
   })
-  it('tell the ids that an API makes, for all that comes later', async () => {
+  it('give the ids that an API makes, for all later requests', async () => {
     const id = (made: number): string => `922337203685477580${made}`
     const idOf = (name: string): string => [...things].find(([, held]) => held === name)?.[0] ?? ''
     const first = await runOf(THINGS, '1,Ann', '2,Bob', '3,Cid', '4,Untold')
@@ -179,7 +179,7 @@ describe.each(bothProfiles())('$name: answers', profile => {
     })
     expect(await failed(THINGS)).toEqual(['changed 3 missing', 'changed 4 rejected'])
 
-    // The removal of a row whose id nobody knows can never be sent; that is told once, and settled.
+    // Sluice can never send the removal of a row with an unknown id. It says so once, and settles the row.
     const third = await runOf(THINGS, '1,Anna', '2,Bobby', '3,Cyd')
     expect(third.sent).toEqual(['POST /things', 'POST /things'])
     expect(third).toMatchObject({

@@ -1,4 +1,4 @@
-/** Runs that somebody asks for by another command than `run`: what they send, and what they pass over. */
+/** Runs of other commands than `run`: the rows that they send, and the rows that they pass over. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { askedRunSuite } from './asked-runs.ts'
 import { OneProcess } from './one-process.ts'
@@ -10,7 +10,7 @@ describe('a run asked for, in one process,', () => {
   let world: OneProcess
   afterEach(() => world[Symbol.asyncDispose]())
 
-  it('that was cut is queued anew with what it was for', async () => {
+  it('that was cut is queued again for the same purpose', async () => {
     world = await OneProcess.open()
     await world.setRows([1, 2])
     const first = world.start()
@@ -46,12 +46,12 @@ describe('a run asked for, in one process,', () => {
     expect(await world.ended(running)).toMatchObject({ status: 'success' })
     const done = await world.ended(await world.command({ kind: 'reset', cause: 'reset' }))
     expect(done.status).toBe('success')
-    // What is asked for right after it is of the new incarnation.
+    // A run that is asked for right after the reset belongs to the new incarnation.
     expect(await world.run()).toMatchObject({ run: 1, counts: { added: { delivered: 1 } } })
     expect(world.api.sent).toEqual([1, 1])
   })
 
-  it('to reset says of one that was cut that nobody is at work on it', async () => {
+  it('to reset says that no process works on a run that was cut', async () => {
     world = await OneProcess.open()
     await world.setRows([1])
     await world.killWhilePublishing()
@@ -63,7 +63,7 @@ describe('a run asked for, in one process,', () => {
     })
   })
 
-  it('fails once it has lasted for longer than it may while its source hangs, and takes nothing for removed', async () => {
+  it('fails once it exceeds its maximum duration while its source hangs, and takes no row as removed', async () => {
     world = await OneProcess.open()
     await world.setRows([1])
     const first = world.start()
@@ -72,7 +72,7 @@ describe('a run asked for, in one process,', () => {
     const extract = (_: unknown, { signal }: { readonly signal: AbortSignal }): Promise<never> =>
       new Promise((_resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason))
-        // Opening the state may have taken for longer than the run may.
+        // To open the state may already have taken longer than the run may last.
         if (signal.aborted) reject(signal.reason)
       })
     const hanging = { extract, describe: extract, [Symbol.asyncDispose]: () => Promise.resolve() }
@@ -91,7 +91,7 @@ describe('a run asked for, in one process,', () => {
     expect([...world.api.ids]).toEqual([1])
   })
 
-  it('to try some rows again sends these alone, and leaves what else changed to the next', async () => {
+  it('to retry some rows sends only these, and leaves other changes to the next run', async () => {
     world = await OneProcess.open()
     await world.setRows([1, 2, 3])
     world.api.statusOf = request => (request.url.endsWith('/3') ? 500 : 422)
@@ -115,7 +115,7 @@ describe('a run asked for, in one process,', () => {
     expect([...world.api.ids].sort((a, b) => a - b)).toEqual([1, 2, 3, 4])
   })
 
-  it('to discard is no acquaintance with the model: the first run still skips what exists', async () => {
+  it('to discard does not count as a first run: the next run still skips existing rows', async () => {
     world = await OneProcess.open({ firstRun: 'skip-existing' })
     await world.setRows([1])
     world.start()

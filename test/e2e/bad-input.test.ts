@@ -1,6 +1,6 @@
 /**
- * Bad input, as a user meets it (R19): each mistake has an error that says where it is and what to do, and an
- * exit code; nothing is sent for it, and nothing that was delivered is taken as removed.
+ * Bad input, as a user meets it (R19). Each mistake has an exit code, and an error that says where it is and
+ * what to do. Sluice sends nothing for it, and takes no delivered row as removed.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ErrorBody, RunView } from '@sluice/contracts/api'
@@ -9,7 +9,7 @@ import { TcpProxy } from '@sluice/testkit/tcp-proxy'
 import { ADDED, manyPeople, peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import { finished, projectFolder, type Finished, type ProjectFolder } from './project-folder.ts'
 
-/** Mistakes by file, with the place of each and what is said of it. */
+/** Mistakes by file, with the place and the message of each. */
 const MISTAKES = {
   'unknown-field.yaml': {
     text: 'kind: model\nname: m1\nsource: files\nsql: select 1 as id\nprimarykey: id\n',
@@ -71,13 +71,16 @@ describe('a project with mistakes', () => {
   })
   afterAll(() => project[Symbol.asyncDispose]())
 
-  it.each(Object.entries(MISTAKES))('is told of the one in %s with its place', (file, { detail, says }) => {
-    const found = validate.details.filter(problem => problem.file === file)
-    expect(found).toEqual([{ file, ...detail, message: expect.any(String) }])
-    for (const text of says) expect(found[0]?.message).toContain(text)
-  })
+  it.each(Object.entries(MISTAKES))(
+    'gets an error for the one in %s with its place',
+    (file, { detail, says }) => {
+      const found = validate.details.filter(problem => problem.file === file)
+      expect(found).toEqual([{ file, ...detail, message: expect.any(String) }])
+      for (const text of says) expect(found[0]?.message).toContain(text)
+    },
+  )
 
-  it('neither validates nor runs, and both tell the same', () => {
+  it('neither validates nor runs, and both commands report the same errors', () => {
     expect(validate).toMatchObject({ exitCode: 2, code: 'config' })
     expect(validate.details).toHaveLength(Object.keys(MISTAKES).length)
     expect(run).toEqual(validate)
@@ -107,7 +110,7 @@ describe('a run', () => {
     await api[Symbol.asyncDispose]()
   })
 
-  it('of a sync that is not there is refused with the nearest name', async () => {
+  it('of a sync that does not exist is refused with the nearest name', async () => {
     const error = await project.error('run', 'peple')
     expect(error).toMatchObject({ exitCode: 2, code: 'not-found' })
     expect(error.message).toContain('did you mean `people`?')
@@ -122,14 +125,14 @@ describe('a run', () => {
   })
 })
 
-/** What may be wrong with a model's source, and what is then said. */
+/** Problems with a model's source, and the message of each. */
 const UNREADABLE: {
   readonly [what: string]: {
     readonly files: { readonly [file: string]: string | Uint8Array }
     readonly says: readonly string[]
   }
 } = {
-  'a CSV that is not there': {
+  'a CSV that does not exist': {
     files: { 'project.yaml': peopleYaml({ sql: `select id, name from 'peple.csv'` }) },
     says: ['peple.csv', 'is not there', 'people.csv'],
   },
@@ -137,7 +140,7 @@ const UNREADABLE: {
     files: { 'project.yaml': peopleYaml({ sql: `select id,\n    nam from 'people.csv'` }) },
     says: ['line 2, column 3', 'nam', 'not found'],
   },
-  'SQL that is none': {
+  'SQL with a syntax error': {
     files: { 'project.yaml': peopleYaml({ sql: `select id, from where 'people.csv'` }) },
     says: ['line 1, column 17', 'syntax error'],
   },
@@ -169,7 +172,7 @@ const UNREADABLE: {
     files: { 'people.csv': `${manyPeople(40_000)}1,y,z\n` },
     says: ['people.csv', 'Line: 40002'],
   },
-  'a CSV that is no UTF-8 from the middle on': {
+  'a CSV that is not UTF-8 from the middle on': {
     files: {
       'people.csv': Buffer.concat([Buffer.from(manyPeople(40_000)), Buffer.from([52, 44, 0xff, 10])]),
     },
@@ -284,7 +287,7 @@ describe('a column whose type changes between runs', () => {
     await api[Symbol.asyncDispose]()
   })
 
-  it('from whole numbers to texts and back is followed, and sends only what reads differently', async () => {
+  it('from whole numbers to texts and back sends only rows that read differently', async () => {
     for (const [value, sent] of [
       ['ten', '["ten"]'],
       ['11', '[11]'],
@@ -299,7 +302,7 @@ describe('a column whose type changes between runs', () => {
     expect(api.requests).toHaveLength(4)
   })
 
-  it('from whole numbers to others and back is followed', async () => {
+  it('from whole numbers to decimals and back sends the rows with their new values', async () => {
     const sent: (string | undefined)[] = []
     for (const value of ['10.5', '11', '12.25']) {
       await project.write('people.csv', peopleCsv(`1,${value}`, '2,20'))
@@ -314,7 +317,7 @@ describe('a column whose type changes between runs', () => {
 })
 
 describe('a project folder with a run under way', () => {
-  it('refuses another run, and lets the one under way end', async () => {
+  it('refuses another run, and the one under way ends undisturbed', async () => {
     await using api = await startScriptedApi()
     await using project = await projectFolder({
       files: { 'project.yaml': peopleYaml(), 'people.csv': peopleCsv('1,Ann') },
@@ -336,7 +339,7 @@ describe('a project folder with a run under way', () => {
 })
 
 describe('a destination that refuses connections', () => {
-  it('leaves the rows unsent, and gets them on the next run', async () => {
+  it('leaves the rows unsent, and the next run sends them', async () => {
     await using api = await startScriptedApi()
     await using proxy = await TcpProxy.start({ target: { host: '127.0.0.1', port: api.port } })
     await using project = await projectFolder({

@@ -295,7 +295,7 @@ describe('sluice preview of a folder', () => {
     expect(view).toEqual({ sync: SYNC, counts: { added: 0, changed: 0, removed: 0 }, requests: [] })
     const { stdout } = await cli.sluice('preview', SYNC)
     expect(stdout).toContain('nothing would be sent')
-    expect(stdout).toContain('firstRun is skip-existing: the first run takes the 9 rows as there')
+    expect(stdout).toContain('firstRun is skip-existing: the first run takes the 9 rows as delivered')
   })
 
   it('needs no secrets, and says that a run does', async () => {

@@ -1,6 +1,7 @@
 /**
- * Holds a project against what it connects to: sources answer, queries are taken, keys and templates find
- * their columns, destinations can be reached. No row is read and no request of a sync is sent.
+ * Checks a project against its sources and destinations. Sources have to answer and accept the queries, keys
+ * and templates have to find their columns, and destinations have to be reachable. The check reads no row and
+ * sends no request of a sync.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { ErrorCode, ErrorDetail } from '@sluice/contracts/errors'
@@ -17,12 +18,12 @@ import { placedInFile } from '@sluice/project/checks/check-templates'
 import { resourceKey, type Project } from '@sluice/project/project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'
 
-/** What is tried; each throws a SluiceError, with details for the fields at fault, or resolves. */
+/** The checks. Each one resolves, or throws a SluiceError with details for the fields at fault. */
 export interface Connections {
   describe(source: SourceSpec, model: ModelSpec, signal: AbortSignal): Promise<readonly Column[]>
   assertKey(model: ModelSpec, columns: readonly Column[]): void
   assertTemplates(definition: Definition, columns: readonly Column[]): void
-  /** That the secrets that are set can be sent where they stand. */
+  /** Checks that the headers and query can be sent with the secrets that are set. */
   assertSendable(destination: DestinationSpec): void
   reach(destination: DestinationSpec, signal: AbortSignal): Promise<void>
 }
@@ -34,8 +35,8 @@ export interface Connected {
 }
 
 /**
- * Throws all that is wrong at once: `config` with a place for each, or `unreachable` if nothing else is wrong
- * than that something does not answer.
+ * Throws one error for everything that is wrong: `config`, with a place for each mistake. If the only problem
+ * is that a source or destination does not answer, the error is `unreachable`.
  */
 export async function checkConnections(
   project: Project,
@@ -91,7 +92,7 @@ class Check {
       if (isOwn) this.#connections.assertKey(model, columns)
       return columns
     } catch (error) {
-      // What the SQL or the key says is the model's fault; who does not answer is the source.
+      // A mistake in the SQL or the key belongs to the model. A source that does not answer is the source's.
       const isTheModels = isOwn && isSluiceError(error) && error.code !== 'unreachable'
       this.#note(error, isTheModels ? model : source)
       return null
@@ -136,7 +137,7 @@ class Check {
   }
 }
 
-/** Something to ask a source for that no model reads. */
+/** A query for a source that no model reads, so that it is tried too. */
 function anyModel(source: SourceSpec): ModelSpec {
   return { kind: 'model', name: source.name, source: source.name, sql: 'select 1 as one', primaryKey: 'one' }
 }

@@ -6,7 +6,7 @@ import { unknownRun, unknownSync } from './unknown-names.ts'
 export class EmptyHistory implements RunHistory {
   readonly #syncs: ReadonlySet<string>
 
-  /** `syncs` are those that the project has. */
+  /** `syncs`: the names of the project's syncs. */
   constructor(syncs: ReadonlySet<string>) {
     this.#syncs = syncs
   }

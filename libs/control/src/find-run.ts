@@ -1,4 +1,4 @@
-/** Finds the run that a command is about. */
+/** Finds the run that a command names. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent, RunStatus } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
@@ -18,8 +18,8 @@ export async function findRun(pipeline: Pipeline, id: string, signal: AbortSigna
 }
 
 /**
- * Throws `usage` for a run that is in none of these states, and says in which it is, and so that there is
- * nothing to do.
+ * Throws `usage` for a run that is in none of these states. The message names the state that it is in, and
+ * says that there is nothing to do.
  */
 export function assertStatus(run: RunEvent, wanted: readonly RunStatus[], todo: string): void {
   const { runId, sync, status } = run

@@ -1,4 +1,4 @@
-/** Asks something of a sync's detector, and follows a run to its end. */
+/** Sends commands to the detector of a sync, and follows a run to its end. */
 import { randomUUID } from 'node:crypto'
 import type { RunView } from '@sluice/contracts/api'
 import type { Command, RunEvent } from '@sluice/contracts/records'
@@ -10,7 +10,10 @@ import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import type { Pipeline } from './pipeline.ts'
 import type { FollowedRun } from './port.ts'
 
-/** A run as asked for by hand, with what else is to be said about it. */
+/**
+ * The command for a run that a person asks for. `more` has its cause and scope, if they are not the usual
+ * ones.
+ */
 export function runCommand(
   pipeline: Pipeline,
   sync: string,
@@ -28,7 +31,7 @@ export function runCommand(
   }
 }
 
-/** Something that is asked about a run that there is. */
+/** A command for a run that exists. */
 export function commandAbout(run: Pick<RunEvent, 'sync' | 'runId'>, kind: 'cancel' | 'approve'): Command {
   const { sync, runId } = run
   return { id: randomUUID(), kind, sync, cause: 'manual', run: runId, at: Date.now(), scope: null }
@@ -43,9 +46,10 @@ export async function sendCommand(pipeline: Pipeline, command: Command, signal: 
 }
 
 /**
- * Calls `onProgress` with each new state of the run, and resolves once it has ended or is held. `beyond` is a
- * state of it that is known already, and is not what is waited for. When `cancel` aborts, the run is
- * cancelled, and waited for.
+ * Calls `onProgress` with each new state of the run, and resolves once the run has ended or is held. It
+ * passes over `beyond`, a state that the caller knows already. For example, `sluice approve` waits for what
+ * comes after the held state. When `cancel` aborts, this function cancels the run and still waits for its
+ * end.
  */
 export async function followRun(
   pipeline: Pipeline,
@@ -91,8 +95,8 @@ export async function followRun(
 }
 
 /**
- * The queued run of a sync: it takes the place of one that was asked for while it waited, and sees the same
- * rows.
+ * The queued run of a sync. It stands in for each run that is asked for while it waits, because it sees the
+ * same rows.
  */
 function queuedRunOf(runs: SyncRuns | undefined): string | null {
   for (const event of runs?.events.values() ?? []) if (event.status === 'queued') return event.runId

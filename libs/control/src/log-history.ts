@@ -14,7 +14,7 @@ import { unknownRun, unknownSync } from './unknown-names.ts'
 
 export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
-  /** Syncs that the project has, though they may never have run. */
+  /** The project's syncs, including those that never ran. */
   readonly #known: ReadonlySet<string>
 
   private constructor(pipeline: Pipeline, known: ReadonlySet<string>) {
@@ -39,7 +39,7 @@ export class LogHistory implements RunHistory {
       ({ event }) => sync === undefined || event.sync === sync,
     )
     const last = after === undefined ? null : all.findIndex(({ event }) => event.runId === after)
-    // Runs are forgotten in time, and with them the cursors that name them.
+    // Sluice forgets old runs, and a cursor that names such a run ends with it.
     if (last === -1) throw notACursor(after ?? '')
     const events = all.slice((last ?? -1) + 1)
     const page = events.slice(0, limit)
@@ -119,11 +119,13 @@ export class LogHistory implements RunHistory {
   }
 }
 
-/** Of a run that is not over, where no services but those of this process could be at work on it. */
+/**
+ * The notices of a run that is not over, where only services of this process could work on it, and none does.
+ */
 function leftNotices({ status, sync }: RunEvent): readonly string[] {
   if (status === 'running')
     return [
-      `its process has ended: the next \`sluice run ${sync}\` brings it to its end, and then starts anew`,
+      `its process has ended: the next \`sluice run ${sync}\` brings it to its end, and then starts a new run`,
     ]
   return status === 'queued' ? [`it waits for the next \`sluice run ${sync}\``] : []
 }
@@ -131,15 +133,15 @@ function leftNotices({ status, sync }: RunEvent): readonly string[] {
 interface PlacedRun {
   readonly event: RunEvent
   readonly runs: SyncRuns
-  /** What it is sorted by: ms since 1970. */
+  /** The sort key: ms since 1970. */
   readonly sortedAs: number
   /** Its place among the runs of its sync. */
   readonly place: number
 }
 
 /**
- * Runs of a sync stand in the order in which they were asked for, whatever a clock said: none is sorted as
- * older than one before it. Only runs of several syncs are put in order by the clock.
+ * Sorts runs, the newest first. Runs of one sync keep the order in which they were asked for, even if a clock
+ * was set back. Only runs of different syncs are sorted by the clock.
  */
 export function newestFirst(syncs: Iterable<SyncRuns>): readonly PlacedRun[] {
   const placed = [...syncs].flatMap(runs => {

@@ -1,4 +1,4 @@
-/** What control needs of a pipeline, be it the embedded one in a project's `.sluice` or one on Kafka. */
+/** What control needs of a pipeline, either the embedded one in a project's `.sluice` or one on Kafka. */
 import type { Ends } from '@sluice/flow/ends'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
@@ -14,11 +14,11 @@ export interface Pipeline extends AsyncDisposable {
   readonly definitions: Definitions
   readonly newRunId: () => string
   readonly logger: Logger
-  /** True where other processes run the services; `start` then does nothing but wait. */
+  /** True if other processes run the services. Then `start` only waits. */
   readonly servicesElsewhere: boolean
   /**
-   * Runs the services for these syncs until `drain` aborts, then lets them finish what is under way; `abort`
-   * ends them at once. Rejects if one fails for good.
+   * Runs the services for these syncs until `drain` aborts. Then it lets them finish the work under way,
+   * while `abort` ends them at once. Rejects if a service fails for good.
    */
   readonly start: (only: ReadonlySet<string>, ends: Ends) => Promise<void>
 }

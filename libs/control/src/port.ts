@@ -1,5 +1,5 @@
 /**
- * What people ask of Sluice, and what they see. Whoever asks does not care whether the answer comes from a
+ * What people ask of Sluice, and what they see. The caller does not know whether the answer comes from a
  * folder, from Kafka or from a server.
  */
 import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
@@ -45,9 +45,9 @@ export interface RunHistory {
 
 export interface RunRequest {
   readonly sync: string
-  /** Why it runs; `manual` where nothing is said. */
+  /** Why the sync runs; `manual` by default. */
   readonly cause?: Command['cause']
-  /** Only a part of the rows. */
+  /** Limits the run to some of the rows. */
   readonly scope?: Command['scope']
 }
 
@@ -65,15 +65,15 @@ export interface FollowedRun {
 }
 
 /**
- * Each method that asks for something publishes the project as it is, follows the run until it ends or waits
- * for approval, and resolves with it. It throws `not-found` for a sync or run that does not exist, and
- * `usage` for a run in whose state there is nothing to do.
+ * Each method that asks for something publishes the project as it is. It follows the run until it ends or
+ * waits for approval, and resolves with it. It throws `not-found` for a sync or run that does not exist, and
+ * `usage` if there is nothing to do in the run's state.
  */
 export interface Control extends RunHistory, AsyncDisposable {
   askForRun(request: RunRequest, following: Following): Promise<FollowedRun>
   /** Forgets what was delivered, so that the next run is the first again. */
   reset(sync: string, following: Following): Promise<FollowedRun>
-  /** Lets a run go on that waits for approval. The run may wait for approval again. */
+  /** Approves a run that waits for it. The run goes on, and may wait for approval again. */
   approve(run: string, following: Following): Promise<FollowedRun>
   /** Ends a run in good order. */
   cancel(run: string, following: Following): Promise<FollowedRun>

@@ -28,30 +28,29 @@ interface Asked {
   readonly command: Command
   /** The run that is followed. */
   readonly runId: string
-  /** The sync as its triggers are counted; null where that is not known. */
+  /** Says which triggers the figures of the run have; null if it is not known. */
   readonly definition: Definition | null
-  /** False where what is asked needs none of the project. */
+  /** False if the command needs nothing of the project. */
   readonly publishes: boolean
-  /** A state of the run that is known already, and is not what is waited for. */
+  /** A state of the run that is known already, so that the caller does not wait for it. */
   readonly beyond?: RunEvent
 }
 
 /** Where a project runs: in its folder, or on Kafka. */
 export interface Place {
-  /**
-   * False where nothing ever ran, so that there is nothing to look at, and nothing is written for looking.
-   */
+  /** False if nothing ever ran. Then there is nothing to see, and looking at history makes no files. */
   readonly hasHistory: boolean
   /**
-   * Rejects with `unreachable` for what does not answer, and with `conflict` where another process has it.
+   * Rejects with `unreachable` if a service does not answer, and with `conflict` if another process has the
+   * folder open.
    */
   readonly open: () => Promise<Pipeline>
-  /** Throws `config` where the services that run here lack a secret of the definition. */
+  /** Throws `config` if the services that run here lack a secret of the definition. */
   readonly assertSecrets: (definition: Definition) => void
 }
 
 /**
- * Control of the syncs of one project, through the topics of its pipeline. Opens these once they are needed.
+ * Control of the syncs of one project, through the topics of its pipeline. It opens them when it needs them.
  */
 export class ProjectControl implements Control {
   readonly #project: Project
@@ -119,7 +118,7 @@ export class ProjectControl implements Control {
     return this.#pipeline
   }
 
-  /** Throws `not-found` where no run can be. */
+  /** Throws `not-found` if no run can exist. */
   async #pipelineOf(run: string): Promise<Pipeline> {
     if (!this.#place.hasHistory) throw unknownRun(run)
     return await this.#open()
@@ -142,7 +141,7 @@ export class ProjectControl implements Control {
     return definition
   }
 
-  /** What is wrong with the project is told before anything is opened. */
+  /** Reports mistakes in the project before it opens anything. */
   async #askAnew(
     sync: string,
     more: Parameters<typeof runCommand>[2],
@@ -153,7 +152,7 @@ export class ProjectControl implements Control {
     return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
   }
 
-  /** Starts the services where they run here, asks, and follows the run. */
+  /** Sends the command, starts the services if they run in this process, and follows the run. */
   async #ask({ command, publishes, ...of }: Asked, { onProgress, cancel }: Following): Promise<FollowedRun> {
     const pipeline = await this.#open()
     const { sync } = command

@@ -8,5 +8,5 @@ export function unknownSync(name: string, known: Iterable<string>): SluiceError 
 }
 
 export function unknownRun(id: string): SluiceError {
-  return new SluiceError('not-found', `There is no run \`${id}\`; \`sluice runs\` lists those there are.`)
+  return new SluiceError('not-found', `There is no run \`${id}\`; \`sluice runs\` lists the runs.`)
 }

@@ -1,13 +1,13 @@
 /**
- * The delivered state of one sync: per key, what the destination is believed to hold and how certain that is
- * (PROTOCOL.md §2), with the set-based diff of a model's rows against it. It is a cache: what it holds
- * follows from the topics `changes`, `retry` and `captured`, and `positions` says how far into them it has
- * come (PROTOCOL.md §3).
+ * The delivered state of one sync. For each key, it has the row that the destination is believed to hold, and
+ * how certain that is (PROTOCOL.md §2). The diff compares a model's rows with it, by operations on sets. It
+ * is a cache: all of it follows from the topics `changes`, `retry` and `captured`, and `positions` says how
+ * far into them it has come (PROTOCOL.md §3).
  *
- * A key's partition is remembered, not computed: it is the one in which the key's last change stands, for as
- * long as the state knows the key, and its retry entries and captured values are those of that partition. A
- * key that was forgotten may come back in another partition; of its changes in several partitions, that of
- * the highest run is the last.
+ * A key's partition is remembered, not computed. As long as the state knows the key, it is the partition in
+ * which the key's last change stands. Only the retry entries and captured values of that partition count. A
+ * key that was forgotten may come back in another partition. If it has changes in several partitions, the one
+ * of the highest run is the last.
  *
  * One caller at a time. Errors are `SluiceError`s: `corrupt` (the file cannot be trusted: reset it and feed
  * it the topics from their start), `config` (key columns or their types changed: the message names `sluice
@@ -23,15 +23,15 @@ export interface StatePositions {
   readonly retry: readonly number[]
   readonly captured: readonly number[]
   /**
-   * The last change contained per partition, to be checked against the topic: run and seq, or null for none
-   * yet.
+   * The last change that the state contains of each partition, to check it against the topic: run and seq.
+   * Null if it contains none yet.
    */
   readonly lastChange: readonly ({
     readonly offset: number
     readonly run: number
     readonly seq: number
   } | null)[]
-  /** For what the state was brought up to date last; null if nobody has said so. */
+  /** The run for which the state was last brought up to date. Null if no commit has named one. */
   readonly fedFor: FedFor | null
 }
 
@@ -41,20 +41,20 @@ export interface FedFor {
   readonly at: number
 }
 
-/** A record of `retry` or `captured`; a null value is a tombstone. */
+/** A record of `retry` or `captured`. A null value is a tombstone. */
 export interface Keyed<T> {
   readonly key: string
   readonly value: T | null
 }
 
-/** A change as read from its topic; the time is its record's, in ms since 1970. */
+/** A change as read from its topic. The time is that of its record, in ms since 1970. */
 export interface PlacedChange {
   readonly offset: number
   readonly timestamp: number
   readonly change: Omit<Change, 'incarnation' | 'owner'>
 }
 
-/** A tombstone: what came before of the key in this partition means nothing any more. */
+/** A tombstone: the earlier records of the key in this partition no longer count. */
 export interface PlacedTombstone {
   readonly offset: number
   readonly key: string
@@ -79,65 +79,65 @@ export interface DiffRequest {
   readonly primaryKey: readonly string[]
   /** Columns whose differences count as a change. */
   readonly compare: readonly string[]
-  /** Ops with a trigger; the others are settled as if delivered. */
+  /** Ops with a trigger. Changes of other ops are settled as if delivered. */
   readonly opsWithTrigger: ReadonlySet<Op>
-  /** skip-existing on a first run: every row is settled as present, nothing is sent. */
+  /** True for a first run with skip-existing: every row is settled as present, and nothing is sent. */
   readonly baseline: boolean
   /** Absent: an ordinary run. */
   readonly purpose?: RunPurpose
-  /** A row that failed in so many runs is muted; null or absent: none ever is. */
+  /** A row that failed in this many runs is muted. Null or absent: no row is muted for failures. */
   readonly giveUpAfter?: number | null
   readonly signal: AbortSignal
 }
 
-/** What a run is for, where it is no ordinary one (PROTOCOL.md §12). */
+/** The purpose of a run that is not an ordinary one (PROTOCOL.md §12). */
 export type RunPurpose =
   /**
-   * Every row counts as uncertain: whether it is there at all, so that it is sent as added, or only what is
-   * there, so that it is sent as changed. Rows that are muted, too.
+   * Every row counts as uncertain, even a muted one. With `added`, its existence is uncertain, so it is sent
+   * as added. With `changed`, only its content is uncertain, so it is sent as changed.
    */
   | { readonly kind: 'resync'; readonly as: 'added' | 'changed' }
-  /** Only rows that failed are looked at, and muted. Null: whatever the key, or the status of the answer. */
+  /** Looks only at rows that failed, and mutes them. A null key or status matches every row. */
   | { readonly kind: 'discard'; readonly key: string | null; readonly status: number | null }
-  /** Only rows that failed are looked at, and done about what is due; none is given up. Null as above. */
+  /** Looks only at rows that failed, sends what they need, and gives none up. Null as above. */
   | { readonly kind: 'retry'; readonly key: string | null; readonly status: number | null }
 
 /** A change before it has a place in a topic. */
 export interface DetectedChange extends Omit<Change, 'incarnation' | 'owner' | 'run' | 'seq' | 'replayed'> {
   /**
-   * The partition in which the key's last change stands, and this one has to stand too. Null for a key that
-   * the state does not know, because it was never there or is gone without an open retry entry and without
-   * captured values: whoever publishes the change may choose.
+   * The partition in which the key's last change stands. This change has to stand there too. Null for a key
+   * that the state does not know: it was never there, or is gone without an open retry entry and without
+   * captured values. Then the detector may choose a partition.
    */
   readonly partition: number | null
 }
 
-/** A column whose type in the model is another than it was. */
+/** A column whose type in the model has changed. */
 export interface RetypedColumn {
   readonly name: string
   readonly was: ColumnType
   readonly is: ColumnType
 }
 
-/** A key that is to get a tombstone in a partition of a topic. */
+/** A key that should get a tombstone in a partition of a topic. */
 export interface EndedKey {
   readonly partition: number
   readonly key: string
 }
 
 /**
- * What a diff found. It stays valid until the next `feed`, `diff` or dispose; `changes()` may be iterated
+ * The result of a diff. It stays valid until the next `feed`, `diff` or dispose. `changes()` may be iterated
  * once.
  */
 export interface Diff {
   /**
-   * The columns of the request, and of the rows of the changes. A column without a value, which may say
-   * nothing of its type, has the type that it had when it had some. That is not always known after a rebuild:
-   * then it has the type that the stored rows suggest. Rows that were delivered when a column had another
-   * type may have values of that type.
+   * The columns of the request, and of the rows of the changes. The type of a column without values may not
+   * be known. It then has the type from when it had values. After a rebuild even that may not be known, and
+   * the stored rows suggest the type. A row that was delivered when a column had another type may have a
+   * value of that type.
    */
   readonly columns: readonly Column[]
-  /** Columns whose values are of another type than in the results before; none after a rebuild. */
+  /** Columns whose values have another type than in earlier results. Empty after a rebuild. */
   readonly retyped: readonly RetypedColumn[]
   readonly rowsRead: number
   readonly rowsInvalid: number
@@ -149,20 +149,21 @@ export interface Diff {
   /** Keys believed to be at the destination before this run (present or uncertain), for the removal guard. */
   readonly keysBefore: number
   /**
-   * Rows that are settled with columns that they were delivered without, since the model has these newly:
-   * none of them is sent for that alone.
+   * Rows that were delivered without some columns, since the model did not have these columns then. They are
+   * settled with the new columns. A new column alone is no reason to send a row.
    */
   readonly adopted: { readonly rows: number; readonly columns: readonly string[] }
-  /** Rows that are settled as muted by this very run, since they failed too often or are discarded. */
+  /** Rows that this run settles as muted, since they failed too often or are discarded. */
   readonly muted: number
   /** Keys of at most ten rows that a trigger would remove. */
   readonly removedSamples: readonly string[]
   /**
-   * The changes in the order in which a partition is written: settled, removed, changed, added (R17), those
-   * of an op in the order of the model's query; in batches of at most a few thousand. `endsRetry` lists the
-   * retry entries of keys that are settled in the batch: they are to get a tombstone once these changes are
-   * acknowledged. So are the captured values of rows that are settled as absent; those of a row that was
-   * absent before are another's.
+   * The changes in the order in which a partition is written: settled, removed, changed, added (R17). Those
+   * of one op are in the order of the model's query. They come in batches of at most a few thousand.
+   *
+   * `endsRetry` lists the retry entries of keys that the batch settles. They get a tombstone once these
+   * changes are acknowledged. Captured values of rows that are settled as absent get one too. If a row was
+   * already absent, its captured values belong to an earlier row.
    */
   changes(): AsyncIterable<{
     readonly changes: readonly DetectedChange[]
@@ -171,32 +172,43 @@ export interface Diff {
 }
 
 export interface DeliveredState extends AsyncDisposable {
-  /** Where to go on reading. All zero after `reset` and for a new file. */
+  /** The offsets at which reading goes on. All zero after `reset` and for a new file. */
   positions(): Promise<StatePositions>
   /** Forgets everything: the next feed starts at the topics' beginning. */
   reset(): Promise<void>
   /**
-   * Takes in a stretch of topics. May be called for many stretches; nothing counts until `commit`, which
-   * applies all of them and the positions in one transaction. Only whole runs are fed: the outcome of every
-   * change is known, and a change without a retry entry of its partition, run and seq was delivered. A commit
-   * takes in the same runs of all partitions, which may come in any order: a key may have moved between them.
-   * A commit that is aborted has applied nothing; the state is then only to be disposed. `positions` tell
-   * what the last commit was for, if it said so.
+   * Takes in a stretch of topics. It may be called for many stretches. None counts until `commit`, which
+   * applies all of them and the positions in one transaction.
+   *
+   * The caller feeds only whole runs, so that the outcome of every change is known. A change without a retry
+   * entry of its partition, run and seq was delivered. Since a key may move between partitions, a commit
+   * takes in the same runs of all partitions. The partitions may come in any order.
+   *
+   * A commit that is aborted has applied nothing, and the caller then has to dispose the state. `positions`
+   * says for which run the last commit was, if the caller named one.
    */
   feed(stretch: StateFeed): Promise<void>
   commit(options?: { readonly signal?: AbortSignal; readonly fedFor?: FedFor | undefined }): Promise<void>
   /**
-   * Lets `end` write tombstones into `changes`, some thousands at a time, for keys that have been gone from a
-   * partition since before a time (ms since 1970): that of their last change there, after which the state
-   * knew nothing of them in that partition. Those for which it has resolved are not told again, once the diff
-   * has ended that was there meanwhile, but for a state that is rebuilt. A diff stays valid. Rejects as `end`
-   * does, and with the signal's reason between two calls of it.
+   * Passes keys that have long been gone from a partition to `end`, some thousands at a time. `end` writes
+   * tombstones for them into `changes`. A key is gone since its last change in the partition, if the state
+   * knows nothing of it there after that change. It is passed if that time (ms since 1970) lies before the
+   * given one.
+   *
+   * The state forgets a key once `end` has resolved for it, and does not pass it again. There are two
+   * exceptions. While a diff is open, the state forgets nothing until that diff has ended. A state that is
+   * rebuilt may pass the key again.
+   *
+   * An open diff stays valid. Rejects with the error of `end`, or with the signal's reason between two calls
+   * of it.
    */
   endGone(
     before: number,
     end: (keys: readonly EndedKey[]) => Promise<void>,
     options: { readonly signal: AbortSignal },
   ): Promise<void>
-  /** Finds what changed. The state itself stays as it is: it follows from the topics at the next feed. */
+  /**
+   * Finds the changes. The state itself stays as it is, and takes them in from the topics at the next feed.
+   */
   diff(request: DiffRequest): Promise<Diff>
 }

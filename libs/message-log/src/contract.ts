@@ -4,7 +4,8 @@
  *     messageLogContract('kafka', { remote: true }, async () => ({ open, compactNow, forgetGroup, faults,
  *     close }))
  *
- * One file per kind of promise in `contract/`. What only one adapter promises is tested beside that adapter.
+ * `contract/` has one file for each kind of promise. The tests of promises that only one adapter makes stand
+ * beside that adapter.
  */
 import { describe } from 'vitest'
 import { abortContract, silenceContract } from './contract/aborts.ts'
@@ -22,8 +23,8 @@ import { writerContract } from './contract/writers.ts'
 export { FILLER_KEY } from './contract/fixture.ts'
 
 /**
- * Registers the suite under `name`. `start` is called once, before the first test; the harness is closed
- * after the last. What connections can do wrong is asked of a log alone that is reached through them.
+ * Registers the suite under `name`. It calls `start` once, before the first test, and closes the harness
+ * after the last. Only a remote log is tested with failing connections.
  */
 export function messageLogContract(
   name: string,

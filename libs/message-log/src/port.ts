@@ -1,19 +1,18 @@
 /**
- * The log: topics of partitions of records, written by fenced writers and read by offset. Ownership of
- * partitions comes from group membership; data is always read by explicit offset, so that a stage's position
- * follows from its own output (PROTOCOL.md §5) and committed offsets are never more than hints.
+ * The log: topics with partitions of records. Fenced writers write them, and readers read them by offset.
+ * Group membership decides who owns a partition. A stage finds its position in its own output (PROTOCOL.md
+ * §5), so it reads by explicit offset, and committed offsets are only hints.
  *
- * Every method that can wait takes `signal`; aborting it rejects with the signal's reason and leaves the log
- * as it was, but for an append, which may then have happened or not. All methods may be called concurrently.
- * Errors are `SluiceError`s: `unreachable` (after the adapter's own retries, retryable),
+ * Every method that can wait takes `signal`. An abort rejects with the signal's reason and leaves the log as
+ * it was. The exception is an append, which may then have happened or not. All methods may be called
+ * concurrently. Errors are `SluiceError`s: `unreachable` (after the adapter's own retries, retryable),
  * `offset-out-of-range`, `fenced`, `writer-dead`, `not-found` (no such topic), `aborted` (the log was
- * closed), `too-large` (a record is larger than its topic takes), `internal` (an append of no records: the
+ * closed), `too-large` (a record is larger than its topic allows), `internal` (an append of no records: the
  * caller's bug).
  */
 
 /**
- * A record to be appended. A null value is a tombstone. Keys are never null, so that every topic may be
- * compacted.
+ * A record to append. A null value is a tombstone. Keys are never null, so that every topic may be compacted.
  */
 export interface NewRecord {
   readonly key: Uint8Array
@@ -21,8 +20,8 @@ export interface NewRecord {
 }
 
 /**
- * A record as read. Buffers are the reader's own copies; `timestamp` is the log's time of appending in ms
- * since 1970.
+ * A record as read. Its buffers are the reader's own copies. `timestamp` is the time at which the log
+ * appended it, in ms since 1970.
  */
 export interface LogRecord {
   readonly offset: number
@@ -32,7 +31,7 @@ export interface LogRecord {
 }
 
 /**
- * Records in offset order. `nextOffset` is where reading goes on; it may lie beyond the last record + 1
+ * Records in offset order. Reading goes on at `nextOffset`, which may lie beyond the last record + 1
  * (compaction, control records).
  */
 export interface ReadBatch {
@@ -45,47 +44,48 @@ export interface TopicPartition {
   readonly partition: number
 }
 
-/** So long whoever reads what is new can rely on seeing that a key has ended. */
+/** How long tombstones stay. A reader that pauses for less than this time sees every key that has ended. */
 export const TOMBSTONES_KEPT_MS = 24 * 3_600_000
 
 /** The largest record of a topic whose spec says nothing else: key and value together, in bytes. */
 export const DEFAULT_RECORD_BYTES = 1_000_000
 
 /**
- * An append whose records have no more bytes than this, each with its key, its value and
- * `RECORD_OVERHEAD_BYTES`, is atomic; a larger one may be stored in several parts. It is less than any broker
- * takes as it is shipped.
+ * An append of at most this many bytes is atomic. Each record counts with its key, its value and
+ * `RECORD_OVERHEAD_BYTES`. The log may store a larger append in several parts. The limit is below the default
+ * limit of any broker.
  */
 export const ATOMIC_BYTES = 900_000
 
-/** What a record takes at most beside its key and its value. */
+/** The most bytes that a record takes besides its key and value. */
 export const RECORD_OVERHEAD_BYTES = 32
 
 export interface TopicSpec {
   readonly topic: string
   readonly partitions: number
   /**
-   * compact: keeps the last record of a key, once older than `compactionLagMs`, and a tombstone for at least
-   * `TOMBSTONES_KEPT_MS`. delete: keeps all until trimmed or `retentionMs` old.
+   * compact: keeps the last record of each key, and all records younger than `compactionLagMs`. A tombstone
+   * stays for at least `TOMBSTONES_KEPT_MS`. delete: keeps all records until they are trimmed or
+   * `retentionMs` old.
    */
   readonly cleanup: 'compact' | 'delete'
-  /** Least age before compaction may drop a superseded record; default 0. */
+  /** The age from which compaction may drop a superseded record. Default 0. */
   readonly compactionLagMs?: number
-  /** Age at which records go; absent: never. Only with `delete`. */
+  /** The age at which records go; absent: never. Only with `delete`. */
   readonly retentionMs?: number
   /**
-   * About how long a record that was superseded, and is not protected any more, may still be there: so much
-   * of what counts no more has to be read by whoever reads the topic from its start. Absent: as the log
-   * likes. Only with `compact`.
+   * About how long a superseded record may stay once `compactionLagMs` no longer protects it. This bounds the
+   * superseded records that a reader meets when it reads the topic from its start. Absent: the log decides.
+   * Only with `compact`.
    */
   readonly compactWithinMs?: number
-  /** Largest record, key and value together, in bytes; default `DEFAULT_RECORD_BYTES`. */
+  /** The largest record, key and value together, in bytes. Default `DEFAULT_RECORD_BYTES`. */
   readonly maxRecordBytes?: number
 }
 
 /**
- * First offset still held, and the offset that the next record will get. Positions count control records too:
- * end − low is no count.
+ * `low` is the first offset still held, and `end` is the offset that the next record will get. Control
+ * records take up offsets too, so end − low is not the number of records.
  */
 export interface PartitionOffsets {
   readonly low: number
@@ -94,31 +94,34 @@ export interface PartitionOffsets {
 
 export interface AppendResult {
   /**
-   * Offset of the first record; record i has `baseOffset + i`, where nobody else writes to the partition or
-   * the append is atomic.
+   * The offset of the first record. Record i has `baseOffset + i`, if the append is atomic or no other writer
+   * writes to the partition.
    */
   readonly baseOffset: number
 }
 
 /**
- * The one writer of some partitions. States: `open` → `dead` (an append failed or was refused; nothing more
- * is accepted) → `closed`, or `open` → `closed`. Opening it ends no predecessor; its first acknowledged
- * record in a partition does, in that partition: from then on the predecessor's appends there fail with
- * `fenced`. So write a takeover marker to each partition first, and read for recovery only after it.
+ * The one writer of some partitions. States: `open` → `dead` (an append failed or was refused, and it accepts
+ * no more) → `closed`, or `open` → `closed`. Opening a writer does not fence its predecessor. Its first
+ * acknowledged record in a partition does, but only in that partition: from then on the predecessor's appends
+ * there fail with `fenced`. So a successor first writes a takeover marker to each partition, and reads for
+ * recovery only after it.
  */
 export interface FencedWriter extends AsyncDisposable {
   readonly id: string
   readonly state: 'open' | 'dead' | 'closed'
 
   /**
-   * Appends the records in their order and resolves once all replicas have acknowledged them. Up to
-   * `ATOMIC_BYTES` they are one atomic batch; of a larger append that fails, or is under way, the log may
-   * hold a part, which is always a prefix. Appends of one writer are carried out in the order of the calls,
-   * and a later one never succeeds after an earlier one failed: what is in the log is a gapless prefix of
-   * what was to be appended. The caller may have several under way. Rejects with `fenced` if a successor has
-   * written there, `writer-dead` after an earlier failure, `unreachable` if the outcome is not known,
-   * `too-large` for a record that is larger than the topic takes, with the signal's reason when aborted (even
-   * before the call); each of them leaves the writer dead.
+   * Appends the records in their order, and resolves once all replicas have acknowledged them. Up to
+   * `ATOMIC_BYTES` they are one atomic batch. If a larger append fails or is under way, the log may have a
+   * part of it, which is always a prefix.
+   *
+   * The caller may have several appends under way. The writer carries them out in the order of the calls.
+   * After one has failed, no later one succeeds. So the log always has a gapless prefix of all appends.
+   *
+   * Rejects with `fenced` if a successor has written there, `writer-dead` after an earlier failure,
+   * `unreachable` if the outcome is not known, `too-large` for a record that is larger than the topic allows,
+   * and with the signal's reason when aborted, even before the call. Each of these leaves the writer dead.
    */
   append(
     target: TopicPartition,
@@ -128,8 +131,8 @@ export interface FencedWriter extends AsyncDisposable {
 }
 
 /**
- * What a member owns from now on; `generation` grows within one membership, and says nothing between
- * memberships.
+ * The partitions that a member owns from now on. `generation` grows within one membership, and cannot be
+ * compared between memberships.
  */
 export interface Assignment {
   readonly generation: number
@@ -137,21 +140,21 @@ export interface Assignment {
 }
 
 /**
- * Membership of a group that shares out the partitions of some topics among its members, sticky: a partition
- * moves only if it has to. States: joining → member ⇄ rebalancing → left. Iterating yields each new
- * assignment, the latest only if several came in between; it ends after `leave` and throws if the membership
- * is lost for good. A member that stops answering loses its partitions to the others within 10 s.
+ * Membership of a group, which shares out the partitions of some topics among its members. Sharing is sticky:
+ * a partition moves only if it has to. States: joining → member ⇄ rebalancing → left. Iterating yields each
+ * new assignment, but only the latest if several came in between. It ends after `leave`, and throws if the
+ * membership is lost for good. A member that stops answering loses its partitions to the others within 10 s.
  */
 export interface Membership extends AsyncDisposable, AsyncIterable<Assignment> {
   /**
-   * Commits how far a partition is done, as a hint for lag metrics, and proves membership: resolves true only
-   * if the group's coordinator accepted it for the current generation, false if this member no longer belongs
-   * to it.
+   * Commits how far a partition is done, as a hint for lag metrics, and proves membership. Resolves true only
+   * if the group's coordinator accepted it for the current generation. Resolves false if this member no
+   * longer belongs to that generation.
    */
   commit(target: TopicPartition, nextOffset: number, options: { signal: AbortSignal }): Promise<boolean>
   /**
-   * Time in ms (`elapsedMs`) of the last heartbeat the coordinator answered: whoever waits longer than the
-   * session time-out sends nothing.
+   * The time in ms (`elapsedMs`) of the last heartbeat that the coordinator answered. An owner that has had
+   * no answer for longer than the session time-out sends nothing.
    */
   readonly lastHeartbeatMs: number
   leave(): Promise<void>
@@ -160,33 +163,37 @@ export interface Membership extends AsyncDisposable, AsyncIterable<Assignment> {
 export interface ReadOptions {
   readonly signal: AbortSignal
   /**
-   * First offset wanted; must lie between low and end, else the first step rejects with
-   * `offset-out-of-range`; a later step does when its position has been trimmed away.
+   * The first offset wanted, between low and end. Otherwise the first step rejects with
+   * `offset-out-of-range`. A later step rejects with it too, if its position has been trimmed away.
    */
   readonly from: number
   /**
-   * Reading ends before this offset, for which it waits if it is not there yet; absent: it follows the
-   * partition until aborted, and an abort then ends the iteration without an error.
+   * Reading ends before this offset, and waits for it if the log has not come that far. Absent: reading
+   * follows the partition until it is aborted, and then an abort ends the iteration without an error.
    */
   readonly to?: number
   /**
-   * Most bytes held ready and not yet taken; default 4 MiB. At least one batch is always read, whatever its
-   * size.
+   * The most bytes that are held ready and not taken yet. Default 4 MiB. Reading always fetches at least one
+   * batch, whatever its size.
    */
   readonly bufferBytes?: number
 }
 
 export interface MessageLog extends AsyncDisposable {
   /**
-   * Makes the topics that are not there. Resolves once they can be written and read. An existing topic with
-   * another number of partitions rejects with `conflict`. Of its settings those are put right that would keep
-   * its records from being written or read (a limit that is smaller than the largest record, a compression
-   * that the log cannot read), and those that nobody has set are set as in the spec; where that is refused,
-   * or the log was opened to make no topics, the former reject with `config`, which tells how to put them
-   * right. Where the log was opened to make none, `not-found` tells which are missing and how to make them.
+   * Makes the missing topics. Resolves once they can be written and read. Rejects with `conflict` if a topic
+   * has another number of partitions.
+   *
+   * It corrects settings of existing topics with which records could not be written or read: a limit below
+   * the largest record, or a compression that the log cannot read. It also sets those that nobody has set, as
+   * in the spec.
+   *
+   * If the log was opened to make no topics, it rejects with `not-found` for missing ones, and the error says
+   * how to make them. If it must not or may not correct the settings, it rejects with `config`, and the error
+   * says how to correct them.
    */
   ensureTopics(specs: readonly TopicSpec[], options: { signal: AbortSignal }): Promise<void>
-  /** Removes topics with all they hold; those that do not exist are passed over. */
+  /** Removes topics with all their records, and passes over those that do not exist. */
   deleteTopics(topics: readonly string[], options: { signal: AbortSignal }): Promise<void>
   /** The number of partitions, or null if there is no such topic. */
   partitionsOf(topic: string, options: { signal: AbortSignal }): Promise<number | null>
@@ -194,8 +201,8 @@ export interface MessageLog extends AsyncDisposable {
   /** Opens a writer under a name that fences earlier writers of the same name (see FencedWriter). */
   openWriter(id: string, options: { signal: AbortSignal }): Promise<FencedWriter>
   /**
-   * Appends outside of any ownership: commands and resources. Resolves once acknowledged by all replicas. As
-   * atomic as an append of a writer, and rejects as that does.
+   * Appends outside of any ownership: commands and resources. Resolves once all replicas have acknowledged
+   * it. It is as atomic as an append of a writer, and rejects with the same errors.
    */
   append(
     target: TopicPartition,
@@ -205,25 +212,29 @@ export interface MessageLog extends AsyncDisposable {
 
   offsets(target: TopicPartition, options: { signal: AbortSignal }): Promise<PartitionOffsets>
   /**
-   * Reads a partition in order. The consumer's pace is the reader's: at most `bufferBytes` are held ready,
-   * and a consumer that does not come back holds up no other partition.
+   * Reads a partition in order, at the pace of the consumer. At most `bufferBytes` are held ready. A consumer
+   * that does not come back delays no other partition.
    */
   read(target: TopicPartition, options: ReadOptions): AsyncIterable<ReadBatch>
   /**
-   * Reads a bounded stretch from the end backwards: yields records, newest first, until the consumer stops or
-   * the low offset is reached, also where it rises meanwhile.
+   * Reads backwards from the end, the newest record first. It ends when the consumer stops or it comes to the
+   * low offset, which may rise meanwhile.
    */
   readBackwards(
     target: TopicPartition,
     options: { signal: AbortSignal; before?: number },
   ): AsyncIterable<LogRecord>
-  /** Drops everything below the offset; a no-op below the low offset, `offset-out-of-range` above the end. */
+  /**
+   * Drops all records below the offset. Does nothing below the low offset; `offset-out-of-range` above the
+   * end.
+   */
   trim(target: TopicPartition, before: number, options: { signal: AbortSignal }): Promise<void>
 
   /** Joins a group over all partitions of the topics. */
   join(group: string, topics: readonly string[], options: { signal: AbortSignal }): Promise<Membership>
   /**
-   * The last hint committed for each partition of a topic; null where there is none (expired, group deleted).
+   * The last hint committed for each partition of a topic. Null for a partition without one (expired, group
+   * deleted).
    */
   committed(
     group: string,

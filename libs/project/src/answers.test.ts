@@ -1,11 +1,13 @@
-/** What a sync says of answers, as written in a file: what it becomes, and where each mistake is told. */
+/**
+ * A sync's fields about answers, as written in a file: what they become, and where each mistake is reported.
+ */
 import { describe, expect, it } from 'vitest'
 import { checkJsonPaths } from './checks/check-json-paths.ts'
 import { checkTemplates } from './checks/check-templates.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import { readDocuments } from './files/read-documents.ts'
 
-/** A sync with further fields, the first of which stands in line 9. */
+/** A sync with more fields. The first of them stands in line 9. */
 function decode(fields: string) {
   const text =
     `kind: sync\nname: s\nmodel: m\ndestination: d\ntriggers:\n  added:\n    method: POST\n` +
@@ -96,7 +98,7 @@ describe('errors.answers', () => {
       `answers: [{ status: 200, json: errors, as: rejected }]`,
       `9:42 errors.answers[0].json: sync \`s\`: wanted a JSONPath, which begins with $, such as $.errors[0]`,
     ],
-  ])('%s is told with its place', (answers, problem) => {
+  ])('%s is reported with its place', (answers, problem) => {
     expect(problemsOf(`errors: { ${answers} }`)).toEqual([problem])
   })
 })
@@ -139,7 +141,7 @@ describe('captures', () => {
       `  removed: { method: DELETE, path: /x, capture: { id: $.id } }`,
       '9:49 triggers.removed.capture: sync `s`: wanted no `capture` here: a row that is removed has no later change to use the values',
     ],
-  ])('%s is told with its place', (fields, problem) => {
+  ])('%s is reported with its place', (fields, problem) => {
     expect(problemsOf(fields)).toEqual([problem])
   })
 
@@ -165,7 +167,7 @@ describe('captures', () => {
 })
 
 describe('triggers that say nothing of their rows', () => {
-  it('are told with the place of the name that stands for nothing', () => {
+  it('are reported with the place of the name that stands for nothing', () => {
     const batch =
       '    batch: {}\n    body:\n      json: |\n        [{% for row in items %}\n          {{ row.id }},{% endfor %}]'
     expect(problemsOf(batch)).toEqual([
@@ -174,7 +176,7 @@ describe('triggers that say nothing of their rows', () => {
     ])
   })
 
-  it('are told of a removal that names no row, unless it is meant', () => {
+  it('are reported if a removal names no row, unless the file says that this is meant', () => {
     const removed = (more: string) => problemsOf(`  removed: { method: DELETE, path: /customers${more} }`)
     expect(removed('')).toEqual([
       '9:36 triggers.removed.path: sync `s`: a DELETE for a removed row names no row, and would call the whole collection; ' +

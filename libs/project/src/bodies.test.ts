@@ -1,4 +1,4 @@
-/** The bodies of triggers, as written in a file: what each becomes, and where each mistake is told. */
+/** The bodies of triggers, as written in a file: what each becomes, and where each mistake is reported. */
 import { describe, expect, it } from 'vitest'
 import { checkTemplates } from './checks/check-templates.ts'
 import { decodeResource } from './decode/decode-resource.ts'
@@ -177,7 +177,7 @@ describe('a field mapper', () => {
     expect(problemsOf(`\n      fields:\n        x: ${written}`)).toEqual([problem])
   })
 
-  it('refuses what is nested without end', () => {
+  it('refuses a body that is nested without end', () => {
     const deep = `${'{ a: '.repeat(60)}b${' }'.repeat(60)}`
     expect(problemsOf(`\n      fields:\n        x: ${deep}`)[0]).toContain('too large or too deep')
   })
@@ -211,7 +211,7 @@ describe('a mistake in a template of a body', () => {
       '\n      fields: { a: &t { template: "{{ x | nofilter }}" } }\n      wrap: "{{ items }}"',
       '10:43 triggers.added.body.fields.a.template',
     ],
-  ])('is told with its place in the file:%s', (written, place) => {
+  ])('is reported with its place in the file:%s', (written, place) => {
     const problems = problemsOf(written)
     expect(problems).toHaveLength(1)
     expect(problems[0]?.split(': ')[0]).toBe(place)

@@ -1,4 +1,6 @@
-/** What HTTP cannot send is told by `validate`, with file, line and field, instead of by row. */
+/**
+ * `validate` reports texts that HTTP cannot send, with file, line and field, before a run fails row by row.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -112,7 +114,7 @@ it.each([
     'path: /x\n    body: { text: { contentType: "text/csv – x", template: x } }',
     /^24 triggers.added.body.text.contentType: .*wanted a media type/,
   ],
-])('a trigger with %j is told', async (lines, message) => {
+])('a trigger with %j is reported', async (lines, message) => {
   const told = await problemsOf(BASE, `  added:\n    method: PUT\n    ${lines}\n`)
   expect(told).toEqual([expect.stringMatching(message)])
 })

@@ -93,7 +93,7 @@ describe('loading a project folder', () => {
     expect(project.skipped.map(({ file }) => file)).toEqual(['docker-compose.yml', 'k8s/pod.yaml'])
   })
 
-  it('is not caught in a circle of links', async () => {
+  it('does not follow a circle of links', async () => {
     const dir = await folderWith(ALL)
     await symlink(dir, join(dir, 'self'))
     await symlink(join(dir, 'gone'), join(dir, 'broken'))
@@ -121,7 +121,7 @@ describe('loading a project folder', () => {
     expect(project.resources.size).toBe(0)
   })
 
-  it('refuses a folder that is not there, and a file', async () => {
+  it('refuses a folder that does not exist, and a file', async () => {
     const dir = await folderWith({ 'a.yaml': '' })
     const { signal } = new AbortController()
     for (const path of ['gone', 'a.yaml']) {
@@ -139,7 +139,7 @@ describe('loading a project folder', () => {
 })
 
 describe('the errors of a folder', () => {
-  it('come all at once, by file and line', async () => {
+  it('come all at once, sorted by file and line', async () => {
     const problems = await problemsOf({
       'z.yaml': 'kind: sorce\nname: a\n',
       'a.yaml': `${SYNC.replace('method', 'methd')}---\n${SOURCE}foo: 1\n`,
@@ -155,7 +155,7 @@ describe('the errors of a folder', () => {
     ])
   })
 
-  it('name what a reference does not find, and the nearest that is there', async () => {
+  it('name the resource that a reference does not find, and the nearest name that exists', async () => {
     const problems = await problemsOf({
       'a.yaml': SOURCE,
       'b.yaml': MODEL.replace('source: shop', 'source: shpo'),
@@ -188,11 +188,11 @@ describe('the errors of a folder', () => {
 
   it('say where else a name is used', async () => {
     expect(await problemsOf({ ...ALL, 'x.yaml': SOURCE })).toEqual([
-      'x.yaml:2:7 name: another source is called `shop` already, in a.yaml line 2; names are unique per kind',
+      'x.yaml:2:7 name: another source is already called `shop`, in a.yaml line 2; names are unique per kind',
     ])
   })
 
-  it('tell a trigger that names none, or itself in a circle', async () => {
+  it('report a trigger that names a missing one, or itself in a circle', async () => {
     const withTriggers = (triggers: string) => ({
       ...ALL,
       'b/c.yml': `${DESTINATION}---\n${SYNC}${triggers}`,
@@ -207,7 +207,7 @@ describe('the errors of a folder', () => {
     await expect(load(withTriggers('  changed: removed\n  removed: added\n'))).resolves.toBeDefined()
   })
 
-  it('name the place in the file of what is wrong in a template', async () => {
+  it('name the place in the file of a mistake in a template', async () => {
     const block = SYNC.replace(
       `'{"id": {{ row.id }}}'`,
       `|\n\n        {"id": 1,\n          "x": {{ row.id | nofilter }}}`,
@@ -232,7 +232,7 @@ describe('the errors of a folder', () => {
     )
   })
 
-  it('tell files that are no text, too large or not readable', async () => {
+  it('report files that are not text, too large or not readable', async () => {
     expect(await problemsOf({ 'a.yaml': new Uint8Array([0x6b, 0xff, 0xfe]) })).toEqual([
       'a.yaml:1:1 : the file is not UTF-8 text; save it as UTF-8',
     ])
@@ -242,18 +242,18 @@ describe('the errors of a folder', () => {
     const dir = await folderWith({})
     await symlink(join(dir, 'gone'), join(dir, 'a.yaml'))
     const error = await errorOf(loadProject(dir, { env: {}, signal: new AbortController().signal }))
-    expect(error.details[0]?.message).toBe('the file cannot be read (it is not there)')
+    expect(error.details[0]?.message).toBe('the file cannot be read (it does not exist)')
     await chmod(dir, 0o755)
   })
 
-  it('tell other encodings by what they are, with the line', async () => {
+  it('name other encodings, with the line', async () => {
     const utf16 = (text: string) => new Uint8Array(Buffer.from(text, 'utf16le'))
     const latin1 = new Uint8Array(Buffer.from(`${SOURCE}title: Grüße\n`, 'latin1'))
     expect(await problemsOf({ 'a.yaml': utf16(`\ufeff${SOURCE}`) })).toEqual([
       'a.yaml:1:1 : the file is UTF-16; save it as UTF-8',
     ])
     expect(await problemsOf({ 'a.yaml': utf16(SOURCE) })).toEqual([
-      'a.yaml:1:1 : the file has a NUL byte, so it is no UTF-8 text (UTF-16, perhaps); save it as UTF-8',
+      'a.yaml:1:1 : the file has a NUL byte, so it is not UTF-8 text (UTF-16, perhaps); save it as UTF-8',
     ])
     expect(await problemsOf({ 'a.yaml': latin1 })).toEqual([
       'a.yaml:5:1 : the file is not UTF-8 text; save it as UTF-8',
@@ -263,7 +263,7 @@ describe('the errors of a folder', () => {
     ])
   })
 
-  it('tell a pipe, a device and a folder under the name of a file, and wait for none', async () => {
+  it('report a pipe, a device and a folder under the name of a file, without waiting for them', async () => {
     const dir = await folderWith({ 'folder/x.txt': '' })
     execFileSync('mkfifo', [join(dir, 'pipe')])
     for (const [name, target] of Object.entries({
@@ -287,7 +287,7 @@ describe('the errors of a folder', () => {
     ])
   })
 
-  it('name files as they are called, and read what is called .yml, .YAML or oddly', async () => {
+  it('name files as they are written, with endings such as .yml and .YAML and with unusual names', async () => {
     const project = await load({
       'a b\n.yml': SOURCE,
       'B.YAML': MODEL,
@@ -302,16 +302,16 @@ describe('the errors of a folder', () => {
     ])
   })
 
-  it('tell a referenced file that is not there with the path that was looked for', async () => {
+  it('report a missing referenced file with the path that was looked for', async () => {
     const problems = await problemsOf({ 'sub/a.yaml': `${SOURCE}title: \${file:../t.txt}\n` })
     expect(problems[0]).toMatch(
-      /^sub\/a.yaml:5:8 title: source `shop`: `\$\{file:..\/t.txt\}`: \/.*t.txt cannot be read \(it is not there\)$/,
+      /^sub\/a.yaml:5:8 title: source `shop`: `\$\{file:..\/t.txt\}`: \/.*t.txt cannot be read \(it does not exist\)$/,
     )
   })
 })
 
 describe('the definition of a sync', () => {
-  it('has all it refers to, with triggers and key written out', async () => {
+  it('has all that it refers to, with triggers and key written out', async () => {
     const project = await load({
       'a.yaml': `${SOURCE}---\n${MODEL.replace(/sql: .*/, 'table: main.my table')}`,
       'b.yaml': `${DESTINATION}---\n${SYNC}  changed: added\n  removed: changed\n`,
@@ -330,7 +330,7 @@ describe('the definition of a sync', () => {
     expect(definition.sync.triggers.removed).toMatchObject({ method: 'POST' })
   })
 
-  it('is not found, with the nearest name, for a sync that is not there', async () => {
+  it('is not found for a sync that does not exist, and the message has the nearest name', async () => {
     const project = await load(ALL)
     expect(() => resolveDefinition(project, 'algolia-synonym')).toThrow(
       'There is no sync `algolia-synonym`: did you mean `algolia-synonyms`?',

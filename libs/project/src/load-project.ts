@@ -1,4 +1,4 @@
-/** Loads a project folder: files → documents → resources, with every error of the folder told at once. */
+/** Loads a project folder: files → documents → resources. It reports every error of the folder at once. */
 import { readFile, stat } from 'node:fs/promises'
 import { readFileSync, statSync, type Stats } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -19,18 +19,18 @@ import { resourceKey } from './project.ts'
 import { readDocuments } from './files/read-documents.ts'
 import type { SkippedDocument } from './files/read-documents.ts'
 
-/** The largest YAML file, and the largest file that a `${file:PATH}` takes in. */
+/** The size limit of a YAML file, and of a file that `${file:PATH}` names. */
 const MAX_FILE_BYTES = 10_000_000
 
 export interface LoadOptions {
-  /** What `${NAME}` refers to. */
+  /** The values for `${NAME}`. */
   readonly env: { readonly [name: string]: string | undefined }
   readonly signal: AbortSignal
 }
 
 /**
- * Reads every `*.yaml` and `*.yml` below `dir`. Connects to nothing. Throws `missing-file` if the folder is
- * not there, and `config` with one detail for each error of the folder, in the order of files and lines. An
+ * Reads every `*.yaml` and `*.yml` below `dir`. Connects to nothing. Throws `missing-file` if the folder does
+ * not exist, and `config` with one detail for each error of the folder, in the order of files and lines. An
  * abort throws the signal's reason.
  */
 export async function loadProject(dir: string, options: LoadOptions): Promise<Project> {
@@ -81,7 +81,7 @@ function projectOf(
 
 async function filesOf(root: string, signal: AbortSignal): Promise<readonly string[]> {
   const found = await stat(root).catch((error: unknown) => {
-    throw new SluiceError('missing-file', `The project folder ${root} is not there.`, { cause: error })
+    throw new SluiceError('missing-file', `The project folder ${root} does not exist.`, { cause: error })
   })
   if (!found.isDirectory()) {
     throw new SluiceError('missing-file', `${root} is a file; wanted a project folder.`)
@@ -102,7 +102,7 @@ async function readYaml(path: string): Promise<string | Unreadable> {
   }
 }
 
-/** Called in the middle of decoding a document, hence synchronous; such files are small and local. */
+/** Synchronous, because the decoder calls it in the middle of a document. Such files are small and local. */
 function readReferencedFile(folder: string, path: string): { text: string } | { problem: string } {
   const absolute = resolve(folder, path)
   try {
@@ -115,7 +115,7 @@ function readReferencedFile(folder: string, path: string): { text: string } | { 
   }
 }
 
-/** Why a file is not to be opened, or null. Pipes and devices may never end. */
+/** Why the loader must not open a file, or null. Pipes and devices may never end. */
 function unfit(stats: Stats): Unreadable | null {
   if (stats.isDirectory()) return { problem: 'the file cannot be read (it is a folder)' }
   if (!stats.isFile()) return { problem: 'wanted a file, found a pipe, socket or device' }
@@ -125,7 +125,7 @@ function unfit(stats: Stats): Unreadable | null {
 
 function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'ENOENT') return 'it is not there'
+  if (code === 'ENOENT') return 'it does not exist'
   if (code === 'EACCES') return 'permission denied'
   if (code === 'EISDIR') return 'it is a folder'
   return error instanceof Error ? error.message : String(error)

@@ -1,4 +1,4 @@
-/** Puts a sync of a project together with all it refers to, as a run pins it (R15). */
+/** Puts a sync of a project together with everything that it refers to, as a run pins it (R15). */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import { lookUpDefinition } from '@sluice/domain/definition'
@@ -10,8 +10,8 @@ import type { Project } from './project.ts'
 const SHOWN_NAMES = 10
 
 /**
- * The definition of a sync. Throws `not-found`, with the nearest name, for a sync that the project does not
- * have.
+ * The definition of a sync. For a sync that the project does not have, it throws `not-found` with the nearest
+ * name.
  */
 export function resolveDefinition(project: Project, syncName: string): Definition {
   const found = lookUpDefinition((kind, name) => project.resources.get(resourceKey(kind, name)), syncName)

@@ -1,4 +1,4 @@
-/** The forms of a source, told apart by its type. */
+/** The forms of a source, which its type distinguishes. */
 import { describe, expect, it } from 'vitest'
 import { decodeResource } from './decode/decode-resource.ts'
 import { readDocuments } from './files/read-documents.ts'

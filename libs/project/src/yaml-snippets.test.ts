@@ -1,5 +1,5 @@
 /**
- * YAML as people write it: what each snippet means, or what is said of it. Most are ways in which YAML 1.1,
+ * YAML as people write it: what each snippet means, or which problem is reported. In most of them YAML 1.1,
  * YAML 1.2, templates and editors disagree.
  */
 import { describe, expect, it } from 'vitest'
@@ -11,7 +11,9 @@ const SOURCE = 'kind: source\nname: s\ntype: duckdb\n'
 const DESTINATION = 'kind: destination\nname: d\nbaseUrl: https://x.test\n'
 const MODEL = 'kind: model\nname: m\nsource: s\nprimaryKey: id\n'
 
-/** What a file's text gives: specs, what is passed over, and problems as `line:column field: message`. */
+/**
+ * Reads a file's text: specs, documents that are passed over, and problems as `line:column field: message`.
+ */
 function read(text: string) {
   const found = readDocuments({ path: 'a.yaml', folder: '/p', text })
   const decoded = found.resources.map(document =>
@@ -61,7 +63,7 @@ describe('braces that YAML reads as they are written', () => {
   })
 })
 
-describe('braces that YAML reads as something else are to be quoted', () => {
+describe('braces that YAML reads as something else have to be quoted', () => {
   it.each([
     ['path: {{ id }}', '8:11 triggers.added.path'],
     ['path: {{ id }}/x', '8:11 triggers.added.path'],
@@ -138,7 +140,7 @@ describe('numbers', () => {
 
 describe('switches and text', () => {
   it.each(['no', 'NO', 'off', 'n', 'yes', 'on', 'true', 'null', '~'])(
-    'an idempotencyHeader of %s is no header that anybody means',
+    'an idempotencyHeader of %s is refused, because nobody means a header of that name',
     written => {
       expect(read(`${DESTINATION}idempotencyHeader: ${written}\n`).problems).toEqual([
         `4:20 idempotencyHeader: destination \`d\`: wanted a text or \`false\`, found \`${written}\`: write \`false\`, or quote it to have it as text`,
@@ -250,9 +252,9 @@ describe('what a document is', () => {
   })
 
   it.each([
-    ['Kind: source\nname: s\n', '1:1 Kind: `Kind` is no field; write `kind`'],
-    ['KIND: Sync\nname: s\n', '1:1 KIND: `KIND` is no field; write `kind`'],
-    ['\u200bkind: source\n', '1:1 \u200bkind: `<U+200B>kind` is no field; write `kind`'],
+    ['Kind: source\nname: s\n', '1:1 Kind: `Kind` is not a field; write `kind`'],
+    ['KIND: Sync\nname: s\n', '1:1 KIND: `KIND` is not a field; write `kind`'],
+    ['\u200bkind: source\n', '1:1 \u200bkind: `<U+200B>kind` is not a field; write `kind`'],
     [
       'base: &b { kind: source }\n---\n<<: *b\nname: s\n',
       '3:5 <<: there is no anchor `&b` before this in the same document, and only there does `<<` find one',

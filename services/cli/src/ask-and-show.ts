@@ -1,4 +1,4 @@
-/** What the commands do that ask for a run: ask, show its progress, and say what it came to. */
+/** The part that commands about a run share: ask, show the progress of the run, and print its result. */
 import { isErrorCode } from '@sluice/contracts/errors'
 import type { RunStatus } from '@sluice/contracts/records'
 import type { Control, FollowedRun, Following, RunRequest } from '@sluice/control/port'
@@ -19,8 +19,8 @@ export async function askForRun(
 }
 
 /**
- * Asks, shows progress, prints the summary or the run as JSON, and gives the run's exit code. An interrupt
- * cancels the run. A run that ends as `wants` is a success.
+ * Asks, shows progress, prints the summary or the run as JSON, and returns the run's exit code. An interrupt
+ * cancels the run. If the run ends with the status `wants`, the command succeeds.
  */
 export async function askAndShow(
   context: CommandContext,

@@ -1,6 +1,6 @@
 /**
- * The command as people start it: through `node_modules/.bin`, on the Node of the tests (in process) and,
- * where there is one, on an older Node (in a child).
+ * The command as people start it, through `node_modules/.bin`. It runs on the Node of the tests (in process)
+ * and on an older Node (in a child), if the machine has one.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -67,10 +67,10 @@ function start(node: string, argv: readonly string[], env: { readonly [name: str
   return { child, ended }
 }
 
-/** With it a request never times out during a test. */
+/** With this line, a request does not time out during a test. */
 const PATIENT = 'timeout: 1h\n'
 
-/** An API that answers nothing, and says when it was asked and when the asker was gone. */
+/** An API that never answers. It says when a request arrived, and when the client closed the connection. */
 async function silentApi() {
   const server = createServer()
   server.listen(0, '127.0.0.1')
@@ -107,13 +107,13 @@ describe.each(NODES)('the command on $name', { timeout: 30_000 }, ({ name, node 
     expect((await start(node, []).ended).code).toBe(0)
   })
 
-  it('looks back on a project without any warning of Node’s', async () => {
+  it('looks back on a project without a warning from Node', async () => {
     const dir = join(root, `history-${name.replaceAll(' ', '-')}`)
     await start(node, ['init', dir]).ended
     expect((await start(node, ['runs', '--dir', dir]).ended).err).toBe('')
   })
 
-  it('is gone, with its connections, when it is killed', async () => {
+  it('ends with its connections when it is killed', async () => {
     const dir = join(root, `killed-${name.replaceAll(' ', '-')}`)
     await start(node, ['init', dir]).ended
     await appendFile(join(dir, 'customers.yaml'), PATIENT)
@@ -147,7 +147,7 @@ describe.each(NODES)('the command on $name', { timeout: 30_000 }, ({ name, node 
 })
 
 describe('the commands', { timeout: 60_000 }, () => {
-  it('say which variable is not set, and take it from the environment', async () => {
+  it('name a variable that is not set, and use it once it is set', async () => {
     const dir = await mkdtemp(join(root, 'env-'))
     await writeFile(join(dir, 'env.yaml'), 'kind: destination\nname: a\nbaseUrl: ${BASE_URL}\n')
     const unset = await start(process.execPath, ['--dir', dir, 'validate', '--json']).ended

@@ -1,6 +1,6 @@
 /**
- * The logger of the commands: silent unless SLUICE_LOG_LEVEL asks for more, since people are told by progress
- * and summary.
+ * The logger of the commands. It is silent unless SLUICE_LOG_LEVEL asks for more, since people read the
+ * progress and the summary.
  */
 import { createLogger, type Logger } from '@sluice/runtime/logger'
 import type { CommandContext } from './command.ts'

@@ -1,6 +1,6 @@
 /**
- * What a command of `sluice` is made of. A file in `commands/` exports one as `command`; `commands.ts` lists
- * them.
+ * The parts of a command of `sluice`. A file in `commands/` exports one command as `command`, and
+ * `commands.ts` lists all of them.
  */
 import type { ExitCode } from './exit-codes.ts'
 
@@ -10,9 +10,9 @@ export interface OptionSpec {
   /** What help shows for the value, in upper case: `N`, `SYNC`. */
   readonly value?: string
   readonly help: string
-  /** Where only these values are taken. */
+  /** The only values that the option accepts; absent if it accepts any. */
   readonly choices?: readonly string[]
-  /** For numbers, which are whole. */
+  /** The bounds of a number, which has to be whole. */
   readonly min?: number
   readonly max?: number
 }
@@ -29,13 +29,13 @@ export interface Example {
   readonly does: string
 }
 
-/** The arguments of a command after parsing; options that were not given are missing. */
+/** The arguments of a command after parsing, with only the options that were given. */
 export interface CommandArgs {
   readonly positionals: readonly string[]
   readonly options: { readonly [name: string]: string | number | boolean | undefined }
 }
 
-/** Where a command prints; `columns` is the width of a terminal. */
+/** The stream that a command prints to; `columns` is the width of a terminal. */
 export interface TextSink {
   write(text: string): unknown
   readonly isTTY?: boolean
@@ -44,24 +44,24 @@ export interface TextSink {
 
 const USUAL_COLUMNS = 80
 
-/** The width of a terminal, which some report as 0; null for anything else. */
+/** The width of a terminal. Null for other streams, and for terminals that report a width of 0. */
 export function terminalColumns({ isTTY, columns }: TextSink): number | null {
   if (isTTY !== true) return null
   return columns === undefined || columns === 0 ? USUAL_COLUMNS : columns
 }
 
 export interface CommandContext {
-  /** The table of all commands, for those that explain them. */
+  /** The table of all commands, for commands that explain it. */
   readonly commands: readonly CommandEntry[]
   readonly args: CommandArgs
   /** The project folder, absolute. */
   readonly dir: string
-  /** Exactly one JSON document is to be printed on stdout, and nothing else there. */
+  /** If true, the command prints exactly one JSON document on stdout, and nothing else there. */
   readonly json: boolean
   readonly stdout: TextSink
   readonly stderr: TextSink
   readonly env: { readonly [name: string]: string | undefined }
-  /** Aborted by the first interrupt; a command ends cleanly then, and the exit code is 130. */
+  /** The first interrupt aborts it. The command then ends cleanly, and the exit code is 130. */
   readonly signal: AbortSignal
   /** Whether stdout takes colours. */
   readonly color: boolean
@@ -70,24 +70,24 @@ export interface CommandContext {
 }
 
 export interface Command {
-  /** A few sentences for the command's own help: what it does, and what to know. */
+  /** A few sentences for the command's own help: what it does, and what its users should know. */
   readonly description: string
   readonly positionals: readonly PositionalSpec[]
   readonly options: { readonly [name: string]: OptionSpec }
   readonly examples: readonly Example[]
   /**
-   * Does it and resolves with the exit code. Throws `SluiceError` for everything that a person is to be told;
-   * the frame prints it, as JSON where asked, and picks the exit code.
+   * Runs the command and resolves with the exit code. Throws `SluiceError` for every error that a person
+   * should read. `runCli` prints it, as JSON with `--json`, and chooses the exit code.
    */
   run(context: CommandContext): Promise<ExitCode>
 }
 
-/** A line of the table of commands. */
+/** A command in the table of commands. */
 export interface CommandEntry {
   /** One word, or two as in `runs show`. */
   readonly name: string
   readonly summary: string
-  /** Only what is called is loaded. */
+  /** Loads the command. So a process loads only the command that it runs. */
   readonly load: () => Promise<{ readonly command: Command }>
 }
 

@@ -24,7 +24,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'approve',
-    summary: 'let a run go on that the removal guard holds',
+    summary: 'approve a run that the removal guard holds',
     load: () => import('./commands/ask/approve.ts'),
   },
   {
@@ -34,7 +34,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'retry',
-    summary: 'try rows again that were not delivered',
+    summary: 'retry rows that were not delivered',
     load: () => import('./commands/ask/retry.ts'),
   },
   {

@@ -1,6 +1,7 @@
 /**
- * Where a project runs: in its own folder, or on Kafka if the environment names one. The one place of the
- * command that names adapters. Most commands need none of them, so that each is loaded when it is needed.
+ * Decides where a project runs: in its own folder, or on Kafka if the environment names one. This is the only
+ * file of the command that names adapters. It loads each adapter when a command needs it, since most need
+ * none.
  */
 import { randomBytes } from 'node:crypto'
 import type { Connections } from '@sluice/control/check-connections'
@@ -15,7 +16,7 @@ import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-
 import type { Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 
-/** People wait for a command, so it gives up sooner than a service. */
+/** A person waits for a command, so it gives up sooner than a service. */
 const STARTUP_TIMEOUT = '10s'
 
 export interface ProjectOptions {
@@ -30,7 +31,7 @@ export interface ProjectOptions {
 export function placeOf(options: ProjectOptions): Place {
   const { dir, env } = options
   if (isDistributed(env)) {
-    // The secrets are where the services are.
+    // The services have the secrets, and this process need not have them.
     return { hasHistory: true, open: () => openDistributed(options), assertSecrets: () => undefined }
   }
   return {
@@ -43,7 +44,7 @@ export function placeOf(options: ProjectOptions): Place {
   }
 }
 
-/** What the next run of a sync would send. */
+/** Opens a preview of a sync's next run. */
 export async function openNextRun(
   options: ProjectOptions & { readonly definition: Definition },
 ): Promise<NextRun> {
@@ -51,13 +52,15 @@ export async function openNextRun(
   return await embedded.openNextRun({ ...options, newRunId: newUlid })
 }
 
-/** What `validate --connect` tries. */
+/** The connections that `validate --connect` tries. */
 export async function connectionsOf(env: Environment): Promise<Connections> {
   const embedded = await import('@sluice/embedded/compose')
   return embedded.connectionsOf(env)
 }
 
-/** Opens the topics on Kafka; rejects with `unreachable` and the address of what does not answer. */
+/**
+ * Opens the topics on Kafka. Rejects with `unreachable` and the address of the service that does not answer.
+ */
 async function openDistributed({ env, logger, signal }: ProjectOptions): Promise<Pipeline> {
   const [{ createKafkaLog }, { createRegistryCodec }, { openStage }] = await Promise.all([
     import('@sluice/message-log/adapters/kafka'),

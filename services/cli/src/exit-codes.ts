@@ -40,8 +40,8 @@ export function exitCodeOfError(code: ErrorCode): ExitCode {
 }
 
 /**
- * The exit code of a run that is over, or held. A failed run exits with the code of the error that it failed
- * of, where that is known.
+ * The exit code of a run that has ended or is held. A failed run gives the code of the error that it failed
+ * with, if that is known.
  */
 export function exitCodeOfRun(status: RunStatus, failedOf: ErrorCode | null = null): ExitCode {
   switch (status) {

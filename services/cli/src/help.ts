@@ -1,4 +1,4 @@
-/** The texts of `sluice help`: pure, so that tests read them as people do. */
+/** The texts of `sluice help`. The functions are pure, so that tests can read the texts as people do. */
 import type { Command, CommandEntry, OptionSpec } from './command.ts'
 import { painter, wrap } from './output/paint.ts'
 import { GLOBAL_OPTIONS } from './parse-command-line.ts'
@@ -9,7 +9,7 @@ interface HelpOptions {
 
 const WIDTH = 100
 
-/** The paragraphs of a text, wrapped; indented ones, such as code, stay as they are. */
+/** Wraps the paragraphs of a text. Indented paragraphs, such as code, stay as they are. */
 function paragraphs(text: string): string[] {
   return text.split('\n').flatMap(line => (line.startsWith(' ') ? [line] : wrap(line, WIDTH)))
 }

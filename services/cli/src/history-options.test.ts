@@ -3,7 +3,7 @@ import { keyOption } from './history-options.ts'
 
 const keyOf = (key: string | undefined) => keyOption({ positionals: [], options: { key } })
 
-it('a key of several columns may be written with white space, any other counts as it is', () => {
+it('a key of several columns may be written with white space, and any other key counts as written', () => {
   expect(keyOf('["eu", "42"]')).toBe('["eu","42"]')
   expect(keyOf('[ "eu", 42 ]')).toBe('["eu","42"]')
   expect(keyOf('["a\u00fc", "\\u00fc"]')).toBe('["aü","ü"]')

@@ -1,4 +1,4 @@
-/** Options that the commands which look back have in common. */
+/** The options that the commands about history share. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunScope } from '@sluice/contracts/records'
 import { duration } from '@sluice/contracts/resources'
@@ -18,8 +18,8 @@ export const KEY_OPTION: OptionSpec = {
   help: 'only this row: its primary key, a composite one as a JSON array',
 }
 /**
- * The key that `--key` names, undefined where it is not given. That of several columns is a JSON array, whose
- * white space does not count.
+ * The key that `--key` names, or undefined without that option. A key of several columns is a JSON array, in
+ * which white space does not count.
  */
 export function keyOption(args: CommandArgs): string | undefined {
   const text = textOption(args, 'key')
@@ -40,7 +40,7 @@ export const STATUS_OPTION: OptionSpec = {
   help: 'only answers with this HTTP status',
 }
 
-/** The rows that failed which `--key` and `--status` mean; all where neither is given. */
+/** The failed rows that `--key` and `--status` choose. Without these options it chooses all. */
 export function failedScope(args: CommandArgs): RunScope {
   return { as: null, key: keyOption(args) ?? null, status: numberOption(args, 'status') ?? null }
 }
@@ -51,14 +51,15 @@ export function pagingOf(args: CommandArgs): Paging {
   return { limit: numberOption(args, 'limit') ?? DEFAULT_LIMIT, after: textOption(args, 'after') }
 }
 
-/** How much fits on the terminal, and in which colours. */
+/** The terminal's width and colours. */
 export function outputOptions({ color, stdout }: CommandContext): OutputOptions {
   return { color, columns: terminalColumns(stdout) }
 }
 
 /**
- * A point in time as people write it: how long ago (`2h`), or a date and time. Milliseconds since 1970;
- * throws `usage`.
+ * Parses a point in time as people write it: how long ago (`2h`), or a date and time. Returns milliseconds
+ * since
+ * 1970. Throws `usage` for other texts.
  */
 export function parseSince(text: string, now: number): number {
   const ago = duration.safeParse(text)

@@ -1,9 +1,10 @@
-/** How the process ends from outside. */
+/** Signals and events that end the process from outside. */
 import { EXIT } from './exit-codes.ts'
 
 /**
- * A signal that the first SIGINT, SIGTERM or SIGHUP aborts; a second one ends the process at once with 130.
- * If a launcher started this process and is gone, or nobody reads what is printed any more, the process ends.
+ * Returns an abort signal. The first SIGINT, SIGTERM or SIGHUP aborts it, and the second one ends the process
+ * at once with 130. The process also ends if the launcher that started it is gone, or if nobody reads its
+ * output any more.
  */
 export function listenForInterrupts(target: NodeJS.Process): AbortSignal {
   const controller = new AbortController()
@@ -13,7 +14,7 @@ export function listenForInterrupts(target: NodeJS.Process): AbortSignal {
       controller.abort(new DOMException(`interrupted by ${name}`, 'AbortError'))
     })
   }
-  // A killed launcher takes its child with it, as if there were one process.
+  // If the launcher is killed, its child ends too, as if both were one process.
   target.on('disconnect', () => target.kill(target.pid, 'SIGKILL'))
   target.channel?.unref()
   target.stdout.on('error', (error: NodeJS.ErrnoException) => {

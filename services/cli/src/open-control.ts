@@ -7,7 +7,7 @@ import type { CommandContext } from './command.ts'
 import { placeOf } from './compose.ts'
 
 /**
- * Throws as the loading of a project does. Nothing is connected, and nothing written, before it is needed.
+ * Throws the errors of loading a project. It connects to nothing and writes nothing before a method needs it.
  */
 export async function openControl(context: CommandContext): Promise<Control> {
   const { dir, env, signal } = context

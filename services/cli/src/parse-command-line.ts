@@ -1,6 +1,6 @@
 /**
- * Reads a command line against the table of commands. Every mistake is a `usage` error that names the nearest
- * right word.
+ * Parses a command line with the table of commands. Every mistake is a `usage` error that names the nearest
+ * correct word.
  */
 import { parseArgs } from 'node:util'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -55,7 +55,7 @@ type Token = { readonly index: number } & (
   | { readonly kind: 'option-terminator' }
 )
 
-/** The tokens of a command line; only `text` and `number` options take a value from the next word. */
+/** The tokens of a command line. Only `text` and `number` options take a value from the next word. */
 function tokensOf(
   argv: readonly string[],
   options: { readonly [name: string]: OptionSpec },
@@ -76,19 +76,19 @@ function tokensOf(
 export interface FoundCommand {
   readonly entry: CommandEntry | null
   readonly globals: GlobalOptions
-  /** How many leading positionals are the command's name. */
+  /** The number of leading positionals that are the command's name. */
   readonly words: number
 }
 
-/** Whether `--json` is asked for, whatever else is wrong with the command line. */
+/** True if the command line has `--json`, even if the rest of it is wrong. */
 export function wantsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--')
   return argv.slice(0, end < 0 ? undefined : end).includes('--json')
 }
 
 /**
- * Finds the command that a command line names; `entry` is null where it names none. Throws `usage` for an
- * unknown one.
+ * Finds the command that a command line names. `entry` is null if it names none. Throws `usage` for an
+ * unknown command.
  */
 export function findCommand(argv: readonly string[], commands: readonly CommandEntry[]): FoundCommand {
   const tokens = tokensOf(argv, GLOBAL_OPTIONS)
@@ -133,7 +133,7 @@ function globalsOf(tokens: readonly Token[]): GlobalOptions {
 
 function unknownCommand(name: string, commands: readonly CommandEntry[]): SluiceError {
   if (COMMANDS_NOT_YET.includes(name)) {
-    return new SluiceError('usage', `\`sluice ${name}\` is ${NOT_YET}. \`sluice help\` lists what there is.`)
+    return new SluiceError('usage', `\`sluice ${name}\` is ${NOT_YET}. \`sluice help\` lists the commands.`)
   }
   const near = nearestName(
     name,

@@ -63,7 +63,7 @@ describe('help', () => {
     for (const [line] of out.matchAll(/^ {2}sluice .*$/gm)) expect(line.length).toBeLessThan(160)
   })
 
-  it('explains a command rather than complaining of its arguments', async () => {
+  it('explains a command instead of complaining about its arguments', async () => {
     expect((await call(['run', '--help'])).code).toBe(0)
   })
 })
@@ -85,7 +85,7 @@ describe('wrong usage', () => {
     [['validate', '--dir'], /`--dir` wants a value: `--dir DIR`/],
     [['validate', '--dir', ''], /`--dir` wants a value/],
     [['validate', '--dir', '--no-color'], /`--dir` wants a value: `--dir DIR`, found `--no-color`/],
-    [['--dir', 'gone', 'validate'], /`--dir` wants a folder that is there, found \/.*gone/],
+    [['--dir', 'gone', 'validate'], /`--dir` wants an existing folder, found \/.*gone/],
     [['--dir'], /`--dir` wants a value: `--dir DIR`. `sluice help` explains it./],
     [['--nonsense'], /`sluice` has no option `--nonsense`/],
     [['failed', 's', '--status', '99'], /`--status` wants a whole number from 100 to 599, found `99`/],
@@ -102,7 +102,7 @@ describe('wrong usage', () => {
     expect(code).toBe(2)
   })
 
-  it('is one JSON document on stdout with --json, wherever it stands', async () => {
+  it('is one JSON document on stdout with --json, wherever that option stands', async () => {
     for (const argv of [
       ['--json', 'vali'],
       ['vali', '--json'],
@@ -135,7 +135,7 @@ describe('validate', () => {
     expect(text).toContain('compose.yml:3 has no kind')
   })
 
-  it('tells every error with its place, for people and as JSON', async () => {
+  it('reports every error with its place, for people and as JSON', async () => {
     const dir = await mkdtemp(join(root, 'wrong-'))
     await writeFile(
       join(dir, 'a.yaml'),
@@ -167,7 +167,7 @@ describe('validate', () => {
 })
 
 describe('run', () => {
-  it('sends nothing where a secret cannot be sent, and names it without its value', async () => {
+  it('sends nothing if a secret cannot be sent, and names it without its value', async () => {
     const dir = join(root, 'secretive')
     await call(['init', dir])
     const file = join(dir, 'connections.yaml')
@@ -184,13 +184,13 @@ describe('run', () => {
     await expect(readFile(join(dir, '.sluice', 'log.db'))).rejects.toThrow()
   })
 
-  it('says why where it has no folder for what it keeps', async () => {
+  it('says why it cannot make the folder for its log and state', async () => {
     const dir = join(root, 'nowhere')
     await call(['init', dir])
     await writeFile(join(dir, '.sluice'), '')
     const { code, err } = await call(['run', 'customers'], { cwd: dir })
     expect(code).toBe(2)
-    expect(err).toMatch(/\.sluice wants to be a folder that can be written/)
+    expect(err).toMatch(/\.sluice has to be a folder that can be written/)
   })
 })
 
@@ -205,17 +205,17 @@ describe('init', () => {
     expect((await call(['validate'], { cwd: dir })).code).toBe(0)
   })
 
-  it('writes nothing where anything would be overwritten', async () => {
+  it('writes nothing if it would overwrite a file', async () => {
     const dir = await mkdtemp(join(root, 'taken-'))
     await writeFile(join(dir, 'customers.yaml'), 'mine')
     const { code, err } = await call(['init'], { cwd: dir })
     expect(code).toBe(2)
-    expect(err).toContain('has `customers.yaml` already')
+    expect(err).toContain('already has `customers.yaml`')
     expect(await readFile(join(dir, 'customers.yaml'), 'utf8')).toBe('mine')
     await expect(readFile(join(dir, 'connections.yaml'))).rejects.toThrow()
   })
 
-  it('makes no project within another, whose files would clash with its own', async () => {
+  it('makes no project within another project, since their files would clash', async () => {
     const outer = join(root, 'outer')
     await call(['init', outer])
     for (const dir of [join(outer, 'inner'), join(outer, 'a', 'b')]) {
@@ -229,7 +229,7 @@ describe('init', () => {
     expect((await call(['init', join(runs, 'x')])).err).toContain(`lies in the project ${runs}`)
   })
 
-  it('adds a line to a .gitignore that is there, once', async () => {
+  it('adds a line to an existing .gitignore, once', async () => {
     const dir = await mkdtemp(join(root, 'ignored-'))
     await writeFile(join(dir, '.gitignore'), 'node_modules/')
     expect((await call(['init', '--json'], { cwd: dir })).code).toBe(0)
@@ -239,7 +239,7 @@ describe('init', () => {
     expect(JSON.parse(again.out)).toEqual({ dir, files: [...STARTER_FILES] })
   })
 
-  it('says why where it cannot write', async () => {
+  it('says why it cannot write', async () => {
     const file = join(await mkdtemp(join(root, 'file-')), 'x')
     await writeFile(file, '')
     for (const folder of [file, '/proc/x', '/proc/x/y', '/dev/null/x']) {

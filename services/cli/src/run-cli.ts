@@ -1,4 +1,4 @@
-/** Runs one command line: finds the command, calls it, prints what went wrong, and says the exit code. */
+/** Runs one command line: finds the command, calls it, prints errors, and returns the exit code. */
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -21,7 +21,7 @@ export interface CliProcess {
   readonly signal: AbortSignal
 }
 
-/** Never throws: what goes wrong is printed, for people on stderr, with `--json` as a document on stdout. */
+/** Never throws. It prints errors for people on stderr, or with `--json` as a document on stdout. */
 export async function runCli(cli: CliProcess): Promise<ExitCode> {
   try {
     return await dispatch(cli)
@@ -73,16 +73,16 @@ function projectDir(cwd: string, dir: string | null): string {
   if (dir === null) return cwd
   const path = resolve(cwd, dir)
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path
-  throw new SluiceError('usage', `\`--dir\` wants a folder that is there, found ${path}.`)
+  throw new SluiceError('usage', `\`--dir\` wants an existing folder, found ${path}.`)
 }
 
-/** Colours only for a terminal that has not been told otherwise (https://no-color.org). */
+/** Colours only for a terminal, unless the user has switched them off (https://no-color.org). */
 function takesColor(sink: TextSink, { argv, env }: CliProcess): boolean {
   if (argv.includes('--no-color') || (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb') return false
   return sink.isTTY === true
 }
 
-/** What nobody expected is a bug of Sluice and says so, with its stack as the cause. */
+/** Turns an unexpected error into a message that calls it a bug of Sluice, with its stack as the cause. */
 function asSluiceError(thrown: unknown, signal: AbortSignal): SluiceError {
   const error = firstError(thrown)
   if (isSluiceError(error)) return error
@@ -95,7 +95,7 @@ function asSluiceError(thrown: unknown, signal: AbortSignal): SluiceError {
   })
 }
 
-/** What went wrong first, where closing things went wrong after it. */
+/** The first error, if closing resources failed after it. */
 function firstError(error: unknown): unknown {
   return error instanceof SuppressedError ? firstError(error.suppressed) : error
 }

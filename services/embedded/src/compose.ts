@@ -1,7 +1,7 @@
 /**
- * All services in this process, on files in the project's `.sluice` folder, and previews of a run. The one
- * place of the embedded profile that names adapters. It loads those that not every run needs when they are
- * needed: loading all of them takes longer than a run that finds nothing to do.
+ * Runs all services in this process, on files in the project's `.sluice` folder, and previews a run. This is
+ * the only file of the embedded profile that names adapters. It loads an adapter when a run needs it: loading
+ * all of them takes longer than a run that finds nothing to do.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
@@ -51,9 +51,11 @@ import { copyState, dataDirOf, logFile, makeFolders, stateFile } from './state-f
 import { targets } from './targets.ts'
 
 const PREFIX = 'sluice'
-/** People wait for a command, so it gives up sooner than a service. */
+/** A person waits for a command, so it gives up sooner than a service. */
 const STARTUP_TIMEOUT = '10s'
-/** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
+/**
+ * More connections than any concurrency limit allows, so that the limiter holds requests back, not the pool.
+ */
 const CONNECTIONS = 10_000
 
 export interface EmbeddedOptions {
@@ -66,7 +68,8 @@ export interface EmbeddedOptions {
 }
 
 /**
- * Opens the folder's log; rejects with `conflict` if another process has it open. Nothing runs until `start`.
+ * Opens the folder's log. Rejects with `conflict` if another process has it open. The services run only after
+ * `start`.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> {
   const { dir, env, logger, newRunId, signal } = options
@@ -106,7 +109,7 @@ async function openServices(
   await using opening = new AsyncDisposableStack()
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
-  // Renderer and delivery share what is there for both.
+  // Renderer and delivery share one budget.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(senderOf({ connections: CONNECTIONS, answers: memory.answers }))
@@ -135,8 +138,9 @@ interface LimitsOf {
 }
 
 /**
- * The limits of this folder, or, where the environment names a Redis, those that it shares with all others
- * who do. Rejects with `unreachable` and the address where that does not answer, and as `signal` aborts.
+ * The limits of this folder. If the environment names a Redis, the limits are those in Redis, shared with
+ * every process that uses it. Rejects with `unreachable` and the address if Redis does not answer, and when
+ * `signal` aborts.
  */
 async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<RateLimit> {
   const shared = redisSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
@@ -180,8 +184,9 @@ function openState(
 }
 
 /**
- * Finds out what the next run of a sync would send. The topics are only read; everything else is made in a
- * temporary folder, which goes when the answer is disposed. Rejects as a run would fail.
+ * Finds out what the next run of a sync would send. It only reads the topics. It makes everything else in a
+ * temporary folder, which it removes when the caller disposes the answer. Rejects with the error with which
+ * the run would fail.
  */
 export async function openNextRun(
   options: EmbeddedOptions & { readonly definition: Definition },
@@ -214,13 +219,13 @@ export async function openNextRun(
 
 interface Past extends AsyncDisposable {
   readonly history: Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs'> | null
-  /** For the changes of a run that nobody else gets to see. */
+  /** Encodes the changes of the previewed run, which no other process sees. */
   readonly io: RecordIo
-  /** Where the delivered state may be cached; null where other processes have it. */
+  /** The folder that may have a cache of the delivered state. Null if other processes have the cache. */
   readonly dataDir: string | null
 }
 
-/** Opens what the topics hold so far, to be read only. `schemasFile` is where new schemas go. */
+/** Opens the topics so far, for reading only. New schemas go to `schemasFile`. */
 async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<Past> {
   const { dir, env, logger, signal } = options
   const dataDir = dataDirOf(dir)
@@ -245,7 +250,7 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
     const history = await open(log, RecordIo.reading(codec, prefix), prefix)
     past = { history, io: RecordIo.reading(own, prefix), dataDir: null }
   } else {
-    // The lock comes first: nobody else writes to the folder from here on.
+    // The lock comes first, so that no other process writes to the folder from here on.
     const log = existsSync(file) ? opening.use(createSqliteLog({ file, readOnly: true })) : null
     const codec = opening.use(createSqliteCodec({ file: schemasFile, copyOf: file }))
     const io = RecordIo.reading(codec, PREFIX)
@@ -255,7 +260,7 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
   return { ...past, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
-/** What `validate --connect` tries, with the secrets that the environment has. */
+/** The connections that `validate --connect` tries, with the secrets of the environment. */
 export function connectionsOf(env: Environment): Connections {
   return connectionsWith(env, {
     openSource: source => openSource(source, { secretOf: environmentSecrets(env) }),

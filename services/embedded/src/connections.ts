@@ -1,4 +1,4 @@
-/** What `validate --connect` tries, with the secrets that the environment has. */
+/** The connections that `validate --connect` tries, with the secrets of the environment. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { assertKeyColumns } from '@sluice/change-detector/detect/key-columns'
 import { templateColumns } from '@sluice/change-detector/detect/template-columns'
@@ -9,10 +9,10 @@ import type { Environment } from '@sluice/runtime/environment'
 import type { Source } from '@sluice/sources/port'
 import type { SourceSpec } from '@sluice/contracts/resources'
 
-/** How long a destination may take to answer when it is only knocked at. */
+/** How long `validate` waits for the answer of a destination. */
 const KNOCK_TIMEOUT_MS = 10_000
 
-/** Where the connections lead. */
+/** Opens the connections. */
 export interface Openers {
   readonly openSource: (spec: SourceSpec) => Promise<Source>
   readonly openSender: () => HttpSender

@@ -1,10 +1,10 @@
-/** The secrets that a preview has at hand: it shows what a run would send also where some are missing. */
+/** The secrets that a preview knows. It shows what a run would send even if some secrets are missing. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
 import { environmentSecrets, type SecretLookup } from '@sluice/secrets/environment'
 
-/** Looks up secrets so that they can be masked, and puts up with those that are not set. */
+/** Looks up secrets, so that the output can mask them. It accepts secrets that are not set. */
 export function knownSecrets(env: Environment): { lookUp: SecretLookup; readonly missing: string[] } {
   const find = environmentSecrets(env)
   const missing: string[] = []
@@ -13,7 +13,7 @@ export function knownSecrets(env: Environment): { lookUp: SecretLookup; readonly
       return find(name)
     } catch (error) {
       if (!isSluiceError(error, 'config')) throw error
-      // Elsewhere, the secrets are where the services are.
+      // In the distributed profile, the services have the secrets, and this process need not have them.
       if (!isDistributed(env)) missing.push(`a run would fail: ${error.message}`)
       return ''
     }

@@ -1,4 +1,4 @@
-/** What people see of a run that has not been asked for. */
+/** A preview of a run that nobody has asked for, as people see it. */
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { NextChanges } from '@sluice/change-detector/detect/next-changes'
@@ -11,12 +11,12 @@ import { renderChanges } from '@sluice/rendering/render-changes'
 export interface Previewing {
   readonly next: NextChanges
   readonly definition: Definition
-  /** Where the requests would go, as far as its secrets are known. */
+  /** The destination, with its secrets as far as they are known. */
   readonly target: Target
   readonly newRunId: () => string
 }
 
-/** `notices` are added to what the changes themselves give rise to. */
+/** Adds `notices` to those that the changes themselves give rise to. */
 export function previewOf(
   { next, definition, target, newRunId }: Previewing,
   notices: readonly string[],
@@ -38,15 +38,15 @@ function noticesOf({ baseline, interrupted, diff }: NextChanges, { sync }: Defin
   const removed = diff.counts.removed?.detected ?? 0
   if (needsApproval(sync, { removed, rows: diff.keysBefore, approved: null }))
     notices.push(
-      `the removal guard would hold the run, which would remove ${removed} of ${diff.keysBefore} rows, until it is approved`,
+      `the removal guard would hold the run until somebody approves it: it would remove ${removed} of ${diff.keysBefore} rows`,
     )
   if (baseline)
     notices.push(
-      `firstRun is skip-existing: the first run takes the ${diff.settled} rows as there, and sends none`,
+      `firstRun is skip-existing: the first run takes the ${diff.settled} rows as delivered, and sends none`,
     )
   if (interrupted)
     notices.push(
-      'an earlier run did not end: what is left of it is sent first, and this is what follows if all of that arrives',
+      'an earlier run did not end: its remaining requests are sent first, and this preview assumes that they all arrive',
     )
   return notices
 }

@@ -8,12 +8,12 @@ import { runRenderer } from '@sluice/renderer/renderer'
 type DetectorDeps = Parameters<typeof runChangeDetector>[0]
 type DeliveryDeps = Parameters<typeof runDelivery>[0]
 
-/** What the services need that is opened for them; the rest is the same in every process of this profile. */
+/** What the caller opens for the services. The rest is the same in every process of this profile. */
 export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'adoptedAreInterrupted'> &
   Parameters<typeof runRenderer>[0] &
   Omit<DeliveryDeps, 'throttles' | 'onError' | 'lateSendsMs'>
 
-/** Runs all services until drained. One that fails takes the others down in good order. */
+/** Runs all services until they are drained. If one fails, the others drain too. */
 export async function runServices(deps: EmbeddedServices, ends: Ends): Promise<void> {
   const stopping = new AbortController()
   const all: Ends = { drain: AbortSignal.any([ends.drain, stopping.signal]), abort: ends.abort }

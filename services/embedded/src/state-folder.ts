@@ -6,7 +6,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
 import { makeFolder } from '@sluice/runtime/make-folder'
 
-/** The folder of a project that holds them, absolute. */
+/** The folder of these files in a project folder, absolute. */
 export function dataDirOf(dir: string): string {
   return join(dir, '.sluice')
 }
@@ -16,12 +16,12 @@ export function logFile(dataDir: string): string {
   return join(dataDir, 'log.db')
 }
 
-/** False where nothing ever ran, so that there is nothing to look at. */
+/** False if nothing ever ran in this project, so that there is no history. */
 export function hasEmbeddedHistory(dir: string): boolean {
   return existsSync(logFile(dataDirOf(dir)))
 }
 
-/** Throws `config` where the folder cannot be made, say because its disk may only be read. */
+/** Throws `config` if the folder cannot be made, for example because its disk is read-only. */
 export function makeFolders(dataDir: string): void {
   try {
     for (const folder of ['tmp', 'state']) makeFolder(join(dataDir, folder))
@@ -30,7 +30,7 @@ export function makeFolders(dataDir: string): void {
     if (saysDiskFailed(said)) throw error
     throw new SluiceError(
       'config',
-      `${dataDir} wants to be a folder that can be written: it is where runs keep their log and state. ${said}`,
+      `${dataDir} has to be a folder that can be written: runs keep their log and state there. ${said}`,
       { cause: error },
     )
   }
@@ -45,7 +45,8 @@ export function stateFile(
 }
 
 /**
- * Spares a preview the rebuild of the state. Without a cache, or with one that does not fit, it is rebuilt.
+ * Copies the cache of the state, so that a preview need not rebuild the state. Without a cache, or with one
+ * that does not fit, the preview rebuilds it.
  */
 export async function copyState(
   dataDir: string,

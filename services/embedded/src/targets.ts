@@ -1,4 +1,4 @@
-/** Destinations with their secrets, kept by definition. */
+/** Destinations with their secrets, cached by definition. */
 import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
 import type { ResolveTarget } from '@sluice/delivery/run/open-run'
 import type { Environment } from '@sluice/runtime/environment'
@@ -6,7 +6,7 @@ import { environmentSecrets } from '@sluice/secrets/environment'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { Definitions } from '@sluice/resources/stored-documents'
 
-/** Definitions change with each edit; those of the runs at work are few. */
+/** Each edit makes a definition, but only a few definitions have runs at work. */
 const TARGETS_KEPT = 100
 
 export function targets(definitions: Definitions, env: Environment): ResolveTarget {

@@ -1,11 +1,11 @@
-/** Cursors of pages: JSON in base64url, which needs no quotes in a shell or a URL, whatever a key holds. */
+/** Cursors of pages: JSON in base64url. Whatever a key holds, it needs no quotes in a shell or a URL. */
 import { SluiceError } from '@sluice/contracts/errors'
 
 export function formatCursor(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
 
-/** What stands in a cursor; throws `usage` where `isOurs` does not know it. */
+/** The content of a cursor. Throws `usage` if `isOurs` rejects it. */
 export function parseCursor<T>(text: string, isOurs: (value: unknown) => value is T): T {
   try {
     const value: unknown = JSON.parse(Buffer.from(text, 'base64url').toString())
@@ -17,5 +17,5 @@ export function parseCursor<T>(text: string, isOurs: (value: unknown) => value i
 }
 
 export function notACursor(text: string): SluiceError {
-  return new SluiceError('usage', `\`${text}\` is no cursor: take the \`next\` of an earlier page.`)
+  return new SluiceError('usage', `\`${text}\` is not a cursor: take the \`next\` of an earlier page.`)
 }

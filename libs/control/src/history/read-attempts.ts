@@ -1,6 +1,6 @@
 /**
- * Requests and answers as sent and received, the newest first, read backwards from the `attempts` and
- * `requests` topics.
+ * Requests and answers as sent and received, the newest first. They are read backwards from the topics
+ * `attempts` and `requests`.
  */
 import type { AttemptView } from '@sluice/contracts/api'
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -17,7 +17,7 @@ export interface AttemptSync {
 }
 
 export interface AttemptsFilter {
-  /** Only attempts of this run: its ULID and its number, below which nothing of it can be. */
+  /** Only attempts of this run: its ULID, and its number. Reading stops at attempts of lower numbers. */
   readonly run: { readonly id: string; readonly number: number } | null
   readonly key: string | null
   readonly status: number | null
@@ -27,13 +27,13 @@ export interface AttemptsFilter {
 
 interface Found {
   readonly view: AttemptView
-  /** What it is sorted by: ms since 1970. */
+  /** The sort key: ms since 1970. */
   readonly sortedAs: number
   readonly place: string
   readonly offset: number
 }
 
-/** `after` is the `next` of the page before: where each partition is to be read on, as text. */
+/** `after` is the `next` of the page before. It says, as text, from where each partition is read on. */
 export async function readAttempts(
   deps: HistoryDeps,
   query: {
@@ -62,8 +62,9 @@ export async function readAttempts(
 }
 
 /**
- * Attempts are written when they end, so one that started later may stand before one that started earlier.
- * The cursor counts on the order of the topic: none is sorted as newer than one that stands after it.
+ * Sorts in the order of the topic, which the cursor counts on: no attempt counts as newer than one that
+ * stands after it. The start times alone would break that order. Delivery writes an attempt when it ends, so
+ * one that started later may stand before one that started earlier.
  */
 function inTopicOrder(backwards: readonly Found[]): Found[] {
   let sortedAs = Infinity
@@ -90,7 +91,7 @@ class PartitionAttempts {
     this.#partition = partition
   }
 
-  /** At most one more than the limit, so that the caller can tell whether there is more. */
+  /** Gives at most one attempt more than the limit, so that the caller can tell whether there are more. */
   async read(
     query: {
       readonly filter: AttemptsFilter
@@ -106,7 +107,7 @@ class PartitionAttempts {
     const found: Found[] = []
     const backwards = log.readBackwards(target, { signal, ...(before === undefined ? {} : { before }) })
     for await (const stored of backwards) {
-      // What cannot be read is no attempt of ours.
+      // A record that cannot be decoded is not an attempt of Sluice.
       const [placed] = await decodeEach(io, [stored], signal)
       if (placed?.record?.name !== 'sluice.Attempt') continue
       const attempt = placed.record.value
@@ -127,7 +128,7 @@ class PartitionAttempts {
     return { sync: this.#sync.sync, partition: this.#partition, keys }
   }
 
-  /** The request of an attempt, whose body is not written twice; null once it is trimmed. */
+  /** The request of an attempt, for its body, which `attempts` does not repeat. Null once it is trimmed. */
   async #request(offset: number, signal: AbortSignal): Promise<Request | Unrenderable | null> {
     const { log, io, prefix } = this.#deps
     const target = at(syncTopics(prefix, this.#sync.sync).requests, this.#partition)

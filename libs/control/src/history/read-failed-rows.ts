@@ -1,4 +1,4 @@
-/** The rows of a sync that were not delivered and are tried again, read from its `retry` topic. */
+/** The rows of a sync that were not delivered and will be tried again, read from its topic `retry`. */
 import type { FailedRow } from '@sluice/contracts/api'
 import type { RetryEntry } from '@sluice/contracts/records'
 import { readOwned } from '@sluice/topics/owned-reader'
@@ -20,8 +20,9 @@ export interface FailedRowsQuery {
 }
 
 /**
- * By key; `next` is for `after`. Throws `usage` for an `after` that is none. Everything is read, since the
- * topic shows only what is failing now.
+ * Gives a page of rows, sorted by key. Its `next` is the `after` of the next page. Throws `usage` for an
+ * `after` that is not a cursor. It reads the whole topic, which is compacted to the rows that are failing
+ * now.
  */
 export async function readFailedRows(
   deps: HistoryDeps,
@@ -31,7 +32,7 @@ export async function readFailedRows(
   const after = query.after === null ? null : parseCursor(query.after, isKey)
   const all: [string, RetryEntry][] = []
   for (let partition = 0; partition < query.partitions; partition += 1) {
-    // A tombstone ends the entry in its own partition only: a key may have come back in another.
+    // A tombstone ends the entry in its own partition only. The key may have come back in another partition.
     const entries = new Map<string, RetryEntry>()
     await readPartition(deps, query, { partition, entries, signal })
     for (const entry of entries) all.push(entry)

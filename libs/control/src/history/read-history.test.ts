@@ -1,4 +1,4 @@
-/** Failed rows and attempts as they are read from topics that hold more than that. */
+/** Failed rows and attempts, read from topics that hold other records too. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Attempt, RetryEntry } from '@sluice/contracts/records'
 import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
@@ -60,7 +60,7 @@ describe('the failed rows of a sync', () => {
     })
   })
 
-  it('are gone with their tombstone, in that partition alone', async () => {
+  it('disappear with their tombstone, but only those of its partition', async () => {
     await fail(0, 'a')
     await fail(0, 'b')
     await fail(1, 'b')
@@ -99,7 +99,7 @@ describe('the failed rows of a sync', () => {
     expect(pages).toEqual([['a', 'b'], ['c', 'd'], ['e']])
   })
 
-  it('go on after any key, and only after a page that there was', async () => {
+  it('go on after any key, but only with the cursor of an earlier page', async () => {
     for (const key of ['', 'a b', "it's", 'line\nbreak']) await fail(0, key)
     const keys: string[] = []
     for (let after: string | null = null, more = true; more; more = after !== null) {
@@ -207,7 +207,7 @@ describe('the attempts of a sync', () => {
     expect(pages).toEqual([['e', 'd'], ['c', 'b'], ['a']])
   })
 
-  it('are all shown, page by page, though one that started first may have ended last', async () => {
+  it('are all shown, page by page, even if the one that started first ended last', async () => {
     for (const [i, startedAt] of [5, 5, 3, 4, 1].entries()) await send(0, { key: `${i}`, startedAt })
     const shown: string[] = []
     for (let after: string | null = null, more = true; more; more = after !== null) {
@@ -218,7 +218,7 @@ describe('the attempts of a sync', () => {
     expect(shown).toEqual(['4', '3', '2', '1', '0'])
   })
 
-  it('refuse what is no cursor of theirs', async () => {
+  it('refuse a text that is not one of their cursors', async () => {
     await expect(read({ after: 'nonsense' })).rejects.toMatchObject({ code: 'usage' })
     const wrong = Buffer.from('{"a":1}').toString('base64url')
     await expect(read({ after: wrong })).rejects.toMatchObject({ code: 'usage' })

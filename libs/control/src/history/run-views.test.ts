@@ -62,7 +62,7 @@ describe('the view of a run', () => {
     expect(runView(ended, definition, last).triggers.added).toMatchObject({ detected: 2, delivered: 2 })
   })
 
-  it('gives times as ISO 8601 in UTC, and null for what has not come yet', () => {
+  it('gives times as ISO 8601 in UTC, and null for a time that has not come yet', () => {
     const at = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
     expect(runView(sampleEvent({ startedAt: at }), null, NOBODY)).toMatchObject({
       startedAt: '2026-01-02T03:04:05.678Z',
@@ -73,7 +73,7 @@ describe('the view of a run', () => {
   it('leaves out invalid rows and notices where there are none', () => {
     expect(Object.keys(runView(event, null, NOBODY))).not.toContain('notices')
     const sample = { key: null, reason: 'the key is null' }
-    const view = runView(sampleEvent({ invalidSamples: [sample], notices: ['began anew'] }), null, NOBODY)
-    expect(view).toMatchObject({ invalidRows: [sample], notices: ['began anew'] })
+    const view = runView(sampleEvent({ invalidSamples: [sample], notices: ['began again'] }), null, NOBODY)
+    expect(view).toMatchObject({ invalidRows: [sample], notices: ['began again'] })
   })
 })

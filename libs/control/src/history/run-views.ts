@@ -1,4 +1,4 @@
-/** Runs as people see them, made of the events and reports on `runs`. */
+/** Runs as people see them, made from the events and reports in the topic `runs`. */
 import type { RunView } from '@sluice/contracts/api'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
@@ -8,8 +8,8 @@ import { isEnded } from '@sluice/domain/run-status'
 import { triggeredOps } from '@sluice/domain/trigger'
 
 /**
- * `definition` is what the run is pinned to, null before it is; `reports` are the latest of its sync, for the
- * figures of a run under way.
+ * `definition` is the one that the run is pinned to, or null before that. `reports` are the latest reports of
+ * the sync's partitions, which give the figures of a run under way.
  */
 export function runView(
   event: RunEvent,
@@ -50,7 +50,7 @@ function withProgress(event: RunEvent, reports: ReadonlyMap<number, PartitionRep
   return counts
 }
 
-/** What its partitions wait for, each thing once. */
+/** The reasons for which the run's partitions wait, each one once. */
 function waitsOf(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): string[] {
   const waits = new Set<string>()
   for (const { run, ended, waiting } of reports.values())

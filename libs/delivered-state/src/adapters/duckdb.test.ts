@@ -50,7 +50,7 @@ describe('a large diff', TIMEOUT, () => {
   })
 })
 
-it('writes nothing while a diff is there: its rows would become others once DuckDB tidies the file', async () => {
+it('writes nothing while a diff is open, since DuckDB could rewrite the file and change its row ids', async () => {
   const played = await Played.open(harness)
   await using state = played.state
   await played.run("SELECT '1' AS id")
@@ -71,7 +71,7 @@ it('writes nothing while a diff is there: its rows would become others once Duck
   expect(told).toEqual(['1'])
 })
 
-it('notes more keys that are gone than are compared at once', TIMEOUT, async () => {
+it('notes more gone keys than it compares at once', TIMEOUT, async () => {
   const keys = Array.from({ length: 300_000 }, (_, index) => `0189cd3a-1111-4222-8333-${index}`)
   await using state = await openState({ name: 'state' })
   let offset = 0
@@ -96,7 +96,7 @@ it('notes more keys that are gone than are compared at once', TIMEOUT, async () 
   expect(told.size).toBe(keys.length)
 })
 
-/** DuckDB fails at the first statement that has the text. */
+/** Makes DuckDB fail at the first statement that contains the text. */
 function failing(text: string, message: string): { mockRestore(): void } {
   const { run } = DuckDBConnection.prototype
   return vi.spyOn(DuckDBConnection.prototype, 'run').mockImplementation(function (
@@ -120,7 +120,7 @@ it('takes no row as changed after dying while it hashed them for other columns',
   await after.state[Symbol.asyncDispose]()
 })
 
-it('says that the disk is full while changes are read, which no other try would mend', async () => {
+it('reports a full disk while changes are read as an error that a retry does not mend', async () => {
   const played = await Played.open(harness)
   const full = failing('TEMP TABLE ordered', 'IO Error: Could not write file "x": No space left on device')
   await expect(played.diff("SELECT '1' AS id")).rejects.toMatchObject({ code: 'disk', retryable: false })

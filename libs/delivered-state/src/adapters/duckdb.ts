@@ -1,6 +1,6 @@
 /**
- * The delivered state of a sync in a DuckDB file. All work on rows is done by SQL on sets: memory is bounded
- * by DuckDB's limit and by one chunk, however large the state is.
+ * The delivered state of a sync in a DuckDB file. SQL does all work on rows, by operations on sets. However
+ * large the state is, DuckDB's limit and one chunk bound the memory.
  *
  * States: open (nothing fed) ⇄ fed (something staged, to be committed) ; a diff found while open stays
  * readable until the next call; disposed.
@@ -41,9 +41,9 @@ import {
 } from './state/state-file.ts'
 import { inTransaction, loadHash, loadPositions, metaSql } from './state/state-meta.ts'
 
-/** A diff comes between the export and the first change: nothing else of the run is at work. */
+/** A diff runs between the export and the first change, when nothing else of the run is at work. */
 const DIFF_THREADS = 2
-/** Keys that are ended at once. */
+/** The most keys that one call ends. */
 const GONE_KEYS = 4096
 
 export interface DeliveredStateOptions {
@@ -53,18 +53,18 @@ export interface DeliveredStateOptions {
   /** Partitions of the sync's topics. */
   readonly partitions: number
   /**
-   * Most memory, as DuckDB writes sizes; default 192MB, with which a whole process stays below 700 MB for
-   * five million rows. What does not fit goes to files beside the state's.
+   * The most memory, as DuckDB writes sizes. With the default of 192MB, a whole process stays below 700 MB
+   * for five million rows. DuckDB writes data that does not fit to files beside the state's.
    */
   readonly memoryLimit?: string
   /**
-   * Default 1: the rest of the process needs the other cores, and two threads cost a third more CPU time. A
-   * diff takes two all the same.
+   * Default 1, since the rest of the process needs the other cores, and two threads cost a third more CPU
+   * time. Only a diff takes two.
    */
   readonly threads?: number
   /** How many changes are joined to their rows at once. Default 65,536. */
   readonly pieceRows?: number
-  /** Told when a file that was there could not be trusted, and why; the state then starts empty. */
+  /** Called with the reason if an existing file cannot be trusted. The state then starts empty. */
   readonly onDiscard?: (reason: string) => void
 }
 
@@ -87,7 +87,7 @@ const NEVER = new AbortController().signal
 
 type StateOptions = StateFileOptions & { readonly pieceRows: number }
 
-/** What a feed goes on from. */
+/** The data from which a feed goes on. */
 interface Feed {
   readonly shapes: Shapes
   readonly stage: FeedStaging
@@ -110,18 +110,19 @@ class DuckdbDeliveredState implements DeliveredState {
   #file: StateFile
   #memory: StateMemory
   #feed: Feed
-  /** Positions after what is staged. */
+  /** The positions after the staged stretches. */
   #staged: StatePositions
-  /** True while the tables of a diff are there. */
+  /** True while the tables of a diff exist. */
   #hasDiff = false
   /**
-   * Forgets keys that have their tombstone. While there is a diff nothing is written: DuckDB may write the
-   * file anew then, and the row ids of the state, by which the diff knows its rows, become others.
+   * SQL that forgets keys which have their tombstone. It waits until an open diff has ended. A write may make
+   * DuckDB rewrite the file, which changes the row ids of the state, and an open diff knows its rows by these
+   * ids.
    */
   #forget: string | null = null
-  /** The tables that a piece of the diff's changes is in. */
+  /** The tables with the current piece of the diff's changes. */
   #pieces: readonly string[] = []
-  /** Counts up with each call that makes an earlier diff worthless. */
+  /** Counts up with each call that ends an earlier diff. */
   #epoch = 0
   #disposed = false
 
@@ -261,7 +262,7 @@ class DuckdbDeliveredState implements DeliveredState {
     })
   }
 
-  /** Works with at least so many threads, and with those of the options again afterwards. */
+  /** Runs `work` with at least this many threads, and then sets the threads of the options again. */
   async #withThreads<T>(threads: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     const { connection } = this.#file
     const { threads: usual } = this.#options
@@ -269,7 +270,8 @@ class DuckdbDeliveredState implements DeliveredState {
     try {
       return await this.#interruptible(signal, work)
     } finally {
-      // A database that a full disk has ended has no threads to set either; what ended it is what counts.
+      // If a full disk has ended the database, setting threads fails too. The first error is the one that
+      // counts.
       await connection.run(`SET threads = ${usual}`).catch(() => undefined)
     }
   }
@@ -282,7 +284,7 @@ class DuckdbDeliveredState implements DeliveredState {
     await this.#file.close()
   }
 
-  /** Makes sure that every stored row has a hash over the columns that are compared now. */
+  /** Gives every stored row a hash over the columns that are compared now. */
   async #useHash(request: DiffRequest): Promise<RowHash> {
     const { connection } = this.#file
     const columns = comparedColumns(request)
@@ -292,7 +294,7 @@ class DuckdbDeliveredState implements DeliveredState {
     if (isKnown) await fillHashes(connection, { hash, shapes, all: false })
     else {
       const meta = metaSql('hash', JSON.stringify({ spec: hash.spec, columns }))
-      // Hashes of one kind that are taken for those of another would make every row seem to have changed.
+      // If hashes over other columns were taken for the present ones, every row would seem to have changed.
       await inTransaction(connection, async () => {
         await fillHashes(connection, { hash, shapes, all: true })
         await connection.run(meta)
@@ -327,7 +329,7 @@ class DuckdbDeliveredState implements DeliveredState {
     }
   }
 
-  /** Takes away what a diff left behind. */
+  /** Removes the tables of a diff. */
   async #endDiff(): Promise<void> {
     this.#epoch++
     if (!this.#hasDiff) return
@@ -381,8 +383,8 @@ class DuckdbDeliveredState implements DeliveredState {
   }
 
   /**
-   * Like guarded, and interrupts DuckDB when the signal aborts. An interrupt before a statement has begun is
-   * forgotten, so it is repeated.
+   * Like guarded, but also interrupts DuckDB when the signal aborts. DuckDB ignores an interrupt before a
+   * statement has begun, so the interrupt is repeated.
    */
   async #interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     const { connection } = this.#file

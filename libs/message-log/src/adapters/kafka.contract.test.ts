@@ -35,7 +35,9 @@ describe.skipIf(given === null)('kafka', () => {
     }
   })
 
-  test('a Kafka that stops answering is told of once, and its return, too', async ({ signal }) => {
+  test('the log reports once that Kafka stops answering, and once that it answers again', async ({
+    signal,
+  }) => {
     const [host = '', port = ''] = brokers.split(':')
     await using proxy = await TcpProxy.start({ target: { host, port: Number(port) } })
     const told: KafkaStall[] = []
@@ -65,7 +67,7 @@ describe.skipIf(given === null)('kafka', () => {
     expect(told.map(({ kind }) => kind)).toEqual(['stalled', 'over'])
   })
 
-  test('a log that is to make no topics says which are missing and how to make them', async ({ signal }) => {
+  test('a log that may not make topics says which are missing and how to make them', async ({ signal }) => {
     await using log = createKafkaLog({ brokers: [brokers], clientId: 'contract', createTopics: false })
     await using maker = createKafkaLog({ brokers: [brokers], clientId: 'contract' })
     const spec = (what: string) => ({

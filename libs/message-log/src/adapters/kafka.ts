@@ -27,36 +27,34 @@ import { KafkaTopics } from './kafka/topics/topics.ts'
 import { initProducer, KafkaWriter, LooseAppends } from './kafka/writer.ts'
 
 export interface KafkaLogOptions {
-  /** host:port of some brokers of the cluster; it tells the others. */
+  /** host:port of some brokers. The adapter learns the others from the cluster. */
   readonly brokers: readonly string[]
   readonly clientId: string
   /** TLS: true, or Node's options (ca, cert, key, …). */
   readonly ssl?: boolean | ConnectionOptions
   readonly sasl?: SASLOptions
   /**
-   * Replicas of topics made here; absent: the cluster's default. From 3 on, two must have each record before
-   * it counts as acknowledged.
+   * Replicas of topics made here; absent: the cluster's default. With 3 or more, a record counts as
+   * acknowledged once two replicas have it.
    */
   readonly replication?: number
-  /** False: a topic that is missing is an error, `not-found`, that tells how to make it; default true. */
+  /** If false, a missing topic is a `not-found` error, which says how to make the topic. Default true. */
   readonly createTopics?: boolean
-  /**
-   * How long calls try again while Kafka does not answer before they reject with `unreachable`; default 30 s.
-   */
+  /** How long calls retry while Kafka does not answer. Then they reject with `unreachable`. Default 30 s. */
   readonly retryMs?: number
-  /** How long one answer may take before its connection counts as lost; default 10 s. */
+  /** How long Kafka may take to answer before the connection counts as lost. Default 10 s. */
   readonly requestTimeoutMs?: number
   readonly connectTimeoutMs?: number
-  /** Where an address that a broker has told is to be reached, if not there (tunnels, forwarded ports). */
+  /** Maps an address that a broker advertises to the one to connect to (tunnels, forwarded ports). */
   readonly route?: (advertised: Address) => Address
   readonly logger?: { debug(message: string): void }
-  /** Hears when something has waited for Kafka for five seconds, and when nothing does any more. */
+  /** Called when a call has waited for Kafka for five seconds, and when no such call is left. */
   readonly onStall?: ((stall: KafkaStall) => void) | undefined
 }
 
 /**
- * Opens a Kafka cluster (3.9 and later) as a message log. Nothing is connected before the first call; all
- * connections are its own.
+ * Opens a Kafka cluster (3.9 and later) as a message log. It connects at the first call, and shares its
+ * connections with no other log.
  */
 export function createKafkaLog(options: KafkaLogOptions): MessageLog {
   const { logger, sasl, ssl } = options
@@ -182,8 +180,8 @@ class KafkaLog implements MessageLog {
   }
 
   /**
-   * Lets appends under way finish, leaves the groups, then closes the connections, which ends readers with
-   * `aborted`.
+   * Lets appends under way finish and leaves the groups. Then it closes the connections, which ends readers
+   * with `aborted`.
    */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close()
@@ -202,8 +200,8 @@ class KafkaLog implements MessageLog {
   #readerContext() {
     return {
       fetcher: this.#fetcher,
-      // A reader is twice as patient as other calls: whoever repeats those after they gave up finds it still
-      // there.
+      // A reader retries twice as long as other calls. So when a caller repeats a call that gave up, the
+      // reader is still there.
       offsets: (target: TopicPartition, options: Abort) =>
         this.offsets(target, options).catch((error: unknown) => {
           if (isSluiceError(error, 'unreachable') && error.retryable) return this.offsets(target, options)

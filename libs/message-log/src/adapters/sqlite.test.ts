@@ -26,7 +26,8 @@ afterEach(() => {
 })
 
 /**
- * Starts a process that appends for ever; `acks` grows with what it prints. Killed at the end of the scope.
+ * Starts a process that appends for ever and prints each acknowledged batch, which `acks` collects. The
+ * process is killed at the end of the scope.
  */
 async function appender(first = 0) {
   const child = spawn(process.execPath, [CHILD, file, String(first)], {
@@ -70,7 +71,7 @@ describe('the process lock', () => {
           message: expect.stringContaining(`process ${other.pid ?? '?'};`),
         }),
       )
-      // To be refused must not have loosened the lock.
+      // The refused attempt must not have loosened the lock.
       expect(() => createSqliteLog({ file })).toThrow(expect.objectContaining({ code: 'conflict' }))
       const seen = other.acks.length
       await other.acknowledged(seen + 1)
@@ -79,7 +80,7 @@ describe('the process lock', () => {
     expect(await log.partitionsOf('crash', { signal })).toBe(2)
   })
 
-  test('a process that comes while this one has the file is refused, until the last handle is closed', async () => {
+  test('a second process is refused until this one has closed its last handle', async () => {
     const first = createSqliteLog({ file })
     const second = createSqliteLog({ file: join(folder, 'state', '..', 'state', 'log.db') })
     await first[Symbol.asyncDispose]()
@@ -104,7 +105,7 @@ describe('the process lock', () => {
     expect(error).toMatchObject({ message: expect.stringContaining('another thread of this process') })
   })
 
-  test('an owner file that names a process long dead misleads nobody', async () => {
+  test('an owner file that names a dead process does not appear in the message', async () => {
     await using _first = createSqliteLog({ file })
     const child = spawn(process.execPath, ['-e', ''])
     await once(child, 'exit')
@@ -122,7 +123,7 @@ describe('a log that is only read', () => {
   const filesThere = () => readdirSync(join(folder, 'state')).filter(name => !/-lock/.test(name))
   const bytesThere = () => filesThere().map(name => [name, readFileSync(join(folder, 'state', name))])
 
-  test('holds what was written, takes nothing, and stays as it is', async ({ signal }) => {
+  test('gives what was written, refuses appends, and stays as it is', async ({ signal }) => {
     {
       await using log = createSqliteLog({ file })
       await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'compact' }], { signal })
@@ -145,7 +146,9 @@ describe('a log that is only read', () => {
     await log.append(target, records('b', 1), { signal })
   })
 
-  test('holds what a killed process had not merged yet, and leaves it there', async ({ signal }) => {
+  test('gives records from the journal of a killed process, and leaves the journal there', async ({
+    signal,
+  }) => {
     const other = await appender()
     await other.acknowledged(50)
     await other.kill()
@@ -163,15 +166,15 @@ describe('a log that is only read', () => {
     expect(bytesThere()).toEqual(before)
   })
 
-  test('has to be there', () => {
+  test('has to exist', () => {
     expect(() => createSqliteLog({ file, readOnly: true })).toThrow(
       expect.objectContaining({ code: 'unreachable' }),
     )
   })
 })
 
-describe('files that are no log', () => {
-  test('a file that is something else is corrupt, and left as it was', async () => {
+describe('files that are not a log', () => {
+  test('a file of another kind is reported as corrupt, and stays as it was', async () => {
     await createSqliteLog({ file })[Symbol.asyncDispose]()
     const text = 'id,name\n'.repeat(1000)
     writeFileSync(file, text)
@@ -187,7 +190,7 @@ describe('files that are no log', () => {
     db.close()
     const refused = expect.objectContaining({ code: 'corrupt', message: expect.stringMatching(/99.*1/) })
     expect(() => createSqliteLog({ file })).toThrow(refused)
-    // The refusal has let go of the lock.
+    // The refusal has released the lock.
     expect(() => createSqliteLog({ file })).toThrow(refused)
   })
 
@@ -224,7 +227,7 @@ describe('crashes', () => {
   )
 })
 
-/** The numbers of the batches in order; throws where one is not whole. */
+/** The numbers of the batches in order. Throws if one is not whole. */
 function wholeBatches(keys: readonly string[]): number[] {
   const numbers: number[] = []
   for (let at = 0; at < keys.length;) {
@@ -238,7 +241,7 @@ function wholeBatches(keys: readonly string[]): number[] {
 }
 
 describe('appending', () => {
-  test('appends of one turn share a transaction, whoever they are from', async ({ signal }) => {
+  test('appends of one turn share a transaction, even from different writers', async ({ signal }) => {
     await using log = createSqliteLog({ file })
     await log.ensureTopics([{ topic: 't', partitions: 2, cleanup: 'delete' }], { signal })
     const writers = await Promise.all(['a', 'b', 'c'].map(id => log.openWriter(id, { signal })))
@@ -248,11 +251,12 @@ describe('appending', () => {
         (writers[i % 4] ?? log).append({ topic: 't', partition: i % 2 }, records(`${i}`, 1), { signal }),
       ),
     )
-    // A transaction writes each page that it touches once: one of its own for each append would be some 5 MB.
+    // A transaction writes each page that it touches once. A transaction for each append would write some 5
+    // MB.
     expect(statSync(`${file}-wal`).size - before).toBeLessThan(600_000)
   })
 
-  test('much to append leaves the event loop its turns', async ({ signal }) => {
+  test('large appends leave the event loop its turns', async ({ signal }) => {
     await using log = createSqliteLog({ file })
     await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'delete' }], { signal })
     let done = false
@@ -318,13 +322,13 @@ describe('groups', () => {
       [0, 1].map(partition => member.commit({ topic: 't', partition }, 5, { signal })),
     )
     expect(await Promise.all(commits)).toEqual([true, false, false, true])
-    // A commit that is under way when its member leaves proves nothing.
+    // A commit under way when its member leaves does not prove membership.
     const late = a.commit({ topic: 't', partition: 0 }, 6, { signal })
     await a.leave()
     expect(await late).toBe(false)
   })
 
-  test('members get what a topic made anew has', async ({ signal }) => {
+  test('members get the partitions of a topic that was deleted and made again', async ({ signal }) => {
     await using log = createSqliteLog({ file })
     const spec = { topic: 't', cleanup: 'delete' as const }
     await log.ensureTopics([{ ...spec, partitions: 2 }], { signal })

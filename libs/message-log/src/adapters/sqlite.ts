@@ -1,7 +1,7 @@
 /**
- * The log in one SQLite file, for one process: the embedded profile. Writes are synced to disk before they
- * are acknowledged. Within the process any number of handles may be open on a file, and they share
- * everything; another process is refused with `conflict`.
+ * The log in one SQLite file, for one process: the embedded profile. A write is synced to disk before it is
+ * acknowledged. Within the process, any number of handles may be open on a file, and they share everything.
+ * Another process is refused with `conflict`.
  */
 import { mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -19,7 +19,7 @@ import { SqliteMaintenance } from './sqlite/maintenance.ts'
 import { SqliteQueue, writerDead, type WriterState } from './sqlite/queue.ts'
 
 const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024
-/** Most that one step decodes before the event loop has its turn. */
+/** The most that one step decodes before the event loop has its turn. */
 const STEP_BYTES = 512 * 1024
 
 interface Signalled {
@@ -31,7 +31,7 @@ interface Shared {
   readonly core: SqliteCore
   readonly queue: SqliteQueue
   readonly groups: SqliteGroups
-  /** Null for a file that is only read. */
+  /** Null for a file that is opened read-only. */
   readonly maintenance: SqliteMaintenance | null
   handles: number
 }
@@ -39,25 +39,25 @@ interface Shared {
 export interface SqliteLogOptions {
   readonly file: string
   /**
-   * Told when clearing up in the background fails (a full disk); nothing is lost then, and it is tried again
-   * later.
+   * Called when maintenance in the background fails, for example on a full disk. Nothing is lost, and it is
+   * tried again later.
    */
   readonly onMaintenanceError?: (error: unknown) => void
   /**
-   * The file, which has to be there, is read as it is and left as it is; what would change it is refused. No
-   * other process may write to it meanwhile: the lock is taken all the same.
+   * Opens an existing file for reading only. Calls that would change it are refused. It takes the lock all
+   * the same, since no other process may write to the file meanwhile.
    */
   readonly readOnly?: boolean
 }
 
-/** The files open in this process, by real path; those that are only read in a map of their own. */
+/** The files that are open in this process, by real path. Those opened read-only have a map of their own. */
 const open = new Map<string, Shared>()
 const openToRead = new Map<string, Shared>()
 
 /**
- * Opens the log in `file`, which is made if it is not there, with its folder. Throws SluiceError `conflict`
- * if another process has it open, `corrupt` if the file is something else, `unreachable` if it cannot be read
- * or written. Does not wait.
+ * Opens the log in `file`. Makes the file and its folder if they do not exist. Throws SluiceError `conflict`
+ * if another process has it open, `corrupt` if the file is of another kind, `unreachable` if it cannot be
+ * read or written. Does not wait.
  */
 export function createSqliteLog(options: SqliteLogOptions): SqliteLog {
   const file = translated(options.file, () => {
@@ -173,8 +173,7 @@ export class SqliteLog implements port.MessageLog {
       if (position < limit) {
         const batch = core.readStep(partition, { from: position, to: limit, bytes })
         position = batch.nextOffset
-        // A batch of which compaction has left nothing at and above `from` is passed over, unless reading
-        // ends with it.
+        // Pass over a batch of which compaction has left nothing from `from` on, unless reading ends with it.
         if (batch.records.length > 0 || position === limit) yield batch
         await nextTurn()
       } else {
@@ -226,8 +225,8 @@ export class SqliteLog implements port.MessageLog {
   }
 
   /**
-   * Compacts a topic up to now, but for what `compactionLagMs` protects; resolves once it is done. Goes on in
-   * the background by itself.
+   * Compacts a topic up to now, and resolves once that is done. It spares records that `compactionLagMs`
+   * protects. The log also compacts in the background by itself.
    */
   async compact(topic: string, { signal }: Signalled): Promise<void> {
     const { core, maintenance } = this.#useToWrite(signal)
@@ -251,14 +250,14 @@ export class SqliteLog implements port.MessageLog {
     this.#release()
   }
 
-  /** What every call begins with: rejects if the signal is aborted or the log closed. */
+  /** Every call begins with it. Throws if the signal is aborted or the log is closed. */
   #use(signal: AbortSignal): Shared {
     signal.throwIfAborted()
     if (this.#closed) throw new SluiceError('aborted', 'the log is closed')
     return this.#shared
   }
 
-  /** The same for calls that change something. */
+  /** Does the same for calls that change the log. */
   #useToWrite(signal: AbortSignal): Shared & { readonly maintenance: SqliteMaintenance } {
     const shared = this.#use(signal)
     const { maintenance } = shared
@@ -304,7 +303,7 @@ export class SqliteLog implements port.MessageLog {
   }
 }
 
-/** See FencedWriter. An abort leaves it dead too: what was appended then is not known. */
+/** See FencedWriter. An abort leaves it dead too, since the outcome of the append is not known then. */
 class SqliteWriter implements port.FencedWriter {
   readonly #writer: WriterState
   readonly #append: port.FencedWriter['append']
@@ -330,14 +329,14 @@ class SqliteWriter implements port.FencedWriter {
   ): Promise<port.AppendResult> {
     if (this.#writer.state === 'closed') throw new SluiceError('writer-dead', `writer ${this.id} is closed`)
     if (this.#writer.state === 'dead') throw writerDead(this.id)
-    // Refused before it is under way, and at once, so that the caller's next append is refused too.
+    // The append is refused at once, so that the caller's next append is refused too.
     if (options.signal.aborted || records.length === 0) this.#writer.state = 'dead'
     const appended = this.#append(target, records, options)
     this.#last = appended.catch(() => {})
     return appended
   }
 
-  /** Takes no more; resolves once appends under way are settled. */
+  /** Accepts no more appends, and resolves once those under way are settled. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#writer.state = 'closed'
     await this.#last

@@ -20,7 +20,7 @@ async function drain(iterable: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of iterable) void _
 }
 
-/** Every method that can wait, but for reading to no end, which an abort ends without an error. */
+/** Every method that can wait, except reading without an end, which an abort ends without an error. */
 const waits: Record<string, Wait> = {
   ensureTopics: ({ log, name }, signal) =>
     log.ensureTopics([{ topic: name, partitions: 1, cleanup: 'delete' }], { signal }),
@@ -62,7 +62,7 @@ export function abortContract(fixture: Fixture): void {
     await drain(fixture.log.read(all.target, { signal: AbortSignal.abort(reason), from: 0 }))
     expect(await fixture.log.partitionsOf(all.name, { signal })).toBeNull()
     expect(await fixture.log.offsets(all.target, { signal })).toEqual({ low: 0, end: 11 })
-    // The writer's append failed, so nothing after it may succeed.
+    // The writer's append failed, so no later append may succeed.
     expect(all.writer.state).toBe('dead')
     expect(await codeOf(all.writer.append(all.target, [record('later')], { signal }))).toBe('writer-dead')
     await all.watched[Symbol.asyncDispose]()
@@ -76,7 +76,7 @@ export function abortContract(fixture: Fixture): void {
     const seen: number[] = []
     for await (const batch of fixture.log.read(target, { signal: controller.signal, from: 0 })) {
       seen.push(...batch.records.map(({ offset }) => offset))
-      // Aborted in a later turn, when the reader is surely waiting.
+      // The abort comes in a later turn, when the reader is surely waiting.
       if (seen.length === 3) setImmediate(() => setImmediate(() => controller.abort(reason)))
     }
     expect(seen).toEqual([0, 1, 2])
@@ -106,7 +106,7 @@ export function abortContract(fixture: Fixture): void {
     expect(await keysIn(fixture.log, target, { signal })).toHaveLength(20)
   })
 
-  test('an append aborted under way leaves the writer dead and what was acknowledged in place', async ({
+  test('an append aborted under way leaves the writer dead and acknowledged records in place', async ({
     signal,
   }) => {
     const target = await fixture.partition({ signal })
@@ -126,7 +126,7 @@ export function abortContract(fixture: Fixture): void {
       await using successor = await fixture.log.openWriter(id, { signal })
       await successor.append(target, [record(`${round}:takeover`)], { signal })
       const keys = (await keysIn(fixture.log, target, { signal })).filter(key => key.startsWith(`${round}:`))
-      // Whatever came of the aborted one, there is no gap before the takeover and nothing after it.
+      // Whether or not the aborted append arrived, there is no gap before the takeover and nothing after it.
       const whole = [`${round}:0`, `${round}:1`, `${round}:2`]
       expect(keys).toEqual([...whole.slice(0, keys.length - 1), `${round}:takeover`])
       if (!aborted) expect(keys).toHaveLength(4)
@@ -152,7 +152,7 @@ export function abortContract(fixture: Fixture): void {
   })
 }
 
-/** Aborts while a log that is reached through connections does not answer. */
+/** Tests aborts while a remote log does not answer. */
 export function silenceContract(fixture: Fixture): void {
   test('aborting during a wait for a log that does not answer rejects at once', async ({ signal }) => {
     const { faults } = fixture
@@ -164,7 +164,7 @@ export function silenceContract(fixture: Fixture): void {
         const controller = new AbortController()
         const waiting = expect(wait(all, controller.signal), name).rejects.toBe(reason)
         const silent = faults.proxy.swallowed()
-        // What needs no answer for now waits all the same.
+        // Some calls need no answer for now, but have to wait all the same.
         await Promise.race([silent, ...Array.from({ length: 1 }, () => turns(50))])
         const aborted = performance.now()
         controller.abort(reason)

@@ -3,7 +3,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import { codeOf, codeOfFirstStep, keysIn, record, records, until, Watched, type Fixture } from './fixture.ts'
 
 export function closingContract(fixture: Fixture): void {
-  test('a log opened again has all that was acknowledged', async ({ signal }) => {
+  test('a log opened again has all acknowledged records', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     {
       await using log = await fixture.harness.open()
@@ -34,7 +34,7 @@ export function closingContract(fixture: Fixture): void {
     await until(changes, { signal }, () => next.owned.length === 1)
   })
 
-  test('a closed log refuses everything, and a reader that waits is told', async ({ signal }) => {
+  test('a closed log refuses all calls, and a waiting reader gets an error', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     const log = await fixture.harness.open()
     const waiting = codeOfFirstStep(log.read(target, { signal, from: 0 }))

@@ -13,8 +13,8 @@ import {
 } from './fixture.ts'
 
 /**
- * Every round's keys, each in a batch of its own, so that whole batches are superseded, at the end of the log
- * too.
+ * Writes the keys of each round in batches of their own, so that whole batches are superseded, at the end of
+ * the log too.
  */
 async function writeRounds(log: MessageLog, target: TopicPartition, options: Signalled & { rounds: number }) {
   const { signal, rounds } = options
@@ -50,7 +50,9 @@ function keeping(fixture: Fixture): void {
     expect(found).toHaveLength(100)
   })
 
-  test('compaction again, with new records and none, keeps what has to stay', async ({ signal }) => {
+  test('repeated compaction, with and without new records, keeps the records that have to stay', async ({
+    signal,
+  }) => {
     const { log } = fixture
     const target = await fixture.partition({ signal }, { cleanup: 'compact' })
     for (let round = 0; round < 3; round += 1) {
@@ -66,7 +68,7 @@ function keeping(fixture: Fixture): void {
     }
   })
 
-  test('compaction spares what is younger than the lag', async ({ signal }) => {
+  test('compaction spares records that are younger than the lag', async ({ signal }) => {
     const target = await fixture.partition({ signal }, { cleanup: 'compact', compactionLagMs: 3_600_000 })
     await writeRounds(fixture.log, target, { signal, rounds: 3 })
     await fixture.harness.compactNow(target.topic)
@@ -134,14 +136,14 @@ function readingAcrossGaps(fixture: Fixture): void {
     await log.append(target, [record('lone')], { signal })
     await writeRounds(log, target, { signal, rounds: 4 })
     await fixture.harness.compactNow(target.topic)
-    // Offsets 1 to 300 are gone: each of these ends in the gap, or within a batch of it.
+    // Offsets 1 to 300 are gone. Each of these ends lies in the gap, or within a batch of it.
     for (const to of [2, 26, 101, 200, 300, 301]) {
       expect((await readAll(log, target, { signal, from: 0, to })).map(keyOf)).toEqual(['lone'])
       expect(await readAll(log, target, { signal, from: 1, to })).toEqual([])
     }
   })
 
-  test('the position that reading leaves behind in a gap is one to go on from', async ({ signal }) => {
+  test('a reader can go on from the position that another reading left in a gap', async ({ signal }) => {
     const { log } = fixture
     const target = await fixture.partition({ signal }, { cleanup: 'compact' })
     await writeRounds(log, target, { signal, rounds: 4 })
@@ -161,7 +163,7 @@ function readingAcrossGaps(fixture: Fixture): void {
     expect(found).toEqual(Array.from({ length: 100 }, (_, i) => 300 + i))
   })
 
-  test('a follower that waits at the end passes over compaction, and gets what comes next', async ({
+  test('compaction does not disturb a follower that waits at the end, and it gets the next records', async ({
     signal,
   }) => {
     const { log } = fixture
@@ -193,7 +195,7 @@ function readingAcrossGaps(fixture: Fixture): void {
     expect((await fromGap.next()).done).toBe(true)
   })
 
-  test('offsets go on above what compaction has removed', async ({ signal }) => {
+  test('offsets go on above the records that compaction has removed', async ({ signal }) => {
     const target = await fixture.partition({ signal }, { cleanup: 'compact' })
     await writeRounds(fixture.log, target, { signal, rounds: 2 })
     await fixture.harness.compactNow(target.topic)

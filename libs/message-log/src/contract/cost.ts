@@ -16,7 +16,7 @@ function buffersInUse(): number {
 }
 
 export function costContract(fixture: Fixture): void {
-  test('readers that stand still hold no more than their buffers', async ({ signal }) => {
+  test('readers that nobody reads from hold no more than their buffers', async ({ signal }) => {
     const { log } = fixture
     const stalled = 8
     const topic = await fixture.topic({ signal }, { partitions: stalled + 1 })
@@ -44,8 +44,8 @@ export function costContract(fixture: Fixture): void {
       }
     }
     expect(bytes).toBe(5 * 80 * value.length)
-    // Each may hold one batch handed out, one buffer ready and one answer from the log on its way: of 8 MB in
-    // its partition.
+    // Each partition has 8 MB. Its reader may hold one batch handed out, one full buffer, and one answer of
+    // the log on its way.
     const held = buffersInUse() - before
     expect(held).toBeLessThan(stalled * 3 * MiB)
     for (const { reading, batch } of readings) {
@@ -69,7 +69,7 @@ export function costContract(fixture: Fixture): void {
     const readings = members.map(async () => {
       for await (const _ of log.read({ topic, partition: 0 }, { signal: idle.signal, from: 0 })) void _
     })
-    // Time has to pass for there to be idleness; what it costs is then measured, not how long it took.
+    // Only time makes them idle. The test measures the CPU time meanwhile, not the duration.
     await sleep(1000, { signal })
     const measureMs = 3000
     const start = process.cpuUsage()

@@ -15,11 +15,11 @@ import {
 } from './fixture.ts'
 import { pump } from './writers.ts'
 
-/** Connections that fail, through a proxy with real sockets. */
+/** Tests failing connections, through a proxy with real sockets. */
 export function faultContract(fixture: Fixture): void {
   /**
-   * Registers a test that has the faults and a log whose connections they hit. The proxy passes everything at
-   * its start and end.
+   * Registers a test with the faults, and a log whose connections they hit. When the test starts and ends,
+   * the proxy passes everything.
    */
   const faulty = (
     name: string,
@@ -37,7 +37,7 @@ export function faultContract(fixture: Fixture): void {
     })
 
   faulty(
-    'an answer that never comes kills the writer, and nothing acknowledged is missing',
+    'an answer that never comes kills the writer, and no acknowledged record is missing',
     async (faults, log, options) => {
       const target = await fixture.partition(options)
       const id = fixture.name('writer')
@@ -57,7 +57,7 @@ export function faultContract(fixture: Fixture): void {
   )
 
   faulty(
-    'whenever the connection is cut, what was acknowledged is a gapless prefix',
+    'whenever the connection is cut, the acknowledged records are a gapless prefix',
     async (faults, log, options) => {
       for (let round = 0; round < 4; round += 1) {
         const target = await fixture.partition(options)
@@ -66,8 +66,8 @@ export function faultContract(fixture: Fixture): void {
         const pipeline = pump(writer, target, { ...options, underWay: 4 })
         let acknowledged: number[] | null = null
         for (let count = 5 + round * 7; acknowledged === null; count += 20) {
-          // A writer may survive a cut, if it knows what became of its appends; in the end it is fenced by
-          // the next.
+          // A writer may survive a cut if it knows the outcome of its appends. In the end the next writer
+          // fences it.
           const ended = await Promise.race([
             pipeline.acknowledged(count).catch(() => {}),
             pipeline.ended.then(result => result),
@@ -103,7 +103,7 @@ export function faultContract(fixture: Fixture): void {
     expect(await reading).toEqual(Array.from({ length: count }, (_, i) => `${i}`))
   })
 
-  faulty('a log that was away for a while is there again for everything', async (faults, log, options) => {
+  faulty('after an outage every method of the log works again', async (faults, log, options) => {
     const target = await fixture.partition(options)
     await log.append(target, [record('before')], options)
     const reading = (async () => {
@@ -132,7 +132,7 @@ export function faultContract(fixture: Fixture): void {
   })
 
   faulty(
-    'a member that falls silent loses its partitions to the others within ten seconds',
+    'a member that stops answering loses its partitions to the others within ten seconds',
     async (faults, log, options) => {
       const topic = await fixture.topic(options, { partitions: 4 })
       const group = fixture.name('group')
@@ -149,7 +149,7 @@ export function faultContract(fixture: Fixture): void {
       const target = { topic, partition: Number(lost?.split('/').at(-1)) }
       const commit = await codeOf(silent.membership.commit(target, 1, options))
       expect([{ resolved: false }, 'unreachable']).toContainEqual(commit)
-      // Once it is heard again it either has a share or knows that it is out.
+      // Once it is connected again, it either has a share or knows that it is no longer a member.
       await faults.proxy.set({ kind: 'pass' })
       const back = until(changes, options, () => isShared([silent, other], 4))
       const ended = await Promise.race([back.then(() => null), silent.ended])
@@ -174,7 +174,7 @@ export function faultContract(fixture: Fixture): void {
   })
 }
 
-/** Tries again until it succeeds; for what only has to work in the end. */
+/** Retries until it succeeds, for calls that only have to work in the end. */
 async function eventually(options: Signalled, attempt: () => Promise<unknown>): Promise<void> {
   for (;;) {
     options.signal.throwIfAborted()
@@ -188,8 +188,8 @@ async function eventually(options: Signalled, attempt: () => Promise<unknown>): 
 }
 
 /**
- * A successor takes over; what the pump had acknowledged lies before its marker, in order, once, and with it
- * at most what followed.
+ * Lets a successor take over, and checks the log. The pump's acknowledged records lie before the successor's
+ * marker, in order and once. Only records that followed them without an acknowledgement may be there too.
  */
 async function expectGaplessPrefix(
   fixture: Fixture,

@@ -1,4 +1,4 @@
-/** What the contract asks of an adapter's test, and the small vocabulary that its tests are written in. */
+/** The harness that an adapter's test provides, and the functions that the contract's tests use. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll } from 'vitest'
 import { Notifier } from '@sluice/flow/notifier'
@@ -12,7 +12,7 @@ import type {
   TopicSpec,
 } from '../port.ts'
 
-/** Key of records that `compactNow` may append to make compaction happen; the suite passes over them. */
+/** The key of records that `compactNow` may append to trigger compaction. The suite passes over them. */
 export const FILLER_KEY = 'contract-filler'
 
 /** The part of testkit's TcpProxy that the suite uses. */
@@ -30,16 +30,16 @@ export interface Faults {
 }
 
 export interface MessageLogHarness {
-  /** Opens another log on the same storage; the suite closes it. */
+  /** Opens another log on the same storage. The suite closes it. */
   open(): Promise<MessageLog>
   /**
-   * Compacts a topic: resolves once every record is gone that had been superseded before the call and that
-   * the topic's lag does not protect. May append records with FILLER_KEY to any partition.
+   * Compacts a topic. Resolves once all records are gone that were superseded before the call, except those
+   * that the topic's lag protects. May append records with FILLER_KEY to any partition.
    */
   compactNow(topic: string): Promise<void>
   /** Makes the log forget what the group has committed, as if it had expired. The group has no members. */
   forgetGroup(group: string): Promise<void>
-  /** Of a log that is reached through connections. */
+  /** Present for a remote log. */
   readonly faults?: Faults
   close(): Promise<void>
 }
@@ -90,7 +90,7 @@ export class Fixture {
     return `contract.${what}.${randomUUID()}`
   }
 
-  /** Makes a topic with a name of its own; 1 partition, nothing removed, unless asked otherwise. */
+  /** Makes a topic with a name of its own. By default it has one partition and no clean-up. */
   async topic(options: Signalled, spec: Partial<TopicSpec> = {}): Promise<string> {
     const topic = this.name()
     await this.log.ensureTopics([{ topic, partitions: 1, cleanup: 'delete', ...spec }], options)
@@ -120,7 +120,7 @@ export function valueOf(read: LogRecord): string | null {
   return read.value === null ? null : Buffer.from(read.value).toString()
 }
 
-/** Everything from `from` (default: the low offset) to the end as it is now, without fillers. */
+/** All records from `from` (default: the low offset) to the present end, without fillers. */
 export async function readAll(
   log: MessageLog,
   target: TopicPartition,
@@ -132,7 +132,7 @@ export async function readAll(
   const found: LogRecord[] = []
   let position = range.from
   for await (const batch of log.read(target, { signal, ...range, ...(bufferBytes && { bufferBytes }) })) {
-    // What holds for every batch that any reader sees.
+    // These rules hold for every batch that any reader sees.
     for (const read of batch.records) {
       if (read.offset < position) throw new Error(`offset ${read.offset} came after ${position - 1}`)
       if (read.offset >= range.to)
@@ -165,7 +165,7 @@ export async function follow(
   return found
 }
 
-/** The SluiceError code with which a promise rejects, or what else became of it. */
+/** The SluiceError code with which a promise rejects, or its other error or value. */
 export async function codeOf(promise: Promise<unknown>): Promise<unknown> {
   try {
     return { resolved: await promise }
@@ -179,7 +179,7 @@ export function codeOfFirstStep(reading: AsyncIterable<unknown>): Promise<unknow
   return codeOf(reading[Symbol.asyncIterator]().next())
 }
 
-/** Watches a membership: takes its assignments as they come and knows the latest. */
+/** Watches a membership: takes its assignments as they come, and knows the latest. */
 export class Watched implements AsyncDisposable {
   readonly membership: Membership
   readonly seen: Assignment[] = []
@@ -226,7 +226,7 @@ export async function until(changes: Notifier, options: Signalled, holds: () => 
   }
 }
 
-/** True if the members own `count` partitions, each once, none more than one above another. */
+/** True if the members own `count` partitions, each once, and no member has over one more than another. */
 export function isShared(members: readonly Watched[], count: number): boolean {
   const all = members.flatMap(member => member.owned)
   const loads = members.map(member => member.owned.length)

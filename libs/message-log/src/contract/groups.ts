@@ -54,7 +54,7 @@ function sharing(fixture: Fixture): void {
     for (const partition of between.b) expect(b.owned).toContain(partition)
   })
 
-  test('more members than partitions leave some with nothing, until one goes', async ({ signal }) => {
+  test('a member without partitions gets some once another member leaves', async ({ signal }) => {
     const options = await joining(fixture, { signal }, 2)
     const members: Watched[] = []
     for (let i = 0; i < 3; i += 1) {
@@ -82,7 +82,7 @@ function sharing(fixture: Fixture): void {
     expect(generations).toEqual([...new Set(generations)].toSorted((x, y) => x - y))
   })
 
-  test('whoever did not look gets the latest assignment only', async ({ signal }) => {
+  test('a member that takes assignments late gets only the latest one', async ({ signal }) => {
     const options = await joining(fixture, { signal }, 4)
     await using idle = await fixture.log.join(options.group, options.topics, { signal })
     const iteration = idle[Symbol.asyncIterator]()
@@ -96,7 +96,7 @@ function sharing(fixture: Fixture): void {
     await other[Symbol.asyncDispose]()
     await using last = await join(fixture.log, options)
     await until(options.changes, { signal }, () => last.owned.length === 2)
-    // A step may tell what held when it began to look; the next one tells how it is.
+    // One step may give the assignment that held when it began. The next step gives the present one.
     const seen = await owned()
     expect(seen === 2 || (await owned()) === 2).toBe(true)
   })
@@ -119,7 +119,7 @@ function sharing(fixture: Fixture): void {
     expect((await again.next()).done).toBe(true)
   })
 
-  test('a member that left before it looked gets nothing', async ({ signal }) => {
+  test('a member that left before it took an assignment gets none', async ({ signal }) => {
     const options = await joining(fixture, { signal }, 1)
     const membership = await fixture.log.join(options.group, options.topics, { signal })
     await membership.leave()
@@ -130,7 +130,7 @@ function sharing(fixture: Fixture): void {
 }
 
 function committing(fixture: Fixture): void {
-  test('commits are hints by group and partition, null where there is none', async ({ signal }) => {
+  test('commits are hints by group and partition, and null if there is none', async ({ signal }) => {
     const options = await joining(fixture, { signal }, 3)
     const [topic] = options.topics
     if (topic === undefined) throw new Error('no topic')
@@ -149,7 +149,7 @@ function committing(fixture: Fixture): void {
     expect(await other.committed(fixture.name('group'), topic, { signal })).toEqual([null, null, null])
   })
 
-  test('forgotten commits are null, and reading by offset does not care', async ({ signal }) => {
+  test('forgotten commits are null, and reading by offset does not depend on them', async ({ signal }) => {
     const options = await joining(fixture, { signal }, 1)
     const [topic] = options.topics
     if (topic === undefined) throw new Error('no topic')

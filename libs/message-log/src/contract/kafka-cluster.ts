@@ -1,6 +1,6 @@
 /**
- * What the tests of the Kafka adapter do to a cluster from outside: through kafkajs' own admin client, not
- * through what they test.
+ * Changes that the tests of the Kafka adapter make to a cluster from outside. They use the admin client of
+ * kafkajs, not the adapter under test.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs'
@@ -20,10 +20,7 @@ export async function withAdmin<T>(brokers: string, work: (admin: Admin) => Prom
 export const forgetGroup = (brokers: string, group: string) =>
   withAdmin(brokers, async admin => void (await admin.deleteGroups([group])))
 
-/**
- * Changes settings of a topic; all others that it was made with have to be named too, since this call
- * replaces them.
- */
+/** Replaces the settings of a topic. So the caller also has to name those that should stay. */
 async function setTopic(admin: Admin, topic: string, settings: Record<string, string>): Promise<void> {
   const type = ConfigResourceTypes.TOPIC
   const { resources } = await admin.describeConfigs({
@@ -42,9 +39,9 @@ async function setTopic(admin: Admin, topic: string, settings: Record<string, st
 }
 
 /**
- * Lets Kafka's own log cleaner compact a topic. It cleans only below the segment that is written, so fillers
- * are appended until a new one has begun, and it is done when every superseded record that the topic's lag
- * does not protect has gone.
+ * Lets Kafka's own log cleaner compact a topic. The cleaner works only below the active segment, so this
+ * function appends fillers until a new segment begins. It is done when all superseded records are gone,
+ * except those that the topic's lag protects.
  */
 export async function compactNow(brokers: string, topic: string, fillerKey: string): Promise<void> {
   await using log = createKafkaLog({ brokers: [brokers], clientId: 'compaction' })

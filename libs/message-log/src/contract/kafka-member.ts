@@ -1,7 +1,7 @@
 /**
- * A member of a group in a process of its own, to be frozen and killed by tests. Arguments: brokers, group,
- * topic. It prints one line of JSON for each assignment, and for each line that it reads tries a commit and
- * prints what came of it.
+ * A member of a group in a process of its own, which tests freeze and kill. Arguments: brokers, group, topic.
+ * It prints one line of JSON for each assignment. For each line that it reads, it tries a commit and prints
+ * the result.
  */
 import { createInterface } from 'node:readline'
 import { createKafkaLog } from '../adapters/kafka.ts'

@@ -75,7 +75,7 @@ function appending(fixture: Fixture): void {
     }
   })
 
-  test('batches of several writers are never mixed, nor seen by halves', async ({ signal }) => {
+  test('readers never see batches of several writers mixed, or a part of a batch', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     await using other = await fixture.harness.open()
     const size = 50
@@ -101,7 +101,7 @@ function appending(fixture: Fixture): void {
     expect([...seen]).toEqual([0])
   })
 
-  test('the largest append that is atomic is never seen by halves, be its records large or tiny', async ({
+  test('readers never see a part of the largest atomic append, whether its records are large or tiny', async ({
     signal,
   }) => {
     const target = await fixture.partition({ signal })
@@ -125,9 +125,7 @@ function appending(fixture: Fixture): void {
     expect([...ends].filter(end => !appended.includes(end))).toEqual([])
   })
 
-  test('a record that is too large is refused as such, with all that was to come after it', async ({
-    signal,
-  }) => {
+  test('a record that is too large is refused as such, with all appends after it', async ({ signal }) => {
     const target = await fixture.partition({ signal }, { maxRecordBytes: 1_000_000 })
     await fixture.log.append(target, [record('fits', 'x'.repeat(999_996))], { signal })
     const batch = [record('small'), record('large', 'x'.repeat(3_000_000)), record('small too')]
@@ -138,9 +136,7 @@ function appending(fixture: Fixture): void {
     expect(await keysIn(fixture.log, target, { signal })).toEqual([...keys, 'after'])
   })
 
-  test('what is much more than a broker takes in one batch is appended in one call, in order', async ({
-    signal,
-  }) => {
+  test('one call appends in order much more than a broker accepts in one batch', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     const many = records('many', 6_000, 1_000)
     const wide = records('wide', 5, 990_000)
@@ -161,7 +157,7 @@ function appending(fixture: Fixture): void {
 }
 
 function readingForwards(fixture: Fixture): void {
-  test('what a reader does to the buffers that it got, no other reader sees', async ({ signal }) => {
+  test('a reader may change its buffers, and no other reader sees that', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     await fixture.log.append(target, records('r', 10), { signal })
     for (const { key, value } of await readAll(fixture.log, target, { signal })) {
@@ -181,7 +177,7 @@ function readingForwards(fixture: Fixture): void {
     expect(await readAll(fixture.log, target, { signal, from: 30, to: 30 })).toEqual([])
   })
 
-  test('a follower gets what is appended while it waits', async ({ signal }) => {
+  test('a follower gets the records that are appended while it waits', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     await using other = await fixture.harness.open()
     const reading = fixture.log.read(target, { signal, from: 0 })[Symbol.asyncIterator]()
@@ -196,7 +192,7 @@ function readingForwards(fixture: Fixture): void {
     await reading.return?.()
   })
 
-  test('reading up to an offset that is not there yet waits for it', async ({ signal }) => {
+  test('reading up to an offset that does not exist yet waits for it', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     await fixture.log.append(target, records('a', 3), { signal })
     const found: string[] = []
@@ -210,7 +206,7 @@ function readingForwards(fixture: Fixture): void {
     expect(found).toEqual(['a-1', 'a-2', 'b-0', 'b-1'])
   })
 
-  test('a slow partition holds up no other, and goes on where its reader was', async ({ signal }) => {
+  test('a slow reader delays no other partition, and goes on from its own position', async ({ signal }) => {
     const topic = await fixture.topic({ signal }, { partitions: 2 })
     const [slow, fast] = [0, 1].map(partition => ({ topic, partition }))
     if (slow === undefined || fast === undefined) return fail()
@@ -282,7 +278,7 @@ function readingBackwards(fixture: Fixture): void {
     expect(before).toEqual([19, 18, 17])
   })
 
-  test('reading backwards ends where the partition begins, also where that is trimmed meanwhile', async ({
+  test('reading backwards ends at the low offset, even if trimming raises it meanwhile', async ({
     signal,
   }) => {
     const { log } = fixture
@@ -313,7 +309,7 @@ function readingBackwards(fixture: Fixture): void {
 }
 
 function trimming(fixture: Fixture): void {
-  test('trimming drops what lies below and nothing else', async ({ signal }) => {
+  test('trimming drops the records below the offset and no other', async ({ signal }) => {
     const { log } = fixture
     const target = await fixture.partition({ signal })
     await log.append(target, records('a', 10), { signal })
@@ -338,7 +334,9 @@ function trimming(fixture: Fixture): void {
     expect(await keysIn(log, target, { signal })).toEqual(['b'])
   })
 
-  test('a reader whose position was trimmed away is told, instead of skipping ahead', async ({ signal }) => {
+  test('a reader whose position was trimmed away gets an error, instead of skipping ahead', async ({
+    signal,
+  }) => {
     const { log } = fixture
     const target = await fixture.partition({ signal })
     for (let i = 0; i < 10; i += 1) await log.append(target, records(`${i}`, 20, 10_000), { signal })
@@ -355,7 +353,7 @@ function trimming(fixture: Fixture): void {
       })(),
     )
     expect(outcome).toBe('offset-out-of-range')
-    // What the reader had ready it may still hand out, but never what comes after a hole.
+    // The reader may still give the records that it had ready, but never those behind a gap.
     for (const [i, offset] of offsets.entries()) if (i > 0) expect(offset).toBe((offsets[i - 1] ?? 0) + 1)
     expect(offsets).not.toContain(200)
   })

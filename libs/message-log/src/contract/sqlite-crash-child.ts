@@ -1,7 +1,7 @@
 /**
- * The process that the crash test kills: appends batches of 1 to 40 records to two partitions, several under
- * way, and prints partition, number and size of each batch once it is acknowledged. Arguments: file, number
- * of the first batch.
+ * The process that the crash test kills. It appends batches of 1 to 40 records to two partitions, several
+ * under way at once. It prints partition, number and size of each batch once it is acknowledged. Arguments:
+ * file, number of the first batch.
  */
 import { writeSync } from 'node:fs'
 import { createSqliteLog } from '../adapters/sqlite.ts'
@@ -22,7 +22,7 @@ async function appendForEver(partition: number): Promise<void> {
       value: Buffer.alloc(number % 13 === 0 ? 20_000 : 200, 'v'),
     }))
     await writer.append({ topic: 'crash', partition }, records, { signal })
-    // Synchronous, so that what is printed is what was acknowledged, to the moment of the kill.
+    // Synchronous, so that it has printed all acknowledged batches at the moment of the kill.
     writeSync(1, `${partition} ${number} ${size}\n`)
   }
 }

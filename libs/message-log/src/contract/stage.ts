@@ -14,9 +14,9 @@ import {
 } from './fixture.ts'
 
 /**
- * A stage as the pipeline's are: it owns partitions of `input`, copies each record to the same partition of
- * `output`, and knows where to go on from its own output alone. Work on a partition that it keeps goes on
- * through every rebalance.
+ * A stage like those of the pipeline. It owns partitions of `input`, and copies each record to the same
+ * partition of `output`. Only its own output says where it goes on. While it keeps a partition, its work
+ * there goes on through every rebalance.
  */
 class GroupedWorkers {
   readonly #log: MessageLog
@@ -24,7 +24,7 @@ class GroupedWorkers {
   readonly #work = new Map<number, { stop: AbortController; done: Promise<void> }>()
   readonly #running: Promise<void>
   readonly #changes: Notifier
-  /** How often work on a partition was begun. */
+  /** How often the stage has begun work on a partition. */
   takeovers = 0
   readonly leave: () => Promise<void>
 
@@ -100,7 +100,7 @@ class GroupedWorkers {
         this.#changes.notify()
       }
     } catch (error) {
-      // A successor was quicker than the news of its assignment.
+      // The successor wrote before this stage learned of the new assignment.
       if (!(error instanceof Error && 'code' in error && error.code === 'fenced')) throw error
     }
   }
@@ -138,7 +138,7 @@ export function stageContract(fixture: Fixture): void {
     await until(changes, { signal }, () => a.owned === 4)
     const b = await GroupedWorkers.start(second, options)
     await until(changes, { signal }, () => a.owned === 2 && b.owned === 2)
-    // Nothing that stays is begun again: the work in flight on what `a` keeps has survived.
+    // The work in flight on the partitions that `a` keeps has survived, so `a` did not begin it again.
     expect(a.takeovers).toBe(4)
     const c = await GroupedWorkers.start(third, options)
     await until(changes, { signal }, () => a.owned + b.owned + c.owned === 4 && c.owned > 0)

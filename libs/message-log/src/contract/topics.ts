@@ -11,7 +11,7 @@ export function topicContract(fixture: Fixture): void {
     for (const target of targets) expect(await keysIn(fixture.log, target, { signal })).toEqual(['a'])
   })
 
-  test('a topic made twice keeps what it holds', async ({ signal }) => {
+  test('a topic made twice keeps its records', async ({ signal }) => {
     const target = await fixture.partition({ signal }, { partitions: 3 })
     await fixture.log.append(target, records('r', 3), { signal })
     await using other = await fixture.harness.open()
@@ -20,7 +20,7 @@ export function topicContract(fixture: Fixture): void {
     expect(await keysIn(other, target, { signal })).toEqual(['r-0', 'r-1', 'r-2'])
   })
 
-  test('a topic that is there takes larger records once they are asked for', async ({ signal }) => {
+  test('an existing topic takes larger records once a spec asks for them', async ({ signal }) => {
     const { log } = fixture
     const spec = { topic: fixture.name(), partitions: 1, cleanup: 'delete' as const }
     const target = { topic: spec.topic, partition: 0 }
@@ -29,17 +29,17 @@ export function topicContract(fixture: Fixture): void {
     expect(await codeOf(log.append(target, [large], { signal }))).toBe('too-large')
     await using other = await fixture.harness.open()
     await other.ensureTopics([{ ...spec, maxRecordBytes: 5_000_000 }], { signal })
-    // A broker takes up a changed setting some time after it said so.
+    // A broker applies a changed setting some time after its answer.
     let outcome: unknown
     do outcome = await codeOf(log.append(target, [large], { signal }))
     while (outcome === 'too-large')
-    // Whoever asks for less later takes nothing away.
+    // A later spec with a smaller limit does not lower it.
     await other.ensureTopics([spec], { signal })
     await log.append(target, [large], { signal })
     expect(await keysIn(log, target, { signal })).toEqual(['large', 'large'])
   })
 
-  test('two that make the same topic at the same time both succeed', async ({ signal }) => {
+  test('two processes that make the same topic at the same time both succeed', async ({ signal }) => {
     await using other = await fixture.harness.open()
     const spec = { topic: fixture.name(), partitions: 2, cleanup: 'compact' as const }
     await Promise.all([fixture.log, other].map(log => log.ensureTopics([spec], { signal })))
@@ -54,9 +54,7 @@ export function topicContract(fixture: Fixture): void {
     expect(await fixture.log.partitionsOf(topic, { signal })).toBe(2)
   })
 
-  test('a topic that does not exist has no partitions and is passed over when deleted', async ({
-    signal,
-  }) => {
+  test('a topic that does not exist has no partitions, and deleting it does nothing', async ({ signal }) => {
     const missing = fixture.name()
     const topic = await fixture.topic({ signal })
     expect(await fixture.log.partitionsOf(missing, { signal })).toBeNull()
@@ -64,7 +62,7 @@ export function topicContract(fixture: Fixture): void {
     expect(await fixture.log.partitionsOf(topic, { signal })).toBeNull()
   })
 
-  test('a topic deleted and made anew starts at offset 0 with nothing in it', async ({ signal }) => {
+  test('a topic that is deleted and made again starts empty at offset 0', async ({ signal }) => {
     const { log } = fixture
     const spec = { topic: fixture.name(), partitions: 2, cleanup: 'compact' as const }
     const target = { topic: spec.topic, partition: 1 }
@@ -80,7 +78,7 @@ export function topicContract(fixture: Fixture): void {
     }
   })
 
-  test('a writer opened before a topic was made anew can write to it or is refused, but loses nothing', async ({
+  test('a writer opened before a topic was made again can write to it or is refused, but loses nothing', async ({
     signal,
   }) => {
     const { log } = fixture
@@ -95,7 +93,9 @@ export function topicContract(fixture: Fixture): void {
     expect(await keysIn(log, target, { signal })).toEqual(accepted ? ['new'] : [])
   })
 
-  test('everything about a topic or partition that does not exist is not-found', async ({ signal }) => {
+  test('every call for a topic or partition that does not exist rejects with not-found', async ({
+    signal,
+  }) => {
     const { log } = fixture
     const topic = await fixture.topic({ signal })
     const missing = fixture.name()

@@ -33,7 +33,7 @@ function fencing(fixture: Fixture): void {
     expect(await keysIn(fixture.log, p1, { signal })).toEqual(['where the second has not written'])
   })
 
-  test('a fenced writer is dead where no successor has written, too', async ({ signal }) => {
+  test('a fenced writer is also dead in partitions where no successor has written', async ({ signal }) => {
     const { topic, first, second } = await twoWriters(fixture, { signal })
     await using _first = first
     await using _second = second
@@ -44,7 +44,7 @@ function fencing(fixture: Fixture): void {
     expect(await keysIn(fixture.log, { topic, partition: 1 }, { signal })).toEqual([])
   })
 
-  test('of many successors only the last can write', async ({ signal }) => {
+  test('only the last of many successors can write', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     const id = fixture.name('writer')
     const writers: FencedWriter[] = []
@@ -63,7 +63,7 @@ function fencing(fixture: Fixture): void {
     await last?.[Symbol.asyncDispose]()
   })
 
-  test('writers of other names and appends without a writer fence nobody', async ({ signal }) => {
+  test('writers of other names and appends without a writer fence no writer', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     await using one = await fixture.log.openWriter(fixture.name('writer'), { signal })
     await using two = await fixture.log.openWriter(fixture.name('writer'), { signal })
@@ -75,14 +75,14 @@ function fencing(fixture: Fixture): void {
     expect(await keysIn(fixture.log, target, { signal })).toHaveLength(9)
   })
 
-  test('of a large append that a successor cuts, the log has a part from its start', async ({ signal }) => {
+  test('if a successor cuts a large append, the log has a prefix of it', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     const id = fixture.name('writer')
     await using first = await fixture.log.openWriter(id, { signal })
     const large = records('r', 30_000, 1_000)
     const cut = codeOf(first.append(target, large, { signal }))
     await using second = await fixture.log.openWriter(id, { signal })
-    // Once a part is there; where an append of any size is atomic, all of it.
+    // Wait until a part is there, or all of it where an append of any size is atomic.
     for await (const { records: some } of fixture.log.read(target, { signal, from: 0 }))
       if (some.length > 0) break
     const { baseOffset } = await second.append(target, [record('takeover')], { signal })
@@ -93,7 +93,9 @@ function fencing(fixture: Fixture): void {
     expect(outcome).toEqual(baseOffset === large.length ? { resolved: { baseOffset: 0 } } : 'fenced')
   })
 
-  test('whatever a predecessor has under way lies before the takeover or is refused', async ({ signal }) => {
+  test('every append that a predecessor has under way lies before the takeover or is refused', async ({
+    signal,
+  }) => {
     const target = await fixture.partition({ signal })
     await using other = await fixture.harness.open()
     const id = fixture.name('writer')
@@ -119,7 +121,7 @@ function fencing(fixture: Fixture): void {
 }
 
 function dying(fixture: Fixture): void {
-  test('after a refused append nothing more succeeds, not even what was under way', async ({ signal }) => {
+  test('after a refused append no other append succeeds, not even those under way', async ({ signal }) => {
     const target = await fixture.partition({ signal }, { maxRecordBytes: 1_000_000 })
     await using writer = await fixture.log.openWriter(fixture.name('writer'), { signal })
     const appends = [
@@ -149,7 +151,7 @@ function dying(fixture: Fixture): void {
     expect(await keysIn(fixture.log, target, { signal })).toEqual(['0', '1', '2'])
   })
 
-  test('closing a writer waits for what is under way and takes no more', async ({ signal }) => {
+  test('closing a writer waits for appends under way and accepts no more', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     const writer = await fixture.log.openWriter(fixture.name('writer'), { signal })
     const appends = Array.from({ length: 20 }, (_, i) =>
@@ -178,16 +180,16 @@ async function twoWriters(fixture: Fixture, options: Signalled) {
 }
 
 export interface Pump {
-  /** Resolves once that many appends are acknowledged; rejects if the pump ends before. */
+  /** Resolves once that many appends are acknowledged. Rejects if the pump ends before. */
   acknowledged(count: number): Promise<void>
   /**
-   * Ends after the first refusal, with the codes of all refusals and the numbers of what was acknowledged,
+   * Ends after the first refusal. Has the codes of all refusals and the numbers of the acknowledged appends,
    * both in order.
    */
   readonly ended: Promise<{ codes: unknown[]; acknowledged: number[] }>
 }
 
-/** Appends r-0, r-1, … one a batch, several under way, until one is refused. */
+/** Appends r-0, r-1, …, each in a batch of its own and several under way at once, until one is refused. */
 export function pump(
   writer: FencedWriter,
   target: TopicPartition,

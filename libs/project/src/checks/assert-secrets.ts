@@ -5,8 +5,8 @@ import { assertFilled } from '@sluice/domain/filled-destination'
 import { environmentSecrets } from '@sluice/secrets/environment'
 
 /**
- * Throws `config`, before anything is run, if a secret that the definition refers to is not set, or if with
- * it a header or query parameter could not be sent.
+ * Throws `config`, before anything runs, if a secret that the definition refers to is not set. It also throws
+ * if the value of a secret makes a header or query parameter that HTTP cannot send.
  */
 export function assertSecrets(
   { source, destination }: Definition,
@@ -18,8 +18,8 @@ export function assertSecrets(
 }
 
 /**
- * Throws `config` if a header or query parameter of the destination could not be sent with the secrets that
- * are set. Those that are not are no fault here: they may be where the sync runs.
+ * Throws `config` if HTTP cannot send a header or query parameter of the destination with the secrets that
+ * are set. It accepts secrets that are not set, since they may be set where the sync runs.
  */
 export function assertSendable(
   destination: DestinationSpec,

@@ -1,4 +1,4 @@
-/** Headers of triggers that are wrong beside what their destination sends of itself. */
+/** Checks the headers of triggers against the headers that their destination sends with every request. */
 import { clashWanted, clashWithKey } from '@sluice/contracts/http-texts'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { OPS } from '@sluice/contracts/state'
@@ -6,7 +6,7 @@ import { inFile } from './check-templates.ts'
 import type { DecodedResource } from '../decode/decode-resource.ts'
 import { fieldName } from '../decode/places.ts'
 
-/** The problems of the syncs and destinations that are right otherwise. */
+/** The problems of the syncs and destinations that have no other mistake. */
 export function checkHeaders(decoded: readonly DecodedResource[]): ErrorDetail[] {
   const destinations = new Map(
     decoded.flatMap(({ spec }) => (spec?.kind === 'destination' ? [[spec.name, spec] as const] : [])),

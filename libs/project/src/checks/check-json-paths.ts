@@ -1,5 +1,5 @@
 /**
- * Parses the JSONPaths of every sync, so that what is wrong in them is told with the place in the YAML file.
+ * Parses the JSONPaths of every sync, so that mistakes in them are reported with the place in the YAML file.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { SyncSpec } from '@sluice/contracts/resources'
@@ -9,7 +9,7 @@ import { inFile } from './check-templates.ts'
 import type { DecodedResource } from '../decode/decode-resource.ts'
 import { fieldName, type FieldPath } from '../decode/places.ts'
 
-/** The problems of all JSONPaths of the syncs that are right otherwise. */
+/** The problems of all JSONPaths in the syncs that have no other mistake. */
 export function checkJsonPaths(decoded: readonly DecodedResource[]): ErrorDetail[] {
   return decoded.flatMap(resource => {
     const { spec } = resource

@@ -1,6 +1,6 @@
 /**
- * What only shows when all resources of a folder are looked at together: names that occur twice, and
- * references to what is not there.
+ * Checks all resources of a folder together: finds names that occur twice, and references to resources that
+ * do not exist.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceKind, SyncSpec } from '@sluice/contracts/resources'
@@ -12,8 +12,8 @@ import { detailAt } from '../decode/places.ts'
 import type { FieldPath } from '../decode/places.ts'
 
 /**
- * The problems between resources. Names of resources that are themselves wrong count, so that one mistake
- * gives one error.
+ * The problems between resources. The name of a resource counts even if the resource has mistakes. So one
+ * mistake does not also give a dangling reference.
  */
 export function checkReferences(decoded: readonly DecodedResource[]): ErrorDetail[] {
   return [...duplicateNames(decoded), ...decoded.flatMap(resource => danglingReferences(resource, decoded))]
@@ -29,7 +29,7 @@ function duplicateNames(decoded: readonly DecodedResource[]): ErrorDetail[] {
     if (earlier === undefined) first.set(key, resource)
     else {
       const { file, line } = placeOf(earlier, ['name'])
-      const message = `another ${resource.kind} is called \`${resource.name}\` already, in ${file} line ${line}; names are unique per kind`
+      const message = `another ${resource.kind} is already called \`${resource.name}\`, in ${file} line ${line}; names are unique per kind`
       problems.push(detailAt(placeOf(resource, ['name']), ['name'], message))
     }
   }
@@ -48,7 +48,7 @@ function danglingReferences(resource: DecodedResource, decoded: readonly Decoded
   return spec?.kind === 'sync' ? [...problems, ...danglingTriggers(spec, resource)] : problems
 }
 
-/** The fields that name another resource, by kind; each is called after the kind that it names. */
+/** The fields that name another resource, by kind. Each field has the name of the kind that it refers to. */
 const REFERENCES: { readonly [kind: string]: readonly ResourceKind[] } = {
   model: ['source'],
   sync: ['model', 'destination'],
@@ -62,7 +62,7 @@ function hint(name: string, kind: string, names: readonly string[]): string {
   return `; the ${kind}s here are ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', …' : ''}`
 }
 
-/** A trigger that names another has to end, over one or more names, at a definition. */
+/** A trigger may name another trigger. The chain of names has to end at a trigger that is written out. */
 function danglingTriggers(spec: SyncSpec, resource: DecodedResource): ErrorDetail[] {
   const problems: ErrorDetail[] = []
   for (const op of OPS) {

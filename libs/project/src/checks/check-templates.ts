@@ -1,5 +1,5 @@
 /**
- * Compiles the templates of every sync, so that what is wrong in them is told with the place in the YAML
+ * Compiles the templates of every sync, so that mistakes in them are reported with the place in the YAML
  * file.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -10,7 +10,7 @@ import type { Op } from '@sluice/contracts/state'
 import { compileTrigger } from '@sluice/templates/compile'
 import type { DecodedResource } from '../decode/decode-resource.ts'
 
-/** The problems of all templates of the syncs that are right otherwise. */
+/** The problems of all templates in the syncs that have no other mistake. */
 export function checkTemplates(decoded: readonly DecodedResource[]): ErrorDetail[] {
   return decoded.flatMap(resource => {
     const { spec } = resource
@@ -41,7 +41,7 @@ function templateProblems(
 }
 
 /**
- * A problem of a resource with its place in the file, in place of the one in the text of a field. `what`
+ * A problem of a resource with its place in the file instead of its place in the text of a field. `what`
  * names the resource, as in "sync `crm`".
  */
 export function placedInFile(
@@ -57,7 +57,7 @@ export function placedInFile(
   return { ...(known ?? origin?.place), field, message: `${what}: ${message}${inside}` }
 }
 
-/** The same for a problem of a sync. */
+/** Does the same for a problem of a sync. */
 export function inFile(detail: ErrorDetail, sync: string, { origins }: DecodedResource): ErrorDetail {
   return placedInFile(detail, origins, `sync \`${sync}\``)
 }

@@ -1,4 +1,4 @@
-/** Tells which of several forms a map has, where a field may have one of them (`body`, the field mapper). */
+/** Decides which form a map has, for fields that allow several (`body`, the field mapper). */
 import { list } from './places.ts'
 import { isOptional, shapeOf } from './schema-shape.ts'
 import type { Schema, Shape } from './schema-shape.ts'
@@ -15,8 +15,8 @@ interface Form {
 }
 
 /**
- * The form of a map with these keys. A form with fields of its own is known by those that it has to have;
- * where none fits, a map of any fields does, if there is such a form.
+ * The form of a map with these keys. A form is recognised by its required fields. If no form fits, the map
+ * has the form that allows any fields, provided there is one.
  */
 export function chooseForm(keys: readonly string[], schemas: readonly Schema[]): Chosen {
   const forms = schemas.flatMap(schema => formOf(schema))
@@ -33,7 +33,9 @@ export function chooseForm(keys: readonly string[], schemas: readonly Schema[]):
   return { kind: 'none', at: marks[1] ?? null, message }
 }
 
-/** A map that has fields that mark a form, but not all, or others besides. */
+/**
+ * The problem of a map that has fields of one form, but lacks some of them or has fields of another form too.
+ */
 function besides(form: Form, keys: readonly string[], forms: readonly Form[]): Chosen {
   const stray = keys.find(key => !form.fields.includes(key))
   if (stray === undefined) return { kind: 'form', schema: form.schema }

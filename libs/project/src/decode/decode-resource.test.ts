@@ -13,7 +13,7 @@ const ENV = {
   LOGIN: 'http://u:pw@h',
 }
 
-/** Everything that a file's text gives, without any file. */
+/** Decodes a file's text, without a file. */
 function decode(text: string) {
   const read = readDocuments({ path: 'a.yaml', folder: '/p', text })
   const decoded = read.resources.map(document =>
@@ -53,13 +53,13 @@ const TRIGGER = 'triggers:\n  added:\n    method: POST\n    path: /x\n'
 
 describe('scalars', () => {
   it.each(['3.10', '0123', 'yes', '1e3', 'true', 'null', '0x1F', '2026-01-01', '1_000', '~', '.5', '+1'])(
-    'counts %s as written where text is wanted',
+    'takes %s as written where text is wanted',
     written => {
       expect(specOf(`${SOURCE}path: p\ntitle: ${written}\n`)).toMatchObject({ title: written })
     },
   )
 
-  it('counts keys and list items as written too', () => {
+  it('takes keys and list items as written too', () => {
     expect(specOf(`${DESTINATION}headers: { 3.10: 0123, yes: no }\n`)).toMatchObject({
       headers: { '3.10': '0123', yes: 'no' },
     })
@@ -146,7 +146,7 @@ describe('fields', () => {
     )
   })
 
-  it('tells every problem of a document', () => {
+  it('reports every problem of a document', () => {
     const { problems } = decode(`kind: sync\nname: S\nmodel: m\nfoo: 1\npartitions: x\ntriggers: [a]\n`)
     expect(problems.map(asText).map(text => text.split(':', 3).slice(0, 3).join(':'))).toEqual([
       '2:7 name: sync `S`',
@@ -185,7 +185,7 @@ describe('fields', () => {
     )
   })
 
-  it('refuses what a later version will have, and says so', () => {
+  it('refuses fields and values of a later version, and says so', () => {
     const not = (text: string) => expect(problemOf(text)).toMatch(/not supported by this version yet/)
     not('kind: source\nname: cdc\ntype: debezium\ntopic: shop.orders\n')
     not('kind: alert\nname: a\nsyncs: all\n')
@@ -248,9 +248,9 @@ describe('references', () => {
       'the environment variable `URLS` is not set (there is `URL`); set it, or give a default: `${URLS:-…}`',
     ],
     ['${file:gone.txt}', 'no /p/gone.txt'],
-    ['${url}', '`${url}` is no reference'],
-    ['${}', '`${}` is no reference'],
-    ['${A B}', '`${A B}` is no reference'],
+    ['${url}', '`${url}` is not a reference'],
+    ['${}', '`${}` is not a reference'],
+    ['${A B}', '`${A B}` is not a reference'],
     ['${URL', '`${URL` has no closing `}`'],
     [
       '${secret:x}',
@@ -262,7 +262,7 @@ describe('references', () => {
     expect(told).toContain(problem)
   })
 
-  it('keeps secrets in headers and query, and lets nothing else look like one', () => {
+  it('keeps references to secrets in headers and query, and makes no other text a reference', () => {
     const spec = specOf(
       `${DESTINATION}headers: { A: "Bearer \${secret:a-b}", B: "\${INJECT}", C: "$\${secret:x}" }\nquery: { k: "\${secret:k}" }\n`,
     )
@@ -271,7 +271,7 @@ describe('references', () => {
       query: { k: '${secret:k}' },
     })
     expect(problemOf(`${DESTINATION}headers: { A: "\${secret:A_B}" }\n`)).toMatch(
-      /`A_B` is no name of a secret/,
+      /`A_B` is not the name of a secret/,
     )
     expect(problemOf(`kind: destination\nname: d\nbaseUrl: "https://\${secret:host}"\n`)).toMatch(
       /not allowed here/,
@@ -280,7 +280,7 @@ describe('references', () => {
 })
 
 describe('YAML', () => {
-  it('follows anchors and merges, own fields first', () => {
+  it('follows anchors and merges, where own fields win over merged ones', () => {
     const text =
       `${SYNC}triggers:\n  added: &post\n    method: POST\n    path: /a\n    headers: &h { A: "1" }\n` +
       `  changed:\n    <<: *post\n    path: /c\n  removed:\n    path: /r\n    <<: [{ method: DELETE }, *post]\n    headers: *h\n`
@@ -292,7 +292,7 @@ describe('YAML', () => {
     })
   })
 
-  it('refuses anchors that hold themselves and those that grow without end', () => {
+  it('refuses anchors that contain themselves, and anchors that grow without end', () => {
     expect(decode(`${DESTINATION}limits: &l\n  rate: *l\n`).problems[0]?.message).toMatch(
       /unknown field `rate`/,
     )
@@ -355,7 +355,7 @@ describe('YAML', () => {
     )
   })
 
-  it('passes over documents of other tools, broken or not', () => {
+  it('passes over documents of other tools, even broken ones', () => {
     const text = [
       'apiVersion: v1\nkind: Pod\n',
       'services: {}\n',
@@ -391,7 +391,7 @@ describe('YAML', () => {
     expect(problemOf(`%YAML 1.1\n---\n${SOURCE}path: x\n`)).toMatch(/wanted YAML 1.2, found `%YAML 1.1`/)
   })
 
-  it('reads large and deep text without taking minutes, and tells few errors of it', () => {
+  it('reads large and deep text in seconds, and reports only a few of its errors', () => {
     const large = Array.from({ length: 20_000 }, (_, index) => `k${index}: v`).join('\n  ')
     expect(decode(`other: text\nmap:\n  ${large}\n`).problems).toEqual([])
     expect(

@@ -1,7 +1,7 @@
 /**
- * Turns a YAML document into a resource: walks its nodes and the resource's zod schema side by side. The
- * schema decides how a scalar is read (as text it counts as written), and every error knows its place. All
- * errors of a document are found at once.
+ * Turns a YAML document into a resource. It walks the document's nodes and the resource's zod schema side by
+ * side. The schema decides how a scalar is read: where it wants text, `3.10` stays `3.10`. The decoder finds
+ * all errors of a document at once, each with its place.
  */
 import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
 import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
@@ -37,11 +37,11 @@ import { textOrigin } from '../files/text-origin.ts'
 import type { TextOrigin } from '../files/text-origin.ts'
 import { quoteIt, unquotedIn, unquotedInside } from '../yaml/unquoted-text.ts'
 
-/** Aliases can make a short file huge; a resource with more nodes than this is refused. */
+/** Aliases can make a short file huge. The decoder refuses a resource with more nodes than this. */
 const MAX_NODES = 20_000
 const MAX_DEPTH = 40
 
-/** Where a field stands: its name and its value; `text` finds places inside the value, where it is a text. */
+/** The places of a field's name and value. `text` finds places inside the value, if the value is a text. */
 export interface FieldOrigin {
   readonly key: Place
   readonly place: Place
@@ -50,13 +50,13 @@ export interface FieldOrigin {
 
 export interface DecodedResource {
   readonly kind: string
-  /** As far as it could be read; null for none. */
+  /** Null if the document has no name, or one that cannot be read. */
   readonly name: string | null
   /** Null if anything is wrong. */
   readonly spec: ResourceSpec | null
   /** The document's own texts by field, as far as they could be read. */
   readonly texts: ReadonlyMap<string, string>
-  /** By field name as in messages; `''` is the document itself. */
+  /** By field name, as messages write it. `''` is the document itself. */
   readonly origins: ReadonlyMap<string, FieldOrigin>
   readonly problems: readonly ErrorDetail[]
 }
@@ -67,12 +67,12 @@ export interface DecodeOptions {
   readonly readFile: (folder: string, path: string) => ReturnType<ReferenceSources['readFile']>
 }
 
-/** Decodes one document. Never throws for what the document holds. */
+/** Decodes one document. Whatever the document holds, it does not throw. */
 export function decodeResource(document: ResourceDocument, options: DecodeOptions): DecodedResource {
   return new Decoder(document, options).decode()
 }
 
-/** Stands for a value that could not be read; its problem is told already. */
+/** Stands for a value that could not be read. Its problem is already reported. */
 const UNREADABLE = Symbol('unreadable')
 
 /** One document's decoding; used once. */
@@ -112,7 +112,9 @@ class Decoder {
     }
   }
 
-  /** A field of the document as far as aliases and merges lead; the document itself where it has none. */
+  /**
+   * A field of the document, with aliases and merges followed. The document itself if it has no such field.
+   */
   #ownField(name: string): Resolved {
     const { map, document } = this.#document
     const entry = entriesOf(map, document).entries.find(({ key }) => key === name)
@@ -188,12 +190,16 @@ class Decoder {
     return this.#mismatch(found, schema, path)
   }
 
-  /** Told once; all that follows is passed over. */
+  /** Reports the size once. The decoder then reads nothing more. */
   #refuseSize(found: Resolved, path: FieldPath): typeof UNREADABLE {
     if (this.#tooLarge) return UNREADABLE
     this.#tooLarge = true
     this.#nodes = MAX_NODES
-    return this.#tell(found.offset, path, 'the resource is too large or too deep, or an anchor holds itself')
+    return this.#tell(
+      found.offset,
+      path,
+      'the resource is too large or too deep, or an anchor contains itself',
+    )
   }
 
   #decodeUnion(
@@ -209,7 +215,7 @@ class Decoder {
     return this.#decode(found, only, path)
   }
 
-  /** Reads a map that may have one of several forms, told by the fields that it has. */
+  /** Reads a map that may have one of several forms. Its fields say which. */
   #decodeOneOf(map: YAMLMap, forms: readonly Schema[], path: FieldPath): unknown {
     const { entries } = entriesOf(map, this.#document.document)
     const chosen = chooseForm(
@@ -265,7 +271,7 @@ class Decoder {
     return value
   }
 
-  /** Tells the fields that are unknown and those that are missing, but not both for one slip of the pen. */
+  /** Reports unknown and missing fields, but only one of the two for one misspelled name. */
   #checkFieldNames(
     entries: readonly MapEntry[],
     fields: { readonly [name: string]: Schema },
@@ -308,7 +314,7 @@ class Decoder {
   #checkKey(entry: MapEntry, schema: Schema, field: FieldPath): void {
     const wrong = unsendable(entry.key)
     if (wrong !== null) this.#tell(entry.keyOffset, field, `wanted a name without ${wrong}`)
-    // A map of JavaScript cannot have it without a risk; what reads maps would leave it out.
+    // In a JavaScript object this name sets the prototype, so the field would be lost.
     if (entry.key === '__proto__') this.#tell(entry.keyOffset, field, 'no field can be called `__proto__`')
     const issue = z.safeParse(schema, entry.key).error?.issues[0]
     if (issue !== undefined) {
@@ -316,7 +322,7 @@ class Decoder {
     }
   }
 
-  /** Checks what a schema demands of a map or list as a whole, once each part of it is right. */
+  /** Checks the schema's demands on a map or list as a whole, once each part of it is right. */
   #checkWhole(value: unknown, schema: Schema, path: FieldPath): void {
     for (const issue of z.safeParse(schema, value).error?.issues ?? []) {
       const at = [...path, ...issue.path.filter(part => typeof part !== 'symbol')]
@@ -324,7 +330,7 @@ class Decoder {
     }
   }
 
-  /** The origin of a field, or of the nearest one around it that is there. */
+  /** The origin of a field. If the document lacks the field, the origin of the nearest map around it. */
   #originOf(path: FieldPath): FieldOrigin {
     for (let length = path.length; length >= 0; length--) {
       const origin = this.#origins.get(fieldName(path.slice(0, length)))
@@ -346,7 +352,8 @@ class Decoder {
   }
 
   /**
-   * Reads a scalar as the first of the schemas that takes it. `whole` is the schema that messages describe.
+   * Reads a scalar with the first of the schemas that accepts it. `whole` is the schema that messages
+   * describe.
    */
   #decodeScalar(node: Scalar, schemas: readonly Schema[], path: FieldPath, whole?: Schema): unknown {
     const offset = nodeOffset(node) ?? 0
@@ -392,8 +399,8 @@ class Decoder {
     const empty = text === '' && node.type === 'PLAIN'
     if (empty) return `wanted ${wanted}, found nothing${quoteEmptyHint(schemas)}`
     const shapes = schemas.map(schema => shapeOf(schema).kind)
-    // A password in clear is no less one for standing where none is wanted.
-    if (path.at(-1) === 'password') return `wanted ${wanted}, found a text that is none`
+    // A person may have written a password in clear here, so the message does not show the text.
+    if (path.at(-1) === 'password') return `wanted ${wanted}, found another text (not shown)`
     return `wanted ${wanted}, found ${foundText(node, filled, shapes)}${didYouMean(text, literals)}`
   }
 

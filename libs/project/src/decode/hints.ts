@@ -1,4 +1,4 @@
-/** What a message about a field adds where it is likely what was meant. */
+/** Hints that a message about a field adds if they are likely to name what the person meant. */
 import type { FieldPath } from './places.ts'
 import { shapeOf } from './schema-shape.ts'
 import type { Schema } from './schema-shape.ts'

@@ -1,7 +1,7 @@
 /**
- * What docs/REFERENCE.md describes and this version does not do yet. Such fields get their own message, so
- * that nobody looks for a slip of the pen; and they are refused, since a sync that ignored them would not do
- * what its file says.
+ * The fields and values that docs/REFERENCE.md describes and this version does not support yet. The decoder
+ * refuses them, since a sync that ignored them would not do what its file says. They get a message of their
+ * own, so that nobody looks for a spelling mistake.
  */
 const FIELDS: ReadonlySet<string> = new Set([
   'destination.auth',
@@ -38,7 +38,7 @@ export function isValueNotYet(kind: string, path: readonly (string | number)[], 
   return VALUES.has(`${fieldKey(kind, path)}=${value}`)
 }
 
-/** True for a field of which some later form is a map, as `schedule: { every: 15m }`. */
+/** True for a field that a later version will also take as a map, as in `schedule: { every: 15m }`. */
 export function isMapNotYet(kind: string, path: readonly (string | number)[]): boolean {
   const prefix = `${fieldKey(kind, path)}.`
   return [...FIELDS].some(field => field.startsWith(prefix))

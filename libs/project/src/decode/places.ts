@@ -1,4 +1,4 @@
-/** Places in a project's files, and how its fields are named in messages. */
+/** Places in a project's files, and the names of fields in messages. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { nearestName } from '@sluice/domain/nearest-name'
 
@@ -34,17 +34,18 @@ export function inFileOrder(details: readonly ErrorDetail[]): ErrorDetail[] {
 const MAX_QUOTED = 60
 
 /**
- * Characters that show as nothing, or as a space that is none, but for those that lines of text are made of.
+ * Characters that show as nothing, or as a space without being one. The ordinary space, tab and line break
+ * are not among them.
  */
 const INVISIBLE =
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]/g
 
-/** The text without characters that nobody sees: what somebody meant who pasted it. */
+/** The text without invisible characters: what the person who pasted it meant. */
 export function withoutInvisible(text: string): string {
   return text.replaceAll(INVISIBLE, '').trim()
 }
 
-/** The text with each character that nobody sees by its number: `na<U+200B>me`. */
+/** The text with each invisible character written as its number: `na<U+200B>me`. */
 function withNumbers(text: string): string {
   return text.replaceAll(INVISIBLE, character => {
     const code = character.codePointAt(0) ?? 0
@@ -52,7 +53,7 @@ function withNumbers(text: string): string {
   })
 }
 
-/** Text from a file, made short and fit for one line, in backticks; of URLs without their passwords. */
+/** Text from a file in backticks, shortened to fit one line. URLs are shown without their passwords. */
 export function quoted(text: string): string {
   const line = withNumbers(text)
     .replaceAll(/\s+/g, ' ')

@@ -1,11 +1,9 @@
-/**
- * Reads zod schemas the way a decoder of YAML needs them: what shape a value is to have, and how to say so.
- */
+/** Reads zod schemas for the decoder of YAML: which shape a value has to have, and how a message says so. */
 import { z } from 'zod'
 
 export type Schema = z.core.$ZodType
 
-/** What a schema wants to find in the file. */
+/** The kind of value that a schema wants in the file. */
 export type Shape =
   | { readonly kind: 'object'; readonly fields: { readonly [name: string]: Schema } }
   | { readonly kind: 'record'; readonly key: Schema; readonly value: Schema }
@@ -35,7 +33,7 @@ export function isOptional(schema: Schema): boolean {
   return z.safeParse(schema, undefined).success
 }
 
-/** The types that the forms of a resource have, where its `type` tells them apart. */
+/** The types of a resource's forms, if its `type` distinguishes them. */
 export function typesOf(schema: Schema): string[] {
   const shape = shapeOf(schema)
   if (shape.kind === 'union') return shape.options.flatMap(typesOf)
@@ -44,7 +42,7 @@ export function typesOf(schema: Schema): string[] {
   return values?.kind === 'literals' ? values.values.map(String) : []
 }
 
-/** The form of a resource; of several the one that has this type, or null if none has. */
+/** The form of a resource. If there are several, the one with this type, or null if none has it. */
 export function formOfType(schema: Schema, type: string): Schema | null {
   const shape = shapeOf(schema)
   if (shape.kind !== 'union') return schema

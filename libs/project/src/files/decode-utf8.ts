@@ -1,4 +1,4 @@
-/** Text from the bytes of a file, or what is wrong with them and where. */
+/** Decodes the bytes of a file to text, or says what is wrong with them and where. */
 
 /** Why a file gives no text; `line` counts from 1. */
 export interface Unreadable {
@@ -6,14 +6,14 @@ export interface Unreadable {
   readonly line?: number
 }
 
-/** The text without a byte order mark at its start. Other encodings are told by their marks and NUL bytes. */
+/** The text without a byte order mark at its start. Marks and NUL bytes give other encodings away. */
 export function decodeUtf8(bytes: Uint8Array): string | Unreadable {
   const [first = 0, second = 0] = bytes
   const isUtf16 = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)
   if (isUtf16) return { problem: 'the file is UTF-16; save it as UTF-8' }
   const nul = bytes.indexOf(0)
   if (nul >= 0) {
-    const problem = 'the file has a NUL byte, so it is no UTF-8 text (UTF-16, perhaps); save it as UTF-8'
+    const problem = 'the file has a NUL byte, so it is not UTF-8 text (UTF-16, perhaps); save it as UTF-8'
     return { problem, line: lineAt(bytes, nul) }
   }
   try {
@@ -23,7 +23,7 @@ export function decodeUtf8(bytes: Uint8Array): string | Unreadable {
   }
 }
 
-/** How many bytes are UTF-8 before the first that is not. */
+/** The number of bytes before the first one that is not UTF-8. */
 function firstWrong(bytes: Uint8Array): number {
   let right = 0
   let wrong = bytes.length
@@ -35,7 +35,7 @@ function firstWrong(bytes: Uint8Array): number {
   return right
 }
 
-/** True for UTF-8 whose last character may be cut. */
+/** True for valid UTF-8, even if its last character is cut. */
 function isUtf8Start(bytes: Uint8Array): boolean {
   try {
     new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true })

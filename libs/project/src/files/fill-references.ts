@@ -1,7 +1,7 @@
 /**
  * Fills in the references of a text (docs/REFERENCE.md): `${NAME}` and `${NAME:-default}` from the
- * environment, `${file:PATH}` from a file. Secrets stay references, where they are allowed; `$${` is a
- * literal `${`. What is filled in is not looked at again.
+ * environment, `${file:PATH}` from a file. Secrets stay references, where they are allowed. `$${` is a
+ * literal `${`. References inside a text that was filled in are not filled in.
  */
 import { NAME_PATTERN } from '@sluice/contracts/resources'
 import { withoutReferences } from '@sluice/contracts/secret-references'
@@ -19,13 +19,13 @@ export interface ReferenceSources {
 export interface FilledText {
   readonly text: string
   /**
-   * True if the text was one `${NAME}` or `${NAME:-default}` and nothing else, so that it may stand for a
+   * True if the text was one `${NAME}` or `${NAME:-default}` and nothing else. Such a text may stand for a
    * number or boolean.
    */
   readonly whole: boolean
   /** The path of the file that the whole text came from, or null. */
   readonly file: string | null
-  /** True if anything was filled in or unescaped, so that columns moved. */
+  /** True if anything was filled in or unescaped, so that columns have moved. */
   readonly changed: boolean
   readonly problems: readonly string[]
 }
@@ -33,7 +33,9 @@ export interface FilledText {
 const SECRETS_PLACE =
   'a secret may stand only in the `headers` and `query` of a destination, and in the `url`, `password` and `tls` of a source'
 
-/** Where `${secret:NAME}` stays as it is, to be looked up when it is used. */
+/**
+ * True for a field in which `${secret:NAME}` may stand. It stays as it is, and services look it up on use.
+ */
 export function maySecretsStandIn(kind: string, path: FieldPath): boolean {
   const [first] = path
   if (kind === 'destination') return path.length === 2 && (first === 'headers' || first === 'query')
@@ -80,7 +82,7 @@ type Part =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'reference'; readonly reference: string }
 
-/** Cuts a text at its references. A `${` that never closes is a reference that reaches to the end. */
+/** Splits a text at its references. A `${` that never closes counts as a reference to the end of the text. */
 function splitReferences(source: string): Part[] {
   const parts: Part[] = []
   const pattern = /\$\$\{|\$\{([^}]*)(\}|$)/g
@@ -111,7 +113,7 @@ function resolve(
   if (name === undefined) {
     return {
       problem:
-        `\`\${${shorten(reference)}}\` is no reference: wanted \`\${NAME}\` (upper case, digits, _), \`\${NAME:-default}\`, ` +
+        `\`\${${shorten(reference)}}\` is not a reference: wanted \`\${NAME}\` (upper case, digits, _), \`\${NAME:-default}\`, ` +
         '`${file:PATH}` or `${secret:NAME}`; for a literal `${` write `$${`',
     }
   }
@@ -133,7 +135,7 @@ function secret(name: string, { secretsAllowed }: ReferenceSources) {
     return { problem: `\`\${secret:${shorten(name)}}\` is not allowed here: ${SECRETS_PLACE}` }
   if (NAME_PATTERN.test(name)) return { secret: `\${secret:${name}}` }
   return {
-    problem: `\`${shorten(name)}\` is no name of a secret: wanted lower-case letters, digits and dashes`,
+    problem: `\`${shorten(name)}\` is not the name of a secret: wanted lower-case letters, digits and dashes`,
   }
 }
 

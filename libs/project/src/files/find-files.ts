@@ -2,15 +2,15 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** More files than this are no project of Sluice's: somebody named the wrong folder. */
+/** A folder with more files than this is not a project of Sluice: somebody named the wrong folder. */
 export const MAX_YAML_FILES = 10_000
 const MAX_FOLDERS = 100_000
 
 /**
  * The paths of all `*.yaml` and `*.yml` files below a folder, relative to it, with `/` between folders,
- * sorted. Hidden folders and `node_modules` are passed over; links to folders are not followed, so that no
- * circle can catch the walk. Null if there are too many. Throws what `readdir` throws for the folder itself;
- * folders below that may not be read are passed over. An abort throws the signal's reason.
+ * sorted. Null if there are too many. The walk passes over hidden folders, `node_modules`, and folders that
+ * it may not read. It does not follow links to folders, so that no circle can catch it. Throws what `readdir`
+ * throws for the folder itself. An abort throws the signal's reason.
  */
 export async function findYamlFiles(dir: string, signal: AbortSignal): Promise<readonly string[] | null> {
   const found: string[] = []

@@ -1,16 +1,16 @@
-/** Finds the project that a folder lies in. */
+/** Finds the project around a folder. */
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { decodeUtf8 } from './decode-utf8.ts'
 import { readDocuments } from './read-documents.ts'
 
-/** A folder with more or larger files is hardly a project that somebody forgot, and is not looked into. */
+/** A folder with more or larger files is hardly a forgotten project, so the search does not look into it. */
 const MAX_FILES = 100
 const MAX_BYTES = 1_000_000
 
 /**
  * The nearest folder above this one that has runs of Sluice (`.sluice`) or a resource in one of its own
- * files, or null. Folders and files that cannot be read count as none.
+ * files, or null. The search passes over folders and files that it cannot read.
  */
 export async function projectAround(dir: string): Promise<string | null> {
   const parent = dirname(dir)

@@ -1,7 +1,6 @@
 /**
- * Parses YAML 1.2 files into documents: those that are resources, and those that are passed over because
- * other tools wrote them. What is wrong with the YAML itself is told here; what is wrong with a resource in
- * decode-resource.ts.
+ * Parses YAML 1.2 files into documents: resources, and documents of other tools, which are passed over. This
+ * file reports mistakes in the YAML itself; decode-resource.ts reports mistakes in a resource.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
@@ -14,7 +13,7 @@ import { placeIn } from '../yaml/yaml-file.ts'
 import type { YamlDocument, YamlFile } from '../yaml/yaml-file.ts'
 import { yamlProblems } from '../yaml/yaml-problems.ts'
 
-/** A document that is meant to be a resource and whose YAML is right. */
+/** A document that is meant to be a resource, and whose YAML is valid. */
 export interface ResourceDocument {
   readonly file: YamlFile
   readonly document: YamlDocument
@@ -34,12 +33,12 @@ export interface ReadDocuments {
   readonly problems: readonly ErrorDetail[]
 }
 
-/** Parses one file. Never throws for what the file holds. */
+/** Parses one file. Whatever the file holds, it does not throw. */
 export function readDocuments(source: { path: string; folder: string; text: string }): ReadDocuments {
   try {
     return parseDocuments(source)
   } catch (error) {
-    // The parser walks nested text by calling itself.
+    // The parser is recursive, so deeply nested text overflows the stack.
     if (!(error instanceof RangeError)) throw error
     const problem = { file: source.path, line: 1, column: 1, message: 'the YAML is nested too deeply' }
     return { resources: [], skipped: [], problems: [problem] }
@@ -47,8 +46,8 @@ export function readDocuments(source: { path: string; folder: string; text: stri
 }
 
 /**
- * The text as the parser reads it right: each document may begin with a byte order mark (YAML 1.2 §5.2), as
- * where files were joined, and a carriage return alone ends a line too (§5.4).
+ * The text, made such that the parser reads it right. Each document may begin with a byte order mark (YAML
+ * 1.2 §5.2), for example where files were joined. A carriage return alone ends a line too (§5.4).
  */
 function plainText(text: string): string {
   return text.replaceAll(/^\ufeff/gm, '').replaceAll(/\r(?!\n)/g, '\n')
@@ -60,7 +59,8 @@ function parseDocuments(source: { path: string; folder: string; text: string }):
   const documents = parseAllDocuments(file.text, {
     version: '1.2',
     merge: true,
-    // Comparing each key with each takes minutes for a large map; entriesOf finds keys that occur twice.
+    // The parser compares each key with each, which takes minutes for a large map. entriesOf finds duplicate
+    // keys.
     uniqueKeys: false,
     strict: true,
     prettyErrors: false,
@@ -99,8 +99,9 @@ function isEmpty(document: YamlDocument): boolean {
 }
 
 /**
- * Why a document is none of ours, or null. Where its YAML is broken the tree may lack what the text has, so
- * the text decides: templates of other tools (Helm's, say) are broken YAML, and not ours to judge.
+ * Why a document is not a resource of Sluice, or null if it is one. If the YAML is broken, the tree may be
+ * incomplete, so the text decides. For example, Helm's templates are broken YAML, and Sluice does not judge
+ * them.
  */
 function reasonToSkip(
   document: YamlDocument,
@@ -116,8 +117,8 @@ function reasonToSkip(
 }
 
 /**
- * What is wrong with a document that would be passed over for having no kind, though it is meant to have one:
- * it is written `Kind`, or with a character that nobody sees, or it may come by a `<<` that leads nowhere.
+ * The problem of a document that has no `kind` but is meant to have one. Otherwise it would be passed over.
+ * Its author wrote `Kind`, or an invisible character, or a `<<` that leads nowhere.
  */
 function missedKind(
   document: YamlDocument,
@@ -131,7 +132,7 @@ function missedKind(
       Object.hasOwn(RESOURCE_SCHEMAS, withoutInvisible(value.node.source ?? '').toLowerCase()),
   )
   if (nearly !== undefined) {
-    const message = `${quoted(nearly.key)} is no field; write \`kind\``
+    const message = `${quoted(nearly.key)} is not a field; write \`kind\``
     return detailAt(placeIn(file, nearly.keyOffset), [nearly.key], message)
   }
   const merges = isMap(document.contents) ? document.contents.items.filter(isMerge) : []

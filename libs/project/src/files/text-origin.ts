@@ -1,5 +1,5 @@
 /**
- * Where the characters of a text stand in its YAML file, so that an error inside a template can name its
+ * Finds where the characters of a text stand in its YAML file. So an error inside a template can name its
  * place in the file.
  */
 import type { Scalar } from 'yaml'
@@ -8,15 +8,15 @@ import type { YamlFile } from '../yaml/yaml-file.ts'
 import type { Place } from '../decode/places.ts'
 
 /**
- * Finds the place in the file of a line and column, both from 1, of a text; null where only the beginning of
- * the text is known.
+ * Gives the place in the file for a line and column of the text, both counted from 1. Null if only the
+ * beginning of the text is known.
  */
 export type TextOrigin = (line: number, column: number) => Place | null
 
 /**
  * The origin of a scalar's text, which is `filled` once references are filled in. It is known for literal
- * blocks (`|`) and for text on one line; other styles fold lines. A value that was filled in moves what
- * follows it: then the line is still known, if the value has no line breaks, but not the column.
+ * blocks (`|`) and for text on one line. Other styles fold lines. A value that was filled in moves the text
+ * after it. Then the column is not known, and the line only if the value has no line breaks.
  */
 export function textOrigin(file: YamlFile, node: Scalar, filled: string): TextOrigin {
   const source = node.source ?? ''
@@ -31,7 +31,7 @@ export function textOrigin(file: YamlFile, node: Scalar, filled: string): TextOr
 }
 
 /**
- * A literal block has its text's lines one to one, after the line with the `|`, each behind the same
+ * A literal block has the lines of its text one to one, below the line with the `|`. All have the same
  * indentation.
  */
 function literalOrigin(file: YamlFile, node: Scalar): TextOrigin {

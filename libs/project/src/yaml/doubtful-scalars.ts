@@ -1,7 +1,7 @@
 /**
- * Scalars that are read in more than one way: by YAML 1.1 and 1.2, by people and by YAML. Where text is
- * wanted all of them count as written; elsewhere each is refused with what to write in its place, since a
- * wrong guess would be a limit, a switch or a value that nobody meant.
+ * Scalars that YAML 1.1, YAML 1.2 and people read in different ways, such as `010` and `yes`. Where text is
+ * wanted, the decoder takes them as written. Elsewhere it refuses them and says what to write instead. A
+ * wrong guess would set a limit, a switch or a value that nobody meant.
  */
 import { parseExactJson } from '@sluice/templates/values/exact-json'
 import type { Scalar } from 'yaml'
@@ -13,15 +13,13 @@ export const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/
 /** Octal to YAML 1.1 (`010` is 8) and decimal to YAML 1.2 (10). */
 const LEADING_ZERO = /^[-+]?0\d/
 const OTHER_BASE = /^0[xo][0-9a-f]+$/i
-/** Booleans of YAML 1.1, and `null` and `true`, where `false` or a text may stand. */
+/** Booleans of YAML 1.1, `null` and `true`: doubtful in a field that takes `false` or a text. */
 const SWITCH_WORD = /^(y|yes|n|no|on|off|true|null|~)$/i
-/**
- * The tags of the core schema: of them `!!str`, `!!int` and their like say only what the scalar is anyway.
- */
+/** The tags of the core schema, such as `!!str` and `!!int`. They only say what the scalar is anyway. */
 const CORE_TAG = /^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq)$/
 const QUOTE_IT = 'quote it to have it as text'
 
-/** What is doubtful about a scalar where one of the schemas is to be met, or null. */
+/** What is doubtful about a scalar in a field that has to match one of the schemas, or null. */
 export function doubtAbout(
   node: Scalar,
   { text, typed }: { readonly text: string; readonly typed: unknown },
@@ -59,7 +57,8 @@ function otherBase(text: string, typed: number): string | null {
 }
 
 /**
- * How a number is to be written that was written for people, as a hint; empty if there is none in the text.
+ * A hint that says how to write a number that was written for people, such as `10,000`. Empty if the text is
+ * no such number.
  */
 export function numberHint(text: string): string {
   const digits = text.normalize('NFKC').replaceAll(/(?<=\d)[_,'’ ](?=\d{3}(\D|$))/g, '')
@@ -67,8 +66,8 @@ export function numberHint(text: string): string {
 }
 
 /**
- * What is wrong with the tag of a node, or null. `!!binary` and its like would make something of a scalar
- * that no field takes.
+ * What is wrong with the tag of a node, or null. Tags such as `!!binary` turn a scalar into a value that no
+ * field accepts.
  */
 export function wrongTag(tag: string | undefined): string | null {
   if (tag === undefined || tag === '!' || CORE_TAG.test(tag)) return null
@@ -76,8 +75,8 @@ export function wrongTag(tag: string | undefined): string | null {
 }
 
 /**
- * The first character of a text that no request, record or file name can carry, as a message names it, or
- * null.
+ * The name, for a message, of the first character that no request, record or file name can carry. Null if the
+ * text has none.
  */
 export function unsendable(text: string): string | null {
   if (text.includes('\0')) return 'a NUL character'

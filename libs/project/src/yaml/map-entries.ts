@@ -1,12 +1,12 @@
 /**
- * The entries of a YAML map with anchors and `<<` followed: a map's own entries hold over merged ones,
- * earlier merged maps over later ones.
+ * The entries of a YAML map, with anchors and `<<` followed. A map's own entries win over merged ones, and
+ * earlier merged maps win over later ones.
  */
 import { isAlias, isMap, isScalar, isSeq } from 'yaml'
 import type { YAMLMap } from 'yaml'
 import type { YamlDocument } from './yaml-file.ts'
 
-/** A node and where it stands; a value that is not there stands where its key ends. */
+/** A node and its place. A missing value has the place where its key ends. */
 export interface Resolved {
   readonly node: unknown
   readonly offset: number
@@ -30,7 +30,7 @@ export interface MapEntries {
   readonly problems: readonly MapProblem[]
 }
 
-/** Merges can hold merges, even themselves: more maps than this are not looked at for one. */
+/** Merges can contain merges, even themselves. The decoder follows at most this many maps for one map. */
 const MAX_MERGED_MAPS = 1000
 
 /** The offset at which a node begins, or undefined where the file has none. */
@@ -39,7 +39,7 @@ export function nodeOffset(node: unknown): number | undefined {
   return undefined
 }
 
-/** What an alias stands for; other nodes as they are. An alias never resolves to another. */
+/** The node that an alias stands for. Other nodes stay as they are. An alias never resolves to an alias. */
 export function resolvedNode(found: Resolved, document: YamlDocument): Resolved {
   if (!isAlias(found.node)) return found
   const node = found.node.resolve(document)

@@ -1,4 +1,6 @@
-/** How YAML nodes fit the shapes of a schema, and what a scalar stands for: as text it counts as written. */
+/**
+ * Which shapes of a schema a YAML node fits, and the value of a scalar. As text, a scalar counts as written.
+ */
 import { isMap, isScalar, isSeq } from 'yaml'
 import type { Scalar } from 'yaml'
 import { JSON_NUMBER, numberHint } from './doubtful-scalars.ts'
@@ -7,7 +9,7 @@ import { quoted } from '../decode/places.ts'
 import { shapeOf } from '../decode/schema-shape.ts'
 import type { Schema, Shape } from '../decode/schema-shape.ts'
 
-/** Text takes every scalar, so it comes after what is more particular. */
+/** Text accepts every scalar, so it comes after the more specific shapes. */
 export function textLast(schemas: readonly Schema[]): Schema[] {
   const isText = (schema: Schema) => shapeOf(schema).kind === 'text'
   return [...schemas.filter(schema => !isText(schema)), ...schemas.filter(isText)]
@@ -24,8 +26,8 @@ export function fits(node: unknown, shape: Shape): boolean {
 }
 
 /**
- * What a scalar is for a shape: its text as written, or the number or boolean it stands for; undefined if it
- * is none.
+ * The value of a scalar for a shape: its text as written, or the number or boolean that it stands for.
+ * Undefined if the scalar does not fit the shape.
  */
 export function scalarFor(shape: Shape, text: string, typed: unknown): unknown {
   switch (shape.kind) {
@@ -43,7 +45,7 @@ export function scalarFor(shape: Shape, text: string, typed: unknown): unknown {
   }
 }
 
-/** The number, as JSON writes it, or boolean that a text from outside stands for, or the text. */
+/** The number (as JSON writes it) or boolean that a text from outside stands for; otherwise the text. */
 export function typedValue(text: string): string | number | boolean {
   if (text === 'true' || text === 'false') return text === 'true'
   return JSON_NUMBER.test(text) ? Number(text) : text
@@ -59,8 +61,8 @@ export function described(node: unknown): string {
 }
 
 /**
- * What was found where a scalar is wrong. The value of a reference is shown only where no secret can be
- * meant: in place of a number, boolean or one of a few words.
+ * Describes a scalar that is wrong. It shows the value of a reference only in place of a number, a boolean or
+ * one of a few words, where it cannot be a secret.
  */
 export function foundText(node: Scalar, filled: FilledText, wanted: readonly Shape['kind'][]): string {
   if (filled.changed) {

@@ -1,8 +1,8 @@
 /**
- * Text with Liquid or a reference that stands without quotes where YAML reads its braces as something else:
- * at the start of a scalar and in a flow collection they are a map, and a `: ` or ` #` inside of them cuts
- * the text. Nobody means that, so it is told as what it is instead of whatever else YAML makes of it. Braces
- * further inside a scalar are text for YAML too: `/customers/{{ id }}` needs no quotes.
+ * Finds unquoted Liquid and references where YAML reads their braces as something else. At the start of a
+ * scalar and in a flow collection, braces are a map to YAML. A `: ` or ` #` inside the braces cuts the text.
+ * Nobody means that, so the message asks for quotes instead of showing YAML's own error. Braces further
+ * inside a scalar are text to YAML too: `/customers/{{ id }}` needs no quotes.
  */
 import { isMap, isScalar, isSeq } from 'yaml'
 
@@ -21,7 +21,7 @@ export function unquotedIn(node: unknown, text: string): UnquotedText | null {
   return isMap(node) && node.flow === true ? unquotedAt(node.range?.[0] ?? 0, text) : null
 }
 
-/** The braces of Liquid within a flow collection that stands where a text is wanted, or null. */
+/** The braces of Liquid in a flow collection where the schema wants a text, or null. */
 export function unquotedInside(node: unknown, text: string): UnquotedText | null {
   if (!(isMap(node) || isSeq(node)) || node.flow !== true) return null
   const [start, end] = node.range ?? [0, 0]
@@ -30,21 +30,21 @@ export function unquotedInside(node: unknown, text: string): UnquotedText | null
   return at < 0 || isInQuotes(inside, at) ? null : unquotedAt(start + at, text)
 }
 
-/** The braces of Liquid in a map's plain key, which a `: ` after them cut from what follows, or null. */
+/** The braces of Liquid in a map's plain key, where a `: ` behind the braces cut the text; or null. */
 export function unquotedInKey(node: unknown): UnquotedText | null {
   if (!isScalar(node) || node.type !== 'PLAIN') return null
   const at = (node.source ?? '').indexOf('{{')
   return at < 0 ? null : { opening: '{{', offset: (node.range?.[0] ?? 0) + at }
 }
 
-/** The unquoted braces at a place where YAML finds a mistake, or null. */
+/** The unquoted braces at the place of an error in the YAML, or null. */
 export function unquotedAt(offset: number, text: string): UnquotedText | null {
   if (text.startsWith('{{', offset)) return { opening: '{{', offset }
   if (text.startsWith('{%', offset)) return { opening: '{%', offset }
   return offset > 0 && text.startsWith('${', offset - 1) ? { opening: '${', offset: offset - 1 } : null
 }
 
-/** Braces that open in a plain scalar and do not close there: something cut it between them. */
+/** Braces that open in a plain scalar and do not close there, because YAML cut the scalar between them. */
 function unclosedIn(source: string, start: number): UnquotedText | null {
   for (const [opening, closing] of [
     ['{{', '}}'],
@@ -56,7 +56,7 @@ function unclosedIn(source: string, start: number): UnquotedText | null {
   return null
 }
 
-/** Whether a place in a flow collection lies between quotes, where braces are text. */
+/** True if a place in a flow collection lies between quotes, where braces are text. */
 function isInQuotes(text: string, at: number): boolean {
   let quote = ''
   for (let index = 0; index < at; index++) {
@@ -70,7 +70,7 @@ function isInQuotes(text: string, at: number): boolean {
 
 const CLOSING = { '{{': '}}', '{%': '%}', '${': '}' } as const
 
-/** What to do about them. */
+/** The advice to quote the braces. */
 export function quoteIt({ opening }: UnquotedText): string {
   return (
     `an unquoted \`${opening}\` means something else in YAML: quote it, as in "${opening} … ${CLOSING[opening]}" or with single quotes, ` +

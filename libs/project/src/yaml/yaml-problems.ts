@@ -1,4 +1,4 @@
-/** What is wrong with the YAML of a document, as far as the parser tells. */
+/** The problems in the YAML of a document, as far as the parser finds them. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { isPair, isScalar, visit } from 'yaml'
 import type { YAMLError } from 'yaml'
@@ -8,12 +8,12 @@ import type { YamlDocument, YamlFile } from './yaml-file.ts'
 import { quoteIt, unquotedAt, unquotedIn, unquotedInKey } from './unquoted-text.ts'
 import type { UnquotedText } from './unquoted-text.ts'
 
-/** One mistake in YAML can make errors of all that follows; nobody reads more of them. */
+/** One mistake in YAML can turn all that follows into errors. Nobody reads more of them than this. */
 const MAX_PROBLEMS = 5
 
 /**
- * The problems, empty for right YAML. Unquoted braces throw the parser off for all that follows, so where
- * they led to an error they are the only one that is told.
+ * The problems, empty for valid YAML. Unquoted braces make the parser misread all that follows. So if they
+ * cause an error, it is the only one that is reported.
  */
 export function yamlProblems(document: YamlDocument, file: YamlFile): ErrorDetail[] {
   const at = (offset: number, message: string) =>
@@ -33,10 +33,7 @@ export function yamlProblems(document: YamlDocument, file: YamlFile): ErrorDetai
   return problems
 }
 
-/**
- * A control character as it stands in the text, which YAML does not allow (1.2 §5.1) and its parser passes
- * on.
- */
+/** A control character in the text. YAML does not allow it (1.2 §5.1), but the parser lets it through. */
 function controlCharacter(document: YamlDocument, file: YamlFile) {
   const [start, , end] = document.range
   const text = file.text.slice(start, end)
@@ -60,7 +57,9 @@ function firstUnquoted(document: YamlDocument, file: YamlFile): UnquotedText | n
   return first ?? null
 }
 
-/** The field that a place is in: the last one that begins before it; braces are the name of none. */
+/**
+ * The field around a place: the last one that begins before it. Braces do not count as the name of a field.
+ */
 function fieldAt(document: YamlDocument, offset: number): string[] {
   let field: string[] = []
   visit(document, {

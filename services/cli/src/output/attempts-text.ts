@@ -1,4 +1,4 @@
-/** The output of `sluice attempts`: a line each, or everything about each. */
+/** The output of `sluice attempts`: a line for each attempt, or all details of each. */
 import type { AttemptsPage, AttemptView } from '@sluice/contracts/api'
 import { keysText, messageLines } from './message-lines.ts'
 import { painter, safe } from './paint.ts'
@@ -7,7 +7,7 @@ import { table } from './table.ts'
 import { clockTime, elapsed, paintOutcome } from './wording.ts'
 import type { OutputOptions } from './wording.ts'
 
-/** The attempts of a page as a table, or with `details` each in full; with none, what to do about that. */
+/** The attempts of a page as a table, or in full with `details`. If there are none, it says what to do. */
 export function attemptsText(
   page: AttemptsPage,
   options: OutputOptions & { readonly details: boolean; readonly filtered: boolean },

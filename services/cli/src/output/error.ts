@@ -1,4 +1,4 @@
-/** How errors are told: to people, and as JSON. */
+/** Errors, as text for people and as JSON. */
 import type { ErrorBody } from '@sluice/contracts/api'
 import type { ErrorDetail, SluiceError } from '@sluice/contracts/errors'
 import { painter, safe, wrap } from './paint.ts'
@@ -10,10 +10,10 @@ export function errorBody(error: SluiceError): ErrorBody {
 }
 
 const MAX_WIDTH = 110
-/** Nobody reads more mistakes at once; `--json` has them all. */
+/** Nobody reads more details at once. `--json` has all of them. */
 const MAX_DETAILS = 50
 
-/** An error for people, ending in a line break. The stack is shown for bugs of Sluice only. */
+/** Prints an error for people, ending in a line break. It shows the stack only for bugs of Sluice. */
 export function printError(
   error: SluiceError,
   { color, columns }: { color: boolean; columns?: number | null },
@@ -34,7 +34,9 @@ export function printError(
   return `${lines.join('\n')}\n`
 }
 
-/** A database's message may have several lines, one of them pointing at a place in the SQL: they stay. */
+/**
+ * Keeps line breaks: a database's message may have several lines, and one may point at a place in the SQL.
+ */
 function safeLines(text: string): string {
   return text.split('\n').map(safe).join('\n')
 }

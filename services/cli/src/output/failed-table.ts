@@ -1,11 +1,11 @@
-/** Rows that were not delivered: the table of `sluice failed`, also in `sluice runs show`. */
+/** The table of rows that were not delivered, in `sluice failed` and `sluice runs show`. */
 import type { FailedPage, FailedRow } from '@sluice/contracts/api'
 import { painter, safe } from './paint.ts'
 import { table } from './table.ts'
 import { clockTime, number, paintOutcome } from './wording.ts'
 import type { OutputOptions } from './wording.ts'
 
-/** The rows of a page; with none, that all is well, or that none is of those that were asked for. */
+/** The rows of a page. If there are none, it says that all is well, or that no row matches the options. */
 export function failedText(
   page: FailedPage,
   options: OutputOptions & { readonly sync: string; readonly filtered: boolean },

@@ -1,10 +1,10 @@
-/** Requests and answers in lines for people. */
+/** Requests and answers as lines for people. */
 import { safe } from './paint.ts'
 import { counted } from './wording.ts'
 
 const MAX_KEYS = 3
 
-/** The rows of a request: their keys, or of many the number and the first. */
+/** The keys of a request's rows. If there are many, their number and the first keys. */
 export function keysText(keys: readonly string[]): string {
   const shown = keys.slice(0, MAX_KEYS).map(safe).join(', ')
   return keys.length > MAX_KEYS ? `${counted(keys.length, 'row')}: ${shown}, …` : shown

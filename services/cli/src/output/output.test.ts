@@ -32,7 +32,7 @@ function run(changes: Partial<RunView> = {}): RunView {
 }
 
 describe('text for a terminal', () => {
-  it('shows what a terminal would obey', () => {
+  it('shows control characters instead of letting the terminal obey them', () => {
     expect(safe('a\u001b[31mb\u0007\u009b')).toBe('a\\u001b[31mb\\u0007\\u009b')
     expect(safe('a\r\nb\tc\u202ed')).toBe('a⏎b c\\u202ed')
     expect(safe('grüße 你好 👍')).toBe('grüße 你好 👍')
@@ -78,7 +78,7 @@ describe('a table', () => {
     ])
   })
 
-  it('leaves out columns without text, and those that may go where it is too narrow', () => {
+  it('leaves out columns without text, and columns that may go if the terminal is too narrow', () => {
     const droppable = [
       { title: 'A', drops: true },
       { title: 'B', drops: true },
@@ -141,7 +141,7 @@ describe('the summary of a run', () => {
     )
   })
 
-  it('says what a held run would remove, and how it goes on', () => {
+  it('says what a held run would remove, and how to let it go on', () => {
     const held = { removed: 312, rows: 1400, samples: ['a', 'b\u001b[1m'] }
     const removed = { ...NONE, detected: 312 }
     const text = runSummary(run({ status: 'held', endedAt: null, held, triggers: { removed } }), {
@@ -174,7 +174,7 @@ describe('the summary of a run', () => {
     expect(text).toContain('  Parser Error\n  LINE 1: selec\\u001b[2J\n')
   })
 
-  it('names rows that were not taken, and notices', () => {
+  it('names invalid rows, and notices', () => {
     const text = runSummary(
       run({
         status: 'warning',
@@ -256,7 +256,7 @@ describe('the table of failed rows', () => {
     )
   })
 
-  it('does not say so where only some rows were asked for', () => {
+  it('does not say so if options choose only some rows', () => {
     const text = failedText({ rows: [], next: null }, { ...PLAIN, sync: 'crm', filtered: true })
     expect(text).toBe('No waiting row matches. Leave out an option to see more: `sluice failed crm`.\n')
   })
@@ -345,7 +345,7 @@ describe('an error for people', () => {
     expect(text).toContain('… and 2 more')
   })
 
-  it('shows the stack of bugs, and of nothing else', () => {
+  it('shows the stack of bugs, but of no other error', () => {
     const cause = new Error('boom')
     expect(printError(new SluiceError('internal', 'a bug', { cause }), { color: false })).toContain(
       'output.test.ts',

@@ -10,8 +10,8 @@ export function painter(color: boolean): Paint {
 }
 
 /**
- * Text from outside (answers of APIs, rows, file names) with everything that a terminal would obey made
- * visible.
+ * Makes text from outside (answers of APIs, rows, file names) safe: characters that a terminal would obey
+ * become visible escapes.
  */
 export function safe(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, character => {
@@ -26,7 +26,7 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u
 
-/** How many columns a terminal gives to a text; colour codes count nothing. */
+/** The number of columns that a text takes on a terminal, without its colour codes. */
 export function displayWidth(text: string): number {
   const plain = stripVTControlCharacters(text)
   if (/^[\x20-\x7e]*$/.test(plain)) return plain.length
@@ -35,7 +35,7 @@ export function displayWidth(text: string): number {
   return width
 }
 
-/** Plain text cut to a width, with `…` where something is missing. */
+/** Cuts plain text to a width, and marks the cut with `…`. */
 export function fit(text: string, width: number): string {
   if (displayWidth(text) <= width) return text
   let cut = ''

@@ -14,14 +14,14 @@ const NOTHING = { ...NEXT, counts: { added: 0, changed: 0, removed: 0 } }
 const ALL = { op: undefined, key: undefined, rows: undefined }
 
 describe('a preview for people', () => {
-  it('begins with what there is', () => {
+  it('begins with the number of rows of each kind', () => {
     expect(previewHead('people', NEXT, PLAIN)).toBe(
       'people  the next run would send 1,201 rows\n  1,200 added · 1 changed · 0 removed · 5,000 rows read\n',
     )
     expect(previewHead('people', NOTHING, PLAIN)).toBe('people  nothing would be sent\n  5,000 rows read\n')
   })
 
-  it('shows rows that are not taken, and what else is to be known, safe for a terminal', () => {
+  it('shows invalid rows and notices, made safe for a terminal', () => {
     const invalidRows = [{ key: 'a\u001b[2J', reason: '2 rows have this primary key' }]
     const next = { ...NOTHING, rowsInvalid: 2, invalidRows, notices: ['all is well'] }
     expect(previewHead('people', next, PLAIN).split('\n').slice(2)).toEqual([
@@ -32,7 +32,7 @@ describe('a preview for people', () => {
     ])
   })
 
-  it('shows requests with headers and body, and rows without one', () => {
+  it('shows requests with headers and body, and rows without a request', () => {
     const request: Previewed = {
       kind: 'request',
       trigger: 'added',

@@ -1,15 +1,15 @@
-/** The output of `sluice preview`, for people: what there is, the requests, and how to see more. */
+/** The output of `sluice preview`, for people: the figures, the requests, and how to see more. */
 import type { Narrowing, NextRun, Previewed } from '@sluice/control/next-run'
 import { keysText, messageLines } from './message-lines.ts'
 import { painter, safe } from './paint.ts'
 import { counted, number, type OutputOptions } from './wording.ts'
 
-/** A body is cut after so many characters. */
+/** The output shows this many characters of a body. */
 const BODY_SHOWN = 4_000
 
 type Found = Pick<NextRun, 'counts' | 'rowsRead' | 'rowsInvalid' | 'invalidRows' | 'notices'>
 
-/** How many rows there are of each kind, and what else is to be known. */
+/** The number of rows of each kind, the invalid rows, and the notices. */
 export function previewHead(sync: string, next: Found, options: OutputOptions): string {
   const paint = painter(options.color)
   const { added, changed, removed } = next.counts
@@ -31,7 +31,9 @@ export function previewHead(sync: string, next: Found, options: OutputOptions): 
   return `${lines.join('\n')}\n`
 }
 
-/** A request with its headers and body, or rows without one and why; set off by an empty line. */
+/**
+ * A request with its headers and body, or rows without a request and the reason. Begins with an empty line.
+ */
 export function previewItem(item: Previewed, options: OutputOptions): string {
   const paint = painter(options.color)
   const rows = paint('dim', `${item.trigger} · ${keysText(item.keys)}`)
@@ -46,13 +48,13 @@ export function previewItem(item: Previewed, options: OutputOptions): string {
   return `\n${lines.join('\n')}\n`
 }
 
-/** What is not shown, and how to see it. */
+/** Says what the output leaves out, and how to see it. */
 export function previewEnd(
   next: Found,
   of: {
     readonly sync: string
     readonly narrowing: Narrowing
-    /** Requests, and rows, that were shown. */
+    /** How many requests were shown, with how many rows. */
     readonly shown: number
     readonly rows: number
     readonly isCut: boolean
@@ -81,8 +83,8 @@ export function previewEnd(
 }
 
 /**
- * A JSON array that stands in one line, with a line for each of its items; anything else as it is. It is
- * split only where a comma divides items, and nothing is taken away but white space at the ends.
+ * Breaks a JSON array that stands in one line into a line for each item. Any other text stays as it is. It
+ * breaks only at commas between items, and takes away only white space around them.
  */
 export function itemsApart(body: string): string {
   const text = body.trim()

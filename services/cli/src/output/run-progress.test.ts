@@ -39,7 +39,7 @@ describe('the progress of a run', () => {
     ])
   })
 
-  it('says what is waited for while nothing is sent', () => {
+  it('says what the run waits for while nothing is sent', () => {
     const waiting = ['nothing is sent until 2026-03-01T15:06Z at the latest: Redis was restarted']
     const lines = progressLines(
       { ...running, waiting },
@@ -110,7 +110,7 @@ describe('the progress of a run', () => {
     expect(written).toHaveLength(length)
   })
 
-  it('says at once that an interrupt has been heard, and what is waited for', () => {
+  it('says at once that it has heard an interrupt, and what the run waits for', () => {
     const ENDING = 'interrupted: waiting for requests on their way; interrupt again to stop'
     for (const isTTY of [true, false]) {
       const written: string[] = []

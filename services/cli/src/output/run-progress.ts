@@ -1,7 +1,7 @@
 /**
- * The progress of a run on stderr. On a terminal a few lines that are drawn again in place, at most ten times
- * a second; elsewhere a plain line when a run begins and when it knows how much there is to do, and then one
- * each half minute, so that logs stay short.
+ * The progress of a run on stderr. On a terminal it draws a few lines in place, at most ten times a second.
+ * Elsewhere it prints plain lines: one when a run begins, one when the run knows how much there is to do, and
+ * then one each half minute, so that logs stay short.
  */
 import type { RunView } from '@sluice/contracts/api'
 import { terminalColumns } from '../command.ts'
@@ -19,7 +19,7 @@ const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', 
 export interface RunProgress {
   /** Takes the newest state of the run; may be called as often as it changes. */
   update(run: RunView): void
-  /** Says that the run was asked to end, and what is waited for. */
+  /** Says that the run was asked to end, and what it still waits for. */
   ending(): void
   /** Takes the drawing away. Nothing is drawn afterwards. */
   end(): void
@@ -54,7 +54,7 @@ function drawnProgress(stderr: TextSink, color: boolean, now: () => number): Run
     update(run) {
       newest = run
       const at = now()
-      // A clock that was set back is no reason to stand still.
+      // The absolute value keeps the drawing alive if the clock was set back.
       if (!ended && Math.abs(at - lastDrawnAt) >= REDRAW_MS) draw(run, at)
     },
     ending() {
@@ -68,7 +68,7 @@ function drawnProgress(stderr: TextSink, color: boolean, now: () => number): Run
   }
 }
 
-/** The lines that are drawn for a running run, none wider than the terminal. */
+/** The lines to draw for a running run. None is wider than the terminal. */
 export function progressLines(
   run: RunView,
   of: {
@@ -120,7 +120,7 @@ function restoringText({ why, records, of }: NonNullable<RunView['restoring']>):
 function plainProgress(stderr: TextSink, now: () => number): RunProgress {
   let begun = false
   let ended = false
-  /** What the last line told of. */
+  /** The subject of the last line. */
   let told: string | null = null
   let lastAt = 0
   return {
@@ -147,12 +147,12 @@ function plainProgress(stderr: TextSink, now: () => number): RunProgress {
 }
 
 interface PlainLine {
-  /** What it is about: a line about something else is printed at once. */
+  /** The subject. A line with another subject than the last one is printed at once. */
   readonly of: string
   readonly text: string
 }
 
-/** `added 20/400, removed 0/1`, or how far the delivered state is; null while nothing is known. */
+/** `added 20/400, removed 0/1`, or how far the delivered state has come. Null while neither is known. */
 function plainLine(run: RunView): PlainLine | null {
   const { restoring } = run
   if (restoring !== undefined) {

@@ -1,4 +1,4 @@
-/** One run in words: what `sluice run` ends with, and what `sluice runs show` prints. */
+/** One run in words: the last output of `sluice run`, and the output of `sluice runs show`. */
 import type { FailedRow, RunView } from '@sluice/contracts/api'
 import { failedTable } from './failed-table.ts'
 import { painter, safe, wrap } from './paint.ts'
@@ -19,7 +19,7 @@ const MARKS: { readonly [status in RunView['status']]: string } = {
 const OPS = ['added', 'changed', 'removed'] as const
 
 /**
- * The summary of a run, ending in a line break: its state, figures per trigger, what went wrong and what to
+ * The summary of a run, ending in a line break: its state, figures per trigger, what went wrong, and what to
  * do next.
  */
 export function runSummary(run: RunView, options: OutputOptions & { readonly now: number }): string {
@@ -38,7 +38,7 @@ export function runSummary(run: RunView, options: OutputOptions & { readonly now
   return `${lines.join('\n')}\n`
 }
 
-/** All that is known of a run, with the rows that it did not deliver. */
+/** All details of a run, with the rows that it did not deliver. */
 export function runDetails(
   run: RunView,
   failed: readonly FailedRow[],
@@ -119,12 +119,12 @@ function rowLines(run: RunView): string[] {
   return lines
 }
 
-/** True for a run that may have passed over rows that changed. */
+/** True for a run that looks only at chosen rows, so that other rows may have changed. */
 function looksAtSome({ cause }: RunView): boolean {
   return cause === 'discard' || cause === 'retry'
 }
 
-/** What to do about a run that did not go well. */
+/** The next steps after a run that did not go well. */
 function nextSteps(run: RunView, paint: Paint): string[] {
   const undelivered = OPS.some(op => {
     const counts = run.triggers[op]
@@ -143,7 +143,7 @@ function nextSteps(run: RunView, paint: Paint): string[] {
   return []
 }
 
-/** What the removal guard holds a run for, and what can be done about it. */
+/** Why the removal guard holds a run, and what a person can do about it. */
 function heldLines(run: RunView, step: (command: string, why: string) => string): string[] {
   const { removed, rows, samples } = run.held ?? { removed: 0, rows: 0, samples: [] }
   return [

@@ -7,7 +7,7 @@ import type { OutputOptions } from './wording.ts'
 
 const OPS = ['added', 'changed', 'removed'] as const
 
-/** The runs of a page, the newest first; with none, what to do about that. */
+/** The runs of a page, the newest first. If there are none, it says what to do. */
 export function runsText(
   page: RunsPage,
   options: OutputOptions & { readonly sync: string | undefined; readonly now: number },

@@ -1,13 +1,16 @@
-/** Tables of text for people: columns as wide as they need, the one that may shrink cut to the terminal. */
+/**
+ * Tables of text for people. Columns are as wide as their text, and shrink or go if the terminal is too
+ * narrow.
+ */
 import { displayWidth, fit, pad } from './paint.ts'
 import type { Paint } from './paint.ts'
 
 export interface TableColumn {
   readonly title: string
   readonly align?: 'left' | 'right'
-  /** A column that is cut when the table is too wide for the terminal; the rightmost such first. */
+  /** True for a column that is cut if the table is too wide for the terminal. The rightmost is cut first. */
   readonly shrinks?: boolean
-  /** A column that is left out where the terminal is too narrow even so; the rightmost such first. */
+  /** True for a column that is left out if cutting is not enough. The rightmost is left out first. */
   readonly drops?: boolean
   /** Colours a cell after it was padded. */
   readonly style?: (cell: string, text: string) => string
@@ -17,8 +20,8 @@ const GAP = '  '
 const MIN_SHRUNK = 12
 
 /**
- * The lines of a table; cells are plain text, one line each. Columns without any text are left out. A `width`
- * of null means: as wide as it gets.
+ * The lines of a table. Cells are plain text of one line. Columns without any text are left out. With a
+ * `width` of null the table has no limit.
  */
 export function table(
   columns: readonly TableColumn[],

@@ -2,10 +2,10 @@
 import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { Paint } from './paint.ts'
 
-/** What the pure output functions need to know of the terminal. */
+/** What the pure output functions need to know about the terminal. */
 export interface OutputOptions {
   readonly color: boolean
-  /** Columns of the terminal; null where the output is no terminal: nothing is cut then. */
+  /** Columns of the terminal. Null if the output is not a terminal; then nothing is cut. */
   readonly columns: number | null
   /** An IANA time zone; by default the machine's. */
   readonly timeZone?: string | undefined
@@ -42,7 +42,7 @@ export function clockTime(iso: string, timeZone?: string): string {
   return format.format(new Date(iso))
 }
 
-/** How long a run took or has taken; empty for one that has not started. */
+/** How long a run took, or has taken so far. Empty for a run that has not started. */
 export function runDuration(run: RunView, now: number): string {
   if (run.startedAt === null) return ''
   const end = run.endedAt === null ? now : Date.parse(run.endedAt)

@@ -1,7 +1,7 @@
 /**
  * Reads stretches of a table column by column. All texts of a column come as the bytes of one joined text,
- * with their lengths in bytes, all numbers as one array: reading value by value through DuckDB's binding, or
- * parsing JSON, costs several times as much.
+ * with their lengths in bytes. All numbers of a column come as one array. To read value by value through
+ * DuckDB's binding, or to parse JSON, costs several times as much.
  */
 import {
   DuckDBBlobVector,
@@ -14,8 +14,8 @@ import type { Value } from '@sluice/contracts/values'
 import { asBytes, cutTexts } from '../sql/duckdb-text.ts'
 
 /**
- * How one column is read: the SQL that gives text or a number, and what is made of it; NULL is null without
- * asking.
+ * How one column is read: the SQL that gives text or a number, and the function that makes the value of it.
+ * NULL becomes null without a call.
  */
 export type Reading =
   | { readonly form: 'text'; readonly sql: string; readonly read: ((text: string) => Value) | null }
@@ -27,20 +27,18 @@ export type ColumnReading = Reading & { readonly table: string }
 /** Rows of a stretch, by column. */
 export interface ColumnChunk {
   readonly rows: number
-  /** The values of a column; null if it was not asked for. */
+  /** The values of a column. Null if the caller did not ask for it. */
   column(name: string): readonly Value[] | null
 }
 
 const PLACE = 'place'
 
-/**
- * Most columns of a query: each has aggregates of its own, which take some 100 KB however few rows there are.
- */
+/** The most columns of a query. Each has aggregates of its own, which take some 100 KB even for few rows. */
 const QUERY_COLUMNS = 100
 
 /**
  * Reads rows `start` to `end` (exclusive) of temporary tables by row id, in that order. Numbers are read as
- * DOUBLE, where NaN stands for NULL: columns that hold NaN are to be read as text.
+ * DOUBLE, in which NaN stands for NULL. So columns that contain NaN have to be read as text.
  */
 export async function readColumns(
   connection: DuckDBConnection,
@@ -141,7 +139,9 @@ function readNumbers(numbers: ArrayLike<number>, read: ((number: number) => Valu
   return values
 }
 
-/** An aggregate may see rows out of order, but all aggregates of a query see them in the same one. */
+/**
+ * Sorts the rows. An aggregate may see rows out of order, but all aggregates of a query see the same order.
+ */
 function inOrder(rows: number, columns: ReadonlyMap<string, readonly Value[]>): ColumnChunk {
   const places = (columns.get(PLACE) ?? []).map(Number)
   if (places.every((place, i) => i === 0 || place > (places[i - 1] ?? 0)))

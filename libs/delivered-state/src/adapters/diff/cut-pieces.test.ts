@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { PIECE_BYTES, sizedPieces } from './cut-pieces.ts'
 
-/** Pieces of rows with these bytes each, which are alike within 64 rows. */
+/** Pieces of rows with these bytes each. All 64 rows of a slab have the same. */
 function piecesOf(bytes: readonly number[], pieceRows = 65_536) {
   const slabs = new Map<number, number>()
   for (const [row, size] of bytes.entries()) {
@@ -18,7 +18,7 @@ describe('pieces of changes', () => {
     ['rows of 1 MB', Array<number>(192).fill(1_000_000)],
     ['rows of 8 MB', Array<number>(64).fill(8_000_000)],
     ['narrow rows before wide ones', [...Array<number>(6400).fill(100), ...Array<number>(640).fill(200_000)]],
-  ])('of %s have at most so many bytes, or one row, and hold each change once', (_, bytes) => {
+  ])('of %s have limited bytes or one row, and contain each change once', (_, bytes) => {
     let next = 0
     for (const { start, end } of piecesOf(bytes)) {
       expect(start).toBe(next)

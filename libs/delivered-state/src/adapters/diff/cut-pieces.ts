@@ -1,12 +1,14 @@
 /**
- * Cuts the ordered changes into pieces that hold few enough rows and bytes: a piece is joined to its rows in
- * memory, so that its size must follow the bytes of the rows, not their number.
+ * Cuts the ordered changes into pieces of limited rows and bytes. DuckDB joins a piece to its rows in memory,
+ * so the bytes of the rows matter, not only their number.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 
-/** Bytes of the larger values of a piece. One change is always taken; a row has at most 8 MB. */
+/**
+ * The most bytes of larger values in a piece. A piece takes at least one change, whose row has at most 8 MB.
+ */
 export const PIECE_BYTES = 8_000_000
-/** Bytes are known per so many rows: few enough that they fit into memory with all of them at their most. */
+/** Bytes are known for slabs of this many rows. Even rows of the largest size fit into memory together. */
 const SLAB_ROWS = 64
 
 export interface Piece {
@@ -15,8 +17,8 @@ export interface Piece {
 }
 
 /**
- * The pieces of so many ordered changes. Rows are measured where they stand, in the extract and the state,
- * and only where they may be large.
+ * The pieces of the ordered changes. It measures rows in the extract and the state, but only those that may
+ * be large.
  */
 export async function cutPieces(
   connection: DuckDBConnection,
@@ -24,12 +26,12 @@ export async function cutPieces(
     readonly rows: number
     readonly pieceRows: number
     readonly columns: number
-    /** Where the bytes of the model's rows are known. */
+    /** The table and column with the bytes of the model's rows. */
     readonly sized: { readonly from: string; readonly size: string }
   },
 ): Promise<readonly Piece[]> {
   const { rows, pieceRows, sized } = of
-  // Each value takes a little, too.
+  // Each value takes some bytes besides its content.
   const extracted = `(${sized.size} + ${of.columns * 16})`
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE sizes AS
@@ -38,7 +40,7 @@ export async function cutPieces(
   const largest = await connection.runAndReadAll('SELECT is_new, max(most)::DOUBLE FROM sizes GROUP BY 1')
   const most = largest.getRows().reduce((sum, [, bytes]) => sum + Number(bytes), 0)
   if (most * Math.min(rows, pieceRows) <= PIECE_BYTES) return evenPieces(rows, pieceRows)
-  // Of the rows of a slab that are taken, each has at most the bytes of its largest, and all those of all.
+  // Each row of a slab has at most the bytes of the largest, and together they have the bytes of the slab.
   const reader = await connection.runAndReadAll(`
     SELECT place, sum(least(taken * most, total))::DOUBLE FROM (
       SELECT rowid // ${SLAB_ROWS} AS place, true AS is_new, rid // ${SLAB_ROWS} AS slab, count(*) AS taken FROM ordered WHERE rid IS NOT NULL GROUP BY ALL

@@ -1,6 +1,6 @@
 /**
- * Gives stored rows their hashes over the columns that are compared now. Wide rows go stretch by stretch, and
- * many columns group by group; only the hashes of all are held together.
+ * Gives stored rows their hashes over the columns that are compared now. It takes wide rows stretch by
+ * stretch, and many columns group by group, and keeps only the hashes of all rows together.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { gatheredHash, groupsOf, hashOfParsed, parseStored, type RowHash } from './row-hash.ts'
@@ -10,7 +10,7 @@ import type { Shape } from '../state/shapes.ts'
 export interface Filling {
   readonly hash: RowHash
   readonly shapes: readonly Shape[]
-  /** Every stored row gets a new hash, and not only those that have none. */
+  /** True: every stored row gets a new hash. False: only rows without a hash get one. */
   readonly all: boolean
 }
 
@@ -18,7 +18,7 @@ export async function fillHashes(
   connection: DuckDBConnection,
   { hash, shapes, all }: Filling,
 ): Promise<void> {
-  // What has a size has a content; whether there is one is not asked, for that reads it.
+  // A row with a size has a content. A condition on the content itself would make DuckDB read it.
   const missing = all ? 'size IS NOT NULL' : 'size IS NOT NULL AND hash IS NULL'
   const { slices } = await tableSlices(connection, { table: 'state', size: 'size', where: missing })
   if (slices.length === 0) return

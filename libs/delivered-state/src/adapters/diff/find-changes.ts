@@ -1,6 +1,6 @@
 /**
- * The diff: which keys are to be added, changed, removed or settled (PROTOCOL.md §2), as a temporary table
- * `found` of row ids.
+ * The diff: the keys to add, change, remove or settle (PROTOCOL.md §2), as a temporary table `found` of row
+ * ids.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -28,18 +28,15 @@ import type { Shape } from '../state/shapes.ts'
 import { canonicalText, quoteIdentifier, quoteText } from '../sql/sql-types.ts'
 
 export const SAMPLES = 10
-/** Of a key that is too long, so many characters are shown. */
+/** The number of characters that are shown of a key which is too long. */
 const SHOWN_CHARACTERS = 100
 
-/**
- * The view of the extract, with columns that nothing of a user's naming can be mistaken for: `rid`, `e0`,
- * `e1`, …
- */
+/** The view of the extract. Its columns have names that cannot clash with the user's: `rid`, `e0`, `e1`, … */
 export const EXTRACTED = 'extracted'
-/** What the view stands on where it cannot stand on the extract itself. */
+/** The table under the view, if the view cannot use the extract itself. */
 const COPIED = 'extracted_copy'
 
-/** Where the value of a column stands in `extracted`. */
+/** Gives the column of `extracted` that has the value of a model's column. */
 export function placeOf(columns: readonly Column[]): (column: Column) => string {
   const places = new Map(columns.map((column, index) => [column.name, `e${index}`]))
   return column => {
@@ -50,8 +47,8 @@ export function placeOf(columns: readonly Column[]): (column: Column) => string 
 }
 
 /**
- * Makes `extracted`, over a copy where a column's name hides DuckDB's row ids. A column without a value may
- * be of another type in the extract than the one that is told.
+ * Makes `extracted`, over a copy if a column's name hides DuckDB's row ids. The request's type of a column
+ * without values may differ from its type in the extract.
  */
 export async function openExtract(
   connection: DuckDBConnection,
@@ -91,7 +88,7 @@ export function keyColumns(request: DiffRequest): readonly Column[] {
       const names = request.columns.map(c => c.name).join(', ')
       throw new SluiceError(
         'config',
-        `The primary key column "${name}" is none of the model's columns: ${names}.`,
+        `The primary key column "${name}" is not one of the model's columns: ${names}.`,
         {
           details: [{ field: 'primaryKey', message: `no column "${name}"; there are ${names}` }],
         },
@@ -112,11 +109,11 @@ export function keyColumns(request: DiffRequest): readonly Column[] {
 export interface InvalidRows {
   readonly rows: number
   readonly samples: readonly InvalidSample[]
-  /** True if some keys have several rows: they stand in the temporary table `ambiguous`. */
+  /** True if some keys have several rows. The temporary table `ambiguous` lists these keys. */
   readonly ambiguous: boolean
 }
 
-/** Finds the rows that have no key, or share one (R5). */
+/** Finds the rows that have no key, or share one with another row (R5). */
 export async function findInvalidRows(
   connection: DuckDBConnection,
   request: DiffRequest,
@@ -141,7 +138,7 @@ export async function findInvalidRows(
   rows += oversize.rows
   samples.push(...oversize.samples.slice(0, SAMPLES - samples.length))
   const valid = `${present} AND ${fitsSql(key)}`
-  // Hashes first: equal keys have equal hashes, and 8 bytes a row fit where whole keys may not.
+  // Compare hashes first: equal keys have equal hashes, and 8 bytes a row fit where whole keys may not.
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ambiguous AS
     SELECT key, count(*) AS copies, min(rid) AS rid FROM (SELECT rid, ${keyToken(key)} AS key FROM ${EXTRACTED} WHERE ${valid}
@@ -160,7 +157,7 @@ export async function findInvalidRows(
   return { rows: rows + Number(copies), samples, ambiguous: Number(keys) > 0 }
 }
 
-/** Rows whose key no record could carry, be they one or all. */
+/** Finds the rows whose key is too large for a record. */
 async function findOversizeKeys(
   connection: DuckDBConnection,
   { key, present }: { readonly key: string; readonly present: string },
@@ -179,32 +176,32 @@ async function findOversizeKeys(
   return { rows, samples }
 }
 
-/** SQL that is true of a key which records can carry. */
+/** SQL that is true for a key which records can carry. */
 function fitsSql(key: string): string {
   return `strlen(${key}) <= ${KEY_CEILING_BYTES}`
 }
 
-/** What the changes of one section have, so that only that is read. */
+/** Which columns the changes of one section have, so that only these are read. */
 export interface Section {
   readonly rows: number
   readonly before: boolean
   readonly captured: boolean
   readonly retried: boolean
-  /** True if the state knows some of the keys, and so their partition. */
+  /** True if the state knows some of the keys, and thus their partition. */
   readonly known: boolean
 }
 
 export interface FoundChanges {
   /** SQL for the key of an extracted row. */
   readonly key: string
-  /** Where the bytes of the model's rows are known. */
+  /** The table and column with the bytes of the model's rows. */
   readonly sized: { readonly from: string; readonly size: string }
   readonly oversize: OversizeRows
   readonly settled: Section
   readonly removed: Section
   readonly changed: Section
   readonly added: Section
-  /** Rows settled with columns that they were delivered without, and those columns. */
+  /** The number of rows settled with columns that they were delivered without, and these columns. */
   readonly adopted: { readonly rows: number; readonly columns: readonly string[] }
   /** Rows settled as muted that were not so before. */
   readonly muted: number
@@ -214,16 +211,16 @@ export interface DiffedWith {
   readonly hash: RowHash
   readonly shapes: readonly Shape[]
   readonly ambiguous: boolean
-  /** Null where the model's rows are narrow. */
+  /** Null if the model's rows are narrow. */
   readonly slices: readonly Slice[] | null
 }
 
 type SectionName = 'settled' | 'removed' | 'changed' | 'added'
 
 /**
- * Makes the table `found`. Each key has one row, and stands there as its token; `section` is the op, or
- * settled; `rid` and `srid` are the rows of extract and state; `settled_kind` and `takes` (the row that a
- * settled state has: of the model, of the state, or none) say what settling comes to.
+ * Makes the table `found`, with one row for each key, which it names by its token. `section` is the op, or
+ * settled. `rid` and `srid` are the rows of extract and state. For settled keys, `settled_kind` is the new
+ * kind, and `takes` says which row the new state has: the model's, the state's, or none.
  */
 export async function findChanges(
   connection: DuckDBConnection,
@@ -240,11 +237,11 @@ export async function findChanges(
   const sent = request.baseline ? [] : [...request.opsWithTrigger].map(op => ops[op])
   const isSent = sent.length === 0 ? 'false' : `coalesce(op IN (${sent.join(', ')}), false)`
   const { purpose, giveUpAfter = null } = request
-  // A resync sends what was given up and discarded, too.
+  // A resync also sends rows that were given up or discarded.
   const isResync = purpose?.kind === 'resync'
   const isOfSome = purpose?.kind === 'discard' || purpose?.kind === 'retry'
   const isDiscarded = purpose?.kind === 'discard' ? meantSql(purpose) : null
-  // What somebody asks for by name is tried, however often it has failed.
+  // A row that a person asks for is tried, however often it has failed.
   const givesUp = giveUpAfter === null || purpose?.kind === 'retry' ? 'false' : `runs >= ${giveUpAfter}`
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
@@ -283,12 +280,12 @@ export async function findChanges(
   }
 }
 
-/** The model's rows as SQL, and what keeps out keys that several rows of it have. */
+/** SQL for the model's rows, without keys that several rows have. */
 async function rowsToJoin(connection: DuckDBConnection, request: DiffRequest, from: DiffedWith) {
   const place = placeOf(request.columns)
   const valid = keyColumns(request).map(column => `${place(column)} IS NOT NULL`)
   const key = keyText(request)
-  // What is invalid in the model is neither there nor gone, whatever the state knows of it.
+  // An invalid row counts as neither present nor gone, whatever the state knows of its key.
   const clear = from.ambiguous ? ' WHERE key NOT IN (SELECT key FROM ambiguous)' : ''
   const incomplete = from.shapes.filter(shape => !from.hash.isComplete(shape))
   const { columns } = request
@@ -307,14 +304,14 @@ async function rowsToJoin(connection: DuckDBConnection, request: DiffRequest, fr
   return { model, incomplete, rows, clear }
 }
 
-/** How uncertain a row of the state counts as (domain/key-state.ts, `resynced`). */
+/** The kind that a row of the state counts as in a resync (domain/key-state.ts, `resynced`). */
 const KIND_FOR = {
   run: 'kind',
   added: `if(kind = ${ABSENT}, kind, ${EXISTENCE_UNCERTAIN})`,
   changed: `if(kind IN (${ABSENT}, ${EXISTENCE_UNCERTAIN}), kind, ${CONTENT_UNCERTAIN})`,
 }
 
-/** Which of the keys that were looked at get a change. */
+/** SQL that chooses the keys which get a change. */
 function wantedSql(purpose: RunPurpose | undefined): string {
   switch (purpose?.kind) {
     case 'discard':
@@ -326,7 +323,7 @@ function wantedSql(purpose: RunPurpose | undefined): string {
   }
 }
 
-/** Which of the rows that failed are meant. */
+/** SQL that chooses the failed rows which the run is for. */
 function meantSql({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>): string {
   const conditions = ['true']
   if (key !== null) conditions.push(`key = ${keyToken(quoteText(key))}`)
@@ -353,7 +350,7 @@ async function countSettled(
   return { muted: muted ?? 0, adopted: { rows: adopted, columns: columns.filter(isNew) } }
 }
 
-/** The first keys, in order, of those that a trigger removes. */
+/** The first keys, in order, of the rows that a trigger removes. */
 export async function removedSamples(
   connection: DuckDBConnection,
   { removed }: FoundChanges,
@@ -366,8 +363,8 @@ export async function removedSamples(
 }
 
 /**
- * Which change brings the destination to the model (domain/key-state.ts; tests hold it against the function
- * there).
+ * The change that brings the destination to the model. Tests compare it with the function in
+ * domain/key-state.ts.
  */
 const DECIDED_OP = `CASE
   WHEN NOT has_row THEN if(kind = ${ABSENT}, NULL, ${REMOVED})
@@ -376,8 +373,9 @@ const DECIDED_OP = `CASE
   ELSE ${ADDED} END`
 
 /**
- * What a muted key is known by: it is passed over until its row or op is another. In hex, since every row has
- * one: to print a number of 128 bits as a decimal takes DuckDB 90 µs.
+ * The text that identifies the row and op of a muted key. Runs pass over the key until this text differs.
+ * Every row has such a text, so its number is hexadecimal: DuckDB takes 90 µs to print a number of 128 bits
+ * as a decimal.
  */
 function mutedText({ columnsDigest }: RowHash): string {
   return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || to_hex(if(has_row, model_hash, state_hash)))`

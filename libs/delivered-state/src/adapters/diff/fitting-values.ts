@@ -1,7 +1,7 @@
 /**
- * Whether a stored value is one of its column's type as it is now. The column may have had another type when
- * the row was delivered. The JSON in which rows are stored (row-json.ts) tells numbers from texts, and texts
- * of decimals from other texts by how they are written.
+ * Decides whether a stored value fits the present type of its column. The column may have had another type
+ * when the row was delivered. The JSON in which rows are stored (row-json.ts) distinguishes numbers from
+ * texts. The spelling of a text says whether it may be a decimal.
  */
 import type { Column, ColumnType } from '@sluice/contracts/values'
 
@@ -41,7 +41,7 @@ export function fittingOf(type: ColumnType): Fitting {
   }
 }
 
-/** Numbers that JSON does not keep. */
+/** Numbers that JSON cannot represent. */
 const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity', '-0'])
 
 /** Numbers while safe, and texts beyond. */
@@ -50,7 +50,7 @@ function isInteger(json: unknown): boolean {
   return typeof json === 'string' && /^-?[1-9]\d{15,}$/.test(json) && !Number.isSafeInteger(Number(json))
 }
 
-/** Of other digits after the point a decimal reads otherwise. */
+/** A decimal with another number of digits after the point would read differently. */
 function decimalsOf(scale: number): Fitting {
   const pattern = new RegExp(`^-?\\d+\\.\\d{${scale}}$`)
   return json => typeof json === 'string' && pattern.test(json)

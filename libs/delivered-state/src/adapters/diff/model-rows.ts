@@ -1,7 +1,7 @@
 /**
- * What the diff wants to know of each row of the model: its key, its hashes and its bytes. Of narrow rows it
- * is found while they are joined. Of wide rows it is found before, stretch by stretch and group of columns by
- * group, as the temporary table `model`, so that everything after that works on narrow rows.
+ * The data that the diff needs of each row of the model: its key, its hashes and its bytes. For narrow rows,
+ * the join computes them. For wide rows they are computed before the join, stretch by stretch and group of
+ * columns by group, into the temporary table `model`. So everything after that works on narrow rows.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column } from '@sluice/contracts/values'
@@ -12,12 +12,12 @@ import { sumSql } from '../sql/sum-sql.ts'
 
 const MODEL = 'model'
 
-/** Of more bytes, a key is known by a digest, so that many keys can be compared in memory. */
+/** A digest stands for a key of more bytes than this, so that many keys can be compared in memory. */
 const MOST_TOKEN_BYTES = 64
 
 /**
- * SQL for what a key is known by while keys are compared: itself, or a digest that is longer than any key
- * that stands for itself.
+ * SQL for the token of a key, by which keys are compared: the key itself, or a digest. A digest is longer
+ * than any key that is its own token.
  */
 export function keyToken(key: string): string {
   return `CASE WHEN strlen(${key}) > ${MOST_TOKEN_BYTES} THEN '#' || sha256(${key}) ELSE ${key} END`
@@ -27,13 +27,13 @@ export interface ModelRows {
   readonly extracted: string
   readonly columns: readonly Column[]
   readonly place: (column: Column) => string
-  /** SQL for the key of a row, and SQL that is true of rows that have one which records can carry. */
+  /** SQL for the key of a row, and SQL that is true for rows whose key records can carry. */
   readonly key: string
   readonly valid: string
   readonly hash: RowHash
   /** Shapes that lack some of the compared columns. */
   readonly incomplete: readonly Shape[]
-  /** Null where rows are narrow. */
+  /** Null if rows are narrow. */
   readonly slices: readonly Slice[] | null
 }
 
@@ -106,7 +106,7 @@ function partsOf(number: number, columns: readonly Column[], measures: boolean):
   }))
 }
 
-/** SQL for the bytes of the values of a row whose types have no bound; of the others a row has few enough. */
+/** SQL for the bytes of a row's values of unbounded types. Values of other types take few bytes. */
 export function rowBytes(columns: readonly Column[], place: (column: Column) => string): string {
   return sumSql(columns.flatMap(column => sizeOf(column, place(column))).map(size => `coalesce(${size}, 0)`))
 }
@@ -127,7 +127,9 @@ function sizeOf({ type }: Column, x: string): readonly string[] {
   }
 }
 
-/** Where the bytes of the model's rows are known, by `rid`: in `model`, or by looking at each row. */
+/**
+ * The table and column with the bytes of the model's rows, by `rid`: `model`, or SQL that measures each row.
+ */
 export function sizedRows(of: Pick<ModelRows, 'extracted' | 'columns' | 'place' | 'slices'>): {
   readonly from: string
   readonly size: string

@@ -1,17 +1,17 @@
 /**
- * The order in which found changes are written, and what they carry. Only keys and row ids are put in order
- * as a whole; rows and states are joined to them piece by piece, so that a first run of millions of rows
- * neither copies nor sorts all that it sends.
+ * Orders the found changes as they are written, and adds their rows. It sorts only keys and row ids as a
+ * whole. It joins rows and states to them piece by piece, so that a first run of millions of rows neither
+ * copies nor sorts all of them.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column } from '@sluice/contracts/values'
 import { EXTRACTED } from './find-changes.ts'
 import { keyToken } from './model-rows.ts'
 
-/** The table of the current piece, with all that its changes carry but the model's values. */
+/** The table of the current piece, with everything that its changes carry except the model's values. */
 export const PIECE = 'piece'
 
-/** Of more columns, what a query has in work at once is too much. */
+/** With more columns than this, a query works on too many bytes at once. */
 const TABLE_COLUMNS = 100
 
 /** A table with some columns of the model's rows, which has the rows of the piece in the same order. */
@@ -20,7 +20,7 @@ export interface PieceTable {
   readonly columns: readonly Column[]
 }
 
-/** The tables that the model's columns are in; few columns are in `piece` itself. */
+/** The tables with the model's columns. If there are few columns, `piece` itself has them. */
 export function pieceTables(columns: readonly Column[]): readonly PieceTable[] {
   if (columns.length <= TABLE_COLUMNS) return [{ name: PIECE, columns }]
   return Array.from({ length: Math.ceil(columns.length / TABLE_COLUMNS) }, (_, i) => ({
@@ -30,9 +30,9 @@ export function pieceTables(columns: readonly Column[]): readonly PieceTable[] {
 }
 
 /**
- * Makes the table `ordered`: the found changes in the order of writing (R17), within an op in that of the
- * model's query; those of rows that are gone in the order in which the state knows them. Neighbours in this
- * order mostly are neighbours in extract and state, so that a piece looks at a part of these only.
+ * Makes the table `ordered`: the found changes in the order of writing (R17). Changes of one op are in the
+ * order of the model's query, and those of gone rows in the order of the state. Neighbours in this order are
+ * mostly neighbours in extract and state, so a piece reads only a part of these.
  */
 export async function orderChanges(connection: DuckDBConnection): Promise<void> {
   await connection.run(
@@ -62,7 +62,7 @@ export async function takePiece(
   const extracted = `(FROM ${EXTRACTED} WHERE rid >= ${firstRow} AND rid <= ${lastRow})`
   const beside = (table: string, alias: string): string =>
     `LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM ${table}) ${alias} ON ${alias}.key = p.key AND ${alias}.partition = p.partition`
-  // The state's part first: of many columns, each join holds a copy in memory.
+  // Join the state first, while there are few columns: each join keeps a copy of all columns in memory.
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE known AS
     SELECT p.place, p.rid, p.section, s.key AS stored_key, p.partition, p.kind, p.muted, p.settled_kind, p.takes, p.has_entry,

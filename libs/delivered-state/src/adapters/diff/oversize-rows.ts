@@ -1,6 +1,6 @@
 /**
- * Rows that are too large for a record: they are passed over, with their reason, and never taken as removed.
- * Only rows that have changed are looked at, so that a run without changes reads no texts.
+ * Finds rows that are too large for a record. The run passes over them with the reason, and never takes them
+ * as removed. It checks only rows that have changed, so that a run without changes reads no texts.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { InvalidSample } from '@sluice/contracts/records'
@@ -13,8 +13,8 @@ export interface OversizeRows {
 }
 
 /**
- * Takes such rows out of the table `found`. `sized` says where the bytes of a row are known, `key` what its
- * key is in `extracted`.
+ * Removes such rows from the table `found`. `sized` names the table and column with the bytes of a row. `key`
+ * is SQL for its key in `extracted`.
  */
 export async function dropOversizeRows(
   connection: DuckDBConnection,

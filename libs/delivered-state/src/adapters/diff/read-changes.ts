@@ -1,6 +1,6 @@
 /**
- * Brings the found changes into JavaScript, in order: piece by piece with all they carry (order-changes.ts),
- * and a piece in chunks.
+ * Reads the found changes into JavaScript, in order. It takes them piece by piece (order-changes.ts), and
+ * each piece in chunks.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Retried } from '@sluice/contracts/records'
@@ -16,10 +16,10 @@ import { PIECE, type PieceTable, pieceTables, takePiece } from './order-changes.
 import { setMember, storedRowReader, valueReader } from '../sql/row-json.ts'
 import { canonicalText, jsonForm } from '../sql/sql-types.ts'
 
-/** Most rows of a chunk, and about how many bytes of texts it holds; one row is always read. */
+/** The most rows of a chunk, and about the bytes of its texts. A chunk has at least one row. */
 const CHUNK_ROWS = 4096
 const CHUNK_BYTES = 8_000_000
-/** Sizes are known per so many rows. */
+/** Sizes are known for slabs of this many rows. */
 const SLAB_ROWS = 512
 
 export interface ChangeBatch {
@@ -68,7 +68,7 @@ export async function* readChanges(
   }
 }
 
-/** How the changes of a section are read, once it is known how the columns of a piece are. */
+/** How to read the changes of a section, once the values of a piece are known. */
 interface SectionPlan {
   readonly section: Section
   readonly wanted: (readings: readonly ColumnReading[]) => ReadonlyMap<string, ColumnReading>
@@ -76,7 +76,8 @@ interface SectionPlan {
 }
 
 /**
- * How each column of the model is read: numbers that a DOUBLE holds exactly as such, everything else as text.
+ * How to read each column of the model: as a number if a DOUBLE holds all its values exactly, otherwise as
+ * text.
  */
 async function readingsOf(
   connection: DuckDBConnection,
@@ -91,7 +92,7 @@ async function readingsOf(
       return `coalesce(bool_and(isfinite(${x}) AND NOT (${x} = 0 AND signbit(${x}))), true)`
     return 'false'
   })
-  // The count makes one row of all rows, also where no column has anything to check.
+  // The count makes the query an aggregate of one row, even if no column needs a check.
   const reader = await connection.runAndReadAll(`SELECT ${checks.join(', ')}, count(*) FROM ${name}`)
   const plain = reader.getRows()[0] ?? []
   return columns.map((column, index) => ({
@@ -132,13 +133,13 @@ function readingOf({ type }: Column, x: string, isPlain: boolean): Reading {
   }
 }
 
-/** Reads the row of a state, stored as JSON, as the model's columns are now. */
+/** Reads the row of a state, stored as JSON, with the present columns of the model. */
 function storedReader(columns: readonly Column[]): (text: string) => Value {
   const read = storedRowReader(columns)
   return text => read(JSON.parse(text))
 }
 
-/** What is read of a section, by name: only what its changes can have. */
+/** The columns to read for a section, by name: only those that its changes can have. */
 function wantedColumns(
   name: Op | 'settled',
   section: Section,
@@ -193,7 +194,7 @@ interface Range {
   readonly end: number
 }
 
-/** Cuts a section into chunks that hold few enough rows and bytes. */
+/** Cuts a section into chunks of limited rows and bytes. */
 function* chunksOf(start: number, end: number, slabs: readonly number[]): Generator<Range> {
   for (let from = start; from < end;) {
     let to = from
@@ -222,7 +223,8 @@ async function* readAhead(
     for (const range of ranges) {
       const ready = await ahead
       ahead = readColumns(connection, range, wanted)
-      // The caller is with the chunk before when this one fails; it hears of it at its next step.
+      // This chunk may fail while the caller works on the one before. The caller's next step throws the
+      // error.
       ahead.catch(() => {})
       if (ready !== null) yield ready
     }
@@ -230,7 +232,7 @@ async function* readAhead(
     ahead = null
     if (last !== null) yield last
   } finally {
-    // The connection takes one query at a time: whoever stops early still waits for the one under way.
+    // The connection runs one query at a time, so a caller that stops early waits for the one under way.
     await ahead?.catch(() => {})
   }
 }
@@ -245,7 +247,7 @@ function modelRows(chunk: ColumnChunk, columns: readonly Column[]): (index: numb
   }
 }
 
-/** What all changes have: columns that were not read hold nothing but nulls. */
+/** The fields that all changes have. Columns that were not read contain only nulls. */
 function commonOf(chunk: ColumnChunk) {
   const [keys, partitions, kinds, befores, captured, retried] = [
     'key',

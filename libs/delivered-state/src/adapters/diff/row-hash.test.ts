@@ -1,4 +1,4 @@
-/** Hashes in a state file that another version of Sluice, or other compared columns, have made. */
+/** Hashes in a state file that another version of Sluice, or a run with other compared columns, has made. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,7 +29,7 @@ const harness: DeliveredStateHarness = {
   },
 }
 
-/** Makes the file look as another version of Sluice, which hashed another text, would have left it. */
+/** Makes the file look as if another version of Sluice, which hashes another text, had written it. */
 async function hashedElsewhere(): Promise<void> {
   const instance = await DuckDBInstance.create(join(folder, 'state'))
   const connection = await instance.connect()
@@ -41,7 +41,7 @@ async function hashedElsewhere(): Promise<void> {
 }
 
 describe('the hash of a row', { timeout: 60_000 }, () => {
-  it('is made anew where another version made it', async () => {
+  it('is made again if another version of Sluice made it', async () => {
     {
       const played = await Played.open(harness)
       await played.run(ONE)
@@ -55,7 +55,7 @@ describe('the hash of a row', { timeout: 60_000 }, () => {
     await played.state[Symbol.asyncDispose]()
   })
 
-  it('of what is muted is not that of a row that is compared by other columns', async () => {
+  it('of a muted row differs from the hash of a row that is compared by other columns', async () => {
     const played = await Played.open(harness)
     const sql = "SELECT '1' AS id, 1 AS v, 0 AS u"
     await played.run(sql, 'rejected', { compare: ['v'] })

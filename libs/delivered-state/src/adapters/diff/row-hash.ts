@@ -1,8 +1,8 @@
 /**
- * The hash of a row over the compared columns, by which the diff tells that it changed: 128 bits of MD5 over
- * how the row reads, as a text that no other row makes (docs/decisions/rows-compared-by-md5.md). DuckDB's own
- * hash() is made for joins: of numbers of more than 64 bits, halves that are equal cancel each other. A row
- * that lacks some of the columns (they are new in the model) is compared over those that it has.
+ * The hash of a row over the compared columns, by which the diff sees that the row changed. It is 128 bits of
+ * MD5 over a text of the row that no other row makes (docs/decisions/rows-compared-by-md5.md). DuckDB's own
+ * hash() is made for joins, and equal halves of a number of more than 64 bits cancel each other. A row that
+ * lacks some columns, because they are new in the model, is compared over those that it has.
  */
 import { createHash } from 'node:crypto'
 import type { Column, ColumnType } from '@sluice/contracts/values'
@@ -18,10 +18,12 @@ import {
   structureWithJson,
 } from '../sql/sql-types.ts'
 
-/** Another one wherever the text that is hashed changes: hashes of before are worth nothing then. */
+/**
+ * The version of the hashed text. It has to change with that text, since earlier hashes do not count then.
+ */
 const FORMS = 4
 
-/** Kinds whose readings have no comma, begin with no number sign and are never empty. */
+/** Kinds whose readings have no comma, do not begin with a number sign and are never empty. */
 const PLAIN: ReadonlySet<ColumnType['kind']> = new Set([
   'boolean',
   'integer',
@@ -39,9 +41,12 @@ const PLAIN: ReadonlySet<ColumnType['kind']> = new Set([
 export class RowHash {
   /** The compared columns, in the model's order. */
   readonly columns: readonly Column[]
-  /** Hashes made under another spec are worth nothing: how a stored value reads depends on its type now. */
+  /**
+   * Hashes made under another spec do not count, since the reading of a stored value depends on its present
+   * type.
+   */
   readonly spec: string
-  /** Tells sets of compared columns apart in a few characters, whatever their types. */
+  /** A short digest of the set of compared columns, whatever their types. */
   readonly columnsDigest: string
 
   constructor(columns: readonly Column[]) {
@@ -60,7 +65,7 @@ export class RowHash {
     return this.columnsIn(shape).length === this.columns.length
   }
 
-  /** SQL for the hash of an extracted row; `place` says where a column's value stands. */
+  /** SQL for the hash of an extracted row. `place` names the column with a value. */
   ofExtracted(columns: readonly Column[], place: (column: Column) => string): string {
     return joinedHash(groupsOf(columns).map(group => hashOfExtracted(group, place)))
   }
@@ -77,8 +82,8 @@ export class RowHash {
   }
 
   /**
-   * SQL for the hash of a parsed stored row of any of the shapes; of one that is not there, as if it had all
-   * columns.
+   * SQL for the hash of a parsed stored row of any of the shapes. A row that does not exist counts as if it
+   * had all columns.
    */
   ofParsedByShape(shapes: readonly Shape[], shape: string, parsed: string): string {
     const incomplete = shapes.filter(s => !this.isComplete(s))
@@ -88,7 +93,7 @@ export class RowHash {
     return `CASE ${shape} ${cases.join(' ')} ELSE ${complete} END`
   }
 
-  /** The rows of the state by the columns that they have, with SQL that is true of the row's own. */
+  /** The rows of the state, by the columns that they have, with SQL that is true for such rows. */
   kindsOf(
     shapes: readonly Shape[],
   ): readonly { readonly columns: readonly Column[]; readonly isOne: string }[] {
@@ -103,20 +108,20 @@ export class RowHash {
   }
 }
 
-/** Columns whose values are hashed together, so that few are in work at once. */
+/** Groups of columns that are hashed together, so that DuckDB works on few at once. */
 export function groupsOf(columns: readonly Column[]): readonly (readonly Column[])[] {
   const groups = Math.max(1, Math.ceil(columns.length / MOST_FIELDS))
   return Array.from({ length: groups }, (_, i) => columns.slice(i * MOST_FIELDS, (i + 1) * MOST_FIELDS))
 }
 
-/** SQL for the hash of a row out of those of its groups of columns, in their order. */
+/** SQL that makes the hash of a row from those of its groups of columns, in their order. */
 function joinedHash(hashes: readonly string[]): string {
   const [first = '', ...others] = hashes
   if (others.length === 0) return first
   return `md5_number(concat(${hashes.map(hash => `to_hex(${hash})`).join(`, ',', `)}))`
 }
 
-/** The same, where each group's hash is a row of its own; `hash` and `part` are its columns. */
+/** The same, if each group's hash is a row of its own with the columns `hash` and `part`. */
 export function gatheredHash(groups: number, where: string): string {
   if (groups === 1) return `any_value(hash) FILTER (${where})`
   return `md5_number(string_agg(to_hex(hash), ',' ORDER BY part) FILTER (${where}))`
@@ -142,8 +147,8 @@ export function hashOfParsed(columns: readonly Column[], parsed: string): string
     const value = `(${parsed}).${quoteIdentifier(name)}`
     if (!isNested(type)) return { reading: readingOfStored(type, value), type, isPlain: false }
     const reading = readingOfStored(type, fromStoredJson(type, value))
-    // What is no list or struct, or has a member that the type lacks now, would read as if it had never
-    // been.
+    // Without this check, a value that is not a list or struct, or has a member that the type now lacks,
+    // would read as if it did not exist.
     misfits.push(`${differInCounts(value, reading)} OR (${value} IS NOT NULL AND ${reading} IS NULL)`)
     return { reading, type, isPlain: false }
   })
@@ -152,7 +157,7 @@ export function hashOfParsed(columns: readonly Column[], parsed: string): string
   return `xor(${hash}, CAST(CAST(coalesce(${misfits.join(' OR ')}, false) AS UTINYINT) AS UHUGEINT))`
 }
 
-/** How a column reads, and whether that can be taken for a field as it stands. */
+/** The reading of a column, and whether it can be a field as it stands. */
 interface Read {
   readonly reading: string
   readonly type: ColumnType
@@ -160,24 +165,26 @@ interface Read {
 }
 
 /**
- * Of more columns, the fields take too much memory: DuckDB keeps 2,048 values for each step of an expression.
+ * With more columns, the fields take too much memory: DuckDB keeps 2,048 values for each step of an
+ * expression.
  */
 const MOST_FIELDS = 100
 
-/** SQL for the hash of fields that tell where they end. */
+/** SQL for the hash of fields whose ends are unambiguous. */
 function hashOf(columns: readonly Read[]): string {
   if (columns.length === 0) return `md5_number('')`
   const fields = columns.map(({ reading, type, isPlain }) => (isPlain ? reading : field(reading, type)))
-  // NULL is nothing between two commas; concat() passes over it.
+  // NULL is the empty text between two commas, since concat() passes over it.
   return `md5_number(concat(${fields.join(`, ',', `)}))`
 }
 
 /**
- * SQL for a text as a field: as it stands, up to the next comma, unless it has one itself, is empty, or
- * begins like what stands for it then: `#`, its length in bytes, `:` and the text.
+ * SQL for a text as a field, which ends at the next comma. Usually the field is the text as it stands. If the
+ * text contains a comma, is empty or begins with `#`, the field is `#`, the length in bytes, `:` and the
+ * text.
  */
 function field(reading: string, type: ColumnType): string {
-  // The reading of a list or struct is long to find, and is found once by way of a list.
+  // The reading of a list or struct is expensive, so a list of one item makes DuckDB compute it once.
   const x = isNested(type) ? 'reading' : reading
   const fitted = `CASE WHEN ${x} = '' OR contains(${x}, ',') OR starts_with(${x}, '#') THEN '#' || strlen(${x}) || ':' || ${x} ELSE ${x} END`
   return isNested(type) ? `list_transform([${reading}], lambda reading: ${fitted})[1]` : fitted

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { cutSlices, SLICE_BYTES, type Slab } from './row-slices.ts'
 
-/** Slabs of so many rows each, all rows of one of the same bytes. */
+/** Slabs of this many rows. All rows of a slab have the same bytes. */
 function slabsOf(bytes: readonly number[], rows = 2048): readonly Slab[] {
   return bytes.map((most, i) => ({ from: i * rows, to: (i + 1) * rows, total: most * rows, most }))
 }
 
 describe('stretches of rows', () => {
-  it('are one for narrow rows, however many there are', () => {
+  it('are a single slice for narrow rows, however many there are', () => {
     const { slices } = cutSlices(slabsOf(Array<number>(5000).fill(200)))
     expect(slices).toEqual([{ from: 0, to: 5000 * 2048 }])
   })
@@ -17,7 +17,7 @@ describe('stretches of rows', () => {
     ['rows of 1 MB', [1_000_000]],
     ['rows of 8 MB', [8_000_000]],
     ['wide rows among narrow ones', [100, 100, 50_000, 100, 900_000, 100]],
-  ])('have few bytes, and no row twice or never: %s', (_, bytes) => {
+  ])('have few bytes and contain each row once: %s', (_, bytes) => {
     const { slices, readBytes } = cutSlices(slabsOf(bytes))
     expect(readBytes).toBe(Math.max(...bytes) * 2048)
     let next = 0
@@ -30,7 +30,7 @@ describe('stretches of rows', () => {
     expect(next).toBe(bytes.length * 2048)
   })
 
-  it('are one row each where a row is larger than a stretch', () => {
+  it('have one row each if a row is larger than a slice may be', () => {
     const { slices } = cutSlices([{ from: 0, to: 3, total: 60_000_000, most: 20_000_000 }])
     expect(slices).toEqual([
       { from: 0, to: 1 },

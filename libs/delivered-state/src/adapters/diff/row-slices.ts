@@ -1,16 +1,16 @@
 /**
- * Stretches of row ids whose rows DuckDB may copy at once. It works on 2,048 rows at a time whatever their
- * size, and its memory limit does not count all that these take: of rows of 1 MB, each step of an expression
- * needs 2 GB. So statements that compute with wide columns are run for one stretch after the other. Rows of
- * which 2,048 are few bytes make one stretch, however many they are. What DuckDB reads of a table is 2,048
- * rows all the same: so much it must be able to hold.
+ * Slices of row ids whose rows DuckDB may copy at once. DuckDB works on 2,048 rows at a time, whatever their
+ * size, and its memory limit does not count all of that memory. With rows of 1 MB, each step of an expression
+ * needs 2 GB. So statements that compute with wide columns run for one slice after the other. Narrow rows
+ * make a single slice, however many there are. DuckDB still reads 2,048 rows of a table at a time, so its
+ * memory must hold that many.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteText } from '../sql/sql-types.ts'
 
-/** The most that the rows of a stretch have, or that 2,048 of them have. One row is always taken. */
+/** The most bytes of the rows of a slice, or of 2,048 of them. A slice has at least one row. */
 export const SLICE_BYTES = 16_000_000
-/** DuckDB works on so many rows at once, and aligns them by row id. */
+/** The number of rows that DuckDB works on at once. It aligns them by row id. */
 const VECTOR_ROWS = 2048
 
 /** Row ids `from` to `to` (exclusive). */
@@ -19,13 +19,13 @@ export interface Slice {
   readonly to: number
 }
 
-/** Rows in stretches, and the most bytes that 2,048 of them have, which DuckDB reads at once. */
+/** Rows in slices, and the most bytes of 2,048 of them, which DuckDB reads at once. */
 export interface SlicedRows {
   readonly slices: readonly Slice[]
   readonly readBytes: number
 }
 
-/** Neighbouring rows: how many bytes all of them have, and the largest of them. */
+/** Neighbouring rows: the bytes of all of them together, and of the largest one. */
 export interface Slab extends Slice {
   readonly total: number
   readonly most: number
@@ -58,7 +58,7 @@ export function isInSlice(rowid: string, { from, to }: Slice): string {
   return `${rowid} >= ${from} AND ${rowid} < ${to}`
 }
 
-/** Of a table that knows the bytes of each row; none where no row meets the condition. */
+/** The slices of a table that has the bytes of each row. Empty if no row meets the condition. */
 export async function tableSlices(
   connection: DuckDBConnection,
   { table, size, where = 'true' }: { readonly table: string; readonly size: string; readonly where?: string },
@@ -74,8 +74,8 @@ export async function tableSlices(
 }
 
 /**
- * Of the attached extract, by what its file says of itself, so that no row is read. Texts within lists count
- * as many times as a row has of them on average.
+ * The slices of the attached extract. They follow from the statistics of its file, so no row is read. A text
+ * within a list counts as often as a row has such texts on average.
  */
 export async function extractSlices(connection: DuckDBConnection, keyColumn: string): Promise<SlicedRows> {
   const reader = await connection.runAndReadAll(`

@@ -15,7 +15,7 @@ const member = (memberId: string, owned: readonly TopicPartition[] = [], generat
   generation,
 })
 
-test('members come and go at random: shares stay even, and no more moves than has to', () => {
+test('while members come and go at random, shares stay even and no partition moves without need', () => {
   const seed = Date.now() % 1_000_000
   const { next } = randomFrom(seed)
   const partitions = partitionsOf('t', 12)
@@ -31,7 +31,7 @@ test('members come and go at random: shares stay even, and no more moves than ha
     const loads = [...owned.values()].map(each => each.length)
     expect(Math.max(...loads) - Math.min(...loads), `seed ${seed}`).toBeLessThanOrEqual(1)
     expect(names([...owned.values()].flat()), `seed ${seed}`).toEqual(names(partitions))
-    // Each member that stayed keeps all it had, or is left with no less than the smaller share.
+    // Each member that stayed keeps all that it had, or at least the smaller share.
     const share = Math.floor(partitions.length / ids.length)
     for (const id of ids) {
       const had = names(before.get(id) ?? [])
@@ -42,7 +42,7 @@ test('members come and go at random: shares stay even, and no more moves than ha
   }
 })
 
-test('of two that claim the same partition, the later generation has it', () => {
+test('if two members claim the same partition, the one of the later generation gets it', () => {
   const partitions = partitionsOf('t', 2)
   const asleep = member('a', partitions, 3)
   const awake = member('b', partitions.slice(0, 1), 5)
@@ -51,7 +51,7 @@ test('of two that claim the same partition, the later generation has it', () => 
   expect(names(result.get('a') ?? [])).toEqual(['t/1'])
 })
 
-test('nobody gets partitions of a topic that it does not read, and claims on what is gone are void', () => {
+test('no member gets partitions of a topic that it does not read, and claims on deleted topics are void', () => {
   const partitions = [...partitionsOf('t', 3), ...partitionsOf('u', 3)]
   const result = assignSticky(
     [
@@ -64,14 +64,14 @@ test('nobody gets partitions of a topic that it does not read, and claims on wha
   expect(names([...result.values()].flat())).toEqual(names(partitions))
 })
 
-test('more members than partitions, or none at all', () => {
+test('there may be more members than partitions, or no members', () => {
   const result = assignSticky([member('a'), member('b'), member('c')], partitionsOf('t', 2))
   expect([...result.values()].map(each => each.length).toSorted((a, b) => a - b)).toEqual([0, 1, 1])
   expect(assignSticky([], partitionsOf('t', 2)).size).toBe(0)
   expect(assignSticky([member('a')], []).get('a')).toEqual([])
 })
 
-test('a claim comes back as it went; other bytes claim nothing', () => {
+test('a claim is decoded as it was encoded, and other bytes claim nothing', () => {
   const claim = { owned: partitionsOf('t', 3), generation: 7 }
   expect(decodeClaim(encodeClaim(claim))).toEqual(claim)
   const nothing = { owned: [], generation: -1 }

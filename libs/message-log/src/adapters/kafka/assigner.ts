@@ -1,10 +1,10 @@
 import type { TopicPartition } from '../../port.ts'
 
-/** What a member says about itself when it joins. */
+/** A member's claim, which it sends when it joins. */
 export interface MemberClaim {
   readonly memberId: string
   readonly topics: readonly string[]
-  /** What it owned last, and in which generation of the group. */
+  /** The partitions that it owned last, and in which generation of the group. */
   readonly owned: readonly TopicPartition[]
   readonly generation: number
 }
@@ -12,10 +12,10 @@ export interface MemberClaim {
 const keyOf = ({ topic, partition }: TopicPartition) => `${topic} ${partition}`
 
 /**
- * Shares out partitions evenly so that one moves only if it has to: a member keeps what it has up to its
- * share, and what is left goes to those with the least. Where two claim the same partition, the claim of the
- * later generation counts: the other one slept through a rebalance. Pure and deterministic, so every member
- * would decide the same.
+ * Shares out partitions evenly, and moves a partition only if it has to. A member keeps its partitions up to
+ * its share. The remaining partitions go to the members with the fewest. If two members claim the same
+ * partition, the claim of the later generation counts, since the other member missed a rebalance. The
+ * function is pure and deterministic, so every member would decide the same.
  */
 export function assignSticky(
   members: readonly MemberClaim[],
@@ -38,7 +38,7 @@ export function assignSticky(
     if (keeps) kept.get(owner)?.push(partition)
     else free.push(partition)
   }
-  // The larger shares go to those who own most, so that they give away the least.
+  // The larger shares go to the members that own most, so that the fewest partitions move.
   const byLoad = [...kept].toSorted(([a, ofA], [b, ofB]) => ofB.length - ofA.length || (a < b ? -1 : 1))
   const share = Math.floor(wanted.length / Math.max(members.length, 1))
   let larger = wanted.length - share * members.length
@@ -76,13 +76,13 @@ function giveToLeastLoaded(
   least?.push(partition)
 }
 
-/** The claim as bytes for the group's protocol, which leaves their meaning to the members. */
+/** The claim as bytes. In the group's protocol, only the members give these bytes a meaning. */
 export function encodeClaim(claim: { owned: readonly TopicPartition[]; generation: number }): Buffer {
   const owned = claim.owned.map(({ topic, partition }) => [topic, partition])
   return Buffer.from(JSON.stringify({ generation: claim.generation, owned }))
 }
 
-/** Reads a claim; bytes of any other kind claim nothing. */
+/** Decodes a claim. Any other bytes claim nothing. */
 export function decodeClaim(bytes: Uint8Array | null): { owned: TopicPartition[]; generation: number } {
   const nothing = { owned: [], generation: -1 }
   if (bytes === null || bytes.length === 0) return nothing

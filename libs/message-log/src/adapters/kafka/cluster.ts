@@ -11,11 +11,11 @@ import { StallWatch, type KafkaStall, type Waiting } from './stalls.ts'
 export interface ClusterSettings {
   readonly brokers: readonly Address[]
   readonly connection: ConnectionSettings
-  /** How long calls try again while Kafka does not answer. */
+  /** How long calls retry while Kafka does not answer. */
   readonly retryMs: number
-  /** How long one answer may take before its connection counts as lost. */
+  /** How long Kafka may take to answer before the connection counts as lost. */
   readonly requestTimeoutMs: number
-  /** Hears when Kafka has not answered for some seconds, and when it does again. */
+  /** Called when Kafka has not answered for some seconds, and when it answers again. */
   readonly onStall?: ((stall: KafkaStall) => void) | undefined
 }
 
@@ -23,7 +23,7 @@ export interface Abort {
   readonly signal: AbortSignal
 }
 
-/** Which connection of a broker a request takes. Requests of one lane wait for each other. */
+/** The connection of a broker that a request takes. Requests of one lane wait for each other. */
 export type Lane = 'main' | `produce-${number}` | `fetch-${string}` | `group-${string}`
 
 /** Partition number → the broker that leads it. */
@@ -41,8 +41,9 @@ const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
 
 /**
- * The brokers of a cluster as one log sees them: who leads which partition, and the connections, each opened
- * when it is first needed and shared by all who name the same broker and lane. States: open → closed.
+ * The brokers of a cluster as one log sees them: the leader of each partition, and the connections. A
+ * connection is opened when it is first needed, and shared by all requests to the same broker and lane.
+ * States: open → closed.
  */
 export class KafkaCluster {
   readonly settings: ClusterSettings
@@ -63,7 +64,7 @@ export class KafkaCluster {
     return this.#closing.signal
   }
 
-  /** To be told of by whoever begins to wait for an answer, until it is there or not wanted any more. */
+  /** A caller begins this when it waits for an answer, and ends it when it has the answer or gives up. */
   waiting(subject: string): Waiting {
     return this.#stalls.begin(subject)
   }
@@ -76,8 +77,8 @@ export class KafkaCluster {
   }
 
   /**
-   * Tries until it succeeds, as long as the failures are passing ones, but no longer than the bound. Rejects
-   * with a SluiceError (`subject` says what was wanted) or with the signal's reason.
+   * Retries `work` after passing failures until it succeeds, but no longer than `retryMs`. Rejects with a
+   * SluiceError, in which `subject` says what was wanted, or with the signal's reason.
    */
   async retry<T>(subject: string, work: () => Promise<T>, { signal }: Abort): Promise<T> {
     const waiting = this.waiting(subject)
@@ -113,7 +114,7 @@ export class KafkaCluster {
     return connection.call<T>(request.api, request.args, request.timeoutMs ?? this.settings.requestTimeoutMs)
   }
 
-  /** One request to any broker that answers; one try for each that is known. */
+  /** One request to any broker that answers; one try for each known broker. */
   async callAny<T>(request: { api: ApiName; args: object }): Promise<T> {
     const connection = await this.#anyConnection()
     return connection.call<T>(request.api, request.args, this.settings.requestTimeoutMs)
@@ -125,7 +126,7 @@ export class KafkaCluster {
     return connection.send<T>(call, this.settings.requestTimeoutMs)
   }
 
-  /** The connection of a broker and lane, opened if need be; one try. */
+  /** The connection of a broker and lane, opened if it is not open yet; one try. */
   async connection(node: number, lane: Lane): Promise<KafkaConnection> {
     const address = this.#nodes.get(node)
     if (address !== undefined) return this.#connect(address, lane)
@@ -135,7 +136,7 @@ export class KafkaCluster {
     return this.#connect(found, lane)
   }
 
-  /** Closes a lane's connection of all brokers, so that what is under way there rejects. */
+  /** Closes a lane's connection to each broker, so that requests under way on it reject. */
   closeLane(lane: Lane): void {
     for (const [key, connection] of this.#connections) {
       if (!key.endsWith(`|${lane}`)) continue
@@ -156,8 +157,8 @@ export class KafkaCluster {
   }
 
   /**
-   * Work at the leader of a partition; one try. After a passing failure the next look at the topic asks the
-   * cluster again.
+   * Runs `work` at the leader of a partition; one try. After a passing failure, the next call for the topic
+   * asks the cluster again for the leaders.
    */
   async atLeader<T>(target: TopicPartition, work: (node: number) => Promise<T>): Promise<T> {
     try {
@@ -169,7 +170,7 @@ export class KafkaCluster {
   }
 
   /**
-   * The leaders of a topic's partitions, as last heard of; one try. A topic that is not there is a
+   * The last known leaders of a topic's partitions; one try. For a topic that does not exist, it throws a
    * SluiceError at once.
    */
   async leaders(topic: string): Promise<Leaders> {
@@ -181,24 +182,24 @@ export class KafkaCluster {
     return found
   }
 
-  /** Lets the next look at the topic ask the cluster again. */
+  /** Forgets the leaders of the topic, so that the next call asks the cluster again. */
   forget(topic: string): void {
     this.#topics.delete(topic)
   }
 
-  /** The brokers that it was given, as `host:port` with commas. */
+  /** The brokers from the configuration, as `host:port` with commas. */
   get bootstrap(): string {
     return this.settings.brokers.map(({ host, port }) => `${host}:${port}`).join(',')
   }
 
-  /** All brokers of the cluster as last heard of. */
+  /** All brokers of the cluster that were last known. */
   get nodes(): number[] {
     return [...this.#nodes.keys()]
   }
 
   /**
-   * What one broker knows of a topic: its number of partitions with a leader, or null if it does not know it;
-   * one try.
+   * The number of a topic's partitions for which one broker knows a leader, or null if the broker does not
+   * know the topic; one try.
    */
   async partitionsAt(node: number, topic: string): Promise<number | null> {
     const args = { topics: [topic], allowAutoTopicCreation: false }
@@ -251,8 +252,8 @@ export class KafkaCluster {
   }
 
   /**
-   * Tries the brokers that it has heard of, then those that it was given, each once, starting with another
-   * one each time.
+   * Tries the known brokers, then those from the configuration, each once. Each call starts with another
+   * broker.
    */
   async #anyConnection(): Promise<KafkaConnection> {
     const candidates = distinct([...this.#nodes.values(), ...this.settings.brokers])

@@ -20,7 +20,7 @@ export interface Address {
 
 const KEEP_ALIVE_MS = 60_000
 
-/** Opens sockets to where `route` says an advertised address is to be reached. */
+/** Opens sockets to the addresses that `route` gives for advertised addresses. */
 export function socketFactory(route: (advertised: Address) => Address): SocketFactory {
   return ({ host, port, ssl, onConnect }) => {
     const place = route({ host, port })
@@ -29,16 +29,16 @@ export function socketFactory(route: (advertised: Address) => Address): SocketFa
         ? connectPlain(place, onConnect)
         : connectTls({ ...(isIP(host) ? {} : { servername: host }), ...ssl, ...place }, onConnect)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    // Requests are small and their answers awaited; waiting for more to send would only delay them.
+    // Requests are small, and the callers wait for the answers. Waiting for more bytes would only delay them.
     socket.setNoDelay(true)
     return socket
   }
 }
 
 /**
- * One connection to one broker. States: opening → open → closed; a closed one stays closed, its owner opens
- * another. The broker answers in order, one request at a time, so whatever may wait long (fetches, joins)
- * needs a connection of its own.
+ * One connection to one broker. States: opening → open → closed. A closed connection stays closed, and its
+ * owner opens another. The broker answers in order, one request at a time. So requests that may wait long
+ * (fetches, joins) need a connection of their own.
  */
 export class KafkaConnection {
   readonly #raw: RawConnection
@@ -61,7 +61,7 @@ export class KafkaConnection {
     const raw = rawConnection(address.host, address.port, settings)
     try {
       await raw.connect()
-      // A port that takes connections and says nothing must not hold its caller for ever.
+      // A port that accepts connections but never answers must not block the caller for ever.
       const { apiVersions } = await within(settings.connectTimeoutMs, raw.send(apiVersionsCall()))
       const versions = Object.fromEntries(apiVersions.map(({ apiKey, ...range }) => [apiKey, range]))
       raw.setVersions(versions)
@@ -74,7 +74,7 @@ export class KafkaConnection {
     }
   }
 
-  /** False once closed by either side, and when the broker will soon want to see the credentials again. */
+  /** False once either side has closed it, and shortly before the broker asks for the credentials again. */
   get usable(): boolean {
     if (this.#closed || this.#retired || !this.#raw.isConnected()) return false
     return !this.#authenticated || this.#raw.isAuthenticated()
@@ -85,8 +85,9 @@ export class KafkaConnection {
   }
 
   /**
-   * Sends a request and resolves with its answer. Requests of one connection are answered in order. Without
-   * an answer in time the whole connection is closed, since what comes later on it could only be late.
+   * Sends a request and resolves with its answer. The broker answers the requests of one connection in order.
+   * So if an answer does not come in time, this closes the connection: all later answers on it would be late
+   * too.
    */
   async send<T>(call: WireCall<T>, timeoutMs: number): Promise<T> {
     if (this.#closed) throw new ConnectionLost('the connection is closed')
@@ -103,13 +104,16 @@ export class KafkaConnection {
     }
   }
 
-  /** Takes no more requests (its owner sees that) and closes once those under way are answered. */
+  /**
+   * Closes once the requests under way are answered. From now on `usable` is false, so its owner sends no
+   * more.
+   */
   retire(): void {
     this.#retired = true
     if (this.#underWay === 0) this.close()
   }
 
-  /** Closes at once; what is under way rejects with ConnectionLost. */
+  /** Closes at once. Requests under way reject with ConnectionLost. */
   close(reason = 'the connection was closed'): void {
     if (this.#closed) return
     this.#closed = true

@@ -1,6 +1,6 @@
 /**
- * What kafkajs gets wrong where it is left to itself (docs/decisions), each with the proof that this adapter
- * does not; and what only a real broker can show about reading and writing.
+ * Proves that this adapter avoids the mistakes that kafkajs makes by itself (docs/decisions). It also tests
+ * reading and writing where only a real broker shows the behaviour.
  */
 import { CompressionTypes, Kafka, logLevel } from 'kafkajs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -58,7 +58,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       await log.partitionsOf('none', { signal })
       const set = vi.spyOn(globalThis, 'setTimeout')
       try {
-        // Time has to pass for there to be idleness. kafkajs alone would set one each millisecond, from the
+        // Only time makes a connection idle. kafkajs by itself would set a timer each millisecond, from the
         // first answer on.
         await delay(200)
         expect(set.mock.calls.length).toBeLessThan(10)
@@ -80,7 +80,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       await expect.poll(sockets).toBeLessThanOrEqual(before)
     })
 
-    test('a port that takes connections and says nothing is unreachable, not waited for', async ({
+    test('a port that accepts connections but never answers is reported as unreachable', async ({
       signal,
     }) => {
       await using proxy = await TcpProxy.start({ target: { host, port: Number(port) } })
@@ -90,19 +90,19 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       expect(await codeOf(log.partitionsOf('none', { signal }))).toBe('unreachable')
     })
 
-    test('of several brokers one that answers is enough', async ({ signal }) => {
+    test('one broker that answers is enough', async ({ signal }) => {
       const target = await partition(signal)
       await using log = open({ brokers: ['127.0.0.1:1', '127.0.0.1:2', brokers], retryMs: 2_000 })
       expect(await log.partitionsOf(target.topic, { signal })).toBe(1)
     })
 
-    test('an address that is none is refused with what was found', () => {
+    test('an address that is not host:port is refused, and the error shows it', () => {
       for (const wrong of ['localhost', 'localhost:', ':9092', ''])
         expect(() => open({ brokers: [wrong] })).toThrow(/host:port/)
     })
   }
 
-  /** The number of records in each batch that the broker has, as it sends them. */
+  /** The number of records in each batch, as the broker sends them. */
   async function batchCounts(target: TopicPartition): Promise<number[]> {
     const settings = {
       clientId: 'raw',
@@ -130,7 +130,9 @@ describe.skipIf(given === null)('kafka: corrections', () => {
   }
 
   function reading(): void {
-    test('the empty batches that the log cleaner really leaves are passed over', async ({ signal }) => {
+    test('the reader passes over the empty batches that the log cleaner really leaves', async ({
+      signal,
+    }) => {
       await using log = open()
       const target = await partition(signal, 'compact')
       {
@@ -140,7 +142,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       await using second = await log.openWriter(`${target.topic}-2`, { signal })
       await second.append(target, records('key', 20), { signal })
       await compactNow(brokers, target.topic, FILLER_KEY)
-      // The first writer's batch is kept for its sequence number, without a record.
+      // The broker keeps the first writer's batch without its records, for its sequence number.
       expect((await batchCounts(target))[0]).toBe(0)
       expect((await readAll(log, target, { signal })).map(({ offset }) => offset)).toEqual(
         Array.from({ length: 20 }, (_, i) => 20 + i),
@@ -167,7 +169,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       await transaction.send({ topic: target.topic, messages: [{ key: 'a', value: '1' }] })
       await transaction.commit()
       await producer.disconnect()
-      // The marker is written after the commit is answered.
+      // The broker writes the marker after it has answered the commit.
       await expect.poll(() => log.offsets(target, { signal })).toEqual({ low: 0, end: 2 })
       let position = 0
       const keys: string[] = []
@@ -181,7 +183,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       expect(last).toEqual(['a'])
     })
 
-    test('records of 8 MB come through, several partitions at once, with buffers that are smaller', async ({
+    test('records of 8 MB come through in several partitions at once, even with smaller buffers', async ({
       signal,
     }) => {
       await using log = open()
@@ -204,11 +206,14 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       }
     })
 
-    test('topics that the broker compresses are read, or refused with what to change', async ({ signal }) => {
+    test('a topic that the broker compresses is read, or the error says what to change', async ({
+      signal,
+    }) => {
       await using log = open()
       for (const codec of ['gzip', 'zstd', 'snappy', 'lz4']) {
         const target = { topic: `${codec}-${process.pid}-${Date.now()}`, partition: 0 }
-        // With the codec from the start: a broker takes up a changed setting some time after it said so.
+        // The topic has the codec from the start, because a broker applies a changed setting only some time
+        // later.
         const configEntries = [{ name: 'compression.type', value: codec }]
         await withAdmin(brokers, admin =>
           admin.createTopics({ topics: [{ topic: target.topic, numPartitions: 1, configEntries }] }),
@@ -242,7 +247,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       expect(found.map(keyOf)).toEqual(['a', ''])
     })
 
-    test('one partition that goes away fails its own reader and no other', async ({ signal }) => {
+    test('a partition that is deleted fails its own reader and no other', async ({ signal }) => {
       await using log = open()
       const [stays, goes] = [await partition(signal), await partition(signal)]
       const failing = codeOf(follow(log, goes, { signal, count: 1 }))
@@ -316,7 +321,7 @@ describe.skipIf(given === null)('kafka: corrections', () => {
   }
 
   function groups(): void {
-    test('a commit for the partition of another member is refused, which a broker would take', async ({
+    test('a commit for the partition of another member is refused, although a broker would accept it', async ({
       signal,
     }) => {
       await using log = open()

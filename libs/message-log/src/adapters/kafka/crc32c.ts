@@ -1,7 +1,7 @@
 /**
  * The checksum of Kafka's record batches: CRC-32 with Castagnoli's polynomial (RFC 3720, B.4), which
- * node:zlib has not. Eight bytes a step ("slicing by 8", Kounavis and Berry 2005): slice k of the table gives
- * what a byte contributes from k bytes further left.
+ * node:zlib does not offer. It takes eight bytes a step ("slicing by 8", Kounavis and Berry 2005). Slice k of
+ * the table gives the contribution of a byte that stands k bytes further left.
  */
 const POLYNOMIAL = 0x82f63b78
 const SLICES = 8

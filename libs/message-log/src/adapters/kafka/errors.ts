@@ -1,7 +1,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { protocolErrorOf } from './internals.ts'
 
-/** The connection is gone or never came about; what was asked may have been carried out or not. */
+/** The connection is gone or was never made. The broker may have carried the request out or not. */
 export class ConnectionLost extends Error {
   constructor(message: string, options: { cause?: unknown } = {}) {
     super(message, options)
@@ -58,14 +58,14 @@ const PASSING = new Set([
   'UNKNOWN_TOPIC_OR_PARTITION',
 ])
 
-/** True for what may be tried again without anybody changing anything. */
+/** True for an error after which a retry may succeed without any change by a person. */
 export function isPassing(error: unknown): boolean {
   return error instanceof ConnectionLost || (error instanceof ProtocolError && PASSING.has(error.type))
 }
 
 /**
- * What kafkajs throws, as one of the two above; an error of neither kind is returned as it is. Its error
- * classes carry the protocol's name in `type`, some wrap others.
+ * Translates an error of kafkajs into one of the two above. Any other error is returned as it is. The error
+ * classes of kafkajs have the protocol's name in `type`, and some wrap others.
  */
 export function fromKafkajs(error: unknown): unknown {
   if (!(error instanceof Error) || !error.name.startsWith('KafkaJS')) return error
@@ -75,7 +75,7 @@ export function fromKafkajs(error: unknown): unknown {
   if (inner !== null) return fromKafkajs(inner)
   if (error.name === 'KafkaJSSASLAuthenticationError')
     return new ProtocolError('SASL_AUTHENTICATION_FAILED', error.message)
-  // Node's names for what is wrong with a certificate; asking again would not make it right.
+  // Node's codes for problems with a certificate. A retry would not help.
   if ('code' in error && /CERT|ERR_TLS|UNABLE_TO_(GET|VERIFY)/.test(String(error.code)))
     return new ProtocolError('TLS_FAILED', `the broker's certificate is refused: ${error.message}`)
   if (error.name.startsWith('KafkaJSConnection') || error.name.includes('Timeout'))
@@ -92,7 +92,7 @@ function firstInnerError(error: Error): unknown {
   return null
 }
 
-/** What the port promises, for an error that ends a call. `subject` says what was wanted. */
+/** Translates an error that ends a call into one that the port promises. `subject` says what was wanted. */
 export function toSluiceError(error: unknown, subject: string): unknown {
   if (error instanceof ConnectionLost)
     return new SluiceError('unreachable', `${subject}: Kafka does not answer (${error.message})`, {

@@ -11,16 +11,16 @@ import { isPassing, MemberIdGiven, ProtocolError, toSluiceError } from './errors
 import { MemberAssignment, MemberMetadata } from './internals.ts'
 import type { ApiName } from './internals.ts'
 
-/** With these, the partitions of a member that died are with the others within ten seconds. */
+/** With these times, the other members get the partitions of a dead member within ten seconds. */
 const SESSION_MS = 6_000
 const HEARTBEAT_MS = 1_000
-/** How long the coordinator waits in a rebalance for members that are alive. */
+/** How long the coordinator waits in a rebalance for its members to join again. */
 const REBALANCE_MS = 8_000
 const PROTOCOL = 'sluice-sticky'
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
 
-/** The coordinator does not count this member as one of the present generation. */
+/** Errors which say that this member does not belong to the group's present generation. */
 const OUT_OF_STEP = new Set([
   'REBALANCE_IN_PROGRESS',
   'ILLEGAL_GENERATION',
@@ -35,7 +35,7 @@ interface JoinAnswer {
   readonly members: readonly { memberId: string; memberMetadata: Buffer }[]
 }
 
-/** The place in the group as the coordinator knows it. */
+/** This member's place in the group, as the coordinator knows it. */
 interface Place {
   readonly node: number
   readonly generationId: number
@@ -45,10 +45,9 @@ interface Place {
 let nextLane = 0
 
 /**
- * A membership of a classic consumer group. States: see Membership. It fetches nothing: joining, heartbeats
- * and commits are all that the group is for, so there is nothing to pause and no position that a rebalance
- * could reset. It has a connection of its own, since the coordinator holds back the answer to a join until
- * all others have joined.
+ * A membership of a classic consumer group. States: see Membership. It joins, sends heartbeats and commits,
+ * but fetches nothing. So a rebalance pauses no fetching and resets no position. It has a connection of its
+ * own, since the coordinator holds back the answer to a join until all other members have joined.
  */
 export class KafkaMembership implements Membership {
   readonly #cluster: KafkaCluster
@@ -82,8 +81,8 @@ export class KafkaMembership implements Membership {
   }
 
   /**
-   * Joins; resolves with the first assignment. Rejects, and leaves nothing behind, if that fails or the
-   * signal aborts.
+   * Joins, and resolves with the first assignment. If joining fails or the signal aborts, it rejects and
+   * leaves no member behind.
    */
   async start({ signal }: Abort): Promise<void> {
     this.#running = this.#run()
@@ -96,7 +95,7 @@ export class KafkaMembership implements Membership {
         await this.#changes.after(seen, { signal })
       }
     } catch (error) {
-      // The goodbye may take as long as the coordinator likes; whoever has aborted is not to wait for it.
+      // The coordinator may take long to answer the goodbye. A caller that has aborted does not wait for it.
       const left = this.leave()
       if (signal.aborted) left.catch(() => {})
       else await left
@@ -128,8 +127,8 @@ export class KafkaMembership implements Membership {
       subject,
       async () => {
         const place = this.#place
-        // The coordinator takes commits for partitions that are somebody else's now, so that is looked at
-        // here.
+        // The coordinator also accepts commits for partitions of other members, so this member checks that
+        // itself.
         if (this.#state === 'left' || place === null || !owns(place, target)) return false
         try {
           await this.#request('OffsetCommit', 'main', {
@@ -215,8 +214,8 @@ export class KafkaMembership implements Membership {
   }
 
   /**
-   * Tries again after passing failures, looking for the coordinator anew, until they have lasted for the
-   * cluster's retry time.
+   * Retries after passing failures, and looks up the coordinator again each time. It gives up once the
+   * failures have lasted for the cluster's retry time.
    */
   async #persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const deadline = performance.now() + this.#cluster.settings.retryMs
@@ -331,7 +330,7 @@ export class KafkaMembership implements Membership {
     if (this.#memberId === '' || this.#cluster.closed.aborted) return
     const members = [{ memberId: this.#memberId }]
     const args = { groupId: this.#group, memberId: this.#memberId, members }
-    // The own connection may still wait for the answer to a join.
+    // This member's own connection may still wait for the answer to a join.
     const node = place?.node ?? (await this.#cluster.coordinator('group', this.#group).catch(() => null))
     if (node === null) return
     await this.#cluster

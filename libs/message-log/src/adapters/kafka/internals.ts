@@ -1,8 +1,8 @@
 /**
- * The parts of kafkajs that this adapter stands on, with types: one connection to one broker (framing, TLS,
- * SASL) and the encoders and decoders of the protocol's requests. kafkajs' own cluster, producer and consumer
- * are not used: what they get wrong (docs/decisions) cannot be mended from outside, and everything here reads
- * by explicit offset and writes by explicit sequence number.
+ * The parts of kafkajs that this adapter uses, with types: one connection to one broker (framing, TLS, SASL),
+ * and the encoders and decoders of the protocol's requests. The adapter does not use the cluster, producer
+ * and consumer of kafkajs. Their mistakes (docs/decisions) cannot be corrected from outside, and the adapter
+ * reads by explicit offset and writes by explicit sequence number.
  */
 import { createRequire } from 'node:module'
 import type { SASLOptions } from 'kafkajs'
@@ -125,7 +125,9 @@ const protocol = require('kafkajs/src/consumer/assignerProtocol') as {
 
 export const { MemberMetadata, MemberAssignment } = protocol
 
-/** The name and text of a protocol error by its number; numbers newer than kafkajs have no name there. */
+/**
+ * The name and text of a protocol error by its number. kafkajs has no names for numbers newer than itself.
+ */
 export function protocolErrorOf(code: number): { type: string; message: string } {
   if (code === 90) return { type: 'PRODUCER_FENCED', message: 'There is a newer producer with the same id' }
   const known = errors.errorCodes.find(entry => entry.code === code)
@@ -144,14 +146,16 @@ export function requestBuilder(versions: Versions): RequestBuilder {
   }
 }
 
-/** ApiVersions is asked before anything is known about the broker, so in a version that every broker has. */
+/**
+ * The first request, when nothing is known about the broker yet. So it has a version that every broker knows.
+ */
 export function apiVersionsCall(): WireCall<{
   apiVersions: readonly { apiKey: number; minVersion: number; maxVersion: number }[]
 }> {
   return requests.ApiVersions.protocol({ version: 1 })({}) as ReturnType<typeof apiVersionsCall>
 }
 
-/** Fetch in version 11 (brokers since 2.3 have it); the caller brings its own decoder. */
+/** Fetch in version 11, which brokers have since 2.3. The caller brings its own decoder. */
 export function fetchRequest(args: object): WireRequest {
   return requests.Fetch.protocol({ version: 11 })(args).request
 }
@@ -166,10 +170,10 @@ export interface ConnectionSettings {
 }
 
 /**
- * A kafkajs connection, not yet connected. Its queue would keep a 1 ms timer alive for ever, since it plans
- * the next look at its pending requests though there are none; it is told to look only while something is
- * pending. Its own request time-outs are off: they would poll ten times a second per connection, and leave a
- * connection in use whose answers are late.
+ * A kafkajs connection, not yet connected. By itself, its queue keeps a 1 ms timer alive for ever, because it
+ * checks for pending requests even if there are none. Here it checks only while requests are pending. Its own
+ * request time-outs are off. They would poll ten times a second per connection, and would keep a connection
+ * in use whose answers are late.
  */
 export function rawConnection(host: string, port: number, settings: ConnectionSettings): RawConnection {
   const connection = new Connection({
@@ -192,7 +196,9 @@ export function rawConnection(host: string, port: number, settings: ConnectionSe
   return connection
 }
 
-/** What kafkajs has to say goes to `debug`: it calls every attempt that is about to be repeated an error. */
+/**
+ * Sends what kafkajs logs to `debug`, since kafkajs logs an error for each try that it is about to repeat.
+ */
 export function rawLogger(debug: ((message: string) => void) | null): RawLogger {
   return createLogger({
     level: debug === null ? 0 : 2,

@@ -1,6 +1,6 @@
 /**
- * What brokers and processes do to the Kafka adapter by dying, freezing and coming back. It has a Kafka of
- * its own, to be restarted.
+ * Tests the Kafka adapter while brokers and processes die, freeze and come back. It has a Kafka of its own,
+ * which it can restart.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -41,7 +41,7 @@ describe.skipIf(!available)('kafka: outages', () => {
 
   for (const how of ['restart', 'kill'] as const) {
     test(
-      `a broker that goes by ${how} and comes back loses nobody's place`,
+      `after a broker ends by ${how} and comes back, every reader and writer goes on from its place`,
       { timeout: 120_000 },
       async ({ signal }) => {
         const topic = await topicOf(2, signal)
@@ -61,8 +61,8 @@ describe.skipIf(!available)('kafka: outages', () => {
 
         const kafka = services.get('kafka')
         const back = how === 'restart' ? kafka.restart() : kafka.kill().then(() => kafka.start())
-        // These wait out the outage under their retry time; the writer sends the same batch again, which is
-        // stored once.
+        // The outage is shorter than the retry time of these calls. The writer sends the same batch again,
+        // and Kafka stores it once.
         const appends = Array.from({ length: 20 }, (_, i) =>
           writer.append(target, [record(`during-${i}`)], { signal }),
         )
@@ -71,7 +71,7 @@ describe.skipIf(!available)('kafka: outages', () => {
         await reading
         expect(read).toEqual(['before', ...Array.from({ length: 20 }, (_, i) => `during-${i}`), 'last'])
         expect(await keysIn(log, target, { signal })).toEqual(read)
-        // An outage that outlasts the session ends the generation, and the place is given anew.
+        // An outage longer than the session ends the generation, and the coordinator gives a new place.
         const backMs = performance.now()
         await expect
           .poll(() => member.membership.lastHeartbeatMs, { timeout: 30_000 })
@@ -150,8 +150,8 @@ describe.skipIf(!available)('kafka: outages', () => {
         child.stdin.write(`${lost}\n`)
         child.kill('SIGCONT')
         await until(changes, { signal }, () => commits.length === 1)
-        // Whichever comes first, the commit or the news that it has to join again: it has no say over what it
-        // lost.
+        // The commit may come before the news that the member has to join again. In both orders it must not
+        // count for the lost partitions.
         expect(commits[0]?.committed).toBe(false)
         expect(commits[0]?.silentMs).toBeGreaterThan(5_000)
         await until(

@@ -3,15 +3,16 @@ import type { WireCall } from './internals.ts'
 const API_KEY = 0
 const VERSION = 7
 
-/** What the broker says about one appended batch; `errorCode` 0 is success. */
+/** The broker's answer to one appended batch. An `errorCode` of 0 is success. */
 export interface ProduceAnswer {
   readonly errorCode: number
   readonly baseOffset: number
 }
 
 /**
- * A Produce request (version 7; brokers since 2.1 have it, those of 4.x still do) with one batch for one
- * partition, to be acknowledged by all replicas: https://kafka.apache.org/protocol#The_Messages_Produce
+ * A Produce request with one batch for one partition, which all replicas have to acknowledge:
+ * https://kafka.apache.org/protocol#The_Messages_Produce. Brokers have its version 7 since 2.1, and 4.x still
+ * has it.
  */
 export function produceCall(request: {
   topic: string
@@ -25,7 +26,7 @@ export function produceCall(request: {
       apiKey: API_KEY,
       apiName: 'Produce',
       apiVersion: VERSION,
-      // The shape that kafkajs expects of an encoder.
+      // kafkajs expects this shape of an encoder.
       encode: () => Promise.resolve({ buf: encoded, buffer: encoded }),
     },
     response: {
@@ -51,8 +52,8 @@ function encode(request: { topic: string; partition: number; batch: Buffer; time
 }
 
 function decode(raw: Buffer): { answer: ProduceAnswer; clientSideThrottleTime: number } {
-  // One topic with one partition, as asked: count, name, count, partition; then error, base offset, append
-  // time, low offset.
+  // The answer has one topic with one partition: count, name, count, partition. Then come error, base offset,
+  // append time, low offset.
   const afterTopic = 4 + 2 + raw.readInt16BE(4)
   const at = afterTopic + 4 + 4
   return {

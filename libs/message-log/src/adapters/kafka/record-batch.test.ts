@@ -29,7 +29,7 @@ function stored(records: readonly NewRecord[], baseOffset: number): Buffer {
   return batch
 }
 
-/** What the log cleaner leaves of a batch whose records are all superseded: its head. */
+/** The head of a batch, which is all that the log cleaner leaves if all records are superseded. */
 function emptied(batch: Buffer): Buffer {
   const head = Buffer.from(batch.subarray(0, 61))
   head.writeInt32BE(head.length - 12, 8)
@@ -63,7 +63,7 @@ const awkward = [
   ...sizes.map(size => ({ key: Buffer.alloc(Math.min(size, 9000), 1), value: Buffer.alloc(size, 2) })),
 ]
 
-test('what is written is what kafkajs reads, field by field', async () => {
+test('kafkajs reads every field as it was written', async () => {
   const producer = { producerId: 2n ** 40n + 7n, epoch: 12, sequence: 345_678 }
   const batch = encodeBatch(awkward, { timestampMs, producer })
   const read = await kafkajsDecode(new KafkajsDecoder(Buffer.from(batch)))
@@ -76,7 +76,7 @@ test('what is written is what kafkajs reads, field by field', async () => {
   }
 })
 
-test('what is written is read back, from any offset on', () => {
+test('records are read back as they were written, from any offset on', () => {
   const batch = stored(awkward, 2 ** 40)
   const all = decode(batch)
   expect(all.map(({ offset }) => offset)).toEqual(awkward.map((_, i) => 2 ** 40 + i))
@@ -142,7 +142,7 @@ test('the checksum is that of RFC 3720, over any stretch', () => {
   expect(crc32c(bytes, 7, 92)).toBe(crc32c(Buffer.from(bytes.subarray(7, 92)), 0, 85))
 })
 
-test('records are divided by the bytes of whole batches, in order, and only one alone may be larger', () => {
+test('records are divided in order into batches of limited bytes, which only a single record may exceed', () => {
   const sizes = [0, 10, 5_000, 400, 400, 1, 9_000, 20_000, 1, 1, 9_800]
   const records = sizes.map((size, i) => ({ key: Buffer.from(`${i}`), value: Buffer.alloc(size) }))
   const tiny = Array.from({ length: 2_000 }, (_, i) => ({ key: Buffer.from(`t${i}`), value: null }))

@@ -1,8 +1,8 @@
 /**
  * Record batches, the unit in which Kafka stores and sends records (message format 2,
- * https://kafka.apache.org/documentation/#recordbatch). kafkajs has a codec of its own; this one writes ten
- * times as fast, and it sees batches: the log cleaner leaves empty ones of idempotent producers behind, at
- * which kafkajs' reader stands still for ever.
+ * https://kafka.apache.org/documentation/#recordbatch). This codec writes ten times as fast as the one of
+ * kafkajs. It also handles empty batches, which the log cleaner leaves of idempotent producers. The reader of
+ * kafkajs stops for ever at such a batch.
  */
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -10,8 +10,8 @@ import type { LogRecord, NewRecord } from '../../port.ts'
 import { crc32c } from './crc32c.ts'
 
 /**
- * Places of the fields in a batch. `length` counts what comes after it, the checksum covers what comes after
- * it.
+ * The positions of the fields in a batch. `length` counts the bytes after itself, and the checksum covers the
+ * bytes after itself.
  */
 const AT = {
   baseOffset: 0,
@@ -36,14 +36,14 @@ const CONTROL = 0x20
 const ZSTD = 4
 const GZIP = 1
 
-/** Who writes, for a batch that the broker is to check; absent: anybody. */
+/** The producer of a batch, with which the broker checks it. Absent: the broker checks nothing. */
 export interface ProducerStamp {
   readonly producerId: bigint
   readonly epoch: number
   readonly sequence: number
 }
 
-/** Bytes that the records take in a batch, at most. */
+/** An upper bound of the bytes that the records take in a batch. */
 export function encodedSize(records: readonly NewRecord[]): number {
   let bytes: number = AT.records
   for (const record of records) bytes += sizeOf(record)
@@ -56,8 +56,8 @@ function sizeOf({ key, value }: NewRecord): number {
 }
 
 /**
- * The records in order, in parts of which each is a batch: with no more than the given bytes as they are
- * encoded, or of one record.
+ * Divides the records, in order, into batches. Each batch has at most the given number of encoded bytes, or a
+ * single record.
  */
 export function batchesOf(records: readonly NewRecord[], mostBytes: number): readonly NewRecord[][] {
   const batches: NewRecord[][] = []
@@ -153,16 +153,16 @@ function writeVarint(buffer: Buffer, start: number, value: number): number {
   return at
 }
 
-/** What a stretch of whole batches holds, without decoding its records. */
+/** A stretch of whole batches, without decoding its records. */
 export interface Stretch {
-  /** Bytes of the whole batches; what comes after is a batch that was cut off. */
+  /** Bytes of the whole batches. The bytes after them are a batch that was cut off. */
   readonly bytes: number
   /** The offset after the last of them, or null if there is none. */
   readonly nextOffset: number | null
 }
 
 /**
- * Looks at the batches that a broker has sent. The last one may be cut off, since the broker cuts by bytes.
+ * Measures the batches that a broker has sent. The last one may be cut off, since the broker cuts by bytes.
  */
 export function measure(buffer: Buffer): Stretch {
   let at = 0
@@ -182,9 +182,9 @@ const endOffset = (buffer: Buffer, at: number) =>
   baseOffset(buffer, at) + buffer.readInt32BE(at + AT.lastOffsetDelta) + 1
 
 /**
- * Decodes the batch at a place, appends its records from `from` on to `into`, and says where the next one
- * begins. Control records are passed over and empty batches give nothing, but both count for `nextOffset`.
- * Keys and values are copies.
+ * Decodes the batch at a position, appends its records from offset `from` on to `into`, and returns where the
+ * next batch begins. It passes over control records and empty batches, but both count for `nextOffset`. Keys
+ * and values are copies.
  */
 export function decodeBatch(
   buffer: Buffer,
@@ -255,7 +255,7 @@ class Cursor {
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2
   }
 
-  /** Bytes behind their length, copied; null for length −1. */
+  /** Bytes with their length before them, copied. Null for length −1. */
   bytes(): Buffer | null {
     const length = this.varint()
     if (length < 0) return null

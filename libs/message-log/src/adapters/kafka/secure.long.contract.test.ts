@@ -1,5 +1,5 @@
 /**
- * TLS and passwords, against a Kafka of its own that asks for both and wants the password again every 12
+ * TLS and passwords, with a Kafka of its own. That Kafka asks for both, and wants the password again every 12
  * seconds.
  */
 import { setTimeout as delay } from 'node:timers/promises'
@@ -52,7 +52,7 @@ describe.skipIf(!available)('kafka: TLS and SASL', () => {
       for (let i = 0; i < 15; i += 1) {
         await writer.append(target, [record(`${i}`)], { signal })
         expect(await membership.commit(target, i, { signal })).toBe(true)
-        // Sessions end while nothing is asked and while something is; only time can bring that about.
+        // Sessions end both during and between requests. Only time can bring that about.
         await delay(1_000)
       }
       expect(performance.now() - since).toBeGreaterThan(13_000)
@@ -62,7 +62,7 @@ describe.skipIf(!available)('kafka: TLS and SASL', () => {
     },
   )
 
-  test('a wrong password is refused at once, and the message does not hold it', async ({ signal }) => {
+  test('a wrong password is refused at once, and the message does not contain it', async ({ signal }) => {
     await using log = open({ password: 'wrong-password' })
     const since = performance.now()
     const refused = log.partitionsOf('secure', { signal })
@@ -86,7 +86,7 @@ describe.skipIf(!available)('kafka: TLS and SASL', () => {
     expect(performance.now() - since).toBeLessThan(4_000)
   })
 
-  test('speaking in clear to a port that wants TLS is unreachable', async ({ signal }) => {
+  test('a connection without TLS to a port that wants TLS is unreachable', async ({ signal }) => {
     await using log = createKafkaLog({
       brokers: [secure.address],
       clientId: 'secure',

@@ -12,7 +12,7 @@ function watch() {
   return { stalls, told, later }
 }
 
-it('tells once of what waits for longer than five seconds, and once that nothing does any more', () => {
+it('reports once that a call waits for more than five seconds, and once that no call does any more', () => {
   const { stalls, told, later } = watch()
   using _stalls = stalls
   const first = stalls.begin('appending to a')
@@ -25,14 +25,14 @@ it('tells once of what waits for longer than five seconds, and once that nothing
   later(3_000)
   expect(told).toEqual([{ kind: 'stalled', what: 'appending to a', sinceMs: STALL_MS }])
   first.end()
-  // The other one still waits, and has for long.
+  // The other call has still been waiting for long.
   expect(told).toHaveLength(1)
   second.end()
   second.end()
   expect(told.slice(1)).toEqual([{ kind: 'over', lastedMs: STALL_MS + 6_000 }])
 })
 
-it('says nothing of what is answered in time, however much there is of it', () => {
+it('reports nothing if calls are answered in time, however many there are', () => {
   const { stalls, told, later } = watch()
   using _stalls = stalls
   for (let i = 0; i < 20; i += 1) {

@@ -1,10 +1,10 @@
 /**
- * Tells once that Kafka does not answer, and once that it does again. What waits for an answer says so; it
- * counts as stalled after a while, and the stall is over when nothing that has waited so long is left.
- * States: quiet ⇄ stalled.
+ * Reports once that Kafka does not answer, and once that it answers again. Each caller that waits for an
+ * answer registers here. A call that has waited for `STALL_MS` begins a stall. The stall is over when no such
+ * call is left. States: quiet ⇄ stalled.
  */
 
-/** So long a request may take without anybody hearing of it: brokers restart, leaders change. */
+/** How long a request may take without a report. Brokers restart and leaders change in that time. */
 export const STALL_MS = 5_000
 const LOOK_EVERY_MS = 500
 
@@ -12,7 +12,7 @@ export type KafkaStall =
   | { readonly kind: 'stalled'; readonly what: string; readonly sinceMs: number }
   | { readonly kind: 'over'; readonly lastedMs: number }
 
-/** Something that waits for Kafka. It ends once, with an answer or because nobody wants one any more. */
+/** A call that waits for Kafka. It ends once, with an answer or because the caller gives up. */
 export interface Waiting {
   end(): void
 }
@@ -37,7 +37,7 @@ export class StallWatch implements Disposable {
     this.#options = { onStall, now }
   }
 
-  /** `what` says what is waited for, as an error would. */
+  /** `what` names the wanted answer, as an error would. */
   begin(what: string): Waiting {
     const entry = { what, startedAt: this.#options.now() }
     this.#waiting.add(entry)
@@ -49,11 +49,11 @@ export class StallWatch implements Disposable {
     }
   }
 
-  /** Looks whether something has waited for too long by now. */
+  /** Checks whether a call has waited for too long by now. */
   look(): void {
     const now = this.#options.now()
     let oldest: Entry | null = null
-    // In the order in which they began.
+    // The calls stand in the order in which they began.
     for (const entry of this.#waiting) {
       oldest = entry
       break

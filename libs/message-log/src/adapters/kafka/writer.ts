@@ -12,35 +12,35 @@ import { produceCall } from './produce.ts'
 import { batchesOf, encodeBatch, encodedSize } from './record-batch.ts'
 
 /**
- * Most that several waiting appends to one partition are joined to: little enough for any topic's limit,
- * enough for small ones to pay.
+ * The largest batch that joins several waiting appends to one partition. It is below the limit of any topic,
+ * and large enough that joining small appends pays off.
  */
 const JOINED_BYTES = 64 * 1024
 /**
- * Most of a batch with more than one record: any append that has to be atomic fits, with what is around it.
+ * The largest batch with more than one record. Any append that has to be atomic fits in, with its overhead.
  */
 const BATCH_BYTES = ATOMIC_BYTES + 1024
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
 /**
- * Connections for appends per broker: enough that one slow partition does not hold up the writers of all
- * others.
+ * Connections for appends per broker. There are several, so that one slow partition does not delay the
+ * writers of all others.
  */
 const PRODUCE_LANES = 4
 /** Sequence numbers are 32 bits wide and start again at 0. */
 const SEQUENCES = 2 ** 31
 const NEVER = new AbortController().signal
 
-/** Producer id and epoch as the cluster gave them out. */
+/** The producer id and epoch that the cluster assigned. */
 export interface ProducerIdentity {
   readonly producerId: bigint
   readonly epoch: number
 }
 
 /**
- * Asks for the producer id of a writer's name, with a higher epoch than any before, or, for null, for one
- * that nobody has. This fences nobody yet: a broker refuses the predecessor in a partition once the new epoch
- * has written there.
+ * Asks for the producer id of a writer's name, with a higher epoch than any before. For null, it asks for an
+ * id that no other producer has. This fences no predecessor yet. A broker refuses the predecessor in a
+ * partition once the new epoch has written there.
  */
 export async function initProducer(
   cluster: KafkaCluster,
@@ -70,11 +70,11 @@ interface Pending {
 }
 
 /**
- * A fenced writer. One batch is under way at a time, so that none is sent after one that failed; small
- * appends to the same partition that wait meanwhile go together into the next batch, which is as atomic as
- * each of them, and a large one is sent in several. While Kafka does not answer, the same batch is sent again
- * under the same sequence numbers, which the broker stores once; no other batch ever gets them. States: see
- * FencedWriter.
+ * A fenced writer. It has one batch under way at a time, so that it sends none after one that failed. Small
+ * appends to the same partition that wait meanwhile share the next batch, which is as atomic as each of them.
+ * A large append takes several batches. While Kafka does not answer, the writer sends the same batch again
+ * under the same sequence numbers, so that the broker stores it once. No other batch ever gets these numbers.
+ * States: see FencedWriter.
  */
 export class KafkaWriter implements FencedWriter {
   readonly id: string
@@ -89,7 +89,7 @@ export class KafkaWriter implements FencedWriter {
   #sending: Promise<void> | null = null
   #state: 'open' | 'dead' | 'closed' = 'open'
 
-  /** `onEnd` hears that it is closed or dead. */
+  /** Calls `onEnd` once it is closed or dead. */
   constructor(
     cluster: KafkaCluster,
     options: { id: string; producer: ProducerIdentity; onEnd?: (writer: KafkaWriter) => void },
@@ -111,7 +111,7 @@ export class KafkaWriter implements FencedWriter {
     if (this.#state !== 'open') throw this.#refusal()
     if (records.length === 0)
       throw new SluiceError('internal', `an append to ${name(target)} without records`)
-    // A broker measures whole batches, so what is larger goes in several, one after the other.
+    // A broker limits the bytes of a batch, so a larger append goes in several batches, one after the other.
     const [first = [], ...others] = batchesOf(records, BATCH_BYTES)
     const head = pendingOf(target, first)
     const parts = [head, ...others.map(each => pendingOf(target, each))]
@@ -123,13 +123,13 @@ export class KafkaWriter implements FencedWriter {
       await abortable(Promise.all(parts.map(({ result }) => result.promise)), { signal })
       return await head.result.promise
     } catch (error) {
-      // Whether the batches of an aborted append arrive is not known, so nothing may follow them.
+      // Nobody knows whether the batches of an aborted append arrive, so no other may follow them.
       if (signal.aborted) this.#dieAt(head)
       throw error
     }
   }
 
-  /** Lets what is under way finish, then takes nothing more. */
+  /** Lets appends under way finish, then accepts no more. */
   async [Symbol.asyncDispose](): Promise<void> {
     const sending = this.#sending
     if (this.#state === 'open' && sending !== null) {
@@ -154,7 +154,7 @@ export class KafkaWriter implements FencedWriter {
           offset += pending.records.length
         }
       } catch (error) {
-        // What went together fails together: it was one batch.
+        // These appends shared a batch, so they fail together.
         for (const pending of batch) pending.result.reject(error)
         this.#dieAt(first)
       }
@@ -179,8 +179,8 @@ export class KafkaWriter implements FencedWriter {
   }
 
   /**
-   * Sends one batch until it is acknowledged or its failure is certain or old enough; returns the offset of
-   * its first record.
+   * Sends one batch until the broker acknowledges it. It gives up once a failure is final, or has lasted for
+   * the retry time. Returns the offset of the first record.
    */
   async #send(target: TopicPartition, records: readonly NewRecord[]): Promise<number> {
     const waiting = this.#cluster.waiting(`appending to ${name(target)} as ${this.id}`)
@@ -222,9 +222,7 @@ export class KafkaWriter implements FencedWriter {
     })
   }
 
-  /**
-   * Nothing after this append succeeds any more, not even what is in the same batch; what is before it may.
-   */
+  /** Lets no append after this one succeed, not even one in the same batch. Those before it may succeed. */
   #dieAt(failed: Pending): void {
     if (this.#state === 'open') this.#state = 'dead'
     this.#ended.abort(this.#refusal())
@@ -236,7 +234,7 @@ export class KafkaWriter implements FencedWriter {
 
   #refusal(): SluiceError {
     const why = this.#state === 'closed' ? 'it is closed' : 'an earlier append failed'
-    return new SluiceError('writer-dead', `the writer ${this.id} takes nothing more: ${why}`)
+    return new SluiceError('writer-dead', `the writer ${this.id} accepts no more appends: ${why}`)
   }
 }
 
@@ -246,7 +244,7 @@ function pendingOf(target: TopicPartition, records: readonly NewRecord[]): Pendi
   return { target, records, bytes: encodedSize(records), result }
 }
 
-/** FNV-1a over the characters; spreads writers over connections, no more. */
+/** FNV-1a over the characters. It only spreads writers over connections. */
 function hash(text: string): number {
   let value = 0x811c9dc5
   for (const character of text) value = Math.imul(value ^ (character.codePointAt(0) ?? 0), 0x01000193)
@@ -254,8 +252,8 @@ function hash(text: string): number {
 }
 
 /**
- * Appends that belong to no owner. Each partition gets a writer with a producer id of its own, so that a
- * batch sent again is stored once; after a failure the next append gets a new one.
+ * Appends that belong to no owner. Each partition gets a writer with a producer id of its own, so that the
+ * broker stores a repeated batch once. After a failure, the next append gets a new writer.
  */
 export class LooseAppends {
   readonly #cluster: KafkaCluster
@@ -265,9 +263,7 @@ export class LooseAppends {
     this.#cluster = cluster
   }
 
-  /**
-   * An abort ends the wait only: other callers' records may be in the same batch, and theirs is to arrive.
-   */
+  /** An abort only ends the wait. The batch goes on, since it may contain records of other callers. */
   async append(target: TopicPartition, records: readonly NewRecord[], options: Abort): Promise<AppendResult> {
     options.signal.throwIfAborted()
     return abortable(this.#append(target, records, options), options)
@@ -282,7 +278,7 @@ export class LooseAppends {
       const writer = await this.#writerOf(target)
       options.signal.throwIfAborted()
       const outcome = await writer.append(target, records, { signal: NEVER }).catch((error: unknown) => {
-        // An earlier failure ended this writer before it came to these records; the next one is as good.
+        // An earlier failure ended this writer before it sent these records, so a new writer may send them.
         if (isSluiceError(error, 'writer-dead') && !this.#cluster.closed.aborted) return null
         throw error
       })

@@ -1,14 +1,14 @@
 /**
- * How a batch of records lies in one blob: a header of 32-bit little-endian numbers (the count, then per
- * record its offset less the batch's base, key length, value length) and after it all keys and values. A
- * value length of all ones stands for a tombstone. A batch as stored is bounded by CHUNK_BYTES or holds a
- * single record; larger appends become several in one transaction.
+ * The layout of a batch of records in one blob. A header has 32-bit little-endian numbers: the count, then
+ * for each record its offset less the batch's base, key length, and value length. All keys and values follow.
+ * A value length of all ones stands for a tombstone. A stored batch has at most CHUNK_BYTES or a single
+ * record. A larger append becomes several batches in one transaction.
  */
 import type { LogRecord, NewRecord } from '../../port.ts'
 
 /**
- * Most bytes of a stored batch with more than one record: bounds what one read, or one record kept by a
- * reader, holds in memory.
+ * The most bytes of a stored batch with more than one record. It bounds the memory of a read, and of a record
+ * that a reader keeps.
  */
 const CHUNK_BYTES = 128 * 1024
 
@@ -16,7 +16,7 @@ const TOMBSTONE = 0xffffffff
 const HEADER_PER_RECORD = 12
 
 export interface EncodedBatch {
-  /** Offset of the first record, less that of the append's first. */
+  /** The offset of the first record, less the offset of the append's first record. */
   readonly start: number
   readonly count: number
   readonly data: Uint8Array
@@ -34,7 +34,7 @@ export function largestRecordBytes(records: readonly NewRecord[]): number {
 }
 
 /**
- * Copies the records into batches of at most CHUNK_BYTES, in order. The caller may use its buffers again at
+ * Copies the records into batches of at most CHUNK_BYTES, in order. So the caller may reuse its buffers at
  * once.
  */
 export function encodeBatches(records: readonly NewRecord[]): EncodedBatch[] {
@@ -57,7 +57,7 @@ export function encodeBatches(records: readonly NewRecord[]): EncodedBatch[] {
   return batches
 }
 
-/** Encodes what compaction has left of a batch, each record with its offset less the batch's base. */
+/** Encodes the records that compaction has left of a batch, each with its offset less the batch's base. */
 export function encodeKept(records: readonly LogRecord[], base: number): Uint8Array {
   const bytes = records.reduce((sum, record) => sum + sizeOf(record), 4)
   return encode(
@@ -88,7 +88,7 @@ function encode(records: readonly (NewRecord & { delta: number })[], bytes: numb
 }
 
 /**
- * Decodes the records with `from` ≤ offset < `to`. Their buffers are slices of `data`, which nobody else
+ * Decodes the records with `from` ≤ offset < `to`. Their buffers are slices of `data`, which no other reader
  * uses.
  */
 export function decodeBatch(
@@ -96,7 +96,7 @@ export function decodeBatch(
   range: { from: number; to: number },
 ): LogRecord[] {
   const { base, at: timestamp } = batch
-  // A blob from SQLite has a buffer of its own, but its alignment is nobody's promise.
+  // A blob from SQLite has a buffer of its own, but nothing guarantees its alignment.
   const data = batch.data.byteOffset % 4 === 0 ? batch.data : new Uint8Array(batch.data)
   const count = new Uint32Array(data.buffer, data.byteOffset, 1)[0] ?? 0
   const header = new Uint32Array(data.buffer, data.byteOffset, 1 + count * 3)

@@ -1,7 +1,7 @@
 /**
- * What all handles on one file share within the process: topics and their ends, and who waits for new
- * records. Since one process has the file, memory is the authority on ends and on which writer came last; the
- * file is what survives.
+ * The state that all handles on one file share within the process: topics and their ends, and the readers
+ * that wait for new records. One process has the file, so memory decides on ends and on the latest writer.
+ * The file is what survives the process.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
@@ -16,7 +16,7 @@ import { decodeBatch } from './batch.ts'
 import { translate, translated } from './errors.ts'
 import { SqliteStore, type StoredBatch, type StoredPartition } from './store.ts'
 
-/** Most batches that one read step looks at. */
+/** The most batches that one read step looks at. */
 const STEP_BATCHES = 256
 
 export interface Topic {
@@ -31,28 +31,28 @@ export interface Partition {
   readonly partition: number
   low: number
   end: number
-  /** Compaction has been through everything below. */
+  /** The offset below which compaction has done its work. */
   cleaned: number
-  /** Bytes that compaction has not been through, at and above `cleaned`. */
+  /** The bytes from `cleaned` on, which are not compacted yet. */
   dirtyBytes: number
   /** Bytes stored. */
   bytes: number
-  /** Nothing is stored any more that ends below. */
+  /** The offset below which no batch ends any more. */
   purged: number
   deleted: boolean
   /**
-   * By writer id, the number of the latest writer that has written here. Lives as long as the process: a
-   * writer does not outlive it.
+   * By writer id, the number of the latest writer that has written here. It need not outlive the process,
+   * since no writer does.
    */
   readonly lastWriter: Map<string, number>
-  /** Moves when there is more to read, when less is left, and when the topic goes. */
+  /** Notifies when records were added or removed, and when the topic was deleted. */
   readonly changes: Notifier
 }
 
 export class SqliteCore {
   readonly file: string
   readonly store: SqliteStore
-  /** Called with partitions that have grown or lost something, so that maintenance can look after them. */
+  /** Called with partitions that have gained or lost records, so that maintenance can check them. */
   onChange: (partitions: Iterable<Partition>) => void = () => {}
   readonly #topics = new Map<string, Topic>()
 
@@ -104,9 +104,7 @@ export class SqliteCore {
     )
   }
 
-  /**
-   * Makes the topics that are missing, all or none, and lets the others take records as large as is wanted.
-   */
+  /** Makes the missing topics, all or none. Raises the record limit of the others to the one in the spec. */
   ensureTopics(specs: readonly TopicSpec[]): void {
     const missing = new Map<string, TopicSpec>()
     for (const spec of specs) this.#widen(spec)
@@ -172,7 +170,7 @@ export class SqliteCore {
     this.onChange([partition])
   }
 
-  /** Drops everything below the offset, which lies between low and end. */
+  /** Drops all records below the offset, which lies between low and end. */
   setLow(partition: Partition, low: number): void {
     this.#write(() => {
       this.store.setLow(partition.id, low)
@@ -183,21 +181,21 @@ export class SqliteCore {
     partition.changes.notify()
   }
 
-  /** Brings the figures on a partition's bytes in line with the file. */
+  /** Updates the byte counts of a partition from the file. */
   measure(partition: Partition): void {
     partition.bytes = this.store.bytesFrom(partition.id, 0)
     partition.dirtyBytes = this.store.bytesFrom(partition.id, partition.cleaned)
   }
 
   /**
-   * Records from `from` up to `to` at most, about `bytes` of them but at least one batch; `from` < `to` ≤
+   * Records from `from` up to `to` at most: about `bytes` of them, but at least one batch. `from` < `to` ≤
    * end.
    */
   readStep(partition: Partition, range: { from: number; to: number; bytes: number }): ReadBatch {
     const { from, to } = range
     const batches = translated(this.file, () => this.batchesFrom(partition, range))
     const last = batches.at(-1)
-    // There is nothing more below `to`: what compaction has left of the tail ends here.
+    // No records are left below `to`, because compaction has removed them.
     if (last === undefined) return { records: [], nextOffset: to }
     const records: LogRecord[] = []
     for (const batch of batches) for (const record of decodeBatch(batch, { from, to })) records.push(record)
@@ -205,12 +203,12 @@ export class SqliteCore {
   }
 
   /**
-   * Stored batches from the one that holds `from`, or else follows it, that begin below `to`: about `bytes`,
-   * but at least one if any.
+   * The stored batches that begin below `to`, starting with the one that holds `from` or is the next after
+   * it. Gives about `bytes`, but at least one batch if there is any.
    */
   batchesFrom(partition: Partition, range: { from: number; to: number; bytes: number }): StoredBatch[] {
     const heads = this.store.heads(partition.id, { from: range.from, to: range.to, limit: STEP_BATCHES })
-    // The batch that was asked for by its base may end below `from`, where compaction has cut it short.
+    // The batch that begins at or below `from` may also end below it, if compaction has cut it short.
     const wanted = heads.filter(head => head.last >= range.from)
     const first = wanted[0]
     if (first === undefined) return []
@@ -228,7 +226,9 @@ export class SqliteCore {
     this.store.close()
   }
 
-  /** Carries out a transaction, then what it returns, which brings memory in line with the file. */
+  /**
+   * Runs `work` in a transaction. Then it calls the returned function, which updates memory from the file.
+   */
   #write(work: () => () => void): void {
     translated(this.file, () => this.store.transaction(work))()
   }

@@ -1,6 +1,6 @@
 /**
- * SQLite's errors as the port's: a full or failing disk is `disk`, which no other try mends; a file that is
- * no log is `corrupt`, everything else `unreachable`.
+ * Translates SQLite's errors into the port's. A full or failing disk is `disk`, which a retry does not mend.
+ * A file that is not a log is `corrupt`. Any other error is `unreachable`.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isSqliteDiskCode, SQLITE_FULL } from '@sluice/domain/disk-failure'
@@ -27,7 +27,7 @@ export function translate(file: string, error: unknown): SluiceError {
   const code = resultCode(error)
   const message = error instanceof Error ? error.message : String(error)
   if (code === CORRUPT || code === NOT_A_DATABASE) {
-    const remedy = 'Put a copy of it back, or remove it to begin anew: then every row is sent as added'
+    const remedy = 'Put a copy of it back, or remove it to start over: then every row is sent as added'
     return new SluiceError('corrupt', `${file} is not a log that can be read: ${message}. ${remedy}`, {
       cause: error,
     })
@@ -40,7 +40,7 @@ export function translate(file: string, error: unknown): SluiceError {
   })
 }
 
-/** Runs `work`, which speaks to SQLite, and throws what it throws as a SluiceError. */
+/** Runs `work`, which uses SQLite, and turns its errors into SluiceErrors. */
 export function translated<T>(file: string, work: () => T): T {
   try {
     return work()
@@ -53,6 +53,6 @@ function diskError(file: string, of: { readonly cause: unknown; readonly isFull:
   const said = of.cause instanceof Error ? of.cause.message : String(of.cause)
   const what = of.isFull
     ? `${file} cannot be written: its disk is full (${said}). Make room there and run again`
-    : `${file} cannot be read or written: its disk is full or fails (${said}). See to it and run again`
+    : `${file} cannot be read or written: its disk is full or fails (${said}). Check the disk and run again`
   return new SluiceError('disk', `${what}; nothing that was acknowledged is lost.`, { cause: of.cause })
 }

@@ -1,4 +1,4 @@
-/** Group membership within one process: no heartbeats, no time-outs, a member is there until it leaves. */
+/** Group membership within one process, without heartbeats and time-outs. A member stays until it leaves. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
@@ -14,8 +14,8 @@ interface Claim {
 }
 
 /**
- * Shares partitions out evenly: whoever owns one keeps it unless another member has two fewer. `members` in
- * the order in which they joined.
+ * Shares out partitions evenly. An owner keeps its partition unless another member has at least two fewer.
+ * `members` are in the order in which they joined.
  */
 function share(
   targets: readonly TopicPartition[],
@@ -85,7 +85,7 @@ interface Group {
   generation: number
 }
 
-/** All groups of one file. Every change of members or topics shares out anew, at once. */
+/** All groups of one file. Every change of members or topics shares out the partitions again, at once. */
 export class SqliteGroups {
   readonly #core: SqliteCore
   readonly #queue: SqliteQueue
@@ -96,7 +96,7 @@ export class SqliteGroups {
     this.#queue = queue
   }
 
-  /** `onLeave` is called once the member has left. Throws `not-found` for a topic that is not there. */
+  /** Calls `onLeave` once the member has left. Throws `not-found` for a topic that does not exist. */
   join(name: string, topics: readonly string[], onLeave: () => void): SqliteMembership {
     for (const topic of topics) {
       if (this.#core.topic(topic) === undefined)
@@ -118,7 +118,7 @@ export class SqliteGroups {
     })
   }
 
-  /** Topics were made or deleted. */
+  /** Shares out again after topics were made or deleted. */
   topicsChanged(): void {
     for (const group of this.#groups.values()) this.#shareOut(group)
   }
@@ -147,7 +147,7 @@ export class SqliteGroups {
         a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
       )
       const before = member.assignment?.partitions.map(nameOf).join()
-      // Whoever keeps what it has is told nothing: for it, there was no rebalance.
+      // A member that keeps its partitions gets no assignment: for it, there was no rebalance.
       if (before === partitions.map(nameOf).join()) continue
       member.assignment = { generation: group.generation, partitions }
       member.changes.notify()
@@ -169,7 +169,7 @@ export class SqliteMembership implements Membership {
     this.#leave = options.leave
   }
 
-  /** There is no coordinator that could fall silent, so the heartbeat is always now. */
+  /** Always now, since there is no coordinator that could stop answering. */
   get lastHeartbeatMs(): number {
     return this.#leftAtMs ?? elapsedMs()
   }

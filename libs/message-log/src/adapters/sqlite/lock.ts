@@ -1,7 +1,7 @@
 /**
- * Keeps a second process away from a log. The lock is SQLite's own exclusive lock on a small file beside it:
- * the operating system frees it when the process ends, however it ends, and it needs no native module. A text
- * file names the holder for whoever is refused.
+ * Keeps a second process away from a log. The lock is SQLite's own exclusive lock on a small file beside the
+ * log. The operating system frees it when the process ends, even by a crash, and it needs no native module. A
+ * text file names the owner, for the message to a process that is refused.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
@@ -13,7 +13,7 @@ export interface ProcessLock {
 }
 
 /**
- * Takes the lock of `file` or throws a SluiceError `conflict` that names the process that holds it. Does not
+ * Takes the lock of `file`, or throws a SluiceError `conflict` that names the process which has it. Does not
  * wait.
  */
 export function lockForThisProcess(file: string): ProcessLock {
@@ -31,7 +31,7 @@ export function lockForThisProcess(file: string): ProcessLock {
   try {
     writeFileSync(ownerFile, `${process.pid}\n`)
   } catch {
-    // The lock holds without it; whoever is refused is told of another process.
+    // The lock works without this file. The message then names no process.
   }
   return {
     release() {
@@ -59,8 +59,8 @@ function conflict(file: string, ownerFile: string, cause: unknown): SluiceError 
 }
 
 /**
- * The process that wrote the owner file; null if it is not there yet or names one that has died, so that
- * nobody kills a stranger.
+ * The process that wrote the owner file. Null if the file does not exist yet, or names a dead process: a
+ * person might otherwise stop an unrelated process that has that number now.
  */
 function ownerPid(ownerFile: string): number | null {
   try {

@@ -23,7 +23,7 @@ afterEach(() => {
 
 const records = (name: string, count: number) => someRecords(name, count, 200)
 
-/** Looks into the file beside the log. */
+/** Queries the log's file directly. */
 function peek(sql: string): number {
   const db = new DatabaseSync(file, { readOnly: true })
   try {
@@ -49,7 +49,7 @@ test('compaction goes on by itself and bounds what is stored', async ({ signal }
   expect((await log.offsets(target, { signal })).end).toBe(60_000)
 })
 
-test('tombstones stay for a day, then go, and never before what they stand for', async ({ signal }) => {
+test('tombstones stay for a day, and never go before the records that they delete', async ({ signal }) => {
   await using log = createSqliteLog({ file })
   await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'compact' }], { signal })
   await log.append(target, records('r', 2), { signal })
@@ -63,7 +63,7 @@ test('tombstones stay for a day, then go, and never before what they stand for',
   expect(await log.offsets(target, { signal })).toEqual({ low: 0, end: 4 })
 })
 
-test('what a lag protects is compacted once it is old enough', async ({ signal }) => {
+test('records that a lag protects are compacted once they are old enough', async ({ signal }) => {
   {
     await using log = createSqliteLog({ file })
     await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'compact', compactionLagMs: 7 * DAY_MS }], {
@@ -93,7 +93,7 @@ test('records past their retention go when the log is opened', async ({ signal }
   expect(await log.offsets(target, { signal })).toEqual({ low: 50, end: 60 })
 })
 
-test('what is trimmed and what belonged to deleted topics leaves the file', async ({ signal }) => {
+test('trimmed records and those of deleted topics are removed from the file', async ({ signal }) => {
   await using log = createSqliteLog({ file })
   const spec = { partitions: 1, cleanup: 'delete' as const }
   await log.ensureTopics(
@@ -132,14 +132,14 @@ test('a log closed in the middle of compaction takes it up again', async ({ sign
   expect(await keysIn(log, target, { signal })).toHaveLength(2000)
 })
 
-test('closing leaves one tidy file and the lock', async ({ signal }) => {
+test('closing leaves only the log file and the lock', async ({ signal }) => {
   const log = createSqliteLog({ file })
   await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'compact' }], { signal })
   await log[Symbol.asyncDispose]()
   expect(readdirSync(join(folder, 'state'))).toEqual(['log.db', 'log.db-lock'])
 })
 
-/** Makes everything that is in the log older. */
+/** Makes all records in the log older. */
 function age(byMs: number): void {
   const db = new DatabaseSync(file)
   db.prepare('UPDATE log_batch SET at = at - ?').run(byMs)

@@ -1,13 +1,13 @@
 /**
- * What the embedded log does beside its callers' work: removing what was trimmed, what belonged to deleted
- * topics and what is past its retention, and compaction. Everything is done in steps of a few milliseconds
- * with a turn of the event loop between them, can be cut off after any step, and is found again from the
- * file. With nothing to do it costs one timer every ten minutes.
+ * The maintenance of the embedded log. It removes trimmed records, records of deleted topics and records past
+ * their retention, and it compacts. It works in steps of a few milliseconds, with a turn of the event loop
+ * between them. It may stop after any step, and finds the remaining work in the file. With nothing to do, it
+ * costs one timer every ten minutes.
  *
- * Compaction of a partition: the section between what is already clean and what is not yet old enough is read
- * into a map from key to its newest offset there; then every batch up to the section's end loses the records
- * for which the map has something newer. A section has at most about MAP_BYTES of keys, a larger one is done
- * in several rounds, so memory is bounded.
+ * To compact a partition, it reads a section into a map from each key to its newest offset there. The section
+ * lies between the compacted records and those that are not old enough. Then it removes, from every batch up
+ * to the section's end, the records for which the map has a newer one. A section has at most about MAP_BYTES
+ * of keys, and more takes several rounds, so memory is bounded.
  */
 import { nextTurn } from '@sluice/flow/sleep'
 import { TOMBSTONES_KEPT_MS, type LogRecord } from '../../port.ts'
@@ -15,34 +15,34 @@ import { decodeBatch, encodeKept } from './batch.ts'
 import type { Partition, SqliteCore } from './core.ts'
 import type { StoredBatch } from './store.ts'
 
-/** Compaction starts by itself once this much, and half of a partition, has not been through it. */
+/** Compaction starts by itself once this many bytes, and half of the partition, are not compacted. */
 const DIRTY_BYTES = 1024 * 1024
 const MAP_BYTES = 16 * 1024 * 1024
-/** What an entry of the map takes beside its key. */
+/** The bytes of a map entry besides its key. */
 const MAP_ENTRY_BYTES = 64
 const PURGE_BATCHES = 64
-/** Most that one step of compaction reads. */
+/** The most bytes that one step of compaction reads. */
 const STEP_BYTES = 512 * 1024
 const STEP_BATCHES = 64
 const SWEEP_MS = 600_000
 const ALL = Number.MAX_SAFE_INTEGER
 
 interface Section {
-  /** Offset at which it ends. */
+  /** The offset at which it ends. */
   readonly end: number
   readonly newest: ReadonlyMap<string, number>
 }
 
 /**
- * States: open → stopped. `onError` gets what goes wrong in the background, where the work is tried again at
- * the next occasion.
+ * States: open → stopped. `onError` gets the errors of work in the background, which is tried again at the
+ * next occasion.
  */
 export class SqliteMaintenance {
   readonly #core: SqliteCore
   readonly #onError: (error: unknown) => void
   readonly #timer: NodeJS.Timeout
   readonly #pending = new Set<Partition>()
-  /** Everything runs one after the other behind this. */
+  /** The end of a queue: each piece of work runs after the one before. */
   #tail: Promise<void> = Promise.resolve()
   #tending = false
   #stopped = false
@@ -54,7 +54,7 @@ export class SqliteMaintenance {
     this.sweep()
   }
 
-  /** Looks at partitions that have just changed. Costs next to nothing where there is nothing to do. */
+  /** Checks partitions that have just changed. Costs next to nothing if there is nothing to do. */
   consider(partitions: Iterable<Partition>): void {
     for (const partition of partitions) if (this.#needsCare(partition)) this.#pending.add(partition)
     if (this.#pending.size === 0 || this.#tending || this.#stopped) return
@@ -62,12 +62,12 @@ export class SqliteMaintenance {
     this.#inBackground(() => this.#tend())
   }
 
-  /** Looks at everything, with what only time brings: retention and compaction after a lag. */
+  /** Checks all partitions, also for work that only time brings: retention, and compaction after a lag. */
   sweep(): void {
     this.#inBackground(() => this.#sweep())
   }
 
-  /** Compacts a partition up to now, however little there is to gain; resolves once it is done. */
+  /** Compacts a partition up to now, however little there is to gain. Resolves once that is done. */
   compact(partition: Partition): Promise<void> {
     return this.#inTurn(() => this.#compact(partition))
   }
@@ -91,7 +91,7 @@ export class SqliteMaintenance {
   #needsCare(partition: Partition): boolean {
     if (partition.purged < partition.low) return true
     const { cleanup, compactionLagMs = 0 } = partition.topic
-    // With a lag, growth says nothing about what may be compacted: the sweep looks.
+    // With a lag, the age of the records decides, not their bytes. So only the sweep compacts.
     return cleanup === 'compact' && compactionLagMs === 0 && isMuch(partition.dirtyBytes, partition)
   }
 
@@ -152,7 +152,7 @@ export class SqliteMaintenance {
     this.#core.measure(partition)
   }
 
-  /** Removes batches that end below the offset, a few at a time; false if it was stopped. */
+  /** Removes batches that end below the offset, a few at a time. False if it was stopped. */
   async #removeBelow(partition: number, before: number): Promise<boolean> {
     for (;;) {
       if (!(await this.#step())) return false
@@ -175,7 +175,7 @@ export class SqliteMaintenance {
   }
 
   /**
-   * Where each key was last seen, from where compaction has come to, as far as age and memory allow; null if
+   * Maps each key to its newest offset. It reads from `cleaned` on, as far as age and memory allow. Null if
    * it was stopped.
    */
   async #mapSection(partition: Partition, oldEnough: number): Promise<Section | null> {
@@ -198,8 +198,8 @@ export class SqliteMaintenance {
   }
 
   /**
-   * Removes what is superseded. Batches are done in rising order, so a tombstone is never gone before what it
-   * stands for. False if it was stopped.
+   * Removes superseded records. It takes batches in rising order, so a tombstone never goes before the
+   * records that it deletes. False if it was stopped.
    */
   #rewrite(partition: Partition, section: Section, oldEnough: number): Promise<boolean> {
     const { store } = this.#core
@@ -223,8 +223,8 @@ export class SqliteMaintenance {
   }
 
   /**
-   * Goes through the batches of a range, a few a step, until `work` returns false; resolves false if it was
-   * stopped.
+   * Goes through the batches of a range, a few in each step, until `work` returns false. Resolves false if it
+   * was stopped.
    */
   async #eachStep(
     partition: Partition,
@@ -242,7 +242,7 @@ export class SqliteMaintenance {
     return true
   }
 
-  /** Lets the event loop have its turn; false if work has to end. */
+  /** Gives the event loop a turn. False if work has to end. */
   async #step(): Promise<boolean> {
     await nextTurn()
     return !this.#stopped
@@ -257,7 +257,7 @@ function recordsOf(batch: StoredBatch): LogRecord[] {
   return decodeBatch(batch, { from: 0, to: ALL })
 }
 
-/** The key's bytes as a string of equal length; different keys give different strings. */
+/** The key's bytes as a string of equal length. Different keys give different strings. */
 function nameOf({ key }: LogRecord): string {
   return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
 }

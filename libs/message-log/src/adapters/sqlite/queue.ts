@@ -1,8 +1,7 @@
 /**
- * The queue of appends and commits. What arrives in the same turn of the event loop shares one transaction,
- * and with it one wait for the disk; a longer queue is cut into transactions of about FLUSH_BYTES with a turn
- * of the loop between them. Everything is carried out in the order of the calls, so writers fence each other
- * in that order too.
+ * The queue of appends and commits. Calls in the same turn of the event loop share one transaction, and so
+ * one wait for the disk. A longer queue is split into transactions of about FLUSH_BYTES, with a turn of the
+ * loop between them. The queue keeps the order of the calls, so writers fence each other in that order too.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { DEFAULT_RECORD_BYTES, type TopicPartition } from '../../port.ts'
@@ -10,17 +9,17 @@ import type { EncodedBatch } from './batch.ts'
 import type { Partition, SqliteCore } from './core.ts'
 import { translate } from './errors.ts'
 
-/** About how much one transaction writes before the event loop has its turn. */
+/** About how many bytes one transaction writes before the event loop has its turn. */
 const FLUSH_BYTES = 2 * 1024 * 1024
 
-/** The part of a writer that decides what becomes of its appends. */
+/** The part of a writer that decides whether its appends succeed. */
 export interface WriterState {
   readonly id: string
   readonly number: number
-  /** Says whether it takes more. */
+  /** Whether it accepts more appends. */
   state: 'open' | 'dead' | 'closed'
   /**
-   * Set when the queue has come to the first append that failed: nothing that is under way after it may
+   * Set when the queue comes to the first append that fails. No append that is under way after it may
    * succeed.
    */
   failed: boolean
@@ -80,7 +79,7 @@ export class SqliteQueue {
     return operation
   }
 
-  /** Does the queue's work now; what is left of it when the file is closed. */
+  /** Does all remaining work of the queue now, when the file is closed. */
   drain(): void {
     while (this.#queue.length > 0) this.#flush()
   }
@@ -110,7 +109,7 @@ export class SqliteQueue {
         const at = Date.now()
         for (const operation of operations) {
           if (operation.cancelled) {
-            // What was called before it is done; nothing that was called after it may be.
+            // The appends before this one are done. No append after it may succeed.
             if (operation.kind === 'append' && operation.writer !== null) operation.writer.failed = true
             continue
           }
@@ -140,8 +139,8 @@ export class SqliteQueue {
   }
 
   /**
-   * Does one operation within the transaction; returns what to do once that is on disk. `ends` has the ends
-   * as they will be.
+   * Does one operation within the transaction. Returns what to do once the transaction is on disk. `ends` has
+   * the new ends of the partitions.
    */
   #carryOut(operation: Operation, ends: Map<Partition, number>, at: number): () => void {
     if (operation.kind === 'commit') {
@@ -166,7 +165,7 @@ export class SqliteQueue {
       this.#core.store.insertBatch(partition.id, { base: first, last: first + count - 1, at, data })
     }
     ends.set(partition, base + operation.count)
-    // Set at once: what follows in this transaction from a predecessor has to be refused.
+    // Set at once, so that later appends of a predecessor in this transaction are refused.
     if (writer !== null) partition.lastWriter.set(writer.id, writer.number)
     return () => {
       partition.bytes += operation.bytes
@@ -194,8 +193,8 @@ export class SqliteQueue {
   }
 
   /**
-   * The transaction is undone. Successors that it had noted keep their place: to be refused too early does no
-   * harm.
+   * Fails all operations of a transaction that was undone. The successors that it had noted keep their place.
+   * If that refuses a predecessor too early, it does no harm.
    */
   #failAll(operations: readonly Operation[], error: SluiceError): void {
     for (const operation of operations) {
@@ -213,6 +212,6 @@ function kill(writer: WriterState): void {
 export function writerDead(id: string): SluiceError {
   return new SluiceError(
     'writer-dead',
-    `writer ${id} takes nothing more, because an append failed; open a new one`,
+    `writer ${id} accepts no more appends, because one failed; open a new writer`,
   )
 }

@@ -1,7 +1,7 @@
 /**
- * The tables of the embedded log and every statement on them; all calls are synchronous and short. Nothing in
- * memory but the connection, so whatever is committed is the truth. The tables begin with `log_`, because
- * other rooms keep theirs in the same file.
+ * The tables of the embedded log, and every statement on them. All calls are synchronous and short. Only the
+ * connection is in memory, so the committed data is the truth. The names of the tables begin with `log_`,
+ * because other rooms keep theirs in the same file.
  */
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -42,7 +42,7 @@ export interface StoredPartition {
 }
 
 /**
- * A stored batch without its records: offsets from `base` to `last`, of which compaction may have removed
+ * A stored batch without its records. Its offsets go from `base` to `last`, but compaction may have removed
  * some.
  */
 export interface BatchHead {
@@ -127,8 +127,8 @@ function batchOf(row: Row): StoredBatch {
 }
 
 function openToWrite(file: string): DatabaseSync {
-  // The time-out only matters against a tool that looks at the file meanwhile: the process lock keeps other
-  // writers away.
+  // The time-out only matters if a tool looks at the file meanwhile. The process lock keeps other writers
+  // away.
   const db = new DatabaseSync(file, { timeout: 1000 })
   try {
     db.exec(`
@@ -142,9 +142,10 @@ function openToWrite(file: string): DatabaseSync {
 }
 
 /**
- * A reader of a file in WAL mode makes a journal and an index of it beside the file, and leaves both there. A
- * file without a journal is opened as one that nobody changes, which the process lock sees to, and then needs
- * neither; the journal that a killed process left needs an index, which goes again with the reader.
+ * Opens a file for reading and leaves no new files. By default, a reader of a file in WAL mode makes a
+ * journal and an index beside the file, and leaves both there. A file without a journal is opened as
+ * immutable, which needs neither. That is safe because the process lock keeps writers away. If a killed
+ * process left a journal, the reader needs an index, and removes it at the end.
  */
 function openToRead(file: string): { readonly db: DatabaseSync; readonly tidy: () => void } {
   const journal = statSync(`${file}-wal`, { throwIfNoEntry: false })
@@ -162,17 +163,18 @@ function openToRead(file: string): { readonly db: DatabaseSync; readonly tidy: (
 }
 
 /**
- * The one connection to the file. Throws SQLite's own errors and SluiceError `corrupt`; callers translate.
+ * The one connection to the file. Throws SQLite's own errors, which callers translate, and SluiceError
+ * `corrupt`.
  */
 export class SqliteStore {
   readonly #db: DatabaseSync
   readonly #sql: ReturnType<typeof statements>
-  /** What closing has to do beside: nothing, but for a file that is only read. */
+  /** Cleans up after closing a file that was opened read-only. For other files it does nothing. */
   readonly #tidy: () => void
 
   /**
-   * `readOnly`: the file, which is there, is left as it is, byte for byte, and no other comes to stand beside
-   * it.
+   * With `readOnly`, the file has to exist. It stays as it is, byte for byte, and no other file appears
+   * beside it.
    */
   constructor(file: string, { readOnly = false }: { readonly readOnly?: boolean } = {}) {
     const opened = readOnly ? openToRead(file) : { db: openToWrite(file), tidy: () => {} }
@@ -202,7 +204,7 @@ export class SqliteStore {
     this.#tidy()
   }
 
-  /** Runs `work` in one transaction, on disk when it returns; what it throws undoes it. */
+  /** Runs `work` in one transaction, which is on disk when this returns. If `work` throws, it is undone. */
   transaction<T>(work: () => T): T {
     this.#db.exec('BEGIN IMMEDIATE')
     try {
@@ -218,7 +220,7 @@ export class SqliteStore {
   topics(): StoredTopic[] {
     return this.#sql.topics.all().map(row => ({
       id: numberOf(row, 'id'),
-      // The spec is written by this class alone, and the format's version guards its shape.
+      // Only this class writes the spec, and the format's version guards its shape.
       spec: JSON.parse(String(row['spec'])) as TopicSpec,
     }))
   }
@@ -248,7 +250,7 @@ export class SqliteStore {
     this.#sql.setSpec.run(JSON.stringify(spec), topic)
   }
 
-  /** The records go later, piece by piece: `garbage` lists the partitions that they were in. */
+  /** Maintenance removes the records later, piece by piece. `garbage` lists their partitions. */
   deleteTopic(topic: number): void {
     this.#sql.throwAway.run(topic)
     this.#sql.deleteCommits.run(topic)
@@ -282,7 +284,8 @@ export class SqliteStore {
   }
 
   /**
-   * Batches from the one that holds `from` (it may end below, if `from` lies in a gap) that begin below `to`.
+   * The batches that begin below `to`, starting with the one that holds `from`. That one may end below
+   * `from`, if `from` lies in a gap.
    */
   heads(partition: number, range: { from: number; to: number; limit: number }): BatchHead[] {
     return this.#sql.heads.all(partition, range.from, range.to, range.limit).map(headOf)
@@ -308,7 +311,7 @@ export class SqliteStore {
     return numberOf(this.#sql.bytesUntil.get(partition, range.base, range.at), 'bytes')
   }
 
-  /** Removes up to `limit` batches that end below the offset; returns how many. */
+  /** Removes up to `limit` batches that end below the offset. Returns how many it removed. */
   purge(partition: number, before: number, limit: number): number {
     return Number(this.#sql.purge.run(partition, before, before, limit).changes)
   }

@@ -4,8 +4,8 @@ import type { Command } from '../../command.ts'
 
 export const command: Command = {
   description:
-    'Forgets what was delivered, with the runs, attempts and failed rows of the sync. The next run is the first one again: it sends every row as added, or takes all rows as there, as `firstRun` says.\n' +
-    'Nothing is sent, and nothing is removed at the API: rows that leave the model before the next run stay there. A reset is the way to other key columns, or to another number of partitions. To send all rows again, use `sluice resync`, which loses track of none.\n' +
+    'Forgets what was delivered, with the runs, attempts and failed rows of the sync. The next run is the first one again: it sends every row as added or takes all rows as delivered, depending on `firstRun`.\n' +
+    'Nothing is sent, and nothing is removed at the API: rows that leave the model before the next run stay at the API. Use a reset to change the key columns or the number of partitions. To send all rows again, use `sluice resync`, which forgets none.\n' +
     'It is refused while a run is queued or at work.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync that is forgotten' }],
   options: {},

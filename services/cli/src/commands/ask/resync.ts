@@ -5,7 +5,7 @@ import type { Command } from '../../command.ts'
 
 export const command: Command = {
   description:
-    'Sends every row of the model again, though nothing changed. Use it after somebody has changed rows at the API, or for a column that is new in the templates. Rows that were given up or discarded are sent, too. Rows that have left the model are removed as ever.\n' +
+    'Sends every row of the model again, even if nothing changed. Use it after somebody has changed rows at the API, or after you have added a column to the templates. Rows that were given up or discarded are sent, too. Rows that have left the model are removed as usual.\n' +
     'By default each row is sent as `added`, as if the API might not have it. With `--as changed`, rows that were delivered are sent as `changed`.\n' +
     'It is one run. The next run sends what this one does not deliver.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are sent again' }],

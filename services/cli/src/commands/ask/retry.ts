@@ -5,8 +5,8 @@ import { failedScope, KEY_OPTION, STATUS_OPTION } from '../../history-options.ts
 
 export const command: Command = {
   description:
-    'Tries rows again that were not delivered. Without options it is an ordinary run, like `sluice run`: it sends these rows as they are now, and all else that has changed. For a row that is as it should be by now, it sends nothing.\n' +
-    'With `--key` or `--status` it sends only the waiting rows that fit, and leaves all else to the next run. With both options it sends the rows that fit both. `sluice failed SYNC` lists the rows that wait.',
+    'Retries rows that were not delivered. Without options it is an ordinary run, like `sluice run`: it sends these rows as they are now, and all other rows that have changed. For a row that no longer differs from what was delivered, it sends nothing.\n' +
+    'With `--key` or `--status` it sends only the waiting rows that fit, and leaves the other rows to the next run. With both options it sends the rows that fit both. `sluice failed SYNC` lists the rows that wait.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are tried again' }],
   options: { key: KEY_OPTION, status: STATUS_OPTION },
   examples: [

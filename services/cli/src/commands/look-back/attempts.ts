@@ -19,17 +19,20 @@ export const command: Command = {
     'Shows requests as they were sent and answers as they came back, the newest first. Secrets are masked, and long answers are cut.',
   positionals: [],
   options: {
-    run: { type: 'text', value: 'RUN', help: 'only those of one run' },
-    sync: { type: 'text', value: 'SYNC', help: 'only those of one sync' },
+    run: { type: 'text', value: 'RUN', help: 'only attempts of one run' },
+    sync: { type: 'text', value: 'SYNC', help: 'only attempts of one sync' },
     key: KEY_OPTION,
     status: STATUS_OPTION,
-    since: { type: 'text', value: 'TIME', help: 'only newer ones: how long ago (2h), or a time' },
+    since: { type: 'text', value: 'TIME', help: 'only newer attempts: how long ago (2h), or a time' },
     details: { type: 'boolean', help: 'with headers and bodies' },
     ...PAGING_OPTIONS,
   },
   examples: [
-    { command: 'sluice attempts --sync customers --key 42', does: 'all that was sent for one row' },
-    { command: 'sluice attempts --status 422 --details', does: 'what the API refused, with its answers' },
+    { command: 'sluice attempts --sync customers --key 42', does: 'all requests for one row' },
+    {
+      command: 'sluice attempts --status 422 --details',
+      does: 'the requests that the API refused, with its answers',
+    },
     { command: 'sluice attempts --since 15m --json', does: 'for scripts' },
   ],
   async run(context) {

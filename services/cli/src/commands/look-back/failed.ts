@@ -20,7 +20,7 @@ export const command: Command = {
   options: { key: KEY_OPTION, status: STATUS_OPTION, ...PAGING_OPTIONS },
   examples: [
     { command: 'sluice failed customers', does: 'all rows that wait for another try' },
-    { command: 'sluice failed customers --status 422', does: 'those that the API called wrong' },
+    { command: 'sluice failed customers --status 422', does: 'the rows that the API called wrong' },
   ],
   async run(context) {
     const { args, json, stdout, signal } = context

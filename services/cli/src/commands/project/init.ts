@@ -8,7 +8,7 @@ import { EXIT } from '../../exit-codes.ts'
 import { painter } from '../../output/paint.ts'
 import { projectAround } from '@sluice/project/files/project-around'
 
-/** The files of the starting project, as they lie in `starter/`. */
+/** The folder with the files of the starting project. */
 export const STARTER = new URL('../../../starter/', import.meta.url)
 export const STARTER_FILES = [
   'connections.yaml',
@@ -20,9 +20,9 @@ export const STARTER_FILES = [
 export const command: Command = {
   description:
     'Writes a small project that runs: four customers in a CSV file, YAML files whose comments explain each part, and a tiny API to send to.\n' +
-    'It overwrites no file: if one of these files is there already, nothing is written.',
+    'It overwrites no file: if one of these files already exists, it writes nothing.',
   positionals: [
-    { name: 'DIR', required: false, help: 'the folder, made if need be (default: the current one)' },
+    { name: 'DIR', required: false, help: 'the folder, created if it is missing (default: the current one)' },
   ],
   options: {},
   examples: [
@@ -52,11 +52,14 @@ async function refuseToOverwrite(dir: string): Promise<void> {
   if (there.length === 0) return
   throw new SluiceError(
     'usage',
-    `${dir} has ${there.map(file => `\`${file}\``).join(', ')} already, and nothing is overwritten. Name another folder: \`sluice init DIR\`.`,
+    `${dir} already has ${there.map(file => `\`${file}\``).join(', ')}, and \`sluice init\` overwrites no file. Name another folder: \`sluice init DIR\`.`,
   )
 }
 
-/** A folder below a project belongs to it: its files would be read with those of that project, and clash. */
+/**
+ * A folder below a project belongs to that project. Sluice would read the files of both, and they would
+ * clash.
+ */
 function refuseToNest(dir: string, around: string | null): void {
   if (around === null) return
   throw new SluiceError(
@@ -83,8 +86,8 @@ async function writeStarterFile(path: string, file: string): Promise<void> {
 }
 
 /**
- * Makes Git pass over `.sluice`; a `.gitignore` that is there gets the line added. False if it had it
- * already.
+ * Makes Git ignore `.sluice`: writes a `.gitignore`, or adds the line to the existing one. False if the line
+ * is already there.
  */
 async function ignoreState(dir: string): Promise<boolean> {
   const path = join(dir, '.gitignore')

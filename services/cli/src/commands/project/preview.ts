@@ -20,14 +20,14 @@ import { previewEnd, previewHead, previewItem } from '../../output/preview-text.
 import { loadProject } from '@sluice/project/load-project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'
 
-/** Nobody reads more of them on a screen, unless they are asked for. */
+/** Nobody reads more requests on a screen. `--rows` shows more. */
 const SHOWN_REQUESTS = 20
 
 export const command: Command = {
   description:
     'Reads the model, finds what changed since it was last delivered, and shows the requests that the next run would send: URL, headers and body as they would go out, secrets masked.\n' +
     'It sends nothing and changes nothing. Rows that cannot become a request are shown with the reason, and the exit code is 3.\n' +
-    '--rows, --key and --trigger choose rows first. Requests are made of these rows alone, as if nothing else had changed.',
+    '--rows, --key and --trigger choose rows first. The requests are then those of these rows alone, as if no other row had changed.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync to look at' }],
   options: {
     rows: {
@@ -75,8 +75,8 @@ function narrowingOf(args: CommandArgs, { sync }: Definition): Narrowing {
 }
 
 /**
- * All is rendered before anything is written, since an error is to be the only document. It is held as the
- * texts to be written, piece by piece: together they may be more than one text can be.
+ * Renders everything before it writes anything, so that an error is the only JSON document on stdout. It
+ * keeps the output in pieces, since all of it may exceed the largest string that JavaScript allows.
  */
 async function printJson({ stdout }: CommandContext, next: NextRun, asked: Asked): Promise<ExitCode> {
   const requests: string[] = []

@@ -4,7 +4,7 @@ import { resourceJsonSchema } from './schema.ts'
 describe('the JSON Schema', () => {
   const text = JSON.stringify(resourceJsonSchema())
 
-  it('refers only to what it holds', () => {
+  it('refers only to definitions that it contains', () => {
     const references = [...text.matchAll(/"\$ref":"([^"]*)"/g)].map(([, reference]) => reference)
     expect(new Set(references)).toEqual(
       new Set(['field', 'fields', 'value'].map(name => `#/definitions/${name}`)),

@@ -17,7 +17,7 @@ export const command: Command = {
   },
 }
 
-/** The JSON Schema of one document of a project file. Draft 7, which is what editors know best. */
+/** The JSON Schema of one document of a project file. It is draft 7, which editors support best. */
 export function resourceJsonSchema(): object {
   const documents = Object.values(RESOURCE_SCHEMAS)
     .flatMap((schema): readonly z.ZodType[] => (schema instanceof z.ZodUnion ? schema.options : [schema]))
@@ -32,7 +32,7 @@ export function resourceJsonSchema(): object {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Sluice resource',
     oneOf: documents.map(({ $schema, definitions, ...document }) => document),
-    // What holds itself is referred to by name, from the root.
+    // A schema that contains itself is referred to by name, from the root.
     definitions: Object.fromEntries(
       documents.flatMap(({ definitions }) => Object.entries(definitions ?? {})),
     ),
@@ -40,8 +40,8 @@ export function resourceJsonSchema(): object {
 }
 
 /**
- * Text counts as written, whatever YAML takes it for, and a reference may stand for all of a text, number or
- * boolean.
+ * Makes the schema accept what the decoder accepts. Where text is wanted, any scalar counts as written. A
+ * reference may stand for a whole text, number or boolean.
  */
 function allowScalarsAndReferences(schema: z.core.JSONSchema.BaseSchema): void {
   if (schema.const !== undefined || schema.enum !== undefined) return

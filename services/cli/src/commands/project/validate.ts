@@ -41,7 +41,7 @@ export const command: Command = {
 
 const KINDS: readonly ResourceKind[] = ['source', 'model', 'destination', 'sync']
 
-/** What was found, for people. */
+/** The result of the check, for people. */
 function validateText(project: Project, connected: Connected | null, paint: Paint): string {
   const lines: string[] = []
   if (project.resources.size === 0) {

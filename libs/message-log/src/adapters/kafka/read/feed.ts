@@ -5,37 +5,37 @@ import { decodeBatch, measure } from '../record-batch.ts'
 import type { Waiting } from '../stalls.ts'
 
 /**
- * A reader gets this many records or bytes at a time at least, if that much is there: single batches may be
+ * A reader gets at least this many records or bytes at a time, if that much is there. Single batches may be
  * tiny.
  */
 const STEP_RECORDS = 500
 const STEP_BYTES = 256 * 1024
 
 /**
- * The most that one answer brings for one partition, so that a large buffer does not hold up the others of
- * the same answer.
+ * The most that one answer brings for one partition, so that a partition with a large buffer does not delay
+ * the others in the same answer.
  */
 const FETCH_BYTES = 1024 * 1024
 
 /**
- * What is fetched for one reader and not yet taken. The fetch loop puts stretches of whole batches in, the
- * reader takes records out; batches are decoded only when they are taken. Never more than `limitBytes` are
- * held, unless a single batch is larger.
+ * The batches that are fetched for one reader and not yet taken. The fetch loop puts in stretches of whole
+ * batches, and the reader takes records out. A batch is decoded only when the reader takes it. The feed holds
+ * at most `limitBytes`, unless a single batch is larger.
  */
 export class Feed {
   readonly target: TopicPartition
   /** The name of the partition. */
   readonly place: string
-  /** Wakes the reader: something was put in, or it failed. */
+  /** Wakes the reader when batches were put in, or when the feed failed. */
   readonly filled = new Notifier()
   /** The offset to fetch next. */
   fetchOffset: number
-  /** Part of a request that is under way. */
+  /** True while it is part of a request under way. */
   inFlight = false
-  /** When its present failures began (performance.now()), and how many there were in a row. */
+  /** When the present series of failures began (performance.now()), and how many failures it has. */
   failingSince: number | null = null
   failures = 0
-  /** Set while an answer is waited for, over failures. */
+  /** Set while it waits for an answer, also across failures. */
   waiting: Waiting | null = null
   readonly #limitBytes: number
   readonly #to: number
@@ -68,8 +68,8 @@ export class Feed {
   }
 
   /**
-   * It has room for more: asked for at half of the limit, so that the reader has something to take while the
-   * next is under way.
+   * True if it has room for more, which it has below half of the limit. So the reader has records to take
+   * while the next request is under way.
    */
   get hungry(): boolean {
     return this.open && this.#bytes * 2 <= this.#limitBytes && this.fetchOffset < this.#to
@@ -80,8 +80,8 @@ export class Feed {
   }
 
   /**
-   * Takes over the whole batches of an answer (copied, since the answer's buffer holds other partitions too);
-   * returns whether there were any.
+   * Copies the whole batches out of an answer, whose buffer holds other partitions too. Returns whether there
+   * were any.
    */
   put(batches: Buffer): boolean {
     const { bytes, nextOffset } = measure(batches)
@@ -107,7 +107,7 @@ export class Feed {
     this.filled.notify()
   }
 
-  /** The next records, or null if nothing is held now; throws what the feed failed with. */
+  /** The next records, or null if it holds none now. Throws the error with which the feed failed. */
   take(): ReadBatch | null {
     if (this.#state === 'failed') throw this.#error
     const records: LogRecord[] = []
@@ -119,8 +119,8 @@ export class Feed {
       const { end, nextOffset } = decodeBatch(stretch, this.#at, { from, into: records })
       taken += end - this.#at
       this.#at = end
-      // The first batch of a fetch may begin, and after compaction even end, below the offset that was asked
-      // for.
+      // The first batch of a fetch may begin below the requested offset. After compaction it may even end
+      // below it.
       this.#position = Math.max(this.#position, nextOffset)
       if (end < stretch.length) continue
       this.#stretches.shift()

@@ -14,8 +14,8 @@ export interface FetchedPartition {
   readonly errorCode: number
   readonly highWatermark: number
   /**
-   * Whole batches, the last of which may be cut off. A view of the answer's buffer: to be copied by whoever
-   * keeps it.
+   * Batches, of which the last may be cut off. This is a view of the answer's buffer. A caller that keeps it
+   * has to copy it.
    */
   readonly batches: Buffer
 }
@@ -23,10 +23,10 @@ export interface FetchedPartition {
 const READ_UNCOMMITTED = 0
 
 /**
- * A Fetch request (version 11, https://kafka.apache.org/protocol#The_Messages_Fetch). The partitions are
- * served in the given order: only the first that has anything gives a batch larger than its limit. The
- * decoder is not kafkajs': that one fails the whole answer for one partition's error, and decodes all records
- * at once.
+ * A Fetch request (version 11, https://kafka.apache.org/protocol#The_Messages_Fetch). The broker serves the
+ * partitions in the given order. Only the first partition that has records may give a batch larger than its
+ * limit. The decoder is our own. The one of kafkajs fails the whole answer for one partition's error, and
+ * decodes all records at once.
  */
 export function fetchCall(request: {
   partitions: readonly FetchPartition[]
@@ -43,7 +43,7 @@ export function fetchCall(request: {
       maxWaitTime: request.maxWaitMs,
       minBytes: 1,
       maxBytes: request.maxBytes,
-      // Nothing here is written in transactions, so the last stable offset is the high watermark.
+      // Sluice writes no transactions, so the last stable offset is the high watermark.
       isolationLevel: READ_UNCOMMITTED,
       topics,
     }),

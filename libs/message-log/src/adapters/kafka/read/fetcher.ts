@@ -9,7 +9,8 @@ import { fetchCall } from './fetch.ts'
 import type { FetchedPartition, FetchPartition } from './fetch.ts'
 
 /**
- * How long the broker may hold back an answer when nothing is there: on the long lane, and on the short one.
+ * How long the broker may hold back an answer while it has no records: on the long lane, and on the short
+ * one.
  */
 const LONG_WAIT_MS = 250
 const SHORT_WAIT_MS = 20
@@ -18,9 +19,9 @@ const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
 
 /**
- * Fetches for all readers of a log. The feeds of the partitions that one broker leads share its two
- * connections; a feed whose broker is lost or leads no more is placed anew, until that has gone wrong for
- * twice the cluster's retry time: it is to outlast the calls around it.
+ * Fetches for all readers of a log. The feeds of the partitions that one broker leads share two connections
+ * to it. If the broker is lost or no longer leads the partition, the fetcher looks for the new leader. It
+ * gives up after twice the cluster's retry time, so that a reader outlasts the calls around it.
  */
 export class Fetcher {
   readonly #cluster: KafkaCluster
@@ -34,7 +35,7 @@ export class Fetcher {
     void this.#place(feed)
   }
 
-  /** Lets the loops see that a feed has room again. */
+  /** Wakes the loops, because a feed has room again. */
   wake(): void {
     for (const broker of this.#brokers.values()) broker.changes.notify()
   }
@@ -86,10 +87,10 @@ interface LaneState {
 }
 
 /**
- * The feeds of one broker. A broker answers one request per connection at a time and holds it back while
- * nothing is there, so feeds that are hungry go together into one request on the long lane. Whoever becomes
- * hungry meanwhile goes on the short lane, where answers are held back for no longer than anyone can notice,
- * and joins the long lane when that comes back empty. Idle, this is four requests a second.
+ * The feeds of one broker. A broker answers one request per connection at a time, and holds the answer back
+ * while it has no records. So all hungry feeds go together into one request on the long lane. A feed that
+ * becomes hungry meanwhile goes on the short lane, whose answers come back almost at once. If its answer is
+ * empty, the feed joins the long lane. Idle, this makes four requests a second.
  */
 class BrokerFetcher {
   readonly changes = new Notifier()
@@ -148,9 +149,9 @@ class BrokerFetcher {
   }
 
   /**
-   * Those that want more and are not asked for yet. They take turns in being first, since only the first with
-   * anything to give may give more than its limit. A request can name a partition only once, so of several
-   * readers of one only those go together that are at the same offset.
+   * The feeds that want more and are not in a request yet. They take turns at the first place, since only the
+   * first partition with records may give more than its limit. A request can name a partition only once. So
+   * of several readers of one partition, only those at the same offset go together.
    */
   #hungry(): Feed[] {
     const first = this.#feeds.shift()
@@ -164,7 +165,7 @@ class BrokerFetcher {
     })
   }
 
-  /** One request for all of them; returns whether it brought anything. */
+  /** Sends one request for all of the feeds. Returns whether it brought records. */
   async #fetch(lane: LaneState, feeds: readonly Feed[]): Promise<boolean> {
     for (const feed of feeds) {
       feed.inFlight = true
@@ -203,7 +204,7 @@ class BrokerFetcher {
       feed.failingSince = null
       feed.failures = 0
       endWaiting(feed)
-      // What did not fit into the answer is there all the same: the next request is not to wait for it.
+      // The broker also has the records that did not fit into the answer, so the next request need not wait.
       const put = feed.put(part.batches)
       brought ||= put || part.highWatermark > feed.fetchOffset
     }

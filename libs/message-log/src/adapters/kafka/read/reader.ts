@@ -7,15 +7,15 @@ import type { Fetcher } from './fetcher.ts'
 
 const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024
 
-/** What reading needs of the log. */
+/** What a reader needs of the log. */
 export interface ReaderContext {
   readonly fetcher: Fetcher
   offsets(target: TopicPartition, options: Abort): Promise<PartitionOffsets>
 }
 
 /**
- * Reads forward as the port promises. The range is looked at before anything is fetched: a broker asked for
- * an offset that it does not have would only say so, and going on elsewhere would lose records unseen.
+ * Reads forward as the port promises. It checks the range before it fetches. For an offset out of range, a
+ * broker only returns an error, and reading on from another offset would lose records unseen.
  */
 export async function* readForward(
   context: ReaderContext,
@@ -51,7 +51,7 @@ export async function* readForward(
       if (to !== undefined && cut.nextOffset >= to) return
     }
   } catch (error) {
-    // The end of following is asked for by an abort; it is no failure.
+    // A caller ends following by an abort, so this is not a failure.
     if (follows && signal.aborted) return
     throw error
   } finally {
@@ -77,9 +77,9 @@ const LONGEST_STRETCH = 4096
 const STRETCH_BYTES = 8 * 1024 * 1024
 
 /**
- * Reads backwards by reading ever longer stretches forwards and turning them round. Of a stretch that is too
- * large to hold, only its last records are kept, and the next stretch ends before them. Where the low offset
- * rises meanwhile, reading ends there.
+ * Reads backwards by reading ever longer stretches forwards and reversing them. If a stretch is too large for
+ * memory, it keeps only the last records, and the next stretch ends before them. If the low offset rises
+ * meanwhile, reading ends there.
  */
 export async function* readBackwards(
   context: ReaderContext,
@@ -105,7 +105,7 @@ export async function* readBackwards(
   }
 }
 
-/** Null where the stretch begins below what is left. */
+/** Null if the stretch begins below the low offset. */
 function unlessTrimmed(error: unknown): null {
   if (isSluiceError(error, 'offset-out-of-range')) return null
   throw error

@@ -7,9 +7,9 @@ const TOPIC = 2
 const SET = 0
 
 /**
- * An IncrementalAlterConfigs request (version 0; brokers since 2.3 have it, those of 4.x still do) that sets
- * some settings of one topic and leaves all others: https://kafka.apache.org/protocol. kafkajs knows only the
- * older request, which would unset whatever it does not name.
+ * An IncrementalAlterConfigs request that sets some settings of one topic and leaves all others:
+ * https://kafka.apache.org/protocol. Brokers have its version 0 since 2.3, and 4.x still has it. kafkajs
+ * knows only the older request, which would unset all settings that it does not name.
  */
 export function alterConfigsCall(of: {
   readonly topic: string
@@ -21,7 +21,7 @@ export function alterConfigsCall(of: {
       apiKey: API_KEY,
       apiName: 'IncrementalAlterConfigs',
       apiVersion: VERSION,
-      // The shape that kafkajs expects of an encoder.
+      // kafkajs expects this shape of an encoder.
       encode: () => Promise.resolve({ buf: encoded, buffer: encoded }),
     },
     response: {
@@ -44,12 +44,12 @@ function encode(of: { topic: string; settings: { readonly [name: string]: string
     text(of.topic),
     int32(settings.length),
     ...settings.flatMap(([name, value]) => [text(name), Buffer.from([SET]), text(value)]),
-    Buffer.from([0]), // not only to be validated
+    Buffer.from([0]), // apply the settings, do not only validate them
   ])
 }
 
 function decode(raw: Buffer): Answer {
-  // Throttle time, then the one topic that was asked for: its error, and the broker's words about it.
+  // The answer has the throttle time, then the requested topic: its error, and the broker's message.
   const at = 4 + 4
   const length = raw.readInt16BE(at + 2)
   return {

@@ -1,5 +1,6 @@
 /**
- * The settings of topics, as a broker tells them: of those made here, and of those that somebody else made.
+ * The settings of topics, as a broker reports them: of topics that the log made, and of topics made by
+ * others.
  */
 import { describe, expect, inject, test } from 'vitest'
 import { withAdmin } from '../../../contract/kafka-cluster.ts'
@@ -25,7 +26,7 @@ describe.skipIf(given === null)('kafka: settings of topics', () => {
     })
   }
 
-  test('topics are made with the settings that their spec stands for', async ({ signal }) => {
+  test('topics are made with the settings that their spec asks for', async ({ signal }) => {
     await using log = open({ replication: 1 })
     const made = { compacted: `${Date.now()}-c`, kept: `${Date.now()}-k`, aged: `${Date.now()}-a` }
     await log.ensureTopics(
@@ -59,7 +60,7 @@ describe.skipIf(given === null)('kafka: settings of topics', () => {
     })
   })
 
-  test('a topic made by hand whose records could not be written or read is put right, or named', async ({
+  test('a topic made by hand whose records could not be written or read is corrected, or the error names it', async ({
     signal,
   }) => {
     const topic = `${Date.now()}-hand`
@@ -79,7 +80,7 @@ describe.skipIf(given === null)('kafka: settings of topics', () => {
     await using log = open()
     await log.ensureTopics([spec], { signal })
     const right = { 'max.message.bytes': '1001024', 'compression.type': 'producer' }
-    // What somebody has set and does no harm stays, and what nobody has set is set.
+    // The log keeps harmless settings that somebody made, and sets those that nobody made.
     const others = {
       'retention.ms': '7200000',
       'max.compaction.lag.ms': '3600000',

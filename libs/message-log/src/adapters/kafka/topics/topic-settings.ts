@@ -1,6 +1,6 @@
 /**
- * The settings of topics: those that they are made with, and what is put right of those that are there
- * already, made by hand or by an earlier version.
+ * The settings of topics: those of new topics, and the corrections to topics that exist already, made by hand
+ * or by an earlier version.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { ATOMIC_BYTES, DEFAULT_RECORD_BYTES, TOMBSTONES_KEPT_MS, type TopicSpec } from '../../../port.ts'
@@ -8,25 +8,27 @@ import type { Abort, KafkaCluster } from '../cluster.ts'
 import { alterConfigsCall } from './alter-configs.ts'
 import { ProtocolError } from '../errors.ts'
 
-/** What a batch needs around its records. */
+/** The bytes that a batch needs besides its records. */
 const BATCH_OVERHEAD_BYTES = 1024
 const TOPIC = 2
-/** Where a setting comes from: the topic itself, not the broker or Kafka. */
+/** The source of a setting that was set on the topic itself, not on the broker or by Kafka's default. */
 const OF_TOPIC = 1
-/** As whom Kafka refuses: what is asked for needs a right that this user has not. */
+/** Errors by which Kafka says that this user lacks a right. */
 const DENIED = new Set(['TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED'])
-/** What a broker may compress records with so that they can be read here; it stores ours as they come. */
+/**
+ * The compressions by a broker that this adapter can read. With `producer`, a broker stores records as sent.
+ */
 const READABLE = new Set(['producer', 'uncompressed', 'gzip', 'zstd'])
 
 export interface Settings {
   readonly [name: string]: string
 }
 
-/** Settings of a topic; each is said, so that no default of a broker counts. */
+/** All settings of a topic. Each is explicit, so that no default of a broker counts. */
 export function settingsOf(spec: TopicSpec, replication: number | null): Settings {
   return {
     'cleanup.policy': spec.cleanup,
-    // Records are dated by the log, so that no writer's clock decides what is old.
+    // The log dates the records, so that no writer's clock decides what is old.
     'message.timestamp.type': 'LogAppendTime',
     'retention.ms': String(spec.retentionMs ?? -1),
     'min.compaction.lag.ms': String(spec.compactionLagMs ?? 0),
@@ -34,21 +36,21 @@ export function settingsOf(spec: TopicSpec, replication: number | null): Setting
     'max.message.bytes': String(
       Math.max(spec.maxRecordBytes ?? DEFAULT_RECORD_BYTES, ATOMIC_BYTES) + BATCH_OVERHEAD_BYTES,
     ),
-    // A broker that compresses by itself may do so in a way that only it, and not every reader, knows.
+    // A broker that compresses by itself may use a codec that this adapter cannot read.
     'compression.type': 'producer',
-    // Segments are closed as early as that asks, and the cleaner takes them whatever their share of old
-    // records.
+    // With this setting Kafka closes segments early enough, and the cleaner compacts them whatever their
+    // share of superseded records.
     ...(spec.compactWithinMs === undefined ? {} : { 'max.compaction.lag.ms': String(spec.compactWithinMs) }),
     ...(replication !== null && replication >= 3 ? { 'min.insync.replicas': '2' } : {}),
   }
 }
 
-/** What a topic has, and what it is to have. */
+/** What a topic has, and what it should have. */
 interface Correction {
   readonly topic: string
-  /** Without these its records cannot be written or read. */
+  /** The settings without which its records cannot be written or read. */
   readonly required: Settings
-  /** Those that nobody has set, and which would make a start slower. */
+  /** The settings that nobody has made. Without them a service starts more slowly. */
   readonly wanted: Settings
   readonly found: Settings
 }
@@ -64,7 +66,7 @@ interface DescribedTopics {
   }[]
 }
 
-/** Looks at the settings of topics that are there, and puts right what has to be. */
+/** Checks the settings of existing topics, and corrects them if necessary. */
 export class TopicSettings {
   readonly #cluster: KafkaCluster
   readonly #mayAlter: boolean
@@ -75,9 +77,9 @@ export class TopicSettings {
   }
 
   /**
-   * Rejects with `config`, and the commands that put it right, where a topic could not hold its records or
-   * these could not be read, and this log must not or may not change that. A user who may not even look at
-   * the settings is taken at their word that they fit.
+   * Corrects the settings. If records could not be written or read, and this log must not or may not change
+   * that, it rejects with `config` and the commands that correct it. If the user may not even read the
+   * settings, it assumes that they fit.
    */
   async correct(specs: readonly TopicSpec[], options: Abort): Promise<void> {
     if (specs.length === 0) return
@@ -113,7 +115,7 @@ export class TopicSettings {
       })
     }
     if (Object.keys(wanted).length === 0 || !this.#mayAlter) return
-    // Nothing but time is lost where that is refused.
+    // If Kafka refuses this, only time is lost.
     await this.#set(topic, wanted, options).catch((error: unknown) => {
       if (!isSluiceError(error, 'config')) throw error
     })

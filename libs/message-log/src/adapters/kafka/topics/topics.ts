@@ -9,7 +9,7 @@ const EARLIEST = '-2'
 const LATEST = '-1'
 const READ_UNCOMMITTED = 0
 
-/** A topic as the request CreateTopics names it. */
+/** A topic as the request CreateTopics describes it. */
 interface TopicDescription {
   readonly topic: string
   readonly numPartitions: number
@@ -17,7 +17,7 @@ interface TopicDescription {
   readonly configEntries: readonly { readonly name: string; readonly value: string }[]
 }
 
-/** Topics, offsets and trimming: what is asked of a broker once and answered at once. */
+/** Topics, offsets and trimming: requests that a broker answers at once. */
 export class KafkaTopics {
   readonly #cluster: KafkaCluster
   readonly #replication: number | null
@@ -48,7 +48,7 @@ export class KafkaTopics {
     for (const spec of distinct) await this.#awaitReady(spec, options)
   }
 
-  /** Names what is missing and, as the commands of Kafka's own tool, how to make it. */
+  /** Names the missing topics, and the commands of Kafka's own tool that make them. */
   #toBeMade(specs: readonly TopicSpec[]): SluiceError {
     const commands = specs.map(spec => {
       const { numPartitions, replicationFactor, configEntries } = this.#description(spec)
@@ -59,7 +59,7 @@ export class KafkaTopics {
     })
     return new SluiceError(
       'not-found',
-      `Kafka lacks topics that Sluice is told not to make itself; make them:\n${commands.join('\n')}`,
+      `Kafka lacks topics, and Sluice is configured not to make them itself. Make them:\n${commands.join('\n')}`,
     )
   }
 
@@ -70,7 +70,7 @@ export class KafkaTopics {
         try {
           await this.#cluster.callAny({ api: 'CreateTopics', args: { topics: [this.#description(spec)] } })
         } catch (error) {
-          // Somebody else was quicker, or an earlier try succeeded unheard.
+          // Another process was quicker, or the answer to an earlier successful try was lost.
           if (!(error instanceof ProtocolError && error.type === 'TOPIC_ALREADY_EXISTS')) throw error
         }
       },
@@ -157,8 +157,8 @@ export class KafkaTopics {
   }
 
   /**
-   * Low offset and high watermark, which is the end: nothing is written in transactions, so nothing
-   * acknowledged lies above what may be read.
+   * The low offset and the high watermark, which is the end. Sluice writes no transactions, so readers see
+   * every acknowledged record.
    */
   async offsets(target: TopicPartition, options: Abort): Promise<PartitionOffsets> {
     return this.#cluster.retry(
@@ -202,9 +202,9 @@ export class KafkaTopics {
   }
 
   /**
-   * The leader deletes at once. Waiting for the replicas to hear of it, which takes half a second, it would
-   * hold back all that comes after on this connection, so it is not asked to. Where another leads before they
-   * have heard, the partition has more than it should until it is trimmed again.
+   * The leader deletes at once. The request does not wait for the replicas: that takes half a second, in
+   * which the leader would answer no other request on this connection. If another broker becomes the leader
+   * before the replicas have deleted, the partition keeps too many records until it is trimmed again.
    */
   async #deleteRecords(node: number, topics: readonly object[]): Promise<void> {
     try {
@@ -240,5 +240,5 @@ export class KafkaTopics {
   }
 }
 
-/** A passing state: the news of a topic spreads from broker to broker. */
+/** A passing error: the brokers learn of a new topic one after the other. */
 const notYet = (topic: string) => new ConnectionLost(`not every broker knows the topic ${topic} yet`)
