@@ -1,8 +1,10 @@
 /**
- * Delivers one partition of a sync's requests: takes over, recovers what an earlier owner left, sends within
- * the limits, and reports the partition when all before a run's `run-end` is finished (PROTOCOL.md §6, §8).
- * Requests are sent in the order of the topic and finished in any; a run's end waits for all of them, so that
- * rows of the same key, which meet only in different runs, arrive in order.
+ * Delivers one partition of a sync's requests. It takes over, recovers what an earlier owner left, and sends
+ * within the limits. It reports the partition when every request before a run's `run-end` is finished
+ * (PROTOCOL.md §6, §8).
+ *
+ * Requests are sent in the order of the topic and finished in any order. A run's end waits for all of them.
+ * So rows of the same key, which meet only in different runs, arrive in order.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
@@ -31,7 +33,7 @@ import type { SendJob } from './send/send-request.ts'
 import { unfinishedLimit } from './send/unfinished-limit.ts'
 import { isForgotten, unrenderableAttempt } from './outcome/unrenderable-rows.ts'
 
-/** Requests of a run that is passed over whose effects are being written, at most. */
+/** Of a run that is passed over, most requests whose effects are being written. */
 const MOST_PASSED_OVER = 64
 
 /**
@@ -50,7 +52,8 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const ending = endingOf(worker)
   const common = { log, io, incarnation }
   using share = deps.memory.requests.open()
-  // What is over here, as an earlier owner has reported, is not to be sent (PROTOCOL.md §11).
+  // An earlier owner may have reported that a run is over here. Nothing of that run may be sent (PROTOCOL.md
+  // §11).
   await deps.runs.caughtUp(homePartition(sync), { signal: ending })
   await using ownership = await takeOver({
     ...common,
@@ -77,18 +80,8 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     attemptsEnd: ownership.owner(attempts) + 1,
     abort: worker.abort,
   })
-  const delivery = new PartitionDelivery({
-    deps,
-    run,
-    worker,
-    ownership,
-    recovered,
-    ledger,
-    requests,
-    attempts,
-    share,
-  })
-  await delivery.work()
+  const parts = { deps, run, worker, ownership, recovered, ledger, requests, attempts, share }
+  await new PartitionDelivery(parts).work()
 }
 
 class PartitionDelivery {
@@ -99,11 +92,14 @@ class PartitionDelivery {
   readonly #passed = new PassedRun(run => this.#isOver(run))
   /** What a run waits for before it can be opened. */
   #waitsFor: string | null = null
-  /** How far the topic is taken into work, with the run that is open there. */
+  /** How far this process has taken the topic into work, and which run is open there. */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
   readonly #cut: CutRun
-  /** Aborts, with the error, when this process cannot reach who keeps the limits: others are to try. */
+  /**
+   * Aborts, with the error, when this process cannot reach the keeper of the limits. Another process is to
+   * try then.
+   */
   readonly #cutOff = new AbortController()
 
   constructor(parts: DeliveryParts) {
@@ -120,12 +116,7 @@ class PartitionDelivery {
     const cutOff = this.#cutOff.signal
     const ending = endingOf(worker, ledger.failure, cutOff)
     const from = recovered.checkpoint.offset
-    const options = {
-      from,
-      yieldsTorn: true,
-      bufferBytes: deps.memory.readerBytes,
-      signal: ending,
-    } as const
+    const options = { from, yieldsTorn: true, bufferBytes: deps.memory.readerBytes, signal: ending } as const
     const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
     const ended = new AbortController()
     const reporting = this.#report(AbortSignal.any([ending, ended.signal]))
@@ -146,7 +137,7 @@ class PartitionDelivery {
     }
     ledger.failure.throwIfAborted()
     if (!worker.abort.aborted) await this.#release()
-    // What was under way is recorded and released, so nothing is in doubt for whoever goes on.
+    // All that was under way is recorded and released, so nothing is in doubt for the successor.
     if (!worker.drain.aborted && !worker.abort.aborted) cutOff.throwIfAborted()
   }
 
@@ -204,7 +195,10 @@ class PartitionDelivery {
     return run !== null && this.#passed.passes(run)
   }
 
-  /** Of a run that is passed over, only what was answered comes to something: its values may be needed. */
+  /**
+   * Takes a record of a run that is passed over. Only a request that was answered has effects: its values may
+   * be needed.
+   */
   async #passOver({ offset, record }: Placed, marker: Marker | null, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
     const history = recovered.known.get(offset)?.history
@@ -216,7 +210,7 @@ class PartitionDelivery {
     }
   }
 
-  /** Makes room for a run where the one before has ended, and its end is not in the topic. */
+  /** Closes the run before, if it has ended and its end is not in the topic. */
   async #closeOver(next: RunBegin, ending: AbortSignal): Promise<void> {
     const run = this.#open?.begin.run ?? this.#passed.run
     if (run !== null && !(await this.#isOverByNow(run, ending)))
@@ -232,7 +226,7 @@ class PartitionDelivery {
     await this.#open?.sending.stop()
     await this.#untilNoneIsLate(ending)
     if (this.#open === null) this.#doubt.isLeft()
-    // What is still in doubt then is so to successors, too.
+    // Requests that are still in doubt then are in doubt for successors, too.
     if (!this.#doubt.isOfBefore) await ledger.mark({ ...plainMarker('run-end', '', 0), begin })
     this.#closed()
   }
@@ -250,7 +244,8 @@ class PartitionDelivery {
   }
 
   /**
-   * Before the next run begins, its detector has written that this one has ended; that may be read late here.
+   * True if the run has ended. Before the next run begins, its detector has written that, but the view may be
+   * late here.
    */
   async #isOverByNow(run: number, ending: AbortSignal): Promise<boolean> {
     const { deps, run: of } = this.#parts
@@ -273,7 +268,10 @@ class PartitionDelivery {
     else open.sending.push(job, memory)
   }
 
-  /** Waits until the record may be taken into work: by their number, and by what all of them hold. */
+  /**
+   * Waits until the record may be taken into work: until few enough are unfinished, and there is memory for
+   * it.
+   */
   async #room(open: OpenRun, of: Parameters<typeof RequestMemory.take>[1]): Promise<RequestMemory> {
     const { ledger, share } = this.#parts
     await ledger.room(unfinishedLimit(open.target), of)
@@ -281,7 +279,8 @@ class PartitionDelivery {
   }
 
   /**
-   * Writes again what follows from an answer that an earlier owner has written down; false if there is none.
+   * Writes the effects of an answer again that an earlier owner has written down. False if there is no such
+   * answer.
    */
   #recordEffects(of: {
     readonly offset: number
@@ -326,8 +325,8 @@ class PartitionDelivery {
   }
 
   /**
-   * The open run; on the first record after a takeover in the middle of a run it is found through the record.
-   * Null for one that is passed over.
+   * The open run. After a takeover in the middle of a run, the first record says where the run begins. Null
+   * for a run that is passed over.
    */
   async #runOf(record: Request | Unrenderable, signal: AbortSignal): Promise<OpenRun | null> {
     if (this.#open !== null) return this.#open
@@ -387,9 +386,7 @@ class PartitionDelivery {
     await this.#untilNoneIsLate(ending)
     await abortable(
       this.#reporter.reportEnd({ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 }),
-      {
-        signal: ending,
-      },
+      { signal: ending },
     )
     ledger.skipTo(offset + 1)
     const { count, sealed } = end
@@ -406,8 +403,8 @@ class PartitionDelivery {
   }
 
   /**
-   * Hands over in good order; but while a predecessor's requests are in doubt, the successor is to doubt them
-   * too.
+   * Hands over in good order. While a predecessor's requests are in doubt, it writes no release, so that the
+   * successor doubts them too.
    */
   async #release(): Promise<void> {
     const { ledger, worker } = this.#parts

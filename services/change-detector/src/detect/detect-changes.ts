@@ -14,7 +14,7 @@ export interface Detected extends AsyncDisposable {
   readonly columns: readonly Column[]
 }
 
-/** The state is up to date. The extract file is removed when what is returned is disposed. */
+/** The state must be up to date. The extract file is removed when the result is disposed. */
 export async function detectChanges(options: {
   readonly state: DeliveredState
   readonly source: Source

@@ -26,18 +26,19 @@ export interface PublishOptions {
   readonly begin: RunBegin
   /** For this sync's changes. */
   readonly encoder: Encoder
-  /** Rows of an op that fill a request: as many go to one partition before the next has its turn. */
+  /** Rows of an op that fill a request. So many go to one partition before the next has its turn. */
   readonly blockRows: (op: DetectedChange['op']) => number
   /**
-   * Aborts when the run is cancelled: what is written by then is ended in good order, and the rest left out.
+   * Aborts when the run is cancelled. What is written by then is ended in good order, and the rest is left
+   * out.
    */
   readonly cancel: AbortSignal
   readonly abort: AbortSignal
 }
 
 /**
- * Resolves once all is acknowledged; true if it was complete, false if cancelled. A failed append leaves a
- * run to be sealed.
+ * Resolves once all is acknowledged: with true if the run is complete, with false if it was cancelled. A
+ * failed append leaves a run to be sealed.
  */
 export async function publishChanges(diff: Diff, options: PublishOptions): Promise<boolean> {
   const { cancel } = options

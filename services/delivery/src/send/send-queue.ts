@@ -1,6 +1,6 @@
 /**
- * Sends the requests of one partition and run, in order, as the destination's limits allow. Once the run is
- * cancelled or too long, or the destination has throttled for an hour without one success, what is left
+ * Sends the requests of one partition and run, in order, as the destination's limits allow. A run may be
+ * cancelled, or take too long, or its destination may throttle for an hour without one success. The rest then
  * becomes unsent, so that a run never hangs (PROTOCOL.md §11).
  *
  * States: sending → giving up (what is queued is recorded as unsent) and either → stopped (nothing more is
@@ -20,9 +20,7 @@ import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
 const THROTTLED_LONGEST_MS = 3_600_000
-/**
- * What a try counts for at least that came too late, so that tries that cost no time have an end as well.
- */
+/** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
 const LEAST_LATENESS_MS = 5
 
 export interface SendQueueOptions extends Ends {
@@ -56,13 +54,16 @@ export class SendQueue {
   #queue: Waiting[] = []
   #throttledSince: number | null = null
   /**
-   * How many requests may be under way since the destination throttled: half as many as it served since it
-   * did so before, or as were under way, at least one; and one more for each that is served since. Null while
-   * the limits alone decide. So an API that takes some of them goes on with about as many, and one that takes
-   * none is asked by one request alone.
+   * How many requests may be under way since the destination throttled; null while the limits alone decide.
+   * On throttling it becomes half of the requests that the destination served since it last throttled, or of
+   * those under way, whichever is fewer, and at least one. It grows by one for each request that is served
+   * since.
+   *
+   * So an API that takes some requests goes on with about as many. An API that takes none gets one request at
+   * a time.
    */
   #window: number | null = null
-  /** When it throttled last, of `performance.now()`, and how many requests it served since. */
+  /** When the destination throttled last, by `performance.now()`, and how many requests it served since. */
   #narrowedAtMs = -Infinity
   #servedSince = 0
 
@@ -138,7 +139,7 @@ export class SendQueue {
   }
 
   #sendAll(lease: Permits): void {
-    // The destination may have throttled while the lease was waited for.
+    // The destination may have throttled while this process waited for the lease.
     const taken = this.#queue.splice(0, Math.min(lease.permits, this.#wanted()))
     if (taken.length < lease.permits) lease.unused(lease.permits - taken.length)
     for (const waiting of taken) {
@@ -185,7 +186,7 @@ export class SendQueue {
     this.#changes.notify()
   }
 
-  /** A request came to an end of its own: the destination may take more of them. */
+  /** A request was not throttled, so the destination may take more of them. */
   #unthrottled({ outcome, answered }: UnownedAttempt): void {
     const { target, throttles } = this.#options
     if (outcome === 'delivered') this.#throttledSince = null
@@ -195,7 +196,7 @@ export class SendQueue {
     this.#window += 1
     if (this.#window <= target.concurrency) return
     this.#window = null
-    // What waits for room in the window would wait for ever: there is none any more.
+    // The window is gone. A wait for room in it would last for ever.
     this.#changes.notify()
   }
 
@@ -213,7 +214,7 @@ export class SendQueue {
   }
 
   /**
-   * The whole destination pauses, and the request goes to the head of the queue with nothing used up (R10).
+   * Pauses the whole destination. The request goes to the head of the queue and has used up no retry (R10).
    */
   #throttled(waiting: Waiting, { attempt, retryAfterMs }: Sent, sentAtMs: number): void {
     const { requestOffset } = waiting.job
@@ -221,7 +222,7 @@ export class SendQueue {
     figures.attempted(target.sync, attempt.outcome)
     ledger.record({ requestOffset, attempt, effects: null, release: null })
     const nowMs = performance.now()
-    // What was under way when it throttled tells nothing new.
+    // A request that was under way when the destination throttled tells nothing new.
     if (sentAtMs > this.#narrowedAtMs) {
       this.#narrowedAtMs = nowMs
       this.#window = Math.max(1, Math.floor(Math.min(this.#servedSince, this.#underWay.size) / 2))
