@@ -133,6 +133,24 @@ it('holds no failure of an earlier run against the next one', async () => {
   await follows.end()
 }, 15_000)
 
+it('ends a run whose work fails late in each try', async () => {
+  const real = performance.now.bind(performance)
+  let passedMs = 0
+  using now = vi.spyOn(performance, 'now').mockImplementation(() => real() + passedMs)
+  const follows = await following({
+    stage: 'attempts',
+    work: (_, { target, drain }) => {
+      if (target.partition === 1) return untilAborted(drain)
+      passedMs += 61_000
+      return Promise.reject(torn)
+    },
+  })
+  const { world } = follows
+  await world.runs.until(() => follows.reportOf(0)?.ended === true, { signal: never })
+  expect(now).toHaveBeenCalled()
+  await follows.end()
+}, 15_000)
+
 it('tells nothing of partitions that another process is at work on, where it cannot join', async () => {
   const holds = createLocalHolds()
   const others = await holds.acquire(`attempts/${SYNC}/${INCARNATION}/0`, { signal: never })

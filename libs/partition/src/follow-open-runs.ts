@@ -130,17 +130,18 @@ function settingAside(following: Following, of: RunEvent, signal: AbortSignal): 
   const { sync, incarnation } = of
   const asides = new SetAsides({ ...following, sync })
   const placeOf = (target: TopicPartition | null): number | null => target?.partition ?? null
-  /** By place: how often it has failed in a row in the run that was at work then. */
+  /** By place: how often it has failed in the run that was at work then. */
   const ofRuns = new Map<number | null, { readonly run: number | null; readonly failures: number }>()
   return {
-    async failed(target, error, failures) {
+    async failed(target, error) {
       const place = placeOf(target)
       asides.failed(place, error)
       const known = following.runs.of(sync)
       const run = known === undefined ? null : (openRun(known)?.run ?? null)
       const before = ofRuns.get(place)
-      const isInRow = before !== undefined && before.run === run && failures > 1
-      const ofRun = { run, failures: isInRow ? before.failures + 1 : 1 }
+      // Time alone forgives nothing within a run: what comes back a minute into each try would never end it.
+      const isInRun = before !== undefined && before.run === run
+      const ofRun = { run, failures: isInRun ? before.failures + 1 : 1 }
       ofRuns.set(place, ofRun)
       // A failure in an earlier run says nothing of this run, of which nothing was tried yet.
       if (ofRun.failures < FAILURES_THAT_END_A_RUN) return

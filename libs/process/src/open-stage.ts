@@ -135,7 +135,7 @@ export async function openStage(
 }
 
 /** Logs the first record, the second, the fourth, and so on: a few lines, however many records there are. */
-function tellOfUnreadable(logger: Logger, { error: err, ...place }: UnreadableRecord): void {
+export function tellOfUnreadable(logger: Logger, { error: err, ...place }: UnreadableRecord): void {
   if (!Number.isInteger(Math.log2(place.count))) return
   logger.error({ ...place, err }, 'a record on `runs` cannot be read and is passed over; who has written it?')
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
@@ -7,6 +8,7 @@ import { at, homePartition, reportKey, runKey, sharedTopics, textKey } from '@sl
 
 const { signal } = new AbortController()
 const HOME = homePartition(SYNC)
+const ID = '01ARZ3NDEKTSV4RRFFQ69G5FAV'
 
 describe('the view of the runs', () => {
   let world: TestLog
@@ -61,6 +63,38 @@ describe('the view of the runs', () => {
       [junk, 1],
       [cut, 2],
     ])
+  })
+
+  it('lets no run of a sync go on while what was told of one cannot be read', async () => {
+    await tell({ runId: ID, status: 'running' })
+    const told = world.io.encode('RunEvent', sampleEvent({ runId: ID, status: 'failed' }))
+    await write(runKey(SYNC, ID), told.subarray(0, 20))
+    await using view = await RunsView.open(world, { signal })
+    await view.caughtUp(HOME, { signal })
+    expect(() => view.assertReadable(SYNC)).toThrow(`sluice reset ${SYNC}`)
+    expect(() => view.assertReadable('another')).not.toThrow()
+    await write(runKey(SYNC, ID), told)
+    await view.caughtUp(HOME, { signal })
+    expect(() => view.assertReadable(SYNC)).not.toThrow()
+  })
+
+  it('waits for the schema of an event, where it may come', async () => {
+    await tell({ runId: ID, status: 'running' })
+    let isMissing = true
+    const lost = new SluiceError('corrupt', 'A record names schema 5, which the registry does not have')
+    const io = Object.create(world.io, {
+      decode: {
+        value: async (...args: Parameters<typeof world.io.decode>) =>
+          isMissing ? Promise.reject(lost) : world.io.decode(...args),
+      },
+    }) as typeof world.io
+    const onSetback = (error: unknown): void => {
+      expect(error).toMatchObject({ code: 'corrupt', retryable: true })
+      isMissing = false
+    }
+    await using view = await RunsView.open({ ...world, io, onSetback }, { signal })
+    await view.caughtUp(HOME, { signal })
+    expect(view.of(SYNC)?.events.get(ID)?.status).toBe('running')
   })
 
   it('passes over an event of an owner that has a successor', async () => {

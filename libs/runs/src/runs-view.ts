@@ -2,7 +2,7 @@
  * The view of the topic `runs`: the events of each sync's runs, and the reports of their partitions. It tails
  * the topic. Every service has a view. So it learns without polling what to work on, and what is cancelled.
  */
-import { isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
 import type { PartitionEnd, PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { Notifier } from '@sluice/flow/notifier'
@@ -12,13 +12,23 @@ import { EndsOfRuns } from './ends-of-runs.ts'
 import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { RecordIo } from '@sluice/topics/record-io'
-import { at, isMarkerKey, runOfKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/topics'
+import {
+  at,
+  isMarkerKey,
+  keyText,
+  runOfKey,
+  SHARED_PARTITIONS,
+  sharedTopics,
+  syncOfKeyOnRuns,
+} from '@sluice/topics/topics'
 
 /**
  * Most runs per sync that are kept: of runs that began and have ended, and of runs that ended without having
  * begun. Older ones stay in the topic for some time.
  */
 const ENDED_RUNS_KEPT = 50
+/** How long the view waits for the schema of a record of ours. */
+const WAITED_FOR_A_SCHEMA_MS = 60_000
 const PAUSE_AFTER_SETBACK_MS = 1_000
 /** How far each partition of the topic is read ahead. Its records are small, and every process has a view. */
 const READ_AHEAD_BYTES = 512 * 1024
@@ -64,8 +74,8 @@ export interface RunsViewDeps {
    */
   readonly onSetback?: (error: unknown) => void
   /**
-   * Told of each record that cannot be read, and how many there were so far. The view passes over it: such a
-   * record says nothing of any run, and must not stop the runs of all syncs.
+   * Told of each record that cannot be read, and how many there were so far. The view passes over it, since
+   * it must not stop the runs of all syncs. Where its key is one of Sluice's, `assertReadable` tells.
    */
   readonly onUnreadable?: (record: UnreadableRecord) => void
 }
@@ -91,6 +101,10 @@ export class RunsView implements AsyncDisposable {
   #tails: Promise<void> = Promise.resolve()
   #failure: unknown = null
   #unreadable = 0
+  /** Records of a sync that cannot be read, by sync and key. A later record of the same key takes its place. */
+  readonly #lost = new Map<string, Map<string, string>>()
+  /** Since when the view waits at the record at which a partition's tail stands (ms of `performance.now`). */
+  readonly #waitsAt = new Map<number, { readonly offset: number; readonly sinceMs: number }>()
   /** Notifies after each change of what the view holds, and of how far it has come. */
   readonly changes = new Notifier()
 
@@ -139,6 +153,20 @@ export class RunsView implements AsyncDisposable {
     const runs = this.#syncs.get(sync)
     if (runs === undefined) return false
     return runs.events.has(runId) || runs.before.has(runId) || runs.ends.has(runId)
+  }
+
+  /**
+   * Throws `corrupt` if a record that tells of this sync's runs cannot be read. What the sync's last run left
+   * undone may stand in that record alone, so no run of the sync may go on without it.
+   */
+  assertReadable(sync: string): void {
+    const [found] = this.#lost.get(sync)?.values() ?? []
+    if (found === undefined) return
+    throw new SluiceError(
+      'corrupt',
+      `What the topic ${this.#topic} tells of the runs of ${sync} cannot be read: ${found} If its schema was lost, restore the ` +
+        `schema and restart the services. Otherwise \`sluice reset ${sync}\` lets the sync begin again, and forgets what was delivered.`,
+    )
   }
 
   all(): Iterable<SyncRuns> {
@@ -199,14 +227,31 @@ export class RunsView implements AsyncDisposable {
   }
 
   #take({ key, record, offset, torn: error }: Placed, partition: number): void {
+    const sync = isMarkerKey(key) ? null : syncOfKeyOnRuns(key)
     if (error !== undefined) {
+      if (sync !== null) this.#lose(sync, keyText(key), { partition, offset, error })
       this.#unreadable += 1
       this.#onUnreadable({ partition, offset, error, count: this.#unreadable })
       return
     }
+    if (sync !== null) this.#lost.get(sync)?.delete(keyText(key))
     if (record === null && !isMarkerKey(key)) this.#forget(runOfKey(key))
     if (record?.name === 'sluice.RunEvent') this.#takeEvent(record.value)
     if (record?.name === 'sluice.PartitionReport') this.#takeReport(record.value)
+  }
+
+  /**
+   * A record of ours whose schema is missing may be readable again soon, when the registry has restarted. So
+   * the tail stands still at it for a while, and then passes over it.
+   */
+  #lose(sync: string, key: string, { partition, offset, error }: Omit<UnreadableRecord, 'count'>): void {
+    const waits = this.#waitsAt.get(partition)
+    const sinceMs = waits?.offset === offset ? waits.sinceMs : performance.now()
+    this.#waitsAt.set(partition, { offset, sinceMs })
+    if (this.#onSetback !== null && performance.now() - sinceMs < WAITED_FOR_A_SCHEMA_MS)
+      throw new SluiceError('corrupt', error.message, { cause: error, retryable: true })
+    const lost = this.#lost.get(sync) ?? new Map<string, string>()
+    this.#lost.set(sync, lost.set(key, error.message))
   }
 
   #takeEvent(event: RunEvent): void {
@@ -255,6 +300,8 @@ export class RunsView implements AsyncDisposable {
     if (known?.incarnation === incarnation) return known
     if (this.#ended.get(`${sync}.${incarnation}`) === true) return null
     if (known !== undefined) this.#ended.set(`${sync}.${known.incarnation}`, true)
+    // A reset lets the sync begin again.
+    if (known !== undefined) this.#lost.delete(sync)
     const ended = known === undefined ? [] : [...known.ended.unbegun, ...known.ended.begun]
     const runs: MutableSyncRuns = {
       sync,

@@ -96,10 +96,11 @@ export async function decodeEach(
   } catch (error) {
     if (!isSluiceError(error, 'corrupt')) throw error
     const [only] = records
+    // One by one: a record that cannot be read may cost a wait for its schema, and is to cost it once.
     if (records.length > 1 || only === undefined) {
-      const half = Math.ceil(records.length / 2)
-      const first = await decodeEach(io, records.slice(0, half), signal)
-      return [...first, ...(await decodeEach(io, records.slice(half), signal))]
+      const placed: Placed[] = []
+      for (const record of records) placed.push(...(await decodeEach(io, [record], signal)))
+      return placed
     }
     const { offset, key, timestamp, value } = only
     return [{ offset, key, timestamp, record: null, bytes: value?.length ?? 0, torn: error }]

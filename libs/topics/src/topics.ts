@@ -135,6 +135,13 @@ export function runOfKey(key: Uint8Array): { readonly sync: string; readonly run
   return { sync: text.slice(0, slash), runId: text.slice(slash + 1) }
 }
 
+const KEY_ON_RUNS = /^(?<sync>[^/]+)\/(?:[0-9A-HJKMNP-TV-Z]{26}|\d{1,4})$/
+
+/** The sync whose run or partition a key of `runs` names; null for a key that Sluice does not write. */
+export function syncOfKeyOnRuns(key: Uint8Array): string | null {
+  return KEY_ON_RUNS.exec(keyText(key))?.groups?.['sync'] ?? null
+}
+
 /** Key of a partition's reports on `runs`; no ULID is a number below the number of partitions. */
 export function reportKey(sync: string, partition: number): Uint8Array {
   return textKey(`${sync}/${partition}`)

@@ -364,6 +364,7 @@ class PartitionDelivery {
             onCutOff: error => this.#cutOff.abort(error),
           },
           waitsFor: what => (this.#waitsFor = what),
+          beforeSending: (target, until) => this.#doubt.beforeSending(this.#lateMs({ target }), until),
         },
         signal,
       )
@@ -371,7 +372,6 @@ class PartitionDelivery {
       if (signal.aborted) throw error
       this.#passed.begin(begin.run, error)
     }
-    if (this.#open !== null) await this.#doubt.beforeSending(this.#lateMs(this.#open), signal)
     return this.#open
   }
 
@@ -398,7 +398,7 @@ class PartitionDelivery {
     if (this.#open !== null) await this.#doubt.untilNoneIsLate(this.#lateMs(this.#open), signal)
   }
 
-  #lateMs({ target }: OpenRun): number {
+  #lateMs({ target }: Pick<OpenRun, 'target'>): number {
     return this.#parts.deps.lateSendsMs(target)
   }
 

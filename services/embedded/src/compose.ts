@@ -38,9 +38,9 @@ import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets } from '@sluice/secrets/environment'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
-import { openBackbone } from '@sluice/process/open-stage'
+import { openBackbone, tellOfUnreadable } from '@sluice/process/open-stage'
 import { RecordIo } from '@sluice/topics/record-io'
-import { RunsView } from '@sluice/runs/runs-view'
+import { RunsView, type UnreadableRecord } from '@sluice/runs/runs-view'
 import { currentDefinition, Definitions } from '@sluice/resources/stored-documents'
 import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
 import { connectionsWith } from './connections.ts'
@@ -82,7 +82,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
   await log.ensureTopics(sharedTopicSpecs(PREFIX), { signal })
   const io = await RecordIo.open(codec, PREFIX, { signal })
   const shared = { log, io, prefix: PREFIX }
-  const runs = opening.use(await RunsView.open(shared, { signal }))
+  const onUnreadable = (record: UnreadableRecord): void => tellOfUnreadable(logger, record)
+  const runs = opening.use(await RunsView.open({ ...shared, onUnreadable }, { signal }))
   const definitions = new Definitions(shared)
   const deps = { ...shared, runs, definitions, newRunId, holds: createLocalHolds(), dataDir, logger }
   const start: Pipeline['start'] = async (only, ends) => {

@@ -291,7 +291,8 @@ class DuckdbDeliveredState implements DeliveredState {
     const hash = new RowHash(columns)
     const isKnown = this.#feed.hash?.spec === hash.spec
     const shapes = this.#feed.shapes.all
-    if (isKnown) await fillHashes(connection, { hash, shapes, all: false })
+    // A commit in between may renumber the rows, by whose ids the hashes find their rows.
+    if (isKnown) await inTransaction(connection, () => fillHashes(connection, { hash, shapes, all: false }))
     else {
       const meta = metaSql('hash', JSON.stringify({ spec: hash.spec, columns }))
       // If hashes over other columns were taken for the present ones, every row would seem to have changed.

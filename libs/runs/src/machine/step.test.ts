@@ -18,7 +18,7 @@ import {
 } from '@sluice/testkit/sample-lives'
 import { describe, expect, it } from 'vitest'
 import { leftRun } from './find-runs.ts'
-import type { RunState } from './run-events.ts'
+import { approvedRun, type RunState } from './run-events.ts'
 import { step } from './step.ts'
 import type { AtWork, Fact, SyncLife } from './sync-life.ts'
 
@@ -210,6 +210,17 @@ describe('a run that ends', () => {
     )
     expect(inWords(failed)).toBe('done; RUN failed; release')
     expect(failed.life.awaiting).toBeNull()
+  })
+
+  it('goes on as approved where its own files cannot be closed and somebody has approved it', () => {
+    const run: RunState = { ...RUNNING, status: 'held', held: HELD }
+    const done = { ...AT_WORK.done, isWritten: false, run }
+    const queued = approvedRun(run, 9)
+    const failed = step(
+      { ...IDLE, queued, atWork: done },
+      { kind: 'failed', error: new Error('disk'), at: 20 },
+    )
+    expect([failed.events, failed.next, failed.life.queued]).toEqual([[], 'release', queued])
   })
 })
 

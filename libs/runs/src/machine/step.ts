@@ -159,6 +159,9 @@ function failed(life: SyncLife, atWork: AtWork, { error, at }: Extract<WorkFact,
     return stepOf({ ...life, atWork: { ...atWork, run: noted } }, [noted], 'take-over')
   }
   if (isWritten) throw impossible({ kind: 'failed', error, at }, atWork)
+  // Somebody approved it while it was let go of: the same run is queued again, and goes on from there.
+  if (life.queued?.runId === run.runId)
+    return stepOf({ ...life, atWork: { ...atWork, phase: 'done' } }, [], 'release')
   const awaiting = life.awaiting?.runId === run.runId ? null : life.awaiting
   return finish(
     { ...life, awaiting },

@@ -28,6 +28,9 @@ export interface RegistryCodecOptions {
 const REQUEST_TIMEOUT_MS = 5000
 const DEADLINE_MS = 15_000
 const MISSING_FOR_MS = 5_000
+/** Of a schema that was waited for in vain, the registry is asked once and not waited for, for so long. */
+const MISSING_REMEMBERED_MS = 60_000
+const MISSING_KEPT = 1_000
 const FIRST_RETRY_MS = 100
 const MAX_RETRY_MS = 2000
 
@@ -45,6 +48,8 @@ class RegistryStore implements SchemaStore {
   readonly #address: string
   readonly #deadlineMs: number
   readonly #missingForMs: number
+  /** By id of the schema, until when its absence is remembered (ms of `performance.now`). */
+  readonly #missingUntilMs = new Map<number, number>()
 
   constructor({
     url,
@@ -145,9 +150,12 @@ class RegistryStore implements SchemaStore {
    * the one that gave the id, may know it a little later.
    */
   async typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType> {
-    const patient = { ...options, missingForMs: this.#missingForMs }
+    const isKnownMissing = performance.now() < (this.#missingUntilMs.get(id) ?? 0)
+    const patient = { ...options, missingForMs: isKnownMissing ? 0 : this.#missingForMs }
     const type = await this.#ask(patient, () => this.#registry.getSchema(id))
     if (type !== undefined) return type as unknown as AvscType
+    if (this.#missingUntilMs.size >= MISSING_KEPT) this.#missingUntilMs.clear()
+    if (!isKnownMissing) this.#missingUntilMs.set(id, performance.now() + MISSING_REMEMBERED_MS)
     throw new SluiceError(
       'corrupt',
       `A record names schema ${id}, which the schema registry at ${this.#address} does not have: the record comes from elsewhere, or the ` +

@@ -43,6 +43,7 @@ async function endedWhile(
         endsOf: () => [{ partition: 0, requests: 3, attempts: 4 }],
         of: () => ({ reports, events: new Map(), incarnation: 'i' }),
         caughtUp: async () => undefined,
+        assertReadable: () => undefined,
         until: async (condition: () => boolean) => expect(condition()).toBe(true),
       },
     },

@@ -15,7 +15,11 @@ export async function awaitReports(tenure: Tenure): Promise<void> {
   const number = tenure.life.atWork?.run.run
   const reports = (): readonly PartitionReport[] =>
     [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === number && report.ended)
-  await deps.runs.until(() => reports().length >= ownership.partitions, { signal: ends.drain })
+  const areReported = (): boolean => {
+    deps.runs.assertReadable(sync)
+    return reports().length >= ownership.partitions
+  }
+  await deps.runs.until(areReported, { signal: ends.drain })
   // From here on these reports count: a partition that is taken over may report its progress again.
   const reported = reports()
   // A stage that cannot go on may have lost a topic. Then it was only the first to notice.

@@ -61,6 +61,7 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
         endsOf: () => null,
         caughtUp: async () => undefined,
         of: () => ({ reports: new Map(made.map(report => [report.partition, report])) }),
+        assertReadable: () => undefined,
         until: async (condition: () => boolean) => expect(condition()).toBe(true),
       },
     },

@@ -84,6 +84,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     if (known === null) await deps.resolveDefinition(sync, signal)
     const incarnation = known ?? (await incarnationOf(deps, sync, { signal }))
     await runs.caughtUp(homePartition(sync), { signal })
+    runs.assertReadable(sync)
     await assertAllKept(deps, { sync, incarnation }, { signal })
     const existing = await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })
     const partitions = existing ?? (await makeTopics(sync, deps, signal))

@@ -92,11 +92,13 @@ export async function openRun(
     readonly onCutOff: (error: unknown) => void
     /** Told what is waited for, and, with null, that nothing is. */
     readonly waitsFor: (what: string | null) => void
+    /** Resolves once no request of an earlier run can arrive any more. */
+    readonly beforeSending: (target: Target, signal: AbortSignal) => Promise<void>
   },
   signal: AbortSignal,
 ): Promise<OpenRun> {
   const { deps, run, worker, ownership, ledger, attempts } = parts
-  const { begin, nextSeq, isOver, onCutOff, waitsFor } = of
+  const { begin, nextSeq, isOver, onCutOff, waitsFor, beforeSending } = of
   const { maxDuration } = (await deps.definitions.get(begin.definition, { signal })).sync
   const early = new EarlyEnd({
     runs: deps.runs,
@@ -108,6 +110,7 @@ export async function openRun(
   })
   try {
     const { target, unsendable } = await targetOf(deps, { begin, early, waitsFor }, signal)
+    await beforeSending(target, signal)
     // From here on requests may be sent. A successor that finds this marker, and no end after it, knows that.
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
     const partition = `${attempts.topic}/${run.incarnation}/${attempts.partition}`

@@ -33,6 +33,13 @@ describe('the requests of a run', () => {
     expect(inSequence(open, 9, request(1, 2))).toBe(false)
   })
 
+  it('fault the run where rows come again, of which one request is under way already', () => {
+    const open = opened()
+    inSequence(open, 7, request(0, 3))
+    expect(inSequence(open, 8, request(1, 3))).toBe(false)
+    expect(open.fault).toEqual({ from: 4, error: expect.stringContaining('repeats rows') })
+  })
+
   it('fault the run where its end counts more', () => {
     const open = opened()
     inSequence(open, 7, request(0, 1))

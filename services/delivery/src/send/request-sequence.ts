@@ -26,6 +26,13 @@ export function inSequence(open: RequestSequence, offset: number, record: Reques
     open.fault = { from: open.nextChange, error: `requests lack seq ${expected}: ${found}` }
     return false
   }
+  const first = record.rows[0]?.seq ?? open.nextChange
+  if (first < open.nextChange) {
+    // Two renderers that close batches by different rules, say of two versions, could write such requests.
+    const found = `the rows from ${first} on come again at offset ${offset}`
+    open.fault = { from: open.nextChange, error: `request ${record.seq} repeats rows: ${found}` }
+    return false
+  }
   open.nextSeq = expected + 1
   open.nextChange = (record.rows.at(-1)?.seq ?? -1) + 1
   return true
