@@ -1,9 +1,9 @@
 /**
- * Ends a test run with one line, `N passed, N failed`, that people and machines read alike. Whatever is no
- * passed test and no deliberate omission counts as failed: a file that cannot be loaded, a broken hook, an
- * error outside of any test. Under CI=true a skipped test or a run without tests fails too, since nobody is
- * there to notice it. The line is written when the process ends, after everybody else's output, and to the
- * file that `SLUICE_TEST_SUMMARY` names.
+ * Ends a test run with one line for people and machines: `N passed, N failed`. Everything except a passed
+ * test or a deliberate omission counts as failed: a file that cannot be loaded, a broken hook, an error
+ * outside of any test. Under CI=true, a skipped test or a run without tests fails too, since nobody would
+ * notice it. The line is written when the process ends, after all other output, and to the file that
+ * `SLUICE_TEST_SUMMARY` names.
  */
 import { writeFileSync, writeSync } from 'node:fs'
 import type {
