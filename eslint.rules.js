@@ -5,7 +5,8 @@
 
 /** Words that say nothing about what a thing is for. */
 const EMPTY_WORDS = 'utils?|helpers?|common|manager|handler|misc'
-const FILE_NAME = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|contract\.test|config|rules))?\.(ts|tsx|js|mjs|cjs)$/
+const FILE_NAME =
+  /^[a-z0-9]+(-[a-z0-9]+)*((\.long)?(\.contract)?\.test|\.(config|rules))?\.(ts|tsx|js|mjs|cjs)$/
 const EMPTY_FILE_NAME = new RegExp(`(^|[-/])(${EMPTY_WORDS})([-./]|$)`)
 /**
  * Lines of a comment that are no running text: list items, tables, tags, directives, and whatever is indented

@@ -1,90 +1,81 @@
+import { globSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
+import type { TestProjectInlineConfiguration } from 'vitest/config'
 import { SummaryReporter } from './test/summary-reporter.ts'
 
 /**
- * Six suites. unit: beside the source, no services. tooling: the house rules and the machinery of the tests.
- * contract: every adapter against its port's suite, on real services. e2e: whole pipelines. fault: whole
- * pipelines whose parts die. outage: those whose parts stand still or are missing, which mostly wait. Real
- * services come from test/services.ts, which starts what is not given by environment variables. Files run
- * side by side but for those of fault, whose kills and time limits need the machine to themselves.
+ * A file with `.long` in its name, say `killed-run.long.test.ts` or `kafka.long.contract.test.ts`, is not for
+ * `npm test`, which a contributor waits for many times a day. `npm run test:rest` runs those files alone,
+ * `npm run test:all` runs all files. Whoever names such a file on the command line gets it in any case.
  */
-const OUTAGES = [
-  'frozen-processes',
-  'full-disk',
-  'hanging-source',
-  'redis-readiness',
-  'unreachable-at-start',
-].map(name => `test/fault/${name}.test.ts`)
+const LONG = ['**/*.long.test.ts', '**/*.long.contract.test.ts']
 
-export default defineConfig({
-  test: {
-    reporters: ['default', new SummaryReporter()],
-    maxWorkers: 2,
-    projects: [
-      {
-        test: {
-          name: 'unit',
-          include: ['libs/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts', 'test/histories/**/*.test.ts'],
-          exclude: ['**/*.contract.test.ts'],
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        test: {
-          name: 'tooling',
-          include: ['test/tooling/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        test: {
-          name: 'contract',
-          include: ['libs/*/src/**/*.contract.test.ts'],
-          globalSetup: ['test/services.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 },
-        },
-      },
-      {
-        test: {
-          name: 'e2e',
-          include: ['test/e2e/**/*.test.ts', 'test/shapes/**/*.test.ts'],
-          globalSetup: ['test/services.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          maxWorkers: 2,
-          sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        test: {
-          name: 'fault',
-          include: ['test/fault/**/*.test.ts'],
-          exclude: OUTAGES,
-          globalSetup: ['test/services.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          fileParallelism: false,
-          sequence: { groupOrder: 3 },
-        },
-      },
-      {
-        test: {
-          name: 'outage',
-          include: OUTAGES,
-          globalSetup: ['test/services.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          maxWorkers: 2,
-          sequence: { groupOrder: 4 },
-        },
-      },
-    ],
+type Part = 'short' | 'rest' | 'all'
+
+function partOf(mode: string): Part {
+  if (mode === 'rest' || mode === 'all') return mode
+  return process.argv.some(argument => argument.includes('.long.')) ? 'all' : 'short'
+}
+
+/** The suites of one place in the order run together, as many files at a time as `sideBySide` says. */
+interface Suite {
+  readonly name: string
+  readonly folders: readonly string[]
+  readonly place: number
+  readonly sideBySide: number
+  /** How long a test or a hook may take; default: vitest's own. */
+  readonly testMs?: number
+  readonly hookMs?: number
+}
+
+const PATIENT = { testMs: 120_000, hookMs: 120_000 }
+
+/**
+ * unit: beside the source, no services. tooling: the house rules and the machinery of the tests. contract:
+ * every adapter against its port's suite, on real services. e2e: whole pipelines. fault: whole pipelines
+ * whose parts die; their time limits need the machine to themselves. outage: those whose parts stand still or
+ * are missing, which mostly wait. Real services come from test/services.ts, which starts what is not given by
+ * environment variables.
+ */
+const SUITES: readonly Suite[] = [
+  {
+    ...{ name: 'unit', folders: ['libs/*/src', 'services/*/src', 'test/histories'], place: 0, sideBySide: 2 },
+    ...{ testMs: 20_000, hookMs: 20_000 },
   },
+  { name: 'tooling', folders: ['test/tooling'], place: 0, sideBySide: 2, testMs: 60_000, hookMs: 60_000 },
+  { name: 'contract', folders: ['libs/*/src'], place: 1, sideBySide: 2, testMs: 60_000, hookMs: 120_000 },
+  { name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 2, sideBySide: 2, ...PATIENT },
+  { name: 'fault', folders: ['test/fault'], place: 3, sideBySide: 1, ...PATIENT },
+  { name: 'outage', folders: ['test/outage'], place: 4, sideBySide: 2, ...PATIENT },
+]
+const WITH_SERVICES = new Set(['contract', 'e2e', 'fault', 'outage'])
+
+function projectOf(suite: Suite, part: Part): TestProjectInlineConfiguration {
+  const { name, folders, place, sideBySide, testMs, hookMs } = suite
+  const contract = name === 'contract' ? '.contract' : ''
+  const long = part === 'rest' ? '.long' : ''
+  return {
+    test: {
+      name,
+      include: folders.map(folder => `${folder}/**/*${long}${contract}.test.ts`),
+      exclude: [...(name === 'contract' ? [] : ['**/*.contract.test.ts']), ...(part === 'short' ? LONG : [])],
+      globalSetup: WITH_SERVICES.has(name) ? ['test/services.ts'] : [],
+      maxWorkers: sideBySide,
+      sequence: { groupOrder: place },
+      ...(testMs === undefined ? {} : { testTimeout: testMs }),
+      ...(hookMs === undefined ? {} : { hookTimeout: hookMs }),
+    },
+  }
+}
+
+export default defineConfig(({ mode }) => {
+  const part = partOf(mode)
+  const leftOut = part === 'short' ? globSync(LONG, { exclude: path => path === 'node_modules' }) : []
+  return {
+    test: {
+      reporters: ['default', new SummaryReporter({ leftOut })],
+      maxWorkers: 2,
+      projects: SUITES.map(suite => projectOf(suite, part)),
+    },
+  }
 })

@@ -1,9 +1,9 @@
 /**
- * Ends a test run with one line for people and machines: `N passed, N failed`. Everything except a passed
- * test or a deliberate omission counts as failed: a file that cannot be loaded, a broken hook, an error
- * outside of any test. Under CI=true, a skipped test or a run without tests fails too, since nobody would
- * notice it. The line is written when the process ends, after all other output, and to the file that
- * `SLUICE_TEST_SUMMARY` names.
+ * Ends a test run with one line, `N passed, N failed`, that people and machines read alike, after what the
+ * run leaves to a longer one. Whatever is no passed test and no deliberate omission counts as failed: a file
+ * that cannot be loaded, a broken hook, an error outside of any test. Under CI=true a skipped test or a run
+ * without tests fails too, since nobody is there to notice it. The line is written when the process ends,
+ * after everybody else's output, and to the file that `SLUICE_TEST_SUMMARY` names.
  */
 import { writeFileSync, writeSync } from 'node:fs'
 import type {
@@ -31,10 +31,7 @@ function suitesOf(module: TestModule): readonly TestSuite[] {
 }
 
 /** Adds up a finished run: its modules, and the errors that belong to no test. */
-export function summarize(
-  modules: readonly TestModule[],
-  errorsOutside: readonly SerializedError[],
-): Summary {
+function summarize(modules: readonly TestModule[], errorsOutside: readonly SerializedError[]): Summary {
   let passed = 0
   let failed = errorsOutside.length
   const skipped: string[] = []
@@ -51,7 +48,7 @@ export function summarize(
 }
 
 /** Why a run that vitest may call passed does not count as such; null if it does. */
-export function objection(summary: Summary, reason: TestRunEndReason, ci: boolean): string | null {
+function objection(summary: Summary, reason: TestRunEndReason, ci: boolean): string | null {
   if (reason === 'interrupted') return 'The run was interrupted.'
   if (!ci) return null
   if (summary.passed + summary.failed === 0) return 'No test was run.'
@@ -59,7 +56,25 @@ export function objection(summary: Summary, reason: TestRunEndReason, ci: boolea
   return `Not run, which fails under CI: ${summary.skipped.length} tests\n  ${summary.skipped.join('\n  ')}`
 }
 
+export interface SummaryOptions {
+  /** Files that this run leaves to `npm run test:all`. */
+  readonly leftOut?: readonly string[]
+}
+
+/** What this run does not run, in one line; null if there is nothing. */
+function leftLine({ leftOut = [] }: SummaryOptions): string | null {
+  if (leftOut.length === 0) return null
+  const files = leftOut.length === 1 ? '1 long file' : `${leftOut.length} long files`
+  return `Left for \`npm run test:all\`: ${files} (*.long.test.ts, *.long.contract.test.ts)`
+}
+
 export class SummaryReporter implements Reporter {
+  readonly #options: SummaryOptions
+
+  constructor(options: SummaryOptions = {}) {
+    this.#options = options
+  }
+
   onTestRunEnd(
     modules: readonly TestModule[],
     errorsOutside: readonly SerializedError[],
@@ -71,7 +86,8 @@ export class SummaryReporter implements Reporter {
     const line = `${summary.passed} passed, ${summary.failed} failed\n`
     process.once('exit', () => {
       if (fails) process.exitCode ||= 1
-      writeSync(1, objected === null ? `\n${line}` : `\n${objected}\n${line}`)
+      const told = [leftLine(this.#options), objected].filter(text => text !== null)
+      writeSync(1, `\n${told.map(text => `${text}\n`).join('')}${line}`)
       const file = process.env['SLUICE_TEST_SUMMARY']
       if (file !== undefined) writeFileSync(file, line)
     })

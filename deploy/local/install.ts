@@ -22,7 +22,7 @@ export interface Program {
 }
 
 /** The full path of a program, or null. */
-export async function findProgram(command: string): Promise<string | null> {
+async function findProgram(command: string): Promise<string | null> {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...MORE_FOLDERS]
   for (const folder of folders) {
     if (folder === '') continue
@@ -108,7 +108,7 @@ async function rootPrefix(): Promise<string[] | null> {
 const names = (programs: readonly Program[]) => programs.map(program => program.command).join(', ')
 
 /** Where downloads are kept between runs. */
-export function cacheFolder(): string {
+function cacheFolder(): string {
   const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
   return join(base, 'sluice-services')
 }

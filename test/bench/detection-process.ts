@@ -46,7 +46,7 @@ const definition = sampleDefinition({
   sync: { partitions: PARTITIONS, triggers: { added: TRIGGER, changed: 'added', removed: TRIGGER } },
 })
 const spec = postgresSource.parse({ kind: 'source', name: 'db', type: 'postgres', url })
-await using source = openSource(spec, { secretOf: () => '' })
+await using source = await openSource(spec, { secretOf: () => '' })
 
 const COPY_FILE = join(tmpdir(), `sluice-bench-${process.pid}`)
 
@@ -91,7 +91,7 @@ async function publishAll(): Promise<Partial<DetectionFigures>> {
   })
   const begin = { run: 1, runId: 'run', definition: 'd', startedAt: 1, first: true }
   const of = { io: log.io, ownership, begin, encoder, blockRows: () => 100 }
-  await publishChanges(detected.diff, { ...of, cancel: signal, signal })
+  await publishChanges(detected.diff, { ...of, cancel: signal, abort: signal })
   return {}
 }
 

@@ -105,7 +105,7 @@ function serve(counting: Counting, socket: Socket): void {
   })
 }
 
-export function receive(options: { readonly delayMs: number; readonly marker: string }): Server {
+function receive(options: { readonly delayMs: number; readonly marker: string }): Server {
   const counting: Counting = { marker: Buffer.from(options.marker), delayMs: options.delayMs, stats: ZERO }
   return createServer(socket => {
     serve(counting, socket)

@@ -79,7 +79,7 @@ async function measureService(bench: RenderBench): Promise<Figures> {
   const logger = createLogger({ name: 'bench', level: 'warn' })
   const room = new RendererMemory(128_000_000)
   const deps = { ...world, room, figures, logger, holds: createLocalHolds() }
-  const found = await measured(() => runRenderer(deps, { drain: drain.signal, signal }))
+  const found = await measured(() => runRenderer(deps, { drain: drain.signal, abort: signal }))
   if (left !== 0) throw new Error(`${left} requests are missing`)
   return found
 }

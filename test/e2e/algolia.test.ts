@@ -7,7 +7,7 @@ import type { ProjectFolder } from './project-folder.ts'
 const SYNC = 'algolia-synonyms'
 const KEY = 'a-secret-algolia-key'
 
-describe.for(bothProfiles().filter(({ available }) => available))('the Algolia example, $name', profile => {
+describe.for(bothProfiles())('the Algolia example, $name', profile => {
   let api: ScriptedApi
   let opened: Opened
   let project: ProjectFolder

@@ -1,76 +1,13 @@
 /**
- * The removal guard: a run that would remove too much sends nothing until a person approves it. A newer run
- * takes its place.
+ * The removal guard: a run that would remove too much sends nothing until somebody approves it, and a newer
+ * one takes its place.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { GUARD, heldRunSuite } from './held-run.ts'
 import { OneProcess, type Services } from './one-process.ts'
-import { manyPeople, peopleCsv, peopleYaml, SYNC } from './people-project.ts'
-import { bothProfiles, type Opened } from './profiles.ts'
+import { embeddedProfile } from './profiles.ts'
 
-const GUARD = { removalGuard: { share: 0.5, rows: 2 } }
-
-describe.for(bothProfiles().filter(({ available }) => available))('a held run, $name', profile => {
-  let api: ScriptedApi
-  let opened: Opened
-
-  beforeEach(async ({ onTestFailed }) => {
-    api = await startScriptedApi()
-    const sync = `removalGuard: ${JSON.stringify(GUARD.removalGuard)}`
-    const files = { 'project.yaml': peopleYaml({ sync }), 'people.csv': manyPeople(5) }
-    opened = await profile.open({ files, env: { API_URL: api.url } })
-    onTestFailed(() => void process.stderr.write(opened.logs()))
-  })
-  afterEach(async () => {
-    await opened[Symbol.asyncDispose]()
-    await api[Symbol.asyncDispose]()
-  })
-
-  const deletes = (): readonly string[] =>
-    api.requests
-      .filter(({ method }) => method === 'DELETE')
-      .map(({ url }) => url)
-      .sort()
-
-  it('waits until it is approved, and waits again if it would then remove more rows', async () => {
-    const { project } = opened
-    const { view: first } = await project.run(SYNC)
-    expect(first).toMatchObject({ status: 'success', triggers: { added: { delivered: 5 } } })
-    await project.write('people.csv', manyPeople(2))
-    const { exitCode, view: held } = await project.run(SYNC)
-    expect(exitCode).toBe(4)
-    expect(held).toMatchObject({
-      status: 'held',
-      endedAt: null,
-      error: null,
-      held: { removed: 3, rows: 5, samples: ['3', '4', '5'] },
-      triggers: { removed: { detected: 3, delivered: 0, unsent: 0 } },
-    })
-    const { stdout } = await project.sluice('runs', 'show', held.id)
-    expect(stdout).toContain('would remove 3 of 5 rows')
-    expect(stdout).toContain(`sluice approve ${held.id}`)
-
-    // Nobody approved the removal of the last two rows.
-    await project.write('people.csv', peopleCsv())
-    const anew = await project.sluice('approve', held.id, '--json')
-    expect(anew.exitCode).toBe(4)
-    expect(JSON.parse(anew.stdout)).toMatchObject({ id: held.id, status: 'held', held: { removed: 5 } })
-    expect(api.requests).toHaveLength(5)
-
-    const approved = await project.sluice('approve', held.id, '--json')
-    expect(approved.exitCode, approved.stderr).toBe(0)
-    expect(JSON.parse(approved.stdout)).toMatchObject({
-      id: held.id,
-      status: 'success',
-      triggers: { removed: { detected: 5, delivered: 5 } },
-    })
-    expect(deletes()).toEqual([1, 2, 3, 4, 5].map(id => `/people/${id}`))
-    expect(await project.error('approve', held.id)).toMatchObject({
-      exitCode: 2,
-      message: expect.stringContaining('has ended already (success): there is nothing to approve'),
-    })
-  })
-})
+heldRunSuite(embeddedProfile)
 
 describe('a held run, in one process,', () => {
   let world: OneProcess
@@ -90,7 +27,7 @@ describe('a held run, in one process,', () => {
     return id
   }
 
-  it('ends when it is cancelled, and cannot be approved afterwards', async () => {
+  it('ends when it is cancelled, and cannot be approved any more', async () => {
     const held = await heldRun()
     await world.command({ kind: 'cancel', run: held })
     expect(await world.ended(held)).toMatchObject({ status: 'cancelled', error: null, held: null })
@@ -102,7 +39,7 @@ describe('a held run, in one process,', () => {
     expect(world.api.ids.size).toBe(0)
   })
 
-  it('is cancelled by a newer run, which sees the model as it is then', async () => {
+  it('is cancelled by a newer one, which sees the model as it is then', async () => {
     const held = await heldRun()
     await world.setRows([1, 2, 3, 4])
     const next = await world.run()
@@ -125,7 +62,7 @@ describe('a held run, in one process,', () => {
     })
   })
 
-  it('keeps its approval if it is cut while it publishes: the run that takes its place is not held', async () => {
+  it('keeps its approval where it is cut while it publishes: the run that takes its place is not held', async () => {
     const held = await heldRun()
     await services.drain()
     await world.killWhilePublishing({ kind: 'approve', run: held })

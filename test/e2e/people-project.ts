@@ -3,7 +3,7 @@ export const SYNC = 'people'
 
 export const ADDED = `method: PUT, path: '/people/{{ id }}', body: { json: '{"name":{{ row.name | json }}}' }`
 const REMOVED = `method: DELETE, path: '/people/{{ id }}'`
-export const TRIGGERS = `
+const TRIGGERS = `
   added: { ${ADDED} }
   changed: added
   removed: { ${REMOVED} }`

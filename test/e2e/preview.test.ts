@@ -123,7 +123,7 @@ async function hashes(dir: string): Promise<{ readonly [file: string]: string }>
   return found
 }
 
-describe.for(bothProfiles().filter(({ available }) => available))('sluice preview, $name', profile => {
+describe.for(bothProfiles())('sluice preview, $name', profile => {
   let api: ScriptedApi
   let opened: Opened
   let project: ProjectFolder

@@ -1,6 +1,6 @@
 /**
- * The two profiles as a test sees them: a project folder whose `sluice` uses one or the other. So one test
- * covers both.
+ * The two profiles as a test sees them: a project folder whose `sluice` speaks to one or the other. One test,
+ * two profiles.
  */
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { sharedTopicSpecs, syncTopicSpecs } from '@sluice/topics/topics'
@@ -11,32 +11,38 @@ export interface ProfileOptions {
   /** A folder below the repository's root to copy. */
   readonly from?: string
   readonly files?: { readonly [file: string]: string }
-  /** Environment variables for the command and the services, wherever they run. */
+  /** For the command, and for the services, wherever they run. */
   readonly env: { readonly [name: string]: string }
 }
 
 export interface Opened extends AsyncDisposable {
   readonly project: ProjectFolder
-  /** All records of a sync in the profile's log, as text in which a test can search for a secret. */
+  /** Everything that the profile's log holds of a sync, as text in which a secret would be found. */
   stored(sync: string): Promise<string>
-  /** The text to print when the test fails. Empty if the command's own output is all there is. */
+  /** What to print when the test fails; empty where there is nothing beside the command's own output. */
   logs(): string
 }
 
 export interface Profile {
   readonly name: 'embedded' | 'distributed'
-  /** False if the services that it needs are not available. */
-  readonly available: boolean
   /** A profile of the test's own: no other test sees its topics. */
   open(options: ProfileOptions): Promise<Opened>
 }
 
-/** Call it in a test file, beside its tests. */
-export function bothProfiles(): readonly [Profile, Profile] {
-  return [
-    { name: 'embedded', available: true, open: openEmbedded },
-    { name: 'distributed', available: realServices() !== null, open: openDistributed },
-  ]
+export const embeddedProfile: Profile = { name: 'embedded', open: openEmbedded }
+
+/**
+ * The distributed profile, or none where the services that it wants cannot be had. To be called in a test
+ * file.
+ */
+export function distributedProfiles(): readonly Profile[] {
+  if (realServices() === null) return []
+  return [{ name: 'distributed', open: openDistributed }]
+}
+
+/** To be called in a test file, beside its tests. */
+export function bothProfiles(): readonly Profile[] {
+  return [embeddedProfile, ...distributedProfiles()]
 }
 
 async function openEmbedded(options: ProfileOptions): Promise<Opened> {

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { sleep } from '@sluice/flow/sleep'
-import type { Stage } from '@sluice/topics/topics'
+import type { StageName } from '@sluice/topics/topics'
 import { SERVICE_NAMES, type ServiceName, type ServiceProcess } from '../e2e/distributed.ts'
 import type { Pipeline } from './people-pipeline.ts'
 
@@ -17,7 +17,7 @@ const AT_WORK_SHARE = 0.85
  */
 const RENDERED_SOON = 0.4
 
-export const STAGE_OF: { readonly [service in ServiceName]: Stage } = {
+export const STAGE_OF: { readonly [service in ServiceName]: StageName } = {
   'change-detector': 'changes',
   renderer: 'requests',
   delivery: 'attempts',
@@ -69,7 +69,7 @@ export function planKills(
 
 /** How far the stages and the API are before a run. */
 export interface Before {
-  readonly appended: { readonly [stage in Stage]: number }
+  readonly appended: { readonly [stage in StageName]: number }
   readonly sent: number
 }
 

@@ -8,7 +8,7 @@ import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { decodeRecords, isTakeover, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import { RecordIo } from '@sluice/topics/record-io'
 import { RunsView } from '@sluice/runs/runs-view'
-import { homePartition, syncTopics, type Stage } from '@sluice/topics/topics'
+import { homePartition, syncTopics, type StageName } from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
 
@@ -18,14 +18,6 @@ export interface RunStretch {
   readonly partition: number
   readonly records: number
   readonly sealed: boolean
-}
-
-/** A takeover of a partition. */
-export interface Takeover {
-  readonly partition: number
-  /** The times of the marker and of the first record after it that is not a takeover; ms since 1970. */
-  readonly at: number
-  readonly firstRecordAt: number | null
 }
 
 export class Topics implements AsyncDisposable {
@@ -75,7 +67,7 @@ export class Topics implements AsyncDisposable {
   }
 
   /** The number of records of a topic, with markers. 0 if the topic does not exist yet. */
-  async appended(stage: Stage): Promise<number> {
+  async appended(stage: StageName): Promise<number> {
     const topic = syncTopics(this.#prefix, this.#sync)[stage]
     const partitions = (await this.log.partitionsOf(topic, { signal })) ?? 0
     const ends = await Promise.all(
@@ -87,7 +79,7 @@ export class Topics implements AsyncDisposable {
   }
 
   /** The records of a topic that count, by partition. */
-  async records(stage: Stage): Promise<readonly (readonly Placed[])[]> {
+  async records(stage: StageName): Promise<readonly (readonly Placed[])[]> {
     const topic = syncTopics(this.#prefix, this.#sync)[stage]
     const partitions = (await this.log.partitionsOf(topic, { signal })) ?? 0
     return Promise.all(
@@ -95,7 +87,7 @@ export class Topics implements AsyncDisposable {
     )
   }
 
-  async #read(stage: Stage, topic: string, partition: number): Promise<readonly Placed[]> {
+  async #read(stage: StageName, topic: string, partition: number): Promise<readonly Placed[]> {
     const { log, incarnation } = this
     const target = { topic, partition }
     const { low, end } = await log.offsets(target, { signal })
@@ -110,7 +102,7 @@ export class Topics implements AsyncDisposable {
    * Throws if a record of an owner stands after the takeover marker of a later owner, so that it was not
    * refused.
    */
-  async assertFenced(stage: Stage): Promise<void> {
+  async assertFenced(stage: StageName): Promise<void> {
     const topic = syncTopics(this.#prefix, this.#sync)[stage]
     const partitions = (await this.log.partitionsOf(topic, { signal })) ?? 0
     for (let partition = 0; partition < partitions; partition += 1) {
@@ -183,16 +175,4 @@ export function finishedRequests(attempts: readonly (readonly Placed[])[]): Read
     }
   }
   return finished
-}
-
-/** The takeovers with their times, and how soon a record followed each. */
-export function takeovers(partitions: readonly (readonly Placed[])[]): readonly Takeover[] {
-  return partitions.flatMap((records, partition) =>
-    records.flatMap(({ record, timestamp }, index) => {
-      if (record === null || !isTakeover(record)) return []
-      const next = records[index + 1]
-      const own = next?.record === undefined || next.record === null || !isTakeover(next.record)
-      return [{ partition, at: timestamp, firstRecordAt: own ? (next?.timestamp ?? null) : null }]
-    }),
-  )
 }

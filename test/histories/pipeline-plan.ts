@@ -2,7 +2,7 @@
  * Histories for the pipeline itself. They are shorter than those of the model of the protocol, and have
  * events that only the pipeline has: resets, and definitions that change between runs.
  */
-import { OPS } from '@sluice/contracts/state'
+
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { FAULT_FREE, planHistory, type Command, type HistoryPlan, type RunPlan } from './plan.ts'
 
@@ -84,9 +84,4 @@ export function comparedColumns({ compare, prints, extraColumn }: PipelineRun): 
   if (compare !== null && compare !== 'all') return compare
   const whole = compare === 'all' || prints === 'row'
   return whole && extraColumn ? ['id', 'v', 'w', 'x'] : ['id', 'v', 'w']
-}
-
-/** True if every op has a trigger. */
-export function sendsAll({ triggers }: PipelineRun): boolean {
-  return OPS.every(op => triggers.includes(op))
 }

@@ -13,7 +13,7 @@ import { findShape } from './shapes.ts'
 import { startShapeReceiver, type ShapeReceiver } from './start-receiver.ts'
 
 /** No process may ever need more, in MB, whatever the shape. */
-export const MOST_MEGABYTES = 700
+const MOST_MEGABYTES = 700
 const LOG_LINES_SHOWN = 15
 const WARN = 40
 
@@ -48,7 +48,7 @@ export interface Played {
 }
 
 /** The secret under which the project of a shape has the password of its database. */
-export function databaseSecret(password: string): Env {
+function databaseSecret(password: string): Env {
   return { SLUICE_SECRET_DB_PASSWORD: password }
 }
 

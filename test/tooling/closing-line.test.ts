@@ -62,8 +62,14 @@ beforeAll(async () => {
   await writeFile(join(folder, 'package.json'), '{"type":"module"}')
   await writeFile(
     join(folder, 'vitest.config.js'),
-    `import { SummaryReporter } from '../summary-reporter.ts'
+    `import { SummaryReporter } from './summary-reporter.ts'
      export default { test: { reporters: ['default', new SummaryReporter()] } }`,
+  )
+  await writeFile(
+    join(folder, 'leaving.config.js'),
+    `import { SummaryReporter } from './summary-reporter.ts'
+     const leaving = new SummaryReporter({ leftOut: ['a.long.test.ts', 'b.long.contract.test.ts'] })
+     export default { test: { reporters: ['default', leaving] } }`,
   )
   const imports = `import { beforeAll, describe, expect, it } from 'vitest'\n`
   for (const [name, text] of Object.entries(FILES))
@@ -94,13 +100,23 @@ describe('the closing line of a test run', () => {
     expect(ended.lines.at(-2)).toContain('skipping.test.js > is left out')
   })
 
+  it('comes after what the run leaves to a longer one', async () => {
+    const entry = join(ROOT, 'node_modules/vitest/vitest.mjs')
+    const args = [entry, 'run', '--config', 'leaving.config.js', 'passing.test.js']
+    const { lines } = await run(process.execPath, args, {})
+    expect(lines.slice(-2)).toEqual([
+      'Left for `npm run test:all`: 2 long files (*.long.test.ts, *.long.contract.test.ts)',
+      '2 passed, 0 failed',
+    ])
+  })
+
   it('comes with an exit code that refuses a run without tests', async () => {
     expect((await vitest('empty', true)).code).toBe(1)
   })
 })
 
 describe('.ci/run', () => {
-  const write = (line: string): string => `[ "$1" = test ] && echo '${line}' > "$SLUICE_TEST_SUMMARY"`
+  const write = (line: string): string => `[ "$2" = test:all ] && echo '${line}' > "$SLUICE_TEST_SUMMARY"`
 
   it.each([
     ['passes when all passed', write('7 passed, 0 failed') + '; exit 0', '7 passed, 0 failed', 0],
@@ -126,12 +142,12 @@ describe('.ci/run', () => {
     expect({ last: ended.lines.at(-1), code: ended.code }).toEqual({ last: line, code })
   })
 
-  it('runs the installation, the checks and the tests of the README, in this order', async () => {
+  it('runs the installation, the checks and all tests, in this order', async () => {
     const ended = await ciRun('echo "npm $*"; exit 0')
     expect(ended.lines.filter(line => line.startsWith('npm '))).toEqual([
       'npm ci',
       'npm run check',
-      'npm test',
+      'npm run test:all',
     ])
   })
 })

@@ -35,7 +35,7 @@ const captureName = text.regex(
   /^[A-Za-z_][A-Za-z0-9_]{0,62}$/,
   'a name of letters, digits and _, which does not begin with a digit',
 )
-export const MAX_CAPTURES = 20
+const MAX_CAPTURES = 20
 /** Values of an answer to keep, by name. */
 export const capture = z
   .record(captureName, filledText)

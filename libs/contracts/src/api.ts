@@ -14,7 +14,7 @@ const headers = z.record(z.string(), z.string())
  * The counts of one trigger in a run: detected = delivered + rejected + unknown + unsent once the run has
  * ended (R14).
  */
-export const triggerCounts = z.object({
+const triggerCounts = z.object({
   detected: count,
   delivered: count,
   rejected: count,
@@ -24,10 +24,10 @@ export const triggerCounts = z.object({
   attempts: count,
 })
 
-export const runStatus = z.enum(['queued', 'running', 'held', 'success', 'warning', 'failed', 'cancelled'])
+const runStatus = z.enum(['queued', 'running', 'held', 'success', 'warning', 'failed', 'cancelled'])
 
 /** One run. `triggers` has the sync's triggers only. */
-export const runView = z.object({
+const runView = z.object({
   id: z.string(),
   sync: z.string(),
   status: runStatus,
@@ -64,7 +64,7 @@ export const runView = z.object({
 export const runsPage = z.object({ runs: z.array(runView), next })
 
 /** One try at sending a request, redacted. */
-export const attemptView = z.object({
+const attemptView = z.object({
   requestId: z.string(),
   run: z.string(),
   sync: z.string(),
@@ -88,7 +88,7 @@ export const attemptView = z.object({
 export const attemptsPage = z.object({ attempts: z.array(attemptView), next })
 
 /** A row that was not delivered and is tried again on the next run. */
-export const failedRow = z.object({
+const failedRow = z.object({
   key: z.string(),
   op,
   outcome: z.enum(['rejected', 'unknown', 'unsent', 'exists', 'missing', 'delivered']),

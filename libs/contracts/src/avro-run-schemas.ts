@@ -26,7 +26,7 @@ import type {
   RunScope,
   RunStatus,
 } from './records.ts'
-import type { CountsByOp, TriggerCounts } from './state.ts'
+import type { CountsByOp, OpCounts } from './state.ts'
 
 const runCause = enumOf<RunCause>('RunCause', {
   manual: 'somebody asked for it',
@@ -60,7 +60,7 @@ const runStatus = enumOf<RunStatus>('RunStatus', {
   cancelled: 'somebody ended it',
 })
 
-const triggerCounts = recordOf<TriggerCounts>('TriggerCounts', 'What became of the rows of one trigger.', {
+const triggerCounts = recordOf<OpCounts>('TriggerCounts', 'What became of the rows of one trigger.', {
   detected: field('Rows found.', long),
   delivered: field('Rows that the API took.', long),
   rejected: field('Rows that it, or rendering, refused.', long),

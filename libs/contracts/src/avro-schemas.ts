@@ -4,7 +4,6 @@
  * that were written before lack it.
  */
 import {
-  NAMESPACE,
   boolean,
   bytes,
   double,
@@ -50,7 +49,7 @@ import type {
 import type { KeyStateKind, Op, Outcome } from './state.ts'
 import type { Column, Row } from './values.ts'
 
-export type { AvroField, AvroRecordSchema, AvroSchema } from './avro-types.ts'
+export type { AvroRecordSchema } from './avro-types.ts'
 
 /** The type of a record by the name of its schema, without the namespace. */
 export interface RecordTypes {
@@ -68,17 +67,6 @@ export interface RecordTypes {
   DefinitionRecord: DefinitionRecord
 }
 export type RecordName = keyof RecordTypes
-
-/**
- * True for a decoded record of that name, which then has its type: `if (isRecord(decoded, 'Change'))
- * decoded.value.seq`. Only the name is checked: fields that the record's writer did not know yet are missing.
- */
-export function isRecord<N extends RecordName>(
-  decoded: { readonly name: string; readonly value: object },
-  name: N,
-): decoded is { readonly name: `sluice.${N}`; readonly value: RecordTypes[N] } {
-  return decoded.name === `${NAMESPACE}.${name}`
-}
 
 const op = enumOf<Op>('Op', {
   removed: 'the row left the model',

@@ -19,7 +19,7 @@ export const OF_THE_CONNECTION: readonly string[] = [
 ]
 
 /** The header that carries the idempotency key if a destination names no other. */
-export const IDEMPOTENCY_HEADER = 'Idempotency-Key'
+const IDEMPOTENCY_HEADER = 'Idempotency-Key'
 
 /** Tags and outputs of Liquid. They mean nothing in a text that is the same for all rows. */
 const LIQUID = /\{[{%]/

@@ -11,9 +11,9 @@ const TIME_UNITS: { readonly [unit: string]: number } = {
 const SIZE_UNITS: { readonly [unit: string]: number } = { B: 1, KB: 1000, MB: 1_000_000 }
 
 /** The longest duration: a year. No wait, window or time-out is meant to be longer. */
-export const MAX_DURATION_MS = 365 * 86_400_000
+const MAX_DURATION_MS = 365 * 86_400_000
 /** The largest size. */
-export const MAX_BATCH_BYTES = 100_000_000
+const MAX_BATCH_BYTES = 100_000_000
 
 const DURATION_WANTED = 'a duration such as 250ms, 30s, 15m, 1h or 7d'
 const SIZE_WANTED = 'a size such as 64KB or 1MB'

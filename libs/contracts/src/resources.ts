@@ -12,16 +12,16 @@ import { baseUrl, headerName, headers, keyClash, query } from './http-specs.ts'
 import { count, duration, durationWithin, size } from './quantities.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
 
-export { duration, MAX_BATCH_BYTES, MAX_DURATION_MS, size } from './quantities.ts'
+export { duration, size } from './quantities.ts'
 
 /** The longest time that one request may take: longer ones would hold up the end of their run. */
-export const MAX_REQUEST_TIMEOUT_MS = 3_600_000
+const MAX_REQUEST_TIMEOUT_MS = 3_600_000
 /** A run is over before what it wrote may be compacted, or dropped. */
 const MAX_RUN_DURATION_MS = 6 * 86_400_000
-export const MAX_BATCH_ROWS = 100_000
-export const MAX_CONCURRENCY = 10_000
-export const MAX_RATE_REQUESTS = 1_000_000_000
-export const MAX_PARTITIONS = 64
+const MAX_BATCH_ROWS = 100_000
+const MAX_CONCURRENCY = 10_000
+const MAX_RATE_REQUESTS = 1_000_000_000
+const MAX_PARTITIONS = 64
 
 /** A media type with or without parameters, as a header can carry it (RFC 9110 §8.3.1). */
 const MEDIA_TYPE = /^[!#$&^_.+\w-]+\/[!#$&^_.+\w-]+( *;[\t\x20-\x7e\x80-\xff]*)?$/
@@ -30,7 +30,7 @@ const text = z.string({ error: TEXT_WANTED })
 const filledText = text.min(1, 'text that is not empty')
 
 export const NAME_PATTERN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
-export const NAME_WANTED =
+const NAME_WANTED =
   'a name of lower-case letters, digits and dashes, at most 63 of them, with no dash at either end'
 export const resourceName = text.regex(NAME_PATTERN, NAME_WANTED)
 const title = text.optional().describe('A name for people.')
@@ -103,7 +103,7 @@ export const postgresSource = z.strictObject({
   type: z.literal('postgres').describe('A PostgreSQL database, read in one read-only snapshot.'),
 })
 
-export const mysqlSource = z.strictObject({
+const mysqlSource = z.strictObject({
   ...serverFields(['mysql', 'mariadb']),
   type: z.literal('mysql').describe('A MySQL or MariaDB database, read in one read-only snapshot.'),
 })
@@ -140,7 +140,7 @@ const rate = z.strictObject({
   requests: count(MAX_RATE_REQUESTS),
   per: z.union([z.enum(['second', 'minute', 'hour']), duration]),
 })
-export const limits = z.strictObject({
+const limits = z.strictObject({
   rate: z
     .union([rate, z.array(rate).min(1, 'at least one rate')])
     .optional()
@@ -164,7 +164,7 @@ export const destination = z
   })
   .check(keyClash)
 
-export const batch = z.strictObject({
+const batch = z.strictObject({
   size: count(MAX_BATCH_ROWS).default(100).describe('At most this many rows in a request.'),
   bytes: size.default(1_000_000).describe('At most this size of the rendered body.'),
 })
@@ -360,7 +360,6 @@ export type ResourceKind = keyof typeof RESOURCE_SCHEMAS
 export type DuckdbSourceSpec = z.output<typeof duckdbSource>
 export type PostgresSourceSpec = z.output<typeof postgresSource>
 export type MysqlSourceSpec = z.output<typeof mysqlSource>
-export type TlsSpec = z.output<typeof tls>
 export type SourceSpec = z.output<typeof source>
 export type ModelSpec = z.output<typeof model>
 export type DestinationSpec = z.output<typeof destination>

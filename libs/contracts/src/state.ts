@@ -12,7 +12,7 @@ export type KeyStateKind = 'absent' | 'present' | 'content-uncertain' | 'existen
 export type Outcome = 'delivered' | 'rejected' | 'unknown' | 'unsent' | 'exists' | 'missing'
 
 /** The counts of a run per trigger: detected = delivered + rejected + unknown + unsent (R14). */
-export interface TriggerCounts {
+export interface OpCounts {
   readonly detected: number
   readonly delivered: number
   readonly rejected: number
@@ -24,4 +24,4 @@ export interface TriggerCounts {
 }
 
 /** Counts per op; an op that never occurred may be missing. */
-export type CountsByOp = { readonly [op in Op]?: TriggerCounts }
+export type CountsByOp = { readonly [op in Op]?: OpCounts }

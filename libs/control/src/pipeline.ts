@@ -1,4 +1,5 @@
 /** What control needs of a pipeline, either the embedded one in a project's `.sluice` or one on Kafka. */
+import type { Ends } from '@sluice/flow/ends'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -17,10 +18,7 @@ export interface Pipeline extends AsyncDisposable {
   readonly servicesElsewhere: boolean
   /**
    * Runs the services for these syncs until `drain` aborts. Then it lets them finish the work under way,
-   * while `signal` ends them at once. Rejects if a service fails for good.
+   * while `abort` ends them at once. Rejects if a service fails for good.
    */
-  readonly start: (
-    only: ReadonlySet<string>,
-    ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
-  ) => Promise<void>
+  readonly start: (only: ReadonlySet<string>, ends: Ends) => Promise<void>
 }

@@ -162,7 +162,7 @@ export class ProjectControl implements Control {
     if (publishes) await writeResources(pipeline, recordsOf(this.#project), { signal })
     await sendCommand(pipeline, command, signal)
     const services = pipeline
-      .start(new Set([sync]), { drain: done.signal, signal })
+      .start(new Set([sync]), { drain: done.signal, abort: signal })
       .catch((error: unknown) => failed.abort(error))
     try {
       return await followRun(pipeline, { sync, ...of }, { onProgress, cancel, signal: failed.signal })

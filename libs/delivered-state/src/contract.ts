@@ -8,22 +8,33 @@ import { foundChangesSuite } from './contract/found-changes.ts'
 import { goneKeysSuite } from './contract/gone-keys.ts'
 import { type DeliveredStateHarness, TIMEOUT } from './contract/harness.ts'
 import { History } from './contract/history.ts'
+import { keyStatesSuite } from './contract/key-states.ts'
 import { toldApartSuite } from './contract/told-apart.ts'
 import { rememberedPartitionsSuite } from './contract/remembered-partitions.ts'
 
+/** What is decided, whatever the values are. */
 export function deliveredStateContract(name: string, harness: () => DeliveredStateHarness): void {
+  keyStatesSuite(name, harness)
   foundChangesSuite(name, harness)
   changedModelsSuite(name, harness)
   rememberedPartitionsSuite(name, harness)
   goneKeysSuite(name, harness)
   cacheSuite(name, harness)
+  randomHistories(name, harness, 1)
+}
+
+/** Every type, every character, and all pairs of values that are alike: this takes a minute. */
+export function deliveredStateLongContract(name: string, harness: () => DeliveredStateHarness): void {
   everyCharacterSuite(name, harness)
   everyTypeSuite(name, harness)
   toldApartSuite(name, harness)
+  randomHistories(name, harness, 3)
+}
 
+function randomHistories(name: string, harness: () => DeliveredStateHarness, usual: number): void {
   describe(`${name}: random histories`, TIMEOUT, () => {
     const first = Number(process.env['SLUICE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-    const count = Number(process.env['SLUICE_HISTORIES'] ?? 3)
+    const count = Number(process.env['SLUICE_HISTORIES'] ?? usual)
     for (let seed = first; seed < first + count; seed++)
       it(
         `find what the tables say, whatever happened (SLUICE_SEED=${seed})`,

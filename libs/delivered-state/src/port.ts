@@ -80,7 +80,7 @@ export interface DiffRequest {
   /** Columns whose differences count as a change. */
   readonly compare: readonly string[]
   /** Ops with a trigger. Changes of other ops are settled as if delivered. */
-  readonly triggers: ReadonlySet<Op>
+  readonly opsWithTrigger: ReadonlySet<Op>
   /** True for a first run with skip-existing: every row is settled as present, and nothing is sent. */
   readonly baseline: boolean
   /** Absent: an ordinary run. */

@@ -1,6 +1,6 @@
-import { OPS, type CountsByOp, type Op, type Outcome, type TriggerCounts } from '@sluice/contracts/state'
+import { OPS, type CountsByOp, type Op, type OpCounts, type Outcome } from '@sluice/contracts/state'
 
-const NOTHING: TriggerCounts = {
+const NOTHING: OpCounts = {
   detected: 0,
   delivered: 0,
   rejected: 0,
@@ -11,23 +11,23 @@ const NOTHING: TriggerCounts = {
 }
 
 /** Counts of one op, zero if nothing happened. */
-export function countsOf(counts: CountsByOp, op: Op): TriggerCounts {
+export function countsOf(counts: CountsByOp, op: Op): OpCounts {
   return counts[op] ?? NOTHING
 }
 
 /** The sum of two sets of counts, per op and field. */
 export function addCounts(a: CountsByOp, b: CountsByOp): CountsByOp {
-  const sum: { [op in Op]?: TriggerCounts } = {}
+  const sum: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {
     const left = a[op]
     const right = b[op]
     if (left === undefined && right === undefined) continue
-    sum[op] = addTrigger(left ?? NOTHING, right ?? NOTHING)
+    sum[op] = addOp(left ?? NOTHING, right ?? NOTHING)
   }
   return sum
 }
 
-function addTrigger(a: TriggerCounts, b: TriggerCounts): TriggerCounts {
+function addOp(a: OpCounts, b: OpCounts): OpCounts {
   return {
     detected: a.detected + b.detected,
     delivered: a.delivered + b.delivered,
@@ -43,7 +43,7 @@ function addTrigger(a: TriggerCounts, b: TriggerCounts): TriggerCounts {
  * The figure of a run in which an outcome counts. `exists` and `missing` count as rejected, but a `missing`
  * removal as delivered.
  */
-export function figureOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown' | 'unsent' {
+function figureOf(op: Op, outcome: Outcome): 'delivered' | 'rejected' | 'unknown' | 'unsent' {
   switch (outcome) {
     case 'delivered':
     case 'rejected':

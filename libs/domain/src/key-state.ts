@@ -1,6 +1,8 @@
 /**
- * The state of a key and how it moves: the tables of PROTOCOL.md §2 as functions. They are the oracle of the
- * tests. The engine is the SQL of the diff, and its tests compare it with these functions.
+ * The oracle of the tests, not the engine: the tables of PROTOCOL.md §2 as functions. The engine is SQL, in
+ * `feed/merge-feed.ts` and `diff/find-changes.ts` of libs/delivered-state. `contract/key-states.ts` there
+ * holds the two against each other in every entry of the tables, and `contract/history.ts` in random
+ * histories.
  */
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 

@@ -8,7 +8,7 @@ const DEFAULT_GUARD = { share: 0.5, rows: 100 }
  * the share and the number that the sync allows, and more than somebody has approved. Only rows that a
  * trigger removes count. A sync without a `removed` trigger removes none.
  */
-export function isHeld(
+export function needsApproval(
   { removalGuard: guard = DEFAULT_GUARD }: Pick<SyncSpec, 'removalGuard'>,
   found: { readonly removed: number; readonly rows: number; readonly approved: number | null },
 ): boolean {

@@ -3,10 +3,9 @@ export interface Abortable {
 }
 
 /**
- * Waits for the promise, but no longer than until the signal aborts: then it rejects with the signal's
- * reason, and what becomes of the promise is ignored (its later rejection is no unhandled one). It leaves no
- * listener behind on long-lived signals. With a signal that is already aborted it rejects even if the promise
- * is settled.
+ * Waits for the promise, but no longer than until the signal aborts. Then it rejects with the signal's reason
+ * and ignores the promise, whose later rejection is handled. It leaves no listener behind on long-lived
+ * signals. With a signal that is already aborted it rejects, even if the promise is done.
  */
 export function abortable<T>(promise: Promise<T>, options: Abortable): Promise<T> {
   const { signal } = options

@@ -24,7 +24,7 @@ describe('a budget of bytes', () => {
   it('holds no more than its limit, and one alone may have its half and what is common', async () => {
     const budget = new ByteBudget(100 * MB)
     expect(await fill(budget.open(), 7 * MB)).toBe(14)
-    expect(budget.heldBytes).toBe(98 * MB)
+    expect(budget.takenBytes).toBe(98 * MB)
   })
 
   it('leaves everybody their part, whatever the others hold', async () => {
@@ -33,14 +33,14 @@ describe('a budget of bytes', () => {
     const [greedy, ...others] = shares
     expect(await fill(greedy ?? budget.open(), MB)).toBe(60)
     for (const share of others) expect(await fill(share, MB)).toBe(10)
-    expect(budget.heldBytes).toBe(100 * MB)
+    expect(budget.takenBytes).toBe(100 * MB)
   })
 
   it('gives one that holds nothing what it wants, so that nobody stands still', async () => {
     const budget = new ByteBudget(10 * MB)
     const shares = Array.from({ length: 6 }, () => budget.open())
     for (const share of shares) expect(await fill(share, 8 * MB)).toBe(1)
-    expect(budget.heldBytes).toBe(48 * MB)
+    expect(budget.takenBytes).toBe(48 * MB)
   })
 
   it('wakes who waits once something is given back, the first first', async () => {
@@ -61,7 +61,7 @@ describe('a budget of bytes', () => {
     expect(order).toEqual(['small', 'large'])
   })
 
-  it('takes back what a closed share held, and divides anew', async () => {
+  it('takes back what a closed share held, and divides again', async () => {
     const budget = new ByteBudget(100 * MB)
     const [a, b] = [budget.open(), budget.open()]
     await fill(a, MB)
@@ -70,7 +70,7 @@ describe('a budget of bytes', () => {
     a[Symbol.dispose]()
     await waiting
     a.give(MB)
-    expect([budget.heldBytes, budget.shares]).toEqual([100 * MB, 1])
+    expect([budget.takenBytes, budget.shares]).toEqual([100 * MB, 1])
   })
 
   it('counts what is there already, and rejects who gives up waiting', async () => {
@@ -82,8 +82,8 @@ describe('a budget of bytes', () => {
     abort.abort(new Error('enough'))
     await expect(take).rejects.toThrow('enough')
     share.give(20 * MB)
-    expect(budget.heldBytes).toBe(0)
+    expect(budget.takenBytes).toBe(0)
     await expect(share.take(1, { signal: abort.signal })).rejects.toThrow('enough')
-    expect(budget.heldBytes).toBe(0)
+    expect(budget.takenBytes).toBe(0)
   })
 })

@@ -1,26 +1,28 @@
 import type { Abortable } from './abortable.ts'
 
 /**
- * Bytes that several holders share. One half is divided among them evenly, whatever the others hold, so that
- * one that holds on to much for long leaves the others their part; the other half is for whoever comes first.
- * A holder with nothing in hand always gets what it asks for, however much that is: it can go on, if only one
- * by one. So the sum stays below the limit, but for what such single ones have beyond their part.
+ * Bytes that several owners of shares use together. One half is divided among the shares evenly, whatever the
+ * others have taken. So an owner that keeps much for long leaves the others their part. The other half is for
+ * the owner that asks first.
+ *
+ * An owner that has taken nothing always gets what it asks for, however much that is. Otherwise it could
+ * never go on. So the sum stays below the limit, but for what such single requests have beyond their part.
  */
 export class ByteBudget {
   readonly #limitBytes: number
   readonly #shares = new Set<Share>()
   readonly #waiting = new Set<Waiter>()
-  #heldBytes = 0
-  /** What of it is beyond the parts of those who hold it. */
+  #takenBytes = 0
+  /** The sum of what shares have taken beyond their parts. */
   #beyondBytes = 0
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes
   }
 
-  /** What all shares hold now. */
-  get heldBytes(): number {
-    return this.#heldBytes
+  /** What all shares have taken now. */
+  get takenBytes(): number {
+    return this.#takenBytes
   }
 
   /** How many shares are open. */
@@ -28,7 +30,7 @@ export class ByteBudget {
     return this.#shares.size
   }
 
-  /** A share for one holder, open until it is disposed of. */
+  /** A share for one owner, open until it is disposed of. */
   open(): ByteShare {
     const share: Share = new Share({
       mayTake: bytes => this.#mayTake(share, bytes),
@@ -38,7 +40,7 @@ export class ByteBudget {
       close: () => this.#close(share),
     })
     this.#shares.add(share)
-    this.#divideAnew()
+    this.#divideAgain()
     return share
   }
 
@@ -47,49 +49,52 @@ export class ByteBudget {
   }
 
   #mayTake(share: Share, bytes: number): boolean {
-    if (share.heldBytes === 0) return true
-    const beyond = Math.max(0, share.heldBytes + bytes - this.#partBytes)
+    if (share.takenBytes === 0) return true
+    const beyond = Math.max(0, share.takenBytes + bytes - this.#partBytes)
     if (beyond === 0) return true
-    const others = this.#beyondBytes - Math.max(0, share.heldBytes - this.#partBytes)
+    const others = this.#beyondBytes - Math.max(0, share.takenBytes - this.#partBytes)
     return others + beyond <= this.#limitBytes / 2
   }
 
   #change(share: Share, change: number): void {
-    // What comes back late was given back when the share was closed.
+    // Bytes that come back late were given back when the share was closed.
     if (!this.#shares.has(share)) return
     const part = this.#partBytes
-    this.#beyondBytes -= Math.max(0, share.heldBytes - part)
-    share.heldBytes += change
-    this.#heldBytes += change
-    this.#beyondBytes += Math.max(0, share.heldBytes - part)
+    this.#beyondBytes -= Math.max(0, share.takenBytes - part)
+    share.takenBytes += change
+    this.#takenBytes += change
+    this.#beyondBytes += Math.max(0, share.takenBytes - part)
     if (change < 0) this.#wake()
   }
 
   #close(share: Share): void {
     if (!this.#shares.delete(share)) return
-    this.#heldBytes -= share.heldBytes
-    share.heldBytes = 0
-    this.#divideAnew()
+    this.#takenBytes -= share.takenBytes
+    share.takenBytes = 0
+    this.#divideAgain()
     this.#wake()
   }
 
-  #divideAnew(): void {
+  #divideAgain(): void {
     this.#beyondBytes = 0
-    for (const { heldBytes } of this.#shares) this.#beyondBytes += Math.max(0, heldBytes - this.#partBytes)
+    for (const { takenBytes } of this.#shares) this.#beyondBytes += Math.max(0, takenBytes - this.#partBytes)
   }
 
-  /** Those who came first are served first, and one that wants much holds up nobody who wants little. */
+  /**
+   * Serves the callers in the order in which they came. A caller that wants much does not stop one that wants
+   * little.
+   */
   #wake(): void {
     for (const waiter of this.#waiting) waiter()
   }
 }
 
-/** What one holder has of a budget. */
+/** The part of a budget that one owner has. */
 export interface ByteShare extends Disposable {
-  readonly heldBytes: number
+  readonly takenBytes: number
   /** Waits until there is room for so many bytes; rejects with the signal's reason when it aborts first. */
   take(bytes: number, options: Abortable): Promise<void>
-  /** Takes them at once: they are there already. */
+  /** Takes bytes at once, for data that is in memory already. */
   add(bytes: number): void
   give(bytes: number): void
 }
@@ -107,8 +112,8 @@ interface Ties {
 
 class Share implements ByteShare {
   readonly #ties: Ties
-  /** Kept by the budget. */
-  heldBytes = 0
+  /** The budget keeps this figure. */
+  takenBytes = 0
 
   constructor(ties: Ties) {
     this.#ties = ties

@@ -1,4 +1,7 @@
-/** A promise with its two ends apart, for answers that arrive elsewhere than they were asked for. */
+/**
+ * A promise with its two ends apart, for an answer that arrives in another place than the question was asked
+ * in.
+ */
 export interface Deferred<T> {
   readonly promise: Promise<T>
   /** Only the first call of `resolve` or `reject` counts. */
@@ -6,9 +9,7 @@ export interface Deferred<T> {
   readonly reject: (reason: unknown) => void
 }
 
-/**
- * Makes a deferred. A rejection that nobody awaits is still an unhandled one: whoever makes it sees to that.
- */
+/** Makes a deferred. Its maker must see that a rejection is awaited: otherwise it is an unhandled one. */
 export function deferred<T = void>(): Deferred<T> {
   return Promise.withResolvers<T>()
 }

@@ -1,9 +1,11 @@
 /**
- * A clock for how long ago something was that others count too: a lease, a hold, a membership. It never says
- * less than passed. `performance.now()` does, on Linux: it stands still while the machine is suspended, so a
- * process that wakes up after an hour would take what it held for its own. The wall clock counts that hour,
- * but somebody may set it. So this one goes on by whichever of the two went further: set forward, the wall
- * clock makes it run ahead, and what was held is looked at again; set back, it changes nothing.
+ * A clock for times that other machines count too: the life of a lease, a hold, a membership. It never says
+ * less than has passed.
+ *
+ * `performance.now()` does, on Linux: it stands still while the machine is suspended. So a process that wakes
+ * up after an hour would take its lease for its own. The wall clock counts that hour, but somebody may set
+ * it. So this clock advances with the one of the two that went further. A wall clock that is set forward
+ * makes it run ahead, and the lease is looked at again. One that is set back changes nothing.
  */
 
 /** Differences up to this are the clocks' own: the wall clock counts whole milliseconds, and is slewed. */

@@ -1,8 +1,8 @@
 import type { Abortable } from './abortable.ts'
 
 /**
- * Wakes whoever waits for "something has changed". A version number closes the gap between looking and
- * waiting:
+ * Wakes the callers that wait for "something has changed". A version number closes the gap between looking
+ * and waiting:
  *
  *     for (;;) {
  *       const seen = changes.version
@@ -10,8 +10,8 @@ import type { Abortable } from './abortable.ts'
  *       await changes.after(seen, { signal })
  *     }
  *
- * Any number may wait at once. It has no end: an owner that closes notifies once more, and the waiters see it
- * by looking.
+ * Any number may wait at once. A notifier has no end: an owner that closes notifies once more, and the
+ * waiters look and see it.
  */
 export class Notifier {
   #version = 0

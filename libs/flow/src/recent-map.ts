@@ -1,5 +1,5 @@
 /**
- * A map that holds what was used last, up to a weight: for what can be had again when it is gone. Reading
+ * A map of the entries that were used last, up to a weight. It is for values that can be had again. Reading
  * counts as use.
  */
 export class RecentMap<K, V> {

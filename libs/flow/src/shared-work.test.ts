@@ -17,7 +17,7 @@ function controlled() {
   return { work, begun }
 }
 
-test('is done once for all who wait, and anew for whoever asks later', async () => {
+test('is done once for all who wait, and again for whoever asks later', async () => {
   const { work, begun } = controlled()
   const all = [work.done({ signal }), work.done({ signal })]
   expect(work.isUnderWay).toBe(true)

@@ -7,10 +7,10 @@ interface UnderWay<T> {
 }
 
 /**
- * Work that several callers want at the same time and that is done once: whoever asks while it is under way
- * waits for it with the others. It lives for as long as somebody waits, and is aborted when the last of them
- * has gone, so that no caller's end is the end of another's wait. Its failure is that of everybody who waits;
- * the next to ask begins it anew.
+ * Work that several callers want at the same time, and that is done once. A caller that asks while it is
+ * under way waits for it with the others. The work lives for as long as a caller waits, and is aborted when
+ * the last one has gone. So no caller's end is the end of another's wait. A failure reaches every caller that
+ * waits; the next caller begins the work again.
  */
 export class SharedWork<T> {
   readonly #work: (options: Abortable) => Promise<T>
@@ -20,7 +20,10 @@ export class SharedWork<T> {
     this.#work = work
   }
 
-  /** True while it is being done: whoever asks now joins others, and may get what was there before. */
+  /**
+   * True while the work is being done. A caller that asks now joins others, and may get what was there before
+   * it asked.
+   */
   get isUnderWay(): boolean {
     return this.#underWay !== null
   }
@@ -51,7 +54,7 @@ export class SharedWork<T> {
     return begun
   }
 
-  /** The next to ask does not join what is being aborted. */
+  /** The next caller does not join work that is being aborted. */
   #leave(left: UnderWay<T>): void {
     if (this.#underWay === left) this.#underWay = null
     left.stop.abort(new Error('nobody waits for it any more'))

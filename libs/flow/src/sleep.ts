@@ -4,8 +4,8 @@ import type { Abortable } from './abortable.ts'
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
- * Resolves after `ms` milliseconds (at least one turn of the event loop), rejects with the signal's reason as
- * soon as it aborts. Holds the process alive meanwhile. A wait longer than 24.8 days is cut to that.
+ * Resolves after `ms` milliseconds (at least one turn of the event loop). Rejects with the signal's reason as
+ * soon as that aborts. The process stays alive meanwhile. A wait longer than 24.8 days is cut to that.
  */
 export function sleep(ms: number, options: Abortable): Promise<void> {
   const { signal } = options
@@ -30,9 +30,9 @@ export function sleep(ms: number, options: Abortable): Promise<void> {
 }
 
 /**
- * Resolves in the next turn of the event loop, after pending I/O had its chance: a loop over work that is
- * always ready awaits it now and then, or timers, sockets and aborts starve. Never rejects; the caller looks
- * at its signal afterwards.
+ * Resolves in the next turn of the event loop, after pending I/O had its chance. A loop over work that is
+ * always ready awaits it now and then. Otherwise timers, sockets and aborts starve. Never rejects; the caller
+ * looks at its signal afterwards.
  */
 export function nextTurn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))

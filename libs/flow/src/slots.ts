@@ -1,7 +1,7 @@
 /**
  * Slots for work that takes memory: so many pieces of it are under way at once, in the order in which they
- * were asked for. One that has its slot for longer than `overdueMs` stops counting, so that slow work, which
- * mostly waits, never holds up others for longer than that.
+ * asked. A piece that has its slot for longer than `overdueMs` stops counting. So slow work, which mostly
+ * waits, never delays other work for longer than that.
  */
 import { abortable, type Abortable } from './abortable.ts'
 
@@ -16,7 +16,7 @@ export class Slots {
     this.#overdueMs = of.overdueMs
   }
 
-  /** Waits for a slot; it is free again once it is disposed. Rejects with the signal's reason. */
+  /** Waits for a slot. The slot is free again once it is disposed. Rejects with the signal's reason. */
   async take(options: Abortable): Promise<Disposable> {
     options.signal.throwIfAborted()
     const free = this.tryTake()
@@ -45,7 +45,7 @@ export class Slots {
     return { [Symbol.dispose]: release }
   }
 
-  /** Whoever waits longest has the slot from now on. */
+  /** The caller that waits longest has the slot from now on. */
   #handOn(): void {
     const next = this.#waiting.shift()
     if (next === undefined) this.#taken -= 1
@@ -60,7 +60,7 @@ export class Slots {
       await abortable(promise, options)
     } catch (error) {
       const place = this.#waiting.indexOf(resolve)
-      // One that was given its slot just when it gave up hands it on.
+      // A caller that got its slot just when it gave up hands it on.
       if (place === -1) this.#handOn()
       else this.#waiting.splice(place, 1)
       throw error

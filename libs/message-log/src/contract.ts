@@ -20,7 +20,7 @@ import { stageContract } from './contract/stage.ts'
 import { topicContract } from './contract/topics.ts'
 import { writerContract } from './contract/writers.ts'
 
-export { FILLER_KEY, type Faults, type FaultProxy, type MessageLogHarness } from './contract/fixture.ts'
+export { FILLER_KEY } from './contract/fixture.ts'
 
 /**
  * Registers the suite under `name`. It calls `start` once, before the first test, and closes the harness

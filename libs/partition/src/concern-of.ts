@@ -1,4 +1,7 @@
-/** Whom a failure concerns: the one place that decides whether it stops a try, a sync or a process (R12). */
+/**
+ * Says what a failure concerns: a try, a sync or the process. This is the one place that decides what it
+ * stops (R12).
+ */
 import { isSluiceError, type ErrorCode } from '@sluice/contracts/errors'
 
 /**
@@ -10,7 +13,7 @@ import { isSluiceError, type ErrorCode } from '@sluice/contracts/errors'
  */
 export type Concern = 'passing' | 'sync' | 'process'
 
-/** Of an error that is not `retryable`; one that is passes, whatever its code. */
+/** The concern of an error that is not `retryable`. A retryable error passes, whatever its code. */
 const OF_CODE: { readonly [code in ErrorCode]: Concern } = {
   fenced: 'passing',
   'writer-dead': 'passing',
@@ -23,22 +26,28 @@ const OF_CODE: { readonly [code in ErrorCode]: Concern } = {
   'schema-incompatible': 'sync',
   'too-long': 'sync',
   'too-large': 'sync',
-  /** Its topics: with another number of partitions, emptied, deleted, or with records that are none. */
+  /**
+   * The sync's topics have another number of partitions, are emptied or deleted, or hold records that are not
+   * Sluice's.
+   */
   conflict: 'sync',
   'offset-out-of-range': 'sync',
   'lost-topic': 'sync',
   corrupt: 'sync',
-  /** Kafka answers, and says no: no right to a topic, a group or a writer of this sync. */
+  /** Kafka answers and refuses: the process lacks a right to a topic, a group or a writer of this sync. */
   unreachable: 'sync',
-  /** The disk of the log that all syncs of a process share. Those of a run alone end that run. */
+  /**
+   * The disk of the log is full or broken. All syncs of a process share it. A full disk of one run ends that
+   * run alone.
+   */
   disk: 'process',
-  /** The log was closed under somebody who is at work. */
+  /** The log was closed while something was still at work on it. */
   aborted: 'process',
   usage: 'process',
   internal: 'process',
 }
 
-/** Whom a failure in the work of one sync concerns. What is no `SluiceError` is a bug. */
+/** Says what a failure in the work of one sync concerns. An error that is no `SluiceError` is a bug. */
 export function concernOf(error: unknown): Concern {
   if (!isSluiceError(error)) return 'process'
   return error.retryable ? 'passing' : OF_CODE[error.code]

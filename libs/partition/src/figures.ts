@@ -1,14 +1,14 @@
 /**
- * What the stages count, for whoever watches them. Counting has no effect on any of them, never waits and
- * never fails; a process that nobody watches counts nothing.
+ * What the stages count for operators. Counting has no effect on a stage, never waits and never fails. A
+ * process without metrics counts nothing.
  */
 import type { RunStatus } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
-import type { Stage } from '@sluice/topics/topics'
+import type { StageName } from '@sluice/topics/topics'
 
 export interface Figures {
-  /** A stage began to work on one partition of a sync, or anew after a setback. */
-  takenOver(stage: Stage, sync: string): void
+  /** A stage began to work on one partition of a sync, or began again after a setback. */
+  takenOver(stage: StageName, sync: string): void
   /** Changes of a run are in the topic. */
   published(sync: string, op: Op, changes: number): void
   /** Rows became a request, or could not be rendered. */
@@ -21,7 +21,7 @@ export interface Figures {
   leaseWaited(sync: string, ms: number): void
   ended(sync: string, status: RunStatus): void
   /** So many partitions of a sync are set aside now, or the whole sync (1); 0: it is worked on. */
-  setAside(stage: Stage, sync: string, places: number): void
+  setAside(stage: StageName, sync: string, places: number): void
 }
 
 export const NO_FIGURES: Figures = {

@@ -6,9 +6,9 @@ import { createLogger } from '@sluice/runtime/logger'
 import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { NO_FIGURES } from './figures.ts'
-import { followOpenRuns, type FollowOptions } from './follow-open-runs.ts'
+import { followOpenRuns, type FollowDeps, type FollowingStage } from './follow-open-runs.ts'
 import { reportSetAside } from './report-set-aside.ts'
-import { at, homePartition, reportKey, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
+import { at, homePartition, reportKey, runKey, sharedTopics } from '@sluice/topics/topics'
 
 const never = new AbortController().signal
 const torn = new SluiceError('corrupt', 'no Avro')
@@ -18,7 +18,14 @@ const emptied = new SluiceError('offset-out-of-range', 'test.customers.requests[
 const logger = createLogger({ name: 'test', level: 'silent' })
 const runsTopic = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
 
-type Follow = Pick<FollowOptions, 'work'> & Partial<FollowOptions> & { readonly joinFails?: SluiceError }
+type Follow = Pick<FollowingStage, 'work'> &
+  Partial<Pick<FollowDeps, 'holds' | 'figures'>> & {
+    readonly stage?: 'requests' | 'attempts'
+    readonly joinFails?: SluiceError
+  }
+
+const RENDERER = { stage: 'requests', service: 'renderer', activity: 'rendering', reads: 'changes' } as const
+const DELIVERY = { stage: 'attempts', service: 'delivery', activity: 'delivery', reads: 'requests' } as const
 
 /** Follows one open run; `tell` writes an event of it. */
 async function following(of: Follow) {
@@ -33,18 +40,12 @@ async function following(of: Follow) {
   await tell({})
   const { joinFails } = of
   if (joinFails !== undefined) vi.spyOn(world.log, 'join').mockRejectedValue(joinFails)
-  const done = followOpenRuns({
-    ...world,
-    stage: 'requests',
-    logger,
-    holds: createLocalHolds(),
-    groupOf: () => `renderer.${INCARNATION}`,
-    topicOf: run => syncTopics(PREFIX, run.sync).changes,
-    onSetback: () => undefined,
-    drain: drain.signal,
-    signal: never,
-    ...of,
-  })
+  const { stage = 'requests', work, holds = createLocalHolds(), figures } = of
+  const done = followOpenRuns(
+    { ...world, logger, prefix: PREFIX, holds, figures },
+    { ...(stage === 'requests' ? RENDERER : DELIVERY), work },
+    { drain: drain.signal, abort: never },
+  )
   const reportOf = (partition: number): PartitionReport | undefined =>
     world.runs.of(SYNC)?.reports.get(partition)
   return {
@@ -181,19 +182,17 @@ it('has nobody work on a topic that holds less than earlier runs wrote', async (
     await world.append(runs, [{ key: runKey(SYNC, event.runId), value: world.io.encode('RunEvent', event) }])
   const errors: unknown[] = []
   const drain = new AbortController()
-  await followOpenRuns({
-    ...world,
-    stage: 'requests',
-    logger: { ...logger, error: (what: { readonly err: unknown }) => void errors.push(what.err) } as never,
-    holds,
-    groupOf: () => `renderer.${INCARNATION}`,
-    topicOf: run => syncTopics(PREFIX, run.sync).changes,
-    work: () => Promise.reject(new Error('somebody works')),
-    figures: { ...NO_FIGURES, setAside: () => drain.abort() },
-    onSetback: () => undefined,
-    drain: drain.signal,
-    signal: never,
-  })
+  await followOpenRuns(
+    {
+      ...world,
+      prefix: PREFIX,
+      logger: { ...logger, error: (what: { readonly err: unknown }) => void errors.push(what.err) } as never,
+      holds,
+      figures: { ...NO_FIGURES, setAside: () => drain.abort() },
+    },
+    { ...RENDERER, work: () => Promise.reject(new Error('somebody works')) },
+    { drain: drain.signal, abort: never },
+  )
   expect(errors).toEqual([
     expect.objectContaining({
       code: 'lost-topic',

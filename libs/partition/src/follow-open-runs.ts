@@ -1,10 +1,11 @@
 /**
- * Has one worker per sync with an open run, and none for the others, so that a sync without a run holds no
+ * Keeps one worker for each sync with an open run, and none for the others. So a sync without a run holds no
  * consumer. Renderer and delivery are both built on it.
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import type { Figures } from './figures.ts'
 import { assertKept } from './kept-topics.ts'
+import { endingOf, type Ends } from '@sluice/flow/ends'
 import { ownPartitions, type Readiness, type Worker } from './own-partitions.ts'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { reportSetAside } from './report-set-aside.ts'
@@ -14,15 +15,15 @@ import type { SettingAside } from './tries.ts'
 import type { Holds } from '@sluice/holds/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
-import type { Stage } from '@sluice/topics/topics'
+import { syncTopics, type StageName } from '@sluice/topics/topics'
 
 /** A fault that is gone by the next try harms no run; one that is still there ends it. */
 const FAILURES_THAT_END_A_RUN = 2
-/** Whoever gets no hold for so long is taken to be late: another has it. */
+/** A process that gets no hold for so long is late: another process has the hold. */
 const PATIENCE_FOR_HOLD_MS = 500
 
-export interface FollowOptions {
-  readonly stage: Stage
+/** What every stage that follows runs is made with. */
+export interface FollowDeps {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly logger: Logger
@@ -31,28 +32,36 @@ export interface FollowOptions {
   readonly readiness?: Readiness | undefined
   readonly runs: RunsView
   readonly prefix: string
-  /** Group and topic whose partitions are shared out for a sync. */
-  readonly groupOf: (run: RunEvent) => string
-  readonly topicOf: (run: RunEvent) => string
-  readonly work: (run: RunEvent, worker: Worker) => Promise<void>
-  readonly onSetback: (run: RunEvent, target: TopicPartition | null, error: unknown) => void
-  readonly drain: AbortSignal
-  readonly signal: AbortSignal
 }
+
+/** The stage that follows runs, and what it does with them. */
+export interface FollowingStage {
+  readonly stage: StageName
+  /** The names of the stage's groups have it. Processes of one service share the partitions of a sync. */
+  readonly service: 'renderer' | 'delivery'
+  /** What the service does, as the log says it. */
+  readonly activity: 'rendering' | 'delivery'
+  /** The topic that it reads. */
+  readonly reads: 'changes' | 'requests'
+  readonly work: (run: RunEvent, worker: Worker) => Promise<void>
+}
+
+type Following = FollowDeps & FollowingStage & Ends
 
 /**
  * Resolves once drained; rejects with the first failure that concerns the process, after all have stopped.
  */
-export async function followOpenRuns(options: FollowOptions): Promise<void> {
-  const { runs, drain, signal } = options
+export async function followOpenRuns(deps: FollowDeps, stage: FollowingStage, ends: Ends): Promise<void> {
+  const following = { ...deps, ...stage, ...ends }
+  const { runs } = deps
   const failed = new AbortController()
-  const ending = AbortSignal.any([drain, signal, failed.signal])
+  const ending = endingOf(ends, failed.signal)
   const working = new Map<string, { readonly stop: AbortController; done: Promise<void> }>()
   try {
     for (;;) {
       const seen = runs.changes.version
       if (ending.aborted) break
-      syncWorkers(options, working, { ending, failed })
+      syncWorkers(following, working, { ending, failed })
       await runs
         .until(() => runs.changes.version !== seen, { signal: ending })
         .catch((error: unknown) => {
@@ -67,12 +76,12 @@ export async function followOpenRuns(options: FollowOptions): Promise<void> {
 }
 
 function syncWorkers(
-  options: FollowOptions,
+  following: Following,
   working: Map<string, { readonly stop: AbortController; done: Promise<void> }>,
-  ends: { readonly ending: AbortSignal; readonly failed: AbortController },
+  { ending, failed }: { readonly ending: AbortSignal; readonly failed: AbortController },
 ): void {
   const open = new Map<string, RunEvent>()
-  for (const runs of options.runs.all()) {
+  for (const runs of following.runs.all()) {
     const run = openRun(runs)
     if (run !== null) open.set(`${run.sync}.${run.incarnation}`, run)
   }
@@ -80,43 +89,46 @@ function syncWorkers(
   for (const [name, run] of open) {
     if (working.has(name)) continue
     const stop = new AbortController()
-    const drain = AbortSignal.any([ends.ending, stop.signal])
-    const done = workOnSync(options, run, drain)
-      .catch((error: unknown) => ends.failed.abort(error))
+    const drain = AbortSignal.any([ending, stop.signal])
+    const done = workOnSync({ ...following, drain }, run)
+      .catch((error: unknown) => failed.abort(error))
       .finally(() => {
         working.delete(name)
-        options.runs.changes.notify()
+        following.runs.changes.notify()
       })
     working.set(name, { stop, done })
   }
 }
 
-async function workOnSync(options: FollowOptions, run: RunEvent, drain: AbortSignal): Promise<void> {
-  const { stage, log, holds, figures, readiness, signal } = options
+async function workOnSync(following: Following, run: RunEvent): Promise<void> {
+  const { stage, service, activity, reads, log, holds, figures, readiness, logger, prefix } = following
+  const { drain, abort } = following
+  const { sync, incarnation } = run
   await ownPartitions({
     log,
     holds,
     readiness,
-    group: options.groupOf(run),
-    topic: options.topicOf(run),
+    group: `${prefix}.${service}.${sync}.${incarnation}`,
+    topic: syncTopics(prefix, sync)[reads],
     holdOf: ({ partition }) => holdOf(stage, run, partition),
     work: async worker => {
       const { partition } = worker.target
-      await assertKept(options, { sync: run.sync, partition }, { signal: worker.signal })
-      figures?.takenOver(stage, run.sync)
-      await options.work(run, worker)
+      await assertKept(following, { sync, partition }, { signal: worker.abort })
+      figures?.takenOver(stage, sync)
+      await following.work(run, worker)
     },
-    onSetback: (target, error) => options.onSetback(run, target, error),
-    setAside: settingAside(options, run, AbortSignal.any([drain, signal])),
+    onSetback: (target, err) =>
+      logger.warn({ sync, partition: target?.partition, err }, `${activity} starts again`),
+    setAside: settingAside(following, run, endingOf(following)),
     drain,
-    signal,
+    abort,
   })
 }
 
 /** What becomes of a sync that cannot go on, and of the run at work. */
-function settingAside(options: FollowOptions, of: RunEvent, signal: AbortSignal): SettingAside {
+function settingAside(following: Following, of: RunEvent, signal: AbortSignal): SettingAside {
   const { sync, incarnation } = of
-  const asides = new SetAsides({ ...options, sync })
+  const asides = new SetAsides({ ...following, sync })
   const placeOf = (target: TopicPartition | null): number | null => target?.partition ?? null
   /** By place: how often it has failed in a row in the run that was at work then. */
   const ofRuns = new Map<number | null, { readonly run: number | null; readonly failures: number }>()
@@ -124,24 +136,26 @@ function settingAside(options: FollowOptions, of: RunEvent, signal: AbortSignal)
     async failed(target, error, failures) {
       const place = placeOf(target)
       asides.failed(place, error)
-      const known = options.runs.of(sync)
+      const known = following.runs.of(sync)
       const run = known === undefined ? null : (openRun(known)?.run ?? null)
       const before = ofRuns.get(place)
       const isInRow = before !== undefined && before.run === run && failures > 1
       const ofRun = { run, failures: isInRow ? before.failures + 1 : 1 }
       ofRuns.set(place, ofRun)
-      // What failed in an earlier run says nothing of this one, of which nothing was tried yet.
+      // A failure in an earlier run says nothing of this run, of which nothing was tried yet.
       if (ofRun.failures < FAILURES_THAT_END_A_RUN) return
-      const { stage } = options
+      const { stage } = following
       const tell = (partition: number): Promise<void> =>
-        reportSetAside(options, { stage, sync, incarnation, partition, error }, { signal })
+        reportSetAside(following, { stage, sync, incarnation, partition, error }, { signal })
       const all = Array.from({ length: of.partitions }, (_, partition) => partition)
       try {
         if (target !== null) await tell(target.partition)
         else
-          await Promise.all(all.map(partition => unlessHeld(options, of, { partition, signal, then: tell })))
+          await Promise.all(
+            all.map(partition => unlessHeld(following, of, { partition, signal, then: tell })),
+          )
       } catch (untold) {
-        // Where the run is over, or the work, nobody has to know any more.
+        // Once the run or the work is over, nobody needs the report.
         if (!signal.aborted) throw untold
       }
     },
@@ -150,9 +164,12 @@ function settingAside(options: FollowOptions, of: RunEvent, signal: AbortSignal)
   }
 }
 
-/** Who is no member has no partition: of one that another process is at work on it has nothing to tell. */
+/**
+ * Does `then` unless another process holds the partition. A process that cannot join its group owns no
+ * partition, so it has nothing to tell of one that another process is at work on.
+ */
 async function unlessHeld(
-  { holds, stage }: FollowOptions,
+  { holds, stage }: Following,
   of: RunEvent,
   {
     partition,
@@ -175,6 +192,6 @@ async function unlessHeld(
   }
 }
 
-function holdOf(stage: Stage, { sync, incarnation }: RunEvent, partition: number): string {
+function holdOf(stage: StageName, { sync, incarnation }: RunEvent, partition: number): string {
   return `${stage}/${sync}/${incarnation}/${partition}`
 }

@@ -1,6 +1,7 @@
 /**
- * Whether the topics of a sync still hold what its runs have written. Somebody may have deleted one, or put
- * an empty one in its place: what was in it is not to be had again, and nobody may go on as if it never was.
+ * Checks that the topics of a sync still hold what its runs have written. Somebody may have deleted a topic,
+ * or put an empty one in its place. Its records cannot be had again, and no stage may go on as if they had
+ * never been there.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog } from '@sluice/message-log/port'
@@ -14,8 +15,8 @@ interface KeptDeps {
 }
 
 /**
- * Rejects with `lost-topic` if `requests` or `attempts` end before what the last run that has ended says that
- * it wrote to this partition. To be asked before anything is written there.
+ * Rejects with `lost-topic` if `requests` or `attempts` end too early in this partition. The last run that
+ * has ended says on `runs` how far it wrote there. A stage asks before it writes anything to the partition.
  */
 export async function assertKept(
   { log, runs, prefix }: KeptDeps,
@@ -33,8 +34,8 @@ export async function assertKept(
 }
 
 /**
- * The same for all topics of a sync that has begun a run, of which each has to be there with all its
- * partitions; the view holds what was on `runs`.
+ * The same for all topics of a sync that has begun a run. Each topic has to be there with all its partitions.
+ * The view must hold all that was on `runs`.
  */
 export async function assertAllKept(
   deps: KeptDeps,
@@ -57,6 +58,6 @@ export async function assertAllKept(
 }
 
 function lost(sync: string, what: string): SluiceError {
-  const remedy = `only \`sluice reset ${sync}\`, which forgets what was delivered, lets the sync begin anew`
+  const remedy = `only \`sluice reset ${sync}\`, which forgets what was delivered, lets the sync begin again`
   return new SluiceError('lost-topic', `${what}: ${remedy}`)
 }

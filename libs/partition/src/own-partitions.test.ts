@@ -47,7 +47,7 @@ it('a successor begins a partition only once the worker of a member that drains 
       work,
       onSetback: (_target, error) => happened.push(`${name} fails: ${String(error)}`),
       drain,
-      signal,
+      abort: signal,
     })
     return { started: started.promise, done }
   }
@@ -111,7 +111,7 @@ it('a member that gets no holds leaves its partitions to others, and joins again
       },
       onSetback: () => {},
       drain: drain.signal,
-      signal,
+      abort: signal,
     })
   const drained = ({ drain: stop }: Worker): Promise<void> =>
     new Promise(resolve => (stop.aborted ? resolve() : stop.addEventListener('abort', () => resolve())))

@@ -8,7 +8,7 @@ import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { openRun, type RunsView } from '@sluice/runs/runs-view'
-import { at, homePartition, reportKey, sharedTopics, type Stage } from '@sluice/topics/topics'
+import { at, homePartition, reportKey, sharedTopics, type StageName } from '@sluice/topics/topics'
 
 interface Deps {
   readonly log: MessageLog
@@ -18,16 +18,17 @@ interface Deps {
 }
 
 /**
- * Resolves once that is acknowledged. It is written without a fence, which a stage that cannot write its own
- * topics does not have; at worst it ends a run early whose rows are sent again.
+ * Resolves once the log has acknowledged the reports. They are written without a fence, since a stage that
+ * cannot write its own topics has none. At worst a report ends a run early, and the next run sends its rows
+ * again.
  */
 export async function reportSetAside(
   deps: Deps,
   of: {
-    readonly stage: Stage
+    readonly stage: StageName
     readonly sync: string
     readonly incarnation: string
-    /** Null: all that the run has. */
+    /** Null for all partitions of the run. */
     readonly partition: number | null
     readonly error: unknown
   },
@@ -60,7 +61,7 @@ function asideReport(
   of: {
     readonly partition: number
     readonly last: PartitionReport | undefined
-    readonly stage: Stage
+    readonly stage: StageName
     readonly error: unknown
   },
 ): PartitionReport | null {
@@ -84,7 +85,7 @@ function asideReport(
   }
 }
 
-const STOPPED: { readonly [stage in Stage]: string } = {
+const STOPPED: { readonly [stage in StageName]: string } = {
   changes: 'its changes cannot be published',
   requests: 'its requests cannot be rendered',
   attempts: 'its requests cannot be delivered',

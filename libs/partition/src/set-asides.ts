@@ -1,10 +1,11 @@
 /**
- * What a stage knows of a sync that cannot go on, and is set aside while all others do (R12, PROTOCOL.md
- * §11). It tells people once why, and once when it works again; a metric shows what is set aside now.
+ * What a stage knows of a sync that is set aside: the sync cannot go on, and all others do (R12, PROTOCOL.md
+ * §11). The stage logs the reason once, and once that the sync works again. A metric shows what is set aside
+ * now.
  */
 import type { Logger } from '@sluice/runtime/logger'
 import type { Figures } from './figures.ts'
-import type { Stage } from '@sluice/topics/topics'
+import type { StageName } from '@sluice/topics/topics'
 
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 60_000
@@ -14,12 +15,12 @@ const LONGEST_PAUSE_MS = 60_000
  */
 export function pauseAfter(failures: number, random: () => number = Math.random): number {
   const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 30), LONGEST_PAUSE_MS)
-  // Many syncs that stumbled over the same are not to come back at once.
+  // Many syncs that failed for the same reason must not all come back at the same moment.
   return pauseMs * (0.75 + random() / 2)
 }
 
 export interface SetAsideOf {
-  readonly stage: Stage
+  readonly stage: StageName
   readonly sync: string
   readonly logger: Pick<Logger, 'info' | 'error'>
   readonly figures?: Figures | undefined
@@ -35,7 +36,7 @@ export class SetAsides {
     this.#of = of
   }
 
-  /** Takes a failure. The same reason is logged once, however often it is tried. */
+  /** Takes a failure. The same reason is logged once, however often the sync fails for it. */
   failed(place: number | null, error: unknown): void {
     const { stage, sync, logger } = this.#of
     const reason = error instanceof Error ? error.message : String(error)
@@ -54,7 +55,7 @@ export class SetAsides {
     logger.info({ sync, stage, partition: place ?? undefined }, 'the sync is worked on again')
   }
 
-  /** Nobody tries it here any more: its run has ended, or others have the partition. */
+  /** This process tries the place no more: the run has ended, or another process has the partition. */
   left(place: number | null): void {
     if (this.#reasons.delete(place)) this.#count()
   }

@@ -5,7 +5,7 @@ import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { lastOwnRecord, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import { plainMarker, takeOver, type Ownership } from './take-over.ts'
-import { at, markerKey, syncTopics, textKey, type Stage } from '@sluice/topics/topics'
+import { at, markerKey, syncTopics, textKey, type StageName } from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
 const ATTEMPTS = at(syncTopics(PREFIX, SYNC).attempts, 0)
@@ -18,7 +18,9 @@ describe('the owners of a partition', () => {
   })
   afterEach(() => world[Symbol.asyncDispose]())
 
-  function own(of: { stage?: Stage; incarnation?: string; log?: TestLog['log'] } = {}): Promise<Ownership> {
+  function own(
+    of: { stage?: StageName; incarnation?: string; log?: TestLog['log'] } = {},
+  ): Promise<Ownership> {
     const { stage = 'attempts', incarnation = INCARNATION, log = world.log } = of
     const { io } = world
     const where = { sync: SYNC, partition: 0, targets: [ATTEMPTS, RETRY] }
@@ -31,7 +33,7 @@ describe('the owners of a partition', () => {
     value: world.io.encode('Attempt', sampleAttempt({ seq, owner, incarnation })),
   })
 
-  async function owned(stage: Stage = 'attempts', incarnation = INCARNATION): Promise<readonly Placed[]> {
+  async function owned(stage: StageName = 'attempts', incarnation = INCARNATION): Promise<readonly Placed[]> {
     const { log, io } = world
     const { low, end } = await log.offsets(ATTEMPTS, { signal })
     const found: Placed[] = []

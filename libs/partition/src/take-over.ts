@@ -1,7 +1,7 @@
 /**
- * How a stage becomes the one writer of its partitions (PROTOCOL.md §4): it opens a writer under the name
+ * How a stage becomes the one writer of its partitions (PROTOCOL.md §4). It opens a writer under the name
  * that its predecessor used, and writes a takeover marker to each partition. From then on the log refuses the
- * predecessor there, and what is read is complete.
+ * predecessor there, and a reader that reads past the marker has read all of the predecessor's records.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker } from '@sluice/contracts/records'
@@ -13,13 +13,13 @@ import type {
   TopicPartition,
 } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
-import { markerKey, type Stage } from '@sluice/topics/topics'
+import { markerKey, type StageName } from '@sluice/topics/topics'
 
 export interface TakeOverOptions {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly prefix: string
-  readonly stage: Stage
+  readonly stage: StageName
   readonly sync: string
   readonly incarnation: string
   readonly partition: number
@@ -39,7 +39,9 @@ export class Ownership implements AsyncDisposable {
     this.#markers = markers
   }
 
-  /** Offset of this owner's takeover marker in the partition: what each of its records names as `owner`. */
+  /**
+   * Offset of this owner's takeover marker in the partition. Each record of the owner names it as `owner`.
+   */
   owner(target: TopicPartition): number {
     const marker = this.#markers.get(nameOf(target))
     if (marker === undefined) throw new SluiceError('internal', `nobody took over ${nameOf(target)}`)

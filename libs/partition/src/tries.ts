@@ -1,35 +1,39 @@
-/** Decides after each failure whether to try again, how soon, and who has to know (PROTOCOL.md §11). */
+/**
+ * Decides after each failure whether to try again, how soon, and whether the failure is reported (PROTOCOL.md
+ * §11).
+ */
 import type { TopicPartition } from '@sluice/message-log/port'
 import { concernOf } from './concern-of.ts'
 import { pauseAfter } from './set-asides.ts'
 
-/** So long a try has to last before the failures in a row that were before it are forgotten. */
+/** A try that lasted for so long ends the row of failures before it: the next failure counts as the first. */
 const FORGIVEN_AFTER_MS = 60_000
 
-/** What is done about failures that concern one sync alone; a target of null is the sync's membership. */
+/** What happens on failures that concern one sync alone. The target is null for the sync's membership. */
 export interface SettingAside {
   /**
-   * Told of each failure, with how many there were in a row. Resolves once whoever has to know does; what it
-   * rejects with concerns more than this sync, unless it passes.
+   * Told of each failure, and how many there were in a row. Resolves once the failure is reported. A
+   * rejection concerns more than this sync, unless its error passes.
    */
   failed(target: TopicPartition | null, error: unknown, failures: number): Promise<void>
-  /** Told that it has worked for as long as the last pause was. */
+  /** Told that the target has worked for as long as the last pause was. */
   works(target: TopicPartition | null): void
-  /** Told that nobody tries it here any more. */
+  /** Told that this process tries the target no more. */
   left(target: TopicPartition | null): void
 }
 
 export interface TriesOptions {
-  /** Told of failures that pass. */
+  /** Told of each failure that passes by itself. */
   readonly onSetback: (target: TopicPartition | null, error: unknown) => void
-  /** Absent where what is tried is no single sync's: what concerns one sync is then thrown, too. */
+  /** Absent where the work belongs to many syncs. A failure that concerns one sync is thrown then, too. */
   readonly setAside?: SettingAside | undefined
   /** Milliseconds of a clock that never goes back; default `performance.now`. */
   readonly now?: () => number
 }
 
 /**
- * The tries of one worker, of a membership, or of a sync: what each failure means, and how long to wait then.
+ * The tries of one worker, of a membership, or of a sync. It says what each failure means, and how long to
+ * wait after it.
  */
 export class Tries implements Disposable {
   readonly #options: TriesOptions
@@ -38,7 +42,7 @@ export class Tries implements Disposable {
   #pauseMs = 0
   #working: NodeJS.Timeout | undefined
   readonly #now: () => number
-  /** When it began, or was known to work. */
+  /** When the present try began, or was last known to work. */
   #sinceMs: number
 
   constructor(options: TriesOptions, target: TopicPartition | null) {
@@ -52,7 +56,7 @@ export class Tries implements Disposable {
     return this.#failures > 0
   }
 
-  /** Another try begins; once it has lasted for as long as the last pause, it counts as working. */
+  /** Another try begins. It counts as working once it has lasted for as long as the last pause. */
   begins(): void {
     this.#sinceMs = this.#now()
     if (this.#failures > 0) this.#working = setTimeout(() => this.works(), this.#pauseMs).unref()
@@ -70,7 +74,7 @@ export class Tries implements Disposable {
   }
 
   /**
-   * Gives the pause before the next try of what is set aside, 0 for what passes. Rejects with what concerns
+   * Gives the pause before the next try: 0 after a failure that passes. Rejects with a failure that concerns
    * the process.
    */
   async failed(error: unknown): Promise<number> {
@@ -82,8 +86,8 @@ export class Tries implements Disposable {
       onSetback(this.#target, error)
       return 0
     }
-    // One that fails soon after it has begun to work again fails as before: else no run would ever end by
-    // that.
+    // A failure soon after a try counts as working is one more in the row. Otherwise a failure could repeat
+    // for ever and never end its run.
     if (this.#now() - this.#sinceMs >= FORGIVEN_AFTER_MS) this.#failures = 0
     this.#failures += 1
     try {

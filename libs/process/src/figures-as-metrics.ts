@@ -5,7 +5,7 @@ import { RecentMap } from '@sluice/flow/recent-map'
 
 const LEASE_WAIT_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60]
 
-/** Syncs that are shown at most: those that were counted last. */
+/** Most syncs that are shown: those that were counted last. */
 const SYNCS_SHOWN = 2_000
 
 /** Registers them; once per process. */
@@ -49,7 +49,8 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
   })
   const flying = new Map<string, number>()
   /**
-   * How to remove what is shown of each sync; of those that came last, for names may come and go for ever.
+   * By figure and sync, how to remove the figure. Only those of the syncs that were counted last are kept,
+   * since names may come and go for ever.
    */
   const shown = new RecentMap<string, Map<string, () => void>>({
     limit: syncsShown,

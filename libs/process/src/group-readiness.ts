@@ -1,6 +1,6 @@
 /**
- * Whether a process has its place in every group that it wants one in, for `/readyz`: idle counts as ready,
- * and so does who joins a group that comes and goes with a run, unless that takes too long.
+ * Says for `/readyz` whether a process has its place in every group that it wants to be in. An idle process
+ * is ready. So is one that is joining a group of a run, unless that takes too long.
  */
 import type { Readiness } from '@sluice/partition/own-partitions'
 
@@ -10,10 +10,10 @@ const JOIN_WITHIN_MS = 20_000
 export class GroupReadiness implements Readiness {
   readonly #always: string | null
   readonly #now: () => number
-  /** When each of them began to be joined. */
+  /** When the process began to join each of them. */
   readonly #joining = new Map<string, number>()
 
-  /** `always` is the group that the process has to be in to be ready, if it is never idle. */
+  /** `always` is a group that the process must be in to be ready, even when it is idle. */
   constructor(always: string | null = null, now: () => number = () => performance.now()) {
     this.#always = always
     this.#now = now

@@ -1,6 +1,7 @@
 /**
- * Whether the holds' server answers, for `/readyz`: without it nobody takes a partition over, and delivery
- * sends nothing. Nobody is asked for that: the holds know, since they see to idle connections, too.
+ * Says for `/readyz` whether the holds' server answers. Without it no process takes a partition over, and
+ * delivery sends nothing. This check sends no question: the holds watch their connection, even when it is
+ * idle.
  */
 import type { Holds } from '@sluice/holds/port'
 

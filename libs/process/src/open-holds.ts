@@ -1,5 +1,5 @@
 /**
- * Opens the holds that the processes of one service share, and waits for Redis, since processes start in any
+ * Opens the holds that the processes of one service share. It waits for Redis, since processes start in any
  * order.
  */
 import { randomUUID } from 'node:crypto'
@@ -18,7 +18,7 @@ export interface HoldsOptions {
   readonly onTrouble: (trouble: SluiceError | null) => void
 }
 
-/** Tells the log once that Redis does not answer, or what it refuses, and once that it is back. */
+/** Logs once that Redis does not answer or refuses something, and once that Redis is back. */
 export function logTrouble(logger: Logger, what: string): (trouble: SluiceError | null) => void {
   return trouble => {
     if (trouble === null) logger.info(`Redis answers: ${what} go on`)
@@ -26,7 +26,7 @@ export function logTrouble(logger: Logger, what: string): (trouble: SluiceError 
   }
 }
 
-/** Tells the log why nothing is sent to a destination for a while, and until when. */
+/** Logs why nothing is sent to a destination for a while, and until when. */
 export function forgottenLogger(logger: Logger): (forgotten: Forgotten) => void {
   return ({ destination, leftMs, mayBeLess }) => {
     const until = new Date(Date.now() + leftMs).toISOString()

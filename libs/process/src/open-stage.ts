@@ -13,7 +13,7 @@ import { RunsView, type UnreadableRecord } from '@sluice/runs/runs-view'
 import { Definitions } from '@sluice/resources/stored-documents'
 import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
 
-/** How long one try at the start may take, so that the log tells soon what is waited for. */
+/** How long one try at the start may take. So the log says soon which server the process waits for. */
 const PROBE_MS = 3_000
 
 /** The log has not answered for some seconds, or does again. */
@@ -39,7 +39,7 @@ export interface StageAdapters {
   }) => SchemaCodec
 }
 
-export interface Stage extends AsyncDisposable {
+export interface StageContext extends AsyncDisposable {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly prefix: string
@@ -56,7 +56,7 @@ export interface OpenStageOptions {
   readonly signal: AbortSignal
 }
 
-/** Kafka and the registry, both of which have answered; nothing is written to either yet. */
+/** Kafka and the registry. Both have answered, and nothing is written to either yet. */
 export interface Backbone extends AsyncDisposable {
   readonly log: MessageLog
   readonly codec: SchemaCodec
@@ -64,8 +64,8 @@ export interface Backbone extends AsyncDisposable {
 }
 
 /**
- * Waits for Kafka and the registry. Rejects with `unreachable` and the address of what did not answer in
- * time, and with `config` for what is refused.
+ * Waits for Kafka and the registry. Rejects with `unreachable` and the address of a server that did not
+ * answer in time, and with `config` for a refusal.
  */
 export async function openBackbone(
   settings: DistributedSettings,
@@ -107,12 +107,12 @@ export async function openBackbone(
   return { log, codec, prefix, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
-/** Opens all of it, and makes what is missing. Rejects as `openBackbone` does. */
+/** Opens all of it, and makes the topics that are missing. Rejects as `openBackbone` does. */
 export async function openStage(
   settings: DistributedSettings,
   adapters: StageAdapters,
   options: OpenStageOptions,
-): Promise<Stage> {
+): Promise<StageContext> {
   const { logger, outlasts, signal } = options
   await using opening = new AsyncDisposableStack()
   const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, options))
@@ -134,7 +134,7 @@ export async function openStage(
   }
 }
 
-/** A few lines however many there are: for the first, the second, the fourth, and so on. */
+/** Logs the first record, the second, the fourth, and so on: a few lines, however many records there are. */
 function tellOfUnreadable(logger: Logger, { error: err, ...place }: UnreadableRecord): void {
   if (!Number.isInteger(Math.log2(place.count))) return
   logger.error({ ...place, err }, 'a record on `runs` cannot be read and is passed over; who has written it?')
@@ -150,7 +150,7 @@ function tellOfStall(logger: Logger, stall: LogStall): void {
     )
 }
 
-/** A schema that is not there: whoever says so is there. */
+/** Asks the registry for a schema that does not exist. A registry that says so is reachable. */
 async function askForNothing(codec: SchemaCodec, signal: AbortSignal): Promise<void> {
   try {
     await codec.decode([Uint8Array.of(0, 0x7f, 0xff, 0xff, 0xff)], { signal })

@@ -20,7 +20,7 @@ import { readDocuments } from './files/read-documents.ts'
 import type { SkippedDocument } from './files/read-documents.ts'
 
 /** The size limit of a YAML file, and of a file that `${file:PATH}` names. */
-export const MAX_FILE_BYTES = 10_000_000
+const MAX_FILE_BYTES = 10_000_000
 
 export interface LoadOptions {
   /** The values for `${NAME}`. */

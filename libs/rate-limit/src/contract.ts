@@ -44,7 +44,7 @@ export function rateLimitContract(
     })
     const request = (over: Partial<TakeRequest> = {}): TakeRequest => ({
       scopes: [scope()],
-      holder: { partition: 'sync/0', marker: 1 },
+      owner: { partition: 'sync/0', marker: 1 },
       want: 1,
       slotLifeMs: 5000,
       signal: never,
@@ -165,22 +165,22 @@ export function rateLimitContract(
       })
     })
 
-    describe('holders', () => {
+    describe('owners', () => {
       it('an older marker gets nothing, a newer one takes its place', async () => {
-        const holder = (marker: number) => ({ holder: { partition: 'sync/0', marker } })
-        await granted(holder(5))
-        expect(await take(holder(4))).toMatchObject({ kind: 'wait', reason: 'superseded' })
-        await granted(holder(5))
-        await granted(holder(9))
-        expect(await take(holder(5))).toMatchObject({ kind: 'wait', reason: 'superseded' })
-        await granted({ holder: { partition: 'sync/1', marker: 0 } })
+        const owner = (marker: number) => ({ owner: { partition: 'sync/0', marker } })
+        await granted(owner(5))
+        expect(await take(owner(4))).toMatchObject({ kind: 'wait', reason: 'superseded' })
+        await granted(owner(5))
+        await granted(owner(9))
+        expect(await take(owner(5))).toMatchObject({ kind: 'wait', reason: 'superseded' })
+        await granted({ owner: { partition: 'sync/1', marker: 0 } })
       })
 
       it('an older marker gets nothing after a restart either', async () => {
-        await granted({ holder: { partition: 'sync/0', marker: 5 } })
+        await granted({ owner: { partition: 'sync/0', marker: 5 } })
         await limit[Symbol.asyncDispose]()
         limit = await harness.open()
-        const older = await take({ holder: { partition: 'sync/0', marker: 4 } })
+        const older = await take({ owner: { partition: 'sync/0', marker: 4 } })
         expect(older).toMatchObject({ kind: 'wait', reason: 'superseded' })
       })
     })
@@ -302,7 +302,7 @@ async function randomHistory(
     const want = 1 + Math.floor(random() * 12)
     const grant = await by.take({
       scopes,
-      holder: { partition: 'sync/0', marker: 1 },
+      owner: { partition: 'sync/0', marker: 1 },
       want,
       slotLifeMs: 10_000,
       signal: never,

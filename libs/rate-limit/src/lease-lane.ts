@@ -15,15 +15,15 @@ export const FRONT_PLACES = 16
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
- * A waiter. States: waiting → settled, once, by a lease or by an error. `settled` resolves then, and never
+ * A waiter. States: waiting → done, once, by a lease or by an error. `done` resolves then, and never
  * rejects.
  */
 export class Waiter {
   readonly want: LeaseWant
   readonly signal: AbortSignal
   readonly lease: Promise<Lease>
-  readonly settled: Promise<void>
-  isSettled = false
+  readonly done: Promise<void>
+  isDone = false
   readonly #end = Promise.withResolvers<Lease>()
   readonly #onAbort = () => this.reject(this.signal.reason)
 
@@ -31,24 +31,24 @@ export class Waiter {
     this.want = want
     this.signal = signal
     this.lease = this.#end.promise
-    const settled = () => {}
-    this.settled = this.lease.then(settled, settled)
+    const ignore = () => {}
+    this.done = this.lease.then(ignore, ignore)
     if (signal.aborted) this.reject(signal.reason)
     else signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   resolve(lease: Lease): void {
-    this.#settle()
+    this.#finish()
     this.#end.resolve(lease)
   }
 
   reject(reason: unknown): void {
-    this.#settle()
+    this.#finish()
     this.#end.reject(reason)
   }
 
-  #settle(): void {
-    this.isSettled = true
+  #finish(): void {
+    this.isDone = true
     this.signal.removeEventListener('abort', this.#onAbort)
   }
 }
@@ -103,7 +103,7 @@ export class Lane {
     this.#overflow.schedule(async () => {
       this.#overflowing -= 1
       this.#stepForward(waiter)
-      await waiter.settled
+      await waiter.done
     })
   }
 
@@ -128,7 +128,7 @@ export class Lane {
 
   #stepForward(waiter: Waiter): void {
     this.#front.push(waiter)
-    void waiter.settled.then(() => this.#leave(waiter))
+    void waiter.done.then(() => this.#leave(waiter))
     if (this.#front.length === 1) this.#becomesHead()
   }
 

@@ -29,7 +29,7 @@ describe('the lease queue', () => {
   })
   const want = (over: Partial<LeaseWant> = {}): LeaseWant => ({
     scopes: [scope('destination/api')],
-    holder: { partition: 'sync/0', marker: 1 },
+    owner: { partition: 'sync/0', marker: 1 },
     want: 1,
     // So long that a test that depends on its end never passes.
     slotLifeMs: 3_600_000,
@@ -160,21 +160,21 @@ describe('the lease queue', () => {
     await expect(queue.acquire(want(), { signal: stop.signal })).rejects.toBe(reason)
   })
 
-  it('a holder that a newer one has replaced learns that, also while it waits', async () => {
-    const first = await acquire({ holder: { partition: 'sync/0', marker: 3 } })
-    const waiting = acquire({ holder: { partition: 'sync/0', marker: 3 } })
-    const newer = acquire({ holder: { partition: 'sync/0', marker: 4 } })
+  it('an owner that a newer one has replaced learns that, also while it waits', async () => {
+    const first = await acquire({ owner: { partition: 'sync/0', marker: 3 } })
+    const waiting = acquire({ owner: { partition: 'sync/0', marker: 3 } })
+    const newer = acquire({ owner: { partition: 'sync/0', marker: 4 } })
     await expect.poll(() => queue.waiting).toBe(2)
-    // The newer holder stands behind, so the limit learns its marker from another call.
+    // The newer owner stands behind, so the limit learns its marker from another call.
     const elsewhere = await limit.take({
-      ...want({ scopes: [scope('destination/other')], holder: { partition: 'sync/0', marker: 4 } }),
+      ...want({ scopes: [scope('destination/other')], owner: { partition: 'sync/0', marker: 4 } }),
       signal,
     })
     expect(elsewhere.kind).toBe('granted')
     await finish(first)
     await expect(waiting).rejects.toMatchObject({ code: 'fenced' })
     await finish(await newer)
-    await expect(acquire({ holder: { partition: 'sync/0', marker: 3 } })).rejects.toMatchObject({
+    await expect(acquire({ owner: { partition: 'sync/0', marker: 3 } })).rejects.toMatchObject({
       code: 'fenced',
     })
   })

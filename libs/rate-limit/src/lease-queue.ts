@@ -30,7 +30,7 @@ export interface LeaseQueue extends AsyncDisposable {
   /**
    * Waits for a lease of 1 to `want` permits: as many as there is room for when it is this request's turn. It
    * does not wait longer to get more. Any number of requests may wait at once. Rejects with the signal's
-   * reason; with `fenced` if a newer holder has the partition; with `unreachable` (retryable) if the limit
+   * reason; with `fenced` if a newer owner has the partition; with `unreachable` (retryable) if the limit
    * does not answer; with `aborted` once the queue is disposed.
    */
   acquire(want: LeaseWant, options: { readonly signal: AbortSignal }): Promise<Lease>
@@ -80,7 +80,7 @@ class FairLeaseQueue implements LeaseQueue {
     }
     const waiter = new Waiter(want, signal)
     this.#waiters.add(waiter)
-    void waiter.settled.then(() => this.#waiters.delete(waiter))
+    void waiter.done.then(() => this.#waiters.delete(waiter))
     this.#group(destination).enter(waiter)
     return waiter.lease
   }
@@ -206,15 +206,15 @@ class LaneGroup {
     try {
       grant = await this.#limit.take({ ...head.want, want, signal: head.signal })
     } catch (error) {
-      if (!head.isSettled) head.reject(error)
+      if (!head.isDone) head.reject(error)
       return
     }
     lane.refused =
       grant.kind === 'granted' ? null : { reason: grant.reason, untilMs: performance.now() + grant.leftMs }
     if (grant.kind === 'granted') {
-      if (head.isSettled) await this.#returnUnwanted(grant)
+      if (head.isDone) await this.#returnUnwanted(grant)
       else head.resolve(leaseOf(grant, head.want))
-    } else if (head.isSettled || lane.isDue) {
+    } else if (head.isDone || lane.isDue) {
       // It left, or was woken, while the limit was asked: the next round sees to whoever is head then.
     } else if (grant.reason === 'superseded') {
       head.reject(supersededError(head.want))
@@ -256,10 +256,10 @@ function leaseOf(grant: Granted, want: LeaseWant): Lease {
   return { lease, permits, useBeforeMs, scopes: want.scopes }
 }
 
-function supersededError({ holder }: LeaseWant): SluiceError {
+function supersededError({ owner }: LeaseWant): SluiceError {
   return new SluiceError(
     'fenced',
-    `partition ${holder.partition} has a newer owner than marker ${holder.marker}`,
+    `partition ${owner.partition} has a newer owner than marker ${owner.marker}`,
   )
 }
 

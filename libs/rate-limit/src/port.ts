@@ -25,10 +25,10 @@ export interface LimitScope {
 }
 
 /**
- * The holder: a partition and the offset of its owner's takeover marker. A smaller marker than one seen
- * before gets nothing, ever.
+ * Who asks: a partition and the offset of its owner's takeover marker. A smaller marker than one seen
+ * before gets nothing, until a week after the partition was last at work.
  */
-export interface LeaseHolder {
+export interface LeaseOwner {
   readonly partition: string
   readonly marker: number
 }
@@ -36,7 +36,7 @@ export interface LeaseHolder {
 export interface TakeRequest {
   /** All scopes must have room, and a grant counts in each. The first is the destination's. */
   readonly scopes: readonly LimitScope[]
-  readonly holder: LeaseHolder
+  readonly owner: LeaseOwner
   /** Permits wanted, at least 1. */
   readonly want: number
   /** Slots that are not returned are free again after this time: the request's time-out plus a margin. */
@@ -57,8 +57,8 @@ export type Grant =
     }
   /**
    * No room: ask again after `waitMs`, or as soon as one of your own slots is free. `leftMs` is how long it
-   * may last in all, as far as is known. `reason` tells rate, concurrency, pause, a newer holder, or that who
-   * keeps the limits may have forgotten grants, which have to run out.
+   * may last in all, as far as is known. `reason` tells rate, concurrency, pause, a newer owner, or that
+   * Redis may have lost grants, so the process waits until any lost grant has expired.
    */
   | {
       readonly kind: 'wait'

@@ -16,7 +16,7 @@ export function compileTriggers(hash: string, definition: Definition): ReadonlyM
   return triggers
 }
 
-/** Compiles the triggers, which a request is then rendered with. Throws `template` where one is wrong. */
+/** Compiles the triggers that render requests. Throws `template` where one is wrong. */
 export function triggersOf({ sync, destination }: Definition): ReadonlyMap<Op, CompiledTrigger> {
   const destinationHeaders = Object.keys(destination.headers ?? {})
   const triggers = new Map<Op, CompiledTrigger>()

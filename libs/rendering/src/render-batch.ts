@@ -1,6 +1,6 @@
 /**
- * Renders a batch of rows into requests, and finds the rows at fault where that fails: the others are still
- * sent.
+ * Renders a batch of rows into requests. Where that fails, it finds the rows at fault, and the other rows are
+ * still sent.
  */
 import type { Change, RequestRow } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
@@ -22,7 +22,10 @@ export type Rendered =
   | {
       readonly kind: 'unrenderable'
       readonly error: string
-      /** The name of the value that the row needs and that was never captured, if that is the reason. */
+      /**
+       * The name of the value that the row needs and that was never captured. Null if there is another
+       * reason.
+       */
       readonly lacks: string | null
       readonly rows: readonly RequestRow[]
     }
@@ -30,7 +33,7 @@ export type Rendered =
 /** A request body larger than this is never sent; a single row that needs it is rejected. */
 export const BODY_CEILING_BYTES = 8_000_000
 
-/** Most that a record says of a row beside its key and its captured values. */
+/** Most bytes that a record says of a row, beside its key and its captured values. */
 const ROW_BYTES = 300
 
 const encoder = new TextEncoder()
@@ -63,7 +66,7 @@ function renderRows(
   return [{ kind: 'request', method, path, headers, body, rows }]
 }
 
-/** Why a request of so many bytes cannot be sent; null where it can. */
+/** Why a request of so many bytes cannot be sent; null if it can. */
 function tooLarge({ body, head, rows }: { body: number; head: number; rows: number }): string | null {
   if (body > BODY_CEILING_BYTES)
     return `the body has ${body} bytes, and the most that is sent is ${BODY_CEILING_BYTES}`
@@ -81,7 +84,7 @@ function headBytes(path: string, headers: { readonly [name: string]: string }): 
   return bytes
 }
 
-/** What the record of a request says of its rows, at most. */
+/** Most bytes that the record of a request says of its rows. */
 function rowsBytes(rows: readonly RequestRow[]): number {
   let bytes = 0
   for (const { key, captured } of rows)

@@ -1,6 +1,6 @@
 /**
- * Renders the changes of a run that is not published: what a renderer makes of them in each partition, in the
- * order of the ops.
+ * Renders the changes of a run that is not published: the requests that a renderer would make in each
+ * partition, in the order of the ops.
  */
 import type { Change } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
@@ -18,7 +18,7 @@ export interface PlacedChange {
   readonly change: Change
 }
 
-/** Changes come with all of an op in succession, and each with its partition. */
+/** Takes changes with all of an op in succession, each with its partition. */
 export async function* renderChanges(
   changes: AsyncIterable<readonly PlacedChange[]>,
   definition: Definition,
@@ -41,7 +41,8 @@ export async function* renderChanges(
     for (const { partition, bytes, change } of rows) {
       const op = OPS.find(candidate => candidate === change.op)
       if (op === undefined) continue
-      // In its partition the batch ends with the op anyhow; here the requests of an op stay together.
+      // In its partition a batch ends with its op in any case. Here this keeps the requests of an op
+      // together.
       if (op !== current) yield* flush()
       current = op
       const batches = partitions.get(partition) ?? new RowBatches(of => triggers.get(of)?.batch ?? ONE_ROW)

@@ -1,20 +1,20 @@
 /**
- * Gathers a partition's changes into batches of rows. What a batch holds follows from the changes alone
- * (count, bytes, op, markers), never from a clock or from how they were fetched, so that a renderer that
- * starts anew makes the same batches (PROTOCOL.md §7).
+ * Gathers a partition's changes into batches of rows. A batch follows from the changes alone: their count,
+ * bytes, ops and markers. It never follows from a clock, or from how the changes were fetched. So a renderer
+ * that starts again makes the same batches (PROTOCOL.md §7).
  */
 import type { Change } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 
 /**
- * A batch ends once its changes have this many bytes in the topic, however few they are: all of it is held,
- * and rendered, at once.
+ * A batch ends once its changes have this many bytes in the topic, however few they are. All of it is in
+ * memory and rendered at once.
  */
 export const BATCH_CEILING_BYTES = 16_000_000
 /**
- * And once they have so many times the bytes that its body may have, though not before they have the second
- * figure: a larger one would mostly be too large for one body, and be divided. A change has up to two rows,
- * and a template may leave a part of them out.
+ * A batch also ends once its changes have so many times the bytes that its body may have, and at least the
+ * second figure. A larger batch would mostly be too large for one body, and be divided. The factor is above 1
+ * because a change has up to two rows, and a template may leave a part of them out.
  */
 const BODIES_A_BATCH = 4
 const BATCH_FLOOR_BYTES = 1_000_000
@@ -22,7 +22,7 @@ const BATCH_FLOOR_BYTES = 1_000_000
 /** How large a batch may become. */
 export interface BatchLimits {
   readonly size: number
-  /** Of its body. */
+  /** Most bytes of the body. */
   readonly bytes: number
 }
 

@@ -1,6 +1,7 @@
 /**
- * A sync's incarnation: an id that it gets when it is first run, and anew at each reset. It is kept beside
- * the resources, and written under a fence, so that two detectors that meet a new sync at once agree on one.
+ * A sync's incarnation: an id that the sync gets at its first run, and again at each reset. It is kept beside
+ * the resources, and written under a fence. So two detectors that meet a new sync at the same time agree on
+ * one.
  */
 import { randomBytes } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -11,8 +12,8 @@ import { at, markerKey, sharedTopics, textKey } from '@sluice/topics/topics'
 import { plainMarker } from '@sluice/partition/take-over'
 
 /**
- * The sync's incarnation, made if it has none. Rejects with `fenced` if another makes one at the same time:
- * ask again.
+ * The sync's incarnation, made if it has none. Rejects with `fenced` if another process makes one at the same
+ * time; ask again then.
  */
 export async function incarnationOf(
   deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
@@ -62,6 +63,6 @@ function incarnationKey(sync: string): string {
 }
 
 /** Ten characters that no other incarnation has, fit for the names of groups, files and keys. */
-export function newIncarnation(): string {
+function newIncarnation(): string {
   return randomBytes(10).toString('hex').slice(0, 12)
 }

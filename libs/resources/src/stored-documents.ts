@@ -1,6 +1,6 @@
 /**
- * What users apply, as the log holds it: resources by kind and name, and the definitions that runs are pinned
- * to (PROTOCOL.md §1).
+ * What users apply, as the log holds it: the resources by kind and name, and the definitions that runs are
+ * pinned to (PROTOCOL.md §1).
  */
 import { createHash } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -25,20 +25,20 @@ interface Deps {
 const KEPT_TEXT = 16 * 1024 * 1024
 
 interface Known {
-  /** Null for what stands in the topic and is no definition. */
+  /** Null for a record in the topic that is no definition. */
   readonly definition: Definition | null
   readonly size: number
 }
 
 /**
- * Looks up definitions by hash. Definitions never change, so those used last are kept. Any number of callers
- * read the topic together, each for as long as its own signal lets it.
+ * Looks up definitions by hash. A definition never changes, so the ones used last are kept. Any number of
+ * callers read the topic together. Each waits for as long as its own signal lets it.
  */
 export class Definitions {
   readonly #deps: Deps
   readonly #known: RecentMap<string, Known>
   readonly #reading = new SharedWork<void>(options => this.#readOn(options))
-  /** Up to where the topic was read; what stands before it is known, or was forgotten since. */
+  /** How far the topic was read. Each definition before it is known, or was forgotten since. */
   #position: number | null = null
   #hasForgotten = false
 
@@ -68,21 +68,22 @@ export class Definitions {
 
   /**
    * The definition with this hash. Rejects with `not-found` if the topic does not hold it, and with `corrupt`
-   * if what it holds is none.
+   * if its record is no definition.
    */
   async get(hash: string, options: { signal: AbortSignal }): Promise<Definition> {
     const found = this.#known.get(hash) ?? (await this.#find(hash, options))
     if (found === null)
       throw new SluiceError('not-found', `there is no definition ${hash.slice(0, 12)} in the log`)
     if (found.definition === null)
-      throw new SluiceError('corrupt', `what the log holds as definition ${hash.slice(0, 12)} is none`)
+      throw new SluiceError('corrupt', `the log's record of definition ${hash.slice(0, 12)} is no definition`)
     return found.definition
   }
 
   async #find(hash: string, options: { signal: AbortSignal }): Promise<Known | null> {
     const isJoining = this.#reading.isUnderWay
     await this.#reading.done(options)
-    // A read that others had begun may have looked for its end before this one was written.
+    // A read that another caller had begun may have looked for the topic's end before this definition was
+    // written.
     if (isJoining && this.#known.get(hash) === undefined) await this.#reading.done(options)
     return this.#known.get(hash) ?? (this.#hasForgotten ? await this.#lookUp(hash, options) : null)
   }
@@ -94,7 +95,7 @@ export class Definitions {
     }
   }
 
-  /** Looks through the whole topic for one that is not in memory any more. */
+  /** Looks through the whole topic for a definition that is no longer in memory. */
   async #lookUp(hash: string, options: { signal: AbortSignal }): Promise<Known | null> {
     for await (const { records } of this.#read(0, options))
       for (const record of records) if (record.hash === hash) this.#take(hash, record.spec)
@@ -120,7 +121,7 @@ export class Definitions {
     }
   }
 
-  /** One that is none is for the run to stumble over that is pinned to it, and for nobody else. */
+  /** A record that is no definition fails the run that is pinned to it, and no other. */
   #take(hash: string, spec: string): void {
     this.#known.set(hash, { definition: parsed(spec, isDefinition), size: spec.length })
   }
@@ -146,15 +147,15 @@ export async function readResources(
   return resources
 }
 
-/** One that cannot be read, for whoever wants it to stumble over, and for nobody else. */
+/** A resource that cannot be read fails the sync that needs it, and no other. */
 function tornResource(key: string): ResourceRecord {
   const slash = key.indexOf('/')
   return { kind: key.slice(0, slash), name: key.slice(slash + 1), project: '', spec: '' }
 }
 
 /**
- * A sync with its model and destination as the resources have them now. Rejects with `not-found`, naming what
- * is missing.
+ * A sync with its model and destination as the resources are now. Rejects with `not-found`, and names the
+ * resource that is missing.
  */
 export async function currentDefinition(
   deps: Deps,
@@ -195,7 +196,7 @@ export async function writeResources(
   return changed.length
 }
 
-/** A document of more bytes than a record takes is refused as what it is, before anything is written. */
+/** Refuses a document that is larger than a record may be, before anything is written. */
 function assertFits(what: string, spec: string, mostBytes: number): void {
   const bytes = Buffer.byteLength(spec)
   if (bytes <= mostBytes) return
@@ -209,16 +210,16 @@ function isDefinition(value: unknown): value is Definition {
 }
 
 /**
- * A resource from its stored JSON. It was validated before it was stored; what is no resource at all is
- * `corrupt`.
+ * A resource from its stored JSON. It was validated before it was stored. Throws `corrupt` for JSON that is
+ * no resource.
  */
 export function parseResource(text: string): ResourceSpec {
   const resource = parsed(text, isResource)
   if (resource !== null) return resource
-  throw new SluiceError('corrupt', `a stored resource is none: ${text.slice(0, 100)}`)
+  throw new SluiceError('corrupt', `a stored resource cannot be read: ${text.slice(0, 100)}`)
 }
 
-/** Null for what is no JSON, or not of that kind. */
+/** Null for text that is no JSON, or JSON that is not of that kind. */
 function parsed<T>(text: string, isOne: (value: unknown) => value is T): T | null {
   try {
     const value: unknown = JSON.parse(text)

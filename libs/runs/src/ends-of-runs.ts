@@ -22,7 +22,7 @@ export class EndsOfRuns {
     return this.#runs.length
   }
 
-  /** True for a run whose ends are told of here. */
+  /** True for a run whose ends are remembered here. */
   has(runId: string): boolean {
     return this.#runs.some(run => run.runId === runId)
   }

@@ -1,6 +1,6 @@
 /**
- * Runs that have ended before a stage came to their end, since the stage was set aside (PROTOCOL.md §11). A
- * stage passes over what is left of them: the next run takes all of it as unknown, and sends it again.
+ * Runs that ended before a stage had come to their end, since the stage was set aside (PROTOCOL.md §11). The
+ * stage passes over the rest of such a run. The next run takes all of it as unknown, and sends it again.
  */
 import { isEnded } from '@sluice/domain/run-status'
 import type { SyncRuns } from './runs-view.ts'
@@ -13,6 +13,7 @@ export function isOver(runs: SyncRuns | undefined, incarnation: string, run: num
     if (event.run === run) return isEnded(event.status)
     if ((event.run ?? 0) > run) isFollowed = true
   }
-  // The oldest are not remembered; runs are one at a time.
+  // The oldest runs are not remembered. Since runs are one at a time, a lower number means that the run has
+  // ended.
   return isFollowed
 }

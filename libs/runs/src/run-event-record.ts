@@ -1,5 +1,5 @@
 /**
- * A run's event as a record. Every process reads all of `runs` when it starts, so texts of others are cut
+ * A run's event as a record. Every process reads all of `runs` when it starts, so texts from outside are cut
  * short here.
  */
 import type { RunEvent } from '@sluice/contracts/records'
@@ -9,7 +9,7 @@ import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { at, homePartition, runKey, sharedTopics } from '@sluice/topics/topics'
 
-/** There is one kind of notice for each thing that may be noticed, and some name columns. */
+/** There is one kind of notice for each thing to notice, and some of them name columns. */
 const NOTICES_MOST = 20
 
 export function runEventRecord(io: Pick<RecordIo, 'encode'>, event: RunEvent): NewRecord {
@@ -17,8 +17,8 @@ export function runEventRecord(io: Pick<RecordIo, 'encode'>, event: RunEvent): N
 }
 
 /**
- * Writes an event of a run whose sync nobody can own: it does not exist, lacks a topic, or has just been
- * reset. Resolves once that is acknowledged.
+ * Writes an event of a run whose sync no process can own. The sync does not exist, lacks a topic, or has just
+ * been reset. Resolves once the log has acknowledged it.
  */
 export async function appendRunEvent(
   { log, io, prefix }: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
@@ -29,7 +29,7 @@ export async function appendRunEvent(
   await log.append(target, [runEventRecord(io, event)], options)
 }
 
-/** Keys are shown to people here, and nothing is looked up by them. */
+/** These keys are only shown to people, so they may be cut. */
 function withBoundedTexts(event: RunEvent): RunEvent {
   const { error, notices, invalidSamples, held } = event
   return {

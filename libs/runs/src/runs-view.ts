@@ -1,7 +1,6 @@
 /**
- * The view of the topic `runs`, kept up to date by tailing it: the events of each sync's runs and the reports
- * of their partitions. Every service has one. It learns from it what to work on, and what is cancelled,
- * without polling.
+ * The view of the topic `runs`: the events of each sync's runs, and the reports of their partitions. It tails
+ * the topic. Every service has a view. So it learns without polling what to work on, and what is cancelled.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
@@ -16,15 +15,15 @@ import type { RecordIo } from '@sluice/topics/record-io'
 import { at, isMarkerKey, runOfKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/topics'
 
 /**
- * Runs that began and have ended, and runs that ended without having begun, that are kept per sync; older
- * ones stay in the topic for some time.
+ * Most runs per sync that are kept: of runs that began and have ended, and of runs that ended without having
+ * begun. Older ones stay in the topic for some time.
  */
 const ENDED_RUNS_KEPT = 50
 const PAUSE_AFTER_SETBACK_MS = 1_000
-/** For each partition of the topic, whose records are small: every process has a view. */
+/** How far each partition of the topic is read ahead. Its records are small, and every process has a view. */
 const READ_AHEAD_BYTES = 512 * 1024
 /**
- * Incarnations that a reset has ended, and of which a late record is known as such: those that ended last.
+ * Most incarnations that are remembered as ended by a reset, so that a late record of one is known as such.
  */
 const ENDED_INCARNATIONS_KEPT = 10_000
 
@@ -35,7 +34,7 @@ export interface SyncRuns {
   readonly events: ReadonlyMap<string, RunEvent>
   /** The latest report of each partition. */
   readonly reports: ReadonlyMap<number, PartitionReport>
-  /** Of the owner that wrote the last event; an event with a smaller one is passed over. */
+  /** The marker of the owner that wrote the last event. An event with a smaller one is passed over. */
   readonly marker: number
 }
 
@@ -48,7 +47,7 @@ interface MutableSyncRuns extends Omit<SyncRuns, 'marker'> {
   readonly events: Map<string, RunEvent>
   readonly reports: Map<number, PartitionReport>
   /**
-   * A run of each incarnation before this one, by id. As long as the topic tells of these, every reader knows
+   * A run of each incarnation before this one, by id. As long as the topic has these runs, every reader knows
    * which incarnation came first.
    */
   readonly before: Set<string>
@@ -60,13 +59,13 @@ export interface RunsViewDeps {
   readonly io: RecordIo
   readonly prefix: string
   /**
-   * Told of failures that may pass; the view then goes on as soon as it can. Without it such a failure ends
-   * the view, and rejects every wait.
+   * Told of each failure that may pass. The view then goes on as soon as it can. Without this function such a
+   * failure ends the view and rejects every wait.
    */
   readonly onSetback?: (error: unknown) => void
   /**
-   * Told of each record that cannot be read, and how many there were so far. It is passed over: what is no
-   * record of ours says nothing of any run, and must not stop those of all syncs.
+   * Told of each record that cannot be read, and how many there were so far. The view passes over it: such a
+   * record says nothing of any run, and must not stop the runs of all syncs.
    */
   readonly onUnreadable?: (record: UnreadableRecord) => void
 }
@@ -85,7 +84,7 @@ export class RunsView implements AsyncDisposable {
   readonly #onSetback: ((error: unknown) => void) | null
   readonly #onUnreadable: (record: UnreadableRecord) => void
   readonly #syncs = new Map<string, MutableSyncRuns>()
-  /** Incarnations that a reset has ended: a writer of one that comes late is passed over. */
+  /** Incarnations that a reset has ended. A late record of one is passed over. */
   readonly #ended = new RecentMap<string, true>({ limit: ENDED_INCARNATIONS_KEPT })
   readonly #positions = new Map<number, number>()
   readonly #stop = new AbortController()
@@ -127,14 +126,14 @@ export class RunsView implements AsyncDisposable {
 
   /**
    * Where the last run that had ended by then (ms since 1970) ended in `requests` and `attempts`, to within
-   * an hour; null where there is none.
+   * an hour. Null where there is none.
    */
   endsOf(sync: string, at: number): readonly PartitionEnd[] | null {
     return this.#syncs.get(sync)?.ends.endedBy(at) ?? null
   }
 
   /**
-   * True for a run that has to stay in the topic, since the view derives what it knows of the sync from it.
+   * True for a run that has to stay in the topic, since the view derives from it what it knows of the sync.
    */
   keeps(sync: string, runId: string): boolean {
     const runs = this.#syncs.get(sync)
@@ -156,7 +155,7 @@ export class RunsView implements AsyncDisposable {
   }
 
   /**
-   * Waits until the condition holds, looking again whenever the view has changed. Throws if tailing has
+   * Waits until the condition holds. It looks again whenever the view has changed. Throws if tailing has
    * failed.
    */
   async until(condition: () => boolean, options: { signal: AbortSignal }): Promise<void> {
@@ -220,8 +219,8 @@ export class RunsView implements AsyncDisposable {
     for (const ended of [begun, unbegun]) ended.delete(event.runId)
     if (!isEnded(event.status)) return
     if (event.ends.length > 0) runs.ends.add(event.runId, event.ends, event.endedAt ?? 0)
-    // Many others may have been refused meanwhile. A run that has just ended is still there for a client that
-    // waits for it.
+    // Many other runs may have been refused meanwhile. A run that has just ended is still there for a client
+    // that waits for it.
     const alike = event.run === null ? unbegun : begun
     alike.add(event.runId)
     for (const old of alike) {
@@ -242,13 +241,13 @@ export class RunsView implements AsyncDisposable {
     const runs = this.#runsOf(report.sync, report.incarnation)
     if (runs === null) return
     const last = runs.reports.get(report.partition)
-    // Runs are one at a time: the report of an earlier run tells nothing any more.
+    // Runs are one at a time, so the report of an earlier run means nothing any more.
     if (last !== undefined && (report.marker < last.marker || report.run < last.run)) return
     runs.reports.set(report.partition, report)
   }
 
   /**
-   * A record of another incarnation starts the sync from nothing: a reset forgets what was. Null for an
+   * A record of another incarnation starts the sync from nothing, since a reset forgets its past. Null for an
    * incarnation that has ended.
    */
   #runsOf(sync: string, incarnation: string): MutableSyncRuns | null {

@@ -5,6 +5,7 @@
  * as systemd or Kubernetes, starts it again.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
+import type { Ends } from '@sluice/flow/ends'
 import type { Environment } from './environment.ts'
 import { startHealthServer, type HealthChecks } from './health-server.ts'
 import { createLogger, type Logger } from './logger.ts'
@@ -27,8 +28,8 @@ export interface StartContext {
 export interface StartedService extends AsyncDisposable {
   /** Checks that must hold for `/readyz`. */
   readonly ready: HealthChecks
-  /** Works until `drain` aborts, and then finishes work under way. `signal` ends it at once. */
-  run(ends: { readonly drain: AbortSignal; readonly signal: AbortSignal }): Promise<void>
+  /** Works until `drain` aborts, and then finishes work under way. `abort` ends it at once. */
+  run(ends: Ends): Promise<void>
 }
 
 export interface ServiceSpec<Config extends ServiceConfig> {
@@ -83,7 +84,7 @@ async function live<Config extends ServiceConfig>(
   service = started
   logger.info('started')
   try {
-    await started.run({ drain: shutdown.drain, signal: shutdown.abort })
+    await started.run(shutdown)
   } catch (error) {
     if (!shutdown.abort.aborted) return failed(logger, error, 'the service has failed')
   }

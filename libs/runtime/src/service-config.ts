@@ -28,7 +28,7 @@ export interface ServiceConfig extends DistributedSettings {
 }
 
 /** Where Redis is. The forms are those of `parseRedisAddress`, which says what is wrong. */
-export const redisUrl = z.string().superRefine((url, context) => {
+const redisUrl = z.string().superRefine((url, context) => {
   try {
     parseRedisAddress(url)
   } catch (error) {

@@ -4,6 +4,8 @@
  * time simply returns.
  */
 
+import type { Ends } from '@sluice/flow/ends'
+
 export interface ShutdownOptions {
   /** From draining to aborting. */
   readonly timeoutMs: number
@@ -21,11 +23,8 @@ export interface ProcessLike {
   exit(code: number): void
 }
 
-export interface Shutdown extends Disposable {
-  /** Aborts when no new work may be taken. */
-  readonly drain: AbortSignal
-  /** Aborts when work under way must be given up. Never before `drain`. */
-  readonly abort: AbortSignal
+/** `abort` never comes before `drain` here. */
+export interface Shutdown extends Ends, Disposable {
   /** Starts to drain as if a signal had come. A second call changes nothing. */
   begin(why: string): void
 }
@@ -35,7 +34,7 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 const FORCED_EXIT_CODE = 143
 
 /** The reason of both signals. */
-export class ShuttingDown extends Error {
+class ShuttingDown extends Error {
   constructor(why: string) {
     super(`shutting down: ${why}`)
     this.name = 'ShuttingDown'

@@ -10,6 +10,7 @@ import { abortContract } from './contract/aborts.ts'
 import { compatibilityContract } from './contract/compatibility.ts'
 import { corruptContract } from './contract/corrupt-bytes.ts'
 import { Fixture, type SchemaCodecHarness } from './contract/fixture.ts'
+import { everyCharacterContract } from './contract/every-character.ts'
 import { recordContract } from './contract/records.ts'
 import { schemaContract } from './contract/schemas.ts'
 
@@ -28,5 +29,14 @@ export function schemaCodecContract(name: string, start: () => Promise<SchemaCod
     describe('schemas', () => schemaContract(fixture))
     describe('compatibility', () => compatibilityContract(fixture))
     describe('aborts', () => abortContract(fixture))
+  })
+}
+
+/** What takes half a minute, registered as the suite above is. */
+export function schemaCodecLongContract(name: string, start: () => Promise<SchemaCodecHarness>): void {
+  describe(`schema codec: ${name}`, () => {
+    const fixture = new Fixture(start)
+    fixture.register()
+    describe('records', () => everyCharacterContract(fixture))
   })
 }

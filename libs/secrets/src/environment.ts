@@ -32,7 +32,7 @@ export function environmentSecrets(env: { readonly [name: string]: string | unde
 }
 
 /** The variable that holds a secret. Throws `config` for a name that no secret can have. */
-export function secretVariable(name: string): string {
+function secretVariable(name: string): string {
   if (!NAME.test(name)) {
     throw new SluiceError(
       'config',
@@ -46,7 +46,7 @@ export function secretVariable(name: string): string {
  * The text of a file that holds a secret, without the line break at its end. Throws `config`, naming the
  * variable that names the file.
  */
-export function readSecretFile(variable: string, file: string): string {
+function readSecretFile(variable: string, file: string): string {
   let text: string
   try {
     const stats = statSync(file)

@@ -13,7 +13,7 @@ export const QUEUED: RunState = queuedRun({
   partitions: 2,
   at: 10,
 })
-export const TAKEN: RunState = { ...QUEUED, run: 7, startedAt: 11 }
+const TAKEN: RunState = { ...QUEUED, run: 7, startedAt: 11 }
 export const RUNNING: RunState = { ...TAKEN, status: 'running', definition: 'd' }
 export const HELD = { removed: 200, rows: 300, samples: [] }
 export const FOUND = {

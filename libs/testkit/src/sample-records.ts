@@ -10,7 +10,7 @@ import type {
   RunEvent,
 } from '@sluice/contracts/records'
 import { destination, duckdbSource, model, sync, type Definition } from '@sluice/contracts/resources'
-import type { TriggerCounts } from '@sluice/contracts/state'
+import type { OpCounts } from '@sluice/contracts/state'
 
 export const SYNC = 's'
 export const INCARNATION = 'i'
@@ -55,7 +55,7 @@ export function sampleDefinition(fields: DefinitionFields = {}): Definition {
   }
 }
 
-export function sampleCounts(figures: Partial<TriggerCounts> = {}): TriggerCounts {
+export function sampleCounts(figures: Partial<OpCounts> = {}): OpCounts {
   const none = { detected: 0, delivered: 0, rejected: 0, unknown: 0, unsent: 0 }
   return { ...none, requests: 0, attempts: 0, ...figures }
 }

@@ -32,12 +32,12 @@ export async function writeRequests(
     (await ownership.append(target, [{ key, value }], { signal })).baseOffset
   const { begin, keys } = run
   const runBegin = { ...plainMarker('run-begin', INCARNATION, owned.owner), begin, position: 0 }
-  const beginOffset = await append(markerKey('run-begin', `${partition}`), io.encode('Marker', runBegin))
+  const runBeginOffset = await append(markerKey('run-begin', `${partition}`), io.encode('Marker', runBegin))
   for (const [seq, key] of keys.entries()) {
     const request = sampleRequest({
       ...owned,
       run: begin.run,
-      begin: beginOffset,
+      begin: runBeginOffset,
       seq,
       trigger: run.trigger ?? 'added',
       path: `/rows/${key}`,

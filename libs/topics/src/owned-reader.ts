@@ -1,12 +1,12 @@
 /**
- * Reads a partition as its stages wrote it: decoded, without records of other incarnations and without what a
- * predecessor managed to write after its successor's marker (PROTOCOL.md §4).
+ * Reads a partition as its stages wrote it, decoded. It leaves out records of other incarnations. It also
+ * leaves out the records that a predecessor managed to write after its successor's marker (PROTOCOL.md §4).
  */
 import type { Marker, Owned } from '@sluice/contracts/records'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo, Typed } from './record-io.ts'
-import { keyText, type Stage } from './topics.ts'
+import { keyText, type StageName } from './topics.ts'
 
 /** A record with its place; `record` is null for a tombstone. */
 export interface Placed {
@@ -14,9 +14,9 @@ export interface Placed {
   readonly key: Uint8Array
   readonly record: Typed | null
   readonly timestamp: number
-  /** Of the value as it stands in the topic; 0 for a tombstone. */
+  /** Size of the value in the topic; 0 for a tombstone. */
   readonly bytes: number
-  /** Why the value cannot be read: it is no record of ours, or its schema is lost. `record` is null then. */
+  /** Why the value cannot be read: Sluice did not write it, or its schema is lost. `record` is null then. */
   readonly torn?: SluiceError
 }
 
@@ -31,20 +31,24 @@ export interface ReadOwnedOptions {
   readonly target: TopicPartition
   readonly incarnation: string
   /**
-   * Whose takeover markers end earlier owners here: `retry` and `captured` are written by two stages, and
+   * The stage whose takeover markers end earlier owners here. Two stages write `retry` and `captured`, and
    * only delivery's records have values.
    */
-  readonly stage: Stage
+  readonly stage: StageName
   readonly from: number
   readonly to?: number
   readonly bufferBytes?: number
-  /** What cannot be read is yielded as torn; else it ends the reading as `corrupt`. */
+  /**
+   * True to yield a record that cannot be read as torn. Otherwise such a record ends the reading as
+   * `corrupt`.
+   */
   readonly yieldsTorn?: boolean
   readonly signal: AbortSignal
 }
 
 /**
- * Yields what counts, in order. Takeover markers are yielded too. Ends and fails as `MessageLog.read` does.
+ * Yields the records that count, in order, with the takeover markers. Ends and fails as `MessageLog.read`
+ * does.
  */
 export async function* readOwned(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch> {
   const { log, io, target, incarnation, stage, from, to, bufferBytes, signal } = options
@@ -62,7 +66,7 @@ export async function* readOwned(options: ReadOwnedOptions): AsyncGenerator<Owne
   }
 }
 
-/** Decodes records in order; what cannot be read is `corrupt`, and the error tells where it is. */
+/** Decodes records in order. A record that cannot be read is `corrupt`, and the error says where it is. */
 function decodeAll({ topic, partition }: TopicPartition): typeof decodeRecords {
   return async (io, records, signal) => {
     try {
@@ -74,14 +78,14 @@ function decodeAll({ topic, partition }: TopicPartition): typeof decodeRecords {
         'corrupt',
         `Partition ${partition} of the topic ${topic} has at offset ${torn?.offset ?? 'unknown'} what cannot be read: ${error.message} ` +
           'No run of the sync comes past it. If its schema was lost, restore the schema; if another program has ' +
-          'written it, `sluice reset` of the sync begins anew, and forgets what was delivered.',
+          'written it, `sluice reset` lets the sync begin again, and forgets what was delivered.',
         { cause: error },
       )
     }
   }
 }
 
-/** Decodes records in order, as `decodeRecords` does; those that are `corrupt` are torn. */
+/** Decodes records in order, as `decodeRecords` does. A `corrupt` record is yielded as torn. */
 export async function decodeEach(
   io: RecordIo,
   records: readonly LogRecord[],
@@ -124,10 +128,10 @@ export async function decodeRecords(
 /** Owners are offsets of markers in the partition itself, so a later owner has the larger one. */
 class OwnerFilter {
   readonly #incarnation: string
-  readonly #stage: Stage
+  readonly #stage: StageName
   #newest = -1
 
-  constructor(incarnation: string, stage: Stage) {
+  constructor(incarnation: string, stage: StageName) {
     this.#incarnation = incarnation
     this.#stage = stage
   }
@@ -165,7 +169,7 @@ export function isTakeover(record: Typed): boolean {
 }
 
 /**
- * The last record of a partition that is no takeover marker, for a stage's own position; null if there is
+ * The last record of a partition that is no takeover marker: it has a stage's own position. Null if there is
  * none.
  */
 export async function lastOwnRecord(

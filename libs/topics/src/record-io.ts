@@ -40,7 +40,9 @@ export class RecordIo {
     return new RecordIo(codec, prefix, new Map(encoders))
   }
 
-  /** For whoever only reads: registers nothing, and encodes none of the records that all syncs share. */
+  /**
+   * For a process that only reads. It registers nothing, and cannot encode the records that all syncs share.
+   */
   static reading(codec: SchemaCodec, prefix: string): RecordIo {
     return new RecordIo(codec, prefix, new Map())
   }
@@ -52,9 +54,9 @@ export class RecordIo {
   }
 
   /**
-   * The encoder of a sync's changes; its subject belongs to the incarnation, so that a reset starts a new
-   * history of columns. Columns may change their types from run to run: any schema may follow another, and
-   * the rows of a change may have values that do not fit any more.
+   * The encoder of a sync's changes. Its subject belongs to the incarnation, so a reset starts a new history
+   * of columns. Columns may change their types from run to run, so any schema may follow another. A row may
+   * then have values that no longer fit.
    */
   async changeEncoder(
     of: { readonly sync: string; readonly incarnation: string; readonly schema: AvroRecordSchema },

@@ -2,8 +2,8 @@
  * Names, settings and keys of the topics (PROTOCOL.md §1).
  *
  * Only the topics that all syncs share are partitioned by a hash of the key, as Kafka's producers do it. In
- * those of a sync the partition of a primary key is remembered by the delivered state, or assigned by the
- * detector when the key is new, so that batches are full: nobody can compute it.
+ * the topics of a sync, nobody can compute a key's partition. The delivered state remembers it, and the
+ * detector assigns one to a new key, so that batches are full.
  */
 import type { TopicPartition, TopicSpec } from '@sluice/message-log/port'
 import { partitionOf } from '@sluice/domain/partition'
@@ -13,13 +13,13 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
 /**
- * Topics that all syncs share have this many partitions, by sync; it bounds how many detectors can share the
- * work.
+ * Number of partitions of the topics that all syncs share; each sync lives in one. It bounds how many
+ * detectors can share the work.
  */
 export const SHARED_PARTITIONS = 8
 
 /** The stages of the pipeline, by the topic that is their output and checkpoint. */
-export type Stage = 'changes' | 'requests' | 'attempts'
+export type StageName = 'changes' | 'requests' | 'attempts'
 
 export interface SharedTopics {
   readonly resources: string
@@ -56,7 +56,7 @@ export function syncTopics(prefix: string, sync: string): SyncTopics {
   }
 }
 
-/** Every topic says it: what a broker takes as it is shipped, and each of its settings, may be less. */
+/** Each topic sets it, since a broker as it is shipped, and each of its own settings, may allow less. */
 const maxRecordBytes = RECORD_CEILING_BYTES
 
 export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
@@ -79,7 +79,7 @@ export function syncTopicSpecs(prefix: string, sync: string, partitions: number)
     { topic: attempts, partitions, cleanup: 'delete', maxRecordBytes },
     { topic: retry, partitions, cleanup: 'compact', maxRecordBytes },
     { topic: captured, partitions, cleanup: 'compact', maxRecordBytes },
-    // Topics are made in this order: where this one is, none of the others is still to be made.
+    // Topics are made in this order. So once this one exists, all others do.
     { topic: changes, partitions, cleanup: 'compact', compactionLagMs: 7 * DAY_MS, maxRecordBytes },
   ]
 }
@@ -94,7 +94,7 @@ export function at(topic: string, partition: number): TopicPartition {
 }
 
 const encoder = new TextEncoder()
-// A key may begin with U+FEFF, which is none of a file's marks.
+// A key may begin with U+FEFF. There it is a character, and not the mark at the start of a file.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 /** No UTF-8 text has this byte, so no primary key collides with a marker's key. */
 const MARKER_BYTE = 0xff
@@ -128,7 +128,7 @@ export function runKey(sync: string, runId: string): Uint8Array {
   return textKey(`${sync}/${runId}`)
 }
 
-/** What a run's key names. A report's key names a partition instead, by which no run goes. */
+/** The run that a key names. A report's key names a partition instead, which is no run. */
 export function runOfKey(key: Uint8Array): { readonly sync: string; readonly runId: string } {
   const text = keyText(key)
   const slash = text.lastIndexOf('/')

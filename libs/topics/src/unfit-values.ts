@@ -1,7 +1,7 @@
 /**
- * Rows of changes with values that do not fit their columns. A column may change its type, and a row that was
- * delivered before still has a value of the other: `n/a` where whole numbers are now. A change carries such a
- * value beside the row, as JSON, so that who reads the change sees it as it was delivered.
+ * Rows of changes with values that do not fit their columns. A column may change its type, and an earlier row
+ * still has a value of the old type: `n/a`, for example, where whole numbers are now. A change carries such a
+ * value beside the row, as JSON. So its reader sees the row as it was delivered.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Change, WrittenChange } from '@sluice/contracts/records'
@@ -33,7 +33,10 @@ function encodeChange(encoder: Encoder, change: object): Uint8Array {
   }
 }
 
-/** Rare, and so found by trying each value alone: a column has changed its type, and the row has not. */
+/**
+ * Tries each value alone, which is slow but rarely needed: only when a column has changed its type and a row
+ * still has the old one.
+ */
 function setApart(encoder: Encoder, change: Change): WrittenChange | null {
   const unfit: Unfit = {}
   const rows: { before: Row | null; after: Row | null } = { before: change.before, after: change.after }
@@ -73,7 +76,10 @@ function isEncoded(encoder: Encoder, value: object): boolean {
   }
 }
 
-/** Numbers that JSON does not keep, and what is no JSON, become the text that a template prints. */
+/**
+ * Numbers that JSON does not keep exactly, and values that are no JSON, become the text that a template
+ * prints.
+ */
 function asJson(this: unknown, _: string, value: unknown): unknown {
   if (typeof value === 'bigint') return String(value)
   if (value instanceof Decimal || value instanceof JsonText) return value.text
@@ -84,7 +90,10 @@ function asJson(this: unknown, _: string, value: unknown): unknown {
   return value
 }
 
-/** The change with all values in its rows. Throws `corrupt` for values that are none. */
+/**
+ * The change with all values in its rows. Throws `corrupt` where the values beside the rows are no JSON
+ * object.
+ */
 export function withUnfit(written: Change & Partial<WrittenChange>): Change {
   if (written.unfit === null || written.unfit === undefined) return written
   const { unfit, ...change } = written
@@ -107,7 +116,7 @@ function parsed(text: string): Unfit {
     const unfit: unknown = JSON.parse(text)
     if (typeof unfit === 'object' && unfit !== null) return unfit
   } catch {
-    // Told below, as what is JSON of something else.
+    // It is reported below, together with JSON that is something else.
   }
   throw new SluiceError('corrupt', 'A change has values that do not fit their columns, and they are no JSON.')
 }

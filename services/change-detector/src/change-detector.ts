@@ -1,39 +1,36 @@
 /**
- * The change-detector service: shares the partitions of `commands` with its like, and runs the syncs that
+ * The change-detector service. The detectors share the partitions of `commands`, and each runs the syncs that
  * live in its own. A command's offset is committed once its effect is acknowledged (PROTOCOL.md §1).
  */
 import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
+import { endingAlso, type Ends } from '@sluice/flow/ends'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import { Slots } from '@sluice/flow/slots'
 import type { Holds } from '@sluice/holds/port'
 import { decodeEach } from '@sluice/topics/owned-reader'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/partition/own-partitions'
 import { homePartition, sharedTopics } from '@sluice/topics/topics'
-import type { Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './sync/runner-deps.ts'
 import { SyncRunner } from './sync/sync-runner.ts'
 
 export interface DetectorDeps extends RunnerDeps {
-  /** Only these syncs are run; absent: all. */
+  /** The syncs that are run; absent for all. */
   readonly only?: ReadonlySet<string>
   readonly holds: Holds
   readonly readiness?: Readiness | undefined
 }
 
 /**
- * Syncs that are compared, restored or published at once. Each has a DuckDB of its own, which takes up to its
- * share of the memory.
+ * Most syncs that are compared, restored or published at once. Each has a DuckDB of its own, which takes up
+ * to its share of the memory.
  */
 const DETECTIONS_AT_ONCE = 3
 /** A source that takes longer mostly waits, and must not hold up other syncs (R12). */
 const OVERDUE_MS = 10_000
 
-/** Resolves once drained; rejects if something fails that no takeover mends. */
-export async function runChangeDetector(
-  deps: DetectorDeps,
-  ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
-): Promise<void> {
+/** Resolves once drained. Rejects with a failure that no takeover mends. */
+export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise<void> {
   const { log, holds, readiness, prefix, logger } = deps
   const detections = new Slots({ most: DETECTIONS_AT_ONCE, overdueMs: OVERDUE_MS })
   const topic = sharedTopics(prefix).commands
@@ -63,13 +60,12 @@ class HomePartition {
   constructor(deps: DetectorDeps, worker: Worker) {
     this.#deps = deps
     this.#worker = worker
-    const abort = AbortSignal.any([worker.signal, this.#failed.signal])
-    this.#ends = { drain: AbortSignal.any([worker.drain, abort]), abort }
+    this.#ends = endingAlso(worker, this.#failed.signal)
   }
 
   async work(): Promise<void> {
     const { log, prefix } = this.#deps
-    const { target, drain, signal: abort } = this.#worker
+    const { target, drain, abort } = this.#worker
     const { drain: signal } = this.#ends
     try {
       const { low, end } = await log.offsets(target, { signal })
@@ -93,12 +89,12 @@ class HomePartition {
     const { drain: signal } = this.#ends
     for await (const batch of log.read(target, { signal, from })) {
       for (const { offset, record, torn } of await decodeEach(io, batch.records, signal)) {
-        // Nobody can do what it asks, and it is to stand in nobody's way.
+        // Nobody can carry out this command, and it must not stop the commands behind it.
         if (torn !== undefined)
           logger.error({ partition: target.partition, offset, err: torn }, 'a command cannot be read')
         if (record?.name !== 'sluice.Command') continue
         this.#watermark.start(offset)
-        // What is not taken is never committed, and so stays for a detector that runs that sync.
+        // A command that is not taken is never committed. So it stays for a detector that runs its sync.
         if (this.#isMine(record.value.sync)) void this.#take(record.value, offset)
       }
       this.#watermark.skipTo(batch.nextOffset)
@@ -128,7 +124,7 @@ class HomePartition {
     await runs.caughtUp(partition, { signal: this.#ends.drain })
     for (const { sync, events } of runs.all()) {
       if (homePartition(sync) !== partition || !this.#isMine(sync)) continue
-      // What is held has nothing to do until somebody approves it.
+      // A run that awaits approval needs no work until somebody approves it.
       const isOpen = [...events.values()].some(({ status }) => !isEnded(status) && status !== 'held')
       if (isOpen) this.#runnerOf(sync).wake()
     }

@@ -52,9 +52,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     adoptedAreInterrupted: false,
     resolveDefinition: (sync: string, of: AbortSignal) => currentDefinition(stage, sync, { signal: of }),
     openSource: ({ source }: Definition) =>
-      Promise.resolve(
-        openSource(source, { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }),
-      ),
+      openSource(source, { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }),
     openState: (of: StateOf) =>
       openState({ ...of, memoryLimit: duckdbSize(budget.duckdbBytes) }, dataDir, logger),
   }

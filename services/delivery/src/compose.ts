@@ -40,7 +40,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
   const sender = opening.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
-  // That Redis does not answer is told once, and not for each partition.
+  // An outage of Redis is logged once, and not for each partition.
   const onError = (err: unknown): void => {
     if (!isSluiceError(err) || !err.retryable) logger.error({ err }, 'the limits could not be kept')
   }

@@ -165,7 +165,7 @@ describe('the delivery of a partition', () => {
     }
     const target = at(topics.requests, 0)
     const membership = steadyMembership()
-    const worker = { target, membership, drain: drain.signal, signal: kill.signal }
+    const worker = { target, membership, drain: drain.signal, abort: kill.signal }
     const done = deliverPartition(deps, run, worker)
     const ended = done.catch(() => undefined)
     return {
@@ -200,7 +200,7 @@ describe('the delivery of a partition', () => {
   }
 
   describe('where it cannot go on', () => {
-    it('gives the partition up once the log refuses its report, so that it can be taken over anew', async () => {
+    it('gives the partition up once the log refuses its report, so that it can be taken over again', async () => {
       await requests(['a'])
       const log = watchedLog(world.log, async ({ topic }) => {
         if (topic === sharedTopics(PREFIX).runs) throw outage()

@@ -1,12 +1,15 @@
 /**
- * Delivers one partition of a sync's requests: takes over, recovers what an earlier owner left, sends within
- * the limits, and reports the partition when all before a run's `run-end` is finished (PROTOCOL.md §6, §8).
- * Requests are sent in the order of the topic and finished in any; a run's end waits for all of them, so that
- * rows of the same key, which meet only in different runs, arrive in order.
+ * Delivers one partition of a sync's requests. It takes over, recovers what an earlier owner left, and sends
+ * within the limits. It reports the partition when every request before a run's `run-end` is finished
+ * (PROTOCOL.md §6, §8).
+ *
+ * Requests are sent in the order of the topic and finished in any order. A run's end waits for all of them.
+ * So rows of the same key, which meet only in different runs, arrive in order.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
 import { abortable } from '@sluice/flow/abortable'
+import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import { markerOf, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import type { Worker } from '@sluice/partition/own-partitions'
@@ -15,7 +18,7 @@ import type { Typed } from '@sluice/topics/record-io'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
 import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
-import { HeldRequest } from './delivery-memory.ts'
+import { RequestMemory } from './delivery-memory.ts'
 import { Doubt } from './run/doubt.ts'
 import { effectsOf } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
@@ -30,7 +33,7 @@ import type { SendJob } from './send/send-request.ts'
 import { unfinishedLimit } from './send/unfinished-limit.ts'
 import { isForgotten, unrenderableAttempt } from './outcome/unrenderable-rows.ts'
 
-/** Requests of a run that is passed over whose effects are being written, at most. */
+/** Of a run that is passed over, most requests whose effects are being written. */
 const MOST_PASSED_OVER = 64
 
 /**
@@ -46,11 +49,12 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const retry = at(topics.retry, partition)
   const captured = at(topics.captured, partition)
   const requests = at(topics.requests, partition)
-  const stopping = AbortSignal.any([worker.drain, worker.signal])
+  const ending = endingOf(worker)
   const common = { log, io, incarnation }
   using share = deps.memory.requests.open()
-  // What is over here, as an earlier owner has reported, is not to be sent (PROTOCOL.md §11).
-  await deps.runs.caughtUp(homePartition(sync), { signal: stopping })
+  // An earlier owner may have reported that a run is over here. Nothing of that run may be sent (PROTOCOL.md
+  // §11).
+  await deps.runs.caughtUp(homePartition(sync), { signal: ending })
   await using ownership = await takeOver({
     ...common,
     prefix,
@@ -58,10 +62,10 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     sync,
     partition,
     targets: [attempts, retry, captured],
-    signal: stopping,
+    signal: ending,
   })
   const { readerBytes: bufferBytes } = deps.memory
-  const recovered = await recoverLedger({ ...common, requests, attempts, bufferBytes, signal: stopping })
+  const recovered = await recoverLedger({ ...common, requests, attempts, bufferBytes, signal: ending })
   const { checkpoint } = recovered
   const ledger = new AttemptLedger({
     io,
@@ -74,20 +78,10 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     counts: checkpoint.counts,
     firstAttempts: new Map([...recovered.known].map(([offset, known]) => [offset, known.firstAttempt])),
     attemptsEnd: ownership.owner(attempts) + 1,
-    signal: worker.signal,
+    abort: worker.abort,
   })
-  const delivery = new PartitionDelivery({
-    deps,
-    run,
-    worker,
-    ownership,
-    recovered,
-    ledger,
-    requests,
-    attempts,
-    share,
-  })
-  await delivery.work()
+  const parts = { deps, run, worker, ownership, recovered, ledger, requests, attempts, share }
+  await new PartitionDelivery(parts).work()
 }
 
 class PartitionDelivery {
@@ -98,11 +92,14 @@ class PartitionDelivery {
   readonly #passed = new PassedRun(run => this.#isOver(run))
   /** What a run waits for before it can be opened. */
   #waitsFor: string | null = null
-  /** How far the topic is taken into work, with the run that is open there. */
+  /** How far this process has taken the topic into work, and which run is open there. */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
   readonly #cut: CutRun
-  /** Aborts, with the error, when this process cannot reach who keeps the limits: others are to try. */
+  /**
+   * Aborts, with the error, when this process cannot reach the keeper of the limits. Another process is to
+   * try then.
+   */
   readonly #cutOff = new AbortController()
 
   constructor(parts: DeliveryParts) {
@@ -117,26 +114,21 @@ class PartitionDelivery {
     const { deps, run, worker, ledger, recovered, requests } = this.#parts
     const { log, io } = deps
     const cutOff = this.#cutOff.signal
-    const stopping = AbortSignal.any([worker.drain, worker.signal, ledger.failure, cutOff])
+    const ending = endingOf(worker, ledger.failure, cutOff)
     const from = recovered.checkpoint.offset
-    const options = {
-      from,
-      yieldsTorn: true,
-      bufferBytes: deps.memory.readerBytes,
-      signal: stopping,
-    } as const
+    const options = { from, yieldsTorn: true, bufferBytes: deps.memory.readerBytes, signal: ending } as const
     const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
     const ended = new AbortController()
-    const reporting = this.#report(AbortSignal.any([stopping, ended.signal]))
+    const reporting = this.#report(AbortSignal.any([ending, ended.signal]))
     try {
       for await (const batch of readOwned({ ...reading, ...options })) {
-        for (const placed of batch.records) await this.#take(placed, stopping)
+        for (const placed of batch.records) await this.#take(placed, ending)
         ledger.skipTo(batch.nextOffset)
         this.#taken = { offset: batch.nextOffset, ...runSoFar(this.#open) }
         this.#takes.notify()
       }
     } catch (error) {
-      if (!stopping.aborted) throw error
+      if (!ending.aborted) throw error
     } finally {
       ended.abort()
       await this.#open?.sending.stop()
@@ -144,9 +136,9 @@ class PartitionDelivery {
       await reporting
     }
     ledger.failure.throwIfAborted()
-    if (!worker.signal.aborted) await this.#release()
-    // What was under way is recorded and released, so nothing is in doubt for whoever goes on.
-    if (!worker.drain.aborted && !worker.signal.aborted) cutOff.throwIfAborted()
+    if (!worker.abort.aborted) await this.#release()
+    // All that was under way is recorded and released, so nothing is in doubt for the successor.
+    if (!worker.drain.aborted && !worker.abort.aborted) cutOff.throwIfAborted()
   }
 
   /**
@@ -159,7 +151,7 @@ class PartitionDelivery {
       this.#cut.at(number, end)
       while (this.#taken.offset < end) await this.#takes.after(this.#takes.version, { signal })
       const { run: taken, nextChange } = this.#taken
-      await ledger.settled({ signal })
+      await ledger.done({ signal })
       await this.#untilNoneIsLate(signal)
       return {
         counts: ledger.run === number ? ledger.counts : {},
@@ -178,22 +170,22 @@ class PartitionDelivery {
     ])
   }
 
-  async #take(placed: Placed, stopping: AbortSignal): Promise<void> {
+  async #take(placed: Placed, ending: AbortSignal): Promise<void> {
     const { ledger } = this.#parts
     const { record, offset } = placed
     const marker = markerOf(record)
     if (placed.torn !== undefined) return this.#passed.takeTorn(placed.torn, this.#open?.begin.run ?? null)
     if (marker?.kind !== 'run-begin' && this.#passes(record, marker))
-      return this.#passOver(placed, marker, stopping)
-    if (record?.name === 'sluice.Request') await this.#takeRequest(placed, record.value, stopping)
+      return this.#passOver(placed, marker, ending)
+    if (record?.name === 'sluice.Request') await this.#takeRequest(placed, record.value, ending)
     else if (record?.name === 'sluice.Unrenderable')
-      await this.#takeUnrenderable(placed, record.value, stopping)
+      await this.#takeUnrenderable(placed, record.value, ending)
     else if (marker?.kind === 'run-begin' && marker.begin !== null) {
-      await this.#closeOver(marker.begin, stopping)
+      await this.#closeOver(marker.begin, ending)
       ledger.skipTo(offset + 1)
       ledger.beginRun(marker.begin.run)
-      await this.#tryToOpen(marker.begin, stopping, 0)
-    } else if (marker?.kind === 'run-end') await this.#endRun(offset, marker, stopping)
+      await this.#tryToOpen(marker.begin, ending, 0)
+    } else if (marker?.kind === 'run-end') await this.#endRun(offset, marker, ending)
   }
 
   #passes(record: Typed | null, marker: Marker | null): boolean {
@@ -203,35 +195,38 @@ class PartitionDelivery {
     return run !== null && this.#passed.passes(run)
   }
 
-  /** Of a run that is passed over, only what was answered comes to something: its values may be needed. */
-  async #passOver({ offset, record }: Placed, marker: Marker | null, stopping: AbortSignal): Promise<void> {
+  /**
+   * Takes a record of a run that is passed over. Only a request that was answered has effects: its values may
+   * be needed.
+   */
+  async #passOver({ offset, record }: Placed, marker: Marker | null, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
     const history = recovered.known.get(offset)?.history
-    if (marker?.kind === 'run-end') await this.#close(marker.begin, stopping)
+    if (marker?.kind === 'run-end') await this.#close(marker.begin, ending)
     else if (record?.name === 'sluice.Request' && history?.final !== undefined && history.final !== null) {
-      await ledger.room(MOST_PASSED_OVER, { signal: stopping })
+      await ledger.room(MOST_PASSED_OVER, { signal: ending })
       ledger.start(offset)
       this.#recordEffects({ offset, request: record.value, history, release: null })
     }
   }
 
-  /** Makes room for a run where the one before has ended, and its end is not in the topic. */
-  async #closeOver(next: RunBegin, stopping: AbortSignal): Promise<void> {
+  /** Closes the run before, if it has ended and its end is not in the topic. */
+  async #closeOver(next: RunBegin, ending: AbortSignal): Promise<void> {
     const run = this.#open?.begin.run ?? this.#passed.run
-    if (run !== null && !(await this.#isOverByNow(run, stopping)))
+    if (run !== null && !(await this.#isOverByNow(run, ending)))
       throw new SluiceError('corrupt', `run ${next.run} begins inside run ${run}`)
-    if (run !== null) await this.#close(this.#open?.begin ?? null, stopping)
+    if (run !== null) await this.#close(this.#open?.begin ?? null, ending)
     this.#passed.end()
   }
 
   /** Ends a run here that has ended elsewhere. */
-  async #close(begin: RunBegin | null, stopping: AbortSignal): Promise<void> {
+  async #close(begin: RunBegin | null, ending: AbortSignal): Promise<void> {
     const { ledger } = this.#parts
-    await ledger.settled({ signal: stopping })
+    await ledger.done({ signal: ending })
     await this.#open?.sending.stop()
-    await this.#untilNoneIsLate(stopping)
+    await this.#untilNoneIsLate(ending)
     if (this.#open === null) this.#doubt.isLeft()
-    // What is still in doubt then is so to successors, too.
+    // Requests that are still in doubt then are in doubt for successors, too.
     if (!this.#doubt.isOfBefore) await ledger.mark({ ...plainMarker('run-end', '', 0), begin })
     this.#closed()
   }
@@ -249,37 +244,43 @@ class PartitionDelivery {
   }
 
   /**
-   * Before the next run begins, its detector has written that this one has ended; that may be read late here.
+   * True if the run has ended. Before the next run begins, its detector has written that, but the view may be
+   * late here.
    */
-  async #isOverByNow(run: number, stopping: AbortSignal): Promise<boolean> {
+  async #isOverByNow(run: number, ending: AbortSignal): Promise<boolean> {
     const { deps, run: of } = this.#parts
-    if (!this.#isOver(run)) await deps.runs.caughtUp(homePartition(of.sync), { signal: stopping })
+    if (!this.#isOver(run)) await deps.runs.caughtUp(homePartition(of.sync), { signal: ending })
     return this.#isOver(run)
   }
 
-  async #takeRequest({ offset, bytes }: Placed, request: Request, stopping: AbortSignal): Promise<void> {
+  async #takeRequest({ offset, bytes }: Placed, request: Request, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
-    const open = await this.#runOf(request, stopping)
+    const open = await this.#runOf(request, ending)
     if (open === null || !inSequence(open, offset, request)) return
-    const held = await this.#room(open, { record: request, recordBytes: bytes, signal: stopping })
+    const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
     ledger.start(offset)
-    if (this.#recordEffects({ offset, request, history: known?.history, release: () => held.done() })) return
+    if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
+      return
     const history = this.#doubt.historyOf(known?.history, unfinishedLimit(open.target))
     const job = this.#jobOf(offset, request, open, history)
-    if (this.#cut.has(request.run, offset)) open.sending.leave(job, held, CUT)
-    else open.sending.push(job, held)
-  }
-
-  /** Waits until the record may be taken into work: by their number, and by what all of them hold. */
-  async #room(open: OpenRun, of: Parameters<typeof HeldRequest.take>[1]): Promise<HeldRequest> {
-    const { ledger, share } = this.#parts
-    await ledger.room(unfinishedLimit(open.target), of)
-    return await HeldRequest.take(share, of)
+    if (this.#cut.has(request.run, offset)) open.sending.leave(job, memory, CUT)
+    else open.sending.push(job, memory)
   }
 
   /**
-   * Writes again what follows from an answer that an earlier owner has written down; false if there is none.
+   * Waits until the record may be taken into work: until few enough are unfinished, and there is memory for
+   * it.
+   */
+  async #room(open: OpenRun, of: Parameters<typeof RequestMemory.take>[1]): Promise<RequestMemory> {
+    const { ledger, share } = this.#parts
+    await ledger.room(unfinishedLimit(open.target), of)
+    return await RequestMemory.take(share, of)
+  }
+
+  /**
+   * Writes the effects of an answer again that an earlier owner has written down. False if there is no such
+   * answer.
    */
   #recordEffects(of: {
     readonly offset: number
@@ -298,12 +299,12 @@ class PartitionDelivery {
   async #takeUnrenderable(
     { offset, bytes }: Placed,
     record: Unrenderable,
-    stopping: AbortSignal,
+    ending: AbortSignal,
   ): Promise<void> {
     const { ledger, recovered } = this.#parts
-    const open = await this.#runOf(record, stopping)
+    const open = await this.#runOf(record, ending)
     if (open === null || !inSequence(open, offset, record)) return
-    const held = await this.#room(open, { record, recordBytes: bytes, signal: stopping })
+    const memory = await this.#room(open, { record, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
     ledger.start(offset)
     const recorded = known?.history.final ?? null
@@ -314,7 +315,7 @@ class PartitionDelivery {
       requestOffset: offset,
       attempt: recorded === null ? final : null,
       effects,
-      release: () => held.done(),
+      release: () => memory.done(),
     })
   }
 
@@ -324,8 +325,8 @@ class PartitionDelivery {
   }
 
   /**
-   * The open run; on the first record after a takeover in the middle of a run it is found through the record.
-   * Null for one that is passed over.
+   * The open run. After a takeover in the middle of a run, the first record says where the run begins. Null
+   * for a run that is passed over.
    */
   async #runOf(record: Request | Unrenderable, signal: AbortSignal): Promise<OpenRun | null> {
     if (this.#open !== null) return this.#open
@@ -374,20 +375,18 @@ class PartitionDelivery {
     return this.#open
   }
 
-  async #endRun(offset: number, end: Marker, stopping: AbortSignal): Promise<void> {
+  async #endRun(offset: number, end: Marker, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
     const { begin } = end
     if (begin === null) throw new SluiceError('corrupt', `a run-end marker at offset ${offset} names no run`)
     if (this.#open === null && recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
-    await ledger.settled({ signal: stopping })
+    await ledger.done({ signal: ending })
     await this.#open?.sending.stop()
     const fault = this.#open?.fault ?? faultOf(end, this.#open) ?? unsentFault(this.#open)
-    await this.#untilNoneIsLate(stopping)
+    await this.#untilNoneIsLate(ending)
     await abortable(
       this.#reporter.reportEnd({ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 }),
-      {
-        signal: stopping,
-      },
+      { signal: ending },
     )
     ledger.skipTo(offset + 1)
     const { count, sealed } = end
@@ -404,12 +403,12 @@ class PartitionDelivery {
   }
 
   /**
-   * Hands over in good order; but while a predecessor's requests are in doubt, the successor is to doubt them
-   * too.
+   * Hands over in good order. While a predecessor's requests are in doubt, it writes no release, so that the
+   * successor doubts them too.
    */
   async #release(): Promise<void> {
     const { ledger, worker } = this.#parts
-    await ledger.flushed({ signal: worker.signal })
+    await ledger.flushed({ signal: worker.abort })
     if (!this.#doubt.remains) await ledger.mark(plainMarker('release', '', 0))
   }
 }

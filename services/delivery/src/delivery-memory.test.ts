@@ -114,7 +114,7 @@ describe('six partitions of large requests, with a concurrency of 1000 and an AP
           target: at(topics.requests, partition),
           membership: steadyMembership(),
           drain: stop.signal,
-          signal: stop.signal,
+          abort: stop.signal,
         }),
       ),
     )
@@ -141,7 +141,7 @@ describe('six partitions of large requests, with a concurrency of 1000 and an AP
     // Half of it is for requests.
     expect(api.mostBytes.together).toBeLessThanOrEqual(20 * MB)
     expect(api.mostBytes.together).toBeGreaterThanOrEqual(PARTITIONS * 2 * MB)
-    expect(memory.requests.heldBytes).toBe(0)
+    expect(memory.requests.takenBytes).toBe(0)
   })
 
   it('end but for the one whose requests are never answered', async () => {

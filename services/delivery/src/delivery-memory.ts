@@ -1,7 +1,7 @@
 /**
- * What delivery holds in memory, over all partitions of a process (PROTOCOL.md §8):
- * requests from when they are taken into work until their answers are written, and what of them and of
- * answers is being read. It follows from bytes, never from how many requests may be in flight.
+ * What delivery keeps in memory, over all partitions of a process (PROTOCOL.md §8). It keeps requests from
+ * when they are taken into work until their answers are written. It also keeps what it is reading of requests
+ * and answers. The limits are in bytes, and never depend on how many requests may be in flight.
  */
 import { ByteBudget, type ByteShare } from '@sluice/flow/byte-budget'
 import type { Request, Unrenderable } from '@sluice/contracts/records'
@@ -13,14 +13,14 @@ const READERS_SHARE = 0.25
 /** Most that is read ahead for one partition, and least. */
 const MAX_READER_BYTES = 1024 * 1024
 const MIN_READER_BYTES = 64 * 1024
-/** Rows are objects once they are decoded: so much more than in the topic. */
+/** Rows are objects once they are decoded. They take so many times the bytes that they take in the topic. */
 const DECODED_FACTOR = 4
-/** What a sender may keep of an answer before it asks for room, and what goes with a request otherwise. */
-export const ANSWER_ALLOWANCE_BYTES = 8 * 1024
+/** What a sender may keep of an answer before it asks for memory. Each request takes so much in advance. */
+const ANSWER_ALLOWANCE_BYTES = 8 * 1024
 
 export class DeliveryMemory {
   readonly requests: ByteBudget
-  /** For the sender: of answers that are longer than the allowance. */
+  /** For the sender: the memory of answers that are longer than the allowance. */
   readonly answers: ByteShare
   readonly #readersBytes: number
 
@@ -31,7 +31,10 @@ export class DeliveryMemory {
     this.#readersBytes = buffersBytes * READERS_SHARE
   }
 
-  /** How far a partition may be read ahead, in bytes; it counts those whose share is open. */
+  /**
+   * How far a partition may be read ahead, in bytes. The memory is divided among the partitions whose share
+   * is open.
+   */
   get readerBytes(): number {
     const part = Math.floor(this.#readersBytes / Math.max(1, this.requests.shares))
     return Math.max(MIN_READER_BYTES, Math.min(MAX_READER_BYTES, part))
@@ -39,7 +42,7 @@ export class DeliveryMemory {
 }
 
 /** What one request takes of its partition's share, until `done`. */
-export class HeldRequest {
+export class RequestMemory {
   readonly #share: ByteShare
   #bytes: number
 
@@ -56,14 +59,17 @@ export class HeldRequest {
       readonly recordBytes: number
       readonly signal: AbortSignal
     },
-  ): Promise<HeldRequest> {
+  ): Promise<RequestMemory> {
     const { record, recordBytes, signal } = of
     const bytes = bodyBytes(record) + rowsBytes(record, recordBytes) + ANSWER_ALLOWANCE_BYTES
     await share.take(bytes, { signal })
-    return new HeldRequest(share, bytes)
+    return new RequestMemory(share, bytes)
   }
 
-  /** Its body is needed no more: what is left are its rows, and what is written of its answer. */
+  /**
+   * Gives the memory of its body back, which is needed no more. Its rows, and the attempt that is to be
+   * written, still take memory.
+   */
   answered(record: Request, attempt: UnownedAttempt): void {
     const body = bodyBytes(record)
     const kept = attempt.responseBody?.length ?? 0
@@ -72,7 +78,7 @@ export class HeldRequest {
     else this.#share.give(body - kept)
   }
 
-  /** All that is to be written of it is written. Only the first call counts. */
+  /** Everything about the request is written. Only the first call counts. */
   done(): void {
     this.#share.give(this.#bytes)
     this.#bytes = 0

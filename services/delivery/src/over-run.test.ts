@@ -84,7 +84,7 @@ function live({
 } {
   const drain = new AbortController()
   const { log, io, runs, definitions, prefix } = world
-  const worker = { target: at(topics.requests, 0), membership: steadyMembership(), signal: never }
+  const worker = { target: at(topics.requests, 0), membership: steadyMembership(), abort: never }
   const done = deliverPartition(
     {
       ...{ log, io, runs, definitions, prefix, lateSendsMs: () => 0, onError: () => undefined },

@@ -74,7 +74,7 @@ async function deliver(
       resolveTarget: () => Promise.resolve(target),
     },
     run,
-    { target: at(topics.requests, 0), membership: steadyMembership(), drain: drain.signal, signal: never },
+    { target: at(topics.requests, 0), membership: steadyMembership(), drain: drain.signal, abort: never },
   )
   const closing = opened.move()
   const ended = runs.until(() => runs.of(SYNC)?.reports.get(0)?.ended === true, { signal: never })

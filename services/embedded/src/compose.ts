@@ -1,6 +1,7 @@
 /**
  * Runs all services in this process, on files in the project's `.sluice` folder, and previews a run. This is
- * the only file of the embedded profile that names adapters.
+ * the only file of the embedded profile that names adapters. It loads an adapter when a run needs it: loading
+ * all of them takes longer than a run that finds nothing to do.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
@@ -17,15 +18,15 @@ import type { DeliveredState } from '@sluice/delivered-state/port'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { resolveTarget } from '@sluice/delivery/destination/target'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
+import type { Ends } from '@sluice/flow/ends'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
-import { createRedisHolds } from '@sluice/holds/adapters/redis'
-import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
-import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { loadWhenSending } from '@sluice/http-sender/load-when-sending'
+import type { UndiciSenderOptions } from '@sluice/http-sender/adapters/undici'
+import type { HttpSender } from '@sluice/http-sender/port'
 import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
 import type { MessageLog } from '@sluice/message-log/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
-import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
@@ -33,7 +34,6 @@ import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
-import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets } from '@sluice/secrets/environment'
 import { openSource } from '@sluice/sources/adapters/open-source'
@@ -101,22 +101,18 @@ type Opened = Omit<
 /** Opens what the services need besides the log. */
 async function openServices(
   deps: Opened,
-  of: {
-    readonly env: Environment
-    readonly drain: AbortSignal
-    readonly signal: AbortSignal
-  },
+  of: Ends & { readonly env: Environment },
 ): Promise<EmbeddedServices & AsyncDisposable> {
   const { dataDir, logger, definitions } = deps
-  const { env, drain, signal } = of
+  const { env, drain, abort } = of
   const budget = memoryBudget(memoryOf(env))
   await using opening = new AsyncDisposableStack()
-  const rateLimit = opening.use(await openLimits({ dataDir, env, logger, drain }))
+  const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   // Renderer and delivery share one budget.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
-  const sender = opening.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
+  const sender = opening.use(senderOf({ connections: CONNECTIONS, answers: memory.answers }))
   const sourceOptions = { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }
   const memoryLimit = duckdbSize(budget.duckdbBytes)
   const opened = opening.move()
@@ -126,9 +122,9 @@ async function openServices(
     leases,
     memory,
     room,
-    resolveDefinition: sync => currentDefinition(deps, sync, { signal }),
+    resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
     resolveTarget: targets(definitions, env),
-    openSource: ({ source }) => Promise.resolve(openSource(source, sourceOptions)),
+    openSource: ({ source }) => openSource(source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
@@ -138,21 +134,33 @@ interface LimitsOf {
   readonly dataDir: string
   readonly env: Environment
   readonly logger: Logger
-  readonly drain: AbortSignal
+  readonly signal: AbortSignal
 }
 
 /**
  * The limits of this folder. If the environment names a Redis, the limits are those in Redis, shared with
  * every process that uses it. Rejects with `unreachable` and the address if Redis does not answer, and when
- * `drain` aborts.
+ * `signal` aborts.
  */
-async function openLimits({ dataDir, env, logger, drain }: LimitsOf): Promise<RateLimit> {
+async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<RateLimit> {
   const shared = redisSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   if (shared === null) return createLocalRateLimit({ file: join(dataDir, 'limits.db') })
-  await using _answers = await openHolds(shared, createRedisHolds, { logger, signal: drain })
+  const [{ createRedisHolds }, { createRedisRateLimit }] = await Promise.all([
+    import('@sluice/holds/adapters/redis'),
+    import('@sluice/rate-limit/adapters/redis'),
+  ])
+  await using _answers = await openHolds(shared, createRedisHolds, { logger, signal })
   const { redis, prefix } = shared
   const onForgotten = forgottenLogger(logger)
   return createRedisRateLimit({ ...redis, prefix, onTrouble: logTrouble(logger, 'requests'), onForgotten })
+}
+
+/** Loads the HTTP client with the first request: a run that finds nothing to send starts without it. */
+function senderOf(options: UndiciSenderOptions): HttpSender {
+  return loadWhenSending(async () => {
+    const { createUndiciSender } = await import('@sluice/http-sender/adapters/undici')
+    return createUndiciSender(options)
+  })
 }
 
 interface StateOf {
@@ -193,7 +201,7 @@ export async function openNextRun(
     await findNextChanges({
       ...past,
       definition,
-      openSource: ({ source }) => Promise.resolve(openSource(source, { secretOf: environmentSecrets(env) })),
+      openSource: ({ source }) => openSource(source, { secretOf: environmentSecrets(env) }),
       openState: async of => {
         if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
         return openState(folder, of, logger)
@@ -231,6 +239,10 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
   let past: Omit<Past, keyof AsyncDisposable>
   if (isDistributed(env)) {
     const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
+    const [{ createKafkaLog }, { createRegistryCodec }] = await Promise.all([
+      import('@sluice/message-log/adapters/kafka'),
+      import('@sluice/schema-codec/adapters/registry'),
+    ])
     const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
     const of = { clientId: `${settings.prefix}-cli`, logger, signal }
     const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, of))
@@ -252,6 +264,6 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
 export function connectionsOf(env: Environment): Connections {
   return connectionsWith(env, {
     openSource: source => openSource(source, { secretOf: environmentSecrets(env) }),
-    openSender: () => createUndiciSender({ connections: 1 }),
+    openSender: () => senderOf({ connections: 1 }),
   })
 }

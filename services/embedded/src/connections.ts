@@ -14,14 +14,14 @@ const KNOCK_TIMEOUT_MS = 10_000
 
 /** Opens the connections. */
 export interface Openers {
-  readonly openSource: (spec: SourceSpec) => Source
+  readonly openSource: (spec: SourceSpec) => Promise<Source>
   readonly openSender: () => HttpSender
 }
 
 export function connectionsWith(env: Environment, { openSource, openSender }: Openers): Connections {
   return {
     async describe(spec, model, signal) {
-      await using source = openSource(spec)
+      await using source = await openSource(spec)
       return await source.describe(model, { signal })
     },
     assertKey: assertKeyColumns,

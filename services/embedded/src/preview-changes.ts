@@ -5,7 +5,7 @@ import type { NextChanges } from '@sluice/change-detector/detect/next-changes'
 import type { NextRun, Previewed } from '@sluice/control/next-run'
 import { shownRequest } from '@sluice/delivery/destination/shown-request'
 import type { Target } from '@sluice/delivery/destination/target'
-import { isHeld } from '@sluice/domain/removal-guard'
+import { needsApproval } from '@sluice/domain/removal-guard'
 import { renderChanges } from '@sluice/rendering/render-changes'
 
 export interface Previewing {
@@ -36,7 +36,7 @@ export function previewOf(
 function noticesOf({ baseline, interrupted, diff }: NextChanges, { sync }: Definition): string[] {
   const notices: string[] = []
   const removed = diff.counts.removed?.detected ?? 0
-  if (isHeld(sync, { removed, rows: diff.keysBefore, approved: null }))
+  if (needsApproval(sync, { removed, rows: diff.keysBefore, approved: null }))
     notices.push(
       `the removal guard would hold the run until somebody approves it: it would remove ${removed} of ${diff.keysBefore} rows`,
     )

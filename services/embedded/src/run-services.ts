@@ -2,6 +2,7 @@
 import { runChangeDetector } from '@sluice/change-detector/change-detector'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { Throttles } from '@sluice/delivery/send/throttles'
+import type { Ends } from '@sluice/flow/ends'
 import { runRenderer } from '@sluice/renderer/renderer'
 
 type DetectorDeps = Parameters<typeof runChangeDetector>[0]
@@ -13,17 +14,14 @@ export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'adoptedAreInterrupted
   Omit<DeliveryDeps, 'throttles' | 'onError' | 'lateSendsMs'>
 
 /** Runs all services until they are drained. If one fails, the others drain too. */
-export async function runServices(
-  deps: EmbeddedServices,
-  ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
-): Promise<void> {
+export async function runServices(deps: EmbeddedServices, ends: Ends): Promise<void> {
   const stopping = new AbortController()
-  const both = { drain: AbortSignal.any([ends.drain, stopping.signal]), signal: ends.signal }
+  const all: Ends = { drain: AbortSignal.any([ends.drain, stopping.signal]), abort: ends.abort }
   const onError = (err: unknown): void => deps.logger.error({ err }, 'the limits could not be kept')
   const services = [
-    runChangeDetector({ ...deps, now: Date.now, adoptedAreInterrupted: true }, both),
-    runRenderer(deps, both),
-    runDelivery({ ...deps, throttles: new Throttles(), onError, lateSendsMs: () => 0 }, both),
+    runChangeDetector({ ...deps, now: Date.now, adoptedAreInterrupted: true }, all),
+    runRenderer(deps, all),
+    runDelivery({ ...deps, throttles: new Throttles(), onError, lateSendsMs: () => 0 }, all),
   ]
   await Promise.all(
     services.map(service =>

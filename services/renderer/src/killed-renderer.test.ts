@@ -131,7 +131,7 @@ async function live(world: TestLog, random: Random, appends: number): Promise<bo
   const drain = new AbortController()
   const { io, definitions, runs, prefix } = world
   const log = mortalLog(world.log, random, { appends, kill: () => killed.abort(new Error('killed')) })
-  const worker = { target: input, membership: steadyMembership(), drain: drain.signal, signal: killed.signal }
+  const worker = { target: input, membership: steadyMembership(), drain: drain.signal, abort: killed.signal }
   const life = renderPartition(
     { log, io, definitions, runs, prefix, room: scarce(random), appendCeilingBytes },
     sampleEvent(),

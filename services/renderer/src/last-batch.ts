@@ -1,14 +1,14 @@
 /**
- * Where a batch of rows stands in `requests`. What a batch gives may be more than one append takes, and a
- * renderer may die between two of them. Its successor renders such a batch again as a whole, since what is
- * left of it would be divided otherwise, and writes what is missing.
+ * Where a batch of rows stands in `requests`. The requests of a batch may need more than one append, and a
+ * renderer may die between two of them. Its successor renders such a batch again as a whole, and writes what
+ * is missing. The rest alone would be divided into other requests.
  */
 import type { Request, Unrenderable } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { decodeRecords, isTakeover, readOwned } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
 
-/** What stands in `requests` for the rows of a batch, or for some of them. */
+/** A record in `requests` for the rows of a batch, or for some of them. */
 type Written = Request | Unrenderable
 
 interface Reading {

@@ -21,7 +21,7 @@ function render(
   log: MessageLog,
   drain: AbortSignal,
 ): Promise<void> {
-  const worker = { target: at(topics.changes, 0), membership: steadyMembership(), drain, signal }
+  const worker = { target: at(topics.changes, 0), membership: steadyMembership(), drain, abort: signal }
   const room = new RendererMemory(128_000_000)
   const deps = { log, io, definitions, runs, prefix, room, figures: NO_FIGURES }
   return renderPartition(deps, sampleEvent(), worker)
@@ -132,7 +132,7 @@ it('large batches of several partitions are open one after the other, and each i
   const deps = { log, io, definitions, runs, prefix, room }
   const lives = partitions.map(partition => {
     const worker = { target: at(topics.changes, partition), membership: steadyMembership() }
-    return renderPartition(deps, sampleEvent(), { ...worker, drain: drain.signal, signal })
+    return renderPartition(deps, sampleEvent(), { ...worker, drain: drain.signal, abort: signal })
   })
   for (const partition of partitions) {
     const found = await world.readUntil(at(topics.requests, partition), all =>

@@ -1,12 +1,13 @@
 /**
- * Turns one partition of a sync's changes into requests. A pure function of its topic: position and context
- * follow from the last record that an earlier renderer wrote (PROTOCOL.md §5, §7).
+ * Turns one partition of a sync's changes into requests. It is a pure function of its topic: position and
+ * context follow from the last record that an earlier renderer wrote (PROTOCOL.md §5, §7).
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
 import { OPS, type Op } from '@sluice/contracts/state'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
+import { endingOf } from '@sluice/flow/ends'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
@@ -44,16 +45,14 @@ const NO_TRIGGERS: RunContext['triggers'] = new Map()
 /** The open run: what its requests are made with, and the next places. */
 interface RunContext {
   readonly begin: RunBegin
-  readonly beginOffset: number
+  readonly runBeginOffset: number
   readonly triggers: ReadonlyMap<Op, CompiledTrigger>
   readonly render: RenderContext
   readonly batches: RowBatches
   nextSeq: number
   /** The seq that the next change must have; a gap faults the run here. */
   nextChange: number
-  /**
-   * Seq of the last change whose request is written, where a batch of them was cut in the middle; else −1.
-   */
+  /** Seq of the last change whose request is written, if its batch was cut in the middle; else −1. */
   written: number
   fault: { readonly from: number; readonly error: string } | null
 }
@@ -77,7 +76,7 @@ class PartitionRenderer {
   readonly #output: TopicPartition
   #ownership: Ownership | null = null
   #context: RunContext | null = null
-  /** Leave to have a large batch open. */
+  /** The permission to have a large batch open, while this partition has it. */
   #turn: Disposable | null = null
   readonly #requests: RequestAppends
 
@@ -96,18 +95,17 @@ class PartitionRenderer {
     this.#requests = new RequestAppends({
       append: (records, options) => this.#owned().append(this.#output, records, options),
       share,
-      signal: worker.signal,
+      abort: worker.abort,
       ceilingBytes: deps.appendCeilingBytes,
     })
   }
 
   async work(): Promise<void> {
     const { log, io, prefix } = this.#deps
-    const { drain, signal } = this.#worker
     const { sync, incarnation } = this.#run
     const { partition } = this.#worker.target
-    const stopping = AbortSignal.any([drain, signal, this.#requests.failed])
-    const options = { log, io, incarnation, signal: stopping }
+    const ending = endingOf(this.#worker, this.#requests.failed)
+    const options = { log, io, incarnation, signal: ending }
     await using ownership = await takeOver({
       ...options,
       prefix,
@@ -118,17 +116,20 @@ class PartitionRenderer {
     })
     this.#ownership = ownership
     try {
-      let from: number | null = await this.#restore(stopping)
-      while (from !== null) from = await this.#render(from, stopping)
+      let from: number | null = await this.#restore(ending)
+      while (from !== null) from = await this.#render(from, ending)
     } catch (error) {
-      if (!stopping.aborted) throw error
+      if (!ending.aborted) throw error
     } finally {
       this.#turn?.[Symbol.dispose]()
     }
-    await this.#requests.settled()
+    await this.#requests.done()
   }
 
-  /** Renders what is read from there on; gives where it has to be read again, or null once it is to stop. */
+  /**
+   * Renders the changes from this offset on. Returns the offset to read from again, or null once it is to
+   * stop.
+   */
   async #render(from: number, signal: AbortSignal): Promise<number | null> {
     const { log, io, room } = this.#deps
     const { incarnation } = this.#run
@@ -145,19 +146,22 @@ class PartitionRenderer {
   }
 
   /**
-   * A batch, or a row, that is larger than the part of this partition needs leave, which few have at a time.
+   * False if the batch or row is larger than the part of this partition, and too many others are large, too.
+   * Few partitions at a time may have a large batch.
    */
   #hasRoom({ bytes }: Placed): boolean {
     const { room } = this.#deps
     const context = this.#context
-    // Outside of a run, and behind a gap, nothing is held.
+    // Outside of a run, and behind a gap, no row is kept in memory.
     if (this.#turn !== null || context === null || context.fault !== null) return true
     if (context.batches.openBytes + bytes <= room.batchBytes) return true
     this.#turn = room.largeBatches.tryTake()
     return this.#turn !== null
   }
 
-  /** Holds nothing of the open batch while it waits for leave; its changes are in the topic. */
+  /**
+   * Keeps nothing of the open batch in memory while it waits for permission. Its changes are in the topic.
+   */
   async #readAgain({ offset }: Placed, signal: AbortSignal): Promise<number> {
     await this.#requests.append()
     const context = this.#context
@@ -167,7 +171,10 @@ class PartitionRenderer {
     return first?.offset ?? offset
   }
 
-  /** Once the batch is closed; what was made of it has its place among what is appended by then. */
+  /**
+   * Gives the permission back once the batch is closed. Its requests are among those that are appended by
+   * then.
+   */
   async #endTurn(): Promise<void> {
     if (this.#turn === null || (this.#context?.batches.openBytes ?? 0) > 0) return
     await this.#requests.append()
@@ -176,7 +183,7 @@ class PartitionRenderer {
   }
 
   /**
-   * Finds where the last renderer stopped, with its context; returns the offset in `changes` to go on from.
+   * Finds where the last renderer stopped, with its context. Returns the offset in `changes` to go on from.
    */
   async #restore(signal: AbortSignal): Promise<number> {
     const { log, io } = this.#deps
@@ -228,15 +235,14 @@ class PartitionRenderer {
     throw new SluiceError('corrupt', `no run begins at offset ${offset} of ${this.#output.topic}`)
   }
 
-  async #openContext(begin: RunBegin, beginOffset: number, signal: AbortSignal): Promise<RunContext> {
+  async #openContext(begin: RunBegin, runBeginOffset: number, signal: AbortSignal): Promise<RunContext> {
     const { sync, incarnation } = this.#run
-    // What is left of a run that has ended is not rendered: the next one takes it as unknown, and sends it
-    // anew.
+    // The rest of a run that has ended is not rendered. The next run takes it as unknown, and sends it again.
     const isLeft = isOver(this.#deps.runs.of(sync), incarnation, begin.run)
     const triggers = isLeft ? NO_TRIGGERS : await this.#triggersOf(begin, signal)
     return {
       begin,
-      beginOffset,
+      runBeginOffset,
       triggers,
       render: {
         run: { id: begin.runId, startedAt: new Date(begin.startedAt).toISOString() },
@@ -266,7 +272,7 @@ class PartitionRenderer {
 
   #takeChange({ offset, bytes }: Placed, change: Change): void {
     const context = this.#context
-    // Before the first run-begin stand changes of runs that ended long ago, whose markers compaction has
+    // Changes before the first run-begin belong to runs that ended long ago, and whose markers compaction has
     // dropped.
     if (context === null || context.fault !== null) return
     if (change.seq !== context.nextChange || change.run !== context.begin.run) {
@@ -291,9 +297,9 @@ class PartitionRenderer {
     const marker = { ...plainMarker('run-begin', ownership.incarnation, owner), begin, position: offset + 1 }
     await this.#requests.append()
     const { baseOffset } = await ownership.append(this.#output, [this.#markerRecord(marker)], {
-      signal: this.#worker.signal,
+      signal: this.#worker.abort,
     })
-    this.#context = await this.#openContext(begin, baseOffset, this.#worker.signal)
+    this.#context = await this.#openContext(begin, baseOffset, this.#worker.abort)
   }
 
   async #endRun(offset: number, end: Marker): Promise<void> {
@@ -345,7 +351,7 @@ class PartitionRenderer {
       incarnation: ownership.incarnation,
       owner: ownership.owner(this.#output),
       run,
-      begin: context.beginOffset,
+      begin: context.runBeginOffset,
       seq,
       trigger: batch.op,
       rows: rendered.rows,
@@ -383,7 +389,10 @@ function positionOf(marker: Marker): number {
   return marker.position
 }
 
-/** The detector settles ops without a trigger, so this is a definition that does not fit its changes. */
+/**
+ * The rows of an op without a trigger. The detector settles such rows, so this definition does not fit its
+ * changes.
+ */
 function noTrigger(batch: RowBatch): Rendered[] {
   const error = `the sync has no trigger ${batch.op}`
   const rows = batch.changes.map(change => ({

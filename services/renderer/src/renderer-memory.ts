@@ -1,7 +1,7 @@
 /**
- * What the renderer holds in memory, over all partitions of a process (PROTOCOL.md §7): changes that are read
- * ahead, the rows of open batches, and requests that are not acknowledged yet. It follows from bytes, never
- * from how many partitions there are, or how large a batch may become.
+ * What the renderer keeps in memory, over all partitions of a process (PROTOCOL.md §7): changes that are read
+ * ahead, the rows of open batches, and requests that are not acknowledged yet. The limits are in bytes. They
+ * never depend on how many partitions there are, or how large a batch may become.
  */
 import { ByteBudget } from '@sluice/flow/byte-budget'
 import { Slots } from '@sluice/flow/slots'
@@ -15,12 +15,14 @@ const MAX_READER_BYTES = 1024 * 1024
 const MIN_READER_BYTES = 64 * 1024
 /** What a partition may always have in its open batch, as it stands in the topic. */
 const MIN_BATCH_BYTES = 256 * 1024
-/** Rows are objects once they are decoded, with two bytes a character as soon as one is beyond Latin-1. */
+/**
+ * Rows are objects once they are decoded, with two bytes for each character as soon as one is beyond Latin-1.
+ */
 const DECODED_FACTOR = 2
-/** A large batch whose rest does not come holds up no other for longer. */
+/** A large batch whose rest does not come delays no other large batch for longer. */
 const OVERDUE_MS = 5_000
 
-/** As those who render a partition see it. */
+/** The memory, as the renderer of one partition sees it. */
 export interface RenderRoom extends Pick<RendererMemory, 'output' | 'readerBytes' | 'batchBytes'> {
   readonly largeBatches: Pick<Slots, 'tryTake' | 'take'>
 }
@@ -28,7 +30,7 @@ export interface RenderRoom extends Pick<RendererMemory, 'output' | 'readerBytes
 export class RendererMemory {
   /** Requests that are rendered and not acknowledged. */
   readonly output: ByteBudget
-  /** For a batch, or a row, that is larger than `batchBytes`: so many may be open at once. */
+  /** Permission for a batch, or a row, that is larger than `batchBytes`. So many may be open at once. */
   readonly largeBatches: Slots
   readonly #readersBytes: number
   readonly #batchesBytes: number
@@ -42,7 +44,10 @@ export class RendererMemory {
     this.largeBatches = new Slots({ most, overdueMs: OVERDUE_MS })
   }
 
-  /** How far a partition may be read ahead, in bytes; it counts those whose share of the output is open. */
+  /**
+   * How far a partition may be read ahead, in bytes. The memory is divided among the partitions whose share
+   * of the output is open.
+   */
   get readerBytes(): number {
     const part = Math.floor(this.#readersBytes / this.#partitions)
     return Math.max(MIN_READER_BYTES, Math.min(MAX_READER_BYTES, part))

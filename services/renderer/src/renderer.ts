@@ -1,38 +1,18 @@
 /** The renderer service: a worker for each partition of each sync with an open run. */
-import type { Holds } from '@sluice/holds/port'
-import type { Logger } from '@sluice/runtime/logger'
-import { followOpenRuns } from '@sluice/partition/follow-open-runs'
-import type { Readiness } from '@sluice/partition/own-partitions'
-import { syncTopics } from '@sluice/topics/topics'
+import type { Ends } from '@sluice/flow/ends'
+import { followOpenRuns, type FollowDeps, type FollowingStage } from '@sluice/partition/follow-open-runs'
 import { renderPartition, type RenderDeps } from './render-partition.ts'
 
-export interface RendererDeps extends RenderDeps {
-  readonly logger: Logger
-  readonly holds: Holds
-  readonly readiness?: Readiness | undefined
-}
+export type RendererDeps = FollowDeps & RenderDeps
 
 /** Resolves once drained; rejects with what concerns more than one sync. */
-export function runRenderer(
-  deps: RendererDeps,
-  ends: { readonly drain: AbortSignal; readonly signal: AbortSignal },
-): Promise<void> {
-  const { log, io, holds, figures, readiness, runs, prefix, logger } = deps
-  return followOpenRuns({
+export function runRenderer(deps: RendererDeps, ends: Ends): Promise<void> {
+  const stage: FollowingStage = {
     stage: 'requests',
-    log,
-    io,
-    logger,
-    holds,
-    figures,
-    readiness,
-    runs,
-    prefix,
-    groupOf: run => `${prefix}.renderer.${run.sync}.${run.incarnation}`,
-    topicOf: run => syncTopics(prefix, run.sync).changes,
+    service: 'renderer',
+    activity: 'rendering',
+    reads: 'changes',
     work: (run, worker) => renderPartition(deps, run, worker),
-    onSetback: (run, target, error) =>
-      logger.warn({ sync: run.sync, partition: target?.partition, err: error }, 'rendering starts anew'),
-    ...ends,
-  })
+  }
+  return followOpenRuns(deps, stage, ends)
 }

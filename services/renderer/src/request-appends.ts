@@ -7,14 +7,14 @@ import type { NewRecord } from '@sluice/message-log/port'
 const APPEND_BYTES = 512 * 1024
 const APPEND_RECORDS = 1000
 const APPENDS_UNDER_WAY = 4
-/** No append is larger, but for one of a single record: topics take a little more than twice as much. */
+/** No append is larger, except one of a single record. Topics take a little more than twice as much. */
 const APPEND_CEILING_BYTES = 8_000_000
 
 export interface RequestAppendsOptions {
   readonly append: (records: readonly NewRecord[], options: Abortable) => Promise<unknown>
-  /** Of what all partitions have rendered and not acknowledged. */
+  /** This partition's share of what all partitions have rendered and the log has not acknowledged. */
   readonly share: ByteShare
-  readonly signal: AbortSignal
+  readonly abort: AbortSignal
   /** Most bytes of an append of several records; default 8 MB. */
   readonly ceilingBytes?: number | undefined
 }
@@ -30,12 +30,15 @@ export class RequestAppends {
     this.#options = options
   }
 
-  /** Aborts, with the error as reason, once an append has failed: the partition has to be taken over anew. */
+  /**
+   * Aborts, with the error as reason, once an append has failed. The partition then has to be taken over
+   * again.
+   */
   get failed(): AbortSignal {
     return this.#failed.signal
   }
 
-  /** So much is rendered that it is to be appended. */
+  /** True once so much is rendered that it should be appended. */
   get areMany(): boolean {
     return this.#pendingBytes >= APPEND_BYTES || this.#pending.length >= APPEND_RECORDS
   }
@@ -45,7 +48,7 @@ export class RequestAppends {
     this.#pendingBytes += record.value?.length ?? 0
   }
 
-  /** Hands over what is rendered; waits only while too much of it is under way. */
+  /** Hands over what is rendered. It waits only while too much of it is under way. */
   async append(): Promise<void> {
     this.#failed.signal.throwIfAborted()
     const portions = portionsOf(this.#pending, this.#options.ceilingBytes ?? APPEND_CEILING_BYTES)
@@ -54,14 +57,16 @@ export class RequestAppends {
     for (const records of portions) await this.#appendPortion(records)
   }
 
-  /** Resolves once all is acknowledged; rejects with what an append has failed with, unless aborted. */
-  async settled(): Promise<void> {
+  /**
+   * Resolves once all appends are acknowledged. Rejects with the error of a failed append, unless aborted.
+   */
+  async done(): Promise<void> {
     await Promise.all(this.#underWay)
-    if (!this.#options.signal.aborted) this.#failed.signal.throwIfAborted()
+    if (!this.#options.abort.aborted) this.#failed.signal.throwIfAborted()
   }
 
   async #appendPortion(records: readonly NewRecord[]): Promise<void> {
-    const { append, share, signal } = this.#options
+    const { append, share, abort: signal } = this.#options
     const bytes = records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
     await share.take(bytes, { signal: AbortSignal.any([signal, this.#failed.signal]) })
     const appended = append(records, { signal })
@@ -75,7 +80,10 @@ export class RequestAppends {
   }
 }
 
-/** The records in order, in portions that are not larger than this, or have one record. */
+/**
+ * Divides the records, in order, into portions. No portion is larger than the ceiling, unless it has a single
+ * record.
+ */
 function portionsOf(records: readonly NewRecord[], ceilingBytes: number): readonly (readonly NewRecord[])[] {
   const portions: NewRecord[][] = []
   let bytes = Number.POSITIVE_INFINITY

@@ -1,48 +1,19 @@
 import { randomInt } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { DuckDBConnection, type DuckDBResultReader } from '@duckdb/node-api'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Change } from '@sluice/contracts/records'
-import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
 import { sampleChange } from '@sluice/testkit/sample-records'
 import { deliveredStateContract } from '../contract.ts'
 import { type DeliveredStateHarness, TIMEOUT } from '../contract/harness.ts'
+import { duckdbHarness } from '../contract/duckdb-harness.ts'
 import { History } from '../contract/history.ts'
 import { Played } from '../contract/played.ts'
-import type { DeliveredState, EndedKey } from '../port.ts'
-import { type DeliveredStateOptions, openDeliveredState } from './duckdb.ts'
+import type { EndedKey } from '../port.ts'
 
 const SEED = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
 
-let folder = ''
-let extracts = 0
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-state-'))
-})
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true })
-})
-
-function openState({
-  name,
-  ...options
-}: Partial<DeliveredStateOptions> & { readonly name: string }): Promise<DeliveredState> {
-  const file = join(folder, name)
-  return openDeliveredState({ file, sync: 'orders', incarnation: 'i', partitions: 1, ...options })
-}
-
-const harness: DeliveredStateHarness = {
-  open: openState,
-  async extract(sql) {
-    const source = createDuckdbSource({ spec: { kind: 'source', name: 's', type: 'duckdb', path: folder } })
-    const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
-    const file = join(folder, `extract-${extracts++}.duckdb`)
-    return source.extract(model, { file, signal: new AbortController().signal })
-  },
-}
+const harness = duckdbHarness()
+const { open: openState } = harness
 
 deliveredStateContract('duckdb', () => harness)
 
@@ -58,7 +29,7 @@ describe('a large diff', TIMEOUT, () => {
       columns: extract.columns,
       primaryKey: ['id'],
       compare: extract.columns.map(({ name }) => name),
-      triggers: new Set(['added']),
+      opsWithTrigger: new Set(['added']),
       baseline: false,
       signal: new AbortController().signal,
     })

@@ -30,7 +30,7 @@ import { RowHash } from './diff/row-hash.ts'
 import { comparedColumns, StateMemory } from './state/state-memory.ts'
 import { Shapes } from './state/shapes.ts'
 import { quoteText } from './sql/sql-types.ts'
-import { Stage } from './feed/stage-feed.ts'
+import { FeedStaging } from './feed/stage-feed.ts'
 import { asStateError } from './state/state-error.ts'
 import {
   createStateFile,
@@ -90,7 +90,7 @@ type StateOptions = StateFileOptions & { readonly pieceRows: number }
 /** The data from which a feed goes on. */
 interface Feed {
   readonly shapes: Shapes
-  readonly stage: Stage
+  readonly stage: FeedStaging
   positions: StatePositions
   hash: RowHash | null
 }
@@ -99,7 +99,7 @@ async function loadFeed(connection: DuckDBConnection, partitions: number): Promi
   const shapes = await Shapes.load(connection)
   return {
     shapes,
-    stage: await Stage.open(connection, shapes),
+    stage: await FeedStaging.open(connection, shapes),
     positions: await loadPositions(connection, partitions),
     hash: await loadHash(connection),
   }

@@ -159,7 +159,7 @@ export function changedModelsSuite(name: string, harness: () => DeliveredStateHa
           { op: 'added', key: '2' },
         ])
         // No trigger deletes it, and the state keeps it as it was.
-        const settled = await played.run(other, 'delivered', { triggers: new Set<Op>(['added']) })
+        const settled = await played.run(other, 'delivered', { opsWithTrigger: new Set<Op>(['added']) })
         expect(settled.diff.retyped).toEqual([])
         await played.state[Symbol.asyncDispose]()
       },

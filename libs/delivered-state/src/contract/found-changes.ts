@@ -133,7 +133,7 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
 
     it('counts ops with a trigger only, and settles the others as if delivered', async () => {
       const played = await Played.open(harness())
-      const onlyChanged = { triggers: new Set<Op>(['changed']) }
+      const onlyChanged = { opsWithTrigger: new Set<Op>(['changed']) }
       const first = await played.run(ONE, 'delivered', onlyChanged)
       expect(first.changes).toMatchObject([
         { op: 'settled', settledState: 'present', after: { id: '1', v: 10 } },

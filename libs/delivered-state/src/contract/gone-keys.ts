@@ -39,7 +39,7 @@ export function goneKeysSuite(name: string, harness: () => DeliveredStateHarness
       await played.run(ONE)
       await played.run(NONE, 'rejected')
       expect(await goneBefore(state, 9)).toEqual([])
-      await played.run(NONE, 'delivered', { triggers: new Set(['added']) })
+      await played.run(NONE, 'delivered', { opsWithTrigger: new Set(['added']) })
       expect(await goneBefore(state, 9)).toEqual(['1'])
     })
 

@@ -35,7 +35,7 @@ export async function requestFor(
     columns,
     primaryKey: ['id'],
     compare: columns.map(column => column.name),
-    triggers: new Set(['added', 'changed', 'removed']),
+    opsWithTrigger: new Set(['added', 'changed', 'removed']),
     baseline: false,
     signal: new AbortController().signal,
     ...options,

@@ -176,7 +176,7 @@ export class History {
     const giveUpAfter = this.#random() < 0.4 ? 2 : null
     const request = await requestFor(this.#harness, valuesSql([...rows, ...nulls]), {
       compare,
-      triggers: ops,
+      opsWithTrigger: ops,
       baseline,
       giveUpAfter,
       ...(purpose === null ? {} : { purpose }),

@@ -72,7 +72,7 @@ export function rememberedPartitionsSuite(name: string, harness: () => Delivered
 
     it.each([
       ['baseline', { baseline: true }] as const,
-      ['an op without a trigger', { triggers: new Set() }] as const,
+      ['an op without a trigger', { opsWithTrigger: new Set() }] as const,
     ])(
       'is open for rows that are settled for the first time, by %s, and remembered then',
       async (_, options) => {

@@ -6,8 +6,8 @@ export interface Verdict {
   /** `throttled` is no outcome of a request: the request is sent again, and no try is used up (R10). */
   readonly outcome: Outcome | 'throttled'
   /**
-   * True if the server answered. An answered failure frees the Idempotency-Key, since servers replay stored
-   * answers.
+   * True if the server answered. An answered failure frees the Idempotency-Key: under the same key the server
+   * would only repeat its stored failure.
    */
   readonly answered: boolean
   /** For `throttled`: how long the server asked to wait, if it said so. */
@@ -76,7 +76,8 @@ export function confirmsRemoval(status: number): boolean {
 
 /**
  * One `unknown` attempt taints every later failure: the request may have been applied then (PROTOCOL.md §2).
- * `exists` for an added row and `missing` for any other row are certain. For other rows they tell nothing.
+ * `exists` for an added row and `missing` for any other row are certain. `exists` for any other row, and
+ * `missing` for an added one, tell nothing of the row.
  */
 export function withTaint(outcome: Outcome, tainted: boolean, op: Op): Outcome {
   if (!tainted) return outcome

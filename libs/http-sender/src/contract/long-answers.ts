@@ -41,7 +41,7 @@ export function longAnswersContract(name: string, open: (answers: ByteShare) => 
       // Answers that come one by one, as on a busy machine, never fill the room.
       expect(answers.most()).toBeLessThanOrEqual(4 * MiB)
       expect(answers.most()).toBeGreaterThanOrEqual(MiB)
-      expect(budget.heldBytes).toBe(0)
+      expect(budget.takenBytes).toBe(0)
     })
 
     it('gives back the room of an answer that breaks off, is aborted or takes too long', async () => {
@@ -64,7 +64,7 @@ export function longAnswersContract(name: string, open: (answers: ByteShare) => 
       await api.waitFor(16)
       abort.abort(new Error('no more'))
       await Promise.allSettled([...slow, ...cut])
-      expect(budget.heldBytes).toBe(0)
+      expect(budget.takenBytes).toBe(0)
       expect(await sender.send(request({ url: `${api.url}/whole` }))).toMatchObject({ body })
     })
 
@@ -83,13 +83,13 @@ export function longAnswersContract(name: string, open: (answers: ByteShare) => 
 function watched(share: ByteShare): { readonly share: ByteShare; readonly most: () => number } {
   let most = 0
   const seen = (): void => {
-    most = Math.max(most, share.heldBytes)
+    most = Math.max(most, share.takenBytes)
   }
   return {
     most: () => most,
     share: {
-      get heldBytes() {
-        return share.heldBytes
+      get takenBytes() {
+        return share.takenBytes
       },
       take: (bytes, options) => share.take(bytes, options).then(seen),
       add: bytes => share.add(bytes),

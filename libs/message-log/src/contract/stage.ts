@@ -18,7 +18,7 @@ import {
  * partition of `output`. Only its own output says where it goes on. While it keeps a partition, its work
  * there goes on through every rebalance.
  */
-class Stage {
+class GroupedWorkers {
   readonly #log: MessageLog
   readonly #topics: { input: string; output: string }
   readonly #work = new Map<number, { stop: AbortController; done: Promise<void> }>()
@@ -48,10 +48,10 @@ class Stage {
   static async start(
     log: MessageLog,
     options: Signalled & { group: string; topics: { input: string; output: string }; changes: Notifier },
-  ): Promise<Stage> {
+  ): Promise<GroupedWorkers> {
     const membership = await log.join(options.group, [options.topics.input], options)
     const leave = () => membership.leave()
-    return new Stage({
+    return new GroupedWorkers({
       log,
       topics: options.topics,
       assignments: membership,
@@ -134,13 +134,13 @@ export function stageContract(fixture: Fixture): void {
     })()
     await using second = await fixture.harness.open()
     await using third = await fixture.harness.open()
-    const a = await Stage.start(fixture.log, options)
+    const a = await GroupedWorkers.start(fixture.log, options)
     await until(changes, { signal }, () => a.owned === 4)
-    const b = await Stage.start(second, options)
+    const b = await GroupedWorkers.start(second, options)
     await until(changes, { signal }, () => a.owned === 2 && b.owned === 2)
     // The work in flight on the partitions that `a` keeps has survived, so `a` did not begin it again.
     expect(a.takeovers).toBe(4)
-    const c = await Stage.start(third, options)
+    const c = await GroupedWorkers.start(third, options)
     await until(changes, { signal }, () => a.owned + b.owned + c.owned === 4 && c.owned > 0)
     await a.leave()
     await until(changes, { signal }, () => b.owned === 2 && c.owned === 2)

@@ -1,5 +1,5 @@
 /**
- * The fields and values that docs/REFERENCE.md describes and this version does not support yet. The decoder
+ * The fields and values that docs/REFERENCE.md lists as not supported by this version yet. The decoder
  * refuses them, since a sync that ignored them would not do what its file says. They get a message of their
  * own, so that nobody looks for a spelling mistake.
  */

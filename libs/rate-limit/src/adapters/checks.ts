@@ -6,13 +6,13 @@ function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0
 }
 
-export function checkTake({ scopes, want, slotLifeMs, holder }: TakeRequest): void {
+export function checkTake({ scopes, want, slotLifeMs, owner }: TakeRequest): void {
   if (!isCount(want) || want < 1)
     throw new SluiceError('internal', `take wants 1 permit or more, found ${want}`)
   if (!(slotLifeMs >= 0)) {
     throw new SluiceError('internal', `take wants a slot life of 0 ms or more, found ${slotLifeMs}`)
   }
-  if (!Number.isSafeInteger(holder.marker)) throw new SluiceError('internal', `${holder.marker} is no marker`)
+  if (!Number.isSafeInteger(owner.marker)) throw new SluiceError('internal', `${owner.marker} is no marker`)
   if (scopes.length === 0) throw new SluiceError('internal', 'take wants at least one scope')
 }
 

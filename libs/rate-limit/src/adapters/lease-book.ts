@@ -8,7 +8,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 
-interface HeldLease {
+interface OpenLease {
   /** Slots not given back. */
   open: number
   /** All permits that came back unused so far. */
@@ -30,7 +30,7 @@ export class LeaseBook {
   readonly #instance: string
   #last = 0
   readonly #pending = new Set<number>()
-  readonly #held = new Map<number, HeldLease>()
+  readonly #open = new Map<number, OpenLease>()
   /** The last take whose answer did not come, until the server cannot grant it any more; 0 for none. */
   #lostUpTo = 0
   /** How often a return did not reach the server. */
@@ -54,7 +54,7 @@ export class LeaseBook {
 
   granted(take: number, permits: number): void {
     this.#pending.delete(take)
-    this.#held.set(take, { open: permits, unused: 0 })
+    this.#open.set(take, { open: permits, unused: 0 })
   }
 
   refused(take: number): void {
@@ -69,7 +69,7 @@ export class LeaseBook {
 
   /** Notes what came back. False for an unknown lease. Throws if more came back than was open. */
   giveBack(take: number, parts: { readonly unused: number; readonly finished: number }): boolean {
-    const lease = this.#held.get(take)
+    const lease = this.#open.get(take)
     if (lease === undefined) return false
     const returned = parts.unused + parts.finished
     if (returned > lease.open)
@@ -81,13 +81,13 @@ export class LeaseBook {
 
   /** The state of a lease for the server; null once the server knows that nothing is left of it. */
   stateOf(take: number): { readonly open: number; readonly unused: number } | null {
-    const lease = this.#held.get(take)
+    const lease = this.#open.get(take)
     return lease === undefined ? null : { ...lease }
   }
 
   /** The server knows that so many are open. */
   told(take: number, open: number): void {
-    if (open === 0) this.#held.delete(take)
+    if (open === 0) this.#open.delete(take)
   }
 
   /** A return did not reach the server. */
@@ -98,7 +98,7 @@ export class LeaseBook {
   /** What this process holds now, and a function to call once the server has taken note of it. */
   state(): { readonly statement: Statement; readonly noted: () => void } {
     const untold = this.#untold
-    const kept = [...this.#held].map(([take, { open, unused }]) => [take, [open, unused] as const] as const)
+    const kept = [...this.#open].map(([take, { open, unused }]) => [take, [open, unused] as const] as const)
     const firstPending = Math.min(...this.#pending, this.#last + 1)
     const statement = {
       instance: this.#instance,

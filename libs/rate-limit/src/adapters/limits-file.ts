@@ -18,7 +18,7 @@ const PRUNE_EVERY_MS = 1000
  */
 const CHECKPOINT_PAGES = 4000
 /** How many partitions' markers are remembered: those that changed hands last. */
-export const HOLDERS_KEPT = 10_000
+export const OWNERS_KEPT = 10_000
 /** Share of a limit that is written in advance for an entry. */
 const RESERVE_SHARE = 1 / 64
 
@@ -39,7 +39,7 @@ export interface StoredWindow {
 export interface StoredLimits {
   readonly windows: readonly StoredWindow[]
   readonly pauses: ReadonlyMap<string, number>
-  readonly holders: ReadonlyMap<string, number>
+  readonly owners: ReadonlyMap<string, number>
 }
 
 /**
@@ -98,11 +98,11 @@ export class LimitsFile {
       })
     }
     const pauses = this.#db.prepare('select scope, until_ms from pauses where until_ms > ?').all(nowMs)
-    const holders = this.#db.prepare('select partition, marker from holders order by rowid').all()
+    const owners = this.#db.prepare('select partition, marker from holders order by rowid').all()
     return {
       windows: [...windows.values()],
       pauses: new Map(pauses.map(row => [String(row['scope']), Number(row['until_ms'])])),
-      holders: new Map(holders.map(row => [String(row['partition']), Number(row['marker'])])),
+      owners: new Map(owners.map(row => [String(row['partition']), Number(row['marker'])])),
     }
   }
 
@@ -118,7 +118,7 @@ export class LimitsFile {
     if (writes.length === 0) return
     this.#transaction(() => {
       for (const grant of writes) this.#storeEntry(grant)
-      this.#settleOverstated()
+      this.#correctOverstated()
       if (nowMs - this.#prunedMs >= PRUNE_EVERY_MS) {
         this.#prunedMs = nowMs
         this.#db.prepare('delete from grants where expires_ms <= ?').run(nowMs)
@@ -142,13 +142,13 @@ export class LimitsFile {
     })
   }
 
-  storeHolder(partition: string, marker: number): void {
+  storeOwner(partition: string, marker: number): void {
     this.#transaction(() => {
       this.#db
         // Anew, so that rows stand in the order in which they were written.
         .prepare('insert or replace into holders values (?, ?)')
         .run(partition, marker)
-      this.#db.prepare('delete from holders where rowid <= last_insert_rowid() - ?').run(HOLDERS_KEPT)
+      this.#db.prepare('delete from holders where rowid <= last_insert_rowid() - ?').run(OWNERS_KEPT)
     })
   }
 
@@ -156,7 +156,7 @@ export class LimitsFile {
   close(lastEntries: readonly GrantEntry[]): void {
     try {
       for (const entry of lastEntries) this.overstates(entry)
-      this.#transaction(() => this.#settleOverstated())
+      this.#transaction(() => this.#correctOverstated())
     } finally {
       this.#db.close()
     }
@@ -176,7 +176,7 @@ export class LimitsFile {
     }
   }
 
-  #settleOverstated(): void {
+  #correctOverstated(): void {
     for (const entry of this.#overstated) {
       const { stored } = entry
       if (stored === null || entry.expired || stored.permits <= entry.permits) continue

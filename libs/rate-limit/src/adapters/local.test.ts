@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeClock } from '@sluice/testkit/fake-clock'
 import { rateLimitContract } from '../contract.ts'
-import { HOLDERS_KEPT } from './limits-file.ts'
+import { OWNERS_KEPT } from './limits-file.ts'
 import { createLocalRateLimit } from './local.ts'
 import { LONGEST_PAUSE_MS, type RateLimit, type TakeRequest } from '../port.ts'
 
@@ -44,7 +44,7 @@ describe('the local rate limit', () => {
 
   const request = (want: number, requests: number, windowMs: number): TakeRequest => ({
     scopes: [{ name: 'destination/api', rates: [{ requests, windowMs }], concurrency: 2_000_000 }],
-    holder: { partition: 'sync/0', marker: 1 },
+    owner: { partition: 'sync/0', marker: 1 },
     want,
     slotLifeMs: 5000,
     signal: new AbortController().signal,
@@ -72,16 +72,16 @@ describe('the local rate limit', () => {
 
   it('remembers the markers of those partitions that changed hands last, and no others', async () => {
     const asked = async (limit: RateLimit, partition: string, marker: number) =>
-      limit.take({ ...request(1, 1_000_000, 1000), holder: { partition, marker } })
+      limit.take({ ...request(1, 1_000_000, 1000), owner: { partition, marker } })
     const first = createLocalRateLimit({ file, now: clock.now })
-    for (let n = 0; n < HOLDERS_KEPT + 10; n += 1) {
+    for (let n = 0; n < OWNERS_KEPT + 10; n += 1) {
       await asked(first, `sync/${n}`, 5)
       // A partition that goes on changing hands is not among the oldest.
       if (n % 1000 === 0) await asked(first, 'sync/0', n + 6)
     }
     await first[Symbol.asyncDispose]()
     await using limit = createLocalRateLimit({ file, now: clock.now })
-    for (const known of ['sync/0', 'sync/100', `sync/${HOLDERS_KEPT}`])
+    for (const known of ['sync/0', 'sync/100', `sync/${OWNERS_KEPT}`])
       expect(await asked(limit, known, 4), known).toMatchObject({ reason: 'superseded' })
     expect(await asked(limit, 'sync/1', 4)).toMatchObject({ kind: 'granted' })
   })
@@ -193,7 +193,7 @@ async function grantAndDie(
     const limit = createLocalRateLimit({ file: ${JSON.stringify(file)} })
     const grant = await limit.take({
       scopes: [{ name: 'destination/api', rates: [${JSON.stringify({ requests, windowMs })}], concurrency: 2e6 }],
-      holder: { partition: 'sync/0', marker: 1 },
+      owner: { partition: 'sync/0', marker: 1 },
       want: ${want},
       slotLifeMs: 60000,
       signal: new AbortController().signal,

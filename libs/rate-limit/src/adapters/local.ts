@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { checkParts, checkTake } from './checks.ts'
-import { HOLDERS_KEPT, LimitsFile } from './limits-file.ts'
+import { OWNERS_KEPT, LimitsFile } from './limits-file.ts'
 import { SlidingWindow } from './sliding-window.ts'
 import type { Granted } from './limits-file.ts'
 import type { GrantEntry } from './sliding-window.ts'
@@ -45,7 +45,7 @@ interface Lease {
   readonly slotsExpireMs: number
 }
 
-/** How soon a superseded holder may ask again. It never gets anything more, and should stop asking. */
+/** How soon a superseded owner may ask again. It never gets anything more, and should stop asking. */
 const SUPERSEDED_WAIT_MS = 60_000
 
 const steadyNow = () => performance.timeOrigin + performance.now()
@@ -65,7 +65,7 @@ class LocalRateLimit implements RateLimit {
   readonly #leaseLifeMs: number
   readonly #file: LimitsFile | null
   readonly #scopes = new Map<string, ScopeState>()
-  readonly #holders = new Map<string, number>()
+  readonly #owners = new Map<string, number>()
   readonly #leases = new Map<string, Lease>()
   readonly #leasePrefix = randomUUID().slice(0, 8)
   #lastLease = 0
@@ -137,7 +137,7 @@ class LocalRateLimit implements RateLimit {
     const stored = file.load(nowMs)
     for (const [name, untilMs] of stored.pauses)
       this.#scopeNamed(name).pausedUntilMs = Math.min(untilMs, nowMs + LONGEST_PAUSE_MS)
-    for (const [partition, marker] of stored.holders) this.#holders.set(partition, marker)
+    for (const [partition, marker] of stored.owners) this.#owners.set(partition, marker)
     for (const { scope, windowMs, entries } of stored.windows) {
       const window = new SlidingWindow(windowMs, this.#leaseLifeMs)
       window.wantedMs = this.#now()
@@ -146,14 +146,14 @@ class LocalRateLimit implements RateLimit {
     }
   }
 
-  #isSuperseded({ holder }: TakeRequest): boolean {
-    const known = this.#holders.get(holder.partition)
-    if (known !== undefined && holder.marker <= known) return holder.marker < known
-    this.#file?.storeHolder(holder.partition, holder.marker)
-    this.#holders.delete(holder.partition)
-    this.#holders.set(holder.partition, holder.marker)
-    const [oldest] = this.#holders.keys()
-    if (this.#holders.size > HOLDERS_KEPT && oldest !== undefined) this.#holders.delete(oldest)
+  #isSuperseded({ owner }: TakeRequest): boolean {
+    const known = this.#owners.get(owner.partition)
+    if (known !== undefined && owner.marker <= known) return owner.marker < known
+    this.#file?.storeOwner(owner.partition, owner.marker)
+    this.#owners.delete(owner.partition)
+    this.#owners.set(owner.partition, owner.marker)
+    const [oldest] = this.#owners.keys()
+    if (this.#owners.size > OWNERS_KEPT && oldest !== undefined) this.#owners.delete(oldest)
     return false
   }
 

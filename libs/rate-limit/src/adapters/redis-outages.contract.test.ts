@@ -59,7 +59,7 @@ describe.skipIf(inject('redisUrl') === null)('limits in Redis whose answers are 
     createRedisRateLimit({ url, commandTimeoutMs: TIMEOUT_MS, silenceMs: SILENCE_MS })
   const request = (want: number, over: Partial<TakeRequest> = {}): TakeRequest => ({
     scopes: [{ name, rates: [{ requests: PER_MINUTE, windowMs: 60_000 }], concurrency: CONCURRENCY }],
-    holder: { partition: 'sync/0', marker: 1 },
+    owner: { partition: 'sync/0', marker: 1 },
     want,
     slotLifeMs: SLOT_LIFE_MS,
     signal,

@@ -55,7 +55,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
   const take = (limit: RateLimit, want: number): Promise<Grant> =>
     limit.take({
       scopes: [{ name, rates: [{ requests: PER_HOUR, windowMs: HOUR_MS }], concurrency: 5_000 }],
-      holder: { partition: 'sync/0', marker: 1 },
+      owner: { partition: 'sync/0', marker: 1 },
       want,
       slotLifeMs: SLOT_LIFE_MS,
       signal,

@@ -61,7 +61,7 @@ describe.skipIf(url === null)('with Redis', () => {
       createRedisRateLimit({ url: redis.address, commandTimeoutMs: 300, clockOffsetMs: () => offsetMs })
     const request = (name: string, over: Partial<TakeRequest> = {}): TakeRequest => ({
       scopes: [{ name, rates: [{ requests: 10, windowMs: 60_000 }], concurrency: 100 }],
-      holder: { partition: 'sync/0', marker: 1 },
+      owner: { partition: 'sync/0', marker: 1 },
       want: 10,
       slotLifeMs: 5000,
       signal: new AbortController().signal,
@@ -174,8 +174,8 @@ describe.skipIf(url === null)('with Redis', () => {
       await takeOnceUp(name)
       offsetMs += 120_000
       for (let n = 0; n < 50; n += 1) {
-        const holder = { partition: `sync/${n}`, marker: 1 }
-        const grant = await limit.take(request(name, { holder, want: 1 }))
+        const owner = { partition: `sync/${n}`, marker: 1 }
+        const grant = await limit.take(request(name, { owner, want: 1 }))
         if (grant.kind === 'granted') await limit.giveBack(grant.lease, { unused: 1, finished: 0 })
       }
       const abort = new AbortController()

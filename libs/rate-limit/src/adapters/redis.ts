@@ -211,13 +211,13 @@ class RedisRateLimit implements RateLimit {
     request: TakeRequest,
     of: { readonly destination: Destination; readonly number: number; readonly lease: string },
   ): string {
-    const { scopes, holder, want, slotLifeMs } = request
+    const { scopes, owner, want, slotLifeMs } = request
     if (scopes.some(({ rates }) => rates.some(({ windowMs }) => windowMs > LONG_MS)))
       of.destination.isLong = true
     return JSON.stringify({
       scopes,
-      partition: holder.partition,
-      marker: holder.marker,
+      partition: owner.partition,
+      marker: owner.marker,
       want,
       slotLife: slotLifeMs,
       leaseLife: this.#leaseLifeMs,
@@ -249,13 +249,13 @@ class RedisRateLimit implements RateLimit {
   #reconcile(destination: Destination): void {
     const { signal } = this.#closing
     if (destination.reconciling !== null || signal.aborted) return
-    const settle = async (): Promise<void> => {
+    const reconcile = async (): Promise<void> => {
       while (destination.book.isInDoubt && !signal.aborted) {
         await this.#state(destination).catch(() => undefined)
         if (destination.book.isInDoubt) await sleep(RECONCILE_EVERY_MS, { signal }).catch(() => undefined)
       }
     }
-    destination.reconciling = settle().finally(() => (destination.reconciling = null))
+    destination.reconciling = reconcile().finally(() => (destination.reconciling = null))
   }
 
   async #state({ name, book }: Destination): Promise<void> {

@@ -92,9 +92,9 @@ function factsAt({ life, events, tails }: World): readonly (readonly [string, Fa
     ['inspected', { kind: 'inspected', tails }],
     ['sealed', { kind: 'sealed' }],
     ['begun', { kind: 'begun', definition: 'd' }],
-    ['detected: nothing', { kind: 'detected', found: NOTHING, records: 0, held: null }],
-    ['held', { kind: 'held', held: HELD }],
-    ['detected: changes', { kind: 'detected', found: FOUND, records: 2, held: null }],
+    ['detected: nothing', { kind: 'detected', found: NOTHING, records: 0, toApprove: null }],
+    ['awaits approval', { kind: 'awaits-approval', toApprove: HELD }],
+    ['detected: changes', { kind: 'detected', found: FOUND, records: 2, toApprove: null }],
     ['publishing', { kind: 'publishing' }],
     ['published', { kind: 'published' }],
     ['cut-short', { kind: 'cut-short' }],
@@ -104,10 +104,10 @@ function factsAt({ life, events, tails }: World): readonly (readonly [string, Fa
     ['ended', { kind: 'ended', endsBefore: [], at: 20 }],
     ['released', { kind: 'released' }],
   ]
-  // A run that has ended, or awaits approval, fails no more but for a bug; one that is cancelled is not held.
+  // A run that has ended, or awaits approval, fails no more but for a bug; one that is cancelled awaits none.
   const cannot = (kind: Fact['kind']): boolean =>
     (kind === 'failed' && ['done', 'reported'].includes(atWork.phase)) ||
-    (kind === 'held' && atWork.run.cancelling)
+    (kind === 'awaits-approval' && atWork.run.cancelling)
   return facts.filter(([, { kind }]) => PHASES_OF[kind].includes(atWork.phase) && !cannot(kind))
 }
 

@@ -48,7 +48,7 @@ describe('what the topics tell of the runs so far', () => {
     expect(() => found([], [{ ...ENDED, ended: false }])).toThrow('run 3 of s is open')
   })
 
-  it('is whether somebody cancelled what was begun anew for the open run', () => {
+  it('is whether somebody cancelled what was begun again for the open run', () => {
     const open = { status: 'running', command: 4 } as const
     const anew = (event: Partial<RunEvent>): boolean =>
       found([open, { run: null, command: 4, ...event }]).replacementCancelled

@@ -5,8 +5,8 @@ import { hasSeenModel, isReplacementOf, type RunState } from './run-events.ts'
 import type { AtWork, PartitionTail, SyncLife } from './sync-life.ts'
 
 /**
- * `runs` are as the view of the topic has them; undefined where the sync never had one. A run that began and
- * did not end is at work, and was left.
+ * `runs` are as the view of the topic has them; undefined if the sync never had one. A run that began and did
+ * not end is at work, and an earlier owner left it.
  */
 export function findRuns(
   runs: { readonly events: ReadonlyMap<string, RunEvent> } | undefined,

@@ -11,7 +11,7 @@ import {
 import { stepOf, type AtWork, type Next, type Step, type SyncLife, type WorkFact } from './sync-life.ts'
 
 /**
- * Adopts a run whose changes are all published, and seals one that was cut. One of which nothing is written
+ * Adopts a run whose changes are all published, and seals one that was cut. A run of which nothing is written
  * ends at once.
  */
 export function inspectLeft(
@@ -35,7 +35,7 @@ export function inspectLeft(
 }
 
 /**
- * Before a run ends that was cut, another one takes its place: an owner that dies between the two does so
+ * Before a cut run ends, another run takes its place. So an owner that dies between the two does the same
  * again, and forgets nothing.
  */
 export function replaceOrEnd(life: SyncLife): Step {
@@ -43,8 +43,8 @@ export function replaceOrEnd(life: SyncLife): Step {
 }
 
 /**
- * False for a run that was cancelled or failed by itself, and where somebody has cancelled the run that took
- * its place before.
+ * False for a run that was cancelled or failed by itself. False, too, if somebody has cancelled the run that
+ * took its place.
  */
 function isReplaced({ atWork, replacementCancelled }: SyncLife): boolean {
   if (atWork === null || replacementCancelled) return false
@@ -54,9 +54,9 @@ function isReplaced({ atWork, replacementCancelled }: SyncLife): boolean {
 }
 
 /**
- * Queues a run in the place of the one that was cut. What its reports say was removed is no longer approved
- * of. What is queued already does as well. Where it does something else, only a resync is worth more than
- * that.
+ * Queues a run in the place of the one that was cut. The removals in the cut run's reports are taken off its
+ * approval. A queued run that does the same stays. Where it does something else, it stays too, unless the cut
+ * run was a resync.
  */
 export function replace(
   life: SyncLife,
@@ -82,8 +82,8 @@ export function replace(
 }
 
 /**
- * Cancels what was queued in the place of the run that was left, which somebody has cancelled. A run that was
- * asked for by itself goes on, without what the cancelled one was approved of.
+ * Cancels the run that was queued in the place of the run that was left and cancelled. A run that somebody
+ * asked for by itself goes on, without the approval of the cancelled one.
  */
 export function cancelReplacement(life: SyncLife, at: number): Step {
   const { queued } = life

@@ -185,7 +185,7 @@ describe('a run that somebody approved', () => {
   const held: RunState = { ...running, status: 'held', held: { removed: 30, rows: 40, samples: [] } }
   const approved = approvedRun(held, 5)
 
-  it('begins anew, and may remove as much as it was held for', () => {
+  it('begins again, and may remove as much as it was held for', () => {
     expect(approved).toMatchObject({ runId: 'RUN1', status: 'queued', run: null, approved: 30, held: null })
   })
 

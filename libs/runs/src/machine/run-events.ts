@@ -8,7 +8,7 @@ import type {
   RunEvent,
   RunScope,
 } from '@sluice/contracts/records'
-import { OPS, type CountsByOp, type Op, type TriggerCounts } from '@sluice/contracts/state'
+import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
 import { endStatus } from '@sluice/domain/run-status'
@@ -57,17 +57,16 @@ export function queuedRun(of: {
 }
 
 /**
- * A run that somebody approved: it starts again from the queue, and may remove as much as it was held for.
+ * A run that somebody approved. It starts again from the queue, and may remove as many rows as it awaited
+ * approval for.
  */
-export function approvedRun(held: RunState, command: number): RunState {
-  const { runId, cause, scope, partitions, queuedAt: at } = held
+export function approvedRun(awaiting: RunState, command: number): RunState {
+  const { runId, cause, scope, partitions, queuedAt: at } = awaiting
   const queued = queuedRun({ runId, cause, scope, command, partitions, at })
-  return { ...queued, approved: held.held?.removed ?? null }
+  return { ...queued, approved: awaiting.held?.removed ?? null }
 }
 
-/**
- * How many removals are approved of still, where a run was cut that has these reports; null where none are.
- */
+/** How many removals are still approved of after a cut run with these reports; null where none are. */
 export function approvalLeft(
   { approved }: Pick<RunState, 'approved'>,
   reports: readonly Pick<PartitionReport, 'counts'>[],
@@ -77,9 +76,7 @@ export function approvalLeft(
   return left > 0 ? left : null
 }
 
-/**
- * A run that does what one that was cut was to do, and may remove as much as is left of that one's approval.
- */
+/** A run in the place of one that was cut. It may remove as much as is left of the cut run's approval. */
 export function replacementOf(
   cut: RunState,
   { runId, at }: { readonly runId: string; readonly at: number },
@@ -95,21 +92,31 @@ export function isReplacementOf(run: RunOrigin, cut: RunOrigin): boolean {
 
 type RunOrigin = Pick<RunState, 'runId' | 'command'>
 
-/** A queued run that does what one with an approval was to do: it is held only if more would go. */
+/**
+ * A queued run that also does the work of a run with an approval. It awaits approval again only if more rows
+ * would go.
+ */
 export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'approved'>): RunState {
   if ((approved ?? null) === null || (queued.approved ?? -1) >= (approved ?? -1)) return queued
   return { ...queued, approved }
 }
 
 /** The end of a run that awaited approval: a newer run takes its place, and sees the same rows. */
-export function supersededRun(held: RunState, newer: string, at: number): RunState {
+export function supersededRun(awaiting: RunState, newer: string, at: number): RunState {
   const error = `run ${newer}, which is newer, took its place before anybody approved it`
-  return { ...held, status: 'cancelled', error, endedAt: at, held: null, counts: nothingSent(held.counts) }
+  return {
+    ...awaiting,
+    status: 'cancelled',
+    error,
+    endedAt: at,
+    held: null,
+    counts: nothingSent(awaiting.counts),
+  }
 }
 
 /**
- * True for a complete run that went through the whole model; one that discards, or tries some rows again,
- * looks at rows that failed, and leaves the others to the next.
+ * True for a complete run that went through the whole model. A run that discards, or tries some rows again,
+ * looks only at rows that failed, and leaves the others to the next run.
  */
 export function hasSeenModel(run: Pick<RunState, 'complete' | 'cause' | 'scope'>): boolean {
   return run.complete && run.cause !== 'discard' && !isRetryOfSome(run)
@@ -151,7 +158,7 @@ export function failedRun(run: RunState, error: unknown, at: number): RunState {
 
 /**
  * The end of a run whose partitions are all reported. `endsBefore` says where the run before ended, for the
- * partitions whose end this one has not reached.
+ * partitions whose end this run has not reached.
  */
 export function endedRun(
   run: RunState,
@@ -190,7 +197,7 @@ function faultOf(faulted: PartitionReport | undefined): string | null {
 }
 
 /**
- * Where a partition ends. A partition whose end the run did not reach ends where the run before ended: the
+ * Where a partition ends. A partition whose end this run did not reach ends where the run before ended. The
  * topic may not be shorter than that, and no record behind it may be dropped.
  */
 function endOf(report: PartitionReport, before: readonly PartitionEnd[]): readonly PartitionEnd[] {
@@ -206,7 +213,7 @@ export function isReached(report: Pick<PartitionReport, 'faultedFrom' | 'request
 
 /** What a run detected and did not publish is unsent (R14). */
 function nothingSent(detected: CountsByOp): CountsByOp {
-  const counts: { [op in Op]?: TriggerCounts } = {}
+  const counts: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {
     const own = detected[op]
     if (own !== undefined) counts[op] = { ...own, unsent: own.detected }
@@ -214,7 +221,7 @@ function nothingSent(detected: CountsByOp): CountsByOp {
   return counts
 }
 
-/** Every change that was detected has come to something (R14). */
+/** Says which detected changes are not accounted for; null if all are (R14). */
 function mismatchOf(counts: CountsByOp): string | null {
   for (const op of OPS) {
     const detected = countsOf(counts, op).detected
@@ -224,9 +231,9 @@ function mismatchOf(counts: CountsByOp): string | null {
   return null
 }
 
-/** Of what nobody kept track of, nobody knows what became. */
+/** Counts the changes that no stage accounts for as unknown. */
 function withUnknown(counts: CountsByOp): CountsByOp {
-  const filled: { [op in Op]?: TriggerCounts } = {}
+  const filled: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {
     const own = counts[op]
     if (own === undefined) continue
@@ -236,9 +243,9 @@ function withUnknown(counts: CountsByOp): CountsByOp {
   return filled
 }
 
-/** What a cut run published is all that it detected. */
+/** Counts as detected what a cut run published. */
 function withDetected(finished: CountsByOp): CountsByOp {
-  const counts: { [op in Op]?: TriggerCounts } = {}
+  const counts: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {
     const own = finished[op]
     if (own !== undefined) counts[op] = { ...own, detected: finishedRows({ [op]: own }) }
@@ -247,7 +254,7 @@ function withDetected(finished: CountsByOp): CountsByOp {
 }
 
 function mergeDetected(detected: CountsByOp, finished: CountsByOp): CountsByOp {
-  const counts: { [op in Op]?: TriggerCounts } = {}
+  const counts: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {
     if (detected[op] === undefined && finished[op] === undefined) continue
     counts[op] = { ...countsOf(finished, op), detected: countsOf(detected, op).detected }

@@ -1,6 +1,6 @@
 /**
- * What becomes of the runs of a sync that nobody can own, since something of it is missing, wrong or refused
- * (PROTOCOL.md §11): its run, and what is asked of it, fail with the reason. A reset may be the remedy.
+ * The runs of a sync that no process can own, since something of it is missing, wrong or refused (PROTOCOL.md
+ * §11). Its run, and each run that somebody asks for, fail with the reason. A reset may be the remedy.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
@@ -9,7 +9,7 @@ import { stepOf, withEnd, type Aside, type Asked, type Step, type SyncLife } fro
 
 /**
  * Ends the run at work and the queued one. A run that awaits approval waits on, since nothing is at work on
- * it, unless a topic is lost: then it could never go on. A queued reset is carried out.
+ * it. If a topic is lost it ends too, since it could never go on. A queued reset is carried out.
  */
 export function setAside(life: SyncLife, aside: Aside): Step {
   const { atWork, awaiting, queued } = life
@@ -24,7 +24,10 @@ export function setAside(life: SyncLife, aside: Aside): Step {
   return stepOf({ ...ended.reduce(withEnd, life), ...left }, ended, isReset ? 'reset' : 'wait')
 }
 
-/** A command to a sync that is set aside. A reset is carried out; all else that needs the sync fails. */
+/**
+ * Takes a command to a sync that is set aside. A reset is carried out. Every other command that needs the
+ * sync fails.
+ */
 export function takeCommandAside(life: SyncLife, { command, offset, at }: Asked, aside: Aside): Step {
   if (offset <= life.lastCommand) return stepOf(life, [], 'wait')
   const { id: runId, kind, cause, scope } = command
@@ -38,15 +41,15 @@ export function takeCommandAside(life: SyncLife, { command, offset, at }: Asked,
   return stepOf({ ...withEnd(taken, ended), awaiting: null }, [ended], 'wait')
 }
 
-/** A reset that the log refuses, too, has failed. */
+/** Ends a reset that the log refuses, too. */
 export function failReset(life: SyncLife, { error, at }: Pick<Aside, 'error' | 'at'>): Step {
   const { queued } = life
   return stepOf({ ...life, queued: null }, queued === null ? [] : [failedRun(queued, error, at)], 'wait')
 }
 
 /**
- * The end of a run with the reason, and of one that has begun with what of it was reported. Nobody knows what
- * becomes of the rest: it may be delivered still, so the next run takes it as unknown.
+ * The end of a run with the reason. If the run has begun, its end has what was reported of it. The rest may
+ * still be delivered, so the next run takes it as unknown.
  */
 function endOf(run: RunState, aside: Aside): RunState {
   const { error, at, endsBefore } = aside
@@ -59,7 +62,7 @@ function endOf(run: RunState, aside: Aside): RunState {
   return endedRun(failed, reports, { sealed: !run.complete, at, endsBefore })
 }
 
-/** What a partition has reported of the run, or that nobody knows what becomes of it. */
+/** The partition's report on the run, or, without one, that its changes are unknown. */
 function reportOf(
   { run }: RunState,
   partition: number,

@@ -39,10 +39,10 @@ const FACTS: { readonly [fact: string]: Fact } = {
   begun: { kind: 'begun', definition: 'd' },
   restoring: { kind: 'restoring', restoring: { records: 1, of: 2, why: null } },
   restored: { kind: 'restored' },
-  'detected: nothing': { kind: 'detected', found: NOTHING, records: 0, held: null },
-  'detected: changes': { kind: 'detected', found: FOUND, records: 2, held: null },
-  'detected: too many removals': { kind: 'detected', found: FOUND, records: 2, held: HELD },
-  held: { kind: 'held', held: HELD },
+  'detected: nothing': { kind: 'detected', found: NOTHING, records: 0, toApprove: null },
+  'detected: changes': { kind: 'detected', found: FOUND, records: 2, toApprove: null },
+  'detected: too many removals': { kind: 'detected', found: FOUND, records: 2, toApprove: HELD },
+  'awaits-approval': { kind: 'awaits-approval', toApprove: HELD },
   prepared: { kind: 'prepared' },
   publishing: { kind: 'publishing' },
   published: { kind: 'published' },
@@ -65,8 +65,8 @@ detecting  → restoring: detecting; RUN running; go-on
 detecting  → restored: detecting; ; go-on
 detecting  → detected: nothing: reported; ; end
 detecting  → detected: changes: detecting; ; publish
-detecting  → detected: too many removals: detecting; ; hold
-detecting  → held: done; RUN held; release
+detecting  → detected: too many removals: detecting; ; await-approval
+detecting  → awaits-approval: done; RUN held; release
 detecting  → prepared: detecting; RUN running; go-on
 detecting  → publishing: publishing; ; go-on
 detecting  → failed: done; RUN failed; release

@@ -1,6 +1,7 @@
 /**
- * The machine of a sync's runs: a life and a fact give the next life, the events to be written and what to do
- * next. It is pure, and it knows each pair: a fact that a phase cannot have is a bug, and throws `internal`.
+ * The machine of a sync's runs. From a life and a fact it makes the next life, the events to be written, and
+ * what to do next. It is pure, and it knows each pair: a fact that a phase cannot have is a bug, and throws
+ * `internal`.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { cancelReplacement, inspectLeft, replace, replaceOrEnd } from './left-run.ts'
@@ -27,7 +28,7 @@ export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } =
   restoring: ['detecting'],
   restored: ['detecting'],
   detected: ['detecting'],
-  held: ['detecting'],
+  'awaits-approval': ['detecting'],
   prepared: ['detecting'],
   publishing: ['detecting'],
   published: ['publishing'],
@@ -39,7 +40,7 @@ export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } =
   released: ['done'],
 }
 
-/** What a fact comes to. Throws `internal` where it cannot be true, or where a command has to wait. */
+/** Takes a fact. Throws `internal` if it cannot be true in this life, or if a command has to wait. */
 export function step(life: SyncLife, fact: Fact): Step {
   if (fact.kind === 'asked') return takeCommand(life, fact)
   if (fact.kind === 'set-aside') return setAside(life, fact.aside)
@@ -58,10 +59,10 @@ export function step(life: SyncLife, fact: Fact): Step {
 function takeQueued(life: SyncLife, at: number): Step {
   const { queued, awaiting } = life
   if (queued === null) return stepOf(life, [], 'wait')
-  // Its event is written once more, which only the owner can do: nobody else is to take topics away.
+  // Its event is written once more. Only the owner can do that, so no other process takes topics away.
   if (queued.cause === 'reset')
     return stepOf({ ...life, queued: null, atWork: atWorkOf(queued) }, [queued], 'reset')
-  // A newer run sees what the one that awaits approval would: that one has nothing left to wait for.
+  // A newer run sees the same rows as the run that awaits approval, which has nothing left to wait for.
   const superseded = awaiting === null ? [] : [supersededRun(awaiting, queued.runId, at)]
   const { lastRun, first, faults } = superseded.reduce(withEnd, life)
   const run = { ...queued, run: lastRun + 1, first, faults, startedAt: at }
@@ -96,8 +97,8 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
       return stepOf(withRun(life, atWork, { restoring: null }), [], 'go-on')
     case 'detected':
       return detected(life, atWork, fact)
-    case 'held':
-      return hold(life, atWork, fact.held)
+    case 'awaits-approval':
+      return awaitApproval(life, atWork, fact.toApprove)
     case 'prepared':
       return told({})
     case 'publishing':
@@ -126,16 +127,16 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
 function detected(
   life: SyncLife,
   atWork: AtWork,
-  { found, records, held }: Extract<WorkFact, { kind: 'detected' }>,
+  { found, records, toApprove }: Extract<WorkFact, { kind: 'detected' }>,
 ): Step {
   const run = { ...atWork.run, ...found }
-  const next = held !== null ? 'hold' : records > 0 ? 'publish' : 'end'
-  // Renderer and delivery never hear of a run that publishes nothing, so there is nothing to wait for.
+  const next = toApprove !== null ? 'await-approval' : records > 0 ? 'publish' : 'end'
+  // Renderer and delivery never hear of a run that publishes nothing, so no report will come.
   const phase = next === 'end' ? 'reported' : 'detecting'
   return stepOf({ ...life, atWork: { ...atWork, run, phase } }, [], next)
 }
 
-function hold(life: SyncLife, atWork: AtWork, held: AtWork['run']['held']): Step {
+function awaitApproval(life: SyncLife, atWork: AtWork, held: AtWork['run']['held']): Step {
   const run = { ...atWork.run, status: 'held', held, approved: null } as const
   return stepOf({ ...life, awaiting: run, atWork: { ...atWork, run, phase: 'done' } }, [run], 'release')
 }
@@ -147,8 +148,8 @@ function published(life: SyncLife, atWork: AtWork): Step {
 }
 
 /**
- * A run that has published nothing ends; of one that has, the failure is noted, and a takeover ends it. One
- * whose end is being written ends for the second time.
+ * Ends a run that has published nothing. For a run that has published something, it notes the failure, and a
+ * takeover ends the run. A run whose end is being written ends for the second time.
  */
 function failed(life: SyncLife, atWork: AtWork, { error, at }: Extract<WorkFact, { kind: 'failed' }>): Step {
   const { run, phase, isWritten } = atWork

@@ -1,7 +1,7 @@
 /**
- * What the owner of a sync knows of the sync's runs, what it can learn (facts), and what it has to do then.
- * `step` in `step.ts` is the machine: a life and a fact give the next life and what to do. None of it does
- * I/O or looks at a clock; each instant is given, in ms since 1970. docs/RUNS.md has the pictures.
+ * What the owner of a sync knows of its runs, what it can learn (facts), and what it has to do then. `step`
+ * in `step.ts` is the machine: from a life and a fact it makes the next life and what to do. None of it does
+ * I/O or looks at a clock. Each instant is given, in ms since 1970. docs/RUNS.md has the pictures.
  */
 import type {
   Command,
@@ -40,20 +40,20 @@ export interface AtWork {
   readonly phase: Phase
   /** True where an earlier owner left it. */
   readonly isLeft: boolean
-  /** True for a run whose process is gone, where one process does everything. */
+  /** True if the run's process is gone, and that process did all the work (the embedded profile). */
   readonly isInterrupted: boolean
-  /** True where its markers end it early: what is published is all of it. */
+  /** True where its markers end it early. What is published is then all of the run. */
   readonly isSealed: boolean
   /** True once a record of it may be in `changes`. */
   readonly isWritten: boolean
-  /** Of its partitions, once all have reported. */
+  /** The reports of its partitions, once all have reported. */
   readonly reports: readonly PartitionReport[]
 }
 
 export interface SyncLife {
   /** Number of the last run; 0 if there was none. */
   readonly lastRun: number
-  /** True if the next run is the sync's first: none has been through its model so far. */
+  /** True if the next run is the sync's first: no run has been through its model so far. */
   readonly first: boolean
   /** Where earlier runs lost track of changes, and no complete run has taken that into account. */
   readonly faults: readonly Fault[]
@@ -61,9 +61,12 @@ export interface SyncLife {
   readonly lastCommand: number
   readonly atWork: AtWork | null
   readonly queued: RunState | null
-  /** Awaits approval: its event says `held`. No run comes between it and the run that takes its place. */
+  /**
+   * The run that awaits approval; its event says `held`. No run comes between it and the run that takes its
+   * place.
+   */
   readonly awaiting: RunState | null
-  /** True if nothing takes the place of the run that was left: somebody cancelled the one that did. */
+  /** True if no run takes the place of the run that was left: somebody cancelled the run that did. */
   readonly replacementCancelled: boolean
 }
 
@@ -119,11 +122,12 @@ export type WorkFact =
       readonly kind: 'detected'
       readonly found: Found
       readonly records: number
-      readonly held: HeldRemovals | null
+      /** The removals, if there are so many that somebody has to approve them first. */
+      readonly toApprove: HeldRemovals | null
     }
   /** The run is to await approval of so many removals. */
-  | { readonly kind: 'held'; readonly held: HeldRemovals }
-  /** All is ready to be published, and those who wait may know what was found. */
+  | { readonly kind: 'awaits-approval'; readonly toApprove: HeldRemovals }
+  /** All is ready to be published. People who watch the run may see what was found. */
   | { readonly kind: 'prepared' }
   /** The first record is about to be written. */
   | { readonly kind: 'publishing' }
@@ -136,7 +140,7 @@ export type WorkFact =
   /** A run may take the place of the one that was cut, under this id. */
   | { readonly kind: 'replaced'; readonly newRunId: string; readonly at: number }
   /**
-   * Nothing more is to be done before the end. `endsBefore` tells where the run before ended, for partitions
+   * Nothing more is to be done before the end. `endsBefore` says where the run before ended, for partitions
    * whose end this run has not reached.
    */
   | { readonly kind: 'ended'; readonly endsBefore: readonly PartitionEnd[]; readonly at: number }
@@ -161,7 +165,7 @@ export type Next =
   | 'wait' // for a command [asked].
   | 'detect' // Resolve the definition [begun], restore [restored], compare [detected].
   | 'reset' // Delete the topics, write the new incarnation, end the reset: this life is over.
-  | 'hold' // Let somebody approve it first [held].
+  | 'await-approval' // Let somebody approve it first [awaits-approval].
   | 'publish' // [prepared, publishing, then published, cut-short or failed]
   | 'seal' // Write the missing markers [sealed].
   | 'await-reports' // Wait until all partitions have reported [reported].
@@ -174,7 +178,10 @@ export interface Step {
   readonly life: SyncLife
   /** True if the work on the run at work is to stop: somebody cancelled it. Comes before what is written. */
   readonly stops: boolean
-  /** Events to be written to `runs`, in this order, each once the one before it is acknowledged. */
+  /**
+   * Events to be written to `runs`, in this order, side by side: none waits for the one before to be
+   * acknowledged.
+   */
   readonly events: readonly RunState[]
   readonly next: Next
 }
@@ -187,7 +194,7 @@ export function withRun(life: SyncLife, atWork: AtWork, changed: Partial<RunStat
   return { ...life, atWork: { ...atWork, run: { ...atWork.run, ...changed } } }
 }
 
-/** What the end of a run tells of faults counts for the next one; a run without a number tells nothing. */
+/** The faults in the end of a run count for the next run. A run without a number has none. */
 export function withEnd(life: SyncLife, ended: RunState): SyncLife {
   return ended.run === null || !isEnded(ended.status) ? life : { ...life, faults: ended.faults }
 }

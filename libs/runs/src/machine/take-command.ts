@@ -1,7 +1,7 @@
 /**
- * What a command does to a sync's runs (PROTOCOL.md §12). Commands are taken while a run is at work; one more
+ * What a command does to a sync's runs (PROTOCOL.md §12). Commands are taken while a run is at work. One more
  * run may be queued behind it (R13). A command is taken once: one at or below the last one taken is passed
- * over. What comes after a reset waits for the next incarnation.
+ * over. A command after a reset waits for the next incarnation.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
@@ -43,7 +43,9 @@ function setQueued(life: SyncLife, queued: RunState): Step {
   return stepOf({ ...life, queued }, [queued], 'go-on')
 }
 
-/** Queues a run. Where one is queued already, that one does what is asked, or the new one is refused. */
+/**
+ * Queues a run. A run that is queued already does what is asked, too; if it cannot, the new one is refused.
+ */
 function queue(life: SyncLife, asked: Asked): Step {
   const run = runOf(asked)
   const { queued } = life
@@ -51,7 +53,7 @@ function queue(life: SyncLife, asked: Asked): Step {
   const joined = joinQueued(queued, run)
   const cancelled = { ...run, status: 'cancelled', endedAt: asked.at } as const
   if (joined.kind === 'refused') return stepOf(life, [{ ...cancelled, error: joined.why }], 'go-on')
-  // Asked for by itself, it is no longer what a cancel of the cut run ends, too.
+  // Since somebody asked for it by itself, a cancel of the cut run no longer ends it.
   const left = leftOf(life)
   const isReplacement = left !== null && isReplacementOf(queued, left)
   const does = isReplacement ? { ...joined.queued, command: asked.offset } : joined.queued
@@ -89,7 +91,7 @@ function cancel(life: SyncLife, { command, at }: Asked): Step {
 }
 
 /**
- * Queues the run that the command names, if it awaits approval. Where a newer one is queued already, that one
+ * Queues the run that the command names, if it awaits approval. If a newer run is queued already, that one
  * takes its place instead.
  */
 function approve(life: SyncLife, { command, offset }: Asked): Step {
@@ -99,8 +101,8 @@ function approve(life: SyncLife, { command, offset }: Asked): Step {
 }
 
 /**
- * Refused while a run is at work or queued; one that awaits approval is forgotten with all the rest. Where
- * the last event of a run is just being written, the reset is queued, and waits for that.
+ * Refused while a run is at work or queued. A run that awaits approval is forgotten with all other runs.
+ * While the last event of a run is being written, the reset is queued, and waits for that.
  */
 function queueReset(life: SyncLife, asked: Asked): Step {
   const reset = runOf(asked)

@@ -7,7 +7,7 @@ import { checkByWriting, DoesNotFit, labelled, readBytes, writeBytes } from './t
 const { BytesType, LongType, FloatType } = avscTypes
 
 const TWO_32 = 4_294_967_296
-export const MIN_INT64 = -(2n ** 63n)
+const MIN_INT64 = -(2n ** 63n)
 export const MAX_INT64 = 2n ** 63n - 1n
 
 /** 64-bit integers: numbers while safe, bigints beyond. Both are accepted. */

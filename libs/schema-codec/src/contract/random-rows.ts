@@ -117,7 +117,7 @@ export function randomRow(columns: readonly Column[], random: Random): Row {
   return Object.fromEntries(columns.map(({ name, type }) => [name, randomValue(type, random)]))
 }
 
-export function randomValue(type: ColumnType, random: Random): Value {
+function randomValue(type: ColumnType, random: Random): Value {
   if (random.below(6) === 0) return null
   const { kind } = type
   switch (kind) {

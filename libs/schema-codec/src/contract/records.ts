@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { changeSchema, isRecord, SCHEMAS } from '@sluice/contracts/avro-schemas'
-import { type Column, type ColumnType, JsonText, type Row } from '@sluice/contracts/values'
+import { changeSchema, SCHEMAS } from '@sluice/contracts/avro-schemas'
+import type { Column, ColumnType, Row } from '@sluice/contracts/values'
 import { change, ID_COLUMN, type Fixture } from './fixture.ts'
 import { Random, randomColumns, randomRow } from './random-rows.ts'
 import { RECORD_SAMPLES } from './record-samples.ts'
@@ -43,48 +43,6 @@ export function recordContract(fixture: Fixture): void {
         expect(decoded, `SLUICE_TEST_SEED=${seed}`).toEqual(changes)
         const names = decoded.map(value => Object.keys(part(value, 'after')))
         expect(names, `SLUICE_TEST_SEED=${seed}`).toEqual(rows.map(row => Object.keys(row)))
-      }
-    },
-  )
-
-  it(
-    'gives back every character, alone, in front, behind, and in many bytes',
-    { timeout: 60_000 },
-    async () => {
-      const names = ['alone', 'ahead', 'behind', 'ahead of much', 'json', 'list'] as const
-      const text = { kind: 'text' } as const
-      const types: { readonly [name: string]: ColumnType } = {
-        json: { kind: 'json' },
-        list: { kind: 'list', of: text },
-      }
-      const columns = names.map((name): Column => ({ name, type: types[name] ?? text }))
-      const encoder = await fixture
-        .open()
-        .encoder(fixture.subject(), changeSchema(columns), { signal: fixture.signal })
-      const reader = fixture.open()
-      for (let from = 0; from < 0x110000; from += 8192) {
-        if (from >= 0xd800 && from < 0xe000) continue
-        const characters = Array.from({ length: 8192 }, (_, i) => String.fromCodePoint(from + i)).filter(c =>
-          c.isWellFormed(),
-        )
-        const rows = characters.map((c): Row => {
-          const values = [
-            c,
-            `${c}x`,
-            `x${c}`,
-            c + 'y'.repeat(50),
-            new JsonText(JSON.stringify(c)),
-            [c, null, c],
-          ]
-          return Object.fromEntries(names.map((name, i) => [name, values[i] ?? null]))
-        })
-        const bytes = rows.map((row, i) => encoder.encode(change(row, { key: characters[i] ?? '' })))
-        const decoded = await reader.decode(bytes, { signal: fixture.signal })
-        const shown = decoded.map(({ value }) =>
-          JSON.stringify([Reflect.get(value, 'key'), Reflect.get(value, 'after')]),
-        )
-        const wanted = rows.map((row, i) => JSON.stringify([characters[i], row]))
-        if (shown.join() !== wanted.join()) expect(shown).toEqual(wanted)
       }
     },
   )
@@ -185,9 +143,10 @@ export function recordContract(fixture: Fixture): void {
     const codec = fixture.open()
     const bytes = await fixture.encoded(codec, SCHEMAS.Captured, [RECORD_SAMPLES.Captured])
     const [decoded] = await codec.decode(bytes, { signal: fixture.signal })
-    if (decoded === undefined || !isRecord(decoded, 'Captured')) throw new Error('it is no Captured')
-    expect(decoded.value.values).toBe(RECORD_SAMPLES.Captured.values)
-    expect(isRecord(decoded, 'Change')).toBe(false)
+    expect(decoded).toMatchObject({
+      name: 'sluice.Captured',
+      value: { values: RECORD_SAMPLES.Captured.values },
+    })
   })
 }
 

@@ -2,8 +2,6 @@
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
 import { createDuckdbSource } from './duckdb.ts'
-import { createMysqlSource } from './mysql.ts'
-import { createPostgresSource } from './postgres.ts'
 import type { SecretOf } from './server/access.ts'
 
 export interface OpenSourceOptions {
@@ -17,7 +15,10 @@ export interface OpenSourceOptions {
 const USUAL_SHARE = 0.6
 
 /** Opens a source. It connects only when a query is described or extracted. */
-export function openSource(spec: SourceSpec, { secretOf, memoryBytes }: OpenSourceOptions): Source {
+export async function openSource(
+  spec: SourceSpec,
+  { secretOf, memoryBytes }: OpenSourceOptions,
+): Promise<Source> {
   switch (spec.type) {
     case 'duckdb':
       return createDuckdbSource({
@@ -26,10 +27,14 @@ export function openSource(spec: SourceSpec, { secretOf, memoryBytes }: OpenSour
           ? {}
           : { memoryLimit: `${memoryBytes}B`, usualMemory: `${Math.floor(memoryBytes * USUAL_SHARE)}B` }),
       })
-    case 'postgres':
+    case 'postgres': {
+      const { createPostgresSource } = await import('./postgres.ts')
       return createPostgresSource({ spec, secretOf })
-    case 'mysql':
+    }
+    case 'mysql': {
+      const { createMysqlSource } = await import('./mysql.ts')
       return createMysqlSource({ spec, secretOf })
+    }
     default:
       return spec satisfies never
   }

@@ -92,7 +92,7 @@ export function listOf(value: unknown): readonly unknown[] {
 }
 
 /** The items of a list and of the lists in it, at any depth, as Shopify's filters see a list. */
-export function flatItems(value: unknown, frame: Frame): readonly unknown[] {
+function flatItems(value: unknown, frame: Frame): readonly unknown[] {
   const items = listOf(value)
   frame.step(items.length)
   if (!items.some(Array.isArray)) return items

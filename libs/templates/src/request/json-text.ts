@@ -122,7 +122,7 @@ const NUMBER = /-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
 const WORD = /true|false|null/y
 
 /** Reads JSON that may have trailing commas in lists and maps. */
-export function scanJson(text: string): JsonScan {
+function scanJson(text: string): JsonScan {
   const commas: number[] = []
   const open: number[] = []
   let expectation: Expectation = 'value'

@@ -14,7 +14,7 @@ export interface Detected extends AsyncDisposable {
   readonly columns: readonly Column[]
 }
 
-/** The state is up to date. The extract file is removed when what is returned is disposed. */
+/** The state must be up to date. The extract file is removed when the result is disposed. */
 export async function detectChanges(options: {
   readonly state: DeliveredState
   readonly source: Source
@@ -41,7 +41,7 @@ export async function detectChanges(options: {
       columns,
       primaryKey,
       compare: used.compared(columns),
-      triggers: triggeredOps(definition.sync),
+      opsWithTrigger: triggeredOps(definition.sync),
       baseline,
       giveUpAfter: definition.sync.errors?.giveUpAfter ?? null,
       ...(purpose === undefined ? {} : { purpose }),

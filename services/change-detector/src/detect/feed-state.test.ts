@@ -46,7 +46,7 @@ it('takes changes whose fate nobody knows as unknown, from the first that is los
 it.each([
   ['and one run later is gone on from', { run: 8, hours: 1000, isKept: true }],
   ['and others were at work for less than a day is gone on from', { run: 30, hours: 19, isKept: true }],
-  ['and others were at work for a day is made anew', { run: 9, hours: 24, isKept: false }],
+  ['and others were at work for a day is made again', { run: 9, hours: 24, isKept: false }],
 ] as const)('a cache that was fed for run 7 %s', async (_name, { run, hours, isKept }) => {
   await using world = await openTestLog({ partitions: 1 })
   const { log, io } = world

@@ -1,5 +1,5 @@
 /**
- * Brings the delivered state up to date from its topics; where the cache does not fit them, it is built anew
+ * Brings the delivered state up to date from its topics. A cache that does not fit the topics is built again
  * (PROTOCOL.md §3).
  */
 import type {
@@ -15,7 +15,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { TOMBSTONES_KEPT_MS, type MessageLog, type TopicPartition } from '@sluice/message-log/port'
 import { readOwned, type Placed } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
-import { at, isMarkerKey, keyText, type Stage, type SyncTopics } from '@sluice/topics/topics'
+import { at, isMarkerKey, keyText, type StageName, type SyncTopics } from '@sluice/topics/topics'
 
 export interface FeedOptions {
   readonly log: MessageLog
@@ -23,12 +23,13 @@ export interface FeedOptions {
   readonly topics: SyncTopics
   readonly partitions: number
   readonly incarnation: string
-  /** Changes whose fate nobody knows: they are taken in as unknown, whatever `retry` says. */
+  /** Changes whose fate is not known. The state takes them in as unknown, whatever `retry` says. */
   readonly faults: readonly Fault[]
-  /** What a state that is kept is brought up to date for. */
+  /** The run that a state which is kept is brought up to date for. */
   readonly fedFor?: FedFor
   /**
-   * Why the state may be empty though the sync has run before: the reason of a rebuild that no offset tells.
+   * Why the state may be empty though the sync has run before. A rebuild gives this reason where no offset
+   * tells one.
    */
   readonly whyEmpty?: string
   /** Told before the first record, after each batch of them, and before what was read is merged. */
@@ -37,12 +38,12 @@ export interface FeedOptions {
 }
 
 /**
- * A cache that others were at work after is trusted for so long: somewhat less than compacted topics keep a
- * tombstone, for clocks differ. Later it may find nothing any more of what it has to forget.
+ * How long a cache is trusted if other processes were at work after it. Compacted topics keep a tombstone for
+ * a little longer, since clocks differ. Later the topics may no longer say what the cache has to forget.
  */
 const TRUSTED_MS = TOMBSTONES_KEPT_MS - 4 * 3_600_000
 
-/** Every run in the topics has ended and is reported. Rejects as log and state do. */
+/** Every run in the topics must have ended and be reported. Rejects as log and state do. */
 export async function feedState(state: DeliveredState, options: FeedOptions): Promise<void> {
   let positions = await state.positions()
   const mismatch = await findMismatch(positions, options)
@@ -72,7 +73,7 @@ function isEmpty({ changes }: StatePositions): boolean {
 const TOPICS = ['changes', 'retry', 'captured'] as const
 type TopicName = (typeof TOPICS)[number]
 
-/** What there is to read of one partition of a topic. */
+/** The stretch of one partition of a topic that is to be read. */
 interface Stretch {
   readonly name: TopicName
   readonly target: TopicPartition
@@ -80,7 +81,7 @@ interface Stretch {
   readonly end: number
 }
 
-/** Nothing is appended to the topics meanwhile: every run has ended. */
+/** Nothing is appended to the topics meanwhile, since every run has ended. */
 async function findStretches(positions: StatePositions, options: FeedOptions): Promise<readonly Stretch[]> {
   const { log, topics, partitions, signal } = options
   const found: Stretch[] = []
@@ -127,17 +128,16 @@ async function findMismatch(positions: StatePositions, options: FeedOptions): Pr
 }
 
 /**
- * True if other processes may have ended what the cache holds, so long ago that the topics do not tell. Of
- * one run alone they tell enough: what it took away is its change, and it ended no other's.
+ * True if other processes may have ended keys that the cache has, so long ago that the topics no longer say
+ * so. After one run alone the topics say enough: what the run removed is a change of its own, and it ended no
+ * other key.
  */
 function isOutdated(before: FedFor, { fedFor: now }: FeedOptions): boolean {
   if (now === undefined) return false
   return now.run > before.run + 1 && now.at - before.at > TRUSTED_MS
 }
 
-/**
- * True if the topic has that change at its offset, or nothing there any more because compaction dropped it.
- */
+/** True if the topic has that change at its offset, or has nothing there because compaction dropped it. */
 async function holdsChange(
   last: { readonly offset: number; readonly run: number; readonly seq: number },
   partition: number,
@@ -163,7 +163,7 @@ async function feedPartition(
   options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
 ): Promise<void> {
   const { partition } = changes.target
-  // Only what is the last of its key here: the outcome of a later one stands in `retry`.
+  // Only the last change of each key counts here. The outcome of a later one stands in `retry`.
   const lost = new Map<string, RetryEntry>()
   for await (const { records, nextOffset } of readWhole(changes, 'changes', options)) {
     const placed = placedChanges(records)
@@ -187,7 +187,9 @@ async function feedPartition(
     await state.feed({ partition, captured: { records: capturedValues(records), nextOffset } })
 }
 
-/** What delivery would have written for a change that was sent, perhaps, and never heard of again. */
+/**
+ * The entry that delivery would have written for a change that may have been sent, and was never reported.
+ */
 function entryOfLost(
   change: PlacedChange['change'],
   partition: number,
@@ -216,10 +218,10 @@ function entryOfLost(
   }
 }
 
-/** Yields what counts in a stretch, and tells of each batch once it is taken in. */
+/** Yields the records that count in a stretch, and reports each batch once it is taken in. */
 async function* readWhole(
   { target, from, end }: Stretch,
-  stage: Stage,
+  stage: StageName,
   options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
 ): AsyncGenerator<{ readonly records: readonly Placed[]; readonly nextOffset: number }> {
   const { log, io, incarnation, signal, onRead } = options

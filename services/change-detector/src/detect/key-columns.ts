@@ -1,4 +1,4 @@
-/** The key of a model, held against the columns that its query gives. */
+/** Checks the key of a model against the columns that its query gives. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'

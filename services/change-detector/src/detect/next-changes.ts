@@ -1,6 +1,6 @@
 /**
- * What the next run of a sync would publish, found as a run finds it, with nothing written to any topic. The
- * changes are put through the same Avro as those of a run, so that what is made of them comes out the same to
+ * What the next run of a sync would publish. It is found as a run finds it, and nothing is written to any
+ * topic. The changes go through the same Avro as those of a run. So the requests made of them are the same to
  * the byte.
  */
 import { changeSchema } from '@sluice/contracts/avro-schemas'
@@ -27,18 +27,18 @@ const NO_INCARNATION = 'none'
 const DECODED_ROWS = 500
 
 export interface NextChangesDeps {
-  /** The topics as they are; null where nothing ever ran. They are only read. */
+  /** The topics as they are; null if nothing ever ran. They are only read. */
   readonly history: {
     readonly log: MessageLog
     readonly io: RecordIo
     readonly prefix: string
     readonly runs: RunsView
   } | null
-  /** Encodes the changes and decodes them again: one of its own, which keeps nothing. */
+  /** Encodes the changes and decodes them again. The preview has one of its own, which keeps nothing. */
   readonly io: RecordIo
   readonly definition: Definition
   readonly openSource: (definition: Definition) => Promise<Source>
-  /** A state that nobody else uses, and that goes away afterwards. */
+  /** A state that nothing else uses, and that goes away afterwards. */
   readonly openState: (of: StateOf) => Promise<DeliveredState>
   /** A path that does not exist yet. */
   readonly extractFile: string
@@ -51,7 +51,7 @@ interface StateOf {
   readonly partitions: number
 }
 
-/** Only some of the changes: what is then made of them is as if nothing else had changed. */
+/** Selects some of the changes. The requests are made as if nothing else had changed. */
 export interface Narrowing {
   readonly op?: Op | undefined
   readonly key?: string | undefined
@@ -61,23 +61,23 @@ export interface Narrowing {
 
 export interface PlacedRow {
   readonly partition: number
-  /** Of the change as it would stand in the topic. */
+  /** Size of the change as it would stand in the topic. */
   readonly bytes: number
   readonly change: Change
 }
 
-/** What it would publish stays readable until it is disposed. */
+/** The next run. Its changes stay readable until it is disposed. */
 export interface NextChanges extends AsyncDisposable {
   readonly diff: Omit<Diff, 'changes'>
-  /** True if the run would take the rows as being at the destination already, and send none. */
+  /** True if the run would take the rows as being at the destination already, and would send none. */
   readonly baseline: boolean
   /**
-   * True if an earlier run did not end: what is left of it goes out before the next run. What was found
-   * counts on all of that being delivered.
+   * True if an earlier run did not end. The rest of that run goes out before the next run. The changes here
+   * assume that all of it is delivered.
    */
   readonly interrupted: boolean
   /**
-   * The changes that have a trigger, in the order in which a run publishes them, each with the partition that
+   * The changes that have a trigger, in the order in which a run publishes them. Each has the partition that
    * it would stand in. May be iterated once.
    */
   changes(narrowing: Narrowing): AsyncIterable<readonly PlacedRow[]>

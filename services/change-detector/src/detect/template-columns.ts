@@ -1,4 +1,4 @@
-/** What the templates of a sync want of its model's columns. */
+/** What the templates of a sync need of its model's columns. */
 import { isDeepStrictEqual } from 'node:util'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
@@ -10,18 +10,19 @@ import { triggerOf } from '@sluice/domain/trigger'
 import { triggersOf } from '@sluice/rendering/compile-triggers'
 import type { CompiledTrigger } from '@sluice/templates/compile'
 
-/** One message names so many mistakes at most. */
+/** Most mistakes that one message names. */
 const MAX_TOLD = 10
 
 export interface TemplateColumns {
   /**
    * Throws `config` if templates of `added` or `changed` use columns that the model does not have, or the
-   * sync's `compare` names one; what is removed may be a row of an earlier model, so its trigger may use any.
+   * sync's `compare` names one. The trigger of `removed` may use any column, since a removed row may be of an
+   * earlier model.
    */
   assertKnown(columns: readonly Column[]): void
   /**
-   * The columns that count as changed: those that the templates use, or what the sync says. The others may
-   * differ.
+   * The columns whose differences count as a change: those that the templates use, or those that the sync
+   * names. The others may differ.
    */
   compared(columns: readonly Column[]): readonly string[]
 }

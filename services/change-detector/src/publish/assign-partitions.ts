@@ -1,8 +1,8 @@
 /**
- * Which partition a change goes to. Not the one that a hash of its key would give: the rows of a small run
- * would lie scattered over all partitions, and each partition would send a part of a batch as a request of
- * its own. Keys that the delivered state does not know go out in blocks of a batch instead, and the state
- * remembers where they went.
+ * Which partition a change goes to. It is not the partition that a hash of its key would give. By hash, the
+ * rows of a small run would lie scattered over all partitions, and each partition would send a part of a
+ * batch as a request of its own. Instead, keys that the delivered state does not know go out in blocks of a
+ * batch, and the state remembers where they went.
  */
 import type { SyncSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
@@ -20,9 +20,9 @@ export function blockRowsOf(sync: SyncSpec): (op: DetectedChange['op']) => numbe
 
 /**
  * Gives the changes of one run their partitions. They come with all rows of an op in succession. A key that
- * has a partition stays there, which keeps its changes in order. Keys without one go to partition 0 until the
- * rows of the op fill a block there, then to the next, and so round: a small run makes one request, a large
- * one full batches in all partitions. Each op begins with partition 0 again.
+ * has a partition stays there, which keeps its changes in order. Keys without a partition go to partition 0
+ * until the rows of the op fill a block there, then to the next partition, and so round. So a small run makes
+ * one request, and a large run full batches in all partitions. Each op begins with partition 0 again.
  */
 export class PartitionAssigner {
   readonly #partitions: number

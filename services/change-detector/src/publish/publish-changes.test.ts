@@ -84,7 +84,7 @@ async function publish(batches: readonly Batch[], blockRows = 100): Promise<read
     encoder,
     blockRows: () => blockRows,
     cancel: signal,
-    signal,
+    abort: signal,
   })
   expect(complete).toBe(true)
   return written
@@ -186,7 +186,7 @@ describe('publishing the changes of a run', () => {
     expect(gone).toMatchObject([{ topic: topics.changes }, { topic: topics.captured, value: null }])
   })
 
-  it('ends what a row that is gone has left behind before the key begins anew, without it', async () => {
+  it('ends what a row that is gone has left behind before the key begins again, without it', async () => {
     const [added] = changes('added', ['again'], 1)
     if (added === undefined) throw new Error('there is no change')
     const written = await publish([{ changes: [{ ...added, captured: '{"id":1}' }] }])

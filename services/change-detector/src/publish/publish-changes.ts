@@ -26,18 +26,19 @@ export interface PublishOptions {
   readonly begin: RunBegin
   /** For this sync's changes. */
   readonly encoder: Encoder
-  /** Rows of an op that fill a request: as many go to one partition before the next has its turn. */
+  /** Rows of an op that fill a request. So many go to one partition before the next has its turn. */
   readonly blockRows: (op: DetectedChange['op']) => number
   /**
-   * Aborts when the run is cancelled: what is written by then is ended in good order, and the rest left out.
+   * Aborts when the run is cancelled. What is written by then is ended in good order, and the rest is left
+   * out.
    */
   readonly cancel: AbortSignal
-  readonly signal: AbortSignal
+  readonly abort: AbortSignal
 }
 
 /**
- * Resolves once all is acknowledged; true if it was complete, false if cancelled. A failed append leaves a
- * run to be sealed.
+ * Resolves once all is acknowledged: with true if the run is complete, with false if it was cancelled. A
+ * failed append leaves a run to be sealed.
  */
 export async function publishChanges(diff: Diff, options: PublishOptions): Promise<boolean> {
   const { cancel } = options
@@ -117,13 +118,13 @@ class Publisher {
 
   /** Ends retry entries of settled rows, whose settled changes are acknowledged. */
   async endRetry(entries: readonly EndedKey[]): Promise<void> {
-    const { ownership, signal } = this.#options
+    const { ownership, abort: signal } = this.#options
     await endKeys(ownership, 'retry', { keys: entries, signal })
   }
 
   /** Ends captured values of the keys, in the partitions that these are known to be in. */
   async endCaptured(changes: readonly Pick<DetectedChange, 'partition' | 'key'>[]): Promise<void> {
-    const { ownership, signal } = this.#options
+    const { ownership, abort: signal } = this.#options
     const keys = changes.flatMap(({ partition, key }) => (partition === null ? [] : [{ partition, key }]))
     await endKeys(ownership, 'captured', { keys, signal })
   }
@@ -146,7 +147,8 @@ class Publisher {
   }
 
   async #mark(partition: number, kind: Marker['kind'], marker: Partial<Marker>): Promise<void> {
-    await appendMarker(this.#options, partition, kind, marker)
+    const { io, ownership, abort } = this.#options
+    await appendMarker({ io, ownership, signal: abort }, partition, kind, marker)
   }
 
   async #appendAll(): Promise<void> {
@@ -162,7 +164,7 @@ class Publisher {
     const records = part.pending
     part.pending = []
     part.bytes = 0
-    const { ownership, signal } = this.#options
+    const { ownership, abort: signal } = this.#options
     const append = ownership
       .owner(partition)
       .append(at(ownership.topics.changes, partition), records, { signal })
@@ -178,7 +180,7 @@ class Publisher {
 
 /** Writes one marker into a partition of `changes`. */
 export async function appendMarker(
-  options: Pick<PublishOptions, 'io' | 'ownership' | 'signal'>,
+  options: Pick<PublishOptions, 'io' | 'ownership'> & { readonly signal: AbortSignal },
   partition: number,
   kind: Marker['kind'],
   marker: Partial<Marker>,

@@ -66,7 +66,7 @@ async function endedWhile(
 }
 
 describe('the end of a run whose partitions are all reported', () => {
-  it('is that of these reports, though a partition is taken over and reports anew meanwhile', async () => {
+  it('is that of these reports, though a partition is taken over and reports again meanwhile', async () => {
     const written = await endedWhile(async reports => void reports.set(1, reportOf(1, false)))
     expect(written).toMatchObject([
       { status: 'success', error: null, counts: { added: { detected: 2, delivered: 2 } } },

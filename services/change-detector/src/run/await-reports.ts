@@ -7,8 +7,8 @@ import { forgetRuns } from './forget-runs.ts'
 import { trimHistory } from './trim-history.ts'
 
 /**
- * Waits until delivery has reported every partition of the run at work, and ends the run. What is too old is
- * dropped before that: whoever sees the end sees that, too.
+ * Waits until delivery has reported every partition of the run at work, and ends the run. Old requests and
+ * runs are dropped before the end is written. So a reader that sees the end sees them gone.
  */
 export async function awaitReports(tenure: Tenure): Promise<void> {
   const { deps, sync, ownership, ends } = tenure
@@ -16,9 +16,9 @@ export async function awaitReports(tenure: Tenure): Promise<void> {
   const reports = (): readonly PartitionReport[] =>
     [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === number && report.ended)
   await deps.runs.until(() => reports().length >= ownership.partitions, { signal: ends.drain })
-  // From here on these count: a partition that is taken over may report its progress again.
+  // From here on these reports count: a partition that is taken over may report its progress again.
   const reported = reports()
-  // A stage that cannot go on may have lost a topic: then this is no more than the first to notice.
+  // A stage that cannot go on may have lost a topic. Then it was only the first to notice.
   if (!reported.every(isReached))
     await assertAllKept(deps, { sync, incarnation: ownership.incarnation }, { signal: ends.drain })
   const { next } = await tenure.tell({ kind: 'reported', reports: reported })

@@ -72,7 +72,7 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
       owner,
     },
     ends: { drain: signal, abort: signal },
-    begunHere: new Set(),
+    startedHere: new Set(),
     oldRuns: new OldRuns(),
     get life() {
       return life
@@ -101,7 +101,7 @@ describe('a run that was left open', () => {
     expect(first).toBe(false)
   })
 
-  it('is sealed where it was cut, in each partition that lacks its end, and queued anew before it ends', async () => {
+  it('is sealed where it was cut, in each partition that lacks its end, and queued again before it ends', async () => {
     const { done, first } = await finish({ tails: [BEGUN, EARLIER] })
     expect(done).toEqual(['run-end in 0', 'run-begin in 1', 'run-end in 1', 'NEW queued', 'failed'])
     expect(first).toBe(true)
@@ -122,7 +122,7 @@ describe('a run that was left open', () => {
     expect(done).toEqual(['NEW queued', 'failed'])
   })
 
-  it('has failed where nothing of it was written, and is queued anew before that', async () => {
+  it('has failed where nothing of it was written, and is queued again before that', async () => {
     const { done } = await finish({ tails: [EARLIER, EARLIER] })
     expect(done).toEqual(['NEW queued', 'failed'])
   })

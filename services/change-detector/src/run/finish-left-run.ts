@@ -8,8 +8,8 @@ import type { Tenure } from '../sync/tenure.ts'
 import { awaitReports, replaceIfDue } from './await-reports.ts'
 
 /**
- * Looks what of the run is written, writes the markers that are missing where it was cut, and waits until
- * delivery has reported it. The machine decides which of these it needs, and what takes its place.
+ * Looks how much of the run is written, writes the markers that are missing if it was cut, and waits until
+ * delivery has reported it. The machine decides which of these the run needs, and which run takes its place.
  */
 export async function finishLeftRun(tenure: Tenure): Promise<void> {
   const { deps, ownership, ends } = tenure

@@ -1,6 +1,6 @@
 /**
- * Forgets runs that ended some time ago (PROTOCOL.md §1). Every process reads all of `runs` when it starts,
- * so the topic must not grow with time, or with how often syncs run. A run that the view keeps stays, however
+ * Forgets runs that ended some time ago (PROTOCOL.md §1). Every process reads all of `runs` when it starts.
+ * So the topic must not grow with time, or with how often syncs run. A run that the view keeps stays, however
  * old it is, and so does a run that has not ended. So the view is the same before and after.
  */
 import type { RunEvent } from '@sluice/contracts/records'
@@ -10,11 +10,11 @@ import { at, homePartition, sharedTopics } from '@sluice/topics/topics'
 import type { Tenure } from '../sync/tenure.ts'
 
 /**
- * How long a run stays in the topic after its end, though the view needs it no longer: a client that waits
+ * How long a run stays in the topic after its end, though the view needs it no longer. A client that waits
  * for it may be slow.
  */
 const RUNS_KEPT_MS = 3_600_000
-/** Most records that are looked at for one run, and most runs that go; the next goes on from there. */
+/** Most records that are looked at for one run, and most runs that go. The next run goes on from there. */
 const MOST_READ = 10_000
 const MOST_FORGOTTEN = 1_000
 
@@ -27,9 +27,9 @@ interface Found {
 }
 
 /**
- * To be called before the end of a run is written. A failure fails no run, and the next run tries again. It
+ * Call it before the end of a run is written. A failure fails no run, and the next run tries again. It
  * rejects only when the tenure ends. Nothing is under way any more once it resolves or rejects. A run may be
- * forgotten twice, where the topic is not compacted yet and another process begins its search: that does no
+ * forgotten twice, if the topic is not compacted yet and another process begins its search. That does no
  * harm.
  */
 export async function forgetRuns(tenure: Tenure): Promise<void> {
@@ -59,8 +59,8 @@ async function forgetOld(tenure: Tenure): Promise<void> {
 }
 
 /**
- * Looks on, up to the first record that is not old. Only what the view holds already is looked at, so that it
- * knows what came of each run.
+ * Goes on with the search, up to the first record that is not old. It looks only at records that the view has
+ * already, so that it knows what came of each run.
  */
 async function search({ deps, sync, ownership, ends, oldRuns }: Tenure): Promise<Found> {
   const { log, io, runs, prefix } = deps
@@ -74,7 +74,7 @@ async function search({ deps, sync, ownership, ends, oldRuns }: Tenure): Promise
   const { low, end } = await log.offsets(target, { signal })
   await runs.caughtUp(target.partition, { signal })
   let from = Math.max(low, oldRuns.from ?? low)
-  // Another incarnation's view, or none, would say of none of the runs that it is kept.
+  // The view of another incarnation, or no view, would keep none of the runs.
   const isKnown = runs.of(sync)?.incarnation === ownership.incarnation
   if (!isKnown || from >= end) return { old, kept, from: oldRuns.from, young: [] }
   let read = 0
@@ -87,7 +87,7 @@ async function search({ deps, sync, ownership, ends, oldRuns }: Tenure): Promise
       if (read === MOST_READ || old.size === MOST_FORGOTTEN)
         return { old, kept, from: placed.offset, young: [] }
       read += 1
-      // What others say of their runs is theirs.
+      // The records of other syncs stay.
       if (event?.sync === sync && isEnded(event.status))
         (runs.keeps(sync, event.runId) ? kept : old).add(event.runId)
     }
@@ -101,8 +101,8 @@ function eventOf({ record }: Placed): RunEvent | null {
 }
 
 /**
- * True where one of the times is less than so long ago. One as far ahead is that of a clock that was wrong,
- * and holds up nothing of what stands behind it.
+ * True if one of the times is less than so long ago. A time that lies as far ahead comes from a clock that
+ * was wrong. It does not keep the records behind it.
  */
 function isYoung(times: readonly number[], now: number): boolean {
   return times.some(time => Math.abs(now - time) < RUNS_KEPT_MS)

@@ -54,7 +54,7 @@ function retypedText({ name, was, is }: RetypedColumn): string {
   return `${name} was ${inWords(was)} and is ${inWords(is)}`
 }
 
-/** What a type's values are to a reader; whole numbers of any size are the same to one. */
+/** How people name the values of a type. Whole numbers of any size are the same to them. */
 function inWords(type: ColumnType): string {
   switch (type.kind) {
     case 'integer':

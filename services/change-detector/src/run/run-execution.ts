@@ -10,7 +10,7 @@ import type { HeldRemovals, Restoring } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf, detectedRows } from '@sluice/domain/counts'
-import { isHeld } from '@sluice/domain/removal-guard'
+import { needsApproval } from '@sluice/domain/removal-guard'
 import type { DeliveredState, Diff, EndedKey } from '@sluice/delivered-state/port'
 import { concernOf } from '@sluice/partition/concern-of'
 import { blockRowsOf } from '../publish/assign-partitions.ts'
@@ -29,7 +29,7 @@ import type { Tenure } from '../sync/tenure.ts'
 
 /** How long the last change of a key that is gone stays in `changes` (PROTOCOL.md §1). */
 const GONE_KEPT_MS = 7 * 24 * 3_600_000
-/** Why a state is empty whose sync has run before. */
+/** Why the state of a sync that has run before is empty. */
 const NO_CACHE = 'there is no cache of it here'
 
 export class RunExecution {
@@ -43,8 +43,8 @@ export class RunExecution {
   }
 
   /**
-   * Resolves once the run has ended or awaits approval; rejects with a setback where it is to be adopted or
-   * sealed after another takeover.
+   * Resolves once the run has ended or awaits approval. Rejects with a setback if another takeover has to
+   * adopt or seal the run.
    */
   async carryOut(): Promise<void> {
     const tenure = this.#tenure
@@ -76,13 +76,13 @@ export class RunExecution {
     return definition
   }
 
-  /** What is to be done after it: nothing more, or to wait for reports. */
+  /** Returns what is to be done next: nothing more, or to wait for reports. */
   async #detectAndPublish(definition: Definition): Promise<Next> {
     const tenure = this.#tenure
     const { deps, sync, ownership, ends } = tenure
     const { incarnation, partitions } = ownership
-    // Until the first record is out a drain or a cancel ends the run at once; from then on it is ended in
-    // good order.
+    // Until the first record is out, a drain or a cancel ends the run at once. From then on the run is ended
+    // in good order.
     using deadline = deadlineOf(definition)
     using detecting = followingUntilDisposed(AbortSignal.any([ends.drain, this.#cancel, deadline.signal]))
     const signal = AbortSignal.any([detecting.signal, ends.abort])
@@ -101,12 +101,12 @@ export class RunExecution {
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled } = detected.diff
     const notices = noticesOf(definition, detected.diff, purpose)
     const found = { rowsRead, rowsInvalid, invalidSamples, counts, notices }
-    const held = removalsToHold(definition, run, detected.diff)
+    const toApprove = removalsToApprove(definition, run, detected.diff)
     const records = detectedRows(counts) + settled
-    const { next } = await tenure.tell({ kind: 'detected', found, records, held })
-    if (next === 'hold' && held !== null) {
+    const { next } = await tenure.tell({ kind: 'detected', found, records, toApprove })
+    if (next === 'await-approval' && toApprove !== null) {
       signal.throwIfAborted()
-      return (await tenure.tell({ kind: 'held', held })).next
+      return (await tenure.tell({ kind: 'awaits-approval', toApprove })).next
     }
     if (next === 'end') {
       await forgetRuns(tenure)
@@ -117,8 +117,8 @@ export class RunExecution {
   }
 
   /**
-   * Ends in `changes` what has been gone for long (PROTOCOL.md §1). It says nothing of a run, so that one
-   * that is cut here has published nothing.
+   * Ends keys in `changes` that have been gone for long (PROTOCOL.md §1). Its tombstones name no run. So a
+   * run that is cut here has published nothing.
    */
   async #endGone(state: DeliveredState, signal: AbortSignal): Promise<void> {
     const { deps, ownership, ends } = this.#tenure
@@ -146,7 +146,7 @@ export class RunExecution {
       encoder,
       blockRows: blockRowsOf(definition.sync),
       cancel: this.#cancel,
-      signal: abort,
+      abort,
     }
     const complete = await publishChanges(detected.diff, options).catch((error: unknown) =>
       this.#leaveToSealing(error),
@@ -160,7 +160,8 @@ export class RunExecution {
   }
 
   /**
-   * What is published in part is ended by a takeover from oneself, which reads what is there and seals it.
+   * Leaves a run that is published in part to a takeover from this same process, which reads what is there
+   * and seals it.
    */
   async #leaveToSealing(error: unknown): Promise<never> {
     const { ends, deps } = this.#tenure
@@ -169,7 +170,9 @@ export class RunExecution {
     throw new SluiceError('writer-dead', 'the run is to be sealed', { cause: error, retryable: true })
   }
 
-  /** Brings the state up to date; one that turns out to be damaged is built again from the topics, once. */
+  /**
+   * Brings the state up to date. A state that turns out to be damaged is built again from the topics, once.
+   */
   async #feed(
     state: DeliveredState,
     { whyEmpty, signal }: { readonly whyEmpty: string; readonly signal: AbortSignal },
@@ -207,7 +210,7 @@ export class RunExecution {
     return new RestoringTeller({ sync, logger, steadyNow, write })
   }
 
-  /** Where the model's result goes; what killed runs of the sync left there is removed. */
+  /** The file for the model's result. Files that killed runs of the sync left there are removed. */
   async #extractFile(incarnation: string): Promise<string> {
     const { deps, sync } = this.#tenure
     const folder = join(deps.dataDir, 'tmp')
@@ -218,11 +221,13 @@ export class RunExecution {
   }
 }
 
-/** What the removal guard wants somebody to look at first; null where the run may go on (R6). */
-function removalsToHold({ sync }: Definition, run: RunState, diff: Diff): HeldRemovals | null {
+/** The removals that the removal guard wants somebody to approve; null if the run may go on (R6). */
+function removalsToApprove({ sync }: Definition, run: RunState, diff: Diff): HeldRemovals | null {
   const removed = countsOf(diff.counts, 'removed').detected
   const { keysBefore: rows, removedSamples: samples } = diff
-  return isHeld(sync, { removed, rows, approved: run.approved ?? null }) ? { removed, rows, samples } : null
+  return needsApproval(sync, { removed, rows, approved: run.approved ?? null })
+    ? { removed, rows, samples }
+    : null
 }
 
 /** Aborts when a run has lasted for as long as its sync allows, until it is disposed. */
@@ -248,8 +253,8 @@ function followingUntilDisposed(signal: AbortSignal): Disposable & { readonly si
 }
 
 /**
- * Failures of the log or of the ownership: not the run's own, and mended by another takeover. All else fails
- * the run.
+ * True for failures of the log or of the ownership. They are not the run's own, and another takeover mends
+ * them. Every other failure fails the run.
  */
 function isLogFailure(error: unknown): boolean {
   return isSluiceError(error, 'fenced') || isSluiceError(error, 'writer-dead')

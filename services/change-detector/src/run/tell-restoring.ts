@@ -1,20 +1,20 @@
 /**
- * Tells how far the delivered state is brought up to date from its topics, which takes a while where it is
- * rebuilt: to operators a line each few seconds, to those who watch the run an event each second. Time is
- * asked for whenever records have been read, so that nothing is told that did not happen.
+ * Tells how far the delivered state is brought up to date from its topics, which takes a while in a rebuild.
+ * Operators get a line every few seconds, and people who watch the run an event each second. It looks at the
+ * clock only when records have been read, so it reports only real progress.
  */
 import type { Restoring } from '@sluice/contracts/records'
 import type { Logger } from '@sluice/runtime/logger'
 
-export const LOG_EVERY_MS = 5000
-export const EVENT_EVERY_MS = 1000
+const LOG_EVERY_MS = 5000
+const EVENT_EVERY_MS = 1000
 
 export interface RestoringTold {
   readonly sync: string
   readonly logger: Logger
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly steadyNow: () => number
-  /** Writes the run's event, null once it is over; resolves once that is acknowledged. */
+  /** Writes the run's event; null once the restore is over. Resolves once the log has acknowledged it. */
   readonly write: (restoring: Restoring | null) => Promise<void>
 }
 
@@ -31,7 +31,9 @@ export class RestoringTeller {
     this.#told = told
   }
 
-  /** Takes the newest progress; called with each batch of records, it waits where an event is due. */
+  /**
+   * Takes the newest progress. It is called with each batch of records, and waits while an event is written.
+   */
   async tell(restoring: Restoring): Promise<void> {
     const { sync, logger, steadyNow, write } = this.#told
     const now = steadyNow()
@@ -50,12 +52,12 @@ export class RestoringTeller {
     if (now - this.#writtenAt >= EVENT_EVERY_MS) {
       this.#isWritten = true
       await write(restoring)
-      // What the event itself took is no time in which there was more to tell.
+      // The time that the event itself took does not count: there was nothing more to tell in it.
       this.#writtenAt = steadyNow()
     }
   }
 
-  /** The state is up to date; a rebuild says what it came to. */
+  /** The state is up to date. After a rebuild it logs the figures. */
   async end(): Promise<void> {
     const { sync, logger, steadyNow, write } = this.#told
     if (this.#isWritten) await write(null)

@@ -4,10 +4,10 @@ import { at, syncTopics } from '@sluice/topics/topics'
 import type { Tenure } from '../sync/tenure.ts'
 
 /**
- * To be called once all partitions of a later run are reported, with those whose `run-end` marker is reached:
- * what is dropped stands before these, from which renderer and delivery go on. Where it fails the next run
- * tries again. Nothing is under way any more once it resolves or rejects: after a reset the same offsets are
- * those of new records.
+ * Call it once all partitions of a later run are reported. `reached` has the partitions whose `run-end`
+ * marker is reached. Only records before these markers are dropped, and renderer and delivery go on from the
+ * markers. If it fails, the next run tries again. Nothing is under way any more once it resolves or rejects.
+ * That matters, since after a reset the same offsets belong to new records.
  */
 export async function trimHistory({ deps, sync, ends }: Tenure, reached: ReadonlySet<number>): Promise<void> {
   const { log, runs, prefix, now, logger } = deps

@@ -1,6 +1,7 @@
 /**
- * What is left to do for a sync that cannot be owned (PROTOCOL.md §11). The machine of `libs/runs` says which
- * of its runs end, and how; they are written without an owner's writer, which nobody can have.
+ * The work that is left for a sync that no process can own (PROTOCOL.md §11). The machine of `libs/runs` says
+ * which of its runs end, and how. Their events are written without an owner's writer, since no process can
+ * have one.
  */
 import { concernOf } from '@sluice/partition/concern-of'
 import { knownIncarnation } from '@sluice/resources/incarnations'
@@ -21,9 +22,9 @@ interface SetAside {
 }
 
 /**
- * Ends what is open, then takes the commands that wait, up to a reset; one that was cut is carried out first.
- * Resolves once all this is acknowledged, with true after a reset: the sync begins again from nothing. Only a
- * member of the detectors' group, whose the sync is, may do so.
+ * Ends the open runs, then takes the commands that wait, up to a reset. A reset that was cut is carried out
+ * first. Resolves once all this is acknowledged: with true after a reset, since the sync begins again from
+ * nothing. Only the member of the detectors' group that the sync belongs to may call it.
  */
 export async function endSetAside(deps: RunnerDeps, sync: string, of: SetAside): Promise<boolean> {
   await deps.runs.caughtUp(homePartition(sync), { signal: of.signal })
@@ -64,7 +65,7 @@ class Ending {
     return false
   }
 
-  /** Carries out a reset, if that is next. False where Kafka refuses that, too: the reset has failed then. */
+  /** Carries out a reset, if that is next. False if Kafka refuses that, too: the reset has failed then. */
   async #isReset(next: Next): Promise<boolean> {
     const { sync, incarnation: old, signal } = this.#of
     const { queued: run } = this.#life

@@ -1,7 +1,7 @@
 /**
  * Ownership of a sync: one writer for each partition of `changes`, which also ends retry entries and captured
- * values there; that of partition 0 writes the run events too (PROTOCOL.md §4). Taken when there is something
- * to do, released when there is not.
+ * values there. The writer of partition 0 writes the run events, too (PROTOCOL.md §4). A detector takes the
+ * ownership when there is something to do, and releases it when there is not.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent } from '@sluice/contracts/records'
@@ -62,7 +62,7 @@ export class SyncOwnership implements AsyncDisposable {
     await this.owner(0).append(target, [record], { signal })
   }
 
-  /** Writes that nothing is to be known of these runs any more; resolves once that is acknowledged. */
+  /** Writes a tombstone for each of these runs. Resolves once they are acknowledged. */
   async forgetRuns(runIds: readonly string[], signal: AbortSignal): Promise<void> {
     const target = at(sharedTopics(this.#deps.prefix).runs, homePartition(this.sync))
     const records = runIds.map(runId => ({ key: runKey(this.sync, runId), value: null }))
@@ -115,7 +115,7 @@ function tailOf(target: TopicPartition, last: Placed | null): PartitionTail {
 }
 
 /**
- * Takes over all partitions of a sync; its topics exist. Rejects with `fenced` if another detector does the
+ * Takes over all partitions of a sync, whose topics exist. Rejects with `fenced` if another detector does the
  * same.
  */
 export async function ownSync(

@@ -1,7 +1,7 @@
 /**
- * A reset: the sync gets a new incarnation, and its topics go (PROTOCOL.md §12). The next run
- * makes them again. A reset that is cut is done again from the start, which comes to the same: the topics of
- * the old incarnation are gone or empty. Once the new one is written, nothing of the old counts any more.
+ * A reset: the sync gets a new incarnation, and its topics go (PROTOCOL.md §12). The next run makes them
+ * again. A reset that is cut is done again from the start, with the same result: the topics of the old
+ * incarnation are gone or empty. Once the new incarnation is written, nothing of the old one counts any more.
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { knownIncarnation, renewIncarnation } from '@sluice/resources/incarnations'
@@ -13,8 +13,8 @@ import type { RunnerDeps } from './runner-deps.ts'
 import type { Tenure } from './tenure.ts'
 
 /**
- * Carries out the reset that is at work. Its event is written: a detector that is no longer the owner found
- * out then, and takes nothing away from the one that is. Nothing of the old incarnation may be written
+ * Carries out the reset that is at work. Its event is written. A detector that is no longer the owner could
+ * not write it, so it takes nothing away from the owner. Nothing of the old incarnation may be written
  * afterwards: the tenure is over.
  */
 export async function resetSync(tenure: Tenure, run: RunState): Promise<void> {
@@ -23,7 +23,7 @@ export async function resetSync(tenure: Tenure, run: RunState): Promise<void> {
   await forgetSync(deps, sync, { old, run, signal: ends.drain })
 }
 
-/** Deletes what there is of the topics, gives the sync a new incarnation, and ends the reset's run. */
+/** Deletes the topics that there are, gives the sync a new incarnation, and ends the reset's run. */
 export async function forgetSync(
   deps: RunnerDeps,
   sync: string,
@@ -35,7 +35,7 @@ export async function forgetSync(
   await endReset(deps, sync, { run, signal })
 }
 
-/** Ends a reset that a detector before this one began, and got as far as the new incarnation. */
+/** Ends a reset that an earlier detector began, if the new incarnation is written already. */
 export async function endCutReset(
   deps: RunnerDeps,
   runs: SyncRuns | undefined,

@@ -24,7 +24,7 @@ export interface RunnerDeps {
     readonly sync: string
     readonly incarnation: string
     readonly partitions: number
-    /** Told why a cache that was there is not used: the state then starts empty. */
+    /** Told why an existing cache is not used. The state then starts empty. */
     readonly onDiscard?: (why: string) => void
   }) => Promise<DeliveredState>
   /** Limits how many syncs are compared at once, since each takes memory; absent: no limit. */
@@ -32,12 +32,13 @@ export interface RunnerDeps {
   readonly newRunId: () => string
   readonly figures?: Figures | undefined
   /**
-   * True where one process does everything: then a run that an earlier process left was interrupted, even if
-   * all its changes were published. What was published is delivered all the same.
+   * True in the embedded profile, where one process does everything. There a run that an earlier process left
+   * was interrupted, even if all its changes were published. Its published changes are delivered all the
+   * same.
    */
   readonly adoptedAreInterrupted: boolean
   readonly now: () => number
-  /** Milliseconds of a clock that nobody sets; absent: that of the process. */
+  /** Milliseconds of a monotonic clock; absent for that of the process. */
   readonly steadyNow?: () => number
   readonly logger: Logger
 }

@@ -1,9 +1,9 @@
 /**
- * Looks after one sync: takes it over when there is something to do, works on it until there is nothing more,
- * and takes it over again where the log or its writer was in the way.
+ * Looks after one sync. It takes the sync over when there is something to do, works on it until there is
+ * nothing more, and takes it over again after a failure of the log or of its writer.
  *
- * States: idle (unowned) → owned → idle; owned → (setback) → owned; idle or owned → set aside → owned. What
- * is asked of a sync that is set aside fails, and is a try, too.
+ * States: idle (unowned) → owned → idle; owned → (setback) → owned; idle or owned → set aside → owned. A
+ * command to a sync that is set aside fails. It is also a new try.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
@@ -28,12 +28,12 @@ export class SyncRunner {
   readonly #onUnknown: () => void
   readonly #waiting: WaitingCommand[] = []
   /** Ids of the runs that this process has begun. */
-  readonly #begunHere = new Set<string>()
+  readonly #startedHere = new Set<string>()
   readonly #oldRuns = new OldRuns()
   /** Notifies of each command. */
   readonly #asked = new Notifier()
   #tenure: SyncTenure | null = null
-  /** True after a reset, which may have been the remedy. */
+  /** True after a reset, which may have mended the sync. */
   #mayGoOn = false
   /** True once it has turned out that there is no such sync. */
   #isForgotten = false
@@ -85,7 +85,7 @@ export class SyncRunner {
       })
   }
 
-  /** Resolves once nothing is under way; the ends have been aborted before. */
+  /** Resolves once nothing is under way. Its ends must have aborted before. */
   async stopped(): Promise<void> {
     await this.#work
   }
@@ -110,7 +110,7 @@ export class SyncRunner {
         await using tenure = await SyncTenure.begin(this.sync, this.#deps, {
           ends: this.#ends,
           isMember: this.#isMember,
-          begunHere: this.#begunHere,
+          startedHere: this.#startedHere,
           oldRuns: this.#oldRuns,
         })
         this.#tenure = tenure
@@ -129,13 +129,14 @@ export class SyncRunner {
     }
   }
 
-  /** What becomes of a sync that cannot be owned: what is asked of it fails, until it can. */
+  /** Handles a sync that no process can own: every command to it fails until the sync can be owned again. */
   #settingAside(): SettingAside {
     const { sync } = this
     const asides = new SetAsides({ ...this.#deps, stage: 'changes', sync })
     return {
       failed: async (_, error, failures) => {
-        // What is in the way of a run at work may be gone by the next takeover; one that fails tells more.
+        // The obstacle to a run at work may be gone by the next takeover. If that takeover fails, too, people
+        // need to know.
         if (this.#tenure !== null && failures === 1)
           return this.#deps.logger.warn({ sync, err: error }, 'the sync is taken over again')
         if (!this.#isUnknown(error)) asides.failed(null, error)
@@ -153,7 +154,7 @@ export class SyncRunner {
     return isSluiceError(error, 'not-found') && (this.#deps.runs.of(this.sync)?.incarnation ?? '') === ''
   }
 
-  /** Until somebody asks for something, at most. */
+  /** Pauses, but no longer than until a command comes. */
   async #pause(pauseMs: number, seen: number): Promise<void> {
     const over = new AbortController()
     const signal = AbortSignal.any([this.#ends.drain, over.signal])

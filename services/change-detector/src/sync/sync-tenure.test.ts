@@ -53,7 +53,7 @@ function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: r
   const tenure = Reflect.construct(SyncTenure, [
     deps as unknown as RunnerDeps,
     ownership as unknown as SyncOwnership,
-    { ends: { drain: signal, abort: signal }, begunHere: new Set<string>(), oldRuns: new OldRuns() },
+    { ends: { drain: signal, abort: signal }, startedHere: new Set<string>(), oldRuns: new OldRuns() },
     found,
   ]) as SyncTenure
   return { tenure, events }
@@ -148,7 +148,7 @@ describe('a run that was cut and is cancelled', () => {
   })
 })
 
-describe('a run that was begun anew and is cancelled while the cut one is open', () => {
+describe('a run that was begun again and is cancelled while the cut one is open', () => {
   it('is not begun a third time, in the same tenure or in the next', async () => {
     const same = tenureOf({ queued: ANEW })
     await same.tenure.work([cancelOf('ANEW')])
@@ -160,7 +160,7 @@ describe('a run that was begun anew and is cancelled while the cut one is open',
 })
 
 describe('a reset', () => {
-  // A run that failed by itself is not begun anew.
+  // A run that failed by itself is not begun again.
   const open = { ...CUT, error: 'the disk is full' }
 
   it('is refused while a run is at work', async () => {

@@ -1,7 +1,7 @@
 /**
- * One tenure of a sync: from taking its partitions over until there is nothing more to do, or something got
- * in the way. What happens to its runs is decided by the machine of `libs/runs`; the tenure tells it the
- * facts and carries out what it says.
+ * One tenure of a sync: from the takeover of its partitions until there is nothing more to do, or a failure
+ * ends it. The machine of `libs/runs` decides what happens to the sync's runs. The tenure tells the machine
+ * the facts, and carries out what it says.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
@@ -20,7 +20,7 @@ import type { OldRuns } from '../run/old-runs.ts'
 import { RunExecution } from '../run/run-execution.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { endCutReset, resetSync } from './reset-sync.ts'
-import type { Ends } from '@sluice/flow/ends'
+import { endingAlso, type Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -38,32 +38,29 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   /** `drain` ends all but publishing; `abort` ends that, too. Both abort when one half of the work fails. */
   readonly ends: Ends
   /** Ids of the runs that this process has begun, in this tenure or before. */
-  readonly begunHere: Set<string>
+  readonly startedHere: Set<string>
   /** How far this process has looked for runs to forget, in this tenure or before. */
   readonly oldRuns: OldRuns
   readonly #failed = new AbortController()
   readonly #changes = new Notifier()
   #life: SyncLife
-  /** Of the run at work. */
+  /** Cancels the run at work. */
   #cancel = new AbortController()
 
   private constructor(
     deps: RunnerDeps,
     ownership: SyncOwnership,
-    { ends, begunHere, oldRuns }: Pick<Tenure, 'ends' | 'begunHere' | 'oldRuns'>,
+    { ends, startedHere, oldRuns }: Pick<Tenure, 'ends' | 'startedHere' | 'oldRuns'>,
     found: SyncLife,
   ) {
     this.sync = ownership.sync
     this.deps = deps
     this.ownership = ownership
-    this.begunHere = begunHere
+    this.startedHere = startedHere
     this.oldRuns = oldRuns
-    this.ends = {
-      drain: AbortSignal.any([ends.drain, this.#failed.signal]),
-      abort: AbortSignal.any([ends.abort, this.#failed.signal]),
-    }
+    this.ends = endingAlso(ends, this.#failed.signal)
     const { atWork } = found
-    const isInterrupted = atWork !== null && deps.adoptedAreInterrupted && !begunHere.has(atWork.run.runId)
+    const isInterrupted = atWork !== null && deps.adoptedAreInterrupted && !startedHere.has(atWork.run.runId)
     this.#life = { ...found, atWork: atWork && { ...atWork, isInterrupted } }
   }
 
@@ -78,12 +75,12 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   static async begin(
     sync: string,
     deps: RunnerDeps,
-    of: Pick<Tenure, 'ends' | 'begunHere' | 'oldRuns'> & { readonly isMember: () => Promise<boolean> },
+    of: Pick<Tenure, 'ends' | 'startedHere' | 'oldRuns'> & { readonly isMember: () => Promise<boolean> },
   ): Promise<SyncTenure> {
     const { log, runs, prefix } = deps
     const { drain: signal } = of.ends
     const known = await knownIncarnation(deps, sync, { signal })
-    // What is asked of a sync that does not exist leaves nothing behind.
+    // A command to a sync that does not exist leaves nothing behind.
     if (known === null) await deps.resolveDefinition(sync, signal)
     const incarnation = known ?? (await incarnationOf(deps, sync, { signal }))
     await runs.caughtUp(homePartition(sync), { signal })
@@ -101,7 +98,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       await endCutReset(deps, before, { incarnation, signal })
       const own = before?.incarnation === incarnation ? before : undefined
       const found = findRuns(own, sync, await ownership.tails(signal))
-      // What was asked before there was such a sync has failed, and is not to be done now.
+      // Commands from before the sync existed have failed, and are not to be carried out now.
       const failed = before?.incarnation === '' ? [...before.events.values()].map(event => event.command) : []
       const lastCommand = Math.max(found.lastCommand, ...failed)
       return new SyncTenure(deps, ownership, of, { ...found, lastCommand })
@@ -117,11 +114,11 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   }
 
   /**
-   * Takes the waiting commands and carries out runs until there are none of either. Rejects where another
-   * takeover is the remedy.
+   * Takes the waiting commands and carries out runs until there are none of either. Rejects with a failure
+   * that another takeover mends.
    */
   async work(waiting: WaitingCommand[]): Promise<void> {
-    // What was asked for before comes first: it may be to cancel a run that is taken up again.
+    // Earlier commands come first: one may cancel a run that is taken up again.
     await this.#takeAll(waiting)
     const idle = new AbortController()
     const fail = (error: unknown): void => this.#failed.abort(error)
@@ -137,7 +134,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const done = step(this.#life, fact)
     this.#life = done.life
     if (done.stops) this.#cancel.abort(new SluiceError('aborted', 'the run was cancelled'))
-    // The log has appends in the order of the calls: the events of one step stand together.
+    // The log keeps the order of the calls, so the events of one step stand together.
     await Promise.all(done.events.map(event => this.#write(event)))
     return done
   }
@@ -149,7 +146,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   async #write(run: RunState): Promise<void> {
     await this.ownership.writeEvent(run, this.ends.drain)
     if (!isEnded(run.status)) return
-    this.begunHere.delete(run.runId)
+    this.startedHere.delete(run.runId)
     const { runId, status, error } = run
     this.deps.figures?.ended(this.sync, status)
     this.deps.logger.info({ sync: this.sync, run: runId, status, error }, 'the run has ended')
@@ -164,7 +161,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       const run = life.atWork?.run
       if (run !== undefined && next === 'reset') return await resetSync(this, run)
       if (run !== undefined) {
-        this.begunHere.add(run.runId)
+        this.startedHere.add(run.runId)
         await new RunExecution(this, this.#cancel.signal).carryOut()
         await this.tell({ kind: 'released' })
       } else if (waiting.length === 0) return
@@ -182,7 +179,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     }
   }
 
-  /** Takes what waits. What comes after a reset is for the next tenure, in the new incarnation. */
+  /** Takes the commands that wait. Commands after a reset are for the next tenure, in the new incarnation. */
   async #takeAll(waiting: WaitingCommand[]): Promise<void> {
     for (let next = waiting[0]; next !== undefined && !isResetting(this.#life); next = waiting[0]) {
       await this.#take(next.command, next.offset)
@@ -196,14 +193,18 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const { sync, ownership, ends } = this
     const { incarnation, partitions } = ownership
     if (offset <= this.#life.lastCommand) return
-    // Where a topic is lost nobody reports any more: the run at work, and what waits for it, would never end.
+    // If a topic is lost, no stage reports any more. The run at work, and the runs behind it, would never
+    // end.
     if (this.#life.atWork !== null)
       await assertAllKept(this.deps, { sync, incarnation }, { signal: ends.drain })
     await this.tell({ kind: 'asked', command, offset, partitions, at: this.deps.now() })
   }
 }
 
-/** Somebody may have made a topic beforehand, or given one more partitions. */
+/**
+ * Checks that all topics have as many partitions. Somebody may have made a topic beforehand, or added a
+ * partition to one.
+ */
 async function assertAlike(
   sync: string,
   partitions: number,
@@ -219,7 +220,7 @@ async function assertAlike(
   throw new SluiceError('conflict', `${found}; ${remedy}`)
 }
 
-/** The user's topics come with the first run. */
+/** Makes the sync's topics, with the first run. */
 async function makeTopics(sync: string, deps: RunnerDeps, signal: AbortSignal): Promise<number> {
   const { partitions } = (await deps.resolveDefinition(sync, signal)).sync
   await deps.log.ensureTopics(syncTopicSpecs(deps.prefix, sync, partitions), { signal })

@@ -1,4 +1,4 @@
-/** What the steps of a run see of the tenure that they are part of; `sync-tenure.ts` has the whole. */
+/** The part of a tenure that the steps of a run see. `sync-tenure.ts` has the whole. */
 import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { OldRuns } from '../run/old-runs.ts'
 import type { SyncOwnership } from './own-sync.ts'
@@ -12,14 +12,14 @@ export interface Tenure {
   /** `drain` ends all but publishing; `abort` ends that, too. Both abort when one half of the work fails. */
   readonly ends: Ends
   /** Ids of the runs that this process has begun, in this tenure or before. */
-  readonly begunHere: Set<string>
+  readonly startedHere: Set<string>
   /** How far this process has looked for runs to forget, in this tenure or before. */
   readonly oldRuns: OldRuns
-  /** The sync's runs, by all facts that were told so far. */
+  /** The sync's runs, after all facts that were told so far. */
   readonly life: SyncLife
   /**
-   * Tells the machine a fact, which counts at once, and writes the events that come of it. Resolves once they
-   * are acknowledged, with what is to be done next.
+   * Tells the machine a fact, which counts at once, and writes the events that follow. Resolves once they are
+   * acknowledged, with what is to be done next.
    */
   tell(fact: Fact): Promise<Step>
 }

@@ -9,7 +9,7 @@ import type { TextSink } from '../command.ts'
 import { fit, painter, safe } from './paint.ts'
 import { counted, number, runDuration } from './wording.ts'
 
-export const REDRAW_MS = 100
+const REDRAW_MS = 100
 const PLAIN_EVERY_MS = 30_000
 const OPS = ['added', 'changed', 'removed'] as const
 const BAR_WIDTH = 24

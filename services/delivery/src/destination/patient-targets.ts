@@ -1,7 +1,7 @@
 /**
- * Targets where the secrets of a destination are kept by whoever runs delivery, and may come later than the
- * sync that wants them: a sync whose secret is missing waits for it for some time, and no other sync with it
- * (R12). For longer than that no run waits (R14).
+ * Targets for the distributed profile. The operator of delivery keeps the secrets of a destination, and may
+ * set them later than a sync that needs them is applied. A sync whose secret is missing waits for it for some
+ * time, and no other sync waits with it (R12). No run waits for longer (R14).
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
@@ -14,13 +14,13 @@ import { resolveTarget } from './target.ts'
 
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
-/** Long enough for a file that whoever deploys delivery has just written to get there. */
+/** Long enough for a file that an operator has just written to get there. */
 const PATIENCE_MS = 5 * 60_000
 
 /**
- * Gives the target of a definition, with its secrets as they are now, so that a rotated one counts from the
- * next run on. While one is missing it logs and tells that, and looks again; it rejects with `config`, which
- * names the secret, when that has taken too long, and with the signal's reason when aborted.
+ * Gives the target of a definition, with its secrets as they are now. So a rotated secret counts from the
+ * next run on. While a secret is missing it logs that and looks again. It rejects with `config`, which names
+ * the secret, when that has taken too long, and with the signal's reason when aborted.
  */
 export function patientTargets(
   definitions: Definitions,

@@ -7,7 +7,7 @@ interface Headers {
   readonly [name: string]: string
 }
 
-/** A request's own headers hold over the destination's, however the names are written. */
+/** A request's own headers take the place of the destination's, however the names are written. */
 export function mergedHeaders(destination: Headers, request: Headers): { [name: string]: string } {
   const merged: { [name: string]: string } = { ...destination }
   for (const [name, value] of Object.entries(request)) merged[name.toLowerCase()] = value

@@ -18,7 +18,7 @@ import { USER_AGENT } from './user-agent.ts'
 const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
 const DEFAULT_CONCURRENCY = 100
 const UNITS = { second: 1000, minute: 60_000, hour: 3_600_000 } as const
-/** A slot is freed this long after the request's own time-out, if its holder never gave it back. */
+/** A slot is freed this long after the request's own time-out, if its owner never gave it back. */
 const SLOT_MARGIN_MS = 5_000
 
 export interface Target {
@@ -37,7 +37,7 @@ export interface Target {
   readonly scopes: readonly LimitScope[]
   readonly concurrency: number
   readonly secrets: readonly string[]
-  /** What answers mean where the sync says so. */
+  /** The sync's own rules on what answers mean. */
   readonly answers: readonly AnswerRule[]
   /** What is kept of the answers to added and changed rows. */
   readonly captures: { readonly [op in Op]: readonly Capture[] }
@@ -47,18 +47,16 @@ export interface Target {
 
 /** How much of an answer's body is kept with its attempt. */
 export const RECORDED_ANSWER_BYTES = 64 * 1024
-/** How much of it is looked at, where rules or captures look into bodies. */
+/** How much of the body is looked at, where rules or captures look into bodies. */
 export const LOOKED_AT_BYTES = 1024 * 1024
 
-/**
- * Throws `config`, naming the secret, if one is not set, or makes of a header or parameter what none can be.
- */
+/** Throws `config`, and names the secret, if one is not set or makes an impossible header or parameter. */
 export function resolveTarget(definition: Definition, lookUp: SecretLookup): Target {
   assertFilled(definition.destination, lookUp)
   return filledTarget(definition, lookUp)
 }
 
-/** For a run of which nothing is sent: without its secrets. */
+/** The target of a run of which nothing is sent, without its secrets. */
 export function targetWithoutSecrets(definition: Definition): Target {
   return filledTarget(definition, () => '')
 }
@@ -70,7 +68,7 @@ function filledTarget(definition: Definition, lookUp: SecretLookup): Target {
     fillSecrets(text, name => {
       const value = lookUp(name)
       secrets.push(value)
-      // So it comes back from an API where it stands at the end of a header.
+      // An API that gives the value back from the end of a header gives it back like this.
       if (value.trim() !== value) secrets.push(value.trim())
       return value
     })

@@ -19,7 +19,7 @@ it('names no attempts of an earlier run in its checkpoints, even of requests tha
   const ledger = new AttemptLedger({
     ...{ io: io as RecordIo, ownership: ownership as unknown as Ownership },
     ...{ attempts: target, retry: target, captured: target },
-    ...{ position: 5, run: 1, counts: {}, firstAttempts: new Map([[5, 3]]), attemptsEnd: 11, signal },
+    ...{ position: 5, run: 1, counts: {}, firstAttempts: new Map([[5, 3]]), attemptsEnd: 11, abort: signal },
   })
   // The request at offset 5, which an earlier owner has sent, is behind a gap now.
   ledger.skipTo(6)

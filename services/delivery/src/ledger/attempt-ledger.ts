@@ -1,8 +1,8 @@
 /**
- * The attempts topic as the ledger of one partition: attempts are written at most a few milliseconds after
- * the answer, then the retry entries and captured values that follow from them; a request is finished when
- * all of that is acknowledged. Every append ends with the checkpoint that a successor goes on from
- * (PROTOCOL.md §8); of one that was cut, it goes on from that of the one before.
+ * The attempts topic as the ledger of one partition. An attempt is written at most a few milliseconds after
+ * its answer, and then the retry entries and captured values that follow from it. A request is finished when
+ * the log has acknowledged all of these. Every append ends with the checkpoint that a successor goes on from
+ * (PROTOCOL.md §8). If an append was cut, the successor goes on from the checkpoint before it.
  *
  * States: open → failed (an append was refused or its fate is not known; `failure` aborts, nothing more is
  * written) or open → closed.
@@ -21,10 +21,7 @@ import { markerKey, textKey } from '@sluice/topics/topics'
 import type { Effects, UnownedEntry } from '../outcome/effects.ts'
 import type { UnownedAttempt } from './request-history.ts'
 
-/**
- * Attempts are written at once; while this many appends are under way they gather company, for at most this
- * long.
- */
+/** Attempts are written at once. While this many appends are under way, they gather for at most this long. */
 const APPENDS_AT_ONCE = 2
 const GATHER_MS = 3
 
@@ -42,24 +39,24 @@ export interface LedgerOptions {
   readonly run: number
   readonly counts: CountsByOp
   /**
-   * By offset in `requests`, at or above the position: where the first attempt that an earlier owner made
-   * stands.
+   * By offset in `requests`, at or above the position: the offset of the first attempt that an earlier owner
+   * made.
    */
   readonly firstAttempts: ReadonlyMap<number, number>
   /** Offset after the last record of `attempts` that is known to be written. */
   readonly attemptsEnd: number
-  readonly signal: AbortSignal
+  readonly abort: AbortSignal
 }
 
 export interface LedgerEntry {
   readonly requestOffset: number
-  /** Null where the attempt is in the topic already and only its effects are to be written again. */
+  /** Null if the attempt is in the topic already, and only its effects are to be written again. */
   readonly attempt: UnownedAttempt | null
   /** Null for an attempt that does not finish its request. */
   readonly effects: Effects | null
   /**
-   * Called once the attempt is acknowledged, or never will be: only then may the next request be sent in its
-   * place, so that a crash repeats no more requests than the concurrency.
+   * Called once the attempt is acknowledged, or never will be. Only then may the next request be sent in its
+   * place. So a crash repeats no more requests than the concurrency.
    */
   readonly release: (() => void) | null
 }
@@ -118,7 +115,8 @@ export class AttemptLedger {
   beginRun(run: number): void {
     this.#run = run
     this.#counts = {}
-    // What is left is of requests that were passed over after a gap, and its place is trimmed some day.
+    // The entries that are left belong to requests that were passed over after a gap. Their place in the
+    // topic is trimmed later.
     this.#firstAttempts.clear()
   }
 
@@ -142,7 +140,7 @@ export class AttemptLedger {
     else setTimeout(() => this.#flush(), GATHER_MS)
   }
 
-  /** Gives up: the partition has to be taken over anew. Only the first error counts. */
+  /** Gives up: the partition has to be taken over again. Only the first error counts. */
   fail(error: unknown): void {
     this.#failure.abort(error)
     this.changes.notify()
@@ -152,7 +150,7 @@ export class AttemptLedger {
    * Waits until nothing is unfinished and everything recorded is acknowledged. Throws the failure, if there
    * is one.
    */
-  async settled(options: { signal: AbortSignal }): Promise<void> {
+  async done(options: { signal: AbortSignal }): Promise<void> {
     await this.#until(
       () => this.#buffer.length === 0 && this.#flushes === 0 && this.unfinished === 0,
       options,
@@ -174,7 +172,7 @@ export class AttemptLedger {
    * it is acknowledged.
    */
   async mark(marker: Omit<Marker, 'incarnation' | 'owner' | 'checkpoint'>): Promise<void> {
-    const { io, ownership, attempts, signal } = this.#options
+    const { io, ownership, attempts, abort: signal } = this.#options
     const value = io.encode('Marker', {
       ...marker,
       incarnation: ownership.incarnation,
@@ -218,7 +216,7 @@ export class AttemptLedger {
 
   async #write(entries: readonly LedgerEntry[]): Promise<void> {
     this.#failure.signal.throwIfAborted()
-    const { attempts, ownership, signal } = this.#options
+    const { attempts, ownership, abort: signal } = this.#options
     const fresh = entries.filter(entry => entry.attempt !== null)
     if (fresh.length > 0) {
       const { baseOffset } = await ownership.append(attempts, this.#attemptRecords(fresh), { signal })
@@ -250,7 +248,7 @@ export class AttemptLedger {
   }
 
   async #writeRetry(entries: readonly LedgerEntry[]): Promise<void> {
-    const { io, retry, ownership, signal } = this.#options
+    const { io, retry, ownership, abort: signal } = this.#options
     const owned = { incarnation: ownership.incarnation, owner: ownership.owner(retry) }
     const encode = (entry: UnownedEntry | null): Uint8Array | null =>
       entry === null ? null : io.encode('RetryEntry', { ...entry, ...owned })
@@ -261,7 +259,7 @@ export class AttemptLedger {
   }
 
   async #writeCaptured(entries: readonly LedgerEntry[]): Promise<void> {
-    const { io, captured, ownership, signal } = this.#options
+    const { io, captured, ownership, abort: signal } = this.#options
     const owned = { incarnation: ownership.incarnation, owner: ownership.owner(captured) }
     const records = entries.flatMap(({ effects }) =>
       (effects?.captured ?? []).map(({ key, values }) => ({

@@ -1,7 +1,7 @@
 /**
- * Reads where an earlier owner of the partition stopped, once one's own takeover marker is in it: the
- * checkpoint, what is known of the requests at or above it, and whether the predecessor left in good order
- * (PROTOCOL.md §5, §8).
+ * Reads where an earlier owner of the partition stopped, once this owner's takeover marker is in it. It finds
+ * the checkpoint, what is known of the requests at or above it, and whether the predecessor left in good
+ * order (PROTOCOL.md §5, §8).
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Checkpoint } from '@sluice/contracts/records'
@@ -21,8 +21,8 @@ export interface Recovered {
   /** By offset in `requests`, for those at or above the checkpoint. */
   readonly known: ReadonlyMap<number, KnownRequest>
   /**
-   * True if the predecessor wrote `run-end` or `release` last, or there was none: then nothing was under way.
-   * Each owner writes a `run-begin` marker before it sends the first request of a run.
+   * True if there was no predecessor, or its last record is `run-end` or `release`: then nothing was under
+   * way. Each owner writes a `run-begin` marker before it sends the first request of a run.
    */
   readonly clean: boolean
 }
@@ -49,7 +49,7 @@ export async function recoverLedger(options: {
     const checkpoint = { offset: input.low, from: output.end, run: 0, counts: {} }
     return { checkpoint, known: new Map(), clean: true }
   }
-  // An append of many attempts may have been cut, and only its last one would have had a checkpoint.
+  // An append of many attempts may have been cut. Only its last attempt would have had a checkpoint.
   const marked =
     checkpointOf(record) === null
       ? await lastOwnRecord({ ...reader, matches: each => checkpointOf(each) !== null })

@@ -11,7 +11,7 @@ export type UnownedAttempt = Omit<Attempt, 'incarnation' | 'owner' | 'checkpoint
 export interface RequestHistory {
   /** Attempts recorded, throttled ones and attempt 0 not counted. */
   readonly attempts: number
-  /** Answers among them: each frees the idempotency key. */
+  /** How many of the attempts were answered. Each answer frees the idempotency key. */
   readonly answers: number
   /** True once an attempt was, or may have been, unknown. */
   readonly tainted: boolean
@@ -19,7 +19,7 @@ export interface RequestHistory {
   readonly final: UnownedAttempt | null
 }
 
-/** What attempt 0 lacks, which finishes what was never sent. */
+/** The fields that attempt 0 lacks. Attempt 0 finishes a request that was never sent. */
 export const NEVER_SENT = {
   attempt: 0,
   final: true,
@@ -67,8 +67,8 @@ export function ownKey(place: {
 
 /**
  * The key that an earlier run sent the very same request with, if its fate is unknown and no answer can have
- * been stored under it: all its rows were that one request, its last attempt had no answer, and method, URL
- * and body are unchanged. Else null.
+ * been stored under it. That is so if all its rows were that one request, its last attempt had no answer, and
+ * method, URL and body are unchanged. Else null.
  */
 export function earlierKey(request: Request, hash: string): string | null {
   const first = request.rows[0]?.retried

@@ -1,6 +1,6 @@
 /**
  * What a finished request writes beside its attempt: retry entries for rows that were not delivered,
- * tombstones for those that are now, and the values captured from its answer.
+ * tombstones for rows that are delivered now, and the values captured from its answer.
  */
 import type { Captured, RequestRow, RetryEntry } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
@@ -11,9 +11,9 @@ import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
 import type { UnownedAttempt } from '../ledger/request-history.ts'
 
 export interface Effects {
-  /** By key; null is a tombstone. Owner and incarnation are the writer's to add. */
+  /** By key; null is a tombstone. The writer adds owner and incarnation. */
   readonly retry: readonly { readonly key: string; readonly entry: UnownedEntry | null }[]
-  /** By key; null is a tombstone. Likewise. */
+  /** By key; null is a tombstone. The writer adds owner and incarnation. */
   readonly captured: readonly { readonly key: string; readonly values: UnownedCaptured | null }[]
   readonly counts: CountsByOp
 }
@@ -32,14 +32,15 @@ export interface FinishedRequest {
   readonly requests: 0 | 1
   readonly final: UnownedAttempt
   /**
-   * True for removals that need a value which was never captured: nobody can ever send them, so their rows
+   * True for removals that need a value which was never captured. Nobody can ever send them. So their rows
    * are taken as gone (PROTOCOL.md §2), though they count as rejected.
    */
   readonly forgets?: boolean
 }
 
 /**
- * Follows from request and attempts alone, so a successor that recovers them from the topics writes the same.
+ * It follows from request and attempts alone. So a successor that recovers them from the topics writes the
+ * same.
  */
 export function effectsOf(finished: FinishedRequest): Effects {
   const { final, rows, run, forgets = false } = finished
@@ -50,7 +51,7 @@ export function effectsOf(finished: FinishedRequest): Effects {
   const perOutcome = new Map<Outcome, number>()
   for (const row of rows) {
     const own = byRow.get(row.seq)
-    const outcome = own?.outcome ?? settledOutcome(final)
+    const outcome = own?.outcome ?? outcomeOfRequest(final)
     perOutcome.set(outcome, (perOutcome.get(outcome) ?? 0) + 1)
     const isGone = forgets || isMissing(row.op, outcome)
     const values = keptValues(row, { outcome, isGone, now: own?.captured ?? null })
@@ -69,11 +70,11 @@ function requestCounts({ trigger, attempts, requests }: FinishedRequest): Counts
   return { [trigger]: { ...none, requests, attempts } }
 }
 
-function settledOutcome(final: UnownedAttempt): Outcome {
+function outcomeOfRequest(final: UnownedAttempt): Outcome {
   return final.outcome === 'throttled' ? 'unsent' : final.outcome
 }
 
-/** A removal that the API does not know has come to what was wanted. */
+/** The outcome of a row. A removal of a row that the API does not know has reached its goal. */
 function isArrived(op: Op, outcome: Outcome): boolean {
   return outcome === 'delivered' || (op === 'removed' && outcome === 'missing')
 }
@@ -88,11 +89,11 @@ function keptValues(
   row: RequestRow,
   of: { readonly outcome: Outcome; readonly isGone: boolean; readonly now: string | null },
 ): string | null | 'as before' {
-  // A record from before rows carried captured values has none.
+  // A record that an older version wrote, without captured values in its rows, has none.
   const before = typeof row.captured === 'string' ? row.captured : null
   if (of.isGone) return before === null ? 'as before' : null
   if (of.outcome !== 'delivered') return 'as before'
-  // A row that was certainly not there is made anew: what was captured before is of another one.
+  // A row that was certainly not there is made again. Its earlier captured values name another object.
   const isNew = row.op === 'added' && !row.uncertain
   const values = of.now === null ? (isNew ? null : before) : mergeCaptured(isNew ? null : before, of.now)
   return values === before ? 'as before' : values

@@ -1,4 +1,4 @@
-/** What came back for a request: its meaning, its error for people, and the values that are kept of it. */
+/** The answer to a request: its meaning, its error for people, and the values that are kept of it. */
 import type { Request } from '@sluice/contracts/records'
 import { AnswerBody } from '@sluice/domain/answers/answer-body'
 import { meaningOf, type AnswerMeaning } from '@sluice/domain/answers/answer-rules'
@@ -67,7 +67,7 @@ function defaultVerdict(answer: Answer, { rows, trigger }: Judged): Verdict {
 
 /** Most characters of a body that stand in an error. */
 const EXCERPT_LENGTH = 200
-/** So much of a body is looked at for them: what is masked in it may be longer than its mask. */
+/** So much of a body is looked at for an error, since a secret in it may be longer than its mask. */
 const LOOKED_AT_FOR_EXCERPT = 4096
 
 function errorOf(meaning: AnswerMeaning, { status, body }: Answered, target: Target): string {

@@ -4,11 +4,13 @@ import { NEVER_SENT, type UnownedAttempt } from '../ledger/request-history.ts'
 import type { Target } from '../destination/target.ts'
 
 /**
- * True for a removal that needs a value which its trigger could have used, had it been captured: no later run
- * could send it either. A name that no trigger captures is a slip of the pen, and loses no removal. Nor does
- * a row of which it is not known whether it is there, before delivery has come to it once more: its value may
- * be in an answer whose effects are not written yet. By its second removal they are, since delivery finishes
- * what an earlier run has left in the partition before it comes to that of a later one.
+ * True for a removal that needs a value which its trigger could have used, had it been captured. No later run
+ * could send it either. There are two exceptions.
+ *
+ * A name that no trigger captures is a typing mistake, and loses no removal. Nor does a row of which it is
+ * not known whether it is there, until delivery has come to it once more. Its value may be in an answer whose
+ * effects are not written yet. By its second removal they are written, since delivery finishes the requests
+ * of an earlier run in the partition before those of a later one.
  */
 export function isForgotten({ trigger, lacks, rows }: Unrenderable, { captures }: Target): boolean {
   if (trigger !== 'removed' || typeof lacks !== 'string') return false

@@ -1,7 +1,7 @@
 /**
  * A run that is reported as over in this partition, or is about to be, though its `run-end` is not reached: a
- * stage could not go on. The next run may begin at any moment then, so nothing more of it may be sent; what
- * comes to its place in `requests` all the same is unsent (PROTOCOL.md §11).
+ * stage could not go on. The next run may begin at any moment, so nothing more of this one may be sent. A
+ * request of it that comes to its place in `requests` all the same is unsent (PROTOCOL.md §11).
  */
 import type { PartitionReport } from '@sluice/contracts/records'
 import type { DeliveryParts } from './open-run.ts'
@@ -14,12 +14,12 @@ export class CutRun {
   #run: number | null = null
   #from = 0
 
-  /** `report` gives the latest report of the partition that is known, whoever wrote it. */
+  /** `report` gives the latest known report of the partition, by any writer. */
   constructor(report: () => PartitionReport | undefined) {
     this.#report = report
   }
 
-  /** From this offset of `requests` on nothing of the run is to be sent. The first that is told counts. */
+  /** From this offset of `requests` on, nothing of the run is to be sent. The first call counts. */
   at(run: number, from: number): void {
     if (this.#run === run) return
     this.#run = run
@@ -34,7 +34,7 @@ export class CutRun {
   }
 }
 
-/** What `runs` says of the partition that is delivered. */
+/** What `runs` says of this partition. */
 export function reportOf({ deps, run, attempts }: DeliveryParts): PartitionReport | undefined {
   const known = deps.runs.of(run.sync)
   return known?.incarnation === run.incarnation ? known.reports.get(attempts.partition) : undefined

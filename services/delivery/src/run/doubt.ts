@@ -23,7 +23,8 @@ export class Doubt {
   }
 
   /**
-   * What may have been sent unseen counts as one more attempt, unknown. It may be so many requests at most.
+   * Counts what the predecessor may have sent unseen as one more attempt, unknown. It may have sent at most
+   * `mostUnseen` requests so.
    */
   historyOf(known: RequestHistory | undefined, mostUnseen: number): RequestHistory {
     const history = known ?? NO_HISTORY
@@ -36,7 +37,8 @@ export class Doubt {
   }
 
   /**
-   * Nothing that a frozen predecessor still sends, for so long after the takeover, may overtake the next run.
+   * Waits until no request of a frozen predecessor can arrive any more. Otherwise such a request might
+   * overtake the next run.
    */
   async untilNoneIsLate(lateMs: number, signal: AbortSignal): Promise<void> {
     if (this.#state === 'none') return
@@ -44,14 +46,17 @@ export class Doubt {
     if (leftMs > 0) await sleep(leftMs, { signal })
   }
 
-  /** Another run opens: before it sends, what came before it can arrive no more. */
+  /** Another run opens. It sends nothing while requests from before it can still arrive. */
   async beforeSending(lateMs: number, signal: AbortSignal): Promise<void> {
     if (this.#state !== 'of what came before') return
     await this.untilNoneIsLate(lateMs, signal)
     this.#state = 'none'
   }
 
-  /** The run is passed over: how long its requests may be late is not known. The next run waits for them. */
+  /**
+   * The run is passed over. It is not known how long its requests may be late, so the next run waits for
+   * them.
+   */
   isLeft(): void {
     if (this.#state === 'of the open run') this.#state = 'of what came before'
   }

@@ -1,6 +1,6 @@
 /**
- * Ends what is left of a run before its time: once somebody has cancelled it, it has ended because a stage
- * cannot go on, or it has lasted for longer than its sync allows (PROTOCOL.md §11).
+ * Ends the rest of a run before its time. The reasons: somebody has cancelled the run, it has ended because a
+ * stage cannot go on, or it has lasted for longer than its sync allows (PROTOCOL.md §11).
  */
 import type { RunsView } from '@sluice/runs/runs-view'
 
@@ -17,7 +17,7 @@ export class EarlyEnd implements Disposable {
     readonly leftMs: number | null
   }) {
     const { runs, why, leftMs } = of
-    // Known already, it counts before anything is sent.
+    // A reason that is known already counts before anything is sent.
     const known = why()
     if (known !== null) this.end(known)
     else if (leftMs !== null && leftMs <= 0) this.end(TOO_LONG)

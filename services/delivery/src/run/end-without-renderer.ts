@@ -1,7 +1,7 @@
 /**
- * Ends the run in a partition whose renderer cannot go on, and asks for that on `runs`: what has been
- * rendered is finished first, and nothing more is sent, so that nothing of the run is under way once it has
- * ended (PROTOCOL.md §11).
+ * Ends the run in a partition whose renderer cannot go on and asks for that on `runs`. Delivery first
+ * finishes all requests that are there, and sends nothing more. So nothing of the run is under way once it
+ * has ended (PROTOCOL.md §11).
  */
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
@@ -12,7 +12,7 @@ import type { RequestSequence } from '../send/request-sequence.ts'
 /** How far a run has come in the partition. */
 export interface RunSoFar {
   readonly counts: CountsByOp
-  /** The first change that has no request, as far as is known here. */
+  /** The first change without a request, as far as is known here. */
   readonly nextChange: number
 }
 
@@ -24,8 +24,8 @@ export async function endWithoutRenderer(
     readonly partition: number
     readonly reporter: PartitionReporter
     /**
-     * Sees to it that nothing of the run is sent that is not there now, and waits until every request that is
-     * there is finished, and none of it can arrive any more.
+     * Stops the run at the requests that are there now. Waits until each of these is finished, and none can
+     * arrive any more.
      */
     readonly finished: (run: number) => Promise<RunSoFar>
   },
@@ -38,7 +38,7 @@ export async function endWithoutRenderer(
   }
   const asks = (): PartitionReport | null => {
     const report = runs.of(run.sync)?.reports.get(partition)
-    // What was asked of a run that has ended since is no question any more.
+    // A question about a run that has ended since needs no answer.
     if (report === undefined || !goesOn(report.run)) return null
     return !report.ended && report.faultedFrom !== null ? report : null
   }
@@ -50,8 +50,8 @@ export async function endWithoutRenderer(
       const { run: number, error, errorCode } = asked
       const before = reporter.lastEnded
       const { counts, nextChange: from } = await finished(number)
-      // Meanwhile its end may have been reached, or the run may be over. That the question stands there no
-      // more is no reason: what is told of progress takes its place.
+      // Meanwhile the partition may have reached its end, or the run may be over. A question that is no
+      // longer on `runs` still counts: a report of progress takes its place there.
       const isEnded = reporter.lastEnded > before && reporter.lastEnded >= number
       const fault = { from, error: error ?? '', errorCode: errorCode ?? 'internal' }
       if (!isEnded && goesOn(number))
@@ -63,7 +63,7 @@ export async function endWithoutRenderer(
   }
 }
 
-/** Of the run that is open, if one is. */
+/** How far the open run has come, if one is open. */
 export function runSoFar(open: RequestSequence | null): {
   readonly run: number | null
   readonly nextChange: number

@@ -22,9 +22,9 @@ import { targetWithoutSecrets, type Target } from '../destination/target.ts'
 import type { Throttles } from '../send/throttles.ts'
 
 /**
- * Resolves a definition's destination with its secrets. `waitsFor` is told what it waits for, and, with null,
- * that it does no more. Rejects with `config` where no request could be sent, because a secret is missing or
- * wrong, and as the definition's lookup does.
+ * Resolves a definition's destination with its secrets. While it waits, `waitsFor` is told for what; null
+ * ends the wait. Rejects with `config` if no request could be sent, because a secret is missing or wrong, and
+ * as the definition's lookup does.
  */
 export type ResolveTarget = (
   hash: string,
@@ -41,15 +41,15 @@ export interface DeliverDeps {
   readonly leases: LeaseQueue
   /** Of all partitions of this process. */
   readonly throttles: Throttles
-  /** Likewise. */
+  /** Of all partitions of this process, too. */
   readonly memory: DeliveryMemory
   readonly figures?: Figures | undefined
-  /** Told of what went wrong without harm to any row. */
+  /** Told of each failure that does no harm to any row. */
   readonly onError: (error: unknown) => void
   readonly resolveTarget: ResolveTarget
   /**
-   * How long after an unclean takeover a request of the predecessor may still reach the API; 0 where it died
-   * with its sockets.
+   * How long after an unclean takeover a request of the predecessor may still reach the API. It is 0 where
+   * the predecessor died with its sockets.
    */
   readonly lateSendsMs: (target: Target) => number
 }
@@ -88,7 +88,7 @@ export async function openRun(
     readonly nextSeq: number | null
     /** Whether a run, by its number, has ended. */
     readonly isOver: (run: number) => boolean
-    /** Told when who keeps the limits is out of reach for so long that another process should try. */
+    /** Told when the keeper of the limits is out of reach for so long that another process should try. */
     readonly onCutOff: (error: unknown) => void
     /** Told what is waited for, and, with null, that nothing is. */
     readonly waitsFor: (what: string | null) => void
@@ -108,10 +108,10 @@ export async function openRun(
   })
   try {
     const { target, unsendable } = await targetOf(deps, { begin, early, waitsFor }, signal)
-    // From here on requests may be sent: a successor that finds this marker, and no end after it, knows.
+    // From here on requests may be sent. A successor that finds this marker, and no end after it, knows that.
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
     const partition = `${attempts.topic}/${run.incarnation}/${attempts.partition}`
-    const holder = { partition, marker: ownership.owner(attempts) }
+    const owner = { partition, marker: ownership.owner(attempts) }
     const { onError } = deps
     const mayAct = (): boolean => isMember(worker)
     const sending = new SendQueue({
@@ -120,10 +120,10 @@ export async function openRun(
       sender: deps.sender,
       throttles: deps.throttles,
       figures: deps.figures ?? NO_FIGURES,
-      gate: new DestinationGate(deps.leases, { target, holder, onError, mayAct, onCutOff }),
+      gate: new DestinationGate(deps.leases, { target, owner, onError, mayAct, onCutOff }),
       early: early.signal,
       drain: worker.drain,
-      signal: AbortSignal.any([worker.signal, ledger.failure]),
+      abort: AbortSignal.any([worker.abort, ledger.failure]),
     })
     return { begin, target, sending, early, unsendable, nextSeq, nextChange: 0, fault: null }
   } catch (error) {
@@ -133,8 +133,8 @@ export async function openRun(
 }
 
 /**
- * Waits for the secrets of the destination; if the run ends before, or they do not come, nothing of it is
- * sent.
+ * Waits for the secrets of the destination. If the run ends before they come, or they do not come, nothing of
+ * it is sent.
  */
 async function targetOf(
   deps: DeliverDeps,
@@ -162,7 +162,7 @@ async function targetOf(
   }
 }
 
-/** How much longer a run may last; a clock that was set back gives it no more than the whole. */
+/** How much longer a run may last. A clock that was set back gives it no more than the whole. */
 function leftOf(maxDurationMs: number, startedAt: number): number {
   return Math.min(maxDurationMs, startedAt + maxDurationMs - Date.now())
 }

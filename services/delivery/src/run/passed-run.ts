@@ -1,8 +1,9 @@
 /**
  * A run that ended before its partition was done, and that cannot be opened any more: its definition or a
- * part of its requests cannot be read. What is left of it is passed over, so that it stands in no later run's
- * way; the next run takes all of it as unknown (PROTOCOL.md §11). What can be opened is no concern of this:
- * of that the rest becomes unsent.
+ * part of its requests cannot be read. Delivery passes over the rest of it, so that it stops no later run.
+ * The next run takes all of it as unknown (PROTOCOL.md §11).
+ *
+ * A run that can be opened is not passed over: its remaining requests become unsent.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
 import { concernOf } from '@sluice/partition/concern-of'
@@ -10,10 +11,12 @@ import { concernOf } from '@sluice/partition/concern-of'
 export class PassedRun {
   readonly #isOver: (run: number) => boolean
   #run: number | null = null
-  /** What could not be read while no run was open: the next record tells whose it is. */
+  /**
+   * The error of a record that could not be read while no run was open. The next record tells whose it is.
+   */
   #torn: SluiceError | null = null
 
-  /** `isOver` tells of a run, by its number, whether it has ended. */
+  /** `isOver` says of a run, by its number, whether it has ended. */
   constructor(isOver: (run: number) => boolean) {
     this.#isOver = isOver
   }
@@ -23,7 +26,9 @@ export class PassedRun {
     return this.#run
   }
 
-  /** Takes a record that cannot be read; `open` is the run that is open. Throws it where that goes on. */
+  /**
+   * Takes a record that cannot be read. `open` is the run that is open. Throws the error if that run goes on.
+   */
   takeTorn(torn: SluiceError, open: number | null): void {
     const run = open ?? this.#run
     if (run === null) this.#torn ??= torn
@@ -31,7 +36,8 @@ export class PassedRun {
   }
 
   /**
-   * True if a record of this run is to be passed over. Throws what could not be read of a run that goes on.
+   * True if a record of this run is to be passed over. Throws the error of an unreadable record if it belongs
+   * to a run that goes on.
    */
   passes(run: number): boolean {
     const torn = this.#torn
@@ -42,7 +48,7 @@ export class PassedRun {
     return true
   }
 
-  /** Passes over a run that cannot be opened. Throws the reason where that is not for this run alone. */
+  /** Passes over a run that cannot be opened. Throws the reason if it concerns more than this run. */
   begin(run: number, reason: unknown): void {
     if (concernOf(reason) !== 'sync' || !this.#isOver(run)) throw reason
     this.#run = run

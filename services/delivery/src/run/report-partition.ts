@@ -1,4 +1,4 @@
-/** Tells `runs` how far a partition has come, and that it is done (R16). */
+/** Reports on `runs` how far a partition has come, and that it is done (R16). */
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
 import { boundedOrNull } from '@sluice/domain/bounded-text'
@@ -63,26 +63,24 @@ export class PartitionReporter {
   }
 
   /**
-   * Reports the counts, and what is waited for, now and then while they change, for those who watch: as often
-   * as somebody could tell how far the run is, since each report stays in the topic until it is compacted.
-   * Resolves when stopped; a report that fails is left out.
+   * Reports the counts, and what delivery waits for, now and then while they change. People who watch the run
+   * see them. Reports come only as often as people could notice, since each stays in the topic until it is
+   * compacted. Resolves when stopped. A report that fails is left out.
    */
   async reportProgress(
     ledger: AttemptLedger,
     waitsFor: () => string | null,
-    stopping: AbortSignal,
+    signal: AbortSignal,
   ): Promise<void> {
     let reported: CountsByOp = ledger.counts
     let watched = { run: ledger.run, since: performance.now() }
     let told: string | null = null
-    while (!stopping.aborted) {
-      await sleep(progressPauseMs(performance.now() - watched.since), { signal: stopping }).catch(
-        () => undefined,
-      )
+    while (!signal.aborted) {
+      await sleep(progressPauseMs(performance.now() - watched.since), { signal }).catch(() => undefined)
       const { counts, run } = ledger
       if (run !== watched.run) watched = { run, since: performance.now() }
       const waiting = waitsFor()
-      if (stopping.aborted || (counts === reported && waiting === told) || run <= this.#lastEnded) continue
+      if (signal.aborted || (counts === reported && waiting === told) || run <= this.#lastEnded) continue
       reported = counts
       told = waiting
       const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
@@ -107,12 +105,12 @@ export class PartitionReporter {
     })
     const target = at(sharedTopics(prefix).runs, homePartition(run.sync))
     await ownership.append(target, [{ key: reportKey(run.sync, partition), value }], {
-      signal: worker.signal,
+      signal: worker.abort,
     })
   }
 }
 
-/** How long to wait before progress is told again, of a run that has lasted for so long. */
+/** How long to wait before the next report of progress, of a run that has lasted for so long. */
 export function progressPauseMs(elapsedMs: number): number {
   return Math.min(Math.max(elapsedMs * PROGRESS_OF_ELAPSED, PROGRESS_FIRST_MS), PROGRESS_LAST_MS)
 }

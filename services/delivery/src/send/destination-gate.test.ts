@@ -25,7 +25,7 @@ describe('the way to a destination', () => {
   const open = () =>
     new DestinationGate(queue, {
       target: resolveTarget(sampleDefinition(), () => ''),
-      holder: { partition: 'p', marker: 1 },
+      owner: { partition: 'p', marker: 1 },
       onError,
       mayAct: () => true,
       onCutOff,

@@ -1,22 +1,22 @@
 /**
- * The way to a destination for one partition: leases of its limits, waited for in turn with the others of
- * this process.
+ * The way to a destination for one partition. It waits for leases of the destination's limits, in turn with
+ * the other partitions of this process.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
-import { LONGEST_PAUSE_MS, type LeaseHolder } from '@sluice/rate-limit/port'
+import { LONGEST_PAUSE_MS, type LeaseOwner } from '@sluice/rate-limit/port'
 import type { Lease, LeaseQueue, LimitWait } from '@sluice/rate-limit/lease-queue'
 import type { Target } from '../destination/target.ts'
 
-/** How soon to look again whether the group, or who keeps the limits, answers. */
+/** How soon to look again whether the group, or the keeper of the limits, answers. */
 const PAUSE_MS = 500
 /**
- * How long who keeps the limits may be out of reach before others are left to try: longer than it takes to
- * replace a dead connection.
+ * How long the keeper of the limits may be out of reach before another process is left to try. To replace a
+ * dead connection takes less.
  */
 const CUT_OFF_AFTER_MS = 15_000
 
-/** Shorter waits are no news. */
+/** People are not told of shorter waits. */
 const TOLD_FROM_MS = 5_000
 /** Why the limits let nothing through, where people should know. */
 const WAITS_TOLD: { readonly [reason in LimitWait['reason']]?: string } = {
@@ -40,26 +40,26 @@ export interface Permits {
 export class DestinationGate {
   readonly #queue: LeaseQueue
   readonly #target: Target
-  readonly #holder: LeaseHolder
+  readonly #owner: LeaseOwner
   readonly #onError: (error: unknown) => void
   readonly #mayAct: () => boolean
   readonly #onCutOff: (error: unknown) => void
-  /** Since when who keeps the limits does not answer; null while it does. */
+  /** Since when the keeper of the limits has not answered; null while it does. */
   #cutOffSinceMs: number | null = null
   #cutOffWhy = ''
   #restUntilMs = -Infinity
 
   /**
-   * `mayAct` is false while another may be at work on the partition: nothing is sent then. `onError` is told
-   * once when who keeps the limits does not answer, and of what could not be given back. `onCutOff` is told
-   * when that has lasted for so long that another process should try; the gate goes on waiting until its
-   * signal aborts.
+   * `mayAct` is false while another process may be at work on the partition: nothing is sent then. `onError`
+   * is told once when the keeper of the limits does not answer, and of each lease that could not be given
+   * back. `onCutOff` is told when the outage has lasted for so long that another process should try. The gate
+   * goes on waiting until its signal aborts.
    */
   constructor(
     queue: LeaseQueue,
     of: {
       readonly target: Target
-      readonly holder: LeaseHolder
+      readonly owner: LeaseOwner
       readonly onError: (error: unknown) => void
       readonly mayAct: () => boolean
       readonly onCutOff: (error: unknown) => void
@@ -67,15 +67,15 @@ export class DestinationGate {
   ) {
     this.#queue = queue
     this.#target = of.target
-    this.#holder = of.holder
+    this.#owner = of.owner
     this.#onError = of.onError
     this.#mayAct = of.mayAct
     this.#onCutOff = of.onCutOff
   }
 
   /**
-   * Waits for at least one permit and at most `want`, and for who keeps the limits to answer. Rejects with
-   * the signal's reason, and with `fenced` if a newer holder has the partition.
+   * Waits for at least one permit and at most `want`, and for an answer of the keeper of the limits. Rejects
+   * with the signal's reason, and with `fenced` if a newer owner has the partition.
    */
   async acquire(want: number, signal: AbortSignal): Promise<Permits> {
     for (;;) {
@@ -84,7 +84,7 @@ export class DestinationGate {
       while (!this.#mayAct()) await sleep(PAUSE_MS, { signal })
       const lease = await this.#lease(want, signal)
       if (lease === null) await sleep(PAUSE_MS, { signal })
-      // Who was frozen while it waited may have a successor by now.
+      // A process that was frozen while it waited may have a successor by now.
       else if (this.#mayAct()) return this.#permitsOf(lease)
       else this.#queue.giveBack(lease, { unused: lease.permits, finished: 0 }).catch(this.#onError)
     }
@@ -97,16 +97,16 @@ export class DestinationGate {
     const wait = this.#queue.waitOf(scopes)
     const why = wait === null ? undefined : WAITS_TOLD[wait.reason]
     if (wait === null || why === undefined || wait.leftMs < TOLD_FROM_MS) return null
-    // By the minute: those who watch are told once, not with each look.
+    // The time is rounded to the minute, so that people who watch are told once, and not with each look.
     const until = new Date(Math.ceil((Date.now() + wait.leftMs) / 60_000) * 60_000)
     return `nothing is sent until ${until.toISOString().slice(0, 16)}Z at the latest: ${why}`
   }
 
-  /** Null if who keeps the limits does not answer. */
+  /** Null if the keeper of the limits does not answer. */
   async #lease(want: number, signal: AbortSignal): Promise<Lease | null> {
     const { scopes, slotLifeMs } = this.#target
     try {
-      const lease = await this.#queue.acquire({ scopes, holder: this.#holder, want, slotLifeMs }, { signal })
+      const lease = await this.#queue.acquire({ scopes, owner: this.#owner, want, slotLifeMs }, { signal })
       this.#cutOffSinceMs = null
       return lease
     } catch (error) {
@@ -132,8 +132,8 @@ export class DestinationGate {
   }
 
   /**
-   * Nothing is sent to the destination for so long, by anybody; nothing from here even if who keeps the
-   * limits does not hear of it.
+   * Pauses the whole destination for so long. Nothing is sent from here, even if the keeper of the limits
+   * does not hear of the pause.
    */
   pause(forMs: number): void {
     this.#restUntilMs = Math.max(this.#restUntilMs, performance.now() + Math.min(forMs, LONGEST_PAUSE_MS))

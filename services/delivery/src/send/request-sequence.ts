@@ -1,20 +1,22 @@
-/** What delivery notices of requests that are missing, so that a run with a gap ends (PROTOCOL.md §11). */
+/** How delivery notices that requests are missing, so that a run with a gap ends (PROTOCOL.md §11). */
 import type { Marker, Request, RunBegin, Unrenderable } from '@sluice/contracts/records'
 
 /** How far into the requests of a run its partition has come. */
 export interface RequestSequence {
   readonly begin: Pick<RunBegin, 'run'>
-  /** Seq of the next request; null before the first that is read, which may be any after a takeover. */
+  /**
+   * Seq of the next request. Null before the first that is read, which may be any request after a takeover.
+   */
   nextSeq: number | null
   /** Seq of the change that follows those of the requests so far. */
   nextChange: number
-  /** From which change on nobody knows what became of the rows, and why. */
+  /** The change from which on the fate of the rows is not known, and why. */
   fault: { readonly from: number; readonly error: string } | null
 }
 
 /**
- * Checks that nothing is missing before this record; a gap faults the run, and what follows it is passed
- * over.
+ * Checks that nothing is missing before this record. A gap faults the run, and the records after it are
+ * passed over.
  */
 export function inSequence(open: RequestSequence, offset: number, record: Request | Unrenderable): boolean {
   if (open.fault !== null) return false

@@ -1,16 +1,17 @@
 /**
- * Sends the requests of one partition and run, in order, as the destination's limits allow. Once the run is
- * cancelled or too long, or the destination has throttled for an hour without one success, what is left
+ * Sends the requests of one partition and run, in order, as the destination's limits allow. A run may be
+ * cancelled, or take too long, or its destination may throttle for an hour without one success. The rest then
  * becomes unsent, so that a run never hangs (PROTOCOL.md §11).
  *
  * States: sending → giving up (what is queued is recorded as unsent) and either → stopped (nothing more is
  * taken; what is under way is finished).
  */
+import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
-import type { HeldRequest } from '../delivery-memory.ts'
+import type { RequestMemory } from '../delivery-memory.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
 import { effectsOf } from '../outcome/effects.ts'
 import { withAttempt, type UnownedAttempt } from '../ledger/request-history.ts'
@@ -19,12 +20,10 @@ import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
 const THROTTLED_LONGEST_MS = 3_600_000
-/**
- * What a try counts for at least that came too late, so that tries that cost no time have an end as well.
- */
+/** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
 const LEAST_LATENESS_MS = 5
 
-export interface SendQueueOptions {
+export interface SendQueueOptions extends Ends {
   readonly target: Target
   readonly ledger: AttemptLedger
   readonly sender: HttpSender
@@ -33,14 +32,12 @@ export interface SendQueueOptions {
   readonly figures: Figures
   /** Aborts, with a text that says why, when nothing more is to be sent. */
   readonly early: AbortSignal
-  readonly drain: AbortSignal
-  readonly signal: AbortSignal
 }
 
 /** A request that waits for its turn. */
 interface Waiting {
   readonly job: SendJob
-  readonly held: HeldRequest
+  readonly memory: RequestMemory
   /** For how long it has been tried already without a connection that was open in time. */
   readonly lateMs: number
 }
@@ -57,26 +54,29 @@ export class SendQueue {
   #queue: Waiting[] = []
   #throttledSince: number | null = null
   /**
-   * How many requests may be under way since the destination throttled: half as many as it served since it
-   * did so before, or as were under way, at least one; and one more for each that is served since. Null while
-   * the limits alone decide. So an API that takes some of them goes on with about as many, and one that takes
-   * none is asked by one request alone.
+   * How many requests may be under way since the destination throttled; null while the limits alone decide.
+   * On throttling it becomes half of the requests that the destination served since it last throttled, or of
+   * those under way, whichever is fewer, and at least one. It grows by one for each request that is served
+   * since.
+   *
+   * So an API that takes some requests goes on with about as many. An API that takes none gets one request at
+   * a time.
    */
   #window: number | null = null
-  /** When it throttled last, of `performance.now()`, and how many requests it served since. */
+  /** When the destination throttled last, by `performance.now()`, and how many requests it served since. */
   #narrowedAtMs = -Infinity
   #servedSince = 0
 
   constructor(options: SendQueueOptions) {
     this.#options = options
-    const { early, drain, signal } = options
-    const stopped = AbortSignal.any([this.#stopping.signal, drain, signal])
-    this.#interrupted = AbortSignal.any([stopped, this.#givingUp.signal])
-    stopped.addEventListener('abort', () => this.#changes.notify(), { once: true })
+    const { early } = options
+    const ending = endingOf(options, this.#stopping.signal)
+    this.#interrupted = AbortSignal.any([ending, this.#givingUp.signal])
+    ending.addEventListener('abort', () => this.#changes.notify(), { once: true })
     const giveUp = (): void => this.#giveUp(String(early.reason))
     early.addEventListener('abort', giveUp, { once: true, signal: this.#stopping.signal })
     if (early.aborted) giveUp()
-    this.#pump = this.#send(stopped).catch((error: unknown) => options.ledger.fail(error))
+    this.#pump = this.#send(ending).catch((error: unknown) => options.ledger.fail(error))
   }
 
   /** What it waits for while it has something to send, in a sentence; null while it sends. */
@@ -84,14 +84,14 @@ export class SendQueue {
     return this.#queue.length === 0 ? null : this.#options.gate.waitsFor
   }
 
-  push(job: SendJob, held: HeldRequest): void {
-    this.#queue.push({ job, held, lateMs: 0 })
+  push(job: SendJob, memory: RequestMemory): void {
+    this.#queue.push({ job, memory, lateMs: 0 })
     this.#changes.notify()
   }
 
   /** Records a request as unsent at once, whatever becomes of the others. */
-  leave(job: SendJob, held: HeldRequest, why: string): void {
-    this.#finish({ job, held, lateMs: 0 }, unsentAttempt(job, this.#options.target, why), null)
+  leave(job: SendJob, memory: RequestMemory, why: string): void {
+    this.#finish({ job, memory, lateMs: 0 }, unsentAttempt(job, this.#options.target, why), null)
   }
 
   /** Takes nothing more and resolves once what is under way is answered and recorded. Idempotent. */
@@ -106,13 +106,13 @@ export class SendQueue {
     this.#changes.notify()
   }
 
-  async #send(stopped: AbortSignal): Promise<void> {
-    while (!stopped.aborted) {
+  async #send(ending: AbortSignal): Promise<void> {
+    while (!ending.aborted) {
       const seen = this.#changes.version
       if (this.#givingUp.signal.aborted) this.#recordUnsent(String(this.#givingUp.signal.reason))
       const want = this.#wanted()
       if (want === 0) {
-        await this.#changes.after(seen, { signal: stopped }).catch(() => undefined)
+        await this.#changes.after(seen, { signal: ending }).catch(() => undefined)
         continue
       }
       const lease = await this.#lease(want)
@@ -139,7 +139,7 @@ export class SendQueue {
   }
 
   #sendAll(lease: Permits): void {
-    // The destination may have throttled while the lease was waited for.
+    // The destination may have throttled while this process waited for the lease.
     const taken = this.#queue.splice(0, Math.min(lease.permits, this.#wanted()))
     if (taken.length < lease.permits) lease.unused(lease.permits - taken.length)
     for (const waiting of taken) {
@@ -159,7 +159,7 @@ export class SendQueue {
 
   async #sendOne(waiting: Waiting, permit: Permit): Promise<void> {
     const { job, lateMs } = waiting
-    const { target, sender, figures, signal } = this.#options
+    const { target, sender, figures, abort: signal } = this.#options
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
     const sent = await sendRequest(job, { target, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs })
@@ -186,7 +186,7 @@ export class SendQueue {
     this.#changes.notify()
   }
 
-  /** A request came to an end of its own: the destination may take more of them. */
+  /** A request was not throttled, so the destination may take more of them. */
   #unthrottled({ outcome, answered }: UnownedAttempt): void {
     const { target, throttles } = this.#options
     if (outcome === 'delivered') this.#throttledSince = null
@@ -196,16 +196,16 @@ export class SendQueue {
     this.#window += 1
     if (this.#window <= target.concurrency) return
     this.#window = null
-    // What waits for room in the window would wait for ever: there is none any more.
+    // The window is gone. A wait for room in it would last for ever.
     this.#changes.notify()
   }
 
-  #finish({ job, held }: Waiting, attempt: UnownedAttempt, free: (() => void) | null): void {
+  #finish({ job, memory }: Waiting, attempt: UnownedAttempt, free: (() => void) | null): void {
     const { figures, target } = this.#options
-    held.answered(job.request, attempt)
+    memory.answered(job.request, attempt)
     const release = (): void => {
       free?.()
-      held.done()
+      memory.done()
     }
     figures.attempted(target.sync, attempt.outcome)
     const { attempts } = withAttempt(job.history, attempt)
@@ -214,7 +214,7 @@ export class SendQueue {
   }
 
   /**
-   * The whole destination pauses, and the request goes to the head of the queue with nothing used up (R10).
+   * Pauses the whole destination. The request goes to the head of the queue and has used up no retry (R10).
    */
   #throttled(waiting: Waiting, { attempt, retryAfterMs }: Sent, sentAtMs: number): void {
     const { requestOffset } = waiting.job
@@ -222,7 +222,7 @@ export class SendQueue {
     figures.attempted(target.sync, attempt.outcome)
     ledger.record({ requestOffset, attempt, effects: null, release: null })
     const nowMs = performance.now()
-    // What was under way when it throttled tells nothing new.
+    // A request that was under way when the destination throttled tells nothing new.
     if (sentAtMs > this.#narrowedAtMs) {
       this.#narrowedAtMs = nowMs
       this.#window = Math.max(1, Math.floor(Math.min(this.#servedSince, this.#underWay.size) / 2))
@@ -239,7 +239,7 @@ export class SendQueue {
   #recordUnsent(why: string): void {
     const left = this.#queue
     this.#queue = []
-    for (const { job, held } of left) this.leave(job, held, why)
+    for (const { job, memory } of left) this.leave(job, memory, why)
   }
 }
 

@@ -1,4 +1,4 @@
-/** Sends one request once and writes down what came of it. */
+/** Sends one request once, and says what came of it. */
 import type { Request } from '@sluice/contracts/records'
 import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
@@ -33,16 +33,16 @@ export interface Sent {
 /** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
 export interface Late {
   readonly kind: 'late'
-  /** For how long a connection was waited for. */
+  /** How long the request waited for a connection. */
   readonly lateMs: number
 }
 
 type Answered = Extract<SendResult, { kind: 'answered' }>
 
 /**
- * Rejects only when aborted. A request that has been late for its whole time-out, this try and `lateMs` of
- * earlier ones together, is no more tried with new leases: its connection does not open, and that is an
- * attempt.
+ * Rejects only when aborted. A request may be late for its whole time-out: this try, and `lateMs` of earlier
+ * ones, together. It is then tried no more with new leases. Its connection does not open, and that counts as
+ * an attempt.
  */
 export async function sendRequest(
   job: SendJob,
@@ -93,8 +93,8 @@ function neverOpen(last: Failed, { timeoutMs }: Target, lateMs: number): Failed 
 }
 
 /**
- * The key to send, and whether it is that of an earlier run whose very same request is still in doubt. Where
- * the user sets the header, that is what is sent.
+ * The key to send, and whether an earlier run sent the very same request with it, which is still in doubt. A
+ * header that the user sets takes its place.
  */
 function idempotencyKey(
   job: SendJob,
@@ -112,7 +112,9 @@ function idempotencyKey(
   return { key, repeatsEarlier: false }
 }
 
-/** A request that was never sent this time leaves what an earlier run left in doubt, with its key. */
+/**
+ * A request that was never sent in this run leaves behind what an earlier run left: the doubt, and its key.
+ */
 function doubtedVerdict(verdict: Verdict, repeatsEarlier: boolean): Verdict {
   const neverSent = !verdict.answered && (verdict.outcome === 'unsent' || verdict.outcome === 'rejected')
   return repeatsEarlier && neverSent ? { ...verdict, outcome: 'unknown' } : verdict
@@ -163,8 +165,8 @@ function attemptOf(
 }
 
 /**
- * What is kept of a body, which may be longer where rules look at more of it. It is cut once secrets are
- * masked, at a whole character; what the first cut leaves of a secret at its end is masked, too.
+ * What is kept of a body, of which more is read where rules look at it. It is cut after secrets are masked,
+ * and at a whole character. A part of a secret that the first cut left at its end is masked, too.
  */
 function recordedBody({ body, cut = false }: Answered, target: Target): string {
   const part = body.slice(0, RECORDED_ANSWER_BYTES)

@@ -1,7 +1,7 @@
 /**
  * How long a destination that throttles is left alone. The pause has a floor, whatever the answer says, and
- * grows for as long as every further try is throttled; the limits' store makes it hold for all processes.
- * Each process counts for itself: of several pauses the one that ends last holds.
+ * grows for as long as every further try is throttled. The limits' store makes it hold for all processes.
+ * Each process counts for itself: of several pauses, the one that ends last holds.
  */
 
 /** The first pause, and the floor of all. */
@@ -12,7 +12,10 @@ const LONGEST_OWN_PAUSE_MS = 60_000
 const JITTER = 0.25
 
 interface Throttled {
-  /** How often in a row; answers to requests that were under way together count once. */
+  /**
+   * How often the destination throttled in a row. Answers to requests that were under way together count
+   * once.
+   */
   readonly times: number
   readonly sinceMs: number
 }
@@ -30,8 +33,8 @@ export class Throttles {
   }
 
   /**
-   * The pause, in ms, that follows from a throttled answer to a request that was sent at `sentAtMs` (of the
-   * same clock as `nowMs`); `askedMs` is what the answer asked for, null where it asked for nothing.
+   * The pause, in ms, after a throttled answer to a request that was sent at `sentAtMs` (of the same clock as
+   * `nowMs`). `askedMs` is what the answer asked for, null if it asked for nothing.
    */
   pauseMs(
     destination: string,
@@ -39,7 +42,7 @@ export class Throttles {
   ): number {
     const { sentAtMs, nowMs, askedMs } = of
     const before = this.#throttled.get(destination)
-    // What was under way when the pause began tells nothing new.
+    // A request that was under way when the pause began tells nothing new.
     if (before !== undefined && sentAtMs <= before.sinceMs) return Math.max(this.#firstPauseMs, askedMs ?? 0)
     const times = (before?.times ?? 0) + 1
     this.#throttled.set(destination, { times, sinceMs: nowMs })

@@ -75,7 +75,7 @@ export async function closeExtract(connection: DuckDBConnection): Promise<void> 
 }
 
 /** SQL for a row's key: the canonical text of its one key column, or a JSON array of the texts of several. */
-export function keyText(request: DiffRequest): string {
+function keyText(request: DiffRequest): string {
   const place = placeOf(request.columns)
   const texts = keyColumns(request).map(column => canonicalText(column.type, place(column)))
   return texts.length === 1 ? (texts[0] ?? '') : `CAST(to_json([${texts.join(', ')}]) AS VARCHAR)`
@@ -234,7 +234,7 @@ export async function findChanges(
       : `CASE s.shape ${incomplete.map(s => `WHEN ${s.id} THEN m.hash_${s.id}`).join(' ')} ELSE m.hash END`
   const lacks = incomplete.length === 0 ? 'false' : `s.shape IN (${incomplete.map(s => s.id).join(', ')})`
   const ops = { removed: REMOVED, changed: CHANGED, added: ADDED }
-  const sent = request.baseline ? [] : [...request.triggers].map(op => ops[op])
+  const sent = request.baseline ? [] : [...request.opsWithTrigger].map(op => ops[op])
   const isSent = sent.length === 0 ? 'false' : `coalesce(op IN (${sent.join(', ')}), false)`
   const { purpose, giveUpAfter = null } = request
   // A resync also sends rows that were given up or discarded.

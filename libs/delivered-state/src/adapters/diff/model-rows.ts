@@ -10,7 +10,7 @@ import { isInSlice, type Slice } from './row-slices.ts'
 import type { Shape } from '../state/shapes.ts'
 import { sumSql } from '../sql/sum-sql.ts'
 
-export const MODEL = 'model'
+const MODEL = 'model'
 
 /** A digest stands for a key of more bytes than this, so that many keys can be compared in memory. */
 const MOST_TOKEN_BYTES = 64

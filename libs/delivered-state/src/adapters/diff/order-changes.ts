@@ -12,7 +12,7 @@ import { keyToken } from './model-rows.ts'
 export const PIECE = 'piece'
 
 /** With more columns than this, a query works on too many bytes at once. */
-export const TABLE_COLUMNS = 100
+const TABLE_COLUMNS = 100
 
 /** A table with some columns of the model's rows, which has the rows of the piece in the same order. */
 export interface PieceTable {

@@ -115,7 +115,7 @@ export function groupsOf(columns: readonly Column[]): readonly (readonly Column[
 }
 
 /** SQL that makes the hash of a row from those of its groups of columns, in their order. */
-export function joinedHash(hashes: readonly string[]): string {
+function joinedHash(hashes: readonly string[]): string {
   const [first = '', ...others] = hashes
   if (others.length === 0) return first
   return `md5_number(concat(${hashes.map(hash => `to_hex(${hash})`).join(`, ',', `)}))`

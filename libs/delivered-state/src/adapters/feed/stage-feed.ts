@@ -56,7 +56,7 @@ interface Insertion {
  * The temporary tables of records that are fed and not merged yet. The records of a key have to come in the
  * order of their topic partition.
  */
-export class Stage {
+export class FeedStaging {
   readonly #connection: DuckDBConnection
   readonly #shapes: Shapes
   readonly #statements = new Map<string, DuckDBPreparedStatement>()
@@ -67,9 +67,9 @@ export class Stage {
     this.#shapes = shapes
   }
 
-  static async open(connection: DuckDBConnection, shapes: Shapes): Promise<Stage> {
+  static async open(connection: DuckDBConnection, shapes: Shapes): Promise<FeedStaging> {
     await connection.run(STAGE_TABLES)
-    return new Stage(connection, shapes)
+    return new FeedStaging(connection, shapes)
   }
 
   async addChanges(partition: number, records: readonly (PlacedChange | PlacedTombstone)[]): Promise<void> {

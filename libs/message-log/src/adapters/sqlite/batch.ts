@@ -10,7 +10,7 @@ import type { LogRecord, NewRecord } from '../../port.ts'
  * The most bytes of a stored batch with more than one record. It bounds the memory of a read, and of a record
  * that a reader keeps.
  */
-export const CHUNK_BYTES = 128 * 1024
+const CHUNK_BYTES = 128 * 1024
 
 const TOMBSTONE = 0xffffffff
 const HEADER_PER_RECORD = 12

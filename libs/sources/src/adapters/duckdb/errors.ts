@@ -19,7 +19,7 @@ export interface SqlPlace {
  * marked by `...`. Then this looks for the part in the line itself. `linesBefore` is the number of Sluice's
  * lines before the SQL in the statement.
  */
-export function placeInSql(message: string, sql: string, linesBefore = 0): SqlPlace | null {
+function placeInSql(message: string, sql: string, linesBefore = 0): SqlPlace | null {
   const shown = /^(LINE (\d+): )(.*)\n( *)\^/m.exec(message)
   if (shown === null) return null
   const [, label = '', number = '', excerpt = '', indent = ''] = shown
@@ -168,7 +168,7 @@ function namesIn(folder: string): readonly string[] {
 }
 
 /** The name with the fewest edits from the wanted one, if these are few for its length. */
-export function nearestName(wanted: string, names: readonly string[]): string | null {
+function nearestName(wanted: string, names: readonly string[]): string | null {
   const most = Math.max(2, Math.floor(wanted.length / 2))
   let best: { readonly name: string; readonly edits: number } | null = null
   for (const name of names) {

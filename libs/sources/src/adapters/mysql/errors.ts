@@ -67,7 +67,7 @@ export function queryError(error: unknown, names: ServerNames, of: MysqlFailure)
  * The place to which a message points. For a syntax error, the server shows the line and the text from the
  * mistake on. For an unknown name, the place is known if the name occurs only once in the SQL.
  */
-export function placeOf(message: string, sql: string): SqlPlace | null {
+function placeOf(message: string, sql: string): SqlPlace | null {
   const near = / near '([\s\S]*)' at line (\d+)$/.exec(message)
   if (near !== null) {
     const [, text = '', line = ''] = near

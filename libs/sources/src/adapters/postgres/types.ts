@@ -142,7 +142,7 @@ export function isKnownType(typeId: number): boolean {
 }
 
 /** Precision and scale of a numeric, as its modifier has them, or null for one of any precision. */
-export function numericOf(modifier: number): { readonly precision: number; readonly scale: number } | null {
+function numericOf(modifier: number): { readonly precision: number; readonly scale: number } | null {
   if (modifier < 4) return null
   const bits = modifier - 4
   // The scale is a number of 11 bits with a sign.

@@ -7,9 +7,9 @@ import { sleep } from '@sluice/flow/sleep'
 import { realServices, SERVICE_NAMES, type ServiceName, type ServiceProcess } from '../e2e/distributed.ts'
 import { SYNC } from '../e2e/people-project.ts'
 import { finished } from '../e2e/project-folder.ts'
-import { aftermaths } from './aftermath.ts'
-import { momentOf, STAGE_OF, standing, victimOf, type Before, type Kill } from './kills.ts'
-import { startPipeline, type Pipeline } from './people-pipeline.ts'
+import { aftermaths } from '../fault/aftermath.ts'
+import { momentOf, STAGE_OF, standing, victimOf, type Before, type Kill } from '../fault/kills.ts'
+import { startPipeline, type Pipeline } from '../fault/people-pipeline.ts'
 
 const PEOPLE = 5_000
 /** So slow that a run lasts longer than a process is frozen. */

@@ -14,7 +14,7 @@ import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { createLogger } from '@sluice/runtime/logger'
 import { distributedSettings } from '@sluice/runtime/distributed-settings'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { openStage, type Stage } from '@sluice/process/open-stage'
+import { openStage, type StageContext } from '@sluice/process/open-stage'
 import { parseResource, writeResources } from '@sluice/resources/stored-documents'
 import { at, homePartition, sharedTopics, syncTopics, syncTopicSpecs, textKey } from '@sluice/topics/topics'
 import { forkScriptedApi, type ForkedApi } from '@sluice/testkit/scripted-api-fork'
@@ -45,7 +45,7 @@ const HEALTHY = SYNCS.filter(name => !BROKEN.includes(name))
 describe.skipIf(realServices() === null)('twenty syncs, six of them broken', { timeout: 240_000 }, () => {
   let services: Distributed
   let api: ForkedApi
-  let stage: Stage
+  let stage: StageContext
   let dir: string
   const pids = (): readonly number[] => services.processes.map(({ pid }) => pid)
   let before: readonly number[]

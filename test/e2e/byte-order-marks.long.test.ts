@@ -41,7 +41,7 @@ const ROWS = [
 const csv = (rows: readonly (readonly [string, string])[]): string =>
   ['id,name', ...rows.map(([id, name]) => `"${id}","${name}"`), ''].join('\n')
 
-describe.for(bothProfiles().filter(({ available }) => available))('byte order marks, $name', profile => {
+describe.for(bothProfiles())('byte order marks, $name', profile => {
   it('stay where they stand, and no key is invented', async ({ onTestFailed }) => {
     await using api = await startScriptedApi()
     await using opened = await profile.open({

@@ -1,0 +1,41 @@
+/** The delivered state in DuckDB, in a folder that each test of the file has anew. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach } from 'vitest'
+import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { type DeliveredStateOptions, openDeliveredState } from '../adapters/duckdb.ts'
+import type { DeliveredState } from '../port.ts'
+import type { DeliveredStateHarness } from './harness.ts'
+
+export interface DuckdbHarness extends DeliveredStateHarness {
+  readonly open: (
+    options: Partial<DeliveredStateOptions> & { readonly name: string },
+  ) => Promise<DeliveredState>
+  /** The path of a file in the folder of the test under way. */
+  readonly pathOf: (name: string) => string
+}
+
+/** To be called once, at the top of a test file. */
+export function duckdbHarness(): DuckdbHarness {
+  let folder = ''
+  let extracts = 0
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'sluice-state-'))
+  })
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const pathOf = (name: string): string => join(folder, name)
+  return {
+    pathOf,
+    open: ({ name, ...options }) =>
+      openDeliveredState({ file: pathOf(name), sync: 'orders', incarnation: 'i', partitions: 1, ...options }),
+    async extract(sql) {
+      const source = createDuckdbSource({ spec: { kind: 'source', name: 's', type: 'duckdb', path: folder } })
+      const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
+      const file = pathOf(`extract-${extracts++}.duckdb`)
+      return source.extract(model, { file, signal: new AbortController().signal })
+    },
+  }
+}

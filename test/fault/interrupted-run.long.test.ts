@@ -1,0 +1,3 @@
+import { interruptedRunSuite } from './interrupted-run.ts'
+
+interruptedRunSuite({ signals: ['SIGINT'], twice: true })

@@ -1,0 +1,4 @@
+import { killedRunSuite, runsKilledInARowSuite } from './killed-run.ts'
+
+killedRunSuite(4)
+runsKilledInARowSuite()

@@ -1,0 +1,146 @@
+/**
+ * A run that is killed with SIGKILL at random moments. Every row arrives. The number of repeated requests is
+ * bounded, and they carry the same key (R7, R8).
+ */
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { randomFrom } from '@sluice/testkit/random'
+import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { ADDED, manyPeople, peopleYaml, SYNC } from '../e2e/people-project.ts'
+import { projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
+
+const ROWS = 5000
+/** The number of kills in one project, and the time after a start within which each comes. */
+const KILLS_IN_A_ROW = 7
+const KILLED_WITHIN_MS = 1500
+const CONCURRENCY = 20
+
+const PROJECT = {
+  'project.yaml': peopleYaml({
+    destination: `limits: { rate: { requests: 4000, per: second }, concurrency: ${CONCURRENCY} }`,
+    triggers: `\n  added: { ${ADDED} }`,
+  }),
+  'people.csv': manyPeople(ROWS),
+}
+
+export function killedRunSuite(kills: number): void {
+  describe('a run killed at a random moment', () => {
+    it(
+      `delivers every row all the same, over ${kills} kills`,
+      async () => {
+        for (let kill = 1; kill <= kills; kill += 1) {
+          await using api = await startScriptedApi()
+          await using project = await projectFolder({ files: PROJECT, env: { API_URL: api.url } })
+          const killedAfter = randomInt(1, ROWS)
+          const { killedAt, unanswered } = await killAfter(project, api, killedAfter)
+          const repeatable = repeatableAt(api.requests, killedAt, unanswered)
+          if (kill === 1) {
+            const [left] = await project.runs()
+            expect(left).toMatchObject({
+              status: 'running',
+              notices: [expect.stringContaining('its process has ended')],
+            })
+          }
+          const next = await project.run(SYNC)
+          const seen = `kill ${kill}, after ${killedAfter} requests`
+          expect(next, seen).toMatchObject({ exitCode: 0, view: { status: 'success' } })
+          assertDelivered(api.requests, repeatable, seen)
+          const runs = await project.runs()
+          expect(
+            runs.map(({ status }) => status),
+            seen,
+          ).toEqual(['success', 'failed'])
+          expect(runs[1]?.error, seen).toContain('interrupted')
+        }
+      },
+      kills * 60_000,
+    )
+  })
+}
+
+export function runsKilledInARowSuite(): void {
+  describe('runs killed one after the other in one project', () => {
+    it(
+      `deliver every row in the end, and know that they did, after ${KILLS_IN_A_ROW} kills`,
+      async () => {
+        const seed = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
+        const random = randomFrom(seed)
+        await using api = await startScriptedApi()
+        await using project = await projectFolder({ files: PROJECT, env: { API_URL: api.url } })
+        // The rate leaves work for all of them. Each run finds what the run before left, at any point.
+        await project.write(
+          'project.yaml',
+          PROJECT['project.yaml'].replace('requests: 4000', 'requests: 500'),
+        )
+        for (let kill = 1; kill <= KILLS_IN_A_ROW; kill += 1) {
+          const child = project.start('run', SYNC)
+          const closed = once(child, 'close')
+          const timer = setTimeout(() => child.kill('SIGKILL'), random.below(KILLED_WITHIN_MS))
+          await closed
+          clearTimeout(timer)
+        }
+        await project.write('project.yaml', PROJECT['project.yaml'])
+        const seen = `SLUICE_SEED=${seed}`
+        expect(await project.run(SYNC), seen).toMatchObject({ exitCode: 0, view: { status: 'success' } })
+        assertDelivered(api.requests, KILLS_IN_A_ROW * 2 * CONCURRENCY, seen)
+        const sent = api.requests.length
+        for (const how of ['as it is', 'rebuilt']) {
+          if (how === 'rebuilt') await rm(join(project.dir, '.sluice/state'), { recursive: true })
+          const again = await project.run(SYNC)
+          expect(again, `${seen}: the state ${how}`).toMatchObject({
+            exitCode: 0,
+            view: { rowsRead: ROWS, triggers: { added: { detected: 0 } } },
+          })
+        }
+        expect(api.requests.length, seen).toBe(sent)
+        for (const { status } of await project.runs())
+          expect(['success', 'failed', 'cancelled'], seen).toContain(status)
+      },
+      KILLS_IN_A_ROW * 30_000,
+    )
+  })
+}
+
+/** Kills the process once the API has read that many requests. */
+async function killAfter(
+  project: ProjectFolder,
+  api: ScriptedApi,
+  requests: number,
+): Promise<{ readonly killedAt: number; readonly unanswered: number }> {
+  const child = project.start('run', SYNC)
+  const closed = once(child, 'close')
+  const ended = closed.then(([code]) =>
+    Promise.reject(new Error(`the run ended by itself, with ${String(code)}`)),
+  )
+  await Promise.race([api.waitFor(requests), ended])
+  ended.catch(() => undefined)
+  const unanswered = api.figures.inFlight
+  child.kill('SIGKILL')
+  const killedAt = Date.now()
+  await closed
+  return { killedAt, unanswered }
+}
+
+/**
+ * The most requests that may be sent again: those in flight, and those answered in the last 5 ms before the
+ * kill.
+ */
+function repeatableAt(requests: readonly RecordedRequest[], killedAt: number, unanswered: number): number {
+  return unanswered + requests.filter(({ readAt }) => readAt > killedAt - 5).length + CONCURRENCY
+}
+
+function assertDelivered(requests: readonly RecordedRequest[], repeatable: number, seen: string): void {
+  const keys = new Map<string, Set<string>>()
+  for (const { url, headers } of requests) {
+    const known = keys.get(url) ?? new Set()
+    known.add(headers['idempotency-key'] ?? 'none')
+    keys.set(url, known)
+  }
+  expect(keys.size, seen).toBe(ROWS)
+  const repeats = requests.length - ROWS
+  expect(repeats, seen).toBeLessThanOrEqual(repeatable)
+  for (const [url, used] of keys) expect([...used], `${seen}: keys of ${url}`).toHaveLength(1)
+}

@@ -1,0 +1,3 @@
+import { restartedServicesSuite } from './restarted-services.ts'
+
+restartedServicesSuite({ services: ['kafka', 'registry', 'redis'], restarted: ['registry', 'kafka'] })

@@ -1,0 +1,71 @@
+/**
+ * A command loads only what it needs, since loading is most of what a short one costs
+ * (docs/decisions/adapters-loaded-when-needed.md).
+ */
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const MAIN = join(ROOT, 'services/cli/src/main.ts')
+const PRINT = new URL('print-loaded.ts', import.meta.url).href
+const run = promisify(execFile)
+
+const PROJECT = `
+kind: source
+name: files
+type: duckdb
+path: .
+---
+kind: model
+name: nobody
+source: files
+sql: select 1 as id where false
+primaryKey: id
+---
+kind: destination
+name: api
+baseUrl: http://127.0.0.1:9
+---
+kind: sync
+name: nobody
+model: nobody
+destination: api
+triggers:
+  added: { method: PUT, path: '/{{ id }}' }
+`
+
+let folder = ''
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'loaded-packages-'))
+  await writeFile(join(folder, 'project.yaml'), PROJECT)
+})
+afterAll(async () => {
+  await rm(folder, { recursive: true })
+})
+
+async function loadedBy(...args: readonly string[]): Promise<readonly string[]> {
+  const { PATH, HOME } = process.env
+  const node = ['--disable-warning=ExperimentalWarning', '--import', PRINT, MAIN, ...args, '--dir', folder]
+  const { stderr } = await run(process.execPath, node, { env: { PATH, HOME } })
+  return z.array(z.string()).parse(JSON.parse(stderr.trimEnd().split('\n').at(-1) ?? ''))
+}
+
+describe('what a command loads', () => {
+  it('is for `validate` what reads YAML and templates, and nothing else', async () => {
+    expect(await loadedBy('validate')).toEqual(['liquidjs', 'yaml', 'zod'])
+  })
+
+  it('is for a run that finds nothing to send no client of Kafka, Redis, a database server or HTTP', async () => {
+    const loaded = await loadedBy('run', 'nobody')
+    expect(loaded).toContain('@duckdb/node-api')
+    const clients = ['kafkajs', '@kafkajs/confluent-schema-registry', 'ioredis', 'pg', 'mysql2', 'undici']
+    expect(loaded.filter(name => [...clients, 'prom-client', 'protobufjs'].includes(name))).toEqual([])
+  })
+})
