@@ -7,7 +7,7 @@
  *     const brokers = inject('kafkaBrokers') // null: not available; skip, the reason has been printed
  *     describe.skipIf(brokers === null)(…)
  *
- * With CI=true a service that cannot be had is a failure instead.
+ * With CI=true, a service that is not available is a failure instead.
  */
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
@@ -43,7 +43,7 @@ interface Running {
   readonly services: Promise<LocalServices | null>
 }
 
-/** What the projects of one vitest process share; each loads this module anew. */
+/** The state that the projects of one vitest process share, although each loads this module again. */
 interface Shared {
   readonly running: Map<Key, Running>
   users: number

@@ -19,7 +19,7 @@ describe.for(distributedProfiles())('a run that waits for a secret, $name,', pro
     const { project } = opened
     const running = finished(project.start('run', SYNC, '--json'))
     let found: RunView | undefined
-    // Each look is a process of its own, so this is no busy loop.
+    // Each look starts a process, so this is not a busy loop.
     while ((found?.triggers.added?.detected ?? 0) === 0) [found] = await project.runs()
     const { exitCode, stdout } = await project.sluice('cancel', found?.id ?? '', '--json')
     expect(exitCode, opened.logs()).toBe(0)

@@ -27,7 +27,7 @@ export function askedRunSuite(profile: Profile): void {
       await api[Symbol.asyncDispose]()
     })
 
-    /** What a command gives, and what it sent. */
+    /** Runs a command, and gives its result and its requests. */
     const ask = async (...args: readonly string[]) => {
       const before = api.requests.length
       const { exitCode, stdout, stderr } = await opened.project.sluice(...args, '--json')

@@ -134,7 +134,7 @@ const UNREADABLE: {
 } = {
   'a CSV that does not exist': {
     files: { 'project.yaml': peopleYaml({ sql: `select id, name from 'peple.csv'` }) },
-    says: ['peple.csv', 'is not there', 'people.csv'],
+    says: ['peple.csv', 'does not exist', 'people.csv'],
   },
   'a column that the CSV lacks': {
     files: { 'project.yaml': peopleYaml({ sql: `select id,\n    nam from 'people.csv'` }) },

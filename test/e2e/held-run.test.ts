@@ -1,6 +1,6 @@
 /**
- * The removal guard: a run that would remove too much sends nothing until somebody approves it, and a newer
- * one takes its place.
+ * The removal guard: a run that would remove too much sends nothing until a person approves it. A newer run
+ * takes its place.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { GUARD, heldRunSuite } from './held-run.ts'
@@ -27,7 +27,7 @@ describe('a held run, in one process,', () => {
     return id
   }
 
-  it('ends when it is cancelled, and cannot be approved any more', async () => {
+  it('ends when it is cancelled, and cannot be approved afterwards', async () => {
     const held = await heldRun()
     await world.command({ kind: 'cancel', run: held })
     expect(await world.ended(held)).toMatchObject({ status: 'cancelled', error: null, held: null })
@@ -39,7 +39,7 @@ describe('a held run, in one process,', () => {
     expect(world.api.ids.size).toBe(0)
   })
 
-  it('is cancelled by a newer one, which sees the model as it is then', async () => {
+  it('is cancelled by a newer run, which sees the model as it is then', async () => {
     const held = await heldRun()
     await world.setRows([1, 2, 3, 4])
     const next = await world.run()
@@ -62,7 +62,7 @@ describe('a held run, in one process,', () => {
     })
   })
 
-  it('keeps its approval where it is cut while it publishes: the run that takes its place is not held', async () => {
+  it('keeps its approval if it is cut while it publishes: the run that takes its place is not held', async () => {
     const held = await heldRun()
     await services.drain()
     await world.killWhilePublishing({ kind: 'approve', run: held })

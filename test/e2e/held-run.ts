@@ -29,7 +29,7 @@ export function heldRunSuite(profile: Profile): void {
         .map(({ url }) => url)
         .sort()
 
-    it('waits until it is approved, and again if more rows would go by then', async () => {
+    it('waits until it is approved, and waits again if it would then remove more rows', async () => {
       const { project } = opened
       const { view: first } = await project.run(SYNC)
       expect(first).toMatchObject({ status: 'success', triggers: { added: { delivered: 5 } } })
@@ -47,7 +47,7 @@ export function heldRunSuite(profile: Profile): void {
       expect(stdout).toContain('would remove 3 of 5 rows')
       expect(stdout).toContain(`sluice approve ${held.id}`)
 
-      // Nobody approved that the last two go as well.
+      // Nobody approved the removal of the last two rows.
       await project.write('people.csv', peopleCsv())
       const anew = await project.sluice('approve', held.id, '--json')
       expect(anew.exitCode).toBe(4)

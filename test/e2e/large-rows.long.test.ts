@@ -1,5 +1,6 @@
 /**
- * Rows of megabytes: those that fit are sent, whatever is beside them, and those that do not are rejected.
+ * Rows of megabytes. Rows that fit are sent, whatever rows are beside them, and rows that do not fit are
+ * rejected.
  */
 import { describe, expect, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
@@ -36,7 +37,7 @@ triggers:
   changed: added
 `
 
-/** Rows of 200 kB, whose requests are more together than one append takes. */
+/** Rows of 200 kB. Their requests together are larger than one append may be. */
 const SMALL = 60
 
 /** A batch that makes many requests, and rows on both sides of each limit: 8 MB of a row, and of a body. */
@@ -52,7 +53,7 @@ function csv(letter: string): string {
 }
 
 describe.for(bothProfiles())('rows of megabytes, $name', profile => {
-  it('are sent as long as they fit, and rejected with their reason where not', async ({ onTestFailed }) => {
+  it('are sent if they fit, and rejected with the reason if not', async ({ onTestFailed }) => {
     await using api = await startScriptedApi()
     await using opened = await profile.open({
       files: { 'project.yaml': PROJECT, 'rows.csv': csv('a') },

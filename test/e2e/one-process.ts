@@ -1,7 +1,6 @@
 /**
- * The three services in one process on one log, as `sluice run` has them, with an API that is a set of rows
- * and a model that is a CSV file. A test may put itself between the parts, which a started program does not
- * allow.
+ * The three services in one process on one log, as in `sluice run`. The API is a set of rows, and the model a
+ * CSV file. A test can replace parts and act between them, which is not possible with a process of its own.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -40,18 +39,18 @@ const TRIGGERS = {
   removed: { method: 'DELETE', path: '/rows/{{ id }}' },
 }
 
-/** Ids that sort as they were made. */
+/** Ids that sort in the order in which they were made. */
 const newRunId = (): string => ulid(Date.now(), randomBytes(10))
 
-/** An API that holds rows by id, and answers when `gate` says so. */
+/** An API that has rows by id, and answers when `gate` lets it. */
 class RowApi {
   readonly ids = new Set<number>()
   /** The id of each row that was sent, in order. */
   readonly sent: number[] = []
   readonly #changes = new Notifier()
-  /** What each request waits for. */
+  /** Each request waits for it. */
   gate: Promise<unknown> = Promise.resolve()
-  /** What it answers; a row counts as sent, and is applied, whatever that is. */
+  /** Its answer. Whatever the answer is, the row counts as sent, and the API applies it. */
   statusOf: (request: OutgoingRequest) => number = () => 200
   /** Method and path of each request, in order. */
   readonly requests: string[] = []
@@ -82,7 +81,7 @@ function idsIn({ url, body }: OutgoingRequest): readonly number[] {
 
 /** One life of the services. */
 export interface Services {
-  /** Resolves with the first failure of a service that no takeover mends. */
+  /** Resolves with the first failure of a service that a takeover does not mend. */
   readonly failed: Promise<unknown>
   drain(): Promise<void>
   kill(): Promise<void>
@@ -94,12 +93,12 @@ export interface WorldParts {
   /** Takes the place of the API that holds rows by id. */
   readonly sender?: HttpSender
   readonly adapters?: TestLogAdapters | undefined
-  /** Where its files are; default: where the system has those that go. */
+  /** The folder of its files; default: the system's temporary folder. */
   readonly under?: string | undefined
 }
 
 export class OneProcess implements AsyncDisposable {
-  /** What the next run is pinned to. */
+  /** The definition to which the next run is pinned. */
   definition: Definition
   readonly log: TestLog
   readonly #sender: HttpSender
@@ -131,8 +130,8 @@ export class OneProcess implements AsyncDisposable {
     openDeliveredState({ ...of, file: join(this.log.folder, 'state', `${of.sync}.duckdb`) })
 
   /**
-   * Starts the services on their log, or on one that watches it, the detector with some parts of the test's
-   * own.
+   * Starts the services on their log, or on one that watches it. The test may replace some parts of the
+   * detector.
    */
   start(parts: Partial<DetectorDeps> = {}, watched: MessageLog = this.log.log): Services {
     const { log: world } = this
@@ -178,7 +177,7 @@ export class OneProcess implements AsyncDisposable {
   }
 
   /**
-   * Starts the services, writes a command and kills them while its run publishes; resolves once they are
+   * Starts the services, writes a command, and kills them while its run publishes. Resolves once they are
    * gone.
    */
   async killWhilePublishing(of: Partial<Command> = {}): Promise<void> {
@@ -196,7 +195,7 @@ export class OneProcess implements AsyncDisposable {
     await killing
   }
 
-  /** Writes a command and returns its id, which is that of the run it asks for. */
+  /** Writes a command and returns its id, which is also the id of the run. */
   async command(of: Partial<Command> = {}): Promise<string> {
     const id = newRunId()
     const { log } = this
@@ -215,12 +214,12 @@ export class OneProcess implements AsyncDisposable {
     return id
   }
 
-  /** What is known of the sync's runs, oldest first. */
+  /** The known runs of the sync, the oldest first. */
   events(sync = SYNC): readonly RunEvent[] {
     return [...(this.log.runs.of(sync)?.events.values() ?? [])]
   }
 
-  /** The event of a run once it is as wanted. */
+  /** The first event of a run that meets the condition. */
   async until(runId: string, condition: (event: RunEvent) => boolean, sync = SYNC): Promise<RunEvent> {
     const find = (): RunEvent | undefined =>
       this.events(sync).find(event => event.runId === runId && condition(event))
@@ -240,7 +239,7 @@ export class OneProcess implements AsyncDisposable {
     return this.ended(await this.command())
   }
 
-  /** Waits until every run there is has ended. */
+  /** Waits until every run has ended. */
   async allEnded(): Promise<readonly RunEvent[]> {
     await this.log.runs.until(() => this.events().every(({ status }) => isEnded(status)), { signal })
     return this.events()
@@ -258,7 +257,7 @@ function firstFailure(services: readonly Promise<void>[]): Promise<unknown> {
   })
 }
 
-/** A state, but for what the parts do in its place. */
+/** A state in which the given parts replace its own methods. */
 export function stateWith(state: DeliveredState, parts: Partial<DeliveredState>): DeliveredState {
   return {
     positions: () => state.positions(),

@@ -1,6 +1,6 @@
 /**
- * The two profiles as a test sees them: a project folder whose `sluice` speaks to one or the other. One test,
- * two profiles.
+ * The two profiles as a test sees them: a project folder whose `sluice` uses one or the other. So one test
+ * covers both.
  */
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { sharedTopicSpecs, syncTopicSpecs } from '@sluice/topics/topics'
@@ -11,15 +11,15 @@ export interface ProfileOptions {
   /** A folder below the repository's root to copy. */
   readonly from?: string
   readonly files?: { readonly [file: string]: string }
-  /** For the command, and for the services, wherever they run. */
+  /** Environment variables for the command and the services, wherever they run. */
   readonly env: { readonly [name: string]: string }
 }
 
 export interface Opened extends AsyncDisposable {
   readonly project: ProjectFolder
-  /** Everything that the profile's log holds of a sync, as text in which a secret would be found. */
+  /** All records of a sync in the profile's log, as text in which a test can search for a secret. */
   stored(sync: string): Promise<string>
-  /** What to print when the test fails; empty where there is nothing beside the command's own output. */
+  /** The text to print when the test fails. Empty if the command's own output is all there is. */
   logs(): string
 }
 
@@ -40,7 +40,7 @@ export function distributedProfiles(): readonly Profile[] {
   return [{ name: 'distributed', open: openDistributed }]
 }
 
-/** To be called in a test file, beside its tests. */
+/** Call it in a test file, beside its tests. */
 export function bothProfiles(): readonly Profile[] {
   return [embeddedProfile, ...distributedProfiles()]
 }

@@ -1,6 +1,7 @@
 /**
- * Columns that change their types, as those of a CSV do with what stands in them. Nothing stops: rows that
- * read differently are sent, all others are left alone, and a row that leaves is seen as it was delivered.
+ * Columns that change their types, as the columns of a CSV do with its content. The sync goes on. Rows that
+ * read differently are sent, and all others are not. A template for a row that leaves sees the row as it was
+ * delivered.
  */
 import { describe, expect, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
@@ -59,7 +60,7 @@ const csv = (rows: readonly (readonly [string, string])[]): string =>
   ['id,amount', ...rows.map(row => row.join(',')), ''].join('\n')
 
 describe.for(bothProfiles())('columns that change their types, $name', profile => {
-  it('stop nothing, and send what reads differently', async ({ onTestFailed }) => {
+  it('stop no run, and only rows that read differently are sent', async ({ onTestFailed }) => {
     await using api = await startScriptedApi()
     await using opened = await profile.open({
       files: { 'project.yaml': PROJECT, 'items.csv': csv([]) },
@@ -67,7 +68,7 @@ describe.for(bothProfiles())('columns that change their types, $name', profile =
     })
     onTestFailed(() => void process.stderr.write(opened.logs()))
     const { project } = opened
-    // An id that the API makes: it has to outlive all that becomes of the columns.
+    // The API makes this id, which has to survive all changes of the columns.
     for (const id of ['1', '2', '3', '"x"'])
       api.on(
         { method: 'POST', body: `"id":${id},` },
@@ -143,7 +144,7 @@ describe.for(bothProfiles())('columns that change their types, $name', profile =
       exitCode: 0,
       requests: ['PUT /items/made-1 {"was":null,"is":1.5}'],
     })
-    // The key is text where one of them is none, and stays the key that it was.
+    // If one key is not a number, the column is text, and the other keys stay the same.
     expect(
       await run([
         ['1', '1.5'],

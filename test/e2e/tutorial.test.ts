@@ -1,4 +1,4 @@
-/** docs/TUTORIAL.md, played: each command prints what the page shows, and each edit can be made. */
+/** Plays docs/TUTORIAL.md: each command prints the output of the page, and each edit can be made. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const SLUICE = join(ROOT, 'node_modules/.bin/sluice')
 /** The sections during which the page says that the receiver is running. */
 const RECEIVER_RUNS = (section: number): boolean => section >= 5 && section !== 6
-/** What differs from one time to the next; the widths of columns follow from it. */
+/** Text that differs from one time to the next, and so changes the widths of columns. */
 const MASKS: readonly (readonly [what: RegExp, mask: string])[] = [
   [/\d+(\.\d+)? (s|ms)\b/g, 'TIME'],
   [/\b01[0-9A-Z]{24}\b/g, 'RUN'],
@@ -87,7 +87,7 @@ describe('the tutorial', () => {
     const cwd = command.startsWith('init ') ? folder : project()
     const env = { ...process.env, NO_COLOR: '1', API_URL: `http://127.0.0.1:${port}` }
     const ran = promisify(execFile)(SLUICE, command.split(' '), { cwd, env })
-    // 3 says that something was not delivered, which the page means to show.
+    // Exit code 3 says that rows were not delivered, which the page shows on purpose.
     return (
       await ran.catch((error: { code: number; stdout: string }) => {
         if (error.code !== 3) throw error
@@ -109,7 +109,7 @@ describe('the tutorial', () => {
     await writeFile(file, csv)
   }
 
-  it('shows what its commands print, when they are run in its order with its edits', async () => {
+  it('shows the output of its commands, run in its order and with its edits', async () => {
     const steps = stepsOf(await readFile(join(ROOT, 'docs/TUTORIAL.md'), 'utf8'))
     expect(steps.length).toBeGreaterThan(10)
     for (const step of steps) {

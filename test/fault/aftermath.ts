@@ -1,26 +1,28 @@
-/** What a kill did: how soon the stage went on without the dead, and which requests the API saw twice. */
+/**
+ * The effect of a kill: how soon the stage went on without the dead process, and which requests came twice.
+ */
 import type { RecordedRequest } from '@sluice/testkit/scripted-api'
 import { isTakeover, type Placed } from '@sluice/topics/owned-reader'
 import { STAGE_OF, type Kill } from './kills.ts'
 import { goOnWithinMs } from './pace.ts'
 import { ANSWER_MS, CONCURRENCY, type Pipeline } from './people-pipeline.ts'
 
-/** A crash may repeat what was answered this recently (PROTOCOL.md §8). */
+/** A crash may repeat requests that were answered this recently (PROTOCOL.md §8). */
 const ANSWERED_MS = 5
-/** Whoever still writes this long after a kill was not killed. */
+/** A process that still writes this long after a kill was not killed. */
 const LATE_APPENDS_MS = 1_000
 
 export interface Aftermath {
   readonly kill: Kill
-  /** Longest that a partition with something to do stood still; null where nothing was left to do. */
+  /** The longest time for which a partition with work stood still. Null if no work was left. */
   readonly wentOnMs: number | null
-  /** How long that may take, at most. */
+  /** The most that this time may be. */
   readonly wentOnAllowedMs: number
   readonly repeats: number
   readonly repeatsAllowed: number
 }
 
-/** Looks at the kills of one run, in the order of their times, once that run is over. */
+/** Examines the kills of one run, in the order of their times, once that run is over. */
 export async function aftermaths(
   { topics }: Pipeline,
   kills: readonly Kill[],
@@ -59,10 +61,10 @@ export async function aftermaths(
 }
 
 /**
- * From the kill to the next record, before the next kill in the same stage, in a partition that was made of
- * something that was there before the kill; where a stage has no input, any record, a takeover too. Where the
- * dead was at work, that is a record of its successor: what Kafka had been handed before may still be
- * appended.
+ * The time from the kill to the next record of the stage in a partition, if it comes before the next kill in
+ * the same stage. Only a record made from input that was there before the kill counts. If the stage has no
+ * input, any record counts, even a takeover. In a partition of the dead process, only a record of its
+ * successor counts, since Kafka may still append records that the dead process had sent.
  */
 function wentOnAfter(
   { from: killedAt, to }: { readonly from: number; readonly to: number },
@@ -91,7 +93,7 @@ function wentOnAfter(
   return next === undefined ? null : next.timestamp - killedAt
 }
 
-/** What was in flight, at most, and what was answered just before. */
+/** The most requests that a kill may repeat: those in flight, and those answered just before. */
 function repeatable({ killedAt }: Kill, sent: readonly RecordedRequest[]): number {
   const answered = sent.filter(({ readAt }) => {
     const answeredAt = readAt + ANSWER_MS
@@ -100,7 +102,7 @@ function repeatable({ killedAt }: Kill, sent: readonly RecordedRequest[]): numbe
   return CONCURRENCY + answered.length
 }
 
-/** Each repeat counts for the latest kill of a delivery process before it; throws if there was none. */
+/** Counts each repeat for the latest kill of a delivery process before it. Throws if there was none. */
 function repeatsByKill(kills: readonly Kill[], sent: readonly RecordedRequest[]): ReadonlyMap<Kill, number> {
   const repeats = new Map<Kill, number>()
   const keys = new Map<string, string>()

@@ -1,7 +1,7 @@
 /**
- * Twenty syncs in one set of services, some of them broken, each in its own way: the others deliver as if
- * they were alone, no process ends, and the broken ones say why and are mended one by one (R12, PROTOCOL.md
- * §11).
+ * Twenty syncs in one set of services, some of them broken, each in its own way. The others deliver as if
+ * they were alone, and no process ends. The broken syncs say why, and the test repairs them one by one (R12,
+ * PROTOCOL.md §11).
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -26,7 +26,7 @@ const ROWS = 20
 const ENDED_WITHIN_MS = 60_000
 const { signal } = new AbortController()
 
-/** What is broken from the first run on, from the second on, and how its run says so. */
+/** Syncs that are broken from the first run on, or from the second on, and the error of their runs. */
 const AT_ONCE = {
   n03: { status: 'failed', errorCode: 'template' },
   n09: { status: 'failed', errorCode: 'conflict' },
@@ -148,7 +148,7 @@ describe.skipIf(realServices() === null)('twenty syncs, six of them broken', { t
     expect(pids(), services.logs()).toEqual(before)
   }
 
-  it('the others deliver, and those say why not', async () => {
+  it('the others deliver, and the broken ones say why they do not', async () => {
     const waits = await command(WAITS)
     const hangs = await command(HANGS)
     const broken = Promise.all(Object.keys(AT_ONCE).map(run))
@@ -161,7 +161,7 @@ describe.skipIf(realServices() === null)('twenty syncs, six of them broken', { t
     expect(stage.runs.of(HANGS)?.events.get(hangs)).toBeDefined()
   })
 
-  it('and so they do when something breaks that worked before', async () => {
+  it('the others still deliver when a sync breaks that worked before', async () => {
     await stage.log.deleteTopics([syncTopics(stage.prefix, 'n07').requests], { signal })
     const junk = { key: textKey('x'), value: new TextEncoder().encode('no Avro') }
     await stage.log.append(at(syncTopics(stage.prefix, 'n13').changes, 0), [junk], { signal })
@@ -171,14 +171,14 @@ describe.skipIf(realServices() === null)('twenty syncs, six of them broken', { t
     for (const event of await broken) expect(event).toMatchObject(LATER[event.sync === 'n07' ? 'n07' : 'n13'])
   })
 
-  it('a metric and one line of the log tell of each', async () => {
+  it('a metric and one line of the log report each broken sync', async () => {
     const [detector] = services.of('change-detector')
     const metrics = await (await fetch(`${detector?.url ?? ''}/metrics`)).text()
     expect(metrics).toContain('sluice_set_aside{stage="changes",sync="n09"} 1')
     const told = services.processes
       .flatMap(({ log }) => log)
       .filter(({ msg }) => msg.includes('is set aside'))
-    // A template that is wrong fails its run, before anything of that could be in the way.
+    // A wrong template fails its run before delivery meets any of these problems.
     for (const name of ['n07', 'n09', 'n13'])
       expect(told.filter(({ sync: of, level }) => of === name && level === 50).length, name).toBeGreaterThan(
         0,
@@ -187,7 +187,7 @@ describe.skipIf(realServices() === null)('twenty syncs, six of them broken', { t
     for (const { url } of services.processes) expect((await fetch(`${url}/readyz`)).status).toBe(200)
   })
 
-  it('cancel and reset work on them, and each goes on once it is mended', async () => {
+  it('cancel and reset work on the broken ones, and each goes on once it is repaired', async () => {
     for (const name of [WAITS, HANGS]) {
       const open = [...(stage.runs.of(name)?.events.values() ?? [])].find(({ status }) => !isEnded(status))
       if (open === undefined) continue

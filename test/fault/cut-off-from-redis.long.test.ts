@@ -1,7 +1,7 @@
 /**
- * One delivery process of two whose network loses Redis in the middle of a run, while Kafka and the API stay
- * in reach. Connections that fell silent are replaced, and the run goes on in both; where no new ones come
- * up, the process leaves its partitions to the other, and joins again once it can.
+ * One of two delivery processes loses its network to Redis in the middle of a run, while it still reaches
+ * Kafka and the API. It replaces connections that no longer answer, and the run goes on in both. If it cannot
+ * open new ones, it leaves its partitions to the other process, and joins again once it can.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { TcpProxy } from '@sluice/testkit/tcp-proxy'
@@ -13,7 +13,7 @@ const PEOPLE = 3_000
 const RATE = 250
 /** Requests after which Redis is lost, once both processes are well in the run. */
 const LOST_AT = 500
-/** A connection is replaced after ten seconds, and the rest of the run takes as many. */
+/** The process replaces a connection after ten seconds, and the rest of the run takes ten more. */
 const GOES_ON_WITHIN_MS = 40_000
 
 describe.skipIf(realServices() === null)(
@@ -40,7 +40,7 @@ describe.skipIf(realServices() === null)(
       await own?.[Symbol.asyncDispose]()
     })
 
-    /** Runs, does this in the middle, and resolves once all has arrived, each row once. */
+    /** Runs, calls the function in the middle, and resolves once each row has arrived once. */
     const runThrough = async (lose: () => Promise<void>): Promise<number> => {
       const { services, api } = pipeline
       const pids = services.processes.map(({ pid }) => pid)
@@ -62,14 +62,14 @@ describe.skipIf(realServices() === null)(
     }
     const isShared = () => expect(cutOff.log.some(({ msg }) => msg.includes('wait for Redis'))).toBe(true)
 
-    it('goes on over new connections where the old ones fell silent', async () => {
+    it('goes on over new connections if the old ones no longer answer', async () => {
       const tookMs = await runThrough(() => Promise.resolve(void proxy.stall()))
       process.stderr.write(`the run went on ${tookMs} ms after Redis fell silent\n`)
       expect(tookMs, pipeline.services.logs()).toBeLessThan(GOES_ON_WITHIN_MS)
       isShared()
     })
 
-    it('leaves its partitions to the other where no new ones come up, and joins again', async () => {
+    it('leaves its partitions to the other if it cannot open new ones, and joins again', async () => {
       const tookMs = await runThrough(() => proxy.set({ kind: 'refuse' }))
       process.stderr.write(`the run went on without Redis in one process, for ${tookMs} ms\n`)
       expect(cutOff.running).toBe(true)

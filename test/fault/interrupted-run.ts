@@ -1,6 +1,6 @@
 /**
- * A run that its user interrupts: it ends cleanly, its counts add up (R14), and the next run sends exactly
- * what is left.
+ * A run that its user interrupts. It ends cleanly, its counts add up (R14), and the next run sends exactly
+ * the remaining rows.
  */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ import { finished, projectFolder, type ProjectFolder } from '../e2e/project-fold
 const ROWS = 2000
 const CONCURRENCY = 20
 const LIMITS = `limits: { rate: { requests: 2000, per: second }, concurrency: ${CONCURRENCY} }`
-/** A query that takes long enough to be interrupted, and that gives no row before its end. */
+/** A query that takes long enough to be interrupted, and gives no row before its end. */
 const SLOW_SQL = `select id, name from 'people.csv', (select sum(a.range * b.range) as s from range(1000000) a, range(1000000) b) where s > 0`
 
 export interface Interrupts {
@@ -91,17 +91,17 @@ export function interruptedRunSuite({ signals, twice }: Interrupts): void {
 
     if (!twice) return
 
-    it('twice ends at once, and the next run repairs what was cut', async () => {
+    it('twice ends at once, and the next run completes the cut one', async () => {
       const held: (() => void)[] = []
       const child = project.start('run', SYNC)
       const ending = finished(child)
       await api.waitFor(ROWS / 4)
-      // From here on the API answers nothing, so that the first interrupt alone would wait for it.
+      // From here on the API does not answer, so that after only one interrupt the command would wait for it.
       api.on({}, () => new Promise(resolve => held.push(() => resolve({}))))
       const before = api.requests.length
       await api.waitFor(requests => requests.length >= before + CONCURRENCY)
-      // The first is answered by a run that ends in good order, which takes as long as the API; a second is
-      // not.
+      // After the first interrupt the run ends in good order, which takes as long as the API. After the
+      // second the process ends at once.
       do child.kill('SIGINT')
       while (!(await endsWithin(500, ending)))
       expect(await ending).toMatchObject({ exitCode: 130 })
@@ -114,7 +114,7 @@ export function interruptedRunSuite({ signals, twice }: Interrupts): void {
       expect(next).toMatchObject({ exitCode: 0, view: { status: 'success' } })
       const urls = new Set(api.requests.map(({ url }) => url))
       expect(urls.size).toBe(ROWS)
-      // What was under way is sent again, under the same key.
+      // The requests under way are sent again, with the same idempotency key.
       expect(api.requests.length - ROWS).toBeLessThanOrEqual(2 * CONCURRENCY)
       for (const request of api.requests.slice(sent)) {
         const earlier = api.requests.slice(0, sent).find(({ url }) => url === request.url)
@@ -138,7 +138,7 @@ function expectEachOnce(api: ScriptedApi): void {
   expect(api.requests).toHaveLength(ROWS)
 }
 
-/** Resolves once the command has written such a text to stderr. */
+/** Resolves once the command has written a matching text to stderr. */
 async function saidOnStderr(child: ChildProcess, text: string): Promise<void> {
   let said = ''
   child.stderr?.on('data', (chunk: string) => (said += chunk))

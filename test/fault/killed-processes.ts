@@ -1,6 +1,6 @@
 /**
- * `kill -9` of each process at random moments, with two of each running: nothing is lost, what is repeated is
- * bounded and carries the same key, and the others go on (R7, R8).
+ * `kill -9` of each process at random moments, with two processes of each service. Nothing is lost, and the
+ * others go on. The number of repeated requests is bounded, and they carry the same key (R7, R8).
  *
  * SLUICE_TEST_SEED plays a plan again.
  */

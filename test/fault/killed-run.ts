@@ -1,6 +1,6 @@
 /**
- * A run that is killed with SIGKILL at random moments: every row arrives, and what is repeated is bounded and
- * carries the same key (R7, R8).
+ * A run that is killed with SIGKILL at random moments. Every row arrives. The number of repeated requests is
+ * bounded, and they carry the same key (R7, R8).
  */
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
@@ -13,7 +13,7 @@ import { ADDED, manyPeople, peopleYaml, SYNC } from '../e2e/people-project.ts'
 import { projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
 
 const ROWS = 5000
-/** Kills of one project, and within how long of a start each comes. */
+/** The number of kills in one project, and the time after a start within which each comes. */
 const KILLS_IN_A_ROW = 7
 const KILLED_WITHIN_MS = 1500
 const CONCURRENCY = 20
@@ -70,7 +70,7 @@ export function runsKilledInARowSuite(): void {
         const random = randomFrom(seed)
         await using api = await startScriptedApi()
         await using project = await projectFolder({ files: PROJECT, env: { API_URL: api.url } })
-        // The rate leaves work for all of them, and each finds what the one before left anywhere.
+        // The rate leaves work for all of them. Each run finds what the run before left, at any point.
         await project.write(
           'project.yaml',
           PROJECT['project.yaml'].replace('requests: 4000', 'requests: 500'),
@@ -125,7 +125,8 @@ async function killAfter(
 }
 
 /**
- * How many requests may be sent again: those in flight, and those answered in the last 5 ms before the kill.
+ * The most requests that may be sent again: those in flight, and those answered in the last 5 ms before the
+ * kill.
  */
 function repeatableAt(requests: readonly RecordedRequest[], killedAt: number, unanswered: number): number {
   return unanswered + requests.filter(({ readAt }) => readAt > killedAt - 5).length + CONCURRENCY

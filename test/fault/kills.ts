@@ -12,7 +12,8 @@ const { signal } = new AbortController()
 
 const AT_WORK_SHARE = 0.85
 /**
- * A renderer appends up to a thousand requests at once: when half of a run is there, all is nearly rendered.
+ * A renderer appends up to a thousand requests at once. So when half of a run is written, nearly all is
+ * rendered.
  */
 const RENDERED_SOON = 0.4
 
@@ -25,13 +26,13 @@ export const STAGE_OF: { readonly [service in ServiceName]: StageName } = {
 export interface PlannedKill {
   readonly number: number
   readonly service: ServiceName
-  /** At how many records of `watched` it comes, and how much later. */
+  /** It comes at this many records of `watched`, and this much later. */
   readonly watched: 'own stage' | 'requests sent'
   readonly at: number
   readonly delayMs: number
-  /** Which of the processes, from 0 to 1: mostly the one at work. */
+  /** Chooses the process, from 0 to 1: mostly the one at work. */
   readonly victim: number
-  /** When a new process takes the place of the dead. */
+  /** The time after which a new process replaces the dead one. */
   readonly restartAfterMs: number
 }
 
@@ -83,8 +84,8 @@ export async function standing({ topics, api }: Pipeline): Promise<Before> {
 }
 
 /**
- * Carries out the kills of one run, each at its moment, of each service one at a time; resolves once all that
- * died are replaced.
+ * Carries out the kills of one run, each at its moment, and one at a time for each service. Resolves once all
+ * dead processes are replaced.
  */
 export async function carryOut(
   pipeline: Pipeline,
@@ -122,8 +123,9 @@ export async function momentOf(
 }
 
 /**
- * Mostly the process that is at work: who owns what is nobody's business, but it shows in the time that its
- * main thread spends on a processor (Linux' schedstat; elsewhere chance decides).
+ * Chooses a process, mostly the one at work. From outside, ownership does not show, but CPU time does: this
+ * compares the time that the main threads spend on a processor (Linux' schedstat). On other systems chance
+ * decides.
  */
 export async function victimOf(
   { services }: Pipeline,

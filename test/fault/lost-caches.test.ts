@@ -1,6 +1,6 @@
 /**
- * What processes keep beside the topics is a cache or a hint: without it the next run sends nothing, and
- * knows what has changed.
+ * All data that processes keep beside the topics is a cache or a hint. Without it, the next run still sends
+ * only the rows that have changed.
  */
 import { rm } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -54,7 +54,7 @@ describe.skipIf(realServices() === null)('a sync that was delivered', { timeout:
     expect((await pipeline.settled()).map(({ status }) => status)).not.toContain('failed')
   })
 
-  it('still sends what has changed, once, when cache and groups are both gone', async () => {
+  it('still sends each changed row once when cache and groups are both gone', async () => {
     const { services, api } = pipeline
     const detectors = services.of('change-detector')
     await Promise.all(detectors.map(detector => detector.stop()))
@@ -70,8 +70,8 @@ describe.skipIf(realServices() === null)('a sync that was delivered', { timeout:
 })
 
 /**
- * Deletes the groups of this pipeline. Stages leave the groups of a run a moment after it has ended, and
- * Kafka deletes a group only once its last member has left, so it is asked until none is there.
+ * Deletes the groups of this pipeline. Kafka deletes a group only once its last member has left, and stages
+ * leave the groups of a run a moment after it has ended. So this asks until no group is left.
  */
 async function deleteGroups({ services }: Pipeline): Promise<readonly string[]> {
   const brokers = services.env['SLUICE_KAFKA_BROKERS'] ?? ''

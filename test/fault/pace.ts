@@ -1,23 +1,25 @@
 /**
- * How fast this machine is at present: promises in seconds are made for one that has a processor to spare.
+ * Measures how fast this machine is at present. The promises in seconds hold for a machine with an idle
+ * processor.
  */
 import { availableParallelism, loadavg } from 'node:os'
 
 const GO_ON_WITHIN_MS = 10_000
-/** After which Kafka takes a silent member for dead. */
+/** The time after which Kafka takes a silent member for dead. */
 const SESSION_MS = 6_000
-/** What the pipeline under test itself adds to the load of two processors. */
+/** The load that the pipeline under test itself puts on two processors. */
 const OWN_LOAD = 3
 
-/** A process takes up to so long from its start to joining its group. */
+/** The most time that a process takes from its start to joining its group. */
 const START_MS = 1_000
 
 /**
- * How soon the survivors of a kill have to go on; more where other work keeps the processors busy. What takes
- * the place of a process that was killed joins the group, which waits for the dead until its session is over.
- * Kafka counts one that dies in that as alive until then, and misses it a session later. One that joins just
- * when the dead is missed lets the partitions be shared out twice, and may get what the others have begun to
- * take over.
+ * How soon the survivors of a kill have to go on. The time is longer if other work keeps the processors busy.
+ *
+ * The process that replaces a killed one joins the group, and the group waits for the dead process until its
+ * session is over. If another process dies meanwhile, Kafka counts it as alive until then, and misses it a
+ * session later. A process that joins just when the dead one is missed makes the group share out the
+ * partitions twice. It may then get partitions that others have begun to take over.
  */
 export function goOnWithinMs(of: {
   readonly sinceLastKillMs: number

@@ -1,6 +1,6 @@
 /**
  * Many people, delivered by any number of processes of each service to a scripted API in a process of its
- * own: each person is one request, and a run changes all of them.
+ * own. Each person is one request, and a run changes all of them.
  */
 import type { RunView } from '@sluice/contracts/api'
 import type { RunEvent } from '@sluice/contracts/records'
@@ -13,7 +13,7 @@ import { finished, projectFolder, type ProjectFolder } from '../e2e/project-fold
 import { finishedRequests, gaplessStretches, Topics } from './topics.ts'
 
 export const CONCURRENCY = 20
-/** How long the API takes to answer, so that something is in flight whenever a process dies. */
+/** The time that the API takes to answer, so that requests are in flight whenever a process dies. */
 export const ANSWER_MS = 8
 /** Rendering a person takes long enough that a renderer can be killed in the middle. */
 const BODY = `'{"name":{{ row.name | json }}{% for i in (1..4000) %}{% endfor %}}'`
@@ -26,7 +26,7 @@ export interface PipelineOptions extends DistributedOptions {
   readonly people: number
   /** Requests per second. */
   readonly rate?: number
-  /** Time-out of a request; what a dead process held of the limits is free 5 s after it. */
+  /** Time-out of a request. A dead process's share of the limits is free again 5 s after it. */
   readonly timeout?: string
   /** Further fields of the sync, one a line. */
   readonly sync?: string
@@ -38,13 +38,13 @@ export interface Pipeline extends AsyncDisposable {
   readonly project: ProjectFolder
   readonly topics: Topics
   readonly people: number
-  /** Gives the first so many people (default all) the name `name VERSION`, and the others that before it. */
+  /** Gives the first people (default all) the name `name VERSION`, and the others the version before. */
   rename(version: number, people?: number): Promise<void>
-  /** `sluice run`, and what it said; rejects with the services' logs if that takes too long. */
+  /** Runs `sluice run`, and gives its output. Rejects with the services' logs if it takes too long. */
   run(): Promise<{ readonly exitCode: number | null; readonly view: RunView }>
   /** Waits until no run is queued or under way; gives all runs, oldest first. */
   settled(): Promise<readonly RunEvent[]>
-  /** Waits until the last run has succeeded: a run that was cut ends as failed, and a new one follows. */
+  /** Waits until the last run has succeeded. A run that was cut ends as failed, and a new one follows. */
   succeeded(): Promise<void>
   /** Requests for `name VERSION` seen so far. */
   sentOf(version: number): readonly RecordedRequest[]

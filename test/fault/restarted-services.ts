@@ -1,6 +1,6 @@
 /**
- * Kafka, the schema registry and Redis restarted in the middle of a run: it ends as it would have, and no
- * process of ours ends. The services are this test's own.
+ * Kafka, the schema registry and Redis are restarted in the middle of a run. The run ends as it would have
+ * without that, and no process of Sluice ends. The test has these services for itself.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startServices, type LocalServices, type ServiceName } from '../../deploy/local/services.ts'
@@ -13,7 +13,7 @@ const RATE = 250
 const RESTART_AT = 500
 const TWO_EACH = { 'change-detector': 2, renderer: 2, delivery: 2 }
 const PARTITIONS = 4
-/** What one partition takes from the topic before it is written down as finished. */
+/** The number of requests that a partition reads from the topic before their attempts are written. */
 const UNFINISHED = 64
 
 export interface Restarts {

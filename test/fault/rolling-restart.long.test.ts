@@ -1,6 +1,6 @@
 /**
- * All processes restarted one after the other, as a deployment does, while a run is being delivered: once its
- * changes are published, nobody can tell from outside.
+ * All processes are restarted one after the other, as in a deployment, while a run is being delivered. Once
+ * its changes are published, the restarts do not show from outside.
  */
 import { describe, expect, it } from 'vitest'
 import { realServices } from '../e2e/distributed.ts'
@@ -8,7 +8,7 @@ import { SYNC } from '../e2e/people-project.ts'
 import { startPipeline, type Pipeline } from './people-pipeline.ts'
 
 const PEOPLE = 4_000
-/** Slow enough that the run outlasts the restarts. */
+/** So slow that the run outlasts the restarts. */
 const RATE = 150
 const TWO_EACH = { 'change-detector': 2, renderer: 2, delivery: 2 }
 

@@ -1,6 +1,6 @@
 /**
- * The topics of a pipeline as an onlooker reads them, and what has to hold in them whatever died when: no gap
- * in a `seq`, every request with one attempt that finished it.
+ * Reads the topics of a pipeline from outside, and checks what has to hold in them after any kill: no `seq`
+ * has a gap, and one attempt has finished every request.
  */
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { MessageLog } from '@sluice/message-log/port'
@@ -12,7 +12,7 @@ import { homePartition, syncTopics, type StageName } from '@sluice/topics/topics
 
 const { signal } = new AbortController()
 
-/** What each run has in a topic's partition that is gapless: how many records, and how it ended. */
+/** The gapless stretch of a run in a topic's partition: the number of records, and how it ended. */
 export interface RunStretch {
   readonly run: number
   readonly partition: number
@@ -61,12 +61,12 @@ export class Topics implements AsyncDisposable {
     return incarnation
   }
 
-  /** Waits until the onlooker knows all that has been told of runs by now. */
+  /** Waits until the reader has all present events of runs. */
   async caughtUp(): Promise<void> {
     await this.runs.caughtUp(homePartition(this.#sync), { signal })
   }
 
-  /** How many records a topic has, markers included; 0 where there is none yet. */
+  /** The number of records of a topic, with markers. 0 if the topic does not exist yet. */
   async appended(stage: StageName): Promise<number> {
     const topic = syncTopics(this.#prefix, this.#sync)[stage]
     const partitions = (await this.log.partitionsOf(topic, { signal })) ?? 0
@@ -98,7 +98,10 @@ export class Topics implements AsyncDisposable {
     return records
   }
 
-  /** Throws if a record stands behind the takeover marker of a later owner: then it was not refused. */
+  /**
+   * Throws if a record of an owner stands after the takeover marker of a later owner, so that it was not
+   * refused.
+   */
   async assertFenced(stage: StageName): Promise<void> {
     const topic = syncTopics(this.#prefix, this.#sync)[stage]
     const partitions = (await this.log.partitionsOf(topic, { signal })) ?? 0
@@ -126,7 +129,7 @@ export class Topics implements AsyncDisposable {
 }
 
 /**
- * Throws, with its place, at the first seq that is missing, doubled or out of its run; gives each run's
+ * Throws, with the place, at the first seq that is missing, doubled or outside of its run. Returns each run's
  * stretches.
  */
 export function gaplessStretches(partitions: readonly (readonly Placed[])[]): readonly RunStretch[] {
@@ -160,7 +163,7 @@ export function gaplessStretches(partitions: readonly (readonly Placed[])[]): re
   return stretches
 }
 
-/** Places (run/partition/seq) of requests that an attempt finished; throws if one was finished twice. */
+/** Places (run/partition/seq) of requests that an attempt finished. Throws if one was finished twice. */
 export function finishedRequests(attempts: readonly (readonly Placed[])[]): ReadonlySet<string> {
   const finished = new Set<string>()
   for (const [partition, records] of attempts.entries()) {

@@ -1,4 +1,4 @@
-/** Two that want to work on one sync at the same moment: one does, and no row is lost or sent twice. */
+/** Two detectors want to work on one sync at the same moment. One does, and no row is lost or sent twice. */
 import { describe, expect, it } from 'vitest'
 import type { ErrorBody, RunView } from '@sluice/contracts/api'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
@@ -11,13 +11,13 @@ const PEOPLE = 300
 const COMMANDS = 3
 
 describe('commands that are started at once in one project', () => {
-  it('are refused but for one, with the process that has it, and that one sends each row once', async () => {
+  it('are refused except one, with the process that has it, and that one sends each row once', async () => {
     await using api = await startScriptedApi()
     await using project = await projectFolder({
       files: { 'project.yaml': peopleYaml(), 'people.csv': manyPeople(PEOPLE) },
       env: { API_URL: api.url },
     })
-    // Whoever has the project keeps it until all others have had their answer.
+    // The command that has the project keeps it until all others have their answer.
     const answers = Promise.withResolvers<Record<string, never>>()
     api.on({}, () => answers.promise)
     let refused = 0
@@ -50,7 +50,7 @@ describe('commands that are started at once in one project', () => {
 })
 
 describe.skipIf(realServices() === null)('change-detectors that are started at once', () => {
-  it('share the syncs out, and publish and send each row of two runs once', async () => {
+  it('share out the syncs, and publish and send each row of two runs once', async () => {
     await using pipeline = await startPipeline({ people: PEOPLE, counts: { 'change-detector': 0 } })
     const { services, api, topics } = pipeline
     await pipeline.rename(1)
@@ -58,7 +58,7 @@ describe.skipIf(realServices() === null)('change-detectors that are started at o
     await Promise.all([services.add('change-detector'), services.add('change-detector')])
     const views = (await Promise.all(runs)).map(({ view }) => view)
     expect(views, services.logs()).toContainEqual(expect.objectContaining({ status: 'success' }))
-    // The second is one too many where it is taken before the first has started.
+    // The second command is refused if it is read before the first run has started.
     const joined = { status: 'cancelled', error: expect.stringContaining('is queued already') }
     for (const view of views)
       if (view?.status !== 'success') expect(view, services.logs()).toMatchObject(joined)

@@ -1,8 +1,8 @@
-/** Three APIs as they are met in the world, as far as the state of their objects goes. */
+/** Three kinds of API as they exist in practice, reduced to the state of their objects. */
 import type { Op } from '@sluice/contracts/state'
 import type { ApiKind, Row } from './plan.ts'
 
-/** What a request says of one row. */
+/** The part of a request for one row. */
 export interface SentRow {
   readonly op: Op
   readonly key: string
@@ -20,7 +20,7 @@ export interface ApiAnswer {
 export interface Api {
   /** Applies the rows of one request, all or none. */
   take(rows: readonly SentRow[]): ApiAnswer
-  /** Objects by key, with their ids; several of one key where an API made several. */
+  /** Objects by key, with their ids. A key has several if the API made several objects for it. */
   objects(): readonly { readonly key: string; readonly id: string | null; readonly row: Row }[]
 }
 

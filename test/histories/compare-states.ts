@@ -1,6 +1,6 @@
 /**
- * Holds the delivered state that has lived on against one that is made of the topics alone (R3), and both
- * against what the changes and their outcomes say of each key.
+ * Compares the delivered state that has lived on with one that is rebuilt from the topics (R3). Compares both
+ * with the state of each key that its changes and their outcomes give.
  */
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, rm } from 'node:fs/promises'
@@ -22,11 +22,11 @@ export interface Compared {
   readonly file: string
   readonly incarnation: string
   readonly partitions: number
-  /** Of each key, by the topics. */
+  /** The state of each key, by the topics. */
   readonly known: ReadonlyMap<string, Known>
 }
 
-/** Where they differ, or null. Neither the file nor the topics are touched. */
+/** The difference, or null. Changes neither the file nor the topics. */
 export async function differenceOfStates({ known, ...of }: Compared): Promise<string | null> {
   const folder = join(of.log.folder, 'compared')
   await mkdir(folder)

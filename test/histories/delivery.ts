@@ -1,4 +1,4 @@
-/** What delivery does with one partition of a run, dying where the plan says so (PROTOCOL.md §8). */
+/** The work of delivery on one partition of a run. It dies where the plan says so (PROTOCOL.md §8). */
 import type { RequestRow } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
 import { effectsOf, type FinishedRequest } from '@sluice/delivery/outcome/effects'
@@ -31,13 +31,13 @@ export interface DeliveryOptions {
   readonly batchSize: number
   readonly nextFate: (key: string) => Fate
   readonly death: Death | null
-  /** After how many of the requests, from 0 to 1, a stage cannot go on; 1: it can. */
+  /** The share of the requests, from 0 to 1, after which a stage cannot go on. 1: it can go on to the end. */
   readonly stopsAt: number
-  /** True once what is left is to be unsent. */
+  /** True once the remaining requests become unsent. */
   readonly isCancelled: () => boolean
-  /** Told of each request that is handed to the API. */
+  /** Called with each request that goes to the API. */
   readonly onSend: (rows: readonly Sent[]) => void
-  /** Told what came of each row in the end. */
+  /** Called with the final outcome of each row. */
   readonly onFinished: (row: Sent, outcome: Outcome) => void
 }
 
@@ -57,7 +57,7 @@ export interface Delivered {
   readonly left: readonly Sent[]
 }
 
-/** Delivers what a run published to a partition, as far as the stages can go on. */
+/** Delivers the changes that a run published to a partition, as far as the stages can go on. */
 export function deliver(options: DeliveryOptions): Delivered {
   const all = requestsOf(options)
   const requests = all.slice(0, Math.ceil(options.stopsAt * all.length))
@@ -73,7 +73,7 @@ function deliverRequests(options: DeliveryOptions, requests: readonly Request[])
   for (let index = 0; index < dies; index += 1) delivery.deliver(index)
   if (death === null || dies === requests.length) return delivery.counts
   delivery.dieAt(dies, death)
-  // The successor knows what is in the topics, and that anything else may have been sent.
+  // The successor knows only the topics. Any other request may have been sent too.
   const successor = new PartitionDelivery(options, requests, ledgers, delivery.counts)
   for (const [index, ledger] of ledgers.entries()) {
     if (ledger.finished) continue
@@ -93,7 +93,7 @@ function requestsOf({ changes, batchSize, kind }: DeliveryOptions): readonly Req
     if (op === 'settled') continue
     const open = requests.at(-1)
     const isFull = open === undefined || open.trigger !== op || open.rows.length >= batchSize
-    // A change that needs an id which was never told cannot be rendered.
+    // A change that needs an id which the API never gave cannot be rendered.
     if (isFull || isUnrenderable(change, kind)) requests.push({ trigger: op, rows: [{ ...change, op }] })
     else open.rows.push({ ...change, op })
   }
@@ -151,7 +151,7 @@ class PartitionDelivery {
     for (const row of rows) onFinished(row, final.outcome === 'throttled' ? 'unsent' : final.outcome)
   }
 
-  /** Everything up to where the process ends; what is in flight then may arrive or not. */
+  /** The work up to the death of the process. A request in flight then may arrive or not. */
   dieAt(index: number, { step, others }: Death): void {
     if (step === 'before-attempt') this.#send(index)
     else {
@@ -162,7 +162,7 @@ class PartitionDelivery {
       this.#send(other)
   }
 
-  /** Sends until there is an answer that is not "later", and writes the attempts down. */
+  /** Sends until the answer is not "later", and writes the attempts. */
   #attempt(index: number): UnownedAttempt {
     const { rows } = this.#at(index)
     for (;;) {
@@ -216,7 +216,10 @@ interface SentOnce {
 
 const UNRENDERABLE: SentOnce = { verdict: { outcome: 'rejected', answered: false }, status: null, id: null }
 
-/** As the default says, and as `answers` says for an API that tells what exists and what is missing. */
+/**
+ * The default meaning of an answer, or that of `answers` for an API that says what exists and what is
+ * missing.
+ */
 function answered({ status, id }: ApiAnswer, rows: readonly Sent[], kind: ApiKind): SentOnce {
   const verdict = verdictOfAnswer({ status, retryAfter: null, date: null }, 0)
   const removes = rows.every(({ op, beforeState }) => op === 'removed' && beforeState !== 'present')

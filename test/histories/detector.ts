@@ -1,4 +1,7 @@
-/** What the detector does in a run (PROTOCOL.md §2, §3, §6), as a list of writes that may be cut anywhere. */
+/**
+ * The work of the detector in a run (PROTOCOL.md §2, §3, §6), as a list of writes that a death may cut
+ * anywhere.
+ */
 import type { Op } from '@sluice/contracts/state'
 import { decide, replayed, resynced, transition } from '@sluice/domain/key-state'
 import type { Random } from '@sluice/testkit/random'
@@ -16,13 +19,13 @@ export interface Detection {
   readonly model: ReadonlyMap<string, Row>
   readonly state: State
   readonly topics: readonly Topics[]
-  /** Chooses partitions for keys that nobody knows. */
+  /** Chooses partitions for unknown keys. */
   readonly random: Random
 }
 
 export interface Detected {
   readonly changes: readonly Found[]
-  /** One after the other; a detector may die between any two. */
+  /** In this order. A detector may die between any two. */
   readonly writes: readonly (() => void)[]
 }
 
@@ -121,7 +124,7 @@ function believedKind(kind: Known['kind'], { command }: RunPlan): Known['kind'] 
   return command === 'resync-changed' ? resynced(kind, 'changed') : kind
 }
 
-/** What a muted key is known by: it is passed over until its row or op is another. */
+/** The text that identifies the row and op of a muted key. Runs pass over the key until it differs. */
 export function mutedText(op: Op, row: Row | null): string {
   return `${op}:${JSON.stringify(row)}`
 }

@@ -1,7 +1,7 @@
 /**
- * Keys whose row at the destination need not be the model's, as the topics of a history tell: what was given
- * up or discarded, and what was taken as delivered because its op had no trigger, or because the first run
- * skips what exists.
+ * The keys whose row at the destination may differ from the model's, as the topics of a history show. Such a
+ * row was given up or discarded. Or it was taken as delivered, because its op had no trigger or the first run
+ * skips existing rows.
  */
 import type { Change } from '@sluice/contracts/records'
 import { comparedColumns, NOTHING_BREAKS } from './pipeline-plan.ts'

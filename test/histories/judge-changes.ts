@@ -1,28 +1,28 @@
 /**
- * Holds each change of a history against the tables of PROTOCOL.md §2, written down here once more: from the
- * state that its key had by the topics before its run, and the model's rows in it, follows what a run has to
- * publish of the key, and that it publishes nothing else.
+ * Compares each change of a history with the tables of PROTOCOL.md §2, which are written down here once more.
+ * The state of the key before the run follows from the topics. With the model's rows in the run, it decides
+ * exactly what the run has to publish for the key.
  */
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 import { KEYS } from './plan.ts'
 import { comparedIn, modelRow, type PlayedRun, type WholeRow } from './played-run.ts'
 import { entryOf, type PlacedChange, type Topics } from './told-topics.ts'
 
-/** What is known of a key by its changes and what became of them. */
+/** What the changes of a key and their outcomes say about it. */
 export interface Known {
   readonly kind: KeyStateKind
   readonly row: WholeRow | null
   /** What is passed over: an op, and the compared values of its row. */
   readonly muted: string | null
-  /** Where the last change stands; null for a key without any. */
+  /** The partition of the last change. Null for a key without changes. */
   readonly partition: number | null
-  /** In how many runs on end the row was not delivered; 0 if the last change was no failure. */
+  /** The number of runs in a row that did not deliver the row. 0 if the last change did not fail. */
   readonly failures: number
 }
 
 const UNKNOWN_KEY: Known = { kind: 'absent', row: null, muted: null, partition: null, failures: 0 }
 
-/** What a run does about a key: with a row that differs, with one that does not, and without one. */
+/** What a run does about a key: for a row that differs, for one that does not, and without a row. */
 const WANTED: { readonly [kind in KeyStateKind]: readonly [Op, Op | null, Op | null] } = {
   absent: ['added', 'added', null],
   present: ['changed', null, 'removed'],
@@ -60,7 +60,7 @@ export interface Told {
   readonly topics: Topics
   /** By number: all that have ended. */
   readonly runs: ReadonlyMap<number, PlayedRun>
-  /** Told of a change that was not to be, or is missing. */
+  /** Called for a change that is wrong or missing. */
   readonly onBroken: (what: string) => never
 }
 
@@ -75,13 +75,13 @@ interface Expected {
 }
 
 interface Expectation {
-  /** Null where nothing has to be said of the key. */
+  /** Null if the run need not publish anything for the key. */
   readonly needed: Expected | null
-  /** Says the state once more, where an entry or captured values are to be ended; never needed. */
+  /** Repeats the state, if an entry or captured values have to end. It is never required. */
   readonly restated: Expected
 }
 
-/** Judges all runs, in order; what is known of each key after the last of them. */
+/** Judges all runs, in order. Returns what is known of each key after the last one. */
 export function judgeChanges(told: Told): ReadonlyMap<string, Known> {
   const { topics, runs, onBroken } = told
   const byRun = Map.groupBy(topics.changes, ({ run }) => run)
@@ -135,7 +135,7 @@ function shown({ op, beforeState, before, after, settledState, muted }: Expected
   return `${op}${to} from ${beforeState} (${rows}${muted === null ? '' : ', muted'})`
 }
 
-/** True for a key of which a state need not remember where it was. */
+/** True for a key whose partition a state need not remember. */
 function isForgotten({ kind, muted, failures }: Known): boolean {
   return kind === 'absent' && muted === null && failures === 0
 }

@@ -1,7 +1,7 @@
 /**
- * Holds what an API saw of a history against its topics: each request says what its changes say, none is sent
- * again without a reason, and what became of it is what the API told, in attempts and retry entries
- * (PROTOCOL.md §2, §8).
+ * Compares the requests that an API got in a history with its topics (PROTOCOL.md §2, §8). Each request has
+ * to say what its changes say, and none may be sent again without a reason. Attempts and retry entries have
+ * to have the outcome that follows from the API's answer.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { RequestRow } from '@sluice/contracts/records'
@@ -11,15 +11,15 @@ import type { ApiKind } from './plan.ts'
 import type { Told } from './judge-changes.ts'
 import { entryOf, type PlacedAttempt, type PlacedChange, type PlacedRequest } from './told-topics.ts'
 
-/** A request as it was handed to the API, and what came back. */
+/** A request as the API got it, and the answer. */
 export interface Send {
   readonly run: number
-  /** Which process sent it. */
+  /** The process that sent it. */
   readonly life: number
   readonly rows: readonly PrintedRow[]
   readonly body: string
   readonly idempotencyKey: string | undefined
-  /** `cut`: it may have arrived, and nobody heard an answer. */
+  /** `cut`: it may have arrived, but no answer came. */
   readonly told: number | 'cut' | 'not-sent'
 }
 
@@ -97,11 +97,11 @@ function keysOf({ rows }: { readonly rows: readonly { readonly key: string }[] }
   return rows.map(({ key }) => key).join(' and ')
 }
 
-/** Each request says what its changes say; one that is sent again was throttled, or its process died. */
+/** Each request says what its changes say. If it was sent again, it was throttled or its process died. */
 function judgeRepeats({ onBroken }: Told, { request, changes, sends, final }: Judged): void {
   const { run } = request
   const used = sends.at(-1)?.idempotencyKey
-  // What was only turned away, and then given up for this run, was never sent.
+  // A request that was only throttled, and then given up for this run, was never sent.
   const isUnsent = final.attempt === 0 && sends.every(({ told }) => told === 429 || told === 'not-sent')
   if (used !== undefined && used !== final.idempotencyKey && !(isUnsent && final.idempotencyKey === null))
     onBroken(`run ${run}: ${keysOf(request)} was written down with another idempotency key than was sent`)
@@ -131,7 +131,7 @@ function outcomeOf(told: Send['told'], api: ApiKind): Outcome {
   return BY_STATUS[told] ?? (api === 'upserts' ? 'rejected' : (RULED[told] ?? 'rejected'))
 }
 
-/** An earlier try whose fate is not known leaves every answer open that tells nothing of the row. */
+/** After an earlier try of unknown outcome, an answer decides only if it says something about the row. */
 function inDoubt(outcome: Outcome, op: Op): Outcome {
   const tells = outcome === 'exists' ? op === 'added' : outcome === 'missing' ? op !== 'added' : false
   return outcome === 'delivered' || tells ? outcome : 'unknown'
@@ -158,13 +158,13 @@ function judgeOutcome(
 /** A row is in `retry` if and only if it was not delivered. */
 function judgeEntries({ topics, runs, onBroken }: Told, { request, changes, final }: Judged): void {
   const { run, trigger } = request
-  // An id that was never told, though the sync asks for it, is told no more: the row is taken as gone.
+  // If the API never gave an id that the sync captures, it never will: the row is taken as gone.
   const captures = runs.get(run)?.plan.triggers.includes('added') === true
   const isGone = 'error' in request && trigger === 'removed' && request.lacks !== null && captures
   const { outcome } = final
   const hasArrived = outcome === 'delivered' || (trigger === 'removed' && outcome === 'missing')
   for (const change of changes) {
-    // Of a row that may be there or not it may be under way, until delivery has come to the row once more.
+    // For a row that may or may not exist, the entry may be under way until delivery comes to the row again.
     const isSettled = change.beforeState === 'present' || change.retried?.outcome === 'rejected'
     const isArrived = hasArrived || (isGone && isSettled)
     const found = entryOf(topics.entries, change)?.outcome ?? 'delivered'
@@ -182,7 +182,7 @@ function judgeAllRendered({ topics, onBroken }: Told, judged: readonly Judged[])
     onBroken(`${wanted.length} changes were to be sent, and ${rendered.length} are in requests`)
 }
 
-/** The very repetition of a request in doubt has its idempotency key, and nothing else has (R7). */
+/** Only the exact repetition of a request in doubt has the same idempotency key (R7). */
 function judgeKeys({ onBroken }: Told, judged: readonly Judged[]): void {
   const last = new Map<string, Judged>()
   const owners = new Map<string, Judged>()
@@ -203,7 +203,7 @@ function judgeKeys({ onBroken }: Told, judged: readonly Judged[]): void {
 function isRepetition(own: Judged, earlier: Judged): boolean {
   const { outcome, answered, requestHash, idempotencyKey } = earlier.final
   const isSame = own.final.requestHash === requestHash && keysOf(own.request) === keysOf(earlier.request)
-  // What was settled in between is in doubt no more.
+  // A request that was settled in between is no longer in doubt.
   const isNext = own.changes.every(({ retried }) => retried !== null)
   return isSame && isNext && idempotencyKey !== null && outcome === 'unknown' && !answered
 }

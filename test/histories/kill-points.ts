@@ -1,4 +1,4 @@
-/** Where a process of the pipeline dies, as the plan of a run says. */
+/** The points at which a process of the pipeline dies, as the plan of a run says. */
 import type { PipelineRun } from './pipeline-plan.ts'
 
 /** At this append to a topic, or at this request. */
@@ -8,8 +8,8 @@ export interface KillPoint {
 }
 
 /**
- * A run of a few rows appends to `changes` about so often, and to `runs`, as does a reset there and to
- * `resources`.
+ * About how often a run of a few rows appends to `changes` and to `runs`. A reset appends about as often to
+ * `runs` and `resources`.
  */
 const APPENDS = { changes: 6, runs: 7 }
 

@@ -1,4 +1,4 @@
-/** The sync of a history as a run is pinned to it, and how the requests of its templates are read again. */
+/** The definition of a history's sync, and the parser for the requests of its templates. */
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { HttpSender } from '@sluice/http-sender/port'
@@ -10,13 +10,13 @@ const ROWS = "read_csv('rows.csv', header = true, columns = { id: 'VARCHAR', v: 
 export const SQL = `select id, v, w from ${ROWS}`
 const SQL_WITH_EXTRA = `select id, v, w, 7 as x from ${ROWS}`
 const PRINTED = { columns: '{"v":{{ row.v }},"w":{{ row.w }}}', row: '{{ row | json }}' }
-/** What an API says that tells what is there and what is not. */
+/** The rules for an API that says what exists and what is missing. */
 const ANSWERS: NonNullable<Definition['sync']['errors']>['answers'] = [
   { status: 409, as: 'exists' },
   { status: 404, as: 'missing' },
 ]
 
-/** After so many runs in which a row failed it is passed over in this one; null: never. */
+/** A row that failed in this many runs is passed over. Null: never. */
 export function giveUpAfterOf(plan: PipelinePlan, { givesUp }: PipelineRun): number | null {
   return givesUp ? plan.giveUpAfter : null
 }
@@ -57,7 +57,7 @@ function triggersOf(
   return Object.fromEntries(triggers.map(op => [op, { method: 'POST', path: `/${op}`, ...spec(op) }]))
 }
 
-/** A row as a request prints it: that of a removal, too. */
+/** A row as a request prints it, also in a removal. */
 export interface PrintedRow extends SentRow {
   readonly printed: Row
 }

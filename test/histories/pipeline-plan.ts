@@ -1,6 +1,6 @@
 /**
- * Histories for the pipeline itself: those of the model of the protocol, shorter, with what only the pipeline
- * has: resets, and definitions that change between runs.
+ * Histories for the pipeline itself. They are shorter than those of the model of the protocol, and have
+ * events that only the pipeline has: resets, and definitions that change between runs.
  */
 
 import { randomFrom, type Random } from '@sluice/testkit/random'
@@ -11,26 +11,26 @@ export type PipelineCommand = Exclude<Command, 'replay'> | 'reset'
 
 export interface PipelineRun extends Omit<RunPlan, 'command' | 'compare'> {
   readonly command: PipelineCommand
-  /** What the sync says of the columns that count as changed; null: nothing. */
+  /** The sync's setting for the columns that count as changed. Null: it has none. */
   readonly compare: 'all' | ['v'] | null
   /** How the templates print a row: column by column, or as a whole. */
   readonly prints: 'columns' | 'row'
-  /** Whose appends the detector's death is counted in. */
+  /** The topic whose appends count down to the detector's death. */
   readonly detectorDiesAt: 'changes' | 'runs'
-  /** After how many of its writes, from 0 to 1, the detector that follows one that died does so, too. */
+  /** The share of its writes, from 0 to 1, after which the successor of a dead detector dies too. */
   readonly successorDies: number | null
-  /** How much of the append that a process dies at is in the log, from 0 to 1. */
+  /** The share, from 0 to 1, of the append at which a process dies that is in the log. */
   readonly cut: number
-  /** What failed too often is passed over, if the plan of the history says so at all. */
+  /** True if rows that failed too often are passed over, provided the history's plan has that setting. */
   readonly givesUp: boolean
-  /** Afterwards the delivered state is made anew of the topics beside the one that lives on. */
+  /** True if the delivered state is then rebuilt from the topics, beside the one that lives on. */
   readonly rebuilds: boolean
-  /** The model has one column more, always of the same value. */
+  /** True if the model has one more column, which always has the same value. */
   readonly extraColumn: boolean
 }
 
 export interface PipelinePlan extends Omit<HistoryPlan, 'runs'> {
-  /** What is gone has its tombstone in `changes` with the next run, not only after a week. */
+  /** True if gone keys get their tombstone in `changes` with the next run, not only after a week. */
   readonly endsGone: boolean
   readonly runs: readonly PipelineRun[]
 }
@@ -43,7 +43,7 @@ export const NOTHING_BREAKS: PipelineRun = {
   detectorDiesAt: 'changes',
   successorDies: null,
   cut: 0,
-  // What failed too often is passed over for as long as somebody wants it to be.
+  // Rows that failed too often are passed over as long as the setting stays.
   givesUp: false,
   rebuilds: false,
   extraColumn: false,

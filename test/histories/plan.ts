@@ -13,13 +13,13 @@ export interface Row {
 export const KEYS = ['a', 'b', 'c', 'd', 'e'] as const
 
 /**
- * upserts: whatever is sent is taken. strict: what exists is not made again, what is missing not changed.
- * makes-ids: objects are known by ids that the API makes, and tells in its answer.
+ * upserts: the API accepts every request. strict: it does not create an object that exists, and does not
+ * change one that is missing. makes-ids: it makes the ids of its objects, and gives them in its answers.
  */
 export const API_KINDS = ['upserts', 'strict', 'makes-ids'] as const
 export type ApiKind = (typeof API_KINDS)[number]
 
-/** What becomes of one request. Where it may have been applied, `applied` says whether it was. */
+/** The fate of one request. If its outcome is unknown, `applied` says whether the API applied it. */
 export type Fate =
   | { readonly kind: 'answered' }
   | { readonly kind: 'refused' }
@@ -32,19 +32,21 @@ export type Edit =
   | { readonly kind: 'remove'; readonly key: string }
   | { readonly kind: 'swap'; readonly keys: readonly [string, string] }
 
-/** Where delivery of a partition dies: at which of its requests, and how far that one has come. */
+/** The point at which delivery of a partition dies: the request, and how far that request has come. */
 export interface Death {
   /** Of all requests of the partition, from 0 to 1. */
   readonly at: number
   readonly step: 'before-attempt' | 'before-entries' | 'after-entries'
-  /** How many of the requests behind it are in flight, too. */
+  /** The number of later requests that are in flight too. */
   readonly others: number
 }
 
-/** Where a stage cannot go on: after how many of the partition's requests, from 0 to 1. */
+/** The point at which a stage cannot go on: the share of the partition's requests, from 0 to 1. */
 export interface SetAside {
   readonly at: number
-  /** What becomes of the rest once the stage works again: delivery says that it is unsent, or nobody says. */
+  /**
+   * The fate of the rest once the stage works again: delivery says that it is unsent, or it stays unknown.
+   */
   readonly rest: 'unsent' | 'passed-over'
 }
 
@@ -53,18 +55,20 @@ export type Command = 'run' | 'resync' | 'resync-changed' | 'discard' | 'replay'
 export interface RunPlan {
   readonly command: Command
   readonly edits: readonly Edit[]
-  /** Keys that the model has twice. */
+  /** The keys that the model has twice. */
   readonly invalid: readonly string[]
   readonly triggers: readonly Op[]
   readonly compare: readonly (keyof Row)[]
-  /** What becomes of the requests that a key is in, in the order in which they are sent. */
+  /** The fates of the requests that contain a key, in the order in which they are sent. */
   readonly fates: { readonly [key: string]: readonly Fate[] }
-  /** After how many of its writes, from 0 to 1, the detector dies; null: it does not. */
+  /** The share of its writes, from 0 to 1, after which the detector dies. Null: it does not die. */
   readonly detectorDies: number | null
   readonly deliveryDies: readonly (Death | null)[]
-  /** Where a stage cannot go on with a partition, and is set aside; null: it can. */
+  /**
+   * The point at which a stage cannot go on with a partition, and the sync is set aside. Null: it can go on.
+   */
   readonly setAside: readonly (SetAside | null)[]
-  /** After how many of its requests, from 0 to 1, the run is cancelled; null: it is not. */
+  /** The share of its requests, from 0 to 1, after which the run is cancelled. Null: it is not cancelled. */
   readonly cancelled: number | null
   /** The cache of the delivered state is lost before the run. */
   readonly losesCache: boolean
@@ -172,7 +176,7 @@ function planDeath(random: Random): Death {
   return { at: random.next(), step: random.pick(STEPS), others: random.below(3) }
 }
 
-/** Does to a model what people do before a run. */
+/** Edits a model as people do before a run. */
 export function editModel(model: Map<string, Row>, { edits }: Pick<RunPlan, 'edits'>): void {
   for (const edit of edits) {
     if (edit.kind === 'set') model.set(edit.key, edit.row)
@@ -188,7 +192,7 @@ function swap(model: Map<string, Row>, [a, b]: readonly [string, string]): void 
   model.set(b, rowA)
 }
 
-/** Gives the fate of each next request that a key is first in; what is not planned is answered. */
+/** Gives the fate of the next request whose first key it is. An unplanned request is answered. */
 export function fatesOf({ fates }: Pick<RunPlan, 'fates'>): (key: string) => Fate {
   const sends = new Map<string, number>()
   return key => {

@@ -1,10 +1,10 @@
-/** Plays histories of the pipeline side by side: most of a run is waiting. */
+/** Plays histories of the pipeline side by side, since a run mostly waits. */
 import { expect } from 'vitest'
 import type { PipelinePlan } from './pipeline-plan.ts'
 
 const SIDE_BY_SIDE = 4
 
-/** Rejects with the first promise that was broken. */
+/** Rejects with the first broken promise. */
 export async function playMany(
   plans: readonly PipelinePlan[],
   play: (plan: PipelinePlan) => Promise<number>,

@@ -1,7 +1,7 @@
 /**
- * Plays a planned history on the pipeline itself, all services in one process that is killed where the plan
- * says; holds the API against the model's rows, and what was published and sent on the way against the tables
- * of PROTOCOL.md §2.
+ * Plays a planned history on the pipeline itself. All services are in one process, which is killed where the
+ * plan says so. In the end, the API has to have the model's rows. All published changes and sent requests
+ * have to follow the tables of PROTOCOL.md §2.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { existsSync } from 'node:fs'
@@ -44,7 +44,7 @@ const COMMANDS: { readonly [kind in PipelineCommand]: Partial<Command> } = {
 /** A process dies here, never the machine: nothing needs to reach a disk. */
 const IN_MEMORY = existsSync('/dev/shm') ? '/dev/shm' : undefined
 
-/** Throws a `BrokenPromise`; closes what `adapters` are. */
+/** Throws a `BrokenPromise`. Closes the `adapters`. */
 export async function playPipeline(plan: PipelinePlan, adapters?: TestLogAdapters): Promise<number> {
   const history = new PipelineHistory(plan)
   await history.open(adapters)
@@ -65,7 +65,7 @@ class PipelineHistory {
   #kill: KillPoint | null = null
   #cut = 0
   #killed = Promise.withResolvers<void>()
-  /** After so many requests the run is cancelled; null: it is not, or has been. */
+  /** The number of requests after which the run is cancelled. Null: it is not, or already was. */
   #requestsToCancel: number | null = null
   #commandId = ''
   #requests = 0
@@ -73,7 +73,7 @@ class PipelineHistory {
   readonly #runs = new Map<number, PlayedRun>()
   /** The last run in which the API took a request with the key, in this incarnation. */
   readonly #applied = new Map<string, number>()
-  /** Keys that the API had when a reset forgot them, and that it was not told of since. */
+  /** Keys that the API had when a reset forgot them, and that no request has named since. */
   readonly #orphans = new Set<string>()
   /** In this incarnation. */
   #sends: Send[] = []
@@ -106,8 +106,9 @@ class PipelineHistory {
   }
 
   /**
-   * Runs without failures, until one has nothing to send; all but the first have to make their state anew of
-   * the topics. Each sends what is needed, so many may, and then the destination has the model's rows.
+   * Runs without failures, until one has nothing to send. All runs except the first have to rebuild their
+   * state from the topics. A limited number of runs may send requests, and then the destination has the
+   * model's rows.
    */
   async #converge(): Promise<void> {
     const most = RUNS_TO_CONVERGE[this.#plan.api]
@@ -145,7 +146,7 @@ class PipelineHistory {
     return readTopics(this.#opened.log, { partitions, incarnation: this.#incarnation })
   }
 
-  /** All that this incarnation has published and sent, change by change; what is known of each key. */
+  /** Judges all changes and requests of this incarnation. Returns what is known of each key. */
   #judge(topics: Topics): ReadonlyMap<string, Known> {
     const told: Told = { topics, runs: this.#runs, onBroken: what => this.#broken(what) }
     const known = judgeChanges(told)
@@ -191,8 +192,8 @@ class PipelineHistory {
   }
 
   /**
-   * A log whose appends are where the process dies: nobody hears of the one that it dies at, of which a part
-   * may be there.
+   * A log at whose appends the process dies. The append at which it dies is not acknowledged, but a part of
+   * it may be in the log.
    */
   #watched(log: MessageLog): MessageLog {
     const { prefix } = this.#opened.log
@@ -212,7 +213,7 @@ class PipelineHistory {
     })
   }
 
-  /** Counts down to the death; true from then on. */
+  /** Counts down to the death, and is true from then on. */
   #dies(at: string | null): boolean {
     const kill = this.#kill
     if (kill === null || kill.at !== at) return kill?.left === 0
@@ -260,7 +261,7 @@ class PipelineHistory {
     this.#kill = kill ?? null
   }
 
-  /** True if the process died first; nothing of it is left then. */
+  /** True if the process died first. Then nothing of it is left. */
   async #diesBefore(ended: Promise<void>): Promise<boolean> {
     await Promise.race([ended, this.#killed.promise])
     const died = this.#kill?.left === 0
@@ -284,7 +285,7 @@ class PipelineHistory {
     for (const { key } of this.#api.objects()) this.#orphans.add(key)
   }
 
-  /** Holds the runs that have ended since against what they were to do. */
+  /** Compares the runs that have ended since with what they were asked to do. */
   #takeNotice(plan: PipelineRun, died: boolean): void {
     for (const event of this.#opened.events()) {
       if (event.run === null || this.#runs.has(event.run)) continue
@@ -295,7 +296,7 @@ class PipelineHistory {
     }
   }
 
-  /** Every row that was detected has come to something (R14). */
+  /** Every detected row has an outcome (R14). */
   #assertCounts({ run, counts }: RunEvent): void {
     for (const op of OPS) {
       const { detected } = countsOf(counts, op)
@@ -374,7 +375,7 @@ class PipelineHistory {
       const row = this.#model.get(key)
       if (excused.has(key) || (row === undefined && this.#orphans.has(key))) continue
       const there = objects.filter(object => object.key === key).map(object => JSON.stringify(object.row))
-      // An API that makes ids keeps objects whose id was never told, or lost; nobody can name them.
+      // An API that makes ids keeps objects whose id never arrived or was lost. No request can name them.
       const isRight =
         this.#plan.api === 'makes-ids'
           ? row === undefined || there.includes(JSON.stringify(row))

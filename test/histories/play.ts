@@ -1,7 +1,7 @@
 /**
- * Plays a planned history on the model of the protocol and holds it against what the destination has: what
- * is not needed is not sent, the state follows from the topics, counts add up, and once failures stop the
- * destination comes to the model's rows (R1 to R5, R14).
+ * Plays a planned history on the model of the protocol, and checks it against the destination. No request may
+ * be superfluous, the state has to follow from the topics, and counts have to add up. Once failures stop, the
+ * destination has to come to the model's rows (R1 to R5, R14).
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Fault } from '@sluice/contracts/records'
@@ -30,7 +30,7 @@ type Sent = Change & { readonly op: Op }
 export interface Played {
   /** Requests that were sent. */
   readonly requests: number
-  /** Objects at an API that makes ids which nobody can name any more. */
+  /** Objects, at an API that makes ids, whose id is lost. */
   readonly leftBehind: number
 }
 
@@ -48,18 +48,18 @@ class History {
   readonly #api: Api
   readonly #topics: readonly Topics[]
   readonly #model = new Map<string, Row>()
-  /** What the destination has for certain, by key: the last that was said of it was delivered. */
+  /** The rows that the destination certainly has, by key: the last request for the key was delivered. */
   readonly #certain = new Map<string, Row | null>()
-  /** Keys of which something was taken as delivered that was never sent. */
+  /** Keys with a change that was taken as delivered but never sent. */
   readonly #taken = new Set<string>()
-  /** Ids that the API told of the objects that keys have now. */
+  /** The ids that the API gave for the present objects of keys. */
   readonly #ids = new Map<string, string>()
   readonly #recorded: Sent[][] = []
   #live: State = new Map()
   #fed: number[] = []
-  /** Changes of which nobody knows what became, until a complete run has taken that into account. */
+  /** Changes of unknown fate, until a complete run has taken them into account. */
   #faults: readonly Fault[] = []
-  /** What stages that were set aside have left, for when they work again. */
+  /** The requests that set-aside stages have left, for when they work again. */
   #left: { readonly partition: number; readonly rows: readonly Sent[]; readonly rest: SetAside['rest'] }[] =
     []
   #run = 0
@@ -91,7 +91,7 @@ class History {
     )
   }
 
-  /** One run; where it was cut, it is sealed, and a new one does what it was to do. */
+  /** Plays one run. If it was cut, it is sealed, and a new one does its work. */
   #playRun(run: RunPlan): void {
     this.#feed(run.losesCache)
     if (this.#carryOut(run)) return
@@ -120,7 +120,7 @@ class History {
     for (const write of writes.slice(0, written)) write()
     this.#takeNotice(detection)
     const faults = this.#deliver(run)
-    // A run that does not look at every row leaves what it passed over to the next.
+    // A run that does not look at every row leaves the others to the next run.
     const isWhole = !isCut && run.command !== 'discard' && run.invalid.length === 0
     this.#faults = [...(isWhole ? [] : this.#faults), ...faults]
     if (!isCut) this.#first = false
@@ -140,7 +140,7 @@ class History {
     }
   }
 
-  /** What is published may not be superfluous; what is settled is not certain any more. */
+  /** A published change may not be superfluous. A settled key is no longer certain. */
   #takeNotice({ run, state }: Detection): void {
     for (const { changes } of this.#topics) {
       for (const change of changes) {
@@ -171,7 +171,7 @@ class History {
 
   #assertNeeded(change: Sent, run: RunPlan): void {
     const { key, op, after } = change
-    // Doubts that somebody asked for stay until the row is delivered.
+    // Doubts from a resync stay until the row is delivered.
     if (run.command.startsWith('resync')) this.#certain.delete(key)
     const certain = this.#certain.get(key)
     if (certain === undefined) return
@@ -180,7 +180,7 @@ class History {
     if (needed !== op) this.#broken(`${op} of ${key} was sent, and ${String(needed)} was needed`)
   }
 
-  /** What stages that work again make of what they had left: the run that it is of has ended long ago. */
+  /** Handles what stages had left, once they work again. Its run has ended long ago. */
   #passOver(): void {
     for (const { partition, rows, rest } of this.#left) {
       const topics = this.#topics[partition]
@@ -237,7 +237,7 @@ class History {
   }
 
   #finished({ key, op, after }: Sent, outcome: Outcome): void {
-    // What may have been sent before a death is as good as sent.
+    // A request that may have been sent before a death counts as sent.
     if (outcome === 'unknown') this.#certain.delete(key)
     if (outcome !== 'delivered') return
     const id = this.#topics.map(({ captured }) => captured.get(key)).findLast(found => found !== undefined)
@@ -273,7 +273,7 @@ class History {
     if (difference !== null) this.#broken(`after ${most} runs without failures ${difference}`)
   }
 
-  /** Where the destination is not as the model says, or null. */
+  /** The first difference between the destination and the model, or null. */
   #difference(): string | null {
     this.#feed(false)
     const objects = this.#api.objects()
@@ -310,7 +310,7 @@ class History {
   }
 }
 
-/** A delivery of what nobody sends any more. */
+/** A delivery of requests that no stage sends any more. */
 const IDLE = {
   nextFate: () => ({ kind: 'answered' }) as const,
   death: null,
@@ -319,7 +319,7 @@ const IDLE = {
   onFinished: () => undefined,
 }
 
-/** Of rows that were left, nobody knows what became. */
+/** The fate of the rows that were left is unknown. */
 function lostCounts(rows: readonly Sent[]): CountsByOp {
   const none = { detected: 0, delivered: 0, rejected: 0, unknown: 0, unsent: 0, requests: 0, attempts: 0 }
   return rows.reduce<CountsByOp>((sum, { op }) => addCounts(sum, { [op]: { ...none, unknown: 1 } }), {})

@@ -1,4 +1,4 @@
-/** A run as it was played on the pipeline: what was asked of it, what the model had, and what came of it. */
+/** A run as it was played on the pipeline: its command, the model's rows, and its result. */
 import type { RunEvent } from '@sluice/contracts/records'
 import { comparedColumns, type PipelineRun } from './pipeline-plan.ts'
 import type { Row } from './plan.ts'
@@ -8,7 +8,7 @@ export interface PlayedRun {
   readonly rows: ReadonlyMap<string, Row>
   /** It took the rows as being at the destination. */
   readonly baseline: boolean
-  /** After so many runs in which a row failed it is passed over; null: never. */
+  /** A row that failed in this many runs is passed over. Null: never. */
   readonly giveUpAfter: number | null
   /** True if a process died between the command and the end of the run that it asked for. */
   readonly died: boolean

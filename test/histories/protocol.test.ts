@@ -1,6 +1,6 @@
 /**
- * Random histories on the model of the protocol: the functions that decide in detector and delivery, put
- * together as PROTOCOL.md says, against three APIs. `npm run histories -- --runs N` plays any number.
+ * Random histories on the model of the protocol: the deciding functions of detector and delivery, combined as
+ * PROTOCOL.md says, against three APIs. `npm run histories -- --runs N` plays any number.
  */
 import { randomInt } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
@@ -20,7 +20,7 @@ describe(`random histories (SLUICE_TEST_SEED=${SEED})`, () => {
       expect(plans.filter(({ api }) => api === kind).length, kind).toBeGreaterThan(HISTORIES / 6)
   }, 120_000)
 
-  it('leave nothing behind at an API that makes ids as long as it tells them', () => {
+  it('leave no object behind at an API that makes ids, if its answers arrive', () => {
     const told = Array.from({ length: 2_000 }, (_, index) => planHistory(SEED + index))
       .filter(({ api }) => api === 'makes-ids')
       .map(plan => ({ ...plan, runs: plan.runs.map(run => ({ ...run, ...CALM })) }))
@@ -29,5 +29,5 @@ describe(`random histories (SLUICE_TEST_SEED=${SEED})`, () => {
   })
 })
 
-/** No answer is lost, every removal is sent, and nobody asks for rows to be made again. */
+/** No answer is lost, every removal is sent, and no resync sends rows again as added. */
 const { edits: _, ...CALM } = FAULT_FREE

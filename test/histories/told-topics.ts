@@ -1,6 +1,4 @@
-/**
- * What the topics of a sync tell once its runs have ended, as they stand there: no stage's reader is asked.
- */
+/** Reads the topics of a sync once its runs have ended. It uses no reader of a stage. */
 import type { Attempt, Change, Request, RetryEntry, Unrenderable } from '@sluice/contracts/records'
 import type { Placed } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
@@ -21,7 +19,7 @@ export interface Topics {
   readonly entries: readonly PlacedEntry[]
   readonly requests: readonly PlacedRequest[]
   readonly attempts: readonly PlacedAttempt[]
-  /** Keys of which something stands, or stood, in `retry` or `captured`. */
+  /** Keys that have, or had, a record in `retry` or `captured`. */
   readonly held: ReadonlySet<string>
 }
 

@@ -26,7 +26,7 @@ export interface Topics {
   readonly captured: Map<string, string>
 }
 
-/** What is known of a key: its state, and where its last change stands. */
+/** What is known of a key: its state, and the place of its last change. */
 export interface Known {
   readonly kind: KeyStateKind
   readonly row: Row | null
@@ -42,7 +42,7 @@ export function emptyTopics(): Topics {
 }
 
 /**
- * Takes changes from `from` on into a state; every run among them has ended. What became of those that
+ * Takes changes from `from` on into a state. Every run among them has ended. The fate of changes that
  * `faults` name is unknown.
  */
 export function feed(
@@ -85,9 +85,7 @@ function afterChange(change: Change, outcome: Outcome): Pick<Known, 'kind' | 'ro
   return { kind: next.state, row, muted: null }
 }
 
-/**
- * The state made anew of the topics, of which the cleaner may have dropped what a later change supersedes.
- */
+/** The state rebuilt from the topics, from which the cleaner may have dropped superseded records. */
 export function rebuilt(topics: readonly Topics[], random: Random, faults: readonly Fault[]): State {
   const compacted = topics.map(({ changes, ...others }) => {
     const last = new Map(changes.map(change => [change.key, change]))

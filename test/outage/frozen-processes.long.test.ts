@@ -1,6 +1,6 @@
 /**
- * A process of each service that is stopped (SIGSTOP) for longer than anybody waits for it, and goes on while
- * its successors are at work: it writes nothing more, and nothing is sent twice beyond what was in flight.
+ * A process of each service is stopped (SIGSTOP) for longer than the others wait for it. It wakes while its
+ * successors are at work. It writes no more records, and only requests that were in flight are sent twice.
  */
 import { describe, expect, it } from 'vitest'
 import { sleep } from '@sluice/flow/sleep'
@@ -12,7 +12,7 @@ import { momentOf, STAGE_OF, standing, victimOf, type Before, type Kill } from '
 import { startPipeline, type Pipeline } from '../fault/people-pipeline.ts'
 
 const PEOPLE = 5_000
-/** Slow enough that a run lasts longer than the frozen sleep. */
+/** So slow that a run lasts longer than a process is frozen. */
 const RATE = 110
 const RENAMED = 300
 const FROZEN_MS = 30_000
@@ -20,7 +20,7 @@ const TWO_EACH = { 'change-detector': 2, renderer: 2, delivery: 2 }
 const { signal } = new AbortController()
 
 describe.skipIf(realServices() === null)('a process that is stopped for 30 s and continued', () => {
-  it('writes nothing more, sends nothing more, and works again', { timeout: 240_000 }, async () => {
+  it('writes no more records, sends no more requests, and works again', { timeout: 240_000 }, async () => {
     await using pipeline = await startPipeline({
       people: PEOPLE,
       rate: RATE,
@@ -61,7 +61,7 @@ describe.skipIf(realServices() === null)('a process that is stopped for 30 s and
   })
 })
 
-/** Freezes the one at work, in the middle of its work, and lets it go on later. */
+/** Freezes the process at work, in the middle of its work, and wakes it later. */
 async function freezeOneOf(
   pipeline: Pipeline,
   service: ServiceName,

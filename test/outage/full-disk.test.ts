@@ -1,9 +1,10 @@
 /**
- * A disk that is full, wherever a run writes: the model's rows, the delivered state, the embedded log. The
- * run fails and names the file, nothing is lost, and with space again the next run sends exactly what is due.
+ * A full disk, for each file that a run writes: the model's rows, the delivered state, the embedded log. The
+ * run fails and names the file, and nothing is lost. Once there is space again, the next run sends exactly
+ * the rows that are due.
  *
- * Files with a limit on their size do for a full disk wherever the tests run; a small disk of its own is
- * used beside them where one can be mounted.
+ * A size limit on files acts like a full disk on any machine. Where the test can mount a small disk, it also
+ * uses that.
  */
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, symlink } from 'node:fs/promises'
@@ -23,9 +24,7 @@ const IDS = `'[{% for row in rows %}{{ row.id }},{% endfor %}]'`
 const TRIGGERS = `
   added: { method: PUT, path: /people, batch: { size: 500 }, body: { json: ${IDS} } }`
 
-/**
- * So many people with names of 128 letters that nothing makes smaller, and then some of no name to speak of.
- */
+/** This many people with names of 128 letters that do not compress, and then some with short names. */
 function project(people: number, namesakes = 0): string {
   const random = [0, 1, 2, 3].map(i => `md5((id + ${i})::varchar)`).join(' || ')
   const sql = `select id, case when id < ${people} then ${random} else 'x' end as name from range(${people + namesakes}) people(id)`
@@ -51,7 +50,9 @@ function expectSentOnce(people: number): void {
   expect(ids.toSorted((a, b) => a - b)).toEqual(Array.from({ length: people }, (_, id) => id))
 }
 
-/** All were sent, and what was sent again, which nobody knew to be there, carries the key that it had. */
+/**
+ * Expects that all rows were sent. A row of unknown outcome was sent again, with the same idempotency key.
+ */
 function expectSent(people: number): void {
   expect(new Set(idsSent()).size).toBe(people)
   const keys = new Map<string, Set<string>>()
@@ -75,7 +76,7 @@ describe('an embedded run on a disk that is full', () => {
   })
   afterEach(() => folder[Symbol.asyncDispose]())
 
-  it('fails while it reads the model, and while it brings its state up to date, and loses nothing', async () => {
+  it('fails while it reads the model or brings its state up to date, and loses nothing', async () => {
     expect(await folder.run(SYNC)).toMatchObject({ exitCode: 0 })
     await folder.write('project.yaml', project(15_000))
     const exporting = await runLimited(folder)
@@ -100,7 +101,7 @@ describe('an embedded run on a disk that is full', () => {
     expectSentOnce(15_000)
   })
 
-  it('ends with a message where the log cannot grow, and the next run sends the rest', async () => {
+  it('ends with a message if the log cannot grow, and the next run sends the rest', async () => {
     await folder.write('project.yaml', project(0, 15_000))
     const full = await runLimited(folder)
     expect(full).toMatchObject({ exitCode: 1, printed: { error: { code: 'disk' } } })
@@ -109,7 +110,7 @@ describe('an embedded run on a disk that is full', () => {
     expectSent(15_000)
   })
 
-  it('ends with a message wherever a small disk is full, and goes on once it is larger', async ({ skip }) => {
+  it('ends with a message whenever a small disk is full, and goes on once it is larger', async ({ skip }) => {
     const home = join(folder.dir, '.sluice')
     await mkdir(home)
     await folder.write('project.yaml', project(0, 15_000))
@@ -133,7 +134,7 @@ describe('an embedded run on a disk that is full', () => {
 })
 
 describe('an embedded run whose limits have no room', () => {
-  it('ends with a message, and goes on once there is some', async ({ skip }) => {
+  it('ends with a message, and goes on once there is room', async ({ skip }) => {
     await using folder = await projectFolder({
       files: { 'project.yaml': project(0, 300) },
       env: { API_URL: api.url },
@@ -157,7 +158,7 @@ describe('an embedded run whose limits have no room', () => {
 })
 
 describe.skipIf(realServices() === null)('a change-detector on a disk that is full', () => {
-  it('fails its run, lives on, and sends what is due once there is space', async () => {
+  it('fails its run, lives on, and sends the due rows once there is space', async () => {
     await using services = await startDistributed({ env: { API_URL: api.url } })
     await using folder = await projectFolder({
       files: { 'project.yaml': project(100) },
@@ -181,7 +182,7 @@ describe.skipIf(realServices() === null)('a change-detector on a disk that is fu
   })
 })
 
-/** True if it could be done, by whoever runs the tests. */
+/** True if the user who runs the tests could do it. */
 function mount(...args: readonly string[]): Promise<boolean> {
   return execute('mount', [...args]).then(
     () => true,

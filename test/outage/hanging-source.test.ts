@@ -1,6 +1,6 @@
 /**
- * A database that hangs in the middle of a result: the run ends by the source's time-out, or by the sync's
- * maxDuration where the network swallows every answer. Rows that did not come are never taken as removed.
+ * A database that hangs in the middle of a result. The source's time-out ends the run, or the sync's
+ * maxDuration if the network swallows every answer. Sluice never takes rows that did not come as removed.
  */
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
@@ -9,7 +9,7 @@ import { SYNC } from '../e2e/people-project.ts'
 import { finished, projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
 
 const PEOPLE = 2000
-/** So many that some of them are on their way before the query waits. */
+/** So many rows that some of them arrive before the query waits. */
 const BEFORE_WAITING = 60_000
 const IDS = `'[{% for row in rows %}{{ row.id }},{% endfor %}]'`
 
@@ -72,7 +72,7 @@ describe.each(DATABASES)('$name that hangs in the middle of a result', ({ type, 
     proxy = await TcpProxy.start({ target: { host: target.hostname, port: Number(target.port) } })
     const through = new URL(target)
     through.port = String(proxy.port)
-    // PostgreSQL of the tests trusts everybody, whatever the password.
+    // The PostgreSQL of the tests accepts any password.
     const password = decodeURIComponent(through.password) || 'any'
     through.password = ''
     folder = await projectFolder({

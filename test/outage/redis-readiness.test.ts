@@ -1,6 +1,4 @@
-/**
- * A process whose Redis is away says so at `/readyz`, so that nobody counts on it, and says when it is back.
- */
+/** A process that cannot reach Redis says so at `/readyz`, and says when Redis is back. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { startServices, type LocalServices } from '../../deploy/local/services.ts'
 import { realServices, startDistributed, type Distributed } from '../e2e/distributed.ts'

@@ -1,6 +1,6 @@
 /**
- * Processes that start before what they need: they wait, say for what and where, and give up with an exit
- * code of their own after a set time.
+ * Processes that start before the services that they need. They wait, and say for which service and where.
+ * After a set time they give up with an exit code of their own.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -25,7 +25,7 @@ describe.skipIf(services === null)('what is not reachable at the start', () => {
     SLUICE_PREFIX: `test-${process.pid}`,
   }
   let dataDir: string
-  /** A port where nobody listens, and that nobody else is given. */
+  /** A port on which no process listens, and which no other test gets. */
   let nobody: TcpProxy
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'sluice-unreachable-'))
@@ -49,7 +49,7 @@ describe.skipIf(services === null)('what is not reachable at the start', () => {
     ['Redis', { SLUICE_REDIS_URL: `redis://127.0.0.1:${nobody.port}` }],
   ]
 
-  // They mostly wait.
+  // These processes mostly wait, so they can run at once.
   it.concurrent.each(SERVICE_NAMES)('ends %s with exit code 5 and says its address', async name => {
     const each = missing().map(async ([what, gone]) => {
       await using started = start(name, { ...gone, SLUICE_STARTUP_TIMEOUT: '5s' })
@@ -69,7 +69,7 @@ describe.skipIf(services === null)('what is not reachable at the start', () => {
   it.concurrent.each([
     ['/99', 'has no such database'],
     ['?wrong=1', 'there is no option wrong'],
-  ])('ends a service at once with exit code 2 where Redis will never do: %s', async (end, why) => {
+  ])('ends a service at once with exit code 2 if Redis can never serve it: %s', async (end, why) => {
     const url = `${services?.['SLUICE_REDIS_URL'] ?? ''}${end}`
     await using started = start('delivery', { SLUICE_REDIS_URL: url, SLUICE_STARTUP_TIMEOUT: '60s' })
     expect(await started.ended).toBe(MISCONFIGURED)
@@ -92,7 +92,7 @@ describe.skipIf(services === null)('what is not reachable at the start', () => {
     },
   )
 
-  it('is waited for, and work begins once it is there', async () => {
+  it('is waited for, and work begins once it answers', async () => {
     const { hostname, port, pathname } = new URL(services?.['SLUICE_SCHEMA_REGISTRY_URL'] ?? '')
     await using later = await TcpProxy.start({ target: { host: hostname, port: Number(port) } })
     await later.set({ kind: 'refuse' })

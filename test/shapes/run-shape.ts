@@ -55,7 +55,7 @@ function settingOf({ env }: LocalServices): Omit<Setting, 'profile'> {
       postgres: env['SLUICE_TEST_POSTGRES_URL'] ?? null,
       mariadb: mariadb === undefined ? null : withoutPassword(mariadb),
     },
-    // PostgreSQL trusts everybody, whatever the password.
+    // The PostgreSQL of the tests accepts any password.
     password: mariadb === undefined ? '' : new URL(mariadb).password,
     passWithinMs: Number(values.within) * 1000,
   }

@@ -1,7 +1,7 @@
 /**
- * What a shape is: rows that a formula makes, the sync that carries them, what the API answers, and what has
- * to come of it. The source computes the formula in SQL and the receiver in JavaScript, so that the receiver
- * knows every byte that has to arrive without being told any.
+ * A shape: rows that a formula makes, the sync that carries them, the API's answers, and the expected result.
+ * The source computes the formula in SQL and the receiver in JavaScript. So the receiver knows every byte
+ * that has to arrive.
  */
 import type { Op } from '@sluice/contracts/state'
 
@@ -62,7 +62,9 @@ export interface Pass {
   /** The rows that the model has. */
   readonly has: Selection
   readonly answers: AnswerScript
-  /** The cache of the delivered state is lost before, so that it is made anew of its topics. */
+  /**
+   * True if the cache of the delivered state is lost before, so that the state is rebuilt from its topics.
+   */
   readonly isCacheLost?: boolean
   readonly expect: { readonly [op in Op]?: Expected }
 }

@@ -16,7 +16,7 @@ const ADD_ALL: Pass = {
 /** Nothing has changed since, so nothing may be sent. */
 const NOTHING_TO_DO: Pass = { ...ADD_ALL, expect: {} }
 const ADDED_ONCE: readonly Pass[] = [ADD_ALL, NOTHING_TO_DO]
-/** Nor may anything be sent where the delivered state has to be made anew first, whatever its size. */
+/** Nothing may be sent even if the delivered state has to be rebuilt first, whatever its size. */
 const ADDED_AND_RESTORED: readonly Pass[] = [ADD_ALL, { ...NOTHING_TO_DO, isCacheLost: true }]
 
 /** No row is delivered in the first run, all are in the second, and the third has nothing to do. */

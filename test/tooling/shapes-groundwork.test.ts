@@ -46,7 +46,7 @@ describe('the judge of a shape', () => {
     expect(judge.judge().wrong).toBe(1)
   })
 
-  it('begins each pass anew, and knows what a run has to do in it', () => {
+  it('begins each pass with empty counts, and knows what a run has to do in it', () => {
     const judge = new RowJudge(shape, adding)
     judge.take('added', body([1, 2, 3]))
     const changing = passAt(1)

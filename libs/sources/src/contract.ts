@@ -7,7 +7,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Source } from './port.ts'
 
-/** What the suite needs from an adapter. SQL that all databases know is used as it is. */
+/** What the suite needs from an adapter. The suite itself has the SQL that all databases understand. */
 export interface SourceHarness {
   open(): Promise<Source>
   /** SQL of a query that runs for minutes. */
@@ -21,7 +21,8 @@ export function modelOf(sql: string): ModelSpec {
 }
 
 /**
- * The error that a promise rejects with; fails if it does not, or with something else than an error of ours.
+ * The error with which a promise rejects. Fails if it does not reject, or rejects with another error than a
+ * SluiceError.
  */
 export async function errorOf(promise: Promise<unknown>): Promise<SluiceError> {
   const error: unknown = await promise.then(
@@ -89,7 +90,7 @@ export function sourceContract(name: string, harness: () => SourceHarness): void
       expect(readdirSync(folder)).toEqual([])
     })
 
-    it('names the field of a table that is not there, and no place in SQL that nobody wrote', async () => {
+    it('names the field of a table that does not exist, and no place in SQL that the user did not write', async () => {
       const { sql: _, ...model } = modelOf('')
       for (const [table, code] of [
         ['nowhere', 'query'],
@@ -136,7 +137,7 @@ export function sourceContract(name: string, harness: () => SourceHarness): void
       expect(error.message).toContain('"a"')
     })
 
-    it('takes a semicolon, comments and no line end behind a query', async () => {
+    it('accepts a query with a semicolon, comments and no line end behind it', async () => {
       const extract = await source.extract(modelOf('SELECT 1 AS id; -- all of them'), {
         file: file(),
         signal,
@@ -155,7 +156,7 @@ export function sourceContract(name: string, harness: () => SourceHarness): void
       expect(readdirSync(folder)).toEqual([])
     })
 
-    it('does not begin when aborted before', async () => {
+    it('does not begin if it was aborted before', async () => {
       const aborted = AbortSignal.abort(new Error('too late'))
       await expect(
         source.extract(modelOf('SELECT 1 AS id'), { file: file(), signal: aborted }),
@@ -163,7 +164,7 @@ export function sourceContract(name: string, harness: () => SourceHarness): void
       expect(existsSync(file())).toBe(false)
     })
 
-    it('never writes over a file', async () => {
+    it('never overwrites a file', async () => {
       writeFileSync(file(), 'precious')
       const error = await errorOf(source.extract(modelOf('SELECT 1 AS id'), { file: file(), signal }))
       expect(error.code).toBe('conflict')

@@ -1,10 +1,10 @@
 /**
- * A source: where a model's rows are read from. One query in one read-only snapshot, exported whole into a
- * DuckDB file that the diff reads, so that no row passes through JavaScript and a broken connection can never
- * look like removed rows.
+ * A source, from which a model's rows are read. It runs one query in one read-only snapshot, and exports the
+ * whole result into a DuckDB file for the diff. So no row passes through JavaScript, and a broken connection
+ * never looks like removed rows.
  *
- * Errors are `SluiceError`s: `query` (the database's message, with line and column in `details` where it
- * tells; also for SQL that is several statements or writes), `missing-file` (names the file as it was looked
+ * Errors are `SluiceError`s: `query` (the database's message, with line and column in `details` if it gives
+ * them; also for SQL that writes or is several statements), `missing-file` (names the path that was looked
  * for), `unreachable` (retryable), `aborted`.
  */
 import type { Column } from '@sluice/contracts/values'
@@ -22,7 +22,7 @@ export interface Source extends AsyncDisposable {
   describe(model: ModelSpec, options: { signal: AbortSignal }): Promise<readonly Column[]>
   /**
    * Runs the model's query and writes the complete result to `file`, a path that does not exist yet. Resolves
-   * only if the result came to its proper end; on any failure or abort the file is removed.
+   * only if the result is complete. On any failure or abort it removes the file.
    */
   extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract>
 }

@@ -33,7 +33,7 @@ const ON_PURPOSE: ReadonlyMap<string, string> = new Map([
   ['rejects and finds by expression', 'liquidjs rejects by the value false only'],
   ['counts apart from columns', 'liquidjs starts counting at the column'],
   ['sends exact numbers', 'liquidjs cannot write bigints'],
-  ['sends null for what is missing', 'liquidjs writes nothing'],
+  ['sends null for a missing value', 'liquidjs writes nothing'],
   ['makes a table', 'liquidjs leaves out the line breaks that Shopify has'],
 ])
 

@@ -1,4 +1,4 @@
-/** What becomes of a state when its model gains, loses or changes columns. */
+/** The effect on a state if its model gains, loses or changes columns. */
 import { describe, expect, it } from 'vitest'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Op } from '@sluice/contracts/state'
@@ -158,7 +158,7 @@ export function changedModelsSuite(name: string, harness: () => DeliveredStateHa
           { op: 'removed', key: '1', before: { id: '1', v: value } },
           { op: 'added', key: '2' },
         ])
-        // Nobody deletes it, and the state keeps it as it was.
+        // No trigger deletes it, and the state keeps it as it was.
         const settled = await played.run(other, 'delivered', { opsWithTrigger: new Set<Op>(['added']) })
         expect(settled.diff.retyped).toEqual([])
         await played.state[Symbol.asyncDispose]()
@@ -190,7 +190,7 @@ export function changedModelsSuite(name: string, harness: () => DeliveredStateHa
       await played.state[Symbol.asyncDispose]()
     })
 
-    it('by the columns that count compares stored rows anew', async () => {
+    it('by the columns that count compares stored rows again', async () => {
       const played = await Played.open(harness())
       await played.run(ONE, 'delivered', { compare: ['id'] })
       expect((await played.diff(ONE.replace('10', '11'), { compare: ['id'] })).changes).toEqual([])

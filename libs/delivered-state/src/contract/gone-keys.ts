@@ -1,4 +1,4 @@
-/** Which keys may get a tombstone in `changes`, since the state forgot them long ago. */
+/** The keys that may get a tombstone in `changes`, because the state forgot them long ago. */
 import { describe, expect, it } from 'vitest'
 import type { DeliveredState, StateFeed } from '../port.ts'
 import { changesOf, type DeliveredStateHarness, requestFor, TIMEOUT } from './harness.ts'
@@ -8,7 +8,7 @@ const NONE = `${ONE} LIMIT 0`
 type Records = NonNullable<StateFeed['changes']>['records']
 const { signal } = new AbortController()
 
-/** Keys that are told as gone since before a run; a run's number is the time of its changes. */
+/** The keys that are gone since before a run. A run's number is the time of its changes. */
 async function goneBefore(state: DeliveredState, run: number): Promise<readonly string[]> {
   const told: string[] = []
   const end = (keys: readonly { readonly key: string }[]): Promise<void> => {

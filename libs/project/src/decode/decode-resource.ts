@@ -112,9 +112,7 @@ class Decoder {
     }
   }
 
-  /**
-   * A field of the document, with aliases and merges followed. The document itself if it has no such field.
-   */
+  /** A field of the document, with aliases and merges followed; the document itself if it lacks the field. */
   #ownField(name: string): Resolved {
     const { map, document } = this.#document
     const entry = entriesOf(map, document).entries.find(({ key }) => key === name)
@@ -195,11 +193,7 @@ class Decoder {
     if (this.#tooLarge) return UNREADABLE
     this.#tooLarge = true
     this.#nodes = MAX_NODES
-    return this.#tell(
-      found.offset,
-      path,
-      'the resource is too large or too deep, or an anchor contains itself',
-    )
+    return this.#tell(found.offset, path, 'the resource is too large or too deep, or an anchor holds itself')
   }
 
   #decodeUnion(
@@ -352,8 +346,7 @@ class Decoder {
   }
 
   /**
-   * Reads a scalar with the first of the schemas that accepts it. `whole` is the schema that messages
-   * describe.
+   * Reads a scalar with the first of the schemas that accepts it. Messages describe the schema `whole`.
    */
   #decodeScalar(node: Scalar, schemas: readonly Schema[], path: FieldPath, whole?: Schema): unknown {
     const offset = nodeOffset(node) ?? 0

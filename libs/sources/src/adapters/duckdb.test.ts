@@ -30,7 +30,7 @@ function open(path = folder, timeout?: number) {
   })
 }
 
-/** Runs SQL in an instance of DuckDB of its own and gives its rows. */
+/** Runs SQL in a DuckDB instance of its own and returns the rows. */
 async function query(file: string, sql: string): Promise<object[]> {
   const instance = await DuckDBInstance.create(file)
   const connection = await instance.connect()
@@ -166,7 +166,7 @@ describe('files of the folder', () => {
     ])
   })
 
-  it('come before files of the same name in the working directory', async () => {
+  it('take precedence over files of the same name in the working directory', async () => {
     // This test runs in the project's folder, which has this file.
     writeFileSync(join(folder, 'package.json'), '[{"id": "mine"}]')
     expect(await rowsOf("FROM 'package.json'")).toEqual([{ id: 'mine' }])
@@ -178,17 +178,17 @@ describe('files of the folder', () => {
     ["SELECT ';' AS id; /* ; */", ';'],
     ['SELECT $x$;$x$ AS id -- ;', ';'],
     ['SELECT \'a\' AS "id" -- no line end', 'a'],
-  ])('are no matter to %s, whose semicolons are told apart', async (sql, id) => {
+  ])('do not affect %s, whose semicolons are recognised', async (sql, id) => {
     expect(await rowsOf(sql)).toEqual([{ id }])
   })
 
-  it('are not looked for in texts that merely look like names', async () => {
+  it('are not looked for in texts that only look like names', async () => {
     expect(await rowsOf("SELECT 'people.csv' AS id, 'x' || 'people.csv' AS b")).toEqual([
       { id: 'people.csv', b: 'xpeople.csv' },
     ])
   })
 
-  it('that are not there are named by their whole path, with the nearest name', async () => {
+  it('that do not exist are reported with their whole path and the nearest name', async () => {
     for (const sql of ["FROM 'poeple.csv'", "FROM read_csv('poeple.csv')"]) {
       const error = await errorOf(open().describe(modelOf(sql), { signal }))
       expect(error.code).toBe('missing-file')
@@ -199,7 +199,7 @@ describe('files of the folder', () => {
   })
 
   it.each(['SELECT id, name FROM empty.csv', "SELECT * FROM read_csv('empty.csv')"])(
-    'that have no byte in them are named, and are no result without rows: %s',
+    'that are empty fail the query by name, and do not count as a result without rows: %s',
     async sql => {
       writeFileSync(join(folder, 'empty.csv'), '')
       const error = await errorOf(
@@ -212,19 +212,19 @@ describe('files of the folder', () => {
     },
   )
 
-  it('that have no byte in them are a result without rows to a query that knows their columns', async () => {
+  it('that are empty are a result without rows for a query that names their columns', async () => {
     writeFileSync(join(folder, 'empty.csv'), '')
     expect(await rowsOf("SELECT id FROM read_csv('empty.csv', columns = { id: 'INTEGER' })")).toEqual([])
   })
 
-  it('keep the place of an error that stands behind a file’s name', async () => {
+  it('keep the place of an error that stands after the name of a file', async () => {
     const sql = "SELECT p.id,\n  q.nam FROM 'people.csv' AS p JOIN 'people.csv' AS q ON p.id = q.idd"
     const error = await errorOf(open().describe(modelOf(sql), { signal }))
     const { line = 0, column = 0 } = error.details[0] ?? {}
     expect(sql.split('\n')[line - 1]?.slice(column - 1)).toMatch(/^q\.(nam|idd)/)
   })
 
-  it('keep the place of an error in a long line, which DuckDB shows in part', async () => {
+  it('keep the place of an error in a long line, of which DuckDB shows a part', async () => {
     const sql = `SELECT 1 AS id, ${'1 + '.repeat(100)}1 AS b, CAST('x' AS INTEGER) AS c FROM 'people.csv'`
     const error = await errorOf(open().extract(modelOf(sql), { file: join(folder, 'e'), signal }))
     expect(error.details[0]).toMatchObject({ line: 1, column: sql.indexOf('CAST') + 1 })
@@ -272,14 +272,14 @@ describe('a .duckdb file', () => {
     expect(await query(file(), 'FROM orders')).toEqual([{ id: 1 }])
   })
 
-  it('reports a table that is not there', async () => {
+  it('reports a table that does not exist', async () => {
     const error = await errorOf(open(file()).describe(modelOf('SELECT id FROM ordres'), { signal }))
     expect(error.code).toBe('query')
     expect(error.message).toContain('ordres')
     expect(error.details[0]).toMatchObject({ line: 1, column: 16 })
   })
 
-  it('reports a file that is none', async () => {
+  it('reports a file that is not a database', async () => {
     writeFileSync(join(folder, 'text.duckdb'), 'this is no database, whatever its name says')
     const error = await errorOf(
       open(join(folder, 'text.duckdb')).describe(modelOf('SELECT 1 AS id'), { signal }),
@@ -296,7 +296,7 @@ describe('limits', () => {
     expect(error.message).toContain('time-out of source shop')
   })
 
-  it('name a path that is not there', async () => {
+  it('name a path that does not exist', async () => {
     const error = await errorOf(open(join(folder, 'nowhere')).describe(modelOf('SELECT 1 AS id'), { signal }))
     expect(error.code).toBe('missing-file')
     expect(error.message).toContain(join(folder, 'nowhere'))

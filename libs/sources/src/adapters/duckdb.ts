@@ -1,6 +1,6 @@
 /**
- * Source of the type `duckdb`: CSV, Parquet and JSON files of a folder, or a .duckdb file, read-only. Each
- * query has an instance of DuckDB of its own and writes its result straight into the extract, so that no row
+ * The source of type `duckdb`: CSV, Parquet and JSON files of a folder, or a .duckdb file, all read-only.
+ * Each query has a DuckDB instance of its own, which writes the result straight into the extract. So no row
  * passes through JavaScript.
  */
 import { existsSync, statSync } from 'node:fs'
@@ -30,20 +30,20 @@ import { assertBeginsAsQuery, prepareQuery, sqlOf } from './query/read-only-quer
 export interface DuckdbSourceOptions {
   readonly spec: DuckdbSourceSpec
   /**
-   * Most memory of a query, as DuckDB writes sizes; default 512MB. What does not fit goes to files beside the
-   * extract.
+   * The most memory of a query, as DuckDB writes sizes. Default 512MB. DuckDB writes data that does not fit
+   * to files beside the extract.
    */
   readonly memoryLimit?: string
   /**
-   * What a query gets at first: DuckDB fills what it may have with what it has read, needed or not. A query
-   * for which that is too little is run once more, with the limit. Default: the limit.
+   * The memory that a query gets at first, since DuckDB keeps all that it has read while memory allows. If a
+   * query needs more, it runs once more with the limit. Default: the limit.
    */
   readonly usualMemory?: string
   /** Default 2. */
   readonly threads?: number
 }
 
-/** Of so many columns, the row groups of two threads are too much. */
+/** With this many columns, the row groups of two threads take too much memory. */
 const MANY_COLUMNS = 100
 
 interface QueryColumn {
@@ -52,7 +52,8 @@ interface QueryColumn {
 }
 
 /**
- * A source over files of a folder or a .duckdb file. Queries may run concurrently; each has its own memory.
+ * Makes a source over files of a folder or a .duckdb file. Queries may run concurrently, each with its own
+ * memory.
  */
 export function createDuckdbSource(options: DuckdbSourceOptions): Source {
   return new DuckdbSource(options)
@@ -103,7 +104,8 @@ class DuckdbSource implements Source {
   }
 
   /**
-   * Runs work in an instance of its own, and ends it when the caller aborts or the source's time-out is over.
+   * Runs `work` in an instance of its own. Ends it when the caller aborts, or when the source's time-out is
+   * over.
    */
   async #withSession<T>(
     model: ModelSpec,
@@ -153,7 +155,7 @@ class DuckdbSource implements Source {
     if (!existsSync(path)) throw missingFile(path, { source: name })
   }
 
-  /** Opens the .duckdb file read-only and makes it the place where names are looked up. */
+  /** Opens the .duckdb file read-only, and makes DuckDB look up names in it. */
   async #attach(connection: DuckDBConnection): Promise<void> {
     if (!this.#isDatabase()) return
     const { path, name } = this.#options.spec
@@ -169,7 +171,7 @@ class DuckdbSource implements Source {
         })
       throw new SluiceError(
         'query',
-        `Source ${name}: ${path} is no DuckDB database that can be read: ${message}`,
+        `Source ${name}: ${path} is not a DuckDB database that can be read: ${message}`,
         {
           cause: error,
         },
@@ -212,7 +214,7 @@ class DuckdbSource implements Source {
       return `${carried.cast === null ? value : carried.cast(value)} AS ${quoteIdentifier(name)}`
     })
     await attachExtract(connection, file)
-    // Each thread has all columns of a row group in memory.
+    // Each thread keeps all columns of a row group in memory.
     if (columns.length > MANY_COLUMNS) await connection.run('SET threads = 1')
     await connection.run('SET lock_configuration = true')
     const create = `CREATE TABLE sluice_extract.main.rows AS SELECT ${outer.join(', ')} FROM (\n${query.sql}\n) AS query(${inner.join(', ')})`
@@ -227,7 +229,7 @@ class DuckdbSource implements Source {
     }
   }
 
-  /** Makes DuckDB's errors ours, with places in the SQL as its user wrote it. */
+  /** Translates DuckDB's errors into SluiceErrors, with places in the SQL as the user wrote it. */
   async #translated<T>(
     model: ModelSpec,
     query: ResolvedQuery,
@@ -250,7 +252,7 @@ async function removeExtract(file: string): Promise<void> {
   await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
 }
 
-/** What DuckDB said, where it is an error of ours by now. */
+/** DuckDB's own error, even if a SluiceError already wraps it. */
 function causeOf(error: unknown): unknown {
   return isSluiceError(error, 'query') ? error.cause : error
 }

@@ -14,7 +14,7 @@ import { createMysqlSource } from './mysql.ts'
 const url = inject('mariadbUrl')
 const address = new URL(url ?? 'mysql://nobody@127.0.0.1:1/none')
 const { signal } = new AbortController()
-/** Whoever holds this lock holds up the queries that ask for it. */
+/** While a test holds this lock, the queries that ask for it wait. */
 const LOCK = `sluice-${randomUUID()}`
 
 function specOf(fields: Partial<MysqlSourceSpec> = {}): MysqlSourceSpec {
@@ -24,12 +24,12 @@ function specOf(fields: Partial<MysqlSourceSpec> = {}): MysqlSourceSpec {
   return { kind: 'source', name: 'crm', type: 'mysql', url: login.href, password, ...fields }
 }
 
-/** Secrets are what they are called. */
+/** The value of each secret is its name. */
 function open(fields: Partial<MysqlSourceSpec> = {}) {
   return createMysqlSource({ spec: specOf(fields), secretOf: name => name })
 }
 
-/** SQL of a query that sends so many rows, about 100 bytes each, and then waits for the lock. */
+/** SQL of a query that sends this many rows, about 100 bytes each, and then waits for the lock. */
 function waitingAfter(rows: number): string {
   const wait = `CASE WHEN seq > ${rows} THEN GET_LOCK('${LOCK}', 600) END`
   return `SELECT seq AS id, repeat('x', 100) AS filling, ${wait} AS waits FROM seq_1_to_${rows + 1}`
@@ -50,7 +50,7 @@ describe.skipIf(url === null)('MariaDB', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-  /** Resolves with the threads of the server that run a query with this text in it. */
+  /** Resolves with the threads of the server that run a query which contains this text. */
   async function threadsOf(mark: string): Promise<readonly { id: number; state: string | null }[]> {
     const [rows] = await admin.query<(mysql.RowDataPacket & { id: number; state: string | null })[]>(
       'SELECT id, state FROM information_schema.processlist WHERE info LIKE ? AND id <> connection_id()',
@@ -113,7 +113,7 @@ describe.skipIf(url === null)('MariaDB', () => {
       ])
     })
 
-    it('are those of one moment', async () => {
+    it('come from one snapshot', async () => {
       const table = `t${randomUUID().replaceAll('-', '')}`
       await admin.query(`CREATE TABLE ${table} (id int) ENGINE = InnoDB; INSERT INTO ${table} VALUES (1)`)
       const sql = `SELECT 0 AS id, GET_LOCK('${LOCK}', 600) AS waits UNION ALL SELECT id, 0 FROM ${table}`
@@ -134,7 +134,7 @@ describe.skipIf(url === null)('MariaDB', () => {
       await admin.query('DROP DATABASE `my crm`')
     })
 
-    it('have columns of any name, also of those that mysql2 refuses', async () => {
+    it('have columns of any name, even of names that mysql2 refuses', async () => {
       const names = ['__proto__', '__defineGetter__', 'constructor', 'toString', '__lookupSetter__']
       const sql = `SELECT ${names.map((name, index) => `${index} AS \`${name}\``).join(', ')}`
       const extract = await open().extract(
@@ -148,7 +148,7 @@ describe.skipIf(url === null)('MariaDB', () => {
       ])
     })
 
-    it('keep the year 0000, and no query is run in which the server would make 2000 of it', async () => {
+    it('keep the year 0000, and a query in which the server would turn it into 2000 is refused', async () => {
       const table = `t${randomUUID().replaceAll('-', '')}`
       await admin.query(`CREATE TABLE ${table} (y YEAR, f FLOAT); INSERT INTO ${table} VALUES (0, 0.1)`)
       const rows = async (sql: string) => {
@@ -170,7 +170,7 @@ describe.skipIf(url === null)('MariaDB', () => {
       await admin.query(`DROP TABLE ${table}`)
     })
 
-    it('have no column without a name', async () => {
+    it('are refused if a column has no name', async () => {
       const error = await errorOf(open().describe(modelOf('SELECT 1 AS id, 2 AS ``'), { signal }))
       expect(error).toMatchObject({
         code: 'query',
@@ -178,7 +178,7 @@ describe.skipIf(url === null)('MariaDB', () => {
       })
     })
 
-    it('fail the query where one is too long', async () => {
+    it('fail the query if one is too long', async () => {
       const long = await errorOf(
         open().extract(modelOf("SELECT 1 AS id, repeat('x', 13000000) AS filling"), { file: file(), signal }),
       )
@@ -187,7 +187,7 @@ describe.skipIf(url === null)('MariaDB', () => {
     })
   })
 
-  it('is not written by what looks like a query', async () => {
+  it('is not changed by SQL that only looks like a query', async () => {
     await admin.query('CREATE OR REPLACE TABLE precious (id int); CREATE OR REPLACE SEQUENCE precious_seq')
     await admin.query(
       'SET GLOBAL log_bin_trust_function_creators = 1; CREATE OR REPLACE FUNCTION burn() RETURNS int NOT DETERMINISTIC MODIFIES SQL DATA BEGIN INSERT INTO precious VALUES (1); RETURN 1; END',
@@ -214,7 +214,7 @@ describe.skipIf(url === null)('MariaDB', () => {
     ['SELECT 1 AS id\n  FROM nowhere.at_all', 2, 8, /at_all.* doesn't exist/],
     ['SELECT a.nope AS id FROM (SELECT 1 AS b) AS a', 1, 8, /Unknown column/],
     ['SELECT (1 AS id', 1, 11, /syntax/],
-  ])('tells its own words, and a place, about %j', async (sql, line, column, words) => {
+  ])('reports its own message and the place for %j', async (sql, line, column, words) => {
     const error = await errorOf(open().describe(modelOf(sql), { signal }))
     expect(error.message).toMatch(words)
     expect(error.message).toContain(
@@ -239,7 +239,7 @@ describe.skipIf(url === null)('MariaDB', () => {
     { folder: () => folder, file },
   )
 
-  it('says what it has against a login, without telling the password', async () => {
+  it('says why it refuses a login, without showing the password', async () => {
     const wrong = open({ password: '${secret:guessed-wrong}' })
     const error = await errorOf(wrong.describe(modelOf('SELECT 1 AS id'), { signal }))
     expect(error.code).toBe('config')
@@ -247,7 +247,7 @@ describe.skipIf(url === null)('MariaDB', () => {
     expect(error.message).not.toContain('guessed-wrong')
   })
 
-  it('logs in with the secret, encrypted, and checks whom it speaks to', async () => {
+  it('logs in with the secret over TLS, and checks the certificate of the server', async () => {
     const user = `sluice_${randomUUID().slice(0, 8)}`
     await admin.query(`CREATE USER ${user} IDENTIFIED BY 'hush-hush' REQUIRE SSL`)
     const login = new URL(address)
@@ -265,7 +265,7 @@ describe.skipIf(url === null)('MariaDB', () => {
 
     const unknown = await errorOf(open({ ...fields, tls: {} }).describe(model, { signal }))
     expect(unknown).toMatchObject({ code: 'unreachable', message: expect.stringContaining('self-signed') })
-    // The same server by a name that its certificate does not have.
+    // The same server, by a name that its certificate does not contain.
     login.hostname = '127.1'
     const other = await errorOf(open({ ...fields, url: login.href }).describe(model, { signal }))
     expect(other).toMatchObject({ code: 'unreachable', message: expect.stringContaining('altnames') })

@@ -1,6 +1,6 @@
 /**
- * Source of the type `mysql`: MySQL and MariaDB. The rows come as the text that the server prints, and are
- * written as they are for DuckDB to read.
+ * The source of type `mysql`: MySQL and MariaDB. The server prints the rows as text, and DuckDB reads that
+ * text.
  */
 import type { Connection } from 'mysql2'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -34,7 +34,7 @@ const DIALECT: SqlDialect = {
 
 type Session = ServerSession<Connection>
 
-/** A query of a model, found to be one that reads, and its columns. */
+/** A query of a model that is known to only read, and its columns. */
 interface Prepared {
   readonly sql: string
   readonly columns: readonly MysqlColumn[]
@@ -55,7 +55,7 @@ const MYSQL: ServerDialect<Connection, Prepared> = {
   queryError: (error, names, of) => queryError(error, names, { ...of, sql: '' }),
 }
 
-/** A source in MySQL or MariaDB. Queries may run concurrently; each has a connection of its own. */
+/** A source in MySQL or MariaDB. Queries may run concurrently, each on a connection of its own. */
 export function createMysqlSource(options: ServerSourceOptions<MysqlSourceSpec>): Source {
   return new ServerSource(options, MYSQL)
 }
@@ -77,7 +77,7 @@ async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   const { fields, parameters } = await describe(sql)
   if (parameters > 0) throw refused(model, 'it has parameters, for which there are no values')
   assertColumns(model, fields)
-  // Inside of a query only what reads can stand: not INTO OUTFILE, for one.
+  // As a subquery, the SQL can only read. For example, INTO OUTFILE is not allowed there.
   await describe(`SELECT * FROM (\n${sql}\n) AS query LIMIT 0`)
   const columns = fields.map(carryMysql)
   assertYearsStay(model, columns)
@@ -85,23 +85,23 @@ async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
 }
 
 /**
- * The names that mysql2 takes for no column's (its `privateObjectProps`), though rows are lists here and no
- * object has them.
+ * The names of columns that mysql2 refuses (its `privateObjectProps`), although rows are lists here and not
+ * objects.
  */
 const REFUSED_BY_DRIVER = new Set([
   ...['__proto__', '__defineGetter__', '__defineSetter__', '__lookupGetter__', '__lookupSetter__'],
 ])
 
 /**
- * True if the query has to stand inside of another one: of a FLOAT the server prints six digits unless it
- * becomes a DOUBLE, and some names have to be others on the wire. The order of the model's query is lost by
- * that, which means nothing to a diff.
+ * True if the query has to be a subquery of another one. There are two reasons: the server prints only six
+ * digits of a FLOAT unless it becomes a DOUBLE, and some columns need other names on the wire. A subquery
+ * loses the order of the model's query, which does not matter to a diff.
  */
 function isWrapped(columns: readonly MysqlColumn[]): boolean {
   return columns.some(({ name, isFloat }) => isFloat || REFUSED_BY_DRIVER.has(name))
 }
 
-/** The query as it is to be run. Its columns are known by their places, whatever they are called there. */
+/** The query to run. Its columns are known by their positions, whatever their names are. */
 function selection({ sql, columns }: Prepared): string {
   if (!isWrapped(columns)) return sql
   const values = columns.map(
@@ -111,8 +111,8 @@ function selection({ sql, columns }: Prepared): string {
 }
 
 /**
- * Throws `query` where the server itself would bend a value: MariaDB may write a YEAR that is calculated as
- * the text `0` into the table that holds the inner query's rows, and reads that as 2000.
+ * Throws `query` if the server itself would change a value. MariaDB may write a calculated YEAR as the text
+ * `0` into the temporary table of the inner query, and then reads it as 2000.
  */
 function assertYearsStay(model: ModelSpec, columns: readonly MysqlColumn[]): void {
   if (!isWrapped(columns)) return

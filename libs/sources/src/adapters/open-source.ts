@@ -5,16 +5,16 @@ import { createDuckdbSource } from './duckdb.ts'
 import type { SecretOf } from './server/access.ts'
 
 export interface OpenSourceOptions {
-  /** Gives a secret's value; called whenever a connection is opened. What it throws passes through. */
+  /** Gives a secret's value. Called whenever a connection is opened. Its errors pass through. */
   readonly secretOf: SecretOf
   /** Most memory of a query that DuckDB runs, in bytes; default 512 MB. */
   readonly memoryBytes?: number
 }
 
-/** Of the most that a query may have, what it has at first. */
+/** The share of its memory limit that a query gets at first. */
 const USUAL_SHARE = 0.6
 
-/** Opens a source. Nothing is connected to before a query is described or extracted. */
+/** Opens a source. It connects only when a query is described or extracted. */
 export async function openSource(
   spec: SourceSpec,
   { secretOf, memoryBytes }: OpenSourceOptions,

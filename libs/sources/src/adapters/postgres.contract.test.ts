@@ -14,7 +14,7 @@ import { queryExtract, serverConnectionTests } from '../contract/server-tests.ts
 const url = inject('postgresUrl')
 const address = new URL(url ?? 'postgres://nobody@127.0.0.1:1/none')
 const { signal } = new AbortController()
-/** Whoever holds this lock holds up the queries that ask for it. */
+/** While a test holds this lock, the queries that ask for it wait. */
 const LOCK = 4711
 
 function specOf(fields: Partial<PostgresSourceSpec> = {}): PostgresSourceSpec {
@@ -25,7 +25,7 @@ function open(fields: Partial<PostgresSourceSpec> = {}) {
   return createPostgresSource({ spec: specOf(fields), secretOf: name => name })
 }
 
-/** SQL of a query that sends so many rows, about 100 bytes each, and then waits for the lock. */
+/** SQL of a query that sends this many rows, about 100 bytes each, and then waits for the lock. */
 function waitingAfter(rows: number): string {
   const wait = `CASE WHEN g > ${rows} THEN pg_advisory_lock_shared(${LOCK})::text END`
   return `SELECT g AS id, repeat('x', 100) AS filling, ${wait} AS waits FROM generate_series(1, ${rows + 1}) AS g`
@@ -109,7 +109,7 @@ describe.skipIf(url === null)('PostgreSQL', () => {
       ])
     })
 
-    it('are those of one moment', async () => {
+    it('come from one snapshot', async () => {
       const table = `t${randomUUID().replaceAll('-', '')}`
       await admin.query(`CREATE TABLE ${table} AS SELECT 1 AS id`)
       const mark = `'${table}' AS mark`
@@ -132,7 +132,7 @@ describe.skipIf(url === null)('PostgreSQL', () => {
       await admin.query('DROP SCHEMA "my crm" CASCADE')
     })
 
-    it('fail the query where a row is too long or a value cannot be carried, naming the column', async () => {
+    it('fail the query with the name of the column if a row is too long or a value cannot be carried', async () => {
       const long = await errorOf(
         open().extract(modelOf("SELECT 1 AS id, repeat('x', 13000000) AS long"), { file: file(), signal }),
       )
@@ -147,7 +147,7 @@ describe.skipIf(url === null)('PostgreSQL', () => {
     })
   })
 
-  it('is not written by what looks like a query', async () => {
+  it('is not changed by SQL that only looks like a query', async () => {
     await admin.query(
       'CREATE TABLE IF NOT EXISTS precious (id int); CREATE SEQUENCE IF NOT EXISTS precious_seq',
     )
@@ -166,7 +166,7 @@ describe.skipIf(url === null)('PostgreSQL', () => {
     await admin.query('DROP TABLE precious; DROP SEQUENCE precious_seq')
   })
 
-  it('tells its own words, a hint, and a place that counts characters', async () => {
+  it('reports its own message, a hint, and a place that counts characters', async () => {
     const sql = "SELECT '😀' AS id,\n  '😀', lenght('x') AS n"
     const error = await errorOf(open().describe(modelOf(sql), { signal }))
     expect(error.message).toMatch(
@@ -192,7 +192,7 @@ describe.skipIf(url === null)('PostgreSQL', () => {
     { folder: () => folder, file },
   )
 
-  it('says what it has against a login', async () => {
+  it('says why it refuses a login', async () => {
     const wrong = new URL(address)
     wrong.pathname = '/nowhere'
     const error = await errorOf(open({ url: wrong.href }).describe(modelOf('SELECT 1 AS id'), { signal }))
@@ -229,7 +229,7 @@ describe.skipIf(url === null)('PostgreSQL', () => {
       })
     })
 
-    it('logs in with the secret, encrypted, and checks whom it speaks to', async () => {
+    it('logs in with the secret over TLS, and checks the certificate of the server', async () => {
       const fields = {
         url: login.href,
         password: '${secret:hush-hush}',
@@ -244,14 +244,14 @@ describe.skipIf(url === null)('PostgreSQL', () => {
       expect(error.message).toContain('self-signed certificate')
     })
 
-    it('says where the password is missing', async () => {
+    it('says that the password is missing', async () => {
       const source = open({ url: login.href })
       const error = await errorOf(source.describe(modelOf('SELECT 1 AS id'), { signal }))
       expect(error.code).toBe('config')
       expect(error.message).toContain('refuses the login: it asks for a password, and `password` is not set')
     })
 
-    it('tells a wrong password without telling it', async () => {
+    it('reports a wrong password without showing it', async () => {
       const source = open({ url: login.href, password: '${secret:guessed-wrong}' })
       const error = await errorOf(source.describe(modelOf('SELECT 1 AS id'), { signal }))
       expect(error.code).toBe('config')

@@ -1,6 +1,6 @@
 /**
- * Source of the type `postgres`. The result of `COPY (query) TO STDOUT` streams into DuckDB, which reads its
- * text; no value is looked at here. Query and catalog are read in one read-only snapshot.
+ * The source of type `postgres`. The text of `COPY (query) TO STDOUT` streams into DuckDB, which parses it.
+ * JavaScript looks at no value. Query and catalog are read in one read-only snapshot.
  */
 import type { Client } from 'pg'
 import type { ModelSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
@@ -28,7 +28,7 @@ const DIALECT: SqlDialect = {
 
 type Session = ServerSession<Client>
 
-/** A query of a model, found to be one that reads, and its columns. */
+/** A query of a model that is known to only read, and its columns. */
 interface Prepared {
   readonly sql: string
   readonly columns: readonly PostgresColumn[]
@@ -49,12 +49,12 @@ const POSTGRES: ServerDialect<Client, Prepared> = {
   queryError: (error, names, of) => queryError(error, names, { ...of, sql: '', charactersBefore: 0 }),
 }
 
-/** A source in a PostgreSQL database. Queries may run concurrently; each has a connection of its own. */
+/** A source in a PostgreSQL database. Queries may run concurrently, each on a connection of its own. */
 export function createPostgresSource(options: ServerSourceOptions<PostgresSourceSpec>): Source {
   return new ServerSource(options, POSTGRES)
 }
 
-/** Makes sure that the model's SQL is one query that reads, and finds its columns. Nothing is run. */
+/** Checks that the model's SQL is one query that only reads, and finds its columns, without running it. */
 async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   const { connection: client, access, names, signal } = session
   const sql = sqlOf(model, DIALECT)
@@ -73,20 +73,20 @@ async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   assertColumns(model, described.columns)
   const catalog = await translated(catalogOf(client, described.columns))
   const columns = described.columns.map(column => carryPostgres(column, catalog))
-  // Inside of a query only what reads can stand, which PostgreSQL's parser then makes sure of.
+  // PostgreSQL's parser makes sure that a subquery only reads.
   const { text, charactersBefore } = selection(sql, columns)
   await translated(describeStatement(client, text), { ...failure, charactersBefore })
   return { sql, columns }
 }
 
-/** The query around the model's, which prints its columns as they are to travel. */
+/** The query around the model's query. It prints the columns in the form in which they travel. */
 function selection(
   sql: string,
   columns: readonly PostgresColumn[],
 ): { readonly text: string; readonly charactersBefore: number } {
   const names = columns.map((_, index) => `c${index}`)
   const values = columns.map(({ select }, index) => select(`c${index}`))
-  // DuckDB passes over a line without text, so that a column never stands alone.
+  // DuckDB passes over an empty line, so a column never stands alone.
   if (values.length === 1) values.push('1')
   const before = `SELECT ${values.join(', ')} FROM (\n`
   return {

@@ -1,11 +1,11 @@
 /**
- * Every character, alone in a value, ahead of others and behind them, reaches the extract as it is. The rows
- * begin with U+FEFF, which at the start of a file would be a byte order mark.
+ * Every character reaches the extract as it is: alone in a value, before other characters, and after them.
+ * The rows begin with U+FEFF, which would be a byte order mark at the start of a file.
  */
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'vitest'
 
-/** The code points to be tried, U+FEFF first; surrogates stand for no character. */
+/** The code points to try, with U+FEFF first. Surrogates are left out, since they are not characters. */
 export function codePoints({ from = 0, without = [] as readonly number[] } = {}): readonly number[] {
   const points = [0xfeff]
   for (let point = from; point < 0x110000; point++)
@@ -20,7 +20,7 @@ export const VALUES = {
   behind: (c: string) => `some text before${c}`,
 }
 
-/** An extract has so many rows, with the columns of `VALUES`, and `code`, the code point of each. */
+/** Checks that an extract has a row for each code point, with the columns of `VALUES` and `code`. */
 export async function expectEveryCharacter(file: string, points: readonly number[]): Promise<void> {
   const instance = await DuckDBInstance.create(file)
   const connection = await instance.connect()
@@ -32,7 +32,7 @@ export async function expectEveryCharacter(file: string, points: readonly number
     )
     const [found] = reader.getRowObjectsJson()
     expect(found).toEqual({ rows: points.length, codes: points.length, wrong: null })
-    // chr() of DuckDB, held against JavaScript's.
+    // Compare DuckDB's chr() with JavaScript's characters.
     const some = await connection.runAndReadAll(
       'SELECT code::INTEGER, encode(ahead) FROM rows WHERE code::INTEGER % 997 = 0 OR code::INTEGER = 65279',
     )

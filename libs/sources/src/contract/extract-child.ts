@@ -1,6 +1,6 @@
 /**
- * A process of its own for a test: extracts what standard input asks for, as JSON, and prints the code and
- * message of the error that it meets. Its files have a size limit, as on a disk that is full.
+ * A process of its own for a test. It makes the extract that standard input asks for, as JSON, and prints the
+ * code and message of the error that it meets. Its files have a size limit, which acts like a full disk.
  */
 import { text } from 'node:stream/consumers'
 import { isSluiceError } from '@sluice/contracts/errors'

@@ -1,4 +1,4 @@
-/** What the tests of sources on database servers have in common. */
+/** The part that the tests of sources on database servers share. */
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -16,7 +16,7 @@ import type { Source } from '../port.ts'
 const foundError = z.object({ code: z.string().nullable(), message: z.string() })
 const CHILD = fileURLToPath(new URL('extract-child.ts', import.meta.url))
 
-/** What DuckDB gives for an expression over the table of an extract, as JSON. */
+/** Queries the table of an extract with DuckDB, and returns JSON. */
 export async function queryExtract(file: string, sql: string): Promise<object[]> {
   const instance = await DuckDBInstance.create(file)
   const connection = await instance.connect()
@@ -30,8 +30,8 @@ export async function queryExtract(file: string, sql: string): Promise<object[]>
 }
 
 /**
- * Extracts in a process whose files cannot grow beyond a size, which is what a full disk is to it; resolves
- * to the error that it met.
+ * Extracts in a process whose files cannot grow beyond a size, which acts like a full disk. Resolves to the
+ * error that the process met.
  */
 async function extractOnFullDisk(of: {
   readonly source: SourceSpec
@@ -50,26 +50,26 @@ async function extractOnFullDisk(of: {
 /** A server that a test can make wait. */
 export interface TestedServer {
   readonly product: string
-  /** Where it is, with a user that may log in. */
+  /** Its address, with a user that may log in. */
   readonly address: URL
-  /** A source on it; `url` and the other fields take the place of those it has. */
+  /** Opens a source on it. `url` and the other fields replace the default ones. */
   open(fields?: { readonly url?: string; readonly password?: string; readonly timeout?: number }): Source
   specOf(): SourceSpec
-  /** SQL of a query that sends so many rows, about 100 bytes each, and then waits. */
+  /** SQL of a query that sends this many rows, about 100 bytes each, and then waits. */
   waitingAfter(rows: number): string
-  /** SQL of a query that gives so many rows, about 130 bytes each. */
+  /** SQL of a query that gives this many rows, about 130 bytes each. */
   manyRows(rows: number): string
-  /** Resolves, with what the server knows it by, once a query with this text in it waits. */
+  /** Resolves once a query that contains this text waits, with the server's number for its connection. */
   untilItWaits(mark: string): Promise<number>
-  /** Resolves once the server runs no query with this text in it. */
+  /** Resolves once the server runs no query that contains this text. */
   untilGone(mark: string): Promise<void>
   /** Ends that connection as an administrator does. */
   endConnection(id: number): Promise<unknown>
-  /** What the server says to it then; empty where it says nothing. */
+  /** The server's message to that connection. Empty if it sends none. */
   readonly endedSays: string
 }
 
-/** What happens to connections: lost, ended, hanging, aborted, refused, and a disk that is full. */
+/** Tests of connections that are lost, ended, hanging, aborted or refused, and of a full disk. */
 export function serverConnectionTests(
   server: TestedServer,
   place: { readonly folder: () => string; readonly file: () => string },
@@ -151,7 +151,7 @@ export function serverConnectionTests(
       await untilGone(mark)
     })
 
-    it('that refuses a login tells no part of its URL that is a secret', async () => {
+    it('that refuses a login shows no secret part of its URL', async () => {
       const { protocol, username, host, pathname } = address
       const user = `${protocol}//\${secret:hush-user}@${host}${pathname}`
       const database = `${protocol}//${username}@${host}/\${secret:hush%2Ddata}`

@@ -33,7 +33,7 @@ export const EXACTNESS_CASES: readonly RenderCase[] = [
     gives: '9007199254740993 9007199254740992 same',
   },
   {
-    it: 'tells neighbours among 64-bit integers apart',
+    it: 'distinguishes neighbouring 64-bit integers',
     liquid:
       '{% if v == 9007199254740992 %}same{% else %}other{% endif %}{% if v > 9007199254740992 %} more{% endif %}',
     row: { v: BIG },
@@ -198,7 +198,7 @@ export const EXACTNESS_CASES: readonly RenderCase[] = [
       '2020-W53-5 20 00 00 5 Friday Fri;2025-W01-1 25 52 53 1 Monday Mon;2026-W01-7 26 01 00 0 Sunday Sun;',
   },
   {
-    it: 'leaves what is no date as it is',
+    it: 'leaves text that is not a date as it is',
     liquid: "{% for d in v %}{{ d | date: '%d.%m.%Y' }};{% endfor %}",
     row: {
       v: [
@@ -227,13 +227,13 @@ export const EXACTNESS_CASES: readonly RenderCase[] = [
     gives: '2016-03-14 00:00 +0000;2024-02-29 23:30 +0200;2024-02-29 10:00 +0000;',
   },
   {
-    it: 'leaves what is no directive as it is',
+    it: 'leaves text that is not a directive as it is',
     liquid: "{{ v | date: '%J %E %i 100%' }}",
     row: { v: '2024-02-09' },
     gives: '%J %E %i 100%',
   },
   {
-    it: 'formats nothing where there is no format',
+    it: 'gives nothing if there is no format',
     liquid: '{{ v | date: none }}',
     row: { v: '2024-02-09' },
     gives: '2024-02-09',

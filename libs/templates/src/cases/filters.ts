@@ -193,7 +193,7 @@ export const FILTER_CASES: readonly RenderCase[] = [
   },
   { it: 'gives no default for 0', liquid: '{{ v | default: 1 }}', row: { v: 0 }, gives: '0' },
   {
-    it: 'gives no default for false when told',
+    it: 'gives no default for false if allow_false is set',
     liquid: '{{ v | default: 1, allow_false: true }}',
     row: { v: false },
     gives: 'false',
@@ -305,7 +305,7 @@ export const FILTER_CASES: readonly RenderCase[] = [
     gives: 'Friday, March 1',
   },
   {
-    it: 'leaves what is no date as it is',
+    it: 'leaves text that is not a date as it is',
     liquid: "{{ v | date: '%Y' }}[{{ n | date: '%Y' }}]",
     row: { v: 'infinity', n: null },
     gives: 'infinity[]',

@@ -308,13 +308,13 @@ export const MISTAKE_CASES: readonly MistakeCase[] = [
     message: '"{{ id }}" is no column; write { template: … } for a text',
   },
   {
-    it: 'finds a template that is no text',
+    it: 'reports a template that is not text',
     body: { fields: { a: { template: 5 } } },
     field: 'body.fields.a.template',
     message: 'expected a text',
   },
   {
-    it: 'finds an object that is no map',
+    it: 'reports an object that is not a map',
     body: { fields: { a: { object: 'id' } } },
     field: 'body.fields.a.object',
     message: 'expected a map of fields',
@@ -342,7 +342,7 @@ export const MISTAKE_CASES: readonly MistakeCase[] = [
     message: 'unknown filter "upcas"; did you mean "upcase"?',
   },
   {
-    it: 'finds a Content-Type that is none',
+    it: 'reports an invalid Content-Type',
     body: { text: { contentType: 'text/plain\nX: y', template: '1' } },
     field: 'body.text.contentType',
     message: 'the header has a line break, which would begin another header',

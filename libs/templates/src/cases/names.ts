@@ -14,13 +14,13 @@ export const NAME_CASES: readonly RenderCase[] = [
   { it: 'reads a column of the row', liquid: '{{ row.name }}', row: ROW, gives: 'Ada' },
   { it: 'reads a column by its bare name', liquid: '{{ name }}', row: ROW, gives: 'Ada' },
   {
-    it: 'reads a column whose name is no word',
+    it: 'reads a column whose name is not a word',
     liquid: "{{ row['first name'] }}",
     row: { 'first name': 'Ada' },
     gives: 'Ada',
   },
   {
-    it: 'reads a bare column whose name is no word',
+    it: 'reads a bare column whose name is not a word',
     liquid: "{{ ['first name'] }}",
     row: { 'first name': 'Ada' },
     gives: 'Ada',
@@ -38,15 +38,15 @@ export const NAME_CASES: readonly RenderCase[] = [
     gives: 'Ada',
   },
   { it: 'reads names with dashes', liquid: '{{ first-name }}', row: { 'first-name': 'Ada' }, gives: 'Ada' },
-  { it: 'tells upper and lower case apart', liquid: '[{{ Name }}]', row: ROW, gives: '[]' },
+  { it: 'distinguishes upper and lower case', liquid: '[{{ Name }}]', row: ROW, gives: '[]' },
   {
-    it: 'prints nothing for a column that is not there',
+    it: 'prints nothing for a column that does not exist',
     liquid: '[{{ row.nothing }}]',
     row: ROW,
     gives: '[]',
   },
   {
-    it: 'prints nothing inside what is not there',
+    it: 'prints nothing for a member of a missing value',
     liquid: '[{{ row.nothing.deeper.still }}]',
     row: ROW,
     gives: '[]',
@@ -102,7 +102,7 @@ export const NAME_CASES: readonly RenderCase[] = [
     previous: { name: 'Eve' },
     gives: 'Eve → Ada',
   },
-  { it: 'has no previous row where there was none', liquid: '[{{ previous.name }}]', row: ROW, gives: '[]' },
+  { it: 'has no previous row if there was none', liquid: '[{{ previous.name }}]', row: ROW, gives: '[]' },
   {
     it: 'gives previous rows in batches',
     liquid: '{% for row in rows %}{{ row.previous.name }}{% endfor %}',

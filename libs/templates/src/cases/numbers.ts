@@ -92,10 +92,14 @@ export const NUMBER_CASES: readonly RenderCase[] = [
     row: { v: PRICE },
     gives: '2.5 3.125',
   },
-  { it: 'divides without a remainder when told', liquid: '{{ 10 | divided_by: 4, true }}', gives: '2' },
+  {
+    it: 'drops the remainder of a division if the second argument is true',
+    liquid: '{{ 10 | divided_by: 4, true }}',
+    gives: '2',
+  },
   { it: 'adds text that is a number', liquid: "{{ '5' | plus: '2' }}", gives: '7' },
   {
-    it: 'counts what is no number as 0',
+    it: 'takes a value that is not a number as 0',
     liquid: "{{ 'x' | plus: 1 }} {{ nil | plus: 1 }} {{ row.none | plus: 2 }}",
     gives: '1 1 2',
   },

@@ -10,7 +10,7 @@ export const SHOPIFY_CASES: readonly RenderCase[] = [
     gives: '1225',
   },
   {
-    it: 'tells blank and empty apart',
+    it: 'distinguishes blank and empty',
     liquid:
       '{% if blank == empty %}A{% endif %}{% if nil == blank %}B{% endif %}{% if nil == empty %}C{% endif %}{% if m == empty %}D{% endif %}{% if blank <= 1 or 1 >= empty %}E{% endif %}{% if false == blank %}F{% endif %}',
     row: { m: {} },
@@ -23,7 +23,7 @@ export const SHOPIFY_CASES: readonly RenderCase[] = [
     gives: '11k-(1..1) 12k-(1..1) 21k-(1..1) 22k-(1..1) ',
   },
   {
-    it: 'prints what has changed',
+    it: 'prints values that have changed',
     liquid: '{% for x in v %}{% ifchanged %}{{ x }}{% endifchanged %}.{% endfor %}',
     row: { v: [1, 1, 2, 1] },
     gives: '1..2.1.',
@@ -70,7 +70,7 @@ export const SHOPIFY_CASES: readonly RenderCase[] = [
     gives: 'false x none',
   },
   {
-    it: 'finds properties whose names are no words',
+    it: 'finds properties whose names are not words',
     liquid:
       "{{ v | map: 'first name' | join }} {{ v | where: 'first name', 'Ada' | size }} {{ v | sort: 'first name' | map: 'a.b' | join }}",
     row: {
@@ -82,13 +82,13 @@ export const SHOPIFY_CASES: readonly RenderCase[] = [
     gives: 'Eve Ada 1 2 1',
   },
   {
-    it: 'finds what is true where the value to find is nothing',
+    it: 'finds items with a true property if no value is given',
     liquid: "{{ v | where: 'p', nothing | map: 'p' | join }} {{ v | reject: 'p', nil | size }}",
     row: { v: [{ p: 'a' }, { p: null }, { p: false }] },
     gives: 'a 2',
   },
   {
-    it: 'passes over what is null in a list',
+    it: 'passes over null items in a list',
     liquid: "{{ v | where: 'p', 1 | size }} {{ v | has: 'p', 1 }} {{ v | map: 'p' | json }}",
     row: { v: [null, { p: 1 }] },
     gives: '1 true [null,1]',
@@ -120,13 +120,13 @@ export const SHOPIFY_CASES: readonly RenderCase[] = [
     gives: '1-2-2- -2-2-1 5 3 3',
   },
   {
-    it: 'leaves out what is null, and what is there already, by a property',
+    it: 'leaves out items whose property is null or already occurred',
     liquid: "{{ v | compact: 'p' | json }} {{ v | uniq: 'p' | json }}",
     row: { v: [{ p: 1 }, { p: null }, { p: 1, q: 2 }] },
     gives: '[{"p":1},{"p":1,"q":2}] [{"p":1},{"p":null}]',
   },
   {
-    it: 'rejects what is no list to put behind another',
+    it: 'rejects a value that is not a list as the end of another list',
     json: '{{ v | concat: w | json }}',
     row: { v: [1], w: 'x' },
     error:
@@ -151,7 +151,7 @@ export const SHOPIFY_CASES: readonly RenderCase[] = [
     gives: 'ab... a b... a b ...',
   },
   {
-    it: 'rejects a length that is no whole number',
+    it: 'rejects a length that is not a whole number',
     json: '"{{ "abc" | slice: v }}"',
     row: { v: 1.5 },
     error: 'body.json: "slice" wants a whole number, found the number 1.5 (line 1, column 2 of the template)',
@@ -175,7 +175,7 @@ export const SHOPIFY_CASES: readonly RenderCase[] = [
     gives: '-_8=',
   },
   {
-    it: 'cuts the fractions of a range, and takes what is no number as 0',
+    it: 'cuts the fractions of a range, and takes a value that is not a number as 0',
     liquid: "{% for i in (1.9..x) %}{{ i }}{% endfor %} {{ ('a'..2) | join: '' }}",
     row: { x: 3 },
     gives: '123 012',
@@ -187,7 +187,7 @@ export const SHOPIFY_CASES: readonly RenderCase[] = [
     gives: '12',
   },
   {
-    it: 'rejects a limit that is no number',
+    it: 'rejects a limit that is not a number',
     json: '[{% for x in v limit: n %}{{ x }},{% endfor %}]',
     row: { v: [1, 2], n: 'two' },
     error:
@@ -200,7 +200,7 @@ export const SHOPIFY_CASES: readonly RenderCase[] = [
     gives: 'deep',
   },
   {
-    it: 'sorts by what is printed, without regard to case',
+    it: 'sorts by the printed text, without regard to case',
     liquid: "{{ v | sort_natural | join: ' ' }} {{ w | sort_natural: 'n' | map: 'n' | join: ' ' }}",
     row: { v: ['b', 'A', 'c', 10, 9], w: [{ n: 9 }, { n: 10 }] },
     gives: '10 9 A b c 10 9',

@@ -13,7 +13,7 @@ export const TAG_CASES: readonly RenderCase[] = [
     gives: 'AB',
   },
   {
-    it: 'takes null, false and what is missing as false',
+    it: 'takes null, false and missing values as false',
     liquid: '{% if a %}A{% elsif b %}B{% elsif c %}C{% else %}none{% endif %}',
     row: { a: null, b: false },
     gives: 'none',

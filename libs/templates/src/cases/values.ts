@@ -67,10 +67,10 @@ export const VALUE_CASES: readonly RenderCase[] = [
     gives: '"a\\ud800b"',
   },
   { it: 'writes null in JSON', liquid: '{{ v | json }}', row: { v: null }, gives: 'null' },
-  { it: 'writes what is missing in JSON as null', liquid: '{{ missing | json }}', gives: 'null' },
-  { it: 'writes what is missing deeper as null', liquid: '{{ row.a.b | json }}', gives: 'null' },
+  { it: 'writes a missing value in JSON as null', liquid: '{{ missing | json }}', gives: 'null' },
+  { it: 'writes a missing deeper value as null', liquid: '{{ row.a.b | json }}', gives: 'null' },
   {
-    it: 'writes what is missing in a batch as null',
+    it: 'writes a missing value in a batch as null',
     liquid: '{{ missing | json }}',
     rows: [{ id: 1 }],
     gives: 'null',

@@ -1,8 +1,8 @@
 /**
- * Merges what was fed into the state, in one transaction: the last change of a key and the outcome in the
- * retry entry that names its partition, run and seq make the key's state (PROTOCOL.md §3). It follows from
- * these two alone, not from what was stored before. Partitions come in any order: which change of a key is
- * the last is told by their runs, for a key has at most one change a run.
+ * Merges the fed records into the state, in one transaction. A key's state follows only from its last change,
+ * and from the outcome in the retry entry that names the partition, run and seq of that change (PROTOCOL.md
+ * §3). It does not depend on the earlier state. Partitions come in any order. The last change of a key is the
+ * one of the highest run, since a key has at most one change in a run.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { StatePositions } from '../../port.ts'
@@ -28,8 +28,8 @@ import type { Shapes } from '../state/shapes.ts'
 import { inTransaction, positionsSql } from '../state/state-meta.ts'
 
 /**
- * The state after a change `c` with its outcome (domain/key-state.ts): its kind, and which of the change's
- * rows it has. Tests hold it against the function there.
+ * The state after a change `c` with its outcome: its kind, and which of the change's rows it has. Tests
+ * compare it with the function in domain/key-state.ts.
  */
 const NEXT_KIND = `CASE
   WHEN c.op = ${SETTLED} THEN c.settled_kind
@@ -47,18 +47,15 @@ const KEEPS_AFTER = `(c.op = ${SETTLED} OR (c.op IN (${ADDED}, ${CHANGED})
 export interface Merge {
   readonly connection: DuckDBConnection
   readonly shapes: Shapes
-  /** How rows are hashed; null while the model has not been seen: then hashes are made at the next diff. */
+  /** How rows are hashed. Null before the first diff, which then makes the hashes. */
   readonly hash: RowHash | null
   readonly positions: StatePositions
   readonly signal: AbortSignal
-  /** Sees to it that DuckDB can hold so many bytes of rows. */
+  /** Raises DuckDB's limit, so that it can hold this many bytes of rows. */
   readonly makeRoom: (bytes: number) => Promise<void>
 }
 
-/**
- * Carries out the merge. On an error, and when the signal aborts, nothing has happened, and what was fed is
- * still there.
- */
+/** Carries out the merge. An error or an abort changes nothing, and the fed records stay. */
 export async function mergeFeed(merge: Merge): Promise<void> {
   const { connection } = merge
   const saving = merge.shapes.saving()
@@ -68,7 +65,7 @@ export async function mergeFeed(merge: Merge): Promise<void> {
   const emptyState = await isEmpty(connection, 'state')
   const { slices, readBytes } = await tableSlices(connection, { table: 'stage_changes', size: 'size' })
   await merge.makeRoom(readBytes)
-  // Of compressed texts 2,048 are read where one is wanted, and compressing them takes as much.
+  // DuckDB reads 2,048 compressed texts to get one, and needs as much memory to compress them.
   await connection.run(`SET force_compression = '${slices.length > 1 ? 'uncompressed' : 'auto'}'`)
   await inTransaction(connection, async () => {
     if (saving.sql !== '') await connection.run(saving.sql)
@@ -89,7 +86,7 @@ export async function mergeFeed(merge: Merge): Promise<void> {
   saving.saved()
 }
 
-/** Takes away staged changes that a tombstone comes after; their row ids stay the same in a transaction. */
+/** Removes staged changes before a tombstone of their key. Row ids stay the same within a transaction. */
 async function dropEnded(connection: DuckDBConnection, ended: number): Promise<void> {
   if (await isEmpty(connection, 'stage_changes')) return
   const dropSlice = (slice: string): string => `
@@ -99,9 +96,9 @@ async function dropEnded(connection: DuckDBConnection, ended: number): Promise<v
 }
 
 /**
- * A tombstone ends what the state has of its key in the partition, too: of a state that was left alone for
- * long, compaction may have taken away all that would have told it one by one. What is staged of retry
- * entries and captured values is newer.
+ * A tombstone also ends everything that the state has of its key in the partition. If the state was not fed
+ * for long, compaction may have removed the records that would have ended it one by one. Staged retry entries
+ * and captured values are newer, so they stay.
  */
 async function forgetEnded(connection: DuckDBConnection, ended: number): Promise<void> {
   for (const table of ['state', 'retry', 'captured'])
@@ -115,8 +112,8 @@ async function forgetEnded(connection: DuckDBConnection, ended: number): Promise
 }
 
 /**
- * One run has one change per key: then the costly choice of the last one is not needed. Unequal hashes prove
- * that keys are unequal.
+ * True if all staged keys are distinct, as within one run. Then the expensive choice of the last change is
+ * not needed. Different hashes prove that keys differ.
  */
 async function hasDistinctKeys(connection: DuckDBConnection): Promise<boolean> {
   const reader = await connection.runAndReadAll(
@@ -135,8 +132,8 @@ async function isEmpty(connection: DuckDBConnection, table: string): Promise<boo
 }
 
 /**
- * Replaces the records of a table by the last one staged for each partition and key; a staged tombstone
- * removes the record of its own partition, and no other.
+ * Replaces the records of a table by the last one staged for each partition and key. A staged tombstone
+ * removes only the record of its own partition.
  */
 async function replaceByKey(
   connection: DuckDBConnection,
@@ -156,12 +153,12 @@ async function replaceByKey(
 
 /**
  * The staged change of the highest run for each key, and within a run the last one staged. Run and row id
- * make one number, which is cheaper to find the maximum of than a pair.
+ * form one number, since its maximum is cheaper to find than that of a pair.
  */
 const LAST_OF_EACH_KEY = `
   SELECT CAST(max(CAST(run AS HUGEINT) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes GROUP BY ${keyToken('key')}`
 
-/** Takes away staged changes of earlier runs than that which the state has of the key. */
+/** Removes staged changes of runs before the one whose change the state has of the key. */
 async function dropOutdated(connection: DuckDBConnection): Promise<void> {
   const reader = await connection.runAndReadAll(
     'SELECT (SELECT min(run) FROM stage_changes) < (SELECT max(run) FROM state)',
@@ -191,14 +188,14 @@ async function mergeChanges(
     )
     return
   }
-  // Which changes count, and what became of them, is found of all at once, for that takes little of each.
+  // Find the changes that count and their outcomes for all keys at once, since that needs few bytes of each.
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE fates AS
     SELECT s.rowid AS rid, r.key, r.run, r.seq, r.outcome FROM stage_changes s LEFT JOIN retry r ON ${IS_ENTRY_OF_KEY} ${last}`)
   for (const slice of slices) {
     const staged = `(SELECT *, rowid AS rid FROM stage_changes WHERE ${isInSlice('rowid', slice)}) s`
     const fates = `(FROM fates WHERE ${isInSlice('rid', slice)}) r`
-    // Hashes are made by the next diff, which takes few columns at a time.
+    // The next diff makes the hashes, a few columns at a time.
     await connection.run(insertStates(`${staged} JOIN ${fates} ON r.rid = s.rid`, { hash: null, shapes }))
   }
   await connection.run('DROP TABLE fates')
@@ -207,8 +204,8 @@ async function mergeChanges(
 const IS_ENTRY_OF_KEY = 'r.key = s.key AND r.partition = s.partition'
 
 /**
- * The order of the changes stays, so that rows that were neighbours in the model are so in the state. `from`
- * has the changes as `s` and their retry entries as `r`.
+ * Inserts the new states. It keeps the order of the changes, so that neighbours in the model are neighbours
+ * in the state. `from` has the changes as `s` and their retry entries as `r`.
  */
 function insertStates(from: string, { hash, shapes }: Pick<Merge, 'hash' | 'shapes'>): string {
   const next = `
@@ -228,9 +225,8 @@ function insertStates(from: string, { hash, shapes }: Pick<Merge, 'hash' | 'shap
 }
 
 /**
- * An absent key is worth a place only while a retry entry, a muted hash or captured values that nobody has
- * ended yet belong to it; each retry entry has a key in the state, of its partition, and so have captured
- * values of keys that are not known otherwise.
+ * Keeps an absent key only while it has a retry entry, a muted hash, or captured values that are not ended.
+ * Adds a key for each retry entry, with its partition, and for captured values of unknown keys.
  */
 const keepOnlyUsefulAbsences = `
   DELETE FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry)

@@ -1,10 +1,10 @@
 /**
- * Takes stretches of topics into temporary tables. Nothing of it counts until it is merged; a process that
- * dies before loses only work.
+ * Takes stretches of topics into temporary tables. They count only once they are merged. If the process dies
+ * before, only work is lost.
  *
- * Records go to DuckDB as lines of one text per batch, fields parted by tabs, and are taken apart there: one
- * call of the binding per batch instead of several per record, and off the main thread. JSON text holds
- * neither tabs nor line ends.
+ * Records go to DuckDB as lines of one text for each batch, with tabs between fields, and DuckDB splits them.
+ * That takes one call of the binding for each batch instead of several for each record, and runs off the main
+ * thread. JSON text contains neither tabs nor line ends.
  */
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api'
 import type { Captured, RetryEntry } from '@sluice/contracts/records'
@@ -13,10 +13,10 @@ import type { Keyed, PlacedChange, PlacedTombstone } from '../../port.ts'
 import { CHANGE_OPS, KINDS, OUTCOMES } from '../state/codes.ts'
 import type { Shapes } from '../state/shapes.ts'
 
-/** Most records of a batch, and about how many characters it holds; one record is always taken. */
+/** The most records of a batch, and about the number of its characters. A batch has at least one record. */
 const BATCH_RECORDS = 4096
 const BATCH_CHARACTERS = 1_000_000
-/** Of shorter texts it makes no difference whether characters or bytes are counted. */
+/** For shorter texts it does not matter whether characters or bytes are counted. */
 const LONG_CHARACTERS = 1000
 
 const STAGE_TABLES = `
@@ -40,7 +40,7 @@ const textField = (index: number) =>
 const INSERT_CHANGES = `INSERT INTO stage_changes
   SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}, f[12], f[13]
   FROM ${FIELDS}`
-/** A tombstone ends those of the key's changes that were staged before it. */
+/** A tombstone ends the changes of its key that were staged before it. */
 const INSERT_ENDED = `INSERT INTO stage_ended SELECT $2, ${textField(1)}, (SELECT count(*) FROM stage_changes) FROM ${FIELDS}`
 const INSERT_RETRY = `INSERT INTO stage_retry
   SELECT $2, ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)}, ${field(6)}, ${field(7)} FROM ${FIELDS}`
@@ -53,8 +53,8 @@ interface Insertion {
 }
 
 /**
- * The temporary tables of what is fed and not yet merged. Records of a key are to come in the order of their
- * partition of the topic.
+ * The temporary tables of records that are fed and not merged yet. The records of a key have to come in the
+ * order of their topic partition.
  */
 export class FeedStaging {
   readonly #connection: DuckDBConnection
@@ -121,20 +121,20 @@ export class FeedStaging {
     })
   }
 
-  /** Waits until DuckDB has taken in all that was added. */
+  /** Waits until DuckDB has taken in all added records. */
   async flush(): Promise<void> {
     await this.#inserting
   }
 
-  /** Forgets all that was added. */
+  /** Forgets all added records. */
   async clear(): Promise<void> {
     await this.close()
     await this.#connection.run(STAGE_TABLES)
   }
 
   /**
-   * Waits until DuckDB is done with what was added, well or not. The connection must not be closed before:
-   * DuckDB's binding crashes on statements whose connection is gone.
+   * Waits until DuckDB is done with the added records, even after an error. The connection must stay open
+   * until then, since DuckDB's binding crashes on statements of a closed connection.
    */
   async close(): Promise<void> {
     await this.#inserting.catch(() => {})
@@ -155,8 +155,8 @@ export class FeedStaging {
   }
 
   /**
-   * Writes records as lines; `addParts` adds the parts of one and gives their size in characters. DuckDB
-   * takes in the last batch while the caller goes on: if that fails, the next call says so.
+   * Writes records as lines. `addParts` adds the parts of one record, and returns their size in characters.
+   * DuckDB takes in the last batch while the caller goes on. If that fails, the next call throws the error.
    */
   async #insert<T>(
     into: Insertion,
@@ -183,7 +183,7 @@ export class FeedStaging {
     const text = parts.join('')
     await this.#inserting
     this.#inserting = this.#run(into, text)
-    // Heard by whoever waits for it next.
+    // The next call that waits for it gets the error.
     this.#inserting.catch(() => {})
   }
 

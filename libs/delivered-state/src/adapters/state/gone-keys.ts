@@ -1,7 +1,7 @@
 /**
- * Keys that left a partition of `changes` for good: their last change there was delivered or settled as a
- * removal, and the state knows nothing of them in that partition any more. What still stands there of them is
- * worth nothing to a rebuild.
+ * Keys that left a partition of `changes` for good. Their last change there is a removal that was delivered
+ * or settled, and the state knows nothing of them in that partition any more. A rebuild does not need their
+ * remaining records.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { EndedKey } from '../../port.ts'
@@ -10,12 +10,15 @@ import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 
 const LEAVES_NOTHING = `(op = ${REMOVED} OR (op = ${SETTLED} AND settled_kind = ${ABSENT}))`
 
-/** Most keys that are compared at once: more of them may not fit into memory, and nothing is written then. */
+/**
+ * The most keys that are compared at once. More may not fit into memory, since this writes no temporary
+ * files.
+ */
 const SLICE_ROWS = 250_000
 
 /**
- * Notes which of the staged changes took their keys away, and forgets those that came back or have their
- * tombstone. To be called once these changes are merged into the state.
+ * Notes the staged changes after which their keys are gone. Forgets gone keys that came back or have their
+ * tombstone. Call it once these changes are merged into the state.
  */
 export async function noteGoneKeys(connection: DuckDBConnection): Promise<void> {
   const reader = await connection.runAndReadAll(`
@@ -79,7 +82,7 @@ export async function goneKeys(
   }
 }
 
-/** SQL that forgets those that were told, up to the last of them. */
+/** SQL that forgets the keys that were passed on, up to the last of them. */
 export function forgetGone({ before, last }: { readonly before: number; readonly last: number }): string {
   return `DELETE FROM gone WHERE since < ${before} AND rowid <= ${last}`
 }

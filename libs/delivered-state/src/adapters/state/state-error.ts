@@ -1,10 +1,10 @@
-/** What DuckDB says, as errors of ours. */
+/** Translates DuckDB's errors into SluiceErrors. */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { diskErrorOf } from './disk-error.ts'
 
 /**
- * The error of ours for what DuckDB said. Where its memory did not suffice, the message names the setting
- * that gives it more.
+ * The SluiceError for an error of DuckDB. If DuckDB had too little memory, the message names the setting that
+ * gives it more.
  */
 export function asStateError(error: unknown, file: string): unknown {
   if (isSluiceError(error)) return error

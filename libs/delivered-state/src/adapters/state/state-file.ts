@@ -1,7 +1,7 @@
 /**
- * The DuckDB file of a sync's delivered state: its tables, and whether what lies there can be trusted. A file
- * that is damaged, of another format, sync, incarnation or number of partitions is thrown away: the topics
- * hold everything.
+ * The DuckDB file of a sync's delivered state: its tables, and the check whether an existing file can be
+ * trusted. A file is thrown away if it is damaged, or of another format, sync, incarnation or number of
+ * partitions. The topics have all its data.
  */
 import { existsSync, mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -25,8 +25,9 @@ export interface StateFileOptions {
 }
 
 /**
- * A row group is filled in memory before it is written: of rows of 10 KB, DuckDB's own size takes 1.2 GB.
- * This is the least that it takes; a file of another block size is not opened, and made anew.
+ * DuckDB fills a row group in memory before it writes it. With its default size, rows of 10 KB would take 1.2
+ * GB. This is the smallest size that DuckDB allows. A file of another block size is not opened, and is made
+ * again.
  */
 const STORAGE = 'ROW_GROUP_SIZE 2048, BLOCK_SIZE 16384'
 
@@ -51,8 +52,8 @@ const TABLES = {
 }
 
 /**
- * Opens the file, or a new one in its place: then `reason` says why what was there is not used, or is null
- * where nothing was there.
+ * Opens the file, or a new one in its place. Then `reason` says why the existing file is not used. It is null
+ * if there was none.
  */
 export async function openStateFile(
   options: StateFileOptions,

@@ -1,6 +1,6 @@
 /**
- * What DuckDB says, as errors of ours: the message as it stands, and the place in the model's SQL where
- * DuckDB names it.
+ * Translates DuckDB's errors into SluiceErrors, with DuckDB's own message, and the place in the model's SQL
+ * if DuckDB gives one.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
@@ -8,16 +8,16 @@ import type { ResolvedQuery } from './file-references.ts'
 import { type ErrorDetail, SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
 
-/** Where in a SQL text an error is, counted from 1, or null where DuckDB does not tell. */
+/** The place of an error in a SQL text, counted from 1. Null if DuckDB does not give it. */
 export interface SqlPlace {
   readonly line: number
   readonly column: number
 }
 
 /**
- * Reads the place from DuckDB's `LINE 2: …` with the caret below it. Of long lines DuckDB shows a part,
- * marked by `...`: then the part is looked for in the line itself. `linesBefore`: how many lines of ours
- * stood before the SQL in what DuckDB was given.
+ * Reads the place from DuckDB's `LINE 2: …` with the caret below it. DuckDB shows only a part of a long line,
+ * marked by `...`. Then this looks for the part in the line itself. `linesBefore` is the number of Sluice's
+ * lines before the SQL in the statement.
  */
 function placeInSql(message: string, sql: string, linesBefore = 0): SqlPlace | null {
   const shown = /^(LINE (\d+): )(.*)\n( *)\^/m.exec(message)
@@ -34,8 +34,8 @@ function placeInSql(message: string, sql: string, linesBefore = 0): SqlPlace | n
 }
 
 /**
- * DuckDB's message without the excerpt of the SQL below it and without advice that is of no use here
- * (extensions are never loaded).
+ * DuckDB's message without the excerpt of the SQL below it, and without advice that does not help here, such
+ * as loading extensions.
  */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
@@ -47,7 +47,7 @@ export function messageOf(error: unknown): string {
     .trim()
 }
 
-/** A `disk` error where rows could not be written; null for anything else. */
+/** A `disk` error if rows could not be written. Null for any other error. */
 export function diskErrorOf(
   error: unknown,
   of: { readonly model: string; readonly file: string },
@@ -61,21 +61,21 @@ export function diskErrorOf(
 
 export interface QueryFailure {
   readonly error: unknown
-  /** The SQL as it was run, and as its user wrote it. */
+  /** The SQL as it ran, and as the user wrote it. */
   readonly query: ResolvedQuery
   readonly written: string
-  /** How many lines of ours stood before it in the failing statement. */
+  /** The number of Sluice's lines before it in the failing statement. */
   readonly linesBefore: number
   readonly model: string
-  /** True where the SQL is ours, for a whole table. */
+  /** True if Sluice wrote the SQL, for a whole table. */
   readonly isTable: boolean
-  /** Where relative file names start. */
+  /** The folder of relative file names. */
   readonly folder: string
 }
 
 /**
- * An error of ours for what DuckDB refused: `missing-file` for a file that is not there, `query` for
- * everything else. Of a file without a byte in it DuckDB only says that its columns are not there.
+ * The SluiceError for an error of DuckDB: `missing-file` for a file that does not exist, and `query` for any
+ * other. For an empty file, DuckDB only says that its columns do not exist.
  */
 export function queryError(failure: QueryFailure): SluiceError {
   const text = failure.error instanceof Error ? failure.error.message : String(failure.error)
@@ -105,7 +105,7 @@ export function saysOutOfMemory(error: unknown): boolean {
   return error instanceof Error && /^Out of Memory Error/.test(error.message)
 }
 
-/** DuckDB's own advice names settings of its own, which nobody can set here. */
+/** Replaces DuckDB's own advice, which names settings that users of Sluice cannot change. */
 function tooLittleMemory({ model, error }: QueryFailure, text: string): SluiceError {
   const said = text.split('\n')[0] ?? text
   const message =
@@ -115,8 +115,8 @@ function tooLittleMemory({ model, error }: QueryFailure, text: string): SluiceEr
 }
 
 /**
- * A `query` error that names the file of a query that has no bytes, and so no names of columns; null if there
- * is none.
+ * A `query` error that names an empty file of the query, which has no names of columns. Null if no file is
+ * empty.
  */
 export function emptyFile(
   { files }: ResolvedQuery,
@@ -130,7 +130,7 @@ export function emptyFile(
   return new SluiceError('query', message, { cause: of.error, details: [{ file, message }] })
 }
 
-/** The place in the SQL as its user wrote it, of one in the SQL as it was run. */
+/** Maps a place in the SQL as it ran to the place in the SQL as the user wrote it. */
 function placeAsWritten(place: SqlPlace | null, failure: QueryFailure): SqlPlace | null {
   if (place === null) return null
   const lines = failure.query.sql.split('\n').slice(0, place.line - 1)
@@ -140,8 +140,8 @@ function placeAsWritten(place: SqlPlace | null, failure: QueryFailure): SqlPlace
 }
 
 /**
- * A `missing-file` error with the absolute path and, where there is one, the file next to it whose name comes
- * nearest.
+ * A `missing-file` error with the absolute path, and the file with the nearest name in the same folder, if
+ * there is one.
  */
 export function missingFile(
   path: string,
@@ -155,7 +155,7 @@ export function missingFile(
     : near === null
       ? ''
       : ` Did you mean ${near}?`
-  const message = `${who} reads the file ${path}, which is not there.${advice}`
+  const message = `${who} reads the file ${path}, which does not exist.${advice}`
   return new SluiceError('missing-file', message, { details: [{ file: path, message }] })
 }
 
@@ -167,7 +167,7 @@ function namesIn(folder: string): readonly string[] {
   }
 }
 
-/** The name with the fewest edits to the wanted one, if they are few for its length. */
+/** The name with the fewest edits from the wanted one, if these are few for its length. */
 function nearestName(wanted: string, names: readonly string[]): string | null {
   const most = Math.max(2, Math.floor(wanted.length / 2))
   let best: { readonly name: string; readonly edits: number } | null = null

@@ -1,26 +1,27 @@
 /**
- * The files that a query names. DuckDB looks for a relative name in the process's working directory before it
- * looks in `file_search_path`, so that a file lying there would be read in place of the source's; and it
- * reads a quoted empty field of a CSV file as NULL, so that empty text and no text could not be told apart
- * (R18). Both are set right in the text of the query, at the places that DuckDB's own parser names: relative
- * names become absolute, and CSV files are read with `allow_quoted_nulls = false` unless the query says
- * otherwise.
+ * Rewrites the file names in a query, for two reasons. DuckDB looks for a relative name in the process's
+ * working directory before it looks in `file_search_path`, so it would read a file there instead of the
+ * source's. It also reads a quoted empty field of a CSV file as NULL, so that empty text and no text would
+ * look alike (R18).
+ *
+ * The rewrite edits the text of the query at the places that DuckDB's own parser gives. Relative names become
+ * absolute. CSV files are read with `allow_quoted_nulls = false`, unless the query sets that option.
  */
 import { isAbsolute, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteIdentifier, quoteText } from './types.ts'
 
-/** A query with its files set right, and the way back to places in the text as written. */
+/** A query with rewritten file names, and the map back to places in the text as written. */
 export interface ResolvedQuery {
   readonly sql: string
-  /** Absolute paths of the files that it names, patterns among them. */
+  /** The absolute paths of the files that it names, which may be patterns. */
   readonly files: readonly string[]
-  /** The offset, in the text as written, of what stands at an offset in `sql`. */
+  /** Maps an offset in `sql` to the offset in the text as written. */
   originalOffset(offset: number): number
 }
 
 interface Edit {
-  /** Offsets in characters of the text as written. */
+  /** Offsets in characters, in the text as written. */
   readonly start: number
   readonly end: number
   readonly text: string
@@ -40,13 +41,13 @@ const CSV_FILES = /\.(csv|tsv)(\.gz|\.zst)?$/i
 const CSV_FUNCTIONS = /^read_csv(_auto)?$/i
 const FILE_FUNCTIONS =
   /^(read_(csv|csv_auto|parquet|text|blob|(json|ndjson)(_objects)?(_auto)?)|parquet_(scan|metadata|schema|file_metadata|kv_metadata)|sniff_csv|glob)$/i
-/** A name in any of the ways in which SQL may write it. */
+/** A name in any spelling that SQL allows. */
 const NAME_TOKEN =
   /^(?:[eE]?'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|"(?:[^"]|"")*"(?:\s*\.\s*"(?:[^"]|"")*")?|\w+\s*\.\s*\w+)/
 
 /**
- * Sets the files of a query right. A query that DuckDB cannot parse is left as it is: preparing it will say
- * what is wrong.
+ * Rewrites the file names of a query. A query that DuckDB cannot parse stays as it is, and preparing it
+ * reports the error.
  */
 export async function resolveFiles(
   connection: DuckDBConnection,
@@ -57,7 +58,7 @@ export async function resolveFiles(
   const files = references.map(({ name }) => pathOf(name, folder))
   for (const withOptions of [true, false]) {
     const resolved = { ...applyEdits(sql, editsFor(sql, references, folder, withOptions)), files }
-    // Where a name stands in a place that takes no function, only its path is set right.
+    // If a name stands where SQL allows no function, only its path is rewritten.
     if (await isParsed(connection, resolved.sql)) return resolved
   }
   return { ...applyEdits(sql, []), files }
@@ -104,7 +105,7 @@ function collect(tree: unknown, isDescribed: boolean, found: Reference[]): void 
 function collectTable(node: Node, isDescribed: boolean, found: Reference[]): void {
   const { table_name: table, schema_name: schema, catalog_name: catalog, query_location: at, alias } = node
   if (typeof table !== 'string' || typeof at !== 'number' || catalog !== undefined) return
-  // A bare x.csv is parsed as table csv of schema x, and read as a file where there is no such table.
+  // DuckDB parses a bare x.csv as table csv of schema x, and reads it as a file if there is no such table.
   const name = typeof schema === 'string' ? `${schema}.${table}` : table
   if (TABLE_FILES.test(name))
     found.push({

@@ -1,24 +1,25 @@
 /**
- * An instance of DuckDB for one query of a user: nothing else is in it, it loads no extension, its memory and
- * threads are bounded, and its configuration is locked before the user's SQL is seen.
+ * A DuckDB instance for one query of a user. It contains nothing else and loads no extension. Its memory and
+ * threads are bounded, and its configuration is locked before it gets the user's SQL.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { quoteText } from './types.ts'
 
 /**
- * Each thread fills a row group in memory before it is written. DuckDB's own size, 122,880 rows, is 1.2 GB of
- * rows of 10 KB; this is the least that it takes.
+ * Each thread fills a row group in memory before it writes it. With DuckDB's default of 122,880 rows, rows of
+ * 10 KB would take 1.2 GB. This is the smallest size that DuckDB allows.
  */
 const ROW_GROUP_ROWS = 2048
 /**
- * Each column of a row group takes at least a block: with DuckDB's own size, 256 KB, 400 columns take 100 MB.
+ * Each column of a row group takes at least a block. With DuckDB's default of 256 KB, 400 columns take 100
+ * MB.
  */
 const BLOCK_BYTES = 16_384
 
 /** Attaches a new file for an extract, as `sluice_extract`. */
 export async function attachExtract(connection: DuckDBConnection, file: string): Promise<void> {
-  // The extract is read once and removed: finding out how to compress it would take longer than reading it.
+  // The extract is read once and then removed. Choosing a compression would take longer than reading it.
   await connection.run(`SET force_compression = 'uncompressed'`)
   const options = `ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, BLOCK_SIZE ${BLOCK_BYTES}`
   await connection.run(`ATTACH ${quoteText(file)} AS sluice_extract (${options})`)
@@ -31,7 +32,7 @@ export interface SessionLimits {
   readonly tempDirectory: string
 }
 
-/** States: open → closed. `run` is not to be called concurrently. */
+/** States: open → closed. `run` must not be called concurrently. */
 export class DuckdbSession implements AsyncDisposable {
   readonly #instance: DuckDBInstance
   readonly connection: DuckDBConnection
@@ -41,7 +42,7 @@ export class DuckdbSession implements AsyncDisposable {
     this.connection = connection
   }
 
-  /** Opens an instance in memory. `folder` is where relative file names start. */
+  /** Opens an instance in memory. Relative file names start in `folder`. */
   static async open(folder: string, limits: SessionLimits): Promise<DuckdbSession> {
     const instance = await DuckDBInstance.create(':memory:', {
       memory_limit: limits.memoryLimit,
@@ -67,9 +68,9 @@ export class DuckdbSession implements AsyncDisposable {
   }
 
   /**
-   * Waits for work on this session's connection; when the signal aborts, interrupts it and rejects with the
-   * signal's reason once DuckDB has let go. DuckDB forgets an interrupt that comes before a statement has
-   * begun, so it is repeated.
+   * Waits for work on this session's connection. When the signal aborts, it interrupts the work, and rejects
+   * with the signal's reason once DuckDB has stopped. DuckDB ignores an interrupt before a statement has
+   * begun, so the interrupt is repeated.
    */
   async interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     signal.throwIfAborted()

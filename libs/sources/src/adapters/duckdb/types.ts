@@ -18,8 +18,8 @@ import { type DuckDBStructType, type DuckDBType, DuckDBTypeId } from '@duckdb/no
 import type { ColumnType } from '@sluice/contracts/values'
 
 /**
- * How a column is carried: its type, the DuckDB type that holds it, and the SQL that gets there; null where
- * nothing needs casting.
+ * How a column is carried: its type, the DuckDB type that holds it, and the SQL that casts to it. Null if no
+ * cast is needed.
  */
 export interface Carried {
   readonly type: ColumnType
@@ -27,7 +27,7 @@ export interface Carried {
   readonly cast: ((expression: string) => string) | null
 }
 
-/** Writes an identifier so that any name is one. */
+/** Quotes an identifier, so that any name is allowed. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
@@ -87,7 +87,8 @@ const SCALARS: { readonly [id: number]: Carried } = {
 }
 
 /**
- * How a value of a DuckDB type is carried. Types not known here are carried as the text that DuckDB prints.
+ * How a value of a DuckDB type is carried. A type that is unknown here is carried as the text that DuckDB
+ * prints.
  */
 export function carry(type: DuckDBType): Carried {
   switch (type.typeId) {

@@ -5,18 +5,16 @@ import type { DescribedField } from './types.ts'
 import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
 
 /**
- * How SQL is read and values are printed, whatever the server has set: texts in quotes of both kinds, no
- * blanks added to CHAR, no fraction of a second cut off.
+ * How the server reads SQL and prints values, whatever its own settings are: texts in quotes of both kinds,
+ * no blanks added to CHAR, no fraction of a second cut off.
  */
 const SQL_MODE = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'
-/** How long the server waits for us to read on, when the disk is slow. */
+/** How long the server waits for Sluice to read on, when the disk is slow. */
 const WRITE_TIMEOUT_SECONDS = 600
-/** Time for asking the server to end a query that nobody waits for any more. */
+/** How long Sluice tries to make the server end a query that nobody waits for any more. */
 const KILL_TIMEOUT_MS = 2_000
 
-/**
- * Opens a connection; rejects with mysql2's error. Errors of a connection that nobody waits on are dropped.
- */
+/** Opens a connection. Rejects with mysql2's error. Drops errors of a connection that nobody waits for. */
 export async function connect(access: ServerAccess): Promise<Connection> {
   const { host, port, user, database, password, tls, timeoutMs } = access
   const connection = createConnection({
@@ -28,12 +26,12 @@ export async function connect(access: ServerAccess): Promise<Connection> {
     charset: 'utf8mb4',
     connectTimeout: Math.min(CONNECT_TIMEOUT_MS, timeoutMs ?? CONNECT_TIMEOUT_MS),
     multipleStatements: false,
-    // The server could ask for files of this machine otherwise.
+    // Without this flag, the server could ask for files of this machine.
     flags: ['-LOCAL_FILES'],
     stream: () => socketTo(host, port),
     ...(tls === null ? {} : { ssl: { ...tls, verifyIdentity: tls.rejectUnauthorized } }),
   })
-  // Whoever waits on a query is told by that query, or listens too.
+  // A caller that waits for a query gets the error from that query, or has a listener of its own.
   connection.on('error', () => undefined)
   return new Promise((resolve, reject) => {
     connection.connect(error => {
@@ -47,8 +45,9 @@ export async function connect(access: ServerAccess): Promise<Connection> {
 }
 
 /**
- * The socket of a connection. An address in digits is kept where TLS looks for the name that the server's
- * certificate is to have: for names Node does that itself, and without any it would want `localhost`.
+ * The socket of a connection. TLS takes the expected name of the server's certificate from the socket's host.
+ * Node sets it only for names. So this sets it for an IP address too, since TLS would otherwise expect
+ * `localhost`.
  */
 function socketTo(host: string, port: number) {
   const socket = openSocket(port, host)
@@ -87,7 +86,7 @@ export async function beginSnapshot(connection: Connection, timeoutMs: number | 
   await run(connection, 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
 }
 
-/** What the server says about a statement before it is run. */
+/** The server's description of a statement before it runs. */
 export interface Described {
   readonly fields: readonly DescribedField[]
   readonly parameters: number
@@ -111,16 +110,16 @@ export function describeStatement(connection: Connection, sql: string): Promise<
   })
 }
 
-/** Breaks the connection; whatever waits for an answer fails at once. */
+/** Breaks the connection. All calls that wait for an answer fail at once. */
 export function cut(connection: Connection): void {
-  // Of an end that it makes itself, mysql2 tells nobody who waits.
+  // When mysql2 ends a connection itself, it does not tell the waiting callers.
   const stream: unknown = Reflect.get(connection, 'stream')
   if (stream instanceof Socket) stream.destroy()
 }
 
 /**
- * Ends the query that may still run for a connection that was cut: a server does not look after its client
- * before it has something to send.
+ * Ends the query that may still run for a connection that was cut. A server notices a lost client only when
+ * it has data to send.
  */
 export async function abandon(connection: Connection, access: ServerAccess): Promise<void> {
   let other: Connection | null = null
@@ -129,14 +128,14 @@ export async function abandon(connection: Connection, access: ServerAccess): Pro
     other = await connect({ ...access, timeoutMs: KILL_TIMEOUT_MS })
     await run(other, `KILL ${connection.threadId}`)
   } catch {
-    // Where the server cannot be reached, or has ended the query already, there is nothing left to do.
+    // If the server cannot be reached, or has already ended the query, there is nothing left to do.
   } finally {
     clearTimeout(late)
     if (other !== null) cut(other)
   }
 }
 
-/** Says good-bye; resolves once that is done, or cannot be. */
+/** Closes the connection in good order. Resolves once that is done or has failed. */
 export function end(connection: Connection): Promise<void> {
   return new Promise(resolve => connection.end(() => resolve()))
 }

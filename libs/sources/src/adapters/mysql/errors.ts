@@ -1,5 +1,5 @@
 /**
- * What MySQL and MariaDB say, as errors of ours. Their codes:
+ * Translates errors of MySQL and MariaDB into SluiceErrors. Their codes:
  * https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html and
  * https://mariadb.com/kb/en/mariadb-error-code-reference/.
  */
@@ -25,7 +25,7 @@ const TIMED_OUT = new Set([3024, 1969])
 /** Lock wait, deadlock, a table that changed under the snapshot, too many connections. */
 const RETRYABLE = new Set([1205, 1213, 1412, 1040, 1203, 1226])
 
-/** What the server itself says has a number; what happens to the connection has not. */
+/** The number of an error of the server. Errors of the connection have none. */
 function numberOf(error: unknown): number | null {
   if (!(error instanceof Error) || !('sqlState' in error) || !('errno' in error)) return null
   return typeof error.errno === 'number' ? error.errno : null
@@ -64,8 +64,8 @@ export function queryError(error: unknown, names: ServerNames, of: MysqlFailure)
 }
 
 /**
- * Where a message points to. Of a mistake in the syntax the server shows the line and the text from there on;
- * otherwise it names what it does not know, which is a place if it stands in the SQL only once.
+ * The place to which a message points. For a syntax error, the server shows the line and the text from the
+ * mistake on. For an unknown name, the place is known if the name occurs only once in the SQL.
  */
 function placeOf(message: string, sql: string): SqlPlace | null {
   const near = / near '([\s\S]*)' at line (\d+)$/.exec(message)
@@ -73,7 +73,7 @@ function placeOf(message: string, sql: string): SqlPlace | null {
     const [, text = '', line = ''] = near
     const lines = sql.split('\n')
     const before = lines.slice(0, Number(line) - 1).reduce((sum, each) => sum + each.length + 1, 0)
-    // The text begins with the mistake, and line is where that is.
+    // The text begins with the mistake, which stands in that line.
     const at = text === '' ? sql.trimEnd().length : sql.indexOf(text.split('\n')[0] ?? '', before)
     return at < 0 ? { line: Number(line), column: 1 } : placeAt(at, sql)
   }

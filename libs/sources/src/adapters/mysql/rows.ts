@@ -1,4 +1,4 @@
-/** The rows of a MySQL query as text (see row-text.ts), at the pace of whoever reads it. */
+/** The rows of a MySQL query as text (see row-text.ts), at the pace of the reader. */
 import { Readable } from 'node:stream'
 import type { Connection } from 'mysql2'
 import type { Encoding } from './types.ts'
@@ -11,7 +11,7 @@ const LINE_FEED = 10
 const BACKSLASH = 92
 const ZERO = 48
 
-/** What stands behind the backslash for a byte that would divide columns or rows, by the byte. */
+/** By byte: the character after the backslash, for bytes that would otherwise divide columns or rows. */
 const ESCAPES = new Map([
   [0, ZERO],
   [TAB, 't'.charCodeAt(0)],
@@ -19,7 +19,7 @@ const ESCAPES = new Map([
   [13, 'r'.charCodeAt(0)],
   [BACKSLASH, BACKSLASH],
 ])
-/** The same for all bytes; 0 for those that stand for themselves. */
+/** The same for all bytes. 0 for bytes that need no escape. */
 const ESCAPE_OF = Uint8Array.from({ length: 256 }, (_, byte) => ESCAPES.get(byte) ?? 0)
 const NULL = Buffer.from('\\N')
 
@@ -30,8 +30,8 @@ export interface RowsAsText {
 }
 
 /**
- * Runs a query and gives its rows. `text` ends only when the server has marked the end of the result; it
- * fails with mysql2's error. While nobody reads, nothing is read from the server.
+ * Runs a query and gives its rows. `text` ends only when the server has marked the end of the result, and
+ * fails with mysql2's error. While nobody reads `text`, this reads nothing from the server.
  */
 export function rowsAsText(connection: Connection, sql: string, encodings: readonly Encoding[]): RowsAsText {
   const writer = new RowWriter(encodings)
@@ -41,7 +41,7 @@ export function rowsAsText(connection: Connection, sql: string, encodings: reado
     read: () => connection.resume(),
     destroy: (error, done) => done(error),
   })
-  // A connection that is lost tells itself, not the query.
+  // mysql2 reports a lost connection on the connection, not on the query.
   connection.on('error', (error: Error) => text.destroy(error))
   const query = connection.query({ sql, rowsAsArray: true, typeCast: false })
   query.on('error', (error: Error) => text.destroy(error))

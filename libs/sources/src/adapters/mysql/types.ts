@@ -16,7 +16,7 @@
  * | JSON | json |
  * | UUID (MariaDB) | uuid |
  *
- * Dates are text since no type of ours has 0000-00-00 or 2024-02-00, and none of times has 838:59:59.
+ * Dates and times are text, since no type of Sluice can hold 0000-00-00, 2024-02-00 or 838:59:59.
  */
 import type { FieldPacket } from 'mysql2'
 import type { Column, ColumnType } from '@sluice/contracts/values'
@@ -33,11 +33,11 @@ export interface MysqlColumn extends Column {
   readonly value: (place: string) => string
   /** True for a FLOAT, which the server prints with six digits unless it becomes a DOUBLE. */
   readonly isFloat: boolean
-  /** True for a YEAR that is no column of a table but an expression. */
+  /** True for a YEAR that comes from an expression, not from a column of a table. */
   readonly isCalculatedYear: boolean
 }
 
-/** A column as the server describes it; MariaDB names types of its own, and JSON, beside those of MySQL. */
+/** A column as the server describes it. Besides MySQL's types, MariaDB names its own types and JSON. */
 export type DescribedField = FieldPacket & {
   readonly extendedTypeName?: string
   readonly extendedFormat?: string
@@ -109,7 +109,7 @@ function decimalOf(precision: number, scale: number): How {
   return value === null ? plain(type, `DECIMAL(${precision},${scale})`) : { ...plain(type, 'VARCHAR'), value }
 }
 
-/** A number of any length; JSON has none that begins with the zeros of a ZEROFILL. */
+/** A number of any length. Leading zeros of a ZEROFILL go, since JSON does not allow them. */
 function numberText(isFilled: boolean): How {
   const number = (place: string) => (isFilled ? `regexp_replace(${place}, '^0+([0-9])', '\\1')` : place)
   return text({ kind: 'json' }, place => `CAST(${number(place)} AS JSON)`)
@@ -123,7 +123,7 @@ interface Described {
   readonly characterSet: number
 }
 
-/** How a column is carried. Throws where mysql2 does not describe it as it does. */
+/** How a column is carried. Throws if mysql2's description lacks a field. */
 export function carryMysql(field: DescribedField): MysqlColumn {
   const { columnType, columnLength, decimals, flags, characterSet } = field
   if (columnType === undefined || columnLength === undefined || decimals === undefined)

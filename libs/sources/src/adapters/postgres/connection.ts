@@ -5,8 +5,8 @@ import { isKnownType } from './types.ts'
 import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
 
 /**
- * How values are printed, whatever the server, the database and the role have set. Set inside of the
- * transaction, so that a pool between here and the server may give the session to others afterwards.
+ * How PostgreSQL prints values, whatever the settings of server, database and role are. These settings end
+ * with the transaction, so that a connection pool may give the session to other clients afterwards.
  */
 const SETTINGS = [
   `TimeZone = 'UTC'`,
@@ -16,12 +16,12 @@ const SETTINGS = [
   // The shortest digits that read back as the same number.
   `extra_float_digits = 3`,
 ]
-/** Longest wait that `statement_timeout` takes: 32 bits of milliseconds. */
+/** The longest `statement_timeout` that PostgreSQL accepts: 32 bits of milliseconds. */
 const MAX_STATEMENT_TIMEOUT_MS = 2_147_483_647
-/** Time for asking the server to end a query that nobody waits for any more. */
+/** How long Sluice tries to make the server end a query that nobody waits for any more. */
 const CANCEL_TIMEOUT_MS = 2_000
 
-/** Opens a connection; rejects with pg's error. Errors of a connection that nobody waits on are dropped. */
+/** Opens a connection. Rejects with pg's error. Drops errors of a connection that nobody waits for. */
 export async function connect(access: ServerAccess): Promise<Client> {
   const { host, port, user, database, password, tls, timeoutMs } = access
   const client = new Client({
@@ -29,7 +29,7 @@ export async function connect(access: ServerAccess): Promise<Client> {
     port,
     user,
     database,
-    // As a function, so that pg does not look into its environment variables and files for another one.
+    // A function keeps pg from looking for another password in its environment variables and files.
     password: () => password,
     ssl: tls ?? false,
     application_name: 'sluice',
@@ -37,7 +37,7 @@ export async function connect(access: ServerAccess): Promise<Client> {
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   })
-  // Whoever waits on a query is told by that query.
+  // A caller that waits for a query gets the error from that query.
   client.on('error', () => undefined)
   try {
     await client.connect()
@@ -57,8 +57,8 @@ export async function beginSnapshot(client: Client, timeoutMs: number | null): P
 }
 
 /**
- * Ends the query that may still run for a connection that was cut: a server does not look after its client
- * before it has something to send.
+ * Ends the query that may still run for a connection that was cut. A server notices a lost client only when
+ * it has data to send.
  */
 export async function abandon(client: Client, access: ServerAccess): Promise<void> {
   const processID: unknown = Reflect.get(client, 'processID')
@@ -68,11 +68,11 @@ export async function abandon(client: Client, access: ServerAccess): Promise<voi
     await other.query('SELECT pg_cancel_backend($1)', [processID])
     await other.end()
   } catch {
-    // Where the server cannot be reached, the connection is as good as gone.
+    // If the server cannot be reached, the connection is already gone.
   }
 }
 
-/** What PostgreSQL says about a statement before it is run. */
+/** PostgreSQL's description of a statement before it runs. */
 export interface Described {
   /** Null for a statement that gives no rows. */
   readonly columns: readonly DescribedColumn[] | null
@@ -115,7 +115,7 @@ export function describeStatement(client: Client, text: string): Promise<Describ
   })
 }
 
-/** Looks the types up that are not known by themselves, with the types that they are made of. */
+/** Looks up the types that Sluice does not know by number, with the types that they are made of. */
 export async function catalogOf(client: Client, columns: readonly DescribedColumn[]): Promise<Catalog> {
   const catalog = new Map<number, CatalogType>()
   let wanted = columns.map(({ typeId }) => typeId).filter(id => !isKnownType(id))

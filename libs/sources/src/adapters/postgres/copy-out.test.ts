@@ -11,7 +11,7 @@ function message(type: string, payload = ''): Buffer {
   return Buffer.concat([head, Buffer.from(payload)])
 }
 
-/** What a server sends for three rows, with a notice between them, and then the end. */
+/** The messages of a server for three rows, with a notice between them, and then the end. */
 const ROWS = [
   message('H', 'xxx'),
   message('d', '1\tAnn\n'),
@@ -23,7 +23,7 @@ const ROWS = [
 ]
 const END = [message('c'), message('C', 'COPY 3'), message('Z', 'I')]
 
-/** A connection that pg reads, which keeps what it is given. */
+/** A connection that pg reads. It keeps the data that it gets. */
 function connection() {
   const stream = new PassThrough()
   const given: Buffer[] = []
@@ -42,7 +42,7 @@ describe('the rows of a copy', () => {
     const all = Buffer.concat([...ROWS, ...END])
     for (let at = 0; at < all.length; at += size) stream.write(Buffer.from(all.subarray(at, at + size)))
     const read = text(copy)
-    // All from the end of the copy on is for pg, which then tells the query.
+    // pg gets all messages from the end of the copy on, and then tells the query.
     await expect.poll(() => given().equals(Buffer.concat(END))).toBe(true)
     copy.handleCommandComplete({ text: 'COPY 3' })
     copy.handleReadyForQuery()
@@ -50,7 +50,7 @@ describe('the rows of a copy', () => {
     expect(copy.rowCount).toBe(3)
   })
 
-  it('are no whole result before the server has said so', async () => {
+  it('are not a complete result before the server has said so', async () => {
     const { double, stream, given } = connection()
     const copy = new CopyOut('COPY t TO STDOUT')
     copy.submit(double)

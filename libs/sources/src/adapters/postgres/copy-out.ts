@@ -1,12 +1,12 @@
 /**
- * The rows of `COPY … TO STDOUT` as PostgreSQL sends them, without the frame around each row. A message holds
- * a row, so that at a million rows a second each step counts: the payloads of a piece that the socket has
- * read are moved together where they are, and nothing is allocated.
+ * The rows of `COPY … TO STDOUT` as PostgreSQL sends them, without the frame around each row. Each message
+ * has one row, so at a million rows a second each step counts. This moves the payloads together inside the
+ * buffer that the socket has read, and allocates nothing.
  *
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
  *
- * States: submitted → copying → over, when pg reads the connection again: it gets the end of the copy, an
- * error, and all that follows.
+ * States: submitted → copying → over. Once it is over, pg reads the connection again, from the end of the
+ * copy or the error on.
  */
 import { Readable } from 'node:stream'
 import type { Connection } from 'pg'
@@ -14,23 +14,26 @@ import type { Connection } from 'pg'
 /** A message's type and, in four bytes, its length without the type. */
 const HEADER_BYTES = 5
 const COPY_DATA = 'd'.charCodeAt(0)
-/** Beginning of the copy, and what a server may send at any time: settings, notices, notifications. */
+/**
+ * The begin of the copy, and messages that a server may send at any time: settings, notices, notifications.
+ */
 const PASSED_OVER = new Set(['H', 'S', 'N', 'A'].map(letter => letter.charCodeAt(0)))
 
 type DataListener = (data: Buffer) => void
 
 /**
- * A query for pg's `client.query`. Ends only after the server has said that the copy is complete and how many
- * rows it had; is destroyed with pg's error otherwise. While nobody reads, nothing is read from the server.
+ * A query for pg's `client.query`. It ends only after the server has said that the copy is complete and how
+ * many rows it had. Otherwise it is destroyed with pg's error. While nobody reads it, it reads nothing from
+ * the server.
  */
 export class CopyOut extends Readable {
   readonly #sql: string
   #connection: Connection | null = null
-  /** pg's own reader of the connection, while this one has its place. */
+  /** pg's own reader of the connection, while this one replaces it. */
   #reader: DataListener | null = null
   /** The beginning of a header that a piece ended in. */
   #cutHeader: Buffer = Buffer.alloc(0)
-  /** Bytes to come of the message under way. */
+  /** The remaining bytes of the present message. */
   #payload = 0
   #isData = false
   #rows: number | null = null
@@ -40,7 +43,7 @@ export class CopyOut extends Readable {
     this.#sql = sql
   }
 
-  /** How many rows the server says it has sent; known once this has ended. */
+  /** The number of rows that the server says it has sent. Known once this has ended. */
   get rowCount(): number | null {
     return this.#rows
   }
@@ -79,7 +82,7 @@ export class CopyOut extends Readable {
     const data = this.#cutHeader.length === 0 ? piece : Buffer.concat([this.#cutHeader, piece])
     this.#cutHeader = Buffer.alloc(0)
     let at = 0
-    /** Where the payloads that were moved together end. */
+    /** The end of the payloads that were moved together. */
     let end = 0
     while (at < data.length) {
       if (this.#payload === 0) {
@@ -105,7 +108,7 @@ export class CopyOut extends Readable {
       this.#payload -= length
       at += length
     }
-    // What is kept of a header must not be overwritten, nor change with what is handed on.
+    // Copy the kept part of a header, since the buffer is overwritten and handed on.
     if (this.#cutHeader.length > 0) this.#cutHeader = Buffer.from(this.#cutHeader)
     if (!this.#hand(data.subarray(0, end))) this.#connection?.stream.pause()
   }
@@ -115,7 +118,7 @@ export class CopyOut extends Readable {
     return rows.length === 0 || this.destroyed || this.push(rows)
   }
 
-  /** Lets pg read on, from a message that it knows. */
+  /** Lets pg read on, from the start of a message. */
   #giveBack(data: Buffer): void {
     const stream = this.#connection?.stream
     const reader = this.#reader

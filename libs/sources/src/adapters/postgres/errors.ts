@@ -1,5 +1,5 @@
 /**
- * What PostgreSQL says, as errors of ours. Its codes:
+ * Translates PostgreSQL's errors into SluiceErrors. Its codes:
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 import { DatabaseError } from 'pg'
@@ -16,9 +16,9 @@ import {
   tookTooLong,
 } from '../server/errors.ts'
 
-/** Codes of a server that is there and will not take a session with this user, database or password. */
+/** Codes of a server that answers, but refuses a session with this user, database or password. */
 const LOGIN = /^(28|3D000|42501)/
-/** Codes that say that the session is over, or hardly begun: connection exceptions, shutdown, crash. */
+/** Codes which say that the session is over or could not begin: connection exceptions, shutdown, crash. */
 const OVER = /^(08|57P0[1-5])/
 /** Cancelled, by statement_timeout among others. */
 const CANCELLED = '57014'
@@ -31,7 +31,7 @@ export function connectError(error: unknown, names: ServerNames): SluiceError {
   if (error instanceof DatabaseError && LOGIN.test(error.code ?? '')) return refusesLogin(error, names)
   if (error instanceof Error && /does not support SSL/.test(error.message))
     return refusesLogin(new Error('it does not take encrypted connections, and `tls` is set'), names)
-  // pg's own words for a server that asks for the password that a source does not have.
+  // pg's own message if the server asks for a password and the source has none.
   if (error instanceof Error && /client password must be a (non-empty )?string/.test(error.message))
     return refusesLogin(new Error('it asks for a password, and `password` is not set'), names)
   return cannotConnect(error, names)
@@ -40,7 +40,7 @@ export function connectError(error: unknown, names: ServerNames): SluiceError {
 export interface PostgresFailure {
   readonly model: ModelSpec
   readonly timeoutMs: number | null
-  /** The model's SQL as it was sent, and how many characters of ours stood before it. */
+  /** The model's SQL as it was sent, and the number of Sluice's characters before it. */
   readonly sql: string
   readonly charactersBefore: number
 }
@@ -62,7 +62,7 @@ export function queryError(error: unknown, names: ServerNames, of: PostgresFailu
   })
 }
 
-/** PostgreSQL counts characters from 1, in what it was sent. */
+/** PostgreSQL counts characters from 1, in the statement that it got. */
 function placeOf(position: string | undefined, of: PostgresFailure): SqlPlace | null {
   const offset = Number(position) - 1 - of.charactersBefore
   const characters = Array.from(of.sql)

@@ -1,10 +1,10 @@
-/** What the columns of a model have to be, whatever the database. */
+/** The rules for the columns of a model, for all databases. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 
 /**
- * Refuses two columns of one name, one without a name, and a query without columns. Names of columns in
- * DuckDB are equal whatever their case; templates and topics need them to be told apart.
+ * Refuses two columns of one name, a column without a name, and a query without columns. Two names are also
+ * equal if only their case differs, as in DuckDB.
  */
 export function assertColumns(model: ModelSpec, columns: readonly { readonly name: string }[]): void {
   if (columns.length === 0)

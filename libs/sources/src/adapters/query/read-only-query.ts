@@ -1,4 +1,4 @@
-/** The one query of a model, made sure to be one that only reads. */
+/** Checks that a model's SQL is one query that only reads. */
 import { type DuckDBConnection, type DuckDBPreparedStatement, StatementType } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
@@ -6,8 +6,8 @@ import { quoteIdentifier } from '../duckdb/types.ts'
 import { firstStatement, type SqlSyntax, withoutLeadingComments } from './sql-tokens.ts'
 
 /**
- * Words that a query may begin with. DuckDB rewrites some PRAGMAs into SELECTs, so the kind of the parsed
- * statement alone does not tell.
+ * Words with which a query may begin. The kind of the parsed statement does not suffice, since DuckDB
+ * rewrites some PRAGMAs into SELECTs.
  */
 const FIRST_WORDS = [
   'select',
@@ -35,8 +35,8 @@ export interface SqlDialect {
 const DUCKDB: SqlDialect = { syntax: 'standard', quote: quoteIdentifier, firstWords: FIRST_WORDS }
 
 /**
- * The SQL of a model: its own, without the semicolon at the end, or a whole table. A part of the table's
- * name that holds dots is in double quotes.
+ * The SQL of a model: its own, without the semicolon at the end, or a query of a whole table. A part of the
+ * table's name that contains dots is in double quotes.
  */
 export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
   if (model.sql !== undefined) return withoutSemicolon(model.sql, dialect)
@@ -46,15 +46,15 @@ export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
     /^".*"$/s.test(part) ? part.slice(1, -1).replaceAll('""', '"') : part.trim(),
   )
   if (parts.join('.') !== table || parts.length > 3 || names.includes('')) {
-    const message = `Model ${model.name}: table "${table}" is no name like schema.name.`
+    const message = `Model ${model.name}: table "${table}" is not a name like schema.name.`
     throw new SluiceError('config', message, { details: [{ field: 'table', message }] })
   }
   return `SELECT * FROM ${names.map(dialect.quote).join('.')}`
 }
 
 /**
- * Refuses what does not begin as a query, before it is parsed: DuckDB would carry out or rewrite some of it
- * while it parses.
+ * Refuses SQL that does not begin as a query, before DuckDB parses it. DuckDB carries out or rewrites some
+ * statements while it parses.
  */
 export function assertBeginsAsQuery(model: ModelSpec, sql: string, dialect = DUCKDB): void {
   const beginning = withoutLeadingComments(sql, dialect.syntax)
@@ -64,15 +64,15 @@ export function assertBeginsAsQuery(model: ModelSpec, sql: string, dialect = DUC
     throw refused(model, `it begins with ${first === undefined ? 'no word' : first.toUpperCase()}`)
 }
 
-/** Refuses what has a semicolon inside: of several statements some servers complain in words of their own. */
+/** Refuses SQL with a semicolon inside, since some servers have confusing messages for several statements. */
 export function assertOneStatement(model: ModelSpec, sql: string, dialect: SqlDialect): void {
   if (firstStatement(sql, dialect.syntax).isOnly) return
   throw refused(model, 'it is several statements')
 }
 
 /**
- * Prepares the SQL; refuses what is not exactly one statement of the kind SELECT. Errors of parser and binder
- * are DuckDB's own.
+ * Prepares the SQL, and refuses it unless it is exactly one statement of the kind SELECT. Errors of parser
+ * and binder are DuckDB's own.
  */
 export async function prepareQuery(
   connection: DuckDBConnection,
@@ -96,7 +96,7 @@ export async function prepareQuery(
   )
 }
 
-/** The error for SQL that is not one query that only reads; `found` says what it is, as in "it is empty". */
+/** The error for SQL that is not one query that only reads. `found` says what it is, as in "it is empty". */
 export function refused(model: ModelSpec, found: string): SluiceError {
   const message = `The SQL of model ${model.name} is to be one query that only reads (SELECT, FROM, WITH, VALUES, …), but ${found}.`
   return new SluiceError('query', message, { details: [{ field: 'sql', message }] })

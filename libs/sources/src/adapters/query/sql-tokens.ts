@@ -1,6 +1,6 @@
 /**
- * The tokens of SQL, as far as is needed to tell a semicolon that ends a statement from one in a text, a name
- * or a comment. Text in quotes that are never closed is taken character by character.
+ * Splits SQL into tokens, only so far that a semicolon at the end of a statement differs from one in a text,
+ * a name or a comment. If quotes are never closed, each character after them is a token.
  *
  * https://www.postgresql.org/docs/current/sql-syntax-lexical.html (DuckDB's is the same) and
  * https://dev.mysql.com/doc/refman/8.4/en/language-structure.html
@@ -9,7 +9,7 @@
 /** `standard` is that of PostgreSQL and DuckDB. */
 export type SqlSyntax = 'standard' | 'mysql'
 
-/** Comments in `/*` are not here: those of the standard nest. */
+/** Does not include `/*` comments, since those of the standard nest. */
 const TOKENS: { readonly [syntax in SqlSyntax]: RegExp } = {
   standard:
     /[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$|--[^\n]*|\s+|[\w\u0080-\uffff][\w$\u0080-\uffff]*|[\s\S]/y,
@@ -38,7 +38,7 @@ function* tokensOf(sql: string, syntax: SqlSyntax): Generator<Token> {
   }
 }
 
-/** Where the comment ends that begins at a place; null if it does not end. */
+/** The end of the comment that begins at a place. Null if it does not end. */
 function endOfComment(sql: string, start: number, syntax: SqlSyntax): number | null {
   const marks = /\/\*|\*\//g
   marks.lastIndex = start

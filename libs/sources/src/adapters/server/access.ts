@@ -27,7 +27,10 @@ export interface ServerAccess {
 /** Time to open a connection, login included. */
 export const CONNECT_TIMEOUT_MS = 10_000
 
-/** Fills the secrets in, for one use. Throws `config` where the URL is none, and what `secretOf` throws. */
+/**
+ * Fills in the secrets, for one use. Throws `config` if the result is not a URL, and the errors of
+ * `secretOf`.
+ */
 export function serverAccess(
   spec: PostgresSourceSpec | MysqlSourceSpec,
   options: { readonly secretOf: SecretOf; readonly defaultPort: number },
@@ -35,7 +38,7 @@ export function serverAccess(
   const fill = (text: string): string => fillSecrets(text, options.secretOf)
   const url = URL.parse(fill(spec.url))
   if (url === null)
-    throw new SluiceError('config', `Source ${spec.name}: with its secrets filled in, \`url\` is no URL.`)
+    throw new SluiceError('config', `Source ${spec.name}: with its secrets filled in, \`url\` is not a URL.`)
   const { ca, cert, key, insecure = false } = spec.tls ?? {}
   return {
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),

@@ -1,4 +1,4 @@
-/** Errors that sources on database servers have in common. */
+/** The errors that all sources on database servers share. */
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { diskErrorOf, messageOf } from '../duckdb/errors.ts'
@@ -6,28 +6,27 @@ import type { SqlPlace } from '../duckdb/errors.ts'
 import type { LoadedColumn } from './load-rows.ts'
 import { MAX_ROW_BYTES } from './row-text.ts'
 
-/** What the messages of a source name. */
+/** The names for the messages of a source. */
 export interface ServerNames {
   /** The source. */
   readonly source: string
   /** `PostgreSQL at 127.0.0.1:5432`. */
   readonly server: string
-  /** Taken out of all messages: the password, and whatever else of the source is a secret. */
+  /** Masked in all messages: the password and all other secrets of the source. */
   readonly secrets: readonly string[]
 }
 
 const MASK = '***'
 
 /**
- * A text without any of the secrets, however short; one that another one holds does not keep that from being
- * found.
+ * Masks all secrets in a text, however short they are. If one secret contains another one, both are masked.
  */
 export function masked(text: string, secrets: readonly string[]): string {
   const found = secrets.filter(secret => secret !== '').sort((a, b) => b.length - a.length)
   return found.reduce((rest, secret) => rest.replaceAll(secret, MASK), text)
 }
 
-/** A message of the server's, on one line and without secrets. */
+/** The server's message, on one line and without secrets. */
 export function saidBy(error: unknown, { secrets }: ServerNames): string {
   const text = masked(error instanceof Error ? error.message : String(error), secrets)
   return text.trim().replaceAll(/\s*\n\s*/g, ' ')
@@ -38,7 +37,7 @@ export function cannotConnect(error: unknown, names: ServerNames, why = saidBy(e
   return new SluiceError('unreachable', message, { cause: error, retryable: true })
 }
 
-/** The server answers, and lets nobody in by these names. */
+/** The server answers, but refuses a login with these credentials. */
 export function refusesLogin(error: unknown, names: ServerNames): SluiceError {
   const message = `Source ${names.source}: ${names.server} refuses the login: ${saidBy(error, names)}`
   return new SluiceError('config', message, { cause: error })
@@ -51,7 +50,7 @@ export function connectionLost(error: unknown, names: ServerNames, model: ModelS
   return new SluiceError('unreachable', message, { cause: error, retryable: true })
 }
 
-/** A result whose rows are not as many as the server says. */
+/** A result that does not have as many rows as the server says. */
 export function incomplete(
   names: ServerNames,
   model: ModelSpec,
@@ -72,7 +71,7 @@ export function tookTooLong(
   return new SluiceError('query', message, { cause: error, retryable: true })
 }
 
-/** The server's words on the SQL of a model, with the place in it where that is known. */
+/** The server's message about the SQL of a model, with the place if it is known. */
 export function queryFailed(
   error: unknown,
   names: ServerNames,
@@ -84,7 +83,7 @@ export function queryFailed(
   },
 ): SluiceError {
   const { model, said } = of
-  // Of a table the SQL is ours.
+  // For a table, Sluice wrote the SQL.
   const isTable = model.sql === undefined
   const place = isTable ? null : of.place
   const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
@@ -97,7 +96,7 @@ export function queryFailed(
   })
 }
 
-/** What DuckDB, or the disk, has against the rows that came. */
+/** DuckDB or the disk could not take the rows. */
 export function cannotLoad(
   error: unknown,
   names: ServerNames,

@@ -1,7 +1,7 @@
 /**
- * Loads the rows that a database server streams, as text (see row-text.ts), into the table `rows` of an
- * extract. What does not fit into a pipe goes through a named one, so that the server, the wire and DuckDB
- * work at the same time and nothing is held or written twice.
+ * Loads the rows that a database server streams as text (see row-text.ts) into the table `rows` of an
+ * extract. A short result goes through a file. A longer one goes through a named pipe, so that the server,
+ * the network and DuckDB work at the same time, and no row is kept or written twice.
  */
 import { execFile } from 'node:child_process'
 import { constants, openSync, rmSync } from 'node:fs'
@@ -17,13 +17,13 @@ import { quoteIdentifier } from '../duckdb/types.ts'
 import { readRows } from './row-text.ts'
 
 /**
- * More than any pipe holds: once so much has gone into a pipe, its reader has opened it. A shorter result
- * might be written whole and the pipe closed before DuckDB looks for it.
+ * More than any pipe holds. Once this much has gone into a pipe, its reader has opened it. A shorter result
+ * might be written whole, and the pipe closed, before DuckDB opens it.
  */
 const PIPED_FROM_BYTES = 2_000_000
-/** Together with the buffers of the reader, a process stays below 500 MB. */
+/** With this limit and the buffers of the reader, a process stays below 500 MB. */
 const MEMORY_LIMIT = '128MB'
-/** While one parses what has come, the other takes what comes. */
+/** One thread parses text while the other one reads. */
 const THREADS = 2
 
 export interface LoadedColumn {
@@ -36,10 +36,12 @@ export interface LoadedColumn {
 }
 
 export interface LoadOptions {
-  /** A path that does not exist yet; on failure, something may be left there. */
+  /** A path that does not exist yet. A failure may leave a file there. */
   readonly file: string
   readonly columns: readonly LoadedColumn[]
-  /** The rows as text. Ends properly only if the result did; is destroyed if it is not read to its end. */
+  /**
+   * The rows as text. It ends properly only if the result did. It is destroyed if it is not read to its end.
+   */
   readonly text: Readable
   readonly signal: AbortSignal
 }
@@ -49,8 +51,8 @@ export function columnsOf(loaded: readonly LoadedColumn[]): readonly Column[] {
 }
 
 /**
- * Resolves with the number of rows in the table. Rejects with what `text` throws, with DuckDB's own error, or
- * with the signal's reason; `text` has been closed then, and DuckDB has let go of the file.
+ * Resolves with the number of rows in the table. Rejects with the error of `text`, with DuckDB's own error,
+ * or with the signal's reason. By then, `text` is closed and DuckDB has closed the file.
  */
 export async function loadRows(options: LoadOptions): Promise<number> {
   const { file, signal, text } = options
@@ -88,21 +90,20 @@ export async function loadRows(options: LoadOptions): Promise<number> {
 function createTable(textFile: string, columns: readonly LoadedColumn[]): string {
   const values = columns.map(({ name, value }, index) => `${value(`c${index}`)} AS ${quoteIdentifier(name)}`)
   const types = columns.map(({ readAs }) => readAs)
-  // A line without any text would be passed over, so that one column never stands alone: another one, of no
-  // matter, comes with it.
+  // DuckDB would pass over an empty line. So a single column gets a second one, which is ignored.
   const from = readRows(textFile, columns.length === 1 ? [...types, 'VARCHAR'] : types)
   return `CREATE TABLE sluice_extract.main.rows AS SELECT ${values.join(', ')} FROM ${from}`
 }
 
 interface Head {
   readonly head: Uint8Array
-  /** What comes after it; null if that was all. */
+  /** The rest of the text. Null if there is no more. */
   readonly rest: AsyncIterator<Uint8Array> | null
 }
 
 /**
- * What DuckDB takes for a byte order mark at the start of a text, and drops. So each text gets one that is
- * not its own: its first value may begin with these bytes, too.
+ * The byte order mark, which DuckDB drops at the start of a text. The first value may begin with these bytes
+ * too. So each text gets an extra mark, which DuckDB drops instead.
  */
 const BYTE_ORDER_MARK = Uint8Array.of(0xef, 0xbb, 0xbf)
 
@@ -121,8 +122,9 @@ async function readHead(text: Readable, signal: AbortSignal): Promise<Head> {
 }
 
 /**
- * Writes into a named pipe while DuckDB reads from it. Whichever side fails ends the other. The pipe is taken
- * away before its writer closes: DuckDB then has either opened it, and finds its end, or does not find it.
+ * Writes into a named pipe while DuckDB reads from it. If one side fails, it ends the other. The pipe is
+ * removed before its writer closes. So DuckDB has either opened it and finds its end, or does not find the
+ * pipe.
  */
 async function throughPipe(
   path: string,
@@ -137,7 +139,8 @@ async function throughPipe(
   const ended = new AbortController()
   const signal = AbortSignal.any([work.signal, ended.signal])
   const pipe = await openPipe(path)
-  // A failing pipeline closes the pipe at once, and who opens it after that waits for ever: it goes before.
+  // A failing pipeline closes the pipe at once. A reader that opened it after that would wait for ever, so
+  // the pipe is removed before.
   const takeAway = (): void => rmSync(path, { force: true })
   signal.addEventListener('abort', takeAway, { once: true })
   if (signal.aborted) takeAway()
@@ -163,18 +166,18 @@ async function throughPipe(
   const [written, read] = await Promise.allSettled([writing, reading])
   signal.removeEventListener('abort', takeAway)
   work.signal.throwIfAborted()
-  // The side that failed first has aborted the other, which then fails of that very reason.
+  // The side that failed first has aborted the other, which then fails with the same reason.
   if (ended.signal.aborted) throw ended.signal.reason
   for (const side of [written, read]) if (side.status === 'rejected') throw side.reason
 }
 
 /**
- * A named pipe, open for writing. It is opened for reading too, so that neither opening it nor DuckDB's
- * opening it waits for the other; nothing is read from it here.
+ * A named pipe, open for writing. It is also open for reading, so that neither this process nor DuckDB waits
+ * for the other when it opens the pipe. This side reads nothing from it.
  */
 async function openPipe(path: string): Promise<Socket> {
   await promisify(execFile)('mkfifo', ['-m', '600', path])
-  // A socket waits in the event loop. A file would wait in a thread of the few that DuckDB needs, too.
+  // A socket waits in the event loop. A file would wait in one of the few threads that DuckDB needs too.
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
   return new Socket({ fd, readable: false, writable: true })
 }

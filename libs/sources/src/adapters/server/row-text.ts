@@ -1,8 +1,8 @@
 /**
- * The text in which a database server's rows reach DuckDB: that of PostgreSQL's `COPY … TO STDOUT` (text
- * format). Columns are divided by a tab and rows end with a line feed; null is `\N`; tabs, line breaks and
- * backslashes inside of values are escaped, so that both bytes always mean a division. DuckDB may then read
- * any stretch of it in parallel, which it cannot do reliably where quotes may hide line breaks.
+ * The text format in which a database server's rows reach DuckDB. It is that of PostgreSQL's `COPY … TO
+ * STDOUT` (text format). A tab divides columns, a line feed ends a row, and null is `\N`. Tabs, line breaks
+ * and backslashes inside of values are escaped, so that tab and line feed always divide. DuckDB can then read
+ * any stretch in parallel, which it cannot do reliably if quotes may hide line breaks.
  *
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS. A NUL byte, which PostgreSQL's
  * text does not have, is escaped as `\0`.
@@ -10,12 +10,12 @@
 import { quoteText } from '../duckdb/types.ts'
 
 /**
- * The longest row, as this text. A change holds the row in one record, and no record of the log is larger
- * than 10 MB. DuckDB reads in pieces of this size, so that a higher value costs memory and time.
+ * The longest row in this format. A change has its row in one record, and no record of the log is larger than
+ * 10 MB. DuckDB reads in pieces of this size, so a higher value would cost memory and time.
  */
 export const MAX_ROW_BYTES = 12_000_000
 
-/** DuckDB's table function over a file of this text. Columns are called c0, c1, … */
+/** DuckDB's table function over a file of this format. The columns are c0, c1, … */
 export function readRows(file: string, types: readonly string[]): string {
   const columns = types.map((type, index) => `c${index}: ${quoteText(type)}`)
   const options = [
@@ -34,7 +34,9 @@ export function readRows(file: string, types: readonly string[]): string {
   return `read_csv(${options.join(', ')})`
 }
 
-/** Escapes but for those of the backslash and the tab, with the code of the character that they stand for. */
+/**
+ * All escapes except those of the backslash and the tab, with the code of the character for which they stand.
+ */
 const ESCAPES = [
   ['n', 10],
   ['r', 13],
@@ -45,8 +47,8 @@ const ESCAPES = [
 ] as const
 
 /**
- * SQL for the value that an escaped text stands for. No escaped text has a tab, so a tab can stand for a
- * backslash until all other escapes are undone; at last the two change places at once.
+ * SQL for the value of an escaped text. No escaped text contains a tab. So a tab stands for a backslash until
+ * all other escapes are undone, and at the end the two are exchanged.
  */
 export function unescaped(text: string): string {
   let sql = `replace(${text}, '\\\\', chr(9))`
@@ -55,12 +57,12 @@ export function unescaped(text: string): string {
   return `CASE WHEN contains(${text}, '\\') THEN ${swapped} ELSE ${text} END`
 }
 
-/** Of more digits DuckDB's own cast takes about 10 µs a value, a hundred times as long as of fewer. */
+/** With more digits, DuckDB's own cast takes about 10 µs a value, a hundred times as long as with fewer. */
 const QUICK_CAST_DIGITS = 18
 
 /**
- * SQL for the decimal that a text is, in digits as database servers print it: one of many digits is read as a
- * whole number without its point, and scaled. Null for one of few, which DuckDB reads right away.
+ * SQL for the decimal of a text, in digits as database servers print it. A decimal of many digits is read as
+ * a whole number without its point, and then scaled. Null for one of few digits, which DuckDB reads directly.
  */
 export function decimalFromText({
   precision,

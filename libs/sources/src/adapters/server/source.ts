@@ -1,6 +1,6 @@
 /**
- * A source on a database server, whichever it is: a connection for each query, one read-only snapshot, the
- * time-out, and how all that ends. What is particular about a database is its dialect.
+ * A source on any database server: a connection for each query, one read-only snapshot, the time-out, and the
+ * end of all that. A dialect has the parts that differ between databases.
  */
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -13,7 +13,10 @@ import { columnsOf, loadRows, type LoadedColumn } from './load-rows.ts'
 import { addressOf, type SecretOf, serverAccess, type ServerAccess } from './access.ts'
 import { cannotLoad, incomplete, masked, type ServerNames, tookTooLong } from './errors.ts'
 
-/** A connection inside of its snapshot. `signal` aborts with the caller's, and when the time-out is over. */
+/**
+ * A connection inside of its snapshot. `signal` aborts with the caller's signal, and when the time-out is
+ * over.
+ */
 export interface ServerSession<C> {
   readonly connection: C
   readonly access: ServerAccess
@@ -25,29 +28,31 @@ export interface ServerSession<C> {
 export interface RowStream {
   /** As `LoadOptions` has it. */
   readonly text: Readable
-  /** How many rows the server says that it sent, once the snapshot is committed; null if it does not say. */
+  /**
+   * The number of rows that the server says it sent, once the snapshot is committed. Null if it does not say.
+   */
   sentRows(): number | null
-  /** What the server says of the query where the stream fails. */
+  /** The server's error about the query, if the stream fails. */
   failureOf(error: unknown): SluiceError
 }
 
-/** `C` is a connection; `P` a query that was found to be one that reads, with its columns. */
+/** `C` is a connection. `P` is a query that is known to only read, with its columns. */
 export interface ServerDialect<C, P extends { readonly columns: readonly LoadedColumn[] }> {
-  /** As messages name it. */
+  /** The name of the database in messages. */
   readonly product: string
   readonly defaultPort: number
   connect(access: ServerAccess): Promise<C>
   /** Begins the snapshot, and sets how values are printed. */
   begin(connection: C, access: ServerAccess): Promise<void>
-  /** Makes sure that the model's SQL is one query that reads, and finds its columns. Nothing is run. */
+  /** Checks that the model's SQL is one query that only reads, and finds its columns, without running it. */
   prepare(session: ServerSession<C>, model: ModelSpec): Promise<P>
   /** Runs the query. */
   streamRows(session: ServerSession<C>, model: ModelSpec, prepared: P): RowStream
   /** Ends the snapshot; resolves only once the server has confirmed the result. */
   commit(connection: C): Promise<void>
-  /** Breaks the connection; whatever waits for an answer fails at once. */
+  /** Breaks the connection. All calls that wait for an answer fail at once. */
   cut(connection: C): void
-  /** Ends what still runs on the server for a connection that was cut. Never rejects. */
+  /** Ends the query that may still run on the server for a connection that was cut. Never rejects. */
   abandon(connection: C, access: ServerAccess): Promise<void>
   /** Ends a connection on which nothing runs. Never rejects. */
   end(connection: C): Promise<void>
@@ -61,11 +66,11 @@ export interface ServerDialect<C, P extends { readonly columns: readonly LoadedC
 
 export interface ServerSourceOptions<Spec extends PostgresSourceSpec | MysqlSourceSpec> {
   readonly spec: Spec
-  /** Looks a secret up whenever a connection is opened; what it throws passes through. */
+  /** Looks up a secret whenever a connection is opened. Its errors pass through. */
   readonly secretOf: SecretOf
 }
 
-/** Queries may run concurrently; each has a connection of its own. */
+/** Queries may run concurrently, each on a connection of its own. */
 export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn[] }> implements Source {
   readonly #options: ServerSourceOptions<PostgresSourceSpec | MysqlSourceSpec>
   readonly #dialect: ServerDialect<C, P>
@@ -125,8 +130,8 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
   }
 
   /**
-   * Runs work in a connection of its own, and ends it, on the server too, when the caller aborts or the
-   * source's time-out is over.
+   * Runs `work` on a connection of its own. When the caller aborts or the source's time-out is over, it ends
+   * the work, on the server too.
    */
   async #withSnapshot<T>(
     model: ModelSpec,

@@ -51,7 +51,7 @@ export const HEADER_CASES: readonly RenderCase[] = [
       'headers.X-Case: the header has U+0000, which headers cannot carry; use "| url_encode" or "| base64_encode" (line 1, column 1 of the template)',
   },
   {
-    it: 'rejects what is outside of Latin-1',
+    it: 'rejects characters outside of Latin-1',
     header: '{{ v }}',
     row: { v: 'a😀' },
     error:

@@ -62,7 +62,7 @@ export const JSON_CASES: readonly RenderCase[] = [
     gives: '{"id":9223372036854775807,"price":0.10}',
   },
   {
-    it: 'sends null for what is missing',
+    it: 'sends null for a missing value',
     json: '{"a":{{ row.a | json }},"b":{{ b | json }}}',
     row: { a: null },
     gives: '{"a":null,"b":null}',

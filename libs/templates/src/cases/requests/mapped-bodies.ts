@@ -120,7 +120,7 @@ export const MAPPED_CASES: readonly RenderCase[] = [
     gives: '{"a":[1,null],"b":{"x":1},"c":"AQ=="}',
   },
   {
-    it: 'writes null for a column that is not there',
+    it: 'writes null for a column that does not exist',
     body: { fields: { a: 'nothing', b: 'constructor' } },
     row: ROW,
     gives: '{"a":null,"b":null}',

@@ -220,24 +220,24 @@ export const PATH_CASES: readonly RenderCase[] = [
     gives: '/vip/1',
   },
   {
-    it: 'encodes what is captured, and once',
+    it: 'encodes a captured text once',
     path: '{% capture x %}{{ id }}/y{% endcapture %}/c/{{ x }}',
     row: { id: 'a/b' },
     gives: '/c/a%2Fb/y',
   },
   {
-    it: 'encodes what is captured and stripped once',
+    it: 'encodes a captured and stripped text once',
     path: '{% capture x %} {{ id }} {% endcapture %}/c/{{ x | strip }}',
     row: { id: 'a/b' },
     gives: '/c/a%2Fb',
   },
   {
-    it: 'encodes what is captured and changed again',
+    it: 'encodes a captured text again once it is changed',
     path: "{% capture x %}{{ id }}{% endcapture %}/c/{{ x | append: '/y' }}",
     row: { id: 'a/b' },
     gives: '/c/a%252Fb%2Fy',
   },
-  { it: 'encodes what is echoed', path: '/c/{% echo id %}', row: { id: 'a/b' }, gives: '/c/a%2Fb' },
+  { it: 'encodes an echoed text', path: '/c/{% echo id %}', row: { id: 'a/b' }, gives: '/c/a%2Fb' },
   { it: 'encodes what cycles', path: "/c/{% cycle id, 'x' %}", row: { id: 'a/b' }, gives: '/c/a%2Fb' },
   {
     it: 'sees rows in batches',

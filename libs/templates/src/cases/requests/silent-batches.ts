@@ -74,19 +74,19 @@ export const UNKNOWN_NAME_CASES: readonly MistakeCase[] = [
     'unknown name "forloop"; a batch has its rows in "rows": {% for row in rows %} … {{ row.forloop }} … {% endfor %}',
   ),
   inBatch(
-    'knows what a loop tells of itself',
+    'knows the properties of a loop',
     '[{% for row in rows %}{{ forloop.idnex }},{% endfor %}]',
     26,
     '"forloop" has no "idnex"; did you mean "index"?',
   ),
   inBatch(
-    'knows what a table tells of itself',
+    'knows the properties of a table',
     '[{% tablerow row in rows %}{{ tablerowloop.clo }},{% endtablerow %}]',
     31,
     '"tablerowloop" has no "clo"; did you mean "col"?',
   ),
   inBatch(
-    'knows that a list of rows is no row',
+    'knows that a list of rows is not a row',
     '[{{ rows.id }}]',
     5,
     '"rows" is the list of rows, which has no "id"; write {% for row in rows %} and use row.id',

@@ -3,7 +3,7 @@ import type { RenderCase } from '../case.ts'
 /** Bodies in XML, forms, and anything else. */
 export const TEXT_CASES: readonly RenderCase[] = [
   {
-    it: 'escapes what is printed in XML',
+    it: 'escapes printed values in XML',
     body: { xml: '<a b="{{ v }}">{{ v }}</a>' },
     row: { v: `<&>"'` },
     gives: '<a b="&lt;&amp;&gt;&quot;&apos;">&lt;&amp;&gt;&quot;&apos;</a>',
@@ -16,7 +16,7 @@ export const TEXT_CASES: readonly RenderCase[] = [
   },
   { it: 'prints raw XML', body: { xml: '<a>{{ v | raw }}</a>' }, row: { v: '<b/>' }, gives: '<a><b/></a>' },
   {
-    it: 'escapes what is captured, and once',
+    it: 'escapes a captured text once',
     body: { xml: '{% capture x %}<b>{{ v }}</b>{% endcapture %}<a>{{ x }}</a>' },
     row: { v: '&' },
     gives: '<a><b>&amp;</b></a>',
