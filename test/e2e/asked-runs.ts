@@ -84,7 +84,7 @@ export function askedRunSuite(profile: Profile): void {
       const page = await opened.project.sluice('runs', '--after', first.view.id, '--json')
       expect(JSON.parse(page.stdout)).toMatchObject({ runs: [{ cause: 'reset' }], next: null })
       const lost = await opened.project.sluice('runs', '--after', resynced.view.id)
-      expect(lost).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('is no cursor') })
+      expect(lost).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('is not a cursor') })
     })
   })
 }
