@@ -2,7 +2,7 @@
  * Compares the delivered state that has lived on with one that is rebuilt from the topics (R3). Compares both
  * with the state of each key that its changes and their outcomes give.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -18,7 +18,7 @@ const never = new AbortController().signal
 
 export interface Compared {
   readonly log: TestLog
-  /** The state's file, which no run has open. */
+  /** The state's file. No run has it open, but the last one may still be closing it. */
   readonly file: string
   readonly incarnation: string
   readonly partitions: number
@@ -32,8 +32,7 @@ export async function differenceOfStates({ known, ...of }: Compared): Promise<st
   await mkdir(folder)
   try {
     const [live, anew] = [join(folder, 'live.duckdb'), join(folder, 'anew.duckdb')]
-    for (const end of ['', '.wal'])
-      if (existsSync(`${of.file}${end}`)) await copyFile(`${of.file}${end}`, `${live}${end}`)
+    while (!(await isCopied(of.file, live))) await rm(`${live}.wal`, { force: true })
     for (const file of [live, anew]) await feed(file, of)
     const [ofLive, ofAnew] = await readStateTables([live, anew])
     if (ofLive === undefined || ofAnew === undefined) throw new Error('two states were made')
@@ -43,6 +42,27 @@ export async function differenceOfStates({ known, ...of }: Compared): Promise<st
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/**
+ * False if the file changed meanwhile: a run's end is told before its state is closed, and closing empties
+ * the write-ahead log into the file.
+ */
+async function isCopied(file: string, to: string): Promise<boolean> {
+  const before = stampOf(file)
+  try {
+    for (const end of ['', '.wal'])
+      if (existsSync(`${file}${end}`)) await copyFile(`${file}${end}`, `${to}${end}`)
+  } catch (error) {
+    if (existsSync(`${file}.wal`)) throw error
+    return false
+  }
+  return stampOf(file) === before
+}
+
+function stampOf(file: string): string {
+  const stamps = ['', '.wal'].map(end => statSync(`${file}${end}`, { throwIfNoEntry: false }))
+  return JSON.stringify(stamps.map(stamp => stamp && [stamp.mtimeMs, stamp.size, stamp.ino]))
 }
 
 async function feed(

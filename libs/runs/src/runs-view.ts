@@ -101,7 +101,9 @@ export class RunsView implements AsyncDisposable {
   #tails: Promise<void> = Promise.resolve()
   #failure: unknown = null
   #unreadable = 0
-  /** Records of a sync that cannot be read, by sync and key. A later record of the same key takes its place. */
+  /**
+   * Records of a sync that cannot be read, by sync and key. A later record of the same key takes its place.
+   */
   readonly #lost = new Map<string, Map<string, string>>()
   /** Since when the view waits at the record at which a partition's tail stands (ms of `performance.now`). */
   readonly #waitsAt = new Map<number, { readonly offset: number; readonly sinceMs: number }>()
