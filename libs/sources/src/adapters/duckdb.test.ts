@@ -284,7 +284,7 @@ describe('a .duckdb file', () => {
     const error = await errorOf(
       open(join(folder, 'text.duckdb')).describe(modelOf('SELECT 1 AS id'), { signal }),
     )
-    expect(error.message).toContain('no DuckDB database')
+    expect(error.message).toContain('not a DuckDB database')
   })
 })
 
