@@ -6,10 +6,15 @@ import { SHARED_PARTITIONS } from '@sluice/topics/topics'
 import type { Pipeline } from './pipeline.ts'
 import { unknownRun } from './unknown-names.ts'
 
+/** Resolves once the view of the runs holds all that was in the topic when this was called. */
+export async function caughtUpWithRuns({ runs }: Pick<Pipeline, 'runs'>, signal: AbortSignal): Promise<void> {
+  for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
+    await runs.caughtUp(partition, { signal })
+}
+
 /** The run with this id, in upper or lower case. Throws `not-found`. */
 export async function findRun(pipeline: Pipeline, id: string, signal: AbortSignal): Promise<RunEvent> {
-  for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
-    await pipeline.runs.caughtUp(partition, { signal })
+  await caughtUpWithRuns(pipeline, signal)
   for (const { events } of pipeline.runs.all()) {
     const event = events.get(id.toUpperCase())
     if (event !== undefined) return event

@@ -7,7 +7,8 @@ import { readAttempts, type AttemptSync } from './history/read-attempts.ts'
 import { readFailedRows } from './history/read-failed-rows.ts'
 import { runView } from './history/run-views.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
-import { SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
+import { syncTopics } from '@sluice/topics/topics'
+import { caughtUpWithRuns } from './find-run.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from './port.ts'
 import { unknownRun, unknownSync } from './unknown-names.ts'
@@ -27,8 +28,7 @@ export class LogHistory implements RunHistory {
     known: ReadonlySet<string>,
     signal: AbortSignal,
   ): Promise<LogHistory> {
-    for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
-      await pipeline.runs.caughtUp(partition, { signal })
+    await caughtUpWithRuns(pipeline, signal)
     return new LogHistory(pipeline, known)
   }
 

@@ -64,11 +64,11 @@ export class ProjectControl implements Control {
   }
 
   async askForRun({ sync, ...more }: RunRequest, following: Following): Promise<FollowedRun> {
-    return await this.#askAnew(sync, more, following)
+    return await this.#askForNew(sync, more, following)
   }
 
   async reset(sync: string, following: Following): Promise<FollowedRun> {
-    return await this.#askAnew(sync, { kind: 'reset', cause: 'reset' }, following)
+    return await this.#askForNew(sync, { kind: 'reset', cause: 'reset' }, following)
   }
 
   async approve(id: string, following: Following): Promise<FollowedRun> {
@@ -142,7 +142,7 @@ export class ProjectControl implements Control {
   }
 
   /** Reports mistakes in the project before it opens anything. */
-  async #askAnew(
+  async #askForNew(
     sync: string,
     more: Parameters<typeof runCommand>[2],
     following: Following,
