@@ -185,11 +185,11 @@ export class ServiceProcess implements AsyncDisposable {
   /** Starts it without waiting. */
   spawn(): void {
     if (this.#child !== null) throw new Error(`${this.label} is running already`)
-    const { PATH, HOME, NODE_COMPILE_CACHE = join(tmpdir(), 'node-compile-cache') } = process.env
+    const { PATH, HOME, XDG_CACHE_HOME } = process.env
     const folder = join(ROOT, 'services', this.name)
     const child = spawn(process.execPath, startArguments(folder), {
       cwd: folder,
-      env: { PATH, HOME, NODE_COMPILE_CACHE, ...this.#env },
+      env: { PATH, HOME, XDG_CACHE_HOME, ...this.#env },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const onParentExit = (): void => void child.kill('SIGKILL')
