@@ -11,6 +11,7 @@ import { startHealthServer, type HealthChecks } from './health-server.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { ownSecrets } from './own-secrets.ts'
+import { makeFilesPrivate } from './private-files.ts'
 import type { ServiceConfig } from './service-config.ts'
 import { createShutdown } from './shutdown.ts'
 
@@ -45,6 +46,7 @@ export interface ServiceSpec<Config extends ServiceConfig> {
 export async function runService<Config extends ServiceConfig>(spec: ServiceSpec<Config>): Promise<number> {
   const { name } = spec
   const secrets = ownSecrets(process.env)
+  makeFilesPrivate()
   let config: Config
   try {
     config = spec.config(process.env)

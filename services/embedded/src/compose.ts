@@ -33,6 +33,7 @@ import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
+import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
@@ -66,6 +67,8 @@ export interface EmbeddedOptions {
   readonly logger: Logger
   readonly newRunId: () => string
   readonly signal: AbortSignal
+  /** Tells a person a sentence beside the result of the command. */
+  readonly tell: (notice: string) => void
 }
 
 /**
@@ -73,9 +76,9 @@ export interface EmbeddedOptions {
  * `start`.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> {
-  const { dir, env, logger, newRunId, signal } = options
+  const { dir, env, logger, newRunId, signal, tell } = options
   const dataDir = dataDirOf(dir)
-  makeFolders(dataDir)
+  makeFolders(dataDir, tell)
   await using opening = new AsyncDisposableStack()
   const onMaintenanceError = (err: unknown): void => logger.warn({ err }, 'the log could not be cleared up')
   const log = opening.use(createSqliteLog({ file: logFile(dataDir), onMaintenanceError }))
@@ -196,6 +199,7 @@ export async function openNextRun(
 ): Promise<NextRun> {
   const { definition, env, logger, newRunId, signal } = options
   await using opening = new AsyncDisposableStack()
+  makeFilesPrivate()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-preview-'))
   opening.defer(() => rm(folder, { recursive: true, force: true }))
   await mkdir(join(folder, 'state'))
