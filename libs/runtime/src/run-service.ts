@@ -81,8 +81,8 @@ async function live<Config extends ServiceConfig>(
     running: () => (shutdown.drain.aborted ? { ok: false, detail: 'draining' } : { ok: true }),
     work: () => unmet(service?.ready ?? {}),
   }
-  const { host, port } = config
-  await using health = await startHealthServer({ host, port, metrics, ready })
+  const { host, port, metricsToken } = config
+  await using health = await startHealthServer({ host, port, metrics, metricsToken, ready })
   logger.info({ host, port: health.port }, 'starting')
   await using started = await spec.start(config, { logger, metrics, signal: shutdown.drain })
   service = started
