@@ -1,6 +1,6 @@
 /**
- * The small HTTP server of every process: `/healthz`, `/readyz` and `/metrics`. Figures name syncs, so they may
- * want a token. Health does not, since the supervisor of a process has none.
+ * The small HTTP server of every process: `/healthz`, `/readyz` and `/metrics`. Figures name syncs, so they
+ * may want a token. Health does not, since the supervisor of a process has none.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type ServerResponse } from 'node:http'

@@ -6,7 +6,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Sta
 import type { Unreadable } from './decode-utf8.ts'
 
 /** The size limit of a YAML file, and of a file that `${file:PATH}` names. */
-export const MAX_FILE_BYTES = 1_000_000
+const MAX_FILE_BYTES = 1_000_000
 
 /** The bytes, or why they are not read. Synchronous: such files are small. Throws the system's errors. */
 export function readRegularFile(path: string): Uint8Array | Unreadable {

@@ -77,7 +77,9 @@ function reader(property: unknown, frame: Frame): Read {
       return plain.includes(name) ? name : undefined
     }
     if (typeof plain === 'number' || isExact(plain))
-      throw new TemplateFault(`cannot read the property ${JSON.stringify(shortened(name))} of ${kindOf(plain)}`)
+      throw new TemplateFault(
+        `cannot read the property ${JSON.stringify(shortened(name))} of ${kindOf(plain)}`,
+      )
     if (isMap(plain) && Object.hasOwn(plain, name)) return plain[name]
     if (keys.length === 0) return undefined
     return keys.reduce<unknown>((value, key) => readProperty(value, key, options), plain)
