@@ -62,6 +62,23 @@ describe('what the topics tell of the runs so far', () => {
     ).toBe(false)
   })
 
+  it('is that a run was taken out of the queue, where another one is queued or it is cancelled', () => {
+    const of = (...events: readonly Partial<RunEvent>[]) => {
+      const { queued, atWork } = found(events.map(event => ({ status: 'queued', run: null, ...event })))
+      return [atWork?.run.runId, queued?.runId]
+    }
+    const [taken, behind] = [
+      { runId: 'TAKEN', command: 4 },
+      { runId: 'BEHIND', command: 5 },
+    ] as const
+    expect(of(taken)).toEqual([undefined, 'TAKEN'])
+    expect(of({ ...taken, cancelling: true })).toEqual(['TAKEN', undefined])
+    expect(of(taken, behind)).toEqual(['TAKEN', 'BEHIND'])
+    // Where the topic is compacted, a cancelled run stands behind the one that was queued behind it.
+    expect(of(behind, taken)).toEqual(['TAKEN', 'BEHIND'])
+    expect(of(behind, { ...taken, cancelling: true })).toEqual(['TAKEN', 'BEHIND'])
+  })
+
   it('is what waits, how far the commands are taken, and what earlier runs lost', () => {
     const faults = [{ partition: 1, run: 2, from: 4 }]
     const { queued, awaiting, lastCommand, ...rest } = found([
