@@ -327,6 +327,30 @@ describe('sluice preview of a folder', () => {
     expect(await project.run(SYNC)).toMatchObject({ exitCode: 0 })
   })
 
+  it('has as much memory for the query as a run, and fails where that fails', async () => {
+    // One value of 300 MB; at 256 MB a query may have 160.
+    const sql = "select 1 as id, length(string_agg(repeat('x', 1000), '')) as name from range(300000)"
+    const large = PROJECT.replace(/sql: \|\n(?: {2,}.*\n)+/, `sql: ${sql}\n`)
+    await opened({ 'project.yaml': large.replace('big: big', 'id: id') })
+    const env = { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY, SLUICE_MEMORY: '256MB' }
+    for (const command of ['preview', 'run']) {
+      const { exitCode, stdout, stderr } = await here(project, env).sluice(command, SYNC)
+      expect([command, exitCode]).not.toEqual([command, 0])
+      expect(stdout + stderr, command).toContain(
+        'needs more memory than it may have: set SLUICE_MEMORY higher',
+      )
+    }
+    const wrong = here(project, { ...env, SLUICE_MEMORY: '1MB' })
+    for (const command of [
+      ['preview', SYNC],
+      ['run', SYNC],
+      ['validate', '--connect'],
+    ]) {
+      const { stderr } = await wrong.sluice(...command)
+      expect(stderr, command.join(' ')).toContain('SLUICE_MEMORY: "1MB" is not right: expected a size')
+    }
+  })
+
   it('leaves no files behind, however it ends', async () => {
     await opened()
     await mkdir(join(project.dir, 'tmp'))
