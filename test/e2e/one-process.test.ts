@@ -4,11 +4,12 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
+import type { DetectorDeps } from '@sluice/change-detector/change-detector'
 import { homePartition, sharedTopics } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
-import { OneProcess, pausingStates } from './one-process.ts'
+import { OneProcess, pausingStates, stateWith } from './one-process.ts'
 
 /** So many rows that a diff gives them in two batches. */
 const MANY = numbers(0, 5000)
@@ -81,6 +82,32 @@ describe('a run that is cancelled while it publishes', () => {
 })
 
 describe('a run', () => {
+  it('has its files closed by the time that others see its end, and an end that stays', async () => {
+    await open({ removalGuard: { share: 0.1, rows: 1 } })
+    await world.setRows(numbers(0, 5))
+    const services = world.start()
+    expect(await world.run()).toMatchObject({ status: 'success' })
+    await services.drain()
+    // Somebody has taken its folder away, say, so that it cannot be closed in good order.
+    const unclosed: string[] = []
+    const openState: DetectorDeps['openState'] = async of => {
+      const state = await world.openState(of)
+      return stateWith(state, {
+        [Symbol.asyncDispose]: async () => {
+          unclosed.push(world.events().at(-1)?.status ?? '')
+          await state[Symbol.asyncDispose]()
+          throw new SluiceError('disk', 'the folder is gone')
+        },
+      })
+    }
+    world.start({ openState })
+    // A run that has nothing to send, and one that would be held.
+    expect(await world.run()).toMatchObject({ status: 'failed', error: 'the folder is gone' })
+    await world.setRows([])
+    expect(await world.run()).toMatchObject({ status: 'failed', error: 'the folder is gone' })
+    expect(unclosed).toEqual(['running', 'running'])
+  })
+
   it('fails with the reason if the source fails in an unforeseen way', async () => {
     await open()
     world.start({ openSource: () => Promise.reject(new TypeError('a bug')) })

@@ -32,6 +32,12 @@ const GONE_KEPT_MS = 7 * 24 * 3_600_000
 /** Why the state of a sync that has run before is empty. */
 const NO_CACHE = 'there is no cache of it here'
 
+interface Detection {
+  readonly next: Next
+  /** The removals that somebody has to approve first. */
+  readonly toApprove: HeldRemovals | null
+}
+
 export class RunExecution {
   readonly #tenure: Tenure
   /** Aborts when the run is cancelled. */
@@ -51,8 +57,17 @@ export class RunExecution {
     const { deps, ends } = tenure
     try {
       const definition = await this.#begin()
-      const next = await this.#detectAndPublish(definition)
+      const { next, toApprove } = await this.#detectAndPublish(definition)
+      // Its files are closed by now. Whoever sees the end may take them away, and no failure to close them
+      // can follow it.
       if (next === 'await-reports') await awaitReports(tenure)
+      else if (next === 'end') {
+        await forgetRuns(tenure)
+        await tenure.tell({ kind: 'ended', endsBefore: [], at: deps.now() })
+      } else if (toApprove !== null) {
+        AbortSignal.any([ends.drain, this.#cancel]).throwIfAborted()
+        await tenure.tell({ kind: 'awaits-approval', toApprove })
+      }
     } catch (error) {
       if (ends.drain.aborted || this.#atWork.isWritten || isLogFailure(error)) throw error
       await forgetRuns(tenure)
@@ -76,8 +91,8 @@ export class RunExecution {
     return definition
   }
 
-  /** Returns what is to be done next: nothing more, or to wait for reports. */
-  async #detectAndPublish(definition: Definition): Promise<Next> {
+  /** Returns what is to be done next: to await approval or the reports, or to end. */
+  async #detectAndPublish(definition: Definition): Promise<Detection> {
     const tenure = this.#tenure
     const { deps, sync, ownership, ends } = tenure
     const { incarnation, partitions } = ownership
@@ -104,16 +119,10 @@ export class RunExecution {
     const toApprove = removalsToApprove(definition, run, detected.diff)
     const records = detectedRows(counts) + settled
     const { next } = await tenure.tell({ kind: 'detected', found, records, toApprove })
-    if (next === 'await-approval' && toApprove !== null) {
-      signal.throwIfAborted()
-      return (await tenure.tell({ kind: 'awaits-approval', toApprove })).next
-    }
-    if (next === 'end') {
-      await forgetRuns(tenure)
-      return (await tenure.tell({ kind: 'ended', endsBefore: [], at: deps.now() })).next
-    }
+    if (next === 'await-approval') signal.throwIfAborted()
+    if (next !== 'publish') return { next, toApprove }
     await this.#endGone(state, signal)
-    return await this.#publish(definition, detected, detecting)
+    return { next: await this.#publish(definition, detected, detecting), toApprove: null }
   }
 
   /**
