@@ -5,7 +5,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { DetectorDeps } from '@sluice/change-detector/change-detector'
-import { homePartition, sharedTopics } from '@sluice/topics/topics'
+import type { NewRecord, TopicPartition } from '@sluice/message-log/port'
+import { homePartition, isMarkerKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
@@ -28,6 +29,9 @@ function numbers(from: number, to: number): number[] {
 
 /** An event that happens in one place, while another place waits for it. */
 const turn = (): PromiseWithResolvers<void> => Promise.withResolvers<void>()
+
+/** Whether the log refuses a record; `status` is that of a run's event. */
+type Refuses = (target: TopicPartition, record: NewRecord, status: string | null) => boolean
 
 let world: OneProcess
 let opened: OneProcess[]
@@ -107,6 +111,52 @@ describe('a run', () => {
     expect(await world.run()).toMatchObject({ status: 'failed', error: 'the folder is gone' })
     expect(unclosed).toEqual(['running', 'running'])
   })
+
+  const { changes } = syncTopics(PREFIX, SYNC)
+  const { runs } = sharedTopics(PREFIX)
+  const isChange = ({ topic }: TopicPartition, { key }: NewRecord): boolean =>
+    topic === changes && !isMarkerKey(key)
+  /** How many runs fail: of one whose reason nobody could note, another one takes the place, once. */
+  const REFUSED: readonly (readonly [string, number, Refuses])[] = [
+    [
+      'changes in the first partition',
+      2,
+      (target, record) => isChange(target, record) && target.partition === 0,
+    ],
+    [
+      'changes in another partition',
+      1,
+      (target, record) => isChange(target, record) && target.partition === 1,
+    ],
+    ['that it is running', 1, ({ topic }, _, status) => topic === runs && status === 'running'],
+  ]
+  it.each(REFUSED)(
+    'ends with the reason where the log takes no record each time: %s',
+    async (_what, most, refuses) => {
+      await open({ triggers: BATCHES })
+      await world.setRows(MANY)
+      const tooLarge = new SluiceError('too-large', 'the topic takes no record of that size')
+      const { signal } = new AbortController()
+      const log = watchedLog(world.log.log, async (target, records) => {
+        for (const record of records) {
+          const [told] =
+            target.topic === runs && record.value !== null
+              ? await world.log.io.decode([record.value], { signal })
+              : []
+          const status = told?.name === 'sluice.RunEvent' ? told.value.status : null
+          if (refuses(target, record, status)) throw tooLarge
+        }
+      })
+      world.start({ log })
+      await world.command()
+      const failed = (): boolean => world.events().some(({ error }) => error === tooLarge.message)
+      await world.log.runs.until(failed, { signal: AbortSignal.timeout(20_000) })
+      const ends = await world.allEnded()
+      expect(ends.map(({ status }) => status)).not.toContain('success')
+      expect(ends.length).toBeLessThanOrEqual(most)
+    },
+    30_000,
+  )
 
   it('fails with the reason if the source fails in an unforeseen way', async () => {
     await open()

@@ -70,8 +70,21 @@ export class RunExecution {
       }
     } catch (error) {
       if (ends.drain.aborted || this.#atWork.isWritten || isLogFailure(error)) throw error
-      await forgetRuns(tenure)
-      await tenure.tell({ kind: 'failed', error, at: deps.now() })
+      await this.#note(error, () => forgetRuns(tenure))
+    }
+  }
+
+  /**
+   * Notes why the run has failed. What failed may be the writer of its events. Then the reason cannot be
+   * noted, and counts as a failure of the sync, which ends the run by itself. Otherwise another run would
+   * take the place of this one, and fail alike, for ever.
+   */
+  async #note(error: unknown, before = () => Promise.resolve()): Promise<void> {
+    try {
+      await before()
+      await this.#tenure.tell({ kind: 'failed', error, at: this.#tenure.deps.now() })
+    } catch (untold) {
+      throw concernOf(error) === 'sync' ? error : untold
     }
   }
 
@@ -173,9 +186,8 @@ export class RunExecution {
    * and seals it.
    */
   async #leaveToSealing(error: unknown): Promise<never> {
-    const { ends, deps } = this.#tenure
-    if (concernOf(error) === 'passing' || ends.drain.aborted) throw error
-    await this.#tenure.tell({ kind: 'failed', error, at: deps.now() })
+    if (concernOf(error) === 'passing' || this.#tenure.ends.drain.aborted) throw error
+    await this.#note(error)
     throw new SluiceError('writer-dead', 'the run is to be sealed', { cause: error, retryable: true })
   }
 
