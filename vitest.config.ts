@@ -7,7 +7,7 @@ import { SummaryReporter } from './test/summary-reporter.ts'
 /**
  * A file with `.long` in its name, say `killed-run.long.test.ts` or `kafka.long.contract.test.ts`, is not for
  * `npm test`, which a contributor waits for many times a day. `npm run test:rest` runs those files alone,
- * `npm run test:all` runs all files. Whoever names such a file on the command line gets it in any case.
+ * `npm run test:all` runs all files. A file that the command line names runs in any case.
  */
 const LONG = ['**/*.long.test.ts', '**/*.long.contract.test.ts']
 

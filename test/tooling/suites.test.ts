@@ -63,7 +63,7 @@ describe('the test files', () => {
     expect(SLOW_FILES.filter(file => !short.includes(file))).toEqual([])
   })
 
-  it('that take long are run by whoever names them', async () => {
+  it('that take long are run if the command line names them', async () => {
     const [named = ''] = rest
     expect(await filesOf('test', named)).toEqual([named])
   })
