@@ -89,8 +89,8 @@ const SHOWN_AS_DELIVERED: readonly (readonly [was: string, is: string, shown: Va
 ]
 
 /**
- * The query for one row per value. Each row has its value in a column of its own and null in the others, so
- * that one diff judges all values, each in a column of its own type. A key is the place of its value.
+ * The query for one row per value. Each row has its value in a column of its own, and null in the others.
+ * So one diff judges all values, each by the type of its column. A key is the place of its value.
  */
 function rowPerValue(values: readonly string[]): string {
   const columnsOf = (row: number) => values.map((value, at) => `${at === row ? value : 'NULL'} AS c${at}`)
