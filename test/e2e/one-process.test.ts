@@ -169,11 +169,11 @@ describe('a run', () => {
     await world.setRows(numbers(0, 5))
     await world.killWhilePublishing()
     // The command arrives while the event that queues the cut run again is on its way to the log.
-    let anew = false
+    let isReplaced = false
     let asked: Promise<string> | null = null
     const next = turn()
     const log = watchedLog(world.log.log, async ({ topic }) => {
-      if (topic !== sharedTopics(PREFIX).runs || !anew) return
+      if (topic !== sharedTopics(PREFIX).runs || !isReplaced) return
       if (asked !== null) return next.resolve()
       asked = world.command()
       await asked
@@ -181,7 +181,7 @@ describe('a run', () => {
       await Promise.race([next.promise, new Promise(resolve => setTimeout(resolve, 200))])
     })
     const newRunId = (): string => {
-      anew = true
+      isReplaced = true
       return '01JD0000000000000000000000'
     }
     world.start({ log, newRunId })

@@ -18,7 +18,7 @@ interface World {
   readonly life: SyncLife
   readonly events: ReadonlyMap<string, RunState>
   readonly tails: readonly PartitionTail[]
-  /** How it came to that, for whoever reads a failure. */
+  /** The steps that led to it, for the reader of a failure. */
   readonly path: readonly string[]
 }
 

@@ -50,10 +50,10 @@ describe('what the topics tell of the runs so far', () => {
 
   it('is whether somebody cancelled what was begun again for the open run', () => {
     const open = { status: 'running', command: 4 } as const
-    const anew = (event: Partial<RunEvent>): boolean =>
+    const isCancelled = (event: Partial<RunEvent>): boolean =>
       found([open, { run: null, command: 4, ...event }]).replacementCancelled
-    expect([anew({ status: 'cancelled' }), anew({ status: 'queued' })]).toEqual([true, false])
-    expect(anew({ status: 'cancelled', command: 5 })).toBe(false)
+    expect([isCancelled({ status: 'cancelled' }), isCancelled({ status: 'queued' })]).toEqual([true, false])
+    expect(isCancelled({ status: 'cancelled', command: 5 })).toBe(false)
     expect(
       found([
         { ...open, status: 'failed' },
