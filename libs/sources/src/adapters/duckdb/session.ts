@@ -30,6 +30,8 @@ export interface SessionLimits {
   readonly memoryLimit: string
   readonly threads: number
   readonly tempDirectory: string
+  /** Most bytes in the files there. DuckDB's default is nine tenths of the free space. */
+  readonly spillBytes?: number
 }
 
 /** States: open → closed. `run` must not be called concurrently. */
@@ -48,6 +50,7 @@ export class DuckdbSession implements AsyncDisposable {
       memory_limit: limits.memoryLimit,
       threads: String(limits.threads),
       temp_directory: limits.tempDirectory,
+      ...(limits.spillBytes === undefined ? {} : { max_temp_directory_size: `${limits.spillBytes}B` }),
       file_search_path: folder,
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
@@ -65,6 +68,17 @@ export class DuckdbSession implements AsyncDisposable {
       instance.closeSync()
       throw error
     }
+  }
+
+  /**
+   * Lets the instance open no other file from here on than those in these folders, the databases that are
+   * attached, and its own temporary files. Links out of the folders are not followed. Settings cannot be changed
+   * any more.
+   */
+  async closeOff(folders: readonly string[]): Promise<void> {
+    await this.connection.run(`SET allowed_directories = [${folders.map(quoteText).join(', ')}]`)
+    await this.connection.run('SET enable_external_access = false')
+    await this.connection.run('SET lock_configuration = true')
   }
 
   /**
