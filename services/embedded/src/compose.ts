@@ -30,6 +30,7 @@ import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
+import { fileSourceLimits } from '@sluice/runtime/file-source-limits'
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { redisSettings } from '@sluice/runtime/service-config'
@@ -114,7 +115,7 @@ async function openServices(
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(senderOf({ connections: CONNECTIONS, answers: memory.answers }))
-  const sourceOptions = { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }
+  const sourceOptions = { ...sourceOptionsOf(env), memoryBytes: queryBytes(budget) }
   const memoryLimit = duckdbSize(budget.duckdbBytes)
   const opened = opening.move()
   return {
@@ -129,6 +130,11 @@ async function openServices(
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** Whoever runs the command reads files with rights of their own, so that any folder will do by default. */
+function sourceOptionsOf(env: Environment) {
+  return { secretOf: environmentSecrets(env), fileLimits: fileSourceLimits(env, null) }
 }
 
 interface LimitsOf {
@@ -202,7 +208,7 @@ export async function openNextRun(
     await findNextChanges({
       ...past,
       definition,
-      openSource: ({ source }) => openSource(source, { secretOf: environmentSecrets(env) }),
+      openSource: ({ source }) => openSource(source, sourceOptionsOf(env)),
       openState: async of => {
         if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
         return openState(folder, of, logger)
@@ -264,7 +270,7 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
 /** The connections that `validate --connect` tries, with the secrets of the environment. */
 export function connectionsOf(env: Environment): Connections {
   return connectionsWith(env, {
-    openSource: source => openSource(source, { secretOf: environmentSecrets(env) }),
+    openSource: source => openSource(source, sourceOptionsOf(env)),
     openSender: () => senderOf({ connections: 1 }),
   })
 }

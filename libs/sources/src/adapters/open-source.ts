@@ -2,7 +2,7 @@
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
 import { createDuckdbSource } from './duckdb.ts'
-import type { FileLimits } from './duckdb/file-limits.ts'
+import { DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 import type { SecretOf } from './server/access.ts'
 
 export interface OpenSourceOptions {
@@ -11,7 +11,7 @@ export interface OpenSourceOptions {
   /** Most memory of a query that DuckDB runs, in bytes; default 512 MB. */
   readonly memoryBytes?: number
   /** For sources on files; see `DEFAULT_LIMITS`. */
-  readonly fileLimits?: FileLimits
+  readonly fileLimits?: Partial<FileLimits>
 }
 
 /** The share of its memory limit that a query gets at first. */
@@ -32,7 +32,7 @@ export async function openSource(
         ...(memoryBytes === undefined
           ? {}
           : { memoryBytes, usualBytes: Math.floor(memoryBytes * USUAL_SHARE) }),
-        ...(limits === undefined ? {} : { limits }),
+        limits: { ...DEFAULT_LIMITS, ...limits },
       })
     case 'postgres': {
       const { createPostgresSource } = await import('./postgres.ts')

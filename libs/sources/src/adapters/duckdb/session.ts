@@ -50,7 +50,6 @@ export class DuckdbSession implements AsyncDisposable {
       memory_limit: limits.memoryLimit,
       threads: String(limits.threads),
       temp_directory: limits.tempDirectory,
-      ...(limits.spillBytes === undefined ? {} : { max_temp_directory_size: `${limits.spillBytes}B` }),
       file_search_path: folder,
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
@@ -63,6 +62,9 @@ export class DuckdbSession implements AsyncDisposable {
     try {
       const connection = await instance.connect()
       await connection.run("SET TimeZone = 'UTC'")
+      // DuckDB does not keep to this limit if the instance is made with it.
+      if (limits.spillBytes !== undefined)
+        await connection.run(`SET max_temp_directory_size = '${limits.spillBytes}B'`)
       return new DuckdbSession(instance, connection)
     } catch (error) {
       instance.closeSync()

@@ -60,8 +60,9 @@ export class QueryProcess implements AsyncDisposable {
     })
   }
 
-  static start(limits: ProcessLimits): QueryProcess {
-    const args = ['-c', limited(limits), process.execPath, ...FLAGS, MAIN]
+  /** `program` is the file that Node.js runs; another one than the default is for tests. */
+  static start(limits: ProcessLimits, program = MAIN): QueryProcess {
+    const args = ['-c', limited(limits), process.execPath, ...FLAGS, program]
     const child = spawn('/bin/sh', args, {
       cwd: '/',
       env: {},
