@@ -1,7 +1,7 @@
 /**
- * Measures what it costs that the query of a source on files runs in a process of its own. The yardstick is the
- * same query in this process, straight into a file of the same form. Rounds alternate, so that a change of the
- * machine's speed affects both. It also measures a query of one row, which is all start and no rows.
+ * Measures what it costs that the query of a source on files runs in a process of its own. The yardstick is
+ * the same query in this process, straight into a file of the same form. Rounds alternate, so that a change
+ * of the machine's speed affects both. It also measures a query of one row, which is all start and no rows.
  *
  * Run: npm run bench:file-source [-- --rows 1000000 --rounds 5].
  */

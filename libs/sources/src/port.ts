@@ -26,8 +26,8 @@ export interface Source extends AsyncDisposable {
    */
   extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract>
   /**
-   * What the source's login may do beyond reading, as phrases such as `is a superuser`. Missing for a source that
-   * has no login.
+   * What the source's login may do beyond reading, as phrases such as `is a superuser`. Missing for a source
+   * that has no login.
    */
   excessRights?(options: { signal: AbortSignal }): Promise<readonly string[]>
 }

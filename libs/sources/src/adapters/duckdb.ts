@@ -1,6 +1,6 @@
 /**
- * The source of type `duckdb`: CSV, Parquet and JSON files of a folder, or a .duckdb file, all read-only. Each
- * query runs in a process of its own, which writes the result into the extract. So no row passes through
+ * The source of type `duckdb`: CSV, Parquet and JSON files of a folder, or a .duckdb file, all read-only.
+ * Each query runs in a process of its own, which writes the result into the extract. So no row passes through
  * JavaScript, and SQL that goes wrong ends no process but that one.
  */
 import { existsSync, realpathSync, statSync } from 'node:fs'

@@ -18,8 +18,8 @@ export interface OpenSourceOptions {
 const USUAL_SHARE = 0.6
 
 /**
- * Opens a source. It connects only when a query is described or extracted. A source on files starts the process
- * of its first query at once, which waits.
+ * Opens a source. It connects only when a query is described or extracted. A source on files starts the
+ * process of its first query at once, which waits.
  */
 export async function openSource(
   spec: SourceSpec,

@@ -1,7 +1,8 @@
 /**
- * Takes the result of a query's process. That process may have been taken over by the query, so its file counts
- * as data of a stranger: it has to be one plain table, whose columns and rows are those that stand in it and not
- * those that the process told of. The process is gone by then, so the file stays as it was looked at.
+ * Takes the result of a query's process. That process may have been taken over by the query, so its file
+ * counts as data of a stranger: it has to be one plain table, whose columns and rows are those that stand in
+ * it and not those that the process told of. The process is gone by then, so the file stays as it was looked
+ * at.
  */
 import { existsSync, lstatSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -50,8 +51,9 @@ export async function acceptRows(
 }
 
 /**
- * A view, or a column that is calculated, would run SQL of a stranger wherever the file is read. A table that is
- * made of another one has neither, and is described by the same text only if the other one has neither, too.
+ * A view, or a column that is calculated, would run SQL of a stranger wherever the file is read. A table that
+ * is made of another one has neither, and is described by the same text only if the other one has neither,
+ * too.
  */
 async function assertPlainTable(connection: DuckDBConnection, model: ModelSpec): Promise<void> {
   const others = await connection.runAndReadAll(

@@ -74,8 +74,8 @@ export class DuckdbSession implements AsyncDisposable {
 
   /**
    * Lets the instance open no other file from here on than those in these folders, the databases that are
-   * attached, and its own temporary files. Links out of the folders are not followed. Settings cannot be changed
-   * any more.
+   * attached, and its own temporary files. Links out of the folders are not followed. Settings cannot be
+   * changed any more.
    */
   async closeOff(folders: readonly string[]): Promise<void> {
     await this.connection.run(`SET allowed_directories = [${folders.map(quoteText).join(', ')}]`)

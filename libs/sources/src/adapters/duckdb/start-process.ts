@@ -1,14 +1,14 @@
 /**
- * A process for one query of a user, which has nothing to lose. Its environment is empty, and the system bounds
- * what it may take. However it ends, that is an error of its query alone.
+ * A process for one query of a user, which has nothing to lose. Its environment is empty, and the system
+ * bounds what it may take. However it ends, that is an error of its query alone.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { SluiceError } from '@sluice/contracts/errors'
 import { answer, type Answer, type Task } from './messages.ts'
 
-const MAIN = fileURLToPath(new URL('process/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('./process/main.ts', import.meta.url))
 const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2', '--max-old-space-size=256']
 
 /** The longest answer: the names and types of some thousand columns. */
@@ -36,8 +36,8 @@ export type Ending =
   | { readonly kind: 'took too much time' }
 
 /**
- * States: waiting → at work → over. A process that waits keeps no other process from ending, and ends with the
- * process that started it.
+ * States: waiting → at work → over. A process that waits keeps no other process from ending, and ends with
+ * the process that started it.
  */
 export class QueryProcess implements AsyncDisposable {
   readonly #limits: ProcessLimits
@@ -134,8 +134,11 @@ export class QueryProcess implements AsyncDisposable {
   }
 
   #holdsOthers(holds: boolean): void {
-    for (const part of [this.#child, this.#child.stdin, this.#child.stdout])
-      for (const name of [holds ? 'ref' : 'unref']) if (part !== null) Reflect.get(part, name)?.call(part)
+    const { stdin, stdout } = this.#child
+    const pipes = [stdin, stdout].filter(pipe => pipe instanceof Socket)
+    for (const part of [this.#child, ...pipes])
+      if (holds) part.ref()
+      else part.unref()
   }
 }
 

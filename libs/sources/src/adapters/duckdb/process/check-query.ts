@@ -1,7 +1,7 @@
 /**
- * Refuses a query that could do more than read the source. It looks at the tree that DuckDB's own parser makes
- * of the text that is about to run, and lets pass what it knows: SELECTs, and functions of a list. DuckDB binds
- * nothing of a query before it has passed, since some functions act while they are bound.
+ * Refuses a query that could do more than read the source. It looks at the tree that DuckDB's own parser
+ * makes of the text that is about to run, and lets pass what it knows: SELECTs, and functions of a list.
+ * DuckDB binds nothing of a query before it has passed, since some functions act while they are bound.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ModelSpec } from '@sluice/contracts/resources'
@@ -38,8 +38,8 @@ export interface CheckOptions {
 }
 
 /**
- * Rejects with `query` if the SQL is not one SELECT of what is allowed. A text that DuckDB cannot parse passes:
- * preparing it fails with DuckDB's own message, and its place.
+ * Rejects with `query` if the SQL is not one SELECT of what is allowed. A text that DuckDB cannot parse
+ * passes: preparing it fails with DuckDB's own message, and its place.
  */
 export async function checkQuery(
   connection: DuckDBConnection,
@@ -150,8 +150,8 @@ async function addViews(
 }
 
 /**
- * A view is stored as `CREATE VIEW name (columns) AS query`. A name may contain ` AS ` too. So each text after
- * an ` AS ` that is a query counts, and the view's own is among them.
+ * A view is stored as `CREATE VIEW name (columns) AS query`. A name may contain ` AS ` too. So each text
+ * after an ` AS ` that is a query counts, and the view's own is among them.
  */
 async function addView(
   connection: DuckDBConnection,

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { isAllowedFunction } from './known-functions.ts'
 
 /**
- * Functions that were looked at and are refused. A function of DuckDB that is neither here nor allowed fails the
- * test: look at what it does, and put it into one of the two lists.
+ * Functions that were looked at and are refused. A function of DuckDB that is neither here nor allowed fails
+ * the test: look at what it does, and put it into one of the two lists.
  */
 const REFUSED: { readonly [why: string]: string } = {
   'it runs a text as SQL': 'query query_table json_execute_serialized_sql json_serialize_plan',

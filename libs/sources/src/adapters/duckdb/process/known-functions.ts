@@ -1,11 +1,11 @@
 /**
- * The functions that a model's SQL may call. Any other name is refused, so that a new version of DuckDB opens no
- * way out by a function that nobody has looked at: a test compares this list with the functions of the
+ * The functions that a model's SQL may call. Any other name is refused, so that a new version of DuckDB opens
+ * no way out by a function that nobody has looked at: a test compares this list with the functions of the
  * installed version.
  *
- * A function is here if it computes a value from its arguments, or reads files that DuckDB itself checks against
- * the source's folder. A function is not here if it runs a text as SQL (query), changes or reveals settings
- * (enable_profiling, current_setting), writes (enable_logging, write_log), takes addresses of memory
+ * A function is here if it computes a value from its arguments, or reads files that DuckDB itself checks
+ * against the source's folder. A function is not here if it runs a text as SQL (query), changes or reveals
+ * settings (enable_profiling, current_setting), writes (enable_logging, write_log), takes addresses of memory
  * (arrow_scan), or describes this process.
  */
 

@@ -1,7 +1,7 @@
 /**
- * The process of one query of a user. It gets its task as a line on standard input, writes its answer as a line
- * to standard output, and is ended by the process that started it. If standard input ends before, that process
- * is gone, and this one ends itself.
+ * The process of one query of a user. It gets its task as a line on standard input, writes its answer as a
+ * line to standard output, and is ended by the process that started it. If standard input ends before, that
+ * process is gone, and this one ends itself.
  */
 import type { Task } from '../messages.ts'
 import { answerTo } from './run-query.ts'
@@ -11,7 +11,9 @@ process.stdin.setEncoding('utf8')
 process.stdin.on('data', (piece: string) => {
   const isWhole = text.includes('\n')
   text += piece
-  if (!isWhole && text.includes('\n')) void work(JSON.parse(text))
+  if (isWhole || !text.includes('\n')) return
+  const task: Task = JSON.parse(text)
+  void work(task)
 })
 // DuckDB may be at work in threads of its own, so that an orderly exit could take long.
 process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL'))

@@ -84,8 +84,8 @@ function columnOf({ name, carried }: QueryColumn) {
 }
 
 /**
- * Opens an instance with what the query needs: the source's folder or its database, and the extract. From then
- * on, the instance can open nothing else, and its settings cannot be changed.
+ * Opens an instance with what the query needs: the source's folder or its database, and the extract. From
+ * then on, the instance can open nothing else, and its settings cannot be changed.
  */
 async function openClosedOff(
   task: Task,
