@@ -95,6 +95,8 @@ export class QueryProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // From here on somebody waits for its end.
+    this.#holdsOthers(true)
     this.#kill()
     await this.#over
   }

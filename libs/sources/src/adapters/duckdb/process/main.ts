@@ -12,8 +12,7 @@ process.stdin.on('data', (piece: string) => {
   const isWhole = text.includes('\n')
   text += piece
   if (isWhole || !text.includes('\n')) return
-  const task: Task = JSON.parse(text)
-  void work(task)
+  void work(JSON.parse(text) as Task)
 })
 // DuckDB may be at work in threads of its own, so that an orderly exit could take long.
 process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL'))
