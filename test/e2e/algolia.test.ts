@@ -16,7 +16,11 @@ describe.for(bothProfiles())('the Algolia example, $name', profile => {
     api = await startScriptedApi()
     opened = await profile.open({
       from: 'docs/examples/algolia',
-      env: { ALGOLIA_URL: api.url, SLUICE_SECRET_ALGOLIA_KEY: KEY },
+      env: {
+        ALGOLIA_URL: api.url,
+        SLUICE_SECRET_ALGOLIA_KEY: KEY,
+        SLUICE_SECRET_ALGOLIA_KEY_FOR: '127.0.0.1',
+      },
     })
     project = opened.project
     onTestFailed(() => void process.stderr.write(opened.logs()))

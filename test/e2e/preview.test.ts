@@ -132,7 +132,7 @@ describe.for(bothProfiles())('sluice preview, $name', profile => {
     api = await startScriptedApi()
     opened = await profile.open({
       files: { 'project.yaml': PROJECT, 'people.csv': csv(NAMES) },
-      env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY },
+      env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY, SLUICE_SECRET_API_KEY_FOR: '127.0.0.1' },
     })
     project = opened.project
     onTestFailed(() => void process.stderr.write(opened.logs()))
@@ -211,9 +211,13 @@ describe('sluice preview of a folder', () => {
   const opened = async (files: { readonly [file: string]: string } = {}, names = NAMES) => {
     project = await projectFolder({
       files: { 'project.yaml': PROJECT, 'people.csv': csv(names), ...files },
-      env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY },
+      env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY, SLUICE_SECRET_API_KEY_FOR: '127.0.0.1' },
     })
-    cli = here(project, { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY })
+    cli = here(project, {
+      API_URL: api.url,
+      SLUICE_SECRET_API_KEY: KEY,
+      SLUICE_SECRET_API_KEY_FOR: '127.0.0.1',
+    })
     return project
   }
   beforeEach(async () => {

@@ -9,7 +9,7 @@ import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { environmentSecrets } from '@sluice/secrets/environment'
+import { boundSecrets } from '@sluice/secrets/bound-secrets'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
@@ -46,7 +46,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   }
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
-  const secrets = environmentSecrets(env)
+  const secrets = boundSecrets(env, 'refused')
   const resolveTarget = patientTargets(stage.definitions, { secrets, logger, figures })
   const lateSendsMs = (target: Target): number => target.slotLifeMs
   const throttles = new Throttles()

@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Definition } from '@sluice/contracts/resources'
+import type { SecretFor } from '@sluice/contracts/secret-references'
 import { findNextChanges } from '@sluice/change-detector/detect/next-changes'
 import { removeOldStates } from '@sluice/change-detector/detect/old-states'
 import type { Connections } from '@sluice/control/check-connections'
@@ -35,7 +36,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
-import { environmentSecrets } from '@sluice/secrets/environment'
+import { boundSecrets } from '@sluice/secrets/bound-secrets'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
 import { openBackbone, tellOfUnreadable } from '@sluice/process/open-stage'
@@ -114,7 +115,8 @@ async function openServices(
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(senderOf({ connections: CONNECTIONS, answers: memory.answers }))
-  const sourceOptions = { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }
+  const secretFor = secretsOf(env)
+  const sourceOptions = { secretFor, memoryBytes: queryBytes(budget) }
   const memoryLimit = duckdbSize(budget.duckdbBytes)
   const opened = opening.move()
   return {
@@ -124,7 +126,7 @@ async function openServices(
     memory,
     room,
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
-    resolveTarget: targets(definitions, env),
+    resolveTarget: targets(definitions, secretFor),
     openSource: ({ source }) => openSource(source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
@@ -202,7 +204,7 @@ export async function openNextRun(
     await findNextChanges({
       ...past,
       definition,
-      openSource: ({ source }) => openSource(source, { secretOf: environmentSecrets(env) }),
+      openSource: ({ source }) => openSource(source, { secretFor: secretsOf(env) }),
       openState: async of => {
         if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
         return openState(folder, of, logger)
@@ -261,10 +263,15 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
   return { ...past, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
+/** A command on Kafka shares its topics with authors who are not its operator, as the services do. */
+function secretsOf(env: Environment): SecretFor {
+  return boundSecrets(env, isDistributed(env) ? 'refused' : 'allowed')
+}
+
 /** The connections that `validate --connect` tries, with the secrets of the environment. */
 export function connectionsOf(env: Environment): Connections {
   return connectionsWith(env, {
-    openSource: source => openSource(source, { secretOf: environmentSecrets(env) }),
+    openSource: source => openSource(source, { secretFor: secretsOf(env) }),
     openSender: () => senderOf({ connections: 1 }),
   })
 }

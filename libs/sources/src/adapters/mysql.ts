@@ -42,7 +42,6 @@ interface Prepared {
 
 const MYSQL: ServerDialect<Connection, Prepared> = {
   product: 'MySQL',
-  defaultPort: 3306,
   connect,
   begin: (connection, { timeoutMs }) => beginSnapshot(connection, timeoutMs),
   prepare,

@@ -4,9 +4,9 @@
  * time, and no other sync waits with it (R12). No run waits for longer (R14).
  */
 import { isSluiceError } from '@sluice/contracts/errors'
+import type { SecretFor } from '@sluice/contracts/secret-references'
 import { sleep } from '@sluice/flow/sleep'
 import type { Logger } from '@sluice/runtime/logger'
-import type { SecretLookup } from '@sluice/secrets/environment'
 import type { Figures } from '@sluice/partition/figures'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import type { ResolveTarget } from '../run/open-run.ts'
@@ -25,7 +25,7 @@ const PATIENCE_MS = 5 * 60_000
 export function patientTargets(
   definitions: Definitions,
   deps: {
-    readonly secrets: SecretLookup
+    readonly secrets: SecretFor
     readonly logger: Logger
     readonly figures?: Figures
     /** How long a run waits, in ms; default five minutes. */

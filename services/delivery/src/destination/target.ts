@@ -2,15 +2,16 @@
  * Where a definition's requests go: base URL, headers and query with their secrets filled in, limits,
  * time-out.
  */
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, LimitsSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
 import { assertFilled } from '@sluice/domain/filled-destination'
+import { useByDestination } from '@sluice/domain/secret-uses'
 import { triggerOf } from '@sluice/domain/trigger'
 import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answers/answer-rules'
-import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
-import type { SecretLookup } from '@sluice/secrets/environment'
+import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
 import { MASK } from '@sluice/secrets/redact'
 import { passwordIn } from './header-values.ts'
 import { USER_AGENT } from './user-agent.ts'
@@ -50,9 +51,17 @@ export const RECORDED_ANSWER_BYTES = 64 * 1024
 /** How much of the body is looked at, where rules or captures look into bodies. */
 export const LOOKED_AT_BYTES = 1024 * 1024
 
-/** Throws `config`, and names the secret, if one is not set or makes an impossible header or parameter. */
-export function resolveTarget(definition: Definition, lookUp: SecretLookup): Target {
-  assertFilled(definition.destination, lookUp)
+/**
+ * Throws `config`, and names the secret, if one is not set, may not go to this destination, or makes an
+ * impossible header or parameter.
+ */
+export function resolveTarget(definition: Definition, secretFor: SecretFor): Target {
+  const { destination } = definition
+  const use = useByDestination(destination)
+  if (use === null)
+    throw new SluiceError('config', `Destination \`${destination.name}\`: its \`baseUrl\` is not a URL.`)
+  const lookUp = (name: string): string => secretFor(name, use)
+  assertFilled(destination, lookUp)
   return filledTarget(definition, lookUp)
 }
 
@@ -61,7 +70,7 @@ export function targetWithoutSecrets(definition: Definition): Target {
   return filledTarget(definition, () => '')
 }
 
-function filledTarget(definition: Definition, lookUp: SecretLookup): Target {
+function filledTarget(definition: Definition, lookUp: (name: string) => string): Target {
   const { destination, sync } = definition
   const secrets: string[] = []
   const fill = (text: string): string =>
