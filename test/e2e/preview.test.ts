@@ -31,6 +31,7 @@ primaryKey: id
 kind: destination
 name: api
 baseUrl: \${API_URL}/v1/
+allowPrivateNetwork: true
 headers: { Authorization: 'Bearer \${secret:api-key}', X-Plain: shown }
 query: { tenant: 'e u', signed: '\${secret:api-key}' }
 ---

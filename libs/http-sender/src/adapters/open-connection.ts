@@ -2,7 +2,6 @@
  * Opens the connections of the sender: guarded, through a proxy, and encrypted as the destination wants it.
  */
 import type { LookupFunction, Socket } from 'node:net'
-import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { buildConnector } from 'undici'
 import {
   assertPublicHost,
@@ -13,7 +12,8 @@ import {
 } from './egress-guard.ts'
 import { isReachedDirectly, type ProxyTunnels } from './proxy-tunnel.ts'
 import { sharedLookup } from './shared-lookup.ts'
-import type { ConnectionOptions, TlsOptions } from '../port.ts'
+import { secureContextOf } from '../certificates.ts'
+import type { ConnectionOptions } from '../port.ts'
 
 export interface ConnectionSurroundings {
   readonly connectTimeoutMs: number
@@ -35,7 +35,8 @@ export function connectorOf(
     allowH2: false,
     timeout: connectTimeoutMs,
     lookup: allowPrivateNetwork ? sharedLookup() : guarded,
-    ...(tls === undefined ? {} : tlsSettings(tls)),
+    ...(tls === undefined ? {} : { secureContext: secureContextOf(tls) }),
+    ...(tls?.rejectUnauthorized === undefined ? {} : { rejectUnauthorized: tls.rejectUnauthorized }),
   })
   const failing = (callback: Callback) => (thrown: unknown) => {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown))
@@ -71,21 +72,6 @@ export function connectorOf(
       httpSocket => void open({ ...target, httpSocket }, callback, acceptAny),
       fail,
     )
-  }
-}
-
-/** Looks at the certificates once for all connections. Throws in words about them. */
-export function tlsSettings({ rejectUnauthorized, pfx, ...given }: TlsOptions): {
-  readonly secureContext: ReturnType<typeof createSecureContext>
-  readonly rejectUnauthorized?: boolean
-} {
-  const options: SecureContextOptions = {
-    ...given,
-    ...(pfx === undefined ? {} : { pfx: Buffer.from(pfx, 'base64') }),
-  }
-  return {
-    secureContext: createSecureContext(options),
-    ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
   }
 }
 
