@@ -7,6 +7,7 @@ import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { proxySettings } from '@sluice/runtime/proxy-settings'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets } from '@sluice/secrets/bound-secrets'
@@ -39,7 +40,9 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, ...telling }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
-  const sender = opening.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
+  const sender = opening.use(
+    createUndiciSender({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
+  )
   // An outage of Redis is logged once, and not for each partition.
   const onError = (err: unknown): void => {
     if (!isSluiceError(err) || !err.retryable) logger.error({ err }, 'the limits could not be kept')

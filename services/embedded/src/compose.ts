@@ -33,6 +33,7 @@ import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
+import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
@@ -114,7 +115,9 @@ async function openServices(
   // Renderer and delivery share one budget.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
-  const sender = opening.use(senderOf({ connections: CONNECTIONS, answers: memory.answers }))
+  const sender = opening.use(
+    senderOf({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
+  )
   const secretFor = secretsOf(env)
   const sourceOptions = { secretFor, memoryBytes: queryBytes(budget) }
   const memoryLimit = duckdbSize(budget.duckdbBytes)
@@ -270,8 +273,10 @@ function secretsOf(env: Environment): SecretFor {
 
 /** The connections that `validate --connect` tries, with the secrets of the environment. */
 export function connectionsOf(env: Environment): Connections {
+  const secretFor = secretsOf(env)
   return connectionsWith(env, {
-    openSource: source => openSource(source, { secretFor: secretsOf(env) }),
-    openSender: () => senderOf({ connections: 1 }),
+    openSource: source => openSource(source, { secretFor }),
+    openSender: () => senderOf({ connections: 1, proxy: proxySettings(env) }),
+    secretFor,
   })
 }
