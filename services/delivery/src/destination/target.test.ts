@@ -207,7 +207,10 @@ describe('the connections of a destination', () => {
     expect(target().connection.allowPrivateNetwork).toBe(true)
     expect(target({ allowPrivateNetwork: false }).connection.allowPrivateNetwork).toBe(false)
     const distributed = { allowPrivateNetwork: false }
-    const of = (own: { readonly allowPrivateNetwork?: boolean }) => resolveTarget(sampleDefinition({ destination: own }), lookUp, distributed)
+    const of = (own: { readonly allowPrivateNetwork?: boolean }) => {
+      const definition = sampleDefinition({ destination: own })
+      return resolveTarget(definition, lookUp, distributed)
+    }
     expect(of({}).connection.allowPrivateNetwork).toBe(false)
     expect(of({ allowPrivateNetwork: true }).connection.allowPrivateNetwork).toBe(true)
   })
