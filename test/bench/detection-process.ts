@@ -46,7 +46,7 @@ const definition = sampleDefinition({
   sync: { partitions: PARTITIONS, triggers: { added: TRIGGER, changed: 'added', removed: TRIGGER } },
 })
 const spec = postgresSource.parse({ kind: 'source', name: 'db', type: 'postgres', url })
-await using source = await openSource(spec, { secretOf: () => '' })
+await using source = await openSource(spec, { secretFor: () => '' })
 
 const COPY_FILE = join(tmpdir(), `sluice-bench-${process.pid}`)
 

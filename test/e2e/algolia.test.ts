@@ -16,9 +16,16 @@ describe.for(bothProfiles())('the Algolia example, $name', profile => {
     api = await startScriptedApi()
     opened = await profile.open({
       from: 'docs/examples/algolia',
-      env: { ALGOLIA_URL: api.url, SLUICE_SECRET_ALGOLIA_KEY: KEY },
+      env: {
+        ALGOLIA_URL: api.url,
+        SLUICE_SECRET_ALGOLIA_KEY: KEY,
+        SLUICE_SECRET_ALGOLIA_KEY_FOR: '127.0.0.1',
+      },
     })
     project = opened.project
+    // The API of the test is at 127.0.0.1. Without this, services on Kafka would not go there.
+    const yaml = await project.read('algolia.yaml')
+    await project.write('algolia.yaml', yaml.replace(/^baseUrl: .*$/m, '$&\nallowPrivateNetwork: true'))
     onTestFailed(() => void process.stderr.write(opened.logs()))
   })
   afterEach(async () => {

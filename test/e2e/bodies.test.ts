@@ -20,10 +20,12 @@ primaryKey: id
 kind: destination
 name: api
 baseUrl: \${API_URL}
+allowPrivateNetwork: true
 ---
 kind: destination
 name: typed
 baseUrl: \${API_URL}
+allowPrivateNetwork: true
 headers: { content-type: application/vnd.api+json }
 `
 

@@ -24,7 +24,7 @@ async function foreseen(world: OneProcess, run: number): Promise<readonly string
     history: log,
     io: RecordIo.reading(codec, PREFIX),
     definition,
-    openSource: ({ source }) => Promise.resolve(openSource(source, { secretOf: () => '' })),
+    openSource: ({ source }) => Promise.resolve(openSource(source, { secretFor: () => '' })),
     openState: of => openDeliveredState({ ...of, file: file('state') }),
     extractFile: file('extract'),
     signal,

@@ -150,7 +150,7 @@ export class OneProcess implements AsyncDisposable {
         now: Date.now,
         adoptedAreInterrupted: true,
         resolveDefinition: () => Promise.resolve(this.definition),
-        openSource: ({ source }) => Promise.resolve(openSource(source, { secretOf: () => '' })),
+        openSource: ({ source }) => Promise.resolve(openSource(source, { secretFor: () => '' })),
         openState: this.openState,
         ...parts,
       },

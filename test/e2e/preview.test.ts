@@ -17,7 +17,7 @@ describe('sluice preview of a folder', () => {
   const opened = async (files: { readonly [file: string]: string } = {}, names = NAMES) => {
     project = await projectFolder({
       files: { 'project.yaml': PROJECT, 'people.csv': csv(names), ...files },
-      env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY },
+      env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY, SLUICE_SECRET_API_KEY_FOR: '127.0.0.1' },
       here: true,
     })
     return project
@@ -138,7 +138,7 @@ describe('sluice preview of a folder', () => {
     const sql = "select 1 as id, length(string_agg(repeat('x', 1000), '')) as name from range(300000)"
     const large = PROJECT.replace(/sql: \|\n(?: {2,}.*\n)+/, `sql: ${sql}\n`)
     const files = { 'project.yaml': large.replace('big: big', 'id: id'), 'people.csv': csv(NAMES) }
-    const env = { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY }
+    const env = { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY, SLUICE_SECRET_API_KEY_FOR: '127.0.0.1' }
     const memory = (size: string) =>
       projectFolder({ files, env: { ...env, SLUICE_MEMORY: size }, here: true })
     await using small = await memory('256MB')

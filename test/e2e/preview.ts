@@ -29,6 +29,7 @@ primaryKey: id
 kind: destination
 name: api
 baseUrl: \${API_URL}/v1/
+allowPrivateNetwork: true
 headers: { Authorization: 'Bearer \${secret:api-key}', X-Plain: shown }
 query: { tenant: 'e u', signed: '\${secret:api-key}' }
 ---
@@ -110,7 +111,7 @@ export function previewSuite(profile: Profile): void {
       api = await startScriptedApi()
       opened = await profile.open({
         files: { 'project.yaml': PROJECT, 'people.csv': csv(NAMES) },
-        env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY },
+        env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY, SLUICE_SECRET_API_KEY_FOR: '127.0.0.1' },
         here: true,
       })
       project = opened.project

@@ -47,9 +47,11 @@ export interface Played {
   readonly problems: readonly string[]
 }
 
-/** The secret under which the project of a shape has the password of its database. */
-function databaseSecret(password: string): Env {
-  return { SLUICE_SECRET_DB_PASSWORD: password }
+/** The secret under which the project of a shape has the password of its database, and where it may go. */
+function databaseSecret({ password, databases }: Setting): Env {
+  const urls = [databases.postgres, databases.mariadb].filter(url => url !== null)
+  const grants = urls.map(url => `${new URL(url).hostname} source plain`).join(',')
+  return { SLUICE_SECRET_DB_PASSWORD: password, SLUICE_SECRET_DB_PASSWORD_FOR: grants }
 }
 
 /** Resolves whether the shape passes or not; rejects if it could not be played. */
@@ -59,7 +61,7 @@ export async function playShape(name: string, setting: Setting): Promise<Played>
   const dir = await mkdtemp(join(tmpdir(), 'sluice-shape-'))
   playing.defer(() => rm(dir, { recursive: true, force: true }))
   const receiver = playing.use(await startShapeReceiver(name, setting.scale))
-  const secret = databaseSecret(setting.password)
+  const secret = databaseSecret(setting)
   const services =
     setting.profile === 'embedded'
       ? null

@@ -8,6 +8,7 @@
  */
 import { z } from 'zod'
 import { answerRule, capture, MAX_ANSWER_RULES } from './answer-specs.ts'
+import { destinationAuth, destinationTls, sourceTls } from './connection-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query } from './http-specs.ts'
 import { count, duration, durationWithin, size } from './quantities.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
@@ -61,22 +62,6 @@ export const duckdbSource = z.strictObject({
 
 const SECRET_WANTED = 'a secret, as ${secret:NAME}, so that the password itself is stored nowhere'
 
-const tls = z
-  .strictObject({
-    ca: filledText
-      .optional()
-      .describe('Certificates in PEM of the authorities to trust, in place of the known ones.'),
-    cert: filledText.optional().describe('The certificate in PEM that Sluice shows.'),
-    key: filledText.optional().describe('Its key in PEM, best as ${secret:NAME}.'),
-    insecure: z
-      .boolean('true or false')
-      .optional()
-      .describe('true: the certificate of the server is not checked.'),
-  })
-  .refine(spec => (spec.cert === undefined) === (spec.key === undefined), {
-    error: '`cert` and `key` together, found one of them',
-  })
-
 /** Fields that all sources on database servers have. */
 function serverFields(schemes: readonly string[]) {
   const wanted =
@@ -93,7 +78,9 @@ function serverFields(schemes: readonly string[]) {
       .refine(value => secretNames(value).length > 0, SECRET_WANTED)
       .optional()
       .describe('The password of the user, as ${secret:NAME}.'),
-    tls: tls.optional().describe('Encrypts the connection; {} checks the server by the known authorities.'),
+    tls: sourceTls
+      .optional()
+      .describe('Encrypts the connection; {} checks the server by the known authorities.'),
     timeout: queryTimeout,
   }
 }
@@ -156,6 +143,14 @@ export const destination = z
     baseUrl: baseUrl.describe("The URL that every trigger's path is appended to."),
     headers: headers.optional().describe('Headers of every request; may hold ${secret:NAME}.'),
     query: query.optional().describe('Query parameters of every URL; may hold ${secret:NAME}.'),
+    auth: destinationAuth.optional(),
+    tls: destinationTls.optional().describe('How the server proves itself, and Sluice to the server.'),
+    allowPrivateNetwork: z
+      .boolean('true or false')
+      .optional()
+      .describe(
+        'false: no request goes to private, loopback or link-local addresses. Default true embedded, false distributed.',
+      ),
     limits: limits.optional().describe('Shared by all syncs to this destination.'),
     idempotencyHeader: z
       .union([headerName, z.literal(false)])
@@ -163,6 +158,12 @@ export const destination = z
       .describe('The header that carries the idempotency key (default Idempotency-Key), or false.'),
   })
   .check(keyClash)
+  .check(({ issues, value }) => {
+    const own = Object.keys(value.headers ?? {}).find(name => name.toLowerCase() === 'authorization')
+    if (own === undefined || value.auth === undefined) return
+    const message = 'no header of its own for credentials beside `auth`, which is sent as Authorization'
+    issues.push({ code: 'custom', path: ['headers', own], message, input: value })
+  })
 
 const batch = z.strictObject({
   size: count(MAX_BATCH_ROWS).default(100).describe('At most this many rows in a request.'),

@@ -27,3 +27,19 @@ export function fillSecrets(text: string, secretOf: (name: string) => string): s
 export function withoutReferences(text: string): string {
   return text.replaceAll('${', () => '$${')
 }
+
+/** What a secret is about to be used for: the server that a connection really goes to. */
+export interface SecretUse {
+  readonly as: 'source' | 'destination'
+  /** A name or an address, without brackets. */
+  readonly host: string
+  readonly port: number
+  /** True if the connection is encrypted and the server's certificate is checked. */
+  readonly tls: boolean
+}
+
+/**
+ * Gives the value of a secret for one use. Throws `config` if there is no value, or if the operator does not
+ * let the secret go there.
+ */
+export type SecretFor = (name: string, use: SecretUse) => string

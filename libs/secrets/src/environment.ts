@@ -32,11 +32,18 @@ export function environmentSecrets(env: { readonly [name: string]: string | unde
 }
 
 /** The variable that holds a secret. Throws `config` for a name that no secret can have. */
-function secretVariable(name: string): string {
+export function secretVariable(name: string): string {
   if (!NAME.test(name)) {
     throw new SluiceError(
       'config',
       `\`${name}\` is no name of a secret: letters, digits, dashes and underscores are wanted.`,
+    )
+  }
+  // The grants of a secret `crm` would be the value of a secret `crm-for`, and so would the name of its file.
+  if (/[-_](for|file)$/i.test(name)) {
+    throw new SluiceError(
+      'config',
+      `\`${name}\` is no name of a secret: the end -for or -file belongs to the variables of another one. Choose another end.`,
     )
   }
   return `SLUICE_SECRET_${name.toUpperCase().replaceAll('-', '_')}`

@@ -16,7 +16,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { environmentSecrets } from '@sluice/secrets/environment'
+import { boundSecrets } from '@sluice/secrets/bound-secrets'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
@@ -55,7 +55,11 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     adoptedAreInterrupted: false,
     resolveDefinition: (sync: string, of: AbortSignal) => currentDefinition(stage, sync, { signal: of }),
     openSource: ({ source }: Definition) =>
-      openSource(source, { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget), fileLimits }),
+      openSource(source, {
+        secretFor: boundSecrets(env, 'refused'),
+        memoryBytes: queryBytes(budget),
+        fileLimits,
+      }),
     openState: (of: StateOf) =>
       openState({ ...of, memoryLimit: duckdbSize(budget.duckdbBytes) }, dataDir, logger),
   }

@@ -8,13 +8,15 @@ import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Place } from '@sluice/control/project-control'
-import type { Definition } from '@sluice/contracts/resources'
+import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
+import { secretNames } from '@sluice/contracts/secret-references'
 import { ulid } from '@sluice/domain/ulid'
 import { hasEmbeddedHistory } from '@sluice/embedded/state-folder'
 import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
+import { unboundNotice, unboundSecrets } from '@sluice/secrets/bound-secrets'
 
 /** A person waits for a command, so it gives up sooner than a service. */
 const STARTUP_TIMEOUT = '10s'
@@ -25,6 +27,8 @@ export interface ProjectOptions {
   readonly env: Environment
   readonly logger: Logger
   readonly signal: AbortSignal
+  /** Tells a person a sentence beside the result of the command. */
+  readonly tell: (notice: string) => void
 }
 
 /** The pipeline that the environment asks for. */
@@ -40,14 +44,31 @@ export function placeOf(options: ProjectOptions): Place {
       const { openEmbedded } = await import('@sluice/embedded/compose')
       return await openEmbedded({ ...options, newRunId: newUlid })
     },
-    assertSecrets: definition => assertSecrets(definition, env),
+    assertSecrets: definition => {
+      assertSecrets(definition, env)
+      tellUnbound([definition.source, definition.destination], options)
+    },
   }
+}
+
+/**
+ * Tells about secrets of these resources that may go to any host, as nobody has said where they may go. A
+ * process that shares its topics with other authors refuses such secrets, and has nothing to tell.
+ */
+export function tellUnbound(
+  specs: readonly ResourceSpec[],
+  { env, tell }: Pick<ProjectOptions, 'env' | 'tell'>,
+): void {
+  if (isDistributed(env)) return
+  const names = unboundSecrets(secretNames(JSON.stringify(specs)), env)
+  if (names.length > 0) tell(unboundNotice(names))
 }
 
 /** Opens a preview of a sync's next run. */
 export async function openNextRun(
   options: ProjectOptions & { readonly definition: Definition },
 ): Promise<NextRun> {
+  tellUnbound([options.definition.source], options)
   const embedded = await import('@sluice/embedded/compose')
   return await embedded.openNextRun({ ...options, newRunId: newUlid })
 }

@@ -5,6 +5,7 @@ import { loadProject } from '@sluice/project/load-project'
 import { loggerFor } from './cli-logger.ts'
 import type { CommandContext } from './command.ts'
 import { placeOf } from './compose.ts'
+import { teller } from './output/notice.ts'
 
 /**
  * Throws the errors of loading a project. It connects to nothing and writes nothing before a method needs it.
@@ -12,5 +13,6 @@ import { placeOf } from './compose.ts'
 export async function openControl(context: CommandContext): Promise<Control> {
   const { dir, env, signal } = context
   const project = await loadProject(dir, { env, signal })
-  return new ProjectControl(project, placeOf({ dir, env, logger: loggerFor(context), signal }))
+  const place = placeOf({ dir, env, logger: loggerFor(context), signal, tell: teller(context) })
+  return new ProjectControl(project, place)
 }

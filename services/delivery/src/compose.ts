@@ -7,9 +7,10 @@ import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { proxySettings } from '@sluice/runtime/proxy-settings'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { environmentSecrets } from '@sluice/secrets/environment'
+import { boundSecrets } from '@sluice/secrets/bound-secrets'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
@@ -39,14 +40,16 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, ...telling }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
-  const sender = opening.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
+  const sender = opening.use(
+    createUndiciSender({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
+  )
   // An outage of Redis is logged once, and not for each partition.
   const onError = (err: unknown): void => {
     if (!isSluiceError(err) || !err.retryable) logger.error({ err }, 'the limits could not be kept')
   }
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
-  const secrets = environmentSecrets(env)
+  const secrets = boundSecrets(env, 'refused')
   const resolveTarget = patientTargets(stage.definitions, { secrets, logger, figures })
   const lateSendsMs = (target: Target): number => target.slotLifeMs
   const throttles = new Throttles()

@@ -56,7 +56,7 @@ async function deliver(
   await writeRequests(world, { begin, keys: Array.from({ length: rows }, (_, row) => `k${row}`) })
   const drain = new AbortController()
   await using opened = new AsyncDisposableStack()
-  const real = opened.use(createUndiciSender({ tls: { rejectUnauthorized: false } }))
+  const real = opened.use(createUndiciSender({ connection: { tls: { rejectUnauthorized: false } } }))
   const sender: HttpSender = {
     send: send ?? (request => real.send(request)),
     [Symbol.asyncDispose]: () => Promise.resolve(),

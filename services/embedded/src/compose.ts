@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Definition } from '@sluice/contracts/resources'
+import type { SecretFor } from '@sluice/contracts/secret-references'
 import { findNextChanges } from '@sluice/change-detector/detect/next-changes'
 import { removeOldStates } from '@sluice/change-detector/detect/old-states'
 import type { Connections } from '@sluice/control/check-connections'
@@ -33,10 +34,11 @@ import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-
 import { fileSourceLimits } from '@sluice/runtime/file-source-limits'
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
+import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
-import { environmentSecrets } from '@sluice/secrets/environment'
+import { boundSecrets } from '@sluice/secrets/bound-secrets'
 import { openSource, type OpenSourceOptions } from '@sluice/sources/adapters/open-source'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
 import { openBackbone, tellOfUnreadable } from '@sluice/process/open-stage'
@@ -114,7 +116,10 @@ async function openServices(
   // Renderer and delivery share one budget.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
-  const sender = opening.use(senderOf({ connections: CONNECTIONS, answers: memory.answers }))
+  const sender = opening.use(
+    senderOf({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
+  )
+  const secretFor = secretsOf(env)
   const sourceOptions = sourceOptionsOf(env)
   const memoryLimit = stateMemoryOf(env)
   const opened = opening.move()
@@ -125,7 +130,7 @@ async function openServices(
     memory,
     room,
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
-    resolveTarget: targets(definitions, env),
+    resolveTarget: targets(definitions, secretFor),
     openSource: ({ source }) => openSource(source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
@@ -138,7 +143,7 @@ async function openServices(
  */
 function sourceOptionsOf(env: Environment): OpenSourceOptions {
   const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
-  return { secretOf: environmentSecrets(env), memoryBytes, fileLimits: fileSourceLimits(env, null) }
+  return { secretFor: secretsOf(env), memoryBytes, fileLimits: fileSourceLimits(env, null) }
 }
 
 function stateMemoryOf(env: Environment): string {
@@ -275,11 +280,17 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
   return { ...past, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
+/** A command on Kafka shares its topics with authors who are not its operator, as the services do. */
+function secretsOf(env: Environment): SecretFor {
+  return boundSecrets(env, isDistributed(env) ? 'refused' : 'allowed')
+}
+
 /** The connections that `validate --connect` tries, with the secrets of the environment. */
 export function connectionsOf(env: Environment): Connections {
   const sourceOptions = sourceOptionsOf(env)
   return connectionsWith(env, {
     openSource: source => openSource(source, sourceOptions),
-    openSender: () => senderOf({ connections: 1 }),
+    openSender: () => senderOf({ connections: 1, proxy: proxySettings(env) }),
+    secretFor: secretsOf(env),
   })
 }

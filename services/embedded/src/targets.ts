@@ -1,20 +1,19 @@
 /** Destinations with their secrets, cached by definition. */
 import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
 import type { ResolveTarget } from '@sluice/delivery/run/open-run'
-import type { Environment } from '@sluice/runtime/environment'
-import { environmentSecrets } from '@sluice/secrets/environment'
+import type { SecretFor } from '@sluice/contracts/secret-references'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { Definitions } from '@sluice/resources/stored-documents'
 
 /** Each edit makes a definition, but only a few definitions have runs at work. */
 const TARGETS_KEPT = 100
 
-export function targets(definitions: Definitions, env: Environment): ResolveTarget {
+export function targets(definitions: Definitions, secretFor: SecretFor): ResolveTarget {
   const known = new RecentMap<string, Target>({ limit: TARGETS_KEPT })
   return async (hash, { signal }) => {
     const kept = known.get(hash)
     if (kept !== undefined) return kept
-    const target = resolveTarget(await definitions.get(hash, { signal }), environmentSecrets(env))
+    const target = resolveTarget(await definitions.get(hash, { signal }), secretFor)
     known.set(hash, target)
     return target
   }

@@ -2,19 +2,24 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { Definition, DestinationSpec } from '@sluice/contracts/resources'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { assertFilled } from '@sluice/domain/filled-destination'
+import { useByDestination, useBySource } from '@sluice/domain/secret-uses'
+import { boundSecrets } from '@sluice/secrets/bound-secrets'
 import { environmentSecrets } from '@sluice/secrets/environment'
 
 /**
- * Throws `config`, before anything runs, if a secret that the definition refers to is not set. It also throws
- * if the value of a secret makes a header or query parameter that HTTP cannot send.
+ * Throws `config`, before anything runs, if a secret that the definition refers to is not set, or has grants
+ * that do not cover the server it would go to. It also throws if the value of a secret makes a header or
+ * query parameter that HTTP cannot send.
  */
 export function assertSecrets(
   { source, destination }: Definition,
   env: { readonly [name: string]: string | undefined },
 ): void {
-  const lookUp = environmentSecrets(env)
-  for (const name of secretNames(JSON.stringify([source, destination]))) lookUp(name)
-  assertFilled(destination, lookUp)
+  const secretFor = boundSecrets(env, 'allowed')
+  const from = source.type === 'duckdb' ? null : useBySource(source)
+  if (from !== null) for (const name of secretNames(JSON.stringify(source))) secretFor(name, from)
+  const to = useByDestination(destination)
+  if (to !== null) assertFilled(destination, name => secretFor(name, to))
 }
 
 /**

@@ -4,9 +4,7 @@
  * own, so that nobody looks for a spelling mistake.
  */
 const FIELDS: ReadonlySet<string> = new Set([
-  'destination.auth',
-  'destination.tls',
-  'destination.allowPrivateNetwork',
+  'destination.auth.oauth2',
   'destination.breaker',
   'sync.delivery',
   'sync.paused',

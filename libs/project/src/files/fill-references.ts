@@ -31,13 +31,14 @@ export interface FilledText {
 }
 
 const SECRETS_PLACE =
-  'a secret may stand only in the `headers` and `query` of a destination, and in the `url`, `password` and `tls` of a source'
+  'a secret may stand only in the `headers`, `query`, `auth` and `tls` of a destination, and in the `url`, `password` and `tls` of a source'
 
 /**
  * True for a field in which `${secret:NAME}` may stand. It stays as it is, and services look it up on use.
  */
 export function maySecretsStandIn(kind: string, path: FieldPath): boolean {
   const [first] = path
+  if (kind === 'destination' && (first === 'auth' || first === 'tls')) return true
   if (kind === 'destination') return path.length === 2 && (first === 'headers' || first === 'query')
   return kind === 'source' && (first === 'url' || first === 'password' || first === 'tls')
 }
@@ -117,17 +118,28 @@ function resolve(
         '`${file:PATH}` or `${secret:NAME}`; for a literal `${` write `$${`',
     }
   }
+  // A body could carry the value off. A secret goes only where its operator lets it go.
+  if (name.startsWith('SLUICE_')) return { problem: ownVariable(name) }
   const value = sources.env[name]
   if (fallback !== undefined) return { text: value === undefined || value === '' ? fallback : value }
   if (value !== undefined) return { text: value }
   const near = nearestName(
     name,
-    Object.keys(sources.env).filter(candidate => /^[A-Z_][A-Z0-9_]*$/.test(candidate)),
+    Object.keys(sources.env).filter(candidate => /^(?!SLUICE_)[A-Z_][A-Z0-9_]*$/.test(candidate)),
   )
   const hint = near === null ? '' : ` (there is \`${near}\`)`
   return {
     problem: `the environment variable \`${name}\` is not set${hint}; set it, or give a default: \`\${${name}:-…}\``,
   }
+}
+
+function ownVariable(name: string): string {
+  const [, secretName] = /^SLUICE_SECRET_([A-Z0-9_]*[A-Z0-9])$/.exec(name) ?? []
+  const instead =
+    secretName === undefined
+      ? 'write the value, or give it to a variable of another name'
+      : `write \`\${secret:${secretName.toLowerCase().replaceAll('_', '-')}}\`, where a secret may stand`
+  return `\`\${${name}}\`: variables that begin with SLUICE_ are those of Sluice itself and may not be read; ${instead}`
 }
 
 function secret(name: string, { secretsAllowed }: ReferenceSources) {

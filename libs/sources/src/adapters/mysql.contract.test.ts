@@ -26,7 +26,7 @@ function specOf(fields: Partial<MysqlSourceSpec> = {}): MysqlSourceSpec {
 
 /** The value of each secret is its name. */
 function open(fields: Partial<MysqlSourceSpec> = {}) {
-  return createMysqlSource({ spec: specOf(fields), secretOf: name => name })
+  return createMysqlSource({ spec: specOf(fields), secretFor: name => name })
 }
 
 /** SQL of a query that sends this many rows, about 100 bytes each, and then waits for the lock. */

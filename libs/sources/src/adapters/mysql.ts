@@ -43,7 +43,6 @@ interface Prepared {
 
 const MYSQL: ServerDialect<Connection, Prepared> = {
   product: 'MySQL',
-  defaultPort: 3306,
   connect,
   begin: (connection, { timeoutMs }) => beginSnapshot(connection, timeoutMs),
   prepare,

@@ -1,13 +1,13 @@
 /** The adapter for a source's type. */
 import type { SourceSpec } from '@sluice/contracts/resources'
+import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { Source } from '../port.ts'
 import { createDuckdbSource } from './duckdb.ts'
 import { DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
-import type { SecretOf } from './server/access.ts'
 
 export interface OpenSourceOptions {
-  /** Gives a secret's value. Called whenever a connection is opened. Its errors pass through. */
-  readonly secretOf: SecretOf
+  /** Called whenever a connection is opened, with the server that it goes to. Its errors pass through. */
+  readonly secretFor: SecretFor
   /** Most memory of a query that DuckDB runs, in bytes; default 512 MB. */
   readonly memoryBytes?: number
   /** For sources on files; see `DEFAULT_LIMITS`. */
@@ -23,7 +23,7 @@ const USUAL_SHARE = 0.6
  */
 export async function openSource(
   spec: SourceSpec,
-  { secretOf, memoryBytes, fileLimits: limits }: OpenSourceOptions,
+  { secretFor, memoryBytes, fileLimits: limits }: OpenSourceOptions,
 ): Promise<Source> {
   switch (spec.type) {
     case 'duckdb':
@@ -36,11 +36,11 @@ export async function openSource(
       })
     case 'postgres': {
       const { createPostgresSource } = await import('./postgres.ts')
-      return createPostgresSource({ spec, secretOf })
+      return createPostgresSource({ spec, secretFor })
     }
     case 'mysql': {
       const { createMysqlSource } = await import('./mysql.ts')
-      return createMysqlSource({ spec, secretOf })
+      return createMysqlSource({ spec, secretFor })
     }
     default:
       return spec satisfies never

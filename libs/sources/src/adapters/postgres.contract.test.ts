@@ -22,7 +22,7 @@ function specOf(fields: Partial<PostgresSourceSpec> = {}): PostgresSourceSpec {
 }
 
 function open(fields: Partial<PostgresSourceSpec> = {}) {
-  return createPostgresSource({ spec: specOf(fields), secretOf: name => name })
+  return createPostgresSource({ spec: specOf(fields), secretFor: name => name })
 }
 
 /** SQL of a query that sends this many rows, about 100 bytes each, and then waits for the lock. */

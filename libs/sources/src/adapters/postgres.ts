@@ -37,7 +37,6 @@ interface Prepared {
 
 const POSTGRES: ServerDialect<Client, Prepared> = {
   product: 'PostgreSQL',
-  defaultPort: 5432,
   connect,
   begin: (client, { timeoutMs }) => beginSnapshot(client, timeoutMs),
   prepare,

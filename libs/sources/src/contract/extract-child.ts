@@ -9,7 +9,7 @@ import { z } from 'zod'
 import { openSource } from '../adapters/open-source.ts'
 
 const asked = z.object({ source, model, file: z.string() }).parse(JSON.parse(await text(process.stdin)))
-const opened = await openSource(asked.source, { secretOf: () => 'sluice' })
+const opened = await openSource(asked.source, { secretFor: () => 'sluice' })
 const found = await opened
   .extract(asked.model, { file: asked.file, signal: new AbortController().signal })
   .then(

@@ -2,16 +2,19 @@
  * Where a definition's requests go: base URL, headers and query with their secrets filled in, limits,
  * time-out.
  */
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, LimitsSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
 import { assertFilled } from '@sluice/domain/filled-destination'
+import { useByDestination } from '@sluice/domain/secret-uses'
 import { triggerOf } from '@sluice/domain/trigger'
 import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answers/answer-rules'
-import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
-import type { SecretLookup } from '@sluice/secrets/environment'
+import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
 import { MASK } from '@sluice/secrets/redact'
+import type { ConnectionOptions } from '@sluice/http-sender/port'
+import { authorizationOf, connectionOf } from './credentials.ts'
 import { passwordIn } from './header-values.ts'
 import { USER_AGENT } from './user-agent.ts'
 
@@ -28,6 +31,7 @@ export interface Target {
   readonly headers: { readonly [name: string]: string }
   /** The same headers with secret values masked, as they are shown. */
   readonly shownHeaders: { readonly [name: string]: string }
+  readonly connection: ConnectionOptions
   readonly query: string
   readonly shownQuery: string
   readonly idempotencyHeader: string | null
@@ -50,18 +54,43 @@ export const RECORDED_ANSWER_BYTES = 64 * 1024
 /** How much of the body is looked at, where rules or captures look into bodies. */
 export const LOOKED_AT_BYTES = 1024 * 1024
 
-/** Throws `config`, and names the secret, if one is not set or makes an impossible header or parameter. */
-export function resolveTarget(definition: Definition, lookUp: SecretLookup): Target {
-  assertFilled(definition.destination, lookUp)
-  return filledTarget(definition, lookUp)
+/**
+ * Throws `config`, and names the secret, if one is not set, may not go to this destination, or makes an
+ * impossible header or parameter.
+ */
+export function resolveTarget(
+  definition: Definition,
+  secretFor: SecretFor,
+  profile: Profile = EMBEDDED,
+): Target {
+  const { destination } = definition
+  const use = useByDestination(destination)
+  if (use === null)
+    throw new SluiceError('config', `Destination \`${destination.name}\`: its \`baseUrl\` is not a URL.`)
+  const lookUp = (name: string): string => secretFor(name, use)
+  assertFilled(destination, lookUp)
+  return filledTarget(definition, lookUp, connectionOf(destination, fillWith(lookUp), profile))
 }
 
 /** The target of a run of which nothing is sent, without its secrets. */
 export function targetWithoutSecrets(definition: Definition): Target {
-  return filledTarget(definition, () => '')
+  return filledTarget(definition, () => '', {})
 }
 
-function filledTarget(definition: Definition, lookUp: SecretLookup): Target {
+type LookUp = (name: string) => string
+
+/** What a destination does not say, and the operator does by the way in which Sluice runs. */
+export interface Profile {
+  readonly allowPrivateNetwork: boolean
+}
+
+const EMBEDDED: Profile = { allowPrivateNetwork: true }
+
+function fillWith(lookUp: LookUp): (text: string) => string {
+  return text => fillSecrets(text, lookUp)
+}
+
+function filledTarget(definition: Definition, lookUp: LookUp, connection: ConnectionOptions): Target {
   const { destination, sync } = definition
   const secrets: string[] = []
   const fill = (text: string): string =>
@@ -80,6 +109,12 @@ function filledTarget(definition: Definition, lookUp: SecretLookup): Target {
     headers[name.toLowerCase()] = value
     shownHeaders[name.toLowerCase()] = masked(text)
     if (secretNames(text).length > 0) secrets.push(...passwordIn(value))
+  }
+  const authorization = authorizationOf(destination, fill)
+  if (authorization !== null) {
+    headers['authorization'] = authorization.header
+    shownHeaders['authorization'] = authorization.shown
+    secrets.push(...authorization.secrets)
   }
   const query: string[] = []
   const shownQuery: string[] = []
@@ -104,6 +139,7 @@ function filledTarget(definition: Definition, lookUp: SecretLookup): Target {
     baseUrl: destination.baseUrl.replace(/\/+$/, ''),
     headers,
     shownHeaders,
+    connection,
     query: query.join('&'),
     shownQuery: shownQuery.join('&'),
     idempotencyHeader:

@@ -68,6 +68,7 @@ export async function sendRequest(
     timeoutMs: target.timeoutMs,
     bodyLimitBytes: target.answerLimitBytes,
     sendBeforeMs,
+    connection: target.connection,
     signal,
   })
   if (isLate(sent) && lateMs + sent.durationMs < target.timeoutMs)

@@ -1,10 +1,8 @@
 /** How to reach a database server: the fields of a source with its secrets filled in. */
 import { SluiceError } from '@sluice/contracts/errors'
+import { useBySource } from '@sluice/domain/secret-uses'
 import type { MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
-import { fillSecrets } from '@sluice/contracts/secret-references'
-
-/** Gives a secret's value; throws where there is none. */
-export type SecretOf = (name: string) => string
+import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'
 
 export interface ServerAccess {
   readonly host: string
@@ -28,21 +26,24 @@ export interface ServerAccess {
 export const CONNECT_TIMEOUT_MS = 10_000
 
 /**
- * Fills in the secrets, for one use. Throws `config` if the result is not a URL, and the errors of
- * `secretOf`.
+ * Fills in the secrets, for one connection. Throws `config` if the result is not a URL or leads to another
+ * server than `url` says, and the errors of `secretFor`.
  */
-export function serverAccess(
-  spec: PostgresSourceSpec | MysqlSourceSpec,
-  options: { readonly secretOf: SecretOf; readonly defaultPort: number },
-): ServerAccess {
-  const fill = (text: string): string => fillSecrets(text, options.secretOf)
-  const url = URL.parse(fill(spec.url))
-  if (url === null)
-    throw new SluiceError('config', `Source ${spec.name}: with its secrets filled in, \`url\` is not a URL.`)
+export function serverAccess(spec: PostgresSourceSpec | MysqlSourceSpec, secretFor: SecretFor): ServerAccess {
   const { ca, cert, key, insecure = false } = spec.tls ?? {}
+  const use = useBySource(spec)
+  if (use === null) throw new SluiceError('config', `Source ${spec.name}: its \`url\` is not a URL.`)
+  const { host, port } = use
+  const fill = (text: string): string => fillSecrets(text, name => secretFor(name, use))
+  const filled = fill(spec.url)
+  const url = URL.parse(filled)
+  const found = useBySource({ ...spec, url: filled })
+  // A secret with a slash in the place of the user would end the host, and go out in a look-up of that name.
+  if (url === null || found?.host !== host || found.port !== port)
+    throw new SluiceError('config', `Source ${spec.name}: with its secrets filled in, \`url\` is not a URL.`)
   return {
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
-    port: url.port === '' ? options.defaultPort : Number(url.port),
+    host,
+    port,
     user: decodeURIComponent(url.username),
     database: decodeURIComponent(url.pathname.slice(1)),
     password: fill(spec.password ?? ''),

@@ -7,10 +7,11 @@ import { rm } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
+import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../../port.ts'
 import { columnsOf, loadRows, type LoadedColumn } from './load-rows.ts'
-import { addressOf, type SecretOf, serverAccess, type ServerAccess } from './access.ts'
+import { addressOf, serverAccess, type ServerAccess } from './access.ts'
 import { cannotLoad, incomplete, masked, type ServerNames, tookTooLong } from './errors.ts'
 
 /**
@@ -40,7 +41,6 @@ export interface RowStream {
 export interface ServerDialect<C, P extends { readonly columns: readonly LoadedColumn[] }> {
   /** The name of the database in messages. */
   readonly product: string
-  readonly defaultPort: number
   connect(access: ServerAccess): Promise<C>
   /** Begins the snapshot, and sets how values are printed. */
   begin(connection: C, access: ServerAccess): Promise<void>
@@ -69,7 +69,7 @@ export interface ServerDialect<C, P extends { readonly columns: readonly LoadedC
 export interface ServerSourceOptions<Spec extends PostgresSourceSpec | MysqlSourceSpec> {
   readonly spec: Spec
   /** Looks up a secret whenever a connection is opened. Its errors pass through. */
-  readonly secretOf: SecretOf
+  readonly secretFor: SecretFor
 }
 
 /** Queries may run concurrently, each on a connection of its own. */
@@ -185,16 +185,16 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
   }
 
   #accessAndNames(): { readonly access: ServerAccess; readonly names: ServerNames } {
-    const { spec, secretOf } = this.#options
-    const { product, defaultPort } = this.#dialect
+    const { spec, secretFor } = this.#options
+    const { product } = this.#dialect
     const secrets: string[] = []
-    const noted = (name: string): string => {
-      const secret = secretOf(name)
+    const noted: SecretFor = (name, use) => {
+      const secret = secretFor(name, use)
       // In a URL it is written as URLs are.
       secrets.push(secret, decoded(secret))
       return secret
     }
-    const access = serverAccess(spec, { secretOf: noted, defaultPort })
+    const access = serverAccess(spec, noted)
     secrets.push(access.password)
     const server = masked(`${product} at ${addressOf(access)}`, secrets)
     return { access, names: { source: spec.name, server, secrets } }

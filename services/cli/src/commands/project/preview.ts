@@ -16,6 +16,7 @@ import { openNextRun } from '../../compose.ts'
 import { EXIT, type ExitCode } from '../../exit-codes.ts'
 import { KEY_OPTION, keyOption, outputOptions } from '../../history-options.ts'
 import type { Narrowing, NextRun } from '@sluice/control/next-run'
+import { teller } from '../../output/notice.ts'
 import { previewEnd, previewHead, previewItem } from '../../output/preview-text.ts'
 import { loadProject } from '@sluice/project/load-project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'
@@ -51,7 +52,7 @@ export const command: Command = {
     const definition = resolveDefinition(project, args.positionals[0] ?? '')
     const narrowing = narrowingOf(args, definition)
     const logger = loggerFor(context)
-    await using next = await openNextRun({ dir, env, logger, definition, signal })
+    await using next = await openNextRun({ dir, env, logger, definition, signal, tell: teller(context) })
     const print = json ? printJson : printText
     return await print(context, next, { sync: definition.sync.name, narrowing })
   },

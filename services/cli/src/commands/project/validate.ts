@@ -3,8 +3,9 @@ import type { ValidateView } from '@sluice/contracts/api'
 import type { ResourceKind } from '@sluice/contracts/resources'
 import { checkConnections, type Connected } from '@sluice/control/check-connections'
 import { booleanOption, type Command } from '../../command.ts'
-import { connectionsOf } from '../../compose.ts'
+import { connectionsOf, tellUnbound } from '../../compose.ts'
 import { EXIT } from '../../exit-codes.ts'
+import { teller } from '../../output/notice.ts'
 import { painter, safe } from '../../output/paint.ts'
 import type { Paint } from '../../output/paint.ts'
 import { loadProject } from '@sluice/project/load-project'
@@ -24,11 +25,13 @@ export const command: Command = {
     { command: 'sluice validate --connect', does: 'check it against its databases and APIs, too' },
     { command: 'sluice --dir crm validate --json', does: 'check the folder crm, for scripts and CI' },
   ],
-  async run({ args, dir, env, signal, json, stdout, color }) {
+  async run(context) {
+    const { args, dir, env, signal, json, stdout, color } = context
     const project = await loadProject(dir, { env, signal })
-    const connected = booleanOption(args, 'connect')
-      ? await checkConnections(project, await connectionsOf(env), signal)
-      : null
+    const connects = booleanOption(args, 'connect')
+    const sources = [...project.resources.values()].filter(({ kind }) => kind === 'source')
+    if (connects) tellUnbound(sources, { env, tell: teller(context) })
+    const connected = connects ? await checkConnections(project, await connectionsOf(env), signal) : null
     const view: ValidateView = {
       ok: true,
       resources: project.resources.size,

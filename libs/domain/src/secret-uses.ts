@@ -1,0 +1,34 @@
+/** Which server the secrets of a resource are sent to. */
+import type { DestinationSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
+import type { SecretUse } from '@sluice/contracts/secret-references'
+
+const DEFAULT_PORTS = { postgres: 5432, mysql: 3306, 'http:': 80, 'https:': 443 } as const
+
+/**
+ * The server that a destination's requests go to; null if `baseUrl` is none of HTTP. A header `Host` changes
+ * what the server is told, and not where the connection goes.
+ */
+export function useByDestination({ baseUrl }: Pick<DestinationSpec, 'baseUrl'>): SecretUse | null {
+  const url = URL.parse(baseUrl)
+  const { protocol } = url ?? {}
+  if (url === null || (protocol !== 'http:' && protocol !== 'https:')) return null
+  const port = url.port === '' ? DEFAULT_PORTS[protocol] : Number(url.port)
+  return { as: 'destination', host: withoutBrackets(url.hostname), port, tls: protocol === 'https:' }
+}
+
+/** The database server that a source connects to; null if `url` names none. */
+export function useBySource({
+  type,
+  url: text,
+  tls,
+}: Pick<PostgresSourceSpec | MysqlSourceSpec, 'type' | 'url' | 'tls'>): SecretUse | null {
+  const url = URL.parse(text)
+  if (url === null || url.hostname === '') return null
+  const port = url.port === '' ? DEFAULT_PORTS[type] : Number(url.port)
+  const isChecked = tls !== undefined && tls.insecure !== true
+  return { as: 'source', host: withoutBrackets(url.hostname), port, tls: isChecked }
+}
+
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1')
+}

@@ -1,0 +1,73 @@
+/** Secrets that go only where the operator of this process lets them go. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { SecretFor, SecretUse } from '@sluice/contracts/secret-references'
+import { environmentSecrets, secretVariable } from './environment.ts'
+import { grantFor, isGranted, parseGrants, type Grant, type GrantsOf } from './grants.ts'
+
+interface Environment {
+  readonly [name: string]: string | undefined
+}
+
+const GRANTS_VARIABLE = /^SLUICE_SECRET_\w+_FOR$/
+
+/**
+ * Grants from `SLUICE_SECRET_<NAME>_FOR`. Throws `config` if one of these variables has a text that is none.
+ */
+function environmentGrants(env: Environment): GrantsOf {
+  const byVariable = new Map<string, readonly Grant[]>()
+  for (const [variable, text] of Object.entries(env))
+    if (text !== undefined && GRANTS_VARIABLE.test(variable))
+      byVariable.set(variable, parseGrants(variable, text))
+  return name => byVariable.get(grantsVariable(name)) ?? null
+}
+
+/**
+ * The secrets of the environment, each for the uses that its grants cover. `ungranted` says what becomes of a
+ * secret without any grant: in a process of one person it may go anywhere (`allowed`); where the author of a
+ * resource and the operator of the process are two, it goes nowhere (`refused`). Throws `config` at once if a
+ * variable of grants is wrong.
+ */
+export function boundSecrets(env: Environment, ungranted: 'allowed' | 'refused'): SecretFor {
+  const find = environmentSecrets(env)
+  const grantsOf = environmentGrants(env)
+  return (name, use) => {
+    const grants = grantsOf(name)
+    if (grants === null ? ungranted === 'refused' : !isGranted(grants, use)) {
+      // A secret that is not there is the first thing to mend.
+      find(name)
+      throw refusal(name, use, grants)
+    }
+    return find(name)
+  }
+}
+
+/** Of these secrets, those that may go anywhere, as nobody has said where they may go. */
+export function unboundSecrets(names: readonly string[], env: Environment): readonly string[] {
+  const grantsOf = environmentGrants(env)
+  return [...new Set(names)].filter(name => grantsOf(name) === null)
+}
+
+/** One sentence to the operator about secrets that may go anywhere. */
+export function unboundNotice(names: readonly string[]): string {
+  const [first = ''] = names
+  const all = names.map(name => `\`${name}\``).join(', ')
+  const which = names.length === 1 ? `The secret ${all} may` : `The secrets ${all} may`
+  return `${which} go to any host that the project names. ${grantsVariable(first)}=HOST binds ${names.length === 1 ? 'it' : 'the first'} to a host.`
+}
+
+function grantsVariable(name: string): string {
+  return `${secretVariable(name)}_FOR`
+}
+
+function refusal(name: string, use: SecretUse, grants: readonly Grant[] | null): SluiceError {
+  const variable = grantsVariable(name)
+  const wanted = grantFor(use)
+  const place = wanted.split(' ')[0] ?? ''
+  const bare = use.tls ? '' : ', without TLS whose certificate is checked'
+  const what = `The secret \`${name}\` may not go to the ${use.as} at ${place}${bare}`
+  const todo =
+    grants === null
+      ? `it has no grant. To let it go there, set ${variable}="${wanted}"`
+      : `${variable} does not grant that. To let it go there, add "${wanted}" to ${variable}`
+  return new SluiceError('config', `${what}: ${todo} in the environment of the process that uses it.`)
+}
