@@ -144,6 +144,7 @@ function attemptOf(
     attempt: history.attempts + 1,
     outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted, request.trigger),
     final: outcome !== 'throttled',
+    nextTryAt: null,
     answered: verdict.answered,
     status: answer?.status ?? null,
     error,
