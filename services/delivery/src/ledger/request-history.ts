@@ -68,6 +68,16 @@ function withoutAnswer(attempt: UnownedAttempt): UnownedAttempt {
   return { ...attempt, requestHeaders: {}, responseHeaders: {}, responseBody: null }
 }
 
+/**
+ * How long a request waits for its next try that a predecessor wanted. A clock that differs from the
+ * predecessor's gives no longer wait than the whole.
+ */
+export function leftOfWaitMs({ nextTryAt, startedAt, durationMs }: UnownedAttempt): number {
+  // An attempt of an earlier version has no such time.
+  if (typeof nextTryAt !== 'number') return 0
+  return Math.min(nextTryAt - Date.now(), nextTryAt - startedAt - durationMs)
+}
+
 /** SHA-256, in hex, of what makes two requests the same to a server. */
 export function requestHash(method: string, url: string, body: Uint8Array | null): string {
   const hash = createHash('sha256').update(`${method}\n${url}\n`)
