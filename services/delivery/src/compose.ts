@@ -21,6 +21,7 @@ import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
 import { patientTargets } from './destination/patient-targets.ts'
 import type { Target } from './destination/target.ts'
+import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 
 /** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
@@ -53,7 +54,8 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const resolveTarget = patientTargets(stage.definitions, { secrets, logger, figures })
   const lateSendsMs = (target: Target): number => target.slotLifeMs
   const throttles = new Throttles()
-  const sending = { sender, leases, throttles, memory, onError, resolveTarget, lateSendsMs }
+  const places = new Places()
+  const sending = { sender, leases, throttles, places, memory, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },

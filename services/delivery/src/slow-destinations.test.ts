@@ -21,6 +21,7 @@ import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { resolveTarget } from './destination/target.ts'
+import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
@@ -68,6 +69,7 @@ async function deliver(
     {
       ...{ log, io, runs, definitions, prefix, sender, leases },
       throttles: new Throttles({ firstPauseMs: 100 }),
+      places: new Places(),
       memory: new DeliveryMemory(128_000_000),
       lateSendsMs: () => 0,
       onError: () => undefined,

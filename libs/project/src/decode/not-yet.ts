@@ -11,12 +11,10 @@ const FIELDS: ReadonlySet<string> = new Set([
   'sync.schedule.every',
   'sync.schedule.cron',
   'sync.schedule.timezone',
-  'sync.errors.attempts',
-  'sync.errors.backoff',
   'sync.errors.splitBatches',
   'sync.errors.rowResults',
 ])
-const VALUES: ReadonlySet<string> = new Set(['source.type=debezium', 'sync.errors.retry=now'])
+const VALUES: ReadonlySet<string> = new Set(['source.type=debezium'])
 const KINDS: ReadonlySet<string> = new Set(['alert', 'project'])
 
 export const NOT_YET = 'not supported by this version yet'

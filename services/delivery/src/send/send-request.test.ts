@@ -82,6 +82,7 @@ async function attempt(
     },
     sendBeforeMs: Infinity,
     lateMs: 0,
+    nextTryMs: () => null,
     signal: never,
   })
   const [request] = outgoing
