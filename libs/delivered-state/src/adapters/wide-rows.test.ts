@@ -73,4 +73,15 @@ describe('wide rows', { timeout: 120_000 }, () => {
     expect(change?.after).not.toEqual(before)
     await played.state[Symbol.asyncDispose]()
   })
+
+  it('are told although only every other row of a stretch has gone', async () => {
+    const sql = (step: number): string =>
+      `SELECT concat(repeat('k', 12000), n) AS id, n AS v FROM range(0, 4000, ${step}) r(n)`
+    const played = await Played.open(harness)
+    await played.run(sql(1))
+    const { changes } = await played.diff(sql(2))
+    const gone = changes.map(({ op, key }) => `${op} ${key.replaceAll('k', '')}`)
+    expect(new Set(gone)).toEqual(new Set(Array.from({ length: 2000 }, (_, i) => `removed ${2 * i + 1}`)))
+    await played.state[Symbol.asyncDispose]()
+  })
 })
