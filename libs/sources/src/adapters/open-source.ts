@@ -7,7 +7,10 @@ import type { SecretOf } from './server/access.ts'
 export interface OpenSourceOptions {
   /** Gives a secret's value. Called whenever a connection is opened. Its errors pass through. */
   readonly secretOf: SecretOf
-  /** Most memory of a query that DuckDB runs, in bytes; default 512 MB. */
+  /**
+   * Most memory of DuckDB in bytes: for a query that it runs, by default 512 MB, or for the rows of a server
+   * that it loads, by default 128 MB.
+   */
   readonly memoryBytes?: number
 }
 
@@ -19,6 +22,7 @@ export async function openSource(
   spec: SourceSpec,
   { secretOf, memoryBytes }: OpenSourceOptions,
 ): Promise<Source> {
+  const limit = memoryBytes === undefined ? {} : { memoryBytes }
   switch (spec.type) {
     case 'duckdb':
       return createDuckdbSource({
@@ -29,11 +33,11 @@ export async function openSource(
       })
     case 'postgres': {
       const { createPostgresSource } = await import('./postgres.ts')
-      return createPostgresSource({ spec, secretOf })
+      return createPostgresSource({ spec, secretOf, ...limit })
     }
     case 'mysql': {
       const { createMysqlSource } = await import('./mysql.ts')
-      return createMysqlSource({ spec, secretOf })
+      return createMysqlSource({ spec, secretOf, ...limit })
     }
     default:
       return spec satisfies never
