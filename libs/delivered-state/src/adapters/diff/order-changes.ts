@@ -14,6 +14,8 @@ export const PIECE = 'piece'
 
 /** The rows of the current piece from one table, if they had to be collected. */
 const COLLECTED = 'collected'
+/** A slice is read in so many parts, since the rows of the piece are in memory, too. */
+const SLICE_PARTS = 4
 
 /** With more columns than this, a query works on too many bytes at once. */
 const TABLE_COLUMNS = 100
@@ -130,12 +132,18 @@ async function rowsOfPiece(
   if (slices === null || rows === end - first)
     return `(SELECT ${selected} FROM ${from} WHERE ${isInSlice(rowid, all)})`
   await connection.run(`CREATE OR REPLACE TEMP TABLE ${COLLECTED} AS SELECT ${selected} FROM ${from} LIMIT 0`)
-  for (const slice of slices) {
-    const part = { from: Math.max(first, slice.from), to: Math.min(end, slice.to) }
-    if (part.from >= part.to) continue
+  for (const part of partsWithin(all, slices))
     await connection.run(`
       INSERT INTO ${COLLECTED} SELECT ${selected} FROM ${from}
       WHERE ${isInSlice(rowid, part)} AND ${rowid} IN (SELECT ${id} FROM places WHERE ${isInSlice(id, part)})`)
-  }
   return COLLECTED
+}
+
+/** What of the slices is within a range, in parts that leave room for what the piece has already. */
+function* partsWithin(range: Slice, slices: readonly Slice[]): Generator<Slice> {
+  for (const { from, to } of slices) {
+    const step = Math.max(1, Math.ceil((to - from) / SLICE_PARTS))
+    for (let at = Math.max(from, range.from); at < Math.min(to, range.to); at += step)
+      yield { from: at, to: Math.min(at + step, to, range.to) }
+  }
 }
