@@ -8,7 +8,10 @@ import { DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 export interface OpenSourceOptions {
   /** Called whenever a connection is opened, with the server that it goes to. Its errors pass through. */
   readonly secretFor: SecretFor
-  /** Most memory of a query that DuckDB runs, in bytes; default 512 MB. */
+  /**
+   * Most memory of DuckDB in bytes: for a query that it runs, by default 512 MB, or for the rows of a server
+   * that it loads, by default 128 MB.
+   */
   readonly memoryBytes?: number
   /** For sources on files; see `DEFAULT_LIMITS`. */
   readonly fileLimits?: Partial<FileLimits>
@@ -25,6 +28,7 @@ export async function openSource(
   spec: SourceSpec,
   { secretFor, memoryBytes, fileLimits: limits }: OpenSourceOptions,
 ): Promise<Source> {
+  const limit = memoryBytes === undefined ? {} : { memoryBytes }
   switch (spec.type) {
     case 'duckdb':
       return createDuckdbSource({
@@ -36,11 +40,11 @@ export async function openSource(
       })
     case 'postgres': {
       const { createPostgresSource } = await import('./postgres.ts')
-      return createPostgresSource({ spec, secretFor })
+      return createPostgresSource({ spec, secretFor, ...limit })
     }
     case 'mysql': {
       const { createMysqlSource } = await import('./mysql.ts')
-      return createMysqlSource({ spec, secretFor })
+      return createMysqlSource({ spec, secretFor, ...limit })
     }
     default:
       return spec satisfies never

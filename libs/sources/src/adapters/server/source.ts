@@ -70,6 +70,8 @@ export interface ServerSourceOptions<Spec extends PostgresSourceSpec | MysqlSour
   readonly spec: Spec
   /** Looks up a secret whenever a connection is opened. Its errors pass through. */
   readonly secretFor: SecretFor
+  /** The most memory that loading the rows may take, in bytes. Default 128 MB. */
+  readonly memoryBytes?: number
 }
 
 /** Queries may run concurrently, each on a connection of its own. */
@@ -126,7 +128,13 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
     const { text, sentRows, failureOf } = this.#dialect.streamRows(session, model, prepared)
     let failed: { readonly error: unknown } | null = null
     text.on('error', error => (failed ??= { error }))
-    const read = await loadRows({ file, columns, text, signal }).catch((error: unknown) => {
+    const read = await loadRows({
+      file,
+      columns,
+      text,
+      memoryBytes: this.#options.memoryBytes,
+      signal,
+    }).catch((error: unknown) => {
       signal.throwIfAborted()
       throw failed === null ? cannotLoad(error, names, { model, file, columns }) : failureOf(failed.error)
     })
