@@ -232,12 +232,12 @@ export class RunsView implements AsyncDisposable {
     }
   }
 
-  #take({ key, record, offset, torn: error, isForeign }: Placed, partition: number): void {
+  #take({ key, record, offset, torn: error, isDamaged }: Placed, partition: number): void {
     const sync = isMarkerKey(key) ? null : syncOfKeyOnRuns(key)
     if (error !== undefined) {
       if (sync !== null) this.#lose(sync, keyText(key), { partition, offset, error })
       // Nobody knows whose records are among these bytes.
-      else if (key.length === 0 && isForeign !== true) this.#damaged.set(partition, error.message)
+      else if (isDamaged === true) this.#damaged.set(partition, error.message)
       return
     }
     if (sync !== null) this.#lost.get(sync)?.delete(keyText(key))

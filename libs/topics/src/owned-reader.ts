@@ -20,6 +20,8 @@ export interface Placed {
   readonly torn?: SluiceError
   /** Of a torn record: true if it is certain that no process of Sluice wrote it. */
   readonly isForeign?: boolean
+  /** Of a torn record: true if the log has bytes here that were damaged, perhaps of more than one record. */
+  readonly isDamaged?: boolean
   /** Who wrote it, as the log says. */
   readonly writer?: string | undefined
 }
@@ -126,6 +128,7 @@ export async function decodeEach(
     }
     const { offset, key, timestamp, value, writer } = only
     const isForeign = only.unreadable?.isForeign === true
+    const isDamaged = only.unreadable !== undefined && !isForeign
     return [
       { offset, key, timestamp, writer, record: null, bytes: value?.length ?? 0, torn: error, isForeign },
     ]

@@ -148,9 +148,14 @@ export function corruptContract(fixture: Fixture): void {
     await expect(codec.decode([longer], { signal })).rejects.toMatchObject({ code: 'corrupt' })
   })
 
+  damagedContract(fixture, 3_000)
+}
+
+/** Damages records and reads them. A failure names its seed. */
+export function damagedContract(fixture: Fixture, rounds: number): void {
   it(
     'reads damaged bytes as a record or as corrupt, and neither hangs nor fails otherwise',
-    { timeout: 60_000 },
+    { timeout: 600_000 },
     async () => {
       const codec = fixture.open()
       const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 1_000_000)
@@ -162,7 +167,7 @@ export function corruptContract(fixture: Fixture): void {
         Array.from({ length: 20 }, () => change(randomRow(columns, random))),
       )
       records.push(...(await fixture.encoded(codec, SCHEMAS.Attempt, [RECORD_SAMPLES.Attempt])))
-      for (let round = 0; round < 3000; round++) {
+      for (let round = 0; round < rounds; round++) {
         const damaged = Buffer.from(records[random.below(records.length)] ?? [])
         for (let i = 0; i <= random.below(4); i++)
           damaged[5 + random.below(damaged.length - 5)] = random.below(256)
