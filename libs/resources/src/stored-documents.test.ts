@@ -4,7 +4,7 @@ import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { sampleDefinition, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import { incarnationOf } from './incarnations.ts'
+import { incarnationOf, renewIncarnation } from './incarnations.ts'
 import { parseDefinition, parseResource } from './parse-documents.ts'
 import { assertKeyFits, currentDefinition, Definitions, writeResources } from './stored-documents.ts'
 import { ForeignRecords, type ForeignRecord } from '@sluice/topics/foreign-records'
@@ -225,6 +225,20 @@ describe('where a key is set', () => {
     await assertKeyFits(ours, { signal })
     await expect(assertKeyFits(world, { signal })).rejects.toThrow(/SLUICE_SIGNING_KEY is not set here/)
     await expect(assertKeyFits(other, { signal })).rejects.toThrow(/SLUICE_SIGNING_KEY is another here/)
+  })
+
+  it('an incarnation from before the key still counts, and none without it takes the place of a signed one', async () => {
+    await using world = await openTestLog({ partitions: 0 })
+    const before = await incarnationOf(world, 'old', { signal })
+    const ours = await processWith(world, key(1))
+    expect(await incarnationOf(ours, 'old', { signal })).toBe(before)
+    const own = await renewIncarnation(ours, { sync: 'old', old: before }, { signal })
+    const forged = { kind: 'incarnation', name: 'old', project: '', spec: 'forged' }
+    await world.append(at(sharedTopics(PREFIX).resources, 0), [
+      { key: textKey('incarnation/old'), value: world.io.encode('ResourceRecord', forged) },
+      { key: textKey('incarnation/old'), value: null },
+    ])
+    expect(await incarnationOf(ours, 'old', { signal })).toBe(own)
   })
 
   it('a signature holds for one topic, one key and one value', () => {

@@ -148,13 +148,23 @@ export async function readResources(
   const { low, end } = await log.offsets(target, options)
   const resources = new Map<string, ResourceRecord>()
   if (low >= end) return resources
+  const signed = new Set<string>()
   for await (const { records } of log.read(target, { ...options, from: low, to: end })) {
-    for (const { key, record, torn } of await decodeShared(io, { target, records }, options.signal)) {
+    const unsigned = new Set(records.flatMap(each => (each.signature === undefined ? [each.offset] : [])))
+    for (const { key, record, torn, offset } of await decodeShared(io, { target, records }, options.signal)) {
       const name = keyText(key)
       // A record that a holder of the key has not signed changes nothing.
       if (torn !== undefined) {
         if (io.signatures === null) resources.set(name, tornResource(name))
-      } else if (record === null) resources.delete(name)
+        continue
+      }
+      if (io.signatures !== null && unsigned.has(offset) && signed.has(name)) {
+        const error = new SluiceError('corrupt', `An incarnation of ${target.topic} has no signature.`)
+        io.foreign.take(target, offset, error)
+        continue
+      }
+      if (!unsigned.has(offset)) signed.add(name)
+      if (record === null) resources.delete(name)
       if (record?.name === 'sluice.ResourceRecord') resources.set(name, record.value)
     }
   }

@@ -129,9 +129,8 @@ export async function decodeEach(
     const { offset, key, timestamp, value, writer } = only
     const isForeign = only.unreadable?.isForeign === true
     const isDamaged = only.unreadable !== undefined && !isForeign
-    return [
-      { offset, key, timestamp, writer, record: null, bytes: value?.length ?? 0, torn: error, isForeign },
-    ]
+    const place = { offset, key, timestamp, writer, bytes: value?.length ?? 0 }
+    return [{ ...place, record: null, torn: error, isForeign, isDamaged }]
   }
 }
 

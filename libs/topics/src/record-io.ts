@@ -10,7 +10,7 @@ import type { Decoded, Encoder, SchemaCodec } from '@sluice/schema-codec/port'
 import type { LogRecord, NewRecord } from '@sluice/message-log/port'
 import { ForeignRecords } from './foreign-records.ts'
 import type { Signatures } from './signatures.ts'
-import { sharedTopics } from './topics.ts'
+import { keyText, sharedTopics } from './topics.ts'
 import { unfitTaking, withUnfit } from './unfit-values.ts'
 
 /** A decoded record with its type, to be switched over by `name`. */
@@ -81,6 +81,8 @@ export class RecordIo {
   distrust(topic: string, record: LogRecord): SluiceError | null {
     if (this.signatures === null || !this.#isSigned(topic)) return null
     if (this.signatures.verify(topic, record)) return null
+    // An incarnation from before the key was set still counts: without it, the sync would send all rows anew.
+    if (record.signature === undefined && keyText(record.key).startsWith('incarnation/')) return null
     const what = record.signature === undefined ? 'has no signature' : 'is signed with another key'
     return new SluiceError('corrupt', `A record of ${topic} ${what}, and SLUICE_SIGNING_KEY asks for one.`)
   }
