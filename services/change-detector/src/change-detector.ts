@@ -9,7 +9,7 @@ import { endingAlso, type Ends } from '@sluice/flow/ends'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import { Slots } from '@sluice/flow/slots'
 import type { Holds } from '@sluice/holds/port'
-import { decodeEach, decodeShared, type Placed } from '@sluice/topics/owned-reader'
+import { decodeEach, decodeShared } from '@sluice/topics/owned-reader'
 import type { LogRecord } from '@sluice/message-log/port'
 import { appendRunEvent } from '@sluice/runs/run-event-record'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/partition/own-partitions'
@@ -116,8 +116,8 @@ class HomePartition {
   }
 
   /**
-   * Tells whoever waits for the run of a command that it lacks the right signature. The sync of such a command
-   * may be any text, so it has to be a sync that was run before.
+   * Tells whoever waits for the run of a command that it lacks the right signature. The sync of such a
+   * command may be any text, so it has to be a sync that was run before.
    */
   async #refuse(fault: SluiceError, stored: LogRecord | undefined): Promise<void> {
     const { io, runs, log, prefix, now } = this.#deps

@@ -128,7 +128,10 @@ class PartitionAttempts {
     return { sync: this.#sync.sync, partition: this.#partition, keys }
   }
 
-  /** The request of an attempt, for its body, which `attempts` does not repeat. Null once it is trimmed, or if it cannot be read. */
+  /**
+   * The request of an attempt, for its body, which `attempts` does not repeat. Null once it is trimmed, or if
+   * it cannot be read.
+   */
   async #request(offset: number, signal: AbortSignal): Promise<Request | Unrenderable | null> {
     const { log, io, prefix } = this.#deps
     const target = at(syncTopics(prefix, this.#sync.sync).requests, this.#partition)

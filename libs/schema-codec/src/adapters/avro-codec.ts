@@ -135,8 +135,8 @@ function limitSize<K>(map: Map<K, unknown>, size: number): void {
 }
 
 /**
- * Throws `corrupt` if the type has the name of one of Sluice's records and another shape. Anybody may register
- * such a schema, and the code that takes these records believes in their shapes.
+ * Throws `corrupt` if the type has the name of one of Sluice's records and another shape. Anybody may
+ * register such a schema, and the code that takes these records believes in their shapes.
  */
 function assertShape(type: AvscType, id: number): void {
   const [, name] = /^sluice\.(\w+)$/.exec(type.name ?? '') ?? []

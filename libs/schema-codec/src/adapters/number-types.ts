@@ -105,7 +105,9 @@ function shortestDecimal(value: number): number {
   return Number(value.toPrecision(9)) // Nine digits tell all 32-bit floats apart.
 }
 
-/** The largest number of PostgreSQL has 147,455 digits. The time that digits take grows faster than they do. */
+/**
+ * The largest number of PostgreSQL has 147,455 digits. The time that digits take grows faster than they do.
+ */
 const MOST_DECIMAL_BYTES = 64 * 1024
 
 /** Decimals, from `Decimal`, number, bigint or text; see contracts/values.ts for what they are read as. */

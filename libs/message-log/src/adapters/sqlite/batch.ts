@@ -2,8 +2,8 @@
  * The layout of a batch of records in one blob. A header has 32-bit little-endian numbers: the count, then
  * for each record its offset less the batch's base, key length, and value length. All keys and values follow.
  * A value length of all ones stands for a tombstone. If the highest bit of a key length is set, a signature
- * follows the value, with its length in one byte before it. A stored batch has at most CHUNK_BYTES or a single
- * record. A larger append becomes several batches in one transaction.
+ * follows the value, with its length in one byte before it. A stored batch has at most CHUNK_BYTES or a
+ * single record. A larger append becomes several batches in one transaction.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, NewRecord } from '../../port.ts'

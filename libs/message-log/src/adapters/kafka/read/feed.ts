@@ -84,8 +84,8 @@ export class Feed {
 
   /**
    * Copies the whole batches out of an answer, whose buffer holds other partitions too. Returns whether there
-   * were any. A batch whose checksum does not fit is fetched once more, since the network may have damaged it.
-   * Throws ConnectionLost if the bytes are no batches.
+   * were any. A batch whose checksum does not fit is fetched once more, since the network may have damaged
+   * it. Throws ConnectionLost if the bytes are no batches.
    */
   put(batches: Buffer): boolean {
     if (!this.open) return false
