@@ -65,7 +65,7 @@ function faultOf(batch: Buffer): string {
   const [only] = found
   expect(found).toHaveLength(1)
   expect([only?.key.length, only?.value, only?.unreadable?.error.code]).toEqual([0, null, 'corrupt'])
-  return `${only?.unreadable?.isForeign === true ? 'foreign' : 'perhaps ours'}: ${only?.unreadable?.error.message ?? ""}`
+  return `${only?.unreadable?.isForeign === true ? 'foreign' : 'perhaps ours'}: ${only?.unreadable?.error.message ?? ''}`
 }
 
 const record = (key: string, value: string | null): NewRecord => ({
