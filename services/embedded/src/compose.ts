@@ -36,7 +36,7 @@ import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets } from '@sluice/secrets/environment'
-import { openSource } from '@sluice/sources/adapters/open-source'
+import { openSource, type OpenSourceOptions } from '@sluice/sources/adapters/open-source'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
 import { openBackbone } from '@sluice/process/open-stage'
 import { tellOfForeign } from '@sluice/process/tell-of-foreign'
@@ -118,8 +118,8 @@ async function openServices(
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(senderOf({ connections: CONNECTIONS, answers: memory.answers }))
-  const sourceOptions = { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }
-  const memoryLimit = duckdbSize(budget.duckdbBytes)
+  const sourceOptions = sourceOptionsOf(env)
+  const memoryLimit = stateMemoryOf(env)
   const opened = opening.move()
   return {
     ...deps,
@@ -133,6 +133,15 @@ async function openServices(
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** A query has as much memory in every command, so that a preview fails where a run would. */
+function sourceOptionsOf(env: Environment): OpenSourceOptions {
+  return { secretOf: environmentSecrets(env), memoryBytes: queryBytes(memoryBudget(memoryOf(env))) }
+}
+
+function stateMemoryOf(env: Environment): string {
+  return duckdbSize(memoryBudget(memoryOf(env)).duckdbBytes)
 }
 
 interface LimitsOf {
@@ -177,7 +186,7 @@ interface StateOf {
 
 function openState(
   dataDir: string,
-  of: StateOf & { readonly memoryLimit?: string },
+  of: StateOf & { readonly memoryLimit: string },
   logger: Logger,
 ): Promise<DeliveredState> {
   const onDiscard = (why: string): void => {
@@ -206,10 +215,10 @@ export async function openNextRun(
     await findNextChanges({
       ...past,
       definition,
-      openSource: ({ source }) => openSource(source, { secretOf: environmentSecrets(env) }),
+      openSource: ({ source }) => openSource(source, sourceOptionsOf(env)),
       openState: async of => {
         if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
-        return openState(folder, of, logger)
+        return openState(folder, { ...of, memoryLimit: stateMemoryOf(env) }, logger)
       },
       extractFile: join(folder, 'extract.duckdb'),
       signal,
@@ -267,8 +276,9 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
 
 /** The connections that `validate --connect` tries, with the secrets of the environment. */
 export function connectionsOf(env: Environment): Connections {
+  const sourceOptions = sourceOptionsOf(env)
   return connectionsWith(env, {
-    openSource: source => openSource(source, { secretOf: environmentSecrets(env) }),
+    openSource: source => openSource(source, sourceOptions),
     openSender: () => senderOf({ connections: 1 }),
   })
 }
