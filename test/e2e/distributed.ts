@@ -189,7 +189,8 @@ export class ServiceProcess implements AsyncDisposable {
     const folder = join(ROOT, 'services', this.name)
     const child = spawn(process.execPath, startArguments(folder), {
       cwd: folder,
-      env: { PATH, HOME, NODE_COMPILE_CACHE, ...this.#env },
+      // Sources of tests lie in temporary folders.
+      env: { PATH, HOME, NODE_COMPILE_CACHE, SLUICE_SOURCE_ROOTS: '/', ...this.#env },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const onParentExit = (): void => void child.kill('SIGKILL')

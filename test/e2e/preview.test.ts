@@ -137,16 +137,19 @@ describe('sluice preview of a folder', () => {
     // One value of 300 MB; at 256 MB a query may have 160.
     const sql = "select 1 as id, length(string_agg(repeat('x', 1000), '')) as name from range(300000)"
     const large = PROJECT.replace(/sql: \|\n(?: {2,}.*\n)+/, `sql: ${sql}\n`)
-    await opened({ 'project.yaml': large.replace('big: big', 'id: id') })
-    const env = { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY, SLUICE_MEMORY: '256MB' }
+    const files = { 'project.yaml': large.replace('big: big', 'id: id'), 'people.csv': csv(NAMES) }
+    const env = { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY }
+    const memory = (size: string) =>
+      projectFolder({ files, env: { ...env, SLUICE_MEMORY: size }, here: true })
+    await using small = await memory('256MB')
     for (const command of ['preview', 'run']) {
-      const { exitCode, stdout, stderr } = await here(project, env).sluice(command, SYNC)
+      const { exitCode, stdout, stderr } = await small.sluice(command, SYNC)
       expect([command, exitCode]).not.toEqual([command, 0])
       expect(stdout + stderr, command).toContain(
         'needs more memory than it may have: set SLUICE_MEMORY higher',
       )
     }
-    const wrong = here(project, { ...env, SLUICE_MEMORY: '1MB' })
+    await using wrong = await memory('1MB')
     for (const command of [
       ['preview', SYNC],
       ['run', SYNC],

@@ -11,6 +11,7 @@ import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budg
 import { ulid } from '@sluice/domain/ulid'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { fileSourceLimits } from '@sluice/runtime/file-source-limits'
 import type { Logger } from '@sluice/runtime/logger'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
@@ -32,6 +33,8 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const { logger, metrics, signal } = context
   const { env } = config
   const budget = memoryBudget(config.memoryBytes)
+  // Authors of projects and the operator of this service are different people.
+  const fileLimits = fileSourceLimits(env, [])
   const dataDir = resolve(config.dataDir)
   makeFolders(dataDir)
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
@@ -54,7 +57,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     adoptedAreInterrupted: false,
     resolveDefinition: (sync: string, of: AbortSignal) => currentDefinition(stage, sync, { signal: of }),
     openSource: ({ source }: Definition) =>
-      openSource(source, { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget) }),
+      openSource(source, { secretOf: environmentSecrets(env), memoryBytes: queryBytes(budget), fileLimits }),
     openState: (of: StateOf) =>
       openState({ ...of, memoryLimit: duckdbSize(budget.duckdbBytes) }, dataDir, logger),
   }

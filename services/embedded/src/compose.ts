@@ -30,6 +30,7 @@ import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
+import { fileSourceLimits } from '@sluice/runtime/file-source-limits'
 import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { redisSettings } from '@sluice/runtime/service-config'
@@ -135,9 +136,13 @@ async function openServices(
   }
 }
 
-/** A query has as much memory in every command, so that a preview fails where a run would. */
+/**
+ * A query has as much memory in every command, so that a preview fails where a run would. The one who runs
+ * the command reads files with rights of their own, so that any folder will do by default.
+ */
 function sourceOptionsOf(env: Environment): OpenSourceOptions {
-  return { secretOf: environmentSecrets(env), memoryBytes: queryBytes(memoryBudget(memoryOf(env))) }
+  const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
+  return { secretOf: environmentSecrets(env), memoryBytes, fileLimits: fileSourceLimits(env, null) }
 }
 
 function stateMemoryOf(env: Environment): string {

@@ -24,6 +24,12 @@ export function connectionsWith(env: Environment, { openSource, openSender }: Op
       await using source = await openSource(spec)
       return await source.describe(model, { signal })
     },
+    async excessRights(spec, signal) {
+      // A source on files has no login, and would start a process for nothing.
+      if (spec.type === 'duckdb') return []
+      await using source = await openSource(spec)
+      return (await source.excessRights?.({ signal })) ?? []
+    },
     assertKey: assertKeyColumns,
     assertTemplates: (definition, columns) => templateColumns(definition).assertKnown(columns),
     assertSendable: destination => assertSendable(destination, env),

@@ -2,6 +2,7 @@
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
 import { createDuckdbSource } from './duckdb.ts'
+import { DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 import type { SecretOf } from './server/access.ts'
 
 export interface OpenSourceOptions {
@@ -9,15 +10,20 @@ export interface OpenSourceOptions {
   readonly secretOf: SecretOf
   /** Most memory of a query that DuckDB runs, in bytes; default 512 MB. */
   readonly memoryBytes?: number
+  /** For sources on files; see `DEFAULT_LIMITS`. */
+  readonly fileLimits?: Partial<FileLimits>
 }
 
 /** The share of its memory limit that a query gets at first. */
 const USUAL_SHARE = 0.6
 
-/** Opens a source. It connects only when a query is described or extracted. */
+/**
+ * Opens a source. It connects only when a query is described or extracted. A source on files starts the
+ * process of its first query at once, which waits.
+ */
 export async function openSource(
   spec: SourceSpec,
-  { secretOf, memoryBytes }: OpenSourceOptions,
+  { secretOf, memoryBytes, fileLimits: limits }: OpenSourceOptions,
 ): Promise<Source> {
   switch (spec.type) {
     case 'duckdb':
@@ -25,7 +31,8 @@ export async function openSource(
         spec,
         ...(memoryBytes === undefined
           ? {}
-          : { memoryLimit: `${memoryBytes}B`, usualMemory: `${Math.floor(memoryBytes * USUAL_SHARE)}B` }),
+          : { memoryBytes, usualBytes: Math.floor(memoryBytes * USUAL_SHARE) }),
+        limits: { ...DEFAULT_LIMITS, ...limits },
       })
     case 'postgres': {
       const { createPostgresSource } = await import('./postgres.ts')

@@ -116,10 +116,11 @@ export class RunExecution {
     const signal = AbortSignal.any([detecting.signal, ends.abort])
     using _slot = await deps.detections?.take({ signal })
     let whyEmpty = NO_CACHE
+    // A source may get ready while the state is restored.
+    await using source = await deps.openSource(definition)
     const onDiscard = (why: string): void => void (whyEmpty = `its cache cannot be used: ${why}`)
     await using state = await deps.openState({ sync, incarnation, partitions, onDiscard })
     await this.#feed(state, { whyEmpty, signal })
-    await using source = await deps.openSource(definition)
     const extractFile = await this.#extractFile(incarnation)
     const { run } = this.#atWork
     const purpose = purposeOf(run)

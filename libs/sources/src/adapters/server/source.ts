@@ -46,6 +46,8 @@ export interface ServerDialect<C, P extends { readonly columns: readonly LoadedC
   begin(connection: C, access: ServerAccess): Promise<void>
   /** Checks that the model's SQL is one query that only reads, and finds its columns, without running it. */
   prepare(session: ServerSession<C>, model: ModelSpec): Promise<P>
+  /** As `Source` has it. */
+  excessRights(connection: C): Promise<readonly string[]>
   /** Runs the query. */
   streamRows(session: ServerSession<C>, model: ModelSpec, prepared: P): RowStream
   /** Ends the snapshot; resolves only once the server has confirmed the result. */
@@ -103,6 +105,15 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
       await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
       throw error
     }
+  }
+
+  async excessRights(options: { signal: AbortSignal }): Promise<readonly string[]> {
+    const { name } = this.#options.spec
+    // Errors name the source in place of a model.
+    const asked: ModelSpec = { kind: 'model', name, source: name, sql: '', primaryKey: '' }
+    return this.#withSnapshot(asked, options.signal, ({ connection }) =>
+      this.#dialect.excessRights(connection),
+    )
   }
 
   async #load(
