@@ -393,6 +393,19 @@ export const sync = z.strictObject({
 export const RESOURCE_SCHEMAS = { source, model, destination, sync } as const
 export type ResourceKind = keyof typeof RESOURCE_SCHEMAS
 
+/**
+ * True for a resource of that kind as it is stored: with the values that its schema gives, such as a duration
+ * as a number. So the schema is tried backwards.
+ */
+export function isStoredResource(kind: ResourceKind, value: unknown): value is ResourceSpec {
+  const schema: z.ZodType = RESOURCE_SCHEMAS[kind]
+  try {
+    return z.safeEncode(schema, value).success
+  } catch {
+    return false
+  }
+}
+
 export type DuckdbSourceSpec = z.output<typeof duckdbSource>
 export type PostgresSourceSpec = z.output<typeof postgresSource>
 export type MysqlSourceSpec = z.output<typeof mysqlSource>

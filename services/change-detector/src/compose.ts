@@ -40,7 +40,9 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const clientId = `${config.prefix}-change-detector`
   await using opening = new AsyncDisposableStack()
-  const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
+  const stage = opening.use(
+    await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
+  )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const readiness = new GroupReadiness(`${config.prefix}.detector`)
   const deps = {

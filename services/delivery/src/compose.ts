@@ -34,7 +34,13 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   await using opening = new AsyncDisposableStack()
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const stage = opening.use(
-    await openStage(config, adapters, { clientId: `${prefix}-delivery`, outlasts: true, logger, signal }),
+    await openStage(config, adapters, {
+      clientId: `${prefix}-delivery`,
+      outlasts: true,
+      logger,
+      metrics,
+      signal,
+    }),
   )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const telling = { onTrouble: logTrouble(logger, 'requests'), onForgotten: forgottenLogger(logger) }

@@ -32,7 +32,7 @@ import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import { fileSourceLimits } from '@sluice/runtime/file-source-limits'
-import { memoryOf, type Environment } from '@sluice/runtime/environment'
+import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { redisSettings } from '@sluice/runtime/service-config'
@@ -41,9 +41,12 @@ import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { boundSecrets } from '@sluice/secrets/bound-secrets'
 import { openSource, type OpenSourceOptions } from '@sluice/sources/adapters/open-source'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
-import { openBackbone, tellOfUnreadable } from '@sluice/process/open-stage'
+import { openBackbone } from '@sluice/process/open-stage'
+import { tellOfForeign } from '@sluice/process/tell-of-foreign'
+import { ForeignRecords } from '@sluice/topics/foreign-records'
 import { RecordIo } from '@sluice/topics/record-io'
-import { RunsView, type UnreadableRecord } from '@sluice/runs/runs-view'
+import { Signatures } from '@sluice/topics/signatures'
+import { RunsView } from '@sluice/runs/runs-view'
 import { currentDefinition, Definitions } from '@sluice/resources/stored-documents'
 import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
 import { connectionsWith } from './connections.ts'
@@ -83,10 +86,11 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
   const log = opening.use(createSqliteLog({ file: logFile(dataDir), onMaintenanceError }))
   const codec = opening.use(createSqliteCodec({ file: logFile(dataDir) }))
   await log.ensureTopics(sharedTopicSpecs(PREFIX), { signal })
-  const io = await RecordIo.open(codec, PREFIX, { signal })
+  const foreign = new ForeignRecords(tellOfForeign(logger))
+  const signatures = Signatures.of(secretOf(env, 'SLUICE_SIGNING_KEY'))
+  const io = await RecordIo.open(codec, PREFIX, { signatures, foreign, signal })
   const shared = { log, io, prefix: PREFIX }
-  const onUnreadable = (record: UnreadableRecord): void => tellOfUnreadable(logger, record)
-  const runs = opening.use(await RunsView.open({ ...shared, onUnreadable }, { signal }))
+  const runs = opening.use(await RunsView.open(shared, { signal }))
   const definitions = new Definitions(shared)
   const deps = { ...shared, runs, definitions, newRunId, holds: createLocalHolds(), dataDir, logger }
   const start: Pipeline['start'] = async (only, ends) => {
@@ -267,7 +271,7 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
     const of = { clientId: `${settings.prefix}-cli`, logger, signal }
     const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, of))
     const own = opening.use(createSqliteCodec({ file: schemasFile }))
-    const history = await open(log, RecordIo.reading(codec, prefix), prefix)
+    const history = await open(log, RecordIo.reading(codec, prefix, settings), prefix)
     past = { history, io: RecordIo.reading(own, prefix), dataDir: null }
   } else {
     // The lock comes first, so that no other process writes to the folder from here on.
