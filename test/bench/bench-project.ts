@@ -21,6 +21,7 @@ primaryKey: id
 kind: destination
 name: receiver
 baseUrl: ${url}
+allowPrivateNetwork: true
 limits: { rate: { requests: 1000000, per: second }, concurrency: ${CONCURRENCY} }
 ---
 kind: sync

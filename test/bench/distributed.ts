@@ -133,7 +133,11 @@ async function startService(
   const folder = here(`../../services/${name}`)
   const child = spawn(process.execPath, [...profiling, ...(await startArguments(folder))], {
     cwd: folder,
-    env: { ...env, SLUICE_DATA_DIR: join(dir, `${name}-data-${env['SLUICE_PREFIX'] ?? ''}`) },
+    env: {
+      SLUICE_SOURCE_ROOTS: '/',
+      ...env,
+      SLUICE_DATA_DIR: join(dir, `${name}-data-${env['SLUICE_PREFIX'] ?? ''}`),
+    },
     stdio: ['ignore', 'inherit', 'inherit'],
   })
   return { name, child }

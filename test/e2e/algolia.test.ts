@@ -23,6 +23,9 @@ describe.for(bothProfiles())('the Algolia example, $name', profile => {
       },
     })
     project = opened.project
+    // The API of the test is at 127.0.0.1. Without this, services on Kafka would not go there.
+    const yaml = await project.read('algolia.yaml')
+    await project.write('algolia.yaml', yaml.replace(/^baseUrl: .*$/m, '$&\nallowPrivateNetwork: true'))
     onTestFailed(() => void process.stderr.write(opened.logs()))
   })
   afterEach(async () => {

@@ -20,10 +20,12 @@ primaryKey: id
 kind: destination
 name: api
 baseUrl: \${API_URL}
+allowPrivateNetwork: true
 ---
 kind: destination
 name: typed
 baseUrl: \${API_URL}
+allowPrivateNetwork: true
 headers: { content-type: application/vnd.api+json }
 `
 
@@ -150,6 +152,7 @@ describe('a body', () => {
     project = await projectFolder({
       files: { 'project.yaml': RESOURCES + syncs.join('') + METHODS, 'people.csv': csv(ANN, ZOE) },
       env: { API_URL: api.url },
+      here: true,
     })
   })
   afterAll(async () => {

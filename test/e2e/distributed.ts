@@ -189,7 +189,8 @@ export class ServiceProcess implements AsyncDisposable {
     const folder = join(ROOT, 'services', this.name)
     const child = spawn(process.execPath, startArguments(folder), {
       cwd: folder,
-      env: { PATH, HOME, XDG_CACHE_HOME, ...this.#env },
+      // Sources of tests lie in temporary folders.
+      env: { PATH, HOME, XDG_CACHE_HOME, SLUICE_SOURCE_ROOTS: '/', ...this.#env },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const onParentExit = (): void => void child.kill('SIGKILL')

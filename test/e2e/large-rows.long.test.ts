@@ -21,6 +21,7 @@ primaryKey: id
 kind: destination
 name: api
 baseUrl: \${API_URL}
+allowPrivateNetwork: true
 ---
 kind: sync
 name: texts

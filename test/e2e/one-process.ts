@@ -13,6 +13,7 @@ import type { DeliveredState } from '@sluice/delivered-state/port'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { resolveTarget } from '@sluice/delivery/destination/target'
+import { Places } from '@sluice/delivery/send/places'
 import { Throttles } from '@sluice/delivery/send/throttles'
 import { isEnded } from '@sluice/domain/run-status'
 import { ulid } from '@sluice/domain/ulid'
@@ -160,6 +161,7 @@ export class OneProcess implements AsyncDisposable {
       sender: this.#sender,
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       throttles: new Throttles(),
+      places: new Places(),
       memory: new DeliveryMemory(128_000_000),
       onError: () => undefined,
       lateSendsMs: () => 0,

@@ -44,6 +44,7 @@ primaryKey: ${primaryKey}
 kind: destination
 name: api
 baseUrl: \${API_URL}
+allowPrivateNetwork: true
 ${destination}
 ---
 kind: sync

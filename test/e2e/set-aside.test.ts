@@ -236,6 +236,33 @@ it('a sync that does not exist fails the run that is asked for, and leaves nothi
   await expectToArrive([1, 2])
 })
 
+it('ten zero bytes in any shared topic end nothing, now and after a restart', async () => {
+  await expectToArrive([1, 2])
+  const { resources, definitions, commands, runs } = sharedTopics(world.log.prefix)
+  const home = homePartition(SYNC)
+  for (const target of [at(resources, 0), at(definitions, 0), at(commands, home), at(runs, home)])
+    for (const key of ['', 'x', 'another-sync/7', 'takeover/changes/x/0'])
+      await world.log.append(target, [{ key: textKey(key), value: new Uint8Array(10) }])
+  await expectToArrive([1, 2, 3])
+  await life.kill()
+  start()
+  await expectToArrive([1, 2, 3, 4])
+})
+
+it('a command under the key of another sync, or to no sync, is passed over', async () => {
+  const target = at(sharedTopics(world.log.prefix).commands, homePartition(SYNC))
+  const command = { id: 'X', kind: 'reset', cause: 'reset', run: null, at: 1, scope: null } as const
+  for (const [key, sync] of [
+    ['other', SYNC],
+    ['../../x', '../../x'],
+  ] as const)
+    await world.log.append(target, [
+      { key: textKey(key), value: world.log.io.encode('Command', { ...command, sync }) },
+    ])
+  await expectToArrive([1, 2])
+  expect(world.events().map(({ runId }) => runId)).not.toContain('X')
+})
+
 it('a command that cannot be read is passed over', async () => {
   const target = at(sharedTopics(world.log.prefix).commands, homePartition(SYNC))
   await world.log.append(target, [{ key: textKey(SYNC), value: new TextEncoder().encode('no Avro') }])

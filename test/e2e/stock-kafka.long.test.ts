@@ -48,6 +48,7 @@ path: .
 kind: destination
 name: api
 baseUrl: \${API_URL}
+allowPrivateNetwork: true
 `,
   sync('refused', `select i as id from range(${ROWS}) t(i)`, { size: ROWS, json: IDS }),
   sync('keyed', `select repeat('k', 8000) || i as id from range(${LONG_KEYS}) t(i)`, {

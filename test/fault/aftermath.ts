@@ -93,13 +93,16 @@ function wentOnAfter(
   return next === undefined ? null : next.timestamp - killedAt
 }
 
-/** The most requests that a kill may repeat: those in flight, and those answered just before. */
+/**
+ * The most requests that a kill may repeat: those in flight, and those that were answered just before, as
+ * many again at most (R7).
+ */
 function repeatable({ killedAt }: Kill, sent: readonly RecordedRequest[]): number {
   const answered = sent.filter(({ readAt }) => {
     const answeredAt = readAt + ANSWER_MS
     return answeredAt > killedAt - ANSWERED_MS && answeredAt <= killedAt
   })
-  return CONCURRENCY + answered.length
+  return CONCURRENCY + Math.min(answered.length, CONCURRENCY)
 }
 
 /** Counts each repeat for the latest kill of a delivery process before it. Throws if there was none. */

@@ -15,7 +15,8 @@ import { createLogger } from '@sluice/runtime/logger'
 import { distributedSettings } from '@sluice/runtime/distributed-settings'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { openStage, type StageContext } from '@sluice/process/open-stage'
-import { parseResource, writeResources } from '@sluice/resources/stored-documents'
+import { parseResource } from '@sluice/resources/parse-documents'
+import { writeResources } from '@sluice/resources/stored-documents'
 import { at, homePartition, sharedTopics, syncTopics, syncTopicSpecs, textKey } from '@sluice/topics/topics'
 import { forkScriptedApi, type ForkedApi } from '@sluice/testkit/scripted-api-fork'
 import { realServices, startDistributed, type Distributed } from '../e2e/distributed.ts'
@@ -90,7 +91,7 @@ describe.skipIf(realServices() === null)('twenty syncs, six of them broken', { t
         sql: `select id, name from 'people.csv'`,
         primaryKey: 'id',
       }),
-      destination.parse({ kind: 'destination', name, baseUrl: api.url, ...headers }),
+      destination.parse({ kind: 'destination', name, baseUrl: api.url, allowPrivateNetwork: true, ...headers }),
       sync.parse({
         ...{ kind: 'sync', name, model: name, destination: name, partitions: PARTITIONS, timeout: '2s' },
         triggers: { added, changed: 'added' },

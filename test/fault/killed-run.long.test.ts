@@ -1,4 +1,5 @@
-import { killedRunSuite, runsKilledInARowSuite } from './killed-run.ts'
+import { killedRunSuite, killedTriesSuite, runsKilledInARowSuite } from './killed-run.ts'
 
 killedRunSuite(4)
 runsKilledInARowSuite()
+for (let round = 1; round <= 9; round += 1) killedTriesSuite(10)

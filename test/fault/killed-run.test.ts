@@ -1,3 +1,4 @@
-import { killedRunSuite } from './killed-run.ts'
+import { killedRunSuite, killedTriesSuite } from './killed-run.ts'
 
 killedRunSuite(1)
+killedTriesSuite(10)

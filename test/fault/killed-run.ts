@@ -26,6 +26,11 @@ const PROJECT = {
   'people.csv': manyPeople(ROWS),
 }
 
+/** So many rows are tried again and again under kills. */
+const TRIED_ROWS = 1500
+/** Tries within the run, with pauses that a kill often falls into. */
+const TRIES = 'errors: { retry: now, attempts: 4, backoff: { first: 200ms, max: 400ms } }'
+
 export function killedRunSuite(kills: number): void {
   describe('a run killed at a random moment', () => {
     it(
@@ -104,6 +109,60 @@ export function runsKilledInARowSuite(): void {
   })
 }
 
+/** The API fails the first tries of many rows. So at each kill, some requests wait for their next try. */
+export function killedTriesSuite(kills: number): void {
+  describe('runs whose requests are tried again, killed one after the other', () => {
+    it(
+      `lose no row and no try, and repeat little, after ${kills} kills`,
+      async () => {
+        const seed = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
+        const random = randomFrom(seed)
+        const seen = `SLUICE_SEED=${seed}`
+        await using api = await startScriptedApi()
+        const failsLeft = new Map<string, number>()
+        let failed = 0
+        api.on({}, ({ url }) => {
+          const left = failsLeft.get(url) ?? random.pick([0, 0, 0, 1, 2, 3])
+          failsLeft.set(url, Math.max(0, left - 1))
+          if (left === 0) return {}
+          failed += 1
+          return { status: random.pick([500, 422]) }
+        })
+        const destination = `limits: { rate: { requests: 300, per: second }, concurrency: ${CONCURRENCY} }`
+        const sync = { destination, sync: TRIES, triggers: `\n  added: { ${ADDED} }` }
+        const files = { 'project.yaml': peopleYaml(sync), 'people.csv': manyPeople(TRIED_ROWS) }
+        await using project = await projectFolder({ files, env: { API_URL: api.url } })
+        for (let kill = 1; kill <= kills; kill += 1) {
+          const child = project.start('run', SYNC)
+          const closed = once(child, 'close')
+          const timer = setTimeout(() => child.kill('SIGKILL'), 700 + random.below(KILLED_WITHIN_MS))
+          await closed
+          clearTimeout(timer)
+        }
+        expect(await project.run(SYNC), seen).toMatchObject({ exitCode: 0, view: { status: 'success' } })
+        expect(new Set(api.requests.map(({ url }) => url)).size, seen).toBe(TRIED_ROWS)
+        const repeats = api.requests.length - failed - TRIED_ROWS
+        process.stderr.write(
+          `${kills} kills, ${failed} failed tries, ${repeats} requests repeated (${seen})\n`,
+        )
+        expect(repeats, seen).toBeLessThanOrEqual(kills * 2 * CONCURRENCY)
+        // No row was left to a later run for want of tries.
+        for (const { triggers, status } of await project.runs()) {
+          const { detected = 0, delivered, rejected, unknown, unsent } = triggers.added ?? {}
+          if (status === 'success' || status === 'failed')
+            expect([delivered, rejected, unknown, unsent], seen).toEqual([detected, 0, 0, 0])
+        }
+        const sent = api.requests.length
+        expect(await project.run(SYNC), seen).toMatchObject({
+          view: { triggers: { added: { detected: 0 } } },
+        })
+        expect(api.requests.length, seen).toBe(sent)
+      },
+      kills * 30_000,
+    )
+  })
+}
+
 /** Kills the process once the API has read that many requests. */
 async function killAfter(
   project: ProjectFolder,
@@ -125,11 +184,13 @@ async function killAfter(
 }
 
 /**
- * The most requests that may be sent again: those in flight, and those answered in the last 5 ms before the
- * kill.
+ * The most requests that may be sent again: those in flight, and as many as the concurrency that were
+ * answered before the kill and not yet acknowledged (R7). Those that the API reads while the process is
+ * killed count, too.
  */
 function repeatableAt(requests: readonly RecordedRequest[], killedAt: number, unanswered: number): number {
-  return unanswered + requests.filter(({ readAt }) => readAt > killedAt - 5).length + CONCURRENCY
+  const since = requests.filter(({ readAt }) => readAt > killedAt).length
+  return Math.min(unanswered + since, CONCURRENCY) + CONCURRENCY
 }
 
 function assertDelivered(requests: readonly RecordedRequest[], repeatable: number, seen: string): void {

@@ -8,6 +8,8 @@ import {
   type RequestHistory,
   type UnownedAttempt,
 } from '@sluice/delivery/ledger/request-history'
+import { closeRequest } from '@sluice/delivery/outcome/close-request'
+import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import { addCounts } from '@sluice/domain/counts'
 import {
   confirmsRemoval,
@@ -31,20 +33,26 @@ export interface DeliveryOptions {
   readonly batchSize: number
   readonly nextFate: (key: string) => Fate
   readonly death: Death | null
+  /** The share of the requests after which delivery hands over in good order. Null: it does not. */
+  readonly handsOver: number | null
+  readonly tries: Tries
   /** The share of the requests, from 0 to 1, after which a stage cannot go on. 1: it can go on to the end. */
   readonly stopsAt: number
   /** True once the remaining requests become unsent. */
   readonly isCancelled: () => boolean
   /** Called with each request that goes to the API. */
   readonly onSend: (rows: readonly Sent[]) => void
-  /** Called with the final outcome of each row. */
-  readonly onFinished: (row: Sent, outcome: Outcome) => void
+  /** Called with the final outcome of each row, and how often its request was tried. */
+  readonly onFinished: (row: Sent, outcome: Outcome, attempts: number) => void
 }
 
 interface Request {
   readonly trigger: Op
   readonly rows: readonly Sent[]
 }
+
+/** So many requests wait before the one that has waited longest is tried again. */
+const WAIT_REQUESTS = 2
 
 interface Ledger {
   readonly history: RequestHistory
@@ -67,23 +75,28 @@ export function deliver(options: DeliveryOptions): Delivered {
 
 function deliverRequests(options: DeliveryOptions, requests: readonly Request[]): CountsByOp {
   const ledgers: Ledger[] = requests.map(() => ({ history: NO_HISTORY, finished: false }))
-  const delivery = new PartitionDelivery(options, requests, ledgers)
-  const { death } = options
+  const { death, handsOver } = options
+  const leaves = handsOver === null ? requests.length : Math.floor(handsOver * requests.length)
   const dies = death === null ? requests.length : Math.floor(death.at * requests.length)
-  for (let index = 0; index < dies; index += 1) delivery.deliver(index)
-  if (death === null || dies === requests.length) return delivery.counts
-  delivery.dieAt(dies, death)
-  // The successor knows only the topics. Any other request may have been sent too.
-  const successor = new PartitionDelivery(options, requests, ledgers, delivery.counts)
-  for (const [index, ledger] of ledgers.entries()) {
-    if (ledger.finished) continue
-    if (ledger.history.final !== null) successor.finish(index, ledger.history.final)
-    else {
-      ledgers[index] = { ...ledger, history: { ...ledger.history, tainted: true } }
-      successor.deliver(index)
+  let delivery = new PartitionDelivery(options, requests, ledgers)
+  if (leaves < dies) {
+    delivery.deliverUpTo(leaves)
+    // What waits for its next try goes on waiting there.
+    delivery = new PartitionDelivery(options, requests, ledgers, delivery.counts)
+  }
+  delivery.deliverUpTo(dies)
+  if (death !== null && dies < requests.length) {
+    delivery.dieAt(dies, death)
+    // The successor knows only the topics. Any other request may have been sent too.
+    delivery = new PartitionDelivery(options, requests, ledgers, delivery.counts)
+    for (const [index, ledger] of ledgers.entries()) {
+      if (ledger.finished || ledger.history.final !== null) continue
+      ledgers[index] = { ...ledger, history: { ...ledger.history, tainted: true, unseen: true } }
     }
   }
-  return successor.counts
+  delivery.deliverUpTo(requests.length)
+  delivery.deliverWaiting()
+  return delivery.counts
 }
 
 function requestsOf({ changes, batchSize, kind }: DeliveryOptions): readonly Request[] {
@@ -122,8 +135,38 @@ class PartitionDelivery {
     this.counts = counts
   }
 
-  deliver(index: number): void {
-    this.finish(index, this.#attempt(index))
+  /**
+   * Goes on with the requests below that index. A request that waits for its next try does not hold up those
+   * behind it: it is tried again once some of them were.
+   */
+  deliverUpTo(end: number): void {
+    const since: number[] = []
+    for (const [index, { finished, history }] of [...this.#ledgers.slice(0, end)].entries()) {
+      if (finished) continue
+      if (history.final !== null) this.finish(index, history.final)
+      else if (history.last === null) this.#deliver(index)
+      if (this.#waits(index)) since.push(index)
+      const due = since[0]
+      if (due === undefined || since.length < WAIT_REQUESTS) continue
+      since.shift()
+      this.#deliver(due)
+      if (this.#waits(due)) since.push(due)
+    }
+  }
+
+  /** Goes on until no request waits any more. */
+  deliverWaiting(): void {
+    for (const index of this.#ledgers.keys()) while (this.#waits(index)) this.#deliver(index)
+  }
+
+  #waits(index: number): boolean {
+    const { finished, history } = this.#at(index).ledger
+    return !finished && history.final === null && history.last !== null
+  }
+
+  #deliver(index: number): void {
+    const attempt = this.#attempt(index)
+    if (attempt.final) this.finish(index, attempt)
   }
 
   /** Writes the entries that follow from a request's last attempt; only then is it finished. */
@@ -148,16 +191,19 @@ class PartitionDelivery {
     capture(topics, rows, final)
     this.counts = addCounts(this.counts, effects.counts)
     this.#ledgers[index] = { ...ledger, finished: true }
-    for (const row of rows) onFinished(row, final.outcome === 'throttled' ? 'unsent' : final.outcome)
+    for (const row of rows)
+      onFinished(row, final.outcome === 'throttled' ? 'unsent' : final.outcome, attempts)
   }
 
   /** The work up to the death of the process. A request in flight then may arrive or not. */
   dieAt(index: number, { step, others }: Death): void {
     if (step === 'before-attempt') this.#send(index)
     else {
-      const final = this.#attempt(index)
-      if (step === 'after-entries') this.finish(index, final)
+      const attempt = this.#attempt(index)
+      if (step === 'after-entries' && attempt.final) this.finish(index, attempt)
     }
+    const due = others === 0 ? undefined : [...this.#ledgers.keys()].find(each => this.#waits(each))
+    if (due !== undefined) this.#send(due)
     for (let other = index + 1; other <= index + others && other < this.#requests.length; other += 1)
       this.#send(other)
   }
@@ -165,17 +211,19 @@ class PartitionDelivery {
   /** Sends until the answer is not "later", and writes the attempts. */
   #attempt(index: number): UnownedAttempt {
     const { rows } = this.#at(index)
+    const { tries } = this.#options
     for (;;) {
       const { ledger } = this.#at(index)
       const sent = this.#options.isCancelled() ? null : this.#send(index)
-      const attempt = attemptOf(rows, { sent, history: ledger.history })
+      const attempt = attemptOf(rows, { sent, history: ledger.history, tries })
       this.#ledgers[index] = { ...ledger, history: withAttempt(ledger.history, attempt) }
-      if (attempt.final) return attempt
+      if (attempt.outcome !== 'throttled') return attempt
     }
   }
 
   #send(index: number): SentOnce {
-    const { rows } = this.#at(index)
+    const { rows, ledger } = this.#at(index)
+    const { tainted } = ledger.history
     const { api, kind, nextFate, onSend } = this.#options
     const [first] = rows
     if (first === undefined || rows.some(row => isUnrenderable(row, kind))) return UNRENDERABLE
@@ -186,15 +234,15 @@ class PartitionDelivery {
       api.take(rows.map(({ op, key, after, captured }) => ({ op, key, row: after, id: captured })))
     switch (fate.kind) {
       case 'answered':
-        return answered(take(), rows, kind)
+        return answered(take(), rows, { kind, tainted })
       case 'refused':
-        return answered({ status: 400, id: null }, rows, kind)
+        return answered({ status: 400, id: null }, rows, { kind, tainted })
       case 'throttled':
-        return answered({ status: 429, id: null }, rows, kind)
+        return answered({ status: 429, id: null }, rows, { kind, tainted })
       case 'broken': {
         if (fate.applied) take()
         if (fate.status === null) return { verdict: verdictOfFailure('timeout'), id: null, status: null }
-        return answered({ status: fate.status, id: null }, rows, kind)
+        return answered({ status: fate.status, id: null }, rows, { kind, tainted })
       }
       default:
         return fate satisfies never
@@ -220,9 +268,15 @@ const UNRENDERABLE: SentOnce = { verdict: { outcome: 'rejected', answered: false
  * The default meaning of an answer, or that of `answers` for an API that says what exists and what is
  * missing.
  */
-function answered({ status, id }: ApiAnswer, rows: readonly Sent[], kind: ApiKind): SentOnce {
+function answered(
+  { status, id }: ApiAnswer,
+  rows: readonly Sent[],
+  { kind, tainted }: { readonly kind: ApiKind; readonly tainted: boolean },
+): SentOnce {
   const verdict = verdictOfAnswer({ status, retryAfter: null, date: null }, 0)
-  const removes = rows.every(({ op, beforeState }) => op === 'removed' && beforeState !== 'present')
+  const removes = rows.every(
+    ({ op, beforeState }) => op === 'removed' && (tainted || beforeState !== 'present'),
+  )
   if (removes && confirmsRemoval(status)) return { verdict: { ...verdict, outcome: 'delivered' }, status, id }
   if (kind !== 'upserts' && status === 409) return { verdict: { ...verdict, outcome: 'exists' }, status, id }
   if (kind !== 'upserts' && status === 404) return { verdict: { ...verdict, outcome: 'missing' }, status, id }
@@ -233,32 +287,46 @@ function answered({ status, id }: ApiAnswer, rows: readonly Sent[], kind: ApiKin
 function capture(topics: Topics, rows: readonly Sent[], final: UnownedAttempt): void {
   const [row] = rows
   if (row === undefined || rows.length > 1) return
-  const { outcome, responseBody } = final
+  const { outcome } = final
+  const id = final.rows[0]?.captured ?? null
   if (row.op === 'removed' && (outcome === 'delivered' || outcome === 'missing'))
     topics.captured.delete(row.key)
-  else if (outcome === 'delivered' && responseBody !== null) topics.captured.set(row.key, responseBody)
+  else if (outcome === 'delivered' && id !== null) topics.captured.set(row.key, id)
 }
 
 function rowOf({ key, seq, op, beforeState, retried }: Sent): RequestRow {
   return { key, seq, op, uncertain: beforeState !== 'present', captured: null, retried }
 }
 
-/** `sent` is null for a request that was given up before it was sent. */
+/** `sent` is null for a request that is tried no more, though it is not finished. */
 function attemptOf(
   rows: readonly Sent[],
-  { sent, history }: { readonly sent: SentOnce | null; readonly history: RequestHistory },
+  of: { readonly sent: SentOnce | null; readonly history: RequestHistory; readonly tries: Tries },
 ): UnownedAttempt {
-  const outcome = sent === null ? 'unsent' : sent.verdict.outcome
+  const { sent, history, tries } = of
   const [row] = rows
+  const trigger = row?.op ?? 'added'
+  const place = { run: row?.run ?? 0, seq: row?.seq ?? 0, trigger }
+  if (sent === null) {
+    const closed = closeRequest(history, { trigger, nextKey: null, repeatsEarlier: false, why: 'cancelled' })
+    return sampleAttempt({ ...place, ...closed, attempt: 0 })
+  }
+  const { status, id } = sent
+  const verdict = { ...sent.verdict, retryAfterMs: null }
+  const { outcome, answered: isAnswered } = verdict
+  const made = history.attempts + 1
+  const waits = nextTryMs(tries, { verdict, made }, () => 0) !== null
   return sampleAttempt({
-    run: row?.run ?? 0,
-    seq: row?.seq ?? 0,
-    attempt: sent === null || sent === UNRENDERABLE ? 0 : history.attempts + 1,
-    trigger: row?.op ?? 'added',
-    outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted, row?.op ?? 'added'),
-    final: outcome !== 'throttled',
-    answered: sent?.verdict.answered ?? false,
-    status: sent?.status ?? null,
-    responseBody: sent?.id ?? null,
+    ...place,
+    attempt: sent === UNRENDERABLE ? 0 : made,
+    outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted, trigger),
+    final: outcome !== 'throttled' && !waits,
+    nextTryAt: waits ? 1 : null,
+    answered: isAnswered,
+    status,
+    rows:
+      id === null || outcome !== 'delivered' || row === undefined
+        ? []
+        : [{ seq: row.seq, outcome, error: null, captured: id }],
   })
 }

@@ -65,6 +65,11 @@ export interface RunPlan {
   readonly detectorDies: number | null
   readonly deliveryDies: readonly (Death | null)[]
   /**
+   * By partition: the share of its requests, from 0 to 1, after which its delivery hands it over in good
+   * order. Null: it does not.
+   */
+  readonly handsOver: readonly (number | null)[]
+  /**
    * The point at which a stage cannot go on with a partition, and the sync is set aside. Null: it can go on.
    */
   readonly setAside: readonly (SetAside | null)[]
@@ -81,6 +86,8 @@ export interface HistoryPlan {
   readonly batchSize: number
   readonly skipExisting: boolean
   readonly giveUpAfter: number | null
+  /** How many more tries a failed request gets within a run. */
+  readonly extraTries: number
   readonly runs: readonly RunPlan[]
 }
 
@@ -93,6 +100,7 @@ export const FAULT_FREE: RunPlan = {
   fates: {},
   detectorDies: null,
   deliveryDies: [],
+  handsOver: [],
   setAside: [],
   cancelled: null,
   losesCache: false,
@@ -106,13 +114,14 @@ export const RUNS_TO_CONVERGE: { readonly [kind in ApiKind]: number } = {
 }
 
 const RUNS_MOST = 7
-const FATES_A_KEY = 3
+const FATES_A_KEY = 4
 const STEPS = ['before-attempt', 'before-entries', 'after-entries'] as const
 
 export function planHistory(seed: number): HistoryPlan {
   const random = randomFrom(seed)
   const api = random.pick(API_KINDS)
   const partitions = 1 + random.below(3)
+  const tries = randomFrom(seed ^ 0x3c6ef372)
   return {
     seed,
     api,
@@ -121,13 +130,18 @@ export function planHistory(seed: number): HistoryPlan {
     batchSize: api === 'upserts' ? random.pick([1, 1, 2, 3]) : 1,
     skipExisting: api !== 'makes-ids' && random.chance(0.15),
     giveUpAfter: random.chance(0.15) ? 2 + random.below(3) : null,
-    runs: Array.from({ length: 2 + random.below(RUNS_MOST - 1) }, (_, run) =>
-      planRun(random, { partitions, run }),
-    ),
+    extraTries: tries.pick([0, 0, 1, 2, 3]),
+    runs: Array.from({ length: 2 + random.below(RUNS_MOST - 1) }, (_, run) => ({
+      ...planRun(random, { partitions, run }),
+      handsOver: Array.from({ length: partitions }, () => (tries.chance(0.15) ? tries.next() : null)),
+    })),
   }
 }
 
-function planRun(random: Random, of: { readonly partitions: number; readonly run: number }): RunPlan {
+function planRun(
+  random: Random,
+  of: { readonly partitions: number; readonly run: number },
+): Omit<RunPlan, 'handsOver'> {
   const triggers = random.chance(0.12) ? OPS.filter(() => random.chance(0.6)) : OPS
   return {
     command:

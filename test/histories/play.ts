@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Fault } from '@sluice/contracts/records'
 import { OPS, type CountsByOp, type Op, type Outcome } from '@sluice/contracts/state'
 import { addCounts, countsOf } from '@sluice/domain/counts'
+import type { Tries } from '@sluice/domain/answers/next-try'
 import { decide } from '@sluice/domain/key-state'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { makeApi, type Api } from './apis.ts'
@@ -99,14 +100,14 @@ class History {
     this.#carryOut({ ...run, detectorDies: null, cancelled: null })
   }
 
-  #feed(anew: boolean): void {
+  #feed(fromTopics: boolean): void {
     const faults = this.#faults
-    if (anew) this.#live = rebuilt(this.#topics, this.#random, faults)
+    if (fromTopics) this.#live = rebuilt(this.#topics, this.#random, faults)
     else feed(this.#live, this.#topics, { from: this.#fed, faults })
     this.#fed = this.#topics.map(({ changes }) => changes.length)
-    const fromTopics = rebuilt(this.#topics, this.#random, faults)
-    if (!isDeepStrictEqual(fromTopics, sorted(this.#live, fromTopics)))
-      this.#broken('the state made anew of the topics differs from the one that lived on')
+    const expected = rebuilt(this.#topics, this.#random, faults)
+    if (!isDeepStrictEqual(expected, sorted(this.#live, expected)))
+      this.#broken('the state rebuilt from the topics differs from the one that lived on')
   }
 
   /** False for a run that was cut. */
@@ -185,10 +186,15 @@ class History {
     for (const { partition, rows, rest } of this.#left) {
       const topics = this.#topics[partition]
       if (rest === 'passed-over' || topics === undefined) continue
-      const of = { ...IDLE, api: this.#api, kind: this.#plan.api, batchSize: this.#plan.batchSize }
+      const { api: kind, batchSize } = this.#plan
+      const of = { ...IDLE, api: this.#api, kind, batchSize, tries: this.#tries }
       deliver({ ...of, topics, changes: rows, isCancelled: () => true })
     }
     this.#left = []
+  }
+
+  get #tries(): Tries {
+    return { extra: this.#plan.extraTries, firstMs: 1, mostMs: 1 }
   }
 
   #deliver(run: RunPlan): readonly Fault[] {
@@ -211,12 +217,15 @@ class History {
         batchSize: this.#plan.batchSize,
         nextFate,
         death,
+        handsOver: run.handsOver[partition] ?? null,
+        tries: this.#tries,
         stopsAt: setAside?.at ?? 1,
         isCancelled: () => finished >= limit,
         onSend: rows => this.#sent(rows),
-        onFinished: (row, outcome) => {
+        onFinished: (row, outcome, attempts) => {
           finished += 1
           this.#finished(row, outcome)
+          if (attempts > 1 + this.#tries.extra) this.#broken(`${row.key} was tried ${attempts} times`)
         },
       })
       counts = addCounts(counts, addCounts(delivered, lostCounts(left)))
@@ -314,6 +323,7 @@ class History {
 const IDLE = {
   nextFate: () => ({ kind: 'answered' }) as const,
   death: null,
+  handsOver: null,
   stopsAt: 1,
   onSend: () => undefined,
   onFinished: () => undefined,

@@ -106,6 +106,8 @@ export const validateView = z.object({
   resources: count,
   /** Files with documents that other tools wrote, relative to the project folder. */
   skipped: z.array(z.string()),
+  /** With `--connect`: what somebody should look at, such as a login that may do more than read. */
+  warnings: z.array(z.string()).optional(),
 })
 
 /** What the next run of a sync would send. */

@@ -232,6 +232,7 @@ const ATTEMPT_SCHEMA = record<Attempt>('Attempt', 'One try at sending a request;
   trigger: field('The trigger that it belongs to.', op),
   outcome: field('What became of it.', attemptOutcome),
   final: field('True for the attempt that finishes the request.', boolean),
+  nextTryAt: field('When it may be tried again in the run, at the earliest.', nullable(millis)),
   answered: field('True if the API answered.', boolean),
   status: field('HTTP status.', nullable(int)),
   error: field('Why it failed.', nullable(text)),

@@ -43,7 +43,7 @@ function withoutFault(faultOf: (value: string) => string | null) {
 /** A header value of a destination, checked for what holds whatever the header's name. */
 const headerValue = text
   .check(withoutFault(value => fixedHeaderFault('', value.trim())))
-  .transform(value => value.trim())
+  .overwrite(value => value.trim())
 export const headers = z.record(headerName, headerValue).check(({ issues, value }) => {
   const both = twice(Object.keys(value))
   if (both !== null)
@@ -63,7 +63,7 @@ export const query = z.record(
   text.check(withoutFault(fixedQueryFault)),
 )
 
-export const baseUrl = text.check(withoutFault(baseUrlFault)).transform(plainBaseUrl)
+export const baseUrl = text.check(withoutFault(baseUrlFault)).overwrite(plainBaseUrl)
 
 /** Names that each request has already, or that carry credentials. */
 const NO_IDEMPOTENCY_HEADER = ['authorization', 'content-type', 'host']

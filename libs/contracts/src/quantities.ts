@@ -1,4 +1,4 @@
-/** Durations, sizes and counts as users write them, as zod schemas. */
+/** Durations, sizes and counts as users write them, as zod schemas that go both ways. */
 import { z } from 'zod'
 
 const TIME_UNITS: { readonly [unit: string]: number } = {
@@ -25,24 +25,30 @@ function inBaseUnit(text: string, units: { readonly [unit: string]: number }): n
 }
 
 export function durationWithin(maxMs: number, maxText: string) {
-  return z
+  const text = z
     .string()
     .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, DURATION_WANTED)
-    .refine(text => inBaseUnit(text, TIME_UNITS) >= 1, 'a duration longer than 0')
-    .refine(text => inBaseUnit(text, TIME_UNITS) <= maxMs, `a duration of at most ${maxText}`)
-    .transform(text => inBaseUnit(text, TIME_UNITS))
+    .refine(value => inBaseUnit(value, TIME_UNITS) >= 1, 'a duration longer than 0')
+    .refine(value => inBaseUnit(value, TIME_UNITS) <= maxMs, `a duration of at most ${maxText}`)
+  return z.codec(text, z.int().min(1).max(maxMs), {
+    decode: value => inBaseUnit(value, TIME_UNITS),
+    encode: ms => `${ms}ms`,
+  })
 }
 
 /** `250ms 30s 15m 1h 7d` as milliseconds. */
 export const duration = durationWithin(MAX_DURATION_MS, '365d')
 
-/** `64KB 1MB` as bytes. */
-export const size = z
+const sizeText = z
   .string()
   .regex(/^\d+(\.\d+)?(B|KB|MB)$/, SIZE_WANTED)
   .refine(text => inBaseUnit(text, SIZE_UNITS) >= 1, 'a size of at least 1B')
   .refine(text => inBaseUnit(text, SIZE_UNITS) <= MAX_BATCH_BYTES, 'a size of at most 100MB')
-  .transform(text => inBaseUnit(text, SIZE_UNITS))
+/** `64KB 1MB` as bytes. */
+export const size = z.codec(sizeText, z.int().min(1).max(MAX_BATCH_BYTES), {
+  decode: text => inBaseUnit(text, SIZE_UNITS),
+  encode: bytes => `${bytes}B`,
+})
 
 export function count(max: number) {
   const wanted = `a whole number from 1 to ${max}`

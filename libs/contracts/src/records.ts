@@ -190,6 +190,11 @@ export interface Attempt extends Owned {
   readonly outcome: Outcome | 'throttled'
   /** True for the attempt that finishes the request. */
   readonly final: boolean
+  /**
+   * For a failed try that more tries follow in the same run: when the next one may be sent at the earliest,
+   * in ms since 1970. Null for any other attempt. An attempt of an earlier version lacks it.
+   */
+  readonly nextTryAt: number | null
   readonly answered: boolean
   readonly status: number | null
   readonly error: string | null

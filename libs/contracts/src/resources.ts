@@ -8,6 +8,7 @@
  */
 import { z } from 'zod'
 import { answerRule, capture, MAX_ANSWER_RULES } from './answer-specs.ts'
+import { destinationAuth, destinationTls, sourceTls } from './connection-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './http-specs.ts'
 import { count, duration, durationWithin, size } from './quantities.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
@@ -61,22 +62,6 @@ export const duckdbSource = z.strictObject({
 
 const SECRET_WANTED = 'a secret, as ${secret:NAME}, so that the password itself is stored nowhere'
 
-const tls = z
-  .strictObject({
-    ca: filledText
-      .optional()
-      .describe('Certificates in PEM of the authorities to trust, in place of the known ones.'),
-    cert: filledText.optional().describe('The certificate in PEM that Sluice shows.'),
-    key: filledText.optional().describe('Its key in PEM, best as ${secret:NAME}.'),
-    insecure: z
-      .boolean('true or false')
-      .optional()
-      .describe('true: the certificate of the server is not checked.'),
-  })
-  .refine(spec => (spec.cert === undefined) === (spec.key === undefined), {
-    error: '`cert` and `key` together, found one of them',
-  })
-
 /** Fields that all sources on database servers have. */
 function serverFields(schemes: readonly string[]) {
   const wanted =
@@ -93,7 +78,9 @@ function serverFields(schemes: readonly string[]) {
       .refine(value => secretNames(value).length > 0, SECRET_WANTED)
       .optional()
       .describe('The password of the user, as ${secret:NAME}.'),
-    tls: tls.optional().describe('Encrypts the connection; {} checks the server by the known authorities.'),
+    tls: sourceTls
+      .optional()
+      .describe('Encrypts the connection; {} checks the server by the known authorities.'),
     timeout: queryTimeout,
   }
 }
@@ -156,6 +143,14 @@ export const destination = z
     baseUrl: baseUrl.describe("The URL that every trigger's path is appended to."),
     headers: headers.optional().describe('Headers of every request; may hold ${secret:NAME}.'),
     query: query.optional().describe('Query parameters of every URL; may hold ${secret:NAME}.'),
+    auth: destinationAuth.optional(),
+    tls: destinationTls.optional().describe('How the server proves itself, and Sluice to the server.'),
+    allowPrivateNetwork: z
+      .boolean('true or false')
+      .optional()
+      .describe(
+        'false: no request goes to private, loopback or link-local addresses. Default true embedded, false distributed.',
+      ),
     limits: limits.optional().describe('Shared by all syncs to this destination.'),
     idempotencyHeader: z
       .union([headerName, z.literal(false)])
@@ -163,6 +158,12 @@ export const destination = z
       .describe('The header that carries the idempotency key (default Idempotency-Key), or false.'),
   })
   .check(keyClash)
+  .check(({ issues, value }) => {
+    const own = Object.keys(value.headers ?? {}).find(name => name.toLowerCase() === 'authorization')
+    if (own === undefined || value.auth === undefined) return
+    const message = 'no header of its own for credentials beside `auth`, which is sent as Authorization'
+    issues.push({ code: 'custom', path: ['headers', own], message, input: value })
+  })
 
 const batch = z.strictObject({
   size: count(MAX_BATCH_ROWS).default(100).describe('At most this many rows in a request.'),
@@ -265,17 +266,52 @@ export const trigger = z
     error: CAPTURE_ALONE,
   })
 
-const errors = z.strictObject({
-  retry: z.literal('next-run').default('next-run'),
-  answers: z
-    .array(answerRule)
-    .max(MAX_ANSWER_RULES, `at most ${MAX_ANSWER_RULES} rules`)
-    .optional()
-    .describe('What answers mean; the first rule that fits decides, before the defaults.'),
-  giveUpAfter: count(MAX_GIVE_UP_RUNS)
-    .optional()
-    .describe('A row that failed in so many runs is passed over until it changes; default: never.'),
-})
+const MAX_EXTRA_TRIES = 100
+const MAX_BACKOFF_MS = 3_600_000
+
+const backoff = z
+  .strictObject({
+    first: durationWithin(MAX_BACKOFF_MS, '1h')
+      .default(1_000)
+      .describe('The most before the first extra try.'),
+    max: durationWithin(MAX_BACKOFF_MS, '1h').default(60_000).describe('The most before any extra try.'),
+  })
+  .refine(({ first, max }) => first <= max, {
+    path: ['first'],
+    error: 'at most as long as `max` (default 1m)',
+  })
+
+const errors = z
+  .strictObject({
+    retry: z
+      .enum(['next-run', 'now'])
+      .default('next-run')
+      .describe('next-run tries again with the next run; now tries in this run first.'),
+    attempts: count(MAX_EXTRA_TRIES)
+      .optional()
+      .describe('With `retry: now`: how many more tries a request gets in this run (default 3).'),
+    backoff: backoff
+      .optional()
+      .describe(
+        'With `retry: now`: a try waits at random up to `first` (default 1s), doubled each time up to `max` (1m).',
+      ),
+    answers: z
+      .array(answerRule)
+      .max(MAX_ANSWER_RULES, `at most ${MAX_ANSWER_RULES} rules`)
+      .optional()
+      .describe('What answers mean; the first rule that fits decides, before the defaults.'),
+    giveUpAfter: count(MAX_GIVE_UP_RUNS)
+      .optional()
+      .describe('A row that failed in so many runs is passed over until it changes; default: never.'),
+  })
+  .refine(({ retry, attempts }) => retry === 'now' || attempts === undefined, {
+    path: ['attempts'],
+    error: 'no `attempts` without `retry: now`: they count the extra tries within a run',
+  })
+  .refine(({ retry, backoff }) => retry === 'now' || backoff === undefined, {
+    path: ['backoff'],
+    error: 'no `backoff` without `retry: now`: it is the pause before an extra try within a run',
+  })
 
 const SHARE_WANTED = 'a share from 0 to 1, such as 0.5'
 const removalGuard = z.strictObject({
@@ -356,6 +392,19 @@ export const sync = z.strictObject({
 /** The schema of each kind of resource. */
 export const RESOURCE_SCHEMAS = { source, model, destination, sync } as const
 export type ResourceKind = keyof typeof RESOURCE_SCHEMAS
+
+/**
+ * True for a resource of that kind as it is stored: with the values that its schema gives, such as a duration
+ * as a number. So the schema is tried backwards.
+ */
+export function isStoredResource(kind: ResourceKind, value: unknown): value is ResourceSpec {
+  const schema: z.ZodType = RESOURCE_SCHEMAS[kind]
+  try {
+    return z.safeEncode(schema, value).success
+  } catch {
+    return false
+  }
+}
 
 export type DuckdbSourceSpec = z.output<typeof duckdbSource>
 export type PostgresSourceSpec = z.output<typeof postgresSource>

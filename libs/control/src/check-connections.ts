@@ -21,6 +21,8 @@ import { resolveDefinition } from '@sluice/project/resolve-definition'
 /** The checks. Each one resolves, or throws a SluiceError with details for the fields at fault. */
 export interface Connections {
   describe(source: SourceSpec, model: ModelSpec, signal: AbortSignal): Promise<readonly Column[]>
+  /** What the source's login may do beyond reading, as phrases such as `is a superuser`. */
+  excessRights(source: SourceSpec, signal: AbortSignal): Promise<readonly string[]>
   assertKey(model: ModelSpec, columns: readonly Column[]): void
   assertTemplates(definition: Definition, columns: readonly Column[]): void
   /** Checks that the headers and query can be sent with the secrets that are set. */
@@ -32,6 +34,8 @@ export interface Connected {
   readonly sources: number
   readonly queries: number
   readonly destinations: number
+  /** Nothing that stops a run, but what somebody should look at. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -74,16 +78,30 @@ class Check {
     const destinations = specs.filter(spec => spec.kind === 'destination')
     const columns = new Map<string, readonly Column[]>()
     const reached = Promise.all(destinations.map(destination => this.#reach(destination)))
+    const warnings: string[] = []
     for (const source of sources) {
       const own = models.filter(model => model.source === source.name)
       for (const model of own.length === 0 ? [anyModel(source)] : own) {
         const found = await this.#describe(source, model, own.length > 0)
         if (found !== null) columns.set(model.name, found)
       }
+      if (this.problems.length === 0) warnings.push(...(await this.#rightsOf(source)))
     }
     for (const spec of specs) if (spec.kind === 'sync') this.#checkTemplates(spec.name, columns)
     await reached
-    return { sources: sources.length, queries: models.length, destinations: destinations.length }
+    return { sources: sources.length, queries: models.length, destinations: destinations.length, warnings }
+  }
+
+  async #rightsOf(source: SourceSpec): Promise<readonly string[]> {
+    try {
+      const rights = await this.#connections.excessRights(source, this.#signal)
+      if (rights.length === 0) return []
+      const advice = 'A query can then do more than read; give Sluice a login that may read and nothing else.'
+      return [`source \`${source.name}\`: its login ${rights.join(', and ')}. ${advice}`]
+    } catch (error) {
+      this.#note(error, source)
+      return []
+    }
   }
 
   async #describe(source: SourceSpec, model: ModelSpec, isOwn: boolean): Promise<readonly Column[] | null> {

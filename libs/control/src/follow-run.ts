@@ -42,7 +42,7 @@ export async function sendCommand(pipeline: Pipeline, command: Command, signal: 
   const { log, io, prefix } = pipeline
   const target = at(sharedTopics(prefix).commands, homePartition(command.sync))
   const record = { key: textKey(command.sync), value: io.encode('Command', command) }
-  await log.append(target, [record], { signal })
+  await log.append(target, [io.signed(target.topic, record)], { signal })
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Command, ResourceRecord, RunEvent } from '@sluice/contracts/record
 import type { Definition } from '@sluice/contracts/resources'
 import { namesOf, type Project } from '@sluice/project/project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'
-import { writeResources } from '@sluice/resources/stored-documents'
+import { assertKeyFits, writeResources } from '@sluice/resources/stored-documents'
 import { assertStatus, findRun } from './find-run.ts'
 import { commandAbout, followRun, runCommand, sendCommand } from './follow-run.ts'
 import { EmptyHistory } from './empty-history.ts'
@@ -159,6 +159,7 @@ export class ProjectControl implements Control {
     const { signal } = new AbortController()
     const done = new AbortController()
     const failed = new AbortController()
+    await assertKeyFits(pipeline, { signal })
     if (publishes) await writeResources(pipeline, recordsOf(this.#project), { signal })
     await sendCommand(pipeline, command, signal)
     const services = pipeline

@@ -12,8 +12,14 @@ import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
  * the field and the names of the secrets, never with a value. Errors of `lookUp` pass through.
  */
 export function assertFilled(destination: DestinationSpec, lookUp: (name: string) => string): void {
-  const { name, headers = {}, query = {} } = destination
+  const { name, headers = {}, query = {}, auth, tls = {} } = destination
+  // What opens a certificate sees whether its secrets are right. Here they only have to be there.
+  const { username = '', password = '' } = auth !== undefined && 'basic' in auth ? auth.basic : {}
+  for (const text of [username, password, ...Object.values(tls)])
+    if (typeof text === 'string') fillSecrets(text, lookUp)
+  const token = auth !== undefined && 'bearer' in auth ? auth.bearer : null
   const details = [
+    ...(token === null ? [] : bearerFault(token, fillSecrets(token, lookUp).trim())),
     ...Object.entries(headers).flatMap(([header, text]) => {
       const value = fillSecrets(text, lookUp).trim()
       const fault = headerValueFault(header, value) === null ? null : headerReason(value)
@@ -31,6 +37,12 @@ export function assertFilled(destination: DestinationSpec, lookUp: (name: string
   const [first] = details
   if (first === undefined) return
   throw new SluiceError('config', `Destination \`${name}\`: ${first.message}.`, { details })
+}
+
+function bearerFault(text: string, token: string): ErrorDetail[] {
+  const fault = headerValueFault('authorization', token) === null ? null : headerReason(token)
+  const what = 'the header `Authorization`'
+  return detailOf(text, { field: 'auth.bearer', what, fault: token === '' ? 'no token' : fault })
 }
 
 /** What is wrong with a value as a header's, without a piece of the value. */

@@ -8,12 +8,16 @@ const DEFAULT_PORTS = { postgres: 5432, mysql: 3306, 'http:': 80, 'https:': 443 
  * The server that a destination's requests go to; null if `baseUrl` is none of HTTP. A header `Host` changes
  * what the server is told, and not where the connection goes.
  */
-export function useByDestination({ baseUrl }: Pick<DestinationSpec, 'baseUrl'>): SecretUse | null {
+export function useByDestination({
+  baseUrl,
+  tls,
+}: Pick<DestinationSpec, 'baseUrl' | 'tls'>): SecretUse | null {
   const url = URL.parse(baseUrl)
   const { protocol } = url ?? {}
   if (url === null || (protocol !== 'http:' && protocol !== 'https:')) return null
   const port = url.port === '' ? DEFAULT_PORTS[protocol] : Number(url.port)
-  return { as: 'destination', host: withoutBrackets(url.hostname), port, tls: protocol === 'https:' }
+  const isChecked = protocol === 'https:' && tls?.insecure !== true
+  return { as: 'destination', host: withoutBrackets(url.hostname), port, tls: isChecked }
 }
 
 /** The database server that a source connects to; null if `url` names none. */

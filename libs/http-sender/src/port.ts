@@ -3,6 +3,31 @@
  * A network or a server never makes it throw. It rejects only when aborted through `signal`, and then with
  * its reason.
  */
+/** How the connections to a server are opened. */
+export interface ConnectionOptions {
+  /** Texts in PEM, as in node:tls. Absent: the server is checked by the known authorities. */
+  readonly tls?: TlsOptions
+  /**
+   * False: no connection is opened to an address that is not public (private, loopback, link-local, …),
+   * however the URL writes it and whatever its name resolves to. Default true.
+   */
+  readonly allowPrivateNetwork?: boolean
+}
+
+export interface TlsOptions {
+  /** Certificates of the authorities to trust, in place of the known ones. */
+  readonly ca?: string
+  /** The certificate that is shown to the server, with those that vouch for it. */
+  readonly cert?: string
+  readonly key?: string
+  /** Certificate and key in one: PKCS #12, in Base64. */
+  readonly pfx?: string
+  /** Opens `key` or `pfx`. */
+  readonly passphrase?: string
+  /** False: the server is not checked at all. */
+  readonly rejectUnauthorized?: boolean
+}
+
 export interface OutgoingRequest {
   readonly method: string
   readonly url: string
@@ -17,6 +42,11 @@ export interface OutgoingRequest {
   readonly sendBeforeMs?: number
   /** How much of the answer's body is wanted; absent: the sender's own limit, 64 KiB. */
   readonly bodyLimitBytes?: number
+  /**
+   * Requests share connections only with requests whose options are equal. Give the same object to all
+   * requests of a run: it is looked at once. Absent: the sender's own.
+   */
+  readonly connection?: ConnectionOptions
   readonly signal: AbortSignal
 }
 

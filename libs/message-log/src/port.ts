@@ -10,6 +10,7 @@
  * closed), `too-large` (a record is larger than its topic allows), `internal` (an append of no records: the
  * caller's bug).
  */
+import type { SluiceError } from '@sluice/contracts/errors'
 
 /**
  * A record to append. A null value is a tombstone. Keys are never null, so that every topic may be compacted.
@@ -17,6 +18,8 @@
 export interface NewRecord {
   readonly key: Uint8Array
   readonly value: Uint8Array | null
+  /** At most 255 bytes that are kept beside the record. The log does not look at them. */
+  readonly signature?: Uint8Array
 }
 
 /**
@@ -28,6 +31,24 @@ export interface LogRecord {
   readonly key: Uint8Array
   readonly value: Uint8Array | null
   readonly timestamp: number
+  readonly signature?: Uint8Array
+  /**
+   * Who wrote it. The records of one writer have the same text, and those of two writers of this log never
+   * do. Absent if the log does not know.
+   */
+  readonly writer?: string
+  /**
+   * Set if the log has something here that it cannot read: one record, or some that were appended together.
+   * The key is empty then, and the value null.
+   */
+  readonly unreadable?: UnreadableBytes
+}
+
+export interface UnreadableBytes {
+  /** Says what is wrong; `corrupt`. */
+  readonly error: SluiceError
+  /** True if it is certain that no writer of this log has written it. */
+  readonly isForeign: boolean
 }
 
 /**

@@ -48,6 +48,57 @@ describe('the owners of a partition', () => {
     return lastOwnRecord({ log, io, target: ATTEMPTS, incarnation, stage: 'attempts', signal })
   }
 
+  /** The log as one that knows the writers, by offset, and that calls these bytes foreign. */
+  function withWriters(writers: readonly string[]): TestLog['log'] {
+    const named = <R extends { readonly offset: number }>(record: R): R & { writer?: string } =>
+      writers[record.offset] === undefined ? record : { ...record, writer: writers[record.offset] ?? '' }
+    const log = Object.create(world.log) as TestLog['log']
+    log.offsets = world.log.offsets.bind(world.log)
+    log.read = async function* (target, options) {
+      for await (const batch of world.log.read(target, options))
+        yield { ...batch, records: batch.records.map(named) }
+    }
+    log.readBackwards = async function* (target, options) {
+      for await (const record of world.log.readBackwards(target, options)) yield named(record)
+    }
+    return log
+  }
+
+  it('are told from a program that wrote beside them, whatever the place that is read from', async () => {
+    const marker = world.io.encode('Marker', plainMarker('takeover', INCARNATION, -1))
+    const takeover = { key: markerKey('takeover', 'attempts/s/0'), value: marker }
+    const junk = { key: textKey('x'), value: new Uint8Array([1, 2]) }
+    await world.append(ATTEMPTS, [takeover, attempt(1, 0), junk, attempt(2, 0), junk])
+    const read = async (writers: readonly string[], from: number): Promise<readonly number[]> => {
+      const reading = {
+        io: world.io,
+        target: ATTEMPTS,
+        incarnation: INCARNATION,
+        stage: 'attempts',
+        signal,
+      } as const
+      const log = withWriters(writers)
+      const found: Placed[] = []
+      for await (const { records } of readOwned({ ...reading, log, from, to: 5 })) found.push(...records)
+      const newest = await lastOwnRecord({ ...reading, log })
+      return [...seqs(found), ...seqs(newest === null ? [] : [newest])]
+    }
+    expect(await read(['A', 'A', 'B', 'A', 'B'], 0)).toEqual([1, 2, 2])
+    expect(await read(['A', 'A', 'B', 'A', 'B'], 2)).toEqual([2, 2])
+    for (const writers of [['A', 'A', 'A', 'A', 'A'], ['A', 'A', 'B', 'A', 'A'], []])
+      await expect(read(writers, 0)).rejects.toMatchObject({ code: 'corrupt' })
+    // A marker that cannot be read may be that of an owner whose schema is lost.
+    await world.append(ATTEMPTS, [{ ...takeover, value: new Uint8Array([1, 2]) }])
+    await expect(read(['A', 'A', 'B', 'A', 'B', 'C'], 0)).rejects.toMatchObject({ code: 'corrupt' })
+  })
+
+  it('are not told from another program where records take the place of one another', async () => {
+    await world.append(RETRY, [{ key: textKey('row'), value: new Uint8Array([1, 2]) }])
+    const reading = { io: world.io, target: RETRY, incarnation: INCARNATION, stage: 'attempts' } as const
+    const all = readOwned({ ...reading, log: withWriters(['B']), from: 0, to: 1, signal })
+    await expect(all.next()).rejects.toMatchObject({ code: 'corrupt' })
+  })
+
   it('tell where a record stands that cannot be read, and what to do about it', async () => {
     await world.append(ATTEMPTS, [attempt(0, -1), { key: textKey('x'), value: new Uint8Array([1, 2]) }])
     const told = expect.objectContaining({

@@ -6,10 +6,13 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { DistributedSettings, KafkaSettings } from '@sluice/runtime/distributed-settings'
 import type { Logger } from '@sluice/runtime/logger'
+import type { Metrics } from '@sluice/runtime/metrics'
+import { tellOfForeign } from './tell-of-foreign.ts'
 import { waitUntilReachable } from '@sluice/runtime/wait-until-reachable'
 import type { SchemaCodec } from '@sluice/schema-codec/port'
+import { ForeignRecords } from '@sluice/topics/foreign-records'
 import { RecordIo } from '@sluice/topics/record-io'
-import { RunsView, type UnreadableRecord } from '@sluice/runs/runs-view'
+import { RunsView } from '@sluice/runs/runs-view'
 import { Definitions } from '@sluice/resources/stored-documents'
 import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
 
@@ -53,6 +56,8 @@ export interface OpenStageOptions {
   /** True for a service, which outlasts any outage of Kafka and the registry; a command gives up. */
   readonly outlasts: boolean
   readonly logger: Logger
+  /** Where the records that are set aside are counted. A command counts nothing. */
+  readonly metrics?: Metrics
   readonly signal: AbortSignal
 }
 
@@ -119,11 +124,11 @@ export async function openStage(
   await log.ensureTopics(sharedTopicSpecs(prefix), { signal }).catch((error: unknown) => {
     throw isSluiceError(error, 'not-found') ? new SluiceError('config', error.message) : error
   })
-  const io = await RecordIo.open(codec, prefix, { signal })
+  const foreign = new ForeignRecords(tellOfForeign(logger, options.metrics))
+  const io = await RecordIo.open(codec, prefix, { signatures: settings.signatures, foreign, signal })
   const shared = { log, io, prefix }
   const onSetback = (err: unknown): void => logger.warn({ err }, 'the runs cannot be followed for now')
-  const onUnreadable = (record: UnreadableRecord): void => tellOfUnreadable(logger, record)
-  const patience = { onUnreadable, ...(outlasts ? { onSetback } : {}) }
+  const patience = outlasts ? { onSetback } : {}
   const runs = opening.use(await RunsView.open({ ...shared, ...patience }, { signal }))
   const opened = opening.move()
   return {
@@ -132,12 +137,6 @@ export async function openStage(
     definitions: new Definitions(shared),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
-}
-
-/** Logs the first record, the second, the fourth, and so on: a few lines, however many records there are. */
-export function tellOfUnreadable(logger: Logger, { error: err, ...place }: UnreadableRecord): void {
-  if (!Number.isInteger(Math.log2(place.count))) return
-  logger.error({ ...place, err }, 'a record on `runs` cannot be read and is passed over; who has written it?')
 }
 
 function tellOfStall(logger: Logger, stall: LogStall): void {

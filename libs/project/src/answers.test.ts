@@ -29,6 +29,34 @@ function problemsOf(fields: string): readonly string[] {
   )
 }
 
+describe('errors.retry', () => {
+  it('may be now, with the number of extra tries and the pause before each', () => {
+    const { spec, problems } = decode(
+      `errors: { retry: now, attempts: 5, backoff: { first: 250ms, max: 10s } }`,
+    )
+    expect(problems).toEqual([])
+    const errors = { retry: 'now', attempts: 5, backoff: { first: 250, max: 10_000 } }
+    expect(spec).toMatchObject({ errors })
+    expect(decode('errors: { retry: now, backoff: { first: 2s } }').spec).toMatchObject({
+      errors: { backoff: { first: 2000, max: 60_000 } },
+    })
+  })
+
+  it.each([
+    ['errors: { attempts: 5 }', /errors\.attempts: .*no `attempts` without `retry: now`/],
+    [
+      'errors: { retry: next-run, backoff: { max: 5s } }',
+      /errors\.backoff: .*no `backoff` without `retry: now`/,
+    ],
+    ['errors: { retry: now, attempts: 0 }', /errors\.attempts: .*a whole number from 1 to 100/],
+    ['errors: { retry: now, backoff: { first: 2m } }', /errors\.backoff\.first: .*at most as long as `max`/],
+    ['errors: { retry: now, backoff: { max: 2h } }', /errors\.backoff\.max: .*a duration of at most 1h/],
+    ['errors: { retry: nwo }', /errors\.retry: .*`nwo`/],
+  ])('has its rules: %s', (errors, problem) => {
+    expect(problemsOf(errors)).toEqual([expect.stringMatching(problem)])
+  })
+})
+
 describe('errors.answers', () => {
   it('are read with statuses as numbers, classes and lists of both', () => {
     const { spec, problems } = decode(`errors:
@@ -88,7 +116,7 @@ describe('errors.answers', () => {
     ['answers: { status: 409, as: exists }', '9:20 errors.answers: sync `s`: wanted a list, found a map'],
     [
       'answres: []',
-      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`? The fields of `errors` are `retry`, `answers`, `giveUpAfter`',
+      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`? The fields of `errors` are `retry`, `attempts`, `backoff`, `answers`, `giveUpAfter`',
     ],
     [
       `answers: [{ status: 200, json: '$.a..b', as: rejected }]`,

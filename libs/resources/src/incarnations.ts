@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { MessageLog } from '@sluice/message-log/port'
+import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { readResources } from './stored-documents.ts'
 import { at, markerKey, sharedTopics, textKey } from '@sluice/topics/topics'
@@ -38,12 +38,14 @@ export async function renewIncarnation(
   const target = at(sharedTopics(prefix).resources, 0)
   await using writer = await log.openWriter(`${prefix}.incarnation.${sync}`, options)
   const marker = io.encode('Marker', plainMarker('takeover', '', -1))
-  await writer.append(target, [{ key: markerKey('takeover', key), value: marker }], options)
+  const signed = (record: NewRecord): NewRecord => io.signed(target.topic, record)
+  await writer.append(target, [signed({ key: markerKey('takeover', key), value: marker })], options)
   const meanwhile = (await readResources(deps, options)).get(key)
   if (meanwhile !== undefined && meanwhile.spec !== old) return meanwhile.spec
   const spec = newIncarnation()
   const record = { kind: 'incarnation', name: sync, project: '', spec }
-  await writer.append(target, [{ key: textKey(key), value: io.encode('ResourceRecord', record) }], options)
+  const value = io.encode('ResourceRecord', record)
+  await writer.append(target, [signed({ key: textKey(key), value })], options)
   return spec
 }
 
@@ -54,7 +56,8 @@ export async function knownIncarnation(
   options: { signal: AbortSignal },
 ): Promise<string | null> {
   const spec = (await readResources(deps, options)).get(incarnationKey(sync))?.spec ?? null
-  if (spec === '') throw new SluiceError('corrupt', `the incarnation of ${sync} cannot be read in the log`)
+  if (spec !== null && !/^[0-9a-z]{1,40}$/i.test(spec))
+    throw new SluiceError('corrupt', `the incarnation of ${sync} cannot be read in the log`)
   return spec
 }
 

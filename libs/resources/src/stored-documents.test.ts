@@ -1,10 +1,15 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Definition } from '@sluice/contracts/resources'
-import type { MessageLog } from '@sluice/message-log/port'
-import { sampleDefinition } from '@sluice/testkit/sample-records'
+import type { MessageLog, NewRecord } from '@sluice/message-log/port'
+import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
+import { sampleDefinition, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import { incarnationOf } from './incarnations.ts'
-import { currentDefinition, Definitions, parseResource, writeResources } from './stored-documents.ts'
+import { incarnationOf, renewIncarnation } from './incarnations.ts'
+import { parseDefinition, parseResource } from './parse-documents.ts'
+import { assertKeyFits, currentDefinition, Definitions, writeResources } from './stored-documents.ts'
+import { ForeignRecords, type ForeignRecord } from '@sluice/topics/foreign-records'
+import { RecordIo } from '@sluice/topics/record-io'
+import { Signatures } from '@sluice/topics/signatures'
 import { at, sharedTopics, textKey } from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
@@ -74,7 +79,7 @@ it('keeps what fits, and finds what it has let go of again', async () => {
     })
 })
 
-it('what is no definition is corrupt for whoever asks for it, and for nobody else', async () => {
+it('a document that is no definition is corrupt for the caller that asks for it, and for no other', async () => {
   await using world = await openTestLog({ partitions: 0 })
   for (const [hash, spec] of [
     ['torn', '{"sync":'],
@@ -109,7 +114,149 @@ it('a resource that cannot be read concerns those who want it, and nobody else',
     await expect(asked(world, 'other', { signal })).rejects.toMatchObject({ code: 'corrupt' })
 })
 
-it('a stored resource that is none is corrupt, be it JSON or not', () => {
-  for (const text of ['{"kind":', '[]', '{"kind":"sync"}'])
+it('a stored document that is no resource is corrupt, be it JSON or not', () => {
+  const { sync, source } = definitionOf('select 1')
+  const others = [
+    { ...sync, timeout: '30s' },
+    { ...sync, timeout: -1 },
+    { ...sync, name: '../other' },
+    { ...sync, more: 1 },
+    { ...source, kind: 'constructor' },
+  ].map(each => JSON.stringify(each))
+  const hostile = [
+    JSON.stringify(sync).replace('{', '{"__proto__":{"name":"x"},'),
+    JSON.stringify(sync).replace('{', '{"\\u005f_proto__":{"name":"x"},'),
+    '['.repeat(4_000_000),
+    `[${'[],'.repeat(1_000_000)}[]]`,
+    `${JSON.stringify(sync)}${' '.repeat(6_000_000)}`,
+  ]
+  for (const text of ['{"kind":', '[]', '{"kind":"sync"}', ...others, ...hostile])
     expect(() => parseResource(text)).toThrow(expect.objectContaining({ code: 'corrupt' }))
+})
+
+it('a resource and a definition are read as they were stored', () => {
+  const definition = definitionOf('select 1')
+  for (const spec of [definition.sync, definition.model, definition.source, definition.destination])
+    expect(parseResource(JSON.stringify(spec))).toEqual(spec)
+  expect(parseDefinition(JSON.stringify(definition))).toEqual(definition)
+  expect(parseDefinition(JSON.stringify({ ...definition, model: definition.source }))).toBeNull()
+})
+
+it('a definition under the hash of another is none', async () => {
+  await using world = await openTestLog({ partitions: 0 })
+  const definition = definitionOf('select 1')
+  const hash = await world.definitions.put(definition, { signal })
+  const spec = JSON.stringify(definitionOf('select 2'))
+  await world.append(TOPIC, [
+    { key: textKey(hash), value: world.io.encode('DefinitionRecord', { hash, spec }) },
+  ])
+  const definitions = new Definitions(world)
+  expect((await definitions.get(hash, { signal })).model).toMatchObject({ sql: 'select 1' })
+})
+
+describe('where a key is set', () => {
+  const key = (byte: number): string => Buffer.alloc(32, byte).toString('base64')
+
+  /** The parts of a process with that key, on the same log. */
+  async function processWith(world: TestLog, keys: string | undefined): Promise<TestLog & Heard> {
+    const codec = createSqliteCodec({ file: world.file })
+    const heard: ForeignRecord[] = []
+    const foreign = new ForeignRecords(record => void heard.push(record))
+    const io = await RecordIo.open(codec, PREFIX, { signatures: Signatures.of(keys), foreign, signal })
+    return { ...world, io, heard }
+  }
+  interface Heard {
+    readonly heard: readonly ForeignRecord[]
+  }
+  const stored = (sql: string): Parameters<typeof writeResources>[1] => {
+    const { sync, model, source, destination } = definitionOf(sql)
+    return [sync, model, source, destination].map(spec => ({
+      ...{ kind: spec.kind, name: spec.name, project: 'p', spec: JSON.stringify(spec) },
+    }))
+  }
+
+  it('what is not signed, or with another key, changes no resource, and is told of once', async () => {
+    await using world = await openTestLog({ partitions: 0 })
+    const ours = await processWith(world, key(1))
+    await writeResources(ours, stored('select 1'), { signal })
+    for (const other of [undefined, key(2)])
+      await writeResources(await processWith(world, other), stored('select 2'), { signal })
+    const gone = { key: textKey('sync/s'), value: null }
+    await world.append(at(sharedTopics(PREFIX).resources, 0), [gone])
+    for (let times = 0; times < 2; times += 1) {
+      const { model } = await currentDefinition(ours, SYNC, { signal })
+      expect(model).toMatchObject({ sql: 'select 1' })
+    }
+    expect(ours.heard.map(({ offset }) => offset).slice(0, 2)).toEqual([4, 5])
+    expect(ours.heard[0]?.error.message).toContain('has no signature')
+    expect(new Set(ours.heard.map(({ offset }) => offset)).size).toBe(ours.heard.length)
+  })
+
+  it('an earlier key still counts while it stands behind the new one', async () => {
+    await using world = await openTestLog({ partitions: 0 })
+    await writeResources(await processWith(world, key(1)), stored('select 1'), { signal })
+    const rotated = await processWith(world, `${key(2)},${key(1)}`)
+    expect((await currentDefinition(rotated, SYNC, { signal })).model).toBeDefined()
+    const without = await processWith(world, key(2))
+    await expect(currentDefinition(without, SYNC, { signal })).rejects.toMatchObject({
+      code: 'not-found',
+    })
+  })
+
+  it('definitions and incarnations are signed, too', async () => {
+    await using world = await openTestLog({ partitions: 0 })
+    const ours = await processWith(world, key(1))
+    const hash = await new Definitions(ours).put(definitionOf('select 1'), { signal })
+    const incarnation = await incarnationOf(ours, 'other', { signal })
+    const again = await processWith(world, key(1))
+    expect((await new Definitions(again).get(hash, { signal })).model).toMatchObject({ sql: 'select 1' })
+    expect(await incarnationOf(again, 'other', { signal })).toBe(incarnation)
+    expect([...ours.heard, ...again.heard]).toEqual([])
+    const stranger = await processWith(world, key(2))
+    await expect(new Definitions(stranger).get(hash, { signal })).rejects.toMatchObject({ code: 'corrupt' })
+  })
+
+  it('a command without the key of the services, or with another, is told so before it asks', async () => {
+    await using world = await openTestLog({ partitions: 0 })
+    await writeResources(world, stored('select 1'), { signal })
+    const [ours, other] = [await processWith(world, key(1)), await processWith(world, key(2))]
+    for (const each of [world, ours, other]) await assertKeyFits(each, { signal })
+    await incarnationOf(ours, 'other', { signal })
+    await assertKeyFits(ours, { signal })
+    await expect(assertKeyFits(world, { signal })).rejects.toThrow(/SLUICE_SIGNING_KEY is not set here/)
+    await expect(assertKeyFits(other, { signal })).rejects.toThrow(/SLUICE_SIGNING_KEY is another here/)
+  })
+
+  it('an incarnation from before the key still counts, and none without it takes the place of a signed one', async () => {
+    await using world = await openTestLog({ partitions: 0 })
+    const before = await incarnationOf(world, 'old', { signal })
+    const ours = await processWith(world, key(1))
+    expect(await incarnationOf(ours, 'old', { signal })).toBe(before)
+    const own = await renewIncarnation(ours, { sync: 'old', old: before }, { signal })
+    const forged = { kind: 'incarnation', name: 'old', project: '', spec: 'forged' }
+    await world.append(at(sharedTopics(PREFIX).resources, 0), [
+      { key: textKey('incarnation/old'), value: world.io.encode('ResourceRecord', forged) },
+      { key: textKey('incarnation/old'), value: null },
+    ])
+    expect(await incarnationOf(ours, 'old', { signal })).toBe(own)
+  })
+
+  it('a signature holds for one topic, one key and one value', () => {
+    const signatures = Signatures.of(key(1))
+    const record = { key: textKey('a'), value: textKey('b') }
+    const signature = signatures?.sign('t', record) ?? new Uint8Array()
+    const verify = (topic: string, of: NewRecord): boolean | undefined =>
+      signatures?.verify(topic, { signature, ...of })
+    expect(verify('t', record)).toBe(true)
+    for (const [topic, of] of [
+      ['u', record],
+      ['t', { ...record, key: textKey('ab') }],
+      ['t', { ...record, value: null }],
+      ['t', { key: textKey('ab'), value: textKey('') }],
+      ['t', { ...record, signature: signature.subarray(1) }],
+    ] as const)
+      expect(verify(topic, of)).toBe(false)
+    for (const wrong of ['short', `${key(1)},`, key(1).slice(4)])
+      expect(() => Signatures.of(wrong)).toThrow(expect.objectContaining({ code: 'config' }))
+  })
 })

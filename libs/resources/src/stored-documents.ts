@@ -10,8 +10,9 @@ import { lookUpDefinition } from '@sluice/domain/definition'
 import { DEFINITION_CEILING_BYTES, RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { SharedWork } from '@sluice/flow/shared-work'
 import type { MessageLog } from '@sluice/message-log/port'
-import { decodeEach } from '@sluice/topics/owned-reader'
+import { decodeShared } from '@sluice/topics/owned-reader'
 import { RecentMap } from '@sluice/flow/recent-map'
+import { parseDefinition, parseResource } from './parse-documents.ts'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { at, keyText, sharedTopics, textKey } from '@sluice/topics/topics'
 
@@ -56,12 +57,13 @@ export class Definitions {
    */
   async put(definition: Definition, options: { signal: AbortSignal }): Promise<string> {
     const spec = JSON.stringify(definition)
-    const hash = createHash('sha256').update(spec).digest('hex')
+    const hash = hashOf(spec)
     if (this.#known.get(hash) !== undefined) return hash
     assertFits(`the sync ${definition.sync.name} with all it refers to`, spec, DEFINITION_CEILING_BYTES)
     const value = this.#deps.io.encode('DefinitionRecord', { hash, spec })
     const target = at(sharedTopics(this.#deps.prefix).definitions, 0)
-    await this.#deps.log.append(target, [{ key: textKey(hash), value }], options)
+    const record = this.#deps.io.signed(target.topic, { key: textKey(hash), value })
+    await this.#deps.log.append(target, [record], options)
     this.#known.set(hash, { definition, size: spec.length })
     return hash
   }
@@ -112,7 +114,7 @@ export class Definitions {
     const from = Math.max(position, low)
     if (from >= end) return
     for await (const batch of log.read(target, { ...options, from, to: end })) {
-      const placed = await decodeEach(io, batch.records, options.signal)
+      const placed = await decodeShared(io, { target, records: batch.records }, options.signal)
       const records = placed.flatMap(({ key, record, torn }) => {
         if (torn !== undefined) return [{ hash: keyText(key), spec: '' }]
         return record?.name === 'sluice.DefinitionRecord' ? [record.value] : []
@@ -121,10 +123,19 @@ export class Definitions {
     }
   }
 
-  /** A record that is no definition fails the run that is pinned to it, and no other. */
+  /**
+   * A record that is no definition fails the run that is pinned to it, and no other. It takes no place of a
+   * definition that is known: the hash says what a definition is.
+   */
   #take(hash: string, spec: string): void {
-    this.#known.set(hash, { definition: parsed(spec, isDefinition), size: spec.length })
+    if (this.#known.get(hash)?.definition) return
+    const definition = hashOf(spec) === hash ? parseDefinition(spec) : null
+    this.#known.set(hash, { definition, size: spec.length })
   }
+}
+
+function hashOf(spec: string): string {
+  return createHash('sha256').update(spec).digest('hex')
 }
 
 /** Reads all resources, by `kind/name`. The spec of one that cannot be read is empty. */
@@ -137,11 +148,24 @@ export async function readResources(
   const { low, end } = await log.offsets(target, options)
   const resources = new Map<string, ResourceRecord>()
   if (low >= end) return resources
-  for await (const batch of log.read(target, { ...options, from: low, to: end })) {
-    for (const { key, record, torn } of await decodeEach(io, batch.records, options.signal)) {
-      if (torn !== undefined) resources.set(keyText(key), tornResource(keyText(key)))
-      else if (record === null) resources.delete(keyText(key))
-      if (record?.name === 'sluice.ResourceRecord') resources.set(keyText(key), record.value)
+  const signed = new Set<string>()
+  for await (const { records } of log.read(target, { ...options, from: low, to: end })) {
+    const unsigned = new Set(records.flatMap(each => (each.signature === undefined ? [each.offset] : [])))
+    for (const { key, record, torn, offset } of await decodeShared(io, { target, records }, options.signal)) {
+      const name = keyText(key)
+      // A record that a holder of the key has not signed changes nothing.
+      if (torn !== undefined) {
+        if (io.signatures === null) resources.set(name, tornResource(name))
+        continue
+      }
+      if (io.signatures !== null && unsigned.has(offset) && signed.has(name)) {
+        const error = new SluiceError('corrupt', `An incarnation of ${target.topic} has no signature.`)
+        io.foreign.take(target, offset, error)
+        continue
+      }
+      if (!unsigned.has(offset)) signed.add(name)
+      if (record === null) resources.delete(name)
+      if (record?.name === 'sluice.ResourceRecord') resources.set(name, record.value)
     }
   }
   return resources
@@ -165,7 +189,10 @@ export async function currentDefinition(
   const stored = await readResources(deps, options)
   const find = (kind: ResourceKind, name: string): ResourceSpec | undefined => {
     const record = stored.get(`${kind}/${name}`)
-    return record === undefined ? undefined : parseResource(record.spec)
+    if (record === undefined) return undefined
+    const resource = parseResource(record.spec)
+    if (resource.kind === kind && resource.name === name) return resource
+    throw new SluiceError('corrupt', `the log's record of the ${kind} ${name} is another resource`)
   }
   const found = lookUpDefinition(find, sync)
   if (found.kind === 'found') return found.definition
@@ -192,8 +219,35 @@ export async function writeResources(
     key: textKey(`${resource.kind}/${resource.name}`),
     value: deps.io.encode('ResourceRecord', resource),
   }))
-  await deps.log.append(at(sharedTopics(deps.prefix).resources, 0), records, options)
+  const target = at(sharedTopics(deps.prefix).resources, 0)
+  const signed = records.map(record => deps.io.signed(target.topic, record))
+  await deps.log.append(target, signed, options)
   return changed.length
+}
+
+/**
+ * Throws `config` if the resources are signed and this process could sign nothing that the services believe:
+ * it has no key, or another. So nobody waits for a command that no detector takes.
+ */
+export async function assertKeyFits(deps: Deps, options: { signal: AbortSignal }): Promise<void> {
+  const { log, io, prefix } = deps
+  const target = at(sharedTopics(prefix).resources, 0)
+  const { low, end } = await log.offsets(target, options)
+  if (low >= end) return
+  let isSigned = false
+  for await (const { records } of log.read(target, { ...options, from: low, to: end }))
+    for (const record of records) {
+      if (record.signature === undefined) continue
+      if (io.signatures?.verify(target.topic, record) === true) return
+      isSigned = true
+    }
+  if (!isSigned) return
+  const found = io.signatures === null ? 'is not set here' : 'is another here'
+  throw new SluiceError(
+    'config',
+    `The services sign and check what they are asked for (${target.topic} has signed records), and SLUICE_SIGNING_KEY ${found}: ` +
+      'set it to the key of the services.',
+  )
 }
 
 /** Refuses a document that is larger than a record may be, before anything is written. */
@@ -202,33 +256,4 @@ function assertFits(what: string, spec: string, mostBytes: number): void {
   if (bytes <= mostBytes) return
   const found = `${what} has ${bytes} bytes as JSON, and the most is ${mostBytes}`
   throw new SluiceError('config', `${found}: shorten its templates or texts`)
-}
-
-function isDefinition(value: unknown): value is Definition {
-  const parts = ['sync', 'model', 'source', 'destination']
-  return typeof value === 'object' && value !== null && parts.every(part => part in value)
-}
-
-/**
- * A resource from its stored JSON. It was validated before it was stored. Throws `corrupt` for JSON that is
- * no resource.
- */
-export function parseResource(text: string): ResourceSpec {
-  const resource = parsed(text, isResource)
-  if (resource !== null) return resource
-  throw new SluiceError('corrupt', `a stored resource cannot be read: ${text.slice(0, 100)}`)
-}
-
-/** Null for text that is no JSON, or JSON that is not of that kind. */
-function parsed<T>(text: string, isOne: (value: unknown) => value is T): T | null {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isOne(value) ? value : null
-  } catch {
-    return null
-  }
-}
-
-function isResource(value: unknown): value is ResourceSpec {
-  return typeof value === 'object' && value !== null && 'kind' in value && 'name' in value
 }

@@ -3,7 +3,8 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import { openRun, RunsView, type UnreadableRecord } from './runs-view.ts'
+import { ForeignRecords } from '@sluice/topics/foreign-records'
+import { openRun, RunsView } from './runs-view.ts'
 import { at, homePartition, reportKey, runKey, sharedTopics, textKey } from '@sluice/topics/topics'
 
 const { signal } = new AbortController()
@@ -55,8 +56,10 @@ describe('the view of the runs', () => {
     const cut = await write(runKey(SYNC, 'C'), world.io.encode('RunEvent', sampleEvent({})).subarray(0, 20))
     await tell({ runId: 'B', status: 'queued' })
     const told: (readonly [offset: number, count: number])[] = []
-    const onUnreadable = (of: UnreadableRecord): void => void told.push([of.offset, of.count])
-    await using view = await RunsView.open({ ...world, onUnreadable }, { signal })
+    const foreign = new ForeignRecords(({ offset, count }) => void told.push([offset, count]))
+    const io = Object.create(world.io, { foreign: { value: foreign } }) as typeof world.io
+    io.decode = world.io.decode.bind(world.io)
+    await using view = await RunsView.open({ ...world, io }, { signal })
     await view.caughtUp(HOME, { signal })
     expect([...(view.of(SYNC)?.events.keys() ?? [])]).toEqual(['A', 'B'])
     expect(told).toEqual([
@@ -76,6 +79,28 @@ describe('the view of the runs', () => {
     await write(runKey(SYNC, ID), told)
     await view.caughtUp(HOME, { signal })
     expect(() => view.assertReadable(SYNC)).not.toThrow()
+  })
+
+  it.each([
+    [true, 'says nothing of any sync, if another program has written them'],
+    [false, 'may have been of any sync that lives there, if they were damaged'],
+  ])('bytes of which no record is known (foreign: %s): %s', async isForeign => {
+    await tell({ runId: ID, status: 'running' })
+    const error = new SluiceError('corrupt', 'the checksum does not fit')
+    const log = Object.create(world.log) as typeof world.log
+    log.offsets = world.log.offsets.bind(world.log)
+    log.read = async function* (target, options) {
+      for await (const batch of world.log.read(target, options)) {
+        const bytes = { offset: 1, key: new Uint8Array(), value: null, timestamp: 0 }
+        yield { ...batch, records: [...batch.records, { ...bytes, unreadable: { error, isForeign } }] }
+      }
+    }
+    await using view = await RunsView.open({ ...world, log }, { signal })
+    await view.caughtUp(HOME, { signal })
+    expect(view.of(SYNC)?.events.get(ID)?.status).toBe('running')
+    const asserted = (): void => view.assertReadable(SYNC)
+    if (isForeign) expect(asserted).not.toThrow()
+    else expect(asserted).toThrow('the checksum does not fit')
   })
 
   it('waits for the schema of an event, where it may come', async () => {

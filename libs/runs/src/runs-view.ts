@@ -9,11 +9,12 @@ import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'
 import { EndsOfRuns } from './ends-of-runs.ts'
-import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
+import { decodeShared, type Placed } from '@sluice/topics/owned-reader'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { RecordIo } from '@sluice/topics/record-io'
 import {
   at,
+  homePartition,
   isMarkerKey,
   keyText,
   runOfKey,
@@ -29,6 +30,11 @@ import {
 const ENDED_RUNS_KEPT = 50
 /** How long the view waits for the schema of a record of ours. */
 const WAITED_FOR_A_SCHEMA_MS = 60_000
+/**
+ * How long it then waits for no other. There may be any number of records whose keys look like ours, and the
+ * runs of other syncs stand behind them.
+ */
+const IMPATIENT_FOR_MS = 600_000
 const PAUSE_AFTER_SETBACK_MS = 1_000
 /** How far each partition of the topic is read ahead. Its records are small, and every process has a view. */
 const READ_AHEAD_BYTES = 512 * 1024
@@ -73,18 +79,12 @@ export interface RunsViewDeps {
    * failure ends the view and rejects every wait.
    */
   readonly onSetback?: (error: unknown) => void
-  /**
-   * Told of each record that cannot be read, and how many there were so far. The view passes over it, since
-   * it must not stop the runs of all syncs. Where its key is one of Sluice's, `assertReadable` tells.
-   */
-  readonly onUnreadable?: (record: UnreadableRecord) => void
 }
 
-export interface UnreadableRecord {
+interface UnreadableRecord {
   readonly partition: number
   readonly offset: number
   readonly error: Error
-  readonly count: number
 }
 
 export class RunsView implements AsyncDisposable {
@@ -92,7 +92,6 @@ export class RunsView implements AsyncDisposable {
   readonly #io: RecordIo
   readonly #topic: string
   readonly #onSetback: ((error: unknown) => void) | null
-  readonly #onUnreadable: (record: UnreadableRecord) => void
   readonly #syncs = new Map<string, MutableSyncRuns>()
   /** Incarnations that a reset has ended. A late record of one is passed over. */
   readonly #ended = new RecentMap<string, true>({ limit: ENDED_INCARNATIONS_KEPT })
@@ -100,11 +99,14 @@ export class RunsView implements AsyncDisposable {
   readonly #stop = new AbortController()
   #tails: Promise<void> = Promise.resolve()
   #failure: unknown = null
-  #unreadable = 0
   /**
    * Records of a sync that cannot be read, by sync and key. A later record of the same key takes its place.
    */
   readonly #lost = new Map<string, Map<string, string>>()
+  /** Why bytes of a partition cannot be read that may have been records of any sync. */
+  readonly #damaged = new Map<number, string>()
+  /** Until when no record is waited for, since the schema of one did not come (ms of `performance.now`). */
+  #patientFromMs = 0
   /** Since when the view waits at the record at which a partition's tail stands (ms of `performance.now`). */
   readonly #waitsAt = new Map<number, { readonly offset: number; readonly sinceMs: number }>()
   /** Notifies after each change of what the view holds, and of how far it has come. */
@@ -115,7 +117,6 @@ export class RunsView implements AsyncDisposable {
     this.#io = deps.io
     this.#topic = sharedTopics(deps.prefix).runs
     this.#onSetback = deps.onSetback ?? null
-    this.#onUnreadable = deps.onUnreadable ?? (() => undefined)
   }
 
   /** Starts tailing from the beginning of the topic; `caughtUp` tells when a partition is complete. */
@@ -162,7 +163,8 @@ export class RunsView implements AsyncDisposable {
    * undone may stand in that record alone, so no run of the sync may go on without it.
    */
   assertReadable(sync: string): void {
-    const [found] = this.#lost.get(sync)?.values() ?? []
+    const [lost] = this.#lost.get(sync)?.values() ?? []
+    const found = lost ?? this.#damaged.get(homePartition(sync))
     if (found === undefined) return
     throw new SluiceError(
       'corrupt',
@@ -221,19 +223,21 @@ export class RunsView implements AsyncDisposable {
   async #tailOn(partition: number, from: number): Promise<void> {
     const { signal } = this.#stop
     const options = { signal, from, bufferBytes: READ_AHEAD_BYTES }
-    for await (const batch of this.#log.read(at(this.#topic, partition), options)) {
-      for (const placed of await decodeEach(this.#io, batch.records, signal)) this.#take(placed, partition)
+    const target = at(this.#topic, partition)
+    for await (const batch of this.#log.read(target, options)) {
+      for (const placed of await decodeShared(this.#io, { target, records: batch.records }, signal))
+        this.#take(placed, partition)
       this.#positions.set(partition, batch.nextOffset)
       this.changes.notify()
     }
   }
 
-  #take({ key, record, offset, torn: error }: Placed, partition: number): void {
+  #take({ key, record, offset, torn: error, isDamaged }: Placed, partition: number): void {
     const sync = isMarkerKey(key) ? null : syncOfKeyOnRuns(key)
     if (error !== undefined) {
       if (sync !== null) this.#lose(sync, keyText(key), { partition, offset, error })
-      this.#unreadable += 1
-      this.#onUnreadable({ partition, offset, error, count: this.#unreadable })
+      // Nobody knows whose records are among these bytes.
+      else if (isDamaged === true) this.#damaged.set(partition, error.message)
       return
     }
     if (sync !== null) this.#lost.get(sync)?.delete(keyText(key))
@@ -250,8 +254,10 @@ export class RunsView implements AsyncDisposable {
     const waits = this.#waitsAt.get(partition)
     const sinceMs = waits?.offset === offset ? waits.sinceMs : performance.now()
     this.#waitsAt.set(partition, { offset, sinceMs })
-    if (this.#onSetback !== null && performance.now() - sinceMs < WAITED_FOR_A_SCHEMA_MS)
-      throw new SluiceError('corrupt', error.message, { cause: error, retryable: true })
+    const now = performance.now()
+    const isPatient = this.#onSetback !== null && now >= this.#patientFromMs
+    if (isPatient && now - sinceMs >= WAITED_FOR_A_SCHEMA_MS) this.#patientFromMs = now + IMPATIENT_FOR_MS
+    else if (isPatient) throw new SluiceError('corrupt', error.message, { cause: error, retryable: true })
     const lost = this.#lost.get(sync) ?? new Map<string, string>()
     this.#lost.set(sync, lost.set(key, error.message))
   }

@@ -4,6 +4,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { duration } from '@sluice/contracts/resources'
+import { Signatures } from '@sluice/topics/signatures'
 import { z } from 'zod'
 import { envBoolean, envList, parseEnvironment, secretOf, type Environment } from './environment.ts'
 
@@ -40,6 +41,7 @@ export const DISTRIBUTED_VARIABLES = {
     error: 'expected a URL such as http://registry:8081',
   }),
   SLUICE_STARTUP_TIMEOUT: duration.default(DEFAULT_STARTUP_MS),
+  SLUICE_SIGNING_KEY: z.string().optional(),
 }
 
 /** Those variables that are, or may hold, a secret. Each may be given as a file. */
@@ -49,6 +51,7 @@ export const DISTRIBUTED_SECRETS = [
   'SLUICE_KAFKA_SSL_KEY',
   'SLUICE_KAFKA_SASL_PASSWORD',
   'SLUICE_SCHEMA_REGISTRY_URL',
+  'SLUICE_SIGNING_KEY',
 ] as const
 
 const distributedSchema = z.object(DISTRIBUTED_VARIABLES)
@@ -77,6 +80,8 @@ export interface DistributedSettings {
   readonly prefix: string
   readonly registryUrl: string
   readonly startupTimeoutMs: number
+  /** With what resources, definitions and commands are signed; null if they are not. */
+  readonly signatures: Signatures | null
 }
 
 /** Checks and reads the common variables alone. Throws `config` with one detail for each wrong variable. */
@@ -104,6 +109,7 @@ export function settingsOf(variables: DistributedVariables, env: Environment): D
     prefix: variables.SLUICE_PREFIX,
     registryUrl: variables.SLUICE_SCHEMA_REGISTRY_URL,
     startupTimeoutMs: variables.SLUICE_STARTUP_TIMEOUT,
+    signatures: Signatures.of(variables.SLUICE_SIGNING_KEY),
   }
 }
 

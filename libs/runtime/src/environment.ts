@@ -82,13 +82,16 @@ export const envList = z
   .refine(parts => parts.every(part => part !== ''), 'expected texts between commas, none of them empty')
 
 const MEMORY_UNITS: { readonly [unit: string]: number } = { KB: 1000, MB: 1_000_000, GB: 1_000_000_000 }
+const sizeOf = (text: string): number =>
+  Math.round(Number.parseFloat(text) * (MEMORY_UNITS[text.slice(-2)] ?? 1))
+
 const MEMORY_WANTED = `expected a size such as 512MB or 2GB, at least ${LEAST_MEMORY_BYTES / 1_000_000}MB`
 
 /** `SLUICE_MEMORY`: how much memory a process may use, in bytes. */
 export const envMemory = z
   .string()
   .regex(/^\d{1,9}(\.\d{1,3})?(KB|MB|GB)$/, MEMORY_WANTED)
-  .transform(text => Math.round(Number.parseFloat(text) * (MEMORY_UNITS[text.slice(-2)] ?? 1)))
+  .transform(sizeOf)
   .refine(bytes => bytes >= LEAST_MEMORY_BYTES, MEMORY_WANTED)
   .default(DEFAULT_MEMORY_BYTES)
 
@@ -96,3 +99,10 @@ export const envMemory = z
 export function memoryOf(env: Environment): number {
   return parseEnvironment(z.object({ SLUICE_MEMORY: envMemory }), env).SLUICE_MEMORY
 }
+
+/** A size such as 20GB, in bytes. */
+export const envSize = z
+  .string()
+  .regex(/^\d{1,9}(\.\d{1,3})?(KB|MB|GB)$/, 'expected a size such as 500MB or 20GB')
+  .transform(sizeOf)
+  .refine(bytes => bytes >= 1_000_000, 'expected a size of at least 1MB')

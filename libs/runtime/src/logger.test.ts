@@ -65,8 +65,20 @@ it('knows the secrets of its process, those in addresses too', () => {
     SLUICE_SECRET_CRM: 'crm-token\n',
     SLUICE_SECRET_CRM_FOR: 'api.example.com',
     SLUICE_METRICS_TOKEN: 'metr1cs',
+    SLUICE_SIGNING_KEY: 's1gning',
+    HTTPS_PROXY: 'http://u:pr0xy@proxy:3128',
   }
   expect([...ownSecrets(env)].sort()).toEqual(
-    ['crm-token', 'kafka-pw', 'metr1cs', 'red%40is1', 'red@is1', 'reg1stry', 'sent1nel'].sort(),
+    [
+      'crm-token',
+      'kafka-pw',
+      'metr1cs',
+      'pr0xy',
+      's1gning',
+      'red%40is1',
+      'red@is1',
+      'reg1stry',
+      'sent1nel',
+    ].sort(),
   )
 })

@@ -32,6 +32,20 @@ export function incompatibilities(
   return found
 }
 
+/**
+ * The places where records of `writer`, read with their own schema, have other shapes than those of `ours`.
+ * Unlike Avro's rules, nothing is converted: text is no bytes, and names in JavaScript are the same. A field
+ * may be missing if it has a default, since an earlier version wrote the record, and there may be others.
+ */
+export function differencesInShape(
+  ours: AvroRecordSchema,
+  writer: AvroRecordSchema,
+): readonly Incompatibility[] {
+  const found: Incompatibility[] = []
+  new Resolution(ours, writer, found, { converts: false }).compare(ours, writer, [])
+  return found
+}
+
 /** The error for a person who runs a version of Sluice beside another that its records do not fit. */
 export function incompatibleError(subject: string, found: readonly Incompatibility[]): SluiceError {
   const details: readonly ErrorDetail[] = found.map(({ path, was, becomes }) => ({
@@ -67,8 +81,17 @@ class Resolution {
   /** Pairs of records that were compared, or are being: a schema may refer to itself. */
   readonly #seen = new Set<string>()
 
-  constructor(reader: AvroSchema, writer: AvroSchema, found: Incompatibility[]) {
+  /** False if values are taken as they were written. */
+  readonly #converts: boolean
+
+  constructor(
+    reader: AvroSchema,
+    writer: AvroSchema,
+    found: Incompatibility[],
+    { converts = true }: { readonly converts?: boolean } = {},
+  ) {
     this.#found = found
+    this.#converts = converts
     this.#readerNames = namedTypes(reader)
     this.#writerNames = namedTypes(writer)
   }
@@ -91,7 +114,7 @@ class Resolution {
     const kind = kindOf(writer)
     const like = reader.find(candidate => kindOf(resolved(candidate, this.#readerNames)) === kind)
     if (like !== undefined) return this.#comparePlain(resolved(like, this.#readerNames), writer, path)
-    const promoted = reader.find(candidate => promotes(kind, kindOf(resolved(candidate, this.#readerNames))))
+    const promoted = reader.find(candidate => this.#promotes(kind, resolved(candidate, this.#readerNames)))
     const other = reader.find(candidate => kindOf(resolved(candidate, this.#readerNames)) !== 'null')
     const target = resolved(promoted ?? other ?? reader, this.#readerNames)
     return promoted === undefined
@@ -102,9 +125,10 @@ class Resolution {
   #comparePlain(reader: AvroSchema, writer: AvroSchema, path: readonly string[]): boolean {
     const readerKind = kindOf(reader)
     const writerKind = kindOf(writer)
-    if (readerKind !== writerKind && !promotes(writerKind, readerKind))
+    if (readerKind !== writerKind && !this.#promotes(writerKind, reader))
       return this.#differ(reader, writer, path)
     if (!sameLogicalType(reader, writer)) return this.#differ(reader, writer, path)
+    if (!this.#converts && !sameInJavaScript(reader, writer)) return this.#differ(reader, writer, path)
     if (isRecordSchema(reader) && isRecordSchema(writer)) return this.#compareRecords(reader, writer, path)
     if (readerKind === 'enum') return this.#compareEnums(reader, writer, path)
     if (readerKind === 'fixed')
@@ -122,6 +146,8 @@ class Resolution {
       this.#found.push({ path: path.join('.'), was: fullName(writer), becomes: fullName(reader) })
       return false
     }
+    const names = writer.fields.map(({ name, sluiceName }) => sluiceName ?? name)
+    if (!this.#converts && new Set(names).size < names.length) return this.#differ(reader, writer, path)
     const start = fullName(reader) === ROW ? [] : path
     const written = new Map(writer.fields.map(field => [field.name, field]))
     return reader.fields
@@ -131,7 +157,11 @@ class Resolution {
 
   #compareField(reader: AvroField, writer: AvroField | undefined, path: readonly string[]): boolean {
     const place = [...path, reader.sluiceName ?? reader.name]
-    if (writer !== undefined) return this.compare(reader.type, writer.type, place)
+    if (writer !== undefined) {
+      const isRenamed = (writer.sluiceName ?? writer.name) !== (reader.sluiceName ?? reader.name)
+      if (isRenamed && !this.#converts) return this.#differ(reader.type, writer.type, place)
+      return this.compare(reader.type, writer.type, place)
+    }
     if (reader.default !== undefined) return true
     this.#found.push({
       path: place.join('.'),
@@ -147,6 +177,10 @@ class Resolution {
       attribute(reader, 'name') === attribute(writer, 'name') &&
       (attribute(reader, 'default') !== undefined || symbols(writer).every(symbol => known.includes(symbol)))
     return fits || this.#differ(reader, writer, path)
+  }
+
+  #promotes(writerKind: string, reader: AvroSchema): boolean {
+    return this.#converts && promotes(writerKind, kindOf(reader))
   }
 
   #differ(reader: AvroSchema, writer: AvroSchema, path: readonly string[]): false {
@@ -168,6 +202,19 @@ function sameLogicalType(reader: AvroSchema, writer: AvroSchema): boolean {
   if (logicalType === undefined && kindOf(reader) === 'string') return true
   if (logicalType !== attribute(writer, 'logicalType')) return false
   return logicalType !== 'decimal' || (attribute(reader, 'scale') ?? 0) === (attribute(writer, 'scale') ?? 0)
+}
+
+/** The values of an enum in JavaScript stand in `sluiceSymbols`, in the order of its symbols. */
+function sameInJavaScript(reader: AvroSchema, writer: AvroSchema): boolean {
+  if (attribute(reader, 'logicalType') !== attribute(writer, 'logicalType')) return false
+  if (attribute(reader, 'sluiceType') !== attribute(writer, 'sluiceType')) return false
+  if (kindOf(reader) !== 'enum') return true
+  const values = (schema: AvroSchema): readonly unknown[] => {
+    const list = attribute(schema, 'sluiceSymbols')
+    return Array.isArray(list) ? list : symbols(schema)
+  }
+  const known = values(reader)
+  return values(writer).every(value => known.includes(value))
 }
 
 function resolved(schema: AvroSchema, names: ReadonlyMap<string, AvroSchema>): AvroSchema {

@@ -8,7 +8,7 @@
 import { describe } from 'vitest'
 import { abortContract } from './contract/aborts.ts'
 import { compatibilityContract } from './contract/compatibility.ts'
-import { corruptContract } from './contract/corrupt-bytes.ts'
+import { corruptContract, damagedContract } from './contract/corrupt-bytes.ts'
 import { Fixture, type SchemaCodecHarness } from './contract/fixture.ts'
 import { everyCharacterContract } from './contract/every-character.ts'
 import { recordContract } from './contract/records.ts'
@@ -38,5 +38,6 @@ export function schemaCodecLongContract(name: string, start: () => Promise<Schem
     const fixture = new Fixture(start)
     fixture.register()
     describe('records', () => everyCharacterContract(fixture))
+    describe('bytes that are no record', () => damagedContract(fixture, 100_000))
   })
 }

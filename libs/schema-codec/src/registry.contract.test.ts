@@ -148,6 +148,31 @@ describe.skipIf(given === null)('with a registry', () => {
     expect(proxy.troubles.length).toBeGreaterThan(0)
   })
 
+  it('takes a schema of another program, which is no Avro, for a corrupt record', async () => {
+    const schema = JSON.stringify({ type: 'object', properties: { run: { type: 'string' } } })
+    const registered = await fetch(`${url}/subjects/${subject()}/versions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+      body: JSON.stringify({ schemaType: 'JSON', schema }),
+    })
+    const { id } = (await registered.json()) as { id: number }
+    const record = Buffer.alloc(10)
+    record.writeUInt32BE(id, 1)
+    await using reader = createRegistryCodec({ url })
+    await expect(reader.decode([record], { signal })).rejects.toMatchObject({ code: 'corrupt' })
+  })
+
+  it('waits for a few missing schemas only, however many the records of others name', async () => {
+    await using reader = createRegistryCodec({ url, missingForMs: 300 })
+    const began = performance.now()
+    for (let id = 0; id < 30; id += 1) {
+      const record = Buffer.alloc(10)
+      record.writeUInt32BE(2_000_000_000 + id, 1)
+      await expect(reader.decode([record], { signal })).rejects.toMatchObject({ code: 'corrupt' })
+    }
+    expect(performance.now() - began).toBeLessThan(30 * 300)
+  })
+
   it('sends user and password of the URL, and keeps them out of errors', async () => {
     await using proxy = await proxyTo(url)
     const { host } = new URL(proxy.url)

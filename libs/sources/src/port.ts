@@ -25,4 +25,9 @@ export interface Source extends AsyncDisposable {
    * only if the result is complete. On any failure or abort it removes the file.
    */
   extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract>
+  /**
+   * What the source's login may do beyond reading, as phrases such as `is a superuser`. Missing for a source
+   * that has no login.
+   */
+  excessRights?(options: { signal: AbortSignal }): Promise<readonly string[]>
 }

@@ -171,6 +171,7 @@ export function sampleAttempt(fields: Partial<Attempt> = {}): Attempt {
     trigger: 'added',
     outcome: 'delivered',
     final: true,
+    nextTryAt: null,
     answered: true,
     status: 200,
     error: null,

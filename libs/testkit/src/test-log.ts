@@ -23,6 +23,8 @@ export interface TestLog extends AsyncDisposable {
   readonly prefix: string
   readonly runs: RunsView
   readonly definitions: Definitions
+  /** The file of a log that was not given. */
+  readonly file: string
   /** An empty folder beside the log. */
   readonly folder: string
   append(target: TopicPartition, records: readonly NewRecord[]): Promise<number>
@@ -75,6 +77,7 @@ export async function openTestLog(options: {
     ...shared,
     runs,
     definitions: new Definitions(shared),
+    file,
     folder: await mkdtemp(join(home, 'folder-')),
     append: async (target, records) => (await log.append(target, records, { signal: never })).baseOffset,
     read: async target => {

@@ -7,7 +7,7 @@ import type { TestLog } from './test-log.ts'
 
 /**
  * Writes a run into a partition of `requests` (default 0), as a renderer does: its markers, and one request
- * for each key, each as an append of its own.
+ * for each key, each as an append of its own or `perAppend` of them together.
  */
 export async function writeRequests(
   { log, io, prefix }: TestLog,
@@ -15,6 +15,7 @@ export async function writeRequests(
     readonly begin: RunBegin
     readonly keys: readonly string[]
     readonly bodyBytes?: number
+    readonly perAppend?: number
     readonly row?: Partial<RequestRow>
     readonly trigger?: Op
     readonly partition?: number
@@ -33,6 +34,8 @@ export async function writeRequests(
   const { begin, keys } = run
   const runBegin = { ...plainMarker('run-begin', INCARNATION, owned.owner), begin, position: 0 }
   const runBeginOffset = await append(markerKey('run-begin', `${partition}`), io.encode('Marker', runBegin))
+  const { perAppend = 1 } = run
+  let together: { readonly key: Uint8Array; readonly value: Uint8Array }[] = []
   for (const [seq, key] of keys.entries()) {
     const request = sampleRequest({
       ...owned,
@@ -46,7 +49,10 @@ export async function writeRequests(
       changesStart: seq,
       changesEnd: seq + 1,
     })
-    await append(textKey(`${begin.run}/${partition}/${seq}`), io.encode('Request', request))
+    together.push({ key: textKey(`${begin.run}/${partition}/${seq}`), value: io.encode('Request', request) })
+    if (together.length < perAppend && seq < keys.length - 1) continue
+    await ownership.append(target, together, { signal })
+    together = []
   }
   if (run.ends === false) return
   const runEnd = { ...plainMarker('run-end', INCARNATION, owned.owner), begin, count: keys.length }

@@ -6,7 +6,7 @@ import type { Marker, Owned } from '@sluice/contracts/records'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo, Typed } from './record-io.ts'
-import { keyText, type StageName } from './topics.ts'
+import { isMarkerKey, keyText, type StageName } from './topics.ts'
 
 /** A record with its place; `record` is null for a tombstone. */
 export interface Placed {
@@ -18,6 +18,12 @@ export interface Placed {
   readonly bytes: number
   /** Why the value cannot be read: Sluice did not write it, or its schema is lost. `record` is null then. */
   readonly torn?: SluiceError
+  /** Of a torn record: true if it is certain that no process of Sluice wrote it. */
+  readonly isForeign?: boolean
+  /** Of a torn record: true if the log has bytes here that were damaged, perhaps of more than one record. */
+  readonly isDamaged?: boolean
+  /** Who wrote it, as the log says. */
+  readonly writer?: string | undefined
 }
 
 export interface OwnedBatch {
@@ -40,20 +46,22 @@ export interface ReadOwnedOptions {
   readonly bufferBytes?: number
   /**
    * True to yield a record that cannot be read as torn. Otherwise such a record ends the reading as
-   * `corrupt`.
+   * `corrupt`. A record that another program has written, beyond doubt, is passed over in any case.
    */
   readonly yieldsTorn?: boolean
   readonly signal: AbortSignal
 }
+
+/** Most records in a row that cannot be read and may be foreign. */
+const MOST_TORN = 100_000
 
 /**
  * Yields the records that count, in order, with the takeover markers. Ends and fails as `MessageLog.read`
  * does.
  */
 export async function* readOwned(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch> {
-  const { log, io, target, incarnation, stage, from, to, bufferBytes, signal } = options
-  const decode = options.yieldsTorn === true ? decodeEach : decodeAll(target)
-  const filter = new OwnerFilter(incarnation, stage)
+  const { log, io, target, from, to, bufferBytes, signal } = options
+  const filter = new OwnerFilter(options)
   const reading = log.read(target, {
     signal,
     from,
@@ -61,28 +69,44 @@ export async function* readOwned(options: ReadOwnedOptions): AsyncGenerator<Owne
     ...(bufferBytes === undefined ? {} : { bufferBytes }),
   })
   for await (const batch of reading) {
-    const placed = await decode(io, batch.records, signal)
-    yield { records: placed.filter(record => filter.passes(record)), nextOffset: batch.nextOffset }
+    const records: Placed[] = []
+    for (const placed of await decodeEach(io, batch.records, signal)) {
+      if (placed.torn === undefined) {
+        if (filter.passes(placed)) records.push(placed)
+      } else if (await filter.isForeign(placed)) io.foreign.take(target, placed.offset, placed.torn)
+      else if (options.yieldsTorn === true) records.push(placed)
+      else throw unreadableAt(target, placed.offset, placed.torn)
+    }
+    yield { records, nextOffset: batch.nextOffset }
   }
 }
 
-/** Decodes records in order. A record that cannot be read is `corrupt`, and the error says where it is. */
-function decodeAll({ topic, partition }: TopicPartition): typeof decodeRecords {
-  return async (io, records, signal) => {
-    try {
-      return await decodeRecords(io, records, signal)
-    } catch (error) {
-      if (!isSluiceError(error, 'corrupt')) throw error
-      const torn = (await decodeEach(io, records, signal)).find(placed => placed.torn !== undefined)
-      throw new SluiceError(
-        'corrupt',
-        `Partition ${partition} of the topic ${topic} has at offset ${torn?.offset ?? 'unknown'} what cannot be read: ${error.message} ` +
-          'No run of the sync comes past it. If its schema was lost, restore the schema; if another program has ' +
-          'written it, `sluice reset` lets the sync begin again, and forgets what was delivered.',
-        { cause: error },
-      )
-    }
-  }
+function unreadableAt({ topic, partition }: TopicPartition, offset: number, error: SluiceError): SluiceError {
+  return new SluiceError(
+    'corrupt',
+    `Partition ${partition} of the topic ${topic} has at offset ${offset} what cannot be read: ${error.message} ` +
+      'No run of the sync comes past it. If its schema was lost, restore the schema; if another program has ' +
+      'written it, `sluice reset` lets the sync begin again, and forgets what was delivered.',
+    { cause: error },
+  )
+}
+
+/**
+ * Decodes records of a topic that all syncs share. It sets aside what cannot be read, and what a holder of
+ * the key has not signed: such a record is torn, and the process tells of it.
+ */
+export async function decodeShared(
+  io: RecordIo,
+  { target, records }: { readonly target: TopicPartition; readonly records: readonly LogRecord[] },
+  signal: AbortSignal,
+): Promise<readonly Placed[]> {
+  const believed = records.map(record => {
+    const error = io.distrust(target.topic, record)
+    return error === null ? record : { ...record, unreadable: { error, isForeign: true } }
+  })
+  const placed = await decodeEach(io, believed, signal)
+  for (const { offset, torn } of placed) if (torn !== undefined) io.foreign.take(target, offset, torn)
+  return placed
 }
 
 /** Decodes records in order, as `decodeRecords` does. A `corrupt` record is yielded as torn. */
@@ -102,8 +126,11 @@ export async function decodeEach(
       for (const record of records) placed.push(...(await decodeEach(io, [record], signal)))
       return placed
     }
-    const { offset, key, timestamp, value } = only
-    return [{ offset, key, timestamp, record: null, bytes: value?.length ?? 0, torn: error }]
+    const { offset, key, timestamp, value, writer } = only
+    const isForeign = only.unreadable?.isForeign === true
+    const isDamaged = only.unreadable !== undefined && !isForeign
+    const place = { offset, key, timestamp, writer, bytes: value?.length ?? 0 }
+    return [{ ...place, record: null, torn: error, isForeign, isDamaged }]
   }
 }
 
@@ -114,13 +141,17 @@ export async function decodeRecords(
   signal: AbortSignal,
 ): Promise<readonly Placed[]> {
   const values: Uint8Array[] = []
-  for (const { value } of records) if (value !== null) values.push(value)
+  for (const { value, unreadable } of records) {
+    if (unreadable !== undefined) throw unreadable.error
+    if (value !== null) values.push(value)
+  }
   const typed = await io.decode(values, { signal })
   let next = 0
-  return records.map(({ offset, key, value, timestamp }) => ({
+  return records.map(({ offset, key, value, timestamp, writer }) => ({
     offset,
     key,
     timestamp,
+    writer,
     record: value === null ? null : (typed[next++] ?? null),
     bytes: value?.length ?? 0,
   }))
@@ -128,26 +159,58 @@ export async function decodeRecords(
 
 /** Owners are offsets of markers in the partition itself, so a later owner has the larger one. */
 class OwnerFilter {
-  readonly #incarnation: string
-  readonly #stage: StageName
+  readonly #of: Omit<ReadOwnedOptions, 'from'>
   #newest = -1
+  /** The writer of the last record of the owner. */
+  #writer: string | undefined
 
-  constructor(incarnation: string, stage: StageName) {
-    this.#incarnation = incarnation
-    this.#stage = stage
+  constructor(of: Omit<ReadOwnedOptions, 'from'>) {
+    this.#of = of
   }
 
   passes(placed: Placed): boolean {
     if (placed.record === null) return true
+    const { incarnation, stage } = this.#of
     const owned = ownedOf(placed.record)
-    if (owned === null || owned.incarnation !== this.#incarnation) return false
+    if (owned === null || owned.incarnation !== incarnation) return false
     const takeover = isTakeover(placed.record)
-    if (takeover && !keyText(placed.key.subarray(1)).startsWith(`takeover/${this.#stage}/`)) return false
+    if (takeover && !keyText(placed.key.subarray(1)).startsWith(`takeover/${stage}/`)) return false
     const owner = takeover ? placed.offset : owned.owner
     if (owner < this.#newest) return false
     this.#newest = owner
+    this.#writer = placed.writer
     return true
   }
+
+  /** True if it is certain that no owner of the partition has written a torn record. */
+  async isForeign(placed: Placed): Promise<boolean> {
+    if (!isAppendedOnly(this.#of)) return false
+    if (this.#writer === undefined && placed.isForeign !== true)
+      for await (const { writer } of readOwnBackwards({ ...this.#of, before: placed.offset })) {
+        this.#writer = writer
+        break
+      }
+    return isForeignTo(placed, this.#writer)
+  }
+}
+
+/**
+ * True for `requests` and `attempts`. The other topics are compacted by key. There, a foreign record may have
+ * taken the place of one of ours, and nothing tells of it but the foreign record.
+ */
+function isAppendedOnly({ target, stage }: Pick<ReadOwnedOptions, 'target' | 'stage'>): boolean {
+  return stage !== 'changes' && target.topic.endsWith(`.${stage}`)
+}
+
+/**
+ * Says whether a torn record comes from another program than the owner before it. Each owner begins with a
+ * marker, so the owner's records follow one that can be read. A marker that cannot be read may be that of an
+ * owner. Where the log knows no writers, nothing is certain.
+ */
+function isForeignTo({ key, writer, isForeign }: Placed, owner: string | undefined): boolean {
+  if (isForeign === true) return true
+  if (isMarkerKey(key) || writer === undefined || owner === undefined) return false
+  return writer !== owner
 }
 
 function ownedOf(record: Typed): Owned | null {
@@ -174,19 +237,48 @@ export function isTakeover(record: Typed): boolean {
  * none.
  */
 export async function lastOwnRecord(
-  options: Omit<ReadOwnedOptions, 'from' | 'to' | 'bufferBytes'> & {
-    readonly matches?: (record: Typed) => boolean
-  },
-): Promise<Placed | null> {
-  const { log, io, target, incarnation, signal } = options
+  options: ReadBackwardsOptions & { readonly matches?: (record: Typed) => boolean },
+): Promise<OwnRecord | null> {
   const matches = options.matches ?? (() => true)
-  for await (const record of log.readBackwards(target, { signal })) {
-    const [placed] = await decodeAll(target)(io, [record], signal)
-    if (placed?.record === undefined || placed.record === null) continue
-    if (isTakeover(placed.record) || ownedOf(placed.record)?.incarnation !== incarnation) continue
-    if (matches(placed.record)) return placed
-  }
+  for await (const placed of readOwnBackwards(options))
+    if (!isTakeover(placed.record) && matches(placed.record)) return placed
   return null
+}
+
+export type OwnRecord = Placed & { readonly record: Typed }
+
+type ReadBackwardsOptions = Omit<ReadOwnedOptions, 'from' | 'to' | 'bufferBytes' | 'yieldsTorn'> & {
+  readonly before?: number
+}
+
+/**
+ * The records of an incarnation with their takeover markers, the newest first. A record that cannot be read
+ * ends the reading as `corrupt`, unless it is certain that another program wrote it.
+ */
+export async function* readOwnBackwards(options: ReadBackwardsOptions): AsyncGenerator<OwnRecord> {
+  const { log, io, target, incarnation, before, signal } = options
+  // The next record of an owner tells whether these are foreign.
+  const torn: { readonly placed: Placed; readonly error: SluiceError }[] = []
+  const judge = (owner: string | undefined): void => {
+    for (const { placed, error } of torn.splice(0)) {
+      if (!isAppendedOnly(options) || !isForeignTo(placed, owner))
+        throw unreadableAt(target, placed.offset, error)
+      io.foreign.take(target, placed.offset, error)
+    }
+  }
+  for await (const record of log.readBackwards(target, {
+    signal,
+    ...(before === undefined ? {} : { before }),
+  })) {
+    const [placed] = await decodeEach(io, [record], signal)
+    if (placed?.torn !== undefined) torn.push({ placed, error: placed.torn })
+    if (!isAppendedOnly(options) || torn.length >= MOST_TORN) judge(undefined)
+    if (placed?.record === undefined || placed.record === null) continue
+    if (ownedOf(placed.record)?.incarnation !== incarnation) continue
+    judge(placed.writer)
+    yield { ...placed, record: placed.record }
+  }
+  judge(undefined)
 }
 
 /** The marker in a record, if it is one. */

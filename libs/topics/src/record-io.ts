@@ -7,6 +7,10 @@ import {
 } from '@sluice/contracts/avro-schemas'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Decoded, Encoder, SchemaCodec } from '@sluice/schema-codec/port'
+import type { LogRecord, NewRecord } from '@sluice/message-log/port'
+import { ForeignRecords } from './foreign-records.ts'
+import type { Signatures } from './signatures.ts'
+import { keyText, sharedTopics } from './topics.ts'
 import { unfitTaking, withUnfit } from './unfit-values.ts'
 
 /** A decoded record with its type, to be switched over by `name`. */
@@ -17,19 +21,39 @@ export type Typed = {
 /** Names of the records whose schema is the same for all syncs; a change's schema depends on the model. */
 export type StaticName = keyof typeof SCHEMAS
 
+/** Whom a process believes, and who hears of what it does not believe. */
+export interface Trust {
+  readonly signatures?: Signatures | null
+  readonly foreign?: ForeignRecords
+}
+
 export class RecordIo {
   readonly #codec: SchemaCodec
   readonly #prefix: string
   readonly #encoders: ReadonlyMap<StaticName, Encoder>
+  /** The signatures of `resources`, `definitions` and `commands`; null if no key is set. */
+  readonly signatures: Signatures | null
+  /** Is told of the records that are set aside. */
+  readonly foreign: ForeignRecords
 
-  private constructor(codec: SchemaCodec, prefix: string, encoders: ReadonlyMap<StaticName, Encoder>) {
+  private constructor(
+    codec: SchemaCodec,
+    prefix: string,
+    of: Trust & { readonly encoders: ReadonlyMap<StaticName, Encoder> },
+  ) {
     this.#codec = codec
     this.#prefix = prefix
-    this.#encoders = encoders
+    this.#encoders = of.encoders
+    this.signatures = of.signatures ?? null
+    this.foreign = of.foreign ?? new ForeignRecords()
   }
 
   /** Registers the schemas that all syncs share. Errors: as SchemaCodec.encoder. */
-  static async open(codec: SchemaCodec, prefix: string, options: { signal: AbortSignal }): Promise<RecordIo> {
+  static async open(
+    codec: SchemaCodec,
+    prefix: string,
+    options: Trust & { readonly signal: AbortSignal },
+  ): Promise<RecordIo> {
     const names = Object.keys(SCHEMAS).filter(isStaticName)
     const encoders = await Promise.all(
       names.map(async name => {
@@ -37,14 +61,35 @@ export class RecordIo {
         return [name, encoder] as const
       }),
     )
-    return new RecordIo(codec, prefix, new Map(encoders))
+    return new RecordIo(codec, prefix, { ...options, encoders: new Map(encoders) })
   }
 
   /**
    * For a process that only reads. It registers nothing, and cannot encode the records that all syncs share.
    */
-  static reading(codec: SchemaCodec, prefix: string): RecordIo {
-    return new RecordIo(codec, prefix, new Map())
+  static reading(codec: SchemaCodec, prefix: string, trust: Trust = {}): RecordIo {
+    return new RecordIo(codec, prefix, { ...trust, encoders: new Map() })
+  }
+
+  /** The record with a signature, if it goes to a topic that is signed and a key is set. */
+  signed(topic: string, record: NewRecord): NewRecord {
+    if (this.signatures === null || !this.#isSigned(topic)) return record
+    return { ...record, signature: this.signatures.sign(topic, record) }
+  }
+
+  /** Why a record may not be believed; null for one that may. */
+  distrust(topic: string, record: LogRecord): SluiceError | null {
+    if (this.signatures === null || !this.#isSigned(topic)) return null
+    if (this.signatures.verify(topic, record)) return null
+    // An incarnation from before the key was set still counts: without it, the sync would send all rows anew.
+    if (record.signature === undefined && keyText(record.key).startsWith('incarnation/')) return null
+    const what = record.signature === undefined ? 'has no signature' : 'is signed with another key'
+    return new SluiceError('corrupt', `A record of ${topic} ${what}, and SLUICE_SIGNING_KEY asks for one.`)
+  }
+
+  #isSigned(topic: string): boolean {
+    const { resources, definitions, commands } = sharedTopics(this.#prefix)
+    return topic === resources || topic === definitions || topic === commands
   }
 
   encode<N extends StaticName>(name: N, value: RecordTypes[N]): Uint8Array {

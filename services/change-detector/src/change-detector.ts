@@ -2,15 +2,19 @@
  * The change-detector service. The detectors share the partitions of `commands`, and each runs the syncs that
  * live in its own. A command's offset is committed once its effect is acknowledged (PROTOCOL.md §1).
  */
+import type { SluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { endingAlso, type Ends } from '@sluice/flow/ends'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import { Slots } from '@sluice/flow/slots'
 import type { Holds } from '@sluice/holds/port'
-import { decodeEach } from '@sluice/topics/owned-reader'
+import { decodeEach, decodeShared } from '@sluice/topics/owned-reader'
+import type { LogRecord } from '@sluice/message-log/port'
+import { appendRunEvent } from '@sluice/runs/run-event-record'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/partition/own-partitions'
 import { homePartition, sharedTopics } from '@sluice/topics/topics'
+import { commandFault, refusedRun } from './sync/command-fault.ts'
 import type { RunnerDeps } from './sync/runner-deps.ts'
 import { SyncRunner } from './sync/sync-runner.ts'
 
@@ -28,6 +32,9 @@ export interface DetectorDeps extends RunnerDeps {
 const DETECTIONS_AT_ONCE = 3
 /** A source that takes longer mostly waits, and must not hold up other syncs (R12). */
 const OVERDUE_MS = 10_000
+
+/** Most refusals that a process writes for one partition. Anybody may write commands that nobody signed. */
+const MOST_REFUSED = 1_000
 
 /** Resolves once drained. Rejects with a failure that no takeover mends. */
 export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise<void> {
@@ -56,6 +63,7 @@ class HomePartition {
   readonly #failed = new AbortController()
   readonly #ends: Ends
   #watermark = new OffsetWatermark(0)
+  #refused = 0
 
   constructor(deps: DetectorDeps, worker: Worker) {
     this.#deps = deps
@@ -84,21 +92,51 @@ class HomePartition {
   }
 
   async #follow(from: number): Promise<void> {
-    const { log, io, logger } = this.#deps
+    const { log, io } = this.#deps
     const { target } = this.#worker
     const { drain: signal } = this.#ends
-    for await (const batch of log.read(target, { signal, from })) {
-      for (const { offset, record, torn } of await decodeEach(io, batch.records, signal)) {
-        // Nobody can carry out this command, and it must not stop the commands behind it.
+    for await (const { records, nextOffset } of log.read(target, { signal, from })) {
+      for (const placed of await decodeShared(io, { target, records }, signal)) {
+        const { offset, record, torn } = placed
+        // Nobody can carry out such a command, and it must not stop the commands behind it.
+        const fault = torn ?? commandFault(placed, target.partition)
+        if (fault !== null) io.foreign.take(target, offset, fault)
         if (torn !== undefined)
-          logger.error({ partition: target.partition, offset, err: torn }, 'a command cannot be read')
-        if (record?.name !== 'sluice.Command') continue
+          await this.#refuse(
+            torn,
+            records.find(each => each.offset === offset),
+          )
+        if (record?.name !== 'sluice.Command' || fault !== null) continue
         this.#watermark.start(offset)
         // A command that is not taken is never committed. So it stays for a detector that runs its sync.
         if (this.#isMine(record.value.sync)) void this.#take(record.value, offset)
       }
-      this.#watermark.skipTo(batch.nextOffset)
+      this.#watermark.skipTo(nextOffset)
     }
+  }
+
+  /**
+   * Tells whoever waits for the run of a command that it lacks the right signature. The sync of such a
+   * command may be any text, so it has to be a sync that was run before.
+   */
+  async #refuse(fault: SluiceError, stored: LogRecord | undefined): Promise<void> {
+    const { io, runs, log, prefix, now } = this.#deps
+    const { drain: signal } = this.#ends
+    if (stored === undefined || io.distrust(this.#worker.target.topic, stored) === null) return
+    const [placed] = await decodeEach(io, [stored], signal)
+    if (
+      placed?.record?.name !== 'sluice.Command' ||
+      commandFault(placed, this.#worker.target.partition) !== null
+    )
+      return
+    const command = placed.record.value
+    const known = runs.of(command.sync)
+    const isNew = command.kind === 'run' || command.kind === 'reset'
+    if (known === undefined || known.events.has(command.id) || !isNew || this.#refused >= MOST_REFUSED) return
+    this.#refused += 1
+    const { incarnation, marker } = known
+    const event = refusedRun(command, { fault, incarnation, marker, at: now() })
+    await appendRunEvent({ log, io, prefix }, event, { signal })
   }
 
   async #take(command: Command, offset: number): Promise<void> {

@@ -11,6 +11,7 @@ import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budg
 import { ulid } from '@sluice/domain/ulid'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { fileSourceLimits } from '@sluice/runtime/file-source-limits'
 import type { Logger } from '@sluice/runtime/logger'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import { makePrivateFolders } from '@sluice/runtime/private-files'
@@ -33,12 +34,16 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const { logger, metrics, signal } = context
   const { env } = config
   const budget = memoryBudget(config.memoryBytes)
+  // Authors of projects and the operator of this service are different people.
+  const fileLimits = fileSourceLimits(env, [])
   const dataDir = resolve(config.dataDir)
   makePrivateFolders(dataDir, { below: FOLDERS, tell: notice => logger.warn(notice) })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const clientId = `${config.prefix}-change-detector`
   await using opening = new AsyncDisposableStack()
-  const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
+  const stage = opening.use(
+    await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
+  )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const readiness = new GroupReadiness(`${config.prefix}.detector`)
   const deps = {
@@ -53,7 +58,11 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     adoptedAreInterrupted: false,
     resolveDefinition: (sync: string, of: AbortSignal) => currentDefinition(stage, sync, { signal: of }),
     openSource: ({ source }: Definition) =>
-      openSource(source, { secretFor: boundSecrets(env, 'refused'), memoryBytes: queryBytes(budget) }),
+      openSource(source, {
+        secretFor: boundSecrets(env, 'refused'),
+        memoryBytes: queryBytes(budget),
+        fileLimits,
+      }),
     openState: (of: StateOf) =>
       openState({ ...of, memoryLimit: duckdbSize(budget.duckdbBytes) }, dataDir, logger),
   }

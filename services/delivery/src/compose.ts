@@ -7,6 +7,7 @@ import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { proxySettings } from '@sluice/runtime/proxy-settings'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets } from '@sluice/secrets/bound-secrets'
@@ -20,6 +21,7 @@ import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
 import { patientTargets } from './destination/patient-targets.ts'
 import type { Target } from './destination/target.ts'
+import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 
 /** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
@@ -32,14 +34,22 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   await using opening = new AsyncDisposableStack()
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const stage = opening.use(
-    await openStage(config, adapters, { clientId: `${prefix}-delivery`, outlasts: true, logger, signal }),
+    await openStage(config, adapters, {
+      clientId: `${prefix}-delivery`,
+      outlasts: true,
+      logger,
+      metrics,
+      signal,
+    }),
   )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const telling = { onTrouble: logTrouble(logger, 'requests'), onForgotten: forgottenLogger(logger) }
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, ...telling }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
   const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
-  const sender = opening.use(createUndiciSender({ connections: CONNECTIONS, answers: memory.answers }))
+  const sender = opening.use(
+    createUndiciSender({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
+  )
   // An outage of Redis is logged once, and not for each partition.
   const onError = (err: unknown): void => {
     if (!isSluiceError(err) || !err.retryable) logger.error({ err }, 'the limits could not be kept')
@@ -50,7 +60,8 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const resolveTarget = patientTargets(stage.definitions, { secrets, logger, figures })
   const lateSendsMs = (target: Target): number => target.slotLifeMs
   const throttles = new Throttles()
-  const sending = { sender, leases, throttles, memory, onError, resolveTarget, lateSendsMs }
+  const places = new Places()
+  const sending = { sender, leases, throttles, places, memory, onError, resolveTarget, lateSendsMs }
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },

@@ -38,6 +38,7 @@ import { DeliveryMemory } from './delivery-memory.ts'
 import type { DeliverDeps } from './run/open-run.ts'
 import { earlierKey, requestHash } from './ledger/request-history.ts'
 import { resolveTarget } from './destination/target.ts'
+import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 20_000 })
@@ -159,6 +160,7 @@ describe('the delivery of a partition', () => {
       },
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       throttles: new Throttles(),
+      places: new Places(),
       memory: new DeliveryMemory(128_000_000),
       resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),
       ...over,

@@ -27,10 +27,10 @@ import { openRun, type DeliverDeps, type DeliveryParts, type OpenRun } from './r
 import { PassedRun } from './run/passed-run.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
 import { PartitionReporter } from './run/report-partition.ts'
-import type { RequestHistory } from './ledger/request-history.ts'
+import { leftOfWaitMs, type RequestHistory } from './ledger/request-history.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
 import type { SendJob } from './send/send-request.ts'
-import { unfinishedLimit } from './send/unfinished-limit.ts'
+import { activeLimit, unseenLimit, WINDOW_REQUESTS } from './send/work-limits.ts'
 import { isForgotten, unrenderableAttempt } from './outcome/unrenderable-rows.ts'
 
 /** Of a run that is passed over, most requests whose effects are being written. */
@@ -52,6 +52,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const ending = endingOf(worker)
   const common = { log, io, incarnation }
   using share = deps.memory.requests.open()
+  using againShare = deps.memory.requests.open()
   // An earlier owner may have reported that a run is over here. Nothing of that run may be sent (PROTOCOL.md
   // §11).
   await deps.runs.caughtUp(homePartition(sync), { signal: ending })
@@ -80,7 +81,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     attemptsEnd: ownership.owner(attempts) + 1,
     abort: worker.abort,
   })
-  const parts = { deps, run, worker, ownership, recovered, ledger, requests, attempts, share }
+  const parts = { deps, run, worker, ownership, recovered, ledger, requests, attempts, share, againShare }
   await new PartitionDelivery(parts).work()
 }
 
@@ -204,7 +205,7 @@ class PartitionDelivery {
     const history = recovered.known.get(offset)?.history
     if (marker?.kind === 'run-end') await this.#close(marker.begin, ending)
     else if (record?.name === 'sluice.Request' && history?.final !== undefined && history.final !== null) {
-      await ledger.room(MOST_PASSED_OVER, { signal: ending })
+      await ledger.room(() => ledger.unfinished < MOST_PASSED_OVER, { signal: ending })
       ledger.start(offset)
       this.#recordEffects({ offset, request: record.value, history, release: null })
     }
@@ -262,19 +263,24 @@ class PartitionDelivery {
     ledger.start(offset)
     if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
       return
-    const history = this.#doubt.historyOf(known?.history, unfinishedLimit(open.target))
+    const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
     const job = this.#jobOf(offset, request, open, history)
     if (this.#cut.has(request.run, offset)) open.sending.leave(job, memory, CUT)
-    else open.sending.push(job, memory)
+    else if (history.last === null) open.sending.push(job, memory)
+    else open.sending.wait(job, memory, leftOfWaitMs(history.last))
   }
 
   /**
-   * Waits until the record may be taken into work: until few enough are unfinished, and there is memory for
-   * it.
+   * Waits until the record may be taken into work: until few enough are in work, and there is memory for it.
+   * Requests that wait for their next try count only for the window.
    */
   async #room(open: OpenRun, of: Parameters<typeof RequestMemory.take>[1]): Promise<RequestMemory> {
     const { ledger, share } = this.#parts
-    await ledger.room(unfinishedLimit(open.target), of)
+    const { sending, target } = open
+    const active = activeLimit(target)
+    const hasRoom = (): boolean =>
+      ledger.window < WINDOW_REQUESTS && ledger.unfinished - sending.waiting < active
+    await ledger.room(hasRoom, of)
     return await RequestMemory.take(share, of)
   }
 

@@ -14,6 +14,7 @@ import { writeRequests } from '@sluice/testkit/write-requests'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { deliverPartition } from './deliver-partition.ts'
 import { resolveTarget } from './destination/target.ts'
+import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
@@ -104,6 +105,7 @@ describe('six partitions of large requests, with a concurrency of 1000 and an AP
       sender: api,
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       throttles: new Throttles(),
+      places: new Places(),
       lateSendsMs: () => 0,
       onError: () => undefined,
       resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),

@@ -41,10 +41,17 @@ export class DeliveryMemory {
   }
 }
 
+/**
+ * What is known of a request that waits for its next try: its history, its place, the error of its last try.
+ */
+const WAITING_BYTES = 1024
+
 /** What one request takes of its partition's share, until `done`. */
 export class RequestMemory {
   readonly #share: ByteShare
   #bytes: number
+  /** What it takes besides while it is in work once more after a wait. */
+  #again: { readonly share: ByteShare; bytes: number } | null = null
 
   private constructor(share: ByteShare, bytes: number) {
     this.#share = share
@@ -60,10 +67,26 @@ export class RequestMemory {
       readonly signal: AbortSignal
     },
   ): Promise<RequestMemory> {
-    const { record, recordBytes, signal } = of
-    const bytes = bodyBytes(record) + rowsBytes(record, recordBytes) + ANSWER_ALLOWANCE_BYTES
-    await share.take(bytes, { signal })
+    const bytes = workBytes(of.record, of.recordBytes)
+    await share.take(bytes, of)
     return new RequestMemory(share, bytes)
+  }
+
+  /** It waits for its next try. Of all that it took, only what is known of it is still in memory. */
+  waits(): void {
+    this.#giveAgain()
+    this.#share.give(this.#bytes - WAITING_BYTES)
+    this.#bytes = WAITING_BYTES
+  }
+
+  /**
+   * Waits for room for the record that it waited with, which is read once more. `share` is for such requests
+   * alone. One of them always gets its memory, whatever waits.
+   */
+  async takeAgain(share: ByteShare, of: Parameters<typeof RequestMemory.take>[1]): Promise<void> {
+    const bytes = workBytes(of.record, of.recordBytes)
+    await share.take(bytes, of)
+    this.#again = { share, bytes }
   }
 
   /**
@@ -73,16 +96,28 @@ export class RequestMemory {
   answered(record: Request, attempt: UnownedAttempt): void {
     const body = bodyBytes(record)
     const kept = attempt.responseBody?.length ?? 0
-    this.#bytes += kept - body
-    if (kept > body) this.#share.add(kept - body)
-    else this.#share.give(body - kept)
+    if (this.#again === null) this.#bytes += kept - body
+    else this.#again.bytes += kept - body
+    const share = this.#again?.share ?? this.#share
+    if (kept > body) share.add(kept - body)
+    else share.give(body - kept)
   }
 
   /** Everything about the request is written. Only the first call counts. */
   done(): void {
+    this.#giveAgain()
     this.#share.give(this.#bytes)
     this.#bytes = 0
   }
+
+  #giveAgain(): void {
+    this.#again?.share.give(this.#again.bytes)
+    this.#again = null
+  }
+}
+
+function workBytes(record: Request | Unrenderable, recordBytes: number): number {
+  return bodyBytes(record) + rowsBytes(record, recordBytes) + ANSWER_ALLOWANCE_BYTES
 }
 
 function bodyBytes(record: Request | Unrenderable): number {

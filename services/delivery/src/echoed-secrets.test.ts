@@ -52,6 +52,7 @@ async function written(result: SendResult, rule: object): Promise<string> {
       sender: { send: () => Promise.resolve(result), [Symbol.asyncDispose]: () => Promise.resolve() },
       sendBeforeMs: Infinity,
       lateMs: 0,
+      nextTryMs: () => null,
       signal: new AbortController().signal,
     },
   )

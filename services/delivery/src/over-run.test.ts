@@ -28,6 +28,7 @@ import { DeliveryMemory } from './delivery-memory.ts'
 import type { DeliverDeps } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { resolveTarget } from './destination/target.ts'
+import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 
 const never = new AbortController().signal
@@ -89,6 +90,7 @@ function live({
     {
       ...{ log, io, runs, definitions, prefix, lateSendsMs: () => 0, onError: () => undefined },
       throttles: new Throttles(),
+      places: new Places(),
       memory: new DeliveryMemory(128_000_000),
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       resolveTarget: async of => resolveTarget(await definitions.get(of, { signal: never }), () => ''),
@@ -328,7 +330,7 @@ describe('a partition whose renderer cannot go on', () => {
 })
 
 describe('a partition that delivery itself could not go on with', () => {
-  it('is not delivered any more, once that is reported, though whoever has it now could', async () => {
+  it('is not delivered any more, once that is reported, though the present owner could', async () => {
     await tell('NEW')
     await write('NEW', ['a', 'b'])
     const of = { stage: 'attempts', sync: SYNC, incarnation: INCARNATION, partition: 0 } as const

@@ -264,7 +264,14 @@ it('whatever validates is sent as it is written', { timeout: 60_000 }, async () 
     const job = { request, requestOffset: 0, partition: 0, runId: 'run', history: NO_HISTORY }
     const { signal } = new AbortController()
     heads.length = 0
-    const outcome = await sendRequest(job, { target, sender, sendBeforeMs: Infinity, lateMs: 0, signal })
+    const outcome = await sendRequest(job, {
+      target,
+      sender,
+      sendBeforeMs: Infinity,
+      lateMs: 0,
+      nextTryMs: () => null,
+      signal,
+    })
     const label = `seed ${SEED}, number ${number}: ${JSON.stringify(written)}`
     expect(outcome, label).toMatchObject({ attempt: { outcome: 'delivered', status: 200 } })
     expect(heads, label).toHaveLength(1)

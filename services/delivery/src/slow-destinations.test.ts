@@ -21,6 +21,7 @@ import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { resolveTarget } from './destination/target.ts'
+import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
@@ -56,7 +57,7 @@ async function deliver(
   await writeRequests(world, { begin, keys: Array.from({ length: rows }, (_, row) => `k${row}`) })
   const drain = new AbortController()
   await using opened = new AsyncDisposableStack()
-  const real = opened.use(createUndiciSender({ tls: { rejectUnauthorized: false } }))
+  const real = opened.use(createUndiciSender({ connection: { tls: { rejectUnauthorized: false } } }))
   const sender: HttpSender = {
     send: send ?? (request => real.send(request)),
     [Symbol.asyncDispose]: () => Promise.resolve(),
@@ -68,6 +69,7 @@ async function deliver(
     {
       ...{ log, io, runs, definitions, prefix, sender, leases },
       throttles: new Throttles({ firstPauseMs: 100 }),
+      places: new Places(),
       memory: new DeliveryMemory(128_000_000),
       lateSendsMs: () => 0,
       onError: () => undefined,

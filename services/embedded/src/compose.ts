@@ -31,18 +31,23 @@ import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
-import { memoryOf, type Environment } from '@sluice/runtime/environment'
+import { fileSourceLimits } from '@sluice/runtime/file-source-limits'
+import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
+import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { boundSecrets } from '@sluice/secrets/bound-secrets'
-import { openSource } from '@sluice/sources/adapters/open-source'
+import { openSource, type OpenSourceOptions } from '@sluice/sources/adapters/open-source'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
-import { openBackbone, tellOfUnreadable } from '@sluice/process/open-stage'
+import { openBackbone } from '@sluice/process/open-stage'
+import { tellOfForeign } from '@sluice/process/tell-of-foreign'
+import { ForeignRecords } from '@sluice/topics/foreign-records'
 import { RecordIo } from '@sluice/topics/record-io'
-import { RunsView, type UnreadableRecord } from '@sluice/runs/runs-view'
+import { Signatures } from '@sluice/topics/signatures'
+import { RunsView } from '@sluice/runs/runs-view'
 import { currentDefinition, Definitions } from '@sluice/resources/stored-documents'
 import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
 import { connectionsWith } from './connections.ts'
@@ -84,10 +89,11 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
   const log = opening.use(createSqliteLog({ file: logFile(dataDir), onMaintenanceError }))
   const codec = opening.use(createSqliteCodec({ file: logFile(dataDir) }))
   await log.ensureTopics(sharedTopicSpecs(PREFIX), { signal })
-  const io = await RecordIo.open(codec, PREFIX, { signal })
+  const foreign = new ForeignRecords(tellOfForeign(logger))
+  const signatures = Signatures.of(secretOf(env, 'SLUICE_SIGNING_KEY'))
+  const io = await RecordIo.open(codec, PREFIX, { signatures, foreign, signal })
   const shared = { log, io, prefix: PREFIX }
-  const onUnreadable = (record: UnreadableRecord): void => tellOfUnreadable(logger, record)
-  const runs = opening.use(await RunsView.open({ ...shared, onUnreadable }, { signal }))
+  const runs = opening.use(await RunsView.open(shared, { signal }))
   const definitions = new Definitions(shared)
   const deps = { ...shared, runs, definitions, newRunId, holds: createLocalHolds(), dataDir, logger }
   const start: Pipeline['start'] = async (only, ends) => {
@@ -117,10 +123,12 @@ async function openServices(
   // Renderer and delivery share one budget.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
-  const sender = opening.use(senderOf({ connections: CONNECTIONS, answers: memory.answers }))
+  const sender = opening.use(
+    senderOf({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
+  )
   const secretFor = secretsOf(env)
-  const sourceOptions = { secretFor, memoryBytes: queryBytes(budget) }
-  const memoryLimit = duckdbSize(budget.duckdbBytes)
+  const sourceOptions = sourceOptionsOf(env)
+  const memoryLimit = stateMemoryOf(env)
   const opened = opening.move()
   return {
     ...deps,
@@ -134,6 +142,19 @@ async function openServices(
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/**
+ * A query has as much memory in every command, so that a preview fails where a run would. The one who runs
+ * the command reads files with rights of their own, so that any folder will do by default.
+ */
+function sourceOptionsOf(env: Environment): OpenSourceOptions {
+  const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
+  return { secretFor: secretsOf(env), memoryBytes, fileLimits: fileSourceLimits(env, null) }
+}
+
+function stateMemoryOf(env: Environment): string {
+  return duckdbSize(memoryBudget(memoryOf(env)).duckdbBytes)
 }
 
 interface LimitsOf {
@@ -178,7 +199,7 @@ interface StateOf {
 
 function openState(
   dataDir: string,
-  of: StateOf & { readonly memoryLimit?: string },
+  of: StateOf & { readonly memoryLimit: string },
   logger: Logger,
 ): Promise<DeliveredState> {
   const onDiscard = (why: string): void => {
@@ -208,10 +229,10 @@ export async function openNextRun(
     await findNextChanges({
       ...past,
       definition,
-      openSource: ({ source }) => openSource(source, { secretFor: secretsOf(env) }),
+      openSource: ({ source }) => openSource(source, sourceOptionsOf(env)),
       openState: async of => {
         if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
-        return openState(folder, of, logger)
+        return openState(folder, { ...of, memoryLimit: stateMemoryOf(env) }, logger)
       },
       extractFile: join(folder, 'extract.duckdb'),
       signal,
@@ -254,7 +275,7 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
     const of = { clientId: `${settings.prefix}-cli`, logger, signal }
     const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, of))
     const own = opening.use(createSqliteCodec({ file: schemasFile }))
-    const history = await open(log, RecordIo.reading(codec, prefix), prefix)
+    const history = await open(log, RecordIo.reading(codec, prefix, settings), prefix)
     past = { history, io: RecordIo.reading(own, prefix), dataDir: null }
   } else {
     // The lock comes first, so that no other process writes to the folder from here on.
@@ -274,8 +295,10 @@ function secretsOf(env: Environment): SecretFor {
 
 /** The connections that `validate --connect` tries, with the secrets of the environment. */
 export function connectionsOf(env: Environment): Connections {
+  const sourceOptions = sourceOptionsOf(env)
   return connectionsWith(env, {
-    openSource: source => openSource(source, { secretFor: secretsOf(env) }),
-    openSender: () => senderOf({ connections: 1 }),
+    openSource: source => openSource(source, sourceOptions),
+    openSender: () => senderOf({ connections: 1, proxy: proxySettings(env) }),
+    secretFor: secretsOf(env),
   })
 }

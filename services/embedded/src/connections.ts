@@ -1,39 +1,73 @@
 /** The connections that `validate --connect` tries, with the secrets of the environment. */
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
+import { connectionOf } from '@sluice/delivery/destination/credentials'
+import { useByDestination } from '@sluice/domain/secret-uses'
 import { assertKeyColumns } from '@sluice/change-detector/detect/key-columns'
 import { templateColumns } from '@sluice/change-detector/detect/template-columns'
 import type { Connections } from '@sluice/control/check-connections'
-import type { HttpSender } from '@sluice/http-sender/port'
+import type { ConnectionOptions, HttpSender } from '@sluice/http-sender/port'
 import { assertSendable } from '@sluice/project/checks/assert-secrets'
 import type { Environment } from '@sluice/runtime/environment'
 import type { Source } from '@sluice/sources/port'
-import type { SourceSpec } from '@sluice/contracts/resources'
+import type { DestinationSpec, SourceSpec } from '@sluice/contracts/resources'
 
 /** How long `validate` waits for the answer of a destination. */
 const KNOCK_TIMEOUT_MS = 10_000
+/** The one who calls the command tries from a machine of their own. */
+const PROFILE = { allowPrivateNetwork: true }
 
 /** Opens the connections. */
 export interface Openers {
   readonly openSource: (spec: SourceSpec) => Promise<Source>
   readonly openSender: () => HttpSender
+  readonly secretFor: SecretFor
 }
 
-export function connectionsWith(env: Environment, { openSource, openSender }: Openers): Connections {
+export function connectionsWith(
+  env: Environment,
+  { openSource, openSender, secretFor }: Openers,
+): Connections {
   return {
     async describe(spec, model, signal) {
       await using source = await openSource(spec)
       return await source.describe(model, { signal })
     },
+    async excessRights(spec, signal) {
+      // A source on files has no login, and would start a process for nothing.
+      if (spec.type === 'duckdb') return []
+      await using source = await openSource(spec)
+      return (await source.excessRights?.({ signal })) ?? []
+    },
     assertKey: assertKeyColumns,
     assertTemplates: (definition, columns) => templateColumns(definition).assertKnown(columns),
     assertSendable: destination => assertSendable(destination, env),
-    async reach({ baseUrl: url }, signal) {
+    async reach(destination, signal) {
+      const { baseUrl: url } = destination
       await using sender = openSender()
-      const request = { method: 'HEAD', url, headers: {}, body: null, timeoutMs: KNOCK_TIMEOUT_MS, signal }
+      const knock = { method: 'HEAD', url, headers: {}, body: null, timeoutMs: KNOCK_TIMEOUT_MS, signal }
+      const request = { ...knock, connection: openedAs(destination, secretFor) }
       const result = await sender.send(request)
       if (result.kind === 'answered') return
       const message = `${url} does not answer: ${result.error}`
       throw new SluiceError('unreachable', message, { details: [{ field: 'baseUrl', message }] })
     },
+  }
+}
+
+/**
+ * How the connection to a destination is opened. Without the secrets of its certificate, which may be set
+ * only where the sync runs, none is shown.
+ */
+function openedAs(destination: DestinationSpec, secretFor: SecretFor): ConnectionOptions {
+  const use = useByDestination(destination)
+  const fill = (text: string): string => fillSecrets(text, name => (use === null ? '' : secretFor(name, use)))
+  const { tls } = destination
+  try {
+    return connectionOf(destination, fill, PROFILE)
+  } catch (error) {
+    if (!isSluiceError(error, 'config') || secretNames(JSON.stringify(tls ?? {})).length === 0) throw error
+    const { ca, insecure } = tls ?? {}
+    return connectionOf({ ...destination, tls: { ca, insecure } }, fill, PROFILE)
   }
 }

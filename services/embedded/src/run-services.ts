@@ -1,6 +1,7 @@
 /** All services at work in one process. */
 import { runChangeDetector } from '@sluice/change-detector/change-detector'
 import { runDelivery } from '@sluice/delivery/delivery'
+import { Places } from '@sluice/delivery/send/places'
 import { Throttles } from '@sluice/delivery/send/throttles'
 import type { Ends } from '@sluice/flow/ends'
 import { runRenderer } from '@sluice/renderer/renderer'
@@ -11,7 +12,7 @@ type DeliveryDeps = Parameters<typeof runDelivery>[0]
 /** What the caller opens for the services. The rest is the same in every process of this profile. */
 export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'adoptedAreInterrupted'> &
   Parameters<typeof runRenderer>[0] &
-  Omit<DeliveryDeps, 'throttles' | 'onError' | 'lateSendsMs'>
+  Omit<DeliveryDeps, 'throttles' | 'places' | 'onError' | 'lateSendsMs'>
 
 /** Runs all services until they are drained. If one fails, the others drain too. */
 export async function runServices(deps: EmbeddedServices, ends: Ends): Promise<void> {
@@ -21,7 +22,10 @@ export async function runServices(deps: EmbeddedServices, ends: Ends): Promise<v
   const services = [
     runChangeDetector({ ...deps, now: Date.now, adoptedAreInterrupted: true }, all),
     runRenderer(deps, all),
-    runDelivery({ ...deps, throttles: new Throttles(), onError, lateSendsMs: () => 0 }, all),
+    runDelivery(
+      { ...deps, throttles: new Throttles(), places: new Places(), onError, lateSendsMs: () => 0 },
+      all,
+    ),
   ]
   await Promise.all(
     services.map(service =>

@@ -21,7 +21,9 @@ export async function start(config: ServiceConfig, context: StartContext): Promi
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const clientId = `${config.prefix}-renderer`
   await using opening = new AsyncDisposableStack()
-  const stage = opening.use(await openStage(config, adapters, { clientId, outlasts: true, logger, signal }))
+  const stage = opening.use(
+    await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
+  )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)

@@ -5,7 +5,7 @@
  */
 import type { Request, Unrenderable } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
-import { decodeRecords, isTakeover, readOwned } from '@sluice/topics/owned-reader'
+import { isTakeover, readOwnBackwards, readOwned } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
 
 /** A record in `requests` for the rows of a batch, or for some of them. */
@@ -38,13 +38,13 @@ export async function endsItsBatch(last: Written, reading: Reading): Promise<boo
 
 /** The first request of the batch that the one at this offset belongs to. */
 export async function firstOfBatch(last: Written, offset: number, reading: Reading): Promise<Written> {
-  const { log, io, output, signal } = reading
+  const { log, io, output: target, signal } = reading
+  const { incarnation: own } = last
+  const options = { log, io, target, incarnation: own, stage: 'requests', before: offset, signal } as const
   let first = last
-  for await (const stored of log.readBackwards(output, { before: offset, signal })) {
-    const [placed] = await decodeRecords(io, [stored], signal)
-    const record = placed?.record ?? null
-    if (record !== null && isTakeover(record)) continue
-    if (record?.name !== 'sluice.Request' && record?.name !== 'sluice.Unrenderable') break
+  for await (const { record } of readOwnBackwards(options)) {
+    if (isTakeover(record)) continue
+    if (record.name !== 'sluice.Request' && record?.name !== 'sluice.Unrenderable') break
     const { incarnation, run, changesStart } = record.value
     if (incarnation !== last.incarnation || run !== last.run || changesStart !== last.changesStart) break
     first = record.value

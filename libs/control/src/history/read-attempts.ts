@@ -128,7 +128,10 @@ class PartitionAttempts {
     return { sync: this.#sync.sync, partition: this.#partition, keys }
   }
 
-  /** The request of an attempt, for its body, which `attempts` does not repeat. Null once it is trimmed. */
+  /**
+   * The request of an attempt, for its body, which `attempts` does not repeat. Null once it is trimmed, or if
+   * it cannot be read.
+   */
   async #request(offset: number, signal: AbortSignal): Promise<Request | Unrenderable | null> {
     const { log, io, prefix } = this.#deps
     const target = at(syncTopics(prefix, this.#sync.sync).requests, this.#partition)
@@ -140,7 +143,7 @@ class PartitionAttempts {
         if (record?.name === 'sluice.Request' || record?.name === 'sluice.Unrenderable') return record.value
       }
     } catch (error) {
-      if (!isSluiceError(error, 'offset-out-of-range')) throw error
+      if (!isSluiceError(error, 'offset-out-of-range') && !isSluiceError(error, 'corrupt')) throw error
     }
     return null
   }

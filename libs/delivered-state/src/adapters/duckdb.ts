@@ -343,6 +343,7 @@ class DuckdbDeliveredState implements DeliveredState {
       'ordered',
       'places',
       'known',
+      'collected',
       'piece',
       'sizes',
       'ambiguous',

@@ -34,14 +34,15 @@ describe('what an answer means', () => {
 })
 
 describe('an answer for which a rule names the outcome', () => {
-  it('is answered, and has a waiting time where it counts as throttled', () => {
+  it('is answered, and has a waiting time unless the request has arrived', () => {
     const answer = { status: 400, retryAfter: '7', date: null }
-    expect(verdictAs('exists', answer, NOW)).toEqual({
-      outcome: 'exists',
+    expect(verdictAs('delivered', answer, NOW)).toEqual({
+      outcome: 'delivered',
       answered: true,
       retryAfterMs: null,
     })
-    expect(verdictAs('throttled', answer, NOW)).toMatchObject({ outcome: 'throttled', retryAfterMs: 7000 })
+    for (const outcome of ['throttled', 'rejected', 'unknown'] as const)
+      expect(verdictAs(outcome, answer, NOW)).toEqual({ outcome, answered: true, retryAfterMs: 7000 })
   })
 })
 

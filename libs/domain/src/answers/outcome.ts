@@ -10,7 +10,7 @@ export interface Verdict {
    * would only repeat its stored failure.
    */
   readonly answered: boolean
-  /** For `throttled`: how long the server asked to wait, if it said so. */
+  /** How long the server asked to wait before another try, if it said so. Null where the request arrived. */
   readonly retryAfterMs: number | null
 }
 
@@ -33,14 +33,14 @@ export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
   if (status >= 200 && status < 300) return { outcome: 'delivered', answered: true, retryAfterMs: null }
   if (status === 429 || (status === 503 && answer.retryAfter !== null))
     return { outcome: 'throttled', answered: true, retryAfterMs }
-  if (status === 408 || status >= 500) return { outcome: 'unknown', answered: true, retryAfterMs: null }
-  return { outcome: 'rejected', answered: true, retryAfterMs: null }
+  if (status === 408 || status >= 500) return { outcome: 'unknown', answered: true, retryAfterMs }
+  return { outcome: 'rejected', answered: true, retryAfterMs }
 }
 
 /** The meaning of an answer for which the sync's own rules name an outcome. */
 export function verdictAs(outcome: Verdict['outcome'], answer: Answer, nowMs: number): Verdict {
   const retryAfterMs =
-    outcome === 'throttled' ? parseRetryAfter(answer.retryAfter, { date: answer.date, nowMs }) : null
+    outcome === 'delivered' ? null : parseRetryAfter(answer.retryAfter, { date: answer.date, nowMs })
   return { outcome, answered: true, retryAfterMs }
 }
 

@@ -18,6 +18,8 @@ export function describeError(error: Error): string {
   const text = error.message === '' ? error.name : error.message
   if (text === 'bad upgrade')
     return 'the API answered 101 (Switching Protocols), which the request had not asked for'
+  const refusal = certificateRefusal(error)
+  if (refusal !== null) return refusal
   if (code === 'UND_ERR_SOCKET') return `the connection broke: ${text}`
   return MEANINGS[code] ?? text
 }
@@ -32,6 +34,24 @@ const INVALID = new Set([
 /** True if the error says that no HTTP request can be made. */
 export function isInvalidRequest(error: Error): boolean {
   return INVALID.has(codeOf(error) ?? '')
+}
+
+const REFUSAL =
+  /_ALERT_(HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED|ACCESS_DENIED|UNKNOWN_CA|(?:BAD|NO|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(?:EXPIRED|REVOKED|UNKNOWN))$/
+
+/**
+ * What a server says of the client's certificate, or of its absence; null for another error. A server that
+ * says so has not taken the request. In TLS 1.3 it says so only after the request is on its way.
+ */
+export function certificateRefusal(error: Error): string | null {
+  const [, alert] = REFUSAL.exec(codeOf(error) ?? '') ?? []
+  if (alert === undefined) return null
+  const wants = 'a client certificate, `tls: { cert, key }`'
+  if (alert === 'CERTIFICATE_REQUIRED') return `the server wants ${wants}`
+  const words = alert.toLowerCase().replaceAll('_', ' ')
+  if (alert === 'HANDSHAKE_FAILURE' || alert === 'NO_CERTIFICATE')
+    return `the server broke off the TLS handshake (${words}): it may want ${wants}`
+  return `the server does not take the client certificate of \`tls\`: ${words}`
 }
 
 export function codeOf(error: Error): string | null {

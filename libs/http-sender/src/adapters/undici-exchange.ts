@@ -9,7 +9,7 @@ import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import type { Dispatcher, Pool } from 'undici'
 import { isPacked, plainText, unpackedText } from './answer-body.ts'
 import { AnswerRoom } from './answer-room.ts'
-import { codeOf, describeError, isInvalidRequest } from './describe-error.ts'
+import { certificateRefusal, codeOf, describeError, isInvalidRequest } from './describe-error.ts'
 import type { OutgoingRequest, SendResult } from '../port.ts'
 
 export interface ExchangeSurroundings {
@@ -155,7 +155,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       if (this.#mayStartAfresh(error)) this.#startAfresh()
       else this.#fail(isInvalidRequest(error) ? 'invalid' : 'not-sent', describeError(error))
     } else if (this.#isKept()) this.#answer()
-    else this.#fail('broken', describeError(error))
+    else this.#fail(certificateRefusal(error) === null ? 'broken' : 'not-sent', describeError(error))
   }
 
   /** True once the part of the answer that is kept is complete, so that its end does not matter any more. */

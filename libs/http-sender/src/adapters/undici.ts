@@ -3,16 +3,18 @@
  * through `dispatch`.
  */
 import type { ByteShare } from '@sluice/flow/byte-budget'
-import { buildConnector, Pool } from 'undici'
+import { createHash } from 'node:crypto'
+import { Pool, type buildConnector } from 'undici'
 import { AbortWatch } from './abort-watch.ts'
 import { MAX_HEAD_BYTES } from './describe-error.ts'
 import { passOverInterimAnswers } from './interim-answers.ts'
+import { connectorOf } from './open-connection.ts'
+import { ProxyTunnels, type ProxyOptions } from './proxy-tunnel.ts'
 import { queuedAbortHook } from './queued-abort-hook.ts'
-import { sharedLookup } from './shared-lookup.ts'
 import { splitUrl } from './split-url.ts'
 import { Exchange } from './undici-exchange.ts'
 import type { ExchangeSurroundings } from './undici-exchange.ts'
-import type { HttpSender, OutgoingRequest, SendResult } from '../port.ts'
+import type { ConnectionOptions, HttpSender, OutgoingRequest, SendResult } from '../port.ts'
 
 export interface UndiciSenderOptions {
   /**
@@ -33,14 +35,10 @@ export interface UndiciSenderOptions {
    * and so does its server. Absent: no bound.
    */
   readonly answers?: ByteShare | undefined
-  /** PEM texts and switches as in node:tls. */
-  readonly tls?: {
-    readonly ca?: string
-    readonly cert?: string
-    readonly key?: string
-    readonly passphrase?: string
-    readonly rejectUnauthorized?: boolean
-  }
+  /** For requests that say nothing of their connection. */
+  readonly connection?: ConnectionOptions
+  /** Absent: all servers are reached directly. */
+  readonly proxy?: ProxyOptions | undefined
 }
 
 /**
@@ -61,7 +59,9 @@ export function createUndiciSender(options: UndiciSenderOptions = {}): HttpSende
 
 class UndiciSender implements HttpSender {
   readonly #options: UndiciSenderOptions
-  readonly #connect: buildConnector.connector
+  readonly #tunnels: ProxyTunnels | null
+  readonly #ways = new Ways()
+  readonly #connectErrors = new WeakSet<object>()
   readonly #origins = new Map<string, Origin>()
   readonly #watch = new AbortWatch<Exchange>()
   readonly #surroundings: ExchangeSurroundings
@@ -69,13 +69,13 @@ class UndiciSender implements HttpSender {
 
   constructor(options: UndiciSenderOptions) {
     this.#options = options
-    const connectErrors = new WeakSet<object>()
-    this.#connect = connectorMarking(connectErrors, options)
+    const { proxy } = options
+    this.#tunnels = proxy === undefined ? null : new ProxyTunnels(proxy.url, connectTimeoutMs(options))
     this.#surroundings = {
       bodyLimitBytes: options.bodyLimitBytes ?? 64 * 1024,
       drainLimitBytes: options.drainLimitBytes ?? 1024 * 1024,
       answers: options.answers ?? null,
-      cameFromConnecting: error => connectErrors.has(error),
+      cameFromConnecting: error => this.#connectErrors.has(error),
       release: (signal, exchange) => this.#watch.remove(signal, exchange),
     }
   }
@@ -104,12 +104,13 @@ class UndiciSender implements HttpSender {
     const pools = [...this.#origins.values()]
     this.#origins.clear()
     await Promise.all(pools.map(({ pool }) => pool.destroy(new Error('the sender was closed'))))
+    await this.#tunnels?.[Symbol.asyncDispose]()
   }
 
   #dispatch(exchange: Exchange, request: OutgoingRequest): void {
     assertHeaders(request.headers)
     const { origin, path } = splitUrl(request.url)
-    const { pool, authorization } = this.#origins.get(origin) ?? this.#openOrigin(origin)
+    const { pool, authorization } = this.#originOf(origin, request.connection ?? this.#options.connection)
     this.#watch.add(request.signal, exchange)
     exchange.begin(pool, {
       path,
@@ -123,7 +124,12 @@ class UndiciSender implements HttpSender {
     })
   }
 
-  #openOrigin(text: string): Origin {
+  #originOf(text: string, connection: ConnectionOptions = NO_OPTIONS): Origin {
+    const name = `${this.#ways.nameOf(connection)} ${text}`
+    return this.#origins.get(name) ?? this.#openOrigin(name, text, connection)
+  }
+
+  #openOrigin(name: string, text: string, connection: ConnectionOptions): Origin {
     const url = new URL(text)
     const pool = new Pool(url.origin, {
       connections: this.#options.connections ?? 100,
@@ -133,7 +139,7 @@ class UndiciSender implements HttpSender {
       bodyTimeout: 0,
       maxHeaderSize: MAX_HEAD_BYTES,
       allowH2: false,
-      connect: this.#connect,
+      connect: this.#connectorOf(connection),
     })
     pool.on('connect', (_origin, targets) => {
       const client = targets.at(-1)
@@ -145,31 +151,42 @@ class UndiciSender implements HttpSender {
       void this.#origins.get(oldest)?.pool.close()
       this.#origins.delete(oldest)
     }
-    this.#origins.set(text, origin)
+    this.#origins.set(name, origin)
     return origin
+  }
+
+  #connectorOf(connection: ConnectionOptions): buildConnector.connector {
+    const tunnels = this.#tunnels
+    return connectorOf(connection, {
+      connectTimeoutMs: connectTimeoutMs(this.#options),
+      proxy: tunnels === null ? null : { tunnels, except: this.#options.proxy?.except ?? '' },
+      onError: error => void this.#connectErrors.add(error),
+    })
   }
 }
 
+const NO_OPTIONS: ConnectionOptions = {}
+
+function connectTimeoutMs(options: UndiciSenderOptions): number {
+  return options.connectTimeoutMs ?? 10_000
+}
+
 /**
- * Opens connections and remembers which errors came from that. An egress guard belongs here: it is the one
- * place where a host name becomes a socket.
+ * Names for options of connections. Equal options have the same name, which tells nothing of the key in them.
  */
-function connectorMarking(
-  connectErrors: WeakSet<object>,
-  options: UndiciSenderOptions,
-): buildConnector.connector {
-  const connect = buildConnector({
-    allowH2: false,
-    timeout: options.connectTimeoutMs ?? 10_000,
-    lookup: sharedLookup(),
-    ...options.tls,
-  })
-  // Returning the socket lets undici give up an attempt that no request waits for any more.
-  return (target, callback) =>
-    connect(target, (...outcome) => {
-      if (outcome[0] !== null) connectErrors.add(outcome[0])
-      callback(...outcome)
-    })
+class Ways {
+  readonly #names = new WeakMap<ConnectionOptions, string>()
+
+  nameOf(connection: ConnectionOptions): string {
+    const known = this.#names.get(connection)
+    if (known !== undefined) return known
+    const { tls = {}, allowPrivateNetwork = true } = connection
+    const fields = Object.entries(tls).sort(([one], [other]) => (one < other ? -1 : 1))
+    const text = JSON.stringify([allowPrivateNetwork, fields])
+    const name = createHash('sha256').update(text).digest('base64')
+    this.#names.set(connection, name)
+    return name
+  }
 }
 
 /** What no header can carry: control characters, and characters beyond Latin-1 (RFC 9110 §5.5). */

@@ -8,7 +8,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nextTurn } from '@sluice/flow/sleep'
-import { keysIn, records } from '../contract/fixture.ts'
+import { keysIn, readAll, records } from '../contract/fixture.ts'
+import type { LogRecord } from '../port.ts'
 import { createSqliteLog } from './sqlite.ts'
 
 const CHILD = new URL('../contract/sqlite-crash-child.ts', import.meta.url).pathname
@@ -343,5 +344,47 @@ describe('groups', () => {
     expect(await owned()).toBe(0)
     await log.ensureTopics([{ ...spec, partitions: 3 }], { signal })
     expect(await owned()).toBe(3)
+  })
+})
+
+describe('a damaged file', () => {
+  const target = { topic: 'damaged', partition: 0 }
+
+  async function damagedBy(change: (data: Uint8Array) => Uint8Array): Promise<LogRecord[]> {
+    const { signal } = new AbortController()
+    {
+      await using log = createSqliteLog({ file })
+      await log.ensureTopics([{ topic: 'damaged', partitions: 1, cleanup: 'compact' }], { signal })
+      for (const name of ['first', 'middle', 'last']) await log.append(target, records(name, 2), { signal })
+    }
+    using db = new DatabaseSync(file)
+    const row = db.prepare('SELECT data FROM log_batch WHERE base = 2').get()
+    db.prepare('UPDATE log_batch SET data = ? WHERE base = 2').run(change(row?.['data'] as Uint8Array))
+    await using log = createSqliteLog({ file })
+    await log.append(target, records('first', 2), { signal })
+    await log.compact('damaged', { signal })
+    return await readAll(log, target, { signal })
+  }
+
+  test.each<[string, (data: Uint8Array) => Uint8Array]>([
+    ['is empty', () => new Uint8Array()],
+    ['is cut off', data => data.subarray(0, -1)],
+    ['is longer than it says', data => Buffer.concat([data, Buffer.alloc(1)])],
+    ['claims four billion records', data => Buffer.concat([Buffer.alloc(4, 0xff), data.subarray(4)])],
+    [
+      'has a key that runs past it',
+      data => (new DataView(data.buffer).setUint32(8, 2 ** 31 - 1, true), data),
+    ],
+    ['has an offset of another batch', data => (new DataView(data.buffer).setUint32(4, 7, true), data)],
+  ])('a batch that %s is one unreadable record, which compaction leaves alone', async (_, change) => {
+    const found = await damagedBy(data => change(Uint8Array.from(data)))
+    expect(found.map(({ offset, unreadable }) => [offset, unreadable?.isForeign])).toEqual([
+      [2, false],
+      [4, undefined],
+      [5, undefined],
+      [6, undefined],
+      [7, undefined],
+    ])
+    expect(found[0]).toMatchObject({ value: null, unreadable: { error: { code: 'corrupt' } } })
   })
 })

@@ -33,6 +33,17 @@ export function compactionContract(fixture: Fixture): void {
 }
 
 function keeping(fixture: Fixture): void {
+  test('compaction keeps the signature of a record', async ({ signal }) => {
+    const { log } = fixture
+    const target = await fixture.partition({ signal }, { cleanup: 'compact' })
+    const signature = Buffer.alloc(32, 9)
+    await log.append(target, [record('key-1'), { ...record('signed'), signature }], { signal })
+    await writeRounds(log, target, { signal, rounds: 6 })
+    await fixture.harness.compactNow(target.topic)
+    const [first] = await readAll(log, target, { signal })
+    expect([first?.offset, Buffer.from(first?.signature ?? [])]).toEqual([1, signature])
+  })
+
   test('compaction keeps the newest record of each key where it was, and drops the older', async ({
     signal,
   }) => {

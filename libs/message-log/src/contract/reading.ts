@@ -22,6 +22,26 @@ export function readingContract(fixture: Fixture): void {
 }
 
 function appending(fixture: Fixture): void {
+  test('a signature stays beside its record, and records without one have none', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    const signature = Uint8Array.from({ length: 32 }, (_, i) => i * 8)
+    const signed = [
+      { ...record('a'), signature },
+      record('b'),
+      { ...record('c', null), signature },
+      { ...record('d'), signature: Buffer.alloc(0) },
+    ]
+    await fixture.log.append(target, signed, { signal })
+    const read = await readAll(fixture.log, target, { signal })
+    expect(read.map(each => [keyOf(each), each.signature && [...each.signature]])).toEqual([
+      ['a', [...signature]],
+      ['b', undefined],
+      ['c', [...signature]],
+      ['d', []],
+    ])
+    expect(read.map(({ value }) => value === null)).toEqual([false, false, true, false])
+  })
+
   test('a record comes back byte by byte, with its offset and the time of appending', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     const bytes = Uint8Array.from({ length: 256 }, (_, i) => i)

@@ -189,11 +189,9 @@ describe('fields', () => {
     const not = (text: string) => expect(problemOf(text)).toMatch(/not supported by this version yet/)
     not('kind: source\nname: cdc\ntype: debezium\ntopic: shop.orders\n')
     not('kind: alert\nname: a\nsyncs: all\n')
-    not(`${DESTINATION}auth: { bearer: x }\n`)
-    not(`${DESTINATION}tls: { insecure: true }\n`)
+    not(`${DESTINATION}auth: { oauth2: { grant: password } }\n`)
     not(`${SYNC}${TRIGGER}paused: true\n`)
     not(`${SYNC}${TRIGGER}schedule: { every: 15m }\n`)
-    not(`${SYNC}${TRIGGER}errors: { retry: now }\n`)
     not(`${SYNC}${TRIGGER}errors: { splitBatches: true }\n`)
     expect(problemOf(`${SYNC}${TRIGGER}    body: { jsn: x }\n`)).toMatch(
       /unknown field `jsn`; did you mean `json`\?/,
@@ -254,7 +252,7 @@ describe('references', () => {
     ['${URL', '`${URL` has no closing `}`'],
     [
       '${secret:x}',
-      '`${secret:x}` is not allowed here: a secret may stand only in the `headers` and `query` of a destination',
+      '`${secret:x}` is not allowed here: a secret may stand only in the `headers`, `query`, `auth` and `tls` of a destination',
     ],
   ])('says what is wrong with %s', (reference, problem) => {
     const told = problemOf(`${SOURCE}path: x\ntitle: '${reference}'\n`)

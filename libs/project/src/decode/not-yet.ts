@@ -4,21 +4,17 @@
  * own, so that nobody looks for a spelling mistake.
  */
 const FIELDS: ReadonlySet<string> = new Set([
-  'destination.auth',
-  'destination.tls',
-  'destination.allowPrivateNetwork',
+  'destination.auth.oauth2',
   'destination.breaker',
   'sync.delivery',
   'sync.paused',
   'sync.schedule.every',
   'sync.schedule.cron',
   'sync.schedule.timezone',
-  'sync.errors.attempts',
-  'sync.errors.backoff',
   'sync.errors.splitBatches',
   'sync.errors.rowResults',
 ])
-const VALUES: ReadonlySet<string> = new Set(['source.type=debezium', 'sync.errors.retry=now'])
+const VALUES: ReadonlySet<string> = new Set(['source.type=debezium'])
 const KINDS: ReadonlySet<string> = new Set(['alert', 'project'])
 
 export const NOT_YET = 'not supported by this version yet'

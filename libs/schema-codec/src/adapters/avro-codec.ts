@@ -2,11 +2,13 @@
  * The part that all adapters of the codec share. It keeps encoders and types once they are known, and makes
  * one call of calls for the same thing at the same time. Keeping schemas is up to the adapter.
  */
-import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
+import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro-schemas'
+import { isRecordSchema, isSchema } from '@sluice/contracts/avro-types'
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import type { Compatibility, Decoded, Encoder, EncoderOptions, SchemaCodec } from '../port.ts'
-import { avroType } from './avro.ts'
+import { differencesInShape } from '../compatibility.ts'
+import { avroType, schemaOf } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 import { decodeRecord, schemaIdOf, WireEncoder } from './wire.ts'
 
@@ -112,6 +114,7 @@ export class AvroCodec implements SchemaCodec {
     const { signal } = this.#closing
     signal.throwIfAborted()
     const type = await this.#store.typeById(id, { signal })
+    assertShape(type, id)
     this.#types.set(id, type)
     limitSize(this.#types, MAX_TYPES)
     return type
@@ -129,4 +132,34 @@ function limitSize<K>(map: Map<K, unknown>, size: number): void {
     if (map.size <= size) return
     map.delete(first)
   }
+}
+
+/**
+ * Throws `corrupt` if the type has the name of one of Sluice's records and another shape. Anybody may
+ * register such a schema, and the code that takes these records believes in their shapes.
+ */
+function assertShape(type: AvscType, id: number): void {
+  const [, name] = /^sluice\.(\w+)$/.exec(type.name ?? '') ?? []
+  const ours = name === undefined ? undefined : shapeOf(name)
+  const written = schemaOf(type)
+  if (ours === undefined) return
+  if (!isSchema(written) || !isRecordSchema(written))
+    throw new SluiceError('corrupt', `Schema ${id} is no record, though it is named ${type.name ?? ''}.`)
+  const [other] = differencesInShape(ours, written)
+  if (other === undefined) return
+  throw new SluiceError(
+    'corrupt',
+    `Schema ${id} is named ${type.name ?? ''} and is not Sluice's: ${other.path || 'the record'} is ${other.was}, expected ${other.becomes}.`,
+  )
+}
+
+const ANY_CHANGE = changeSchema([])
+
+function shapeOf(name: string): AvroRecordSchema | undefined {
+  if (name === 'Change') return ANY_CHANGE
+  return isStatic(name) ? SCHEMAS[name] : undefined
+}
+
+function isStatic(name: string): name is keyof typeof SCHEMAS {
+  return Object.hasOwn(SCHEMAS, name)
 }

@@ -103,11 +103,16 @@ function enumType(schema: Attributes, options: object): AvscType {
   return new Enum(schema, options)
 }
 
-/** The number of items in the next block of an array or map. */
+/**
+ * The number of items in the next block of an array or map. Throws if there are fewer bytes than items: an
+ * item of no bytes, such as null, could stand there for ever.
+ */
 function readBlockSize(tap: Tap): number {
   const count = tap.readLong()
   if (count < 0) tap.skipLong() // The bytes of the block, for readers that skip it.
-  return Math.abs(count)
+  const items = Math.abs(count)
+  if (!(items <= tap.buf.length - tap.pos)) throw new DoesNotFit()
+  return items
 }
 
 /** Ends the reading of a list that claims to have more items than bytes. */

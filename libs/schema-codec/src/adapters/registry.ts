@@ -30,7 +30,8 @@ const DEADLINE_MS = 15_000
 const MISSING_FOR_MS = 5_000
 /** Of a schema that was waited for in vain, the registry is asked once and not waited for, for so long. */
 const MISSING_REMEMBERED_MS = 60_000
-const MISSING_KEPT = 1_000
+/** So many schemas are waited for in vain in that time. Records of others may name any number of them. */
+const MISSING_WAITED_FOR = 3
 const FIRST_RETRY_MS = 100
 const MAX_RETRY_MS = 2000
 
@@ -150,17 +151,29 @@ class RegistryStore implements SchemaStore {
    * the one that gave the id, may know it a little later.
    */
   async typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType> {
-    const isKnownMissing = performance.now() < (this.#missingUntilMs.get(id) ?? 0)
+    const now = performance.now()
+    for (const [known, until] of this.#missingUntilMs) if (until <= now) this.#missingUntilMs.delete(known)
+    const isKnownMissing = this.#missingUntilMs.has(id) || this.#missingUntilMs.size >= MISSING_WAITED_FOR
     const patient = { ...options, missingForMs: isKnownMissing ? 0 : this.#missingForMs }
-    const type = await this.#ask(patient, () => this.#registry.getSchema(id))
+    const type = await this.#ask(patient, () => this.#schemaOf(id))
     if (type !== undefined) return type as unknown as AvscType
-    if (this.#missingUntilMs.size >= MISSING_KEPT) this.#missingUntilMs.clear()
     if (!isKnownMissing) this.#missingUntilMs.set(id, performance.now() + MISSING_REMEMBERED_MS)
     throw new SluiceError(
       'corrupt',
       `A record names schema ${id}, which the schema registry at ${this.#address} does not have: the record comes from elsewhere, or the ` +
         'registry lost its schemas.',
     )
+  }
+
+  /** The schema may be another program's: no Avro, or Avro that avsc does not take. */
+  async #schemaOf(id: number): Promise<unknown> {
+    try {
+      return await this.#registry.getSchema(id)
+    } catch (cause) {
+      if (statusOf(cause) !== undefined || isMissing(cause)) throw cause
+      const message = `A record names schema ${id} of ${this.#address}, which is none of Sluice's: ${messageOf(cause)}`
+      throw new SluiceError('corrupt', message, { cause })
+    }
   }
 
   /**
@@ -179,6 +192,7 @@ class RegistryStore implements SchemaStore {
         return await abortable(question(), options)
       } catch (error) {
         options.signal.throwIfAborted()
+        if (isSluiceError(error, 'corrupt')) throw error
         const mayWait = (forMs: number): boolean => performance.now() + pause <= askedAt + forMs
         if (isMissing(error)) {
           if (!mayWait(options.missingForMs ?? 0)) return undefined

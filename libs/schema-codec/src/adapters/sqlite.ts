@@ -82,7 +82,14 @@ class SqliteStore implements SchemaStore {
         `A record names schema ${id}, which ${this.#file} does not have: the record comes from elsewhere, or the file was replaced.`,
       )
     }
-    return avroType(schemaFrom(row['text']))
+    const schema = schemaFrom(row['text'])
+    try {
+      return avroType(schema)
+    } catch (cause) {
+      throw new SluiceError('corrupt', `Schema ${id} of ${this.#file} is no schema that can be read.`, {
+        cause,
+      })
+    }
   }
 
   /**
@@ -222,10 +229,18 @@ function addVersion(database: DatabaseSync, version: NewVersion): number {
 }
 
 function schemaFrom(text: unknown): AvroRecordSchema {
-  const schema: unknown = typeof text === 'string' ? JSON.parse(text) : undefined
+  const schema = typeof text === 'string' ? parsed(text) : undefined
   if (!isSchema(schema) || !isRecordSchema(schema))
     throw new SluiceError('corrupt', 'A stored schema is no record schema.')
   return schema
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function isSqliteError(error: unknown): error is Error & { readonly errcode: number } {

@@ -97,6 +97,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     trigger: 'changed',
     outcome: 'throttled',
     final: false,
+    nextTryAt: 1_700_000_001_000,
     answered: true,
     status: 429,
     error: 'slow down',

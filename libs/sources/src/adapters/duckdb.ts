@@ -1,59 +1,42 @@
 /**
  * The source of type `duckdb`: CSV, Parquet and JSON files of a folder, or a .duckdb file, all read-only.
- * Each query has a DuckDB instance of its own, which writes the result straight into the extract. So no row
- * passes through JavaScript.
+ * Each query runs in a process of its own, which writes the result into the extract. So no row passes through
+ * JavaScript, and SQL that goes wrong ends no process but that one.
  */
-import { existsSync, statSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { existsSync, realpathSync, statSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname } from 'node:path'
-import type { DuckDBConnection } from '@duckdb/node-api'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { join } from 'node:path'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { DuckdbSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
-import { primaryKeyOf } from '@sluice/domain/definition'
 import type { Extract, Source } from '../port.ts'
-import {
-  diskErrorOf,
-  emptyFile,
-  messageOf,
-  missingFile,
-  queryError,
-  saysOutOfMemory,
-} from './duckdb/errors.ts'
-import { attachExtract, DuckdbSession } from './duckdb/session.ts'
-import { resolveFiles, type ResolvedQuery } from './duckdb/file-references.ts'
-import { type Carried, carry, quoteIdentifier, quoteText } from './duckdb/types.ts'
+import { acceptRows } from './duckdb/accept-rows.ts'
+import { missingFile } from './duckdb/errors.ts'
+import type { Answer, Task } from './duckdb/messages.ts'
+import { assertBelowRoots, DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
+import { type Ending, QueryProcess } from './duckdb/start-process.ts'
 import { assertColumns } from './query/model-columns.ts'
-import { assertBeginsAsQuery, prepareQuery, sqlOf } from './query/read-only-query.ts'
 
 export interface DuckdbSourceOptions {
   readonly spec: DuckdbSourceSpec
-  /**
-   * The most memory of a query, as DuckDB writes sizes. Default 512MB. DuckDB writes data that does not fit
-   * to files beside the extract.
-   */
-  readonly memoryLimit?: string
+  /** Most memory of a query. DuckDB writes data that does not fit to files beside the extract. */
+  readonly memoryBytes?: number
   /**
    * The memory that a query gets at first, since DuckDB keeps all that it has read while memory allows. If a
    * query needs more, it runs once more with the limit. Default: the limit.
    */
-  readonly usualMemory?: string
-  /** Default 2. */
-  readonly threads?: number
+  readonly usualBytes?: number
+  /** What the operator allows. Default: any folder, and the limits that OPERATIONS.md names. */
+  readonly limits?: FileLimits
 }
 
-/** With this many columns, the row groups of two threads take too much memory. */
-const MANY_COLUMNS = 100
-
-interface QueryColumn {
-  readonly name: string
-  readonly carried: Carried
-}
+const DEFAULT_MEMORY_BYTES = 512_000_000
+const THREADS = 2
 
 /**
  * Makes a source over files of a folder or a .duckdb file. Queries may run concurrently, each with its own
- * memory.
+ * process and memory. The process of the first query starts at once, so that it is ready by then.
  */
 export function createDuckdbSource(options: DuckdbSourceOptions): Source {
   return new DuckdbSource(options)
@@ -61,198 +44,150 @@ export function createDuckdbSource(options: DuckdbSourceOptions): Source {
 
 class DuckdbSource implements Source {
   readonly #options: DuckdbSourceOptions
+  readonly #limits: FileLimits
+  /** The process that waits for the next query. */
+  #waiting: QueryProcess | null
 
   constructor(options: DuckdbSourceOptions) {
     this.#options = options
+    this.#limits = options.limits ?? DEFAULT_LIMITS
+    this.#waiting = this.#start()
   }
 
   async describe(model: ModelSpec, options: { signal: AbortSignal }): Promise<readonly Column[]> {
-    return this.#withSession(model, { signal: options.signal, tempDirectory: tmpdir() }, async session => {
-      const { columns } = await this.#prepare(session.connection, model)
-      return columns.map(({ name, carried }) => ({ name, type: carried.type }))
-    })
+    options.signal.throwIfAborted()
+    const tempDirectory = await mkdtemp(join(tmpdir(), 'sluice-query-'))
+    try {
+      const answer = await this.#ask(model, { file: null, tempDirectory, signal: options.signal })
+      if (answer.kind !== 'columns') throw this.#senseless(model)
+      assertColumns(model, answer.columns)
+      return answer.columns
+    } finally {
+      await rm(tempDirectory, { recursive: true, force: true })
+    }
   }
 
   async extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract> {
     const { file, signal } = options
+    signal.throwIfAborted()
     if (existsSync(file))
       throw new SluiceError('conflict', `${file} exists already; an extract wants a new file.`)
-    const { usualMemory } = this.#options
-    const run = (memory?: string): Promise<Extract> =>
-      this.#withSession(model, { signal, tempDirectory: `${file}.tmp`, memory }, session =>
-        this.#export(session, model, file),
-      )
     try {
-      if (usualMemory === undefined) return await run()
-      return await run(usualMemory).catch(async (error: unknown) => {
-        signal.throwIfAborted()
-        if (!saysOutOfMemory(causeOf(error))) throw error
-        await removeExtract(file)
-        return run()
-      })
-    } catch (error) {
-      await removeExtract(file)
+      const answer = await this.#ask(model, { file, tempDirectory: `${file}.tmp`, signal })
+      if (answer.kind !== 'rows') throw this.#senseless(model)
+      const { maxRows } = this.#limits
+      if (answer.rowCount > maxRows)
+        throw tooMuch(model, `${answer.rowCount} rows`, `SLUICE_SOURCE_MAX_ROWS is ${maxRows}`)
+      const rows = await acceptRows(file, { model, rowCount: answer.rowCount })
       signal.throwIfAborted()
-      throw diskErrorOf(causeOf(error), { model: model.name, file }) ?? error
+      return { file, ...rows }
+    } catch (error) {
+      await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+      signal.throwIfAborted()
+      throw error
     } finally {
       await rm(`${file}.tmp`, { recursive: true, force: true })
     }
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve()
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#waiting?.[Symbol.asyncDispose]()
+    this.#waiting = null
   }
 
-  /**
-   * Runs `work` in an instance of its own. Ends it when the caller aborts, or when the source's time-out is
-   * over.
-   */
-  async #withSession<T>(
+  #start(): QueryProcess {
+    const { memoryBytes = DEFAULT_MEMORY_BYTES } = this.#options
+    const fileBytes = Math.max(this.#limits.maxBytes, this.#limits.maxSpillBytes)
+    return QueryProcess.start({ memoryBytes, fileBytes, cpuMs: this.#mostMs * THREADS })
+  }
+
+  get #mostMs(): number {
+    return Math.min(this.#options.spec.timeout ?? Infinity, this.#limits.maxMs)
+  }
+
+  /** Has a process carry out a query, until the caller aborts or its time is over. Throws what it answers. */
+  async #ask(
     model: ModelSpec,
-    how: {
-      readonly signal: AbortSignal
-      readonly tempDirectory: string
-      readonly memory?: string | undefined
-    },
-    work: (session: DuckdbSession) => Promise<T>,
-  ): Promise<T> {
-    how.signal.throwIfAborted()
-    const { spec, memoryLimit = '512MB', threads = 2 } = this.#options
-    this.#assertPathExists()
-    const timeout = spec.timeout === undefined ? null : AbortSignal.timeout(spec.timeout)
-    const signal = timeout === null ? how.signal : AbortSignal.any([how.signal, timeout])
-    await using session = await DuckdbSession.open(this.#folder(), {
-      memoryLimit: how.memory ?? memoryLimit,
-      threads,
-      tempDirectory: how.tempDirectory,
-    })
-    try {
-      await this.#attach(session.connection)
-      return await session.interruptible(signal, () => work(session))
-    } catch (error) {
-      how.signal.throwIfAborted()
-      if (timeout?.aborted === true)
-        throw new SluiceError(
-          'query',
-          `The query of model ${model.name} took longer than the time-out of source ${spec.name}, ${spec.timeout ?? 0} ms.`,
-          { cause: error, retryable: true },
-        )
-      throw error
-    }
+    of: { readonly file: string | null; readonly tempDirectory: string; readonly signal: AbortSignal },
+  ): Promise<Exclude<Answer, { kind: 'failed' }>> {
+    const task = this.#task(model, of)
+    const deadline = AbortSignal.timeout(this.#mostMs)
+    await using asked = this.#waiting ?? this.#start()
+    this.#waiting = null
+    const ending = await asked.run(task, AbortSignal.any([of.signal, deadline]))
+    of.signal.throwIfAborted()
+    if (ending.kind === 'answered' && ending.answer.kind !== 'failed') return ending.answer
+    if (deadline.aborted) throw this.#tookTooLong(model)
+    throw this.#failure(model, ending, of.file)
   }
 
-  #folder(): string {
-    const { path } = this.#options.spec
-    return this.#isDatabase() ? dirname(path) : path
-  }
-
-  #isDatabase(): boolean {
-    return statSync(this.#options.spec.path, { throwIfNoEntry: false })?.isFile() ?? false
-  }
-
-  #assertPathExists(): void {
-    const { path, name } = this.#options.spec
+  #task(model: ModelSpec, of: { readonly file: string | null; readonly tempDirectory: string }): Task {
+    const { spec, memoryBytes = DEFAULT_MEMORY_BYTES, usualBytes = memoryBytes } = this.#options
+    const { name, path } = spec
+    assertBelowRoots(spec, this.#limits.roots)
     if (!existsSync(path)) throw missingFile(path, { source: name })
-  }
-
-  /** Opens the .duckdb file read-only, and makes DuckDB look up names in it. */
-  async #attach(connection: DuckDBConnection): Promise<void> {
-    if (!this.#isDatabase()) return
-    const { path, name } = this.#options.spec
-    try {
-      await connection.run(`ATTACH ${quoteText(path)} AS source_database (TYPE duckdb, READ_ONLY)`)
-      await connection.run('USE source_database')
-    } catch (error) {
-      const message = messageOf(error)
-      if (/lock/i.test(message))
-        throw new SluiceError('unreachable', `Source ${name}: another process has ${path} open: ${message}`, {
-          cause: error,
-          retryable: true,
-        })
-      throw new SluiceError(
-        'query',
-        `Source ${name}: ${path} is not a DuckDB database that can be read: ${message}`,
-        {
-          cause: error,
-        },
-      )
-    }
-  }
-
-  /** Checks the model's SQL and finds its columns, without reading rows. */
-  async #prepare(
-    connection: DuckDBConnection,
-    model: ModelSpec,
-  ): Promise<{ readonly query: ResolvedQuery; readonly columns: readonly QueryColumn[] }> {
-    const written = sqlOf(model)
-    assertBeginsAsQuery(model, written)
-    const query = await resolveFiles(connection, written, this.#folder())
-    const columns = await this.#translated(model, query, 0, async () => {
-      const statement = await prepareQuery(connection, model, query.sql)
-      try {
-        return Array.from({ length: statement.columnCount }, (_, i) => ({
-          name: statement.columnName(i),
-          carried: carry(statement.columnType(i)),
-        }))
-      } finally {
-        statement.destroySync()
-      }
-    })
-    assertColumns(model, columns)
-    const lacksKey = primaryKeyOf(model).some(key => columns.every(({ name }) => name !== key))
-    const empty = lacksKey ? emptyFile(query, { model: model.name }) : null
-    if (empty !== null) throw empty
-    return { query, columns }
-  }
-
-  async #export(session: DuckdbSession, model: ModelSpec, file: string): Promise<Extract> {
-    const { connection } = session
-    const { query, columns } = await this.#prepare(connection, model)
-    const inner = columns.map((_, index) => `c${index}`)
-    const outer = columns.map(({ name, carried }, index) => {
-      const value = `c${index}`
-      return `${carried.cast === null ? value : carried.cast(value)} AS ${quoteIdentifier(name)}`
-    })
-    await attachExtract(connection, file)
-    // Each thread keeps all columns of a row group in memory.
-    if (columns.length > MANY_COLUMNS) await connection.run('SET threads = 1')
-    await connection.run('SET lock_configuration = true')
-    const create = `CREATE TABLE sluice_extract.main.rows AS SELECT ${outer.join(', ')} FROM (\n${query.sql}\n) AS query(${inner.join(', ')})`
-    await this.#translated(model, query, 1, () => connection.run(create))
-    const counted = await connection.runAndReadAll('SELECT count(*) FROM sluice_extract.main.rows')
-    if (this.#isDatabase()) await connection.run('USE memory')
-    await connection.run('DETACH sluice_extract')
+    const isDatabase = statSync(path).isFile()
     return {
-      file,
-      columns: columns.map(({ name, carried }) => ({ name, type: carried.type })),
-      rowCount: Number(counted.getRows()[0]?.[0]),
+      model,
+      source: { name, path, realPath: realpathSync(path), isDatabase },
+      file: of.file,
+      tempDirectory: of.tempDirectory,
+      memoryLimit: `${memoryBytes}B`,
+      usualMemory: `${usualBytes}B`,
+      threads: THREADS,
+      spillBytes: this.#limits.maxSpillBytes,
     }
   }
 
-  /** Translates DuckDB's errors into SluiceErrors, with places in the SQL as the user wrote it. */
-  async #translated<T>(
-    model: ModelSpec,
-    query: ResolvedQuery,
-    linesBefore: number,
-    work: () => Promise<T>,
-  ): Promise<T> {
-    try {
-      return await work()
-    } catch (error) {
-      if (isSluiceError(error)) throw error
-      const written = sqlOf(model)
-      const isTable = model.sql === undefined
-      const of = { model: model.name, isTable, folder: this.#folder() }
-      throw queryError({ error, query, written, linesBefore, ...of })
+  #failure(model: ModelSpec, ending: Ending, file: string | null): SluiceError {
+    const { maxBytes } = this.#limits
+    const size = file === null ? 0 : (statSync(file, { throwIfNoEntry: false })?.size ?? 0)
+    switch (ending.kind) {
+      case 'answered': {
+        if (ending.answer.kind !== 'failed') return this.#senseless(model)
+        const { code, message, retryable, details } = ending.answer
+        if (code === 'disk' && size >= maxBytes)
+          return tooMuch(model, 'so many bytes', `SLUICE_SOURCE_MAX_BYTES is ${maxBytes}`)
+        return new SluiceError(code, message, { retryable, details })
+      }
+      case 'took too much time':
+        return this.#tookTooLong(model)
+      case 'took too much memory':
+        return failed(
+          model,
+          'needs more memory than it may have: set SLUICE_MEMORY higher, or let it select fewer or shorter columns, or sort and join less at once',
+        )
+      case 'ended':
+        return failed(
+          model,
+          `was not carried out to its end: its process ${ending.how}. Nothing of its result was taken. ` +
+            'It may need more memory than there is, or hit a fault of DuckDB; try it with fewer rows or in another form',
+        )
+      default:
+        return ending satisfies never
     }
+  }
+
+  #tookTooLong(model: ModelSpec): SluiceError {
+    const { name, timeout = Infinity } = this.#options.spec
+    const limit =
+      timeout <= this.#limits.maxMs
+        ? `the time-out of source ${name}, ${timeout} ms`
+        : `SLUICE_SOURCE_MAX_TIME allows, ${this.#limits.maxMs} ms`
+    const message = `The query of model ${model.name} took longer than ${limit}.`
+    return new SluiceError('query', message, { retryable: true })
+  }
+
+  #senseless(model: ModelSpec): SluiceError {
+    return failed(model, 'was not carried out: its process gave another answer than it was asked for')
   }
 }
 
-async function removeExtract(file: string): Promise<void> {
-  await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+function failed(model: ModelSpec, what: string): SluiceError {
+  const message = `The query of model ${model.name} ${what}.`
+  return new SluiceError('query', message, { details: [{ field: 'sql', message }] })
 }
 
-/** DuckDB's own error, even if a SluiceError already wraps it. */
-function causeOf(error: unknown): unknown {
-  return isSluiceError(error, 'query') ? error.cause : error
+function tooMuch(model: ModelSpec, what: string, limit: string): SluiceError {
+  return failed(model, `gives ${what}, more than it may: ${limit}`)
 }

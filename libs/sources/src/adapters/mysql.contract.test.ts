@@ -50,6 +50,24 @@ describe.skipIf(url === null)('MariaDB', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
+  it('tells what a login may do beyond reading', async () => {
+    const login = `reader_${randomUUID().slice(0, 8)}`
+    const through = new URL(address)
+    through.username = login
+    through.password = ''
+    const database = address.pathname.slice(1)
+    const rights = () => open({ url: through.href, password: '${secret:hush}' }).excessRights?.({ signal })
+    await admin.query(`CREATE USER ${login} IDENTIFIED BY 'hush'`)
+    try {
+      await admin.query(`GRANT SELECT, SHOW VIEW ON ${database}.* TO ${login}`)
+      expect(await rights()).toEqual([])
+      await admin.query(`GRANT FILE ON *.* TO ${login}; GRANT UPDATE ON ${database}.* TO ${login}`)
+      expect(await rights()).toEqual(['has FILE on *.*', `has UPDATE on \`${database}\`.*`])
+    } finally {
+      await admin.query(`DROP USER ${login}`)
+    }
+  })
+
   /** Resolves with the threads of the server that run a query which contains this text. */
   async function threadsOf(mark: string): Promise<readonly { id: number; state: string | null }[]> {
     const [rows] = await admin.query<(mysql.RowDataPacket & { id: number; state: string | null })[]>(

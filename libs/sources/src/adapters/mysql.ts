@@ -9,6 +9,7 @@ import type { Source } from '../port.ts'
 import { assertColumns } from './query/model-columns.ts'
 import { abandon, beginSnapshot, connect, cut, describeStatement, end, run } from './mysql/connection.ts'
 import { connectError, queryError } from './mysql/errors.ts'
+import { excessRights } from './mysql/rights.ts'
 import { rowsAsText } from './mysql/rows.ts'
 import { carryMysql, type MysqlColumn } from './mysql/types.ts'
 import {
@@ -45,6 +46,7 @@ const MYSQL: ServerDialect<Connection, Prepared> = {
   connect,
   begin: (connection, { timeoutMs }) => beginSnapshot(connection, timeoutMs),
   prepare,
+  excessRights,
   streamRows,
   commit: async connection => void (await run(connection, 'COMMIT')),
   cut,

@@ -3,37 +3,48 @@ import type { SourceSpec } from '@sluice/contracts/resources'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { Source } from '../port.ts'
 import { createDuckdbSource } from './duckdb.ts'
+import { DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 
 export interface OpenSourceOptions {
   /** Called whenever a connection is opened, with the server that it goes to. Its errors pass through. */
   readonly secretFor: SecretFor
-  /** Most memory of a query that DuckDB runs, in bytes; default 512 MB. */
+  /**
+   * Most memory of DuckDB in bytes: for a query that it runs, by default 512 MB, or for the rows of a server
+   * that it loads, by default 128 MB.
+   */
   readonly memoryBytes?: number
+  /** For sources on files; see `DEFAULT_LIMITS`. */
+  readonly fileLimits?: Partial<FileLimits>
 }
 
 /** The share of its memory limit that a query gets at first. */
 const USUAL_SHARE = 0.6
 
-/** Opens a source. It connects only when a query is described or extracted. */
+/**
+ * Opens a source. It connects only when a query is described or extracted. A source on files starts the
+ * process of its first query at once, which waits.
+ */
 export async function openSource(
   spec: SourceSpec,
-  { secretFor, memoryBytes }: OpenSourceOptions,
+  { secretFor, memoryBytes, fileLimits: limits }: OpenSourceOptions,
 ): Promise<Source> {
+  const limit = memoryBytes === undefined ? {} : { memoryBytes }
   switch (spec.type) {
     case 'duckdb':
       return createDuckdbSource({
         spec,
         ...(memoryBytes === undefined
           ? {}
-          : { memoryLimit: `${memoryBytes}B`, usualMemory: `${Math.floor(memoryBytes * USUAL_SHARE)}B` }),
+          : { memoryBytes, usualBytes: Math.floor(memoryBytes * USUAL_SHARE) }),
+        limits: { ...DEFAULT_LIMITS, ...limits },
       })
     case 'postgres': {
       const { createPostgresSource } = await import('./postgres.ts')
-      return createPostgresSource({ spec, secretFor })
+      return createPostgresSource({ spec, secretFor, ...limit })
     }
     case 'mysql': {
       const { createMysqlSource } = await import('./mysql.ts')
-      return createMysqlSource({ spec, secretFor })
+      return createMysqlSource({ spec, secretFor, ...limit })
     }
     default:
       return spec satisfies never

@@ -47,6 +47,40 @@ describe.skipIf(url === null)('PostgreSQL', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
+  describe('the login', () => {
+    const login = `reader_${randomUUID().slice(0, 8)}`
+    const asLogin = () => {
+      const through = new URL(address)
+      through.username = login
+      through.password = ''
+      return open({ url: through.href, password: '${secret:hush}' })
+    }
+    beforeAll(async () => {
+      await admin.query(`CREATE ROLE ${login} LOGIN PASSWORD 'hush'`)
+      await admin.query(`CREATE TABLE ${login}_table AS SELECT 1 AS id`)
+    })
+    afterAll(async () => {
+      await admin.query(`DROP TABLE ${login}_table`)
+      await admin.query(`DROP OWNED BY ${login}`)
+      await admin.query(`DROP ROLE ${login}`)
+    })
+
+    it('that is a superuser may do more than read', async () => {
+      expect(await open().excessRights?.({ signal })).toEqual(['is a superuser'])
+    })
+
+    it('that only reads may do nothing else, and a right to write or to run programs is told', async () => {
+      await admin.query(`GRANT SELECT ON ${login}_table TO ${login}`)
+      expect(await asLogin().excessRights?.({ signal })).toEqual([])
+      await admin.query(`GRANT UPDATE ON ${login}_table TO ${login}`)
+      await admin.query(`GRANT pg_execute_server_program TO ${login}`)
+      expect(await asLogin().excessRights?.({ signal })).toEqual([
+        'is a member of pg_execute_server_program',
+        `may write to tables such as public.${login}_table`,
+      ])
+    })
+  })
+
   /** Resolves with the processes of the server that run a query with this text in it. */
   async function backendsOf(mark: string): Promise<readonly { pid: number; waits: boolean }[]> {
     const { rows } = await admin.query<{ pid: number; waits: boolean }>(

@@ -9,6 +9,7 @@ import { CopyOut } from './postgres/copy-out.ts'
 import { quoteIdentifier } from './duckdb/types.ts'
 import { assertColumns } from './query/model-columns.ts'
 import { abandon, beginSnapshot, catalogOf, connect, describeStatement } from './postgres/connection.ts'
+import { excessRights } from './postgres/rights.ts'
 import { connectError, queryError, type PostgresFailure } from './postgres/errors.ts'
 import { carryPostgres, type PostgresColumn } from './postgres/types.ts'
 import { assertBeginsAsQuery, refused, type SqlDialect, sqlOf } from './query/read-only-query.ts'
@@ -39,6 +40,7 @@ const POSTGRES: ServerDialect<Client, Prepared> = {
   connect,
   begin: (client, { timeoutMs }) => beginSnapshot(client, timeoutMs),
   prepare,
+  excessRights,
   streamRows,
   commit: async client => void (await client.query('COMMIT')),
   cut: client => void client.connection.stream.destroy(),

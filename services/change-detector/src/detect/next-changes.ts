@@ -86,12 +86,13 @@ export interface NextChanges extends AsyncDisposable {
 /** Rejects as a run would fail, with the same errors. */
 export async function findNextChanges(deps: NextChangesDeps): Promise<NextChanges> {
   const { definition, extractFile, signal } = deps
+  await using opening = new AsyncDisposableStack()
+  // A source may get ready while the topics are read.
+  const source = opening.use(await deps.openSource(definition))
   const past = await readPast(deps)
   const { incarnation, partitions, first, interrupted } = past
-  await using opening = new AsyncDisposableStack()
   const state = opening.use(await deps.openState({ sync: definition.sync.name, incarnation, partitions }))
   await bringUpToDate(state, past, deps)
-  const source = opening.use(await deps.openSource(definition))
   const baseline = first && definition.sync.firstRun === 'skip-existing'
   const detected = opening.use(
     await detectChanges({ state, source, definition, extractFile, baseline, signal }),

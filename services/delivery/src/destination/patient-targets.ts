@@ -10,8 +10,13 @@ import type { Logger } from '@sluice/runtime/logger'
 import type { Figures } from '@sluice/partition/figures'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import type { ResolveTarget } from '../run/open-run.ts'
-import { resolveTarget } from './target.ts'
+import { resolveTarget, type Profile } from './target.ts'
 
+/**
+ * Whoever may write a project is not always whoever runs the services, so private networks are opened by
+ * name.
+ */
+const DISTRIBUTED: Profile = { allowPrivateNetwork: false }
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
 /** Long enough for a file that an operator has just written to get there. */
@@ -49,7 +54,7 @@ export function patientTargets(
     try {
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
         try {
-          return resolveTarget(definition, secrets)
+          return resolveTarget(definition, secrets, DISTRIBUTED)
         } catch (error) {
           if (!isSluiceError(error, 'config') || performance.now() - sinceMs >= patienceMs) throw error
           waitsFor(error.message)

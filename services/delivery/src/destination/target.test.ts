@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
+import { asPfx, encryptedKey, makeCertificate } from '@sluice/testkit/make-certificates'
 import { sampleDefinition, type DefinitionFields } from '@sluice/testkit/sample-records'
 import { resolveTarget, scopesOf, urlOf, type Target } from './target.ts'
 
@@ -144,5 +145,73 @@ describe('what a destination adds to each request', () => {
     expect(target().idempotencyHeader).toBe('idempotency-key')
     expect(target({ idempotencyHeader: 'X-Request-Id' }).idempotencyHeader).toBe('x-request-id')
     expect(target({ idempotencyHeader: false }).idempotencyHeader).toBeNull()
+  })
+})
+
+describe('the credentials of a destination', () => {
+  it('are a user name and a password, shown as neither', () => {
+    const auth = { basic: { username: 'me', password: '${secret:token}' } }
+    const { headers, shownHeaders, secrets } = target({ auth })
+    const encoded = Buffer.from('me:tok en').toString('base64')
+    expect(headers['authorization']).toBe(`Basic ${encoded}`)
+    expect(shownHeaders['authorization']).toBe('Basic ***')
+    expect(secrets).toEqual(expect.arrayContaining([encoded, 'me:tok en', 'tok en']))
+  })
+
+  it('are a token, without the line break at its end', () => {
+    const definition = sampleDefinition({ destination: { auth: { bearer: '${secret:t}' } } })
+    const { headers, shownHeaders, secrets } = resolveTarget(definition, () => 't0ken\n')
+    expect(headers['authorization']).toBe('Bearer t0ken')
+    expect(shownHeaders['authorization']).toBe('Bearer ***')
+    expect(secrets).toContain('t0ken')
+  })
+
+  it.each([
+    ['no token', '\n', 'it has no token'],
+    ['a line break', 'a\nb', 'it has a line break'],
+  ])('are refused for %s', (_what, value, message) => {
+    const definition = sampleDefinition({ destination: { auth: { bearer: '${secret:t}' } } })
+    expect(() => resolveTarget(definition, () => value)).toThrow(message)
+  })
+})
+
+describe('the connections of a destination', () => {
+  const authority = makeCertificate({ name: 'authority' })
+  const client = makeCertificate({ by: authority })
+
+  it('have its certificates, opened by their secrets, and no secret of theirs is looked for in answers', () => {
+    const tls = { ca: authority.cert, cert: client.cert, key: '${secret:key}', passphrase: '${secret:token}' }
+    const definition = sampleDefinition({ destination: { tls } })
+    const key = encryptedKey(client, 'tok en')
+    const { connection, secrets } = resolveTarget(definition, name => (name === 'key' ? key : 'tok en'))
+    expect(connection.tls).toEqual({ ca: authority.cert, cert: client.cert, key, passphrase: 'tok en' })
+    expect(secrets).toEqual([])
+  })
+
+  it.each([
+    ['ca', { ca: 'x' }, '`tls.ca` cannot be used: it is no certificate in PEM'],
+    ['cert', { cert: 'x', key: client.key }, '`tls.cert` cannot be used: it is no certificate in PEM'],
+    ['key', { cert: client.cert, key: 'x' }, '`tls.key` cannot be used: it is no private key in PEM'],
+    ['another key', { cert: client.cert, key: authority.key }, 'it does not belong to the certificate'],
+    [
+      'passphrase',
+      { cert: client.cert, key: encryptedKey(client, 'a'), passphrase: 'b' },
+      'does not open it',
+    ],
+    ['pfx', { pfx: asPfx(client, 'a'), passphrase: 'b' }, '`tls.pfx` cannot be used: it is no PKCS #12'],
+  ])('are refused for a wrong %s, which the message names and does not show', (_what, tls, message) => {
+    expect(() => target({ tls })).toThrow(message)
+  })
+
+  it('may go to private networks, unless the destination or the profile says otherwise', () => {
+    expect(target().connection.allowPrivateNetwork).toBe(true)
+    expect(target({ allowPrivateNetwork: false }).connection.allowPrivateNetwork).toBe(false)
+    const distributed = { allowPrivateNetwork: false }
+    const of = (own: { readonly allowPrivateNetwork?: boolean }) => {
+      const definition = sampleDefinition({ destination: own })
+      return resolveTarget(definition, lookUp, distributed)
+    }
+    expect(of({}).connection.allowPrivateNetwork).toBe(false)
+    expect(of({ allowPrivateNetwork: true }).connection.allowPrivateNetwork).toBe(true)
   })
 })

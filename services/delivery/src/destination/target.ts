@@ -13,6 +13,8 @@ import { triggerOf } from '@sluice/domain/trigger'
 import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answers/answer-rules'
 import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
 import { MASK } from '@sluice/secrets/redact'
+import type { ConnectionOptions } from '@sluice/http-sender/port'
+import { authorizationOf, connectionOf } from './credentials.ts'
 import { passwordIn } from './header-values.ts'
 import { USER_AGENT } from './user-agent.ts'
 
@@ -29,6 +31,7 @@ export interface Target {
   readonly headers: { readonly [name: string]: string }
   /** The same headers with secret values masked, as they are shown. */
   readonly shownHeaders: { readonly [name: string]: string }
+  readonly connection: ConnectionOptions
   readonly query: string
   readonly shownQuery: string
   readonly idempotencyHeader: string | null
@@ -55,22 +58,39 @@ export const LOOKED_AT_BYTES = 1024 * 1024
  * Throws `config`, and names the secret, if one is not set, may not go to this destination, or makes an
  * impossible header or parameter.
  */
-export function resolveTarget(definition: Definition, secretFor: SecretFor): Target {
+export function resolveTarget(
+  definition: Definition,
+  secretFor: SecretFor,
+  profile: Profile = EMBEDDED,
+): Target {
   const { destination } = definition
   const use = useByDestination(destination)
   if (use === null)
     throw new SluiceError('config', `Destination \`${destination.name}\`: its \`baseUrl\` is not a URL.`)
   const lookUp = (name: string): string => secretFor(name, use)
   assertFilled(destination, lookUp)
-  return filledTarget(definition, lookUp)
+  return filledTarget(definition, lookUp, connectionOf(destination, fillWith(lookUp), profile))
 }
 
 /** The target of a run of which nothing is sent, without its secrets. */
 export function targetWithoutSecrets(definition: Definition): Target {
-  return filledTarget(definition, () => '')
+  return filledTarget(definition, () => '', {})
 }
 
-function filledTarget(definition: Definition, lookUp: (name: string) => string): Target {
+type LookUp = (name: string) => string
+
+/** What a destination does not say, and the operator does by the way in which Sluice runs. */
+export interface Profile {
+  readonly allowPrivateNetwork: boolean
+}
+
+const EMBEDDED: Profile = { allowPrivateNetwork: true }
+
+function fillWith(lookUp: LookUp): (text: string) => string {
+  return text => fillSecrets(text, lookUp)
+}
+
+function filledTarget(definition: Definition, lookUp: LookUp, connection: ConnectionOptions): Target {
   const { destination, sync } = definition
   const secrets: string[] = []
   const fill = (text: string): string =>
@@ -89,6 +109,12 @@ function filledTarget(definition: Definition, lookUp: (name: string) => string):
     headers[name.toLowerCase()] = value
     shownHeaders[name.toLowerCase()] = masked(text)
     if (secretNames(text).length > 0) secrets.push(...passwordIn(value))
+  }
+  const authorization = authorizationOf(destination, fill)
+  if (authorization !== null) {
+    headers['authorization'] = authorization.header
+    shownHeaders['authorization'] = authorization.shown
+    secrets.push(...authorization.secrets)
   }
   const query: string[] = []
   const shownQuery: string[] = []
@@ -113,6 +139,7 @@ function filledTarget(definition: Definition, lookUp: (name: string) => string):
     baseUrl: destination.baseUrl.replace(/\/+$/, ''),
     headers,
     shownHeaders,
+    connection,
     query: query.join('&'),
     shownQuery: shownQuery.join('&'),
     idempotencyHeader:

@@ -55,8 +55,8 @@ export interface LedgerEntry {
   /** Null for an attempt that does not finish its request. */
   readonly effects: Effects | null
   /**
-   * Called once the attempt is acknowledged, or never will be. Only then may the next request be sent in its
-   * place. So a crash repeats no more requests than the concurrency.
+   * Called once the attempt is acknowledged, or never will be; it may be called twice. Only then may the next
+   * request be sent in its place. So a crash repeats no more requests than twice the concurrency.
    */
   readonly release: (() => void) | null
 }
@@ -70,7 +70,11 @@ export class AttemptLedger {
   readonly #finishedCounts = new Map<number, CountsByOp>()
   /** First attempt in the topic of each request at or above the watermark. */
   readonly #firstAttempts: Map<number, number>
+  /** The lowest of them, where it is known. */
+  #lowestFirst: number | null = null
   #counts: CountsByOp
+  /** The same, and those of finished requests above the watermark. */
+  #progress: CountsByOp
   #run: number
   #attemptsEnd: number
   #buffer: LedgerEntry[] = []
@@ -83,6 +87,7 @@ export class AttemptLedger {
     this.#options = options
     this.#watermark = new OffsetWatermark(options.position)
     this.#counts = options.counts
+    this.#progress = options.counts
     this.#run = options.run
     this.#attemptsEnd = options.attemptsEnd
     this.#firstAttempts = new Map(options.firstAttempts)
@@ -98,6 +103,11 @@ export class AttemptLedger {
     return this.#watermark.underWay
   }
 
+  /** Requests from the lowest unfinished one to the newest that was started, finished ones among them. */
+  get window(): number {
+    return this.#started.length - this.#startedHead
+  }
+
   get run(): number {
     return this.#run
   }
@@ -105,6 +115,11 @@ export class AttemptLedger {
   /** Counts of the open run, of the requests below the watermark. */
   get counts(): CountsByOp {
     return this.#counts
+  }
+
+  /** Counts of the open run, of all requests that are finished: what people see. */
+  get progress(): CountsByOp {
+    return this.#progress
   }
 
   get attemptsEnd(): number {
@@ -115,9 +130,11 @@ export class AttemptLedger {
   beginRun(run: number): void {
     this.#run = run
     this.#counts = {}
+    this.#progress = {}
     // The entries that are left belong to requests that were passed over after a gap. Their place in the
     // topic is trimmed later.
     this.#firstAttempts.clear()
+    this.#lowestFirst = null
   }
 
   /** Takes the request at this offset into work. Offsets rise. */
@@ -162,9 +179,9 @@ export class AttemptLedger {
     await this.#until(() => this.#buffer.length === 0 && this.#flushes === 0, options)
   }
 
-  /** Waits until fewer than `limit` requests are unfinished. */
-  async room(limit: number, options: { signal: AbortSignal }): Promise<void> {
-    await this.#until(() => this.unfinished < limit, options)
+  /** Waits until there is room for one more request; looks whenever attempts are acknowledged. */
+  async room(hasRoom: () => boolean, options: { signal: AbortSignal }): Promise<void> {
+    await this.#until(hasRoom, options)
   }
 
   /**
@@ -194,8 +211,12 @@ export class AttemptLedger {
   }
 
   #checkpoint(): Checkpoint {
-    let from = this.#attemptsEnd
-    for (const offset of this.#firstAttempts.values()) from = Math.min(from, offset)
+    if (this.#lowestFirst === null) {
+      let lowest = Infinity
+      for (const offset of this.#firstAttempts.values()) lowest = Math.min(lowest, offset)
+      this.#lowestFirst = lowest
+    }
+    const from = Math.min(this.#attemptsEnd, this.#lowestFirst)
     return { offset: this.#watermark.position, from, run: this.#run, counts: this.#counts }
   }
 
@@ -222,8 +243,7 @@ export class AttemptLedger {
       const { baseOffset } = await ownership.append(attempts, this.#attemptRecords(fresh), { signal })
       this.#attemptsEnd = Math.max(this.#attemptsEnd, baseOffset + fresh.length)
       fresh.forEach(({ requestOffset }, index) => {
-        if (!this.#firstAttempts.has(requestOffset))
-          this.#firstAttempts.set(requestOffset, baseOffset + index)
+        if (!this.#firstAttempts.has(requestOffset)) this.#setFirst(requestOffset, baseOffset + index)
       })
     }
     for (const entry of entries) entry.release?.()
@@ -270,8 +290,19 @@ export class AttemptLedger {
     if (records.length > 0) await ownership.append(captured, records, { signal })
   }
 
+  #setFirst(requestOffset: number, first: number): void {
+    this.#firstAttempts.set(requestOffset, first)
+    if (this.#lowestFirst !== null) this.#lowestFirst = Math.min(this.#lowestFirst, first)
+  }
+
+  #forgetFirst(requestOffset: number): void {
+    if (this.#firstAttempts.get(requestOffset) === this.#lowestFirst) this.#lowestFirst = null
+    this.#firstAttempts.delete(requestOffset)
+  }
+
   #finish(requestOffset: number, counts: CountsByOp): void {
     this.#finishedCounts.set(requestOffset, counts)
+    this.#progress = addCounts(this.#progress, counts)
     if (!this.#watermark.finish(requestOffset)) return
     const position = this.#watermark.position
     for (;;) {
@@ -280,7 +311,7 @@ export class AttemptLedger {
       this.#startedHead += 1
       this.#counts = addCounts(this.#counts, this.#finishedCounts.get(offset) ?? {})
       this.#finishedCounts.delete(offset)
-      this.#firstAttempts.delete(offset)
+      this.#forgetFirst(offset)
     }
     if (this.#startedHead > 1024 && this.#startedHead * 2 > this.#started.length) {
       this.#started.splice(0, this.#startedHead)

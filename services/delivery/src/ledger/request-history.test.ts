@@ -10,7 +10,8 @@ describe('the history of a request', () => {
     const broken = sampleAttempt({ outcome: 'unknown', answered: false, final: false })
     const refused = sampleAttempt({ attempt: 2, outcome: 'rejected', final: false })
     const history = [broken, refused].reduce(withAttempt, NO_HISTORY)
-    expect(history).toEqual({ attempts: 2, answers: 1, tainted: true, final: null })
+    expect(history).toMatchObject({ attempts: 2, answers: 1, tainted: true, final: null })
+    expect(history.last).toMatchObject({ attempt: 2, responseBody: null })
   })
 
   it('has nothing used up by an attempt that was throttled', () => {
@@ -21,7 +22,7 @@ describe('the history of a request', () => {
   it('does not count what was never sent, and is finished by it', () => {
     const unsent = sampleAttempt({ attempt: 0, outcome: 'unsent', answered: false })
     const history = withAttempt(NO_HISTORY, unsent)
-    expect(history).toEqual({ attempts: 0, answers: 0, tainted: false, final: unsent })
+    expect(history).toEqual({ ...NO_HISTORY, final: { ...unsent, responseBody: null } })
   })
 
   it('stays in doubt, whatever comes after an attempt whose fate is not known', () => {
@@ -29,7 +30,8 @@ describe('the history of a request', () => {
     const refused = sampleAttempt({ attempt: 2, outcome: 'rejected' })
     expect([unknown, refused].reduce(withAttempt, NO_HISTORY)).toMatchObject({
       tainted: true,
-      final: refused,
+      final: { ...refused, responseBody: null },
+      last: null,
     })
   })
 })

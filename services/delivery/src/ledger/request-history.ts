@@ -15,6 +15,10 @@ export interface RequestHistory {
   readonly answers: number
   /** True once an attempt was, or may have been, unknown. */
   readonly tainted: boolean
+  /** True if a predecessor may have sent it once more, and nothing of that is recorded. */
+  readonly unseen: boolean
+  /** The last try, if it failed and more were to follow it in this run. */
+  readonly last: UnownedAttempt | null
   /** The attempt that finished the request, if it is finished. */
   readonly final: UnownedAttempt | null
 }
@@ -23,6 +27,7 @@ export interface RequestHistory {
 export const NEVER_SENT = {
   attempt: 0,
   final: true,
+  nextTryAt: null,
   answered: false,
   status: null,
   requestHeaders: {},
@@ -32,17 +37,45 @@ export const NEVER_SENT = {
   rows: [],
 } as const satisfies Partial<UnownedAttempt>
 
-export const NO_HISTORY: RequestHistory = { attempts: 0, answers: 0, tainted: false, final: null }
+export const NO_HISTORY: RequestHistory = {
+  attempts: 0,
+  answers: 0,
+  tainted: false,
+  unseen: false,
+  last: null,
+  final: null,
+}
 
 export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): RequestHistory {
   if (attempt.outcome === 'throttled') return history
   const sent = attempt.attempt > 0
   return {
     attempts: history.attempts + (sent ? 1 : 0),
-    answers: history.answers + (attempt.answered ? 1 : 0),
+    answers: history.answers + (sent && attempt.answered ? 1 : 0),
     tainted: history.tainted || attempt.outcome === 'unknown',
-    final: attempt.final ? attempt : history.final,
+    // What was unseen came before this attempt, and has tainted it.
+    unseen: false,
+    last: attempt.final ? null : withoutAnswer(attempt),
+    final: attempt.final ? withoutAnswer(attempt) : history.final,
   }
+}
+
+/**
+ * What follows from an attempt does not need what was sent and answered. There may be 10,000 attempts in
+ * memory, and an answer may have 64 KiB.
+ */
+function withoutAnswer(attempt: UnownedAttempt): UnownedAttempt {
+  return { ...attempt, requestHeaders: {}, responseHeaders: {}, responseBody: null }
+}
+
+/**
+ * How long a request waits for its next try that a predecessor wanted. A clock that differs from the
+ * predecessor's gives no longer wait than the whole.
+ */
+export function leftOfWaitMs({ nextTryAt, startedAt, durationMs }: UnownedAttempt): number {
+  // An attempt of an earlier version has no such time.
+  if (typeof nextTryAt !== 'number') return 0
+  return Math.min(nextTryAt - Date.now(), nextTryAt - startedAt - durationMs)
 }
 
 /** SHA-256, in hex, of what makes two requests the same to a server. */

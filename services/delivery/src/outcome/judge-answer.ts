@@ -23,7 +23,10 @@ export interface Judgement {
 }
 
 type Answered = Extract<SendResult, { kind: 'answered' }>
-type Judged = Pick<Request, 'trigger' | 'rows'>
+interface Judged extends Pick<Request, 'trigger' | 'rows'> {
+  /** True once a try of it was, or may have been, unknown. */
+  readonly tainted: boolean
+}
 
 /** The sync's own rules come before what statuses mean by themselves. */
 export function judge(result: SendResult, request: Judged, target: Target): Judgement {
@@ -59,8 +62,9 @@ function verdictOf(meaning: AnswerMeaning, { status, headers }: Answered, reques
   }
 }
 
-function defaultVerdict(answer: Answer, { rows, trigger }: Judged): Verdict {
-  if (trigger === 'removed' && confirmsRemoval(answer.status) && rows.every(row => row.uncertain))
+function defaultVerdict(answer: Answer, { rows, trigger, tainted }: Judged): Verdict {
+  const inDoubt = tainted || rows.every(row => row.uncertain)
+  if (trigger === 'removed' && confirmsRemoval(answer.status) && inDoubt)
     return verdictAs('delivered', answer, Date.now())
   return verdictOfAnswer(answer, Date.now())
 }

@@ -29,11 +29,11 @@ export class Doubt {
   historyOf(known: RequestHistory | undefined, mostUnseen: number): RequestHistory {
     const history = known ?? NO_HISTORY
     if (this.#state !== 'of the open run') return history
-    if (known !== undefined) return { ...history, tainted: true }
+    if (known !== undefined) return { ...history, tainted: true, unseen: true }
     this.#left ??= mostUnseen
     if (this.#left === 0) return history
     this.#left -= 1
-    return { ...history, tainted: true }
+    return { ...history, tainted: true, unseen: true }
   }
 
   /**

@@ -1,12 +1,15 @@
 /** Opens a run in one partition: where its requests go, what sends them, and what ends it before its time. */
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
 import type { RunBegin, RunEvent } from '@sluice/contracts/records'
+import { triesOf } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
+import { endingOf } from '@sluice/flow/ends'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
 import { isMember, type Worker } from '@sluice/partition/own-partitions'
+import { readOwned, type Placed } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
@@ -20,6 +23,7 @@ import type { RequestSequence } from '../send/request-sequence.ts'
 import { SendQueue } from '../send/send-queue.ts'
 import { targetWithoutSecrets, type Target } from '../destination/target.ts'
 import type { Throttles } from '../send/throttles.ts'
+import type { Places } from '../send/places.ts'
 
 /**
  * Resolves a definition's destination with its secrets. While it waits, `waitsFor` is told for what; null
@@ -41,9 +45,13 @@ export interface DeliverDeps {
   readonly leases: LeaseQueue
   /** Of all partitions of this process. */
   readonly throttles: Throttles
+  /** Of all partitions of this process. */
+  readonly places: Places
   /** Of all partitions of this process, too. */
   readonly memory: DeliveryMemory
   readonly figures?: Figures | undefined
+  /** For pauses before further tries; default Math.random. */
+  readonly random?: () => number
   /** Told of each failure that does no harm to any row. */
   readonly onError: (error: unknown) => void
   readonly resolveTarget: ResolveTarget
@@ -75,6 +83,8 @@ export interface DeliveryParts {
   readonly attempts: TopicPartition
   /** What this partition holds of the memory of the process. */
   readonly share: ByteShare
+  /** The same, for requests that are read again for their next try. */
+  readonly againShare: ByteShare
 }
 
 /**
@@ -99,7 +109,7 @@ export async function openRun(
 ): Promise<OpenRun> {
   const { deps, run, worker, ownership, ledger, attempts } = parts
   const { begin, nextSeq, isOver, onCutOff, waitsFor, beforeSending } = of
-  const { maxDuration } = (await deps.definitions.get(begin.definition, { signal })).sync
+  const { maxDuration, errors } = (await deps.definitions.get(begin.definition, { signal })).sync
   const early = new EarlyEnd({
     runs: deps.runs,
     why: () => {
@@ -122,6 +132,12 @@ export async function openRun(
       ledger,
       sender: deps.sender,
       throttles: deps.throttles,
+      places: deps.places,
+      tries: triesOf(errors),
+      read: span => readAgain(parts, span),
+      share: parts.againShare,
+      place: { partition: attempts.partition, runId: begin.runId },
+      random: deps.random ?? Math.random,
       figures: deps.figures ?? NO_FIGURES,
       gate: new DestinationGate(deps.leases, { target, owner, onError, mayAct, onCutOff }),
       early: early.signal,
@@ -163,6 +179,19 @@ async function targetOf(
     const definition = await deps.definitions.get(begin.definition, { signal })
     return { target: targetWithoutSecrets(definition), unsendable }
   }
+}
+
+/** Reads requests that were taken into work before. */
+async function* readAgain(
+  { deps, run, requests, worker, ledger }: DeliveryParts,
+  span: { readonly from: number; readonly to: number },
+): AsyncGenerator<readonly Placed[]> {
+  const { log, io, memory } = deps
+  const signal = endingOf(worker, ledger.failure)
+  const { incarnation } = run
+  const reading = { log, io, incarnation, stage: 'requests', target: requests, signal } as const
+  for await (const batch of readOwned({ ...reading, ...span, bufferBytes: memory.readerBytes }))
+    yield batch.records
 }
 
 /** How much longer a run may last. A clock that was set back gives it no more than the whole. */

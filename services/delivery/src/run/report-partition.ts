@@ -72,12 +72,12 @@ export class PartitionReporter {
     waitsFor: () => string | null,
     signal: AbortSignal,
   ): Promise<void> {
-    let reported: CountsByOp = ledger.counts
+    let reported: CountsByOp = ledger.progress
     let watched = { run: ledger.run, since: performance.now() }
     let told: string | null = null
     while (!signal.aborted) {
       await sleep(progressPauseMs(performance.now() - watched.since), { signal }).catch(() => undefined)
-      const { counts, run } = ledger
+      const { progress: counts, run } = ledger
       if (run !== watched.run) watched = { run, since: performance.now() }
       const waiting = waitsFor()
       if (signal.aborted || (counts === reported && waiting === told) || run <= this.#lastEnded) continue

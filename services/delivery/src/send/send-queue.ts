@@ -1,11 +1,14 @@
 /**
- * Sends the requests of one partition and run, in order, as the destination's limits allow. A run may be
- * cancelled, or take too long, or its destination may throttle for an hour without one success. The rest then
- * becomes unsent, so that a run never hangs (PROTOCOL.md §11).
+ * Sends the requests of one partition and run, in order, as the destination's limits allow. A request whose
+ * try failed may wait for its next try; those behind it go on meanwhile. A run may be cancelled, or take too
+ * long, or its destination may throttle for an hour without one success. The rest then becomes unsent, and
+ * what waits comes to what it had last, so that a run never hangs (PROTOCOL.md §8, §11).
  *
- * States: sending → giving up (what is queued is recorded as unsent) and either → stopped (nothing more is
- * taken; what is under way is finished).
+ * States: sending → giving up (what is queued or waits is recorded as it is) and either → stopped (nothing
+ * more is taken; what is under way is finished, and what waits is left to a successor).
  */
+import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
+import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import type { HttpSender } from '@sluice/http-sender/port'
@@ -15,7 +18,9 @@ import type { RequestMemory } from '../delivery-memory.ts'
 import type { DestinationGate, Permits } from './destination-gate.ts'
 import { effectsOf } from '../outcome/effects.ts'
 import { withAttempt, type UnownedAttempt } from '../ledger/request-history.ts'
-import { sendRequest, unsentAttempt, type SendJob, type Sent } from './send-request.ts'
+import type { Places } from './places.ts'
+import { closingAttempt, sendRequest, type SendJob, type Sent } from './send-request.ts'
+import { WaitingRequests, type DueRequest, type WaitingOptions } from './waiting-requests.ts'
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
@@ -29,13 +34,27 @@ export interface SendQueueOptions extends Ends {
   readonly sender: HttpSender
   readonly gate: DestinationGate
   readonly throttles: Throttles
+  readonly places: Places
   readonly figures: Figures
+  /** What the sync allows within a run; null: nothing but the first try. */
+  readonly tries: Tries | null
+  /** Reads requests again that waited for their next try. */
+  readonly read: WaitingOptions['read']
+  /** The memory of those. */
+  readonly share: ByteShare
+  /** Where all of its requests belong. */
+  readonly place: Pick<SendJob, 'partition' | 'runId'>
+  /** Gives numbers from 0 to below 1. */
+  readonly random: () => number
   /** Aborts, with a text that says why, when nothing more is to be sent. */
   readonly early: AbortSignal
 }
 
+/** People are not told of shorter waits for a next try. */
+const TOLD_FROM_MS = 5_000
+
 /** A request that waits for its turn. */
-interface Waiting {
+interface Ready {
   readonly job: SendJob
   readonly memory: RequestMemory
   /** For how long it has been tried already without a connection that was open in time. */
@@ -50,8 +69,9 @@ export class SendQueue {
   readonly #underWay = new Set<Promise<void>>()
   /** Ends the wait for a lease. */
   readonly #interrupted: AbortSignal
-  readonly #pump: Promise<void>
-  #queue: Waiting[] = []
+  readonly #pump: Promise<unknown>
+  readonly #waiting: WaitingRequests
+  #queue: Ready[] = []
   #throttledSince: number | null = null
   /**
    * How many requests may be under way since the destination throttled; null while the limits alone decide.
@@ -76,12 +96,34 @@ export class SendQueue {
     const giveUp = (): void => this.#giveUp(String(early.reason))
     early.addEventListener('abort', giveUp, { once: true, signal: this.#stopping.signal })
     if (early.aborted) giveUp()
-    this.#pump = this.#send(ending).catch((error: unknown) => options.ledger.fail(error))
+    const onDue = (due: DueRequest): Promise<void> => this.#takeDue(due, ending)
+    this.#waiting = new WaitingRequests({ read: options.read, onDue, atOnce: this.#givingUp.signal })
+    this.#pump = Promise.all(
+      [this.#send(ending), this.#waiting.handOut(ending)].map(work =>
+        work.catch((error: unknown) => options.ledger.fail(error)),
+      ),
+    )
   }
 
   /** What it waits for while it has something to send, in a sentence; null while it sends. */
   get waitsFor(): string | null {
-    return this.#queue.length === 0 ? null : this.#options.gate.waitsFor
+    if (this.#queue.length > 0) return this.#options.gate.waitsFor
+    const leftMs = this.#waiting.nextAtMs - performance.now()
+    if (this.#underWay.size > 0 || leftMs < TOLD_FROM_MS || leftMs === Infinity) return null
+    // The time is rounded to the minute, so that people who watch are told once, and not with each look.
+    const until = new Date(Math.ceil((Date.now() + leftMs) / 60_000) * 60_000)
+    return `requests that failed are tried again, the next by ${until.toISOString().slice(0, 16)}Z`
+  }
+
+  /** How many requests wait for their next try. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Takes a request that waited for its next try at a predecessor. `leftMs` is how long it waits still. */
+  wait(job: SendJob, memory: RequestMemory, leftMs: number): void {
+    if (leftMs <= 0) this.push(job, memory)
+    else this.#addWaiting(job, memory, performance.now() + leftMs)
   }
 
   push(job: SendJob, memory: RequestMemory): void {
@@ -89,9 +131,9 @@ export class SendQueue {
     this.#changes.notify()
   }
 
-  /** Records a request as unsent at once, whatever becomes of the others. */
+  /** Records at once that a request is tried no more, whatever becomes of the others. */
   leave(job: SendJob, memory: RequestMemory, why: string): void {
-    this.#finish({ job, memory, lateMs: 0 }, unsentAttempt(job, this.#options.target, why), null)
+    this.#finish({ job, memory, lateMs: 0 }, closingAttempt(job, this.#options.target, why), null)
   }
 
   /** Takes nothing more and resolves once what is under way is answered and recorded. Idempotent. */
@@ -112,7 +154,7 @@ export class SendQueue {
       if (this.#givingUp.signal.aborted) this.#recordUnsent(String(this.#givingUp.signal.reason))
       const want = this.#wanted()
       if (want === 0) {
-        await this.#changes.after(seen, { signal: ending }).catch(() => undefined)
+        await this.#untilWanted(seen, ending).catch(() => undefined)
         continue
       }
       const lease = await this.#lease(want)
@@ -121,8 +163,22 @@ export class SendQueue {
   }
 
   #wanted(): number {
-    const room = this.#window === null ? Infinity : this.#window - this.#underWay.size
-    return Math.max(0, Math.min(this.#queue.length, room))
+    const { places, target } = this.#options
+    return Math.max(0, Math.min(this.#queue.length, this.#room, places.left(target.scopes)))
+  }
+
+  /** How many more requests may be under way while the destination throttles. */
+  get #room(): number {
+    return this.#window === null ? Infinity : this.#window - this.#underWay.size
+  }
+
+  async #untilWanted(seen: number, ending: AbortSignal): Promise<void> {
+    const { places } = this.#options
+    const { version } = places.changes
+    const lacksPlace = this.#queue.length > 0 && this.#room > 0
+    // All of this is in one turn with the look at the places: none can become free unnoticed.
+    if (lacksPlace) await places.changes.after(version, { signal: this.#interrupted })
+    else await this.#changes.after(seen, { signal: ending })
   }
 
   async #lease(want: number): Promise<Permits | null> {
@@ -142,11 +198,14 @@ export class SendQueue {
     // The destination may have throttled while this process waited for the lease.
     const taken = this.#queue.splice(0, Math.min(lease.permits, this.#wanted()))
     if (taken.length < lease.permits) lease.unused(lease.permits - taken.length)
-    for (const waiting of taken) {
+    const { places, target } = this.#options
+    for (const ready of taken) {
       const permit = onePermit(lease)
-      const sent = this.#sendOne(waiting, permit)
+      const freePlace = places.take(target.scopes)
+      const sent = this.#sendOne(ready, permit, freePlace)
         .catch((error: unknown) => {
           permit.finish()
+          freePlace()
           this.#options.ledger.fail(error)
         })
         .finally(() => {
@@ -157,33 +216,81 @@ export class SendQueue {
     }
   }
 
-  async #sendOne(waiting: Waiting, permit: Permit): Promise<void> {
-    const { job, lateMs } = waiting
+  async #sendOne(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
+    const { job, lateMs } = ready
     const { target, sender, figures, abort: signal } = this.#options
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
-    const sent = await sendRequest(job, { target, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs })
+    const sending = { target, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
+    const sent = await sendRequest(job, { ...sending, nextTryMs: failed => this.#nextTryMs(failed) })
       .catch((error: unknown) => {
         if (signal.aborted) return null
         throw error
       })
       .finally(() => figures.inFlight(target.sync, -1))
-    if (sent === null) permit.finish()
-    else if (sent.kind === 'late') {
+    if (sent === null || sent.kind === 'late') freePlace()
+    if (sent?.kind === 'late') {
       permit.giveBack()
-      this.#sendAgain({ ...waiting, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
-    } else if (sent.attempt.outcome === 'throttled') {
-      permit.finish()
-      this.#throttled(waiting, sent, sentAtMs)
-    } else {
-      this.#unthrottled(sent.attempt)
-      this.#finish(waiting, sent.attempt, permit.finish)
+      this.#sendAgain({ ...ready, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
+      return
     }
+    // The slot is free with the answer. The place is, once that is acknowledged.
+    permit.finish()
+    if (sent === null) return
+    if (sent.attempt.outcome === 'throttled') {
+      this.#throttled(ready, sent, { sentAtMs, freePlace })
+      return
+    }
+    this.#unthrottled(sent.attempt)
+    if (sent.waitMs === null) this.#finish(ready, sent.attempt, freePlace)
+    else this.#tryLater(ready, sent.attempt, { waitMs: sent.waitMs, freePlace })
   }
 
-  #sendAgain(waiting: Waiting): void {
-    this.#queue.unshift(waiting)
+  #nextTryMs(failed: Parameters<typeof nextTryMs>[1]): number | null {
+    const { tries, random } = this.#options
+    return this.#givingUp.signal.aborted ? null : nextTryMs(tries, failed, random)
+  }
+
+  #sendAgain(ready: Ready): void {
+    this.#queue.unshift(ready)
     this.#changes.notify()
+  }
+
+  /** A try failed, and another follows. The request waits once the ledger says so. */
+  #tryLater(
+    { job, memory }: Ready,
+    attempt: UnownedAttempt,
+    { waitMs, freePlace }: { readonly waitMs: number; readonly freePlace: () => void },
+  ): void {
+    const { figures, target, ledger } = this.#options
+    const dueAtMs = performance.now() + waitMs
+    memory.answered(job.request, attempt)
+    figures.attempted(target.sync, attempt.outcome)
+    const history = withAttempt(job.history, attempt)
+    let isAcknowledged = false
+    const release = (): void => {
+      freePlace()
+      if (!isAcknowledged) this.#addWaiting({ ...job, history }, memory, dueAtMs)
+      isAcknowledged = true
+    }
+    ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release })
+  }
+
+  #addWaiting({ requestOffset, history }: SendJob, memory: RequestMemory, dueAtMs: number): void {
+    memory.waits()
+    this.#waiting.add({ offset: requestOffset, dueAtMs, history, memory })
+  }
+
+  /** It goes before those that were never tried, since it holds up the checkpoint. */
+  async #takeDue(
+    { request, bytes, offset, history, memory }: DueRequest,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { share, place } = this.#options
+    await memory.takeAgain(share, { record: request, recordBytes: bytes, signal })
+    const job = { ...place, request, requestOffset: offset, history }
+    if (this.#givingUp.signal.aborted) this.leave(job, memory, String(this.#givingUp.signal.reason))
+    else this.#sendAgain({ job, memory, lateMs: 0 })
   }
 
   /** A request was not throttled, so the destination may take more of them. */
@@ -200,7 +307,7 @@ export class SendQueue {
     this.#changes.notify()
   }
 
-  #finish({ job, memory }: Waiting, attempt: UnownedAttempt, free: (() => void) | null): void {
+  #finish({ job, memory }: Ready, attempt: UnownedAttempt, free: (() => void) | null): void {
     const { figures, target } = this.#options
     memory.answered(job.request, attempt)
     const release = (): void => {
@@ -216,11 +323,15 @@ export class SendQueue {
   /**
    * Pauses the whole destination. The request goes to the head of the queue and has used up no retry (R10).
    */
-  #throttled(waiting: Waiting, { attempt, retryAfterMs }: Sent, sentAtMs: number): void {
-    const { requestOffset } = waiting.job
+  #throttled(
+    ready: Ready,
+    { attempt, retryAfterMs }: Sent,
+    { sentAtMs, freePlace }: { readonly sentAtMs: number; readonly freePlace: () => void },
+  ): void {
+    const { requestOffset } = ready.job
     const { gate, ledger, figures, target, throttles } = this.#options
     figures.attempted(target.sync, attempt.outcome)
-    ledger.record({ requestOffset, attempt, effects: null, release: null })
+    ledger.record({ requestOffset, attempt, effects: null, release: freePlace })
     const nowMs = performance.now()
     // A request that was under way when the destination throttled tells nothing new.
     if (sentAtMs > this.#narrowedAtMs) {
@@ -233,7 +344,7 @@ export class SendQueue {
     gate.pause(throttles.pauseMs(target.destination, of))
     if (nowMs - this.#throttledSince >= THROTTLED_LONGEST_MS)
       this.#giveUp('the destination has throttled every request for an hour')
-    this.#sendAgain({ ...waiting, lateMs: 0 })
+    this.#sendAgain({ ...ready, lateMs: 0 })
   }
 
   #recordUnsent(why: string): void {

@@ -3,6 +3,7 @@ import type { Request } from '@sluice/contracts/records'
 import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
+import { closeRequest } from '../outcome/close-request.ts'
 import { judge, type Judgement } from '../outcome/judge-answer.ts'
 import {
   earlierKey,
@@ -28,6 +29,8 @@ export interface Sent {
   readonly attempt: UnownedAttempt
   /** For a throttled attempt: how long the destination asked to be left alone, if it said so. */
   readonly retryAfterMs: number | null
+  /** For a failed try that more tries follow: how long to wait before the next one. Else null. */
+  readonly waitMs: number | null
 }
 
 /** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
@@ -51,11 +54,13 @@ export async function sendRequest(
     readonly sender: HttpSender
     readonly sendBeforeMs: number
     readonly lateMs: number
+    /** How long to wait before the next try, if one follows. `made` counts this try, too. */
+    readonly nextTryMs: (failed: { readonly verdict: Verdict; readonly made: number }) => number | null
     readonly signal: AbortSignal
   },
 ): Promise<Sent | Late> {
-  const { request } = job
-  const { target, sender, sendBeforeMs, lateMs, signal } = deps
+  const { request, history } = job
+  const { target, sender, sendBeforeMs, lateMs, nextTryMs, signal } = deps
   const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const headers = mergedHeaders(target.headers, request.headers)
@@ -68,15 +73,17 @@ export async function sendRequest(
     timeoutMs: target.timeoutMs,
     bodyLimitBytes: target.answerLimitBytes,
     sendBeforeMs,
+    connection: target.connection,
     signal,
   })
   if (isLate(sent) && lateMs + sent.durationMs < target.timeoutMs)
     return { kind: 'late', lateMs: sent.durationMs }
   const result = isLate(sent) ? neverOpen(sent, target, lateMs) : sent
-  const judged = judge(result, request, target)
+  const judged = judge(result, { ...request, tainted: history.tainted }, target)
+  const waitMs = nextTryMs({ verdict: judged.verdict, made: history.attempts + 1 })
   const verdict = doubtedVerdict(judged.verdict, repeatsEarlier)
-  const attempt = attemptOf(job, target, { result, judged: { ...judged, verdict }, hash, key })
-  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs }
+  const attempt = attemptOf(job, target, { result, judged: { ...judged, verdict }, hash, key, waitMs })
+  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, waitMs }
 }
 
 type Failed = Extract<SendResult, { kind: 'failed' }>
@@ -128,10 +135,11 @@ function attemptOf(
     readonly judged: Judgement
     readonly hash: string
     readonly key: string | null
+    readonly waitMs: number | null
   },
 ): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const { result, hash, key } = sent
+  const { result, hash, key, waitMs } = sent
   const { verdict, error, captured } = sent.judged
   const { outcome } = verdict
   const [row] = request.rows
@@ -143,7 +151,8 @@ function attemptOf(
     ...placeOf(job),
     attempt: history.attempts + 1,
     outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted, request.trigger),
-    final: outcome !== 'throttled',
+    final: outcome !== 'throttled' && waitMs === null,
+    nextTryAt: waitMs === null ? null : Date.now() + waitMs,
     answered: verdict.answered,
     status: answer?.status ?? null,
     error,
@@ -176,21 +185,19 @@ function recordedBody({ body, cut = false }: Answered, target: Target): string {
   return shown.slice(0, read)
 }
 
-/** Attempt 0: the request was never sent. */
-export function unsentAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
+/** Attempt 0: the request is tried no more, or was never sent. */
+export function closingAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
   const { request, requestOffset, history } = job
   const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
-  const doubted = history.tainted || repeatsEarlier
+  const { trigger } = request
   return {
     ...NEVER_SENT,
     ...placeOf(job),
-    outcome: withTaint('unsent', doubted, request.trigger),
-    error: why,
+    ...closeRequest(history, { trigger, nextKey: key, repeatsEarlier, why }),
     method: request.method,
     url: shownRequest(request, target).url,
     requestHash: hash,
-    idempotencyKey: doubted ? key : null,
     startedAt: Date.now(),
     requestOffset,
   }

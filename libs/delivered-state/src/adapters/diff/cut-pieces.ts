@@ -3,6 +3,7 @@
  * so the bytes of the rows matter, not only their number.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
+import type { SizedRows } from './model-rows.ts'
 
 /**
  * The most bytes of larger values in a piece. A piece takes at least one change, whose row has at most 8 MB.
@@ -26,17 +27,18 @@ export async function cutPieces(
     readonly rows: number
     readonly pieceRows: number
     readonly columns: number
-    /** The table and column with the bytes of the model's rows. */
-    readonly sized: { readonly from: string; readonly size: string }
+    readonly sized: SizedRows
   },
 ): Promise<readonly Piece[]> {
   const { rows, pieceRows, sized } = of
+  if (rows === 0) return []
   // Each value takes some bytes besides its content.
-  const extracted = `(${sized.size} + ${of.columns * 16})`
+  const extracted = `(${sized.size} + ${sized.keySize} + ${of.columns * 16})`
+  const stored = 'coalesce(size, 0) + strlen(key)'
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE sizes AS
     SELECT true AS is_new, rid // ${SLAB_ROWS} AS slab, sum(${extracted})::BIGINT AS total, max(${extracted})::BIGINT AS most FROM ${sized.from} GROUP BY 2
-    UNION ALL SELECT false, rowid // ${SLAB_ROWS}, sum(coalesce(size, 0))::BIGINT, max(coalesce(size, 0))::BIGINT FROM state GROUP BY 2`)
+    UNION ALL SELECT false, rowid // ${SLAB_ROWS}, sum(${stored})::BIGINT, max(${stored})::BIGINT FROM state GROUP BY 2`)
   const largest = await connection.runAndReadAll('SELECT is_new, max(most)::DOUBLE FROM sizes GROUP BY 1')
   const most = largest.getRows().reduce((sum, [, bytes]) => sum + Number(bytes), 0)
   if (most * Math.min(rows, pieceRows) <= PIECE_BYTES) return evenPieces(rows, pieceRows)

@@ -20,7 +20,7 @@ import {
 } from '../state/codes.ts'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import { type KnownRequest, sqlTypeOf } from '../state/known-columns.ts'
-import { keyToken, type ModelRows, modelRows, sizedRows } from './model-rows.ts'
+import { keyToken, type ModelRows, modelRows, type SizedRows, sizedRows } from './model-rows.ts'
 import { dropOversizeRows, type OversizeRows } from './oversize-rows.ts'
 import type { RowHash } from './row-hash.ts'
 import type { Slice } from './row-slices.ts'
@@ -194,8 +194,9 @@ export interface Section {
 export interface FoundChanges {
   /** SQL for the key of an extracted row. */
   readonly key: string
-  /** The table and column with the bytes of the model's rows. */
-  readonly sized: { readonly from: string; readonly size: string }
+  readonly sized: SizedRows
+  /** The stretches in which the model's rows are looked at. Null if rows are narrow. */
+  readonly slices: readonly Slice[] | null
   readonly oversize: OversizeRows
   readonly settled: Section
   readonly removed: Section
@@ -275,6 +276,7 @@ export async function findChanges(
     oversize,
     key: model.key,
     sized: sizedRows(model),
+    slices: from.slices,
     ...(await countSections(connection)),
     ...(await countSettled(connection, from)),
   }

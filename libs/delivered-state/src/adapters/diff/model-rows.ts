@@ -42,7 +42,7 @@ export async function modelRows(connection: DuckDBConnection, of: ModelRows): Pr
   const { extracted, place, key, valid, hash, incomplete, slices } = of
   if (slices !== null) {
     await makeModel(connection, of, slices)
-    return `SELECT * EXCLUDE (size) FROM ${MODEL}`
+    return `SELECT * EXCLUDE (size, key_size) FROM ${MODEL}`
   }
   const hashes = incomplete.map(
     shape => `, ${hash.ofExtracted(hash.columnsIn(shape), place)} AS hash_${shape.id}`,
@@ -74,11 +74,11 @@ async function makeModel(
     ),
   ]
   await connection.run(`
-    CREATE OR REPLACE TEMP TABLE model_keys (rid BIGINT, key VARCHAR);
+    CREATE OR REPLACE TEMP TABLE model_keys (rid BIGINT, key VARCHAR, key_size BIGINT);
     CREATE OR REPLACE TEMP TABLE model_parts (rid BIGINT, of USMALLINT, part USMALLINT, hash UHUGEINT, size BIGINT)`)
   for (const slice of slices)
     await connection.run(
-      `INSERT INTO model_keys SELECT rid, ${keyToken(key)} FROM ${extracted} WHERE ${isInSlice('rid', slice)} AND ${valid}`,
+      `INSERT INTO model_keys SELECT rid, ${keyToken(key)}, strlen(${key}) FROM ${extracted} WHERE ${isInSlice('rid', slice)} AND ${valid}`,
     )
   for (const { of: number, part, hashed, measured } of parts)
     for (const slice of slices)
@@ -92,7 +92,7 @@ async function makeModel(
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ${MODEL} AS
     SELECT rid, any_value(key) AS key, ${gatheredHash(groupsOf(hash.columns).length, 'of = 1')} AS hash ${hashes.join('')},
-      sum(size)::BIGINT AS size
+      sum(size)::BIGINT AS size, any_value(key_size) AS key_size
     FROM model_keys JOIN model_parts USING (rid) GROUP BY rid ORDER BY rid;
     DROP TABLE model_keys; DROP TABLE model_parts`)
 }
@@ -128,13 +128,19 @@ function sizeOf({ type }: Column, x: string): readonly string[] {
 }
 
 /**
- * The table and column with the bytes of the model's rows, by `rid`: `model`, or SQL that measures each row.
+ * Where the bytes of the model's rows stand, by `rid`: in the table `model`, or in SQL that measures each
+ * row.
  */
-export function sizedRows(of: Pick<ModelRows, 'extracted' | 'columns' | 'place' | 'slices'>): {
+export interface SizedRows {
   readonly from: string
+  /** The bytes of a row. */
   readonly size: string
-} {
+  /** The bytes of its key, which a change carries beside the row. A narrow row has a narrow key: 0. */
+  readonly keySize: string
+}
+
+export function sizedRows(of: Pick<ModelRows, 'extracted' | 'columns' | 'place' | 'slices'>): SizedRows {
   return of.slices === null
-    ? { from: of.extracted, size: rowBytes(of.columns, of.place) }
-    : { from: MODEL, size: 'size' }
+    ? { from: of.extracted, size: rowBytes(of.columns, of.place), keySize: '0' }
+    : { from: MODEL, size: 'size', keySize: 'key_size' }
 }

@@ -7,9 +7,15 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column } from '@sluice/contracts/values'
 import { EXTRACTED } from './find-changes.ts'
 import { keyToken } from './model-rows.ts'
+import { isInSlice, type Slice } from './row-slices.ts'
 
 /** The table of the current piece, with everything that its changes carry except the model's values. */
 export const PIECE = 'piece'
+
+/** The rows of the current piece from one table, if they had to be collected. */
+const COLLECTED = 'collected'
+/** A slice is read in so many parts, since the rows of the piece are in memory, too. */
+const SLICE_PARTS = 4
 
 /** With more columns than this, a query works on too many bytes at once. */
 const TABLE_COLUMNS = 100
@@ -40,26 +46,29 @@ export async function orderChanges(connection: DuckDBConnection): Promise<void> 
   )
 }
 
-/** Makes the tables of a stretch of the ordered changes; `key` is the key of an extracted row. */
+/** How the rows of a piece are found. */
+export interface PieceSources {
+  readonly tables: readonly PieceTable[]
+  readonly place: (column: Column) => string
+  /** SQL for the key of an extracted row. */
+  readonly key: string
+  readonly retried: boolean
+  readonly captured: boolean
+  /** The slices of the extract and of the state. Null if their rows are narrow. */
+  readonly slices: { readonly extract: readonly Slice[] | null; readonly state: readonly Slice[] | null }
+}
+
+/** Makes the tables of a stretch of the ordered changes. */
 export async function takePiece(
   connection: DuckDBConnection,
   { start, end }: { readonly start: number; readonly end: number },
-  of: {
-    readonly tables: readonly PieceTable[]
-    readonly place: (column: Column) => string
-    readonly key: string
-    readonly retried: boolean
-    readonly captured: boolean
-  },
+  of: PieceSources,
 ): Promise<void> {
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE places AS
     SELECT rowid AS place, * FROM ordered WHERE rowid >= ${start} AND rowid < ${end}`)
-  const reader = await connection.runAndReadAll(
-    'SELECT coalesce(min(rid), 0), coalesce(max(rid), -1), coalesce(min(srid), 0), coalesce(max(srid), -1) FROM places',
-  )
-  const [firstRow = 0, lastRow = -1, firstState = 0, lastState = -1] = (reader.getRows()[0] ?? []).map(Number)
-  const extracted = `(FROM ${EXTRACTED} WHERE rid >= ${firstRow} AND rid <= ${lastRow})`
+  const state: Sought = { from: 'state', rowid: 'rowid', id: 'srid', slices: of.slices.state }
+  const stored = await rowsOfPiece(connection, state, ['key', 'content'])
   const beside = (table: string, alias: string): string =>
     `LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM ${table}) ${alias} ON ${alias}.key = p.key AND ${alias}.partition = p.partition`
   // Join the state first, while there are few columns: each join keeps a copy of all columns in memory.
@@ -68,20 +77,73 @@ export async function takePiece(
     SELECT p.place, p.rid, p.section, s.key AS stored_key, p.partition, p.kind, p.muted, p.settled_kind, p.takes, p.has_entry,
       s.content AS before, ${of.retried ? 'if(p.is_retry, r.entry, NULL)' : 'NULL::VARCHAR'} AS retried,
       ${of.captured ? 'c.content' : 'NULL::VARCHAR'} AS captured
-    FROM places p
-      LEFT JOIN (SELECT rowid AS srid, key, content FROM state
-        WHERE rowid >= ${firstState} AND rowid <= ${lastState}) s ON s.srid = p.srid
+    FROM places p LEFT JOIN ${stored} s ON s.srid = p.srid
       ${of.retried ? beside('retry', 'r') : ''} ${of.captured ? beside('captured', 'c') : ''}`)
-  const placesOf = (columns: readonly Column[]): string => columns.map(of.place).join(', ')
-  const own = of.tables.find(({ name }) => name === PIECE)?.columns ?? []
+  const model: Sought = { from: EXTRACTED, rowid: 'rid', id: 'rid', slices: of.slices.extract }
+  for (const { name, columns } of of.tables) {
+    const values = columns.map(of.place)
+    if (name !== PIECE) await makeValues(connection, { name, values, model })
+  }
+  const own = (of.tables.find(({ name }) => name === PIECE)?.columns ?? []).map(of.place)
+  const extracted = await rowsOfPiece(connection, model, own, `${of.key} AS extracted_key`)
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ${PIECE} AS
-    SELECT coalesce(k.stored_key, ${of.key}) AS key, k.* EXCLUDE (place, rid, stored_key) ${own.length === 0 ? '' : `, ${placesOf(own)}`}
+    SELECT coalesce(k.stored_key, e.extracted_key) AS key, k.* EXCLUDE (place, rid, stored_key) ${own.map(value => `, e.${value}`).join('')}
     FROM known k LEFT JOIN ${extracted} e ON e.rid = k.rid
     ORDER BY k.place`)
-  for (const { name, columns } of of.tables)
-    if (name !== PIECE)
-      await connection.run(`
-        CREATE OR REPLACE TEMP TABLE ${name} AS
-        SELECT ${placesOf(columns)} FROM places k LEFT JOIN ${extracted} e ON e.rid = k.rid ORDER BY k.place`)
+  await connection.run(`DROP TABLE IF EXISTS ${COLLECTED}`)
+}
+
+async function makeValues(
+  connection: DuckDBConnection,
+  of: { readonly name: string; readonly values: readonly string[]; readonly model: Sought },
+): Promise<void> {
+  const extracted = await rowsOfPiece(connection, of.model, of.values)
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE ${of.name} AS
+    SELECT ${of.values.map(value => `e.${value}`).join(', ')} FROM places k LEFT JOIN ${extracted} e ON e.rid = k.rid ORDER BY k.place`)
+}
+
+/** The table or view that has rows of the changes, and the column of `places` with their row ids. */
+interface Sought {
+  readonly from: string
+  readonly rowid: string
+  readonly id: 'rid' | 'srid'
+  readonly slices: readonly Slice[] | null
+}
+
+/**
+ * SQL for the rows of the piece, with their ids. A join holds all rows between the first and the last one. If
+ * these are wide, and the piece has only some of them, the rows of the piece are collected slice by slice
+ * before, so that the join holds nothing else.
+ */
+async function rowsOfPiece(
+  connection: DuckDBConnection,
+  { from, rowid, id, slices }: Sought,
+  columns: readonly string[],
+  ...computed: readonly string[]
+): Promise<string> {
+  const selected = [rowid === id ? id : `${rowid} AS ${id}`, ...columns, ...computed].join(', ')
+  const reader = await connection.runAndReadAll(
+    `SELECT coalesce(min(${id}), 0), coalesce(max(${id}) + 1, 0), count(${id}) FROM places`,
+  )
+  const [first = 0, end = 0, rows = 0] = (reader.getRows()[0] ?? []).map(Number)
+  const all = { from: first, to: end }
+  if (slices === null || rows === end - first)
+    return `(SELECT ${selected} FROM ${from} WHERE ${isInSlice(rowid, all)})`
+  await connection.run(`CREATE OR REPLACE TEMP TABLE ${COLLECTED} AS SELECT ${selected} FROM ${from} LIMIT 0`)
+  for (const part of partsWithin(all, slices))
+    await connection.run(`
+      INSERT INTO ${COLLECTED} SELECT ${selected} FROM ${from}
+      WHERE ${isInSlice(rowid, part)} AND ${rowid} IN (SELECT ${id} FROM places WHERE ${isInSlice(id, part)})`)
+  return COLLECTED
+}
+
+/** What of the slices is within a range, in parts that leave room for what the piece has already. */
+function* partsWithin(range: Slice, slices: readonly Slice[]): Generator<Slice> {
+  for (const { from, to } of slices) {
+    const step = Math.max(1, Math.ceil((to - from) / SLICE_PARTS))
+    for (let at = Math.max(from, range.from); at < Math.min(to, range.to); at += step)
+      yield { from: at, to: Math.min(at + step, to, range.to) }
+  }
 }

@@ -6,6 +6,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { InvalidSample } from '@sluice/contracts/records'
 import { ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
+import type { SizedRows } from './model-rows.ts'
 
 export interface OversizeRows {
   readonly rows: number
@@ -19,7 +20,7 @@ export interface OversizeRows {
 export async function dropOversizeRows(
   connection: DuckDBConnection,
   of: {
-    readonly sized: { readonly from: string; readonly size: string }
+    readonly sized: Pick<SizedRows, 'from' | 'size'>
     readonly key: string
     readonly extracted: string
     readonly samples: number

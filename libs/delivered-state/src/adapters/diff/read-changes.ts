@@ -13,6 +13,7 @@ import { KINDS } from '../state/codes.ts'
 import { type FoundChanges, placeOf, type Section } from './find-changes.ts'
 import { rowBytes } from './model-rows.ts'
 import { PIECE, type PieceTable, pieceTables, takePiece } from './order-changes.ts'
+import { tableSlices } from './row-slices.ts'
 import { setMember, storedRowReader, valueReader } from '../sql/row-json.ts'
 import { canonicalText, jsonForm } from '../sql/sql-types.ts'
 
@@ -44,12 +45,14 @@ export async function* readChanges(
   const rows = sections.reduce((sum, { section }) => sum + section.rows, 0)
   const tables = pieceTables(columns)
   const place = placeOf(columns)
+  const stored = await tableSlices(connection, { table: 'state', size: 'size' })
   const joined = {
     tables,
     place,
     key: found.key,
     retried: sections.some(({ section }) => section.retried),
     captured: sections.some(({ section }) => section.captured),
+    slices: { extract: found.slices, state: stored.slices.length > 1 ? stored.slices : null },
   }
   const measured = { rows, pieceRows, columns: columns.length, sized: found.sized }
   for (const piece of await cutPieces(connection, measured)) {

@@ -1,9 +1,11 @@
 /**
  * The layout of a batch of records in one blob. A header has 32-bit little-endian numbers: the count, then
  * for each record its offset less the batch's base, key length, and value length. All keys and values follow.
- * A value length of all ones stands for a tombstone. A stored batch has at most CHUNK_BYTES or a single
- * record. A larger append becomes several batches in one transaction.
+ * A value length of all ones stands for a tombstone. If the highest bit of a key length is set, a signature
+ * follows the value, with its length in one byte before it. A stored batch has at most CHUNK_BYTES or a
+ * single record. A larger append becomes several batches in one transaction.
  */
+import { SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, NewRecord } from '../../port.ts'
 
 /**
@@ -13,6 +15,7 @@ import type { LogRecord, NewRecord } from '../../port.ts'
 const CHUNK_BYTES = 128 * 1024
 
 const TOMBSTONE = 0xffffffff
+const SIGNED = 0x80000000
 const HEADER_PER_RECORD = 12
 
 export interface EncodedBatch {
@@ -23,7 +26,8 @@ export interface EncodedBatch {
 }
 
 function sizeOf(record: NewRecord): number {
-  return HEADER_PER_RECORD + record.key.length + (record.value?.length ?? 0)
+  const signature = record.signature === undefined ? 0 : 1 + record.signature.length
+  return HEADER_PER_RECORD + record.key.length + (record.value?.length ?? 0) + signature
 }
 
 /** The largest record's key and value together, in bytes; 0 without records. */
@@ -61,7 +65,7 @@ export function encodeBatches(records: readonly NewRecord[]): EncodedBatch[] {
 export function encodeKept(records: readonly LogRecord[], base: number): Uint8Array {
   const bytes = records.reduce((sum, record) => sum + sizeOf(record), 4)
   return encode(
-    records.map(({ key, value, offset }) => ({ key, value, delta: offset - base })),
+    records.map(({ offset, ...record }) => ({ ...record, delta: offset - base })),
     bytes,
   )
 }
@@ -72,9 +76,9 @@ function encode(records: readonly (NewRecord & { delta: number })[], bytes: numb
   header[0] = records.length
   let at = 1
   let payload = header.byteLength
-  for (const { key, value, delta } of records) {
+  for (const { key, value, signature, delta } of records) {
     header[at] = delta
-    header[at + 1] = key.length
+    header[at + 1] = signature === undefined ? key.length : key.length + SIGNED
     header[at + 2] = value === null ? TOMBSTONE : value.length
     at += 3
     data.set(key, payload)
@@ -83,35 +87,63 @@ function encode(records: readonly (NewRecord & { delta: number })[], bytes: numb
       data.set(value, payload)
       payload += value.length
     }
+    if (signature === undefined) continue
+    data[payload] = signature.length
+    data.set(signature, payload + 1)
+    payload += 1 + signature.length
   }
   return data
 }
 
 /**
  * Decodes the records with `from` ≤ offset < `to`. Their buffers are slices of `data`, which no other reader
- * uses.
+ * uses. A batch whose lengths do not fit its bytes becomes one unreadable record.
  */
 export function decodeBatch(
-  batch: { base: number; at: number; data: Uint8Array },
+  batch: { base: number; last: number; at: number; data: Uint8Array },
   range: { from: number; to: number },
 ): LogRecord[] {
-  const { base, at: timestamp } = batch
+  const records = decoded(batch, range)
+  if (records !== null) return records
+  const offset = Math.max(batch.base, range.from)
+  if (offset >= range.to) return []
+  const error = new SluiceError('corrupt', "a batch in the log's file has other lengths than it says")
+  return [
+    {
+      ...{ offset, key: new Uint8Array(), value: null, timestamp: batch.at },
+      unreadable: { error, isForeign: false },
+    },
+  ]
+}
+
+/** Null if the lengths do not fit. */
+function decoded(
+  batch: { base: number; last: number; at: number; data: Uint8Array },
+  range: { from: number; to: number },
+): LogRecord[] | null {
+  const { base, last, at: timestamp } = batch
   // A blob from SQLite has a buffer of its own, but nothing guarantees its alignment.
   const data = batch.data.byteOffset % 4 === 0 ? batch.data : new Uint8Array(batch.data)
-  const count = new Uint32Array(data.buffer, data.byteOffset, 1)[0] ?? 0
+  const count = data.length < 4 ? 0 : (new Uint32Array(data.buffer, data.byteOffset, 1)[0] ?? 0)
+  if (count === 0 || count > (data.length - 4) / HEADER_PER_RECORD) return null
   const header = new Uint32Array(data.buffer, data.byteOffset, 1 + count * 3)
   const records: LogRecord[] = []
   let payload = header.byteLength
   for (let at = 1; at < header.length; at += 3) {
     const offset = base + (header[at] ?? 0)
-    const keyEnd = payload + (header[at + 1] ?? 0)
+    const keyLength = header[at + 1] ?? 0
+    const isSigned = keyLength >= SIGNED
+    const keyEnd = payload + (isSigned ? keyLength - SIGNED : keyLength)
     const valueLength = header[at + 2] ?? 0
-    const end = valueLength === TOMBSTONE ? keyEnd : keyEnd + valueLength
+    const valueEnd = valueLength === TOMBSTONE ? keyEnd : keyEnd + valueLength
+    const end = isSigned ? valueEnd + 1 + (data[valueEnd] ?? 0) : valueEnd
+    if (end > data.length || offset > last) return null
     if (offset >= range.from && offset < range.to) {
-      const value = valueLength === TOMBSTONE ? null : data.subarray(keyEnd, end)
-      records.push({ offset, key: data.subarray(payload, keyEnd), value, timestamp })
+      const value = valueLength === TOMBSTONE ? null : data.subarray(keyEnd, valueEnd)
+      const signature = isSigned ? { signature: data.subarray(valueEnd + 1, end) } : {}
+      records.push({ offset, key: data.subarray(payload, keyEnd), value, timestamp, ...signature })
     }
     payload = end
   }
-  return records
+  return payload === data.length ? records : null
 }

@@ -186,6 +186,7 @@ export class SqliteMaintenance {
       for (const batch of batches) {
         if (batch.at > oldEnough || bytes > MAP_BYTES) return false
         for (const record of recordsOf(batch)) {
+          if (record.unreadable !== undefined) continue
           const key = nameOf(record)
           if (!newest.has(key)) bytes += key.length + MAP_ENTRY_BYTES
           newest.set(key, record.offset)
@@ -211,6 +212,8 @@ export class SqliteMaintenance {
       store.transaction(() => {
         for (const batch of batches) {
           const records = recordsOf(batch)
+          // What cannot be read stays, so that its readers hear of it.
+          if (records.some(({ unreadable }) => unreadable !== undefined)) continue
           const kept = records.filter(isKept)
           if (kept.length === 0) store.deleteBatch(partition.id, batch.base)
           else if (kept.length < records.length) {

@@ -71,6 +71,8 @@ export interface QueryFailure {
   readonly isTable: boolean
   /** The folder of relative file names. */
   readonly folder: string
+  /** True if the source is a .duckdb file, and reads no other. */
+  readonly isDatabase: boolean
 }
 
 /**
@@ -83,6 +85,8 @@ export function queryError(failure: QueryFailure): SluiceError {
     text,
   )
   if (missing !== null) return missingFile(resolve(failure.folder, missing[1] ?? missing[2] ?? ''), failure)
+  const closed = /Permission Error: Cannot access (?:file|directory) "(.*?)"/.exec(text)?.[1]
+  if (closed !== undefined) return outsideOfSource(closed, failure)
   if (saysOutOfMemory(failure.error)) return tooLittleMemory(failure, text)
   if (/^Binder Error/.test(text)) {
     const empty = emptyFile(failure.query, failure)
@@ -102,12 +106,25 @@ export function queryError(failure: QueryFailure): SluiceError {
 }
 
 export function saysOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && /^Out of Memory Error/.test(error.message)
+  return error instanceof Error && /^Out of Memory Error|std::bad_alloc/.test(error.message)
+}
+
+/** Whether the file exists is not told. */
+function outsideOfSource(path: string, { model, error, folder, isDatabase }: QueryFailure): SluiceError {
+  const allowed = isDatabase
+    ? 'A source whose path is a .duckdb file reads this file alone; make a source of the other folder.'
+    : `It reads only files below its folder ${folder}, and follows no link out of it; copy the file there, or make a source of its folder.`
+  const message = `The query of model ${model} reads ${path}, which its source does not have. ${allowed}`
+  return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
 }
 
 /** Replaces DuckDB's own advice, which names settings that users of Sluice cannot change. */
 function tooLittleMemory({ model, error }: QueryFailure, text: string): SluiceError {
   const said = text.split('\n')[0] ?? text
+  if (text.includes('max_temp_directory_size')) {
+    const message = `The query of model ${model} writes more to temporary files than SLUICE_SOURCE_MAX_SPILL allows: let it sort and join less at once. ${said}`
+    return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
+  }
   const message =
     `The query of model ${model} needs more memory than it may have: set SLUICE_MEMORY higher, or let it select fewer or shorter columns, ` +
     `or sort and join less at once. ${said}`

@@ -30,6 +30,8 @@ export interface SessionLimits {
   readonly memoryLimit: string
   readonly threads: number
   readonly tempDirectory: string
+  /** Most bytes in the files there. DuckDB's default is nine tenths of the free space. */
+  readonly spillBytes?: number
 }
 
 /** States: open → closed. `run` must not be called concurrently. */
@@ -60,11 +62,25 @@ export class DuckdbSession implements AsyncDisposable {
     try {
       const connection = await instance.connect()
       await connection.run("SET TimeZone = 'UTC'")
+      // DuckDB does not keep to this limit if the instance is made with it.
+      if (limits.spillBytes !== undefined)
+        await connection.run(`SET max_temp_directory_size = '${limits.spillBytes}B'`)
       return new DuckdbSession(instance, connection)
     } catch (error) {
       instance.closeSync()
       throw error
     }
+  }
+
+  /**
+   * Lets the instance open no other file from here on than those in these folders, the databases that are
+   * attached, and its own temporary files. Links out of the folders are not followed. Settings cannot be
+   * changed any more.
+   */
+  async closeOff(folders: readonly string[]): Promise<void> {
+    await this.connection.run(`SET allowed_directories = [${folders.map(quoteText).join(', ')}]`)
+    await this.connection.run('SET enable_external_access = false')
+    await this.connection.run('SET lock_configuration = true')
   }
 
   /**

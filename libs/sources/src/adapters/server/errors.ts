@@ -106,6 +106,13 @@ export function cannotLoad(
   const { model } = of
   const diskError = diskErrorOf(error, { model: model.name, file: of.file })
   if (diskError !== null) return diskError
+  // A commit that lacks memory does not say so in the words of other statements.
+  if (/Out of Memory Error|failed to (pin|allocate)/.test(text)) {
+    const message =
+      `The rows of model ${model.name} from source ${names.source} need more memory than loading them may take: ` +
+      `set SLUICE_MEMORY higher, or let the model select fewer or shorter columns. ${firstLine(text)}`
+    return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
+  }
   if (/Maximum line size/.test(text))
     return new SluiceError(
       'query',

@@ -21,8 +21,8 @@ import { readRows } from './row-text.ts'
  * might be written whole, and the pipe closed, before DuckDB opens it.
  */
 const PIPED_FROM_BYTES = 2_000_000
-/** With this limit and the buffers of the reader, a process stays below 500 MB. */
-const MEMORY_LIMIT = '128MB'
+/** The default: with it and the buffers of the reader, a process stays below 500 MB. */
+const MEMORY_BYTES = 128_000_000
 /** One thread parses text while the other one reads. */
 const THREADS = 2
 
@@ -43,6 +43,8 @@ export interface LoadOptions {
    * The rows as text. It ends properly only if the result did. It is destroyed if it is not read to its end.
    */
   readonly text: Readable
+  /** The most memory of DuckDB, in bytes. Default 128 MB. */
+  readonly memoryBytes?: number | undefined
   readonly signal: AbortSignal
 }
 
@@ -55,12 +57,12 @@ export function columnsOf(loaded: readonly LoadedColumn[]): readonly Column[] {
  * or with the signal's reason. By then, `text` is closed and DuckDB has closed the file.
  */
 export async function loadRows(options: LoadOptions): Promise<number> {
-  const { file, signal, text } = options
+  const { file, signal, text, memoryBytes = MEMORY_BYTES } = options
   const onAbort = (): void => void text.destroy()
   signal.addEventListener('abort', onAbort, { once: true })
   const textFile = `${file}.text`
   await using session = await DuckdbSession.open(dirname(file), {
-    memoryLimit: MEMORY_LIMIT,
+    memoryLimit: `${memoryBytes}B`,
     threads: THREADS,
     tempDirectory: `${file}.tmp`,
   })

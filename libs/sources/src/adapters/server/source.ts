@@ -46,6 +46,8 @@ export interface ServerDialect<C, P extends { readonly columns: readonly LoadedC
   begin(connection: C, access: ServerAccess): Promise<void>
   /** Checks that the model's SQL is one query that only reads, and finds its columns, without running it. */
   prepare(session: ServerSession<C>, model: ModelSpec): Promise<P>
+  /** As `Source` has it. */
+  excessRights(connection: C): Promise<readonly string[]>
   /** Runs the query. */
   streamRows(session: ServerSession<C>, model: ModelSpec, prepared: P): RowStream
   /** Ends the snapshot; resolves only once the server has confirmed the result. */
@@ -68,6 +70,8 @@ export interface ServerSourceOptions<Spec extends PostgresSourceSpec | MysqlSour
   readonly spec: Spec
   /** Looks up a secret whenever a connection is opened. Its errors pass through. */
   readonly secretFor: SecretFor
+  /** The most memory that loading the rows may take, in bytes. Default 128 MB. */
+  readonly memoryBytes?: number
 }
 
 /** Queries may run concurrently, each on a connection of its own. */
@@ -105,6 +109,15 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
     }
   }
 
+  async excessRights(options: { signal: AbortSignal }): Promise<readonly string[]> {
+    const { name } = this.#options.spec
+    // Errors name the source in place of a model.
+    const asked: ModelSpec = { kind: 'model', name, source: name, sql: '', primaryKey: '' }
+    return this.#withSnapshot(asked, options.signal, ({ connection }) =>
+      this.#dialect.excessRights(connection),
+    )
+  }
+
   async #load(
     session: ServerSession<C>,
     model: ModelSpec,
@@ -115,7 +128,13 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
     const { text, sentRows, failureOf } = this.#dialect.streamRows(session, model, prepared)
     let failed: { readonly error: unknown } | null = null
     text.on('error', error => (failed ??= { error }))
-    const read = await loadRows({ file, columns, text, signal }).catch((error: unknown) => {
+    const read = await loadRows({
+      file,
+      columns,
+      text,
+      memoryBytes: this.#options.memoryBytes,
+      signal,
+    }).catch((error: unknown) => {
       signal.throwIfAborted()
       throw failed === null ? cannotLoad(error, names, { model, file, columns }) : failureOf(failed.error)
     })

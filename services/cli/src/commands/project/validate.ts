@@ -36,6 +36,7 @@ export const command: Command = {
       ok: true,
       resources: project.resources.size,
       skipped: [...new Set(project.skipped.map(({ file }) => file))],
+      ...(connected === null || connected.warnings.length === 0 ? {} : { warnings: [...connected.warnings] }),
     }
     stdout.write(json ? `${JSON.stringify(view)}\n` : validateText(project, connected, painter(color)))
     return EXIT.success
@@ -53,11 +54,12 @@ function validateText(project: Project, connected: Connected | null, paint: Pain
     lines.push(`${paint('green', '✓')} ${counted(project.resources.size, 'resource')}, no errors`)
   }
   if (connected !== null) {
-    const { sources, queries, destinations } = connected
+    const { sources, queries, destinations, warnings } = connected
     const tried = [counted(sources, 'source'), `${queries} ${queries === 1 ? 'query' : 'queries'}`]
     lines.push(
       `${paint('green', '✓')} ${[...tried, counted(destinations, 'destination')].join(', ')} answered`,
     )
+    for (const warning of warnings) lines.push(`${paint('yellow', '!')} ${safe(warning)}`)
   }
   for (const kind of KINDS) {
     const names = namesOf(project, kind)

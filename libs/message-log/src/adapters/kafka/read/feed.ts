@@ -1,7 +1,7 @@
 import { Notifier } from '@sluice/flow/notifier'
 import type { LogRecord, ReadBatch, TopicPartition } from '../../../port.ts'
 import { name } from '../cluster.ts'
-import { decodeBatch, measure } from '../record-batch.ts'
+import { decodeBatch, framesOf, type Frame } from './decode-batch.ts'
 import type { Waiting } from '../stalls.ts'
 
 /**
@@ -40,9 +40,12 @@ export class Feed {
   readonly #limitBytes: number
   readonly #to: number
   readonly #onHungry: () => void
-  #stretches: Buffer[] = []
-  #at = 0
+  #stretches: { readonly buffer: Buffer; readonly frames: readonly Frame[] }[] = []
+  /** How many batches of the first stretch were taken. */
+  #taken = 0
   #bytes = 0
+  /** The batch that was fetched again, since its checksum did not fit. */
+  #fetchedAgain = -1
   #position: number
   #error: unknown
   #state: 'open' | 'failed' | 'closed' = 'open'
@@ -81,16 +84,28 @@ export class Feed {
 
   /**
    * Copies the whole batches out of an answer, whose buffer holds other partitions too. Returns whether there
-   * were any.
+   * were any. A batch whose checksum does not fit is fetched once more, since the network may have damaged
+   * it. Throws ConnectionLost if the bytes are no batches.
    */
   put(batches: Buffer): boolean {
-    const { bytes, nextOffset } = measure(batches)
-    if (nextOffset === null || !this.open) return false
-    this.fetchOffset = Math.max(this.fetchOffset, nextOffset)
-    this.#stretches.push(Buffer.from(batches.subarray(0, bytes)))
-    this.#bytes += bytes
+    if (!this.open) return false
+    const all = framesOf(batches, this.fetchOffset)
+    const frames = all.slice(0, this.#firstToFetchAgain(all))
+    const last = frames.at(-1)
+    if (last === undefined) return all.length > 0
+    this.fetchOffset = Math.max(this.fetchOffset, last.nextOffset)
+    this.#stretches.push({ buffer: Buffer.from(batches.subarray(0, last.end)), frames })
+    this.#bytes += last.end
     this.filled.notify()
     return true
+  }
+
+  #firstToFetchAgain(frames: readonly Frame[]): number {
+    const index = frames.findIndex(({ intact, base }) => !intact && base > this.#fetchedAgain)
+    const damaged = frames[index]
+    if (damaged === undefined) return frames.length
+    this.#fetchedAgain = damaged.base
+    return index
   }
 
   fail(error: unknown): void {
@@ -112,24 +127,34 @@ export class Feed {
     if (this.#state === 'failed') throw this.#error
     const records: LogRecord[] = []
     const from = this.#position
+    let held = 0
+    // By the bytes of the records: a compressed batch may have many more of them than it takes up.
     let taken = 0
     while (taken < STEP_BYTES && records.length < STEP_RECORDS) {
-      const stretch = this.#stretches[0]
-      if (stretch === undefined) break
-      const { end, nextOffset } = decodeBatch(stretch, this.#at, { from, into: records })
-      taken += end - this.#at
-      this.#at = end
+      const frame = this.#stretches[0]?.frames[this.#taken]
+      if (frame === undefined) break
+      held += frame.end - frame.at
+      taken += this.#decode(frame, { from, into: records })
       // The first batch of a fetch may begin below the requested offset. After compaction it may even end
       // below it.
-      this.#position = Math.max(this.#position, nextOffset)
-      if (end < stretch.length) continue
-      this.#stretches.shift()
-      this.#at = 0
+      this.#position = Math.max(this.#position, frame.nextOffset)
     }
     if (taken === 0) return null
     const wasHungry = this.hungry
-    this.#bytes -= taken
+    this.#bytes -= held
     if (!wasHungry && this.hungry) this.#onHungry()
     return { records, nextOffset: this.#position }
+  }
+
+  /** Decodes the next batch of the first stretch. Returns the bytes of its records. */
+  #decode(frame: Frame, options: { from: number; into: LogRecord[] }): number {
+    const [stretch] = this.#stretches
+    if (stretch === undefined) return 0
+    const bytes = decodeBatch(stretch.buffer, frame, options)
+    this.#taken += 1
+    if (this.#taken < stretch.frames.length) return bytes
+    this.#stretches.shift()
+    this.#taken = 0
+    return bytes
   }
 }

@@ -1,3 +1,4 @@
+import { ConnectionLost } from '../errors.ts'
 import { fetchRequest } from '../internals.ts'
 import type { WireCall } from '../internals.ts'
 
@@ -48,9 +49,19 @@ export function fetchCall(request: {
       topics,
     }),
     response: {
-      decode: raw => Promise.resolve(decode(raw)),
+      decode: raw => Promise.resolve(decodeWithin(raw)),
       parse: decoded => Promise.resolve((decoded as { partitions: FetchedPartition[] }).partitions),
     },
+  }
+}
+
+/** An answer that ends before it should is as good as none, and the connection cannot be trusted. */
+function decodeWithin(raw: Buffer): ReturnType<typeof decode> {
+  try {
+    return decode(raw)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new ConnectionLost('the broker has sent an answer that is cut off', { cause })
   }
 }
 
@@ -63,7 +74,7 @@ function decode(raw: Buffer): { partitions: FetchedPartition[]; clientSideThrott
   for (let topicsLeft = topicCount; topicsLeft > 0; topicsLeft -= 1) {
     const nameLength = raw.readInt16BE(at)
     const topic = raw.toString('utf8', at + 2, at + 2 + nameLength)
-    at += 2 + nameLength
+    at += 2 + Math.max(nameLength, 0)
     const partitionCount = raw.readInt32BE(at)
     at += 4
     for (let left = partitionCount; left > 0; left -= 1) {

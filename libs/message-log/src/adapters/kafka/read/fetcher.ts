@@ -201,12 +201,16 @@ class BrokerFetcher {
         this.#remove(feed, ProtocolError.ofCode(part.errorCode))
         continue
       }
-      feed.failingSince = null
-      feed.failures = 0
-      endWaiting(feed)
       // The broker also has the records that did not fit into the answer, so the next request need not wait.
-      const put = feed.put(part.batches)
-      brought ||= put || part.highWatermark > feed.fetchOffset
+      try {
+        const put = feed.put(part.batches)
+        brought ||= put || part.highWatermark > feed.fetchOffset
+        feed.failingSince = null
+        feed.failures = 0
+        endWaiting(feed)
+      } catch (error) {
+        this.#remove(feed, error)
+      }
     }
     return brought
   }

@@ -17,14 +17,14 @@ afterEach(() => {
 })
 
 let extracts = 0
-const harness: DeliveredStateHarness = {
+const harnessOf = (memoryLimit: string): DeliveredStateHarness => ({
   open: ({ name }) =>
     openDeliveredState({
       file: join(folder, name),
       sync: 's',
       incarnation: 'i',
       partitions: 1,
-      memoryLimit: '48MB',
+      memoryLimit,
     }),
   extract: sql => {
     const source = createDuckdbSource({ spec: { kind: 'source', name: 's', type: 'duckdb', path: folder } })
@@ -32,7 +32,7 @@ const harness: DeliveredStateHarness = {
     const file = join(folder, `extract-${extracts++}.duckdb`)
     return source.extract(model, { file, signal: new AbortController().signal })
   },
-}
+})
 
 const columns = (version: number): string =>
   Array.from(
@@ -60,7 +60,7 @@ describe('wide rows', { timeout: 120_000 }, () => {
         `SELECT concat(repeat('k', 8000), n) AS id, if(n = 7, ${version}, 0) AS v FROM range(2500) r(n)`,
     ],
   ])('are found, compared and told one by one: %s', async (_, rows, sql) => {
-    const played = await Played.open(harness)
+    const played = await Played.open(harnessOf('48MB'))
     const added = await played.run(sql(1))
     expect(new Set(added.changes.map(({ op, key }) => `${op} ${key}`)).size).toBe(rows)
     expect((await played.diff(sql(1))).changes).toEqual([])
@@ -71,6 +71,17 @@ describe('wide rows', { timeout: 120_000 }, () => {
     const before = added.changes.find(({ key }) => key === change?.key)?.after
     expect(change?.before).toEqual(before)
     expect(change?.after).not.toEqual(before)
+    await played.state[Symbol.asyncDispose]()
+  })
+
+  it('are told although only every other row of a stretch has gone', async () => {
+    const sql = (step: number): string =>
+      `SELECT concat(repeat('k', 8192), n) AS id, n AS v FROM range(0, 5000, ${step}) r(n)`
+    const played = await Played.open(harnessOf('192MB'))
+    await played.run(sql(1))
+    const { changes } = await played.diff(sql(2))
+    const gone = changes.map(({ op, key }) => `${op} ${key.replaceAll('k', '')}`)
+    expect(new Set(gone)).toEqual(new Set(Array.from({ length: 2500 }, (_, i) => `removed ${2 * i + 1}`)))
     await played.state[Symbol.asyncDispose]()
   })
 })

@@ -31,6 +31,7 @@ primaryKey: id
 kind: destination
 name: api
 baseUrl: \${API_URL}
+allowPrivateNetwork: true
 ---
 kind: sync
 name: ${SYNC}

@@ -1,0 +1,78 @@
+/** Tunnels through an HTTP proxy, as `HTTPS_PROXY` and `NO_PROXY` ask for them. */
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { Pool } from 'undici'
+
+export interface ProxyOptions {
+  /** Where requests to `https://` go through: `http://user:password@proxy:3128`, or `https://…`. */
+  readonly url: string
+  /**
+   * Comma-separated hosts that are reached directly: `.corp.example`, `10.0.0.7:8443`, `*`. Default: none.
+   */
+  readonly except?: string
+}
+
+/** True if `host:port` is among the exceptions: as itself, or as a subdomain of what is listed. */
+export function isReachedDirectly(host: string, port: number, except: string): boolean {
+  const wanted = host.toLowerCase().replace(/^\[|\]$/g, '')
+  return except
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .some(entry => {
+      if (entry === '*') return true
+      const [, name = '', onPort] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(entry) ?? []
+      const bare = isBareIpv6(entry) ? entry : name.replace(/^\*?\./, '')
+      if (bare === '' || (!isBareIpv6(entry) && onPort !== undefined && Number(onPort) !== port)) return false
+      return wanted === bare || wanted.endsWith(`.${bare}`)
+    })
+}
+
+/** An IPv6 address without brackets has no port: `::1` is not port 1. */
+function isBareIpv6(entry: string): boolean {
+  return !entry.startsWith('[') && entry.split(':').length > 2
+}
+
+/** Opens one tunnel after the other. Closing it leaves open tunnels alone. */
+export class ProxyTunnels {
+  readonly #proxy: URL
+  readonly #pool: Pool
+  readonly #headers: { readonly [name: string]: string }
+
+  constructor(url: string, connectTimeoutMs: number) {
+    this.#proxy = new URL(url)
+    const { username, password } = this.#proxy
+    const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+    this.#headers =
+      username === '' && password === ''
+        ? {}
+        : { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` }
+    this.#pool = new Pool(this.#proxy.origin, {
+      allowH2: false,
+      connect: { timeout: connectTimeoutMs },
+      headersTimeout: connectTimeoutMs,
+    })
+  }
+
+  /** A connection to `host:port`, as the proxy opened it. Rejects in words that name the proxy. */
+  async open(host: string, port: number): Promise<Socket> {
+    const place = `${host.includes(':') ? `[${host}]` : host}:${port}`
+    const { socket, statusCode } = await this.#connect(place)
+    if (statusCode === 200 && socket instanceof Socket) return socket
+    socket.on('error', () => undefined).destroy()
+    const why = statusCode === 407 ? 'it wants another user name and password' : 'it does not let it through'
+    throw new Error(`the proxy ${this.#proxy.host} answered ${statusCode} for ${place}: ${why}`)
+  }
+
+  async #connect(place: string): Promise<{ readonly socket: Duplex; readonly statusCode: number }> {
+    try {
+      return await this.#pool.connect({ path: place, headers: { ...this.#headers, host: place } })
+    } catch (error) {
+      const text = error instanceof Error && error.message !== '' ? error.message : String(error)
+      throw new Error(`no tunnel through the proxy ${this.#proxy.host}: ${text}`, { cause: error })
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool.destroy(new Error('the sender was closed'))
+  }
+}

@@ -1,0 +1,64 @@
+/** Looks at the certificates of a destination before a connection needs them. */
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
+import type { TlsOptions } from './port.ts'
+
+/** Which of the fields is at fault, in words that show none of their values. */
+export interface TlsFault {
+  readonly field: keyof TlsOptions
+  readonly message: string
+}
+
+/** What makes the certificates unusable, as far as that can be told without a server; null: nothing. */
+export function tlsFault({ ca, cert, key, pfx, passphrase }: TlsOptions): TlsFault | null {
+  if (ca !== undefined && certificateIn(ca) === null) return { field: 'ca', message: NO_CERTIFICATE }
+  const shown = cert === undefined ? null : certificateIn(cert)
+  if (cert !== undefined && shown === null) return { field: 'cert', message: NO_CERTIFICATE }
+  if (key !== undefined) {
+    try {
+      const opened = createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) })
+      if (shown?.checkPrivateKey(opened) === false)
+        return { field: 'key', message: 'it does not belong to the certificate in `cert`' }
+    } catch {
+      const wanted = passphrase === undefined ? '; an encrypted key needs `passphrase`' : ''
+      const opened = passphrase === undefined ? '' : ', or `passphrase` does not open it'
+      return { field: 'key', message: `it is no private key in PEM${opened}${wanted}` }
+    }
+  }
+  if (pfx === undefined) return null
+  try {
+    secureContextOf({ pfx, ...(passphrase === undefined ? {} : { passphrase }) })
+    return null
+  } catch {
+    return {
+      field: 'pfx',
+      message: 'it is no PKCS #12 file in Base64, or `passphrase` does not open it',
+    }
+  }
+}
+
+const NO_CERTIFICATE = 'it is no certificate in PEM (-----BEGIN CERTIFICATE-----)'
+
+/** When the certificate that Sluice shows ends, in ms since 1970; null: there is none, or it is in `pfx`. */
+export function certificateEndsAt({ cert }: TlsOptions): number | null {
+  const shown = cert === undefined ? null : certificateIn(cert)
+  return shown === null ? null : shown.validToDate.getTime()
+}
+
+/** All that node:tls needs. Made once for all connections. Throws if the certificates cannot be used. */
+export function secureContextOf({ pfx, rejectUnauthorized: _checks, ...given }: TlsOptions): SecureContext {
+  const options: SecureContextOptions = {
+    ...given,
+    ...(pfx === undefined ? {} : { pfx: Buffer.from(pfx, 'base64') }),
+  }
+  return createSecureContext(options)
+}
+
+/** The first certificate of a text in PEM. */
+function certificateIn(text: string): X509Certificate | null {
+  try {
+    return new X509Certificate(text)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * Reads record batches, which may come from any program: a broker checks little of what producers send. So
+ * nothing in a batch is believed before it was checked. A batch that cannot be read becomes one unreadable
+ * record, and reading goes on behind it. It never throws, and takes at most `MOST_BATCH_BYTES`.
+ *
+ * It also handles empty batches, which the log cleaner leaves of idempotent producers. The reader of kafkajs
+ * stops for ever at such a batch.
+ */
+import { constants, gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { SluiceError } from '@sluice/contracts/errors'
+import { RECORD_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import type { LogRecord } from '../../../port.ts'
+import { crc32c } from '../crc32c.ts'
+import { ConnectionLost } from '../errors.ts'
+import { AT, MAGIC, SIGNATURE_HEADER } from '../record-batch.ts'
+
+const COMPRESSION = 0x07
+const LOG_APPEND_TIME = 0x08
+const CONTROL = 0x20
+const ZSTD = 4
+const GZIP = 1
+
+/**
+ * The most bytes that a batch may have once it is decompressed: those of the largest record that a topic
+ * takes, and as much again as an append of several records has. 30 KB of zstd may stand for 2 GB.
+ */
+export const MOST_BATCH_BYTES = RECORD_CEILING_BYTES + 1024 * 1024
+/** The window that zstd may ask for, as a power of two. Producers use at most 8 MB. */
+const ZSTD_WINDOW_LOG = 25
+/** Length, attributes, time, offset, length of key and of value, number of headers: a byte each. */
+const LEAST_RECORD_BYTES = 7
+/** Offset, length, epoch and magic byte, which all formats have at the same place. */
+const HEAD_BYTES = AT.crc
+
+/** One batch in a stretch of batches, by what its head says. */
+export interface Frame {
+  readonly at: number
+  readonly end: number
+  readonly base: number
+  readonly nextOffset: number
+  /** False if the checksum does not fit: what is in the batch is not what its producer wrote. */
+  readonly intact: boolean
+}
+
+/**
+ * The whole batches that a broker has sent. The last one may be cut off, since the broker cuts by bytes. Of a
+ * batch with a wrong checksum, the number of its records is wrong, too, perhaps. So reading goes on where the
+ * next batch begins. Throws ConnectionLost if the bytes are no sequence of batches.
+ */
+export function framesOf(buffer: Buffer, from: number): readonly Frame[] {
+  const frames: Frame[] = []
+  let at = 0
+  while (at + HEAD_BYTES <= buffer.length) {
+    const length = buffer.readInt32BE(at + AT.length)
+    const isCurrent = buffer.readInt8(at + AT.magic) === MAGIC
+    const base = Number(buffer.readBigInt64BE(at + AT.baseOffset))
+    const least = (isCurrent ? AT.records : HEAD_BYTES) - AT.leaderEpoch
+    if (length < least || base < 0 || !Number.isSafeInteger(base))
+      throw new ConnectionLost('the broker has sent bytes that are no record batches')
+    const end = at + AT.leaderEpoch + length
+    if (end > buffer.length) break
+    const intact = isCurrent && buffer.readUInt32BE(at + AT.crc) === crc32c(buffer, AT.attributes + at, end)
+    const last = intact ? buffer.readInt32BE(at + AT.lastOffsetDelta) : 0
+    frames.push({ at, end, base, nextOffset: base + Math.max(last, 0) + 1, intact })
+    at = end
+  }
+  return frames.map((frame, index) => {
+    if (frame.intact) return frame
+    const next = frames[index + 1]?.base ?? from + 1
+    return { ...frame, nextOffset: Math.max(next, frame.nextOffset) }
+  })
+}
+
+/**
+ * Decodes the batch of a frame and appends its records from offset `from` on to `into`. Returns the bytes
+ * that its records take. It passes over control records and empty batches. Keys and values are copies.
+ */
+export function decodeBatch(
+  buffer: Buffer,
+  frame: Frame,
+  options: { readonly from: number; readonly into: LogRecord[] },
+): number {
+  const { from, into } = options
+  const before = into.length
+  try {
+    return decodeRecords(buffer, frame, options)
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error
+    into.length = before
+    const offset = Math.max(frame.base, from)
+    into.push({
+      ...{ offset, key: new Uint8Array(), value: null, timestamp: 0 },
+      unreadable: { error: new SluiceError('corrupt', error.message), isForeign: error.isForeign },
+    })
+    return frame.end - frame.at
+  }
+}
+
+/** Why a batch cannot be read. */
+class Unreadable extends Error {
+  readonly isForeign: boolean
+
+  /** A batch whose checksum fits, and that no writer of Sluice makes, is foreign. */
+  constructor(message: string, { isForeign = true }: { readonly isForeign?: boolean } = {}) {
+    super(message)
+    this.isForeign = isForeign
+  }
+}
+
+function decodeRecords(
+  buffer: Buffer,
+  { at, end, base, intact, nextOffset }: Frame,
+  { from, into }: { readonly from: number; readonly into: LogRecord[] },
+): number {
+  const magic = buffer.readInt8(at + AT.magic)
+  if (magic !== MAGIC)
+    throw new Unreadable(`a record batch of format ${magic} cannot be read`, { isForeign: false })
+  if (!intact)
+    throw new Unreadable('the checksum of a record batch does not fit its bytes', { isForeign: false })
+  const attributes = buffer.readInt16BE(at + AT.attributes)
+  const count = buffer.readInt32BE(at + AT.count)
+  if ((attributes & CONTROL) !== 0 || count <= 0) return end - at
+  const inLogTime = (attributes & LOG_APPEND_TIME) !== 0
+  const time = Number(buffer.readBigInt64BE(at + (inLogTime ? AT.maxTimestamp : AT.baseTimestamp)))
+  const codec = attributes & COMPRESSION
+  const stored = buffer.subarray(at + AT.records, end)
+  const plain = codec === 0 ? stored : decompress(codec, stored)
+  if (plain.length > MOST_BATCH_BYTES || count > plain.length / LEAST_RECORD_BYTES)
+    throw new Unreadable(`a record batch of ${plain.length} bytes claims ${count} records`)
+  const writer = `${buffer.readBigInt64BE(at + AT.producerId)}/${buffer.readInt16BE(at + AT.producerEpoch)}`
+  const cursor = new Cursor(plain)
+  let lastOffset = base - 1
+  for (let left = count; left > 0; left -= 1) {
+    const stop = cursor.stop(cursor.varint())
+    cursor.skip(1)
+    const timestampDelta = cursor.long()
+    const offset = base + cursor.varint()
+    if (offset <= lastOffset || offset >= nextOffset)
+      throw new Unreadable('the offsets of a record batch are not in order')
+    lastOffset = offset
+    if (offset < from) {
+      cursor.at = stop
+      continue
+    }
+    const key = cursor.bytes(stop) ?? Buffer.alloc(0)
+    const value = cursor.bytes(stop)
+    const signature = cursor.signature(stop)
+    if (cursor.at !== stop) throw new Unreadable('a record has another length than it says')
+    const timestamp = inLogTime ? time : time + timestampDelta
+    if (signature === null) into.push({ offset, key, value, timestamp, writer })
+    else into.push({ offset, key, value, timestamp, writer, signature })
+  }
+  if (cursor.at !== plain.length) throw new Unreadable('a record batch has bytes behind its last record')
+  return Math.max(end - at, plain.length)
+}
+
+function decompress(codec: number, bytes: Buffer): Buffer {
+  if (codec !== GZIP && codec !== ZSTD) {
+    const name = ['none', 'gzip', 'snappy', 'lz4', 'zstd'][codec] ?? String(codec)
+    // A broker compresses anew what Sluice writes, if the topic is set so.
+    throw new Unreadable(
+      `records compressed with ${name} cannot be read, only with gzip or zstd: set the topic's compression.type to producer`,
+      { isForeign: false },
+    )
+  }
+  try {
+    const maxOutputLength = MOST_BATCH_BYTES
+    if (codec === GZIP) return gunzipSync(bytes, { maxOutputLength })
+    const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG }
+    return zstdDecompressSync(bytes, { maxOutputLength, params })
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Unreadable(
+      `a compressed record batch of ${bytes.length} bytes does not become at most ${MOST_BATCH_BYTES}: ${why}`,
+    )
+  }
+}
+
+/** Reads within the bytes of a batch, and throws Unreadable at their end. */
+class Cursor {
+  readonly #buffer: Buffer
+  at = 0
+
+  constructor(buffer: Buffer) {
+    this.#buffer = buffer
+  }
+
+  /** Where so many bytes from here on end. */
+  stop(length: number): number {
+    if (length < 0 || length > this.#buffer.length - this.at) throw new Unreadable('a record is cut off')
+    return this.at + length
+  }
+
+  skip(length: number): void {
+    this.at = this.stop(length)
+  }
+
+  /** A zigzag integer of 32 bits. */
+  varint(): number {
+    const byte = this.#buffer[this.at] ?? 0x80
+    if (byte < 0x80) {
+      this.at += 1
+      return (byte >>> 1) ^ -(byte & 1)
+    }
+    const value = this.long()
+    if (value < -(2 ** 31) || value >= 2 ** 31) throw new Unreadable('a length or an offset is too large')
+    return value
+  }
+
+  /** A zigzag integer of up to 64 bits, of which 53 are exact. */
+  long(): number {
+    let value = 0
+    let weight = 1
+    for (let bytes = 0; bytes < 10; bytes += 1) {
+      const byte = this.#buffer[this.at++]
+      if (byte === undefined) throw new Unreadable('a record is cut off')
+      value += (byte & 0x7f) * weight
+      if (byte < 0x80) return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+      weight *= 0x80
+    }
+    throw new Unreadable('a number has more than ten bytes')
+  }
+
+  /** Bytes with their length before them, copied. Null for length −1. */
+  bytes(stop: number): Buffer | null {
+    const length = this.varint()
+    if (length === -1) return null
+    if (length < 0 || length > stop - this.at)
+      throw new Unreadable('a key or value is longer than its record')
+    const copy = Buffer.allocUnsafe(length)
+    this.#buffer.copy(copy, 0, this.at, this.at + length)
+    this.at += length
+    return copy
+  }
+
+  /** Reads all headers of a record. Gives the first signature, or null if there is none. */
+  signature(stop: number): Buffer | null {
+    const count = this.varint()
+    if (count < 0 || count > (stop - this.at) / 2) throw new Unreadable('a record claims too many headers')
+    let found: Buffer | null = null
+    for (let left = count; left > 0; left -= 1) {
+      const name = this.bytes(stop)
+      const value = this.bytes(stop)
+      if (name?.equals(SIGNATURE_HEADER) === true) found ??= value
+    }
+    return found
+  }
+}

@@ -1,0 +1,3 @@
+import { mutatedDocuments } from './contract/mutated-documents.ts'
+
+mutatedDocuments(2_000)

@@ -1,0 +1,48 @@
+/** What the operator allows to sources on files, from environment variables. */
+import { duration } from '@sluice/contracts/resources'
+import { isAbsolute } from 'node:path'
+import { z } from 'zod'
+import { envSize, parseEnvironment, type Environment } from './environment.ts'
+
+/** A variable that is not set leaves the limit to its default. */
+export interface FileSourceLimits {
+  readonly roots?: readonly string[] | null
+  readonly maxRows?: number
+  readonly maxBytes?: number
+  readonly maxSpillBytes?: number
+  readonly maxMs?: number
+}
+
+const variables = z.object({
+  SLUICE_SOURCE_ROOTS: z
+    .string()
+    .transform(text => text.split(/[:,]/).map(folder => folder.trim()))
+    .refine(
+      folders => folders.every(folder => isAbsolute(folder)),
+      'expected absolute folders, with a colon or a comma between two of them',
+    )
+    .optional(),
+  SLUICE_SOURCE_MAX_ROWS: z
+    .string()
+    .regex(/^[1-9]\d{0,14}$/, 'expected a number of rows, at least 1')
+    .transform(Number)
+    .optional(),
+  SLUICE_SOURCE_MAX_BYTES: envSize.optional(),
+  SLUICE_SOURCE_MAX_SPILL: envSize.optional(),
+  SLUICE_SOURCE_MAX_TIME: duration.optional(),
+})
+
+/**
+ * Throws `config` if a variable is wrong. `rootsIfUnset` is what sources may read if the operator names no
+ * folder: null for everything.
+ */
+export function fileSourceLimits(env: Environment, rootsIfUnset: readonly string[] | null): FileSourceLimits {
+  const read = parseEnvironment(variables, env)
+  return {
+    roots: read.SLUICE_SOURCE_ROOTS ?? rootsIfUnset,
+    ...(read.SLUICE_SOURCE_MAX_ROWS === undefined ? {} : { maxRows: read.SLUICE_SOURCE_MAX_ROWS }),
+    ...(read.SLUICE_SOURCE_MAX_BYTES === undefined ? {} : { maxBytes: read.SLUICE_SOURCE_MAX_BYTES }),
+    ...(read.SLUICE_SOURCE_MAX_SPILL === undefined ? {} : { maxSpillBytes: read.SLUICE_SOURCE_MAX_SPILL }),
+    ...(read.SLUICE_SOURCE_MAX_TIME === undefined ? {} : { maxMs: read.SLUICE_SOURCE_MAX_TIME }),
+  }
+}

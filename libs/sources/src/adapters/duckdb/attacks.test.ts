@@ -1,0 +1,322 @@
+/** What somebody tries who may write a model's SQL, and nothing else. */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import type { SluiceError } from '@sluice/contracts/errors'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { errorOf, modelOf } from '../../contract.ts'
+import { createDuckdbSource } from '../duckdb.ts'
+import { acceptRows } from './accept-rows.ts'
+import { DEFAULT_LIMITS, type FileLimits } from './file-limits.ts'
+
+const { signal } = new AbortController()
+let home = ''
+let folder = ''
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'sluice-attack-'))
+  folder = join(home, 'folder')
+  mkdirSync(folder)
+  mkdirSync(join(home, 'extracts'))
+  writeFileSync(join(folder, 'people.csv'), 'id,name\n1,Ann\n')
+  writeFileSync(join(home, 'secret.csv'), 'id,name\n1,hush-hush\n')
+})
+afterEach(() => {
+  rmSync(home, { recursive: true, force: true })
+})
+
+function open(
+  path = folder,
+  { memoryBytes = 512_000_000, ...limits }: Partial<FileLimits> & { memoryBytes?: number } = {},
+) {
+  const spec = { kind: 'source', name: 'shop', type: 'duckdb', path } as const
+  return createDuckdbSource({ spec, memoryBytes, limits: { ...DEFAULT_LIMITS, ...limits } })
+}
+
+const extractFile = (): string => join(home, 'extracts', 'extract')
+
+async function refusalOf(sql: string, path = folder): Promise<SluiceError> {
+  await using source = open(path)
+  return await errorOf(source.extract(modelOf(sql), { file: extractFile(), signal }))
+}
+
+async function runIn(file: string, sql: string): Promise<void> {
+  const instance = await DuckDBInstance.create(file)
+  const connection = await instance.connect()
+  await connection.run(sql)
+  connection.closeSync()
+  instance.closeSync()
+}
+
+describe('SQL of a stranger', { timeout: 120_000 }, () => {
+  it.each([
+    [
+      "SELECT * FROM enable_profiling(format := 'json', save_location := '{home}/secret.csv')",
+      'enable_profiling',
+    ],
+    ["SELECT * FROM enable_logging(storage := 'file', storage_path := '{home}/log')", 'enable_logging'],
+    ["SELECT 1 AS id, write_log('x')", 'write_log'],
+    ["SELECT * FROM query('SELECT * FROM enable_profiling()')", 'query'],
+    ["SELECT * FROM system.main.query('SELECT 1 AS id')", 'query'],
+    ['SELECT * FROM "QUERY"(\'SELECT 1 AS id\')', 'query'],
+    ["SELECT * FROM query_table('people')", 'query_table'],
+    ["SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))", 'json_'],
+    ["SELECT json_serialize_plan('SELECT 1') AS id", 'json_serialize_plan'],
+    ["SELECT 1 AS id WHERE EXISTS (FROM query('SELECT 1'))", 'query'],
+    ['WITH a AS MATERIALIZED (FROM duckdb_settings()) SELECT 1 AS id', 'duckdb_settings'],
+    ["SELECT current_setting('temp_directory') AS id", 'current_setting'],
+    ["SELECT getenv('HOME') AS id", 'getenv'],
+    ['SELECT * FROM duckdb_secrets()', 'duckdb_secrets'],
+    ['SELECT * FROM duckdb_logs', 'duckdb_logs'],
+    ['SELECT * FROM arrow_scan(1::UBIGINT::POINTER, 2::POINTER, 3::POINTER)', 'arrow_scan'],
+    ["SELECT nextval('s') AS id", 'nextval'],
+    ['SELECT * FROM pragma_database_size()', 'pragma_database_size'],
+    ["SELECT * FROM sql_auto_complete('FROM \"/etc/')", 'sql_auto_complete'],
+    ["SELECT * FROM read_duckdb('x.duckdb', table_name := 't')", 'read_duckdb'],
+    ["FROM 'x.duckdb'", 'x.duckdb'],
+  ])('calls no function that does more than read: %s', async (sql, name) => {
+    const error = await refusalOf(sql.replaceAll('{home}', home))
+    expect(error.code).toBe('query')
+    expect(error.message).toContain(name)
+    expect(error.message).toMatch(/one query that only reads/)
+    expect(readFileSync(join(home, 'secret.csv'), 'utf8')).toContain('hush-hush')
+    expect(readdirSync(home).sort()).toEqual(['extracts', 'folder', 'secret.csv'])
+  })
+
+  it.each([
+    'PRAGMA enable_profiling',
+    "ATTACH '{home}/new.duckdb'",
+    "COPY (SELECT 1) TO '{home}/new.csv'",
+    'WITH a AS (SELECT 1 AS id) INSERT INTO t FROM a',
+    'SET lock_configuration = false',
+    "LOAD 'httpfs'",
+    "EXPORT DATABASE '{home}/new'",
+    'SELECT 1 AS id; SELECT * FROM enable_profiling()',
+    "SELECT 1 AS id) AS q; COPY (SELECT 1) TO '{home}/new.csv'; SELECT * FROM (SELECT 1",
+    'CALL enable_profiling()',
+    'EXPLAIN ANALYZE SELECT 1 AS id',
+  ])('is one query and nothing else: %s', async sql => {
+    const error = await refusalOf(sql.replaceAll('{home}', home))
+    expect(error.code).toBe('query')
+    expect(readdirSync(home).sort()).toEqual(['extracts', 'folder', 'secret.csv'])
+  })
+
+  it.each([
+    "SELECT * FROM read_text('{home}/secret.csv')",
+    "SELECT * FROM read_blob('/etc/passwd')",
+    "SELECT * FROM read_csv('../secret.csv')",
+    "SELECT * FROM '../secret.csv'",
+    "SELECT * FROM read_csv('../' || 'secret.csv')",
+    "SELECT * FROM '{folder}/../secret.csv'",
+    "SELECT * FROM read_csv('{folder}/*/../../secret.csv')",
+    "SELECT * FROM glob('{home}/*')",
+    "SELECT * FROM glob('/proc/self/environ')",
+    "SELECT * FROM read_text('/proc/self/environ')",
+    "SELECT * FROM read_text(['people.csv', '{home}/secret.csv'])",
+    "SELECT * FROM parquet_metadata('{home}/secret.csv')",
+    "SELECT * FROM sniff_csv('{home}/secret.csv')",
+    "SELECT * FROM read_json_objects('{home}/secret.csv')",
+    "SELECT * FROM 'link.csv'",
+    "SELECT * FROM 'linked/secret.csv'",
+    "SELECT * FROM '**/*.csv'",
+  ])('reads no file outside of the folder: %s', async sql => {
+    symlinkSync(join(home, 'secret.csv'), join(folder, 'link.csv'))
+    symlinkSync(home, join(folder, 'linked'))
+    const error = await refusalOf(sql.replaceAll('{home}', home).replaceAll('{folder}', folder))
+    expect(error.code).toBe('query')
+    expect(error.message).toMatch(/reads only files below its folder/)
+    expect(error.message).not.toContain('hush-hush')
+  })
+
+  it('does nothing where only its columns are asked for, either', async () => {
+    const sql = `SELECT * FROM enable_logging(storage := 'file', storage_path := '${home}/log')`
+    for (const text of [sql, `SELECT * FROM read_text('${home}/secret.csv')`]) {
+      await using source = open()
+      expect((await errorOf(source.describe(modelOf(text), { signal }))).code).toBe('query')
+    }
+    expect(readdirSync(home).sort()).toEqual(['extracts', 'folder', 'secret.csv'])
+  })
+
+  it('is not told whether a file outside of the folder exists', async () => {
+    const [there, missing] = [
+      await refusalOf(`SELECT * FROM read_text('${home}/secret.csv')`),
+      await refusalOf(`SELECT * FROM read_text('${home}/missin.csv')`),
+    ]
+    expect(missing.message).toBe(there.message.replaceAll('secret', 'missin'))
+  })
+
+  it('takes no more memory than it may, whatever one value needs', async () => {
+    await using source = open()
+    const sql = "SELECT 1 AS id, length(repeat('x', 1500000000)) AS n, repeat('x', 1500000000) AS x"
+    const error = await errorOf(source.extract(modelOf(sql), { file: extractFile(), signal }))
+    expect(error.code).toBe('query')
+    expect(error.message).toContain('needs more memory than it may have')
+    expect(readdirSync(join(home, 'extracts'))).toEqual([])
+  })
+
+  it('nested deeper than any stack ends its process at most', async () => {
+    const sql = `SELECT ${'('.repeat(20_000)}1${')'.repeat(20_000)} AS id`
+    await using source = open()
+    expect((await errorOf(source.extract(modelOf(sql), { file: extractFile(), signal }))).code).toBe('query')
+  })
+
+  it.each([
+    [{ maxRows: 10 }, 'SELECT range AS id FROM range(11)', 'SLUICE_SOURCE_MAX_ROWS is 10'],
+    [
+      { maxBytes: 2_000_000, maxSpillBytes: 1_000_000 },
+      'SELECT range AS id, md5(range::VARCHAR) AS x FROM range(200000)',
+      'SLUICE_SOURCE_MAX_BYTES is 2000000',
+    ],
+    [
+      { maxMs: 1500 },
+      'SELECT count(*) AS id FROM range(1000000) a, range(1000000) b',
+      'SLUICE_SOURCE_MAX_TIME allows, 1500 ms',
+    ],
+    [
+      { maxSpillBytes: 1_000_000, memoryBytes: 64_000_000 },
+      'SELECT range AS id, md5(range::VARCHAR) AS x, md5((range + 1)::VARCHAR) AS y FROM range(2000000) ORDER BY x, y',
+      'SLUICE_SOURCE_MAX_SPILL',
+    ],
+  ])('stays within the limits of the operator: %o', async (limits, sql, says) => {
+    await using source = open(folder, limits)
+    const error = await errorOf(source.extract(modelOf(sql), { file: extractFile(), signal }))
+    expect(error.code).toBe('query')
+    expect(error.message).toContain(says)
+    expect(readdirSync(join(home, 'extracts'))).toEqual([])
+  })
+})
+
+describe('a .duckdb file of a stranger', { timeout: 120_000 }, () => {
+  const file = (): string => join(folder, 'shop.duckdb')
+
+  it.each([
+    ["CREATE VIEW v AS SELECT 1 AS id FROM (VALUES (1)) WHERE EXISTS (FROM query('SELECT 1'))", 'query'],
+    ["CREATE VIEW w AS FROM query('SELECT 1 AS id'); CREATE VIEW v AS SELECT * FROM w", 'query'],
+    [
+      `CREATE VIEW "x AS SELECT 1 --" AS FROM query('SELECT 1 AS id'); CREATE VIEW v AS FROM "x AS SELECT 1 --"`,
+      'query',
+    ],
+    [
+      "CREATE MACRO upper(x) AS (SELECT count(*) FROM query('SELECT 1')); CREATE VIEW v AS SELECT upper('x') AS id",
+      'upper',
+    ],
+    ["CREATE MACRO m() AS TABLE FROM query('SELECT 1 AS id'); CREATE VIEW v AS FROM m()", 'm'],
+  ])('hides nothing in views and macros: %s', async (sql, name) => {
+    await runIn(file(), sql)
+    const error = await refusalOf('SELECT * FROM v', file())
+    expect(error.message).toContain(`it calls ${name},`)
+  })
+
+  it('reads no other file, neither in a view nor beside it', async () => {
+    await runIn(file(), `CREATE VIEW v AS SELECT * FROM read_text('${folder}/people.csv')`)
+    for (const sql of ['SELECT * FROM v', "SELECT * FROM 'people.csv'"])
+      expect((await refusalOf(sql, file())).message).toContain('reads this file alone')
+  })
+
+  it('may have views that only read', async () => {
+    await runIn(file(), 'CREATE TABLE t AS SELECT 1 AS id; CREATE VIEW v(id) AS SELECT max(id) AS n FROM t')
+    await using source = open(file())
+    const extract = await source.extract(modelOf('SELECT id FROM v'), { file: extractFile(), signal })
+    expect(extract.rowCount).toBe(1)
+  })
+
+  it('that is garbage behind a right beginning ends its query only', async () => {
+    await runIn(file(), 'CREATE TABLE t AS SELECT range AS id FROM range(100000)')
+    const bytes = readFileSync(file())
+    for (let at = 8192; at < bytes.length; at += 7) bytes[at] = (bytes[at] ?? 0) ^ 0x5a
+    writeFileSync(file(), bytes)
+    await using source = open(file())
+    await errorOf(source.extract(modelOf('SELECT * FROM t'), { file: extractFile(), signal }))
+    expect(readdirSync(join(home, 'extracts'))).toEqual([])
+  })
+})
+
+describe('the path of a source', () => {
+  it('lies below a root of the operator, without links that lead out', async () => {
+    mkdirSync(join(home, 'root', 'inner'), { recursive: true })
+    writeFileSync(join(home, 'root', 'inner', 'people.csv'), 'id\n1\n')
+    symlinkSync(folder, join(home, 'root', 'out'))
+    const roots = [join(home, 'root')]
+    const sql = "SELECT * FROM 'people.csv'"
+    await using inner = open(join(home, 'root', 'inner'), { roots })
+    expect((await inner.extract(modelOf(sql), { file: extractFile(), signal })).rowCount).toBe(1)
+    const outside = [
+      folder,
+      join(home, 'root', 'out'),
+      join(home, 'root', '..', 'folder'),
+      `${join(home, 'root')}x`,
+    ]
+    for (const path of outside) {
+      await using source = open(path, { roots })
+      const error = await errorOf(source.describe(modelOf(sql), { signal }))
+      expect(error.code).toBe('config')
+      expect(error.message).toContain('SLUICE_SOURCE_ROOTS')
+    }
+  })
+
+  it('is refused where the operator allows no folder', async () => {
+    await using source = open(folder, { roots: [] })
+    const error = await errorOf(source.describe(modelOf('SELECT 1 AS id'), { signal }))
+    expect(error.code).toBe('config')
+    expect(error.message).toContain('set SLUICE_SOURCE_ROOTS')
+  })
+})
+
+describe('the file of a process that was taken over', () => {
+  const model = modelOf('SELECT 1 AS id')
+  const rowsOf = (rowCount: number) => acceptRows(extractFile(), { model, rowCount })
+
+  it('is taken if it is one plain table with as many rows as were told', async () => {
+    await runIn(
+      extractFile(),
+      'CREATE TABLE rows AS SELECT 1 AS id, [1.5::DECIMAL(9,2)] AS "x y", \'{}\'::JSON AS j',
+    )
+    const { columns, rowCount } = await rowsOf(1)
+    expect(rowCount).toBe(1)
+    expect(columns.map(({ name }) => name)).toEqual(['id', 'x y', 'j'])
+    expect(columns[2]?.type).toEqual({ kind: 'json' })
+  })
+
+  it.each([
+    ['is a view', "CREATE VIEW rows AS SELECT * FROM read_text('/etc/passwd')"],
+    ['has a view, too', 'CREATE TABLE rows AS SELECT 1 AS id; CREATE VIEW v AS FROM rows'],
+    ['has a macro', 'CREATE TABLE rows AS SELECT 1 AS id; CREATE MACRO upper(x) AS 1'],
+    ['has another table', 'CREATE TABLE rows AS SELECT 1 AS id; CREATE TABLE t AS SELECT 1 AS id'],
+    ['has another schema with its table', 'CREATE SCHEMA s; CREATE TABLE s.rows AS SELECT 1 AS id'],
+    ['calculates a column', "CREATE TABLE rows (id INTEGER, x VARCHAR AS (repeat('x', 1000000)))"],
+    ['has a default', 'CREATE TABLE rows (id INTEGER DEFAULT 7)'],
+    ['has an index', 'CREATE TABLE rows AS SELECT 1 AS id; CREATE INDEX i ON rows (id)'],
+    ['has a type of its own', "CREATE TYPE t AS ENUM ('a'); CREATE TABLE rows (id t)"],
+    ['has a type that is not carried', 'CREATE TABLE rows (id HUGEINT)'],
+    ['has fewer rows than were told', 'CREATE TABLE rows (id INTEGER)'],
+  ])('is refused if it %s', async (_, sql) => {
+    await runIn(extractFile(), sql)
+    const error = await errorOf(rowsOf(1))
+    expect(error.code).toBe('internal')
+    expect(error.message).toContain('Of it nothing was taken')
+  })
+
+  it('is refused if it is no file, no database, or has a write-ahead log', async () => {
+    expect((await errorOf(rowsOf(1))).message).toContain('no file is there')
+    symlinkSync(join(home, 'secret.csv'), extractFile())
+    expect((await errorOf(rowsOf(1))).message).toContain('no file is there')
+    rmSync(extractFile())
+    writeFileSync(extractFile(), 'no database')
+    await errorOf(rowsOf(1))
+    rmSync(extractFile())
+    await runIn(extractFile(), 'CREATE TABLE rows AS SELECT 1 AS id')
+    writeFileSync(`${extractFile()}.wal`, 'x')
+    expect((await errorOf(rowsOf(1))).message).toContain('write-ahead log')
+    expect(existsSync(extractFile())).toBe(true)
+  })
+})

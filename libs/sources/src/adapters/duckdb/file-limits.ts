@@ -1,0 +1,43 @@
+/** What the operator allows to sources on files. */
+import { existsSync, realpathSync } from 'node:fs'
+import { resolve, sep } from 'node:path'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { DuckdbSourceSpec } from '@sluice/contracts/resources'
+
+/** As the operator sets it. */
+export interface FileLimits {
+  /** Authors choose paths below these folders, which are absolute. Null: any path. Empty: none. */
+  readonly roots: readonly string[] | null
+  readonly maxRows: number
+  /** Of the result, as it lies in its file. */
+  readonly maxBytes: number
+  readonly maxSpillBytes: number
+  readonly maxMs: number
+}
+
+export const DEFAULT_LIMITS: FileLimits = {
+  roots: null,
+  maxRows: 100_000_000,
+  maxBytes: 50_000_000_000,
+  maxSpillBytes: 50_000_000_000,
+  maxMs: 3_600_000,
+}
+
+/**
+ * Throws `config` if the source's path does not lie below a root, also where a link leads out of it. Whether
+ * something is there is not told then.
+ */
+export function assertBelowRoots({ name, path }: DuckdbSourceSpec, roots: FileLimits['roots']): void {
+  if (roots === null) return
+  const real = existsSync(path) ? realpathSync(path) : resolve(path)
+  if (roots.some(root => isBelow(real, existsSync(root) ? realpathSync(root) : root))) return
+  const message =
+    roots.length === 0
+      ? `Source ${name} reads files, and this service allows no folder: set SLUICE_SOURCE_ROOTS to the folders that sources may read.`
+      : `Source ${name}: the path ${path} does not lie below a folder that sources may read. The operator names them in SLUICE_SOURCE_ROOTS: ${roots.join(', ')}.`
+  throw new SluiceError('config', message, { details: [{ field: 'path', message }] })
+}
+
+function isBelow(path: string, root: string): boolean {
+  return path === root || path.startsWith(root.endsWith(sep) ? root : `${root}${sep}`)
+}

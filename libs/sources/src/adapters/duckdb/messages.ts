@@ -1,0 +1,73 @@
+/**
+ * What the detector's process and a query's process tell each other: one task, and one answer, each a line of
+ * JSON. The detector does not trust the answer. So it is checked here, and its length where it is read.
+ */
+import { ERROR_CODES } from '@sluice/contracts/errors'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import type { ColumnType } from '@sluice/contracts/values'
+import { z } from 'zod'
+
+export interface Task {
+  readonly model: ModelSpec
+  readonly source: {
+    readonly name: string
+    /** The folder, or the .duckdb file, as the user knows it. */
+    readonly path: string
+    /** The same without links. */
+    readonly realPath: string
+    readonly isDatabase: boolean
+  }
+  /** Where the result goes. Null: only its columns are wanted. */
+  readonly file: string | null
+  readonly tempDirectory: string
+  /** As DuckDB writes sizes. The first try gets `usualMemory`, a second one `memoryLimit`. */
+  readonly memoryLimit: string
+  readonly usualMemory: string
+  readonly threads: number
+  /** Most bytes of the files that DuckDB writes what does not fit into memory to. */
+  readonly spillBytes: number
+}
+
+const MAX_NAME = 100_000
+const MAX_TEXT = 1_000_000
+
+const columnType: z.ZodType<ColumnType> = z.lazy(() =>
+  z.union([
+    z.object({
+      kind: z.enum([
+        ...(['boolean', 'integer', 'long', 'float', 'double', 'text'] as const),
+        ...(['bytes', 'uuid', 'date', 'time', 'interval', 'json'] as const),
+      ]),
+    }),
+    z.object({ kind: z.literal('timestamp'), zone: z.boolean() }),
+    z.object({
+      kind: z.literal('decimal'),
+      precision: z.int().min(1).max(38),
+      scale: z.int().min(0).max(38),
+    }),
+    z.object({ kind: z.literal('list'), of: columnType }),
+    z.object({ kind: z.literal('struct'), fields: z.array(column) }),
+  ]),
+)
+const column = z.object({ name: z.string().max(MAX_NAME), type: columnType })
+
+const detail = z.object({
+  file: z.string().max(MAX_TEXT).exactOptional(),
+  line: z.int().min(1).exactOptional(),
+  column: z.int().min(1).exactOptional(),
+  field: z.string().max(MAX_NAME).exactOptional(),
+  message: z.string().max(MAX_TEXT),
+})
+
+export const answer = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('columns'), columns: z.array(column) }),
+  z.object({ kind: z.literal('rows'), rowCount: z.int().min(0) }),
+  z.object({
+    kind: z.literal('failed'),
+    code: z.enum(ERROR_CODES),
+    message: z.string().max(MAX_TEXT),
+    retryable: z.boolean(),
+    details: z.array(detail).max(1000),
+  }),
+])
+export type Answer = z.output<typeof answer>

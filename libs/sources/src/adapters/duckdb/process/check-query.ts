@@ -1,0 +1,177 @@
+/**
+ * Refuses a query that could do more than read the source. It looks at the tree that DuckDB's own parser
+ * makes of the text that is about to run, and lets pass what it knows: SELECTs, and functions of a list.
+ * DuckDB binds nothing of a query before it has passed, since some functions act while they are bound.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import { refused } from '../../query/read-only-query.ts'
+import { isAllowedFunction } from './known-functions.ts'
+
+/** The kinds of queries, and of what stands in FROM. */
+const QUERY_NODES = new Set(['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE'])
+const TABLE_REFERENCES = new Set([
+  ...['BASE_TABLE', 'SUBQUERY', 'JOIN', 'TABLE_FUNCTION', 'EXPRESSION_LIST'],
+  ...['EMPTY', 'PIVOT', 'SHOW_REF', 'CTE'],
+])
+/** Views of DuckDB that tell of this process and not of the source. */
+const REFUSED_VIEWS = new Set(['duckdb_logs'])
+/** A name that DuckDB would open as a database, beside those that are read-only. */
+const DATABASE_FILES = /\.(duckdb|ddb|db)$/i
+/** A view may name another view, and so on. */
+const MOST_VIEWS = 1000
+
+interface Node {
+  readonly [name: string]: unknown
+}
+
+/** The names that a query uses, in lower case. */
+interface Names {
+  readonly functions: Set<string>
+  readonly tables: Set<string>
+}
+
+export interface CheckOptions {
+  readonly model: ModelSpec
+  /** The database with views and macros of the source's owner, if the source is a .duckdb file. */
+  readonly database: string | null
+}
+
+/**
+ * Rejects with `query` if the SQL is not one SELECT of what is allowed. A text that DuckDB cannot parse
+ * passes: preparing it fails with DuckDB's own message, and its place.
+ */
+export async function checkQuery(
+  connection: DuckDBConnection,
+  sql: string,
+  { model, database }: CheckOptions,
+): Promise<void> {
+  const parsed = await parse(connection, sql)
+  if (parsed.kind === 'no SQL') return
+  if (parsed.kind === 'other') throw refused(model, `it is a statement of another kind (${parsed.why})`)
+  if (parsed.statements !== 1) return
+  const names = { functions: new Set<string>(), tables: new Set<string>() }
+  collect(parsed.tree, names, model)
+  if (database === null) refuseDatabaseFiles(names, model)
+  else await addViews(connection, database, { names, model })
+  const macros = database === null ? new Set<string>() : await macrosOf(connection, database)
+  for (const name of names.functions) {
+    if (macros.has(name)) throw refused(model, `it calls ${name}, a macro of the database; write it out`)
+    if (!isAllowedFunction(name))
+      throw refused(model, `it calls ${name}, which is no function that may be called`)
+  }
+  for (const name of names.tables) if (REFUSED_VIEWS.has(name)) throw refused(model, `it reads ${name}`)
+}
+
+type Parsed =
+  | { readonly kind: 'queries'; readonly tree: unknown; readonly statements: number }
+  | { readonly kind: 'no SQL' }
+  | { readonly kind: 'other'; readonly why: string }
+
+async function parse(connection: DuckDBConnection, sql: string): Promise<Parsed> {
+  const reader = await connection.runAndReadAll(
+    'SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_default := true)',
+    [sql],
+  )
+  const tree: unknown = JSON.parse(String(reader.getRows()[0]?.[0]))
+  if (isNode(tree) && tree['error'] === false && Array.isArray(tree['statements']))
+    return { kind: 'queries', tree, statements: tree['statements'].length }
+  if (isNode(tree) && tree['error_type'] === 'parser') return { kind: 'no SQL' }
+  return { kind: 'other', why: isNode(tree) ? String(tree['error_message']) : 'it cannot be looked into' }
+}
+
+function isNode(value: unknown): value is Node {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Walks without recursion, since a query may be nested as deep as DuckDB allows. */
+function collect(tree: unknown, names: Names, model: ModelSpec): void {
+  const open: unknown[] = [tree]
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (Array.isArray(node)) {
+      for (const item of node) open.push(item)
+      continue
+    }
+    if (!isNode(node)) continue
+    note(node, names, model)
+    for (const child of Object.values(node)) if (typeof child === 'object') open.push(child)
+  }
+}
+
+function note(node: Node, names: Names, model: ModelSpec): void {
+  const { type, function_name: called, table_name: table, schema_name: schema } = node
+  if (typeof called === 'string') names.functions.add(called.toLowerCase())
+  if (typeof table === 'string') {
+    names.tables.add(table.toLowerCase())
+    if (typeof schema === 'string') names.tables.add(`${schema}.${table}`.toLowerCase())
+  }
+  if (typeof type === 'string' && type.endsWith('_NODE') && !QUERY_NODES.has(type))
+    throw refused(model, `it has a part of an unknown kind, ${type}`)
+  for (const [name, part] of Object.entries(node))
+    if (isReference(name, part) && !TABLE_REFERENCES.has(String(part['type'])))
+      throw refused(model, `it reads from something of an unknown kind, ${String(part['type'])}`)
+}
+
+function isReference(name: string, part: unknown): part is Node {
+  return name === 'from_table' && isNode(part) && typeof part['type'] === 'string'
+}
+
+function refuseDatabaseFiles({ tables }: Names, model: ModelSpec): void {
+  for (const name of tables)
+    if (DATABASE_FILES.test(name))
+      throw refused(model, `it reads the database ${name}; make this file the \`path\` of a source`)
+}
+
+/**
+ * Adds the names that the views of a database use, for the views that the query reads. A view is found by its
+ * name alone, in whatever schema it is.
+ */
+async function addViews(
+  connection: DuckDBConnection,
+  database: string,
+  { names, model }: { readonly names: Names; readonly model: ModelSpec },
+): Promise<void> {
+  const reader = await connection.runAndReadAll(
+    'SELECT lower(view_name), sql FROM duckdb_views() WHERE database_name = $1 AND NOT internal',
+    [database],
+  )
+  const views = reader.getRows().map(([name, sql]) => ({ name: String(name), sql: String(sql) }))
+  const looked = new Set<string>()
+  for (let found = true; found;) {
+    found = false
+    for (const view of views) {
+      if (!names.tables.has(view.name) || looked.has(view.sql)) continue
+      found = true
+      looked.add(view.sql)
+      if (looked.size > MOST_VIEWS) throw refused(model, `it reads more than ${MOST_VIEWS} views`)
+      await addView(connection, view, { names, model })
+    }
+  }
+}
+
+/**
+ * A view is stored as `CREATE VIEW name (columns) AS query`. A name may contain ` AS ` too. So each text
+ * after an ` AS ` that is a query counts, and the view's own is among them.
+ */
+async function addView(
+  connection: DuckDBConnection,
+  view: { readonly name: string; readonly sql: string },
+  { names, model }: { readonly names: Names; readonly model: ModelSpec },
+): Promise<void> {
+  let isKnown = false
+  for (const { index } of view.sql.matchAll(/\bAS\s/gi)) {
+    const parsed = await parse(connection, view.sql.slice(index + 'AS '.length))
+    if (parsed.kind !== 'queries') continue
+    isKnown = true
+    collect(parsed.tree, names, model)
+  }
+  if (!isKnown) throw refused(model, `it reads the view ${view.name}, which cannot be looked into`)
+}
+
+async function macrosOf(connection: DuckDBConnection, database: string): Promise<ReadonlySet<string>> {
+  const reader = await connection.runAndReadAll(
+    'SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE database_name = $1 AND NOT internal',
+    [database],
+  )
+  return new Set(reader.getRows().map(([name]) => String(name)))
+}

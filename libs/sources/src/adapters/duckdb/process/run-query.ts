@@ -1,0 +1,194 @@
+/**
+ * Runs a model's query in this process, which has nothing else: checks it, finds its columns, and writes its
+ * result straight into the extract, so that no row passes through JavaScript.
+ */
+import { rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { primaryKeyOf } from '@sluice/domain/definition'
+import { diskErrorOf, emptyFile, messageOf, queryError, saysOutOfMemory } from '../errors.ts'
+import { type ResolvedQuery, resolveFiles } from '../file-references.ts'
+import type { Answer, Task } from '../messages.ts'
+import { attachExtract, DuckdbSession } from '../session.ts'
+import { type Carried, carry, quoteIdentifier, quoteText } from '../types.ts'
+import { assertColumns } from '../../query/model-columns.ts'
+import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-query.ts'
+import { checkQuery } from './check-query.ts'
+
+/** With this many columns, the row groups of two threads take too much memory. */
+const MANY_COLUMNS = 100
+/** The attached .duckdb file of a source. */
+const DATABASE = 'source_database'
+
+interface QueryColumn {
+  readonly name: string
+  readonly carried: Carried
+}
+
+interface Prepared {
+  readonly query: ResolvedQuery
+  readonly columns: readonly QueryColumn[]
+}
+
+/** Never rejects: an error is an answer, too. */
+export async function answerTo(task: Task): Promise<Answer> {
+  try {
+    if (task.memoryLimit === task.usualMemory) return await tryWith(task, task.memoryLimit)
+    return await tryWith(task, task.usualMemory).catch(async (error: unknown) => {
+      if (!saysOutOfMemory(causeOf(error))) throw error
+      await removeResult(task)
+      return tryWith(task, task.memoryLimit)
+    })
+  } catch (error) {
+    return failure(errorOf(error, task))
+  }
+}
+
+function failure({ code, message, retryable, details }: SluiceError): Answer {
+  return { kind: 'failed', code, message, retryable, details: [...details] }
+}
+
+function errorOf(error: unknown, { model, file }: Task): SluiceError {
+  const diskError = file === null ? null : diskErrorOf(causeOf(error), { model: model.name, file })
+  if (diskError !== null) return diskError
+  if (isSluiceError(error)) return error
+  return new SluiceError('internal', `The query of model ${model.name} fails: ${messageOf(error)}`)
+}
+
+/** DuckDB's own error, even if a SluiceError already wraps it. */
+function causeOf(error: unknown): unknown {
+  return isSluiceError(error, 'query') ? error.cause : error
+}
+
+async function removeResult({ file }: Task): Promise<void> {
+  if (file === null) return
+  await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+}
+
+async function tryWith(task: Task, memoryLimit: string): Promise<Answer> {
+  {
+    await using session = await openClosedOff(task, { memoryLimit, threads: task.threads })
+    const prepared = await prepare(session.connection, task)
+    if (task.file === null) return { kind: 'columns', columns: prepared.columns.map(columnOf) }
+    if (task.threads === 1 || prepared.columns.length <= MANY_COLUMNS)
+      return await write(session.connection, task, prepared)
+  }
+  // Each thread keeps all columns of a row group in memory. The settings of the first instance are locked.
+  await removeResult(task)
+  return tryWith({ ...task, threads: 1 }, memoryLimit)
+}
+
+function columnOf({ name, carried }: QueryColumn) {
+  return { name, type: carried.type }
+}
+
+/**
+ * Opens an instance with what the query needs: the source's folder or its database, and the extract. From
+ * then on, the instance can open nothing else, and its settings cannot be changed.
+ */
+async function openClosedOff(
+  task: Task,
+  limits: { readonly memoryLimit: string; readonly threads: number },
+): Promise<DuckdbSession> {
+  const { file, source, tempDirectory, spillBytes } = task
+  const session = await DuckdbSession.open(folderOf(task), { ...limits, tempDirectory, spillBytes })
+  try {
+    if (file !== null) await attachExtract(session.connection, file)
+    if (source.isDatabase) await attachSource(session.connection, source)
+    await session.closeOff(source.isDatabase ? [] : [source.realPath])
+    return session
+  } catch (error) {
+    await session[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** Relative file names in a query start here. */
+function folderOf({ source }: Task): string {
+  return source.isDatabase ? dirname(source.path) : source.path
+}
+
+/** Opens the .duckdb file read-only, and makes DuckDB look up names in it. */
+async function attachSource(connection: DuckDBConnection, source: Task['source']): Promise<void> {
+  const { name, path, realPath } = source
+  try {
+    await connection.run(`ATTACH ${quoteText(realPath)} AS ${DATABASE} (TYPE duckdb, READ_ONLY)`)
+    await connection.run(`USE ${DATABASE}`)
+  } catch (error) {
+    const message = messageOf(error)
+    if (/lock/i.test(message))
+      throw new SluiceError('unreachable', `Source ${name}: another process has ${path} open: ${message}`, {
+        cause: error,
+        retryable: true,
+      })
+    const what = `Source ${name}: ${path} is not a DuckDB database that can be read: ${message}`
+    throw new SluiceError('query', what, { cause: error })
+  }
+}
+
+/** Checks the model's SQL and finds its columns, without reading rows. */
+async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepared> {
+  const { model, source } = task
+  const written = sqlOf(model)
+  assertBeginsAsQuery(model, written)
+  const query = await resolveFiles(connection, written, folderOf(task))
+  await checkQuery(connection, query.sql, { model, database: source.isDatabase ? DATABASE : null })
+  const columns = await translated(task, { query, linesBefore: 0 }, async () => {
+    const statement = await prepareQuery(connection, model, query.sql)
+    try {
+      return Array.from({ length: statement.columnCount }, (_, i) => ({
+        name: statement.columnName(i),
+        carried: carry(statement.columnType(i)),
+      }))
+    } finally {
+      statement.destroySync()
+    }
+  })
+  assertColumns(model, columns)
+  const lacksKey = primaryKeyOf(model).some(key => columns.every(({ name }) => name !== key))
+  const empty = lacksKey ? emptyFile(query, { model: model.name }) : null
+  if (empty !== null) throw empty
+  return { query, columns }
+}
+
+async function write(
+  connection: DuckDBConnection,
+  task: Task,
+  { query, columns }: Prepared,
+): Promise<Answer> {
+  const inner = columns.map((_, index) => `c${index}`)
+  const outer = columns.map(({ name, carried }, index) => {
+    const value = `c${index}`
+    return `${carried.cast === null ? value : carried.cast(value)} AS ${quoteIdentifier(name)}`
+  })
+  const create = `CREATE TABLE sluice_extract.main.rows AS SELECT ${outer.join(', ')} FROM (\n${query.sql}\n) AS query(${inner.join(', ')})`
+  await translated(task, { query, linesBefore: 1 }, () => connection.run(create))
+  const counted = await connection.runAndReadAll('SELECT count(*) FROM sluice_extract.main.rows')
+  if (task.source.isDatabase) await connection.run('USE memory')
+  await connection.run('DETACH sluice_extract')
+  return { kind: 'rows', rowCount: Number(counted.getRows()[0]?.[0]) }
+}
+
+/** Translates DuckDB's errors into SluiceErrors, with places in the SQL as the user wrote it. */
+async function translated<T>(
+  task: Task,
+  of: { readonly query: ResolvedQuery; readonly linesBefore: number },
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isSluiceError(error)) throw error
+    const { model, source } = task
+    throw queryError({
+      ...of,
+      error,
+      written: sqlOf(model),
+      model: model.name,
+      isTable: model.sql === undefined,
+      folder: folderOf(task),
+      isDatabase: source.isDatabase,
+    })
+  }
+}

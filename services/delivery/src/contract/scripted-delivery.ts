@@ -1,0 +1,220 @@
+/**
+ * The delivery of one partition with an API that follows a script: a few lives of it on one log. For tests of
+ * what is tried again.
+ */
+import { vi } from 'vitest'
+import type { Attempt, RequestRow, RetryEntry, RunEvent } from '@sluice/contracts/records'
+import type { OpCounts } from '@sluice/contracts/state'
+import { countsOf } from '@sluice/domain/counts'
+import { Notifier } from '@sluice/flow/notifier'
+import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
+import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
+import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
+import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
+import { sampleDefinition, sampleEvent, SYNC, type DefinitionFields } from '@sluice/testkit/sample-records'
+import { steadyMembership } from '@sluice/testkit/steady-membership'
+import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
+import { writeRequests } from '@sluice/testkit/write-requests'
+import { deliverPartition } from '../deliver-partition.ts'
+import { DeliveryMemory } from '../delivery-memory.ts'
+import { resolveTarget } from '../destination/target.ts'
+import type { DeliverDeps } from '../run/open-run.ts'
+import { Places } from '../send/places.ts'
+import { Throttles } from '../send/throttles.ts'
+
+const never = new AbortController().signal
+export const topics = syncTopics(PREFIX, SYNC)
+
+/** What the API does with one try. */
+export type Fate =
+  | { readonly status: number; readonly retryAfter?: number }
+  | 'time-out'
+  | 'broken'
+  | 'refused'
+  | 'impossible'
+  | 'silent'
+
+/** The fates of the tries of a request, by its key; the last one holds for all further tries. */
+export type Script = (key: string, nth: number) => Fate
+
+export const OK: Fate = { status: 200 }
+export const always =
+  (...fates: readonly Fate[]): Script =>
+  (_, nth) =>
+    fates[nth] ?? fates.at(-1) ?? OK
+
+const REASONS = {
+  'time-out': 'timeout',
+  broken: 'broken',
+  refused: 'not-sent',
+  impossible: 'invalid',
+} as const
+
+function resultOf(fate: Exclude<Fate, 'silent'>): SendResult {
+  const took = { startedAt: Date.now(), durationMs: 0 }
+  if (typeof fate === 'string') return { kind: 'failed', reason: REASONS[fate], error: fate, ...took }
+  const { status, retryAfter } = fate
+  const headers = retryAfter === undefined ? {} : { 'retry-after': `${retryAfter}` }
+  return { kind: 'answered', status, headers, body: '', ...took }
+}
+
+interface SentTry {
+  readonly key: string
+  readonly idempotencyKey: string | undefined
+  readonly atMs: number
+}
+
+/** The API, and what it was sent. */
+class ScriptedSender {
+  readonly tries: SentTry[] = []
+  readonly #changes = new Notifier()
+  readonly #nth = new Map<string, number>()
+  script: Script = always(OK)
+
+  async send({ url, headers, signal }: OutgoingRequest): Promise<SendResult> {
+    const key = url.split('/').at(-1) ?? ''
+    const nth = this.#nth.get(key) ?? 0
+    this.#nth.set(key, nth + 1)
+    this.tries.push({ key, idempotencyKey: headers['idempotency-key'], atMs: Date.now() })
+    this.#changes.notify()
+    const fate = this.script(key, nth)
+    if (fate !== 'silent') return resultOf(fate)
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  }
+
+  get keys(): readonly string[] {
+    return this.tries.map(({ key }) => key)
+  }
+
+  async until(count: number): Promise<void> {
+    for (;;) {
+      const seen = this.#changes.version
+      if (this.tries.length >= count) return
+      await this.#changes.after(seen, { signal: never })
+    }
+  }
+}
+
+export interface Life {
+  readonly done: Promise<void>
+  /** Lets it hand over in good order. */
+  drain(): Promise<void>
+  /** Ends it where it stands. */
+  kill(): Promise<void>
+}
+
+export class ScriptedDelivery implements AsyncDisposable {
+  readonly world: TestLog
+  readonly api = new ScriptedSender()
+  #run: RunEvent = sampleEvent()
+  #definition = sampleDefinition()
+
+  private constructor(world: TestLog) {
+    this.world = world
+  }
+
+  static async open(): Promise<ScriptedDelivery> {
+    return new ScriptedDelivery(await openTestLog({ partitions: 1 }))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    vi.restoreAllMocks()
+    await this.world[Symbol.asyncDispose]()
+  }
+
+  /** Writes a run with a request for each row, of a sync with `retry: now` and short pauses. */
+  async begin(
+    rows: readonly string[],
+    of: {
+      readonly errors?: object
+      readonly sync?: DefinitionFields['sync']
+      readonly row?: Partial<RequestRow>
+      readonly bodyBytes?: number
+    } = {},
+  ): Promise<void> {
+    const { world } = this
+    const errors = { retry: 'now', backoff: { first: '1ms', max: '2ms' }, ...of.errors }
+    this.#definition = sampleDefinition({ sync: { errors, ...of.sync } })
+    const hash = await world.definitions.put(this.#definition, { signal: never })
+    this.#run = sampleEvent({ definition: hash })
+    await this.tell({})
+    const { runId } = this.#run
+    const begin = { run: 1, runId, definition: hash, startedAt: Date.now(), first: true }
+    const { row = {}, bodyBytes = 2 } = of
+    const trigger = row.op ?? 'added'
+    await writeRequests(world, { begin, keys: rows, row, bodyBytes, trigger, perAppend: 100 })
+  }
+
+  /** Writes an event of the run, as its detector does. */
+  async tell(fields: Partial<RunEvent>): Promise<void> {
+    const value = this.world.io.encode('RunEvent', { ...this.#run, ...fields })
+    await this.world.append(at(sharedTopics(PREFIX).runs, homePartition(SYNC)), [
+      { key: runKey(SYNC, this.#run.runId), value },
+    ])
+  }
+
+  live(over: Partial<DeliverDeps> = {}): Life {
+    const [drain, kill] = [new AbortController(), new AbortController()]
+    const { log, io, runs, definitions, prefix } = this.world
+    const deps: DeliverDeps = {
+      ...{ log, io, runs, definitions, prefix },
+      lateSendsMs: () => 0,
+      onError: () => undefined,
+      sender: { send: request => this.api.send(request), [Symbol.asyncDispose]: () => Promise.resolve() },
+      leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
+      throttles: new Throttles({ firstPauseMs: 5 }),
+      places: new Places(),
+      memory: new DeliveryMemory(128_000_000),
+      random: () => 0,
+      resolveTarget: () => Promise.resolve(resolveTarget(this.#definition, () => '')),
+      ...over,
+    }
+    const ends = { drain: drain.signal, abort: kill.signal }
+    const worker = { target: at(topics.requests, 0), membership: steadyMembership(), ...ends }
+    const done = deliverPartition(deps, this.#run, worker)
+    const ended = done.catch(() => undefined)
+    return {
+      done,
+      drain: async () => {
+        drain.abort()
+        await done
+      },
+      kill: async () => {
+        kill.abort(new Error('killed'))
+        await ended
+      },
+    }
+  }
+
+  /** A life that delivers what is left, to the report of the run. */
+  async finish(over: Partial<DeliverDeps> = {}): Promise<void> {
+    const { runs } = this.world
+    const life = this.live(over)
+    const isOver = (): boolean => runs.of(SYNC)?.reports.get(0)?.ended === true
+    await Promise.race([runs.until(isOver, { signal: never }), life.done])
+    await life.drain()
+  }
+
+  async attempts(): Promise<readonly Attempt[]> {
+    const found = await this.world.read(at(topics.attempts, 0))
+    return found.flatMap(({ record }) => (record?.name === 'sluice.Attempt' ? [record.value] : []))
+  }
+
+  async untilAttempts(count: number): Promise<void> {
+    await this.world.readUntil(
+      at(topics.attempts, 0),
+      found => found.filter(({ record }) => record?.name === 'sluice.Attempt').length >= count,
+    )
+  }
+
+  async entries(): Promise<readonly RetryEntry[]> {
+    const found = await this.world.read(at(topics.retry, 0))
+    return found.flatMap(({ record }) => (record?.name === 'sluice.RetryEntry' ? [record.value] : []))
+  }
+
+  /** As the partition has reported them. */
+  get counts(): OpCounts {
+    return countsOf(this.world.runs.of(SYNC)?.reports.get(0)?.counts ?? {}, 'added')
+  }
+}

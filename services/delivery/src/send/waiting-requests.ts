@@ -1,0 +1,134 @@
+/**
+ * The requests of one partition that wait for their next try. Of each only its history is in memory. When it
+ * is due, it is read again from the topic (PROTOCOL.md §8).
+ *
+ * States of a request: waiting → being read → handed out. It comes back as another one if that try fails,
+ * too.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Request } from '@sluice/contracts/records'
+import { Notifier } from '@sluice/flow/notifier'
+import { nextTurn, sleep } from '@sluice/flow/sleep'
+import type { Placed } from '@sluice/topics/owned-reader'
+import type { RequestMemory } from '../delivery-memory.ts'
+import type { RequestHistory } from '../ledger/request-history.ts'
+
+/** Requests that are due lie close together if the API fails. So one read looks so far ahead for the next. */
+const READ_AHEAD_OFFSETS = 256
+/** Requests that are due so close together are read together. None is early. */
+const LEAST_PAUSE_MS = 10
+
+export interface WaitingRequest {
+  readonly offset: number
+  /** By `performance.now()`. */
+  readonly dueAtMs: number
+  readonly history: RequestHistory
+  readonly memory: RequestMemory
+}
+
+export interface DueRequest extends WaitingRequest {
+  readonly request: Request
+  /** Size of the record in its topic. */
+  readonly bytes: number
+}
+
+export interface WaitingOptions {
+  /** Reads records of `requests` from one offset up to before another. */
+  readonly read: (span: { readonly from: number; readonly to: number }) => AsyncIterable<readonly Placed[]>
+  /** Takes a request that is due. The next one is handed out once it resolves. */
+  readonly onDue: (due: DueRequest) => Promise<void>
+  /** Aborts when no request is to wait any longer: all are handed out at once. */
+  readonly atOnce: AbortSignal
+}
+
+export class WaitingRequests {
+  readonly #options: WaitingOptions
+  readonly #waiting = new Map<number, WaitingRequest>()
+  readonly #changes = new Notifier()
+  #nextAtMs = Infinity
+
+  constructor(options: WaitingOptions) {
+    this.#options = options
+    options.atOnce.addEventListener('abort', () => this.#changes.notify(), { once: true })
+  }
+
+  /** How many wait. */
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  /** When the first of them is due, by `performance.now()`; Infinity if none waits. */
+  get nextAtMs(): number {
+    return this.#waiting.size === 0 ? Infinity : this.#nextAtMs
+  }
+
+  add(waiting: WaitingRequest): void {
+    this.#waiting.set(waiting.offset, waiting)
+    if (waiting.dueAtMs >= this.#nextAtMs && !this.#options.atOnce.aborted) return
+    this.#nextAtMs = Math.min(this.#nextAtMs, waiting.dueAtMs)
+    this.#changes.notify()
+  }
+
+  /** Hands out requests as they are due, until it is aborted. Rejects as the reading does. */
+  async handOut(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const seen = this.#changes.version
+      const due = this.#takeDue()
+      try {
+        if (due.size > 0) await this.#read(due, signal)
+        else await this.#untilDue(seen, signal)
+      } catch (error) {
+        if (!signal.aborted) throw error
+      }
+    }
+  }
+
+  /** Takes out what is due, in the order of the topic, and looks when the next one is. */
+  #takeDue(): Map<number, WaitingRequest> {
+    const nowMs = performance.now()
+    const due: WaitingRequest[] = []
+    this.#nextAtMs = Infinity
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.dueAtMs <= nowMs || this.#options.atOnce.aborted) due.push(waiting)
+      else this.#nextAtMs = Math.min(this.#nextAtMs, waiting.dueAtMs)
+    }
+    for (const { offset } of due) this.#waiting.delete(offset)
+    due.sort((a, b) => a.offset - b.offset)
+    return new Map(due.map(waiting => [waiting.offset, waiting]))
+  }
+
+  async #untilDue(seen: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController()
+    const ends = AbortSignal.any([signal, woken.signal])
+    const changed = this.#changes.after(seen, { signal: ends })
+    const leftMs = Math.max(LEAST_PAUSE_MS, this.#nextAtMs - performance.now())
+    const slept =
+      this.#nextAtMs === Infinity ? new Promise<never>(() => undefined) : sleep(leftMs, { signal: ends })
+    await Promise.race([changed, slept]).finally(() => {
+      changed.catch(() => undefined)
+      slept.catch(() => undefined)
+      woken.abort()
+    })
+  }
+
+  async #read(due: Map<number, WaitingRequest>, signal: AbortSignal): Promise<void> {
+    while (due.size > 0) {
+      const [from = 0] = due.keys()
+      const to = 1 + ([...due.keys()].findLast(offset => offset < from + READ_AHEAD_OFFSETS) ?? from)
+      for await (const records of this.#options.read({ from, to })) {
+        for (const { offset, record, bytes } of records) {
+          const waiting = due.get(offset)
+          if (waiting === undefined || record?.name !== 'sluice.Request') continue
+          due.delete(offset)
+          await this.#options.onDue({ ...waiting, request: record.value, bytes })
+          signal.throwIfAborted()
+        }
+      }
+      for (const offset of due.keys()) {
+        if (offset >= to) break
+        throw new SluiceError('corrupt', `the request at offset ${offset}, which was read before, is gone`)
+      }
+      await nextTurn()
+    }
+  }
+}
