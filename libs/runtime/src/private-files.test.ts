@@ -54,8 +54,16 @@ it('nothing that is made is open to them', () => {
 
 it('what an earlier version left open is closed, which is told once, and links are left alone', () => {
   mkdirSync(join(root, 'data/state'), { recursive: true })
-  writeFileSync(join(root, 'data/log.db'), 'rows', { mode: 0o644 })
-  writeFileSync(join(root, 'outside'), 'x', { mode: 0o644 })
+  writeFileSync(join(root, 'data/log.db'), 'rows')
+  writeFileSync(join(root, 'outside'), 'x')
+  // Whatever the mask of this process is.
+  for (const [name, mode] of Object.entries({
+    data: 0o755,
+    'data/state': 0o755,
+    'data/log.db': 0o644,
+    outside: 0o644,
+  }))
+    chmodSync(join(root, name), mode)
   symlinkSync(join(root, 'outside'), join(root, 'data/link'))
   expect(prepared()).toEqual([
     'data and 2 more below it were open to other users of this machine. Now only its owner may read it.',
