@@ -185,12 +185,12 @@ export class ServiceProcess implements AsyncDisposable {
   /** Starts it without waiting. */
   spawn(): void {
     if (this.#child !== null) throw new Error(`${this.label} is running already`)
-    const { PATH, HOME, NODE_COMPILE_CACHE = join(tmpdir(), 'node-compile-cache') } = process.env
+    const { PATH, HOME, XDG_CACHE_HOME } = process.env
     const folder = join(ROOT, 'services', this.name)
     const child = spawn(process.execPath, startArguments(folder), {
       cwd: folder,
       // Sources of tests lie in temporary folders.
-      env: { PATH, HOME, NODE_COMPILE_CACHE, SLUICE_SOURCE_ROOTS: '/', ...this.#env },
+      env: { PATH, HOME, XDG_CACHE_HOME, SLUICE_SOURCE_ROOTS: '/', ...this.#env },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const onParentExit = (): void => void child.kill('SIGKILL')

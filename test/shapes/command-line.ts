@@ -1,9 +1,8 @@
 /** The command `sluice` as a shape starts it: a process for each run, or one process for all of them. */
 import { fork, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compileCacheFolder } from '../../libs/runtime/bin/compile-cache.mjs'
 import { finished, type Finished } from '../e2e/project-folder.ts'
 import type { PeakMemory } from './peak-memory.ts'
 import type { FromRepeater, ToRepeater } from './repeat-runs.ts'
@@ -21,8 +20,9 @@ export interface CommandLine extends AsyncDisposable {
 }
 
 function fullEnv(env: Env): NodeJS.ProcessEnv {
-  const { PATH, HOME, NODE_COMPILE_CACHE = join(tmpdir(), 'node-compile-cache') } = process.env
-  return { PATH, HOME, NODE_COMPILE_CACHE, ...env }
+  const { PATH, HOME } = process.env
+  const NODE_COMPILE_CACHE = compileCacheFolder(process.env)
+  return { PATH, HOME, ...(NODE_COMPILE_CACHE === null ? {} : { NODE_COMPILE_CACHE }), ...env }
 }
 
 /** A process for each command line, as users start it. */

@@ -32,8 +32,21 @@ const service = z.object({
   read_only: z.boolean().optional(),
   volumes: z.array(z.string()).default([]),
   stop_grace_period: z.string().optional(),
+  secrets: z.array(z.string()).default([]),
+  pids_limit: z.number().optional(),
+  deploy: z
+    .object({
+      resources: z.object({
+        limits: z.object({ cpus: z.string(), memory: z.string() }),
+      }),
+    })
+    .optional(),
 })
-const file = z.object({ services: z.record(z.string(), service), volumes: z.record(z.string(), z.null()) })
+const file = z.object({
+  services: z.record(z.string(), service),
+  volumes: z.record(z.string(), z.null()),
+  secrets: z.record(z.string(), z.object({ file: z.string() })),
+})
 type Compose = z.infer<typeof file>
 
 const read = (path: string): Promise<string> => readFile(join(ROOT, path), 'utf8')
@@ -122,6 +135,27 @@ describe('docker-compose.yml', () => {
       expect(Object.keys(serviceNamed(name).depends_on).sort()).toEqual(['kafka', 'redis', 'registry'])
   })
 
+  it('pins exact versions, and lets no container take the machine', () => {
+    for (const [name, { image, deploy, pids_limit: most }] of Object.entries(compose.services)) {
+      if (image !== 'sluice') expect(image, name).toMatch(/:\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?$/)
+      expect(deploy?.resources.limits, name).toBeDefined()
+      expect(most, name).toBeGreaterThan(0)
+    }
+  })
+
+  it('gives secrets as files, each with its grant, and none in an environment', () => {
+    for (const [name, { environment, secrets }] of Object.entries(compose.services)) {
+      for (const [variable, value] of Object.entries(environment)) {
+        if (!/SECRET|PASSWORD|TOKEN|_KEY/.test(variable) || variable.endsWith('_FOR')) continue
+        expect(variable, name).toMatch(/_FILE$/)
+        expect(secrets.map(secret => `/run/secrets/${secret}`)).toContain(value)
+        expect(environment, name).toHaveProperty(variable.replace(/_FILE$/, '_FOR'))
+      }
+      for (const secret of secrets)
+        expect(existsSync(join(ROOT, filled(compose.secrets[secret]?.file ?? 'none'))), secret).toBe(true)
+    }
+  })
+
   it('keeps schemas in Kafka and limits on disk', () => {
     const { registry, redis } = compose.services
     expect(registry?.environment['APICURIO_STORAGE_KIND']).toBe('kafkasql')
@@ -140,9 +174,11 @@ describe('the image', () => {
         expect(ignore.split('\n'), source).toContain(`!${source}`)
       }
     }
-    expect(lines.filter(line => line.startsWith('FROM ')).every(line => line.includes('node:24-slim'))).toBe(
-      true,
-    )
+    expect(
+      lines
+        .filter(line => line.startsWith('FROM '))
+        .every(line => /^FROM node:24\.\d+\.\d+-slim( AS packages)?$/.test(line)),
+    ).toBe(true)
     expect(lines).toContain('USER node')
     expect(lines.some(line => line.startsWith('HEALTHCHECK '))).toBe(true)
     expect(lines.some(line => line.includes('npm ci --omit=dev'))).toBe(true)

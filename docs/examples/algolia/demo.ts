@@ -84,6 +84,7 @@ async function sluice(dir: string, url: string, args: readonly string[]): Promis
         ...process.env,
         ALGOLIA_URL: url,
         SLUICE_SECRET_ALGOLIA_KEY: 'demo-key',
+        SLUICE_SECRET_ALGOLIA_KEY_FOR: '127.0.0.1',
         ...(colored ? { FORCE_COLOR: '1' } : {}),
       },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -24,6 +24,12 @@ export const headerName = text
     `a header other than ${OF_THE_CONNECTION.join(', ')}, which follow from connection and body`,
   )
 
+/** A header of a trigger. A row must not choose which site of a server gets the request. */
+export const triggerHeaderName = headerName.refine(
+  name => name.toLowerCase() !== 'host',
+  'a header other than host, which stands in the `headers` of the destination',
+)
+
 type Refined = { readonly issues: z.core.$ZodRawIssue[]; readonly value: string }
 
 /** Refuses a text in which `fault` finds a fault, in the words of the fault. */

@@ -9,7 +9,7 @@
 import { z } from 'zod'
 import { answerRule, capture, MAX_ANSWER_RULES } from './answer-specs.ts'
 import { destinationAuth, destinationTls, sourceTls } from './connection-specs.ts'
-import { baseUrl, headerName, headers, keyClash, query } from './http-specs.ts'
+import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './http-specs.ts'
 import { count, duration, durationWithin, size } from './quantities.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
 
@@ -251,7 +251,7 @@ export const trigger = z
     batch: batch.optional().describe('Absent: one row a request; {} means batches of 100 rows.'),
     method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
     path: text.describe('Text or Liquid, appended to the base URL; may have a query.'),
-    headers: z.record(headerName, text).optional().describe('Headers, text or Liquid.'),
+    headers: z.record(triggerHeaderName, text).optional().describe('Headers, text or Liquid.'),
     body: body.optional().describe('Absent: an empty body.'),
     capture: capture
       .optional()

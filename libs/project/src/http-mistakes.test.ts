@@ -99,7 +99,10 @@ it.each([
     'path: /x\n    headers: { A: "– {{ id }}" }',
     /^24 triggers.added.headers.A: .*has "–", which headers cannot carry/,
   ],
-  ['path: /x\n    headers: { Host: a b }', /^24 triggers.added.headers.Host: .*has to be a host/],
+  [
+    'path: /x\n    headers: { HOST: "{{ id }}.evil.test" }',
+    /^24 triggers.added.headers.HOST: .*other than host, which stands in the `headers` of the destination/,
+  ],
   ['path: /x\n    headers: { A: x, a: y }', /^24 triggers.added.headers.a: .*is there twice/],
   ['path: /x\n    headers: { Expect: x }', /^24 triggers.added.headers.Expect: .*a header other than/],
   [

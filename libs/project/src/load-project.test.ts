@@ -237,7 +237,7 @@ describe('the errors of a folder', () => {
       'a.yaml:1:1 : the file is not UTF-8 text; save it as UTF-8',
     ])
     expect(await problemsOf({ 'a.yaml': '#'.repeat(10_000_001) })).toEqual([
-      'a.yaml:1:1 : wanted a file of at most 10000000 bytes, found 10000001',
+      'a.yaml:1:1 : wanted a file of at most 1000000 bytes, found 10000001',
     ])
     const dir = await folderWith({})
     await symlink(join(dir, 'gone'), join(dir, 'a.yaml'))
@@ -282,7 +282,7 @@ describe('the errors of a folder', () => {
       'b.yaml wanted a file, found a pipe, socket or device',
       'c.yaml the file cannot be read (it is a folder)',
       'd.yaml source `s0`: `${file:pipe}`: wanted a file, found a pipe, socket or device',
-      'd.yaml source `s1`: `${file:/dev/zero}`: wanted a file, found a pipe, socket or device',
+      'd.yaml source `s1`: `${file:/dev/zero}`: wanted a file inside of the project folder, found one outside',
       'd.yaml source `s2`: `${file:folder}`: the file cannot be read (it is a folder)',
     ])
   })

@@ -1,7 +1,7 @@
 /** Loads a project folder: files → documents → resources. It reports every error of the folder at once. */
-import { readFile, stat } from 'node:fs/promises'
-import { readFileSync, statSync, type Stats } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
@@ -13,14 +13,13 @@ import { checkTemplates } from './checks/check-templates.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import type { DecodedResource, DecodeOptions } from './decode/decode-resource.ts'
 import { findYamlFiles, MAX_YAML_FILES } from './files/find-files.ts'
+import { readRegularFile } from './files/read-regular-file.ts'
+import { ReadingLimits } from './files/reading-limits.ts'
 import { inFileOrder } from './decode/places.ts'
 import type { Project, ResourceKey } from './project.ts'
 import { resourceKey } from './project.ts'
 import { readDocuments } from './files/read-documents.ts'
 import type { SkippedDocument } from './files/read-documents.ts'
-
-/** The size limit of a YAML file, and of a file that `${file:PATH}` names. */
-const MAX_FILE_BYTES = 10_000_000
 
 export interface LoadOptions {
   /** The values for `${NAME}`. */
@@ -38,21 +37,31 @@ export async function loadProject(dir: string, options: LoadOptions): Promise<Pr
   const problems: ErrorDetail[] = []
   const skipped: SkippedDocument[] = []
   const decoded: DecodedResource[] = []
-  const decodeOptions: DecodeOptions = { env: options.env, readFile: readReferencedFile }
+  const decodeOptions: DecodeOptions = { env: options.env, readFile: filesInside(root) }
+  const limits = new ReadingLimits(root, options.signal)
   for (const path of await filesOf(root, options.signal)) {
-    options.signal.throwIfAborted()
-    const text = await readYaml(join(root, path))
+    await limits.step(path)
+    const text = readYaml(join(root, path))
     if (typeof text !== 'string') {
       problems.push({ file: path, line: text.line ?? 1, column: 1, message: text.problem })
       continue
     }
     const read = readDocuments({ path, folder: dirname(join(root, path)), text })
-    problems.push(...read.problems)
-    skipped.push(...read.skipped)
-    decoded.push(...read.resources.map(document => decodeResource(document, decodeOptions)))
+    limits.count(path, { bytes: text.length, resources: read.resources.length })
+    for (const problem of read.problems) problems.push(problem)
+    for (const document of read.skipped) skipped.push(document)
+    for (const document of read.resources) {
+      await limits.step(path)
+      decoded.push(decodeResource(document, decodeOptions))
+    }
   }
-  problems.push(...decoded.flatMap(resource => resource.problems), ...checkReferences(decoded))
-  problems.push(...checkTemplates(decoded), ...checkJsonPaths(decoded), ...checkHeaders(decoded))
+  for (const resource of decoded) {
+    await limits.step(resource.origins.get('')?.place.file ?? root)
+    for (const problem of resource.problems) problems.push(problem)
+    for (const problem of checkTemplates([resource])) problems.push(problem)
+    for (const problem of checkJsonPaths([resource])) problems.push(problem)
+  }
+  for (const problem of [...checkReferences(decoded), ...checkHeaders(decoded)]) problems.push(problem)
   if (problems.length > 0) {
     const errors = problems.length === 1 ? 'an error' : `${problems.length} errors`
     throw new SluiceError('config', `The project in ${root} has ${errors}.`, {
@@ -94,33 +103,44 @@ async function filesOf(root: string, signal: AbortSignal): Promise<readonly stri
   )
 }
 
-async function readYaml(path: string): Promise<string | Unreadable> {
+function readYaml(path: string): string | Unreadable {
   try {
-    return unfit(await stat(path)) ?? decodeUtf8(await readFile(path))
+    const read = readRegularFile(path)
+    return read instanceof Uint8Array ? decodeUtf8(read) : read
   } catch (error) {
     return { problem: `the file cannot be read (${reasonOf(error)})` }
   }
 }
 
-/** Synchronous, because the decoder calls it in the middle of a document. Such files are small and local. */
-function readReferencedFile(folder: string, path: string): { text: string } | { problem: string } {
-  const absolute = resolve(folder, path)
-  try {
-    const text = unfit(statSync(absolute)) ?? decodeUtf8(readFileSync(absolute))
-    if (typeof text === 'string') return { text }
-    const line = text.line === undefined ? '' : ` (line ${text.line})`
-    return { problem: `\`\${file:${path}}\`: ${text.problem}${line}` }
-  } catch (error) {
-    return { problem: `\`\${file:${path}}\`: ${absolute} cannot be read (${reasonOf(error)})` }
+/**
+ * Reads the files that `${file:PATH}` names. They have to stand in the project, wherever links lead: a
+ * project that somebody else wrote must not carry off files of the machine. What runs have left there is no
+ * part of it.
+ */
+function filesInside(root: string): DecodeOptions['readFile'] {
+  return (folder, path) => {
+    const absolute = resolve(folder, path)
+    try {
+      const real = realpathSync(absolute)
+      const inside = relative(realpathSync(root), real)
+      if (
+        inside === '' ||
+        inside.startsWith('..') ||
+        isAbsolute(inside) ||
+        inside.split(sep)[0] === '.sluice'
+      )
+        return {
+          problem: `\`\${file:${path}}\`: wanted a file inside of the project folder, found one outside`,
+        }
+      const read = readRegularFile(real)
+      const text = read instanceof Uint8Array ? decodeUtf8(read) : read
+      if (typeof text === 'string') return { text }
+      const line = text.line === undefined ? '' : ` (line ${text.line})`
+      return { problem: `\`\${file:${path}}\`: ${text.problem}${line}` }
+    } catch (error) {
+      return { problem: `\`\${file:${path}}\`: ${absolute} cannot be read (${reasonOf(error)})` }
+    }
   }
-}
-
-/** Why the loader must not open a file, or null. Pipes and devices may never end. */
-function unfit(stats: Stats): Unreadable | null {
-  if (stats.isDirectory()) return { problem: 'the file cannot be read (it is a folder)' }
-  if (!stats.isFile()) return { problem: 'wanted a file, found a pipe, socket or device' }
-  if (stats.size <= MAX_FILE_BYTES) return null
-  return { problem: `wanted a file of at most ${MAX_FILE_BYTES} bytes, found ${stats.size}` }
 }
 
 function reasonOf(error: unknown): string {

@@ -46,3 +46,24 @@ it('says where it cannot listen', async () => {
     message: expect.stringContaining(`127.0.0.1:${port}`),
   })
 })
+
+it('shows metrics only with the token, if there is one, and health without it', async () => {
+  const metricsToken = 'a-token-of-metrics'
+  const of = { host: '127.0.0.1', port: 0, metrics: createMetrics(), ready: {}, metricsToken }
+  await using server = await startHealthServer(of)
+  const status = async (path: string, authorization?: string): Promise<number> => {
+    const headers: { [name: string]: string } = authorization === undefined ? {} : { authorization }
+    return (await fetch(`http://127.0.0.1:${server.port}${path}`, { headers })).status
+  }
+  for (const wrong of [
+    undefined,
+    '',
+    metricsToken,
+    `bearer ${metricsToken}`,
+    'Bearer ',
+    `Bearer ${metricsToken}x`,
+  ])
+    expect(await status('/metrics', wrong)).toBe(401)
+  expect(await status('/metrics', `Bearer ${metricsToken}`)).toBe(200)
+  expect([await status('/healthz'), await status('/readyz')]).toEqual([200, 200])
+})

@@ -1,4 +1,8 @@
-/** The small HTTP server of every process: `/healthz`, `/readyz` and `/metrics`, without a token. */
+/**
+ * The small HTTP server of every process: `/healthz`, `/readyz` and `/metrics`. Figures name syncs, so they
+ * may want a token. Health does not, since the supervisor of a process has none.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type ServerResponse } from 'node:http'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Metrics } from './metrics.ts'
@@ -16,6 +20,8 @@ export interface HealthServerOptions {
   /** 0 means a free port. */
   readonly port: number
   readonly metrics: Metrics
+  /** What `/metrics` wants as `Authorization: Bearer`; undefined for nothing. */
+  readonly metricsToken?: string | undefined
   /** Checks that must hold for the process to take work. */
   readonly ready: HealthChecks
   /** Checks that must hold for the process not to be restarted. */
@@ -28,13 +34,15 @@ export interface HealthServer extends AsyncDisposable {
 
 /** Resolves once it listens; throws `config` if it cannot. Disposing closes it with its open connections. */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
-  const { host, port, metrics, ready, alive = {} } = options
+  const { host, port, metrics, metricsToken, ready, alive = {} } = options
   const server = createServer((request, response) => {
     const path = (request.url ?? '').split('?')[0]
     if (request.method !== 'GET' && request.method !== 'HEAD')
       answer(response, 405, 'GET only\n', 'text/plain')
     else if (path === '/healthz') answerChecks(response, alive)
     else if (path === '/readyz') answerChecks(response, ready)
+    else if (path === '/metrics' && !mayRead(request.headers.authorization, metricsToken))
+      answer(response, 401, 'the token of SLUICE_METRICS_TOKEN is wanted\n', 'text/plain')
     else if (path === '/metrics') void answerMetrics(response, metrics)
     else answer(response, 404, '/healthz, /readyz and /metrics are here\n', 'text/plain')
   })
@@ -53,6 +61,13 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
         server.closeAllConnections()
       }),
   }
+}
+
+/** Compares hashes, whose lengths are equal, so that the time tells nothing. */
+function mayRead(authorization: string | undefined, token: string | undefined): boolean {
+  if (token === undefined) return true
+  const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
+  return timingSafeEqual(hash(authorization ?? ''), hash(`Bearer ${token}`))
 }
 
 function answerChecks(response: ServerResponse, checks: HealthChecks): void {

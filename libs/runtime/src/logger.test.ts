@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import { createLogger } from './logger.ts'
+import { ownSecrets } from './own-secrets.ts'
 
-function linesOf(options: { level?: string; redact?: (line: string) => string } = {}) {
+function linesOf(options: { level?: string; secrets?: readonly string[] } = {}) {
   const lines: string[] = []
   return { lines, logger: createLogger({ name: 'test', write: line => lines.push(line), ...options }) }
 }
@@ -25,9 +26,47 @@ it('an unknown level is info, and silent is silent', () => {
 })
 
 it('shows no value of a property with the name of a secret, nor a text that it is told to mask', () => {
-  const { lines, logger } = linesOf({ redact: line => line.replaceAll('hunter22', '***') })
+  const { lines, logger } = linesOf({ secrets: ['hunter22'] })
   logger.info({ password: 'p4ss', to: { headers: { authorization: 'Bearer b' } } }, 'as hunter22')
   logger.error({ err: new Error('refused hunter22') }, 'failed')
   expect(lines.join('')).not.toMatch(/p4ss|Bearer b|hunter22/)
   expect(lines.join('')).toContain('refused ***')
+})
+
+it('shows of an error what it says, and nothing that a client hung on it', () => {
+  const { lines, logger } = linesOf()
+  const cause = Object.assign(new Error('WRONGPASS invalid username-password pair'), {
+    command: { name: 'auth', args: ['user', 'hidden-1'] },
+    config: { headers: { Authorization: 'hidden-2' } },
+  })
+  const error = Object.assign(new Error('cannot log in', { cause }), {
+    code: 'ECONN',
+    sql: "set password = 'hidden-3'",
+    parameters: ['hidden-4'],
+    previousErrors: [cause],
+    errors: [cause],
+  })
+  logger.error({ err: error }, 'one')
+  logger.error(error)
+  logger.child({ sync: 's' }).warn({ reason: error, err: { command: ['hidden-5'] } }, 'two')
+  logger.fatal({ err: new AggregateError([cause], 'several') }, 'three')
+  expect(lines.join('')).not.toContain('hidden')
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+    err: { message: 'cannot log in', code: 'ECONN', cause: { message: cause.message } },
+  })
+  expect(JSON.parse(lines[2] ?? '')).toMatchObject({ reason: { message: 'cannot log in' } })
+})
+
+it('knows the secrets of its process, those in addresses too', () => {
+  const env = {
+    SLUICE_REDIS_URL: 'redis+sentinel://user:red%40is1@a,b:26379/m?sentinelPassword=sent1nel',
+    SLUICE_SCHEMA_REGISTRY_URL: 'http://u:reg1stry@registry:8081',
+    SLUICE_KAFKA_SASL_PASSWORD: 'kafka-pw',
+    SLUICE_SECRET_CRM: 'crm-token\n',
+    SLUICE_SECRET_CRM_FOR: 'api.example.com',
+    SLUICE_METRICS_TOKEN: 'metr1cs',
+  }
+  expect([...ownSecrets(env)].sort()).toEqual(
+    ['crm-token', 'kafka-pw', 'metr1cs', 'red%40is1', 'red@is1', 'reg1stry', 'sent1nel'].sort(),
+  )
 })

@@ -1,4 +1,6 @@
 /** Logs as JSON lines on stderr, through pino. */
+import { redactText } from '@sluice/secrets/redact'
+import { describedError } from './described-error.ts'
 import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino'
 
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'> & {
@@ -25,8 +27,8 @@ const DEPTHS = ['', '*.', '*.*.']
 export interface LoggerOptions {
   readonly name: string
   readonly level?: string | undefined
-  /** Masks other values that must not be shown: gets a whole line, and gives the line to be written. */
-  readonly redact?: ((line: string) => string) | undefined
+  /** Values that no line may show, in whatever spelling. */
+  readonly secrets?: readonly string[]
   /** Where lines go; default stderr. */
   readonly write?: ((line: string) => void) | undefined
 }
@@ -41,10 +43,22 @@ export function createLogger(options: LoggerOptions): Logger {
     paths: DEPTHS.flatMap(depth => SENSITIVE_PROPERTIES.map(name => depth + name)),
     censor: '***',
   }
-  return pino({ name: options.name, level, redact }, destinationOf(options))
+  const serializers = { err: describedError }
+  const formatters = { log: withoutErrorObjects }
+  return pino({ name: options.name, level, redact, serializers, formatters }, destinationOf(options))
 }
 
-function destinationOf({ redact, write }: LoggerOptions): DestinationStream {
+/** An error under any name is shown as one under `err` is. */
+function withoutErrorObjects(logged: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(logged).map(([name, value]: [string, unknown]) => [
+      name,
+      value instanceof Error && name !== 'err' ? describedError(value) : value,
+    ]),
+  )
+}
+
+function destinationOf({ secrets = [], write }: LoggerOptions): DestinationStream {
   const lines: DestinationStream = write === undefined ? pino.destination({ dest: 2, sync: true }) : { write }
-  return redact === undefined ? lines : { write: line => lines.write(redact(line)) }
+  return secrets.length === 0 ? lines : { write: line => lines.write(redactText(line, secrets)) }
 }

@@ -10,6 +10,8 @@ import type { Environment } from './environment.ts'
 import { startHealthServer, type HealthChecks } from './health-server.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
+import { ownSecrets } from './own-secrets.ts'
+import { makeFilesPrivate } from './private-files.ts'
 import type { ServiceConfig } from './service-config.ts'
 import { createShutdown } from './shutdown.ts'
 
@@ -43,13 +45,15 @@ export interface ServiceSpec<Config extends ServiceConfig> {
 /** Runs the service of this process until it ends; resolves with the exit code. Never rejects. */
 export async function runService<Config extends ServiceConfig>(spec: ServiceSpec<Config>): Promise<number> {
   const { name } = spec
+  const secrets = ownSecrets(process.env)
+  makeFilesPrivate()
   let config: Config
   try {
     config = spec.config(process.env)
   } catch (error) {
-    return failed(createLogger({ name }), error, 'the configuration is wrong')
+    return failed(createLogger({ name, secrets }), error, 'the configuration is wrong')
   }
-  const logger = createLogger({ name, level: config.logLevel })
+  const logger = createLogger({ name, level: config.logLevel, secrets })
   // A rejection that is not awaited is a bug. It is logged like every other failure, and ends the process.
   process.on('uncaughtException', error => process.exit(failed(logger, error, 'a bug ends the process')))
   using shutdown = createShutdown({
@@ -77,8 +81,8 @@ async function live<Config extends ServiceConfig>(
     running: () => (shutdown.drain.aborted ? { ok: false, detail: 'draining' } : { ok: true }),
     work: () => unmet(service?.ready ?? {}),
   }
-  const { host, port } = config
-  await using health = await startHealthServer({ host, port, metrics, ready })
+  const { host, port, metricsToken } = config
+  await using health = await startHealthServer({ host, port, metrics, metricsToken, ready })
   logger.info({ host, port: health.port }, 'starting')
   await using started = await spec.start(config, { logger, metrics, signal: shutdown.drain })
   service = started

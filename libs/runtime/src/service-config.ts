@@ -21,6 +21,8 @@ export interface ServiceConfig extends DistributedSettings {
   readonly redis: RedisSettings['redis']
   readonly host: string
   readonly port: number
+  /** Undefined: everybody who reaches the port may read the metrics. */
+  readonly metricsToken?: string
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly shutdownTimeoutMs: number
   /** How much memory this process may use, in bytes. */
@@ -69,23 +71,31 @@ export const serviceVariables = (defaults: { readonly port: number }) => ({
   SLUICE_REDIS_CA: z.string().optional(),
   SLUICE_HOST: z.string().default('0.0.0.0'),
   SLUICE_PORT: envPort.default(defaults.port),
+  SLUICE_METRICS_TOKEN: z.string().min(16, 'expected at least 16 characters').optional(),
   SLUICE_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
   SLUICE_SHUTDOWN_TIMEOUT: duration.default(DEFAULT_SHUTDOWN_MS),
   SLUICE_MEMORY: envMemory,
 })
 
 /** Those variables that are, or may hold, a secret. Each may be given as a file. */
-export const SERVICE_SECRETS = [...DISTRIBUTED_SECRETS, 'SLUICE_REDIS_URL', 'SLUICE_REDIS_CA'] as const
+export const SERVICE_SECRETS = [
+  ...DISTRIBUTED_SECRETS,
+  'SLUICE_REDIS_URL',
+  'SLUICE_REDIS_CA',
+  'SLUICE_METRICS_TOKEN',
+] as const
 
 export type ServiceVariables = z.infer<z.ZodObject<ReturnType<typeof serviceVariables>>>
 
 /** The common part of a service's checked variables. */
 export function serviceConfigOf(variables: ServiceVariables, env: Environment): ServiceConfig {
+  const { SLUICE_METRICS_TOKEN: metricsToken } = variables
   return {
     ...settingsOf(variables, env),
     redis: redisOf(variables),
     host: variables.SLUICE_HOST,
     port: variables.SLUICE_PORT,
+    ...(metricsToken === undefined ? {} : { metricsToken }),
     logLevel: variables.SLUICE_LOG_LEVEL,
     shutdownTimeoutMs: variables.SLUICE_SHUTDOWN_TIMEOUT,
     memoryBytes: variables.SLUICE_MEMORY,

@@ -69,7 +69,7 @@ function parseGrant(text: string): Grant | null {
 }
 
 /** A host in the one way in which it is compared, or null for what is none. */
-export function canonicalHost(host: string): string | null {
+function canonicalHost(host: string): string | null {
   if (host === '') return null
   const url = URL.parse(`http://${host.includes(':') ? `[${host}]` : host}/`)
   if (url === null || url.pathname !== '/' || url.search !== '' || url.username !== '') return null

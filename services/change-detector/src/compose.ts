@@ -14,6 +14,7 @@ import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { fileSourceLimits } from '@sluice/runtime/file-source-limits'
 import type { Logger } from '@sluice/runtime/logger'
 import { makeFolder } from '@sluice/runtime/make-folder'
+import { makePrivateFolders } from '@sluice/runtime/private-files'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets } from '@sluice/secrets/bound-secrets'
@@ -36,7 +37,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   // Authors of projects and the operator of this service are different people.
   const fileLimits = fileSourceLimits(env, [])
   const dataDir = resolve(config.dataDir)
-  makeFolders(dataDir)
+  makePrivateFolders(dataDir, { below: FOLDERS, tell: notice => logger.warn(notice) })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const clientId = `${config.prefix}-change-detector`
   await using opening = new AsyncDisposableStack()
@@ -80,9 +81,11 @@ interface StateOf {
   readonly onDiscard?: (why: string) => void
 }
 
+const FOLDERS = ['tmp', 'state']
+
 /** Made for each run too: somebody may have deleted the cache between two of them. */
 function makeFolders(dataDir: string): void {
-  for (const folder of ['tmp', 'state']) makeFolder(join(dataDir, folder))
+  for (const folder of FOLDERS) makeFolder(join(dataDir, folder))
 }
 
 function openState(

@@ -7,9 +7,9 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compileCacheFolder } from '../../../libs/runtime/bin/compile-cache.mjs'
 
 const MAIN = new URL('../src/main.ts', import.meta.url)
 /**
@@ -17,8 +17,8 @@ const MAIN = new URL('../src/main.ts', import.meta.url)
  * collection of garbage.
  */
 const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--max-old-space-size=768']
-// Compiled code is kept between calls, which halves the time that a command takes to start.
-const ENV = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...process.env }
+const COMPILED = compileCacheFolder(process.env)
+const ENV = COMPILED === null ? process.env : { ...process.env, NODE_COMPILE_CACHE: COMPILED }
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
 
 if (Number.parseInt(process.versions.node, 10) >= 24) await runHere()

@@ -34,6 +34,7 @@ import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-
 import { fileSourceLimits } from '@sluice/runtime/file-source-limits'
 import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
+import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
@@ -71,6 +72,8 @@ export interface EmbeddedOptions {
   readonly logger: Logger
   readonly newRunId: () => string
   readonly signal: AbortSignal
+  /** Tells a person a sentence beside the result of the command. */
+  readonly tell: (notice: string) => void
 }
 
 /**
@@ -78,9 +81,9 @@ export interface EmbeddedOptions {
  * `start`.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> {
-  const { dir, env, logger, newRunId, signal } = options
+  const { dir, env, logger, newRunId, signal, tell } = options
   const dataDir = dataDirOf(dir)
-  makeFolders(dataDir)
+  makeFolders(dataDir, tell)
   await using opening = new AsyncDisposableStack()
   const onMaintenanceError = (err: unknown): void => logger.warn({ err }, 'the log could not be cleared up')
   const log = opening.use(createSqliteLog({ file: logFile(dataDir), onMaintenanceError }))
@@ -217,6 +220,7 @@ export async function openNextRun(
 ): Promise<NextRun> {
   const { definition, env, logger, newRunId, signal } = options
   await using opening = new AsyncDisposableStack()
+  makeFilesPrivate()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-preview-'))
   opening.defer(() => rm(folder, { recursive: true, force: true }))
   await mkdir(join(folder, 'state'))

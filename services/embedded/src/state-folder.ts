@@ -4,7 +4,7 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
-import { makeFolder } from '@sluice/runtime/make-folder'
+import { makePrivateFolders } from '@sluice/runtime/private-files'
 
 /** The folder of these files in a project folder, absolute. */
 export function dataDirOf(dir: string): string {
@@ -21,10 +21,13 @@ export function hasEmbeddedHistory(dir: string): boolean {
   return existsSync(logFile(dataDirOf(dir)))
 }
 
-/** Throws `config` if the folder cannot be made, for example because its disk is read-only. */
-export function makeFolders(dataDir: string): void {
+/**
+ * Makes the folders, for this user alone. Throws `config` if that cannot be done, for example because the
+ * disk is read-only.
+ */
+export function makeFolders(dataDir: string, tell: (notice: string) => void): void {
   try {
-    for (const folder of ['tmp', 'state']) makeFolder(join(dataDir, folder))
+    makePrivateFolders(dataDir, { below: ['tmp', 'state'], tell })
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error)
     if (saysDiskFailed(said)) throw error

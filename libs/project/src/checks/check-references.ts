@@ -16,7 +16,16 @@ import type { FieldPath } from '../decode/places.ts'
  * mistake does not also give a dangling reference.
  */
 export function checkReferences(decoded: readonly DecodedResource[]): ErrorDetail[] {
-  return [...duplicateNames(decoded), ...decoded.flatMap(resource => danglingReferences(resource, decoded))]
+  const namesOf = new Map<string, Set<string>>()
+  for (const { kind, name } of decoded) {
+    const names = namesOf.get(kind) ?? new Set()
+    namesOf.set(kind, names.add(name ?? ''))
+  }
+  const hints = { left: MAX_HINTS }
+  return [
+    ...duplicateNames(decoded),
+    ...decoded.flatMap(resource => danglingReferences(resource, namesOf, hints)),
+  ]
 }
 
 function duplicateNames(decoded: readonly DecodedResource[]): ErrorDetail[] {
@@ -36,13 +45,22 @@ function duplicateNames(decoded: readonly DecodedResource[]): ErrorDetail[] {
   return problems
 }
 
-function danglingReferences(resource: DecodedResource, decoded: readonly DecodedResource[]): ErrorDetail[] {
+/** A hint compares a name with all others. Nobody reads more hints than this. */
+const MAX_HINTS = 100
+
+function danglingReferences(
+  resource: DecodedResource,
+  namesOf: ReadonlyMap<string, ReadonlySet<string>>,
+  hints: { left: number },
+): ErrorDetail[] {
   const { kind, name, spec, texts } = resource
   const problems = (REFERENCES[kind] ?? []).flatMap(field => {
     const wanted = texts.get(field)
-    const names = decoded.filter(other => other.kind === field).map(other => other.name ?? '')
-    if (wanted === undefined || names.includes(wanted)) return []
-    const message = `${kind} \`${name ?? ''}\`: there is no ${field} \`${wanted}\`${hint(wanted, field, names)}`
+    const names = namesOf.get(field) ?? new Set()
+    if (wanted === undefined || names.has(wanted)) return []
+    const said = hints.left > 0 ? hint(wanted, field, [...names]) : ''
+    hints.left -= 1
+    const message = `${kind} \`${name ?? ''}\`: there is no ${field} \`${wanted}\`${said}`
     return [detailAt(placeOf(resource, [field]), [field], message)]
   })
   return spec?.kind === 'sync' ? [...problems, ...danglingTriggers(spec, resource)] : problems

@@ -4,11 +4,12 @@
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
-import { isAlias, isMap, isScalar, LineCounter, parseAllDocuments } from 'yaml'
+import { isAlias, isMap, isScalar, LineCounter } from 'yaml'
 import type { YAMLMap } from 'yaml'
 import { entriesOf } from '../yaml/map-entries.ts'
 import type { MapEntry } from '../yaml/map-entries.ts'
 import { detailAt, quoted, withoutInvisible } from '../decode/places.ts'
+import { parseWithinLimits } from '../yaml/parse-within-limits.ts'
 import { placeIn } from '../yaml/yaml-file.ts'
 import type { YamlDocument, YamlFile } from '../yaml/yaml-file.ts'
 import { yamlProblems } from '../yaml/yaml-problems.ts'
@@ -56,7 +57,7 @@ function plainText(text: string): string {
 function parseDocuments(source: { path: string; folder: string; text: string }): ReadDocuments {
   const lines = new LineCounter()
   const file: YamlFile = { ...source, text: plainText(source.text), lines }
-  const documents = parseAllDocuments(file.text, {
+  const parsed = parseWithinLimits(file.text, {
     version: '1.2',
     merge: true,
     // The parser compares each key with each, which takes minutes for a large map. entriesOf finds duplicate
@@ -69,8 +70,11 @@ function parseDocuments(source: { path: string; folder: string; text: string }):
   const resources: ResourceDocument[] = []
   const skipped: SkippedDocument[] = []
   const problems: ErrorDetail[] = []
-  if (!Array.isArray(documents)) return { resources, skipped, problems }
-  for (const document of documents) {
+  if ('problem' in parsed) {
+    const { line, problem: message } = parsed
+    return { resources, skipped, problems: [{ file: file.path, line, column: 1, message }] }
+  }
+  for (const document of parsed.documents) {
     if (isEmpty(document)) continue
     const entries = isMap(document.contents) ? entriesOf(document.contents, document).entries : []
     const reason = reasonToSkip(document, entries, file)

@@ -6,7 +6,7 @@ import { Tokenizer } from 'liquidjs'
 import { isExact, numberKey } from '../values/exact-numbers.ts'
 import type { FilterFunction } from './filter-function.ts'
 import type { Frame } from '../liquid/frame.ts'
-import { kindOf } from '../values/kind-of.ts'
+import { kindOf, shortened } from '../values/kind-of.ts'
 import { calculate, numberOf } from './math-filters.ts'
 import type { AnyNumber } from './math-filters.ts'
 import { areEqual, compareValues, isMap, isTruthy } from '../liquid/operators.ts'
@@ -77,7 +77,9 @@ function reader(property: unknown, frame: Frame): Read {
       return plain.includes(name) ? name : undefined
     }
     if (typeof plain === 'number' || isExact(plain))
-      throw new TemplateFault(`cannot read the property ${JSON.stringify(name)} of ${kindOf(plain)}`)
+      throw new TemplateFault(
+        `cannot read the property ${JSON.stringify(shortened(name))} of ${kindOf(plain)}`,
+      )
     if (isMap(plain) && Object.hasOwn(plain, name)) return plain[name]
     if (keys.length === 0) return undefined
     return keys.reduce<unknown>((value, key) => readProperty(value, key, options), plain)

@@ -12,6 +12,7 @@ import { parseTemplate } from '../liquid/parse/parse-template.ts'
 import { GIVEN_NAMES } from '../liquid/scope.ts'
 import type { Sees } from '../liquid/scope.ts'
 import { LimitFault, NeverCaptured, TemplateFault, placeOf } from '../liquid/template-fault.ts'
+import { printableLine } from '../values/printable.ts'
 import { templateNames } from '../liquid/template-names.ts'
 
 /** The place of a trigger, for messages. */
@@ -229,13 +230,22 @@ function lackedBy(error: unknown): string | null {
   return error instanceof PartFault ? error.lacks : null
 }
 
+const MAX_FOREIGN = 80
+
+/** Our own messages show values cut. Those of a library may show a value whole. */
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof TemplateFault || message.length <= MAX_FOREIGN) return message
+  return printableLine(`${message.slice(0, MAX_FOREIGN)}…`)
+}
+
 /** The error as a fault that names the field and, if the template is at fault, the place in its text. */
 export function faultIn(
   field: string,
   error: unknown,
   place: (() => { line: number; column: number }) | null,
 ): TemplateFault {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   let text = `${field}: ${message}`
   if (place !== null && !(error instanceof ContentFault)) {
     const { line, column } = place()

@@ -5,6 +5,7 @@
 import { DOT_SEGMENT, strayPercent } from '@sluice/contracts/http-texts'
 import type { Escaping } from '../liquid/compile-template.ts'
 import type { LiteralFault } from './literal-texts.ts'
+import { shortened } from '../values/kind-of.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 
 export const PATH_ESCAPING: Escaping = {
@@ -67,14 +68,16 @@ export function finishPath(rendered: string, written: string): string {
   if (strayPercent(trimmed) >= 0) throw new TemplateFault(NO_PERCENT)
   const path = trimmed === '' || trimmed.startsWith('/') || trimmed.startsWith('?') ? trimmed : `/${trimmed}`
   const encoded = path.replaceAll(TO_ENCODE, text => encodeURIComponent(text))
+  // A row makes the path, and an error about it must not carry the row's values whole.
+  const shown = shortened(encoded)
   const queryAt = path.indexOf('?')
   const segments = (queryAt < 0 ? path : path.slice(0, queryAt)).split(/[/\\]/)
   if (segments.some(segment => DOT_SEGMENT.test(segment)))
-    throw new TemplateFault(`the path ${encoded} has a "." or ".." segment, which would lead elsewhere`)
+    throw new TemplateFault(`the path ${shown} has a "." or ".." segment, which would lead elsewhere`)
   if (path.startsWith('//') || path.startsWith('/\\'))
-    throw new TemplateFault(`the path ${encoded} begins with "//", which would name another host`)
+    throw new TemplateFault(`the path ${shown} begins with "//", which would name another host`)
   const empty = segments.slice(1, -1).some(segment => segment === '')
   if (empty && !written.includes('//'))
-    throw new TemplateFault(`the path ${encoded} has an empty segment ("//")`)
+    throw new TemplateFault(`the path ${shown} has an empty segment ("//")`)
   return encoded
 }

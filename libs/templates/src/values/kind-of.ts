@@ -14,6 +14,7 @@ export function kindOf(value: unknown): string {
   return Array.isArray(value) ? 'a list' : 'a map'
 }
 
-function shortened(text: string): string {
+/** A text out of a row as messages show it: its beginning, on one line. */
+export function shortened(text: string): string {
   return printableLine(text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text)
 }

@@ -4,6 +4,7 @@
 import { Decimal, JsonText } from '@sluice/contracts/values'
 import { Drop } from 'liquidjs'
 import { strictJsonError } from '../request/json-text.ts'
+import { shortened } from './kind-of.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 
 /** Text that was already escaped when a `capture` made it, so that printing it does not escape it again. */
@@ -126,7 +127,7 @@ function jsonObject(value: object, counter: TextCounter, depth: number): string 
   }
   if (value instanceof Decimal) {
     if (JSON_NUMBER.test(value.text)) return value.text
-    throw new TemplateFault(`the decimal ${value.text} cannot be written as a JSON number`)
+    throw new TemplateFault(`the decimal ${shortened(value.text)} cannot be written as a JSON number`)
   }
   if (value instanceof Uint8Array) return `"${base64(value)}"`
   if (value instanceof RawJson) return value.text

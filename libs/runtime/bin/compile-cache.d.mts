@@ -1,0 +1,2 @@
+/** See compile-cache.mjs. */
+export function compileCacheFolder(env: { readonly [name: string]: string | undefined }): string | null

@@ -1,0 +1,42 @@
+/**
+ * What a log line says of an error: a list of what may be shown, and nothing else. Clients hang all kinds of
+ * things on their errors: the command with its arguments (Redis' AUTH), the configuration of a request, the
+ * parameters of a query.
+ */
+const MAX_CAUSES = 5
+const MAX_TEXT = 10_000
+
+export interface DescribedError {
+  readonly type: string
+  readonly message: string
+  readonly stack?: string
+  readonly code?: string | number
+  readonly retryable?: boolean
+  readonly cause?: DescribedError
+}
+
+/** An error as a log line shows it. Anything else as its kind alone, since nobody knows what it holds. */
+export function describedError(error: unknown, causes = MAX_CAUSES): DescribedError {
+  if (!(error instanceof Error)) {
+    return { type: typeof error, message: typeof error === 'string' ? cut(error) : 'no error object' }
+  }
+  const code: unknown = 'code' in error ? error.code : undefined
+  const retryable: unknown = 'retryable' in error ? error.retryable : undefined
+  const { cause } = error
+  return {
+    type: error.name,
+    message: cut(error.message),
+    ...(error.stack === undefined ? {} : { stack: cut(error.stack) }),
+    ...(isCode(code) ? { code } : {}),
+    ...(typeof retryable === 'boolean' ? { retryable } : {}),
+    ...(cause instanceof Error && causes > 0 ? { cause: describedError(cause, causes - 1) } : {}),
+  }
+}
+
+function isCode(code: unknown): code is string | number {
+  return typeof code === 'number' || (typeof code === 'string' && /^[\w.-]{1,100}$/.test(code))
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}…`
+}

@@ -1,0 +1,47 @@
+/** The secrets of this process that its own variables hold, so that no log line shows one. */
+import { DISTRIBUTED_SECRETS } from './distributed-settings.ts'
+import { secretOf, type Environment } from './environment.ts'
+
+/** Certificates are public. The addresses hold passwords, and are shown without them. */
+const WHOLE = DISTRIBUTED_SECRETS.filter(name => /_KEY$|_PASSWORD$/.test(name))
+const URLS = ['SLUICE_SCHEMA_REGISTRY_URL', 'SLUICE_REDIS_URL']
+const OTHERS = /^SLUICE_SECRET_\w+$|^SLUICE_(METRICS_)?TOKEN$/
+
+/**
+ * Values to be masked, as they are written and as they are used. The files that `SLUICE_SECRET_<NAME>_FILE`
+ * names are not read, since a pipe gives its text once.
+ */
+export function ownSecrets(env: Environment): readonly string[] {
+  const found: string[] = []
+  for (const name of WHOLE) found.push(valueOf(env, name))
+  for (const name of URLS) found.push(...passwordsIn(valueOf(env, name)))
+  for (const [name, value = ''] of Object.entries(env))
+    if (OTHERS.test(name) && !/_(FOR|FILE)$/.test(name)) found.push(value.replace(/\r?\n$/, ''))
+  return [...new Set(found)].filter(value => value !== '')
+}
+
+function valueOf(env: Environment, name: string): string {
+  try {
+    return secretOf(env, name) ?? ''
+  } catch {
+    // The configuration tells what is wrong with the file.
+    return ''
+  }
+}
+
+/** Addresses of several hosts are no URLs that `URL` reads. */
+function passwordsIn(url: string): string[] {
+  const login = /^[a-z+]+:\/\/(.*)@/i.exec(url)?.[1] ?? ''
+  const colon = login.indexOf(':')
+  const query = new URLSearchParams(url.split('?')[1] ?? '')
+  const written = colon === -1 ? [] : [login.slice(colon + 1)]
+  return [...written, ...written.map(decoded), query.get('sentinelPassword') ?? '']
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
