@@ -1,12 +1,13 @@
 import { globSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 import type { TestProjectInlineConfiguration } from 'vitest/config'
+import { SlowFilesFirst } from './test/slow-files-first.ts'
 import { SummaryReporter } from './test/summary-reporter.ts'
 
 /**
  * A file with `.long` in its name, say `killed-run.long.test.ts` or `kafka.long.contract.test.ts`, is not for
  * `npm test`, which a contributor waits for many times a day. `npm run test:rest` runs those files alone,
- * `npm run test:all` runs all files. Whoever names such a file on the command line gets it in any case.
+ * `npm run test:all` runs all files. A file that the command line names runs in any case.
  */
 const LONG = ['**/*.long.test.ts', '**/*.long.contract.test.ts']
 
@@ -17,12 +18,20 @@ function partOf(mode: string): Part {
   return process.argv.some(argument => argument.includes('.long.')) ? 'all' : 'short'
 }
 
-/** The suites of one place in the order run together, as many files at a time as `sideBySide` says. */
+/**
+ * The suites of one place in the order run together, as many files at a time as `sideBySide` says: three on
+ * two cores where tests often wait.
+ */
 interface Suite {
   readonly name: string
   readonly folders: readonly string[]
   readonly place: number
   readonly sideBySide: number
+  /**
+   * Whether files share processes, which saves the loading of the modules. A test then gives back what it has
+   * changed for all, such as timers and spies. Default: each file has a process of its own.
+   */
+  readonly shared?: boolean
   /** How long a test or a hook may take; default: vitest's own. */
   readonly testMs?: number
   readonly hookMs?: number
@@ -39,19 +48,19 @@ const PATIENT = { testMs: 120_000, hookMs: 120_000 }
  */
 const SUITES: readonly Suite[] = [
   {
-    ...{ name: 'unit', folders: ['libs/*/src', 'services/*/src', 'test/histories'], place: 0, sideBySide: 2 },
-    ...{ testMs: 20_000, hookMs: 20_000 },
+    ...{ name: 'unit', folders: ['libs/*/src', 'services/*/src', 'test/histories'], place: 0, sideBySide: 3 },
+    ...{ testMs: 20_000, hookMs: 20_000, shared: true },
   },
-  { name: 'tooling', folders: ['test/tooling'], place: 0, sideBySide: 2, testMs: 60_000, hookMs: 60_000 },
-  { name: 'contract', folders: ['libs/*/src'], place: 1, sideBySide: 2, testMs: 60_000, hookMs: 120_000 },
-  { name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 2, sideBySide: 2, ...PATIENT },
-  { name: 'fault', folders: ['test/fault'], place: 3, sideBySide: 1, ...PATIENT },
-  { name: 'outage', folders: ['test/outage'], place: 4, sideBySide: 2, ...PATIENT },
+  { name: 'tooling', folders: ['test/tooling'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 60_000 },
+  { name: 'contract', folders: ['libs/*/src'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 120_000 },
+  { name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 1, sideBySide: 3, ...PATIENT },
+  { name: 'fault', folders: ['test/fault'], place: 2, sideBySide: 1, ...PATIENT },
+  { name: 'outage', folders: ['test/outage'], place: 3, sideBySide: 2, ...PATIENT },
 ]
 const WITH_SERVICES = new Set(['contract', 'e2e', 'fault', 'outage'])
 
 function projectOf(suite: Suite, part: Part): TestProjectInlineConfiguration {
-  const { name, folders, place, sideBySide, testMs, hookMs } = suite
+  const { name, folders, place, sideBySide, shared = false, testMs, hookMs } = suite
   const contract = name === 'contract' ? '.contract' : ''
   const long = part === 'rest' ? '.long' : ''
   return {
@@ -60,6 +69,7 @@ function projectOf(suite: Suite, part: Part): TestProjectInlineConfiguration {
       include: folders.map(folder => `${folder}/**/*${long}${contract}.test.ts`),
       exclude: [...(name === 'contract' ? [] : ['**/*.contract.test.ts']), ...(part === 'short' ? LONG : [])],
       globalSetup: WITH_SERVICES.has(name) ? ['test/services.ts'] : [],
+      isolate: !shared,
       maxWorkers: sideBySide,
       sequence: { groupOrder: place },
       ...(testMs === undefined ? {} : { testTimeout: testMs }),
@@ -74,7 +84,8 @@ export default defineConfig(({ mode }) => {
   return {
     test: {
       reporters: ['default', new SummaryReporter({ leftOut })],
-      maxWorkers: 2,
+      maxWorkers: 3,
+      sequence: { sequencer: SlowFilesFirst },
       projects: SUITES.map(suite => projectOf(suite, part)),
     },
   }

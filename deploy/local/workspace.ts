@@ -102,7 +102,7 @@ export class Workspace {
     const log = openSync(this.logFile(service), 'a', 0o666)
     const child = spawn('sh', ['-c', STARTER, 'sluice-service', this.folder, ...command], {
       cwd: this.folder,
-      // Its own process group: a Ctrl-C on the terminal must not reach it before whoever still uses it.
+      // Its own process group: a Ctrl-C on the terminal must not reach it before its users.
       detached: true,
       stdio: ['ignore', log, log],
       env: { ...process.env, ...options.env },

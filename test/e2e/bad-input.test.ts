@@ -64,6 +64,7 @@ describe('a project with mistakes', () => {
     project = await projectFolder({
       files: { 'project.yaml': peopleYaml(), ...Object.fromEntries(mistakes) },
       env: { API_URL: 'http://127.0.0.1:9' },
+      here: true,
     })
     validate = await project.error('validate')
     run = await project.error('run', SYNC)
@@ -103,6 +104,7 @@ describe('a run', () => {
     project = await projectFolder({
       files: { 'project.yaml': peopleYaml({ destination }), 'people.csv': peopleCsv('1,Ann') },
       env: { API_URL: api.url },
+      here: true,
     })
   })
   afterEach(async () => {
@@ -191,7 +193,7 @@ describe('a run whose model cannot be read', () => {
 
   beforeAll(async () => {
     api = await startScriptedApi()
-    project = await projectFolder({ files: healthy, env: { API_URL: api.url } })
+    project = await projectFolder({ files: healthy, env: { API_URL: api.url }, here: true })
     expect(await project.run(SYNC)).toMatchObject({ exitCode: 0 })
     expect(api.requests).toHaveLength(3)
   })
@@ -229,6 +231,7 @@ describe('a run with rows that cannot be taken', () => {
     await using project = await projectFolder({
       files: { 'project.yaml': peopleYaml(), 'people.csv': peopleCsv('1,Ann', '2,Bob', '3,Cid') },
       env: { API_URL: api.url },
+      here: true,
     })
     await project.run(SYNC)
     api.reset()
@@ -279,6 +282,7 @@ describe('a column whose type changes between runs', () => {
     project = await projectFolder({
       files: { 'project.yaml': peopleYaml({ triggers }), 'people.csv': peopleCsv('1,10', '2,20') },
       env: { API_URL: api.url },
+      here: true,
     })
     expect(await project.run(SYNC)).toMatchObject({ exitCode: 0 })
   })
@@ -322,6 +326,7 @@ describe('a project folder with a run under way', () => {
     await using project = await projectFolder({
       files: { 'project.yaml': peopleYaml(), 'people.csv': peopleCsv('1,Ann') },
       env: { API_URL: api.url },
+      here: true,
     })
     const held = Promise.withResolvers<Record<string, never>>()
     api.on({}, () => held.promise)
@@ -345,6 +350,7 @@ describe('a destination that refuses connections', () => {
     await using project = await projectFolder({
       files: { 'project.yaml': peopleYaml(), 'people.csv': peopleCsv('1,Ann', '2,Bob') },
       env: { API_URL: `http://127.0.0.1:${proxy.port}` },
+      here: true,
     })
     await proxy.set({ kind: 'refuse' })
     const refused = await project.run(SYNC)

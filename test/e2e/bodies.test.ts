@@ -150,6 +150,7 @@ describe('a body', () => {
     project = await projectFolder({
       files: { 'project.yaml': RESOURCES + syncs.join('') + METHODS, 'people.csv': csv(ANN, ZOE) },
       env: { API_URL: api.url },
+      here: true,
     })
   })
   afterAll(async () => {

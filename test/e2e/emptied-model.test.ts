@@ -24,6 +24,7 @@ describe('a model of a CSV file that is suddenly empty', () => {
     project = await projectFolder({
       files: { 'project.yaml': peopleYaml({ triggers: TRIGGERS }), 'people.csv': manyPeople(ROWS) },
       env: { API_URL: api.url },
+      here: true,
     })
     expect(await project.run(SYNC)).toMatchObject({ exitCode: 0, view: { rowsRead: ROWS } })
   })

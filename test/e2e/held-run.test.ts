@@ -68,8 +68,12 @@ describe('a held run, in one process,', () => {
     await world.killWhilePublishing({ kind: 'approve', run: held })
     world.start()
     expect(await world.ended(held)).toMatchObject({ status: 'failed' })
-    const [, , anew] = await world.allEnded()
-    expect(anew).toMatchObject({ status: 'success', approved: 3, counts: { removed: { delivered: 3 } } })
+    const [, , replacement] = await world.allEnded()
+    expect(replacement).toMatchObject({
+      status: 'success',
+      approved: 3,
+      counts: { removed: { delivered: 3 } },
+    })
     expect(world.api.ids.size).toBe(0)
   })
 })

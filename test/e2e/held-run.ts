@@ -49,9 +49,9 @@ export function heldRunSuite(profile: Profile): void {
 
       // Nobody approved the removal of the last two rows.
       await project.write('people.csv', peopleCsv())
-      const anew = await project.sluice('approve', held.id, '--json')
-      expect(anew.exitCode).toBe(4)
-      expect(JSON.parse(anew.stdout)).toMatchObject({ id: held.id, status: 'held', held: { removed: 5 } })
+      const approval = await project.sluice('approve', held.id, '--json')
+      expect(approval.exitCode).toBe(4)
+      expect(JSON.parse(approval.stdout)).toMatchObject({ id: held.id, status: 'held', held: { removed: 5 } })
       expect(api.requests).toHaveLength(5)
 
       const approved = await project.sluice('approve', held.id, '--json')

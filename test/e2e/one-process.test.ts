@@ -4,11 +4,13 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
-import { homePartition, sharedTopics } from '@sluice/topics/topics'
+import type { DetectorDeps } from '@sluice/change-detector/change-detector'
+import type { NewRecord, TopicPartition } from '@sluice/message-log/port'
+import { homePartition, isMarkerKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
-import { OneProcess, pausingStates } from './one-process.ts'
+import { OneProcess, pausingStates, stateWith } from './one-process.ts'
 
 /** So many rows that a diff gives them in two batches. */
 const MANY = numbers(0, 5000)
@@ -27,6 +29,9 @@ function numbers(from: number, to: number): number[] {
 
 /** An event that happens in one place, while another place waits for it. */
 const turn = (): PromiseWithResolvers<void> => Promise.withResolvers<void>()
+
+/** Whether the log refuses a record; `status` is that of a run's event. */
+type Refuses = (target: TopicPartition, record: NewRecord, status: string | null) => boolean
 
 let world: OneProcess
 let opened: OneProcess[]
@@ -81,6 +86,78 @@ describe('a run that is cancelled while it publishes', () => {
 })
 
 describe('a run', () => {
+  it('has its files closed by the time that others see its end, and an end that stays', async () => {
+    await open({ removalGuard: { share: 0.1, rows: 1 } })
+    await world.setRows(numbers(0, 5))
+    const services = world.start()
+    expect(await world.run()).toMatchObject({ status: 'success' })
+    await services.drain()
+    // Somebody has taken its folder away, say, so that it cannot be closed in good order.
+    const unclosed: string[] = []
+    const openState: DetectorDeps['openState'] = async of => {
+      const state = await world.openState(of)
+      return stateWith(state, {
+        [Symbol.asyncDispose]: async () => {
+          unclosed.push(world.events().at(-1)?.status ?? '')
+          await state[Symbol.asyncDispose]()
+          throw new SluiceError('disk', 'the folder is gone')
+        },
+      })
+    }
+    world.start({ openState })
+    // A run that has nothing to send, and one that would be held.
+    expect(await world.run()).toMatchObject({ status: 'failed', error: 'the folder is gone' })
+    await world.setRows([])
+    expect(await world.run()).toMatchObject({ status: 'failed', error: 'the folder is gone' })
+    expect(unclosed).toEqual(['running', 'running'])
+  })
+
+  const { changes } = syncTopics(PREFIX, SYNC)
+  const { runs } = sharedTopics(PREFIX)
+  const isChange = ({ topic }: TopicPartition, { key }: NewRecord): boolean =>
+    topic === changes && !isMarkerKey(key)
+  /** How many runs fail: of one whose reason nobody could note, another one takes the place, once. */
+  const REFUSED: readonly (readonly [string, number, Refuses])[] = [
+    [
+      'changes in the first partition',
+      2,
+      (target, record) => isChange(target, record) && target.partition === 0,
+    ],
+    [
+      'changes in another partition',
+      1,
+      (target, record) => isChange(target, record) && target.partition === 1,
+    ],
+    ['that it is running', 1, ({ topic }, _, status) => topic === runs && status === 'running'],
+  ]
+  it.each(REFUSED)(
+    'ends with the reason where the log takes no record each time: %s',
+    async (_what, most, refuses) => {
+      await open({ triggers: BATCHES })
+      await world.setRows(MANY)
+      const tooLarge = new SluiceError('too-large', 'the topic takes no record of that size')
+      const { signal } = new AbortController()
+      const log = watchedLog(world.log.log, async (target, records) => {
+        for (const record of records) {
+          const [told] =
+            target.topic === runs && record.value !== null
+              ? await world.log.io.decode([record.value], { signal })
+              : []
+          const status = told?.name === 'sluice.RunEvent' ? told.value.status : null
+          if (refuses(target, record, status)) throw tooLarge
+        }
+      })
+      world.start({ log })
+      await world.command()
+      const failed = (): boolean => world.events().some(({ error }) => error === tooLarge.message)
+      await world.log.runs.until(failed, { signal: AbortSignal.timeout(20_000) })
+      const ends = await world.allEnded()
+      expect(ends.map(({ status }) => status)).not.toContain('success')
+      expect(ends.length).toBeLessThanOrEqual(most)
+    },
+    30_000,
+  )
+
   it('fails with the reason if the source fails in an unforeseen way', async () => {
     await open()
     world.start({ openSource: () => Promise.reject(new TypeError('a bug')) })
@@ -92,11 +169,11 @@ describe('a run', () => {
     await world.setRows(numbers(0, 5))
     await world.killWhilePublishing()
     // The command arrives while the event that queues the cut run again is on its way to the log.
-    let anew = false
+    let isReplaced = false
     let asked: Promise<string> | null = null
     const next = turn()
     const log = watchedLog(world.log.log, async ({ topic }) => {
-      if (topic !== sharedTopics(PREFIX).runs || !anew) return
+      if (topic !== sharedTopics(PREFIX).runs || !isReplaced) return
       if (asked !== null) return next.resolve()
       asked = world.command()
       await asked
@@ -104,7 +181,7 @@ describe('a run', () => {
       await Promise.race([next.promise, new Promise(resolve => setTimeout(resolve, 200))])
     })
     const newRunId = (): string => {
-      anew = true
+      isReplaced = true
       return '01JD0000000000000000000000'
     }
     world.start({ log, newRunId })

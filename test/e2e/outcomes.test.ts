@@ -27,7 +27,7 @@ async function openScene(options: PeopleOptions = {}): Promise<Scene> {
   await using opening = new AsyncDisposableStack()
   const api = opening.use(await startScriptedApi())
   const files = { 'project.yaml': peopleYaml(options) }
-  const project = opening.use(await projectFolder({ files, env: { API_URL: api.url } }))
+  const project = opening.use(await projectFolder({ files, env: { API_URL: api.url }, here: true }))
   const opened = opening.move()
   return {
     api,

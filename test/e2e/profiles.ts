@@ -13,6 +13,8 @@ export interface ProfileOptions {
   readonly files?: { readonly [file: string]: string }
   /** Environment variables for the command and the services, wherever they run. */
   readonly env: { readonly [name: string]: string }
+  /** Whether commands run in the process of the test, where nothing but their output matters. Default: no. */
+  readonly here?: boolean
 }
 
 export interface Opened extends AsyncDisposable {

@@ -1,4 +1,7 @@
-/** A project folder of a test, in which the command `sluice` runs as a user would run it. */
+/**
+ * A project folder of a test, in which the command `sluice` runs as a user would run it. A test that is not
+ * about the process may run the command in its own process, which saves the time that loading takes.
+ */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -20,9 +23,9 @@ export interface ProjectFolder extends AsyncDisposable {
   readonly dir: string
   write(file: string, content: string | Uint8Array): Promise<void>
   read(file: string): Promise<string>
-  /** Runs `sluice ARGS --dir …` to its end. */
+  /** Runs `sluice ARGS --dir …` to its end, `here` or in a process of its own. */
   sluice(...args: readonly string[]): Promise<Finished>
-  /** Starts it; the caller kills it or waits for it. */
+  /** Starts a process; the caller kills it or waits for it. */
   start(...args: readonly string[]): ChildProcess
   /** The same, in a process whose files cannot grow beyond a size, which acts like a full disk. */
   startLimited(limitKb: number, ...args: readonly string[]): ChildProcess
@@ -34,18 +37,21 @@ export interface ProjectFolder extends AsyncDisposable {
   error(...args: readonly string[]): Promise<{ readonly exitCode: number | null } & ErrorBody['error']>
 }
 
-/**
- * An empty folder, or a copy of one below the repository's root. `env` is added to the environment of the
- * command.
- */
-export async function projectFolder(options: {
+export interface ProjectFolderOptions {
+  /** A folder below the repository's root to copy. */
   readonly from?: string
   readonly files?: { readonly [file: string]: string }
+  /** Added to the environment of the command. */
   readonly env: { readonly [name: string]: string }
-}): Promise<ProjectFolder> {
+  /** Whether commands run in the process of the test. Started ones never do. Default: no. */
+  readonly here?: boolean
+}
+
+/** An empty folder, or a copy of one. */
+export async function projectFolder(options: ProjectFolderOptions): Promise<ProjectFolder> {
   const dir = await mkdtemp(join(tmpdir(), 'sluice-e2e-'))
   if (options.from !== undefined) await cp(join(ROOT, options.from), dir, { recursive: true })
-  const folder = new Folder(dir, options.env)
+  const folder = new Folder(dir, options)
   for (const [file, text] of Object.entries(options.files ?? {})) await folder.write(file, text)
   return folder
 }
@@ -54,9 +60,12 @@ class Folder implements ProjectFolder {
   readonly dir: string
   readonly #env: { readonly [name: string]: string }
 
-  constructor(dir: string, env: { readonly [name: string]: string }) {
+  readonly #here: boolean
+
+  constructor(dir: string, { env, here = false }: ProjectFolderOptions) {
     this.dir = dir
     this.#env = env
+    this.#here = here
   }
 
   async write(file: string, content: string | Uint8Array): Promise<void> {
@@ -86,9 +95,22 @@ class Folder implements ProjectFolder {
     })
   }
 
-  async sluice(...args: readonly string[]): Promise<Finished> {
-    const child = this.start(...args)
-    return finished(child)
+  sluice(...args: readonly string[]): Promise<Finished> {
+    return this.#here ? this.#runHere(args) : finished(this.start(...args))
+  }
+
+  async #runHere(args: readonly string[]): Promise<Finished> {
+    const { runCli } = await import('@sluice/cli/run-cli')
+    const printed = { stdout: '', stderr: '' }
+    const exitCode = await runCli({
+      argv: [...args, '--dir', this.dir],
+      cwd: this.dir,
+      env: this.#env,
+      stdout: { write: text => (printed.stdout += text) },
+      stderr: { write: text => (printed.stderr += text) },
+      signal: new AbortController().signal,
+    })
+    return { exitCode, ...printed }
   }
 
   async run(sync: string): Promise<{ readonly exitCode: number | null; readonly view: RunView }> {

@@ -31,13 +31,13 @@ export async function differenceOfStates({ known, ...of }: Compared): Promise<st
   const folder = join(of.log.folder, 'compared')
   await mkdir(folder)
   try {
-    const [live, anew] = [join(folder, 'live.duckdb'), join(folder, 'anew.duckdb')]
+    const [live, rebuilt] = [join(folder, 'live.duckdb'), join(folder, 'rebuilt.duckdb')]
     while (!(await isCopied(of.file, live))) await rm(`${live}.wal`, { force: true })
-    for (const file of [live, anew]) await feed(file, of)
-    const [ofLive, ofAnew] = await readStateTables([live, anew])
-    if (ofLive === undefined || ofAnew === undefined) throw new Error('two states were made')
-    if (!isDeepStrictEqual(ofLive, ofAnew))
-      return `the state that lived on is ${shown(ofLive)}, and made anew ${shown(ofAnew)}`
+    for (const file of [live, rebuilt]) await feed(file, of)
+    const [ofLive, ofRebuilt] = await readStateTables([live, rebuilt])
+    if (ofLive === undefined || ofRebuilt === undefined) throw new Error('two states were made')
+    if (!isDeepStrictEqual(ofLive, ofRebuilt))
+      return `the state that lived on is ${shown(ofLive)}, and the rebuilt one ${shown(ofRebuilt)}`
     return differenceOfKeys(ofLive, known)
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -99,14 +99,14 @@ class History {
     this.#carryOut({ ...run, detectorDies: null, cancelled: null })
   }
 
-  #feed(anew: boolean): void {
+  #feed(fromTopics: boolean): void {
     const faults = this.#faults
-    if (anew) this.#live = rebuilt(this.#topics, this.#random, faults)
+    if (fromTopics) this.#live = rebuilt(this.#topics, this.#random, faults)
     else feed(this.#live, this.#topics, { from: this.#fed, faults })
     this.#fed = this.#topics.map(({ changes }) => changes.length)
-    const fromTopics = rebuilt(this.#topics, this.#random, faults)
-    if (!isDeepStrictEqual(fromTopics, sorted(this.#live, fromTopics)))
-      this.#broken('the state made anew of the topics differs from the one that lived on')
+    const expected = rebuilt(this.#topics, this.#random, faults)
+    if (!isDeepStrictEqual(expected, sorted(this.#live, expected)))
+      this.#broken('the state rebuilt from the topics differs from the one that lived on')
   }
 
   /** False for a run that was cut. */

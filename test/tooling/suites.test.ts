@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { SLOW_FILES } from '../slow-files-first.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
@@ -58,7 +59,11 @@ describe('the test files', () => {
     expect(rest.length).toBeGreaterThan(0)
   })
 
-  it('that take long are run by whoever names them', async () => {
+  it('that come first because they are slow are in `npm test`', () => {
+    expect(SLOW_FILES.filter(file => !short.includes(file))).toEqual([])
+  })
+
+  it('that take long are run if the command line names them', async () => {
     const [named = ''] = rest
     expect(await filesOf('test', named)).toEqual([named])
   })

@@ -13,7 +13,7 @@ describe('durations', () => {
     expect(duration.parse(text)).toBe(ms)
   })
 
-  it.each(['', '5', '5 s', 's', '-1s', '1w', '0s', '0.1ms', '366d', '1S', 5, null])('%j is none', text => {
+  it.each(['', '5', '5 s', 's', '-1s', '1w', '0s', '0.1ms', '366d', '1S', 5, null])('%j is refused', text => {
     expect(duration.safeParse(text).success).toBe(false)
   })
 })
@@ -27,7 +27,7 @@ describe('sizes', () => {
     expect(size.parse(text)).toBe(bytes)
   })
 
-  it.each(['', '5', '0B', '1GB', '1kb', '101MB', 5])('%j is none', text => {
+  it.each(['', '5', '0B', '1GB', '1kb', '101MB', 5])('%j is refused', text => {
     expect(size.safeParse(text).success).toBe(false)
   })
 })
@@ -36,7 +36,7 @@ describe('names', () => {
   it.each(['a', 'a-b', '0', 'a'.repeat(63)])('%s is one', name => {
     expect(resourceName.safeParse(name).success).toBe(true)
   })
-  it.each(['', 'A', '-a', 'a-', 'a_b', 'a.b', 'a'.repeat(64), 'a\n'])('%j is none', name => {
+  it.each(['', 'A', '-a', 'a-', 'a_b', 'a.b', 'a'.repeat(64), 'a\n'])('%j is refused', name => {
     expect(resourceName.safeParse(name).success).toBe(false)
   })
 })

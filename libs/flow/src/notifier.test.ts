@@ -32,7 +32,7 @@ test('an aborted wait rejects with the reason and is forgotten', async () => {
   await expect(changes.after(0, { signal: controller.signal })).rejects.toBe(reason)
 })
 
-test('whoever waits again while being woken waits for the next change', async () => {
+test('a waiter that waits again while it is woken waits for the next change', async () => {
   const changes = new Notifier()
   let wakes = 0
   const loop = (async () => {

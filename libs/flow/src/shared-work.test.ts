@@ -17,7 +17,7 @@ function controlled() {
   return { work, begun }
 }
 
-test('is done once for all who wait, and again for whoever asks later', async () => {
+test('is done once for all callers that wait, and again for a later caller', async () => {
   const { work, begun } = controlled()
   const all = [work.done({ signal }), work.done({ signal })]
   expect(work.isUnderWay).toBe(true)
@@ -41,7 +41,7 @@ test('goes on for the others when the one that began it leaves', async () => {
   expect(await stays).toBe('a')
 })
 
-test('is aborted once nobody waits any more, and whoever asks then does not join it', async () => {
+test('is aborted once no caller waits any more, and a later caller does not join it', async () => {
   const { work, begun } = controlled()
   const only = new AbortController()
   const left = work.done({ signal: only.signal })

@@ -46,7 +46,7 @@ describe('slots', () => {
     await third
   })
 
-  it('are handed on by whoever gives up waiting', async () => {
+  it('are handed on by a caller that gives up waiting', async () => {
     const slots = new Slots({ most: 1, overdueMs: 1_000 })
     const first = await slots.take({ signal })
     const leaving = new AbortController()

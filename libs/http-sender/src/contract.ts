@@ -288,8 +288,8 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
         ['a header beyond Latin-1', { headers: { 'x-a': '漢' } }],
         ['a header that asks for 100 Continue', { headers: { expect: '100-continue' } }],
         ['a URL without a host', { url: 'http:///path' }],
-        ['a port that is none', { url: 'http://127.0.0.1:99999/' }],
-        ['a method that is none', { method: 'PO ST' }],
+        ['an impossible port', { url: 'http://127.0.0.1:99999/' }],
+        ['a malformed method', { method: 'PO ST' }],
       ])('%s is invalid and says why', async (_what, over) => {
         const result = await send(over)
         expect(result).toMatchObject({

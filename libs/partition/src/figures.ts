@@ -17,7 +17,7 @@ export interface Figures {
   attempted(sync: string, outcome: string): void
   /** Requests handed to sockets and not yet answered: 1 or −1. */
   inFlight(sync: string, change: 1 | -1): void
-  /** A wait for leave to send is over. */
+  /** The limits have allowed a request that waited to be sent. */
   leaseWaited(sync: string, ms: number): void
   ended(sync: string, status: RunStatus): void
   /** So many partitions of a sync are set aside now, or the whole sync (1); 0: it is worked on. */

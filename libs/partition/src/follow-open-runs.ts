@@ -3,6 +3,7 @@
  * consumer. Renderer and delivery are both built on it.
  */
 import type { RunEvent } from '@sluice/contracts/records'
+import { FAILURES_THAT_END_A_RUN, FailuresOfRun } from './failures-of-run.ts'
 import type { Figures } from './figures.ts'
 import { assertKept } from './kept-topics.ts'
 import { endingOf, type Ends } from '@sluice/flow/ends'
@@ -17,8 +18,6 @@ import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import { syncTopics, type StageName } from '@sluice/topics/topics'
 
-/** A fault that is gone by the next try harms no run; one that is still there ends it. */
-const FAILURES_THAT_END_A_RUN = 2
 /** A process that gets no hold for so long is late: another process has the hold. */
 const PATIENCE_FOR_HOLD_MS = 500
 
@@ -130,21 +129,14 @@ function settingAside(following: Following, of: RunEvent, signal: AbortSignal): 
   const { sync, incarnation } = of
   const asides = new SetAsides({ ...following, sync })
   const placeOf = (target: TopicPartition | null): number | null => target?.partition ?? null
-  /** By place: how often it has failed in the run that was at work then. */
-  const ofRuns = new Map<number | null, { readonly run: number | null; readonly failures: number }>()
+  const failures = new FailuresOfRun()
   return {
     async failed(target, error) {
       const place = placeOf(target)
       asides.failed(place, error)
       const known = following.runs.of(sync)
       const run = known === undefined ? null : (openRun(known)?.run ?? null)
-      const before = ofRuns.get(place)
-      // Time alone forgives nothing within a run: what comes back a minute into each try would never end it.
-      const isInRun = before !== undefined && before.run === run
-      const ofRun = { run, failures: isInRun ? before.failures + 1 : 1 }
-      ofRuns.set(place, ofRun)
-      // A failure in an earlier run says nothing of this run, of which nothing was tried yet.
-      if (ofRun.failures < FAILURES_THAT_END_A_RUN) return
+      if (failures.failed(place, run) < FAILURES_THAT_END_A_RUN) return
       const { stage } = following
       const tell = (partition: number): Promise<void> =>
         reportSetAside(following, { stage, sync, incarnation, partition, error }, { signal })

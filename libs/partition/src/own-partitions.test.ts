@@ -57,7 +57,7 @@ it('a successor begins a partition only once the worker of a member that drains 
   drains[0].abort()
   const second = member('second', drains[1].signal, Promise.resolve())
   await asked.promise
-  // Whoever is given what it asks for has it by the next turn.
+  // A member has what it is given by the next turn.
   await setImmediate()
   expect(happened).toEqual(['first begins'])
   finishing.resolve()

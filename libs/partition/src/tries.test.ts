@@ -4,37 +4,32 @@ import { Tries } from './tries.ts'
 
 const torn = new SluiceError('corrupt', 'no Avro')
 
-/** Tries by a clock of their own; `failures` are what those who have to know are told. */
+/** Tries by a clock of their own; `pauses` says which pause in a row each failure has, from 1 on. */
 function watched() {
-  const failures: number[] = []
+  const pauses: number[] = []
   let nowMs = 0
-  const setAside = {
-    failed: (_target: unknown, _error: unknown, count: number) => {
-      failures.push(count)
-      return Promise.resolve()
-    },
-    works: () => undefined,
-    left: () => undefined,
-  }
+  const setAside = { failed: () => Promise.resolve(), works: () => undefined, left: () => undefined }
   const tries = new Tries({ onSetback: () => undefined, setAside, now: () => nowMs }, null)
   const failAfter = async (ms: number): Promise<void> => {
     tries.begins()
     nowMs += ms
-    await tries.failed(torn)
+    const pauseMs = await tries.failed(torn)
+    // Each pause is twice the one before, less or more a quarter.
+    pauses.push(Math.round(Math.log2(pauseMs / 1000)) + 1)
   }
-  return { tries, failures, failAfter }
+  return { tries, pauses, failAfter }
 }
 
-it('failures that come soon one after the other are in a row', async () => {
-  const { tries, failures, failAfter } = watched()
+it('failures that come soon one after the other have ever longer pauses', async () => {
+  const { tries, pauses, failAfter } = watched()
   using _ends = tries
   for (const ms of [10, 59_000, 10]) await failAfter(ms)
-  expect(failures).toEqual([1, 2, 3])
+  expect(pauses).toEqual([1, 2, 3])
 })
 
-it('a failure is forgotten once a try has lasted for a minute', async () => {
-  const { tries, failures, failAfter } = watched()
+it('the pause is a first one again once a try has lasted for a minute', async () => {
+  const { tries, pauses, failAfter } = watched()
   using _ends = tries
   for (const ms of [10, 60_000, 10]) await failAfter(ms)
-  expect(failures).toEqual([1, 1, 2])
+  expect(pauses).toEqual([1, 1, 2])
 })

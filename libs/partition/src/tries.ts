@@ -6,16 +6,19 @@ import type { TopicPartition } from '@sluice/message-log/port'
 import { concernOf } from './concern-of.ts'
 import { pauseAfter } from './set-asides.ts'
 
-/** A try that lasted for so long ends the row of failures before it: the next failure counts as the first. */
-const FORGIVEN_AFTER_MS = 60_000
+/**
+ * A try that lasted for so long ends the row of failures before it: the pause after the next failure is a
+ * first one. It ends nothing else. What ends a run counts by runs (`FailuresOfRun`).
+ */
+const ROW_ENDS_AFTER_MS = 60_000
 
 /** What happens on failures that concern one sync alone. The target is null for the sync's membership. */
 export interface SettingAside {
   /**
-   * Told of each failure, and how many there were in a row. Resolves once the failure is reported. A
-   * rejection concerns more than this sync, unless its error passes.
+   * Told of each failure. Resolves once the failure is reported. A rejection concerns more than this sync,
+   * unless its error passes.
    */
-  failed(target: TopicPartition | null, error: unknown, failures: number): Promise<void>
+  failed(target: TopicPartition | null, error: unknown): Promise<void>
   /** Told that the target has worked for as long as the last pause was. */
   works(target: TopicPartition | null): void
   /** Told that this process tries the target no more. */
@@ -86,12 +89,10 @@ export class Tries implements Disposable {
       onSetback(this.#target, error)
       return 0
     }
-    // A failure soon after a try counts as working is one more in the row. Otherwise a failure could repeat
-    // for ever and never end its run.
-    if (this.#now() - this.#sinceMs >= FORGIVEN_AFTER_MS) this.#failures = 0
+    if (this.#now() - this.#sinceMs >= ROW_ENDS_AFTER_MS) this.#failures = 0
     this.#failures += 1
     try {
-      await setAside?.failed(this.#target, error, this.#failures)
+      await setAside?.failed(this.#target, error)
     } catch (untold) {
       if (concernOf(untold) !== 'passing') throw untold
       onSetback(this.#target, untold)

@@ -37,7 +37,7 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
   })
   const leaseWaits = metrics.histogram({
     name: 'lease_wait_seconds',
-    help: 'Waits for leave to send within the limits',
+    help: 'Waits until the limits allowed a request to be sent',
     labels: ['sync'],
     buckets: LEASE_WAIT_BUCKETS_S,
   })

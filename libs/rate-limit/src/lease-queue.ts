@@ -215,7 +215,7 @@ class LaneGroup {
       if (head.isDone) await this.#returnUnwanted(grant)
       else head.resolve(leaseOf(grant, head.want))
     } else if (head.isDone || lane.isDue) {
-      // It left, or was woken, while the limit was asked: the next round sees to whoever is head then.
+      // It left, or was woken, while the limit was asked: the next round looks at the head of that moment.
     } else if (grant.reason === 'superseded') {
       head.reject(supersededError(head.want))
     } else if (this.#cameBackSince(before, grant.reason)) {

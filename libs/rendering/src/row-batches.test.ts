@@ -81,7 +81,7 @@ describe('batches of rows', () => {
     ])
   })
 
-  it('are none where no row came', () => {
+  it('are not made if no row came', () => {
     expect(new RowBatches(() => ONE_ROW).flush()).toEqual([])
   })
 
@@ -98,11 +98,11 @@ describe('batches of rows', () => {
     ]
     const whole = shapes(batched(ops))
     for (const [index, batch] of batched(ops).entries()) {
-      const anew = new RowBatches(op => ({ size: SIZES[op], bytes: 8_000_000 }))
+      const resumed = new RowBatches(op => ({ size: SIZES[op], bytes: 8_000_000 }))
       const rest = ops.flatMap((op, i) =>
-        10 + i < batch.start ? [] : anew.add(op, sized(10 + i, { op, seq: i })),
+        10 + i < batch.start ? [] : resumed.add(op, sized(10 + i, { op, seq: i })),
       )
-      expect(shapes([...rest, ...anew.flush()])).toEqual(whole.slice(index))
+      expect(shapes([...rest, ...resumed.flush()])).toEqual(whole.slice(index))
     }
   })
 })

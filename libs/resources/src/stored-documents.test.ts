@@ -74,7 +74,7 @@ it('keeps what fits, and finds what it has let go of again', async () => {
     })
 })
 
-it('what is no definition is corrupt for whoever asks for it, and for nobody else', async () => {
+it('a document that is no definition is corrupt for the caller that asks for it, and for no other', async () => {
   await using world = await openTestLog({ partitions: 0 })
   for (const [hash, spec] of [
     ['torn', '{"sync":'],
@@ -109,7 +109,7 @@ it('a resource that cannot be read concerns those who want it, and nobody else',
     await expect(asked(world, 'other', { signal })).rejects.toMatchObject({ code: 'corrupt' })
 })
 
-it('a stored resource that is none is corrupt, be it JSON or not', () => {
+it('a stored document that is no resource is corrupt, be it JSON or not', () => {
   for (const text of ['{"kind":', '[]', '{"kind":"sync"}'])
     expect(() => parseResource(text)).toThrow(expect.objectContaining({ code: 'corrupt' }))
 })

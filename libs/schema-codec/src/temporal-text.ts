@@ -60,8 +60,8 @@ function slowMicrosOfTime(text: string): number | undefined {
 }
 
 /**
- * The meaning of a timestamp's text, or undefined if it is no timestamp. A text with an offset other than UTC
- * is none, since sources convert to UTC.
+ * The meaning of a timestamp's text, or undefined if it is no timestamp. Nor is a text with an offset
+ * other than UTC, since sources convert to UTC.
  */
 export function momentOfTimestamp(text: string): Moment | undefined {
   const fast = fastMoment(text)

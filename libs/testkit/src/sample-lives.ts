@@ -1,5 +1,6 @@
 /** Runs of a sync in each phase that they go through, and what a step does in words. */
 import type { PartitionReport } from '@sluice/contracts/records'
+import { isEnded } from '@sluice/domain/run-status'
 import { leftRun } from '@sluice/runs/machine/find-runs'
 import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
 import type { AtWork, PartitionTail, Phase, Step, SyncLife } from '@sluice/runs/machine/sync-life'
@@ -57,7 +58,7 @@ export function inWords({ life, events, next, stops }: Step): string {
   const written = events.map(({ runId, status, error, cancelling }) =>
     [
       `${runId} ${status}`,
-      ...(status === 'running' && cancelling ? ['cancelling'] : []),
+      ...(!isEnded(status) && cancelling ? ['cancelling'] : []),
       ...(status === 'running' && error !== null ? ['failed'] : []),
     ].join(', '),
   )

@@ -24,7 +24,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
 if (Number.parseInt(process.versions.node, 10) >= 24) await runHere()
 else runOn(bundledNode())
 
-/** Runs as this very process, started anew with the flags; where a system cannot do that, as it is. */
+/** Starts this process again with the flags. Where the system cannot do that, it runs as it is. */
 async function runHere() {
   const emitWarning = process.emitWarning.bind(process)
   process.emitWarning = (warning, ...rest) => {

@@ -328,7 +328,7 @@ describe('a partition whose renderer cannot go on', () => {
 })
 
 describe('a partition that delivery itself could not go on with', () => {
-  it('is not delivered any more, once that is reported, though whoever has it now could', async () => {
+  it('is not delivered any more, once that is reported, though the present owner could', async () => {
     await tell('NEW')
     await write('NEW', ['a', 'b'])
     const of = { stage: 'attempts', sync: SYNC, incarnation: INCARNATION, partition: 0 } as const

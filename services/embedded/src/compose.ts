@@ -37,7 +37,7 @@ import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { environmentSecrets } from '@sluice/secrets/environment'
-import { openSource } from '@sluice/sources/adapters/open-source'
+import { openSource, type OpenSourceOptions } from '@sluice/sources/adapters/open-source'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
 import { openBackbone, tellOfUnreadable } from '@sluice/process/open-stage'
 import { RecordIo } from '@sluice/topics/record-io'
@@ -115,8 +115,8 @@ async function openServices(
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(senderOf({ connections: CONNECTIONS, answers: memory.answers }))
-  const sourceOptions = { ...sourceOptionsOf(env), memoryBytes: queryBytes(budget) }
-  const memoryLimit = duckdbSize(budget.duckdbBytes)
+  const sourceOptions = sourceOptionsOf(env)
+  const memoryLimit = stateMemoryOf(env)
   const opened = opening.move()
   return {
     ...deps,
@@ -132,9 +132,17 @@ async function openServices(
   }
 }
 
-/** Whoever runs the command reads files with rights of their own, so that any folder will do by default. */
-function sourceOptionsOf(env: Environment) {
-  return { secretOf: environmentSecrets(env), fileLimits: fileSourceLimits(env, null) }
+/**
+ * A query has as much memory in every command, so that a preview fails where a run would. The one who runs
+ * the command reads files with rights of their own, so that any folder will do by default.
+ */
+function sourceOptionsOf(env: Environment): OpenSourceOptions {
+  const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
+  return { secretOf: environmentSecrets(env), memoryBytes, fileLimits: fileSourceLimits(env, null) }
+}
+
+function stateMemoryOf(env: Environment): string {
+  return duckdbSize(memoryBudget(memoryOf(env)).duckdbBytes)
 }
 
 interface LimitsOf {
@@ -179,7 +187,7 @@ interface StateOf {
 
 function openState(
   dataDir: string,
-  of: StateOf & { readonly memoryLimit?: string },
+  of: StateOf & { readonly memoryLimit: string },
   logger: Logger,
 ): Promise<DeliveredState> {
   const onDiscard = (why: string): void => {
@@ -211,7 +219,7 @@ export async function openNextRun(
       openSource: ({ source }) => openSource(source, sourceOptionsOf(env)),
       openState: async of => {
         if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
-        return openState(folder, of, logger)
+        return openState(folder, { ...of, memoryLimit: stateMemoryOf(env) }, logger)
       },
       extractFile: join(folder, 'extract.duckdb'),
       signal,
@@ -269,8 +277,9 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
 
 /** The connections that `validate --connect` tries, with the secrets of the environment. */
 export function connectionsOf(env: Environment): Connections {
+  const sourceOptions = sourceOptionsOf(env)
   return connectionsWith(env, {
-    openSource: source => openSource(source, sourceOptionsOf(env)),
+    openSource: source => openSource(source, sourceOptions),
     openSender: () => senderOf({ connections: 1 }),
   })
 }

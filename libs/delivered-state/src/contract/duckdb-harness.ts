@@ -1,4 +1,4 @@
-/** The delivered state in DuckDB, in a folder that each test of the file has anew. */
+/** The delivered state in DuckDB, in a fresh folder for each test of the file. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

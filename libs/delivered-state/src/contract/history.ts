@@ -205,7 +205,7 @@ export class History {
     )
   }
 
-  /** Ends what is gone for some runs. None of it may be worth anything to whoever rebuilds the state. */
+  /** Ends what is gone for some runs. A rebuilt state may need none of it. */
   async #endGone(state: DeliveredState, run: number): Promise<void> {
     const before = timeOf(run - Math.floor(this.#random() * 4))
     const { signal } = new AbortController()

@@ -104,7 +104,7 @@ const ODD: readonly OddAnswer[] = [
     expected: answered(200, 'ok'),
   },
   {
-    what: 'chunks that are none',
+    what: 'chunks that are malformed',
     steps: [head('200 OK', 'transfer-encoding: chunked') + '2\r\nok\r\nzz\r\n'],
     expected: broken(/HTTP/),
     goesOn: false,

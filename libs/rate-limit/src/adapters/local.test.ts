@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { FakeClock } from '@sluice/testkit/fake-clock'
 import { rateLimitContract } from '../contract.ts'
 import { OWNERS_KEPT } from './limits-file.ts'
@@ -24,7 +25,8 @@ rateLimitContract('local', { shared: false }, async () => {
     async pass(ms) {
       clock.advance(ms)
     },
-    deadline: grant => grant.useBeforeMs + performance.timeOrigin,
+    // Leases age while the machine is suspended, and the clock of the limit does not.
+    deadline: grant => grant.useBeforeMs + performance.timeOrigin - (elapsedMs() - performance.now()),
     async close() {
       for (const limit of opened) await limit[Symbol.asyncDispose]()
       await rm(folder, { recursive: true })

@@ -1,4 +1,5 @@
 /** The promises of a rate limit, with a Redis cluster and with a master that sentinels name. */
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { afterAll, beforeAll, describe, inject } from 'vitest'
 import {
   startRedisCluster,
@@ -36,7 +37,7 @@ describe.skipIf(inject('redisUrl') === null).each([
         return Promise.resolve()
       },
       deadline: (grant: { readonly useBeforeMs: number }) =>
-        grant.useBeforeMs + performance.timeOrigin + offsetMs,
+        grant.useBeforeMs - elapsedMs() + performance.timeOrigin + performance.now() + offsetMs,
       async close() {
         for (const limit of opened) await limit[Symbol.asyncDispose]()
       },

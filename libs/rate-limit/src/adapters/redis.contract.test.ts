@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { readFile } from 'node:fs/promises'
 import { Redis } from 'ioredis'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { startServices } from '../../../../deploy/local/services.ts'
 import { rateLimitContract } from '../contract.ts'
@@ -31,7 +32,8 @@ describe.skipIf(url === null)('with Redis', () => {
       async pass(ms) {
         offsetMs += Math.ceil(ms)
       },
-      deadline: grant => grant.useBeforeMs + performance.timeOrigin + offsetMs,
+      deadline: grant =>
+        grant.useBeforeMs - elapsedMs() + performance.timeOrigin + performance.now() + offsetMs,
       async close() {
         for (const limit of opened) await limit[Symbol.asyncDispose]()
         const keys = await admin.keys(`${prefix}:*`)

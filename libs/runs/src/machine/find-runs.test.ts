@@ -50,16 +50,33 @@ describe('what the topics tell of the runs so far', () => {
 
   it('is whether somebody cancelled what was begun again for the open run', () => {
     const open = { status: 'running', command: 4 } as const
-    const anew = (event: Partial<RunEvent>): boolean =>
+    const isCancelled = (event: Partial<RunEvent>): boolean =>
       found([open, { run: null, command: 4, ...event }]).replacementCancelled
-    expect([anew({ status: 'cancelled' }), anew({ status: 'queued' })]).toEqual([true, false])
-    expect(anew({ status: 'cancelled', command: 5 })).toBe(false)
+    expect([isCancelled({ status: 'cancelled' }), isCancelled({ status: 'queued' })]).toEqual([true, false])
+    expect(isCancelled({ status: 'cancelled', command: 5 })).toBe(false)
     expect(
       found([
         { ...open, status: 'failed' },
         { status: 'cancelled', command: 4 },
       ]).replacementCancelled,
     ).toBe(false)
+  })
+
+  it('is that a run was taken out of the queue, where another one is queued or it is cancelled', () => {
+    const of = (...events: readonly Partial<RunEvent>[]) => {
+      const { queued, atWork } = found(events.map(event => ({ status: 'queued', run: null, ...event })))
+      return [atWork?.run.runId, queued?.runId]
+    }
+    const [taken, behind] = [
+      { runId: 'TAKEN', command: 4 },
+      { runId: 'BEHIND', command: 5 },
+    ] as const
+    expect(of(taken)).toEqual([undefined, 'TAKEN'])
+    expect(of({ ...taken, cancelling: true })).toEqual(['TAKEN', undefined])
+    expect(of(taken, behind)).toEqual(['TAKEN', 'BEHIND'])
+    // Where the topic is compacted, a cancelled run stands behind the one that was queued behind it.
+    expect(of(behind, taken)).toEqual(['TAKEN', 'BEHIND'])
+    expect(of(behind, { ...taken, cancelling: true })).toEqual(['TAKEN', 'BEHIND'])
   })
 
   it('is what waits, how far the commands are taken, and what earlier runs lost', () => {

@@ -17,9 +17,10 @@ export function findRuns(
   const lastRun = Math.max(0, ...tails.map(tail => tail.run), ...events.map(event => event.run ?? 0))
   const last = events.find(event => event.run === lastRun)
   const cut = tails.find(tail => !tail.ended)
-  const left = events.find(
-    event => event.status === 'running' || (cut !== undefined && event.run === cut.run),
-  )
+  const queued = events.filter(event => event.status === 'queued')
+  const left =
+    events.find(event => event.status === 'running' || (cut !== undefined && event.run === cut.run)) ??
+    takenOf(queued)
   if (left === undefined && cut !== undefined)
     throw new SluiceError(
       'corrupt',
@@ -31,12 +32,22 @@ export function findRuns(
     faults: last?.faults ?? [],
     lastCommand: Math.max(-1, ...events.map(event => event.command)),
     atWork: left === undefined ? null : leftRun(left),
-    queued: events.find(event => event.status === 'queued') ?? null,
+    queued: queued.find(event => event !== left) ?? null,
     awaiting: events.findLast(event => event.status === 'held') ?? null,
     replacementCancelled:
       left !== undefined &&
       events.some(event => event.status === 'cancelled' && isReplacementOf(event, left)),
   }
+}
+
+/**
+ * The run that an earlier owner had taken out of the queue, where the events tell: somebody has cancelled it,
+ * or another one is queued behind it, by a later command. Without that, it is queued, as its event says. The
+ * order of the events tells nothing, since a compacted topic has a run where its last event stands.
+ */
+function takenOf(queued: readonly RunState[]): RunState | undefined {
+  const [first, behind] = queued.toSorted((one, other) => one.command - other.command)
+  return queued.find(event => event.cancelling) ?? (behind === undefined ? undefined : first)
 }
 
 /** A run that an earlier owner left, before anybody has looked how much of it is written. */

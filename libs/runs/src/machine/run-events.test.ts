@@ -216,9 +216,9 @@ describe('a run that somebody approved', () => {
 describe('a run in the place of one that was cut', () => {
   it('does what that one was to do', () => {
     const scope = { as: 'changed', key: null, status: null } as const
-    const anew = replacementOf({ ...running, cause: 'resync', scope }, { runId: 'RUN2', at: 30 })
-    expect(anew).toMatchObject({ cause: 'resync', scope, status: 'queued', run: null, approved: null })
-    expect(purposeOf(anew)).toEqual({ kind: 'resync', as: 'changed' })
+    const replacement = replacementOf({ ...running, cause: 'resync', scope }, { runId: 'RUN2', at: 30 })
+    expect(replacement).toMatchObject({ cause: 'resync', scope, status: 'queued', run: null, approved: null })
+    expect(purposeOf(replacement)).toEqual({ kind: 'resync', as: 'changed' })
   })
 
   it('that tried some rows again tries these, and has not seen the whole model', () => {

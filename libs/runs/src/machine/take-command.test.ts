@@ -80,7 +80,7 @@ resync → a cut run of a process that is gone: ASKED queued
 resync → a cut run, and one in its place: ANEW queued + ASKED cancelled
 resync → a cut run, and another one: OTHER queued + ASKED cancelled
 
-cancel RUN → a taken run: stop the work
+cancel RUN → a taken run: stop the work + RUN queued, cancelling
 cancel RUN → a run at work: stop the work + RUN running, cancelling
 cancel RUN → a run at work, and a queued one: stop the work + RUN running, cancelling
 cancel RUN → a run whose end is being written: stop the work

@@ -85,7 +85,10 @@ function cancel(life: SyncLife, { command, at }: Asked): Step {
   if (atWork === null || atWork.run.runId !== command.run || atWork.run.cancelling)
     return stepOf(next, events, 'go-on')
   next = withRun(next, atWork, { cancelling: true })
-  if (atWork.run.status === 'running') events.push({ ...atWork.run, cancelling: true })
+  // Only its event tells the next owner of the cancel: that owner passes over the command. A run that is
+  // taken out of the queue still says `queued`.
+  const { status } = atWork.run
+  if (status === 'running' || status === 'queued') events.push({ ...atWork.run, cancelling: true })
   const more = cancelReplacement(next, at)
   return { ...more, stops: true, events: [...events, ...more.events] }
 }

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { errorOf, modelOf, sourceContract } from '../contract.ts'
-import { codePoints, expectEveryCharacter, VALUES } from '../contract/every-character.ts'
 import { createDuckdbSource } from './duckdb.ts'
 
 const { signal } = new AbortController()
@@ -52,57 +51,6 @@ sourceContract('duckdb', () => ({
   endlessSql: 'SELECT count(*) AS id FROM range(1000000) a, range(1000000) b',
   rowsOf: file => query(file, 'FROM rows'),
 }))
-
-describe('every character arrives', { timeout: 120_000 }, () => {
-  const names = ['ahead', 'alone', 'behind'] as const
-  const csv = (text: string): string => `"${text.replaceAll('"', '""')}"`
-  const rowsOfAll = (points: readonly number[], row: (code: number, texts: readonly string[]) => string) =>
-    points
-      .map(code =>
-        row(
-          code,
-          names.map(name => VALUES[name](String.fromCodePoint(code))),
-        ),
-      )
-      .join('\n')
-
-  async function expectAll(sql: string, points: readonly number[], source = open()): Promise<void> {
-    const file = join(folder, 'extract')
-    await source.extract(modelOf(sql), { file, signal })
-    await expectEveryCharacter(file, points)
-  }
-
-  it.each([
-    ['', 'as it is'],
-    ['\u{feff}', 'with a byte order mark'],
-  ])('from CSV (%j: a file %s)', async mark => {
-    const points = codePoints()
-    const rows = rowsOfAll(points, (code, texts) => [...texts.map(csv), String(code)].join(','))
-    writeFileSync(join(folder, 'all.csv'), `${mark}${[...names, 'code'].join(',')}\n${rows}\n`)
-    await expectAll(
-      "SELECT * FROM read_csv('all.csv', all_varchar = true, quote = '\"', escape = '\"', delim = ',', header = true)",
-      points,
-    )
-  })
-
-  it('from JSON, from Parquet, and from a database', async () => {
-    const points = codePoints()
-    const rows = rowsOfAll(points, (code, texts) =>
-      JSON.stringify({ ...Object.fromEntries(names.map((name, i) => [name, texts[i]])), code }),
-    )
-    writeFileSync(join(folder, 'all.jsonl'), `${rows}\n`)
-    await expectAll("SELECT * FROM 'all.jsonl'", points)
-    await query(join(folder, 'all.duckdb'), `CREATE TABLE rows AS FROM '${join(folder, 'all.jsonl')}'`)
-    await query(
-      ':memory:',
-      `COPY (FROM '${join(folder, 'all.jsonl')}') TO '${join(folder, 'all.parquet')}' (FORMAT parquet)`,
-    )
-    rmSync(join(folder, 'extract'))
-    await expectAll("SELECT * FROM 'all.parquet'", points)
-    rmSync(join(folder, 'extract'))
-    await expectAll('SELECT * FROM rows', points, open(join(folder, 'all.duckdb')))
-  })
-})
 
 describe('files of the folder', () => {
   beforeEach(() => {

@@ -144,7 +144,7 @@ function jsonObject(value: object, counter: TextCounter, depth: number): string 
   return text + '}'
 }
 
-/** A database may accept text as JSON that is none, such as NaN. */
+/** A database may accept text as JSON that is not JSON, such as NaN. */
 function checkedJson(text: string): string {
   const error = strictJsonError(text, 'the column')
   if (error !== null) throw new TemplateFault(error)

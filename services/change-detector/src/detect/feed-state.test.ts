@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import type { DeliveredState, StateFeed } from '@sluice/delivered-state/port'
+import type { MessageLog } from '@sluice/message-log/port'
 import { at, syncTopics, textKey } from '@sluice/topics/topics'
-import { INCARNATION, SYNC } from '@sluice/testkit/sample-records'
+import { INCARNATION, sampleEntry, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
 import { feedState } from './feed-state.ts'
@@ -41,6 +42,40 @@ it('takes changes whose fate nobody knows as unknown, from the first that is los
     ['b', 1, 1, 'unknown'],
     ['c', 1, 2, 'unknown'],
   ])
+})
+
+it('has each value from before an entry that it has, though delivery still writes both', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  const { io } = world
+  const { retry, captured } = syncTopics(PREFIX, SYNC)
+  const owned = { incarnation: INCARNATION, owner: -1 }
+  const values = io.encode('Captured', { run: 1, seq: 0, values: '{"id":42}', ...owned })
+  const entry = io.encode('RetryEntry', sampleEntry({ run: 2, seq: 0, outcome: 'rejected', ...owned }))
+  let isWritten = false
+  // A run was ended early. While the next one looks how far the topics reach, what is left of it is written.
+  const log = Object.assign(Object.create(world.log) as MessageLog, {
+    offsets: async (...args: Parameters<MessageLog['offsets']>) => {
+      const found = await world.log.offsets(...args)
+      if (!isWritten && [retry, captured].includes(args[0].topic)) {
+        isWritten = true
+        await world.append(at(captured, 0), [{ key: textKey('a'), value: values }])
+        await world.append(at(retry, 0), [{ key: textKey('a'), value: entry }])
+      }
+      return found
+    },
+    read: world.log.read.bind(world.log),
+  })
+  const fed: StateFeed[] = []
+  const state = {
+    positions: () => Promise.resolve(NOTHING_READ),
+    feed: async (stretch: StateFeed) => void fed.push(stretch),
+    commit: () => Promise.resolve(),
+  } as unknown as DeliveredState
+  const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION, faults: [] }
+  await feedState(state, { log, io, ...of, signal })
+  expect(isWritten).toBe(true)
+  expect(fed.flatMap(({ retry: entries }) => entries?.records ?? [])).toEqual([])
+  expect(fed.flatMap(({ captured: had }) => had?.records ?? [])).toMatchObject([{ key: 'a' }])
 })
 
 it.each([

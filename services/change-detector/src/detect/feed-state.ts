@@ -70,6 +70,11 @@ function isEmpty({ changes }: StatePositions): boolean {
   return changes.every(position => position === 0)
 }
 
+/**
+ * In the order in which delivery may still write to them, for a run that ended before its partition was done
+ * (PROTOCOL.md §11). Delivery writes the values of one run before it writes an entry of the next. So whoever
+ * looks at the end of `retry` first has all values from before each entry that counts.
+ */
 const TOPICS = ['changes', 'retry', 'captured'] as const
 type TopicName = (typeof TOPICS)[number]
 
@@ -81,7 +86,6 @@ interface Stretch {
   readonly end: number
 }
 
-/** Nothing is appended to the topics meanwhile, since every run has ended. */
 async function findStretches(positions: StatePositions, options: FeedOptions): Promise<readonly Stretch[]> {
   const { log, topics, partitions, signal } = options
   const found: Stretch[] = []

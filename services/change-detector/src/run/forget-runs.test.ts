@@ -73,7 +73,7 @@ describe('runs that ended some time ago', () => {
     (await world.read(RUNS)).filter(({ record }) => record === null).map(({ key }) => keyText(key))
   const keysOf = (runIds: readonly string[], sync = SYNC): readonly string[] =>
     runIds.map(runId => `${sync}/${runId}`)
-  /** What whoever starts now takes over. */
+  /** What a detector that starts now takes over. */
   async function found() {
     await using view = await RunsView.open(world, { signal })
     await view.caughtUp(HOME, { signal })
@@ -96,7 +96,7 @@ describe('runs that ended some time ago', () => {
     expect(warnings).toBe(0)
   })
 
-  it('leave whoever starts afterwards with what there was before, also once the topic is compacted', async () => {
+  it('leave a detector that starts afterwards all that it needs, also once the topic is compacted', async () => {
     const faults = [{ partition: 0, run: 60, from: 4 }]
     await end(names(60), { faults })
     await end(names(55, 61), { run: null, status: 'cancelled' })
@@ -236,7 +236,7 @@ describe('runs that ended some time ago', () => {
     expect(await forgotten()).toEqual([])
   })
 
-  it('are left to a successor by whoever lost the sync', async () => {
+  it('are left to a successor by a detector that lost the sync', async () => {
     await end(names(60))
     await using lost = ownership
     ownership = await ownAs(INCARNATION)

@@ -32,6 +32,12 @@ const GONE_KEPT_MS = 7 * 24 * 3_600_000
 /** Why the state of a sync that has run before is empty. */
 const NO_CACHE = 'there is no cache of it here'
 
+interface Detection {
+  readonly next: Next
+  /** The removals that somebody has to approve first. */
+  readonly toApprove: HeldRemovals | null
+}
+
 export class RunExecution {
   readonly #tenure: Tenure
   /** Aborts when the run is cancelled. */
@@ -51,12 +57,34 @@ export class RunExecution {
     const { deps, ends } = tenure
     try {
       const definition = await this.#begin()
-      const next = await this.#detectAndPublish(definition)
+      const { next, toApprove } = await this.#detectAndPublish(definition)
+      // Its files are closed by now. Whoever sees the end may take them away, and no failure to close them
+      // can follow it.
       if (next === 'await-reports') await awaitReports(tenure)
+      else if (next === 'end') {
+        await forgetRuns(tenure)
+        await tenure.tell({ kind: 'ended', endsBefore: [], at: deps.now() })
+      } else if (toApprove !== null) {
+        AbortSignal.any([ends.drain, this.#cancel]).throwIfAborted()
+        await tenure.tell({ kind: 'awaits-approval', toApprove })
+      }
     } catch (error) {
       if (ends.drain.aborted || this.#atWork.isWritten || isLogFailure(error)) throw error
-      await forgetRuns(tenure)
-      await tenure.tell({ kind: 'failed', error, at: deps.now() })
+      await this.#note(error, () => forgetRuns(tenure))
+    }
+  }
+
+  /**
+   * Notes why the run has failed. What failed may be the writer of its events. Then the reason cannot be
+   * noted, and counts as a failure of the sync, which ends the run by itself. Otherwise another run would
+   * take the place of this one, and fail alike, for ever.
+   */
+  async #note(error: unknown, before = () => Promise.resolve()): Promise<void> {
+    try {
+      await before()
+      await this.#tenure.tell({ kind: 'failed', error, at: this.#tenure.deps.now() })
+    } catch (untold) {
+      throw concernOf(error) === 'sync' ? error : untold
     }
   }
 
@@ -76,8 +104,8 @@ export class RunExecution {
     return definition
   }
 
-  /** Returns what is to be done next: nothing more, or to wait for reports. */
-  async #detectAndPublish(definition: Definition): Promise<Next> {
+  /** Returns what is to be done next: to await approval or the reports, or to end. */
+  async #detectAndPublish(definition: Definition): Promise<Detection> {
     const tenure = this.#tenure
     const { deps, sync, ownership, ends } = tenure
     const { incarnation, partitions } = ownership
@@ -105,16 +133,10 @@ export class RunExecution {
     const toApprove = removalsToApprove(definition, run, detected.diff)
     const records = detectedRows(counts) + settled
     const { next } = await tenure.tell({ kind: 'detected', found, records, toApprove })
-    if (next === 'await-approval' && toApprove !== null) {
-      signal.throwIfAborted()
-      return (await tenure.tell({ kind: 'awaits-approval', toApprove })).next
-    }
-    if (next === 'end') {
-      await forgetRuns(tenure)
-      return (await tenure.tell({ kind: 'ended', endsBefore: [], at: deps.now() })).next
-    }
+    if (next === 'await-approval') signal.throwIfAborted()
+    if (next !== 'publish') return { next, toApprove }
     await this.#endGone(state, signal)
-    return await this.#publish(definition, detected, detecting)
+    return { next: await this.#publish(definition, detected, detecting), toApprove: null }
   }
 
   /**
@@ -165,9 +187,8 @@ export class RunExecution {
    * and seals it.
    */
   async #leaveToSealing(error: unknown): Promise<never> {
-    const { ends, deps } = this.#tenure
-    if (concernOf(error) === 'passing' || ends.drain.aborted) throw error
-    await this.#tenure.tell({ kind: 'failed', error, at: deps.now() })
+    if (concernOf(error) === 'passing' || this.#tenure.ends.drain.aborted) throw error
+    await this.#note(error)
     throw new SluiceError('writer-dead', 'the run is to be sealed', { cause: error, retryable: true })
   }
 

@@ -9,6 +9,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
+import { FAILURES_THAT_END_A_RUN, FailuresOfRun } from '@sluice/partition/failures-of-run'
 import { SetAsides } from '@sluice/partition/set-asides'
 import { Tries, type SettingAside } from '@sluice/partition/tries'
 import { endSetAside } from './end-set-aside.ts'
@@ -30,6 +31,11 @@ export class SyncRunner {
   /** Ids of the runs that this process has begun. */
   readonly #startedHere = new Set<string>()
   readonly #oldRuns = new OldRuns()
+  /**
+   * How many runs have come to their own end. A run that was cut has not: the one in its place is the same
+   * run, as far as failures are concerned.
+   */
+  #endedRuns = 0
   /** Notifies of each command. */
   readonly #asked = new Notifier()
   #tenure: SyncTenure | null = null
@@ -112,6 +118,7 @@ export class SyncRunner {
           isMember: this.#isMember,
           startedHere: this.#startedHere,
           oldRuns: this.#oldRuns,
+          onEnd: () => void (this.#endedRuns += 1),
         })
         this.#tenure = tenure
         await tenure.work(this.#waiting)
@@ -133,11 +140,13 @@ export class SyncRunner {
   #settingAside(): SettingAside {
     const { sync } = this
     const asides = new SetAsides({ ...this.#deps, stage: 'changes', sync })
+    const failures = new FailuresOfRun()
     return {
-      failed: async (_, error, failures) => {
+      failed: async (_, error) => {
+        const ofRun = failures.failed(null, this.#endedRuns)
         // The obstacle to a run at work may be gone by the next takeover. If that takeover fails, too, people
         // need to know.
-        if (this.#tenure !== null && failures === 1)
+        if (this.#tenure !== null && ofRun < FAILURES_THAT_END_A_RUN)
           return this.#deps.logger.warn({ sync, err: error }, 'the sync is taken over again')
         if (!this.#isUnknown(error)) asides.failed(null, error)
         if (!(await this.#isMember())) return

@@ -24,11 +24,17 @@ interface Left extends Partial<SyncLife> {
 }
 
 /** A tenure that finds this, and its events, in order. */
-function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: readonly string[] } {
+function tenureOf(left: Left): {
+  readonly tenure: SyncTenure
+  readonly events: readonly string[]
+  /** How many runs have come to an end of their own. */
+  readonly ended: () => number
+} {
   const { onWrite, open = CUT, ...of } = left
   const none = { first: false, faults: [], replacementCancelled: false, queued: null, awaiting: null }
   const found: SyncLife = { ...none, lastRun: 7, lastCommand: 4, atWork: leftRun(open), ...of }
   const events: string[] = []
+  let ended = 0
   const log = { deleteTopics: async () => Promise.reject(BEYOND) }
   const deps = {
     newRunId: () => 'NEW',
@@ -53,10 +59,15 @@ function tenureOf(left: Left): { readonly tenure: SyncTenure; readonly events: r
   const tenure = Reflect.construct(SyncTenure, [
     deps as unknown as RunnerDeps,
     ownership as unknown as SyncOwnership,
-    { ends: { drain: signal, abort: signal }, startedHere: new Set<string>(), oldRuns: new OldRuns() },
+    {
+      ends: { drain: signal, abort: signal },
+      startedHere: new Set<string>(),
+      oldRuns: new OldRuns(),
+      onEnd: () => void (ended += 1),
+    },
     found,
   ]) as SyncTenure
-  return { tenure, events }
+  return { tenure, events, ended: () => ended }
 }
 
 const RUN = { id: 'ASKED', kind: 'run' } as const
@@ -156,6 +167,23 @@ describe('a run that was begun again and is cancelled while the cut one is open'
     const next = tenureOf({ replacementCancelled: true })
     await next.tenure.work([])
     expect(next.events).toEqual(['CUT failed'])
+  })
+})
+
+describe('a run that was cut', () => {
+  it('has not come to its own end, so that failures of the run in its place count on', async () => {
+    const replaced = tenureOf({})
+    // What takes its place finds no definition here, and so comes to its end.
+    await replaced.tenure.work([])
+    expect(replaced.events).toEqual(['NEW queued', 'CUT failed', 'NEW failed'])
+    expect(replaced.ended()).toBe(1)
+  })
+
+  it('has come to its own end where no other run takes its place', async () => {
+    const cancelled = tenureOf({})
+    await cancelled.tenure.work([cancelOf('CUT')])
+    expect(cancelled.events).toEqual(['CUT running, cancelling', 'CUT cancelled'])
+    expect(cancelled.ended()).toBe(1)
   })
 })
 

@@ -31,6 +31,11 @@ export interface WaitingCommand {
   readonly reject: (reason: unknown) => void
 }
 
+type TenureOf = Pick<Tenure, 'ends' | 'startedHere' | 'oldRuns'> & {
+  /** Told of each run that has ended or awaits approval, but for one that another run takes the place of. */
+  readonly onEnd: () => void
+}
+
 export class SyncTenure implements Tenure, AsyncDisposable {
   readonly sync: string
   readonly deps: RunnerDeps
@@ -41,16 +46,19 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   readonly startedHere: Set<string>
   /** How far this process has looked for runs to forget, in this tenure or before. */
   readonly oldRuns: OldRuns
+  readonly #onEnd: () => void
   readonly #failed = new AbortController()
   readonly #changes = new Notifier()
   #life: SyncLife
   /** Cancels the run at work. */
   #cancel = new AbortController()
+  /** True once a run is queued in the place of the one at work. */
+  #isReplaced = false
 
   private constructor(
     deps: RunnerDeps,
     ownership: SyncOwnership,
-    { ends, startedHere, oldRuns }: Pick<Tenure, 'ends' | 'startedHere' | 'oldRuns'>,
+    { ends, startedHere, oldRuns, onEnd }: TenureOf,
     found: SyncLife,
   ) {
     this.sync = ownership.sync
@@ -58,6 +66,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     this.ownership = ownership
     this.startedHere = startedHere
     this.oldRuns = oldRuns
+    this.#onEnd = onEnd
     this.ends = endingAlso(ends, this.#failed.signal)
     const { atWork } = found
     const isInterrupted = atWork !== null && deps.adoptedAreInterrupted && !startedHere.has(atWork.run.runId)
@@ -75,7 +84,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   static async begin(
     sync: string,
     deps: RunnerDeps,
-    of: Pick<Tenure, 'ends' | 'startedHere' | 'oldRuns'> & { readonly isMember: () => Promise<boolean> },
+    of: TenureOf & { readonly isMember: () => Promise<boolean> },
   ): Promise<SyncTenure> {
     const { log, runs, prefix } = deps
     const { drain: signal } = of.ends
@@ -137,6 +146,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     if (done.stops) this.#cancel.abort(new SluiceError('aborted', 'the run was cancelled'))
     // The log keeps the order of the calls, so the events of one step stand together.
     await Promise.all(done.events.map(event => this.#write(event)))
+    if (fact.kind === 'replaced') this.#isReplaced = true
+    if (done.next === 'release' && !this.#isReplaced) this.#onEnd()
     return done
   }
 
@@ -158,6 +169,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     for (;;) {
       const seen = this.#changes.version
       this.#cancel = new AbortController()
+      this.#isReplaced = false
       const { next, life } = await this.tell({ kind: 'idle', at: this.deps.now() })
       const run = life.atWork?.run
       if (run !== undefined && next === 'reset') return await resetSync(this, run)

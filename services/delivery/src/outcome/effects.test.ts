@@ -94,7 +94,7 @@ describe('the values that are kept', () => {
     expect(kept({ op: 'changed', captured }, now('{"id":5}'))).toEqual([])
   })
 
-  it('are none from before where the row was certainly not there', () => {
+  it('leave out earlier values if the row was certainly not there', () => {
     const captured = '{"id":5,"rev":1}'
     expect(kept({ captured }, now('{"id":6}'))).toMatchObject([{ values: { values: '{"id":6}' } }])
     expect(kept({ captured })).toEqual([{ key: 'a', values: null }])

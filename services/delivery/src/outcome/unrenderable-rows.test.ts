@@ -38,7 +38,7 @@ describe('a row that could not be rendered', () => {
       isForgotten(unrenderable({ lacks: 'id', rows: [sampleRow({ op: 'removed', ...row })] }), target)
     expect(forgets({ uncertain: true })).toBe(false)
     expect(forgets({ uncertain: true, retried: sampleRetried({ outcome: 'unknown' }) })).toBe(false)
-    // Its removal was rejected before, and so delivery had come to the end of all that was before that.
+    // Its last change was rejected, be that a removal or not. So delivery had finished all before that.
     expect(forgets({ uncertain: true, retried: sampleRetried({ outcome: 'rejected' }) })).toBe(true)
   })
 

@@ -8,9 +8,9 @@ import type { Target } from '../destination/target.ts'
  * could send it either. There are two exceptions.
  *
  * A name that no trigger captures is a typing mistake, and loses no removal. Nor does a row of which it is
- * not known whether it is there, until delivery has come to it once more. Its value may be in an answer whose
- * effects are not written yet. By its second removal they are written, since delivery finishes the requests
- * of an earlier run in the partition before those of a later one.
+ * not known whether it is there, unless its last change was rejected. Its value may be in an answer whose
+ * effects are not written yet. Once its last change was rejected they are written, since delivery finishes
+ * the requests of an earlier run in the partition before those of a later one.
  */
 export function isForgotten({ trigger, lacks, rows }: Unrenderable, { captures }: Target): boolean {
   if (trigger !== 'removed' || typeof lacks !== 'string') return false

@@ -200,7 +200,7 @@ describe('the values to keep of an answer', () => {
     expect(await captured({ body: '{"id":"x"}' }, { op: 'removed' })).toBeUndefined()
   })
 
-  it('are none of an answer that is no 2xx, that says no, or that is for several rows', async () => {
+  it('are not taken from an answer that is no 2xx, that says no, or that is for several rows', async () => {
     expect(await captured({ status: 409, body: '{"id":1}' })).toBeUndefined()
     expect(await captured({ status: 500, body: '{"id":1}' })).toBeUndefined()
     expect(await captured({ status: 201, body: '{"id":1,"message":"oops"}' })).toBeUndefined()

@@ -17,7 +17,7 @@ describe('joined texts', () => {
     ['fewer bytes', bytesOf('abc'), [2, 2]],
     ['a cut inside of a character', bytesOf('é', 'x'), [1, 2]],
     ['bytes that are no UTF-8', Uint8Array.of(0xff, 0xfe), [1, 1]],
-    ['a length that is none', bytesOf('ab'), [Number.NaN, 2]],
+    ['a length that is no number', bytesOf('ab'), [Number.NaN, 2]],
   ])('with %s end the run', (_, joined, lengths) => {
     let thrown: unknown
     try {

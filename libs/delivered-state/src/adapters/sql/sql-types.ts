@@ -240,8 +240,8 @@ export function fromStoredJson(type: ColumnType, json: string): string {
 }
 
 /**
- * SQL that is true where JSON texts without blanks differ in how many values that are not null they have, be
- * they members of objects, texts, numbers or booleans, or in how many lists or objects.
+ * SQL that is true if two JSON texts without blanks differ in one of three counts: values that are not null,
+ * lists, and objects. Members of objects, texts, numbers and booleans are values.
  */
 export function differInCounts(one: string, other: string): string {
   return `(${countsIn(one)}) <> (${countsIn(other)})`

@@ -94,19 +94,19 @@ export const JSON_COLUMN_CASES: readonly RenderCase[] = [
   },
   { it: 'are values of paths', row: { doc: DOC }, path: '/{{ row.doc.a }}', gives: '/1.5' },
   {
-    it: 'are refused as JSON if they are none',
+    it: 'are refused as JSON if they are not JSON',
     row: { doc: WRONG },
     json: '{{ row.doc | json }}',
     error: `body.json: ${NAN} (line 1, column 1 of the template)`,
   },
   {
-    it: 'are refused by the field mapper if they are none',
+    it: 'are refused by the field mapper if they are not JSON',
     row: { doc: WRONG },
     body: { fields: { a: 'doc' } },
     error: `body.fields.a: ${NAN}`,
   },
   {
-    it: 'are refused when read if they are none',
+    it: 'are refused when read if they are not JSON',
     row: { doc: WRONG },
     json: '{{ row.doc.a }}',
     error: `body.json: ${NAN} (line 1, column 1 of the template)`,

@@ -1,0 +1,4 @@
+import { previewSuite } from './preview.ts'
+import { distributedProfiles } from './profiles.ts'
+
+distributedProfiles().forEach(previewSuite)
