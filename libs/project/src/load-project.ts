@@ -103,9 +103,13 @@ async function filesOf(root: string, signal: AbortSignal): Promise<readonly stri
   )
 }
 
+const MAX_YAML_BYTES = 1_000_000
+/** Certificates and documents may be larger than what people write. */
+const MAX_REFERRED_BYTES = 10_000_000
+
 function readYaml(path: string): string | Unreadable {
   try {
-    const read = readRegularFile(path)
+    const read = readRegularFile(path, { maxBytes: MAX_YAML_BYTES })
     return read instanceof Uint8Array ? decodeUtf8(read) : read
   } catch (error) {
     return { problem: `the file cannot be read (${reasonOf(error)})` }
@@ -132,7 +136,7 @@ function filesInside(root: string): DecodeOptions['readFile'] {
         return {
           problem: `\`\${file:${path}}\`: wanted a file inside of the project folder, found one outside`,
         }
-      const read = readRegularFile(real)
+      const read = readRegularFile(real, { maxBytes: MAX_REFERRED_BYTES })
       const text = read instanceof Uint8Array ? decodeUtf8(read) : read
       if (typeof text === 'string') return { text }
       const line = text.line === undefined ? '' : ` (line ${text.line})`

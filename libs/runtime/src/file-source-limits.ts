@@ -32,14 +32,11 @@ const variables = z.object({
   SLUICE_SOURCE_MAX_TIME: duration.optional(),
 })
 
-/**
- * Throws `config` if a variable is wrong. `rootsIfUnset` is what sources may read if the operator names no
- * folder: null for everything.
- */
-export function fileSourceLimits(env: Environment, rootsIfUnset: readonly string[] | null): FileSourceLimits {
+/** Throws `config` if a variable is wrong. Sources may read everything if the operator names no folder. */
+export function fileSourceLimits(env: Environment): FileSourceLimits {
   const read = parseEnvironment(variables, env)
   return {
-    roots: read.SLUICE_SOURCE_ROOTS ?? rootsIfUnset,
+    roots: read.SLUICE_SOURCE_ROOTS ?? null,
     ...(read.SLUICE_SOURCE_MAX_ROWS === undefined ? {} : { maxRows: read.SLUICE_SOURCE_MAX_ROWS }),
     ...(read.SLUICE_SOURCE_MAX_BYTES === undefined ? {} : { maxBytes: read.SLUICE_SOURCE_MAX_BYTES }),
     ...(read.SLUICE_SOURCE_MAX_SPILL === undefined ? {} : { maxSpillBytes: read.SLUICE_SOURCE_MAX_SPILL }),

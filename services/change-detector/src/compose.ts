@@ -34,8 +34,11 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const { logger, metrics, signal } = context
   const { env } = config
   const budget = memoryBudget(config.memoryBytes)
-  // Authors of projects and the operator of this service are different people.
-  const fileLimits = fileSourceLimits(env, [])
+  const fileLimits = fileSourceLimits(env)
+  if (fileLimits.roots === null)
+    logger.warn(
+      'SLUICE_SOURCE_ROOTS is not set: those who write projects may read every file that this process can read',
+    )
   const dataDir = resolve(config.dataDir)
   makePrivateFolders(dataDir, { below: FOLDERS, tell: notice => logger.warn(notice) })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }

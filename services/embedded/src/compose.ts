@@ -150,7 +150,7 @@ async function openServices(
  */
 function sourceOptionsOf(env: Environment): OpenSourceOptions {
   const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
-  return { secretFor: secretsOf(env), memoryBytes, fileLimits: fileSourceLimits(env, null) }
+  return { secretFor: secretsOf(env), memoryBytes, fileLimits: fileSourceLimits(env) }
 }
 
 function stateMemoryOf(env: Environment): string {

@@ -5,34 +5,37 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs'
 import type { Unreadable } from './decode-utf8.ts'
 
-/** The size limit of a YAML file, and of a file that `${file:PATH}` names. */
-const MAX_FILE_BYTES = 1_000_000
+interface FileLimit {
+  readonly maxBytes: number
+}
 
-/** The bytes, or why they are not read. Synchronous: such files are small. Throws the system's errors. */
-export function readRegularFile(path: string): Uint8Array | Unreadable {
-  const before = unfit(statSync(path))
+/**
+ * The bytes, or why they are not read. Synchronous: such files are small. Throws the system's errors.
+ */
+export function readRegularFile(path: string, { maxBytes }: FileLimit): Uint8Array | Unreadable {
+  const before = unfit(statSync(path), maxBytes)
   if (before !== null) return before
   // Without this flag, opening a pipe waits for its writer.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    const opened = unfit(fstatSync(fd))
+    const opened = unfit(fstatSync(fd), maxBytes)
     if (opened !== null) return opened
-    const bytes = Buffer.alloc(MAX_FILE_BYTES + 1)
+    const bytes = Buffer.alloc(maxBytes + 1)
     let length = 0
     for (let read = -1; read !== 0 && length < bytes.length; length += read)
       read = readSync(fd, bytes, length, bytes.length - length, null)
-    return length <= MAX_FILE_BYTES ? Uint8Array.from(bytes.subarray(0, length)) : tooLarge('more')
+    return length <= maxBytes ? Uint8Array.from(bytes.subarray(0, length)) : tooLarge(maxBytes, 'more')
   } finally {
     closeSync(fd)
   }
 }
 
-function unfit(stats: Stats): Unreadable | null {
+function unfit(stats: Stats, maxBytes: number): Unreadable | null {
   if (stats.isDirectory()) return { problem: 'the file cannot be read (it is a folder)' }
   if (!stats.isFile()) return { problem: 'wanted a file, found a pipe, socket or device' }
-  return stats.size <= MAX_FILE_BYTES ? null : tooLarge(String(stats.size))
+  return stats.size <= maxBytes ? null : tooLarge(maxBytes, String(stats.size))
 }
 
-function tooLarge(found: string): Unreadable {
-  return { problem: `wanted a file of at most ${MAX_FILE_BYTES} bytes, found ${found}` }
+function tooLarge(maxBytes: number, found: string): Unreadable {
+  return { problem: `wanted a file of at most ${maxBytes} bytes, found ${found}` }
 }

@@ -263,13 +263,6 @@ describe('the path of a source', () => {
       expect(error.message).toContain('SLUICE_SOURCE_ROOTS')
     }
   })
-
-  it('is refused where the operator allows no folder', async () => {
-    await using source = open(folder, { roots: [] })
-    const error = await errorOf(source.describe(modelOf('SELECT 1 AS id'), { signal }))
-    expect(error.code).toBe('config')
-    expect(error.message).toContain('set SLUICE_SOURCE_ROOTS')
-  })
 })
 
 describe('the file of a process that was taken over', () => {

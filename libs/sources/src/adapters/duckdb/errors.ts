@@ -106,7 +106,9 @@ export function queryError(failure: QueryFailure): SluiceError {
 }
 
 export function saysOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && /^Out of Memory Error|std::bad_alloc/.test(error.message)
+  return (
+    error instanceof Error && /^Out of Memory Error|std::bad_alloc|failed to pin block/.test(error.message)
+  )
 }
 
 /** Whether the file exists is not told. */

@@ -32,9 +32,8 @@ export function assertBelowRoots({ name, path }: DuckdbSourceSpec, roots: FileLi
   const real = existsSync(path) ? realpathSync(path) : resolve(path)
   if (roots.some(root => isBelow(real, existsSync(root) ? realpathSync(root) : root))) return
   const message =
-    roots.length === 0
-      ? `Source ${name} reads files, and this service allows no folder: set SLUICE_SOURCE_ROOTS to the folders that sources may read.`
-      : `Source ${name}: the path ${path} does not lie below a folder that sources may read. The operator names them in SLUICE_SOURCE_ROOTS: ${roots.join(', ')}.`
+    `Source ${name}: the path ${path} does not lie below a folder that sources may read. ` +
+    `The operator names them in SLUICE_SOURCE_ROOTS: ${roots.join(', ')}.`
   throw new SluiceError('config', message, { details: [{ field: 'path', message }] })
 }
 

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { modelOf } from '../../contract.ts'
 import type { Task } from './messages.ts'
@@ -97,4 +99,27 @@ it('a process finds no variable of the environment, small files only, and no cor
     core: '0',
   })
   expect(message).not.toContain('SLUICE')
+})
+
+it('a process keeps a stricter limit of the process that starts it', async () => {
+  const report = `
+    import { readFileSync } from 'node:fs'
+    const limits = readFileSync('/proc/self/limits', 'utf8')
+    const message = /Max file size +(\\d+)/.exec(limits)?.[1] ?? ''
+    process.stdout.write(JSON.stringify({ kind: 'failed', code: 'internal', message, retryable: false, details: [] }) + '\\n')
+    setInterval(() => {}, 1000)`
+  const program = join(folder, 'report.mjs')
+  writeFileSync(program, report)
+  const starter = join(folder, 'starter.mjs')
+  const module = new URL('start-process.ts', import.meta.url).href
+  writeFileSync(
+    starter,
+    `import { QueryProcess } from ${JSON.stringify(module)}
+    const started = QueryProcess.start(${JSON.stringify(LIMITS)}, ${JSON.stringify(program)})
+    const ending = await started.run(${JSON.stringify(taskOf())}, new AbortController().signal)
+    console.log(ending.answer.message)`,
+  )
+  const args = ['-c', 'ulimit -Sf 100; exec "$0" "$@"', process.execPath, starter]
+  const { stdout } = await promisify(execFile)('/bin/sh', args)
+  expect(stdout.trim()).toBe(String(100 * 512))
 })

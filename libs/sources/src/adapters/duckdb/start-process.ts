@@ -144,19 +144,31 @@ export class QueryProcess implements AsyncDisposable {
   }
 }
 
+/** Sets a limit unless a stricter one is in force, which stays. */
+const LOWER = `lower() {
+  now=$(ulimit -S"$1"); [ "$now" = unlimited ] || [ "$now" -gt "$2" ] || return 0
+  ulimit -"\${3-}$1" "$2"
+}`
+
 /**
  * A script that becomes the program of its arguments, with less of everything. A system that does not know a
  * limit, or has a stricter one, keeps its own. The size of files is in blocks of 512 bytes.
  */
 function limited({ memoryBytes, fileBytes, cpuMs }: ProcessLimits): string {
   const limits = [
-    '-c 0',
-    `-n ${MOST_OPEN_FILES}`,
-    `-d ${Math.ceil((memoryBytes + RESERVED_BYTES_BESIDE) / 1024)}`,
-    `-f ${Math.ceil(fileBytes / 512)}`,
+    `n ${MOST_OPEN_FILES}`,
+    `d ${Math.ceil((memoryBytes + RESERVED_BYTES_BESIDE) / 1024)}`,
+    `f ${Math.ceil(fileBytes / 512)}`,
     // At the softer limit comes a signal that says so.
-    `-St ${Math.ceil(cpuMs / 1000)}`,
-    `-Ht ${Math.ceil(cpuMs / 1000) + 5}`,
+    `t ${Math.ceil(cpuMs / 1000)} S`,
   ]
-  return `${limits.map(limit => `ulimit ${limit} 2>/dev/null; `).join('')}umask 077; exec "$0" "$@"`
+  const lowered = limits.map(limit => `lower ${limit} 2>/dev/null`)
+  return [
+    LOWER,
+    'ulimit -c 0 2>/dev/null',
+    ...lowered,
+    `ulimit -Ht ${Math.ceil(cpuMs / 1000) + 5} 2>/dev/null`,
+    'umask 077',
+    'exec "$0" "$@"',
+  ].join('\n')
 }
