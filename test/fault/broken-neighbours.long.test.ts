@@ -91,7 +91,13 @@ describe.skipIf(realServices() === null)('twenty syncs, six of them broken', { t
         sql: `select id, name from 'people.csv'`,
         primaryKey: 'id',
       }),
-      destination.parse({ kind: 'destination', name, baseUrl: api.url, allowPrivateNetwork: true, ...headers }),
+      destination.parse({
+        kind: 'destination',
+        name,
+        baseUrl: api.url,
+        allowPrivateNetwork: true,
+        ...headers,
+      }),
       sync.parse({
         ...{ kind: 'sync', name, model: name, destination: name, partitions: PARTITIONS, timeout: '2s' },
         triggers: { added, changed: 'added' },
