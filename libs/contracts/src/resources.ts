@@ -7,13 +7,13 @@
  * `describe` text says what a field is for; editors show it.
  */
 import { z } from 'zod'
-import { answerRule, capture, MAX_ANSWER_RULES } from './answer-specs.ts'
-import { destinationAuth, destinationTls, sourceTls } from './connection-specs.ts'
-import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './http-specs.ts'
-import { count, duration, durationWithin, size } from './quantities.ts'
+import { answerRule, capture, MAX_ANSWER_RULES } from './specs/answer-specs.ts'
+import { destinationAuth, destinationTls, sourceTls } from './specs/connection-specs.ts'
+import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
+import { count, duration, durationWithin, size } from './specs/quantities.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
 
-export { duration, size } from './quantities.ts'
+export { duration, size } from './specs/quantities.ts'
 
 /** The longest time that one request may take: longer ones would hold up the end of their run. */
 const MAX_REQUEST_TIMEOUT_MS = 3_600_000

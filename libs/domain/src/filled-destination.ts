@@ -3,7 +3,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import { headerValueFault } from '@sluice/contracts/http-texts'
+import { headerValueFault } from '@sluice/contracts/specs/http-texts'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 

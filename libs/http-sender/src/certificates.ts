@@ -39,12 +39,6 @@ export function tlsFault({ ca, cert, key, pfx, passphrase }: TlsOptions): TlsFau
 
 const NO_CERTIFICATE = 'it is no certificate in PEM (-----BEGIN CERTIFICATE-----)'
 
-/** When the certificate that Sluice shows ends, in ms since 1970; null: there is none, or it is in `pfx`. */
-export function certificateEndsAt({ cert }: TlsOptions): number | null {
-  const shown = cert === undefined ? null : certificateIn(cert)
-  return shown === null ? null : shown.validToDate.getTime()
-}
-
 /** All that node:tls needs. Made once for all connections. Throws if the certificates cannot be used. */
 export function secureContextOf({ pfx, rejectUnauthorized: _checks, ...given }: TlsOptions): SecureContext {
   const options: SecureContextOptions = {

@@ -4,7 +4,7 @@
  * time.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import { HEADER_NAME } from '@sluice/contracts/http-texts'
+import { HEADER_NAME } from '@sluice/contracts/specs/http-texts'
 import type { TriggerSpec } from '@sluice/contracts/resources'
 import { compileBody } from './request/compile-body.ts'
 import { Frame } from './liquid/frame.ts'

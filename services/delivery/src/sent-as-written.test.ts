@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { isSluiceError } from '@sluice/contracts/errors'
-import { clashWithKey } from '@sluice/contracts/http-texts'
+import { clashWithKey } from '@sluice/contracts/specs/http-texts'
 import { trigger as triggerSchema } from '@sluice/contracts/resources'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import { compileTrigger } from '@sluice/templates/compile'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { AnswerRuleSpec } from '@sluice/contracts/answer-specs'
+import type { AnswerRuleSpec } from '@sluice/contracts/specs/answer-specs'
 import { AnswerBody } from './answer-body.ts'
 import { compileAnswerRules, meaningOf } from './answer-rules.ts'
 

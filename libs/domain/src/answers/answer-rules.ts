@@ -1,6 +1,6 @@
 /** What an answer means by the sync's own rules (`errors.answers`): the first rule that fits decides. */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { AnswerRuleSpec, AnswerStatus } from '@sluice/contracts/answer-specs'
+import type { AnswerRuleSpec, AnswerStatus } from '@sluice/contracts/specs/answer-specs'
 import type { AnswerBody } from './answer-body.ts'
 import { parseJsonPath, valuesAt, type JsonPath } from './json-path.ts'
 

@@ -1,5 +1,5 @@
 /** Checks the headers of triggers against the headers that their destination sends with every request. */
-import { clashWanted, clashWithKey } from '@sluice/contracts/http-texts'
+import { clashWanted, clashWithKey } from '@sluice/contracts/specs/http-texts'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { OPS } from '@sluice/contracts/state'
 import { inFile } from './check-templates.ts'

@@ -1,5 +1,5 @@
 /** Headers: no value can end its line and begin another. */
-import { HOST_WANTED, isHost, NOT_IN_HEADER_VALUE } from '@sluice/contracts/http-texts'
+import { HOST_WANTED, isHost, NOT_IN_HEADER_VALUE } from '@sluice/contracts/specs/http-texts'
 import type { Escaping } from '../liquid/compile-template.ts'
 import type { LiteralFault } from './literal-texts.ts'
 import { printableCharacter } from '../values/printable.ts'

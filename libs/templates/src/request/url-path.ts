@@ -2,7 +2,7 @@
  * Paths of requests. The text of a value goes into one segment, or one value of the query, and cannot leave
  * it. The path cannot leave the base URL to which it is appended.
  */
-import { DOT_SEGMENT, strayPercent } from '@sluice/contracts/http-texts'
+import { DOT_SEGMENT, strayPercent } from '@sluice/contracts/specs/http-texts'
 import type { Escaping } from '../liquid/compile-template.ts'
 import type { LiteralFault } from './literal-texts.ts'
 import { shortened } from '../values/kind-of.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { baseUrlFault, fixedHeaderFault, fixedQueryFault, isHost, plainBaseUrl } from './http-texts.ts'
-import { destination } from './resources.ts'
+import { destination } from '../resources.ts'
 
 describe('a base URL', () => {
   it.each([

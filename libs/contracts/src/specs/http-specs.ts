@@ -13,7 +13,7 @@ import {
   queryNameFault,
   twice,
 } from './http-texts.ts'
-import { secretNames } from './secret-references.ts'
+import { secretNames } from '../secret-references.ts'
 
 const text = z.string({ error: 'text' })
 
