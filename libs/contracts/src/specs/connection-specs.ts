@@ -64,7 +64,5 @@ function authWanted(input: unknown): string {
   if (found.length > 1) return `a map with ${AUTH_WANTED}, found ${found.join(' and ')}`
   if (found[0] === 'basic') return '`basic: { username: …, password: ${secret:NAME} }`'
   if (found[0] === 'bearer') return '`bearer: ${secret:NAME}`'
-  if (isMap && 'oauth2' in input)
-    return `a map with ${AUTH_WANTED}; \`oauth2\` is not supported by this version yet`
   return `a map with ${AUTH_WANTED}`
 }

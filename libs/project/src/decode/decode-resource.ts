@@ -275,13 +275,8 @@ class Decoder {
     const accountedFor = new Set(entries.map(entry => entry.key))
     for (const { key, keyOffset } of entries) {
       if (ownField(fields, key) !== undefined) continue
-      const field = [...path, key]
-      if (isFieldNotYet(this.#kind, field)) {
-        this.#tell(keyOffset, field, `the field \`${key}\` is ${NOT_YET}`)
-        for (const name of names) accountedFor.add(name)
-        continue
-      }
-      accountedFor.add(nearestName(key, names) ?? key)
+      if (isFieldNotYet(this.#kind, [...path, key])) for (const name of names) accountedFor.add(name)
+      else accountedFor.add(nearestName(key, names) ?? key)
       this.#tellUnknown({ key, keyOffset }, names, path)
     }
     for (const [name, schema] of Object.entries(fields)) {
@@ -294,6 +289,10 @@ class Decoder {
     names: readonly string[],
     path: FieldPath,
   ): void {
+    if (isFieldNotYet(this.#kind, [...path, key])) {
+      this.#tell(keyOffset, [...path, key], `the field \`${key}\` is ${NOT_YET}`)
+      return
+    }
     const where = path.length === 0 ? '' : ` of \`${fieldName(path)}\``
     const hint = didYouMean(key, names)
     const fields = `${hint === '' ? '; the' : `${hint} The`} fields${where} are ${list(names)}`

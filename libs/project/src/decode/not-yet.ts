@@ -4,6 +4,7 @@
  * own, so that nobody looks for a spelling mistake.
  */
 const FIELDS: ReadonlySet<string> = new Set([
+  'destination.auth.oauth2',
   'destination.breaker',
   'sync.delivery',
   'sync.paused',
