@@ -7,7 +7,12 @@ import {
   sampleRow,
   type DefinitionFields,
 } from '@sluice/testkit/sample-records'
-import { NO_HISTORY, type RequestHistory, type UnownedAttempt } from '../ledger/request-history.ts'
+import {
+  leftOfWaitMs,
+  NO_HISTORY,
+  type RequestHistory,
+  type UnownedAttempt,
+} from '../ledger/request-history.ts'
 import { sendRequest } from './send-request.ts'
 import { LOOKED_AT_BYTES, RECORDED_ANSWER_BYTES, resolveTarget } from '../destination/target.ts'
 
@@ -259,5 +264,33 @@ describe('the idempotency key', () => {
     const { sent, attempt: made } = await attempt({})
     expect(made.idempotencyKey).toMatch(/^[0-9a-f]{32}$/)
     expect(sent.headers['idempotency-key']).toBe(made.idempotencyKey)
+  })
+})
+
+describe('a request whose connection was never open in time', () => {
+  it('waits for its next try as long at a successor, however long it was tried before', async () => {
+    const durationMs = 10
+    const late: SendResult = {
+      kind: 'failed',
+      reason: 'not-sent',
+      late: true,
+      error: 'late',
+      startedAt: Date.now() - durationMs,
+      durationMs,
+    }
+    const sent = await sendRequest(
+      { request: sampleRequest(), requestOffset: 0, partition: 0, runId: 'run', history: NO_HISTORY },
+      {
+        target: resolveTarget(sampleDefinition(), () => ''),
+        sender: { send: () => Promise.resolve(late), [Symbol.asyncDispose]: () => Promise.resolve() },
+        sendBeforeMs: 0,
+        lateMs: 30_000,
+        nextTryMs: () => 20_000,
+        signal: never,
+      },
+    )
+    if (sent.kind === 'late') throw new Error('it is tried on')
+    expect(sent.attempt).toMatchObject({ outcome: 'unsent', durationMs: 30_010, final: false })
+    expect(leftOfWaitMs(sent.attempt)).toBeGreaterThan(15_000)
   })
 })

@@ -92,11 +92,13 @@ function isLate(result: SendResult): result is Failed {
   return result.kind === 'failed' && result.late === true
 }
 
+/** All of its tries count as one, which ended when the last of them did and took as long as all of them. */
 function neverOpen(last: Failed, { timeoutMs }: Target, lateMs: number): Failed {
   const error =
     `no connection was open in time for a lease of the limits in ${timeoutMs} ms of trying: ` +
     'it takes too long to open, or is closed as soon as it is open'
-  return { ...last, error, durationMs: lateMs + last.durationMs }
+  const { startedAt, durationMs } = last
+  return { ...last, error, startedAt: startedAt - lateMs, durationMs: lateMs + durationMs }
 }
 
 /**
