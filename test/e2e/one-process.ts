@@ -28,6 +28,7 @@ import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { runRenderer } from '@sluice/renderer/renderer'
 import { createLogger } from '@sluice/runtime/logger'
 import { openSource } from '@sluice/sources/adapters/open-source'
+import { sourceHere } from '@sluice/sources/contract/extract-here'
 import { NO_FIGURES } from '@sluice/partition/figures'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import { sampleDefinition, SYNC, type DefinitionFields } from '@sluice/testkit/sample-records'
@@ -151,7 +152,8 @@ export class OneProcess implements AsyncDisposable {
         now: Date.now,
         adoptedAreInterrupted: true,
         resolveDefinition: () => Promise.resolve(this.definition),
-        openSource: ({ source }) => Promise.resolve(openSource(source, { secretFor: () => '' })),
+        openSource: async ({ source }) =>
+          source.type === 'duckdb' ? sourceHere(source.path) : openSource(source, { secretFor: () => '' }),
         openState: this.openState,
         ...parts,
       },

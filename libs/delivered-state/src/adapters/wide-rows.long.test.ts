@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { extractHere } from '@sluice/sources/contract/extract-here'
 import type { DeliveredStateHarness } from '../contract/harness.ts'
 import { Played } from '../contract/played.ts'
 import { openDeliveredState } from './duckdb.ts'
@@ -27,10 +27,8 @@ const harnessOf = (memoryLimit: string): DeliveredStateHarness => ({
       memoryLimit,
     }),
   extract: sql => {
-    const source = createDuckdbSource({ spec: { kind: 'source', name: 's', type: 'duckdb', path: folder } })
     const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
-    const file = join(folder, `extract-${extracts++}.duckdb`)
-    return source.extract(model, { file, signal: new AbortController().signal })
+    return extractHere(model, { folder, file: join(folder, `extract-${extracts++}.duckdb`) })
   },
 })
 

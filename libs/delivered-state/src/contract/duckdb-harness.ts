@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach } from 'vitest'
-import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { extractHere } from '@sluice/sources/contract/extract-here'
 import { type DeliveredStateOptions, openDeliveredState } from '../adapters/duckdb.ts'
 import type { DeliveredState } from '../port.ts'
 import type { DeliveredStateHarness } from './harness.ts'
@@ -31,11 +31,9 @@ export function duckdbHarness(): DuckdbHarness {
     pathOf,
     open: ({ name, ...options }) =>
       openDeliveredState({ file: pathOf(name), sync: 'orders', incarnation: 'i', partitions: 1, ...options }),
-    async extract(sql) {
-      const source = createDuckdbSource({ spec: { kind: 'source', name: 's', type: 'duckdb', path: folder } })
+    extract(sql) {
       const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
-      const file = pathOf(`extract-${extracts++}.duckdb`)
-      return source.extract(model, { file, signal: new AbortController().signal })
+      return extractHere(model, { folder, file: pathOf(`extract-${extracts++}.duckdb`) })
     },
   }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
+import { extractHere } from '@sluice/sources/contract/extract-here'
 import type { DeliveredStateHarness } from '../../contract/harness.ts'
 import { brief, ONE, Played } from '../../contract/played.ts'
 import { openDeliveredState } from '../duckdb.ts'
@@ -22,10 +22,8 @@ const harness: DeliveredStateHarness = {
   open: ({ name }) =>
     openDeliveredState({ file: join(folder, name), sync: 's', incarnation: 'i', partitions: 1 }),
   extract: sql => {
-    const source = createDuckdbSource({ spec: { kind: 'source', name: 's', type: 'duckdb', path: folder } })
     const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
-    const file = join(folder, `extract-${extracts++}.duckdb`)
-    return source.extract(model, { file, signal: new AbortController().signal })
+    return extractHere(model, { folder, file: join(folder, `extract-${extracts++}.duckdb`) })
   },
 }
 
