@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import type { ScriptedApi } from '@sluice/testkit/scripted-api'
@@ -364,7 +365,7 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
         })
         const slow = sendOnOne({ url: `${api.url}/slow` })
         await api.waitFor(1)
-        const sendBeforeMs = performance.now() + 20
+        const sendBeforeMs = elapsedMs() + 20
         const late = sendOnOne({ sendBeforeMs })
         const inTime = sendOnOne({ sendBeforeMs: sendBeforeMs + 10_000, url: `${api.url}/next` })
         await new Promise(resolve => setTimeout(resolve, 30))
