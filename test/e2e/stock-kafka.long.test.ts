@@ -59,9 +59,10 @@ allowPrivateNetwork: true
     size: 100,
     json: '[{% for row in rows %}{"id":{{ row.id }},"text":{{ row.text | json }}},{% endfor %}]',
   }),
-  // A definition of 2 MB.
-  sync('wordy', `select 1 as id where '${'x'.repeat(2_000_000)}' <> ''`, { size: 1, json: IDS }),
+  sync('wordy', '${file:wordy.sql}', { size: 1, json: IDS }),
 ].join('')
+/** It makes a definition of 2 MB. */
+const WORDY = `select 1 as id where '${'x'.repeat(2_000_000)}' <> ''`
 
 describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
   let workspace: Workspace
@@ -93,7 +94,10 @@ describe.skipIf(realServices() === null)('on Kafka as it is shipped', () => {
       timeout: 30_000,
     })
     asking = Promise.all(services.processes.map(({ url }) => askOn(url)))
-    project = await projectFolder({ files: { 'project.yaml': PROJECT }, env: { ...services.env, ...env } })
+    project = await projectFolder({
+      files: { 'project.yaml': PROJECT, 'wordy.sql': WORDY },
+      env: { ...services.env, ...env },
+    })
   })
   afterAll(async () => {
     stop.abort()
