@@ -2,12 +2,11 @@
  * A destination that wants to know who sends: a certificate of the client, a user name and a password. And
  * one that services may not reach, since it stands in a private network.
  */
-import { once } from 'node:events'
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { encryptedKey, makeCertificate } from '@sluice/testkit/make-certificates'
+import { listen } from '@sluice/testkit/listen'
 import { bothProfiles, type Opened } from './profiles.ts'
 
 const PASSWORD = 'correct horse battery staple'
@@ -128,14 +127,8 @@ allowPrivateNetwork: true
   })
 
   const listening = async (server: Server): Promise<number> => {
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    opened.push({
-      [Symbol.asyncDispose]: async () => {
-        server.closeAllConnections()
-        await new Promise(resolve => server.close(resolve))
-      },
-    })
-    return (server.address() as AddressInfo).port
+    const listens = await listen(server)
+    opened.push(listens)
+    return listens.port
   }
 })

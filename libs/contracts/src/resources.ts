@@ -11,6 +11,7 @@ import { answerRule, capture, MAX_ANSWER_RULES } from './specs/answer-specs.ts'
 import { destinationAuth, destinationTls, sourceTls } from './specs/connection-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
 import { count, duration, durationWithin, size } from './specs/quantities.ts'
+import { filledText, text } from './specs/texts.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
 
 export { duration, size } from './specs/quantities.ts'
@@ -26,9 +27,6 @@ const MAX_PARTITIONS = 64
 
 /** A media type with or without parameters, as a header can carry it (RFC 9110 §8.3.1). */
 const MEDIA_TYPE = /^[!#$&^_.+\w-]+\/[!#$&^_.+\w-]+( *;[\t\x20-\x7e\x80-\xff]*)?$/
-const TEXT_WANTED = 'text'
-const text = z.string({ error: TEXT_WANTED })
-const filledText = text.min(1, 'text that is not empty')
 
 export const NAME_PATTERN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const NAME_WANTED =

@@ -1,6 +1,7 @@
 /** Which server the secrets of a resource are sent to. */
 import type { DestinationSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import type { SecretUse } from '@sluice/contracts/secret-references'
+import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 
 const DEFAULT_PORTS = { postgres: 5432, mysql: 3306, 'http:': 80, 'https:': 443 } as const
 
@@ -31,8 +32,4 @@ export function useBySource({
   const port = url.port === '' ? DEFAULT_PORTS[type] : Number(url.port)
   const isChecked = tls !== undefined && tls.insecure !== true
   return { as: 'source', host: withoutBrackets(url.hostname), port, tls: isChecked }
-}
-
-function withoutBrackets(host: string): string {
-  return host.replace(/^\[(.*)\]$/, '$1')
 }

@@ -14,6 +14,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { SecretUse } from '@sluice/contracts/secret-references'
+import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 
 /** One place that a secret may go to. */
 export interface Grant {
@@ -54,7 +55,7 @@ function parseGrant(text: string): Grant | null {
   const plain = words.includes('plain')
   if (uses.length > 1 || words.length !== uses.length + (plain ? 1 : 0)) return null
   const [, star, host = '', port] = /^(\*\.)?(\[[^\]]+\]|[^:[\]*/@]+)(?::(\d{1,5}))?$/.exec(place) ?? []
-  const plainHost = canonicalHost(host.replace(/^\[(.*)\]$/, '$1'))
+  const plainHost = canonicalHost(withoutBrackets(host))
   if (plainHost === null || (port !== undefined && (Number(port) < 1 || Number(port) > 65_535))) return null
   const below = star !== undefined
   // `*.com` would be half the world.
@@ -73,7 +74,7 @@ function canonicalHost(host: string): string | null {
   if (host === '') return null
   const url = URL.parse(`http://${host.includes(':') ? `[${host}]` : host}/`)
   if (url === null || url.pathname !== '/' || url.search !== '' || url.username !== '') return null
-  return url.hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '') || null
+  return withoutBrackets(url.hostname).replace(/\.$/, '') || null
 }
 
 /** True if one of the grants covers the use. */

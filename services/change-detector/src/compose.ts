@@ -34,6 +34,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const { logger, metrics, signal } = context
   const { env } = config
   const budget = memoryBudget(config.memoryBytes)
+  const secretFor = boundSecrets(env, 'refused')
   const fileLimits = fileSourceLimits(env)
   if (fileLimits.roots === null)
     logger.warn(
@@ -62,7 +63,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     resolveDefinition: (sync: string, of: AbortSignal) => currentDefinition(stage, sync, { signal: of }),
     openSource: ({ source }: Definition) =>
       openSource(source, {
-        secretFor: boundSecrets(env, 'refused'),
+        secretFor,
         memoryBytes: queryBytes(budget),
         fileLimits,
       }),

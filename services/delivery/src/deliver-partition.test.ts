@@ -12,15 +12,7 @@ import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { NO_FIGURES } from '@sluice/partition/figures'
 import type { Placed } from '@sluice/topics/owned-reader'
-import {
-  at,
-  homePartition,
-  isMarkerKey,
-  keyText,
-  runKey,
-  sharedTopics,
-  syncTopics,
-} from '@sluice/topics/topics'
+import { at, isMarkerKey, keyText, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import {
   sampleDefinition,
   sampleEvent,
@@ -29,11 +21,10 @@ import {
   sampleRow,
   SYNC,
 } from '@sluice/testkit/sample-records'
-import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
-import { deliverPartition } from './deliver-partition.ts'
+import { startLife, tellOfRun, type Life } from './contract/live-delivery.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import type { DeliverDeps } from './run/open-run.ts'
 import { earlierKey, requestHash } from './ledger/request-history.ts'
@@ -104,15 +95,6 @@ class Sent {
   }
 }
 
-/** One life of delivery on the partition. */
-interface Life {
-  readonly done: Promise<void>
-  /** Lets it hand over in good order. */
-  drain(): Promise<void>
-  /** Ends it where it stands. */
-  kill(): Promise<void>
-}
-
 describe('the delivery of a partition', () => {
   let world: TestLog
   let sent: Sent
@@ -126,13 +108,7 @@ describe('the delivery of a partition', () => {
   })
   afterEach(() => world[Symbol.asyncDispose]())
 
-  /** Writes an event of the run, as its detector does. */
-  async function tell(fields: Partial<RunEvent>): Promise<void> {
-    const value = world.io.encode('RunEvent', { ...run, ...fields })
-    await world.append(at(sharedTopics(PREFIX).runs, homePartition(SYNC)), [
-      { key: runKey(SYNC, run.runId), value },
-    ])
-  }
+  const tell = (fields: Partial<RunEvent>): Promise<void> => tellOfRun(world, { ...run, ...fields })
 
   async function requests(
     keys: readonly string[],
@@ -143,8 +119,6 @@ describe('the delivery of a partition', () => {
   }
 
   function live(answers: Answer, over: Partial<DeliverDeps> = {}): Life {
-    const drain = new AbortController()
-    const kill = new AbortController()
     const { log, io, runs, definitions, prefix } = world
     const deps: DeliverDeps = {
       ...{ log, io, runs, definitions, prefix },
@@ -165,22 +139,7 @@ describe('the delivery of a partition', () => {
       resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),
       ...over,
     }
-    const target = at(topics.requests, 0)
-    const membership = steadyMembership()
-    const worker = { target, membership, drain: drain.signal, abort: kill.signal }
-    const done = deliverPartition(deps, run, worker)
-    const ended = done.catch(() => undefined)
-    return {
-      done,
-      drain: async () => {
-        drain.abort()
-        await done
-      },
-      kill: async () => {
-        kill.abort(new Error('killed'))
-        await ended
-      },
-    }
+    return startLife(deps, run)
   }
 
   /** A life that delivers what is left, to the report of the run. */

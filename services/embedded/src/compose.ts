@@ -126,7 +126,6 @@ async function openServices(
   const sender = opening.use(
     senderOf({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
   )
-  const secretFor = secretsOf(env)
   const sourceOptions = sourceOptionsOf(env)
   const memoryLimit = stateMemoryOf(env)
   const opened = opening.move()
@@ -137,7 +136,7 @@ async function openServices(
     memory,
     room,
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
-    resolveTarget: targets(definitions, secretFor),
+    resolveTarget: targets(definitions, sourceOptions.secretFor),
     openSource: ({ source }) => openSource(source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
@@ -299,6 +298,6 @@ export function connectionsOf(env: Environment): Connections {
   return connectionsWith(env, {
     openSource: source => openSource(source, sourceOptions),
     openSender: () => senderOf({ connections: 1, proxy: proxySettings(env) }),
-    secretFor: secretsOf(env),
+    secretFor: sourceOptions.secretFor,
   })
 }

@@ -1,8 +1,6 @@
 /** What a sync says of the answers to its requests: part of the shapes in `resources.ts`. */
 import { z } from 'zod'
-
-const text = z.string({ error: 'text' })
-const filledText = text.min(1, 'text that is not empty')
+import { filledText, text } from './texts.ts'
 
 const ANSWER_STATUS_WANTED = 'a status from 200 to 599, or one of `2xx`, `3xx`, `4xx`, `5xx`'
 const statusNumber = z

@@ -1,8 +1,6 @@
 /** How a connection is encrypted, and what is shown to the server, as users write it. */
 import { z } from 'zod'
-
-const text = z.string({ error: 'text' })
-const filledText = text.min(1, 'text that is not empty')
+import { filledText, text } from './texts.ts'
 
 /** The longest certificate, key or PKCS #12 file, in characters. */
 const MAX_CERTIFICATE_LENGTH = 10_000_000

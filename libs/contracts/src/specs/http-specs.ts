@@ -14,8 +14,7 @@ import {
   twice,
 } from './http-texts.ts'
 import { secretNames } from '../secret-references.ts'
-
-const text = z.string({ error: 'text' })
+import { text } from './texts.ts'
 
 export const headerName = text
   .regex(HEADER_NAME, 'a header name: letters, digits and dashes')

@@ -178,3 +178,8 @@ export function plainBaseUrl(written: string): string {
 function codeOf(character: string): string {
   return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
 }
+
+/** The host of a URL without the brackets that an IPv6 address has there. */
+export function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1')
+}

@@ -4,6 +4,7 @@
  * has been looked at.
  */
 import { isIP, type LookupFunction } from 'node:net'
+import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 import ipaddr from 'ipaddr.js'
 import { codeOf } from './describe-error.ts'
 
@@ -14,7 +15,7 @@ const EMBEDDING_IPV4 = new Set(['ipv4Mapped', 'rfc6052'])
 
 /** True for an address that anybody on the internet may have. An unreadable one is not public. */
 export function isPublicAddress(address: string): boolean {
-  const bare = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '')
+  const bare = withoutBrackets(address).replace(/%.*$/, '')
   if (!ipaddr.isValid(bare)) return false
   const parsed = ipaddr.parse(bare)
   const range = parsed.range()
@@ -40,7 +41,7 @@ export function isPrivateAddressError(error: Error): boolean {
 
 /** Throws for a host that is written as an address and not public. A name passes: its lookup decides. */
 export function assertPublicHost(host: string): void {
-  const bare = host.replace(/^\[|\]$/g, '')
+  const bare = withoutBrackets(host)
   if (isIP(bare.replace(/%.*$/, '')) !== 0 && !isPublicAddress(bare)) throw privateAddressError(bare, [bare])
 }
 

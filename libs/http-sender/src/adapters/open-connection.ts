@@ -30,11 +30,11 @@ export function connectorOf(
   { tls, allowPrivateNetwork = true }: ConnectionOptions,
   { connectTimeoutMs, proxy, onError }: ConnectionSurroundings,
 ): buildConnector.connector {
-  const guarded = publicLookup(sharedLookup())
+  const lookup = allowPrivateNetwork ? sharedLookup() : publicLookup(sharedLookup())
   const connect = buildConnector({
     allowH2: false,
     timeout: connectTimeoutMs,
-    lookup: allowPrivateNetwork ? sharedLookup() : guarded,
+    lookup,
     ...(tls === undefined ? {} : { secureContext: secureContextOf(tls) }),
     ...(tls?.rejectUnauthorized === undefined ? {} : { rejectUnauthorized: tls.rejectUnauthorized }),
   })
@@ -55,7 +55,7 @@ export function connectorOf(
       callback(null, socket)
     })
   const tunnel = async (target: Target, tunnels: ProxyTunnels): Promise<Socket> => {
-    if (!allowPrivateNetwork) await assertNotKnownAsPrivate(target.hostname, guarded)
+    if (!allowPrivateNetwork) await assertNotKnownAsPrivate(target.hostname, lookup)
     return tunnels.open(target.hostname, portOf(target))
   }
   return (target, callback) => {

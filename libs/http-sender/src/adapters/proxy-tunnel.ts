@@ -1,6 +1,7 @@
 /** Tunnels through an HTTP proxy, as `HTTPS_PROXY` and `NO_PROXY` ask for them. */
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 import { Pool } from 'undici'
 
 export interface ProxyOptions {
@@ -14,7 +15,7 @@ export interface ProxyOptions {
 
 /** True if `host:port` is among the exceptions: as itself, or as a subdomain of what is listed. */
 export function isReachedDirectly(host: string, port: number, except: string): boolean {
-  const wanted = host.toLowerCase().replace(/^\[|\]$/g, '')
+  const wanted = withoutBrackets(host.toLowerCase())
   return except
     .toLowerCase()
     .split(/[\s,]+/)

@@ -1,11 +1,11 @@
 /** The promises on how connections are opened: certificates of both sides, private networks, proxies. */
-import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import { connect, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import type { TLSSocket, TlsOptions as ServerTls } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { asPfx, encryptedKey, makeCertificate } from '@sluice/testkit/make-certificates'
+import { listen } from '@sluice/testkit/listen'
 import type { ConnectionOptions, HttpSender, SendResult } from '../port.ts'
 
 interface Proxy {
@@ -29,15 +29,9 @@ export function connectionsContract(
       return made
     }
     const listening = async (server: Server): Promise<number> => {
-      server.listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      opened.push({
-        [Symbol.asyncDispose]: async () => {
-          server.closeAllConnections()
-          await new Promise(resolve => server.close(resolve))
-        },
-      })
-      return (server.address() as AddressInfo).port
+      const listens = await listen(server)
+      opened.push(listens)
+      return listens.port
     }
     /** A server over TLS that answers with the name of the certificate that it was shown. */
     const tlsServer = (options: ServerTls): Promise<number> =>

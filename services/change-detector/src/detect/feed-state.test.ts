@@ -10,6 +10,17 @@ import { feedState } from './feed-state.ts'
 const { signal } = new AbortController()
 const NOTHING_READ = { changes: [0], retry: [0], captured: [0], lastChange: [null], fedFor: null }
 
+/** A state that has read nothing, and keeps what it is fed. */
+function recordingState(): { readonly fed: readonly StateFeed[]; readonly state: DeliveredState } {
+  const fed: StateFeed[] = []
+  const state = {
+    positions: () => Promise.resolve(NOTHING_READ),
+    feed: async (stretch: StateFeed) => void fed.push(stretch),
+    commit: () => Promise.resolve(),
+  } as unknown as DeliveredState
+  return { fed, state }
+}
+
 it('takes changes whose fate nobody knows as unknown, from the first that is lost on, of that run and partition, unless another came after', async () => {
   await using world = await openTestLog({ partitions: 1 })
   const { log, io } = world
@@ -25,12 +36,7 @@ it('takes changes whose fate nobody knows as unknown, from the first that is los
   const { changes } = syncTopics(PREFIX, SYNC)
   await using writer = await log.openWriter('ends', { signal })
   await writer.append(at(changes, 0), [{ key: textKey('e'), value: null }], { signal })
-  const fed: StateFeed[] = []
-  const state = {
-    positions: () => Promise.resolve(NOTHING_READ),
-    feed: async (stretch: StateFeed) => void fed.push(stretch),
-    commit: () => Promise.resolve(),
-  } as unknown as DeliveredState
+  const { fed, state } = recordingState()
   const faults = [
     { partition: 0, run: 1, from: 1 },
     { partition: 1, run: 2, from: 0 },
@@ -65,12 +71,7 @@ it('has each value from before an entry that it has, though delivery still write
     },
     read: world.log.read.bind(world.log),
   })
-  const fed: StateFeed[] = []
-  const state = {
-    positions: () => Promise.resolve(NOTHING_READ),
-    feed: async (stretch: StateFeed) => void fed.push(stretch),
-    commit: () => Promise.resolve(),
-  } as unknown as DeliveredState
+  const { fed, state } = recordingState()
   const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION, faults: [] }
   await feedState(state, { log, io, ...of, signal })
   expect(isWritten).toBe(true)

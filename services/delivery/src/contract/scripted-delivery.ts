@@ -11,17 +11,16 @@ import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
-import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
+import { at, syncTopics } from '@sluice/topics/topics'
 import { sampleDefinition, sampleEvent, SYNC, type DefinitionFields } from '@sluice/testkit/sample-records'
-import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
-import { deliverPartition } from '../deliver-partition.ts'
 import { DeliveryMemory } from '../delivery-memory.ts'
 import { resolveTarget } from '../destination/target.ts'
 import type { DeliverDeps } from '../run/open-run.ts'
 import { Places } from '../send/places.ts'
 import { Throttles } from '../send/throttles.ts'
+import { startLife, tellOfRun, type Life } from './live-delivery.ts'
 
 const never = new AbortController().signal
 export const topics = syncTopics(PREFIX, SYNC)
@@ -96,14 +95,6 @@ class ScriptedSender {
   }
 }
 
-export interface Life {
-  readonly done: Promise<void>
-  /** Lets it hand over in good order. */
-  drain(): Promise<void>
-  /** Ends it where it stands. */
-  kill(): Promise<void>
-}
-
 export class ScriptedDelivery implements AsyncDisposable {
   readonly world: TestLog
   readonly api = new ScriptedSender()
@@ -148,14 +139,10 @@ export class ScriptedDelivery implements AsyncDisposable {
 
   /** Writes an event of the run, as its detector does. */
   async tell(fields: Partial<RunEvent>): Promise<void> {
-    const value = this.world.io.encode('RunEvent', { ...this.#run, ...fields })
-    await this.world.append(at(sharedTopics(PREFIX).runs, homePartition(SYNC)), [
-      { key: runKey(SYNC, this.#run.runId), value },
-    ])
+    await tellOfRun(this.world, { ...this.#run, ...fields })
   }
 
   live(over: Partial<DeliverDeps> = {}): Life {
-    const [drain, kill] = [new AbortController(), new AbortController()]
     const { log, io, runs, definitions, prefix } = this.world
     const deps: DeliverDeps = {
       ...{ log, io, runs, definitions, prefix },
@@ -170,21 +157,7 @@ export class ScriptedDelivery implements AsyncDisposable {
       resolveTarget: () => Promise.resolve(resolveTarget(this.#definition, () => '')),
       ...over,
     }
-    const ends = { drain: drain.signal, abort: kill.signal }
-    const worker = { target: at(topics.requests, 0), membership: steadyMembership(), ...ends }
-    const done = deliverPartition(deps, this.#run, worker)
-    const ended = done.catch(() => undefined)
-    return {
-      done,
-      drain: async () => {
-        drain.abort()
-        await done
-      },
-      kill: async () => {
-        kill.abort(new Error('killed'))
-        await ended
-      },
-    }
+    return startLife(deps, this.#run)
   }
 
   /** A life that delivers what is left, to the report of the run. */

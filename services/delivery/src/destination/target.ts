@@ -69,7 +69,8 @@ export function resolveTarget(
     throw new SluiceError('config', `Destination \`${destination.name}\`: its \`baseUrl\` is not a URL.`)
   const lookUp = (name: string): string => secretFor(name, use)
   assertFilled(destination, lookUp)
-  return filledTarget(definition, lookUp, connectionOf(destination, fillWith(lookUp), profile))
+  const connection = connectionOf(destination, text => fillSecrets(text, lookUp), profile)
+  return filledTarget(definition, lookUp, connection)
 }
 
 /** The target of a run of which nothing is sent, without its secrets. */
@@ -85,10 +86,6 @@ export interface Profile {
 }
 
 const EMBEDDED: Profile = { allowPrivateNetwork: true }
-
-function fillWith(lookUp: LookUp): (text: string) => string {
-  return text => fillSecrets(text, lookUp)
-}
 
 function filledTarget(definition: Definition, lookUp: LookUp, connection: ConnectionOptions): Target {
   const { destination, sync } = definition

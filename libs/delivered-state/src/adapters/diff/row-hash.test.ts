@@ -1,35 +1,14 @@
 /** Hashes in a state file that another version of Sluice, or a run with other compared columns, has made. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { extractHere } from '@sluice/sources/contract/extract-here'
-import type { DeliveredStateHarness } from '../../contract/harness.ts'
+import { describe, expect, it } from 'vitest'
+import { duckdbHarness } from '../../contract/duckdb-harness.ts'
 import { brief, ONE, Played } from '../../contract/played.ts'
-import { openDeliveredState } from '../duckdb.ts'
 
-let folder = ''
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-hash-'))
-})
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true })
-})
-
-let extracts = 0
-const harness: DeliveredStateHarness = {
-  open: ({ name }) =>
-    openDeliveredState({ file: join(folder, name), sync: 's', incarnation: 'i', partitions: 1 }),
-  extract: sql => {
-    const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
-    return extractHere(model, { folder, file: join(folder, `extract-${extracts++}.duckdb`) })
-  },
-}
+const harness = duckdbHarness()
 
 /** Makes the file look as if another version of Sluice, which hashes another text, had written it. */
 async function hashedElsewhere(): Promise<void> {
-  const instance = await DuckDBInstance.create(join(folder, 'state'))
+  const instance = await DuckDBInstance.create(harness.pathOf('state'))
   const connection = await instance.connect()
   await connection.run(`
     UPDATE state SET hash = hash // 2 + 1;
