@@ -338,6 +338,11 @@ export interface RunEvent {
   readonly approved: number | null
   /** Set while the run brings the delivered state up to date for longer than a second. */
   readonly restoring: Restoring | null
+  /**
+   * So many processes in a row have died in the midst of the sync's runs, if the process of this one dies
+   * before it writes another event of it. Null in events of an earlier version.
+   */
+  readonly deaths: number | null
 }
 
 /** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */

@@ -22,6 +22,8 @@ export interface Figures {
   ended(sync: string, status: RunStatus): void
   /** So many partitions of a sync are set aside now, or the whole sync (1); 0: it is worked on. */
   setAside(stage: StageName, sync: string, places: number): void
+  /** So many processes in a row died in the midst of the sync's runs, and it is parked; 0: it is not. */
+  parked(sync: string, deaths: number): void
 }
 
 export const NO_FIGURES: Figures = {
@@ -33,4 +35,5 @@ export const NO_FIGURES: Figures = {
   leaseWaited: () => undefined,
   ended: () => undefined,
   setAside: () => undefined,
+  parked: () => undefined,
 }

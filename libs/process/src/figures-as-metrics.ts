@@ -42,11 +42,7 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
     buckets: LEASE_WAIT_BUCKETS_S,
   })
   const runs = metrics.counter({ name: 'runs_total', help: 'Runs that ended', labels: ['sync', 'status'] })
-  const setAside = metrics.gauge({
-    name: 'set_aside',
-    help: 'Partitions of a sync that cannot be worked on, by stage; they are tried again, and other syncs go on',
-    labels: ['stage', 'sync'],
-  })
+  const { setAside, parked } = gaugesOfTrouble(metrics)
   const flying = new Map<string, number>()
   /**
    * By figure and sync, how to remove the figure. Only those of the syncs that were counted last are kept,
@@ -79,7 +75,23 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
     leaseWaited: (sync, ms) => leaseWaits.observe(ms / 1000, of(leaseWaits, 'lease waits', { sync })),
     ended: (sync, status) => runs.add(1, of(runs, `runs ${status}`, { sync, status })),
     setAside: (stage, sync, places) => setAside.set(places, of(setAside, `aside ${stage}`, { stage, sync })),
+    parked: (sync, deaths) => parked.set(deaths, of(parked, 'parked', { sync })),
   }
+}
+
+/** Gauges of syncs that something is wrong with. */
+function gaugesOfTrouble(metrics: Metrics) {
+  const setAside = metrics.gauge({
+    name: 'set_aside',
+    help: 'Partitions of a sync that cannot be worked on, by stage; they are tried again, and other syncs go on',
+    labels: ['stage', 'sync'],
+  })
+  const parked = metrics.gauge({
+    name: 'parked',
+    help: 'Processes that died in a row in the midst of the runs of a sync, which begin after pauses therefore',
+    labels: ['sync'],
+  })
+  return { setAside, parked }
 }
 
 interface Removable<L> {

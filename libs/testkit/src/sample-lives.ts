@@ -29,6 +29,7 @@ export const DELIVERED: readonly PartitionReport[] = [0, 1].map(partition =>
 
 export const IDLE: SyncLife = {
   ...{ lastRun: 7, first: true, faults: [], lastCommand: 4 },
+  ...{ deaths: 0, lastEndedAt: null },
   ...{ atWork: null, queued: null, awaiting: null, replacementCancelled: false },
 }
 

@@ -92,6 +92,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     held: null,
     approved: null,
     restoring: null,
+    deaths: 0,
     ...fields,
   }
 }

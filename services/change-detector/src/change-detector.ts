@@ -40,6 +40,7 @@ const MOST_REFUSED = 1_000
 export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise<void> {
   const { log, holds, readiness, prefix, logger } = deps
   const detections = new Slots({ most: DETECTIONS_AT_ONCE, overdueMs: OVERDUE_MS })
+  const suspects = new Slots({ most: 1, overdueMs: OVERDUE_MS })
   const topic = sharedTopics(prefix).commands
   await ownPartitions({
     log,
@@ -48,7 +49,7 @@ export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise
     group: `${prefix}.detector`,
     topic,
     holdOf: ({ partition }) => `changes/${partition}`,
-    work: worker => new HomePartition({ ...deps, detections }, worker).work(),
+    work: worker => new HomePartition({ ...deps, detections, suspects }, worker).work(),
     onSetback: (target, error) =>
       logger.warn({ partition: target?.partition, err: error }, 'detection starts again'),
     ...ends,

@@ -99,6 +99,7 @@ function factsAt({ life, events, tails }: World): readonly (readonly [string, Fa
     ['published', { kind: 'published' }],
     ['cut-short', { kind: 'cut-short' }],
     ['failed', { kind: 'failed', error: new Error('no such table'), at: 20 }],
+    ['let go', { kind: 'let-go' }],
     ['reported', { kind: 'reported', reports }],
     ['replaced', { kind: 'replaced', newRunId: `RUN${events.size}`, at: 20 }],
     ['ended', { kind: 'ended', endsBefore: [], at: 20 }],
@@ -193,7 +194,8 @@ describe('in every life that a sync can come to', { timeout: 60_000 }, () => {
         found.queued?.runId === (isQueued ? open : queued)?.runId &&
         found.awaiting?.runId === awaiting?.runId &&
         found.atWork?.run.runId === (isQueued ? undefined : open?.runId) &&
-        found.atWork?.run.cancelling === (isQueued ? undefined : open?.cancelling)
+        found.atWork?.run.cancelling === (isQueued ? undefined : open?.cancelling) &&
+        found.deaths === world.life.deaths
       )
     }
     expect(against(isFound)).toEqual([])

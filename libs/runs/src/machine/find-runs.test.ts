@@ -22,6 +22,8 @@ describe('what the topics tell of the runs so far', () => {
       queued: null,
       awaiting: null,
       lastCommand: -1,
+      deaths: 0,
+      lastEndedAt: null,
     }
     expect(findRuns(undefined, 's', [{ ...ENDED, run: 0 }])).toEqual(none)
   })

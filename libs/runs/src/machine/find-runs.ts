@@ -30,6 +30,8 @@ export function findRuns(
     lastRun,
     first: lastRun === 0 || (last !== undefined && last.first && !hasSeenModel(last)),
     faults: last?.faults ?? [],
+    deaths: last?.deaths ?? 0,
+    lastEndedAt: last?.endedAt ?? null,
     lastCommand: Math.max(-1, ...events.map(event => event.command)),
     atWork: left === undefined ? null : leftRun(left),
     queued: queued.find(event => event !== left) ?? null,

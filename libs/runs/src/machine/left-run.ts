@@ -25,13 +25,16 @@ export function inspectLeft(
   const wasSealed = written.some(tail => tail.sealed)
   const isCut = written.length < fact.tails.length || written.some(tail => !tail.ended)
   // Renderer and delivery work on runs that the topic says are running.
-  const run: RunState = { ...left, status: 'running', endedAt: null, complete: !isCut && !wasSealed }
+  const complete = !isCut && !wasSealed
+  const deaths = complete ? 0 : left.deaths
+  const run: RunState = { ...left, status: 'running', endedAt: null, complete, deaths }
   const isNews = run.status !== left.status || run.complete !== left.complete
   const inspected: AtWork = {
     ...{ ...atWork, run, phase: isCut ? 'sealing' : 'delivering', isWritten: true },
     isSealed: isCut || wasSealed || isInterrupted,
   }
-  return stepOf({ ...life, atWork: inspected }, isNews ? [run] : [], isCut ? 'seal' : 'await-reports')
+  const counted = complete ? { ...life, deaths: 0 } : life
+  return stepOf({ ...counted, atWork: inspected }, isNews ? [run] : [], isCut ? 'seal' : 'await-reports')
 }
 
 /**

@@ -53,6 +53,7 @@ export function queuedRun(of: {
     held: null,
     approved: null,
     restoring: null,
+    deaths: 0,
   }
 }
 

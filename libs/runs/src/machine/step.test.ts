@@ -48,6 +48,7 @@ const FACTS: { readonly [fact: string]: Fact } = {
   published: { kind: 'published' },
   'cut-short': { kind: 'cut-short' },
   failed: { kind: 'failed', error: new SluiceError('query', 'no such table'), at: 20 },
+  'let-go': { kind: 'let-go' },
   reported: { kind: 'reported', reports: DELIVERED },
   replaced: { kind: 'replaced', newRunId: 'NEW', at: 20 },
   ended: { kind: 'ended', endsBefore: [], at: 20 },
@@ -69,10 +70,12 @@ detecting  → detected: too many removals: detecting; ; await-approval
 detecting  → awaits-approval: done; RUN held; release
 detecting  → prepared: detecting; RUN running; go-on
 detecting  → publishing: publishing; ; go-on
+detecting  → let-go: detecting; RUN running; go-on
 detecting  → failed: done; RUN failed; release
 
 publishing → published: delivering; RUN running; await-reports
 publishing → cut-short: delivering; ; await-reports
+publishing → let-go: publishing; RUN running; go-on
 publishing → failed: publishing; RUN running, failed; take-over
 
 delivering → reported: reported; ; end

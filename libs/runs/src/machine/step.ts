@@ -5,7 +5,16 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { cancelReplacement, inspectLeft, replace, replaceOrEnd } from './left-run.ts'
-import { cancelledRun, endedRun, failedRun, hasSeenModel, INTERRUPTED, supersededRun } from './run-events.ts'
+import { deathsWithout, endCounted, parkedNotice, parkedUntil } from './parking.ts'
+import {
+  cancelledRun,
+  endedRun,
+  failedRun,
+  hasSeenModel,
+  INTERRUPTED,
+  supersededRun,
+  type RunState,
+} from './run-events.ts'
 import { failReset, setAside, takeCommandAside } from './set-aside.ts'
 import {
   stepOf,
@@ -34,6 +43,7 @@ export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } =
   published: ['publishing'],
   'cut-short': ['publishing'],
   failed: ['taken', 'detecting', 'publishing', 'reported', 'done'],
+  'let-go': ['detecting', 'publishing'],
   reported: ['delivering'],
   replaced: ['lost', 'reported'],
   ended: ['lost', 'reported'],
@@ -49,25 +59,35 @@ export function step(life: SyncLife, fact: Fact): Step {
   const { atWork } = life
   if (fact.kind === 'idle') {
     if (atWork !== null) throw impossible(fact, atWork)
-    return takeQueued(life, fact.at)
+    return takeQueued(life, fact)
   }
   if (atWork === null || !PHASES_OF[fact.kind].includes(atWork.phase)) throw impossible(fact, atWork)
   return stepOn(life, atWork, fact)
 }
 
-/** The queued run is taken up. It gets the next number; a reset has none. */
-function takeQueued(life: SyncLife, at: number): Step {
+/** The queued run is taken up, unless its sync is parked. It gets the next number; a reset has none. */
+function takeQueued(life: SyncLife, { at, parks = false }: Extract<Fact, { kind: 'idle' }>): Step {
   const { queued, awaiting } = life
   if (queued === null) return stepOf(life, [], 'wait')
   // Its event is written once more. Only the owner can do that, so no other process takes topics away.
   if (queued.cause === 'reset')
     return stepOf({ ...life, queued: null, atWork: atWorkOf(queued) }, [queued], 'reset')
+  const until = parks ? parkedUntil(life) : null
+  if (until !== null && at < until) return waitParked(life, queued, until)
   // A newer run sees the same rows as the run that awaits approval, which has nothing left to wait for.
   const superseded = awaiting === null ? [] : [supersededRun(awaiting, queued.runId, at)]
-  const { lastRun, first, faults } = superseded.reduce(withEnd, life)
-  const run = { ...queued, run: lastRun + 1, first, faults, startedAt: at }
+  const { lastRun, first, faults, deaths } = superseded.reduce(withEnd, life)
+  const run = { ...queued, run: lastRun + 1, first, faults, deaths, notices: [], startedAt: at }
   const taken = { queued: null, awaiting: null, faults, lastRun: lastRun + 1, atWork: atWorkOf(run) }
   return stepOf({ ...life, ...taken }, superseded, 'detect')
+}
+
+/** The queued run says once why it waits. */
+function waitParked(life: SyncLife, queued: RunState, until: number): Step {
+  const notices = [parkedNotice(life.deaths, until)]
+  if (queued.notices[0] === notices[0]) return stepOf(life, [], 'wait')
+  const waiting = { ...queued, notices }
+  return stepOf({ ...life, queued: waiting }, [waiting], 'wait')
 }
 
 function atWorkOf(run: AtWork['run']): AtWork {
@@ -90,7 +110,7 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
     case 'sealed':
       return stepOf(to({ phase: 'delivering' }), [], 'await-reports')
     case 'begun':
-      return told({ status: 'running', definition: fact.definition }, { phase: 'detecting' })
+      return begun(life, atWork, fact.definition)
     case 'restoring':
       return told({ restoring: fact.restoring })
     case 'restored':
@@ -109,6 +129,8 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
       return stepOf(to({ phase: 'delivering', isSealed: true }), [], 'await-reports')
     case 'failed':
       return failed(life, atWork, fact)
+    case 'let-go':
+      return letGo(life, atWork)
     case 'reported': {
       const reported = to({ phase: 'reported', reports: fact.reports })
       return replaceOrEnd(reported)
@@ -124,6 +146,20 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
   }
 }
 
+/** Counts the death of its process beforehand: nobody can count it afterwards. */
+function begun(life: SyncLife, atWork: AtWork, definition: string): Step {
+  const deaths = (atWork.run.deaths ?? 0) + 1
+  const run = { ...atWork.run, status: 'running', definition, deaths } as const
+  return stepOf({ ...life, deaths, atWork: { ...atWork, run, phase: 'detecting' } }, [run], 'go-on')
+}
+
+/** The process does not die of this run, so its event counts no death. */
+function letGo(life: SyncLife, atWork: AtWork): Step {
+  const deaths = deathsWithout(atWork.run)
+  const run = { ...atWork.run, deaths }
+  return stepOf({ ...life, deaths, atWork: { ...atWork, run } }, [run], 'go-on')
+}
+
 function detected(
   life: SyncLife,
   atWork: AtWork,
@@ -137,14 +173,21 @@ function detected(
 }
 
 function awaitApproval(life: SyncLife, atWork: AtWork, held: AtWork['run']['held']): Step {
-  const run = { ...atWork.run, status: 'held', held, approved: null } as const
-  return stepOf({ ...life, awaiting: run, atWork: { ...atWork, run, phase: 'done' } }, [run], 'release')
+  // An approval takes its number back, and what the run before it said counts again.
+  const deaths = deathsWithout(atWork.run)
+  const run = { ...atWork.run, status: 'held', held, approved: null, deaths } as const
+  const done: AtWork = { ...atWork, run, phase: 'done' }
+  return stepOf({ ...life, deaths, awaiting: run, atWork: done }, [run], 'release')
 }
 
 function published(life: SyncLife, atWork: AtWork): Step {
-  const run = { ...atWork.run, complete: true }
+  const run = { ...atWork.run, complete: true, deaths: 0 }
   const first = life.first && !hasSeenModel(run)
-  return stepOf({ ...life, first, atWork: { ...atWork, run, phase: 'delivering' } }, [run], 'await-reports')
+  return stepOf(
+    { ...life, first, deaths: 0, atWork: { ...atWork, run, phase: 'delivering' } },
+    [run],
+    'await-reports',
+  )
 }
 
 /**
@@ -187,7 +230,8 @@ function end(life: SyncLife, atWork: AtWork, { endsBefore, at }: Extract<WorkFac
 }
 
 /** Writes the run's end, and before it that of the run that was to take the place of a cancelled one. */
-function finish(life: SyncLife, atWork: AtWork, ended: AtWork['run']): Step {
+function finish(life: SyncLife, atWork: AtWork, end: AtWork['run']): Step {
+  const ended = endCounted(atWork, end)
   const before = ended.cancelling ? cancelReplacement(life, ended.endedAt ?? 0) : stepOf(life, [], 'go-on')
   const next = withEnd({ ...before.life, atWork: { ...atWork, run: ended, phase: 'done' } }, ended)
   return stepOf(next, [...before.events, ended], 'release')

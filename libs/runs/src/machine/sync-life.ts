@@ -59,6 +59,10 @@ export interface SyncLife {
   readonly faults: readonly Fault[]
   /** Offset of the last command that is taken; −1 if none is. */
   readonly lastCommand: number
+  /** How many processes in a row have died in the midst of the sync's runs (parking.ts). */
+  readonly deaths: number
+  /** When the last run ended; null while it has not, and if there was none. */
+  readonly lastEndedAt: number | null
   readonly atWork: AtWork | null
   readonly queued: RunState | null
   /**
@@ -135,6 +139,8 @@ export type WorkFact =
   /** Somebody cancelled the run while it was published: its markers are written, marked as sealed. */
   | { readonly kind: 'cut-short' }
   | { readonly kind: 'failed'; readonly error: unknown; readonly at: number }
+  /** The process stops in good order, and leaves the run to its successor. */
+  | { readonly kind: 'let-go' }
   /** All partitions have reported. */
   | { readonly kind: 'reported'; readonly reports: readonly PartitionReport[] }
   /** A run may take the place of the one that was cut, under this id. */
@@ -149,8 +155,8 @@ export type WorkFact =
 
 export type Fact =
   | Asked
-  /** Nothing is at work: what is queued may begin. */
-  | { readonly kind: 'idle'; readonly at: number }
+  /** Nothing is at work: what is queued may begin. With `parks`, a sync that is parked waits. */
+  | { readonly kind: 'idle'; readonly at: number; readonly parks?: boolean }
   | WorkFact
   /** Nobody can own the sync. */
   | { readonly kind: 'set-aside'; readonly aside: Aside }
@@ -162,7 +168,7 @@ export type Fact =
 /** What the owner does next; in brackets the fact that it tells afterwards. */
 export type Next =
   | 'go-on' // with what it is at.
-  | 'wait' // for a command [asked].
+  | 'wait' // for a command [asked]; with a queued run, for the end of its sync's pause too [idle].
   | 'detect' // Resolve the definition [begun], restore [restored], compare [detected].
   | 'reset' // Delete the topics, write the new incarnation, end the reset: this life is over.
   | 'await-approval' // Let somebody approve it first [awaits-approval].
@@ -194,7 +200,9 @@ export function withRun(life: SyncLife, atWork: AtWork, changed: Partial<RunStat
   return { ...life, atWork: { ...atWork, run: { ...atWork.run, ...changed } } }
 }
 
-/** The faults in the end of a run count for the next run. A run without a number has none. */
+/** What the end of a run says of the sync counts for the next run. A run without a number says nothing. */
 export function withEnd(life: SyncLife, ended: RunState): SyncLife {
-  return ended.run === null || !isEnded(ended.status) ? life : { ...life, faults: ended.faults }
+  const { faults, deaths, endedAt } = ended
+  if (ended.run === null || !isEnded(ended.status)) return life
+  return { ...life, faults, deaths: deaths ?? 0, lastEndedAt: endedAt }
 }

@@ -154,6 +154,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     held: { removed: 900, rows: 1000, samples: ['1', 'é'] },
     approved: 900,
     restoring: { why: 'it has no cache here', records: 410_000, of: 1_000_000 },
+    deaths: 2,
   },
   PartitionReport: {
     sync: 's',

@@ -31,7 +31,16 @@ async function endedWhile(
   reports.set(partition, { ...reportOf(partition, true), ...last })
   const written: RunState[] = []
   let life: SyncLife = {
-    ...{ lastRun: 7, first: false, faults: [], lastCommand: 4, queued: null, awaiting: null },
+    ...{
+      lastRun: 7,
+      first: false,
+      faults: [],
+      deaths: 0,
+      lastEndedAt: null,
+      lastCommand: 4,
+      queued: null,
+      awaiting: null,
+    },
     ...{ atWork: { ...leftRun(RUN), phase: 'delivering', isWritten: true }, replacementCancelled: false },
   }
   const tenure = {

@@ -46,7 +46,16 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
     },
   })
   let life: SyncLife = {
-    ...{ lastRun: 7, first: true, faults: [], lastCommand: 4, queued: null, awaiting: null },
+    ...{
+      lastRun: 7,
+      first: true,
+      faults: [],
+      deaths: 0,
+      lastEndedAt: null,
+      lastCommand: 4,
+      queued: null,
+      awaiting: null,
+    },
     atWork: leftRun(open, adoptedAreInterrupted),
     replacementCancelled: false,
   }

@@ -22,6 +22,7 @@ import { beginOf } from './finish-left-run.ts'
 import { forgetRuns } from './forget-runs.ts'
 import { publishChanges } from '../publish/publish-changes.ts'
 import { noticesOf } from './notices.ts'
+import { isParked } from '@sluice/runs/machine/parking'
 import { purposeOf, type RunState } from '@sluice/runs/machine/run-events'
 import type { AtWork, Next } from '@sluice/runs/machine/sync-life'
 import { RestoringTeller } from './tell-restoring.ts'
@@ -56,6 +57,8 @@ export class RunExecution {
     const tenure = this.#tenure
     const { deps, ends } = tenure
     try {
+      // The event that it begins with counts a death beforehand. Waiting is not suspect.
+      using _alone = isParked(tenure.life) ? await deps.suspects?.take({ signal: this.#waits }) : undefined
       const definition = await this.#begin()
       const { next, toApprove } = await this.#detectAndPublish(definition)
       // Its files are closed by now. Whoever sees the end may take them away, and no failure to close them
@@ -65,7 +68,7 @@ export class RunExecution {
         await forgetRuns(tenure)
         await tenure.tell({ kind: 'ended', endsBefore: [], at: deps.now() })
       } else if (toApprove !== null) {
-        AbortSignal.any([ends.drain, this.#cancel]).throwIfAborted()
+        this.#waits.throwIfAborted()
         await tenure.tell({ kind: 'awaits-approval', toApprove })
       }
     } catch (error) {
@@ -86,6 +89,10 @@ export class RunExecution {
     } catch (untold) {
       throw concernOf(error) === 'sync' ? error : untold
     }
+  }
+
+  get #waits(): AbortSignal {
+    return AbortSignal.any([this.#tenure.ends.drain, this.#cancel])
   }
 
   get #atWork(): AtWork {

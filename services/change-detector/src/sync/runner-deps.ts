@@ -29,6 +29,8 @@ export interface RunnerDeps {
   }) => Promise<DeliveredState>
   /** Limits how many syncs are compared at once, since each takes memory; absent: no limit. */
   readonly detections?: Slots | undefined
+  /** Limits how many parked syncs run at once, since one may end the process; absent: no limit. */
+  readonly suspects?: Slots | undefined
   readonly newRunId: () => string
   readonly figures?: Figures | undefined
   /**

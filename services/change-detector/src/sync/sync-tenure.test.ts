@@ -31,8 +31,17 @@ function tenureOf(left: Left): {
   readonly ended: () => number
 } {
   const { onWrite, open = CUT, ...of } = left
-  const none = { first: false, faults: [], replacementCancelled: false, queued: null, awaiting: null }
-  const found: SyncLife = { ...none, lastRun: 7, lastCommand: 4, atWork: leftRun(open), ...of }
+  const none = {
+    first: false,
+    faults: [],
+    deaths: 0,
+    lastEndedAt: null,
+    replacementCancelled: false,
+    queued: null,
+    awaiting: null,
+  }
+  const alive = { deaths: 0, lastEndedAt: null }
+  const found: SyncLife = { ...none, ...alive, lastRun: 7, lastCommand: 4, atWork: leftRun(open), ...of }
   const events: string[] = []
   let ended = 0
   const log = { deleteTopics: async () => Promise.reject(BEYOND) }

@@ -7,7 +7,9 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { Notifier } from '@sluice/flow/notifier'
+import { sleep } from '@sluice/flow/sleep'
 import { findRuns } from '@sluice/runs/machine/find-runs'
+import { isParked, parkedUntil, withoutDeath } from '@sluice/runs/machine/parking'
 import type { RunState } from '@sluice/runs/machine/run-events'
 import { step } from '@sluice/runs/machine/step'
 import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
@@ -30,6 +32,8 @@ export interface WaitingCommand {
   readonly resolve: () => void
   readonly reject: (reason: unknown) => void
 }
+
+const LONGEST_LOOK_MS = 60_000
 
 type TenureOf = Pick<Tenure, 'ends' | 'startedHere' | 'oldRuns'> & {
   /** Told of each run that has ended or awaits approval, but for one that another run takes the place of. */
@@ -54,6 +58,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   #cancel = new AbortController()
   /** True once a run is queued in the place of the one at work. */
   #isReplaced = false
+  #isShownParked = false
 
   private constructor(
     deps: RunnerDeps,
@@ -68,9 +73,10 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     this.oldRuns = oldRuns
     this.#onEnd = onEnd
     this.ends = endingAlso(ends, this.#failed.signal)
-    const { atWork } = found
-    const isInterrupted = atWork !== null && deps.adoptedAreInterrupted && !startedHere.has(atWork.run.runId)
-    this.#life = { ...found, atWork: atWork && { ...atWork, isInterrupted } }
+    const isOwn = found.atWork !== null && startedHere.has(found.atWork.run.runId)
+    const life = isOwn ? withoutDeath(found) : found
+    const isInterrupted = deps.adoptedAreInterrupted && !isOwn
+    this.#life = { ...life, atWork: life.atWork && { ...life.atWork, isInterrupted } }
   }
 
   get life(): SyncLife {
@@ -152,12 +158,26 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isShownParked) this.#showParked(0)
+    await this.#letGo()
     await this.ownership[Symbol.asyncDispose]()
+  }
+
+  /** Of a process that stops in good order, the run at work is not suspected. */
+  async #letGo(): Promise<void> {
+    const { drain, abort } = this.ends
+    const { atWork } = this.#life
+    const isLeft = atWork?.phase === 'detecting' || atWork?.phase === 'publishing'
+    if (!isLeft || !drain.aborted || abort.aborted) return
+    const { events } = step(this.#life, { kind: 'let-go' })
+    const written = events.map(event => this.ownership.writeEvent(event, abort))
+    await Promise.all(written).catch(() => undefined)
   }
 
   async #write(run: RunState): Promise<void> {
     await this.ownership.writeEvent(run, this.ends.drain)
     if (!isEnded(run.status)) return
+    if (this.#isShownParked && !isParked(this.#life)) this.#showParked(0)
     this.startedHere.delete(run.runId)
     const { runId, status, error } = run
     this.deps.figures?.ended(this.sync, status)
@@ -170,17 +190,46 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       const seen = this.#changes.version
       this.#cancel = new AbortController()
       this.#isReplaced = false
-      const { next, life } = await this.tell({ kind: 'idle', at: this.deps.now() })
+      const parks = !this.deps.adoptedAreInterrupted
+      const { next, life } = await this.tell({ kind: 'idle', at: this.deps.now(), parks })
       const run = life.atWork?.run
       if (run !== undefined && next === 'reset') return await resetSync(this, run)
       if (run !== undefined) {
         this.startedHere.add(run.runId)
         await new RunExecution(this, this.#cancel.signal).carryOut()
         await this.tell({ kind: 'released' })
-      } else if (waiting.length === 0) return
+      } else if (life.queued !== null) await this.#waitParked(seen)
+      else if (waiting.length === 0) return
       else await this.#changes.after(seen, { signal: this.ends.drain })
       this.ends.drain.throwIfAborted()
     }
+  }
+
+  /** Waits until the next run may begin, or something else is to be done. */
+  async #waitParked(seen: number): Promise<void> {
+    const { sync, deps, ends } = this
+    const { deaths } = this.#life
+    const until = parkedUntil(this.#life) ?? 0
+    if (!this.#isShownParked) {
+      this.#showParked(deaths)
+      deps.logger.error(
+        { sync, deaths, until: new Date(until).toISOString() },
+        'the sync is parked: processes died in the midst of its runs',
+      )
+    }
+    const over = new AbortController()
+    const waits = { signal: AbortSignal.any([ends.drain, over.signal]) }
+    // A clock that was set back lets it wait again, and never for longer than a minute without a look.
+    const dueMs = Math.min(Math.max(until - deps.now(), 0), LONGEST_LOOK_MS)
+    const changed = this.#changes.after(seen, waits).catch(() => undefined)
+    await Promise.race([sleep(dueMs, waits), changed]).catch(() => undefined)
+    over.abort(new Error('it is looked at again'))
+    await changed
+  }
+
+  #showParked(deaths: number): void {
+    this.#isShownParked = deaths > 0
+    this.deps.figures?.parked(this.sync, deaths)
   }
 
   async #accept(waiting: WaitingCommand[], idle: AbortSignal): Promise<void> {

@@ -1,0 +1,208 @@
+import { ENDED, FOUND, HELD, QUEUED } from '@sluice/testkit/sample-lives'
+import { SluiceError } from '@sluice/contracts/errors'
+import { describe, expect, it } from 'vitest'
+import { findRuns } from './find-runs.ts'
+import { isParked, parkedUntil, withoutDeath } from './parking.ts'
+import { queuedRun, type RunState } from './run-events.ts'
+import { step } from './step.ts'
+import type { Fact, PartitionTail, SyncLife } from './sync-life.ts'
+
+const NOWHERE: readonly PartitionTail[] = [
+  { ...ENDED, run: 0 },
+  { ...ENDED, run: 0 },
+]
+const PART: readonly PartitionTail[] = [
+  { ...ENDED, run: 1 },
+  { ...ENDED, run: 1, ended: false },
+]
+const BEGUN: Fact = { kind: 'begun', definition: 'd' }
+const DETECTED: Fact = { kind: 'detected', found: FOUND, records: 2, toApprove: null }
+const TO_PUBLISHING: readonly Fact[] = [BEGUN, DETECTED, { kind: 'prepared' }, { kind: 'publishing' }]
+
+/** A sync as its owners and the topic of the runs see it. */
+class Sync {
+  readonly events = new Map<string, RunState>()
+  life: SyncLife
+  at = 1_000
+
+  constructor() {
+    this.life = { ...this.#found(NOWHERE), queued: QUEUED }
+  }
+
+  /** Tells facts, and returns what is next after the last. */
+  tell(...facts: readonly Fact[]): string {
+    let next = ''
+    for (const fact of facts) {
+      const done = step(this.life, fact)
+      this.life = done.life
+      next = done.next
+      for (const event of done.events) this.events.set(event.runId, event)
+    }
+    return next
+  }
+
+  idle(): string {
+    return this.tell({ kind: 'idle', at: this.at, parks: true })
+  }
+
+  /** Another process takes over, since the one at work has died. */
+  dies(tails = NOWHERE): void {
+    this.life = this.#found(tails)
+  }
+
+  /** Ends the run that was left, of which nothing is written, and queues another in its place. */
+  replaces(tails = NOWHERE): void {
+    const newRunId = `RUN${this.events.size}`
+    this.tell({ kind: 'inspected', tails }, { kind: 'replaced', newRunId, at: this.at })
+    this.tell({ kind: 'ended', endsBefore: [], at: this.at }, { kind: 'released' })
+  }
+
+  /** The process dies so often in the midst of a run, and the sync's pauses are waited for. */
+  diesInTheMidst(times: number): void {
+    for (let death = 0; death < times; death += 1) {
+      this.at = Math.max(this.at, parkedUntil(this.life) ?? 0)
+      this.idle()
+      this.tell(BEGUN)
+      this.dies()
+      this.replaces()
+    }
+  }
+
+  #found(tails: readonly PartitionTail[]): SyncLife {
+    const all = [...this.events].map(
+      ([id, event]) => [id, { ...event, sync: 's', incarnation: 'i', marker: 0 }] as const,
+    )
+    return findRuns({ events: new Map(all) }, 's', tails)
+  }
+}
+
+describe('a sync in the midst of whose runs processes die', () => {
+  it('goes on at once after one death, and is parked after two', () => {
+    const sync = new Sync()
+    sync.diesInTheMidst(1)
+    expect(sync.idle()).toBe('detect')
+    sync.tell(BEGUN)
+    sync.dies()
+    sync.replaces()
+    expect(isParked(sync.life)).toBe(true)
+    expect(sync.idle()).toBe('wait')
+    expect(sync.life.queued?.notices[0]).toMatch(/^the sync is parked, since 2 processes in a row died/)
+  })
+
+  it('is run again after pauses of 5 s, 20 s, 80 s and so on, up to an hour', () => {
+    const sync = new Sync()
+    sync.diesInTheMidst(2)
+    const pauses = [1, 2, 3, 4, 5, 6, 7].map(() => {
+      const pause = (parkedUntil(sync.life) ?? 0) - sync.at
+      sync.diesInTheMidst(1)
+      return pause / 1_000
+    })
+    expect(pauses).toEqual([5, 20, 80, 320, 1280, 3600, 3600])
+  })
+
+  it('is found so by whoever takes it over while it waits, and its run says why the one before ended', () => {
+    const sync = new Sync()
+    sync.diesInTheMidst(3)
+    const { deaths, lastEndedAt, queued } = sync.life
+    sync.dies()
+    expect(sync.life).toMatchObject({ deaths, lastEndedAt, queued: { runId: queued?.runId } })
+    expect([...sync.events.values()].at(-2)?.error).toMatch(
+      /^interrupted: .*; the sync is parked, since 3 processes in a row died in the midst of its runs$/,
+    )
+  })
+
+  it('says once why it waits', () => {
+    const sync = new Sync()
+    sync.diesInTheMidst(2)
+    sync.idle()
+    const { life, events } = step(sync.life, { kind: 'idle', at: sync.at + 1, parks: true })
+    expect([life.queued, events]).toEqual([sync.life.queued, []])
+  })
+
+  it('can be reset meanwhile', () => {
+    const sync = new Sync()
+    sync.diesInTheMidst(2)
+    const { queued } = sync.life
+    const reset = queuedRun({ ...QUEUED, runId: 'RESET', cause: 'reset', command: 9, at: sync.at })
+    const { next } = step({ ...sync.life, queued: reset }, { kind: 'idle', at: sync.at, parks: true })
+    expect([queued !== null, next]).toEqual([true, 'reset'])
+  })
+
+  it('counts deaths of runs that were published in part', () => {
+    const sync = new Sync()
+    sync.idle()
+    sync.tell(...TO_PUBLISHING)
+    sync.dies(PART)
+    const reports: Fact = { kind: 'reported', reports: [] }
+    sync.tell({ kind: 'inspected', tails: PART })
+    // The owner that seals the run dies, too. It was not in the midst of the run.
+    sync.dies(PART)
+    sync.tell({ kind: 'inspected', tails: PART }, { kind: 'sealed' }, reports)
+    sync.tell({ kind: 'replaced', newRunId: 'NEW', at: 5 }, { kind: 'ended', endsBefore: [], at: 5 })
+    expect(sync.life.deaths).toBe(1)
+  })
+
+  it('waits in no profile that does not park', () => {
+    const sync = new Sync()
+    sync.diesInTheMidst(5)
+    expect(sync.tell({ kind: 'idle', at: sync.at })).toBe('detect')
+  })
+})
+
+describe('no death counts', () => {
+  const failed: Fact = { kind: 'failed', error: new SluiceError('query', 'no such table'), at: 2_000 }
+  const published = [...TO_PUBLISHING, { kind: 'published' } as const]
+
+  it.each<readonly [string, readonly Fact[]]>([
+    ['of a process that awaits the reports of a run', published],
+    ['before a run that failed by itself', [BEGUN, failed, { kind: 'released' }]],
+    [
+      'before a run that had nothing to publish',
+      [
+        BEGUN,
+        { kind: 'detected', found: FOUND, records: 0, toApprove: null },
+        { kind: 'ended', endsBefore: [], at: 2_000 },
+      ],
+    ],
+  ])('%s', (_, facts) => {
+    const sync = new Sync()
+    sync.diesInTheMidst(1)
+    sync.idle()
+    sync.tell(...facts)
+    sync.dies()
+    expect(sync.life.deaths).toBe(0)
+  })
+
+  it.each<readonly [string, readonly Fact[]]>([
+    ['of a process that has let go of the run', [BEGUN, { kind: 'let-go' }]],
+    ['before a run that awaits approval', [BEGUN, { kind: 'awaits-approval', toApprove: HELD }]],
+    ['of a process that died before the run had begun', []],
+  ])('%s, and those before it do', (_, facts) => {
+    const sync = new Sync()
+    sync.diesInTheMidst(1)
+    sync.idle()
+    sync.tell(...facts)
+    sync.dies()
+    expect(sync.life.deaths).toBe(1)
+  })
+
+  it('of a run that is cancelled, and those before it do', () => {
+    const sync = new Sync()
+    sync.diesInTheMidst(2)
+    sync.at = parkedUntil(sync.life) ?? 0
+    sync.idle()
+    const run = sync.life.atWork?.run.runId ?? ''
+    const command = { id: 'c', kind: 'cancel', sync: 's', cause: 'manual', run, at: 15, scope: null } as const
+    sync.tell(BEGUN, { kind: 'asked', command, offset: 99, partitions: 2, at: 20 }, failed)
+    expect([sync.events.get(run)?.status, sync.life.deaths]).toEqual(['cancelled', 2])
+  })
+
+  it('of a process that takes its own run over, since it lives', () => {
+    const sync = new Sync()
+    sync.idle()
+    sync.tell(BEGUN)
+    sync.dies()
+    expect(sync.life.deaths).toBe(1)
+    expect(withoutDeath(sync.life)).toMatchObject({ deaths: 0, atWork: { run: { deaths: 0 } } })
+  })
+})
