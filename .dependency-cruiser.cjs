@@ -19,6 +19,7 @@ const VENDOR_HOMES = {
   avsc: ['^libs/schema-codec/src/'],
   bottleneck: ['^libs/rate-limit/src/adapters/'],
   ioredis: ['^libs/redis/src/'],
+  'ipaddr.js': ['^libs/egress/src/'],
   kafkajs: ['^libs/message-log/src/adapters/'],
   liquidjs: ['^libs/templates/src/'],
   mysql2: ['^libs/sources/src/adapters/'],
@@ -90,7 +91,7 @@ module.exports = {
       name: 'adapters-stay-in-their-room',
       severity: 'error',
       from: { path: `${ROOM}adapters/`, pathNot: TEST },
-      to: { path: PRODUCTION, pathNot: ['^libs/$1/src/', '^libs/(contracts|domain|flow|redis)/src/'] },
+      to: { path: PRODUCTION, pathNot: ['^libs/$1/src/', '^libs/(contracts|domain|egress|flow|redis)/src/'] },
     },
     {
       name: 'adapters-are-named-only-in-compose',

@@ -135,6 +135,7 @@ async function startService(
     cwd: folder,
     env: {
       SLUICE_SOURCE_ROOTS: '/',
+      SLUICE_SOURCE_PRIVATE_NETWORKS: 'allowed',
       ...env,
       SLUICE_DATA_DIR: join(dir, `${name}-data-${env['SLUICE_PREFIX'] ?? ''}`),
     },

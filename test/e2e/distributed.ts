@@ -189,8 +189,15 @@ export class ServiceProcess implements AsyncDisposable {
     const folder = join(ROOT, 'services', this.name)
     const child = spawn(process.execPath, startArguments(folder), {
       cwd: folder,
-      // Sources of tests lie in temporary folders.
-      env: { PATH, HOME, XDG_CACHE_HOME, SLUICE_SOURCE_ROOTS: '/', ...this.#env },
+      // Sources of tests lie in temporary folders, and in databases of this machine.
+      env: {
+        PATH,
+        HOME,
+        XDG_CACHE_HOME,
+        SLUICE_SOURCE_ROOTS: '/',
+        SLUICE_SOURCE_PRIVATE_NETWORKS: 'allowed',
+        ...this.#env,
+      },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const onParentExit = (): void => void child.kill('SIGKILL')

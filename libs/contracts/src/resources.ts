@@ -79,6 +79,12 @@ function serverFields(schemes: readonly string[]) {
     tls: sourceTls
       .optional()
       .describe('Encrypts the connection; {} checks the server by the known authorities.'),
+    allowPrivateNetwork: z
+      .boolean('true or false')
+      .optional()
+      .describe(
+        'false: no connection goes to private, loopback or link-local addresses. Default true embedded, false distributed.',
+      ),
     timeout: queryTimeout,
   }
 }

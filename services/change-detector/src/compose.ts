@@ -12,6 +12,7 @@ import { ulid } from '@sluice/domain/ulid'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { fileSourceLimits } from '@sluice/runtime/file-source-limits'
+import { sourcePrivateNetworks } from '@sluice/runtime/private-networks'
 import type { Logger } from '@sluice/runtime/logger'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import { makePrivateFolders } from '@sluice/runtime/private-files'
@@ -36,6 +37,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const budget = memoryBudget(config.memoryBytes)
   const secretFor = boundSecrets(env, 'refused')
   const fileLimits = fileSourceLimits(env)
+  const privateNetworks = sourcePrivateNetworks(env, 'refused')
   if (fileLimits.roots === null)
     logger.warn(
       'SLUICE_SOURCE_ROOTS is not set: those who write projects may read every file that this process can read',
@@ -65,6 +67,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
       openSource(source, {
         secretFor,
         memoryBytes: queryBytes(budget),
+        privateNetworks,
         fileLimits,
       }),
     openState: (of: StateOf) =>

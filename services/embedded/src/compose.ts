@@ -32,6 +32,7 @@ import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import { fileSourceLimits } from '@sluice/runtime/file-source-limits'
+import { sourcePrivateNetworks } from '@sluice/runtime/private-networks'
 import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
@@ -149,7 +150,8 @@ async function openServices(
  */
 function sourceOptionsOf(env: Environment): OpenSourceOptions {
   const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
-  return { secretFor: secretsOf(env), memoryBytes, fileLimits: fileSourceLimits(env) }
+  const privateNetworks = sourcePrivateNetworks(env, isDistributed(env) ? 'refused' : 'allowed')
+  return { secretFor: secretsOf(env), memoryBytes, privateNetworks, fileLimits: fileSourceLimits(env) }
 }
 
 function stateMemoryOf(env: Environment): string {

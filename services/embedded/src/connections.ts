@@ -8,14 +8,13 @@ import { templateColumns } from '@sluice/change-detector/detect/template-columns
 import type { Connections } from '@sluice/control/check-connections'
 import type { ConnectionOptions, HttpSender } from '@sluice/http-sender/port'
 import { assertSendable } from '@sluice/project/checks/assert-secrets'
+import { isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
 import type { Source } from '@sluice/sources/port'
 import type { DestinationSpec, SourceSpec } from '@sluice/contracts/resources'
 
 /** How long `validate` waits for the answer of a destination. */
 const KNOCK_TIMEOUT_MS = 10_000
-/** The one who calls the command tries from a machine of their own. */
-const PROFILE = { allowPrivateNetwork: true }
 
 /** Opens the connections. */
 export interface Openers {
@@ -28,6 +27,8 @@ export function connectionsWith(
   env: Environment,
   { openSource, openSender, secretFor }: Openers,
 ): Connections {
+  // As delivery would: a connection that is tried here says what comes of it there.
+  const profile = { allowPrivateNetwork: !isDistributed(env) }
   return {
     async describe(spec, model, signal) {
       await using source = await openSource(spec)
@@ -46,7 +47,7 @@ export function connectionsWith(
       const { baseUrl: url } = destination
       await using sender = openSender()
       const knock = { method: 'HEAD', url, headers: {}, body: null, timeoutMs: KNOCK_TIMEOUT_MS, signal }
-      const request = { ...knock, connection: openedAs(destination, secretFor) }
+      const request = { ...knock, connection: openedAs(destination, secretFor, profile) }
       const result = await sender.send(request)
       if (result.kind === 'answered') return
       const message = `${url} does not answer: ${result.error}`
@@ -59,15 +60,19 @@ export function connectionsWith(
  * How the connection to a destination is opened. Without the secrets of its certificate, which may be set
  * only where the sync runs, none is shown.
  */
-function openedAs(destination: DestinationSpec, secretFor: SecretFor): ConnectionOptions {
+function openedAs(
+  destination: DestinationSpec,
+  secretFor: SecretFor,
+  profile: { readonly allowPrivateNetwork: boolean },
+): ConnectionOptions {
   const use = useByDestination(destination)
   const fill = (text: string): string => fillSecrets(text, name => (use === null ? '' : secretFor(name, use)))
   const { tls } = destination
   try {
-    return connectionOf(destination, fill, PROFILE)
+    return connectionOf(destination, fill, profile)
   } catch (error) {
     if (!isSluiceError(error, 'config') || secretNames(JSON.stringify(tls ?? {})).length === 0) throw error
     const { ca, insecure } = tls ?? {}
-    return connectionOf({ ...destination, tls: { ca, insecure } }, fill, PROFILE)
+    return connectionOf({ ...destination, tls: { ca, insecure } }, fill, profile)
   }
 }

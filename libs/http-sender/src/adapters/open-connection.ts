@@ -9,7 +9,7 @@ import {
   isPublicAddress,
   privateAddressError,
   publicLookup,
-} from './egress-guard.ts'
+} from '@sluice/egress/egress-guard'
 import { isReachedDirectly, type ProxyTunnels } from './proxy-tunnel.ts'
 import { sharedLookup } from './shared-lookup.ts'
 import { secureContextOf } from '../certificates.ts'

@@ -4,6 +4,7 @@ import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { Source } from '../port.ts'
 import { createDuckdbSource } from './duckdb.ts'
 import { DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
+import type { PrivateNetworks } from './server/access.ts'
 
 export interface OpenSourceOptions {
   /** Called whenever a connection is opened, with the server that it goes to. Its errors pass through. */
@@ -13,6 +14,8 @@ export interface OpenSourceOptions {
    * that it loads, by default 128 MB.
    */
   readonly memoryBytes?: number
+  /** For sources on database servers. Default `allowed`. */
+  readonly privateNetworks?: PrivateNetworks
   /** For sources on files; see `DEFAULT_LIMITS`. */
   readonly fileLimits?: Partial<FileLimits>
 }
@@ -26,7 +29,7 @@ const USUAL_SHARE = 0.6
  */
 export async function openSource(
   spec: SourceSpec,
-  { secretFor, memoryBytes, fileLimits: limits }: OpenSourceOptions,
+  { secretFor, memoryBytes, privateNetworks = 'allowed', fileLimits: limits }: OpenSourceOptions,
 ): Promise<Source> {
   const limit = memoryBytes === undefined ? {} : { memoryBytes }
   switch (spec.type) {
@@ -40,11 +43,11 @@ export async function openSource(
       })
     case 'postgres': {
       const { createPostgresSource } = await import('./postgres.ts')
-      return createPostgresSource({ spec, secretFor, ...limit })
+      return createPostgresSource({ spec, secretFor, privateNetworks, ...limit })
     }
     case 'mysql': {
       const { createMysqlSource } = await import('./mysql.ts')
-      return createMysqlSource({ spec, secretFor, ...limit })
+      return createMysqlSource({ spec, secretFor, privateNetworks, ...limit })
     }
     default:
       return spec satisfies never

@@ -1,5 +1,6 @@
 /** One connection to MySQL or MariaDB, for one query of a user in one read-only snapshot. */
-import { connect as openSocket, Socket } from 'node:net'
+import { Socket } from 'node:net'
+import { publicSocket } from '@sluice/egress/egress-guard'
 import { type Connection, createConnection } from 'mysql2'
 import type { DescribedField } from './types.ts'
 import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
@@ -16,7 +17,7 @@ const KILL_TIMEOUT_MS = 2_000
 
 /** Opens a connection. Rejects with mysql2's error. Drops errors of a connection that nobody waits for. */
 export async function connect(access: ServerAccess): Promise<Connection> {
-  const { host, port, user, database, password, tls, timeoutMs } = access
+  const { host, port, user, database, password, tls, guarded, timeoutMs } = access
   const connection = createConnection({
     host,
     port,
@@ -28,7 +29,7 @@ export async function connect(access: ServerAccess): Promise<Connection> {
     multipleStatements: false,
     // Without this flag, the server could ask for files of this machine.
     flags: ['-LOCAL_FILES'],
-    stream: () => socketTo(host, port),
+    stream: () => socketTo(host, port, guarded),
     ...(tls === null ? {} : { ssl: { ...tls, verifyIdentity: tls.rejectUnauthorized } }),
   })
   // A caller that waits for a query gets the error from that query, or has a listener of its own.
@@ -49,8 +50,9 @@ export async function connect(access: ServerAccess): Promise<Connection> {
  * Node sets it only for names. So this sets it for an IP address too, since TLS would otherwise expect
  * `localhost`.
  */
-function socketTo(host: string, port: number) {
-  const socket = openSocket(port, host)
+function socketTo(host: string, port: number, guarded: string | null) {
+  const socket = guarded === null ? new Socket() : publicSocket(guarded)
+  socket.connect(port, host)
   socket.setNoDelay(true)
   socket.setKeepAlive(true, 10_000)
   Reflect.set(socket, '_host', host)

@@ -1,4 +1,5 @@
 /** One connection to PostgreSQL, for one query of a user in one read-only snapshot. */
+import { publicSocket } from '@sluice/egress/egress-guard'
 import { Client, type Connection, type FieldDef } from 'pg'
 import type { Catalog, CatalogType, DescribedColumn } from './types.ts'
 import { isKnownType } from './types.ts'
@@ -23,7 +24,7 @@ const CANCEL_TIMEOUT_MS = 2_000
 
 /** Opens a connection. Rejects with pg's error. Drops errors of a connection that nobody waits for. */
 export async function connect(access: ServerAccess): Promise<Client> {
-  const { host, port, user, database, password, tls, timeoutMs } = access
+  const { host, port, user, database, password, tls, guarded, timeoutMs } = access
   const client = new Client({
     host,
     port,
@@ -32,6 +33,7 @@ export async function connect(access: ServerAccess): Promise<Client> {
     // A function keeps pg from looking for another password in its environment variables and files.
     password: () => password,
     ssl: tls ?? false,
+    ...(guarded === null ? {} : { stream: () => publicSocket(guarded) }),
     application_name: 'sluice',
     connectionTimeoutMillis: Math.min(CONNECT_TIMEOUT_MS, timeoutMs ?? CONNECT_TIMEOUT_MS),
     keepAlive: true,

@@ -18,9 +18,17 @@ export interface ServerAccess {
     readonly key?: string
     readonly rejectUnauthorized: boolean
   } | null
+  /** Null where private networks may be reached; else what permits it, in words. */
+  readonly guarded: string | null
   /** Most time for a query. */
   readonly timeoutMs: number | null
 }
+
+/**
+ * What the operator says of sources in private networks: `allowed` and `refused` are the default for a source
+ * that does not say, and `never` is true for every source.
+ */
+export type PrivateNetworks = 'allowed' | 'refused' | 'never'
 
 /** Time to open a connection, login included. */
 export const CONNECT_TIMEOUT_MS = 10_000
@@ -29,7 +37,11 @@ export const CONNECT_TIMEOUT_MS = 10_000
  * Fills in the secrets, for one connection. Throws `config` if the result is not a URL or leads to another
  * server than `url` says, and the errors of `secretFor`.
  */
-export function serverAccess(spec: PostgresSourceSpec | MysqlSourceSpec, secretFor: SecretFor): ServerAccess {
+export function serverAccess(
+  spec: PostgresSourceSpec | MysqlSourceSpec,
+  secretFor: SecretFor,
+  privateNetworks: PrivateNetworks = 'allowed',
+): ServerAccess {
   const { ca, cert, key, insecure = false } = spec.tls ?? {}
   const use = useBySource(spec)
   if (use === null) throw new SluiceError('config', `Source ${spec.name}: its \`url\` is not a URL.`)
@@ -56,8 +68,19 @@ export function serverAccess(spec: PostgresSourceSpec | MysqlSourceSpec, secretF
             ...(key === undefined ? {} : { key: fill(key) }),
             rejectUnauthorized: !insecure,
           },
+    guarded: guardOf(spec, privateNetworks),
     timeoutMs: spec.timeout ?? null,
   }
+}
+
+function guardOf(
+  { allowPrivateNetwork }: PostgresSourceSpec | MysqlSourceSpec,
+  operator: PrivateNetworks,
+): string | null {
+  if (operator === 'never') return 'The operator refuses them (SLUICE_SOURCE_PRIVATE_NETWORKS)'
+  return (allowPrivateNetwork ?? operator === 'allowed')
+    ? null
+    : 'For a source, `allowPrivateNetwork: true` permits them'
 }
 
 /** `host:port`, as messages name the server. */

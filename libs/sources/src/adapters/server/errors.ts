@@ -1,5 +1,6 @@
 /** The errors that all sources on database servers share. */
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+import { isPrivateAddressError } from '@sluice/egress/egress-guard'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { diskErrorOf, messageOf } from '../duckdb/errors.ts'
 import type { SqlPlace } from '../duckdb/errors.ts'
@@ -34,6 +35,9 @@ export function saidBy(error: unknown, { secrets }: ServerNames): string {
 
 export function cannotConnect(error: unknown, names: ServerNames, why = saidBy(error, names)): SluiceError {
   const message = `Source ${names.source}: cannot connect to ${names.server}: ${why}`
+  // Another try would come to the same.
+  if (error instanceof Error && isPrivateAddressError(error))
+    return new SluiceError('config', message, { cause: error })
   return new SluiceError('unreachable', message, { cause: error, retryable: true })
 }
 

@@ -11,7 +11,7 @@ import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../../port.ts'
 import { columnsOf, loadRows, type LoadedColumn } from './load-rows.ts'
-import { addressOf, serverAccess, type ServerAccess } from './access.ts'
+import { addressOf, serverAccess, type PrivateNetworks, type ServerAccess } from './access.ts'
 import { cannotLoad, incomplete, masked, type ServerNames, tookTooLong } from './errors.ts'
 
 /**
@@ -72,6 +72,8 @@ export interface ServerSourceOptions<Spec extends PostgresSourceSpec | MysqlSour
   readonly secretFor: SecretFor
   /** The most memory that loading the rows may take, in bytes. Default 128 MB. */
   readonly memoryBytes?: number
+  /** Default `allowed`. */
+  readonly privateNetworks?: PrivateNetworks
 }
 
 /** Queries may run concurrently, each on a connection of its own. */
@@ -193,7 +195,7 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
   }
 
   #accessAndNames(): { readonly access: ServerAccess; readonly names: ServerNames } {
-    const { spec, secretFor } = this.#options
+    const { spec, secretFor, privateNetworks } = this.#options
     const { product } = this.#dialect
     const secrets: string[] = []
     const noted: SecretFor = (name, use) => {
@@ -202,7 +204,7 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
       secrets.push(secret, decoded(secret))
       return secret
     }
-    const access = serverAccess(spec, noted)
+    const access = serverAccess(spec, noted, privateNetworks)
     secrets.push(access.password)
     const server = masked(`${product} at ${addressOf(access)}`, secrets)
     return { access, names: { source: spec.name, server, secrets } }

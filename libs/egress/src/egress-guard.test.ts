@@ -1,0 +1,79 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { isPrivateAddressError, isPublicAddress, publicSocket } from './egress-guard.ts'
+
+let server: Server
+let port: number
+let connections: number
+
+beforeEach(async () => {
+  connections = 0
+  server = createServer(socket => {
+    connections += 1
+    socket.destroy()
+  })
+  server.listen(0, '::')
+  await once(server, 'listening')
+  const address = server.address()
+  port = typeof address === 'object' && address !== null ? address.port : 0
+})
+afterEach(async () => {
+  server.close()
+  await once(server, 'close')
+})
+
+/** The error that a socket to this host fails with. */
+async function failureOf(host: string): Promise<Error> {
+  const socket = publicSocket('Ask the operator')
+  const failed = new Promise<Error>(resolve => socket.once('error', resolve))
+  socket.connect(port, host)
+  return failed
+}
+
+describe('a socket that goes to public addresses alone', () => {
+  it.each(['127.0.0.1', '::1', '::ffff:127.0.0.1', '::ffff:7f00:1', '64:ff9b::7f00:1', '[::1]', '0.0.0.0'])(
+    'is not connected to %s',
+    async host => {
+      const error = await failureOf(host)
+      expect([isPrivateAddressError(error), error.message]).toEqual([
+        true,
+        expect.stringMatching(/is not a public address: private networks .* Ask the operator$/),
+      ])
+      expect(connections).toBe(0)
+    },
+  )
+
+  it('is not connected to a name that leads to a private address, or to a spelling of one', async () => {
+    for (const host of ['localhost', '127.1', '0x7f.1', '2130706433', 'localhost.']) {
+      const error = await failureOf(host)
+      expect([host, error.message]).toEqual([
+        host,
+        expect.stringMatching(/not (a )?public|ENOTFOUND|EAI_AGAIN/),
+      ])
+    }
+    expect(connections).toBe(0)
+  })
+
+  it('is destroyed before a byte is written, where the connection has come to another address', async () => {
+    const socket = publicSocket()
+    const failed = once(socket, 'error')
+    // Nobody answers here, since no route is taken; the socket believes that it is connected.
+    socket.connect(port, '8.8.8.8')
+    socket.emit('connect')
+    const [error] = (await failed) as [Error]
+    expect(isPrivateAddressError(error)).toBe(true)
+    expect([socket.destroyed, socket.bytesWritten]).toEqual([true, 0])
+  })
+})
+
+describe('public addresses', () => {
+  it('are those that anybody on the internet may have', () => {
+    const isPublic = ['8.8.8.8', '2606:4700::1111', '::ffff:8.8.8.8']
+    const isNot = [
+      ...['10.0.0.1', '172.16.0.1', '192.168.1.1', '169.254.169.254', '100.64.0.1', '0.0.0.0', '224.0.0.1'],
+      ...['fe80::1%eth0', 'fc00::1', 'fd00:ec2::254', '::', '::ffff:10.0.0.1', '64:ff9b::a00:1', '', 'no'],
+    ]
+    expect([isPublic.filter(isPublicAddress), isNot.filter(isPublicAddress)]).toEqual([isPublic, []])
+  })
+})
