@@ -44,6 +44,7 @@ const OF_CODE: { readonly [code in ErrorCode]: Concern } = {
   /** The log was closed while something was still at work on it. */
   aborted: 'process',
   usage: 'process',
+  forbidden: 'process',
   internal: 'process',
 }
 

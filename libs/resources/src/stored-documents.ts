@@ -250,6 +250,28 @@ export async function assertKeyFits(deps: Deps, options: { signal: AbortSignal }
   )
 }
 
+/**
+ * Leaves a signed record that says nothing else, if a key is set. So whoever asks without the key is told so
+ * at once, though nobody has written anything since the key was set. Resolves once it is acknowledged.
+ */
+export async function tellOfSigning(deps: Deps, options: { signal: AbortSignal }): Promise<void> {
+  const { log, io, prefix } = deps
+  if (io.signatures === null) return
+  const target = at(sharedTopics(prefix).resources, 0)
+  const told: ResourceRecord = { kind: 'signatures', name: 'wanted', project: '', spec: '' }
+  const value = io.encode('ResourceRecord', told)
+  const record = io.signed(target.topic, { key: textKey(`${told.kind}/${told.name}`), value })
+  const { low, end } = await log.offsets(target, options)
+  let last: Uint8Array | undefined
+  if (low < end)
+    for await (const { records } of log.read(target, { ...options, from: low, to: end }))
+      for (const { key, signature } of records) if (keyText(key) === keyText(record.key)) last = signature
+  // With another first key, the signature is another.
+  if (last !== undefined && record.signature !== undefined && Buffer.compare(last, record.signature) === 0)
+    return
+  await log.append(target, [record], options)
+}
+
 /** Refuses a document that is larger than a record may be, before anything is written. */
 function assertFits(what: string, spec: string, mostBytes: number): void {
   const bytes = Buffer.byteLength(spec)

@@ -24,7 +24,7 @@ import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
 import { openHolds } from '@sluice/process/open-holds'
 import { openStage } from '@sluice/process/open-stage'
-import { currentDefinition } from '@sluice/resources/stored-documents'
+import { currentDefinition, tellOfSigning } from '@sluice/resources/stored-documents'
 import { holdsReadiness } from '@sluice/process/holds-readiness'
 import { runChangeDetector } from './change-detector.ts'
 import type { DetectorConfig } from './config.ts'
@@ -50,6 +50,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const stage = opening.use(
     await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
   )
+  await tellOfSigning(stage, { signal })
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const readiness = new GroupReadiness(`${config.prefix}.detector`)
   const deps = {

@@ -1,6 +1,8 @@
 /** Opens control of the project that the command was called for. */
+import { ControlFor } from '@sluice/control/control-for'
 import type { Control } from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
+import { ALL_ROLES } from '@sluice/control/roles'
 import { loadProject } from '@sluice/project/load-project'
 import { loggerFor } from './cli-logger.ts'
 import type { CommandContext } from './command.ts'
@@ -14,5 +16,6 @@ export async function openControl(context: CommandContext): Promise<Control> {
   const { dir, env, signal } = context
   const project = await loadProject(dir, { env, signal })
   const place = placeOf({ dir, env, logger: loggerFor(context), signal, tell: teller(context) })
-  return new ProjectControl(project, place)
+  // The person who runs the command is its operator.
+  return new ControlFor(ALL_ROLES, new ProjectControl(project, place))
 }

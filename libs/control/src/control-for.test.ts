@@ -1,0 +1,141 @@
+import type { RunView } from '@sluice/contracts/api'
+import type { RunCause } from '@sluice/contracts/records'
+import { sampleEvent } from '@sluice/testkit/sample-records'
+import { describe, expect, it } from 'vitest'
+import { ControlFor } from './control-for.ts'
+import type { Control, FollowedRun } from './port.ts'
+import { LogHistory } from './log-history.ts'
+import { ProjectControl } from './project-control.ts'
+import { ALL_ROLES, ROLE_OF, roleOfRun, type Role } from './roles.ts'
+
+const { signal } = new AbortController()
+const VIEW: RunView = {
+  ...{ id: 'R', sync: 's', status: 'held', cause: 'manual', startedAt: null, endedAt: null },
+  ...{ rowsRead: 9, rowsInvalid: 1, triggers: {} },
+  error: 'the value "Ann" is no number',
+  invalidRows: [{ key: 'ann@example.com', reason: 'it is there twice' }],
+  held: { removed: 3, rows: 5, samples: ['ann@example.com'] },
+}
+const EVENT = sampleEvent({
+  error: VIEW.error,
+  invalidSamples: [{ key: 'ann@example.com', reason: 'it is there twice' }],
+  held: { removed: 3, rows: 5, samples: ['ann@example.com'] },
+})
+
+/** A control that answers all that it is asked, and remembers what that was. */
+function recording(): { readonly control: Control; readonly asked: readonly string[] } {
+  const asked: string[] = []
+  const answers = (name: string, answer: object) => (): Promise<object> => {
+    asked.push(name)
+    return Promise.resolve(answer)
+  }
+  const followed: FollowedRun = { view: VIEW, event: EVENT }
+  const control = {
+    runs: answers('runs', { runs: [VIEW], next: null }),
+    run: answers('run', VIEW),
+    attempts: answers('attempts', { attempts: [], next: null }),
+    failed: answers('failed', { rows: [], next: null }),
+    askForRun: answers('askForRun', followed),
+    reset: answers('reset', followed),
+    approve: answers('approve', followed),
+    cancel: answers('cancel', followed),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  } as unknown as Control
+  return { control, asked }
+}
+
+const following = { onProgress: () => undefined, cancel: signal }
+const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unknown> } = {
+  runs: control => control.runs({ sync: undefined, limit: 1, after: undefined }, signal),
+  run: control => control.run('R', signal),
+  attempts: control =>
+    control.attempts(
+      {
+        ...{ run: 'R', sync: undefined, key: undefined, status: undefined, since: undefined },
+        limit: 1,
+        after: undefined,
+      },
+      signal,
+    ),
+  failed: control =>
+    control.failed(
+      { sync: 's', run: undefined, key: undefined, status: undefined, limit: 1, after: undefined },
+      signal,
+    ),
+  askForRun: control => control.askForRun({ sync: 's' }, following),
+  reset: control => control.reset('s', following),
+  approve: control => control.approve('R', following),
+  cancel: control => control.cancel('R', following),
+}
+
+describe('a role', () => {
+  it('is wanted by each operation, also by one that somebody adds', () => {
+    const methods = [ProjectControl, LogHistory, ControlFor].flatMap(({ prototype }) =>
+      Object.getOwnPropertyNames(prototype).filter(name => name !== 'constructor'),
+    )
+    expect(methods.filter(name => !Object.hasOwn(ROLE_OF, name))).toEqual([])
+    expect(Object.getOwnPropertyNames(ControlFor.prototype).toSorted()).toEqual(
+      [...Object.keys(OPERATIONS), 'constructor'].toSorted(),
+    )
+  })
+
+  it.each(Object.entries(OPERATIONS))('lets only those ask for %s who have it', async (name, ask) => {
+    const wanted = ROLE_OF[name as keyof typeof ROLE_OF]
+    const { control, asked } = recording()
+    const others = new Set([...ALL_ROLES].filter(role => role !== wanted))
+    await expect(ask(new ControlFor(others, control))).rejects.toMatchObject({
+      code: 'forbidden',
+      message: expect.stringContaining(`the role \`${wanted}\``),
+    })
+    expect(asked).toEqual([])
+    await ask(new ControlFor(new Set([wanted]), control))
+    expect(asked).toEqual([name])
+  })
+
+  it.each<[RunCause, Role]>([
+    ['manual', 'run'],
+    ['retry', 'run'],
+    ['resync', 'operate'],
+    ['discard', 'operate'],
+    ['replay', 'operate'],
+  ])('for a run with the cause %s is %s', async (cause, role) => {
+    expect(roleOfRun({ cause })).toBe(role)
+    const { control, asked } = recording()
+    const others = new Set([...ALL_ROLES].filter(each => each !== role))
+    const ask = (roles: ReadonlySet<Role>): Promise<unknown> =>
+      new ControlFor(roles, control).askForRun({ sync: 's', cause }, following)
+    await expect(ask(others)).rejects.toMatchObject({ code: 'forbidden' })
+    await ask(new Set([role]))
+    expect(asked).toEqual(['askForRun'])
+  })
+})
+
+describe('whoever may only see counts', () => {
+  const roles = new Set<Role>(['view', 'run'])
+
+  it('is shown no key, no reason and no error of a row', async () => {
+    const control = new ControlFor(roles, recording().control)
+    const seen = [
+      await control.runs({ sync: undefined, limit: 1, after: undefined }, signal),
+      await control.run('R', signal),
+      await control.askForRun({ sync: 's' }, following),
+    ]
+    expect(JSON.stringify(seen)).not.toMatch(/ann|twice/i)
+    expect(seen[1]).toMatchObject({ rowsRead: 9, rowsInvalid: 1, held: { removed: 3, rows: 5, samples: [] } })
+  })
+
+  it('is shown none while the run is under way, either', async () => {
+    const progress: RunView[] = []
+    const { control } = recording()
+    const telling: Control = Object.assign(Object.create(control), {
+      askForRun: (_: object, { onProgress }: { readonly onProgress: (view: RunView) => void }) => {
+        onProgress(VIEW)
+        return Promise.resolve({ view: VIEW, event: EVENT })
+      },
+    })
+    const onProgress = (view: RunView): void => void progress.push(view)
+    await new ControlFor(roles, telling).askForRun({ sync: 's' }, { onProgress, cancel: signal })
+    expect(JSON.stringify(progress)).not.toMatch(/ann|twice/i)
+    expect(progress).toHaveLength(1)
+  })
+})

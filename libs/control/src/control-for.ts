@@ -1,0 +1,83 @@
+/** Control for somebody with some roles. */
+import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
+import type {
+  AttemptsQuery,
+  Control,
+  FailedQuery,
+  FollowedRun,
+  Following,
+  Paging,
+  RunRequest,
+} from './port.ts'
+import { assertMay, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
+
+/**
+ * Asks another control for what the roles allow, and shows what they may see. Each method throws `forbidden`
+ * for anything else, before it asks.
+ */
+export class ControlFor implements Control {
+  readonly #roles: ReadonlySet<Role>
+  readonly #control: Control
+
+  constructor(roles: ReadonlySet<Role>, control: Control) {
+    this.#roles = roles
+    this.#control = control
+  }
+
+  async askForRun(request: RunRequest, following: Following): Promise<FollowedRun> {
+    assertMay(this.#roles, roleOfRun(request))
+    return this.#shown(await this.#control.askForRun(request, this.#followed(following)))
+  }
+
+  async reset(sync: string, following: Following): Promise<FollowedRun> {
+    assertMay(this.#roles, ROLE_OF.reset)
+    return this.#shown(await this.#control.reset(sync, this.#followed(following)))
+  }
+
+  async approve(run: string, following: Following): Promise<FollowedRun> {
+    assertMay(this.#roles, ROLE_OF.approve)
+    return this.#shown(await this.#control.approve(run, this.#followed(following)))
+  }
+
+  async cancel(run: string, following: Following): Promise<FollowedRun> {
+    assertMay(this.#roles, ROLE_OF.cancel)
+    return this.#shown(await this.#control.cancel(run, this.#followed(following)))
+  }
+
+  async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
+    assertMay(this.#roles, ROLE_OF.runs)
+    const page = await this.#control.runs(query, signal)
+    return { ...page, runs: page.runs.map(view => shownTo(this.#roles, view)) }
+  }
+
+  async run(id: string, signal: AbortSignal): Promise<RunView> {
+    assertMay(this.#roles, ROLE_OF.run)
+    return shownTo(this.#roles, await this.#control.run(id, signal))
+  }
+
+  async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
+    assertMay(this.#roles, ROLE_OF.attempts)
+    return await this.#control.attempts(query, signal)
+  }
+
+  async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
+    assertMay(this.#roles, ROLE_OF.failed)
+    return await this.#control.failed(query, signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#control[Symbol.asyncDispose]()
+  }
+
+  #followed({ onProgress, cancel }: Following): Following {
+    return { cancel, onProgress: view => onProgress(shownTo(this.#roles, view)) }
+  }
+
+  /** The event says what the view does, in full. */
+  #shown({ view, event }: FollowedRun): FollowedRun {
+    const shown = shownTo(this.#roles, view)
+    if (shown === view) return { view, event }
+    const held = event.held === null ? null : { ...event.held, samples: [] }
+    return { view: shown, event: { ...event, held, invalidSamples: [], error: shown.error } }
+  }
+}

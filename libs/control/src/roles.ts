@@ -1,0 +1,75 @@
+/**
+ * Who may ask for what. A role is a thing that a person may do with a project. A person has any number of
+ * them, and none implies another. `sluice` runs for its operator, who has all; a server asks who it is.
+ *
+ * Requests, answers, previews, and the keys and errors of rows are data of customers. They want `read`.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { RunView } from '@sluice/contracts/api'
+import type { RunCause } from '@sluice/contracts/records'
+import type { Control, RunRequest } from './port.ts'
+
+const ROLES = {
+  view: 'see runs and their counts',
+  read: 'see rows, requests and answers',
+  edit: 'write the project',
+  run: 'start and end runs',
+  approve: 'approve removals',
+  operate: 'send all rows again, give rows up, and begin a sync anew',
+} as const
+export type Role = keyof typeof ROLES
+
+export const ALL_ROLES: ReadonlySet<Role> = new Set(['view', 'read', 'edit', 'run', 'approve', 'operate'])
+
+/** All that can be asked: the methods of control, and what is done beside it. */
+export type Operation = Exclude<keyof Control, symbol> | 'preview' | 'checkConnections' | 'publish'
+
+/**
+ * The role that each operation wants. That of a run depends on its cause. `checkConnections` uses secrets
+ * with the hosts that the project names, as only its author may.
+ */
+export const ROLE_OF: { readonly [O in Operation]: Role } = {
+  runs: 'view',
+  run: 'view',
+  attempts: 'read',
+  failed: 'read',
+  preview: 'read',
+  publish: 'edit',
+  checkConnections: 'edit',
+  askForRun: 'run',
+  cancel: 'run',
+  approve: 'approve',
+  reset: 'operate',
+}
+
+const ROLE_OF_CAUSE: { readonly [C in RunCause]: Role } = {
+  manual: 'run',
+  schedule: 'run',
+  retry: 'run',
+  resync: 'operate',
+  replay: 'operate',
+  discard: 'operate',
+  reset: 'operate',
+}
+
+/** The role that a run wants. */
+export function roleOfRun({ cause = 'manual' }: Pick<RunRequest, 'cause'>): Role {
+  return ROLE_OF_CAUSE[cause]
+}
+
+/** Throws `forbidden`, with what is missing, unless the role is among these. */
+export function assertMay(roles: ReadonlySet<Role>, wanted: Role): void {
+  if (roles.has(wanted)) return
+  throw new SluiceError('forbidden', `You may not ${ROLES[wanted]}: that wants the role \`${wanted}\`.`)
+}
+
+/** A run as these roles may see it. Without `read`, it names no row, and no error that may quote one. */
+export function shownTo(roles: ReadonlySet<Role>, view: RunView): RunView {
+  if (roles.has('read')) return view
+  const { invalidRows: _, held, error, ...counts } = view
+  return {
+    ...counts,
+    error: error === null ? null : 'It failed. Why wants the role `read`.',
+    ...(held === undefined ? {} : { held: { ...held, samples: [] } }),
+  }
+}
