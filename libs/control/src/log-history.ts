@@ -1,6 +1,5 @@
 /** History read from the topics of a pipeline. */
 import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
-import type { Definition } from '@sluice/contracts/resources'
 import type { RunEvent } from '@sluice/contracts/records'
 import { notACursor } from './history/cursor.ts'
 import { readAttempts, type AttemptSync } from './history/read-attempts.ts'
@@ -8,6 +7,7 @@ import { readFailedRows } from './history/read-failed-rows.ts'
 import { runView } from './history/run-views.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/topics/topics'
+import { findDefinition } from './find-definition.ts'
 import { caughtUpWithRuns } from './find-run.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from './port.ts'
@@ -85,11 +85,10 @@ export class LogHistory implements RunHistory {
   }
 
   async #view(event: RunEvent, runs: SyncRuns, signal: AbortSignal): Promise<RunView> {
-    let definition: Definition | null = null
-    if (event.definition !== null)
-      definition = await this.#pipeline.definitions.get(event.definition, { signal })
-    const view = runView(event, definition, runs.reports)
-    const notices = this.#pipeline.servicesElsewhere ? [] : leftNotices(event)
+    const found = await findDefinition(this.#pipeline, event.definition, signal)
+    const view = runView(event, found.definition, runs.reports)
+    const left = this.#pipeline.servicesElsewhere ? [] : leftNotices(event)
+    const notices = [...left, ...(found.why === null ? [] : [found.why])]
     return notices.length === 0 ? view : { ...view, notices: [...(view.notices ?? []), ...notices] }
   }
 

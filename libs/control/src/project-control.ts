@@ -7,6 +7,7 @@ import type { Definition } from '@sluice/contracts/resources'
 import { namesOf, type Project } from '@sluice/project/project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'
 import { assertKeyFits, writeResources } from '@sluice/resources/stored-documents'
+import { findDefinition } from './find-definition.ts'
 import { assertStatus, findRun } from './find-run.ts'
 import { commandAbout, followRun, runCommand, sendCommand } from './follow-run.ts'
 import { EmptyHistory } from './empty-history.ts'
@@ -88,7 +89,7 @@ export class ProjectControl implements Control {
     const run = await findRun(pipeline, id, signal)
     assertStatus(run, ['queued', 'running', 'held'], 'cancel')
     const { definition: hash, runId, status } = run
-    const definition = hash === null ? null : await pipeline.definitions.get(hash, { signal })
+    const { definition } = await findDefinition(pipeline, hash, signal)
     const asked = { command: commandAbout(run, 'cancel'), runId, definition, publishes: false }
     return await this.#ask(status === 'held' ? { ...asked, beyond: run } : asked, following)
   }

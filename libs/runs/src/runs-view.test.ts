@@ -50,6 +50,29 @@ describe('the view of the runs', () => {
     ])
   })
 
+  it.each<[string, Partial<RunEvent>]>([
+    ['so many partitions that no memory holds them', { partitions: 2 ** 31 - 1 }],
+    ['fewer partitions than none', { partitions: -1 }],
+  ])('believes no event of %s, and takes it for what may have been one of ours', async (_, fields) => {
+    await tell({ runId: 'A', status: 'success' })
+    await tell({ runId: ID, status: 'running', ...fields })
+    expect(await statuses()).toEqual([['A', 'success']])
+    expect(() => world.runs.assertReadable(SYNC)).toThrow(/partitions/)
+    await tell({ runId: ID, status: 'success' })
+    await seen()
+    world.runs.assertReadable(SYNC)
+  })
+
+  it('believes no event of another sync than its key says, and stops only the sync of the key', async () => {
+    await tell({ runId: 'A', status: 'queued' })
+    const other = sampleEvent({ runId: 'A', sync: 'other', status: 'success' })
+    await write(runKey(SYNC, ID), world.io.encode('RunEvent', other))
+    expect(await statuses()).toEqual([['A', 'queued']])
+    expect(world.runs.of('other')).toBeUndefined()
+    expect(() => world.runs.assertReadable(SYNC)).toThrow(/under the key of another/)
+    world.runs.assertReadable('other')
+  })
+
   it('passes over what is no record of ours, tells of it, and goes on', async () => {
     await tell({ runId: 'A', status: 'queued' })
     const junk = await write(textKey('x'), new Uint8Array([1, 2, 3]))

@@ -43,6 +43,9 @@ const READ_AHEAD_BYTES = 512 * 1024
  */
 const ENDED_INCARNATIONS_KEPT = 10_000
 
+/** Most partitions that an event may tell of: more than any topic of a sync has. */
+const MOST_PARTITIONS = 10_000
+
 export interface SyncRuns {
   readonly sync: string
   readonly incarnation: string
@@ -240,6 +243,13 @@ export class RunsView implements AsyncDisposable {
       else if (isDamaged === true) this.#damaged.set(partition, error.message)
       return
     }
+    const fault = record?.name === 'sluice.RunEvent' ? implausible(record.value, sync) : null
+    if (fault !== null) {
+      this.#io.foreign.take(at(this.#topic, partition), offset, fault)
+      // It may have taken the place of an event of ours.
+      if (sync !== null) this.#note(sync, keyText(key), fault)
+      return
+    }
     if (sync !== null) this.#lost.get(sync)?.delete(keyText(key))
     if (record === null && !isMarkerKey(key)) this.#forget(runOfKey(key))
     if (record?.name === 'sluice.RunEvent') this.#takeEvent(record.value)
@@ -258,6 +268,10 @@ export class RunsView implements AsyncDisposable {
     const isPatient = this.#onSetback !== null && now >= this.#patientFromMs
     if (isPatient && now - sinceMs >= WAITED_FOR_A_SCHEMA_MS) this.#patientFromMs = now + IMPATIENT_FOR_MS
     else if (isPatient) throw new SluiceError('corrupt', error.message, { cause: error, retryable: true })
+    this.#note(sync, key, error)
+  }
+
+  #note(sync: string, key: string, error: Error): void {
     const lost = this.#lost.get(sync) ?? new Map<string, string>()
     this.#lost.set(sync, lost.set(key, error.message))
   }
@@ -324,6 +338,14 @@ export class RunsView implements AsyncDisposable {
     this.#syncs.set(sync, runs)
     return runs
   }
+}
+
+/** Why an event is none of Sluice's, though it has the shape of one; null for one that may be. */
+function implausible({ sync, partitions }: RunEvent, keySync: string | null): SluiceError | null {
+  if (keySync !== null && sync !== keySync)
+    return new SluiceError('corrupt', `An event of the sync ${sync} stands under the key of another.`)
+  if (partitions >= 0 && partitions <= MOST_PARTITIONS) return null
+  return new SluiceError('corrupt', `An event of the sync ${sync} tells of ${partitions} partitions.`)
 }
 
 /** The run of a sync that renderer and delivery are to work on; null if there is none. */

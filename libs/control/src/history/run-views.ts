@@ -63,6 +63,7 @@ function inReadingOrder(ops: readonly Op[]): readonly Op[] {
   return [...OPS].reverse().filter(op => ops.includes(op))
 }
 
+/** Null, too, for an instant that no date has, as a stranger may write it. */
 function isoTime(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString()
+  return ms === null || Number.isNaN(new Date(ms).getTime()) ? null : new Date(ms).toISOString()
 }

@@ -60,7 +60,7 @@ class Sync {
   /** The process dies so often in the midst of a run, and the sync's pauses are waited for. */
   diesInTheMidst(times: number): void {
     for (let death = 0; death < times; death += 1) {
-      this.at = Math.max(this.at, parkedUntil(this.life) ?? 0)
+      this.at = Math.max(this.at, parkedUntil(this.life, this.at) ?? 0)
       this.idle()
       this.tell(BEGUN)
       this.dies()
@@ -93,7 +93,7 @@ describe('a sync in the midst of whose runs processes die', () => {
     const sync = new Sync()
     sync.diesInTheMidst(2)
     const pauses = [1, 2, 3, 4, 5, 6, 7].map(() => {
-      const pause = (parkedUntil(sync.life) ?? 0) - sync.at
+      const pause = (parkedUntil(sync.life, sync.at) ?? 0) - sync.at
       sync.diesInTheMidst(1)
       return pause / 1_000
     })
@@ -117,6 +117,13 @@ describe('a sync in the midst of whose runs processes die', () => {
     sync.idle()
     const { life, events } = step(sync.life, { kind: 'idle', at: sync.at + 1, parks: true })
     expect([life.queued, events]).toEqual([sync.life.queued, []])
+  })
+
+  it('waits for no end that is still to come, as after a clock was set back, or that somebody forged', () => {
+    const sync = new Sync()
+    sync.diesInTheMidst(5)
+    sync.life = { ...sync.life, lastEndedAt: 9e15, deaths: 2 ** 31 - 1 }
+    expect(sync.idle()).toBe('detect')
   })
 
   it('can be reset meanwhile', () => {
@@ -189,7 +196,7 @@ describe('no death counts', () => {
   it('of a run that is cancelled, and those before it do', () => {
     const sync = new Sync()
     sync.diesInTheMidst(2)
-    sync.at = parkedUntil(sync.life) ?? 0
+    sync.at = parkedUntil(sync.life, sync.at) ?? 0
     sync.idle()
     const run = sync.life.atWork?.run.runId ?? ''
     const command = { id: 'c', kind: 'cancel', sync: 's', cause: 'manual', run, at: 15, scope: null } as const

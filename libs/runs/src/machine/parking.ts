@@ -21,12 +21,17 @@ export function isParked({ deaths }: Pick<SyncLife, 'deaths'>): boolean {
   return deaths >= DEATHS_THAT_PARK
 }
 
-/** When the next run of a parked sync may begin, in ms since 1970; null where it may begin at once. */
-export function parkedUntil({
-  deaths,
-  lastEndedAt,
-}: Pick<SyncLife, 'deaths' | 'lastEndedAt'>): number | null {
-  return isParked({ deaths }) && lastEndedAt !== null ? lastEndedAt + pauseMs(deaths) : null
+/**
+ * When the next run of a parked sync may begin, in ms since 1970; null where it may begin at once. An end
+ * that is still to come says nothing: a clock was set back, or somebody has forged it.
+ */
+export function parkedUntil(
+  { deaths, lastEndedAt }: Pick<SyncLife, 'deaths' | 'lastEndedAt'>,
+  at: number,
+): number | null {
+  if (!isParked({ deaths }) || lastEndedAt === null || lastEndedAt > at) return null
+  const until = lastEndedAt + pauseMs(deaths)
+  return until > at ? until : null
 }
 
 function pauseMs(deaths: number): number {

@@ -72,8 +72,8 @@ function takeQueued(life: SyncLife, { at, parks = false }: Extract<Fact, { kind:
   // Its event is written once more. Only the owner can do that, so no other process takes topics away.
   if (queued.cause === 'reset')
     return stepOf({ ...life, queued: null, atWork: atWorkOf(queued) }, [queued], 'reset')
-  const until = parks ? parkedUntil(life) : null
-  if (until !== null && at < until) return waitParked(life, queued, until)
+  const until = parks ? parkedUntil(life, at) : null
+  if (until !== null) return waitParked(life, queued, until)
   // A newer run sees the same rows as the run that awaits approval, which has nothing left to wait for.
   const superseded = awaiting === null ? [] : [supersededRun(awaiting, queued.runId, at)]
   const { lastRun, first, faults, deaths } = superseded.reduce(withEnd, life)

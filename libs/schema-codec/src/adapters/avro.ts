@@ -12,7 +12,7 @@ import {
   type Tap,
   type UnionType,
 } from './avsc.ts'
-import { decimalType, EXACT_LONG, FLOAT } from './number-types.ts'
+import { decimalType, EXACT_LONG, FLOAT, MILLIS } from './number-types.ts'
 import { DATE, TIME, TIMESTAMP, ZONED_TIMESTAMP } from './temporal-types.ts'
 import { BYTES, DoesNotFit, JSON_TEXT, readText, TEXT, writeText } from './text-types.ts'
 
@@ -53,6 +53,7 @@ function scalarType(schema: Attributes): AvscType | undefined {
     case 'int':
       return logicalType === 'date' ? DATE : undefined
     case 'long':
+      if (logicalType === 'timestamp-millis') return MILLIS
       if (logicalType === 'time-micros') return TIME
       if (logicalType === 'timestamp-micros') return ZONED_TIMESTAMP
       if (logicalType === 'local-timestamp-micros') return TIMESTAMP

@@ -28,6 +28,26 @@ class ExactLong extends LongType {
 }
 export const EXACT_LONG = labelled('long (integer of 64 bits)', new ExactLong())
 
+/** The last instant that JavaScript's dates know, in ms since 1970. */
+const LAST_MILLIS = 8.64e15
+
+/**
+ * Instants. Nobody but a stranger writes one that no date has, and code that prints dates would throw at it.
+ */
+class Millis extends LongType {
+  override _read(tap: Tap): unknown {
+    const value = super._read(tap)
+    if (typeof value !== 'number' || Math.abs(value) > LAST_MILLIS) throw new DoesNotFit()
+    return value
+  }
+
+  override _write(tap: Tap, value: unknown): void {
+    const isFar = typeof value === 'number' && Math.abs(value) > LAST_MILLIS
+    super._write(tap, isFar ? Math.sign(value) * LAST_MILLIS : value)
+  }
+}
+export const MILLIS = new Millis()
+
 export function writeLong(tap: Tap, value: number | bigint): void {
   if (typeof value === 'number') {
     if (value >= -1_073_741_824 && value < 1_073_741_824) tap.writeLong(value)

@@ -85,6 +85,11 @@ function boundsContract(fixture: Fixture, decodeAll: (values: readonly Uint8Arra
     ['text of a negative length', 'string', [0x01]],
     ['text of a trillion bytes', 'string', A_TRILLION],
     ['bytes of a trillion bytes', 'bytes', A_TRILLION],
+    [
+      'an instant that no date has',
+      { type: 'long', logicalType: 'timestamp-millis' },
+      [0x80, 0x80, 0xd4, 0xaf, 0xf9, 0xdc, 0xfc, 0x1f],
+    ],
     ['a number of eleven bytes', 'long', Array.from({ length: 11 }, () => 0xff)],
     [
       'a list within a list, without end',

@@ -209,7 +209,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   async #waitParked(seen: number): Promise<void> {
     const { sync, deps, ends } = this
     const { deaths } = this.#life
-    const until = parkedUntil(this.#life) ?? 0
+    const now = deps.now()
+    const until = parkedUntil(this.#life, now) ?? now
     if (!this.#isShownParked) {
       this.#showParked(deaths)
       deps.logger.error(
@@ -219,8 +220,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     }
     const over = new AbortController()
     const waits = { signal: AbortSignal.any([ends.drain, over.signal]) }
-    // A clock that was set back lets it wait again, and never for longer than a minute without a look.
-    const dueMs = Math.min(Math.max(until - deps.now(), 0), LONGEST_LOOK_MS)
+    // Clocks may be set meanwhile.
+    const dueMs = Math.min(until - now, LONGEST_LOOK_MS)
     const changed = this.#changes.after(seen, waits).catch(() => undefined)
     await Promise.race([sleep(dueMs, waits), changed]).catch(() => undefined)
     over.abort(new Error('it is looked at again'))
