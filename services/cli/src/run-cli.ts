@@ -10,6 +10,7 @@ import { EXIT, exitCodeOfError } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { commandHelp, overallHelp } from './help.ts'
 import { errorBody, printError } from './output/error.ts'
+import { safeJson } from './output/paint.ts'
 import { findCommand, parseCommandArgs, wantsJson } from './parse-command-line.ts'
 
 export interface CliProcess {
@@ -27,7 +28,7 @@ export async function runCli(cli: CliProcess): Promise<ExitCode> {
     return await dispatch(cli)
   } catch (error) {
     const known = asSluiceError(error, cli.signal)
-    if (wantsJson(cli.argv)) cli.stdout.write(`${JSON.stringify(errorBody(known))}\n`)
+    if (wantsJson(cli.argv)) cli.stdout.write(safeJson(`${JSON.stringify(errorBody(known))}\n`))
     else if (known.code !== 'aborted') {
       cli.stderr.write(
         printError(known, { color: takesColor(cli.stderr, cli), columns: terminalColumns(cli.stderr) }),
@@ -56,7 +57,7 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
     args,
     dir: projectDir(cli.cwd, globals.dir),
     json: globals.json,
-    stdout: cli.stdout,
+    stdout: globals.json ? { write: text => cli.stdout.write(safeJson(text)) } : cli.stdout,
     stderr: cli.stderr,
     env: cli.env,
     signal: cli.signal,

@@ -49,14 +49,14 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
     ],
     attempts.map(attempt => [
       clockTime(attempt.startedAt, options.timeZone),
-      attempt.sync,
+      safe(attempt.sync),
       attempt.trigger,
       String(attempt.attempt),
       attempt.status === null ? '–' : String(attempt.status),
       attempt.outcome,
       elapsed(attempt.durationMs),
       keysText(attempt.keys),
-      `${attempt.method} ${safe(attempt.url)}`,
+      `${safe(attempt.method)} ${safe(attempt.url)}`,
       safe(attempt.error ?? ''),
     ]),
     { width: options.columns, paint },
@@ -67,11 +67,13 @@ function attemptDetails(attempt: AttemptView, options: OutputOptions, paint: Pai
   const answer = attempt.status === null ? 'no answer' : `${attempt.status}`
   const when = `${clockTime(attempt.startedAt, options.timeZone)}, ${elapsed(attempt.durationMs)}`
   const lines = [
-    `${paint('bold', `${attempt.method} ${safe(attempt.url)}`)}`,
+    `${paint('bold', safe(`${attempt.method} ${attempt.url}`))}`,
     `${paintOutcome(attempt.outcome, attempt.outcome, paint)} · ${answer} · ${when}`,
     paint(
       'dim',
-      `run ${attempt.run} · request ${attempt.requestId} · try ${attempt.attempt} · ${attempt.sync} ${attempt.trigger}`,
+      safe(
+        `run ${attempt.run} · request ${attempt.requestId} · try ${attempt.attempt} · ${attempt.sync} ${attempt.trigger}`,
+      ),
     ),
     `rows: ${attempt.keys.map(safe).join(', ')}`,
   ]

@@ -29,7 +29,7 @@ export function printError(
   const more = error.details.length - MAX_DETAILS
   if (more > 0) lines.push('', `  … and ${more} more`)
   if (error.code === 'internal' && error.cause instanceof Error && error.cause.stack !== undefined) {
-    lines.push('', paint('dim', error.cause.stack))
+    lines.push('', paint('dim', safeLines(error.cause.stack)))
   }
   return `${lines.join('\n')}\n`
 }

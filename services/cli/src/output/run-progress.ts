@@ -83,17 +83,19 @@ export function progressLines(
   const paint = painter(color)
   const width = columns - 1
   const spinner = SPINNER[Math.floor(now / REDRAW_MS) % SPINNER.length] ?? ''
-  const head = fit(`${spinner} ${run.sync}  ${phase(run)}  ${runDuration(run, now)}`, width)
+  const head = fit(`${spinner} ${safe(run.sync)}  ${phase(run)}  ${runDuration(run, now)}`, width)
   const lines = [paint('cyan', head)]
   if (isEnding) lines.push(paint('yellow', fit(`  ${ENDING}`, width)))
   if (run.restoring !== undefined && run.restoring.why !== null)
     lines.push(fit(`  ${safe(run.restoring.why)}`, width))
+  if (run.status === 'queued')
+    for (const notice of run.notices ?? []) lines.push(paint('yellow', fit(`  ${safe(notice)}`, width)))
   for (const wait of run.waiting ?? []) lines.push(paint('yellow', fit(`  ${safe(wait)}`, width)))
   for (const op of OPS) {
     const counts = run.triggers[op]
     if (counts === undefined || counts.detected === 0) continue
     const done = counts.delivered + counts.rejected + counts.unknown + counts.unsent
-    const filled = Math.min(BAR_WIDTH, Math.floor((done / counts.detected) * BAR_WIDTH))
+    const filled = Math.max(0, Math.min(BAR_WIDTH, Math.floor((done / counts.detected) * BAR_WIDTH)))
     const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`
     const failed = done - counts.delivered
     const figures = `${number(done)} of ${counted(counts.detected, 'row')}, ${counted(counts.requests, 'request')}`
@@ -130,7 +132,7 @@ function plainProgress(stderr: TextSink, now: () => number): RunProgress {
       if (!begun) {
         begun = true
         lastAt = at
-        stderr.write(`run ${run.id} of ${run.sync}\n`)
+        stderr.write(`run ${safe(run.id)} of ${safe(run.sync)}\n`)
       }
       if (line === null || (told === line.of && Math.abs(at - lastAt) < PLAIN_EVERY_MS)) return
       told = line.of
@@ -155,6 +157,8 @@ interface PlainLine {
 /** `added 20/400, removed 0/1`, or how far the delivered state has come. Null while neither is known. */
 function plainLine(run: RunView): PlainLine | null {
   const { restoring } = run
+  const [notice] = run.status === 'queued' ? (run.notices ?? []) : []
+  if (notice !== undefined) return { of: 'the queue', text: safe(notice) }
   if (restoring !== undefined) {
     const why = restoring.why === null ? '' : ` (${safe(restoring.why)})`
     return { of: 'the state', text: `${restoringText(restoring)}${why}` }

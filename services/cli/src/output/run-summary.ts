@@ -22,7 +22,8 @@ const OPS = ['added', 'changed', 'removed'] as const
  * The summary of a run, ending in a line break: its state, figures per trigger, what went wrong, and what to
  * do next.
  */
-export function runSummary(run: RunView, options: OutputOptions & { readonly now: number }): string {
+export function runSummary(shown: RunView, options: OutputOptions & { readonly now: number }): string {
+  const run = named(shown)
   const paint = painter(options.color)
   const took = runDuration(run, options.now)
   const mark = paintStatus(run.status, `${MARKS[run.status]} ${run.status}`, paint)
@@ -36,6 +37,11 @@ export function runSummary(run: RunView, options: OutputOptions & { readonly now
   for (const notice of run.notices ?? []) lines.push(`  ${paint('yellow', 'note')}: ${safe(notice)}`)
   lines.push(...nextSteps(run, paint))
   return `${lines.join('\n')}\n`
+}
+
+/** A run whose names come from a topic: anybody with the right to write there may have chosen them. */
+function named(run: RunView): RunView {
+  return { ...run, id: safe(run.id), sync: safe(run.sync) }
 }
 
 /** All details of a run, with the rows that it did not deliver. */
@@ -53,7 +59,7 @@ export function runDetails(
   const lines = [runSummary(run, options).trimEnd(), '', paint('dim', times.join(' · '))]
   if (failed.length > 0) {
     lines.push('', paint('bold', 'Rows that this run did not deliver'), ...failedTable(failed, options))
-    if (options.moreFailed) lines.push(paint('dim', `… and more: \`sluice failed ${run.sync}\``))
+    if (options.moreFailed) lines.push(paint('dim', `… and more: \`sluice failed ${safe(run.sync)}\``))
   }
   return `${lines.join('\n')}\n`
 }

@@ -41,8 +41,8 @@ export function runsText(
       { title: 'ERROR', shrinks: true, style: cell => paint('red', cell) },
     ],
     page.runs.map(run => [
-      run.id,
-      run.sync,
+      safe(run.id),
+      safe(run.sync),
       run.status,
       run.startedAt === null ? '' : clockTime(run.startedAt, options.timeZone),
       runDuration(run, options.now),
@@ -53,7 +53,7 @@ export function runsText(
     ]),
     { width: options.columns, paint },
   )
-  if (page.next !== null) lines.push(paint('dim', `more: --after ${page.next}`))
+  if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   return `${lines.join('\n')}\n`
 }
 
