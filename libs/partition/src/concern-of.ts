@@ -23,6 +23,7 @@ const OF_CODE: { readonly [code in ErrorCode]: Concern } = {
   query: 'sync',
   'missing-file': 'sync',
   'not-found': 'sync',
+  forbidden: 'sync',
   'schema-incompatible': 'sync',
   'too-long': 'sync',
   'too-large': 'sync',
@@ -44,7 +45,6 @@ const OF_CODE: { readonly [code in ErrorCode]: Concern } = {
   /** The log was closed while something was still at work on it. */
   aborted: 'process',
   usage: 'process',
-  forbidden: 'process',
   internal: 'process',
 }
 

@@ -53,11 +53,13 @@ describe('the view of the runs', () => {
   it.each<[string, Partial<RunEvent>]>([
     ['so many partitions that no memory holds them', { partitions: 2 ** 31 - 1 }],
     ['fewer partitions than none', { partitions: -1 }],
+    ['a run whose id leads out of a folder', { runId: '/../../../tmp/x' }],
+    ['an incarnation that leads out of a folder', { incarnation: '../x' }],
   ])('believes no event of %s, and takes it for what may have been one of ours', async (_, fields) => {
     await tell({ runId: 'A', status: 'success' })
-    await tell({ runId: ID, status: 'running', ...fields })
+    await write(runKey(SYNC, ID), world.io.encode('RunEvent', sampleEvent({ status: 'running', ...fields })))
     expect(await statuses()).toEqual([['A', 'success']])
-    expect(() => world.runs.assertReadable(SYNC)).toThrow(/partitions/)
+    expect(() => world.runs.assertReadable(SYNC)).toThrow(/partitions|name that is none/)
     await tell({ runId: ID, status: 'success' })
     await seen()
     world.runs.assertReadable(SYNC)

@@ -16,6 +16,7 @@ import {
   at,
   homePartition,
   isMarkerKey,
+  isRunId,
   keyText,
   runOfKey,
   SHARED_PARTITIONS,
@@ -45,6 +46,7 @@ const ENDED_INCARNATIONS_KEPT = 10_000
 
 /** Most partitions that an event may tell of: more than any topic of a sync has. */
 const MOST_PARTITIONS = 10_000
+const INCARNATION = /^[0-9a-z-]{0,40}$/i
 
 export interface SyncRuns {
   readonly sync: string
@@ -341,7 +343,13 @@ export class RunsView implements AsyncDisposable {
 }
 
 /** Why an event is none of Sluice's, though it has the shape of one; null for one that may be. */
-function implausible({ sync, partitions }: RunEvent, keySync: string | null): SluiceError | null {
+function implausible(
+  { sync, incarnation, runId, partitions }: RunEvent,
+  keySync: string | null,
+): SluiceError | null {
+  // They become parts of the names of files, groups and subjects.
+  if (!isRunId(runId) || !INCARNATION.test(incarnation) || /[^\w-]/.test(sync))
+    return new SluiceError('corrupt', 'An event of a run has a name that is none.')
   if (keySync !== null && sync !== keySync)
     return new SluiceError('corrupt', `An event of the sync ${sync} stands under the key of another.`)
   if (partitions >= 0 && partitions <= MOST_PARTITIONS) return null

@@ -135,6 +135,11 @@ export function runOfKey(key: Uint8Array): { readonly sync: string; readonly run
   return { sync: text.slice(0, slash), runId: text.slice(slash + 1) }
 }
 
+/** True for a text that may be the id of a run. It is fit for the names of files. */
+export function isRunId(text: string): boolean {
+  return /^[\w.-]{1,64}$/.test(text)
+}
+
 const KEY_ON_RUNS = /^(?<sync>[^/]+)\/(?:[0-9A-HJKMNP-TV-Z]{26}|\d{1,4})$/
 
 /** The sync whose run or partition a key of `runs` names; null for a key that Sluice does not write. */

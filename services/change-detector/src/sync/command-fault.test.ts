@@ -24,6 +24,8 @@ it('a command stands under the name of its sync, in the home of that sync', asyn
       value: world.io.encode('ResourceRecord', { kind: 'k', name: 'n', project: '', spec: '' }),
     },
     { key: textKey(SYNC), value: null },
+    { key: textKey(SYNC), value: world.io.encode('Command', { ...COMMAND, id: '/../../../tmp/x' }) },
+    { key: textKey(SYNC), value: world.io.encode('Command', { ...COMMAND, id: '' }) },
   ])
   const placed = await world.read(target)
   expect(placed.map(each => commandFault(each, HOME)?.code ?? null)).toEqual([
@@ -32,6 +34,8 @@ it('a command stands under the name of its sync, in the home of that sync', asyn
     'corrupt',
     'corrupt',
     null,
+    'corrupt',
+    'corrupt',
   ])
   expect(placed.slice(0, 1).map(each => commandFault(each, HOME + 1)?.code)).toEqual(['corrupt'])
 })

@@ -4,15 +4,17 @@ import type { Command, RunEvent } from '@sluice/contracts/records'
 import { NAME_PATTERN } from '@sluice/contracts/resources'
 import { queuedRun } from '@sluice/runs/machine/run-events'
 import type { Placed } from '@sluice/topics/owned-reader'
-import { homePartition, keyText } from '@sluice/topics/topics'
+import { homePartition, isRunId, keyText } from '@sluice/topics/topics'
 
 /** Why a record of `commands` is none of Sluice's; null for one that is, and for a tombstone. */
 export function commandFault({ key, record }: Placed, partition: number): SluiceError | null {
   if (record === null) return null
   const fault = (what: string): SluiceError => new SluiceError('corrupt', `A record of commands ${what}.`)
   if (record.name !== 'sluice.Command') return fault(`is a ${record.name}`)
-  const { sync } = record.value
+  const { sync, id } = record.value
   if (!NAME_PATTERN.test(sync)) return fault('names no sync')
+  // It becomes a part of the names of files.
+  if (!isRunId(id)) return fault('has an id that is none')
   if (keyText(key) !== sync || homePartition(sync) !== partition)
     return fault(`names the sync ${sync}, whose commands stand under another key or partition`)
   return null
