@@ -8,6 +8,7 @@
  */
 import { z } from 'zod'
 import { answerRule, capture, MAX_ANSWER_RULES } from './specs/answer-specs.ts'
+import { breaker } from './specs/breaker-specs.ts'
 import { destinationAuth, destinationTls, sourceTls } from './specs/connection-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
 import { count, duration, durationWithin, size } from './specs/quantities.ts'
@@ -150,6 +151,7 @@ export const destination = z
         'false: no request goes to private, loopback or link-local addresses. Default true embedded, false distributed.',
       ),
     limits: limits.optional().describe('Shared by all syncs to this destination.'),
+    breaker: breaker.optional(),
     idempotencyHeader: z
       .union([headerName, z.literal(false)])
       .optional()

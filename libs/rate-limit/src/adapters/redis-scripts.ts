@@ -13,10 +13,12 @@
  * - base:void:INSTANCE the number of a take up to which nothing is granted to that process any more
  * - base:slots scope → slots in use
  * - base:leases leases by the time at which their slots expire
- * - base:lease lease → its open slots (n), what came back unused (u), scopes (s) and buckets (b), as JSON
+ * - base:lease lease → its open slots (n), what came back unused (u), scopes (s) and buckets (b), and 1 for
+ *   a probe (p), as JSON
  * - base:windows:SCOPE window (ms) → limit and time when a request last came with it, "limit wanted"
  * - base:order:SCOPE|WINDOW the ends of the buckets (ms), oldest first
  * - base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
+ * - base:breaker see breaker-scripts.ts
  *
  * A lease is called INSTANCE-NUMBER@DESTINATION: of which process, and its how many-th take it was.
  *
@@ -24,6 +26,7 @@
  * digits, which Lua prints exactly only when told to.
  */
 import { LONGEST_PAUSE_MS } from '../port.ts'
+import { ASK_BREAKER, KEEP_PROBE, TELL as TELL_BREAKER } from './breaker-scripts.ts'
 
 /** How long the marker of an idle partition is remembered: longer than a process is ever frozen. */
 const HOLDER_LIFE_MS = 7 * 86_400_000
@@ -177,7 +180,9 @@ end
 
 /**
  * KEYS: base. ARGV: a request as JSON, see redis.ts. Gives a mark of the keys (run_id and when they were
- * begun), then 'granted' and permits, or a reason and how long to wait (ms).
+ * begun), then 'granted' and permits, or a reason and how long to wait (ms); the number of the last grant; how
+ * long the wait may last in all. Last come flags of a grant (1: a probe, 2: others have seen failures), or how
+ * the breaker stands: when it opened, failures, failed probes, how long ago the last one failed (-1: none has).
  */
 export const TAKE = `${PRELUDE}${LOOK}
 local a = cjson.decode(ARGV[1])
@@ -197,7 +202,7 @@ end
 -- A take that nobody waits for any more may arrive late. One that is carried out twice is one.
 if a.number <= tonumber(redis.call('GET', base .. ':void:' .. a.instance) or '0') then return { mark, 'void', 0, server.seq } end
 local twin = leaseOf(a.lease)
-if twin then return { mark, 'granted', twin.n, server.seq } end
+if twin then return { mark, 'granted', twin.n, server.seq, 0, twin.p or 0 } end
 
 local holder = base .. ':holder:' .. a.partition
 local known = redis.call('GET', holder)
@@ -240,7 +245,7 @@ for _, scope in ipairs(a.scopes) do
   end
 end
 if pausedMs > 0 then return { mark, 'paused', math.ceil(pausedMs), server.seq } end
-
+${ASK_BREAKER}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':leases', '-inf', num(now), 'LIMIT', 0, 1000)) do
   local lease = leaseOf(id)
   if lease then settle(id, lease, 0, lease.u or 0) else redis.call('ZREM', base .. ':leases', id) end
@@ -353,8 +358,8 @@ if room < 1 then
   return { mark, 'concurrency', math.max(1, math.ceil(math.max(rateWait, math.min(slotMs, a.poll)))), server.seq }
 end
 
-local lease = { n = room, u = 0, s = {}, b = {} }
-for i, scope in ipairs(a.scopes) do
+local lease = { n = room, u = 0, s = {}, b = {}, p = probe and 1 or nil }
+${KEEP_PROBE}for i, scope in ipairs(a.scopes) do
   table.insert(lease.s, scope.name)
   redis.call('HINCRBY', base .. ':slots', scope.name, room)
   for field, window in pairs(windows[i]) do
@@ -364,7 +369,7 @@ for i, scope in ipairs(a.scopes) do
 end
 redis.call('ZADD', base .. ':leases', num(now + a.leaseLife + a.slotLife), a.lease)
 redis.call('HSET', base .. ':lease', a.lease, cjson.encode(lease))
-return { mark, 'granted', room, redis.call('HINCRBY', base .. ':meta', 'seq', 1) }
+return { mark, 'granted', room, redis.call('HINCRBY', base .. ':meta', 'seq', 1), 0, (lease.p or 0) + doubted }
 `
 
 /**
@@ -413,6 +418,9 @@ return { server.mark, 'granted', 0, server.seq }
 export const LEAVE = `${PRELUDE}
 return redis.call('HDEL', base .. ':members', ARGV[1])
 `
+
+/** KEYS: base. ARGV: what came of a process' requests, as JSON, see breaker-scripts.ts. */
+export const TELL = `${PRELUDE}${TELL_BREAKER}`
 
 /** KEYS: base. ARGV: scope, for how long (ms), offset of the clock (ms). */
 export const PAUSE = `${PRELUDE}

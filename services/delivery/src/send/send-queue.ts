@@ -7,15 +7,17 @@
  * States: sending → giving up (what is queued or waits is recorded as it is) and either → stopped (nothing
  * more is taken; what is under way is finished, and what waits is left to a successor).
  */
+import type { Health } from '@sluice/domain/answers/health'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
+import type { Broken } from '@sluice/rate-limit/port'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import type { RequestMemory } from '../delivery-memory.ts'
-import type { DestinationGate, Permits } from './destination-gate.ts'
+import { brokenText, type DestinationGate, type Permits } from './destination-gate.ts'
 import { effectsOf } from '../outcome/effects.ts'
 import { withAttempt, type UnownedAttempt } from '../ledger/request-history.ts'
 import type { Places } from './places.ts'
@@ -25,6 +27,8 @@ import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
 const THROTTLED_LONGEST_MS = 3_600_000
+/** After so many probes that failed, one after another, a run ends. */
+const FAILED_PROBES_MOST = 3
 /** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
 const LEAST_LATENESS_MS = 5
 
@@ -71,6 +75,7 @@ export class SendQueue {
   readonly #interrupted: AbortSignal
   readonly #pump: Promise<unknown>
   readonly #waiting: WaitingRequests
+  readonly #sinceMs = performance.now()
   #queue: Ready[] = []
   #throttledSince: number | null = null
   /**
@@ -185,7 +190,8 @@ export class SendQueue {
     const { gate, figures, target } = this.#options
     const sinceMs = performance.now()
     try {
-      const lease = await gate.acquire(want, this.#interrupted)
+      const onBroken = (broken: Broken): void => this.#broken(broken)
+      const lease = await gate.acquire(want, { signal: this.#interrupted, onBroken })
       figures.leaseWaited(target.sync, performance.now() - sinceMs)
       return lease
     } catch (error) {
@@ -204,7 +210,7 @@ export class SendQueue {
       const freePlace = places.take(target.scopes)
       const sent = this.#sendOne(ready, permit, freePlace)
         .catch((error: unknown) => {
-          permit.finish()
+          permit.finish('untold')
           freePlace()
           this.#options.ledger.fail(error)
         })
@@ -235,7 +241,7 @@ export class SendQueue {
       return
     }
     // The slot is free with the answer. The place is, once that is acknowledged.
-    permit.finish()
+    permit.finish(sent?.health ?? 'untold')
     if (sent === null) return
     if (sent.attempt.outcome === 'throttled') {
       this.#throttled(ready, sent, { sentAtMs, freePlace })
@@ -244,6 +250,16 @@ export class SendQueue {
     this.#unthrottled(sent.attempt)
     if (sent.waitMs === null) this.#finish(ready, sent.attempt, freePlace)
     else this.#tryLater(ready, sent.attempt, { waitMs: sent.waitMs, freePlace })
+  }
+
+  /**
+   * The destination is dead if three probes have failed. One of them is after the begin of this, so that a
+   * run which finds the breaker open ends only by evidence of its own time.
+   */
+  #broken(broken: Broken): void {
+    const { failedProbes, lastProbeMsAgo } = broken
+    if (failedProbes < FAILED_PROBES_MOST || lastProbeMsAgo === null) return
+    if (lastProbeMsAgo < performance.now() - this.#sinceMs) this.#giveUp(brokenText(broken))
   }
 
   #nextTryMs(failed: Parameters<typeof nextTryMs>[1]): number | null {
@@ -357,7 +373,7 @@ export class SendQueue {
 /** Leave for one request: it ends as finished, or as given back unused. Only the first of the two counts. */
 interface Permit {
   readonly useBeforeMs: number
-  readonly finish: () => void
+  readonly finish: (health: Health) => void
   readonly giveBack: () => void
 }
 
@@ -369,7 +385,7 @@ function onePermit(lease: Permits): Permit {
   }
   return {
     useBeforeMs: lease.useBeforeMs,
-    finish: () => end(() => lease.finished(1)),
+    finish: health => end(() => lease.finished(health)),
     giveBack: () => end(() => lease.unused(1)),
   }
 }

@@ -1,5 +1,6 @@
 /** Sends one request once, and says what came of it. */
 import type { Request } from '@sluice/contracts/records'
+import { healthOf, type Health } from '@sluice/domain/answers/health'
 import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
@@ -31,6 +32,8 @@ export interface Sent {
   readonly retryAfterMs: number | null
   /** For a failed try that more tries follow: how long to wait before the next one. Else null. */
   readonly waitMs: number | null
+  /** What it says of the destination itself. */
+  readonly health: Health
 }
 
 /** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
@@ -83,7 +86,8 @@ export async function sendRequest(
   const waitMs = nextTryMs({ verdict: judged.verdict, made: history.attempts + 1 })
   const verdict = doubtedVerdict(judged.verdict, repeatsEarlier)
   const attempt = attemptOf(job, target, { result, judged: { ...judged, verdict }, hash, key, waitMs })
-  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, waitMs }
+  const health = healthOf(attempt.status, judged.verdict)
+  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, waitMs, health }
 }
 
 type Failed = Extract<SendResult, { kind: 'failed' }>
