@@ -377,6 +377,12 @@ export const sync = z.strictObject({
     .describe(
       'Which columns count as changed: used (default), those that the templates use; all; or a list of them.',
     ),
+  delivery: z
+    .enum(['at-least-once', 'at-most-once'])
+    .optional()
+    .describe(
+      'at-most-once: what may have arrived is never sent again until somebody says retry; default at-least-once.',
+    ),
   maxDuration: durationWithin(MAX_RUN_DURATION_MS, '6d')
     .optional()
     .describe('How long a run may last, at most 6d; what is not sent by then is sent by the next run.'),

@@ -33,6 +33,9 @@ import type { SendJob } from './send/send-request.ts'
 import { activeLimit, unseenLimit, WINDOW_REQUESTS } from './send/work-limits.ts'
 import { isForgotten, unrenderableAttempt } from './outcome/unrenderable-rows.ts'
 
+/** Why a try that was announced is not made. */
+const MAY_HAVE_ARRIVED = 'the process ended while it was sending this, which may have arrived or not'
+
 /** Of a run that is passed over, most requests whose effects are being written. */
 const MOST_PASSED_OVER = 64
 
@@ -263,9 +266,12 @@ class PartitionDelivery {
     ledger.start(offset)
     if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
       return
-    const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
+    const { target } = open
+    const mostUnseen = target.atMostOnce ? null : unseenLimit(target)
+    const history = this.#doubt.historyOf(known?.history, mostUnseen)
     const job = this.#jobOf(offset, request, open, history)
     if (this.#cut.has(request.run, offset)) open.sending.leave(job, memory, CUT)
+    else if (history.intent !== null) open.sending.leave(job, memory, MAY_HAVE_ARRIVED)
     else if (history.last === null) open.sending.push(job, memory)
     else open.sending.wait(job, memory, leftOfWaitMs(history.last))
   }

@@ -41,6 +41,8 @@ export interface Target {
   /** The destination's scope first. */
   readonly scopes: readonly LimitScope[]
   readonly concurrency: number
+  /** True: nothing that may have arrived is sent again. */
+  readonly atMostOnce: boolean
   /** Null: it never opens. */
   readonly breaker: BreakerRule | null
   readonly secrets: readonly string[]
@@ -148,6 +150,7 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     slotLifeMs: sync.timeout + SLOT_MARGIN_MS,
     scopes,
     concurrency: Math.min(...scopes.map(scope => scope.concurrency)),
+    atMostOnce: sync.delivery === 'at-most-once',
     breaker: breakerOf(destination),
     secrets,
     answers,

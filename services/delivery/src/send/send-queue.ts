@@ -21,7 +21,7 @@ import { brokenText, type DestinationGate, type Permits } from './destination-ga
 import { effectsOf } from '../outcome/effects.ts'
 import { withAttempt, type UnownedAttempt } from '../ledger/request-history.ts'
 import type { Places } from './places.ts'
-import { closingAttempt, sendRequest, type SendJob, type Sent } from './send-request.ts'
+import { closingAttempt, intentOf, sendRequest, type SendJob, type Sent } from './send-request.ts'
 import { WaitingRequests, type DueRequest, type WaitingOptions } from './waiting-requests.ts'
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
@@ -29,6 +29,8 @@ import type { Throttles } from './throttles.ts'
 const THROTTLED_LONGEST_MS = 3_600_000
 /** After so many probes that failed, one after another, a run ends. */
 const FAILED_PROBES_MOST = 3
+/** Why a request that was announced is not sent. */
+const NOT_SENT = 'the process was asked to end before it could send this'
 /** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
 const LEAST_LATENESS_MS = 5
 
@@ -63,6 +65,8 @@ interface Ready {
   readonly memory: RequestMemory
   /** For how long it has been tried already without a connection that was open in time. */
   readonly lateMs: number
+  /** True once the ledger has its next try announced, and it was not sent yet (`delivery: at-most-once`). */
+  readonly isAnnounced?: boolean
 }
 
 export class SendQueue {
@@ -146,6 +150,11 @@ export class SendQueue {
     this.#stopping.abort()
     await this.#pump
     await Promise.all(this.#underWay)
+    if (this.#options.abort.aborted) return
+    // A successor would take it for sent.
+    const announced = this.#queue.filter(ready => ready.isAnnounced === true)
+    this.#queue = this.#queue.filter(ready => ready.isAnnounced !== true)
+    for (const { job, memory } of announced) this.leave(job, memory, NOT_SENT)
   }
 
   #giveUp(why: string): void {
@@ -225,6 +234,11 @@ export class SendQueue {
   async #sendOne(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
     const { job, lateMs } = ready
     const { target, sender, figures, abort: signal } = this.#options
+    const isAnnounced = ready.isAnnounced === true || (target.atMostOnce && (await this.#announce(job)))
+    if (isAnnounced && signal.aborted) {
+      freePlace()
+      return permit.giveBack()
+    }
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
     const sending = { target, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
@@ -237,7 +251,7 @@ export class SendQueue {
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
       permit.giveBack()
-      this.#sendAgain({ ...ready, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
+      this.#sendAgain({ ...ready, isAnnounced, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
       return
     }
     // The slot is free with the answer. The place is, once that is acknowledged.
@@ -250,6 +264,16 @@ export class SendQueue {
     this.#unthrottled(sent.attempt)
     if (sent.waitMs === null) this.#finish(ready, sent.attempt, freePlace)
     else this.#tryLater(ready, sent.attempt, { waitMs: sent.waitMs, freePlace })
+  }
+
+  /** Resolves, with true, once the ledger has it that a request is about to be sent, or has failed. */
+  async #announce(job: SendJob): Promise<true> {
+    const { ledger, target } = this.#options
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const attempt = intentOf(job, target)
+    ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: resolve })
+    await promise
+    return true
   }
 
   /**
@@ -360,7 +384,7 @@ export class SendQueue {
     gate.pause(throttles.pauseMs(target.destination, of))
     if (nowMs - this.#throttledSince >= THROTTLED_LONGEST_MS)
       this.#giveUp('the destination has throttled every request for an hour')
-    this.#sendAgain({ ...ready, lateMs: 0 })
+    this.#sendAgain({ ...ready, lateMs: 0, isAnnounced: false })
   }
 
   #recordUnsent(why: string): void {

@@ -191,6 +191,26 @@ function recordedBody({ body, cut = false }: Answered, target: Target): string {
   return shown.slice(0, read)
 }
 
+/** Announces the next try of a request, before any byte of it is sent. */
+export function intentOf(job: SendJob, target: Target): UnownedAttempt {
+  const { request, requestOffset, history } = job
+  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  return {
+    ...NEVER_SENT,
+    ...placeOf(job),
+    attempt: history.attempts + 1,
+    final: false,
+    outcome: 'unknown',
+    error: 'about to be sent',
+    method: request.method,
+    url: shownRequest(request, target).url,
+    requestHash: hash,
+    idempotencyKey: idempotencyKey(job, target, hash).key,
+    startedAt: Date.now(),
+    requestOffset,
+  }
+}
+
 /** Attempt 0: the request is tried no more, or was never sent. */
 export function closingAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
   const { request, requestOffset, history } = job
