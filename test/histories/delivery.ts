@@ -270,8 +270,16 @@ class PartitionDelivery {
 
   #announce(index: number): void {
     const { rows, ledger } = this.#at(index)
-    const tried = { attempt: ledger.history.attempts + 1, final: false, outcome: 'unknown', answered: false } as const
-    const history = withAttempt(ledger.history, sampleAttempt({ ...placeOf(rows), ...tried, nextTryAt: null }))
+    const tried = {
+      attempt: ledger.history.attempts + 1,
+      final: false,
+      outcome: 'unknown',
+      answered: false,
+    } as const
+    const history = withAttempt(
+      ledger.history,
+      sampleAttempt({ ...placeOf(rows), ...tried, nextTryAt: null }),
+    )
     this.#ledgers[index] = { ...ledger, history }
   }
 

@@ -162,15 +162,15 @@ class History {
           this.#takeSettled(change, state)
           if (run.command === 'run' || run.command.startsWith('resync')) this.#assertDecided(change.key)
           this.#unsure.delete(change.key)
-        }
-        else this.#assertNeeded({ ...change, op: change.op }, run)
+        } else this.#assertNeeded({ ...change, op: change.op }, run)
       }
     }
   }
 
   /** With `at-most-once`, nobody but a person may end the doubt about a key. */
   #assertDecided(key: string): void {
-    if (this.#plan.atMostOnce && this.#unsure.has(key)) this.#broken(`${key} was sent or settled while nobody knew what became of it`)
+    if (this.#plan.atMostOnce && this.#unsure.has(key))
+      this.#broken(`${key} was sent or settled while nobody knew what became of it`)
   }
 
   /** A row that has come back does not see the id of an object that was there before it. */

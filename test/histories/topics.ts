@@ -69,7 +69,8 @@ export function feed(
   }
   for (const [partition, { captured }] of topics.entries()) {
     for (const key of captured.keys())
-      if (!state.has(key)) state.set(key, { kind: 'absent', row: null, muted: null, partition, run: -1, isUndecided: false })
+      if (!state.has(key))
+        state.set(key, { kind: 'absent', row: null, muted: null, partition, run: -1, isUndecided: false })
   }
 }
 

@@ -47,16 +47,6 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
     help: 'Partitions of a sync that cannot be worked on, by stage; they are tried again, and other syncs go on',
     labels: ['stage', 'sync'],
   })
-  const breakersOpened = metrics.counter({
-    name: 'breaker_opened_total',
-    help: 'How often this process found the breaker of a destination open',
-    labels: [],
-  })
-  const openBreakers = metrics.gauge({
-    name: 'breaker_open',
-    help: '1 while the breaker of a destination is open, as this process last saw it; those that are closed are not shown',
-    labels: ['destination'],
-  })
   const flying = new Map<string, number>()
   /**
    * By figure and sync, how to remove the figure. Only those of the syncs that were counted last are kept,
@@ -88,12 +78,26 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
     },
     leaseWaited: (sync, ms) => leaseWaits.observe(ms / 1000, of(leaseWaits, 'lease waits', { sync })),
     ended: (sync, status) => runs.add(1, of(runs, `runs ${status}`, { sync, status })),
-    breaker(destination, isOpen) {
-      if (!isOpen) return openBreakers.remove({ destination })
-      openBreakers.set(1, { destination })
-      breakersOpened.add(1, {})
-    },
+    breaker: breakerFigure(metrics),
     setAside: (stage, sync, places) => setAside.set(places, of(setAside, `aside ${stage}`, { stage, sync })),
+  }
+}
+
+function breakerFigure(metrics: Metrics): Figures['breaker'] {
+  const breakersOpened = metrics.counter({
+    name: 'breaker_opened_total',
+    help: 'How often this process found the breaker of a destination open',
+    labels: [],
+  })
+  const openBreakers = metrics.gauge({
+    name: 'breaker_open',
+    help: '1 while the breaker of a destination is open, as this process last saw it; those that are closed are not shown',
+    labels: ['destination'],
+  })
+  return (destination, isOpen) => {
+    if (!isOpen) return openBreakers.remove({ destination })
+    openBreakers.set(1, { destination })
+    breakersOpened.add(1, {})
   }
 }
 

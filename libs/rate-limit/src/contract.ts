@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
 import { mostInAnyWindow } from '@sluice/testkit/scripted-api'
-import { breakerPromises } from './breaker-contract.ts'
+import { breakerPromises } from './contract/breaker-promises.ts'
 import type { Grant, LimitScope, RateLimit, TakeRequest } from './port.ts'
 
 export interface RateLimitHarness {

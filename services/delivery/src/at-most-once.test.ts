@@ -16,7 +16,10 @@ beforeEach(async () => {
 afterEach(() => lives[Symbol.asyncDispose]())
 
 const rows = (count: number): readonly string[] => Array.from({ length: count }, (_, n) => `k${n}`)
-const begin = (keys: readonly string[], over: { errors?: object; concurrency?: number } = {}): Promise<void> =>
+const begin = (
+  keys: readonly string[],
+  over: { errors?: object; concurrency?: number } = {},
+): Promise<void> =>
   lives.begin(keys, {
     errors: over.errors ?? {},
     sync: { delivery: 'at-most-once', limits: { concurrency: over.concurrency ?? 5 } },
@@ -49,14 +52,17 @@ describe('with at-most-once, a request', () => {
     [{ status: 500 }, 1, 'unknown'],
     [{ status: 400 }, 4, 'rejected'],
     ['refused', 4, 'unsent'],
-  ] as const)('that meets %j is tried %d times in the run with `retry: now`', async (fate, tries, outcome) => {
-    await begin(['a'])
-    lives.api.script = always(fate)
-    await lives.finish()
-    expect(lives.api.tries).toHaveLength(tries)
-    expect(await lives.entries()).toMatchObject([{ outcome }])
-    expect(await intents()).toBe(tries)
-  })
+  ] as const)(
+    'that meets %j is tried %d times in the run with `retry: now`',
+    async (fate, tries, outcome) => {
+      await begin(['a'])
+      lives.api.script = always(fate)
+      await lives.finish()
+      expect(lives.api.tries).toHaveLength(tries)
+      expect(await lives.entries()).toMatchObject([{ outcome }])
+      expect(await intents()).toBe(tries)
+    },
+  )
 
   it('that is throttled is announced and sent again', async () => {
     await begin(['a'])

@@ -60,7 +60,9 @@ describe('a destination that is dead', () => {
       expect(unsent).toHaveLength(300 - tries.length)
       for (const { outcome, error } of unsent) {
         expect(outcome).toBe('unsent')
-        expect(error).toMatch(/^the breaker is open since .*Z, after \d+ failures .* in a row, 3 probes among/)
+        expect(error).toMatch(
+          /^the breaker is open since .*Z, after \d+ failures .* in a row, 3 probes among/,
+        )
       }
       const { delivered, rejected, unknown, unsent: never } = lives.counts
       expect(delivered + rejected + unknown + never).toBe(300)

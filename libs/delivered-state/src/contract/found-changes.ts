@@ -121,7 +121,10 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       const discard = { kind: 'discard', key: null, status: null } as const
       await played.run(edited, 'delivered', { ...undecided, purpose: discard })
       const later = await played.diff(edited, undecided)
-      expect({ undecided: later.diff.undecided, changes: later.changes }).toEqual({ undecided: 0, changes: [] })
+      expect({ undecided: later.diff.undecided, changes: later.changes }).toEqual({
+        undecided: 0,
+        changes: [],
+      })
       expect((await played.diff(ONE, undecided)).changes).toMatchObject([{ op: 'changed' }])
       await played.state[Symbol.asyncDispose]()
     })

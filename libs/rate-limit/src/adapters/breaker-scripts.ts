@@ -3,15 +3,16 @@
  * hash tag, too:
  *
  * - base:breaker n: failures of all processes since one of them was served; own:INSTANCE → how often requests
- *   of that process were served after failures, and its failures since, as "streak failures"; trial:INSTANCE →
- *   "until lease" of the request by which a process without failures looks for itself; open:WHO → since when
- *   the breaker is open, until when it pauses (till), failed probes, when the last failed, and the lease of
- *   the probe, as JSON. WHO is * for all processes with failures of their own, or one INSTANCE: it fails
+ *   of that process were served after failures, and its failures since, as "streak failures"; trial:INSTANCE
+ *   → "until lease" of the request by which a process without failures looks for itself; open:WHO → since
+ *   when the breaker is open, until when it pauses (till), failed probes, when the last failed, and the lease
+ *   of the probe, as JSON. WHO is * for all processes with failures of their own, or one INSTANCE: it fails
  *   though others are served.
  *
  * Evidence states totals of a process, so that what arrives twice or late changes nothing.
  */
 import { BROKEN_POLL_MS, EVIDENCE_LIFE_MS } from './breaker.ts'
+import { PRELUDE } from './script-prelude.ts'
 
 /** Defines `breakerOf` and `keepOpening`; wants `base`, `num`. */
 const BREAKER = `
@@ -72,10 +73,8 @@ if probe then
 end
 `
 
-/**
- * After the prelude of redis-scripts.ts. KEYS: base. ARGV: evidence of a process, as JSON, see redis.ts.
- */
-export const TELL = `${BREAKER}
+/** KEYS: base. ARGV: evidence of a process, as JSON, see redis.ts. */
+export const TELL = `${PRELUDE}${BREAKER}
 local a = cjson.decode(ARGV[1])
 local now = clock(a.offset)
 local key = base .. ':breaker'

@@ -1,6 +1,6 @@
 /**
  * The breaker of one destination for one process that has the limits alone. In Redis the same is Lua, see
- * breaker-scripts.ts; `breaker-contract.ts` holds for both.
+ * breaker-scripts.ts; `contract/breaker-promises.ts` holds for both.
  *
  * States: closed → open (so many failures in a row) → half open (the pause is over: one probe has a lease) →
  * open again (it failed) or closed (a request was served). A process that takes the state over from an
@@ -65,8 +65,7 @@ export class Breaker {
     const opening = this.#opening
     if (opening === null) return { kind: 'closed' }
     // A clock that was set back makes no pause longer.
-    if (opening.holder === null)
-      opening.pausedUntil = Math.min(opening.pausedUntil, nowMs + rule.pauseMs)
+    if (opening.holder === null) opening.pausedUntil = Math.min(opening.pausedUntil, nowMs + rule.pauseMs)
     if (opening.pausedUntil <= nowMs) return { kind: 'probe' }
     if (this.#own === 0 && (this.#trial === null || this.#trial.untilMs <= nowMs)) return { kind: 'probe' }
     const { openedAt, pausedUntil, failedProbes, lastProbeAt } = opening

@@ -26,7 +26,8 @@
  * digits, which Lua prints exactly only when told to.
  */
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import { ASK_BREAKER, KEEP_PROBE, TELL as TELL_BREAKER } from './breaker-scripts.ts'
+import { ASK_BREAKER, KEEP_PROBE } from './breaker-scripts.ts'
+import { PRELUDE } from './script-prelude.ts'
 
 /** How long the marker of an idle partition is remembered: longer than a process is ever frozen. */
 const HOLDER_LIFE_MS = 7 * 86_400_000
@@ -42,49 +43,6 @@ const NEWCOMER_MS = 3_000
 const VOUCH_POLL_MS = 1_000
 /** How long a take may be under way: TCP gives up after some 16 minutes. */
 const VOID_LIFE_MS = 30 * 60_000
-
-const PRELUDE = `
-local base = KEYS[1]
-local function num(x) return string.format('%.0f', x) end
-
-local function clock(offset)
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000) + offset
-end
-
-local function leaseOf(id)
-  local found = redis.call('HGET', base .. ':lease', id)
-  return found and cjson.decode(found)
-end
-
--- Leaves a lease with so many open slots, of all that came back so many unused. Both are totals, so that a
--- return that arrives twice, late or out of turn changes nothing.
-local function settle(id, lease, open, unused)
-  local freed = lease.n - open
-  if freed <= 0 then return end
-  local back = math.min(freed, math.max(0, unused - (lease.u or 0)))
-  if back > 0 then
-    for _, bucket in ipairs(lease.b) do
-      local count = base .. ':count:' .. bucket[1]
-      local permits = math.min(tonumber(redis.call('HGET', count, bucket[2]) or '0'), back)
-      if permits > 0 then
-        redis.call('HINCRBY', count, bucket[2], -permits)
-        redis.call('HINCRBY', count, 't', -permits)
-      end
-    end
-  end
-  for _, scope in ipairs(lease.s) do
-    if redis.call('HINCRBY', base .. ':slots', scope, -freed) <= 0 then redis.call('HDEL', base .. ':slots', scope) end
-  end
-  if open == 0 then
-    redis.call('HDEL', base .. ':lease', id)
-    redis.call('ZREM', base .. ':leases', id)
-  else
-    lease.n, lease.u = open, unused
-    redis.call('HSET', base .. ':lease', id, cjson.encode(lease))
-  end
-end
-`
 
 /**
  * A server other than last time's may have forgotten grants: a snapshot is older than the crash, a replica is
@@ -180,9 +138,10 @@ end
 
 /**
  * KEYS: base. ARGV: a request as JSON, see redis.ts. Gives a mark of the keys (run_id and when they were
- * begun), then 'granted' and permits, or a reason and how long to wait (ms); the number of the last grant; how
- * long the wait may last in all. Last come flags of a grant (1: a probe, 2: others have seen failures), or how
- * the breaker stands: when it opened, failures, failed probes, how long ago the last one failed (-1: none has).
+ * begun), then 'granted' and permits, or a reason and how long to wait (ms); the number of the last grant;
+ * how long the wait may last in all. Last come flags of a grant (1: a probe, 2: others have seen failures),
+ * or how the breaker stands: when it opened, failures, failed probes, how long ago the last one failed (-1:
+ * none has).
  */
 export const TAKE = `${PRELUDE}${LOOK}
 local a = cjson.decode(ARGV[1])
@@ -418,9 +377,6 @@ return { server.mark, 'granted', 0, server.seq }
 export const LEAVE = `${PRELUDE}
 return redis.call('HDEL', base .. ':members', ARGV[1])
 `
-
-/** KEYS: base. ARGV: what came of a process' requests, as JSON, see breaker-scripts.ts. */
-export const TELL = `${PRELUDE}${TELL_BREAKER}`
 
 /** KEYS: base. ARGV: scope, for how long (ms), offset of the clock (ms). */
 export const PAUSE = `${PRELUDE}

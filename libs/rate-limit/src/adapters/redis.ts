@@ -17,6 +17,7 @@ import {
   type RedisScript,
 } from '@sluice/redis/redis-connection'
 import { checkParts, checkTake } from './checks.ts'
+import { TELL } from './breaker-scripts.ts'
 import { EvidenceBook } from './evidence-book.ts'
 import { LeaseBook } from './lease-book.ts'
 import {
@@ -28,7 +29,6 @@ import {
   STAND_BY,
   STAND_BY_EVERY_MS,
   TAKE,
-  TELL,
 } from './redis-scripts.ts'
 import { LONGEST_PAUSE_MS } from '../port.ts'
 import type { Broken, Evidence, Forgotten, Grant, RateLimit, TakeRequest } from '../port.ts'
@@ -138,7 +138,13 @@ class RedisRateLimit implements RateLimit {
       }
       book.refused(number)
       this.#tellForgotten(destination, { forgotten: what === 'forgotten', waitMs: value, leftMs })
-      return { kind: 'wait', waitMs: value, leftMs, reason: what, broken: what === 'broken' ? brokenOf(more) : null }
+      return {
+        kind: 'wait',
+        waitMs: value,
+        leftMs,
+        reason: what,
+        broken: what === 'broken' ? brokenOf(more) : null,
+      }
     } catch (error) {
       book.lost(number)
       this.#reconcile(destination)

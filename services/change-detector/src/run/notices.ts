@@ -40,8 +40,7 @@ export function noticesOf(
     notices.push(
       `${counted(muted)} given up after failing in ${sync.errors?.giveUpAfter ?? 0} runs, and passed over until there is something else to send`,
     )
-  if (undecided > 0)
-    notices.push(undecidedNotice(sync.name, undecided))
+  if (undecided > 0) notices.push(undecidedNotice(sync.name, undecided))
   return notices
 }
 

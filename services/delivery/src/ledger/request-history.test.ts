@@ -42,7 +42,11 @@ describe('what was announced', () => {
   it('is no try, and in doubt until an attempt follows', () => {
     const announced = withAttempt(NO_HISTORY, intent)
     expect(announced).toEqual({ ...NO_HISTORY, intent })
-    expect(withAttempt(announced, sampleAttempt())).toMatchObject({ intent: null, tainted: false, attempts: 1 })
+    expect(withAttempt(announced, sampleAttempt())).toMatchObject({
+      intent: null,
+      tainted: false,
+      attempts: 1,
+    })
     const throttled = sampleAttempt({ outcome: 'throttled', status: 429, final: false })
     expect(withAttempt(announced, throttled)).toEqual(NO_HISTORY)
   })

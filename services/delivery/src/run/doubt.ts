@@ -7,6 +7,9 @@
 import { sleep } from '@sluice/flow/sleep'
 import { NO_HISTORY, type RequestHistory } from '../ledger/request-history.ts'
 
+/** Why a try that was announced is not made. */
+export const ANNOUNCED = 'the process ended while it was sending this, which may have arrived or not'
+
 export class Doubt {
   readonly #sinceMs = performance.now()
   #state: 'none' | 'of the open run' | 'of what came before'

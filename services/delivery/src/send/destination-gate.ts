@@ -101,7 +101,8 @@ export class DestinationGate {
     if (this.#cutOffSinceMs !== null) return this.#cutOffWhy
     const { scopes } = this.#target
     const wait = this.#queue.waitOf(scopes)
-    const why = wait === null ? undefined : wait.broken === null ? WAITS_TOLD[wait.reason] : brokenText(wait.broken)
+    const why =
+      wait === null ? undefined : wait.broken === null ? WAITS_TOLD[wait.reason] : brokenText(wait.broken)
     if (wait === null || why === undefined || wait.leftMs < TOLD_FROM_MS) return null
     // The time is rounded to the minute, so that people who watch are told once, and not with each look.
     const until = new Date(Math.ceil((Date.now() + wait.leftMs) / 60_000) * 60_000)
@@ -179,6 +180,7 @@ export class DestinationGate {
 /** Why nothing goes to a destination whose breaker is open. */
 export function brokenText({ openedAt, failures, failedProbes }: Broken): string {
   const since = `${new Date(openedAt).toISOString().slice(0, 19)}Z`
-  const probes = failedProbes === 0 ? '' : `, ${failedProbes === 1 ? 'a probe' : `${failedProbes} probes`} among them`
+  const probes =
+    failedProbes === 0 ? '' : `, ${failedProbes === 1 ? 'a probe' : `${failedProbes} probes`} among them`
   return `the breaker is open since ${since}, after ${failures} failures of the destination in a row${probes}`
 }

@@ -1,7 +1,7 @@
 /** The promises of every rate limit about destinations that fail, whatever keeps it. */
 import { describe, expect, it } from 'vitest'
-import type { Granted, RateLimitHarness } from './contract.ts'
-import type { Evidence, Grant, RateLimit, TakeRequest } from './port.ts'
+import type { Granted, RateLimitHarness } from '../contract.ts'
+import type { Evidence, Grant, RateLimit, TakeRequest } from '../port.ts'
 
 const RULE = { failures: 5, pauseMs: 30_000 }
 const SLOT_LIFE_MS = 5_000
@@ -165,7 +165,8 @@ export function breakerPromises(of: {
       await isClosed(limit)
     })
 
-    if (shared) sharedPromises({ harness, limit: of.limit, take, tell, probe, fails, serves, isClosed, isOpen })
+    if (shared)
+      sharedPromises({ harness, limit: of.limit, take, tell, probe, fails, serves, isClosed, isOpen })
   })
 }
 
