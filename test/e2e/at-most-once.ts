@@ -27,7 +27,9 @@ export function atMostOnceSuite(profile: Profile): void {
       }
       const failed = async () =>
         (await project.failed(SYNC)).map(({ key, op, outcome }) => `${op} ${key} ${outcome}`).sort()
-      const passedOver = [expect.stringMatching(/^1 row was passed over, since nobody knows .*sluice retry people/)]
+      const passedOver = [
+        expect.stringMatching(/^1 row was passed over, since nobody knows .*sluice retry people/),
+      ]
 
       api.on({ url: '/people/1' }, { status: 500 }, { times: 1 })
       api.on({ url: '/people/2' }, { status: 400 }, { times: 1 })

@@ -33,7 +33,7 @@ export function breakerSuite(profile: Profile): void {
       expect(unsent?.error).toMatch(/^the breaker is open since .*Z, after \d+ failures/)
 
       const again = await project.run(SYNC)
-      // In this profile a process begins anew, and may have a look for itself before the pause is over.
+      // Embedded, a process begins anew, and may have a look for itself before the pause is over.
       const looks = profile.name === 'embedded' ? 2 : 1
       expect(api.requests.length - sent).toBeGreaterThanOrEqual(1)
       expect(api.requests.length - sent).toBeLessThanOrEqual(looks)

@@ -137,6 +137,7 @@ export async function openRun(
       read: span => readAgain(parts, span),
       share: parts.againShare,
       place: { partition: attempts.partition, runId: begin.runId },
+      startedAt: begin.startedAt,
       random: deps.random ?? Math.random,
       figures: deps.figures ?? NO_FIGURES,
       gate: new DestinationGate(deps.leases, { target, owner, onError, mayAct, onCutOff }),

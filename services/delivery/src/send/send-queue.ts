@@ -50,6 +50,8 @@ export interface SendQueueOptions extends Ends {
   readonly share: ByteShare
   /** Where all of its requests belong. */
   readonly place: Pick<SendJob, 'partition' | 'runId'>
+  /** When the run started, in ms since 1970. */
+  readonly startedAt: number
   /** Gives numbers from 0 to below 1. */
   readonly random: () => number
   /** Aborts, with a text that says why, when nothing more is to be sent. */
@@ -277,13 +279,15 @@ export class SendQueue {
   }
 
   /**
-   * The destination is dead if three probes have failed. One of them is after the begin of this, so that a
+   * The destination is dead if three probes have failed. One of them is after the start of the run, so that a
    * run which finds the breaker open ends only by evidence of its own time.
    */
   #broken(broken: Broken): void {
     const { failedProbes, lastProbeMsAgo } = broken
     if (failedProbes < FAILED_PROBES_MOST || lastProbeMsAgo === null) return
-    if (lastProbeMsAgo < performance.now() - this.#sinceMs) this.#giveUp(brokenText(broken))
+    // The start is by the clock of another machine.
+    const ageMs = Math.max(performance.now() - this.#sinceMs, Date.now() - this.#options.startedAt)
+    if (lastProbeMsAgo < ageMs) this.#giveUp(brokenText(broken))
   }
 
   #nextTryMs(failed: Parameters<typeof nextTryMs>[1]): number | null {
