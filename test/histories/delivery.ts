@@ -2,6 +2,7 @@
 import type { RequestRow } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
 import { effectsOf, type FinishedRequest } from '@sluice/delivery/outcome/effects'
+import { Doubt } from '@sluice/delivery/run/doubt'
 import {
   NO_HISTORY,
   withAttempt,
@@ -36,12 +37,16 @@ export interface DeliveryOptions {
   /** The share of the requests after which delivery hands over in good order. Null: it does not. */
   readonly handsOver: number | null
   readonly tries: Tries
+  /** Each try is announced before it is sent, and what may have arrived is not sent again. */
+  readonly atMostOnce: boolean
   /** The share of the requests, from 0 to 1, after which a stage cannot go on. 1: it can go on to the end. */
   readonly stopsAt: number
   /** True once the remaining requests become unsent. */
   readonly isCancelled: () => boolean
   /** Called with each request that goes to the API. */
   readonly onSend: (rows: readonly Sent[]) => void
+  /** Called once an attempt says what became of the request that was sent last with these rows. */
+  readonly onKnown: (rows: readonly Sent[]) => void
   /** Called with the final outcome of each row, and how often its request was tried. */
   readonly onFinished: (row: Sent, outcome: Outcome, attempts: number) => void
 }
@@ -89,9 +94,12 @@ function deliverRequests(options: DeliveryOptions, requests: readonly Request[])
     delivery.dieAt(dies, death)
     // The successor knows only the topics. Any other request may have been sent too.
     delivery = new PartitionDelivery(options, requests, ledgers, delivery.counts)
+    const doubt = new Doubt(false)
     for (const [index, ledger] of ledgers.entries()) {
       if (ledger.finished || ledger.history.final !== null) continue
-      ledgers[index] = { ...ledger, history: { ...ledger.history, tainted: true, unseen: true } }
+      const history = doubt.historyOf(ledger.history, options.atMostOnce ? null : Infinity)
+      ledgers[index] = { ...ledger, history }
+      if (history.intent !== null) delivery.close(index)
     }
   }
   delivery.deliverUpTo(requests.length)
@@ -208,6 +216,14 @@ class PartitionDelivery {
       this.#send(other)
   }
 
+  /** Finishes a request that is tried no more. */
+  close(index: number): void {
+    const { rows, ledger } = this.#at(index)
+    const attempt = attemptOf(rows, { sent: null, history: ledger.history, tries: this.#options.tries })
+    this.#ledgers[index] = { ...ledger, history: withAttempt(ledger.history, attempt) }
+    this.finish(index, attempt)
+  }
+
   /** Sends until the answer is not "later", and writes the attempts. */
   #attempt(index: number): UnownedAttempt {
     const { rows } = this.#at(index)
@@ -216,7 +232,9 @@ class PartitionDelivery {
       const { ledger } = this.#at(index)
       const sent = this.#options.isCancelled() ? null : this.#send(index)
       const attempt = attemptOf(rows, { sent, history: ledger.history, tries })
-      this.#ledgers[index] = { ...ledger, history: withAttempt(ledger.history, attempt) }
+      const { history } = this.#at(index).ledger
+      this.#ledgers[index] = { ...ledger, history: withAttempt(history, attempt) }
+      if (attempt.outcome !== 'unknown') this.#options.onKnown(rows)
       if (attempt.outcome !== 'throttled') return attempt
     }
   }
@@ -227,6 +245,7 @@ class PartitionDelivery {
     const { api, kind, nextFate, onSend } = this.#options
     const [first] = rows
     if (first === undefined || rows.some(row => isUnrenderable(row, kind))) return UNRENDERABLE
+    if (this.#options.atMostOnce) this.#announce(index)
     const fate = nextFate(first.key)
     if (fate.kind === 'not-sent') return { verdict: verdictOfFailure('not-sent'), id: null, status: null }
     onSend(rows)
@@ -247,6 +266,21 @@ class PartitionDelivery {
       default:
         return fate satisfies never
     }
+  }
+
+  #announce(index: number): void {
+    const { rows, ledger } = this.#at(index)
+    const tried = {
+      attempt: ledger.history.attempts + 1,
+      final: false,
+      outcome: 'unknown',
+      answered: false,
+    } as const
+    const history = withAttempt(
+      ledger.history,
+      sampleAttempt({ ...placeOf(rows), ...tried, nextTryAt: null }),
+    )
+    this.#ledgers[index] = { ...ledger, history }
   }
 
   #at(index: number): Request & { readonly ledger: Ledger } {
@@ -305,8 +339,8 @@ function attemptOf(
 ): UnownedAttempt {
   const { sent, history, tries } = of
   const [row] = rows
-  const trigger = row?.op ?? 'added'
-  const place = { run: row?.run ?? 0, seq: row?.seq ?? 0, trigger }
+  const place = placeOf(rows)
+  const { trigger } = place
   if (sent === null) {
     const closed = closeRequest(history, { trigger, nextKey: null, repeatsEarlier: false, why: 'cancelled' })
     return sampleAttempt({ ...place, ...closed, attempt: 0 })
@@ -329,4 +363,8 @@ function attemptOf(
         ? []
         : [{ seq: row.seq, outcome, error: null, captured: id }],
   })
+}
+
+function placeOf([row]: readonly Sent[]) {
+  return { run: row?.run ?? 0, seq: row?.seq ?? 0, trigger: row?.op ?? 'added' }
 }

@@ -50,7 +50,7 @@ export interface SetAside {
   readonly rest: 'unsent' | 'passed-over'
 }
 
-export type Command = 'run' | 'resync' | 'resync-changed' | 'discard' | 'replay'
+export type Command = 'run' | 'retry' | 'resync' | 'resync-changed' | 'discard' | 'replay'
 
 export interface RunPlan {
   readonly command: Command
@@ -88,6 +88,8 @@ export interface HistoryPlan {
   readonly giveUpAfter: number | null
   /** How many more tries a failed request gets within a run. */
   readonly extraTries: number
+  /** Nothing that may have arrived is sent again until somebody says so. */
+  readonly atMostOnce: boolean
   readonly runs: readonly RunPlan[]
 }
 
@@ -122,6 +124,8 @@ export function planHistory(seed: number): HistoryPlan {
   const api = random.pick(API_KINDS)
   const partitions = 1 + random.below(3)
   const tries = randomFrom(seed ^ 0x3c6ef372)
+  const once = randomFrom(seed ^ 0x1b873593)
+  const atMostOnce = once.chance(0.25)
   return {
     seed,
     api,
@@ -131,8 +135,10 @@ export function planHistory(seed: number): HistoryPlan {
     skipExisting: api !== 'makes-ids' && random.chance(0.15),
     giveUpAfter: random.chance(0.15) ? 2 + random.below(3) : null,
     extraTries: tries.pick([0, 0, 1, 2, 3]),
+    atMostOnce,
     runs: Array.from({ length: 2 + random.below(RUNS_MOST - 1) }, (_, run) => ({
       ...planRun(random, { partitions, run }),
+      ...(atMostOnce && run > 0 && once.chance(0.15) ? { command: 'retry' as const } : {}),
       handsOver: Array.from({ length: partitions }, () => (tries.chance(0.15) ? tries.next() : null)),
     })),
   }

@@ -24,6 +24,8 @@ export interface Figures {
   setAside(stage: StageName, sync: string, places: number): void
   /** So many processes in a row died in the midst of the sync's runs, and it is parked; 0: it is not. */
   parked(sync: string, deaths: number): void
+  /** This process has found the breaker of a destination open, or closed again. */
+  breaker(destination: string, isOpen: boolean): void
 }
 
 export const NO_FIGURES: Figures = {
@@ -36,4 +38,5 @@ export const NO_FIGURES: Figures = {
   ended: () => undefined,
   setAside: () => undefined,
   parked: () => undefined,
+  breaker: () => undefined,
 }

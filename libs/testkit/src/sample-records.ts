@@ -82,6 +82,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     endedAt: null,
     rowsRead: 0,
     rowsInvalid: 0,
+    undecided: 0,
     invalidSamples: [],
     counts: {},
     error: null,

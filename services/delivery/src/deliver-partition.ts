@@ -19,7 +19,7 @@ import { plainMarker, takeOver } from '@sluice/partition/take-over'
 import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
 import { RequestMemory } from './delivery-memory.ts'
-import { Doubt } from './run/doubt.ts'
+import { ANNOUNCED, Doubt } from './run/doubt.ts'
 import { effectsOf } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
@@ -266,6 +266,7 @@ class PartitionDelivery {
     const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
     const job = this.#jobOf(offset, request, open, history)
     if (this.#cut.has(request.run, offset)) open.sending.leave(job, memory, CUT)
+    else if (history.intent !== null) open.sending.leave(job, memory, ANNOUNCED)
     else if (history.last === null) open.sending.push(job, memory)
     else open.sending.wait(job, memory, leftOfWaitMs(history.last))
   }
@@ -338,14 +339,8 @@ class PartitionDelivery {
     if (this.#open !== null) return this.#open
     const { deps, run, requests, ledger } = this.#parts
     const { log, io } = deps
-    const options = {
-      log,
-      io,
-      incarnation: run.incarnation,
-      stage: 'requests',
-      target: requests,
-      signal,
-    } as const
+    const { incarnation } = run
+    const options = { log, io, incarnation, stage: 'requests', target: requests, signal } as const
     for await (const batch of readOwned({ ...options, from: record.begin, to: record.begin + 1 })) {
       const begin = markerOf(batch.records[0]?.record ?? null)?.begin
       if (begin === undefined || begin === null) break

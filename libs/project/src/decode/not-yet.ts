@@ -5,8 +5,6 @@
  */
 const FIELDS: ReadonlySet<string> = new Set([
   'destination.auth.oauth2',
-  'destination.breaker',
-  'sync.delivery',
   'sync.paused',
   'sync.schedule.every',
   'sync.schedule.cron',

@@ -4,13 +4,14 @@
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
+import { Breaker, BROKEN_POLL_MS } from './breaker.ts'
 import { checkParts, checkTake } from './checks.ts'
 import { OWNERS_KEPT, LimitsFile } from './limits-file.ts'
 import { SlidingWindow } from './sliding-window.ts'
 import type { Granted } from './limits-file.ts'
 import type { GrantEntry } from './sliding-window.ts'
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import type { Grant, LimitScope, RateLimit, TakeRequest } from '../port.ts'
+import type { Evidence, Grant, LimitScope, RateLimit, TakeRequest } from '../port.ts'
 
 export interface LocalRateLimitOptions {
   /**
@@ -66,6 +67,7 @@ class LocalRateLimit implements RateLimit {
   readonly #file: LimitsFile | null
   readonly #scopes = new Map<string, ScopeState>()
   readonly #owners = new Map<string, number>()
+  readonly #breakers = new Map<string, Breaker>()
   readonly #leases = new Map<string, Lease>()
   readonly #leasePrefix = randomUUID().slice(0, 8)
   #lastLease = 0
@@ -85,12 +87,39 @@ class LocalRateLimit implements RateLimit {
     checkTake(request)
     const nowMs = this.#now()
     if (this.#isSuperseded(request)) {
-      return { kind: 'wait', waitMs: SUPERSEDED_WAIT_MS, leftMs: SUPERSEDED_WAIT_MS, reason: 'superseded' }
+      return waiting('superseded', SUPERSEDED_WAIT_MS)
     }
     const scopes = request.scopes.map(scope => this.#scope(scope, nowMs))
     const room = this.#room(request.scopes, scopes, nowMs)
     if (room < 1) return this.#wait(request.scopes, scopes, nowMs)
-    return this.#grant(request, scopes, { permits: Math.min(request.want, room), nowMs })
+    const name = request.scopes[0]?.name ?? ''
+    const breaker = request.breaker === undefined ? undefined : this.#breakers.get(name)
+    const asked = request.breaker === undefined ? undefined : breaker?.ask(request.breaker, nowMs)
+    if (asked?.kind === 'open') {
+      const { leftMs, broken } = asked
+      return { kind: 'wait', waitMs: Math.min(leftMs, BROKEN_POLL_MS), leftMs, reason: 'broken', broken }
+    }
+    const isProbe = asked?.kind === 'probe'
+    const permits = isProbe ? 1 : Math.min(request.want, room)
+    const grant = this.#grant(request, scopes, { permits, nowMs, isProbe })
+    if (isProbe) {
+      const untilMs = nowMs + this.#leaseLifeMs + request.slotLifeMs
+      breaker?.probes(grant.lease, { nowMs, untilMs })
+    }
+    return grant
+  }
+
+  async tell(name: string, evidence: Evidence): Promise<void> {
+    let breaker = this.#breakers.get(name)
+    // A destination without failures has none.
+    if (breaker === undefined && evidence.failures === 0) return
+    if (breaker === undefined) {
+      breaker = new Breaker()
+      this.#breakers.set(name, breaker)
+    }
+    const hasChanged = breaker.tell(evidence, this.#now())
+    if (hasChanged) this.#file?.storeBreaker(name, breaker.stored)
+    if (evidence.served && evidence.failures === 0) this.#breakers.delete(name)
   }
 
   async giveBack(id: string, parts: { readonly unused: number; readonly finished: number }): Promise<void> {
@@ -138,6 +167,7 @@ class LocalRateLimit implements RateLimit {
     for (const [name, untilMs] of stored.pauses)
       this.#scopeNamed(name).pausedUntilMs = Math.min(untilMs, nowMs + LONGEST_PAUSE_MS)
     for (const [partition, marker] of stored.owners) this.#owners.set(partition, marker)
+    for (const [name, breaker] of stored.breakers) this.#breakers.set(name, Breaker.of(breaker, nowMs))
     for (const { scope, windowMs, entries } of stored.windows) {
       const window = new SlidingWindow(windowMs, this.#leaseLifeMs)
       window.wantedMs = this.#now()
@@ -223,14 +253,15 @@ class LocalRateLimit implements RateLimit {
         if (forMs > 0) blocked('rate', forMs)
       }
     }
-    return { kind: 'wait', waitMs, leftMs: waitMs, reason }
+    return waiting(reason, waitMs)
   }
 
   #grant(
     request: TakeRequest,
     scopes: readonly ScopeState[],
-    { permits, nowMs }: { readonly permits: number; readonly nowMs: number },
-  ): Grant {
+    of: { readonly permits: number; readonly nowMs: number; readonly isProbe: boolean },
+  ): Extract<Grant, { kind: 'granted' }> {
+    const { permits, nowMs, isProbe } = of
     const granted: Granted[] = []
     for (const scope of scopes) {
       for (const window of scope.windows.values()) {
@@ -253,7 +284,7 @@ class LocalRateLimit implements RateLimit {
     // ages leases only.
     const sleptMs = elapsedMs() - performance.now()
     const useBeforeMs = nowMs - performance.timeOrigin + sleptMs + this.#leaseLifeMs
-    return { kind: 'granted', lease, permits, useBeforeMs }
+    return { kind: 'granted', lease, permits, useBeforeMs, isProbe }
   }
 
   #freeSlots(id: string, lease: Lease, slots: number): void {
@@ -269,4 +300,8 @@ class LocalRateLimit implements RateLimit {
       else this.#nextSlotExpiryMs = Math.min(this.#nextSlotExpiryMs, lease.slotsExpireMs)
     }
   }
+}
+
+function waiting(reason: 'rate' | 'concurrency' | 'paused' | 'superseded', waitMs: number): Grant {
+  return { kind: 'wait', waitMs, leftMs: waitMs, reason, broken: null }
 }

@@ -17,6 +17,8 @@ import {
   type RedisScript,
 } from '@sluice/redis/redis-connection'
 import { checkParts, checkTake } from './checks.ts'
+import { TELL } from './breaker-scripts.ts'
+import { EvidenceBook } from './evidence-book.ts'
 import { LeaseBook } from './lease-book.ts'
 import {
   GIVE_BACK,
@@ -29,7 +31,7 @@ import {
   TAKE,
 } from './redis-scripts.ts'
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import type { Forgotten, Grant, RateLimit, TakeRequest } from '../port.ts'
+import type { Broken, Evidence, Forgotten, Grant, RateLimit, TakeRequest } from '../port.ts'
 
 export interface RedisRateLimitOptions extends RedisConnectionOptions {
   /** The prefix of all keys; default `sluice`. */
@@ -57,6 +59,7 @@ const SCRIPTS = {
   pause: redisScript(PAUSE),
   standBy: redisScript(STAND_BY),
   leave: redisScript(LEAVE),
+  tell: redisScript(TELL),
 }
 
 /** One destination, as this process knows it. */
@@ -69,6 +72,7 @@ interface Destination {
   /** True if a window is so long that this process has to vouch after a restart of Redis. */
   isLong: boolean
   readonly book: LeaseBook
+  readonly evidence: EvidenceBook
   /** The end of the wait for forgotten grants (ms), as it was last reported; 0 if there is no wait. */
   toldUntilMs: number
   /** Set while this process states what it holds, until the server has answered. */
@@ -92,6 +96,7 @@ class RedisRateLimit implements RateLimit {
   readonly #instance = randomBytes(8).toString('hex')
   readonly #destinations = new Map<string, Destination>()
   readonly #returns = new Map<string, Promise<void>>()
+  readonly #tellings = new Map<string, Promise<void>>()
   readonly #closing = new AbortController()
   readonly #standingBy: NodeJS.Timeout
 
@@ -123,15 +128,23 @@ class RedisRateLimit implements RateLimit {
     const argument = this.#takeArgument(request, { destination, number, lease })
     try {
       const taking = this.#run(SCRIPTS.take, destination.name, [argument])
-      const { what, value, leftMs } = notedReply(destination, await abortable(taking, request))
+      const { what, value, leftMs, more } = notedReply(destination, await abortable(taking, request))
       if (what === 'granted') {
         book.granted(number, value)
         destination.toldUntilMs = 0
-        return { kind: 'granted', lease, permits: value, useBeforeMs }
+        const flags = Number(more)
+        if (flags >= DOUBTED) destination.evidence.doubted()
+        return { kind: 'granted', lease, permits: value, useBeforeMs, isProbe: flags % DOUBTED === 1 }
       }
       book.refused(number)
       this.#tellForgotten(destination, { forgotten: what === 'forgotten', waitMs: value, leftMs })
-      return { kind: 'wait', waitMs: value, leftMs, reason: what }
+      return {
+        kind: 'wait',
+        waitMs: value,
+        leftMs,
+        reason: what,
+        broken: what === 'broken' ? brokenOf(more) : null,
+      }
     } catch (error) {
       book.lost(number)
       this.#reconcile(destination)
@@ -166,9 +179,32 @@ class RedisRateLimit implements RateLimit {
     await this.#run(SCRIPTS.pause, scope, [scope, String(ms), String(this.#clockOffsetMs())])
   }
 
+  /** What comes within a turn of the event loop travels together. */
+  async tell(name: string, evidence: Evidence): Promise<void> {
+    const destination = this.#destination(name)
+    const { evidence: book } = destination
+    if (!book.note(evidence)) return
+    let done = this.#tellings.get(name)
+    if (done === undefined) {
+      const { promise: turn, resolve } = Promise.withResolvers<void>()
+      setImmediate(resolve)
+      done = turn.then(() => this.#sendEvidence(destination))
+      this.#tellings.set(name, done)
+    }
+    await done
+  }
+
+  async #sendEvidence({ name, evidence: book }: Destination): Promise<void> {
+    this.#tellings.delete(name)
+    for (const statement of book.statements()) {
+      const said = { ...statement, instance: this.#instance, offset: this.#clockOffsetMs() }
+      await this.#run(SCRIPTS.tell, name, [JSON.stringify(said)]).catch(() => book.doubted())
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return
-    await Promise.allSettled(this.#returns.values())
+    await Promise.allSettled([...this.#returns.values(), ...this.#tellings.values()])
     this.#closing.abort(new SluiceError('aborted', 'the limits are closed'))
     clearInterval(this.#standingBy)
     const inDoubt = [...this.#destinations.values()].filter(({ book }) => book.isInDoubt)
@@ -199,6 +235,7 @@ class RedisRateLimit implements RateLimit {
         seq: 0,
         isLong: false,
         book: new LeaseBook(this.#instance),
+        evidence: new EvidenceBook(),
         toldUntilMs: 0,
         reconciling: null,
       }
@@ -211,7 +248,7 @@ class RedisRateLimit implements RateLimit {
     request: TakeRequest,
     of: { readonly destination: Destination; readonly number: number; readonly lease: string },
   ): string {
-    const { scopes, owner, want, slotLifeMs } = request
+    const { scopes, owner, want, slotLifeMs, breaker } = request
     if (scopes.some(({ rates }) => rates.some(({ windowMs }) => windowMs > LONG_MS)))
       of.destination.isLong = true
     return JSON.stringify({
@@ -219,6 +256,7 @@ class RedisRateLimit implements RateLimit {
       partition: owner.partition,
       marker: owner.marker,
       want,
+      breaker,
       slotLife: slotLifeMs,
       leaseLife: this.#leaseLifeMs,
       instance: this.#instance,
@@ -285,19 +323,32 @@ class RedisRateLimit implements RateLimit {
   }
 }
 
-const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'forgotten', 'superseded'] as const
+const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'forgotten', 'superseded', 'broken'] as const
+/** The flag of a grant for a destination of which some process has seen failures. */
+const DOUBTED = 2
 
 /** Reads an answer, and notes in it what this process has seen of the destination. */
 function notedReply(
   destination: Destination,
   reply: unknown,
-): { readonly what: (typeof REPLIES)[number]; readonly value: number; readonly leftMs: number } {
-  const [mark, word, value, seq, leftMs = value] = Array.isArray(reply) ? (reply as unknown[]) : []
+): {
+  readonly what: (typeof REPLIES)[number]
+  readonly value: number
+  readonly leftMs: number
+  readonly more: unknown
+} {
+  const [mark, word, value, seq, leftMs = value, more = 0] = Array.isArray(reply) ? (reply as unknown[]) : []
   const what = REPLIES.find(known => known === word)
   const isWhole = typeof mark === 'string' && typeof value === 'number' && typeof seq === 'number'
   if (!isWhole || what === undefined || typeof leftMs !== 'number')
     throw new SluiceError('internal', `the limits' script gave ${JSON.stringify(reply)}`)
   destination.seen = mark
   destination.seq = seq
-  return { what, value, leftMs }
+  return { what, value, leftMs, more }
+}
+
+function brokenOf(text: unknown): Broken {
+  const [openedAt = NaN, failures = NaN, failedProbes = NaN, ago = NaN] = String(text).split(' ').map(Number)
+  if (Number.isNaN(ago)) throw new SluiceError('internal', `the limits' script gave ${JSON.stringify(text)}`)
+  return { openedAt, failures, failedProbes, lastProbeMsAgo: ago < 0 ? null : ago }
 }

@@ -7,7 +7,7 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 describe('the history of a request', () => {
   it('counts attempts, and the answers among them', () => {
-    const broken = sampleAttempt({ outcome: 'unknown', answered: false, final: false })
+    const broken = sampleAttempt({ outcome: 'unknown', answered: false, final: false, nextTryAt: 5 })
     const refused = sampleAttempt({ attempt: 2, outcome: 'rejected', final: false })
     const history = [broken, refused].reduce(withAttempt, NO_HISTORY)
     expect(history).toMatchObject({ attempts: 2, answers: 1, tainted: true, final: null })
@@ -26,13 +26,29 @@ describe('the history of a request', () => {
   })
 
   it('stays in doubt, whatever comes after an attempt whose fate is not known', () => {
-    const unknown = sampleAttempt({ outcome: 'unknown', final: false })
+    const unknown = sampleAttempt({ outcome: 'unknown', final: false, nextTryAt: 5 })
     const refused = sampleAttempt({ attempt: 2, outcome: 'rejected' })
     expect([unknown, refused].reduce(withAttempt, NO_HISTORY)).toMatchObject({
       tainted: true,
       final: { ...refused, responseBody: null },
       last: null,
     })
+  })
+})
+
+describe('what was announced', () => {
+  const intent = sampleAttempt({ outcome: 'unknown', answered: false, final: false, nextTryAt: null })
+
+  it('is no try, and in doubt until an attempt follows', () => {
+    const announced = withAttempt(NO_HISTORY, intent)
+    expect(announced).toEqual({ ...NO_HISTORY, intent })
+    expect(withAttempt(announced, sampleAttempt())).toMatchObject({
+      intent: null,
+      tainted: false,
+      attempts: 1,
+    })
+    const throttled = sampleAttempt({ outcome: 'throttled', status: 429, final: false })
+    expect(withAttempt(announced, throttled)).toEqual(NO_HISTORY)
   })
 })
 

@@ -3,6 +3,7 @@
  * (PROTOCOL.md §8).
  */
 import { createHash } from 'node:crypto'
+import { isIntent } from '@sluice/domain/answers/intent'
 import type { Attempt, Request } from '@sluice/contracts/records'
 
 /** An attempt before its place in the topic is known. */
@@ -17,6 +18,8 @@ export interface RequestHistory {
   readonly tainted: boolean
   /** True if a predecessor may have sent it once more, and nothing of that is recorded. */
   readonly unseen: boolean
+  /** A try that was announced, and of which nothing else is recorded. Null with `at-least-once`. */
+  readonly intent: UnownedAttempt | null
   /** The last try, if it failed and more were to follow it in this run. */
   readonly last: UnownedAttempt | null
   /** The attempt that finished the request, if it is finished. */
@@ -42,12 +45,14 @@ export const NO_HISTORY: RequestHistory = {
   answers: 0,
   tainted: false,
   unseen: false,
+  intent: null,
   last: null,
   final: null,
 }
 
 export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): RequestHistory {
-  if (attempt.outcome === 'throttled') return history
+  if (isIntent(attempt)) return { ...history, intent: attempt }
+  if (attempt.outcome === 'throttled') return { ...history, intent: null }
   const sent = attempt.attempt > 0
   return {
     attempts: history.attempts + (sent ? 1 : 0),
@@ -55,6 +60,7 @@ export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): R
     tainted: history.tainted || attempt.outcome === 'unknown',
     // What was unseen came before this attempt, and has tainted it.
     unseen: false,
+    intent: null,
     last: attempt.final ? null : withoutAnswer(attempt),
     final: attempt.final ? withoutAnswer(attempt) : history.final,
   }

@@ -7,6 +7,9 @@
 import { sleep } from '@sluice/flow/sleep'
 import { NO_HISTORY, type RequestHistory } from '../ledger/request-history.ts'
 
+/** Why a try that was announced is not made. */
+export const ANNOUNCED = 'the process ended while it was sending this, which may have arrived or not'
+
 export class Doubt {
   readonly #sinceMs = performance.now()
   #state: 'none' | 'of the open run' | 'of what came before'
@@ -24,10 +27,12 @@ export class Doubt {
 
   /**
    * Counts what the predecessor may have sent unseen as one more attempt, unknown. It may have sent at most
-   * `mostUnseen` requests so.
+   * `mostUnseen` requests so. Null: it announced each try, so that nothing is unseen but what it announced.
    */
-  historyOf(known: RequestHistory | undefined, mostUnseen: number): RequestHistory {
+  historyOf(known: RequestHistory | undefined, mostUnseen: number | null): RequestHistory {
     const history = known ?? NO_HISTORY
+    if (history.intent !== null) return { ...history, tainted: true, unseen: true }
+    if (mostUnseen === null) return history
     if (this.#state !== 'of the open run') return history
     if (known !== undefined) return { ...history, tainted: true, unseen: true }
     this.#left ??= mostUnseen

@@ -7,24 +7,30 @@
  * States: sending → giving up (what is queued or waits is recorded as it is) and either → stopped (nothing
  * more is taken; what is under way is finished, and what waits is left to a successor).
  */
+import type { Health } from '@sluice/domain/answers/health'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
+import type { Broken } from '@sluice/rate-limit/port'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import type { RequestMemory } from '../delivery-memory.ts'
-import type { DestinationGate, Permits } from './destination-gate.ts'
+import { brokenText, type DestinationGate, type Permits } from './destination-gate.ts'
 import { effectsOf } from '../outcome/effects.ts'
 import { withAttempt, type UnownedAttempt } from '../ledger/request-history.ts'
 import type { Places } from './places.ts'
-import { closingAttempt, sendRequest, type SendJob, type Sent } from './send-request.ts'
+import { closingAttempt, intentOf, sendRequest, type SendJob, type Sent } from './send-request.ts'
 import { WaitingRequests, type DueRequest, type WaitingOptions } from './waiting-requests.ts'
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
 const THROTTLED_LONGEST_MS = 3_600_000
+/** After so many probes that failed, one after another, a run ends. */
+const FAILED_PROBES_MOST = 3
+/** Why a request that was announced is not sent. */
+const NOT_SENT = 'the process was asked to end before it could send this'
 /** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
 const LEAST_LATENESS_MS = 5
 
@@ -44,6 +50,8 @@ export interface SendQueueOptions extends Ends {
   readonly share: ByteShare
   /** Where all of its requests belong. */
   readonly place: Pick<SendJob, 'partition' | 'runId'>
+  /** When the run started, in ms since 1970. */
+  readonly startedAt: number
   /** Gives numbers from 0 to below 1. */
   readonly random: () => number
   /** Aborts, with a text that says why, when nothing more is to be sent. */
@@ -59,6 +67,8 @@ interface Ready {
   readonly memory: RequestMemory
   /** For how long it has been tried already without a connection that was open in time. */
   readonly lateMs: number
+  /** True once the ledger has its next try announced, and it was not sent yet (`delivery: at-most-once`). */
+  readonly isAnnounced?: boolean
 }
 
 export class SendQueue {
@@ -71,6 +81,7 @@ export class SendQueue {
   readonly #interrupted: AbortSignal
   readonly #pump: Promise<unknown>
   readonly #waiting: WaitingRequests
+  readonly #sinceMs = performance.now()
   #queue: Ready[] = []
   #throttledSince: number | null = null
   /**
@@ -141,6 +152,11 @@ export class SendQueue {
     this.#stopping.abort()
     await this.#pump
     await Promise.all(this.#underWay)
+    if (this.#options.abort.aborted) return
+    // A successor would take it for sent.
+    const announced = this.#queue.filter(ready => ready.isAnnounced === true)
+    this.#queue = this.#queue.filter(ready => ready.isAnnounced !== true)
+    for (const { job, memory } of announced) this.leave(job, memory, NOT_SENT)
   }
 
   #giveUp(why: string): void {
@@ -185,7 +201,8 @@ export class SendQueue {
     const { gate, figures, target } = this.#options
     const sinceMs = performance.now()
     try {
-      const lease = await gate.acquire(want, this.#interrupted)
+      const onBroken = (broken: Broken): void => this.#broken(broken)
+      const lease = await gate.acquire(want, { signal: this.#interrupted, onBroken })
       figures.leaseWaited(target.sync, performance.now() - sinceMs)
       return lease
     } catch (error) {
@@ -204,7 +221,7 @@ export class SendQueue {
       const freePlace = places.take(target.scopes)
       const sent = this.#sendOne(ready, permit, freePlace)
         .catch((error: unknown) => {
-          permit.finish()
+          permit.finish('untold')
           freePlace()
           this.#options.ledger.fail(error)
         })
@@ -219,6 +236,11 @@ export class SendQueue {
   async #sendOne(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
     const { job, lateMs } = ready
     const { target, sender, figures, abort: signal } = this.#options
+    const isAnnounced = ready.isAnnounced === true || (target.atMostOnce && (await this.#announce(job)))
+    if (isAnnounced && signal.aborted) {
+      freePlace()
+      return permit.giveBack()
+    }
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
     const sending = { target, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
@@ -231,11 +253,11 @@ export class SendQueue {
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
       permit.giveBack()
-      this.#sendAgain({ ...ready, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
+      this.#sendAgain({ ...ready, isAnnounced, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
       return
     }
     // The slot is free with the answer. The place is, once that is acknowledged.
-    permit.finish()
+    permit.finish(sent?.health ?? 'untold')
     if (sent === null) return
     if (sent.attempt.outcome === 'throttled') {
       this.#throttled(ready, sent, { sentAtMs, freePlace })
@@ -244,6 +266,28 @@ export class SendQueue {
     this.#unthrottled(sent.attempt)
     if (sent.waitMs === null) this.#finish(ready, sent.attempt, freePlace)
     else this.#tryLater(ready, sent.attempt, { waitMs: sent.waitMs, freePlace })
+  }
+
+  /** Resolves, with true, once the ledger has it that a request is about to be sent, or has failed. */
+  async #announce(job: SendJob): Promise<true> {
+    const { ledger, target } = this.#options
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const attempt = intentOf(job, target)
+    ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: resolve })
+    await promise
+    return true
+  }
+
+  /**
+   * The destination is dead if three probes have failed. One of them is after the start of the run, so that a
+   * run which finds the breaker open ends only by evidence of its own time.
+   */
+  #broken(broken: Broken): void {
+    const { failedProbes, lastProbeMsAgo } = broken
+    if (failedProbes < FAILED_PROBES_MOST || lastProbeMsAgo === null) return
+    // The start is by the clock of another machine.
+    const ageMs = Math.max(performance.now() - this.#sinceMs, Date.now() - this.#options.startedAt)
+    if (lastProbeMsAgo < ageMs) this.#giveUp(brokenText(broken))
   }
 
   #nextTryMs(failed: Parameters<typeof nextTryMs>[1]): number | null {
@@ -344,7 +388,7 @@ export class SendQueue {
     gate.pause(throttles.pauseMs(target.destination, of))
     if (nowMs - this.#throttledSince >= THROTTLED_LONGEST_MS)
       this.#giveUp('the destination has throttled every request for an hour')
-    this.#sendAgain({ ...ready, lateMs: 0 })
+    this.#sendAgain({ ...ready, lateMs: 0, isAnnounced: false })
   }
 
   #recordUnsent(why: string): void {
@@ -357,7 +401,7 @@ export class SendQueue {
 /** Leave for one request: it ends as finished, or as given back unused. Only the first of the two counts. */
 interface Permit {
   readonly useBeforeMs: number
-  readonly finish: () => void
+  readonly finish: (health: Health) => void
   readonly giveBack: () => void
 }
 
@@ -369,7 +413,7 @@ function onePermit(lease: Permits): Permit {
   }
   return {
     useBeforeMs: lease.useBeforeMs,
-    finish: () => end(() => lease.finished(1)),
+    finish: health => end(() => lease.finished(health)),
     giveBack: () => end(() => lease.unused(1)),
   }
 }

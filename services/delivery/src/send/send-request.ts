@@ -1,5 +1,6 @@
 /** Sends one request once, and says what came of it. */
 import type { Request } from '@sluice/contracts/records'
+import { healthOf, type Health } from '@sluice/domain/answers/health'
 import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
@@ -31,6 +32,8 @@ export interface Sent {
   readonly retryAfterMs: number | null
   /** For a failed try that more tries follow: how long to wait before the next one. Else null. */
   readonly waitMs: number | null
+  /** What it says of the destination itself. */
+  readonly health: Health
 }
 
 /** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
@@ -83,7 +86,8 @@ export async function sendRequest(
   const waitMs = nextTryMs({ verdict: judged.verdict, made: history.attempts + 1 })
   const verdict = doubtedVerdict(judged.verdict, repeatsEarlier)
   const attempt = attemptOf(job, target, { result, judged: { ...judged, verdict }, hash, key, waitMs })
-  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, waitMs }
+  const health = healthOf(attempt.status, judged.verdict)
+  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, waitMs, health }
 }
 
 type Failed = Extract<SendResult, { kind: 'failed' }>
@@ -185,6 +189,26 @@ function recordedBody({ body, cut = false }: Answered, target: Target): string {
   if (shown.length * 3 <= RECORDED_ANSWER_BYTES) return shown
   const { read } = new TextEncoder().encodeInto(shown, new Uint8Array(RECORDED_ANSWER_BYTES))
   return shown.slice(0, read)
+}
+
+/** Announces the next try of a request, before any byte of it is sent. */
+export function intentOf(job: SendJob, target: Target): UnownedAttempt {
+  const { request, requestOffset, history } = job
+  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  return {
+    ...NEVER_SENT,
+    ...placeOf(job),
+    attempt: history.attempts + 1,
+    final: false,
+    outcome: 'unknown',
+    error: 'about to be sent',
+    method: request.method,
+    url: shownRequest(request, target).url,
+    requestHash: hash,
+    idempotencyKey: idempotencyKey(job, target, hash).key,
+    startedAt: Date.now(),
+    requestOffset,
+  }
 }
 
 /** Attempt 0: the request is tried no more, or was never sent. */
