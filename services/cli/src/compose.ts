@@ -16,7 +16,8 @@ import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
-import { unboundNotice, unboundSecrets } from '@sluice/secrets/bound-secrets'
+import { unboundNotice, unboundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import { isInEnvironment } from '@sluice/secrets/environment'
 
 /** A person waits for a command, so it gives up sooner than a service. */
 const STARTUP_TIMEOUT = '10s'
@@ -36,7 +37,7 @@ export function placeOf(options: ProjectOptions): Place {
   const { dir, env } = options
   if (isDistributed(env)) {
     // The services have the secrets, and this process need not have them.
-    return { hasHistory: true, open: () => openDistributed(options), assertSecrets: () => undefined }
+    return { hasHistory: true, open: () => openDistributed(options), assertSecrets: () => Promise.resolve() }
   }
   return {
     hasHistory: hasEmbeddedHistory(dir),
@@ -44,9 +45,13 @@ export function placeOf(options: ProjectOptions): Place {
       const { openEmbedded } = await import('@sluice/embedded/compose')
       return await openEmbedded({ ...options, newRunId: newUlid })
     },
-    assertSecrets: definition => {
-      assertSecrets(definition, env)
-      tellUnbound([definition.source, definition.destination], options)
+    assertSecrets: async (definition, open) => {
+      const { source, destination } = definition
+      const specs = [source, destination]
+      const isElsewhere = secretNames(JSON.stringify(specs)).some(name => !isInEnvironment(env, name))
+      const vault = isElsewhere && hasEmbeddedHistory(dir) ? (await open()).vault : undefined
+      assertSecrets(definition, env, vault)
+      tellUnbound(specs, options, vault)
     },
   }
 }
@@ -58,9 +63,10 @@ export function placeOf(options: ProjectOptions): Place {
 export function tellUnbound(
   specs: readonly ResourceSpec[],
   { env, tell }: Pick<ProjectOptions, 'env' | 'tell'>,
+  vault?: KeptSecrets,
 ): void {
   if (isDistributed(env)) return
-  const names = unboundSecrets(secretNames(JSON.stringify(specs)), env)
+  const names = unboundSecrets(secretNames(JSON.stringify(specs)), env, vault)
   if (names.length > 0) tell(unboundNotice(names))
 }
 
@@ -73,20 +79,23 @@ export async function openNextRun(
   return await embedded.openNextRun({ ...options, newRunId: newUlid })
 }
 
-/** The connections that `validate --connect` tries. */
-export async function connectionsOf(env: Environment): Promise<Connections> {
+/** The connections that `validate --connect` tries, for resources that refer to these secrets. */
+export async function connectionsOf(
+  options: ProjectOptions & { readonly secrets: readonly string[] },
+): Promise<Connections & AsyncDisposable> {
   const embedded = await import('@sluice/embedded/compose')
-  return embedded.connectionsOf(env)
+  return await embedded.connectionsOf({ ...options, newRunId: newUlid })
 }
 
 /**
  * Opens the topics on Kafka. Rejects with `unreachable` and the address of the service that does not answer.
  */
 async function openDistributed({ env, logger, signal }: ProjectOptions): Promise<Pipeline> {
-  const [{ createKafkaLog }, { createRegistryCodec }, { openStage }] = await Promise.all([
+  const [{ createKafkaLog }, { createRegistryCodec }, { openStage }, { openVault }] = await Promise.all([
     import('@sluice/message-log/adapters/kafka'),
     import('@sluice/schema-codec/adapters/registry'),
     import('@sluice/process/open-stage'),
+    import('@sluice/process/open-vault'),
   ])
   const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
@@ -96,8 +105,15 @@ async function openDistributed({ env, logger, signal }: ProjectOptions): Promise
     logger,
     signal,
   })
+  await using opening = new AsyncDisposableStack()
+  opening.use(stage)
+  const vault = opening.use(await openVault(stage, env, { logger, signal }))
   const start: Pipeline['start'] = (_only, { drain }) => aborted(drain)
-  return { ...stage, logger, newRunId: newUlid, servicesElsewhere: true, start }
+  const opened = opening.move()
+  return {
+    ...{ ...stage, vault, logger, newRunId: newUlid, servicesElsewhere: true, start },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

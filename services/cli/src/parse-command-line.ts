@@ -17,7 +17,6 @@ const COMMANDS_NOT_YET: readonly string[] = [
   'up',
   'replay',
   'auth',
-  'secret',
   'topics',
   'completion',
   'doctor',

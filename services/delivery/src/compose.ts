@@ -15,6 +15,7 @@ import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
 import { openStage } from '@sluice/process/open-stage'
+import { openVault } from '@sluice/process/open-vault'
 import { holdsReadiness } from '@sluice/process/holds-readiness'
 import type { DeliveryConfig } from './config.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
@@ -29,7 +30,7 @@ const CONNECTIONS = 10_000
 
 /** Opens what delivery needs; rejects as `openStage` does. */
 export async function start(config: DeliveryConfig, context: StartContext): Promise<StartedService> {
-  const { logger, metrics, signal } = context
+  const { logger, metrics, mask, signal } = context
   const { prefix, redis, env } = config
   await using opening = new AsyncDisposableStack()
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
@@ -56,8 +57,14 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   }
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
-  const secrets = boundSecrets(env, 'refused')
-  const resolveTarget = patientTargets(stage.definitions, { secrets, logger, figures })
+  const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
+  const secrets = boundSecrets(env, 'refused', vault)
+  const resolveTarget = patientTargets(stage.definitions, {
+    secrets,
+    caughtUp: options => vault.caughtUp(options),
+    logger,
+    figures,
+  })
   const lateSendsMs = (target: Target): number => target.slotLifeMs
   const throttles = new Throttles()
   const places = new Places()

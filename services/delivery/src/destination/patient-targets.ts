@@ -31,13 +31,15 @@ export function patientTargets(
   definitions: Definitions,
   deps: {
     readonly secrets: SecretFor
+    /** Resolves once secrets that were set before count here; default: they do at once. */
+    readonly caughtUp?: (options: { signal: AbortSignal }) => Promise<void>
     readonly logger: Logger
     readonly figures?: Figures
     /** How long a run waits, in ms; default five minutes. */
     readonly patienceMs?: number
   },
 ): ResolveTarget {
-  const { secrets, logger, figures, patienceMs = PATIENCE_MS } = deps
+  const { secrets, caughtUp, logger, figures, patienceMs = PATIENCE_MS } = deps
   /** Partitions of each sync that wait. */
   const waiting = new Map<string, number>()
   const count = (sync: string, change: 1 | -1): void => {
@@ -54,6 +56,7 @@ export function patientTargets(
     try {
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
         try {
+          await caughtUp?.({ signal })
           return resolveTarget(definition, secrets, DISTRIBUTED)
         } catch (error) {
           if (!isSluiceError(error, 'config') || performance.now() - sinceMs >= patienceMs) throw error
