@@ -99,6 +99,11 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     return this.#find('login', destination)
   }
 
+  /** The text of its grants; null if it has none, or is not there. */
+  grantsOf(kind: SecretKind, name: string): string | null {
+    return this.#records.get(`${kind}/${name}`)?.grants ?? null
+  }
+
   /** All of them, by kind and name, without their values. */
   list(): readonly SecretView[] {
     return [...this.#records.values()]
@@ -110,7 +115,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
 
   /**
    * Sets a secret. Resolves once all replicas have it. Of two processes that set the same one at the same
-   * time, one is `fenced`. Throws `config` for grants that are none, or a value that is too long.
+   * time, one is `fenced`. Rejects with `conflict` if it has another version than expected, and with `config` for grants that are none, or a value that is too long.
    */
   async set(
     of: {
@@ -118,6 +123,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
       readonly name: string
       readonly value: string
       readonly grants: string | null
+      /** The version that it is to replace (null: none); absent: any. */
+      readonly expected?: number | null
     },
     options: { signal: AbortSignal },
   ): Promise<void> {
@@ -130,6 +137,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     await this.#write(
       { kind, name },
       before => {
+        if (of.expected !== undefined && of.expected !== (before?.version ?? null))
+          throw new SluiceError('conflict', `the vault has another version of ${kind} ${name} by now`)
         // A version that was removed is not used again, so that its record cannot come back.
         const version = Math.max((before?.version ?? 0) + 1, Date.now())
         const { by, bytes } = keys.seal(value, purposeOf({ kind, name, version, grants }))

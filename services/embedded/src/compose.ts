@@ -17,7 +17,8 @@ import type { Pipeline } from '@sluice/control/pipeline'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
-import { resolveTarget } from '@sluice/delivery/destination/target'
+import { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
+import { EMBEDDED, resolveTarget } from '@sluice/delivery/destination/target'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import type { Ends } from '@sluice/flow/ends'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
@@ -26,6 +27,7 @@ import type { UndiciSenderOptions } from '@sluice/http-sender/adapters/undici'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
 import type { MessageLog } from '@sluice/message-log/port'
+import { createLocalTokenStore } from '@sluice/oauth/adapters/local'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
@@ -131,6 +133,12 @@ async function openServices(
     senderOf({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
   )
   const sourceOptions = sourceOptionsOf(env, vault)
+  const tokens = opening.use(
+    new DestinationTokens({
+      ...{ store: createLocalTokenStore(), keys: keysOf(dataDir, env), vault, sender },
+      ...{ secretFor: sourceOptions.secretFor, profile: EMBEDDED, waitsForPeople: false },
+    }),
+  )
   const memoryLimit = stateMemoryOf(env)
   const opened = opening.move()
   return {
@@ -140,7 +148,7 @@ async function openServices(
     memory,
     room,
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
-    resolveTarget: targets(definitions, sourceOptions.secretFor),
+    resolveTarget: targets(definitions, sourceOptions.secretFor, tokens),
     openSource: ({ source }) => openSource(source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -2,7 +2,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { Definition, DestinationSpec } from '@sluice/contracts/resources'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { assertFilled } from '@sluice/domain/filled-destination'
-import { useByDestination, useBySource } from '@sluice/domain/secret-uses'
+import { useByDestination, useBySource, usesByTokens } from '@sluice/domain/secret-uses'
 import { boundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import type { SecretLookup } from '@sluice/secrets/environment'
 
@@ -21,6 +21,9 @@ export function assertSecrets(
   if (from !== null) for (const name of secretNames(JSON.stringify(source))) secretFor(name, from)
   const to = useByDestination(destination)
   if (to !== null) assertFilled(destination, name => secretFor(name, to))
+  const { auth, tls } = destination
+  for (const use of usesByTokens(destination))
+    for (const name of secretNames(JSON.stringify([auth, tls]))) secretFor(name, use)
 }
 
 /**

@@ -17,6 +17,8 @@ export interface RequestHistory {
   readonly tainted: boolean
   /** True if a predecessor may have sent it once more, and nothing of that is recorded. */
   readonly unseen: boolean
+  /** True once the API refused a token, and another was tried: that try is not counted as a retry. */
+  readonly triedAnew: boolean
   /** The last try, if it failed and more were to follow it in this run. */
   readonly last: UnownedAttempt | null
   /** The attempt that finished the request, if it is finished. */
@@ -42,6 +44,7 @@ export const NO_HISTORY: RequestHistory = {
   answers: 0,
   tainted: false,
   unseen: false,
+  triedAnew: false,
   last: null,
   final: null,
 }
@@ -55,6 +58,7 @@ export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): R
     tainted: history.tainted || attempt.outcome === 'unknown',
     // What was unseen came before this attempt, and has tainted it.
     unseen: false,
+    triedAnew: history.triedAnew || (attempt.status === 401 && !attempt.final),
     last: attempt.final ? null : withoutAnswer(attempt),
     final: attempt.final ? withoutAnswer(attempt) : history.final,
   }
