@@ -274,6 +274,8 @@ export class TokenSource implements AsyncDisposable {
     if (refreshToken === null && grant === 'authorization-code') return this.#withoutRefresh(known)
     const ask = (of: TokenGrant): Promise<AskedToken> =>
       endpoint.ask(settings, of, { connection: connection(), signal })
+    // Whoever writes after this look has a newer login than the one that is asked with.
+    const version = logins.read()?.version ?? null
     const askedMs = this.#now()
     let asked = await ask(refreshToken === null ? { kind: 'first' } : { kind: 'refresh', refreshToken })
     // A refresh token has ended, and the password is there.
@@ -292,7 +294,7 @@ export class TokenSource implements AsyncDisposable {
       access: null,
     }
     const writes = !keepsNoLogin(grant) && next !== null && !isSame
-    const expected = writes ? (logins.read()?.version ?? null) : NOT_WRITTEN
+    const expected = writes ? version : NOT_WRITTEN
     return { login, expected, token, endsMs }
   }
 

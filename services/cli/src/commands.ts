@@ -93,6 +93,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/vault/secret-reseal.ts'),
   },
   {
+    name: 'auth',
+    summary: 'log in to a destination in a browser',
+    load: () => import('./commands/vault/auth.ts'),
+  },
+  {
     name: 'schema',
     summary: 'print the JSON Schema of project files, for editors',
     load: () => import('./commands/project/schema.ts'),

@@ -8,7 +8,9 @@ import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Place } from '@sluice/control/project-control'
-import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
+import type { Definition, DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
+import type { LoggingIn } from '@sluice/embedded/log-in'
+import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { ulid } from '@sluice/domain/ulid'
 import { hasEmbeddedHistory } from '@sluice/embedded/state-folder'
@@ -16,7 +18,7 @@ import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
-import { unboundNotice, unboundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, unboundNotice, unboundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 
 /** A person waits for a command, so it gives up sooner than a service. */
@@ -85,6 +87,32 @@ export async function connectionsOf(
 ): Promise<Connections & AsyncDisposable> {
   const embedded = await import('@sluice/embedded/compose')
   return await embedded.connectionsOf({ ...options, newRunId: newUlid })
+}
+
+/** Where the server of a destination sends a person back to; null if it says nothing of that. */
+export async function redirectOf(destination: DestinationSpec): Promise<string | null> {
+  const { configuredRedirect } = await import('@sluice/embedded/log-in')
+  return configuredRedirect(destination)
+}
+
+/** Begins a login, with the secrets and the vault of the project. Errors: as `beginLogin`. */
+export async function logIn(
+  options: ProjectOptions,
+  destination: DestinationSpec,
+  redirectUri: string,
+): Promise<LoggingIn & AsyncDisposable> {
+  const { env } = options
+  const [{ beginLogin }, { createUndiciSender }] = await Promise.all([
+    import('@sluice/embedded/log-in'),
+    import('@sluice/http-sender/adapters/undici'),
+  ])
+  await using opening = new AsyncDisposableStack()
+  const { vault } = opening.use(await placeOf(options).open())
+  const sender = opening.use(createUndiciSender({ connections: 1, proxy: proxySettings(env) }))
+  const secretFor = boundSecrets(env, isDistributed(env) ? 'refused' : 'allowed', vault)
+  const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault })
+  const opened = opening.move()
+  return { ...login, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
 /**

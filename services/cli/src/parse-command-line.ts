@@ -16,7 +16,6 @@ const COMMANDS_NOT_YET: readonly string[] = [
   'apply',
   'up',
   'replay',
-  'auth',
   'topics',
   'completion',
   'doctor',
