@@ -3,7 +3,14 @@
  * tokens, and says whether a token counts. Its clock may be off, and its token endpoint may fail.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { Provider, type Configuration, type KoaContextWithOIDC } from 'oidc-provider'
+import { generateKeyPairSync } from 'node:crypto'
+import {
+  Provider,
+  type Adapter,
+  type AdapterPayload,
+  type Configuration,
+  type KoaContextWithOIDC,
+} from 'oidc-provider'
 import { listen } from './listen.ts'
 
 export const CLIENT_ID = 'sluice-client'
@@ -96,6 +103,8 @@ function configurationOf(of: {
   const { lifeSeconds, clientAuthentication, rotates, options } = of
   const isSigned = clientAuthentication === 'private_key_jwt'
   return {
+    adapter: Memory,
+    jwks: { keys: [SIGNING_KEY] },
     clients: [
       {
         client_id: CLIENT_ID,
@@ -115,7 +124,15 @@ function configurationOf(of: {
       devInteractions: { enabled: false },
       revocation: { enabled: true },
     },
-    ttl: { AccessToken: lifeSeconds, ClientCredentials: lifeSeconds, RefreshToken: 86_400, Grant: 86_400 },
+    ttl: {
+      AccessToken: lifeSeconds,
+      ClientCredentials: lifeSeconds,
+      RefreshToken: 86_400,
+      Grant: 86_400,
+      IdToken: 3600,
+      Session: 3600,
+      Interaction: 3600,
+    },
     rotateRefreshToken: rotates,
     issueRefreshToken: () => Promise.resolve(true),
     findAccount: (_context, id) => ({ accountId: id, claims: () => Promise.resolve({ sub: id }) }),
@@ -202,4 +219,64 @@ async function browse(from: string): Promise<string> {
     if (url.startsWith(REDIRECT_URI)) return url
   }
   throw new Error('too many redirects')
+}
+
+const SIGNING_KEY = {
+  ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }),
+}
+
+interface Kept {
+  readonly payload: AdapterPayload
+  readonly untilMs: number
+}
+
+const kept = new Map<string, Kept>()
+
+/** What the servers of one test process know, in its memory. */
+class Memory implements Adapter {
+  readonly #name: string
+
+  constructor(name: string) {
+    this.#name = name
+  }
+
+  upsert(id: string, payload: AdapterPayload, expiresIn: number): Promise<undefined> {
+    const untilMs = Number.isFinite(expiresIn) ? Date.now() + expiresIn * 1000 : Infinity
+    kept.set(`${this.#name}/${id}`, { payload, untilMs })
+    return Promise.resolve(undefined)
+  }
+
+  find(id: string): Promise<AdapterPayload | undefined> {
+    const found = kept.get(`${this.#name}/${id}`)
+    return Promise.resolve(found !== undefined && found.untilMs > Date.now() ? found.payload : undefined)
+  }
+
+  findByUid(uid: string): Promise<AdapterPayload | undefined> {
+    return this.#first(({ payload }) => payload.uid === uid)
+  }
+
+  findByUserCode(userCode: string): Promise<AdapterPayload | undefined> {
+    return this.#first(({ payload }) => payload.userCode === userCode)
+  }
+
+  async consume(id: string): Promise<undefined> {
+    const payload = await this.find(id)
+    if (payload !== undefined) payload.consumed = Math.floor(Date.now() / 1000)
+  }
+
+  destroy(id: string): Promise<undefined> {
+    kept.delete(`${this.#name}/${id}`)
+    return Promise.resolve(undefined)
+  }
+
+  revokeByGrantId(grantId: string): Promise<undefined> {
+    for (const [id, { payload }] of kept) if (payload.grantId === grantId) kept.delete(id)
+    return Promise.resolve(undefined)
+  }
+
+  #first(fits: (found: Kept) => boolean): Promise<AdapterPayload | undefined> {
+    for (const [id, found] of kept)
+      if (id.startsWith(`${this.#name}/`) && fits(found)) return Promise.resolve(found.payload)
+    return Promise.resolve(undefined)
+  }
 }
