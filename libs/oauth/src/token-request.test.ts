@@ -148,7 +148,7 @@ describe('a request', () => {
       keyId: 'k1',
       username: 'ann@example.com',
       audience: 'https://login.salesforce.com',
-      scopes: ['rows'],
+      scopes: 'rows',
     } as const
     const { grant_type, assertion = '', ...others } = bodyOf(await sentWith(spec, { kind: 'first' }))
     expect(grant_type).toBe('urn:ietf:params:oauth:grant-type:jwt-bearer')

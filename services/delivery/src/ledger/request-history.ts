@@ -19,6 +19,8 @@ export interface RequestHistory {
   readonly unseen: boolean
   /** True once the API refused a token, and another was tried: that try is not counted as a retry. */
   readonly triedAnew: boolean
+  /** True if that refusal is the last that is known: nothing was judged but the token. */
+  readonly tokenRefused: boolean
   /** The last try, if it failed and more were to follow it in this run. */
   readonly last: UnownedAttempt | null
   /** The attempt that finished the request, if it is finished. */
@@ -45,6 +47,7 @@ export const NO_HISTORY: RequestHistory = {
   tainted: false,
   unseen: false,
   triedAnew: false,
+  tokenRefused: false,
   last: null,
   final: null,
 }
@@ -58,10 +61,16 @@ export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): R
     tainted: history.tainted || attempt.outcome === 'unknown',
     // What was unseen came before this attempt, and has tainted it.
     unseen: false,
-    triedAnew: history.triedAnew || (attempt.status === 401 && !attempt.final),
+    triedAnew: history.triedAnew || isRefusal(attempt),
+    tokenRefused: !history.triedAnew && isRefusal(attempt),
     last: attempt.final ? null : withoutAnswer(attempt),
     final: attempt.final ? withoutAnswer(attempt) : history.final,
   }
+}
+
+/** An attempt that others follow, whose token was refused. Without tokens it is an ordinary rejection. */
+function isRefusal({ status, final }: UnownedAttempt): boolean {
+  return status === 401 && !final
 }
 
 /**

@@ -218,7 +218,13 @@ export function closingAttempt(job: SendJob, target: Target, why: string): Unown
   return {
     ...NEVER_SENT,
     ...placeOf(job),
-    ...closeRequest(history, { trigger, nextKey: key, repeatsEarlier, why }),
+    ...closeRequest(history, {
+      trigger,
+      nextKey: key,
+      repeatsEarlier,
+      why,
+      hasTokens: target.credentials !== null,
+    }),
     method: request.method,
     url: shownRequest(request, target).url,
     requestHash: hash,
