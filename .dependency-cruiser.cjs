@@ -22,6 +22,7 @@ const VENDOR_HOMES = {
   'ipaddr.js': ['^libs/egress/src/'],
   kafkajs: ['^libs/message-log/src/adapters/'],
   liquidjs: ['^libs/templates/src/'],
+  oauth4webapi: ['^libs/oauth/src/'],
   mysql2: ['^libs/sources/src/adapters/'],
   pg: ['^libs/sources/src/adapters/'],
   pino: ['^libs/runtime/src/'],

@@ -10,6 +10,7 @@ import type { ConnectionOptions, HttpSender } from '@sluice/http-sender/port'
 import { assertSendable } from '@sluice/project/checks/assert-secrets'
 import { isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
+import type { SecretLookup } from '@sluice/secrets/environment'
 import type { Source } from '@sluice/sources/port'
 import type { DestinationSpec, SourceSpec } from '@sluice/contracts/resources'
 
@@ -21,11 +22,13 @@ export interface Openers {
   readonly openSource: (spec: SourceSpec) => Promise<Source>
   readonly openSender: () => HttpSender
   readonly secretFor: SecretFor
+  /** Values of secrets, wherever they may go. */
+  readonly secretOf: SecretLookup
 }
 
 export function connectionsWith(
   env: Environment,
-  { openSource, openSender, secretFor }: Openers,
+  { openSource, openSender, secretFor, secretOf }: Openers,
 ): Connections {
   // As delivery would: a connection that is tried here says what comes of it there.
   const profile = { allowPrivateNetwork: !isDistributed(env) }
@@ -42,7 +45,7 @@ export function connectionsWith(
     },
     assertKey: assertKeyColumns,
     assertTemplates: (definition, columns) => templateColumns(definition).assertKnown(columns),
-    assertSendable: destination => assertSendable(destination, env),
+    assertSendable: destination => assertSendable(destination, secretOf),
     async reach(destination, signal) {
       const { baseUrl: url } = destination
       await using sender = openSender()

@@ -20,6 +20,10 @@ export interface RequestHistory {
   readonly unseen: boolean
   /** A try that was announced, and of which nothing else is recorded. Null with `at-least-once`. */
   readonly intent: UnownedAttempt | null
+  /** True once the API refused a token, and another was tried: that try is not counted as a retry. */
+  readonly triedAnew: boolean
+  /** True if that refusal is the last that is known: nothing was judged but the token. */
+  readonly tokenRefused: boolean
   /** The last try, if it failed and more were to follow it in this run. */
   readonly last: UnownedAttempt | null
   /** The attempt that finished the request, if it is finished. */
@@ -46,6 +50,8 @@ export const NO_HISTORY: RequestHistory = {
   tainted: false,
   unseen: false,
   intent: null,
+  triedAnew: false,
+  tokenRefused: false,
   last: null,
   final: null,
 }
@@ -61,9 +67,16 @@ export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): R
     // What was unseen came before this attempt, and has tainted it.
     unseen: false,
     intent: null,
+    triedAnew: history.triedAnew || isRefusal(attempt),
+    tokenRefused: !history.triedAnew && isRefusal(attempt),
     last: attempt.final ? null : withoutAnswer(attempt),
     final: attempt.final ? withoutAnswer(attempt) : history.final,
   }
+}
+
+/** An attempt that others follow, whose token was refused. Without tokens it is an ordinary rejection. */
+function isRefusal({ status, final }: UnownedAttempt): boolean {
+  return status === 401 && !final
 }
 
 /**

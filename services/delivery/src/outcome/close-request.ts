@@ -12,7 +12,8 @@ export interface Closed {
 }
 
 /**
- * A request that waits for its next try comes to what its last try had. One that was never tried is unsent.
+ * A request that waits for its next try comes to what its last try had. One that was never tried is unsent,
+ * and so is one of which the API has seen nothing but a token that it refused.
  *
  * If a predecessor may have sent it once more, the last try is not known. The outcome is then unknown, and
  * the key is that of the next try: a try that nobody saw went out under it.
@@ -26,12 +27,15 @@ export function closeRequest(
     /** True if an earlier run sent the very same request, and nobody knows what became of it. */
     readonly repeatsEarlier: boolean
     readonly why: string
+    /** True if attempts have tokens, which the API may refuse. */
+    readonly hasTokens?: boolean
   },
 ): Closed {
   const { last, tainted, unseen } = history
-  const { trigger, nextKey, repeatsEarlier, why } = of
+  const { trigger, nextKey, repeatsEarlier, why, hasTokens = false } = of
   const error = last?.error === undefined || last.error === null ? why : `${last.error} (${why})`
-  if (last !== null && last.outcome !== 'throttled' && !unseen) {
+  const isJudged = !(hasTokens && history.tokenRefused)
+  if (last !== null && last.outcome !== 'throttled' && !unseen && isJudged) {
     const { answered, status, idempotencyKey } = last
     return { outcome: withTaint(last.outcome, tainted, trigger), answered, status, idempotencyKey, error }
   }

@@ -14,6 +14,7 @@ import {
   type RequestHistory,
   type UnownedAttempt,
 } from '../ledger/request-history.ts'
+import { withCredential, type Credential } from '../destination/attempt-credentials.ts'
 import { mergedHeaders, shownRequest } from '../destination/shown-request.ts'
 import { RECORDED_ANSWER_BYTES, urlOf, type Target } from '../destination/target.ts'
 
@@ -54,6 +55,8 @@ export async function sendRequest(
   job: SendJob,
   deps: {
     readonly target: Target
+    /** What shows who sends; absent or null if the target's headers do. */
+    readonly credential?: Credential | null
     readonly sender: HttpSender
     readonly sendBeforeMs: number
     readonly lateMs: number
@@ -63,7 +66,8 @@ export async function sendRequest(
   },
 ): Promise<Sent | Late> {
   const { request, history } = job
-  const { target, sender, sendBeforeMs, lateMs, nextTryMs, signal } = deps
+  const { credential = null, sender, sendBeforeMs, lateMs, nextTryMs, signal } = deps
+  const target = withCredential(deps.target, credential)
   const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const headers = mergedHeaders(target.headers, request.headers)
@@ -83,11 +87,29 @@ export async function sendRequest(
     return { kind: 'late', lateMs: sent.durationMs }
   const result = isLate(sent) ? neverOpen(sent, target, lateMs) : sent
   const judged = judge(result, { ...request, tainted: history.tainted }, target)
-  const waitMs = nextTryMs({ verdict: judged.verdict, made: history.attempts + 1 })
+  const isAnew = triesAnew(result, judged, { target, credential, history })
+  // A try with a refused token, which another token was tried after, counts as no retry.
+  const made = history.attempts + (history.triedAnew && credential !== null ? 0 : 1)
+  const waitMs = isAnew ? 0 : nextTryMs({ verdict: judged.verdict, made })
   const verdict = doubtedVerdict(judged.verdict, repeatsEarlier)
   const attempt = attemptOf(job, target, { result, judged: { ...judged, verdict }, hash, key, waitMs })
   const health = healthOf(attempt.status, judged.verdict)
   return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, waitMs, health }
+}
+
+/**
+ * True if the API refused the token, and another one is worth a try: once for each request, at once, and
+ * whatever the sync says of retries.
+ */
+function triesAnew(
+  result: SendResult,
+  { verdict }: Judgement,
+  of: { readonly target: Target; readonly credential: Credential | null; readonly history: RequestHistory },
+): boolean {
+  const { target, credential, history } = of
+  if (credential === null || result.kind !== 'answered') return false
+  const isWorth = target.credentials?.answered(credential, result.status) === true
+  return isWorth && verdict.outcome === 'rejected' && !history.triedAnew
 }
 
 type Failed = Extract<SendResult, { kind: 'failed' }>
@@ -220,7 +242,13 @@ export function closingAttempt(job: SendJob, target: Target, why: string): Unown
   return {
     ...NEVER_SENT,
     ...placeOf(job),
-    ...closeRequest(history, { trigger, nextKey: key, repeatsEarlier, why }),
+    ...closeRequest(history, {
+      trigger,
+      nextKey: key,
+      repeatsEarlier,
+      why,
+      hasTokens: target.credentials !== null,
+    }),
     method: request.method,
     url: shownRequest(request, target).url,
     requestHash: hash,
