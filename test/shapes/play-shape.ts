@@ -6,7 +6,7 @@ import { startDistributed, type Distributed } from '../e2e/distributed.ts'
 import type { Finished } from '../e2e/project-folder.ts'
 import { oneProcess, processEach, type CommandLine } from './command-line.ts'
 import { judgeRuns } from './judge-runs.ts'
-import { PeakMemory } from './peak-memory.ts'
+import { PeakMemory, type Peaks } from './peak-memory.ts'
 import { syncNames, writeProject, type Databases } from './project.ts'
 import { isSelected, type Pass, type Shape } from './shape.ts'
 import { findShape } from './shapes.ts'
@@ -41,8 +41,7 @@ export interface Played {
   readonly bytes: number
   /** How long each pass took. */
   readonly seconds: readonly number[]
-  /** MB by process. */
-  readonly peaks: ReadonlyMap<string, number>
+  readonly peaks: Peaks
   /** What was not as it has to be; empty: the shape has passed. */
   readonly problems: readonly string[]
 }
@@ -71,11 +70,11 @@ export async function playShape(name: string, setting: Setting): Promise<Played>
   const env = { ...secret, ...services?.env }
   const command = playing.use(isOneProcess(shape) ? oneProcess(env, peaks) : processEach(env, peaks))
   const played = await playPasses({ shape, setting, dir, receiver, services, command, peaks })
-  const megabytes = new Map(await peaks.peaks())
-  for (const [label, peak] of megabytes)
+  const reached = await peaks.peaks()
+  for (const [label, peak] of reached.each)
     if (peak >= MOST_MEGABYTES)
       played.problems.push(`${label} had ${peak} MB, and the most is ${MOST_MEGABYTES}`)
-  return { name, profile: setting.profile, rows: shape.rows, peaks: megabytes, ...played }
+  return { name, profile: setting.profile, rows: shape.rows, peaks: reached, ...played }
 }
 
 interface Stage {

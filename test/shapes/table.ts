@@ -1,17 +1,21 @@
 /** The table that a run of the shapes prints, a line each, that also reads as Markdown. */
+import type { Peaks } from './peak-memory.ts'
 import type { Played } from './play-shape.ts'
 
-const PROCESSES = ['sluice', 'change-detector', 'renderer', 'delivery'] as const
+/** What stands in a cell: the peak of a process, of one that it started, and of both together. */
+const CELLS = ['sluice', 'change-detector', 'renderer', 'delivery'] as const
+/** Children with less are no matter, such as `mkfifo`. */
+const LEAST_SHOWN = 20
 const HEAD = [
   'shape',
   'profile',
   'rows',
   'MB sent',
   'seconds',
-  ...PROCESSES.map(name => `${name}, MB`),
+  ...CELLS.map(name => `${name}, MB`),
   'verdict',
 ]
-const WIDTHS = [20, 11, 9, 8, 16, 10, 19, 12, 12, 7]
+const WIDTHS = [20, 11, 9, 8, 16, 32, 32, 12, 12, 7]
 
 export function headLine(): string {
   return `${line(HEAD)}\n${line(WIDTHS.map(width => '-'.repeat(width)))}`
@@ -24,9 +28,20 @@ export function resultLine({ name, profile, rows, bytes, seconds, peaks, problem
     rows.toLocaleString('en'),
     (bytes / 1e6).toFixed(1),
     secondsText(seconds),
-    ...PROCESSES.map(process => String(peaks.get(process) ?? '')),
+    ...CELLS.map(label => peaksText(label, peaks)),
     problems.length === 0 ? 'passed' : 'FAILED',
   ])
+}
+
+/** Such as `455, query 320, together 610`. */
+function peaksText(label: string, { each, together }: Peaks): string {
+  const own = each.get(label)
+  if (own === undefined) return ''
+  const start = `${label} › `
+  const children = [...each].filter(([name, peak]) => name.startsWith(start) && peak >= LEAST_SHOWN)
+  if (children.length === 0) return String(own)
+  const shown = children.map(([name, peak]) => `${name.slice(start.length)} ${peak}`)
+  return `${own}, ${shown.join(', ')}, together ${together.get(label) ?? 0}`
 }
 
 /** Of each pass; of many only their sum. */

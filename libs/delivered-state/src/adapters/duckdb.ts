@@ -190,9 +190,11 @@ class DuckdbDeliveredState implements DeliveredState {
       const { shapes, stage, hash } = this.#feed
       await stage.flush()
       const makeRoom = (bytes: number): Promise<void> => this.#memory.toRead(bytes)
-      await mergeFeed({ connection, shapes, hash, positions: this.#staged, signal, makeRoom })
+      const merge = { connection, shapes, hash, positions: this.#staged, signal, makeRoom }
+      const { isWide } = await mergeFeed(merge)
       this.#feed.positions = this.#staged
       await stage.clear()
+      if (isWide) await this.#file.settle()
       await this.#memory.letGo()
     })
   }

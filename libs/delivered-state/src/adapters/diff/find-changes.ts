@@ -63,12 +63,17 @@ export async function openExtract(
         : `${quoteIdentifier(name)} AS e${index}`,
     )
     .join(', ')
-  const hidden = columns.some(column => column.name.toLowerCase() === 'rowid')
+  const hidden = hidesRowIds(columns)
   if (hidden)
     await connection.run(`CREATE OR REPLACE TEMP TABLE ${COPIED} AS
       SELECT row_number() OVER () - 1 AS rid, ${named} FROM extract.main.rows`)
   const from = hidden ? `* FROM ${COPIED}` : `rowid AS rid, ${named} FROM extract.main.rows`
   await connection.run(`CREATE OR REPLACE TEMP VIEW ${EXTRACTED} AS SELECT ${from}`)
+}
+
+/** True if a column has the name by which DuckDB knows row ids. */
+export function hidesRowIds(columns: readonly Column[]): boolean {
+  return columns.some(({ name }) => name.toLowerCase() === 'rowid')
 }
 
 export async function closeExtract(connection: DuckDBConnection): Promise<void> {

@@ -11,7 +11,7 @@ import { quoteText } from '../sql/sql-types.ts'
 /** The most bytes of the rows of a slice, or of 2,048 of them. A slice has at least one row. */
 export const SLICE_BYTES = 16_000_000
 /** The number of rows that DuckDB works on at once. It aligns them by row id. */
-const VECTOR_ROWS = 2048
+export const VECTOR_ROWS = 2048
 
 /** Row ids `from` to `to` (exclusive). */
 export interface Slice {

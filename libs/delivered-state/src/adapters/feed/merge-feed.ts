@@ -23,7 +23,7 @@ import {
 import { inSlices, noteGoneKeys } from '../state/gone-keys.ts'
 import { keyToken } from '../diff/model-rows.ts'
 import { groupsOf, type RowHash } from '../diff/row-hash.ts'
-import { isInSlice, type Slice, tableSlices } from '../diff/row-slices.ts'
+import { SLICE_BYTES, tableSlices, VECTOR_ROWS } from '../diff/row-slices.ts'
 import type { Shapes } from '../state/shapes.ts'
 import { inTransaction, positionsSql } from '../state/state-meta.ts'
 
@@ -55,18 +55,24 @@ export interface Merge {
   readonly makeRoom: (bytes: number) => Promise<void>
 }
 
-/** Carries out the merge. An error or an abort changes nothing, and the fed records stay. */
-export async function mergeFeed(merge: Merge): Promise<void> {
+/**
+ * Carries out the merge, and says whether wide rows were merged. An error or an abort changes nothing, and the
+ * fed records stay.
+ */
+export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolean }> {
   const { connection } = merge
   const saving = merge.shapes.saving()
   const ended = await countOf(connection, 'stage_ended')
   if (ended > 0) await dropEnded(connection, ended)
   const distinct = await hasDistinctKeys(connection)
   const emptyState = await isEmpty(connection, 'state')
-  const { slices, readBytes } = await tableSlices(connection, { table: 'stage_changes', size: 'size' })
-  await merge.makeRoom(readBytes)
+  const kept = await keptBytes(connection)
+  const isWide = kept > SLICE_BYTES
+  const { readBytes } = await tableSlices(connection, { table: 'state', size: 'size' })
+  // A checkpoint reads as many rows of the state at once.
+  await merge.makeRoom(Math.max(kept, readBytes))
   // DuckDB reads 2,048 compressed texts to get one, and needs as much memory to compress them.
-  await connection.run(`SET force_compression = '${slices.length > 1 ? 'uncompressed' : 'auto'}'`)
+  await connection.run(`SET force_compression = '${isWide ? 'uncompressed' : 'auto'}'`)
   await inTransaction(connection, async () => {
     if (saving.sql !== '') await connection.run(saving.sql)
     if (ended > 0) await forgetEnded(connection, ended)
@@ -77,13 +83,28 @@ export async function mergeFeed(merge: Merge): Promise<void> {
       'run IS NOT NULL',
     )
     await replaceByKey(connection, 'captured', 'partition, key, content', 'content IS NOT NULL')
-    await mergeChanges(merge, { distinct, emptyState, slices })
+    await mergeChanges(merge, { distinct, emptyState, isWide })
     await connection.run(keepOnlyUsefulAbsences)
     await noteGoneKeys(connection)
     await connection.run(positionsSql(merge.positions))
     merge.signal.throwIfAborted()
   })
   saving.saved()
+  return { isWide }
+}
+
+/** True of what is staged, and not of the rows between wide ones (stage-feed.ts). */
+const IS_CHANGE = 'key IS NOT NULL'
+
+/** The most bytes that 2,048 neighbours get in the state. Rows that are narrow for sure are not looked at. */
+async function keptBytes(connection: DuckDBConnection): Promise<number> {
+  const bytesOf = async (sql: string): Promise<number> =>
+    Number((await connection.runAndReadAll(sql)).getRows()[0]?.[0])
+  const most = VECTOR_ROWS * (await bytesOf('SELECT max(kept) FROM stage_changes'))
+  if (most <= SLICE_BYTES) return most
+  return bytesOf(`
+    SELECT max(bytes)::DOUBLE FROM (SELECT sum(kept) AS bytes FROM (
+      SELECT kept, row_number() OVER () // ${VECTOR_ROWS} AS place FROM stage_changes WHERE ${IS_CHANGE}) GROUP BY place)`)
 }
 
 /** Removes staged changes before a tombstone of their key. Row ids stay the same within a transaction. */
@@ -117,7 +138,7 @@ async function forgetEnded(connection: DuckDBConnection, ended: number): Promise
  */
 async function hasDistinctKeys(connection: DuckDBConnection): Promise<boolean> {
   const reader = await connection.runAndReadAll(
-    'SELECT count(*) = count(DISTINCT hash(key)) FROM stage_changes',
+    `SELECT count(*) = count(DISTINCT hash(key)) FROM stage_changes WHERE ${IS_CHANGE}`,
   )
   return reader.getRows()[0]?.[0] === true
 }
@@ -156,7 +177,8 @@ async function replaceByKey(
  * form one number, since its maximum is cheaper to find than that of a pair.
  */
 const LAST_OF_EACH_KEY = `
-  SELECT CAST(max(CAST(run AS HUGEINT) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes GROUP BY ${keyToken('key')}`
+  SELECT CAST(max(CAST(run AS HUGEINT) * ${2 ** 48} + rowid) % ${2 ** 48} AS BIGINT) FROM stage_changes
+  WHERE ${IS_CHANGE} GROUP BY ${keyToken('key')}`
 
 /** Removes staged changes of runs before the one whose change the state has of the key. */
 async function dropOutdated(connection: DuckDBConnection): Promise<void> {
@@ -171,17 +193,17 @@ async function dropOutdated(connection: DuckDBConnection): Promise<void> {
 
 async function mergeChanges(
   merge: Merge,
-  of: { readonly distinct: boolean; readonly emptyState: boolean; readonly slices: readonly Slice[] },
+  of: { readonly distinct: boolean; readonly emptyState: boolean; readonly isWide: boolean },
 ): Promise<void> {
-  const { distinct, emptyState, slices } = of
+  const { distinct, emptyState, isWide } = of
   const { connection, hash, shapes } = merge
   if (await isEmpty(connection, 'stage_changes')) return
   if (!emptyState) {
     await dropOutdated(connection)
     await connection.run('DELETE FROM state WHERE key IN (SELECT key FROM stage_changes)')
   }
-  const isOneStep = slices.length <= 1 && (hash === null || groupsOf(hash.columns).length === 1)
-  const last = distinct ? '' : `WHERE s.rowid IN (${LAST_OF_EACH_KEY})`
+  const isOneStep = !isWide && (hash === null || groupsOf(hash.columns).length === 1)
+  const last = distinct ? 'WHERE s.key IS NOT NULL' : `WHERE s.rowid IN (${LAST_OF_EACH_KEY})`
   if (isOneStep) {
     await connection.run(
       insertStates(`stage_changes s LEFT JOIN retry r ON ${IS_ENTRY_OF_KEY} ${last}`, merge),
@@ -192,11 +214,14 @@ async function mergeChanges(
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE fates AS
     SELECT s.rowid AS rid, r.key, r.run, r.seq, r.outcome FROM stage_changes s LEFT JOIN retry r ON ${IS_ENTRY_OF_KEY} ${last}`)
-  for (const slice of slices) {
-    const staged = `(SELECT *, rowid AS rid FROM stage_changes WHERE ${isInSlice('rowid', slice)}) s`
-    const fates = `(FROM fates WHERE ${isInSlice('rid', slice)}) r`
-    // The next diff makes the hashes, a few columns at a time.
-    await connection.run(insertStates(`${staged} JOIN ${fates} ON r.rid = s.rid`, { hash: null, shapes }))
+  // The next diff makes the hashes, a few columns at a time.
+  const staged = '(SELECT *, rowid AS rid FROM stage_changes) s'
+  // A join holds the rows of its right side in memory, so that side has to stay the right one.
+  await connection.run(`SET disabled_optimizers = 'join_order,build_side_probe_side'; SET enable_caching_operators = false`)
+  try {
+    await connection.run(insertStates(`${staged} JOIN fates r ON r.rid = s.rid`, { hash: null, shapes }))
+  } finally {
+    await connection.run('RESET disabled_optimizers; RESET enable_caching_operators')
   }
   await connection.run('DROP TABLE fates')
 }

@@ -12,17 +12,23 @@ import type { Row } from '@sluice/contracts/values'
 import type { Keyed, PlacedChange, PlacedTombstone } from '../../port.ts'
 import { CHANGE_OPS, KINDS, OUTCOMES } from '../state/codes.ts'
 import type { Shapes } from '../state/shapes.ts'
+import { VECTOR_ROWS } from '../diff/row-slices.ts'
 
 /** The most records of a batch, and about the number of its characters. A batch has at least one record. */
 const BATCH_RECORDS = 4096
 const BATCH_CHARACTERS = 1_000_000
 /** For shorter texts it does not matter whether characters or bytes are counted. */
 const LONG_CHARACTERS = 1000
+/**
+ * DuckDB reads 2,048 rows of such a table at once, whatever the condition. So rows without a key are put
+ * between wide ones, and 2,048 rows have at most about these bytes, or a single batch.
+ */
+const VECTOR_BYTES = 16_000_000
 
 const STAGE_TABLES = `
   CREATE OR REPLACE TEMP TABLE stage_changes (
     partition USMALLINT, key VARCHAR, op UTINYINT, run BIGINT, seq BIGINT, before_kind UTINYINT, before VARCHAR, before_shape USMALLINT,
-    after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR, since BIGINT, size UINTEGER
+    after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR, since BIGINT, size UINTEGER, kept UINTEGER
   );
   CREATE OR REPLACE TEMP TABLE stage_ended (partition USMALLINT, key VARCHAR, before BIGINT);
   CREATE OR REPLACE TEMP TABLE stage_retry (
@@ -38,8 +44,9 @@ const textField = (index: number) =>
   `CASE WHEN f[${index}] = '' THEN NULL WHEN f[${index}][1] = '=' THEN substr(f[${index}], 2) ELSE f[${index}] ->> '$' END`
 
 const INSERT_CHANGES = `INSERT INTO stage_changes
-  SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}, f[12], f[13]
+  SELECT $2, ${textField(1)}, f[2], f[3], f[4], f[5], ${field(6)}, ${field(7)}, ${field(8)}, ${field(9)}, ${field(10)}, ${textField(11)}, f[12], f[13], f[14]
   FROM ${FIELDS}`
+const INSERT_PADS = 'INSERT INTO stage_changes (partition) SELECT NULL FROM range($1)'
 /** A tombstone ends the changes of its key that were staged before it. */
 const INSERT_ENDED = `INSERT INTO stage_ended SELECT $2, ${textField(1)}, (SELECT count(*) FROM stage_changes) FROM ${FIELDS}`
 const INSERT_RETRY = `INSERT INTO stage_retry
@@ -61,6 +68,8 @@ export class FeedStaging {
   readonly #shapes: Shapes
   readonly #statements = new Map<string, DuckDBPreparedStatement>()
   #inserting: Promise<void> = Promise.resolve()
+  /** The last staged changes that DuckDB reads together. */
+  #vector = { rows: 0, bytes: 0 }
 
   private constructor(connection: DuckDBConnection, shapes: Shapes) {
     this.#connection = connection
@@ -84,11 +93,11 @@ export class FeedStaging {
       const { before, after, settledState, muted } = change
       const settled = settledState === null ? '' : KINDS.indexOf(settledState)
       parts.push(`${textOf(change.key)}\t${CHANGE_OPS.indexOf(change.op)}\t${change.run}\t${change.seq}\t`)
-      const size =
-        change.key.length +
-        this.#addRow(before, `${KINDS.indexOf(change.beforeState)}\t`, parts) +
-        this.#addRow(after, '', parts)
-      const end = `${settled}\t${muted === null ? '' : textOf(muted)}\t${timestamp}\t${size}`
+      const sizeBefore = this.#addRow(before, `${KINDS.indexOf(change.beforeState)}\t`, parts)
+      const sizeAfter = this.#addRow(after, '', parts)
+      const size = change.key.length + sizeBefore + sizeAfter
+      const kept = Math.max(sizeBefore, sizeAfter)
+      const end = `${settled}\t${muted === null ? '' : textOf(muted)}\t${timestamp}\t${size}\t${kept}`
       parts.push(end)
       return size + end.length
     })
@@ -138,6 +147,7 @@ export class FeedStaging {
    */
   async close(): Promise<void> {
     await this.#inserting.catch(() => {})
+    this.#vector = { rows: 0, bytes: 0 }
     for (const statement of this.#statements.values()) statement.destroySync()
     this.#statements.clear()
   }
@@ -171,20 +181,36 @@ export class FeedStaging {
       characters += addParts(record, parts)
       lines++
       if (lines < BATCH_RECORDS && characters < BATCH_CHARACTERS) continue
-      await this.#send(into, parts)
+      await this.#send(into, parts, { lines, characters })
       parts = []
       lines = 0
       characters = 0
     }
-    if (lines > 0) await this.#send(into, parts)
+    if (lines > 0) await this.#send(into, parts, { lines, characters })
   }
 
-  async #send(into: Insertion, parts: readonly string[]): Promise<void> {
+  async #send(
+    into: Insertion,
+    parts: readonly string[],
+    { lines, characters }: { readonly lines: number; readonly characters: number },
+  ): Promise<void> {
     const text = parts.join('')
     await this.#inserting
+    if (into.sql === INSERT_CHANGES) await this.#pad(lines, characters)
     this.#inserting = this.#run(into, text)
     // The next call that waits for it gets the error.
     this.#inserting.catch(() => {})
+  }
+
+  /** Before so many more changes: fills up the rows that DuckDB reads together, if these would be too large. */
+  async #pad(rows: number, bytes: number): Promise<void> {
+    const { rows: before, bytes: bytesBefore } = this.#vector
+    const fits = bytesBefore + bytes <= VECTOR_BYTES
+    const pads = fits ? 0 : VECTOR_ROWS - before
+    if (pads > 0) await this.#connection.run(INSERT_PADS, [pads])
+    const end = (fits ? before : 0) + rows
+    // A batch that goes on into the next vector may have all of its bytes there.
+    this.#vector = { rows: end % VECTOR_ROWS, bytes: fits && end < VECTOR_ROWS ? bytesBefore + bytes : bytes }
   }
 
   async #run({ sql, partition }: Insertion, text: string): Promise<void> {

@@ -11,15 +11,16 @@ export function asStateError(error: unknown, file: string): unknown {
   const diskError = diskErrorOf(error, file)
   if (diskError !== null) return diskError
   const message = error instanceof Error ? error.message : String(error)
-  if (/checksum|corrupt|serializ|database has been invalidated|INTERNAL Error|FATAL Error/i.test(message))
-    return new SluiceError('corrupt', `The delivered state ${file} cannot be trusted: ${message}`, {
-      cause: error,
-    })
-  if (/out of memory/i.test(message))
+  // A checkpoint that lacks memory invalidates the open database, and not the file.
+  if (/out of memory|failed to (pin|allocate)|could not allocate/i.test(message))
     return new SluiceError(
       'internal',
       `The delivered state ${file} needs more memory than its share: set SLUICE_MEMORY higher, or let the model select fewer or shorter columns. ${message}`,
       { cause: error },
     )
+  if (/checksum|corrupt|serializ|database has been invalidated|INTERNAL Error|FATAL Error/i.test(message))
+    return new SluiceError('corrupt', `The delivered state ${file} cannot be trusted: ${message}`, {
+      cause: error,
+    })
   return new SluiceError('internal', `The delivered state ${file} fails: ${message}`, { cause: error })
 }

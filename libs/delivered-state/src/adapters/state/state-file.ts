@@ -28,12 +28,22 @@ export interface StateFileOptions {
  * DuckDB fills a row group in memory before it writes it. With its default size, rows of 10 KB would take 1.2
  * GB. This is the smallest size that DuckDB allows. A file of another block size is not opened, and is made
  * again.
+ *
+ * A write-ahead log would hold each wide row once more in memory. Without one, the file has what was committed
+ * by the last checkpoint, and none of what came later: positions and rows stay those of one moment. A process
+ * that dies only has more to read from the topics again. A commit with much in it makes a checkpoint, and so
+ * does closing the file.
  */
-const STORAGE = 'ROW_GROUP_SIZE 2048, BLOCK_SIZE 16384'
+const STORAGE = `ROW_GROUP_SIZE 2048, BLOCK_SIZE 16384, RECOVERY_MODE 'no_wal_writes'`
 
 /** An open state file. */
 export interface StateFile {
   readonly connection: DuckDBConnection
+  /**
+   * Writes all to the file and attaches it again. From then on DuckDB reads a few rows where a few are wanted;
+   * of rows that it wrote itself it reads 2,048. Nothing may be prepared, and no transaction be open.
+   */
+  settle(): Promise<void>
   close(): Promise<void>
 }
 
@@ -210,10 +220,21 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
   try {
     const connection = await instance.connect()
     await connection.run("SET TimeZone = 'UTC'")
-    // Attached, so that its name in SQL is ours and not made of the file's.
-    await connection.run(`ATTACH ${quoteText(options.file)} AS sluice_state (TYPE duckdb, ${STORAGE})`)
-    await connection.run('USE sluice_state')
-    return { connection, close: () => close(instance, connection, options.file).finally(onClosed) }
+    const attach = async (): Promise<void> => {
+      // Attached, so that its name in SQL is ours and not made of the file's.
+      await connection.run(`ATTACH ${quoteText(options.file)} AS sluice_state (TYPE duckdb, ${STORAGE})`)
+      await connection.run('USE sluice_state')
+    }
+    await attach()
+    return {
+      connection,
+      settle: async () => {
+        await connection.run('CHECKPOINT sluice_state')
+        await connection.run('USE memory; DETACH sluice_state')
+        await attach()
+      },
+      close: () => close(instance, connection, options.file).finally(onClosed),
+    }
   } catch (error) {
     instance.closeSync()
     throw error

@@ -6,8 +6,9 @@ import { statSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column } from '@sluice/contracts/values'
 import type { DiffRequest } from '../../port.ts'
+import { hidesRowIds } from '../diff/find-changes.ts'
 import { groupsOf } from '../diff/row-hash.ts'
-import { extractSlices, SLICE_BYTES, type Slice, type SlicedRows, tableSlices } from '../diff/row-slices.ts'
+import { extractSlices, SLICE_BYTES, type Slice, type SlicedRows } from '../diff/row-slices.ts'
 
 /** Of so many columns, what two threads have in work is too much. */
 const MANY_COLUMNS = 100
@@ -63,9 +64,8 @@ export class StateMemory {
     const none: SlicedRows = { slices: [], readBytes: 0 }
     const extracted =
       rowBytes > LOOKED_AT_BYTES || isMany ? await extractSlices(connection, primaryKey[0] ?? '') : none
-    const stored = await tableSlices(connection, { table: 'state', size: 'size' })
-    // No statement reads rows of both.
-    this.#readBytes = Math.max(stored.readBytes, extracted.readBytes)
+    // DuckDB reads few rows where few are wanted, since extract and state are files. A copy is none.
+    this.#readBytes = hidesRowIds(columns) ? extracted.readBytes : 0
     await this.#limit(this.#enough(1, HASHING_BYTES) + more)
     return extracted.slices.length > 1 || isMany ? extracted.slices : null
   }
@@ -73,7 +73,7 @@ export class StateMemory {
   /** For reading so many bytes of rows at once. */
   async toRead(bytes: number): Promise<void> {
     this.#readBytes = bytes
-    await this.#limit(this.#enough(1, HASHING_BYTES))
+    await this.#limit(this.#enough(1, JOINING_BYTES))
   }
 
   /** For the rest of the diff. */

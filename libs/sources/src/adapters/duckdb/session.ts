@@ -17,12 +17,23 @@ const ROW_GROUP_ROWS = 2048
  */
 const BLOCK_BYTES = 16_384
 
-/** Attaches a new file for an extract, as `sluice_extract`. */
+/**
+ * Attaches a new file for an extract, as `sluice_extract`. Nothing is in the file before `closeExtract` has
+ * resolved. Without a write-ahead log, DuckDB holds one copy less of the rows of a row group: half as much
+ * memory for rows of 1 MB.
+ */
 export async function attachExtract(connection: DuckDBConnection, file: string): Promise<void> {
   // The extract is read once and then removed. Choosing a compression would take longer than reading it.
   await connection.run(`SET force_compression = 'uncompressed'`)
-  const options = `ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, BLOCK_SIZE ${BLOCK_BYTES}`
+  const options = `ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, BLOCK_SIZE ${BLOCK_BYTES}, RECOVERY_MODE 'no_wal_writes'`
   await connection.run(`ATTACH ${quoteText(file)} AS sluice_extract (${options})`)
+}
+
+/** Writes the extract to its file and lets go of it. It rejects if the file does not hold all of it. */
+export async function closeExtract(connection: DuckDBConnection): Promise<void> {
+  // DETACH alone would pass over an error.
+  await connection.run('CHECKPOINT sluice_extract')
+  await connection.run('DETACH sluice_extract')
 }
 
 export interface SessionLimits {

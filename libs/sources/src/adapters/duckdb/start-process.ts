@@ -14,9 +14,9 @@ const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2
 /** The longest answer: the names and types of some thousand columns. */
 const MAX_ANSWER_BYTES = 16_000_000
 /** What Node.js and DuckDB hold in memory beside what DuckDB's own limit counts. */
-const RESIDENT_BYTES_BESIDE = 320_000_000
+const RESIDENT_BYTES_BESIDE = 370_000_000
 /** What they ask the system for, most of which they never touch. */
-const RESERVED_BYTES_BESIDE = 1_300_000_000
+const RESERVED_BYTES_BESIDE = 1_700_000_000
 const MOST_OPEN_FILES = 4096
 const WATCHED_EVERY_MS = 50
 

@@ -12,7 +12,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import type { Column, ColumnType } from '@sluice/contracts/values'
-import { attachExtract, DuckdbSession } from '../duckdb/session.ts'
+import { attachExtract, closeExtract, DuckdbSession } from '../duckdb/session.ts'
 import { quoteIdentifier } from '../duckdb/types.ts'
 import { readRows } from './row-text.ts'
 
@@ -77,7 +77,7 @@ export async function loadRows(options: LoadOptions): Promise<number> {
       await create(signal)
     } else await throughPipe(textFile, { head, rest, text, create, signal })
     const counted = await connection.runAndReadAll('SELECT count(*) FROM sluice_extract.main.rows')
-    await connection.run('DETACH sluice_extract')
+    await closeExtract(connection)
     return Number(counted.getRows()[0]?.[0])
   } catch (error) {
     text.destroy()

@@ -10,7 +10,7 @@ import { primaryKeyOf } from '@sluice/domain/definition'
 import { diskErrorOf, emptyFile, messageOf, queryError, saysOutOfMemory } from '../errors.ts'
 import { type ResolvedQuery, resolveFiles } from '../file-references.ts'
 import type { Answer, Task } from '../messages.ts'
-import { attachExtract, DuckdbSession } from '../session.ts'
+import { attachExtract, closeExtract, DuckdbSession } from '../session.ts'
 import { type Carried, carry, quoteIdentifier, quoteText } from '../types.ts'
 import { assertColumns } from '../../query/model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-query.ts'
@@ -166,7 +166,7 @@ async function write(
   await translated(task, { query, linesBefore: 1 }, () => connection.run(create))
   const counted = await connection.runAndReadAll('SELECT count(*) FROM sluice_extract.main.rows')
   if (task.source.isDatabase) await connection.run('USE memory')
-  await connection.run('DETACH sluice_extract')
+  await translated(task, { query, linesBefore: 1 }, () => closeExtract(connection))
   return { kind: 'rows', rowCount: Number(counted.getRows()[0]?.[0]) }
 }
 
