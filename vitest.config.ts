@@ -1,8 +1,12 @@
 import { globSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 import type { TestProjectInlineConfiguration } from 'vitest/config'
+import { compileCacheFolder } from './libs/runtime/bin/compile-cache.mjs'
 import { SlowFilesFirst } from './test/slow-files-first.ts'
 import { SummaryReporter } from './test/summary-reporter.ts'
+
+// For the processes of the tests, and those that they start: what was compiled once is not compiled again.
+process.env['NODE_COMPILE_CACHE'] ??= compileCacheFolder(process.env) ?? ''
 
 /**
  * A file with `.long` in its name, say `killed-run.long.test.ts` or `kafka.long.contract.test.ts`, is not for

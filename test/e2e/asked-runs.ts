@@ -19,7 +19,7 @@ export function askedRunSuite(profile: Profile): void {
       api = await startScriptedApi()
       const project = peopleYaml({ triggers: TRIGGERS, sync: 'errors: { giveUpAfter: 2 }' })
       const files = { 'project.yaml': project, 'people.csv': peopleCsv('1,Ann', '2,Bob', '3,Cid') }
-      opened = await profile.open({ files, env: { API_URL: api.url } })
+      opened = await profile.open({ files, env: { API_URL: api.url }, here: true })
       onTestFailed(() => void process.stderr.write(opened.logs()))
     })
     afterEach(async () => {

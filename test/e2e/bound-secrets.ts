@@ -31,6 +31,7 @@ function secretTests(profile: Profile): void {
       opened = await profile.open({
         files: { ...FILES, ...files },
         env: { API_URL: evil.url, SLUICE_SECRET_KEY: SECRET, ...env },
+        here: true,
       })
       return opened
     }
@@ -125,6 +126,7 @@ function passwordTests(profile: Profile): void {
           ...{ API_URL: 'http://127.0.0.1:9', SLUICE_SECRET_KEY: SECRET },
           SLUICE_SECRET_KEY_FOR: 'db.example.com:5432 source',
         },
+        here: true,
       })
     })
     afterEach(async () => {

@@ -55,6 +55,7 @@ beforeEach(async () => {
   project = await projectFolder({
     files: { 'sources.yaml': SOURCES, 'rest.yaml': REST, 'people.csv': 'id,name\n1,Ann\n' },
     env: { API_URL: api.url },
+    here: true,
   })
 })
 afterEach(async () => {
@@ -125,7 +126,8 @@ it('exits with 5 if the only problem is that a server does not answer', async ()
 it('reports a secret that no header can carry, at the header, and drops one line break at its end', async () => {
   const validate = async (value: string) => {
     const files = { 'sources.yaml': SOURCES, 'rest.yaml': REST, 'people.csv': 'id,name\n1,Ann\n' }
-    await using own = await projectFolder({ files, env: { API_URL: api.url, SLUICE_SECRET_KEY: value } })
+    const env = { API_URL: api.url, SLUICE_SECRET_KEY: value }
+    await using own = await projectFolder({ files, env, here: true })
     return await own.error('validate', '--connect')
   }
   expect(await validate('t0ken\n')).toMatchObject({ exitCode: 0 })

@@ -15,7 +15,7 @@ export function heldRunSuite(profile: Profile): void {
       api = await startScriptedApi()
       const sync = `removalGuard: ${JSON.stringify(GUARD.removalGuard)}`
       const files = { 'project.yaml': peopleYaml({ sync }), 'people.csv': manyPeople(5) }
-      opened = await profile.open({ files, env: { API_URL: api.url } })
+      opened = await profile.open({ files, env: { API_URL: api.url }, here: true })
       onTestFailed(() => void process.stderr.write(opened.logs()))
     })
     afterEach(async () => {

@@ -133,6 +133,7 @@ export function previewSuite(profile: Profile): void {
       expect(api.requests).toEqual([])
       expect(stdout).not.toContain(KEY)
       const { view: run } = await project.run(SYNC)
+      if (view.requests.length > 0) await opened.handedOver(SYNC)
       const { added, changed, removed } = run.triggers
       expect(view.counts).toEqual({
         added: added?.detected,

@@ -3,7 +3,8 @@
  * covers both.
  */
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
-import { sharedTopicSpecs, syncTopicSpecs } from '@sluice/topics/topics'
+import type { MessageLog } from '@sluice/message-log/port'
+import { at, isMarkerKey, keyText, sharedTopicSpecs, syncTopics, syncTopicSpecs } from '@sluice/topics/topics'
 import { realServices, startDistributed, type Distributed } from './distributed.ts'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
@@ -21,6 +22,11 @@ export interface Opened extends AsyncDisposable {
   readonly project: ProjectFolder
   /** All records of a sync in the profile's log, as text in which a test can search for a secret. */
   stored(sync: string): Promise<string>
+  /**
+   * Resolves once every owner of a partition has handed over after a run that had changes. From then on no
+   * service writes to the topics of the sync. A run ends a moment before.
+   */
+  handedOver(sync: string): Promise<void>
   /** The text to print when the test fails. Empty if the command's own output is all there is. */
   logs(): string
 }
@@ -53,6 +59,7 @@ async function openEmbedded(options: ProfileOptions): Promise<Opened> {
     project,
     // The command has ended, and with it the log's journal is in the file.
     stored: () => project.read('.sluice/log.db'),
+    handedOver: () => Promise.resolve(),
     logs: () => '',
     [Symbol.asyncDispose]: () => project[Symbol.asyncDispose](),
   }
@@ -66,15 +73,39 @@ async function openDistributed(options: ProfileOptions): Promise<Opened> {
   return {
     project,
     stored: sync => allRecords(services, sync),
+    handedOver: sync => allReleased(services, sync),
     logs: () => services.logs(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
-async function allRecords({ env, prefix }: Distributed, sync: string): Promise<string> {
-  const { signal } = new AbortController()
+function openLog({ env }: Distributed): MessageLog {
   const brokers = (env['SLUICE_KAFKA_BROKERS'] ?? '').split(',')
-  await using log = createKafkaLog({ brokers, clientId: 'test' })
+  return createKafkaLog({ brokers, clientId: 'test' })
+}
+
+/** Delivery is the last to write after a run: the record that ends a partition of `attempts` is a release. */
+async function allReleased(services: Distributed, sync: string): Promise<void> {
+  const { signal } = new AbortController()
+  await using log = openLog(services)
+  const { attempts } = syncTopics(services.prefix, sync)
+  const partitions = (await log.partitionsOf(attempts, { signal })) ?? 0
+  for (let partition = 0; partition < partitions; partition += 1) {
+    const target = at(attempts, partition)
+    const { low, end } = await log.offsets(target, { signal })
+    for await (const { records, nextOffset } of log.read(target, { from: low, signal }))
+      if (nextOffset >= end && isRelease(records.at(-1)?.key)) break
+  }
+}
+
+function isRelease(key: Uint8Array | undefined): boolean {
+  return key !== undefined && isMarkerKey(key) && keyText(key.subarray(1)).startsWith('release/')
+}
+
+async function allRecords(services: Distributed, sync: string): Promise<string> {
+  const { signal } = new AbortController()
+  await using log = openLog(services)
+  const { prefix } = services
   const specs = [...sharedTopicSpecs(prefix), ...syncTopicSpecs(prefix, sync, 1)]
   let text = ''
   for (const { topic } of specs) {

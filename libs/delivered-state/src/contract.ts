@@ -4,7 +4,7 @@ import { cacheSuite } from './contract/cache.ts'
 import { changedModelsSuite } from './contract/changed-models.ts'
 import { everyCharacterSuite } from './contract/every-character.ts'
 import { everyTypeSuite } from './contract/every-type.ts'
-import { foundChangesSuite } from './contract/found-changes.ts'
+import { foundChangesSuite, manyColumnsSuite } from './contract/found-changes.ts'
 import { goneKeysSuite } from './contract/gone-keys.ts'
 import { type DeliveredStateHarness, TIMEOUT } from './contract/harness.ts'
 import { History } from './contract/history.ts'
@@ -16,15 +16,16 @@ import { rememberedPartitionsSuite } from './contract/remembered-partitions.ts'
 export function deliveredStateContract(name: string, harness: () => DeliveredStateHarness): void {
   keyStatesSuite(name, harness)
   foundChangesSuite(name, harness)
-  changedModelsSuite(name, harness)
   rememberedPartitionsSuite(name, harness)
   goneKeysSuite(name, harness)
   cacheSuite(name, harness)
   randomHistories(name, harness, 1)
 }
 
-/** Every type, every character, and all pairs of values that are alike: this takes a minute. */
+/** Models that change, every type, every character, and all pairs of values that are alike: minutes. */
 export function deliveredStateLongContract(name: string, harness: () => DeliveredStateHarness): void {
+  changedModelsSuite(name, harness)
+  manyColumnsSuite(name, harness)
   everyCharacterSuite(name, harness)
   everyTypeSuite(name, harness)
   toldApartSuite(name, harness)

@@ -1,12 +1,17 @@
+import { randomInt } from 'node:crypto'
 import { expect, it } from 'vitest'
 import type { Change } from '@sluice/contracts/records'
 import { sampleChange } from '@sluice/testkit/sample-records'
 import { deliveredStateLongContract } from '../contract.ts'
 import { duckdbHarness } from '../contract/duckdb-harness.ts'
-import { TIMEOUT } from '../contract/harness.ts'
+import { type DeliveredStateHarness, TIMEOUT } from '../contract/harness.ts'
+import { History } from '../contract/history.ts'
 import type { EndedKey } from '../port.ts'
 
+const SEED = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
+
 const harness = duckdbHarness()
+const { open: openState } = harness
 
 deliveredStateLongContract('duckdb', () => harness)
 
@@ -34,3 +39,13 @@ it('notes more gone keys than it compares at once', TIMEOUT, async () => {
   await state.endGone(9, end, { signal })
   expect(told.size).toBe(keys.length)
 })
+
+const pieceRows = 1 + (SEED % 3)
+it(
+  `a large diff finds the same in pieces of ${pieceRows} changes (SLUICE_SEED=${SEED})`,
+  TIMEOUT,
+  async () => {
+    const open: DeliveredStateHarness['open'] = options => openState({ ...options, pieceRows })
+    await new History({ ...harness, open }, SEED).play()
+  },
+)

@@ -1,16 +1,11 @@
-import { randomInt } from 'node:crypto'
 import { DuckDBConnection, type DuckDBResultReader } from '@duckdb/node-api'
 import { describe, expect, it, vi } from 'vitest'
 import { deliveredStateContract } from '../contract.ts'
-import { type DeliveredStateHarness, TIMEOUT } from '../contract/harness.ts'
+import { TIMEOUT } from '../contract/harness.ts'
 import { duckdbHarness } from '../contract/duckdb-harness.ts'
-import { History } from '../contract/history.ts'
 import { Played } from '../contract/played.ts'
 
-const SEED = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
-
 const harness = duckdbHarness()
-const { open: openState } = harness
 
 deliveredStateContract('duckdb', () => harness)
 
@@ -38,12 +33,6 @@ describe('a large diff', TIMEOUT, () => {
     reading.mockRestore()
     expect(rows.length).toBeGreaterThan(0)
     expect(Math.max(...rows)).toBeLessThan(100)
-  })
-
-  const pieceRows = 1 + (SEED % 3)
-  it(`finds the same in pieces of ${pieceRows} changes (SLUICE_SEED=${SEED})`, TIMEOUT, async () => {
-    const open: DeliveredStateHarness['open'] = options => openState({ ...options, pieceRows })
-    await new History({ ...harness, open }, SEED).play()
   })
 })
 

@@ -4,7 +4,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { getCompileCacheDir } from 'node:module'
 import { Socket } from 'node:net'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { answer, type Answer, type Task } from './messages.ts'
 
@@ -62,7 +64,7 @@ export class QueryProcess implements AsyncDisposable {
 
   /** `program` is the file that Node.js runs; another one than the default is for tests. */
   static start(limits: ProcessLimits, program = MAIN): QueryProcess {
-    const args = ['-c', limited(limits), process.execPath, ...FLAGS, program]
+    const args = ['-c', limited(limits), process.execPath, ...FLAGS, program, ...compiledIn()]
     const child = spawn('/bin/sh', args, {
       cwd: '/',
       env: {},
@@ -142,6 +144,14 @@ export class QueryProcess implements AsyncDisposable {
       if (holds) part.ref()
       else part.unref()
   }
+}
+
+/**
+ * The folder in which this process keeps compiled code, if it does. Node has a subfolder there per version.
+ */
+function compiledIn(): readonly string[] {
+  const folder = getCompileCacheDir()
+  return folder === undefined ? [] : [dirname(folder)]
 }
 
 /** Sets a limit unless a stricter one is in force, which stays. */

@@ -3,8 +3,16 @@
  * line to standard output, and is ended by the process that started it. If standard input ends before, that
  * process is gone, and this one ends itself.
  */
+import { enableCompileCache, flushCompileCache } from 'node:module'
 import type { Task } from '../messages.ts'
-import { answerTo } from './run-query.ts'
+
+// The process that started this one names the folder in which Node keeps compiled code. This process is
+// killed, so it writes the folder itself, as long as it has not seen the query. Without news it writes
+// nothing.
+const [, , compiled] = process.argv
+if (compiled !== undefined) enableCompileCache(compiled)
+const { answerTo } = await import('./run-query.ts')
+flushCompileCache()
 
 let text = ''
 process.stdin.setEncoding('utf8')

@@ -1,0 +1,4 @@
+import { algoliaSuite } from './algolia.ts'
+import { distributedProfiles } from './profiles.ts'
+
+distributedProfiles().forEach(algoliaSuite)

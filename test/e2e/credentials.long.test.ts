@@ -1,0 +1,4 @@
+import { credentialsSuite } from './credentials.ts'
+import { distributedProfiles } from './profiles.ts'
+
+distributedProfiles().forEach(credentialsSuite)

@@ -1,0 +1,3 @@
+import { kafkaHistoriesSuite } from './kafka-histories.ts'
+
+kafkaHistoriesSuite(20)
