@@ -164,7 +164,12 @@ async function openServices(
 function sourceOptionsOf(env: Environment, kept: KeptSecrets): OpenSourceOptions {
   const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
   const privateNetworks = sourcePrivateNetworks(env, isDistributed(env) ? 'refused' : 'allowed')
-  return { secretFor: secretForOf(env, kept), memoryBytes, privateNetworks, fileLimits: fileSourceLimits(env) }
+  return {
+    secretFor: secretForOf(env, kept),
+    memoryBytes,
+    privateNetworks,
+    fileLimits: fileSourceLimits(env),
+  }
 }
 
 function stateMemoryOf(env: Environment): string {
@@ -344,7 +349,7 @@ export async function connectionsOf(
     kept = opening.use(await openKept(past, options))
   }
   const sourceOptions = sourceOptionsOf(env, kept)
-  const connections = connectionsWith({
+  const connections = connectionsWith(env, {
     openSource: source => openSource(source, sourceOptions),
     openSender: () => senderOf({ connections: 1, proxy: proxySettings(env) }),
     secretFor: sourceOptions.secretFor,
