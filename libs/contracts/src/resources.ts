@@ -7,7 +7,7 @@
  * `describe` text says what a field is for; editors show it.
  */
 import { z } from 'zod'
-import { answerRule, capture, MAX_ANSWER_RULES } from './specs/answer-specs.ts'
+import { answerRule, capture, MAX_ANSWER_RULES, rowRule } from './specs/answer-specs.ts'
 import { destinationAuth, destinationTls, sourceTls } from './specs/connection-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
 import { count, duration, durationWithin, size } from './specs/quantities.ts'
@@ -239,9 +239,6 @@ function bodyWanted(input: unknown): string {
 
 export const body = z.union(bodies, { error: ({ input }) => bodyWanted(input) })
 
-const CAPTURE_ALONE =
-  '`batch` left out, or of size 1, beside `capture`: values are captured from the answer to one row'
-
 const MAX_GIVE_UP_RUNS = 1_000_000
 
 export const trigger = z
@@ -258,10 +255,6 @@ export const trigger = z
       .boolean('true or false')
       .optional()
       .describe('true: a batch may be sent whose body is empty, and a DELETE that names no row.'),
-  })
-  .refine(spec => spec.capture === undefined || spec.batch === undefined || spec.batch.size === 1, {
-    path: ['capture'],
-    error: CAPTURE_ALONE,
   })
 
 const MAX_EXTRA_TRIES = 100
@@ -298,6 +291,15 @@ const errors = z
       .max(MAX_ANSWER_RULES, `at most ${MAX_ANSWER_RULES} rules`)
       .optional()
       .describe('What answers mean; the first rule that fits decides, before the defaults.'),
+    rowResults: z
+      .array(rowRule)
+      .max(MAX_ANSWER_RULES, `at most ${MAX_ANSWER_RULES} rules`)
+      .optional()
+      .describe('What answers say of single rows of a batch; the first rule that names a row decides.'),
+    splitBatches: z
+      .boolean('true or false')
+      .optional()
+      .describe('true: a batch rejected with 400, 413 or 422 is halved until the bad rows stand alone.'),
     giveUpAfter: count(MAX_GIVE_UP_RUNS)
       .optional()
       .describe('A row that failed in so many runs is passed over until it changes; default: never.'),
@@ -335,6 +337,22 @@ function capturesFromRemovals(spec: { readonly [op: string]: z.output<typeof tri
   return (
     typeof removed === 'object' && removed.capture !== undefined && !Object.values(spec).includes('removed')
   )
+}
+
+const CAPTURE_OF_NO_ROW =
+  '`batch` left out, or of size 1, beside `capture`; or `errors.rowResults` with a rule `as: delivered`, which ' +
+  'says where the answer to a batch has the item of each row'
+
+/** The triggers whose captures would not know, in the answer to a batch, which values are of which row. */
+function captureOfNoRow(spec: {
+  readonly triggers: { readonly [op: string]: z.output<typeof triggerOrName> | undefined }
+  readonly errors?: z.output<typeof errors> | undefined
+}): readonly string[] {
+  if (spec.errors?.rowResults?.some(({ as }) => as === 'delivered') === true) return []
+  return Object.entries(spec.triggers).flatMap(([op, own]) => {
+    const isBatch = typeof own === 'object' && own.batch !== undefined && own.batch.size > 1
+    return isBatch && own.capture !== undefined ? [op] : []
+  })
 }
 
 export const sync = z.strictObject({
@@ -385,6 +403,9 @@ export const sync = z.strictObject({
       'A run that would remove more than both waits for approval (default: half of the rows and 100 rows); false: never.',
     ),
   partitions: count(MAX_PARTITIONS).default(4).describe('Of the topics; fixed until reset.'),
+}).check(({ issues, value }) => {
+  for (const op of captureOfNoRow(value))
+    issues.push({ code: 'custom', path: ['triggers', op, 'capture'], message: CAPTURE_OF_NO_ROW, input: value })
 })
 
 /** The schema of each kind of resource. */

@@ -1,27 +1,30 @@
 /** Sends one request once, and says what came of it. */
 import type { Request } from '@sluice/contracts/records'
-import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
+import type { Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
 import { closeRequest } from '../outcome/close-request.ts'
 import { judge, type Judgement } from '../outcome/judge-answer.ts'
+import { settleRows, type AnotherTry, type Settled } from '../outcome/settle-rows.ts'
 import {
   earlierKey,
   NEVER_SENT,
   ownKey,
   requestHash,
-  type RequestHistory,
+  type PartHistory,
   type UnownedAttempt,
 } from '../ledger/request-history.ts'
 import { mergedHeaders, shownRequest } from '../destination/shown-request.ts'
 import { RECORDED_ANSWER_BYTES, urlOf, type Target } from '../destination/target.ts'
 
+/** A request, or a part of one, which is a smaller request. */
 export interface SendJob {
   readonly request: Request
   readonly requestOffset: number
   readonly partition: number
   readonly runId: string
-  readonly history: RequestHistory
+  /** Of exactly these rows. */
+  readonly history: PartHistory
 }
 
 export interface Sent {
@@ -29,8 +32,8 @@ export interface Sent {
   readonly attempt: UnownedAttempt
   /** For a throttled attempt: how long the destination asked to be left alone, if it said so. */
   readonly retryAfterMs: number | null
-  /** For a failed try that more tries follow: how long to wait before the next one. Else null. */
-  readonly waitMs: number | null
+  /** True if the destination asked to be left alone, for the sake of all rows or of some. */
+  readonly throttles: boolean
 }
 
 /** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
@@ -54,13 +57,13 @@ export async function sendRequest(
     readonly sender: HttpSender
     readonly sendBeforeMs: number
     readonly lateMs: number
-    /** How long to wait before the next try, if one follows. `made` counts this try, too. */
-    readonly nextTryMs: (failed: { readonly verdict: Verdict; readonly made: number }) => number | null
+    /** What its failed rows may get in this run. */
+    readonly another: AnotherTry
     readonly signal: AbortSignal
   },
 ): Promise<Sent | Late> {
   const { request, history } = job
-  const { target, sender, sendBeforeMs, lateMs, nextTryMs, signal } = deps
+  const { target, sender, sendBeforeMs, lateMs, another, signal } = deps
   const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const headers = mergedHeaders(target.headers, request.headers)
@@ -80,10 +83,13 @@ export async function sendRequest(
     return { kind: 'late', lateMs: sent.durationMs }
   const result = isLate(sent) ? neverOpen(sent, target, lateMs) : sent
   const judged = judge(result, { ...request, tainted: history.tainted }, target)
-  const waitMs = nextTryMs({ verdict: judged.verdict, made: history.attempts + 1 })
-  const verdict = doubtedVerdict(judged.verdict, repeatsEarlier)
-  const attempt = attemptOf(job, target, { result, judged: { ...judged, verdict }, hash, key, waitMs })
-  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, waitMs }
+  const { verdict } = judged
+  const status = result.kind === 'answered' ? result.status : null
+  const { trigger, rows } = request
+  const settled = settleRows({ trigger, rows, history, verdict, status, judged: judged.rows }, another)
+  const outcome = repeatsEarlier && isNeverSent(verdict) ? 'unknown' : settled.outcome
+  const attempt = attemptOf(job, target, { result, judged, settled: { ...settled, outcome }, hash, key })
+  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, throttles: settled.throttles }
 }
 
 type Failed = Extract<SendResult, { kind: 'failed' }>
@@ -117,16 +123,16 @@ function idempotencyKey(
   const earlier = history.answers === 0 ? earlierKey(request, hash) : null
   if (earlier !== null) return { key: earlier, repeatsEarlier: true }
   const { incarnation, run, seq } = request
-  const key = ownKey({ incarnation, run, partition, seq, answers: history.answers })
+  const { positions, answers } = history
+  const key = ownKey({ incarnation, run, partition, seq, positions, answers })
   return { key, repeatsEarlier: false }
 }
 
 /**
  * A request that was never sent in this run leaves behind what an earlier run left: the doubt, and its key.
  */
-function doubtedVerdict(verdict: Verdict, repeatsEarlier: boolean): Verdict {
-  const neverSent = !verdict.answered && (verdict.outcome === 'unsent' || verdict.outcome === 'rejected')
-  return repeatsEarlier && neverSent ? { ...verdict, outcome: 'unknown' } : verdict
+function isNeverSent({ answered, outcome }: Verdict): boolean {
+  return !answered && (outcome === 'unsent' || outcome === 'rejected')
 }
 
 function attemptOf(
@@ -135,16 +141,14 @@ function attemptOf(
   sent: {
     readonly result: SendResult
     readonly judged: Judgement
+    readonly settled: Settled
     readonly hash: string
     readonly key: string | null
-    readonly waitMs: number | null
   },
 ): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const { result, hash, key, waitMs } = sent
-  const { verdict, error, captured } = sent.judged
-  const { outcome } = verdict
-  const [row] = request.rows
+  const { result, judged, settled, hash, key } = sent
+  const { outcome, parts, waitMs } = settled
   const answer = result.kind === 'answered' ? result : null
   const shown = shownRequest(request, target)
   const ownHeader =
@@ -152,12 +156,14 @@ function attemptOf(
   return {
     ...placeOf(job),
     attempt: history.attempts + 1,
-    outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted, request.trigger),
+    part: history.positions,
+    outcome,
     final: outcome !== 'throttled' && waitMs === null,
+    parts,
     nextTryAt: waitMs === null ? null : Date.now() + waitMs,
-    answered: verdict.answered,
+    answered: judged.verdict.answered,
     status: answer?.status ?? null,
-    error,
+    error: judged.error ?? errorOfRows(settled, request.rows.length),
     method: request.method,
     url: shown.url,
     requestHash: hash,
@@ -167,12 +173,20 @@ function attemptOf(
     responseBody: answer === null ? null : recordedBody(answer, target),
     startedAt: Math.round(result.startedAt),
     durationMs: Math.round(result.durationMs),
-    rows:
-      row === undefined || captured === null
-        ? []
-        : [{ seq: row.seq, outcome: 'delivered', error: null, captured }],
+    rows: settled.rows,
     requestOffset,
   }
+}
+
+/** What went wrong with single rows, in short. */
+function errorOfRows({ rows }: Settled, count: number): string | null {
+  const failed = rows.filter(({ outcome }) => outcome !== 'delivered')
+  const [first] = failed
+  if (first === undefined) return null
+  const what = `${failed.length} of ${count} rows`
+  return count === 1
+    ? (first.error ?? `the answer says that the row is ${first.outcome}`)
+    : `${what} did not arrive; the first is ${first.outcome}: ${first.error ?? 'no reason is given'}`
 }
 
 /**
@@ -196,7 +210,9 @@ export function closingAttempt(job: SendJob, target: Target, why: string): Unown
   return {
     ...NEVER_SENT,
     ...placeOf(job),
-    ...closeRequest(history, { trigger, nextKey: key, repeatsEarlier, why }),
+    part: history.positions,
+    parts: history.positions === null ? null : [],
+    ...closeRequest(history, { trigger, rows: request.rows, nextKey: key, repeatsEarlier, why }),
     method: request.method,
     url: shownRequest(request, target).url,
     requestHash: hash,
