@@ -65,6 +65,9 @@ const WAIT_REQUESTS = 2
 interface Ledger {
   readonly history: RequestHistory
   readonly finished: boolean
+  /** What was recorded, counted apart from the history: failed tries of rows, and the parts that were sent. */
+  readonly failures: Map<Sent, number>
+  readonly sent: Set<string>
 }
 
 export interface Delivered {
@@ -82,7 +85,12 @@ export function deliver(options: DeliveryOptions): Delivered {
 }
 
 function deliverRequests(options: DeliveryOptions, requests: readonly Request[]): CountsByOp {
-  const ledgers: Ledger[] = requests.map(() => ({ history: NO_HISTORY, finished: false }))
+  const ledgers: Ledger[] = requests.map(() => ({
+    history: NO_HISTORY,
+    finished: false,
+    failures: new Map(),
+    sent: new Set(),
+  }))
   const { death, handsOver } = options
   const leaves = handsOver === null ? requests.length : Math.floor(handsOver * requests.length)
   const dies = death === null ? requests.length : Math.floor(death.at * requests.length)
@@ -116,7 +124,8 @@ function requestsOf({ changes, batchSize, kind }: DeliveryOptions): readonly Req
     const open = requests.at(-1)
     const isFull = open === undefined || open.trigger !== op || open.rows.length >= batchSize
     // A change that needs an id which the API never gave cannot be rendered. It stands alone.
-    const standsAlone = isUnrenderable(change, kind) || open?.rows.some(row => isUnrenderable(row, kind)) === true
+    const standsAlone =
+      isUnrenderable(change, kind) || open?.rows.some(row => isUnrenderable(row, kind)) === true
     if (isFull || standsAlone) requests.push({ trigger: op, rows: [{ ...change, op }] })
     else open.rows.push({ ...change, op })
   }
@@ -185,9 +194,11 @@ class PartitionDelivery {
   /** Writes the entries that follow from a request's attempts; only then is it finished. */
   finish(index: number): void {
     const { rows, trigger, ledger } = this.#at(index)
-    const { topics, onFinished } = this.#options
+    const { topics, onFinished, onBroken } = this.#options
     const { attempts, requests, ended } = ledger.history
     const run = rows[0]?.run ?? 0
+    if (requests !== ledger.sent.size)
+      onBroken(`${ledger.sent.size} requests were sent, and ${requests} count`)
     const finished: FinishedRequest = { run, trigger, rows: rows.map(rowOf), attempts, requests, ended }
     const effects = effectsOf(finished)
     for (const { key, entry } of effects.retry) {
@@ -228,7 +239,6 @@ class PartitionDelivery {
       const { history } = ledger
       const part = history.parts.find(open => samePositions(open.positions, positions))
       if (part === undefined) return onBroken('a part that was open is not')
-      if (part.tries > tries.extra) onBroken(`rows are sent that had ${part.tries} tries`)
       const rows = rowsAt(all, positions)
       const isCancelled = this.#options.isCancelled()
       const sent = isCancelled ? null : this.#send(index, part)
@@ -239,10 +249,42 @@ class PartitionDelivery {
       const attempt = attemptOf(rows, { sent, part, number: history.attempts + 1, another })
       const next = withAttempt(history, attempt)
       this.#ledgers[index] = { ...ledger, history: next }
-      for (const row of rows)
-        if (next.parts.every(open => !rowsAt(all, open.positions).includes(row))) this.#ended.add(row)
+      const open = rows.filter(row => next.parts.some(of => rowsAt(all, of.positions).includes(row)))
+      for (const row of rows) if (!open.includes(row)) this.#ended.add(row)
+      if (sent !== null) this.#assertWhole(ledger, { sent, part, rows, open })
       if (attempt.outcome !== 'throttled' || attempt.parts !== null) return
     }
+  }
+
+  /** Rows that the API only asked to wait with are still open, and so are those of a batch that is divided. */
+  #assertWhole(
+    { failures, sent: parts }: Ledger,
+    of: {
+      readonly sent: SentOnce
+      readonly part: PartHistory
+      readonly rows: readonly Sent[]
+      readonly open: readonly Sent[]
+    },
+  ): void {
+    const { sent, part, rows, open } = of
+    const { tries, splitsBatches, onBroken } = this.#options
+    const divides = splitsBatches && sent.status === 400 && rows.length > 1
+    for (const [place, row] of rows.entries()) {
+      const came = sent.judged.get(place)?.outcome ?? sent.verdict.outcome
+      if ((came === 'throttled' || divides) && !open.includes(row))
+        onBroken(`${row.key} was given up, and has to be sent again in the run`)
+      if (came === 'throttled' || divides) continue
+      const failed = (failures.get(row) ?? 0) + 1
+      failures.set(row, failed)
+      if (open.includes(row) && failed > tries.extra) onBroken(`${row.key} gets more tries than it has`)
+      const isFinal = came === 'delivered' || came === 'exists' || came === 'missing'
+      if (isFinal === open.includes(row) && failed <= tries.extra && sent !== UNRENDERABLE)
+        onBroken(`${row.key} came to ${came}, and ${isFinal ? 'goes on' : 'gets no other try'}`)
+    }
+    const isThrottled = rows.every(
+      (_, place) => (sent.judged.get(place)?.outcome ?? sent.verdict.outcome) === 'throttled',
+    )
+    if (!isThrottled && sent !== UNRENDERABLE) parts.add(JSON.stringify(part.positions))
   }
 
   #send(index: number, { positions, tainted }: PartHistory): SentOnce {
@@ -340,14 +382,19 @@ function answered(
 }
 
 /** The last attempt that the row was in. */
-function lastOf(row: Sent, rows: readonly Sent[], ended: RequestHistory['ended']): UnownedAttempt | undefined {
+function lastOf(
+  row: Sent,
+  rows: readonly Sent[],
+  ended: RequestHistory['ended'],
+): UnownedAttempt | undefined {
   return ended.findLast(({ positions }) => rowsAt(rows, positions).includes(row))?.attempt
 }
 
 /** Values of an answer are kept until the row is gone. Gives the outcome of the row. */
 function capture(topics: Topics, row: Sent, last: UnownedAttempt | undefined): Outcome {
   const own = last?.rows.find(({ seq }) => seq === row.seq)
-  const outcome = own?.outcome ?? (last === undefined || last.outcome === 'throttled' ? 'unsent' : last.outcome)
+  const outcome =
+    own?.outcome ?? (last === undefined || last.outcome === 'throttled' ? 'unsent' : last.outcome)
   const id = own?.captured ?? null
   if (row.op === 'removed' && (outcome === 'delivered' || outcome === 'missing'))
     topics.captured.delete(row.key)

@@ -94,7 +94,8 @@ function headBytes(path: string, headers: { readonly [name: string]: string }): 
 function rowsBytes(rows: readonly RequestRow[]): number {
   let bytes = 0
   for (const { key, captured, named } of rows)
-    bytes += ROW_BYTES + Buffer.byteLength(key) + Buffer.byteLength(captured ?? '') + Buffer.byteLength(named ?? '')
+    bytes +=
+      ROW_BYTES + Buffer.byteLength(key) + Buffer.byteLength(captured ?? '') + Buffer.byteLength(named ?? '')
   return bytes
 }
 

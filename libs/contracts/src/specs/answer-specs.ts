@@ -40,8 +40,7 @@ const rowByColumns = z
     columns => Object.keys(columns).length <= MAX_NAMING_COLUMNS,
     `at most ${MAX_NAMING_COLUMNS} columns`,
   )
-const ROW_WANTED =
-  '`position`, { index: "$.index" }, or columns of the model such as { email: "$.email" }'
+const ROW_WANTED = '`position`, { index: "$.index" }, or columns of the model such as { email: "$.email" }'
 
 /** What an answer says of single rows of a batch. */
 export const rowRule = z.strictObject({
@@ -52,7 +51,9 @@ export const rowRule = z.strictObject({
     .describe('How an item names its row; position (default): the first item is of the first row.'),
   json: filledText
     .optional()
-    .describe('A JSONPath that finds a value other than null and false in the item; other items are passed over.'),
+    .describe(
+      'A JSONPath that finds a value other than null and false in the item; other items are passed over.',
+    ),
   as: z
     .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
     .describe('What became of the row.'),

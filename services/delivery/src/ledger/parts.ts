@@ -23,7 +23,7 @@ export function samePositions(a: Positions, b: Positions): boolean {
 /** As text, such as 0-49,60. */
 export function positionsText(positions: readonly number[]): string {
   const runs: string[] = []
-  for (let at = 0; at < positions.length; ) {
+  for (let at = 0; at < positions.length;) {
     let end = at
     while ((positions[end + 1] ?? -1) === (positions[end] ?? 0) + 1) end += 1
     runs.push(end === at ? `${positions[at]}` : `${positions[at]}-${positions[end]}`)
@@ -49,10 +49,7 @@ export function isTainted(taint: Taint, { seq }: { readonly seq: number }): bool
  * The taint after an attempt. Beside rows with an outcome of their own, an attempt lists each row that stays
  * open and is unknown.
  */
-export function withTaintOf(
-  taint: Taint,
-  { outcome, rows }: Pick<Attempt, 'outcome' | 'rows'>,
-): Taint {
+export function withTaintOf(taint: Taint, { outcome, rows }: Pick<Attempt, 'outcome' | 'rows'>): Taint {
   if (taint === true) return true
   if (rows.length === 0) return outcome === 'unknown' ? true : taint
   const unknown = rows.filter(row => row.outcome === 'unknown').map(({ seq }) => seq)

@@ -60,8 +60,7 @@ export function effectsOf(finished: FinishedRequest): Effects {
     const values = keptValues(row, { outcome, isGone, now: own?.captured ?? null })
     if (values !== 'as before')
       captured.push({ key: row.key, values: values === null ? null : { run, seq: row.seq, values } })
-    if (!forgets && !isArrived(row.op, outcome))
-      retry.push({ key: row.key, entry: entryOf(run, row, end) })
+    if (!forgets && !isArrived(row.op, outcome)) retry.push({ key: row.key, entry: entryOf(run, row, end) })
     else if (row.retried !== null) retry.push({ key: row.key, entry: null })
   }
   for (const [outcome, n] of perOutcome) counts = addCounts(counts, countRows(finished.trigger, outcome, n))

@@ -51,7 +51,9 @@ export function judgeRows(
     const { values, lacking: lacks } = capturedOf(answer, of)
     capturedBytes += values?.length ?? 0
     const isKept = capturedBytes <= MOST_CAPTURED_BYTES
-    lacking ??= isKept ? lackingError(lacks, row) : 'values of some rows were not captured: there are too many'
+    lacking ??= isKept
+      ? lackingError(lacks, row)
+      : 'values of some rows were not captured: there are too many'
     const error = errorBytes > MOST_ERROR_BYTES ? null : errorOf(answer, target)
     errorBytes += error?.length ?? 0
     const captured = isKept ? values : null

@@ -66,7 +66,9 @@ export function settleRows(sent: Sent, another: AnotherTry): Settled {
   const open = new Set(parts.flatMap(part => part.rows))
   const isOwn = (row: Row): boolean => row.outcome !== outcome || row.error !== null || row.captured !== null
   const some = rows.some(isOwn)
-  const told = some ? rows.filter(row => isOwn(row) || (row.outcome === 'unknown' && open.has(row.position))) : []
+  const told = some
+    ? rows.filter(row => isOwn(row) || (row.outcome === 'unknown' && open.has(row.position)))
+    : []
   const results = outcome === 'throttled' ? told.filter(({ isNamed }) => isNamed) : told
   const common = {
     outcome,
@@ -76,7 +78,8 @@ export function settleRows(sent: Sent, another: AnotherTry): Settled {
   const [only] = parts
   if (only === undefined) return { ...common, parts: history.positions === null ? null : [], waitMs: null }
   if (parts.length === 1 && only.rows.length === rows.length) {
-    const isPlain = results.length === 0 && only.tries === history.tries + 1 && verdict.outcome !== 'throttled'
+    const isPlain =
+      results.length === 0 && only.tries === history.tries + 1 && verdict.outcome !== 'throttled'
     if (isPlain) return { ...common, parts: null, waitMs: only.waitMs }
     return { ...common, parts: [{ ...only, rows: null }], waitMs: only.waitMs }
   }
@@ -102,16 +105,27 @@ function rowsOf({ trigger, rows, history, verdict, judged }: Sent): readonly Row
 }
 
 /** That of all rows if they have the same; else that of the request. */
-function outcomeOf({ verdict, history, rows: sent, trigger }: Sent, rows: readonly Row[]): Settled['outcome'] {
+function outcomeOf(
+  { verdict, history, rows: sent, trigger }: Sent,
+  rows: readonly Row[],
+): Settled['outcome'] {
   if (verdict.outcome === 'throttled') return 'throttled'
   const first = rows[0]?.outcome
   if (first !== undefined && rows.every(row => row.outcome === first)) return first
-  return withTaint(verdict.outcome, sent.every(row => isTainted(history.tainted, row)), trigger)
+  return withTaint(
+    verdict.outcome,
+    sent.every(row => isTainted(history.tainted, row)),
+    trigger,
+  )
 }
 
 type OpenPart = NextPart & { readonly rows: readonly number[] }
 
-function partsOf({ history, verdict, status }: Sent, rows: readonly Row[], another: AnotherTry): readonly OpenPart[] {
+function partsOf(
+  { history, verdict, status }: Sent,
+  rows: readonly Row[],
+  another: AnotherTry,
+): readonly OpenPart[] {
   const { tries } = history
   const pauseMs = verdict.retryAfterMs ?? 0
   const isWrong = verdict.outcome === 'rejected' && status !== null && SPLIT_STATUSES.has(status)
