@@ -116,7 +116,7 @@ describe('errors.answers', () => {
     ['answers: { status: 409, as: exists }', '9:20 errors.answers: sync `s`: wanted a list, found a map'],
     [
       'answres: []',
-      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`? The fields of `errors` are `retry`, `attempts`, `backoff`, `answers`, `giveUpAfter`',
+      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`? The fields of `errors` are `retry`, `attempts`, `backoff`, `answers`, `rowResults`, `splitBatches`, `giveUpAfter`',
     ],
     [
       `answers: [{ status: 200, json: '$.a..b', as: rejected }]`,
@@ -141,13 +141,13 @@ describe('captures', () => {
   it.each([
     [
       `    capture: { id: "$.id" }\n    batch: {}`,
-      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`: ' +
-        'values are captured from the answer to one row',
+      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`; ' +
+        'or `errors.rowResults` with a rule `as: delivered`, which says where the answer to a batch has the item of each row',
     ],
     [
       `    capture: { id: "$.id" }\n    batch: { size: 2 }`,
-      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`: ' +
-        'values are captured from the answer to one row',
+      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`; ' +
+        'or `errors.rowResults` with a rule `as: delivered`, which says where the answer to a batch has the item of each row',
     ],
     [
       `    capture: {}`,

@@ -192,7 +192,6 @@ describe('fields', () => {
     not(`${DESTINATION}auth: { oauth2: { grant: password } }\n`)
     not(`${SYNC}${TRIGGER}paused: true\n`)
     not(`${SYNC}${TRIGGER}schedule: { every: 15m }\n`)
-    not(`${SYNC}${TRIGGER}errors: { splitBatches: true }\n`)
     expect(problemOf(`${SYNC}${TRIGGER}    body: { jsn: x }\n`)).toMatch(
       /unknown field `jsn`; did you mean `json`\?/,
     )

@@ -75,7 +75,8 @@ export const NEVER_SENT = {
   rows: [],
 } as const satisfies Partial<UnownedAttempt>
 
-const WHOLE: PartHistory = {
+/** A request that was never sent. */
+export const WHOLE: PartHistory = {
   positions: null,
   tries: 0,
   attempts: 0,
@@ -95,9 +96,8 @@ export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): R
   const part = history.parts.find(open => samePositions(open.positions, positions))
   if (part === undefined) throw notOpen(attempt)
   const others = history.parts.filter(open => open !== part)
-  // What was unseen came before this attempt, and has tainted it.
   const next = nextParts(attempt)
-  if (next === 'throttled') return { ...history, parts: [...others, { ...part, unseen: false }] }
+  if (next === 'throttled') return history
   const sent = attempt.attempt > 0 ? 1 : 0
   const kept = withoutAnswer(attempt)
   const parts = next.map(of => partAfter(part, kept, of))
@@ -137,6 +137,7 @@ function partAfter(part: PartHistory, attempt: UnownedAttempt, next: NextPart): 
     sends: isSame ? part.sends + sent : 0,
     answers: isSame ? part.answers + answer : 0,
     tainted: withTaintOf(part.tainted, attempt),
+    // What was unseen came before this attempt, and has tainted it.
     unseen: false,
     // An attempt 0 that only divided the rows tells nothing of them.
     last: attempt.attempt === 0 ? part.last : attempt,

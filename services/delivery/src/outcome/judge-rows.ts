@@ -80,7 +80,7 @@ function capturedOf(
   if (captures.length === 0 || (answer?.as ?? outcome) !== 'delivered') return NOTHING
   // A secret is in no topic (R20), and a masked one would be sent to the API as if it were the value.
   const isHidden = (json: string): boolean => isSecret(json, target.secrets)
-  if (!target.batched[request.trigger])
+  if (!target.batched[request.trigger] && request.rows.length === 1)
     return status < 200 || status > 299 ? NOTHING : captureFrom(captures, body, isHidden)
   const json =
     answer === undefined

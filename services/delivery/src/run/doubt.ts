@@ -7,6 +7,11 @@
 import { sleep } from '@sluice/flow/sleep'
 import { NO_HISTORY, type RequestHistory } from '../ledger/request-history.ts'
 
+/** Any part that is open may have been sent once more. */
+function doubted(history: RequestHistory): RequestHistory {
+  return { ...history, parts: history.parts.map(part => ({ ...part, tainted: true, unseen: true })) }
+}
+
 export class Doubt {
   readonly #sinceMs = performance.now()
   #state: 'none' | 'of the open run' | 'of what came before'
@@ -29,11 +34,11 @@ export class Doubt {
   historyOf(known: RequestHistory | undefined, mostUnseen: number): RequestHistory {
     const history = known ?? NO_HISTORY
     if (this.#state !== 'of the open run') return history
-    if (known !== undefined) return { ...history, tainted: true, unseen: true }
+    if (known !== undefined) return doubted(history)
     this.#left ??= mostUnseen
     if (this.#left === 0) return history
     this.#left -= 1
-    return { ...history, tainted: true, unseen: true }
+    return doubted(history)
   }
 
   /**

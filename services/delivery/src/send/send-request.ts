@@ -1,8 +1,12 @@
 /** Sends one request once, and says what came of it. */
-import type { Request } from '@sluice/contracts/records'
-import type { Verdict } from '@sluice/domain/answers/outcome'
+import type { NextPart, Request, RowResult } from '@sluice/contracts/records'
+import { boundedText } from '@sluice/domain/bounded-text'
+import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
+import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
+import type { Rendered } from '@sluice/rendering/render-batch'
+import { isTainted } from '../ledger/parts.ts'
 import { closeRequest } from '../outcome/close-request.ts'
 import { judge, type Judgement } from '../outcome/judge-answer.ts'
 import { settleRows, type AnotherTry, type Settled } from '../outcome/settle-rows.ts'
@@ -217,6 +221,44 @@ export function closingAttempt(job: SendJob, target: Target, why: string): Unown
     url: shownRequest(request, target).url,
     requestHash: hash,
     startedAt: Date.now(),
+    requestOffset,
+  }
+}
+
+/**
+ * Attempt 0 of a part whose rows cannot be rendered as one request. It ends the rows that cannot be rendered, and
+ * names a part for each request that the others make. Nothing was sent.
+ */
+export function dividedAttempt(job: SendJob, target: Target, rendered: readonly Rendered[]): UnownedAttempt {
+  const { request, requestOffset, history } = job
+  const places = new Map(request.rows.map(({ seq }, place) => [seq, history.positions?.[place] ?? place]))
+  const parts: NextPart[] = []
+  const results: RowResult[] = []
+  for (const one of rendered) {
+    if (one.kind === 'request') {
+      const rows = one.rows.flatMap(({ seq }) => places.get(seq) ?? [])
+      parts.push({ rows, tries: history.tries, waitMs: 0 })
+      continue
+    }
+    const error = boundedText(one.error, ROW_ERROR_BYTES)
+    for (const { seq } of one.rows) {
+      const outcome = withTaint('rejected', isTainted(history.tainted, { seq }), request.trigger)
+      results.push({ seq, outcome, error, captured: null })
+    }
+  }
+  return {
+    ...NEVER_SENT,
+    ...placeOf(job),
+    part: history.positions,
+    parts,
+    outcome: 'rejected',
+    error: results[0]?.error ?? `its rows make ${parts.length} requests by now`,
+    method: request.method,
+    url: shownRequest(request, target).url,
+    requestHash: '',
+    idempotencyKey: null,
+    startedAt: Date.now(),
+    rows: results,
     requestOffset,
   }
 }
