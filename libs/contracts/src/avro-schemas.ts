@@ -238,6 +238,7 @@ const ATTEMPT_SCHEMA = record<Attempt>('Attempt', 'One try at sending a request;
   requestOffset: field("The request's offset in requests.", long),
   attempt: field('Number of the attempt.', long),
   part: field('Positions of its rows in the request; null: all.', nullable(listOf(long))),
+  partBody: field('Of a part: at most 64 KiB of its body.', nullable(text)),
   trigger: field('The trigger that it belongs to.', op),
   outcome: field('What became of it.', attemptOutcome),
   final: field('True for the attempt that finishes the request.', boolean),

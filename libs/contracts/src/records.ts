@@ -206,6 +206,8 @@ export interface Attempt extends Owned {
    * earlier version lacks it.
    */
   readonly part: readonly number[] | null
+  /** Of a part: at most 64 KiB of the body that was sent, as text. The body of a whole request is in `requests`. */
+  readonly partBody: string | null
   readonly trigger: Op
   readonly outcome: Outcome | 'throttled'
   /** True for the attempt that finishes the request. */

@@ -169,6 +169,7 @@ export function sampleAttempt(fields: Partial<Attempt> = {}): Attempt {
     requestOffset: 0,
     attempt: 1,
     part: null,
+    partBody: null,
     trigger: 'added',
     outcome: 'delivered',
     final: true,

@@ -104,8 +104,8 @@ export class RequestMemory {
 }
 
 /** What an attempt says of its answer, and of its rows. */
-function attemptBytes({ responseBody, rows }: UnownedAttempt): number {
-  let bytes = responseBody?.length ?? 0
+function attemptBytes({ responseBody, partBody, rows }: UnownedAttempt): number {
+  let bytes = (responseBody?.length ?? 0) + (partBody?.length ?? 0)
   for (const { error, captured } of rows)
     bytes += RESULT_BYTES + (error?.length ?? 0) + (captured?.length ?? 0)
   return bytes

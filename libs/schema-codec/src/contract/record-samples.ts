@@ -103,6 +103,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     requestOffset: 8,
     attempt: 1,
     part: [0, 3],
+    partBody: '[{"id":1}]',
     trigger: 'changed',
     outcome: 'throttled',
     final: false,

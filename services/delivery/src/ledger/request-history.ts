@@ -63,6 +63,7 @@ export interface RequestHistory {
 export const NEVER_SENT = {
   attempt: 0,
   part: null,
+  partBody: null,
   final: true,
   parts: null,
   nextTryAt: null,
@@ -154,7 +155,7 @@ function goesOnWhole(next: readonly NextPart[]): boolean {
  * memory, and an answer may have 64 KiB.
  */
 function withoutAnswer(attempt: UnownedAttempt): UnownedAttempt {
-  return { ...attempt, requestHeaders: {}, responseHeaders: {}, responseBody: null }
+  return { ...attempt, requestHeaders: {}, responseHeaders: {}, responseBody: null, partBody: null }
 }
 
 /**

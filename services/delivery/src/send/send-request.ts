@@ -161,6 +161,7 @@ function attemptOf(
     ...placeOf(job),
     attempt: history.attempts + 1,
     part: history.positions,
+    partBody: history.positions === null ? null : recordedText(textOf(request.body)),
     outcome,
     final: outcome !== 'throttled' && waitMs === null,
     parts,
@@ -199,10 +200,18 @@ function errorOfRows({ rows }: Settled, count: number): string | null {
  */
 function recordedBody({ body, cut = false }: Answered, target: Target): string {
   const part = body.slice(0, RECORDED_ANSWER_BYTES)
-  const shown = redactText(part, target.secrets, { cut: cut || part.length < body.length })
-  if (shown.length * 3 <= RECORDED_ANSWER_BYTES) return shown
-  const { read } = new TextEncoder().encodeInto(shown, new Uint8Array(RECORDED_ANSWER_BYTES))
-  return shown.slice(0, read)
+  return recordedText(redactText(part, target.secrets, { cut: cut || part.length < body.length }))
+}
+
+/** As much as is recorded. */
+function recordedText(text: string): string {
+  if (text.length * 3 <= RECORDED_ANSWER_BYTES) return text
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(RECORDED_ANSWER_BYTES))
+  return text.slice(0, read)
+}
+
+function textOf(body: Request['body']): string {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(body ?? undefined)
 }
 
 /** Attempt 0: the request is tried no more, or was never sent. */
