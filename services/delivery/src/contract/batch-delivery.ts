@@ -90,7 +90,7 @@ export class BatchDelivery implements AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.world[Symbol.asyncDispose]()
+    return Promise.resolve(this.world[Symbol.asyncDispose]())
   }
 
   /** Writes a run of these rows, with their changes and the requests that they make. */
