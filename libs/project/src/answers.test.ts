@@ -131,6 +131,69 @@ describe('errors.answers', () => {
   })
 })
 
+describe('errors.rowResults and errors.splitBatches', () => {
+  const rules = (...lines: readonly string[]): string =>
+    `errors:\n  rowResults:\n${lines.map(line => `    - ${line}\n`).join('')}`
+
+  it('take rows by column, by index and by position, which is the default', () => {
+    const { spec, problems } = decode(
+      rules(
+        `{ items: "$.results[*]", row: { email: "$.id", Org: "$.org" }, as: delivered }`,
+        `{ items: "$.errors[*]", row: { index: "$.index" }, json: "$.fatal", as: rejected, error: "$.message" }`,
+        `{ items: "$[*]", as: throttled }`,
+        `{ items: "$[*]", row: position, as: unknown }`,
+      ) + '  splitBatches: true\n',
+    )
+    expect(problems).toEqual([])
+    expect(spec).toMatchObject({
+      errors: {
+        splitBatches: true,
+        rowResults: [
+          { row: { email: '$.id', Org: '$.org' } },
+          { row: { index: '$.index' }, json: '$.fatal', error: '$.message' },
+          { row: 'position' },
+          { row: 'position' },
+        ],
+      },
+    })
+  })
+
+  it.each([
+    [`{ row: position, as: rejected }`, /the field `items` is missing/],
+    [`{ items: "$.a[*]" }`, /the field `as` is missing/],
+    [`{ items: "$.a[*]", as: failed }`, /as: .*`failed`/],
+    [
+      `{ items: "$.a[*]", row: index, as: rejected }`,
+      /row: .*wanted `position`, \{ index: "\$\.index" \}, or columns/,
+    ],
+    [`{ items: "$.a[*]", row: {}, as: rejected }`, /row: .*at least one column, such as/],
+    [`{ items: "errors", as: rejected }`, /items: .*wanted a JSONPath, which begins with \$/],
+    [`{ items: "$..a", as: rejected }`, /items: .*a path cannot search all levels/],
+    [`{ items: "$.a[*]", row: { index: index }, as: rejected }`, /row\.index: .*wanted a JSONPath/],
+    [
+      `{ items: "$.a[*]", row: { mail: $.my-mail }, as: rejected }`,
+      /row\.mail: .*write a name with other characters/,
+    ],
+    [`{ items: "$.a[*]", json: "$[?x]", as: rejected }`, /json: .*filters are not supported/],
+    [`{ items: "$.a[*]", as: rejected, error: message }`, /error: .*wanted a JSONPath/],
+    [`{ items: "$.a[*]", as: rejected, status: 400 }`, /unknown field `status`/],
+  ])('report %s with its place', (rule, problem) => {
+    expect(problemsOf(rules(rule))).toEqual([expect.stringMatching(problem)])
+  })
+
+  it('want true or false for halving', () => {
+    expect(problemsOf('errors: { splitBatches: often }')).toEqual([
+      expect.stringMatching(/errors\.splitBatches: .*wanted true or false, found `often`/),
+    ])
+  })
+
+  it('let a batch capture values where they say whose items they are', () => {
+    const batch = `    batch: {}\n    capture: { id: $.id }\n`
+    expect(problemsOf(batch + rules(`{ items: "$[*]", as: delivered }`))).toEqual([])
+    expect(problemsOf(batch + rules(`{ items: "$[*]", as: rejected }`))).toHaveLength(1)
+  })
+})
+
 describe('captures', () => {
   it('are read by name, and may stand beside batches of one row', () => {
     const { spec, problems } = decode(`    capture: { id: $.id, Rev_2: "$['@rev']" }\n    batch: { size: 1 }`)
