@@ -61,8 +61,7 @@ export function forPipeline(seed: number, count: number): readonly PipelinePlan[
     const runs = plan.runs
       .slice(0, RUNS_MOST)
       .map((run, number) => ({ ...pipelineRun(run, number, random), cut: cuts.next() }))
-    const batchSize = plan.api === 'upserts' ? plan.batchSize : 1
-    return { ...plan, batchSize, tellsRows: false, splitsBatches: false, runs, endsGone: random.chance(0.5) }
+    return { ...plan, runs, endsGone: random.chance(0.5) }
   })
 }
 
