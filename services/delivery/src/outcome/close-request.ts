@@ -31,11 +31,12 @@ export function closeRequest(
     readonly hasTokens?: boolean
   },
 ): Closed {
-  const { last, tainted, unseen } = history
+  const { tainted, unseen } = history
   const { trigger, nextKey, repeatsEarlier, why, hasTokens = false } = of
-  const error = last?.error === undefined || last.error === null ? why : `${last.error} (${why})`
-  const isJudged = !(hasTokens && history.tokenRefused)
-  if (last !== null && last.outcome !== 'throttled' && !unseen && isJudged) {
+  const said = history.last?.error ?? null
+  const error = said === null ? why : `${said} (${why})`
+  const last = hasTokens && history.tokenRefused ? null : history.last
+  if (last !== null && last.outcome !== 'throttled' && !unseen) {
     const { answered, status, idempotencyKey } = last
     return { outcome: withTaint(last.outcome, tainted, trigger), answered, status, idempotencyKey, error }
   }
@@ -43,7 +44,7 @@ export function closeRequest(
   return {
     outcome: withTaint('unsent', doubted, trigger),
     answered: false,
-    status: last?.status ?? null,
+    status: history.last?.status ?? null,
     idempotencyKey: doubted ? nextKey : null,
     error,
   }
