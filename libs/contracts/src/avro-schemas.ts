@@ -44,6 +44,7 @@ import type {
   RowResult,
   RunBegin,
   RunEvent,
+  SecretRecord,
   Unrenderable,
   WrittenChange,
 } from './records.ts'
@@ -65,6 +66,7 @@ export interface RecordTypes {
   RunEvent: RunEvent
   PartitionReport: PartitionReport
   ResourceRecord: ResourceRecord
+  SecretRecord: SecretRecord
   DefinitionRecord: DefinitionRecord
 }
 export type RecordName = keyof RecordTypes
@@ -304,6 +306,16 @@ const RESOURCE_SCHEMA = record<ResourceRecord>('ResourceRecord', 'A resource as 
   spec: field('The resource, as JSON.', text),
 })
 
+const SECRET_SCHEMA = record<SecretRecord>('SecretRecord', 'A secret of the vault, sealed.', {
+  kind: field('Who set it: secret (a person) or login (Sluice).', text),
+  name: field('Its name.', text),
+  version: field('Grows with each change.', long),
+  grants: field('Where it may go.', nullable(text)),
+  since: field('When it was set.', millis),
+  sealedBy: field('Id of the key that it is sealed with.', text),
+  sealed: field('Nonce, ciphertext and tag of AES-256-GCM.', bytes),
+})
+
 const DEFINITION_SCHEMA = record<DefinitionRecord>('DefinitionRecord', 'What a run works by.', {
   hash: field('Hash of the spec.', text),
   spec: field('Sync, model, source and destination, as JSON.', text),
@@ -321,5 +333,6 @@ export const SCHEMAS = {
   RunEvent: RUN_EVENT_SCHEMA,
   PartitionReport: PARTITION_REPORT_SCHEMA,
   ResourceRecord: RESOURCE_SCHEMA,
+  SecretRecord: SECRET_SCHEMA,
   DefinitionRecord: DEFINITION_SCHEMA,
 } as const satisfies { readonly [N in Exclude<RecordName, 'Change'>]: AvroRecordSchema }

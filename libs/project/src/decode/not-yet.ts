@@ -4,7 +4,6 @@
  * own, so that nobody looks for a spelling mistake.
  */
 const FIELDS: ReadonlySet<string> = new Set([
-  'destination.auth.oauth2',
   'destination.breaker',
   'sync.delivery',
   'sync.paused',

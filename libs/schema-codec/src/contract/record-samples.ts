@@ -185,5 +185,14 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     waiting: 'the API asked for a pause',
   },
   ResourceRecord: { kind: 'sync', name: 's', project: 'p', spec: '{}' },
+  SecretRecord: {
+    kind: 'secret',
+    name: 'crm-token',
+    version: 1_700_000_000_000,
+    grants: 'api.example.com',
+    since: 1_700_000_000_000,
+    sealedBy: '0a1b2c3d',
+    sealed: Uint8Array.of(0, 255, 1),
+  },
   DefinitionRecord: { hash: 'hash', spec: '{"a":1}' },
 }

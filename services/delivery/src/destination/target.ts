@@ -15,7 +15,8 @@ import { compileRowRules, type RowRule } from '@sluice/domain/answers/row-result
 import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
 import { MASK } from '@sluice/secrets/redact'
 import type { ConnectionOptions } from '@sluice/http-sender/port'
-import { authorizationOf, connectionOf } from './credentials.ts'
+import type { AttemptCredentials } from './attempt-credentials.ts'
+import { authorizationOf, connectionOf, isOAuth } from './credentials.ts'
 import { passwordIn } from './header-values.ts'
 import { USER_AGENT } from './user-agent.ts'
 
@@ -33,6 +34,8 @@ export interface Target {
   /** The same headers with secret values masked, as they are shown. */
   readonly shownHeaders: { readonly [name: string]: string }
   readonly connection: ConnectionOptions
+  /** What shows an attempt's sender and changes in time; null if `headers` have all of it. */
+  readonly credentials: AttemptCredentials | null
   readonly query: string
   readonly shownQuery: string
   readonly idempotencyHeader: string | null
@@ -92,7 +95,7 @@ export interface Profile {
   readonly allowPrivateNetwork: boolean
 }
 
-const EMBEDDED: Profile = { allowPrivateNetwork: true }
+export const EMBEDDED: Profile = { allowPrivateNetwork: true }
 
 function filledTarget(definition: Definition, lookUp: LookUp, connection: ConnectionOptions): Target {
   const { destination, sync } = definition
@@ -115,6 +118,7 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     if (secretNames(text).length > 0) secrets.push(...passwordIn(value))
   }
   const authorization = authorizationOf(destination, fill)
+  if (isOAuth(destination)) shownHeaders['authorization'] = `Bearer ${MASK}`
   if (authorization !== null) {
     headers['authorization'] = authorization.header
     shownHeaders['authorization'] = authorization.shown
@@ -147,6 +151,7 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     headers,
     shownHeaders,
     connection,
+    credentials: null,
     query: query.join('&'),
     shownQuery: shownQuery.join('&'),
     idempotencyHeader:

@@ -33,6 +33,10 @@ export interface PartHistory {
   readonly tainted: Taint
   /** True if a predecessor may have sent it once more, and nothing of that is recorded. */
   readonly unseen: boolean
+  /** True once the API refused a token, and another was tried: that try is not counted as a retry. */
+  readonly triedAnew: boolean
+  /** True if that refusal is the last that is known: nothing was judged but the token. */
+  readonly tokenRefused: boolean
   /** The last try of its rows, if it failed and more were to follow it in this run. */
   readonly last: UnownedAttempt | null
   /** How long it waits after its last try, in ms. */
@@ -85,6 +89,8 @@ export const WHOLE: PartHistory = {
   answers: 0,
   tainted: false,
   unseen: false,
+  triedAnew: false,
+  tokenRefused: false,
   last: null,
   waitMs: 0,
 }
@@ -140,6 +146,8 @@ function partAfter(part: PartHistory, attempt: UnownedAttempt, next: NextPart): 
     tainted: withTaintOf(part.tainted, attempt),
     // What was unseen came before this attempt, and has tainted it.
     unseen: false,
+    triedAnew: part.triedAnew || (isSame && isRefusal(attempt)),
+    tokenRefused: !part.triedAnew && isSame && isRefusal(attempt),
     // An attempt 0 that only divided the rows tells nothing of them.
     last: attempt.attempt === 0 ? part.last : attempt,
     waitMs: next.waitMs,
@@ -148,6 +156,11 @@ function partAfter(part: PartHistory, attempt: UnownedAttempt, next: NextPart): 
 
 function goesOnWhole(next: readonly NextPart[]): boolean {
   return next.some(({ rows }) => rows === null)
+}
+
+/** An attempt that others of the same rows follow, whose token was refused. Without tokens it is an ordinary rejection. */
+function isRefusal({ status, attempt }: UnownedAttempt): boolean {
+  return status === 401 && attempt > 0
 }
 
 /**

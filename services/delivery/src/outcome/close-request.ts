@@ -16,7 +16,8 @@ export interface Closed {
 }
 
 /**
- * A request that waits for its next try comes to what its last try had. One that was never tried is unsent.
+ * A request that waits for its next try comes to what its last try had. One that was never tried is unsent,
+ * and so is one of which the API has seen nothing but a token that it refused.
  *
  * If a predecessor may have sent it once more, the last try is not known. The outcome is then unknown, and
  * the key is that of the next try: a try that nobody saw went out under it.
@@ -32,20 +33,25 @@ export function closeRequest(
     /** True if an earlier run sent the very same request, and nobody knows what became of it. */
     readonly repeatsEarlier: boolean
     readonly why: string
+    /** True if attempts have tokens, which the API may refuse. */
+    readonly hasTokens?: boolean
   },
 ): Closed {
-  const { last, unseen } = history
-  const { nextKey, repeatsEarlier, why, rows } = of
-  const error = last?.error === undefined || last.error === null ? why : `${last.error} (${why})`
+  const { unseen } = history
+  const { nextKey, repeatsEarlier, why, rows, hasTokens = false } = of
+  const said = history.last?.error ?? null
+  const error = said === null ? why : `${said} (${why})`
+  const last = hasTokens && history.tokenRefused ? null : history.last
+  const outcomes = outcomesOf({ ...history, last }, of)
   if (last !== null && last.outcome !== 'throttled' && !unseen) {
     const { answered, status, idempotencyKey } = last
-    return { ...outcomesOf(history, of), answered, status, idempotencyKey, error }
+    return { ...outcomes, answered, status, idempotencyKey, error }
   }
   const doubted = repeatsEarlier || rows.some(row => isTainted(history.tainted, row))
   return {
-    ...outcomesOf(history, of),
+    ...outcomes,
     answered: false,
-    status: last?.status ?? null,
+    status: history.last?.status ?? null,
     idempotencyKey: doubted ? nextKey : null,
     error,
   }

@@ -15,6 +15,8 @@ export interface AnotherTry {
   readonly nextTryMs: (failed: { readonly verdict: Verdict; readonly made: number }) => number | null
   /** True if a batch may be divided. */
   readonly splits: boolean
+  /** True if only the token was refused: all rows go again with another one, at once, and that is no try. */
+  readonly isAnew?: boolean
 }
 
 export interface Settled {
@@ -61,7 +63,7 @@ export function settleRows(sent: Sent, another: AnotherTry): Settled {
   const throttles = rows.some(row => row.verdict === 'throttled')
   if (rows.every(row => row.verdict === 'throttled'))
     return { outcome: 'throttled', rows: [], parts: null, waitMs: null, throttles }
-  const parts = partsOf(sent, rows, another)
+  const parts = another.isAnew === true ? anewOf(sent, rows) : partsOf(sent, rows, another)
   const outcome = outcomeOf(sent, rows)
   const open = new Set(parts.flatMap(part => part.rows))
   const isOwn = (row: Row): boolean => row.outcome !== outcome || row.error !== null || row.captured !== null
@@ -117,6 +119,10 @@ function outcomeOf(
     sent.every(row => isTainted(history.tainted, row)),
     trigger,
   )
+}
+
+function anewOf({ history }: Sent, rows: readonly Row[]): readonly OpenPart[] {
+  return [{ rows: rows.map(({ position }) => position), tries: history.tries, waitMs: 0 }]
 }
 
 type OpenPart = NextPart & { readonly rows: readonly number[] }

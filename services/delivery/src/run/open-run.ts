@@ -69,7 +69,7 @@ export interface OpenRun extends RequestSequence {
   readonly target: Target
   readonly sending: SendQueue
   readonly early: EarlyEnd
-  /** Why nothing of it could be sent, and all of it is unsent; null where it could. */
+  /** Why what is left of it cannot be sent, and is unsent; null where it can. */
   readonly unsendable: SluiceError | null
 }
 
@@ -152,7 +152,13 @@ export async function openRun(
       drain: worker.drain,
       abort: AbortSignal.any([worker.abort, ledger.failure]),
     })
-    return { begin, target, sending, early, unsendable, nextSeq, nextChange: 0, fault: null }
+    return {
+      ...{ begin, target, sending, early, nextSeq, nextChange: 0, fault: null },
+      // Where it was known from the start, or turns out while it is sent.
+      get unsendable() {
+        return unsendable ?? sending.unsendable
+      },
+    }
   } catch (error) {
     early[Symbol.dispose]()
     throw error

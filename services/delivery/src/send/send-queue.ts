@@ -7,6 +7,7 @@
  * States: sending → giving up (what is queued or waits is recorded as it is) and either → stopped (nothing
  * more is taken; what is under way is finished, and what waits is left to a successor).
  */
+import type { SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
@@ -97,6 +98,7 @@ export class SendQueue {
   #waitingRequests = 0
   #queue: Ready[] = []
   readonly #window: ThrottleWindow
+  #unsendable: SluiceError | null = null
 
   constructor(options: SendQueueOptions) {
     this.#options = options
@@ -117,9 +119,15 @@ export class SendQueue {
     )
   }
 
+  /** Why nothing more of the run can be sent; null while it can. */
+  get unsendable(): SluiceError | null {
+    return this.#unsendable
+  }
+
   /** What it waits for while it has something to send, in a sentence; null while it sends. */
   get waitsFor(): string | null {
-    if (this.#queue.length > 0) return this.#options.gate.waitsFor
+    const { credentials } = this.#options.target
+    if (this.#queue.length > 0) return credentials?.waitsFor ?? this.#options.gate.waitsFor
     const leftMs = this.#waiting.nextAtMs - performance.now()
     if (this.#underWay.size > 0 || leftMs < TOLD_FROM_MS || leftMs === Infinity) return null
     // The time is rounded to the minute, so that people who watch are told once, and not with each look.
@@ -198,9 +206,18 @@ export class SendQueue {
         await this.#untilWanted(seen, ending).catch(() => undefined)
         continue
       }
-      const lease = await this.#lease(want)
+      const lease = (await this.#credentialed()) ? await this.#lease(want) : null
       if (lease !== null) this.#sendAll(lease)
     }
+  }
+
+  /** Waits for what shows who sends. If it does not come, nothing more is sent, and the rest is unsent. */
+  async #credentialed(): Promise<boolean> {
+    const { credentials } = this.#options.target
+    const failure = (await credentials?.ready({ signal: this.#interrupted })) ?? null
+    if (failure !== null) this.#unsendable = failure
+    if (failure !== null) this.#giveUp(failure.message)
+    return failure === null && !this.#interrupted.aborted
   }
 
   #wanted(): number {
@@ -237,7 +254,10 @@ export class SendQueue {
 
   #sendAll(lease: Permits): void {
     // The destination may have throttled while this process waited for the lease.
-    const taken = this.#queue.splice(0, Math.min(lease.permits, this.#wanted()))
+    // A token may have ended, or been refused, meanwhile. The loop then waits for the next one.
+    const { credentials } = this.#options.target
+    const may = credentials !== null && credentials.current === null ? 0 : this.#wanted()
+    const taken = this.#queue.splice(0, Math.min(lease.permits, may))
     if (taken.length < lease.permits) lease.unused(lease.permits - taken.length)
     const { places, target } = this.#options
     for (const ready of taken) {
@@ -262,7 +282,8 @@ export class SendQueue {
     const { target, sender, figures, abort: signal } = this.#options
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
-    const sending = { target, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
+    const credential = target.credentials?.current ?? null
+    const sending = { target, credential, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
     const sent = await sendRequest(job, { ...sending, another: this.#another })
       .catch((error: unknown) => {
         if (signal.aborted) return null

@@ -18,6 +18,7 @@ import {
   type PartHistory,
   type UnownedAttempt,
 } from '../ledger/request-history.ts'
+import { withCredential, type Credential } from '../destination/attempt-credentials.ts'
 import { mergedHeaders, shownRequest } from '../destination/shown-request.ts'
 import { RECORDED_ANSWER_BYTES, urlOf, type Target } from '../destination/target.ts'
 
@@ -58,6 +59,8 @@ export async function sendRequest(
   job: SendJob,
   deps: {
     readonly target: Target
+    /** What shows who sends; absent or null if the target's headers do. */
+    readonly credential?: Credential | null
     readonly sender: HttpSender
     readonly sendBeforeMs: number
     readonly lateMs: number
@@ -67,7 +70,8 @@ export async function sendRequest(
   },
 ): Promise<Sent | Late> {
   const { request, history } = job
-  const { target, sender, sendBeforeMs, lateMs, another, signal } = deps
+  const { credential = null, sender, sendBeforeMs, lateMs, another, signal } = deps
+  const target = withCredential(deps.target, credential)
   const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const headers = mergedHeaders(target.headers, request.headers)
@@ -90,10 +94,29 @@ export async function sendRequest(
   const { verdict } = judged
   const status = result.kind === 'answered' ? result.status : null
   const { trigger, rows } = request
-  const settled = settleRows({ trigger, rows, history, verdict, status, judged: judged.rows }, another)
+  const isAnew = triesAnew(result, judged, { target, credential, history })
+  const settled = settleRows(
+    { trigger, rows, history, verdict, status, judged: judged.rows },
+    { ...another, isAnew },
+  )
   const outcome = repeatsEarlier && isNeverSent(verdict) ? 'unknown' : settled.outcome
   const attempt = attemptOf(job, target, { result, judged, settled: { ...settled, outcome }, hash, key })
   return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, throttles: settled.throttles }
+}
+
+/**
+ * True if the API refused the token, and another one is worth a try: once for each request, at once, and
+ * whatever the sync says of retries.
+ */
+function triesAnew(
+  result: SendResult,
+  { verdict }: Judgement,
+  of: { readonly target: Target; readonly credential: Credential | null; readonly history: RequestHistory },
+): boolean {
+  const { target, credential, history } = of
+  if (credential === null || result.kind !== 'answered') return false
+  const isWorth = target.credentials?.answered(credential, result.status) === true
+  return isWorth && verdict.outcome === 'rejected' && !history.triedAnew
 }
 
 type Failed = Extract<SendResult, { kind: 'failed' }>
@@ -225,7 +248,14 @@ export function closingAttempt(job: SendJob, target: Target, why: string): Unown
     ...placeOf(job),
     part: history.positions,
     parts: history.positions === null ? null : [],
-    ...closeRequest(history, { trigger, rows: request.rows, nextKey: key, repeatsEarlier, why }),
+    ...closeRequest(history, {
+      trigger,
+      rows: request.rows,
+      nextKey: key,
+      repeatsEarlier,
+      why,
+      hasTokens: target.credentials !== null,
+    }),
     method: request.method,
     url: shownRequest(request, target).url,
     requestHash: hash,
