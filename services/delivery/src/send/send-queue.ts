@@ -252,7 +252,7 @@ export class SendQueue {
       .finally(() => figures.inFlight(target.sync, -1))
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
-      permit.giveBack()
+      permit.late()
       this.#sendAgain({ ...ready, isAnnounced, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
       return
     }
@@ -403,6 +403,8 @@ interface Permit {
   readonly useBeforeMs: number
   readonly finish: (health: Health) => void
   readonly giveBack: () => void
+  /** The same, since it could not be used in time. */
+  readonly late: () => void
 }
 
 function onePermit(lease: Permits): Permit {
@@ -415,5 +417,6 @@ function onePermit(lease: Permits): Permit {
     useBeforeMs: lease.useBeforeMs,
     finish: health => end(() => lease.finished(health)),
     giveBack: () => end(() => lease.unused(1)),
+    late: () => end(() => lease.late()),
   }
 }
