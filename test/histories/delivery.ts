@@ -2,6 +2,7 @@
 import type { RequestRow } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
 import { effectsOf, type FinishedRequest } from '@sluice/delivery/outcome/effects'
+import { Doubt } from '@sluice/delivery/run/doubt'
 import {
   NO_HISTORY,
   withAttempt,
@@ -42,12 +43,16 @@ export interface DeliveryOptions {
   /** The share of the requests after which delivery hands over in good order. Null: it does not. */
   readonly handsOver: number | null
   readonly tries: Tries
+  /** Each try is announced before it is sent, and what may have arrived is not sent again. */
+  readonly atMostOnce: boolean
   /** The share of the requests, from 0 to 1, after which a stage cannot go on. 1: it can go on to the end. */
   readonly stopsAt: number
   /** True once the remaining requests become unsent. */
   readonly isCancelled: () => boolean
   /** Called with each request that goes to the API. */
   readonly onSend: (rows: readonly Sent[]) => void
+  /** Called with rows of which an attempt says what became of them when they were sent last. */
+  readonly onKnown: (rows: readonly Sent[]) => void
   /** Called with the final outcome of each row. */
   readonly onFinished: (row: Sent, outcome: Outcome) => void
   /** Called with each promise that is broken. */
@@ -105,10 +110,12 @@ function deliverRequests(options: DeliveryOptions, requests: readonly Request[])
     delivery.dieAt(dies, death)
     // The successor knows only the topics. Any other request may have been sent too.
     delivery = new PartitionDelivery(options, requests, ledgers, delivery.counts)
+    const doubt = new Doubt(false)
     for (const [index, ledger] of ledgers.entries()) {
       if (ledger.finished) continue
-      const parts = ledger.history.parts.map(part => ({ ...part, tainted: true, unseen: true }))
-      ledgers[index] = { ...ledger, history: { ...ledger.history, parts } }
+      const history = doubt.historyOf(ledger.history, options.atMostOnce ? null : Infinity)
+      ledgers[index] = { ...ledger, history }
+      delivery.closeAnnounced(index)
     }
   }
   delivery.deliverUpTo(requests.length)
@@ -231,6 +238,19 @@ class PartitionDelivery {
     for (const part of this.#at(index).ledger.history.parts) this.#send(index, part)
   }
 
+  /** Finishes what a predecessor announced and did not say more of. */
+  closeAnnounced(index: number): void {
+    const { splitsBatches } = this.#options
+    for (const part of this.#at(index).ledger.history.parts) {
+      if (part.intent === null) continue
+      const { ledger, rows: all } = this.#at(index)
+      const rows = rowsAt(all, part.positions)
+      const another = { nextTryMs: () => null, splits: splitsBatches }
+      const attempt = attemptOf(rows, { sent: null, part, number: 0, another })
+      this.#ledgers[index] = { ...ledger, history: withAttempt(ledger.history, attempt) }
+    }
+  }
+
   /** Sends rows that go together until the answer is not "later" for all of them, and writes the attempts. */
   #attempt(index: number, { positions }: PartHistory): void {
     const { tries, splitsBatches, onBroken } = this.#options
@@ -242,16 +262,18 @@ class PartitionDelivery {
       const rows = rowsAt(all, positions)
       const isCancelled = this.#options.isCancelled()
       const sent = isCancelled ? null : this.#send(index, part)
+      const { history: before } = this.#at(index).ledger
       const another = {
         nextTryMs: (failed: Parameters<AnotherTry['nextTryMs']>[0]) => nextTryMs(tries, failed, () => 0),
         splits: splitsBatches,
       }
       const attempt = attemptOf(rows, { sent, part, number: history.attempts + 1, another })
-      const next = withAttempt(history, attempt)
+      const next = withAttempt(before, attempt)
       this.#ledgers[index] = { ...ledger, history: next }
       const open = rows.filter(row => next.parts.some(of => rowsAt(all, of.positions).includes(row)))
       for (const row of rows) if (!open.includes(row)) this.#ended.add(row)
       if (sent !== null) this.#assertWhole(ledger, { sent, part, rows, open })
+      this.#options.onKnown(rows.filter(row => outcomeIn(attempt, row) !== 'unknown'))
       if (attempt.outcome !== 'throttled' || attempt.parts !== null) return
     }
   }
@@ -268,6 +290,7 @@ class PartitionDelivery {
   ): void {
     const { sent, part, rows, open } = of
     const { tries, splitsBatches, onBroken } = this.#options
+    const isLast = (came: Verdict['outcome']): boolean => came === 'unknown' && !tries.repeatsUnknown
     const divides = splitsBatches && sent.status === 400 && rows.length > 1
     for (const [place, row] of rows.entries()) {
       const came = sent.judged.get(place)?.outcome ?? sent.verdict.outcome
@@ -277,7 +300,7 @@ class PartitionDelivery {
       const failed = (failures.get(row) ?? 0) + 1
       failures.set(row, failed)
       if (open.includes(row) && failed > tries.extra) onBroken(`${row.key} gets more tries than it has`)
-      const isFinal = came === 'delivered' || came === 'exists' || came === 'missing'
+      const isFinal = came === 'delivered' || came === 'exists' || came === 'missing' || isLast(came)
       if (isFinal === open.includes(row) && failed <= tries.extra && sent !== UNRENDERABLE)
         onBroken(`${row.key} came to ${came}, and ${isFinal ? 'goes on' : 'gets no other try'}`)
     }
@@ -294,6 +317,7 @@ class PartitionDelivery {
     if (first === undefined || rows.some(row => isUnrenderable(row, kind))) return UNRENDERABLE
     const again = rows.find(row => this.#ended.has(row))
     if (again !== undefined) onBroken(`${again.key} was sent again after it was finished`)
+    if (this.#options.atMostOnce) this.#announce(index, { positions })
     const fate = nextFate(first.key)
     if (fate.kind === 'not-sent') return { ...UNRENDERABLE, verdict: verdictOfFailure('not-sent') }
     onSend(rows)
@@ -315,6 +339,14 @@ class PartitionDelivery {
       default:
         return fate satisfies never
     }
+  }
+
+  #announce(index: number, { positions }: Pick<PartHistory, 'positions'>): void {
+    const { rows, ledger } = this.#at(index)
+    const tried = { final: false, outcome: 'unknown', answered: false, nextTryAt: null } as const
+    const attempt = { ...placeOf(rows), ...tried, part: positions, attempt: ledger.history.attempts + 1 }
+    const history = withAttempt(ledger.history, sampleAttempt(attempt))
+    this.#ledgers[index] = { ...ledger, history }
   }
 
   #at(index: number): Request & { readonly ledger: Ledger } {
@@ -390,6 +422,11 @@ function lastOf(
   return ended.findLast(({ positions }) => rowsAt(rows, positions).includes(row))?.attempt
 }
 
+function outcomeIn({ rows, outcome }: UnownedAttempt, { seq }: Sent): Outcome {
+  const own = rows.find(row => row.seq === seq)?.outcome
+  return own ?? (outcome === 'throttled' ? 'unsent' : outcome)
+}
+
 /** Values of an answer are kept until the row is gone. Gives the outcome of the row. */
 function capture(topics: Topics, row: Sent, last: UnownedAttempt | undefined): Outcome {
   const own = last?.rows.find(({ seq }) => seq === row.seq)
@@ -418,9 +455,8 @@ function attemptOf(
 ): UnownedAttempt {
   const { sent, part, number, another } = of
   const rows = sentRows.map(rowOf)
-  const [row] = sentRows
-  const trigger = row?.op ?? 'added'
-  const place = { run: row?.run ?? 0, seq: row?.seq ?? 0, trigger, part: part.positions }
+  const place = { ...placeOf(sentRows), part: part.positions }
+  const { trigger } = place
   const nothingFollows = part.positions === null ? null : []
   if (sent === null) {
     const closing = { trigger, rows, nextKey: null, repeatsEarlier: false, why: 'cancelled' }
@@ -440,4 +476,8 @@ function attemptOf(
     answered: verdict.answered,
     status,
   })
+}
+
+function placeOf([row]: readonly Sent[]) {
+  return { run: row?.run ?? 0, seq: row?.seq ?? 0, trigger: row?.op ?? 'added' }
 }

@@ -50,7 +50,7 @@ export interface SetAside {
   readonly rest: 'unsent' | 'passed-over'
 }
 
-export type Command = 'run' | 'resync' | 'resync-changed' | 'discard' | 'replay'
+export type Command = 'run' | 'retry' | 'resync' | 'resync-changed' | 'discard' | 'replay'
 
 /** The fate of one row of a request, where the answer tells of each row. */
 export type RowFate = 'taken' | 'refused' | 'throttled' | 'unknown' | 'unknown-and-taken'
@@ -97,6 +97,8 @@ export interface HistoryPlan {
   readonly tellsRows: boolean
   /** True if a batch that is refused is halved. */
   readonly splitsBatches: boolean
+  /** Nothing that may have arrived is sent again until somebody says so. */
+  readonly atMostOnce: boolean
   readonly runs: readonly RunPlan[]
 }
 
@@ -132,10 +134,12 @@ export function planHistory(seed: number): HistoryPlan {
   const api = random.pick(API_KINDS)
   const partitions = 1 + random.below(3)
   const tries = randomFrom(seed ^ 0x3c6ef372)
-  const rows = randomFrom(seed ^ 0x1b873593)
+  const rows = randomFrom(seed ^ 0x85ebca6b)
   const tellsRows = rows.chance(0.5)
   // An answer that does not tell of rows tells one id, and what exists or is missing.
   const batchSize = api === 'upserts' ? random.pick([1, 1, 2, 3]) : 1
+  const once = randomFrom(seed ^ 0x1b873593)
+  const atMostOnce = once.chance(0.25)
   return {
     seed,
     api,
@@ -146,8 +150,10 @@ export function planHistory(seed: number): HistoryPlan {
     skipExisting: api !== 'makes-ids' && random.chance(0.15),
     giveUpAfter: random.chance(0.15) ? 2 + random.below(3) : null,
     extraTries: tries.pick([0, 0, 1, 2, 3]),
+    atMostOnce,
     runs: Array.from({ length: 2 + random.below(RUNS_MOST - 1) }, (_, run) => ({
       ...planRun(random, { partitions, run }),
+      ...(atMostOnce && run > 0 && once.chance(0.15) ? { command: 'retry' as const } : {}),
       handsOver: Array.from({ length: partitions }, () => (tries.chance(0.15) ? tries.next() : null)),
       rowFates: Object.fromEntries(
         KEYS.map(key => [key, Array.from({ length: FATES_A_KEY }, () => planRowFate(rows))]),

@@ -350,6 +350,8 @@ export interface RunEvent {
   readonly rowsRead: number
   readonly rowsInvalid: number
   readonly invalidSamples: readonly InvalidSample[]
+  /** Rows that it passed over since nobody has decided about them. Earlier versions did not say. */
+  readonly undecided: number | null
   /** Changes found, per op with a trigger; final outcomes once the run has ended. */
   readonly counts: CountsByOp
   readonly error: string | null

@@ -8,6 +8,7 @@
  */
 import { z } from 'zod'
 import { answerRule, capture, MAX_ANSWER_RULES, rowRule } from './specs/answer-specs.ts'
+import { breaker } from './specs/breaker-specs.ts'
 import { destinationAuth, destinationTls, sourceTls } from './specs/connection-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
 import { count, duration, durationWithin, size } from './specs/quantities.ts'
@@ -150,6 +151,7 @@ export const destination = z
         'false: no request goes to private, loopback or link-local addresses. Default true embedded, false distributed.',
       ),
     limits: limits.optional().describe('Shared by all syncs to this destination.'),
+    breaker: breaker.optional(),
     idempotencyHeader: z
       .union([headerName, z.literal(false)])
       .optional()
@@ -392,6 +394,12 @@ export const sync = z
       .optional()
       .describe(
         'Which columns count as changed: used (default), those that the templates use; all; or a list of them.',
+      ),
+    delivery: z
+      .enum(['at-least-once', 'at-most-once'])
+      .optional()
+      .describe(
+        'at-most-once: what may have arrived is never sent again until somebody says retry; default at-least-once.',
       ),
     maxDuration: durationWithin(MAX_RUN_DURATION_MS, '6d')
       .optional()

@@ -57,6 +57,20 @@ describe('errors.retry', () => {
   })
 })
 
+describe('delivery', () => {
+  it.each(['at-least-once', 'at-most-once'])('may be %s', delivery => {
+    const { spec, problems } = decode(`delivery: ${delivery}`)
+    expect(problems).toEqual([])
+    expect(spec).toMatchObject({ delivery })
+  })
+
+  it('is no third thing', () => {
+    expect(problemsOf('delivery: at-mots-once')).toEqual([
+      expect.stringMatching(/delivery: .*did you mean `at-most-once`/),
+    ])
+  })
+})
+
 describe('errors.answers', () => {
   it('are read with statuses as numbers, classes and lists of both', () => {
     const { spec, problems } = decode(`errors:

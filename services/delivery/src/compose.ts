@@ -26,6 +26,7 @@ import { DestinationTokens } from './destination/destination-tokens.ts'
 import { DISTRIBUTED, patientTargets } from './destination/patient-targets.ts'
 import type { Target } from './destination/target.ts'
 import { Places } from './send/places.ts'
+import { tellOfBreakers } from './send/told-breakers.ts'
 import { Throttles } from './send/throttles.ts'
 
 /** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
@@ -49,7 +50,9 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const telling = { onTrouble: logTrouble(logger, 'requests'), onForgotten: forgottenLogger(logger) }
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, ...telling }))
-  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
+  const figures = figuresAsMetrics(metrics)
+  const onBreaker = tellOfBreakers({ logger, figures })
+  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, onBreaker))
   const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
   const sender = opening.use(
     createUndiciSender({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
@@ -59,7 +62,6 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     if (!isSluiceError(err) || !err.retryable) logger.error({ err }, 'the limits could not be kept')
   }
   const readiness = new GroupReadiness()
-  const figures = figuresAsMetrics(metrics)
   const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
   const secrets = boundSecrets(env, 'refused', vault)
   const store = opening.use(createRedisTokenStore({ ...redis, prefix }))

@@ -19,7 +19,7 @@ import { plainMarker, takeOver } from '@sluice/partition/take-over'
 import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
 import { RequestMemory } from './delivery-memory.ts'
-import { Doubt } from './run/doubt.ts'
+import { ANNOUNCED, Doubt } from './run/doubt.ts'
 import { effectsOf } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
@@ -333,14 +333,8 @@ class PartitionDelivery {
     if (this.#open !== null) return this.#open
     const { deps, run, requests, ledger } = this.#parts
     const { log, io } = deps
-    const options = {
-      log,
-      io,
-      incarnation: run.incarnation,
-      stage: 'requests',
-      target: requests,
-      signal,
-    } as const
+    const { incarnation } = run
+    const options = { log, io, incarnation, stage: 'requests', target: requests, signal } as const
     for await (const batch of readOwned({ ...options, from: record.begin, to: record.begin + 1 })) {
       const begin = markerOf(batch.records[0]?.record ?? null)?.begin
       if (begin === undefined || begin === null) break

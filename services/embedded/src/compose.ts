@@ -30,6 +30,7 @@ import type { MessageLog } from '@sluice/message-log/port'
 import { createLocalTokenStore } from '@sluice/oauth/adapters/local'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
+import { tellOfBreakers } from '@sluice/delivery/send/told-breakers'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
@@ -125,7 +126,7 @@ async function openServices(
   const budget = memoryBudget(memoryOf(env))
   await using opening = new AsyncDisposableStack()
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
-  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
+  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, tellOfBreakers(deps)))
   // Renderer and delivery share one budget.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)

@@ -2,6 +2,7 @@
  * Requests and answers as sent and received, the newest first. They are read backwards from the topics
  * `attempts` and `requests`.
  */
+import { isIntent } from '@sluice/domain/answers/intent'
 import type { AttemptView } from '@sluice/contracts/api'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
@@ -111,7 +112,7 @@ class PartitionAttempts {
       const [placed] = await decodeEach(io, [stored], signal)
       if (placed?.record?.name !== 'sluice.Attempt') continue
       const attempt = placed.record.value
-      if (attempt.incarnation !== this.#sync.incarnation) continue
+      if (attempt.incarnation !== this.#sync.incarnation || isIntent(attempt)) continue
       if (filter.run !== null && attempt.run < filter.run.number) break
       if (!matches(filter, attempt)) continue
       const request = await this.#request(attempt.requestOffset, signal)

@@ -4,8 +4,6 @@
  * own, so that nobody looks for a spelling mistake.
  */
 const FIELDS: ReadonlySet<string> = new Set([
-  'destination.breaker',
-  'sync.delivery',
   'sync.paused',
   'sync.schedule.every',
   'sync.schedule.cron',

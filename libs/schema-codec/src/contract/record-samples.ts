@@ -158,6 +158,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     endedAt: 3,
     rowsRead: 1_000_000,
     rowsInvalid: 2,
+    undecided: 1,
     invalidSamples: [{ key: null, reason: 'null key' }],
     counts: { changed: triggerCounts },
     error: null,

@@ -3,9 +3,9 @@
  * time-out.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Definition, LimitsSpec } from '@sluice/contracts/resources'
+import type { Definition, DestinationSpec, LimitsSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
-import type { LimitScope, RateWindow } from '@sluice/rate-limit/port'
+import type { BreakerRule, LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
 import { assertFilled } from '@sluice/domain/filled-destination'
 import { useByDestination } from '@sluice/domain/secret-uses'
@@ -22,6 +22,7 @@ import { USER_AGENT } from './user-agent.ts'
 
 const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
 const DEFAULT_CONCURRENCY = 100
+const DEFAULT_BREAKER: BreakerRule = { failures: 50, pauseMs: 30_000 }
 const UNITS = { second: 1000, minute: 60_000, hour: 3_600_000 } as const
 /** A slot is freed this long after the request's own time-out, if its owner never gave it back. */
 const SLOT_MARGIN_MS = 5_000
@@ -44,6 +45,10 @@ export interface Target {
   /** The destination's scope first. */
   readonly scopes: readonly LimitScope[]
   readonly concurrency: number
+  /** True: nothing that may have arrived is sent again. */
+  readonly atMostOnce: boolean
+  /** Null: it never opens. */
+  readonly breaker: BreakerRule | null
   readonly secrets: readonly string[]
   /** The sync's own rules on what answers mean. */
   readonly answers: readonly AnswerRule[]
@@ -160,6 +165,8 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     slotLifeMs: sync.timeout + SLOT_MARGIN_MS,
     scopes,
     concurrency: Math.min(...scopes.map(scope => scope.concurrency)),
+    atMostOnce: sync.delivery === 'at-most-once',
+    breaker: breakerOf(destination),
     secrets,
     answers,
     rowRules,
@@ -196,6 +203,11 @@ export function scopesOf(definition: Definition): readonly LimitScope[] {
   const scopes = [scope(`destination/${destination.name}`, destination.limits, true)]
   if (sync.limits !== undefined) scopes.push(scope(`sync/${sync.name}`, sync.limits, false))
   return scopes
+}
+
+function breakerOf({ breaker }: DestinationSpec): BreakerRule | null {
+  if (breaker === false) return null
+  return breaker === undefined ? DEFAULT_BREAKER : { failures: breaker.failures, pauseMs: breaker.pause }
 }
 
 function ratesOf(limits: LimitsSpec | undefined, fallback: readonly RateWindow[]): readonly RateWindow[] {

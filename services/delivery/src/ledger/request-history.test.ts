@@ -3,13 +3,13 @@ import type { Retried } from '@sluice/contracts/records'
 import { sampleAttempt, sampleRequest, sampleRetried, sampleRow } from '@sluice/testkit/sample-records'
 import type { Outcome } from '@sluice/contracts/state'
 import { isTainted } from './parts.ts'
-import { earlierKey, NO_HISTORY, ownKey, requestHash, withAttempt } from './request-history.ts'
+import { earlierKey, NO_HISTORY, ownKey, requestHash, WHOLE, withAttempt } from './request-history.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 describe('the history of a request', () => {
   it('counts attempts, and the answers among them', () => {
-    const broken = sampleAttempt({ outcome: 'unknown', answered: false, final: false })
+    const broken = sampleAttempt({ outcome: 'unknown', answered: false, final: false, nextTryAt: 5 })
     const refused = sampleAttempt({ attempt: 2, outcome: 'rejected', final: false })
     const history = [broken, refused].reduce(withAttempt, NO_HISTORY)
     expect(history).toMatchObject({ attempts: 2, requests: 1, ended: [] })
@@ -31,7 +31,7 @@ describe('the history of a request', () => {
   })
 
   it('stays in doubt, whatever comes after an attempt whose fate is not known', () => {
-    const unknown = sampleAttempt({ outcome: 'unknown', final: false })
+    const unknown = sampleAttempt({ outcome: 'unknown', final: false, nextTryAt: 5 })
     const refused = sampleAttempt({ attempt: 2, outcome: 'rejected', final: false })
     expect([unknown, refused].reduce(withAttempt, NO_HISTORY).parts).toMatchObject([{ tainted: true }])
   })
@@ -91,6 +91,20 @@ describe('the history of a request that goes on in parts', () => {
   it('knows no attempt of rows that are not open together', () => {
     const other = sampleAttempt({ attempt: 2, part: [0], final: false })
     expect(() => [mixed, other].reduce(withAttempt, NO_HISTORY)).toThrow(/rows 0, and these are not open/)
+  })
+})
+
+describe('what was announced', () => {
+  const intent = sampleAttempt({ outcome: 'unknown', answered: false, final: false, nextTryAt: null })
+
+  it('is no try, and in doubt until an attempt follows', () => {
+    const announced = withAttempt(NO_HISTORY, intent)
+    expect(announced).toEqual({ ...NO_HISTORY, parts: [{ ...WHOLE, intent }] })
+    expect(withAttempt(announced, sampleAttempt())).toMatchObject({ attempts: 1, parts: [] })
+    const refused = sampleAttempt({ outcome: 'rejected', final: false, nextTryAt: 5 })
+    expect(withAttempt(announced, refused).parts).toMatchObject([{ intent: null, tainted: false }])
+    const throttled = sampleAttempt({ outcome: 'throttled', status: 429, final: false })
+    expect(withAttempt(announced, throttled)).toEqual(NO_HISTORY)
   })
 })
 

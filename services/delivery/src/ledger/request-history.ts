@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
+import { isIntent } from '@sluice/domain/answers/intent'
 import type { Attempt, NextPart, Request } from '@sluice/contracts/records'
 import {
   positionsOf,
@@ -37,6 +38,8 @@ export interface PartHistory {
   readonly triedAnew: boolean
   /** True if that refusal is the last that is known: nothing was judged but the token. */
   readonly tokenRefused: boolean
+  /** A try that was announced, and of which nothing else is recorded. Null with `at-least-once`. */
+  readonly intent: UnownedAttempt | null
   /** The last try of its rows, if it failed and more were to follow it in this run. */
   readonly last: UnownedAttempt | null
   /** How long it waits after its last try, in ms. */
@@ -91,6 +94,7 @@ export const WHOLE: PartHistory = {
   unseen: false,
   triedAnew: false,
   tokenRefused: false,
+  intent: null,
   last: null,
   waitMs: 0,
 }
@@ -103,8 +107,10 @@ export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): R
   const part = history.parts.find(open => samePositions(open.positions, positions))
   if (part === undefined) throw notOpen(attempt)
   const others = history.parts.filter(open => open !== part)
+  if (isIntent(attempt)) return { ...history, parts: [...others, { ...part, intent: attempt }] }
   const next = nextParts(attempt)
-  if (next === 'throttled') return history
+  if (next === 'throttled' && part.intent === null) return history
+  if (next === 'throttled') return { ...history, parts: [...others, { ...part, intent: null }] }
   const sent = attempt.attempt > 0 ? 1 : 0
   const kept = withoutAnswer(attempt)
   const parts = next.map(of => partAfter(part, kept, of))
@@ -146,6 +152,7 @@ function partAfter(part: PartHistory, attempt: UnownedAttempt, next: NextPart): 
     tainted: withTaintOf(part.tainted, attempt),
     // What was unseen came before this attempt, and has tainted it.
     unseen: false,
+    intent: null,
     triedAnew: part.triedAnew || (isSame && isRefusal(attempt)),
     tokenRefused: !part.triedAnew && isSame && isRefusal(attempt),
     // An attempt 0 that only divided the rows tells nothing of them.

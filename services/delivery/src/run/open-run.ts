@@ -111,7 +111,7 @@ export async function openRun(
 ): Promise<OpenRun> {
   const { deps, run, worker, ownership, ledger, attempts } = parts
   const { begin, nextSeq, isOver, onCutOff, waitsFor, beforeSending } = of
-  const { maxDuration, errors } = (await deps.definitions.get(begin.definition, { signal })).sync
+  const { maxDuration, errors, delivery } = (await deps.definitions.get(begin.definition, { signal })).sync
   const early = new EarlyEnd({
     runs: deps.runs,
     why: () => {
@@ -135,7 +135,7 @@ export async function openRun(
       sender: deps.sender,
       throttles: deps.throttles,
       places: deps.places,
-      tries: triesOf(errors),
+      tries: triesOf({ errors, delivery }),
       read: span => readAgain(parts, span),
       renderPart: (request, positions) =>
         renderPart(
@@ -145,6 +145,7 @@ export async function openRun(
         ),
       share: parts.againShare,
       place: { partition: attempts.partition, runId: begin.runId },
+      startedAt: begin.startedAt,
       random: deps.random ?? Math.random,
       figures: deps.figures ?? NO_FIGURES,
       gate: new DestinationGate(deps.leases, { target, owner, onError, mayAct, onCutOff }),

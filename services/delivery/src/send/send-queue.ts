@@ -9,16 +9,18 @@
  */
 import type { SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
+import type { Health } from '@sluice/domain/answers/health'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
+import type { Broken } from '@sluice/rate-limit/port'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
 import type { Rendered } from '@sluice/rendering/render-batch'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import { RequestMemory } from '../delivery-memory.ts'
-import type { DestinationGate, Permits } from './destination-gate.ts'
+import { brokenText, type DestinationGate, type Permits } from './destination-gate.ts'
 import type { AnotherTry } from '../outcome/settle-rows.ts'
 import { rowsAt } from '../ledger/parts.ts'
 import {
@@ -27,14 +29,26 @@ import {
   type RequestHistory,
   type UnownedAttempt,
 } from '../ledger/request-history.ts'
+import { ANNOUNCED } from '../run/doubt.ts'
 import { OpenRequest, type TakenAttempt, type Whole } from './open-request.ts'
 import { ThrottleWindow } from './throttle-window.ts'
 import type { Places } from './places.ts'
-import { closingAttempt, dividedAttempt, sendRequest, type SendJob, type Sent } from './send-request.ts'
+import {
+  closingAttempt,
+  dividedAttempt,
+  intentOf,
+  sendRequest,
+  type SendJob,
+  type Sent,
+} from './send-request.ts'
 import { WaitingRequests, type DuePart, type WaitingOptions } from './waiting-requests.ts'
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
+/** After so many probes that failed, one after another, a run ends. */
+const FAILED_PROBES_MOST = 3
+/** Why a request that was announced is not sent. */
+const NOT_SENT = 'the process was asked to end before it could send this'
 /** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
 const LEAST_LATENESS_MS = 5
 
@@ -56,6 +70,8 @@ export interface SendQueueOptions extends Ends {
   readonly share: ByteShare
   /** Where all of its requests belong. */
   readonly place: Pick<SendJob, 'partition' | 'runId'>
+  /** When the run started, in ms since 1970. */
+  readonly startedAt: number
   /** Gives numbers from 0 to below 1. */
   readonly random: () => number
   /** Aborts, with a text that says why, when nothing more is to be sent. */
@@ -74,6 +90,8 @@ interface Ready {
   readonly memory: RequestMemory
   /** For how long it has been tried already without a connection that was open in time. */
   readonly lateMs: number
+  /** True once the ledger has its next try announced, and it was not sent yet (`delivery: at-most-once`). */
+  readonly isAnnounced?: boolean
 }
 
 /** A request that is taken into work. */
@@ -96,6 +114,7 @@ export class SendQueue {
   readonly #waiting: WaitingRequests
   /** Requests of which every open part waits. */
   #waitingRequests = 0
+  readonly #sinceMs = performance.now()
   #queue: Ready[] = []
   readonly #window: ThrottleWindow
   #unsendable: SluiceError | null = null
@@ -152,6 +171,7 @@ export class SendQueue {
       const leftMs = leftOfWaitMs(part)
       const ready = this.#readyOf(open, part, { request, memory })
       if (why !== null) this.#close(ready, why)
+      else if (part.intent !== null) this.#close(ready, ANNOUNCED)
       else if (part.positions === null && leftMs <= 0) this.#push(ready)
       else {
         open.waits(request.rows.length)
@@ -190,6 +210,11 @@ export class SendQueue {
     this.#stopping.abort()
     await this.#pump
     await Promise.all(this.#underWay)
+    if (this.#options.abort.aborted) return
+    // A successor would take it for sent.
+    const announced = this.#queue.filter(ready => ready.isAnnounced === true)
+    this.#queue = this.#queue.filter(ready => ready.isAnnounced !== true)
+    for (const ready of announced) this.#close(ready, NOT_SENT)
   }
 
   #giveUp(why: string): void {
@@ -243,7 +268,8 @@ export class SendQueue {
     const { gate, figures, target } = this.#options
     const sinceMs = performance.now()
     try {
-      const lease = await gate.acquire(want, this.#interrupted)
+      const onBroken = (broken: Broken): void => this.#broken(broken)
+      const lease = await gate.acquire(want, { signal: this.#interrupted, onBroken })
       figures.leaseWaited(target.sync, performance.now() - sinceMs)
       return lease
     } catch (error) {
@@ -265,7 +291,7 @@ export class SendQueue {
       const freePlace = places.take(target.scopes)
       const sent = this.#sendOne(ready, permit, freePlace)
         .catch((error: unknown) => {
-          permit.finish()
+          permit.finish('untold')
           freePlace()
           this.#options.ledger.fail(error)
         })
@@ -280,6 +306,11 @@ export class SendQueue {
   async #sendOne(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
     const { job, lateMs } = ready
     const { target, sender, figures, abort: signal } = this.#options
+    const isAnnounced = ready.isAnnounced === true || (target.atMostOnce && (await this.#announce(job)))
+    if (isAnnounced && signal.aborted) {
+      freePlace()
+      return permit.giveBack()
+    }
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
     const credential = target.credentials?.current ?? null
@@ -292,12 +323,12 @@ export class SendQueue {
       .finally(() => figures.inFlight(target.sync, -1))
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
-      permit.giveBack()
-      this.#sendAgain({ ...ready, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
+      permit.late()
+      this.#sendAgain({ ...ready, isAnnounced, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
       return
     }
     // The slot is free with the answer. The place is, once that is acknowledged.
-    permit.finish()
+    permit.finish(sent?.health ?? 'untold')
     if (sent === null) return
     const taken = ready.open.take(sent.attempt)
     if (sent.throttles) this.#pause(sent, sentAtMs)
@@ -315,6 +346,28 @@ export class SendQueue {
       nextTryMs: failed => (signal.aborted ? null : nextTryMs(tries, failed, random)),
       splits: target.splitsBatches && !signal.aborted,
     }
+  }
+
+  /** Resolves, with true, once the ledger has it that a request is about to be sent, or has failed. */
+  async #announce(job: SendJob): Promise<true> {
+    const { ledger, target } = this.#options
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const attempt = intentOf(job, target)
+    ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: resolve })
+    await promise
+    return true
+  }
+
+  /**
+   * The destination is dead if three probes have failed. One of them is after the start of the run, so that a
+   * run which finds the breaker open ends only by evidence of its own time.
+   */
+  #broken(broken: Broken): void {
+    const { failedProbes, lastProbeMsAgo } = broken
+    if (failedProbes < FAILED_PROBES_MOST || lastProbeMsAgo === null) return
+    // The start is by the clock of another machine.
+    const ageMs = Math.max(performance.now() - this.#sinceMs, Date.now() - this.#options.startedAt)
+    if (lastProbeMsAgo < ageMs) this.#giveUp(brokenText(broken))
   }
 
   #sendAgain(ready: Ready): void {
@@ -404,7 +457,7 @@ export class SendQueue {
     const { ledger, figures, target } = this.#options
     figures.attempted(target.sync, attempt.outcome)
     ledger.record({ requestOffset: ready.open.offset, attempt, effects: null, release: freePlace })
-    this.#sendAgain({ ...ready, lateMs: 0 })
+    this.#sendAgain({ ...ready, lateMs: 0, isAnnounced: false })
   }
 
   #recordUnsent(why: string): void {
@@ -417,8 +470,10 @@ export class SendQueue {
 /** Leave for one request: it ends as finished, or as given back unused. Only the first of the two counts. */
 interface Permit {
   readonly useBeforeMs: number
-  readonly finish: () => void
+  readonly finish: (health: Health) => void
   readonly giveBack: () => void
+  /** The same, since it could not be used in time. */
+  readonly late: () => void
 }
 
 function onePermit(lease: Permits): Permit {
@@ -429,7 +484,8 @@ function onePermit(lease: Permits): Permit {
   }
   return {
     useBeforeMs: lease.useBeforeMs,
-    finish: () => end(() => lease.finished(1)),
+    finish: health => end(() => lease.finished(health)),
     giveBack: () => end(() => lease.unused(1)),
+    late: () => end(() => lease.late()),
   }
 }

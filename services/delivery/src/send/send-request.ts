@@ -2,6 +2,7 @@
 import type { NextPart, Request, RowResult } from '@sluice/contracts/records'
 import { boundedText } from '@sluice/domain/bounded-text'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
+import { healthOf, type Health } from '@sluice/domain/answers/health'
 import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
@@ -39,6 +40,8 @@ export interface Sent {
   readonly retryAfterMs: number | null
   /** True if the destination asked to be left alone, for the sake of all rows or of some. */
   readonly throttles: boolean
+  /** What it says of the destination itself. */
+  readonly health: Health
 }
 
 /** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
@@ -101,7 +104,9 @@ export async function sendRequest(
   )
   const outcome = repeatsEarlier && isNeverSent(verdict) ? 'unknown' : settled.outcome
   const attempt = attemptOf(job, target, { result, judged, settled: { ...settled, outcome }, hash, key })
-  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, throttles: settled.throttles }
+  const { throttles } = settled
+  const health = healthOf(status, verdict)
+  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, throttles, health }
 }
 
 /**
@@ -111,7 +116,7 @@ export async function sendRequest(
 function triesAnew(
   result: SendResult,
   { verdict }: Judgement,
-  of: { readonly target: Target; readonly credential: Credential | null; readonly history: RequestHistory },
+  of: { readonly target: Target; readonly credential: Credential | null; readonly history: PartHistory },
 ): boolean {
   const { target, credential, history } = of
   if (credential === null || result.kind !== 'answered') return false
@@ -235,6 +240,27 @@ function recordedText(text: string): string {
 
 function textOf(body: Request['body']): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(body ?? undefined)
+}
+
+/** Announces the next try of a request, before any byte of it is sent. */
+export function intentOf(job: SendJob, target: Target): UnownedAttempt {
+  const { request, requestOffset, history } = job
+  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  return {
+    ...NEVER_SENT,
+    ...placeOf(job),
+    attempt: history.attempts + 1,
+    part: history.positions,
+    final: false,
+    outcome: 'unknown',
+    error: 'about to be sent',
+    method: request.method,
+    url: shownRequest(request, target).url,
+    requestHash: hash,
+    idempotencyKey: idempotencyKey(job, target, hash).key,
+    startedAt: Date.now(),
+    requestOffset,
+  }
 }
 
 /** Attempt 0: the request is tried no more, or was never sent. */
