@@ -1,4 +1,7 @@
-/** What an answer says of single rows of its request (`errors.rowResults`): the first rule that names a row decides. */
+/**
+ * What an answer says of single rows of its request (`errors.rowResults`): the first rule that names a row
+ * decides.
+ */
 import type { SyncSpec } from '@sluice/contracts/resources'
 import type { RowRuleSpec } from '@sluice/contracts/specs/answer-specs'
 import type { AnswerBody } from './answer-body.ts'
@@ -74,7 +77,10 @@ export function namingColumns({ errors }: Pick<SyncSpec, 'errors'>): readonly st
   return [...new Set(columns)].sort()
 }
 
-/** What an answer says of the rows of its request. Of each row it takes the texts of its naming columns, as JSON. */
+/**
+ * What an answer says of the rows of its request. Of each row it takes the texts of its naming columns, as
+ * JSON.
+ */
 export function rowAnswersOf(
   rules: readonly RowRule[],
   body: AnswerBody,
