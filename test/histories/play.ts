@@ -17,6 +17,7 @@ import {
   editModel,
   FAULT_FREE,
   fatesOf,
+  rowFatesOf,
   KEYS,
   RUNS_TO_CONVERGE,
   type HistoryPlan,
@@ -207,7 +208,8 @@ class History {
       const topics = this.#topics[partition]
       if (rest === 'passed-over' || topics === undefined) continue
       const { api: kind, batchSize } = this.#plan
-      const of = { ...IDLE, api: this.#api, kind, batchSize, tries: this.#tries }
+      const onBroken = (what: string): never => this.#broken(what)
+      const of = { ...IDLE, api: this.#api, kind, batchSize, tries: this.#tries, onBroken }
       deliver({ ...of, topics, changes: rows, atMostOnce: false, isCancelled: () => true })
     }
     this.#left = []
@@ -222,6 +224,7 @@ class History {
     this.#passOver()
     const faults: Fault[] = []
     const nextFate = fatesOf(run)
+    const nextRowFate = this.#plan.tellsRows ? rowFatesOf(run) : null
     const published = this.#topics.map(({ changes }) => changes.filter(change => change.run === this.#run))
     const all = published.flat().filter(({ op }) => op !== 'settled').length
     const limit = run.cancelled === null ? Infinity : Math.floor(run.cancelled * all)
@@ -237,6 +240,8 @@ class History {
         changes: published[partition] ?? [],
         batchSize: this.#plan.batchSize,
         nextFate,
+        nextRowFate,
+        splitsBatches: this.#plan.splitsBatches,
         death,
         handsOver: run.handsOver[partition] ?? null,
         tries: this.#tries,
@@ -245,11 +250,11 @@ class History {
         atMostOnce: this.#plan.atMostOnce,
         onSend: rows => this.#sent(rows),
         onKnown: rows => rows.forEach(({ key }) => this.#unsure.delete(key)),
-        onFinished: (row, outcome, attempts) => {
+        onFinished: (row, outcome) => {
           finished += 1
           this.#finished(row, outcome)
-          if (attempts > 1 + this.#tries.extra) this.#broken(`${row.key} was tried ${attempts} times`)
         },
+        onBroken: what => this.#broken(what),
       })
       counts = addCounts(counts, addCounts(delivered, lostCounts(left)))
       const [first] = left
@@ -353,6 +358,8 @@ class History {
 /** A delivery of requests that no stage sends any more. */
 const IDLE = {
   nextFate: () => ({ kind: 'answered' }) as const,
+  nextRowFate: null,
+  splitsBatches: false,
   death: null,
   handsOver: null,
   stopsAt: 1,

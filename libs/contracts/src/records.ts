@@ -135,6 +135,11 @@ export interface RequestRow {
   /** Values captured from earlier answers, as JSON text. */
   readonly captured: string | null
   readonly retried: Retried | null
+  /**
+   * The texts of the columns by which answers name rows (`errors.rowResults`), as JSON: column → text. Null
+   * if there are none. A request of an earlier version lacks it.
+   */
+  readonly named: string | null
 }
 
 /** One row of `requests`: a request to be sent. Headers hold no secrets. */
@@ -178,7 +183,17 @@ export interface RowResult {
   readonly captured: string | null
 }
 
-/** One try at sending a request, or attempt 0 for one that was never sent. */
+/** Some rows of a request that are sent once more, after an attempt that left them open (PROTOCOL.md §8). */
+export interface NextPart {
+  /** Their positions in the request, rising. Null: the rows of that attempt. */
+  readonly rows: readonly number[] | null
+  /** How many tries these rows have used up in the run. */
+  readonly tries: number
+  /** How long they wait after that attempt, in ms. */
+  readonly waitMs: number
+}
+
+/** One try at sending a request or a part of it, or attempt 0 for one that was not sent. */
 export interface Attempt extends Owned {
   readonly run: number
   readonly runId: string
@@ -186,10 +201,25 @@ export interface Attempt extends Owned {
   readonly seq: number
   readonly requestOffset: number
   readonly attempt: number
+  /**
+   * The positions of its rows in the request, rising, if it was of a part. Null: all rows. An attempt of an
+   * earlier version lacks it.
+   */
+  readonly part: readonly number[] | null
+  /**
+   * Of a part: at most 64 KiB of the body that was sent, as text. The body of a whole request is in
+   * `requests`.
+   */
+  readonly partBody: string | null
   readonly trigger: Op
   readonly outcome: Outcome | 'throttled'
   /** True for the attempt that finishes the request. */
   readonly final: boolean
+  /**
+   * The parts in which its open rows go on; empty if none of its rows is open. Null: all of its rows go on
+   * together, or none do, as `final` says. An attempt of an earlier version lacks it.
+   */
+  readonly parts: readonly NextPart[] | null
   /**
    * For a failed try that more tries follow in the same run: when the next one may be sent at the earliest,
    * in ms since 1970. Null for any other attempt. An attempt of an earlier version lacks it.
@@ -208,6 +238,7 @@ export interface Attempt extends Owned {
   readonly responseBody: string | null
   readonly startedAt: number
   readonly durationMs: number
+  /** What became of its rows, where that differs from the outcome of the attempt. */
   readonly rows: readonly RowResult[]
   readonly checkpoint: Checkpoint | null
 }

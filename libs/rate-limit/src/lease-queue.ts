@@ -9,7 +9,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { Lane, Waiter } from './lease-lane.ts'
 import type { Admission } from './lease-lane.ts'
 import type { Lease, LeaseWant } from './lease.ts'
-import type { Broken, Evidence, Grant, LimitScope, RateLimit } from './port.ts'
+import type { Broken, Evidence, Grant, LimitScope, RateLimit, ReturnedParts } from './port.ts'
 
 export type { Lease, LeaseWant } from './lease.ts'
 
@@ -40,7 +40,7 @@ export interface LeaseQueue extends AsyncDisposable {
    */
   acquire(want: LeaseWant, options: { readonly signal: AbortSignal }): Promise<Lease>
   /** As RateLimit.giveBack. Wakes requests that wait for the returned permits. */
-  giveBack(lease: Lease, parts: { readonly unused: number; readonly finished: number }): Promise<void>
+  giveBack(lease: Lease, parts: ReturnedParts): Promise<void>
   /** Why a request for a lease of these scopes was refused last; null if none waits, or none was refused. */
   waitOf(scopes: readonly LimitScope[]): LimitWait | null
   /** As RateLimit.pause. */
@@ -85,7 +85,7 @@ class WatchedLimit {
     return grant
   }
 
-  async giveBack(lease: string, parts: { readonly unused: number; readonly finished: number }) {
+  async giveBack(lease: string, parts: ReturnedParts): Promise<void> {
     await this.#limit.giveBack(lease, parts)
   }
 
@@ -133,7 +133,7 @@ class FairLeaseQueue implements LeaseQueue {
     return waiter.lease
   }
 
-  async giveBack(lease: Lease, parts: { readonly unused: number; readonly finished: number }): Promise<void> {
+  async giveBack(lease: Lease, parts: ReturnedParts): Promise<void> {
     await this.#limit.giveBack(lease.lease, parts)
     // Finished requests free only slots: waiters for the rate need not look again.
     this.#groups.get(lease.scopes[0]?.name ?? '')?.wake(parts.unused > 0 ? 'all' : 'concurrency')

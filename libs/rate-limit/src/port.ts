@@ -1,9 +1,9 @@
 /**
  * The budget of a destination, shared by all processes that send to it: a sliding window per rate, and slots
  * of concurrency, handed out as leases of several requests at once (PROTOCOL.md §9). It never sleeps: it
- * grants, or says when to ask again, and the caller's loop decides. Windows are counted over their length
- * plus the lease's life, so that no window of the configured length, wherever it starts, holds more sends
- * than its limit. Windows outlive runs and processes. Errors: `unreachable` (retryable), `config` (the server
+ * grants, or says when to ask again, and the caller's loop decides. A permit counts from the last moment at
+ * which it may be used, so that no window of the configured length, wherever it starts, holds more sends than
+ * its limit. Windows outlive runs and processes. Errors: `unreachable` (retryable), `config` (the server
  * of the limits wants other settings), `disk`, `aborted`.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
@@ -52,6 +52,12 @@ export interface Broken {
   readonly failedProbes: number
   /** How long ago the last of them failed, in ms; null if none has. */
   readonly lastProbeMsAgo: number | null
+}
+
+export interface ReturnedParts {
+  readonly unused: number
+  readonly finished: number
+  readonly late?: boolean
 }
 
 /** What came of requests to a destination since the process told last. */
@@ -125,11 +131,11 @@ export interface RateLimit extends AsyncDisposable {
   take(request: TakeRequest): Promise<Grant>
   /**
    * Returns parts of a lease: `unused` permits that were never handed to a socket (their rate and slots are
-   * free again), and `finished` requests (their slots are free). Returning to an expired lease is harmless. A
-   * return that does not reach the server of the limits is told as soon as the server answers, also if
-   * nothing more is asked. So this rejects only for a bug.
+   * free again, `late` if they could not be used in time), and `finished` requests (their slots are free).
+   * Returning to an expired lease is harmless. A return that does not reach the server of the limits is told
+   * as soon as the server answers, also if nothing more is asked. So this rejects only for a bug.
    */
-  giveBack(lease: string, parts: { readonly unused: number; readonly finished: number }): Promise<void>
+  giveBack(lease: string, parts: ReturnedParts): Promise<void>
   /**
    * Nothing is granted to the scope for `forMs`, up to `LONGEST_PAUSE_MS`, by the clock of the server of the
    * limits. A pause that ends later extends the present one, and one that ends earlier changes nothing (R10).

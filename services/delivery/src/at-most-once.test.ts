@@ -91,6 +91,18 @@ describe('with at-most-once, a request', () => {
     expect(before.length).toBeGreaterThanOrEqual(10)
   })
 
+  it('that was not announced when the process died is in no doubt', async () => {
+    await begin(rows(40), { errors: { retry: 'next-run', backoff: undefined } })
+    lives.api.script = always('silent')
+    const life = lives.live()
+    await lives.api.until(5)
+    await life.kill()
+    lives.api.script = always({ status: 400 })
+    await lives.finish()
+    const { rejected, unknown } = lives.counts
+    expect({ rejected, unknown }).toEqual({ rejected: 35, unknown: 5 })
+  })
+
   it('that waited for its next try when the process died is tried again, since its fate is known', async () => {
     await begin(['a'])
     lives.api.script = always({ status: 400, retryAfter: 1 }, OK)

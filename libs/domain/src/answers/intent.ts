@@ -7,6 +7,9 @@ export function isIntent(attempt: {
   readonly final: boolean
   readonly outcome: string
   readonly nextTryAt: number | null
+  readonly parts: readonly object[] | null
 }): boolean {
-  return !attempt.final && attempt.outcome === 'unknown' && typeof attempt.nextTryAt !== 'number'
+  // The last try of a part says that no part follows, though others of its request may go on.
+  const { final, outcome, nextTryAt, parts } = attempt
+  return !final && outcome === 'unknown' && typeof nextTryAt !== 'number' && !Array.isArray(parts)
 }

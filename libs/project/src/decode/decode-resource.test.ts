@@ -191,7 +191,6 @@ describe('fields', () => {
     not('kind: alert\nname: a\nsyncs: all\n')
     not(`${SYNC}${TRIGGER}paused: true\n`)
     not(`${SYNC}${TRIGGER}schedule: { every: 15m }\n`)
-    not(`${SYNC}${TRIGGER}errors: { splitBatches: true }\n`)
     expect(problemOf(`${SYNC}${TRIGGER}    body: { jsn: x }\n`)).toMatch(
       /unknown field `jsn`; did you mean `json`\?/,
     )

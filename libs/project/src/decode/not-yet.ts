@@ -8,8 +8,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   'sync.schedule.every',
   'sync.schedule.cron',
   'sync.schedule.timezone',
-  'sync.errors.splitBatches',
-  'sync.errors.rowResults',
 ])
 const VALUES: ReadonlySet<string> = new Set(['source.type=debezium'])
 const KINDS: ReadonlySet<string> = new Set(['alert', 'project'])

@@ -185,7 +185,7 @@ export class LimitsFile {
     const { grainMs, limit } = window
     const permits = grainMs === 0 ? entry.permits : entry.permits + Math.floor(limit * RESERVE_SHARE)
     const untilMs = Math.max(entry.lastMs, entry.firstMs + grainMs)
-    const expiresMs = untilMs + window.spanMs
+    const expiresMs = untilMs + window.windowMs
     if (entry.stored === null) {
       const { lastInsertRowid } = this.#insert.run(scope, window.windowMs, untilMs, permits, expiresMs)
       entry.stored = { rowId: lastInsertRowid, permits, untilMs }

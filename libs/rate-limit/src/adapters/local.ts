@@ -6,12 +6,13 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { Breaker, BROKEN_POLL_MS } from './breaker.ts'
 import { checkParts, checkTake } from './checks.ts'
+import { LeaseLife } from './lease-life.ts'
 import { OWNERS_KEPT, LimitsFile } from './limits-file.ts'
 import { SlidingWindow } from './sliding-window.ts'
 import type { Granted } from './limits-file.ts'
 import type { GrantEntry } from './sliding-window.ts'
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import type { Evidence, Grant, LimitScope, RateLimit, TakeRequest } from '../port.ts'
+import type { Evidence, Grant, LimitScope, RateLimit, ReturnedParts, TakeRequest } from '../port.ts'
 
 export interface LocalRateLimitOptions {
   /**
@@ -20,8 +21,7 @@ export interface LocalRateLimitOptions {
    */
   readonly file?: string
   /**
-   * How long a permit may lie unused. A longer time costs throughput; with a shorter one, permits lapse
-   * whenever the event loop is busy. Default 25 ms.
+   * How long a permit may lie unused at most; mostly it is less, see LeaseLife. Default 25 ms.
    */
   readonly leaseLifeMs?: number
   /**
@@ -46,6 +46,8 @@ interface Lease {
   readonly slotsExpireMs: number
 }
 
+/** Enough for a process that is not busy. */
+const LEAST_LIFE_MS = 8
 /** How soon a superseded owner may ask again. It never gets anything more, and should stop asking. */
 const SUPERSEDED_WAIT_MS = 60_000
 
@@ -63,7 +65,7 @@ export function createLocalRateLimit(options: LocalRateLimitOptions = {}): RateL
 class LocalRateLimit implements RateLimit {
   readonly trouble = null
   readonly #now: () => number
-  readonly #leaseLifeMs: number
+  readonly #life: LeaseLife
   readonly #file: LimitsFile | null
   readonly #scopes = new Map<string, ScopeState>()
   readonly #owners = new Map<string, number>()
@@ -77,7 +79,7 @@ class LocalRateLimit implements RateLimit {
 
   constructor(options: LocalRateLimitOptions) {
     this.#now = options.now ?? steadyNow
-    this.#leaseLifeMs = options.leaseLifeMs ?? 25
+    this.#life = new LeaseLife({ leastMs: LEAST_LIFE_MS, mostMs: options.leaseLifeMs ?? 25 })
     this.#file = options.file === undefined ? null : new LimitsFile(options.file)
     if (this.#file !== null) this.#load(this.#file)
   }
@@ -103,7 +105,7 @@ class LocalRateLimit implements RateLimit {
     const permits = isProbe ? 1 : Math.min(request.want, room)
     const grant = this.#grant(request, scopes, { permits, nowMs, isProbe })
     if (isProbe) {
-      const untilMs = nowMs + this.#leaseLifeMs + request.slotLifeMs
+      const untilMs = nowMs + this.#life.ms + request.slotLifeMs
       breaker?.probes(grant.lease, { nowMs, untilMs })
     }
     return grant
@@ -122,9 +124,10 @@ class LocalRateLimit implements RateLimit {
     if (evidence.served && evidence.failures === 0) this.#breakers.delete(name)
   }
 
-  async giveBack(id: string, parts: { readonly unused: number; readonly finished: number }): Promise<void> {
+  async giveBack(id: string, parts: ReturnedParts): Promise<void> {
     const { unused, finished } = parts
     checkParts(parts)
+    this.#life.cameBack(parts)
     const lease = this.#leases.get(id)
     if (lease === undefined) return
     const returned = unused + finished
@@ -169,7 +172,7 @@ class LocalRateLimit implements RateLimit {
     for (const [partition, marker] of stored.owners) this.#owners.set(partition, marker)
     for (const [name, breaker] of stored.breakers) this.#breakers.set(name, Breaker.of(breaker, nowMs))
     for (const { scope, windowMs, entries } of stored.windows) {
-      const window = new SlidingWindow(windowMs, this.#leaseLifeMs)
+      const window = new SlidingWindow(windowMs)
       window.wantedMs = this.#now()
       window.seed(entries)
       this.#scopeNamed(scope).windows.set(windowMs, window)
@@ -206,7 +209,7 @@ class LocalRateLimit implements RateLimit {
     for (const { windowMs, requests } of limits.rates) {
       let window = scope.windows.get(windowMs)
       if (window === undefined) {
-        window = new SlidingWindow(windowMs, this.#leaseLifeMs)
+        window = new SlidingWindow(windowMs)
         const others = [...scope.windows.values()].sort((a, b) => b.windowMs - a.windowMs)
         window.seed((others[0]?.entries(nowMs) ?? []).map(entry => ({ ...entry, stored: null })))
         scope.windows.set(windowMs, window)
@@ -216,7 +219,8 @@ class LocalRateLimit implements RateLimit {
     }
     if (scope.windows.size > limits.rates.length) {
       for (const window of scope.windows.values()) {
-        if (window.wantedMs + window.spanMs < nowMs) scope.windows.delete(window.windowMs)
+        if (window.wantedMs + window.windowMs + this.#life.mostMs < nowMs)
+          scope.windows.delete(window.windowMs)
       }
     }
     return scope
@@ -262,10 +266,11 @@ class LocalRateLimit implements RateLimit {
     of: { readonly permits: number; readonly nowMs: number; readonly isProbe: boolean },
   ): Extract<Grant, { kind: 'granted' }> {
     const { permits, nowMs, isProbe } = of
+    const usableUntilMs = nowMs + this.#life.ms
     const granted: Granted[] = []
     for (const scope of scopes) {
       for (const window of scope.windows.values()) {
-        granted.push({ scope: scope.name, window, entry: window.grant(nowMs, permits) })
+        granted.push({ scope: scope.name, window, entry: window.grant(permits, { nowMs, usableUntilMs }) })
       }
     }
     try {
@@ -275,7 +280,7 @@ class LocalRateLimit implements RateLimit {
       throw error
     }
     for (const scope of scopes) scope.slotsTaken += permits
-    const slotsExpireMs = nowMs + this.#leaseLifeMs + request.slotLifeMs
+    const slotsExpireMs = usableUntilMs + request.slotLifeMs
     this.#nextSlotExpiryMs = Math.min(this.#nextSlotExpiryMs, slotsExpireMs)
     this.#lastLease += 1
     const lease = `${this.#leasePrefix}-${this.#lastLease}`
@@ -283,7 +288,7 @@ class LocalRateLimit implements RateLimit {
     // Windows count time that has certainly passed, and leases time that may have passed: a suspended machine
     // ages leases only.
     const sleptMs = elapsedMs() - performance.now()
-    const useBeforeMs = nowMs - performance.timeOrigin + sleptMs + this.#leaseLifeMs
+    const useBeforeMs = usableUntilMs - performance.timeOrigin + sleptMs
     return { kind: 'granted', lease, permits, useBeforeMs, isProbe }
   }
 

@@ -22,7 +22,7 @@
  *
  * A lease is called INSTANCE-NUMBER@DESTINATION: of which process, and its how many-th take it was.
  *
- * A bucket holds the permits granted up to its end, and counts until end + window + lease life. Times have 13
+ * A bucket holds permits that may be used up to its end, and counts until end + window. Times have 13
  * digits, which Lua prints exactly only when told to.
  */
 import { LONGEST_PAUSE_MS } from '../port.ts'
@@ -178,7 +178,7 @@ if since > 0 then
       if not (known and rate.windowMs > ${LONG_MS}) then forgotten = math.max(forgotten, rate.windowMs) end
     end
   end
-  local left = since + forgotten + a.leaseLife - now
+  local left = since + forgotten + a.longestLife - now
   if left > 0 then
     -- Those who have to vouch come within seconds.
     local waitMs = server.survived == '1' and not known and math.min(left, ${VOUCH_POLL_MS}) or left
@@ -228,7 +228,7 @@ local function totalOf(key, spanMs)
   return tonumber(redis.call('HGET', count, 't') or '0')
 end
 
--- Puts permits into the bucket of now and gives the bucket's end.
+-- Puts permits that may be used until then into the bucket of that time and gives the bucket's end.
 local function put(key, windowMs, limit, permits, atMs)
   local order, count = base .. ':order:' .. key, base .. ':count:' .. key
   local grain = grainOf(windowMs, limit)
@@ -238,7 +238,7 @@ local function put(key, windowMs, limit, permits, atMs)
     bucket = last
   else
     redis.call('RPUSH', order, bucket)
-    local life = num(tonumber(bucket) - now + windowMs + a.leaseLife + 60000)
+    local life = num(tonumber(bucket) - now + windowMs + 60000)
     redis.call('PEXPIRE', order, life)
     redis.call('PEXPIRE', count, life)
   end
@@ -256,7 +256,7 @@ local function windowsOf(scope)
   for i = 1, #flat, 2 do
     local limit, wanted = string.match(flat[i + 1], '(%d+) (%d+)')
     local windowMs = tonumber(flat[i])
-    if tonumber(wanted) + windowMs + a.leaseLife < now - 60000 then
+    if tonumber(wanted) + windowMs + a.longestLife < now - 60000 then
       redis.call('HDEL', key, flat[i])
     else
       all[flat[i]] = { ms = windowMs, limit = tonumber(limit), wanted = tonumber(wanted) }
@@ -271,7 +271,7 @@ local function windowsOf(scope)
       all[field] = window
       if longest then
         local from = scope.name .. '|' .. num(longest)
-        totalOf(from, longest + a.leaseLife)
+        totalOf(from, longest)
         for _, bucket in ipairs(redis.call('LRANGE', base .. ':order:' .. from, 0, -1)) do
           local permits = tonumber(redis.call('HGET', base .. ':count:' .. from, bucket) or '0')
           put(scope.name .. '|' .. field, rate.windowMs, rate.requests, permits, tonumber(bucket) - 1)
@@ -295,7 +295,7 @@ for i, scope in ipairs(a.scopes) do
   if free < 1 then slotWait = true end
   room = math.min(room, free)
   for _, rate in ipairs(scope.rates) do
-    local key, span = scope.name .. '|' .. num(rate.windowMs), rate.windowMs + a.leaseLife
+    local key, span = scope.name .. '|' .. num(rate.windowMs), rate.windowMs
     local total = totalOf(key, span)
     room = math.min(room, rate.requests - total)
     if total >= rate.requests then
@@ -323,7 +323,7 @@ ${KEEP_PROBE}for i, scope in ipairs(a.scopes) do
   redis.call('HINCRBY', base .. ':slots', scope.name, room)
   for field, window in pairs(windows[i]) do
     local key = scope.name .. '|' .. field
-    table.insert(lease.b, { key, put(key, window.ms, window.limit, room, now) })
+    table.insert(lease.b, { key, put(key, window.ms, window.limit, room, now + a.leaseLife) })
   end
 end
 redis.call('ZADD', base .. ':leases', num(now + a.leaseLife + a.slotLife), a.lease)

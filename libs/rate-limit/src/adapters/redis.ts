@@ -20,6 +20,7 @@ import { checkParts, checkTake } from './checks.ts'
 import { TELL } from './breaker-scripts.ts'
 import { EvidenceBook } from './evidence-book.ts'
 import { LeaseBook } from './lease-book.ts'
+import { LeaseLife } from './lease-life.ts'
 import {
   GIVE_BACK,
   LEAVE,
@@ -31,12 +32,15 @@ import {
   TAKE,
 } from './redis-scripts.ts'
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import type { Broken, Evidence, Forgotten, Grant, RateLimit, TakeRequest } from '../port.ts'
+import type { Broken, Evidence, Forgotten, Grant, RateLimit, ReturnedParts, TakeRequest } from '../port.ts'
 
 export interface RedisRateLimitOptions extends RedisConnectionOptions {
   /** The prefix of all keys; default `sluice`. */
   readonly prefix?: string
-  /** How long a permit may lie unused, the way to Redis and back included. Default 50 ms. */
+  /**
+   * How long a permit may lie unused at most, the way to Redis and back included; mostly it is less, see
+   * LeaseLife. Default 50 ms.
+   */
   readonly leaseLifeMs?: number
   /** Called once each time that Redis may have forgotten something, and again when the wait gets shorter. */
   readonly onForgotten?: (forgotten: Forgotten) => void
@@ -44,6 +48,8 @@ export interface RedisRateLimitOptions extends RedisConnectionOptions {
   readonly clockOffsetMs?: () => number
 }
 
+/** Enough for a process that is not busy, near its Redis. */
+const LEAST_LIFE_MS = 15
 /** How soon to look again for slots that other processes may give back. */
 const SLOT_POLL_MS = 25
 /** How soon to state again what this process holds, if the last statement got no answer. */
@@ -90,7 +96,7 @@ export function createRedisRateLimit(options: RedisRateLimitOptions): RateLimit 
 class RedisRateLimit implements RateLimit {
   readonly #redis: RedisConnection
   readonly #prefix: string
-  readonly #leaseLifeMs: number
+  readonly #life: LeaseLife
   readonly #clockOffsetMs: () => number
   readonly #onForgotten: (forgotten: Forgotten) => void
   readonly #instance = randomBytes(8).toString('hex')
@@ -102,7 +108,7 @@ class RedisRateLimit implements RateLimit {
 
   constructor(options: RedisRateLimitOptions) {
     this.#prefix = options.prefix ?? 'sluice'
-    this.#leaseLifeMs = options.leaseLifeMs ?? 50
+    this.#life = new LeaseLife({ leastMs: LEAST_LIFE_MS, mostMs: options.leaseLifeMs ?? 50 })
     this.#clockOffsetMs = options.clockOffsetMs ?? (() => 0)
     this.#onForgotten = options.onForgotten ?? (() => {})
     this.#redis = connectRedis(options)
@@ -124,8 +130,9 @@ class RedisRateLimit implements RateLimit {
     const number = book.begin()
     const lease = `${this.#instance}-${number}@${destination.name}`
     // Counted from before the call, so that it is never later than the server's own time.
-    const useBeforeMs = elapsedMs() + this.#leaseLifeMs
-    const argument = this.#takeArgument(request, { destination, number, lease })
+    const lifeMs = Math.ceil(this.#life.ms)
+    const useBeforeMs = elapsedMs() + lifeMs
+    const argument = this.#takeArgument(request, { destination, number, lease, lifeMs })
     try {
       const taking = this.#run(SCRIPTS.take, destination.name, [argument])
       const { what, value, leftMs, more } = notedReply(destination, await abortable(taking, request))
@@ -153,11 +160,9 @@ class RedisRateLimit implements RateLimit {
   }
 
   /** Returns of one lease within a turn of the event loop travel together. */
-  async giveBack(
-    lease: string,
-    parts: { readonly unused: number; readonly finished: number },
-  ): Promise<void> {
+  async giveBack(lease: string, parts: ReturnedParts): Promise<void> {
     checkParts(parts)
+    this.#life.cameBack(parts)
     const [, instance, number, name] = LEASE.exec(lease) ?? []
     if (instance !== this.#instance || name === undefined) return
     const destination = this.#destination(name)
@@ -246,7 +251,12 @@ class RedisRateLimit implements RateLimit {
 
   #takeArgument(
     request: TakeRequest,
-    of: { readonly destination: Destination; readonly number: number; readonly lease: string },
+    of: {
+      readonly destination: Destination
+      readonly number: number
+      readonly lease: string
+      readonly lifeMs: number
+    },
   ): string {
     const { scopes, owner, want, slotLifeMs, breaker } = request
     if (scopes.some(({ rates }) => rates.some(({ windowMs }) => windowMs > LONG_MS)))
@@ -258,7 +268,8 @@ class RedisRateLimit implements RateLimit {
       want,
       breaker,
       slotLife: slotLifeMs,
-      leaseLife: this.#leaseLifeMs,
+      leaseLife: of.lifeMs,
+      longestLife: this.#life.mostMs,
       instance: this.#instance,
       number: of.number,
       lease: of.lease,

@@ -3,7 +3,7 @@
  * time-out.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Definition, DestinationSpec, LimitsSpec } from '@sluice/contracts/resources'
+import type { Definition, DestinationSpec, LimitsSpec, SyncSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { BreakerRule, LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
@@ -11,6 +11,7 @@ import { assertFilled } from '@sluice/domain/filled-destination'
 import { useByDestination } from '@sluice/domain/secret-uses'
 import { triggerOf } from '@sluice/domain/trigger'
 import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answers/answer-rules'
+import { compileRowRules, type RowRule } from '@sluice/domain/answers/row-results'
 import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
 import { MASK } from '@sluice/secrets/redact'
 import type { ConnectionOptions } from '@sluice/http-sender/port'
@@ -51,6 +52,12 @@ export interface Target {
   readonly secrets: readonly string[]
   /** The sync's own rules on what answers mean. */
   readonly answers: readonly AnswerRule[]
+  /** The sync's own rules on what answers say of single rows. */
+  readonly rowRules: readonly RowRule[]
+  /** True if a batch that is rejected for its content or size is halved. */
+  readonly splitsBatches: boolean
+  /** True for triggers whose requests may have several rows. */
+  readonly batched: { readonly [op in Op]: boolean }
   /** What is kept of the answers to added and changed rows. */
   readonly captures: { readonly [op in Op]: readonly Capture[] }
   /** How much of an answer's body is read. */
@@ -130,14 +137,6 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     shownQuery.push(`${encoded(name)}=${secretNames(text).length > 0 ? MASK : encoded(value)}`)
   }
   const scopes = scopesOf(definition)
-  const answers = compileAnswerRules(sync.errors?.answers ?? [])
-  const captures = {
-    added: compileCaptures(triggerOf(sync, 'added')?.capture),
-    changed: compileCaptures(triggerOf(sync, 'changed')?.capture),
-    removed: [],
-  }
-  const captured = captures.added.length > 0 || captures.changed.length > 0
-  const looksInside = captured || answers.some(({ json, body }) => json !== null || body !== null)
   const { idempotencyHeader } = destination
   return {
     sync: sync.name,
@@ -158,9 +157,29 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     atMostOnce: sync.delivery === 'at-most-once',
     breaker: breakerOf(destination),
     secrets,
+    ...answersOf(sync),
+  }
+}
+
+/** What answers mean, and what is kept of them. */
+function answersOf(sync: SyncSpec) {
+  const isBatched = (op: Op): boolean => (triggerOf(sync, op)?.batch?.size ?? 1) > 1
+  const answers = compileAnswerRules(sync.errors?.answers ?? [])
+  const rowRules = compileRowRules(sync.errors?.rowResults ?? [])
+  const captures = {
+    added: compileCaptures(triggerOf(sync, 'added')?.capture),
+    changed: compileCaptures(triggerOf(sync, 'changed')?.capture),
+    removed: [],
+  }
+  const captured = captures.added.length > 0 || captures.changed.length > 0
+  const rulesLook = rowRules.length > 0 || answers.some(({ json, body }) => json !== null || body !== null)
+  return {
     answers,
+    rowRules,
+    splitsBatches: sync.errors?.splitBatches === true,
+    batched: { added: isBatched('added'), changed: isBatched('changed'), removed: isBatched('removed') },
     captures,
-    answerLimitBytes: looksInside ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
+    answerLimitBytes: captured || rulesLook ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
   }
 }
 

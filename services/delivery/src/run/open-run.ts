@@ -10,6 +10,7 @@ import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
 import { isMember, type Worker } from '@sluice/partition/own-partitions'
 import { readOwned, type Placed } from '@sluice/topics/owned-reader'
+import { at, syncTopics } from '@sluice/topics/topics'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
@@ -20,6 +21,7 @@ import { DestinationGate } from '../send/destination-gate.ts'
 import { EarlyEnd } from './early-end.ts'
 import type { Recovered } from '../ledger/recover-ledger.ts'
 import type { RequestSequence } from '../send/request-sequence.ts'
+import { renderPart } from '../send/render-part.ts'
 import { SendQueue } from '../send/send-queue.ts'
 import { targetWithoutSecrets, type Target } from '../destination/target.ts'
 import type { Throttles } from '../send/throttles.ts'
@@ -135,6 +137,12 @@ export async function openRun(
       places: deps.places,
       tries: triesOf({ errors, delivery }),
       read: span => readAgain(parts, span),
+      renderPart: (request, positions) =>
+        renderPart(
+          { ...deps, sync: run.sync, begin, changes: changesOf(parts), bufferBytes: deps.memory.readerBytes },
+          { request, positions },
+          endingOf(worker, ledger.failure),
+        ),
       share: parts.againShare,
       place: { partition: attempts.partition, runId: begin.runId },
       startedAt: begin.startedAt,
@@ -186,6 +194,10 @@ async function targetOf(
     const definition = await deps.definitions.get(begin.definition, { signal })
     return { target: targetWithoutSecrets(definition), unsendable }
   }
+}
+
+function changesOf({ deps, run, attempts }: DeliveryParts): TopicPartition {
+  return at(syncTopics(deps.prefix, run.sync).changes, attempts.partition)
 }
 
 /** Reads requests that were taken into work before. */

@@ -37,6 +37,8 @@ export interface Permits {
   /** `health` is what the requests, one by one, say of the destination. */
   finished(...health: readonly Health[]): void
   unused(permits: number): void
+  /** One was not used in time. */
+  late(): void
 }
 
 export class DestinationGate {
@@ -132,8 +134,9 @@ export class DestinationGate {
   }
 
   #permitsOf(lease: Lease): Permits {
-    const giveBack = (unused: number, finished: number): void => {
-      this.#queue.giveBack(lease, { unused, finished }).catch(this.#onError)
+    const giveBackUnused = (unused: number, late: boolean): void => {
+      if (lease.isProbe) this.#tell(lease, [])
+      this.#queue.giveBack(lease, { unused, finished: 0, late }).catch(this.#onError)
     }
     return {
       permits: lease.permits,
@@ -141,12 +144,10 @@ export class DestinationGate {
       // Evidence goes first: a slot that is free is taken at once.
       finished: (...health) => {
         this.#tell(lease, health)
-        giveBack(0, health.length)
+        this.#queue.giveBack(lease, { unused: 0, finished: health.length }).catch(this.#onError)
       },
-      unused: permits => {
-        if (lease.isProbe) this.#tell(lease, [])
-        giveBack(permits, 0)
-      },
+      unused: permits => giveBackUnused(permits, false),
+      late: () => giveBackUnused(1, true),
     }
   }
 

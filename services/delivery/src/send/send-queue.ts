@@ -8,7 +8,7 @@
  * more is taken; what is under way is finished, and what waits is left to a successor).
  */
 import type { SluiceError } from '@sluice/contracts/errors'
-import type { Health } from '@sluice/domain/answers/health'
+import type { Request } from '@sluice/contracts/records'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf, type Ends } from '@sluice/flow/ends'
@@ -16,18 +16,30 @@ import { Notifier } from '@sluice/flow/notifier'
 import type { Broken } from '@sluice/rate-limit/port'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
+import type { Rendered } from '@sluice/rendering/render-batch'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
-import type { RequestMemory } from '../delivery-memory.ts'
+import { RequestMemory } from '../delivery-memory.ts'
 import { brokenText, type DestinationGate, type Permits } from './destination-gate.ts'
-import { effectsOf } from '../outcome/effects.ts'
-import { withAttempt, type UnownedAttempt } from '../ledger/request-history.ts'
+import type { AnotherTry } from '../outcome/settle-rows.ts'
+import { leftOfWaitMs, type UnownedAttempt } from '../ledger/request-history.ts'
+import { ANNOUNCED } from '../run/doubt.ts'
+import { OpenRequest, type TakenAttempt } from './open-request.ts'
+import { onePermit, type Permit } from './permit.ts'
+import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
+import { ThrottleWindow } from './throttle-window.ts'
 import type { Places } from './places.ts'
-import { closingAttempt, intentOf, sendRequest, type SendJob, type Sent } from './send-request.ts'
-import { WaitingRequests, type DueRequest, type WaitingOptions } from './waiting-requests.ts'
+import {
+  closingAttempt,
+  dividedAttempt,
+  intentOf,
+  sendRequest,
+  type SendJob,
+  type Sent,
+} from './send-request.ts'
+import { WaitingRequests, type DuePart, type WaitingOptions } from './waiting-requests.ts'
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
-const THROTTLED_LONGEST_MS = 3_600_000
 /** After so many probes that failed, one after another, a run ends. */
 const FAILED_PROBES_MOST = 3
 /** Why a request that was announced is not sent. */
@@ -47,6 +59,8 @@ export interface SendQueueOptions extends Ends {
   readonly tries: Tries | null
   /** Reads requests again that waited for their next try. */
   readonly read: WaitingOptions['read']
+  /** Renders rows of a request again, as the requests that they make. */
+  readonly renderPart: (request: Request, positions: readonly number[]) => Promise<readonly Rendered[]>
   /** The memory of those. */
   readonly share: ByteShare
   /** Where all of its requests belong. */
@@ -62,16 +76,6 @@ export interface SendQueueOptions extends Ends {
 /** People are not told of shorter waits for a next try. */
 const TOLD_FROM_MS = 5_000
 
-/** A request that waits for its turn. */
-interface Ready {
-  readonly job: SendJob
-  readonly memory: RequestMemory
-  /** For how long it has been tried already without a connection that was open in time. */
-  readonly lateMs: number
-  /** True once the ledger has its next try announced, and it was not sent yet (`delivery: at-most-once`). */
-  readonly isAnnounced?: boolean
-}
-
 export class SendQueue {
   readonly #options: SendQueueOptions
   readonly #changes = new Notifier()
@@ -82,26 +86,16 @@ export class SendQueue {
   readonly #interrupted: AbortSignal
   readonly #pump: Promise<unknown>
   readonly #waiting: WaitingRequests
+  /** Requests of which every open part waits. */
+  #waitingRequests = 0
   readonly #sinceMs = performance.now()
   #queue: Ready[] = []
-  #throttledSince: number | null = null
-  /**
-   * How many requests may be under way since the destination throttled; null while the limits alone decide.
-   * On throttling it becomes half of the requests that the destination served since it last throttled, or of
-   * those under way, whichever is fewer, and at least one. It grows by one for each request that is served
-   * since.
-   *
-   * So an API that takes some requests goes on with about as many. An API that takes none gets one request at
-   * a time.
-   */
-  #window: number | null = null
-  /** When the destination throttled last, by `performance.now()`, and how many requests it served since. */
-  #narrowedAtMs = -Infinity
-  #servedSince = 0
+  readonly #window: ThrottleWindow
   #unsendable: SluiceError | null = null
 
   constructor(options: SendQueueOptions) {
     this.#options = options
+    this.#window = new ThrottleWindow(options.target.concurrency)
     const { early } = options
     const ending = endingOf(options, this.#stopping.signal)
     this.#interrupted = AbortSignal.any([ending, this.#givingUp.signal])
@@ -109,7 +103,7 @@ export class SendQueue {
     const giveUp = (): void => this.#giveUp(String(early.reason))
     early.addEventListener('abort', giveUp, { once: true, signal: this.#stopping.signal })
     if (early.aborted) giveUp()
-    const onDue = (due: DueRequest): Promise<void> => this.#takeDue(due, ending)
+    const onDue = (due: DuePart): Promise<void> => this.#takeDue(due, ending)
     this.#waiting = new WaitingRequests({ read: options.read, onDue, atOnce: this.#givingUp.signal })
     this.#pump = Promise.all(
       [this.#send(ending), this.#waiting.handOut(ending)].map(work =>
@@ -134,25 +128,43 @@ export class SendQueue {
     return `requests that failed are tried again, the next by ${until.toISOString().slice(0, 16)}Z`
   }
 
-  /** How many requests wait for their next try. */
+  /** How many requests wait for their next try, with all that is open of them. */
   get waiting(): number {
-    return this.#waiting.size
+    return this.#waitingRequests
   }
 
-  /** Takes a request that waited for its next try at a predecessor. `leftMs` is how long it waits still. */
-  wait(job: SendJob, memory: RequestMemory, leftMs: number): void {
-    if (leftMs <= 0) this.push(job, memory)
-    else this.#addWaiting(job, memory, performance.now() + leftMs)
+  /**
+   * Takes a request, or what is left of one that a predecessor began. With `why`, nothing of it is sent: it
+   * is recorded at once, whatever becomes of the others.
+   */
+  take({ request, offset, history, memory }: NewRequest, why: string | null): void {
+    const open = new OpenRequest(offset, history, memory)
+    const { place } = this.#options
+    const { parts } = open
+    open.inWork = parts.length
+    for (const part of parts) {
+      const leftMs = leftOfWaitMs(part)
+      const ready = readyOf(open, part, { request, memory, place })
+      if (why !== null) this.#close(ready, why)
+      else if (part.intent !== null) this.#close(ready, ANNOUNCED)
+      else if (part.positions === null && leftMs <= 0) this.#push(ready)
+      else {
+        open.waits(request.rows.length)
+        this.#waiting.add({ open, part, dueAtMs: performance.now() + leftMs })
+        this.#rests(open)
+      }
+    }
   }
 
-  push(job: SendJob, memory: RequestMemory): void {
-    this.#queue.push({ job, memory, lateMs: 0 })
+  #push(ready: Ready): void {
+    this.#queue.push(ready)
     this.#changes.notify()
   }
 
-  /** Records at once that a request is tried no more, whatever becomes of the others. */
-  leave(job: SendJob, memory: RequestMemory, why: string): void {
-    this.#finish({ job, memory, lateMs: 0 }, closingAttempt(job, this.#options.target, why), null)
+  /** A part of it is in work no more. */
+  #rests(open: OpenRequest): void {
+    open.inWork -= 1
+    if (open.inWork === 0 && open.parts.length > 0) this.#waitingRequests += 1
   }
 
   /** Takes nothing more and resolves once what is under way is answered and recorded. Idempotent. */
@@ -164,7 +176,7 @@ export class SendQueue {
     // A successor would take it for sent.
     const announced = this.#queue.filter(ready => ready.isAnnounced === true)
     this.#queue = this.#queue.filter(ready => ready.isAnnounced !== true)
-    for (const { job, memory } of announced) this.leave(job, memory, NOT_SENT)
+    for (const ready of announced) this.#close(ready, NOT_SENT)
   }
 
   #giveUp(why: string): void {
@@ -202,7 +214,7 @@ export class SendQueue {
 
   /** How many more requests may be under way while the destination throttles. */
   get #room(): number {
-    return this.#window === null ? Infinity : this.#window - this.#underWay.size
+    return this.#window.room(this.#underWay.size)
   }
 
   async #untilWanted(seen: number, ending: AbortSignal): Promise<void> {
@@ -247,7 +259,7 @@ export class SendQueue {
         })
         .finally(() => {
           this.#underWay.delete(sent)
-          if (this.#window !== null) this.#changes.notify()
+          if (!this.#window.isOpen) this.#changes.notify()
         })
       this.#underWay.add(sent)
     }
@@ -265,7 +277,7 @@ export class SendQueue {
     const sentAtMs = performance.now()
     const credential = target.credentials?.current ?? null
     const sending = { target, credential, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
-    const sent = await sendRequest(job, { ...sending, nextTryMs: failed => this.#nextTryMs(failed) })
+    const sent = await sendRequest(job, { ...sending, another: this.#another })
       .catch((error: unknown) => {
         if (signal.aborted) return null
         throw error
@@ -273,20 +285,29 @@ export class SendQueue {
       .finally(() => figures.inFlight(target.sync, -1))
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
-      permit.giveBack()
+      permit.late()
       this.#sendAgain({ ...ready, isAnnounced, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
       return
     }
     // The slot is free with the answer. The place is, once that is acknowledged.
     permit.finish(sent?.health ?? 'untold')
     if (sent === null) return
-    if (sent.attempt.outcome === 'throttled') {
-      this.#throttled(ready, sent, { sentAtMs, freePlace })
-      return
+    const taken = ready.open.take(sent.attempt)
+    if (sent.throttles) this.#pause(sent, sentAtMs)
+    else this.#unthrottled(taken.attempt)
+    if (taken.attempt.outcome === 'throttled' && taken.attempt.parts === null)
+      this.#throttled(ready, taken.attempt, freePlace)
+    else this.#record(ready, taken, freePlace)
+  }
+
+  /** What failed rows may get, as long as the run goes on. */
+  get #another(): AnotherTry {
+    const { tries, random, target } = this.#options
+    const { signal } = this.#givingUp
+    return {
+      nextTryMs: failed => (signal.aborted ? null : nextTryMs(tries, failed, random)),
+      splits: target.splitsBatches && !signal.aborted,
     }
-    this.#unthrottled(sent.attempt)
-    if (sent.waitMs === null) this.#finish(ready, sent.attempt, freePlace)
-    else this.#tryLater(ready, sent.attempt, { waitMs: sent.waitMs, freePlace })
   }
 
   /** Resolves, with true, once the ledger has it that a request is about to be sent, or has failed. */
@@ -311,130 +332,99 @@ export class SendQueue {
     if (lastProbeMsAgo < ageMs) this.#giveUp(brokenText(broken))
   }
 
-  #nextTryMs(failed: Parameters<typeof nextTryMs>[1]): number | null {
-    const { tries, random } = this.#options
-    return this.#givingUp.signal.aborted ? null : nextTryMs(tries, failed, random)
-  }
-
   #sendAgain(ready: Ready): void {
     this.#queue.unshift(ready)
     this.#changes.notify()
   }
 
-  /** A try failed, and another follows. The request waits once the ledger says so. */
-  #tryLater(
-    { job, memory }: Ready,
-    attempt: UnownedAttempt,
-    { waitMs, freePlace }: { readonly waitMs: number; readonly freePlace: () => void },
+  /**
+   * Records an attempt. The parts that follow wait once the ledger has it. What the request writes besides is
+   * written once nothing of it is open.
+   */
+  #record(
+    { open, job, whole, memory }: Ready,
+    { attempt, parts, isFinished }: TakenAttempt,
+    freePlace: (() => void) | null,
   ): void {
     const { figures, target, ledger } = this.#options
-    const dueAtMs = performance.now() + waitMs
+    const atMs = performance.now()
     memory.answered(job.request, attempt)
     figures.attempted(target.sync, attempt.outcome)
-    const history = withAttempt(job.history, attempt)
     let isAcknowledged = false
     const release = (): void => {
-      freePlace()
-      if (!isAcknowledged) this.#addWaiting({ ...job, history }, memory, dueAtMs)
+      freePlace?.()
+      if (isAcknowledged) return
       isAcknowledged = true
+      if (memory !== open.memory) memory.done()
+      if (isFinished) open.memory.done()
+      else if (memory === open.memory) open.waits(whole.rows.length)
+      for (const part of parts) this.#waiting.add({ open, part, dueAtMs: atMs + part.waitMs })
+      this.#rests(open)
     }
-    ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release })
-  }
-
-  #addWaiting({ requestOffset, history }: SendJob, memory: RequestMemory, dueAtMs: number): void {
-    memory.waits()
-    this.#waiting.add({ offset: requestOffset, dueAtMs, history, memory })
+    const effects = isFinished ? open.effects(whole) : null
+    ledger.record({ requestOffset: open.offset, attempt, effects, release })
   }
 
   /** It goes before those that were never tried, since it holds up the checkpoint. */
-  async #takeDue(
-    { request, bytes, offset, history, memory }: DueRequest,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #takeDue({ request, bytes, open, part }: DuePart, signal: AbortSignal): Promise<void> {
+    if (open.inWork === 0) this.#waitingRequests -= 1
+    open.inWork += 1
     const { share, place } = this.#options
-    await memory.takeAgain(share, { record: request, recordBytes: bytes, signal })
-    const job = { ...place, request, requestOffset: offset, history }
-    if (this.#givingUp.signal.aborted) this.leave(job, memory, String(this.#givingUp.signal.reason))
-    else this.#sendAgain({ job, memory, lateMs: 0 })
+    const memory = await RequestMemory.take(share, { record: request, recordBytes: bytes, signal })
+    const ready = readyOf(open, part, { request, memory, place })
+    // What it would say does not matter if no try of it can be under way.
+    const isLeft = this.#givingUp.signal.aborted
+    if (part.positions === null || (isLeft && !part.unseen)) return this.#sendOrClose(ready)
+    const rendered = await this.#options.renderPart(request, part.positions)
+    const [only] = rendered
+    if (rendered.length === 1 && only?.kind === 'request') {
+      const { method, path, headers, body } = only
+      const own = { ...ready.job.request, method, path, headers, body }
+      return this.#sendOrClose({ ...ready, job: { ...ready.job, request: own } })
+    }
+    if (isLeft) return this.#sendOrClose(ready)
+    this.#record(ready, open.take(dividedAttempt(ready.job, this.#options.target, rendered)), null)
   }
 
-  /** A request was not throttled, so the destination may take more of them. */
-  #unthrottled({ outcome, answered }: UnownedAttempt): void {
+  #sendOrClose(ready: Ready): void {
+    const { signal } = this.#givingUp
+    if (signal.aborted) this.#close(ready, String(signal.reason))
+    else this.#sendAgain(ready)
+  }
+
+  /** Records that it is tried no more. */
+  #close(ready: Ready, why: string): void {
+    this.#record(ready, ready.open.take(closingAttempt(ready.job, this.#options.target, why)), null)
+  }
+
+  /** It was not throttled, so the destination may take more requests. */
+  #unthrottled(attempt: UnownedAttempt): void {
     const { target, throttles } = this.#options
-    if (outcome === 'delivered') this.#throttledSince = null
-    if (answered && outcome !== 'unknown') throttles.served(target.destination)
-    this.#servedSince += 1
-    if (this.#window === null) return
-    this.#window += 1
-    if (this.#window <= target.concurrency) return
-    this.#window = null
-    // The window is gone. A wait for room in it would last for ever.
-    this.#changes.notify()
+    if (attempt.answered && attempt.outcome !== 'unknown') throttles.served(target.destination)
+    // The window may be gone with it. A wait for room in it would last for ever.
+    if (this.#window.served(attempt)) this.#changes.notify()
   }
 
-  #finish({ job, memory }: Ready, attempt: UnownedAttempt, free: (() => void) | null): void {
-    const { figures, target } = this.#options
-    memory.answered(job.request, attempt)
-    const release = (): void => {
-      free?.()
-      memory.done()
-    }
-    figures.attempted(target.sync, attempt.outcome)
-    const { attempts } = withAttempt(job.history, attempt)
-    const effects = effectsOf({ ...job.request, attempts, requests: 1, final: attempt })
-    this.#options.ledger.record({ requestOffset: job.requestOffset, attempt, effects, release })
-  }
-
-  /**
-   * Pauses the whole destination. The request goes to the head of the queue and has used up no retry (R10).
-   */
-  #throttled(
-    ready: Ready,
-    { attempt, retryAfterMs }: Sent,
-    { sentAtMs, freePlace }: { readonly sentAtMs: number; readonly freePlace: () => void },
-  ): void {
-    const { requestOffset } = ready.job
-    const { gate, ledger, figures, target, throttles } = this.#options
-    figures.attempted(target.sync, attempt.outcome)
-    ledger.record({ requestOffset, attempt, effects: null, release: freePlace })
-    const nowMs = performance.now()
-    // A request that was under way when the destination throttled tells nothing new.
-    if (sentAtMs > this.#narrowedAtMs) {
-      this.#narrowedAtMs = nowMs
-      this.#window = Math.max(1, Math.floor(Math.min(this.#servedSince, this.#underWay.size) / 2))
-      this.#servedSince = 0
-    }
-    this.#throttledSince ??= nowMs
-    const of = { sentAtMs, nowMs, askedMs: retryAfterMs }
+  /** Pauses the whole destination (R10). */
+  #pause({ retryAfterMs }: Sent, sentAtMs: number): void {
+    const { gate, target, throttles } = this.#options
+    const of = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
     gate.pause(throttles.pauseMs(target.destination, of))
-    if (nowMs - this.#throttledSince >= THROTTLED_LONGEST_MS)
+    if (this.#window.throttled(sentAtMs, this.#underWay.size))
       this.#giveUp('the destination has throttled every request for an hour')
+  }
+
+  /** All of its rows were throttled. It goes to the head of the queue and has used up no retry. */
+  #throttled(ready: Ready, attempt: UnownedAttempt, freePlace: () => void): void {
+    const { ledger, figures, target } = this.#options
+    figures.attempted(target.sync, attempt.outcome)
+    ledger.record({ requestOffset: ready.open.offset, attempt, effects: null, release: freePlace })
     this.#sendAgain({ ...ready, lateMs: 0, isAnnounced: false })
   }
 
   #recordUnsent(why: string): void {
     const left = this.#queue
     this.#queue = []
-    for (const { job, memory } of left) this.leave(job, memory, why)
-  }
-}
-
-/** Leave for one request: it ends as finished, or as given back unused. Only the first of the two counts. */
-interface Permit {
-  readonly useBeforeMs: number
-  readonly finish: (health: Health) => void
-  readonly giveBack: () => void
-}
-
-function onePermit(lease: Permits): Permit {
-  let ended = false
-  const end = (how: () => void): void => {
-    if (!ended) how()
-    ended = true
-  }
-  return {
-    useBeforeMs: lease.useBeforeMs,
-    finish: health => end(() => lease.finished(health)),
-    giveBack: () => end(() => lease.unused(1)),
+    for (const ready of left) this.#close(ready, why)
   }
 }
