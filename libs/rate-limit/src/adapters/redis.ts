@@ -285,7 +285,14 @@ class RedisRateLimit implements RateLimit {
   }
 }
 
+/** Some hundred years in milliseconds. */
+const MOST_PLAUSIBLE = 4e12
 const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'forgotten', 'superseded'] as const
+
+/** Permits, or milliseconds of a wait: none is longer than a window may be. */
+function isPlausible(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value <= MOST_PLAUSIBLE
+}
 
 /** Reads an answer, and notes in it what this process has seen of the destination. */
 function notedReply(
@@ -295,8 +302,12 @@ function notedReply(
   const [mark, word, value, seq, leftMs = value] = Array.isArray(reply) ? (reply as unknown[]) : []
   const what = REPLIES.find(known => known === word)
   const isWhole = typeof mark === 'string' && typeof value === 'number' && typeof seq === 'number'
-  if (!isWhole || what === undefined || typeof leftMs !== 'number')
-    throw new SluiceError('internal', `the limits' script gave ${JSON.stringify(reply)}`)
+  if (!isWhole || what === undefined || !isPlausible(value) || !isPlausible(leftMs))
+    throw new SluiceError(
+      'unreachable',
+      `The limits in Redis hold what no process of Sluice writes: their script gave ${JSON.stringify(reply)}.`,
+      { retryable: true },
+    )
   destination.seen = mark
   destination.seq = seq
   return { what, value, leftMs }
