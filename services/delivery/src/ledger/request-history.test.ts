@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Retried } from '@sluice/contracts/records'
 import { sampleAttempt, sampleRequest, sampleRetried, sampleRow } from '@sluice/testkit/sample-records'
-import { earlierKey, NO_HISTORY, ownKey, requestHash, withAttempt } from './request-history.ts'
+import { earlierKey, leftOfWaitMs, NO_HISTORY, ownKey, requestHash, withAttempt } from './request-history.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
@@ -100,4 +100,9 @@ describe('the key of an earlier run', () => {
     expect(keyOf(null, {})).toBeNull()
     expect(keyOf(null)).toBeNull()
   })
+})
+
+it('an attempt that a stranger wrote lets no request wait for longer than a week', () => {
+  const attempt = sampleAttempt({ nextTryAt: 8.64e15, startedAt: -8.64e15, durationMs: 0 })
+  expect(leftOfWaitMs(attempt)).toBe(7 * 86_400_000)
 })

@@ -68,6 +68,9 @@ function withoutAnswer(attempt: UnownedAttempt): UnownedAttempt {
   return { ...attempt, requestHeaders: {}, responseHeaders: {}, responseBody: null }
 }
 
+/** No API asks for a longer wait that a run would keep to. A stranger may have written a longer one. */
+const LONGEST_WAIT_MS = 7 * 86_400_000
+
 /**
  * How long a request waits for its next try that a predecessor wanted. A clock that differs from the
  * predecessor's gives no longer wait than the whole.
@@ -75,7 +78,7 @@ function withoutAnswer(attempt: UnownedAttempt): UnownedAttempt {
 export function leftOfWaitMs({ nextTryAt, startedAt, durationMs }: UnownedAttempt): number {
   // An attempt of an earlier version has no such time.
   if (typeof nextTryAt !== 'number') return 0
-  return Math.min(nextTryAt - Date.now(), nextTryAt - startedAt - durationMs)
+  return Math.min(nextTryAt - Date.now(), nextTryAt - startedAt - durationMs, LONGEST_WAIT_MS)
 }
 
 /** SHA-256, in hex, of what makes two requests the same to a server. */
