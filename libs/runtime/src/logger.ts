@@ -1,7 +1,7 @@
 /** Logs as JSON lines on stderr, through pino. */
 import { redactText } from '@sluice/secrets/redact'
 import { describedError } from './described-error.ts'
-import { safeJson } from './safe-json.ts'
+import { safeJson } from '@sluice/contracts/safe-json'
 import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino'
 
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'> & {

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import { safeJson } from '@sluice/runtime/safe-json'
+import { safeJson } from '@sluice/contracts/safe-json'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
 import { terminalColumns } from './command.ts'
 import type { TextSink } from './command.ts'

@@ -4,7 +4,7 @@
  */
 import type { AttemptView, FailedRow, RunView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
-import { safeJson } from '@sluice/runtime/safe-json'
+import { safeJson } from '@sluice/contracts/safe-json'
 import { describe, expect, it } from 'vitest'
 import { attemptsText } from './attempts-text.ts'
 import { printError } from './error.ts'
