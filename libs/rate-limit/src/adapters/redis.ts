@@ -287,11 +287,13 @@ class RedisRateLimit implements RateLimit {
 
 /** Some hundred years in milliseconds. */
 const MOST_PLAUSIBLE = 4e12
+/** A wait may be over by the time at which it is told. */
+const CLOCKS_DIFFER_MS = 1_000
 const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'forgotten', 'superseded'] as const
 
 /** Permits, or milliseconds of a wait: none is longer than a window may be. */
 function isPlausible(value: unknown): value is number {
-  return typeof value === 'number' && value >= 0 && value <= MOST_PLAUSIBLE
+  return typeof value === 'number' && value >= -CLOCKS_DIFFER_MS && value <= MOST_PLAUSIBLE
 }
 
 /** Reads an answer, and notes in it what this process has seen of the destination. */
