@@ -21,6 +21,7 @@ const VENDORS = [
   'avsc',
   'bottleneck',
   'ioredis',
+  'ipaddr.js',
   'kafkajs',
   'liquidjs',
   'mysql2',

@@ -28,7 +28,9 @@ it.each([
   ['ERR This instance has cluster support disabled', 'settings'],
   ["ERR unknown command 'EVALSHA', with args beginning with: ", 'settings'],
   ['WRONGTYPE Operation against a key holding the wrong kind of value script: 1f', 'settings'],
-  ["ERR user_script:5: attempt to index local 'a' (a nil value) script: 1f, on @user_script:5.", 'script'],
+  ["ERR user_script:5: attempt to index local 'a' (a nil value) script: 1f, on @user_script:5.", 'settings'],
+  ["ERR user_script:3: bad argument #2 to 'format' (number expected, got nil) script: 1f", 'settings'],
+  ['ERR hash value is not an integer script: 1f, on @user_script:220.', 'settings'],
   ['ERR Error compiling script (new function): user_script:1: syntax error', 'script'],
 ])('%s is %s', (answer, kind) => {
   expect(refusalOf(answer).kind).toBe(kind)

@@ -47,6 +47,16 @@ const BY_TEXT: readonly (readonly [pattern: RegExp, word: string, known: Known])
   [/non local key in a cluster/i, 'MOVED', of('MOVED')],
   [/unknown command/i, 'ERR', ['settings', 'lacks a command that Sluice needs']],
   [/invalid password|without any password|no password is set/i, 'WRONGPASS', of('WRONGPASS')],
+  // A script of ours that has run a thousand times fails at what it reads. Anybody may have written that.
+  [
+    /^(?!.*(syntax error|Error compiling)).*user_script:\d+|(is|are) not (an integer|a valid float)|would overflow/i,
+    'ERR',
+    [
+      'settings',
+      'has values under our prefix that no process of Sluice writes: delete these keys, or choose another SLUICE_PREFIX. ' +
+        'Otherwise it is a bug in a script of Sluice',
+    ],
+  ],
   [/max number of clients/i, 'ERR', ['passing', 'has as many clients as it takes (maxclients)']],
 ]
 

@@ -82,3 +82,12 @@ it('knows the secrets of its process, those in addresses too', () => {
     ].sort(),
   )
 })
+
+it('a terminal obeys nothing of what is logged, and it says the same', () => {
+  const { lines, logger } = linesOf()
+  const said = 'x\u001b[2J\u009b2J\u0007\n\u202e\u2028y'
+  logger.error({ sync: said, err: new Error(said) }, said)
+  expect(lines).toHaveLength(1)
+  expect(lines[0]?.trimEnd()).not.toMatch(/[\p{Cc}\p{Bidi_Control}\u2028]/u)
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ sync: said, msg: said, err: { message: said } })
+})

@@ -1,6 +1,7 @@
 /** Logs as JSON lines on stderr, through pino. */
 import { redactText } from '@sluice/secrets/redact'
 import { describedError } from './described-error.ts'
+import { safeJson } from '@sluice/contracts/safe-json'
 import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino'
 
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'> & {
@@ -60,5 +61,5 @@ function withoutErrorObjects(logged: object): Record<string, unknown> {
 
 function destinationOf({ secrets = [], write }: LoggerOptions): DestinationStream {
   const lines: DestinationStream = write === undefined ? pino.destination({ dest: 2, sync: true }) : { write }
-  return { write: line => lines.write(redactText(line, secrets)) }
+  return { write: line => lines.write(safeJson(redactText(line, secrets))) }
 }

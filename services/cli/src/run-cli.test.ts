@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
@@ -237,6 +237,15 @@ describe('init', () => {
     for (const file of STARTER_FILES) await rm(join(dir, file))
     const again = await call(['init', '--json'], { cwd: dir })
     expect(JSON.parse(again.out)).toEqual({ dir, files: [...STARTER_FILES] })
+  })
+
+  it('adds no line to what a link in the place of .gitignore leads to', async () => {
+    const dir = await mkdtemp(join(root, 'linked-'))
+    const elsewhere = join(await mkdtemp(join(root, 'elsewhere-')), 'profile')
+    await writeFile(elsewhere, 'mine')
+    await symlink(elsewhere, join(dir, '.gitignore'))
+    expect((await call(['init', '--json'], { cwd: dir })).code).toBe(0)
+    expect(await readFile(elsewhere, 'utf8')).toBe('mine')
   })
 
   it('says why it cannot write', async () => {

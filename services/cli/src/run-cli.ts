@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { safeJson } from '@sluice/contracts/safe-json'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
 import { terminalColumns } from './command.ts'
 import type { TextSink, TextSource } from './command.ts'
@@ -10,7 +11,6 @@ import { EXIT, exitCodeOfError } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { commandHelp, overallHelp } from './help.ts'
 import { errorBody, printError } from './output/error.ts'
-import { safeJson } from './output/paint.ts'
 import { findCommand, parseCommandArgs, wantsJson } from './parse-command-line.ts'
 
 export interface CliProcess {

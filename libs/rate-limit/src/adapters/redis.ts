@@ -334,9 +334,18 @@ class RedisRateLimit implements RateLimit {
   }
 }
 
+/** Some hundred years in milliseconds. */
+const MOST_PLAUSIBLE = 4e12
+/** A wait may be over by the time at which it is told. */
+const CLOCKS_DIFFER_MS = 1_000
 const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'forgotten', 'superseded', 'broken'] as const
 /** The flag of a grant for a destination of which some process has seen failures. */
 const DOUBTED = 2
+
+/** Permits, or milliseconds of a wait: none is longer than a window may be. */
+function isPlausible(value: unknown): value is number {
+  return typeof value === 'number' && value >= -CLOCKS_DIFFER_MS && value <= MOST_PLAUSIBLE
+}
 
 /** Reads an answer, and notes in it what this process has seen of the destination. */
 function notedReply(
@@ -351,8 +360,7 @@ function notedReply(
   const [mark, word, value, seq, leftMs = value, more = 0] = Array.isArray(reply) ? (reply as unknown[]) : []
   const what = REPLIES.find(known => known === word)
   const isWhole = typeof mark === 'string' && typeof value === 'number' && typeof seq === 'number'
-  if (!isWhole || what === undefined || typeof leftMs !== 'number')
-    throw new SluiceError('internal', `the limits' script gave ${JSON.stringify(reply)}`)
+  if (!isWhole || what === undefined || !isPlausible(value) || !isPlausible(leftMs)) throw implausible(reply)
   destination.seen = mark
   destination.seq = seq
   return { what, value, leftMs, more }
@@ -360,6 +368,11 @@ function notedReply(
 
 function brokenOf(text: unknown): Broken {
   const [openedAt = NaN, failures = NaN, failedProbes = NaN, ago = NaN] = String(text).split(' ').map(Number)
-  if (Number.isNaN(ago)) throw new SluiceError('internal', `the limits' script gave ${JSON.stringify(text)}`)
+  if (![openedAt, failures, failedProbes, ago].every(Number.isFinite)) throw implausible(text)
   return { openedAt, failures, failedProbes, lastProbeMsAgo: ago < 0 ? null : ago }
+}
+
+function implausible(reply: unknown): SluiceError {
+  const message = `The limits in Redis hold what no process of Sluice writes: their script gave ${JSON.stringify(reply)}.`
+  return new SluiceError('unreachable', message, { retryable: true })
 }

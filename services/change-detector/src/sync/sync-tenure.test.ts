@@ -4,7 +4,7 @@ import { leftRun } from '@sluice/runs/machine/find-runs'
 import { OldRuns } from '../run/old-runs.ts'
 import type { SyncOwnership } from './own-sync.ts'
 import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
-import type { SyncLife } from '@sluice/runs/machine/sync-life'
+import type { AtWork, Phase, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { RunnerDeps } from './runner-deps.ts'
 import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
 
@@ -19,6 +19,8 @@ const BEYOND = new Error('beyond this test')
 interface Left extends Partial<SyncLife> {
   /** The run that was left; `CUT` where nothing else is said. */
   readonly open?: RunState
+  /** True for a process that stops. */
+  readonly isDraining?: boolean
   /** Called with each event before it is acknowledged. */
   readonly onWrite?: (event: string, tenure: SyncTenure) => Promise<void>
 }
@@ -27,10 +29,12 @@ interface Left extends Partial<SyncLife> {
 function tenureOf(left: Left): {
   readonly tenure: SyncTenure
   readonly events: readonly string[]
+  /** The deaths that each event counts. */
+  readonly deaths: readonly (number | null)[]
   /** How many runs have come to an end of their own. */
   readonly ended: () => number
 } {
-  const { onWrite, open = CUT, ...of } = left
+  const { onWrite, open = CUT, isDraining = false, ...of } = left
   const none = {
     first: false,
     faults: [],
@@ -43,6 +47,7 @@ function tenureOf(left: Left): {
   const alive = { deaths: 0, lastEndedAt: null }
   const found: SyncLife = { ...none, ...alive, lastRun: 7, lastCommand: 4, atWork: leftRun(open), ...of }
   const events: string[] = []
+  const deaths: (number | null)[] = []
   let ended = 0
   const log = { deleteTopics: async () => Promise.reject(BEYOND) }
   const deps = {
@@ -57,26 +62,29 @@ function tenureOf(left: Left): {
     sync: 's',
     partitions: 2,
     tails: async () => [],
-    writeEvent: async ({ runId, status, cancelling, approved }: RunState) => {
+    [Symbol.asyncDispose]: async () => undefined,
+    writeEvent: async ({ runId, status, cancelling, approved, deaths: counted }: RunState) => {
+      deaths.push(counted)
       const more = status === 'queued' && approved !== null ? `, approved of ${approved}` : ''
       events.push(`${runId} ${status}${status === 'running' && cancelling ? ', cancelling' : more}`)
       await onWrite?.(events.at(-1) ?? '', tenure)
     },
   }
   const { signal } = new AbortController()
+  const drain = isDraining ? AbortSignal.abort(new Error('SIGTERM')) : signal
   // Its only door is `begin`, which takes a sync over; what follows that is looked at here.
   const tenure = Reflect.construct(SyncTenure, [
     deps as unknown as RunnerDeps,
     ownership as unknown as SyncOwnership,
     {
-      ends: { drain: signal, abort: signal },
+      ends: { drain, abort: signal },
       startedHere: new Set<string>(),
       oldRuns: new OldRuns(),
       onEnd: () => void (ended += 1),
     },
     found,
   ]) as SyncTenure
-  return { tenure, events, ended: () => ended }
+  return { tenure, events, deaths, ended: () => ended }
 }
 
 const RUN = { id: 'ASKED', kind: 'run' } as const
@@ -193,6 +201,25 @@ describe('a run that was cut', () => {
     await cancelled.tenure.work([cancelOf('CUT')])
     expect(cancelled.events).toEqual(['CUT running, cancelling', 'CUT cancelled'])
     expect(cancelled.ended()).toBe(1)
+  })
+})
+
+describe('a process that stops in the midst of a run', () => {
+  const atWork = (phase: Phase): AtWork => ({ ...leftRun({ ...CUT, deaths: 3 }), isLeft: false, phase })
+
+  it.each<Phase>(['detecting', 'publishing'])('takes its death back while it is %s', async phase => {
+    const { tenure, events, deaths } = tenureOf({ atWork: atWork(phase), isDraining: true })
+    await tenure[Symbol.asyncDispose]()
+    expect([events, deaths]).toEqual([['CUT running'], [2]])
+  })
+
+  it.each<readonly [string, Left]>([
+    ['goes on with other syncs', { atWork: atWork('detecting') }],
+    ['awaits reports alone', { atWork: atWork('delivering'), isDraining: true }],
+  ])('writes nothing where it %s', async (_, left) => {
+    const { tenure, events } = tenureOf(left)
+    await tenure[Symbol.asyncDispose]()
+    expect(events).toEqual([])
   })
 })
 

@@ -4,11 +4,11 @@
  */
 import type { AttemptView, FailedRow, RunView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
+import { safeJson } from '@sluice/contracts/safe-json'
 import { describe, expect, it } from 'vitest'
 import { attemptsText } from './attempts-text.ts'
 import { printError } from './error.ts'
 import { failedText } from './failed-table.ts'
-import { safeJson } from './paint.ts'
 import { progressLines } from './run-progress.ts'
 import { runDetails, runSummary } from './run-summary.ts'
 import { runsText } from './runs-table.ts'

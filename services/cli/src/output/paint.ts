@@ -18,20 +18,8 @@ export function safe(text: string): string {
     if (character === '\n') return '⏎'
     if (character === '\t') return ' '
     if (character === '\r') return ''
-    return escaped(character)
+    return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
   })
-}
-
-/**
- * JSON with escapes for the characters that a terminal would obey and that JSON lets stand in a text. It says
- * the same.
- */
-export function safeJson(json: string): string {
-  return json.replaceAll(/[\u007f-\u009f\p{Bidi_Control}\u2028\u2029]/gu, escaped)
-}
-
-function escaped(character: string): string {
-  return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
 }
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })

@@ -3,7 +3,7 @@ import type { Retried } from '@sluice/contracts/records'
 import { sampleAttempt, sampleRequest, sampleRetried, sampleRow } from '@sluice/testkit/sample-records'
 import type { Outcome } from '@sluice/contracts/state'
 import { isTainted } from './parts.ts'
-import { earlierKey, NO_HISTORY, ownKey, requestHash, WHOLE, withAttempt } from './request-history.ts'
+import { earlierKey, leftOfWaitMs, NO_HISTORY, ownKey, requestHash, WHOLE, withAttempt } from './request-history.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
@@ -173,4 +173,13 @@ describe('the key of an earlier run', () => {
     expect(keyOf(null, {})).toBeNull()
     expect(keyOf(null)).toBeNull()
   })
+})
+
+it('an attempt that a stranger wrote lets no request wait for longer than a week', () => {
+  const week = 7 * 86_400_000
+  const last = sampleAttempt({ nextTryAt: 8.64e15, startedAt: -8.64e15, durationMs: 0, final: false })
+  const [part = WHOLE] = withAttempt(NO_HISTORY, last).parts
+  expect(leftOfWaitMs(part)).toBeLessThanOrEqual(week)
+  const late = { ...last, startedAt: Date.now() }
+  expect(leftOfWaitMs({ ...WHOLE, last: late, waitMs: 8.64e15 })).toBe(week)
 })

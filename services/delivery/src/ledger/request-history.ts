@@ -182,13 +182,16 @@ function withoutAnswer(attempt: UnownedAttempt): UnownedAttempt {
   return { ...attempt, requestHeaders: {}, responseHeaders: {}, responseBody: null, partBody: null }
 }
 
+/** No API asks for a longer wait that a run would keep to. A stranger may have written a longer one. */
+const LONGEST_WAIT_MS = 7 * 86_400_000
+
 /**
  * How long a part waits still for the next try that a predecessor wanted. A clock that differs from the
  * predecessor's gives no longer wait than the whole.
  */
 export function leftOfWaitMs({ last, waitMs }: PartHistory): number {
   if (last === null) return 0
-  return Math.min(last.startedAt + last.durationMs + waitMs - Date.now(), waitMs)
+  return Math.min(last.startedAt + last.durationMs + waitMs - Date.now(), waitMs, LONGEST_WAIT_MS)
 }
 
 function pauseOf({ nextTryAt, startedAt, durationMs }: UnownedAttempt): number {

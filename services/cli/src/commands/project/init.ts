@@ -1,5 +1,5 @@
 /** `sluice init`. */
-import { appendFile, readFile, stat, writeFile } from 'node:fs/promises'
+import { appendFile, lstat, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import { makeFolder } from '@sluice/runtime/make-folder'
@@ -91,6 +91,8 @@ async function writeStarterFile(path: string, file: string): Promise<void> {
  */
 async function ignoreState(dir: string): Promise<boolean> {
   const path = join(dir, '.gitignore')
+  // It would be written to wherever the link leads, which whoever made the folder has chosen.
+  if ((await lstat(path).catch(() => null))?.isSymbolicLink() === true) return false
   const before = await readFile(path, 'utf8').catch(() => null)
   if (before !== null && /^\/?\.sluice\/?\s*$/m.test(before)) return false
   const lines = await readFile(new URL('gitignore', STARTER), 'utf8')

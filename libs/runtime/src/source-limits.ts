@@ -1,4 +1,4 @@
-/** What the operator allows to sources on files, from environment variables. */
+/** What the operator allows to sources, from environment variables. */
 import { duration } from '@sluice/contracts/resources'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
@@ -42,4 +42,21 @@ export function fileSourceLimits(env: Environment): FileSourceLimits {
     ...(read.SLUICE_SOURCE_MAX_SPILL === undefined ? {} : { maxSpillBytes: read.SLUICE_SOURCE_MAX_SPILL }),
     ...(read.SLUICE_SOURCE_MAX_TIME === undefined ? {} : { maxMs: read.SLUICE_SOURCE_MAX_TIME }),
   }
+}
+
+const networkVariables = z.object({
+  SLUICE_SOURCE_PRIVATE_NETWORKS: z
+    .enum(['allowed', 'refused', 'never'], 'expected allowed, refused or never')
+    .optional(),
+})
+
+/**
+ * `allowed` and `refused` are for sources that do not say; `never` is for all. The default is up to the
+ * profile, in which the authors of sources are operators or strangers. Throws `config` for another value.
+ */
+export function sourcePrivateNetworks(
+  env: Environment,
+  byDefault: 'allowed' | 'refused',
+): 'allowed' | 'refused' | 'never' {
+  return parseEnvironment(networkVariables, env).SLUICE_SOURCE_PRIVATE_NETWORKS ?? byDefault
 }
