@@ -20,7 +20,6 @@ export async function extractHere(
     file,
     tempDirectory: `${file}.tmp`,
     memoryLimit: '512MB',
-    usualMemory: '512MB',
     threads: 2,
     spillBytes: 1_000_000_000,
   })

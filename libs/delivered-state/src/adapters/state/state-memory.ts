@@ -23,6 +23,11 @@ const PUBLISHING_SHARE = 0.5
 /** What DuckDB needs beside the wide rows that it reads: to hash them as JSON, and to join some of them. */
 const HASHING_BYTES = 128_000_000
 const JOINING_BYTES = 64_000_000
+/**
+ * What is enough for wide rows where they are worked on few at once. With more, DuckDB would only keep more of
+ * what it has read.
+ */
+const WIDE_BYTES = 96_000_000
 /** What DuckDB may keep in memory between two pieces of work. */
 const IDLE_BYTES = 32_000_000
 
@@ -37,6 +42,8 @@ export class StateMemory {
   readonly #threads: number
   /** Bytes of rows that DuckDB reads at once. */
   #readBytes = 0
+  /** True if the diff has wide rows, and works on few of them at once. */
+  #isWide = false
 
   constructor(
     connection: DuckDBConnection,
@@ -66,19 +73,27 @@ export class StateMemory {
       rowBytes > LOOKED_AT_BYTES || isMany ? await extractSlices(connection, primaryKey[0] ?? '') : none
     // DuckDB reads few rows where few are wanted, since extract and state are files. A copy is none.
     this.#readBytes = hidesRowIds(columns) ? extracted.readBytes : 0
+    this.#isWide = !isMany && this.#readBytes === 0 && extracted.readBytes > SLICE_BYTES
     await this.#limit(this.#enough(1, HASHING_BYTES) + more)
     return extracted.slices.length > 1 || isMany ? extracted.slices : null
+  }
+
+  /** While wide changes are staged. */
+  async whileStagingWide(): Promise<void> {
+    await this.#limit(Math.min(this.#usualBytes, WIDE_BYTES))
   }
 
   /** For reading so many bytes of rows at once. */
   async toRead(bytes: number): Promise<void> {
     this.#readBytes = bytes
+    this.#isWide = false
     await this.#limit(this.#enough(1, JOINING_BYTES))
   }
 
   /** For the rest of the diff. */
   async whilePublishing(): Promise<void> {
     const least = Math.min(this.#usualBytes, JOINING_BYTES)
+    if (this.#isWide) return this.#limit(least)
     await this.#limit(Math.max(least, this.#enough(PUBLISHING_SHARE, JOINING_BYTES)))
   }
 
@@ -90,8 +105,9 @@ export class StateMemory {
 
   /** A share of the usual, or where rows are wide what they and the work on them take. */
   #enough(share: number, workBytes: number): number {
+    const usual = this.#isWide ? Math.min(this.#usualBytes, WIDE_BYTES) : this.#usualBytes * share
     const wide = this.#readBytes <= SLICE_BYTES ? 0 : this.#readBytes + workBytes
-    return Math.max(this.#usualBytes * share, wide)
+    return Math.max(usual, wide)
   }
 
   async #limit(bytes: number): Promise<void> {
