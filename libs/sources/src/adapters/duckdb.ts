@@ -33,8 +33,11 @@ export interface DuckdbSourceOptions {
 
 const DEFAULT_MEMORY_BYTES = 512_000_000
 const THREADS = 2
-/** The last try may have so much more: some of what DuckDB counts is not in use at the same time. */
-const LAST_TRY_BYTES = 160_000_000
+/**
+ * Shares of the memory for a second and a third try. Some queries need it for what DuckDB counts, and some for
+ * what it does not count, such as the texts that a query puts together. So neither try is right for both.
+ */
+const MORE_MEMORY = [0.8, 1.25]
 
 /**
  * Makes a source over files of a folder or a .duckdb file. Queries may run concurrently, each with its own
@@ -134,7 +137,8 @@ class DuckdbSource implements Source {
    */
   #memoryLimits(): readonly number[] {
     const { memoryBytes = DEFAULT_MEMORY_BYTES, usualBytes = memoryBytes } = this.#options
-    return [...new Set([usualBytes, memoryBytes, memoryBytes + LAST_TRY_BYTES])]
+    const limits = MORE_MEMORY.map(share => Math.floor(memoryBytes * share))
+    return [usualBytes, ...limits.filter(limit => limit > usualBytes)]
   }
 
   async #try(task: Task, signal: AbortSignal): Promise<Ending> {
