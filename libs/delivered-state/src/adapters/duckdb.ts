@@ -160,7 +160,9 @@ class DuckdbDeliveredState implements DeliveredState {
       if (changes !== undefined) {
         const from = this.#staged.changes[partition] ?? 0
         const news = changes.records.filter(record => record.offset >= from)
+        const wasWide = stage.isWide
         await stage.addChanges(partition, news)
+        if (stage.isWide && !wasWide) await this.#memory.whileStagingWide()
         const last = news.findLast(record => record.change !== null)
         if (last !== undefined)
           this.#advance('lastChange', partition, {
@@ -192,9 +194,10 @@ class DuckdbDeliveredState implements DeliveredState {
       const makeRoom = (bytes: number): Promise<void> => this.#memory.toRead(bytes)
       const merge = { connection, shapes, hash, positions: this.#staged, signal, makeRoom }
       const { isWide } = await mergeFeed(merge)
+      await this.#file.checkpoint()
       this.#feed.positions = this.#staged
       await stage.clear()
-      if (isWide) await this.#file.settle()
+      if (isWide) await this.#file.attachAgain()
       await this.#memory.letGo()
     })
   }

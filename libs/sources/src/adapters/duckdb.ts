@@ -33,6 +33,11 @@ export interface DuckdbSourceOptions {
 
 const DEFAULT_MEMORY_BYTES = 512_000_000
 const THREADS = 2
+/**
+ * Shares of the memory for a second and a third try. Some queries need it for what DuckDB counts, and some for
+ * what it does not count, such as the texts that a query puts together. So neither try is right for both.
+ */
+const MORE_MEMORY = [0.8, 1.25]
 
 /**
  * Makes a source over files of a folder or a .duckdb file. Queries may run concurrently, each with its own
@@ -82,7 +87,7 @@ class DuckdbSource implements Source {
       signal.throwIfAborted()
       return { file, ...rows }
     } catch (error) {
-      await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+      await removeFiles(file)
       signal.throwIfAborted()
       throw error
     } finally {
@@ -112,17 +117,41 @@ class DuckdbSource implements Source {
   ): Promise<Exclude<Answer, { kind: 'failed' }>> {
     const task = this.#task(model, of)
     const deadline = AbortSignal.timeout(this.#mostMs)
-    await using asked = this.#waiting ?? this.#start()
-    this.#waiting = null
-    const ending = await asked.run(task, AbortSignal.any([of.signal, deadline]))
-    of.signal.throwIfAborted()
-    if (ending.kind === 'answered' && ending.answer.kind !== 'failed') return ending.answer
-    if (deadline.aborted) throw this.#tookTooLong(model)
-    throw this.#failure(model, ending, of.file)
+    const signal = AbortSignal.any([of.signal, deadline])
+    const limits = this.#memoryLimits()
+    for (const [index, memoryLimit] of limits.entries()) {
+      const ending = await this.#try({ ...task, memoryLimit: `${memoryLimit}B` }, signal)
+      of.signal.throwIfAborted()
+      if (ending.kind === 'answered' && ending.answer.kind !== 'failed') return ending.answer
+      if (deadline.aborted) throw this.#tookTooLong(model)
+      const isLast = index === limits.length - 1
+      if (isLast || !lacksMemory(ending)) throw this.#failure(model, ending, of.file)
+      if (of.file !== null) await removeFiles(of.file)
+    }
+    throw this.#senseless(model)
   }
 
-  #task(model: ModelSpec, of: { readonly file: string | null; readonly tempDirectory: string }): Task {
-    const { spec, memoryBytes = DEFAULT_MEMORY_BYTES, usualBytes = memoryBytes } = this.#options
+  /**
+   * What DuckDB may have, try by try. Each try has a process of its own, since memory that one has used up does
+   * not come back. What a process may hold is the same for all of them.
+   */
+  #memoryLimits(): readonly number[] {
+    const { memoryBytes = DEFAULT_MEMORY_BYTES, usualBytes = memoryBytes } = this.#options
+    const limits = MORE_MEMORY.map(share => Math.floor(memoryBytes * share))
+    return [usualBytes, ...limits.filter(limit => limit > usualBytes)]
+  }
+
+  async #try(task: Task, signal: AbortSignal): Promise<Ending> {
+    await using asked = this.#waiting ?? this.#start()
+    this.#waiting = null
+    return await asked.run(task, signal)
+  }
+
+  #task(
+    model: ModelSpec,
+    of: { readonly file: string | null; readonly tempDirectory: string },
+  ): Omit<Task, 'memoryLimit'> {
+    const { spec } = this.#options
     const { name, path } = spec
     assertBelowRoots(spec, this.#limits.roots)
     if (!existsSync(path)) throw missingFile(path, { source: name })
@@ -132,8 +161,6 @@ class DuckdbSource implements Source {
       source: { name, path, realPath: realpathSync(path), isDatabase },
       file: of.file,
       tempDirectory: of.tempDirectory,
-      memoryLimit: `${memoryBytes}B`,
-      usualMemory: `${usualBytes}B`,
       threads: THREADS,
       spillBytes: this.#limits.maxSpillBytes,
     }
@@ -181,6 +208,16 @@ class DuckdbSource implements Source {
   #senseless(model: ModelSpec): SluiceError {
     return failed(model, 'was not carried out: its process gave another answer than it was asked for')
   }
+}
+
+async function removeFiles(file: string): Promise<void> {
+  await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+}
+
+/** With another limit the query may do with what its process may hold. */
+function lacksMemory(ending: Ending): boolean {
+  if (ending.kind === 'took too much memory') return true
+  return ending.kind === 'answered' && ending.answer.kind === 'failed' && ending.answer.lacksMemory
 }
 
 function failed(model: ModelSpec, what: string): SluiceError {

@@ -33,7 +33,6 @@ async function answerHere(
     source: { name: model.source, path: folder, realPath: realpathSync(folder), isDatabase: false },
     ...files,
     memoryLimit: '512MB',
-    usualMemory: '512MB',
     threads: 2,
     spillBytes: 1_000_000_000,
   })

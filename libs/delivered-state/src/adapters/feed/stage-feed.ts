@@ -70,6 +70,7 @@ export class FeedStaging {
   #inserting: Promise<void> = Promise.resolve()
   /** The last staged changes that DuckDB reads together. */
   #vector = { rows: 0, bytes: 0 }
+  #isPadded = false
 
   private constructor(connection: DuckDBConnection, shapes: Shapes) {
     this.#connection = connection
@@ -130,6 +131,11 @@ export class FeedStaging {
     })
   }
 
+  /** True if wide changes are staged. */
+  get isWide(): boolean {
+    return this.#isPadded
+  }
+
   /** Waits until DuckDB has taken in all added records. */
   async flush(): Promise<void> {
     await this.#inserting
@@ -148,6 +154,7 @@ export class FeedStaging {
   async close(): Promise<void> {
     await this.#inserting.catch(() => {})
     this.#vector = { rows: 0, bytes: 0 }
+    this.#isPadded = false
     for (const statement of this.#statements.values()) statement.destroySync()
     this.#statements.clear()
   }
@@ -207,6 +214,7 @@ export class FeedStaging {
     const { rows: before, bytes: bytesBefore } = this.#vector
     const fits = bytesBefore + bytes <= VECTOR_BYTES
     const pads = fits ? 0 : VECTOR_ROWS - before
+    this.#isPadded ||= !fits
     if (pads > 0) await this.#connection.run(INSERT_PADS, [pads])
     const end = (fits ? before : 0) + rows
     // A batch that goes on into the next vector may have all of its bytes there.

@@ -30,20 +30,20 @@ export interface StateFileOptions {
  * again.
  *
  * A write-ahead log would hold each wide row once more in memory. Without one, the file has what was committed
- * by the last checkpoint, and none of what came later: positions and rows stay those of one moment. A process
- * that dies only has more to read from the topics again. A commit with much in it makes a checkpoint, and so
- * does closing the file.
+ * by the last checkpoint, and none of what came later: positions and rows are always those of one moment.
  */
 const STORAGE = `ROW_GROUP_SIZE 2048, BLOCK_SIZE 16384, RECOVERY_MODE 'no_wal_writes'`
 
 /** An open state file. */
 export interface StateFile {
   readonly connection: DuckDBConnection
+  /** Writes all that is committed to the file. */
+  checkpoint(): Promise<void>
   /**
-   * Writes all to the file and attaches it again. From then on DuckDB reads a few rows where a few are wanted;
-   * of rows that it wrote itself it reads 2,048. Nothing may be prepared, and no transaction be open.
+   * Attaches the file again. From then on DuckDB reads a few rows where a few are wanted; of rows that it wrote
+   * itself it reads 2,048. Nothing may be prepared, and no transaction be open.
    */
-  settle(): Promise<void>
+  attachAgain(): Promise<void>
   close(): Promise<void>
 }
 
@@ -228,8 +228,8 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
     await attach()
     return {
       connection,
-      settle: async () => {
-        await connection.run('CHECKPOINT sluice_state')
+      checkpoint: async () => void (await connection.run('CHECKPOINT sluice_state')),
+      attachAgain: async () => {
         await connection.run('USE memory; DETACH sluice_state')
         await attach()
       },
@@ -242,8 +242,8 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
 }
 
 async function close(instance: DuckDBInstance, connection: DuckDBConnection, file: string): Promise<void> {
-  // Closing writes the write-ahead log into the file, on the main thread; a checkpoint before does so
-  // elsewhere. If it fails, the log stays.
+  // Closing writes what is committed into the file, on the main thread; a checkpoint before does so elsewhere.
+  // If it fails, the next process has more to read from the topics.
   await connection.run('CHECKPOINT sluice_state').catch(() => {})
   connection.closeSync()
   instance.closeSync()

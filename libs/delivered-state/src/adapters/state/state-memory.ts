@@ -8,7 +8,7 @@ import type { Column } from '@sluice/contracts/values'
 import type { DiffRequest } from '../../port.ts'
 import { hidesRowIds } from '../diff/find-changes.ts'
 import { groupsOf } from '../diff/row-hash.ts'
-import { extractSlices, SLICE_BYTES, type Slice, type SlicedRows } from '../diff/row-slices.ts'
+import { extractSlices, SLICE_BYTES, type Slice, type SlicedRows, tableSlices } from '../diff/row-slices.ts'
 
 /** Of so many columns, what two threads have in work is too much. */
 const MANY_COLUMNS = 100
@@ -23,6 +23,10 @@ const PUBLISHING_SHARE = 0.5
 /** What DuckDB needs beside the wide rows that it reads: to hash them as JSON, and to join some of them. */
 const HASHING_BYTES = 128_000_000
 const JOINING_BYTES = 64_000_000
+/** More keys and hashes than of so many rows may want the usual memory. */
+const FEW_ROWS = 200_000
+/** Wide rows are staged with this much. With more, DuckDB would only keep more of them in memory. */
+const STAGING_BYTES = 96_000_000
 /** What DuckDB may keep in memory between two pieces of work. */
 const IDLE_BYTES = 32_000_000
 
@@ -37,6 +41,8 @@ export class StateMemory {
   readonly #threads: number
   /** Bytes of rows that DuckDB reads at once. */
   #readBytes = 0
+  /** The diff has wide rows, and works on few of them at once. With few rows in all, it needs no more than that. */
+  #wide: 'none' | 'few' | 'many' = 'none'
 
   constructor(
     connection: DuckDBConnection,
@@ -58,21 +64,32 @@ export class StateMemory {
     const more = Math.max(0, columns.length - MANY_COLUMNS) * COLUMN_BYTES
     if (more > 0) await this.#limit(this.#usualBytes + more)
     const counted = await connection.runAndReadAll('SELECT count(*) FROM extract.main.rows')
-    const rowBytes = statSync(extractFile).size / Math.max(1, Number(counted.getRows()[0]?.[0]))
+    const rows = Number(counted.getRows()[0]?.[0])
+    const rowBytes = statSync(extractFile).size / Math.max(1, rows)
     if (more > 0 || rowBytes > WIDE_ROW_BYTES) await connection.run(`SET threads = ${this.#threads}`)
     const isMany = groupsOf(columns).length > 1
     const none: SlicedRows = { slices: [], readBytes: 0 }
     const extracted =
       rowBytes > LOOKED_AT_BYTES || isMany ? await extractSlices(connection, primaryKey[0] ?? '') : none
+    const stored = await tableSlices(connection, { table: 'state', size: 'size' })
     // DuckDB reads few rows where few are wanted, since extract and state are files. A copy is none.
     this.#readBytes = hidesRowIds(columns) ? extracted.readBytes : 0
+    const most = Math.max(stored.readBytes, extracted.readBytes)
+    const isNarrow = isMany || this.#readBytes > 0 || most <= SLICE_BYTES
+    this.#wide = isNarrow ? 'none' : rows <= FEW_ROWS ? 'few' : 'many'
     await this.#limit(this.#enough(1, HASHING_BYTES) + more)
     return extracted.slices.length > 1 || isMany ? extracted.slices : null
+  }
+
+  /** While wide changes are staged. */
+  async whileStagingWide(): Promise<void> {
+    await this.#limit(Math.min(this.#usualBytes, STAGING_BYTES))
   }
 
   /** For reading so many bytes of rows at once. */
   async toRead(bytes: number): Promise<void> {
     this.#readBytes = bytes
+    this.#wide = 'none'
     await this.#limit(this.#enough(1, JOINING_BYTES))
   }
 
@@ -90,8 +107,9 @@ export class StateMemory {
 
   /** A share of the usual, or where rows are wide what they and the work on them take. */
   #enough(share: number, workBytes: number): number {
-    const wide = this.#readBytes <= SLICE_BYTES ? 0 : this.#readBytes + workBytes
-    return Math.max(this.#usualBytes * share, wide)
+    const usual = this.#wide === 'few' ? 0 : this.#usualBytes * share
+    const isWide = this.#readBytes > SLICE_BYTES || this.#wide !== 'none'
+    return Math.max(usual, isWide ? this.#readBytes + workBytes : 0)
   }
 
   async #limit(bytes: number): Promise<void> {

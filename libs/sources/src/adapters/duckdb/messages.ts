@@ -20,9 +20,8 @@ export interface Task {
   /** Where the result goes. Null: only its columns are wanted. */
   readonly file: string | null
   readonly tempDirectory: string
-  /** As DuckDB writes sizes. The first try gets `usualMemory`, a second one `memoryLimit`. */
+  /** As DuckDB writes sizes. */
   readonly memoryLimit: string
-  readonly usualMemory: string
   readonly threads: number
   /** Most bytes of the files that DuckDB writes what does not fit into memory to. */
   readonly spillBytes: number
@@ -68,6 +67,8 @@ export const answer = z.discriminatedUnion('kind', [
     message: z.string().max(MAX_TEXT),
     retryable: z.boolean(),
     details: z.array(detail).max(1000),
+    /** True if more memory might help. */
+    lacksMemory: z.boolean(),
   }),
 ])
 export type Answer = z.output<typeof answer>

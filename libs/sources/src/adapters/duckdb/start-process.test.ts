@@ -21,7 +21,7 @@ afterEach(() => {
 
 function taskOf(): Task {
   const source = { name: 'shop', path: folder, realPath: folder, isDatabase: false }
-  const memory = { memoryLimit: '100MB', usualMemory: '100MB', threads: 1, spillBytes: 1_000_000 }
+  const memory = { memoryLimit: '100MB', threads: 1, spillBytes: 1_000_000 }
   return { model: modelOf('SELECT 1 AS id'), source, file: null, tempDirectory: folder, ...memory }
 }
 
@@ -87,7 +87,7 @@ it('a process finds no variable of the environment, small files only, and no cor
     let code = null
     try { writeFileSync(${JSON.stringify('FOLDER')} + '/large', 'x'.repeat(2_000_000)) } catch (error) { code = error.code }
     const found = { env: Object.keys(process.env), cwd: process.cwd(), code, core: limitOf('Max core file size') }
-    process.stdout.write(JSON.stringify({ kind: 'failed', code: 'internal', message: JSON.stringify(found), retryable: false, details: [] }) + '\\n')
+    process.stdout.write(JSON.stringify({ kind: 'failed', code: 'internal', message: JSON.stringify(found), retryable: false, details: [], lacksMemory: false }) + '\\n')
     setInterval(() => {}, 1000)`.replace('FOLDER', folder)
   const ending = await endingOf(script)
   const message = ending.kind === 'answered' && ending.answer.kind === 'failed' ? ending.answer.message : '{}'
@@ -106,7 +106,7 @@ it('a process keeps a stricter limit of the process that starts it', async () =>
     import { readFileSync } from 'node:fs'
     const limits = readFileSync('/proc/self/limits', 'utf8')
     const message = /Max file size +(\\d+)/.exec(limits)?.[1] ?? ''
-    process.stdout.write(JSON.stringify({ kind: 'failed', code: 'internal', message, retryable: false, details: [] }) + '\\n')
+    process.stdout.write(JSON.stringify({ kind: 'failed', code: 'internal', message, retryable: false, details: [], lacksMemory: false }) + '\\n')
     setInterval(() => {}, 1000)`
   const program = join(folder, 'report.mjs')
   writeFileSync(program, report)

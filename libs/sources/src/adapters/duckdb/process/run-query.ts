@@ -34,19 +34,12 @@ interface Prepared {
 /** Never rejects: an error is an answer, too. */
 export async function answerTo(task: Task): Promise<Answer> {
   try {
-    if (task.memoryLimit === task.usualMemory) return await tryWith(task, task.memoryLimit)
-    return await tryWith(task, task.usualMemory).catch(async (error: unknown) => {
-      if (!saysOutOfMemory(causeOf(error))) throw error
-      await removeResult(task)
-      return tryWith(task, task.memoryLimit)
-    })
+    return await carryOut(task)
   } catch (error) {
-    return failure(errorOf(error, task))
+    const { code, message, retryable, details } = errorOf(error, task)
+    const lacksMemory = saysOutOfMemory(causeOf(error))
+    return { kind: 'failed', code, message, retryable, details: [...details], lacksMemory }
   }
-}
-
-function failure({ code, message, retryable, details }: SluiceError): Answer {
-  return { kind: 'failed', code, message, retryable, details: [...details] }
 }
 
 function errorOf(error: unknown, { model, file }: Task): SluiceError {
@@ -66,9 +59,9 @@ async function removeResult({ file }: Task): Promise<void> {
   await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
 }
 
-async function tryWith(task: Task, memoryLimit: string): Promise<Answer> {
+async function carryOut(task: Task): Promise<Answer> {
   {
-    await using session = await openClosedOff(task, { memoryLimit, threads: task.threads })
+    await using session = await openClosedOff(task)
     const prepared = await prepare(session.connection, task)
     if (task.file === null) return { kind: 'columns', columns: prepared.columns.map(columnOf) }
     if (task.threads === 1 || prepared.columns.length <= MANY_COLUMNS)
@@ -76,7 +69,7 @@ async function tryWith(task: Task, memoryLimit: string): Promise<Answer> {
   }
   // Each thread keeps all columns of a row group in memory. The settings of the first instance are locked.
   await removeResult(task)
-  return tryWith({ ...task, threads: 1 }, memoryLimit)
+  return carryOut({ ...task, threads: 1 })
 }
 
 function columnOf({ name, carried }: QueryColumn) {
@@ -87,12 +80,9 @@ function columnOf({ name, carried }: QueryColumn) {
  * Opens an instance with what the query needs: the source's folder or its database, and the extract. From
  * then on, the instance can open nothing else, and its settings cannot be changed.
  */
-async function openClosedOff(
-  task: Task,
-  limits: { readonly memoryLimit: string; readonly threads: number },
-): Promise<DuckdbSession> {
-  const { file, source, tempDirectory, spillBytes } = task
-  const session = await DuckdbSession.open(folderOf(task), { ...limits, tempDirectory, spillBytes })
+async function openClosedOff(task: Task): Promise<DuckdbSession> {
+  const { file, source } = task
+  const session = await DuckdbSession.open(folderOf(task), task)
   try {
     if (file !== null) await attachExtract(session.connection, file)
     if (source.isDatabase) await attachSource(session.connection, source)
