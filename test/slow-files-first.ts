@@ -1,7 +1,7 @@
 /**
- * The order of the test files: those that take longest come first in their group, so that none of them is at
- * work alone when all others are done. vitest knows how long a file took the last time. A fresh clone has no
- * last time, and there this list tells.
+ * The order of the test files: those that take longest come first in their group. So none of them is at work
+ * alone when all others are done. vitest knows how long a file took the last time. A fresh clone has no last
+ * time, and there this list tells.
  */
 import { BaseSequencer } from 'vitest/node'
 import type { TestSpecification } from 'vitest/node'
