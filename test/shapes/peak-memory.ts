@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 
 const EVERY_MS = 50
 
-/** Looks at processes while they live: what a process had in its last moments may be missed, no more. */
+/** Looks at processes while they live. It may miss what a process had in its last moments, and no more. */
 export class PeakMemory implements Disposable {
   readonly #pids = new Map<number, string>()
   readonly #megabytes = new Map<string, number>()

@@ -43,7 +43,7 @@ export interface Played {
   readonly seconds: readonly number[]
   /** MB by process. */
   readonly peaks: ReadonlyMap<string, number>
-  /** What was not as it has to be; empty: the shape has passed. */
+  /** What was wrong. Empty if the shape has passed. */
   readonly problems: readonly string[]
 }
 
