@@ -1,7 +1,7 @@
 /**
- * The order of the test files: those that take longest come first in their group, so that none of them is at
- * work alone when all others are done. vitest knows how long a file took the last time. A fresh clone has no
- * last time, and there this list tells.
+ * The order of the test files: those that take longest come first in their group. So none of them is at work
+ * alone when all others are done. vitest knows how long a file took the last time. A fresh clone has no last
+ * time, and there this list tells.
  */
 import { BaseSequencer } from 'vitest/node'
 import type { TestSpecification } from 'vitest/node'
@@ -9,16 +9,16 @@ import type { TestSpecification } from 'vitest/node'
 /** The slowest first, by the last parts of their paths. `test/tooling/suites.test.ts` looks for each. */
 export const SLOW_FILES: readonly string[] = [
   'libs/message-log/src/adapters/kafka.contract.test.ts',
-  'libs/redis/src/redis-connection.contract.test.ts',
   'libs/delivered-state/src/adapters/duckdb.test.ts',
-  'test/histories/pipeline.test.ts',
   'services/renderer/src/killed-renderer.test.ts',
+  'libs/redis/src/redis-connection.contract.test.ts',
   'services/delivery/src/slow-destinations.test.ts',
   'services/cli/src/binary.test.ts',
-  'test/e2e/algolia.test.ts',
-  'test/e2e/lost-topics.test.ts',
   'test/e2e/set-aside.test.ts',
+  'test/e2e/lost-topics.test.ts',
+  'test/e2e/preview.test.ts',
   'test/e2e/asked-runs.test.ts',
+  'test/e2e/bad-input.test.ts',
 ]
 
 export class SlowFilesFirst extends BaseSequencer {

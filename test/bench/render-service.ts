@@ -1,7 +1,8 @@
 /**
- * Rows per second of the renderer service, from `changes` to acknowledged `requests` on a log on disk, beside
- * bare `liquidjs.renderSync` of the same templates over rows that are in memory already. Rounds take turns in
- * one process. Run: node test/bench/render-service.ts [--rows 100000 --rounds 3 --only jsonColumn]
+ * Rows per second of the renderer service, from `changes` to acknowledged `requests` on a log on disk. Beside
+ * it stands bare `liquidjs.renderSync` of the same templates over rows that are in memory already. Rounds
+ * take turns in one process. Run: node test/bench/render-service.ts [--rows 100000 --rounds 3 --only
+ * jsonColumn]
  */
 import { parseArgs } from 'node:util'
 import type { RunBegin } from '@sluice/contracts/records'

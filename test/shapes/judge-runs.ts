@@ -14,7 +14,7 @@ export interface Wanted {
   readonly countOf: (selection: Selection) => number
 }
 
-/** What is not as it has to be, over the runs of all syncs of a shape, each as its `sluice run` ended. */
+/** What is wrong in the runs of all syncs of a shape. Each run is given as its `sluice run` ended. */
 export function judgeRuns(ended: readonly Finished[], { pass, countOf }: Wanted): string[] {
   const isWarning = Object.values(pass.expect).some(({ outcome }) => outcome !== 'delivered')
   const status = isWarning ? 'warning' : 'success'

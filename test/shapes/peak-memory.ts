@@ -18,7 +18,7 @@ export interface Peaks {
   readonly together: ReadonlyMap<string, number>
 }
 
-/** Looks at processes while they live: what a process had in its last moments may be missed, no more. */
+/** Looks at processes while they live. It may miss what a process had in its last moments, and no more. */
 export class PeakMemory implements Disposable {
   readonly #watched = new Map<number, string>()
   /** The parent of each process that the system lists. */

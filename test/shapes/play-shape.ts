@@ -42,7 +42,7 @@ export interface Played {
   /** How long each pass took. */
   readonly seconds: readonly number[]
   readonly peaks: Peaks
-  /** What was not as it has to be; empty: the shape has passed. */
+  /** What was wrong. Empty if the shape has passed. */
   readonly problems: readonly string[]
 }
 

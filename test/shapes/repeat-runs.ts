@@ -1,7 +1,7 @@
 /**
- * Runs command lines of `sluice` in this one process, each when its parent says so: one after the other, so
- * that whatever a run leaves behind adds up here, or many at once, which would be too many processes. Forked
- * by command-line.ts.
+ * Runs command lines of `sluice` in this one process, each when its parent says so. One after the other,
+ * whatever a run leaves behind adds up here. Many at once run here too, since a process for each would be too
+ * much. Forked by command-line.ts.
  */
 import { runCli } from '@sluice/cli/run-cli'
 

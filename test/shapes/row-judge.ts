@@ -113,7 +113,7 @@ function rowNumbers(body: Buffer, { batch, rows }: Shape): readonly number[] | s
   return numbers
 }
 
-/** Where two bodies part, and what stands there. */
+/** The place where two bodies begin to differ, and the text there. */
 function difference(expected: Buffer, found: Buffer): string {
   let at = 0
   while (at < expected.length && expected[at] === found[at]) at += 1

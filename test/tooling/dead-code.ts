@@ -12,7 +12,7 @@ export type Deadness =
   | 'unreached-file'
   /** Neither production code nor this file itself uses it, though a test may. */
   | 'unused-export'
-  /** Used in this file alone: `export` has no reader. Types are free to, as part of what the file exports. */
+  /** Only this file uses it, so its `export` has no reader. A type may be exported beside what uses it. */
   | 'needless-export'
 
 export interface DeadCode {

@@ -8,8 +8,8 @@ import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 
 /**
- * Throws `config` if a header or query parameter could not be sent with the secrets that `lookUp` gives, with
- * the field and the names of the secrets, never with a value. Errors of `lookUp` pass through.
+ * Throws `config` if a header or query parameter could not be sent with the secrets that `lookUp` gives. The
+ * error names the field and the secrets, and never has a value. Errors of `lookUp` pass through.
  */
 export function assertFilled(destination: DestinationSpec, lookUp: (name: string) => string): void {
   const { name, headers = {}, query = {}, auth, tls = {} } = destination

@@ -140,9 +140,10 @@ export interface FencedWriter extends AsyncDisposable {
    * The caller may have several appends under way. The writer carries them out in the order of the calls.
    * After one has failed, no later one succeeds. So the log always has a gapless prefix of all appends.
    *
-   * Rejects with `fenced` if a successor has written there, `writer-dead` after an earlier failure,
-   * `unreachable` if the outcome is not known, `too-large` for a record that is larger than the topic allows,
-   * and with the signal's reason when aborted, even before the call. Each of these leaves the writer dead.
+   * Rejects with `fenced` if a successor has written there, and with `writer-dead` after an earlier failure.
+   * If the outcome is not known, it rejects with `unreachable`. A record that is larger than the topic allows
+   * is `too-large`. When aborted, even before the call, it rejects with the signal's reason. Each of these
+   * leaves the writer dead.
    */
   append(
     target: TopicPartition,

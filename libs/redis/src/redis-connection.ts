@@ -102,9 +102,9 @@ export class RedisConnection implements AsyncDisposable {
 
   /**
    * Runs a script on the keys that begin with `key`. Rejects with `unreachable` (retryable) if Redis does not
-   * answer or refuses for now, with `config` if the settings are wrong (retryable once they have been right),
-   * and with `internal` if the script is wrong. May be called concurrently. Scripts on the same connection
-   * run in the order of the calls.
+   * answer or refuses for now. If the settings are wrong, it rejects with `config` (retryable once they have
+   * been right), and if the script is, with `internal`. May be called concurrently. Scripts on the same
+   * connection run in the order of the calls.
    */
   async run(script: RedisScript, key: string, args: readonly (string | number)[]): Promise<unknown> {
     this.#usedKey = key

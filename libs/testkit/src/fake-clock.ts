@@ -1,6 +1,6 @@
 /**
- * A clock that stands still until a test moves it. It starts at 2026-01-01T00:00:00Z, and timers set on it
- * fire while it is moved, in the order of their times; those for the same time in the order in which they
+ * A clock that stands still until a test moves it. It starts at 2026-01-01T00:00:00Z. Timers set on it fire
+ * while it is moved, in the order of their times. Those for the same time fire in the order in which they
  * were set.
  */
 export class FakeClock {

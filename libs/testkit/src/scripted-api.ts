@@ -1,7 +1,7 @@
 /**
- * An HTTP API that plays what a test scripts and remembers all it saw, over real sockets, so that connections
- * can be cut, reset and kept waiting as a real server would. `startScriptedApi` runs in the test's process;
- * `forkScriptedApi` (scripted-api-fork.ts) in one of its own.
+ * An HTTP API that plays what a test scripts, and remembers all it saw. It has real sockets, so that it can
+ * cut, reset and keep waiting connections as a real server would. `startScriptedApi` runs in the test's
+ * process; `forkScriptedApi` (scripted-api-fork.ts) in one of its own.
  */
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'

@@ -8,10 +8,13 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { compileCacheFolder } from '../../../libs/runtime/bin/compile-cache.mjs'
+import { freshBundle } from '../bundle/fresh-bundle.mjs'
 
-const MAIN = new URL('../src/main.ts', import.meta.url)
+const BUNDLE = freshBundle()
+const MAIN =
+  BUNDLE === null ? new URL('../src/main.ts', import.meta.url) : pathToFileURL(join(BUNDLE, 'sluice.mjs'))
 /**
  * What Sluice holds in memory is bounded, so a bounded heap costs nothing and keeps V8 from putting off the
  * collection of garbage.

@@ -1,7 +1,7 @@
 /**
- * Whatever validates is sent as it is written: random base URLs, queries, headers and paths, most of them
- * with something odd in them, go through the schemas, the templates and the sender to a socket that keeps the
- * bytes. What these say is judged by the text that was written, not by what any part of Sluice made of it.
+ * Whatever validates is sent as it is written: random base URLs, queries, headers and paths go through the
+ * schemas, the templates and the sender. A socket keeps the bytes. Most of these texts have something odd in
+ * them. What these say is judged by the text that was written, not by what any part of Sluice made of it.
  */
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'

@@ -100,7 +100,8 @@ export function everyCharacterSuite(name: string, harness: () => DeliveredStateH
 
   describe(`${name}: texts of every length stay in their rows`, TIMEOUT, () => {
     it.each([2047, 2048, 2049, 4095, 4096, 4097, 65_535, 65_536, 65_537])('among %i rows', async rows => {
-      // Each text tells whose it is; lengths are those around DuckDB's texts that stand in place (12 bytes).
+      // Each text names its row. The lengths are those around 12 bytes, up to which DuckDB keeps a text in
+      // place.
       const sql = `SELECT range::INTEGER AS id, CASE range % 5 WHEN 0 THEN NULL WHEN 1 THEN '' ELSE left(chr(65279) || range || repeat('é', 20), (range % 17)::INTEGER) END AS v,
           chr(65279) || range AS w FROM range(${rows})`
       const { changes } = await changesOf(

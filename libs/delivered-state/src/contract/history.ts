@@ -34,8 +34,8 @@ interface Believed {
 }
 
 /**
- * A change that the diff has to find, and the entry that ends with it. What a change says to be muted is the
- * adapter's own; the oracle has its own, too.
+ * A change that the diff has to find, and the entry that ends with it. For what is muted, the adapter has a
+ * text of its own, and the oracle another.
  */
 interface Expected {
   readonly change: DetectedChange
@@ -371,7 +371,9 @@ export class History {
     if (this.#captured.delete(placeOf(partition, key))) append(this.#topicsOf(partition).captured, key, null)
   }
 
-  /** What a partition that the key has left says again must mean nothing where the key is now. */
+  /**
+   * A partition that the key has left may repeat its records. That must mean nothing where the key is now.
+   */
   #endAgainElsewhere(partition: number, key: string): void {
     for (const other of this.#topics.keys()) {
       if (other === partition || this.#random() < 0.8) continue

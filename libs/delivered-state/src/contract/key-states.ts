@@ -1,7 +1,7 @@
 /**
  * Holds the engine against the tables of PROTOCOL.md §2 (domain/key-state.ts), in all of their entries: every
- * state with every op and outcome, and with every row that the model may have. Random histories hold the two
- * against each other in what runs make of them, one after the other.
+ * state with every op and outcome, and with every row that the model may have. Random histories compare the
+ * two over runs that follow one another.
  */
 import { describe, expect, it } from 'vitest'
 import { OPS, type KeyStateKind, type Op, type Outcome } from '@sluice/contracts/state'
@@ -73,7 +73,7 @@ export function keyStatesSuite(name: string, harness: () => DeliveredStateHarnes
   })
 }
 
-/** A change of which the destination's answer decides; its row was 1 and becomes 2. */
+/** A change on which the destination's answer decides. Its row was 1 and becomes 2. */
 function deliveredChange(of: { readonly key: string; readonly state: KeyStateKind; readonly op: Op }): Fed {
   const { key, state, op } = of
   const before = state === 'absent' ? null : { id: key, v: 1 }
@@ -101,7 +101,7 @@ function byKey(changes: readonly DetectedChange[]): ReadonlyMap<string, Detected
   return new Map(changes.map(change => [change.key, change]))
 }
 
-/** The state shows in what a run without rows finds: it removes all that may be there. */
+/** A run without rows shows the state: it removes each row that may be there. */
 function knownOf(found: DetectedChange | undefined): Known {
   if (found === undefined || found.op === 'settled') return { state: 'absent', v: null }
   return { state: found.beforeState, v: found.before?.['v'] ?? null }

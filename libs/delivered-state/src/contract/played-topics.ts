@@ -26,8 +26,8 @@ export function append<T>(topic: Topic<T>, key: string, value: T): void {
 }
 
 /**
- * What compaction may leave of a topic for who reads it from its start: the last record of each key, and some
- * older ones; of a key that ends with a tombstone, perhaps nothing.
+ * What compaction may leave of a topic for a reader that starts at its beginning: the last record of each
+ * key, and some older ones. Of a key that ends with a tombstone it may leave nothing.
  */
 function compacted<T>(topic: Topic<T>, random: () => number): Topic<T> {
   const last = new Map(topic.records.map(record => [record.key, record]))

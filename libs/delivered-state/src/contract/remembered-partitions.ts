@@ -1,4 +1,4 @@
-/** In which partition a key belongs, and that what stands in others means nothing for it. */
+/** The partition to which a key belongs. Records in other partitions mean nothing for it. */
 import { describe, expect, it } from 'vitest'
 import type { Captured } from '@sluice/contracts/records'
 import type { DeliveredState, DetectedChange, StateFeed } from '../port.ts'

@@ -1,6 +1,6 @@
 /**
- * What a closed state file holds, in the words of the port, so that a test can hold two files against each
- * other key by key. Hashes and the numbers of shapes are left out: they follow from the rows.
+ * The content of a closed state file, in the words of the port. So a test can compare two files key by key.
+ * Hashes and the numbers of shapes are left out: they follow from the rows.
  */
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { KeyStateKind, Outcome } from '@sluice/contracts/state'

@@ -1,6 +1,6 @@
 /**
- * No two different rows count as equal, and no equal ones as different: over all types, with values that are
- * alike in structure, where a weak hash of a row, or an ambiguous text of it, would collide.
+ * Different rows never count as equal, and equal rows never as different. The values, of all types, are so
+ * alike in structure that a weak hash of a row, or an ambiguous text of it, would collide.
  */
 import { describe, expect, it } from 'vitest'
 import { changesOf, type DeliveredStateHarness, requestFor, TIMEOUT } from './harness.ts'

@@ -22,10 +22,10 @@ export interface Answer {
 }
 
 /**
- * The default meaning of an answer: 2xx delivered; 429, and 503 with Retry-After, throttled; 408 and other
- * 5xx unknown, since the server may have applied the request before it failed; other 4xx and 3xx (redirects
- * are not followed) rejected. A 404 or 410 to a removal confirms that an uncertain row is gone. The caller
- * knows the rows, and asks `confirmsRemoval`.
+ * The default meaning of an answer: 2xx is delivered; 429, and 503 with Retry-After, are throttled. 408 and
+ * other 5xx are unknown, since the server may have applied the request before it failed. Other 4xx, and 3xx,
+ * are rejected: redirects are not followed. A 404 or 410 to a removal confirms that an uncertain row is gone.
+ * The caller knows the rows, and asks `confirmsRemoval`.
  */
 export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
   const { status } = answer

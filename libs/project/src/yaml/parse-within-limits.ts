@@ -1,6 +1,6 @@
 /**
  * Parses YAML as far as a person could have written it. The parser's work grows with each piece of a file,
- * and with the square of its aliases, and it goes one level down its stack for each level of the file.
+ * and with the square of its aliases. It goes one level down its stack for each level of the file.
  */
 import type { LineCounter } from 'yaml'
 import {

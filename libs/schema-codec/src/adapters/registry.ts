@@ -103,9 +103,9 @@ class RegistryStore implements SchemaStore {
   }
 
   /**
-   * The client sets the level of a subject after putting its first schema there. If that did not happen,
-   * because the process died or another process is just between the two steps, the client refuses the next
-   * schema of a registry that then says NONE. If any schema may follow, a level that an earlier version of
+   * The client sets the level of a subject after putting its first schema there. That may not have happened,
+   * because the process died or another process is just between the two steps. Then the registry says NONE,
+   * and the client refuses its next schema. If any schema may follow, a level that an earlier version of
    * Sluice has set is removed, too.
    */
   async #registerAs(

@@ -1,6 +1,6 @@
 /**
- * Looks after one sync. It takes the sync over when there is something to do, works on it until there is
- * nothing more, and takes it over again after a failure of the log or of its writer.
+ * Looks after one sync. It takes the sync over when there is something to do, and works on it until there is
+ * nothing more. After a failure of the log or of its writer it takes the sync over again.
  *
  * States: idle (unowned) → owned → idle; owned → (setback) → owned; idle or owned → set aside → owned. A
  * command to a sync that is set aside fails. It is also a new try.

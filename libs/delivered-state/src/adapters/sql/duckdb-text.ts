@@ -23,9 +23,9 @@ export function textOfBytes(value: DuckDBValue | undefined): string | null {
 }
 
 /**
- * Cuts the joined bytes of texts at their lengths, which count bytes; −1 is null. Throws `corrupt` unless the
- * parts take up all bytes, and each begins where a character does: a text that has slipped into its neighbour
- * must never be sent.
+ * Cuts the joined bytes of texts at their lengths in bytes; −1 is null. Throws `corrupt` unless the parts
+ * take up all bytes, and each begins with a character's first byte. A text that has slipped into its
+ * neighbour must never be sent.
  */
 export function cutTexts(joined: Uint8Array, lengths: ArrayLike<number>): (string | null)[] {
   let total = 0

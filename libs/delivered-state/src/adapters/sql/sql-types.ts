@@ -177,8 +177,8 @@ export function readingOfExtracted(type: ColumnType, x: string): string {
 }
 
 /**
- * A DOUBLE without the digit after the point that DuckDB prints of whole numbers. What JSON has no number for
- * reads as it is stored, so that the text 'inf' is told from it.
+ * A DOUBLE without the digit after the point that DuckDB prints for whole numbers. A double that JSON has no
+ * number for reads as it is stored. So it differs from the text 'inf'.
  */
 function doubleReading(x: string): string {
   const text = `CAST(${x} AS VARCHAR)`
@@ -189,9 +189,9 @@ function doubleReading(x: string): string {
 }
 
 /**
- * How a stored value, read as text, reads where its column is of a type now. What is stored reads as it is,
- * but for whole doubles from 1e16 on, which JSON has with all their digits: those whose digits are the
- * shortest ones of the double. 9007199254740993 is no double, and stays what it is.
+ * How a stored value, given as text, reads if its column has this type now. A stored value reads as it is.
+ * The exception is a whole double from 1e16 on, which JSON has with all its digits, if these are the shortest
+ * digits of the double. 9007199254740993 is no double, and stays what it is.
  */
 export function readingOfStored(type: ColumnType, x: string): string {
   if (isNested(type)) return nestedReading(type, x, readingOfStored)

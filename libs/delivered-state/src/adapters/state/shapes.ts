@@ -1,6 +1,6 @@
 /**
  * The sets of columns that stored rows have. A model may gain or lose columns, and a row is stored as it was
- * delivered; to know which columns a row lacks, without reading it, each row names its shape.
+ * delivered. Each row names its shape, which tells without reading the row which columns it lacks.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Row } from '@sluice/contracts/values'

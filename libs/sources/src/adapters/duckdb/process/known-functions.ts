@@ -4,9 +4,9 @@
  * installed version.
  *
  * A function is here if it computes a value from its arguments, or reads files that DuckDB itself checks
- * against the source's folder. A function is not here if it runs a text as SQL (query), changes or reveals
- * settings (enable_profiling, current_setting), writes (enable_logging, write_log), takes addresses of memory
- * (arrow_scan), or describes this process.
+ * against the source's folder. Five kinds of functions are not here. They run a text as SQL (query), change
+ * or reveal settings (enable_profiling, current_setting), or write (enable_logging, write_log). Or they take
+ * addresses of memory (arrow_scan), or describe this process.
  */
 
 const TABLE_FUNCTIONS = `
