@@ -3,22 +3,24 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import { headerValueFault } from '@sluice/contracts/specs/http-texts'
+import { baseUrlFault, headerValueFault } from '@sluice/contracts/specs/http-texts'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 
 /**
- * Throws `config` if a header or query parameter could not be sent with the secrets that `lookUp` gives, with
- * the field and the names of the secrets, never with a value. Errors of `lookUp` pass through.
+ * Throws `config` if the base URL, a header or a query parameter could not be sent with the secrets that
+ * `lookUp` gives, with the field and the names of the secrets, never with a value. Errors of `lookUp` pass
+ * through.
  */
 export function assertFilled(destination: DestinationSpec, lookUp: (name: string) => string): void {
-  const { name, headers = {}, query = {}, auth, tls = {} } = destination
+  const { name, baseUrl, headers = {}, query = {}, auth, tls = {} } = destination
   // What opens a certificate sees whether its secrets are right. Here they only have to be there.
   const { username = '', password = '' } = auth !== undefined && 'basic' in auth ? auth.basic : {}
   for (const text of [username, password, ...Object.values(tls)])
     if (typeof text === 'string') fillSecrets(text, lookUp)
   const token = auth !== undefined && 'bearer' in auth ? auth.bearer : null
   const details = [
+    ...baseUrlDetail(baseUrl, fillSecrets(baseUrl, lookUp)),
     ...(token === null ? [] : bearerFault(token, fillSecrets(token, lookUp).trim())),
     ...Object.entries(headers).flatMap(([header, text]) => {
       const value = fillSecrets(text, lookUp).trim()
@@ -37,6 +39,13 @@ export function assertFilled(destination: DestinationSpec, lookUp: (name: string
   const [first] = details
   if (first === undefined) return
   throw new SluiceError('config', `Destination \`${name}\`: ${first.message}.`, { details })
+}
+
+function baseUrlDetail(text: string, filled: string): ErrorDetail[] {
+  const isRight = /^[\x21-\x7e]*$/.test(filled) && baseUrlFault(filled) === null
+  if (secretNames(text).length === 0 || isRight) return []
+  const fault = 'what no path of a URL can carry'
+  return detailOf(text, { field: 'baseUrl', what: 'the path of `baseUrl`', fault })
 }
 
 function bearerFault(text: string, token: string): ErrorDetail[] {

@@ -28,6 +28,8 @@ export interface Target {
   readonly sync: string
   readonly destination: string
   readonly baseUrl: string
+  /** The same with secret values masked, as it is shown. */
+  readonly shownBaseUrl: string
   readonly headers: { readonly [name: string]: string }
   /** The same headers with secret values masked, as they are shown. */
   readonly shownHeaders: { readonly [name: string]: string }
@@ -113,6 +115,9 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     shownHeaders['authorization'] = authorization.shown
     secrets.push(...authorization.secrets)
   }
+  const baseUrl = fill(destination.baseUrl)
+  // An API may give back the end of a path alone, by which it knows the caller.
+  for (const name of secretNames(destination.baseUrl)) secrets.push(lookUp(name).split('/').at(-1) ?? '')
   const query: string[] = []
   const shownQuery: string[] = []
   for (const [name, text] of Object.entries(destination.query ?? {})) {
@@ -133,7 +138,8 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
   return {
     sync: sync.name,
     destination: destination.name,
-    baseUrl: destination.baseUrl.replace(/\/+$/, ''),
+    baseUrl: withoutEnd(baseUrl),
+    shownBaseUrl: withoutEnd(masked(destination.baseUrl)),
     headers,
     shownHeaders,
     connection,
@@ -150,6 +156,10 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     captures,
     answerLimitBytes: looksInside ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
   }
+}
+
+function withoutEnd(url: string): string {
+  return url.replace(/\/+$/, '')
 }
 
 function encoded(text: string): string {
@@ -190,9 +200,9 @@ function ratesOf(limits: LimitsSpec | undefined, fallback: readonly RateWindow[]
 }
 
 /** The URL of a request, with the destination's query added. */
-export function urlOf(target: Target, path: string, query: string): string {
+export function urlOf({ baseUrl }: Pick<Target, 'baseUrl'>, path: string, query: string): string {
   const separator = path === '' || path.startsWith('/') || path.startsWith('?') ? '' : '/'
-  const url = `${target.baseUrl}${separator}${path}`
+  const url = `${baseUrl}${separator}${path}`
   if (query === '') return url
   return `${url}${url.includes('?') ? '&' : '?'}${query}`
 }

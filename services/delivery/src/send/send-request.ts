@@ -61,7 +61,7 @@ export async function sendRequest(
 ): Promise<Sent | Late> {
   const { request, history } = job
   const { target, sender, sendBeforeMs, lateMs, nextTryMs, signal } = deps
-  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  const hash = hashOf(request, target)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const headers = mergedHeaders(target.headers, request.headers)
   if (key !== null && target.idempotencyHeader !== null) headers[target.idempotencyHeader] = key
@@ -187,10 +187,15 @@ function recordedBody({ body, cut = false }: Answered, target: Target): string {
   return shown.slice(0, read)
 }
 
+/** What the same request has again, whatever its secrets are by then. */
+function hashOf({ method, path, body }: Request, target: Target): string {
+  return requestHash(method, urlOf({ baseUrl: target.shownBaseUrl }, path, ''), body)
+}
+
 /** Attempt 0: the request is tried no more, or was never sent. */
 export function closingAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  const hash = hashOf(request, target)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const { trigger } = request
   return {
