@@ -119,8 +119,8 @@ function partsOf(text: string): UrlParts | null {
 }
 
 /**
- * What is wrong with a destination's `baseUrl`, in whose path secrets may stand. White space around it does not
- * count.
+ * What is wrong with a destination's `baseUrl`, in whose path secrets may stand. White space around it does
+ * not count.
  */
 export function baseUrlFault(written: string): string | null {
   const text = written.trim()

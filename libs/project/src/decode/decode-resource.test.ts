@@ -272,7 +272,9 @@ describe('references', () => {
       /`A_B` is not the name of a secret/,
     )
     const at = (baseUrl: string): string => `kind: destination\nname: d\nbaseUrl: "${baseUrl}"\n`
-    expect(specOf(at('https://h/hooks/${secret:a}'))).toMatchObject({ baseUrl: 'https://h/hooks/${secret:a}' })
+    expect(specOf(at('https://h/hooks/${secret:a}'))).toMatchObject({
+      baseUrl: 'https://h/hooks/${secret:a}',
+    })
     expect(problemOf(at('https://${secret:host}/x'))).toMatch(/a secret stands in the path alone/)
     expect(problemOf(`${DESTINATION}title: "\${secret:a}"\n`)).toMatch(/not allowed here/)
   })
