@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { assertFilled } from './filled-destination.ts'
 
 function thrownFor(
-  fields: Partial<Pick<DestinationSpec, 'baseUrl' | 'headers' | 'query'>>,
+  fields: Partial<Pick<DestinationSpec, 'baseUrl' | 'auth' | 'headers' | 'query'>>,
   secrets: { [name: string]: string },
 ) {
   const spec: DestinationSpec = { kind: 'destination', name: 'crm', baseUrl: 'http://h', ...fields }
@@ -51,6 +51,17 @@ it('tells query parameters, and all that is wrong at once', () => {
   expect(thrownFor(fields, { a: 'x\ny', b: 'z' })?.details.map(({ message }) => message)).toEqual([
     'the header `A` cannot be sent: with the secrets `a`, `b` filled in it has a line break',
     'the query parameter `k` cannot be sent: with the secret `a` filled in it has a line break',
+  ])
+})
+
+it('refuses a user name with a colon, which would be cut there', () => {
+  const auth = { basic: { username: '${secret:site}', password: '' } }
+  expect(thrownFor({ auth }, { site: 's3cret' })).toBeNull()
+  expect(thrownFor({ auth }, { site: 's3cret:a' })?.details).toEqual([
+    {
+      field: 'auth.basic.username',
+      message: 'the user name cannot be sent: with the secret `site` filled in it has a colon, which ends it',
+    },
   ])
 })
 

@@ -8,9 +8,9 @@ import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 
 /**
- * Throws `config` if the base URL, a header or a query parameter could not be sent with the secrets that
- * `lookUp` gives, with the field and the names of the secrets, never with a value. Errors of `lookUp` pass
- * through.
+ * Throws `config` if the base URL, the user name, a header or a query parameter could not be sent with the
+ * secrets that `lookUp` gives, with the field and the names of the secrets, never with a value. Errors of
+ * `lookUp` pass through.
  */
 export function assertFilled(destination: DestinationSpec, lookUp: (name: string) => string): void {
   const { name, baseUrl, headers = {}, query = {}, auth, tls = {} } = destination
@@ -18,9 +18,15 @@ export function assertFilled(destination: DestinationSpec, lookUp: (name: string
   const { username = '', password = '' } = auth !== undefined && 'basic' in auth ? auth.basic : {}
   for (const text of [username, password, ...Object.values(tls)])
     if (typeof text === 'string') fillSecrets(text, lookUp)
+  const hasColon = fillSecrets(username, lookUp).includes(':')
   const token = auth !== undefined && 'bearer' in auth ? auth.bearer : null
   const details = [
     ...baseUrlDetail(baseUrl, fillSecrets(baseUrl, lookUp)),
+    ...detailOf(username, {
+      field: 'auth.basic.username',
+      what: 'the user name',
+      fault: hasColon ? 'a colon, which ends it' : null,
+    }),
     ...(token === null ? [] : bearerFault(token, fillSecrets(token, lookUp).trim())),
     ...Object.entries(headers).flatMap(([header, text]) => {
       const value = fillSecrets(text, lookUp).trim()

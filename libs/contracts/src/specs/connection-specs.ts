@@ -1,5 +1,6 @@
 /** How a connection is encrypted, and what is shown to the server, as users write it. */
 import { z } from 'zod'
+import { fillSecrets } from '../secret-references.ts'
 import { filledText, text } from './texts.ts'
 
 /** The longest certificate, key or PKCS #12 file, in characters. */
@@ -42,7 +43,7 @@ const AUTH_KINDS = ['basic', 'bearer'] as const
 const AUTH_WANTED = `one of ${AUTH_KINDS.map(kind => `\`${kind}\``).join(', ')}`
 const basicAuth = z.strictObject({
   username: filledText
-    .refine(value => !value.includes(':'), 'a name without a colon, which ends it')
+    .refine(value => !fillSecrets(value, () => '').includes(':'), 'a name without a colon, which ends it')
     .describe('May hold ${secret:NAME}.'),
   password: text.default('').describe('As ${secret:NAME}.'),
 })

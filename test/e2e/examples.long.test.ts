@@ -1,0 +1,16 @@
+/** The examples of docs/examples, distributed; and what they take too long to tell in `npm test`. */
+import { describe } from 'vitest'
+import { customerioExample } from './examples/customerio.ts'
+import { slackExample } from './examples/slack.ts'
+import { moreOfStripe, stripeExample } from './examples/stripe.ts'
+import { distributedProfiles, embeddedProfile } from './profiles.ts'
+
+describe.for(distributedProfiles())('the example of, $name', profile => {
+  stripeExample(profile)
+  slackExample(profile)
+  customerioExample(profile)
+})
+
+describe('more of the example of', () => {
+  moreOfStripe(embeddedProfile)
+})

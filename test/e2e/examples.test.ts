@@ -1,0 +1,12 @@
+/** The examples of docs/examples against pretend APIs, in the process of the test. */
+import { describe } from 'vitest'
+import { customerioExample } from './examples/customerio.ts'
+import { slackExample } from './examples/slack.ts'
+import { stripeExample } from './examples/stripe.ts'
+import { embeddedProfile } from './embedded-profile.ts'
+
+describe('the example of', () => {
+  stripeExample(embeddedProfile)
+  slackExample(embeddedProfile)
+  customerioExample(embeddedProfile)
+})
