@@ -8,6 +8,7 @@ import {
   type RequestMatch,
   type ScriptedAnswer,
   type ScriptedApi,
+  type ScriptedApiOptions,
 } from '@sluice/testkit/scripted-api'
 
 /** A request, taken apart. */
@@ -42,9 +43,9 @@ export interface PretendApi extends AsyncDisposable {
   answerNext(match: RequestMatch, answer: ScriptedAnswer, times?: number): void
 }
 
-/** Starts it on 127.0.0.1, over TLS where `options` have a certificate. */
-export async function startPretendApi(vendor: Vendor): Promise<PretendApi> {
-  const api: ScriptedApi = await startScriptedApi()
+/** Starts it on 127.0.0.1. */
+export async function startPretendApi(vendor: Vendor, options: ScriptedApiOptions = {}): Promise<PretendApi> {
+  const api: ScriptedApi = await startScriptedApi(options)
   const answer = (request: RecordedRequest): ScriptedAnswer => answerOf(vendor, request)
   api.on({}, answer)
   return {

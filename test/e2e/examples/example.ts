@@ -17,8 +17,14 @@ export interface Example extends AsyncDisposable {
    * Expects that no secret stands in topics, attempts, or what commands print. A preview costs as much as a
    * run.
    */
-  expectNoSecrets(preview?: 'preview, too'): Promise<void>
+  expectNoSecrets(options?: NoSecretsOptions): Promise<void>
   logs(): string
+}
+
+export interface NoSecretsOptions {
+  readonly preview?: boolean
+  /** Values to look for beside the example's own, such as access tokens. */
+  readonly besides?: readonly string[]
 }
 
 export interface ExampleOptions {
@@ -28,10 +34,12 @@ export interface ExampleOptions {
   readonly sync: string
   readonly env: { readonly [name: string]: string }
   readonly secrets: { readonly [name: string]: string }
+  /** Files that everybody has to provide for themselves. */
+  readonly files?: { readonly [file: string]: string }
 }
 
 export async function openExample(profile: Profile, options: ExampleOptions): Promise<Example> {
-  const { folder, sync, secrets } = options
+  const { folder, sync, secrets, files = {} } = options
   const file = `data/${options.file}`
   const env: { [name: string]: string } = { ...options.env }
   for (const [name, value] of Object.entries(secrets)) {
@@ -39,7 +47,7 @@ export async function openExample(profile: Profile, options: ExampleOptions): Pr
     env[variable] = value
     env[`${variable}_FOR`] = '127.0.0.1'
   }
-  const opened = await profile.open({ from: `docs/examples/${folder}`, env, here: true })
+  const opened = await profile.open({ from: `docs/examples/${folder}`, files, env, here: true })
   const { project } = opened
   // The API of the test is at 127.0.0.1. Without this, services on Kafka would not go there.
   const yaml = await project.read(`${folder}.yaml`)
@@ -59,8 +67,8 @@ export async function openExample(profile: Profile, options: ExampleOptions): Pr
     },
     rows: async () => rowsOf(await project.read(file)),
     failed: () => project.failed(sync),
-    async expectNoSecrets(preview) {
-      if (preview !== undefined) {
+    async expectNoSecrets({ preview = false, besides = [] } = {}) {
+      if (preview) {
         const { stdout, stderr } = await project.sluice('preview', sync, '--json')
         expect(stdout).toContain('requests')
         printed.push(stdout, stderr)
@@ -68,13 +76,18 @@ export async function openExample(profile: Profile, options: ExampleOptions): Pr
       const attempts = await project.attempts('--sync', sync)
       expect(attempts.length).toBeGreaterThan(0)
       const all = [...printed, JSON.stringify(attempts), await opened.stored(sync)].join('\n')
-      for (const value of Object.values(secrets))
+      for (const value of [...Object.values(secrets), ...besides].flatMap(linesOf))
         for (const shown of [value, Buffer.from(value).toString('base64'), encodeURIComponent(value)])
-          expect(all.includes(shown), `a secret stands where it must not`).toBe(false)
+          expect(all.includes(shown), 'a secret stands where it must not').toBe(false)
     },
     logs: () => opened.logs(),
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   }
+}
+
+/** The parts of a secret by which it would be found: of a key in PEM, its lines. */
+function linesOf(secret: string): readonly string[] {
+  return secret.split('\n').filter(line => line.length > 8 && !line.startsWith('-----'))
 }
 
 /** Fields of CSV in their order: quoted ones, and plain ones. */

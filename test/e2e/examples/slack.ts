@@ -37,6 +37,6 @@ export function slackExample(profile: Profile): void {
     await example.edit('5,Alan Turing,solo', '5,Alan Turing,team')
     expect(await example.run()).toMatchObject({ added: { delivered: 1 } })
     expect(slack.messages.slice(2)).toEqual(['New signup: *Alan Turing* (team)'])
-    await example.expectNoSecrets('preview, too')
+    await example.expectNoSecrets({ preview: true })
   })
 }

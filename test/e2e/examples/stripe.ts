@@ -69,7 +69,7 @@ export function moreOfStripe(profile: Profile): void {
       await example.edit('3,Smith & Sons = 100 %,office@smith.example,team\n', '')
       await example.run()
       await expectSame(example, stripe)
-      await example.expectNoSecrets('preview, too')
+      await example.expectNoSecrets({ preview: true })
     })
   })
 }
