@@ -1,9 +1,10 @@
 /**
  * Accounts of a Salesforce organisation (developer.salesforce.com, sObject Collections): up to 200 records a
  * request, one result a record in their order, and 200 whatever became of them. Its access tokens come from
- * the client credentials flow and may end at any time.
+ * the JWT bearer flow (help.salesforce.com, RFC 7523) and may end at any time.
  */
-import type { RecordedRequest, ScriptedAnswer } from '@sluice/testkit/scripted-api'
+import { verify } from 'node:crypto'
+import type { ScriptedAnswer } from '@sluice/testkit/scripted-api'
 import {
   asList,
   asMap,
@@ -17,6 +18,7 @@ import {
 
 const MOST_RECORDS = 200
 const COLLECTIONS = /^\/services\/data\/v\d+\.0\/composite\/sobjects/
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const EXTERNAL_ID = 'Sluice_Id__c'
 
 interface Account {
@@ -35,10 +37,15 @@ export interface PretendSalesforce extends PretendApi {
   lock(externalId: string, times: number): void
 }
 
-export async function startSalesforce(client: {
-  readonly id: string
-  readonly secret: string
-}): Promise<PretendSalesforce> {
+/** An app of the organisation that a user has approved once. */
+export interface ConnectedApp {
+  readonly consumerKey: string
+  readonly username: string
+  /** In PEM; in Salesforce it is a certificate. */
+  readonly publicKey: string
+}
+
+export async function startSalesforce(app: ConnectedApp): Promise<PretendSalesforce> {
   const accounts = new Map<string, Account>()
   const locks = new Map<string, number>()
   const tokens: string[] = []
@@ -47,13 +54,19 @@ export async function startSalesforce(client: {
 
   const token = ({ request }: Call): ScriptedAnswer => {
     const form = new URLSearchParams(request.body)
-    if (form.get('grant_type') !== 'client_credentials') return oauthError('unsupported_grant_type')
-    if (!isClient(request, form, client)) return oauthError('invalid_client')
+    if (form.get('grant_type') !== JWT_BEARER) return oauthError('unsupported_grant_type')
+    const wrong = assertionFault(form.get('assertion') ?? '', app)
+    if (wrong !== null) return oauthError('invalid_grant', wrong)
     const access = `00D000000000001!AQEAQ${String(tokens.length + 1).padStart(4, '0')}.sEcReTaCcEsS`
     tokens.push(access)
     isValid = true
     // Salesforce does not say when the token ends.
-    return json(200, { access_token: access, token_type: 'Bearer', issued_at: '1718884800000', scope: 'api' })
+    return json(200, {
+      access_token: access,
+      token_type: 'Bearer',
+      scope: 'api',
+      id: 'https://login.salesforce.com/id/…',
+    })
   }
   const upsertOne = (record: { readonly [name: string]: unknown }) => {
     const { attributes, [EXTERNAL_ID]: external, ...fields } = record
@@ -109,18 +122,6 @@ export async function startSalesforce(client: {
   }
 }
 
-function isClient(
-  { headers }: RecordedRequest,
-  form: URLSearchParams,
-  { id, secret }: { readonly id: string; readonly secret: string },
-): boolean {
-  const basic = Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString('base64')
-  return (
-    headers['authorization'] === `Basic ${basic}` ||
-    (form.get('client_id') === id && form.get('client_secret') === secret)
-  )
-}
-
 function failure(statusCode: string, message: string, fields: readonly string[] = []) {
   return { success: false, errors: [{ statusCode, message, fields }] }
 }
@@ -129,8 +130,22 @@ function tooLarge(): ScriptedAnswer {
   return json(400, [{ message: `record limit of ${MOST_RECORDS}`, errorCode: 'INVALID_BATCH_SIZE' }])
 }
 
-function oauthError(error: string): ScriptedAnswer {
-  return json(400, { error, error_description: error.replaceAll('_', ' ') })
+function oauthError(error: string, description = error.replaceAll('_', ' ')): ScriptedAnswer {
+  return json(400, { error, error_description: description })
+}
+
+/** What is wrong with an assertion, in Salesforce's words; null if nothing is. */
+function assertionFault(assertion: string, app: ConnectedApp): string | null {
+  const [head = '', claims = '', signature = ''] = assertion.split('.')
+  const signed = Buffer.from(`${head}.${claims}`)
+  if (!verify('sha256', signed, app.publicKey, Buffer.from(signature, 'base64url')))
+    return 'invalid assertion'
+  const decoded: unknown = JSON.parse(Buffer.from(claims, 'base64url').toString())
+  const { iss, sub, aud, exp } = asMap(decoded)
+  if (iss !== app.consumerKey) return 'invalid client id'
+  if (sub !== app.username) return "user hasn't approved this consumer"
+  if (aud !== 'https://login.salesforce.com') return 'audience is invalid'
+  return Number(exp) * 1000 > Date.now() ? null : 'expired authorization code'
 }
 
 /** The limit of a day is used up: no 429 here. */

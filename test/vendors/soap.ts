@@ -47,7 +47,7 @@ export async function startPartner(
     const number = textOf(content[1], 'number')
     if (operation === 'cancelOrder') return cancel(number)
     const order = orderIn(content[1])
-    if (!/^-?\d+\.\d\d$/.test(order.total)) return fault('Client', `total: ${order.total} is no amount`)
+    if (!/^\d+\.\d\d$/.test(order.total)) return fault('Client', `total: ${order.total} is no amount`)
     orders.set(number, order)
     return done('saveOrder')
   }

@@ -1,20 +1,26 @@
 /**
  * The example of Salesforce: results by position, tokens that end early, and records that others have locked.
  */
+import { generateKeyPairSync } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { LIMIT_EXCEEDED, startSalesforce, type PretendSalesforce } from '../../vendors/salesforce.ts'
 import type { Profile } from '../embedded-profile.ts'
 import { openExample, type Example } from './example.ts'
 
-const CLIENT = { id: '3MVG9lKcPoNINVBIPJjdw1J9LLM82HnFVVX19KY1uA5mu0', secret: '1955279925675241571' }
+const APP = { consumerKey: '3MVG9lKcPoNINVBIPJjdw1J9LLM82HnFVVX19KY1uA5mu0', username: 'sluice@example.com' }
 
 export function salesforceExample(profile: Profile): void {
   it('Salesforce takes records one by one, through locks and ended sessions', async ({ onTestFailed }) => {
-    await using salesforce = await startSalesforce(CLIENT)
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    })
+    await using salesforce = await startSalesforce({ ...APP, publicKey })
     await using example = await openExample(profile, {
       ...{ folder: 'salesforce', file: 'accounts.csv', sync: 'salesforce-accounts' },
-      env: { SALESFORCE_URL: salesforce.url },
-      secrets: { 'salesforce-client-id': CLIENT.id, 'salesforce-client-secret': CLIENT.secret },
+      env: { SALESFORCE_URL: salesforce.url, SALESFORCE_CONSUMER_KEY: APP.consumerKey },
+      secrets: { 'salesforce-key': privateKey },
     })
     onTestFailed(() => void process.stderr.write(example.logs()))
     salesforce.lock('A-2', 2)
