@@ -38,10 +38,13 @@ export interface ExampleOptions {
   readonly files?: { readonly [file: string]: string }
 }
 
+/** With it services encrypt the access tokens that they share. */
+const KEY = Buffer.from('the key of the examples, 32 long').toString('base64')
+
 export async function openExample(profile: Profile, options: ExampleOptions): Promise<Example> {
   const { folder, sync, secrets, files = {} } = options
   const file = `data/${options.file}`
-  const env: { [name: string]: string } = { ...options.env }
+  const env: { [name: string]: string } = { ...options.env, SLUICE_ENCRYPTION_KEY: KEY }
   for (const [name, value] of Object.entries(secrets)) {
     const variable = `SLUICE_SECRET_${name.toUpperCase().replaceAll('-', '_')}`
     env[variable] = value
@@ -76,7 +79,7 @@ export async function openExample(profile: Profile, options: ExampleOptions): Pr
       const attempts = await project.attempts('--sync', sync)
       expect(attempts.length).toBeGreaterThan(0)
       const all = [...printed, JSON.stringify(attempts), await opened.stored(sync)].join('\n')
-      for (const value of [...Object.values(secrets), ...besides].flatMap(linesOf))
+      for (const value of [...Object.values(secrets), ...besides, KEY].flatMap(linesOf))
         for (const shown of [value, Buffer.from(value).toString('base64'), encodeURIComponent(value)])
           expect(all.includes(shown), 'a secret stands where it must not').toBe(false)
     },
