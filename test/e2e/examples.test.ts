@@ -5,7 +5,8 @@ import { slackExample } from './examples/slack.ts'
 import { stripeExample } from './examples/stripe.ts'
 import { embeddedProfile } from './embedded-profile.ts'
 
-describe('the example of', () => {
+// They mostly wait: for the pace of an API, or for the pause before another try.
+describe.concurrent('the example of', () => {
   stripeExample(embeddedProfile)
   slackExample(embeddedProfile)
   customerioExample(embeddedProfile)
