@@ -9,7 +9,8 @@ import { soapExample } from './examples/soap.ts'
 import { stripeExample } from './examples/stripe.ts'
 import { embeddedProfile } from './embedded-profile.ts'
 
-describe('the example of', () => {
+// They mostly wait: for the pace of an API, or for the pause before another try.
+describe.concurrent('the example of', () => {
   stripeExample(embeddedProfile)
   slackExample(embeddedProfile)
   customerioExample(embeddedProfile)
