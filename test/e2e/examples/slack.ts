@@ -22,20 +22,20 @@ export function slackExample(profile: Profile): void {
     await example.edit('2,Grace Hopper,solo\n', '')
     // Of one message Slack says that the webhook is gone.
     slack.answerNext({ body: 'Alan' }, HOOK_GONE)
-    slack.answerNext({ body: 'Zoë' }, RATE_LIMITED)
     expect(await example.run(3)).toMatchObject({ added: { delivered: 2, rejected: 1, requests: 3 } })
     expect([...slack.messages].sort()).toEqual([
       'New signup: *Smith &amp; Sons &lt;"S&amp;S"&gt;* (team)',
       'New signup: *Zoë Åström* (no plan)',
     ])
-    expect(slack.requests).toHaveLength(4)
-    const [first = 0, last = 0] = [slack.requests[0]?.arrivedAt, slack.requests[3]?.arrivedAt]
-    expect(last - first).toBeGreaterThan(2500)
+    const [first = 0, last = 0] = [slack.requests[0]?.arrivedAt, slack.requests.at(-1)?.arrivedAt]
+    expect(last - first).toBeGreaterThan(1700)
     expect(await example.failed()).toMatchObject([{ key: '5', error: 'HTTP 404: no_service' }])
 
     // Once there is a webhook again, the message says what the row is by then.
     await example.edit('5,Alan Turing,solo', '5,Alan Turing,team')
+    slack.answerNext({}, RATE_LIMITED)
     expect(await example.run()).toMatchObject({ added: { delivered: 1 } })
+    expect(slack.requests).toHaveLength(5)
     expect(slack.messages.slice(2)).toEqual(['New signup: *Alan Turing* (team)'])
     await example.expectNoSecrets({ preview: true })
   })
