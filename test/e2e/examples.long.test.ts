@@ -2,7 +2,7 @@
 import { describe } from 'vitest'
 import { brazeExample } from './examples/braze.ts'
 import { customerioExample } from './examples/customerio.ts'
-import { hubspotExample } from './examples/hubspot.ts'
+import { hubspotExample, moreOfHubspot } from './examples/hubspot.ts'
 import { salesforceExample } from './examples/salesforce.ts'
 import { slackExample } from './examples/slack.ts'
 import { soapExample } from './examples/soap.ts'
@@ -21,4 +21,5 @@ describe.for(distributedProfiles())('the example of, $name', profile => {
 
 describe('more of the example of', () => {
   moreOfStripe(embeddedProfile)
+  moreOfHubspot(embeddedProfile)
 })

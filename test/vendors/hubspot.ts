@@ -34,11 +34,10 @@ export async function startHubspot(token: string): Promise<PretendHubspot> {
   let made = 0
 
   const upsertOne = (input: { readonly [name: string]: unknown }) => {
-    const { id, idProperty, objectWriteTraceId: trace } = input
+    const { id, objectWriteTraceId: trace } = input
     const email = asText(id).toLowerCase()
     const properties = asMap(input['properties'])
-    const wrong =
-      idProperty === 'email' ? wrongProperty({ email, ...properties }) : 'idProperty must be email'
+    const wrong = wrongIn(input)
     if (wrong !== null) return { wrong: { ...wrongInput(wrong), context: { objectWriteTraceId: [trace] } } }
     const before = contacts.get(email)
     const given = Object.entries(properties).filter(([, value]) => value !== null)
@@ -57,6 +56,9 @@ export async function startHubspot(token: string): Promise<PretendHubspot> {
         400,
         wrongInput(`The maximum number of inputs supported in a batch request is ${MOST_INPUTS}`),
       )
+    const wrong = inputs.map(wrongIn).find(text => text !== null)
+    const isTraced = inputs.every(input => typeof input['objectWriteTraceId'] === 'string')
+    if (typeof wrong === 'string' && !isTraced) return json(400, wrongInput(wrong))
     const done = inputs.map(upsertOne)
     const errors = done.flatMap(({ wrong }) => (wrong === undefined ? [] : [wrong]))
     const results = done.flatMap(({ result }) => (result === undefined ? [] : [result]))
@@ -87,6 +89,11 @@ export async function startHubspot(token: string): Promise<PretendHubspot> {
     notFound: () => json(404, { status: 'error', message: 'resource not found' }),
   })
   return { ...api, contacts }
+}
+
+function wrongIn(input: { readonly [name: string]: unknown }): string | null {
+  if (input['idProperty'] !== 'email') return 'idProperty must be email'
+  return wrongProperty({ email: input['id'], ...asMap(input['properties']) })
 }
 
 function wrongProperty(properties: { readonly [name: string]: unknown }): string | null {

@@ -8,6 +8,8 @@ export interface Example extends AsyncDisposable {
   run(exitCode?: 0 | 3): Promise<RunView['triggers']>
   /** Replaces a text in the file of rows, or appends a line in place of nothing. */
   edit(from: string, to: string): Promise<void>
+  /** Replaces a text in one of the example's files. */
+  change(name: string, from: string, to: string): Promise<void>
   /** The rows of the file, each by the names of its header. Nothing is null. */
   rows(): Promise<readonly { readonly [column: string]: string }[]>
   failed(): Promise<
@@ -67,6 +69,14 @@ export async function openExample(profile: Profile, options: ExampleOptions): Pr
       const csv = await project.read(file)
       expect(csv).toContain(from)
       await project.write(file, from === '' ? csv + to : csv.replace(from, to))
+    },
+    async change(name, from, to) {
+      const text = await project.read(name)
+      expect(text).toContain(from)
+      await project.write(
+        name,
+        text.replace(from, () => to),
+      )
     },
     rows: async () => rowsOf(await project.read(file)),
     failed: () => project.failed(sync),

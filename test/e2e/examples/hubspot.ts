@@ -11,11 +11,7 @@ export function hubspotExample(profile: Profile): void {
     onTestFailed,
   }) => {
     await using hubspot = await startHubspot(TOKEN)
-    await using example = await openExample(profile, {
-      ...{ folder: 'hubspot', file: 'contacts.csv', sync: 'hubspot-contacts' },
-      env: { HUBSPOT_URL: hubspot.url },
-      secrets: { 'hubspot-token': TOKEN },
-    })
+    await using example = await open(profile, hubspot)
     onTestFailed(() => void process.stderr.write(example.logs()))
     await example.edit('Zoë,Åström,99,CONNECTED', 'Zoë,Åström,99,LOST')
     expect(await example.run(3)).toMatchObject({ added: { delivered: 2, rejected: 1, requests: 1 } })
@@ -36,6 +32,33 @@ export function hubspotExample(profile: Profile): void {
     expect(await example.run()).toMatchObject({ changed: { delivered: 1 } })
     await expectSame(example, hubspot)
     await example.expectNoSecrets()
+  })
+}
+
+/** What a sync does that does not know of `objectWriteTraceId`. */
+export function moreOfHubspot(profile: Profile): void {
+  it('HubSpot refuses a whole batch for one wrong contact, which halves then find', async () => {
+    await using hubspot = await startHubspot(TOKEN)
+    await using example = await open(profile, hubspot)
+    const yaml = 'hubspot-contacts.yaml'
+    await example.change(yaml, '        objectWriteTraceId: email\n', '')
+    await example.change(yaml, 'email: $.objectWriteTraceId', 'email: $.properties.email')
+    await example.change(yaml, 'errors:\n', 'errors:\n  splitBatches: true\n')
+    await example.edit('Grace,Hopper,,OPEN', 'Grace,Hopper,,LOST')
+    expect(await example.run(3)).toMatchObject({ added: { delivered: 2, rejected: 1 } })
+    expect(await example.failed()).toMatchObject([{ key: 'grace@example.com', outcome: 'rejected' }])
+    await example.edit('LOST', 'OPEN')
+    await example.edit('Ada@example.com,Ada,Lovelace,1250.50,NEW\n', '')
+    expect(await example.run()).toMatchObject({ added: { delivered: 1 }, removed: { delivered: 1 } })
+    await expectSame(example, hubspot)
+  })
+}
+
+function open(profile: Profile, hubspot: PretendHubspot): Promise<Example> {
+  return openExample(profile, {
+    ...{ folder: 'hubspot', file: 'contacts.csv', sync: 'hubspot-contacts' },
+    env: { HUBSPOT_URL: hubspot.url },
+    secrets: { 'hubspot-token': TOKEN },
   })
 }
 
