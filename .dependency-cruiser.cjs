@@ -21,6 +21,7 @@ const VENDOR_HOMES = {
   ioredis: ['^libs/redis/src/'],
   kafkajs: ['^libs/message-log/src/adapters/'],
   liquidjs: ['^libs/templates/src/'],
+  oauth4webapi: ['^libs/oauth/src/'],
   mysql2: ['^libs/sources/src/adapters/'],
   pg: ['^libs/sources/src/adapters/'],
   pino: ['^libs/runtime/src/'],

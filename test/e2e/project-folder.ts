@@ -5,6 +5,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { Readable } from 'node:stream'
 import { dirname, join } from 'node:path'
 import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -25,6 +26,8 @@ export interface ProjectFolder extends AsyncDisposable {
   read(file: string): Promise<string>
   /** Runs `sluice ARGS --dir …` to its end, `here` or in a process of its own. */
   sluice(...args: readonly string[]): Promise<Finished>
+  /** The same, with a text on its stdin. */
+  sluiceWith(stdin: string, ...args: readonly string[]): Promise<Finished>
   /** Starts a process; the caller kills it or waits for it. */
   start(...args: readonly string[]): ChildProcess
   /** The same, in a process whose files cannot grow beyond a size, which acts like a full disk. */
@@ -86,12 +89,12 @@ class Folder implements ProjectFolder {
     return this.#spawn('bash', ['-c', `ulimit -f ${limitKb}; exec "$0" "$@"`, SLUICE, ...args])
   }
 
-  #spawn(command: string, args: readonly string[]): ChildProcess {
+  #spawn(command: string, args: readonly string[], stdin: 'ignore' | 'pipe' = 'ignore'): ChildProcess {
     const { PATH, HOME, SLUICE_TEST_COVERAGE } = process.env
     const inherited = { PATH, HOME, SLUICE_TEST_COVERAGE }
     return spawn(command, [...args, '--dir', this.dir], {
       env: { ...inherited, ...this.#env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
     })
   }
 
@@ -99,13 +102,21 @@ class Folder implements ProjectFolder {
     return this.#here ? this.#runHere(args) : finished(this.start(...args))
   }
 
-  async #runHere(args: readonly string[]): Promise<Finished> {
+  sluiceWith(stdin: string, ...args: readonly string[]): Promise<Finished> {
+    if (this.#here) return this.#runHere(args, stdin)
+    const child = this.#spawn(SLUICE, args, 'pipe')
+    child.stdin?.end(stdin)
+    return finished(child)
+  }
+
+  async #runHere(args: readonly string[], stdin = ''): Promise<Finished> {
     const { runCli } = await import('@sluice/cli/run-cli')
     const printed = { stdout: '', stderr: '' }
     const exitCode = await runCli({
       argv: [...args, '--dir', this.dir],
       cwd: this.dir,
       env: this.#env,
+      stdin: Readable.from([stdin]),
       stdout: { write: text => (printed.stdout += text) },
       stderr: { write: text => (printed.stderr += text) },
       signal: new AbortController().signal,

@@ -2,25 +2,29 @@
 import type { RequestRow } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
 import { effectsOf, type FinishedRequest } from '@sluice/delivery/outcome/effects'
+import { Doubt } from '@sluice/delivery/run/doubt'
 import {
   NO_HISTORY,
   withAttempt,
+  type PartHistory,
   type RequestHistory,
   type UnownedAttempt,
 } from '@sluice/delivery/ledger/request-history'
+import { isTainted, rowsAt, samePositions, type Taint } from '@sluice/delivery/ledger/parts'
 import { closeRequest } from '@sluice/delivery/outcome/close-request'
+import type { RowJudgement } from '@sluice/delivery/outcome/judge-rows'
+import { settleRows, type AnotherTry } from '@sluice/delivery/outcome/settle-rows'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import { addCounts } from '@sluice/domain/counts'
 import {
   confirmsRemoval,
   verdictOfAnswer,
   verdictOfFailure,
-  withTaint,
   type Verdict,
 } from '@sluice/domain/answers/outcome'
 import { sampleAttempt } from '@sluice/testkit/sample-records'
-import type { Api, ApiAnswer } from './apis.ts'
-import type { ApiKind, Death, Fate } from './plan.ts'
+import type { Api, ApiAnswer, SentRow } from './apis.ts'
+import type { ApiKind, Death, Fate, RowFate } from './plan.ts'
 import type { Change, Topics } from './topics.ts'
 
 type Sent = Change & { readonly op: Op }
@@ -32,18 +36,27 @@ export interface DeliveryOptions {
   readonly changes: readonly Change[]
   readonly batchSize: number
   readonly nextFate: (key: string) => Fate
+  /** The fate of the next send of a row. Null: answers do not tell of rows. */
+  readonly nextRowFate: ((key: string) => RowFate) | null
+  readonly splitsBatches: boolean
   readonly death: Death | null
   /** The share of the requests after which delivery hands over in good order. Null: it does not. */
   readonly handsOver: number | null
   readonly tries: Tries
+  /** Each try is announced before it is sent, and what may have arrived is not sent again. */
+  readonly atMostOnce: boolean
   /** The share of the requests, from 0 to 1, after which a stage cannot go on. 1: it can go on to the end. */
   readonly stopsAt: number
   /** True once the remaining requests become unsent. */
   readonly isCancelled: () => boolean
   /** Called with each request that goes to the API. */
   readonly onSend: (rows: readonly Sent[]) => void
-  /** Called with the final outcome of each row, and how often its request was tried. */
-  readonly onFinished: (row: Sent, outcome: Outcome, attempts: number) => void
+  /** Called with rows of which an attempt says what became of them when they were sent last. */
+  readonly onKnown: (rows: readonly Sent[]) => void
+  /** Called with the final outcome of each row. */
+  readonly onFinished: (row: Sent, outcome: Outcome) => void
+  /** Called with each promise that is broken. */
+  readonly onBroken: (what: string) => never
 }
 
 interface Request {
@@ -57,6 +70,9 @@ const WAIT_REQUESTS = 2
 interface Ledger {
   readonly history: RequestHistory
   readonly finished: boolean
+  /** What was recorded, counted apart from the history: failed tries of rows, and the parts that were sent. */
+  readonly failures: Map<Sent, number>
+  readonly sent: Set<string>
 }
 
 export interface Delivered {
@@ -74,7 +90,12 @@ export function deliver(options: DeliveryOptions): Delivered {
 }
 
 function deliverRequests(options: DeliveryOptions, requests: readonly Request[]): CountsByOp {
-  const ledgers: Ledger[] = requests.map(() => ({ history: NO_HISTORY, finished: false }))
+  const ledgers: Ledger[] = requests.map(() => ({
+    history: NO_HISTORY,
+    finished: false,
+    failures: new Map(),
+    sent: new Set(),
+  }))
   const { death, handsOver } = options
   const leaves = handsOver === null ? requests.length : Math.floor(handsOver * requests.length)
   const dies = death === null ? requests.length : Math.floor(death.at * requests.length)
@@ -89,9 +110,12 @@ function deliverRequests(options: DeliveryOptions, requests: readonly Request[])
     delivery.dieAt(dies, death)
     // The successor knows only the topics. Any other request may have been sent too.
     delivery = new PartitionDelivery(options, requests, ledgers, delivery.counts)
+    const doubt = new Doubt(false)
     for (const [index, ledger] of ledgers.entries()) {
-      if (ledger.finished || ledger.history.final !== null) continue
-      ledgers[index] = { ...ledger, history: { ...ledger.history, tainted: true, unseen: true } }
+      if (ledger.finished) continue
+      const history = doubt.historyOf(ledger.history, options.atMostOnce ? null : Infinity)
+      ledgers[index] = { ...ledger, history }
+      delivery.closeAnnounced(index)
     }
   }
   delivery.deliverUpTo(requests.length)
@@ -106,8 +130,10 @@ function requestsOf({ changes, batchSize, kind }: DeliveryOptions): readonly Req
     if (op === 'settled') continue
     const open = requests.at(-1)
     const isFull = open === undefined || open.trigger !== op || open.rows.length >= batchSize
-    // A change that needs an id which the API never gave cannot be rendered.
-    if (isFull || isUnrenderable(change, kind)) requests.push({ trigger: op, rows: [{ ...change, op }] })
+    // A change that needs an id which the API never gave cannot be rendered. It stands alone.
+    const standsAlone =
+      isUnrenderable(change, kind) || open?.rows.some(row => isUnrenderable(row, kind)) === true
+    if (isFull || standsAlone) requests.push({ trigger: op, rows: [{ ...change, op }] })
     else open.rows.push({ ...change, op })
   }
   return requests
@@ -121,6 +147,8 @@ class PartitionDelivery {
   readonly #options: DeliveryOptions
   readonly #requests: readonly Request[]
   readonly #ledgers: Ledger[]
+  /** Rows that are finished, as far as this process knows. */
+  readonly #ended = new Set<Sent>()
   counts: CountsByOp
 
   constructor(
@@ -143,8 +171,8 @@ class PartitionDelivery {
     const since: number[] = []
     for (const [index, { finished, history }] of [...this.#ledgers.slice(0, end)].entries()) {
       if (finished) continue
-      if (history.final !== null) this.finish(index, history.final)
-      else if (history.last === null) this.#deliver(index)
+      if (history.parts.length === 0) this.finish(index)
+      else if (!this.#waits(index)) this.#deliver(index)
       if (this.#waits(index)) since.push(index)
       const due = since[0]
       if (due === undefined || since.length < WAIT_REQUESTS) continue
@@ -161,92 +189,164 @@ class PartitionDelivery {
 
   #waits(index: number): boolean {
     const { finished, history } = this.#at(index).ledger
-    return !finished && history.final === null && history.last !== null
+    return !finished && history.parts.some(({ last }) => last !== null)
   }
 
+  /** Tries each open part once. */
   #deliver(index: number): void {
-    const attempt = this.#attempt(index)
-    if (attempt.final) this.finish(index, attempt)
+    for (const part of this.#at(index).ledger.history.parts) this.#attempt(index, part)
+    if (this.#at(index).ledger.history.parts.length === 0) this.finish(index)
   }
 
-  /** Writes the entries that follow from a request's last attempt; only then is it finished. */
-  finish(index: number, final: UnownedAttempt): void {
+  /** Writes the entries that follow from a request's attempts; only then is it finished. */
+  finish(index: number): void {
     const { rows, trigger, ledger } = this.#at(index)
-    const { topics, onFinished, kind } = this.#options
-    const requests = rows.some(row => isUnrenderable(row, kind)) ? 0 : 1
-    const { attempts } = ledger.history
-    const finished: FinishedRequest = {
-      run: final.run,
-      trigger,
-      rows: rows.map(rowOf),
-      attempts,
-      requests,
-      final,
-    }
+    const { topics, onFinished, onBroken } = this.#options
+    const { attempts, requests, ended } = ledger.history
+    const run = rows[0]?.run ?? 0
+    if (requests !== ledger.sent.size)
+      onBroken(`${ledger.sent.size} requests were sent, and ${requests} count`)
+    const finished: FinishedRequest = { run, trigger, rows: rows.map(rowOf), attempts, requests, ended }
     const effects = effectsOf(finished)
     for (const { key, entry } of effects.retry) {
       if (entry === null) topics.retry.delete(key)
       else topics.retry.set(key, entry)
     }
-    capture(topics, rows, final)
     this.counts = addCounts(this.counts, effects.counts)
     this.#ledgers[index] = { ...ledger, finished: true }
-    for (const row of rows)
-      onFinished(row, final.outcome === 'throttled' ? 'unsent' : final.outcome, attempts)
+    for (const row of rows) {
+      const outcome = capture(topics, row, lastOf(row, rows, ended))
+      onFinished(row, outcome)
+    }
   }
 
   /** The work up to the death of the process. A request in flight then may arrive or not. */
   dieAt(index: number, { step, others }: Death): void {
-    if (step === 'before-attempt') this.#send(index)
+    if (step === 'before-attempt') this.#sendParts(index)
     else {
-      const attempt = this.#attempt(index)
-      if (step === 'after-entries' && attempt.final) this.finish(index, attempt)
+      for (const part of this.#at(index).ledger.history.parts) this.#attempt(index, part)
+      if (step === 'after-entries' && this.#at(index).ledger.history.parts.length === 0) this.finish(index)
     }
     const due = others === 0 ? undefined : [...this.#ledgers.keys()].find(each => this.#waits(each))
-    if (due !== undefined) this.#send(due)
+    if (due !== undefined) this.#sendParts(due)
     for (let other = index + 1; other <= index + others && other < this.#requests.length; other += 1)
-      this.#send(other)
+      this.#sendParts(other)
   }
 
-  /** Sends until the answer is not "later", and writes the attempts. */
-  #attempt(index: number): UnownedAttempt {
-    const { rows } = this.#at(index)
-    const { tries } = this.#options
-    for (;;) {
-      const { ledger } = this.#at(index)
-      const sent = this.#options.isCancelled() ? null : this.#send(index)
-      const attempt = attemptOf(rows, { sent, history: ledger.history, tries })
+  /** Nothing of it is recorded. */
+  #sendParts(index: number): void {
+    for (const part of this.#at(index).ledger.history.parts) this.#send(index, part)
+  }
+
+  /** Finishes what a predecessor announced and did not say more of. */
+  closeAnnounced(index: number): void {
+    const { splitsBatches } = this.#options
+    for (const part of this.#at(index).ledger.history.parts) {
+      if (part.intent === null) continue
+      const { ledger, rows: all } = this.#at(index)
+      const rows = rowsAt(all, part.positions)
+      const another = { nextTryMs: () => null, splits: splitsBatches }
+      const attempt = attemptOf(rows, { sent: null, part, number: 0, another })
       this.#ledgers[index] = { ...ledger, history: withAttempt(ledger.history, attempt) }
-      if (attempt.outcome !== 'throttled') return attempt
     }
   }
 
-  #send(index: number): SentOnce {
-    const { rows, ledger } = this.#at(index)
-    const { tainted } = ledger.history
-    const { api, kind, nextFate, onSend } = this.#options
+  /** Sends rows that go together until the answer is not "later" for all of them, and writes the attempts. */
+  #attempt(index: number, { positions }: PartHistory): void {
+    const { tries, splitsBatches, onBroken } = this.#options
+    for (;;) {
+      const { ledger, rows: all } = this.#at(index)
+      const { history } = ledger
+      const part = history.parts.find(open => samePositions(open.positions, positions))
+      if (part === undefined) return onBroken('a part that was open is not')
+      const rows = rowsAt(all, positions)
+      const isCancelled = this.#options.isCancelled()
+      const sent = isCancelled ? null : this.#send(index, part)
+      const { history: before } = this.#at(index).ledger
+      const another = {
+        nextTryMs: (failed: Parameters<AnotherTry['nextTryMs']>[0]) => nextTryMs(tries, failed, () => 0),
+        splits: splitsBatches,
+      }
+      const attempt = attemptOf(rows, { sent, part, number: history.attempts + 1, another })
+      const next = withAttempt(before, attempt)
+      this.#ledgers[index] = { ...ledger, history: next }
+      const open = rows.filter(row => next.parts.some(of => rowsAt(all, of.positions).includes(row)))
+      for (const row of rows) if (!open.includes(row)) this.#ended.add(row)
+      if (sent !== null) this.#assertWhole(ledger, { sent, part, rows, open })
+      this.#options.onKnown(rows.filter(row => outcomeIn(attempt, row) !== 'unknown'))
+      if (attempt.outcome !== 'throttled' || attempt.parts !== null) return
+    }
+  }
+
+  /** Rows that the API only asked to wait with are still open, and so are those of a batch that is divided. */
+  #assertWhole(
+    { failures, sent: parts }: Ledger,
+    of: {
+      readonly sent: SentOnce
+      readonly part: PartHistory
+      readonly rows: readonly Sent[]
+      readonly open: readonly Sent[]
+    },
+  ): void {
+    const { sent, part, rows, open } = of
+    const { tries, splitsBatches, onBroken } = this.#options
+    const isLast = (came: Verdict['outcome']): boolean => came === 'unknown' && !tries.repeatsUnknown
+    const divides = splitsBatches && sent.status === 400 && rows.length > 1
+    for (const [place, row] of rows.entries()) {
+      const came = sent.judged.get(place)?.outcome ?? sent.verdict.outcome
+      if ((came === 'throttled' || divides) && !open.includes(row))
+        onBroken(`${row.key} was given up, and has to be sent again in the run`)
+      if (came === 'throttled' || divides) continue
+      const failed = (failures.get(row) ?? 0) + 1
+      failures.set(row, failed)
+      if (open.includes(row) && failed > tries.extra) onBroken(`${row.key} gets more tries than it has`)
+      const isFinal = came === 'delivered' || came === 'exists' || came === 'missing' || isLast(came)
+      if (isFinal === open.includes(row) && failed <= tries.extra && sent !== UNRENDERABLE)
+        onBroken(`${row.key} came to ${came}, and ${isFinal ? 'goes on' : 'gets no other try'}`)
+    }
+    const isThrottled = rows.every(
+      (_, place) => (sent.judged.get(place)?.outcome ?? sent.verdict.outcome) === 'throttled',
+    )
+    if (!isThrottled && sent !== UNRENDERABLE) parts.add(JSON.stringify(part.positions))
+  }
+
+  #send(index: number, { positions, tainted }: PartHistory): SentOnce {
+    const rows = rowsAt(this.#at(index).rows, positions)
+    const { api, kind, nextFate, nextRowFate, onSend, onBroken } = this.#options
     const [first] = rows
     if (first === undefined || rows.some(row => isUnrenderable(row, kind))) return UNRENDERABLE
+    const again = rows.find(row => this.#ended.has(row))
+    if (again !== undefined) onBroken(`${again.key} was sent again after it was finished`)
+    if (this.#options.atMostOnce) this.#announce(index, { positions })
     const fate = nextFate(first.key)
-    if (fate.kind === 'not-sent') return { verdict: verdictOfFailure('not-sent'), id: null, status: null }
+    if (fate.kind === 'not-sent') return { ...UNRENDERABLE, verdict: verdictOfFailure('not-sent') }
     onSend(rows)
-    const take = (): ApiAnswer =>
-      api.take(rows.map(({ op, key, after, captured }) => ({ op, key, row: after, id: captured })))
+    const take = (): ApiAnswer => api.take(rows.map(sentRow))
     switch (fate.kind) {
       case 'answered':
-        return answered(take(), rows, { kind, tainted })
+        if (nextRowFate === null) return answered(take(), rows, { kind, tainted })
+        return rowByRow(rows, this.#options)
       case 'refused':
         return answered({ status: 400, id: null }, rows, { kind, tainted })
       case 'throttled':
         return answered({ status: 429, id: null }, rows, { kind, tainted })
       case 'broken': {
-        if (fate.applied) take()
-        if (fate.status === null) return { verdict: verdictOfFailure('timeout'), id: null, status: null }
+        if (fate.applied && nextRowFate === null) take()
+        else if (fate.applied) for (const row of rows) api.take([sentRow(row)])
+        if (fate.status === null) return { ...UNRENDERABLE, verdict: verdictOfFailure('timeout') }
         return answered({ status: fate.status, id: null }, rows, { kind, tainted })
       }
       default:
         return fate satisfies never
     }
+  }
+
+  #announce(index: number, { positions }: Pick<PartHistory, 'positions'>): void {
+    const { rows, ledger } = this.#at(index)
+    const tried = { final: false, outcome: 'unknown', answered: false, nextTryAt: null } as const
+    const attempt = { ...placeOf(rows), ...tried, part: positions, attempt: ledger.history.attempts + 1 }
+    const history = withAttempt(ledger.history, sampleAttempt(attempt))
+    this.#ledgers[index] = { ...ledger, history }
   }
 
   #at(index: number): Request & { readonly ledger: Ledger } {
@@ -257,12 +357,39 @@ class PartitionDelivery {
 }
 
 interface SentOnce {
-  readonly verdict: Omit<Verdict, 'retryAfterMs'>
+  readonly verdict: Verdict
   readonly status: number | null
-  readonly id: string | null
+  /** By place among the rows. */
+  readonly judged: ReadonlyMap<number, RowJudgement>
 }
 
-const UNRENDERABLE: SentOnce = { verdict: { outcome: 'rejected', answered: false }, status: null, id: null }
+const NOTHING_TOLD: SentOnce['judged'] = new Map()
+const UNRENDERABLE: SentOnce = {
+  verdict: { outcome: 'rejected', answered: false, retryAfterMs: null },
+  status: null,
+  judged: NOTHING_TOLD,
+}
+
+function sentRow({ op, key, after, captured }: Sent): SentRow {
+  return { op, key, row: after, id: captured }
+}
+
+/** The API takes each row by itself, and its answer tells what became of it. */
+function rowByRow(rows: readonly Sent[], { api, kind, nextRowFate }: DeliveryOptions): SentOnce {
+  const judged = rows.map((row): RowJudgement => {
+    const fate = nextRowFate?.(row.key) ?? 'taken'
+    const of = { error: null, captured: null }
+    if (fate === 'refused') return { ...of, outcome: 'rejected' }
+    if (fate === 'throttled') return { ...of, outcome: 'throttled' }
+    if (fate === 'unknown') return { ...of, outcome: 'unknown' }
+    const { status, id } = api.take([sentRow(row)])
+    if (fate === 'unknown-and-taken') return { ...of, outcome: 'unknown' }
+    if (status === 200) return { ...of, outcome: 'delivered', captured: id }
+    return { ...of, outcome: kind === 'upserts' ? 'rejected' : status === 409 ? 'exists' : 'missing' }
+  })
+  const verdict = { outcome: 'delivered', answered: true, retryAfterMs: null } as const
+  return { verdict, status: 207, judged: new Map(judged.entries()) }
+}
 
 /**
  * The default meaning of an answer, or that of `answers` for an API that says what exists and what is
@@ -271,62 +398,86 @@ const UNRENDERABLE: SentOnce = { verdict: { outcome: 'rejected', answered: false
 function answered(
   { status, id }: ApiAnswer,
   rows: readonly Sent[],
-  { kind, tainted }: { readonly kind: ApiKind; readonly tainted: boolean },
+  { kind, tainted }: { readonly kind: ApiKind; readonly tainted: Taint },
 ): SentOnce {
   const verdict = verdictOfAnswer({ status, retryAfter: null, date: null }, 0)
+  const judged: SentOnce['judged'] =
+    id === null ? NOTHING_TOLD : new Map([[0, { outcome: null, error: null, captured: id }]])
+  const of = { status, judged }
   const removes = rows.every(
-    ({ op, beforeState }) => op === 'removed' && (tainted || beforeState !== 'present'),
+    row => row.op === 'removed' && (isTainted(tainted, row) || row.beforeState !== 'present'),
   )
-  if (removes && confirmsRemoval(status)) return { verdict: { ...verdict, outcome: 'delivered' }, status, id }
-  if (kind !== 'upserts' && status === 409) return { verdict: { ...verdict, outcome: 'exists' }, status, id }
-  if (kind !== 'upserts' && status === 404) return { verdict: { ...verdict, outcome: 'missing' }, status, id }
-  return { verdict, status, id }
+  if (removes && confirmsRemoval(status)) return { ...of, verdict: { ...verdict, outcome: 'delivered' } }
+  if (kind !== 'upserts' && status === 409) return { ...of, verdict: { ...verdict, outcome: 'exists' } }
+  if (kind !== 'upserts' && status === 404) return { ...of, verdict: { ...verdict, outcome: 'missing' } }
+  return { ...of, verdict }
 }
 
-/** Values of an answer are kept until the row is gone. */
-function capture(topics: Topics, rows: readonly Sent[], final: UnownedAttempt): void {
-  const [row] = rows
-  if (row === undefined || rows.length > 1) return
-  const { outcome } = final
-  const id = final.rows[0]?.captured ?? null
+/** The last attempt that the row was in. */
+function lastOf(
+  row: Sent,
+  rows: readonly Sent[],
+  ended: RequestHistory['ended'],
+): UnownedAttempt | undefined {
+  return ended.findLast(({ positions }) => rowsAt(rows, positions).includes(row))?.attempt
+}
+
+function outcomeIn({ rows, outcome }: UnownedAttempt, { seq }: Sent): Outcome {
+  const own = rows.find(row => row.seq === seq)?.outcome
+  return own ?? (outcome === 'throttled' ? 'unsent' : outcome)
+}
+
+/** Values of an answer are kept until the row is gone. Gives the outcome of the row. */
+function capture(topics: Topics, row: Sent, last: UnownedAttempt | undefined): Outcome {
+  const own = last?.rows.find(({ seq }) => seq === row.seq)
+  const outcome =
+    own?.outcome ?? (last === undefined || last.outcome === 'throttled' ? 'unsent' : last.outcome)
+  const id = own?.captured ?? null
   if (row.op === 'removed' && (outcome === 'delivered' || outcome === 'missing'))
     topics.captured.delete(row.key)
   else if (outcome === 'delivered' && id !== null) topics.captured.set(row.key, id)
+  return outcome
 }
 
 function rowOf({ key, seq, op, beforeState, retried }: Sent): RequestRow {
-  return { key, seq, op, uncertain: beforeState !== 'present', captured: null, retried }
+  return { key, seq, op, uncertain: beforeState !== 'present', captured: null, retried, named: null }
 }
 
-/** `sent` is null for a request that is tried no more, though it is not finished. */
+/** `sent` is null for rows that are tried no more, though they are not finished. */
 function attemptOf(
-  rows: readonly Sent[],
-  of: { readonly sent: SentOnce | null; readonly history: RequestHistory; readonly tries: Tries },
+  sentRows: readonly Sent[],
+  of: {
+    readonly sent: SentOnce | null
+    readonly part: PartHistory
+    readonly number: number
+    readonly another: AnotherTry
+  },
 ): UnownedAttempt {
-  const { sent, history, tries } = of
-  const [row] = rows
-  const trigger = row?.op ?? 'added'
-  const place = { run: row?.run ?? 0, seq: row?.seq ?? 0, trigger }
+  const { sent, part, number, another } = of
+  const rows = sentRows.map(rowOf)
+  const place = { ...placeOf(sentRows), part: part.positions }
+  const { trigger } = place
+  const nothingFollows = part.positions === null ? null : []
   if (sent === null) {
-    const closed = closeRequest(history, { trigger, nextKey: null, repeatsEarlier: false, why: 'cancelled' })
-    return sampleAttempt({ ...place, ...closed, attempt: 0 })
+    const closing = { trigger, rows, nextKey: null, repeatsEarlier: false, why: 'cancelled' }
+    return sampleAttempt({ ...place, ...closeRequest(part, closing), parts: nothingFollows, attempt: 0 })
   }
-  const { status, id } = sent
-  const verdict = { ...sent.verdict, retryAfterMs: null }
-  const { outcome, answered: isAnswered } = verdict
-  const made = history.attempts + 1
-  const waits = nextTryMs(tries, { verdict, made }, () => 0) !== null
+  const { verdict, status, judged } = sent
+  const settled = settleRows({ trigger, rows, history: part, verdict, status, judged }, another)
+  const { outcome, parts, waitMs } = settled
   return sampleAttempt({
     ...place,
-    attempt: sent === UNRENDERABLE ? 0 : made,
-    outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted, trigger),
-    final: outcome !== 'throttled' && !waits,
-    nextTryAt: waits ? 1 : null,
-    answered: isAnswered,
+    attempt: sent === UNRENDERABLE ? 0 : number,
+    outcome,
+    rows: settled.rows,
+    parts,
+    final: outcome !== 'throttled' && waitMs === null,
+    nextTryAt: waitMs === null ? null : 1,
+    answered: verdict.answered,
     status,
-    rows:
-      id === null || outcome !== 'delivered' || row === undefined
-        ? []
-        : [{ seq: row.seq, outcome, error: null, captured: id }],
   })
+}
+
+function placeOf([row]: readonly Sent[]) {
+  return { run: row?.run ?? 0, seq: row?.seq ?? 0, trigger: row?.op ?? 'added' }
 }

@@ -83,6 +83,9 @@ function findChange(detection: Detection, key: string): Found | null {
   const kind = believedKind(believed.kind, run)
   const differs = run.compare.some(column => believed.row?.[column] !== row?.[column])
   const op = decide(kind, row !== null, differs)
+  // Nobody knows what became of the last request, and nobody has said that it is to be sent again.
+  const isUndecided = known?.isUndecided ?? false
+  if (plan.atMostOnce && isUndecided && run.command !== 'retry' && run.command !== 'discard') return null
   const common = {
     key,
     partition,

@@ -16,17 +16,26 @@ const ANSWERS: NonNullable<Definition['sync']['errors']>['answers'] = [
   { status: 404, as: 'missing' },
 ]
 
+/** The lists of an answer that tells of each row. */
+export const ROW_OUTCOMES = ['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'] as const
+const ROW_RESULTS: NonNullable<Definition['sync']['errors']>['rowResults'] = ROW_OUTCOMES.map(as => ({
+  items: `$.${as}[*]`,
+  row: { id: '$.key' },
+  as,
+}))
+
 /** A row that failed in this many runs is passed over. Null: never. */
 export function giveUpAfterOf(plan: PipelinePlan, { givesUp }: PipelineRun): number | null {
   return givesUp ? plan.giveUpAfter : null
 }
 
 export function definitionOf(before: Definition, plan: PipelinePlan, run: PipelineRun): Definition {
-  const { api, skipExisting } = plan
+  const { api, skipExisting, tellsRows, splitsBatches } = plan
   const { compare } = run
   const giveUpAfter = giveUpAfterOf(plan, run)
   const givesUp = giveUpAfter === null ? {} : { giveUpAfter }
   const answers = api === 'upserts' ? {} : { answers: ANSWERS }
+  const rows = tellsRows ? { rowResults: ROW_RESULTS } : {}
   const { compare: _compare, ...sync } = before.sync
   return {
     ...before,
@@ -35,7 +44,7 @@ export function definitionOf(before: Definition, plan: PipelinePlan, run: Pipeli
       ...sync,
       firstRun: skipExisting ? 'skip-existing' : 'backfill',
       triggers: triggersOf(plan, run),
-      errors: { retry: 'next-run', ...answers, ...givesUp },
+      errors: { retry: 'next-run', splitBatches: splitsBatches, ...answers, ...rows, ...givesUp },
       ...(compare === null ? {} : { compare }),
     },
   }
@@ -50,9 +59,12 @@ function triggersOf(
   const batch = batchSize === 1 ? {} : { batch: { size: batchSize } }
   const spec = (op: Op): object => {
     if (api !== 'makes-ids') return { body: { json: rows }, ...batch }
-    return op === 'added'
-      ? { body: { json: rows }, capture: { thing: '$.id' } }
-      : { body: { json: `[{${row},"id":{{ captured.thing | json }}}]` } }
+    if (op === 'added') return { body: { json: rows }, capture: { thing: '$.id' }, ...batch }
+    const withId = `[{% for row in rows %}{${row},"id":{{ row.captured.thing | json }}},{% endfor %}]`
+    return {
+      body: { json: batchSize === 1 ? `[{${row},"id":{{ captured.thing | json }}}]` : withId },
+      ...batch,
+    }
   }
   return Object.fromEntries(triggers.map(op => [op, { method: 'POST', path: `/${op}`, ...spec(op) }]))
 }

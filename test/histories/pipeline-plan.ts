@@ -7,7 +7,7 @@ import { randomFrom, type Random } from '@sluice/testkit/random'
 import { FAULT_FREE, planHistory, type Command, type HistoryPlan, type RunPlan } from './plan.ts'
 
 /** A replay has no command yet. */
-export type PipelineCommand = Exclude<Command, 'replay'> | 'reset'
+export type PipelineCommand = Exclude<Command, 'replay' | 'retry'> | 'reset'
 
 export interface PipelineRun extends Omit<RunPlan, 'command' | 'compare'> {
   readonly command: PipelineCommand

@@ -50,7 +50,10 @@ export interface SetAside {
   readonly rest: 'unsent' | 'passed-over'
 }
 
-export type Command = 'run' | 'resync' | 'resync-changed' | 'discard' | 'replay'
+export type Command = 'run' | 'retry' | 'resync' | 'resync-changed' | 'discard' | 'replay'
+
+/** The fate of one row of a request, where the answer tells of each row. */
+export type RowFate = 'taken' | 'refused' | 'throttled' | 'unknown' | 'unknown-and-taken'
 
 export interface RunPlan {
   readonly command: Command
@@ -61,6 +64,8 @@ export interface RunPlan {
   readonly compare: readonly (keyof Row)[]
   /** The fates of the requests that contain a key, in the order in which they are sent. */
   readonly fates: { readonly [key: string]: readonly Fate[] }
+  /** The fates of single rows, by key, in the order in which they are sent. */
+  readonly rowFates: { readonly [key: string]: readonly RowFate[] }
   /** The share of its writes, from 0 to 1, after which the detector dies. Null: it does not die. */
   readonly detectorDies: number | null
   readonly deliveryDies: readonly (Death | null)[]
@@ -88,6 +93,12 @@ export interface HistoryPlan {
   readonly giveUpAfter: number | null
   /** How many more tries a failed request gets within a run. */
   readonly extraTries: number
+  /** True if answers tell what became of each row. Then batches may go to any API. */
+  readonly tellsRows: boolean
+  /** True if a batch that is refused is halved. */
+  readonly splitsBatches: boolean
+  /** Nothing that may have arrived is sent again until somebody says so. */
+  readonly atMostOnce: boolean
   readonly runs: readonly RunPlan[]
 }
 
@@ -98,6 +109,7 @@ export const FAULT_FREE: RunPlan = {
   triggers: OPS,
   compare: ['v', 'w'],
   fates: {},
+  rowFates: {},
   detectorDies: null,
   deliveryDies: [],
   handsOver: [],
@@ -122,18 +134,30 @@ export function planHistory(seed: number): HistoryPlan {
   const api = random.pick(API_KINDS)
   const partitions = 1 + random.below(3)
   const tries = randomFrom(seed ^ 0x3c6ef372)
+  const rows = randomFrom(seed ^ 0x85ebca6b)
+  const tellsRows = rows.chance(0.5)
+  // An answer that does not tell of rows tells one id, and what exists or is missing.
+  const batchSize = api === 'upserts' ? random.pick([1, 1, 2, 3]) : 1
+  const once = randomFrom(seed ^ 0x1b873593)
+  const atMostOnce = once.chance(0.25)
   return {
     seed,
     api,
     partitions,
-    // One answer speaks of one row: it tells one id, and what exists or is missing.
-    batchSize: api === 'upserts' ? random.pick([1, 1, 2, 3]) : 1,
+    batchSize: tellsRows ? rows.pick([1, 2, 3, 5]) : batchSize,
+    tellsRows,
+    splitsBatches: rows.chance(0.5),
     skipExisting: api !== 'makes-ids' && random.chance(0.15),
     giveUpAfter: random.chance(0.15) ? 2 + random.below(3) : null,
     extraTries: tries.pick([0, 0, 1, 2, 3]),
+    atMostOnce,
     runs: Array.from({ length: 2 + random.below(RUNS_MOST - 1) }, (_, run) => ({
       ...planRun(random, { partitions, run }),
+      ...(atMostOnce && run > 0 && once.chance(0.15) ? { command: 'retry' as const } : {}),
       handsOver: Array.from({ length: partitions }, () => (tries.chance(0.15) ? tries.next() : null)),
+      rowFates: Object.fromEntries(
+        KEYS.map(key => [key, Array.from({ length: FATES_A_KEY }, () => planRowFate(rows))]),
+      ),
     })),
   }
 }
@@ -141,7 +165,7 @@ export function planHistory(seed: number): HistoryPlan {
 function planRun(
   random: Random,
   of: { readonly partitions: number; readonly run: number },
-): Omit<RunPlan, 'handsOver'> {
+): Omit<RunPlan, 'handsOver' | 'rowFates'> {
   const triggers = random.chance(0.12) ? OPS.filter(() => random.chance(0.6)) : OPS
   return {
     command:
@@ -186,6 +210,11 @@ function planFate(random: Random): Fate {
   return { kind, status: random.pick([500, 408, null, null]), applied: random.chance(0.5) }
 }
 
+function planRowFate(random: Random): RowFate {
+  if (random.chance(0.6)) return 'taken'
+  return random.pick(['refused', 'refused', 'throttled', 'unknown', 'unknown-and-taken'])
+}
+
 function planDeath(random: Random): Death {
   return { at: random.next(), step: random.pick(STEPS), others: random.below(3) }
 }
@@ -204,6 +233,16 @@ function swap(model: Map<string, Row>, [a, b]: readonly [string, string]): void 
   if (rowA === undefined || rowB === undefined) return
   model.set(a, rowB)
   model.set(b, rowA)
+}
+
+/** Gives the fate of the next send of a row. An unplanned row is taken. */
+export function rowFatesOf({ rowFates }: Pick<RunPlan, 'rowFates'>): (key: string) => RowFate {
+  const sends = new Map<string, number>()
+  return key => {
+    const nth = sends.get(key) ?? 0
+    sends.set(key, nth + 1)
+    return rowFates[key]?.[nth] ?? 'taken'
+  }
 }
 
 /** Gives the fate of the next request whose first key it is. An unplanned request is answered. */

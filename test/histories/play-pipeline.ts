@@ -21,11 +21,11 @@ import { makeApi, type Api, type ApiAnswer, type SentRow } from './apis.ts'
 import { differenceOfStates } from './compare-states.ts'
 import { excusedKeys } from './excuses.ts'
 import { judgeChanges, type Known, type Told } from './judge-changes.ts'
-import { judgeRequests, type Send } from './judge-requests.ts'
+import { judgeRequests, type RowTold, type Send } from './judge-requests.ts'
 import { killPointsOf, type KillPoint } from './kill-points.ts'
-import { definitionOf, giveUpAfterOf, rowsOf, SQL } from './pipeline-definition.ts'
+import { definitionOf, giveUpAfterOf, ROW_OUTCOMES, rowsOf, SQL } from './pipeline-definition.ts'
 import { NOTHING_BREAKS, type PipelineCommand, type PipelinePlan, type PipelineRun } from './pipeline-plan.ts'
-import { editModel, fatesOf, KEYS, RUNS_TO_CONVERGE, type Fate, type Row } from './plan.ts'
+import { editModel, fatesOf, KEYS, rowFatesOf, RUNS_TO_CONVERGE, type Fate, type Row } from './plan.ts'
 import { BrokenPromise } from './play.ts'
 import type { PlayedRun } from './played-run.ts'
 import { readTopics, type Topics } from './told-topics.ts'
@@ -55,6 +55,19 @@ export async function playPipeline(plan: PipelinePlan, adapters?: TestLogAdapter
   }
 }
 
+interface Answer extends ApiAnswer {
+  /** What it tells of each row, if it does. */
+  readonly rows?: readonly RowTold[]
+}
+
+function textOfId(id: string | null): string {
+  return id === null ? '' : JSON.stringify({ id })
+}
+
+function textOfRows(rows: readonly RowTold[]): string {
+  return JSON.stringify(Object.fromEntries(ROW_OUTCOMES.map(as => [as, rows.filter(row => row.as === as)])))
+}
+
 class PipelineHistory {
   readonly #plan: PipelinePlan
   readonly #api: Api
@@ -62,6 +75,7 @@ class PipelineHistory {
   #world: OneProcess | null = null
   #life: Services | null = null
   #nextFate = fatesOf(NOTHING_BREAKS)
+  #nextRowFate = rowFatesOf(NOTHING_BREAKS)
   #kill: KillPoint | null = null
   #cut = 0
   #killed = Promise.withResolvers<void>()
@@ -150,7 +164,8 @@ class PipelineHistory {
   #judge(topics: Topics): ReadonlyMap<string, Known> {
     const told: Told = { topics, runs: this.#runs, onBroken: what => this.#broken(what) }
     const known = judgeChanges(told)
-    judgeRequests({ ...told, api: this.#plan.api, sends: this.#sends })
+    const { api, splitsBatches } = this.#plan
+    judgeRequests({ ...told, api, splitsBatches, sends: this.#sends })
     return known
   }
 
@@ -235,6 +250,7 @@ class PipelineHistory {
     if (run.command === 'reset' && this.#runs.size > 0) this.#judge(await this.#readTopics())
     world.definition = definitionOf(world.definition, this.#plan, run)
     this.#nextFate = fatesOf(run)
+    this.#nextRowFate = rowFatesOf(run)
     const killPoints = killPointsOf(run)
     this.#requestsToCancel = run.cancelled === null ? null : Math.floor(run.cancelled * KEYS.length)
     this.#cut = run.cut
@@ -311,6 +327,7 @@ class PipelineHistory {
     const fate = this.#nextFate(rows[0]?.key ?? '')
     const run = await this.#runAtWork()
     const answer = fate.kind === 'not-sent' ? null : await this.#receive(fate, rows, run)
+    const ofRows = answer?.rows ?? null
     const dies = fate.kind !== 'not-sent' && this.#dies('request')
     const told = fate.kind === 'not-sent' ? fate.kind : dies ? 'cut' : (answer?.status ?? 'cut')
     this.#sends.push({
@@ -320,11 +337,12 @@ class PipelineHistory {
       body: new TextDecoder('utf-8', { ignoreBOM: true }).decode(request.body ?? undefined),
       idempotencyKey: request.headers['idempotency-key'],
       told,
+      ofRows: told === 'cut' ? null : ofRows,
     })
     const took = { startedAt: 1, durationMs: 1 }
     if (told === 'not-sent') return { kind: 'failed', reason: 'not-sent', error: 'refused', ...took }
     if (told === 'cut') return { kind: 'failed', reason: 'timeout', error: 'cut', ...took }
-    const body = typeof answer?.id === 'string' ? JSON.stringify({ id: answer.id }) : ''
+    const body = ofRows === null ? textOfId(answer?.id ?? null) : textOfRows(ofRows)
     return { kind: 'answered', status: told, headers: { 'retry-after': '0' }, body, ...took }
   }
 
@@ -336,7 +354,7 @@ class PipelineHistory {
     return running
   }
 
-  async #receive(fate: Fate, rows: readonly SentRow[], run: number): Promise<ApiAnswer | null> {
+  async #receive(fate: Fate, rows: readonly SentRow[], run: number): Promise<Answer | null> {
     this.#requests += 1
     if (this.#requestsToCancel !== null) {
       this.#requestsToCancel -= 1
@@ -345,18 +363,36 @@ class PipelineHistory {
     return this.#answer(fate, rows, run)
   }
 
-  #answer(fate: Fate, rows: readonly SentRow[], run: number): ApiAnswer | null {
+  #answer(fate: Fate, rows: readonly SentRow[], run: number): Answer | null {
+    const { tellsRows } = this.#plan
     switch (fate.kind) {
       case 'answered':
-        return this.#take(rows, run)
+        return tellsRows ? this.#takeEach(rows, run) : this.#take(rows, run)
       case 'broken':
-        if (fate.applied) this.#take(rows, run)
+        if (fate.applied && tellsRows) for (const row of rows) this.#take([row], run)
+        else if (fate.applied) this.#take(rows, run)
         return fate.status === null ? null : { status: fate.status, id: null }
       case 'throttled':
         return { status: 429, id: null }
       default:
         return { status: 400, id: null }
     }
+  }
+
+  /** Takes each row by itself, and tells of each. */
+  #takeEach(rows: readonly SentRow[], run: number): Answer {
+    const told = rows.map((row): RowTold => {
+      const { key } = row
+      const fate = this.#nextRowFate(key)
+      if (fate === 'refused') return { key, as: 'rejected', id: null }
+      if (fate === 'throttled' || fate === 'unknown') return { key, as: fate, id: null }
+      const { status, id } = this.#take([row], run)
+      if (fate === 'unknown-and-taken') return { key, as: 'unknown', id: null }
+      if (status === 200) return { key, as: 'delivered', id }
+      if (this.#plan.api === 'upserts') return { key, as: 'rejected', id }
+      return { key, as: status === 409 ? 'exists' : 'missing', id }
+    })
+    return { status: 200, id: null, rows: told }
   }
 
   #take(rows: readonly SentRow[], run: number): ApiAnswer {

@@ -17,6 +17,7 @@ import {
   editModel,
   FAULT_FREE,
   fatesOf,
+  rowFatesOf,
   KEYS,
   RUNS_TO_CONVERGE,
   type HistoryPlan,
@@ -56,6 +57,10 @@ class History {
   /** The ids that the API gave for the present objects of keys. */
   readonly #ids = new Map<string, string>()
   readonly #recorded: Sent[][] = []
+  /** Keys of which a request was sent and nobody knows what became of it. */
+  readonly #unsure = new Set<string>()
+  /** Those that may be sent again, since somebody has asked for that. */
+  #asked = new Set<string>()
   #live: State = new Map()
   #fed: number[] = []
   /** Changes of unknown fate, until a complete run has taken them into account. */
@@ -113,6 +118,7 @@ class History {
   /** False for a run that was cut. */
   #carryOut(run: RunPlan): boolean {
     this.#run += 1
+    this.#asked = run.command === 'retry' ? new Set(this.#unsure) : new Set()
     const detection = this.#detection(run)
     if (run.command === 'replay') return this.#replay(detection)
     const { changes, writes } = detect(detection)
@@ -122,7 +128,8 @@ class History {
     this.#takeNotice(detection)
     const faults = this.#deliver(run)
     // A run that does not look at every row leaves the others to the next run.
-    const isWhole = !isCut && run.command !== 'discard' && run.invalid.length === 0
+    const isWhole =
+      !isCut && run.command !== 'discard' && run.invalid.length === 0 && !this.#leavesUndecided(run)
     this.#faults = [...(isWhole ? [] : this.#faults), ...faults]
     if (!isCut) this.#first = false
     return !isCut
@@ -141,16 +148,30 @@ class History {
     }
   }
 
+  #leavesUndecided({ command }: RunPlan): boolean {
+    if (!this.#plan.atMostOnce || command === 'retry') return false
+    return [...this.#live.values()].some(({ isUndecided }) => isUndecided)
+  }
+
   /** A published change may not be superfluous. A settled key is no longer certain. */
   #takeNotice({ run, state }: Detection): void {
     for (const { changes } of this.#topics) {
       for (const change of changes) {
         if (change.run !== this.#run) continue
         this.#assertOwnId(change, state)
-        if (change.op === 'settled') this.#takeSettled(change, state)
-        else this.#assertNeeded({ ...change, op: change.op }, run)
+        if (change.op === 'settled') {
+          this.#takeSettled(change, state)
+          if (run.command === 'run' || run.command.startsWith('resync')) this.#assertDecided(change.key)
+          this.#unsure.delete(change.key)
+        } else this.#assertNeeded({ ...change, op: change.op }, run)
       }
     }
+  }
+
+  /** With `at-most-once`, nobody but a person may end the doubt about a key. */
+  #assertDecided(key: string): void {
+    if (this.#plan.atMostOnce && this.#unsure.has(key))
+      this.#broken(`${key} was sent or settled while nobody knew what became of it`)
   }
 
   /** A row that has come back does not see the id of an object that was there before it. */
@@ -187,20 +208,23 @@ class History {
       const topics = this.#topics[partition]
       if (rest === 'passed-over' || topics === undefined) continue
       const { api: kind, batchSize } = this.#plan
-      const of = { ...IDLE, api: this.#api, kind, batchSize, tries: this.#tries }
-      deliver({ ...of, topics, changes: rows, isCancelled: () => true })
+      const onBroken = (what: string): never => this.#broken(what)
+      const of = { ...IDLE, api: this.#api, kind, batchSize, tries: this.#tries, onBroken }
+      deliver({ ...of, topics, changes: rows, atMostOnce: false, isCancelled: () => true })
     }
     this.#left = []
   }
 
   get #tries(): Tries {
-    return { extra: this.#plan.extraTries, firstMs: 1, mostMs: 1 }
+    const repeatsUnknown = !this.#plan.atMostOnce
+    return { extra: this.#plan.extraTries, firstMs: 1, mostMs: 1, repeatsUnknown }
   }
 
   #deliver(run: RunPlan): readonly Fault[] {
     this.#passOver()
     const faults: Fault[] = []
     const nextFate = fatesOf(run)
+    const nextRowFate = this.#plan.tellsRows ? rowFatesOf(run) : null
     const published = this.#topics.map(({ changes }) => changes.filter(change => change.run === this.#run))
     const all = published.flat().filter(({ op }) => op !== 'settled').length
     const limit = run.cancelled === null ? Infinity : Math.floor(run.cancelled * all)
@@ -216,17 +240,21 @@ class History {
         changes: published[partition] ?? [],
         batchSize: this.#plan.batchSize,
         nextFate,
+        nextRowFate,
+        splitsBatches: this.#plan.splitsBatches,
         death,
         handsOver: run.handsOver[partition] ?? null,
         tries: this.#tries,
         stopsAt: setAside?.at ?? 1,
         isCancelled: () => finished >= limit,
+        atMostOnce: this.#plan.atMostOnce,
         onSend: rows => this.#sent(rows),
-        onFinished: (row, outcome, attempts) => {
+        onKnown: rows => rows.forEach(({ key }) => this.#unsure.delete(key)),
+        onFinished: (row, outcome) => {
           finished += 1
           this.#finished(row, outcome)
-          if (attempts > 1 + this.#tries.extra) this.#broken(`${row.key} was tried ${attempts} times`)
         },
+        onBroken: what => this.#broken(what),
       })
       counts = addCounts(counts, addCounts(delivered, lostCounts(left)))
       const [first] = left
@@ -242,7 +270,11 @@ class History {
   #sent(rows: readonly Sent[]): void {
     this.#requests += 1
     this.#recorded.push([...rows])
-    for (const { key } of rows) this.#certain.delete(key)
+    for (const { key } of rows) {
+      this.#certain.delete(key)
+      if (!this.#asked.delete(key)) this.#assertDecided(key)
+      this.#unsure.add(key)
+    }
   }
 
   #finished({ key, op, after }: Sent, outcome: Outcome): void {
@@ -267,7 +299,10 @@ class History {
   /** A recorded request goes out again, once its rows are uncertain. */
   #replay(detection: Detection): boolean {
     const rows = this.#recorded.length === 0 ? [] : this.#random.pick(this.#recorded)
-    for (const { key } of rows) this.#certain.delete(key)
+    for (const { key } of rows) {
+      this.#certain.delete(key)
+      this.#unsure.delete(key)
+    }
     settleReplayed(detection, rows)
     const sent = rows.map(({ op, key, after, captured }) => ({ op, key, row: after, id: captured }))
     if (rows.length > 0 && this.#random.chance(0.7)) this.#api.take(sent)
@@ -277,7 +312,8 @@ class History {
   #converge(): void {
     this.#plan = { ...this.#plan, giveUpAfter: null }
     const most = RUNS_TO_CONVERGE[this.#plan.api]
-    for (let runs = 1; runs <= most; runs += 1) this.#playRun(FAULT_FREE)
+    // Somebody decides about all that is in doubt.
+    for (let runs = 1; runs <= most; runs += 1) this.#playRun({ ...FAULT_FREE, command: 'retry' })
     const difference = this.#difference()
     if (difference !== null) this.#broken(`after ${most} runs without failures ${difference}`)
   }
@@ -322,10 +358,13 @@ class History {
 /** A delivery of requests that no stage sends any more. */
 const IDLE = {
   nextFate: () => ({ kind: 'answered' }) as const,
+  nextRowFate: null,
+  splitsBatches: false,
   death: null,
   handsOver: null,
   stopsAt: 1,
   onSend: () => undefined,
+  onKnown: () => undefined,
   onFinished: () => undefined,
 }
 

@@ -33,6 +33,8 @@ export interface Known {
   readonly muted: string | null
   readonly partition: number
   readonly run: number
+  /** True if nobody knows what became of its last change. */
+  readonly isUndecided: boolean
 }
 
 export type State = Map<string, Known>
@@ -56,7 +58,8 @@ export function feed(
     for (const change of changes.slice(from[partition])) {
       if ((state.get(change.key)?.run ?? -1) > change.run) continue
       const outcome = isLost(change, partition) ? 'unknown' : outcomeOf(change, retry.get(change.key))
-      state.set(change.key, { ...afterChange(change, outcome), partition, run: change.run })
+      const isUndecided = change.op !== 'settled' && outcome === 'unknown'
+      state.set(change.key, { ...afterChange(change, outcome), partition, run: change.run, isUndecided })
     }
   }
   for (const [key, { kind, muted, partition }] of state) {
@@ -66,7 +69,8 @@ export function feed(
   }
   for (const [partition, { captured }] of topics.entries()) {
     for (const key of captured.keys())
-      if (!state.has(key)) state.set(key, { kind: 'absent', row: null, muted: null, partition, run: -1 })
+      if (!state.has(key))
+        state.set(key, { kind: 'absent', row: null, muted: null, partition, run: -1, isUndecided: false })
   }
 }
 

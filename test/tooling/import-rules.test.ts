@@ -24,6 +24,7 @@ const VENDORS = [
   'kafkajs',
   'liquidjs',
   'mysql2',
+  'oauth4webapi',
   'pg',
   'pino',
   'prom-client',

@@ -140,6 +140,7 @@ export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run
   rowsRead: field('Rows that the model gave.', long),
   rowsInvalid: field('Rows of these that cannot be sent.', long),
   invalidSamples: field('Some of them.', listOf(invalidSample)),
+  undecided: field('Rows passed over since nobody has decided about them.', nullable(long)),
   counts: field('What became of its rows, per op.', countsByOp),
   error: field('Why it failed.', nullable(text)),
   errorCode: field('The kind of error.', nullable(text)),

@@ -33,6 +33,7 @@ import type {
   DefinitionRecord,
   Marker,
   MarkerKind,
+  NextPart,
   Owned,
   PartitionReport,
   Request,
@@ -43,6 +44,7 @@ import type {
   RowResult,
   RunBegin,
   RunEvent,
+  SecretRecord,
   Unrenderable,
   WrittenChange,
 } from './records.ts'
@@ -64,6 +66,7 @@ export interface RecordTypes {
   RunEvent: RunEvent
   PartitionReport: PartitionReport
   ResourceRecord: ResourceRecord
+  SecretRecord: SecretRecord
   DefinitionRecord: DefinitionRecord
 }
 export type RecordName = keyof RecordTypes
@@ -188,6 +191,7 @@ const requestRow = recordOf<RequestRow>('RequestRow', 'A row inside a request.',
   uncertain: field('True if it was uncertain whether the destination holds the row.', boolean),
   captured: field('Values captured from earlier answers, as JSON.', nullable(text)),
   retried: field('What earlier runs left behind.', nullable(retried)),
+  named: field('Texts of the columns by which answers name rows, as JSON.', nullable(text)),
 })
 
 const rendered: FieldsOf<Omit<Unrenderable, 'error' | 'lacks'>> = {
@@ -222,6 +226,12 @@ const rowResult = recordOf<RowResult>('RowResult', 'What became of one row of a 
   captured: field('Values captured from the answer, as JSON.', nullable(text)),
 })
 
+const nextPart = recordOf<NextPart>('NextPart', 'Rows that are sent once more, as a smaller request.', {
+  rows: field('Their positions in the request; null: those of the attempt.', nullable(listOf(long))),
+  tries: field('Tries that they have used up in the run.', long),
+  waitMs: field('How long they wait, in milliseconds.', long),
+})
+
 const ATTEMPT_SCHEMA = record<Attempt>('Attempt', 'One try at sending a request; 0 if it was never sent.', {
   ...owned,
   run: field('Number of the run.', long),
@@ -229,9 +239,12 @@ const ATTEMPT_SCHEMA = record<Attempt>('Attempt', 'One try at sending a request;
   seq: field("The request's seq.", long),
   requestOffset: field("The request's offset in requests.", long),
   attempt: field('Number of the attempt.', long),
+  part: field('Positions of its rows in the request; null: all.', nullable(listOf(long))),
+  partBody: field('Of a part: at most 64 KiB of its body.', nullable(text)),
   trigger: field('The trigger that it belongs to.', op),
   outcome: field('What became of it.', attemptOutcome),
   final: field('True for the attempt that finishes the request.', boolean),
+  parts: field('The parts in which its open rows go on.', nullable(listOf(nextPart))),
   nextTryAt: field('When it may be tried again in the run, at the earliest.', nullable(millis)),
   answered: field('True if the API answered.', boolean),
   status: field('HTTP status.', nullable(int)),
@@ -293,6 +306,16 @@ const RESOURCE_SCHEMA = record<ResourceRecord>('ResourceRecord', 'A resource as 
   spec: field('The resource, as JSON.', text),
 })
 
+const SECRET_SCHEMA = record<SecretRecord>('SecretRecord', 'A secret of the vault, sealed.', {
+  kind: field('Who set it: secret (a person) or login (Sluice).', text),
+  name: field('Its name.', text),
+  version: field('Grows with each change.', long),
+  grants: field('Where it may go.', nullable(text)),
+  since: field('When it was set.', millis),
+  sealedBy: field('Id of the key that it is sealed with.', text),
+  sealed: field('Nonce, ciphertext and tag of AES-256-GCM.', bytes),
+})
+
 const DEFINITION_SCHEMA = record<DefinitionRecord>('DefinitionRecord', 'What a run works by.', {
   hash: field('Hash of the spec.', text),
   spec: field('Sync, model, source and destination, as JSON.', text),
@@ -310,5 +333,6 @@ export const SCHEMAS = {
   RunEvent: RUN_EVENT_SCHEMA,
   PartitionReport: PARTITION_REPORT_SCHEMA,
   ResourceRecord: RESOURCE_SCHEMA,
+  SecretRecord: SECRET_SCHEMA,
   DefinitionRecord: DEFINITION_SCHEMA,
 } as const satisfies { readonly [N in Exclude<RecordName, 'Change'>]: AvroRecordSchema }

@@ -135,6 +135,11 @@ export interface RequestRow {
   /** Values captured from earlier answers, as JSON text. */
   readonly captured: string | null
   readonly retried: Retried | null
+  /**
+   * The texts of the columns by which answers name rows (`errors.rowResults`), as JSON: column → text. Null if
+   * there are none. A request of an earlier version lacks it.
+   */
+  readonly named: string | null
 }
 
 /** One row of `requests`: a request to be sent. Headers hold no secrets. */
@@ -178,7 +183,17 @@ export interface RowResult {
   readonly captured: string | null
 }
 
-/** One try at sending a request, or attempt 0 for one that was never sent. */
+/** Some rows of a request that are sent once more, after an attempt that left them open (PROTOCOL.md §8). */
+export interface NextPart {
+  /** Their positions in the request, rising. Null: the rows of that attempt. */
+  readonly rows: readonly number[] | null
+  /** How many tries these rows have used up in the run. */
+  readonly tries: number
+  /** How long they wait after that attempt, in ms. */
+  readonly waitMs: number
+}
+
+/** One try at sending a request or a part of it, or attempt 0 for one that was not sent. */
 export interface Attempt extends Owned {
   readonly run: number
   readonly runId: string
@@ -186,10 +201,22 @@ export interface Attempt extends Owned {
   readonly seq: number
   readonly requestOffset: number
   readonly attempt: number
+  /**
+   * The positions of its rows in the request, rising, if it was of a part. Null: all rows. An attempt of an
+   * earlier version lacks it.
+   */
+  readonly part: readonly number[] | null
+  /** Of a part: at most 64 KiB of the body that was sent, as text. The body of a whole request is in `requests`. */
+  readonly partBody: string | null
   readonly trigger: Op
   readonly outcome: Outcome | 'throttled'
   /** True for the attempt that finishes the request. */
   readonly final: boolean
+  /**
+   * The parts in which its open rows go on; empty if none of its rows is open. Null: all of its rows go on
+   * together, or none do, as `final` says. An attempt of an earlier version lacks it.
+   */
+  readonly parts: readonly NextPart[] | null
   /**
    * For a failed try that more tries follow in the same run: when the next one may be sent at the earliest,
    * in ms since 1970. Null for any other attempt. An attempt of an earlier version lacks it.
@@ -208,6 +235,7 @@ export interface Attempt extends Owned {
   readonly responseBody: string | null
   readonly startedAt: number
   readonly durationMs: number
+  /** What became of its rows, where that differs from the outcome of the attempt. */
   readonly rows: readonly RowResult[]
   readonly checkpoint: Checkpoint | null
 }
@@ -322,6 +350,8 @@ export interface RunEvent {
   readonly rowsRead: number
   readonly rowsInvalid: number
   readonly invalidSamples: readonly InvalidSample[]
+  /** Rows that it passed over since nobody has decided about them. Earlier versions did not say. */
+  readonly undecided: number | null
   /** Changes found, per op with a trigger; final outcomes once the run has ended. */
   readonly counts: CountsByOp
   readonly error: string | null
@@ -378,6 +408,25 @@ export interface ResourceRecord {
   readonly name: string
   readonly project: string
   readonly spec: string
+}
+
+/**
+ * A secret of the vault, on `secrets`, keyed by kind/name. Its value is sealed (PROTOCOL.md, "Credentials"):
+ * who can read the topic has the name, and not the value.
+ */
+export interface SecretRecord {
+  /** `secret`: set by a person. `login`: tokens of a destination, kept by Sluice. */
+  readonly kind: string
+  readonly name: string
+  /** Grows with each change of the name, also across removals. */
+  readonly version: number
+  /** Where it may go, as `SLUICE_SECRET_<NAME>_FOR` has it; null if nobody has said. */
+  readonly grants: string | null
+  readonly since: number
+  /** Id of the key that it is sealed with. */
+  readonly sealedBy: string
+  /** Nonce, ciphertext and tag of AES-256-GCM. */
+  readonly sealed: Uint8Array
 }
 
 /** A definition, on `definitions`, keyed by its hash; `spec` is JSON. */

@@ -7,7 +7,8 @@
  * `describe` text says what a field is for; editors show it.
  */
 import { z } from 'zod'
-import { answerRule, capture, MAX_ANSWER_RULES } from './specs/answer-specs.ts'
+import { answerRule, capture, MAX_ANSWER_RULES, rowRule } from './specs/answer-specs.ts'
+import { breaker } from './specs/breaker-specs.ts'
 import { destinationAuth, destinationTls, sourceTls } from './specs/connection-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
 import { count, duration, durationWithin, size } from './specs/quantities.ts'
@@ -152,6 +153,7 @@ export const destination = z
         'false: no request goes to private, loopback or link-local addresses. Default true embedded, false distributed.',
       ),
     limits: limits.optional().describe('Shared by all syncs to this destination.'),
+    breaker: breaker.optional(),
     idempotencyHeader: z
       .union([headerName, z.literal(false)])
       .optional()
@@ -241,30 +243,22 @@ function bodyWanted(input: unknown): string {
 
 export const body = z.union(bodies, { error: ({ input }) => bodyWanted(input) })
 
-const CAPTURE_ALONE =
-  '`batch` left out, or of size 1, beside `capture`: values are captured from the answer to one row'
-
 const MAX_GIVE_UP_RUNS = 1_000_000
 
-export const trigger = z
-  .strictObject({
-    batch: batch.optional().describe('Absent: one row a request; {} means batches of 100 rows.'),
-    method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
-    path: text.describe('Text or Liquid, appended to the base URL; may have a query.'),
-    headers: z.record(triggerHeaderName, text).optional().describe('Headers, text or Liquid.'),
-    body: body.optional().describe('Absent: an empty body.'),
-    capture: capture
-      .optional()
-      .describe('Values to keep from a 2xx answer, by name, each a JSONPath such as $.id.'),
-    allowEmpty: z
-      .boolean('true or false')
-      .optional()
-      .describe('true: a batch may be sent whose body is empty, and a DELETE that names no row.'),
-  })
-  .refine(spec => spec.capture === undefined || spec.batch === undefined || spec.batch.size === 1, {
-    path: ['capture'],
-    error: CAPTURE_ALONE,
-  })
+export const trigger = z.strictObject({
+  batch: batch.optional().describe('Absent: one row a request; {} means batches of 100 rows.'),
+  method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
+  path: text.describe('Text or Liquid, appended to the base URL; may have a query.'),
+  headers: z.record(triggerHeaderName, text).optional().describe('Headers, text or Liquid.'),
+  body: body.optional().describe('Absent: an empty body.'),
+  capture: capture
+    .optional()
+    .describe('Values to keep from a 2xx answer, by name, each a JSONPath such as $.id.'),
+  allowEmpty: z
+    .boolean('true or false')
+    .optional()
+    .describe('true: a batch may be sent whose body is empty, and a DELETE that names no row.'),
+})
 
 const MAX_EXTRA_TRIES = 100
 const MAX_BACKOFF_MS = 3_600_000
@@ -300,6 +294,15 @@ const errors = z
       .max(MAX_ANSWER_RULES, `at most ${MAX_ANSWER_RULES} rules`)
       .optional()
       .describe('What answers mean; the first rule that fits decides, before the defaults.'),
+    rowResults: z
+      .array(rowRule)
+      .max(MAX_ANSWER_RULES, `at most ${MAX_ANSWER_RULES} rules`)
+      .optional()
+      .describe('What answers say of single rows of a batch; the first rule that names a row decides.'),
+    splitBatches: z
+      .boolean('true or false')
+      .optional()
+      .describe('true: a batch rejected with 400, 413 or 422 is halved until the bad rows stand alone.'),
     giveUpAfter: count(MAX_GIVE_UP_RUNS)
       .optional()
       .describe('A row that failed in so many runs is passed over until it changes; default: never.'),
@@ -339,55 +342,87 @@ function capturesFromRemovals(spec: { readonly [op: string]: z.output<typeof tri
   )
 }
 
-export const sync = z.strictObject({
-  kind: z.literal('sync'),
-  name: resourceName,
-  title,
-  model: resourceName.describe('The model whose rows are synced.'),
-  destination: resourceName.describe('The destination that the requests go to.'),
-  schedule: z.literal('manual').default('manual'),
-  firstRun: z
-    .enum(['backfill', 'skip-existing'])
-    .default('backfill')
-    .describe('backfill sends every row as added; skip-existing takes them as already there.'),
-  timeout: durationWithin(MAX_REQUEST_TIMEOUT_MS, '1h')
-    .default(30_000)
-    .describe('How long one request may take.'),
-  triggers: z
-    .strictObject({
-      added: triggerOrName.optional(),
-      changed: triggerOrName.optional(),
-      removed: triggerOrName.optional(),
-    })
-    .refine(
-      spec => spec.added !== undefined || spec.changed !== undefined || spec.removed !== undefined,
-      'at least one trigger: added, changed or removed',
-    )
-    .refine(spec => !capturesFromRemovals(spec), {
-      path: ['removed', 'capture'],
-      error: 'no `capture` here: a row that is removed has no later change to use the values',
-    }),
-  errors: errors.optional(),
-  limits: limits
-    .optional()
-    .describe('Of this sync alone; the stricter of these and the destination’s holds.'),
-  compare: z
-    .union([z.enum(['used', 'all']), z.array(filledText)])
-    .optional()
-    .describe(
-      'Which columns count as changed: used (default), those that the templates use; all; or a list of them.',
-    ),
-  maxDuration: durationWithin(MAX_RUN_DURATION_MS, '6d')
-    .optional()
-    .describe('How long a run may last, at most 6d; what is not sent by then is sent by the next run.'),
-  removalGuard: z
-    .union([removalGuard, z.literal(false)])
-    .optional()
-    .describe(
-      'A run that would remove more than both waits for approval (default: half of the rows and 100 rows); false: never.',
-    ),
-  partitions: count(MAX_PARTITIONS).default(4).describe('Of the topics; fixed until reset.'),
-})
+const CAPTURE_OF_NO_ROW =
+  '`batch` left out, or of size 1, beside `capture`; or `errors.rowResults` with a rule `as: delivered`, which ' +
+  'says where the answer to a batch has the item of each row'
+
+/** The triggers whose captures would not know, in the answer to a batch, which values are of which row. */
+function captureOfNoRow(spec: {
+  readonly triggers: { readonly [op: string]: z.output<typeof triggerOrName> | undefined }
+  readonly errors?: z.output<typeof errors> | undefined
+}): readonly string[] {
+  if (spec.errors?.rowResults?.some(({ as }) => as === 'delivered') === true) return []
+  return Object.entries(spec.triggers).flatMap(([op, own]) => {
+    const isBatch = typeof own === 'object' && own.batch !== undefined && own.batch.size > 1
+    return isBatch && own.capture !== undefined ? [op] : []
+  })
+}
+
+export const sync = z
+  .strictObject({
+    kind: z.literal('sync'),
+    name: resourceName,
+    title,
+    model: resourceName.describe('The model whose rows are synced.'),
+    destination: resourceName.describe('The destination that the requests go to.'),
+    schedule: z.literal('manual').default('manual'),
+    firstRun: z
+      .enum(['backfill', 'skip-existing'])
+      .default('backfill')
+      .describe('backfill sends every row as added; skip-existing takes them as already there.'),
+    timeout: durationWithin(MAX_REQUEST_TIMEOUT_MS, '1h')
+      .default(30_000)
+      .describe('How long one request may take.'),
+    triggers: z
+      .strictObject({
+        added: triggerOrName.optional(),
+        changed: triggerOrName.optional(),
+        removed: triggerOrName.optional(),
+      })
+      .refine(
+        spec => spec.added !== undefined || spec.changed !== undefined || spec.removed !== undefined,
+        'at least one trigger: added, changed or removed',
+      )
+      .refine(spec => !capturesFromRemovals(spec), {
+        path: ['removed', 'capture'],
+        error: 'no `capture` here: a row that is removed has no later change to use the values',
+      }),
+    errors: errors.optional(),
+    limits: limits
+      .optional()
+      .describe('Of this sync alone; the stricter of these and the destination’s holds.'),
+    compare: z
+      .union([z.enum(['used', 'all']), z.array(filledText)])
+      .optional()
+      .describe(
+        'Which columns count as changed: used (default), those that the templates use; all; or a list of them.',
+      ),
+    delivery: z
+      .enum(['at-least-once', 'at-most-once'])
+      .optional()
+      .describe(
+        'at-most-once: what may have arrived is never sent again until somebody says retry; default at-least-once.',
+      ),
+    maxDuration: durationWithin(MAX_RUN_DURATION_MS, '6d')
+      .optional()
+      .describe('How long a run may last, at most 6d; what is not sent by then is sent by the next run.'),
+    removalGuard: z
+      .union([removalGuard, z.literal(false)])
+      .optional()
+      .describe(
+        'A run that would remove more than both waits for approval (default: half of the rows and 100 rows); false: never.',
+      ),
+    partitions: count(MAX_PARTITIONS).default(4).describe('Of the topics; fixed until reset.'),
+  })
+  .check(({ issues, value }) => {
+    for (const op of captureOfNoRow(value))
+      issues.push({
+        code: 'custom',
+        path: ['triggers', op, 'capture'],
+        message: CAPTURE_OF_NO_ROW,
+        input: value,
+      })
+  })
 
 /** The schema of each kind of resource. */
 export const RESOURCE_SCHEMAS = { source, model, destination, sync } as const

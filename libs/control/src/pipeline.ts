@@ -5,6 +5,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
+import type { Vault } from '@sluice/vault/vault'
 
 export interface Pipeline extends AsyncDisposable {
   readonly log: MessageLog
@@ -12,6 +13,7 @@ export interface Pipeline extends AsyncDisposable {
   readonly prefix: string
   readonly runs: RunsView
   readonly definitions: Definitions
+  readonly vault: Vault
   readonly newRunId: () => string
   readonly logger: Logger
   /** True if other processes run the services. Then `start` only waits. */

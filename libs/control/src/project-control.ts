@@ -45,8 +45,11 @@ export interface Place {
    * folder open.
    */
   readonly open: () => Promise<Pipeline>
-  /** Throws `config` if the services that run here lack a secret of the definition. */
-  readonly assertSecrets: (definition: Definition) => void
+  /**
+   * Rejects with `config` if the services that run here lack a secret of the definition. It opens the
+   * pipeline only for secrets that are in the vault.
+   */
+  readonly assertSecrets: (definition: Definition, open: () => Promise<Pipeline>) => Promise<void>
 }
 
 /**
@@ -75,7 +78,7 @@ export class ProjectControl implements Control {
     const pipeline = await this.#pipelineOf(id)
     const held = await findRun(pipeline, id, following.cancel)
     assertStatus(held, ['held'], 'approve')
-    const definition = this.#definitionOf(held.sync)
+    const definition = await this.#definitionOf(held.sync)
     if (held.held === null) throw new SluiceError('internal', `run ${id} does not say why it is held`)
     const { runId } = held
     const command = commandAbout(held, 'approve')
@@ -135,9 +138,9 @@ export class ProjectControl implements Control {
     return await LogHistory.open(await this.#open(), syncs, signal)
   }
 
-  #definitionOf(sync: string): Definition {
+  async #definitionOf(sync: string): Promise<Definition> {
     const definition = resolveDefinition(this.#project, sync)
-    this.#place.assertSecrets(definition)
+    await this.#place.assertSecrets(definition, () => this.#open())
     return definition
   }
 
@@ -147,7 +150,7 @@ export class ProjectControl implements Control {
     more: Parameters<typeof runCommand>[2],
     following: Following,
   ): Promise<FollowedRun> {
-    const definition = this.#definitionOf(sync)
+    const definition = await this.#definitionOf(sync)
     const command = runCommand(await this.#open(), sync, more)
     return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
   }

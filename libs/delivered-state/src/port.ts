@@ -85,6 +85,11 @@ export interface DiffRequest {
   readonly baseline: boolean
   /** Absent: an ordinary run. */
   readonly purpose?: RunPurpose
+  /**
+   * True: a row whose last request may have been applied, or not, is passed over, whatever the model says of
+   * it. A discard mutes it, and a retry of some rows sends it, all the same.
+   */
+  readonly leavesUndecided?: boolean
   /** A row that failed in this many runs is muted. Null or absent: no row is muted for failures. */
   readonly giveUpAfter?: number | null
   readonly signal: AbortSignal
@@ -155,6 +160,8 @@ export interface Diff {
   readonly adopted: { readonly rows: number; readonly columns: readonly string[] }
   /** Rows that this run settles as muted, since they failed too often or are discarded. */
   readonly muted: number
+  /** Rows that are passed over since nobody has decided about them (`leavesUndecided`). */
+  readonly undecided: number
   /** Keys of at most ten rows that a trigger would remove. */
   readonly removedSamples: readonly string[]
   /**

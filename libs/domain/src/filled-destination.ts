@@ -19,6 +19,9 @@ export function assertFilled(destination: DestinationSpec, lookUp: (name: string
   for (const text of [username, password, ...Object.values(tls)])
     if (typeof text === 'string') fillSecrets(text, lookUp)
   const hasColon = fillSecrets(username, lookUp).includes(':')
+  // A token goes where its destination is, so what it is asked for with has to be allowed to go there, too.
+  if (auth !== undefined && 'oauth2' in auth)
+    for (const secret of secretNames(JSON.stringify(auth))) lookUp(secret)
   const token = auth !== undefined && 'bearer' in auth ? auth.bearer : null
   const details = [
     ...baseUrlDetail(baseUrl, fillSecrets(baseUrl, lookUp)),

@@ -28,6 +28,9 @@ export const HEAD_CEILING_BYTES = 1_000_000
 export const RESOURCE_CEILING_BYTES = 5_000_000
 export const DEFINITION_CEILING_BYTES = 4 * RESOURCE_CEILING_BYTES + 1_000
 
+/** The largest secret of the vault, in bytes of UTF-8. Certificates and keys may be as long. */
+export const SECRET_CEILING_BYTES = 10_000_000
+
 /**
  * The longest texts that say why something went wrong: one for a row, since a request may have many rows, and
  * one for all else.

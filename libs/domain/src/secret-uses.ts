@@ -1,6 +1,6 @@
 /** Which server the secrets of a resource are sent to. */
 import type { DestinationSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
-import type { SecretUse } from '@sluice/contracts/secret-references'
+import { fillSecrets, type SecretUse } from '@sluice/contracts/secret-references'
 import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 
 const DEFAULT_PORTS = { postgres: 5432, mysql: 3306, 'http:': 80, 'https:': 443 } as const
@@ -19,6 +19,20 @@ export function useByDestination({
   const port = url.port === '' ? DEFAULT_PORTS[protocol] : Number(url.port)
   const isChecked = protocol === 'https:' && tls?.insecure !== true
   return { as: 'destination', host: withoutBrackets(url.hostname), port, tls: isChecked }
+}
+
+/**
+ * The servers that a destination's tokens are asked for at; none without OAuth 2. What proves the client goes
+ * there, and so do the certificates of the destination.
+ */
+export function usesByTokens({ auth, tls }: Pick<DestinationSpec, 'auth' | 'tls'>): readonly SecretUse[] {
+  if (auth === undefined || !('oauth2' in auth)) return []
+  const { tokenUrl, refreshUrl } = auth.oauth2
+  const urls = [tokenUrl, ...(refreshUrl === undefined ? [] : [refreshUrl])]
+  return urls.flatMap(url => {
+    const use = useByDestination({ baseUrl: fillSecrets(url, () => ''), tls })
+    return use === null ? [] : [use]
+  })
 }
 
 /** The database server that a source connects to; null if `url` names none. */

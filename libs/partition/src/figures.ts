@@ -22,6 +22,8 @@ export interface Figures {
   ended(sync: string, status: RunStatus): void
   /** So many partitions of a sync are set aside now, or the whole sync (1); 0: it is worked on. */
   setAside(stage: StageName, sync: string, places: number): void
+  /** This process has found the breaker of a destination open, or closed again. */
+  breaker(destination: string, isOpen: boolean): void
 }
 
 export const NO_FIGURES: Figures = {
@@ -33,4 +35,5 @@ export const NO_FIGURES: Figures = {
   leaseWaited: () => undefined,
   ended: () => undefined,
   setAside: () => undefined,
+  breaker: () => undefined,
 }

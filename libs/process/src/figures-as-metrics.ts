@@ -78,7 +78,26 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
     },
     leaseWaited: (sync, ms) => leaseWaits.observe(ms / 1000, of(leaseWaits, 'lease waits', { sync })),
     ended: (sync, status) => runs.add(1, of(runs, `runs ${status}`, { sync, status })),
+    breaker: breakerFigure(metrics),
     setAside: (stage, sync, places) => setAside.set(places, of(setAside, `aside ${stage}`, { stage, sync })),
+  }
+}
+
+function breakerFigure(metrics: Metrics): Figures['breaker'] {
+  const breakersOpened = metrics.counter({
+    name: 'breaker_opened_total',
+    help: 'How often this process found the breaker of a destination open',
+    labels: [],
+  })
+  const openBreakers = metrics.gauge({
+    name: 'breaker_open',
+    help: '1 while the breaker of a destination is open, as this process last saw it; those that are closed are not shown',
+    labels: ['destination'],
+  })
+  return (destination, isOpen) => {
+    if (!isOpen) return openBreakers.remove({ destination })
+    openBreakers.set(1, { destination })
+    breakersOpened.add(1, {})
   }
 }
 

@@ -57,6 +57,20 @@ describe('errors.retry', () => {
   })
 })
 
+describe('delivery', () => {
+  it.each(['at-least-once', 'at-most-once'])('may be %s', delivery => {
+    const { spec, problems } = decode(`delivery: ${delivery}`)
+    expect(problems).toEqual([])
+    expect(spec).toMatchObject({ delivery })
+  })
+
+  it('is no third thing', () => {
+    expect(problemsOf('delivery: at-mots-once')).toEqual([
+      expect.stringMatching(/delivery: .*did you mean `at-most-once`/),
+    ])
+  })
+})
+
 describe('errors.answers', () => {
   it('are read with statuses as numbers, classes and lists of both', () => {
     const { spec, problems } = decode(`errors:
@@ -116,7 +130,7 @@ describe('errors.answers', () => {
     ['answers: { status: 409, as: exists }', '9:20 errors.answers: sync `s`: wanted a list, found a map'],
     [
       'answres: []',
-      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`? The fields of `errors` are `retry`, `attempts`, `backoff`, `answers`, `giveUpAfter`',
+      '9:11 errors.answres: sync `s`: unknown field `answres`; did you mean `answers`? The fields of `errors` are `retry`, `attempts`, `backoff`, `answers`, `rowResults`, `splitBatches`, `giveUpAfter`',
     ],
     [
       `answers: [{ status: 200, json: '$.a..b', as: rejected }]`,
@@ -131,6 +145,69 @@ describe('errors.answers', () => {
   })
 })
 
+describe('errors.rowResults and errors.splitBatches', () => {
+  const rules = (...lines: readonly string[]): string =>
+    `errors:\n  rowResults:\n${lines.map(line => `    - ${line}\n`).join('')}`
+
+  it('take rows by column, by index and by position, which is the default', () => {
+    const { spec, problems } = decode(
+      rules(
+        `{ items: "$.results[*]", row: { email: "$.id", Org: "$.org" }, as: delivered }`,
+        `{ items: "$.errors[*]", row: { index: "$.index" }, json: "$.fatal", as: rejected, error: "$.message" }`,
+        `{ items: "$[*]", as: throttled }`,
+        `{ items: "$[*]", row: position, as: unknown }`,
+      ) + '  splitBatches: true\n',
+    )
+    expect(problems).toEqual([])
+    expect(spec).toMatchObject({
+      errors: {
+        splitBatches: true,
+        rowResults: [
+          { row: { email: '$.id', Org: '$.org' } },
+          { row: { index: '$.index' }, json: '$.fatal', error: '$.message' },
+          { row: 'position' },
+          { row: 'position' },
+        ],
+      },
+    })
+  })
+
+  it.each([
+    [`{ row: position, as: rejected }`, /the field `items` is missing/],
+    [`{ items: "$.a[*]" }`, /the field `as` is missing/],
+    [`{ items: "$.a[*]", as: failed }`, /as: .*`failed`/],
+    [
+      `{ items: "$.a[*]", row: index, as: rejected }`,
+      /row: .*wanted `position`, \{ index: "\$\.index" \}, or columns/,
+    ],
+    [`{ items: "$.a[*]", row: {}, as: rejected }`, /row: .*at least one column, such as/],
+    [`{ items: "errors", as: rejected }`, /items: .*wanted a JSONPath, which begins with \$/],
+    [`{ items: "$..a", as: rejected }`, /items: .*a path cannot search all levels/],
+    [`{ items: "$.a[*]", row: { index: index }, as: rejected }`, /row\.index: .*wanted a JSONPath/],
+    [
+      `{ items: "$.a[*]", row: { mail: $.my-mail }, as: rejected }`,
+      /row\.mail: .*write a name with other characters/,
+    ],
+    [`{ items: "$.a[*]", json: "$[?x]", as: rejected }`, /json: .*filters are not supported/],
+    [`{ items: "$.a[*]", as: rejected, error: message }`, /error: .*wanted a JSONPath/],
+    [`{ items: "$.a[*]", as: rejected, status: 400 }`, /unknown field `status`/],
+  ])('report %s with its place', (rule, problem) => {
+    expect(problemsOf(rules(rule))).toEqual([expect.stringMatching(problem)])
+  })
+
+  it('want true or false for halving', () => {
+    expect(problemsOf('errors: { splitBatches: often }')).toEqual([
+      expect.stringMatching(/errors\.splitBatches: .*wanted true or false, found `often`/),
+    ])
+  })
+
+  it('let a batch capture values where they say whose items they are', () => {
+    const batch = `    batch: {}\n    capture: { id: $.id }\n`
+    expect(problemsOf(batch + rules(`{ items: "$[*]", as: delivered }`))).toEqual([])
+    expect(problemsOf(batch + rules(`{ items: "$[*]", as: rejected }`))).toHaveLength(1)
+  })
+})
+
 describe('captures', () => {
   it('are read by name, and may stand beside batches of one row', () => {
     const { spec, problems } = decode(`    capture: { id: $.id, Rev_2: "$['@rev']" }\n    batch: { size: 1 }`)
@@ -141,13 +218,13 @@ describe('captures', () => {
   it.each([
     [
       `    capture: { id: "$.id" }\n    batch: {}`,
-      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`: ' +
-        'values are captured from the answer to one row',
+      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`; ' +
+        'or `errors.rowResults` with a rule `as: delivered`, which says where the answer to a batch has the item of each row',
     ],
     [
       `    capture: { id: "$.id" }\n    batch: { size: 2 }`,
-      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`: ' +
-        'values are captured from the answer to one row',
+      '9:14 triggers.added.capture: sync `s`: wanted `batch` left out, or of size 1, beside `capture`; ' +
+        'or `errors.rowResults` with a rule `as: delivered`, which says where the answer to a batch has the item of each row',
     ],
     [
       `    capture: {}`,

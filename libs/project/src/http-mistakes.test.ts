@@ -55,6 +55,10 @@ it.each([
   [`${BASE}headers:\n  X: |\n    ends in a line break\n`],
   [`${BASE}idempotencyHeader: false\nheaders: { Idempotency-Key: mine }\n`],
   [`${BASE}query: { q: "a b&c" }\n`],
+  [`${BASE}breaker: { failures: 5, pause: 250ms }\n`],
+  [`${BASE}breaker: { pause: 1h }\n`],
+  [`${BASE}breaker: {}\n`],
+  [`${BASE}breaker: false\n`],
 ])('%j is right', async destination => {
   expect(await problemsOf(destination)).toEqual([])
 })
@@ -69,6 +73,11 @@ it.each([
     'baseUrl: http://h/{{ tenant }}\n',
     /^3 baseUrl: .*without Liquid, which goes into the `path` of a trigger/,
   ],
+  [`${BASE}breaker: { failures: 0 }\n`, /^4 breaker.failures: .*a whole number from 1 to/],
+  [`${BASE}breaker: { pause: 2h }\n`, /^4 breaker.pause: .*a duration of at most 1h/],
+  [`${BASE}breaker: { pause: 30 }\n`, /^4 breaker.pause: .*a duration such as/],
+  [`${BASE}breaker: { failure: 5 }\n`, /^4 breaker.failure: .*did you mean `failures`/],
+  [`${BASE}breaker: true\n`, /^4 breaker: /],
   [`${BASE}headers: { Host: a b }\n`, /^4 headers.Host: .*wanted a host, with or without a port/],
   [`${BASE}headers: { X: a – b }\n`, /^4 headers.X: .*Latin-1 characters, which "–" \(U\+2013\) is not/],
   [`${BASE}headers: { X: "a\\nb" }\n`, /^4 headers.X: .*without line breaks/],

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
 import { mostInAnyWindow } from '@sluice/testkit/scripted-api'
+import { breakerPromises } from './contract/breaker-promises.ts'
 import type { Grant, LimitScope, RateLimit, TakeRequest } from './port.ts'
 
 export interface RateLimitHarness {
@@ -230,6 +231,8 @@ export function rateLimitContract(
         check(history, seed)
       },
     )
+
+    breakerPromises({ shared, harness: () => harness, limit: () => limit })
 
     if (!shared) return
     it('several instances share one budget', async () => {

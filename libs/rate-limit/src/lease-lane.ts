@@ -1,6 +1,6 @@
 /** A lane of the lease queue: the waiters for leases of the same scopes, in the order in which they came. */
 import type { Lease, LeaseWant } from './lease.ts'
-import type { Grant } from './port.ts'
+import type { Broken, Grant } from './port.ts'
 
 type LimitWaitReason = Extract<Grant, { kind: 'wait' }>['reason']
 
@@ -71,7 +71,11 @@ export class Lane {
    * Why the last head that asked got nothing, and until when at most (performance.now()); null if it got a
    * lease.
    */
-  refused: { readonly reason: LimitWaitReason; readonly untilMs: number } | null = null
+  refused: {
+    readonly reason: LimitWaitReason
+    readonly untilMs: number
+    readonly broken: Broken | null
+  } | null = null
   readonly #front: Waiter[] = []
   readonly #onHead: () => void
   readonly #admit: (places: number) => Admission

@@ -218,6 +218,7 @@ describe('the lease queue', () => {
         },
         giveBack: (lease, parts) => limit.giveBack(lease, parts),
         pause: (name, forMs) => limit.pause(name, forMs),
+        tell: (name, evidence) => limit.tell(name, evidence),
         [Symbol.asyncDispose]: async () => {},
       },
       bottleneckAdmission,
@@ -258,6 +259,7 @@ function flaky(limit: RateLimit): { readonly limit: RateLimit; readonly breakOnc
       },
       giveBack: (lease, parts) => limit.giveBack(lease, parts),
       pause: (name, forMs) => limit.pause(name, forMs),
+      tell: (name, evidence) => limit.tell(name, evidence),
       [Symbol.asyncDispose]: async () => {},
     },
   }

@@ -9,7 +9,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { Lane, Waiter } from './lease-lane.ts'
 import type { Admission } from './lease-lane.ts'
 import type { Lease, LeaseWant } from './lease.ts'
-import type { Grant, LimitScope, RateLimit } from './port.ts'
+import type { Broken, Evidence, Grant, LimitScope, RateLimit, ReturnedParts } from './port.ts'
 
 export type { Lease, LeaseWant } from './lease.ts'
 
@@ -22,7 +22,12 @@ export interface LimitWait {
   readonly reason: Extract<Grant, { kind: 'wait' }>['reason']
   /** How long the wait may last at most, as far as is known. */
   readonly leftMs: number
+  /** Set while the breaker of the destination is open. */
+  readonly broken: Broken | null
 }
+
+/** Told when the breaker of a destination is found open, and with null when it is found closed again. */
+export type OnBreaker = (destination: string, broken: Broken | null) => void
 
 export interface LeaseQueue extends AsyncDisposable {
   /** How many requests wait now. */
@@ -35,30 +40,73 @@ export interface LeaseQueue extends AsyncDisposable {
    */
   acquire(want: LeaseWant, options: { readonly signal: AbortSignal }): Promise<Lease>
   /** As RateLimit.giveBack. Wakes requests that wait for the returned permits. */
-  giveBack(lease: Lease, parts: { readonly unused: number; readonly finished: number }): Promise<void>
+  giveBack(lease: Lease, parts: ReturnedParts): Promise<void>
   /** Why a request for a lease of these scopes was refused last; null if none waits, or none was refused. */
   waitOf(scopes: readonly LimitScope[]): LimitWait | null
   /** As RateLimit.pause. */
   pause(scope: string, forMs: number): Promise<void>
+  /** As RateLimit.tell. Wakes requests that wait for a dead destination. */
+  tell(destination: string, evidence: Evidence): Promise<void>
 }
 
 /**
  * Makes the queue of one process over its rate limit. `admit` makes the queue for waiters that find no place
  * in a lane's front. Disposing rejects the requests that still wait. The limit stays open.
  */
-export function createLeaseQueue(limit: RateLimit, admit: (places: number) => Admission): LeaseQueue {
-  return new FairLeaseQueue(limit, admit)
+export function createLeaseQueue(
+  limit: RateLimit,
+  admit: (places: number) => Admission,
+  onBreaker: OnBreaker = () => undefined,
+): LeaseQueue {
+  return new FairLeaseQueue(new WatchedLimit(limit, onBreaker), admit)
+}
+
+/** A rate limit that tells when breakers are found open, or closed again. */
+class WatchedLimit {
+  readonly #limit: RateLimit
+  readonly #onBreaker: OnBreaker
+  readonly #broken = new Set<string>()
+
+  constructor(limit: RateLimit, onBreaker: OnBreaker) {
+    this.#limit = limit
+    this.#onBreaker = onBreaker
+  }
+
+  async take(want: LeaseWant, { signal }: { readonly signal: AbortSignal }): Promise<Grant> {
+    const grant = await this.#limit.take({ ...want, signal })
+    const destination = want.scopes[0]?.name ?? ''
+    if (grant.kind === 'wait' && grant.broken !== null) {
+      if (!this.#broken.has(destination)) this.#onBreaker(destination, grant.broken)
+      this.#broken.add(destination)
+      want.onBroken?.(grant.broken)
+    } else if (grant.kind === 'granted' && !grant.isProbe && want.breaker !== undefined) {
+      if (this.#broken.delete(destination)) this.#onBreaker(destination, null)
+    }
+    return grant
+  }
+
+  async giveBack(lease: string, parts: ReturnedParts): Promise<void> {
+    await this.#limit.giveBack(lease, parts)
+  }
+
+  async pause(scope: string, forMs: number): Promise<void> {
+    await this.#limit.pause(scope, forMs)
+  }
+
+  async tell(destination: string, evidence: Evidence): Promise<void> {
+    await this.#limit.tell(destination, evidence)
+  }
 }
 
 class FairLeaseQueue implements LeaseQueue {
-  readonly #limit: RateLimit
+  readonly #limit: WatchedLimit
   /** The destinations with waiters, by the name of the destination's scope. */
   readonly #groups = new Map<string, LaneGroup>()
   readonly #admit: (places: number) => Admission
   readonly #waiters = new Set<Waiter>()
   #closed = false
 
-  constructor(limit: RateLimit, admit: (places: number) => Admission) {
+  constructor(limit: WatchedLimit, admit: (places: number) => Admission) {
     this.#limit = limit
     this.#admit = admit
   }
@@ -71,7 +119,7 @@ class FairLeaseQueue implements LeaseQueue {
     if (this.#closed) throw closedError()
     const destination = want.scopes[0]?.name ?? ''
     if (!this.#groups.has(destination)) {
-      const grant = await this.#limit.take({ ...want, signal })
+      const grant = await this.#limit.take(want, { signal })
       if (grant.kind === 'granted') return leaseOf(grant, want)
       if (grant.reason === 'superseded') throw supersededError(want)
     }
@@ -85,7 +133,7 @@ class FairLeaseQueue implements LeaseQueue {
     return waiter.lease
   }
 
-  async giveBack(lease: Lease, parts: { readonly unused: number; readonly finished: number }): Promise<void> {
+  async giveBack(lease: Lease, parts: ReturnedParts): Promise<void> {
     await this.#limit.giveBack(lease.lease, parts)
     // Finished requests free only slots: waiters for the rate need not look again.
     this.#groups.get(lease.scopes[0]?.name ?? '')?.wake(parts.unused > 0 ? 'all' : 'concurrency')
@@ -97,6 +145,11 @@ class FairLeaseQueue implements LeaseQueue {
 
   pause(scope: string, forMs: number): Promise<void> {
     return this.#limit.pause(scope, forMs)
+  }
+
+  async tell(destination: string, evidence: Evidence): Promise<void> {
+    await this.#limit.tell(destination, evidence)
+    this.#groups.get(destination)?.wake('broken')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -120,16 +173,16 @@ class FairLeaseQueue implements LeaseQueue {
  * no waiter overtakes by asking more often.
  */
 class LaneGroup {
-  readonly #limit: RateLimit
+  readonly #limit: WatchedLimit
   readonly #admit: (places: number) => Admission
   readonly #onEmpty: () => void
   readonly #lanes = new Map<string, Lane>()
   #places = 0
   #round: 'none' | 'planned' | 'running' = 'none'
-  /** How often slots, and how often permits, came back. */
-  readonly #returns = { slots: 0, permits: 0 }
+  /** How often slots came back, and permits, and how often something was told of the destination. */
+  readonly #returns = { slots: 0, permits: 0, evidence: 0 }
 
-  constructor(limit: RateLimit, admit: (places: number) => Admission, onEmpty: () => void) {
+  constructor(limit: WatchedLimit, admit: (places: number) => Admission, onEmpty: () => void) {
     this.#limit = limit
     this.#admit = admit
     this.#onEmpty = onEmpty
@@ -149,11 +202,13 @@ class LaneGroup {
   waitOf(scopes: readonly LimitScope[]): LimitWait | null {
     const refused = this.#lanes.get(laneOf(scopes))?.refused ?? null
     if (refused === null) return null
-    return { reason: refused.reason, leftMs: Math.max(0, refused.untilMs - performance.now()) }
+    const { reason, untilMs, broken } = refused
+    return { reason, broken, leftMs: Math.max(0, untilMs - performance.now()) }
   }
 
-  wake(whom: 'all' | 'concurrency'): void {
-    this.#returns.slots += 1
+  wake(whom: 'all' | 'concurrency' | 'broken'): void {
+    if (whom === 'broken') this.#returns.evidence += 1
+    else this.#returns.slots += 1
     if (whom === 'all') this.#returns.permits += 1
     let woken = false
     for (const lane of this.#lanes.values()) {
@@ -204,15 +259,14 @@ class LaneGroup {
     const before = { ...this.#returns }
     let grant: Grant
     try {
-      grant = await this.#limit.take({ ...head.want, want, signal: head.signal })
+      grant = await this.#limit.take({ ...head.want, want }, head)
     } catch (error) {
       if (!head.isDone) head.reject(error)
       return
     }
-    lane.refused =
-      grant.kind === 'granted' ? null : { reason: grant.reason, untilMs: performance.now() + grant.leftMs }
+    lane.refused = grant.kind === 'granted' ? null : refusalOf(grant)
     if (grant.kind === 'granted') {
-      if (head.isDone) await this.#returnUnwanted(grant)
+      if (head.isDone) await this.#returnUnwanted(grant, head.want)
       else head.resolve(leaseOf(grant, head.want))
     } else if (head.isDone || lane.isDue) {
       // It left, or was woken, while the limit was asked: the next round looks at the head of that moment.
@@ -229,15 +283,23 @@ class LaneGroup {
    * True if the permits that a head waits for came back while the limit was asked. Nothing will wake that
    * head.
    */
-  #cameBackSince(before: { readonly slots: number; readonly permits: number }, reason: string): boolean {
+  #cameBackSince(
+    before: { readonly slots: number; readonly permits: number; readonly evidence: number },
+    reason: string,
+  ): boolean {
     if (this.#returns.permits !== before.permits) return true
+    if (reason === 'broken') return this.#returns.evidence !== before.evidence
     return reason === 'concurrency' && this.#returns.slots !== before.slots
   }
 
   /** The grant came after its waiter had left. */
-  async #returnUnwanted(grant: Granted): Promise<void> {
+  async #returnUnwanted(grant: Granted, { scopes, breaker }: LeaseWant): Promise<void> {
     try {
       await this.#limit.giveBack(grant.lease, { unused: grant.permits, finished: 0 })
+      if (grant.isProbe && breaker !== undefined) {
+        const probe = { lease: grant.lease, ended: 'released' } as const
+        await this.#limit.tell(scopes[0]?.name ?? '', { rule: breaker, served: false, failures: 0, probe })
+      }
       this.wake('all')
     } catch {
       // A lease that cannot be given back expires by itself.
@@ -252,8 +314,12 @@ function laneOf(scopes: readonly LimitScope[]): string {
 type Granted = Extract<Grant, { kind: 'granted' }>
 
 function leaseOf(grant: Granted, want: LeaseWant): Lease {
-  const { lease, permits, useBeforeMs } = grant
-  return { lease, permits, useBeforeMs, scopes: want.scopes }
+  const { lease, permits, useBeforeMs, isProbe } = grant
+  return { lease, permits, useBeforeMs, scopes: want.scopes, isProbe }
+}
+
+function refusalOf({ reason, leftMs, broken }: Extract<Grant, { kind: 'wait' }>): Lane['refused'] {
+  return { reason, broken, untilMs: performance.now() + leftMs }
 }
 
 function supersededError({ owner }: LeaseWant): SluiceError {

@@ -6,6 +6,7 @@ import type { Change, RequestRow } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { HEAD_CEILING_BYTES, REQUEST_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { CompiledTrigger, RenderContext, TemplateRow } from '@sluice/templates/compile'
+import { printValue } from '@sluice/templates/values/print-value'
 import { parseExactJson } from '@sluice/templates/values/exact-json'
 import type { RowBatch } from './row-batches.ts'
 
@@ -38,8 +39,13 @@ const ROW_BYTES = 300
 
 const encoder = new TextEncoder()
 
+export interface BatchContext extends RenderContext {
+  /** The columns by which answers name rows; default none. */
+  readonly naming?: readonly string[]
+}
+
 /** Deterministic: the same rows give the same requests in the same order. */
-export function renderBatch(batch: RowBatch, trigger: CompiledTrigger, context: RenderContext): Rendered[] {
+export function renderBatch(batch: RowBatch, trigger: CompiledTrigger, context: BatchContext): Rendered[] {
   return renderRows(batch.op, batch.changes, trigger, context)
 }
 
@@ -47,19 +53,19 @@ function renderRows(
   op: Op,
   changes: readonly Change[],
   trigger: CompiledTrigger,
-  context: RenderContext,
+  context: BatchContext,
 ): Rendered[] {
   const result = trigger.render(changes.map(templateRow), context)
   if (result.kind === 'unrenderable') {
     if (changes.length > 1) return renderHalves(op, changes, trigger, context)
-    return [{ ...result, rows: changes.map(change => requestRow(op, change)) }]
+    return [{ ...result, rows: changes.map(change => requestRow(op, change, context)) }]
   }
   const body = result.body === null ? null : encoder.encode(result.body)
   const bytes = body?.length ?? 0
   const limit = Math.min(trigger.batch?.bytes ?? BODY_CEILING_BYTES, BODY_CEILING_BYTES)
   if (bytes > limit && changes.length > 1) return renderHalves(op, changes, trigger, context)
   const { method, path, headers } = result
-  const rows = changes.map(change => requestRow(op, change))
+  const rows = changes.map(change => requestRow(op, change, context))
   const error = tooLarge({ body: bytes, head: headBytes(path, headers), rows: rowsBytes(rows) })
   if (error !== null && changes.length > 1) return renderHalves(op, changes, trigger, context)
   if (error !== null) return [{ kind: 'unrenderable', error, lacks: null, rows }]
@@ -87,8 +93,9 @@ function headBytes(path: string, headers: { readonly [name: string]: string }): 
 /** Most bytes that the record of a request says of its rows. */
 function rowsBytes(rows: readonly RequestRow[]): number {
   let bytes = 0
-  for (const { key, captured } of rows)
-    bytes += ROW_BYTES + Buffer.byteLength(key) + Buffer.byteLength(captured ?? '')
+  for (const { key, captured, named } of rows)
+    bytes +=
+      ROW_BYTES + Buffer.byteLength(key) + Buffer.byteLength(captured ?? '') + Buffer.byteLength(named ?? '')
   return bytes
 }
 
@@ -96,7 +103,7 @@ function renderHalves(
   op: Op,
   changes: readonly Change[],
   trigger: CompiledTrigger,
-  context: RenderContext,
+  context: BatchContext,
 ): Rendered[] {
   const middle = Math.ceil(changes.length / 2)
   return [
@@ -119,8 +126,34 @@ function parseCaptured(json: string): { readonly [name: string]: unknown } {
   return typeof values === 'object' ? { ...values } : {}
 }
 
-function requestRow(op: Op, change: Change): RequestRow {
+function requestRow(op: Op, change: Change, { naming = [] }: BatchContext): RequestRow {
   const uncertain = change.beforeState === 'content-uncertain' || change.beforeState === 'existence-uncertain'
   const { key, seq, captured, retried } = change
-  return { key, seq, op, uncertain, captured, retried }
+  const named = naming.length === 0 ? null : namesOf(change, naming)
+  return { key, seq, op, uncertain, captured, retried, named }
+}
+
+/** No text that is longer names a row. */
+const MAX_NAME_BYTES = 1_000
+const UNCOUNTED = { charge: () => undefined }
+
+/** The texts of columns as templates print them, as JSON. */
+function namesOf(change: Change, naming: readonly string[]): string {
+  const row = change.after ?? change.before ?? {}
+  const names = naming.flatMap(column => {
+    const text = Object.hasOwn(row, column) ? nameOf(row[column]) : null
+    return text === null ? [] : [[column, text] as const]
+  })
+  return JSON.stringify(Object.fromEntries(names))
+}
+
+/** Lists and maps name no row. */
+function nameOf(value: unknown): string | null {
+  if (value === null || value === undefined || Array.isArray(value) || isPlain(value)) return null
+  const text = printValue(value, UNCOUNTED)
+  return Buffer.byteLength(text) <= MAX_NAME_BYTES ? text : null
+}
+
+function isPlain(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 }

@@ -27,7 +27,7 @@ const DEPTHS = ['', '*.', '*.*.']
 export interface LoggerOptions {
   readonly name: string
   readonly level?: string | undefined
-  /** Values that no line may show, in whatever spelling. */
+  /** Values that no line may show, in whatever spelling. The list may grow. */
   readonly secrets?: readonly string[]
   /** Where lines go; default stderr. */
   readonly write?: ((line: string) => void) | undefined
@@ -60,5 +60,5 @@ function withoutErrorObjects(logged: object): Record<string, unknown> {
 
 function destinationOf({ secrets = [], write }: LoggerOptions): DestinationStream {
   const lines: DestinationStream = write === undefined ? pino.destination({ dest: 2, sync: true }) : { write }
-  return secrets.length === 0 ? lines : { write: line => lines.write(redactText(line, secrets)) }
+  return { write: line => lines.write(redactText(line, secrets)) }
 }

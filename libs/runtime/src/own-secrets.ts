@@ -4,6 +4,8 @@ import { secretOf, type Environment } from './environment.ts'
 
 /** Certificates are public. The addresses hold passwords, and are shown without them. */
 const WHOLE = DISTRIBUTED_SECRETS.filter(name => /_KEY$|_PASSWORD$/.test(name))
+/** Several keys may stand between commas. */
+const LISTS = ['SLUICE_ENCRYPTION_KEY', 'SLUICE_SIGNING_KEY']
 const URLS = ['SLUICE_SCHEMA_REGISTRY_URL', 'SLUICE_REDIS_URL', 'HTTPS_PROXY', 'https_proxy']
 const OTHERS = /^SLUICE_SECRET_\w+$|^SLUICE_(METRICS_)?TOKEN$/
 
@@ -14,6 +16,12 @@ const OTHERS = /^SLUICE_SECRET_\w+$|^SLUICE_(METRICS_)?TOKEN$/
 export function ownSecrets(env: Environment): readonly string[] {
   const found: string[] = []
   for (const name of WHOLE) found.push(valueOf(env, name))
+  for (const name of LISTS)
+    found.push(
+      ...valueOf(env, name)
+        .split(',')
+        .map(key => key.trim()),
+    )
   for (const name of URLS) found.push(...passwordsIn(valueOf(env, name)))
   for (const [name, value = ''] of Object.entries(env))
     if (OTHERS.test(name) && !/_(FOR|FILE)$/.test(name)) found.push(value.replace(/\r?\n$/, ''))

@@ -13,6 +13,7 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { ownSecrets } from './own-secrets.ts'
 import { makeFilesPrivate } from './private-files.ts'
 import type { ServiceConfig } from './service-config.ts'
+import { KnownValues } from '@sluice/secrets/known-values'
 import { createShutdown } from './shutdown.ts'
 
 const EXIT_FAILED = 1
@@ -22,6 +23,8 @@ const EXIT_UNREACHABLE = 5
 export interface StartContext {
   readonly logger: Logger
   readonly metrics: Metrics
+  /** No line of the log shows this value from now on. */
+  readonly mask: (value: string) => void
   /** Aborts when the process is told to end while it is starting. */
   readonly signal: AbortSignal
 }
@@ -45,7 +48,8 @@ export interface ServiceSpec<Config extends ServiceConfig> {
 /** Runs the service of this process until it ends; resolves with the exit code. Never rejects. */
 export async function runService<Config extends ServiceConfig>(spec: ServiceSpec<Config>): Promise<number> {
   const { name } = spec
-  const secrets = ownSecrets(process.env)
+  const known = new KnownValues(ownSecrets(process.env))
+  const secrets = known.all
   makeFilesPrivate()
   let config: Config
   try {
@@ -61,7 +65,7 @@ export async function runService<Config extends ServiceConfig>(spec: ServiceSpec
     onPhase: (phase, why) => logger[phase === 'draining' ? 'info' : 'warn']({ why }, phase),
   })
   try {
-    return await live(spec, config, { logger, shutdown })
+    return await live(spec, config, { logger, shutdown, mask: value => known.add(value) })
   } catch (error) {
     if (shutdown.drain.aborted && !isSluiceError(error)) return 0
     return failed(logger, error, 'the service cannot start')
@@ -71,9 +75,9 @@ export async function runService<Config extends ServiceConfig>(spec: ServiceSpec
 async function live<Config extends ServiceConfig>(
   spec: ServiceSpec<Config>,
   config: Config,
-  of: { readonly logger: Logger; readonly shutdown: ReturnType<typeof createShutdown> },
+  of: Pick<StartContext, 'logger' | 'mask'> & { readonly shutdown: ReturnType<typeof createShutdown> },
 ): Promise<number> {
-  const { logger, shutdown } = of
+  const { logger, shutdown, mask } = of
   const metrics = createMetrics()
   let service: StartedService | null = null
   const ready: HealthChecks = {
@@ -84,7 +88,7 @@ async function live<Config extends ServiceConfig>(
   const { host, port, metricsToken } = config
   await using health = await startHealthServer({ host, port, metrics, metricsToken, ready })
   logger.info({ host, port: health.port }, 'starting')
-  await using started = await spec.start(config, { logger, metrics, signal: shutdown.drain })
+  await using started = await spec.start(config, { logger, metrics, mask, signal: shutdown.drain })
   service = started
   logger.info('started')
   try {

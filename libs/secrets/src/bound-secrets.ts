@@ -1,12 +1,31 @@
 /** Secrets that go only where the operator of this process lets them go. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { SecretFor, SecretUse } from '@sluice/contracts/secret-references'
-import { environmentSecrets, secretVariable } from './environment.ts'
+import { environmentSecrets, isInEnvironment, secretVariable, type SecretLookup } from './environment.ts'
 import { grantFor, isGranted, parseGrants, type Grant, type GrantsOf } from './grants.ts'
 
 interface Environment {
   readonly [name: string]: string | undefined
 }
+
+/** A secret that is kept elsewhere than in the environment. */
+export interface KeptSecret {
+  readonly value: string
+  /** Where it may go; null if nobody has said. */
+  readonly grants: readonly Grant[] | null
+  /** Grows with each change. */
+  readonly version: number
+  /** When it was set, in ms since 1970. */
+  readonly since: number
+}
+
+/** Secrets that are kept elsewhere. The environment goes before them. */
+export interface KeptSecrets {
+  /** Null if there is none. Throws `config` if it cannot be read here. */
+  find(name: string): KeptSecret | null
+}
+
+const NONE_KEPT: KeptSecrets = { find: () => null }
 
 const GRANTS_VARIABLE = /^SLUICE_SECRET_\w+_FOR$/
 
@@ -22,14 +41,37 @@ function environmentGrants(env: Environment): GrantsOf {
 }
 
 /**
- * The secrets of the environment, each for the uses that its grants cover. `ungranted` says what becomes of a
+ * Gives values of the environment, and else of what is kept elsewhere. Throws `config` as `environmentSecrets`
+ * does.
+ */
+export function secretsOf(env: Environment, kept: KeptSecrets): SecretLookup {
+  const find = environmentSecrets(env)
+  return name => (isInEnvironment(env, name) ? find(name) : (kept.find(name)?.value ?? find(name)))
+}
+
+/**
+ * Grants of the environment go before those that are kept with a secret. A secret of the environment has no
+ * others.
+ */
+function grantsWith(env: Environment, kept: KeptSecrets): GrantsOf {
+  const ofEnvironment = environmentGrants(env)
+  return name =>
+    ofEnvironment(name) ?? (isInEnvironment(env, name) ? null : (kept.find(name)?.grants ?? null))
+}
+
+/**
+ * The secrets of the environment and those `kept` elsewhere, each for the uses that its grants cover. `ungranted` says what becomes of a
  * secret without any grant: in a process of one person it may go anywhere (`allowed`); where the author of a
  * resource and the operator of the process are two, it goes nowhere (`refused`). Throws `config` at once if a
  * variable of grants is wrong.
  */
-export function boundSecrets(env: Environment, ungranted: 'allowed' | 'refused'): SecretFor {
-  const find = environmentSecrets(env)
-  const grantsOf = environmentGrants(env)
+export function boundSecrets(
+  env: Environment,
+  ungranted: 'allowed' | 'refused',
+  kept: KeptSecrets = NONE_KEPT,
+): SecretFor {
+  const find = secretsOf(env, kept)
+  const grantsOf = grantsWith(env, kept)
   return (name, use) => {
     const grants = grantsOf(name)
     if (grants === null ? ungranted === 'refused' : !isGranted(grants, use)) {
@@ -42,8 +84,12 @@ export function boundSecrets(env: Environment, ungranted: 'allowed' | 'refused')
 }
 
 /** Of these secrets, those that may go anywhere, as nobody has said where they may go. */
-export function unboundSecrets(names: readonly string[], env: Environment): readonly string[] {
-  const grantsOf = environmentGrants(env)
+export function unboundSecrets(
+  names: readonly string[],
+  env: Environment,
+  kept: KeptSecrets = NONE_KEPT,
+): readonly string[] {
+  const grantsOf = grantsWith(env, kept)
   return [...new Set(names)].filter(name => grantsOf(name) === null)
 }
 

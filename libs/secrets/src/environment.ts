@@ -26,9 +26,15 @@ export function environmentSecrets(env: { readonly [name: string]: string | unde
     if (file !== undefined) return readSecretFile(`${variable}_FILE`, file)
     throw new SluiceError(
       'config',
-      `The secret \`${name}\` is not set: set the environment variable ${variable}, or ${variable}_FILE to the path of a file that holds it.`,
+      `The secret \`${name}\` is not set: set the environment variable ${variable}, or ${variable}_FILE to the path of a file that holds it, or keep it with \`sluice secret set ${name}\`.`,
     )
   }
+}
+
+/** True if the environment has a secret of that name, be it right or wrong. */
+export function isInEnvironment(env: { readonly [name: string]: string | undefined }, name: string): boolean {
+  const variable = secretVariable(name)
+  return env[variable] !== undefined || env[`${variable}_FILE`] !== undefined
 }
 
 /** The variable that holds a secret. Throws `config` for a name that no secret can have. */

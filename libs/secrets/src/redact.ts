@@ -72,6 +72,7 @@ function withoutSensitiveParameters(text: string): string {
 
 interface Compiled {
   readonly count: number
+  readonly last: string | undefined
   readonly finder: SecretFinder | null
   readonly short: ReadonlySet<string>
 }
@@ -80,13 +81,15 @@ const known = new WeakMap<readonly string[], Compiled>()
 
 function compiled(secrets: readonly string[]): Compiled {
   const kept = known.get(secrets)
-  if (kept?.count === secrets.length) return kept
+  // A list may grow, and give up its oldest values for new ones at its end.
+  if (kept?.count === secrets.length && kept.last === secrets.at(-1)) return kept
   // APIs that repeat a value often leave out the white space around it.
   const values = secrets
     .flatMap(secret => [secret, secret.trim()])
     .filter(secret => secret.length >= MIN_LENGTH)
   const made = {
     count: secrets.length,
+    last: secrets.at(-1),
     finder: values.length === 0 ? null : new SecretFinder(values),
     short: new Set(secrets.filter(secret => secret !== '' && secret.length < MIN_LENGTH)),
   }

@@ -18,7 +18,7 @@ const TAKEN: RunState = { ...QUEUED, run: 7, startedAt: 11 }
 export const RUNNING: RunState = { ...TAKEN, status: 'running', definition: 'd' }
 export const HELD = { removed: 200, rows: 300, samples: [] }
 export const FOUND = {
-  ...{ rowsRead: 9, rowsInvalid: 0, invalidSamples: [], notices: [] },
+  ...{ rowsRead: 9, rowsInvalid: 0, undecided: 0, invalidSamples: [], notices: [] },
   counts: { added: sampleCounts({ detected: 2 }) },
 }
 export const NOTHING = { ...FOUND, counts: {} }

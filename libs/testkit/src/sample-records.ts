@@ -82,6 +82,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     endedAt: null,
     rowsRead: 0,
     rowsInvalid: 0,
+    undecided: 0,
     invalidSamples: [],
     counts: {},
     error: null,
@@ -138,7 +139,16 @@ export function sampleChange(fields: Partial<Change> = {}): Change {
 }
 
 export function sampleRow(fields: Partial<RequestRow> = {}): RequestRow {
-  return { key: 'a', seq: 0, op: 'added', uncertain: false, captured: null, retried: null, ...fields }
+  return {
+    key: 'a',
+    seq: 0,
+    op: 'added',
+    uncertain: false,
+    captured: null,
+    retried: null,
+    named: null,
+    ...fields,
+  }
 }
 
 export function sampleRequest(fields: Partial<Request> = {}): Request {
@@ -168,9 +178,12 @@ export function sampleAttempt(fields: Partial<Attempt> = {}): Attempt {
     seq: 0,
     requestOffset: 0,
     attempt: 1,
+    part: null,
+    partBody: null,
     trigger: 'added',
     outcome: 'delivered',
     final: true,
+    parts: null,
     nextTryAt: null,
     answered: true,
     status: 200,

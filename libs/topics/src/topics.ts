@@ -26,6 +26,7 @@ export interface SharedTopics {
   readonly definitions: string
   readonly commands: string
   readonly runs: string
+  readonly secrets: string
 }
 
 export interface SyncTopics {
@@ -42,6 +43,7 @@ export function sharedTopics(prefix: string): SharedTopics {
     definitions: `${prefix}.definitions`,
     commands: `${prefix}.commands`,
     runs: `${prefix}.runs`,
+    secrets: `${prefix}.secrets`,
   }
 }
 
@@ -60,7 +62,7 @@ export function syncTopics(prefix: string, sync: string): SyncTopics {
 const maxRecordBytes = RECORD_CEILING_BYTES
 
 export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
-  const { resources, definitions, commands, runs } = sharedTopics(prefix)
+  const { resources, definitions, commands, runs, secrets } = sharedTopics(prefix)
   const compact = { cleanup: 'compact', compactWithinMs: HOUR_MS, maxRecordBytes } as const
   const aged = { cleanup: 'delete', retentionMs: 7 * DAY_MS, maxRecordBytes } as const
   return [
@@ -68,6 +70,7 @@ export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
     { topic: definitions, partitions: 1, ...compact },
     { topic: commands, partitions: SHARED_PARTITIONS, ...aged },
     { topic: runs, partitions: SHARED_PARTITIONS, ...compact },
+    { topic: secrets, partitions: 1, ...compact },
   ]
 }
 

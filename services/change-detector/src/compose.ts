@@ -23,6 +23,7 @@ import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
 import { openHolds } from '@sluice/process/open-holds'
 import { openStage } from '@sluice/process/open-stage'
+import { openVault } from '@sluice/process/open-vault'
 import { currentDefinition } from '@sluice/resources/stored-documents'
 import { holdsReadiness } from '@sluice/process/holds-readiness'
 import { runChangeDetector } from './change-detector.ts'
@@ -31,10 +32,9 @@ import { removeOldStates } from './detect/old-states.ts'
 
 /** Opens what the change-detector needs; rejects as `openStage` does. */
 export async function start(config: DetectorConfig, context: StartContext): Promise<StartedService> {
-  const { logger, metrics, signal } = context
+  const { logger, metrics, mask, signal } = context
   const { env } = config
   const budget = memoryBudget(config.memoryBytes)
-  const secretFor = boundSecrets(env, 'refused')
   const fileLimits = fileSourceLimits(env)
   if (fileLimits.roots === null)
     logger.warn(
@@ -49,6 +49,8 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
   )
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
+  const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
+  const secretFor = boundSecrets(env, 'refused', vault)
   const readiness = new GroupReadiness(`${config.prefix}.detector`)
   const deps = {
     ...stage,
@@ -60,7 +62,11 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     newRunId: (): string => ulid(Date.now(), randomBytes(10)),
     now: Date.now,
     adoptedAreInterrupted: false,
-    resolveDefinition: (sync: string, of: AbortSignal) => currentDefinition(stage, sync, { signal: of }),
+    resolveDefinition: async (sync: string, of: AbortSignal): Promise<Definition> => {
+      // A password that was set before the run was asked for counts in this run.
+      await vault.caughtUp({ signal: of })
+      return await currentDefinition(stage, sync, { signal: of })
+    },
     openSource: ({ source }: Definition) =>
       openSource(source, {
         secretFor,

@@ -42,6 +42,12 @@ export interface TextSink {
   readonly columns?: number
 }
 
+/** The stream that a command reads from. A terminal in raw mode shows nothing of what is typed. */
+export interface TextSource extends AsyncIterable<string | Uint8Array> {
+  readonly isTTY?: boolean
+  setRawMode?(raw: boolean): unknown
+}
+
 const USUAL_COLUMNS = 80
 
 /** The width of a terminal. Null for other streams, and for terminals that report a width of 0. */
@@ -58,6 +64,7 @@ export interface CommandContext {
   readonly dir: string
   /** If true, the command prints exactly one JSON document on stdout, and nothing else there. */
   readonly json: boolean
+  readonly stdin: TextSource
   readonly stdout: TextSink
   readonly stderr: TextSink
   readonly env: { readonly [name: string]: string | undefined }

@@ -73,6 +73,31 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/look-back/failed.ts'),
   },
   {
+    name: 'secret set',
+    summary: 'keep a secret in the vault, encrypted',
+    load: () => import('./commands/vault/secret-set.ts'),
+  },
+  {
+    name: 'secret list',
+    summary: 'list the secrets of the vault, never their values',
+    load: () => import('./commands/vault/secret-list.ts'),
+  },
+  {
+    name: 'secret remove',
+    summary: 'remove a secret from the vault',
+    load: () => import('./commands/vault/secret-remove.ts'),
+  },
+  {
+    name: 'secret reseal',
+    summary: 'encrypt the vault with the newest key again',
+    load: () => import('./commands/vault/secret-reseal.ts'),
+  },
+  {
+    name: 'auth',
+    summary: 'log in to a destination in a browser',
+    load: () => import('./commands/vault/auth.ts'),
+  },
+  {
     name: 'schema',
     summary: 'print the JSON Schema of project files, for editors',
     load: () => import('./commands/project/schema.ts'),

@@ -8,7 +8,9 @@ import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Place } from '@sluice/control/project-control'
-import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
+import type { Definition, DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
+import type { LoggingIn } from '@sluice/embedded/log-in'
+import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { ulid } from '@sluice/domain/ulid'
 import { hasEmbeddedHistory } from '@sluice/embedded/state-folder'
@@ -16,7 +18,8 @@ import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
-import { unboundNotice, unboundSecrets } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, unboundNotice, unboundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import { isInEnvironment } from '@sluice/secrets/environment'
 
 /** A person waits for a command, so it gives up sooner than a service. */
 const STARTUP_TIMEOUT = '10s'
@@ -36,7 +39,7 @@ export function placeOf(options: ProjectOptions): Place {
   const { dir, env } = options
   if (isDistributed(env)) {
     // The services have the secrets, and this process need not have them.
-    return { hasHistory: true, open: () => openDistributed(options), assertSecrets: () => undefined }
+    return { hasHistory: true, open: () => openDistributed(options), assertSecrets: () => Promise.resolve() }
   }
   return {
     hasHistory: hasEmbeddedHistory(dir),
@@ -44,9 +47,13 @@ export function placeOf(options: ProjectOptions): Place {
       const { openEmbedded } = await import('@sluice/embedded/compose')
       return await openEmbedded({ ...options, newRunId: newUlid })
     },
-    assertSecrets: definition => {
-      assertSecrets(definition, env)
-      tellUnbound([definition.source, definition.destination], options)
+    assertSecrets: async (definition, open) => {
+      const { source, destination } = definition
+      const specs = [source, destination]
+      const isElsewhere = secretNames(JSON.stringify(specs)).some(name => !isInEnvironment(env, name))
+      const vault = isElsewhere && hasEmbeddedHistory(dir) ? (await open()).vault : undefined
+      assertSecrets(definition, env, vault)
+      tellUnbound(specs, options, vault)
     },
   }
 }
@@ -58,9 +65,10 @@ export function placeOf(options: ProjectOptions): Place {
 export function tellUnbound(
   specs: readonly ResourceSpec[],
   { env, tell }: Pick<ProjectOptions, 'env' | 'tell'>,
+  vault?: KeptSecrets,
 ): void {
   if (isDistributed(env)) return
-  const names = unboundSecrets(secretNames(JSON.stringify(specs)), env)
+  const names = unboundSecrets(secretNames(JSON.stringify(specs)), env, vault)
   if (names.length > 0) tell(unboundNotice(names))
 }
 
@@ -73,20 +81,49 @@ export async function openNextRun(
   return await embedded.openNextRun({ ...options, newRunId: newUlid })
 }
 
-/** The connections that `validate --connect` tries. */
-export async function connectionsOf(env: Environment): Promise<Connections> {
+/** The connections that `validate --connect` tries, for resources that refer to these secrets. */
+export async function connectionsOf(
+  options: ProjectOptions & { readonly secrets: readonly string[] },
+): Promise<Connections & AsyncDisposable> {
   const embedded = await import('@sluice/embedded/compose')
-  return embedded.connectionsOf(env)
+  return await embedded.connectionsOf({ ...options, newRunId: newUlid })
+}
+
+/** Where the server of a destination sends a person back to; null if it says nothing of that. */
+export async function redirectOf(destination: DestinationSpec): Promise<string | null> {
+  const { configuredRedirect } = await import('@sluice/embedded/log-in')
+  return configuredRedirect(destination)
+}
+
+/** Begins a login, with the secrets and the vault of the project. Errors: as `beginLogin`. */
+export async function logIn(
+  options: ProjectOptions,
+  destination: DestinationSpec,
+  redirectUri: string,
+): Promise<LoggingIn & AsyncDisposable> {
+  const { env } = options
+  const [{ beginLogin }, { createUndiciSender }] = await Promise.all([
+    import('@sluice/embedded/log-in'),
+    import('@sluice/http-sender/adapters/undici'),
+  ])
+  await using opening = new AsyncDisposableStack()
+  const { vault } = opening.use(await placeOf(options).open())
+  const sender = opening.use(createUndiciSender({ connections: 1, proxy: proxySettings(env) }))
+  const secretFor = boundSecrets(env, isDistributed(env) ? 'refused' : 'allowed', vault)
+  const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault })
+  const opened = opening.move()
+  return { ...login, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
 /**
  * Opens the topics on Kafka. Rejects with `unreachable` and the address of the service that does not answer.
  */
 async function openDistributed({ env, logger, signal }: ProjectOptions): Promise<Pipeline> {
-  const [{ createKafkaLog }, { createRegistryCodec }, { openStage }] = await Promise.all([
+  const [{ createKafkaLog }, { createRegistryCodec }, { openStage }, { openVault }] = await Promise.all([
     import('@sluice/message-log/adapters/kafka'),
     import('@sluice/schema-codec/adapters/registry'),
     import('@sluice/process/open-stage'),
+    import('@sluice/process/open-vault'),
   ])
   const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
@@ -96,8 +133,15 @@ async function openDistributed({ env, logger, signal }: ProjectOptions): Promise
     logger,
     signal,
   })
+  await using opening = new AsyncDisposableStack()
+  opening.use(stage)
+  const vault = opening.use(await openVault(stage, env, { logger, signal }))
   const start: Pipeline['start'] = (_only, { drain }) => aborted(drain)
-  return { ...stage, logger, newRunId: newUlid, servicesElsewhere: true, start }
+  const opened = opening.move()
+  return {
+    ...{ ...stage, vault, logger, newRunId: newUlid, servicesElsewhere: true, start },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -16,8 +16,6 @@ const COMMANDS_NOT_YET: readonly string[] = [
   'apply',
   'up',
   'replay',
-  'auth',
-  'secret',
   'topics',
   'completion',
   'doctor',

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
 import { terminalColumns } from './command.ts'
-import type { TextSink } from './command.ts'
+import type { TextSink, TextSource } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { EXIT, exitCodeOfError } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
@@ -16,6 +16,8 @@ export interface CliProcess {
   readonly argv: readonly string[]
   readonly cwd: string
   readonly env: { readonly [name: string]: string | undefined }
+  /** Default: that of the process. */
+  readonly stdin?: TextSource
   readonly stdout: TextSink
   readonly stderr: TextSink
   readonly signal: AbortSignal
@@ -56,6 +58,7 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
     args,
     dir: projectDir(cli.cwd, globals.dir),
     json: globals.json,
+    stdin: cli.stdin ?? process.stdin,
     stdout: cli.stdout,
     stderr: cli.stderr,
     env: cli.env,

@@ -4,6 +4,7 @@ import { memoryBudget } from '@sluice/domain/memory-budget'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { createRedisTokenStore } from '@sluice/oauth/adapters/redis'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
@@ -11,17 +12,21 @@ import { proxySettings } from '@sluice/runtime/proxy-settings'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets } from '@sluice/secrets/bound-secrets'
+import { environmentKeys } from '@sluice/vault/key-file'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
 import { openStage } from '@sluice/process/open-stage'
+import { openVault } from '@sluice/process/open-vault'
 import { holdsReadiness } from '@sluice/process/holds-readiness'
 import type { DeliveryConfig } from './config.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
-import { patientTargets } from './destination/patient-targets.ts'
+import { DestinationTokens } from './destination/destination-tokens.ts'
+import { DISTRIBUTED, patientTargets } from './destination/patient-targets.ts'
 import type { Target } from './destination/target.ts'
 import { Places } from './send/places.ts'
+import { tellOfBreakers } from './send/told-breakers.ts'
 import { Throttles } from './send/throttles.ts'
 
 /** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
@@ -29,7 +34,7 @@ const CONNECTIONS = 10_000
 
 /** Opens what delivery needs; rejects as `openStage` does. */
 export async function start(config: DeliveryConfig, context: StartContext): Promise<StartedService> {
-  const { logger, metrics, signal } = context
+  const { logger, metrics, mask, signal } = context
   const { prefix, redis, env } = config
   await using opening = new AsyncDisposableStack()
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
@@ -45,7 +50,9 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const telling = { onTrouble: logTrouble(logger, 'requests'), onForgotten: forgottenLogger(logger) }
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, ...telling }))
-  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
+  const figures = figuresAsMetrics(metrics)
+  const onBreaker = tellOfBreakers({ logger, figures })
+  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, onBreaker))
   const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
   const sender = opening.use(
     createUndiciSender({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
@@ -55,9 +62,23 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     if (!isSluiceError(err) || !err.retryable) logger.error({ err }, 'the limits could not be kept')
   }
   const readiness = new GroupReadiness()
-  const figures = figuresAsMetrics(metrics)
-  const secrets = boundSecrets(env, 'refused')
-  const resolveTarget = patientTargets(stage.definitions, { secrets, logger, figures })
+  const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
+  const secrets = boundSecrets(env, 'refused', vault)
+  const store = opening.use(createRedisTokenStore({ ...redis, prefix }))
+  const tokens = opening.use(
+    new DestinationTokens({
+      ...{ store, keys: environmentKeys(env), vault, sender, secretFor: secrets, profile: DISTRIBUTED },
+      waitsForPeople: true,
+      onSecret: mask,
+    }),
+  )
+  const resolveTarget = patientTargets(stage.definitions, {
+    secrets,
+    tokens,
+    caughtUp: options => vault.caughtUp(options),
+    logger,
+    figures,
+  })
   const lateSendsMs = (target: Target): number => target.slotLifeMs
   const throttles = new Throttles()
   const places = new Places()

@@ -19,7 +19,7 @@ import { plainMarker, takeOver } from '@sluice/partition/take-over'
 import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
 import { RequestMemory } from './delivery-memory.ts'
-import { Doubt } from './run/doubt.ts'
+import { ANNOUNCED, Doubt } from './run/doubt.ts'
 import { effectsOf } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
@@ -27,9 +27,8 @@ import { openRun, type DeliverDeps, type DeliveryParts, type OpenRun } from './r
 import { PassedRun } from './run/passed-run.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
 import { PartitionReporter } from './run/report-partition.ts'
-import { leftOfWaitMs, type RequestHistory } from './ledger/request-history.ts'
+import type { RequestHistory } from './ledger/request-history.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
-import type { SendJob } from './send/send-request.ts'
 import { activeLimit, unseenLimit, WINDOW_REQUESTS } from './send/work-limits.ts'
 import { isForgotten, unrenderableAttempt } from './outcome/unrenderable-rows.ts'
 
@@ -204,7 +203,7 @@ class PartitionDelivery {
     const { ledger, recovered } = this.#parts
     const history = recovered.known.get(offset)?.history
     if (marker?.kind === 'run-end') await this.#close(marker.begin, ending)
-    else if (record?.name === 'sluice.Request' && history?.final !== undefined && history.final !== null) {
+    else if (record?.name === 'sluice.Request' && history?.parts.length === 0) {
       await ledger.room(() => ledger.unfinished < MOST_PASSED_OVER, { signal: ending })
       ledger.start(offset)
       this.#recordEffects({ offset, request: record.value, history, release: null })
@@ -264,10 +263,8 @@ class PartitionDelivery {
     if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
       return
     const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
-    const job = this.#jobOf(offset, request, open, history)
-    if (this.#cut.has(request.run, offset)) open.sending.leave(job, memory, CUT)
-    else if (history.last === null) open.sending.push(job, memory)
-    else open.sending.wait(job, memory, leftOfWaitMs(history.last))
+    const why = this.#cut.has(request.run, offset) ? CUT : null
+    open.sending.take({ request, offset, history, memory }, why)
   }
 
   /**
@@ -295,9 +292,10 @@ class PartitionDelivery {
     readonly release: (() => void) | null
   }): boolean {
     const { offset, request, history, release } = of
-    const { final = null, attempts = 0 } = history ?? {}
-    if (final === null) return false
-    const effects = effectsOf({ ...request, attempts, requests: 1, final })
+    if (history === undefined || history.parts.length > 0) return false
+    const { attempts, requests, ended } = history
+    const { run, trigger, rows } = request
+    const effects = effectsOf({ run, trigger, rows, attempts, requests, ended })
     this.#parts.ledger.record({ requestOffset: offset, attempt: null, effects, release })
     return true
   }
@@ -313,21 +311,18 @@ class PartitionDelivery {
     const memory = await this.#room(open, { record, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
     ledger.start(offset)
-    const recorded = known?.history.final ?? null
+    const recorded = known?.history.ended.at(-1)?.attempt ?? null
     const forgets = isForgotten(record, open.target)
     const final = recorded ?? unrenderableAttempt(offset, record, { runId: open.begin.runId, forgets })
-    const effects = effectsOf({ ...record, attempts: 0, requests: 0, final, forgets })
+    const ended = [{ positions: null, attempt: final, attempts: 0 }]
+    const { run, trigger, rows } = record
+    const effects = effectsOf({ run, trigger, rows, attempts: 0, requests: 0, ended, forgets })
     ledger.record({
       requestOffset: offset,
       attempt: recorded === null ? final : null,
       effects,
       release: () => memory.done(),
     })
-  }
-
-  #jobOf(offset: number, request: Request, open: OpenRun, history: RequestHistory): SendJob {
-    const { partition } = this.#parts.worker.target
-    return { request, requestOffset: offset, partition, runId: open.begin.runId, history }
   }
 
   /**
@@ -338,14 +333,8 @@ class PartitionDelivery {
     if (this.#open !== null) return this.#open
     const { deps, run, requests, ledger } = this.#parts
     const { log, io } = deps
-    const options = {
-      log,
-      io,
-      incarnation: run.incarnation,
-      stage: 'requests',
-      target: requests,
-      signal,
-    } as const
+    const { incarnation } = run
+    const options = { log, io, incarnation, stage: 'requests', target: requests, signal } as const
     for await (const batch of readOwned({ ...options, from: record.begin, to: record.begin + 1 })) {
       const begin = markerOf(batch.records[0]?.record ?? null)?.begin
       if (begin === undefined || begin === null) break

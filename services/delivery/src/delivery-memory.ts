@@ -45,13 +45,15 @@ export class DeliveryMemory {
  * What is known of a request that waits for its next try: its history, its place, the error of its last try.
  */
 const WAITING_BYTES = 1024
+/** What is known of each row of a batch that goes on in parts. */
+const WAITING_ROW_BYTES = 64
+/** What an attempt takes for each row with an outcome of its own, without its texts. */
+const RESULT_BYTES = 64
 
 /** What one request takes of its partition's share, until `done`. */
 export class RequestMemory {
   readonly #share: ByteShare
   #bytes: number
-  /** What it takes besides while it is in work once more after a wait. */
-  #again: { readonly share: ByteShare; bytes: number } | null = null
 
   private constructor(share: ByteShare, bytes: number) {
     this.#share = share
@@ -72,21 +74,14 @@ export class RequestMemory {
     return new RequestMemory(share, bytes)
   }
 
-  /** It waits for its next try. Of all that it took, only what is known of it is still in memory. */
-  waits(): void {
-    this.#giveAgain()
-    this.#share.give(this.#bytes - WAITING_BYTES)
-    this.#bytes = WAITING_BYTES
-  }
-
   /**
-   * Waits for room for the record that it waited with, which is read once more. `share` is for such requests
-   * alone. One of them always gets its memory, whatever waits.
+   * It waits for its next try. Of all that it took, only what is known of it and of so many rows is still in
+   * memory.
    */
-  async takeAgain(share: ByteShare, of: Parameters<typeof RequestMemory.take>[1]): Promise<void> {
-    const bytes = workBytes(of.record, of.recordBytes)
-    await share.take(bytes, of)
-    this.#again = { share, bytes }
+  waits(rows: number): void {
+    const bytes = WAITING_BYTES + rows * WAITING_ROW_BYTES
+    this.#share.give(this.#bytes - bytes)
+    this.#bytes = bytes
   }
 
   /**
@@ -95,25 +90,25 @@ export class RequestMemory {
    */
   answered(record: Request, attempt: UnownedAttempt): void {
     const body = bodyBytes(record)
-    const kept = attempt.responseBody?.length ?? 0
-    if (this.#again === null) this.#bytes += kept - body
-    else this.#again.bytes += kept - body
-    const share = this.#again?.share ?? this.#share
-    if (kept > body) share.add(kept - body)
-    else share.give(body - kept)
+    const kept = attemptBytes(attempt)
+    this.#bytes += kept - body
+    if (kept > body) this.#share.add(kept - body)
+    else this.#share.give(body - kept)
   }
 
   /** Everything about the request is written. Only the first call counts. */
   done(): void {
-    this.#giveAgain()
     this.#share.give(this.#bytes)
     this.#bytes = 0
   }
+}
 
-  #giveAgain(): void {
-    this.#again?.share.give(this.#again.bytes)
-    this.#again = null
-  }
+/** What an attempt says of its answer, and of its rows. */
+function attemptBytes({ responseBody, partBody, rows }: UnownedAttempt): number {
+  let bytes = (responseBody?.length ?? 0) + (partBody?.length ?? 0)
+  for (const { error, captured } of rows)
+    bytes += RESULT_BYTES + (error?.length ?? 0) + (captured?.length ?? 0)
+  return bytes
 }
 
 function workBytes(record: Request | Unrenderable, recordBytes: number): number {

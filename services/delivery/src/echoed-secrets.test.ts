@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import type { SendResult } from '@sluice/http-sender/port'
 import { sampleDefinition, sampleRequest, sampleRow } from '@sluice/testkit/sample-records'
 import { effectsOf } from './outcome/effects.ts'
-import { NO_HISTORY } from './ledger/request-history.ts'
+import { WHOLE } from './ledger/request-history.ts'
 import { sendRequest } from './send/send-request.ts'
 import { RECORDED_ANSWER_BYTES, resolveTarget } from './destination/target.ts'
 
@@ -46,20 +46,25 @@ async function written(result: SendResult, rule: object): Promise<string> {
     sync: { triggers: { added: trigger, changed: 'added', removed: 'added' }, errors: { answers: [rule] } },
   })
   const sent = await sendRequest(
-    { request, requestOffset: 0, partition: 0, runId: 'run', history: NO_HISTORY },
+    { request, requestOffset: 0, partition: 0, runId: 'run', history: WHOLE },
     {
       target: resolveTarget(definition, () => SECRET),
       sender: { send: () => Promise.resolve(result), [Symbol.asyncDispose]: () => Promise.resolve() },
       sendBeforeMs: Infinity,
       lateMs: 0,
-      nextTryMs: () => null,
+      another: { nextTryMs: () => null, splits: false },
       signal: new AbortController().signal,
     },
   )
   if (sent.kind === 'late') throw new Error('nothing was sent')
   return JSON.stringify([
     sent.attempt,
-    effectsOf({ ...request, attempts: 1, requests: 1, final: sent.attempt }),
+    effectsOf({
+      ...request,
+      attempts: 1,
+      requests: 1,
+      ended: [{ positions: null, attempt: sent.attempt, attempts: 1 }],
+    }),
     // What JSON escapes would hide what it holds.
     sent.attempt.error,
     sent.attempt.responseBody,

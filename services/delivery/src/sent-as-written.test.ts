@@ -13,7 +13,7 @@ import { compileTrigger } from '@sluice/templates/compile'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { sampleDefinition, sampleRequest } from '@sluice/testkit/sample-records'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { NO_HISTORY } from './ledger/request-history.ts'
+import { WHOLE } from './ledger/request-history.ts'
 import { sendRequest } from './send/send-request.ts'
 import { resolveTarget } from './destination/target.ts'
 
@@ -261,7 +261,7 @@ it('whatever validates is sent as it is written', { timeout: 60_000 }, async () 
     const target = resolveTarget(definition, name => (name === 'h' ? HEADER_SECRET : SECRET))
     const { method, path, headers } = rendered
     const request = { ...sampleRequest(), method, path, headers: { ...headers }, body: null }
-    const job = { request, requestOffset: 0, partition: 0, runId: 'run', history: NO_HISTORY }
+    const job = { request, requestOffset: 0, partition: 0, runId: 'run', history: WHOLE }
     const { signal } = new AbortController()
     heads.length = 0
     const outcome = await sendRequest(job, {
@@ -269,7 +269,7 @@ it('whatever validates is sent as it is written', { timeout: 60_000 }, async () 
       sender,
       sendBeforeMs: Infinity,
       lateMs: 0,
-      nextTryMs: () => null,
+      another: { nextTryMs: () => null, splits: false },
       signal,
     })
     const label = `seed ${SEED}, number ${number}: ${JSON.stringify(written)}`

@@ -48,7 +48,7 @@ async function deliver(
   rows: number,
   { sync = {}, send }: { readonly sync?: DefinitionFields['sync']; readonly send?: HttpSender['send'] } = {},
 ): Promise<Run> {
-  const definition = sampleDefinition({ destination: { baseUrl }, sync })
+  const definition = sampleDefinition({ destination: { baseUrl, breaker: false }, sync })
   const run = sampleEvent({ definition: await world.definitions.put(definition, { signal: never }) })
   await world.append(at(sharedTopics(PREFIX).runs, homePartition(SYNC)), [
     { key: runKey(SYNC, run.runId), value: world.io.encode('RunEvent', run) },

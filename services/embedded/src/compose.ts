@@ -17,7 +17,8 @@ import type { Pipeline } from '@sluice/control/pipeline'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
-import { resolveTarget } from '@sluice/delivery/destination/target'
+import { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
+import { EMBEDDED, resolveTarget } from '@sluice/delivery/destination/target'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import type { Ends } from '@sluice/flow/ends'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
@@ -26,8 +27,10 @@ import type { UndiciSenderOptions } from '@sluice/http-sender/adapters/undici'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
 import type { MessageLog } from '@sluice/message-log/port'
+import { createLocalTokenStore } from '@sluice/oauth/adapters/local'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
+import { tellOfBreakers } from '@sluice/delivery/send/told-breakers'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
@@ -39,7 +42,8 @@ import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
-import { boundSecrets } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, secretsOf, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import { isInEnvironment } from '@sluice/secrets/environment'
 import { openSource, type OpenSourceOptions } from '@sluice/sources/adapters/open-source'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
 import { openBackbone } from '@sluice/process/open-stage'
@@ -50,6 +54,8 @@ import { Signatures } from '@sluice/topics/signatures'
 import { RunsView } from '@sluice/runs/runs-view'
 import { currentDefinition, Definitions } from '@sluice/resources/stored-documents'
 import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
+import { environmentKeys, environmentOrFileKeys, type KeySource } from '@sluice/vault/key-file'
+import { Vault } from '@sluice/vault/vault'
 import { connectionsWith } from './connections.ts'
 import { knownSecrets } from './known-secrets.ts'
 import { previewOf } from './preview-changes.ts'
@@ -94,8 +100,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
   const io = await RecordIo.open(codec, PREFIX, { signatures, foreign, signal })
   const shared = { log, io, prefix: PREFIX }
   const runs = opening.use(await RunsView.open(shared, { signal }))
+  const vault = opening.use(await Vault.open({ ...shared, keys: keysOf(dataDir, env) }, { signal }))
   const definitions = new Definitions(shared)
-  const deps = { ...shared, runs, definitions, newRunId, holds: createLocalHolds(), dataDir, logger }
+  const deps = { ...shared, runs, definitions, vault, newRunId, holds: createLocalHolds(), dataDir, logger }
   const start: Pipeline['start'] = async (only, ends) => {
     await using services = await openServices({ ...deps, only }, { env, ...ends })
     await runServices(services, ends)
@@ -107,26 +114,32 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
 type Opened = Omit<
   EmbeddedServices,
   'sender' | 'leases' | 'memory' | 'room' | 'resolveDefinition' | 'resolveTarget' | 'openSource' | 'openState'
->
+> & { readonly vault: Vault }
 
 /** Opens what the services need besides the log. */
 async function openServices(
   deps: Opened,
   of: Ends & { readonly env: Environment },
 ): Promise<EmbeddedServices & AsyncDisposable> {
-  const { dataDir, logger, definitions } = deps
+  const { dataDir, logger, definitions, vault } = deps
   const { env, drain, abort } = of
   const budget = memoryBudget(memoryOf(env))
   await using opening = new AsyncDisposableStack()
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
-  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission))
+  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, tellOfBreakers(deps)))
   // Renderer and delivery share one budget.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(
     senderOf({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
   )
-  const sourceOptions = sourceOptionsOf(env)
+  const sourceOptions = sourceOptionsOf(env, vault)
+  const tokens = opening.use(
+    new DestinationTokens({
+      ...{ store: createLocalTokenStore(), keys: keysOf(dataDir, env), vault, sender },
+      ...{ secretFor: sourceOptions.secretFor, profile: EMBEDDED, waitsForPeople: false },
+    }),
+  )
   const memoryLimit = stateMemoryOf(env)
   const opened = opening.move()
   return {
@@ -136,7 +149,7 @@ async function openServices(
     memory,
     room,
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
-    resolveTarget: targets(definitions, sourceOptions.secretFor),
+    resolveTarget: targets(definitions, sourceOptions.secretFor, tokens),
     openSource: ({ source }) => openSource(source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
@@ -147,9 +160,9 @@ async function openServices(
  * A query has as much memory in every command, so that a preview fails where a run would. The one who runs
  * the command reads files with rights of their own, so that any folder will do by default.
  */
-function sourceOptionsOf(env: Environment): OpenSourceOptions {
+function sourceOptionsOf(env: Environment, kept: KeptSecrets): OpenSourceOptions {
   const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
-  return { secretFor: secretsOf(env), memoryBytes, fileLimits: fileSourceLimits(env) }
+  return { secretFor: secretForOf(env, kept), memoryBytes, fileLimits: fileSourceLimits(env) }
 }
 
 function stateMemoryOf(env: Environment): string {
@@ -224,11 +237,12 @@ export async function openNextRun(
   opening.defer(() => rm(folder, { recursive: true, force: true }))
   await mkdir(join(folder, 'state'))
   const past = opening.use(await openPast(options, join(folder, 'schemas.db')))
+  const kept = opening.use(await openKept(past, options))
   const next = opening.use(
     await findNextChanges({
       ...past,
       definition,
-      openSource: ({ source }) => openSource(source, sourceOptionsOf(env)),
+      openSource: ({ source }) => openSource(source, sourceOptionsOf(env, kept)),
       openState: async of => {
         if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
         return openState(folder, { ...of, memoryLimit: stateMemoryOf(env) }, logger)
@@ -237,7 +251,7 @@ export async function openNextRun(
       signal,
     }),
   )
-  const secrets = knownSecrets(env)
+  const secrets = knownSecrets(env, kept)
   const target = resolveTarget(definition, secrets.lookUp)
   const preview = previewOf({ next, definition, target, newRunId }, secrets.missing)
   const opened = opening.move()
@@ -287,17 +301,58 @@ async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<
   return { ...past, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
-/** A command on Kafka shares its topics with authors who are not its operator, as the services do. */
-function secretsOf(env: Environment): SecretFor {
-  return boundSecrets(env, isDistributed(env) ? 'refused' : 'allowed')
+/** The keys of a folder's vault. */
+function keysOf(dataDir: string, env: Environment): KeySource {
+  return environmentOrFileKeys(env, join(dataDir, 'key'))
 }
 
-/** The connections that `validate --connect` tries, with the secrets of the environment. */
-export function connectionsOf(env: Environment): Connections {
-  const sourceOptions = sourceOptionsOf(env)
-  return connectionsWith(env, {
+/** The vault of the topics so far; empty if there is none. */
+async function openKept(
+  { history }: Pick<Past, 'history'>,
+  { dir, env, signal }: Pick<EmbeddedOptions, 'dir' | 'env' | 'signal'>,
+): Promise<KeptSecrets & AsyncDisposable> {
+  const none = { find: () => null, [Symbol.asyncDispose]: () => Promise.resolve() }
+  if (history === null) return none
+  const { log, io, prefix } = history
+  // A log from before there was a vault lacks the topic.
+  if ((await log.partitionsOf(sharedTopics(prefix).secrets, { signal })) === null) return none
+  const keys = isDistributed(env) ? environmentKeys(env) : keysOf(dataDirOf(dir), env)
+  return await Vault.open({ log, io, prefix, keys }, { signal })
+}
+
+/** A command on Kafka shares its topics with authors who are not its operator, as the services do. */
+function secretForOf(env: Environment, kept: KeptSecrets): SecretFor {
+  return boundSecrets(env, isDistributed(env) ? 'refused' : 'allowed', kept)
+}
+
+/**
+ * The connections that `validate --connect` tries, with the secrets of the environment and, for `secrets`
+ * that it lacks, those of the vault.
+ */
+export async function connectionsOf(
+  options: EmbeddedOptions & { readonly secrets: readonly string[] },
+): Promise<Connections & AsyncDisposable> {
+  const { env, secrets } = options
+  await using opening = new AsyncDisposableStack()
+  let kept: KeptSecrets = { find: () => null }
+  if (secrets.some(name => !isInEnvironment(env, name)) && mayHaveVault(options)) {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-vault-'))
+    opening.defer(() => rm(folder, { recursive: true, force: true }))
+    const past = opening.use(await openPast(options, join(folder, 'schemas.db')))
+    kept = opening.use(await openKept(past, options))
+  }
+  const sourceOptions = sourceOptionsOf(env, kept)
+  const connections = connectionsWith({
     openSource: source => openSource(source, sourceOptions),
     openSender: () => senderOf({ connections: 1, proxy: proxySettings(env) }),
     secretFor: sourceOptions.secretFor,
+    secretOf: secretsOf(env, kept),
   })
+  const opened = opening.move()
+  return { ...connections, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** A command on Kafka need not have the key of the services. Then it does without their secrets. */
+function mayHaveVault({ dir, env }: EmbeddedOptions): boolean {
+  return isDistributed(env) ? environmentKeys(env).known() !== null : existsSync(logFile(dataDirOf(dir)))
 }

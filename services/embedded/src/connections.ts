@@ -8,7 +8,7 @@ import { templateColumns } from '@sluice/change-detector/detect/template-columns
 import type { Connections } from '@sluice/control/check-connections'
 import type { ConnectionOptions, HttpSender } from '@sluice/http-sender/port'
 import { assertSendable } from '@sluice/project/checks/assert-secrets'
-import type { Environment } from '@sluice/runtime/environment'
+import type { SecretLookup } from '@sluice/secrets/environment'
 import type { Source } from '@sluice/sources/port'
 import type { DestinationSpec, SourceSpec } from '@sluice/contracts/resources'
 
@@ -22,12 +22,11 @@ export interface Openers {
   readonly openSource: (spec: SourceSpec) => Promise<Source>
   readonly openSender: () => HttpSender
   readonly secretFor: SecretFor
+  /** Values of secrets, wherever they may go. */
+  readonly secretOf: SecretLookup
 }
 
-export function connectionsWith(
-  env: Environment,
-  { openSource, openSender, secretFor }: Openers,
-): Connections {
+export function connectionsWith({ openSource, openSender, secretFor, secretOf }: Openers): Connections {
   return {
     async describe(spec, model, signal) {
       await using source = await openSource(spec)
@@ -41,7 +40,7 @@ export function connectionsWith(
     },
     assertKey: assertKeyColumns,
     assertTemplates: (definition, columns) => templateColumns(definition).assertKnown(columns),
-    assertSendable: destination => assertSendable(destination, env),
+    assertSendable: destination => assertSendable(destination, secretOf),
     async reach(destination, signal) {
       const { baseUrl } = destination
       const url = secretNames(baseUrl).length === 0 ? baseUrl : new URL(baseUrl).origin

@@ -2,11 +2,15 @@
 import { isSluiceError } from '@sluice/contracts/errors'
 import { isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
-import { environmentSecrets, type SecretLookup } from '@sluice/secrets/environment'
+import { secretsOf, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import type { SecretLookup } from '@sluice/secrets/environment'
 
 /** Looks up secrets, so that the output can mask them. It accepts secrets that are not set. */
-export function knownSecrets(env: Environment): { lookUp: SecretLookup; readonly missing: string[] } {
-  const find = environmentSecrets(env)
+export function knownSecrets(
+  env: Environment,
+  kept: KeptSecrets,
+): { lookUp: SecretLookup; readonly missing: string[] } {
+  const find = secretsOf(env, kept)
   const missing: string[] = []
   const lookUp = (name: string): string => {
     try {

@@ -2,6 +2,7 @@
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { NextChanges } from '@sluice/change-detector/detect/next-changes'
+import { undecidedNotice } from '@sluice/change-detector/run/notices'
 import type { NextRun, Previewed } from '@sluice/control/next-run'
 import { shownRequest } from '@sluice/delivery/destination/shown-request'
 import type { Target } from '@sluice/delivery/destination/target'
@@ -48,6 +49,7 @@ function noticesOf({ baseline, interrupted, diff }: NextChanges, { sync }: Defin
     notices.push(
       'an earlier run did not end: its remaining requests are sent first, and this preview assumes that they all arrive',
     )
+  if (diff.undecided > 0) notices.push(undecidedNotice(sync.name, diff.undecided))
   return notices
 }
 

@@ -1,4 +1,5 @@
 /** Destinations with their secrets, cached by definition. */
+import type { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
 import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
 import type { ResolveTarget } from '@sluice/delivery/run/open-run'
 import type { SecretFor } from '@sluice/contracts/secret-references'
@@ -8,12 +9,18 @@ import type { Definitions } from '@sluice/resources/stored-documents'
 /** Each edit makes a definition, but only a few definitions have runs at work. */
 const TARGETS_KEPT = 100
 
-export function targets(definitions: Definitions, secretFor: SecretFor): ResolveTarget {
+export function targets(
+  definitions: Definitions,
+  secretFor: SecretFor,
+  tokens: DestinationTokens,
+): ResolveTarget {
   const known = new RecentMap<string, Target>({ limit: TARGETS_KEPT })
   return async (hash, { signal }) => {
     const kept = known.get(hash)
     if (kept !== undefined) return kept
-    const target = resolveTarget(await definitions.get(hash, { signal }), secretFor)
+    const definition = await definitions.get(hash, { signal })
+    const credentials = tokens.of(definition.destination)
+    const target = { ...resolveTarget(definition, secretFor), credentials }
     known.set(hash, target)
     return target
   }

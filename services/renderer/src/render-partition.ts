@@ -5,6 +5,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
 import { OPS, type Op } from '@sluice/contracts/state'
+import { namingColumns } from '@sluice/domain/answers/row-results'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { endingOf } from '@sluice/flow/ends'
@@ -19,10 +20,10 @@ import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import { plainMarker, takeOver, type Ownership } from '@sluice/partition/take-over'
 import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
-import type { CompiledTrigger, RenderContext } from '@sluice/templates/compile'
+import type { CompiledTrigger } from '@sluice/templates/compile'
 import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { endsItsBatch, firstOfBatch, lastChangeOf } from './last-batch.ts'
-import { renderBatch, type Rendered } from '@sluice/rendering/render-batch'
+import { renderBatch, type BatchContext, type Rendered } from '@sluice/rendering/render-batch'
 import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
 import { RequestAppends } from './request-appends.ts'
 import type { RenderRoom } from './renderer-memory.ts'
@@ -40,14 +41,17 @@ export interface RenderDeps {
   readonly appendCeilingBytes?: number
 }
 
-const NO_TRIGGERS: RunContext['triggers'] = new Map()
+const NOTHING_RENDERED: Pick<RunContext, 'triggers'> & { readonly naming: readonly string[] } = {
+  triggers: new Map(),
+  naming: [],
+}
 
 /** The open run: what its requests are made with, and the next places. */
 interface RunContext {
   readonly begin: RunBegin
   readonly runBeginOffset: number
   readonly triggers: ReadonlyMap<Op, CompiledTrigger>
-  readonly render: RenderContext
+  readonly render: BatchContext
   readonly batches: RowBatches
   nextSeq: number
   /** The seq that the next change must have; a gap faults the run here. */
@@ -239,7 +243,7 @@ class PartitionRenderer {
     const { sync, incarnation } = this.#run
     // The rest of a run that has ended is not rendered. The next run takes it as unknown, and sends it again.
     const isLeft = isOver(this.#deps.runs.of(sync), incarnation, begin.run)
-    const triggers = isLeft ? NO_TRIGGERS : await this.#triggersOf(begin, signal)
+    const { triggers, naming } = isLeft ? NOTHING_RENDERED : await this.#renderingOf(begin, signal)
     return {
       begin,
       runBeginOffset,
@@ -247,6 +251,7 @@ class PartitionRenderer {
       render: {
         run: { id: begin.runId, startedAt: new Date(begin.startedAt).toISOString() },
         sync: { name: sync },
+        naming,
       },
       batches: new RowBatches(op => triggers.get(op)?.batch ?? ONE_ROW),
       nextSeq: 0,
@@ -256,8 +261,9 @@ class PartitionRenderer {
     }
   }
 
-  async #triggersOf({ definition: hash }: RunBegin, signal: AbortSignal): Promise<RunContext['triggers']> {
-    return compileTriggers(hash, await this.#deps.definitions.get(hash, { signal }))
+  async #renderingOf({ definition: hash }: RunBegin, signal: AbortSignal): Promise<typeof NOTHING_RENDERED> {
+    const definition = await this.#deps.definitions.get(hash, { signal })
+    return { triggers: compileTriggers(hash, definition), naming: namingColumns(definition.sync) }
   }
 
   async #take(placed: Placed): Promise<void> {
@@ -402,6 +408,7 @@ function noTrigger(batch: RowBatch): Rendered[] {
     uncertain: false,
     captured: change.captured,
     retried: change.retried,
+    named: null,
   }))
   return [{ kind: 'unrenderable', error, lacks: null, rows }]
 }

@@ -29,6 +29,37 @@ export const answerRule = z.strictObject({
 })
 export const MAX_ANSWER_RULES = 100
 
+const rowByIndex = z.strictObject({
+  index: filledText.describe('A JSONPath, within the item, to the index of the row, counted from 0.'),
+})
+const MAX_NAMING_COLUMNS = 10
+const rowByColumns = z
+  .record(text, filledText)
+  .refine(columns => Object.keys(columns).length > 0, 'at least one column, such as { email: "$.email" }')
+  .refine(
+    columns => Object.keys(columns).length <= MAX_NAMING_COLUMNS,
+    `at most ${MAX_NAMING_COLUMNS} columns`,
+  )
+const ROW_WANTED = '`position`, { index: "$.index" }, or columns of the model such as { email: "$.email" }'
+
+/** What an answer says of single rows of a batch. */
+export const rowRule = z.strictObject({
+  items: filledText.describe('A JSONPath to what the answer says of rows, such as $.results[*].'),
+  row: z
+    .union([z.literal('position'), rowByIndex, rowByColumns], { error: ROW_WANTED })
+    .default('position')
+    .describe('How an item names its row; position (default): the first item is of the first row.'),
+  json: filledText
+    .optional()
+    .describe(
+      'A JSONPath that finds a value other than null and false in the item; other items are passed over.',
+    ),
+  as: z
+    .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
+    .describe('What became of the row.'),
+  error: filledText.optional().describe('A JSONPath, within the item, to the reason.'),
+})
+
 const captureName = text.regex(
   /^[A-Za-z_][A-Za-z0-9_]{0,62}$/,
   'a name of letters, digits and _, which does not begin with a digit',
@@ -42,3 +73,4 @@ export const capture = z
 
 export type AnswerStatus = z.output<typeof oneStatus>
 export type AnswerRuleSpec = z.output<typeof answerRule>
+export type RowRuleSpec = z.output<typeof rowRule>

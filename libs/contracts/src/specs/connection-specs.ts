@@ -1,6 +1,7 @@
 /** How a connection is encrypted, and what is shown to the server, as users write it. */
 import { z } from 'zod'
 import { fillSecrets } from '../secret-references.ts'
+import { oauth2 } from './oauth-specs.ts'
 import { filledText, text } from './texts.ts'
 
 /** The longest certificate, key or PKCS #12 file, in characters. */
@@ -39,7 +40,7 @@ export const destinationTls = z
     error: 'a `key` or `pfx` beside it, which it opens',
   })
 
-const AUTH_KINDS = ['basic', 'bearer'] as const
+const AUTH_KINDS = ['basic', 'bearer', 'oauth2'] as const
 const AUTH_WANTED = `one of ${AUTH_KINDS.map(kind => `\`${kind}\``).join(', ')}`
 const basicAuth = z.strictObject({
   username: filledText
@@ -50,6 +51,9 @@ const basicAuth = z.strictObject({
 export const destinationAuth = z
   .union(
     [
+      z.strictObject({
+        oauth2: oauth2.describe('Tokens that Sluice gets, and renews, by OAuth 2 (RFC 6749).'),
+      }),
       z.strictObject({ basic: basicAuth.describe('User name and password (RFC 7617).') }),
       z.strictObject({ bearer: filledText.describe('A token, as ${secret:NAME} (RFC 6750).') }),
     ],
@@ -62,6 +66,8 @@ function authWanted(input: unknown): string {
   const found = AUTH_KINDS.filter(kind => isMap && kind in input)
   if (found.length > 1) return `a map with ${AUTH_WANTED}, found ${found.join(' and ')}`
   if (found[0] === 'basic') return '`basic: { username: …, password: ${secret:NAME} }`'
+  if (found[0] === 'oauth2')
+    return '`oauth2: { grant: …, tokenUrl: …, clientId: … }` as docs/REFERENCE.md has it'
   if (found[0] === 'bearer') return '`bearer: ${secret:NAME}`'
   return `a map with ${AUTH_WANTED}`
 }

@@ -2,6 +2,7 @@
  * Requests and answers as sent and received, the newest first. They are read backwards from the topics
  * `attempts` and `requests`.
  */
+import { isIntent } from '@sluice/domain/answers/intent'
 import type { AttemptView } from '@sluice/contracts/api'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
@@ -111,11 +112,11 @@ class PartitionAttempts {
       const [placed] = await decodeEach(io, [stored], signal)
       if (placed?.record?.name !== 'sluice.Attempt') continue
       const attempt = placed.record.value
-      if (attempt.incarnation !== this.#sync.incarnation) continue
+      if (attempt.incarnation !== this.#sync.incarnation || isIntent(attempt)) continue
       if (filter.run !== null && attempt.run < filter.run.number) break
       if (!matches(filter, attempt)) continue
       const request = await this.#request(attempt.requestOffset, signal)
-      const keys = request?.rows.map(row => row.key) ?? []
+      const keys = keysOf(attempt, request)
       if (filter.key !== null && !keys.includes(filter.key)) continue
       const view = attemptView(attempt, request, this.#viewPlace(keys))
       found.push({ view, sortedAs: attempt.startedAt, place, offset: placed.offset })
@@ -149,6 +150,13 @@ class PartitionAttempts {
   }
 }
 
+/** The keys of the rows that it sent: of all rows of the request, or of those of a part. */
+function keysOf({ part }: Attempt, request: Request | Unrenderable | null): string[] {
+  const keys = request?.rows.map(row => row.key) ?? []
+  // An attempt of an earlier version has no such field.
+  return Array.isArray(part) ? part.flatMap(position => keys[position] ?? []) : keys
+}
+
 function matches(filter: AttemptsFilter, attempt: Attempt): boolean {
   if (filter.run !== null && attempt.runId !== filter.run.id) return false
   if (filter.status !== null && attempt.status !== filter.status) return false
@@ -160,7 +168,8 @@ function attemptView(
   request: Request | Unrenderable | null,
   of: { readonly sync: string; readonly partition: number; readonly keys: string[] },
 ): AttemptView {
-  const body = request !== null && 'body' in request ? request.body : null
+  const whole = request !== null && 'body' in request ? request.body : null
+  const body = whole === null ? null : new TextDecoder('utf-8', { ignoreBOM: true }).decode(whole)
   return {
     requestId: `${attempt.runId}.${of.partition}.${attempt.seq}`,
     run: attempt.runId,
@@ -175,7 +184,7 @@ function attemptView(
     startedAt: new Date(attempt.startedAt).toISOString(),
     durationMs: attempt.durationMs,
     requestHeaders: { ...attempt.requestHeaders },
-    requestBody: body === null ? null : new TextDecoder('utf-8', { ignoreBOM: true }).decode(body),
+    requestBody: Array.isArray(attempt.part) ? attempt.partBody : body,
     responseHeaders: { ...attempt.responseHeaders },
     responseBody: attempt.responseBody,
     error: attempt.error,

@@ -256,6 +256,7 @@ class DuckdbDeliveredState implements DeliveredState {
         keysBefore: await this.#count('state WHERE kind > 0'),
         adopted: found.adopted,
         muted: found.muted,
+        undecided: found.undecided,
         removedSamples: await removedSamples(connection, found),
         changes: () => this.#changes(request, found, epoch),
       }

@@ -97,6 +97,47 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.state[Symbol.asyncDispose]()
     })
 
+    it('is left alone, whatever the model says, while nobody has decided about it', async () => {
+      const played = await Played.open(harness())
+      const edited = ONE.replace('10', '11')
+      const undecided = { leavesUndecided: true } as const
+      await played.run(ONE)
+      await played.run(edited, 'unknown')
+      const resync = { kind: 'resync', as: 'added' } as const
+      for (const model of [edited, ONE, ONE.replace('10', '12'), `${ONE} LIMIT 0`])
+        for (const more of [{}, { giveUpAfter: 1 }, { purpose: resync }]) {
+          const { diff, changes, endsRetry } = await played.diff(model, { ...undecided, ...more })
+          expect({ undecided: diff.undecided, changes, endsRetry }).toEqual({
+            undecided: 1,
+            changes: [],
+            endsRetry: [],
+          })
+        }
+      const retry = { kind: 'retry', key: '1', status: null } as const
+      const asked = await played.diff(edited, { ...undecided, purpose: retry })
+      expect(asked.changes).toMatchObject([{ op: 'changed', beforeState: 'content-uncertain' }])
+      expect(asked.diff.undecided).toBe(0)
+      expect((await played.diff(edited)).changes).toMatchObject([{ op: 'changed' }])
+      const discard = { kind: 'discard', key: null, status: null } as const
+      await played.run(edited, 'delivered', { ...undecided, purpose: discard })
+      const later = await played.diff(edited, undecided)
+      expect({ undecided: later.diff.undecided, changes: later.changes }).toEqual({
+        undecided: 0,
+        changes: [],
+      })
+      expect((await played.diff(ONE, undecided)).changes).toMatchObject([{ op: 'changed' }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('whose fate is known is tried again, also where nothing unknown is', async () => {
+      const played = await Played.open(harness())
+      await played.run(ONE, 'rejected')
+      const { diff, changes } = await played.diff(ONE, { leavesUndecided: true })
+      expect(changes).toMatchObject([{ op: 'added' }])
+      expect(diff.undecided).toBe(0)
+      await played.state[Symbol.asyncDispose]()
+    })
+
     it('alone is tried again where only it is meant, and is not given up', async () => {
       const played = await Played.open(harness())
       const two = `${ONE} UNION ALL SELECT '2', 20`

@@ -49,6 +49,7 @@ interface Looking {
   readonly sent: ReadonlySet<Op>
   readonly purpose: RunPurpose | null
   readonly giveUpAfter: number | null
+  readonly leavesUndecided: boolean
 }
 
 interface Place {
@@ -174,21 +175,25 @@ export class History {
     const baseline = run === 1 && this.#random() < 0.2
     const purpose = baseline ? null : this.#purpose()
     const giveUpAfter = this.#random() < 0.4 ? 2 : null
+    const leavesUndecided = this.#random() < 0.3
     const request = await requestFor(this.#harness, valuesSql([...rows, ...nulls]), {
       compare,
       opsWithTrigger: ops,
       baseline,
       giveUpAfter,
+      leavesUndecided,
       ...(purpose === null ? {} : { purpose }),
     })
     const sent = baseline ? new Set<Op>() : ops
-    const expected = this.#expected(invalid, { compare, sent, purpose, giveUpAfter })
+    const expected = this.#expected(invalid, { compare, sent, purpose, giveUpAfter, leavesUndecided })
     const diff = await state.diff(request)
     if (this.#random() < 0.5) await this.#endGone(state, run)
     const found = await changesByKey(diff)
     const shown = found.changes.map(change => ({ ...change, muted: change.muted === null ? null : 'muted' }))
     const wanted = expected.map(({ change }) => change)
     expect(shown).toEqual(wanted.map(change => ({ ...change, muted: change.muted && 'muted' })))
+    const leaves = leavesUndecided && purpose?.kind !== 'discard'
+    expect(diff.undecided).toBe(leaves ? KEYS.filter(key => this.#isUndecided(key)).length : 0)
     expect(diff.muted).toBe(expected.filter(({ mutes }) => mutes).length)
     expect(found.endsRetry).toEqual(expected.flatMap(e => e.endsRetry ?? []))
     expect(diff.rowsInvalid).toBe(invalid.size * 2 + nulls.length)
@@ -251,7 +256,16 @@ export class History {
       .sort((a, b) => byOpAndKey(a.change, b.change))
   }
 
-  #expectedOf(key: string, { compare, sent, purpose, giveUpAfter }: Looking): Expected | null {
+  /** True if nobody knows what became of the last request for the key. */
+  #isUndecided(key: string): boolean {
+    const known = this.#known(key)
+    const entry = known === null ? undefined : this.#entries.get(placeOf(known.partition, key))
+    return entry?.outcome === 'unknown' && entry.run === known?.run && entry.seq === known.seq
+  }
+
+  #expectedOf(key: string, looking: Looking): Expected | null {
+    const { compare, sent, purpose, giveUpAfter, leavesUndecided } = looking
+    if (leavesUndecided && purpose?.kind !== 'discard' && this.#isUndecided(key)) return null
     const nothing = { kind: 'absent', row: null, muted: null, partition: null, run: -1, seq: -1 } as const
     const believed = this.#known(key) ?? nothing
     const { partition } = believed

@@ -30,7 +30,7 @@ export function compileCaptures(spec: { readonly [name: string]: string } = {}):
  */
 export function captureFrom(
   captures: readonly Capture[],
-  body: AnswerBody,
+  body: Pick<AnswerBody, 'json'>,
   isSecret: (json: string) => boolean,
 ): CapturedNow {
   const values: string[] = []
@@ -48,7 +48,7 @@ export function captureFrom(
 type JsonAt =
   { readonly kind: 'found'; readonly json: string } | { readonly kind: 'none'; readonly why: string }
 
-function jsonAt(path: JsonPath, { json }: AnswerBody): JsonAt {
+function jsonAt(path: JsonPath, { json }: Pick<AnswerBody, 'json'>): JsonAt {
   if (json.kind === 'untold') return { kind: 'none', why: json.why }
   if (json.kind === 'none') return { kind: 'none', why: 'the answer is no JSON' }
   const found = valuesAt(path, json.value)

@@ -11,6 +11,8 @@ export interface Tries {
   readonly extra: number
   readonly firstMs: number
   readonly mostMs: number
+  /** False: a request that may have arrived is not tried again (`delivery: at-most-once`). */
+  readonly repeatsUnknown: boolean
 }
 
 const EXTRA_TRIES = 3
@@ -20,10 +22,15 @@ const MOST_MS = 60_000
 const LONGEST_WAIT_MS = 3_600_000
 
 /** Null for a sync whose failed requests wait for the next run. */
-export function triesOf(errors: SyncSpec['errors']): Tries | null {
+export function triesOf({ errors, delivery }: Pick<SyncSpec, 'errors' | 'delivery'>): Tries | null {
   if (errors?.retry !== 'now') return null
   const { attempts = EXTRA_TRIES, backoff } = errors
-  return { extra: attempts, firstMs: backoff?.first ?? FIRST_MS, mostMs: backoff?.max ?? MOST_MS }
+  return {
+    extra: attempts,
+    firstMs: backoff?.first ?? FIRST_MS,
+    mostMs: backoff?.max ?? MOST_MS,
+    repeatsUnknown: delivery !== 'at-most-once',
+  }
 }
 
 /**
@@ -38,7 +45,7 @@ export function nextTryMs(
   random: () => number,
 ): number | null {
   const { verdict, made } = failed
-  if (tries === null || made > tries.extra || !isWorthAnother(verdict)) return null
+  if (tries === null || made > tries.extra || !isWorthAnother(verdict, tries)) return null
   const ownMs = random() * Math.min(tries.mostMs, tries.firstMs * 2 ** (made - 1))
   const waitMs = Math.max(ownMs, verdict.retryAfterMs ?? 0)
   return waitMs > LONGEST_WAIT_MS ? null : Math.round(waitMs)
@@ -48,11 +55,12 @@ export function nextTryMs(
  * `exists` and `missing` tell what is so, and another try would hear the same. A request that cannot be
  * written as HTTP is rejected without an answer, and would be so again.
  */
-function isWorthAnother({ outcome, answered }: Verdict): boolean {
+function isWorthAnother({ outcome, answered }: Verdict, { repeatsUnknown }: Tries): boolean {
   switch (outcome) {
     case 'rejected':
       return answered
     case 'unknown':
+      return repeatsUnknown
     case 'unsent':
       return true
     case 'delivered':

@@ -2,9 +2,9 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { Definition, DestinationSpec } from '@sluice/contracts/resources'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { assertFilled } from '@sluice/domain/filled-destination'
-import { useByDestination, useBySource } from '@sluice/domain/secret-uses'
-import { boundSecrets } from '@sluice/secrets/bound-secrets'
-import { environmentSecrets } from '@sluice/secrets/environment'
+import { useByDestination, useBySource, usesByTokens } from '@sluice/domain/secret-uses'
+import { boundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import type { SecretLookup } from '@sluice/secrets/environment'
 
 /**
  * Throws `config`, before anything runs, if a secret that the definition refers to is not set, or has grants
@@ -14,23 +14,23 @@ import { environmentSecrets } from '@sluice/secrets/environment'
 export function assertSecrets(
   { source, destination }: Definition,
   env: { readonly [name: string]: string | undefined },
+  kept?: KeptSecrets,
 ): void {
-  const secretFor = boundSecrets(env, 'allowed')
+  const secretFor = boundSecrets(env, 'allowed', kept)
   const from = source.type === 'duckdb' ? null : useBySource(source)
   if (from !== null) for (const name of secretNames(JSON.stringify(source))) secretFor(name, from)
   const to = useByDestination(destination)
   if (to !== null) assertFilled(destination, name => secretFor(name, to))
+  const { auth, tls } = destination
+  for (const use of usesByTokens(destination))
+    for (const name of secretNames(JSON.stringify([auth, tls]))) secretFor(name, use)
 }
 
 /**
  * Throws `config` if HTTP cannot send a header or query parameter of the destination with the secrets that
  * are set. It accepts secrets that are not set, since they may be set where the sync runs.
  */
-export function assertSendable(
-  destination: DestinationSpec,
-  env: { readonly [name: string]: string | undefined },
-): void {
-  const find = environmentSecrets(env)
+export function assertSendable(destination: DestinationSpec, find: SecretLookup): void {
   assertFilled(destination, name => {
     try {
       return find(name)

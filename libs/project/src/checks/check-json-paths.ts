@@ -27,10 +27,19 @@ function pathsOf(spec: SyncSpec): readonly (readonly [FieldPath, string])[] {
   const answers = (spec.errors?.answers ?? []).flatMap(({ json }, index) =>
     json === undefined ? [] : [[['errors', 'answers', index, 'json'], json] as const],
   )
+  const rows = (spec.errors?.rowResults ?? []).flatMap(({ row, ...rule }, index) => {
+    const at = ['errors', 'rowResults', index] as const
+    const named = typeof row === 'string' ? [] : Object.entries(row)
+    const fields = (['items', 'json', 'error'] as const).flatMap(name => {
+      const text = rule[name]
+      return text === undefined ? [] : [[[...at, name], text] as const]
+    })
+    return [...fields, ...named.map(([name, text]) => [[...at, 'row', name], text] as const)]
+  })
   const captures = OPS.flatMap(op => {
     const trigger = spec.triggers[op]
     const capture = typeof trigger === 'object' ? (trigger.capture ?? {}) : {}
     return Object.entries(capture).map(([name, path]) => [['triggers', op, 'capture', name], path] as const)
   })
-  return [...answers, ...captures]
+  return [...answers, ...rows, ...captures]
 }

@@ -189,10 +189,8 @@ describe('fields', () => {
     const not = (text: string) => expect(problemOf(text)).toMatch(/not supported by this version yet/)
     not('kind: source\nname: cdc\ntype: debezium\ntopic: shop.orders\n')
     not('kind: alert\nname: a\nsyncs: all\n')
-    not(`${DESTINATION}auth: { oauth2: { grant: password } }\n`)
     not(`${SYNC}${TRIGGER}paused: true\n`)
     not(`${SYNC}${TRIGGER}schedule: { every: 15m }\n`)
-    not(`${SYNC}${TRIGGER}errors: { splitBatches: true }\n`)
     expect(problemOf(`${SYNC}${TRIGGER}    body: { jsn: x }\n`)).toMatch(
       /unknown field `jsn`; did you mean `json`\?/,
     )

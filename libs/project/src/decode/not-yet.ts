@@ -4,15 +4,10 @@
  * own, so that nobody looks for a spelling mistake.
  */
 const FIELDS: ReadonlySet<string> = new Set([
-  'destination.auth.oauth2',
-  'destination.breaker',
-  'sync.delivery',
   'sync.paused',
   'sync.schedule.every',
   'sync.schedule.cron',
   'sync.schedule.timezone',
-  'sync.errors.splitBatches',
-  'sync.errors.rowResults',
 ])
 const VALUES: ReadonlySet<string> = new Set(['source.type=debezium'])
 const KINDS: ReadonlySet<string> = new Set(['alert', 'project'])

@@ -7,6 +7,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { SluiceError } from '@sluice/contracts/errors'
 import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
+import type { StoredBreaker } from './breaker.ts'
 import type { GrantEntry, SlidingWindow } from './sliding-window.ts'
 
 const FORMAT_VERSION = 1
@@ -28,7 +29,10 @@ const SCHEMA = `
     until_ms real not null, permits integer not null, expires_ms real not null);
   create index if not exists grants_expiring on grants (expires_ms);
   create table if not exists pauses (scope text primary key, until_ms real not null);
-  create table if not exists holders (partition text primary key, marker integer not null);`
+  create table if not exists holders (partition text primary key, marker integer not null);
+  create table if not exists breakers (
+    scope text primary key, failures integer not null, opened_at real not null, paused_until real not null,
+    failed_probes integer not null, last_probe_at real);`
 
 export interface StoredWindow {
   readonly scope: string
@@ -40,6 +44,7 @@ export interface StoredLimits {
   readonly windows: readonly StoredWindow[]
   readonly pauses: ReadonlyMap<string, number>
   readonly owners: ReadonlyMap<string, number>
+  readonly breakers: ReadonlyMap<string, StoredBreaker>
 }
 
 /**
@@ -99,10 +104,12 @@ export class LimitsFile {
     }
     const pauses = this.#db.prepare('select scope, until_ms from pauses where until_ms > ?').all(nowMs)
     const owners = this.#db.prepare('select partition, marker from holders order by rowid').all()
+    const breakers = this.#db.prepare('select * from breakers').all()
     return {
       windows: [...windows.values()],
       pauses: new Map(pauses.map(row => [String(row['scope']), Number(row['until_ms'])])),
       owners: new Map(owners.map(row => [String(row['partition']), Number(row['marker'])])),
+      breakers: new Map(breakers.map(row => [String(row['scope']), breakerOf(row)])),
     }
   }
 
@@ -142,6 +149,18 @@ export class LimitsFile {
     })
   }
 
+  /** Null for a breaker that is closed. */
+  storeBreaker(scope: string, stored: StoredBreaker | null): void {
+    this.#transaction(() => {
+      this.#db.prepare('delete from breakers where scope = ?').run(scope)
+      if (stored === null) return
+      const { failures, openedAt, pausedUntil, failedProbes, lastProbeAt } = stored
+      this.#db
+        .prepare('insert into breakers values (?, ?, ?, ?, ?, ?)')
+        .run(scope, failures, openedAt, pausedUntil, failedProbes, lastProbeAt)
+    })
+  }
+
   storeOwner(partition: string, marker: number): void {
     this.#transaction(() => {
       this.#db
@@ -166,7 +185,7 @@ export class LimitsFile {
     const { grainMs, limit } = window
     const permits = grainMs === 0 ? entry.permits : entry.permits + Math.floor(limit * RESERVE_SHARE)
     const untilMs = Math.max(entry.lastMs, entry.firstMs + grainMs)
-    const expiresMs = untilMs + window.spanMs
+    const expiresMs = untilMs + window.windowMs
     if (entry.stored === null) {
       const { lastInsertRowid } = this.#insert.run(scope, window.windowMs, untilMs, permits, expiresMs)
       entry.stored = { rowId: lastInsertRowid, permits, untilMs }
@@ -201,6 +220,17 @@ export class LimitsFile {
       const message = `cannot write the limits to ${this.#path}: ${messageOf(cause)}`
       throw diskError(message, cause) ?? new SluiceError('unreachable', message, { cause, retryable: true })
     }
+  }
+}
+
+function breakerOf(row: { readonly [column: string]: unknown }): StoredBreaker {
+  const lastProbeAt = row['last_probe_at']
+  return {
+    failures: Number(row['failures']),
+    openedAt: Number(row['opened_at']),
+    pausedUntil: Number(row['paused_until']),
+    failedProbes: Number(row['failed_probes']),
+    lastProbeAt: lastProbeAt === null ? null : Number(lastProbeAt),
   }
 }
 

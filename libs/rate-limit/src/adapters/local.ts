@@ -4,13 +4,15 @@
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
+import { Breaker, BROKEN_POLL_MS } from './breaker.ts'
 import { checkParts, checkTake } from './checks.ts'
+import { LeaseLife } from './lease-life.ts'
 import { OWNERS_KEPT, LimitsFile } from './limits-file.ts'
 import { SlidingWindow } from './sliding-window.ts'
 import type { Granted } from './limits-file.ts'
 import type { GrantEntry } from './sliding-window.ts'
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import type { Grant, LimitScope, RateLimit, TakeRequest } from '../port.ts'
+import type { Evidence, Grant, LimitScope, RateLimit, ReturnedParts, TakeRequest } from '../port.ts'
 
 export interface LocalRateLimitOptions {
   /**
@@ -19,8 +21,7 @@ export interface LocalRateLimitOptions {
    */
   readonly file?: string
   /**
-   * How long a permit may lie unused. A longer time costs throughput; with a shorter one, permits lapse
-   * whenever the event loop is busy. Default 25 ms.
+   * How long a permit may lie unused at most; mostly it is less, see LeaseLife. Default 25 ms.
    */
   readonly leaseLifeMs?: number
   /**
@@ -45,6 +46,8 @@ interface Lease {
   readonly slotsExpireMs: number
 }
 
+/** Enough for a process that is not busy. */
+const LEAST_LIFE_MS = 8
 /** How soon a superseded owner may ask again. It never gets anything more, and should stop asking. */
 const SUPERSEDED_WAIT_MS = 60_000
 
@@ -62,10 +65,11 @@ export function createLocalRateLimit(options: LocalRateLimitOptions = {}): RateL
 class LocalRateLimit implements RateLimit {
   readonly trouble = null
   readonly #now: () => number
-  readonly #leaseLifeMs: number
+  readonly #life: LeaseLife
   readonly #file: LimitsFile | null
   readonly #scopes = new Map<string, ScopeState>()
   readonly #owners = new Map<string, number>()
+  readonly #breakers = new Map<string, Breaker>()
   readonly #leases = new Map<string, Lease>()
   readonly #leasePrefix = randomUUID().slice(0, 8)
   #lastLease = 0
@@ -75,7 +79,7 @@ class LocalRateLimit implements RateLimit {
 
   constructor(options: LocalRateLimitOptions) {
     this.#now = options.now ?? steadyNow
-    this.#leaseLifeMs = options.leaseLifeMs ?? 25
+    this.#life = new LeaseLife({ leastMs: LEAST_LIFE_MS, mostMs: options.leaseLifeMs ?? 25 })
     this.#file = options.file === undefined ? null : new LimitsFile(options.file)
     if (this.#file !== null) this.#load(this.#file)
   }
@@ -85,17 +89,45 @@ class LocalRateLimit implements RateLimit {
     checkTake(request)
     const nowMs = this.#now()
     if (this.#isSuperseded(request)) {
-      return { kind: 'wait', waitMs: SUPERSEDED_WAIT_MS, leftMs: SUPERSEDED_WAIT_MS, reason: 'superseded' }
+      return waiting('superseded', SUPERSEDED_WAIT_MS)
     }
     const scopes = request.scopes.map(scope => this.#scope(scope, nowMs))
     const room = this.#room(request.scopes, scopes, nowMs)
     if (room < 1) return this.#wait(request.scopes, scopes, nowMs)
-    return this.#grant(request, scopes, { permits: Math.min(request.want, room), nowMs })
+    const name = request.scopes[0]?.name ?? ''
+    const breaker = request.breaker === undefined ? undefined : this.#breakers.get(name)
+    const asked = request.breaker === undefined ? undefined : breaker?.ask(request.breaker, nowMs)
+    if (asked?.kind === 'open') {
+      const { leftMs, broken } = asked
+      return { kind: 'wait', waitMs: Math.min(leftMs, BROKEN_POLL_MS), leftMs, reason: 'broken', broken }
+    }
+    const isProbe = asked?.kind === 'probe'
+    const permits = isProbe ? 1 : Math.min(request.want, room)
+    const grant = this.#grant(request, scopes, { permits, nowMs, isProbe })
+    if (isProbe) {
+      const untilMs = nowMs + this.#life.ms + request.slotLifeMs
+      breaker?.probes(grant.lease, { nowMs, untilMs })
+    }
+    return grant
   }
 
-  async giveBack(id: string, parts: { readonly unused: number; readonly finished: number }): Promise<void> {
+  async tell(name: string, evidence: Evidence): Promise<void> {
+    let breaker = this.#breakers.get(name)
+    // A destination without failures has none.
+    if (breaker === undefined && evidence.failures === 0) return
+    if (breaker === undefined) {
+      breaker = new Breaker()
+      this.#breakers.set(name, breaker)
+    }
+    const hasChanged = breaker.tell(evidence, this.#now())
+    if (hasChanged) this.#file?.storeBreaker(name, breaker.stored)
+    if (evidence.served && evidence.failures === 0) this.#breakers.delete(name)
+  }
+
+  async giveBack(id: string, parts: ReturnedParts): Promise<void> {
     const { unused, finished } = parts
     checkParts(parts)
+    this.#life.cameBack(parts)
     const lease = this.#leases.get(id)
     if (lease === undefined) return
     const returned = unused + finished
@@ -138,8 +170,9 @@ class LocalRateLimit implements RateLimit {
     for (const [name, untilMs] of stored.pauses)
       this.#scopeNamed(name).pausedUntilMs = Math.min(untilMs, nowMs + LONGEST_PAUSE_MS)
     for (const [partition, marker] of stored.owners) this.#owners.set(partition, marker)
+    for (const [name, breaker] of stored.breakers) this.#breakers.set(name, Breaker.of(breaker, nowMs))
     for (const { scope, windowMs, entries } of stored.windows) {
-      const window = new SlidingWindow(windowMs, this.#leaseLifeMs)
+      const window = new SlidingWindow(windowMs)
       window.wantedMs = this.#now()
       window.seed(entries)
       this.#scopeNamed(scope).windows.set(windowMs, window)
@@ -176,7 +209,7 @@ class LocalRateLimit implements RateLimit {
     for (const { windowMs, requests } of limits.rates) {
       let window = scope.windows.get(windowMs)
       if (window === undefined) {
-        window = new SlidingWindow(windowMs, this.#leaseLifeMs)
+        window = new SlidingWindow(windowMs)
         const others = [...scope.windows.values()].sort((a, b) => b.windowMs - a.windowMs)
         window.seed((others[0]?.entries(nowMs) ?? []).map(entry => ({ ...entry, stored: null })))
         scope.windows.set(windowMs, window)
@@ -186,7 +219,8 @@ class LocalRateLimit implements RateLimit {
     }
     if (scope.windows.size > limits.rates.length) {
       for (const window of scope.windows.values()) {
-        if (window.wantedMs + window.spanMs < nowMs) scope.windows.delete(window.windowMs)
+        if (window.wantedMs + window.windowMs + this.#life.mostMs < nowMs)
+          scope.windows.delete(window.windowMs)
       }
     }
     return scope
@@ -223,18 +257,20 @@ class LocalRateLimit implements RateLimit {
         if (forMs > 0) blocked('rate', forMs)
       }
     }
-    return { kind: 'wait', waitMs, leftMs: waitMs, reason }
+    return waiting(reason, waitMs)
   }
 
   #grant(
     request: TakeRequest,
     scopes: readonly ScopeState[],
-    { permits, nowMs }: { readonly permits: number; readonly nowMs: number },
-  ): Grant {
+    of: { readonly permits: number; readonly nowMs: number; readonly isProbe: boolean },
+  ): Extract<Grant, { kind: 'granted' }> {
+    const { permits, nowMs, isProbe } = of
+    const usableUntilMs = nowMs + this.#life.ms
     const granted: Granted[] = []
     for (const scope of scopes) {
       for (const window of scope.windows.values()) {
-        granted.push({ scope: scope.name, window, entry: window.grant(nowMs, permits) })
+        granted.push({ scope: scope.name, window, entry: window.grant(permits, { nowMs, usableUntilMs }) })
       }
     }
     try {
@@ -244,7 +280,7 @@ class LocalRateLimit implements RateLimit {
       throw error
     }
     for (const scope of scopes) scope.slotsTaken += permits
-    const slotsExpireMs = nowMs + this.#leaseLifeMs + request.slotLifeMs
+    const slotsExpireMs = usableUntilMs + request.slotLifeMs
     this.#nextSlotExpiryMs = Math.min(this.#nextSlotExpiryMs, slotsExpireMs)
     this.#lastLease += 1
     const lease = `${this.#leasePrefix}-${this.#lastLease}`
@@ -252,8 +288,8 @@ class LocalRateLimit implements RateLimit {
     // Windows count time that has certainly passed, and leases time that may have passed: a suspended machine
     // ages leases only.
     const sleptMs = elapsedMs() - performance.now()
-    const useBeforeMs = nowMs - performance.timeOrigin + sleptMs + this.#leaseLifeMs
-    return { kind: 'granted', lease, permits, useBeforeMs }
+    const useBeforeMs = usableUntilMs - performance.timeOrigin + sleptMs
+    return { kind: 'granted', lease, permits, useBeforeMs, isProbe }
   }
 
   #freeSlots(id: string, lease: Lease, slots: number): void {
@@ -269,4 +305,8 @@ class LocalRateLimit implements RateLimit {
       else this.#nextSlotExpiryMs = Math.min(this.#nextSlotExpiryMs, lease.slotsExpireMs)
     }
   }
+}
+
+function waiting(reason: 'rate' | 'concurrency' | 'paused' | 'superseded', waitMs: number): Grant {
+  return { kind: 'wait', waitMs, leftMs: waitMs, reason, broken: null }
 }

@@ -13,17 +13,21 @@
  * - base:void:INSTANCE the number of a take up to which nothing is granted to that process any more
  * - base:slots scope → slots in use
  * - base:leases leases by the time at which their slots expire
- * - base:lease lease → its open slots (n), what came back unused (u), scopes (s) and buckets (b), as JSON
+ * - base:lease lease → its open slots (n), what came back unused (u), scopes (s) and buckets (b), and 1 for
+ *   a probe (p), as JSON
  * - base:windows:SCOPE window (ms) → limit and time when a request last came with it, "limit wanted"
  * - base:order:SCOPE|WINDOW the ends of the buckets (ms), oldest first
  * - base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
+ * - base:breaker see breaker-scripts.ts
  *
  * A lease is called INSTANCE-NUMBER@DESTINATION: of which process, and its how many-th take it was.
  *
- * A bucket holds the permits granted up to its end, and counts until end + window + lease life. Times have 13
+ * A bucket holds permits that may be used up to its end, and counts until end + window. Times have 13
  * digits, which Lua prints exactly only when told to.
  */
 import { LONGEST_PAUSE_MS } from '../port.ts'
+import { ASK_BREAKER, KEEP_PROBE } from './breaker-scripts.ts'
+import { PRELUDE } from './script-prelude.ts'
 
 /** How long the marker of an idle partition is remembered: longer than a process is ever frozen. */
 const HOLDER_LIFE_MS = 7 * 86_400_000
@@ -39,49 +43,6 @@ const NEWCOMER_MS = 3_000
 const VOUCH_POLL_MS = 1_000
 /** How long a take may be under way: TCP gives up after some 16 minutes. */
 const VOID_LIFE_MS = 30 * 60_000
-
-const PRELUDE = `
-local base = KEYS[1]
-local function num(x) return string.format('%.0f', x) end
-
-local function clock(offset)
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000) + offset
-end
-
-local function leaseOf(id)
-  local found = redis.call('HGET', base .. ':lease', id)
-  return found and cjson.decode(found)
-end
-
--- Leaves a lease with so many open slots, of all that came back so many unused. Both are totals, so that a
--- return that arrives twice, late or out of turn changes nothing.
-local function settle(id, lease, open, unused)
-  local freed = lease.n - open
-  if freed <= 0 then return end
-  local back = math.min(freed, math.max(0, unused - (lease.u or 0)))
-  if back > 0 then
-    for _, bucket in ipairs(lease.b) do
-      local count = base .. ':count:' .. bucket[1]
-      local permits = math.min(tonumber(redis.call('HGET', count, bucket[2]) or '0'), back)
-      if permits > 0 then
-        redis.call('HINCRBY', count, bucket[2], -permits)
-        redis.call('HINCRBY', count, 't', -permits)
-      end
-    end
-  end
-  for _, scope in ipairs(lease.s) do
-    if redis.call('HINCRBY', base .. ':slots', scope, -freed) <= 0 then redis.call('HDEL', base .. ':slots', scope) end
-  end
-  if open == 0 then
-    redis.call('HDEL', base .. ':lease', id)
-    redis.call('ZREM', base .. ':leases', id)
-  else
-    lease.n, lease.u = open, unused
-    redis.call('HSET', base .. ':lease', id, cjson.encode(lease))
-  end
-end
-`
 
 /**
  * A server other than last time's may have forgotten grants: a snapshot is older than the crash, a replica is
@@ -177,7 +138,10 @@ end
 
 /**
  * KEYS: base. ARGV: a request as JSON, see redis.ts. Gives a mark of the keys (run_id and when they were
- * begun), then 'granted' and permits, or a reason and how long to wait (ms).
+ * begun), then 'granted' and permits, or a reason and how long to wait (ms); the number of the last grant;
+ * how long the wait may last in all. Last come flags of a grant (1: a probe, 2: others have seen failures),
+ * or how the breaker stands: when it opened, failures, failed probes, how long ago the last one failed (-1:
+ * none has).
  */
 export const TAKE = `${PRELUDE}${LOOK}
 local a = cjson.decode(ARGV[1])
@@ -197,7 +161,7 @@ end
 -- A take that nobody waits for any more may arrive late. One that is carried out twice is one.
 if a.number <= tonumber(redis.call('GET', base .. ':void:' .. a.instance) or '0') then return { mark, 'void', 0, server.seq } end
 local twin = leaseOf(a.lease)
-if twin then return { mark, 'granted', twin.n, server.seq } end
+if twin then return { mark, 'granted', twin.n, server.seq, 0, twin.p or 0 } end
 
 local holder = base .. ':holder:' .. a.partition
 local known = redis.call('GET', holder)
@@ -214,7 +178,7 @@ if since > 0 then
       if not (known and rate.windowMs > ${LONG_MS}) then forgotten = math.max(forgotten, rate.windowMs) end
     end
   end
-  local left = since + forgotten + a.leaseLife - now
+  local left = since + forgotten + a.longestLife - now
   if left > 0 then
     -- Those who have to vouch come within seconds.
     local waitMs = server.survived == '1' and not known and math.min(left, ${VOUCH_POLL_MS}) or left
@@ -240,7 +204,7 @@ for _, scope in ipairs(a.scopes) do
   end
 end
 if pausedMs > 0 then return { mark, 'paused', math.ceil(pausedMs), server.seq } end
-
+${ASK_BREAKER}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. ':leases', '-inf', num(now), 'LIMIT', 0, 1000)) do
   local lease = leaseOf(id)
   if lease then settle(id, lease, 0, lease.u or 0) else redis.call('ZREM', base .. ':leases', id) end
@@ -264,7 +228,7 @@ local function totalOf(key, spanMs)
   return tonumber(redis.call('HGET', count, 't') or '0')
 end
 
--- Puts permits into the bucket of now and gives the bucket's end.
+-- Puts permits that may be used until then into the bucket of that time and gives the bucket's end.
 local function put(key, windowMs, limit, permits, atMs)
   local order, count = base .. ':order:' .. key, base .. ':count:' .. key
   local grain = grainOf(windowMs, limit)
@@ -274,7 +238,7 @@ local function put(key, windowMs, limit, permits, atMs)
     bucket = last
   else
     redis.call('RPUSH', order, bucket)
-    local life = num(tonumber(bucket) - now + windowMs + a.leaseLife + 60000)
+    local life = num(tonumber(bucket) - now + windowMs + 60000)
     redis.call('PEXPIRE', order, life)
     redis.call('PEXPIRE', count, life)
   end
@@ -292,7 +256,7 @@ local function windowsOf(scope)
   for i = 1, #flat, 2 do
     local limit, wanted = string.match(flat[i + 1], '(%d+) (%d+)')
     local windowMs = tonumber(flat[i])
-    if tonumber(wanted) + windowMs + a.leaseLife < now - 60000 then
+    if tonumber(wanted) + windowMs + a.longestLife < now - 60000 then
       redis.call('HDEL', key, flat[i])
     else
       all[flat[i]] = { ms = windowMs, limit = tonumber(limit), wanted = tonumber(wanted) }
@@ -307,7 +271,7 @@ local function windowsOf(scope)
       all[field] = window
       if longest then
         local from = scope.name .. '|' .. num(longest)
-        totalOf(from, longest + a.leaseLife)
+        totalOf(from, longest)
         for _, bucket in ipairs(redis.call('LRANGE', base .. ':order:' .. from, 0, -1)) do
           local permits = tonumber(redis.call('HGET', base .. ':count:' .. from, bucket) or '0')
           put(scope.name .. '|' .. field, rate.windowMs, rate.requests, permits, tonumber(bucket) - 1)
@@ -331,7 +295,7 @@ for i, scope in ipairs(a.scopes) do
   if free < 1 then slotWait = true end
   room = math.min(room, free)
   for _, rate in ipairs(scope.rates) do
-    local key, span = scope.name .. '|' .. num(rate.windowMs), rate.windowMs + a.leaseLife
+    local key, span = scope.name .. '|' .. num(rate.windowMs), rate.windowMs
     local total = totalOf(key, span)
     room = math.min(room, rate.requests - total)
     if total >= rate.requests then
@@ -353,18 +317,18 @@ if room < 1 then
   return { mark, 'concurrency', math.max(1, math.ceil(math.max(rateWait, math.min(slotMs, a.poll)))), server.seq }
 end
 
-local lease = { n = room, u = 0, s = {}, b = {} }
-for i, scope in ipairs(a.scopes) do
+local lease = { n = room, u = 0, s = {}, b = {}, p = probe and 1 or nil }
+${KEEP_PROBE}for i, scope in ipairs(a.scopes) do
   table.insert(lease.s, scope.name)
   redis.call('HINCRBY', base .. ':slots', scope.name, room)
   for field, window in pairs(windows[i]) do
     local key = scope.name .. '|' .. field
-    table.insert(lease.b, { key, put(key, window.ms, window.limit, room, now) })
+    table.insert(lease.b, { key, put(key, window.ms, window.limit, room, now + a.leaseLife) })
   end
 end
 redis.call('ZADD', base .. ':leases', num(now + a.leaseLife + a.slotLife), a.lease)
 redis.call('HSET', base .. ':lease', a.lease, cjson.encode(lease))
-return { mark, 'granted', room, redis.call('HINCRBY', base .. ':meta', 'seq', 1) }
+return { mark, 'granted', room, redis.call('HINCRBY', base .. ':meta', 'seq', 1), 0, (lease.p or 0) + doubted }
 `
 
 /**

@@ -17,7 +17,10 @@ import {
   type RedisScript,
 } from '@sluice/redis/redis-connection'
 import { checkParts, checkTake } from './checks.ts'
+import { TELL } from './breaker-scripts.ts'
+import { EvidenceBook } from './evidence-book.ts'
 import { LeaseBook } from './lease-book.ts'
+import { LeaseLife } from './lease-life.ts'
 import {
   GIVE_BACK,
   LEAVE,
@@ -29,12 +32,15 @@ import {
   TAKE,
 } from './redis-scripts.ts'
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import type { Forgotten, Grant, RateLimit, TakeRequest } from '../port.ts'
+import type { Broken, Evidence, Forgotten, Grant, RateLimit, ReturnedParts, TakeRequest } from '../port.ts'
 
 export interface RedisRateLimitOptions extends RedisConnectionOptions {
   /** The prefix of all keys; default `sluice`. */
   readonly prefix?: string
-  /** How long a permit may lie unused, the way to Redis and back included. Default 50 ms. */
+  /**
+   * How long a permit may lie unused at most, the way to Redis and back included; mostly it is less, see
+   * LeaseLife. Default 50 ms.
+   */
   readonly leaseLifeMs?: number
   /** Called once each time that Redis may have forgotten something, and again when the wait gets shorter. */
   readonly onForgotten?: (forgotten: Forgotten) => void
@@ -42,6 +48,8 @@ export interface RedisRateLimitOptions extends RedisConnectionOptions {
   readonly clockOffsetMs?: () => number
 }
 
+/** Enough for a process that is not busy, near its Redis. */
+const LEAST_LIFE_MS = 15
 /** How soon to look again for slots that other processes may give back. */
 const SLOT_POLL_MS = 25
 /** How soon to state again what this process holds, if the last statement got no answer. */
@@ -57,6 +65,7 @@ const SCRIPTS = {
   pause: redisScript(PAUSE),
   standBy: redisScript(STAND_BY),
   leave: redisScript(LEAVE),
+  tell: redisScript(TELL),
 }
 
 /** One destination, as this process knows it. */
@@ -69,6 +78,7 @@ interface Destination {
   /** True if a window is so long that this process has to vouch after a restart of Redis. */
   isLong: boolean
   readonly book: LeaseBook
+  readonly evidence: EvidenceBook
   /** The end of the wait for forgotten grants (ms), as it was last reported; 0 if there is no wait. */
   toldUntilMs: number
   /** Set while this process states what it holds, until the server has answered. */
@@ -86,18 +96,19 @@ export function createRedisRateLimit(options: RedisRateLimitOptions): RateLimit 
 class RedisRateLimit implements RateLimit {
   readonly #redis: RedisConnection
   readonly #prefix: string
-  readonly #leaseLifeMs: number
+  readonly #life: LeaseLife
   readonly #clockOffsetMs: () => number
   readonly #onForgotten: (forgotten: Forgotten) => void
   readonly #instance = randomBytes(8).toString('hex')
   readonly #destinations = new Map<string, Destination>()
   readonly #returns = new Map<string, Promise<void>>()
+  readonly #tellings = new Map<string, Promise<void>>()
   readonly #closing = new AbortController()
   readonly #standingBy: NodeJS.Timeout
 
   constructor(options: RedisRateLimitOptions) {
     this.#prefix = options.prefix ?? 'sluice'
-    this.#leaseLifeMs = options.leaseLifeMs ?? 50
+    this.#life = new LeaseLife({ leastMs: LEAST_LIFE_MS, mostMs: options.leaseLifeMs ?? 50 })
     this.#clockOffsetMs = options.clockOffsetMs ?? (() => 0)
     this.#onForgotten = options.onForgotten ?? (() => {})
     this.#redis = connectRedis(options)
@@ -119,19 +130,28 @@ class RedisRateLimit implements RateLimit {
     const number = book.begin()
     const lease = `${this.#instance}-${number}@${destination.name}`
     // Counted from before the call, so that it is never later than the server's own time.
-    const useBeforeMs = elapsedMs() + this.#leaseLifeMs
-    const argument = this.#takeArgument(request, { destination, number, lease })
+    const lifeMs = Math.ceil(this.#life.ms)
+    const useBeforeMs = elapsedMs() + lifeMs
+    const argument = this.#takeArgument(request, { destination, number, lease, lifeMs })
     try {
       const taking = this.#run(SCRIPTS.take, destination.name, [argument])
-      const { what, value, leftMs } = notedReply(destination, await abortable(taking, request))
+      const { what, value, leftMs, more } = notedReply(destination, await abortable(taking, request))
       if (what === 'granted') {
         book.granted(number, value)
         destination.toldUntilMs = 0
-        return { kind: 'granted', lease, permits: value, useBeforeMs }
+        const flags = Number(more)
+        if (flags >= DOUBTED) destination.evidence.doubted()
+        return { kind: 'granted', lease, permits: value, useBeforeMs, isProbe: flags % DOUBTED === 1 }
       }
       book.refused(number)
       this.#tellForgotten(destination, { forgotten: what === 'forgotten', waitMs: value, leftMs })
-      return { kind: 'wait', waitMs: value, leftMs, reason: what }
+      return {
+        kind: 'wait',
+        waitMs: value,
+        leftMs,
+        reason: what,
+        broken: what === 'broken' ? brokenOf(more) : null,
+      }
     } catch (error) {
       book.lost(number)
       this.#reconcile(destination)
@@ -140,11 +160,9 @@ class RedisRateLimit implements RateLimit {
   }
 
   /** Returns of one lease within a turn of the event loop travel together. */
-  async giveBack(
-    lease: string,
-    parts: { readonly unused: number; readonly finished: number },
-  ): Promise<void> {
+  async giveBack(lease: string, parts: ReturnedParts): Promise<void> {
     checkParts(parts)
+    this.#life.cameBack(parts)
     const [, instance, number, name] = LEASE.exec(lease) ?? []
     if (instance !== this.#instance || name === undefined) return
     const destination = this.#destination(name)
@@ -166,9 +184,32 @@ class RedisRateLimit implements RateLimit {
     await this.#run(SCRIPTS.pause, scope, [scope, String(ms), String(this.#clockOffsetMs())])
   }
 
+  /** What comes within a turn of the event loop travels together. */
+  async tell(name: string, evidence: Evidence): Promise<void> {
+    const destination = this.#destination(name)
+    const { evidence: book } = destination
+    if (!book.note(evidence)) return
+    let done = this.#tellings.get(name)
+    if (done === undefined) {
+      const { promise: turn, resolve } = Promise.withResolvers<void>()
+      setImmediate(resolve)
+      done = turn.then(() => this.#sendEvidence(destination))
+      this.#tellings.set(name, done)
+    }
+    await done
+  }
+
+  async #sendEvidence({ name, evidence: book }: Destination): Promise<void> {
+    this.#tellings.delete(name)
+    for (const statement of book.statements()) {
+      const said = { ...statement, instance: this.#instance, offset: this.#clockOffsetMs() }
+      await this.#run(SCRIPTS.tell, name, [JSON.stringify(said)]).catch(() => book.doubted())
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return
-    await Promise.allSettled(this.#returns.values())
+    await Promise.allSettled([...this.#returns.values(), ...this.#tellings.values()])
     this.#closing.abort(new SluiceError('aborted', 'the limits are closed'))
     clearInterval(this.#standingBy)
     const inDoubt = [...this.#destinations.values()].filter(({ book }) => book.isInDoubt)
@@ -199,6 +240,7 @@ class RedisRateLimit implements RateLimit {
         seq: 0,
         isLong: false,
         book: new LeaseBook(this.#instance),
+        evidence: new EvidenceBook(),
         toldUntilMs: 0,
         reconciling: null,
       }
@@ -209,9 +251,14 @@ class RedisRateLimit implements RateLimit {
 
   #takeArgument(
     request: TakeRequest,
-    of: { readonly destination: Destination; readonly number: number; readonly lease: string },
+    of: {
+      readonly destination: Destination
+      readonly number: number
+      readonly lease: string
+      readonly lifeMs: number
+    },
   ): string {
-    const { scopes, owner, want, slotLifeMs } = request
+    const { scopes, owner, want, slotLifeMs, breaker } = request
     if (scopes.some(({ rates }) => rates.some(({ windowMs }) => windowMs > LONG_MS)))
       of.destination.isLong = true
     return JSON.stringify({
@@ -219,8 +266,10 @@ class RedisRateLimit implements RateLimit {
       partition: owner.partition,
       marker: owner.marker,
       want,
+      breaker,
       slotLife: slotLifeMs,
-      leaseLife: this.#leaseLifeMs,
+      leaseLife: of.lifeMs,
+      longestLife: this.#life.mostMs,
       instance: this.#instance,
       number: of.number,
       lease: of.lease,
@@ -285,19 +334,32 @@ class RedisRateLimit implements RateLimit {
   }
 }
 
-const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'forgotten', 'superseded'] as const
+const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'forgotten', 'superseded', 'broken'] as const
+/** The flag of a grant for a destination of which some process has seen failures. */
+const DOUBTED = 2
 
 /** Reads an answer, and notes in it what this process has seen of the destination. */
 function notedReply(
   destination: Destination,
   reply: unknown,
-): { readonly what: (typeof REPLIES)[number]; readonly value: number; readonly leftMs: number } {
-  const [mark, word, value, seq, leftMs = value] = Array.isArray(reply) ? (reply as unknown[]) : []
+): {
+  readonly what: (typeof REPLIES)[number]
+  readonly value: number
+  readonly leftMs: number
+  readonly more: unknown
+} {
+  const [mark, word, value, seq, leftMs = value, more = 0] = Array.isArray(reply) ? (reply as unknown[]) : []
   const what = REPLIES.find(known => known === word)
   const isWhole = typeof mark === 'string' && typeof value === 'number' && typeof seq === 'number'
   if (!isWhole || what === undefined || typeof leftMs !== 'number')
     throw new SluiceError('internal', `the limits' script gave ${JSON.stringify(reply)}`)
   destination.seen = mark
   destination.seq = seq
-  return { what, value, leftMs }
+  return { what, value, leftMs, more }
+}
+
+function brokenOf(text: unknown): Broken {
+  const [openedAt = NaN, failures = NaN, failedProbes = NaN, ago = NaN] = String(text).split(' ').map(Number)
+  if (Number.isNaN(ago)) throw new SluiceError('internal', `the limits' script gave ${JSON.stringify(text)}`)
+  return { openedAt, failures, failedProbes, lastProbeMsAgo: ago < 0 ? null : ago }
 }

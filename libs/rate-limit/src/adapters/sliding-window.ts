@@ -1,7 +1,7 @@
 /**
- * Counts the permits of one limit that were granted in the last stretch of time. A permit granted at t may be
- * used until t + lease life, so it counts until t + window + lease life. Then no window of the configured
- * length holds more uses than the limit, wherever it starts.
+ * Counts the permits of one limit that may have been used in the last stretch of time. A permit counts until
+ * a window has passed since the last moment at which it may be used. Then no window of the configured length
+ * holds more uses than the limit, wherever it starts.
  */
 
 /**
@@ -10,7 +10,7 @@
  */
 export interface GrantEntry {
   firstMs: number
-  /** Time of the last grant in it. Its life counts from there. */
+  /** The last moment at which a permit of it may be used. */
   lastMs: number
   permits: number
   expired: boolean
@@ -28,7 +28,6 @@ const GRAINS = 256
 
 export class SlidingWindow {
   readonly windowMs: number
-  readonly spanMs: number
   /** When a request last came with this window among its limits, and the limit that it had then. */
   wantedMs = 0
   limit = 1
@@ -37,16 +36,15 @@ export class SlidingWindow {
   #total = 0
   #emptied = 0
 
-  constructor(windowMs: number, leaseLifeMs: number) {
+  constructor(windowMs: number) {
     this.windowMs = windowMs
-    this.spanMs = windowMs + leaseLifeMs
   }
 
   /** Permits that count now. */
   total(nowMs: number): number {
     for (;;) {
       const oldest = this.#entries[this.#head]
-      if (oldest === undefined || oldest.lastMs + this.spanMs > nowMs) break
+      if (oldest === undefined || oldest.lastMs + this.windowMs > nowMs) break
       oldest.expired = true
       if (oldest.permits === 0) this.#emptied -= 1
       this.#total -= oldest.permits
@@ -64,9 +62,9 @@ export class SlidingWindow {
     let left = this.total(nowMs)
     for (let at = this.#head; left >= limit; at += 1) {
       const entry = this.#entries[at]
-      if (entry === undefined) return this.spanMs
+      if (entry === undefined) return this.windowMs
       left -= entry.permits
-      if (left < limit) return Math.max(entry.lastMs + this.spanMs - nowMs, 0)
+      if (left < limit) return Math.max(entry.lastMs + this.windowMs - nowMs, 0)
     }
     return 0
   }
@@ -76,17 +74,19 @@ export class SlidingWindow {
     return this.limit <= EXACT_UP_TO ? 0 : this.windowMs / GRAINS
   }
 
-  grant(nowMs: number, permits: number): GrantEntry {
+  /** The permits may be used until `usableUntilMs`. */
+  grant(permits: number, at: { readonly nowMs: number; readonly usableUntilMs: number }): GrantEntry {
+    const { nowMs, usableUntilMs } = at
     this.#total += permits
     const last = this.#entries.at(-1)
     if (last !== undefined && !last.expired && nowMs - last.firstMs < this.grainMs) {
       if (last.permits === 0) this.#emptied -= 1
-      last.lastMs = Math.max(last.lastMs, nowMs)
+      last.lastMs = Math.max(last.lastMs, usableUntilMs)
       last.permits += permits
       return last
     }
     // An entry never expires before an older one, even if the clock was set back.
-    const lastMs = Math.max(nowMs, last?.lastMs ?? nowMs)
+    const lastMs = Math.max(usableUntilMs, last?.lastMs ?? usableUntilMs)
     const entry = { firstMs: nowMs, lastMs, permits, expired: false, stored: null }
     this.#entries.push(entry)
     return entry

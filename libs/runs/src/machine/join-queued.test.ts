@@ -33,6 +33,11 @@ describe('a run that is asked for while one is queued', () => {
     })
   })
 
+  it('to try all rows again that failed makes a retry of the queued one, which may leave some out', () => {
+    const joined = joinQueued(asked('manual'), asked('retry'))
+    expect(joined).toEqual({ kind: 'joined', queued: { ...asked('manual'), cause: 'retry' } })
+  })
+
   it('to try some rows again is one with a queued one that does so', () => {
     for (const queued of [asked('manual'), asked('retry'), asked('resync', 'added'), retryOf('5', 422)])
       expect(joinQueued(queued, retryOf('5', 422))).toEqual({ kind: 'joined', queued })

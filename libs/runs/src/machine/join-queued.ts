@@ -5,8 +5,8 @@ import { isRetryOfSome, type RunState } from './run-events.ts'
 /**
  * The queued run does what is asked, if it sees all rows that the asked run would see. Ordinary runs see the
  * same rows whatever their cause. A resync sees all that they see, and both see what a retry of some rows
- * sees. A resync that is asked for makes a resync of an ordinary run. Anything else is refused, and `why`
- * tells the reason.
+ * sees. A resync that is asked for makes a resync of an ordinary run, and a retry a retry: it also sends rows
+ * that another run may leave undecided. Anything else is refused, and `why` tells the reason.
  */
 export type Joined =
   { readonly kind: 'joined'; readonly queued: RunState } | { readonly kind: 'refused'; readonly why: string }
@@ -16,6 +16,8 @@ const ORDINARY: readonly RunCause[] = ['manual', 'schedule', 'retry']
 export function joinQueued(queued: RunState, asked: RunState): Joined {
   const isOrdinary = (run: RunState): boolean => ORDINARY.includes(run.cause) && !isRetryOfSome(run)
   const isLess = isOrdinary(asked) || isRetryOfSome(asked)
+  if (asked.cause === 'retry' && !isRetryOfSome(asked) && isOrdinary(queued))
+    return { kind: 'joined', queued: { ...queued, cause: asked.cause } }
   if (isLess && (isOrdinary(queued) || queued.cause === 'resync')) return { kind: 'joined', queued }
   if (isRetryOfSome(asked) && isRetryOfSome(queued) && meansTheSame(asked.scope, queued.scope))
     return { kind: 'joined', queued }

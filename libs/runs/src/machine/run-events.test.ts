@@ -147,6 +147,7 @@ describe('a run that lost track of records', () => {
     expect(end({ complete: true, faults: [earlier] }, [{}]).faults).toEqual([])
     // A row that is invalid was passed over, and one that discards has looked at no other rows.
     expect(end({ complete: true, rowsInvalid: 1, faults: [earlier] }, [{}]).faults).toEqual([earlier])
+    expect(end({ complete: true, undecided: 1, faults: [earlier] }, [{}]).faults).toEqual([earlier])
     expect(end({ complete: true, cause: 'discard', faults: [earlier] }, [{}]).faults).toEqual([earlier])
   })
 })

@@ -44,6 +44,7 @@ export function queuedRun(of: {
     rowsRead: 0,
     rowsInvalid: 0,
     invalidSamples: [],
+    undecided: 0,
     counts: {},
     error: null,
     errorCode: null,
@@ -122,9 +123,12 @@ export function hasSeenModel(run: Pick<RunState, 'complete' | 'cause' | 'scope'>
   return run.complete && run.cause !== 'discard' && !isRetryOfSome(run)
 }
 
-/** A run passes over invalid rows. So the doubts about their keys last beyond such a run. */
+/**
+ * A run passes over invalid rows, and over those that nobody has decided about. So the doubts about their
+ * keys last beyond such a run.
+ */
 function hasSeenEveryRow(run: RunState): boolean {
-  return hasSeenModel(run) && run.rowsInvalid === 0
+  return hasSeenModel(run) && run.rowsInvalid === 0 && (run.undecided ?? 0) === 0
 }
 
 /** True for a retry of some of the rows that failed; any other is an ordinary run. */

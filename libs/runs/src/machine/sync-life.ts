@@ -82,7 +82,10 @@ export interface PartitionTail {
 }
 
 /** What a run found out by its diff. */
-export type Found = Pick<RunState, 'rowsRead' | 'rowsInvalid' | 'invalidSamples' | 'counts' | 'notices'>
+export type Found = Pick<
+  RunState,
+  'rowsRead' | 'rowsInvalid' | 'invalidSamples' | 'undecided' | 'counts' | 'notices'
+>
 
 /** Somebody asks for something. `partitions` are the sync's. */
 export interface Asked {

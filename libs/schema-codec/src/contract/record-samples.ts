@@ -29,8 +29,16 @@ const checkpoint = {
   counts: { added: triggerCounts, removed: triggerCounts },
 }
 const rows = [
-  { key: '["a","b"]', seq: 1, op: 'added', uncertain: true, captured: '{"id":1.50}', retried },
-  { key: '1', seq: 2, op: 'added', uncertain: false, captured: null, retried: null },
+  {
+    key: '["a","b"]',
+    seq: 1,
+    op: 'added',
+    uncertain: true,
+    captured: '{"id":1.50}',
+    retried,
+    named: '{"email":"é"}',
+  },
+  { key: '1', seq: 2, op: 'added', uncertain: false, captured: null, retried: null, named: null },
 ] as const
 
 export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: WrittenChange } = {
@@ -94,9 +102,15 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     seq: 4,
     requestOffset: 8,
     attempt: 1,
+    part: [0, 3],
+    partBody: '[{"id":1}]',
     trigger: 'changed',
     outcome: 'throttled',
     final: false,
+    parts: [
+      { rows: [3], tries: 2, waitMs: 500 },
+      { rows: null, tries: 0, waitMs: 0 },
+    ],
     nextTryAt: 1_700_000_001_000,
     answered: true,
     status: 429,
@@ -144,6 +158,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     endedAt: 3,
     rowsRead: 1_000_000,
     rowsInvalid: 2,
+    undecided: 1,
     invalidSamples: [{ key: null, reason: 'null key' }],
     counts: { changed: triggerCounts },
     error: null,
@@ -171,5 +186,14 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     waiting: 'the API asked for a pause',
   },
   ResourceRecord: { kind: 'sync', name: 's', project: 'p', spec: '{}' },
+  SecretRecord: {
+    kind: 'secret',
+    name: 'crm-token',
+    version: 1_700_000_000_000,
+    grants: 'api.example.com',
+    since: 1_700_000_000_000,
+    sealedBy: '0a1b2c3d',
+    sealed: Uint8Array.of(0, 255, 1),
+  },
   DefinitionRecord: { hash: 'hash', spec: '{"a":1}' },
 }

@@ -22,9 +22,11 @@ export async function detectChanges(options: {
   readonly extractFile: string
   readonly baseline: boolean
   readonly purpose?: RunPurpose | undefined
+  /** True for a run that somebody asked for to try again what failed. */
+  readonly isRetry?: boolean
   readonly signal: AbortSignal
 }): Promise<Detected> {
-  const { state, source, definition, extractFile, baseline, purpose, signal } = options
+  const { state, source, definition, extractFile, baseline, purpose, isRetry = false, signal } = options
   const dispose = async (): Promise<void> => {
     await rm(extractFile, { force: true })
     await rm(`${extractFile}.wal`, { force: true })
@@ -44,6 +46,7 @@ export async function detectChanges(options: {
       opsWithTrigger: triggeredOps(definition.sync),
       baseline,
       giveUpAfter: definition.sync.errors?.giveUpAfter ?? null,
+      leavesUndecided: definition.sync.delivery === 'at-most-once' && !isRetry,
       ...(purpose === undefined ? {} : { purpose }),
       signal,
     })

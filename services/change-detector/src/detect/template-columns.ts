@@ -5,6 +5,7 @@ import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { Column } from '@sluice/contracts/values'
+import { namingColumns } from '@sluice/domain/answers/row-results'
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { triggerOf } from '@sluice/domain/trigger'
 import { triggersOf } from '@sluice/rendering/compile-triggers'
@@ -16,7 +17,7 @@ const MAX_TOLD = 10
 export interface TemplateColumns {
   /**
    * Throws `config` if templates of `added` or `changed` use columns that the model does not have, or the
-   * sync's `compare` names one. The trigger of `removed` may use any column, since a removed row may be of an
+   * sync's `compare` or `rowResults` names one. The trigger of `removed` may use any column, since a removed row may be of an
    * earlier model.
    */
   assertKnown(columns: readonly Column[]): void
@@ -42,6 +43,7 @@ function assertKnown(definition: Definition, triggers: Triggers, columns: readon
   const { sync, model } = definition
   const names = columns.map(column => column.name)
   assertCompared(definition, names)
+  assertNaming(definition, names)
   // With `changed: added` both have the same mistakes, and are mended in one place.
   const same = isDeepStrictEqual(triggerOf(sync, 'added'), triggerOf(sync, 'changed'))
   const checked: readonly Op[] = same ? ['added'] : ['added', 'changed']
@@ -64,6 +66,16 @@ function assertCompared({ sync, model }: Definition, names: readonly string[]): 
   throw new SluiceError(
     'config',
     `sync ${sync.name}: compare names the column "${unknown}", which model ${model.name} does not have (it has ${names.join(', ')})${hint}`,
+  )
+}
+
+function assertNaming({ sync, model }: Definition, names: readonly string[]): void {
+  const unknown = namingColumns(sync).find(name => !names.includes(name))
+  if (unknown === undefined) return
+  const hint = nearestHint(unknown, names)
+  throw new SluiceError(
+    'config',
+    `sync ${sync.name}: errors.rowResults names rows by the column "${unknown}", which model ${model.name} does not have (it has ${names.join(', ')})${hint}`,
   )
 }
 

@@ -72,6 +72,7 @@ async function publish(batches: readonly Batch[], blockRows = 100): Promise<read
     retyped: [],
     adopted: { rows: 0, columns: [] },
     muted: 0,
+    undecided: 0,
     removedSamples: [],
     async *changes() {
       for (const { changes, endsRetry = [] } of batches) yield await Promise.resolve({ changes, endsRetry })

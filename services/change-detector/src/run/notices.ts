@@ -11,9 +11,10 @@ export function noticesOf(
     adopted,
     retyped,
     muted,
+    undecided,
     settled,
     counts,
-  }: Pick<Diff, 'adopted' | 'retyped' | 'muted' | 'settled' | 'counts'>,
+  }: Pick<Diff, 'adopted' | 'retyped' | 'muted' | 'undecided' | 'settled' | 'counts'>,
   purpose?: RunPurpose,
 ): readonly string[] {
   const notices: string[] = []
@@ -39,7 +40,16 @@ export function noticesOf(
     notices.push(
       `${counted(muted)} given up after failing in ${sync.errors?.giveUpAfter ?? 0} runs, and passed over until there is something else to send`,
     )
+  if (undecided > 0) notices.push(undecidedNotice(sync.name, undecided))
   return notices
+}
+
+/** What people have to decide, of a sync with `delivery: at-most-once`. */
+export function undecidedNotice(sync: string, rows: number): string {
+  return (
+    `${counted(rows)} passed over, since nobody knows whether the destination has what was sent last: ` +
+    `\`sluice failed ${sync}\` lists them, \`sluice retry ${sync}\` sends them again, \`sluice discard ${sync}\` leaves them`
+  )
 }
 
 function noneIsMeant({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>): string {

@@ -125,11 +125,12 @@ export class RunExecution {
     const { run } = this.#atWork
     const purpose = purposeOf(run)
     const baseline = purpose === undefined && run.first && definition.sync.firstRun === 'skip-existing'
-    const reading = { state, source, definition, extractFile, baseline, purpose, signal }
+    const isRetry = run.cause === 'retry'
+    const reading = { state, source, definition, extractFile, baseline, purpose, isRetry, signal }
     await using detected = await detectChanges(reading)
-    const { rowsRead, rowsInvalid, invalidSamples, counts, settled } = detected.diff
+    const { rowsRead, rowsInvalid, invalidSamples, counts, settled, undecided } = detected.diff
     const notices = noticesOf(definition, detected.diff, purpose)
-    const found = { rowsRead, rowsInvalid, invalidSamples, counts, notices }
+    const found = { rowsRead, rowsInvalid, invalidSamples, undecided, counts, notices }
     const toApprove = removalsToApprove(definition, run, detected.diff)
     const records = detectedRows(counts) + settled
     const { next } = await tenure.tell({ kind: 'detected', found, records, toApprove })

@@ -120,13 +120,16 @@ export class ScriptedDelivery implements AsyncDisposable {
     of: {
       readonly errors?: object
       readonly sync?: DefinitionFields['sync']
+      readonly destination?: DefinitionFields['destination']
       readonly row?: Partial<RequestRow>
       readonly bodyBytes?: number
     } = {},
   ): Promise<void> {
     const { world } = this
     const errors = { retry: 'now', backoff: { first: '1ms', max: '2ms' }, ...of.errors }
-    this.#definition = sampleDefinition({ sync: { errors, ...of.sync } })
+    // Most scripts fail for longer than a destination may by default.
+    const destination = { breaker: false, ...of.destination }
+    this.#definition = sampleDefinition({ destination, sync: { errors, ...of.sync } })
     const hash = await world.definitions.put(this.#definition, { signal: never })
     this.#run = sampleEvent({ definition: hash })
     await this.tell({})

@@ -13,11 +13,16 @@ export interface Authorization {
   readonly secrets: readonly string[]
 }
 
+/** True if an attempt's token is asked for when it is needed. */
+export function isOAuth({ auth }: DestinationSpec): boolean {
+  return auth !== undefined && 'oauth2' in auth
+}
+
 type Fill = (text: string) => string
 
-/** The header Authorization of a destination; null if it has none of its own. */
+/** The header Authorization of a destination; null if it has none, or one for each attempt. */
 export function authorizationOf({ auth }: DestinationSpec, fill: Fill): Authorization | null {
-  if (auth === undefined) return null
+  if (auth === undefined || 'oauth2' in auth) return null
   if ('bearer' in auth) {
     const token = fill(auth.bearer).trim()
     return { header: `Bearer ${token}`, shown: `Bearer ${MASK}`, secrets: [token] }

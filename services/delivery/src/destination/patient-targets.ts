@@ -10,13 +10,14 @@ import type { Logger } from '@sluice/runtime/logger'
 import type { Figures } from '@sluice/partition/figures'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import type { ResolveTarget } from '../run/open-run.ts'
+import type { DestinationTokens } from './destination-tokens.ts'
 import { resolveTarget, type Profile } from './target.ts'
 
 /**
  * Whoever may write a project is not always whoever runs the services, so private networks are opened by
  * name.
  */
-const DISTRIBUTED: Profile = { allowPrivateNetwork: false }
+export const DISTRIBUTED: Profile = { allowPrivateNetwork: false }
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
 /** Long enough for a file that an operator has just written to get there. */
@@ -31,13 +32,17 @@ export function patientTargets(
   definitions: Definitions,
   deps: {
     readonly secrets: SecretFor
+    /** Resolves once secrets that were set before count here; default: they do at once. */
+    readonly caughtUp?: (options: { signal: AbortSignal }) => Promise<void>
+    /** For destinations with OAuth 2. */
+    readonly tokens?: DestinationTokens
     readonly logger: Logger
     readonly figures?: Figures
     /** How long a run waits, in ms; default five minutes. */
     readonly patienceMs?: number
   },
 ): ResolveTarget {
-  const { secrets, logger, figures, patienceMs = PATIENCE_MS } = deps
+  const { secrets, caughtUp, logger, figures, patienceMs = PATIENCE_MS } = deps
   /** Partitions of each sync that wait. */
   const waiting = new Map<string, number>()
   const count = (sync: string, change: 1 | -1): void => {
@@ -54,7 +59,9 @@ export function patientTargets(
     try {
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
         try {
-          return resolveTarget(definition, secrets, DISTRIBUTED)
+          await caughtUp?.({ signal })
+          const target = resolveTarget(definition, secrets, DISTRIBUTED)
+          return { ...target, credentials: deps.tokens?.of(destination) ?? null }
         } catch (error) {
           if (!isSluiceError(error, 'config') || performance.now() - sinceMs >= patienceMs) throw error
           waitsFor(error.message)

@@ -3,23 +3,26 @@
  * time-out.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Definition, LimitsSpec } from '@sluice/contracts/resources'
+import type { Definition, DestinationSpec, LimitsSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
-import type { LimitScope, RateWindow } from '@sluice/rate-limit/port'
+import type { BreakerRule, LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
 import { assertFilled } from '@sluice/domain/filled-destination'
 import { useByDestination } from '@sluice/domain/secret-uses'
 import { triggerOf } from '@sluice/domain/trigger'
 import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answers/answer-rules'
+import { compileRowRules, type RowRule } from '@sluice/domain/answers/row-results'
 import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
 import { MASK } from '@sluice/secrets/redact'
 import type { ConnectionOptions } from '@sluice/http-sender/port'
-import { authorizationOf, connectionOf } from './credentials.ts'
+import type { AttemptCredentials } from './attempt-credentials.ts'
+import { authorizationOf, connectionOf, isOAuth } from './credentials.ts'
 import { passwordIn } from './header-values.ts'
 import { USER_AGENT } from './user-agent.ts'
 
 const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
 const DEFAULT_CONCURRENCY = 100
+const DEFAULT_BREAKER: BreakerRule = { failures: 50, pauseMs: 30_000 }
 const UNITS = { second: 1000, minute: 60_000, hour: 3_600_000 } as const
 /** A slot is freed this long after the request's own time-out, if its owner never gave it back. */
 const SLOT_MARGIN_MS = 5_000
@@ -34,6 +37,8 @@ export interface Target {
   /** The same headers with secret values masked, as they are shown. */
   readonly shownHeaders: { readonly [name: string]: string }
   readonly connection: ConnectionOptions
+  /** What shows an attempt's sender and changes in time; null if `headers` have all of it. */
+  readonly credentials: AttemptCredentials | null
   readonly query: string
   readonly shownQuery: string
   readonly idempotencyHeader: string | null
@@ -42,9 +47,19 @@ export interface Target {
   /** The destination's scope first. */
   readonly scopes: readonly LimitScope[]
   readonly concurrency: number
+  /** True: nothing that may have arrived is sent again. */
+  readonly atMostOnce: boolean
+  /** Null: it never opens. */
+  readonly breaker: BreakerRule | null
   readonly secrets: readonly string[]
   /** The sync's own rules on what answers mean. */
   readonly answers: readonly AnswerRule[]
+  /** The sync's own rules on what answers say of single rows. */
+  readonly rowRules: readonly RowRule[]
+  /** True if a batch that is rejected for its content or size is halved. */
+  readonly splitsBatches: boolean
+  /** True for triggers whose requests may have several rows. */
+  readonly batched: { readonly [op in Op]: boolean }
   /** What is kept of the answers to added and changed rows. */
   readonly captures: { readonly [op in Op]: readonly Capture[] }
   /** How much of an answer's body is read. */
@@ -87,7 +102,7 @@ export interface Profile {
   readonly allowPrivateNetwork: boolean
 }
 
-const EMBEDDED: Profile = { allowPrivateNetwork: true }
+export const EMBEDDED: Profile = { allowPrivateNetwork: true }
 
 function filledTarget(definition: Definition, lookUp: LookUp, connection: ConnectionOptions): Target {
   const { destination, sync } = definition
@@ -110,6 +125,7 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     if (secretNames(text).length > 0) secrets.push(...passwordIn(value))
   }
   const authorization = authorizationOf(destination, fill)
+  if (isOAuth(destination)) shownHeaders['authorization'] = `Bearer ${MASK}`
   if (authorization !== null) {
     headers['authorization'] = authorization.header
     shownHeaders['authorization'] = authorization.shown
@@ -126,6 +142,7 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     shownQuery.push(`${encoded(name)}=${secretNames(text).length > 0 ? MASK : encoded(value)}`)
   }
   const scopes = scopesOf(definition)
+  const isBatched = (op: Op): boolean => (triggerOf(sync, op)?.batch?.size ?? 1) > 1
   const answers = compileAnswerRules(sync.errors?.answers ?? [])
   const captures = {
     added: compileCaptures(triggerOf(sync, 'added')?.capture),
@@ -133,7 +150,9 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     removed: [],
   }
   const captured = captures.added.length > 0 || captures.changed.length > 0
-  const looksInside = captured || answers.some(({ json, body }) => json !== null || body !== null)
+  const rowRules = compileRowRules(sync.errors?.rowResults ?? [])
+  const rulesLook = rowRules.length > 0 || answers.some(({ json, body }) => json !== null || body !== null)
+  const looksInside = captured || rulesLook
   const { idempotencyHeader } = destination
   return {
     sync: sync.name,
@@ -143,6 +162,7 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     headers,
     shownHeaders,
     connection,
+    credentials: null,
     query: query.join('&'),
     shownQuery: shownQuery.join('&'),
     idempotencyHeader:
@@ -151,8 +171,13 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     slotLifeMs: sync.timeout + SLOT_MARGIN_MS,
     scopes,
     concurrency: Math.min(...scopes.map(scope => scope.concurrency)),
+    atMostOnce: sync.delivery === 'at-most-once',
+    breaker: breakerOf(destination),
     secrets,
     answers,
+    rowRules,
+    splitsBatches: sync.errors?.splitBatches === true,
+    batched: { added: isBatched('added'), changed: isBatched('changed'), removed: isBatched('removed') },
     captures,
     answerLimitBytes: looksInside ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
   }
@@ -188,6 +213,11 @@ export function scopesOf(definition: Definition): readonly LimitScope[] {
   const scopes = [scope(`destination/${destination.name}`, destination.limits, true)]
   if (sync.limits !== undefined) scopes.push(scope(`sync/${sync.name}`, sync.limits, false))
   return scopes
+}
+
+function breakerOf({ breaker }: DestinationSpec): BreakerRule | null {
+  if (breaker === false) return null
+  return breaker === undefined ? DEFAULT_BREAKER : { failures: breaker.failures, pauseMs: breaker.pause }
 }
 
 function ratesOf(limits: LimitsSpec | undefined, fallback: readonly RateWindow[]): readonly RateWindow[] {

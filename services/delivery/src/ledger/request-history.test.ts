@@ -1,17 +1,22 @@
 import { describe, expect, it } from 'vitest'
 import type { Retried } from '@sluice/contracts/records'
 import { sampleAttempt, sampleRequest, sampleRetried, sampleRow } from '@sluice/testkit/sample-records'
-import { earlierKey, NO_HISTORY, ownKey, requestHash, withAttempt } from './request-history.ts'
+import type { Outcome } from '@sluice/contracts/state'
+import { isTainted } from './parts.ts'
+import { earlierKey, NO_HISTORY, ownKey, requestHash, WHOLE, withAttempt } from './request-history.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 describe('the history of a request', () => {
   it('counts attempts, and the answers among them', () => {
-    const broken = sampleAttempt({ outcome: 'unknown', answered: false, final: false })
+    const broken = sampleAttempt({ outcome: 'unknown', answered: false, final: false, nextTryAt: 5 })
     const refused = sampleAttempt({ attempt: 2, outcome: 'rejected', final: false })
     const history = [broken, refused].reduce(withAttempt, NO_HISTORY)
-    expect(history).toMatchObject({ attempts: 2, answers: 1, tainted: true, final: null })
-    expect(history.last).toMatchObject({ attempt: 2, responseBody: null })
+    expect(history).toMatchObject({ attempts: 2, requests: 1, ended: [] })
+    expect(history.parts).toMatchObject([
+      { positions: null, tries: 2, attempts: 2, answers: 1, tainted: true },
+    ])
+    expect(history.parts[0]?.last).toMatchObject({ attempt: 2, responseBody: null })
   })
 
   it('has nothing used up by an attempt that was throttled', () => {
@@ -21,18 +26,85 @@ describe('the history of a request', () => {
 
   it('does not count what was never sent, and is finished by it', () => {
     const unsent = sampleAttempt({ attempt: 0, outcome: 'unsent', answered: false })
-    const history = withAttempt(NO_HISTORY, unsent)
-    expect(history).toEqual({ ...NO_HISTORY, final: { ...unsent, responseBody: null } })
+    const ended = [{ positions: null, attempt: { ...unsent, responseBody: null }, attempts: 0 }]
+    expect(withAttempt(NO_HISTORY, unsent)).toEqual({ ...NO_HISTORY, parts: [], ended })
   })
 
   it('stays in doubt, whatever comes after an attempt whose fate is not known', () => {
-    const unknown = sampleAttempt({ outcome: 'unknown', final: false })
-    const refused = sampleAttempt({ attempt: 2, outcome: 'rejected' })
-    expect([unknown, refused].reduce(withAttempt, NO_HISTORY)).toMatchObject({
-      tainted: true,
-      final: { ...refused, responseBody: null },
-      last: null,
-    })
+    const unknown = sampleAttempt({ outcome: 'unknown', final: false, nextTryAt: 5 })
+    const refused = sampleAttempt({ attempt: 2, outcome: 'rejected', final: false })
+    expect([unknown, refused].reduce(withAttempt, NO_HISTORY).parts).toMatchObject([{ tainted: true }])
+  })
+
+  it('reads attempts of an earlier version, which know of no parts', () => {
+    const attempt = sampleAttempt({ outcome: 'rejected', final: false })
+    Reflect.deleteProperty(attempt, 'part')
+    Reflect.deleteProperty(attempt, 'parts')
+    const history = withAttempt(NO_HISTORY, attempt)
+    expect(history.parts).toMatchObject([{ positions: null, tries: 1 }])
+  })
+})
+
+describe('the history of a request that goes on in parts', () => {
+  const result = (seq: number, outcome: Outcome) => ({ seq, outcome, error: null, captured: null })
+  /** Row 1 is unknown and row 3 rejected, of four. */
+  const mixed = sampleAttempt({
+    rows: [result(1, 'unknown'), result(3, 'rejected')],
+    parts: [{ rows: [1, 3], tries: 1, waitMs: 7 }],
+    final: false,
+  })
+
+  it('has each part open, with tries and pause as the attempt before says', () => {
+    const history = withAttempt(NO_HISTORY, mixed)
+    expect(history).toMatchObject({ attempts: 1, requests: 1, ended: [{ positions: null }] })
+    expect(history.parts).toMatchObject([{ positions: [1, 3], tries: 1, attempts: 1, sends: 0, waitMs: 7 }])
+  })
+
+  it('keeps the taint with the row', () => {
+    const [part] = withAttempt(NO_HISTORY, mixed).parts
+    expect([0, 1, 2, 3].map(seq => isTainted(part?.tainted ?? true, { seq }))).toEqual([
+      ...[false, true, false, false],
+    ])
+  })
+
+  it('goes on with the answers of the same rows, and begins anew with others', () => {
+    const again = sampleAttempt({ attempt: 2, part: [1, 3], outcome: 'rejected', final: false })
+    const same = [mixed, again].reduce(withAttempt, NO_HISTORY)
+    expect(same).toMatchObject({ attempts: 2, requests: 2 })
+    expect(same.parts).toMatchObject([{ tries: 2, attempts: 2, sends: 1, answers: 1 }])
+    const parts = [1, 3].map(row => ({ rows: [row], tries: 1, waitMs: 0 }))
+    const halved = [mixed, { ...again, parts }].reduce(withAttempt, NO_HISTORY)
+    expect(halved.parts).toMatchObject([
+      { positions: [1], attempts: 2, sends: 0, answers: 0 },
+      { positions: [3], attempts: 2, sends: 0, answers: 0 },
+    ])
+  })
+
+  it('tells nothing of rows that were only divided, since nothing was sent', () => {
+    const parts = [{ rows: [1], tries: 1, waitMs: 0 }]
+    const divided = sampleAttempt({ attempt: 0, part: [1, 3], outcome: 'rejected', parts, final: false })
+    const history = [mixed, divided].reduce(withAttempt, NO_HISTORY)
+    expect(history).toMatchObject({ attempts: 1, requests: 1 })
+    expect(history.parts).toMatchObject([{ positions: [1], last: { attempt: 1 } }])
+  })
+
+  it('knows no attempt of rows that are not open together', () => {
+    const other = sampleAttempt({ attempt: 2, part: [0], final: false })
+    expect(() => [mixed, other].reduce(withAttempt, NO_HISTORY)).toThrow(/rows 0, and these are not open/)
+  })
+})
+
+describe('what was announced', () => {
+  const intent = sampleAttempt({ outcome: 'unknown', answered: false, final: false, nextTryAt: null })
+
+  it('is no try, and in doubt until an attempt follows', () => {
+    const announced = withAttempt(NO_HISTORY, intent)
+    expect(announced).toEqual({ ...NO_HISTORY, parts: [{ ...WHOLE, intent }] })
+    expect(withAttempt(announced, sampleAttempt())).toMatchObject({ attempts: 1, parts: [] })
+    const refused = sampleAttempt({ outcome: 'rejected', final: false, nextTryAt: 5 })
+    expect(withAttempt(announced, refused).parts).toMatchObject([{ intent: null, tainted: false }])
+    const throttled = sampleAttempt({ outcome: 'throttled', status: 429, final: false })
+    expect(withAttempt(announced, throttled)).toEqual(NO_HISTORY)
   })
 })
 
@@ -52,15 +124,16 @@ describe('the hash of a request', () => {
 })
 
 describe('the key of a request', () => {
-  const place = { incarnation: 'i', run: 1, partition: 2, seq: 3, answers: 0 }
+  const place = { incarnation: 'i', run: 1, partition: 2, seq: 3, positions: null, answers: 0 }
 
   it('is the same until it is answered', () => {
     expect(ownKey(place)).toBe(ownKey({ ...place }))
     expect(ownKey(place)).toMatch(/^[0-9a-f]{32}$/)
   })
 
-  it('differs by sync, run, partition, place and answers', () => {
-    const others = [{ incarnation: 'j' }, { run: 2 }, { partition: 1 }, { seq: 4 }, { answers: 1 }]
+  it('differs by sync, run, partition, place, rows and answers', () => {
+    const parts = [[0], [1], [0, 1], [0, 2]].map(positions => ({ positions }))
+    const others = [{ incarnation: 'j' }, { run: 2 }, { partition: 1 }, { seq: 4 }, { answers: 1 }, ...parts]
     const keys = [place, ...others.map(other => ({ ...place, ...other }))].map(ownKey)
     expect(new Set(keys).size).toBe(keys.length)
   })

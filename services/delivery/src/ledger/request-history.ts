@@ -3,30 +3,76 @@
  * (PROTOCOL.md §8).
  */
 import { createHash } from 'node:crypto'
-import type { Attempt, Request } from '@sluice/contracts/records'
+import { SluiceError } from '@sluice/contracts/errors'
+import { isIntent } from '@sluice/domain/answers/intent'
+import type { Attempt, NextPart, Request } from '@sluice/contracts/records'
+import {
+  positionsOf,
+  positionsText,
+  samePositions,
+  withTaintOf,
+  type Positions,
+  type Taint,
+} from './parts.ts'
 
 /** An attempt before its place in the topic is known. */
 export type UnownedAttempt = Omit<Attempt, 'incarnation' | 'owner' | 'checkpoint'>
 
-export interface RequestHistory {
-  /** Attempts recorded, throttled ones and attempt 0 not counted. */
+/** What is known of rows that are sent together: of a request, or of a part of it. */
+export interface PartHistory {
+  /** The positions of its rows in the request. */
+  readonly positions: Positions
+  /** Tries that its rows have used up. Neither throttled ones nor those that only divided a batch count. */
+  readonly tries: number
+  /** Attempts recorded that its rows were in, throttled ones and attempt 0 not counted. */
   readonly attempts: number
-  /** How many of the attempts were answered. Each answer frees the idempotency key. */
+  /** How many of the attempts were of exactly these rows. */
+  readonly sends: number
+  /** How many of these were answered. Each answer frees the idempotency key. */
   readonly answers: number
-  /** True once an attempt was, or may have been, unknown. */
-  readonly tainted: boolean
+  /** Its rows of which an attempt was, or may have been, unknown. */
+  readonly tainted: Taint
   /** True if a predecessor may have sent it once more, and nothing of that is recorded. */
   readonly unseen: boolean
-  /** The last try, if it failed and more were to follow it in this run. */
+  /** True once the API refused a token, and another was tried: that try is not counted as a retry. */
+  readonly triedAnew: boolean
+  /** True if that refusal is the last that is known: nothing was judged but the token. */
+  readonly tokenRefused: boolean
+  /** A try that was announced, and of which nothing else is recorded. Null with `at-least-once`. */
+  readonly intent: UnownedAttempt | null
+  /** The last try of its rows, if it failed and more were to follow it in this run. */
   readonly last: UnownedAttempt | null
-  /** The attempt that finished the request, if it is finished. */
-  readonly final: UnownedAttempt | null
+  /** How long it waits after its last try, in ms. */
+  readonly waitMs: number
+}
+
+/**
+ * Rows that an attempt finished, which was one of so many that they were in. Those among them that went on in a
+ * part stand again behind, so the last that has a row counts for it.
+ */
+export interface EndedRows {
+  readonly positions: Positions
+  readonly attempt: UnownedAttempt
+  readonly attempts: number
+}
+
+export interface RequestHistory {
+  /** Attempts recorded, throttled ones and attempt 0 not counted. The number of the next one follows. */
+  readonly attempts: number
+  /** How many different parts were sent, the whole of it among them. */
+  readonly requests: number
+  /** What is open. A request is finished when nothing is. */
+  readonly parts: readonly PartHistory[]
+  readonly ended: readonly EndedRows[]
 }
 
 /** The fields that attempt 0 lacks. Attempt 0 finishes a request that was never sent. */
 export const NEVER_SENT = {
   attempt: 0,
+  part: null,
+  partBody: null,
   final: true,
+  parts: null,
   nextTryAt: null,
   answered: false,
   status: null,
@@ -37,27 +83,91 @@ export const NEVER_SENT = {
   rows: [],
 } as const satisfies Partial<UnownedAttempt>
 
-export const NO_HISTORY: RequestHistory = {
+/** A request that was never sent. */
+export const WHOLE: PartHistory = {
+  positions: null,
+  tries: 0,
   attempts: 0,
+  sends: 0,
   answers: 0,
   tainted: false,
   unseen: false,
+  triedAnew: false,
+  tokenRefused: false,
+  intent: null,
   last: null,
-  final: null,
+  waitMs: 0,
 }
 
+export const NO_HISTORY: RequestHistory = { attempts: 0, requests: 0, parts: [WHOLE], ended: [] }
+
+/** The history after one more attempt. Throws `corrupt` if no part with the rows of the attempt is open. */
 export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): RequestHistory {
-  if (attempt.outcome === 'throttled') return history
-  const sent = attempt.attempt > 0
+  const positions = positionsOf(attempt)
+  const part = history.parts.find(open => samePositions(open.positions, positions))
+  if (part === undefined) throw notOpen(attempt)
+  const others = history.parts.filter(open => open !== part)
+  if (isIntent(attempt)) return { ...history, parts: [...others, { ...part, intent: attempt }] }
+  const next = nextParts(attempt)
+  if (next === 'throttled' && part.intent === null) return history
+  if (next === 'throttled') return { ...history, parts: [...others, { ...part, intent: null }] }
+  const sent = attempt.attempt > 0 ? 1 : 0
+  const kept = withoutAnswer(attempt)
+  const parts = next.map(of => partAfter(part, kept, of))
   return {
-    attempts: history.attempts + (sent ? 1 : 0),
-    answers: history.answers + (sent && attempt.answered ? 1 : 0),
-    tainted: history.tainted || attempt.outcome === 'unknown',
+    attempts: history.attempts + sent,
+    requests: history.requests + (part.sends === 0 ? sent : 0),
+    parts: [...others, ...parts],
+    ended: goesOnWhole(next)
+      ? history.ended
+      : [...history.ended, { positions, attempt: kept, attempts: part.attempts + sent }],
+  }
+}
+
+function notOpen({ requestOffset, attempt, part }: UnownedAttempt): SluiceError {
+  const rows = part === null ? 'all rows' : `rows ${positionsText(part)}`
+  const what = `attempt ${attempt} of the request at offset ${requestOffset} is of ${rows}`
+  return new SluiceError('corrupt', `${what}, and these are not open together`)
+}
+
+/** The parts that follow an attempt; `throttled` if it changes nothing. */
+function nextParts(attempt: UnownedAttempt): readonly NextPart[] | 'throttled' {
+  const { parts, outcome, final } = attempt
+  // An attempt of an earlier version has no such field.
+  if (Array.isArray(parts)) return parts
+  if (outcome === 'throttled') return final ? [] : 'throttled'
+  return final ? [] : [{ rows: null, tries: 0, waitMs: pauseOf(attempt) }]
+}
+
+function partAfter(part: PartHistory, attempt: UnownedAttempt, next: NextPart): PartHistory {
+  const isSame = next.rows === null
+  const sent = attempt.attempt > 0 ? 1 : 0
+  const answer = sent === 1 && attempt.answered ? 1 : 0
+  return {
+    positions: isSame ? part.positions : next.rows,
+    tries: Array.isArray(attempt.parts) ? next.tries : part.tries + sent,
+    attempts: part.attempts + sent,
+    sends: isSame ? part.sends + sent : 0,
+    answers: isSame ? part.answers + answer : 0,
+    tainted: withTaintOf(part.tainted, attempt),
     // What was unseen came before this attempt, and has tainted it.
     unseen: false,
-    last: attempt.final ? null : withoutAnswer(attempt),
-    final: attempt.final ? withoutAnswer(attempt) : history.final,
+    intent: null,
+    triedAnew: part.triedAnew || (isSame && isRefusal(attempt)),
+    tokenRefused: !part.triedAnew && isSame && isRefusal(attempt),
+    // An attempt 0 that only divided the rows tells nothing of them.
+    last: attempt.attempt === 0 ? part.last : attempt,
+    waitMs: next.waitMs,
   }
+}
+
+function goesOnWhole(next: readonly NextPart[]): boolean {
+  return next.some(({ rows }) => rows === null)
+}
+
+/** An attempt that others of the same rows follow, whose token was refused. Without tokens it is an ordinary rejection. */
+function isRefusal({ status, attempt }: UnownedAttempt): boolean {
+  return status === 401 && attempt > 0
 }
 
 /**
@@ -65,17 +175,21 @@ export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): R
  * memory, and an answer may have 64 KiB.
  */
 function withoutAnswer(attempt: UnownedAttempt): UnownedAttempt {
-  return { ...attempt, requestHeaders: {}, responseHeaders: {}, responseBody: null }
+  return { ...attempt, requestHeaders: {}, responseHeaders: {}, responseBody: null, partBody: null }
 }
 
 /**
- * How long a request waits for its next try that a predecessor wanted. A clock that differs from the
+ * How long a part waits still for the next try that a predecessor wanted. A clock that differs from the
  * predecessor's gives no longer wait than the whole.
  */
-export function leftOfWaitMs({ nextTryAt, startedAt, durationMs }: UnownedAttempt): number {
+export function leftOfWaitMs({ last, waitMs }: PartHistory): number {
+  if (last === null) return 0
+  return Math.min(last.startedAt + last.durationMs + waitMs - Date.now(), waitMs)
+}
+
+function pauseOf({ nextTryAt, startedAt, durationMs }: UnownedAttempt): number {
   // An attempt of an earlier version has no such time.
-  if (typeof nextTryAt !== 'number') return 0
-  return Math.min(nextTryAt - Date.now(), nextTryAt - startedAt - durationMs)
+  return typeof nextTryAt === 'number' ? nextTryAt - startedAt - durationMs : 0
 }
 
 /** SHA-256, in hex, of what makes two requests the same to a server. */
@@ -85,16 +199,18 @@ export function requestHash(method: string, url: string, body: Uint8Array | null
   return hash.digest('hex')
 }
 
-/** The key of a request that has had `answers` answers in this run. */
+/** The key of a request, or of a part of it, that has had `answers` answers in this run. */
 export function ownKey(place: {
   readonly incarnation: string
   readonly run: number
   readonly partition: number
   readonly seq: number
+  readonly positions: Positions
   readonly answers: number
 }): string {
-  const { incarnation, run, partition, seq, answers } = place
-  const text = `${incarnation}/${run}/${partition}/${seq}/${answers}`
+  const { incarnation, run, partition, seq, positions, answers } = place
+  const part = positions === null ? '' : `/${positionsText(positions)}`
+  const text = `${incarnation}/${run}/${partition}/${seq}${part}/${answers}`
   return createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { RequestRow } from '@sluice/contracts/records'
+import type { Attempt, RequestRow } from '@sluice/contracts/records'
 import type { Op, Outcome } from '@sluice/contracts/state'
 import {
   sampleAttempt,
@@ -10,9 +10,13 @@ import {
 } from '@sluice/testkit/sample-records'
 import { effectsOf, type Effects, type FinishedRequest } from './effects.ts'
 
-function effects(fields: Partial<FinishedRequest>): Effects {
+type Finished = Partial<Omit<FinishedRequest, 'ended'>> & { readonly final?: Attempt }
+
+function effects({ final = sampleAttempt(), ...fields }: Finished): Effects {
   const { run, trigger, rows } = sampleRequest()
-  return effectsOf({ run, trigger, rows, attempts: 1, requests: 1, final: sampleAttempt(), ...fields })
+  const { attempts = 1 } = fields
+  const ended = [{ positions: null, attempt: final, attempts }]
+  return effectsOf({ run, trigger, rows, attempts, requests: 1, ended, ...fields })
 }
 
 /** Rows a, b, c, … */
@@ -74,7 +78,7 @@ describe('the values that are kept', () => {
     sampleAttempt({
       rows: captured === null ? [] : [{ seq: 0, outcome: 'delivered', error: null, captured }],
     })
-  const kept = (row: Partial<RequestRow>, final = now(null), more: Partial<FinishedRequest> = {}) =>
+  const kept = (row: Partial<RequestRow>, final = now(null), more: Finished = {}) =>
     effects({ run: 7, trigger: row.op ?? 'added', rows: rows(row), final, ...more }).captured
 
   it('are those of the answer, with the place of the change', () => {
@@ -139,7 +143,7 @@ describe('an entry', () => {
     error: 'the connection broke',
     startedAt: 50,
   })
-  const entryOf = (fields: Partial<FinishedRequest>) => effects({ final, ...fields }).retry[0]?.entry
+  const entryOf = (fields: Finished) => effects({ final, ...fields }).retry[0]?.entry
 
   it('says what a later run needs to tell whether it sends the same again', () => {
     expect(entryOf({ run: 7, rows: rows({ seq: 4 }, {}) })).toEqual({

@@ -2,13 +2,15 @@
  * What a finished request writes beside its attempt: retry entries for rows that were not delivered,
  * tombstones for rows that are delivered now, and the values captured from its answer.
  */
-import type { Captured, RequestRow, RetryEntry } from '@sluice/contracts/records'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Captured, RequestRow, RetryEntry, RowResult } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
 import { boundedOrNull } from '@sluice/domain/bounded-text'
 import { mergeCaptured } from '@sluice/domain/answers/captured'
 import { addCounts, countRows } from '@sluice/domain/counts'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
-import type { UnownedAttempt } from '../ledger/request-history.ts'
+import type { EndedRows, UnownedAttempt } from '../ledger/request-history.ts'
+import { rowsAt } from '../ledger/parts.ts'
 
 export interface Effects {
   /** By key; null is a tombstone. The writer adds owner and incarnation. */
@@ -26,11 +28,11 @@ export interface FinishedRequest {
   readonly run: number
   readonly trigger: Op
   readonly rows: readonly RequestRow[]
-  /** Attempts at sending it in this run. */
+  /** Attempts at sending it in this run, and how many different parts were sent, the whole among them. */
   readonly attempts: number
-  /** 1 for a request, 0 for rows that could not be rendered. */
-  readonly requests: 0 | 1
-  readonly final: UnownedAttempt
+  readonly requests: number
+  /** The attempts that finished its rows. The last that has a row counts for it. */
+  readonly ended: readonly EndedRows[]
   /**
    * True for removals that need a value which was never captured. Nobody can ever send them. So their rows
    * are taken as gone (PROTOCOL.md §2), though they count as rejected.
@@ -43,26 +45,51 @@ export interface FinishedRequest {
  * same.
  */
 export function effectsOf(finished: FinishedRequest): Effects {
-  const { final, rows, run, forgets = false } = finished
-  const byRow = new Map(final.rows.map(row => [row.seq, row]))
+  const { rows, run, forgets = false } = finished
+  const ends = endsOf(finished)
   const retry: { key: string; entry: UnownedEntry | null }[] = []
   const captured: { key: string; values: UnownedCaptured | null }[] = []
   let counts = requestCounts(finished)
   const perOutcome = new Map<Outcome, number>()
   for (const row of rows) {
-    const own = byRow.get(row.seq)
-    const outcome = own?.outcome ?? outcomeOfRequest(final)
+    const end = ends.get(row.seq)
+    if (end === undefined) throw new SluiceError('internal', `row ${row.seq} of a finished request is open`)
+    const { own, outcome } = end
     perOutcome.set(outcome, (perOutcome.get(outcome) ?? 0) + 1)
     const isGone = forgets || isMissing(row.op, outcome)
     const values = keptValues(row, { outcome, isGone, now: own?.captured ?? null })
     if (values !== 'as before')
       captured.push({ key: row.key, values: values === null ? null : { run, seq: row.seq, values } })
-    if (!forgets && !isArrived(row.op, outcome))
-      retry.push({ key: row.key, entry: entryOf(finished, row, outcome, own?.error ?? final.error) })
+    if (!forgets && !isArrived(row.op, outcome)) retry.push({ key: row.key, entry: entryOf(run, row, end) })
     else if (row.retried !== null) retry.push({ key: row.key, entry: null })
   }
   for (const [outcome, n] of perOutcome) counts = addCounts(counts, countRows(finished.trigger, outcome, n))
   return { retry, captured, counts }
+}
+
+/** What a row came to. */
+interface RowEnd {
+  readonly outcome: Outcome
+  readonly own: RowResult | undefined
+  readonly attempt: UnownedAttempt
+  /** In how many attempts the row was, and how many rows the last of them had. */
+  readonly attempts: number
+  readonly together: number
+}
+
+/** By seq. */
+function endsOf({ rows, ended }: FinishedRequest): ReadonlyMap<number, RowEnd> {
+  const ends = new Map<number, RowEnd>()
+  for (const { positions, attempt, attempts } of ended) {
+    const byRow = new Map(attempt.rows.map(row => [row.seq, row]))
+    const own = rowsAt(rows, positions)
+    for (const { seq } of own) {
+      const result = byRow.get(seq)
+      const outcome = result?.outcome ?? outcomeOfRequest(attempt)
+      ends.set(seq, { outcome, own: result, attempt, attempts, together: own.length })
+    }
+  }
+  return ends
 }
 
 function requestCounts({ trigger, attempts, requests }: FinishedRequest): CountsByOp {
@@ -99,26 +126,21 @@ function keptValues(
   return values === before ? 'as before' : values
 }
 
-function entryOf(
-  finished: FinishedRequest,
-  row: RequestRow,
-  outcome: Outcome,
-  error: string | null,
-): UnownedEntry {
-  const { final, run, rows, attempts } = finished
+function entryOf(run: number, row: RequestRow, end: RowEnd): UnownedEntry {
+  const { attempt, own, outcome, attempts, together } = end
   return {
     run,
     seq: row.seq,
     op: row.op,
     outcome,
-    status: final.status,
-    error: boundedOrNull(error, ROW_ERROR_BYTES),
-    idempotencyKey: final.idempotencyKey,
-    answered: final.answered,
-    requestHash: final.requestHash,
-    requestRows: rows.length,
+    status: attempt.status,
+    error: boundedOrNull(own?.error ?? attempt.error, ROW_ERROR_BYTES),
+    idempotencyKey: attempt.idempotencyKey,
+    answered: attempt.answered,
+    requestHash: attempt.requestHash,
+    requestRows: together,
     attempts: (row.retried?.attempts ?? 0) + attempts,
     runs: (row.retried?.runs ?? 0) + 1,
-    since: row.retried?.since ?? final.startedAt,
+    since: row.retried?.since ?? attempt.startedAt,
   }
 }

@@ -5,7 +5,19 @@
  * could not be opened, and is passed over) → none, once its requests can arrive no more.
  */
 import { sleep } from '@sluice/flow/sleep'
-import { NO_HISTORY, type RequestHistory } from '../ledger/request-history.ts'
+import { NO_HISTORY, type PartHistory, type RequestHistory } from '../ledger/request-history.ts'
+
+/** Why a try that was announced is not made. */
+export const ANNOUNCED = 'the process ended while it was sending this, which may have arrived or not'
+
+/** Any of these parts may have been sent once more. */
+function doubted(
+  history: RequestHistory,
+  which: (part: PartHistory) => boolean = () => true,
+): RequestHistory {
+  const parts = history.parts.map(part => (which(part) ? { ...part, tainted: true, unseen: true } : part))
+  return { ...history, parts }
+}
 
 export class Doubt {
   readonly #sinceMs = performance.now()
@@ -24,16 +36,17 @@ export class Doubt {
 
   /**
    * Counts what the predecessor may have sent unseen as one more attempt, unknown. It may have sent at most
-   * `mostUnseen` requests so.
+   * `mostUnseen` requests so. Null: it announced each try, so that nothing is unseen but what it announced.
    */
-  historyOf(known: RequestHistory | undefined, mostUnseen: number): RequestHistory {
+  historyOf(known: RequestHistory | undefined, mostUnseen: number | null): RequestHistory {
     const history = known ?? NO_HISTORY
+    if (mostUnseen === null) return doubted(history, part => part.intent !== null)
     if (this.#state !== 'of the open run') return history
-    if (known !== undefined) return { ...history, tainted: true, unseen: true }
+    if (known !== undefined) return doubted(history)
     this.#left ??= mostUnseen
     if (this.#left === 0) return history
     this.#left -= 1
-    return { ...history, tainted: true, unseen: true }
+    return doubted(history)
   }
 
   /**

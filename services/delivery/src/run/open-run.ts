@@ -10,6 +10,7 @@ import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
 import { isMember, type Worker } from '@sluice/partition/own-partitions'
 import { readOwned, type Placed } from '@sluice/topics/owned-reader'
+import { at, syncTopics } from '@sluice/topics/topics'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
@@ -20,6 +21,7 @@ import { DestinationGate } from '../send/destination-gate.ts'
 import { EarlyEnd } from './early-end.ts'
 import type { Recovered } from '../ledger/recover-ledger.ts'
 import type { RequestSequence } from '../send/request-sequence.ts'
+import { renderPart } from '../send/render-part.ts'
 import { SendQueue } from '../send/send-queue.ts'
 import { targetWithoutSecrets, type Target } from '../destination/target.ts'
 import type { Throttles } from '../send/throttles.ts'
@@ -67,7 +69,7 @@ export interface OpenRun extends RequestSequence {
   readonly target: Target
   readonly sending: SendQueue
   readonly early: EarlyEnd
-  /** Why nothing of it could be sent, and all of it is unsent; null where it could. */
+  /** Why what is left of it cannot be sent, and is unsent; null where it can. */
   readonly unsendable: SluiceError | null
 }
 
@@ -109,7 +111,7 @@ export async function openRun(
 ): Promise<OpenRun> {
   const { deps, run, worker, ownership, ledger, attempts } = parts
   const { begin, nextSeq, isOver, onCutOff, waitsFor, beforeSending } = of
-  const { maxDuration, errors } = (await deps.definitions.get(begin.definition, { signal })).sync
+  const { maxDuration, errors, delivery } = (await deps.definitions.get(begin.definition, { signal })).sync
   const early = new EarlyEnd({
     runs: deps.runs,
     why: () => {
@@ -133,10 +135,17 @@ export async function openRun(
       sender: deps.sender,
       throttles: deps.throttles,
       places: deps.places,
-      tries: triesOf(errors),
+      tries: triesOf({ errors, delivery }),
       read: span => readAgain(parts, span),
+      renderPart: (request, positions) =>
+        renderPart(
+          { ...deps, sync: run.sync, begin, changes: changesOf(parts), bufferBytes: deps.memory.readerBytes },
+          { request, positions },
+          endingOf(worker, ledger.failure),
+        ),
       share: parts.againShare,
       place: { partition: attempts.partition, runId: begin.runId },
+      startedAt: begin.startedAt,
       random: deps.random ?? Math.random,
       figures: deps.figures ?? NO_FIGURES,
       gate: new DestinationGate(deps.leases, { target, owner, onError, mayAct, onCutOff }),
@@ -144,7 +153,13 @@ export async function openRun(
       drain: worker.drain,
       abort: AbortSignal.any([worker.abort, ledger.failure]),
     })
-    return { begin, target, sending, early, unsendable, nextSeq, nextChange: 0, fault: null }
+    return {
+      ...{ begin, target, sending, early, nextSeq, nextChange: 0, fault: null },
+      // Where it was known from the start, or turns out while it is sent.
+      get unsendable() {
+        return unsendable ?? sending.unsendable
+      },
+    }
   } catch (error) {
     early[Symbol.dispose]()
     throw error
@@ -179,6 +194,10 @@ async function targetOf(
     const definition = await deps.definitions.get(begin.definition, { signal })
     return { target: targetWithoutSecrets(definition), unsendable }
   }
+}
+
+function changesOf({ deps, run, attempts }: DeliveryParts): TopicPartition {
+  return at(syncTopics(deps.prefix, run.sync).changes, attempts.partition)
 }
 
 /** Reads requests that were taken into work before. */

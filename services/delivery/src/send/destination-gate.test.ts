@@ -5,7 +5,7 @@ import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { DestinationGate } from './destination-gate.ts'
 import { resolveTarget } from '../destination/target.ts'
 
-const LEASE: Lease = { lease: 'one', permits: 1, useBeforeMs: Infinity, scopes: [] }
+const LEASE: Lease = { lease: 'one', permits: 1, useBeforeMs: Infinity, scopes: [], isProbe: false }
 const { signal } = new AbortController()
 
 describe('the way to a destination', () => {
@@ -20,6 +20,7 @@ describe('the way to a destination', () => {
     giveBack: () => Promise.resolve(),
     waitOf: () => wait,
     pause: () => Promise.resolve(),
+    tell: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
   const open = () =>
@@ -48,7 +49,7 @@ describe('the way to a destination', () => {
     async (_, error) => {
       const gate = open()
       answer = error
-      const acquired = gate.acquire(1, signal)
+      const acquired = gate.acquire(1, { signal })
       await vi.advanceTimersByTimeAsync(14_000)
       expect(onError.mock.calls, 'told once').toEqual([[error]])
       expect(gate.waitsFor).toBe(error.message)
@@ -66,7 +67,7 @@ describe('the way to a destination', () => {
     const gate = open()
     for (let n = 0; n < 3; n += 1) {
       answer = new SluiceError('unreachable', 'Redis is away', { retryable: true })
-      const acquired = gate.acquire(1, signal)
+      const acquired = gate.acquire(1, { signal })
       await vi.advanceTimersByTimeAsync(10_000)
       answer = LEASE
       await vi.advanceTimersByTimeAsync(1_000)
@@ -77,7 +78,7 @@ describe('the way to a destination', () => {
 
   it('ends with what no waiting mends', async () => {
     answer = new SluiceError('internal', 'the script is wrong')
-    await expect(open().acquire(1, signal)).rejects.toBe(answer)
+    await expect(open().acquire(1, { signal })).rejects.toBe(answer)
   })
 
   it.each([
@@ -86,15 +87,25 @@ describe('the way to a destination', () => {
     ['rate', 60_000, 'rate limit is used up'],
   ] as const)('says until when nothing is sent where it is %s', (reason, leftMs, why) => {
     vi.setSystemTime(Date.UTC(2026, 0, 2, 3, 4, 5))
-    wait = { reason, leftMs }
+    wait = { reason, leftMs, broken: null }
     const until = new Date(Date.now() + leftMs + 55_000).toISOString().slice(0, 16)
     expect(open().waitsFor).toMatch(new RegExp(`^nothing is sent until ${until}Z at the latest: .*${why}`))
   })
 
+  it('says since when the breaker is open, and when the next probe is at the latest', () => {
+    vi.setSystemTime(Date.UTC(2026, 0, 2, 3, 4, 5))
+    const broken = { openedAt: Date.now(), failures: 53, failedProbes: 1, lastProbeMsAgo: 10 }
+    wait = { reason: 'broken', leftMs: 30_000, broken }
+    expect(open().waitsFor).toBe(
+      'nothing is sent until 2026-01-02T03:05Z at the latest: the breaker is open since 2026-01-02T03:04:05Z, ' +
+        'after 53 failures of the destination in a row, a probe among them',
+    )
+  })
+
   it('says nothing of waits that are short, or are what limits are for', () => {
-    wait = { reason: 'rate', leftMs: 900 }
+    wait = { reason: 'rate', leftMs: 900, broken: null }
     expect(open().waitsFor).toBeNull()
-    wait = { reason: 'concurrency', leftMs: 35_000 }
+    wait = { reason: 'concurrency', leftMs: 35_000, broken: null }
     expect(open().waitsFor).toBeNull()
   })
 })

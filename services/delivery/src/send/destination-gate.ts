@@ -4,7 +4,8 @@
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
-import { LONGEST_PAUSE_MS, type LeaseOwner } from '@sluice/rate-limit/port'
+import type { Health } from '@sluice/domain/answers/health'
+import { LONGEST_PAUSE_MS, type Broken, type Evidence, type LeaseOwner } from '@sluice/rate-limit/port'
 import type { Lease, LeaseQueue, LimitWait } from '@sluice/rate-limit/lease-queue'
 import type { Target } from '../destination/target.ts'
 
@@ -33,8 +34,11 @@ const WAITS_TOLD: { readonly [reason in LimitWait['reason']]?: string } = {
 export interface Permits {
   readonly permits: number
   readonly useBeforeMs: number
-  finished(requests: number): void
+  /** `health` is what the requests, one by one, say of the destination. */
+  finished(...health: readonly Health[]): void
   unused(permits: number): void
+  /** One was not used in time. */
+  late(): void
 }
 
 export class DestinationGate {
@@ -75,18 +79,22 @@ export class DestinationGate {
 
   /**
    * Waits for at least one permit and at most `want`, and for an answer of the keeper of the limits. Rejects
-   * with the signal's reason, and with `fenced` if a newer owner has the partition.
+   * with the signal's reason, and with `fenced` if a newer owner has the partition. `onBroken` is told
+   * whenever the breaker of the destination is found open.
    */
-  async acquire(want: number, signal: AbortSignal): Promise<Permits> {
+  async acquire(
+    want: number,
+    { signal, onBroken }: { readonly signal: AbortSignal; readonly onBroken?: (broken: Broken) => void },
+  ): Promise<Permits> {
     for (;;) {
       const restMs = this.#restUntilMs - performance.now()
       if (restMs > 0) await sleep(restMs, { signal })
       while (!this.#mayAct()) await sleep(PAUSE_MS, { signal })
-      const lease = await this.#lease(want, signal)
+      const lease = await this.#lease({ want, onBroken }, signal)
       if (lease === null) await sleep(PAUSE_MS, { signal })
       // A process that was frozen while it waited may have a successor by now.
       else if (this.#mayAct()) return this.#permitsOf(lease)
-      else this.#queue.giveBack(lease, { unused: lease.permits, finished: 0 }).catch(this.#onError)
+      else this.#permitsOf(lease).unused(lease.permits)
     }
   }
 
@@ -95,7 +103,8 @@ export class DestinationGate {
     if (this.#cutOffSinceMs !== null) return this.#cutOffWhy
     const { scopes } = this.#target
     const wait = this.#queue.waitOf(scopes)
-    const why = wait === null ? undefined : WAITS_TOLD[wait.reason]
+    const why =
+      wait === null ? undefined : wait.broken === null ? WAITS_TOLD[wait.reason] : brokenText(wait.broken)
     if (wait === null || why === undefined || wait.leftMs < TOLD_FROM_MS) return null
     // The time is rounded to the minute, so that people who watch are told once, and not with each look.
     const until = new Date(Math.ceil((Date.now() + wait.leftMs) / 60_000) * 60_000)
@@ -103,10 +112,15 @@ export class DestinationGate {
   }
 
   /** Null if the keeper of the limits does not answer. */
-  async #lease(want: number, signal: AbortSignal): Promise<Lease | null> {
-    const { scopes, slotLifeMs } = this.#target
+  async #lease(
+    { want, onBroken }: { readonly want: number; readonly onBroken: ((broken: Broken) => void) | undefined },
+    signal: AbortSignal,
+  ): Promise<Lease | null> {
+    const { scopes, slotLifeMs, breaker } = this.#target
     try {
-      const lease = await this.#queue.acquire({ scopes, owner: this.#owner, want, slotLifeMs }, { signal })
+      const ofBreaker = breaker === null ? {} : { breaker, ...(onBroken === undefined ? {} : { onBroken }) }
+      const wanted = { scopes, owner: this.#owner, want, slotLifeMs, ...ofBreaker }
+      const lease = await this.#queue.acquire(wanted, { signal })
       this.#cutOffSinceMs = null
       return lease
     } catch (error) {
@@ -120,15 +134,37 @@ export class DestinationGate {
   }
 
   #permitsOf(lease: Lease): Permits {
-    const giveBack = (unused: number, finished: number): void => {
-      this.#queue.giveBack(lease, { unused, finished }).catch(this.#onError)
+    const giveBackUnused = (unused: number, late: boolean): void => {
+      if (lease.isProbe) this.#tell(lease, [])
+      this.#queue.giveBack(lease, { unused, finished: 0, late }).catch(this.#onError)
     }
     return {
       permits: lease.permits,
       useBeforeMs: lease.useBeforeMs,
-      finished: requests => giveBack(0, requests),
-      unused: permits => giveBack(permits, 0),
+      // Evidence goes first: a slot that is free is taken at once.
+      finished: (...health) => {
+        this.#tell(lease, health)
+        this.#queue.giveBack(lease, { unused: 0, finished: health.length }).catch(this.#onError)
+      },
+      unused: permits => giveBackUnused(permits, false),
+      late: () => giveBackUnused(1, true),
     }
+  }
+
+  /**
+   * Tells what requests say of the destination. Only a request that was served ends a row of failures. A
+   * probe also shows by a refusal that the destination is back. If it was not sent, or was throttled, it
+   * tells nothing.
+   */
+  #tell({ lease, isProbe }: Lease, health: readonly Health[]): void {
+    const { breaker: rule, scopes } = this.#target
+    const [destination] = scopes
+    if (rule === null || destination === undefined) return
+    const failures = health.filter(each => each === 'failed').length
+    const probe: Evidence['probe'] = isProbe ? { lease, ended: failures > 0 ? 'failed' : 'released' } : null
+    const served = health.includes('served') || (isProbe && health.includes('refused'))
+    if (!served && failures === 0 && probe === null) return
+    this.#queue.tell(destination.name, { rule, served, failures, probe }).catch(this.#onError)
   }
 
   /**
@@ -140,4 +176,12 @@ export class DestinationGate {
     const [destination] = this.#target.scopes
     if (destination !== undefined) this.#queue.pause(destination.name, forMs).catch(this.#onError)
   }
+}
+
+/** Why nothing goes to a destination whose breaker is open. */
+export function brokenText({ openedAt, failures, failedProbes }: Broken): string {
+  const since = `${new Date(openedAt).toISOString().slice(0, 19)}Z`
+  const probes =
+    failedProbes === 0 ? '' : `, ${failedProbes === 1 ? 'a probe' : `${failedProbes} probes`} among them`
+  return `the breaker is open since ${since}, after ${failures} failures of the destination in a row${probes}`
 }

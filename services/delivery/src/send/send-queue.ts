@@ -7,24 +7,48 @@
  * States: sending → giving up (what is queued or waits is recorded as it is) and either → stopped (nothing
  * more is taken; what is under way is finished, and what waits is left to a successor).
  */
+import type { SluiceError } from '@sluice/contracts/errors'
+import type { Request } from '@sluice/contracts/records'
+import type { Health } from '@sluice/domain/answers/health'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
+import type { Broken } from '@sluice/rate-limit/port'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
+import type { Rendered } from '@sluice/rendering/render-batch'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
-import type { RequestMemory } from '../delivery-memory.ts'
-import type { DestinationGate, Permits } from './destination-gate.ts'
-import { effectsOf } from '../outcome/effects.ts'
-import { withAttempt, type UnownedAttempt } from '../ledger/request-history.ts'
+import { RequestMemory } from '../delivery-memory.ts'
+import { brokenText, type DestinationGate, type Permits } from './destination-gate.ts'
+import type { AnotherTry } from '../outcome/settle-rows.ts'
+import { rowsAt } from '../ledger/parts.ts'
+import {
+  leftOfWaitMs,
+  type PartHistory,
+  type RequestHistory,
+  type UnownedAttempt,
+} from '../ledger/request-history.ts'
+import { ANNOUNCED } from '../run/doubt.ts'
+import { OpenRequest, type TakenAttempt, type Whole } from './open-request.ts'
+import { ThrottleWindow } from './throttle-window.ts'
 import type { Places } from './places.ts'
-import { closingAttempt, sendRequest, type SendJob, type Sent } from './send-request.ts'
-import { WaitingRequests, type DueRequest, type WaitingOptions } from './waiting-requests.ts'
+import {
+  closingAttempt,
+  dividedAttempt,
+  intentOf,
+  sendRequest,
+  type SendJob,
+  type Sent,
+} from './send-request.ts'
+import { WaitingRequests, type DuePart, type WaitingOptions } from './waiting-requests.ts'
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
-const THROTTLED_LONGEST_MS = 3_600_000
+/** After so many probes that failed, one after another, a run ends. */
+const FAILED_PROBES_MOST = 3
+/** Why a request that was announced is not sent. */
+const NOT_SENT = 'the process was asked to end before it could send this'
 /** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
 const LEAST_LATENESS_MS = 5
 
@@ -40,10 +64,14 @@ export interface SendQueueOptions extends Ends {
   readonly tries: Tries | null
   /** Reads requests again that waited for their next try. */
   readonly read: WaitingOptions['read']
+  /** Renders rows of a request again, as the requests that they make. */
+  readonly renderPart: (request: Request, positions: readonly number[]) => Promise<readonly Rendered[]>
   /** The memory of those. */
   readonly share: ByteShare
   /** Where all of its requests belong. */
   readonly place: Pick<SendJob, 'partition' | 'runId'>
+  /** When the run started, in ms since 1970. */
+  readonly startedAt: number
   /** Gives numbers from 0 to below 1. */
   readonly random: () => number
   /** Aborts, with a text that says why, when nothing more is to be sent. */
@@ -53,12 +81,25 @@ export interface SendQueueOptions extends Ends {
 /** People are not told of shorter waits for a next try. */
 const TOLD_FROM_MS = 5_000
 
-/** A request that waits for its turn. */
+/** A request, or a part of one, that waits for its turn. */
 interface Ready {
+  readonly open: OpenRequest
   readonly job: SendJob
+  readonly whole: Whole
+  /** Its own, while it is in work. */
   readonly memory: RequestMemory
   /** For how long it has been tried already without a connection that was open in time. */
   readonly lateMs: number
+  /** True once the ledger has its next try announced, and it was not sent yet (`delivery: at-most-once`). */
+  readonly isAnnounced?: boolean
+}
+
+/** A request that is taken into work. */
+export interface NewRequest {
+  readonly request: Request
+  readonly offset: number
+  readonly history: RequestHistory
+  readonly memory: RequestMemory
 }
 
 export class SendQueue {
@@ -71,24 +112,16 @@ export class SendQueue {
   readonly #interrupted: AbortSignal
   readonly #pump: Promise<unknown>
   readonly #waiting: WaitingRequests
+  /** Requests of which every open part waits. */
+  #waitingRequests = 0
+  readonly #sinceMs = performance.now()
   #queue: Ready[] = []
-  #throttledSince: number | null = null
-  /**
-   * How many requests may be under way since the destination throttled; null while the limits alone decide.
-   * On throttling it becomes half of the requests that the destination served since it last throttled, or of
-   * those under way, whichever is fewer, and at least one. It grows by one for each request that is served
-   * since.
-   *
-   * So an API that takes some requests goes on with about as many. An API that takes none gets one request at
-   * a time.
-   */
-  #window: number | null = null
-  /** When the destination throttled last, by `performance.now()`, and how many requests it served since. */
-  #narrowedAtMs = -Infinity
-  #servedSince = 0
+  readonly #window: ThrottleWindow
+  #unsendable: SluiceError | null = null
 
   constructor(options: SendQueueOptions) {
     this.#options = options
+    this.#window = new ThrottleWindow(options.target.concurrency)
     const { early } = options
     const ending = endingOf(options, this.#stopping.signal)
     this.#interrupted = AbortSignal.any([ending, this.#givingUp.signal])
@@ -96,7 +129,7 @@ export class SendQueue {
     const giveUp = (): void => this.#giveUp(String(early.reason))
     early.addEventListener('abort', giveUp, { once: true, signal: this.#stopping.signal })
     if (early.aborted) giveUp()
-    const onDue = (due: DueRequest): Promise<void> => this.#takeDue(due, ending)
+    const onDue = (due: DuePart): Promise<void> => this.#takeDue(due, ending)
     this.#waiting = new WaitingRequests({ read: options.read, onDue, atOnce: this.#givingUp.signal })
     this.#pump = Promise.all(
       [this.#send(ending), this.#waiting.handOut(ending)].map(work =>
@@ -105,9 +138,15 @@ export class SendQueue {
     )
   }
 
+  /** Why nothing more of the run can be sent; null while it can. */
+  get unsendable(): SluiceError | null {
+    return this.#unsendable
+  }
+
   /** What it waits for while it has something to send, in a sentence; null while it sends. */
   get waitsFor(): string | null {
-    if (this.#queue.length > 0) return this.#options.gate.waitsFor
+    const { credentials } = this.#options.target
+    if (this.#queue.length > 0) return credentials?.waitsFor ?? this.#options.gate.waitsFor
     const leftMs = this.#waiting.nextAtMs - performance.now()
     if (this.#underWay.size > 0 || leftMs < TOLD_FROM_MS || leftMs === Infinity) return null
     // The time is rounded to the minute, so that people who watch are told once, and not with each look.
@@ -115,25 +154,55 @@ export class SendQueue {
     return `requests that failed are tried again, the next by ${until.toISOString().slice(0, 16)}Z`
   }
 
-  /** How many requests wait for their next try. */
+  /** How many requests wait for their next try, with all that is open of them. */
   get waiting(): number {
-    return this.#waiting.size
+    return this.#waitingRequests
   }
 
-  /** Takes a request that waited for its next try at a predecessor. `leftMs` is how long it waits still. */
-  wait(job: SendJob, memory: RequestMemory, leftMs: number): void {
-    if (leftMs <= 0) this.push(job, memory)
-    else this.#addWaiting(job, memory, performance.now() + leftMs)
+  /**
+   * Takes a request, or what is left of one that a predecessor began. With `why`, nothing of it is sent: it is
+   * recorded at once, whatever becomes of the others.
+   */
+  take({ request, offset, history, memory }: NewRequest, why: string | null): void {
+    const open = new OpenRequest(offset, history, memory)
+    const { parts } = open
+    open.inWork = parts.length
+    for (const part of parts) {
+      const leftMs = leftOfWaitMs(part)
+      const ready = this.#readyOf(open, part, { request, memory })
+      if (why !== null) this.#close(ready, why)
+      else if (part.intent !== null) this.#close(ready, ANNOUNCED)
+      else if (part.positions === null && leftMs <= 0) this.#push(ready)
+      else {
+        open.waits(request.rows.length)
+        this.#waiting.add({ open, part, dueAtMs: performance.now() + leftMs })
+        this.#rests(open)
+      }
+    }
   }
 
-  push(job: SendJob, memory: RequestMemory): void {
-    this.#queue.push({ job, memory, lateMs: 0 })
+  #readyOf(
+    open: OpenRequest,
+    part: PartHistory,
+    { request, memory }: { readonly request: Request; readonly memory: RequestMemory },
+  ): Ready {
+    const { positions } = part
+    const rows = rowsAt(request.rows, positions)
+    const own = positions === null ? request : { ...request, rows, body: null }
+    const job = { ...this.#options.place, request: own, requestOffset: open.offset, history: part }
+    const { run, trigger } = request
+    return { open, job, whole: { run, trigger, rows: request.rows }, memory, lateMs: 0 }
+  }
+
+  #push(ready: Ready): void {
+    this.#queue.push(ready)
     this.#changes.notify()
   }
 
-  /** Records at once that a request is tried no more, whatever becomes of the others. */
-  leave(job: SendJob, memory: RequestMemory, why: string): void {
-    this.#finish({ job, memory, lateMs: 0 }, closingAttempt(job, this.#options.target, why), null)
+  /** A part of it is in work no more. */
+  #rests(open: OpenRequest): void {
+    open.inWork -= 1
+    if (open.inWork === 0 && open.parts.length > 0) this.#waitingRequests += 1
   }
 
   /** Takes nothing more and resolves once what is under way is answered and recorded. Idempotent. */
@@ -141,6 +210,11 @@ export class SendQueue {
     this.#stopping.abort()
     await this.#pump
     await Promise.all(this.#underWay)
+    if (this.#options.abort.aborted) return
+    // A successor would take it for sent.
+    const announced = this.#queue.filter(ready => ready.isAnnounced === true)
+    this.#queue = this.#queue.filter(ready => ready.isAnnounced !== true)
+    for (const ready of announced) this.#close(ready, NOT_SENT)
   }
 
   #giveUp(why: string): void {
@@ -157,9 +231,18 @@ export class SendQueue {
         await this.#untilWanted(seen, ending).catch(() => undefined)
         continue
       }
-      const lease = await this.#lease(want)
+      const lease = (await this.#credentialed()) ? await this.#lease(want) : null
       if (lease !== null) this.#sendAll(lease)
     }
+  }
+
+  /** Waits for what shows who sends. If it does not come, nothing more is sent, and the rest is unsent. */
+  async #credentialed(): Promise<boolean> {
+    const { credentials } = this.#options.target
+    const failure = (await credentials?.ready({ signal: this.#interrupted })) ?? null
+    if (failure !== null) this.#unsendable = failure
+    if (failure !== null) this.#giveUp(failure.message)
+    return failure === null && !this.#interrupted.aborted
   }
 
   #wanted(): number {
@@ -169,7 +252,7 @@ export class SendQueue {
 
   /** How many more requests may be under way while the destination throttles. */
   get #room(): number {
-    return this.#window === null ? Infinity : this.#window - this.#underWay.size
+    return this.#window.room(this.#underWay.size)
   }
 
   async #untilWanted(seen: number, ending: AbortSignal): Promise<void> {
@@ -185,7 +268,8 @@ export class SendQueue {
     const { gate, figures, target } = this.#options
     const sinceMs = performance.now()
     try {
-      const lease = await gate.acquire(want, this.#interrupted)
+      const onBroken = (broken: Broken): void => this.#broken(broken)
+      const lease = await gate.acquire(want, { signal: this.#interrupted, onBroken })
       figures.leaseWaited(target.sync, performance.now() - sinceMs)
       return lease
     } catch (error) {
@@ -196,7 +280,10 @@ export class SendQueue {
 
   #sendAll(lease: Permits): void {
     // The destination may have throttled while this process waited for the lease.
-    const taken = this.#queue.splice(0, Math.min(lease.permits, this.#wanted()))
+    // A token may have ended, or been refused, meanwhile. The loop then waits for the next one.
+    const { credentials } = this.#options.target
+    const may = credentials !== null && credentials.current === null ? 0 : this.#wanted()
+    const taken = this.#queue.splice(0, Math.min(lease.permits, may))
     if (taken.length < lease.permits) lease.unused(lease.permits - taken.length)
     const { places, target } = this.#options
     for (const ready of taken) {
@@ -204,13 +291,13 @@ export class SendQueue {
       const freePlace = places.take(target.scopes)
       const sent = this.#sendOne(ready, permit, freePlace)
         .catch((error: unknown) => {
-          permit.finish()
+          permit.finish('untold')
           freePlace()
           this.#options.ledger.fail(error)
         })
         .finally(() => {
           this.#underWay.delete(sent)
-          if (this.#window !== null) this.#changes.notify()
+          if (!this.#window.isOpen) this.#changes.notify()
         })
       this.#underWay.add(sent)
     }
@@ -219,10 +306,16 @@ export class SendQueue {
   async #sendOne(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
     const { job, lateMs } = ready
     const { target, sender, figures, abort: signal } = this.#options
+    const isAnnounced = ready.isAnnounced === true || (target.atMostOnce && (await this.#announce(job)))
+    if (isAnnounced && signal.aborted) {
+      freePlace()
+      return permit.giveBack()
+    }
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
-    const sending = { target, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
-    const sent = await sendRequest(job, { ...sending, nextTryMs: failed => this.#nextTryMs(failed) })
+    const credential = target.credentials?.current ?? null
+    const sending = { target, credential, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
+    const sent = await sendRequest(job, { ...sending, another: this.#another })
       .catch((error: unknown) => {
         if (signal.aborted) return null
         throw error
@@ -230,25 +323,51 @@ export class SendQueue {
       .finally(() => figures.inFlight(target.sync, -1))
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
-      permit.giveBack()
-      this.#sendAgain({ ...ready, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
+      permit.late()
+      this.#sendAgain({ ...ready, isAnnounced, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
       return
     }
     // The slot is free with the answer. The place is, once that is acknowledged.
-    permit.finish()
+    permit.finish(sent?.health ?? 'untold')
     if (sent === null) return
-    if (sent.attempt.outcome === 'throttled') {
-      this.#throttled(ready, sent, { sentAtMs, freePlace })
-      return
-    }
-    this.#unthrottled(sent.attempt)
-    if (sent.waitMs === null) this.#finish(ready, sent.attempt, freePlace)
-    else this.#tryLater(ready, sent.attempt, { waitMs: sent.waitMs, freePlace })
+    const taken = ready.open.take(sent.attempt)
+    if (sent.throttles) this.#pause(sent, sentAtMs)
+    else this.#unthrottled(taken.attempt)
+    if (taken.attempt.outcome === 'throttled' && taken.attempt.parts === null)
+      this.#throttled(ready, taken.attempt, freePlace)
+    else this.#record(ready, taken, freePlace)
   }
 
-  #nextTryMs(failed: Parameters<typeof nextTryMs>[1]): number | null {
-    const { tries, random } = this.#options
-    return this.#givingUp.signal.aborted ? null : nextTryMs(tries, failed, random)
+  /** What failed rows may get, as long as the run goes on. */
+  get #another(): AnotherTry {
+    const { tries, random, target } = this.#options
+    const { signal } = this.#givingUp
+    return {
+      nextTryMs: failed => (signal.aborted ? null : nextTryMs(tries, failed, random)),
+      splits: target.splitsBatches && !signal.aborted,
+    }
+  }
+
+  /** Resolves, with true, once the ledger has it that a request is about to be sent, or has failed. */
+  async #announce(job: SendJob): Promise<true> {
+    const { ledger, target } = this.#options
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const attempt = intentOf(job, target)
+    ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: resolve })
+    await promise
+    return true
+  }
+
+  /**
+   * The destination is dead if three probes have failed. One of them is after the start of the run, so that a
+   * run which finds the breaker open ends only by evidence of its own time.
+   */
+  #broken(broken: Broken): void {
+    const { failedProbes, lastProbeMsAgo } = broken
+    if (failedProbes < FAILED_PROBES_MOST || lastProbeMsAgo === null) return
+    // The start is by the clock of another machine.
+    const ageMs = Math.max(performance.now() - this.#sinceMs, Date.now() - this.#options.startedAt)
+    if (lastProbeMsAgo < ageMs) this.#giveUp(brokenText(broken))
   }
 
   #sendAgain(ready: Ready): void {
@@ -256,109 +375,105 @@ export class SendQueue {
     this.#changes.notify()
   }
 
-  /** A try failed, and another follows. The request waits once the ledger says so. */
-  #tryLater(
-    { job, memory }: Ready,
-    attempt: UnownedAttempt,
-    { waitMs, freePlace }: { readonly waitMs: number; readonly freePlace: () => void },
+  /**
+   * Records an attempt. The parts that follow wait once the ledger has it. What the request writes besides is
+   * written once nothing of it is open.
+   */
+  #record(
+    { open, job, whole, memory }: Ready,
+    { attempt, parts, isFinished }: TakenAttempt,
+    freePlace: (() => void) | null,
   ): void {
     const { figures, target, ledger } = this.#options
-    const dueAtMs = performance.now() + waitMs
+    const atMs = performance.now()
     memory.answered(job.request, attempt)
     figures.attempted(target.sync, attempt.outcome)
-    const history = withAttempt(job.history, attempt)
     let isAcknowledged = false
     const release = (): void => {
-      freePlace()
-      if (!isAcknowledged) this.#addWaiting({ ...job, history }, memory, dueAtMs)
+      freePlace?.()
+      if (isAcknowledged) return
       isAcknowledged = true
+      if (memory !== open.memory) memory.done()
+      if (isFinished) open.memory.done()
+      else if (memory === open.memory) open.waits(whole.rows.length)
+      for (const part of parts) this.#waiting.add({ open, part, dueAtMs: atMs + part.waitMs })
+      this.#rests(open)
     }
-    ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release })
-  }
-
-  #addWaiting({ requestOffset, history }: SendJob, memory: RequestMemory, dueAtMs: number): void {
-    memory.waits()
-    this.#waiting.add({ offset: requestOffset, dueAtMs, history, memory })
+    const effects = isFinished ? open.effects(whole) : null
+    ledger.record({ requestOffset: open.offset, attempt, effects, release })
   }
 
   /** It goes before those that were never tried, since it holds up the checkpoint. */
-  async #takeDue(
-    { request, bytes, offset, history, memory }: DueRequest,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { share, place } = this.#options
-    await memory.takeAgain(share, { record: request, recordBytes: bytes, signal })
-    const job = { ...place, request, requestOffset: offset, history }
-    if (this.#givingUp.signal.aborted) this.leave(job, memory, String(this.#givingUp.signal.reason))
-    else this.#sendAgain({ job, memory, lateMs: 0 })
+  async #takeDue({ request, bytes, open, part }: DuePart, signal: AbortSignal): Promise<void> {
+    if (open.inWork === 0) this.#waitingRequests -= 1
+    open.inWork += 1
+    const { share } = this.#options
+    const memory = await RequestMemory.take(share, { record: request, recordBytes: bytes, signal })
+    const ready = this.#readyOf(open, part, { request, memory })
+    // What it would say does not matter if no try of it can be under way.
+    const isLeft = this.#givingUp.signal.aborted
+    if (part.positions === null || (isLeft && !part.unseen)) return this.#sendOrClose(ready)
+    const rendered = await this.#options.renderPart(request, part.positions)
+    const [only] = rendered
+    if (rendered.length === 1 && only?.kind === 'request') {
+      const { method, path, headers, body } = only
+      const own = { ...ready.job.request, method, path, headers, body }
+      return this.#sendOrClose({ ...ready, job: { ...ready.job, request: own } })
+    }
+    if (isLeft) return this.#sendOrClose(ready)
+    this.#record(ready, open.take(dividedAttempt(ready.job, this.#options.target, rendered)), null)
   }
 
-  /** A request was not throttled, so the destination may take more of them. */
-  #unthrottled({ outcome, answered }: UnownedAttempt): void {
+  #sendOrClose(ready: Ready): void {
+    const { signal } = this.#givingUp
+    if (signal.aborted) this.#close(ready, String(signal.reason))
+    else this.#sendAgain(ready)
+  }
+
+  /** Records that it is tried no more. */
+  #close(ready: Ready, why: string): void {
+    this.#record(ready, ready.open.take(closingAttempt(ready.job, this.#options.target, why)), null)
+  }
+
+  /** It was not throttled, so the destination may take more requests. */
+  #unthrottled(attempt: UnownedAttempt): void {
     const { target, throttles } = this.#options
-    if (outcome === 'delivered') this.#throttledSince = null
-    if (answered && outcome !== 'unknown') throttles.served(target.destination)
-    this.#servedSince += 1
-    if (this.#window === null) return
-    this.#window += 1
-    if (this.#window <= target.concurrency) return
-    this.#window = null
-    // The window is gone. A wait for room in it would last for ever.
-    this.#changes.notify()
+    if (attempt.answered && attempt.outcome !== 'unknown') throttles.served(target.destination)
+    // The window may be gone with it. A wait for room in it would last for ever.
+    if (this.#window.served(attempt)) this.#changes.notify()
   }
 
-  #finish({ job, memory }: Ready, attempt: UnownedAttempt, free: (() => void) | null): void {
-    const { figures, target } = this.#options
-    memory.answered(job.request, attempt)
-    const release = (): void => {
-      free?.()
-      memory.done()
-    }
-    figures.attempted(target.sync, attempt.outcome)
-    const { attempts } = withAttempt(job.history, attempt)
-    const effects = effectsOf({ ...job.request, attempts, requests: 1, final: attempt })
-    this.#options.ledger.record({ requestOffset: job.requestOffset, attempt, effects, release })
-  }
-
-  /**
-   * Pauses the whole destination. The request goes to the head of the queue and has used up no retry (R10).
-   */
-  #throttled(
-    ready: Ready,
-    { attempt, retryAfterMs }: Sent,
-    { sentAtMs, freePlace }: { readonly sentAtMs: number; readonly freePlace: () => void },
-  ): void {
-    const { requestOffset } = ready.job
-    const { gate, ledger, figures, target, throttles } = this.#options
-    figures.attempted(target.sync, attempt.outcome)
-    ledger.record({ requestOffset, attempt, effects: null, release: freePlace })
-    const nowMs = performance.now()
-    // A request that was under way when the destination throttled tells nothing new.
-    if (sentAtMs > this.#narrowedAtMs) {
-      this.#narrowedAtMs = nowMs
-      this.#window = Math.max(1, Math.floor(Math.min(this.#servedSince, this.#underWay.size) / 2))
-      this.#servedSince = 0
-    }
-    this.#throttledSince ??= nowMs
-    const of = { sentAtMs, nowMs, askedMs: retryAfterMs }
+  /** Pauses the whole destination (R10). */
+  #pause({ retryAfterMs }: Sent, sentAtMs: number): void {
+    const { gate, target, throttles } = this.#options
+    const of = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
     gate.pause(throttles.pauseMs(target.destination, of))
-    if (nowMs - this.#throttledSince >= THROTTLED_LONGEST_MS)
+    if (this.#window.throttled(sentAtMs, this.#underWay.size))
       this.#giveUp('the destination has throttled every request for an hour')
-    this.#sendAgain({ ...ready, lateMs: 0 })
+  }
+
+  /** All of its rows were throttled. It goes to the head of the queue and has used up no retry. */
+  #throttled(ready: Ready, attempt: UnownedAttempt, freePlace: () => void): void {
+    const { ledger, figures, target } = this.#options
+    figures.attempted(target.sync, attempt.outcome)
+    ledger.record({ requestOffset: ready.open.offset, attempt, effects: null, release: freePlace })
+    this.#sendAgain({ ...ready, lateMs: 0, isAnnounced: false })
   }
 
   #recordUnsent(why: string): void {
     const left = this.#queue
     this.#queue = []
-    for (const { job, memory } of left) this.leave(job, memory, why)
+    for (const ready of left) this.#close(ready, why)
   }
 }
 
 /** Leave for one request: it ends as finished, or as given back unused. Only the first of the two counts. */
 interface Permit {
   readonly useBeforeMs: number
-  readonly finish: () => void
+  readonly finish: (health: Health) => void
   readonly giveBack: () => void
+  /** The same, since it could not be used in time. */
+  readonly late: () => void
 }
 
 function onePermit(lease: Permits): Permit {
@@ -369,7 +484,8 @@ function onePermit(lease: Permits): Permit {
   }
   return {
     useBeforeMs: lease.useBeforeMs,
-    finish: () => end(() => lease.finished(1)),
+    finish: health => end(() => lease.finished(health)),
     giveBack: () => end(() => lease.unused(1)),
+    late: () => end(() => lease.late()),
   }
 }

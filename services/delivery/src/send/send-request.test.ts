@@ -9,9 +9,11 @@ import {
 } from '@sluice/testkit/sample-records'
 import {
   leftOfWaitMs,
+  WHOLE,
   NO_HISTORY,
-  type RequestHistory,
+  type PartHistory,
   type UnownedAttempt,
+  withAttempt,
 } from '../ledger/request-history.ts'
 import { sendRequest } from './send-request.ts'
 import { LOOKED_AT_BYTES, RECORDED_ANSWER_BYTES, resolveTarget } from '../destination/target.ts'
@@ -36,7 +38,7 @@ interface Case {
   readonly headers?: { readonly [name: string]: string }
   readonly rowHeaders?: { readonly [name: string]: string }
   readonly before?: string | null
-  readonly history?: Partial<RequestHistory>
+  readonly history?: Partial<PartHistory>
 }
 
 /** The attempt of a request that is answered so, and what went out. */
@@ -80,7 +82,7 @@ async function attempt(
     requestOffset: 0,
     partition: 0,
     runId: 'run',
-    history: { ...NO_HISTORY, ...history },
+    history: { ...WHOLE, ...history },
   }
   const sent = await sendRequest(job, {
     target: resolveTarget(sampleDefinition({ destination, sync }), () => secret ?? hook ?? ''),
@@ -93,7 +95,7 @@ async function attempt(
     },
     sendBeforeMs: Infinity,
     lateMs: 0,
-    nextTryMs: () => null,
+    another: { nextTryMs: () => null, splits: false },
     signal: never,
   })
   const [request] = outgoing
@@ -296,18 +298,19 @@ describe('a request whose connection was never open in time', () => {
       durationMs,
     }
     const sent = await sendRequest(
-      { request: sampleRequest(), requestOffset: 0, partition: 0, runId: 'run', history: NO_HISTORY },
+      { request: sampleRequest(), requestOffset: 0, partition: 0, runId: 'run', history: WHOLE },
       {
         target: resolveTarget(sampleDefinition(), () => ''),
         sender: { send: () => Promise.resolve(late), [Symbol.asyncDispose]: () => Promise.resolve() },
         sendBeforeMs: 0,
         lateMs: 30_000,
-        nextTryMs: () => 20_000,
+        another: { nextTryMs: () => 20_000, splits: false },
         signal: never,
       },
     )
     if (sent.kind === 'late') throw new Error('it is tried on')
     expect(sent.attempt).toMatchObject({ outcome: 'unsent', durationMs: 30_010, final: false })
-    expect(leftOfWaitMs(sent.attempt)).toBeGreaterThan(15_000)
+    const [part = WHOLE] = withAttempt(NO_HISTORY, sent.attempt).parts
+    expect(leftOfWaitMs(part)).toBeGreaterThan(15_000)
   })
 })

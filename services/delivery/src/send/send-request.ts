@@ -1,27 +1,36 @@
 /** Sends one request once, and says what came of it. */
-import type { Request } from '@sluice/contracts/records'
+import type { NextPart, Request, RowResult } from '@sluice/contracts/records'
+import { boundedText } from '@sluice/domain/bounded-text'
+import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
+import { healthOf, type Health } from '@sluice/domain/answers/health'
 import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
+import type { Rendered } from '@sluice/rendering/render-batch'
+import { isTainted } from '../ledger/parts.ts'
 import { closeRequest } from '../outcome/close-request.ts'
 import { judge, type Judgement } from '../outcome/judge-answer.ts'
+import { settleRows, type AnotherTry, type Settled } from '../outcome/settle-rows.ts'
 import {
   earlierKey,
   NEVER_SENT,
   ownKey,
   requestHash,
-  type RequestHistory,
+  type PartHistory,
   type UnownedAttempt,
 } from '../ledger/request-history.ts'
+import { withCredential, type Credential } from '../destination/attempt-credentials.ts'
 import { mergedHeaders, shownRequest } from '../destination/shown-request.ts'
 import { RECORDED_ANSWER_BYTES, urlOf, type Target } from '../destination/target.ts'
 
+/** A request, or a part of one, which is a smaller request. */
 export interface SendJob {
   readonly request: Request
   readonly requestOffset: number
   readonly partition: number
   readonly runId: string
-  readonly history: RequestHistory
+  /** Of exactly these rows. */
+  readonly history: PartHistory
 }
 
 export interface Sent {
@@ -29,8 +38,10 @@ export interface Sent {
   readonly attempt: UnownedAttempt
   /** For a throttled attempt: how long the destination asked to be left alone, if it said so. */
   readonly retryAfterMs: number | null
-  /** For a failed try that more tries follow: how long to wait before the next one. Else null. */
-  readonly waitMs: number | null
+  /** True if the destination asked to be left alone, for the sake of all rows or of some. */
+  readonly throttles: boolean
+  /** What it says of the destination itself. */
+  readonly health: Health
 }
 
 /** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
@@ -51,16 +62,19 @@ export async function sendRequest(
   job: SendJob,
   deps: {
     readonly target: Target
+    /** What shows who sends; absent or null if the target's headers do. */
+    readonly credential?: Credential | null
     readonly sender: HttpSender
     readonly sendBeforeMs: number
     readonly lateMs: number
-    /** How long to wait before the next try, if one follows. `made` counts this try, too. */
-    readonly nextTryMs: (failed: { readonly verdict: Verdict; readonly made: number }) => number | null
+    /** What its failed rows may get in this run. */
+    readonly another: AnotherTry
     readonly signal: AbortSignal
   },
 ): Promise<Sent | Late> {
   const { request, history } = job
-  const { target, sender, sendBeforeMs, lateMs, nextTryMs, signal } = deps
+  const { credential = null, sender, sendBeforeMs, lateMs, another, signal } = deps
+  const target = withCredential(deps.target, credential)
   const hash = hashOf(request, target)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const headers = mergedHeaders(target.headers, request.headers)
@@ -80,10 +94,34 @@ export async function sendRequest(
     return { kind: 'late', lateMs: sent.durationMs }
   const result = isLate(sent) ? neverOpen(sent, target, lateMs) : sent
   const judged = judge(result, { ...request, tainted: history.tainted }, target)
-  const waitMs = nextTryMs({ verdict: judged.verdict, made: history.attempts + 1 })
-  const verdict = doubtedVerdict(judged.verdict, repeatsEarlier)
-  const attempt = attemptOf(job, target, { result, judged: { ...judged, verdict }, hash, key, waitMs })
-  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, waitMs }
+  const { verdict } = judged
+  const status = result.kind === 'answered' ? result.status : null
+  const { trigger, rows } = request
+  const isAnew = triesAnew(result, judged, { target, credential, history })
+  const settled = settleRows(
+    { trigger, rows, history, verdict, status, judged: judged.rows },
+    { ...another, isAnew },
+  )
+  const outcome = repeatsEarlier && isNeverSent(verdict) ? 'unknown' : settled.outcome
+  const attempt = attemptOf(job, target, { result, judged, settled: { ...settled, outcome }, hash, key })
+  const { throttles } = settled
+  const health = healthOf(status, verdict)
+  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, throttles, health }
+}
+
+/**
+ * True if the API refused the token, and another one is worth a try: once for each request, at once, and
+ * whatever the sync says of retries.
+ */
+function triesAnew(
+  result: SendResult,
+  { verdict }: Judgement,
+  of: { readonly target: Target; readonly credential: Credential | null; readonly history: PartHistory },
+): boolean {
+  const { target, credential, history } = of
+  if (credential === null || result.kind !== 'answered') return false
+  const isWorth = target.credentials?.answered(credential, result.status) === true
+  return isWorth && verdict.outcome === 'rejected' && !history.triedAnew
 }
 
 type Failed = Extract<SendResult, { kind: 'failed' }>
@@ -117,16 +155,16 @@ function idempotencyKey(
   const earlier = history.answers === 0 ? earlierKey(request, hash) : null
   if (earlier !== null) return { key: earlier, repeatsEarlier: true }
   const { incarnation, run, seq } = request
-  const key = ownKey({ incarnation, run, partition, seq, answers: history.answers })
+  const { positions, answers } = history
+  const key = ownKey({ incarnation, run, partition, seq, positions, answers })
   return { key, repeatsEarlier: false }
 }
 
 /**
  * A request that was never sent in this run leaves behind what an earlier run left: the doubt, and its key.
  */
-function doubtedVerdict(verdict: Verdict, repeatsEarlier: boolean): Verdict {
-  const neverSent = !verdict.answered && (verdict.outcome === 'unsent' || verdict.outcome === 'rejected')
-  return repeatsEarlier && neverSent ? { ...verdict, outcome: 'unknown' } : verdict
+function isNeverSent({ answered, outcome }: Verdict): boolean {
+  return !answered && (outcome === 'unsent' || outcome === 'rejected')
 }
 
 function attemptOf(
@@ -135,16 +173,14 @@ function attemptOf(
   sent: {
     readonly result: SendResult
     readonly judged: Judgement
+    readonly settled: Settled
     readonly hash: string
     readonly key: string | null
-    readonly waitMs: number | null
   },
 ): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const { result, hash, key, waitMs } = sent
-  const { verdict, error, captured } = sent.judged
-  const { outcome } = verdict
-  const [row] = request.rows
+  const { result, judged, settled, hash, key } = sent
+  const { outcome, parts, waitMs } = settled
   const answer = result.kind === 'answered' ? result : null
   const shown = shownRequest(request, target)
   const ownHeader =
@@ -152,12 +188,15 @@ function attemptOf(
   return {
     ...placeOf(job),
     attempt: history.attempts + 1,
-    outcome: outcome === 'throttled' ? outcome : withTaint(outcome, history.tainted, request.trigger),
+    part: history.positions,
+    partBody: history.positions === null ? null : recordedText(textOf(request.body)),
+    outcome,
     final: outcome !== 'throttled' && waitMs === null,
+    parts,
     nextTryAt: waitMs === null ? null : Date.now() + waitMs,
-    answered: verdict.answered,
+    answered: judged.verdict.answered,
     status: answer?.status ?? null,
-    error,
+    error: judged.error ?? errorOfRows(settled, request.rows.length),
     method: request.method,
     url: shown.url,
     requestHash: hash,
@@ -167,12 +206,20 @@ function attemptOf(
     responseBody: answer === null ? null : recordedBody(answer, target),
     startedAt: Math.round(result.startedAt),
     durationMs: Math.round(result.durationMs),
-    rows:
-      row === undefined || captured === null
-        ? []
-        : [{ seq: row.seq, outcome: 'delivered', error: null, captured }],
+    rows: settled.rows,
     requestOffset,
   }
+}
+
+/** What went wrong with single rows, in short. */
+function errorOfRows({ rows }: Settled, count: number): string | null {
+  const failed = rows.filter(({ outcome }) => outcome !== 'delivered')
+  const [first] = failed
+  if (first === undefined) return null
+  const what = `${failed.length} of ${count} rows`
+  return count === 1
+    ? (first.error ?? `the answer says that the row is ${first.outcome}`)
+    : `${what} did not arrive; the first is ${first.outcome}: ${first.error ?? 'no reason is given'}`
 }
 
 /**
@@ -181,10 +228,39 @@ function attemptOf(
  */
 function recordedBody({ body, cut = false }: Answered, target: Target): string {
   const part = body.slice(0, RECORDED_ANSWER_BYTES)
-  const shown = redactText(part, target.secrets, { cut: cut || part.length < body.length })
-  if (shown.length * 3 <= RECORDED_ANSWER_BYTES) return shown
-  const { read } = new TextEncoder().encodeInto(shown, new Uint8Array(RECORDED_ANSWER_BYTES))
-  return shown.slice(0, read)
+  return recordedText(redactText(part, target.secrets, { cut: cut || part.length < body.length }))
+}
+
+/** As much as is recorded. */
+function recordedText(text: string): string {
+  if (text.length * 3 <= RECORDED_ANSWER_BYTES) return text
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(RECORDED_ANSWER_BYTES))
+  return text.slice(0, read)
+}
+
+function textOf(body: Request['body']): string {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(body ?? undefined)
+}
+
+/** Announces the next try of a request, before any byte of it is sent. */
+export function intentOf(job: SendJob, target: Target): UnownedAttempt {
+  const { request, requestOffset, history } = job
+  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  return {
+    ...NEVER_SENT,
+    ...placeOf(job),
+    attempt: history.attempts + 1,
+    part: history.positions,
+    final: false,
+    outcome: 'unknown',
+    error: 'about to be sent',
+    method: request.method,
+    url: shownRequest(request, target).url,
+    requestHash: hash,
+    idempotencyKey: idempotencyKey(job, target, hash).key,
+    startedAt: Date.now(),
+    requestOffset,
+  }
 }
 
 /** What the same request has again, whatever its secrets are by then. */
@@ -201,11 +277,58 @@ export function closingAttempt(job: SendJob, target: Target, why: string): Unown
   return {
     ...NEVER_SENT,
     ...placeOf(job),
-    ...closeRequest(history, { trigger, nextKey: key, repeatsEarlier, why }),
+    part: history.positions,
+    parts: history.positions === null ? null : [],
+    ...closeRequest(history, {
+      trigger,
+      rows: request.rows,
+      nextKey: key,
+      repeatsEarlier,
+      why,
+      hasTokens: target.credentials !== null,
+    }),
     method: request.method,
     url: shownRequest(request, target).url,
     requestHash: hash,
     startedAt: Date.now(),
+    requestOffset,
+  }
+}
+
+/**
+ * Attempt 0 of a part whose rows cannot be rendered as one request. It ends the rows that cannot be rendered, and
+ * names a part for each request that the others make. Nothing was sent.
+ */
+export function dividedAttempt(job: SendJob, target: Target, rendered: readonly Rendered[]): UnownedAttempt {
+  const { request, requestOffset, history } = job
+  const places = new Map(request.rows.map(({ seq }, place) => [seq, history.positions?.[place] ?? place]))
+  const parts: NextPart[] = []
+  const results: RowResult[] = []
+  for (const one of rendered) {
+    if (one.kind === 'request') {
+      const rows = one.rows.flatMap(({ seq }) => places.get(seq) ?? [])
+      parts.push({ rows, tries: history.tries, waitMs: 0 })
+      continue
+    }
+    const error = boundedText(one.error, ROW_ERROR_BYTES)
+    for (const { seq } of one.rows) {
+      const outcome = withTaint('rejected', isTainted(history.tainted, { seq }), request.trigger)
+      results.push({ seq, outcome, error, captured: null })
+    }
+  }
+  return {
+    ...NEVER_SENT,
+    ...placeOf(job),
+    part: history.positions,
+    parts,
+    outcome: 'rejected',
+    error: results[0]?.error ?? `its rows make ${parts.length} requests by now`,
+    method: request.method,
+    url: shownRequest(request, target).url,
+    requestHash: '',
+    idempotencyKey: null,
+    startedAt: Date.now(),
+    rows: results,
     requestOffset,
   }
 }

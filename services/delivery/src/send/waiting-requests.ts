@@ -1,32 +1,30 @@
 /**
- * The requests of one partition that wait for their next try. Of each only its history is in memory. When it
- * is due, it is read again from the topic (PROTOCOL.md §8).
+ * The requests of one partition, and parts of them, that wait for their next try. Of each only its history is in
+ * memory. When it is due, its request is read again from the topic (PROTOCOL.md §8).
  *
- * States of a request: waiting → being read → handed out. It comes back as another one if that try fails,
- * too.
+ * States of a part: waiting → being read → handed out. It comes back as another one if that try fails, too.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
 import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn, sleep } from '@sluice/flow/sleep'
 import type { Placed } from '@sluice/topics/owned-reader'
-import type { RequestMemory } from '../delivery-memory.ts'
-import type { RequestHistory } from '../ledger/request-history.ts'
+import type { PartHistory } from '../ledger/request-history.ts'
+import type { OpenRequest } from './open-request.ts'
 
 /** Requests that are due lie close together if the API fails. So one read looks so far ahead for the next. */
 const READ_AHEAD_OFFSETS = 256
 /** Requests that are due so close together are read together. None is early. */
 const LEAST_PAUSE_MS = 10
 
-export interface WaitingRequest {
-  readonly offset: number
+export interface WaitingPart {
+  readonly open: OpenRequest
+  readonly part: PartHistory
   /** By `performance.now()`. */
   readonly dueAtMs: number
-  readonly history: RequestHistory
-  readonly memory: RequestMemory
 }
 
-export interface DueRequest extends WaitingRequest {
+export interface DuePart extends WaitingPart {
   readonly request: Request
   /** Size of the record in its topic. */
   readonly bytes: number
@@ -35,15 +33,15 @@ export interface DueRequest extends WaitingRequest {
 export interface WaitingOptions {
   /** Reads records of `requests` from one offset up to before another. */
   readonly read: (span: { readonly from: number; readonly to: number }) => AsyncIterable<readonly Placed[]>
-  /** Takes a request that is due. The next one is handed out once it resolves. */
-  readonly onDue: (due: DueRequest) => Promise<void>
+  /** Takes a part that is due. The next one is handed out once it resolves. */
+  readonly onDue: (due: DuePart) => Promise<void>
   /** Aborts when no request is to wait any longer: all are handed out at once. */
   readonly atOnce: AbortSignal
 }
 
 export class WaitingRequests {
   readonly #options: WaitingOptions
-  readonly #waiting = new Map<number, WaitingRequest>()
+  readonly #waiting = new Set<WaitingPart>()
   readonly #changes = new Notifier()
   #nextAtMs = Infinity
 
@@ -52,18 +50,13 @@ export class WaitingRequests {
     options.atOnce.addEventListener('abort', () => this.#changes.notify(), { once: true })
   }
 
-  /** How many wait. */
-  get size(): number {
-    return this.#waiting.size
-  }
-
   /** When the first of them is due, by `performance.now()`; Infinity if none waits. */
   get nextAtMs(): number {
     return this.#waiting.size === 0 ? Infinity : this.#nextAtMs
   }
 
-  add(waiting: WaitingRequest): void {
-    this.#waiting.set(waiting.offset, waiting)
+  add(waiting: WaitingPart): void {
+    this.#waiting.add(waiting)
     if (waiting.dueAtMs >= this.#nextAtMs && !this.#options.atOnce.aborted) return
     this.#nextAtMs = Math.min(this.#nextAtMs, waiting.dueAtMs)
     this.#changes.notify()
@@ -83,18 +76,18 @@ export class WaitingRequests {
     }
   }
 
-  /** Takes out what is due, in the order of the topic, and looks when the next one is. */
-  #takeDue(): Map<number, WaitingRequest> {
+  /** Takes out what is due, by offset in the order of the topic, and looks when the next one is. */
+  #takeDue(): Map<number, WaitingPart[]> {
     const nowMs = performance.now()
-    const due: WaitingRequest[] = []
+    const due: WaitingPart[] = []
     this.#nextAtMs = Infinity
-    for (const waiting of this.#waiting.values()) {
+    for (const waiting of this.#waiting) {
       if (waiting.dueAtMs <= nowMs || this.#options.atOnce.aborted) due.push(waiting)
       else this.#nextAtMs = Math.min(this.#nextAtMs, waiting.dueAtMs)
     }
-    for (const { offset } of due) this.#waiting.delete(offset)
-    due.sort((a, b) => a.offset - b.offset)
-    return new Map(due.map(waiting => [waiting.offset, waiting]))
+    for (const waiting of due) this.#waiting.delete(waiting)
+    due.sort((a, b) => a.open.offset - b.open.offset)
+    return Map.groupBy(due, ({ open }) => open.offset)
   }
 
   async #untilDue(seen: number, signal: AbortSignal): Promise<void> {
@@ -111,17 +104,19 @@ export class WaitingRequests {
     })
   }
 
-  async #read(due: Map<number, WaitingRequest>, signal: AbortSignal): Promise<void> {
+  async #read(due: Map<number, WaitingPart[]>, signal: AbortSignal): Promise<void> {
     while (due.size > 0) {
       const [from = 0] = due.keys()
       const to = 1 + ([...due.keys()].findLast(offset => offset < from + READ_AHEAD_OFFSETS) ?? from)
       for await (const records of this.#options.read({ from, to })) {
         for (const { offset, record, bytes } of records) {
-          const waiting = due.get(offset)
-          if (waiting === undefined || record?.name !== 'sluice.Request') continue
+          const parts = due.get(offset)
+          if (parts === undefined || record?.name !== 'sluice.Request') continue
           due.delete(offset)
-          await this.#options.onDue({ ...waiting, request: record.value, bytes })
-          signal.throwIfAborted()
+          for (const waiting of parts) {
+            await this.#options.onDue({ ...waiting, request: record.value, bytes })
+            signal.throwIfAborted()
+          }
         }
       }
       for (const offset of due.keys()) {

@@ -17,6 +17,7 @@ import {
   PRESENT,
   REMOVED,
   SETTLED,
+  UNKNOWN,
 } from '../state/codes.ts'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import { type KnownRequest, sqlTypeOf } from '../state/known-columns.ts'
@@ -206,6 +207,8 @@ export interface FoundChanges {
   readonly adopted: { readonly rows: number; readonly columns: readonly string[] }
   /** Rows settled as muted that were not so before. */
   readonly muted: number
+  /** Rows that are passed over since nobody has decided about them. */
+  readonly undecided: number
 }
 
 export interface DiffedWith {
@@ -244,6 +247,9 @@ export async function findChanges(
   const isDiscarded = purpose?.kind === 'discard' ? meantSql(purpose) : null
   // A row that a person asks for is tried, however often it has failed.
   const givesUp = giveUpAfter === null || purpose?.kind === 'retry' ? 'false' : `runs >= ${giveUpAfter}`
+  // A person who asks for a row has decided about it.
+  const leaves = request.leavesUndecided === true && !isOfSome
+  const isLeft = leaves ? `is_retry AND outcome = ${UNKNOWN}` : 'false'
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
     WITH m AS (SELECT * FROM (${rows})${clear}),
@@ -253,7 +259,7 @@ export async function findChanges(
           m.hash AS model_hash, s.hash AS state_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
         FROM m FULL JOIN s ON m.key = s.key),
       decided AS (SELECT *, ${DECIDED_OP} AS op FROM joined),
-      entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status,
+      entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status, r.outcome,
           coalesce(r.run = d.run AND r.seq = d.seq, false) AS is_retry
         FROM decided d LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM retry) r ON r.key = d.key AND r.partition = d.partition),
       muting AS (SELECT *, coalesce(muted = mute, false) AND ${!isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND ${!isResync} AS mutes FROM entered),
@@ -265,7 +271,7 @@ export async function findChanges(
       if(was_muted OR mutes, mute, NULL) AS muted, mutes AND NOT was_muted AS newly_muted, if(adopts, shape, NULL) AS adopted_shape,
       CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE believed END AS settled_kind,
       CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN believed = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
-    FROM needs WHERE ${wantedSql(purpose)}`)
+    FROM needs WHERE (${wantedSql(purpose)}) AND NOT (${isLeft})`)
   const oversize = await dropOversizeRows(connection, {
     sized: sizedRows(model),
     key: model.key,
@@ -279,6 +285,7 @@ export async function findChanges(
     slices: from.slices,
     ...(await countSections(connection)),
     ...(await countSettled(connection, from)),
+    undecided: leaves ? await countUndecided(connection) : 0,
   }
 }
 
@@ -350,6 +357,15 @@ async function countSettled(
   const columns = hash.columns.map(({ name }) => name)
   const isNew = (name: string): boolean => lacking.some(shape => !shape.columns.includes(name))
   return { muted: muted ?? 0, adopted: { rows: adopted, columns: columns.filter(isNew) } }
+}
+
+/** Rows whose last change has an outcome that nobody knows. */
+async function countUndecided(connection: DuckDBConnection): Promise<number> {
+  const reader = await connection.runAndReadAll(
+    `SELECT count(*) FROM state s JOIN retry r ON ${keyToken('r.key')} = ${keyToken('s.key')}
+      AND r.partition = s.partition AND r.run = s.run AND r.seq = s.seq WHERE r.outcome = ${UNKNOWN}`,
+  )
+  return Number(reader.getRows()[0]?.[0] ?? 0)
 }
 
 /** The first keys, in order, of the rows that a trigger removes. */

@@ -2,7 +2,9 @@
 import type { ValidateView } from '@sluice/contracts/api'
 import type { ResourceKind } from '@sluice/contracts/resources'
 import { checkConnections, type Connected } from '@sluice/control/check-connections'
-import { booleanOption, type Command } from '../../command.ts'
+import { secretNames } from '@sluice/contracts/secret-references'
+import { loggerFor } from '../../cli-logger.ts'
+import { booleanOption, type Command, type CommandContext } from '../../command.ts'
 import { connectionsOf, tellUnbound } from '../../compose.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { teller } from '../../output/notice.ts'
@@ -31,7 +33,7 @@ export const command: Command = {
     const connects = booleanOption(args, 'connect')
     const sources = [...project.resources.values()].filter(({ kind }) => kind === 'source')
     if (connects) tellUnbound(sources, { env, tell: teller(context) })
-    const connected = connects ? await checkConnections(project, await connectionsOf(env), signal) : null
+    const connected = connects ? await connectedTo(project, context) : null
     const view: ValidateView = {
       ok: true,
       resources: project.resources.size,
@@ -41,6 +43,14 @@ export const command: Command = {
     stdout.write(json ? `${JSON.stringify(view)}\n` : validateText(project, connected, painter(color)))
     return EXIT.success
   },
+}
+
+async function connectedTo(project: Project, context: CommandContext): Promise<Connected> {
+  const { dir, env, signal } = context
+  const secrets = secretNames(JSON.stringify([...project.resources.values()]))
+  const options = { dir, env, secrets, logger: loggerFor(context), signal, tell: teller(context) }
+  await using connections = await connectionsOf(options)
+  return await checkConnections(project, connections, signal)
 }
 
 const KINDS: readonly ResourceKind[] = ['source', 'model', 'destination', 'sync']

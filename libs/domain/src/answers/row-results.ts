@@ -1,0 +1,184 @@
+/** What an answer says of single rows of its request (`errors.rowResults`): the first rule that names a row decides. */
+import type { SyncSpec } from '@sluice/contracts/resources'
+import type { RowRuleSpec } from '@sluice/contracts/specs/answer-specs'
+import type { AnswerBody } from './answer-body.ts'
+import { compileJsonPath } from './answer-rules.ts'
+import { valuesAt, type JsonPath } from './json-path.ts'
+
+/** How an item names its row. */
+type Naming =
+  | { readonly kind: 'position' }
+  | { readonly kind: 'index'; readonly path: JsonPath }
+  /** A row is named by the texts of these columns, all of them. */
+  | { readonly kind: 'columns'; readonly columns: readonly (readonly [string, JsonPath])[] }
+
+export interface RowRule {
+  readonly items: JsonPath
+  readonly naming: Naming
+  /** The rule is of items in which this finds a value other than null and false. */
+  readonly json: JsonPath | null
+  readonly as: RowRuleSpec['as']
+  readonly error: JsonPath | null
+}
+
+/** What an answer says of one row. */
+export interface RowAnswer {
+  readonly as: RowRuleSpec['as']
+  /** The reason, as the item has it. */
+  readonly error: string | null
+  /** The JSON that the answer has of the row. */
+  readonly item: unknown
+}
+
+export type RowAnswers =
+  | {
+      readonly kind: 'told'
+      /** By the row's position in the request. */
+      readonly rows: ReadonlyMap<number, RowAnswer>
+      /** What is odd about the answer: items that name no row. */
+      readonly odd: string | null
+    }
+  /** The body could not be looked into. So nobody knows which rows it names. */
+  | { readonly kind: 'untold'; readonly why: string }
+
+/** Throws `config` for a wrong JSONPath. A checked project has none. */
+export function compileRowRules(specs: readonly RowRuleSpec[]): readonly RowRule[] {
+  return specs.map(({ items, row, json, as, error }) => ({
+    items: compileJsonPath(items),
+    naming: namingOf(row),
+    json: json === undefined ? null : compileJsonPath(json),
+    as,
+    error: error === undefined ? null : compileJsonPath(error),
+  }))
+}
+
+/** A column that is called `index` cannot name rows alone. */
+function isIndex(row: Exclude<RowRuleSpec['row'], string>): row is { readonly index: string } {
+  return Object.keys(row).length === 1 && Object.hasOwn(row, 'index')
+}
+
+function namingOf(row: RowRuleSpec['row']): Naming {
+  if (typeof row === 'string') return { kind: 'position' }
+  if (isIndex(row)) return { kind: 'index', path: compileJsonPath(row.index) }
+  return {
+    kind: 'columns',
+    columns: Object.entries(row).map(([column, path]) => [column, compileJsonPath(path)] as const),
+  }
+}
+
+/** The columns by which answers to a sync's requests name rows. */
+export function namingColumns({ errors }: Pick<SyncSpec, 'errors'>): readonly string[] {
+  const columns = (errors?.rowResults ?? []).flatMap(({ row }) =>
+    typeof row === 'string' || isIndex(row) ? [] : Object.keys(row),
+  )
+  return [...new Set(columns)].sort()
+}
+
+/** What an answer says of the rows of its request. Of each row it takes the texts of its naming columns, as JSON. */
+export function rowAnswersOf(
+  rules: readonly RowRule[],
+  body: AnswerBody,
+  rows: readonly { readonly named: string | null }[],
+): RowAnswers {
+  if (rules.length === 0) return NOTHING_TOLD
+  const { json } = body
+  if (json.kind === 'none') return NOTHING_TOLD
+  if (json.kind === 'untold') return json
+  const found = new Map<number, RowAnswer>()
+  const places = new NamedRows(rows)
+  let odd: string | null = null
+  for (const rule of rules) {
+    for (const [place, item] of valuesAt(rule.items, json.value).entries()) {
+      if (rule.json !== null && !valuesAt(rule.json, item).some(isThere)) continue
+      const named = places.of(rule.naming, item, place)
+      if (named.length === 0) odd ??= `${rule.items.text}: item ${place} names no row of the request`
+      for (const position of named)
+        if (!found.has(position)) found.set(position, { as: rule.as, error: errorOf(rule, item), item })
+    }
+  }
+  return { kind: 'told', rows: found, odd }
+}
+
+const NOTHING_TOLD: RowAnswers = { kind: 'told', rows: new Map(), odd: null }
+
+function isThere(value: unknown): boolean {
+  return value !== null && value !== undefined && value !== false
+}
+
+/** Finds rows by what items say. */
+class NamedRows {
+  readonly #rows: readonly { readonly named: string | null }[]
+  /** Positions by the texts of columns. */
+  readonly #byColumns = new Map<string, ReadonlyMap<string, readonly number[]>>()
+
+  constructor(rows: readonly { readonly named: string | null }[]) {
+    this.#rows = rows
+  }
+
+  /** The positions of the rows that an item names. Columns may name several rows. */
+  of(naming: Naming, item: unknown, place: number): readonly number[] {
+    switch (naming.kind) {
+      case 'position':
+        return place < this.#rows.length ? [place] : []
+      case 'index': {
+        const index = indexOf(textAt(naming.path, item))
+        return index !== null && index < this.#rows.length ? [index] : []
+      }
+      case 'columns': {
+        const texts = naming.columns.map(([, path]) => textAt(path, item))
+        if (texts.includes(null)) return []
+        return this.#named(naming.columns.map(([column]) => column)).get(JSON.stringify(texts)) ?? []
+      }
+      default:
+        return naming satisfies never
+    }
+  }
+
+  #named(columns: readonly string[]): ReadonlyMap<string, readonly number[]> {
+    const key = JSON.stringify(columns)
+    const known = this.#byColumns.get(key)
+    if (known !== undefined) return known
+    const found = new Map<string, number[]>()
+    for (const [position, { named }] of this.#rows.entries()) {
+      const values = namesIn(named)
+      const text = JSON.stringify(columns.map(column => values.get(column) ?? null))
+      const same = found.get(text)
+      if (same === undefined) found.set(text, [position])
+      else same.push(position)
+    }
+    this.#byColumns.set(key, found)
+    return found
+  }
+}
+
+function namesIn(named: string | null): ReadonlyMap<string, unknown> {
+  // A request of an earlier version has no such field.
+  const values: unknown = typeof named === 'string' ? JSON.parse(named) : null
+  return new Map(typeof values === 'object' && values !== null ? Object.entries(values) : [])
+}
+
+/** The text, number or boolean at a path, as text. Null for anything else. */
+function textAt(path: JsonPath, item: unknown): string | null {
+  const [value] = valuesAt(path, item)
+  if (typeof value === 'string') return value
+  // A number that is kept as it was written is an object without a prototype.
+  const isNumber = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === null
+  return isNumber || typeof value === 'number' || typeof value === 'boolean' ? JSON.stringify(value) : null
+}
+
+function indexOf(text: string | null): number | null {
+  return text !== null && /^\d{1,9}$/.test(text) ? Number(text) : null
+}
+
+function errorOf({ error }: RowRule, item: unknown): string | null {
+  if (error === null) return null
+  const [value] = valuesAt(error, item)
+  if (value === undefined || value === null) return null
+  if (typeof value === 'string') return value
+  try {
+    return JSON.stringify(value)
+  } catch {
+    // It is nested too deep to be written.
+    return null
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * What Sluice keeps of a login in the vault: the refresh token, which servers may replace with each use, or
+ * an access token that came without one.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import { SluiceError } from '@sluice/contracts/errors'
+import { z } from 'zod'
+
+const schema = z.object({
+  /** Of all that follows from one login: other tokens are not mixed with these. */
+  epoch: z.string(),
+  /** Fingerprint of client, token endpoint and first refresh token. A login of others does not count. */
+  of: z.string(),
+  refreshToken: z.string().nullable(),
+  /** Only without a refresh token. */
+  access: z.object({ accessToken: z.string(), type: z.string(), untilMs: z.number().nullable() }).nullable(),
+})
+
+export type Login = z.output<typeof schema>
+
+/** Throws `corrupt` for a text that is no login. */
+export function parseLogin(text: string): Login {
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch {
+    throw new SluiceError('corrupt', 'what the vault keeps of a login cannot be read')
+  }
+}
+
+export function newEpoch(): string {
+  return randomUUID().slice(0, 8)
+}
+
+/** Whose login it is. It stands in the vault alone. */
+export function loginOf(of: {
+  readonly tokenUrl: string
+  readonly clientId: string
+  readonly refreshToken: string | null
+}): string {
+  const text = JSON.stringify([of.tokenUrl, of.clientId, of.refreshToken])
+  return createHash('sha256').update(text).digest('hex')
+}

@@ -1,0 +1,71 @@
+/** What a client shows and asks for, with its secrets filled in. */
+import type { OAuthSpec } from '@sluice/contracts/specs/oauth-specs'
+
+export interface ExtraParts {
+  readonly headers: { readonly [name: string]: string }
+  readonly query: { readonly [name: string]: string }
+  readonly body: { readonly [name: string]: string }
+}
+
+export interface OAuthSettings {
+  readonly grant: OAuthSpec['grant']
+  readonly tokenUrl: string
+  readonly refreshUrl: string
+  readonly clientId: string
+  readonly clientSecret: string | null
+  /** `none`: the client says its name alone. */
+  readonly clientAuthentication: 'header' | 'body' | 'private_key_jwt' | 'none'
+  readonly privateKey: string | null
+  readonly keyId: string | null
+  readonly scope: string | null
+  readonly audience: string | null
+  readonly username: string | null
+  readonly password: string | null
+  /** The first one, of a client with `grant: refresh-token`. */
+  readonly refreshToken: string | null
+  readonly tokenRequest: ExtraParts
+  readonly refreshRequest: ExtraParts
+  /** All that was filled in and that nobody may see. */
+  readonly secrets: readonly string[]
+}
+
+type Fill = (text: string) => string
+
+/** `fill` fills secrets into a text. What it throws passes through. */
+export function oauthSettings(spec: OAuthSpec, fill: Fill): OAuthSettings {
+  const filled = (text: string | undefined): string | null => (text === undefined ? null : fill(text))
+  const clientSecret = filled(spec.clientSecret)
+  const privateKey = filled(spec.privateKey)
+  const password = filled(spec.password)
+  const refreshToken = filled(spec.refreshToken)
+  const scopes = spec.scopes ?? null
+  const tokenUrl = fill(spec.tokenUrl)
+  const bodies = [spec.tokenRequest, spec.refreshRequest].map(extra => partsOf(extra, fill))
+  const [tokenRequest = NO_PARTS, refreshRequest = NO_PARTS] = bodies
+  return {
+    grant: spec.grant,
+    tokenUrl,
+    refreshUrl: filled(spec.refreshUrl) ?? tokenUrl,
+    clientId: fill(spec.clientId),
+    clientSecret,
+    clientAuthentication: spec.clientAuthentication ?? (clientSecret === null ? 'none' : 'header'),
+    privateKey,
+    keyId: filled(spec.keyId),
+    scope: scopes === null ? null : fill(typeof scopes === 'string' ? scopes : scopes.join(' ')),
+    audience: filled(spec.audience),
+    username: filled(spec.username),
+    password,
+    refreshToken,
+    tokenRequest,
+    refreshRequest,
+    secrets: [clientSecret, privateKey, password, refreshToken].filter(text => text !== null),
+  }
+}
+
+const NO_PARTS: ExtraParts = { headers: {}, query: {}, body: {} }
+
+function partsOf(extra: OAuthSpec['tokenRequest'], fill: Fill): ExtraParts {
+  const filled = (texts: { readonly [name: string]: string } = {}): { [name: string]: string } =>
+    Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, fill(text)]))
+  return { headers: filled(extra?.headers), query: filled(extra?.query), body: filled(extra?.body) }
+}

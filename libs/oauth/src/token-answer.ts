@@ -1,0 +1,95 @@
+/**
+ * What a token endpoint answers, read as leniently as real servers need: a form in place of JSON, a lifetime
+ * as text or none at all, a type in any case or none at all, an error with a status of 200.
+ */
+
+export type TokenAnswer =
+  | {
+      readonly kind: 'token'
+      readonly accessToken: string
+      /** The scheme of the header Authorization. */
+      readonly type: string
+      /** How long it counts from its answer on; null if the server does not say. */
+      readonly lifeMs: number | null
+      /** Null if the server gives none: then the one before goes on. */
+      readonly refreshToken: string | null
+    }
+  | {
+      readonly kind: 'refused'
+      /** The code of RFC 6749 §5.2, such as `invalid_grant`, if the server gives one. */
+      readonly code: string | null
+      readonly message: string
+      /** True if asking again later may help. */
+      readonly mayPass: boolean
+    }
+
+/** A token is sent in a header. */
+const TOKEN = /^[\x21-\x7e]+( [\x21-\x7e]+)*$/
+const LONGEST_LIFE_MS = 365 * 86_400_000
+const PASSING_CODES = ['temporarily_unavailable', 'server_error', 'slow_down', 'authorization_pending']
+const EXCERPT_LENGTH = 300
+
+export function readTokenAnswer(status: number, body: string): TokenAnswer {
+  const fields = fieldsOf(body)
+  const code = textOf(fields, 'error')
+  const accessToken = textOf(fields, 'access_token')
+  if (status < 200 || status > 299 || code !== null || accessToken === null)
+    return refusal(status, { fields, code, body, lacksToken: code === null })
+  const type = textOf(fields, 'token_type') ?? 'bearer'
+  const isBearer = /^(bearer|n_a|access_?token)$/i.test(type)
+  if (!TOKEN.test(accessToken) || !(isBearer || /^[!#$%&'*+.^_`|~\w-]+$/.test(type)))
+    return { kind: 'refused', code: null, message: 'the token cannot be sent in a header', mayPass: false }
+  const refreshToken = textOf(fields, 'refresh_token')
+  const lifeMs = lifeOf(fields['expires_in'])
+  return { kind: 'token', accessToken, type: isBearer ? 'Bearer' : type, lifeMs, refreshToken }
+}
+
+interface Fields {
+  readonly [name: string]: unknown
+}
+
+function fieldsOf(body: string): Fields {
+  try {
+    const parsed: unknown = JSON.parse(body)
+    if (typeof parsed === 'object' && parsed !== null) return { ...parsed }
+  } catch {
+    if (/^[\w.-]+=/.test(body)) return Object.fromEntries(new URLSearchParams(body))
+  }
+  return {}
+}
+
+function textOf(fields: Fields, name: string): string | null {
+  const value = fields[name]
+  return typeof value === 'string' && value !== '' ? value : null
+}
+
+/** Seconds, as a number or a text. What is no time counts as none. */
+function lifeOf(value: unknown): number | null {
+  const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+  if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds <= 0) return null
+  return Math.min(seconds * 1000, LONGEST_LIFE_MS)
+}
+
+function refusal(
+  status: number,
+  of: {
+    readonly fields: Fields
+    readonly code: string | null
+    readonly body: string
+    readonly lacksToken: boolean
+  },
+): TokenAnswer {
+  const { fields, code, body, lacksToken } = of
+  const isGood = status >= 200 && status <= 299
+  const said =
+    code === null ? body.slice(0, EXCERPT_LENGTH).trim() : (textOf(fields, 'error_description') ?? '')
+  const parts = [`HTTP ${status}`, isGood && lacksToken ? 'without `access_token`' : code, said]
+  const message = parts.filter(part => part !== null && part !== '').join(': ')
+  const byStatus = status >= 500 || status === 429 || status === 408
+  return {
+    kind: 'refused',
+    code,
+    message,
+    mayPass: byStatus || (code !== null && PASSING_CODES.includes(code)),
+  }
+}

@@ -1,0 +1,249 @@
+/** Asks a token endpoint, through the sender of the destination. */
+import { createPrivateKey, type KeyObject, type webcrypto } from 'node:crypto'
+import * as oauth from 'oauth4webapi'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ConnectionOptions, HttpSender } from '@sluice/http-sender/port'
+import { redactText } from '@sluice/secrets/redact'
+import type { ExtraParts, OAuthSettings } from './settings.ts'
+import { readTokenAnswer, type TokenAnswer } from './token-answer.ts'
+
+export const TOKEN_TIMEOUT_MS = 30_000
+const ANSWER_LIMIT_BYTES = 256 * 1024
+/** A server's clock differs from ours if it is so far away. Times in signed texts then follow the server's. */
+const SKEW_FROM_MS = 5_000
+
+/** What a token is asked for by. */
+export type TokenGrant =
+  | { readonly kind: 'first' }
+  | { readonly kind: 'refresh'; readonly refreshToken: string }
+  | { readonly kind: 'code'; readonly code: string; readonly verifier: string; readonly redirectUri: string }
+
+export interface AskedToken {
+  readonly answer: TokenAnswer
+  /** How long the endpoint asks to be left alone; null if it does not say. */
+  readonly retryAfterMs: number | null
+}
+
+export class TokenEndpoint {
+  readonly #sender: HttpSender
+  /** How far the server's clock is ahead, as its last answer told. */
+  #skewMs = 0
+
+  constructor(sender: HttpSender) {
+    this.#sender = sender
+  }
+
+  /**
+   * Asks once, or twice if the server's clock explains why a signed text was refused. What went wrong is an
+   * answer, without any secret in it. Rejects with `config` for a key that cannot sign, and when aborted.
+   */
+  async ask(
+    settings: OAuthSettings,
+    grant: TokenGrant,
+    options: { readonly connection: ConnectionOptions; readonly signal: AbortSignal },
+  ): Promise<AskedToken> {
+    const before = this.#skewMs
+    const asked = await this.#askOnce(settings, grant, options)
+    const isSigned = settings.privateKey !== null
+    const learned = Math.abs(this.#skewMs - before) >= SKEW_FROM_MS
+    if (!isSigned || !learned || asked.answer.kind === 'token') return asked
+    return await this.#askOnce(settings, grant, options)
+  }
+
+  async #askOnce(
+    settings: OAuthSettings,
+    grant: TokenGrant,
+    options: { readonly connection: ConnectionOptions; readonly signal: AbortSignal },
+  ): Promise<AskedToken> {
+    const { url, headers, body } = await requestOf(settings, grant, this.#skewMs)
+    const sentMs = Date.now()
+    const result = await this.#sender.send({
+      method: 'POST',
+      url,
+      headers,
+      body: Buffer.from(body.toString()),
+      timeoutMs: TOKEN_TIMEOUT_MS,
+      bodyLimitBytes: ANSWER_LIMIT_BYTES,
+      connection: options.connection,
+      signal: options.signal,
+    })
+    if (result.kind === 'failed') {
+      const message = redactText(result.error, settings.secrets)
+      const answer = { kind: 'refused', code: null, message, mayPass: result.reason !== 'invalid' } as const
+      return { answer, retryAfterMs: null }
+    }
+    const serverMs = Date.parse(result.headers['date'] ?? '')
+    if (!Number.isNaN(serverMs)) this.#skewMs = serverMs - (sentMs + Date.now()) / 2
+    const seconds = Number(result.headers['retry-after'] ?? Number.NaN)
+    const answer = readTokenAnswer(result.status, result.body)
+    const hidden = [...settings.secrets, ...shownIn(headers, body)]
+    return {
+      answer:
+        answer.kind === 'token'
+          ? answer
+          : { ...answer, message: redactText(answer.message, hidden, { cut: true }) },
+      retryAfterMs: Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : null,
+    }
+  }
+}
+
+/** What a server may give back of a request. */
+function shownIn(headers: { readonly [name: string]: string }, body: URLSearchParams): string[] {
+  const names = [
+    'refresh_token',
+    'code',
+    'code_verifier',
+    'client_secret',
+    'client_assertion',
+    'assertion',
+    'password',
+  ]
+  const values = names.flatMap(name => body.getAll(name))
+  const { authorization = '' } = headers
+  return [...values, authorization.replace(/^\S+ /, '')].filter(value => value !== '')
+}
+
+async function requestOf(
+  settings: OAuthSettings,
+  grant: TokenGrant,
+  skewMs: number,
+): Promise<{ url: string; headers: { [name: string]: string }; body: URLSearchParams }> {
+  const isRefresh = grant.kind === 'refresh'
+  const extra = isRefresh ? settings.refreshRequest : settings.tokenRequest
+  const body = new URLSearchParams(await parametersOf(settings, grant, skewMs))
+  const headers: { [name: string]: string } = {
+    accept: 'application/json',
+    'content-type': 'application/x-www-form-urlencoded;charset=UTF-8',
+  }
+  await authenticate(settings, { headers, body, skewMs })
+  return {
+    url: withQuery(isRefresh ? settings.refreshUrl : settings.tokenUrl, extra),
+    headers: { ...headers, ...lowerCased(extra.headers) },
+    body: withBody(body, extra),
+  }
+}
+
+function lowerCased(headers: { readonly [name: string]: string }): { [name: string]: string } {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value.trim()]),
+  )
+}
+
+function withQuery(url: string, { query }: ExtraParts): string {
+  const whole = new URL(url)
+  for (const [name, value] of Object.entries(query)) whole.searchParams.set(name, value)
+  return whole.href
+}
+
+/** A parameter that is empty is left out: so a user may take one away. */
+function withBody(body: URLSearchParams, extra: ExtraParts): URLSearchParams {
+  for (const [name, value] of Object.entries(extra.body)) {
+    if (value === '') body.delete(name)
+    else body.set(name, value)
+  }
+  return body
+}
+
+async function parametersOf(
+  settings: OAuthSettings,
+  grant: TokenGrant,
+  skewMs: number,
+): Promise<{ [name: string]: string }> {
+  const { scope, audience, username, password } = settings
+  const wanted = {
+    ...(scope === null ? {} : { scope }),
+    ...(audience === null || settings.grant === 'jwt-bearer' ? {} : { audience }),
+  }
+  if (grant.kind === 'refresh') return { grant_type: 'refresh_token', refresh_token: grant.refreshToken }
+  if (grant.kind === 'code') {
+    const { code, verifier: code_verifier, redirectUri: redirect_uri } = grant
+    return { grant_type: 'authorization_code', code, code_verifier, redirect_uri }
+  }
+  switch (settings.grant) {
+    case 'client-credentials':
+      return { grant_type: 'client_credentials', ...wanted }
+    case 'password':
+      return { grant_type: 'password', username: username ?? '', password: password ?? '', ...wanted }
+    case 'jwt-bearer': {
+      const assertion = await signed(settings, { ...assertionOf(settings) }, skewMs)
+      return { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion }
+    }
+    case 'authorization-code':
+    case 'refresh-token':
+      throw new SluiceError('internal', `a token of ${settings.grant} is not asked for anew`)
+    default:
+      return settings.grant satisfies never
+  }
+}
+
+/** RFC 7523 §3; Google wants the scope in it, and the others pass over it. */
+function assertionOf({ clientId, username, audience, tokenUrl, scope }: OAuthSettings): object {
+  const claims = { iss: clientId, sub: username ?? clientId, aud: audience ?? tokenUrl }
+  return scope === null ? claims : { ...claims, scope }
+}
+
+async function authenticate(
+  settings: OAuthSettings,
+  { headers, body, skewMs }: { headers: { [name: string]: string }; body: URLSearchParams; skewMs: number },
+): Promise<void> {
+  const { clientId, clientSecret, clientAuthentication, tokenUrl } = settings
+  if (clientAuthentication === 'header') {
+    const pair = `${formEncoded(clientId)}:${formEncoded(clientSecret ?? '')}`
+    headers['authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`
+    return
+  }
+  // An assertion says who the client is.
+  if (clientAuthentication === 'none' && settings.grant === 'jwt-bearer') return
+  body.set('client_id', clientId)
+  if (clientAuthentication === 'body') body.set('client_secret', clientSecret ?? '')
+  if (clientAuthentication === 'private_key_jwt') {
+    const claims = { iss: clientId, sub: clientId, aud: tokenUrl }
+    body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
+    body.set('client_assertion', await signed(settings, claims, skewMs))
+  }
+}
+
+/**
+ * RFC 6749 §2.3.1. Only what has to be is encoded: many servers take the texts as they stand, and most ids
+ * have dashes.
+ */
+function formEncoded(text: string): string {
+  return encodeURIComponent(text).replaceAll('%20', '+')
+}
+
+/** A JWT with these claims, by the client's key. Throws `config` if the key cannot sign. */
+async function signed(
+  { privateKey, keyId, clientId, secrets }: OAuthSettings,
+  claims: object,
+  skewMs: number,
+): Promise<string> {
+  try {
+    const key = await signingKey(createPrivateKey(privateKey ?? ''))
+    const authenticate = oauth.PrivateKeyJwt(keyId === null ? key : { key, kid: keyId }, {
+      [oauth.modifyAssertion]: (_header, payload) => void Object.assign(payload, claims),
+    })
+    const client = { client_id: clientId, [oauth.clockSkew]: Math.round(skewMs / 1000) }
+    const body = new URLSearchParams()
+    await authenticate({ issuer: 'https://unused.invalid' }, client, body, new Headers())
+    return body.get('client_assertion') ?? ''
+  } catch (cause) {
+    const why = redactText(cause instanceof Error ? cause.message : String(cause), secrets)
+    throw new SluiceError('config', `\`auth.oauth2.privateKey\` cannot sign: ${why}`)
+  }
+}
+
+/** RS256 for a key of RSA, ES256 and the like for one of an elliptic curve, EdDSA for Ed25519. */
+async function signingKey(key: KeyObject): Promise<webcrypto.CryptoKey> {
+  const type = key.asymmetricKeyType
+  if (type === 'rsa') return key.toCryptoKey({ name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, false, ['sign'])
+  if (type === 'ed25519') return key.toCryptoKey({ name: 'Ed25519' }, false, ['sign'])
+  const curves: { readonly [name: string]: string } = {
+    prime256v1: 'P-256',
+    secp384r1: 'P-384',
+    secp521r1: 'P-521',
+  }
+  const namedCurve = curves[key.asymmetricKeyDetails?.namedCurve ?? '']
+  if (type === 'ec' && namedCurve !== undefined)
+    return key.toCryptoKey({ name: 'ECDSA', namedCurve }, false, ['sign'])
+  throw new Error(`a key of type ${type ?? 'unknown'} is not supported: expected RSA, EC or Ed25519`)
+}

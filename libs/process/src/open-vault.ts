@@ -1,0 +1,22 @@
+/** Opens the vault of a distributed process, which goes on after an outage of the log. */
+import type { Logger } from '@sluice/runtime/logger'
+import type { Environment } from '@sluice/runtime/environment'
+import { environmentKeys } from '@sluice/vault/key-file'
+import { Vault } from '@sluice/vault/vault'
+import type { StageContext } from './open-stage.ts'
+
+export function openVault(
+  stage: Pick<StageContext, 'log' | 'io' | 'prefix'>,
+  env: Environment,
+  options: {
+    readonly logger: Logger
+    readonly onOpened?: (value: string) => void
+    readonly signal: AbortSignal
+  },
+): Promise<Vault> {
+  const { logger, onOpened, signal } = options
+  const { log, io, prefix } = stage
+  const onSetback = (err: unknown): void => logger.warn({ err }, 'the vault cannot be followed for now')
+  const told = onOpened === undefined ? {} : { onOpened }
+  return Vault.open({ log, io, prefix, keys: environmentKeys(env), onSetback, ...told }, { signal })
+}

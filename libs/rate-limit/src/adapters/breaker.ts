@@ -1,0 +1,129 @@
+/**
+ * The breaker of one destination for one process that has the limits alone. In Redis the same is Lua, see
+ * breaker-scripts.ts; `contract/breaker-promises.ts` holds for both.
+ *
+ * States: closed → open (so many failures in a row) → half open (the pause is over: one probe has a lease) →
+ * open again (it failed) or closed (a request was served). A process that takes the state over from an
+ * earlier one, and has seen no failure itself, may try one request at once.
+ */
+import type { Broken, BreakerRule, Evidence } from '../port.ts'
+
+/** How long evidence counts after the last of it. */
+export const EVIDENCE_LIFE_MS = 3_600_000
+/** How soon to ask again while the breaker is open: a process learns from others only when it asks. */
+export const BROKEN_POLL_MS = 1_000
+
+/** What is kept of it in a file. Times are in ms since 1970. */
+export interface StoredBreaker {
+  readonly failures: number
+  readonly openedAt: number
+  readonly pausedUntil: number
+  readonly failedProbes: number
+  readonly lastProbeAt: number | null
+}
+
+interface Opening {
+  readonly openedAt: number
+  pausedUntil: number
+  failedProbes: number
+  lastProbeAt: number | null
+  holder: string | null
+}
+
+type Asked =
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'probe' }
+  | { readonly kind: 'open'; readonly leftMs: number; readonly broken: Broken }
+
+export class Breaker {
+  #failures = 0
+  /** Failures that this process has seen since a request of it was served. */
+  #own = 0
+  #toldAt = -Infinity
+  #opening: Opening | null = null
+  /** The request by which a process without a failure of its own looks for itself, and until when it may. */
+  #trial: { readonly lease: string; readonly untilMs: number } | null = null
+
+  static of(stored: StoredBreaker, nowMs: number): Breaker {
+    const breaker = new Breaker()
+    const { failures, openedAt, pausedUntil, failedProbes, lastProbeAt } = stored
+    breaker.#failures = failures
+    breaker.#toldAt = nowMs
+    breaker.#opening = { openedAt, pausedUntil, failedProbes, lastProbeAt, holder: null }
+    return breaker
+  }
+
+  /** Null while it is closed. */
+  get stored(): StoredBreaker | null {
+    if (this.#opening === null) return null
+    const { openedAt, pausedUntil, failedProbes, lastProbeAt } = this.#opening
+    return { failures: this.#failures, openedAt, pausedUntil, failedProbes, lastProbeAt }
+  }
+
+  ask(rule: BreakerRule, nowMs: number): Asked {
+    this.#forget(rule, nowMs)
+    const opening = this.#opening
+    if (opening === null) return { kind: 'closed' }
+    // A clock that was set back makes no pause longer.
+    if (opening.holder === null) opening.pausedUntil = Math.min(opening.pausedUntil, nowMs + rule.pauseMs)
+    if (opening.pausedUntil <= nowMs) return { kind: 'probe' }
+    if (this.#own === 0 && (this.#trial === null || this.#trial.untilMs <= nowMs)) return { kind: 'probe' }
+    const { openedAt, pausedUntil, failedProbes, lastProbeAt } = opening
+    const lastProbeMsAgo = lastProbeAt === null ? null : Math.max(0, nowMs - lastProbeAt)
+    const broken = { openedAt, failures: this.#failures, failedProbes, lastProbeMsAgo }
+    return { kind: 'open', leftMs: pausedUntil - nowMs, broken }
+  }
+
+  /** The probe that `ask` allowed has a lease, whose slot lasts until then. */
+  probes(lease: string, { nowMs, untilMs }: { readonly nowMs: number; readonly untilMs: number }): void {
+    const opening = this.#opening
+    if (opening === null) return
+    if (opening.pausedUntil > nowMs) {
+      this.#trial = { lease, untilMs }
+      return
+    }
+    opening.holder = lease
+    opening.pausedUntil = untilMs
+  }
+
+  /** True if what is to be kept has changed. */
+  tell({ rule, served, failures, probe }: Evidence, nowMs: number): boolean {
+    this.#forget(rule, nowMs)
+    const before = this.#opening
+    this.#toldAt = nowMs
+    if (served) {
+      this.#failures = 0
+      this.#own = 0
+      this.#opening = null
+      this.#trial = null
+    }
+    this.#failures += failures
+    this.#own += failures
+    const opened = this.#opening === null && this.#failures >= rule.failures
+    if (probe !== null) this.#probed(probe, rule, nowMs)
+    if (opened) {
+      const pausedUntil = nowMs + rule.pauseMs
+      this.#opening = { openedAt: nowMs, pausedUntil, failedProbes: 0, lastProbeAt: null, holder: null }
+    }
+    return this.#opening !== before || (probe !== null && this.#opening !== null)
+  }
+
+  #probed({ lease, ended }: NonNullable<Evidence['probe']>, rule: BreakerRule, nowMs: number): void {
+    if (this.#trial?.lease === lease) this.#trial = null
+    const opening = this.#opening
+    if (opening?.holder !== lease) return
+    opening.holder = null
+    opening.pausedUntil = nowMs
+    if (ended === 'released') return
+    opening.pausedUntil = nowMs + rule.pauseMs
+    opening.failedProbes += 1
+    opening.lastProbeAt = nowMs
+  }
+
+  #forget({ pauseMs }: BreakerRule, nowMs: number): void {
+    if (nowMs < this.#toldAt + Math.max(EVIDENCE_LIFE_MS, 2 * pauseMs)) return
+    this.#failures = 0
+    this.#opening = null
+    this.#trial = null
+  }
+}

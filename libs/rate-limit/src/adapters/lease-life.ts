@@ -1,0 +1,29 @@
+/**
+ * How long a permit of this process may lie unused. A permit counts in its windows from the last moment at
+ * which it may be used, so that a long life costs throughput. With a short one, permits lapse whenever the
+ * process, or the opening of a connection, takes long. So the life shrinks while permits are used in time,
+ * and is at its longest again once one has lapsed.
+ */
+const SHRINKS_TO = 0.98
+
+export class LeaseLife {
+  readonly mostMs: number
+  readonly #leastMs: number
+  #ms: number
+
+  constructor(of: { readonly leastMs: number; readonly mostMs: number }) {
+    this.mostMs = of.mostMs
+    this.#leastMs = Math.min(of.leastMs, of.mostMs)
+    this.#ms = of.mostMs
+  }
+
+  get ms(): number {
+    return this.#ms
+  }
+
+  /** Permits came back. */
+  cameBack(parts: { readonly finished: number; readonly late?: boolean }): void {
+    if (parts.late === true) this.#ms = this.mostMs
+    else if (parts.finished > 0) this.#ms = Math.max(this.#leastMs, this.#ms * SHRINKS_TO)
+  }
+}

@@ -1,0 +1,26 @@
+/** Values of secrets that a process has met, to be masked in all that it logs. */
+
+/** Tokens come and go: the oldest of so many values are forgotten. */
+const MOST_VALUES = 500
+
+export class KnownValues {
+  readonly #fixed: number
+  readonly #values: string[]
+
+  /** `fixed` are known from the start, and never forgotten. */
+  constructor(fixed: readonly string[]) {
+    this.#values = [...fixed]
+    this.#fixed = fixed.length
+  }
+
+  /** The list, which grows: give it to what masks. */
+  get all(): readonly string[] {
+    return this.#values
+  }
+
+  add(value: string): void {
+    if (value === '' || this.#values.includes(value)) return
+    if (this.#values.length - this.#fixed >= MOST_VALUES) this.#values.splice(this.#fixed, 1)
+    this.#values.push(value)
+  }
+}

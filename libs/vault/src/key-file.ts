@@ -1,0 +1,89 @@
+/**
+ * Where the keys of the vault come from: the environment, or, where one person has it all, a file that is
+ * made with its first use.
+ */
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { SluiceError } from '@sluice/contracts/errors'
+import { secretOf, type Environment } from '@sluice/runtime/environment'
+import { EncryptionKeys } from './encryption-keys.ts'
+
+const VARIABLE = 'SLUICE_ENCRYPTION_KEY'
+
+/** Gives the keys. Throws `config` if there are none, or if they are wrong. */
+export interface KeySource {
+  /** Null if there are none yet. */
+  known(): EncryptionKeys | null
+  /** Makes a key if there is none and it may. */
+  needed(): EncryptionKeys
+}
+
+/** Keys of the environment alone: every process of the distributed profile gets the same. */
+export function environmentKeys(env: Environment): KeySource {
+  const known = once(() => {
+    const text = secretOf(env, VARIABLE)
+    return text === undefined ? null : EncryptionKeys.of(text, VARIABLE)
+  })
+  const needed = (): EncryptionKeys => {
+    const keys = known()
+    if (keys !== null) return keys
+    throw new SluiceError(
+      'config',
+      `${VARIABLE} is not set, and what the vault keeps is encrypted with it: set it, or ${VARIABLE}_FILE, to the same value for ` +
+        'the command, the change-detector and delivery. `openssl rand -base64 32` prints one.',
+    )
+  }
+  return { known, needed }
+}
+
+/** Keys of the environment, or else of the file, which is for the user of this process alone. */
+export function environmentOrFileKeys(env: Environment, file: string): KeySource {
+  const ofEnvironment = environmentKeys(env)
+  const ofFile = (): EncryptionKeys | null => {
+    const text = read(file)
+    return text === null ? null : EncryptionKeys.of(text, file)
+  }
+  let made: EncryptionKeys | null = null
+  const known = (): EncryptionKeys | null => ofEnvironment.known() ?? (made ??= ofFile())
+  const needed = (): EncryptionKeys => known() ?? (made = make(file))
+  return { known, needed }
+}
+
+function read(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw unusable(file, error)
+  }
+}
+
+/** The key is on the disk before anything is sealed with it. */
+function make(file: string): EncryptionKeys {
+  const text = EncryptionKeys.generate()
+  try {
+    const descriptor = openSync(file, 'wx', 0o600)
+    try {
+      writeSync(descriptor, `${text}\n`)
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch (error) {
+    throw unusable(file, error)
+  }
+  return EncryptionKeys.of(text, file)
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
+
+function unusable(file: string, cause: unknown): SluiceError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new SluiceError('config', `The key of the vault, ${file}, cannot be used: ${why}`, { cause })
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null
+  return () => (made ??= { value: make() }).value
+}

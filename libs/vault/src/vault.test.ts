@@ -1,0 +1,188 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { SecretRecord } from '@sluice/contracts/records'
+import { boundSecrets, secretsOf } from '@sluice/secrets/bound-secrets'
+import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
+import { at, sharedTopics, textKey } from '@sluice/topics/topics'
+import { EncryptionKeys } from './encryption-keys.ts'
+import { environmentKeys } from './key-file.ts'
+import { Vault } from './vault.ts'
+
+const { signal } = new AbortController()
+const options = { signal }
+const VALUE = 'the-value-of-the-secret'
+
+describe('the vault', () => {
+  let log: TestLog
+  const opened: Vault[] = []
+  const key = EncryptionKeys.generate()
+
+  const open = async (keyText: string = key): Promise<Vault> => {
+    const keys = environmentKeys({ SLUICE_ENCRYPTION_KEY: keyText })
+    const vault = await Vault.open({ ...log, keys }, options)
+    opened.push(vault)
+    return vault
+  }
+  const set = (vault: Vault, name: string, value: string, grants: string | null = null): Promise<void> =>
+    vault.set({ kind: 'secret', name, value, grants }, options)
+  const target = (): { topic: string; partition: number } => at(sharedTopics(log.prefix).secrets, 0)
+  const records = async (): Promise<SecretRecord[]> =>
+    (await log.read(target())).flatMap(({ record }) =>
+      record?.name === 'sluice.SecretRecord' ? [record.value] : [],
+    )
+  const write = async (record: SecretRecord, as = `${record.kind}/${record.name}`): Promise<void> => {
+    await log.append(target(), [{ key: textKey(as), value: log.io.encode('SecretRecord', record) }])
+  }
+
+  beforeEach(async () => {
+    log = await openTestLog({ partitions: 0 })
+  })
+  afterEach(async () => {
+    for (const vault of opened.splice(0)) await vault[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+
+  it('gives what was set to every process, also to one at work, and no more once it is removed', async () => {
+    const [one, two] = [await open(), await open()]
+    await set(one, 'CRM_token', VALUE)
+    await two.caughtUp(options)
+    expect(two.find('crm-token')?.value).toBe(VALUE)
+    await set(one, 'crm-token', 'another')
+    await two.caughtUp(options)
+    expect(two.find('crm-token')?.value).toBe('another')
+    expect(await two.remove({ kind: 'secret', name: 'crm-token' }, options)).toBe(true)
+    await one.caughtUp(options)
+    expect(one.find('crm-token')).toBeNull()
+    expect(await one.remove({ kind: 'secret', name: 'crm-token' }, options)).toBe(false)
+    expect((await open()).find('crm-token')).toBeNull()
+  })
+
+  it('shows names, grants, times and keys, and no value', async () => {
+    const vault = await open()
+    await set(vault, 'b', VALUE, 'api.example.com')
+    await set(vault, 'a', VALUE)
+    const list = vault.list()
+    expect(list).toMatchObject([
+      { kind: 'secret', name: 'a', grants: null },
+      {
+        kind: 'secret',
+        name: 'b',
+        grants: 'api.example.com',
+        sealedBy: EncryptionKeys.of(key, 'KEY').ids[0],
+      },
+    ])
+    expect(JSON.stringify(list)).not.toContain(VALUE)
+  })
+
+  it('has nothing of a value in its topic, in whatever encoding', async () => {
+    await set(await open(), 'crm', VALUE)
+    const all = (await log.read(target())).map(({ record }) => JSON.stringify(record)).join()
+    for (const encoding of ['utf8', 'hex', 'base64'] as const)
+      expect(all).not.toContain(Buffer.from(VALUE).toString(encoding).slice(0, 12))
+    const [record] = await records()
+    for (const encoding of ['latin1', 'hex', 'base64'] as const)
+      expect(Buffer.from(record?.sealed ?? []).toString(encoding)).not.toContain(
+        Buffer.from(VALUE).toString(encoding).slice(0, 6),
+      )
+  })
+
+  it('gives no secret under another name, with another grant or as another version', async () => {
+    const vault = await open()
+    await set(vault, 'operators', VALUE, 'api.example.com')
+    const [record] = await records()
+    if (record === undefined) throw new Error('nothing was written')
+    for (const forged of [
+      { ...record, name: 'authors' },
+      { ...record, grants: 'evil.example.com', version: record.version + 1 },
+      { ...record, version: record.version + 2 },
+    ]) {
+      await write(forged)
+      const reader = await open()
+      expect(() => reader.find(forged.name)).toThrow(/was changed there by somebody without the key/)
+    }
+  })
+
+  it('does not go back to an earlier version, whoever writes its record again', async () => {
+    const vault = await open()
+    await set(vault, 'crm', 'old')
+    const [old] = await records()
+    await set(vault, 'crm', 'new')
+    if (old !== undefined) await write(old)
+    await vault.caughtUp(options)
+    expect(vault.find('crm')?.value).toBe('new')
+  })
+
+  it('passes over records that stand under the key of another name', async () => {
+    const vault = await open()
+    await set(vault, 'one', VALUE)
+    const [record] = await records()
+    if (record !== undefined) await write(record, 'secret/two')
+    await vault.caughtUp(options)
+    expect(vault.find('two')).toBeNull()
+  })
+
+  it('says which key is missing, of that secret alone', async () => {
+    await set(await open(), 'crm', VALUE)
+    const other = EncryptionKeys.generate()
+    const without = await open(other)
+    expect(() => without.find('crm')).toThrow(
+      /The secret `crm` is in the vault and cannot be read here\. .*with the key/,
+    )
+    await set(without, 'second', 'readable')
+    expect(without.find('second')?.value).toBe('readable')
+  })
+
+  it('seals everything with the first key again, so that the old key may go', async () => {
+    const old = await open()
+    await set(old, 'crm', VALUE, 'api.example.com')
+    await old.set({ kind: 'login', name: 'crm', value: 'a login', grants: null }, options)
+    const next = EncryptionKeys.generate()
+    const both = await open(`${next},${key}`)
+    expect(await both.reseal(options)).toBe(2)
+    expect(await both.reseal(options)).toBe(0)
+    const fresh = await open(next)
+    expect(fresh.find('crm')).toMatchObject({ value: VALUE, grants: [{ host: 'api.example.com' }] })
+    expect(fresh.login('crm')?.value).toBe('a login')
+  })
+
+  it('lets one of two writers of the same secret win, and never loses both', async () => {
+    const [one, two] = [await open(), await open()]
+    const results = await Promise.allSettled([set(one, 'crm', 'one'), set(two, 'crm', 'two')])
+    expect(results.some(({ status }) => status === 'fulfilled')).toBe(true)
+    const value = (await open()).find('crm')?.value
+    results.forEach(({ status }, index) => {
+      if (
+        status === 'fulfilled' &&
+        results.every(each => each === results[index] || each.status === 'rejected')
+      )
+        expect(value).toBe(index === 0 ? 'one' : 'two')
+    })
+    expect(['one', 'two']).toContain(value)
+  })
+
+  it('refuses names, grants and values that are none, before it writes', async () => {
+    const vault = await open()
+    for (const name of ['', '-a', 'a-for', 'a_file', 'ä', 'a b', 'a/b'])
+      await expect(set(vault, name, VALUE), name).rejects.toThrow('is no name of a secret')
+    await expect(set(vault, 'a', VALUE, 'https://x')).rejects.toThrow(/is no grant/)
+    await expect(set(vault, 'a', 'x'.repeat(10_000_001))).rejects.toThrow('at most 10000000 bytes')
+    expect(await records()).toEqual([])
+  })
+
+  it('stands behind the environment, for value and grants', async () => {
+    const vault = await open()
+    await set(vault, 'crm', 'kept', 'kept.example.com')
+    await set(vault, 'bare', 'kept')
+    const use = { as: 'destination', host: 'kept.example.com', port: 443, tls: true } as const
+    const env = { SLUICE_SECRET_CRM: 'from the environment' }
+    expect(secretsOf(env, vault)('crm')).toBe('from the environment')
+    expect(secretsOf({}, vault)('crm')).toBe('kept')
+    expect(() => boundSecrets(env, 'refused', vault)('crm', use)).toThrow(/it has no grant/)
+    expect(boundSecrets({}, 'refused', vault)('crm', use)).toBe('kept')
+    const narrowed = { SLUICE_SECRET_CRM_FOR: 'other.example.com' }
+    expect(() => boundSecrets(narrowed, 'refused', vault)('crm', use)).toThrow(/does not grant that/)
+    const elsewhere = { ...use, host: 'evil.example.com' }
+    expect(() => boundSecrets({}, 'allowed', vault)('crm', elsewhere)).toThrow(/does not grant that/)
+    expect(() => boundSecrets({}, 'refused', vault)('bare', use)).toThrow(/it has no grant/)
+    expect(() => boundSecrets({}, 'refused', vault)('missing', use)).toThrow(/sluice secret set missing/)
+  })
+})

@@ -1,0 +1,285 @@
+/**
+ * The vault: secrets that people set and tokens that Sluice keeps, sealed, in the topic `secrets`. Every
+ * process that needs secrets follows the topic, so that a change counts for processes at work (PROTOCOL.md,
+ * "Credentials").
+ */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { SecretRecord } from '@sluice/contracts/records'
+import { SECRET_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { Notifier } from '@sluice/flow/notifier'
+import { sleep } from '@sluice/flow/sleep'
+import type { MessageLog } from '@sluice/message-log/port'
+import { plainMarker } from '@sluice/partition/take-over'
+import type { KeptSecret, KeptSecrets } from '@sluice/secrets/bound-secrets'
+import { parseGrants } from '@sluice/secrets/grants'
+import { decodeShared, type Placed } from '@sluice/topics/owned-reader'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { at, isMarkerKey, keyText, markerKey, sharedTopics, textKey } from '@sluice/topics/topics'
+import type { KeySource } from './key-file.ts'
+
+const PAUSE_AFTER_SETBACK_MS = 1_000
+const READ_AHEAD_BYTES = 512 * 1024
+const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+
+export type SecretKind = 'secret' | 'login'
+
+export interface VaultDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+  readonly keys: KeySource
+  /** Told of each failure that may pass. Without it, such a failure ends the vault and rejects every wait. */
+  readonly onSetback?: (error: unknown) => void
+  /** Told of each value that was opened, so that no log shows it. */
+  readonly onOpened?: (value: string) => void
+}
+
+/** A secret as people may see it. */
+export interface SecretView {
+  readonly kind: SecretKind
+  readonly name: string
+  readonly grants: string | null
+  readonly since: number
+  readonly sealedBy: string
+}
+
+export class Vault implements KeptSecrets, AsyncDisposable {
+  readonly #deps: VaultDeps
+  readonly #topic: string
+  readonly #records = new Map<string, SecretRecord>()
+  /** Opened values, so that each record is opened once. */
+  readonly #opened = new WeakMap<SecretRecord, string>()
+  readonly #stop = new AbortController()
+  readonly #changes = new Notifier()
+  #position = -1
+  #failure: unknown = null
+  #tail: Promise<void> = Promise.resolve()
+
+  private constructor(deps: VaultDeps) {
+    this.#deps = deps
+    this.#topic = sharedTopics(deps.prefix).secrets
+  }
+
+  /** Resolves once it holds all that the topic had when this was called, and follows the topic from then on. */
+  static async open(deps: VaultDeps, options: { signal: AbortSignal }): Promise<Vault> {
+    const vault = new Vault(deps)
+    const { low } = await deps.log.offsets(at(vault.#topic, 0), options)
+    vault.#position = low
+    vault.#tail = vault.#follow().catch((error: unknown) => {
+      vault.#failure = error
+      vault.#changes.notify()
+    })
+    try {
+      await vault.caughtUp(options)
+    } catch (error) {
+      await vault[Symbol.asyncDispose]()
+      throw error
+    }
+    return vault
+  }
+
+  /** Waits until it holds all that was in the topic when this was called. */
+  async caughtUp(options: { signal: AbortSignal }): Promise<void> {
+    const { end } = await this.#deps.log.offsets(at(this.#topic, 0), options)
+    for (;;) {
+      const seen = this.#changes.version
+      if (this.#failure !== null) throw this.#failure
+      if (this.#position >= end) return
+      await this.#changes.after(seen, options)
+    }
+  }
+
+  /** The secret that a person has set; null if there is none. Throws `config` if it cannot be read here. */
+  find(name: string): KeptSecret | null {
+    return this.#find('secret', keptName(name))
+  }
+
+  /** The tokens of a destination; null if there are none. Throws `config` if they cannot be read here. */
+  login(destination: string): KeptSecret | null {
+    return this.#find('login', destination)
+  }
+
+  /** The text of its grants; null if it has none, or is not there. */
+  grantsOf(kind: SecretKind, name: string): string | null {
+    return this.#records.get(`${kind}/${name}`)?.grants ?? null
+  }
+
+  /** All of them, by kind and name, without their values. */
+  list(): readonly SecretView[] {
+    return [...this.#records.values()]
+      .map(({ kind, name, grants, since, sealedBy }): SecretView => {
+        return { kind: kind === 'login' ? kind : 'secret', name, grants, since, sealedBy }
+      })
+      .sort((a, b) => `${a.kind}/${a.name}`.localeCompare(`${b.kind}/${b.name}`, 'en'))
+  }
+
+  /**
+   * Sets a secret. Resolves once all replicas have it. Of two processes that set the same one at the same
+   * time, one is `fenced`. Rejects with `conflict` if it has another version than expected, and with `config` for grants that are none, or a value that is too long.
+   */
+  async set(
+    of: {
+      readonly kind: SecretKind
+      readonly name: string
+      readonly value: string
+      readonly grants: string | null
+      /** The version that it is to replace (null: none); absent: any. */
+      readonly expected?: number | null
+    },
+    options: { signal: AbortSignal },
+  ): Promise<void> {
+    const { kind, value, grants } = of
+    const name = kind === 'secret' ? keptName(of.name) : of.name
+    if (grants !== null) parseGrants('the grants', grants)
+    if (Buffer.byteLength(value) > SECRET_CEILING_BYTES)
+      throw new SluiceError('config', `A secret has at most ${SECRET_CEILING_BYTES} bytes.`)
+    const keys = this.#deps.keys.needed()
+    await this.#write(
+      { kind, name },
+      before => {
+        if (of.expected !== undefined && of.expected !== (before?.version ?? null))
+          throw new SluiceError('conflict', `the vault has another version of ${kind} ${name} by now`)
+        // A version that was removed is not used again, so that its record cannot come back.
+        const version = Math.max((before?.version ?? 0) + 1, Date.now())
+        const { by, bytes } = keys.seal(value, purposeOf({ kind, name, version, grants }))
+        return { kind, name, version, grants, since: Date.now(), sealedBy: by, sealed: bytes }
+      },
+      options,
+    )
+  }
+
+  /** Removes it; false if there is none. Resolves once all replicas have that. */
+  async remove(
+    of: { readonly kind: SecretKind; readonly name: string },
+    options: { signal: AbortSignal },
+  ): Promise<boolean> {
+    const name = of.kind === 'secret' ? keptName(of.name) : of.name
+    await this.caughtUp(options)
+    if (!this.#records.has(`${of.kind}/${name}`)) return false
+    await this.#write({ kind: of.kind, name }, () => null, options)
+    return true
+  }
+
+  /** Seals everything with the first key again, that another one sealed. Returns how many. */
+  async reseal(options: { signal: AbortSignal }): Promise<number> {
+    await this.caughtUp(options)
+    const [first] = this.#deps.keys.needed().ids
+    let count = 0
+    for (const record of [...this.#records.values()]) {
+      if (record.sealedBy === first) continue
+      const kind = record.kind === 'login' ? 'login' : 'secret'
+      const value = this.#openedValue(record)
+      await this.set({ kind, name: record.name, value, grants: record.grants }, options)
+      count += 1
+    }
+    return count
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#tail
+  }
+
+  #find(kind: SecretKind, name: string): KeptSecret | null {
+    const record = this.#records.get(`${kind}/${name}`)
+    if (record === undefined) return null
+    const { grants, since, version } = record
+    const value = this.#openedValue(record)
+    return {
+      value,
+      version,
+      since,
+      grants: grants === null ? null : parseGrants(`the grants of ${name}`, grants),
+    }
+  }
+
+  #openedValue(record: SecretRecord): string {
+    const opened = this.#opened.get(record)
+    if (opened !== undefined) return opened
+    const { kind, name, sealedBy: by, sealed: bytes } = record
+    const what = kind === 'login' ? `The login of \`${name}\`` : `The secret \`${name}\``
+    let value: string | null
+    try {
+      value = this.#deps.keys.needed().open({ by, bytes }, purposeOf(record))
+    } catch (error) {
+      if (!isSluiceError(error, 'config')) throw error
+      throw new SluiceError('config', `${what} is in the vault and cannot be read here. ${error.message}`)
+    }
+    if (value === null)
+      throw new SluiceError(
+        'config',
+        `${what} is in the vault and was changed there by somebody without the key: set it again.`,
+      )
+    this.#opened.set(record, value)
+    this.#deps.onOpened?.(value)
+    return value
+  }
+
+  /** Changes one name, as its only writer: the log refuses an earlier one from the marker on. */
+  async #write(
+    { kind, name }: { readonly kind: SecretKind; readonly name: string },
+    next: (before: SecretRecord | undefined) => SecretRecord | null,
+    options: { signal: AbortSignal },
+  ): Promise<void> {
+    const { log, io, prefix } = this.#deps
+    const target = at(this.#topic, 0)
+    const key = `${kind}/${name}`
+    await using writer = await log.openWriter(`${prefix}.secret.${kind}.${name}`, options)
+    const marker = io.encode('Marker', plainMarker('takeover', '', -1))
+    const taken = { key: markerKey('takeover', key), value: marker }
+    await writer.append(target, [io.signed(target.topic, taken)], options)
+    await this.caughtUp(options)
+    const record = next(this.#records.get(key))
+    const value = record === null ? null : io.encode('SecretRecord', record)
+    await writer.append(target, [io.signed(target.topic, { key: textKey(key), value })], options)
+    await this.caughtUp(options)
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#stop
+    const { log, io, onSetback } = this.#deps
+    const target = at(this.#topic, 0)
+    while (!signal.aborted) {
+      try {
+        const reading = log.read(target, { signal, from: this.#position, bufferBytes: READ_AHEAD_BYTES })
+        for await (const { records, nextOffset } of reading) {
+          for (const placed of await decodeShared(io, { target, records }, signal)) this.#take(placed)
+          this.#position = nextOffset
+          this.#changes.notify()
+        }
+      } catch (error) {
+        if (signal.aborted) return
+        if (!isSluiceError(error) || !error.retryable || onSetback === undefined) throw error
+        onSetback(error)
+        await sleep(PAUSE_AFTER_SETBACK_MS, { signal }).catch(() => undefined)
+      }
+    }
+  }
+
+  /** A record that is none of ours changes nothing, nor does an earlier version than the one that is known. */
+  #take({ key, record, torn }: Placed): void {
+    if (torn !== undefined || isMarkerKey(key)) return
+    const name = keyText(key)
+    if (record === null) this.#records.delete(name)
+    if (record?.name !== 'sluice.SecretRecord') return
+    const { value } = record
+    if (`${value.kind}/${value.name}` !== name) return
+    const known = this.#records.get(name)
+    if (known === undefined || known.version < value.version) this.#records.set(name, value)
+  }
+}
+
+/** What a seal vouches for: whose value it is, since which change, and where it may go. */
+function purposeOf(of: Pick<SecretRecord, 'kind' | 'name' | 'version' | 'grants'>): readonly unknown[] {
+  return ['secret', of.kind, of.name, of.version, of.grants]
+}
+
+/** The one name of a secret, as for the environment, where `crm_key` and `CRM-KEY` are one variable. */
+export function keptName(name: string): string {
+  const kept = name.toLowerCase().replaceAll('_', '-')
+  if (NAME.test(kept) && !/-(for|file)$/.test(kept)) return kept
+  throw new SluiceError(
+    'config',
+    `\`${name}\` is no name of a secret: letters, digits, dashes and underscores are wanted, at most 63 of them, and no end -for or -file.`,
+  )
+}

@@ -1,0 +1,57 @@
+/** `sluice auth`. */
+import { SluiceError } from '@sluice/contracts/errors'
+import { loadProject } from '@sluice/project/load-project'
+import { namesOf } from '@sluice/project/project'
+import { listenForCallback } from '../../await-callback.ts'
+import { numberOption, type Command } from '../../command.ts'
+import { logIn, redirectOf } from '../../compose.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { teller } from '../../output/notice.ts'
+import { painter, safe } from '../../output/paint.ts'
+import { loggerFor } from '../../cli-logger.ts'
+
+export const command: Command = {
+  description:
+    'Logs in to a destination with `auth: { oauth2: { grant: authorization-code } }`, and keeps its tokens in the vault, encrypted. It prints the URL to open in a browser, and waits for the browser to come back to a port of this machine.\n' +
+    'Over SSH, open the URL on your own machine. The browser then ends at an address that does not answer: paste that address here.\n' +
+    'The login may go to the hosts that the destination names now. After another baseUrl or tokenUrl, log in again.',
+  positionals: [{ name: 'DESTINATION', required: true, help: 'the destination to log in to' }],
+  options: {
+    port: {
+      type: 'number',
+      value: 'PORT',
+      min: 0,
+      max: 65_535,
+      help: 'the port of http://127.0.0.1:PORT/callback, if the server knows it by that (default: any)',
+    },
+  },
+  examples: [{ command: 'sluice auth crm', does: 'log in to the destination crm' }],
+  async run(context) {
+    const { args, dir, env, signal, stdin, stdout, stderr, json, color } = context
+    const name = args.positionals[0] ?? ''
+    const project = await loadProject(dir, { env, signal })
+    const destination = project.resources.get(`destination/${name}`)
+    if (destination?.kind !== 'destination')
+      throw new SluiceError(
+        'not-found',
+        `There is no destination \`${name}\`; the project has ${namesOf(project, 'destination').join(', ') || 'none'}.`,
+      )
+    const redirect = await redirectOf(destination)
+    await using callback = await listenForCallback(redirect, numberOption(args, 'port') ?? 0)
+    const tell = teller(context)
+    const options = { dir, env, logger: loggerFor(context), signal, tell }
+    await using login = await logIn(options, destination, callback.redirectUri)
+    stderr.write(`Open this URL in a browser, and log in:\n\n${login.url}\n\n`)
+    stderr.write('If the browser runs on another machine, paste the address that it ends at here.\n')
+    const grant = await callback.first(login.grantOf, { stdin, tell, signal })
+    const { grants, renews } = await login.finish(grant, { signal })
+    if (!renews)
+      tell(
+        'the server gave no refresh token, so somebody has to log in again when this login ends; many servers want the scope offline_access for one',
+      )
+    const view = { destination: name, for: grants, renews }
+    const text = `${painter(color)('green', '✓')} logged in to ${name}. The login may go to ${safe(grants)}.\n`
+    stdout.write(json ? `${JSON.stringify(view)}\n` : text)
+    return EXIT.success
+  },
+}

@@ -1,0 +1,20 @@
+/** `sluice secret reseal`. */
+import type { Command } from '../../command.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { painter } from '../../output/paint.ts'
+import { withVault } from '../../with-vault.ts'
+
+export const command: Command = {
+  description:
+    'Encrypts everything in the vault with the first key of SLUICE_ENCRYPTION_KEY again. Use it to replace a key: put the new one first, in all processes, reseal, and then take the old one out.',
+  positionals: [],
+  options: {},
+  examples: [{ command: 'sluice secret reseal', does: 'leave nothing encrypted with an older key' }],
+  async run(context) {
+    const { stdout, signal, json, color } = context
+    const resealed = await withVault(context, vault => vault.reseal({ signal }))
+    const text = `${painter(color)('green', '✓')} ${resealed} encrypted anew\n`
+    stdout.write(json ? `${JSON.stringify({ resealed })}\n` : text)
+    return EXIT.success
+  },
+}

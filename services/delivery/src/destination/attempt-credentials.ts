@@ -1,0 +1,108 @@
+/**
+ * What shows a destination who sends, asked for with each attempt, since it changes in time: the access token
+ * of OAuth 2.
+ */
+import type { SluiceError } from '@sluice/contracts/errors'
+import type { Token } from '@sluice/oauth/sealed-token'
+import type { TokenSource } from '@sluice/oauth/token-source'
+import { sleep } from '@sluice/flow/sleep'
+import type { Target } from './target.ts'
+
+/** How long a run waits for a token, as it does for a secret. */
+const PATIENCE_MS = 5 * 60_000
+
+/** What one attempt shows. */
+export interface Credential {
+  readonly token: Token
+  readonly header: string
+  /** What an answer may give back: what was sent, now and before. */
+  readonly secrets: readonly string[]
+}
+
+export interface AttemptCredentials {
+  /** For an attempt now; null if `ready` has to be awaited before. */
+  readonly current: Credential | null
+  /** What is waited for, in a sentence; null while nothing is. */
+  readonly waitsFor: string | null
+  /**
+   * Resolves with null once there is one, and with the reason when that has taken too long. It resolves at
+   * once when aborted. May be called concurrently.
+   */
+  ready(options: { signal: AbortSignal }): Promise<SluiceError | null>
+  /** Notes an answer. True if the credential was refused, and another one is worth a try. */
+  answered(credential: Credential, status: number): boolean
+}
+
+export interface PatienceOptions {
+  /** How long to wait for a token, in ms; default five minutes. */
+  readonly patienceMs?: number
+  /** Whether to wait for what time alone does not mend: somebody else may be mending it. */
+  readonly waitsForPeople: boolean
+}
+
+export class OAuthCredentials implements AttemptCredentials {
+  readonly #source: TokenSource
+  readonly #of: PatienceOptions
+  #made: Credential | null = null
+  #waitsFor: string | null = null
+
+  constructor(source: TokenSource, of: PatienceOptions) {
+    this.#source = source
+    this.#of = of
+  }
+
+  get current(): Credential | null {
+    const token = this.#source.current
+    if (token === null) return null
+    const { secrets } = this.#source
+    if (this.#made?.token !== token || this.#made.secrets !== secrets)
+      this.#made = { token, header: `${token.type} ${token.accessToken}`, secrets }
+    return this.#made
+  }
+
+  get waitsFor(): string | null {
+    return this.#waitsFor
+  }
+
+  async ready({ signal }: { signal: AbortSignal }): Promise<SluiceError | null> {
+    const { patienceMs = PATIENCE_MS, waitsForPeople } = this.#of
+    const sinceMs = performance.now()
+    try {
+      while (this.#source.current === null) {
+        const failure = await this.#source.obtain({ signal })
+        if (failure === null) continue
+        const { error, pauseMs, mayPass } = failure
+        const leftMs = sinceMs + patienceMs - performance.now()
+        if (leftMs <= 0 || (!mayPass && !waitsForPeople)) return error
+        this.#waitsFor = error.message
+        await sleep(Math.min(pauseMs, leftMs), { signal })
+      }
+      this.#waitsFor = null
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+    return null
+  }
+
+  answered(credential: Credential, status: number): boolean {
+    return this.#source.answered(credential.token, status)
+  }
+}
+
+interface Merged {
+  readonly target: Target
+  readonly merged: Target
+}
+
+const merged = new WeakMap<Credential, Merged>()
+
+/** The target as an attempt with this credential sees it: with its header, and all that is to be masked. */
+export function withCredential(target: Target, credential: Credential | null): Target {
+  if (credential === null) return target
+  const known = merged.get(credential)
+  if (known?.target === target) return known.merged
+  const headers = { ...target.headers, authorization: credential.header }
+  const made = { ...target, headers, secrets: [...target.secrets, ...credential.secrets] }
+  merged.set(credential, { target, merged: made })
+  return made
+}

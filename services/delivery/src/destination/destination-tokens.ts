@@ -1,0 +1,100 @@
+/** The tokens of all destinations of one process: for each destination, as it is configured, one source. */
+import { createHash } from 'node:crypto'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { DestinationSpec } from '@sluice/contracts/resources'
+import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
+import { useByDestination, usesByTokens } from '@sluice/domain/secret-uses'
+import type { HttpSender } from '@sluice/http-sender/port'
+import { parseLogin } from '@sluice/oauth/login'
+import type { TokenStore } from '@sluice/oauth/port'
+import { oauthSettings } from '@sluice/oauth/settings'
+import { TokenEndpoint } from '@sluice/oauth/token-request'
+import { TokenSource, type Logins } from '@sluice/oauth/token-source'
+import { isGranted } from '@sluice/secrets/grants'
+import type { KeySource } from '@sluice/vault/key-file'
+import type { Vault } from '@sluice/vault/vault'
+import { OAuthCredentials, type AttemptCredentials, type PatienceOptions } from './attempt-credentials.ts'
+import { connectionOf } from './credentials.ts'
+import type { Profile } from './target.ts'
+
+export interface DestinationTokensOptions extends PatienceOptions {
+  readonly store: TokenStore
+  readonly keys: KeySource
+  readonly vault: Vault
+  readonly sender: HttpSender
+  readonly secretFor: SecretFor
+  readonly profile: Profile
+  /** Told of each text that nobody may see. */
+  readonly onSecret?: (text: string) => void
+}
+
+export class DestinationTokens implements AsyncDisposable {
+  readonly #of: DestinationTokensOptions
+  readonly #sources = new Map<string, TokenSource>()
+
+  constructor(options: DestinationTokensOptions) {
+    this.#of = options
+  }
+
+  /** Null for a destination whose headers have all that it wants. */
+  of(destination: DestinationSpec): AttemptCredentials | null {
+    const { auth, baseUrl, tls } = destination
+    if (auth === undefined || !('oauth2' in auth)) return null
+    const text = JSON.stringify([auth.oauth2, baseUrl, tls])
+    const name = `${destination.name}/${createHash('sha256').update(text).digest('hex').slice(0, 12)}`
+    const source = this.#sources.get(name) ?? this.#open(destination, auth.oauth2, name)
+    this.#sources.set(name, source)
+    return new OAuthCredentials(source, this.#of)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#sources.values()].map(source => source[Symbol.asyncDispose]()))
+  }
+
+  #open(destination: DestinationSpec, spec: Parameters<typeof oauthSettings>[0], name: string): TokenSource {
+    const { store, keys, sender, secretFor, profile, onSecret } = this.#of
+    const atTokens = usesByTokens(destination)
+    const own = useByDestination(destination)
+    const uses = own === null ? atTokens : [own, ...atTokens]
+    const fill = (of: readonly SecretUse[]): ((text: string) => string) => {
+      const find = (secret: string): string => of.map(use => secretFor(secret, use)).at(-1) ?? ''
+      return text => fillSecrets(text, find)
+    }
+    return new TokenSource({
+      destination: destination.name,
+      name,
+      store,
+      keys,
+      endpoint: new TokenEndpoint(sender),
+      logins: loginsOf(this.#of.vault, destination.name, uses),
+      settings: () => oauthSettings(spec, fill(uses)),
+      connection: () => connectionOf(destination, fill(atTokens), profile),
+      ...(onSecret === undefined ? {} : { onSecret }),
+    })
+  }
+}
+
+/** The login of a destination in the vault, for as long as it may go where the destination leads. */
+function loginsOf(vault: Vault, destination: string, uses: readonly SecretUse[]): Logins {
+  return {
+    caughtUp: options => vault.caughtUp(options),
+    read() {
+      const kept = vault.login(destination)
+      if (kept === null) return null
+      const { grants } = kept
+      const place = grants === null ? undefined : uses.find(use => !isGranted(grants, use))
+      if (place !== undefined)
+        throw new SluiceError(
+          'config',
+          `Destination \`${destination}\`: its login may not go to ${place.host}:${place.port}, where \`baseUrl\` or the URLs of tokens lead ` +
+            `now. \`sluice auth ${destination}\` logs in for them.`,
+        )
+      return { login: parseLogin(kept.value), version: kept.version }
+    },
+    write: async (login, expected, options) => {
+      const grants = vault.grantsOf('login', destination)
+      const value = JSON.stringify(login)
+      await vault.set({ kind: 'login', name: destination, value, grants, expected }, options)
+    },
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * What becomes of the rows of an attempt: which are finished, and in which parts the others go on
+ * (PROTOCOL.md §8). A pure decision; attempts say what it was, so that a successor knows.
+ */
+import type { NextPart, RequestRow, RowResult } from '@sluice/contracts/records'
+import type { Op, Outcome } from '@sluice/contracts/state'
+import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
+import { isTainted } from '../ledger/parts.ts'
+import type { PartHistory } from '../ledger/request-history.ts'
+import type { RowJudgement } from './judge-rows.ts'
+
+/** What the sync allows its failed rows, as long as the run is not given up. */
+export interface AnotherTry {
+  /** How long to wait before the next try, if one follows; else null. `made` counts this try, too. */
+  readonly nextTryMs: (failed: { readonly verdict: Verdict; readonly made: number }) => number | null
+  /** True if a batch may be divided. */
+  readonly splits: boolean
+  /** True if only the token was refused: all rows go again with another one, at once, and that is no try. */
+  readonly isAnew?: boolean
+}
+
+export interface Settled {
+  readonly outcome: Verdict['outcome']
+  readonly rows: readonly RowResult[]
+  /** Null: all rows go on together, or none do. */
+  readonly parts: readonly NextPart[] | null
+  /** When the first of the rows that go on is tried again, in ms from now. Null if none goes on, or all are throttled. */
+  readonly waitMs: number | null
+  /** True if the destination is to pause for the sake of some rows, or of all. */
+  readonly throttles: boolean
+}
+
+/** The statuses that say that a batch is too large, or that something in it is wrong. */
+const SPLIT_STATUSES: ReadonlySet<number> = new Set([400, 413, 422])
+
+/** A longer Retry-After leaves the batch to the next run. */
+const LONGEST_SPLIT_PAUSE_MS = 3_600_000
+
+interface Sent {
+  readonly trigger: Op
+  readonly rows: readonly RequestRow[]
+  readonly history: PartHistory
+  readonly verdict: Verdict
+  readonly status: number | null
+  /** By place among the rows. */
+  readonly judged: ReadonlyMap<number, RowJudgement>
+}
+
+interface Row {
+  readonly position: number
+  readonly seq: number
+  readonly isNamed: boolean
+  readonly verdict: Verdict['outcome']
+  /** With its taint; a throttled row is as good as unsent. */
+  readonly outcome: Outcome
+  readonly error: string | null
+  readonly captured: string | null
+}
+
+export function settleRows(sent: Sent, another: AnotherTry): Settled {
+  const { verdict, history } = sent
+  const rows = rowsOf(sent)
+  const throttles = rows.some(row => row.verdict === 'throttled')
+  if (rows.every(row => row.verdict === 'throttled'))
+    return { outcome: 'throttled', rows: [], parts: null, waitMs: null, throttles }
+  const parts = another.isAnew === true ? anewOf(sent, rows) : partsOf(sent, rows, another)
+  const outcome = outcomeOf(sent, rows)
+  const open = new Set(parts.flatMap(part => part.rows))
+  const isOwn = (row: Row): boolean => row.outcome !== outcome || row.error !== null || row.captured !== null
+  const some = rows.some(isOwn)
+  const told = some
+    ? rows.filter(row => isOwn(row) || (row.outcome === 'unknown' && open.has(row.position)))
+    : []
+  const results = outcome === 'throttled' ? told.filter(({ isNamed }) => isNamed) : told
+  const common = {
+    outcome,
+    rows: results.map(({ seq, outcome: own, error, captured }) => ({ seq, outcome: own, error, captured })),
+    throttles,
+  }
+  const [only] = parts
+  if (only === undefined) return { ...common, parts: history.positions === null ? null : [], waitMs: null }
+  if (parts.length === 1 && only.rows.length === rows.length) {
+    const isPlain =
+      results.length === 0 && only.tries === history.tries + 1 && verdict.outcome !== 'throttled'
+    if (isPlain) return { ...common, parts: null, waitMs: only.waitMs }
+    return { ...common, parts: [{ ...only, rows: null }], waitMs: only.waitMs }
+  }
+  return { ...common, parts, waitMs: Math.min(...parts.map(part => part.waitMs)) }
+}
+
+function rowsOf({ trigger, rows, history, verdict, judged }: Sent): readonly Row[] {
+  return rows.map((row, place) => {
+    const own = judged.get(place)
+    const came = own?.outcome ?? verdict.outcome
+    const tainted = isTainted(history.tainted, row)
+    const outcome = withTaint(came === 'throttled' ? 'unsent' : came, tainted, trigger)
+    return {
+      position: history.positions?.[place] ?? place,
+      seq: row.seq,
+      isNamed: own !== undefined && own.outcome !== null,
+      verdict: came,
+      outcome,
+      error: own?.error ?? null,
+      captured: outcome === 'delivered' ? (own?.captured ?? null) : null,
+    }
+  })
+}
+
+/** That of all rows if they have the same; else that of the request. */
+function outcomeOf(
+  { verdict, history, rows: sent, trigger }: Sent,
+  rows: readonly Row[],
+): Settled['outcome'] {
+  if (verdict.outcome === 'throttled') return 'throttled'
+  const first = rows[0]?.outcome
+  if (first !== undefined && rows.every(row => row.outcome === first)) return first
+  return withTaint(
+    verdict.outcome,
+    sent.every(row => isTainted(history.tainted, row)),
+    trigger,
+  )
+}
+
+function anewOf({ history }: Sent, rows: readonly Row[]): readonly OpenPart[] {
+  return [{ rows: rows.map(({ position }) => position), tries: history.tries, waitMs: 0 }]
+}
+
+type OpenPart = NextPart & { readonly rows: readonly number[] }
+
+function partsOf(
+  { history, verdict, status }: Sent,
+  rows: readonly Row[],
+  another: AnotherTry,
+): readonly OpenPart[] {
+  const { tries } = history
+  const pauseMs = verdict.retryAfterMs ?? 0
+  const isWrong = verdict.outcome === 'rejected' && status !== null && SPLIT_STATUSES.has(status)
+  const divides = another.splits && isWrong && rows.length > 1 && pauseMs <= LONGEST_SPLIT_PAUSE_MS
+  const pauses = new Map<string, number | null>()
+  const pauseOf = ({ isNamed, verdict: outcome }: Row): number | null => {
+    const kind = `${String(isNamed)}/${outcome}`
+    const own = isNamed ? { ...verdict, answered: true, outcome } : verdict
+    const known = pauses.get(kind)
+    if (known !== undefined) return known
+    const ms = another.nextTryMs({ verdict: own, made: tries + 1 })
+    pauses.set(kind, ms)
+    return ms
+  }
+  const divided: number[] = []
+  const throttled: number[] = []
+  const again: number[] = []
+  let againMs = 0
+  for (const row of rows) {
+    if (divides && !row.isNamed) divided.push(row.position)
+    else if (row.verdict === 'throttled') throttled.push(row.position)
+    else {
+      const ms = pauseOf(row)
+      if (ms === null) continue
+      again.push(row.position)
+      againMs = Math.max(againMs, ms)
+    }
+  }
+  const middle = divided.length === rows.length ? Math.ceil(divided.length / 2) : divided.length
+  return [
+    { rows: divided.slice(0, middle), tries, waitMs: pauseMs },
+    { rows: divided.slice(middle), tries, waitMs: pauseMs },
+    { rows: throttled, tries, waitMs: 0 },
+    { rows: again, tries: tries + 1, waitMs: againMs },
+  ].filter(part => part.rows.length > 0)
+}

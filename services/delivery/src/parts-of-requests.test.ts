@@ -1,0 +1,244 @@
+/**
+ * What happens to the parts of a request across kills, hand-overs and early ends, and by which keys they go
+ * (PROTOCOL.md §8).
+ */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { BatchDelivery, type Reply } from './contract/batch-delivery.ts'
+
+vi.setConfig({ testTimeout: 30_000 })
+
+let lives: BatchDelivery
+beforeEach(async () => {
+  lives = await BatchDelivery.open()
+})
+afterEach(() => lives[Symbol.asyncDispose]())
+
+const SPLIT = { splitBatches: true }
+const BY_INDEX = [{ items: '$.errors[*]', row: { index: '$.index' }, as: 'rejected' }]
+const OK: Reply = { status: 200 }
+const REFUSED: Reply = { status: 422 }
+
+/** The keys under which rows went, as letters in the order of their first use. */
+function letters(): string {
+  const keys = lives.sent.map(({ idempotencyKey }) => idempotencyKey)
+  return keys.map(key => 'abcdefgh'.charAt([...new Set(keys)].indexOf(key))).join('')
+}
+
+describe('a part whose process is killed', () => {
+  it('goes out again with the same rows, bytes and key, and its row is in doubt', async () => {
+    await lives.begin([...'abcd'], { errors: SPLIT })
+    lives.api = keys => (keys.length === 4 ? REFUSED : 'silent')
+    const life = lives.live()
+    await lives.untilSent(3)
+    await life.kill()
+    expect(lives.batches.toSorted()).toEqual(['ab', 'abcd', 'cd'])
+    const before = lives.sent.slice(1)
+    lives.api = keys => (keys.includes('c') ? REFUSED : OK)
+    await lives.finish()
+    const again = lives.sent.slice(3, 5)
+    const bySize = (a: { readonly body: string }, b: { readonly body: string }): number =>
+      a.body.localeCompare(b.body)
+    expect(again.toSorted(bySize)).toEqual(before.toSorted(bySize))
+    expect(lives.batches.slice(5).toSorted()).toEqual(['c', 'd'])
+    // The first try of c and d may have been applied, whatever the API says later.
+    expect(await lives.outcomes()).toBe('c:unknown')
+    expect(lives.counts()).toMatchObject({ delivered: 3, unknown: 1, requests: 5, attempts: 5 })
+  })
+
+  it('does not bring back rows that were finished before', async () => {
+    await lives.begin([...'abcd'], { errors: { retry: 'now', rowResults: BY_INDEX } })
+    lives.api = keys =>
+      keys.length === 4 ? { status: 207, body: { errors: [{ index: 1 }, { index: 2 }] } } : 'silent'
+    const life = lives.live()
+    await lives.untilSent(2)
+    await life.kill()
+    lives.api = () => OK
+    await lives.finish()
+    expect(lives.batches).toEqual(['abcd', 'bc', 'bc'])
+    expect(letters()).toBe('abb')
+    expect(lives.counts()).toMatchObject({ delivered: 4, requests: 2, attempts: 2 })
+  })
+
+  it('is written down again where the attempts say all, and only the effects may be missing', async () => {
+    await lives.begin([...'ab'], { errors: { ...SPLIT }, retried: () => null })
+    lives.api = keys => (keys.includes('b') ? REFUSED : OK)
+    const life = lives.live()
+    await lives.untilSent(3)
+    await life.kill()
+    await lives.finish()
+    expect(await lives.outcomes()).toMatch(/^b:(rejected|unknown)$/)
+    expect(lives.counts()).toMatchObject({ delivered: 1, detected: 0 })
+  })
+})
+
+describe('a part that waits', () => {
+  it('is left to the successor in good order, which knows it from the attempts alone', async () => {
+    await lives.begin([...'abc'], { errors: { retry: 'now', rowResults: BY_INDEX } })
+    lives.api = keys =>
+      keys.length === 3 ? { status: 207, retryAfter: 1, body: { errors: [{ index: 2 }] } } : OK
+    const life = lives.live()
+    await lives.untilSent(1)
+    await life.drain()
+    expect(await lives.attempts()).toMatchObject([
+      { final: false, part: null, parts: [{ rows: [2], tries: 1 }], rows: [{ outcome: 'rejected' }] },
+    ])
+    await lives.finish()
+    expect(lives.batches).toEqual(['abc', 'c'])
+    expect(await lives.attempts()).toMatchObject([{}, { final: true, part: [2], attempt: 2 }])
+    expect(lives.counts()).toMatchObject({ delivered: 3, requests: 2, attempts: 2 })
+  })
+
+  it('comes to what its last try had when the run is cancelled', async () => {
+    await lives.begin([...'abc'], {
+      errors: {
+        retry: 'now',
+        rowResults: [...BY_INDEX, { items: '$.lost[*]', row: { index: '$' }, as: 'unknown' }],
+      },
+    })
+    lives.api = () => ({ status: 207, retryAfter: 600, body: { errors: [{ index: 2 }], lost: [0] } })
+    const done = lives.finish()
+    await lives.untilSent(1)
+    await lives.tell({ cancelling: true })
+    await done
+    expect(lives.batches).toEqual(['abc'])
+    expect(await lives.outcomes()).toBe('a:unknown c:rejected')
+    expect(lives.counts()).toMatchObject({ delivered: 1, rejected: 1, unknown: 1, requests: 1, attempts: 1 })
+    expect((await lives.attempts()).map(({ attempt, final }) => [attempt, final])).toEqual([
+      [1, false],
+      [0, true],
+    ])
+  })
+})
+
+describe('the key of a part', () => {
+  it('covers exactly its rows, and is freed by an answer', async () => {
+    await lives.begin([...'ab'], { errors: { ...SPLIT, retry: 'now', attempts: 2 } })
+    lives.api = (keys, nth) => (keys.length === 2 || (keys[0] === 'a' && nth < 2) ? REFUSED : OK)
+    await lives.finish()
+    const keyOf = (rows: string): readonly (string | undefined)[] =>
+      lives.sent.filter(({ keys }) => keys.join('') === rows).map(({ idempotencyKey }) => idempotencyKey)
+    expect(keyOf('a')).toHaveLength(3)
+    expect(new Set([...keyOf('ab'), ...keyOf('a'), ...keyOf('b')]).size).toBe(5)
+  })
+
+  it('stays for a try that had no answer', async () => {
+    await lives.begin([...'ab'], { errors: { ...SPLIT, retry: 'now' } })
+    lives.api = (keys, nth) => (keys.length === 2 ? REFUSED : keys[0] === 'a' && nth === 0 ? 'time-out' : OK)
+    await lives.finish()
+    const keys = lives.sent.filter(({ keys: [key], keys: all }) => key === 'a' && all.length === 1)
+    expect(keys).toHaveLength(2)
+    expect(new Set(keys.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1)
+    expect(await lives.outcomes()).toBe('')
+  })
+
+  it('is what its rows leave behind, with the answer and tries of their own', async () => {
+    await lives.begin([...'abc'], { errors: SPLIT })
+    lives.api = keys => (keys.includes('a') ? (keys.length === 1 ? 'time-out' : REFUSED) : OK)
+    await lives.finish()
+    const [last] = lives.sent.filter(({ keys }) => keys.join('') === 'a')
+    expect((await lives.entries()).get('a')).toMatchObject({
+      outcome: 'unknown',
+      answered: false,
+      idempotencyKey: last?.idempotencyKey,
+      requestRows: 1,
+      attempts: 3,
+      runs: 1,
+    })
+  })
+})
+
+describe('rows that cannot be rendered once a batch is divided', () => {
+  it('are rejected for that, and the others are sent', async () => {
+    // The template needs two rows, or the row b.
+    const json =
+      '{"n": {{ rows.size }}, "rows": ["{% if rows.size == 1 and rows[0].id != "b" %}oops{% else %}{{ rows | map: "id" | join: \'","\' }}"{% endif %}]}'
+    await lives.begin([...'ab'], { errors: SPLIT, trigger: { body: { json } } })
+    lives.api = keys => (keys.length === 2 ? REFUSED : OK)
+    await lives.finish()
+    expect(lives.batches).toEqual(['ab', 'b'])
+    expect((await lives.entries()).get('a')).toMatchObject({ outcome: 'rejected', answered: false })
+    expect((await lives.entries()).get('a')?.error).toMatch(/JSON/)
+    expect(lives.counts()).toMatchObject({ delivered: 1, rejected: 1, requests: 2, attempts: 2 })
+  })
+})
+
+describe('captured values of a batch', () => {
+  const capture = { id: '$.id' }
+  const RESULTS = [{ items: '$.results[*]', row: { mail: '$.mail' }, as: 'delivered' }]
+
+  it('are of the item that names the row', async () => {
+    await lives.begin([...'abc'], { errors: { rowResults: RESULTS }, trigger: { capture } })
+    const results = ['c', 'a'].map(key => ({ mail: `${key}@x`, id: `id-${key}` }))
+    lives.api = () => ({ status: 200, body: { results } })
+    await lives.finish()
+    expect(await lives.captured()).toEqual({ a: '{"id":"id-a"}', c: '{"id":"id-c"}' })
+    expect((await lives.attempts())[0]?.error).toMatch(
+      /not captured: id .*no item of the answer names the row/,
+    )
+  })
+
+  it('are kept of a row that arrives by an answer that rejects others', async () => {
+    await lives.begin([...'ab'], { errors: { rowResults: RESULTS }, trigger: { capture } })
+    lives.api = () => ({ status: 400, body: { results: [{ mail: 'b@x', id: 7 }] } })
+    await lives.finish()
+    expect(await lives.captured()).toEqual({ b: '{"id":7}' })
+    expect(await lives.outcomes()).toBe('a:rejected')
+  })
+})
+
+describe('an answer that lies', () => {
+  const BOTH = [{ items: '$.results[*]', row: { index: '$.index' }, as: 'delivered' }, ...BY_INDEX]
+  const tell = async (reply: Reply, rowResults: readonly object[] = BOTH): Promise<string> => {
+    await lives.begin([...'abc'], { errors: { rowResults } })
+    lives.api = () => reply
+    await lives.finish()
+    const { delivered, rejected, unknown, unsent } = lives.counts()
+    expect(delivered + rejected + unknown + unsent).toBe(3)
+    return lives.outcomes()
+  }
+  const errors = (...items: readonly unknown[]): Reply => ({ status: 207, body: { errors: items } })
+
+  it.each<[string, Reply, string]>([
+    ['has an index out of range', errors({ index: 3 }, { index: -1 }, { index: 1 }), 'b:rejected'],
+    [
+      'has an index that is no number',
+      errors({ index: '1x' }, { index: 1.5 }, { index: null }, { index: { a: 1 } }, 5),
+      '',
+    ],
+    ['has an index as text', errors({ index: '2' }), 'c:rejected'],
+    ['names a row twice', errors({ index: 1 }, { index: 1 }), 'b:rejected'],
+    ['has no JSON', { status: 200, body: '<html>' }, ''],
+    [
+      'has no JSON, and a status that says no',
+      { status: 400, body: '<html>' },
+      'a:rejected b:rejected c:rejected',
+    ],
+    ['has other JSON', { status: 200, body: { errors: 'none', results: null } }, ''],
+    [
+      'names a row in both lists: the first rule decides',
+      { status: 207, body: { results: [{ index: 0 }], errors: [{ index: 0 }, { index: 1 }] } },
+      'b:rejected',
+    ],
+    [
+      'is longer than what is looked at: nobody knows',
+      { status: 200, body: { errors: [], pad: 'x'.repeat(10_000_000) } },
+      'a:unknown b:unknown c:unknown',
+    ],
+  ])('%s', async (_, reply, left) => {
+    expect(await tell(reply)).toBe(left)
+  })
+
+  it('says in its attempt that an item names no row', async () => {
+    await tell(errors({ index: 9 }))
+    expect((await lives.attempts())[0]?.error).toBe('$.errors[*]: item 0 names no row of the request')
+  })
+
+  it('tells of rows by their place, as far as there are both', async () => {
+    const rules = [
+      { items: '$[*]', json: '$.error', as: 'rejected', error: '$.error' },
+      { items: '$[*]', as: 'delivered' },
+    ]
+    const reply = { status: 200, body: [{}, { error: 'no' }, { error: false }, { error: 'of nobody' }] }
+    expect(await tell(reply, rules)).toBe('b:rejected')
+  })
+})

@@ -1,0 +1,85 @@
+/** Logs in to a destination in a browser, and keeps the tokens in the vault. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { DestinationSpec } from '@sluice/contracts/resources'
+import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'
+import { connectionOf } from '@sluice/delivery/destination/credentials'
+import { useByDestination, usesByTokens } from '@sluice/domain/secret-uses'
+import type { HttpSender } from '@sluice/http-sender/port'
+import { authorize, type Authorization } from '@sluice/oauth/authorize'
+import { loginOf, newEpoch, type Login } from '@sluice/oauth/login'
+import { oauthSettings } from '@sluice/oauth/settings'
+import { TokenEndpoint } from '@sluice/oauth/token-request'
+import { grantFor } from '@sluice/secrets/grants'
+import type { Vault } from '@sluice/vault/vault'
+
+/** The one who calls the command logs in from a machine of their own. */
+const PROFILE = { allowPrivateNetwork: true }
+
+export interface LoggingIn {
+  readonly url: string
+  /** Throws `config` for a URL that is not the end of this login. */
+  readonly grantOf: Authorization['grantOf']
+  /**
+   * Asks for the tokens and keeps them. Gives the hosts that the login may go to, and whether it can be
+   * renewed. Rejects with `config` or `unreachable` if the server gives none.
+   */
+  readonly finish: (
+    grant: ReturnType<Authorization['grantOf']>,
+    options: { signal: AbortSignal },
+  ) => Promise<{ readonly grants: string; readonly renews: boolean }>
+}
+
+/** Where the server sends the person back to; null if the destination leaves that to the command. */
+export function configuredRedirect({ auth }: DestinationSpec): string | null {
+  if (auth === undefined || !('oauth2' in auth)) return null
+  return auth.oauth2.authorizationParams?.['redirect_uri'] ?? null
+}
+
+/** Throws `usage` for a destination that nobody logs in to, and `config` for missing secrets. */
+export async function beginLogin(
+  destination: DestinationSpec,
+  of: {
+    readonly redirectUri: string
+    readonly secretFor: SecretFor
+    readonly sender: HttpSender
+    readonly vault: Vault
+  },
+): Promise<LoggingIn> {
+  const { redirectUri, secretFor, sender, vault } = of
+  const { name, auth } = destination
+  if (auth === undefined || !('oauth2' in auth) || auth.oauth2.grant !== 'authorization-code')
+    throw new SluiceError(
+      'usage',
+      `Nobody has to log in to the destination \`${name}\`: it has no \`auth: { oauth2: { grant: authorization-code } }\`.`,
+    )
+  const atTokens = usesByTokens(destination)
+  const own = useByDestination(destination)
+  const uses = own === null ? atTokens : [own, ...atTokens]
+  const fill = (text: string): string =>
+    fillSecrets(text, secret => uses.map(use => secretFor(secret, use)).at(-1) ?? '')
+  const settings = oauthSettings(auth.oauth2, fill)
+  const { url, grantOf } = await authorize(auth.oauth2, { settings, redirectUri, fill })
+  const grants = [...new Set(uses.map(grantFor))].join(', ')
+  return {
+    url,
+    grantOf,
+    finish: async (grant, { signal }) => {
+      const connection = connectionOf(destination, fill, PROFILE)
+      const { answer } = await new TokenEndpoint(sender).ask(settings, grant, { connection, signal })
+      if (answer.kind === 'refused') {
+        const message = `${settings.tokenUrl} gives no token: ${answer.message}`
+        throw new SluiceError(answer.mayPass ? 'unreachable' : 'config', message)
+      }
+      const { accessToken, type, lifeMs, refreshToken } = answer
+      const untilMs = lifeMs === null ? null : Date.now() + lifeMs
+      const login: Login = {
+        epoch: newEpoch(),
+        of: loginOf(settings),
+        refreshToken,
+        access: refreshToken === null ? { accessToken, type, untilMs } : null,
+      }
+      await vault.set({ kind: 'login', name, value: JSON.stringify(login), grants }, { signal })
+      return { grants, renews: refreshToken !== null }
+    },
+  }
+}

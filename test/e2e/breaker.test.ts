@@ -1,0 +1,4 @@
+import { breakerSuite } from './breaker.ts'
+import { embeddedProfile } from './profiles.ts'
+
+breakerSuite(embeddedProfile)

@@ -1,0 +1,4 @@
+import { embeddedProfile } from './profiles.ts'
+import { vaultTests } from './vault.ts'
+
+vaultTests(embeddedProfile)

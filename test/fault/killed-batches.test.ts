@@ -1,0 +1,3 @@
+import { killedBatchesSuite } from './killed-batches.ts'
+
+killedBatchesSuite(10)
