@@ -37,7 +37,10 @@ export interface Vendor {
 export interface PretendApi extends AsyncDisposable {
   readonly url: string
   readonly requests: readonly RecordedRequest[]
-  /** The vendor carries out the next requests that fit, and the connection breaks in place of its answers. */
+  /**
+   * The vendor carries out the next requests that fit, and the connection breaks in place of its answers. A
+   * request that it refuses before is answered, and does not count.
+   */
   loseAnswers(match: RequestMatch, times: number): void
   /** The next requests that fit get this answer, and the vendor sees nothing of them. */
   answerNext(match: RequestMatch, answer: ScriptedAnswer, times?: number): void
@@ -48,11 +51,21 @@ export async function startPretendApi(vendor: Vendor, options: ScriptedApiOption
   const api: ScriptedApi = await startScriptedApi(options)
   const answer = (request: RecordedRequest): ScriptedAnswer => answerOf(vendor, request)
   api.on({}, answer)
+  const loseAnswers = (match: RequestMatch, times: number): void =>
+    api.on(
+      match,
+      request => {
+        const refused = vendor.refuse(request)
+        if (refused === null) return { ...answer(request), fault: 'reset-after-reading' }
+        loseAnswers(match, 1)
+        return refused
+      },
+      { times },
+    )
   return {
     url: api.url,
     requests: api.requests,
-    loseAnswers: (match, times) =>
-      api.on(match, request => ({ ...answer(request), fault: 'reset-after-reading' }), { times }),
+    loseAnswers,
     answerNext: (match, scripted, times = 1) => api.on(match, scripted, { times }),
     [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
   }

@@ -35,6 +35,8 @@ export function salesforceExample(profile: Profile): void {
     await example.edit('"Hopper & ""Sons""",300,', 'Hopper & Daughters,,Arlington')
     await example.edit('A-1,Lovelace Ltd,12,London\n', '')
     salesforce.answerNext({ method: 'PATCH' }, LIMIT_EXCEEDED)
+    // The second try is told that the record is deleted.
+    salesforce.loseAnswers({ method: 'DELETE' }, 1)
     expect(await example.run()).toMatchObject({
       added: { delivered: 1 },
       changed: { delivered: 1 },

@@ -1,4 +1,7 @@
-/** What an answer says of single rows of its request (`errors.rowResults`): the first rule that names a row decides. */
+/**
+ * What an answer says of single rows of its request (`errors.rowResults`): the first rule that names a row
+ * decides.
+ */
 import type { SyncSpec } from '@sluice/contracts/resources'
 import type { RowRuleSpec } from '@sluice/contracts/specs/answer-specs'
 import type { AnswerBody } from './answer-body.ts'
@@ -17,6 +20,8 @@ export interface RowRule {
   readonly naming: Naming
   /** The rule is of items in which this finds a value other than null and false. */
   readonly json: JsonPath | null
+  /** The rule is of items that contain it. */
+  readonly body: string | null
   readonly as: RowRuleSpec['as']
   readonly error: JsonPath | null
 }
@@ -43,10 +48,11 @@ export type RowAnswers =
 
 /** Throws `config` for a wrong JSONPath. A checked project has none. */
 export function compileRowRules(specs: readonly RowRuleSpec[]): readonly RowRule[] {
-  return specs.map(({ items, row, json, as, error }) => ({
+  return specs.map(({ items, row, json, body, as, error }) => ({
     items: compileJsonPath(items),
     naming: namingOf(row),
     json: json === undefined ? null : compileJsonPath(json),
+    body: body ?? null,
     as,
     error: error === undefined ? null : compileJsonPath(error),
   }))
@@ -74,7 +80,10 @@ export function namingColumns({ errors }: Pick<SyncSpec, 'errors'>): readonly st
   return [...new Set(columns)].sort()
 }
 
-/** What an answer says of the rows of its request. Of each row it takes the texts of its naming columns, as JSON. */
+/**
+ * What an answer says of the rows of its request. Of each row it takes the texts of its naming columns, as
+ * JSON.
+ */
 export function rowAnswersOf(
   rules: readonly RowRule[],
   body: AnswerBody,
@@ -89,7 +98,7 @@ export function rowAnswersOf(
   let odd: string | null = null
   for (const rule of rules) {
     for (const [place, item] of valuesAt(rule.items, json.value).entries()) {
-      if (rule.json !== null && !valuesAt(rule.json, item).some(isThere)) continue
+      if (!isOf(rule, item)) continue
       const named = places.of(rule.naming, item, place)
       if (named.length === 0) odd ??= `${rule.items.text}: item ${place} names no row of the request`
       for (const position of named)
@@ -100,6 +109,11 @@ export function rowAnswersOf(
 }
 
 const NOTHING_TOLD: RowAnswers = { kind: 'told', rows: new Map(), odd: null }
+
+function isOf({ json, body }: RowRule, item: unknown): boolean {
+  if (json !== null && !valuesAt(json, item).some(isThere)) return false
+  return body === null || (jsonOf(item)?.includes(body) ?? false)
+}
 
 function isThere(value: unknown): boolean {
   return value !== null && value !== undefined && value !== false
@@ -174,11 +188,14 @@ function errorOf({ error }: RowRule, item: unknown): string | null {
   if (error === null) return null
   const [value] = valuesAt(error, item)
   if (value === undefined || value === null) return null
-  if (typeof value === 'string') return value
+  return typeof value === 'string' ? value : jsonOf(value)
+}
+
+/** Null if it is nested too deep to be written. */
+function jsonOf(value: unknown): string | null {
   try {
     return JSON.stringify(value)
   } catch {
-    // It is nested too deep to be written.
     return null
   }
 }
