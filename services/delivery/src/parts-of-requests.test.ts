@@ -199,11 +199,15 @@ describe('an answer that lies', () => {
   const errors = (...items: readonly unknown[]): Reply => ({ status: 207, body: { errors: items } })
 
   it.each<[string, Reply, string]>([
-    ['has an index out of range', errors({ index: 3 }, { index: -1 }, { index: 1 }), 'b:rejected'],
+    [
+      'has an index out of range',
+      errors({ index: 3 }, { index: -1 }, { index: 1 }),
+      'a:unknown b:rejected c:unknown',
+    ],
     [
       'has an index that is no number',
       errors({ index: '1x' }, { index: 1.5 }, { index: null }, { index: { a: 1 } }, 5),
-      '',
+      'a:unknown b:unknown c:unknown',
     ],
     ['has an index as text', errors({ index: '2' }), 'c:rejected'],
     ['names a row twice', errors({ index: 1 }, { index: 1 }), 'b:rejected'],
@@ -228,9 +232,11 @@ describe('an answer that lies', () => {
     expect(await tell(reply)).toBe(left)
   })
 
-  it('says in its attempt that an item names no row', async () => {
-    await tell(errors({ index: 9 }))
-    expect((await lives.attempts())[0]?.error).toBe('$.errors[*]: item 0 names no row of the request')
+  it('says in its attempt that an item names no row, which leaves all rows in doubt that none names', async () => {
+    const left = await tell(errors({ index: 1 }, { index: 9 }))
+    expect(left).toBe('a:unknown b:rejected c:unknown')
+    const error = expect.stringContaining('($.errors[*]: item 1 names no row of the request)')
+    expect((await lives.attempts())[0]).toMatchObject({ error })
   })
 
   it('tells of rows by their place, as far as there are both', async () => {

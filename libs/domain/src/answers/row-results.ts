@@ -42,6 +42,8 @@ export type RowAnswers =
       readonly rows: ReadonlyMap<number, RowAnswer>
       /** What is odd about the answer: items that name no row. */
       readonly odd: string | null
+      /** True if one of these is of a row that was not delivered. It may be any row that no item names. */
+      readonly strays: boolean
     }
   /** The body could not be looked into. So nobody knows which rows it names. */
   | { readonly kind: 'untold'; readonly why: string }
@@ -96,19 +98,23 @@ export function rowAnswersOf(
   const found = new Map<number, RowAnswer>()
   const places = new NamedRows(rows)
   let odd: string | null = null
+  let strays = false
   for (const rule of rules) {
     for (const [place, item] of valuesAt(rule.items, json.value).entries()) {
       if (!isOf(rule, item)) continue
       const named = places.of(rule.naming, item, place)
-      if (named.length === 0) odd ??= `${rule.items.text}: item ${place} names no row of the request`
+      if (named.length === 0) {
+        odd ??= `${rule.items.text}: item ${place} names no row of the request`
+        strays ||= rule.as !== 'delivered'
+      }
       for (const position of named)
         if (!found.has(position)) found.set(position, { as: rule.as, error: errorOf(rule, item), item })
     }
   }
-  return { kind: 'told', rows: found, odd }
+  return { kind: 'told', rows: found, odd, strays }
 }
 
-const NOTHING_TOLD: RowAnswers = { kind: 'told', rows: new Map(), odd: null }
+const NOTHING_TOLD: RowAnswers = { kind: 'told', rows: new Map(), odd: null, strays: false }
 
 function isOf({ json, body }: RowRule, item: unknown): boolean {
   if (json !== null && !valuesAt(json, item).some(isThere)) return false
