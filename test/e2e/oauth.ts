@@ -1,4 +1,6 @@
-/** Destinations whose tokens come from an authorization server: from the server to the API, in both profiles. */
+/**
+ * Destinations whose tokens come from an authorization server: from the server to the API, in both profiles.
+ */
 import { createServer, type Server } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { listen } from '@sluice/testkit/listen'
@@ -90,7 +92,7 @@ export function oauthTests(profile: Profile): void {
       if (profile.name === 'distributed') expect(seen.map(({ valid }) => valid)).toEqual([false, true])
       expect(idp.tokenRequests).toHaveLength(2)
       const attempts = await project.attempts('--run', run.view.id)
-      const statuses = attempts.map(({ status, outcome }) => `${status} ${outcome}`)
+      const statuses = attempts.map(({ status, outcome }) => `${String(status)} ${outcome}`)
       expect(statuses.sort()).toEqual(
         profile.name === 'distributed' ? ['200 delivered', '401 rejected'] : ['200 delivered'],
       )

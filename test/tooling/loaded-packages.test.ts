@@ -65,7 +65,15 @@ describe('what a command loads', () => {
   it('is for a run that finds nothing to send no client of Kafka, Redis, a database server or HTTP', async () => {
     const loaded = await loadedBy('run', 'nobody')
     expect(loaded).toContain('@duckdb/node-api')
-    const clients = ['kafkajs', '@kafkajs/confluent-schema-registry', 'ioredis', 'pg', 'mysql2', 'undici', 'oauth4webapi']
+    const clients = [
+      'kafkajs',
+      '@kafkajs/confluent-schema-registry',
+      'ioredis',
+      'pg',
+      'mysql2',
+      'undici',
+      'oauth4webapi',
+    ]
     expect(loaded.filter(name => [...clients, 'prom-client', 'protobufjs'].includes(name))).toEqual([])
   })
 })

@@ -320,7 +320,8 @@ export class TokenSource implements AsyncDisposable {
   #withoutRefresh(known: ReturnType<Logins['read']>): Unsaved | TokenFailure {
     const { destination } = this.#of
     const access = known?.login.access ?? null
-    const leftMs = access?.untilMs == null ? UNTOLD_LIFE_MS : access.untilMs - Date.now()
+    const untilMs = access?.untilMs ?? null
+    const leftMs = untilMs === null ? UNTOLD_LIFE_MS : untilMs - Date.now()
     const id = known === null ? '' : `${known.login.epoch}`
     if (known === null || access === null || leftMs <= 0 || this.#refused.has(id)) {
       const what =

@@ -60,7 +60,9 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     this.#topic = sharedTopics(deps.prefix).secrets
   }
 
-  /** Resolves once it holds all that the topic had when this was called, and follows the topic from then on. */
+  /**
+   * Resolves once it holds all that the topic had when this was called, and follows the topic from then on.
+   */
   static async open(deps: VaultDeps, options: { signal: AbortSignal }): Promise<Vault> {
     const vault = new Vault(deps)
     const { low } = await deps.log.offsets(at(vault.#topic, 0), options)
@@ -115,7 +117,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
 
   /**
    * Sets a secret. Resolves once all replicas have it. Of two processes that set the same one at the same
-   * time, one is `fenced`. Rejects with `conflict` if it has another version than expected, and with `config` for grants that are none, or a value that is too long.
+   * time, one is `fenced`. Rejects with `conflict` if it has another version than expected, and with `config`
+   * for grants that are none, or a value that is too long.
    */
   async set(
     of: {
@@ -256,7 +259,9 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     }
   }
 
-  /** A record that is none of ours changes nothing, nor does an earlier version than the one that is known. */
+  /**
+   * A record that is none of ours changes nothing, nor does an earlier version than the one that is known.
+   */
   #take({ key, record, torn }: Placed): void {
     if (torn !== undefined || isMarkerKey(key)) return
     const name = keyText(key)

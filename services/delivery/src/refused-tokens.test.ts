@@ -79,7 +79,9 @@ const parts = (patienceMs?: number): Pick<DeliverDeps, 'sender' | 'resolveTarget
 }
 const NEXT_RUN = { retry: 'next-run', backoff: undefined }
 const shown = async (): Promise<string[]> =>
-  (await lives.attempts()).map(({ status, outcome, final }) => `${status} ${outcome}${final ? ' final' : ''}`)
+  (await lives.attempts()).map(
+    ({ status, outcome, final }) => `${String(status)} ${outcome}${final ? ' final' : ''}`,
+  )
 
 describe('a request whose token is refused', () => {
   it('is tried once more with another one, which costs no retry and is in the ledger', async () => {
