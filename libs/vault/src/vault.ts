@@ -21,6 +21,8 @@ const PAUSE_AFTER_SETBACK_MS = 1_000
 const READ_AHEAD_BYTES = 512 * 1024
 /** Every process holds all of it. */
 const MOST_BYTES = 64_000_000
+const NO_KEY =
+  'This process has no key: set SLUICE_ENCRYPTION_KEY. Without Kafka, the key is in `.sluice/key`, unless that was lost.'
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 export type SecretKind = 'secret' | 'login'
@@ -219,7 +221,9 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     const what = kind === 'login' ? `The login of \`${name}\`` : `The secret \`${name}\``
     let value: string | null
     try {
-      value = this.#deps.keys.needed().open({ by, bytes }, purposeOf(record))
+      const keys = this.#deps.keys.known()
+      if (keys === null) throw new SluiceError('config', NO_KEY)
+      value = keys.open({ by, bytes }, purposeOf(record))
     } catch (error) {
       if (!isSluiceError(error, 'config')) throw error
       throw new SluiceError('config', `${what} is in the vault and cannot be read here. ${error.message}`)
