@@ -1,7 +1,8 @@
 /**
- * Runs of batches whose rows have outcomes of their own, killed with SIGKILL one after the other. The API halves
- * batches, names rows, fails some for a while and some for ever. So at each kill, parts of requests are under way
- * or wait. Every good row arrives, no bad one does, counts add up, and repeats are bounded (R7, R8, R14).
+ * Runs of batches whose rows have outcomes of their own, killed with SIGKILL one after the other. The API
+ * halves batches, names rows, fails some for a while and some for ever. So at each kill, parts of requests
+ * are under way or wait. Every good row arrives, no bad one does, counts add up, and repeats are bounded (R7,
+ * R8, R14).
  */
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'

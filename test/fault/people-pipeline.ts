@@ -26,6 +26,8 @@ export interface PipelineOptions extends DistributedOptions {
   readonly people: number
   /** Requests per second. */
   readonly rate?: number
+  /** Default `CONCURRENCY`. */
+  readonly concurrency?: number
   /** Time-out of a request. A dead process's share of the limits is free again 5 s after it. */
   readonly timeout?: string
   /** Further fields of the sync, one a line. */
@@ -53,13 +55,13 @@ export interface Pipeline extends AsyncDisposable {
 }
 
 export async function startPipeline(options: PipelineOptions): Promise<Pipeline> {
-  const { people, rate = 4000, timeout = '2s', sync = '' } = options
+  const { people, rate = 4000, concurrency = CONCURRENCY, timeout = '2s', sync = '' } = options
   await using opening = new AsyncDisposableStack()
   const api = opening.use(await forkScriptedApi())
   api.on({}, { delayMs: ANSWER_MS })
   const env = { ...options.env, API_URL: api.url }
   const services = opening.use(await startDistributed({ ...options, env }))
-  const limits = `limits: { rate: { requests: ${rate}, per: second }, concurrency: ${CONCURRENCY} }`
+  const limits = `limits: { rate: { requests: ${rate}, per: second }, concurrency: ${concurrency} }`
   const settings = [`timeout: ${timeout}`, sync].join('\n')
   const yaml = peopleYaml({ destination: limits, sync: settings, triggers: TRIGGERS })
   const project = opening.use(

@@ -10,24 +10,25 @@ import {
   type RequestHistory,
   type UnownedAttempt,
 } from '@sluice/delivery/ledger/request-history'
-import { isTainted, rowsAt, samePositions, type Taint } from '@sluice/delivery/ledger/parts'
+import { rowsAt, samePositions } from '@sluice/delivery/ledger/parts'
 import { closeRequest } from '@sluice/delivery/outcome/close-request'
-import type { RowJudgement } from '@sluice/delivery/outcome/judge-rows'
 import { settleRows, type AnotherTry } from '@sluice/delivery/outcome/settle-rows'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import { addCounts } from '@sluice/domain/counts'
-import {
-  confirmsRemoval,
-  verdictOfAnswer,
-  verdictOfFailure,
-  type Verdict,
-} from '@sluice/domain/answers/outcome'
+import { verdictOfFailure, type Verdict } from '@sluice/domain/answers/outcome'
 import { sampleAttempt } from '@sluice/testkit/sample-records'
-import type { Api, ApiAnswer, SentRow } from './apis.ts'
+import type { Api, ApiAnswer } from './apis.ts'
 import type { ApiKind, Death, Fate, RowFate } from './plan.ts'
 import type { Change, Topics } from './topics.ts'
-
-type Sent = Change & { readonly op: Op }
+import {
+  answered,
+  isUnrenderable,
+  rowByRow,
+  sentRow,
+  UNRENDERABLE,
+  type Sent,
+  type SentOnce,
+} from './sent-once.ts'
 
 export interface DeliveryOptions {
   readonly api: Api
@@ -70,7 +71,9 @@ const WAIT_REQUESTS = 2
 interface Ledger {
   readonly history: RequestHistory
   readonly finished: boolean
-  /** What was recorded, counted apart from the history: failed tries of rows, and the parts that were sent. */
+  /**
+   * What was recorded, counted apart from the history: failed tries of rows, and the parts that were sent.
+   */
   readonly failures: Map<Sent, number>
   readonly sent: Set<string>
 }
@@ -137,10 +140,6 @@ function requestsOf({ changes, batchSize, kind }: DeliveryOptions): readonly Req
     else open.rows.push({ ...change, op })
   }
   return requests
-}
-
-function isUnrenderable({ op, captured }: Pick<Change, 'op' | 'captured'>, kind: ApiKind): boolean {
-  return kind === 'makes-ids' && op === 'changed' && captured === null
 }
 
 class PartitionDelivery {
@@ -278,7 +277,9 @@ class PartitionDelivery {
     }
   }
 
-  /** Rows that the API only asked to wait with are still open, and so are those of a batch that is divided. */
+  /**
+   * Rows that the API only asked to wait with are still open, and so are those of a batch that is divided.
+   */
   #assertWhole(
     { failures, sent: parts }: Ledger,
     of: {
@@ -354,63 +355,6 @@ class PartitionDelivery {
     if (request === undefined || ledger === undefined) throw new Error(`there is no request ${index}`)
     return { ...request, ledger }
   }
-}
-
-interface SentOnce {
-  readonly verdict: Verdict
-  readonly status: number | null
-  /** By place among the rows. */
-  readonly judged: ReadonlyMap<number, RowJudgement>
-}
-
-const NOTHING_TOLD: SentOnce['judged'] = new Map()
-const UNRENDERABLE: SentOnce = {
-  verdict: { outcome: 'rejected', answered: false, retryAfterMs: null },
-  status: null,
-  judged: NOTHING_TOLD,
-}
-
-function sentRow({ op, key, after, captured }: Sent): SentRow {
-  return { op, key, row: after, id: captured }
-}
-
-/** The API takes each row by itself, and its answer tells what became of it. */
-function rowByRow(rows: readonly Sent[], { api, kind, nextRowFate }: DeliveryOptions): SentOnce {
-  const judged = rows.map((row): RowJudgement => {
-    const fate = nextRowFate?.(row.key) ?? 'taken'
-    const of = { error: null, captured: null }
-    if (fate === 'refused') return { ...of, outcome: 'rejected' }
-    if (fate === 'throttled') return { ...of, outcome: 'throttled' }
-    if (fate === 'unknown') return { ...of, outcome: 'unknown' }
-    const { status, id } = api.take([sentRow(row)])
-    if (fate === 'unknown-and-taken') return { ...of, outcome: 'unknown' }
-    if (status === 200) return { ...of, outcome: 'delivered', captured: id }
-    return { ...of, outcome: kind === 'upserts' ? 'rejected' : status === 409 ? 'exists' : 'missing' }
-  })
-  const verdict = { outcome: 'delivered', answered: true, retryAfterMs: null } as const
-  return { verdict, status: 207, judged: new Map(judged.entries()) }
-}
-
-/**
- * The default meaning of an answer, or that of `answers` for an API that says what exists and what is
- * missing.
- */
-function answered(
-  { status, id }: ApiAnswer,
-  rows: readonly Sent[],
-  { kind, tainted }: { readonly kind: ApiKind; readonly tainted: Taint },
-): SentOnce {
-  const verdict = verdictOfAnswer({ status, retryAfter: null, date: null }, 0)
-  const judged: SentOnce['judged'] =
-    id === null ? NOTHING_TOLD : new Map([[0, { outcome: null, error: null, captured: id }]])
-  const of = { status, judged }
-  const removes = rows.every(
-    row => row.op === 'removed' && (isTainted(tainted, row) || row.beforeState !== 'present'),
-  )
-  if (removes && confirmsRemoval(status)) return { ...of, verdict: { ...verdict, outcome: 'delivered' } }
-  if (kind !== 'upserts' && status === 409) return { ...of, verdict: { ...verdict, outcome: 'exists' } }
-  if (kind !== 'upserts' && status === 404) return { ...of, verdict: { ...verdict, outcome: 'missing' } }
-  return { ...of, verdict }
 }
 
 /** The last attempt that the row was in. */

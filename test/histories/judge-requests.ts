@@ -164,7 +164,10 @@ function keysOf({ rows }: { readonly rows: readonly { readonly key: string }[] }
   return rows.map(({ key }) => key).join(' and ')
 }
 
-/** Each request says what its changes say. Rows are sent again only if they were still open, or their process died. */
+/**
+ * Each request says what its changes say. Rows are sent again only if they were still open, or their process
+ * died.
+ */
 function judgeRepeats(told: ToldRequests, judged: Judged): void {
   const { onBroken } = told
   const { request, changes, sends } = judged

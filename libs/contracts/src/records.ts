@@ -136,8 +136,8 @@ export interface RequestRow {
   readonly captured: string | null
   readonly retried: Retried | null
   /**
-   * The texts of the columns by which answers name rows (`errors.rowResults`), as JSON: column → text. Null if
-   * there are none. A request of an earlier version lacks it.
+   * The texts of the columns by which answers name rows (`errors.rowResults`), as JSON: column → text. Null
+   * if there are none. A request of an earlier version lacks it.
    */
   readonly named: string | null
 }
@@ -206,7 +206,10 @@ export interface Attempt extends Owned {
    * earlier version lacks it.
    */
   readonly part: readonly number[] | null
-  /** Of a part: at most 64 KiB of the body that was sent, as text. The body of a whole request is in `requests`. */
+  /**
+   * Of a part: at most 64 KiB of the body that was sent, as text. The body of a whole request is in
+   * `requests`.
+   */
   readonly partBody: string | null
   readonly trigger: Op
   readonly outcome: Outcome | 'throttled'

@@ -235,6 +235,36 @@ export function rateLimitContract(
     breakerPromises({ shared, harness: () => harness, limit: () => limit })
 
     if (!shared) return
+    it('an instance that wants little gets it within two windows, however much others want', async () => {
+      const scopes = [scope({ rates: [{ requests: 40, windowMs: 1000 }] })]
+      const greedy = [limit, await harness.open(), await harness.open()]
+      const small = await harness.open()
+      const nextAt = new Map<RateLimit, number>()
+      const ask = async (by: RateLimit, line: string, want: number): Promise<number> => {
+        if (harness.now() < (nextAt.get(by) ?? 0)) return 0
+        const grant = await by.take(request({ scopes, line, want }))
+        if (grant.kind === 'wait') nextAt.set(by, harness.now() + grant.waitMs)
+        return grant.kind === 'granted' ? grant.permits : 0
+      }
+      let used = 0
+      let left = 10
+      const startMs = harness.now()
+      let smallFromMs = Infinity
+      let smallToMs = Infinity
+      while (harness.now() < startMs + 5_000) {
+        // The others always ask first.
+        for (const by of greedy) used += await ask(by, 'large', 1_000_000)
+        if (harness.now() >= startMs + 1_100 && left > 0) {
+          smallFromMs = Math.min(smallFromMs, harness.now())
+          left -= await ask(small, 'small', left)
+          if (left === 0) smallToMs = harness.now()
+        }
+        await harness.pass(4)
+      }
+      expect(smallToMs - smallFromMs).toBeLessThan(2_200)
+      expect(used, 'what is kept for others is used').toBeGreaterThan(40 * 5 * 0.85)
+    })
+
     it('several instances share one budget', async () => {
       const seed = Math.floor(Math.random() * 2 ** 31)
       const others = [await harness.open(), await harness.open()]

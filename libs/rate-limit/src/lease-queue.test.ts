@@ -194,15 +194,37 @@ describe('the lease queue', () => {
 
   it('tells why waiters were refused, and for how long at most, until one of them gets a lease', async () => {
     const scopes = [scope('api', { concurrency: 1 })]
-    expect(queue.waitOf(scopes)).toBeNull()
+    expect(queue.waitOf({ scopes })).toBeNull()
     const first = await acquire({ scopes })
     const second = acquire({ scopes })
-    await expect.poll(() => queue.waitOf(scopes)?.reason).toBe('concurrency')
-    expect(queue.waitOf(scopes)?.leftMs).toBeGreaterThan(0)
-    expect(queue.waitOf([scope('other')])).toBeNull()
+    await expect.poll(() => queue.waitOf({ scopes })?.reason).toBe('concurrency')
+    expect(queue.waitOf({ scopes })?.leftMs).toBeGreaterThan(0)
+    expect(queue.waitOf({ scopes: [scope('other')] })).toBeNull()
     await queue.giveBack(first, { unused: 0, finished: 1 })
     await second
-    expect(queue.waitOf(scopes)).toBeNull()
+    expect(queue.waitOf({ scopes })).toBeNull()
+  })
+
+  it('a sync with ten requests is out within two windows, whatever another one of its destination wants', async () => {
+    const rates = [{ requests: 40, windowMs: 500 }]
+    const scopes: readonly LimitScope[] = [{ name: 'destination/fair', rates, concurrency: 1000 }]
+    const ending = new AbortController()
+    const work = async (line: string, requests: number, partition: number): Promise<void> => {
+      for (let left = requests; left > 0;) {
+        const owner = { partition: `${line}/${partition}`, marker: 1 }
+        const wanted = { ...want(), scopes, line, owner, want: left }
+        const lease = await queue.acquire(wanted, { signal: ending.signal })
+        left -= lease.permits
+        void queue.giveBack(lease, { unused: 0, finished: lease.permits })
+      }
+    }
+    const large = [0, 1, 2, 3].map(partition => work('large', 1_000_000, partition))
+    await expect.poll(() => queue.waiting).toBe(4)
+    const fromMs = performance.now()
+    await work('small', 10, 0)
+    expect(performance.now() - fromMs).toBeLessThan(2 * 500 + 200)
+    ending.abort()
+    await Promise.allSettled(large)
   })
 
   it('a slot that comes back while the limit is being asked is not missed', async () => {

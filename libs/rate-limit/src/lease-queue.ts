@@ -1,9 +1,10 @@
 /**
  * The queue of requests for leases. A rate limit never sleeps, and leaves the loop to its caller: this queue.
  *
- * Requests with the same scopes share a lane. A lane serves its waiters first come, first served. The lanes
- * of a destination take turns, so that a sync that waits for its own limit holds up no other sync of its
- * destination. While its destination has no waiters, a request takes at once and never sees a lane.
+ * Requests of one sync, with the same scopes, share a lane. A lane serves its waiters first come, first
+ * served. The lanes of a destination take turns, and none takes more at once than its share of the limits. So
+ * a sync that waits for its own limit, or has a million requests, holds up no other sync of its destination.
+ * While its destination has no waiters, a request takes at once and never sees a lane.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Lane, Waiter } from './lease-lane.ts'
@@ -41,8 +42,8 @@ export interface LeaseQueue extends AsyncDisposable {
   acquire(want: LeaseWant, options: { readonly signal: AbortSignal }): Promise<Lease>
   /** As RateLimit.giveBack. Wakes requests that wait for the returned permits. */
   giveBack(lease: Lease, parts: ReturnedParts): Promise<void>
-  /** Why a request for a lease of these scopes was refused last; null if none waits, or none was refused. */
-  waitOf(scopes: readonly LimitScope[]): LimitWait | null
+  /** Why a request of that lane was refused last; null if none waits, or none was refused. */
+  waitOf(want: Pick<LeaseWant, 'scopes' | 'line'>): LimitWait | null
   /** As RateLimit.pause. */
   pause(scope: string, forMs: number): Promise<void>
   /** As RateLimit.tell. Wakes requests that wait for a dead destination. */
@@ -139,8 +140,8 @@ class FairLeaseQueue implements LeaseQueue {
     this.#groups.get(lease.scopes[0]?.name ?? '')?.wake(parts.unused > 0 ? 'all' : 'concurrency')
   }
 
-  waitOf(scopes: readonly LimitScope[]): LimitWait | null {
-    return this.#groups.get(scopes[0]?.name ?? '')?.waitOf(scopes) ?? null
+  waitOf(want: Pick<LeaseWant, 'scopes' | 'line'>): LimitWait | null {
+    return this.#groups.get(want.scopes[0]?.name ?? '')?.waitOf(want) ?? null
   }
 
   pause(scope: string, forMs: number): Promise<void> {
@@ -189,7 +190,7 @@ class LaneGroup {
   }
 
   enter(waiter: Waiter): void {
-    const id = laneOf(waiter.want.scopes)
+    const id = laneOf(waiter.want)
     let lane = this.#lanes.get(id)
     if (lane === undefined) {
       const created = new Lane(this.#admit, () => this.#onHead(id, created))
@@ -199,8 +200,8 @@ class LaneGroup {
     lane.enter(waiter)
   }
 
-  waitOf(scopes: readonly LimitScope[]): LimitWait | null {
-    const refused = this.#lanes.get(laneOf(scopes))?.refused ?? null
+  waitOf(want: Pick<LeaseWant, 'scopes' | 'line'>): LimitWait | null {
+    const refused = this.#lanes.get(laneOf(want))?.refused ?? null
     if (refused === null) return null
     const { reason, untilMs, broken } = refused
     return { reason, broken, leftMs: Math.max(0, untilMs - performance.now()) }
@@ -254,8 +255,7 @@ class LaneGroup {
   /** Takes for the head of a lane, or puts it to sleep. */
   async #try(lane: Lane, head: Waiter): Promise<void> {
     lane.isDue = false
-    // Each lane takes only its share of the free permits.
-    const want = Math.ceil(head.want.want / this.#lanes.size)
+    const want = Math.min(head.want.want, shareOf(head.want.scopes, this.#lanes.size))
     const before = { ...this.#returns }
     let grant: Grant
     try {
@@ -307,8 +307,17 @@ class LaneGroup {
   }
 }
 
-function laneOf(scopes: readonly LimitScope[]): string {
-  return JSON.stringify(scopes.map(({ name }) => name))
+function laneOf({ scopes, line = '' }: Pick<LeaseWant, 'scopes' | 'line'>): string {
+  return JSON.stringify([line, ...scopes.map(({ name }) => name)])
+}
+
+/** What one of so many lanes may take at once: its share of the strictest limit. */
+function shareOf(scopes: readonly LimitScope[], lanes: number): number {
+  const limits = scopes.flatMap(({ rates, concurrency }) => [
+    concurrency,
+    ...rates.map(({ requests }) => requests),
+  ])
+  return lanes === 1 ? Infinity : Math.ceil(Math.min(...limits) / lanes)
 }
 
 type Granted = Extract<Grant, { kind: 'granted' }>

@@ -79,6 +79,8 @@ export interface TakeRequest {
   readonly want: number
   /** Slots that are not returned are free again after this time: the request's time-out plus a margin. */
   readonly slotLifeMs: number
+  /** Whose turn it is: the requests of one name take turns with those of others, in all processes. */
+  readonly line?: string
   /** The breaker of the destination; absent: it has none. */
   readonly breaker?: BreakerRule | undefined
   readonly signal: AbortSignal

@@ -1,6 +1,6 @@
 /**
- * What becomes of the rows of a batch: with outcomes per row (`errors.rowResults`), with batches that are halved
- * (`errors.splitBatches`), with and without tries in the same run (PROTOCOL.md §8).
+ * What becomes of the rows of a batch: with outcomes per row (`errors.rowResults`), with batches that are
+ * halved (`errors.splitBatches`), with and without tries in the same run (PROTOCOL.md §8).
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { BatchDelivery, type Api, type Reply } from './contract/batch-delivery.ts'

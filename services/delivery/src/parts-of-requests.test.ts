@@ -147,6 +147,24 @@ describe('the key of a part', () => {
   })
 })
 
+describe('a part with `delivery: at-most-once`', () => {
+  const ONCE = { delivery: 'at-most-once' }
+
+  it('is unknown for good with at-most-once, while other parts go on', async () => {
+    await lives.begin([...'abcd'], { errors: SPLIT, sync: ONCE })
+    lives.api = keys => (keys.includes('d') ? (keys.length === 1 ? 'silent' : REFUSED) : 'time-out')
+    const life = lives.live()
+    await lives.untilSent(5)
+    await lives.untilAttempts(({ part, attempt }) => part?.length === 1 && attempt > 0 && part[0] === 2)
+    await life.kill()
+    lives.api = () => OK
+    await lives.finish()
+    expect(lives.batches.toSorted()).toEqual(['ab', 'abcd', 'c', 'cd', 'd'])
+    expect(await lives.outcomes()).toBe('a:unknown b:unknown c:unknown d:unknown')
+    expect(lives.counts()).toMatchObject({ unknown: 4, delivered: 0 })
+  })
+})
+
 describe('rows that cannot be rendered once a batch is divided', () => {
   it('are rejected for that, and the others are sent', async () => {
     // The template needs two rows, or the row b.

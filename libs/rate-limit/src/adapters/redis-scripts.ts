@@ -19,6 +19,7 @@
  * - base:order:SCOPE|WINDOW the ends of the buckets (ms), oldest first
  * - base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
  * - base:breaker see breaker-scripts.ts
+ * - base:waiting see fairness-scripts.ts
  *
  * A lease is called INSTANCE-NUMBER@DESTINATION: of which process, and its how many-th take it was.
  *
@@ -26,6 +27,7 @@
  * digits, which Lua prints exactly only when told to.
  */
 import { LONGEST_PAUSE_MS } from '../port.ts'
+import { KEEP_FOR_OTHERS } from './fairness-scripts.ts'
 import { ASK_BREAKER, KEEP_PROBE } from './breaker-scripts.ts'
 import { PRELUDE } from './script-prelude.ts'
 
@@ -286,18 +288,17 @@ local function windowsOf(scope)
   return all
 end
 
-local room = a.want
+local room, free = a.want, 0
 local rateWait, slotWait = 0, false
 local windows = {}
 for i, scope in ipairs(a.scopes) do
   windows[i] = windowsOf(scope)
-  local free = scope.concurrency - tonumber(redis.call('HGET', base .. ':slots', scope.name) or '0')
-  if free < 1 then slotWait = true end
-  room = math.min(room, free)
+  local left = scope.concurrency - tonumber(redis.call('HGET', base .. ':slots', scope.name) or '0')
+  if left < 1 then slotWait = true end
   for _, rate in ipairs(scope.rates) do
     local key, span = scope.name .. '|' .. num(rate.windowMs), rate.windowMs
     local total = totalOf(key, span)
-    room = math.min(room, rate.requests - total)
+    left = math.min(left, rate.requests - total)
     if total >= rate.requests then
       for _, bucket in ipairs(redis.call('LRANGE', base .. ':order:' .. key, 0, -1)) do
         total = total - tonumber(redis.call('HGET', base .. ':count:' .. key, bucket) or '0')
@@ -308,15 +309,19 @@ for i, scope in ipairs(a.scopes) do
       end
     end
   end
+  room = math.min(room, left)
+  if i == 1 then free = left end
 end
-
+${KEEP_FOR_OTHERS}
 if room < 1 then
+  if free < 1 then waits(slotWait and a.poll or rateWait) end
   if not slotWait then return { mark, 'rate', math.max(1, math.ceil(rateWait)), server.seq } end
   local first = redis.call('ZRANGE', base .. ':leases', 0, 0, 'WITHSCORES')
   local slotMs = first[2] and tonumber(first[2]) - now or 1
   return { mark, 'concurrency', math.max(1, math.ceil(math.max(rateWait, math.min(slotMs, a.poll)))), server.seq }
 end
 
+if ownSince then redis.call('HDEL', waiting, line) end
 local lease = { n = room, u = 0, s = {}, b = {}, p = probe and 1 or nil }
 ${KEEP_PROBE}for i, scope in ipairs(a.scopes) do
   table.insert(lease.s, scope.name)

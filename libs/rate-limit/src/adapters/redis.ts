@@ -258,7 +258,7 @@ class RedisRateLimit implements RateLimit {
       readonly lifeMs: number
     },
   ): string {
-    const { scopes, owner, want, slotLifeMs, breaker } = request
+    const { scopes, owner, want, slotLifeMs, breaker, line = '' } = request
     if (scopes.some(({ rates }) => rates.some(({ windowMs }) => windowMs > LONG_MS)))
       of.destination.isLong = true
     return JSON.stringify({
@@ -266,6 +266,7 @@ class RedisRateLimit implements RateLimit {
       partition: owner.partition,
       marker: owner.marker,
       want,
+      line,
       breaker,
       slotLife: slotLifeMs,
       leaseLife: of.lifeMs,

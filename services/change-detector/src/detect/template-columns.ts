@@ -17,8 +17,8 @@ const MAX_TOLD = 10
 export interface TemplateColumns {
   /**
    * Throws `config` if templates of `added` or `changed` use columns that the model does not have, or the
-   * sync's `compare` or `rowResults` names one. The trigger of `removed` may use any column, since a removed row may be of an
-   * earlier model.
+   * sync's `compare` or `rowResults` names one. The trigger of `removed` may use any column, since a removed
+   * row may be of an earlier model.
    */
   assertKnown(columns: readonly Column[]): void
   /**

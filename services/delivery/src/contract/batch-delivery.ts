@@ -1,11 +1,12 @@
 /**
- * The delivery of one partition of batches, whose changes are there as well, with an API that follows a script. For
- * tests of what becomes of single rows: a few lives of delivery on one log.
+ * The delivery of one partition of batches, whose changes are there as well, with an API that follows a
+ * script. For tests of what becomes of single rows: a few lives of delivery on one log.
  */
 import type { Attempt, RequestRow, Retried, RetryEntry, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op, OpCounts } from '@sluice/contracts/state'
 import type { Column } from '@sluice/contracts/values'
+import { isIntent } from '@sluice/domain/answers/intent'
 import { namingColumns } from '@sluice/domain/answers/row-results'
 import { countsOf } from '@sluice/domain/counts'
 import { Notifier } from '@sluice/flow/notifier'
@@ -27,7 +28,7 @@ import {
 } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
-import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
+import { at, keyText, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { DeliveryMemory } from '../delivery-memory.ts'
 import { resolveTarget } from '../destination/target.ts'
 import type { DeliverDeps } from '../run/open-run.ts'
@@ -201,7 +202,7 @@ export class BatchDelivery implements AsyncDisposable {
   }
 
   async #send({ body, headers, signal }: OutgoingRequest): Promise<SendResult> {
-    const text = new TextDecoder().decode(body ?? undefined)
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(body ?? undefined)
     const keys = keysIn(text)
     const nth = this.#nth.get(keys.join()) ?? 0
     this.#nth.set(keys.join(), nth + 1)
@@ -247,12 +248,22 @@ export class BatchDelivery implements AsyncDisposable {
     return found.flatMap(({ record }) => (record?.name === 'sluice.Attempt' ? [record.value] : []))
   }
 
+  /** Resolves once an attempt is written that is like that, and is no mere intent. */
+  async untilAttempts(isWanted: (attempt: Attempt) => boolean): Promise<void> {
+    await this.world.readUntil(at(topics.attempts, 0), found =>
+      found.some(
+        ({ record }) =>
+          record?.name === 'sluice.Attempt' && !isIntent(record.value) && isWanted(record.value),
+      ),
+    )
+  }
+
   /** The entries that are left, by key. */
   async entries(): Promise<ReadonlyMap<string, RetryEntry>> {
     const found = await this.world.read(at(topics.retry, 0))
     const left = new Map<string, RetryEntry>()
     for (const { key, record } of found) {
-      const text = new TextDecoder().decode(key)
+      const text = keyText(key)
       if (record?.name === 'sluice.RetryEntry') left.set(text, record.value)
       else if (record === null) left.delete(text)
     }
@@ -269,7 +280,7 @@ export class BatchDelivery implements AsyncDisposable {
     const found = await this.world.read(at(topics.captured, 0))
     return Object.fromEntries(
       found.flatMap(({ key, record }) =>
-        record?.name === 'sluice.Captured' ? [[new TextDecoder().decode(key), record.value.values]] : [],
+        record?.name === 'sluice.Captured' ? [[keyText(key), record.value.values]] : [],
       ),
     )
   }

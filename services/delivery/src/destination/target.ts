@@ -3,7 +3,7 @@
  * time-out.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Definition, DestinationSpec, LimitsSpec } from '@sluice/contracts/resources'
+import type { Definition, DestinationSpec, LimitsSpec, SyncSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { BreakerRule, LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
@@ -142,17 +142,6 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     shownQuery.push(`${encoded(name)}=${secretNames(text).length > 0 ? MASK : encoded(value)}`)
   }
   const scopes = scopesOf(definition)
-  const isBatched = (op: Op): boolean => (triggerOf(sync, op)?.batch?.size ?? 1) > 1
-  const answers = compileAnswerRules(sync.errors?.answers ?? [])
-  const captures = {
-    added: compileCaptures(triggerOf(sync, 'added')?.capture),
-    changed: compileCaptures(triggerOf(sync, 'changed')?.capture),
-    removed: [],
-  }
-  const captured = captures.added.length > 0 || captures.changed.length > 0
-  const rowRules = compileRowRules(sync.errors?.rowResults ?? [])
-  const rulesLook = rowRules.length > 0 || answers.some(({ json, body }) => json !== null || body !== null)
-  const looksInside = captured || rulesLook
   const { idempotencyHeader } = destination
   return {
     sync: sync.name,
@@ -174,12 +163,29 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     atMostOnce: sync.delivery === 'at-most-once',
     breaker: breakerOf(destination),
     secrets,
+    ...answersOf(sync),
+  }
+}
+
+/** What answers mean, and what is kept of them. */
+function answersOf(sync: SyncSpec) {
+  const isBatched = (op: Op): boolean => (triggerOf(sync, op)?.batch?.size ?? 1) > 1
+  const answers = compileAnswerRules(sync.errors?.answers ?? [])
+  const rowRules = compileRowRules(sync.errors?.rowResults ?? [])
+  const captures = {
+    added: compileCaptures(triggerOf(sync, 'added')?.capture),
+    changed: compileCaptures(triggerOf(sync, 'changed')?.capture),
+    removed: [],
+  }
+  const captured = captures.added.length > 0 || captures.changed.length > 0
+  const rulesLook = rowRules.length > 0 || answers.some(({ json, body }) => json !== null || body !== null)
+  return {
     answers,
     rowRules,
     splitsBatches: sync.errors?.splitBatches === true,
     batched: { added: isBatched('added'), changed: isBatched('changed'), removed: isBatched('removed') },
     captures,
-    answerLimitBytes: looksInside ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
+    answerLimitBytes: captured || rulesLook ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
   }
 }
 

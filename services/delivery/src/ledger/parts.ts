@@ -22,14 +22,13 @@ export function samePositions(a: Positions, b: Positions): boolean {
 
 /** As text, such as 0-49,60. */
 export function positionsText(positions: readonly number[]): string {
-  const runs: string[] = []
-  for (let at = 0; at < positions.length;) {
-    let end = at
-    while ((positions[end + 1] ?? -1) === (positions[end] ?? 0) + 1) end += 1
-    runs.push(end === at ? `${positions[at]}` : `${positions[at]}-${positions[end]}`)
-    at = end + 1
+  const runs: { readonly first: number; last: number }[] = []
+  for (const position of positions) {
+    const run = runs.at(-1)
+    if (run !== undefined && position === run.last + 1) run.last = position
+    else runs.push({ first: position, last: position })
   }
-  return runs.join(',')
+  return runs.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join(',')
 }
 
 /** The positions of an attempt's rows. */

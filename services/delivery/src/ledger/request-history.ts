@@ -47,8 +47,8 @@ export interface PartHistory {
 }
 
 /**
- * Rows that an attempt finished, which was one of so many that they were in. Those among them that went on in a
- * part stand again behind, so the last that has a row counts for it.
+ * Rows that an attempt finished, which was one of so many that they were in. Those among them that went on in
+ * a part stand again behind, so the last that has a row counts for it.
  */
 export interface EndedRows {
   readonly positions: Positions
@@ -132,9 +132,10 @@ function notOpen({ requestOffset, attempt, part }: UnownedAttempt): SluiceError 
 
 /** The parts that follow an attempt; `throttled` if it changes nothing. */
 function nextParts(attempt: UnownedAttempt): readonly NextPart[] | 'throttled' {
-  const { parts, outcome, final } = attempt
+  const { outcome, final } = attempt
   // An attempt of an earlier version has no such field.
-  if (Array.isArray(parts)) return parts
+  const parts: readonly NextPart[] | null | undefined = attempt.parts
+  if (parts !== null && parts !== undefined) return parts
   if (outcome === 'throttled') return final ? [] : 'throttled'
   return final ? [] : [{ rows: null, tries: 0, waitMs: pauseOf(attempt) }]
 }
@@ -165,7 +166,10 @@ function goesOnWhole(next: readonly NextPart[]): boolean {
   return next.some(({ rows }) => rows === null)
 }
 
-/** An attempt that others of the same rows follow, whose token was refused. Without tokens it is an ordinary rejection. */
+/**
+ * An attempt that others of the same rows follow, whose token was refused. Without tokens it is an ordinary
+ * rejection.
+ */
 function isRefusal({ status, attempt }: UnownedAttempt): boolean {
   return status === 401 && attempt > 0
 }

@@ -1,4 +1,7 @@
-/** What a request, or a part of one, comes to that is tried no more, though it is not finished (PROTOCOL.md §8, §11). */
+/**
+ * What a request, or a part of one, comes to that is tried no more, though it is not finished (PROTOCOL.md
+ * §8, §11).
+ */
 import type { RequestRow, RowResult } from '@sluice/contracts/records'
 import type { Op, Outcome } from '@sluice/contracts/state'
 import { withTaint } from '@sluice/domain/answers/outcome'

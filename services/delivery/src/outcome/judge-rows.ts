@@ -1,4 +1,7 @@
-/** What an answer says of the single rows of its request: their outcomes, and the values that are kept of them. */
+/**
+ * What an answer says of the single rows of its request: their outcomes, and the values that are kept of
+ * them.
+ */
 import type { Request, RequestRow } from '@sluice/contracts/records'
 import type { AnswerBody } from '@sluice/domain/answers/answer-body'
 import type { Verdict } from '@sluice/domain/answers/outcome'

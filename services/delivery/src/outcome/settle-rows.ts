@@ -24,7 +24,10 @@ export interface Settled {
   readonly rows: readonly RowResult[]
   /** Null: all rows go on together, or none do. */
   readonly parts: readonly NextPart[] | null
-  /** When the first of the rows that go on is tried again, in ms from now. Null if none goes on, or all are throttled. */
+  /**
+   * When the first of the rows that go on is tried again, in ms from now. Null if none goes on, or all are
+   * throttled.
+   */
   readonly waitMs: number | null
   /** True if the destination is to pause for the sake of some rows, or of all. */
   readonly throttles: boolean

@@ -101,8 +101,8 @@ export class DestinationGate {
   /** What is waited for, and until when, in a sentence; null while there is nothing to tell. */
   get waitsFor(): string | null {
     if (this.#cutOffSinceMs !== null) return this.#cutOffWhy
-    const { scopes } = this.#target
-    const wait = this.#queue.waitOf(scopes)
+    const { scopes, sync: line } = this.#target
+    const wait = this.#queue.waitOf({ scopes, line })
     const why =
       wait === null ? undefined : wait.broken === null ? WAITS_TOLD[wait.reason] : brokenText(wait.broken)
     if (wait === null || why === undefined || wait.leftMs < TOLD_FROM_MS) return null
@@ -116,10 +116,10 @@ export class DestinationGate {
     { want, onBroken }: { readonly want: number; readonly onBroken: ((broken: Broken) => void) | undefined },
     signal: AbortSignal,
   ): Promise<Lease | null> {
-    const { scopes, slotLifeMs, breaker } = this.#target
+    const { scopes, slotLifeMs, breaker, sync: line } = this.#target
     try {
       const ofBreaker = breaker === null ? {} : { breaker, ...(onBroken === undefined ? {} : { onBroken }) }
-      const wanted = { scopes, owner: this.#owner, want, slotLifeMs, ...ofBreaker }
+      const wanted = { scopes, line, owner: this.#owner, want, slotLifeMs, ...ofBreaker }
       const lease = await this.#queue.acquire(wanted, { signal })
       this.#cutOffSinceMs = null
       return lease

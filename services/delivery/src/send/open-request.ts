@@ -1,9 +1,9 @@
 /**
- * A request that is taken into work and not finished: what is known of it, and of the parts in which its rows go
- * on (PROTOCOL.md §8).
+ * A request that is taken into work and not finished: what is known of it, and of the parts in which its rows
+ * go on (PROTOCOL.md §8).
  *
- * States: in work (a part of it is ready, sent or not yet acknowledged) ⇄ waiting (each open part waits for its
- * next try) → finished.
+ * States: in work (a part of it is ready, sent or not yet acknowledged) ⇄ waiting (each open part waits for
+ * its next try) → finished.
  */
 import type { Request } from '@sluice/contracts/records'
 import type { RequestMemory } from '../delivery-memory.ts'

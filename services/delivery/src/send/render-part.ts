@@ -1,6 +1,6 @@
 /**
- * Renders some rows of a request again, from the changes that the request was made of (PROTOCOL.md §8). They are
- * still there: the next run does not begin before this one has ended.
+ * Renders some rows of a request again, from the changes that the request was made of (PROTOCOL.md §8). They
+ * are still there: the next run does not begin before this one has ended.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Change, Request, RunBegin } from '@sluice/contracts/records'
@@ -24,8 +24,8 @@ export interface PartSource {
 }
 
 /**
- * The requests that these rows make: mostly one. Throws `corrupt` if their changes are gone, and `template` or
- * `config` as the definition does.
+ * The requests that these rows make: mostly one. Throws `corrupt` if their changes are gone, and `template`
+ * or `config` as the definition does.
  */
 export async function renderPart(
   source: PartSource,

@@ -9,7 +9,6 @@
  */
 import type { SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
-import type { Health } from '@sluice/domain/answers/health'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf, type Ends } from '@sluice/flow/ends'
@@ -22,15 +21,11 @@ import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import { RequestMemory } from '../delivery-memory.ts'
 import { brokenText, type DestinationGate, type Permits } from './destination-gate.ts'
 import type { AnotherTry } from '../outcome/settle-rows.ts'
-import { rowsAt } from '../ledger/parts.ts'
-import {
-  leftOfWaitMs,
-  type PartHistory,
-  type RequestHistory,
-  type UnownedAttempt,
-} from '../ledger/request-history.ts'
+import { leftOfWaitMs, type UnownedAttempt } from '../ledger/request-history.ts'
 import { ANNOUNCED } from '../run/doubt.ts'
-import { OpenRequest, type TakenAttempt, type Whole } from './open-request.ts'
+import { OpenRequest, type TakenAttempt } from './open-request.ts'
+import { onePermit, type Permit } from './permit.ts'
+import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
 import { ThrottleWindow } from './throttle-window.ts'
 import type { Places } from './places.ts'
 import {
@@ -80,27 +75,6 @@ export interface SendQueueOptions extends Ends {
 
 /** People are not told of shorter waits for a next try. */
 const TOLD_FROM_MS = 5_000
-
-/** A request, or a part of one, that waits for its turn. */
-interface Ready {
-  readonly open: OpenRequest
-  readonly job: SendJob
-  readonly whole: Whole
-  /** Its own, while it is in work. */
-  readonly memory: RequestMemory
-  /** For how long it has been tried already without a connection that was open in time. */
-  readonly lateMs: number
-  /** True once the ledger has its next try announced, and it was not sent yet (`delivery: at-most-once`). */
-  readonly isAnnounced?: boolean
-}
-
-/** A request that is taken into work. */
-export interface NewRequest {
-  readonly request: Request
-  readonly offset: number
-  readonly history: RequestHistory
-  readonly memory: RequestMemory
-}
 
 export class SendQueue {
   readonly #options: SendQueueOptions
@@ -160,16 +134,17 @@ export class SendQueue {
   }
 
   /**
-   * Takes a request, or what is left of one that a predecessor began. With `why`, nothing of it is sent: it is
-   * recorded at once, whatever becomes of the others.
+   * Takes a request, or what is left of one that a predecessor began. With `why`, nothing of it is sent: it
+   * is recorded at once, whatever becomes of the others.
    */
   take({ request, offset, history, memory }: NewRequest, why: string | null): void {
     const open = new OpenRequest(offset, history, memory)
+    const { place } = this.#options
     const { parts } = open
     open.inWork = parts.length
     for (const part of parts) {
       const leftMs = leftOfWaitMs(part)
-      const ready = this.#readyOf(open, part, { request, memory })
+      const ready = readyOf(open, part, { request, memory, place })
       if (why !== null) this.#close(ready, why)
       else if (part.intent !== null) this.#close(ready, ANNOUNCED)
       else if (part.positions === null && leftMs <= 0) this.#push(ready)
@@ -179,19 +154,6 @@ export class SendQueue {
         this.#rests(open)
       }
     }
-  }
-
-  #readyOf(
-    open: OpenRequest,
-    part: PartHistory,
-    { request, memory }: { readonly request: Request; readonly memory: RequestMemory },
-  ): Ready {
-    const { positions } = part
-    const rows = rowsAt(request.rows, positions)
-    const own = positions === null ? request : { ...request, rows, body: null }
-    const job = { ...this.#options.place, request: own, requestOffset: open.offset, history: part }
-    const { run, trigger } = request
-    return { open, job, whole: { run, trigger, rows: request.rows }, memory, lateMs: 0 }
   }
 
   #push(ready: Ready): void {
@@ -407,9 +369,9 @@ export class SendQueue {
   async #takeDue({ request, bytes, open, part }: DuePart, signal: AbortSignal): Promise<void> {
     if (open.inWork === 0) this.#waitingRequests -= 1
     open.inWork += 1
-    const { share } = this.#options
+    const { share, place } = this.#options
     const memory = await RequestMemory.take(share, { record: request, recordBytes: bytes, signal })
-    const ready = this.#readyOf(open, part, { request, memory })
+    const ready = readyOf(open, part, { request, memory, place })
     // What it would say does not matter if no try of it can be under way.
     const isLeft = this.#givingUp.signal.aborted
     if (part.positions === null || (isLeft && !part.unseen)) return this.#sendOrClose(ready)
@@ -464,28 +426,5 @@ export class SendQueue {
     const left = this.#queue
     this.#queue = []
     for (const ready of left) this.#close(ready, why)
-  }
-}
-
-/** Leave for one request: it ends as finished, or as given back unused. Only the first of the two counts. */
-interface Permit {
-  readonly useBeforeMs: number
-  readonly finish: (health: Health) => void
-  readonly giveBack: () => void
-  /** The same, since it could not be used in time. */
-  readonly late: () => void
-}
-
-function onePermit(lease: Permits): Permit {
-  let ended = false
-  const end = (how: () => void): void => {
-    if (!ended) how()
-    ended = true
-  }
-  return {
-    useBeforeMs: lease.useBeforeMs,
-    finish: health => end(() => lease.finished(health)),
-    giveBack: () => end(() => lease.unused(1)),
-    late: () => end(() => lease.late()),
   }
 }

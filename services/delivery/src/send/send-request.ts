@@ -296,8 +296,8 @@ export function closingAttempt(job: SendJob, target: Target, why: string): Unown
 }
 
 /**
- * Attempt 0 of a part whose rows cannot be rendered as one request. It ends the rows that cannot be rendered, and
- * names a part for each request that the others make. Nothing was sent.
+ * Attempt 0 of a part whose rows cannot be rendered as one request. It ends the rows that cannot be rendered,
+ * and names a part for each request that the others make. Nothing was sent.
  */
 export function dividedAttempt(job: SendJob, target: Target, rendered: readonly Rendered[]): UnownedAttempt {
   const { request, requestOffset, history } = job

@@ -1,9 +1,10 @@
 /**
- * How many requests of a partition may be under way since its destination throttled. On throttling it becomes half
- * of the requests that the destination served since it last throttled, or of those under way, whichever is fewer,
- * and at least one. It grows by one for each request that is served since (PROTOCOL.md §8).
+ * How many requests of a partition may be under way since its destination throttled. On throttling it becomes
+ * half of the requests that the destination served since it last throttled, or of those under way, whichever
+ * is fewer, and at least one. It grows by one for each request that is served since (PROTOCOL.md §8).
  *
- * So an API that takes some requests goes on with about as many. An API that takes none gets one request at a time.
+ * So an API that takes some requests goes on with about as many. An API that takes none gets one request at a
+ * time.
  */
 import type { UnownedAttempt } from '../ledger/request-history.ts'
 
@@ -45,7 +46,10 @@ export class ThrottleWindow {
     return nowMs - this.#throttledSince >= THROTTLED_LONGEST_MS
   }
 
-  /** A request was not throttled, so the destination may take more of them. True if the window is gone with it. */
+  /**
+   * A request was not throttled, so the destination may take more of them. True if the window is gone with
+   * it.
+   */
   served({ outcome }: UnownedAttempt): boolean {
     if (outcome === 'delivered') this.#throttledSince = null
     this.#servedSince += 1

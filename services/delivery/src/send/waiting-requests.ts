@@ -1,6 +1,6 @@
 /**
- * The requests of one partition, and parts of them, that wait for their next try. Of each only its history is in
- * memory. When it is due, its request is read again from the topic (PROTOCOL.md §8).
+ * The requests of one partition, and parts of them, that wait for their next try. Of each only its history is
+ * in memory. When it is due, its request is read again from the topic (PROTOCOL.md §8).
  *
  * States of a part: waiting → being read → handed out. It comes back as another one if that try fails, too.
  */

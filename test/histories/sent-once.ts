@@ -1,0 +1,78 @@
+/** What an API answers to rows that are sent to it together, and what that says of each. */
+import type { Op } from '@sluice/contracts/state'
+import { isTainted, type Taint } from '@sluice/delivery/ledger/parts'
+import type { RowJudgement } from '@sluice/delivery/outcome/judge-rows'
+import { confirmsRemoval, verdictOfAnswer, type Verdict } from '@sluice/domain/answers/outcome'
+import type { Api, ApiAnswer, SentRow } from './apis.ts'
+import type { ApiKind, RowFate } from './plan.ts'
+import type { Change } from './topics.ts'
+
+export type Sent = Change & { readonly op: Op }
+
+export function isUnrenderable({ op, captured }: Pick<Change, 'op' | 'captured'>, kind: ApiKind): boolean {
+  return kind === 'makes-ids' && op === 'changed' && captured === null
+}
+
+export interface SentOnce {
+  readonly verdict: Verdict
+  readonly status: number | null
+  /** By place among the rows. */
+  readonly judged: ReadonlyMap<number, RowJudgement>
+}
+
+const NOTHING_TOLD: SentOnce['judged'] = new Map()
+export const UNRENDERABLE: SentOnce = {
+  verdict: { outcome: 'rejected', answered: false, retryAfterMs: null },
+  status: null,
+  judged: NOTHING_TOLD,
+}
+
+export function sentRow({ op, key, after, captured }: Sent): SentRow {
+  return { op, key, row: after, id: captured }
+}
+
+/** The API takes each row by itself, and its answer tells what became of it. */
+export function rowByRow(
+  rows: readonly Sent[],
+  {
+    api,
+    kind,
+    nextRowFate,
+  }: { readonly api: Api; readonly kind: ApiKind; readonly nextRowFate: ((key: string) => RowFate) | null },
+): SentOnce {
+  const judged = rows.map((row): RowJudgement => {
+    const fate = nextRowFate?.(row.key) ?? 'taken'
+    const of = { error: null, captured: null }
+    if (fate === 'refused') return { ...of, outcome: 'rejected' }
+    if (fate === 'throttled') return { ...of, outcome: 'throttled' }
+    if (fate === 'unknown') return { ...of, outcome: 'unknown' }
+    const { status, id } = api.take([sentRow(row)])
+    if (fate === 'unknown-and-taken') return { ...of, outcome: 'unknown' }
+    if (status === 200) return { ...of, outcome: 'delivered', captured: id }
+    return { ...of, outcome: kind === 'upserts' ? 'rejected' : status === 409 ? 'exists' : 'missing' }
+  })
+  const verdict = { outcome: 'delivered', answered: true, retryAfterMs: null } as const
+  return { verdict, status: 207, judged: new Map(judged.entries()) }
+}
+
+/**
+ * The default meaning of an answer, or that of `answers` for an API that says what exists and what is
+ * missing.
+ */
+export function answered(
+  { status, id }: ApiAnswer,
+  rows: readonly Sent[],
+  { kind, tainted }: { readonly kind: ApiKind; readonly tainted: Taint },
+): SentOnce {
+  const verdict = verdictOfAnswer({ status, retryAfter: null, date: null }, 0)
+  const judged: SentOnce['judged'] =
+    id === null ? NOTHING_TOLD : new Map([[0, { outcome: null, error: null, captured: id }]])
+  const of = { status, judged }
+  const removes = rows.every(
+    row => row.op === 'removed' && (isTainted(tainted, row) || row.beforeState !== 'present'),
+  )
+  if (removes && confirmsRemoval(status)) return { ...of, verdict: { ...verdict, outcome: 'delivered' } }
+  if (kind !== 'upserts' && status === 409) return { ...of, verdict: { ...verdict, outcome: 'exists' } }
+  if (kind !== 'upserts' && status === 404) return { ...of, verdict: { ...verdict, outcome: 'missing' } }
+  return { ...of, verdict }
+}
