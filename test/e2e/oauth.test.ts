@@ -1,4 +1,4 @@
 import { oauthTests } from './oauth.ts'
 import { embeddedProfile } from './profiles.ts'
 
-oauthTests(embeddedProfile)
+oauthTests(embeddedProfile, { all: false })

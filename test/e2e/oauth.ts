@@ -1,4 +1,6 @@
-/** Destinations whose tokens come from an authorization server: from the server to the API, in both profiles. */
+/**
+ * Destinations whose tokens come from an authorization server: from the server to the API, in both profiles.
+ */
 import { createServer, type Server } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { listen } from '@sluice/testkit/listen'
@@ -21,8 +23,8 @@ const CLIENT = `clientId: ${CLIENT_ID}, clientSecret: '\${secret:client}'`
 
 const yaml = (oauth2: string): string => peopleYaml({ destination: `auth: { oauth2: { ${oauth2} } }` })
 
-/** The tests of one profile. */
-export function oauthTests(profile: Profile): void {
+/** The tests of one profile; `all` of them take a minute. */
+export function oauthTests(profile: Profile, { all }: { readonly all: boolean }): void {
   describe(`an API with OAuth 2, ${profile.name}`, () => {
     let idp: OidcServer
     let api: Server
@@ -90,11 +92,13 @@ export function oauthTests(profile: Profile): void {
       if (profile.name === 'distributed') expect(seen.map(({ valid }) => valid)).toEqual([false, true])
       expect(idp.tokenRequests).toHaveLength(2)
       const attempts = await project.attempts('--run', run.view.id)
-      const statuses = attempts.map(({ status, outcome }) => `${status} ${outcome}`)
+      const statuses = attempts.map(({ status, outcome }) => `${String(status)} ${outcome}`)
       expect(statuses.sort()).toEqual(
         profile.name === 'distributed' ? ['200 delivered', '401 rejected'] : ['200 delivered'],
       )
     })
+
+    if (!all) return
 
     it('gets tokens for a user name and password, and renews them with the refresh token that came', async () => {
       const password = `username: ${ACCOUNT.username}, password: '\${secret:ann}'`
@@ -161,6 +165,28 @@ export function oauthTests(profile: Profile): void {
       const refused = await project.sluice('run', SYNC, '--json')
       expect(refused.stdout).toMatch(/may not go to (the destination at )?localhost/)
       expect(seen).toEqual([])
+    })
+
+    it('keeps a refresh token that was replaced, though the process is killed before the next use', async () => {
+      if (profile.name === 'distributed') return
+      const password = `username: ${ACCOUNT.username}, password: '\${secret:ann}'`
+      const { project } = await open(`grant: password, tokenUrl: '${idp.tokenUrl}', ${CLIENT}, ${password}`, {
+        SLUICE_SECRET_ANN: ACCOUNT.password,
+        SLUICE_SECRET_ANN_FOR: '127.0.0.1',
+      })
+      expect((await project.run(SYNC)).exitCode).toBe(0)
+      for (let round = 0; round < 2; round += 1) {
+        await project.write('people.csv', peopleCsv(`1,Ann${round}`, '2,Bob', '3,Cid'))
+        const killed = project.start('run', SYNC)
+        // The token is there and was sent nowhere.
+        api.once('connection', () => killed.kill('SIGKILL'))
+        await finished(killed)
+      }
+      const run = await project.run(SYNC)
+      expect(run, JSON.stringify(run.view)).toMatchObject({ exitCode: 0 })
+      // Had a refresh token been used twice, the server would have ended the login, and the password be used.
+      const asked = idp.tokenRequests.map(request => request.get('grant_type'))
+      expect(asked).toEqual(['password', 'refresh_token', 'refresh_token', 'refresh_token'])
     })
 
     it('rejects what the API refuses with new tokens, too, and asks for no token each time', async () => {

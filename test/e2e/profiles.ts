@@ -6,38 +6,10 @@ import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { MessageLog } from '@sluice/message-log/port'
 import { at, isMarkerKey, keyText, sharedTopicSpecs, syncTopics, syncTopicSpecs } from '@sluice/topics/topics'
 import { realServices, startDistributed, type Distributed } from './distributed.ts'
-import { projectFolder, type ProjectFolder } from './project-folder.ts'
+import { embeddedProfile, type Opened, type Profile, type ProfileOptions } from './embedded-profile.ts'
+import { projectFolder } from './project-folder.ts'
 
-export interface ProfileOptions {
-  /** A folder below the repository's root to copy. */
-  readonly from?: string
-  readonly files?: { readonly [file: string]: string }
-  /** Environment variables for the command and the services, wherever they run. */
-  readonly env: { readonly [name: string]: string }
-  /** Whether commands run in the process of the test, where nothing but their output matters. Default: no. */
-  readonly here?: boolean
-}
-
-export interface Opened extends AsyncDisposable {
-  readonly project: ProjectFolder
-  /** All records of a sync in the profile's log, as text in which a test can search for a secret. */
-  stored(sync: string): Promise<string>
-  /**
-   * Resolves once every owner of a partition has handed over after a run that had changes. From then on no
-   * service writes to the topics of the sync. A run ends a moment before.
-   */
-  handedOver(sync: string): Promise<void>
-  /** The text to print when the test fails. Empty if the command's own output is all there is. */
-  logs(): string
-}
-
-export interface Profile {
-  readonly name: 'embedded' | 'distributed'
-  /** A profile of the test's own: no other test sees its topics. */
-  open(options: ProfileOptions): Promise<Opened>
-}
-
-export const embeddedProfile: Profile = { name: 'embedded', open: openEmbedded }
+export { embeddedProfile, type Opened, type Profile }
 
 /**
  * The distributed profile, or none where the services that it wants cannot be had. To be called in a test
@@ -51,18 +23,6 @@ export function distributedProfiles(): readonly Profile[] {
 /** Call it in a test file, beside its tests. */
 export function bothProfiles(): readonly Profile[] {
   return [embeddedProfile, ...distributedProfiles()]
-}
-
-async function openEmbedded(options: ProfileOptions): Promise<Opened> {
-  const project = await projectFolder(options)
-  return {
-    project,
-    // The command has ended, and with it the log's journal is in the file.
-    stored: () => project.read('.sluice/log.db'),
-    handedOver: () => Promise.resolve(),
-    logs: () => '',
-    [Symbol.asyncDispose]: () => project[Symbol.asyncDispose](),
-  }
 }
 
 async function openDistributed(options: ProfileOptions): Promise<Opened> {

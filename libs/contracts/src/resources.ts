@@ -145,7 +145,9 @@ export const destination = z
     kind: z.literal('destination'),
     name: resourceName,
     title,
-    baseUrl: baseUrl.describe("The URL that every trigger's path is appended to."),
+    baseUrl: baseUrl.describe(
+      "The URL that every trigger's path is appended to; its path may hold ${secret:NAME}.",
+    ),
     headers: headers.optional().describe('Headers of every request; may hold ${secret:NAME}.'),
     query: query.optional().describe('Query parameters of every URL; may hold ${secret:NAME}.'),
     auth: destinationAuth.optional(),

@@ -1,8 +1,8 @@
 /**
  * `${secret:NAME}` in the text of a resource. A loaded resource keeps such references, never values.
- * References are allowed in source fields and in a destination's `headers` and `query`. There a `$${` in the
- * loaded text stands for a literal `${`, so that no text from outside can turn into a reference. All other
- * fields are plain text and do not go through here.
+ * References are allowed in source fields, in a destination's `headers`, `query`, `auth` and `tls`, and in
+ * the path of its `baseUrl`. There a `$${` in the loaded text stands for a literal `${`, so that no text from
+ * outside can turn into a reference. All other fields are plain text and do not go through here.
  */
 const REFERENCE = /\$\$\{|\$\{secret:([^}]*)\}/g
 

@@ -3,7 +3,10 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import { expect, it } from 'vitest'
 import { assertFilled } from './filled-destination.ts'
 
-function thrownFor(fields: Pick<DestinationSpec, 'headers' | 'query'>, secrets: { [name: string]: string }) {
+function thrownFor(
+  fields: Partial<Pick<DestinationSpec, 'baseUrl' | 'auth' | 'headers' | 'query'>>,
+  secrets: { [name: string]: string },
+) {
   const spec: DestinationSpec = { kind: 'destination', name: 'crm', baseUrl: 'http://h', ...fields }
   try {
     assertFilled(spec, name => secrets[name] ?? '')
@@ -18,8 +21,9 @@ it('a secret that fits where it stands is no fault', () => {
   const fields = {
     headers: { Authorization: 'Bearer ${secret:a}', Host: '${secret:h}:8080', X: '$${secret:no}' },
     query: { key: '${secret:q}' },
+    baseUrl: 'http://h/hooks/${secret:p}',
   }
-  expect(thrownFor(fields, { a: 'tök\ten=', h: 'api.test', q: '– ü' })).toBeNull()
+  expect(thrownFor(fields, { a: 'tök\ten=', h: 'api.test', q: '– ü', p: 'T0/B0/x%20' })).toBeNull()
 })
 
 it.each([
@@ -48,4 +52,27 @@ it('tells query parameters, and all that is wrong at once', () => {
     'the header `A` cannot be sent: with the secrets `a`, `b` filled in it has a line break',
     'the query parameter `k` cannot be sent: with the secret `a` filled in it has a line break',
   ])
+})
+
+it('refuses a user name with a colon, which would be cut there', () => {
+  const auth = { basic: { username: '${secret:site}', password: '' } }
+  expect(thrownFor({ auth }, { site: 's3cret' })).toBeNull()
+  expect(thrownFor({ auth }, { site: 's3cret:a' })?.details).toEqual([
+    {
+      field: 'auth.basic.username',
+      message: 'the user name cannot be sent: with the secret `site` filled in it has a colon, which ends it',
+    },
+  ])
+})
+
+it.each(['a b', 'a?b', 'a#b', 'a%b', '../a', 'ü', 'a\n'])('refuses %j in the path of a base URL', value => {
+  const error = thrownFor({ baseUrl: 'http://h/hooks/${secret:hook}' }, { hook: `s3cret/${value}` })
+  expect(error?.details).toEqual([
+    {
+      field: 'baseUrl',
+      message:
+        'the path of `baseUrl` cannot be sent: with the secret `hook` filled in it has what no path of a URL can carry',
+    },
+  ])
+  expect(JSON.stringify([error?.message, error?.details])).not.toContain('s3cret')
 })

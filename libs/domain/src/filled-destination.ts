@@ -3,25 +3,33 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import { headerValueFault } from '@sluice/contracts/specs/http-texts'
+import { baseUrlFault, headerValueFault } from '@sluice/contracts/specs/http-texts'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 
 /**
- * Throws `config` if a header or query parameter could not be sent with the secrets that `lookUp` gives. The
- * error names the field and the secrets, and never has a value. Errors of `lookUp` pass through.
+ * Throws `config` if the base URL, the user name, a header or a query parameter could not be sent with the
+ * secrets that `lookUp` gives. The error names the field and the secrets, and never has a value. Errors of
+ * `lookUp` pass through.
  */
 export function assertFilled(destination: DestinationSpec, lookUp: (name: string) => string): void {
-  const { name, headers = {}, query = {}, auth, tls = {} } = destination
+  const { name, baseUrl, headers = {}, query = {}, auth, tls = {} } = destination
   // What opens a certificate sees whether its secrets are right. Here they only have to be there.
   const { username = '', password = '' } = auth !== undefined && 'basic' in auth ? auth.basic : {}
   for (const text of [username, password, ...Object.values(tls)])
     if (typeof text === 'string') fillSecrets(text, lookUp)
+  const hasColon = fillSecrets(username, lookUp).includes(':')
   // A token goes where its destination is, so what it is asked for with has to be allowed to go there, too.
   if (auth !== undefined && 'oauth2' in auth)
     for (const secret of secretNames(JSON.stringify(auth))) lookUp(secret)
   const token = auth !== undefined && 'bearer' in auth ? auth.bearer : null
   const details = [
+    ...baseUrlDetail(baseUrl, fillSecrets(baseUrl, lookUp)),
+    ...detailOf(username, {
+      field: 'auth.basic.username',
+      what: 'the user name',
+      fault: hasColon ? 'a colon, which ends it' : null,
+    }),
     ...(token === null ? [] : bearerFault(token, fillSecrets(token, lookUp).trim())),
     ...Object.entries(headers).flatMap(([header, text]) => {
       const value = fillSecrets(text, lookUp).trim()
@@ -40,6 +48,13 @@ export function assertFilled(destination: DestinationSpec, lookUp: (name: string
   const [first] = details
   if (first === undefined) return
   throw new SluiceError('config', `Destination \`${name}\`: ${first.message}.`, { details })
+}
+
+function baseUrlDetail(text: string, filled: string): ErrorDetail[] {
+  const isRight = /^[\x21-\x7e]*$/.test(filled) && baseUrlFault(filled) === null
+  if (secretNames(text).length === 0 || isRight) return []
+  const fault = 'what no path of a URL can carry'
+  return detailOf(text, { field: 'baseUrl', what: 'the path of `baseUrl`', fault })
 }
 
 function bearerFault(text: string, token: string): ErrorDetail[] {

@@ -69,3 +69,8 @@ function partsOf(extra: OAuthSpec['tokenRequest'], fill: Fill): ExtraParts {
     Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, fill(text)]))
   return { headers: filled(extra?.headers), query: filled(extra?.query), body: filled(extra?.body) }
 }
+
+/** Grants whose first token can be had again at any time. */
+export function keepsNoLogin(grant: OAuthSettings['grant']): boolean {
+  return grant === 'client-credentials' || grant === 'jwt-bearer'
+}

@@ -1,6 +1,5 @@
 /** Asks a token endpoint, through the sender of the destination. */
 import { createPrivateKey, type KeyObject, type webcrypto } from 'node:crypto'
-import * as oauth from 'oauth4webapi'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ConnectionOptions, HttpSender } from '@sluice/http-sender/port'
 import { redactText } from '@sluice/secrets/redact'
@@ -9,7 +8,9 @@ import { readTokenAnswer, type TokenAnswer } from './token-answer.ts'
 
 export const TOKEN_TIMEOUT_MS = 30_000
 const ANSWER_LIMIT_BYTES = 256 * 1024
-/** A server's clock differs from ours if it is so far away. Times in signed texts then follow the server's. */
+/**
+ * A server's clock differs from ours if it is so far away. Times in signed texts then follow the server's.
+ */
 const SKEW_FROM_MS = 5_000
 
 /** What a token is asked for by. */
@@ -217,6 +218,8 @@ async function signed(
   claims: object,
   skewMs: number,
 ): Promise<string> {
+  // Most clients sign nothing, and a run that sends nothing asks for no token.
+  const oauth = await import('oauth4webapi')
   try {
     const key = await signingKey(createPrivateKey(privateKey ?? ''))
     const authenticate = oauth.PrivateKeyJwt(keyId === null ? key : { key, kid: keyId }, {

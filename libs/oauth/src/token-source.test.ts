@@ -354,3 +354,17 @@ describe('a login', () => {
     expect(world.requests).toEqual([])
   })
 })
+
+describe('a log or a store that does not answer', () => {
+  it('is told from a token endpoint that fails, and asks nobody for a token', async () => {
+    const world = new World()
+    const source = world.source()
+    const read = world.store.read.bind(world.store)
+    world.store.read = () =>
+      Promise.reject(new SluiceError('unreachable', 'Redis is away', { retryable: true }))
+    expect(await source.obtain({ signal })).toMatchObject({ isOutage: true, mayPass: true })
+    expect(world.requests).toEqual([])
+    world.store.read = read
+    expect(await tokenOf(source)).toBe('token-1')
+  })
+})

@@ -15,7 +15,7 @@ import type { KeySource } from '@sluice/vault/key-file'
 import { loginOf, newEpoch, type Login } from './login.ts'
 import type { Leave, TokenStore } from './port.ts'
 import { openToken, sealToken, type Token } from './sealed-token.ts'
-import type { OAuthSettings } from './settings.ts'
+import { keepsNoLogin, type OAuthSettings } from './settings.ts'
 import type { TokenAnswer } from './token-answer.ts'
 import { TOKEN_TIMEOUT_MS, type AskedToken, type TokenEndpoint, type TokenGrant } from './token-request.ts'
 
@@ -57,6 +57,8 @@ export interface TokenFailure {
   readonly pauseMs: number
   /** False if somebody has to do something. */
   readonly mayPass: boolean
+  /** True if it is the log or the store that does not answer, and not the token endpoint. */
+  readonly isOutage: boolean
 }
 
 export interface TokenSourceOptions {
@@ -167,7 +169,7 @@ export class TokenSource implements AsyncDisposable {
       return failure
     } catch (error) {
       if (!isSluiceError(error) || error.code === 'aborted') throw error
-      return this.#failure(error, { mayPass: error.retryable, askedMs: null })
+      return this.#outage(error)
     }
   }
 
@@ -188,7 +190,7 @@ export class TokenSource implements AsyncDisposable {
         if (done !== 'again') return done
       } else if (begun.why !== null) {
         const error = new SluiceError('unreachable', begun.why, { retryable: true })
-        return { error, pauseMs: begun.leftMs, mayPass: true }
+        return { error, pauseMs: begun.leftMs, mayPass: true, isOutage: false }
       } else await sleep(Math.min(begun.leftMs, POLL_MS), { signal })
     }
   }
@@ -225,7 +227,7 @@ export class TokenSource implements AsyncDisposable {
       failure = await this.#ask(leave)
     } catch (error) {
       if (!isSluiceError(error)) throw error
-      failure = this.#failure(error, { mayPass: error.retryable || error.code === 'fenced', askedMs: null })
+      failure = this.#outage(error)
     }
     if (failure === null) return null
     const pause = failure === 'again' ? { pauseMs: 0, why: '' } : pauseOf(failure)
@@ -320,7 +322,8 @@ export class TokenSource implements AsyncDisposable {
   #withoutRefresh(known: ReturnType<Logins['read']>): Unsaved | TokenFailure {
     const { destination } = this.#of
     const access = known?.login.access ?? null
-    const leftMs = access?.untilMs == null ? UNTOLD_LIFE_MS : access.untilMs - Date.now()
+    const untilMs = access?.untilMs ?? null
+    const leftMs = untilMs === null ? UNTOLD_LIFE_MS : untilMs - Date.now()
     const id = known === null ? '' : `${known.login.epoch}`
     if (known === null || access === null || leftMs <= 0 || this.#refused.has(id)) {
       const what =
@@ -352,6 +355,12 @@ export class TokenSource implements AsyncDisposable {
     return this.#failure(error, { mayPass: answer.mayPass, askedMs: retryAfterMs })
   }
 
+  /** The log or the store failed, or a secret is missing. */
+  #outage(error: SluiceError): TokenFailure {
+    const mayPass = error.retryable || error.code === 'fenced'
+    return { ...this.#failure(error, { mayPass, askedMs: null }), isOutage: mayPass }
+  }
+
   #failure(
     error: SluiceError,
     { mayPass, askedMs }: { readonly mayPass: boolean; readonly askedMs: number | null },
@@ -359,7 +368,7 @@ export class TokenSource implements AsyncDisposable {
     this.#failures += 1
     const ownMs = Math.min(FIRST_PAUSE_MS * 2 ** (this.#failures - 1), LONGEST_PAUSE_MS)
     const pauseMs = Math.max(mayPass ? ownMs : REFUSED_PAUSE_MS, Math.min(askedMs ?? 0, LONGEST_ASKED_MS))
-    return { error, pauseMs, mayPass }
+    return { error, pauseMs, mayPass, isOutage: false }
   }
 
   #hold(token: Token, untilMs: number): void {
@@ -377,11 +386,6 @@ export class TokenSource implements AsyncDisposable {
 
 /** In place of a version: the vault has this login already, or keeps none of the grant. */
 const NOT_WRITTEN = -1
-
-/** Grants whose first token can be had again at any time. */
-function keepsNoLogin(grant: OAuthSettings['grant']): boolean {
-  return grant === 'client-credentials' || grant === 'jwt-bearer'
-}
 
 function marginOf(lifeMs: number): number {
   return Math.min(MARGIN_MS, lifeMs * MARGIN_SHARE)

@@ -41,8 +41,8 @@ function environmentGrants(env: Environment): GrantsOf {
 }
 
 /**
- * Gives values of the environment, and else of what is kept elsewhere. Throws `config` as `environmentSecrets`
- * does.
+ * Gives values of the environment, and else of what is kept elsewhere. Throws `config` as
+ * `environmentSecrets` does.
  */
 export function secretsOf(env: Environment, kept: KeptSecrets): SecretLookup {
   const find = environmentSecrets(env)
@@ -60,10 +60,10 @@ function grantsWith(env: Environment, kept: KeptSecrets): GrantsOf {
 }
 
 /**
- * The secrets of the environment and those `kept` elsewhere, each for the uses that its grants cover. `ungranted` says what becomes of a
- * secret without any grant: in a process of one person it may go anywhere (`allowed`); where the author of a
- * resource and the operator of the process are two, it goes nowhere (`refused`). Throws `config` at once if a
- * variable of grants is wrong.
+ * The secrets of the environment and those `kept` elsewhere, each for the uses that its grants cover.
+ * `ungranted` says what becomes of a secret without any grant: in a process of one person it may go anywhere
+ * (`allowed`); where the author of a resource and the operator of the process are two, it goes nowhere
+ * (`refused`). Throws `config` at once if a variable of grants is wrong.
  */
 export function boundSecrets(
   env: Environment,

@@ -78,7 +78,8 @@ export async function startOidcServer(options: OidcServerOptions = {}): Promise<
     for (const [name, value] of Object.entries(oidc?.body ?? {})) request.set(name, String(value))
     tokenRequests.push(request)
   })
-  handle = provider.callback()
+  const answer = provider.callback()
+  handle = (request, response) => void answer(request, response)
   const find = async (token: string): Promise<{ isValid: boolean; destroy(): Promise<void> } | undefined> =>
     (await provider.AccessToken.find(token)) ?? (await provider.ClientCredentials.find(token))
   return {
@@ -155,7 +156,7 @@ async function interact(
     const clientId = String(params['client_id'])
     const found = grantId === undefined ? undefined : await provider.Grant.find(grantId)
     const grant = found ?? new provider.Grant({ accountId: session?.accountId ?? '', clientId })
-    grant.addOIDCScope(String(params['scope'] ?? ''))
+    grant.addOIDCScope(typeof params['scope'] === 'string' ? params['scope'] : '')
     await provider.interactionFinished(
       req,
       res,

@@ -4,8 +4,10 @@
  * process; `forkScriptedApi` (scripted-api-fork.ts) in one of its own.
  */
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 
 /** A request as it arrived. */
 export interface RecordedRequest {
@@ -71,7 +73,7 @@ export interface ApiFigures {
 }
 
 export interface ScriptedApi extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT`, without a slash at the end. */
+  /** `http://127.0.0.1:PORT`, or https, without a slash at the end. */
   readonly url: string
   readonly port: number
   /** The requests, in the order in which they were read. */
@@ -194,6 +196,8 @@ export interface ScriptedApiOptions {
   readonly port?: number
   /** Called with each request once it is read. */
   readonly onRequest?: (request: RecordedRequest) => void
+  /** Serves TLS. With `ca`, clients have to show a certificate of that authority. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string }
 }
 
 /** Starts the API on 127.0.0.1; resolves once it listens. */
@@ -203,15 +207,21 @@ export async function startScriptedApi(options: ScriptedApiOptions = {}): Promis
   const connections = new Map<Socket, Connection>()
   const figures = { openConnections: 0, connections: 0, inFlight: 0, mostInFlight: 0 }
 
-  const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (incoming, response) => {
+  const { tls } = options
+  const times = { keepAliveTimeout: 0, requestTimeout: 0 }
+  const onRequest = (incoming: IncomingMessage, response: ServerResponse): void => {
     figures.inFlight += 1
     figures.mostInFlight = Math.max(figures.mostInFlight, figures.inFlight)
     response.once('close', () => {
       figures.inFlight -= 1
     })
     serve(incoming, response).catch(() => incoming.socket.destroy())
-  })
-  server.on('connection', socket => {
+  }
+  const server =
+    tls === undefined
+      ? createServer(times, onRequest)
+      : createTlsServer({ ...times, ...tls, requestCert: tls.ca !== undefined }, onRequest)
+  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
     figures.connections += 1
     figures.openConnections += 1
     connections.set(socket, { number: figures.connections, requests: 0 })
@@ -229,7 +239,7 @@ export async function startScriptedApi(options: ScriptedApiOptions = {}): Promis
     const head = recordedHead(incoming, connection)
     if (script.cutsBeforeReading(head)) {
       record(head)
-      incoming.socket.resetAndDestroy()
+      reset(incoming.socket)
       return
     }
     const body = await readAll(incoming)
@@ -255,7 +265,7 @@ export async function startScriptedApi(options: ScriptedApiOptions = {}): Promis
       for (const socket of connections.keys()) socket.destroy()
     })
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     port,
     requests: log.requests,
     figures,
@@ -267,7 +277,7 @@ export async function startScriptedApi(options: ScriptedApiOptions = {}): Promis
     waitFor: (condition, waitOptions) => log.waitFor(condition, waitOptions),
     cutConnections: how => {
       for (const socket of connections.keys()) {
-        if (how === 'reset') socket.resetAndDestroy()
+        if (how === 'reset') reset(socket)
         else socket.end()
       }
     },
@@ -300,12 +310,18 @@ async function readAll(incoming: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
+/** Below TLS nothing can be reset: such a connection just ends. */
+function reset(socket: Socket): void {
+  if (socket instanceof TLSSocket) socket.destroy()
+  else socket.resetAndDestroy()
+}
+
 /** Sends the answer, or does what its fault says. */
 async function play(answer: ScriptedAnswer, socket: Socket, response: ServerResponse): Promise<void> {
   if (answer.delayMs !== undefined) await new Promise(resolve => setTimeout(resolve, answer.delayMs))
   if (socket.destroyed || answer.fault === 'hang') return
   if (answer.fault === 'reset-before-reading' || answer.fault === 'reset-after-reading') {
-    socket.resetAndDestroy()
+    reset(socket)
     return
   }
   const body = Buffer.from(answer.body ?? '{}')
@@ -316,7 +332,7 @@ async function play(answer: ScriptedAnswer, socket: Socket, response: ServerResp
   if (answer.fault === 'close-mid-answer' || answer.fault === 'hang-mid-answer') {
     response.setHeader('content-length', body.length)
     await new Promise(resolve => response.write(body.subarray(0, body.length >> 1), resolve))
-    if (answer.fault === 'close-mid-answer') socket.resetAndDestroy()
+    if (answer.fault === 'close-mid-answer') reset(socket)
     return
   }
   if (answer.fault === 'close-after-answer') {

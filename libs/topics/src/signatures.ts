@@ -1,7 +1,7 @@
 /**
- * Signatures of what users ask for: of resources, definitions, commands and secrets. Who may write to these topics may
- * choose what is sent, and where. So where a key is set, a record counts only if a holder of the key has
- * signed it. A signature is the HMAC-SHA-256 of topic, key and value, each with its length before it.
+ * Signatures of what users ask for: of resources, definitions, commands and secrets. Who may write to these
+ * topics may choose what is sent, and where. So where a key is set, a record counts only if a holder of the
+ * key has signed it. A signature is the HMAC-SHA-256 of topic, key and value, each with its length before it.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'

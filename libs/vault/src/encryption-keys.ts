@@ -64,7 +64,9 @@ export class EncryptionKeys {
     return { by: key.id, bytes }
   }
 
-  /** The text; null if it was not sealed for this purpose, or was changed. Throws `config` without its key. */
+  /**
+   * The text; null if it was not sealed for this purpose, or was changed. Throws `config` without its key.
+   */
   open({ by, bytes }: Sealed, purpose: readonly unknown[]): string | null {
     const key = this.#keys.find(({ id }) => id === by)
     if (key === undefined)

@@ -168,6 +168,20 @@ describe('the vault', () => {
     expect(await records()).toEqual([])
   })
 
+  it('has a limit, for those who set secrets and for what somebody wrote into its topic', async () => {
+    const vault = await open()
+    await set(vault, 'mine', VALUE)
+    const large = 'x'.repeat(10_000_000)
+    for (let n = 0; n < 6; n += 1) await set(vault, `large-${n}`, large)
+    await expect(set(vault, 'large-6', large)).rejects.toThrow('The vault is full')
+    await set(vault, 'large-5', large)
+    const [record] = await records()
+    if (record !== undefined) await write({ ...record, name: 'junk', sealed: new Uint8Array(8_000_000) })
+    await vault.caughtUp(options)
+    expect(vault.find('mine')?.value).toBe(VALUE)
+    expect(() => vault.find('unknown')).toThrow('not all of it was read')
+  })
+
   it('stands behind the environment, for value and grants', async () => {
     const vault = await open()
     await set(vault, 'crm', 'kept', 'kept.example.com')

@@ -19,6 +19,10 @@ import type { KeySource } from './key-file.ts'
 
 const PAUSE_AFTER_SETBACK_MS = 1_000
 const READ_AHEAD_BYTES = 512 * 1024
+/** Every process holds all of it. */
+const MOST_BYTES = 64_000_000
+const NO_KEY =
+  'This process has no key: set SLUICE_ENCRYPTION_KEY. Without Kafka, the key is in `.sluice/key`, unless that was lost.'
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 export type SecretKind = 'secret' | 'login'
@@ -51,6 +55,10 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   readonly #opened = new WeakMap<SecretRecord, string>()
   readonly #stop = new AbortController()
   readonly #changes = new Notifier()
+  /** Bytes of all sealed values. */
+  #bytes = 0
+  /** True once a record was passed over, since there is no room for it. */
+  #isOverfull = false
   #position = -1
   #failure: unknown = null
   #tail: Promise<void> = Promise.resolve()
@@ -60,7 +68,9 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     this.#topic = sharedTopics(deps.prefix).secrets
   }
 
-  /** Resolves once it holds all that the topic had when this was called, and follows the topic from then on. */
+  /**
+   * Resolves once it holds all that the topic had when this was called, and follows the topic from then on.
+   */
   static async open(deps: VaultDeps, options: { signal: AbortSignal }): Promise<Vault> {
     const vault = new Vault(deps)
     const { low } = await deps.log.offsets(at(vault.#topic, 0), options)
@@ -115,7 +125,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
 
   /**
    * Sets a secret. Resolves once all replicas have it. Of two processes that set the same one at the same
-   * time, one is `fenced`. Rejects with `conflict` if it has another version than expected, and with `config` for grants that are none, or a value that is too long.
+   * time, one is `fenced`. Rejects with `conflict` if it has another version than expected, and with `config`
+   * for grants that are none, or a value that is too long.
    */
   async set(
     of: {
@@ -139,6 +150,11 @@ export class Vault implements KeptSecrets, AsyncDisposable {
       before => {
         if (of.expected !== undefined && of.expected !== (before?.version ?? null))
           throw new SluiceError('conflict', `the vault has another version of ${kind} ${name} by now`)
+        if (this.#bytes - (before?.sealed.length ?? 0) + Buffer.byteLength(value) > MOST_BYTES)
+          throw new SluiceError(
+            'config',
+            `The vault is full: it has at most ${MOST_BYTES} bytes. Remove a secret first.`,
+          )
         // A version that was removed is not used again, so that its record cannot come back.
         const version = Math.max((before?.version ?? 0) + 1, Date.now())
         const { by, bytes } = keys.seal(value, purposeOf({ kind, name, version, grants }))
@@ -182,6 +198,11 @@ export class Vault implements KeptSecrets, AsyncDisposable {
 
   #find(kind: SecretKind, name: string): KeptSecret | null {
     const record = this.#records.get(`${kind}/${name}`)
+    if (record === undefined && this.#isOverfull)
+      throw new SluiceError(
+        'config',
+        `The topic ${this.#topic} has more than ${MOST_BYTES} bytes, and not all of it was read: remove what is not a secret of yours.`,
+      )
     if (record === undefined) return null
     const { grants, since, version } = record
     const value = this.#openedValue(record)
@@ -200,7 +221,9 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     const what = kind === 'login' ? `The login of \`${name}\`` : `The secret \`${name}\``
     let value: string | null
     try {
-      value = this.#deps.keys.needed().open({ by, bytes }, purposeOf(record))
+      const keys = this.#deps.keys.known()
+      if (keys === null) throw new SluiceError('config', NO_KEY)
+      value = keys.open({ by, bytes }, purposeOf(record))
     } catch (error) {
       if (!isSluiceError(error, 'config')) throw error
       throw new SluiceError('config', `${what} is in the vault and cannot be read here. ${error.message}`)
@@ -256,16 +279,32 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     }
   }
 
-  /** A record that is none of ours changes nothing, nor does an earlier version than the one that is known. */
+  /**
+   * A record that is none of ours changes nothing, nor does an earlier version than the one that is known.
+   */
   #take({ key, record, torn }: Placed): void {
     if (torn !== undefined || isMarkerKey(key)) return
     const name = keyText(key)
-    if (record === null) this.#records.delete(name)
+    if (record === null) this.#replace(name, null)
     if (record?.name !== 'sluice.SecretRecord') return
     const { value } = record
     if (`${value.kind}/${value.name}` !== name) return
     const known = this.#records.get(name)
-    if (known === undefined || known.version < value.version) this.#records.set(name, value)
+    if (known === undefined || known.version < value.version) this.#replace(name, value)
+  }
+
+  /** A vault that somebody has filled beyond its limit takes no further memory. */
+  #replace(name: string, record: SecretRecord | null): void {
+    const left = this.#bytes - (this.#records.get(name)?.sealed.length ?? 0)
+    this.#records.delete(name)
+    this.#bytes = left
+    if (record === null) return
+    if (left + record.sealed.length > MOST_BYTES) {
+      this.#isOverfull = true
+      return
+    }
+    this.#bytes = left + record.sealed.length
+    this.#records.set(name, record)
   }
 }
 

@@ -44,8 +44,11 @@ export function placeOf(options: ProjectOptions): Place {
   return {
     hasHistory: hasEmbeddedHistory(dir),
     open: async () => {
-      const { openEmbedded } = await import('@sluice/embedded/compose')
-      return await openEmbedded({ ...options, newRunId: newUlid })
+      const [{ openEmbedded }, { mask }] = await Promise.all([
+        import('@sluice/embedded/compose'),
+        import('./cli-logger.ts'),
+      ])
+      return await openEmbedded({ ...options, newRunId: newUlid, mask })
     },
     assertSecrets: async (definition, open) => {
       const { source, destination } = definition
@@ -77,16 +80,22 @@ export async function openNextRun(
   options: ProjectOptions & { readonly definition: Definition },
 ): Promise<NextRun> {
   tellUnbound([options.definition.source], options)
-  const embedded = await import('@sluice/embedded/compose')
-  return await embedded.openNextRun({ ...options, newRunId: newUlid })
+  const [embedded, { mask }] = await Promise.all([
+    import('@sluice/embedded/compose'),
+    import('./cli-logger.ts'),
+  ])
+  return await embedded.openNextRun({ ...options, newRunId: newUlid, mask })
 }
 
 /** The connections that `validate --connect` tries, for resources that refer to these secrets. */
 export async function connectionsOf(
   options: ProjectOptions & { readonly secrets: readonly string[] },
 ): Promise<Connections & AsyncDisposable> {
-  const embedded = await import('@sluice/embedded/compose')
-  return await embedded.connectionsOf({ ...options, newRunId: newUlid })
+  const [embedded, { mask }] = await Promise.all([
+    import('@sluice/embedded/compose'),
+    import('./cli-logger.ts'),
+  ])
+  return await embedded.connectionsOf({ ...options, newRunId: newUlid, mask })
 }
 
 /** Where the server of a destination sends a person back to; null if it says nothing of that. */
@@ -119,12 +128,14 @@ export async function logIn(
  * Opens the topics on Kafka. Rejects with `unreachable` and the address of the service that does not answer.
  */
 async function openDistributed({ env, logger, signal }: ProjectOptions): Promise<Pipeline> {
-  const [{ createKafkaLog }, { createRegistryCodec }, { openStage }, { openVault }] = await Promise.all([
-    import('@sluice/message-log/adapters/kafka'),
-    import('@sluice/schema-codec/adapters/registry'),
-    import('@sluice/process/open-stage'),
-    import('@sluice/process/open-vault'),
-  ])
+  const [{ createKafkaLog }, { createRegistryCodec }, { openStage }, { openVault }, { mask }] =
+    await Promise.all([
+      import('@sluice/message-log/adapters/kafka'),
+      import('@sluice/schema-codec/adapters/registry'),
+      import('@sluice/process/open-stage'),
+      import('@sluice/process/open-vault'),
+      import('./cli-logger.ts'),
+    ])
   const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const stage = await openStage(settings, adapters, {
@@ -135,7 +146,7 @@ async function openDistributed({ env, logger, signal }: ProjectOptions): Promise
   })
   await using opening = new AsyncDisposableStack()
   opening.use(stage)
-  const vault = opening.use(await openVault(stage, env, { logger, signal }))
+  const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
   const start: Pipeline['start'] = (_only, { drain }) => aborted(drain)
   const opened = opening.move()
   return {

@@ -147,6 +147,24 @@ describe('the key of a part', () => {
   })
 })
 
+describe('a part with `delivery: at-most-once`', () => {
+  const ONCE = { delivery: 'at-most-once' }
+
+  it('is unknown for good with at-most-once, while other parts go on', async () => {
+    await lives.begin([...'abcd'], { errors: SPLIT, sync: ONCE })
+    lives.api = keys => (keys.includes('d') ? (keys.length === 1 ? 'silent' : REFUSED) : 'time-out')
+    const life = lives.live()
+    await lives.untilSent(5)
+    await lives.untilAttempts(({ part, attempt }) => part?.length === 1 && attempt > 0 && part[0] === 2)
+    await life.kill()
+    lives.api = () => OK
+    await lives.finish()
+    expect(lives.batches.toSorted()).toEqual(['ab', 'abcd', 'c', 'cd', 'd'])
+    expect(await lives.outcomes()).toBe('a:unknown b:unknown c:unknown d:unknown')
+    expect(lives.counts()).toMatchObject({ unknown: 4, delivered: 0 })
+  })
+})
+
 describe('rows that cannot be rendered once a batch is divided', () => {
   it('are rejected for that, and the others are sent', async () => {
     // The template needs two rows, or the row b.
@@ -199,11 +217,15 @@ describe('an answer that lies', () => {
   const errors = (...items: readonly unknown[]): Reply => ({ status: 207, body: { errors: items } })
 
   it.each<[string, Reply, string]>([
-    ['has an index out of range', errors({ index: 3 }, { index: -1 }, { index: 1 }), 'b:rejected'],
+    [
+      'has an index out of range',
+      errors({ index: 3 }, { index: -1 }, { index: 1 }),
+      'a:unknown b:rejected c:unknown',
+    ],
     [
       'has an index that is no number',
       errors({ index: '1x' }, { index: 1.5 }, { index: null }, { index: { a: 1 } }, 5),
-      '',
+      'a:unknown b:unknown c:unknown',
     ],
     ['has an index as text', errors({ index: '2' }), 'c:rejected'],
     ['names a row twice', errors({ index: 1 }, { index: 1 }), 'b:rejected'],
@@ -228,9 +250,11 @@ describe('an answer that lies', () => {
     expect(await tell(reply)).toBe(left)
   })
 
-  it('says in its attempt that an item names no row', async () => {
-    await tell(errors({ index: 9 }))
-    expect((await lives.attempts())[0]?.error).toBe('$.errors[*]: item 0 names no row of the request')
+  it('says in its attempt that an item names no row, which leaves all rows in doubt that none names', async () => {
+    const left = await tell(errors({ index: 1 }, { index: 9 }))
+    expect(left).toBe('a:unknown b:rejected c:unknown')
+    const error = expect.stringContaining('($.errors[*]: item 1 names no row of the request)')
+    expect((await lives.attempts())[0]).toMatchObject({ error })
   })
 
   it('tells of rows by their place, as far as there are both', async () => {

@@ -2,7 +2,8 @@
  * Requests whose token the API refuses, or that no token can be had for: what is tried again, what it costs,
  * and what the rows come to (PROTOCOL.md §8, "Credentials").
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { HttpSender, OutgoingRequest } from '@sluice/http-sender/port'
 import { createLocalTokenStore } from '@sluice/oauth/adapters/local'
 import { oauthSettings } from '@sluice/oauth/settings'
@@ -25,8 +26,9 @@ class Tokens {
   given = 0
   asked = 0
   fails: string | null = null
+  readonly store = createLocalTokenStore()
   readonly source = new TokenSource({
-    ...{ destination: 'd', name: 'd/1', store: createLocalTokenStore(), keys },
+    ...{ destination: 'd', name: 'd/1', store: this.store, keys },
     endpoint: new TokenEndpoint({ ...dispose, send: () => Promise.resolve(this.#answer()) }),
     logins: { caughtUp: () => Promise.resolve(), read: () => null, write: () => Promise.resolve() },
     settings: () =>
@@ -79,7 +81,9 @@ const parts = (patienceMs?: number): Pick<DeliverDeps, 'sender' | 'resolveTarget
 }
 const NEXT_RUN = { retry: 'next-run', backoff: undefined }
 const shown = async (): Promise<string[]> =>
-  (await lives.attempts()).map(({ status, outcome, final }) => `${status} ${outcome}${final ? ' final' : ''}`)
+  (await lives.attempts()).map(
+    ({ status, outcome, final }) => `${String(status)} ${outcome}${final ? ' final' : ''}`,
+  )
 
 describe('a request whose token is refused', () => {
   it('is tried once more with another one, which costs no retry and is in the ledger', async () => {
@@ -151,6 +155,19 @@ describe('a run without a token', () => {
     expect(lives.counts).toMatchObject({ unsent: 2, rejected: 0, attempts: 0 })
     const report = lives.world.runs.of('s')?.reports.get(0)
     expect(report?.error).toContain('no token from login.example.com/t: HTTP 500: out of order')
+  })
+
+  it('waits for the store of tokens as long as it is away, as for leases', async () => {
+    await lives.begin(['a'], { errors: NEXT_RUN })
+    let outages = 0
+    const away = vi.spyOn(tokens.store, 'read').mockImplementation(() => {
+      outages += 1
+      if (outages === 2) away.mockRestore()
+      return Promise.reject(new SluiceError('unreachable', 'Redis is away', { retryable: true }))
+    })
+    await lives.finish(parts(0))
+    expect(outages).toBe(2)
+    expect(lives.counts).toMatchObject({ delivered: 1, unsent: 0 })
   })
 
   it('goes on as soon as there is one', async () => {

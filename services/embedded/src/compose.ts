@@ -78,6 +78,8 @@ export interface EmbeddedOptions {
   readonly logger: Logger
   readonly newRunId: () => string
   readonly signal: AbortSignal
+  /** No line of the log shows this value from now on. */
+  readonly mask: (value: string) => void
   /** Tells a person a sentence beside the result of the command. */
   readonly tell: (notice: string) => void
 }
@@ -87,7 +89,7 @@ export interface EmbeddedOptions {
  * `start`.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> {
-  const { dir, env, logger, newRunId, signal, tell } = options
+  const { dir, env, logger, newRunId, signal, tell, mask } = options
   const dataDir = dataDirOf(dir)
   makeFolders(dataDir, tell)
   await using opening = new AsyncDisposableStack()
@@ -100,11 +102,13 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
   const io = await RecordIo.open(codec, PREFIX, { signatures, foreign, signal })
   const shared = { log, io, prefix: PREFIX }
   const runs = opening.use(await RunsView.open(shared, { signal }))
-  const vault = opening.use(await Vault.open({ ...shared, keys: keysOf(dataDir, env) }, { signal }))
+  const vault = opening.use(
+    await Vault.open({ ...shared, keys: keysOf(dataDir, env), onOpened: mask }, { signal }),
+  )
   const definitions = new Definitions(shared)
   const deps = { ...shared, runs, definitions, vault, newRunId, holds: createLocalHolds(), dataDir, logger }
   const start: Pipeline['start'] = async (only, ends) => {
-    await using services = await openServices({ ...deps, only }, { env, ...ends })
+    await using services = await openServices({ ...deps, only }, { env, mask, ...ends })
     await runServices(services, ends)
   }
   const opened = opening.move()
@@ -119,10 +123,10 @@ type Opened = Omit<
 /** Opens what the services need besides the log. */
 async function openServices(
   deps: Opened,
-  of: Ends & { readonly env: Environment },
+  of: Ends & Pick<EmbeddedOptions, 'env' | 'mask'>,
 ): Promise<EmbeddedServices & AsyncDisposable> {
   const { dataDir, logger, definitions, vault } = deps
-  const { env, drain, abort } = of
+  const { env, mask, drain, abort } = of
   const budget = memoryBudget(memoryOf(env))
   await using opening = new AsyncDisposableStack()
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
@@ -138,6 +142,7 @@ async function openServices(
     new DestinationTokens({
       ...{ store: createLocalTokenStore(), keys: keysOf(dataDir, env), vault, sender },
       ...{ secretFor: sourceOptions.secretFor, profile: EMBEDDED, waitsForPeople: false },
+      onSecret: mask,
     }),
   )
   const memoryLimit = stateMemoryOf(env)
@@ -315,7 +320,7 @@ function keysOf(dataDir: string, env: Environment): KeySource {
 /** The vault of the topics so far; empty if there is none. */
 async function openKept(
   { history }: Pick<Past, 'history'>,
-  { dir, env, signal }: Pick<EmbeddedOptions, 'dir' | 'env' | 'signal'>,
+  { dir, env, signal, mask }: Pick<EmbeddedOptions, 'dir' | 'env' | 'signal' | 'mask'>,
 ): Promise<KeptSecrets & AsyncDisposable> {
   const none = { find: () => null, [Symbol.asyncDispose]: () => Promise.resolve() }
   if (history === null) return none
@@ -323,7 +328,7 @@ async function openKept(
   // A log from before there was a vault lacks the topic.
   if ((await log.partitionsOf(sharedTopics(prefix).secrets, { signal })) === null) return none
   const keys = isDistributed(env) ? environmentKeys(env) : keysOf(dataDirOf(dir), env)
-  return await Vault.open({ log, io, prefix, keys }, { signal })
+  return await Vault.open({ log, io, prefix, keys, onOpened: mask }, { signal })
 }
 
 /** A command on Kafka shares its topics with authors who are not its operator, as the services do. */

@@ -47,7 +47,8 @@ export function connectionsWith(
     assertTemplates: (definition, columns) => templateColumns(definition).assertKnown(columns),
     assertSendable: destination => assertSendable(destination, secretOf),
     async reach(destination, signal) {
-      const { baseUrl: url } = destination
+      const { baseUrl } = destination
+      const url = secretNames(baseUrl).length === 0 ? baseUrl : new URL(baseUrl).origin
       await using sender = openSender()
       const knock = { method: 'HEAD', url, headers: {}, body: null, timeoutMs: KNOCK_TIMEOUT_MS, signal }
       const request = { ...knock, connection: openedAs(destination, secretFor, profile) }

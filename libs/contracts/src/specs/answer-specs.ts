@@ -54,6 +54,9 @@ export const rowRule = z.strictObject({
     .describe(
       'A JSONPath that finds a value other than null and false in the item; other items are passed over.',
     ),
+  body: filledText
+    .optional()
+    .describe('Text that the item contains, as JSON without white space; other items are passed over.'),
   as: z
     .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
     .describe('What became of the row.'),

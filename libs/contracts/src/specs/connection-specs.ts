@@ -1,5 +1,6 @@
 /** How a connection is encrypted, and what is shown to the server, as users write it. */
 import { z } from 'zod'
+import { fillSecrets } from '../secret-references.ts'
 import { oauth2 } from './oauth-specs.ts'
 import { filledText, text } from './texts.ts'
 
@@ -43,7 +44,7 @@ const AUTH_KINDS = ['basic', 'bearer', 'oauth2'] as const
 const AUTH_WANTED = `one of ${AUTH_KINDS.map(kind => `\`${kind}\``).join(', ')}`
 const basicAuth = z.strictObject({
   username: filledText
-    .refine(value => !value.includes(':'), 'a name without a colon, which ends it')
+    .refine(value => !fillSecrets(value, () => '').includes(':'), 'a name without a colon, which ends it')
     .describe('May hold ${secret:NAME}.'),
   password: text.default('').describe('As ${secret:NAME}.'),
 })

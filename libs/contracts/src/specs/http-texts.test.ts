@@ -22,6 +22,7 @@ describe('a base URL', () => {
     ['http://h/..a/b../...', 'http://h/..a/b../...'],
     ['http://h//x//', 'http://h//x//'],
     ['http://h.', 'http://h.'],
+    ['HTTP://H/hooks/${secret:a}/${secret:b-c}', 'http://h/hooks/${secret:a}/${secret:b-c}'],
   ])('%j is sent as %s', (written, plain) => {
     expect(baseUrlFault(written)).toBeNull()
     expect(plainBaseUrl(written)).toBe(plain)
@@ -80,6 +81,11 @@ describe('a base URL', () => {
     ['http://h/a|b', 'percent-encoded'],
     ['http://h/"a"', 'percent-encoded'],
     ['http://h/\ud800', 'without half a character'],
+    ['${secret:url}', 'a secret stands in the path alone'],
+    ['http://${secret:host}/x', 'a secret stands in the path alone'],
+    ['http://h:${secret:port}/x', 'a secret stands in the path alone'],
+    ['http://h/${secret:a}?b', 'go into `query`'],
+    ['http://h/$${secret:a}', 'percent-encoded'],
   ])('%j is refused', (written, why) => {
     expect(baseUrlFault(written)).toMatch(/^an http:\/\/ or https:\/\/ URL /)
     expect(baseUrlFault(written)).toContain(why)

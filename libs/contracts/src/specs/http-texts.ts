@@ -3,6 +3,7 @@
  * validated, rendered rows and filled-in secrets when a run has them. A text that passes is sent as it is
  * written. Every `…Fault` gives null for a text that is right, and otherwise the words that follow "wanted".
  */
+import { fillSecrets, secretNames } from '../secret-references.ts'
 
 /** A header's name (RFC 9110 §5.1). */
 export const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
@@ -117,17 +118,22 @@ function partsOf(text: string): UrlParts | null {
   return authority === '' ? null : { scheme: scheme.toLowerCase(), authority, rest }
 }
 
-/** What is wrong with a destination's `baseUrl`. White space around it does not count. */
+/**
+ * What is wrong with a destination's `baseUrl`, in whose path secrets may stand. White space around it does
+ * not count.
+ */
 export function baseUrlFault(written: string): string | null {
   const text = written.trim()
   if (LIQUID.test(text))
     return 'an http:// or https:// URL without Liquid, which goes into the `path` of a trigger'
   const parts = partsOf(text)
+  const namesSecret = secretNames(parts?.authority ?? text).length > 0
+  if (namesSecret) return 'an http:// or https:// URL in which a secret stands in the path alone'
   if (parts === null) return BASE_URL_WANTED
   if (text.includes('\\')) return 'an http:// or https:// URL without `\\`: write `/`'
   if (/[\s\p{Cc}]/u.test(text))
     return 'an http:// or https:// URL without white space and control characters: write a space as %20'
-  return authorityFault(parts) ?? pathFault(parts.rest)
+  return authorityFault(parts) ?? pathFault(fillSecrets(parts.rest, () => 'secret'))
 }
 
 function authorityFault({ authority }: UrlParts): string | null {

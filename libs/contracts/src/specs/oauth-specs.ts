@@ -26,7 +26,7 @@ const extra = z
     `Headers, query and body parameters that are added; they replace those of the same name. ${SECRET}`,
   )
 
-export const OAUTH_GRANTS = [
+const OAUTH_GRANTS = [
   'client-credentials',
   'authorization-code',
   'password',

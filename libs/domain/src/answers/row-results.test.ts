@@ -38,6 +38,15 @@ describe('what an answer says of rows', () => {
     expect(told([{}], good)).toBe('0:delivered')
   })
 
+  it('is of the items that contain a text, written as JSON without white space', () => {
+    const gone = { items: '$[*]', body: '"code":"GONE"', as: 'missing' }
+    const bad = { items: '$[*]', json: '$.code', as: 'rejected' }
+    const body = [{ code: 'GONE' }, {}, { code: 'GONE?', n: 1e2 }]
+    expect(told(body, gone, bad)).toBe('0:missing 2:rejected')
+    expect(told(body, { ...gone, body: '"n":100' })).toBe('2:missing')
+    expect(told(body, { ...gone, json: '$.n' })).toBe('')
+  })
+
   it('is by the texts of columns: of all rows that have them', () => {
     const byMail = { items: '$[*]', row: { mail: '$.m' }, as: 'exists' }
     expect(told([{ m: 'a' }], byMail)).toBe('0:exists 2:exists')
@@ -78,7 +87,10 @@ describe('what an answer says of rows', () => {
     const body = new AnswerBody('{"errors":[{"i":0},{"i":9}]}', null)
     expect(rowAnswersOf(rules, body, [{ named: null }])).toMatchObject({
       odd: '$.errors[*]: item 1 names no row of the request',
+      strays: true,
     })
+    const delivered = compileRowRules([rowRule.parse({ ...byIndex, as: 'delivered' })])
+    expect(rowAnswersOf(delivered, body, [{ named: null }])).toMatchObject({ strays: false })
   })
 })
 

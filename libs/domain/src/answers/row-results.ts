@@ -20,6 +20,8 @@ export interface RowRule {
   readonly naming: Naming
   /** The rule is of items in which this finds a value other than null and false. */
   readonly json: JsonPath | null
+  /** The rule is of items that contain it. */
+  readonly body: string | null
   readonly as: RowRuleSpec['as']
   readonly error: JsonPath | null
 }
@@ -40,16 +42,19 @@ export type RowAnswers =
       readonly rows: ReadonlyMap<number, RowAnswer>
       /** What is odd about the answer: items that name no row. */
       readonly odd: string | null
+      /** True if one of these is of a row that was not delivered. It may be any row that no item names. */
+      readonly strays: boolean
     }
   /** The body could not be looked into. So nobody knows which rows it names. */
   | { readonly kind: 'untold'; readonly why: string }
 
 /** Throws `config` for a wrong JSONPath. A checked project has none. */
 export function compileRowRules(specs: readonly RowRuleSpec[]): readonly RowRule[] {
-  return specs.map(({ items, row, json, as, error }) => ({
+  return specs.map(({ items, row, json, body, as, error }) => ({
     items: compileJsonPath(items),
     naming: namingOf(row),
     json: json === undefined ? null : compileJsonPath(json),
+    body: body ?? null,
     as,
     error: error === undefined ? null : compileJsonPath(error),
   }))
@@ -93,19 +98,28 @@ export function rowAnswersOf(
   const found = new Map<number, RowAnswer>()
   const places = new NamedRows(rows)
   let odd: string | null = null
+  let strays = false
   for (const rule of rules) {
     for (const [place, item] of valuesAt(rule.items, json.value).entries()) {
-      if (rule.json !== null && !valuesAt(rule.json, item).some(isThere)) continue
+      if (!isOf(rule, item)) continue
       const named = places.of(rule.naming, item, place)
-      if (named.length === 0) odd ??= `${rule.items.text}: item ${place} names no row of the request`
+      if (named.length === 0) {
+        odd ??= `${rule.items.text}: item ${place} names no row of the request`
+        strays ||= rule.as !== 'delivered'
+      }
       for (const position of named)
         if (!found.has(position)) found.set(position, { as: rule.as, error: errorOf(rule, item), item })
     }
   }
-  return { kind: 'told', rows: found, odd }
+  return { kind: 'told', rows: found, odd, strays }
 }
 
-const NOTHING_TOLD: RowAnswers = { kind: 'told', rows: new Map(), odd: null }
+const NOTHING_TOLD: RowAnswers = { kind: 'told', rows: new Map(), odd: null, strays: false }
+
+function isOf({ json, body }: RowRule, item: unknown): boolean {
+  if (json !== null && !valuesAt(json, item).some(isThere)) return false
+  return body === null || (jsonOf(item)?.includes(body) ?? false)
+}
 
 function isThere(value: unknown): boolean {
   return value !== null && value !== undefined && value !== false
@@ -180,11 +194,14 @@ function errorOf({ error }: RowRule, item: unknown): string | null {
   if (error === null) return null
   const [value] = valuesAt(error, item)
   if (value === undefined || value === null) return null
-  if (typeof value === 'string') return value
+  return typeof value === 'string' ? value : jsonOf(value)
+}
+
+/** Null if it is nested too deep to be written. */
+function jsonOf(value: unknown): string | null {
   try {
     return JSON.stringify(value)
   } catch {
-    // It is nested too deep to be written.
     return null
   }
 }

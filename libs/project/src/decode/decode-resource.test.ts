@@ -269,9 +269,12 @@ describe('references', () => {
     expect(problemOf(`${DESTINATION}headers: { A: "\${secret:A_B}" }\n`)).toMatch(
       /`A_B` is not the name of a secret/,
     )
-    expect(problemOf(`kind: destination\nname: d\nbaseUrl: "https://\${secret:host}"\n`)).toMatch(
-      /not allowed here/,
-    )
+    const at = (baseUrl: string): string => `kind: destination\nname: d\nbaseUrl: "${baseUrl}"\n`
+    expect(specOf(at('https://h/hooks/${secret:a}'))).toMatchObject({
+      baseUrl: 'https://h/hooks/${secret:a}',
+    })
+    expect(problemOf(at('https://${secret:host}/x'))).toMatch(/a secret stands in the path alone/)
+    expect(problemOf(`${DESTINATION}title: "\${secret:a}"\n`)).toMatch(/not allowed here/)
   })
 })
 

@@ -31,14 +31,14 @@ export interface FilledText {
 }
 
 const SECRETS_PLACE =
-  'a secret may stand only in the `headers`, `query`, `auth` and `tls` of a destination, and in the `url`, `password` and `tls` of a source'
+  'a secret may stand only in the `headers`, `query`, `auth` and `tls` of a destination, in the path of its `baseUrl`, and in the `url`, `password` and `tls` of a source'
 
 /**
  * True for a field in which `${secret:NAME}` may stand. It stays as it is, and services look it up on use.
  */
 export function maySecretsStandIn(kind: string, path: FieldPath): boolean {
   const [first] = path
-  if (kind === 'destination' && (first === 'auth' || first === 'tls')) return true
+  if (kind === 'destination' && (first === 'auth' || first === 'tls' || first === 'baseUrl')) return true
   if (kind === 'destination') return path.length === 2 && (first === 'headers' || first === 'query')
   return kind === 'source' && (first === 'url' || first === 'password' || first === 'tls')
 }

@@ -6,6 +6,7 @@ import type { Attempt, RequestRow, Retried, RetryEntry, RunBegin, RunEvent } fro
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op, OpCounts } from '@sluice/contracts/state'
 import type { Column } from '@sluice/contracts/values'
+import { isIntent } from '@sluice/domain/answers/intent'
 import { namingColumns } from '@sluice/domain/answers/row-results'
 import { countsOf } from '@sluice/domain/counts'
 import { Notifier } from '@sluice/flow/notifier'
@@ -245,6 +246,16 @@ export class BatchDelivery implements AsyncDisposable {
   async attempts(): Promise<readonly Attempt[]> {
     const found = await this.world.read(at(topics.attempts, 0))
     return found.flatMap(({ record }) => (record?.name === 'sluice.Attempt' ? [record.value] : []))
+  }
+
+  /** Resolves once an attempt is written that is like that, and is no mere intent. */
+  async untilAttempts(isWanted: (attempt: Attempt) => boolean): Promise<void> {
+    await this.world.readUntil(at(topics.attempts, 0), found =>
+      found.some(
+        ({ record }) =>
+          record?.name === 'sluice.Attempt' && !isIntent(record.value) && isWanted(record.value),
+      ),
+    )
   }
 
   /** The entries that are left, by key. */

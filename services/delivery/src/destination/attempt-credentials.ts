@@ -11,6 +11,9 @@ import type { Target } from './target.ts'
 /** How long a run waits for a token, as it does for a secret. */
 const PATIENCE_MS = 5 * 60_000
 
+/** How soon to look again whether log and store answer. */
+const OUTAGE_PAUSE_MS = 500
+
 /** What one attempt shows. */
 export interface Credential {
   readonly token: Token
@@ -71,7 +74,12 @@ export class OAuthCredentials implements AttemptCredentials {
       while (this.#source.current === null) {
         const failure = await this.#source.obtain({ signal })
         if (failure === null) continue
-        const { error, pauseMs, mayPass } = failure
+        const { error, pauseMs, mayPass, isOutage } = failure
+        // The wait for a lease comes to the same trouble. It knows what to do if another process should try.
+        if (isOutage) {
+          await sleep(Math.min(pauseMs, OUTAGE_PAUSE_MS), { signal })
+          return null
+        }
         const leftMs = sinceMs + patienceMs - performance.now()
         if (leftMs <= 0 || (!mayPass && !waitsForPeople)) return error
         this.#waitsFor = error.message

@@ -17,6 +17,9 @@ import { OAuthCredentials, type AttemptCredentials, type PatienceOptions } from 
 import { connectionOf } from './credentials.ts'
 import type { Profile } from './target.ts'
 
+/** Each edit of a destination makes another source. */
+const MOST_SOURCES = 500
+
 export interface DestinationTokensOptions extends PatienceOptions {
   readonly store: TokenStore
   readonly keys: KeySource
@@ -43,7 +46,11 @@ export class DestinationTokens implements AsyncDisposable {
     const text = JSON.stringify([auth.oauth2, baseUrl, tls])
     const name = `${destination.name}/${createHash('sha256').update(text).digest('hex').slice(0, 12)}`
     const source = this.#sources.get(name) ?? this.#open(destination, auth.oauth2, name)
+    this.#sources.delete(name)
     this.#sources.set(name, source)
+    // One that a run still has goes on, and another of the same name takes its tokens from the store.
+    for (const oldest of this.#sources.keys())
+      if (this.#sources.size > MOST_SOURCES) this.#sources.delete(oldest)
     return new OAuthCredentials(source, this.#of)
   }
 

@@ -20,7 +20,7 @@ export function shownRequest(
   target: Target,
 ): { readonly url: string; readonly headers: { [name: string]: string } } {
   return {
-    url: redactUrl(urlOf(target, path, target.shownQuery), target.secrets),
+    url: redactUrl(urlOf({ baseUrl: target.shownBaseUrl }, path, target.shownQuery), target.secrets),
     headers: redactHeaders(mergedHeaders(target.shownHeaders, headers), target.secrets),
   }
 }

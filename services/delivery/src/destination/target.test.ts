@@ -102,6 +102,17 @@ describe('what a destination adds to each request', () => {
     expect(secrets).toEqual(['tok en', 'k&y'])
   })
 
+  it('may have a secret in the path of the base URL, whose last segment alone is one, too', () => {
+    const hook = 'T000/B000/abcdefgh'
+    const made = resolveTarget(
+      sampleDefinition({ destination: { baseUrl: 'https://h/hooks/${secret:hook}/' } }),
+      () => hook,
+    )
+    expect(made.baseUrl).toBe(`https://h/hooks/${hook}`)
+    expect(made.shownBaseUrl).toBe('https://h/hooks/***')
+    expect(made.secrets).toEqual([hook, 'abcdefgh'])
+  })
+
   it('is refused where a secret is not set', () => {
     const headers = { Authorization: '${secret:missing}' }
     expect(() => target({ headers })).toThrow(expect.objectContaining({ code: 'config' }))

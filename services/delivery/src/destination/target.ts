@@ -31,6 +31,8 @@ export interface Target {
   readonly sync: string
   readonly destination: string
   readonly baseUrl: string
+  /** The same with secret values masked, as it is shown. */
+  readonly shownBaseUrl: string
   readonly headers: { readonly [name: string]: string }
   /** The same headers with secret values masked, as they are shown. */
   readonly shownHeaders: { readonly [name: string]: string }
@@ -129,6 +131,9 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     shownHeaders['authorization'] = authorization.shown
     secrets.push(...authorization.secrets)
   }
+  const baseUrl = fill(destination.baseUrl)
+  // An API may give back the end of a path alone, by which it knows the caller.
+  for (const name of secretNames(destination.baseUrl)) secrets.push(lookUp(name).split('/').at(-1) ?? '')
   const query: string[] = []
   const shownQuery: string[] = []
   for (const [name, text] of Object.entries(destination.query ?? {})) {
@@ -141,7 +146,8 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
   return {
     sync: sync.name,
     destination: destination.name,
-    baseUrl: destination.baseUrl.replace(/\/+$/, ''),
+    baseUrl: withoutEnd(baseUrl),
+    shownBaseUrl: withoutEnd(masked(destination.baseUrl)),
     headers,
     shownHeaders,
     connection,
@@ -181,6 +187,10 @@ function answersOf(sync: SyncSpec) {
     captures,
     answerLimitBytes: captured || rulesLook ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
   }
+}
+
+function withoutEnd(url: string): string {
+  return url.replace(/\/+$/, '')
 }
 
 function encoded(text: string): string {
@@ -226,9 +236,9 @@ function ratesOf(limits: LimitsSpec | undefined, fallback: readonly RateWindow[]
 }
 
 /** The URL of a request, with the destination's query added. */
-export function urlOf(target: Target, path: string, query: string): string {
+export function urlOf({ baseUrl }: Pick<Target, 'baseUrl'>, path: string, query: string): string {
   const separator = path === '' || path.startsWith('/') || path.startsWith('?') ? '' : '/'
-  const url = `${target.baseUrl}${separator}${path}`
+  const url = `${baseUrl}${separator}${path}`
   if (query === '') return url
   return `${url}${url.includes('?') ? '&' : '?'}${query}`
 }

@@ -36,12 +36,18 @@ export function judge(result: SendResult, request: Judged, target: Target): Judg
   const body = new AnswerBody(result.body, result.cut === true ? cut : null)
   const told = rowAnswersOf(target.rowRules, body, request.rows)
   const meaning = told.kind === 'untold' ? told : meaningOf(target.answers, result.status, body)
-  const verdict = verdictOf(meaning, result, request)
+  const isStray = told.kind === 'told' && told.strays && meaning.kind === 'default'
+  const verdict = doubted(verdictOf(meaning, result, request), isStray)
   const judging = { request, target, body, status: result.status, outcome: verdict.outcome }
   const { rows, odd } = judgeRows(told, judging)
   const own = verdict.outcome === 'delivered' ? null : errorOf(meaning, result, target)
   const error = own !== null && odd !== null ? `${own} (${odd})` : (own ?? odd)
   return { verdict, error, rows }
+}
+
+/** The rows that no item names: one of them was not delivered, and the answer does not say which. */
+function doubted(verdict: Verdict, isStray: boolean): Verdict {
+  return isStray && verdict.outcome === 'delivered' ? { ...verdict, outcome: 'unknown' } : verdict
 }
 
 function verdictOf(meaning: AnswerMeaning, { status, headers }: Answered, request: Judged): Verdict {

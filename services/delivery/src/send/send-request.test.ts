@@ -33,6 +33,8 @@ interface Case {
   readonly uncertain?: boolean
   readonly rows?: number
   readonly secret?: string
+  /** A secret in the base URL. */
+  readonly hook?: string
   readonly headers?: { readonly [name: string]: string }
   readonly rowHeaders?: { readonly [name: string]: string }
   readonly before?: string | null
@@ -48,6 +50,7 @@ async function attempt(
     uncertain = false,
     rows: count = 1,
     secret,
+    hook,
     headers = {},
     rowHeaders = {},
     before = null,
@@ -70,7 +73,10 @@ async function attempt(
     ...answer,
   }
   const rows = Array.from({ length: count }, (_, seq) => sampleRow({ op, seq, uncertain, captured: before }))
-  const destination = { headers: secret === undefined ? headers : { 'X-Key': '${secret:key}' } }
+  const destination = {
+    headers: secret === undefined ? headers : { 'X-Key': '${secret:key}' },
+    ...(hook === undefined ? {} : { baseUrl: 'http://api/hooks/${secret:hook}' }),
+  }
   const job = {
     request: sampleRequest({ trigger: op, rows, headers: rowHeaders }),
     requestOffset: 0,
@@ -79,7 +85,7 @@ async function attempt(
     history: { ...WHOLE, ...history },
   }
   const sent = await sendRequest(job, {
-    target: resolveTarget(sampleDefinition({ destination, sync }), () => secret ?? ''),
+    target: resolveTarget(sampleDefinition({ destination, sync }), () => secret ?? hook ?? ''),
     sender: {
       send: request => {
         outgoing.push(request)
@@ -266,6 +272,17 @@ describe('the idempotency key', () => {
     const { sent, attempt: made } = await attempt({})
     expect(made.idempotencyKey).toMatch(/^[0-9a-f]{32}$/)
     expect(sent.headers['idempotency-key']).toBe(made.idempotencyKey)
+  })
+})
+
+describe('a secret in the base URL', () => {
+  it('is sent, shown nowhere, and may change while the request stays the same', async () => {
+    const { sent, attempt: made } = await attempt({}, { hook: 'T0/B0/s3cret-1' })
+    expect(sent.url).toMatch(/^http:\/\/api\/hooks\/T0\/B0\/s3cret-1\//)
+    expect(made.url).toMatch(/^http:\/\/api\/hooks\/\*\*\*\//)
+    expect(JSON.stringify(made)).not.toContain('s3cret')
+    const { attempt: later } = await attempt({}, { hook: 'T0/B0/s3cret-2' })
+    expect(later.requestHash).toBe(made.requestHash)
   })
 })
 

@@ -75,7 +75,7 @@ export async function sendRequest(
   const { request, history } = job
   const { credential = null, sender, sendBeforeMs, lateMs, another, signal } = deps
   const target = withCredential(deps.target, credential)
-  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  const hash = hashOf(request, target)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const headers = mergedHeaders(target.headers, request.headers)
   if (key !== null && target.idempotencyHeader !== null) headers[target.idempotencyHeader] = key
@@ -263,10 +263,15 @@ export function intentOf(job: SendJob, target: Target): UnownedAttempt {
   }
 }
 
+/** What the same request has again, whatever its secrets are by then. */
+function hashOf({ method, path, body }: Request, target: Target): string {
+  return requestHash(method, urlOf({ baseUrl: target.shownBaseUrl }, path, ''), body)
+}
+
 /** Attempt 0: the request is tried no more, or was never sent. */
 export function closingAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  const hash = hashOf(request, target)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const { trigger } = request
   return {

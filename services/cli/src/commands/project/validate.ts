@@ -3,7 +3,6 @@ import type { ValidateView } from '@sluice/contracts/api'
 import type { ResourceKind } from '@sluice/contracts/resources'
 import { checkConnections, type Connected } from '@sluice/control/check-connections'
 import { secretNames } from '@sluice/contracts/secret-references'
-import { loggerFor } from '../../cli-logger.ts'
 import { booleanOption, type Command, type CommandContext } from '../../command.ts'
 import { connectionsOf, tellUnbound } from '../../compose.ts'
 import { EXIT } from '../../exit-codes.ts'
@@ -47,6 +46,7 @@ export const command: Command = {
 
 async function connectedTo(project: Project, context: CommandContext): Promise<Connected> {
   const { dir, env, signal } = context
+  const { loggerFor } = await import('../../cli-logger.ts')
   const secrets = secretNames(JSON.stringify([...project.resources.values()]))
   const options = { dir, env, secrets, logger: loggerFor(context), signal, tell: teller(context) }
   await using connections = await connectionsOf(options)

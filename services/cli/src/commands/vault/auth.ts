@@ -2,7 +2,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { loadProject } from '@sluice/project/load-project'
 import { namesOf } from '@sluice/project/project'
-import { listenForCallback } from '../../await-callback.ts'
+import { listenForCallback } from '../../vault/await-callback.ts'
 import { numberOption, type Command } from '../../command.ts'
 import { logIn, redirectOf } from '../../compose.ts'
 import { EXIT } from '../../exit-codes.ts'

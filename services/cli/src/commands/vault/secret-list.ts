@@ -4,7 +4,7 @@ import { terminalColumns } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { painter } from '../../output/paint.ts'
 import { table } from '../../output/table.ts'
-import { withVault } from '../../with-vault.ts'
+import { withVault } from '../../vault/with-vault.ts'
 
 export const command: Command = {
   description:

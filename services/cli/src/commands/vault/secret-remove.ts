@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { booleanOption, type Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { painter } from '../../output/paint.ts'
-import { withVault } from '../../with-vault.ts'
+import { withVault } from '../../vault/with-vault.ts'
 
 export const command: Command = {
   description:

@@ -2,7 +2,7 @@
 import type { Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { painter } from '../../output/paint.ts'
-import { withVault } from '../../with-vault.ts'
+import { withVault } from '../../vault/with-vault.ts'
 
 export const command: Command = {
   description:

@@ -2,8 +2,8 @@
 import { textOption, type Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { painter, safe } from '../../output/paint.ts'
-import { readSecret } from '../../read-secret.ts'
-import { withVault } from '../../with-vault.ts'
+import { readSecret } from '../../vault/read-secret.ts'
+import { withVault } from '../../vault/with-vault.ts'
 import { keptName } from '@sluice/vault/vault'
 
 export const command: Command = {

@@ -1,9 +1,9 @@
 /** Opens the vault of the project that the command was called for. */
 import type { Vault } from '@sluice/vault/vault'
-import { loggerFor } from './cli-logger.ts'
-import type { CommandContext } from './command.ts'
-import { placeOf } from './compose.ts'
-import { teller } from './output/notice.ts'
+import { loggerFor } from '../cli-logger.ts'
+import type { CommandContext } from '../command.ts'
+import { placeOf } from '../compose.ts'
+import { teller } from '../output/notice.ts'
 
 /** Rejects with `conflict` if another process has the folder open, and with what `use` rejects with. */
 export async function withVault<T>(context: CommandContext, use: (vault: Vault) => Promise<T>): Promise<T> {

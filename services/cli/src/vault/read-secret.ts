@@ -1,7 +1,7 @@
 /** Reads a value that nobody is to see: from a hidden prompt on a terminal, or from stdin to its end. */
 import { SECRET_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { TextSink, TextSource } from './command.ts'
+import type { TextSink, TextSource } from '../command.ts'
 
 const ENTER = ['\r', '\n']
 const INTERRUPT = '\u0003'

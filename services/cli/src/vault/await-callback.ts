@@ -4,9 +4,8 @@
  */
 import { createServer } from 'node:http'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { TextSource } from './command.ts'
+import type { TextSource } from '../command.ts'
 
 const LONGEST_PASTE = 16_384
 
@@ -36,7 +35,8 @@ export async function listenForCallback(configured: string | null, port: number)
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new SluiceError('usage', `The command cannot listen for the end of the login: ${why}`, { cause })
   }
-  const { port: listening } = server.address() as AddressInfo
+  const address = server.address()
+  const listening = typeof address === 'object' && address !== null ? address.port : port
   return callbackOf(configured ?? `http://127.0.0.1:${listening}/callback`, server)
 }
 
