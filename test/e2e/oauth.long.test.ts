@@ -4,10 +4,10 @@ import { listen } from '@sluice/testkit/listen'
 import { CLIENT_ID, CLIENT_SECRET, startOidcServer } from '@sluice/testkit/oidc-server'
 import { EncryptionKeys } from '@sluice/vault/encryption-keys'
 import { realServices, startDistributed } from './distributed.ts'
-import { oauthTests } from './oauth.ts'
+import { oauthTests, untilSaid } from './oauth.ts'
 import { peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import { bothProfiles } from './profiles.ts'
-import { projectFolder } from './project-folder.ts'
+import { finished, projectFolder } from './project-folder.ts'
 
 for (const profile of bothProfiles()) oauthTests(profile, { all: true })
 
@@ -67,14 +67,10 @@ describe.skipIf(realServices() === null)('several processes of delivery', () => 
     idp.fail({ status: 500 })
     await project.write('people.csv', rows('Cid'))
     const third = project.start('run', SYNC)
-    let said = ''
-    for await (const part of third.stderr ?? []) {
-      said += String(part)
-      if (said.includes('HTTP 500')) break
-    }
+    await untilSaid(third, /HTTP 500/)
     idp.fail(null)
-    await new Promise(resolve => third.once('close', resolve))
-    expect(third.exitCode, said).toBe(0)
+    const ended = await finished(third)
+    expect(ended.exitCode, ended.stderr).toBe(0)
     expect([...seen.values()]).toEqual([300, 300, 300])
     expect(services.logs()).not.toContain(CLIENT_SECRET)
   })

@@ -1,6 +1,7 @@
 /**
  * Destinations whose tokens come from an authorization server: from the server to the API, in both profiles.
  */
+import type { ChildProcess } from 'node:child_process'
 import { createServer, type Server } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { listen } from '@sluice/testkit/listen'
@@ -22,6 +23,18 @@ const ENV = { SLUICE_SECRET_CLIENT: CLIENT_SECRET, SLUICE_SECRET_CLIENT_FOR: '12
 const CLIENT = `clientId: ${CLIENT_ID}, clientSecret: '\${secret:client}'`
 
 const yaml = (oauth2: string): string => peopleYaml({ destination: `auth: { oauth2: { ${oauth2} } }` })
+
+/** What a process has said on stderr, once it has said that. It goes on. */
+export async function untilSaid({ stderr }: ChildProcess, what: RegExp): Promise<string> {
+  const said = Promise.withResolvers<string>()
+  let text = ''
+  stderr?.on('data', (part: Buffer) => {
+    text += part.toString()
+    if (what.test(text)) said.resolve(text)
+  })
+  stderr?.once('end', () => said.reject(new Error(`it ended, and said: ${text}`)))
+  return await said.promise
+}
 
 /** The tests of one profile; `all` of them take a minute. */
 export function oauthTests(profile: Profile, { all }: { readonly all: boolean }): void {
@@ -131,18 +144,12 @@ export function oauthTests(profile: Profile, { all }: { readonly all: boolean })
         expect(JSON.stringify(early.view.error)).toContain('sluice auth api')
       }
       const child = project.start('auth', 'api', '--json')
-      let said = ''
-      for await (const part of child.stderr ?? []) {
-        said += String(part)
-        const url = /^http\S+$/m.exec(said)?.[0]
-        if (url === undefined || !said.includes('paste')) continue
-        const redirected = new URL(await idp.logIn(url))
-        const forged = new URL(redirected)
-        forged.searchParams.set('state', 'of-somebody-else')
-        expect((await fetch(forged)).status).toBe(400)
-        expect((await fetch(redirected)).status).toBe(200)
-        break
-      }
+      const [url = ''] = /^http\S+$/m.exec(await untilSaid(child, /paste/)) ?? []
+      const redirected = new URL(await idp.logIn(url))
+      const forged = new URL(redirected)
+      forged.searchParams.set('state', 'of-somebody-else')
+      expect((await fetch(forged)).status).toBe(400)
+      expect((await fetch(redirected)).status).toBe(200)
       expect(JSON.parse((await finished(child)).stdout)).toMatchObject({ destination: 'api', renews: true })
       const run = await project.run(SYNC)
       expect(run, JSON.stringify(run.view)).toMatchObject({ exitCode: 0 })
