@@ -41,7 +41,10 @@ export class StateMemory {
   readonly #threads: number
   /** Bytes of rows that DuckDB reads at once. */
   #readBytes = 0
-  /** The diff has wide rows, and works on few of them at once. With few rows in all, it needs no more than that. */
+  /**
+   * The diff has wide rows, and works on few of them at once. With few rows in all, it needs no more than
+   * that.
+   */
   #wide: 'none' | 'few' | 'many' = 'none'
 
   constructor(
