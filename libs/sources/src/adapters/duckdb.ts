@@ -34,8 +34,8 @@ export interface DuckdbSourceOptions {
 const DEFAULT_MEMORY_BYTES = 512_000_000
 const THREADS = 2
 /**
- * Shares of the memory for a second and a third try. Some queries need it for what DuckDB counts, and some for
- * what it does not count, such as the texts that a query puts together. So neither try is right for both.
+ * Shares of the memory for a second and a third try. Some queries need it for what DuckDB counts, and some
+ * for what it does not count, such as the texts that a query puts together. So neither try is right for both.
  */
 const MORE_MEMORY = [0.8, 1.25]
 
@@ -132,8 +132,8 @@ class DuckdbSource implements Source {
   }
 
   /**
-   * What DuckDB may have, try by try. Each try has a process of its own, since memory that one has used up does
-   * not come back. What a process may hold is the same for all of them.
+   * What DuckDB may have, try by try. Each try has a process of its own, since memory that one has used up
+   * does not come back. What a process may hold is the same for all of them.
    */
   #memoryLimits(): readonly number[] {
     const { memoryBytes = DEFAULT_MEMORY_BYTES, usualBytes = memoryBytes } = this.#options

@@ -56,8 +56,8 @@ export interface Merge {
 }
 
 /**
- * Carries out the merge, and says whether wide rows were merged. An error or an abort changes nothing, and the
- * fed records stay.
+ * Carries out the merge, and says whether wide rows were merged. An error or an abort changes nothing, and
+ * the fed records stay.
  */
 export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolean }> {
   const { connection } = merge
@@ -217,7 +217,9 @@ async function mergeChanges(
   // The next diff makes the hashes, a few columns at a time.
   const staged = '(SELECT *, rowid AS rid FROM stage_changes) s'
   // A join holds the rows of its right side in memory, so that side has to stay the right one.
-  await connection.run(`SET disabled_optimizers = 'join_order,build_side_probe_side'; SET enable_caching_operators = false`)
+  await connection.run(
+    `SET disabled_optimizers = 'join_order,build_side_probe_side'; SET enable_caching_operators = false`,
+  )
   try {
     await connection.run(insertStates(`${staged} JOIN fates r ON r.rid = s.rid`, { hash: null, shapes }))
   } finally {

@@ -209,7 +209,9 @@ export class FeedStaging {
     this.#inserting.catch(() => {})
   }
 
-  /** Before so many more changes: fills up the rows that DuckDB reads together, if these would be too large. */
+  /**
+   * Before so many more changes: fills up the rows that DuckDB reads together, if these would be too large.
+   */
   async #pad(rows: number, bytes: number): Promise<void> {
     const { rows: before, bytes: bytesBefore } = this.#vector
     const fits = bytesBefore + bytes <= VECTOR_BYTES

@@ -29,8 +29,9 @@ export interface StateFileOptions {
  * GB. This is the smallest size that DuckDB allows. A file of another block size is not opened, and is made
  * again.
  *
- * A write-ahead log would hold each wide row once more in memory. Without one, the file has what was committed
- * by the last checkpoint, and none of what came later: positions and rows are always those of one moment.
+ * A write-ahead log would hold each wide row once more in memory. Without one, the file has what was
+ * committed by the last checkpoint, and none of what came later: positions and rows are always those of one
+ * moment.
  */
 const STORAGE = `ROW_GROUP_SIZE 2048, BLOCK_SIZE 16384, RECOVERY_MODE 'no_wal_writes'`
 
@@ -40,8 +41,8 @@ export interface StateFile {
   /** Writes all that is committed to the file. */
   checkpoint(): Promise<void>
   /**
-   * Attaches the file again. From then on DuckDB reads a few rows where a few are wanted; of rows that it wrote
-   * itself it reads 2,048. Nothing may be prepared, and no transaction be open.
+   * Attaches the file again. From then on DuckDB reads a few rows where a few are wanted; of rows that it
+   * wrote itself it reads 2,048. Nothing may be prepared, and no transaction be open.
    */
   attachAgain(): Promise<void>
   close(): Promise<void>
@@ -242,8 +243,8 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
 }
 
 async function close(instance: DuckDBInstance, connection: DuckDBConnection, file: string): Promise<void> {
-  // Closing writes what is committed into the file, on the main thread; a checkpoint before does so elsewhere.
-  // If it fails, the next process has more to read from the topics.
+  // Closing writes what is committed into the file, on the main thread; a checkpoint before does so
+  // elsewhere. If it fails, the next process has more to read from the topics.
   await connection.run('CHECKPOINT sluice_state').catch(() => {})
   connection.closeSync()
   instance.closeSync()

@@ -41,7 +41,10 @@ export class StateMemory {
   readonly #threads: number
   /** Bytes of rows that DuckDB reads at once. */
   #readBytes = 0
-  /** The diff has wide rows, and works on few of them at once. With few rows in all, it needs no more than that. */
+  /**
+   * The diff has wide rows, and works on few of them at once. With few rows in all, it needs no more than
+   * that.
+   */
   #wide: 'none' | 'few' | 'many' = 'none'
 
   constructor(
@@ -77,7 +80,8 @@ export class StateMemory {
     const most = Math.max(stored.readBytes, extracted.readBytes)
     const isNarrow = isMany || this.#readBytes > 0 || most <= SLICE_BYTES
     this.#wide = isNarrow ? 'none' : rows <= FEW_ROWS ? 'few' : 'many'
-    await this.#limit(this.#enough(1, HASHING_BYTES) + more)
+    const share = this.#wide === 'few' ? PUBLISHING_SHARE : 1
+    await this.#limit(this.#enough(share, HASHING_BYTES) + more)
     return extracted.slices.length > 1 || isMany ? extracted.slices : null
   }
 
@@ -107,9 +111,8 @@ export class StateMemory {
 
   /** A share of the usual, or where rows are wide what they and the work on them take. */
   #enough(share: number, workBytes: number): number {
-    const usual = this.#wide === 'few' ? 0 : this.#usualBytes * share
     const isWide = this.#readBytes > SLICE_BYTES || this.#wide !== 'none'
-    return Math.max(usual, isWide ? this.#readBytes + workBytes : 0)
+    return Math.max(this.#usualBytes * share, isWide ? Math.max(this.#readBytes, SLICE_BYTES) + workBytes : 0)
   }
 
   async #limit(bytes: number): Promise<void> {
