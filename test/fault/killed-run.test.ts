@@ -1,4 +1,4 @@
 import { killedRunSuite, killedTriesSuite } from './killed-run.ts'
 
 killedRunSuite(1)
-killedTriesSuite(10)
+killedTriesSuite(3)
