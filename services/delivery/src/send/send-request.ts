@@ -13,7 +13,8 @@ import {
   type RequestHistory,
   type UnownedAttempt,
 } from '../ledger/request-history.ts'
-import { withCredential, type Credential } from '../destination/attempt-credentials.ts'
+import type { Credential } from '../destination/attempt-credentials.ts'
+import { withCredential } from '../destination/credentialed-target.ts'
 import { mergedHeaders, shownRequest } from '../destination/shown-request.ts'
 import { RECORDED_ANSWER_BYTES, urlOf, type Target } from '../destination/target.ts'
 
