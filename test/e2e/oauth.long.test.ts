@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createServer } from 'node:http'
 import { listen } from '@sluice/testkit/listen'
 import { CLIENT_ID, CLIENT_SECRET, startOidcServer } from '@sluice/testkit/oidc-server'
@@ -8,6 +8,8 @@ import { oauthTests, untilSaid } from './oauth.ts'
 import { peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import { bothProfiles } from './profiles.ts'
 import { finished, projectFolder } from './project-folder.ts'
+
+vi.setConfig({ testTimeout: 300_000 })
 
 for (const profile of bothProfiles()) oauthTests(profile, { all: true })
 

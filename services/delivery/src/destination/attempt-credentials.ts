@@ -6,7 +6,6 @@ import type { SluiceError } from '@sluice/contracts/errors'
 import type { Token } from '@sluice/oauth/sealed-token'
 import type { TokenSource } from '@sluice/oauth/token-source'
 import { sleep } from '@sluice/flow/sleep'
-import type { Target } from './target.ts'
 
 /** How long a run waits for a token, as it does for a secret. */
 const PATIENCE_MS = 5 * 60_000
@@ -95,22 +94,4 @@ export class OAuthCredentials implements AttemptCredentials {
   answered(credential: Credential, status: number): boolean {
     return this.#source.answered(credential.token, status)
   }
-}
-
-interface Merged {
-  readonly target: Target
-  readonly merged: Target
-}
-
-const merged = new WeakMap<Credential, Merged>()
-
-/** The target as an attempt with this credential sees it: with its header, and all that is to be masked. */
-export function withCredential(target: Target, credential: Credential | null): Target {
-  if (credential === null) return target
-  const known = merged.get(credential)
-  if (known?.target === target) return known.merged
-  const headers = { ...target.headers, authorization: credential.header }
-  const made = { ...target, headers, secrets: [...target.secrets, ...credential.secrets] }
-  merged.set(credential, { target, merged: made })
-  return made
 }

@@ -19,7 +19,8 @@ import {
   type PartHistory,
   type UnownedAttempt,
 } from '../ledger/request-history.ts'
-import { withCredential, type Credential } from '../destination/attempt-credentials.ts'
+import type { Credential } from '../destination/attempt-credentials.ts'
+import { withCredential } from '../destination/credentialed-target.ts'
 import { mergedHeaders, shownRequest } from '../destination/shown-request.ts'
 import { RECORDED_ANSWER_BYTES, urlOf, type Target } from '../destination/target.ts'
 
