@@ -46,8 +46,8 @@ export interface SendQueueOptions extends Ends {
   readonly tries: Tries | null
   /** Reads requests again that waited for their next try. */
   readonly read: WaitingOptions['read']
-  /** The memory of those. */
-  readonly share: ByteShare
+  /** Gives the memory of those. It is opened with the first of them. */
+  readonly share: () => ByteShare
   /** Where all of its requests belong. */
   readonly place: Pick<SendJob, 'partition' | 'runId'>
   /** When the run started, in ms since 1970. */
@@ -331,7 +331,7 @@ export class SendQueue {
     signal: AbortSignal,
   ): Promise<void> {
     const { share, place } = this.#options
-    await memory.takeAgain(share, { record: request, recordBytes: bytes, signal })
+    await memory.takeAgain(share(), { record: request, recordBytes: bytes, signal })
     const job = { ...place, request, requestOffset: offset, history }
     if (this.#givingUp.signal.aborted) this.leave(job, memory, String(this.#givingUp.signal.reason))
     else this.#sendAgain({ job, memory, lateMs: 0 })
@@ -387,7 +387,7 @@ export class SendQueue {
     const of = { sentAtMs, nowMs, askedMs: retryAfterMs }
     gate.pause(throttles.pauseMs(target.destination, of))
     if (nowMs - this.#throttledSince >= THROTTLED_LONGEST_MS)
-      this.#giveUp('the destination has throttled every request for an hour')
+      this.#giveUp('the destination has throttled for an hour, and took no request meanwhile')
     this.#sendAgain({ ...ready, lateMs: 0, isAnnounced: false })
   }
 
