@@ -3,22 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
 import { mostInAnyWindow } from '@sluice/testkit/scripted-api'
 import { breakerPromises } from './contract/breaker-promises.ts'
-import type { Grant, LimitScope, RateLimit, TakeRequest } from './port.ts'
-
-export interface RateLimitHarness {
-  /** Opens an instance over the harness' storage. */
-  open(): Promise<RateLimit>
-  /** The time that the instances count by, in ms since 1970. */
-  now(): number
-  /** Lets at least this much time pass on that clock. */
-  pass(ms: number): Promise<void>
-  /** When, on that clock, a grant that was just handed out has to be used. */
-  deadline(grant: Granted): number
-  /** Closes the instances and removes the storage. */
-  close(): Promise<void>
-}
-
-export type Granted = Extract<Grant, { kind: 'granted' }>
+import type { Granted, RateLimitHarness } from './contract/harness.ts'
+import type { LimitScope, RateLimit, TakeRequest } from './port.ts'
 
 const never = new AbortController().signal
 

@@ -18,7 +18,7 @@ import type { Typed } from '@sluice/topics/record-io'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
 import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
-import { RequestMemory } from './delivery-memory.ts'
+import { LateShare, RequestMemory } from './delivery-memory.ts'
 import { Doubt } from './run/doubt.ts'
 import { effectsOf } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
@@ -51,7 +51,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const ending = endingOf(worker)
   const common = { log, io, incarnation }
   using share = deps.memory.requests.open()
-  using againShare = deps.memory.requests.open()
+  using againShare = new LateShare(deps.memory.requests)
   // An earlier owner may have reported that a run is over here. Nothing of that run may be sent (PROTOCOL.md
   // §11).
   await deps.runs.caughtUp(homePartition(sync), { signal: ending })

@@ -41,6 +41,25 @@ export class DeliveryMemory {
   }
 }
 
+/** A share of a budget that is opened once it is needed, since each that is open makes the others smaller. */
+export class LateShare implements Disposable {
+  readonly #budget: ByteBudget
+  #share: ReturnType<ByteBudget['open']> | null = null
+
+  constructor(budget: ByteBudget) {
+    this.#budget = budget
+  }
+
+  get opened(): ByteShare {
+    this.#share ??= this.#budget.open()
+    return this.#share
+  }
+
+  [Symbol.dispose](): void {
+    this.#share?.[Symbol.dispose]()
+  }
+}
+
 /**
  * What is known of a request that waits for its next try: its history, its place, the error of its last try.
  */

@@ -1,6 +1,6 @@
 /** The promises of every rate limit about destinations that fail, whatever keeps it. */
 import { describe, expect, it } from 'vitest'
-import type { Granted, RateLimitHarness } from '../contract.ts'
+import type { Granted, RateLimitHarness } from './harness.ts'
 import type { Evidence, Grant, RateLimit, TakeRequest } from '../port.ts'
 
 const RULE = { failures: 5, pauseMs: 30_000 }

@@ -6,6 +6,7 @@ import { vi } from 'vitest'
 import type { Attempt, RequestRow, RetryEntry, RunEvent } from '@sluice/contracts/records'
 import type { OpCounts } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
+import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
 import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
@@ -79,7 +80,7 @@ class ScriptedSender {
     this.#changes.notify()
     const fate = this.script(key, nth)
     if (fate !== 'silent') return resultOf(fate)
-    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    return abortable(new Promise(() => undefined), { signal })
   }
 
   get keys(): readonly string[] {

@@ -16,7 +16,7 @@ import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import { plainMarker, type Ownership } from '@sluice/partition/take-over'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
-import type { DeliveryMemory } from '../delivery-memory.ts'
+import type { DeliveryMemory, LateShare } from '../delivery-memory.ts'
 import { DestinationGate } from '../send/destination-gate.ts'
 import { EarlyEnd } from './early-end.ts'
 import type { Recovered } from '../ledger/recover-ledger.ts'
@@ -86,7 +86,7 @@ export interface DeliveryParts {
   /** What this partition holds of the memory of the process. */
   readonly share: ByteShare
   /** The same, for requests that are read again for their next try. */
-  readonly againShare: ByteShare
+  readonly againShare: LateShare
 }
 
 /**
@@ -143,7 +143,7 @@ export async function openRun(
           { request, positions },
           endingOf(worker, ledger.failure),
         ),
-      share: parts.againShare,
+      share: () => parts.againShare.opened,
       place: { partition: attempts.partition, runId: begin.runId },
       startedAt: begin.startedAt,
       random: deps.random ?? Math.random,

@@ -61,8 +61,8 @@ export interface SendQueueOptions extends Ends {
   readonly read: WaitingOptions['read']
   /** Renders rows of a request again, as the requests that they make. */
   readonly renderPart: (request: Request, positions: readonly number[]) => Promise<readonly Rendered[]>
-  /** The memory of those. */
-  readonly share: ByteShare
+  /** Gives the memory of those. It is opened with the first of them. */
+  readonly share: () => ByteShare
   /** Where all of its requests belong. */
   readonly place: Pick<SendJob, 'partition' | 'runId'>
   /** When the run started, in ms since 1970. */
@@ -370,7 +370,7 @@ export class SendQueue {
     if (open.inWork === 0) this.#waitingRequests -= 1
     open.inWork += 1
     const { share, place } = this.#options
-    const memory = await RequestMemory.take(share, { record: request, recordBytes: bytes, signal })
+    const memory = await RequestMemory.take(share(), { record: request, recordBytes: bytes, signal })
     const ready = readyOf(open, part, { request, memory, place })
     // What it would say does not matter if no try of it can be under way.
     const isLeft = this.#givingUp.signal.aborted
@@ -411,7 +411,7 @@ export class SendQueue {
     const of = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
     gate.pause(throttles.pauseMs(target.destination, of))
     if (this.#window.throttled(sentAtMs, this.#underWay.size))
-      this.#giveUp('the destination has throttled every request for an hour')
+      this.#giveUp('the destination has throttled for an hour, and took no request meanwhile')
   }
 
   /** All of its rows were throttled. It goes to the head of the queue and has used up no retry. */

@@ -1,0 +1,48 @@
+/**
+ * Which requests a successor doubts (PROTOCOL.md §8): whatever a process did before it died, what it sent
+ * unseen is among the first requests without an attempt, and there are no more than twice the concurrency.
+ */
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { randomFrom } from '@sluice/testkit/random'
+import { OK, ScriptedDelivery, type Fate } from './contract/scripted-delivery.ts'
+
+vi.setConfig({ testTimeout: 30_000 })
+
+let lives: ScriptedDelivery
+beforeEach(async () => {
+  lives = await ScriptedDelivery.open()
+})
+afterEach(() => lives[Symbol.asyncDispose]())
+
+const FATES: readonly Fate[] = [
+  ...[OK, OK, OK, 'time-out', 'broken', 'refused'],
+  ...[{ status: 400 }, { status: 500 }, { status: 400, retryAfter: 600 }],
+] as const
+const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+
+it.each([0, 1, 2, 3, 4])(
+  `lie within what a successor doubts, in a random life (SLUICE_TEST_SEED=${SEED}, %i)`,
+  async round => {
+    const random = randomFrom(SEED + round)
+    const concurrency = 1 + random.below(4)
+    const keys = Array.from({ length: 80 }, (_, n) => `k${n}`)
+    const errors = { attempts: 2, backoff: { first: '1ms', max: '3ms' } }
+    await lives.begin(keys, { errors, sync: { limits: { concurrency } } })
+    for (let life = 0; life < 3; life += 1) {
+      const before = lives.api.tries.length
+      const answered = 1 + random.below(20)
+      lives.api.script = () => (lives.api.tries.length > before + answered ? 'silent' : random.pick(FATES))
+      const living = lives.live()
+      await Promise.race([lives.api.until(before + answered + 1), living.done])
+      await living.kill()
+      const recorded = new Set((await lives.attempts()).map(({ seq }) => `k${seq}`))
+      const sent = new Set(lives.api.tries.slice(before).map(({ key }) => key))
+      const unseen = [...sent].filter(key => !recorded.has(key))
+      const first = keys.filter(key => !recorded.has(key)).slice(0, 2 * concurrency)
+      expect(
+        unseen.filter(key => !first.includes(key)),
+        `unseen with ${concurrency} at once`,
+      ).toEqual([])
+    }
+  },
+)
