@@ -266,7 +266,9 @@ export function intentOf(job: SendJob, target: Target): UnownedAttempt {
 /** Attempt 0: the request is tried no more, or was never sent. */
 export function closingAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  const own = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  // A part is not rendered again for this. If it was sent before, its bytes are known.
+  const hash = history.positions !== null && history.sends > 0 ? (history.last?.requestHash ?? own) : own
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const { trigger } = request
   return {
