@@ -75,11 +75,12 @@ export class RequestMemory {
   }
 
   /**
-   * It waits for its next try. Of all that it took, only what is known of it and of so many rows is still in
-   * memory.
+   * It waits for its next try. Of all that it took, only what is known of it is still in memory: of so many
+   * rows, and what attempts said of them.
    */
-  waits(rows: number): void {
-    const bytes = WAITING_BYTES + rows * WAITING_ROW_BYTES
+  waits(of: { readonly rows: number; readonly attempts: readonly UnownedAttempt[] }): void {
+    let bytes = WAITING_BYTES + of.rows * WAITING_ROW_BYTES
+    for (const attempt of of.attempts) bytes += attemptBytes(attempt)
     this.#share.give(this.#bytes - bytes)
     this.#bytes = bytes
   }

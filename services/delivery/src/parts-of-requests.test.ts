@@ -147,6 +147,24 @@ describe('the key of a part', () => {
   })
 })
 
+describe('a part that had no answer when the run was cancelled', () => {
+  it('leaves behind its key, with the bytes that it stands for', async () => {
+    const backoff = { first: '10m', max: '10m' }
+    await lives.begin([...'ab'], { errors: { ...SPLIT, retry: 'now', backoff } })
+    lives.api = keys => (keys.length === 2 ? REFUSED : keys[0] === 'a' ? 'time-out' : OK)
+    const done = lives.finish({ random: () => 0.99 })
+    await lives.untilAttempts(({ part, outcome }) => part?.[0] === 0 && outcome === 'unknown')
+    await lives.tell({ cancelling: true })
+    await done
+    const [made] = (await lives.attempts()).filter(({ part, attempt }) => part?.[0] === 0 && attempt > 0)
+    const { idempotencyKey, requestHash } = made ?? {}
+    expect((await lives.entries()).get('a')).toMatchObject({
+      ...{ outcome: 'unknown', answered: false, requestRows: 1 },
+      ...{ idempotencyKey, requestHash },
+    })
+  })
+})
+
 describe('a part with `delivery: at-most-once`', () => {
   const ONCE = { delivery: 'at-most-once' }
 

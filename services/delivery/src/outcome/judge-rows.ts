@@ -37,7 +37,7 @@ interface Judging {
 
 /** The most that the attempt of a batch says of its rows: their errors, and the values captured of them. */
 const MOST_ERROR_BYTES = 1_000_000
-const MOST_CAPTURED_BYTES = 8_000_000
+const MOST_CAPTURED_BYTES = 4_000_000
 
 export function judgeRows(
   told: RowAnswers,
@@ -52,7 +52,7 @@ export function judgeRows(
   for (const [place, row] of request.rows.entries()) {
     const answer = named.get(place)
     const { values, lacking: lacks } = capturedOf(answer, of)
-    capturedBytes += values?.length ?? 0
+    capturedBytes += Buffer.byteLength(values ?? '')
     const isKept = capturedBytes <= MOST_CAPTURED_BYTES
     lacking ??= isKept
       ? lackingError(lacks, row)

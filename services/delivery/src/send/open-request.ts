@@ -67,6 +67,7 @@ export class OpenRequest {
 
   /** It waits. Of all that it took, only what is known of it is still in memory. */
   waits(rows: number): void {
-    this.memory.waits(rows > 1 ? rows : 0)
+    const attempts = this.#history.ended.map(({ attempt }) => attempt)
+    this.memory.waits({ rows: rows > 1 ? rows : 0, attempts })
   }
 }

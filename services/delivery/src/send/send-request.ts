@@ -271,7 +271,9 @@ function hashOf({ method, path, body }: Request, target: Target): string {
 /** Attempt 0: the request is tried no more, or was never sent. */
 export function closingAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const hash = hashOf(request, target)
+  const own = hashOf(request, target)
+  // A part is not rendered again for this. If it was sent before, its bytes are known.
+  const hash = history.positions !== null && history.sends > 0 ? (history.last?.requestHash ?? own) : own
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const { trigger } = request
   return {
