@@ -7,9 +7,10 @@
  * `describe` text says what a field is for; editors show it.
  */
 import { z } from 'zod'
-import { answerRule, capture, MAX_ANSWER_RULES, rowRule } from './specs/answer-specs.ts'
+import { capture } from './specs/answer-specs.ts'
 import { breaker } from './specs/breaker-specs.ts'
 import { destinationAuth, destinationTls, sourceTls } from './specs/connection-specs.ts'
+import { errors } from './specs/error-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
 import { count, duration, durationWithin, size } from './specs/quantities.ts'
 import { filledText, text } from './specs/texts.ts'
@@ -243,8 +244,6 @@ function bodyWanted(input: unknown): string {
 
 export const body = z.union(bodies, { error: ({ input }) => bodyWanted(input) })
 
-const MAX_GIVE_UP_RUNS = 1_000_000
-
 export const trigger = z.strictObject({
   batch: batch.optional().describe('Absent: one row a request; {} means batches of 100 rows.'),
   method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
@@ -259,62 +258,6 @@ export const trigger = z.strictObject({
     .optional()
     .describe('true: a batch may be sent whose body is empty, and a DELETE that names no row.'),
 })
-
-const MAX_EXTRA_TRIES = 100
-const MAX_BACKOFF_MS = 3_600_000
-
-const backoff = z
-  .strictObject({
-    first: durationWithin(MAX_BACKOFF_MS, '1h')
-      .default(1_000)
-      .describe('The most before the first extra try.'),
-    max: durationWithin(MAX_BACKOFF_MS, '1h').default(60_000).describe('The most before any extra try.'),
-  })
-  .refine(({ first, max }) => first <= max, {
-    path: ['first'],
-    error: 'at most as long as `max` (default 1m)',
-  })
-
-const errors = z
-  .strictObject({
-    retry: z
-      .enum(['next-run', 'now'])
-      .default('next-run')
-      .describe('next-run tries again with the next run; now tries in this run first.'),
-    attempts: count(MAX_EXTRA_TRIES)
-      .optional()
-      .describe('With `retry: now`: how many more tries a request gets in this run (default 3).'),
-    backoff: backoff
-      .optional()
-      .describe(
-        'With `retry: now`: a try waits at random up to `first` (default 1s), doubled each time up to `max` (1m).',
-      ),
-    answers: z
-      .array(answerRule)
-      .max(MAX_ANSWER_RULES, `at most ${MAX_ANSWER_RULES} rules`)
-      .optional()
-      .describe('What answers mean; the first rule that fits decides, before the defaults.'),
-    rowResults: z
-      .array(rowRule)
-      .max(MAX_ANSWER_RULES, `at most ${MAX_ANSWER_RULES} rules`)
-      .optional()
-      .describe('What answers say of single rows of a batch; the first rule that names a row decides.'),
-    splitBatches: z
-      .boolean('true or false')
-      .optional()
-      .describe('true: a batch rejected with 400, 413 or 422 is halved until the bad rows stand alone.'),
-    giveUpAfter: count(MAX_GIVE_UP_RUNS)
-      .optional()
-      .describe('A row that failed in so many runs is passed over until it changes; default: never.'),
-  })
-  .refine(({ retry, attempts }) => retry === 'now' || attempts === undefined, {
-    path: ['attempts'],
-    error: 'no `attempts` without `retry: now`: they count the extra tries within a run',
-  })
-  .refine(({ retry, backoff }) => retry === 'now' || backoff === undefined, {
-    path: ['backoff'],
-    error: 'no `backoff` without `retry: now`: it is the pause before an extra try within a run',
-  })
 
 const SHARE_WANTED = 'a share from 0 to 1, such as 0.5'
 const removalGuard = z.strictObject({
