@@ -135,10 +135,7 @@ export interface RequestRow {
   /** Values captured from earlier answers, as JSON text. */
   readonly captured: string | null
   readonly retried: Retried | null
-  /**
-   * The texts of the columns by which answers name rows (`errors.rowResults`), as JSON: column → text. Null
-   * if there are none. A request of an earlier version lacks it.
-   */
+  /** Texts of the columns by which answers name rows, as JSON. Earlier versions had none. */
   readonly named: string | null
 }
 
@@ -201,24 +198,15 @@ export interface Attempt extends Owned {
   readonly seq: number
   readonly requestOffset: number
   readonly attempt: number
-  /**
-   * The positions of its rows in the request, rising, if it was of a part. Null: all rows. An attempt of an
-   * earlier version lacks it.
-   */
+  /** Positions of its rows in the request, rising; null: all. Earlier versions had no parts. */
   readonly part: readonly number[] | null
-  /**
-   * Of a part: at most 64 KiB of the body that was sent, as text. The body of a whole request is in
-   * `requests`.
-   */
+  /** Of a part: at most 64 KiB of the body that was sent, as text. */
   readonly partBody: string | null
   readonly trigger: Op
   readonly outcome: Outcome | 'throttled'
   /** True for the attempt that finishes the request. */
   readonly final: boolean
-  /**
-   * The parts in which its open rows go on; empty if none of its rows is open. Null: all of its rows go on
-   * together, or none do, as `final` says. An attempt of an earlier version lacks it.
-   */
+  /** The parts in which open rows go on. Null: all go on together, or none, as `final` says. */
   readonly parts: readonly NextPart[] | null
   /**
    * For a failed try that more tries follow in the same run: when the next one may be sent at the earliest,

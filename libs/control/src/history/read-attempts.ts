@@ -151,10 +151,11 @@ class PartitionAttempts {
 }
 
 /** The keys of the rows that it sent: of all rows of the request, or of those of a part. */
-function keysOf({ part }: Attempt, request: Request | Unrenderable | null): string[] {
+function keysOf(attempt: Attempt, request: Request | Unrenderable | null): string[] {
   const keys = request?.rows.map(row => row.key) ?? []
   // An attempt of an earlier version has no such field.
-  return Array.isArray(part) ? part.flatMap(position => keys[position] ?? []) : keys
+  const part: readonly number[] | null | undefined = attempt.part
+  return part === null || part === undefined ? keys : part.flatMap(position => keys[position] ?? [])
 }
 
 function matches(filter: AttemptsFilter, attempt: Attempt): boolean {
