@@ -30,9 +30,13 @@ export async function startStripe(key: string): Promise<PretendStripe> {
   const customers = new Map<string, StripeCustomer>()
   const kept = new Map<string, Kept>()
   let replays = 0
+  let made = 0
 
   const create = ({ request }: Call): ScriptedAnswer => {
-    const id = `cus_${createHash('sha256').update(String(request.arrivedAt)).digest('hex').slice(0, 14)}`
+    const id = `cus_${createHash('sha256')
+      .update(String((made += 1)))
+      .digest('hex')
+      .slice(0, 14)}`
     const customer = { name: '', email: '', metadata: {} }
     return put(id, customer, request)
   }

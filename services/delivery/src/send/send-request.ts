@@ -246,7 +246,7 @@ function textOf(body: Request['body']): string {
 /** Announces the next try of a request, before any byte of it is sent. */
 export function intentOf(job: SendJob, target: Target): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const hash = requestHash(request.method, urlOf(target, request.path, ''), request.body)
+  const hash = hashOf(request, target)
   return {
     ...NEVER_SENT,
     ...placeOf(job),
