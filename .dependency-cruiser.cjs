@@ -18,6 +18,7 @@ const VENDOR_HOMES = {
   '@kafkajs/confluent-schema-registry': ['^libs/schema-codec/src/adapters/'],
   avsc: ['^libs/schema-codec/src/'],
   bottleneck: ['^libs/rate-limit/src/adapters/'],
+  fastify: ['^services/console/src/api/'],
   ioredis: ['^libs/redis/src/'],
   kafkajs: ['^libs/message-log/src/adapters/'],
   liquidjs: ['^libs/templates/src/'],

@@ -14,6 +14,8 @@ export const ERROR_CODES = [
   'missing-file',
   /** A sync, run or secret that does not exist. */
   'not-found',
+  /** The token is missing, unknown, or does not allow that. */
+  'forbidden',
   /** Another process, or another run, has what is asked for. */
   'conflict',
   /** A model's columns changed in a way that readers of the topic cannot follow. */

@@ -23,6 +23,7 @@ const OF_CODE: { readonly [code in ErrorCode]: Concern } = {
   query: 'sync',
   'missing-file': 'sync',
   'not-found': 'sync',
+  forbidden: 'sync',
   'schema-incompatible': 'sync',
   'too-long': 'sync',
   'too-large': 'sync',

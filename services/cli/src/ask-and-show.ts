@@ -1,5 +1,5 @@
 /** The part that commands about a run share: ask, show the progress of the run, and print its result. */
-import { isErrorCode } from '@sluice/contracts/errors'
+import type { RunView } from '@sluice/contracts/api'
 import type { RunStatus } from '@sluice/contracts/records'
 import type { Control, FollowedRun, Following, RunRequest } from '@sluice/control/port'
 import type { CommandContext } from './command.ts'
@@ -42,10 +42,9 @@ export async function askAndShow(
   if (json) stdout.write(`${JSON.stringify(run.view)}\n`)
   else stdout.write(runSummary(run.view, { ...outputOptions(context), now: Date.now() }))
   if (cancel.aborted) return EXIT.interrupted
-  return run.event.status === wants ? EXIT.success : exitCodeOf(run)
+  return run.view.status === wants ? EXIT.success : exitCodeOf(run.view)
 }
 
-function exitCodeOf({ event }: FollowedRun): ExitCode {
-  const code = event.errorCode
-  return exitCodeOfRun(event.status, code !== null && isErrorCode(code) ? code : null)
+function exitCodeOf({ status, errorCode }: RunView): ExitCode {
+  return exitCodeOfRun(status, errorCode ?? null)
 }

@@ -34,9 +34,12 @@ export interface ProjectOptions {
 /** The pipeline that the environment asks for. */
 export function placeOf(options: ProjectOptions): Place {
   const { dir, env } = options
+  const nextRun: Place['openNextRun'] = (definition, signal) =>
+    openNextRun({ ...options, definition, signal })
   if (isDistributed(env)) {
+    const open = (): Promise<Pipeline> => openDistributed(options)
     // The services have the secrets, and this process need not have them.
-    return { hasHistory: true, open: () => openDistributed(options), assertSecrets: () => undefined }
+    return { hasHistory: true, open, assertSecrets: () => undefined, openNextRun: nextRun }
   }
   return {
     hasHistory: hasEmbeddedHistory(dir),
@@ -48,6 +51,7 @@ export function placeOf(options: ProjectOptions): Place {
       assertSecrets(definition, env)
       tellUnbound([definition.source, definition.destination], options)
     },
+    openNextRun: nextRun,
   }
 }
 
@@ -65,9 +69,7 @@ export function tellUnbound(
 }
 
 /** Opens a preview of a sync's next run. */
-export async function openNextRun(
-  options: ProjectOptions & { readonly definition: Definition },
-): Promise<NextRun> {
+async function openNextRun(options: ProjectOptions & { readonly definition: Definition }): Promise<NextRun> {
   tellUnbound([options.definition.source], options)
   const embedded = await import('@sluice/embedded/compose')
   return await embedded.openNextRun({ ...options, newRunId: newUlid })

@@ -20,6 +20,7 @@ const BY_ERROR: { readonly [code in ErrorCode]: ExitCode } = {
   query: EXIT.usage,
   'missing-file': EXIT.usage,
   'not-found': EXIT.usage,
+  forbidden: EXIT.usage,
   'schema-incompatible': EXIT.usage,
   unreachable: EXIT.unreachable,
   aborted: EXIT.interrupted,

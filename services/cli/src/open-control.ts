@@ -1,4 +1,5 @@
 /** Opens control of the project that the command was called for. */
+import { projectCatalog } from '@sluice/control/catalog'
 import type { Control } from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
 import { loadProject } from '@sluice/project/load-project'
@@ -14,5 +15,5 @@ export async function openControl(context: CommandContext): Promise<Control> {
   const { dir, env, signal } = context
   const project = await loadProject(dir, { env, signal })
   const place = placeOf({ dir, env, logger: loggerFor(context), signal, tell: teller(context) })
-  return new ProjectControl(project, place)
+  return new ProjectControl(projectCatalog(project), place)
 }
