@@ -1,6 +1,6 @@
 /**
- * What the API takes: path, query and body of each request, as zod schemas. A query is text, so its numbers are
- * read from text. Unknown names are errors, since a filter that is misspelt would show everything.
+ * What the API takes: path, query and body of each request, as zod schemas. A query is text, so its numbers
+ * are read from text. Unknown names are errors, since a filter that is misspelt would show everything.
  */
 import { z } from 'zod'
 
@@ -69,6 +69,12 @@ export const previewQuery = z.strictObject({
 
 /** A body with nothing in it. A request may also come without one. */
 export const noBody = z.strictObject({})
+export const runBody = z.strictObject({
+  queues: z
+    .boolean()
+    .optional()
+    .describe('False: refuse if a run of the sync is queued or at work. Default: wait for it.'),
+})
 /** Chooses rows that were not delivered; without fields, all of them. */
 export const failedRowsBody = z.strictObject({
   key: key.optional(),

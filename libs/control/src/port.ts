@@ -60,6 +60,11 @@ export interface RunRequest {
   readonly cause?: Command['cause']
   /** Limits the run to some of the rows. */
   readonly scope?: Command['scope']
+  /**
+   * False: a server throws `conflict` if a run of the sync is queued or at work. Default: the run waits for
+   * it.
+   */
+  readonly queues?: boolean
 }
 
 export interface Following {

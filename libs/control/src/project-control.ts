@@ -73,7 +73,8 @@ export class ProjectControl implements Control {
     this.#place = place
   }
 
-  async askForRun({ sync, ...more }: RunRequest, following: Following): Promise<FollowedRun> {
+  async askForRun({ sync, cause, scope }: RunRequest, following: Following): Promise<FollowedRun> {
+    const more = { ...(cause === undefined ? {} : { cause }), ...(scope === undefined ? {} : { scope }) }
     return await this.#askForNew(sync, more, following)
   }
 
@@ -190,7 +191,7 @@ export class ProjectControl implements Control {
     return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
   }
 
-  /** Sends the command, starts the services if they run in this process, and follows the run. */
+  /** Starts the services if they run in this process, sends the command, and follows the run. */
   async #ask({ command, publishes, ...of }: Asked, { onProgress, cancel }: Following): Promise<FollowedRun> {
     const pipeline = await this.#open()
     const { sync } = command
@@ -199,11 +200,12 @@ export class ProjectControl implements Control {
     const failed = new AbortController()
     await assertKeyFits(pipeline, { signal })
     if (publishes) await this.#catalog.publish(pipeline, signal)
-    await sendCommand(pipeline, command, signal)
+    // A detector takes only the commands of syncs that it was started for.
     const services = pipeline
       .start(new Set([sync]), { drain: done.signal, abort: signal })
       .catch((error: unknown) => failed.abort(error))
     try {
+      await sendCommand(pipeline, command, signal)
       return await followRun(pipeline, { sync, ...of }, { onProgress, cancel, signal: failed.signal })
     } finally {
       done.abort()

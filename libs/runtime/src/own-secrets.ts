@@ -5,7 +5,7 @@ import { secretOf, type Environment } from './environment.ts'
 /** Certificates are public. The addresses hold passwords, and are shown without them. */
 const WHOLE = DISTRIBUTED_SECRETS.filter(name => /_KEY$|_PASSWORD$/.test(name))
 const URLS = ['SLUICE_SCHEMA_REGISTRY_URL', 'SLUICE_REDIS_URL', 'HTTPS_PROXY', 'https_proxy']
-const OTHERS = /^SLUICE_SECRET_\w+$|^SLUICE_(METRICS_)?TOKEN$/
+const OTHERS = /^SLUICE_SECRET_\w+$|^SLUICE_((METRICS|READ)_)?TOKEN$/
 
 /**
  * Values to be masked, as they are written and as they are used. The files that `SLUICE_SECRET_<NAME>_FILE`

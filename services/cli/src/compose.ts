@@ -7,16 +7,25 @@ import { randomBytes } from 'node:crypto'
 import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
-import type { Place } from '@sluice/control/project-control'
+import { projectCatalog } from '@sluice/control/catalog'
+import { serverOf, type ServerAddress } from '@sluice/control/server-address'
+import type { Control } from '@sluice/control/port'
+import { ProjectControl, type Place } from '@sluice/control/project-control'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { ulid } from '@sluice/domain/ulid'
-import { hasEmbeddedHistory } from '@sluice/embedded/state-folder'
+import { endOf } from '@sluice/flow/ends'
+import type { NextRunOptions } from '@sluice/embedded/compose'
+import { dataDirOf, hasEmbeddedHistory } from '@sluice/embedded/state-folder'
+import { loadProject } from '@sluice/project/load-project'
+import type { Project } from '@sluice/project/project'
 import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { unboundNotice, unboundSecrets } from '@sluice/secrets/bound-secrets'
+import type { Up } from './folder/serve-folder.ts'
 
 /** A person waits for a command, so it gives up sooner than a service. */
 const STARTUP_TIMEOUT = '10s'
@@ -31,28 +40,72 @@ export interface ProjectOptions {
   readonly tell: (notice: string) => void
 }
 
-/** The pipeline that the environment asks for. */
-export function placeOf(options: ProjectOptions): Place {
-  const { dir, env } = options
-  const nextRun: Place['openNextRun'] = (definition, signal) =>
-    openNextRun({ ...options, definition, signal })
+/** Control of the syncs where the environment says: on a server, on Kafka, or in the folder. */
+export async function openControl(options: ProjectOptions): Promise<Control> {
+  const { dir, env, signal } = options
+  const server = serverOf(options)
+  if (server !== null) return await askServer(server)
+  const load = (): Promise<Project> => loadProject(dir, { env, signal })
+  const project = await load()
   if (isDistributed(env)) {
     const open = (): Promise<Pipeline> => openDistributed(options)
+    const openNext: Place['openNextRun'] = (definition, of) =>
+      openNextRun({ ...options, definition, signal: of })
     // The services have the secrets, and this process need not have them.
-    return { hasHistory: true, open, assertSecrets: () => undefined, openNextRun: nextRun }
+    const place = { hasHistory: true, open, assertSecrets: () => undefined, openNextRun: openNext }
+    return new ProjectControl(projectCatalog(project), place)
   }
+  const { FolderControl } = await import('./folder/folder-control.ts')
+  const embedded = { ...options, newRunId: newUlid }
+  return new FolderControl({
+    ...options,
+    project,
+    dataDir: dataDirOf(dir),
+    hasHistory: () => hasEmbeddedHistory(dir),
+    loadProject: load,
+    openPipeline: async () => (await import('@sluice/embedded/compose')).openEmbedded(embedded),
+    openToRead: async () => (await import('@sluice/embedded/compose')).openToRead(embedded),
+    askHolder: path => askServer({ kind: 'socket', path }),
+    placeOf: of => folderPlaceOf(options, of),
+  })
+}
+
+async function askServer(address: ServerAddress): Promise<Control> {
+  const { createServerControl } = await import('@sluice/control/adapters/server')
+  return createServerControl(address)
+}
+
+/** What a folder's syncs need to run in it. */
+function folderPlaceOf(
+  options: ProjectOptions,
+  { isAtWork }: { readonly isAtWork: boolean },
+): Pick<Place, 'assertSecrets' | 'openNextRun'> {
   return {
-    hasHistory: hasEmbeddedHistory(dir),
-    open: async () => {
-      const { openEmbedded } = await import('@sluice/embedded/compose')
-      return await openEmbedded({ ...options, newRunId: newUlid })
-    },
     assertSecrets: definition => {
-      assertSecrets(definition, env)
+      assertSecrets(definition, options.env)
       tellUnbound([definition.source, definition.destination], options)
     },
-    openNextRun: nextRun,
+    openNextRun: (definition, signal) => openNextRun({ ...options, definition, isAtWork, signal }),
   }
+}
+
+/** Serves the folder. Rejects as `serveFolder` does. */
+export async function openUp(options: ProjectOptions): Promise<Up> {
+  if (isDistributed(options.env))
+    throw new SluiceError(
+      'usage',
+      '`sluice up` serves a folder by itself, and SLUICE_KAFKA_BROKERS is set: unset it, or start `npm run start -w services/console`.',
+    )
+  const [{ openEmbedded }, { serveFolder }] = await Promise.all([
+    import('@sluice/embedded/compose'),
+    import('./folder/serve-folder.ts'),
+  ])
+  return await serveFolder({
+    ...options,
+    dataDir: dataDirOf(options.dir),
+    openPipeline: () => openEmbedded({ ...options, newRunId: newUlid }),
+    place: folderPlaceOf(options, { isAtWork: true }),
+  })
 }
 
 /**
@@ -69,7 +122,9 @@ export function tellUnbound(
 }
 
 /** Opens a preview of a sync's next run. */
-async function openNextRun(options: ProjectOptions & { readonly definition: Definition }): Promise<NextRun> {
+async function openNextRun(
+  options: ProjectOptions & Pick<NextRunOptions, 'definition' | 'isAtWork'>,
+): Promise<NextRun> {
   tellUnbound([options.definition.source], options)
   const embedded = await import('@sluice/embedded/compose')
   return await embedded.openNextRun({ ...options, newRunId: newUlid })
@@ -98,13 +153,8 @@ async function openDistributed({ env, logger, signal }: ProjectOptions): Promise
     logger,
     signal,
   })
-  const start: Pipeline['start'] = (_only, { drain }) => aborted(drain)
+  const start: Pipeline['start'] = (_only, { drain }) => endOf(drain)
   return { ...stage, logger, newRunId: newUlid, servicesElsewhere: true, start }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
 }
 
 const newUlid = (): string => ulid(Date.now(), randomBytes(10))

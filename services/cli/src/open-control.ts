@@ -1,11 +1,8 @@
 /** Opens control of the project that the command was called for. */
-import { projectCatalog } from '@sluice/control/catalog'
 import type { Control } from '@sluice/control/port'
-import { ProjectControl } from '@sluice/control/project-control'
-import { loadProject } from '@sluice/project/load-project'
 import { loggerFor } from './cli-logger.ts'
 import type { CommandContext } from './command.ts'
-import { placeOf } from './compose.ts'
+import { openControl as openControlOf } from './compose.ts'
 import { teller } from './output/notice.ts'
 
 /**
@@ -13,7 +10,5 @@ import { teller } from './output/notice.ts'
  */
 export async function openControl(context: CommandContext): Promise<Control> {
   const { dir, env, signal } = context
-  const project = await loadProject(dir, { env, signal })
-  const place = placeOf({ dir, env, logger: loggerFor(context), signal, tell: teller(context) })
-  return new ProjectControl(projectCatalog(project), place)
+  return await openControlOf({ dir, env, logger: loggerFor(context), signal, tell: teller(context) })
 }

@@ -14,7 +14,6 @@ const COMMANDS_NOT_YET: readonly string[] = [
   'send',
   'diff',
   'apply',
-  'up',
   'replay',
   'auth',
   'secret',

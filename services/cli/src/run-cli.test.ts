@@ -73,7 +73,7 @@ describe('wrong usage', () => {
     [['vali'], /There is no command `vali`. Did you mean `sluice validate`\?/],
     [['runs', 'shw'], /There is no sync `shw`|project|error/],
     [['xyzzy'], /There is no command `xyzzy`. `sluice help` lists the commands./],
-    [['up'], /`sluice up` is not supported by this version yet/],
+    [['doctor'], /`sluice doctor` is not supported by this version yet/],
     [['help', 'nonsense'], /There is no command `nonsense`/],
     [['run'], /`sluice run` wants SYNC: the sync to run. `sluice run --help` explains it./],
     [['run', ''], /`sluice run` wants SYNC/],

@@ -1,7 +1,7 @@
 /**
  * The runs that clients of this server asked for and that are under way. A client gets the first state of its
- * run, and follows it by itself. The server goes on following it, since services may work for as long as somebody
- * does.
+ * run, and follows it by itself. The server goes on following it, since services may work for as long as
+ * somebody does.
  */
 import type { RunView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -14,6 +14,8 @@ const MOST = 1_000
 /** How long a client waits for a detector to take its command up. */
 const TAKEN_WITHIN_MS = 20_000
 
+const ENDING = 'The process that has the folder open is ending: ask again.'
+
 export interface AskedRunsOptions {
   readonly logger: Logger
   /** Once it aborts, the runs are cancelled. */
@@ -25,6 +27,7 @@ export class AskedRuns {
   readonly #options: AskedRunsOptions
   readonly #changes = new Notifier()
   #count = 0
+  #isClosed = false
 
   constructor(options: AskedRunsOptions) {
     this.#options = options
@@ -36,10 +39,11 @@ export class AskedRuns {
   }
 
   /**
-   * Asks, and resolves with the first state of the run. Rejects with `unreachable` if no detector takes the command
-   * up in time. The command stays in the log, and the run begins as soon as one does.
+   * Asks, and resolves with the first state of the run. Rejects with `unreachable` if no detector takes the
+   * command up in time. The command stays in the log, and the run begins as soon as one does.
    */
   async ask(start: (following: Following) => Promise<FollowedRun>): Promise<RunView> {
+    if (this.#isClosed) throw new SluiceError('conflict', ENDING, { retryable: true })
     if (this.#count >= MOST)
       throw new SluiceError('conflict', `${MOST} runs are asked for already: wait until one has ended.`, {
         retryable: true,
@@ -68,11 +72,16 @@ export class AskedRuns {
     }
   }
 
-  /** Resolves once none is under way. */
-  async idle(options: { readonly signal: AbortSignal }): Promise<void> {
+  /** Takes no more. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /** Waits until none is under way, and then takes no more. */
+  async closeWhenIdle(options: { readonly signal: AbortSignal }): Promise<void> {
     for (;;) {
       const seen = this.#changes.version
-      if (this.#count === 0) return
+      if (this.#count === 0) return this.close()
       await this.#changes.after(seen, options)
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Who may ask for what. With tokens, a request needs one. Without, only this machine may ask, and no web page in
- * one of its browsers: a page can send requests to 127.0.0.1, and by DNS rebinding even read the answers.
+ * Who may ask for what. With tokens, a request needs one. Without, only this machine may ask, and no web page
+ * in one of its browsers: a page can send requests to 127.0.0.1, and by DNS rebinding even read the answers.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -58,7 +58,9 @@ export class Gate {
     this.#badLoginMs = options.badLoginMs ?? BAD_LOGIN_MS
   }
 
-  /** Resolves if the caller may do that; throws a `Refusal` otherwise, after some time if its token is wrong. */
+  /**
+   * Resolves if the caller may do that; throws a `Refusal` otherwise, after some time if its token is wrong.
+   */
   async admit(caller: Caller, scope: Scope, options: { readonly signal: AbortSignal }): Promise<void> {
     const access = this.#access
     switch (access.kind) {

@@ -1,6 +1,6 @@
 /**
- * The API as a listener for HTTP servers: the routes, and around them what every request needs. That is access,
- * limits of size and time, headers that keep browsers from mischief, and errors as problem details.
+ * The API as a listener for HTTP servers: the routes, and around them what every request needs. That is
+ * access, limits of size and time, headers that keep browsers from mischief, and errors as problem details.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
@@ -23,7 +23,10 @@ const PARAM_CHARACTERS = 1_000
 const TIMEOUT_MS = 60_000
 const SECOND_MS = 1_000
 
-/** `no-store`: answers hold rows of customers. The policy lets a browser do nothing with an answer but show it. */
+/**
+ * `no-store`: answers hold rows of customers. The policy lets a browser do nothing with an answer but show
+ * it.
+ */
 const HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -39,7 +42,6 @@ export interface ApiOptions {
   readonly openControl: (scope: Route['scope']) => Promise<Control>
   readonly asked: AskedRuns
   readonly logger: Logger
-  readonly version: string
   /** Default: as long as `Gate` has it. */
   readonly badLoginMs?: number
 }
@@ -57,7 +59,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     bodyLimit: BODY_BYTES,
     exposeHeadRoutes: true,
     // A path that cannot be decoded, or that has a parameter of many characters.
-    frameworkErrors: (error, _request, reply) => refuse(reply.headers(HEADERS), error, options.logger),
+    frameworkErrors: (error, _request, reply) => void refuse(reply.headers(HEADERS), error, options.logger),
     routerOptions: { maxParamLength: PARAM_CHARACTERS, ignoreTrailingSlash: false },
   })
   // A page of another origin may send text, but JSON only if this server allows it.
@@ -67,13 +69,13 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(HEADERS)
   })
-  app.setErrorHandler((error, _request, reply) => refuse(reply, error, options.logger))
+  app.setErrorHandler((error, _request, reply) => void refuse(reply, error, options.logger))
   app.setNotFoundHandler(async (request, reply) => {
     // Whoever may not read may not find out what is here either.
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
     return refuse(reply, notHere(request, reply), options.logger)
   })
-  const document = openApiDocument(ROUTES, options)
+  const document = openApiDocument(ROUTES)
   app.get(`${API_BASE}/openapi.json`, async request => {
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
     return document
@@ -108,25 +110,20 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
         })
       underWay += 1
       const gone = goneOf(reply)
-      try {
-        const signal = signalOf(route, gone.signal, ending)
-        const control = await openControl(route.scope)
-        const { params, query, body } = request
-        const lastEventId = textOf(request.headers['last-event-id'])
-        const answer = await route.handle({ params, query, body, lastEventId }, { control, asked, signal })
-        if (answer.kind === 'events') {
-          reply.type('text/event-stream; charset=utf-8')
-          // HEAD would wait for the end of the stream.
-          void reply.send(request.method === 'HEAD' ? '' : Readable.from(answer.events, { highWaterMark: 1 }))
-          await gone.promise
-          return reply
-        }
-        reply.code(route.status)
-        if (answer.location !== undefined) reply.header('location', answer.location)
-        return reply.type('application/json; charset=utf-8').send(`${JSON.stringify(answer.value)}\n`)
-      } finally {
-        underWay -= 1
+      void gone.promise.then(() => (underWay -= 1))
+      const signal = signalOf(route, gone.signal, ending)
+      const control = await openControl(route.scope)
+      const { params, query, body } = request
+      const lastEventId = textOf(request.headers['last-event-id'])
+      const answer = await route.handle({ params, query, body, lastEventId }, { control, asked, signal })
+      reply.code(route.status)
+      if (answer.kind === 'events') {
+        // HEAD would wait for the end of the stream.
+        const events = request.method === 'HEAD' ? '' : Readable.from(answer.events, { highWaterMark: 1 })
+        return reply.type('text/event-stream; charset=utf-8').send(events)
       }
+      if (answer.location !== undefined) reply.header('location', answer.location)
+      return reply.type('application/json; charset=utf-8').send(`${JSON.stringify(answer.value)}\n`)
     },
   })
 }

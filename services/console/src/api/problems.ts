@@ -47,11 +47,11 @@ export function problemOf(error: SluiceError, status = STATUS[error.code]): Prob
 }
 
 /**
- * Any error as a problem. What is no error of Sluice is a bug, and its message may hold anything. So it is not
- * told. Problems of HTTP itself, such as a body that is too large, come from fastify with their status.
+ * Any error as a problem. What is no error of Sluice is a bug, and its message may hold anything. So it is
+ * not told. Problems of HTTP itself, such as a body that is too large, come from fastify with their status.
  */
 export function problemFrom(thrown: unknown): Problem {
-  const error = thrown instanceof SuppressedError ? thrown.suppressed : thrown
+  const error: unknown = thrown instanceof SuppressedError ? thrown.suppressed : thrown
   if (isSluiceError(error)) return problemOf(error)
   const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
   if (error instanceof Error && typeof status === 'number' && status >= 400 && status < 500)

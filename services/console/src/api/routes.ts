@@ -21,6 +21,7 @@ import {
   previewQuery,
   resourcePath,
   resyncBody,
+  runBody,
   runPath,
   runsQuery,
   syncPath,
@@ -38,6 +39,9 @@ const PREVIEW = { timeoutMs: 10 * MINUTE_MS, atOnce: 2 }
 const STREAMS_AT_ONCE = 200
 /** A preview's answer ends with the request that exceeds this many characters. */
 const PREVIEW_TEXT = 32 * 1024 * 1024
+
+/** The queued run may stand behind refused ones. */
+const LATEST = 20
 
 const noPath = z.strictObject({})
 const document = (value: unknown): Answer => ({ kind: 'document', value })
@@ -129,8 +133,11 @@ const READ_ROUTES: readonly Route[] = [
 const ASK_ROUTES: readonly Route[] = [
   route({
     ...{ ...asks, path: '/syncs/:name/runs', id: 'run', summary: 'Ask for a run' },
-    ...{ params: syncPath, body: noBody },
-    respond: ({ params }, context) => askForRun(context, { sync: params.name }),
+    ...{ params: syncPath, body: runBody },
+    respond: async ({ params, body: { queues = true } }, context) => {
+      if (!queues) await assertFree(params.name, context)
+      return await askForRun(context, { sync: params.name })
+    },
   }),
   route({
     ...{ ...asks, path: '/syncs/:name/retry', id: 'retry' },
@@ -177,6 +184,17 @@ export const ROUTES: readonly Route[] = [...READ_ROUTES, ...ASK_ROUTES]
 
 async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {
   return asked(await runs.ask(following => control.askForRun(request, following)))
+}
+
+/** Throws `conflict` if a run of the sync is under way. The services are at work, so it will end. */
+async function assertFree(sync: string, { control, signal }: RouteContext): Promise<void> {
+  const { runs } = await control.runs({ sync, limit: LATEST, after: undefined }, signal)
+  const open = runs.find(({ status }) => status === 'running' || status === 'queued')
+  if (open === undefined) return
+  throw new SluiceError(
+    'conflict',
+    `Run ${open.id} of \`${sync}\` is ${open.status}: \`sluice run ${sync} --wait\` waits for it and then runs again.`,
+  )
 }
 
 async function previewed(

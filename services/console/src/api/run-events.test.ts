@@ -22,7 +22,9 @@ async function* states(...views: readonly RunView[]): AsyncGenerator<RunView> {
 }
 
 async function all(events: AsyncIterable<string>): Promise<string[]> {
-  return await Array.fromAsync(events)
+  const seen: string[] = []
+  for await (const event of events) seen.push(event)
+  return seen
 }
 
 const { signal } = new AbortController()

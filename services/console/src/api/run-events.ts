@@ -1,7 +1,7 @@
 /**
- * The states of a run as server-sent events
- * (https://html.spec.whatwg.org/multipage/server-sent-events.html). Each event is called `run` and carries the
- * whole state, so a client that comes back misses nothing: the first event is the state as it is then.
+ * The states of a run as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+ * Each event is called `run` and carries the whole state, so a client that comes back misses nothing: the
+ * first event is the state as it is then.
  */
 import type { RunView } from '@sluice/contracts/api'
 import { sleep } from '@sluice/flow/sleep'
@@ -19,8 +19,8 @@ export interface RunEventsOptions {
 }
 
 /**
- * Resolves once the first state is known, and rejects if there is none, for example with `not-found`. The stream
- * ends after the state in which the run has ended, and when the signal aborts.
+ * Resolves once the first state is known, and rejects if there is none, for example with `not-found`. The
+ * stream ends after the state in which the run has ended, and when the signal aborts.
  */
 export async function runEvents(
   views: AsyncIterable<RunView>,
