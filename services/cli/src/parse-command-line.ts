@@ -227,7 +227,7 @@ function checkPositionals(given: readonly string[], command: Command, called: st
     throw new SluiceError('usage', `\`${called}\` wants ${missing.name}: ${missing.help}. ${seeHelp(called)}`)
   }
   const extra = given[command.positionals.length]
-  if (extra === undefined) return
+  if (extra === undefined || command.positionals.at(-1)?.repeats === true) return
   const wanted = command.positionals.map(spec => spec.name).join(' ')
   throw new SluiceError(
     'usage',

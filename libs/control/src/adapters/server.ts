@@ -110,7 +110,9 @@ class ServerControl implements Control {
           if (isEnded(view.status)) return
         }
       } catch (error) {
-        if (!isSluiceError(error, 'unreachable') || resumed >= MOST_RESUMED) throw error
+        if (!isSluiceError(error, 'unreachable')) throw error
+        // It was asked already, so nobody may ask another one instead.
+        if (resumed >= MOST_RESUMED) throw this.#client.gone(error)
       }
       if (resumed >= MOST_RESUMED) throw this.#client.gone()
       await sleep(RESUME_AFTER_MS, { signal })

@@ -29,6 +29,9 @@ import { SharedServices } from './shared-services.ts'
 /** How long a command waits for one that is just beginning, ending or reading. */
 const PATIENCE_MS = 10_000
 const LOOK_AGAIN_MS = 50
+const TELL_AFTER_MS = 1_000
+const WAITS_FOR_OTHERS =
+  'other commands have asked this process for runs: it waits for them, and Ctrl-C cancels them'
 
 export interface FolderOptions {
   /** The project as it was loaded for this command. */
@@ -233,9 +236,9 @@ async function hold(options: FolderOptions): Promise<Held> {
   return {
     control: controlOf(project),
     async [Symbol.asyncDispose]() {
-      if (asked.count > 0)
-        tell('other commands have asked this process for runs: it waits for them, and Ctrl-C cancels them')
+      const waiting = setTimeout(() => tell(WAITS_FOR_OTHERS), TELL_AFTER_MS)
       await asked.closeWhenIdle({ signal: new AbortController().signal })
+      clearTimeout(waiting)
       await opened.disposeAsync()
     },
   }

@@ -6,10 +6,13 @@ import { chmodSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import { SluiceError } from '@sluice/contracts/errors'
+import { sleep } from '@sluice/flow/sleep'
 import type { Logger } from '@sluice/runtime/logger'
 import { freshSocketPath } from './socket-path.ts'
 
 const ONLY_OWNER = 0o600
+/** How long answers may take that are on their way at the end. A client that follows something has no end. */
+const ANSWERS_WITHIN_MS = 1_000
 
 export interface LoadedApi extends AsyncDisposable {
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void
@@ -54,8 +57,13 @@ export async function listenLazily({ dataDir, load, logger }: LazySocketOptions)
   server.unref()
   return {
     async [Symbol.asyncDispose]() {
-      const closed = new Promise(resolve => server.close(resolve))
+      // Nobody new may come from here on, and who is here gets the answer that is on its way.
+      const closed = new Promise<void>(resolve => server.close(() => resolve()))
       const loaded = await loading?.catch(() => null)
+      loaded?.http.closeIdleConnections()
+      const late = new AbortController()
+      await Promise.race([closed, sleep(ANSWERS_WITHIN_MS, late).catch(() => undefined)])
+      late.abort()
       await loaded?.api[Symbol.asyncDispose]()
       for (const socket of connections) socket.destroy()
       await closed
