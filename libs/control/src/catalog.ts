@@ -17,7 +17,7 @@ export interface Catalog {
   definition(sync: string, signal: AbortSignal): Promise<Definition>
   resources(signal: AbortSignal): Promise<readonly ResourceSpec[]>
   /** Puts the resources into the log, so that the services see them as they are here. */
-  publish(pipeline: Pipeline, signal: AbortSignal): Promise<void>
+  publish(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>, signal: AbortSignal): Promise<void>
 }
 
 /** The resources of a project, which each command publishes. */
