@@ -7,10 +7,9 @@ import { randomBytes } from 'node:crypto'
 import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
-import { projectCatalog } from '@sluice/control/catalog'
 import { serverOf, type ServerAddress } from '@sluice/control/server-address'
 import type { Control } from '@sluice/control/port'
-import { ProjectControl, type Place } from '@sluice/control/project-control'
+import type { Place } from '@sluice/control/project-control'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { secretNames } from '@sluice/contracts/secret-references'
@@ -18,7 +17,6 @@ import { ulid } from '@sluice/domain/ulid'
 import { endOf } from '@sluice/flow/ends'
 import type { NextRunOptions } from '@sluice/embedded/compose'
 import { dataDirOf, hasEmbeddedHistory } from '@sluice/embedded/state-folder'
-import { loadProject } from '@sluice/project/load-project'
 import type { Project } from '@sluice/project/project'
 import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
@@ -45,9 +43,14 @@ export async function openControl(options: ProjectOptions): Promise<Control> {
   const { dir, env, signal } = options
   const server = serverOf(options)
   if (server !== null) return await askServer(server)
+  const { loadProject } = await import('@sluice/project/load-project')
   const load = (): Promise<Project> => loadProject(dir, { env, signal })
   const project = await load()
   if (isDistributed(env)) {
+    const [{ projectCatalog }, { ProjectControl }] = await Promise.all([
+      import('@sluice/control/catalog'),
+      import('@sluice/control/project-control'),
+    ])
     const open = (): Promise<Pipeline> => openDistributed(options)
     const openNext: Place['openNextRun'] = (definition, of) =>
       openNextRun({ ...options, definition, signal: of })

@@ -4,8 +4,6 @@
  * taken, and ask there. Reading needs neither: many may read together where nobody works.
  */
 import { existsSync } from 'node:fs'
-import { AskedRuns } from '@sluice/console/asked-runs'
-import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { socketPathOf } from '@sluice/console/socket/socket-path'
 import type {
   AttemptsPage,
@@ -24,14 +22,11 @@ import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'
 import type { Project } from '@sluice/project/project'
 import type { Logger } from '@sluice/runtime/logger'
-import { SharedServices } from './shared-services.ts'
+import type { Held } from './hold-folder.ts'
 
 /** How long a command waits for one that is just beginning, ending or reading. */
 const PATIENCE_MS = 10_000
 const LOOK_AGAIN_MS = 50
-const TELL_AFTER_MS = 1_000
-const WAITS_FOR_OTHERS =
-  'other commands have asked this process for runs: it waits for them, and Ctrl-C cancels them'
 
 export interface FolderOptions {
   /** The project as it was loaded for this command. */
@@ -51,11 +46,6 @@ export interface FolderOptions {
   readonly askHolder: (socket: string) => Promise<port.Control>
   readonly placeOf: (of: { readonly isAtWork: boolean }) => Pick<Place, 'assertSecrets' | 'openNextRun'>
   readonly patienceMs?: number
-}
-
-/** The folder is open, and its control is this process' own. */
-interface Held extends AsyncDisposable {
-  readonly control: port.Control
 }
 
 export class FolderControl implements port.Control {
@@ -179,7 +169,8 @@ export class FolderControl implements port.Control {
       placeOf({ isAtWork: true }).assertSecrets(await projectCatalog(project).definition(sync, signal))
     } else if (!hasHistory()) return this.#reader()
     try {
-      this.#held = await hold(this.#options)
+      const { holdFolder } = await import('./hold-folder.ts')
+      this.#held = await holdFolder(this.#options)
       return this.#held.control
     } catch (error) {
       const socket = this.#socket()
@@ -206,40 +197,5 @@ export class FolderControl implements port.Control {
     const reading = this.#reading
     this.#reading = null
     await reading?.[Symbol.asyncDispose]()
-  }
-}
-
-/**
- * Takes the lock and listens for other commands. Disposing it first waits for the runs that these asked for.
- */
-async function hold(options: FolderOptions): Promise<Held> {
-  const { project, dataDir, logger, signal, tell, loadProject, openPipeline, placeOf } = options
-  await using opening = new AsyncDisposableStack()
-  const pipeline = opening.use(await openPipeline())
-  const services = new SharedServices(pipeline.start)
-  const shared: Pipeline = {
-    ...pipeline,
-    servicesElsewhere: true,
-    start: services.start,
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  }
-  const place = { ...placeOf({ isAtWork: true }), hasHistory: true, open: () => Promise.resolve(shared) }
-  const controlOf = (of: Project): ProjectControl => new ProjectControl(projectCatalog(of), place)
-  const asked = new AskedRuns({ logger, cancel: signal })
-  const load = async () => {
-    const { createApi } = await import('@sluice/console/api/create-api')
-    const openControl = async (): Promise<port.Control> => controlOf(await loadProject())
-    return await createApi({ access: { kind: 'socket' }, openControl, asked, logger })
-  }
-  opening.use(await listenLazily({ dataDir, load, logger }))
-  const opened = opening.move()
-  return {
-    control: controlOf(project),
-    async [Symbol.asyncDispose]() {
-      const waiting = setTimeout(() => tell(WAITS_FOR_OTHERS), TELL_AFTER_MS)
-      await asked.closeWhenIdle({ signal: new AbortController().signal })
-      clearTimeout(waiting)
-      await opened.disposeAsync()
-    },
   }
 }
