@@ -3,7 +3,7 @@
  * read the folder finds it. The path of a socket may have about a hundred bytes only. With a longer one, the
  * socket is in a private temporary folder, and a file in the folder says where.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -42,16 +42,20 @@ export function freshSocketPath(dataDir: string): { readonly path: string; reado
   return { path, remove }
 }
 
-/**
- * What a process that was killed has left. The file may say anything, so only an empty folder goes with it.
- */
+/** What a process that was killed has left. Whoever wrote the file may have named any path in it. */
 function removeFormer(dataDir: string): void {
-  const former = socketPathOf(dataDir)
-  if (former === null) return
-  rmSync(former, { force: true })
-  const pointer = pointerOf(dataDir)
-  rmSync(pointer, { force: true })
-  if (dirname(former) !== dataDir) rmSync(dirname(former), { force: true, recursive: true })
+  const near = join(dataDir, 'api.sock')
+  rmSync(near, { force: true })
+  const far = socketPathOf(dataDir)
+  rmSync(pointerOf(dataDir), { force: true })
+  if (far === null || far === near) return
+  if (lstatSync(far, { throwIfNoEntry: false })?.isSocket() !== true) return
+  rmSync(far, { force: true })
+  try {
+    rmdirSync(dirname(far))
+  } catch {
+    // Something else is in it, so it is not the folder that was made for the socket.
+  }
 }
 
 function pointerOf(dataDir: string): string {
