@@ -1,5 +1,6 @@
 /** A folder with two syncs, in which several commands run at once. */
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { join } from 'node:path'
 import type { ChildProcess } from 'node:child_process'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
@@ -60,4 +61,34 @@ export function ending(child: ChildProcess): Promise<Ended> {
     out,
     err,
   }))
+}
+
+export interface ServedFolder extends AsyncDisposable {
+  readonly project: ProjectFolder
+  readonly url: string
+  readonly server: ChildProcess
+}
+
+/** A folder that `sluice up` serves in a process of its own. `env` is added to its environment. */
+export async function servedFolder(
+  api: ScriptedApi,
+  env: { readonly [name: string]: string },
+): Promise<ServedFolder> {
+  const files = { 'project.yaml': peopleYaml(), 'people.csv': peopleCsv('1,Ann', '2,Bob') }
+  const project = await projectFolder({ files, env: { API_URL: api.url, SLUICE_PORT: '0', ...env } })
+  const server = project.start('up', '--json')
+  const ended = ending(server)
+  if (server.stdout === null) throw new Error('the server has no output')
+  const [line]: unknown[] = await once(createInterface({ input: server.stdout }), 'line')
+  const { url }: { url: string } = JSON.parse(String(line))
+  return {
+    project,
+    url,
+    server,
+    async [Symbol.asyncDispose]() {
+      server.kill('SIGTERM')
+      await ended
+      await project[Symbol.asyncDispose]()
+    },
+  }
 }

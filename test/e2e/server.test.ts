@@ -1,7 +1,4 @@
 /** `sluice up`: its API, and commands that speak to it. */
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import type { ChildProcess } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   attemptsPage,
@@ -16,8 +13,7 @@ import {
 } from '@sluice/contracts/api'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { z } from 'zod'
-import { ending, type Ended } from './one-folder.ts'
-import { peopleCsv, peopleYaml } from './people-project.ts'
+import { servedFolder, type ServedFolder } from './one-folder.ts'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
 const TOKEN = 'a-token-that-writes'
@@ -27,29 +23,19 @@ let api: ScriptedApi
 let project: ProjectFolder
 /** Commands elsewhere, which know the server's address only. */
 let client: ProjectFolder
-let server: ChildProcess
-let ended: Promise<Ended>
+let served: ServedFolder
 let url: string
 
 beforeAll(async () => {
   api = await startScriptedApi()
   api.on({ url: '/people/2' }, { status: 422, body: '{"error":"no"}' })
-  const files = { 'project.yaml': peopleYaml(), 'people.csv': peopleCsv('1,Ann', '2,Bob') }
-  const tokens = { SLUICE_TOKEN: TOKEN, SLUICE_READ_TOKEN: READ_TOKEN, SLUICE_PORT: '0' }
-  project = await projectFolder({ files, env: { API_URL: api.url, ...tokens } })
-  server = project.start('up', '--json')
-  ended = ending(server)
-  if (server.stdout === null) throw new Error('the server has no output')
-  const [line]: unknown[] = await once(createInterface({ input: server.stdout }), 'line')
-  const serving: { url: string } = JSON.parse(String(line))
-  url = serving.url
+  served = await servedFolder(api, { SLUICE_TOKEN: TOKEN, SLUICE_READ_TOKEN: READ_TOKEN })
+  ;({ project, url } = served)
   client = await projectFolder({ env: { SLUICE_URL: url, SLUICE_TOKEN: TOKEN }, here: true })
 })
 afterAll(async () => {
-  server.kill('SIGTERM')
-  await ended
   await client[Symbol.asyncDispose]()
-  await project[Symbol.asyncDispose]()
+  await served[Symbol.asyncDispose]()
   await api[Symbol.asyncDispose]()
 })
 

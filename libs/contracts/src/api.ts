@@ -159,7 +159,7 @@ export const resourceView = z.object({
   kind: z.enum(['source', 'model', 'destination', 'sync']),
   name: z.string(),
   /** The resource's fields, by name. */
-  spec: z.record(z.string(), z.json()),
+  spec: z.record(z.string(), z.unknown()),
 })
 export const resourcesPage = z.object({ resources: z.array(resourceView), next })
 

@@ -33,8 +33,11 @@ export interface HealthServerOptions {
 export type HttpListener = (request: IncomingMessage, response: ServerResponse) => void
 
 const OWN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
-/** How long a client may take to send its request. */
-const REQUEST_TIMEOUT_MS = 30_000
+/**
+ * How long a client may take to send its request, and how long its head may be. A cursor may name a key of 8
+ * KB.
+ */
+export const SERVER_OPTIONS = { requestTimeout: 30_000, maxHeaderSize: 64 * 1024 } as const
 
 export interface HealthServer extends AsyncDisposable {
   readonly port: number
@@ -43,7 +46,7 @@ export interface HealthServer extends AsyncDisposable {
 /** Resolves once it listens; throws `config` if it cannot. Disposing closes it with its open connections. */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const { host, port, metrics, metricsToken, ready, alive = {} } = options
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+  const server = createServer(SERVER_OPTIONS, (request, response) => {
     const path = (request.url ?? '').split('?')[0] ?? ''
     const listener = OWN_PATHS.has(path) ? undefined : options.elsewhere?.()
     if (listener !== undefined) listener(request, response)

@@ -155,6 +155,7 @@ describe('input', () => {
     ['GET', '/api/v1', 404, 'nothing here'],
     ['GET', '/etc/passwd', 404, 'nothing here'],
     ['DELETE', '/api/v1/runs', 405, 'GET'],
+    ['QUERY', '/api/v1/runs', 405, 'GET'],
     ['POST', '/api/v1/runs/X', 405, 'GET'],
     ['GET', '/api/v1/syncs/people/runs', 405, 'POST'],
   ])('%s %.60s is %i, with a reason', async (method, path, status, reason) => {
@@ -168,7 +169,7 @@ describe('input', () => {
     ['no JSON', JSON_TYPE, '{', 400],
     ['a list', JSON_TYPE, '[]', 400],
     ['a text', JSON_TYPE, '"x"', 400],
-    ['null', JSON_TYPE, 'null', 503],
+    ['null', JSON_TYPE, 'null', 400],
     ['an unknown field', JSON_TYPE, '{"scope":{}}', 400],
     ['a prototype', JSON_TYPE, '{"__proto__":{"as":"added"}}', 400],
     ['another type', { 'content-type': 'text/plain' }, '{}', 415],

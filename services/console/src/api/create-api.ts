@@ -69,7 +69,10 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(HEADERS)
   })
-  app.setErrorHandler((error, _request, reply) => void refuse(reply, error, options.logger))
+  app.setErrorHandler((error, request, reply) => {
+    const isOfRoute = METHODS.has(request.method) || error instanceof SluiceError
+    return void refuse(reply, isOfRoute ? error : notHere(request, reply), options.logger)
+  })
   app.setNotFoundHandler(async (request, reply) => {
     // Whoever may not read may not find out what is here either.
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
@@ -184,6 +187,9 @@ class MethodError extends SluiceError {
 function patternOf(route: Route): RegExp {
   return new RegExp(`^${route.path.replaceAll(/:\w+/g, '[^/]+')}$`)
 }
+
+/** The router wants a body of some other methods before it looks for a route. */
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST'])
 
 const INTERNAL = 500
 

@@ -31,7 +31,7 @@ const STATUS: { readonly [code in ErrorCode]: number } = {
 
 /** All statuses of problems that a route may answer with, for the OpenAPI document. */
 export const PROBLEM_STATUSES: readonly number[] = [
-  ...new Set([...Object.values(STATUS), 401, 405, 408, 413, 414, 415, 429]),
+  ...new Set([...Object.values(STATUS), 401, 405, 408, 413, 414, 415, 429, 431]),
 ].sort((a, b) => a - b)
 
 export function problemOf(error: SluiceError, status = STATUS[error.code]): Problem {

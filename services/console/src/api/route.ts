@@ -81,7 +81,7 @@ export function route<Params, Query, Body>(spec: RouteSpec<Params, Query, Body>)
         {
           params: checked(params, input.params, 'path'),
           query: checked(query, input.query, 'query'),
-          body: checked(body, takesBody ? (input.body ?? {}) : {}, 'body'),
+          body: checked(body, takesBody && input.body !== undefined ? input.body : {}, 'body'),
           lastEventId: input.lastEventId,
         },
         context,

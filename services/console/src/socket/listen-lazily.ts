@@ -78,6 +78,10 @@ interface Loaded {
 }
 
 async function loadServer(load: () => Promise<LoadedApi>): Promise<Loaded> {
-  const [api, { createServer: createHttpServer }] = await Promise.all([load(), import('node:http')])
-  return { api, http: createHttpServer(api.listener) }
+  const [api, { createServer: createHttpServer }, { SERVER_OPTIONS }] = await Promise.all([
+    load(),
+    import('node:http'),
+    import('@sluice/runtime/health-server'),
+  ])
+  return { api, http: createHttpServer(SERVER_OPTIONS, api.listener) }
 }
