@@ -26,7 +26,9 @@ describe('commands that are started at once in one project', () => {
     }
     expect(new Set(api.requests.map(({ url }) => url)).size).toBe(PEOPLE)
     expect(api.requests).toHaveLength(PEOPLE)
-    expect((await project.runs()).filter(({ status }) => status !== 'success')).toEqual([])
+    // A run that is asked for while another one waits is that one.
+    const others = (await project.runs()).filter(({ status }) => status !== 'success')
+    expect(others.filter(({ errorCode }) => errorCode !== 'conflict')).toEqual([])
   })
 })
 

@@ -62,10 +62,18 @@ describe('what a command loads', () => {
     expect(await loadedBy('validate')).toEqual(['liquidjs', 'yaml', 'zod'])
   })
 
-  it('is for a run that finds nothing to send no client of Kafka, Redis, a database server or HTTP', async () => {
+  it('is for a run that finds nothing to send no server, and no client of Kafka, Redis, a database or HTTP', async () => {
     const loaded = await loadedBy('run', 'nobody')
     expect(loaded).toContain('@duckdb/node-api')
-    const clients = ['kafkajs', '@kafkajs/confluent-schema-registry', 'ioredis', 'pg', 'mysql2', 'undici']
+    const clients = [
+      'kafkajs',
+      '@kafkajs/confluent-schema-registry',
+      'ioredis',
+      'pg',
+      'mysql2',
+      'undici',
+      'fastify',
+    ]
     expect(loaded.filter(name => [...clients, 'prom-client', 'protobufjs'].includes(name))).toEqual([])
   })
 })
