@@ -18,6 +18,7 @@ const VENDOR_HOMES = {
   '@kafkajs/confluent-schema-registry': ['^libs/schema-codec/src/adapters/'],
   avsc: ['^libs/schema-codec/src/'],
   bottleneck: ['^libs/rate-limit/src/adapters/'],
+  fastify: ['^services/console/src/api/'],
   ioredis: ['^libs/redis/src/'],
   'ipaddr.js': ['^libs/egress/src/'],
   kafkajs: ['^libs/message-log/src/adapters/'],
@@ -104,13 +105,19 @@ module.exports = {
       name: 'services-do-not-import-services',
       severity: 'error',
       from: { path: '^services/([^/]+)/', pathNot: ['^services/embedded/src/', TEST] },
-      to: { path: '^services/', pathNot: ['^services/$1/', '^services/embedded/'] },
+      to: { path: '^services/', pathNot: ['^services/$1/', '^services/(embedded|console)/'] },
     },
     {
       name: 'embedded-is-opened-only-in-compose',
       severity: 'error',
       from: { path: PRODUCTION, pathNot: ['^services/embedded/', COMPOSE, TEST] },
       to: { path: '^services/embedded/' },
+    },
+    {
+      name: 'console-is-opened-only-by-the-command',
+      severity: 'error',
+      from: { path: PRODUCTION, pathNot: ['^services/console/', '^services/cli/src/folder/', TEST] },
+      to: { path: '^services/console/' },
     },
     {
       name: 'libs-do-not-import-services',

@@ -1,5 +1,5 @@
 /** Exit code 0 if the service of this container is alive and takes work, else 1: Docker's HEALTHCHECK. */
-const PORTS = ['4751', '4752', '4753']
+const PORTS = ['4747', '4751', '4752', '4753']
 const given = process.env.SLUICE_PORT ?? ''
 const ports = given === '' ? PORTS : [given]
 

@@ -21,6 +21,8 @@ const LOG_LINES_KEPT = 5_000
 
 export const SERVICE_NAMES = ['change-detector', 'renderer', 'delivery'] as const
 export type ServiceName = (typeof SERVICE_NAMES)[number]
+/** A console does no work of a run, so it is there only if a test adds it. */
+export type ProcessName = ServiceName | 'console'
 
 /** A line that a service logged. */
 export interface LogLine {
@@ -63,9 +65,9 @@ export interface Distributed extends AsyncDisposable {
   /** All processes, in the order in which they were added. */
   readonly processes: readonly ServiceProcess[]
   /** The processes of one service. */
-  of(name: ServiceName): readonly ServiceProcess[]
+  of(name: ProcessName): readonly ServiceProcess[]
   /** Starts one more process. Resolves once it takes work. */
-  add(name: ServiceName, env?: Env): Promise<ServiceProcess>
+  add(name: ProcessName, env?: Env): Promise<ServiceProcess>
   /** The ends of all logs, for a failed test to print. */
   logs(lines?: number): string
 }
@@ -107,11 +109,11 @@ class Services implements Distributed {
     this.prefix = env['SLUICE_PREFIX'] ?? ''
   }
 
-  of(name: ServiceName): readonly ServiceProcess[] {
+  of(name: ProcessName): readonly ServiceProcess[] {
     return this.processes.filter(process => process.name === name)
   }
 
-  async add(name: ServiceName, env: Env = {}): Promise<ServiceProcess> {
+  async add(name: ProcessName, env: Env = {}): Promise<ServiceProcess> {
     const label = `${name}-${this.of(name).length + 1}`
     const dataDir = join(this.#dir, label)
     const added = new ServiceProcess(name, label, { ...this.env, SLUICE_DATA_DIR: dataDir, ...env })
@@ -136,7 +138,7 @@ function shown(lines: readonly LogLine[]): string {
 
 /** One service's process, which may be started again after it ended. States: stopped ⇄ running ⇄ frozen. */
 export class ServiceProcess implements AsyncDisposable {
-  readonly name: ServiceName
+  readonly name: ProcessName
   readonly label: string
   /** Its log lines, over all its starts. */
   readonly log: LogLine[] = []
@@ -148,7 +150,7 @@ export class ServiceProcess implements AsyncDisposable {
   /** Lines before the latest start. */
   #startedAt = 0
 
-  constructor(name: ServiceName, label: string, env: Env) {
+  constructor(name: ProcessName, label: string, env: Env) {
     this.name = name
     this.label = label
     this.dataDir = env['SLUICE_DATA_DIR'] ?? ''

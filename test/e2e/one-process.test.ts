@@ -266,3 +266,24 @@ describe('a sync that skips existing rows', () => {
     expect(world.api.sent).toEqual([5000])
   })
 })
+
+it('takes a command that it passed over, once the sync becomes one of its own', async () => {
+  await open()
+  await world.setRows([1])
+  const passed = turn()
+  const only = new (class extends Set<string> {
+    override has(sync: string): boolean {
+      if (sync === SYNC && !super.has(sync)) passed.resolve()
+      return super.has(sync)
+    }
+  })()
+  world.start({ only })
+  const early = await world.command()
+  await passed.promise
+  expect(world.events()).toEqual([])
+  only.add(SYNC)
+  await world.command()
+  expect((await world.ended(early)).status).toBe('success')
+  await world.allEnded()
+  expect(world.api.sent).toEqual([1])
+})

@@ -14,14 +14,6 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** Used by what no import shows, or kept on purpose: each with its reason. */
 const KEPT: { readonly [place: string]: string } = {
   'test/services.ts#setup': 'vitest calls it, as its globalSetup',
-  'libs/contracts/src/api.ts#runsPage':
-    'the schema of a document that `--json` prints, of which only the type is used',
-  'libs/contracts/src/api.ts#attemptsPage':
-    'the schema of a document that `--json` prints, of which only the type is used',
-  'libs/contracts/src/api.ts#failedPage':
-    'the schema of a document that `--json` prints, of which only the type is used',
-  'libs/contracts/src/api.ts#previewView':
-    'the schema of a document that `--json` prints, of which only the type is used',
   'libs/domain/src/key-state.ts':
     'the oracle of the tests: what the SQL of the delivered state has to decide',
   'libs/templates/src/filters/filter-signatures.ts#SIGNED_FILTERS':

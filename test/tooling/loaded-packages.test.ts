@@ -62,7 +62,7 @@ describe('what a command loads', () => {
     expect(await loadedBy('validate')).toEqual(['liquidjs', 'yaml', 'zod'])
   })
 
-  it('is for a run that finds nothing to send no client of Kafka, Redis, a database server or HTTP', async () => {
+  it('is for a run that finds nothing to send no server, and no client of Kafka, Redis, a database or HTTP', async () => {
     const loaded = await loadedBy('run', 'nobody')
     expect(loaded).toContain('@duckdb/node-api')
     const clients = [
@@ -73,6 +73,7 @@ describe('what a command loads', () => {
       'mysql2',
       'undici',
       'oauth4webapi',
+      'fastify',
     ]
     expect(loaded.filter(name => [...clients, 'prom-client', 'protobufjs'].includes(name))).toEqual([])
   })

@@ -3,6 +3,7 @@
  * come in pages, and `next` is null on the last page.
  */
 import { z } from 'zod'
+import { ERROR_CODES } from './errors.ts'
 
 const timestamp = z.iso.datetime()
 const count = z.int().min(0)
@@ -27,7 +28,7 @@ const triggerCounts = z.object({
 const runStatus = z.enum(['queued', 'running', 'held', 'success', 'warning', 'failed', 'cancelled'])
 
 /** One run. `triggers` has the sync's triggers only. */
-const runView = z.object({
+export const runView = z.object({
   id: z.string(),
   sync: z.string(),
   status: runStatus,
@@ -39,6 +40,8 @@ const runView = z.object({
   rowsInvalid: count,
   /** Why the run failed. */
   error: z.string().nullable(),
+  /** Of a failed run: the kind of its error, if that is known. */
+  errorCode: z.enum(ERROR_CODES).optional(),
   triggers: z.object({
     added: triggerCounts.optional(),
     changed: triggerCounts.optional(),
@@ -134,23 +137,57 @@ export const previewView = z.object({
   rejected: z.array(z.object({ trigger: op, keys: z.array(z.string()), error: z.string() })).optional(),
   /** As in a run. */
   invalidRows: runView.shape.invalidRows,
+  /** From a server: how many rows were read and were invalid, and what else people should know. */
+  rowsRead: count.optional(),
+  rowsInvalid: count.optional(),
+  notices: z.array(z.string()).optional(),
+  /** True if there are more requests than were asked for. */
+  more: z.boolean().optional(),
 })
+
+/** A sync, and its latest run. */
+const syncView = z.object({
+  name: z.string(),
+  model: z.string(),
+  destination: z.string(),
+  lastRun: runView.nullable(),
+})
+export const syncsPage = z.object({ syncs: z.array(syncView), next })
+
+/** A resource as its author wrote it. Its secrets are references. */
+export const resourceView = z.object({
+  kind: z.enum(['source', 'model', 'destination', 'sync']),
+  name: z.string(),
+  /** The resource's fields, by name. */
+  spec: z.record(z.string(), z.unknown()),
+})
+export const resourcesPage = z.object({ resources: z.array(resourceView), next })
+
+const errorDetails = z.array(
+  z.object({
+    file: z.string().optional(),
+    line: z.int().optional(),
+    column: z.int().optional(),
+    field: z.string().optional(),
+    message: z.string(),
+  }),
+)
 
 /** What went wrong, with the places in the user's files. */
 export const errorBody = z.object({
-  error: z.object({
-    code: z.string(),
-    message: z.string(),
-    details: z.array(
-      z.object({
-        file: z.string().optional(),
-        line: z.int().optional(),
-        column: z.int().optional(),
-        field: z.string().optional(),
-        message: z.string(),
-      }),
-    ),
-  }),
+  error: z.object({ code: z.string(), message: z.string(), details: errorDetails }),
+})
+
+/** The same as the API tells it (RFC 9457). */
+export const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.enum(ERROR_CODES),
+  /** True if the same request may succeed later though nobody changes anything. */
+  retryable: z.boolean(),
+  errors: errorDetails,
 })
 
 export type RunView = z.output<typeof runView>
@@ -161,4 +198,8 @@ export type FailedRow = z.output<typeof failedRow>
 export type FailedPage = z.output<typeof failedPage>
 export type PreviewView = z.output<typeof previewView>
 export type ValidateView = z.output<typeof validateView>
+export type SyncsPage = z.output<typeof syncsPage>
+export type ResourceView = z.output<typeof resourceView>
+export type ResourcesPage = z.output<typeof resourcesPage>
+export type Problem = z.output<typeof problem>
 export type ErrorBody = z.output<typeof errorBody>

@@ -14,7 +14,7 @@ export const ERROR_CODES = [
   'missing-file',
   /** A sync, run or secret that does not exist. */
   'not-found',
-  /** The caller lacks the role that is wanted. */
+  /** The token is missing or unknown, or the caller lacks the role that is wanted. */
   'forbidden',
   /** Another process, or another run, has what is asked for. */
   'conflict',

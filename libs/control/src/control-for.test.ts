@@ -1,6 +1,5 @@
 import type { RunView } from '@sluice/contracts/api'
 import type { RunCause } from '@sluice/contracts/records'
-import { sampleEvent } from '@sluice/testkit/sample-records'
 import { describe, expect, it } from 'vitest'
 import { ControlFor } from './control-for.ts'
 import type { Control, FollowedRun } from './port.ts'
@@ -16,11 +15,6 @@ const VIEW: RunView = {
   invalidRows: [{ key: 'ann@example.com', reason: 'it is there twice' }],
   held: { removed: 3, rows: 5, samples: ['ann@example.com'] },
 }
-const EVENT = sampleEvent({
-  error: VIEW.error,
-  invalidSamples: [{ key: 'ann@example.com', reason: 'it is there twice' }],
-  held: { removed: 3, rows: 5, samples: ['ann@example.com'] },
-})
 
 /** A control that answers all that it is asked, and remembers what that was. */
 function recording(): { readonly control: Control; readonly asked: readonly string[] } {
@@ -29,10 +23,17 @@ function recording(): { readonly control: Control; readonly asked: readonly stri
     asked.push(name)
     return Promise.resolve(answer)
   }
-  const followed: FollowedRun = { view: VIEW, event: EVENT }
+  const followed: FollowedRun = { view: VIEW }
   const control = {
     runs: answers('runs', { runs: [VIEW], next: null }),
     run: answers('run', VIEW),
+    async *follow() {
+      asked.push('follow')
+      yield await Promise.resolve(VIEW)
+    },
+    preview: answers('preview', {}),
+    syncs: answers('syncs', { syncs: [], next: null }),
+    resources: answers('resources', { resources: [], next: null }),
     attempts: answers('attempts', { attempts: [], next: null }),
     failed: answers('failed', { rows: [], next: null }),
     askForRun: answers('askForRun', followed),
@@ -48,6 +49,14 @@ const following = { onProgress: () => undefined, cancel: signal }
 const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unknown> } = {
   runs: control => control.runs({ sync: undefined, limit: 1, after: undefined }, signal),
   run: control => control.run('R', signal),
+  follow: async control => {
+    const views: RunView[] = []
+    for await (const view of control.follow('R', signal)) views.push(view)
+    return views
+  },
+  preview: control => control.preview({ sync: 's', op: undefined, key: undefined, rows: 1 }, signal),
+  syncs: control => control.syncs({ limit: 1, after: undefined }, signal),
+  resources: control => control.resources({ limit: 1, after: undefined }, signal),
   attempts: control =>
     control.attempts(
       {
@@ -130,7 +139,7 @@ describe('whoever may only see counts', () => {
     const telling: Control = Object.assign(Object.create(control), {
       askForRun: (_: object, { onProgress }: { readonly onProgress: (view: RunView) => void }) => {
         onProgress(VIEW)
-        return Promise.resolve({ view: VIEW, event: EVENT })
+        return Promise.resolve({ view: VIEW })
       },
     })
     const onProgress = (view: RunView): void => void progress.push(view)

@@ -1,5 +1,12 @@
 /** Control for somebody with some roles. */
-import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
+import type {
+  AttemptsPage,
+  FailedPage,
+  ResourcesPage,
+  RunsPage,
+  RunView,
+  SyncsPage,
+} from '@sluice/contracts/api'
 import type {
   AttemptsQuery,
   Control,
@@ -7,6 +14,8 @@ import type {
   FollowedRun,
   Following,
   Paging,
+  Preview,
+  PreviewQuery,
   RunRequest,
 } from './port.ts'
 import { assertMay, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
@@ -55,6 +64,11 @@ export class ControlFor implements Control {
     return shownTo(this.#roles, await this.#control.run(id, signal))
   }
 
+  async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
+    assertMay(this.#roles, ROLE_OF.follow)
+    for await (const view of this.#control.follow(id, signal)) yield shownTo(this.#roles, view)
+  }
+
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
     assertMay(this.#roles, ROLE_OF.attempts)
     return await this.#control.attempts(query, signal)
@@ -65,6 +79,26 @@ export class ControlFor implements Control {
     return await this.#control.failed(query, signal)
   }
 
+  async preview(query: PreviewQuery, signal: AbortSignal): Promise<Preview> {
+    assertMay(this.#roles, ROLE_OF.preview)
+    return await this.#control.preview(query, signal)
+  }
+
+  async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
+    assertMay(this.#roles, ROLE_OF.syncs)
+    const page = await this.#control.syncs(paging, signal)
+    const syncs = page.syncs.map(sync => ({
+      ...sync,
+      lastRun: sync.lastRun === null ? null : shownTo(this.#roles, sync.lastRun),
+    }))
+    return { ...page, syncs }
+  }
+
+  async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
+    assertMay(this.#roles, ROLE_OF.resources)
+    return await this.#control.resources(paging, signal)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#control[Symbol.asyncDispose]()
   }
@@ -73,11 +107,7 @@ export class ControlFor implements Control {
     return { cancel, onProgress: view => onProgress(shownTo(this.#roles, view)) }
   }
 
-  /** The event says what the view does, in full. */
-  #shown({ view, event }: FollowedRun): FollowedRun {
-    const shown = shownTo(this.#roles, view)
-    if (shown === view) return { view, event }
-    const held = event.held === null ? null : { ...event.held, samples: [] }
-    return { view: shown, event: { ...event, held, invalidSamples: [], error: shown.error } }
+  #shown({ view }: FollowedRun): FollowedRun {
+    return { view: shownTo(this.#roles, view) }
   }
 }

@@ -20,6 +20,11 @@ export class EmptyHistory implements RunHistory {
     return Promise.reject(unknownRun(id))
   }
 
+  async *follow(id: string): AsyncGenerator<RunView> {
+    await Promise.resolve()
+    throw unknownRun(id)
+  }
+
   async attempts({ run, sync }: AttemptsQuery): Promise<AttemptsPage> {
     if (run !== undefined) throw unknownRun(run)
     this.#assertSync(sync)

@@ -84,7 +84,7 @@ export async function followRun(
       if (instead !== null) runId = instead
       else if (known !== undefined && event !== undefined && event !== of.beyond) {
         const view = runView(event, of.definition, known.reports)
-        if (isEnded(event.status) || event.status === 'held') return { view, event }
+        if (isEnded(event.status) || event.status === 'held') return { view }
         onProgress(view)
       }
       if (instead === null) await runs.until(() => runs.changes.version !== seen, { signal })

@@ -1,6 +1,8 @@
 /** History read from the topics of a pipeline. */
 import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
 import type { RunEvent } from '@sluice/contracts/records'
+import { isEnded } from '@sluice/domain/run-status'
+import type { Catalog } from './catalog.ts'
 import { notACursor } from './history/cursor.ts'
 import { readAttempts, type AttemptSync } from './history/read-attempts.ts'
 import { readFailedRows } from './history/read-failed-rows.ts'
@@ -15,26 +17,22 @@ import { unknownRun, unknownSync } from './unknown-names.ts'
 
 export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
-  /** The project's syncs, including those that never ran. */
-  readonly #known: ReadonlySet<string>
+  /** The names of all syncs, including those that never ran. */
+  readonly #known: Catalog['syncs']
 
-  private constructor(pipeline: Pipeline, known: ReadonlySet<string>) {
+  private constructor(pipeline: Pipeline, known: Catalog['syncs']) {
     this.#pipeline = pipeline
     this.#known = known
   }
 
-  static async open(
-    pipeline: Pipeline,
-    known: ReadonlySet<string>,
-    signal: AbortSignal,
-  ): Promise<LogHistory> {
+  static async open(pipeline: Pipeline, known: Catalog['syncs'], signal: AbortSignal): Promise<LogHistory> {
     await caughtUpWithRuns(pipeline, signal)
     return new LogHistory(pipeline, known)
   }
 
   async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
     const { sync, limit, after } = query
-    if (sync !== undefined) this.#runsOf(sync)
+    if (sync !== undefined) await this.#runsOf(sync, signal)
     const all = newestFirst(this.#pipeline.runs.all()).filter(
       ({ event }) => sync === undefined || event.sync === sync,
     )
@@ -52,10 +50,25 @@ export class LogHistory implements RunHistory {
     return this.#view(event, runs, signal)
   }
 
+  async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
+    const { runs: all } = this.#pipeline
+    let shown = ''
+    for (;;) {
+      const seen = all.changes.version
+      const { event, runs } = this.#find(id)
+      const view = await this.#view(event, runs, signal)
+      const text = JSON.stringify(view)
+      if (text !== shown) yield view
+      shown = text
+      if (isEnded(event.status)) return
+      await all.until(() => all.changes.version !== seen, { signal })
+    }
+  }
+
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
     const run = query.run === undefined ? null : this.#find(query.run)
     const wanted = query.sync ?? run?.event.sync
-    if (query.sync !== undefined) this.#runsOf(query.sync)
+    if (query.sync !== undefined) await this.#runsOf(query.sync, signal)
     const syncs: AttemptSync[] = []
     for (const { sync, incarnation } of this.#pipeline.runs.all()) {
       if (wanted !== undefined && sync !== wanted) continue
@@ -75,7 +88,7 @@ export class LogHistory implements RunHistory {
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     const { sync, limit, after, key, status } = query
-    const runs = this.#runsOf(sync)
+    const runs = await this.#runsOf(sync, signal)
     const partitions = await this.#partitions(sync, signal)
     if (runs === null || partitions === 0) return { rows: [], next: null }
     const run = query.run === undefined ? null : (this.#find(query.run).event.run ?? 0)
@@ -110,11 +123,12 @@ export class LogHistory implements RunHistory {
   }
 
   /** The sync's runs, null if it never ran. Throws for a sync that does not exist. */
-  #runsOf(sync: string): SyncRuns | null {
+  async #runsOf(sync: string, signal: AbortSignal): Promise<SyncRuns | null> {
     const runs = this.#pipeline.runs.of(sync)
     if (runs !== undefined) return runs
-    if (this.#known.has(sync)) return null
-    throw unknownSync(sync, this.#known)
+    const known = await this.#known(signal)
+    if (known.has(sync)) return null
+    throw unknownSync(sync, known)
   }
 }
 

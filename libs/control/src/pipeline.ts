@@ -13,14 +13,16 @@ export interface Pipeline extends AsyncDisposable {
   readonly prefix: string
   readonly runs: RunsView
   readonly definitions: Definitions
-  readonly vault: Vault
+  /** Null in a process that uses no secrets: it only reads, or asks others. */
+  readonly vault: Vault | null
   readonly newRunId: () => string
   readonly logger: Logger
   /** True if other processes run the services. Then `start` only waits. */
   readonly servicesElsewhere: boolean
   /**
-   * Runs the services for these syncs until `drain` aborts. Then it lets them finish the work under way,
-   * while `abort` ends them at once. Rejects if a service fails for good.
+   * Runs the services for these syncs until `drain` aborts; null means all syncs. Then it lets them finish
+   * the work under way, while `abort` ends them at once. The set may grow meanwhile. Rejects if a service
+   * fails for good.
    */
-  readonly start: (only: ReadonlySet<string>, ends: Ends) => Promise<void>
+  readonly start: (only: ReadonlySet<string> | null, ends: Ends) => Promise<void>
 }

@@ -2,8 +2,17 @@
  * What people ask of Sluice, and what they see. The caller does not know whether the answer comes from a
  * folder, from Kafka or from a server.
  */
-import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
-import type { Command, RunEvent } from '@sluice/contracts/records'
+import type {
+  AttemptsPage,
+  FailedPage,
+  PreviewView,
+  ResourcesPage,
+  RunsPage,
+  RunView,
+  SyncsPage,
+} from '@sluice/contracts/api'
+import type { Command } from '@sluice/contracts/records'
+import type { Op } from '@sluice/contracts/state'
 
 /** `after` is the `next` of the page before. */
 export interface Paging {
@@ -37,6 +46,8 @@ export interface RunHistory {
   /** The newest first. */
   runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage>
   run(id: string, signal: AbortSignal): Promise<RunView>
+  /** The state of a run, and each state that comes after it. It is done once the run has ended. */
+  follow(id: string, signal: AbortSignal): AsyncIterable<RunView>
   /** In the order of time, the newest first. */
   attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage>
   /** By key. */
@@ -49,6 +60,11 @@ export interface RunRequest {
   readonly cause?: Command['cause']
   /** Limits the run to some of the rows. */
   readonly scope?: Command['scope']
+  /**
+   * False: a server throws `conflict` if a run of the sync is queued or at work. Default: the run waits for
+   * it.
+   */
+  readonly queues?: boolean
 }
 
 export interface Following {
@@ -61,7 +77,38 @@ export interface Following {
 /** A run that has ended, or waits for approval. */
 export interface FollowedRun {
   readonly view: RunView
-  readonly event: RunEvent
+}
+
+export type PreviewedRequest = PreviewView['requests'][number]
+export type RejectedRows = NonNullable<PreviewView['rejected']>[number]
+
+/** A request, or rows that cannot become a request. */
+export type Previewed =
+  ({ readonly kind: 'request' } & PreviewedRequest) | ({ readonly kind: 'rejected' } & RejectedRows)
+
+/** Chooses some of the rows. The requests are then those of a run in which no other row has changed. */
+export interface Narrowing {
+  readonly op: Op | undefined
+  readonly key: string | undefined
+  /** At most this many rows. */
+  readonly rows: number | undefined
+}
+
+export interface PreviewQuery extends Narrowing {
+  readonly sync: string
+}
+
+/** The preview. It changes nothing, and disposing it removes all that it made. */
+export interface Preview extends AsyncDisposable {
+  readonly counts: PreviewView['counts']
+  readonly rowsRead: number
+  readonly rowsInvalid: number
+  /** At most ten. */
+  readonly invalidRows: NonNullable<PreviewView['invalidRows']>
+  /** What else people should know about that run. */
+  readonly notices: readonly string[]
+  /** May be iterated once. It renders only as many requests as the caller takes. */
+  readonly requests: AsyncIterable<Previewed>
 }
 
 /**
@@ -77,4 +124,13 @@ export interface Control extends RunHistory, AsyncDisposable {
   approve(run: string, following: Following): Promise<FollowedRun>
   /** Ends a run in good order. */
   cancel(run: string, following: Following): Promise<FollowedRun>
+  /**
+   * What the next run of a sync would send. Rejects with the error with which the run would fail, and with
+   * `usage` for a trigger that the sync does not have.
+   */
+  preview(query: PreviewQuery, signal: AbortSignal): Promise<Preview>
+  /** The syncs by name, and the latest run of each. */
+  syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage>
+  /** By kind and name. */
+  resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage>
 }

@@ -1,17 +1,26 @@
-/** Control of a project's syncs. */
-import { basename } from 'node:path'
+/** Control of syncs through the topics of a pipeline. */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
-import type { Command, ResourceRecord, RunEvent } from '@sluice/contracts/records'
+import type {
+  AttemptsPage,
+  FailedPage,
+  ResourcesPage,
+  RunsPage,
+  RunView,
+  SyncsPage,
+} from '@sluice/contracts/api'
+import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
-import { namesOf, type Project } from '@sluice/project/project'
-import { resolveDefinition } from '@sluice/project/resolve-definition'
-import { assertKeyFits, writeResources } from '@sluice/resources/stored-documents'
+import { OPS } from '@sluice/contracts/state'
+import { triggeredOps } from '@sluice/domain/trigger'
+import { assertKeyFits } from '@sluice/resources/stored-documents'
+import type { Catalog } from './catalog.ts'
 import { findDefinition } from './find-definition.ts'
 import { assertStatus, findRun } from './find-run.ts'
 import { commandAbout, followRun, runCommand, sendCommand } from './follow-run.ts'
 import { EmptyHistory } from './empty-history.ts'
 import { LogHistory } from './log-history.ts'
+import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
+import type { NextRun } from './next-run.ts'
 import type { Pipeline } from './pipeline.ts'
 import type {
   AttemptsQuery,
@@ -20,6 +29,8 @@ import type {
   FollowedRun,
   Following,
   Paging,
+  Preview,
+  PreviewQuery,
   RunHistory,
   RunRequest,
 } from './port.ts'
@@ -37,7 +48,7 @@ interface Asked {
   readonly beyond?: RunEvent
 }
 
-/** Where a project runs: in its folder, or on Kafka. */
+/** Where syncs run: in a project's folder, or on Kafka. */
 export interface Place {
   /** False if nothing ever ran. Then there is nothing to see, and looking at history makes no files. */
   readonly hasHistory: boolean
@@ -48,26 +59,26 @@ export interface Place {
   readonly open: () => Promise<Pipeline>
   /**
    * Rejects with `config` if the services that run here lack a secret of the definition. It opens the
-   * pipeline only for secrets that are in the vault.
+   * pipeline only for secrets that are in the vault. Without `open` it passes over those.
    */
-  readonly assertSecrets: (definition: Definition, open: () => Promise<Pipeline>) => Promise<void>
+  readonly assertSecrets: (definition: Definition, open: (() => Promise<Pipeline>) | null) => Promise<void>
+  readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
 }
 
-/**
- * Control of the syncs of one project, through the topics of its pipeline. It opens them when it needs them.
- */
+/** Control of the syncs of a catalog. It opens the topics when it needs them. */
 export class ProjectControl implements Control {
-  readonly #project: Project
+  readonly #catalog: Catalog
   readonly #place: Place
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
 
-  constructor(project: Project, place: Place) {
-    this.#project = project
+  constructor(catalog: Catalog, place: Place) {
+    this.#catalog = catalog
     this.#place = place
   }
 
-  async askForRun({ sync, ...more }: RunRequest, following: Following): Promise<FollowedRun> {
+  async askForRun({ sync, cause, scope }: RunRequest, following: Following): Promise<FollowedRun> {
+    const more = { ...(cause === undefined ? {} : { cause }), ...(scope === undefined ? {} : { scope }) }
     return await this.#askForNew(sync, more, following)
   }
 
@@ -79,7 +90,7 @@ export class ProjectControl implements Control {
     const pipeline = await this.#pipelineOf(id)
     const held = await findRun(pipeline, id, following.cancel)
     assertStatus(held, ['held'], 'approve')
-    const definition = await this.#definitionOf(held.sync)
+    const definition = await this.#definitionOf(held.sync, following.cancel)
     if (held.held === null) throw new SluiceError('internal', `run ${id} does not say why it is held`)
     const { runId } = held
     const command = commandAbout(held, 'approve')
@@ -105,12 +116,41 @@ export class ProjectControl implements Control {
     return await (await this.#opened(signal)).run(id, signal)
   }
 
+  async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
+    yield* (await this.#opened(signal)).follow(id, signal)
+  }
+
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
     return await (await this.#opened(signal)).attempts(query, signal)
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     return await (await this.#opened(signal)).failed(query, signal)
+  }
+
+  async preview({ sync, ...narrowing }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
+    const definition = await this.#catalog.definition(sync, signal)
+    const triggers = triggeredOps(definition.sync)
+    if (narrowing.op !== undefined && !triggers.has(narrowing.op)) {
+      const has = OPS.filter(op => triggers.has(op)).join(', ')
+      throw new SluiceError(
+        'usage',
+        `The sync \`${sync}\` has no trigger \`${narrowing.op}\`; it has ${has}.`,
+      )
+    }
+    const next = await this.#place.openNextRun(definition, signal)
+    return { ...next, requests: next.requests(narrowing) }
+  }
+
+  async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
+    return await syncsPageOf(await this.#catalog.resources(signal), await this.#opened(signal), {
+      ...paging,
+      signal,
+    })
+  }
+
+  async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
+    return resourcesPageOf(await this.#catalog.resources(signal), paging)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -134,13 +174,12 @@ export class ProjectControl implements Control {
   }
 
   async #openHistory(signal: AbortSignal): Promise<RunHistory> {
-    const syncs = new Set(namesOf(this.#project, 'sync'))
-    if (!this.#place.hasHistory) return new EmptyHistory(syncs)
-    return await LogHistory.open(await this.#open(), syncs, signal)
+    if (!this.#place.hasHistory) return new EmptyHistory(await this.#catalog.syncs(signal))
+    return await LogHistory.open(await this.#open(), of => this.#catalog.syncs(of), signal)
   }
 
-  async #definitionOf(sync: string): Promise<Definition> {
-    const definition = resolveDefinition(this.#project, sync)
+  async #definitionOf(sync: string, signal: AbortSignal): Promise<Definition> {
+    const definition = await this.#catalog.definition(sync, signal)
     await this.#place.assertSecrets(definition, () => this.#open())
     return definition
   }
@@ -151,12 +190,12 @@ export class ProjectControl implements Control {
     more: Parameters<typeof runCommand>[2],
     following: Following,
   ): Promise<FollowedRun> {
-    const definition = await this.#definitionOf(sync)
+    const definition = await this.#definitionOf(sync, following.cancel)
     const command = runCommand(await this.#open(), sync, more)
     return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
   }
 
-  /** Sends the command, starts the services if they run in this process, and follows the run. */
+  /** Starts the services if they run in this process, sends the command, and follows the run. */
   async #ask({ command, publishes, ...of }: Asked, { onProgress, cancel }: Following): Promise<FollowedRun> {
     const pipeline = await this.#open()
     const { sync } = command
@@ -164,25 +203,17 @@ export class ProjectControl implements Control {
     const done = new AbortController()
     const failed = new AbortController()
     await assertKeyFits(pipeline, { signal })
-    if (publishes) await writeResources(pipeline, recordsOf(this.#project), { signal })
-    await sendCommand(pipeline, command, signal)
+    if (publishes) await this.#catalog.publish(pipeline, signal)
+    // A detector takes only the commands of syncs that it was started for.
     const services = pipeline
       .start(new Set([sync]), { drain: done.signal, abort: signal })
       .catch((error: unknown) => failed.abort(error))
     try {
+      await sendCommand(pipeline, command, signal)
       return await followRun(pipeline, { sync, ...of }, { onProgress, cancel, signal: failed.signal })
     } finally {
       done.abort()
       await services
     }
   }
-}
-
-function recordsOf(project: Project): ResourceRecord[] {
-  return [...project.resources.values()].map(spec => ({
-    kind: spec.kind,
-    name: spec.name,
-    project: basename(project.dir),
-    spec: JSON.stringify(spec),
-  }))
 }

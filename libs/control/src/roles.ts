@@ -22,7 +22,7 @@ export type Role = keyof typeof ROLES
 export const ALL_ROLES: ReadonlySet<Role> = new Set(['view', 'read', 'edit', 'run', 'approve', 'operate'])
 
 /** All that can be asked: the methods of control, and what is done beside it. */
-export type Operation = Exclude<keyof Control, symbol> | 'preview' | 'checkConnections' | 'publish'
+export type Operation = Exclude<keyof Control, symbol> | 'checkConnections' | 'publish'
 
 /**
  * The role that each operation wants. That of a run depends on its cause. `checkConnections` uses secrets
@@ -31,6 +31,9 @@ export type Operation = Exclude<keyof Control, symbol> | 'preview' | 'checkConne
 export const ROLE_OF: { readonly [O in Operation]: Role } = {
   runs: 'view',
   run: 'view',
+  follow: 'view',
+  syncs: 'view',
+  resources: 'view',
   attempts: 'read',
   failed: 'read',
   preview: 'read',

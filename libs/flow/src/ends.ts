@@ -18,3 +18,9 @@ export function endingOf({ drain, abort }: Ends, ...others: readonly AbortSignal
 export function endingAlso(ends: Ends, signal: AbortSignal): Ends {
   return { drain: endingOf(ends, signal), abort: AbortSignal.any([ends.abort, signal]) }
 }
+
+/** Resolves once the signal aborts. */
+export function endOf(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+}

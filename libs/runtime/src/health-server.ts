@@ -3,7 +3,7 @@
  * may want a token. Health does not, since the supervisor of a process has none.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Metrics } from './metrics.ts'
 
@@ -26,7 +26,18 @@ export interface HealthServerOptions {
   readonly ready: HealthChecks
   /** Checks that must hold for the process not to be restarted. */
   readonly alive?: HealthChecks
+  /** Answers on all other paths, if the process has something to say there by now. */
+  readonly elsewhere?: () => HttpListener | undefined
 }
+
+export type HttpListener = (request: IncomingMessage, response: ServerResponse) => void
+
+const OWN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
+/**
+ * How long a client may take to send its request, and how long its head may be. A cursor may name a key of 8
+ * KB.
+ */
+export const SERVER_OPTIONS = { requestTimeout: 30_000, maxHeaderSize: 64 * 1024 } as const
 
 export interface HealthServer extends AsyncDisposable {
   readonly port: number
@@ -35,9 +46,11 @@ export interface HealthServer extends AsyncDisposable {
 /** Resolves once it listens; throws `config` if it cannot. Disposing closes it with its open connections. */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const { host, port, metrics, metricsToken, ready, alive = {} } = options
-  const server = createServer((request, response) => {
-    const path = (request.url ?? '').split('?')[0]
-    if (request.method !== 'GET' && request.method !== 'HEAD')
+  const server = createServer(SERVER_OPTIONS, (request, response) => {
+    const path = (request.url ?? '').split('?')[0] ?? ''
+    const listener = OWN_PATHS.has(path) ? undefined : options.elsewhere?.()
+    if (listener !== undefined) listener(request, response)
+    else if (request.method !== 'GET' && request.method !== 'HEAD')
       answer(response, 405, 'GET only\n', 'text/plain')
     else if (path === '/healthz') answerChecks(response, alive)
     else if (path === '/readyz') answerChecks(response, ready)

@@ -7,7 +7,7 @@ const WHOLE = DISTRIBUTED_SECRETS.filter(name => /_KEY$|_PASSWORD$/.test(name))
 /** Several keys may stand between commas. */
 const LISTS = ['SLUICE_ENCRYPTION_KEY', 'SLUICE_SIGNING_KEY']
 const URLS = ['SLUICE_SCHEMA_REGISTRY_URL', 'SLUICE_REDIS_URL', 'HTTPS_PROXY', 'https_proxy']
-const OTHERS = /^SLUICE_SECRET_\w+$|^SLUICE_(METRICS_)?TOKEN$/
+const OTHERS = /^SLUICE_SECRET_\w+$|^SLUICE_((METRICS|READ)_)?TOKEN$/
 
 /**
  * Values to be masked, as they are written and as they are used. The files that `SLUICE_SECRET_<NAME>_FILE`

@@ -7,7 +7,7 @@
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Ends } from '@sluice/flow/ends'
 import type { Environment } from './environment.ts'
-import { startHealthServer, type HealthChecks } from './health-server.ts'
+import { startHealthServer, type HealthChecks, type HttpListener } from './health-server.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { ownSecrets } from './own-secrets.ts'
@@ -33,6 +33,8 @@ export interface StartContext {
 export interface StartedService extends AsyncDisposable {
   /** Checks that must hold for `/readyz`. */
   readonly ready: HealthChecks
+  /** Answers HTTP requests beside those for health and figures. */
+  readonly listener?: HttpListener
   /** Works until `drain` aborts, and then finishes work under way. `abort` ends it at once. */
   run(ends: Ends): Promise<void>
 }
@@ -86,7 +88,8 @@ async function live<Config extends ServiceConfig>(
     work: () => unmet(service?.ready ?? {}),
   }
   const { host, port, metricsToken } = config
-  await using health = await startHealthServer({ host, port, metrics, metricsToken, ready })
+  const elsewhere = (): HttpListener | undefined => service?.listener
+  await using health = await startHealthServer({ host, port, metrics, metricsToken, ready, elsewhere })
   logger.info({ host, port: health.port }, 'starting')
   await using started = await spec.start(config, { logger, metrics, mask, signal: shutdown.drain })
   service = started

@@ -19,7 +19,7 @@ import type { RunnerDeps } from './sync/runner-deps.ts'
 import { SyncRunner } from './sync/sync-runner.ts'
 
 export interface DetectorDeps extends RunnerDeps {
-  /** The syncs that are run; absent for all. */
+  /** The syncs that are run; absent for all. The set may grow. */
   readonly only?: ReadonlySet<string>
   readonly holds: Holds
   readonly readiness?: Readiness | undefined
@@ -56,6 +56,16 @@ export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise
   })
 }
 
+/**
+ * Most commands of other syncs that are remembered. Later ones stay for a detector that is started for them.
+ */
+const MOST_PASSED_OVER = 1_000
+
+interface PassedOver {
+  readonly command: Command
+  readonly offset: number
+}
+
 /** One partition of `commands`, with the syncs that live there. */
 class HomePartition {
   readonly #deps: DetectorDeps
@@ -65,6 +75,7 @@ class HomePartition {
   readonly #ends: Ends
   #watermark = new OffsetWatermark(0)
   #refused = 0
+  #passedOver: PassedOver[] = []
 
   constructor(deps: DetectorDeps, worker: Worker) {
     this.#deps = deps
@@ -110,7 +121,8 @@ class HomePartition {
         if (record?.name !== 'sluice.Command' || fault !== null) continue
         this.#watermark.start(offset)
         // A command that is not taken is never committed. So it stays for a detector that runs its sync.
-        if (this.#isMine(record.value.sync)) void this.#take(record.value, offset)
+        if (this.#isMine(record.value.sync)) this.#takeWithEarlier(record.value, offset)
+        else this.#passOver(record.value, offset)
       }
       this.#watermark.skipTo(nextOffset)
     }
@@ -138,6 +150,19 @@ class HomePartition {
     const { incarnation, marker } = known
     const event = refusedRun(command, { fault, incarnation, marker, at: now() })
     await appendRunEvent({ log, io, prefix }, event, { signal })
+  }
+
+  /** The sync may be one of ours later, and its commands keep their order. */
+  #passOver(command: Command, offset: number): void {
+    if (this.#passedOver.length < MOST_PASSED_OVER) this.#passedOver.push({ command, offset })
+  }
+
+  #takeWithEarlier(command: Command, offset: number): void {
+    const isEarlier = (of: PassedOver): boolean => of.command.sync === command.sync
+    const earlier = this.#passedOver.filter(isEarlier)
+    if (earlier.length > 0) this.#passedOver = this.#passedOver.filter(each => !isEarlier(each))
+    for (const each of earlier) void this.#take(each.command, each.offset)
+    void this.#take(command, offset)
   }
 
   async #take(command: Command, offset: number): Promise<void> {

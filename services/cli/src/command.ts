@@ -21,6 +21,8 @@ export interface PositionalSpec {
   /** In upper case, as help shows it. */
   readonly name: string
   readonly required: boolean
+  /** True for the last one, if it may be given several times. */
+  readonly repeats?: boolean
   readonly help: string
 }
 

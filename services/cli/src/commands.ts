@@ -23,6 +23,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/ask/run.ts'),
   },
   {
+    name: 'up',
+    summary: 'serve the project: an API, and runs for whoever asks',
+    load: () => import('./commands/up.ts'),
+  },
+  {
     name: 'approve',
     summary: 'approve a run that the removal guard holds',
     load: () => import('./commands/ask/approve.ts'),

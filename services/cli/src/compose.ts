@@ -7,19 +7,27 @@ import { randomBytes } from 'node:crypto'
 import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
+import { serverOf, type ServerAddress } from '@sluice/control/server-address'
+import type { Control } from '@sluice/control/port'
 import type { Place } from '@sluice/control/project-control'
-import type { Definition, DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
+import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { LoggingIn } from '@sluice/embedded/log-in'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { ulid } from '@sluice/domain/ulid'
-import { hasEmbeddedHistory } from '@sluice/embedded/state-folder'
+import { endOf } from '@sluice/flow/ends'
+import type { NextRunOptions } from '@sluice/embedded/compose'
+import { dataDirOf, hasEmbeddedHistory } from '@sluice/embedded/state-folder'
+import type { Project } from '@sluice/project/project'
 import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { boundSecrets, unboundNotice, unboundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
+import type { Vault } from '@sluice/vault/vault'
+import type { Up } from './folder/serve-folder.ts'
 
 /** A person waits for a command, so it gives up sooner than a service. */
 const STARTUP_TIMEOUT = '10s'
@@ -34,31 +42,85 @@ export interface ProjectOptions {
   readonly tell: (notice: string) => void
 }
 
-/** The pipeline that the environment asks for. */
-export function placeOf(options: ProjectOptions): Place {
-  const { dir, env } = options
+/** Control of the syncs where the environment says: on a server, on Kafka, or in the folder. */
+export async function openControl(options: ProjectOptions): Promise<Control> {
+  const { dir, env, signal } = options
+  const server = serverOf(options)
+  if (server !== null) return await askServer(server)
+  const { loadProject } = await import('@sluice/project/load-project')
+  const load = (): Promise<Project> => loadProject(dir, { env, signal })
+  const project = await load()
   if (isDistributed(env)) {
+    const [{ projectCatalog }, { ProjectControl }] = await Promise.all([
+      import('@sluice/control/catalog'),
+      import('@sluice/control/project-control'),
+    ])
+    const open = (): Promise<Pipeline> => openDistributed(options)
+    const openNext: Place['openNextRun'] = (definition, of) =>
+      openNextRun({ ...options, definition, signal: of })
     // The services have the secrets, and this process need not have them.
-    return { hasHistory: true, open: () => openDistributed(options), assertSecrets: () => Promise.resolve() }
+    const place = { hasHistory: true, open, assertSecrets: () => Promise.resolve(), openNextRun: openNext }
+    return new ProjectControl(projectCatalog(project), place)
   }
+  const { FolderControl } = await import('./folder/folder-control.ts')
+  const { mask } = await import('./cli-logger.ts')
+  const embedded = { ...options, newRunId: newUlid, mask }
+  return new FolderControl({
+    ...options,
+    project,
+    dataDir: dataDirOf(dir),
+    hasHistory: () => hasEmbeddedHistory(dir),
+    loadProject: load,
+    openPipeline: async () => (await import('@sluice/embedded/compose')).openEmbedded(embedded),
+    openToRead: async () => (await import('@sluice/embedded/compose')).openToRead(embedded),
+    askHolder: path => askServer({ kind: 'socket', path }),
+    placeOf: of => folderPlaceOf(options, of),
+  })
+}
+
+async function askServer(address: ServerAddress): Promise<Control> {
+  const { createServerControl } = await import('@sluice/control/adapters/server')
+  return createServerControl(address)
+}
+
+/** What a folder's syncs need to run in it. */
+function folderPlaceOf(
+  options: ProjectOptions,
+  { isAtWork }: { readonly isAtWork: boolean },
+): Pick<Place, 'assertSecrets' | 'openNextRun'> {
   return {
-    hasHistory: hasEmbeddedHistory(dir),
-    open: async () => {
-      const [{ openEmbedded }, { mask }] = await Promise.all([
-        import('@sluice/embedded/compose'),
-        import('./cli-logger.ts'),
-      ])
-      return await openEmbedded({ ...options, newRunId: newUlid, mask })
-    },
     assertSecrets: async (definition, open) => {
-      const { source, destination } = definition
-      const specs = [source, destination]
+      const { env, dir } = options
+      const specs = [definition.source, definition.destination]
       const isElsewhere = secretNames(JSON.stringify(specs)).some(name => !isInEnvironment(env, name))
-      const vault = isElsewhere && hasEmbeddedHistory(dir) ? (await open()).vault : undefined
+      const mayBeKept = isElsewhere && hasEmbeddedHistory(dir)
+      if (mayBeKept && open === null) return
+      const vault = mayBeKept && open !== null ? ((await open()).vault ?? undefined) : undefined
       assertSecrets(definition, env, vault)
       tellUnbound(specs, options, vault)
     },
+    openNextRun: (definition, signal) => openNextRun({ ...options, definition, isAtWork, signal }),
   }
+}
+
+/** Serves the folder. Rejects as `serveFolder` does. */
+export async function openUp(options: ProjectOptions): Promise<Up> {
+  if (isDistributed(options.env))
+    throw new SluiceError(
+      'usage',
+      '`sluice up` serves a folder by itself, and SLUICE_KAFKA_BROKERS is set: unset it, or start `npm run start -w services/console`.',
+    )
+  const [{ openEmbedded }, { serveFolder }, { mask }] = await Promise.all([
+    import('@sluice/embedded/compose'),
+    import('./folder/serve-folder.ts'),
+    import('./cli-logger.ts'),
+  ])
+  return await serveFolder({
+    ...options,
+    dataDir: dataDirOf(options.dir),
+    openPipeline: () => openEmbedded({ ...options, newRunId: newUlid, mask }),
+    place: folderPlaceOf(options, { isAtWork: true }),
+  })
 }
 
 /**
@@ -76,8 +138,8 @@ export function tellUnbound(
 }
 
 /** Opens a preview of a sync's next run. */
-export async function openNextRun(
-  options: ProjectOptions & { readonly definition: Definition },
+async function openNextRun(
+  options: ProjectOptions & Pick<NextRunOptions, 'definition' | 'isAtWork'>,
 ): Promise<NextRun> {
   tellUnbound([options.definition.source], options)
   const [embedded, { mask }] = await Promise.all([
@@ -98,6 +160,18 @@ export async function connectionsOf(
   return await embedded.connectionsOf({ ...options, newRunId: newUlid, mask })
 }
 
+/** Opens the vault of the project. Rejects with `conflict` if another process has the folder open. */
+export async function openVaultOf(
+  options: ProjectOptions,
+): Promise<{ readonly vault: Vault } & AsyncDisposable> {
+  if (isDistributed(options.env)) return await openDistributed(options)
+  const [{ openEmbedded }, { mask }] = await Promise.all([
+    import('@sluice/embedded/compose'),
+    import('./cli-logger.ts'),
+  ])
+  return await openEmbedded({ ...options, newRunId: newUlid, mask })
+}
+
 /** Where the server of a destination sends a person back to; null if it says nothing of that. */
 export async function redirectOf(destination: DestinationSpec): Promise<string | null> {
   const { configuredRedirect } = await import('@sluice/embedded/log-in')
@@ -116,7 +190,7 @@ export async function logIn(
     import('@sluice/http-sender/adapters/undici'),
   ])
   await using opening = new AsyncDisposableStack()
-  const { vault } = opening.use(await placeOf(options).open())
+  const { vault } = opening.use(await openVaultOf(options))
   const sender = opening.use(createUndiciSender({ connections: 1, proxy: proxySettings(env) }))
   const secretFor = boundSecrets(env, isDistributed(env) ? 'refused' : 'allowed', vault)
   const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault })
@@ -127,7 +201,11 @@ export async function logIn(
 /**
  * Opens the topics on Kafka. Rejects with `unreachable` and the address of the service that does not answer.
  */
-async function openDistributed({ env, logger, signal }: ProjectOptions): Promise<Pipeline> {
+async function openDistributed({
+  env,
+  logger,
+  signal,
+}: ProjectOptions): Promise<Pipeline & { readonly vault: Vault }> {
   const [{ createKafkaLog }, { createRegistryCodec }, { openStage }, { openVault }, { mask }] =
     await Promise.all([
       import('@sluice/message-log/adapters/kafka'),
@@ -147,17 +225,12 @@ async function openDistributed({ env, logger, signal }: ProjectOptions): Promise
   await using opening = new AsyncDisposableStack()
   opening.use(stage)
   const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
-  const start: Pipeline['start'] = (_only, { drain }) => aborted(drain)
+  const start: Pipeline['start'] = (_only, { drain }) => endOf(drain)
   const opened = opening.move()
   return {
     ...{ ...stage, vault, logger, newRunId: newUlid, servicesElsewhere: true, start },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
 }
 
 const newUlid = (): string => ulid(Date.now(), randomBytes(10))

@@ -62,3 +62,17 @@ export function exitCodeOfRun(status: RunStatus, failedOf: ErrorCode | null = nu
       return status satisfies never
   }
 }
+
+const WORST_FIRST = [
+  EXIT.interrupted,
+  EXIT.unreachable,
+  EXIT.usage,
+  EXIT.failed,
+  EXIT.held,
+  EXIT.warning,
+] as const satisfies readonly ExitCode[]
+
+/** The exit code of several runs: that of the one that went worst. */
+export function worstOf(codes: readonly ExitCode[]): ExitCode {
+  return WORST_FIRST.find(code => codes.includes(code)) ?? EXIT.success
+}

@@ -58,7 +58,10 @@ export function overallHelp(commands: readonly CommandEntry[], { color }: HelpOp
 /** What one command does, its arguments and options, and examples. */
 export function commandHelp(entry: CommandEntry, command: Command, { color }: HelpOptions): string {
   const paint = painter(color)
-  const positionals = command.positionals.map(({ name, required }) => (required ? name : `[${name}]`))
+  const positionals = command.positionals.map(({ name, required, repeats = false }) => {
+    const shown = repeats ? `${name}…` : name
+    return required ? shown : `[${shown}]`
+  })
   const usage = ['sluice', entry.name, ...positionals, '[OPTIONS]'].join(' ')
   const lines = [
     `${paint('bold', `sluice ${entry.name}`)}: ${entry.summary}`,

@@ -1,12 +1,10 @@
 /** Opens control of the project that the command was called for. */
 import { ControlFor } from '@sluice/control/control-for'
 import type { Control } from '@sluice/control/port'
-import { ProjectControl } from '@sluice/control/project-control'
 import { ALL_ROLES } from '@sluice/control/roles'
-import { loadProject } from '@sluice/project/load-project'
 import { loggerFor } from './cli-logger.ts'
 import type { CommandContext } from './command.ts'
-import { placeOf } from './compose.ts'
+import { openControl as openControlOf } from './compose.ts'
 import { teller } from './output/notice.ts'
 
 /**
@@ -14,8 +12,7 @@ import { teller } from './output/notice.ts'
  */
 export async function openControl(context: CommandContext): Promise<Control> {
   const { dir, env, signal } = context
-  const project = await loadProject(dir, { env, signal })
-  const place = placeOf({ dir, env, logger: loggerFor(context), signal, tell: teller(context) })
-  // The person who runs the command is its operator.
-  return new ControlFor(ALL_ROLES, new ProjectControl(project, place))
+  const options = { dir, env, logger: loggerFor(context), signal, tell: teller(context) }
+  // The person who runs the command is its operator. A server asks who it is.
+  return new ControlFor(ALL_ROLES, await openControlOf(options))
 }

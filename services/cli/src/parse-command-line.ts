@@ -14,7 +14,6 @@ const COMMANDS_NOT_YET: readonly string[] = [
   'send',
   'diff',
   'apply',
-  'up',
   'replay',
   'topics',
   'completion',
@@ -226,7 +225,7 @@ function checkPositionals(given: readonly string[], command: Command, called: st
     throw new SluiceError('usage', `\`${called}\` wants ${missing.name}: ${missing.help}. ${seeHelp(called)}`)
   }
   const extra = given[command.positionals.length]
-  if (extra === undefined) return
+  if (extra === undefined || command.positionals.at(-1)?.repeats === true) return
   const wanted = command.positionals.map(spec => spec.name).join(' ')
   throw new SluiceError(
     'usage',

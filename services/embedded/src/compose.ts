@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import { findNextChanges } from '@sluice/change-detector/detect/next-changes'
@@ -26,7 +27,6 @@ import { loadWhenSending } from '@sluice/http-sender/load-when-sending'
 import type { UndiciSenderOptions } from '@sluice/http-sender/adapters/undici'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
-import type { MessageLog } from '@sluice/message-log/port'
 import { createLocalTokenStore } from '@sluice/oauth/adapters/local'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
@@ -88,7 +88,7 @@ export interface EmbeddedOptions {
  * Opens the folder's log. Rejects with `conflict` if another process has it open. The services run only after
  * `start`.
  */
-export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> {
+export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline & { readonly vault: Vault }> {
   const { dir, env, logger, newRunId, signal, tell, mask } = options
   const dataDir = dataDirOf(dir)
   makeFolders(dataDir, tell)
@@ -108,11 +108,38 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline> 
   const definitions = new Definitions(shared)
   const deps = { ...shared, runs, definitions, vault, newRunId, holds: createLocalHolds(), dataDir, logger }
   const start: Pipeline['start'] = async (only, ends) => {
-    await using services = await openServices({ ...deps, only }, { env, mask, ...ends })
+    await using services = await openServices(
+      { ...deps, ...(only === null ? {} : { only }) },
+      { env, mask, ...ends },
+    )
     await runServices(services, ends)
   }
   const opened = opening.move()
   return { ...deps, servicesElsewhere: false, start, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/**
+ * Opens the folder's log to look at what happened. Any number of processes may do so at once. Rejects with
+ * `conflict` if another process has the folder open to work in it. No service runs.
+ */
+export async function openToRead(options: EmbeddedOptions): Promise<Pipeline> {
+  const { logger, newRunId } = options
+  await using opening = new AsyncDisposableStack()
+  makeFilesPrivate()
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-reading-'))
+  opening.defer(() => rm(folder, { recursive: true, force: true }))
+  const { history, io } = opening.use(await openEmbeddedPast(options, join(folder, 'schemas.db')))
+  // A process that was killed while it made the folder has left no topics. Whoever works here makes them.
+  if (history === null) return await openEmbedded(options)
+  const definitions = new Definitions({ ...history, io })
+  const deps = { ...history, io, definitions, vault: null, logger, newRunId }
+  const opened = opening.move()
+  return {
+    ...deps,
+    servicesElsewhere: false,
+    start: () => Promise.reject(new SluiceError('internal', 'the log is open for reading only')),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
 }
 
 type Opened = Omit<
@@ -233,14 +260,18 @@ function openState(
   return openDeliveredState({ ...of, file: stateFile(dataDir, of), onDiscard })
 }
 
+export interface NextRunOptions extends EmbeddedOptions {
+  readonly definition: Definition
+  /** True if services are at work in this process, which write to the caches of the state. */
+  readonly isAtWork?: boolean
+}
+
 /**
  * Finds out what the next run of a sync would send. It only reads the topics. It makes everything else in a
  * temporary folder, which it removes when the caller disposes the answer. Rejects with the error with which
  * the run would fail.
  */
-export async function openNextRun(
-  options: EmbeddedOptions & { readonly definition: Definition },
-): Promise<NextRun> {
+export async function openNextRun(options: NextRunOptions): Promise<NextRun> {
   const { definition, env, logger, newRunId, signal } = options
   await using opening = new AsyncDisposableStack()
   makeFilesPrivate()
@@ -273,43 +304,55 @@ interface Past extends AsyncDisposable {
   readonly history: Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs'> | null
   /** Encodes the changes of the previewed run, which no other process sees. */
   readonly io: RecordIo
-  /** The folder that may have a cache of the delivered state. Null if other processes have the cache. */
+  /** The folder that may have a cache of the delivered state. Null if the caches are in use. */
   readonly dataDir: string | null
 }
 
 /** Opens the topics so far, for reading only. New schemas go to `schemasFile`. */
-async function openPast(options: EmbeddedOptions, schemasFile: string): Promise<Past> {
-  const { dir, env, logger, signal } = options
+async function openPast(options: Omit<NextRunOptions, 'definition'>, schemasFile: string): Promise<Past> {
+  const { env, logger, signal } = options
+  if (!isDistributed(env)) return await openEmbeddedPast(options, schemasFile)
+  await using opening = new AsyncDisposableStack()
+  const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
+  const [{ createKafkaLog }, { createRegistryCodec }] = await Promise.all([
+    import('@sluice/message-log/adapters/kafka'),
+    import('@sluice/schema-codec/adapters/registry'),
+  ])
+  const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
+  const of = { clientId: `${settings.prefix}-cli`, logger, signal }
+  const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, of))
+  const own = opening.use(createSqliteCodec({ file: schemasFile }))
+  const shared = { log, io: RecordIo.reading(codec, prefix, settings), prefix }
+  const history = await openPastRuns(opening, { ...shared, signal })
+  const opened = opening.move()
+  const io = RecordIo.reading(own, prefix)
+  return { history, io, dataDir: null, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+async function openEmbeddedPast(
+  { dir, signal, isAtWork = false }: Pick<NextRunOptions, 'dir' | 'signal' | 'isAtWork'>,
+  schemasFile: string,
+): Promise<Past> {
   const dataDir = dataDirOf(dir)
   const file = logFile(dataDir)
   await using opening = new AsyncDisposableStack()
-  const open = async (log: MessageLog, io: RecordIo, prefix: string): Promise<Past['history']> => {
-    if ((await log.partitionsOf(sharedTopics(prefix).runs, { signal })) === null) return null
-    const shared = { log, io, prefix }
-    return { ...shared, runs: opening.use(await RunsView.open(shared, { signal })) }
-  }
-  let past: Omit<Past, keyof AsyncDisposable>
-  if (isDistributed(env)) {
-    const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
-    const [{ createKafkaLog }, { createRegistryCodec }] = await Promise.all([
-      import('@sluice/message-log/adapters/kafka'),
-      import('@sluice/schema-codec/adapters/registry'),
-    ])
-    const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
-    const of = { clientId: `${settings.prefix}-cli`, logger, signal }
-    const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, of))
-    const own = opening.use(createSqliteCodec({ file: schemasFile }))
-    const history = await open(log, RecordIo.reading(codec, prefix, settings), prefix)
-    past = { history, io: RecordIo.reading(own, prefix), dataDir: null }
-  } else {
-    // The lock comes first, so that no other process writes to the folder from here on.
-    const log = existsSync(file) ? opening.use(createSqliteLog({ file, readOnly: true })) : null
-    const codec = opening.use(createSqliteCodec({ file: schemasFile, copyOf: file }))
-    const io = RecordIo.reading(codec, PREFIX)
-    past = { history: log === null ? null : await open(log, io, PREFIX), io, dataDir }
-  }
+  // The lock comes first, so that no other process writes to the folder from here on.
+  const log = existsSync(file) ? opening.use(createSqliteLog({ file, readOnly: true })) : null
+  const codec = opening.use(createSqliteCodec({ file: schemasFile, copyOf: file }))
+  const io = RecordIo.reading(codec, PREFIX)
+  const history = log === null ? null : await openPastRuns(opening, { log, io, prefix: PREFIX, signal })
   const opened = opening.move()
-  return { ...past, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  const from = isAtWork ? null : dataDir
+  return { history, io, dataDir: from, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+async function openPastRuns(
+  opening: AsyncDisposableStack,
+  { signal, ...shared }: Omit<NonNullable<Past['history']>, 'runs'> & { readonly signal: AbortSignal },
+): Promise<Past['history']> {
+  const { log, prefix } = shared
+  if ((await log.partitionsOf(sharedTopics(prefix).runs, { signal })) === null) return null
+  return { ...shared, runs: opening.use(await RunsView.open(shared, { signal })) }
 }
 
 /** The keys of a folder's vault. */

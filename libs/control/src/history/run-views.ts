@@ -1,5 +1,6 @@
 /** Runs as people see them, made from the events and reports in the topic `runs`. */
 import type { RunView } from '@sluice/contracts/api'
+import { isErrorCode } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS, type CountsByOp, type Op } from '@sluice/contracts/state'
@@ -32,6 +33,7 @@ export function runView(
     rowsRead: event.rowsRead,
     rowsInvalid: event.rowsInvalid,
     error: event.error,
+    ...(event.errorCode !== null && isErrorCode(event.errorCode) ? { errorCode: event.errorCode } : {}),
     triggers: Object.fromEntries(inReadingOrder(ops).map(op => [op, countsOf(counts, op)])),
     ...(event.invalidSamples.length === 0 ? {} : { invalidRows: [...event.invalidSamples] }),
     ...(event.status === 'held' && event.held !== null

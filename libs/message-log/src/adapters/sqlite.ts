@@ -1,7 +1,7 @@
 /**
  * The log in one SQLite file, for one process: the embedded profile. A write is synced to disk before it is
  * acknowledged. Within the process, any number of handles may be open on a file, and they share everything.
- * Another process is refused with `conflict`.
+ * Another process is refused with `conflict`, unless both only read.
  */
 import { mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -44,8 +44,8 @@ export interface SqliteLogOptions {
    */
   readonly onMaintenanceError?: (error: unknown) => void
   /**
-   * Opens an existing file for reading only. Calls that would change it are refused. It takes the lock all
-   * the same, since no other process may write to the file meanwhile.
+   * Opens an existing file for reading only. Calls that would change it are refused. Other processes may read
+   * the file meanwhile, too, and none may write to it.
    */
   readonly readOnly?: boolean
 }
@@ -85,7 +85,7 @@ function openFile(
   file: string,
   options: { readonly readOnly: boolean; readonly onMaintenanceError: (error: unknown) => void },
 ): Shared {
-  const lock = lockForThisProcess(file)
+  const lock = lockForThisProcess(file, { shared: options.readOnly })
   try {
     const core = new SqliteCore(file, options)
     const maintenance = options.readOnly ? null : new SqliteMaintenance(core, options.onMaintenanceError)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Previewed } from '@sluice/control/next-run'
+import type { Previewed } from '@sluice/control/port'
 import { itemsApart, previewEnd, previewHead, previewItem } from './preview-text.ts'
 
 const PLAIN = { color: false, columns: null } as const

@@ -1,5 +1,5 @@
 /** The output of `sluice preview`, for people: the figures, the requests, and how to see more. */
-import type { Narrowing, NextRun, Previewed } from '@sluice/control/next-run'
+import type { Narrowing, Preview, Previewed } from '@sluice/control/port'
 import { keysText, messageLines } from './message-lines.ts'
 import { painter, safe } from './paint.ts'
 import { counted, number, type OutputOptions } from './wording.ts'
@@ -7,7 +7,7 @@ import { counted, number, type OutputOptions } from './wording.ts'
 /** The output shows this many characters of a body. */
 const BODY_SHOWN = 4_000
 
-type Found = Pick<NextRun, 'counts' | 'rowsRead' | 'rowsInvalid' | 'invalidRows' | 'notices'>
+type Found = Pick<Preview, 'counts' | 'rowsRead' | 'rowsInvalid' | 'invalidRows' | 'notices'>
 
 /** The number of rows of each kind, the invalid rows, and the notices. */
 export function previewHead(sync: string, next: Found, options: OutputOptions): string {

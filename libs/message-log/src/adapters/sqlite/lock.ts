@@ -1,7 +1,8 @@
 /**
- * Keeps a second process away from a log. The lock is SQLite's own exclusive lock on a small file beside the
- * log. The operating system frees it when the process ends, even by a crash, and it needs no native module. A
- * text file names the owner, for the message to a process that is refused.
+ * Keeps a second process away from a log. Any number of processes may read a log together, as long as none
+ * writes to it. The lock is SQLite's own, exclusive or shared, on a small file beside the log. The operating
+ * system frees it when the process ends, even by a crash, and it needs no native module. A text file names
+ * the owner, for the message to a process that is refused.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
@@ -12,15 +13,22 @@ export interface ProcessLock {
   release(): void
 }
 
+/** A transaction that has read something has SQLite's shared lock until it ends. */
+const SHARED = 'BEGIN; SELECT count(*) FROM sqlite_schema'
+const EXCLUSIVE = 'PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE'
+
 /**
  * Takes the lock of `file`, or throws a SluiceError `conflict` that names the process which has it. Does not
  * wait.
  */
-export function lockForThisProcess(file: string): ProcessLock {
+export function lockForThisProcess(
+  file: string,
+  { shared = false }: { readonly shared?: boolean } = {},
+): ProcessLock {
   const ownerFile = `${file}-owner`
   const lock = translated(file, () => new DatabaseSync(`${file}-lock`))
   try {
-    lock.exec('PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE')
+    lock.exec(shared ? SHARED : EXCLUSIVE)
   } catch (error) {
     lock.close()
     if (isBusy(error)) throw conflict(file, ownerFile, error)
@@ -28,6 +36,7 @@ export function lockForThisProcess(file: string): ProcessLock {
       throw error
     })
   }
+  if (shared) return { release: () => lock.close() }
   try {
     writeFileSync(ownerFile, `${process.pid}\n`)
   } catch {

@@ -4,8 +4,7 @@ import type { Command } from '../../command.ts'
 
 export const command: Command = {
   description:
-    'Ends a run that is queued, held or at work. Sluice waits for requests on their way. The rest becomes `unsent`, and the next run sends it.\n' +
-    'If the services run inside a `sluice run` in another terminal, interrupt that command instead (Ctrl-C).',
+    'Ends a run that is queued, held or at work. Sluice waits for requests on their way. The rest becomes `unsent`, and the next run sends it.',
   positionals: [{ name: 'RUN', required: true, help: 'the id of the run, as `sluice runs` lists it' }],
   options: {},
   examples: [

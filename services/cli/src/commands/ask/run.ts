@@ -1,19 +1,75 @@
 /** `sluice run`. */
-import { askForRun } from '../../ask-and-show.ts'
-import type { Command } from '../../command.ts'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Control } from '@sluice/control/port'
+import { unknownSync } from '@sluice/control/unknown-names'
+import { askForEach, askForRun } from '../../ask-and-show.ts'
+import { booleanOption, type Command, type CommandContext } from '../../command.ts'
+import { openControl } from '../../open-control.ts'
+
+/** A page of names. */
+const PAGE = 1_000
 
 export const command: Command = {
   description:
     'Reads the model, finds the rows that were added, changed or removed since they were last delivered, sends the requests, and waits for the outcome.\n' +
-    'Rows that are not delivered are tried again on the next run. Ctrl-C ends the run cleanly: the next run sends what was not sent yet.',
-  positionals: [{ name: 'SYNC', required: true, help: 'the sync to run' }],
-  options: {},
+    'Rows that are not delivered are tried again on the next run. Ctrl-C ends the run cleanly: the next run sends what was not sent yet.\n' +
+    'Several syncs run one after the other, and the exit code is that of the run that went worst. If another process works in this folder, it runs the sync. A sync that is being run there is refused, or waits with `--wait`.',
+  positionals: [
+    { name: 'SYNC', required: false, repeats: true, help: 'the sync to run, or several of them' },
+  ],
+  options: {
+    all: { type: 'boolean', help: 'run all syncs, in the order of their names' },
+    wait: { type: 'boolean', help: 'wait for a run of the sync that is under way, and then run it again' },
+  },
   examples: [
     { command: 'sluice run customers', does: 'one run, with progress and a summary' },
     {
       command: 'sluice run customers --json',
       does: 'for scripts: the run as JSON; the exit code tells how it went',
     },
+    { command: 'sluice run customers orders', does: 'one run each; with --json, a list of them' },
+    { command: 'sluice run --all', does: 'one run of each sync' },
   ],
-  run: context => askForRun(context),
+  async run(context) {
+    const { positionals: names } = context.args
+    const isAll = booleanOption(context.args, 'all')
+    if (isAll && names.length > 0)
+      throw new SluiceError('usage', '`--all` runs every sync: name none beside it.')
+    if (!isAll && (names.length === 0 || names.includes('')))
+      throw new SluiceError(
+        'usage',
+        '`sluice run` wants SYNC: the sync to run, or `--all`. `sluice run --help` explains it.',
+      )
+    const queues = booleanOption(context.args, 'wait')
+    if (!isAll && names.length === 1) return await askForRun(context, { queues })
+    return await runSeveral(context, { names: isAll ? null : names, queues })
+  },
+}
+
+/** Mistakes in a name are told before anything runs. `names` is null for all syncs. */
+async function runSeveral(
+  context: CommandContext,
+  { names, queues }: { readonly names: readonly string[] | null; readonly queues: boolean },
+): ReturnType<typeof askForEach> {
+  await using control = await openControl(context)
+  const known = await syncsOf(control, context.signal)
+  for (const name of names ?? []) if (!known.includes(name)) throw unknownSync(name, known)
+  if (known.length === 0) throw new SluiceError('usage', 'There is no sync to run.')
+  const wanted = names === null ? known : [...new Set(names)]
+  return await askForEach(
+    context,
+    control,
+    wanted.map(sync => ({ sync, queues })),
+  )
+}
+
+async function syncsOf(control: Control, signal: AbortSignal): Promise<readonly string[]> {
+  const names: string[] = []
+  let after: string | undefined
+  do {
+    const { resources, next } = await control.resources({ limit: PAGE, after }, signal)
+    for (const { kind, name } of resources) if (kind === 'sync') names.push(name)
+    after = next ?? undefined
+  } while (after !== undefined)
+  return names
 }

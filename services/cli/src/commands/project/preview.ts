@@ -1,25 +1,12 @@
 /** `sluice preview`. */
 import type { PreviewView } from '@sluice/contracts/api'
-import { SluiceError } from '@sluice/contracts/errors'
-import type { Definition } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
-import { triggeredOps } from '@sluice/domain/trigger'
-import { loggerFor } from '../../cli-logger.ts'
-import {
-  numberOption,
-  textOption,
-  type Command,
-  type CommandArgs,
-  type CommandContext,
-} from '../../command.ts'
-import { openNextRun } from '../../compose.ts'
+import type { Preview, PreviewQuery } from '@sluice/control/port'
+import { numberOption, textOption, type Command, type CommandContext } from '../../command.ts'
 import { EXIT, type ExitCode } from '../../exit-codes.ts'
 import { KEY_OPTION, keyOption, outputOptions } from '../../history-options.ts'
-import type { Narrowing, NextRun } from '@sluice/control/next-run'
-import { teller } from '../../output/notice.ts'
+import { openControl } from '../../open-control.ts'
 import { previewEnd, previewHead, previewItem } from '../../output/preview-text.ts'
-import { loadProject } from '@sluice/project/load-project'
-import { resolveDefinition } from '@sluice/project/resolve-definition'
 
 /** Nobody reads more requests on a screen. `--rows` shows more. */
 const SHOWN_REQUESTS = 20
@@ -47,42 +34,28 @@ export const command: Command = {
     { command: 'sluice preview customers --key 42 --json', does: 'the request of one row, for scripts' },
   ],
   async run(context) {
-    const { args, dir, env, signal, json } = context
-    const project = await loadProject(dir, { env, signal })
-    const definition = resolveDefinition(project, args.positionals[0] ?? '')
-    const narrowing = narrowingOf(args, definition)
-    const logger = loggerFor(context)
-    await using next = await openNextRun({ dir, env, logger, definition, signal, tell: teller(context) })
-    const print = json ? printJson : printText
-    return await print(context, next, { sync: definition.sync.name, narrowing })
+    const { args, signal, json } = context
+    const name = textOption(args, 'trigger')
+    const asked = {
+      sync: args.positionals[0] ?? '',
+      op: OPS.find(candidate => candidate === name),
+      key: keyOption(args),
+      rows: numberOption(args, 'rows'),
+    }
+    await using control = await openControl(context)
+    await using next = await control.preview(asked, signal)
+    return await (json ? printJson : printText)(context, next, asked)
   },
-}
-
-interface Asked {
-  readonly sync: string
-  readonly narrowing: Narrowing
-}
-
-/** Throws `usage` for a trigger that the sync does not have. */
-function narrowingOf(args: CommandArgs, { sync }: Definition): Narrowing {
-  const name = textOption(args, 'trigger')
-  const op = OPS.find(candidate => candidate === name)
-  const triggers = triggeredOps(sync)
-  if (op !== undefined && !triggers.has(op)) {
-    const has = OPS.filter(candidate => triggers.has(candidate)).join(', ')
-    throw new SluiceError('usage', `The sync \`${sync.name}\` has no trigger \`${op}\`; it has ${has}.`)
-  }
-  return { op, key: keyOption(args), rows: numberOption(args, 'rows') }
 }
 
 /**
  * Renders everything before it writes anything, so that an error is the only JSON document on stdout. It
  * keeps the output in pieces, since all of it may exceed the largest string that JavaScript allows.
  */
-async function printJson({ stdout }: CommandContext, next: NextRun, asked: Asked): Promise<ExitCode> {
+async function printJson({ stdout }: CommandContext, next: Preview, asked: PreviewQuery): Promise<ExitCode> {
   const requests: string[] = []
   const rejected: NonNullable<PreviewView['rejected']> = []
-  for await (const { kind, ...previewed } of next.requests(asked.narrowing)) {
+  for await (const { kind, ...previewed } of next.requests) {
     if ('error' in previewed) rejected.push(previewed)
     else requests.push(JSON.stringify(previewed))
   }
@@ -101,17 +74,16 @@ async function printJson({ stdout }: CommandContext, next: NextRun, asked: Asked
   return exitCode(next, rejected.length > 0)
 }
 
-async function printText(context: CommandContext, next: NextRun, asked: Asked): Promise<ExitCode> {
+async function printText(context: CommandContext, next: Preview, asked: PreviewQuery): Promise<ExitCode> {
   const { stdout } = context
   const options = outputOptions(context)
-  const { narrowing } = asked
   stdout.write(previewHead(asked.sync, next, options))
-  const most = narrowing.rows === undefined ? SHOWN_REQUESTS : Number.MAX_SAFE_INTEGER
+  const most = asked.rows === undefined ? SHOWN_REQUESTS : Number.MAX_SAFE_INTEGER
   let shown = 0
   let rows = 0
   let isCut = false
   let isRejected = false
-  for await (const previewed of next.requests(narrowing)) {
+  for await (const previewed of next.requests) {
     if (shown === most) {
       isCut = true
       break
@@ -121,10 +93,10 @@ async function printText(context: CommandContext, next: NextRun, asked: Asked): 
     isRejected ||= previewed.kind === 'rejected'
     stdout.write(previewItem(previewed, options))
   }
-  stdout.write(previewEnd(next, { ...asked, shown, rows, isCut }, options))
+  stdout.write(previewEnd(next, { sync: asked.sync, narrowing: asked, shown, rows, isCut }, options))
   return exitCode(next, isRejected)
 }
 
-function exitCode({ rowsInvalid }: NextRun, isRejected: boolean): ExitCode {
+function exitCode({ rowsInvalid }: Preview, isRejected: boolean): ExitCode {
   return isRejected || rowsInvalid > 0 ? EXIT.warning : EXIT.success
 }

@@ -1,0 +1,85 @@
+/**
+ * What the API takes: path, query and body of each request, as zod schemas. A query is text, so its numbers
+ * are read from text. Unknown names are errors, since a filter that is misspelt would show everything.
+ */
+import { z } from 'zod'
+
+const MOST_PER_PAGE = 1000
+const DEFAULT_LIMIT = 50
+/** Keys of rows have up to 8 KB, and so has a cursor that names one. */
+const MOST_TEXT = 16_384
+const MOST_NAME = 200
+
+const text = z.string().min(1).max(MOST_TEXT)
+const name = z.string().min(1).max(MOST_NAME)
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, `expected a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+const paging = {
+  limit: wholeNumber(1, MOST_PER_PAGE)
+    .optional()
+    .transform(limit => limit ?? DEFAULT_LIMIT),
+  after: text.optional().describe('The `next` of the page before.'),
+}
+const key = text.describe('The primary key of a row as text; a composite one as a JSON array.')
+const status = wholeNumber(100, 599)
+const trigger = z.enum(['added', 'changed', 'removed'])
+
+export const syncPath = z.strictObject({ name })
+export const runPath = z.strictObject({ id: name })
+export const resourcePath = z.strictObject({
+  kind: z.enum(['source', 'model', 'destination', 'sync']),
+  name,
+})
+
+export const noQuery = z.strictObject({})
+export const pageQuery = z.strictObject(paging)
+export const runsQuery = z.strictObject({ sync: name.optional(), ...paging })
+export const attemptsQuery = z.strictObject({
+  run: name.optional(),
+  sync: name.optional(),
+  key: key.optional(),
+  status: status.optional(),
+  since: z.iso.datetime().optional().describe('Only attempts that started at this time or later.'),
+  ...paging,
+})
+export const failedQuery = z.strictObject({
+  run: name.optional().describe('Only rows whose last try was in this run.'),
+  key: key.optional(),
+  status: status.optional(),
+  ...paging,
+})
+
+/** Most requests that a preview shows at once. */
+export const MOST_PREVIEWED = 10_000
+const PREVIEWED = 100
+export const previewQuery = z.strictObject({
+  sync: name,
+  trigger: trigger.optional(),
+  key: key.optional(),
+  rows: wholeNumber(1, 1_000_000).optional().describe('Only the first rows.'),
+  limit: wholeNumber(1, MOST_PREVIEWED)
+    .optional()
+    .transform(limit => limit ?? PREVIEWED)
+    .describe('Most requests that the answer has.'),
+})
+
+/** A body with nothing in it. A request may also come without one. */
+export const noBody = z.strictObject({})
+export const runBody = z.strictObject({
+  queues: z
+    .boolean()
+    .optional()
+    .describe('False: refuse if a run of the sync is queued or at work. Default: wait for it.'),
+})
+/** Chooses rows that were not delivered; without fields, all of them. */
+export const failedRowsBody = z.strictObject({
+  key: key.optional(),
+  status: z.int().min(100).max(599).optional(),
+})
+export const resyncBody = z.strictObject({
+  as: z.enum(['added', 'changed']).optional().describe('The trigger that sends the rows; default: added.'),
+})

@@ -1,0 +1,192 @@
+/**
+ * Control of the syncs of a server, by its API. The server may be far away, or the process that has a folder
+ * open, which listens on a socket in that folder.
+ */
+import {
+  attemptsPage,
+  failedPage,
+  previewView,
+  resourcesPage,
+  runsPage,
+  runView,
+  syncsPage,
+  type AttemptsPage,
+  type FailedPage,
+  type ResourcesPage,
+  type RunsPage,
+  type RunView,
+  type SyncsPage,
+} from '@sluice/contracts/api'
+import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isEnded } from '@sluice/domain/run-status'
+import { sleep } from '@sluice/flow/sleep'
+import type {
+  AttemptsQuery,
+  Control,
+  FailedQuery,
+  FollowedRun,
+  Following,
+  Paging,
+  Preview,
+  Previewed,
+  PreviewedRequest,
+  PreviewQuery,
+  RejectedRows,
+  RunRequest,
+} from '../port.ts'
+import type { ServerAddress } from '../server-address.ts'
+import { readEvents } from './server/read-events.ts'
+import { ServerClient } from './server/server-client.ts'
+
+/** How often a stream that was cut off is taken up again without a new state in between. */
+const MOST_RESUMED = 5
+const RESUME_AFTER_MS = 500
+
+/**
+ * Connects to nothing before a method asks something. Errors of the server keep their code and details. It is
+ * `unreachable` if the server does not answer, or goes away before the run has ended.
+ */
+export function createServerControl(address: ServerAddress): Control {
+  return new ServerControl(new ServerClient(address))
+}
+
+class ServerControl implements Control {
+  readonly #client: ServerClient
+
+  constructor(client: ServerClient) {
+    this.#client = client
+  }
+
+  async askForRun(request: RunRequest, following: Following): Promise<FollowedRun> {
+    const { sync, cause = 'manual', scope = null, queues } = request
+    const { key, status, as } = scope ?? { key: null, status: null, as: null }
+    const rows = { ...(key === null ? {} : { key }), ...(status === null ? {} : { status }) }
+    switch (cause) {
+      case 'retry':
+      case 'discard':
+        return await this.#ask(['syncs', sync, cause], rows, following)
+      case 'resync':
+        return await this.#ask(['syncs', sync, 'resync'], as === null ? {} : { as }, following)
+      case 'manual':
+        return await this.#ask(['syncs', sync, 'runs'], queues === undefined ? {} : { queues }, following)
+      default:
+        throw new SluiceError('internal', `a server cannot be asked for a run with the cause ${cause}`)
+    }
+  }
+
+  async reset(sync: string, following: Following): Promise<FollowedRun> {
+    return await this.#ask(['syncs', sync, 'reset'], {}, following)
+  }
+
+  async approve(run: string, following: Following): Promise<FollowedRun> {
+    return await this.#ask(['runs', run, 'approve'], {}, following)
+  }
+
+  async cancel(run: string, following: Following): Promise<FollowedRun> {
+    return await this.#ask(['runs', run, 'cancel'], {}, following)
+  }
+
+  async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
+    return await this.#client.get(['runs'], { ...query }, { signal, answer: runsPage })
+  }
+
+  async run(id: string, signal: AbortSignal): Promise<RunView> {
+    return await this.#client.get(['runs', id], {}, { signal, answer: runView })
+  }
+
+  /**
+   * A stream that is cut off is taken up again. It begins with the state as it is then, so nothing is missed.
+   */
+  async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
+    let last = ''
+    for (let resumed = 0; ; resumed += 1) {
+      try {
+        for await (const data of readEvents(await this.#client.stream(['runs', id, 'events'], { signal }))) {
+          if (data !== last) resumed = 0
+          const view = this.#client.parsed(runView, data)
+          if (data !== last) yield view
+          last = data
+          if (isEnded(view.status)) return
+        }
+      } catch (error) {
+        if (!isSluiceError(error, 'unreachable')) throw error
+        // It was asked already, so nobody may ask another one instead.
+        if (resumed >= MOST_RESUMED) throw this.#client.gone(error)
+      }
+      if (resumed >= MOST_RESUMED) throw this.#client.gone()
+      await sleep(RESUME_AFTER_MS, { signal })
+    }
+  }
+
+  async attempts({ since, ...query }: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
+    const from = since === undefined ? undefined : new Date(since).toISOString()
+    return await this.#client.get(['attempts'], { ...query, since: from }, { signal, answer: attemptsPage })
+  }
+
+  async failed({ sync, ...query }: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
+    return await this.#client.get(['syncs', sync, 'failed'], { ...query }, { signal, answer: failedPage })
+  }
+
+  async preview({ op, ...query }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
+    const asked = { ...query, trigger: op, limit: MOST_PREVIEWED }
+    const view = await this.#client.get(['preview'], asked, { signal, answer: previewView })
+    const { counts, rowsRead = 0, rowsInvalid = 0, invalidRows = [], notices = [], rejected = [] } = view
+    const more = view.more === true ? [`there are more requests than the ${view.requests.length} shown`] : []
+    return {
+      ...{ counts, rowsRead, rowsInvalid, invalidRows, notices: [...notices, ...more] },
+      requests: previewed(view.requests, rejected),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }
+  }
+
+  async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
+    return await this.#client.get(['syncs'], { ...paging }, { signal, answer: syncsPage })
+  }
+
+  async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
+    return await this.#client.get(['resources'], { ...paging }, { signal, answer: resourcesPage })
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve()
+  }
+
+  async #ask(path: readonly string[], body: object, { onProgress, cancel }: Following): Promise<FollowedRun> {
+    // The caller learns what became of its question even if it interrupts meanwhile.
+    const { signal } = new AbortController()
+    const first = await this.#client.post(path, body, { signal, answer: runView })
+    if (isEnded(first.status) || first.status === 'held') return { view: first }
+    onProgress(first)
+    const cancelRun = (): void => void this.#cancelQuietly(first.id, signal)
+    cancel.addEventListener('abort', cancelRun, { once: true })
+    if (cancel.aborted) cancelRun()
+    try {
+      for await (const view of this.follow(first.id, signal)) {
+        if (isEnded(view.status) || view.status === 'held') return { view }
+        onProgress(view)
+      }
+    } finally {
+      cancel.removeEventListener('abort', cancelRun)
+    }
+    throw this.#client.gone()
+  }
+
+  /** A run that has ended meanwhile needs no end, and one whose server is gone is told by following it. */
+  async #cancelQuietly(id: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#client.post(['runs', id, 'cancel'], {}, { signal, answer: runView })
+    } catch (error) {
+      if (!isSluiceError(error)) throw error
+    }
+  }
+}
+
+async function* previewed(
+  requests: readonly PreviewedRequest[],
+  rejected: readonly RejectedRows[],
+): AsyncGenerator<Previewed> {
+  await Promise.resolve()
+  for (const request of requests) yield { kind: 'request', ...request }
+  for (const rows of rejected) yield { kind: 'rejected', ...rows }
+}

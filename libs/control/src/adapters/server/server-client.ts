@@ -1,0 +1,195 @@
+/** Asks a server: HTTP on a host or on a Unix socket, JSON both ways, and problem details as errors. */
+import {
+  request as requestHttp,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type RequestOptions,
+} from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { problem } from '@sluice/contracts/api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { z } from 'zod'
+import type { ServerAddress } from '../../server-address.ts'
+
+interface Asked<T> {
+  readonly signal: AbortSignal
+  readonly answer: z.ZodType<T>
+}
+
+type Query = { readonly [name: string]: string | number | undefined }
+
+/** Beyond it, a server is wrong, or none of ours. */
+const MOST_CHARACTERS = 128 * 1024 * 1024
+/** A preview may take minutes. A stream says something every 15 s. */
+const SILENCE_MS = 11 * 60_000
+const STREAM_SILENCE_MS = 60_000
+const SECOND_MS = 1_000
+const OK = 200
+const NOT_OK = 300
+
+export class ServerClient {
+  readonly #address: ServerAddress
+
+  constructor(address: ServerAddress) {
+    this.#address = address
+  }
+
+  async get<T>(path: readonly string[], query: Query, { signal, answer }: Asked<T>): Promise<T> {
+    const response = await this.#request('GET', path, { query, signal, silenceMs: SILENCE_MS })
+    return this.parsed(answer, await this.#text(response))
+  }
+
+  async post<T>(path: readonly string[], body: object, { signal, answer }: Asked<T>): Promise<T> {
+    const sent = { body: JSON.stringify(body), signal, silenceMs: SILENCE_MS }
+    return this.parsed(answer, await this.#text(await this.#request('POST', path, sent)))
+  }
+
+  /** The text of a stream, which may break off with `unreachable`. */
+  async stream(
+    path: readonly string[],
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<AsyncIterable<string>> {
+    return this.#texts(await this.#request('GET', path, { signal, silenceMs: STREAM_SILENCE_MS }))
+  }
+
+  /** The server has gone away in the midst of an answer. */
+  gone(cause?: unknown): SluiceError {
+    const place = this.#address.kind === 'socket' ? 'stays in the folder' : 'may go on there'
+    const message = `${this.#where()} has gone away. What it was asked for ${place}: \`sluice runs\` shows how far it came.`
+    return new SluiceError('unreachable', message, { cause })
+  }
+
+  parsed<T>(schema: z.ZodType<T>, text: string): T {
+    const read = schema.safeParse(jsonOf(text))
+    if (read.success) return read.data
+    const message = `${this.#where()} is no Sluice of this version: it answered ${shown(text)}`
+    throw new SluiceError('unreachable', message)
+  }
+
+  async #request(
+    method: 'GET' | 'POST',
+    path: readonly string[],
+    of: {
+      readonly query?: Query
+      readonly body?: string
+      readonly signal: AbortSignal
+      readonly silenceMs: number
+    },
+  ): Promise<IncomingMessage> {
+    const { query = {}, body, signal, silenceMs } = of
+    const search = new URLSearchParams()
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) search.set(name, String(value))
+    const text = search.size === 0 ? '' : `?${search.toString()}`
+    const target = `/api/v1/${path.map(encodeURIComponent).join('/')}${text}`
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
+    const response = await this.#sent(target, { method, headers, signal }, { body, silenceMs })
+    const { statusCode: status = 0 } = response
+    if (status >= OK && status < NOT_OK) return response
+    throw this.#refusal(status, await this.#text(response))
+  }
+
+  #sent(
+    target: string,
+    options: RequestOptions & { readonly headers: OutgoingHttpHeaders },
+    { body, silenceMs }: { readonly body: string | undefined; readonly silenceMs: number },
+  ): Promise<IncomingMessage> {
+    const address = this.#address
+    const { headers, ...place } = placeOf(address, target)
+    const all = { ...options, ...place, headers: { ...options.headers, ...headers }, agent: false }
+    return new Promise((resolve, reject) => {
+      const send = address.kind === 'url' && address.url.startsWith('https:') ? requestHttps : requestHttp
+      const request = send(all, resolve)
+      let isConnected = false
+      request.on('socket', socket => socket.once('connect', () => (isConnected = true)))
+      request.on('error', cause => {
+        if (options.signal?.aborted === true) reject(options.signal.reason)
+        else reject(isConnected ? this.gone(cause) : this.#unreached(cause))
+      })
+      const silent = new Error(`it said nothing for ${silenceMs / SECOND_MS} s`)
+      request.setTimeout(silenceMs, () => request.destroy(silent))
+      request.end(body)
+    })
+  }
+
+  async #text(response: IncomingMessage): Promise<string> {
+    let text = ''
+    for await (const part of this.#texts(response)) {
+      text += part
+      if (text.length > MOST_CHARACTERS)
+        throw new SluiceError(
+          'unreachable',
+          `${this.#where()} answered with more than ${MOST_CHARACTERS} characters`,
+        )
+    }
+    return text
+  }
+
+  async *#texts(response: IncomingMessage): AsyncGenerator<string> {
+    response.setEncoding('utf8')
+    const parts: AsyncIterable<string> = response
+    try {
+      for await (const part of parts) yield part
+    } catch (error) {
+      throw this.gone(error)
+    }
+  }
+
+  /** An error of the server, as if it had happened here. */
+  #refusal(status: number, text: string): SluiceError {
+    const read = problem.safeParse(jsonOf(text))
+    if (!read.success) {
+      const message = `${this.#where()} is no Sluice: it answered ${status} ${shown(text)}`
+      return new SluiceError('unreachable', message)
+    }
+    const { code, detail, errors, retryable } = read.data
+    const details = errors.map(({ message, file, line, column, field }) => ({
+      message,
+      ...(file === undefined ? {} : { file }),
+      ...(line === undefined ? {} : { line }),
+      ...(column === undefined ? {} : { column }),
+      ...(field === undefined ? {} : { field }),
+    }))
+    return new SluiceError(code, detail, { details, retryable })
+  }
+
+  /** Nothing was asked, so the same call may be made again. */
+  #unreached(cause: Error): SluiceError {
+    const message = `${this.#where()} does not answer: ${cause.message}`
+    return new SluiceError('unreachable', message, { cause, retryable: true })
+  }
+
+  #where(): string {
+    const address = this.#address
+    return address.kind === 'socket' ? 'The process that has the folder open' : `The server ${address.url}`
+  }
+}
+
+function placeOf(
+  address: ServerAddress,
+  target: string,
+): RequestOptions & { readonly headers: OutgoingHttpHeaders } {
+  if (address.kind === 'socket') return { socketPath: address.path, path: target, headers: {} }
+  const { protocol, hostname, port, pathname } = new URL(address.url)
+  const base = pathname.replace(/\/+$/, '')
+  const { token } = address
+  return {
+    ...{ protocol, path: `${base}${target}`, port: port === '' ? null : port },
+    hostname: hostname.replace(/^\[(.*)\]$/, '$1'),
+    headers: token === null ? {} : { authorization: `Bearer ${token}` },
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const SHOWN = 200
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text)
+}

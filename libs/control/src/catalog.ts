@@ -1,0 +1,73 @@
+/** Where control looks up the resources: in a project that was loaded, or in the log. */
+import { basename } from 'node:path'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ResourceRecord } from '@sluice/contracts/records'
+import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
+import { namesOf, type Project } from '@sluice/project/project'
+import { resolveDefinition } from '@sluice/project/resolve-definition'
+import { parseResource } from '@sluice/resources/parse-documents'
+import { currentDefinition, readResources, writeResources } from '@sluice/resources/stored-documents'
+import type { Pipeline } from './pipeline.ts'
+import { unknownSync } from './unknown-names.ts'
+
+export interface Catalog {
+  /** The names of all syncs. */
+  syncs(signal: AbortSignal): Promise<ReadonlySet<string>>
+  /** Throws `not-found` for a sync that does not exist. */
+  definition(sync: string, signal: AbortSignal): Promise<Definition>
+  resources(signal: AbortSignal): Promise<readonly ResourceSpec[]>
+  /** Puts the resources into the log, so that the services see them as they are here. */
+  publish(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>, signal: AbortSignal): Promise<void>
+}
+
+/** The resources of a project, which each command publishes. */
+export function projectCatalog(project: Project): Catalog {
+  return {
+    syncs: () => Promise.resolve(new Set(namesOf(project, 'sync'))),
+    definition: async sync => resolveDefinition(project, sync),
+    resources: () => Promise.resolve([...project.resources.values()]),
+    publish: async (pipeline, signal) =>
+      void (await writeResources(pipeline, recordsOf(project), { signal })),
+  }
+}
+
+/** The resources that projects have put into the log. */
+export function storedCatalog(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>): Catalog {
+  const stored = async (signal: AbortSignal): Promise<ResourceRecord[]> => {
+    const all = await readResources(pipeline, { signal })
+    return [...all.values()].filter(({ kind }) => KINDS.has(kind))
+  }
+  const syncs: Catalog['syncs'] = async signal =>
+    new Set((await stored(signal)).filter(({ kind }) => kind === 'sync').map(({ name }) => name))
+  return {
+    syncs,
+    definition: async (sync, signal) => {
+      const known = await syncs(signal)
+      if (!known.has(sync)) throw unknownSync(sync, known)
+      return await currentDefinition(pipeline, sync, { signal })
+    },
+    resources: async signal => (await stored(signal)).flatMap(readable),
+    publish: () => Promise.resolve(),
+  }
+}
+
+const KINDS: ReadonlySet<string> = new Set(['source', 'model', 'destination', 'sync'])
+
+/** A stored resource that cannot be read fails the runs that need it, and is not shown. */
+function readable({ spec }: ResourceRecord): ResourceSpec[] {
+  try {
+    return [parseResource(spec)]
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'corrupt') return []
+    throw error
+  }
+}
+
+function recordsOf(project: Project): ResourceRecord[] {
+  return [...project.resources.values()].map(spec => ({
+    kind: spec.kind,
+    name: spec.name,
+    project: basename(project.dir),
+    spec: JSON.stringify(spec),
+  }))
+}

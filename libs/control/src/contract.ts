@@ -1,0 +1,144 @@
+/**
+ * What control promises, wherever the syncs run. The harness gives it one sync, `people`, whose rows have an
+ * id and go to `PUT /people/ID`; a row that is gone goes to `DELETE /people/ID`.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { RunView } from '@sluice/contracts/api'
+import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import type { Control, Following, PreviewQuery } from './port.ts'
+
+export interface ControlHarness extends AsyncDisposable {
+  readonly control: Control
+  setRows(...ids: readonly number[]): Promise<void>
+}
+
+const { signal } = new AbortController()
+const ALL = { limit: 50, after: undefined }
+const ATTEMPTS = {
+  run: undefined,
+  sync: undefined,
+  key: undefined,
+  status: undefined,
+  since: undefined,
+  ...ALL,
+}
+const FAILED = { sync: 'people', run: undefined, key: undefined, status: undefined, ...ALL }
+const PREVIEW: PreviewQuery = { sync: 'people', op: undefined, key: undefined, rows: undefined }
+
+export function controlContract(name: string, open: (apiUrl: string) => Promise<ControlHarness>): void {
+  describe(`control of ${name}`, () => {
+    let api: ScriptedApi
+    let harness: ControlHarness
+    beforeEach(async () => {
+      api = await startScriptedApi()
+      harness = await open(api.url)
+      await harness.setRows(1, 2)
+    })
+    afterEach(async () => {
+      await harness[Symbol.asyncDispose]()
+      await api[Symbol.asyncDispose]()
+    })
+    const following = (of: Partial<Following> = {}): Following => ({
+      onProgress: () => undefined,
+      cancel: signal,
+      ...of,
+    })
+
+    it('runs a sync, and tells what became of it as often as somebody asks', async () => {
+      const { control } = harness
+      api.on({ url: '/people/2' }, { status: 422 })
+      const seen: string[] = []
+      const { view } = await control.askForRun(
+        { sync: 'people' },
+        following({ onProgress: ({ id }) => seen.push(id) }),
+      )
+      expect(view).toMatchObject({ status: 'warning', cause: 'manual', rowsRead: 2 })
+      expect(new Set(seen)).toEqual(new Set([view.id]))
+      expect(await control.run(view.id, signal)).toEqual(view)
+      expect(await control.runs({ sync: 'people', ...ALL }, signal)).toEqual({ runs: [view], next: null })
+      const states: RunView[] = []
+      for await (const state of control.follow(view.id, signal)) states.push(state)
+      expect(states).toEqual([view])
+
+      const { attempts, next } = await control.attempts({ ...ATTEMPTS, limit: 1 }, signal)
+      const rest = await control.attempts({ ...ATTEMPTS, after: next ?? 'nothing' }, signal)
+      expect([...attempts, ...rest.attempts].map(({ keys }) => keys.join()).sort()).toEqual(['1', '2'])
+      const refused = await control.attempts({ ...ATTEMPTS, status: 422, since: 0 }, signal)
+      expect(refused.attempts.map(({ keys, outcome }) => [keys, outcome])).toEqual([[['2'], 'rejected']])
+      expect((await control.failed(FAILED, signal)).rows).toMatchObject([{ key: '2', status: 422 }])
+      expect((await control.failed({ ...FAILED, key: '1' }, signal)).rows).toEqual([])
+      expect(await control.syncs(ALL, signal)).toMatchObject({
+        syncs: [{ name: 'people', lastRun: { id: view.id } }],
+        next: null,
+      })
+      const { resources } = await control.resources(ALL, signal)
+      expect(resources.map(({ kind }) => kind)).toEqual(['destination', 'model', 'source', 'sync'])
+
+      const again = { sync: 'people', cause: 'retry', scope: { as: null, key: '2', status: null } } as const
+      expect((await control.askForRun(again, following())).view).toMatchObject({ cause: 'retry' })
+      expect((await control.reset('people', following())).view).toMatchObject({ cause: 'reset' })
+      expect((await control.failed(FAILED, signal)).rows).toEqual([])
+    })
+
+    it('previews what a run would send, and sends nothing', async () => {
+      const { control } = harness
+      await control.askForRun({ sync: 'people' }, following())
+      await harness.setRows(1, 3)
+      const before = api.requests.length
+      await using preview = await control.preview(PREVIEW, signal)
+      expect(preview).toMatchObject({ counts: { added: 1, changed: 0, removed: 1 }, rowsRead: 2 })
+      const sent: string[] = []
+      for await (const each of preview.requests) if (each.kind === 'request') sent.push(each.keys.join())
+      expect(sent.sort()).toEqual(['2', '3'])
+      await using removed = await control.preview({ ...PREVIEW, op: 'removed', key: '2' }, signal)
+      const methods: string[] = []
+      for await (const each of removed.requests) if (each.kind === 'request') methods.push(each.method)
+      expect(methods).toEqual(['DELETE'])
+      expect(api.requests).toHaveLength(before)
+      await expect(control.preview({ ...PREVIEW, op: 'changed' }, signal)).rejects.toMatchObject({
+        code: 'usage',
+      })
+    })
+
+    it('ends a run in good order when the one who asked for it says so', async () => {
+      const { control } = harness
+      const gate = Promise.withResolvers<object>()
+      api.on({}, () => gate.promise)
+      const cancel = new AbortController()
+      const run = control.askForRun({ sync: 'people' }, following({ cancel: cancel.signal }))
+      await api.waitFor(1)
+      cancel.abort(new Error('the test cancels'))
+      gate.resolve({})
+      const { view } = await run
+      // The requests were on their way, so they were finished.
+      expect(['cancelled', 'success']).toContain(view.status)
+      expect(view.triggers.added).toMatchObject({ detected: 2, delivered: 2 })
+      await expect(control.cancel(view.id, following())).rejects.toMatchObject({ code: 'usage' })
+      await expect(control.approve(view.id, following())).rejects.toMatchObject({ code: 'usage' })
+    })
+
+    it('names what does not exist', async () => {
+      const { control } = harness
+      await control.askForRun({ sync: 'people' }, following())
+      const missing = { code: 'not-found' }
+      await expect(control.askForRun({ sync: 'poeple' }, following())).rejects.toMatchObject({
+        ...missing,
+        message: expect.stringContaining('did you mean `people`?'),
+      })
+      await expect(control.cancel('NONE', following())).rejects.toMatchObject(missing)
+      await expect(control.run('NONE', signal)).rejects.toMatchObject(missing)
+      await expect(control.follow('NONE', signal)[Symbol.asyncIterator]().next()).rejects.toMatchObject(
+        missing,
+      )
+      await expect(control.runs({ sync: 'none', ...ALL }, signal)).rejects.toMatchObject(missing)
+      await expect(control.attempts({ ...ATTEMPTS, run: 'NONE' }, signal)).rejects.toMatchObject(missing)
+      await expect(control.failed({ ...FAILED, sync: 'none' }, signal)).rejects.toMatchObject(missing)
+      await expect(control.preview({ ...PREVIEW, sync: 'none' }, signal)).rejects.toMatchObject(missing)
+      const cursor = { ...ALL, after: 'x' }
+      await expect(control.runs({ sync: undefined, ...cursor }, signal)).rejects.toMatchObject({
+        code: 'usage',
+      })
+      await expect(control.failed({ ...FAILED, ...cursor }, signal)).rejects.toMatchObject({ code: 'usage' })
+    })
+  })
+}

@@ -1,0 +1,56 @@
+/** Pages of syncs and resources, in the order of their names. */
+import { resourceView, type ResourcesPage, type ResourceView, type SyncsPage } from '@sluice/contracts/api'
+import { RESOURCE_SCHEMAS, type ResourceSpec } from '@sluice/contracts/resources'
+import { z } from 'zod'
+import { formatCursor, parseCursor } from './history/cursor.ts'
+import type { Paging, RunHistory } from './port.ts'
+
+const resourceFields = resourceView.omit({ spec: true }).catchall(z.json())
+
+export async function syncsPageOf(
+  specs: readonly ResourceSpec[],
+  history: RunHistory,
+  { signal, ...paging }: Paging & { readonly signal: AbortSignal },
+): Promise<SyncsPage> {
+  const { page, next } = pageOf(
+    specs.filter(spec => spec.kind === 'sync'),
+    paging,
+  )
+  const syncs = await Promise.all(
+    page.map(async ({ name, model, destination }) => {
+      const { runs } = await history.runs({ sync: name, limit: 1, after: undefined }, signal)
+      return { name, model, destination, lastRun: runs[0] ?? null }
+    }),
+  )
+  return { syncs, next }
+}
+
+export function resourcesPageOf(specs: readonly ResourceSpec[], paging: Paging): ResourcesPage {
+  const { page, next } = pageOf(specs, paging)
+  return { resources: page.map(viewOf), next }
+}
+
+/** A resource in the form in which it is written: a duration is `30s`, for example. */
+function viewOf(spec: ResourceSpec): ResourceView {
+  const schema: z.ZodType = RESOURCE_SCHEMAS[spec.kind]
+  // Fields that are not set are no JSON.
+  const written: unknown = JSON.parse(JSON.stringify(z.encode(schema, spec)))
+  const { kind, name, ...fields } = resourceFields.parse(written)
+  return { kind, name, spec: fields }
+}
+
+function pageOf<Spec extends ResourceSpec>(
+  specs: readonly Spec[],
+  { limit, after }: Paging,
+): { readonly page: readonly Spec[]; readonly next: string | null } {
+  const key = ({ kind, name }: Spec): string => `${kind}/${name}`
+  const from = after === undefined ? '' : parseCursor(after, isText)
+  const all = specs.filter(spec => key(spec) > from).sort((a, b) => (key(a) < key(b) ? -1 : 1))
+  const page = all.slice(0, limit)
+  const last = page.at(-1)
+  return { page, next: all.length > page.length && last !== undefined ? formatCursor(key(last)) : null }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}

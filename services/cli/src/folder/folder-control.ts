@@ -1,0 +1,202 @@
+/**
+ * Control of a project in its folder. One process at a time works in a folder. The first command that asks
+ * for something takes the folder's lock, and lets others ask through a socket. The others find the lock
+ * taken, and ask there. Reading needs neither: many may read together where nobody works.
+ */
+import { existsSync } from 'node:fs'
+import { socketPathOf } from '@sluice/console/socket/socket-path'
+import type {
+  AttemptsPage,
+  FailedPage,
+  ResourcesPage,
+  RunsPage,
+  RunView,
+  SyncsPage,
+} from '@sluice/contracts/api'
+import { isSluiceError } from '@sluice/contracts/errors'
+import { projectCatalog } from '@sluice/control/catalog'
+import type { Pipeline } from '@sluice/control/pipeline'
+import type * as port from '@sluice/control/port'
+import { ProjectControl, type Place } from '@sluice/control/project-control'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
+import { sleep } from '@sluice/flow/sleep'
+import type { Project } from '@sluice/project/project'
+import type { Logger } from '@sluice/runtime/logger'
+import type { Held } from './hold-folder.ts'
+
+/** How long a command waits for one that is just beginning, ending or reading. */
+const PATIENCE_MS = 10_000
+const LOOK_AGAIN_MS = 50
+
+export interface FolderOptions {
+  /** The project as it was loaded for this command. */
+  readonly project: Project
+  readonly dataDir: string
+  readonly logger: Logger
+  /** Once it aborts, this process cancels all runs that it works on. */
+  readonly signal: AbortSignal
+  readonly tell: (notice: string) => void
+  readonly hasHistory: () => boolean
+  /** Loads the folder as it is now, for another command. */
+  readonly loadProject: () => Promise<Project>
+  /** Takes the lock. Rejects with `conflict` if another process has it. */
+  readonly openPipeline: () => Promise<Pipeline>
+  /** Rejects with `conflict` if another process works in the folder. */
+  readonly openToRead: () => Promise<Pipeline>
+  readonly askHolder: (socket: string) => Promise<port.Control>
+  readonly placeOf: (of: { readonly isAtWork: boolean }) => Pick<Place, 'assertSecrets' | 'openNextRun'>
+  readonly patienceMs?: number
+}
+
+export class FolderControl implements port.Control {
+  readonly #options: FolderOptions
+  #held: Held | null = null
+  #reading: port.Control | null = null
+
+  constructor(options: FolderOptions) {
+    this.#options = options
+  }
+
+  async askForRun(request: port.RunRequest, following: port.Following): Promise<port.FollowedRun> {
+    return await this.#ask(control => control.askForRun(request, following), request.sync)
+  }
+
+  async reset(sync: string, following: port.Following): Promise<port.FollowedRun> {
+    return await this.#ask(control => control.reset(sync, following), sync)
+  }
+
+  async approve(run: string, following: port.Following): Promise<port.FollowedRun> {
+    return await this.#ask(control => control.approve(run, following), null)
+  }
+
+  async cancel(run: string, following: port.Following): Promise<port.FollowedRun> {
+    return await this.#ask(control => control.cancel(run, following), null)
+  }
+
+  async runs(
+    query: port.Paging & { readonly sync: string | undefined },
+    signal: AbortSignal,
+  ): Promise<RunsPage> {
+    return await this.#look(control => control.runs(query, signal))
+  }
+
+  async run(id: string, signal: AbortSignal): Promise<RunView> {
+    return await this.#look(control => control.run(id, signal))
+  }
+
+  async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
+    yield* await this.#look(control => Promise.resolve(control.follow(id, signal)))
+  }
+
+  async attempts(query: port.AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
+    return await this.#look(control => control.attempts(query, signal))
+  }
+
+  async failed(query: port.FailedQuery, signal: AbortSignal): Promise<FailedPage> {
+    return await this.#look(control => control.failed(query, signal))
+  }
+
+  async preview(query: port.PreviewQuery, signal: AbortSignal): Promise<port.Preview> {
+    return await this.#look(control => control.preview(query, signal))
+  }
+
+  async syncs(paging: port.Paging, signal: AbortSignal): Promise<SyncsPage> {
+    return await this.#look(control => control.syncs(paging, signal))
+  }
+
+  /** The files are here, so nobody is asked. */
+  async resources(paging: port.Paging, signal: AbortSignal): Promise<ResourcesPage> {
+    return await this.#reader().resources(paging, signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#closeReading()
+    await this.#held?.[Symbol.asyncDispose]()
+  }
+
+  /** Tries again while the process that has the lock begins or ends, since nothing was asked of it then. */
+  async #ask<T>(ask: (control: port.Control) => Promise<T>, sync: string | null): Promise<T> {
+    await this.#closeReading()
+    return await this.#patiently(async () => ask(await this.#holderOrSelf(sync)))
+  }
+
+  async #look<T>(look: (control: port.Control) => Promise<T>): Promise<T> {
+    return await this.#patiently(async () => {
+      if (this.#held !== null) return await look(this.#held.control)
+      const socket = this.#socket()
+      if (socket !== null) {
+        try {
+          return await look(await this.#options.askHolder(socket))
+        } catch (error) {
+          // Nobody listens there any more: a process that was killed has left it.
+          if (!isSluiceError(error, 'unreachable') || !error.retryable) throw error
+        }
+      }
+      this.#reading ??= this.#reader()
+      try {
+        return await look(this.#reading)
+      } catch (error) {
+        await this.#closeReading()
+        throw error
+      }
+    })
+  }
+
+  async #patiently<T>(attempt: () => Promise<T>): Promise<T> {
+    const { patienceMs = PATIENCE_MS, signal } = this.#options
+    const startedAt = elapsedMs()
+    let refused: unknown = null
+    for (;;) {
+      try {
+        return await attempt()
+      } catch (error) {
+        const mayPass = isSluiceError(error, 'conflict') || isSluiceError(error, 'unreachable')
+        if (!mayPass || !error.retryable) throw error
+        // It names the process that has the lock.
+        if (error.code === 'conflict') refused = error
+        if (elapsedMs() - startedAt > patienceMs) throw refused ?? error
+      }
+      await sleep(LOOK_AGAIN_MS, { signal })
+    }
+  }
+
+  async #holderOrSelf(sync: string | null): Promise<port.Control> {
+    if (this.#held !== null) return this.#held.control
+    const { project, placeOf, hasHistory, askHolder } = this.#options
+    // Mistakes in the project are told before anything is opened.
+    if (sync !== null) {
+      const { signal } = new AbortController()
+      const definition = await projectCatalog(project).definition(sync, signal)
+      await placeOf({ isAtWork: true }).assertSecrets(definition, null)
+    } else if (!hasHistory()) return this.#reader()
+    try {
+      const { holdFolder } = await import('./hold-folder.ts')
+      this.#held = await holdFolder(this.#options)
+      return this.#held.control
+    } catch (error) {
+      const socket = this.#socket()
+      if (!isSluiceError(error, 'conflict') || socket === null) throw error
+      return await askHolder(socket)
+    }
+  }
+
+  #socket(): string | null {
+    const path = socketPathOf(this.#options.dataDir)
+    return path !== null && existsSync(path) ? path : null
+  }
+
+  #reader(): port.Control {
+    const { project, placeOf, hasHistory, openToRead } = this.#options
+    return new ProjectControl(projectCatalog(project), {
+      ...placeOf({ isAtWork: false }),
+      hasHistory: hasHistory(),
+      open: openToRead,
+    })
+  }
+
+  async #closeReading(): Promise<void> {
+    const reading = this.#reading
+    this.#reading = null
+    await reading?.[Symbol.asyncDispose]()
+  }
+}

@@ -1,0 +1,54 @@
+/** A folder that this process works in, and that others may ask for something through a socket. */
+import { AskedRuns } from '@sluice/console/asked-runs'
+import { listenLazily } from '@sluice/console/socket/listen-lazily'
+import { projectCatalog } from '@sluice/control/catalog'
+import type { Pipeline } from '@sluice/control/pipeline'
+import type { Control } from '@sluice/control/port'
+import { ProjectControl } from '@sluice/control/project-control'
+import type { Project } from '@sluice/project/project'
+import type { FolderOptions } from './folder-control.ts'
+import { SharedServices } from './shared-services.ts'
+
+const TELL_AFTER_MS = 1_000
+const WAITS_FOR_OTHERS =
+  'other commands have asked this process for runs: it waits for them, and Ctrl-C cancels them'
+
+/** The folder is open, and its control is this process' own. */
+export interface Held extends AsyncDisposable {
+  readonly control: Control
+}
+
+/**
+ * Takes the lock and listens for other commands. Disposing it first waits for the runs that these asked for.
+ */
+export async function holdFolder(options: FolderOptions): Promise<Held> {
+  const { project, dataDir, logger, signal, tell, loadProject, openPipeline, placeOf } = options
+  await using opening = new AsyncDisposableStack()
+  const pipeline = opening.use(await openPipeline())
+  const services = new SharedServices(pipeline.start)
+  const shared: Pipeline = {
+    ...pipeline,
+    servicesElsewhere: true,
+    start: services.start,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+  const place = { ...placeOf({ isAtWork: true }), hasHistory: true, open: () => Promise.resolve(shared) }
+  const controlOf = (of: Project): ProjectControl => new ProjectControl(projectCatalog(of), place)
+  const asked = new AskedRuns({ logger, cancel: signal })
+  const load = async () => {
+    const { createApi } = await import('@sluice/console/api/create-api')
+    const openControl = async (): Promise<Control> => controlOf(await loadProject())
+    return await createApi({ access: { kind: 'socket' }, openControl, asked, logger })
+  }
+  opening.use(await listenLazily({ dataDir, load, logger }))
+  const opened = opening.move()
+  return {
+    control: controlOf(project),
+    async [Symbol.asyncDispose]() {
+      const waiting = setTimeout(() => tell(WAITS_FOR_OTHERS), TELL_AFTER_MS)
+      await asked.closeWhenIdle({ signal: new AbortController().signal })
+      clearTimeout(waiting)
+      await opened.disposeAsync()
+    },
+  }
+}

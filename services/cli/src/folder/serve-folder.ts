@@ -1,0 +1,112 @@
+/** `sluice up`: the services of a folder and its API, in this process, until it is told to end. */
+import { accessOf } from '@sluice/console/access-of'
+import { createApi } from '@sluice/console/api/create-api'
+import { AskedRuns } from '@sluice/console/asked-runs'
+import { listenLazily } from '@sluice/console/socket/listen-lazily'
+import { duration } from '@sluice/contracts/resources'
+import { projectCatalog } from '@sluice/control/catalog'
+import type { Pipeline } from '@sluice/control/pipeline'
+import { ProjectControl, type Place } from '@sluice/control/project-control'
+import { endOf } from '@sluice/flow/ends'
+import { loadProject } from '@sluice/project/load-project'
+import { namesOf } from '@sluice/project/project'
+import { envPort, parseEnvironment, type Environment } from '@sluice/runtime/environment'
+import { startHealthServer } from '@sluice/runtime/health-server'
+import type { Logger } from '@sluice/runtime/logger'
+import { createMetrics } from '@sluice/runtime/metrics'
+import { z } from 'zod'
+
+const PORT = 4747
+const SHUTDOWN_MS = 25_000
+
+const variables = z.object({
+  SLUICE_HOST: z.string().default('127.0.0.1'),
+  SLUICE_PORT: envPort.default(PORT),
+  SLUICE_METRICS_TOKEN: z.string().min(16, 'expected at least 16 characters').optional(),
+  SLUICE_SHUTDOWN_TIMEOUT: duration.default(SHUTDOWN_MS),
+})
+
+export interface ServeFolderOptions {
+  readonly dir: string
+  readonly dataDir: string
+  readonly env: Environment
+  readonly logger: Logger
+  /** Once it aborts, requests on their way are finished, and then `ended` resolves. */
+  readonly signal: AbortSignal
+  readonly openPipeline: () => Promise<Pipeline>
+  readonly place: Pick<Place, 'assertSecrets' | 'openNextRun'>
+}
+
+/** A folder that is served. Disposing it closes what is still open. */
+export interface Up extends AsyncDisposable {
+  readonly url: string
+  /** The names of the syncs. */
+  readonly syncs: readonly string[]
+  /** Rejects if a service fails for good. */
+  readonly ended: Promise<void>
+}
+
+/**
+ * Resolves once it serves. Rejects with `config` if the environment or the project is wrong, and with
+ * `conflict` if another process has the folder open.
+ */
+export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
+  const { dir, dataDir, env, logger, signal, openPipeline, place } = options
+  const read = parseEnvironment(variables, env, { secrets: ['SLUICE_METRICS_TOKEN'] })
+  const { SLUICE_HOST: host, SLUICE_PORT: port, SLUICE_METRICS_TOKEN: metricsToken } = read
+  const access = accessOf(env, host)
+  const project = await loadProject(dir, { env, signal })
+  const catalog = projectCatalog(project)
+  await using opening = new AsyncDisposableStack()
+  const pipeline = opening.use(await openPipeline())
+  await catalog.publish(pipeline, signal)
+  const served = servedPipeline(pipeline)
+  const control = new ProjectControl(catalog, {
+    ...place,
+    hasHistory: true,
+    open: () => Promise.resolve(served),
+  })
+  const asked = new AskedRuns({ logger, cancel: new AbortController().signal })
+  signal.addEventListener('abort', () => asked.close(), { once: true })
+  const serving = { openControl: () => Promise.resolve(control), asked, logger }
+  const load = (): ReturnType<typeof createApi> => createApi({ ...serving, access: { kind: 'socket' } })
+  opening.use(await listenLazily({ dataDir, load, logger }))
+  const api = opening.use(await createApi({ ...serving, access }))
+  const ready = { running: () => ({ ok: !signal.aborted }) }
+  const health = { host, port, metrics: createMetrics(), metricsToken, ready }
+  const server = opening.use(await startHealthServer({ ...health, elsewhere: () => api.listener }))
+  const opened = opening.move()
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
+    syncs: namesOf(project, 'sync'),
+    ended: untilDrained(pipeline, signal, read.SLUICE_SHUTDOWN_TIMEOUT),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** The pipeline as control sees it: the services run already, and go on when control is done. */
+function servedPipeline(pipeline: Pipeline): Pipeline {
+  return {
+    ...pipeline,
+    servicesElsewhere: true,
+    start: (_only, { drain }) => endOf(drain),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+}
+
+/** Runs the services until the signal aborts. Work that takes too long to finish is then given up. */
+async function untilDrained(pipeline: Pipeline, signal: AbortSignal, timeoutMs: number): Promise<void> {
+  const late = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const give = (): void => {
+    timer = setTimeout(() => late.abort(new Error('the time to shut down is over')), timeoutMs)
+  }
+  signal.addEventListener('abort', give, { once: true })
+  try {
+    await pipeline.start(null, { drain: signal, abort: late.signal })
+  } catch (error) {
+    if (!late.signal.aborted) throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The API as a listener for HTTP servers: the routes, and around them what every request needs. That is
+ * access, limits of size and time, headers that keep browsers from mischief, and errors as problem details.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Control } from '@sluice/control/port'
+import { deferred } from '@sluice/flow/deferred'
+import type { Logger } from '@sluice/runtime/logger'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { AskedRuns } from '../asked-runs.ts'
+import { Gate, Refusal, type Access } from './access.ts'
+import { API_BASE, openApiDocument } from './open-api.ts'
+import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
+import type { Route } from './route.ts'
+import { ROUTES } from './routes.ts'
+
+/** Bodies name a row at most. */
+const BODY_BYTES = 64 * 1024
+/** A name in a path may be percent-encoded. */
+const PARAM_CHARACTERS = 1_000
+const TIMEOUT_MS = 60_000
+const SECOND_MS = 1_000
+
+/**
+ * `no-store`: answers hold rows of customers. The policy lets a browser do nothing with an answer but show
+ * it.
+ */
+const HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+}
+
+export interface ApiOptions {
+  readonly access: Access
+  /** The control that a request uses. It may be another one each time, and is not disposed here. */
+  readonly openControl: (scope: Route['scope']) => Promise<Control>
+  readonly asked: AskedRuns
+  readonly logger: Logger
+  /** Default: as long as `Gate` has it. */
+  readonly badLoginMs?: number
+}
+
+/** Disposing it ends streams and requests under way. */
+export interface Api extends AsyncDisposable {
+  /** Answers a request of any server of Node. */
+  readonly listener: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+export async function createApi(options: ApiOptions): Promise<Api> {
+  const ending = new AbortController()
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_BYTES,
+    exposeHeadRoutes: true,
+    // A path that cannot be decoded, or that has a parameter of many characters.
+    frameworkErrors: (error, _request, reply) => void refuse(reply.headers(HEADERS), error, options.logger),
+    routerOptions: { maxParamLength: PARAM_CHARACTERS, ignoreTrailingSlash: false },
+  })
+  // A page of another origin may send text, but JSON only if this server allows it.
+  app.removeContentTypeParser('text/plain')
+  const gate = new Gate(options.access, options)
+  const serving = { ...options, gate, ending: ending.signal }
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers(HEADERS)
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const isOfRoute = METHODS.has(request.method) || error instanceof SluiceError
+    return void refuse(reply, isOfRoute ? error : notHere(request, reply), options.logger)
+  })
+  app.setNotFoundHandler(async (request, reply) => {
+    // Whoever may not read may not find out what is here either.
+    await gate.admit(callerOf(request), 'read', { signal: ending.signal })
+    return refuse(reply, notHere(request, reply), options.logger)
+  })
+  const document = openApiDocument(ROUTES)
+  app.get(`${API_BASE}/openapi.json`, async request => {
+    await gate.admit(callerOf(request), 'read', { signal: ending.signal })
+    return document
+  })
+  for (const route of ROUTES) addRoute(app, route, serving)
+  await app.ready()
+  return {
+    listener: (request, response) => app.routing(request, response),
+    async [Symbol.asyncDispose]() {
+      ending.abort(new SluiceError('aborted', 'The server ends.', { retryable: true }))
+      await app.close()
+    },
+  }
+}
+
+type Serving = ApiOptions & { readonly gate: Gate; readonly ending: AbortSignal }
+
+function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
+  const { gate, asked, openControl, ending } = serving
+  let underWay = 0
+  app.route({
+    method: route.method,
+    url: `${API_BASE}${route.path}`,
+    // The token comes before the body: who may not ask sends nothing.
+    onRequest: async request => {
+      await gate.admit(callerOf(request), route.scope, { signal: ending })
+    },
+    handler: async (request, reply) => {
+      if (underWay >= (route.atOnce ?? Infinity))
+        throw new SluiceError('unreachable', `${underWay} such requests are under way: try again soon.`, {
+          retryable: true,
+        })
+      underWay += 1
+      const gone = goneOf(reply)
+      void gone.promise.then(() => (underWay -= 1))
+      const signal = signalOf(route, gone.signal, ending)
+      const control = await openControl(route.scope)
+      const { params, query, body } = request
+      const lastEventId = textOf(request.headers['last-event-id'])
+      const answer = await route.handle({ params, query, body, lastEventId }, { control, asked, signal })
+      reply.code(route.status)
+      if (answer.kind === 'events') {
+        // HEAD would wait for the end of the stream.
+        const events = request.method === 'HEAD' ? '' : Readable.from(answer.events, { highWaterMark: 1 })
+        return reply.type('text/event-stream; charset=utf-8').send(events)
+      }
+      if (answer.location !== undefined) reply.header('location', answer.location)
+      return reply.type('application/json; charset=utf-8').send(`${JSON.stringify(answer.value)}\n`)
+    },
+  })
+}
+
+/** Ends when the client is gone or has its whole answer. */
+function goneOf(reply: FastifyReply): { readonly promise: Promise<void>; readonly signal: AbortSignal } {
+  const gone = new AbortController()
+  const { promise, resolve } = deferred()
+  reply.raw.once('close', () => {
+    gone.abort(new SluiceError('aborted', 'The client is gone.'))
+    resolve()
+  })
+  return { promise, signal: gone.signal }
+}
+
+function signalOf(route: Route, gone: AbortSignal, ending: AbortSignal): AbortSignal {
+  const { timeoutMs = TIMEOUT_MS } = route
+  if (route.streams === true) return AbortSignal.any([gone, ending])
+  const late = new AbortController()
+  const why = `This took longer than ${timeoutMs / SECOND_MS} s. Ask for less at a time.`
+  const timer = setTimeout(() => late.abort(new SluiceError('too-long', why)), timeoutMs)
+  gone.addEventListener('abort', () => clearTimeout(timer), { once: true })
+  return AbortSignal.any([gone, ending, late.signal])
+}
+
+function callerOf(request: FastifyRequest): Parameters<Gate['admit']>[0] {
+  const { headers, socket } = request
+  return {
+    address: socket.remoteAddress ?? '',
+    host: headers.host,
+    origin: headers.origin,
+    fetchSite: textOf(headers['sec-fetch-site']),
+    authorization: headers.authorization,
+  }
+}
+
+function textOf(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header.join(', ') : header
+}
+
+/** Another method of a route that is here, or nothing. */
+function notHere(request: FastifyRequest, reply: FastifyReply): SluiceError {
+  const path = (request.url.split('?')[0] ?? '').replace(API_BASE, '')
+  const methods = ROUTES.filter(route => patternOf(route).test(path)).map(route => route.method)
+  if (path === '/openapi.json') methods.push('GET')
+  if (methods.length === 0)
+    return new SluiceError('not-found', `There is nothing here: ${API_BASE}/openapi.json says what there is.`)
+  reply.header('allow', methods.join(', '))
+  return new MethodError(`\`${request.method}\` does nothing here: use ${methods.join(' or ')}.`)
+}
+
+class MethodError extends SluiceError {
+  constructor(message: string) {
+    super('usage', message)
+  }
+}
+
+function patternOf(route: Route): RegExp {
+  return new RegExp(`^${route.path.replaceAll(/:\w+/g, '[^/]+')}$`)
+}
+
+/** The router wants a body of some other methods before it looks for a route. */
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST'])
+
+const INTERNAL = 500
+
+function refuse(reply: FastifyReply, error: unknown, logger: Logger): FastifyReply {
+  const problem =
+    error instanceof Refusal
+      ? problemOf(error, error.status)
+      : error instanceof MethodError
+        ? problemOf(error, 405)
+        : problemFrom(error)
+  if (problem.status === INTERNAL) logger.error({ err: error }, 'a request failed')
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="sluice"')
+  if (problem.retryable) reply.header('retry-after', '1')
+  return reply
+    .code(problem.status)
+    .type(PROBLEM_TYPE)
+    .send(`${JSON.stringify(problem)}\n`)
+}

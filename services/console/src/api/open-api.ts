@@ -1,0 +1,76 @@
+/** The OpenAPI 3.1 document of the API, made from the schemas of its routes. */
+import { problem } from '@sluice/contracts/api'
+import { z } from 'zod'
+import { PROBLEM_STATUSES, PROBLEM_TYPE } from './problems.ts'
+import type { Route } from './route.ts'
+
+export const API_BASE = '/api/v1'
+/** Grows with what the API can do; `v1` in the paths grows with what clients would notice. */
+const API_VERSION = '1.0'
+
+type Json = z.core.JSONSchema.JSONSchema
+
+export function openApiDocument(routes: readonly Route[]): unknown {
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const route of routes) {
+    const path = `${API_BASE}${route.path.replaceAll(/:(\w+)/g, '{$1}')}`
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(route) }
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Sluice',
+      version: API_VERSION,
+      description: 'Row changes become HTTP requests. This API asks for runs, and shows what they did.',
+    },
+    paths,
+    components: {
+      schemas: { Problem: jsonSchema(problem, 'output') },
+      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+    },
+    security: [{ token: [] }, {}],
+  }
+}
+
+function operationOf(route: Route): unknown {
+  const { id, summary, params, query, body, status, answer, streams = false } = route
+  const document = { schema: jsonSchema(answer, 'output') }
+  const events = { schema: { type: 'string', description: 'Events `run`; the data of each is a run.' } }
+  const refused = {
+    description: 'A problem',
+    content: { [PROBLEM_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } },
+  }
+  return {
+    operationId: id,
+    summary,
+    parameters: [...parametersOf(params, 'path'), ...parametersOf(query, 'query')],
+    ...(body === null
+      ? {}
+      : { requestBody: { content: { 'application/json': { schema: jsonSchema(body, 'input') } } } }),
+    responses: {
+      [status]: {
+        description: 'The answer',
+        ...(status === 202
+          ? { headers: { Location: { description: 'The run', schema: { type: 'string' } } } }
+          : {}),
+        content: streams ? { 'text/event-stream': events } : { 'application/json': document },
+      },
+      ...Object.fromEntries(PROBLEM_STATUSES.map(refusal => [refusal, refused])),
+    },
+  }
+}
+
+function parametersOf(schema: z.ZodType, where: 'path' | 'query'): unknown[] {
+  const { properties = {}, required = [] } = jsonSchema(schema, 'input')
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: where,
+    required: where === 'path' || required.includes(name),
+    schema: property,
+  }))
+}
+
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
+  const { $schema: _, ...made } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' })
+  return made
+}

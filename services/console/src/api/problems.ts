@@ -1,0 +1,62 @@
+/** Errors as the API tells them: problem details (RFC 9457). */
+import { STATUS_CODES } from 'node:http'
+import type { Problem } from '@sluice/contracts/api'
+import { isSluiceError, SluiceError, type ErrorCode } from '@sluice/contracts/errors'
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** The status of an error, unless something else is known of it. */
+const STATUS: { readonly [code in ErrorCode]: number } = {
+  usage: 400,
+  forbidden: 403,
+  'not-found': 404,
+  conflict: 409,
+  config: 422,
+  template: 422,
+  query: 422,
+  'missing-file': 422,
+  'schema-incompatible': 422,
+  'too-large': 422,
+  unreachable: 503,
+  aborted: 503,
+  fenced: 503,
+  'writer-dead': 503,
+  'too-long': 503,
+  disk: 500,
+  'offset-out-of-range': 500,
+  'lost-topic': 500,
+  corrupt: 500,
+  internal: 500,
+}
+
+/** All statuses of problems that a route may answer with, for the OpenAPI document. */
+export const PROBLEM_STATUSES: readonly number[] = [
+  ...new Set([...Object.values(STATUS), 401, 405, 408, 413, 414, 415, 429, 431]),
+].sort((a, b) => a - b)
+
+export function problemOf(error: SluiceError, status = STATUS[error.code]): Problem {
+  return {
+    type: `urn:sluice:error:${error.code}`,
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    detail: error.message,
+    code: error.code,
+    retryable: error.retryable,
+    errors: error.details.map(detail => ({ ...detail })),
+  }
+}
+
+/**
+ * Any error as a problem. What is no error of Sluice is a bug, and its message may hold anything. So it is
+ * not told. Problems of HTTP itself, such as a body that is too large, come from fastify with their status.
+ */
+export function problemFrom(thrown: unknown): Problem {
+  const error: unknown = thrown instanceof SuppressedError ? thrown.suppressed : thrown
+  if (isSluiceError(error)) return problemOf(error)
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
+  if (error instanceof Error && typeof status === 'number' && status >= 400 && status < 500)
+    return problemOf(new SluiceError('usage', error.message), status)
+  return problemOf(
+    new SluiceError('internal', 'This is a bug in Sluice: the log of the server has the error.'),
+  )
+}

@@ -1,0 +1,223 @@
+/** All routes of the API. Each is one method of the control port. */
+import {
+  attemptsPage,
+  failedPage,
+  previewView,
+  resourceView,
+  resourcesPage,
+  runsPage,
+  runView,
+  syncsPage,
+  type PreviewView,
+  type RunView,
+} from '@sluice/contracts/api'
+import {
+  attemptsQuery,
+  failedQuery,
+  failedRowsBody,
+  noBody,
+  noQuery,
+  pageQuery,
+  previewQuery,
+  resourcePath,
+  resyncBody,
+  runBody,
+  runPath,
+  runsQuery,
+  syncPath,
+} from '@sluice/contracts/api-requests'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Preview, RunRequest } from '@sluice/control/port'
+import { z } from 'zod'
+import { route, type Answer, type Route, type RouteContext } from './route.ts'
+import { runEvents } from './run-events.ts'
+
+const MINUTE_MS = 60_000
+/** Previews read the whole model, and each takes a share of the memory. */
+const PREVIEW = { timeoutMs: 10 * MINUTE_MS, atOnce: 2 }
+/** Each stream keeps a connection. */
+const STREAMS_AT_ONCE = 200
+/** A preview's answer ends with the request that exceeds this many characters. */
+const PREVIEW_TEXT = 32 * 1024 * 1024
+
+/** The queued run may stand behind refused ones. */
+const LATEST = 20
+
+const noPath = z.strictObject({})
+const document = (value: unknown): Answer => ({ kind: 'document', value })
+const asked = (view: RunView): Answer => ({
+  kind: 'document',
+  value: view,
+  location: `/api/v1/runs/${encodeURIComponent(view.id)}`,
+})
+
+const reads = { method: 'GET', scope: 'read', status: 200, body: noBody } as const
+const asks = { method: 'POST', scope: 'write', status: 202, query: noQuery, answer: runView } as const
+
+const READ_ROUTES: readonly Route[] = [
+  route({
+    ...{ ...reads, path: '/syncs', id: 'listSyncs', summary: 'All syncs with their latest runs, by name' },
+    ...{ params: noPath, query: pageQuery, answer: syncsPage },
+    respond: async ({ query }, { control, signal }) =>
+      document(await control.syncs({ limit: query.limit, after: query.after }, signal)),
+  }),
+  route({
+    ...{ ...reads, path: '/syncs/:name/failed', id: 'listFailedRows' },
+    ...{ summary: 'The rows of a sync that wait for another try, by key' },
+    ...{ params: syncPath, query: failedQuery, answer: failedPage },
+    respond: async ({ params, query }, { control, signal }) => {
+      const { run, key, status, limit, after } = query
+      return document(await control.failed({ sync: params.name, run, key, status, limit, after }, signal))
+    },
+  }),
+  route({
+    ...{ ...reads, path: '/runs', id: 'listRuns', summary: 'The runs, the newest first' },
+    ...{ params: noPath, query: runsQuery, answer: runsPage },
+    respond: async ({ query }, { control, signal }) => {
+      const { sync, limit, after } = query
+      return document(await control.runs({ sync, limit, after }, signal))
+    },
+  }),
+  route({
+    ...{ ...reads, path: '/runs/:id', id: 'getRun', summary: 'One run' },
+    ...{ params: runPath, query: noQuery, answer: runView },
+    respond: async ({ params }, { control, signal }) => document(await control.run(params.id, signal)),
+  }),
+  route({
+    ...{ ...reads, path: '/runs/:id/events', id: 'followRun', streams: true, atOnce: STREAMS_AT_ONCE },
+    summary: 'The state of a run, and each later state as an event `run`, until the run has ended',
+    ...{ params: runPath, query: noQuery, answer: runView },
+    respond: async ({ params, lastEventId }, { control, signal }) => ({
+      kind: 'events',
+      events: await runEvents(control.follow(params.id, signal), { lastEventId, signal }),
+    }),
+  }),
+  route({
+    ...{ ...reads, path: '/attempts', id: 'listAttempts', timeoutMs: 5 * MINUTE_MS },
+    summary: 'Requests and answers as sent and received, the newest first',
+    ...{ params: noPath, query: attemptsQuery, answer: attemptsPage },
+    respond: async ({ query }, { control, signal }) => {
+      const { run, sync, key, status, limit, after } = query
+      const since = query.since === undefined ? undefined : Date.parse(query.since)
+      return document(await control.attempts({ run, sync, key, status, since, limit, after }, signal))
+    },
+  }),
+  route({
+    ...{ ...reads, ...PREVIEW, path: '/preview', id: 'preview' },
+    summary: 'What the next run of a sync would send',
+    ...{ params: noPath, query: previewQuery, answer: previewView },
+    respond: async ({ query }, { control, signal }) => {
+      const { sync, trigger: op, key, rows, limit } = query
+      await using preview = await control.preview({ sync, op, key, rows }, signal)
+      return document(await previewed(preview, { sync, limit }))
+    },
+  }),
+  route({
+    ...{ ...reads, path: '/resources', id: 'listResources', summary: 'All resources, by kind and name' },
+    ...{ params: noPath, query: pageQuery, answer: resourcesPage },
+    respond: async ({ query }, { control, signal }) =>
+      document(await control.resources({ limit: query.limit, after: query.after }, signal)),
+  }),
+  route({
+    ...{ ...reads, path: '/resources/:kind/:name', id: 'getResource', summary: 'One resource' },
+    ...{ params: resourcePath, query: noQuery, answer: resourceView },
+    respond: async ({ params: { kind, name } }, { control, signal }) => {
+      const { resources } = await control.resources({ limit: Infinity, after: undefined }, signal)
+      const found = resources.find(resource => resource.kind === kind && resource.name === name)
+      if (found === undefined) throw new SluiceError('not-found', `There is no ${kind} \`${name}\`.`)
+      return document(found)
+    },
+  }),
+]
+
+const ASK_ROUTES: readonly Route[] = [
+  route({
+    ...{ ...asks, path: '/syncs/:name/runs', id: 'run', summary: 'Ask for a run' },
+    ...{ params: syncPath, body: runBody },
+    respond: async ({ params, body: { queues = true } }, context) => {
+      if (!queues) await assertFree(params.name, context)
+      return await askForRun(context, { sync: params.name })
+    },
+  }),
+  route({
+    ...{ ...asks, path: '/syncs/:name/retry', id: 'retry' },
+    summary: 'Ask for a run that tries rows again; without a key or status, an ordinary run',
+    ...{ params: syncPath, body: failedRowsBody },
+    respond: ({ params, body: { key = null, status = null } }, context) => {
+      const scope = key === null && status === null ? null : { as: null, key, status }
+      return askForRun(context, { sync: params.name, cause: 'retry', scope })
+    },
+  }),
+  route({
+    ...{ ...asks, path: '/syncs/:name/resync', id: 'resync', summary: 'Ask for a run that sends every row' },
+    ...{ params: syncPath, body: resyncBody },
+    respond: ({ params, body: { as = 'added' } }, context) =>
+      askForRun(context, { sync: params.name, cause: 'resync', scope: { as, key: null, status: null } }),
+  }),
+  route({
+    ...{ ...asks, path: '/syncs/:name/discard', id: 'discard', summary: 'Give up rows that wait' },
+    ...{ params: syncPath, body: failedRowsBody },
+    respond: ({ params, body: { key = null, status = null } }, context) =>
+      askForRun(context, { sync: params.name, cause: 'discard', scope: { as: null, key, status } }),
+  }),
+  route({
+    ...{ ...asks, path: '/syncs/:name/reset', id: 'reset', summary: 'Forget what was delivered' },
+    ...{ params: syncPath, body: noBody },
+    respond: async ({ params }, { control, asked: runs }) =>
+      asked(await runs.ask(following => control.reset(params.name, following))),
+  }),
+  route({
+    ...{ ...asks, path: '/runs/:id/approve', id: 'approve', summary: 'Let a held run go on' },
+    ...{ params: runPath, body: noBody },
+    respond: async ({ params }, { control, asked: runs }) =>
+      asked(await runs.ask(following => control.approve(params.id, following))),
+  }),
+  route({
+    ...{ ...asks, path: '/runs/:id/cancel', id: 'cancel', summary: 'End a run in good order' },
+    ...{ params: runPath, body: noBody },
+    respond: async ({ params }, { control, asked: runs }) =>
+      asked(await runs.ask(following => control.cancel(params.id, following))),
+  }),
+]
+
+export const ROUTES: readonly Route[] = [...READ_ROUTES, ...ASK_ROUTES]
+
+async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {
+  return asked(await runs.ask(following => control.askForRun(request, following)))
+}
+
+/** Throws `conflict` if a run of the sync is under way. The services are at work, so it will end. */
+async function assertFree(sync: string, { control, signal }: RouteContext): Promise<void> {
+  const { runs } = await control.runs({ sync, limit: LATEST, after: undefined }, signal)
+  const open = runs.find(({ status }) => status === 'running' || status === 'queued')
+  if (open === undefined) return
+  throw new SluiceError(
+    'conflict',
+    `Run ${open.id} of \`${sync}\` is ${open.status}: \`sluice run ${sync} --wait\` waits for it and then runs again.`,
+  )
+}
+
+async function previewed(
+  preview: Preview,
+  { sync, limit }: { readonly sync: string; readonly limit: number },
+): Promise<PreviewView> {
+  const { counts, rowsRead, rowsInvalid, invalidRows, notices } = preview
+  const requests: PreviewView['requests'] = []
+  const rejected: NonNullable<PreviewView['rejected']> = []
+  let characters = 0
+  let more = false
+  for await (const { kind, ...item } of preview.requests) {
+    more = requests.length + rejected.length >= limit || characters > PREVIEW_TEXT
+    if (more) break
+    if ('error' in item) rejected.push(item)
+    else requests.push(item)
+    characters += JSON.stringify(item).length
+  }
+  return {
+    ...{ sync, counts: { ...counts }, rowsRead, rowsInvalid, requests },
+    ...(rejected.length === 0 ? {} : { rejected }),
+    ...(invalidRows.length === 0 ? {} : { invalidRows: [...invalidRows] }),
+    ...(notices.length === 0 ? {} : { notices: [...notices] }),
+    ...(more ? { more } : {}),
+  }
+}

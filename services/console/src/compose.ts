@@ -1,0 +1,61 @@
+/** The console on Kafka and the schema registry. The one place of this service that names adapters. */
+import { randomBytes } from 'node:crypto'
+import { storedCatalog } from '@sluice/control/catalog'
+import type { Pipeline } from '@sluice/control/pipeline'
+import { ProjectControl } from '@sluice/control/project-control'
+import { ulid } from '@sluice/domain/ulid'
+import { endOf } from '@sluice/flow/ends'
+import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { openStage } from '@sluice/process/open-stage'
+import type { StartContext, StartedService } from '@sluice/runtime/run-service'
+import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { createApi } from './api/create-api.ts'
+import { AskedRuns } from './asked-runs.ts'
+import type { ConsoleConfig } from './config.ts'
+
+/** Opens what the console needs; rejects as `openStage` does. */
+export async function start(config: ConsoleConfig, context: StartContext): Promise<StartedService> {
+  const { logger, metrics, mask, signal } = context
+  const { access, env, prefix } = config
+  await using opening = new AsyncDisposableStack()
+  const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
+  const clientId = `${prefix}-console`
+  const stage = opening.use(
+    await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
+  )
+  const newRunId = (): string => ulid(Date.now(), randomBytes(10))
+  const pipeline: Pipeline = {
+    ...stage,
+    logger,
+    newRunId,
+    vault: null,
+    servicesElsewhere: true,
+    start: (_only, { drain }) => endOf(drain),
+  }
+  const control = new ProjectControl(storedCatalog(stage), {
+    hasHistory: true,
+    open: () => Promise.resolve(pipeline),
+    assertSecrets: () => Promise.resolve(),
+    openNextRun: async (definition, ending) => {
+      const { openNextRun } = await import('@sluice/embedded/compose')
+      const tell = (notice: string): void => logger.info(notice)
+      return await openNextRun({ definition, env, logger, newRunId, dir: '/', signal: ending, mask, tell })
+    },
+  })
+  const neverCancelled = new AbortController().signal
+  const api = opening.use(
+    await createApi({
+      access,
+      openControl: () => Promise.resolve(control),
+      asked: new AskedRuns({ logger, cancel: neverCancelled }),
+      logger,
+    }),
+  )
+  const opened = opening.move()
+  return {
+    ready: {},
+    listener: api.listener,
+    run: ({ drain }) => endOf(drain),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}

@@ -1,0 +1,27 @@
+/** The configuration of the console. */
+import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
+import {
+  SERVICE_SECRETS,
+  serviceConfigOf,
+  serviceVariables,
+  type ServiceConfig,
+} from '@sluice/runtime/service-config'
+import { z } from 'zod'
+import { accessOf } from './access-of.ts'
+import type { Access } from './api/access.ts'
+
+const PORT = 4747
+
+const variables = z.object(serviceVariables({ port: PORT }))
+
+export interface ConsoleConfig extends ServiceConfig {
+  readonly access: Access
+  /** Where secrets of sources are looked up, for previews. */
+  readonly env: Environment
+}
+
+/** Throws `config` with one detail for each variable that is wrong. */
+export function readConfig(env: Environment): ConsoleConfig {
+  const config = serviceConfigOf(parseEnvironment(variables, env, { secrets: SERVICE_SECRETS }), env)
+  return { ...config, access: accessOf(env, config.host), env }
+}
