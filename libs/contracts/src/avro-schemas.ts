@@ -24,13 +24,13 @@ import {
 } from './avro-types.ts'
 import { rowSchema } from './avro-row.ts'
 import { COMMAND_SCHEMA, countsByOp, RUN_EVENT_SCHEMA } from './avro-run-schemas.ts'
+import type { DefinitionRecord, ResourceRecord, SecretRecord } from './document-records.ts'
 import type {
   Attempt,
   Captured,
   Change,
   Checkpoint,
   Command,
-  DefinitionRecord,
   Marker,
   MarkerKind,
   NextPart,
@@ -38,13 +38,11 @@ import type {
   PartitionReport,
   Request,
   RequestRow,
-  ResourceRecord,
   Retried,
   RetryEntry,
   RowResult,
   RunBegin,
   RunEvent,
-  SecretRecord,
   Unrenderable,
   WrittenChange,
 } from './records.ts'

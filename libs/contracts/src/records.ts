@@ -397,36 +397,3 @@ export interface PartitionReport {
   /** In a report of progress: why nothing is sent at the moment, in a sentence. */
   readonly waiting: string | null
 }
-
-/** A resource as applied, on `resources`, keyed by kind/name; `spec` is JSON. */
-export interface ResourceRecord {
-  readonly kind: string
-  readonly name: string
-  readonly project: string
-  readonly spec: string
-}
-
-/**
- * A secret of the vault, on `secrets`, keyed by kind/name. Its value is sealed (PROTOCOL.md, "Credentials"):
- * who can read the topic has the name, and not the value.
- */
-export interface SecretRecord {
-  /** `secret`: set by a person. `login`: tokens of a destination, kept by Sluice. */
-  readonly kind: string
-  readonly name: string
-  /** Grows with each change of the name, also across removals. */
-  readonly version: number
-  /** Where it may go, as `SLUICE_SECRET_<NAME>_FOR` has it; null if nobody has said. */
-  readonly grants: string | null
-  readonly since: number
-  /** Id of the key that it is sealed with. */
-  readonly sealedBy: string
-  /** Nonce, ciphertext and tag of AES-256-GCM. */
-  readonly sealed: Uint8Array
-}
-
-/** A definition, on `definitions`, keyed by its hash; `spec` is JSON. */
-export interface DefinitionRecord {
-  readonly hash: string
-  readonly spec: string
-}

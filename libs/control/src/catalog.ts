@@ -1,7 +1,7 @@
 /** Where control looks up the resources: in a project that was loaded, or in the log. */
 import { basename } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { ResourceRecord } from '@sluice/contracts/records'
+import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
 import { namesOf, type Project } from '@sluice/project/project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
-import type { DefinitionRecord, ResourceRecord } from '@sluice/contracts/records'
+import type { DefinitionRecord, ResourceRecord } from '@sluice/contracts/document-records'
 import { lookUpDefinition } from '@sluice/domain/definition'
 import { DEFINITION_CEILING_BYTES, RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { SharedWork } from '@sluice/flow/shared-work'

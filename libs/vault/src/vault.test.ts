@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { SecretRecord } from '@sluice/contracts/records'
+import type { SecretRecord } from '@sluice/contracts/document-records'
 import { boundSecrets, secretsOf } from '@sluice/secrets/bound-secrets'
 import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
 import { at, sharedTopics, textKey } from '@sluice/topics/topics'

@@ -4,7 +4,7 @@
  * "Credentials").
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { SecretRecord } from '@sluice/contracts/records'
+import type { SecretRecord } from '@sluice/contracts/document-records'
 import { SECRET_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'

@@ -15,38 +15,16 @@ import type {
 } from '@sluice/contracts/api'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { projectCatalog } from '@sluice/control/catalog'
-import type { Pipeline } from '@sluice/control/pipeline'
 import type * as port from '@sluice/control/port'
-import { ProjectControl, type Place } from '@sluice/control/project-control'
+import { ProjectControl } from '@sluice/control/project-control'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'
-import type { Project } from '@sluice/project/project'
-import type { Logger } from '@sluice/runtime/logger'
+import type { FolderOptions } from './folder-options.ts'
 import type { Held } from './hold-folder.ts'
 
 /** How long a command waits for one that is just beginning, ending or reading. */
 const PATIENCE_MS = 10_000
 const LOOK_AGAIN_MS = 50
-
-export interface FolderOptions {
-  /** The project as it was loaded for this command. */
-  readonly project: Project
-  readonly dataDir: string
-  readonly logger: Logger
-  /** Once it aborts, this process cancels all runs that it works on. */
-  readonly signal: AbortSignal
-  readonly tell: (notice: string) => void
-  readonly hasHistory: () => boolean
-  /** Loads the folder as it is now, for another command. */
-  readonly loadProject: () => Promise<Project>
-  /** Takes the lock. Rejects with `conflict` if another process has it. */
-  readonly openPipeline: () => Promise<Pipeline>
-  /** Rejects with `conflict` if another process works in the folder. */
-  readonly openToRead: () => Promise<Pipeline>
-  readonly askHolder: (socket: string) => Promise<port.Control>
-  readonly placeOf: (of: { readonly isAtWork: boolean }) => Pick<Place, 'assertSecrets' | 'openNextRun'>
-  readonly patienceMs?: number
-}
 
 export class FolderControl implements port.Control {
   readonly #options: FolderOptions

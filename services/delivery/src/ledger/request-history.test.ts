@@ -3,7 +3,15 @@ import type { Retried } from '@sluice/contracts/records'
 import { sampleAttempt, sampleRequest, sampleRetried, sampleRow } from '@sluice/testkit/sample-records'
 import type { Outcome } from '@sluice/contracts/state'
 import { isTainted } from './parts.ts'
-import { earlierKey, leftOfWaitMs, NO_HISTORY, ownKey, requestHash, WHOLE, withAttempt } from './request-history.ts'
+import {
+  earlierKey,
+  leftOfWaitMs,
+  NO_HISTORY,
+  ownKey,
+  requestHash,
+  WHOLE,
+  withAttempt,
+} from './request-history.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 

@@ -1,0 +1,26 @@
+/** What control of a folder needs. */
+import type { Pipeline } from '@sluice/control/pipeline'
+import type { Control } from '@sluice/control/port'
+import type { Place } from '@sluice/control/project-control'
+import type { Project } from '@sluice/project/project'
+import type { Logger } from '@sluice/runtime/logger'
+
+export interface FolderOptions {
+  /** The project as it was loaded for this command. */
+  readonly project: Project
+  readonly dataDir: string
+  readonly logger: Logger
+  /** Once it aborts, this process cancels all runs that it works on. */
+  readonly signal: AbortSignal
+  readonly tell: (notice: string) => void
+  readonly hasHistory: () => boolean
+  /** Loads the folder as it is now, for another command. */
+  readonly loadProject: () => Promise<Project>
+  /** Takes the lock. Rejects with `conflict` if another process has it. */
+  readonly openPipeline: () => Promise<Pipeline>
+  /** Rejects with `conflict` if another process works in the folder. */
+  readonly openToRead: () => Promise<Pipeline>
+  readonly askHolder: (socket: string) => Promise<Control>
+  readonly placeOf: (of: { readonly isAtWork: boolean }) => Pick<Place, 'assertSecrets' | 'openNextRun'>
+  readonly patienceMs?: number
+}
