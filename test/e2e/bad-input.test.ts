@@ -321,7 +321,7 @@ describe('a column whose type changes between runs', () => {
 })
 
 describe('a project folder with a run under way', () => {
-  it('refuses another run, and the one under way ends undisturbed', async () => {
+  it('refuses another run of the sync, and the one under way ends undisturbed', async () => {
     await using api = await startScriptedApi()
     await using project = await projectFolder({
       files: { 'project.yaml': peopleYaml(), 'people.csv': peopleCsv('1,Ann') },
@@ -334,7 +334,8 @@ describe('a project folder with a run under way', () => {
     await api.waitFor(1)
     const error = await project.error('run', SYNC)
     expect(error).toMatchObject({ exitCode: 1, code: 'conflict' })
-    expect(error.message).toContain(project.dir)
+    expect(error.message).toContain(`of \`${SYNC}\``)
+    expect(error.message).toContain('--wait')
     held.resolve({})
     const { exitCode, stdout } = await first
     const view: RunView = JSON.parse(stdout)

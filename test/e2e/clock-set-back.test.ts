@@ -3,7 +3,7 @@
  * runs, the queue, pauses, counts of failures and the end of a run do not depend on it.
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { newestFirst } from '@sluice/control/log-history'
+import { newestFirst } from '@sluice/control/history/log-history'
 import { OneProcess } from './one-process.ts'
 
 const DAY_MS = 86_400_000

@@ -3,7 +3,7 @@ import type { RunCause } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
 import { ControlFor } from './control-for.ts'
 import type { Control, FollowedRun } from './port.ts'
-import { LogHistory } from './log-history.ts'
+import { LogHistory } from './history/log-history.ts'
 import { ProjectControl } from './project-control.ts'
 import { ALL_ROLES, ROLE_OF, roleOfRun, type Role } from './roles.ts'
 

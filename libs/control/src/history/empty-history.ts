@@ -1,7 +1,7 @@
 /** The history of a project in which nothing ever ran. */
 import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
-import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from './port.ts'
-import { unknownRun, unknownSync } from './unknown-names.ts'
+import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from '../port.ts'
+import { unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class EmptyHistory implements RunHistory {
   readonly #syncs: ReadonlySet<string>
