@@ -34,6 +34,7 @@ export const resourcePath = z.strictObject({
   kind: z.enum(['source', 'model', 'destination', 'sync']),
   name,
 })
+export const secretPath = z.strictObject({ name })
 
 export const noQuery = z.strictObject({})
 export const pageQuery = z.strictObject(paging)
@@ -67,6 +68,10 @@ export const previewQuery = z.strictObject({
     .describe('Most requests that the answer has.'),
 })
 
+export const secretQuery = z.strictObject({
+  kind: z.enum(['secret', 'login']).optional().describe('`login`: the name is that of a destination.'),
+})
+
 /** A body with nothing in it. A request may also come without one. */
 export const noBody = z.strictObject({})
 export const runBody = z.strictObject({
@@ -82,4 +87,17 @@ export const failedRowsBody = z.strictObject({
 })
 export const resyncBody = z.strictObject({
   as: z.enum(['added', 'changed']).optional().describe('The trigger that sends the rows; default: added.'),
+})
+/** A value stands in a body alone, since paths and queries get into logs on their way. */
+export const secretBody = z.strictObject({
+  value: z
+    .string()
+    .min(1)
+    .refine(value => value.isWellFormed(), 'expected text in Unicode'),
+  for: z
+    .string()
+    .max(MOST_TEXT)
+    .nullable()
+    .optional()
+    .describe('The hosts that it may go to. Absent: those that it has. Null: none are named.'),
 })

@@ -163,6 +163,23 @@ export const resourceView = z.object({
 })
 export const resourcesPage = z.object({ resources: z.array(resourceView), next })
 
+/** A secret of the vault. No document has its value. */
+const secretView = z.object({
+  /** A login is what Sluice keeps of a destination, such as its refresh token. */
+  kind: z.enum(['secret', 'login']),
+  name: z.string(),
+  /** The hosts that it may go to; null if nobody has said. */
+  for: z.string().nullable(),
+  since: timestamp,
+  /** The id of the key that it is encrypted with. */
+  key: z.string(),
+})
+export const secretsView = z.object({ secrets: z.array(secretView) })
+/** A secret that was set, by the name that it has in the vault. */
+export const secretSetView = z.object({ name: z.string(), for: z.string().nullable(), replaced: z.boolean() })
+export const secretRemovedView = z.object({ removed: z.string() })
+export const secretsResealedView = z.object({ resealed: count })
+
 const errorDetails = z.array(
   z.object({
     file: z.string().optional(),
@@ -201,5 +218,9 @@ export type ValidateView = z.output<typeof validateView>
 export type SyncsPage = z.output<typeof syncsPage>
 export type ResourceView = z.output<typeof resourceView>
 export type ResourcesPage = z.output<typeof resourcesPage>
+export type SecretsView = z.output<typeof secretsView>
+export type SecretSetView = z.output<typeof secretSetView>
+export type SecretRemovedView = z.output<typeof secretRemovedView>
+export type SecretsResealedView = z.output<typeof secretsResealedView>
 export type Problem = z.output<typeof problem>
 export type ErrorBody = z.output<typeof errorBody>

@@ -31,6 +31,18 @@ export function projectCatalog(project: Project): Catalog {
   }
 }
 
+/** The resources of a project that is loaded once they are asked for. Each method throws what loading throws. */
+export function unloadedCatalog(load: () => Promise<Project>): Catalog {
+  let loaded: Promise<Catalog> | null = null
+  const catalog = (): Promise<Catalog> => (loaded ??= load().then(projectCatalog))
+  return {
+    syncs: async signal => (await catalog()).syncs(signal),
+    definition: async (sync, signal) => (await catalog()).definition(sync, signal),
+    resources: async signal => (await catalog()).resources(signal),
+    publish: async (pipeline, signal) => (await catalog()).publish(pipeline, signal),
+  }
+}
+
 /** The resources that projects have put into the log. */
 export function storedCatalog(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>): Catalog {
   const stored = async (signal: AbortSignal): Promise<ResourceRecord[]> => {

@@ -40,6 +40,10 @@ function recording(): { readonly control: Control; readonly asked: readonly stri
     reset: answers('reset', followed),
     approve: answers('approve', followed),
     cancel: answers('cancel', followed),
+    secrets: answers('secrets', { secrets: [] }),
+    setSecret: answers('setSecret', {}),
+    removeSecret: answers('removeSecret', {}),
+    resealSecrets: answers('resealSecrets', {}),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   } as unknown as Control
   return { control, asked }
@@ -75,6 +79,10 @@ const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unkno
   reset: control => control.reset('s', following),
   approve: control => control.approve('R', following),
   cancel: control => control.cancel('R', following),
+  secrets: control => control.secrets(signal),
+  setSecret: control => control.setSecret({ name: 'n', value: 'v' }, signal),
+  removeSecret: control => control.removeSecret({ kind: 'secret', name: 'n' }, signal),
+  resealSecrets: control => control.resealSecrets(signal),
 }
 
 describe('a role', () => {

@@ -5,6 +5,10 @@ import type {
   ResourcesPage,
   RunsPage,
   RunView,
+  SecretRemovedView,
+  SecretSetView,
+  SecretsResealedView,
+  SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
 import type {
@@ -17,6 +21,8 @@ import type {
   Preview,
   PreviewQuery,
   RunRequest,
+  SecretNamed,
+  SecretToSet,
 } from './port.ts'
 import { assertMay, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
 
@@ -97,6 +103,26 @@ export class ControlFor implements Control {
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
     assertMay(this.#roles, ROLE_OF.resources)
     return await this.#control.resources(paging, signal)
+  }
+
+  async secrets(signal: AbortSignal): Promise<SecretsView> {
+    assertMay(this.#roles, ROLE_OF.secrets)
+    return await this.#control.secrets(signal)
+  }
+
+  async setSecret(secret: SecretToSet, signal: AbortSignal): Promise<SecretSetView> {
+    assertMay(this.#roles, ROLE_OF.setSecret)
+    return await this.#control.setSecret(secret, signal)
+  }
+
+  async removeSecret(secret: SecretNamed, signal: AbortSignal): Promise<SecretRemovedView> {
+    assertMay(this.#roles, ROLE_OF.removeSecret)
+    return await this.#control.removeSecret(secret, signal)
+  }
+
+  async resealSecrets(signal: AbortSignal): Promise<SecretsResealedView> {
+    assertMay(this.#roles, ROLE_OF.resealSecrets)
+    return await this.#control.resealSecrets(signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,6 +9,10 @@ import type {
   ResourcesPage,
   RunsPage,
   RunView,
+  SecretRemovedView,
+  SecretSetView,
+  SecretsResealedView,
+  SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
 import type { Command } from '@sluice/contracts/records'
@@ -111,12 +115,45 @@ export interface Preview extends AsyncDisposable {
   readonly requests: AsyncIterable<Previewed>
 }
 
+/** A secret that a person sets. */
+export interface SecretToSet {
+  /** `crm-key` and `CRM_KEY` are one name. */
+  readonly name: string
+  readonly value: string
+  /** Where it may go; null: nobody has said. Absent: it keeps the grants that it has. */
+  readonly grants?: string | null
+}
+
+/** A secret, or the login of a destination. */
+export interface SecretNamed {
+  readonly kind: 'secret' | 'login'
+  readonly name: string
+}
+
+/**
+ * The vault, as people change it. No method gives a value. All methods may be called concurrently, and the
+ * last of two changes of a name counts. Each throws `config` if the vault has no key where it is.
+ */
+export interface SecretKeeping {
+  /** All of them, by kind and name. */
+  secrets(signal: AbortSignal): Promise<SecretsView>
+  /**
+   * Resolves once the secret counts for every run that begins from then on. Throws `config` for a name or
+   * grants that are none, and for a value that is too long.
+   */
+  setSecret(secret: SecretToSet, signal: AbortSignal): Promise<SecretSetView>
+  /** Throws `not-found` if there is none. */
+  removeSecret(secret: SecretNamed, signal: AbortSignal): Promise<SecretRemovedView>
+  /** Encrypts with the first key what another one encrypted. */
+  resealSecrets(signal: AbortSignal): Promise<SecretsResealedView>
+}
+
 /**
  * Each method that asks for something publishes the project as it is. It follows the run until it ends or
  * waits for approval, and resolves with it. It throws `not-found` for a sync or run that does not exist, and
  * `usage` if there is nothing to do in the run's state.
  */
-export interface Control extends RunHistory, AsyncDisposable {
+export interface Control extends RunHistory, SecretKeeping, AsyncDisposable {
   askForRun(request: RunRequest, following: Following): Promise<FollowedRun>
   /** Forgets what was delivered, so that the next run is the first again. */
   reset(sync: string, following: Following): Promise<FollowedRun>

@@ -1,11 +1,15 @@
 /** Control of syncs through the topics of a pipeline. */
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type {
   AttemptsPage,
   FailedPage,
   ResourcesPage,
   RunsPage,
   RunView,
+  SecretRemovedView,
+  SecretSetView,
+  SecretsResealedView,
+  SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
 import type { Command, RunEvent } from '@sluice/contracts/records'
@@ -13,6 +17,7 @@ import type { Definition } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import { triggeredOps } from '@sluice/domain/trigger'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
+import { keptName, type Vault } from '@sluice/vault/vault'
 import type { Catalog } from './catalog.ts'
 import { findDefinition } from './find-definition.ts'
 import { assertStatus, findRun } from './find-run.ts'
@@ -33,8 +38,13 @@ import type {
   PreviewQuery,
   RunHistory,
   RunRequest,
+  SecretNamed,
+  SecretToSet,
 } from './port.ts'
 import { unknownRun } from './unknown-names.ts'
+
+/** How often a change of the vault is made again after another process changed the same secret. */
+const MOST_CHANGES = 5
 
 interface Asked {
   readonly command: Command
@@ -153,6 +163,41 @@ export class ProjectControl implements Control {
     return resourcesPageOf(await this.#catalog.resources(signal), paging)
   }
 
+  async secrets(signal: AbortSignal): Promise<SecretsView> {
+    if (!this.#place.hasHistory) return { secrets: [] }
+    const vault = await this.#vault()
+    await vault.caughtUp({ signal })
+    const secrets = vault.list().map(({ kind, name, grants, since, sealedBy }) => {
+      return { kind, name, for: grants, since: new Date(since).toISOString(), key: sealedBy }
+    })
+    return { secrets }
+  }
+
+  async setSecret({ name, value, grants }: SecretToSet, signal: AbortSignal): Promise<SecretSetView> {
+    const kept = keptName(name)
+    const of = { kind: 'secret', name: kept, value, ...(grants === undefined ? {} : { grants }) } as const
+    const vault = await this.#vault()
+    const set = await lastCounts(() => vault.set(of, { signal }))
+    return { name: kept, for: set.grants, replaced: set.replaced }
+  }
+
+  async removeSecret({ kind, name }: SecretNamed, signal: AbortSignal): Promise<SecretRemovedView> {
+    const kept = kind === 'secret' ? keptName(name) : name
+    const isThere =
+      this.#place.hasHistory &&
+      (await lastCounts(async () => (await this.#vault()).remove({ kind, name: kept }, { signal })))
+    if (isThere) return { removed: kept }
+    throw new SluiceError(
+      'not-found',
+      `The vault has no ${kind} \`${kept}\`. \`sluice secret list\` lists what it has.`,
+    )
+  }
+
+  async resealSecrets(signal: AbortSignal): Promise<SecretsResealedView> {
+    if (!this.#place.hasHistory) return { resealed: 0 }
+    return { resealed: await (await this.#vault()).reseal({ signal }) }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await (await this.#pipeline?.catch(() => null))?.[Symbol.asyncDispose]()
   }
@@ -160,6 +205,15 @@ export class ProjectControl implements Control {
   #open(): Promise<Pipeline> {
     this.#pipeline ??= this.#place.open()
     return this.#pipeline
+  }
+
+  async #vault(): Promise<Vault> {
+    const { vault } = await this.#open()
+    if (vault !== null) return vault
+    throw new SluiceError(
+      'config',
+      'This server keeps no secrets, since it has no key: set SLUICE_ENCRYPTION_KEY to the one of the services and start it again.',
+    )
   }
 
   /** Throws `not-found` if no run can exist. */
@@ -214,6 +268,17 @@ export class ProjectControl implements Control {
     } finally {
       done.abort()
       await services
+    }
+  }
+}
+
+/** The later one of two changes at once is made once the earlier one is done. */
+async function lastCounts<T>(change: () => Promise<T>): Promise<T> {
+  for (let changes = 1; ; changes += 1) {
+    try {
+      return await change()
+    } catch (error) {
+      if (!isSluiceError(error, 'fenced') || changes >= MOST_CHANGES) throw error
     }
   }
 }

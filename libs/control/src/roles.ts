@@ -16,10 +16,19 @@ const ROLES = {
   run: 'start and end runs',
   approve: 'approve removals',
   operate: 'send all rows again, give rows up, and begin a sync anew',
+  secrets: 'set and remove secrets',
 } as const
 export type Role = keyof typeof ROLES
 
-export const ALL_ROLES: ReadonlySet<Role> = new Set(['view', 'read', 'edit', 'run', 'approve', 'operate'])
+export const ALL_ROLES: ReadonlySet<Role> = new Set([
+  'view',
+  'read',
+  'edit',
+  'run',
+  'approve',
+  'operate',
+  'secrets',
+])
 
 /** All that can be asked: the methods of control, and what is done beside it. */
 export type Operation = Exclude<keyof Control, symbol> | 'checkConnections' | 'publish'
@@ -43,6 +52,11 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   cancel: 'run',
   approve: 'approve',
   reset: 'operate',
+  // Names and hosts, as those of `resources`, and no value.
+  secrets: 'view',
+  setSecret: 'secrets',
+  removeSecret: 'secrets',
+  resealSecrets: 'secrets',
 }
 
 const ROLE_OF_CAUSE: { readonly [C in RunCause]: Role } = {

@@ -22,7 +22,7 @@ describe('the vault', () => {
     opened.push(vault)
     return vault
   }
-  const set = (vault: Vault, name: string, value: string, grants: string | null = null): Promise<void> =>
+  const set = (vault: Vault, name: string, value: string, grants: string | null = null) =>
     vault.set({ kind: 'secret', name, value, grants }, options)
   const target = (): { topic: string; partition: number } => at(sharedTopics(log.prefix).secrets, 0)
   const records = async (): Promise<SecretRecord[]> =>

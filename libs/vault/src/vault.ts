@@ -34,7 +34,7 @@ export interface VaultDeps {
   readonly keys: KeySource
   /** Told of each failure that may pass. Without it, such a failure ends the vault and rejects every wait. */
   readonly onSetback?: (error: unknown) => void
-  /** Told of each value that was opened, so that no log shows it. */
+  /** Told of each value that was opened or is set, so that no log shows it. */
   readonly onOpened?: (value: string) => void
 }
 
@@ -99,6 +99,11 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     }
   }
 
+  /** Grows with each change. What was made of secrets of another version may be out of date. */
+  get version(): number {
+    return this.#changes.version
+  }
+
   /** The secret that a person has set; null if there is none. Throws `config` if it cannot be read here. */
   find(name: string): KeptSecret | null {
     return this.#find('secret', keptName(name))
@@ -124,8 +129,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   }
 
   /**
-   * Sets a secret. Resolves once all replicas have it. Of two processes that set the same one at the same
-   * time, one is `fenced`. Rejects with `conflict` if it has another version than expected, and with `config`
+   * Sets a secret. Resolves with its grants, and whether there was one, once all replicas have it. Of two that
+   * set the same one at the same time, one is `fenced`. Rejects with `conflict` if it has another version than expected, and with `config`
    * for grants that are none, or a value that is too long.
    */
   async set(
@@ -133,18 +138,21 @@ export class Vault implements KeptSecrets, AsyncDisposable {
       readonly kind: SecretKind
       readonly name: string
       readonly value: string
-      readonly grants: string | null
+      /** Absent: those that it has. */
+      readonly grants?: string | null
       /** The version that it is to replace (null: none); absent: any. */
       readonly expected?: number | null
     },
     options: { signal: AbortSignal },
-  ): Promise<void> {
-    const { kind, value, grants } = of
+  ): Promise<{ readonly grants: string | null; readonly replaced: boolean }> {
+    const { kind, value } = of
+    this.#deps.onOpened?.(value)
     const name = kind === 'secret' ? keptName(of.name) : of.name
-    if (grants !== null) parseGrants('the grants', grants)
+    if (typeof of.grants === 'string') parseGrants('the grants', of.grants)
     if (Buffer.byteLength(value) > SECRET_CEILING_BYTES)
       throw new SluiceError('config', `A secret has at most ${SECRET_CEILING_BYTES} bytes.`)
     const keys = this.#deps.keys.needed()
+    let set = { grants: of.grants ?? null, replaced: false }
     await this.#write(
       { kind, name },
       before => {
@@ -155,6 +163,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
             'config',
             `The vault is full: it has at most ${MOST_BYTES} bytes. Remove a secret first.`,
           )
+        const { grants = before?.grants ?? null } = of
+        set = { grants, replaced: before !== undefined }
         // A version that was removed is not used again, so that its record cannot come back.
         const version = Math.max((before?.version ?? 0) + 1, Date.now())
         const { by, bytes } = keys.seal(value, purposeOf({ kind, name, version, grants }))
@@ -162,6 +172,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
       },
       options,
     )
+    return set
   }
 
   /** Removes it; false if there is none. Resolves once all replicas have that. */

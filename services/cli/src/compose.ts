@@ -4,14 +4,15 @@
  * none.
  */
 import { randomBytes } from 'node:crypto'
+import type { Catalog } from '@sluice/control/catalog'
 import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { serverOf, type ServerAddress } from '@sluice/control/server-address'
-import type { Control } from '@sluice/control/port'
+import type { Control, SecretKeeping } from '@sluice/control/port'
 import type { Place } from '@sluice/control/project-control'
 import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LoggingIn } from '@sluice/embedded/log-in'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { secretNames } from '@sluice/contracts/secret-references'
@@ -44,33 +45,46 @@ export interface ProjectOptions {
 
 /** Control of the syncs where the environment says: on a server, on Kafka, or in the folder. */
 export async function openControl(options: ProjectOptions): Promise<Control> {
-  const { dir, env, signal } = options
   const server = serverOf(options)
   if (server !== null) return await askServer(server)
+  const load = await loaderOf(options)
+  const { projectCatalog } = await import('@sluice/control/catalog')
+  return await controlOf(options, projectCatalog(await load()))
+}
+
+/** The vault there. It does not matter whether the project is right. */
+export async function openSecrets(options: ProjectOptions): Promise<SecretKeeping & AsyncDisposable> {
+  const server = serverOf(options)
+  if (server !== null) return await askServer(server)
+  const { unloadedCatalog } = await import('@sluice/control/catalog')
+  return await controlOf(options, unloadedCatalog(await loaderOf(options)))
+}
+
+async function loaderOf({ dir, env, signal }: ProjectOptions): Promise<() => Promise<Project>> {
   const { loadProject } = await import('@sluice/project/load-project')
-  const load = (): Promise<Project> => loadProject(dir, { env, signal })
-  const project = await load()
+  return () => loadProject(dir, { env, signal })
+}
+
+async function controlOf(options: ProjectOptions, catalog: Catalog): Promise<Control> {
+  const { dir, env } = options
   if (isDistributed(env)) {
-    const [{ projectCatalog }, { ProjectControl }] = await Promise.all([
-      import('@sluice/control/catalog'),
-      import('@sluice/control/project-control'),
-    ])
+    const { ProjectControl } = await import('@sluice/control/project-control')
     const open = (): Promise<Pipeline> => openDistributed(options)
     const openNext: Place['openNextRun'] = (definition, of) =>
       openNextRun({ ...options, definition, signal: of })
     // The services have the secrets, and this process need not have them.
     const place = { hasHistory: true, open, assertSecrets: () => Promise.resolve(), openNextRun: openNext }
-    return new ProjectControl(projectCatalog(project), place)
+    return new ProjectControl(catalog, place)
   }
   const { FolderControl } = await import('./folder/folder-control.ts')
   const { mask } = await import('./cli-logger.ts')
   const embedded = { ...options, newRunId: newUlid, mask }
   return new FolderControl({
     ...options,
-    project,
+    catalog,
     dataDir: dataDirOf(dir),
     hasHistory: () => hasEmbeddedHistory(dir),
-    loadProject: load,
+    loadProject: await loaderOf(options),
     openPipeline: async () => (await import('@sluice/embedded/compose')).openEmbedded(embedded),
     openToRead: async () => (await import('@sluice/embedded/compose')).openToRead(embedded),
     askHolder: path => askServer({ kind: 'socket', path }),
@@ -160,16 +174,32 @@ export async function connectionsOf(
   return await embedded.connectionsOf({ ...options, newRunId: newUlid, mask })
 }
 
-/** Opens the vault of the project. Rejects with `conflict` if another process has the folder open. */
-export async function openVaultOf(
-  options: ProjectOptions,
-): Promise<{ readonly vault: Vault } & AsyncDisposable> {
-  if (isDistributed(options.env)) return await openDistributed(options)
+/**
+ * Opens the vault of the project in this process, which uses its secrets. Rejects with `usage` if that is
+ * another one's, on a server or in a folder that another process has open.
+ */
+async function openVaultHere(options: ProjectOptions): Promise<{ readonly vault: Vault } & AsyncDisposable> {
+  const { env, dir } = options
+  if (serverOf(options) !== null)
+    throw new SluiceError(
+      'usage',
+      'A login is kept where the secrets are, and no server does that for you. Log in on its machine, in its folder, while it is stopped; or with SLUICE_KAFKA_BROKERS, if it is a console. SLUICE_URL has to be unset.',
+    )
+  if (isDistributed(env)) return await openDistributed(options)
   const [{ openEmbedded }, { mask }] = await Promise.all([
     import('@sluice/embedded/compose'),
     import('./cli-logger.ts'),
   ])
-  return await openEmbedded({ ...options, newRunId: newUlid, mask })
+  try {
+    return await openEmbedded({ ...options, newRunId: newUlid, mask })
+  } catch (error) {
+    if (!isSluiceError(error, 'conflict')) throw error
+    throw new SluiceError(
+      'conflict',
+      `Nobody can log in while another process works in ${dir}: stop it, log in, and start it again. ${error.message}`,
+      { cause: error },
+    )
+  }
 }
 
 /** Where the server of a destination sends a person back to; null if it says nothing of that. */
@@ -190,7 +220,7 @@ export async function logIn(
     import('@sluice/http-sender/adapters/undici'),
   ])
   await using opening = new AsyncDisposableStack()
-  const { vault } = opening.use(await openVaultOf(options))
+  const { vault } = opening.use(await openVaultHere(options))
   const sender = opening.use(createUndiciSender({ connections: 1, proxy: proxySettings(env) }))
   const secretFor = boundSecrets(env, isDistributed(env) ? 'refused' : 'allowed', vault)
   const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault })

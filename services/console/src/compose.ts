@@ -7,8 +7,10 @@ import { ulid } from '@sluice/domain/ulid'
 import { endOf } from '@sluice/flow/ends'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { openStage } from '@sluice/process/open-stage'
+import { openVault } from '@sluice/process/open-vault'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { environmentKeys } from '@sluice/vault/key-file'
 import { createApi } from './api/create-api.ts'
 import { AskedRuns } from './asked-runs.ts'
 import type { ConsoleConfig } from './config.ts'
@@ -24,11 +26,14 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
   )
   const newRunId = (): string => ulid(Date.now(), randomBytes(10))
+  // A wrong key is told here. Without one the console can do all but change the vault.
+  const hasKey = environmentKeys(env).known() !== null
+  const vault = hasKey ? opening.use(await openVault(stage, env, { logger, onOpened: mask, signal })) : null
   const pipeline: Pipeline = {
     ...stage,
     logger,
     newRunId,
-    vault: null,
+    vault,
     servicesElsewhere: true,
     start: (_only, { drain }) => endOf(drain),
   }

@@ -181,7 +181,7 @@ async function openServices(
     memory,
     room,
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
-    resolveTarget: targets(definitions, sourceOptions.secretFor, tokens),
+    resolveTarget: targets(definitions, sourceOptions.secretFor, tokens, vault),
     openSource: ({ source }) => openSource(source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

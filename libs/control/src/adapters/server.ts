@@ -9,12 +9,20 @@ import {
   resourcesPage,
   runsPage,
   runView,
+  secretRemovedView,
+  secretSetView,
+  secretsResealedView,
+  secretsView,
   syncsPage,
   type AttemptsPage,
   type FailedPage,
   type ResourcesPage,
   type RunsPage,
   type RunView,
+  type SecretRemovedView,
+  type SecretSetView,
+  type SecretsResealedView,
+  type SecretsView,
   type SyncsPage,
 } from '@sluice/contracts/api'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
@@ -34,6 +42,8 @@ import type {
   PreviewQuery,
   RejectedRows,
   RunRequest,
+  SecretNamed,
+  SecretToSet,
 } from '../port.ts'
 import type { ServerAddress } from '../server-address.ts'
 import { readEvents } from './server/read-events.ts'
@@ -146,6 +156,23 @@ class ServerControl implements Control {
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
     return await this.#client.get(['resources'], { ...paging }, { signal, answer: resourcesPage })
+  }
+
+  async secrets(signal: AbortSignal): Promise<SecretsView> {
+    return await this.#client.get(['secrets'], {}, { signal, answer: secretsView })
+  }
+
+  async setSecret({ name, value, grants }: SecretToSet, signal: AbortSignal): Promise<SecretSetView> {
+    const body = { value, ...(grants === undefined ? {} : { for: grants }) }
+    return await this.#client.put(['secrets', name], body, { signal, answer: secretSetView })
+  }
+
+  async removeSecret({ kind, name }: SecretNamed, signal: AbortSignal): Promise<SecretRemovedView> {
+    return await this.#client.delete(['secrets', name], { kind }, { signal, answer: secretRemovedView })
+  }
+
+  async resealSecrets(signal: AbortSignal): Promise<SecretsResealedView> {
+    return await this.#client.post(['secrets', 'reseal'], {}, { signal, answer: secretsResealedView })
   }
 
   [Symbol.asyncDispose](): Promise<void> {

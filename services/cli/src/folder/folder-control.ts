@@ -11,10 +11,13 @@ import type {
   ResourcesPage,
   RunsPage,
   RunView,
+  SecretRemovedView,
+  SecretSetView,
+  SecretsResealedView,
+  SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
 import { isSluiceError } from '@sluice/contracts/errors'
-import { projectCatalog } from '@sluice/control/catalog'
 import type * as port from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
@@ -26,6 +29,12 @@ import type { Held } from './hold-folder.ts'
 const PATIENCE_MS = 10_000
 const LOOK_AGAIN_MS = 50
 
+/**
+ * What is asked: about a sync, which the project has to have; about what was before, which makes no files
+ * where nothing was; or about the folder, which is made.
+ */
+type About = { readonly sync: string } | 'past' | 'folder'
+
 export class FolderControl implements port.Control {
   readonly #options: FolderOptions
   #held: Held | null = null
@@ -36,19 +45,19 @@ export class FolderControl implements port.Control {
   }
 
   async askForRun(request: port.RunRequest, following: port.Following): Promise<port.FollowedRun> {
-    return await this.#ask(control => control.askForRun(request, following), request.sync)
+    return await this.#ask(control => control.askForRun(request, following), { sync: request.sync })
   }
 
   async reset(sync: string, following: port.Following): Promise<port.FollowedRun> {
-    return await this.#ask(control => control.reset(sync, following), sync)
+    return await this.#ask(control => control.reset(sync, following), { sync })
   }
 
   async approve(run: string, following: port.Following): Promise<port.FollowedRun> {
-    return await this.#ask(control => control.approve(run, following), null)
+    return await this.#ask(control => control.approve(run, following), 'past')
   }
 
   async cancel(run: string, following: port.Following): Promise<port.FollowedRun> {
-    return await this.#ask(control => control.cancel(run, following), null)
+    return await this.#ask(control => control.cancel(run, following), 'past')
   }
 
   async runs(
@@ -87,15 +96,31 @@ export class FolderControl implements port.Control {
     return await this.#reader().resources(paging, signal)
   }
 
+  async secrets(signal: AbortSignal): Promise<SecretsView> {
+    return await this.#ask(control => control.secrets(signal), 'past')
+  }
+
+  async setSecret(secret: port.SecretToSet, signal: AbortSignal): Promise<SecretSetView> {
+    return await this.#ask(control => control.setSecret(secret, signal), 'folder')
+  }
+
+  async removeSecret(secret: port.SecretNamed, signal: AbortSignal): Promise<SecretRemovedView> {
+    return await this.#ask(control => control.removeSecret(secret, signal), 'past')
+  }
+
+  async resealSecrets(signal: AbortSignal): Promise<SecretsResealedView> {
+    return await this.#ask(control => control.resealSecrets(signal), 'past')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#closeReading()
     await this.#held?.[Symbol.asyncDispose]()
   }
 
   /** Tries again while the process that has the lock begins or ends, since nothing was asked of it then. */
-  async #ask<T>(ask: (control: port.Control) => Promise<T>, sync: string | null): Promise<T> {
+  async #ask<T>(ask: (control: port.Control) => Promise<T>, about: About): Promise<T> {
     await this.#closeReading()
-    return await this.#patiently(async () => ask(await this.#holderOrSelf(sync)))
+    return await this.#patiently(async () => ask(await this.#holderOrSelf(about)))
   }
 
   async #look<T>(look: (control: port.Control) => Promise<T>): Promise<T> {
@@ -138,15 +163,15 @@ export class FolderControl implements port.Control {
     }
   }
 
-  async #holderOrSelf(sync: string | null): Promise<port.Control> {
+  async #holderOrSelf(about: About): Promise<port.Control> {
     if (this.#held !== null) return this.#held.control
-    const { project, placeOf, hasHistory, askHolder } = this.#options
+    const { catalog, placeOf, hasHistory, askHolder } = this.#options
     // Mistakes in the project are told before anything is opened.
-    if (sync !== null) {
+    if (typeof about === 'object') {
       const { signal } = new AbortController()
-      const definition = await projectCatalog(project).definition(sync, signal)
+      const definition = await catalog.definition(about.sync, signal)
       await placeOf({ isAtWork: true }).assertSecrets(definition, null)
-    } else if (!hasHistory()) return this.#reader()
+    } else if (about === 'past' && !hasHistory()) return this.#reader()
     try {
       const { holdFolder } = await import('./hold-folder.ts')
       this.#held = await holdFolder(this.#options)
@@ -164,8 +189,8 @@ export class FolderControl implements port.Control {
   }
 
   #reader(): port.Control {
-    const { project, placeOf, hasHistory, openToRead } = this.#options
-    return new ProjectControl(projectCatalog(project), {
+    const { catalog, placeOf, hasHistory, openToRead } = this.#options
+    return new ProjectControl(catalog, {
       ...placeOf({ isAtWork: false }),
       hasHistory: hasHistory(),
       open: openToRead,

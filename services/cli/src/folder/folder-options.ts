@@ -1,4 +1,5 @@
 /** What control of a folder needs. */
+import type { Catalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Control } from '@sluice/control/port'
 import type { Place } from '@sluice/control/project-control'
@@ -6,8 +7,8 @@ import type { Project } from '@sluice/project/project'
 import type { Logger } from '@sluice/runtime/logger'
 
 export interface FolderOptions {
-  /** The project as it was loaded for this command. */
-  readonly project: Project
+  /** The resources of the project, as they are for this command. */
+  readonly catalog: Catalog
   readonly dataDir: string
   readonly logger: Logger
   /** Once it aborts, this process cancels all runs that it works on. */

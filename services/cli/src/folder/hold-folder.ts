@@ -1,11 +1,10 @@
 /** A folder that this process works in, and that others may ask for something through a socket. */
 import { AskedRuns } from '@sluice/console/asked-runs'
 import { listenLazily } from '@sluice/console/socket/listen-lazily'
-import { projectCatalog } from '@sluice/control/catalog'
+import { unloadedCatalog, type Catalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Control } from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
-import type { Project } from '@sluice/project/project'
 import type { FolderOptions } from './folder-options.ts'
 import { SharedServices } from './shared-services.ts'
 
@@ -22,7 +21,7 @@ export interface Held extends AsyncDisposable {
  * Takes the lock and listens for other commands. Disposing it first waits for the runs that these asked for.
  */
 export async function holdFolder(options: FolderOptions): Promise<Held> {
-  const { project, dataDir, logger, signal, tell, loadProject, openPipeline, placeOf } = options
+  const { catalog, dataDir, logger, signal, tell, loadProject, openPipeline, placeOf } = options
   await using opening = new AsyncDisposableStack()
   const pipeline = opening.use(await openPipeline())
   const services = new SharedServices(pipeline.start)
@@ -33,17 +32,18 @@ export async function holdFolder(options: FolderOptions): Promise<Held> {
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
   const place = { ...placeOf({ isAtWork: true }), hasHistory: true, open: () => Promise.resolve(shared) }
-  const controlOf = (of: Project): ProjectControl => new ProjectControl(projectCatalog(of), place)
+  const controlOf = (of: Catalog): ProjectControl => new ProjectControl(of, place)
   const asked = new AskedRuns({ logger, cancel: signal })
   const load = async () => {
     const { createApi } = await import('@sluice/console/api/create-api')
-    const openControl = async (): Promise<Control> => controlOf(await loadProject())
+    // The vault can be changed though the project is wrong.
+    const openControl = (): Promise<Control> => Promise.resolve(controlOf(unloadedCatalog(loadProject)))
     return await createApi({ access: { kind: 'socket' }, openControl, asked, logger })
   }
   opening.use(await listenLazily({ dataDir, load, logger }))
   const opened = opening.move()
   return {
-    control: controlOf(project),
+    control: controlOf(catalog),
     async [Symbol.asyncDispose]() {
       const waiting = setTimeout(() => tell(WAITS_FOR_OTHERS), TELL_AFTER_MS)
       await asked.closeWhenIdle({ signal: new AbortController().signal })

@@ -16,7 +16,7 @@ import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
 import type { Route } from './route.ts'
 import { ROUTES } from './routes.ts'
 
-/** Bodies name a row at most. */
+/** Most bodies name a row at most. */
 const BODY_BYTES = 64 * 1024
 /** A name in a path may be percent-encoded. */
 const PARAM_CHARACTERS = 1_000
@@ -102,6 +102,7 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
   app.route({
     method: route.method,
     url: `${API_BASE}${route.path}`,
+    bodyLimit: route.bodyBytes ?? BODY_BYTES,
     // The token comes before the body: who may not ask sends nothing.
     onRequest: async request => {
       await gate.admit(callerOf(request), route.scope, { signal: ending })
@@ -189,7 +190,7 @@ function patternOf(route: Route): RegExp {
 }
 
 /** The router wants a body of some other methods before it looks for a route. */
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST'])
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE'])
 
 const INTERNAL = 500
 

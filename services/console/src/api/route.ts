@@ -28,7 +28,7 @@ export type Answer =
   | { readonly kind: 'events'; readonly events: AsyncIterable<string> }
 
 interface RouteParts {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Below `/api/v1`; `:name` stands for a parameter. */
   readonly path: string
   /** Its name in clients that are made from the OpenAPI document. */
@@ -41,6 +41,8 @@ interface RouteParts {
   readonly streams?: boolean
   /** How long the route may take; a stream has no such limit. */
   readonly timeoutMs?: number
+  /** Most bytes of a body; absent: as many as most bodies need. */
+  readonly bodyBytes?: number
   /** At most so many requests at once. */
   readonly atOnce?: number
 }
@@ -70,7 +72,14 @@ interface RouteSpec<Params, Query, Body> extends RouteParts {
 }
 
 export function route<Params, Query, Body>(spec: RouteSpec<Params, Query, Body>): Route {
-  const { params, query, body, respond, takesBody = spec.method === 'POST', ...parts } = spec
+  const {
+    params,
+    query,
+    body,
+    respond,
+    takesBody = spec.method === 'POST' || spec.method === 'PUT',
+    ...parts
+  } = spec
   return {
     ...parts,
     params,

@@ -40,8 +40,16 @@ export class ServerClient {
   }
 
   async post<T>(path: readonly string[], body: object, { signal, answer }: Asked<T>): Promise<T> {
-    const sent = { body: JSON.stringify(body), signal, silenceMs: SILENCE_MS }
-    return this.parsed(answer, await this.#text(await this.#request('POST', path, sent)))
+    return await this.#send('POST', path, { body, signal, answer })
+  }
+
+  async put<T>(path: readonly string[], body: object, { signal, answer }: Asked<T>): Promise<T> {
+    return await this.#send('PUT', path, { body, signal, answer })
+  }
+
+  async delete<T>(path: readonly string[], query: Query, { signal, answer }: Asked<T>): Promise<T> {
+    const response = await this.#request('DELETE', path, { query, signal, silenceMs: SILENCE_MS })
+    return this.parsed(answer, await this.#text(response))
   }
 
   /** The text of a stream, which may break off with `unreachable`. */
@@ -66,8 +74,17 @@ export class ServerClient {
     throw new SluiceError('unreachable', message)
   }
 
+  async #send<T>(
+    method: 'POST' | 'PUT',
+    path: readonly string[],
+    { body, signal, answer }: Asked<T> & { readonly body: object },
+  ): Promise<T> {
+    const sent = { body: JSON.stringify(body), signal, silenceMs: SILENCE_MS }
+    return this.parsed(answer, await this.#text(await this.#request(method, path, sent)))
+  }
+
   async #request(
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     path: readonly string[],
     of: {
       readonly query?: Query

@@ -4,7 +4,7 @@ import { terminalColumns } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { painter } from '../../output/paint.ts'
 import { table } from '../../output/table.ts'
-import { withVault } from '../../vault/with-vault.ts'
+import { withSecrets } from '../../vault/with-secrets.ts'
 
 export const command: Command = {
   description:
@@ -14,14 +14,8 @@ export const command: Command = {
   options: {},
   examples: [{ command: 'sluice secret list', does: 'what is in the vault' }],
   async run(context) {
-    const { stdout, json, color } = context
-    const secrets = await withVault(context, vault =>
-      Promise.resolve(
-        vault.list().map(({ kind, name, grants, since, sealedBy }) => {
-          return { kind, name, for: grants, since: new Date(since).toISOString(), key: sealedBy }
-        }),
-      ),
-    )
+    const { stdout, signal, json, color } = context
+    const { secrets } = await withSecrets(context, vault => vault.secrets(signal))
     if (json) stdout.write(`${JSON.stringify({ secrets })}\n`)
     else if (secrets.length === 0)
       stdout.write('The vault is empty. `sluice secret set NAME` keeps a secret.\n')

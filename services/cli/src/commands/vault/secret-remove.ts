@@ -1,9 +1,8 @@
 /** `sluice secret remove`. */
-import { SluiceError } from '@sluice/contracts/errors'
 import { booleanOption, type Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
-import { painter } from '../../output/paint.ts'
-import { withVault } from '../../vault/with-vault.ts'
+import { painter, safe } from '../../output/paint.ts'
+import { withSecrets } from '../../vault/with-secrets.ts'
 
 export const command: Command = {
   description:
@@ -16,15 +15,9 @@ export const command: Command = {
     const { args, stdout, signal, json, color } = context
     const name = args.positionals[0] ?? ''
     const kind = booleanOption(args, 'login') ? 'login' : 'secret'
-    const removed = await withVault(context, vault => vault.remove({ kind, name }, { signal }))
-    if (!removed)
-      throw new SluiceError(
-        'not-found',
-        `The vault has no ${kind} \`${name}\`. \`sluice secret list\` lists what it has.`,
-      )
-    stdout.write(
-      json ? `${JSON.stringify({ removed: name })}\n` : `${painter(color)('green', '✓')} removed ${name}\n`,
-    )
+    const view = await withSecrets(context, vault => vault.removeSecret({ kind, name }, signal))
+    const text = `${painter(color)('green', '✓')} removed ${safe(view.removed)}\n`
+    stdout.write(json ? `${JSON.stringify(view)}\n` : text)
     return EXIT.success
   },
 }

@@ -2,7 +2,7 @@
 import type { Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { painter } from '../../output/paint.ts'
-import { withVault } from '../../vault/with-vault.ts'
+import { withSecrets } from '../../vault/with-secrets.ts'
 
 export const command: Command = {
   description:
@@ -12,9 +12,9 @@ export const command: Command = {
   examples: [{ command: 'sluice secret reseal', does: 'leave nothing encrypted with an older key' }],
   async run(context) {
     const { stdout, signal, json, color } = context
-    const resealed = await withVault(context, vault => vault.reseal({ signal }))
-    const text = `${painter(color)('green', '✓')} ${resealed} encrypted anew\n`
-    stdout.write(json ? `${JSON.stringify({ resealed })}\n` : text)
+    const view = await withSecrets(context, vault => vault.resealSecrets(signal))
+    const text = `${painter(color)('green', '✓')} ${view.resealed} encrypted anew\n`
+    stdout.write(json ? `${JSON.stringify(view)}\n` : text)
     return EXIT.success
   },
 }

@@ -3,7 +3,7 @@ import { textOption, type Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { painter, safe } from '../../output/paint.ts'
 import { readSecret } from '../../vault/read-secret.ts'
-import { withVault } from '../../vault/with-vault.ts'
+import { withSecrets } from '../../vault/with-secrets.ts'
 import { keptName } from '@sluice/vault/vault'
 
 export const command: Command = {
@@ -27,12 +27,10 @@ export const command: Command = {
     const { args, stdin, stdout, stderr, signal, json, color } = context
     const name = keptName(args.positionals[0] ?? '')
     const value = await readSecret(stdin, { text: `Value of ${name} (not shown)`, stderr, signal })
-    const view = await withVault(context, async vault => {
-      const known = vault.list().find(each => each.kind === 'secret' && each.name === name)
-      const grants = textOption(args, 'for') ?? known?.grants ?? null
-      await vault.set({ kind: 'secret', name, value, grants }, { signal })
-      return { name, for: grants, replaced: known !== undefined }
-    })
+    const grants = textOption(args, 'for')
+    const view = await withSecrets(context, vault =>
+      vault.setSecret({ name, value, ...(grants === undefined ? {} : { grants }) }, signal),
+    )
     const paint = painter(color)
     const where =
       view.for === null ? 'It has no grant: --for says where it may go.' : `It may go to ${view.for}.`
