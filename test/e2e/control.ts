@@ -2,6 +2,7 @@
 import { openControl } from '@sluice/cli/compose'
 import type { ControlHarness } from '@sluice/control/contract'
 import { createLogger } from '@sluice/runtime/logger'
+import { EncryptionKeys } from '@sluice/vault/encryption-keys'
 import { peopleYaml } from './people-project.ts'
 import { projectFolder } from './project-folder.ts'
 
@@ -20,7 +21,7 @@ export async function controlHarness(
   reach: (dir: string, env: Env, opening: AsyncDisposableStack) => Promise<Env>,
 ): Promise<ControlHarness> {
   await using opening = new AsyncDisposableStack()
-  const env = { API_URL: apiUrl }
+  const env = { API_URL: apiUrl, SLUICE_ENCRYPTION_KEY: EncryptionKeys.generate() }
   const yaml = peopleYaml({ sql: `select id from 'people.csv'`, triggers: TRIGGERS })
   const project = opening.use(
     await projectFolder({ files: { 'project.yaml': yaml, 'people.csv': 'id\n' }, env }),

@@ -69,12 +69,16 @@ export interface ServedFolder extends AsyncDisposable {
   readonly server: ChildProcess
 }
 
-/** A folder that `sluice up` serves in a process of its own. `env` is added to its environment. */
+/**
+ * A folder that `sluice up` serves in a process of its own. `env` is added to its environment, and
+ * `destination` to the destination.
+ */
 export async function servedFolder(
   api: ScriptedApi,
   env: { readonly [name: string]: string },
+  destination = '',
 ): Promise<ServedFolder> {
-  const files = { 'project.yaml': peopleYaml(), 'people.csv': peopleCsv('1,Ann', '2,Bob') }
+  const files = { 'project.yaml': peopleYaml({ destination }), 'people.csv': peopleCsv('1,Ann', '2,Bob') }
   const project = await projectFolder({ files, env: { API_URL: api.url, SLUICE_PORT: '0', ...env } })
   const server = project.start('up', '--json')
   const ended = ending(server)

@@ -117,6 +117,35 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       await expect(control.approve(view.id, following())).rejects.toMatchObject({ code: 'usage' })
     })
 
+    it('keeps secrets, and gives no value', async () => {
+      const { control } = harness
+      expect(await control.secrets(signal)).toEqual({ secrets: [] })
+      const to = { name: 'CRM_key', value: 'the-first-value', grants: 'api.example.com' }
+      const view = { name: 'crm-key', for: to.grants }
+      expect(await control.setSecret(to, signal)).toEqual({ ...view, replaced: false })
+      const again = ['one-of-two-at-once', 'two-of-two-at-once'].map(value =>
+        control.setSecret({ name: 'crm-key', value }, signal),
+      )
+      for (const set of await Promise.all(again)) expect(set).toEqual({ ...view, replaced: true })
+      const bare = { name: 'b', value: '"\\\n\u{1F511}', grants: null }
+      expect(await control.setSecret(bare, signal)).toEqual({ name: 'b', for: null, replaced: false })
+      const { secrets } = await control.secrets(signal)
+      expect(secrets).toMatchObject([{ kind: 'secret', name: 'b', for: null }, view])
+      expect(JSON.stringify(secrets)).not.toMatch(/value|at-once/)
+      expect(await control.resealSecrets(signal)).toEqual({ resealed: 0 })
+      for (const wrong of [{ grants: 'https://x/' }, { name: 'a/b' }, { value: 'x'.repeat(10_000_001) }]) {
+        const refused = control.setSecret({ name: 'c', value: 'the-refused-value', ...wrong }, signal)
+        await expect(refused).rejects.toMatchObject({ code: 'config' })
+        await expect(refused).rejects.not.toThrow(/the-refused-value|xxx/)
+      }
+      const removed = { kind: 'secret', name: 'Crm_Key' } as const
+      expect(await control.removeSecret(removed, signal)).toEqual({ removed: 'crm-key' })
+      await expect(control.removeSecret(removed, signal)).rejects.toMatchObject({ code: 'not-found' })
+      const login = { kind: 'login', name: 'b' } as const
+      await expect(control.removeSecret(login, signal)).rejects.toMatchObject({ code: 'not-found' })
+      expect((await control.secrets(signal)).secrets.map(({ name: kept }) => kept)).toEqual(['b'])
+    })
+
     it('names what does not exist', async () => {
       const { control } = harness
       await control.askForRun({ sync: 'people' }, following())

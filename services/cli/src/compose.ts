@@ -174,17 +174,21 @@ export async function connectionsOf(
   return await embedded.connectionsOf({ ...options, newRunId: newUlid, mask })
 }
 
+/** Throws `usage` if the vault is on a server, whose secrets this process cannot use. */
+export function assertVaultHere(options: Pick<ProjectOptions, 'env' | 'tell'>): void {
+  if (serverOf(options) === null) return
+  throw new SluiceError(
+    'usage',
+    'A login uses the secrets of the vault and is kept there, and a server does not log in for you. Unset SLUICE_URL, and log in where the vault is: for `sluice up`, in its folder while it is stopped; for a console, with SLUICE_KAFKA_BROKERS.',
+  )
+}
+
 /**
- * Opens the vault of the project in this process, which uses its secrets. Rejects with `usage` if that is
- * another one's, on a server or in a folder that another process has open.
+ * Opens the vault of the project in this process, which uses its secrets. Rejects with `conflict` if another
+ * process has the folder open.
  */
 async function openVaultHere(options: ProjectOptions): Promise<{ readonly vault: Vault } & AsyncDisposable> {
   const { env, dir } = options
-  if (serverOf(options) !== null)
-    throw new SluiceError(
-      'usage',
-      'A login is kept where the secrets are, and no server does that for you. Log in on its machine, in its folder, while it is stopped; or with SLUICE_KAFKA_BROKERS, if it is a console. SLUICE_URL has to be unset.',
-    )
   if (isDistributed(env)) return await openDistributed(options)
   const [{ openEmbedded }, { mask }] = await Promise.all([
     import('@sluice/embedded/compose'),

@@ -172,7 +172,7 @@ class ServerControl implements Control {
   }
 
   async resealSecrets(signal: AbortSignal): Promise<SecretsResealedView> {
-    return await this.#client.post(['secrets', 'reseal'], {}, { signal, answer: secretsResealedView })
+    return await this.#client.post(['vault', 'reseal'], {}, { signal, answer: secretsResealedView })
   }
 
   [Symbol.asyncDispose](): Promise<void> {

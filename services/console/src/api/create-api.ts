@@ -70,7 +70,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     reply.headers(HEADERS)
   })
   app.setErrorHandler((error, request, reply) => {
-    const isOfRoute = METHODS.has(request.method) || error instanceof SluiceError
+    const isOfRoute = !request.is404 || METHODS.has(request.method) || error instanceof SluiceError
     return void refuse(reply, isOfRoute ? error : notHere(request, reply), options.logger)
   })
   app.setNotFoundHandler(async (request, reply) => {
@@ -190,7 +190,7 @@ function patternOf(route: Route): RegExp {
 }
 
 /** The router wants a body of some other methods before it looks for a route. */
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE'])
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST'])
 
 const INTERNAL = 500
 

@@ -35,7 +35,7 @@ export const SECRET_ROUTES: readonly Route[] = [
       document(await control.removeSecret({ kind, name }, signal)),
   }),
   route({
-    ...{ method: 'POST', scope: 'write', status: 200, path: '/secrets/reseal', id: 'resealSecrets' },
+    ...{ method: 'POST', scope: 'write', status: 200, path: '/vault/reseal', id: 'resealSecrets' },
     summary: 'Encrypt the vault with the first key again',
     ...{ params: noPath, query: noQuery, body: noBody, answer: secretsResealedView },
     respond: async (_input, { control, signal }) => document(await control.resealSecrets(signal)),

@@ -4,7 +4,7 @@ import { loadProject } from '@sluice/project/load-project'
 import { namesOf } from '@sluice/project/project'
 import { listenForCallback } from '../../vault/await-callback.ts'
 import { numberOption, type Command } from '../../command.ts'
-import { logIn, redirectOf } from '../../compose.ts'
+import { assertVaultHere, logIn, redirectOf } from '../../compose.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { teller } from '../../output/notice.ts'
 import { painter, safe } from '../../output/paint.ts'
@@ -29,6 +29,9 @@ export const command: Command = {
   async run(context) {
     const { args, dir, env, signal, stdin, stdout, stderr, json, color } = context
     const name = args.positionals[0] ?? ''
+    const tell = teller(context)
+    const options = { dir, env, logger: loggerFor(context), signal, tell }
+    assertVaultHere(options)
     const project = await loadProject(dir, { env, signal })
     const destination = project.resources.get(`destination/${name}`)
     if (destination?.kind !== 'destination')
@@ -38,8 +41,6 @@ export const command: Command = {
       )
     const redirect = await redirectOf(destination)
     await using callback = await listenForCallback(redirect, numberOption(args, 'port') ?? 0)
-    const tell = teller(context)
-    const options = { dir, env, logger: loggerFor(context), signal, tell }
     await using login = await logIn(options, destination, callback.redirectUri)
     stderr.write(`Open this URL in a browser, and log in:\n\n${login.url}\n\n`)
     stderr.write('If the browser runs on another machine, paste the address that it ends at here.\n')

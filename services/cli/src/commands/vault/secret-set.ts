@@ -1,5 +1,6 @@
 /** `sluice secret set`. */
 import { textOption, type Command } from '../../command.ts'
+import { mask } from '../../cli-logger.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { painter, safe } from '../../output/paint.ts'
 import { readSecret } from '../../vault/read-secret.ts'
@@ -27,6 +28,8 @@ export const command: Command = {
     const { args, stdin, stdout, stderr, signal, json, color } = context
     const name = keptName(args.positionals[0] ?? '')
     const value = await readSecret(stdin, { text: `Value of ${name} (not shown)`, stderr, signal })
+    // Also where the vault is another process'.
+    mask(value)
     const grants = textOption(args, 'for')
     const view = await withSecrets(context, vault =>
       vault.setSecret({ name, value, ...(grants === undefined ? {} : { grants }) }, signal),
