@@ -31,7 +31,9 @@ export function projectCatalog(project: Project): Catalog {
   }
 }
 
-/** The resources of a project that is loaded once they are asked for. Each method throws what loading throws. */
+/**
+ * The resources of a project that is loaded once they are asked for. Each method throws what loading throws.
+ */
 export function unloadedCatalog(load: () => Promise<Project>): Catalog {
   let loaded: Promise<Catalog> | null = null
   const catalog = (): Promise<Catalog> => (loaded ??= load().then(projectCatalog))

@@ -129,9 +129,9 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   }
 
   /**
-   * Sets a secret. Resolves with its grants, and whether there was one, once all replicas have it. Of two that
-   * set the same one at the same time, one is `fenced`. Rejects with `conflict` if it has another version than expected, and with `config`
-   * for grants that are none, or a value that is too long.
+   * Sets a secret. Resolves with its grants, and whether there was one, once all replicas have it. Of two
+   * that set the same one at the same time, one is `fenced`. Rejects with `conflict` if it has another
+   * version than expected, and with `config` for grants that are none, or a value that is too long.
    */
   async set(
     of: {

@@ -36,12 +36,15 @@ beforeAll(async () => {
   const onOpened = (value: string): void => void masked.push(value)
   const own = opening.use(await Vault.open({ ...log, keys, onOpened }, { signal }))
   vault = own
-  const open = () =>
-    Promise.resolve({
-      ...{ ...log, vault, logger, newRunId: () => 'R', servicesElsewhere: true },
-      start: (_only: unknown, { drain }: { readonly drain: AbortSignal }) => endOf(drain),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    })
+  const pipeline = {
+    ...{ ...log, logger, newRunId: () => 'R', servicesElsewhere: true },
+    get vault() {
+      return vault
+    },
+    start: (_only: unknown, { drain }: { readonly drain: AbortSignal }) => endOf(drain),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+  const open = () => Promise.resolve(pipeline)
   const control = new ProjectControl(catalog, {
     ...{ hasHistory: true, open, assertSecrets: () => Promise.resolve(), openNextRun: wrong },
   })
