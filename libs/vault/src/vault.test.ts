@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SecretRecord } from '@sluice/contracts/document-records'
 import { boundSecrets, secretsOf } from '@sluice/secrets/bound-secrets'
+import type { MessageLog } from '@sluice/message-log/port'
 import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
 import { at, sharedTopics, textKey } from '@sluice/topics/topics'
 import { EncryptionKeys } from './encryption-keys.ts'
@@ -142,6 +143,30 @@ describe('the vault', () => {
     const fresh = await open(next)
     expect(fresh.find('crm')).toMatchObject({ value: VALUE, grants: [{ host: 'api.example.com' }] })
     expect(fresh.login('crm')?.value).toBe('a login')
+  })
+
+  it('seals no older value over one that somebody sets meanwhile', async () => {
+    const old = await open()
+    await set(old, 'crm', VALUE)
+    let meanwhile = (): Promise<unknown> => set(old, 'crm', 'the newer value')
+    const beside: MessageLog = new Proxy(log.log, {
+      get(of, name) {
+        const own: unknown = Reflect.get(of, name)
+        if (typeof own !== 'function') return own
+        if (name !== 'openWriter') return (...given: unknown[]) => Reflect.apply(own, of, given)
+        return async (...given: unknown[]) => {
+          const first = meanwhile
+          meanwhile = () => Promise.resolve()
+          await first()
+          return await Reflect.apply(own, of, given)
+        }
+      },
+    })
+    const keys = environmentKeys({ SLUICE_ENCRYPTION_KEY: `${EncryptionKeys.generate()},${key}` })
+    const both = await Vault.open({ ...log, log: beside, keys }, options)
+    opened.push(both)
+    expect(await both.reseal(options)).toBe(1)
+    expect(both.find('crm')?.value).toBe('the newer value')
   })
 
   it('lets one of two writers of the same secret win, and never loses both', async () => {

@@ -192,12 +192,21 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     await this.caughtUp(options)
     const [first] = this.#deps.keys.needed().ids
     let count = 0
-    for (const record of [...this.#records.values()]) {
-      if (record.sealedBy === first) continue
-      const kind = record.kind === 'login' ? 'login' : 'secret'
-      const value = this.#openedValue(record)
-      await this.set({ kind, name: record.name, value, grants: record.grants }, options)
-      count += 1
+    for (const key of [...this.#records.keys()]) {
+      for (;;) {
+        const record = this.#records.get(key)
+        if (record === undefined || record.sealedBy === first) break
+        const kind = record.kind === 'login' ? 'login' : 'secret'
+        const value = this.#openedValue(record)
+        const { name, grants, version: expected } = record
+        try {
+          await this.set({ kind, name, value, grants, expected }, options)
+          count += 1
+        } catch (error) {
+          // Somebody has changed or removed it meanwhile, which counts.
+          if (!isSluiceError(error, 'conflict') && !isSluiceError(error, 'fenced')) throw error
+        }
+      }
     }
     return count
   }

@@ -7,6 +7,8 @@ import { route, type Answer, type Route } from './route.ts'
 
 /** JSON writes each line break, quote and backslash of a value as two characters. */
 const BODY_BYTES = 2 * SECRET_CEILING_BYTES + 64 * 1024
+/** A vault may have thousands of secrets. One that was not reached is taken the next time. */
+const RESEAL_MS = 10 * 60_000
 
 const noPath = z.strictObject({})
 const document = (value: unknown): Answer => ({ kind: 'document', value })
@@ -36,7 +38,7 @@ export const SECRET_ROUTES: readonly Route[] = [
   }),
   route({
     ...{ method: 'POST', scope: 'write', status: 200, path: '/vault/reseal', id: 'resealSecrets' },
-    summary: 'Encrypt the vault with the first key again',
+    ...{ summary: 'Encrypt the vault with the first key again', timeoutMs: RESEAL_MS },
     ...{ params: noPath, query: noQuery, body: noBody, answer: secretsResealedView },
     respond: async (_input, { control, signal }) => document(await control.resealSecrets(signal)),
   }),
