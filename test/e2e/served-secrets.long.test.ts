@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
-import { servedFolder } from './one-folder.ts'
+import { ending, servedFolder, sharedFolder } from './one-folder.ts'
 import { peopleCsv } from './people-project.ts'
 import { projectFolder } from './project-folder.ts'
 
@@ -75,4 +75,25 @@ it('are used by the next run, whoever sets them, and stand nowhere', async () =>
   for (const secret of [FIRST, SECOND, THIRD])
     for (const encoding of ['utf8', 'base64', 'hex'] as const)
       expect(all).not.toContain(Buffer.from(secret).toString(encoding).slice(0, -3))
+})
+
+it('are set through a run that is at work, though the project has become wrong', async () => {
+  await using folder = await sharedFolder()
+  const { api, project } = folder
+  folder.hold('/people')
+  const run = ending(project.start('run', 'people', '--json'))
+  await api.waitFor(1)
+  await project.write('broken.yaml', 'kind: sync\nname: [')
+  const set = await project.sluiceWith(FIRST, 'secret', 'set', 'crm-key', '--json')
+  expect(JSON.parse(set.stdout), set.stderr).toEqual({ name: 'crm-key', for: null, replaced: false })
+  const list = await project.sluice('secret', 'list', '--json')
+  expect(JSON.parse(list.stdout)).toMatchObject({ secrets: [{ name: 'crm-key' }] })
+  expect(await project.error('auth', 'api')).toMatchObject({ code: 'config' })
+  await project.write('broken.yaml', '')
+  expect(await project.error('auth', 'api')).toMatchObject({
+    code: 'conflict',
+    message: expect.stringContaining('stop it, log in, and start it again'),
+  })
+  folder.release()
+  expect((await run).code).toBe(0)
 })

@@ -153,12 +153,13 @@ describe('the vault', () => {
       get(of, name) {
         const own: unknown = Reflect.get(of, name)
         if (typeof own !== 'function') return own
-        if (name !== 'openWriter') return (...given: unknown[]) => Reflect.apply(own, of, given)
-        return async (...given: unknown[]) => {
+        if (name !== 'openWriter') return (...given: unknown[]): unknown => Reflect.apply(own, of, given)
+        return async (...given: unknown[]): Promise<unknown> => {
           const first = meanwhile
           meanwhile = () => Promise.resolve()
           await first()
-          return await Reflect.apply(own, of, given)
+          const answer: unknown = Reflect.apply(own, of, given)
+          return await answer
         }
       },
     })
