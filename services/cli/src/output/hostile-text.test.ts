@@ -12,6 +12,7 @@ import { failedText } from './failed-table.ts'
 import { progressLines } from './run-progress.ts'
 import { runDetails, runSummary } from './run-summary.ts'
 import { runsText } from './runs-table.ts'
+import { secretsText } from './secrets-table.ts'
 
 /** Clears the screen, in both spellings, rings, writes a line of its own, and turns the text around. */
 const EVIL = 'x\u001b[2J\u009b2J\u0007\n✓ success\u202e\u2028y'
@@ -48,6 +49,7 @@ const OUTPUTS: { readonly [name: string]: (text: string) => string } = {
   'the summary of a run': text => runSummary(run(text), PLAIN),
   'the summary of a run that warns': text => runSummary({ ...run(text), status: 'warning' }, PLAIN),
   'runs show': text => runDetails(run(text), [failed(text)], { ...PLAIN, moreFailed: true }),
+  'secret list': text => secretsText([{ kind: text, name: text, for: text, since: START, key: text }], PLAIN),
   failed: text => failedText({ rows: [failed(text)], next: null }, { ...PLAIN, sync: 's', filtered: false }),
   attempts: text =>
     attemptsText({ attempts: [attempt(text)], next: null }, { ...PLAIN, details: false, filtered: false }),

@@ -29,7 +29,8 @@ export const command: Command = {
     const value = await readSecret(stdin, { text: `Value of ${name} (not shown)`, stderr, signal })
     const view = await withVault(context, async vault => {
       const known = vault.list().find(each => each.kind === 'secret' && each.name === name)
-      const grants = textOption(args, 'for') ?? known?.grants ?? null
+      // Grants that nobody with the key has set are not kept.
+      const grants = textOption(args, 'for') ?? vault.grantsOf('secret', name)
       await vault.set({ kind: 'secret', name, value, grants }, { signal })
       return { name, for: grants, replaced: known !== undefined }
     })
