@@ -1,4 +1,5 @@
 /** What a client shows and asks for, with its secrets filled in. */
+import { secretNames } from '@sluice/contracts/secret-references'
 import type { OAuthSpec } from '@sluice/contracts/specs/oauth-specs'
 
 export interface ExtraParts {
@@ -58,7 +59,13 @@ export function oauthSettings(spec: OAuthSpec, fill: Fill): OAuthSettings {
     refreshToken,
     tokenRequest,
     refreshRequest,
-    secrets: [clientSecret, privateKey, password, refreshToken].filter(text => text !== null),
+    secrets: [
+      ...[clientSecret, privateKey, password, refreshToken].filter(text => text !== null),
+      // A server may give back a part of what it was asked with, wherever that stood.
+      ...secretNames(JSON.stringify({ ...spec, authorizationParams: {} })).map(name =>
+        fill(`\${secret:${name}}`),
+      ),
+    ],
   }
 }
 

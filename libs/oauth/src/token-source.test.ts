@@ -218,6 +218,25 @@ describe('a token endpoint that fails', () => {
   })
 })
 
+describe('a token endpoint whose tokens end before they are there', () => {
+  it('is asked after longer and longer pauses', async () => {
+    const world = new World()
+    world.script = (_, nth) => {
+      world.nowMs += 5_000
+      if (nth > 3) throw new Error('asked without a pause')
+      return { body: { access_token: 'a', refresh_token: `refresh-${nth}`, expires_in: 1e-9 } }
+    }
+    const source = world.source(ROTATING)
+    for (const pauseMs of [1_000, 2_000, 4_000]) {
+      const failure = await source.obtain({ signal })
+      expect(failure).toMatchObject({ mayPass: true, isOutage: false, pauseMs })
+      expect(failure?.error.message).toContain('had ended by the time it was there')
+      world.nowMs += pauseMs
+    }
+    expect(world.login?.login.refreshToken).toBe('refresh-3')
+  })
+})
+
 describe('a refresh token that is replaced with each use', () => {
   it('is written before the token that came with it is used', async () => {
     const world = new World()
