@@ -36,7 +36,7 @@ export interface VaultDeps {
   readonly keys: KeySource
   /** Told of each failure that may pass. Without it, such a failure ends the vault and rejects every wait. */
   readonly onSetback?: (error: unknown) => void
-  /** Told of each value that was opened, so that no log shows it. */
+  /** Told of each value whenever it is asked for, so that no log shows it. */
   readonly onOpened?: (value: string) => void
 }
 
@@ -224,6 +224,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
 
   #openedValue(record: SecretRecord): string {
     const opened = this.#opened.get(record)
+    if (opened !== undefined) this.#deps.onOpened?.(opened)
     if (opened !== undefined) return opened
     const { kind, name, sealedBy: by, sealed: bytes } = record
     const what = kind === 'login' ? `The login of \`${name}\`` : `The secret \`${name}\``
