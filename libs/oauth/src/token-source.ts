@@ -313,8 +313,7 @@ export class TokenSource implements AsyncDisposable {
   }
 
   #ownerOf(settings: OAuthSettings): string {
-    const { tokenUrl, clientId, refreshToken } = settings
-    return loginOf({ tokenUrl, clientId, refreshToken })
+    return loginOf(settings)
   }
 
   /** A login that gave no refresh token has its one access token, until that ends or is refused. */
