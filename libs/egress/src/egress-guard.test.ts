@@ -69,10 +69,13 @@ describe('a socket that goes to public addresses alone', () => {
 
 describe('public addresses', () => {
   it('are those that anybody on the internet may have', () => {
-    const isPublic = ['8.8.8.8', '2606:4700::1111', '::ffff:8.8.8.8']
+    const isPublic = ['8.8.8.8', '2606:4700::1111', '::ffff:8.8.8.8', '64:ff9b::808:808', '168.63.129.17']
     const isNot = [
       ...['10.0.0.1', '172.16.0.1', '192.168.1.1', '169.254.169.254', '100.64.0.1', '0.0.0.0', '224.0.0.1'],
       ...['fe80::1%eth0', 'fc00::1', 'fd00:ec2::254', '::', '::ffff:10.0.0.1', '64:ff9b::a00:1', '', 'no'],
+      // Compatible addresses, NAT64 for local use with public bytes at its end, 6to4, and Azure from inside.
+      ...['::7f00:1', '::a9fe:a9fe', '64:ff9b:1:7f00:0:100:808:808', '2002:7f00:1::', '::ffff:0:7f00:1'],
+      ...['168.63.129.16', '::ffff:168.63.129.16', 'fec0::1', '2001:0:7f00:1::', '100::1'],
     ]
     expect([isPublic.filter(isPublicAddress), isNot.filter(isPublicAddress)]).toEqual([isPublic, []])
   })

@@ -10,17 +10,22 @@ import ipaddr from 'ipaddr.js'
 
 const PRIVATE_ADDRESS = 'PRIVATE_ADDRESS'
 
-/** Ranges of ipaddr.js in which an IPv6 address stands for the IPv4 address in its last four bytes. */
-const EMBEDDING_IPV4 = new Set(['ipv4Mapped', 'rfc6052'])
+/**
+ * IPv6 addresses that stand for the IPv4 address in their last four bytes: mapped, compatible, and NAT64. The
+ * prefix of NAT64 for local use (RFC 8215) is not here: who uses it decides where the four bytes are.
+ */
+const EMBEDDING_IPV4 = ['::ffff:0:0/96', '::/96', '64:ff9b::/96'].map(range => ipaddr.IPv6.parseCIDR(range))
+/** Azure's own services for a machine of its. The address looks public, and is reached from inside alone. */
+const NOT_PUBLIC = new Set(['168.63.129.16'])
 
 /** True for an address that anybody on the internet may have. An unreadable one is not public. */
 export function isPublicAddress(address: string): boolean {
   const bare = withoutBrackets(address).replace(/%.*$/, '')
   if (!ipaddr.isValid(bare)) return false
   const parsed = ipaddr.parse(bare)
-  const range = parsed.range()
-  if (!EMBEDDING_IPV4.has(range)) return range === 'unicast'
-  return ipaddr.fromByteArray(parsed.toByteArray().slice(12)).range() === 'unicast'
+  const isEmbedding = parsed instanceof ipaddr.IPv6 && EMBEDDING_IPV4.some(range => parsed.match(range))
+  const meant = isEmbedding ? ipaddr.fromByteArray(parsed.toByteArray().slice(12)) : parsed
+  return meant.range() === 'unicast' && !NOT_PUBLIC.has(meant.toString())
 }
 
 const PERMITS = '`allowPrivateNetwork: true` permits it'

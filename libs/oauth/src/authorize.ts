@@ -2,7 +2,7 @@
 import * as oauth from 'oauth4webapi'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { OAuthSpec } from '@sluice/contracts/specs/oauth-specs'
-import type { OAuthSettings } from './settings.ts'
+import { namesOf } from './settings.ts'
 import type { TokenGrant } from './token-request.ts'
 
 export interface Authorization {
@@ -12,17 +12,14 @@ export interface Authorization {
   readonly grantOf: (redirected: URL) => TokenGrant
 }
 
-/** `fill` fills secrets into a text. */
+/** `fill` fills secrets into a text that goes to the server at which the person logs in. */
 export async function authorize(
-  { authorizationUrl = '', authorizationParams = {} }: OAuthSpec,
-  of: {
-    readonly settings: OAuthSettings
-    readonly redirectUri: string
-    readonly fill: (text: string) => string
-  },
+  spec: OAuthSpec,
+  of: { readonly redirectUri: string; readonly fill: (text: string) => string },
 ): Promise<Authorization> {
-  const { settings, redirectUri, fill } = of
-  const { clientId, scope, audience } = settings
+  const { redirectUri, fill } = of
+  const { authorizationUrl = '', authorizationParams = {} } = spec
+  const { clientId, scope, audience } = namesOf(spec, fill)
   const verifier = oauth.generateRandomCodeVerifier()
   const state = oauth.generateRandomState()
   const url = new URL(fill(authorizationUrl))

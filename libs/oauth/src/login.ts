@@ -9,7 +9,7 @@ import { z } from 'zod'
 const schema = z.object({
   /** Of all that follows from one login: other tokens are not mixed with these. */
   epoch: z.string(),
-  /** Fingerprint of client, token endpoint and first refresh token. A login of others does not count. */
+  /** Fingerprint of client, token endpoint, password and first refresh token. A login of others does not count. */
   of: z.string(),
   refreshToken: z.string().nullable(),
   /** Only without a refresh token. */
@@ -31,12 +31,20 @@ export function newEpoch(): string {
   return randomUUID().slice(0, 8)
 }
 
-/** Whose login it is. It stands in the vault alone. */
+/**
+ * Whose login it is. It stands in the vault alone. A login that nobody made by hand has no grants of its own:
+ * those of the password, or of the first refresh token, count for it. So who does not know these has another
+ * one.
+ */
 export function loginOf(of: {
   readonly tokenUrl: string
   readonly clientId: string
   readonly refreshToken: string | null
+  readonly username: string | null
+  readonly password: string | null
 }): string {
-  const text = JSON.stringify([of.tokenUrl, of.clientId, of.refreshToken])
+  const { tokenUrl, clientId, refreshToken, username, password } = of
+  const client = [tokenUrl, clientId, refreshToken]
+  const text = JSON.stringify(password === null ? client : [...client, username, password])
   return createHash('sha256').update(text).digest('hex')
 }

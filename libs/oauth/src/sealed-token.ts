@@ -14,6 +14,14 @@ const tokenSchema = z.object({
 })
 const sealedSchema = z.object({ by: z.string(), bytes: z.string() })
 
+/** A token is given up so long before it ends, and at most a fifth of its life. */
+const MARGIN_MS = 60_000
+const MARGIN_SHARE = 0.2
+
+export function marginOf(lifeMs: number): number {
+  return Math.min(MARGIN_MS, lifeMs * MARGIN_SHARE)
+}
+
 export type Token = z.output<typeof tokenSchema>
 
 export function sealToken(keys: EncryptionKeys, name: string, token: Token): string {

@@ -1,4 +1,5 @@
 /** What a client shows and asks for, with its secrets filled in. */
+import { secretNames } from '@sluice/contracts/secret-references'
 import type { OAuthSpec } from '@sluice/contracts/specs/oauth-specs'
 
 export interface ExtraParts {
@@ -38,7 +39,6 @@ export function oauthSettings(spec: OAuthSpec, fill: Fill): OAuthSettings {
   const privateKey = filled(spec.privateKey)
   const password = filled(spec.password)
   const refreshToken = filled(spec.refreshToken)
-  const scopes = spec.scopes ?? null
   const tokenUrl = fill(spec.tokenUrl)
   const bodies = [spec.tokenRequest, spec.refreshRequest].map(extra => partsOf(extra, fill))
   const [tokenRequest = NO_PARTS, refreshRequest = NO_PARTS] = bodies
@@ -46,19 +46,35 @@ export function oauthSettings(spec: OAuthSpec, fill: Fill): OAuthSettings {
     grant: spec.grant,
     tokenUrl,
     refreshUrl: filled(spec.refreshUrl) ?? tokenUrl,
-    clientId: fill(spec.clientId),
+    ...namesOf(spec, fill),
     clientSecret,
     clientAuthentication: spec.clientAuthentication ?? (clientSecret === null ? 'none' : 'header'),
     privateKey,
     keyId: filled(spec.keyId),
-    scope: scopes === null ? null : fill(typeof scopes === 'string' ? scopes : scopes.join(' ')),
-    audience: filled(spec.audience),
     username: filled(spec.username),
     password,
     refreshToken,
     tokenRequest,
     refreshRequest,
-    secrets: [clientSecret, privateKey, password, refreshToken].filter(text => text !== null),
+    secrets: [
+      ...[clientSecret, privateKey, password, refreshToken].filter(text => text !== null),
+      // A server may give back a part of what it was asked with, wherever that stood.
+      ...secretNames(JSON.stringify({ ...spec, authorizationParams: {} })).map(name =>
+        fill(`\${secret:${name}}`),
+      ),
+    ],
+  }
+}
+
+/** What a client asks for, by what name. */
+export function namesOf(
+  { clientId, scopes, audience }: OAuthSpec,
+  fill: Fill,
+): Pick<OAuthSettings, 'clientId' | 'scope' | 'audience'> {
+  return {
+    clientId: fill(clientId),
+    scope: scopes === undefined ? null : fill(typeof scopes === 'string' ? scopes : scopes.join(' ')),
+    audience: audience === undefined ? null : fill(audience),
   }
 }
 

@@ -10,6 +10,7 @@ describe('the answer of a token endpoint', () => {
     ['3600', 3_600_000],
     [' 60 ', 60_000],
     [1.5, 1_500],
+    [1e-9, 1_000],
     [1e12, 365 * 86_400_000],
     [undefined, null],
     [null, null],
@@ -48,7 +49,7 @@ describe('the answer of a token endpoint', () => {
     ],
     [200, { error: 'bad_code' }, 'HTTP 200: bad_code', false],
     [200, { ok: true }, 'HTTP 200: without `access_token`: {"ok":true}', false],
-    [200, { access_token: 5 }, 'HTTP 200: without `access_token`: {"access_token":5}', false],
+    [200, { access_token: 5 }, 'HTTP 200: without `access_token`: {"access_token":"***"}', false],
     [503, { error: 'invalid_grant' }, 'HTTP 503: invalid_grant', true],
     [429, {}, 'HTTP 429: {}', true],
     [400, { error: 'temporarily_unavailable' }, 'HTTP 400: temporarily_unavailable', true],
@@ -61,6 +62,23 @@ describe('the answer of a token endpoint', () => {
     expect(answer).toMatchObject({ kind: 'refused', mayPass: false })
     expect(JSON.stringify(answer)).not.toContain('Evil')
     expect(read(token({ token_type: 'a b' }))).toMatchObject({ kind: 'refused' })
+  })
+
+  it.each([
+    '{"data": {"access_token": "s3cr3t-token", "ok": 1}}',
+    '{"token":{"value":"s3cr3t-token"}}',
+    '{"authed_user":{"refreshToken":["s3cr3t-token"]}}',
+    '{"access_token":"s3cr3t-token","cut":',
+    '"{\\"access_token\\":\\"s3cr3t-token\\"}"',
+    'ok&access_token=s3cr3t-token&x=1',
+    '<a><access_token>s3cr3t-token</access_token></a>',
+    "{'id_token': 's3cr3t-token'}",
+  ])('that has a token where nobody looks for it is shown without: %j', body => {
+    for (const status of [200, 403]) {
+      const answer = readTokenAnswer(status, body)
+      expect(answer).toMatchObject({ kind: 'refused', message: expect.stringContaining('***') })
+      expect(JSON.stringify(answer)).not.toContain('s3cr3t')
+    }
   })
 
   it.each(['', 'null', '[]', '<html>', '{"access_token":', '"text"'])('that is %j is no token', body => {

@@ -23,11 +23,18 @@ export type TokenAnswer =
       readonly mayPass: boolean
     }
 
+import { isSensitiveName, MASK } from '@sluice/secrets/redact'
+
 /** A token is sent in a header. */
 const TOKEN = /^[\x21-\x7e]+( [\x21-\x7e]+)*$/
+/** A token that ends sooner would be asked for again without end. */
+const SHORTEST_LIFE_MS = 1_000
 const LONGEST_LIFE_MS = 365 * 86_400_000
 const PASSING_CODES = ['temporarily_unavailable', 'server_error', 'slow_down', 'authorization_pending']
 const EXCERPT_LENGTH = 300
+/** More is not looked at, for a text that is no JSON. */
+const LOOKED_AT = 2_000
+const NAMED_VALUE = /([\w.-]+)([\\"'\s]*[:=>][\\"'\s]*)([^"'&<>\r\n]+)/g
 
 export function readTokenAnswer(status: number, body: string): TokenAnswer {
   const fields = fieldsOf(body)
@@ -67,7 +74,7 @@ function textOf(fields: Fields, name: string): string | null {
 function lifeOf(value: unknown): number | null {
   const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
   if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds <= 0) return null
-  return Math.min(seconds * 1000, LONGEST_LIFE_MS)
+  return Math.min(Math.max(seconds * 1000, SHORTEST_LIFE_MS), LONGEST_LIFE_MS)
 }
 
 function refusal(
@@ -81,8 +88,7 @@ function refusal(
 ): TokenAnswer {
   const { fields, code, body, lacksToken } = of
   const isGood = status >= 200 && status <= 299
-  const said =
-    code === null ? body.slice(0, EXCERPT_LENGTH).trim() : (textOf(fields, 'error_description') ?? '')
+  const said = code === null ? excerptOf(body) : (textOf(fields, 'error_description') ?? '')
   const parts = [`HTTP ${status}`, isGood && lacksToken ? 'without `access_token`' : code, said]
   const message = parts.filter(part => part !== null && part !== '').join(': ')
   const byStatus = status >= 500 || status === 429 || status === 408
@@ -92,4 +98,25 @@ function refusal(
     message,
     mayPass: byStatus || (code !== null && PASSING_CODES.includes(code)),
   }
+}
+
+/** The beginning of a body, without what it may have of tokens: it may give them in a form of its own. */
+function excerptOf(body: string): string {
+  return withoutTokens(body).slice(0, EXCERPT_LENGTH).toWellFormed().trim()
+}
+
+function withoutTokens(body: string): string {
+  try {
+    const parsed: unknown = JSON.parse(body)
+    const isBare = typeof parsed === 'string'
+    if (!isBare)
+      return JSON.stringify(parsed, (name, value: unknown) => (isSensitiveName(name) ? MASK : value))
+  } catch {
+    // It is no JSON, or nested too deep to be written.
+  }
+  return body
+    .slice(0, LOOKED_AT)
+    .replaceAll(NAMED_VALUE, (all, name: string, sign: string) =>
+      isSensitiveName(name) ? name + sign + MASK : all,
+    )
 }

@@ -1,6 +1,7 @@
 /** Requests for tokens, at a real authorization server. */
 import { generateKeyPairSync } from 'node:crypto'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { fillSecrets } from '@sluice/contracts/secret-references'
 import type { OAuthSpec } from '@sluice/contracts/specs/oauth-specs'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import type { HttpSender, OutgoingRequest, SendResult } from '@sluice/http-sender/port'
@@ -171,3 +172,28 @@ describe('a request', () => {
     await expect(refused).rejects.not.toThrow(/nonsense/)
   })
 })
+
+it('an endpoint that gives back what it was asked with shows no secret of headers, query, body or name', async () => {
+  const tokenRequest = {
+    headers: { 'x-api': 'v1 ${secret:key}' },
+    query: { t: '${secret:tenant}' },
+    body: { p: '${secret:pin}' },
+  }
+  const spec = { grant: 'client-credentials', tokenUrl: 'https://x.example.com', tokenRequest } as const
+  const settings = oauthSettings({ ...spec, clientId: '${secret:id}' }, text =>
+    fillSecrets(text, name => `the-${name}`),
+  )
+  const sender: HttpSender = {
+    send({ headers, url, body }) {
+      const asked = [headers['x-api'], url, Buffer.from(body ?? []).toString()].join(' ')
+      return Promise.resolve({ ...ANSWERED, body: JSON.stringify({ error: 'x', error_description: asked }) })
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+  const { answer } = await new TokenEndpoint(sender).ask(settings, { kind: 'first' }, options)
+  expect(answer).toMatchObject({
+    message:
+      'HTTP 400: x: v1 *** https://x.example.com/?t=*** grant_type=client_credentials&client_id=***&p=***',
+  })
+})
+const ANSWERED = { kind: 'answered', status: 400, headers: {}, startedAt: 0, durationMs: 0 } as const

@@ -218,6 +218,24 @@ describe('a token endpoint that fails', () => {
   })
 })
 
+describe('a token endpoint whose tokens end before they are there', () => {
+  it('is asked after longer and longer pauses', async () => {
+    const world = new World()
+    world.script = (_, nth) => {
+      world.nowMs += 5_000
+      if (nth > 3) throw new Error('asked without a pause')
+      return { body: { access_token: 'a', refresh_token: `refresh-${nth}`, expires_in: 1e-9 } }
+    }
+    const source = world.source(ROTATING)
+    for (const pauseMs of [1_000, 2_000, 4_000]) {
+      const failure = await source.obtain({ signal })
+      expect(failure).toMatchObject({ mayPass: true, isOutage: false, pauseMs })
+      world.nowMs += pauseMs
+    }
+    expect(world.login?.login.refreshToken).toBe('refresh-3')
+  })
+})
+
 describe('a refresh token that is replaced with each use', () => {
   it('is written before the token that came with it is used', async () => {
     const world = new World()
@@ -344,6 +362,18 @@ describe('a login', () => {
       ...['password', 'refresh_token', 'password'],
     ])
     expect(world.login?.login.refreshToken).toBe('refresh-3')
+  })
+
+  it('by password is of nobody who does not know the password', async () => {
+    const world = new World()
+    world.script = (_, nth) => ({ body: { access_token: `token-${nth}`, refresh_token: `refresh-${nth}` } })
+    const client = { grant: 'password', clientSecret: undefined, username: 'ann' } as const
+    await tokenOf(world.source({ ...client, password: 'pw' }))
+    world.nowMs = 3_600_000
+    await world
+      .source({ ...client, password: 'x', refreshUrl: 'https://evil.example.com' })
+      .obtain({ signal })
+    expect(world.requests.map(request => request.get('grant_type'))).toEqual(['password', 'password'])
   })
 
   it('by authorization code is asked for by name, and of a person', async () => {

@@ -14,16 +14,13 @@ import type { ConnectionOptions } from '@sluice/http-sender/port'
 import type { KeySource } from '@sluice/vault/key-file'
 import { loginOf, newEpoch, type Login } from './login.ts'
 import type { Leave, TokenStore } from './port.ts'
-import { openToken, sealToken, type Token } from './sealed-token.ts'
+import { marginOf, openToken, sealToken, type Token } from './sealed-token.ts'
 import { keepsNoLogin, type OAuthSettings } from './settings.ts'
 import type { TokenAnswer } from './token-answer.ts'
 import { TOKEN_TIMEOUT_MS, type AskedToken, type TokenEndpoint, type TokenGrant } from './token-request.ts'
 
 /** A server that does not say how long its token counts means this long, or answers 401 before. */
 const UNTOLD_LIFE_MS = 3_600_000
-/** A token is given up so long before it ends, and at most a fifth of its life. */
-const MARGIN_MS = 60_000
-const MARGIN_SHARE = 0.2
 /** Longer than a request and its acknowledgement by the vault take. */
 const LEAVE_MS = TOKEN_TIMEOUT_MS * 2 + 15_000
 const POLL_MS = 100
@@ -238,6 +235,7 @@ export class TokenSource implements AsyncDisposable {
   /** Asks, lets the vault acknowledge, and keeps. Nothing of it is aborted half-way. */
   async #ask(leave: Leave): Promise<TokenFailure | null | 'again'> {
     const { signal } = new AbortController()
+    const isNew = this.#unsaved === null
     const unsaved = this.#unsaved ?? (await this.#answered(leave, signal))
     if ('error' in unsaved) return unsaved
     this.#unsaved = unsaved
@@ -255,7 +253,8 @@ export class TokenSource implements AsyncDisposable {
     this.#unsaved = { ...unsaved, expected: NOT_WRITTEN }
     const leftMs = endsMs - this.#now()
     if (leftMs <= 0) this.#unsaved = null
-    if (leftMs <= 0) return 'again'
+    // Without a pause, the endpoint and the vault would be asked without end.
+    if (leftMs <= 0) return isNew ? this.#failure(endedAtOnce(this.#of), PASSES) : 'again'
     const sealed = sealToken(this.#of.keys.needed(), leave.name, token)
     const isKept = await this.#of.store.keep(leave, sealed, leftMs)
     this.#unsaved = null
@@ -314,8 +313,7 @@ export class TokenSource implements AsyncDisposable {
   }
 
   #ownerOf(settings: OAuthSettings): string {
-    const { tokenUrl, clientId, refreshToken } = settings
-    return loginOf({ tokenUrl, clientId, refreshToken })
+    return loginOf(settings)
   }
 
   /** A login that gave no refresh token has its one access token, until that ends or is refused. */
@@ -324,7 +322,7 @@ export class TokenSource implements AsyncDisposable {
     const access = known?.login.access ?? null
     const untilMs = access?.untilMs ?? null
     const leftMs = untilMs === null ? UNTOLD_LIFE_MS : untilMs - Date.now()
-    const id = known === null ? '' : `${known.login.epoch}`
+    const id = known?.login.epoch ?? ''
     if (known === null || access === null || leftMs <= 0 || this.#refused.has(id)) {
       const what =
         known === null ? 'nobody has logged in yet' : 'the login has ended, and gave no refresh token'
@@ -384,11 +382,14 @@ export class TokenSource implements AsyncDisposable {
   }
 }
 
+const PASSES = { mayPass: true, askedMs: null } as const
+
 /** In place of a version: the vault has this login already, or keeps none of the grant. */
 const NOT_WRITTEN = -1
 
-function marginOf(lifeMs: number): number {
-  return Math.min(MARGIN_MS, lifeMs * MARGIN_SHARE)
+function endedAtOnce({ destination }: TokenSourceOptions): SluiceError {
+  const message = `Destination \`${destination}\`: its token had ended by the time it was there.`
+  return new SluiceError('unreachable', message, { retryable: true })
 }
 
 function pauseOf({ error, pauseMs }: TokenFailure): { readonly pauseMs: number; readonly why: string } {

@@ -1,3 +1,4 @@
+import { get as ask } from 'node:http'
 import { expect, it } from 'vitest'
 import { startHealthServer } from './health-server.ts'
 import { createMetrics } from './metrics.ts'
@@ -66,4 +67,18 @@ it('shows metrics only with the token, if there is one, and health without it', 
     expect(await status('/metrics', wrong)).toBe(401)
   expect(await status('/metrics', `Bearer ${metricsToken}`)).toBe(200)
   expect([await status('/healthz'), await status('/readyz')]).toEqual([200, 200])
+})
+
+it('shows no figures to a page whose name was made to lead to this machine', async () => {
+  const options = { host: '127.0.0.1', port: 0, metrics: createMetrics(), ready: {} }
+  await using server = await startHealthServer(options)
+  const status = (host: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      ask({ port: server.port, path: '/metrics', headers: { host } }, response => {
+        response.resume()
+        resolve(response.statusCode)
+      }).on('error', reject)
+    })
+  expect(await status('evil.example')).toBe(403)
+  for (const host of ['localhost:4747', '127.0.0.1', '[::1]:1']) expect(await status(host)).toBe(200)
 })

@@ -56,6 +56,8 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
     else if (path === '/readyz') answerChecks(response, ready)
     else if (path === '/metrics' && !mayRead(request.headers.authorization, metricsToken))
       answer(response, 401, 'the token of SLUICE_METRICS_TOKEN is wanted\n', 'text/plain')
+    else if (path === '/metrics' && isPage(request, options))
+      answer(response, 403, 'this server answers to localhost and 127.0.0.1 only\n', 'text/plain')
     else if (path === '/metrics') void answerMetrics(response, metrics)
     else answer(response, 404, '/healthz, /readyz and /metrics are here\n', 'text/plain')
   })
@@ -81,6 +83,32 @@ function mayRead(authorization: string | undefined, token: string | undefined): 
   if (token === undefined) return true
   const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
   return timingSafeEqual(hash(authorization ?? ''), hash(`Bearer ${token}`))
+}
+
+/**
+ * A page of evil.example whose name was made to lead to this machine still says `Host: evil.example`. Beyond
+ * this machine, a server has names that nobody knows here.
+ */
+function isPage({ headers }: IncomingMessage, { host, metricsToken }: HealthServerOptions): boolean {
+  return metricsToken === undefined && isLoopback(host) && !isOwnName(headers.host, host)
+}
+
+/** True if only this machine reaches the address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
+const LOOPBACK_NAMES: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/** True if a header `Host` names this machine, or the address that a server of it listens on. */
+export function isOwnName(header: string | undefined, listening: string): boolean {
+  const name = hostnameOf(`http://${header ?? ''}`)
+  const own = hostnameOf(`http://${listening.includes(':') ? `[${listening}]` : listening}`)
+  return name !== null && (LOOPBACK_NAMES.has(name) || name === own)
+}
+
+function hostnameOf(url: string): string | null {
+  return URL.canParse(url) ? new URL(url).hostname.toLowerCase() : null
 }
 
 function answerChecks(response: ServerResponse, checks: HealthChecks): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { SecretUse } from '@sluice/contracts/secret-references'
-import { boundSecrets, unboundNotice, unboundSecrets } from './bound-secrets.ts'
+import { boundSecrets, told, unboundNotice, unboundSecrets } from './bound-secrets.ts'
 
 const API: SecretUse = { as: 'destination', host: 'api.example.com', port: 443, tls: true }
 const VALUE = 'v4lue-of-crm'
@@ -119,3 +119,12 @@ it.each(['crm-for', 'CRM_FILE', 'crm_for'])(
     expect(() => boundSecrets(env, 'allowed')(name, API)).toThrow('is no name of a secret')
   },
 )
+
+it('a value that is used is told, so that no log shows it, and one that is refused is not', () => {
+  const heard: string[] = []
+  const env = { SLUICE_SECRET_CRM: VALUE, SLUICE_SECRET_CRM_FOR: 'api.example.com' }
+  const secretFor = told(boundSecrets(env, 'refused'), value => void heard.push(value))
+  expect(secretFor('crm', API)).toBe(VALUE)
+  expect(() => secretFor('crm', { ...API, host: 'evil.test' })).toThrow('may not go')
+  expect(heard).toEqual([VALUE])
+})

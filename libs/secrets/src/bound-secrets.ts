@@ -83,6 +83,15 @@ export function boundSecrets(
   }
 }
 
+/** The same secrets. `tell` hears of each value, so that no log shows it: files are read with their use. */
+export function told(secretFor: SecretFor, tell: (value: string) => void): SecretFor {
+  return (name, use) => {
+    const value = secretFor(name, use)
+    tell(value)
+    return value
+  }
+}
+
 /** Of these secrets, those that may go anywhere, as nobody has said where they may go. */
 export function unboundSecrets(
   names: readonly string[],

@@ -18,8 +18,13 @@ export class KnownValues {
     return this.#values
   }
 
+  /** A value that is met again is not forgotten before others. */
   add(value: string): void {
-    if (value === '' || this.#values.includes(value)) return
+    if (value === '') return
+    const place = this.#values.indexOf(value)
+    // Each move makes what masks begin anew, so the younger half stays where it is.
+    if (place >= 0 && (place < this.#fixed || place > this.#values.length - MOST_VALUES / 2)) return
+    if (place >= 0) this.#values.splice(place, 1)
     if (this.#values.length - this.#fixed >= MOST_VALUES) this.#values.splice(this.#fixed, 1)
     this.#values.push(value)
   }

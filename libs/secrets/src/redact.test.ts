@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { isSensitiveName, MASK, redactHeaders, redactText, redactUrl } from './redact.ts'
 
@@ -19,6 +20,13 @@ describe('redactText', () => {
     expect(shown).toContain(MASK)
     expect(shown).not.toContain(text)
     expect(shown).toContain('before ')
+  })
+
+  it('masks a secret of megabytes where a text is cut, and takes little memory for it', () => {
+    const long = randomBytes(4_000_000).toString('hex')
+    const before = process.memoryUsage().heapUsed
+    expect(redactText(`x ${long.slice(0, 60_000)}`, [long], { cut: true })).toBe(`x ${MASK}`)
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000)
   })
 
   it('masks a secret that contains another one whole', () => {

@@ -57,6 +57,16 @@ describe('the vault', () => {
     expect((await open()).find('crm-token')).toBeNull()
   })
 
+  it('tells each value whenever it is asked for, so that what masks it does not forget it', async () => {
+    const told: string[] = []
+    const keys = environmentKeys({ SLUICE_ENCRYPTION_KEY: key })
+    const vault = await Vault.open({ ...log, keys, onOpened: value => told.push(value) }, options)
+    opened.push(vault)
+    await set(vault, 'crm', VALUE)
+    for (let n = 0; n < 3; n += 1) vault.find('crm')
+    expect(told).toEqual([VALUE, VALUE, VALUE])
+  })
+
   it('shows names, grants, times and keys, and no value', async () => {
     const vault = await open()
     await set(vault, 'b', VALUE, 'api.example.com')
@@ -100,6 +110,43 @@ describe('the vault', () => {
       const reader = await open()
       expect(() => reader.find(forged.name)).toThrow(/was changed there by somebody without the key/)
     }
+  })
+
+  it('takes over no grants that somebody without the key has written', async () => {
+    const vault = await open()
+    await set(vault, 'crm', VALUE, 'api.example.com')
+    expect(vault.grantsOf('secret', 'crm')).toBe('api.example.com')
+    const [record] = await records()
+    if (record === undefined) throw new Error('nothing was written')
+    await write({ ...record, grants: 'evil.example.com', version: record.version + 1 })
+    await vault.caughtUp(options)
+    expect(() => vault.grantsOf('secret', 'crm')).toThrow(
+      /somebody without the key: set it again, with --for/,
+    )
+    // As a version that is known already, too: after a removal it counts.
+    await log.append(target(), [{ key: textKey('secret/crm'), value: null }])
+    await write({ ...record, grants: 'evil.example.com' })
+    await vault.caughtUp(options)
+    expect(() => vault.grantsOf('secret', 'crm')).toThrow(/somebody without the key/)
+    await set(vault, 'crm', VALUE, 'api.example.com')
+    expect(vault.grantsOf('secret', 'crm')).toBe('api.example.com')
+  })
+
+  it('can be set again, sealed anew and emptied, whatever somebody wrote into its topic', async () => {
+    const vault = await open()
+    await set(vault, 'crm', VALUE)
+    const [record] = await records()
+    if (record === undefined) throw new Error('nothing was written')
+    await write({ ...record, version: Number.MAX_SAFE_INTEGER - 1 })
+    for (const name of ['a b', 'A', 'x-for', '']) await write({ ...record, name, sealedBy: 'of others' })
+    await write({ ...record, kind: 'mine', sealedBy: 'of others' })
+    await vault.caughtUp(options)
+    await set(vault, 'crm', 'another')
+    expect(vault.find('crm')?.value).toBe('another')
+    expect((await open()).find('crm')?.value).toBe('another')
+    expect(vault.list().map(({ name }) => name)).toEqual(['crm'])
+    expect(await vault.reseal(options)).toBe(0)
+    expect(await vault.remove({ kind: 'secret', name: 'crm' }, options)).toBe(true)
   })
 
   it('does not go back to an earlier version, whoever writes its record again', async () => {

@@ -21,6 +21,8 @@ const PAUSE_AFTER_SETBACK_MS = 1_000
 const READ_AHEAD_BYTES = 512 * 1024
 /** Every process holds all of it. */
 const MOST_BYTES = 64_000_000
+/** No clock is wrong by more. */
+const YEAR_MS = 365 * 86_400_000
 const NO_KEY =
   'This process has no key: set SLUICE_ENCRYPTION_KEY. Without Kafka, the key is in `.sluice/key`, unless that was lost.'
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
@@ -34,7 +36,7 @@ export interface VaultDeps {
   readonly keys: KeySource
   /** Told of each failure that may pass. Without it, such a failure ends the vault and rejects every wait. */
   readonly onSetback?: (error: unknown) => void
-  /** Told of each value that was opened or is set, so that no log shows it. */
+  /** Told of each value that is set, and of each that is asked for, so that no log shows it. */
   readonly onOpened?: (value: string) => void
 }
 
@@ -114,12 +116,15 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     return this.#find('login', destination)
   }
 
-  /** The text of its grants; null if it has none, or is not there. */
+  /**
+   * The text of its grants, for a value that is to take its place. Null if it has none, or is not there.
+   * Throws `config` if it cannot be opened here: then anybody may have written these grants.
+   */
   grantsOf(kind: SecretKind, name: string): string | null {
-    return this.#records.get(`${kind}/${name}`)?.grants ?? null
+    return this.#grantsOf(this.#records.get(`${kind}/${name}`))
   }
 
-  /** All of them, by kind and name, without their values. */
+  /** All of them, by kind and name, without their values, as the topic has them: nothing is opened for it. */
   list(): readonly SecretView[] {
     return [...this.#records.values()]
       .map(({ kind, name, grants, since, sealedBy }): SecretView => {
@@ -138,7 +143,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
       readonly kind: SecretKind
       readonly name: string
       readonly value: string
-      /** Absent: those that it has. */
+      /** Absent: those that it has. Rejects with `config` if they cannot be believed. */
       readonly grants?: string | null
       /** The version that it is to replace (null: none); absent: any. */
       readonly expected?: number | null
@@ -163,10 +168,10 @@ export class Vault implements KeptSecrets, AsyncDisposable {
             'config',
             `The vault is full: it has at most ${MOST_BYTES} bytes. Remove a secret first.`,
           )
-        const { grants = before?.grants ?? null } = of
+        const { grants = this.#grantsOf(before) } = of
         set = { grants, replaced: before !== undefined }
         // A version that was removed is not used again, so that its record cannot come back.
-        const version = Math.max((before?.version ?? 0) + 1, Date.now())
+        const version = isAhead(before) ? Date.now() : Math.max((before?.version ?? 0) + 1, Date.now())
         const { by, bytes } = keys.seal(value, purposeOf({ kind, name, version, grants }))
         return { kind, name, version, grants, since: Date.now(), sealedBy: by, sealed: bytes }
       },
@@ -216,6 +221,12 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     await this.#tail
   }
 
+  #grantsOf(record: SecretRecord | undefined): string | null {
+    if (record === undefined) return null
+    this.#openedValue(record)
+    return record.grants
+  }
+
   #find(kind: SecretKind, name: string): KeptSecret | null {
     const record = this.#records.get(`${kind}/${name}`)
     if (record === undefined && this.#isOverfull)
@@ -236,6 +247,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
 
   #openedValue(record: SecretRecord): string {
     const opened = this.#opened.get(record)
+    if (opened !== undefined) this.#deps.onOpened?.(opened)
     if (opened !== undefined) return opened
     const { kind, name, sealedBy: by, sealed: bytes } = record
     const what = kind === 'login' ? `The login of \`${name}\`` : `The secret \`${name}\``
@@ -248,11 +260,16 @@ export class Vault implements KeptSecrets, AsyncDisposable {
       if (!isSluiceError(error, 'config')) throw error
       throw new SluiceError('config', `${what} is in the vault and cannot be read here. ${error.message}`)
     }
-    if (value === null)
+    if (value === null) {
+      const todo =
+        kind === 'login'
+          ? `\`sluice auth ${name}\` logs in again`
+          : 'set it again, with --for HOSTS if it had any'
       throw new SluiceError(
         'config',
-        `${what} is in the vault and was changed there by somebody without the key: set it again.`,
+        `${what} is in the vault and was changed there by somebody without the key: ${todo}.`,
       )
+    }
     this.#opened.set(record, value)
     this.#deps.onOpened?.(value)
     return value
@@ -272,9 +289,13 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     const taken = { key: markerKey('takeover', key), value: marker }
     await writer.append(target, [io.signed(target.topic, taken)], options)
     await this.caughtUp(options)
-    const record = next(this.#records.get(key))
-    const value = record === null ? null : io.encode('SecretRecord', record)
-    await writer.append(target, [io.signed(target.topic, { key: textKey(key), value })], options)
+    const before = this.#records.get(key)
+    const record = next(before)
+    const values = [record === null ? null : io.encode('SecretRecord', record)]
+    // Nothing comes after such a version, so it goes first.
+    if (record !== null && isAhead(before)) values.unshift(null)
+    const records = values.map(value => io.signed(target.topic, { key: textKey(key), value }))
+    await writer.append(target, records, options)
     await this.caughtUp(options)
   }
 
@@ -308,7 +329,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     if (record === null) this.#replace(name, null)
     if (record?.name !== 'sluice.SecretRecord') return
     const { value } = record
-    if (`${value.kind}/${value.name}` !== name) return
+    // What nobody could remove by its name would be in the way for ever.
+    if (`${value.kind}/${value.name}` !== name || !isOurs(value)) return
     const known = this.#records.get(name)
     if (known === undefined || known.version < value.version) this.#replace(name, value)
   }
@@ -333,10 +355,23 @@ function purposeOf(of: Pick<SecretRecord, 'kind' | 'name' | 'version' | 'grants'
   return ['secret', of.kind, of.name, of.version, of.grants]
 }
 
+/** True for a version that no clock has given: somebody else wrote it. */
+function isAhead(record: SecretRecord | undefined): boolean {
+  return record !== undefined && record.version > Date.now() + YEAR_MS
+}
+
+function isOurs({ kind, name }: SecretRecord): boolean {
+  return kind === 'login' || (kind === 'secret' && isKeptName(name))
+}
+
+function isKeptName(name: string): boolean {
+  return NAME.test(name) && !/-(for|file)$/.test(name)
+}
+
 /** The one name of a secret, as for the environment, where `crm_key` and `CRM-KEY` are one variable. */
 export function keptName(name: string): string {
   const kept = name.toLowerCase().replaceAll('_', '-')
-  if (NAME.test(kept) && !/-(for|file)$/.test(kept)) return kept
+  if (isKeptName(kept)) return kept
   throw new SluiceError(
     'config',
     `\`${name}\` is no name of a secret: letters, digits, dashes and underscores are wanted, at most 63 of them, and no end -for or -file.`,

@@ -17,7 +17,7 @@ import { makeFolder } from '@sluice/runtime/make-folder'
 import { makePrivateFolders } from '@sluice/runtime/private-files'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { boundSecrets } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
@@ -52,7 +52,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   await tellOfSigning(stage, { signal })
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
-  const secretFor = boundSecrets(env, 'refused', vault)
+  const secretFor = told(boundSecrets(env, 'refused', vault), mask)
   const readiness = new GroupReadiness(`${config.prefix}.detector`)
   const deps = {
     ...stage,

@@ -25,7 +25,13 @@ import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
-import { boundSecrets, unboundNotice, unboundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import {
+  boundSecrets,
+  told,
+  unboundNotice,
+  unboundSecrets,
+  type KeptSecrets,
+} from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 import type { Vault } from '@sluice/vault/vault'
 import type { Up } from './folder/serve-folder.ts'
@@ -219,14 +225,16 @@ export async function logIn(
   redirectUri: string,
 ): Promise<LoggingIn & AsyncDisposable> {
   const { env } = options
-  const [{ beginLogin }, { createUndiciSender }] = await Promise.all([
+  const [{ beginLogin }, { createUndiciSender }, { mask }] = await Promise.all([
     import('@sluice/embedded/log-in'),
     import('@sluice/http-sender/adapters/undici'),
+    import('./cli-logger.ts'),
   ])
   await using opening = new AsyncDisposableStack()
   const { vault } = opening.use(await openVaultHere(options))
   const sender = opening.use(createUndiciSender({ connections: 1, proxy: proxySettings(env) }))
-  const secretFor = boundSecrets(env, isDistributed(env) ? 'refused' : 'allowed', vault)
+  const ungranted = isDistributed(env) ? 'refused' : 'allowed'
+  const secretFor = told(boundSecrets(env, ungranted, vault), mask)
   const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault })
   const opened = opening.move()
   return { ...login, [Symbol.asyncDispose]: () => opened.disposeAsync() }

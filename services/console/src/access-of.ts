@@ -1,8 +1,9 @@
 /** Reads from the environment who may use the API. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
+import { isLoopback } from '@sluice/runtime/health-server'
 import { z } from 'zod'
-import { isLoopback, type Access } from './api/access.ts'
+import type { Access } from './api/access.ts'
 
 const token = z
   .string()

@@ -11,7 +11,7 @@ import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { boundSecrets } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/vault/key-file'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
@@ -63,7 +63,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   }
   const readiness = new GroupReadiness()
   const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
-  const secrets = boundSecrets(env, 'refused', vault)
+  const secrets = told(boundSecrets(env, 'refused', vault), mask)
   const store = opening.use(createRedisTokenStore({ ...redis, prefix }))
   const tokens = opening.use(
     new DestinationTokens({

@@ -42,7 +42,7 @@ import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
-import { boundSecrets, secretsOf, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, secretsOf, told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 import { openSource, type OpenSourceOptions } from '@sluice/sources/adapters/open-source'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
@@ -164,7 +164,7 @@ async function openServices(
   const sender = opening.use(
     senderOf({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
   )
-  const sourceOptions = sourceOptionsOf(env, vault)
+  const sourceOptions = sourceOptionsOf(of, vault)
   const tokens = opening.use(
     new DestinationTokens({
       ...{ store: createLocalTokenStore(), keys: keysOf(dataDir, env), vault, sender },
@@ -192,11 +192,14 @@ async function openServices(
  * A query has as much memory in every command, so that a preview fails where a run would. The one who runs
  * the command reads files with rights of their own, so that any folder will do by default.
  */
-function sourceOptionsOf(env: Environment, kept: KeptSecrets): OpenSourceOptions {
+function sourceOptionsOf(
+  { env, mask }: Pick<EmbeddedOptions, 'env' | 'mask'>,
+  kept: KeptSecrets,
+): OpenSourceOptions {
   const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
   const privateNetworks = sourcePrivateNetworks(env, isDistributed(env) ? 'refused' : 'allowed')
   return {
-    secretFor: secretForOf(env, kept),
+    secretFor: told(secretForOf(env, kept), mask),
     memoryBytes,
     privateNetworks,
     fileLimits: fileSourceLimits(env),
@@ -284,7 +287,7 @@ export async function openNextRun(options: NextRunOptions): Promise<NextRun> {
     await findNextChanges({
       ...past,
       definition,
-      openSource: ({ source }) => openSource(source, sourceOptionsOf(env, kept)),
+      openSource: ({ source }) => openSource(source, sourceOptionsOf(options, kept)),
       openState: async of => {
         if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
         return openState(folder, { ...of, memoryLimit: stateMemoryOf(env) }, logger)
@@ -395,7 +398,7 @@ export async function connectionsOf(
     const past = opening.use(await openPast(options, join(folder, 'schemas.db')))
     kept = opening.use(await openKept(past, options))
   }
-  const sourceOptions = sourceOptionsOf(env, kept)
+  const sourceOptions = sourceOptionsOf(options, kept)
   const connections = connectionsWith(env, {
     openSource: source => openSource(source, sourceOptions),
     openSender: () => senderOf({ connections: 1, proxy: proxySettings(env) }),

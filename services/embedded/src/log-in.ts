@@ -1,7 +1,7 @@
 /** Logs in to a destination in a browser, and keeps the tokens in the vault. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { DestinationSpec } from '@sluice/contracts/resources'
-import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'
+import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
 import { connectionOf } from '@sluice/delivery/destination/credentials'
 import { useByDestination, usesByTokens } from '@sluice/domain/secret-uses'
 import type { HttpSender } from '@sluice/http-sender/port'
@@ -55,10 +55,16 @@ export async function beginLogin(
   const atTokens = usesByTokens(destination)
   const own = useByDestination(destination)
   const uses = own === null ? atTokens : [own, ...atTokens]
-  const fill = (text: string): string =>
-    fillSecrets(text, secret => uses.map(use => secretFor(secret, use)).at(-1) ?? '')
+  const filling =
+    (of: readonly SecretUse[]) =>
+    (text: string): string =>
+      fillSecrets(text, secret => of.map(use => secretFor(secret, use)).at(-1) ?? '')
+  const fill = filling(uses)
   const settings = oauthSettings(auth.oauth2, fill)
-  const { url, grantOf } = await authorize(auth.oauth2, { settings, redirectUri, fill })
+  // What stands in this URL goes to its server, by the browser of whoever logs in.
+  const atLogin = useByDestination({ baseUrl: auth.oauth2.authorizationUrl ?? '' })
+  const there = atLogin === null ? uses : [...uses, atLogin]
+  const { url, grantOf } = await authorize(auth.oauth2, { redirectUri, fill: filling(there) })
   const grants = [...new Set(uses.map(grantFor))].join(', ')
   return {
     url,

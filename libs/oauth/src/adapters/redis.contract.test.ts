@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { describe, inject } from 'vitest'
+import { Redis } from 'ioredis'
+import { describe, expect, inject, it } from 'vitest'
 import { tokenStoreContract } from '../contract.ts'
 import type { TokenStore } from '../port.ts'
 import { createRedisTokenStore } from './redis.ts'
@@ -20,5 +21,23 @@ describe.skipIf(url === null)('with Redis', () => {
         for (const store of opened) await store[Symbol.asyncDispose]()
       },
     })
+  })
+
+  it('waits for no leave without an end, and takes no long text, that a stranger wrote', async () => {
+    const prefix = `test-${randomUUID()}`
+    const admin = new Redis(url ?? '')
+    await using store = createRedisTokenStore({ url: url ?? '', prefix })
+    const key = `${prefix}:tokens:{a}`
+    try {
+      await admin.set(`${key}:leave`, 'by a stranger')
+      await admin.set(`${key}:token`, 'x'.repeat(2_000_000), 'PX', 60_000)
+      expect(await store.read('a')).toBeNull()
+      expect((await store.begin('a', 60_000)).kind).toBe('leave')
+      await admin.set(`${key}:leave`, `no ${'x'.repeat(2_000_000)}`, 'PX', 60_000)
+      expect(await store.begin('a', 60_000)).toMatchObject({ why: 'x'.repeat(1_997) })
+    } finally {
+      await admin.del(`${key}:leave`, `${key}:token`)
+      await admin.quit()
+    }
   })
 })

@@ -18,8 +18,14 @@ export interface RedisTokenStoreOptions extends RedisConnectionOptions {
   readonly prefix?: string
 }
 
+/** Longer texts are none of ours: a token endpoint answers with less. */
+const LONGEST = 1_000_000
+/** Of the reason of a failure, which others may have written. */
+const LONGEST_WHY = 2_000
+
 /** KEYS: the name. Gives the token and how long it is kept still (ms). */
 const READ = redisScript(`
+if redis.call('STRLEN', KEYS[1]..':token') > ${LONGEST} then return {'', 0} end
 local sealed = redis.call('GET', KEYS[1]..':token')
 if not sealed then return {'', 0} end
 return {sealed, redis.call('PTTL', KEYS[1]..':token')}
@@ -27,13 +33,13 @@ return {sealed, redis.call('PTTL', KEYS[1]..':token')}
 
 /**
  * KEYS: the name. ARGV: id, life (ms). Gives 1 with leave, else 0, how long the leave of another lasts (ms),
- * and why nobody is to ask. A process whose answer was lost gets the leave again that is its own already.
+ * and why nobody is to ask. A process whose answer was lost gets the leave again that is its own already. A
+ * leave without an end is none of ours, and would be waited for without end.
  */
 const BEGIN = redisScript(`
-local held = redis.call('GET', KEYS[1]..':leave')
-if held and held ~= 'by '..ARGV[1] then
-  return {0, redis.call('PTTL', KEYS[1]..':leave'), held}
-end
+local held = redis.call('GETRANGE', KEYS[1]..':leave', 0, ${LONGEST_WHY - 1})
+local left = redis.call('PTTL', KEYS[1]..':leave')
+if left > 0 and held ~= 'by '..ARGV[1] then return {0, left, held} end
 redis.call('SET', KEYS[1]..':leave', 'by '..ARGV[1], 'PX', ARGV[2])
 return {1, 0, ''}
 `)

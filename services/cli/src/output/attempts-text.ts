@@ -21,7 +21,7 @@ export function attemptsText(
   const lines = options.details
     ? page.attempts.flatMap(attempt => [...attemptDetails(attempt, options, paint), ''])
     : attemptsTable(page.attempts, options, paint)
-  if (page.next !== null) lines.push(paint('dim', `more: --after ${page.next}`))
+  if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   if (!options.details) lines.push(paint('dim', '`--details` shows headers and bodies'))
   return `${lines.join('\n')}\n`
 }

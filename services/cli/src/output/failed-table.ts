@@ -17,7 +17,7 @@ export function failedText(
     return `${paint('green', '✓')} No row of \`${options.sync}\` waits for another try.\n`
   }
   const lines = failedTable(page.rows, options)
-  if (page.next !== null) lines.push(paint('dim', `more: --after ${page.next}`))
+  if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   lines.push('', `The next \`sluice run ${options.sync}\` tries them again, with the rows as they are then.`)
   return `${lines.join('\n')}\n`
 }

@@ -9,9 +9,11 @@ import { describe, expect, it } from 'vitest'
 import { attemptsText } from './attempts-text.ts'
 import { printError } from './error.ts'
 import { failedText } from './failed-table.ts'
+import { previewHead, previewItem } from './preview-text.ts'
 import { progressLines } from './run-progress.ts'
 import { runDetails, runSummary } from './run-summary.ts'
 import { runsText } from './runs-table.ts'
+import { secretsText } from './secrets-table.ts'
 
 /** Clears the screen, in both spellings, rings, writes a line of its own, and turns the text around. */
 const EVIL = 'x\u001b[2J\u009b2J\u0007\n✓ success\u202e\u2028y'
@@ -48,11 +50,29 @@ const OUTPUTS: { readonly [name: string]: (text: string) => string } = {
   'the summary of a run': text => runSummary(run(text), PLAIN),
   'the summary of a run that warns': text => runSummary({ ...run(text), status: 'warning' }, PLAIN),
   'runs show': text => runDetails(run(text), [failed(text)], { ...PLAIN, moreFailed: true }),
-  failed: text => failedText({ rows: [failed(text)], next: null }, { ...PLAIN, sync: 's', filtered: false }),
+  'secret list': text => secretsText([{ kind: text, name: text, for: text, since: START, key: text }], PLAIN),
+  failed: text => failedText({ rows: [failed(text)], next: text }, { ...PLAIN, sync: 's', filtered: false }),
   attempts: text =>
-    attemptsText({ attempts: [attempt(text)], next: null }, { ...PLAIN, details: false, filtered: false }),
+    attemptsText({ attempts: [attempt(text)], next: text }, { ...PLAIN, details: false, filtered: false }),
   'attempts --details': text =>
     attemptsText({ attempts: [attempt(text)], next: null }, { ...PLAIN, details: true, filtered: false }),
+  preview: text =>
+    previewHead(
+      's',
+      {
+        counts: { added: 1, changed: 0, removed: 0 },
+        ...{ rowsRead: 1, rowsInvalid: 1, invalidRows: [{ key: text, reason: text }], notices: [text] },
+      },
+      PLAIN,
+    ) +
+    previewItem({ kind: 'rejected', trigger: 'added', keys: [text], error: text }, PLAIN) +
+    previewItem(
+      {
+        ...{ kind: 'request', trigger: 'added', method: text, url: text, keys: [text] },
+        ...{ headers: { [text]: text }, body: text.replaceAll('\n', '') },
+      },
+      PLAIN,
+    ),
   'the progress of a run': text =>
     progressLines(run(text), { color: false, columns: 4000, now: 0, isEnding: false }).join('\n'),
   'the progress of a queued run': text =>

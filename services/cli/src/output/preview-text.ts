@@ -42,7 +42,7 @@ export function previewItem(item: Previewed, options: OutputOptions): string {
   const { method, url, headers, body } = item
   const isLong = body !== null && body.length > BODY_SHOWN
   const shown = isLong ? body.slice(0, BODY_SHOWN) : body
-  const lines = [`${paint('bold', `${method} ${safe(url)}`)}  ${rows}`, ...messageLines(headers, null)]
+  const lines = [`${paint('bold', safe(`${method} ${url}`))}  ${rows}`, ...messageLines(headers, null)]
   if (shown !== null && shown !== '') lines.push('', ...messageLines({}, itemsApart(shown)))
   if (isLong) lines.push(paint('dim', `  … ${number(body.length)} characters; --json shows all of them`))
   return `\n${lines.join('\n')}\n`

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Gate, isLoopback, type Access, type Caller } from './access.ts'
+import { isLoopback } from '@sluice/runtime/health-server'
+import { Gate, type Access, type Caller } from './access.ts'
 import type { Scope } from './route.ts'
 
 const { signal } = new AbortController()

@@ -6,6 +6,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { sleep } from '@sluice/flow/sleep'
+import { isOwnName } from '@sluice/runtime/health-server'
 import type { Scope } from './route.ts'
 
 export interface Tokens {
@@ -113,15 +114,11 @@ function isSame(found: string, token: string | null): boolean {
   return timingSafeEqual(hash(found), hash(token ?? '')) && token !== null
 }
 
-const LOOPBACK_NAMES: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
-
 /**
  * A page of evil.example whose name was made to lead to 127.0.0.1 still says `Host: evil.example`.
  */
 function assertOwnName({ host }: Caller, listening: string): void {
-  const name = hostnameOf(`http://${host ?? ''}`)
-  const own = hostnameOf(`http://${listening.includes(':') ? `[${listening}]` : listening}`)
-  if (name !== null && (LOOPBACK_NAMES.has(name) || name === own)) return
+  if (isOwnName(host, listening)) return
   throw new Refusal(403, 'Without SLUICE_TOKEN this server answers to localhost and 127.0.0.1 only.')
 }
 
@@ -137,13 +134,4 @@ function assertNoForeignPage({ origin, host, fetchSite }: Caller): void {
 function originHost(origin: string): string | null {
   const [, host] = /^https?:\/\/([^/?#@]+)$/i.exec(origin) ?? []
   return host?.toLowerCase() ?? null
-}
-
-function hostnameOf(url: string): string | null {
-  return URL.canParse(url) ? new URL(url).hostname.toLowerCase() : null
-}
-
-/** True if only this machine reaches the address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -64,6 +64,19 @@ it('listens elsewhere if the path is too long for a socket, and says where', asy
   expect(statSync(join(path, '..')).mode & 0o777).toBe(0o700)
   await first[Symbol.asyncDispose]()
   expect([existsSync(path), socketPathOf(deep)]).toEqual([false, null])
+})
+
+it.skipIf(process.geteuid?.() !== 0)('asks no socket that another user has put in its place', async () => {
+  const deep = join(folder, 'x'.repeat(100))
+  mkdirSync(deep)
+  await using _listening = await listenLazily({ dataDir: deep, load: api(), logger })
+  const path = socketPathOf(deep) ?? ''
+  for (const taken of [path, join(path, '..')]) {
+    chownSync(taken, 65534, 65534)
+    expect(socketPathOf(deep)).toBe(null)
+    chownSync(taken, 0, 0)
+  }
+  expect(socketPathOf(deep)).toBe(path)
 })
 
 it('removes no file that a folder from elsewhere names as its socket', async () => {

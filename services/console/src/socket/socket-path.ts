@@ -11,14 +11,32 @@ import { dirname, join } from 'node:path'
 const MOST_BYTES = 103
 const ONLY_OWNER = 0o600
 
-/** The path of the socket of a process that has `dataDir` open; null if it says of none. */
+/**
+ * The path of the socket of a process that has `dataDir` open; null if it says of none. In the shared folder
+ * for temporary files, one that another user put in its place once it was cleared up does not count.
+ */
 export function socketPathOf(dataDir: string): string | null {
   const path = join(dataDir, 'api.sock')
   if (Buffer.byteLength(path) <= MOST_BYTES) return path
+  const far = farPathOf(dataDir)
+  return far !== null && isOwn(far) ? far : null
+}
+
+function farPathOf(dataDir: string): string | null {
   try {
     return readFileSync(pointerOf(dataDir), 'utf8')
   } catch {
     return null
+  }
+}
+
+function isOwn(path: string): boolean {
+  const user = process.geteuid?.()
+  try {
+    const places = [dirname(path), path].map(each => lstatSync(each))
+    return places.every(stats => !stats.isSymbolicLink() && (user === undefined || stats.uid === user))
+  } catch {
+    return false
   }
 }
 
@@ -46,7 +64,7 @@ export function freshSocketPath(dataDir: string): { readonly path: string; reado
 function removeFormer(dataDir: string): void {
   const near = join(dataDir, 'api.sock')
   rmSync(near, { force: true })
-  const far = socketPathOf(dataDir)
+  const far = farPathOf(dataDir)
   rmSync(pointerOf(dataDir), { force: true })
   if (far === null || far === near) return
   if (lstatSync(far, { throwIfNoEntry: false })?.isSocket() !== true) return

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { asPfx, encryptedKey, makeCertificate } from '@sluice/testkit/make-certificates'
+import { redactText } from '@sluice/secrets/redact'
 import { sampleDefinition, type DefinitionFields } from '@sluice/testkit/sample-records'
 import { resolveTarget, scopesOf, urlOf, type Target } from './target.ts'
 
@@ -111,6 +112,18 @@ describe('what a destination adds to each request', () => {
     expect(made.baseUrl).toBe(`https://h/hooks/${hook}`)
     expect(made.shownBaseUrl).toBe('https://h/hooks/***')
     expect(made.secrets).toEqual([hook, 'abcdefgh'])
+  })
+
+  it.each([
+    ['T000/B000/abcdefgh/', '<pre>Cannot POST /hooks/T000/B000/abcdefgh</pre>', '/hooks/***</pre>'],
+    ['/T000/abcdefgh', 'no route for T000/abcdefgh', 'no route for ***'],
+    ['T000/abcdefgh/', 'the hook abcdefgh is gone', 'the hook *** is gone'],
+    ['k%2Fabc%2Bdef', '{"path":"/hooks/k/abc+def"}', '/hooks/***"}'],
+    ['%FF-is-no-text', 'no %FF-is-no-text', 'no ***'],
+  ])('masks a secret in the path, %s, as a server gives it back', (hook, answer, shown) => {
+    const destination = { baseUrl: 'https://h/hooks/${secret:hook}' }
+    const { secrets } = resolveTarget(sampleDefinition({ destination }), () => hook)
+    expect(redactText(answer, secrets)).toContain(shown)
   })
 
   it('is refused where a secret is not set', () => {

@@ -132,8 +132,7 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     secrets.push(...authorization.secrets)
   }
   const baseUrl = fill(destination.baseUrl)
-  // An API may give back the end of a path alone, by which it knows the caller.
-  for (const name of secretNames(destination.baseUrl)) secrets.push(lookUp(name).split('/').at(-1) ?? '')
+  for (const name of secretNames(destination.baseUrl)) secrets.push(...partsOfPath(lookUp(name)))
   const query: string[] = []
   const shownQuery: string[] = []
   for (const [name, text] of Object.entries(destination.query ?? {})) {
@@ -186,6 +185,24 @@ function answersOf(sync: SyncSpec) {
     batched: { added: isBatched('added'), changed: isBatched('changed'), removed: isBatched('removed') },
     captures,
     answerLimitBytes: captured || rulesLook ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
+  }
+}
+
+/**
+ * What else an API may give back of a secret in a path: what is sent of it where it has slashes around it, the
+ * end alone, by which the API knows the caller, and both decoded.
+ */
+function partsOfPath(value: string): readonly string[] {
+  const bare = withoutEnd(value).replace(/^\/+/, '')
+  const parts = [bare, bare.split('/').at(-1) ?? '']
+  return [...new Set([...parts, ...parts.map(decoded)])].filter(part => part !== value && part !== '')
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
   }
 }
 

@@ -2,8 +2,7 @@
 import type { Command } from '../../command.ts'
 import { terminalColumns } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
-import { painter } from '../../output/paint.ts'
-import { table } from '../../output/table.ts'
+import { secretsText } from '../../output/secrets-table.ts'
 import { withSecrets } from '../../vault/with-secrets.ts'
 
 export const command: Command = {
@@ -17,17 +16,7 @@ export const command: Command = {
     const { stdout, signal, json, color } = context
     const { secrets } = await withSecrets(context, vault => vault.secrets(signal))
     if (json) stdout.write(`${JSON.stringify({ secrets })}\n`)
-    else if (secrets.length === 0)
-      stdout.write('The vault is empty. `sluice secret set NAME` keeps a secret.\n')
-    else {
-      const titles = ['NAME', 'KIND', 'FOR', 'SINCE', 'KEY']
-      const lines = table(
-        titles.map(title => ({ title, shrinks: title === 'FOR' })),
-        secrets.map(each => [each.name, each.kind, each.for ?? '', each.since.slice(0, 16), each.key]),
-        { width: terminalColumns(stdout), paint: painter(color) },
-      )
-      stdout.write(`${lines.join('\n')}\n`)
-    }
+    else stdout.write(secretsText(secrets, { color, columns: terminalColumns(stdout) }))
     return EXIT.success
   },
 }
