@@ -12,6 +12,7 @@ import { checkReferences } from './checks/check-references.ts'
 import { checkTemplates } from './checks/check-templates.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import type { DecodedResource, DecodeOptions } from './decode/decode-resource.ts'
+import { decodeSettings, isProjectSettings } from './decode/project-settings.ts'
 import { findYamlFiles, MAX_YAML_FILES } from './files/find-files.ts'
 import { readRegularFile } from './files/read-regular-file.ts'
 import { ReadingLimits } from './files/reading-limits.ts'
@@ -38,6 +39,7 @@ export async function loadProject(dir: string, options: LoadOptions): Promise<Pr
   const skipped: SkippedDocument[] = []
   const decoded: DecodedResource[] = []
   const decodeOptions: DecodeOptions = { env: options.env, readFile: filesInside(root) }
+  let name = basename(root)
   const limits = new ReadingLimits(root, options.signal)
   for (const path of await filesOf(root, options.signal)) {
     await limits.step(path)
@@ -52,7 +54,12 @@ export async function loadProject(dir: string, options: LoadOptions): Promise<Pr
     for (const document of read.skipped) skipped.push(document)
     for (const document of read.resources) {
       await limits.step(path)
-      decoded.push(decodeResource(document, decodeOptions))
+      if (isProjectSettings(document)) {
+        const isFirst = document.document === read.first
+        const { settings, problems: wrong } = decodeSettings(document, { isFirst })
+        problems.push(...wrong)
+        name = settings?.name ?? name
+      } else decoded.push(decodeResource(document, decodeOptions))
     }
   }
   for (const resource of decoded) {
@@ -68,11 +75,11 @@ export async function loadProject(dir: string, options: LoadOptions): Promise<Pr
       details: inFileOrder(problems),
     })
   }
-  return projectOf(root, decoded, skipped)
+  return projectOf({ dir: root, name }, decoded, skipped)
 }
 
 function projectOf(
-  dir: string,
+  { dir, name }: Pick<Project, 'dir' | 'name'>,
   decoded: readonly DecodedResource[],
   skipped: readonly SkippedDocument[],
 ): Project {
@@ -85,7 +92,7 @@ function projectOf(
     resources.set(key, isFolder ? { ...spec, path: resolve(dir, spec.path) } : spec)
     origins.set(key, fields)
   }
-  return { dir, name: basename(dir), resources, skipped, origins }
+  return { dir, name, resources, skipped, origins }
 }
 
 async function filesOf(root: string, signal: AbortSignal): Promise<readonly string[]> {

@@ -9,7 +9,10 @@ export type ResourceKey = `${ResourceKind}/${string}`
 export interface Project {
   /** The project folder, absolute. */
   readonly dir: string
-  /** The folder's name, which distinguishes its resources from those of other projects. */
+  /**
+   * Distinguishes its resources from those of other projects: as `kind: project` says, else the folder's
+   * name.
+   */
   readonly name: string
   /** By kind/name, in the order of files and documents. Paths of sources are absolute. */
   readonly resources: ReadonlyMap<ResourceKey, ResourceSpec>

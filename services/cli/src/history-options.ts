@@ -52,8 +52,8 @@ export function pagingOf(args: CommandArgs): Paging {
 }
 
 /** The terminal's width and colours. */
-export function outputOptions({ color, stdout }: CommandContext): OutputOptions {
-  return { color, columns: terminalColumns(stdout) }
+export function outputOptions({ color, called, stdout }: CommandContext): OutputOptions {
+  return { color, called, columns: terminalColumns(stdout) }
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The output of `sluice attempts`: a line for each attempt, or all details of each. */
 import type { AttemptsPage, AttemptView } from '@sluice/contracts/api'
+import { withTyped } from './called.ts'
 import { keysText, messageLines } from './message-lines.ts'
 import { painter, safe } from './paint.ts'
 import type { Paint } from './paint.ts'
@@ -14,9 +15,10 @@ export function attemptsText(
 ): string {
   const paint = painter(options.color)
   if (page.attempts.length === 0) {
-    return options.filtered
+    const text = options.filtered
       ? 'No attempt matches. Leave out an option to see more; `sluice runs` lists the runs.\n'
       : 'Nothing has been sent yet. `sluice run SYNC` starts a run.\n'
+    return withTyped(text, options.called)
   }
   const lines = options.details
     ? page.attempts.flatMap(attempt => [...attemptDetails(attempt, options, paint), ''])

@@ -1,5 +1,6 @@
 /** The table of rows that were not delivered, in `sluice failed` and `sluice runs show`. */
 import type { FailedPage, FailedRow } from '@sluice/contracts/api'
+import { asTyped } from './called.ts'
 import { painter, safe } from './paint.ts'
 import { table } from './table.ts'
 import { clockTime, number, paintOutcome } from './wording.ts'
@@ -13,12 +14,15 @@ export function failedText(
   const paint = painter(options.color)
   if (page.rows.length === 0) {
     if (options.filtered)
-      return `No waiting row matches. Leave out an option to see more: \`sluice failed ${options.sync}\`.\n`
+      return `No waiting row matches. Leave out an option to see more: \`${asTyped(`sluice failed ${options.sync}`, options.called)}\`.\n`
     return `${paint('green', '✓')} No row of \`${options.sync}\` waits for another try.\n`
   }
   const lines = failedTable(page.rows, options)
   if (page.next !== null) lines.push(paint('dim', `more: --after ${page.next}`))
-  lines.push('', `The next \`sluice run ${options.sync}\` tries them again, with the rows as they are then.`)
+  lines.push(
+    '',
+    `The next \`${asTyped(`sluice run ${options.sync}`, options.called)}\` tries them again, with the rows as they are then.`,
+  )
   return `${lines.join('\n')}\n`
 }
 

@@ -1,5 +1,6 @@
 /** The output of `sluice preview`, for people: the figures, the requests, and how to see more. */
 import type { Narrowing, Preview, Previewed } from '@sluice/control/port'
+import { asTyped, withTyped } from './called.ts'
 import { keysText, messageLines } from './message-lines.ts'
 import { painter, safe } from './paint.ts'
 import { counted, number, type OutputOptions } from './wording.ts'
@@ -27,7 +28,8 @@ export function previewHead(sync: string, next: Found, options: OutputOptions): 
     for (const { key, reason } of next.invalidRows)
       lines.push(`    ${key === null ? '' : `${safe(key)}: `}${safe(reason)}`)
   }
-  for (const notice of next.notices) lines.push(`  ${paint('yellow', 'note')}: ${safe(notice)}`)
+  for (const notice of next.notices)
+    lines.push(`  ${paint('yellow', 'note')}: ${safe(withTyped(notice, options.called))}`)
   return `${lines.join('\n')}\n`
 }
 
@@ -78,7 +80,7 @@ export function previewEnd(
   }
   const hint = isNarrowed
     ? 'requests of the chosen rows alone; a run puts them together with the others'
-    : `\`sluice run ${of.sync}\` sends this`
+    : `\`${asTyped(`sluice run ${of.sync}`, options.called)}\` sends this`
   return `\n${paint('dim', hint)}\n`
 }
 

@@ -1,5 +1,6 @@
 /** One run in words: the last output of `sluice run`, and the output of `sluice runs show`. */
 import type { FailedRow, RunView } from '@sluice/contracts/api'
+import { asTyped, withTyped } from './called.ts'
 import { failedTable } from './failed-table.ts'
 import { painter, safe, wrap } from './paint.ts'
 import type { Paint } from './paint.ts'
@@ -34,8 +35,9 @@ export function runSummary(shown: RunView, options: OutputOptions & { readonly n
   const figures = triggerTable(run, options, paint)
   if (figures.length > 0) lines.push('', ...figures)
   lines.push(...rowLines(run))
-  for (const notice of run.notices ?? []) lines.push(`  ${paint('yellow', 'note')}: ${safe(notice)}`)
-  lines.push(...nextSteps(run, paint))
+  for (const notice of run.notices ?? [])
+    lines.push(`  ${paint('yellow', 'note')}: ${safe(withTyped(notice, options.called))}`)
+  lines.push(...nextSteps(run, options, paint))
   return `${lines.join('\n')}\n`
 }
 
@@ -59,16 +61,19 @@ export function runDetails(
   const lines = [runSummary(run, options).trimEnd(), '', paint('dim', times.join(' · '))]
   if (failed.length > 0) {
     lines.push('', paint('bold', 'Rows that this run did not deliver'), ...failedTable(failed, options))
-    if (options.moreFailed) lines.push(paint('dim', `… and more: \`sluice failed ${safe(run.sync)}\``))
+    if (options.moreFailed)
+      lines.push(
+        paint('dim', `… and more: \`${asTyped(`sluice failed ${safe(run.sync)}`, options.called)}\``),
+      )
   }
   return `${lines.join('\n')}\n`
 }
 
-function errorLines(run: RunView, { columns }: OutputOptions, paint: Paint): string[] {
+function errorLines(run: RunView, { columns, called }: OutputOptions, paint: Paint): string[] {
   if (run.error === null) return []
   return run.error
     .split('\n')
-    .flatMap(line => wrap(safe(line), Math.max((columns ?? 110) - 2, 20)))
+    .flatMap(line => wrap(safe(withTyped(line, called)), Math.max((columns ?? 110) - 2, 20)))
     .map(line => `  ${paint('red', line)}`)
 }
 
@@ -131,12 +136,12 @@ function looksAtSome({ cause }: RunView): boolean {
 }
 
 /** The next steps after a run that did not go well. */
-function nextSteps(run: RunView, paint: Paint): string[] {
+function nextSteps(run: RunView, { called }: OutputOptions, paint: Paint): string[] {
   const undelivered = OPS.some(op => {
     const counts = run.triggers[op]
     return counts !== undefined && counts.rejected + counts.unknown + counts.unsent > 0
   })
-  const step = (command: string, why: string) => `  ${paint('cyan', command)}  ${why}`
+  const step = (command: string, why: string) => `  ${paint('cyan', asTyped(command, called))}  ${why}`
   if (run.status === 'warning' && undelivered) {
     return [
       '',

@@ -7,6 +7,7 @@ import { booleanOption, type Command, type CommandContext } from '../../command.
 import { connectionsOf, tellUnbound } from '../../compose.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { teller } from '../../output/notice.ts'
+import { asTyped, type Called } from '../../output/called.ts'
 import { painter, safe } from '../../output/paint.ts'
 import type { Paint } from '../../output/paint.ts'
 import { loadProject } from '@sluice/project/load-project'
@@ -39,7 +40,11 @@ export const command: Command = {
       skipped: [...new Set(project.skipped.map(({ file }) => file))],
       ...(connected === null || connected.warnings.length === 0 ? {} : { warnings: [...connected.warnings] }),
     }
-    stdout.write(json ? `${JSON.stringify(view)}\n` : validateText(project, connected, painter(color)))
+    stdout.write(
+      json
+        ? `${JSON.stringify(view)}\n`
+        : validateText(project, connected, { paint: painter(color), called: context.called }),
+    )
     return EXIT.success
   },
 }
@@ -56,10 +61,16 @@ async function connectedTo(project: Project, context: CommandContext): Promise<C
 const KINDS: readonly ResourceKind[] = ['source', 'model', 'destination', 'sync']
 
 /** The result of the check, for people. */
-function validateText(project: Project, connected: Connected | null, paint: Paint): string {
+function validateText(
+  project: Project,
+  connected: Connected | null,
+  { paint, called }: { readonly paint: Paint; readonly called: Called },
+): string {
   const lines: string[] = []
   if (project.resources.size === 0) {
-    lines.push(`There are no resources in ${project.dir}. \`sluice init\` writes a first project.`)
+    lines.push(
+      `There are no resources in ${project.dir}. \`${asTyped('sluice init', called)}\` writes a first project.`,
+    )
   } else {
     lines.push(`${paint('green', '✓')} ${counted(project.resources.size, 'resource')}, no errors`)
   }
@@ -82,7 +93,8 @@ function validateText(project: Project, connected: Connected | null, paint: Pain
     }
   }
   const [sync] = namesOf(project, 'sync')
-  if (sync !== undefined) lines.push('', paint('dim', `\`sluice run ${sync}\` sends what changed.`))
+  if (sync !== undefined)
+    lines.push('', paint('dim', `\`${asTyped(`sluice run ${sync}`, called)}\` sends what changed.`))
   return `${lines.join('\n')}\n`
 }
 
