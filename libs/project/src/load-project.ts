@@ -10,6 +10,7 @@ import { checkHeaders } from './checks/check-headers.ts'
 import { checkJsonPaths } from './checks/check-json-paths.ts'
 import { checkReferences } from './checks/check-references.ts'
 import { checkTemplates } from './checks/check-templates.ts'
+import { checkTexts } from './checks/check-texts.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import type { DecodedResource, DecodeOptions } from './decode/decode-resource.ts'
 import { decodeSettings, isProjectSettings } from './decode/project-settings.ts'
@@ -67,6 +68,7 @@ export async function loadProject(dir: string, options: LoadOptions): Promise<Pr
     for (const problem of resource.problems) problems.push(problem)
     for (const problem of checkTemplates([resource])) problems.push(problem)
     for (const problem of checkJsonPaths([resource])) problems.push(problem)
+    for (const problem of checkTexts([resource])) problems.push(problem)
   }
   for (const problem of [...checkReferences(decoded), ...checkHeaders(decoded)]) problems.push(problem)
   if (problems.length > 0) {
