@@ -88,7 +88,7 @@ async function asked(
   const { view } = run
   if (!json) {
     const waiting = await waitingRows(view, control, cancel)
-    stdout.write(runSummary(view, { ...outputOptions(context), now: Date.now(), waiting }))
+    stdout.write(runSummary(view, { ...outputOptions(context), now: Date.now(), waiting, justEnded: true }))
   }
   if (cancel.aborted) return { exitCode: EXIT.interrupted, view }
   return { exitCode: view.status === of.wants ? EXIT.success : exitCodeOf(view), view }

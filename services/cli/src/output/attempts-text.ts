@@ -34,8 +34,8 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
     [
       { title: 'STARTED' },
       { title: 'SYNC', shrinks: true, drops: true },
-      { title: 'TRIGGER' },
-      { title: 'TRY', align: 'right' },
+      { title: 'TRIGGER', drops: true },
+      { title: 'TRY', align: 'right', drops: true },
       { title: 'STATUS', align: 'right' },
       {
         title: 'OUTCOME',
@@ -45,12 +45,12 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
         },
       },
       { title: 'TOOK', align: 'right', drops: true },
-      { title: 'ROWS', shrinks: true },
-      { title: 'REQUEST', shrinks: true },
-      { title: 'ERROR', shrinks: true },
+      { title: 'ROWS', shrinks: true, least: 8 },
+      { title: 'REQUEST', shrinks: true, least: 20 },
+      { title: 'ERROR', shrinks: true, least: 16 },
     ],
     attempts.map(attempt => [
-      clockTime(attempt.startedAt, options.timeZone),
+      started(attempt.startedAt, options),
       safe(attempt.sync),
       attempt.trigger,
       String(attempt.attempt),
@@ -58,11 +58,25 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
       attempt.outcome,
       elapsed(attempt.durationMs),
       keysText(attempt.keys),
-      `${safe(attempt.method)} ${safe(attempt.url)}`,
+      `${safe(attempt.method)} ${safe(pathOf(attempt.url, options))}`,
       safe(attempt.error ?? ''),
     ]),
     { width: options.columns, paint },
   )
+}
+
+/** Narrower terminals have no room for the date of each attempt. */
+const ROOM_FOR_DATES = 100
+
+function started(at: string, { columns, timeZone }: OutputOptions): string {
+  const text = clockTime(at, timeZone)
+  return columns === null || columns >= ROOM_FOR_DATES ? text : (text.split(' ')[1] ?? text)
+}
+
+/** On a terminal the part that tells requests of one API apart. */
+function pathOf(url: string, { columns }: OutputOptions): string {
+  const parsed = columns === null ? null : URL.parse(url)
+  return parsed === null ? url : `${parsed.pathname}${parsed.search}`
 }
 
 function attemptDetails(attempt: AttemptView, options: OutputOptions, paint: Paint): string[] {

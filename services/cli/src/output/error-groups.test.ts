@@ -58,8 +58,8 @@ describe('errors', () => {
 
   it('say that a removal is taken as gone, and promise no other try where no row waits', () => {
     const waiting = { rows: [], next: null }
-    const text = runSummary(warning({ removed: counts(1) }), { ...PLAIN, now: NOW, waiting })
-    expect(text).toContain('1 removed row could not be sent, and nobody tries again: it is taken as gone.')
+    const text = runSummary(warning({ removed: counts(1) }), { ...PLAIN, now: NOW, waiting, justEnded: true })
+    expect(text).toContain('1 removed row can never be sent: it is taken as gone.')
     expect(text).not.toContain('tried again')
     expect(text).not.toContain('sluice failed')
     expect(text).toContain('sluice attempts --run 01R')

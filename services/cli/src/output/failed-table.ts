@@ -54,7 +54,7 @@ export function failedTable(rows: readonly FailedRow[], options: OutputOptions):
       { title: 'ATTEMPTS', align: 'right', drops: true },
       { title: 'RUNS', align: 'right', drops: true },
       { title: 'SINCE', drops: true },
-      { title: 'ERROR', shrinks: true },
+      { title: 'ERROR', shrinks: true, least: 24 },
     ],
     rows.map(row => [
       safe(row.key),

@@ -85,13 +85,14 @@ export function previewEnd(
 }
 
 /**
- * Breaks a JSON array that stands in one line into a line for each item. Any other text stays as it is. It
- * breaks only at commas between items, and takes away only white space around them.
+ * Breaks JSON that stands in one line into a line for each item or field. Any other text stays as it is. It
+ * breaks only at commas, and takes away only white space around them.
  */
 export function itemsApart(body: string): string {
   const text = body.trim()
-  if (!text.startsWith('[') || text.includes('\n')) return body
-  const lines = ['[']
+  const opening = text[0] ?? ''
+  if (!['[', '{'].includes(opening) || text.includes('\n')) return body
+  const lines = [opening]
   let depth = 0
   let from = 1
   for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]/g)) {

@@ -25,6 +25,8 @@ export interface SummaryOptions extends OutputOptions {
   readonly now: number
   /** The rows of this run that wait for another try. Null or absent if they are not known. */
   readonly waiting?: FailedPage | null
+  /** True if no later run can have tried these rows since. */
+  readonly justEnded?: boolean
 }
 
 /**
@@ -44,8 +46,7 @@ export function runSummary(shown: RunView, options: SummaryOptions): string {
   const figures = triggerTable(run, options, paint)
   if (figures.length > 0) lines.push('', ...figures)
   lines.push(...rowLines(run))
-  for (const notice of run.notices ?? [])
-    lines.push(`  ${paint('yellow', 'note')}: ${safe(withTyped(notice, options.called))}`)
+  for (const notice of run.notices ?? []) lines.push(...noticeLines(notice, options, paint))
   if (waiting !== null && waiting.rows.length > 0)
     lines.push('', ...errorGroupLines(waiting.rows, options, paint), ...uncounted(waiting))
   lines.push(...nextSteps(run, options, paint))
@@ -86,6 +87,12 @@ function errorLines(run: RunView, { columns, called }: OutputOptions, paint: Pai
     .split('\n')
     .flatMap(line => wrap(safe(withTyped(line, called)), Math.max((columns ?? 110) - 2, 20)))
     .map(line => `  ${paint('red', line)}`)
+}
+
+function noticeLines(notice: string, { columns, called }: OutputOptions, paint: Paint): string[] {
+  const text = safe(withTyped(notice, called))
+  const [first = '', ...rest] = columns === null ? [text] : wrap(text, Math.max(columns - 8, 20))
+  return [`  ${paint('yellow', 'note')}: ${first}`, ...rest.map(line => `        ${line}`)]
 }
 
 function triggerTable(run: RunView, { columns }: OutputOptions, paint: Paint): string[] {
@@ -147,13 +154,21 @@ function looksAtSome({ cause }: RunView): boolean {
 }
 
 /** The next steps after a run that did not go well. */
-function nextSteps(run: RunView, { called, waiting = null }: SummaryOptions, paint: Paint): string[] {
+function nextSteps(
+  run: RunView,
+  { called, columns, waiting = null, justEnded = false }: SummaryOptions,
+  paint: Paint,
+): string[] {
   const undelivered = undeliveredRows(run) > 0
-  const step = (command: string, why: string) => `  ${paint('cyan', asTyped(command, called))}  ${why}`
+  const step = (command: string, why: string): string => {
+    const typed = asTyped(command, called)
+    const fits = typed.length + why.length + 4 <= (columns ?? Number.MAX_SAFE_INTEGER)
+    return `  ${paint('cyan', typed)}${fits ? '  ' : '\n    '}${why}`
+  }
   if (run.status === 'warning' && undelivered) {
     return [
       '',
-      ...goneLines(run, waiting),
+      ...(justEnded ? goneLines(run, waiting) : []),
       ...(waiting === null || waiting.rows.length > 0
         ? [
             '  Rows that were not delivered are tried again on the next run.',
@@ -181,7 +196,7 @@ function goneLines(run: RunView, waiting: FailedPage | null): string[] {
   const gone = undeliveredRows(run, ['removed']) - waiting.rows.filter(({ op }) => op === 'removed').length
   if (gone <= 0) return []
   return [
-    `  ${counted(gone, 'removed row')} could not be sent, and nobody tries again: ${gone === 1 ? 'it is' : 'they are'} taken as gone.`,
+    `  ${counted(gone, 'removed row')} can never be sent: ${gone === 1 ? 'it is' : 'they are'} taken as gone.`,
   ]
 }
 
