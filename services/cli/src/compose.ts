@@ -42,13 +42,19 @@ export interface ProjectOptions {
   readonly tell: (notice: string) => void
 }
 
-/** Control of the syncs where the environment says: on a server, on Kafka, or in the folder. */
-export async function openControl(options: ProjectOptions): Promise<Control> {
+/**
+ * Control of the syncs where the environment says: on a server, on Kafka, or in the folder. If it `isWhole`,
+ * no resource of the project may have a mistake.
+ */
+export async function openControl(
+  options: ProjectOptions & { readonly isWhole?: boolean },
+): Promise<Control> {
   const { dir, env, signal } = options
   const server = serverOf(options)
   if (server !== null) return await askServer(server)
-  const { loadProject } = await import('@sluice/project/load-project')
-  const load = (): Promise<Project> => loadProject(dir, { env, signal })
+  const { loadProject, loadUsable } = await import('@sluice/project/load-project')
+  const load = (): Promise<Project> =>
+    (options.isWhole === true ? loadProject : loadUsable)(dir, { env, signal })
   const project = await load()
   if (isDistributed(env)) {
     const [{ projectCatalog }, { ProjectControl }] = await Promise.all([
