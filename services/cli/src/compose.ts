@@ -158,7 +158,7 @@ async function openNextRun(
 /** The connections that `validate --connect` tries, for resources that refer to these secrets. */
 export async function connectionsOf(
   options: ProjectOptions & { readonly secrets: readonly string[] },
-): Promise<Connections & AsyncDisposable> {
+): Promise<Connections & { readonly unset: readonly string[] } & AsyncDisposable> {
   const [embedded, { mask }] = await Promise.all([
     import('@sluice/embedded/compose'),
     import('./cli-logger.ts'),
