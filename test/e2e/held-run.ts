@@ -45,7 +45,7 @@ export function heldRunSuite(profile: Profile): void {
       })
       const { stdout } = await project.sluice('runs', 'show', held.id)
       expect(stdout).toContain('would remove 3 of 5 rows')
-      expect(stdout).toContain(`sluice approve ${held.id}`)
+      expect(stdout).toMatch(new RegExp(`sluice --dir \\S+ approve ${held.id}`))
 
       // Nobody approved the removal of the last two rows.
       await project.write('people.csv', peopleCsv())

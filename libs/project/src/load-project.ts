@@ -1,17 +1,20 @@
-/** Loads a project folder: files → documents → resources. It reports every error of the folder at once. */
+/** Loads a project folder: files → documents → resources. It finds every error of the folder at once. */
 import { realpathSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
+import { blockedResources, resourceAround, type Mistakes } from './blocked-resources.ts'
 import { decodeUtf8, type Unreadable } from './files/decode-utf8.ts'
 import { checkHeaders } from './checks/check-headers.ts'
 import { checkJsonPaths } from './checks/check-json-paths.ts'
 import { checkReferences } from './checks/check-references.ts'
 import { checkTemplates } from './checks/check-templates.ts'
+import { checkTexts } from './checks/check-texts.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import type { DecodedResource, DecodeOptions } from './decode/decode-resource.ts'
+import { decodeSettings, isProjectSettings } from './decode/project-settings.ts'
 import { findYamlFiles, MAX_YAML_FILES } from './files/find-files.ts'
 import { readRegularFile } from './files/read-regular-file.ts'
 import { ReadingLimits } from './files/reading-limits.ts'
@@ -33,59 +36,89 @@ export interface LoadOptions {
  * abort throws the signal's reason.
  */
 export async function loadProject(dir: string, options: LoadOptions): Promise<Project> {
+  const folder = await readFolder(dir, options)
+  const problems = [...folder.ofFiles, ...[...folder.ofResources.values()].flat()]
+  if (problems.length === 0) return projectOf(folder, new Map())
+  const errors = problems.length === 1 ? 'an error' : `${problems.length} errors`
+  throw new SluiceError('config', `The project in ${folder.dir} has ${errors}.`, {
+    details: inFileOrder(problems),
+  })
+}
+
+/**
+ * Does the same, but leaves out what cannot be used, for a command about one sync: a mistake stops only the
+ * syncs that use what it is in. `project.blocked` has them. Throws `missing-file` and the signal's reason.
+ */
+export async function loadUsable(dir: string, options: LoadOptions): Promise<Project> {
+  const folder = await readFolder(dir, options)
+  return projectOf(folder, blockedResources(folder.decoded, folder))
+}
+
+interface Folder extends Mistakes, Pick<Project, 'dir' | 'name' | 'skipped'> {
+  readonly decoded: readonly DecodedResource[]
+}
+
+async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
   const root = resolve(dir)
-  const problems: ErrorDetail[] = []
+  const ofFiles: ErrorDetail[] = []
   const skipped: SkippedDocument[] = []
   const decoded: DecodedResource[] = []
   const decodeOptions: DecodeOptions = { env: options.env, readFile: filesInside(root) }
+  let name = basename(root)
   const limits = new ReadingLimits(root, options.signal)
   for (const path of await filesOf(root, options.signal)) {
     await limits.step(path)
     const text = readYaml(join(root, path))
     if (typeof text !== 'string') {
-      problems.push({ file: path, line: text.line ?? 1, column: 1, message: text.problem })
+      ofFiles.push({ file: path, line: text.line ?? 1, column: 1, message: text.problem })
       continue
     }
     const read = readDocuments({ path, folder: dirname(join(root, path)), text })
     limits.count(path, { bytes: text.length, resources: read.resources.length })
-    for (const problem of read.problems) problems.push(problem)
+    for (const problem of read.problems) ofFiles.push(problem)
     for (const document of read.skipped) skipped.push(document)
     for (const document of read.resources) {
       await limits.step(path)
-      decoded.push(decodeResource(document, decodeOptions))
+      if (isProjectSettings(document)) {
+        const isFirst = document.document === read.first
+        const { settings, problems: wrong } = decodeSettings(document, { isFirst })
+        ofFiles.push(...wrong)
+        name = settings?.name ?? name
+      } else decoded.push(decodeResource(document, decodeOptions))
     }
   }
+  const ofResources = new Map<DecodedResource, ErrorDetail[]>()
   for (const resource of decoded) {
     await limits.step(resource.origins.get('')?.place.file ?? root)
-    for (const problem of resource.problems) problems.push(problem)
-    for (const problem of checkTemplates([resource])) problems.push(problem)
-    for (const problem of checkJsonPaths([resource])) problems.push(problem)
+    const checked = [...checkTemplates([resource]), ...checkJsonPaths([resource]), ...checkTexts([resource])]
+    const problems = [...resource.problems, ...checked]
+    // Without a name nothing can refer to it, and what the author meant is unknown.
+    if (resource.name === null) ofFiles.push(...problems)
+    else if (problems.length > 0) ofResources.set(resource, problems)
   }
-  for (const problem of [...checkReferences(decoded), ...checkHeaders(decoded)]) problems.push(problem)
-  if (problems.length > 0) {
-    const errors = problems.length === 1 ? 'an error' : `${problems.length} errors`
-    throw new SluiceError('config', `The project in ${root} has ${errors}.`, {
-      details: inFileOrder(problems),
-    })
+  for (const problem of [...checkReferences(decoded), ...checkHeaders(decoded)]) {
+    const resource = resourceAround(decoded, problem)
+    if (resource === undefined) ofFiles.push(problem)
+    else ofResources.set(resource, [...(ofResources.get(resource) ?? []), problem])
   }
-  return projectOf(root, decoded, skipped)
+  return { dir: root, name, skipped, decoded, ofFiles, ofResources }
 }
 
 function projectOf(
-  dir: string,
-  decoded: readonly DecodedResource[],
-  skipped: readonly SkippedDocument[],
+  { dir, name, decoded, skipped, ofFiles }: Folder,
+  blocked: ReadonlyMap<ResourceKey, readonly ErrorDetail[]>,
 ): Project {
   const resources = new Map<ResourceKey, ResourceSpec>()
   const origins = new Map<ResourceKey, DecodedResource['origins']>()
   for (const { spec, origins: fields } of decoded) {
     if (spec === null) continue
     const key = resourceKey(spec.kind, spec.name)
+    if (blocked.has(key)) continue
     const isFolder = spec.kind === 'source' && spec.type === 'duckdb'
     resources.set(key, isFolder ? { ...spec, path: resolve(dir, spec.path) } : spec)
     origins.set(key, fields)
   }
-  return { dir, name: basename(dir), resources, skipped, origins }
+  return { dir, name, resources, skipped, origins, blocked, unread: ofFiles }
 }
 
 async function filesOf(root: string, signal: AbortSignal): Promise<readonly string[]> {

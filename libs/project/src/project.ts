@@ -1,4 +1,5 @@
 /** A project folder as loaded: its resources, and where each of their fields was written. */
+import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
 import type { FieldOrigin } from './decode/decode-resource.ts'
 import type { SkippedDocument } from './files/read-documents.ts'
@@ -9,10 +10,17 @@ export type ResourceKey = `${ResourceKind}/${string}`
 export interface Project {
   /** The project folder, absolute. */
   readonly dir: string
-  /** The folder's name, which distinguishes its resources from those of other projects. */
+  /**
+   * Distinguishes its resources from those of other projects: as `kind: project` says, else the folder's
+   * name.
+   */
   readonly name: string
   /** By kind/name, in the order of files and documents. Paths of sources are absolute. */
   readonly resources: ReadonlyMap<ResourceKey, ResourceSpec>
+  /** Resources that cannot be used, with the reason. Empty if the whole folder had to be right. */
+  readonly blocked: ReadonlyMap<ResourceKey, readonly ErrorDetail[]>
+  /** Mistakes that hide which resources a file has. */
+  readonly unread: readonly ErrorDetail[]
   /** Documents that other tools wrote, in file order. */
   readonly skipped: readonly SkippedDocument[]
   /**

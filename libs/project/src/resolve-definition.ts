@@ -1,5 +1,6 @@
 /** Puts a sync of a project together with everything that it refers to, as a run pins it (R15). */
 import { SluiceError } from '@sluice/contracts/errors'
+import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import { lookUpDefinition } from '@sluice/domain/definition'
 import { nearestName } from '@sluice/domain/nearest-name'
@@ -11,16 +12,28 @@ const SHOWN_NAMES = 10
 
 /**
  * The definition of a sync. For a sync that the project does not have, it throws `not-found` with the nearest
- * name.
+ * name. For a sync that cannot be used, it throws `config` with the reasons.
  */
 export function resolveDefinition(project: Project, syncName: string): Definition {
   const found = lookUpDefinition((kind, name) => project.resources.get(resourceKey(kind, name)), syncName)
   if (found.kind === 'found') return found.definition
+  const blocked = project.blocked.get(resourceKey('sync', syncName))
+  if (blocked !== undefined) throw unusable(syncName, blocked)
   if (found.resource === 'sync') throw syncNotFound(project, syncName)
   throw new SluiceError('internal', `A loaded project lacks the ${found.resource} \`${found.name}\`.`)
 }
 
+function unusable(name: string, details: readonly ErrorDetail[]): SluiceError {
+  const errors = details.length === 1 ? 'an error' : `${details.length} errors`
+  return new SluiceError('config', `What the sync \`${name}\` uses has ${errors}.`, { details })
+}
+
 function syncNotFound(project: Project, name: string): SluiceError {
+  const { unread } = project
+  if (unread.length > 0) {
+    const message = `There is no sync \`${name}\` in the files of ${project.dir} that can be read. The others have errors.`
+    return new SluiceError('config', message, { details: unread })
+  }
   return new SluiceError('not-found', `There is no sync \`${name}\`: ${syncHint(project, name)}`)
 }
 

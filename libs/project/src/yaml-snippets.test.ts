@@ -265,7 +265,10 @@ describe('what a document is', () => {
     ['kind: source\nname: s\n\ttype: duckdb\n', /YAML is indented with spaces, found a tab/],
     [`${SOURCE}path: p\npa\u00a0th: p\n`, /^5:1 .*unknown field `pa<U\+00A0>th`; did you mean `path`/],
     ['kind: source\nname: s\u00a0\ntype: duckdb\npath: p\n', /found `s<U\+00A0>`$/],
-    ['kind: source\nkind: model\nname: s\ntype: duckdb\npath: p\n', /^2:1 kind: .*stands twice/],
+    [
+      'kind: source\nkind: model\nname: s\ntype: duckdb\npath: p\n',
+      /^2:1 kind: .*a second `kind`: write a line `---` between two resources/,
+    ],
     [`%YAML 1.1\n---\n${RESOURCE}`, /wanted YAML 1.2, found `%YAML 1.1`/],
   ])('%j is told', (text, message) => {
     const { problems, skipped } = read(text)

@@ -1,13 +1,14 @@
 /** The part that commands about a run share: ask, show the progress of the run, and print its result. */
-import type { RunView } from '@sluice/contracts/api'
+import type { FailedPage, RunView } from '@sluice/contracts/api'
+import { isSluiceError } from '@sluice/contracts/errors'
 import type { RunStatus } from '@sluice/contracts/records'
 import type { Control, FollowedRun, Following, RunRequest } from '@sluice/control/port'
 import type { CommandContext } from './command.ts'
 import { EXIT, exitCodeOfRun, worstOf, type ExitCode } from './exit-codes.ts'
-import { outputOptions } from './history-options.ts'
+import { GROUPED_ROWS, outputOptions } from './history-options.ts'
 import { openControl } from './open-control.ts'
 import { runProgress } from './output/run-progress.ts'
-import { runSummary } from './output/run-summary.ts'
+import { runSummary, undeliveredRows } from './output/run-summary.ts'
 
 /** Asks for a run of the sync that the command line names. */
 export async function askForRun(
@@ -28,7 +29,10 @@ export async function askAndShow(
   { wants }: { readonly wants?: RunStatus } = {},
 ): Promise<ExitCode> {
   await using control = await openControl(context)
-  const { exitCode, view } = await asked(context, following => ask(control, following), { wants })
+  const { exitCode, view } = await asked(context, control, {
+    ask: following => ask(control, following),
+    wants,
+  })
   if (context.json) context.stdout.write(`${JSON.stringify(view)}\n`)
   return exitCode
 }
@@ -46,7 +50,9 @@ export async function askForEach(
   const exitCodes: ExitCode[] = []
   for (const request of requests) {
     if (context.signal.aborted) break
-    const { exitCode, view } = await asked(context, following => control.askForRun(request, following), {})
+    const { exitCode, view } = await asked(context, control, {
+      ask: following => control.askForRun(request, following),
+    })
     exitCodes.push(exitCode)
     views.push(view)
   }
@@ -62,8 +68,11 @@ interface Asked {
 /** Shows progress, and prints the summary unless JSON is wanted. */
 async function asked(
   context: CommandContext,
-  ask: (following: Following) => Promise<FollowedRun>,
-  { wants }: { readonly wants?: RunStatus | undefined },
+  control: Control,
+  of: {
+    readonly ask: (following: Following) => Promise<FollowedRun>
+    readonly wants?: RunStatus | undefined
+  },
 ): Promise<Asked> {
   const { json, stdout, stderr, errorColor, signal: cancel } = context
   const progress = runProgress(stderr, { color: errorColor, now: Date.now })
@@ -71,15 +80,31 @@ async function asked(
   cancel.addEventListener('abort', onCancel, { once: true })
   let run: FollowedRun
   try {
-    run = await ask({ onProgress: view => progress.update(view), cancel })
+    run = await of.ask({ onProgress: view => progress.update(view), cancel })
   } finally {
     cancel.removeEventListener('abort', onCancel)
     progress.end()
   }
   const { view } = run
-  if (!json) stdout.write(runSummary(view, { ...outputOptions(context), now: Date.now() }))
+  if (!json) {
+    const waiting = await waitingRows(view, control, cancel)
+    stdout.write(runSummary(view, { ...outputOptions(context), now: Date.now(), waiting, justEnded: true }))
+  }
   if (cancel.aborted) return { exitCode: EXIT.interrupted, view }
-  return { exitCode: view.status === wants ? EXIT.success : exitCodeOf(view), view }
+  return { exitCode: view.status === of.wants ? EXIT.success : exitCodeOf(view), view }
+}
+
+/** The rows of a run that wait for another try; null if they cannot be read, or nobody waits to see them. */
+async function waitingRows(view: RunView, control: Control, signal: AbortSignal): Promise<FailedPage | null> {
+  if (signal.aborted || view.endedAt === null || undeliveredRows(view) === 0) return null
+  const query = { sync: view.sync, run: view.id, key: undefined, status: undefined, after: undefined }
+  try {
+    return await control.failed({ ...query, limit: GROUPED_ROWS }, signal)
+  } catch (error) {
+    // The run is what the person asked for, and it is over.
+    if (isSluiceError(error) || signal.aborted) return null
+    throw error
+  }
 }
 
 function exitCodeOf({ status, errorCode }: RunView): ExitCode {

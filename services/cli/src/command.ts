@@ -3,6 +3,7 @@
  * `commands.ts` lists all of them.
  */
 import type { ExitCode } from './exit-codes.ts'
+import type { Called } from './output/called.ts'
 
 /** An option of one command, or a global one. */
 export interface OptionSpec {
@@ -62,8 +63,10 @@ export interface CommandContext {
   /** The table of all commands, for commands that explain it. */
   readonly commands: readonly CommandEntry[]
   readonly args: CommandArgs
-  /** The project folder, absolute. */
+  /** The project folder, absolute. For a command that needs no project, the folder it was called in. */
   readonly dir: string
+  /** How the command was called, for hints that people copy. */
+  readonly called: Called
   /** If true, the command prints exactly one JSON document on stdout, and nothing else there. */
   readonly json: boolean
   readonly stdin: TextSource
@@ -84,6 +87,8 @@ export interface Command {
   readonly positionals: readonly PositionalSpec[]
   readonly options: { readonly [name: string]: OptionSpec }
   readonly examples: readonly Example[]
+  /** True for a command that needs no project. */
+  readonly anywhere?: true
   /**
    * Runs the command and resolves with the exit code. Throws `SluiceError` for every error that a person
    * should read. `runCli` prints it, as JSON with `--json`, and chooses the exit code.

@@ -49,8 +49,13 @@ export interface ProjectOptions {
   readonly tell: (notice: string) => void
 }
 
+interface ControlOptions extends ProjectOptions {
+  /** Whether no resource of the project may have a mistake. Default: those that a sync uses count. */
+  readonly isWhole?: boolean
+}
+
 /** Control of the syncs where the environment says: on a server, on Kafka, or in the folder. */
-export async function openControl(options: ProjectOptions): Promise<Control> {
+export async function openControl(options: ControlOptions): Promise<Control> {
   const server = serverOf(options)
   if (server !== null) return await askServer(server)
   const load = await loaderOf(options)
@@ -66,12 +71,13 @@ export async function openSecrets(options: ProjectOptions): Promise<SecretKeepin
   return await controlOf(options, unloadedCatalog(await loaderOf(options)))
 }
 
-async function loaderOf({ dir, env, signal }: ProjectOptions): Promise<() => Promise<Project>> {
-  const { loadProject } = await import('@sluice/project/load-project')
-  return () => loadProject(dir, { env, signal })
+async function loaderOf(options: ControlOptions): Promise<() => Promise<Project>> {
+  const { dir, env, signal, isWhole = false } = options
+  const { loadProject, loadUsable } = await import('@sluice/project/load-project')
+  return () => (isWhole ? loadProject : loadUsable)(dir, { env, signal })
 }
 
-async function controlOf(options: ProjectOptions, catalog: Catalog): Promise<Control> {
+async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Control> {
   const { dir, env } = options
   if (isDistributed(env)) {
     const { ProjectControl } = await import('@sluice/control/project-control')
@@ -172,7 +178,7 @@ async function openNextRun(
 /** The connections that `validate --connect` tries, for resources that refer to these secrets. */
 export async function connectionsOf(
   options: ProjectOptions & { readonly secrets: readonly string[] },
-): Promise<Connections & AsyncDisposable> {
+): Promise<Connections & { readonly unset: readonly string[] } & AsyncDisposable> {
   const [embedded, { mask }] = await Promise.all([
     import('@sluice/embedded/compose'),
     import('./cli-logger.ts'),

@@ -12,6 +12,9 @@ export const PAGING_OPTIONS = {
   after: { type: 'text', value: 'CURSOR', help: 'go on after an earlier page, with the `next` that it gave' },
 } as const satisfies { readonly [name: string]: OptionSpec }
 
+/** Errors are grouped among so many rows. */
+export const GROUPED_ROWS = 1_000
+
 export const KEY_OPTION: OptionSpec = {
   type: 'text',
   value: 'KEY',
@@ -52,8 +55,8 @@ export function pagingOf(args: CommandArgs): Paging {
 }
 
 /** The terminal's width and colours. */
-export function outputOptions({ color, stdout }: CommandContext): OutputOptions {
-  return { color, columns: terminalColumns(stdout) }
+export function outputOptions({ color, called, stdout }: CommandContext): OutputOptions {
+  return { color, called, columns: terminalColumns(stdout) }
 }
 
 /**

@@ -8,11 +8,15 @@ import { openControl as openControlOf } from './compose.ts'
 import { teller } from './output/notice.ts'
 
 /**
- * Throws the errors of loading a project. It connects to nothing and writes nothing before a method needs it.
+ * Throws the errors of loading a project. A mistake in it stops only the syncs that use what it is in, unless
+ * it has to be whole. It connects to nothing and writes nothing before a method needs it.
  */
-export async function openControl(context: CommandContext): Promise<Control> {
+export async function openControl(
+  context: CommandContext,
+  { isWhole = false }: { readonly isWhole?: boolean } = {},
+): Promise<Control> {
   const { dir, env, signal } = context
-  const options = { dir, env, logger: loggerFor(context), signal, tell: teller(context) }
+  const options = { dir, env, logger: loggerFor(context), signal, tell: teller(context), isWhole }
   // The person who runs the command is its operator. A server asks who it is.
   return new ControlFor(ALL_ROLES, await openControlOf(options))
 }

@@ -22,7 +22,11 @@ const COMMANDS_NOT_YET: readonly string[] = [
 
 /** Options that every command takes, before or after its name. */
 export const GLOBAL_OPTIONS = {
-  dir: { type: 'text', value: 'DIR', help: 'the project folder (default: the current one)' },
+  dir: {
+    type: 'text',
+    value: 'DIR',
+    help: 'the project folder (default: the nearest one, upwards from here)',
+  },
   json: { type: 'boolean', help: 'print one JSON document on stdout, and nothing else there' },
   color: { type: 'boolean', help: 'print without colours: --no-color, or NO_COLOR in the environment' },
   help: { type: 'boolean', help: 'explain the command' },
@@ -81,6 +85,11 @@ export interface FoundCommand {
 export function wantsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--')
   return argv.slice(0, end < 0 ? undefined : end).includes('--json')
+}
+
+/** What `--dir` says, even if the rest of the command line is wrong. */
+export function dirGiven(argv: readonly string[]): string | null {
+  return globalsOf(tokensOf(argv, GLOBAL_OPTIONS)).dir
 }
 
 /**
@@ -171,14 +180,21 @@ export function parseCommandArgs(
     if (name === 'no-color') continue
     if (spec === undefined || name === 'color') throw unknownOption(token.rawName, specs, called)
     const value = optionValue(token, spec, called)
-    if (spec.type !== 'boolean' && given.has(name))
-      throw new SluiceError('usage', `\`--${name}\` is given twice; keep one of them. ${seeHelp(called)}`)
+    if (spec.type !== 'boolean' && given.has(name)) throw givenTwice(name, called)
     given.add(name)
     if (!Object.hasOwn(GLOBAL_OPTIONS, name)) options[name] = value
   }
   const positionals = tokens.flatMap(token => (token.kind === 'positional' ? [token.value] : [])).slice(words)
   checkPositionals(positionals, command, called)
   return { positionals, options }
+}
+
+function givenTwice(name: string, called: string): SluiceError {
+  const instead =
+    name === 'key'
+      ? `call the command once for each row. The key of several columns is a JSON array: \`--key '["a", 1]'\``
+      : 'keep one of them'
+  return new SluiceError('usage', `\`--${name}\` is given twice; ${instead}. ${seeHelp(called)}`)
 }
 
 function optionValue(

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
@@ -24,7 +24,13 @@ interface Called {
 
 async function call(
   argv: readonly string[],
-  options: { env?: Record<string, string>; isTTY?: boolean; cwd?: string; signal?: AbortSignal } = {},
+  options: {
+    env?: Record<string, string>
+    isTTY?: boolean
+    cwd?: string
+    command?: string
+    signal?: AbortSignal
+  } = {},
 ): Promise<Called> {
   let out = ''
   let err = ''
@@ -32,6 +38,7 @@ async function call(
   const code = await runCli({
     argv,
     cwd: options.cwd ?? root,
+    command: options.command ?? 'sluice',
     env: options.env ?? {},
     stdout: { write: text => (out += text), isTTY },
     stderr: { write: text => (err += text), isTTY },
@@ -91,6 +98,10 @@ describe('wrong usage', () => {
     [['--nonsense'], /`sluice` has no option `--nonsense`/],
     [['failed', 's', '--status', '99'], /`--status` wants a whole number from 100 to 599, found `99`/],
     [['failed', 's', '--status', '4xx'], /`--status` wants a whole number from 100 to 599, found `4xx`/],
+    [
+      ['failed', 's', '--key', 'a', '--key', 'b'],
+      /`--key` is given twice; call the command once for each row.*`--key '\["a", 1\]'`/,
+    ],
     [['runs', '--limit', '5', '--limit', '6'], /`--limit` is given twice; keep one of them/],
     [['syncs'], /`sluice syncs` is not supported by this version yet/],
     [['runs', '--limit', '0'], /`--limit` wants a whole number from 1 to 1000, found `0`/],
@@ -195,6 +206,41 @@ describe('run', () => {
   })
 })
 
+describe('the project of a command', () => {
+  it('is found upwards from where the command was called', async () => {
+    const dir = join(await mkdtemp(join(root, 'around-')), 'shop')
+    await call(['init', dir])
+    for (const options of [
+      { argv: ['validate'], cwd: join(dir, 'data') },
+      { argv: ['validate', '--dir', join(dir, 'data')] },
+    ])
+      expect((await call(options.argv, options)).out).toContain('✓ 4 resources, no errors')
+  })
+
+  it('is not a folder below which a project lies: the message says what to type', async () => {
+    const above = await mkdtemp(join(root, 'above-'))
+    await call(['init', 'the shop'], { cwd: above })
+    for (const argv of [['run', 'customers'], ['runs'], ['secret', 'list'], ['validate']]) {
+      const { code, out, err } = await call(argv, { cwd: above })
+      expect({ code, out }).toEqual({ code: 2, out: '' })
+      expect(err).toContain(`Another project lies in ${join(above, 'the shop')}, below ${above}`)
+      expect(err).toContain(`\`sluice --dir 'the shop' ${argv[0] ?? ''}`)
+    }
+    expect(await readdir(above)).toEqual(['the shop'])
+    expect((await call(['schema'], { cwd: above })).code).toBe(0)
+  })
+
+  it('is repeated in hints, with the command as it was called', async () => {
+    const above = await mkdtemp(join(root, 'hints-'))
+    await call(['init', 'shop'], { cwd: above })
+    const { out } = await call(['validate', '--dir', 'shop'], { cwd: above, command: 'npx sluice' })
+    expect(out).toContain('`npx sluice --dir shop run customers` sends what changed.')
+    const { err } = await call(['runs', 'show', 'X', '--dir', 'shop'], { cwd: above })
+    expect(err).toContain('`sluice --dir shop runs` lists the runs')
+    expect((await call(['vali', '--dir', 'shop'], { cwd: above })).err).toContain('`sluice validate`')
+  })
+})
+
 describe('init', () => {
   it('writes a project that is valid, and says what to do next', async () => {
     const dir = join(root, 'new', 'project')
@@ -281,6 +327,7 @@ describe('schema', () => {
           required: ['kind', 'name', 'model', 'destination', 'triggers'],
           additionalProperties: false,
         },
+        { properties: { kind: { const: 'project' }, name: {} }, required: ['kind'] },
       ],
     })
   })

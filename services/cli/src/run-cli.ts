@@ -1,21 +1,25 @@
 /** Runs one command line: finds the command, calls it, prints errors, and returns the exit code. */
 import { statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { safeJson } from '@sluice/contracts/safe-json'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
+import { findProject } from '@sluice/project/files/project-root'
 import { terminalColumns } from './command.ts'
-import type { TextSink, TextSource } from './command.ts'
+import type { Command, TextSink, TextSource } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { EXIT, exitCodeOfError } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { commandHelp, overallHelp } from './help.ts'
+import { asTyped, type Called } from './output/called.ts'
 import { errorBody, printError } from './output/error.ts'
-import { findCommand, parseCommandArgs, wantsJson } from './parse-command-line.ts'
+import { dirGiven, findCommand, parseCommandArgs, wantsJson } from './parse-command-line.ts'
 
 export interface CliProcess {
   readonly argv: readonly string[]
   readonly cwd: string
+  /** How people call it. Default: `sluice`. */
+  readonly command?: string
   readonly env: { readonly [name: string]: string | undefined }
   /** Default: that of the process. */
   readonly stdin?: TextSource
@@ -33,7 +37,11 @@ export async function runCli(cli: CliProcess): Promise<ExitCode> {
     if (wantsJson(cli.argv)) cli.stdout.write(safeJson(`${JSON.stringify(errorBody(known))}\n`))
     else if (known.code !== 'aborted') {
       cli.stderr.write(
-        printError(known, { color: takesColor(cli.stderr, cli), columns: terminalColumns(cli.stderr) }),
+        printError(known, {
+          color: takesColor(cli.stderr, cli),
+          columns: terminalColumns(cli.stderr),
+          called: calledAs(cli),
+        }),
       )
     }
     return exitCodeOfError(known.code)
@@ -57,7 +65,8 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
   return await command.run({
     commands: COMMANDS,
     args,
-    dir: projectDir(cli.cwd, globals.dir),
+    dir: await projectDir(cli, { dir: globals.dir, command, words: entry.name }),
+    called: calledAs(cli),
     json: globals.json,
     stdin: cli.stdin ?? process.stdin,
     stdout: globals.json ? { write: text => cli.stdout.write(safeJson(text)) } : cli.stdout,
@@ -73,11 +82,30 @@ function versionFlags(cli: CliProcess): readonly string[] {
   return wantsJson(cli.argv) ? ['--json'] : []
 }
 
-function projectDir(cwd: string, dir: string | null): string {
-  if (dir === null) return cwd
-  const path = resolve(cwd, dir)
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path
-  throw new SluiceError('usage', `\`--dir\` wants an existing folder, found ${path}.`)
+function calledAs({ argv, command = 'sluice' }: CliProcess): Called {
+  return { command, dir: dirGiven(argv) }
+}
+
+/** The project that the command means. A command that needs none takes the folder as it is. */
+async function projectDir(
+  cli: CliProcess,
+  { dir, command, words }: { readonly dir: string | null; readonly command: Command; readonly words: string },
+): Promise<string> {
+  const start = resolve(cli.cwd, dir ?? '.')
+  if (statSync(start, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new SluiceError('usage', `\`--dir\` wants an existing folder, found ${start}.`)
+  // A server has the project, wherever the command is called.
+  if (command.anywhere === true || (cli.env['SLUICE_URL'] ?? '') !== '') return start
+  const found = await findProject(start, cli)
+  if (found.below === null) return found.dir
+  const below = join(found.dir, found.below)
+  const inside = join(relative(cli.cwd, below) || '.')
+  throw new SluiceError(
+    'usage',
+    `Another project lies in ${below}, below ${found.dir}, and a project reads the files of all folders below it. ` +
+      `For the one below: \`${asTyped(`sluice ${words}`, { ...calledAs(cli), dir: inside })} …\`. ` +
+      `For this folder, first move ${found.below} out of it.`,
+  )
 }
 
 /** Colours only for a terminal, unless the user has switched them off (https://no-color.org). */

@@ -384,19 +384,22 @@ function secretForOf(env: Environment, kept: KeptSecrets): SecretFor {
 
 /**
  * The connections that `validate --connect` tries, with the secrets of the environment and, for `secrets`
- * that it lacks, those of the vault.
+ * that it lacks, those of the vault. `unset` are those of `secrets` that neither has.
  */
 export async function connectionsOf(
   options: EmbeddedOptions & { readonly secrets: readonly string[] },
-): Promise<Connections & AsyncDisposable> {
+): Promise<Connections & { readonly unset: readonly string[] } & AsyncDisposable> {
   const { env, secrets } = options
   await using opening = new AsyncDisposableStack()
   let kept: KeptSecrets = { find: () => null }
+  // On Kafka the services have the secrets, and this process may see none of them.
+  let seesAll = !isDistributed(env)
   if (secrets.some(name => !isInEnvironment(env, name)) && mayHaveVault(options)) {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-vault-'))
     opening.defer(() => rm(folder, { recursive: true, force: true }))
     const past = opening.use(await openPast(options, join(folder, 'schemas.db')))
     kept = opening.use(await openKept(past, options))
+    seesAll = true
   }
   const sourceOptions = sourceOptionsOf(options, kept)
   const connections = connectionsWith(env, {
@@ -405,8 +408,9 @@ export async function connectionsOf(
     secretFor: sourceOptions.secretFor,
     secretOf: secretsOf(env, kept),
   })
+  const unset = secrets.filter(name => seesAll && !isInEnvironment(env, name) && kept.find(name) === null)
   const opened = opening.move()
-  return { ...connections, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  return { ...connections, unset, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
 /** A command on Kafka need not have the key of the services. Then it does without their secrets. */

@@ -31,7 +31,7 @@ export function customerioExample(profile: Profile): void {
       changed: { detected: 1, rejected: 1 },
       removed: { delivered: 1, attempts: 2 },
     })
-    const error = `HTTP 400: {"meta":{"error":"value for attribute 'name' cannot be longer than 1000 bytes"}}`
+    const error = "HTTP 400: value for attribute 'name' cannot be longer than 1000 bytes"
     expect(await example.failed()).toMatchObject([{ key: 'u/2', error }])
     await example.edit('Grace '.repeat(200), 'Grace Hopper')
     expect(await example.run()).toMatchObject({ changed: { delivered: 1 } })

@@ -15,22 +15,16 @@ import { fillReferences, maySecretsStandIn } from '../files/fill-references.ts'
 import type { FilledText, ReferenceSources } from '../files/fill-references.ts'
 import { entriesOf, nodeOffset, resolvedNode } from '../yaml/map-entries.ts'
 import type { MapEntry, Resolved } from '../yaml/map-entries.ts'
-import { mismatchHint, quoteEmptyHint } from './hints.ts'
+import { mismatchHint } from './hints.ts'
+import { meantBy, singleBrace } from './meant.ts'
+import { scalarMessage } from './scalar-message.ts'
 import { isFieldNotYet, isKindNotYet, isMapNotYet, isValueNotYet, NOT_YET } from './not-yet.ts'
 import { detailAt, didYouMean, fieldName, list, quoted } from './places.ts'
 import type { FieldPath, Place } from './places.ts'
 import { placeIn } from '../yaml/yaml-file.ts'
 import type { ResourceDocument } from '../files/read-documents.ts'
 import { doubtAbout, unsendable, wrongTag } from '../yaml/doubtful-scalars.ts'
-import {
-  described,
-  fits,
-  foundText,
-  isScalarShape,
-  scalarFor,
-  textLast,
-  typedValue,
-} from '../yaml/scalars.ts'
+import { described, fits, isScalarShape, scalarFor, textLast, typedValue } from '../yaml/scalars.ts'
 import { formOfType, isOptional, shapeOf, typesOf, wantedBy } from './schema-shape.ts'
 import type { Schema, Shape } from './schema-shape.ts'
 import { textOrigin } from '../files/text-origin.ts'
@@ -101,7 +95,15 @@ class Decoder {
     this.#kind = kind
     const name = this.#readName()
     this.#label = name === null ? kind : `${kind} ${quoted(name)}`
-    const spec = isResourceKind(kind) ? this.#decodeAs(kind, map) : this.#refuseKind(kind, kindOffset)
+    const second = this.#secondKind()
+    if (second !== null)
+      this.#tell(second, ['kind'], 'a second `kind`: write a line `---` between two resources')
+    const spec =
+      second !== null
+        ? null
+        : isResourceKind(kind)
+          ? this.#decodeAs(kind, map)
+          : this.#refuseKind(kind, kindOffset)
     return {
       kind,
       name: this.#texts.get('name') ?? name,
@@ -118,6 +120,12 @@ class Decoder {
     const entry = entriesOf(map, document).entries.find(({ key }) => key === name)
     if (entry === undefined) return { node: undefined, offset: nodeOffset(map) ?? 0 }
     return resolvedNode(entry.value, document)
+  }
+
+  /** The place of a second `kind`, which nobody writes but who forgets to divide two resources. */
+  #secondKind(): number | null {
+    const { map, document } = this.#document
+    return entriesOf(map, document).problems.find(({ key }) => key === 'kind')?.offset ?? null
   }
 
   #readName(): string | null {
@@ -176,6 +184,13 @@ class Decoder {
     const tag = isScalar(found.node) || isMap(found.node) || isSeq(found.node) ? found.node.tag : undefined
     const tagProblem = wrongTag(tag)
     if (tagProblem !== null) return this.#tell(found.offset, path, tagProblem)
+    const brace = path[0] === 'triggers' && isScalar(found.node) ? singleBrace(found.node.source ?? '') : null
+    if (brace !== null)
+      return this.#tell(
+        this.#document.file.text.indexOf(brace, found.offset),
+        path,
+        `${quoted(brace)} ends in a single brace; write ${quoted(`${brace}}`)}`,
+      )
     const unquoted = unquotedIn(found.node, this.#document.file.text)
     if (unquoted !== null) return this.#tell(unquoted.offset, path, quoteIt(unquoted))
     const shape = shapeOf(schema)
@@ -234,7 +249,7 @@ class Decoder {
     const message =
       isMap(found.node) && isMapNotYet(this.#kind, path)
         ? `a map here is ${NOT_YET}; wanted ${wantedBy(schema)}`
-        : `wanted ${wantedBy(schema)}, found ${described(found.node)}${mismatchHint(found.node, schema, path)}`
+        : `wanted ${wantedBy(schema)}, found ${described(found.node)}${mismatchHint(found.node, schema, path)}${meantBy(found.node, path)}`
     return this.#tell(found.offset, path, message)
   }
 
@@ -372,28 +387,7 @@ class Decoder {
     const [first] = schemas
     if (first === undefined) return UNREADABLE
     const wanted = whole === undefined ? (message ?? wantedBy(first)) : wantedBy(whole)
-    return this.#tell(offset, path, this.#scalarMessage(node, filled, { wanted, schemas, path }))
-  }
-
-  #scalarMessage(
-    node: Scalar,
-    filled: FilledText,
-    { wanted, schemas, path }: { wanted: string; schemas: readonly Schema[]; path: FieldPath },
-  ): string {
-    const text = filled.text
-    if (isValueNotYet(this.#kind, path, text)) {
-      return `\`${fieldName(path.slice(-1))}: ${text}\` is ${NOT_YET}; wanted ${wanted}`
-    }
-    const literals = schemas.flatMap(schema => {
-      const shape = shapeOf(schema)
-      return shape.kind === 'literals' ? shape.values.map(String) : []
-    })
-    const empty = text === '' && node.type === 'PLAIN'
-    if (empty) return `wanted ${wanted}, found nothing${quoteEmptyHint(schemas)}`
-    const shapes = schemas.map(schema => shapeOf(schema).kind)
-    // A person may have written a password in clear here, so the message does not show the text.
-    if (path.at(-1) === 'password') return `wanted ${wanted}, found another text (not shown)`
-    return `wanted ${wanted}, found ${foundText(node, filled, shapes)}${didYouMean(text, literals)}`
+    return this.#tell(offset, path, scalarMessage(node, filled, { wanted, schemas, path, kind: this.#kind }))
   }
 
   #fill(node: Scalar, path: FieldPath): FilledText {

@@ -10,7 +10,7 @@ const FIELDS: ReadonlySet<string> = new Set([
   'sync.schedule.timezone',
 ])
 const VALUES: ReadonlySet<string> = new Set(['source.type=debezium'])
-const KINDS: ReadonlySet<string> = new Set(['alert', 'project'])
+const KINDS: ReadonlySet<string> = new Set(['alert'])
 
 export const NOT_YET = 'not supported by this version yet'
 

@@ -2,6 +2,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { decodeUtf8 } from './decode-utf8.ts'
+import { isMarked } from './project-root.ts'
 import { readDocuments } from './read-documents.ts'
 
 /** A folder with more or larger files is hardly a forgotten project, so the search does not look into it. */
@@ -9,7 +10,7 @@ const MAX_FILES = 100
 const MAX_BYTES = 1_000_000
 
 /**
- * The nearest folder above this one that has runs of Sluice (`.sluice`) or a resource in one of its own
+ * The nearest folder above this one that is marked as a project, or has a resource in one of its own
  * files, or null. The search passes over folders and files that it cannot read.
  */
 export async function projectAround(dir: string): Promise<string | null> {
@@ -20,7 +21,7 @@ export async function projectAround(dir: string): Promise<string | null> {
 
 async function isProject(dir: string): Promise<boolean> {
   const names = await readdir(dir).catch((): string[] => [])
-  if (names.includes('.sluice')) return true
+  if (isMarked(names)) return true
   const files = names.filter(name => /\.ya?ml$/i.test(name))
   if (files.length > MAX_FILES) return false
   for (const file of files) if (await hasResource(join(dir, file))) return true

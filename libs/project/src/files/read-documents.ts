@@ -14,6 +14,8 @@ import { placeIn } from '../yaml/yaml-file.ts'
 import type { YamlDocument, YamlFile } from '../yaml/yaml-file.ts'
 import { yamlProblems } from '../yaml/yaml-problems.ts'
 
+const KINDS = ['project', ...Object.keys(RESOURCE_SCHEMAS)]
+
 /** A document that is meant to be a resource, and whose YAML is valid. */
 export interface ResourceDocument {
   readonly file: YamlFile
@@ -29,6 +31,8 @@ export interface SkippedDocument {
 }
 
 export interface ReadDocuments {
+  /** The first document that is not empty, whatever it holds. Null if there is none. */
+  readonly first: YamlDocument | null
   readonly resources: readonly ResourceDocument[]
   readonly skipped: readonly SkippedDocument[]
   readonly problems: readonly ErrorDetail[]
@@ -42,7 +46,7 @@ export function readDocuments(source: { path: string; folder: string; text: stri
     // The parser is recursive, so deeply nested text overflows the stack.
     if (!(error instanceof RangeError)) throw error
     const problem = { file: source.path, line: 1, column: 1, message: 'the YAML is nested too deeply' }
-    return { resources: [], skipped: [], problems: [problem] }
+    return { first: null, resources: [], skipped: [], problems: [problem] }
   }
 }
 
@@ -72,7 +76,7 @@ function parseDocuments(source: { path: string; folder: string; text: string }):
   const problems: ErrorDetail[] = []
   if ('problem' in parsed) {
     const { line, problem: message } = parsed
-    return { resources, skipped, problems: [{ file: file.path, line, column: 1, message }] }
+    return { first: null, resources, skipped, problems: [{ file: file.path, line, column: 1, message }] }
   }
   for (const document of parsed.documents) {
     if (isEmpty(document)) continue
@@ -93,7 +97,8 @@ function parseDocuments(source: { path: string; folder: string; text: string }):
     if (wrong.length === 0 && isMap(document.contents))
       resources.push({ file, document, map: document.contents })
   }
-  return { resources, skipped, problems }
+  const first = parsed.documents.find(document => !isEmpty(document)) ?? null
+  return { first, resources, skipped, problems }
 }
 
 /** True for nothing but comments and white space. */
@@ -133,7 +138,7 @@ function missedKind(
     ({ key, value }) =>
       withoutInvisible(key).toLowerCase() === 'kind' &&
       isScalar(value.node) &&
-      Object.hasOwn(RESOURCE_SCHEMAS, withoutInvisible(value.node.source ?? '').toLowerCase()),
+      KINDS.includes(withoutInvisible(value.node.source ?? '').toLowerCase()),
   )
   if (nearly !== undefined) {
     const message = `${quoted(nearly.key)} is not a field; write \`kind\``

@@ -11,6 +11,7 @@ export const command: Command = {
     { name: 'SUBCOMMAND', required: false, help: 'its second word, as in `runs show`' },
   ],
   options: {},
+  anywhere: true,
   examples: [
     { command: 'sluice help', does: 'what sluice is, and all commands' },
     { command: 'sluice help runs show', does: 'the same as `sluice runs show --help`' },

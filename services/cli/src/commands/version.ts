@@ -16,6 +16,7 @@ export const command: Command = {
   description: 'Prints the version of Sluice and of the Node that it runs on.',
   positionals: [],
   options: {},
+  anywhere: true,
   examples: [{ command: 'sluice version --json', does: 'for scripts' }],
   async run({ json, stdout }) {
     const version = { version: sluiceVersion(), node: process.versions.node }

@@ -1,5 +1,6 @@
 /** The output of `sluice attempts`: a line for each attempt, or all details of each. */
 import type { AttemptsPage, AttemptView } from '@sluice/contracts/api'
+import { withTyped } from './called.ts'
 import { keysText, messageLines } from './message-lines.ts'
 import { painter, safe } from './paint.ts'
 import type { Paint } from './paint.ts'
@@ -14,9 +15,10 @@ export function attemptsText(
 ): string {
   const paint = painter(options.color)
   if (page.attempts.length === 0) {
-    return options.filtered
+    const text = options.filtered
       ? 'No attempt matches. Leave out an option to see more; `sluice runs` lists the runs.\n'
       : 'Nothing has been sent yet. `sluice run SYNC` starts a run.\n'
+    return withTyped(text, options.called)
   }
   const lines = options.details
     ? page.attempts.flatMap(attempt => [...attemptDetails(attempt, options, paint), ''])
@@ -32,8 +34,8 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
     [
       { title: 'STARTED' },
       { title: 'SYNC', shrinks: true, drops: true },
-      { title: 'TRIGGER' },
-      { title: 'TRY', align: 'right' },
+      { title: 'TRIGGER', drops: true },
+      { title: 'TRY', align: 'right', drops: true },
       { title: 'STATUS', align: 'right' },
       {
         title: 'OUTCOME',
@@ -43,12 +45,12 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
         },
       },
       { title: 'TOOK', align: 'right', drops: true },
-      { title: 'ROWS', shrinks: true },
-      { title: 'REQUEST', shrinks: true },
-      { title: 'ERROR', shrinks: true },
+      { title: 'ROWS', shrinks: true, least: 8 },
+      { title: 'REQUEST', shrinks: true, least: 20 },
+      { title: 'ERROR', shrinks: true, least: 16 },
     ],
     attempts.map(attempt => [
-      clockTime(attempt.startedAt, options.timeZone),
+      started(attempt.startedAt, options),
       safe(attempt.sync),
       attempt.trigger,
       String(attempt.attempt),
@@ -56,11 +58,25 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
       attempt.outcome,
       elapsed(attempt.durationMs),
       keysText(attempt.keys),
-      `${safe(attempt.method)} ${safe(attempt.url)}`,
+      `${safe(attempt.method)} ${safe(pathOf(attempt.url, options))}`,
       safe(attempt.error ?? ''),
     ]),
     { width: options.columns, paint },
   )
+}
+
+/** Narrower terminals have no room for the date of each attempt. */
+const ROOM_FOR_DATES = 100
+
+function started(at: string, { columns, timeZone }: OutputOptions): string {
+  const text = clockTime(at, timeZone)
+  return columns === null || columns >= ROOM_FOR_DATES ? text : (text.split(' ')[1] ?? text)
+}
+
+/** On a terminal the part that tells requests of one API apart. */
+function pathOf(url: string, { columns }: OutputOptions): string {
+  const parsed = columns === null ? null : URL.parse(url)
+  return parsed === null ? url : `${parsed.pathname}${parsed.search}`
 }
 
 function attemptDetails(attempt: AttemptView, options: OutputOptions, paint: Paint): string[] {

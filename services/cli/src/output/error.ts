@@ -1,6 +1,7 @@
 /** Errors, as text for people and as JSON. */
 import type { ErrorBody } from '@sluice/contracts/api'
 import type { ErrorDetail, SluiceError } from '@sluice/contracts/errors'
+import { withTyped, type Called } from './called.ts'
 import { painter, safe, wrap } from './paint.ts'
 
 /** The JSON document of an error. */
@@ -16,15 +17,19 @@ const MAX_DETAILS = 50
 /** Prints an error for people, ending in a line break. It shows the stack only for bugs of Sluice. */
 export function printError(
   error: SluiceError,
-  { color, columns }: { color: boolean; columns?: number | null },
+  { color, columns, called }: { color: boolean; columns?: number | null; called?: Called },
 ): string {
   const paint = painter(color)
   const width = Math.min(columns ?? MAX_WIDTH, MAX_WIDTH)
-  const lines = [`${paint(['bold', 'red'], 'error')}: ${safeLines(error.message)}`]
+  // A command that was called wrongly names no folder in what it says of itself.
+  const typed = called !== undefined && error.code === 'usage' ? { ...called, dir: null } : called
+  const lines = [`${paint(['bold', 'red'], 'error')}: ${safeLines(withTyped(error.message, typed))}`]
   for (const detail of error.details.slice(0, MAX_DETAILS)) {
     const place = placeText(detail)
     if (place !== '') lines.push('', `  ${paint('bold', safe(place))}`)
-    lines.push(...wrap(safe(detail.message), Math.max(width - 4, 20)).map(line => `    ${line}`))
+    lines.push(
+      ...wrap(safe(withTyped(detail.message, typed)), Math.max(width - 4, 20)).map(line => `    ${line}`),
+    )
   }
   const more = error.details.length - MAX_DETAILS
   if (more > 0) lines.push('', `  … and ${more} more`)

@@ -1,24 +1,37 @@
 /** The table of rows that were not delivered, in `sluice failed` and `sluice runs show`. */
 import type { FailedPage, FailedRow } from '@sluice/contracts/api'
+import { asTyped } from './called.ts'
+import { errorGroupLines } from './error-groups.ts'
 import { painter, safe } from './paint.ts'
 import { table } from './table.ts'
-import { clockTime, number, paintOutcome } from './wording.ts'
+import { clockTime, counted, number, paintOutcome } from './wording.ts'
 import type { OutputOptions } from './wording.ts'
 
 /** The rows of a page. If there are none, it says that all is well, or that no row matches the options. */
 export function failedText(
   page: FailedPage,
-  options: OutputOptions & { readonly sync: string; readonly filtered: boolean },
+  options: OutputOptions & {
+    readonly sync: string
+    readonly filtered: boolean
+    /** More rows than the page has, for the groups of errors. */
+    readonly grouped?: FailedPage
+  },
 ): string {
   const paint = painter(options.color)
   if (page.rows.length === 0) {
     if (options.filtered)
-      return `No waiting row matches. Leave out an option to see more: \`sluice failed ${options.sync}\`.\n`
+      return `No waiting row matches. Leave out an option to see more: \`${asTyped(`sluice failed ${options.sync}`, options.called)}\`.\n`
     return `${paint('green', '✓')} No row of \`${options.sync}\` waits for another try.\n`
   }
-  const lines = failedTable(page.rows, options)
+  const { rows: grouped, next: uncounted } = options.grouped ?? page
+  const lines = grouped.length === 1 ? [] : [...errorGroupLines(grouped, options, paint), '']
+  if (uncounted !== null) lines.unshift(paint('dim', `of the first ${counted(grouped.length, 'row')}:`))
+  lines.push(...failedTable(page.rows, options))
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
-  lines.push('', `The next \`sluice run ${options.sync}\` tries them again, with the rows as they are then.`)
+  lines.push(
+    '',
+    `The next \`${asTyped(`sluice run ${options.sync}`, options.called)}\` tries them again, with the rows as they are then.`,
+  )
   return `${lines.join('\n')}\n`
 }
 
@@ -41,7 +54,7 @@ export function failedTable(rows: readonly FailedRow[], options: OutputOptions):
       { title: 'ATTEMPTS', align: 'right', drops: true },
       { title: 'RUNS', align: 'right', drops: true },
       { title: 'SINCE', drops: true },
-      { title: 'ERROR', shrinks: true },
+      { title: 'ERROR', shrinks: true, least: 24 },
     ],
     rows.map(row => [
       safe(row.key),

@@ -81,12 +81,14 @@ describe('a preview for people', () => {
   })
 })
 
-describe('a JSON array in one line', () => {
+describe('JSON in one line', () => {
   it('gets a line for each item, and loses nothing', () => {
     expect(itemsApart('[{"a":[1,2]}, "x,]\\"[", 3 ]')).toBe('[\n  {"a":[1,2]},\n  "x,]\\"[",\n  3\n]')
     expect(itemsApart('[]\n')).toBe('[\n]')
     expect(itemsApart('[[1,2],[')).toBe('[\n  [1,2],\n  [')
-    expect(itemsApart('{"a":1}')).toBe('{"a":1}')
+    expect(itemsApart('{"a":1, "b":{"c":"}","d":[1,2]}}')).toBe('{\n  "a":1,\n  "b":{"c":"}","d":[1,2]}\n}')
+    expect(itemsApart('{}')).toBe('{\n}')
+    expect(itemsApart('text, {"a":1}')).toBe('text, {"a":1}')
     expect(itemsApart('[1,\n2]')).toBe('[1,\n2]')
   })
 })

@@ -1,5 +1,6 @@
 /** The output of `sluice preview`, for people: the figures, the requests, and how to see more. */
 import type { Narrowing, Preview, Previewed } from '@sluice/control/port'
+import { asTyped, withTyped } from './called.ts'
 import { keysText, messageLines } from './message-lines.ts'
 import { painter, safe } from './paint.ts'
 import { counted, number, type OutputOptions } from './wording.ts'
@@ -27,7 +28,8 @@ export function previewHead(sync: string, next: Found, options: OutputOptions): 
     for (const { key, reason } of next.invalidRows)
       lines.push(`    ${key === null ? '' : `${safe(key)}: `}${safe(reason)}`)
   }
-  for (const notice of next.notices) lines.push(`  ${paint('yellow', 'note')}: ${safe(notice)}`)
+  for (const notice of next.notices)
+    lines.push(`  ${paint('yellow', 'note')}: ${safe(withTyped(notice, options.called))}`)
   return `${lines.join('\n')}\n`
 }
 
@@ -78,18 +80,19 @@ export function previewEnd(
   }
   const hint = isNarrowed
     ? 'requests of the chosen rows alone; a run puts them together with the others'
-    : `\`sluice run ${of.sync}\` sends this`
+    : `\`${asTyped(`sluice run ${of.sync}`, options.called)}\` sends this`
   return `\n${paint('dim', hint)}\n`
 }
 
 /**
- * Breaks a JSON array that stands in one line into a line for each item. Any other text stays as it is. It
- * breaks only at commas between items, and takes away only white space around them.
+ * Breaks JSON that stands in one line into a line for each item or field. Any other text stays as it is. It
+ * breaks only at commas, and takes away only white space around them.
  */
 export function itemsApart(body: string): string {
   const text = body.trim()
-  if (!text.startsWith('[') || text.includes('\n')) return body
-  const lines = ['[']
+  const opening = text[0] ?? ''
+  if (!['[', '{'].includes(opening) || text.includes('\n')) return body
+  const lines = [opening]
   let depth = 0
   let from = 1
   for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]/g)) {

@@ -1,5 +1,8 @@
 /** One run in words: the last output of `sluice run`, and the output of `sluice runs show`. */
-import type { FailedRow, RunView } from '@sluice/contracts/api'
+import type { FailedPage, FailedRow, RunView } from '@sluice/contracts/api'
+import type { Op } from '@sluice/contracts/state'
+import { asTyped, withTyped } from './called.ts'
+import { errorGroupLines } from './error-groups.ts'
 import { failedTable } from './failed-table.ts'
 import { painter, safe, wrap } from './paint.ts'
 import type { Paint } from './paint.ts'
@@ -16,14 +19,23 @@ const MARKS: { readonly [status in RunView['status']]: string } = {
   running: '…',
   queued: '…',
 }
-const OPS = ['added', 'changed', 'removed'] as const
+const OPS: readonly Op[] = ['added', 'changed', 'removed']
+
+export interface SummaryOptions extends OutputOptions {
+  readonly now: number
+  /** The rows of this run that wait for another try. Null or absent if they are not known. */
+  readonly waiting?: FailedPage | null
+  /** True if no later run can have tried these rows since. */
+  readonly justEnded?: boolean
+}
 
 /**
  * The summary of a run, ending in a line break: its state, figures per trigger, what went wrong, and what to
  * do next.
  */
-export function runSummary(shown: RunView, options: OutputOptions & { readonly now: number }): string {
+export function runSummary(shown: RunView, options: SummaryOptions): string {
   const run = named(shown)
+  const waiting = options.waiting ?? null
   const paint = painter(options.color)
   const took = runDuration(run, options.now)
   const mark = paintStatus(run.status, `${MARKS[run.status]} ${run.status}`, paint)
@@ -34,8 +46,10 @@ export function runSummary(shown: RunView, options: OutputOptions & { readonly n
   const figures = triggerTable(run, options, paint)
   if (figures.length > 0) lines.push('', ...figures)
   lines.push(...rowLines(run))
-  for (const notice of run.notices ?? []) lines.push(`  ${paint('yellow', 'note')}: ${safe(notice)}`)
-  lines.push(...nextSteps(run, paint))
+  for (const notice of run.notices ?? []) lines.push(...noticeLines(notice, options, paint))
+  if (waiting !== null && waiting.rows.length > 0)
+    lines.push('', ...errorGroupLines(waiting.rows, options, paint), ...uncounted(waiting))
+  lines.push(...nextSteps(run, options, paint))
   return `${lines.join('\n')}\n`
 }
 
@@ -48,7 +62,7 @@ function named(run: RunView): RunView {
 export function runDetails(
   run: RunView,
   failed: readonly FailedRow[],
-  options: OutputOptions & { readonly now: number; readonly moreFailed: boolean },
+  options: SummaryOptions & { readonly moreFailed: boolean },
 ): string {
   const paint = painter(options.color)
   const times = [
@@ -59,17 +73,26 @@ export function runDetails(
   const lines = [runSummary(run, options).trimEnd(), '', paint('dim', times.join(' · '))]
   if (failed.length > 0) {
     lines.push('', paint('bold', 'Rows that this run did not deliver'), ...failedTable(failed, options))
-    if (options.moreFailed) lines.push(paint('dim', `… and more: \`sluice failed ${safe(run.sync)}\``))
+    if (options.moreFailed)
+      lines.push(
+        paint('dim', `… and more: \`${asTyped(`sluice failed ${safe(run.sync)}`, options.called)}\``),
+      )
   }
   return `${lines.join('\n')}\n`
 }
 
-function errorLines(run: RunView, { columns }: OutputOptions, paint: Paint): string[] {
+function errorLines(run: RunView, { columns, called }: OutputOptions, paint: Paint): string[] {
   if (run.error === null) return []
   return run.error
     .split('\n')
-    .flatMap(line => wrap(safe(line), Math.max((columns ?? 110) - 2, 20)))
+    .flatMap(line => wrap(safe(withTyped(line, called)), Math.max((columns ?? 110) - 2, 20)))
     .map(line => `  ${paint('red', line)}`)
+}
+
+function noticeLines(notice: string, { columns, called }: OutputOptions, paint: Paint): string[] {
+  const text = safe(withTyped(notice, called))
+  const [first = '', ...rest] = columns === null ? [text] : wrap(text, Math.max(columns - 8, 20))
+  return [`  ${paint('yellow', 'note')}: ${first}`, ...rest.map(line => `        ${line}`)]
 }
 
 function triggerTable(run: RunView, { columns }: OutputOptions, paint: Paint): string[] {
@@ -131,22 +154,54 @@ function looksAtSome({ cause }: RunView): boolean {
 }
 
 /** The next steps after a run that did not go well. */
-function nextSteps(run: RunView, paint: Paint): string[] {
-  const undelivered = OPS.some(op => {
-    const counts = run.triggers[op]
-    return counts !== undefined && counts.rejected + counts.unknown + counts.unsent > 0
-  })
-  const step = (command: string, why: string) => `  ${paint('cyan', command)}  ${why}`
+function nextSteps(
+  run: RunView,
+  { called, columns, waiting = null, justEnded = false }: SummaryOptions,
+  paint: Paint,
+): string[] {
+  const undelivered = undeliveredRows(run) > 0
+  const step = (command: string, why: string): string => {
+    const typed = asTyped(command, called)
+    const fits = typed.length + why.length + 4 <= (columns ?? Number.MAX_SAFE_INTEGER)
+    return `  ${paint('cyan', typed)}${fits ? '  ' : '\n    '}${why}`
+  }
   if (run.status === 'warning' && undelivered) {
     return [
       '',
-      '  Rows that were not delivered are tried again on the next run.',
-      step(`sluice failed ${run.sync}`, 'which rows, and why'),
+      ...(justEnded ? goneLines(run, waiting) : []),
+      ...(waiting === null || waiting.rows.length > 0
+        ? [
+            '  Rows that were not delivered are tried again on the next run.',
+            step(`sluice failed ${run.sync}`, 'which rows, and why'),
+          ]
+        : []),
       step(`sluice attempts --run ${run.id}`, 'what was sent and answered'),
     ]
   }
   if (run.status === 'held') return heldLines(run, step)
   return []
+}
+
+/** How many rows of a run were not delivered. */
+export function undeliveredRows({ triggers }: RunView, ops: readonly Op[] = OPS): number {
+  return ops.reduce((sum, op) => {
+    const counts = triggers[op]
+    return counts === undefined ? sum : sum + counts.rejected + counts.unknown + counts.unsent
+  }, 0)
+}
+
+/** Removals that can never be sent: nobody tries them again, and their rows are taken as gone. */
+function goneLines(run: RunView, waiting: FailedPage | null): string[] {
+  if (waiting === null || waiting.next !== null || run.endedAt === null) return []
+  const gone = undeliveredRows(run, ['removed']) - waiting.rows.filter(({ op }) => op === 'removed').length
+  if (gone <= 0) return []
+  return [
+    `  ${counted(gone, 'removed row')} can never be sent: ${gone === 1 ? 'it is' : 'they are'} taken as gone.`,
+  ]
+}
+
+function uncounted({ rows, next }: FailedPage): string[] {
+  return next === null ? [] : [`  … counted in the first ${counted(rows.length, 'row')}`]
 }
 
 /** Why the removal guard holds a run, and what a person can do about it. */

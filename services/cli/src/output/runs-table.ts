@@ -1,5 +1,6 @@
 /** The table of `sluice runs`. */
 import type { RunsPage, RunView } from '@sluice/contracts/api'
+import { asTyped } from './called.ts'
 import { painter, safe } from './paint.ts'
 import { table } from './table.ts'
 import { clockTime, number, paintStatus, runDuration } from './wording.ts'
@@ -15,7 +16,7 @@ export function runsText(
   const paint = painter(options.color)
   if (page.runs.length === 0) {
     const which = options.sync === undefined ? 'No sync has run yet' : `\`${options.sync}\` has not run yet`
-    return `${which}. \`sluice run ${options.sync ?? 'SYNC'}\` starts a run.\n`
+    return `${which}. \`${asTyped(`sluice run ${options.sync ?? 'SYNC'}`, options.called)}\` starts a run.\n`
   }
   const byStatus = new Map<string, RunView['status']>(page.runs.map(run => [run.status, run.status]))
   const lines = table(

@@ -10,6 +10,8 @@ export interface TableColumn {
   readonly align?: 'left' | 'right'
   /** True for a column that is cut if the table is too wide for the terminal. The rightmost is cut first. */
   readonly shrinks?: boolean
+  /** The width that a column shrinks to before others are left out; 12 by default. */
+  readonly least?: number
   /** True for a column that is left out if cutting is not enough. The rightmost is left out first. */
   readonly drops?: boolean
   /** Colours a cell after it was padded. */
@@ -68,7 +70,8 @@ function fitted(columns: readonly ShownColumn[], width: number): readonly ShownC
     const over = totalWidth(narrowed) - width
     const shown = narrowed[at]
     if (over <= 0 || shown?.column.shrinks !== true) continue
-    narrowed[at] = { ...shown, width: Math.max(Math.min(shown.width, MIN_SHRUNK), shown.width - over) }
+    const least = shown.column.least ?? MIN_SHRUNK
+    narrowed[at] = { ...shown, width: Math.max(Math.min(shown.width, least), shown.width - over) }
   }
   if (totalWidth(narrowed) <= width) return narrowed
   const dropped = columns.findLast(({ column }) => column.drops === true)

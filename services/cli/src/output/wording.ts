@@ -1,5 +1,6 @@
 /** Numbers, times and states in words and colours, the same in all output. */
 import type { AttemptView, RunView } from '@sluice/contracts/api'
+import type { Called } from './called.ts'
 import type { Paint } from './paint.ts'
 
 /** What the pure output functions need to know about the terminal. */
@@ -7,6 +8,8 @@ export interface OutputOptions {
   readonly color: boolean
   /** Columns of the terminal. Null if the output is not a terminal; then nothing is cut. */
   readonly columns: number | null
+  /** How the command was called, for its hints. */
+  readonly called?: Called
   /** An IANA time zone; by default the machine's. */
   readonly timeZone?: string | undefined
 }

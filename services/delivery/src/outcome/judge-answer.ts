@@ -10,6 +10,7 @@ import {
   type Answer,
   type Verdict,
 } from '@sluice/domain/answers/outcome'
+import { tellingPart } from '@sluice/domain/answers/telling-part'
 import type { SendResult } from '@sluice/http-sender/port'
 import { redactText } from '@sluice/secrets/redact'
 import type { Target } from '../destination/target.ts'
@@ -40,7 +41,7 @@ export function judge(result: SendResult, request: Judged, target: Target): Judg
   const verdict = doubted(verdictOf(meaning, result, request), isStray)
   const judging = { request, target, body, status: result.status, outcome: verdict.outcome }
   const { rows, odd } = judgeRows(told, judging)
-  const own = verdict.outcome === 'delivered' ? null : errorOf(meaning, result, target)
+  const own = verdict.outcome === 'delivered' ? null : errorOf({ meaning, body }, result, target)
   const error = own !== null && odd !== null ? `${own} (${odd})` : (own ?? odd)
   return { verdict, error, rows }
 }
@@ -75,16 +76,30 @@ function defaultVerdict(answer: Answer, { rows, trigger, tainted }: Judged): Ver
   return verdictOfAnswer(answer, Date.now())
 }
 
+/** A longer body takes too long to look through for each failed request. */
+const LOOKED_AT_FOR_SENTENCES = 262_144
+
+/** The part of a body that tells what went wrong, or else all of it. */
+function toldBy(body: AnswerBody): string {
+  if (body.text.length > LOOKED_AT_FOR_SENTENCES) return body.text
+  const { json } = body
+  return tellingPart({ json: json.kind === 'json' ? json.value : undefined, text: body.text }) ?? body.text
+}
+
 /** Most characters of a body that stand in an error. */
 const EXCERPT_LENGTH = 200
 /** So much of a body is looked at for an error, since a secret in it may be longer than its mask. */
 const LOOKED_AT_FOR_EXCERPT = 4096
 
-function errorOf(meaning: AnswerMeaning, { status, body }: Answered, target: Target): string {
+function errorOf(
+  { meaning, body }: { readonly meaning: AnswerMeaning; readonly body: AnswerBody },
+  { status }: Answered,
+  target: Target,
+): string {
   const excerpt =
     meaning.kind === 'untold'
       ? `no rule for answers can be tried: ${meaning.why}`
-      : redactText(body.slice(0, LOOKED_AT_FOR_EXCERPT), target.secrets, { cut: true })
+      : redactText(toldBy(body).slice(0, LOOKED_AT_FOR_EXCERPT), target.secrets, { cut: true })
           .slice(0, EXCERPT_LENGTH)
           .toWellFormed()
           .trim()

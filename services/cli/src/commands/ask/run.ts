@@ -51,7 +51,8 @@ async function runSeveral(
   context: CommandContext,
   { names, queues }: { readonly names: readonly string[] | null; readonly queues: boolean },
 ): ReturnType<typeof askForEach> {
-  await using control = await openControl(context)
+  // A sync with a mistake would be missing without a word.
+  await using control = await openControl(context, { isWhole: true })
   const known = await syncsOf(control, context.signal)
   for (const name of names ?? []) if (!known.includes(name)) throw unknownSync(name, known)
   if (known.length === 0) throw new SluiceError('usage', 'There is no sync to run.')

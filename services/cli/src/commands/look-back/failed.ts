@@ -4,6 +4,7 @@ import type { Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import {
   KEY_OPTION,
+  GROUPED_ROWS,
   keyOption,
   outputOptions,
   PAGING_OPTIONS,
@@ -30,8 +31,13 @@ export const command: Command = {
     const paging = pagingOf(args)
     const page = await control.failed({ ...query, ...paging }, signal)
     const filtered = [query.key, query.status, paging.after].some(value => value !== undefined)
-    const options = { ...outputOptions(context), sync, filtered }
-    stdout.write(json ? `${JSON.stringify(page)}\n` : failedText(page, options))
+    if (json) {
+      stdout.write(`${JSON.stringify(page)}\n`)
+      return EXIT.success
+    }
+    const all = { ...query, limit: GROUPED_ROWS, after: undefined }
+    const grouped = page.next === null ? {} : { grouped: await control.failed(all, signal) }
+    stdout.write(failedText(page, { ...outputOptions(context), sync, filtered, ...grouped }))
     return EXIT.success
   },
 }

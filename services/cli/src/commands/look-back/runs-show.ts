@@ -1,7 +1,7 @@
 /** `sluice runs show`. */
 import type { Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
-import { outputOptions } from '../../history-options.ts'
+import { GROUPED_ROWS, outputOptions } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
 import { runDetails } from '../../output/run-summary.ts'
 
@@ -22,9 +22,12 @@ export const command: Command = {
       return EXIT.success
     }
     const query = { sync: run.sync, run: id, key: undefined, status: undefined, after: undefined }
-    const failed = await control.failed({ ...query, limit: SHOWN_FAILED_ROWS }, signal)
-    const options = { ...outputOptions(context), now: Date.now(), moreFailed: failed.next !== null }
-    stdout.write(runDetails(run, failed.rows, options))
+    const failed = await control.failed({ ...query, limit: GROUPED_ROWS }, signal)
+    const shown = failed.rows.slice(0, SHOWN_FAILED_ROWS)
+    const moreFailed = failed.next !== null || failed.rows.length > shown.length
+    // A later run may have tried them since, so only rows that still wait are told of.
+    const waiting = failed.rows.length === 0 ? null : failed
+    stdout.write(runDetails(run, shown, { ...outputOptions(context), now: Date.now(), waiting, moreFailed }))
     return EXIT.success
   },
 }

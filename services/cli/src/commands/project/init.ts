@@ -11,6 +11,7 @@ import { projectAround } from '@sluice/project/files/project-around'
 /** The folder with the files of the starting project. */
 export const STARTER = new URL('../../../starter/', import.meta.url)
 export const STARTER_FILES = [
+  'sluice.yaml',
   'connections.yaml',
   'customers.yaml',
   'data/customers.csv',
@@ -25,6 +26,7 @@ export const command: Command = {
     { name: 'DIR', required: false, help: 'the folder, created if it is missing (default: the current one)' },
   ],
   options: {},
+  anywhere: true,
   examples: [
     { command: 'sluice init demo', does: 'a project in the folder demo' },
     { command: 'sluice init', does: 'a project in the current folder' },
@@ -101,22 +103,29 @@ async function ignoreState(dir: string): Promise<boolean> {
   return true
 }
 
-function nextSteps(dir: string, written: readonly string[], { color, dir: from }: CommandContext): string {
+function nextSteps(
+  dir: string,
+  written: readonly string[],
+  { color, called, dir: from }: CommandContext,
+): string {
   const paint = painter(color)
   const path = relative(from, dir)
   const steps = [
     ...(path === '' ? [] : [[`cd ${path}`, '']]),
     ['node receiver.mjs', 'in a second terminal: an API that prints what it gets'],
-    ['sluice run customers', 'sends the four customers'],
-    ['sluice run customers', 'once more: nothing changed, so nothing is sent'],
-    ['sluice runs', 'the history; edit data/customers.csv and run again'],
+    [`${called.command} run customers`, 'sends the four customers'],
+    [`${called.command} run customers`, 'once more: nothing changed, so nothing is sent'],
+    [`${called.command} runs`, 'the history; edit data/customers.csv and run again'],
   ]
+  const width = Math.max(...steps.map(([command = '']) => command.length))
   return [
     `${paint('green', '✓')} A project in ${dir}`,
     ...written.map(file => `  ${file}`),
     '',
     'Next:',
-    ...steps.map(([command = '', why = '']) => `  ${paint('cyan', command.padEnd(22))} ${why}`.trimEnd()),
+    ...steps.map(([command = '', why = '']) =>
+      `  ${paint('cyan', command.padEnd(width + 2))} ${why}`.trimEnd(),
+    ),
     '',
   ].join('\n')
 }

@@ -1,5 +1,6 @@
 /** `sluice schema`. */
 import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
+import { projectSettings } from '@sluice/project/decode/project-settings'
 import { z } from 'zod'
 import type { Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
@@ -10,6 +11,7 @@ export const command: Command = {
     'Neovim, …) take it from a comment at the top of a file:\n\n  # yaml-language-server: $schema=./sluice.schema.json',
   positionals: [],
   options: {},
+  anywhere: true,
   examples: [{ command: 'sluice schema > sluice.schema.json', does: 'write it beside your files' }],
   async run({ stdout }) {
     stdout.write(`${JSON.stringify(resourceJsonSchema(), null, 2)}\n`)
@@ -19,7 +21,7 @@ export const command: Command = {
 
 /** The JSON Schema of one document of a project file. It is draft 7, which editors support best. */
 export function resourceJsonSchema(): object {
-  const documents = Object.values(RESOURCE_SCHEMAS)
+  const documents = [...Object.values(RESOURCE_SCHEMAS), projectSettings]
     .flatMap((schema): readonly z.ZodType[] => (schema instanceof z.ZodUnion ? schema.options : [schema]))
     .map(schema =>
       z.toJSONSchema(schema, {

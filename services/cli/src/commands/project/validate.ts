@@ -2,11 +2,13 @@
 import type { ValidateView } from '@sluice/contracts/api'
 import type { ResourceKind } from '@sluice/contracts/resources'
 import { checkConnections, type Connected } from '@sluice/control/check-connections'
+import { secretVariable } from '@sluice/secrets/environment'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { booleanOption, type Command, type CommandContext } from '../../command.ts'
 import { connectionsOf, tellUnbound } from '../../compose.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { teller } from '../../output/notice.ts'
+import { asTyped, withTyped, type Called } from '../../output/called.ts'
 import { painter, safe } from '../../output/paint.ts'
 import type { Paint } from '../../output/paint.ts'
 import { loadProject } from '@sluice/project/load-project'
@@ -16,7 +18,7 @@ import type { Project } from '@sluice/project/project'
 export const command: Command = {
   description:
     'Reads every *.yaml and *.yml file of the project and checks fields, references and templates. It connects to nothing and sends nothing.\n' +
-    'It shows all errors at once, each with file, line and column. With --connect it also asks each source for the columns of its queries, and checks keys and templates against them. It sends each destination one HEAD request, without your headers; any answer will do.',
+    'It shows all errors at once, each with file, line and column. With --connect it also asks each source for the columns of its queries, and checks keys and templates against them. It looks up each secret. It sends each destination one HEAD request, without your headers; any answer will do.',
   positionals: [],
   options: {
     connect: { type: 'boolean', help: 'also try sources, queries, columns and destinations' },
@@ -39,7 +41,11 @@ export const command: Command = {
       skipped: [...new Set(project.skipped.map(({ file }) => file))],
       ...(connected === null || connected.warnings.length === 0 ? {} : { warnings: [...connected.warnings] }),
     }
-    stdout.write(json ? `${JSON.stringify(view)}\n` : validateText(project, connected, painter(color)))
+    stdout.write(
+      json
+        ? `${JSON.stringify(view)}\n`
+        : validateText(project, connected, { paint: painter(color), called: context.called }),
+    )
     return EXIT.success
   },
 }
@@ -50,16 +56,32 @@ async function connectedTo(project: Project, context: CommandContext): Promise<C
   const secrets = secretNames(JSON.stringify([...project.resources.values()]))
   const options = { dir, env, secrets, logger: loggerFor(context), signal, tell: teller(context) }
   await using connections = await connectionsOf(options)
-  return await checkConnections(project, connections, signal)
+  const connected = await checkConnections(project, connections, signal)
+  const unset = connections.unset.map(unsetSecret)
+  return { ...connected, warnings: [...connected.warnings, ...unset] }
+}
+
+/** It may be set where the sync runs, so it is no error here. */
+function unsetSecret(name: string): string {
+  return (
+    `the secret \`${name}\` is set neither here nor in the vault: set ${secretVariable(name)}, ` +
+    `or keep it with \`sluice secret set ${name}\``
+  )
 }
 
 const KINDS: readonly ResourceKind[] = ['source', 'model', 'destination', 'sync']
 
 /** The result of the check, for people. */
-function validateText(project: Project, connected: Connected | null, paint: Paint): string {
+function validateText(
+  project: Project,
+  connected: Connected | null,
+  { paint, called }: { readonly paint: Paint; readonly called: Called },
+): string {
   const lines: string[] = []
   if (project.resources.size === 0) {
-    lines.push(`There are no resources in ${project.dir}. \`sluice init\` writes a first project.`)
+    lines.push(
+      `There are no resources in ${project.dir}. \`${asTyped('sluice init', called)}\` writes a first project.`,
+    )
   } else {
     lines.push(`${paint('green', '✓')} ${counted(project.resources.size, 'resource')}, no errors`)
   }
@@ -69,7 +91,7 @@ function validateText(project: Project, connected: Connected | null, paint: Pain
     lines.push(
       `${paint('green', '✓')} ${[...tried, counted(destinations, 'destination')].join(', ')} answered`,
     )
-    for (const warning of warnings) lines.push(`${paint('yellow', '!')} ${safe(warning)}`)
+    for (const warning of warnings) lines.push(`${paint('yellow', '!')} ${safe(withTyped(warning, called))}`)
   }
   for (const kind of KINDS) {
     const names = namesOf(project, kind)
@@ -82,7 +104,8 @@ function validateText(project: Project, connected: Connected | null, paint: Pain
     }
   }
   const [sync] = namesOf(project, 'sync')
-  if (sync !== undefined) lines.push('', paint('dim', `\`sluice run ${sync}\` sends what changed.`))
+  if (sync !== undefined)
+    lines.push('', paint('dim', `\`${asTyped(`sluice run ${sync}`, called)}\` sends what changed.`))
   return `${lines.join('\n')}\n`
 }
 

@@ -1,0 +1,57 @@
+/** Which resources of a folder cannot be used, because of a mistake in them or in what they refer to. */
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import type { ResourceKind } from '@sluice/contracts/resources'
+import type { DecodedResource } from './decode/decode-resource.ts'
+import { inFileOrder } from './decode/places.ts'
+import type { ResourceKey } from './project.ts'
+import { resourceKey } from './project.ts'
+
+/** The mistakes of a folder. */
+export interface Mistakes {
+  /** Mistakes that are in no resource, such as broken YAML. Any resource of such a file may be wrong. */
+  readonly ofFiles: readonly ErrorDetail[]
+  readonly ofResources: ReadonlyMap<DecodedResource, readonly ErrorDetail[]>
+}
+
+/** The fields that refer to another resource. Each has the name of the kind that it refers to. */
+const REFERS_TO: { readonly [kind: string]: readonly ResourceKind[] } = {
+  model: ['source'],
+  sync: ['model', 'destination'],
+}
+const KINDS: readonly ResourceKind[] = ['source', 'destination', 'model', 'sync']
+
+/** The resources that cannot be used, each with the mistakes that are the reason, in the order of files. */
+export function blockedResources(
+  decoded: readonly DecodedResource[],
+  { ofFiles, ofResources }: Mistakes,
+): ReadonlyMap<ResourceKey, readonly ErrorDetail[]> {
+  const blocked = new Map<ResourceKey, Set<ErrorDetail>>()
+  const known = new Set(decoded.map(({ kind, name }) => `${kind}/${name ?? ''}`))
+  // What a resource refers to comes before it.
+  for (const kind of KINDS)
+    for (const resource of decoded) {
+      if (resource.kind !== kind || resource.name === null) continue
+      const file = resource.origins.get('')?.place.file
+      const reasons = [...(ofResources.get(resource) ?? []), ...ofFiles.filter(one => one.file === file)]
+      for (const field of REFERS_TO[kind] ?? []) {
+        const other = resourceKey(field, resource.texts.get(field) ?? '')
+        reasons.push(...(blocked.get(other) ?? []))
+        // It may stand in a file that cannot be read.
+        if (!known.has(other)) reasons.push(...ofFiles)
+      }
+      const key = resourceKey(kind, resource.name)
+      if (reasons.length > 0) blocked.set(key, new Set([...(blocked.get(key) ?? []), ...reasons]))
+    }
+  return new Map([...blocked].map(([key, reasons]) => [key, inFileOrder([...reasons])]))
+}
+
+/** The resource in which a mistake lies, or undefined. Mistakes have their place in a file. */
+export function resourceAround(
+  decoded: readonly DecodedResource[],
+  { file, line = 1 }: ErrorDetail,
+): DecodedResource | undefined {
+  return decoded.findLast(({ origins }) => {
+    const start = origins.get('')?.place
+    return start !== undefined && start.file === file && start.line <= line
+  })
+}

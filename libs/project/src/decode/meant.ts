@@ -1,0 +1,63 @@
+/** What people mean who write a field in a way that other tools have, with an example to copy. */
+import { isScalar } from 'yaml'
+import { NOT_YET } from './not-yet.ts'
+import type { FieldPath } from './places.ts'
+
+/** The end of a message about a scalar, or ''. `path` is the field's. */
+export function meantBy(node: unknown, path: FieldPath): string {
+  if (!isScalar(node)) return ''
+  const text = (node.source ?? '').trim()
+  const secret = /\{\{-?\s*secrets?\.([\w-]+)/.exec(text)?.[1]
+  if (secret !== undefined) return `; a secret is written \`\${secret:${secretName(secret)}}\``
+  const variable = /\{\{-?\s*env\.([A-Za-z_]\w*)/.exec(text)?.[1]
+  if (variable !== undefined)
+    return `; a variable of the environment is written \`\${${variable.toUpperCase()}}\``
+  if (path.length === 1 && path[0] === 'schedule') return meantSchedule(text)
+  if (path.at(-1) === 'rate' && path.at(-2) === 'limits') return rate(text, rateOf)
+  if (path.length === 1 && path[0] === 'limits') return rate(text, of => `{ rate: ${rateOf(of)} }`)
+  if (path.length === 3 && path[0] === 'triggers' && path[2] === 'batch' && /^\d+$/.test(text))
+    return `; write \`{ size: ${text} }\``
+  return ''
+}
+
+function meantSchedule(text: string): string {
+  const until = `is ${NOT_YET}: until then let cron or the like call \`sluice run\``
+  if (/^([\d*/,\w-]+\s+){4,5}[\d*/,\w-]+$/.test(text))
+    return `; \`{ cron: "${text}", timezone: UTC }\` ${until}`
+  return /^\d+(ms|s|m|h|d)$/.test(text) ? `; \`{ every: ${text} }\` ${until}` : ''
+}
+
+interface Rate {
+  readonly requests: string
+  readonly per: string
+}
+
+function rate(text: string, write: (of: Rate) => string): string {
+  const [, requests, per = 's'] = /^(\d+)(?:\s*(?:\/|per)\s*(s|m|h)\w*)?$/i.exec(text) ?? []
+  if (requests === undefined) return ''
+  const units: { readonly [letter: string]: string } = { s: 'second', m: 'minute', h: 'hour' }
+  return `; write \`${write({ requests, per: units[per.toLowerCase()] ?? 'second' })}\``
+}
+
+function rateOf({ requests, per }: Rate): string {
+  return `{ requests: ${requests}, per: ${per} }`
+}
+
+function secretName(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-')
+}
+
+/** The output of Liquid in a text that ends in one brace where two are wanted, as it is written; or null. */
+export function singleBrace(text: string): string | null {
+  if (/\{%-?\s*raw\b/.test(text)) return null
+  for (const { index } of text.matchAll(/\{\{/g)) {
+    const end = text.slice(index + 2).search(/\}|\{\{|\{%|\n/)
+    const closes = index + 2 + end
+    if (end >= 0 && text[closes] === '}' && text[closes + 1] !== '}') {
+      // A brace within quotes is text, and the output may well end further on.
+      if (text.slice(closes).split(/\{\{/, 1)[0]?.includes('}}') === true) continue
+      return text.slice(index, closes + 1)
+    }
+  }
+  return null
+}

@@ -1,0 +1,97 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { loadProject } from '../load-project.ts'
+import { findProject } from './project-root.ts'
+
+const { signal } = new AbortController()
+let root = ''
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'sluice-root-'))
+})
+afterEach(async () => {
+  await rm(root, { recursive: true, force: true })
+})
+
+async function folder(...parts: readonly string[]): Promise<string> {
+  const path = join(root, ...parts)
+  await mkdir(path, { recursive: true })
+  return path
+}
+
+describe('the project of a folder', () => {
+  it('is the nearest one upwards that sluice.yaml or .sluice marks', async () => {
+    const inside = await folder('shop', 'models', 'daily')
+    await writeFile(join(root, 'shop', 'sluice.yaml'), 'kind: project\n')
+    expect(await findProject(inside, { signal })).toEqual({ dir: join(root, 'shop'), below: null })
+    const other = await folder('other', 'data')
+    await folder('other', '.sluice')
+    expect(await findProject(other, { signal })).toEqual({ dir: join(root, 'other'), below: null })
+  })
+
+  it('is the folder itself where none is marked', async () => {
+    const plain = await folder('plain')
+    expect(await findProject(plain, { signal })).toEqual({ dir: plain, below: null })
+  })
+
+  it('is never one that anybody may have put into a common folder above', async () => {
+    const mine = await folder('mine')
+    await writeFile(join(root, 'sluice.yaml'), '')
+    await chmod(root, 0o1777)
+    expect((await findProject(mine, { signal })).dir).toBe(mine)
+    expect((await findProject(root, { signal })).dir).toBe(root)
+  })
+
+  it('names a project below, which hidden folders and node_modules do not have', async () => {
+    await folder('.cache', '.sluice')
+    await folder('node_modules', 'x', '.sluice')
+    await folder('.sluice')
+    expect((await findProject(root, { signal })).below).toBeNull()
+    await folder('a', 'b', '.sluice')
+    expect((await findProject(root, { signal })).below).toBe(join('a', 'b'))
+  })
+})
+
+describe('kind: project', () => {
+  const load = () => loadProject(root, { env: {}, signal })
+  const problems = async (): Promise<string[]> => {
+    const error: unknown = await load().catch((thrown: unknown) => thrown)
+    const { details = [] } = error as { details?: { file?: string; line?: number; message: string }[] }
+    return details.map(({ file, line, message }) => [file, line].join(':') + ` ${message}`)
+  }
+
+  it('names the project, and is no resource', async () => {
+    await writeFile(join(root, 'sluice.yaml'), '# ours\n---\nkind: project\nname: shop\ntitle: Our shop\n')
+    const { name, resources, skipped } = await load()
+    expect({ name, resources: resources.size, skipped }).toEqual({ name: 'shop', resources: 0, skipped: [] })
+  })
+
+  it.each([
+    [
+      'sluice.yaml',
+      'kind: project\nname: Shop\n',
+      /^sluice.yaml:2 wanted a name of lower-case letters.* found `Shop`$/,
+    ],
+    [
+      'sluice.yaml',
+      'kind: project\nnmae: shop\n',
+      /^sluice.yaml:2 unknown field `nmae`; did you mean `name`\?/,
+    ],
+    ['sluice.yaml', 'kind: project\nname: [a]\n', /^sluice.yaml:2 wanted text, found something else$/],
+    [
+      'sluice.yaml',
+      'x: 1\n---\nkind: project\n',
+      /^sluice.yaml:3 `kind: project` may stand only in `sluice.yaml`/,
+    ],
+    [
+      'a.yaml',
+      'kind: project\n',
+      /^a.yaml:1 `kind: project` may stand only in `sluice.yaml` of the project folder/,
+    ],
+    ['sluice.yaml', 'Kind: project\n', /^sluice.yaml:1 `Kind` is not a field; write `kind`$/],
+  ])('in %s as %j is reported with its place', async (file, text, message) => {
+    await writeFile(join(root, file), text)
+    expect(await problems()).toEqual([expect.stringMatching(message)])
+  })
+})

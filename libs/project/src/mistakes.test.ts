@@ -1,0 +1,92 @@
+/**
+ * Mistakes that people make who know other tools: the message says what was meant, with an example to copy.
+ */
+import { describe, expect, it } from 'vitest'
+import { checkTexts } from './checks/check-texts.ts'
+import { decodeResource } from './decode/decode-resource.ts'
+import { singleBrace } from './decode/meant.ts'
+import { readDocuments } from './files/read-documents.ts'
+
+const SYNC = 'kind: sync\nname: s\nmodel: m\ndestination: d\n'
+const TRIGGER = `${SYNC}triggers:\n  added:\n    method: POST\n`
+const DESTINATION = 'kind: destination\nname: d\nbaseUrl: http://x\n'
+
+function problemsOf(text: string): readonly string[] {
+  const read = readDocuments({ path: 'a.yaml', folder: '/p', text })
+  const decoded = read.resources.map(document =>
+    decodeResource(document, { env: {}, readFile: () => ({ text: '' }) }),
+  )
+  const problems = [...read.problems, ...decoded.flatMap(one => one.problems), ...checkTexts(decoded)]
+  return problems.map(({ line, column, message }) => `${[line, column].join(':')} ${message}`)
+}
+
+describe('a mistake that people make', () => {
+  it.each([
+    [
+      `${SYNC}schedule: "*/5 * * * *"\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:11 .*`\{ cron: "\*\/5 \* \* \* \*", timezone: UTC \}` is not supported by this version yet: until then let cron/,
+    ],
+    [
+      `${SYNC}schedule: 15m\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:11 .*`\{ every: 15m \}` is not supported/,
+    ],
+    [`${DESTINATION}limits: { rate: 50 }\n`, /^4:17 .*; write `\{ requests: 50, per: second \}`$/],
+    [`${DESTINATION}limits: { rate: 600/min }\n`, /^4:17 .*; write `\{ requests: 600, per: minute \}`$/],
+    [`${DESTINATION}limits: 50\n`, /^4:9 .*; write `\{ rate: \{ requests: 50, per: second \} \}`$/],
+    [`${TRIGGER}    path: /x\n    batch: 100\n`, /^9:12 .*; write `\{ size: 100 \}`$/],
+    [
+      `${TRIGGER}    path: /x/{{ row.id }\n`,
+      /^8:14 .*`\{\{ row.id \}` ends in a single brace; write `\{\{ row.id \}\}`$/,
+    ],
+    [
+      `${TRIGGER}    path: /x\n    body:\n      json: |\n        {"id": {{ row.id }\n`,
+      /^11:16 .*ends in a single brace/,
+    ],
+    ['Kind: sync\nname: s\n', /^1:1 `Kind` is not a field; write `kind`$/],
+    [
+      `${DESTINATION}kind: model\nname: m\nsql: select 1\n`,
+      /^4:1 .*a second `kind`: write a line `---` between two resources$/,
+    ],
+    [
+      `${TRIGGER}    path: https://api/v1/{{ row.id }}\n`,
+      /^8:11 .*wanted a path such as `\/v1\/\{\{ row.id \}\}`, .* put `https:\/\/api` into `baseUrl`$/,
+    ],
+    [`${TRIGGER}    path: http://api\n`, /^8:11 .*wanted a path such as `\/`/],
+    [
+      `${DESTINATION}headers:\n  X-Key: '{{ secret.api_key }}'\n`,
+      /^5:10 .*; a secret is written `\$\{secret:api-key\}`$/,
+    ],
+    [
+      `${DESTINATION}headers:\n  X-Key: '{{ env.key }}'\n`,
+      /^5:10 .*; a variable of the environment is written `\$\{KEY\}`$/,
+    ],
+    [
+      `${TRIGGER}    path: /x\n    headers:\n      X-Key: '{{ secret.x }}'\n`,
+      /^10:14 .*write `\$\{secret:x\}` into the `headers` of the destination; .*`\{\{ row.secret.x \}\}`$/,
+    ],
+  ])('in %j is told with what to write', (text, message) => {
+    expect(problemsOf(text)).toEqual([expect.stringMatching(message)])
+  })
+
+  it.each([
+    [`${TRIGGER}    path: /redirect?to=http://x\n`],
+    [`${TRIGGER}    path: /x\n    headers: { X-A: '{{ row.secret.x }}' }\n`],
+    [`${TRIGGER}    path: /x\n    body:\n      json: '{"a":{"b":{{ row.b }}}}'\n`],
+    [`${TRIGGER}    path: "/x/{{ row.a | default: '}' }}"\n`],
+  ])('is not found in %j', text => {
+    expect(problemsOf(text)).toEqual([])
+  })
+})
+
+describe('a single brace', () => {
+  it.each([
+    ['{{ a }', '{{ a }'],
+    ['x {{ a }} {{ b } c', '{{ b }'],
+    ['{{ a }}}', null],
+    ['{{ a', null],
+    ['{% raw %}{{ a }{% endraw %}', null],
+    ['{"a": {"b": 1}}', null],
+  ])('in %j is %j', (text, brace) => {
+    expect(singleBrace(text)).toBe(brace)
+  })
+})

@@ -1,0 +1,53 @@
+/** Hints that people copy name the command as it was called, and the folder that was given. */
+import { existsSync } from 'node:fs'
+import { basename, delimiter, dirname, join, relative, resolve } from 'node:path'
+import type { Environment } from '@sluice/runtime/environment'
+
+/** How the command was called. */
+export interface Called {
+  /** `sluice`, `npx sluice`, or a path. */
+  readonly command: string
+  /** What `--dir` said, or null. */
+  readonly dir: string | null
+}
+
+/**
+ * The name of the command as a person types it. Shells tell the path of the program in the variable `_`, and
+ * npx tells what it runs. Without either it is `sluice`.
+ */
+export function calledCommand(env: Environment, cwd: string): string {
+  if (env['npm_lifecycle_event'] === 'npx')
+    return /^"?sluice\b/.test(env['npm_lifecycle_script'] ?? '') ? 'npx sluice' : 'sluice'
+  const path = env['_'] ?? ''
+  if (basename(path) !== 'sluice' || !existsSync(resolve(cwd, path))) return 'sluice'
+  const folder = dirname(resolve(cwd, path))
+  const searched = (env['PATH'] ?? '').split(delimiter).filter(part => part !== '')
+  if (searched.some(part => resolve(cwd, part) === folder)) return 'sluice'
+  const below = relative(cwd, join(folder, 'sluice'))
+  return below.length < path.length && !below.startsWith('..') ? inShell(below) : inShell(path)
+}
+
+/** Commands that name a folder of their own, or need none. */
+const WITHOUT_DIR: readonly string[] = ['init', 'help', 'schema', 'version']
+
+/** A command such as `sluice runs`, as one types it here. */
+export function asTyped(command: string, called: Called | undefined): string {
+  if (called === undefined) return command
+  const rest = command.slice('sluice '.length)
+  const isAnywhere = WITHOUT_DIR.includes(rest.split(' ')[0] ?? '')
+  const dir = called.dir === null || isAnywhere ? [] : ['--dir', inShell(called.dir)]
+  return [called.command, ...dir, rest].join(' ')
+}
+
+/** The text with each command in backticks, such as `sluice runs`, as one types it here. */
+export function withTyped(text: string, called: Called | undefined): string {
+  return text.replaceAll(
+    /`(sluice [a-z][^`\n]*)`/g,
+    (_, command: string) => `\`${asTyped(command, called)}\``,
+  )
+}
+
+/** The word, quoted if a shell would read it as something else. */
+export function inShell(word: string): string {
+  return /^[\w./@:+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}

@@ -1,0 +1,54 @@
+/**
+ * Why rows were not delivered: their errors, grouped, so that a thousand rows with one reason are one line.
+ */
+import type { FailedRow } from '@sluice/contracts/api'
+import { fit, safe, wrap } from './paint.ts'
+import type { Paint } from './paint.ts'
+import { counted, type OutputOptions } from './wording.ts'
+
+/** A message is cut after so many lines. */
+const MOST_LINES = 4
+
+/** Nobody reads more groups. `sluice failed` lists each row. */
+const MOST_GROUPS = 5
+
+export interface ErrorGroup extends Pick<FailedRow, 'outcome' | 'status' | 'error' | 'key'> {
+  readonly count: number
+}
+
+/**
+ * The groups, the largest first. Rows are in one group if outcome, status and message agree, whatever numbers
+ * the message has. `error` and `key` are those of the first row.
+ */
+export function errorGroups(rows: readonly FailedRow[]): readonly ErrorGroup[] {
+  const groups = new Map<string, ErrorGroup>()
+  for (const { outcome, status, error, key } of rows) {
+    const alike = JSON.stringify([outcome, status, error?.replaceAll(/\d+/g, '0') ?? null])
+    const group = groups.get(alike)
+    groups.set(alike, { ...(group ?? { outcome, status, error, key }), count: (group?.count ?? 0) + 1 })
+  }
+  return [...groups.values()].sort((a, b) => b.count - a.count)
+}
+
+/** Two or more lines for each group: how many rows and one of them, and the message. */
+export function errorGroupLines(
+  rows: readonly FailedRow[],
+  { columns }: OutputOptions,
+  paint: Paint,
+): string[] {
+  const groups = errorGroups(rows)
+  const width = Math.max((columns ?? 110) - 4, 20)
+  const lines = groups.slice(0, MOST_GROUPS).flatMap(({ count, outcome, status, error, key }) => {
+    const what = status === null ? outcome : `${outcome}, status ${status}`
+    const which = count === 1 ? `key ${safe(key)}` : `such as key ${safe(key)}`
+    const head = wrap(`${counted(count, 'row')} ${what}, ${which}:`, width + 2).map(
+      line => `  ${fit(line, width + 2)}`,
+    )
+    const all = wrap(safe(error ?? 'no reason is known'), width)
+    const shown = all.length > MOST_LINES ? [...all.slice(0, MOST_LINES - 1), '…'] : all
+    const message = shown.map(line => `    ${paint('red', fit(line, width))}`)
+    return [...head, ...message]
+  })
+  const more = groups.length - MOST_GROUPS
+  return more > 0 ? [...lines, `  … and ${counted(more, 'other error')}`] : lines
+}
