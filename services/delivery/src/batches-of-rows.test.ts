@@ -119,6 +119,14 @@ describe('a request', () => {
       'abc b b',
       '',
     ],
+    [
+      'has the outcomes that an answer of 429 names, if it names all rows',
+      { rowResults: [{ items: '$[*]', row: 'position', as: 'delivered' }] },
+      'ab',
+      inTurn({ status: 429, body: [1, 2] }),
+      'ab',
+      '',
+    ],
     // Halves.
     [
       'is halved until the bad row stands alone',

@@ -273,9 +273,16 @@ export class SendQueue {
       freePlace()
       return permit.giveBack()
     }
+    const { credentials } = target
+    const credential = credentials?.current ?? null
+    // Its token ended, or was refused, while it was announced.
+    if (credentials !== null && credential === null) {
+      freePlace()
+      permit.giveBack()
+      return this.#sendAgain({ ...ready, isAnnounced })
+    }
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
-    const credential = target.credentials?.current ?? null
     const sending = { target, credential, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
     const sent = await sendRequest(job, { ...sending, another: this.#another })
       .catch((error: unknown) => {

@@ -116,13 +116,15 @@ export async function sendRequest(
  */
 function triesAnew(
   result: SendResult,
-  { verdict }: Judgement,
+  { verdict, rows }: Judgement,
   of: { readonly target: Target; readonly credential: Credential | null; readonly history: PartHistory },
 ): boolean {
   const { target, credential, history } = of
   if (credential === null || result.kind !== 'answered') return false
   const isWorth = target.credentials?.answered(credential, result.status) === true
-  return isWorth && verdict.outcome === 'rejected' && !history.triedAnew
+  // An answer that names rows has judged more than the token.
+  const namesRows = [...rows.values()].some(row => row.outcome !== null)
+  return isWorth && verdict.outcome === 'rejected' && !namesRows && !history.triedAnew
 }
 
 type Failed = Extract<SendResult, { kind: 'failed' }>
@@ -273,8 +275,10 @@ function hashOf({ method, path, body }: Request, target: Target): string {
 export function closingAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
   const { request, requestOffset, history } = job
   const own = hashOf(request, target)
-  // A part is not rendered again for this. If it was sent before, its bytes are known.
-  const hash = history.positions !== null && history.sends > 0 ? (history.last?.requestHash ?? own) : own
+  // A part is not rendered again for this. If it was announced, or sent before, its bytes are known.
+  const { positions, sends, intent, last } = history
+  const before = intent ?? (sends > 0 ? last : null)
+  const hash = positions === null ? own : (before?.requestHash ?? own)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const { trigger } = request
   return {
