@@ -178,6 +178,13 @@ export class BatchDelivery implements AsyncDisposable {
     await ownership.append(target, [marker('run-end', seq)], { signal: never })
   }
 
+  /** Drops all changes, as their topic may after a week. */
+  async forgetChanges(): Promise<void> {
+    const target = at(topics.changes, 0)
+    const { end } = await this.world.log.offsets(target, { signal: never })
+    await this.world.log.trim(target, end, { signal: never })
+  }
+
   /** Writes an event of the run, as its detector does. */
   async tell(fields: Partial<RunEvent>): Promise<void> {
     await tellOfRun(this.world, { ...this.#run, ...fields })

@@ -19,7 +19,7 @@ import type { Figures } from '@sluice/partition/figures'
 import type { Rendered } from '@sluice/rendering/render-batch'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import { RequestMemory } from '../delivery-memory.ts'
-import { brokenText, type DestinationGate, type Permits } from './destination-gate.ts'
+import { brokenText, isDead, type DestinationGate, type Permits } from './destination-gate.ts'
 import type { AnotherTry } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type UnownedAttempt } from '../ledger/request-history.ts'
 import { ANNOUNCED } from '../run/doubt.ts'
@@ -40,8 +40,6 @@ import { WaitingRequests, type DuePart, type WaitingOptions } from './waiting-re
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
-/** After so many probes that failed, one after another, a run ends. */
-const FAILED_PROBES_MOST = 3
 /** Why a request that was announced is not sent. */
 const NOT_SENT = 'the process was asked to end before it could send this'
 /** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
@@ -300,7 +298,7 @@ export class SendQueue {
     permit.finish(sent?.health ?? 'untold')
     if (sent === null) return
     const taken = ready.open.take(sent.attempt)
-    if (sent.throttles) this.#pause(sent, sentAtMs)
+    if (sent.throttles) this.#pause(sent, taken.attempt, sentAtMs)
     else this.#unthrottled(taken.attempt)
     if (taken.attempt.outcome === 'throttled' && taken.attempt.parts === null)
       this.#throttled(ready, taken.attempt, freePlace)
@@ -327,16 +325,10 @@ export class SendQueue {
     return true
   }
 
-  /**
-   * The destination is dead if three probes have failed. One of them is after the start of the run, so that a
-   * run which finds the breaker open ends only by evidence of its own time.
-   */
   #broken(broken: Broken): void {
-    const { failedProbes, lastProbeMsAgo } = broken
-    if (failedProbes < FAILED_PROBES_MOST || lastProbeMsAgo === null) return
     // The start is by the clock of another machine.
     const ageMs = Math.max(performance.now() - this.#sinceMs, Date.now() - this.#options.startedAt)
-    if (lastProbeMsAgo < ageMs) this.#giveUp(brokenText(broken))
+    if (isDead(broken, ageMs)) this.#giveUp(brokenText(broken))
   }
 
   #sendAgain(ready: Ready): void {
@@ -364,7 +356,7 @@ export class SendQueue {
       isAcknowledged = true
       if (memory !== open.memory) memory.done()
       if (isFinished) open.memory.done()
-      else if (memory === open.memory) open.waits(whole.rows.length)
+      else if (open.parts.length > 0) open.waits(whole.rows.length)
       for (const part of parts) this.#waiting.add({ open, part, dueAtMs: atMs + part.waitMs })
       this.#rests(open)
     }
@@ -382,7 +374,11 @@ export class SendQueue {
     // What it would say does not matter if no try of it can be under way.
     const isLeft = this.#givingUp.signal.aborted
     if (part.positions === null || (isLeft && !part.unseen)) return this.#sendOrClose(ready)
-    const rendered = await this.#options.renderPart(request, part.positions)
+    const rendered = await this.#options.renderPart(request, part.positions).catch((error: unknown) => {
+      // Its run may have been over for so long that the changes are gone.
+      if (!isLeft || signal.aborted) throw error
+      return []
+    })
     const [only] = rendered
     if (rendered.length === 1 && only?.kind === 'request') {
       const { method, path, headers, body } = only
@@ -413,11 +409,11 @@ export class SendQueue {
   }
 
   /** Pauses the whole destination (R10). */
-  #pause({ retryAfterMs }: Sent, sentAtMs: number): void {
+  #pause({ retryAfterMs }: Sent, attempt: UnownedAttempt, sentAtMs: number): void {
     const { gate, target, throttles } = this.#options
     const of = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
     gate.pause(throttles.pauseMs(target.destination, of))
-    if (this.#window.throttled(sentAtMs, this.#underWay.size))
+    if (this.#window.throttled(attempt, sentAtMs, this.#underWay.size))
       this.#giveUp('the destination has throttled for an hour, and took no request meanwhile')
   }
 
