@@ -9,6 +9,7 @@ import type { Column } from '@sluice/contracts/values'
 import { isIntent } from '@sluice/domain/answers/intent'
 import { namingColumns } from '@sluice/domain/answers/row-results'
 import { countsOf } from '@sluice/domain/counts'
+import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
 import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
@@ -218,7 +219,7 @@ export class BatchDelivery implements AsyncDisposable {
     const reply = this.api(keys, nth)
     const took = { startedAt: Date.now(), durationMs: 0 }
     if (reply === 'silent')
-      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      return abortable(new Promise(() => undefined), { signal })
     if (reply === 'time-out') return { kind: 'failed', reason: 'timeout', error: reply, ...took }
     if (reply === 'refused') return { kind: 'failed', reason: 'not-sent', error: reply, ...took }
     const { status, body: said = '', retryAfter } = reply
