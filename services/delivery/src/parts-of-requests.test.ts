@@ -336,7 +336,11 @@ describe('an answer that lies', () => {
 
   it.each<[string, object, string]>([
     ['arrived', { results: [{ index: 9 }], errors: [{ index: 1 }] }, 'a:unknown b:rejected c:unknown'],
-    ['was rejected', { results: [], errors: [{ index: 1 }, { index: 9 }] }, 'a:rejected b:rejected c:rejected'],
+    [
+      'was rejected',
+      { results: [], errors: [{ index: 1 }, { index: 9 }] },
+      'a:rejected b:rejected c:rejected',
+    ],
   ])('rejects, and has an item of nobody that %s: that may be of any row', async (_, body, left) => {
     expect(await tell({ status: 400, body })).toBe(left)
   })

@@ -218,8 +218,7 @@ export class BatchDelivery implements AsyncDisposable {
     this.#changes.notify()
     const reply = this.api(keys, nth)
     const took = { startedAt: Date.now(), durationMs: 0 }
-    if (reply === 'silent')
-      return abortable(new Promise(() => undefined), { signal })
+    if (reply === 'silent') return abortable(new Promise(() => undefined), { signal })
     if (reply === 'time-out') return { kind: 'failed', reason: 'timeout', error: reply, ...took }
     if (reply === 'refused') return { kind: 'failed', reason: 'not-sent', error: reply, ...took }
     const { status, body: said = '', retryAfter } = reply

@@ -46,8 +46,8 @@ export function judge(result: SendResult, request: Judged, target: Target): Judg
 }
 
 /**
- * The rows that no item names: the answer says of one of them something else than of the request, and does not
- * say of which.
+ * The rows that no item names: the answer says of one of them something else than of the request, and does
+ * not say of which.
  */
 function doubted(verdict: Verdict, told: RowAnswers): Verdict {
   const { outcome } = verdict
