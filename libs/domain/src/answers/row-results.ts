@@ -107,8 +107,10 @@ export function rowAnswersOf(
         odd ??= `${rule.items.text}: item ${place} names no row of the request`
         strays.add(rule.as)
       }
-      for (const position of named)
-        if (!found.has(position)) found.set(position, { as: rule.as, error: errorOf(rule, item), item })
+      const free = named.filter(position => !found.has(position))
+      if (free.length === 0) continue
+      const answer = { as: rule.as, error: errorOf(rule, item), item }
+      for (const position of free) found.set(position, answer)
     }
   }
   return { kind: 'told', rows: found, odd, strays }

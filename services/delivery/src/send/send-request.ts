@@ -106,7 +106,9 @@ export async function sendRequest(
   const outcome = repeatsEarlier && isNeverSent(verdict) ? 'unknown' : settled.outcome
   const attempt = attemptOf(job, target, { result, judged, settled: { ...settled, outcome }, hash, key })
   const { throttles } = settled
-  const health = healthOf(status, verdict)
+  // An API that takes rows is alive, whatever its status says of the others.
+  const takes = [...judged.rows.values()].some(row => row.outcome === 'delivered')
+  const health = takes ? 'served' : healthOf(status, verdict)
   return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, throttles, health }
 }
 
