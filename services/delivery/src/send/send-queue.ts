@@ -26,7 +26,7 @@ import { ANNOUNCED } from '../run/doubt.ts'
 import { OpenRequest, type TakenAttempt } from './open-request.ts'
 import { onePermit, type Permit } from './permit.ts'
 import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
-import { ThrottleWindow } from './throttle-window.ts'
+import { hasArrived, ThrottleWindow } from './throttle-window.ts'
 import type { Places } from './places.ts'
 import {
   closingAttempt,
@@ -271,10 +271,9 @@ export class SendQueue {
       freePlace()
       return permit.giveBack()
     }
-    const { credentials } = target
-    const credential = credentials?.current ?? null
+    const credential = target.credentials?.current ?? null
     // Its token ended, or was refused, while it was announced.
-    if (credentials !== null && credential === null) {
+    if (target.credentials !== null && credential === null) {
       freePlace()
       permit.giveBack()
       return this.#sendAgain({ ...ready, isAnnounced })
@@ -412,6 +411,7 @@ export class SendQueue {
   #pause({ retryAfterMs }: Sent, attempt: UnownedAttempt, sentAtMs: number): void {
     const { gate, target, throttles } = this.#options
     const of = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
+    if (hasArrived(attempt)) throttles.served(target.destination)
     gate.pause(throttles.pauseMs(target.destination, of))
     if (this.#window.throttled(attempt, sentAtMs, this.#underWay.size))
       this.#giveUp('the destination has throttled for an hour, and took no request meanwhile')

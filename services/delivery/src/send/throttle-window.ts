@@ -66,6 +66,6 @@ export class ThrottleWindow {
 }
 
 /** True if some row of it arrived. */
-function hasArrived({ outcome, rows }: UnownedAttempt): boolean {
+export function hasArrived({ outcome, rows }: UnownedAttempt): boolean {
   return outcome === 'delivered' || rows.some(row => row.outcome === 'delivered')
 }
