@@ -117,12 +117,12 @@ function outcomeOf(
   { verdict, history, rows: sent, trigger }: Sent,
   rows: readonly Row[],
 ): Settled['outcome'] {
-  const isThrottled = verdict.outcome === 'throttled'
-  if (isThrottled && rows.some(row => row.verdict === 'throttled')) return 'throttled'
-  const first = rows[0]?.outcome
-  if (first !== undefined && (isThrottled || rows.every(row => row.outcome === first))) return first
+  const came = verdict.outcome
+  if (came === 'throttled' && rows.some(row => row.verdict === came)) return came
+  const first = rows[0]?.outcome ?? 'unsent'
+  if (came === 'throttled' || rows.every(row => row.outcome === first)) return first
   return withTaint(
-    verdict.outcome,
+    came,
     sent.every(row => isTainted(history.tainted, row)),
     trigger,
   )
