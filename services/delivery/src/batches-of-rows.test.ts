@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { BatchDelivery, type Api, type Reply } from './contract/batch-delivery.ts'
+import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 
@@ -119,6 +120,14 @@ describe('a request', () => {
       'abc b b',
       '',
     ],
+    [
+      'has the outcomes that an answer of 429 names, if it names all rows',
+      { rowResults: [{ items: '$[*]', row: 'position', as: 'delivered' }] },
+      'ab',
+      inTurn({ status: 429, body: [1, 2] }),
+      'ab',
+      '',
+    ],
     // Halves.
     [
       'is halved until the bad row stands alone',
@@ -220,5 +229,17 @@ describe('a request', () => {
     )
     expect(sends.map(({ attempt }) => attempt)).toEqual(sends.map((_, index) => index + 1))
     for (const { keys, body } of lives.sent) expect(JSON.parse(body)).toEqual({ n: keys.length, rows: keys })
+  })
+})
+
+describe('a destination that takes some rows of each request, and throttles the others,', () => {
+  it('is never left alone for longer than for a first pause', async () => {
+    await lives.begin([...'abcdef'], { errors: { rowResults: [{ ...BY_INDEX[0], as: 'throttled' }] } })
+    lives.api = keys => ({ status: 207, body: { errors: keys.slice(1).map((_, n) => ({ index: n + 1 })) } })
+    const throttles = new Throttles({ firstPauseMs: 5, random: () => 0 })
+    const pauses = vi.spyOn(throttles, 'pauseMs')
+    await lives.finish({ throttles })
+    expect(lives.batches).toEqual(['abcdef', 'bcdef', 'cdef', 'def', 'ef', 'f'])
+    expect(pauses.mock.results.map(({ value }) => value)).toEqual([5, 5, 5, 5, 5])
   })
 })

@@ -134,6 +134,14 @@ describe('a destination that is not dead', () => {
     expect(lives.api.tries).toHaveLength(100)
   })
 
+  it('by its statuses, and takes what its answers name, gets all requests', async () => {
+    const rowResults = [{ items: '$.done[*]', row: { index: '$' }, as: 'delivered' }]
+    await begin(3 * FAILURES, { errors: { retry: 'next-run', backoff: undefined, rowResults } })
+    lives.api.script = always({ status: 500, body: '{"done": [0]}' })
+    await lives.finish()
+    expect(lives.counts).toMatchObject({ delivered: 3 * FAILURES, unsent: 0 })
+  })
+
   it('as far as its breaker goes, which is off, gets all requests', async () => {
     await begin(100, { breaker: false })
     lives.api.script = always({ status: 500 })

@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { BatchDelivery, type Reply } from './contract/batch-delivery.ts'
+import { DeliveryMemory } from './delivery-memory.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 
@@ -80,7 +81,10 @@ describe('a part that waits', () => {
     await lives.untilSent(1)
     await life.drain()
     expect(await lives.attempts()).toMatchObject([
-      { final: false, part: null, parts: [{ rows: [2], tries: 1 }], rows: [{ outcome: 'rejected' }] },
+      {
+        ...{ final: false, part: null, rows: [{ outcome: 'rejected' }] },
+        parts: [{ rows: [2], tries: 1, waitMs: 1_000 }],
+      },
     ])
     await lives.finish()
     expect(lives.batches).toEqual(['abc', 'c'])
@@ -107,6 +111,36 @@ describe('a part that waits', () => {
       [1, false],
       [0, true],
     ])
+  })
+})
+
+describe('the memory of a request that waits', () => {
+  const ROWS = 40
+  const errors = {
+    ...{ retry: 'now', backoff: { first: '10m', max: '10m' } },
+    rowResults: [{ items: '$.errors[*]', row: { index: '$.index' }, as: 'rejected', error: '$.why' }],
+  }
+
+  it.each([
+    ['whole', {}, 1],
+    ['in halves', SPLIT, 3],
+  ])('counts what answers said of its rows, if they go on %s', async (_, how, requests) => {
+    const keys = Array.from({ length: ROWS }, (_each, row) => `k${row}`)
+    await lives.begin(keys, { errors: { ...errors, ...how } })
+    lives.api = sent => {
+      if (requests > 1 && sent.length === ROWS) return REFUSED
+      return { status: 400, body: { errors: sent.map((_each, index) => ({ index, why: 'x'.repeat(900) })) } }
+    }
+    const memory = new DeliveryMemory(128_000_000)
+    const life = lives.live({ memory, random: () => 0.99 })
+    await lives.untilSent(requests)
+    let before = -1
+    const isStill = (): boolean => before === (before = memory.requests.takenBytes)
+    await expect.poll(isStill).toBe(true)
+    expect(before).toBeGreaterThan(ROWS * 900)
+    expect(before).toBeLessThan(ROWS * 2_000)
+    await life.drain()
+    expect(memory.requests.takenBytes).toBe(0)
   })
 })
 
@@ -180,6 +214,38 @@ describe('a part with `delivery: at-most-once`', () => {
     expect(lives.batches.toSorted()).toEqual(['ab', 'abcd', 'c', 'cd', 'd'])
     expect(await lives.outcomes()).toBe('a:unknown b:unknown c:unknown d:unknown')
     expect(lives.counts()).toMatchObject({ unknown: 4, delivered: 0 })
+  })
+})
+
+describe('a part that was announced when its process died', () => {
+  it('leaves behind the key and the bytes that it was announced with', async () => {
+    await lives.begin([...'ab'], { errors: SPLIT, sync: { delivery: 'at-most-once' } })
+    lives.api = keys => (keys.length === 2 ? REFUSED : keys[0] === 'a' ? 'silent' : OK)
+    const life = lives.live()
+    await lives.untilSent(3)
+    await life.kill()
+    await lives.finish()
+    const [sent] = lives.sent.filter(({ keys }) => keys.join('') === 'a')
+    const [intent] = (await lives.attempts()).filter(({ part, attempt }) => part?.[0] === 0 && attempt > 0)
+    expect((await lives.entries()).get('a')).toMatchObject({
+      ...{ outcome: 'unknown', answered: false, requestRows: 1 },
+      ...{ idempotencyKey: sent?.idempotencyKey, requestHash: intent?.requestHash },
+    })
+  })
+})
+
+describe('a part in doubt of a run that is over', () => {
+  it('comes to what it had though its changes are gone', async () => {
+    await lives.begin([...'ab'], { errors: SPLIT })
+    lives.api = keys => (keys.length === 2 ? REFUSED : 'silent')
+    const life = lives.live()
+    await lives.untilSent(3)
+    await life.kill()
+    await lives.forgetChanges()
+    await lives.tell({ cancelling: true })
+    await lives.finish()
+    expect(await lives.outcomes()).toBe('a:unknown b:unknown')
+    expect(lives.counts()).toMatchObject({ unknown: 2, delivered: 0 })
   })
 })
 
@@ -266,6 +332,17 @@ describe('an answer that lies', () => {
     ],
   ])('%s', async (_, reply, left) => {
     expect(await tell(reply)).toBe(left)
+  })
+
+  it.each<[string, object, string]>([
+    ['arrived', { results: [{ index: 9 }], errors: [{ index: 1 }] }, 'a:unknown b:rejected c:unknown'],
+    [
+      'was rejected',
+      { results: [], errors: [{ index: 1 }, { index: 9 }] },
+      'a:rejected b:rejected c:rejected',
+    ],
+  ])('rejects, and has an item of nobody that %s: that may be of any row', async (_, body, left) => {
+    expect(await tell({ status: 400, body })).toBe(left)
   })
 
   it('says in its attempt that an item names no row, which leaves all rows in doubt that none names', async () => {

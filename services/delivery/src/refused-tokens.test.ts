@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
+import { isIntent } from '@sluice/domain/answers/intent'
 import type { HttpSender, OutgoingRequest } from '@sluice/http-sender/port'
 import { createLocalTokenStore } from '@sluice/oauth/adapters/local'
 import { oauthSettings } from '@sluice/oauth/settings'
@@ -125,6 +126,15 @@ describe('a request whose token is refused', () => {
     expect((await lives.entries())[0]?.error).toContain('no token from login.example.com/t: HTTP 500')
   })
 
+  it('keeps the outcomes of rows that the same answer names', async () => {
+    const rowResults = [{ items: '$.done[*]', row: { index: '$' }, as: 'delivered' }]
+    await lives.begin(['k'], { errors: { ...NEXT_RUN, rowResults } })
+    lives.api.script = always({ status: 401, body: '{"done": [0]}' }, OK)
+    await lives.finish(parts())
+    expect(sent).toEqual(['Bearer token-1'])
+    expect(lives.counts).toMatchObject({ delivered: 1, rejected: 0, attempts: 1 })
+  })
+
   it('is tried by a successor as its predecessor would have', async () => {
     await lives.begin(['k'], { errors: NEXT_RUN })
     lives.api.script = always(UNAUTHORIZED, 'silent')
@@ -143,6 +153,23 @@ describe('a request whose token is refused', () => {
     await lives.finish(parts())
     expect(lives.counts).toMatchObject({ delivered: 40 })
     expect(tokens.given).toBe(2)
+  })
+})
+
+describe('with `delivery: at-most-once`, a request whose token ends while it is announced', () => {
+  it('waits for the next one, and is never sent without', async () => {
+    await lives.begin(['a'], { errors: NEXT_RUN, sync: { delivery: 'at-most-once' } })
+    await tokens.source.obtain({ signal })
+    const over = parts()
+    const held = tokens.source.current
+    const looks = vi.spyOn(tokens.source, 'current', 'get')
+    // One look is before the announcement, and one is before the request.
+    looks.mockReturnValueOnce(held).mockReturnValueOnce(held).mockReturnValueOnce(null)
+    await lives.finish(over)
+    expect(sent).toEqual(['Bearer token-1'])
+    expect(lives.counts).toMatchObject({ delivered: 1, attempts: 1 })
+    const intents = (await lives.attempts()).filter(isIntent)
+    expect(intents).toHaveLength(1)
   })
 })
 

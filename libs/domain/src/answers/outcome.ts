@@ -10,7 +10,10 @@ export interface Verdict {
    * would only repeat its stored failure.
    */
   readonly answered: boolean
-  /** How long the server asked to wait before another try, if it said so. Null where the request arrived. */
+  /**
+   * How long the server asked to wait before another try, if it said so. Also of a request that arrived:
+   * single rows of it may not have.
+   */
   readonly retryAfterMs: number | null
 }
 
@@ -30,7 +33,7 @@ export interface Answer {
 export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
   const { status } = answer
   const retryAfterMs = parseRetryAfter(answer.retryAfter, { date: answer.date, nowMs })
-  if (status >= 200 && status < 300) return { outcome: 'delivered', answered: true, retryAfterMs: null }
+  if (status >= 200 && status < 300) return { outcome: 'delivered', answered: true, retryAfterMs }
   if (status === 429 || (status === 503 && answer.retryAfter !== null))
     return { outcome: 'throttled', answered: true, retryAfterMs }
   if (status === 408 || status >= 500) return { outcome: 'unknown', answered: true, retryAfterMs }
@@ -39,8 +42,7 @@ export function verdictOfAnswer(answer: Answer, nowMs: number): Verdict {
 
 /** The meaning of an answer for which the sync's own rules name an outcome. */
 export function verdictAs(outcome: Verdict['outcome'], answer: Answer, nowMs: number): Verdict {
-  const retryAfterMs =
-    outcome === 'delivered' ? null : parseRetryAfter(answer.retryAfter, { date: answer.date, nowMs })
+  const retryAfterMs = parseRetryAfter(answer.retryAfter, { date: answer.date, nowMs })
   return { outcome, answered: true, retryAfterMs }
 }
 

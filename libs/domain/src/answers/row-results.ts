@@ -42,8 +42,8 @@ export type RowAnswers =
       readonly rows: ReadonlyMap<number, RowAnswer>
       /** What is odd about the answer: items that name no row. */
       readonly odd: string | null
-      /** True if one of these is of a row that was not delivered. It may be any row that no item names. */
-      readonly strays: boolean
+      /** What became of the rows of these items. Each may be any row that no item names. */
+      readonly strays: ReadonlySet<RowRuleSpec['as']>
     }
   /** The body could not be looked into. So nobody knows which rows it names. */
   | { readonly kind: 'untold'; readonly why: string }
@@ -98,23 +98,25 @@ export function rowAnswersOf(
   const found = new Map<number, RowAnswer>()
   const places = new NamedRows(rows)
   let odd: string | null = null
-  let strays = false
+  const strays = new Set<RowRuleSpec['as']>()
   for (const rule of rules) {
     for (const [place, item] of valuesAt(rule.items, json.value).entries()) {
       if (!isOf(rule, item)) continue
       const named = places.of(rule.naming, item, place)
       if (named.length === 0) {
         odd ??= `${rule.items.text}: item ${place} names no row of the request`
-        strays ||= rule.as !== 'delivered'
+        strays.add(rule.as)
       }
-      for (const position of named)
-        if (!found.has(position)) found.set(position, { as: rule.as, error: errorOf(rule, item), item })
+      const free = named.filter(position => !found.has(position))
+      if (free.length === 0) continue
+      const answer = { as: rule.as, error: errorOf(rule, item), item }
+      for (const position of free) found.set(position, answer)
     }
   }
   return { kind: 'told', rows: found, odd, strays }
 }
 
-const NOTHING_TOLD: RowAnswers = { kind: 'told', rows: new Map(), odd: null, strays: false }
+const NOTHING_TOLD: RowAnswers = { kind: 'told', rows: new Map(), odd: null, strays: new Set() }
 
 function isOf({ json, body }: RowRule, item: unknown): boolean {
   if (json !== null && !valuesAt(json, item).some(isThere)) return false

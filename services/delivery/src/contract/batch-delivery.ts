@@ -9,6 +9,7 @@ import type { Column } from '@sluice/contracts/values'
 import { isIntent } from '@sluice/domain/answers/intent'
 import { namingColumns } from '@sluice/domain/answers/row-results'
 import { countsOf } from '@sluice/domain/counts'
+import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
 import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
@@ -178,6 +179,13 @@ export class BatchDelivery implements AsyncDisposable {
     await ownership.append(target, [marker('run-end', seq)], { signal: never })
   }
 
+  /** Drops all changes, as their topic may after a week. */
+  async forgetChanges(): Promise<void> {
+    const target = at(topics.changes, 0)
+    const { end } = await this.world.log.offsets(target, { signal: never })
+    await this.world.log.trim(target, end, { signal: never })
+  }
+
   /** Writes an event of the run, as its detector does. */
   async tell(fields: Partial<RunEvent>): Promise<void> {
     await tellOfRun(this.world, { ...this.#run, ...fields })
@@ -210,8 +218,7 @@ export class BatchDelivery implements AsyncDisposable {
     this.#changes.notify()
     const reply = this.api(keys, nth)
     const took = { startedAt: Date.now(), durationMs: 0 }
-    if (reply === 'silent')
-      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    if (reply === 'silent') return abortable(new Promise(() => undefined), { signal })
     if (reply === 'time-out') return { kind: 'failed', reason: 'timeout', error: reply, ...took }
     if (reply === 'refused') return { kind: 'failed', reason: 'not-sent', error: reply, ...took }
     const { status, body: said = '', retryAfter } = reply

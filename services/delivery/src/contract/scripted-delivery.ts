@@ -28,7 +28,7 @@ export const topics = syncTopics(PREFIX, SYNC)
 
 /** What the API does with one try. */
 export type Fate =
-  | { readonly status: number; readonly retryAfter?: number }
+  | { readonly status: number; readonly retryAfter?: number; readonly body?: string }
   | 'time-out'
   | 'broken'
   | 'refused'
@@ -54,9 +54,9 @@ const REASONS = {
 function resultOf(fate: Exclude<Fate, 'silent'>): SendResult {
   const took = { startedAt: Date.now(), durationMs: 0 }
   if (typeof fate === 'string') return { kind: 'failed', reason: REASONS[fate], error: fate, ...took }
-  const { status, retryAfter } = fate
+  const { status, retryAfter, body = '' } = fate
   const headers = retryAfter === undefined ? {} : { 'retry-after': `${retryAfter}` }
-  return { kind: 'answered', status, headers, body: '', ...took }
+  return { kind: 'answered', status, headers, body, ...took }
 }
 
 interface SentTry {

@@ -1,7 +1,7 @@
 /** The answer to a request: its meaning, its error for people, and the values that are kept of it. */
 import { AnswerBody } from '@sluice/domain/answers/answer-body'
 import { meaningOf, type AnswerMeaning } from '@sluice/domain/answers/answer-rules'
-import { rowAnswersOf } from '@sluice/domain/answers/row-results'
+import { rowAnswersOf, type RowAnswers } from '@sluice/domain/answers/row-results'
 import {
   confirmsRemoval,
   verdictAs,
@@ -37,18 +37,27 @@ export function judge(result: SendResult, request: Judged, target: Target): Judg
   const body = new AnswerBody(result.body, result.cut === true ? cut : null)
   const told = rowAnswersOf(target.rowRules, body, request.rows)
   const meaning = told.kind === 'untold' ? told : meaningOf(target.answers, result.status, body)
-  const isStray = told.kind === 'told' && told.strays && meaning.kind === 'default'
-  const verdict = doubted(verdictOf(meaning, result, request), isStray)
+  const own = verdictOf(meaning, result, request)
+  const verdict = meaning.kind === 'default' ? doubted(own, told) : own
   const judging = { request, target, body, status: result.status, outcome: verdict.outcome }
   const { rows, odd } = judgeRows(told, judging)
-  const own = verdict.outcome === 'delivered' ? null : errorOf({ meaning, body }, result, target)
-  const error = own !== null && odd !== null ? `${own} (${odd})` : (own ?? odd)
+  const why = verdict.outcome === 'delivered' ? null : errorOf({ meaning, body }, result, target)
+  const error = why !== null && odd !== null ? `${why} (${odd})` : (why ?? odd)
   return { verdict, error, rows }
 }
 
-/** The rows that no item names: one of them was not delivered, and the answer does not say which. */
-function doubted(verdict: Verdict, isStray: boolean): Verdict {
-  return isStray && verdict.outcome === 'delivered' ? { ...verdict, outcome: 'unknown' } : verdict
+/**
+ * The rows that no item names: the answer says of one of them something else than of the request, and does
+ * not say of which.
+ */
+function doubted(verdict: Verdict, told: RowAnswers): Verdict {
+  const { outcome } = verdict
+  const strays = told.kind === 'told' ? [...told.strays] : []
+  const isDoubted =
+    outcome === 'delivered'
+      ? strays.some(as => as !== 'delivered')
+      : outcome === 'rejected' && strays.some(as => as !== 'rejected' && as !== 'throttled')
+  return isDoubted ? { ...verdict, outcome: 'unknown' } : verdict
 }
 
 function verdictOf(meaning: AnswerMeaning, { status, headers }: Answered, request: Judged): Verdict {

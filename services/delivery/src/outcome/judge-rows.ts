@@ -67,10 +67,14 @@ export function judgeRows(
   return { rows, odd: odd !== null && lacking !== null ? `${odd}; ${lacking}` : (odd ?? lacking) }
 }
 
-/** An item may hold a secret that the API gives back. */
+/** So much of an item's error is looked at, since a secret in it may be longer than its mask. */
+const LOOKED_AT_LENGTH = 4 * ROW_ERROR_BYTES
+
+/** An item may hold a secret that the API gives back. One item may name many rows, and have a long error. */
 function errorOf(answer: RowAnswer | undefined, { secrets }: Target): string | null {
   if (answer === undefined || answer.error === null || answer.as === 'delivered') return null
-  return boundedText(redactText(answer.error, secrets), ROW_ERROR_BYTES)
+  const cut = answer.error.length > LOOKED_AT_LENGTH
+  return boundedText(redactText(answer.error.slice(0, LOOKED_AT_LENGTH), secrets, { cut }), ROW_ERROR_BYTES)
 }
 
 const NOTHING: CapturedNow = { values: null, lacking: [] }

@@ -63,7 +63,7 @@ interface Row {
 export function settleRows(sent: Sent, another: AnotherTry): Settled {
   const { verdict, history } = sent
   const rows = rowsOf(sent)
-  const throttles = rows.some(row => row.verdict === 'throttled')
+  const throttles = verdict.outcome === 'throttled' || rows.some(row => row.verdict === 'throttled')
   if (rows.every(row => row.verdict === 'throttled'))
     return { outcome: 'throttled', rows: [], parts: null, waitMs: null, throttles }
   const parts = another.isAnew === true ? anewOf(sent, rows) : partsOf(sent, rows, another)
@@ -109,16 +109,20 @@ function rowsOf({ trigger, rows, history, verdict, judged }: Sent): readonly Row
   })
 }
 
-/** That of all rows if they have the same; else that of the request. */
+/**
+ * That of all rows if they have the same; else that of the request. An answer that throttles and names every
+ * row has told what became of them: it is an attempt like any other.
+ */
 function outcomeOf(
   { verdict, history, rows: sent, trigger }: Sent,
   rows: readonly Row[],
 ): Settled['outcome'] {
-  if (verdict.outcome === 'throttled') return 'throttled'
-  const first = rows[0]?.outcome
-  if (first !== undefined && rows.every(row => row.outcome === first)) return first
+  const came = verdict.outcome
+  if (came === 'throttled' && rows.some(row => row.verdict === came)) return came
+  const first = rows[0]?.outcome ?? 'unsent'
+  if (came === 'throttled' || rows.every(row => row.outcome === first)) return first
   return withTaint(
-    verdict.outcome,
+    came,
     sent.every(row => isTainted(history.tainted, row)),
     trigger,
   )

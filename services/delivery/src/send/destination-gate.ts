@@ -178,6 +178,17 @@ export class DestinationGate {
   }
 }
 
+/** After so many probes that failed, one after another, a run ends. */
+const FAILED_PROBES_MOST = 3
+
+/**
+ * The destination is dead if three probes have failed. One of them is after the start of the run, so that a
+ * run which finds the breaker open ends only by evidence of its own time. `ageMs` is how old the run is.
+ */
+export function isDead({ failedProbes, lastProbeMsAgo }: Broken, ageMs: number): boolean {
+  return failedProbes >= FAILED_PROBES_MOST && lastProbeMsAgo !== null && lastProbeMsAgo < ageMs
+}
+
 /** Why nothing goes to a destination whose breaker is open. */
 export function brokenText({ openedAt, failures, failedProbes }: Broken): string {
   const since = `${new Date(openedAt).toISOString().slice(0, 19)}Z`

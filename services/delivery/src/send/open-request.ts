@@ -67,7 +67,9 @@ export class OpenRequest {
 
   /** It waits. Of all that it took, only what is known of it is still in memory. */
   waits(rows: number): void {
-    const attempts = this.#history.ended.map(({ attempt }) => attempt)
-    this.memory.waits({ rows: rows > 1 ? rows : 0, attempts })
+    const { ended, parts } = this.#history
+    const attempts = new Set(ended.map(({ attempt }) => attempt))
+    for (const { last } of parts) if (last !== null) attempts.add(last)
+    this.memory.waits({ rows: rows > 1 ? rows : 0, attempts: [...attempts] })
   }
 }

@@ -19,14 +19,14 @@ import type { Figures } from '@sluice/partition/figures'
 import type { Rendered } from '@sluice/rendering/render-batch'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import { RequestMemory } from '../delivery-memory.ts'
-import { brokenText, type DestinationGate, type Permits } from './destination-gate.ts'
+import { brokenText, isDead, type DestinationGate, type Permits } from './destination-gate.ts'
 import type { AnotherTry } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type UnownedAttempt } from '../ledger/request-history.ts'
 import { ANNOUNCED } from '../run/doubt.ts'
 import { OpenRequest, type TakenAttempt } from './open-request.ts'
 import { onePermit, type Permit } from './permit.ts'
 import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
-import { ThrottleWindow } from './throttle-window.ts'
+import { hasArrived, ThrottleWindow } from './throttle-window.ts'
 import type { Places } from './places.ts'
 import {
   closingAttempt,
@@ -40,8 +40,6 @@ import { WaitingRequests, type DuePart, type WaitingOptions } from './waiting-re
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
-/** After so many probes that failed, one after another, a run ends. */
-const FAILED_PROBES_MOST = 3
 /** Why a request that was announced is not sent. */
 const NOT_SENT = 'the process was asked to end before it could send this'
 /** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
@@ -273,9 +271,15 @@ export class SendQueue {
       freePlace()
       return permit.giveBack()
     }
+    const credential = target.credentials?.current ?? null
+    // Its token ended, or was refused, while it was announced.
+    if (target.credentials !== null && credential === null) {
+      freePlace()
+      permit.giveBack()
+      return this.#sendAgain({ ...ready, isAnnounced })
+    }
     figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
-    const credential = target.credentials?.current ?? null
     const sending = { target, credential, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
     const sent = await sendRequest(job, { ...sending, another: this.#another })
       .catch((error: unknown) => {
@@ -293,7 +297,7 @@ export class SendQueue {
     permit.finish(sent?.health ?? 'untold')
     if (sent === null) return
     const taken = ready.open.take(sent.attempt)
-    if (sent.throttles) this.#pause(sent, sentAtMs)
+    if (sent.throttles) this.#pause(sent, taken.attempt, sentAtMs)
     else this.#unthrottled(taken.attempt)
     if (taken.attempt.outcome === 'throttled' && taken.attempt.parts === null)
       this.#throttled(ready, taken.attempt, freePlace)
@@ -320,16 +324,10 @@ export class SendQueue {
     return true
   }
 
-  /**
-   * The destination is dead if three probes have failed. One of them is after the start of the run, so that a
-   * run which finds the breaker open ends only by evidence of its own time.
-   */
   #broken(broken: Broken): void {
-    const { failedProbes, lastProbeMsAgo } = broken
-    if (failedProbes < FAILED_PROBES_MOST || lastProbeMsAgo === null) return
     // The start is by the clock of another machine.
     const ageMs = Math.max(performance.now() - this.#sinceMs, Date.now() - this.#options.startedAt)
-    if (lastProbeMsAgo < ageMs) this.#giveUp(brokenText(broken))
+    if (isDead(broken, ageMs)) this.#giveUp(brokenText(broken))
   }
 
   #sendAgain(ready: Ready): void {
@@ -357,7 +355,7 @@ export class SendQueue {
       isAcknowledged = true
       if (memory !== open.memory) memory.done()
       if (isFinished) open.memory.done()
-      else if (memory === open.memory) open.waits(whole.rows.length)
+      else if (open.parts.length > 0) open.waits(whole.rows.length)
       for (const part of parts) this.#waiting.add({ open, part, dueAtMs: atMs + part.waitMs })
       this.#rests(open)
     }
@@ -375,7 +373,11 @@ export class SendQueue {
     // What it would say does not matter if no try of it can be under way.
     const isLeft = this.#givingUp.signal.aborted
     if (part.positions === null || (isLeft && !part.unseen)) return this.#sendOrClose(ready)
-    const rendered = await this.#options.renderPart(request, part.positions)
+    const rendered = await this.#options.renderPart(request, part.positions).catch((error: unknown) => {
+      // Its run may have been over for so long that the changes are gone.
+      if (!isLeft || signal.aborted) throw error
+      return []
+    })
     const [only] = rendered
     if (rendered.length === 1 && only?.kind === 'request') {
       const { method, path, headers, body } = only
@@ -406,11 +408,12 @@ export class SendQueue {
   }
 
   /** Pauses the whole destination (R10). */
-  #pause({ retryAfterMs }: Sent, sentAtMs: number): void {
+  #pause({ retryAfterMs }: Sent, attempt: UnownedAttempt, sentAtMs: number): void {
     const { gate, target, throttles } = this.#options
     const of = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
+    if (hasArrived(attempt)) throttles.served(target.destination)
     gate.pause(throttles.pauseMs(target.destination, of))
-    if (this.#window.throttled(sentAtMs, this.#underWay.size))
+    if (this.#window.throttled(attempt, sentAtMs, this.#underWay.size))
       this.#giveUp('the destination has throttled for an hour, and took no request meanwhile')
   }
 

@@ -106,7 +106,9 @@ export async function sendRequest(
   const outcome = repeatsEarlier && isNeverSent(verdict) ? 'unknown' : settled.outcome
   const attempt = attemptOf(job, target, { result, judged, settled: { ...settled, outcome }, hash, key })
   const { throttles } = settled
-  const health = healthOf(status, verdict)
+  // An API that takes rows is alive, whatever its status says of the others.
+  const takes = [...judged.rows.values()].some(row => row.outcome === 'delivered')
+  const health = takes ? 'served' : healthOf(status, verdict)
   return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, throttles, health }
 }
 
@@ -116,13 +118,15 @@ export async function sendRequest(
  */
 function triesAnew(
   result: SendResult,
-  { verdict }: Judgement,
+  { verdict, rows }: Judgement,
   of: { readonly target: Target; readonly credential: Credential | null; readonly history: PartHistory },
 ): boolean {
   const { target, credential, history } = of
   if (credential === null || result.kind !== 'answered') return false
   const isWorth = target.credentials?.answered(credential, result.status) === true
-  return isWorth && verdict.outcome === 'rejected' && !history.triedAnew
+  // An answer that names rows has judged more than the token.
+  const namesRows = [...rows.values()].some(row => row.outcome !== null)
+  return isWorth && verdict.outcome === 'rejected' && !namesRows && !history.triedAnew
 }
 
 type Failed = Extract<SendResult, { kind: 'failed' }>
@@ -273,8 +277,10 @@ function hashOf({ method, path, body }: Request, target: Target): string {
 export function closingAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
   const { request, requestOffset, history } = job
   const own = hashOf(request, target)
-  // A part is not rendered again for this. If it was sent before, its bytes are known.
-  const hash = history.positions !== null && history.sends > 0 ? (history.last?.requestHash ?? own) : own
+  // A part is not rendered again for this. If it was announced, or sent before, its bytes are known.
+  const { positions, sends, intent, last } = history
+  const before = intent ?? (sends > 0 ? last : null)
+  const hash = positions === null ? own : (before?.requestHash ?? own)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const { trigger } = request
   return {

@@ -33,9 +33,13 @@ export class ThrottleWindow {
     return this.#size === null ? Infinity : this.#size - underWay
   }
 
-  /** A request was throttled. True if the destination has throttled for an hour without one success. */
-  throttled(sentAtMs: number, underWay: number): boolean {
+  /**
+   * A request was throttled, or some of its rows were. True if the destination has throttled for an hour
+   * without one success.
+   */
+  throttled(attempt: UnownedAttempt, sentAtMs: number, underWay: number): boolean {
     const nowMs = performance.now()
+    if (hasArrived(attempt)) this.#throttledSince = null
     // A request that was under way when the destination throttled tells nothing new.
     if (sentAtMs > this.#narrowedAtMs) {
       this.#narrowedAtMs = nowMs
@@ -50,8 +54,8 @@ export class ThrottleWindow {
    * A request was not throttled, so the destination may take more of them. True if the window is gone with
    * it.
    */
-  served({ outcome }: UnownedAttempt): boolean {
-    if (outcome === 'delivered') this.#throttledSince = null
+  served(attempt: UnownedAttempt): boolean {
+    if (hasArrived(attempt)) this.#throttledSince = null
     this.#servedSince += 1
     if (this.#size === null) return false
     this.#size += 1
@@ -59,4 +63,9 @@ export class ThrottleWindow {
     this.#size = null
     return true
   }
+}
+
+/** True if some row of it arrived. */
+export function hasArrived({ outcome, rows }: UnownedAttempt): boolean {
+  return outcome === 'delivered' || rows.some(row => row.outcome === 'delivered')
 }
