@@ -13,6 +13,7 @@ import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
+import { nextTurn } from '@sluice/flow/sleep'
 import type { Broken } from '@sluice/rate-limit/port'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
@@ -24,6 +25,7 @@ import type { AnotherTry } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type UnownedAttempt } from '../ledger/request-history.ts'
 import { ANNOUNCED } from '../run/doubt.ts'
 import { OpenRequest, type TakenAttempt } from './open-request.ts'
+import { Burst } from './burst.ts'
 import { onePermit, type Permit } from './permit.ts'
 import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
 import { ThrottleWindow } from './throttle-window.ts'
@@ -31,6 +33,7 @@ import type { Places } from './places.ts'
 import {
   closingAttempt,
   dividedAttempt,
+  hashed,
   intentOf,
   sendRequest,
   type SendJob,
@@ -91,6 +94,7 @@ export class SendQueue {
   readonly #sinceMs = performance.now()
   #queue: Ready[] = []
   readonly #window: ThrottleWindow
+  readonly #burst = new Burst()
   #unsendable: SluiceError | null = null
 
   constructor(options: SendQueueOptions) {
@@ -157,8 +161,12 @@ export class SendQueue {
   }
 
   #push(ready: Ready): void {
-    this.#queue.push(ready)
+    this.#queue.push(this.#prepared(ready))
     this.#changes.notify()
+  }
+
+  #prepared(ready: Ready): Ready {
+    return { ...ready, job: hashed(ready.job, this.#options.target) }
   }
 
   /** A part of it is in work no more. */
@@ -195,6 +203,8 @@ export class SendQueue {
       }
       const lease = (await this.#credentialed()) ? await this.#lease(want) : null
       if (lease !== null) this.#sendAll(lease)
+      // The requests of this lease come to their connections before another one begins to live.
+      if (this.#burst.isBounded) await nextTurn()
     }
   }
 
@@ -209,7 +219,7 @@ export class SendQueue {
 
   #wanted(): number {
     const { places, target } = this.#options
-    return Math.max(0, Math.min(this.#queue.length, this.#room, places.left(target.scopes)))
+    return Math.max(0, Math.min(this.#queue.length, this.#room, this.#burst.size, places.left(target.scopes)))
   }
 
   /** How many more requests may be under way while the destination throttles. */
@@ -248,10 +258,11 @@ export class SendQueue {
     const taken = this.#queue.splice(0, Math.min(lease.permits, may))
     if (taken.length < lease.permits) lease.unused(lease.permits - taken.length)
     const { places, target } = this.#options
+    const tell = this.#burst.begin(taken.length)
     for (const ready of taken) {
       const permit = onePermit(lease)
       const freePlace = places.take(target.scopes)
-      const sent = this.#sendOne(ready, permit, freePlace)
+      const sent = this.#sendOne(ready, { permit, freePlace, tell })
         .catch((error: unknown) => {
           permit.finish('untold')
           freePlace()
@@ -265,8 +276,16 @@ export class SendQueue {
     }
   }
 
-  async #sendOne(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
+  async #sendOne(
+    ready: Ready,
+    of: {
+      readonly permit: Permit
+      readonly freePlace: () => void
+      readonly tell: ReturnType<Burst['begin']>
+    },
+  ): Promise<void> {
     const { job, lateMs } = ready
+    const { permit, freePlace, tell } = of
     const { target, sender, figures, abort: signal } = this.#options
     const isAnnounced = ready.isAnnounced === true || (target.atMostOnce && (await this.#announce(job)))
     if (isAnnounced && signal.aborted) {
@@ -285,10 +304,12 @@ export class SendQueue {
       .finally(() => figures.inFlight(target.sync, -1))
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
+      tell('late')
       permit.late()
       this.#sendAgain({ ...ready, isAnnounced, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
       return
     }
+    tell('in time')
     // The slot is free with the answer. The place is, once that is acknowledged.
     permit.finish(sent?.health ?? 'untold')
     if (sent === null) return
@@ -333,7 +354,7 @@ export class SendQueue {
   }
 
   #sendAgain(ready: Ready): void {
-    this.#queue.unshift(ready)
+    this.#queue.unshift(this.#prepared(ready))
     this.#changes.notify()
   }
 
