@@ -222,7 +222,7 @@ describe('a process that is too slow for its leases', () => {
       send: async ({ sendBeforeMs = 0 }) => {
         const startedAt = Date.now()
         // As a large request on an idle connection does: it takes time, and is written in the next turn.
-        const untilMs = elapsedMs() + 2
+        const untilMs = elapsedMs() + 4
         while (elapsedMs() < untilMs);
         await nextTurn()
         if (elapsedMs() <= sendBeforeMs)

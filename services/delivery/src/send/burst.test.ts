@@ -13,7 +13,12 @@ function sizes(burst: Burst, leases: readonly (readonly [requests: number, late:
 it('a lease with late requests halves what goes out within the next, down to one', () => {
   const burst = new Burst()
   expect(burst.isBounded).toBe(false)
-  expect(sizes(burst, Array.from({ length: 4 }, () => [6, 6]))).toEqual([3, 1, 1, 1])
+  expect(
+    sizes(
+      burst,
+      Array.from({ length: 4 }, () => [6, 6]),
+    ),
+  ).toEqual([3, 1, 1, 1])
 })
 
 it('requests in time make it larger, until it has no bound', () => {

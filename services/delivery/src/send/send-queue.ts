@@ -76,9 +76,6 @@ export interface SendQueueOptions extends Ends {
   readonly early: AbortSignal
 }
 
-/** People are not told of shorter waits for a next try. */
-const TOLD_FROM_MS = 5_000
-
 export class SendQueue {
   readonly #options: SendQueueOptions
   readonly #changes = new Notifier()
@@ -125,11 +122,7 @@ export class SendQueue {
   get waitsFor(): string | null {
     const { credentials } = this.#options.target
     if (this.#queue.length > 0) return credentials?.waitsFor ?? this.#options.gate.waitsFor
-    const leftMs = this.#waiting.nextAtMs - performance.now()
-    if (this.#underWay.size > 0 || leftMs < TOLD_FROM_MS || leftMs === Infinity) return null
-    // The time is rounded to the minute, so that people who watch are told once, and not with each look.
-    const until = new Date(Math.ceil((Date.now() + leftMs) / 60_000) * 60_000)
-    return `requests that failed are tried again, the next by ${until.toISOString().slice(0, 16)}Z`
+    return this.#underWay.size > 0 ? null : this.#waiting.waitsFor
   }
 
   /** How many requests wait for their next try, with all that is open of them. */
@@ -161,12 +154,8 @@ export class SendQueue {
   }
 
   #push(ready: Ready): void {
-    this.#queue.push(this.#prepared(ready))
+    this.#queue.push({ ...ready, job: hashed(ready.job, this.#options.target) })
     this.#changes.notify()
-  }
-
-  #prepared(ready: Ready): Ready {
-    return { ...ready, job: hashed(ready.job, this.#options.target) }
   }
 
   /** A part of it is in work no more. */
@@ -260,9 +249,9 @@ export class SendQueue {
     const { places, target } = this.#options
     const tell = this.#burst.begin(taken.length)
     for (const ready of taken) {
-      const permit = onePermit(lease)
+      const permit = onePermit(lease, tell)
       const freePlace = places.take(target.scopes)
-      const sent = this.#sendOne(ready, { permit, freePlace, tell })
+      const sent = this.#sendOne(ready, permit, freePlace)
         .catch((error: unknown) => {
           permit.finish('untold')
           freePlace()
@@ -276,16 +265,8 @@ export class SendQueue {
     }
   }
 
-  async #sendOne(
-    ready: Ready,
-    of: {
-      readonly permit: Permit
-      readonly freePlace: () => void
-      readonly tell: ReturnType<Burst['begin']>
-    },
-  ): Promise<void> {
+  async #sendOne(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
     const { job, lateMs } = ready
-    const { permit, freePlace, tell } = of
     const { target, sender, figures, abort: signal } = this.#options
     const isAnnounced = ready.isAnnounced === true || (target.atMostOnce && (await this.#announce(job)))
     if (isAnnounced && signal.aborted) {
@@ -304,12 +285,10 @@ export class SendQueue {
       .finally(() => figures.inFlight(target.sync, -1))
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
-      tell('late')
       permit.late()
       this.#sendAgain({ ...ready, isAnnounced, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
       return
     }
-    tell('in time')
     // The slot is free with the answer. The place is, once that is acknowledged.
     permit.finish(sent?.health ?? 'untold')
     if (sent === null) return
@@ -354,7 +333,7 @@ export class SendQueue {
   }
 
   #sendAgain(ready: Ready): void {
-    this.#queue.unshift(this.#prepared(ready))
+    this.#queue.unshift({ ...ready, job: hashed(ready.job, this.#options.target) })
     this.#changes.notify()
   }
 
