@@ -137,7 +137,7 @@ function isLate(result: SendResult): result is Failed {
 function neverOpen(last: Failed, { timeoutMs }: Target, lateMs: number): Failed {
   const error =
     `no connection was open in time for a lease of the limits in ${timeoutMs} ms of trying: ` +
-    'it takes too long to open, or is closed as soon as it is open'
+    'it takes too long to open, or is closed as soon as it is open, or this process is too busy to use it'
   const { startedAt, durationMs } = last
   return { ...last, error, startedAt: startedAt - lateMs, durationMs: lateMs + durationMs }
 }
