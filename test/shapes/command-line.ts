@@ -56,6 +56,8 @@ export function oneProcess(env: Env, peaks: PeakMemory): CommandLine {
   return {
     run: (argv, { signal }) =>
       killedBy(signal, child, () => {
+        if (!child.connected)
+          return Promise.resolve({ exitCode: child.exitCode, stdout: '', stderr: 'the process ended' })
         const id = (lastId += 1)
         const { promise, resolve } = Promise.withResolvers<Finished>()
         waiting.set(id, resolve)

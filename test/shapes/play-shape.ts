@@ -8,6 +8,7 @@ import { oneProcess, processEach, type CommandLine } from './command-line.ts'
 import { judgeRuns } from './judge-runs.ts'
 import { PeakMemory, type Peaks } from './peak-memory.ts'
 import { syncNames, writeProject, type Databases } from './project.ts'
+import { reasonsOf } from './reasons.ts'
 import { isSelected, type Pass, type Shape } from './shape.ts'
 import { findShape } from './shapes.ts'
 import { startShapeReceiver, type ShapeReceiver } from './start-receiver.ts'
@@ -15,6 +16,9 @@ import { startShapeReceiver, type ShapeReceiver } from './start-receiver.ts'
 /** No process may ever need more, in MB, whatever the shape. */
 const MOST_MEGABYTES = 700
 const LOG_LINES_SHOWN = 15
+/** Of so many syncs it is told why rows were not delivered, once a pass is not as it has to be. */
+const SYNCS_ASKED = 3
+const ASKED_FOR_MS = 60_000
 const WARN = 40
 
 type Env = { readonly [name: string]: string }
@@ -112,6 +116,7 @@ async function playPasses(stage: Stage): Promise<Passes> {
       )
     if (problems.length === 0) continue
     played.problems.push(...problems.map(problem => `pass ${index + 1}: ${problem}`))
+    played.problems.push(...(await reasons(stage)))
     if (stage.services !== null) played.problems.push(...warnings(stage.services))
     break
   }
@@ -136,6 +141,16 @@ async function playPass(stage: Stage, pass: Pass): Promise<string[]> {
   if (late.aborted) return [`did not end in ${passWithinMs / 1000} s`]
   if (deaths.signal.aborted) return [String(deaths.signal.reason)]
   return judgeRuns(ended, { pass, countOf: selection => count(shape, selection) })
+}
+
+async function reasons({ shape, dir, command }: Stage): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const name of syncNames(shape).slice(0, SYNCS_ASKED)) {
+    const args = ['failed', name, '--json', '--limit', '1000', '--dir', dir]
+    const asked = await command.run(args, { signal: AbortSignal.timeout(ASKED_FOR_MS) })
+    found.push(...reasonsOf(asked).map(reason => `${name}: ${reason}`))
+  }
+  return found
 }
 
 async function prepare(stage: Stage, pass: Pass): Promise<void> {

@@ -96,7 +96,16 @@ export const SHAPES: readonly Shape[] = [
   },
   { name: 'wide-3kb', rows: 100_000, columns: KB_3, batch: 100, passes: ADDED_AND_RESTORED },
   { name: 'wide-3kb-csv', rows: 100_000, columns: KB_3, file: 'csv', batch: 100, passes: ADDED_ONCE },
-  { name: 'wide-1mb', rows: 200, columns: MB_1, batch: 100, batchBytes: '8MB', passes: EVERY_ROW_CHANGES },
+  {
+    name: 'wide-1mb',
+    rows: 200,
+    columns: MB_1,
+    // From a file, as users have such rows. A query that computes them holds them twice (PERFORMANCE.md).
+    file: 'duckdb',
+    batch: 100,
+    batchBytes: '8MB',
+    passes: EVERY_ROW_CHANGES,
+  },
   {
     name: 'wide-1mb-postgres',
     rows: 200,

@@ -1,5 +1,6 @@
 /** The judge of the shapes, for a verdict is worth no more than the judge. */
 import { describe, expect, it } from 'vitest'
+import { reasonsOf } from '../shapes/reasons.ts'
 import { RowJudge } from '../shapes/row-judge.ts'
 import { rowJson, type Pass } from '../shapes/shape.ts'
 import { findShape, SHAPES } from '../shapes/shapes.ts'
@@ -55,6 +56,24 @@ describe('the judge of a shape', () => {
     judge.take('changed', body([1, 2, 3], changing, 'changed'))
     expect(judge.judge()).toMatchObject({ rows: 3, wrong: 0, missing: 0, repeated: 0 })
   })
+})
+
+it('a shape that leaves rows undelivered tells why, each reason once', () => {
+  const row = { key: '1', op: 'added', outcome: 'unsent', status: null, attempts: 1, runs: 1, since: '' }
+  const page = {
+    rows: [
+      { ...row, error: 'a' },
+      { ...row, error: null },
+      { ...row, error: 'a' },
+    ],
+    next: null,
+  }
+  const ended = { exitCode: 0, stderr: '' }
+  expect(reasonsOf({ ...ended, stdout: JSON.stringify(page) })).toEqual([
+    '2 rows added, unsent: a',
+    '1 rows added, unsent: no reason is given',
+  ])
+  expect(reasonsOf({ ...ended, stdout: 'gone' })).toEqual(['sluice failed tells nothing: gone'])
 })
 
 it('every shape has a name of its own, and a last run that shows whether anything is sent twice', () => {

@@ -378,6 +378,21 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
         expect(api.figures.connections).toBe(1)
       })
 
+      it('a late request has waited only if a connection was opened for it meanwhile', async () => {
+        const sendWhileBusy = () => {
+          const sendBeforeMs = elapsedMs() + 5
+          const late = sendOnOne({ sendBeforeMs })
+          while (elapsedMs() <= sendBeforeMs + 5);
+          return late
+        }
+        const first = await sendWhileBusy()
+        expect(first).toMatchObject({ reason: 'not-sent', late: true })
+        expect(first.durationMs).toBeGreaterThan(5)
+        expect(await sendOnOne()).toMatchObject({ kind: 'answered' })
+        expect(await sendWhileBusy()).toMatchObject({ reason: 'not-sent', late: true, durationMs: 0 })
+        expect(api.figures.connections).toBe(1)
+      })
+
       it('a sender that is disposed fails requests under way and later ones', async () => {
         api.on({}, { fault: 'hang' })
         const inFlight = send()

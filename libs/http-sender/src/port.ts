@@ -76,7 +76,10 @@ export type SendResult =
       readonly reason: 'invalid' | 'not-sent' | 'timeout' | 'broken'
       /** What happened, for a person: `connect ECONNREFUSED 127.0.0.1:9`. */
       readonly error: string
-      /** True only with `not-sent`, if `sendBeforeMs` had passed: try again with a new lease. */
+      /**
+       * True only with `not-sent`, if `sendBeforeMs` had passed: try again with a new lease. `durationMs` is
+       * then the wait for a connection. It is 0 if none was opened meanwhile: this process was too slow.
+       */
       readonly late?: boolean
       readonly startedAt: number
       readonly durationMs: number

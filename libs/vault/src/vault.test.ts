@@ -57,14 +57,14 @@ describe('the vault', () => {
     expect((await open()).find('crm-token')).toBeNull()
   })
 
-  it('tells each value whenever it is asked for, so that what masks it does not forget it', async () => {
+  it('tells each value when it is set and whenever it is asked for, so that what masks it does not forget it', async () => {
     const told: string[] = []
     const keys = environmentKeys({ SLUICE_ENCRYPTION_KEY: key })
     const vault = await Vault.open({ ...log, keys, onOpened: value => told.push(value) }, options)
     opened.push(vault)
     await set(vault, 'crm', VALUE)
     for (let n = 0; n < 3; n += 1) vault.find('crm')
-    expect(told).toEqual([VALUE, VALUE, VALUE])
+    expect(told).toEqual([VALUE, VALUE, VALUE, VALUE])
   })
 
   it('shows names, grants, times and keys, and no value', async () => {

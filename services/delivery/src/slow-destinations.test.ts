@@ -6,6 +6,8 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Attempt } from '@sluice/contracts/records'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
+import { nextTurn } from '@sluice/flow/sleep'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
@@ -211,6 +213,32 @@ async function serve(
       }),
   }
 }
+
+describe('a process that is too slow for its leases', () => {
+  it('delivers all rows, though it takes longer to hand over all than a lease lives', async () => {
+    let late = 0
+    const run = await deliver('http://api', 30, {
+      sync: { timeout: '500ms' },
+      send: async ({ sendBeforeMs = 0 }) => {
+        const startedAt = Date.now()
+        // As a large request on an idle connection does: it takes time, and is written in the next turn.
+        const untilMs = elapsedMs() + 4
+        while (elapsedMs() < untilMs);
+        await nextTurn()
+        if (elapsedMs() <= sendBeforeMs)
+          return { kind: 'answered', status: 200, headers: {}, body: '', startedAt, durationMs: 1 }
+        late += 1
+        return { kind: 'failed', reason: 'not-sent', late: true, error: 'late', startedAt, durationMs: 0 }
+      },
+    })
+    await run.ended
+    await run.drain()
+    expect((await attempts()).map(({ outcome }) => outcome)).toEqual(
+      Array.from({ length: 30 }, () => 'delivered'),
+    )
+    expect(late).toBeGreaterThan(0)
+  })
+})
 
 describe('a destination whose connections', () => {
   it('open too late for each lease: rows are unsent after their time-out', async () => {

@@ -28,6 +28,13 @@ export interface ExchangeEnd {
   readonly reject: (reason: unknown) => void
 }
 
+/** Where a request goes. */
+export interface Way {
+  readonly pool: Pool
+  /** How many connections were opened so far. */
+  readonly opened: number
+}
+
 type FailureReason = Extract<SendResult, { kind: 'failed' }>['reason']
 type DispatchOptions = Parameters<Pool['dispatch']>[0]
 type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
@@ -51,7 +58,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #startedAt = Date.now()
   readonly #startedMs = performance.now()
   #timer: NodeJS.Timeout | undefined
-  #pool: Pool | undefined
+  #way: Way | undefined
+  #openedBefore = 0
   #options: DispatchOptions | undefined
   #freshStarts = 0
   #controller: Dispatcher.DispatchController | undefined
@@ -71,15 +79,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /** Hands the request to the pool. The deadline runs from here on, through connecting, head and body. */
-  begin(pool: Pool, options: DispatchOptions): void {
-    this.#pool = pool
+  begin(way: Way, options: DispatchOptions): void {
+    this.#way = way
+    this.#openedBefore = way.opened
     this.#options = options
     if (elapsedMs() > (this.#request.sendBeforeMs ?? Infinity)) {
-      this.#fail('not-sent', 'the lease had ended before', { late: true })
+      this.#isLate('the lease had ended before')
       return
     }
     this.#timer = setTimeout(expire, Math.min(this.#request.timeoutMs, MAX_TIMER_MS), this)
-    pool.dispatch(options, this)
+    way.pool.dispatch(options, this)
   }
 
   /** For a request that cannot even be tried. */
@@ -116,7 +125,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#leaveQueue = undefined
     const { sendBeforeMs = Infinity } = this.#request
     if (this.#state === 'waiting' && elapsedMs() > sendBeforeMs) {
-      this.#fail('not-sent', 'no connection before the lease ended', { late: true })
+      this.#isLate('no connection before the lease ended')
     }
     // An error thrown here, before a byte is written, takes the request out and leaves the connection to
     // others.
@@ -173,12 +182,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #startAfresh(): void {
     this.#freshStarts += 1
-    const pool = this.#pool
+    const way = this.#way
     const options = this.#options
-    if (pool === undefined || options === undefined) return
+    if (way === undefined || options === undefined) return
     // undici calls from inside its own bookkeeping, which has to end first.
     queueMicrotask(() => {
-      if (this.#state === 'waiting') pool.dispatch(options, this)
+      if (this.#state === 'waiting') way.pool.dispatch(options, this)
     })
   }
 
@@ -227,9 +236,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return this.#request.bodyLimitBytes ?? this.#around.bodyLimitBytes
   }
 
-  #fail(reason: FailureReason, error: string, lateness: { readonly late?: true } = {}): void {
+  #fail(reason: FailureReason, error: string): void {
     this.#settled()
-    this.#end.resolve({ kind: 'failed', reason, error, ...lateness, ...this.#timing() })
+    this.#end.resolve({ kind: 'failed', reason, error, ...this.#timing() })
+  }
+
+  /** Also an idle connection gets a request only in a later turn of the event loop, which may be long. */
+  #isLate(error: string): void {
+    this.#settled()
+    const timing = this.#timing()
+    const hasOpened = (this.#way?.opened ?? 0) > this.#openedBefore
+    const durationMs = hasOpened ? timing.durationMs : 0
+    this.#end.resolve({ kind: 'failed', reason: 'not-sent', error, late: true, ...timing, durationMs })
   }
 
   #timing(): { readonly startedAt: number; readonly durationMs: number } {

@@ -13,7 +13,7 @@ import { ProxyTunnels, type ProxyOptions } from './proxy-tunnel.ts'
 import { queuedAbortHook } from './queued-abort-hook.ts'
 import { splitUrl } from './split-url.ts'
 import { Exchange } from './undici-exchange.ts'
-import type { ExchangeSurroundings } from './undici-exchange.ts'
+import type { ExchangeSurroundings, Way } from './undici-exchange.ts'
 import type { ConnectionOptions, HttpSender, OutgoingRequest, SendResult } from '../port.ts'
 
 export interface UndiciSenderOptions {
@@ -46,8 +46,8 @@ export interface UndiciSenderOptions {
  */
 const MAX_ORIGINS = 1024
 
-interface Origin {
-  readonly pool: Pool
+interface Origin extends Way {
+  opened: number
   /** From the user info of the URL, for requests without an authorization header of their own. */
   readonly authorization: string | null
 }
@@ -110,12 +110,12 @@ class UndiciSender implements HttpSender {
   #dispatch(exchange: Exchange, request: OutgoingRequest): void {
     assertHeaders(request.headers)
     const { origin, path } = splitUrl(request.url)
-    const { pool, authorization } = this.#originOf(origin, request.connection ?? this.#options.connection)
+    const way = this.#originOf(origin, request.connection ?? this.#options.connection)
     this.#watch.add(request.signal, exchange)
-    exchange.begin(pool, {
+    exchange.begin(way, {
       path,
       method: request.method,
-      headers: headersWith(request.headers, authorization),
+      headers: headersWith(request.headers, way.authorization),
       body: bufferOf(request.body),
       // undici closes the connection after a DELETE with a body, unless it is told that the server copes with
       // that.
@@ -141,11 +141,12 @@ class UndiciSender implements HttpSender {
       allowH2: false,
       connect: this.#connectorOf(connection),
     })
+    const origin: Origin = { pool, opened: 0, authorization: basicAuthorization(url) }
     pool.on('connect', (_origin, targets) => {
+      origin.opened += 1
       const client = targets.at(-1)
       if (client !== undefined) passOverInterimAnswers(client)
     })
-    const origin = { pool, authorization: basicAuthorization(url) }
     const [oldest] = this.#origins.keys()
     if (this.#origins.size >= MAX_ORIGINS && oldest !== undefined) {
       void this.#origins.get(oldest)?.pool.close()

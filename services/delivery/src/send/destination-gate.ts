@@ -18,7 +18,7 @@ const PAUSE_MS = 500
 const CUT_OFF_AFTER_MS = 15_000
 
 /** People are not told of shorter waits. */
-const TOLD_FROM_MS = 5_000
+export const TOLD_FROM_MS = 5_000
 /** Why the limits let nothing through, where people should know. */
 const WAITS_TOLD: { readonly [reason in LimitWait['reason']]?: string } = {
   rate: 'the rate limit is used up',
@@ -106,9 +106,7 @@ export class DestinationGate {
     const why =
       wait === null ? undefined : wait.broken === null ? WAITS_TOLD[wait.reason] : brokenText(wait.broken)
     if (wait === null || why === undefined || wait.leftMs < TOLD_FROM_MS) return null
-    // The time is rounded to the minute, so that people who watch are told once, and not with each look.
-    const until = new Date(Math.ceil((Date.now() + wait.leftMs) / 60_000) * 60_000)
-    return `nothing is sent until ${until.toISOString().slice(0, 16)}Z at the latest: ${why}`
+    return `nothing is sent until ${minuteAfter(wait.leftMs)} at the latest: ${why}`
   }
 
   /** Null if the keeper of the limits does not answer. */
@@ -187,6 +185,12 @@ const FAILED_PROBES_MOST = 3
  */
 export function isDead({ failedProbes, lastProbeMsAgo }: Broken, ageMs: number): boolean {
   return failedProbes >= FAILED_PROBES_MOST && lastProbeMsAgo !== null && lastProbeMsAgo < ageMs
+}
+
+/** The minute after a wait. So people who watch are told of it once, and not with each look. */
+export function minuteAfter(leftMs: number): string {
+  const until = new Date(Math.ceil((Date.now() + leftMs) / 60_000) * 60_000)
+  return `${until.toISOString().slice(0, 16)}Z`
 }
 
 /** Why nothing goes to a destination whose breaker is open. */

@@ -1,4 +1,5 @@
 import type { Health } from '@sluice/domain/answers/health'
+import type { Burst } from './burst.ts'
 import type { Permits } from './destination-gate.ts'
 
 /** Leave for one request: it ends as finished, or as given back unused. Only the first of the two counts. */
@@ -10,7 +11,8 @@ export interface Permit {
   readonly late: () => void
 }
 
-export function onePermit(lease: Permits): Permit {
+/** `tell` is told whether it was used in time. */
+export function onePermit(lease: Permits, tell: ReturnType<Burst['begin']>): Permit {
   let ended = false
   const end = (how: () => void): void => {
     if (!ended) how()
@@ -18,8 +20,16 @@ export function onePermit(lease: Permits): Permit {
   }
   return {
     useBeforeMs: lease.useBeforeMs,
-    finish: health => end(() => lease.finished(health)),
+    finish: health =>
+      end(() => {
+        tell('in time')
+        lease.finished(health)
+      }),
     giveBack: () => end(() => lease.unused(1)),
-    late: () => end(() => lease.late()),
+    late: () =>
+      end(() => {
+        tell('late')
+        lease.late()
+      }),
   }
 }

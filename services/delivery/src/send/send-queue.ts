@@ -13,6 +13,7 @@ import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
+import { nextTurn } from '@sluice/flow/sleep'
 import type { Broken } from '@sluice/rate-limit/port'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
@@ -24,6 +25,7 @@ import type { AnotherTry } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type UnownedAttempt } from '../ledger/request-history.ts'
 import { ANNOUNCED } from '../run/doubt.ts'
 import { OpenRequest, type TakenAttempt } from './open-request.ts'
+import { Burst } from './burst.ts'
 import { onePermit, type Permit } from './permit.ts'
 import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
 import { hasArrived, ThrottleWindow } from './throttle-window.ts'
@@ -31,6 +33,7 @@ import type { Places } from './places.ts'
 import {
   closingAttempt,
   dividedAttempt,
+  hashed,
   intentOf,
   sendRequest,
   type SendJob,
@@ -71,9 +74,6 @@ export interface SendQueueOptions extends Ends {
   readonly early: AbortSignal
 }
 
-/** People are not told of shorter waits for a next try. */
-const TOLD_FROM_MS = 5_000
-
 export class SendQueue {
   readonly #options: SendQueueOptions
   readonly #changes = new Notifier()
@@ -89,6 +89,7 @@ export class SendQueue {
   readonly #sinceMs = performance.now()
   #queue: Ready[] = []
   readonly #window: ThrottleWindow
+  readonly #burst = new Burst()
   #unsendable: SluiceError | null = null
 
   constructor(options: SendQueueOptions) {
@@ -119,11 +120,7 @@ export class SendQueue {
   get waitsFor(): string | null {
     const { credentials } = this.#options.target
     if (this.#queue.length > 0) return credentials?.waitsFor ?? this.#options.gate.waitsFor
-    const leftMs = this.#waiting.nextAtMs - performance.now()
-    if (this.#underWay.size > 0 || leftMs < TOLD_FROM_MS || leftMs === Infinity) return null
-    // The time is rounded to the minute, so that people who watch are told once, and not with each look.
-    const until = new Date(Math.ceil((Date.now() + leftMs) / 60_000) * 60_000)
-    return `requests that failed are tried again, the next by ${until.toISOString().slice(0, 16)}Z`
+    return this.#underWay.size > 0 ? null : this.#waiting.waitsFor
   }
 
   /** How many requests wait for their next try, with all that is open of them. */
@@ -155,7 +152,7 @@ export class SendQueue {
   }
 
   #push(ready: Ready): void {
-    this.#queue.push(ready)
+    this.#queue.push({ ...ready, job: hashed(ready.job, this.#options.target) })
     this.#changes.notify()
   }
 
@@ -193,6 +190,8 @@ export class SendQueue {
       }
       const lease = (await this.#credentialed()) ? await this.#lease(want) : null
       if (lease !== null) this.#sendAll(lease)
+      // The requests of this lease come to their connections before another one begins to live.
+      if (this.#burst.isBounded) await nextTurn()
     }
   }
 
@@ -207,7 +206,7 @@ export class SendQueue {
 
   #wanted(): number {
     const { places, target } = this.#options
-    return Math.max(0, Math.min(this.#queue.length, this.#room, places.left(target.scopes)))
+    return Math.max(0, Math.min(this.#queue.length, this.#room, this.#burst.size, places.left(target.scopes)))
   }
 
   /** How many more requests may be under way while the destination throttles. */
@@ -246,8 +245,9 @@ export class SendQueue {
     const taken = this.#queue.splice(0, Math.min(lease.permits, may))
     if (taken.length < lease.permits) lease.unused(lease.permits - taken.length)
     const { places, target } = this.#options
+    const tell = this.#burst.begin(taken.length)
     for (const ready of taken) {
-      const permit = onePermit(lease)
+      const permit = onePermit(lease, tell)
       const freePlace = places.take(target.scopes)
       const sent = this.#sendOne(ready, permit, freePlace)
         .catch((error: unknown) => {
@@ -331,7 +331,7 @@ export class SendQueue {
   }
 
   #sendAgain(ready: Ready): void {
-    this.#queue.unshift(ready)
+    this.#queue.unshift({ ...ready, job: hashed(ready.job, this.#options.target) })
     this.#changes.notify()
   }
 

@@ -32,6 +32,8 @@ export interface SendJob {
   readonly runId: string
   /** Of exactly these rows. */
   readonly history: PartHistory
+  /** Of its request, if it is known already (`hashed`). */
+  readonly hash?: string
 }
 
 export interface Sent {
@@ -76,7 +78,7 @@ export async function sendRequest(
   const { request, history } = job
   const { credential = null, sender, sendBeforeMs, lateMs, another, signal } = deps
   const target = withCredential(deps.target, credential)
-  const hash = hashOf(request, target)
+  const hash = job.hash ?? hashOf(request, target)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
   const headers = mergedHeaders(target.headers, request.headers)
   if (key !== null && target.idempotencyHeader !== null) headers[target.idempotencyHeader] = key
@@ -139,7 +141,7 @@ function isLate(result: SendResult): result is Failed {
 function neverOpen(last: Failed, { timeoutMs }: Target, lateMs: number): Failed {
   const error =
     `no connection was open in time for a lease of the limits in ${timeoutMs} ms of trying: ` +
-    'it takes too long to open, or is closed as soon as it is open'
+    'it takes too long to open, or is closed as soon as it is open, or this process is too busy to use it'
   const { startedAt, durationMs } = last
   return { ...last, error, startedAt: startedAt - lateMs, durationMs: lateMs + durationMs }
 }
@@ -247,10 +249,15 @@ function textOf(body: Request['body']): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(body ?? undefined)
 }
 
+/** The job with its hash, so that sending it takes less time: a lease does not live for long. */
+export function hashed(job: SendJob, target: Target): SendJob {
+  return job.hash === undefined ? { ...job, hash: hashOf(job.request, target) } : job
+}
+
 /** Announces the next try of a request, before any byte of it is sent. */
 export function intentOf(job: SendJob, target: Target): UnownedAttempt {
   const { request, requestOffset, history } = job
-  const hash = hashOf(request, target)
+  const hash = job.hash ?? hashOf(request, target)
   return {
     ...NEVER_SENT,
     ...placeOf(job),

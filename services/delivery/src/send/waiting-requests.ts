@@ -10,6 +10,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn, sleep } from '@sluice/flow/sleep'
 import type { Placed } from '@sluice/topics/owned-reader'
 import type { PartHistory } from '../ledger/request-history.ts'
+import { minuteAfter, TOLD_FROM_MS } from './destination-gate.ts'
 import type { OpenRequest } from './open-request.ts'
 
 /** Requests that are due lie close together if the API fails. So one read looks so far ahead for the next. */
@@ -50,9 +51,11 @@ export class WaitingRequests {
     options.atOnce.addEventListener('abort', () => this.#changes.notify(), { once: true })
   }
 
-  /** When the first of them is due, by `performance.now()`; Infinity if none waits. */
-  get nextAtMs(): number {
-    return this.#waiting.size === 0 ? Infinity : this.#nextAtMs
+  /** When the first of them is due, in a sentence; null if that is soon, or none waits. */
+  get waitsFor(): string | null {
+    const leftMs = this.#nextAtMs - performance.now()
+    if (this.#waiting.size === 0 || leftMs < TOLD_FROM_MS || leftMs === Infinity) return null
+    return `requests that failed are tried again, the next by ${minuteAfter(leftMs)}`
   }
 
   add(waiting: WaitingPart): void {
