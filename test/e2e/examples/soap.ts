@@ -26,7 +26,7 @@ export function soapExample(profile: Profile): void {
     await example.edit('99.90', '-99.90')
     expect(await example.run(3)).toMatchObject({ added: { detected: 3, delivered: 2, rejected: 1 } })
     expect(await example.failed()).toMatchObject([
-      { key: '1003', outcome: 'rejected', error: expect.stringContaining('soap:Client') },
+      { key: '1003', outcome: 'rejected', error: expect.stringContaining('is no amount') },
     ])
 
     await example.edit('-99.90', '99.90')

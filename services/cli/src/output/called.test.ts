@@ -20,7 +20,8 @@ afterAll(async () => {
 describe('the command as it was called', () => {
   it('is npx where npx runs it, and not where npx runs something else', () => {
     const npx = { npm_lifecycle_event: 'npx', _: '/usr/bin/npx' }
-    expect(calledCommand({ ...npx, npm_lifecycle_script: 'sluice' }, root)).toBe('npx sluice')
+    for (const script of ['sluice', `'sluice' --dir x`, '"sluice"'])
+      expect(calledCommand({ ...npx, npm_lifecycle_script: script }, root)).toBe('npx sluice')
     expect(calledCommand({ ...npx, npm_lifecycle_script: 'vitest' }, root)).toBe('sluice')
   })
 

@@ -17,7 +17,7 @@ export interface Called {
  */
 export function calledCommand(env: Environment, cwd: string): string {
   if (env['npm_lifecycle_event'] === 'npx')
-    return /^"?sluice\b/.test(env['npm_lifecycle_script'] ?? '') ? 'npx sluice' : 'sluice'
+    return /^['"]?sluice\b/.test(env['npm_lifecycle_script'] ?? '') ? 'npx sluice' : 'sluice'
   const path = env['_'] ?? ''
   if (basename(path) !== 'sluice' || !existsSync(resolve(cwd, path))) return 'sluice'
   const folder = dirname(resolve(cwd, path))
