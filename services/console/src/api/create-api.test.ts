@@ -1,10 +1,12 @@
 /** The API over real HTTP, for a project in which nothing ever ran. */
 import { createServer, request as send, type IncomingHttpHeaders } from 'node:http'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { problem, resourcesPage, runsPage, syncsPage } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Catalog } from '@sluice/control/catalog'
+import type { Control } from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
 import { createLogger } from '@sluice/runtime/logger'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
@@ -38,6 +40,7 @@ interface Answered {
 }
 
 interface Server extends AsyncDisposable {
+  readonly port: number
   ask(
     method: string,
     path: string,
@@ -45,15 +48,16 @@ interface Server extends AsyncDisposable {
   ): Promise<Answered>
 }
 
-async function serve(access: Access): Promise<Server> {
+async function serve(access: Access, served: Control = control): Promise<Server> {
   const asked = new AskedRuns({ logger, cancel: new AbortController().signal })
-  const openControl = (): Promise<ProjectControl> => Promise.resolve(control)
+  const openControl = (): Promise<Control> => Promise.resolve(served)
   const api = await createApi({ access, openControl, asked, logger, badLoginMs: 1 })
   const server = createServer(api.listener).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
-  const port = typeof address === 'object' ? address?.port : undefined
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0
   return {
+    port,
     ask: (method, path, { headers = {}, body } = {}) =>
       new Promise((resolve, reject) => {
         const request = send({ port, host: '127.0.0.1', method, path, headers }, response => {
@@ -213,4 +217,30 @@ describe('a token', () => {
     expect(status).toBe(403)
     expect((await server.ask('GET', '/api/v1/runs', { headers: { host: 'evil.example' } })).status).toBe(403)
   })
+})
+
+it('requests in a row on a connection that breaks off end, and give back their places', async () => {
+  const begun: AbortSignal[] = []
+  const started = Promise.withResolvers<void>()
+  const hanging: Control = Object.create(control, {
+    preview: {
+      value: (_query: unknown, signal: AbortSignal) => {
+        begun.push(signal)
+        if (begun.length === 2) started.resolve()
+        return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      },
+    },
+  })
+  await using busy = await serve({ kind: 'loopback', host: '127.0.0.1' }, hanging)
+  const path = `/api/v1/preview?sync=${SYNC}`
+  const socket = connect(busy.port, '127.0.0.1')
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(5))
+  await started.promise
+  expect((await busy.ask('GET', path)).status).toBe(503)
+  socket.destroy()
+  await Promise.all(begun.map(signal => signal.aborted || once(signal, 'abort')))
+  const next = connect(busy.port, '127.0.0.1')
+  next.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+  await expect.poll(() => begun.length).toBe(3)
+  next.destroy()
 })
