@@ -6,8 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { problem, resourcesPage, runsPage, syncsPage } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Catalog } from '@sluice/control/catalog'
-import type { Control } from '@sluice/control/port'
-import { ProjectControl } from '@sluice/control/project-control'
+import { ProjectControl, type Place } from '@sluice/control/project-control'
 import { createLogger } from '@sluice/runtime/logger'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { AskedRuns } from '../asked-runs.ts'
@@ -26,12 +25,13 @@ const catalog: Catalog = {
   publish: () => Promise.resolve(),
 }
 /** It would open the topics for what is asked of it, and cannot. */
-const control = new ProjectControl(catalog, {
+const place: Place = {
   hasHistory: false,
   open: () => Promise.reject(new SluiceError('unreachable', 'Kafka does not answer')),
   assertSecrets: () => Promise.resolve(),
   openNextRun: () => Promise.reject(new Error('the password is hunter2')),
-})
+}
+const control = new ProjectControl(catalog, place)
 
 interface Answered {
   readonly status: number
@@ -48,9 +48,9 @@ interface Server extends AsyncDisposable {
   ): Promise<Answered>
 }
 
-async function serve(access: Access, served: Control = control): Promise<Server> {
+async function serve(access: Access, served = control): Promise<Server> {
   const asked = new AskedRuns({ logger, cancel: new AbortController().signal })
-  const openControl = (): Promise<Control> => Promise.resolve(served)
+  const openControl = (): Promise<ProjectControl> => Promise.resolve(served)
   const api = await createApi({ access, openControl, asked, logger, badLoginMs: 1 })
   const server = createServer(api.listener).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -222,15 +222,12 @@ describe('a token', () => {
 it('requests in a row on a connection that breaks off end, and give back their places', async () => {
   const begun: AbortSignal[] = []
   const started = Promise.withResolvers<void>()
-  const hanging: Control = Object.create(control, {
-    preview: {
-      value: (_query: unknown, signal: AbortSignal) => {
-        begun.push(signal)
-        if (begun.length === 2) started.resolve()
-        return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
-      },
-    },
-  })
+  const openNextRun: Place['openNextRun'] = (_definition, signal) => {
+    begun.push(signal)
+    if (begun.length === 2) started.resolve()
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  }
+  const hanging = new ProjectControl(catalog, { ...place, openNextRun })
   await using busy = await serve({ kind: 'loopback', host: '127.0.0.1' }, hanging)
   const path = `/api/v1/preview?sync=${SYNC}`
   const socket = connect(busy.port, '127.0.0.1')
