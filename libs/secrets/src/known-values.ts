@@ -22,7 +22,9 @@ export class KnownValues {
     return this.#values
   }
 
-  /** A value that is met again, as a secret is with each run, stays longer than tokens, which are met once. */
+  /**
+   * A value that is met again, as a secret is with each run, stays longer than tokens, which are met once.
+   */
   add(value: string): void {
     if (value === '') return
     const place = this.#values.indexOf(value)

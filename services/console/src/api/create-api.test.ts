@@ -235,7 +235,7 @@ it('requests in a row on a connection that breaks off end, and give back their p
   await started.promise
   expect((await busy.ask('GET', path)).status).toBe(503)
   socket.destroy()
-  await Promise.all(begun.map(signal => signal.aborted || once(signal, 'abort')))
+  await expect.poll(() => begun.map(({ aborted }) => aborted)).toEqual([true, true])
   const next = connect(busy.port, '127.0.0.1')
   next.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
   await expect.poll(() => begun.length).toBe(3)

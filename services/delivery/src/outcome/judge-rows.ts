@@ -68,8 +68,8 @@ export function judgeRows(
 }
 
 /**
- * So much of a text is looked at: a secret in it may be longer than its mask. One item may name many rows, each
- * with this text.
+ * So much of a text is looked at: a secret in it may be longer than its mask. One item may name many rows,
+ * each with this text.
  */
 const LOOKED_AT_FOR_ERROR = 4096
 
