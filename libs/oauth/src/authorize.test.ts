@@ -6,8 +6,11 @@ const redirectUri = 'http://127.0.0.1:4000/callback'
 const begin = (authorizationParams: { readonly [name: string]: string } = {}) =>
   authorize(
     {
-      ...{ grant: 'authorization-code', tokenUrl: 'https://login.example.com/token', clientId: 'c' },
-      ...{ authorizationUrl: 'https://login.example.com/authorize?state=1', authorizationParams },
+      grant: 'authorization-code',
+      clientId: 'c',
+      tokenUrl: 'https://login.example.com/token',
+      authorizationUrl: 'https://login.example.com/authorize?state=1',
+      authorizationParams,
     },
     { redirectUri, fill: text => text },
   )

@@ -9,7 +9,10 @@ import { z } from 'zod'
 const schema = z.object({
   /** Of all that follows from one login: other tokens are not mixed with these. */
   epoch: z.string(),
-  /** Fingerprint of client, token endpoint, password and first refresh token. A login of others does not count. */
+  /**
+   * Fingerprint of client, token endpoint, password and first refresh token. A login of others does not
+   * count.
+   */
   of: z.string(),
   refreshToken: z.string().nullable(),
   /** Only without a refresh token. */

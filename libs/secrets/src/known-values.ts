@@ -2,10 +2,14 @@
 
 /** Tokens come and go: the oldest of so many values are forgotten. */
 const MOST_VALUES = 500
+/** Of values that were met again, so many are not forgotten before others. */
+const MOST_AGAIN = 250
 
 export class KnownValues {
   readonly #fixed: number
+  /** In the order in which they were met: what masks knows by the end of the list that it has grown. */
   readonly #values: string[]
+  readonly #again = new Set<string>()
 
   /** `fixed` are known from the start, and never forgotten. */
   constructor(fixed: readonly string[]) {
@@ -18,14 +22,25 @@ export class KnownValues {
     return this.#values
   }
 
-  /** A value that is met again is not forgotten before others. */
+  /**
+   * A value that is met again, as a secret is with each run, stays longer than tokens, which are met once.
+   */
   add(value: string): void {
     if (value === '') return
     const place = this.#values.indexOf(value)
-    // Each move makes what masks begin anew, so the younger half stays where it is.
-    if (place >= 0 && (place < this.#fixed || place > this.#values.length - MOST_VALUES / 2)) return
-    if (place >= 0) this.#values.splice(place, 1)
-    if (this.#values.length - this.#fixed >= MOST_VALUES) this.#values.splice(this.#fixed, 1)
+    if (place >= this.#fixed) this.#keep(value)
+    if (place >= 0) return
+    if (this.#values.length - this.#fixed >= MOST_VALUES) this.#values.splice(this.#oldest(), 1)
     this.#values.push(value)
+  }
+
+  #keep(value: string): void {
+    this.#again.delete(value)
+    this.#again.add(value)
+    for (const oldest of this.#again) if (this.#again.size > MOST_AGAIN) this.#again.delete(oldest)
+  }
+
+  #oldest(): number {
+    return this.#values.findIndex((value, place) => place >= this.#fixed && !this.#again.has(value))
   }
 }

@@ -8,7 +8,9 @@ const SENSITIVE =
   /^(proxy-)?authorization$|cookie|token|secret|passw|api[-_]?key|(^|[-_])(key|auth|sessions?(id)?|credentials?|signature|sig|pwd)$/i
 /** Not sensitive, though the name ends in -key: an API recognises retries by it. */
 const HARMLESS = /^(x-)?idempotency-key$/i
-/** So much of a value is looked for. What is shown or stored of a text is no longer, and memory has an end. */
+/**
+ * So much of a value is looked for. What is shown or stored of a text is no longer, and memory has an end.
+ */
 const MOST_LENGTH = 64 * 1024
 /** Shorter values occur in any text. They are masked only where they are the whole text. */
 const MIN_LENGTH = 4

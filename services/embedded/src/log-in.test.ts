@@ -24,7 +24,7 @@ async function urlOf(own: Partial<Extract<DestinationSpec['auth'], { oauth2: unk
   await using vault = await Vault.open({ ...log, keys: environmentKeys({}) }, { signal })
   const auth = { oauth2: { ...oauth2, ...own } }
   const { url } = await beginLogin(
-    { kind: 'destination', name: 'crm', baseUrl: 'https://api.example.com', auth } as DestinationSpec,
+    { kind: 'destination', name: 'crm', baseUrl: 'https://api.example.com', auth },
     {
       redirectUri: 'http://127.0.0.1/callback',
       secretFor: boundSecrets(ENV, 'refused'),

@@ -1,11 +1,12 @@
 /** The API over real HTTP, for a project in which nothing ever ran. */
 import { createServer, request as send, type IncomingHttpHeaders } from 'node:http'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { problem, resourcesPage, runsPage, syncsPage } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Catalog } from '@sluice/control/catalog'
-import { ProjectControl } from '@sluice/control/project-control'
+import { ProjectControl, type Place } from '@sluice/control/project-control'
 import { createLogger } from '@sluice/runtime/logger'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { AskedRuns } from '../asked-runs.ts'
@@ -24,12 +25,13 @@ const catalog: Catalog = {
   publish: () => Promise.resolve(),
 }
 /** It would open the topics for what is asked of it, and cannot. */
-const control = new ProjectControl(catalog, {
+const place: Place = {
   hasHistory: false,
   open: () => Promise.reject(new SluiceError('unreachable', 'Kafka does not answer')),
   assertSecrets: () => Promise.resolve(),
   openNextRun: () => Promise.reject(new Error('the password is hunter2')),
-})
+}
+const control = new ProjectControl(catalog, place)
 
 interface Answered {
   readonly status: number
@@ -38,6 +40,7 @@ interface Answered {
 }
 
 interface Server extends AsyncDisposable {
+  readonly port: number
   ask(
     method: string,
     path: string,
@@ -45,15 +48,16 @@ interface Server extends AsyncDisposable {
   ): Promise<Answered>
 }
 
-async function serve(access: Access): Promise<Server> {
+async function serve(access: Access, served = control): Promise<Server> {
   const asked = new AskedRuns({ logger, cancel: new AbortController().signal })
-  const openControl = (): Promise<ProjectControl> => Promise.resolve(control)
+  const openControl = (): Promise<ProjectControl> => Promise.resolve(served)
   const api = await createApi({ access, openControl, asked, logger, badLoginMs: 1 })
   const server = createServer(api.listener).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
-  const port = typeof address === 'object' ? address?.port : undefined
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0
   return {
+    port,
     ask: (method, path, { headers = {}, body } = {}) =>
       new Promise((resolve, reject) => {
         const request = send({ port, host: '127.0.0.1', method, path, headers }, response => {
@@ -213,4 +217,27 @@ describe('a token', () => {
     expect(status).toBe(403)
     expect((await server.ask('GET', '/api/v1/runs', { headers: { host: 'evil.example' } })).status).toBe(403)
   })
+})
+
+it('requests in a row on a connection that breaks off end, and give back their places', async () => {
+  const begun: AbortSignal[] = []
+  const started = Promise.withResolvers<void>()
+  const openNextRun: Place['openNextRun'] = (_definition, signal) => {
+    begun.push(signal)
+    if (begun.length === 2) started.resolve()
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  }
+  const hanging = new ProjectControl(catalog, { ...place, openNextRun })
+  await using busy = await serve({ kind: 'loopback', host: '127.0.0.1' }, hanging)
+  const path = `/api/v1/preview?sync=${SYNC}`
+  const socket = connect(busy.port, '127.0.0.1')
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(5))
+  await started.promise
+  expect((await busy.ask('GET', path)).status).toBe(503)
+  socket.destroy()
+  await expect.poll(() => begun.map(({ aborted }) => aborted)).toEqual([true, true])
+  const next = connect(busy.port, '127.0.0.1')
+  next.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+  await expect.poll(() => begun.length).toBe(3)
+  next.destroy()
 })

@@ -189,8 +189,8 @@ function answersOf(sync: SyncSpec) {
 }
 
 /**
- * What else an API may give back of a secret in a path: what is sent of it where it has slashes around it, the
- * end alone, by which the API knows the caller, and both decoded.
+ * What else an API may give back of a secret in a path: what is sent of it where it has slashes around it,
+ * the end alone, by which the API knows the caller, and both decoded.
  */
 function partsOfPath(value: string): readonly string[] {
   const bare = withoutEnd(value).replace(/^\/+/, '')

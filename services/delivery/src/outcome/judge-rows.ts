@@ -67,14 +67,18 @@ export function judgeRows(
   return { rows, odd: odd !== null && lacking !== null ? `${odd}; ${lacking}` : (odd ?? lacking) }
 }
 
-/** So much of an item's error is looked at, since a secret in it may be longer than its mask. */
-const LOOKED_AT_LENGTH = 4 * ROW_ERROR_BYTES
+/**
+ * So much of a text is looked at: a secret in it may be longer than its mask. One item may name many rows,
+ * each with this text.
+ */
+const LOOKED_AT_FOR_ERROR = 4096
 
-/** An item may hold a secret that the API gives back. One item may name many rows, and have a long error. */
+/** An item may hold a secret that the API gives back. */
 function errorOf(answer: RowAnswer | undefined, { secrets }: Target): string | null {
   if (answer === undefined || answer.error === null || answer.as === 'delivered') return null
-  const cut = answer.error.length > LOOKED_AT_LENGTH
-  return boundedText(redactText(answer.error.slice(0, LOOKED_AT_LENGTH), secrets, { cut }), ROW_ERROR_BYTES)
+  const begun = answer.error.slice(0, LOOKED_AT_FOR_ERROR)
+  const cut = begun.length < answer.error.length
+  return boundedText(redactText(begun, secrets, { cut }), ROW_ERROR_BYTES)
 }
 
 const NOTHING: CapturedNow = { values: null, lacking: [] }

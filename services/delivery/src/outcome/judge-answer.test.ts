@@ -1,0 +1,42 @@
+/** Answers that mean ill, to a batch whose rows an answer names by a column. */
+import { expect, it } from 'vitest'
+import { sampleDefinition, sampleRow } from '@sluice/testkit/sample-records'
+import { resolveTarget } from '../destination/target.ts'
+import { judge, type Judgement } from './judge-answer.ts'
+
+const SECRET = 'hunter2-long-secret-value'
+const ROWS = 1_000
+const rule = { items: '$.failed[*]', row: { country: '$.country' }, as: 'rejected', error: '$.why' } as const
+const target = resolveTarget(
+  sampleDefinition({
+    destination: { headers: { 'x-key': '${secret:key}' } },
+    sync: { errors: { rowResults: [rule] } },
+  }),
+  () => SECRET,
+)
+
+function judged(why: string, count = ROWS): Judgement {
+  const rows = Array.from({ length: count }, (_, seq) => sampleRow({ seq, named: '{"country":"NL"}' }))
+  const body = JSON.stringify({ failed: [{ country: 'NL', why }] })
+  return judge(
+    { kind: 'answered', status: 200, headers: {}, body, startedAt: 0, durationMs: 0 },
+    { trigger: 'added', rows, tainted: false },
+    target,
+  )
+}
+
+it('one long reason for all rows costs no more than it shows', () => {
+  const before = process.cpuUsage()
+  const { rows } = judged(`${SECRET.slice(0, -1)}X `.repeat(30_000))
+  const { user } = process.cpuUsage(before)
+  expect([rows.size, rows.get(999)?.error?.length]).toEqual([ROWS, 998])
+  expect(user / 1e6).toBeLessThan(3)
+})
+
+it('no part of a secret is left of a reason, wherever it is cut', () => {
+  for (let filler = 0; filler < SECRET.length; filler += 1) {
+    const { rows } = judged('x'.repeat(filler) + SECRET.repeat(1_000), 1)
+    // One character tells nothing, and would be masked everywhere.
+    expect(rows.get(0)?.error).toMatch(/^x*\*\*\*h?$/)
+  }
+})
