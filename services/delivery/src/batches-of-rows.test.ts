@@ -240,6 +240,6 @@ describe('a destination that takes some rows of each request, and throttles the 
     const pauses = vi.spyOn(throttles, 'pauseMs')
     await lives.finish({ throttles })
     expect(lives.batches).toEqual(['abcdef', 'bcdef', 'cdef', 'def', 'ef', 'f'])
-    expect(pauses.mock.results.map(({ value }) => value)).toEqual([5, 5, 5, 5, 5])
+    expect(pauses.mock.results.map((result): unknown => result.value)).toEqual([5, 5, 5, 5, 5])
   })
 })

@@ -25,6 +25,7 @@ import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
 import { openRun, type DeliverDeps, type DeliveryParts, type OpenRun } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
+import { rowsAt } from './ledger/parts.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
 import { PartitionReporter } from './run/report-partition.ts'
 import type { RequestHistory } from './ledger/request-history.ts'
@@ -196,17 +197,20 @@ class PartitionDelivery {
   }
 
   /**
-   * Takes a record of a run that is passed over. Only a request that was answered has effects: its values may
+   * Takes a record of a run that is passed over. Only rows that were answered have effects: their values may
    * be needed.
    */
   async #passOver({ offset, record }: Placed, marker: Marker | null, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
     const history = recovered.known.get(offset)?.history
     if (marker?.kind === 'run-end') await this.#close(marker.begin, ending)
-    else if (record?.name === 'sluice.Request' && history?.parts.length === 0) {
+    else if (record?.name === 'sluice.Request' && history !== undefined && history.ended.length > 0) {
       await ledger.room(() => ledger.unfinished < MOST_PASSED_OVER, { signal: ending })
       ledger.start(offset)
-      this.#recordEffects({ offset, request: record.value, history, release: null })
+      const { rows } = record.value
+      const left = new Set(history.parts.flatMap(part => rowsAt(rows, part.positions)).map(({ seq }) => seq))
+      const effects = effectsOf({ ...record.value, ...history, left })
+      ledger.record({ requestOffset: offset, attempt: null, effects, release: null })
     }
   }
 
@@ -253,10 +257,12 @@ class PartitionDelivery {
     return this.#isOver(run)
   }
 
-  async #takeRequest({ offset, bytes }: Placed, request: Request, ending: AbortSignal): Promise<void> {
+  async #takeRequest(placed: Placed, request: Request, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
+    const { offset, bytes } = placed
     const open = await this.#runOf(request, ending)
-    if (open === null || !inSequence(open, offset, request)) return
+    if (open === null) return this.#passOver(placed, null, ending)
+    if (!inSequence(open, offset, request)) return
     const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
     ledger.start(offset)

@@ -3,6 +3,7 @@
  * (PROTOCOL.md §8).
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
 import { BatchDelivery, type Reply } from './contract/batch-delivery.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 
@@ -246,6 +247,26 @@ describe('a part in doubt of a run that is over', () => {
     await lives.finish()
     expect(await lives.outcomes()).toBe('a:unknown b:unknown')
     expect(lives.counts()).toMatchObject({ unknown: 2, delivered: 0 })
+  })
+})
+
+describe('a part of a run that is over and cannot be opened', () => {
+  it('takes nothing from the rows that arrived before: their values are kept', async () => {
+    const rowResults = [{ items: '$.made[*]', row: { index: '$.index' }, as: 'delivered' }]
+    const errors = { retry: 'now', rowResults }
+    await lives.begin([...'ab'], { errors, trigger: { capture: { id: '$.id' } } })
+    lives.api = keys =>
+      keys.length === 2 ? { status: 400, body: { made: [{ index: 0, id: 7 }] } } : 'silent'
+    const life = lives.live()
+    await lives.untilSent(2)
+    await life.kill()
+    await lives.tell({ status: 'failed', endedAt: 2 })
+    const lost = new SluiceError('not-found', 'the definition is gone')
+    vi.spyOn(lives.world.definitions, 'get').mockRejectedValue(lost)
+    const next = lives.live()
+    await expect.poll(() => lives.captured()).toEqual({ a: '{"id":7}' })
+    await next.drain()
+    expect(lives.batches).toEqual(['ab', 'b'])
   })
 })
 

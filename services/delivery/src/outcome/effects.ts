@@ -38,6 +38,8 @@ export interface FinishedRequest {
    * are taken as gone (PROTOCOL.md §2), though they count as rejected.
    */
   readonly forgets?: boolean
+  /** Rows that are open for good, by seq: their run is over. Nothing is written of them. */
+  readonly left?: ReadonlySet<number>
 }
 
 /**
@@ -45,13 +47,14 @@ export interface FinishedRequest {
  * same.
  */
 export function effectsOf(finished: FinishedRequest): Effects {
-  const { rows, run, forgets = false } = finished
+  const { rows, run, forgets = false, left } = finished
   const ends = endsOf(finished)
   const retry: { key: string; entry: UnownedEntry | null }[] = []
   const captured: { key: string; values: UnownedCaptured | null }[] = []
   let counts = requestCounts(finished)
   const perOutcome = new Map<Outcome, number>()
   for (const row of rows) {
+    if (left?.has(row.seq) === true) continue
     const end = ends.get(row.seq)
     if (end === undefined) throw new SluiceError('internal', `row ${row.seq} of a finished request is open`)
     const { own, outcome } = end
