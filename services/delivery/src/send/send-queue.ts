@@ -426,8 +426,6 @@ export class SendQueue {
   }
 
   #recordUnsent(why: string): void {
-    const left = this.#queue
-    this.#queue = []
-    for (const ready of left) this.#close(ready, why)
+    for (const ready of this.#queue.splice(0)) this.#close(ready, why)
   }
 }
