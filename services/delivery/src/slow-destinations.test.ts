@@ -156,7 +156,8 @@ describe('a destination that throttles every request', () => {
     await run.ended
     await run.drain()
     expect(api.requests).toHaveLength(1_000)
-    // A pause for each burst of throttled requests, not for each of them. A busy machine makes bursts smaller.
+    // A pause for each burst of throttled requests, not for each of them. A busy machine makes bursts
+    // smaller.
     expect(pausesOf(api.requests)).toBeLessThan(150)
   })
 
