@@ -22,8 +22,8 @@ const MAIN =
 const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--max-old-space-size=768']
 const COMPILED = compileCacheFolder(process.env)
 /**
- * Larger pieces of memory go back to the system once they are free. Otherwise glibc soon keeps pieces of up to 32
- * MB: some 150 MB after rows of 1 MB.
+ * Larger pieces of memory go back to the system once they are free. Otherwise glibc soon keeps pieces of up
+ * to 32 MB: some 150 MB after rows of 1 MB.
  */
 const MEMORY = { MALLOC_MMAP_THRESHOLD_: '262144' }
 const ENV = { ...MEMORY, ...process.env, ...(COMPILED === null ? {} : { NODE_COMPILE_CACHE: COMPILED }) }
