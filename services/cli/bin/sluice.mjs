@@ -21,7 +21,12 @@ const MAIN =
  */
 const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--max-old-space-size=768']
 const COMPILED = compileCacheFolder(process.env)
-const ENV = COMPILED === null ? process.env : { ...process.env, NODE_COMPILE_CACHE: COMPILED }
+/**
+ * Larger pieces of memory go back to the system once they are free. Otherwise glibc soon keeps pieces of up
+ * to 32 MB: some 150 MB after rows of 1 MB.
+ */
+const MEMORY = { MALLOC_MMAP_THRESHOLD_: '262144' }
+const ENV = { ...MEMORY, ...process.env, ...(COMPILED === null ? {} : { NODE_COMPILE_CACHE: COMPILED }) }
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
 
 if (Number.parseInt(process.versions.node, 10) >= 24) await runHere()
