@@ -51,15 +51,17 @@ export function definitionOf(before: Definition, plan: PipelinePlan, run: Pipeli
 }
 
 function triggersOf(
-  { api, batchSize }: PipelinePlan,
+  { api, batchSize, tellsRows }: PipelinePlan,
   { triggers, prints }: PipelineRun,
 ): Definition['sync']['triggers'] {
   const row = `"key":{{ row.id | json }},"row":${PRINTED[prints]}`
   const rows = `[{% for row in rows %}{${row}},{% endfor %}]`
   const batch = batchSize === 1 ? {} : { batch: { size: batchSize } }
+  // In a batch the path starts from the row's item, else from the whole answer.
+  const idPath = batchSize === 1 && tellsRows ? '$.delivered[0].id' : '$.id'
   const spec = (op: Op): object => {
     if (api !== 'makes-ids') return { body: { json: rows }, ...batch }
-    if (op === 'added') return { body: { json: rows }, capture: { thing: '$.id' }, ...batch }
+    if (op === 'added') return { body: { json: rows }, capture: { thing: idPath }, ...batch }
     const withId = `[{% for row in rows %}{${row},"id":{{ row.captured.thing | json }}},{% endfor %}]`
     return {
       body: { json: batchSize === 1 ? `[{${row},"id":{{ captured.thing | json }}}]` : withId },

@@ -106,11 +106,11 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       api.on({}, () => gate.promise)
       const cancel = new AbortController()
       const run = control.askForRun({ sync: 'people' }, following({ cancel: cancel.signal }))
-      await api.waitFor(1)
+      await api.waitFor(api.requests.length + 2)
       cancel.abort(new Error('the test cancels'))
       gate.resolve({})
       const { view } = await run
-      // The requests were on their way, so they were finished.
+      // Both requests were on their way, so they were finished.
       expect(['cancelled', 'success']).toContain(view.status)
       expect(view.triggers.added).toMatchObject({ detected: 2, delivered: 2 })
       await expect(control.cancel(view.id, following())).rejects.toMatchObject({ code: 'usage' })
