@@ -67,8 +67,8 @@ describe('a project with mistakes', () => {
       here: true,
     })
     validate = await project.error('validate')
-    run = await project.error('run', SYNC)
-    shown = await project.sluice('run', SYNC)
+    run = await project.error('run', '--all')
+    shown = await project.sluice('run', '--all')
   })
   afterAll(() => project[Symbol.asyncDispose]())
 
@@ -81,7 +81,7 @@ describe('a project with mistakes', () => {
     },
   )
 
-  it('neither validates nor runs, and both commands report the same errors', () => {
+  it('neither validates nor runs as a whole, and both commands report the same errors', () => {
     expect(validate).toMatchObject({ exitCode: 2, code: 'config' })
     expect(validate.details).toHaveLength(Object.keys(MISTAKES).length)
     expect(run).toEqual(validate)

@@ -78,8 +78,9 @@ async function sluice(dir: string, url: string, args: readonly string[]): Promis
   say(`  ${dim('$')} ${bold(`sluice ${args.join(' ')}`)}`)
   const child = spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', SLUICE, ...args, '--dir', dir],
+    ['--disable-warning=ExperimentalWarning', SLUICE, ...args],
     {
+      cwd: dir,
       env: {
         ...process.env,
         ALGOLIA_URL: url,
