@@ -5,10 +5,10 @@ import type { RecordedRequest } from '@sluice/testkit/scripted-api'
 import { isTakeover, type Placed } from '@sluice/topics/owned-reader'
 import { STAGE_OF, type Kill } from './kills.ts'
 import { goOnWithinMs } from './pace.ts'
-import { ANSWER_MS, CONCURRENCY, type Pipeline } from './people-pipeline.ts'
+import { CONCURRENCY, type Pipeline } from './people-pipeline.ts'
 
-/** A crash may repeat requests that were answered this recently (PROTOCOL.md §8). */
-const ANSWERED_MS = 5
+/** In flight, and as many again that were answered and whose attempts were not acknowledged (R7). */
+const REPEATABLE = 2 * CONCURRENCY
 /** A process that still writes this long after a kill was not killed. */
 const LATE_APPENDS_MS = 1_000
 
@@ -55,7 +55,7 @@ export async function aftermaths(
         restartAfterMs: kill.restartAfterMs,
       }),
       repeats: repeats.get(kill) ?? 0,
-      repeatsAllowed: kill.service === 'delivery' ? repeatable(kill, sent) : 0,
+      repeatsAllowed: kill.service === 'delivery' ? REPEATABLE : 0,
     }
   })
 }
@@ -91,18 +91,6 @@ function wentOnAfter(
   const successor = lives ? -1 : after.findIndex(isNew)
   const next = after.slice(Math.max(0, successor)).find(counts)
   return next === undefined ? null : next.timestamp - killedAt
-}
-
-/**
- * The most requests that a kill may repeat: those in flight, and those that were answered just before, as
- * many again at most (R7).
- */
-function repeatable({ killedAt }: Kill, sent: readonly RecordedRequest[]): number {
-  const answered = sent.filter(({ readAt }) => {
-    const answeredAt = readAt + ANSWER_MS
-    return answeredAt > killedAt - ANSWERED_MS && answeredAt <= killedAt
-  })
-  return CONCURRENCY + Math.min(answered.length, CONCURRENCY)
 }
 
 /** Counts each repeat for the latest kill of a delivery process before it. Throws if there was none. */

@@ -14,7 +14,7 @@ import { finishedRequests, gaplessStretches, Topics } from './topics.ts'
 
 export const CONCURRENCY = 20
 /** The time that the API takes to answer, so that requests are in flight whenever a process dies. */
-export const ANSWER_MS = 8
+const ANSWER_MS = 8
 /** Rendering a person takes long enough that a renderer can be killed in the middle. */
 const BODY = `'{"name":{{ row.name | json }}{% for i in (1..4000) %}{% endfor %}}'`
 const TRIGGERS = `
