@@ -80,6 +80,8 @@ interface Held {
   readonly token: Token
   readonly untilMs: number
   readonly sinceMs: number
+  /** False if it was issued before this process last saw a token refused, so that it may be revoked too. */
+  readonly isFresh: boolean
 }
 
 interface Unsaved {
@@ -93,8 +95,11 @@ export class TokenSource implements AsyncDisposable {
   readonly #of: TokenSourceOptions
   readonly #now: () => number
   readonly #refused = new Set<string>()
+  /** Tokens of others that were issued before this process last saw one refused. */
+  readonly #older = new Set<string>()
   readonly #stop = new AbortController()
   #held: Held | null = null
+  #refusedAtMs = -Infinity
   #acceptedId: string | null = null
   #failures = 0
   #secrets: readonly string[] = []
@@ -148,10 +153,16 @@ export class TokenSource implements AsyncDisposable {
     const held = this.#held
     if (held === null || held.token.id !== token.id) return true
     const isNew = this.#now() - held.sinceMs < LEFT_ALONE_MS
-    if (token.replacesRefused && isNew && this.#acceptedId !== token.id) return false
+    if (token.replacesRefused && held.isFresh && isNew && this.#acceptedId !== token.id) return false
+    this.#refusedAtMs = this.#now()
     this.#refused.add(token.id)
     for (const id of this.#refused) if (this.#refused.size > REMEMBERED) this.#refused.delete(id)
     return true
+  }
+
+  /** True if the token may have been revoked together with one that was refused before it was taken. */
+  isOlder(token: Token): boolean {
+    return this.#older.has(token.id)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -208,7 +219,8 @@ export class TokenSource implements AsyncDisposable {
     if (kept === null || token === null || this.#refused.has(token.id)) return false
     const leftMs = kept.leftMs - marginOf(token.lifeMs)
     if (leftMs <= 0) return false
-    this.#hold(token, readMs + leftMs)
+    const issuedMs = readMs - Math.max(0, token.lifeMs - kept.leftMs)
+    this.#hold(token, readMs + leftMs, issuedMs >= this.#refusedAtMs)
     return true
   }
 
@@ -369,9 +381,12 @@ export class TokenSource implements AsyncDisposable {
     return { error, pauseMs, mayPass, isOutage: false }
   }
 
-  #hold(token: Token, untilMs: number): void {
-    const isSame = this.#held?.token.id === token.id
-    this.#held = { token, untilMs, sinceMs: isSame ? (this.#held?.sinceMs ?? 0) : this.#now() }
+  #hold(token: Token, untilMs: number, isFresh = true): void {
+    const sinceMs = this.#held?.token.id === token.id ? this.#held.sinceMs : this.#now()
+    this.#held = { token, untilMs, sinceMs, isFresh }
+    if (isFresh) this.#older.delete(token.id)
+    else this.#older.add(token.id)
+    for (const id of this.#older) if (this.#older.size > REMEMBERED) this.#older.delete(id)
     this.#hide(token.accessToken)
   }
 

@@ -128,7 +128,12 @@ function triesAnew(
   const isWorth = target.credentials?.answered(credential, result.status) === true
   // An answer that names rows has judged more than the token.
   const namesRows = [...rows.values()].some(row => row.outcome !== null)
-  return isWorth && verdict.outcome === 'rejected' && !namesRows && !history.triedAnew
+  return (
+    isWorth &&
+    verdict.outcome === 'rejected' &&
+    !namesRows &&
+    (!history.triedAnew || target.credentials?.isOlder?.(credential) === true)
+  )
 }
 
 type Failed = Extract<SendResult, { kind: 'failed' }>
