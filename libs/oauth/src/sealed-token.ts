@@ -9,8 +9,6 @@ const tokenSchema = z.object({
   type: z.string(),
   /** How long it counted when it was given. */
   lifeMs: z.number(),
-  /** True if the one before was refused: then this one is not replaced at once for the same reason. */
-  replacesRefused: z.boolean(),
 })
 const sealedSchema = z.object({ by: z.string(), bytes: z.string() })
 

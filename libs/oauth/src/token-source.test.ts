@@ -149,6 +149,26 @@ describe('a token', () => {
     expect(source.current).toBeNull()
   })
 
+  it('that others had in the place of a refused one is replaced by a process that begins with it', async () => {
+    const world = new World()
+    const [one, two] = [world.source(), world.source()]
+    await tokenOf(one)
+    const first = one.current
+    if (first === null || !one.answered(first, 401)) throw new Error('it is not replaced')
+    expect(await tokenOf(one)).toBe('token-2')
+    expect(await tokenOf(two)).toBe('token-2')
+    const second = two.current
+    if (second === null) throw new Error('there is no token')
+    world.nowMs = 1_000
+    expect(two.isOlder(second)).toBe(true)
+    expect(two.answered(second, 401)).toBe(true)
+    expect(await tokenOf(two)).toBe('token-3')
+    const third = two.current
+    if (third === null) throw new Error('there is no token')
+    expect([two.isOlder(third), two.answered(third, 401)]).toEqual([false, false])
+    expect(world.requests).toHaveLength(3)
+  })
+
   it('that the API took may be refused at any later time', async () => {
     const world = new World()
     const source = world.source()

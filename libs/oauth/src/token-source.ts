@@ -80,7 +80,7 @@ interface Held {
   readonly token: Token
   readonly untilMs: number
   readonly sinceMs: number
-  /** False if it was issued before this process last saw a token refused, so that it may be revoked too. */
+  /** True if it was asked for since this process last saw a token refused. An older one may be revoked, too. */
   readonly isFresh: boolean
 }
 
@@ -88,6 +88,8 @@ interface Unsaved {
   readonly login: Login
   readonly expected: number | null
   readonly token: Token
+  /** When it was asked for; −Infinity if that is not known. */
+  readonly askedMs: number
   readonly endsMs: number
 }
 
@@ -95,11 +97,11 @@ export class TokenSource implements AsyncDisposable {
   readonly #of: TokenSourceOptions
   readonly #now: () => number
   readonly #refused = new Set<string>()
-  /** Tokens of others that were issued before this process last saw one refused. */
+  /** Tokens that were held and not fresh. */
   readonly #older = new Set<string>()
   readonly #stop = new AbortController()
   #held: Held | null = null
-  #refusedAtMs = -Infinity
+  #refusedAtMs: number | null = null
   #acceptedId: string | null = null
   #failures = 0
   #secrets: readonly string[] = []
@@ -153,14 +155,14 @@ export class TokenSource implements AsyncDisposable {
     const held = this.#held
     if (held === null || held.token.id !== token.id) return true
     const isNew = this.#now() - held.sinceMs < LEFT_ALONE_MS
-    if (token.replacesRefused && held.isFresh && isNew && this.#acceptedId !== token.id) return false
-    this.#refusedAtMs = this.#now()
+    if (held.isFresh && isNew && this.#acceptedId !== token.id) return false
+    if (!this.#refused.has(token.id)) this.#refusedAtMs = this.#now()
     this.#refused.add(token.id)
     for (const id of this.#refused) if (this.#refused.size > REMEMBERED) this.#refused.delete(id)
     return true
   }
 
-  /** True if the token may have been revoked together with one that was refused before it was taken. */
+  /** True if its refusal says nothing of the token that comes after it. */
   isOlder(token: Token): boolean {
     return this.#older.has(token.id)
   }
@@ -219,8 +221,7 @@ export class TokenSource implements AsyncDisposable {
     if (kept === null || token === null || this.#refused.has(token.id)) return false
     const leftMs = kept.leftMs - marginOf(token.lifeMs)
     if (leftMs <= 0) return false
-    const issuedMs = readMs - Math.max(0, token.lifeMs - kept.leftMs)
-    this.#hold(token, readMs + leftMs, issuedMs >= this.#refusedAtMs)
+    this.#hold(token, { untilMs: readMs + leftMs, askedMs: readMs + kept.leftMs - token.lifeMs })
     return true
   }
 
@@ -251,7 +252,7 @@ export class TokenSource implements AsyncDisposable {
     const unsaved = this.#unsaved ?? (await this.#answered(leave, signal))
     if ('error' in unsaved) return unsaved
     this.#unsaved = unsaved
-    const { login, token, endsMs } = unsaved
+    const { login, token, askedMs, endsMs } = unsaved
     if (login.refreshToken !== null) this.#hide(login.refreshToken)
     if (unsaved.expected !== NOT_WRITTEN)
       try {
@@ -271,7 +272,7 @@ export class TokenSource implements AsyncDisposable {
     const isKept = await this.#of.store.keep(leave, sealed, leftMs)
     this.#unsaved = null
     if (!isKept) return 'again'
-    this.#hold(token, this.#now() + Math.max(leftMs - marginOf(token.lifeMs), 1))
+    this.#hold(token, { untilMs: this.#now() + Math.max(leftMs - marginOf(token.lifeMs), 1), askedMs })
     return null
   }
 
@@ -308,14 +309,12 @@ export class TokenSource implements AsyncDisposable {
     }
     const writes = !keepsNoLogin(grant) && next !== null && !isSame
     const expected = writes ? version : NOT_WRITTEN
-    return { login, expected, token, endsMs }
+    return { login, expected, token, askedMs, endsMs }
   }
 
   #tokenOf({ accessToken, type, lifeMs }: Extract<TokenAnswer, { kind: 'token' }>): Token {
     this.#hide(accessToken)
-    const replacesRefused =
-      this.#refused.size > 0 && this.#held !== null && this.#refused.has(this.#held.token.id)
-    return { id: randomUUID(), accessToken, type, lifeMs: lifeMs ?? UNTOLD_LIFE_MS, replacesRefused }
+    return { id: randomUUID(), accessToken, type, lifeMs: lifeMs ?? UNTOLD_LIFE_MS }
   }
 
   /** The login of the client as it is configured now. That of another one does not count. */
@@ -343,8 +342,9 @@ export class TokenSource implements AsyncDisposable {
     }
     const { accessToken, type } = access
     this.#hide(accessToken)
-    const token = { id, accessToken, type, lifeMs: leftMs, replacesRefused: false }
-    return { login: known.login, expected: NOT_WRITTEN, token, endsMs: this.#now() + leftMs }
+    const token = { id, accessToken, type, lifeMs: leftMs }
+    const endsMs = this.#now() + leftMs
+    return { login: known.login, expected: NOT_WRITTEN, token, askedMs: -Infinity, endsMs }
   }
 
   #refusal(
@@ -381,7 +381,8 @@ export class TokenSource implements AsyncDisposable {
     return { error, pauseMs, mayPass, isOutage: false }
   }
 
-  #hold(token: Token, untilMs: number, isFresh = true): void {
+  #hold(token: Token, { untilMs, askedMs }: { readonly untilMs: number; readonly askedMs: number }): void {
+    const isFresh = this.#refusedAtMs !== null && askedMs >= this.#refusedAtMs
     const sinceMs = this.#held?.token.id === token.id ? this.#held.sinceMs : this.#now()
     this.#held = { token, untilMs, sinceMs, isFresh }
     if (isFresh) this.#older.delete(token.id)

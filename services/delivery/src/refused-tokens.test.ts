@@ -28,17 +28,22 @@ class Tokens {
   asked = 0
   fails: string | null = null
   readonly store = createLocalTokenStore()
-  readonly source = new TokenSource({
-    ...{ destination: 'd', name: 'd/1', store: this.store, keys },
-    endpoint: new TokenEndpoint({ ...dispose, send: () => Promise.resolve(this.#answer()) }),
-    logins: { caughtUp: () => Promise.resolve(), read: () => null, write: () => Promise.resolve() },
-    settings: () =>
-      oauthSettings(
-        { grant: 'client-credentials', tokenUrl: 'https://login.example.com/t', clientId: 'c' },
-        text => text,
-      ),
-    connection: () => ({}),
-  })
+  readonly source = this.ofProcess()
+
+  /** The tokens as a process has them, with the store that all share. */
+  ofProcess(): TokenSource {
+    return new TokenSource({
+      ...{ destination: 'd', name: 'd/1', store: this.store, keys },
+      endpoint: new TokenEndpoint({ ...dispose, send: () => Promise.resolve(this.#answer()) }),
+      logins: { caughtUp: () => Promise.resolve(), read: () => null, write: () => Promise.resolve() },
+      settings: () =>
+        oauthSettings(
+          { grant: 'client-credentials', tokenUrl: 'https://login.example.com/t', clientId: 'c' },
+          text => text,
+        ),
+      connection: () => ({}),
+    })
+  }
 
   #answer() {
     this.asked += 1
@@ -97,6 +102,20 @@ describe('a request whose token is refused', () => {
     expect(await lives.entries()).toEqual([])
     const all = JSON.stringify(await lives.attempts())
     expect(all).not.toMatch(/token-\d/)
+  })
+
+  it('and meets another old one, which a process asked for meanwhile, is tried with a third', async () => {
+    await tokens.source.obtain({ signal })
+    await using other = tokens.ofProcess()
+    await other.obtain({ signal })
+    const first = other.current
+    if (first === null || !other.answered(first, 401)) throw new Error('the first token is not replaced')
+    await other.obtain({ signal })
+    await lives.begin(['k'], { errors: NEXT_RUN })
+    lives.api.script = always(UNAUTHORIZED, UNAUTHORIZED, OK)
+    await lives.finish(parts())
+    expect(sent).toEqual(['Bearer token-1', 'Bearer token-2', 'Bearer token-3'])
+    expect(lives.counts).toMatchObject({ delivered: 1, rejected: 0, requests: 1, attempts: 3 })
   })
 
   it('and is refused with the next one, too, is rejected', async () => {

@@ -132,7 +132,7 @@ function triesAnew(
     isWorth &&
     verdict.outcome === 'rejected' &&
     !namesRows &&
-    (!history.triedAnew || target.credentials?.isOlder?.(credential) === true)
+    (!history.triedAnew || target.credentials?.isOlder(credential) === true)
   )
 }
 
