@@ -80,7 +80,9 @@ interface Held {
   readonly token: Token
   readonly untilMs: number
   readonly sinceMs: number
-  /** True if it was asked for since this process last saw a token refused. An older one may be revoked, too. */
+  /**
+   * True if it was asked for since this process last saw a token refused. An older one may be revoked, too.
+   */
   readonly isFresh: boolean
 }
 

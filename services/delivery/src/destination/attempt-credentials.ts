@@ -33,7 +33,10 @@ export interface AttemptCredentials {
   ready(options: { signal: AbortSignal }): Promise<SluiceError | null>
   /** Notes an answer. True if the credential was refused, and another one is worth a try. */
   answered(credential: Credential, status: number): boolean
-  /** True if its refusal says nothing of the one that comes after it, so that a request may be tried once more. */
+  /**
+   * True if its refusal says nothing of the one that comes after it, so that a request may be tried once
+   * more.
+   */
   isOlder(credential: Credential): boolean
 }
 
