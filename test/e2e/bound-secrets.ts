@@ -2,9 +2,8 @@
  * The author of a project tries to carry a secret of the operator off: to a server of the author's own, in
  * the body of a request, or as the password of a source.
  */
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { startCountingServer, type CountingServer } from '@sluice/testkit/counting-server'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { ADDED, peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import type { Opened, Profile } from './profiles.ts'
@@ -101,21 +100,12 @@ function secretTests(profile: Profile): void {
 
 function passwordTests(profile: Profile): void {
   describe(`the password of a source, ${profile.name}`, () => {
-    let server: Server
-    let connections = 0
+    let server: CountingServer
     let opened: Opened
 
     beforeEach(async () => {
-      connections = 0
-      server = createServer(socket => {
-        connections += 1
-        socket.destroy()
-      })
-      server.listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      const address = server.address()
-      const port = typeof address === 'object' && address !== null ? address.port : 0
-      const source = `kind: source\nname: files\ntype: postgres\nurl: postgres://u@127.0.0.1:${port}/d\npassword: \${secret:key}`
+      server = await startCountingServer()
+      const source = `kind: source\nname: files\ntype: postgres\nurl: postgres://u@127.0.0.1:${server.port}/d\npassword: \${secret:key}`
       const yaml = peopleYaml({ sql: 'select 1 as id' }).replace(
         'kind: source\nname: files\ntype: duckdb\npath: .',
         source,
@@ -131,7 +121,7 @@ function passwordTests(profile: Profile): void {
     })
     afterEach(async () => {
       await opened[Symbol.asyncDispose]()
-      server.close()
+      await server[Symbol.asyncDispose]()
     })
 
     it('does not go to a server that has no grant: not by run, preview or validate --connect', async () => {
@@ -147,7 +137,7 @@ function passwordTests(profile: Profile): void {
         expect(said).toContain('to SLUICE_SECRET_KEY_FOR')
         expect(exitCode, args.join(' ')).not.toBe(0)
       }
-      expect(connections).toBe(0)
+      expect(server.connections).toBe(0)
     })
   })
 }

@@ -10,33 +10,10 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { buildBundle } from '../../services/cli/bundle/build-bundle.mjs'
 import { freshBundle, STAMP, stampOf } from '../../services/cli/bundle/fresh-bundle.mjs'
+import { PROJECT } from './idle-project.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
-
-const PROJECT = `
-kind: source
-name: files
-type: duckdb
-path: .
----
-kind: model
-name: nobody
-source: files
-sql: select 1 as id where false
-primaryKey: id
----
-kind: destination
-name: api
-baseUrl: http://127.0.0.1:9
----
-kind: sync
-name: nobody
-model: nobody
-destination: api
-triggers:
-  added: { method: PUT, path: '/{{ id }}' }
-`
 
 let folder = ''
 beforeEach(async () => {

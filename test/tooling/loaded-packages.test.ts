@@ -10,35 +10,12 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { PROJECT } from './idle-project.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const MAIN = join(ROOT, 'services/cli/src/main.ts')
 const PRINT = new URL('print-loaded.ts', import.meta.url).href
 const run = promisify(execFile)
-
-const PROJECT = `
-kind: source
-name: files
-type: duckdb
-path: .
----
-kind: model
-name: nobody
-source: files
-sql: select 1 as id where false
-primaryKey: id
----
-kind: destination
-name: api
-baseUrl: http://127.0.0.1:9
----
-kind: sync
-name: nobody
-model: nobody
-destination: api
-triggers:
-  added: { method: PUT, path: '/{{ id }}' }
-`
 
 let folder = ''
 

@@ -1,33 +1,19 @@
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { startCountingServer, type CountingServer } from '@sluice/testkit/counting-server'
 import { isPrivateAddressError, isPublicAddress, publicSocket } from './egress-guard.ts'
 
-let server: Server
-let port: number
-let connections: number
-
+let server: CountingServer
 beforeEach(async () => {
-  connections = 0
-  server = createServer(socket => {
-    connections += 1
-    socket.destroy()
-  })
-  server.listen(0, '::')
-  await once(server, 'listening')
-  const address = server.address()
-  port = typeof address === 'object' && address !== null ? address.port : 0
+  server = await startCountingServer('::')
 })
-afterEach(async () => {
-  server.close()
-  await once(server, 'close')
-})
+afterEach(() => server[Symbol.asyncDispose]())
 
 /** The error that a socket to this host fails with. */
 async function failureOf(host: string): Promise<Error> {
   const socket = publicSocket('Ask the operator')
   const failed = new Promise<Error>(resolve => socket.once('error', resolve))
-  socket.connect(port, host)
+  socket.connect(server.port, host)
   return failed
 }
 
@@ -40,7 +26,7 @@ describe('a socket that goes to public addresses alone', () => {
         true,
         expect.stringMatching(/is not a public address: private networks .* Ask the operator$/),
       ])
-      expect(connections).toBe(0)
+      expect(server.connections).toBe(0)
     },
   )
 
@@ -52,14 +38,14 @@ describe('a socket that goes to public addresses alone', () => {
         expect.stringMatching(/not (a )?public|ENOTFOUND|EAI_AGAIN/),
       ])
     }
-    expect(connections).toBe(0)
+    expect(server.connections).toBe(0)
   })
 
   it('is destroyed before a byte is written, where the connection has come to another address', async () => {
     const socket = publicSocket()
     const failed = once(socket, 'error')
     // Nobody answers here, since no route is taken; the socket believes that it is connected.
-    socket.connect(port, '8.8.8.8')
+    socket.connect(server.port, '8.8.8.8')
     socket.emit('connect')
     const [error] = (await failed) as [Error]
     expect(isPrivateAddressError(error)).toBe(true)

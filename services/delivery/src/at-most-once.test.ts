@@ -5,7 +5,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { isIntent } from '@sluice/domain/answers/intent'
 import { at } from '@sluice/topics/topics'
-import { always, OK, ScriptedDelivery, topics, type Fate, type Script } from './contract/scripted-delivery.ts'
+import {
+  always,
+  keysOf,
+  OK,
+  ScriptedDelivery,
+  topics,
+  type Fate,
+  type Script,
+} from './contract/scripted-delivery.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 
@@ -15,7 +23,6 @@ beforeEach(async () => {
 })
 afterEach(() => lives[Symbol.asyncDispose]())
 
-const rows = (count: number): readonly string[] => Array.from({ length: count }, (_, n) => `k${n}`)
 const begin = (
   keys: readonly string[],
   over: { errors?: object; concurrency?: number } = {},
@@ -74,7 +81,7 @@ describe('with at-most-once, a request', () => {
   })
 
   it('that was announced when the process died is not sent again; all others are sent', async () => {
-    await begin(rows(40))
+    await begin(keysOf(40))
     lives.api.script = key => (Number(key.slice(1)) % 3 === 2 ? 'silent' : OK)
     const life = lives.live()
     await lives.api.until(10)
@@ -92,7 +99,7 @@ describe('with at-most-once, a request', () => {
   })
 
   it('that was not announced when the process died is in no doubt', async () => {
-    await begin(rows(40), { errors: { retry: 'next-run', backoff: undefined } })
+    await begin(keysOf(40), { errors: { retry: 'next-run', backoff: undefined } })
     lives.api.script = always('silent')
     const life = lives.live()
     await lives.api.until(5)
@@ -125,7 +132,7 @@ describe('with at-most-once, a request', () => {
   })
 
   it.each([1, 2, 3])('is sent at most once through many deaths, at random (%i)', async round => {
-    await begin(rows(60))
+    await begin(keysOf(60))
     const random = (key: string, nth: number): number =>
       (Math.imul(Number(key.slice(1)) * 31 + nth * 7 + round, 0x9e3779b1) >>> 8) % 100
     const script: Script = (key, nth): Fate => {

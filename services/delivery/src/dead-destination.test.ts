@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
-import { always, OK, ScriptedDelivery, type Fate, type Script } from './contract/scripted-delivery.ts'
+import { always, keysOf, OK, ScriptedDelivery, type Fate, type Script } from './contract/scripted-delivery.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 
@@ -17,13 +17,12 @@ beforeEach(async () => {
 })
 afterEach(() => lives[Symbol.asyncDispose]())
 
-const rows = (count: number): readonly string[] => Array.from({ length: count }, (_, n) => `k${n}`)
 const begin = (
   count: number,
   over: { errors?: object; breaker?: unknown; in?: ScriptedDelivery } = {},
 ): Promise<void> => {
   const { errors = { retry: 'next-run', backoff: undefined }, breaker } = over
-  return (over.in ?? lives).begin(rows(count), {
+  return (over.in ?? lives).begin(keysOf(count), {
     errors,
     destination: {
       limits: { rate: { requests: 100_000, per: 'second' }, concurrency: CONCURRENCY },

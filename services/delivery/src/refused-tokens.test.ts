@@ -12,7 +12,7 @@ import { TokenEndpoint } from '@sluice/oauth/token-request'
 import { TokenSource } from '@sluice/oauth/token-source'
 import { EncryptionKeys } from '@sluice/vault/encryption-keys'
 import { environmentKeys } from '@sluice/vault/key-file'
-import { always, OK, ScriptedDelivery, type Fate } from './contract/scripted-delivery.ts'
+import { always, keysOf, OK, ScriptedDelivery, type Fate } from './contract/scripted-delivery.ts'
 import { OAuthCredentials } from './destination/attempt-credentials.ts'
 import { resolveTarget } from './destination/target.ts'
 import type { DeliverDeps } from './run/open-run.ts'
@@ -166,7 +166,7 @@ describe('a request whose token is refused', () => {
   })
 
   it('of many costs one token for all of them', async () => {
-    const rows = Array.from({ length: 40 }, (_, n) => `k${n}`)
+    const rows = keysOf(40)
     await lives.begin(rows, { errors: NEXT_RUN })
     lives.api.script = (_key, nth) => (nth === 0 && sent.at(-1) === 'Bearer token-1' ? UNAUTHORIZED : OK)
     await lives.finish(parts())

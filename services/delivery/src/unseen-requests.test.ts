@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { randomFrom } from '@sluice/testkit/random'
-import { OK, ScriptedDelivery, type Fate } from './contract/scripted-delivery.ts'
+import { keysOf, OK, ScriptedDelivery, type Fate } from './contract/scripted-delivery.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 
@@ -25,7 +25,7 @@ it.each([0, 1, 2, 3, 4])(
   async round => {
     const random = randomFrom(SEED + round)
     const concurrency = 1 + random.below(4)
-    const keys = Array.from({ length: 80 }, (_, n) => `k${n}`)
+    const keys = keysOf(80)
     const errors = { attempts: 2, backoff: { first: '1ms', max: '3ms' } }
     await lives.begin(keys, { errors, sync: { limits: { concurrency } } })
     for (let life = 0; life < 3; life += 1) {

@@ -1,35 +1,13 @@
 /** Rows of many bytes, with less memory than DuckDB would need to work on 2,048 of them at once. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { extractHere } from '@sluice/sources/contract/extract-here'
+import { describe, expect, it } from 'vitest'
+import { duckdbHarness } from '../contract/duckdb-harness.ts'
 import type { DeliveredStateHarness } from '../contract/harness.ts'
 import { Played } from '../contract/played.ts'
-import { openDeliveredState } from './duckdb.ts'
 
-let folder = ''
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-wide-'))
-})
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true })
-})
-
-let extracts = 0
+const duckdb = duckdbHarness()
 const harnessOf = (memoryLimit: string): DeliveredStateHarness => ({
-  open: ({ name }) =>
-    openDeliveredState({
-      file: join(folder, name),
-      sync: 's',
-      incarnation: 'i',
-      partitions: 1,
-      memoryLimit,
-    }),
-  extract: sql => {
-    const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
-    return extractHere(model, { folder, file: join(folder, `extract-${extracts++}.duckdb`) })
-  },
+  ...duckdb,
+  open: options => duckdb.open({ ...options, memoryLimit }),
 })
 
 const columns = (version: number): string =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { PartitionReport } from '@sluice/contracts/records'
+import { IDLE } from '@sluice/testkit/sample-lives'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { awaitReports } from './await-reports.ts'
 import { OldRuns } from './old-runs.ts'
@@ -31,17 +32,9 @@ async function endedWhile(
   reports.set(partition, { ...reportOf(partition, true), ...last })
   const written: RunState[] = []
   let life: SyncLife = {
-    ...{
-      lastRun: 7,
-      first: false,
-      faults: [],
-      deaths: 0,
-      lastEndedAt: null,
-      lastCommand: 4,
-      queued: null,
-      awaiting: null,
-    },
-    ...{ atWork: { ...leftRun(RUN), phase: 'delivering', isWritten: true }, replacementCancelled: false },
+    ...IDLE,
+    first: false,
+    atWork: { ...leftRun(RUN), phase: 'delivering', isWritten: true },
   }
   const tenure = {
     sync: 's',

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
+import { IDLE } from '@sluice/testkit/sample-lives'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { finishLeftRun } from './finish-left-run.ts'
 import { OldRuns } from './old-runs.ts'
@@ -46,18 +47,8 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
     },
   })
   let life: SyncLife = {
-    ...{
-      lastRun: 7,
-      first: true,
-      faults: [],
-      deaths: 0,
-      lastEndedAt: null,
-      lastCommand: 4,
-      queued: null,
-      awaiting: null,
-    },
+    ...IDLE,
     atWork: leftRun(open, adoptedAreInterrupted),
-    replacementCancelled: false,
   }
   const tenure = {
     sync: 's',

@@ -13,9 +13,6 @@ import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
 import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
-import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
-import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
-import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { renderBatch, type Rendered } from '@sluice/rendering/render-batch'
 import { ONE_ROW, RowBatches } from '@sluice/rendering/row-batches'
@@ -30,12 +27,9 @@ import {
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
 import { at, keyText, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
-import { DeliveryMemory } from '../delivery-memory.ts'
 import { resolveTarget } from '../destination/target.ts'
 import type { DeliverDeps } from '../run/open-run.ts'
-import { Places } from '../send/places.ts'
-import { Throttles } from '../send/throttles.ts'
-import { startLife, tellOfRun, type Life } from './live-delivery.ts'
+import { attemptsOf, depsOf, finishLife, startLife, tellOfRun, type Life } from './live-delivery.ts'
 
 const never = new AbortController().signal
 const topics = syncTopics(PREFIX, SYNC)
@@ -192,21 +186,11 @@ export class BatchDelivery implements AsyncDisposable {
   }
 
   live(over: Partial<DeliverDeps> = {}): Life {
-    const { log, io, runs, definitions, prefix } = this.world
-    const deps: DeliverDeps = {
-      ...{ log, io, runs, definitions, prefix },
-      lateSendsMs: () => 0,
-      onError: () => undefined,
+    const scripted = depsOf(this.world, {
       sender: { send: request => this.#send(request), [Symbol.asyncDispose]: () => Promise.resolve() },
-      leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
-      throttles: new Throttles({ firstPauseMs: 5 }),
-      places: new Places(),
-      memory: new DeliveryMemory(128_000_000),
-      random: () => 0,
       resolveTarget: () => Promise.resolve(resolveTarget(this.#definition, () => '')),
-      ...over,
-    }
-    return startLife(deps, this.#run)
+    })
+    return startLife({ ...scripted, ...over }, this.#run)
   }
 
   async #send({ body, headers, signal }: OutgoingRequest): Promise<SendResult> {
@@ -243,16 +227,11 @@ export class BatchDelivery implements AsyncDisposable {
 
   /** A life that delivers what is left, to the report of the run. */
   async finish(over: Partial<DeliverDeps> = {}): Promise<void> {
-    const { runs } = this.world
-    const life = this.live(over)
-    const isOver = (): boolean => runs.of(SYNC)?.reports.get(0)?.ended === true
-    await Promise.race([runs.until(isOver, { signal: never }), life.done])
-    await life.drain()
+    await finishLife(this.world, this.live(over))
   }
 
-  async attempts(): Promise<readonly Attempt[]> {
-    const found = await this.world.read(at(topics.attempts, 0))
-    return found.flatMap(({ record }) => (record?.name === 'sluice.Attempt' ? [record.value] : []))
+  attempts(): Promise<readonly Attempt[]> {
+    return attemptsOf(this.world)
   }
 
   /** Resolves once an attempt is written that is like that, and is no mere intent. */

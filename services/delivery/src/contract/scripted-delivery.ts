@@ -9,19 +9,13 @@ import { countsOf } from '@sluice/domain/counts'
 import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
 import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
-import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
-import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
-import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { at, syncTopics } from '@sluice/topics/topics'
 import { sampleDefinition, sampleEvent, SYNC, type DefinitionFields } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
-import { DeliveryMemory } from '../delivery-memory.ts'
 import { resolveTarget } from '../destination/target.ts'
 import type { DeliverDeps } from '../run/open-run.ts'
-import { Places } from '../send/places.ts'
-import { Throttles } from '../send/throttles.ts'
-import { startLife, tellOfRun, type Life } from './live-delivery.ts'
+import { attemptsOf, depsOf, finishLife, startLife, tellOfRun, type Life } from './live-delivery.ts'
 
 const never = new AbortController().signal
 export const topics = syncTopics(PREFIX, SYNC)
@@ -147,35 +141,20 @@ export class ScriptedDelivery implements AsyncDisposable {
   }
 
   live(over: Partial<DeliverDeps> = {}): Life {
-    const { log, io, runs, definitions, prefix } = this.world
-    const deps: DeliverDeps = {
-      ...{ log, io, runs, definitions, prefix },
-      lateSendsMs: () => 0,
-      onError: () => undefined,
+    const scripted = depsOf(this.world, {
       sender: { send: request => this.api.send(request), [Symbol.asyncDispose]: () => Promise.resolve() },
-      leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
-      throttles: new Throttles({ firstPauseMs: 5 }),
-      places: new Places(),
-      memory: new DeliveryMemory(128_000_000),
-      random: () => 0,
       resolveTarget: () => Promise.resolve(resolveTarget(this.#definition, () => '')),
-      ...over,
-    }
-    return startLife(deps, this.#run)
+    })
+    return startLife({ ...scripted, ...over }, this.#run)
   }
 
   /** A life that delivers what is left, to the report of the run. */
   async finish(over: Partial<DeliverDeps> = {}): Promise<void> {
-    const { runs } = this.world
-    const life = this.live(over)
-    const isOver = (): boolean => runs.of(SYNC)?.reports.get(0)?.ended === true
-    await Promise.race([runs.until(isOver, { signal: never }), life.done])
-    await life.drain()
+    await finishLife(this.world, this.live(over))
   }
 
-  async attempts(): Promise<readonly Attempt[]> {
-    const found = await this.world.read(at(topics.attempts, 0))
-    return found.flatMap(({ record }) => (record?.name === 'sluice.Attempt' ? [record.value] : []))
+  attempts(): Promise<readonly Attempt[]> {
+    return attemptsOf(this.world)
   }
 
   async untilAttempts(count: number): Promise<void> {
@@ -194,4 +173,9 @@ export class ScriptedDelivery implements AsyncDisposable {
   get counts(): OpCounts {
     return countsOf(this.world.runs.of(SYNC)?.reports.get(0)?.counts ?? {}, 'added')
   }
+}
+
+/** So many keys: k0, k1 and so on. */
+export function keysOf(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, n) => `k${n}`)
 }

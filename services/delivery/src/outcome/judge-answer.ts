@@ -15,7 +15,7 @@ import type { SendResult } from '@sluice/http-sender/port'
 import { redactText } from '@sluice/secrets/redact'
 import type { Target } from '../destination/target.ts'
 import { isTainted } from '../ledger/parts.ts'
-import { judgeRows, type Judged, type RowJudgement } from './judge-rows.ts'
+import { judgeRows, LOOKED_AT_FOR_ERROR, type Judged, type RowJudgement } from './judge-rows.ts'
 
 export interface Judgement {
   readonly verdict: Verdict
@@ -97,8 +97,6 @@ function toldBy(body: AnswerBody): string {
 
 /** Most characters of a body that stand in an error. */
 const EXCERPT_LENGTH = 200
-/** So much of a body is looked at for an error, since a secret in it may be longer than its mask. */
-const LOOKED_AT_FOR_EXCERPT = 4096
 
 function errorOf(
   { meaning, body }: { readonly meaning: AnswerMeaning; readonly body: AnswerBody },
@@ -108,7 +106,7 @@ function errorOf(
   const excerpt =
     meaning.kind === 'untold'
       ? `no rule for answers can be tried: ${meaning.why}`
-      : redactText(toldBy(body).slice(0, LOOKED_AT_FOR_EXCERPT), target.secrets, { cut: true })
+      : redactText(toldBy(body).slice(0, LOOKED_AT_FOR_ERROR), target.secrets, { cut: true })
           .slice(0, EXCERPT_LENGTH)
           .toWellFormed()
           .trim()

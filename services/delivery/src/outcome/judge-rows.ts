@@ -68,10 +68,10 @@ export function judgeRows(
 }
 
 /**
- * So much of a text is looked at: a secret in it may be longer than its mask. One item may name many rows,
- * each with this text.
+ * So much of a text is looked at for an error: a secret in it may be longer than its mask. One item may name
+ * many rows, each with this text.
  */
-const LOOKED_AT_FOR_ERROR = 4096
+export const LOOKED_AT_FOR_ERROR = 4096
 
 /** An item may hold a secret that the API gives back. */
 function errorOf(answer: RowAnswer | undefined, { secrets }: Target): string | null {

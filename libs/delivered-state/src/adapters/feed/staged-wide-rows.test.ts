@@ -1,36 +1,14 @@
 /** Rows of 1 MB on their way from the topics into the state: more of them than DuckDB may read together. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { extractHere } from '@sluice/sources/contract/extract-here'
+import { expect, it } from 'vitest'
+import { duckdbHarness } from '../../contract/duckdb-harness.ts'
 import type { DeliveredStateHarness } from '../../contract/harness.ts'
 import { Played } from '../../contract/played.ts'
-import { openDeliveredState } from '../duckdb.ts'
 
 const ROWS = 20
-let folder = ''
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-staged-'))
-})
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true })
-})
-
-let extracts = 0
+const duckdb = duckdbHarness()
 const harness: DeliveredStateHarness = {
-  open: ({ name }) =>
-    openDeliveredState({
-      file: join(folder, name),
-      sync: 's',
-      incarnation: 'i',
-      partitions: 1,
-      memoryLimit: '64MB',
-    }),
-  extract: sql => {
-    const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
-    return extractHere(model, { folder, file: join(folder, `extract-${extracts++}.duckdb`) })
-  },
+  ...duckdb,
+  open: options => duckdb.open({ ...options, memoryLimit: '64MB' }),
 }
 
 const rowsAt = (version: number, step = 1): string =>

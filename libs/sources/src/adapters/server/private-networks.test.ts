@@ -1,33 +1,18 @@
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:net'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { startCountingServer, type CountingServer } from '@sluice/testkit/counting-server'
 import { openSource } from '../open-source.ts'
 import type { PrivateNetworks } from './access.ts'
 
 const MODEL: ModelSpec = { kind: 'model', name: 'people', source: 'db', sql: 'select 1', primaryKey: 'id' }
 const { signal } = new AbortController()
 
-let server: Server
-let port: number
-let connections: number
-
+let server: CountingServer
 beforeEach(async () => {
-  connections = 0
-  server = createServer(socket => {
-    connections += 1
-    socket.destroy()
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  port = typeof address === 'object' && address !== null ? address.port : 0
+  server = await startCountingServer()
 })
-afterEach(async () => {
-  server.close()
-  await once(server, 'close')
-})
+afterEach(() => server[Symbol.asyncDispose]())
 
 describe.each(['postgres', 'mysql'] as const)('a source of type %s', type => {
   /** The failure of a query on a server of this machine, as `code: message`. */
@@ -36,7 +21,7 @@ describe.each(['postgres', 'mysql'] as const)('a source of type %s', type => {
     operator: PrivateNetworks,
     own: { readonly allowPrivateNetwork?: boolean } = {},
   ): Promise<string> {
-    const url = `${type}://reader@${host}:${port}/shop`
+    const url = `${type}://reader@${host}:${server.port}/shop`
     const spec = { kind: 'source', name: 'db', type, url, password: '${secret:p}', ...own } as
       PostgresSourceSpec | MysqlSourceSpec
     await using source = await openSource(spec, { secretFor: () => 'p4ssword', privateNetworks: operator })
@@ -50,22 +35,22 @@ describe.each(['postgres', 'mysql'] as const)('a source of type %s', type => {
       expect(await failureAt(host, 'refused')).toMatch(
         /^config: Source db: cannot connect .* not (a )?public.*For a source, `allowPrivateNetwork: true` permits them$/,
       )
-      expect(connections).toBe(0)
+      expect(server.connections).toBe(0)
     },
   )
 
   it('connects where it says so itself, unless the operator never allows it', async () => {
     const own = { allowPrivateNetwork: true }
     expect(await failureAt('127.0.0.1', 'refused', own)).toMatch(/^unreachable: /)
-    expect(connections).toBe(1)
+    expect(server.connections).toBe(1)
     expect(await failureAt('127.0.0.1', 'never', own)).toMatch(/SLUICE_SOURCE_PRIVATE_NETWORKS/)
-    expect(connections).toBe(1)
+    expect(server.connections).toBe(1)
   })
 
   it('does not connect where it says so itself, though the operator allows it', async () => {
     expect(await failureAt('127.0.0.1', 'allowed', { allowPrivateNetwork: false })).toMatch(/^config: /)
-    expect(connections).toBe(0)
+    expect(server.connections).toBe(0)
     expect(await failureAt('127.0.0.1', 'allowed')).toMatch(/^unreachable: /)
-    expect(connections).toBe(1)
+    expect(server.connections).toBe(1)
   })
 })
