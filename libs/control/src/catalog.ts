@@ -1,5 +1,4 @@
 /** Where control looks up the resources: in a project that was loaded, or in the log. */
-import { basename } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
@@ -81,7 +80,7 @@ function recordsOf(project: Project): ResourceRecord[] {
   return [...project.resources.values()].map(spec => ({
     kind: spec.kind,
     name: spec.name,
-    project: basename(project.dir),
+    project: project.name,
     spec: JSON.stringify(spec),
   }))
 }
