@@ -10,6 +10,7 @@ import { decodeUtf8, type Unreadable } from './files/decode-utf8.ts'
 import { checkHeaders } from './checks/check-headers.ts'
 import { checkJsonPaths } from './checks/check-json-paths.ts'
 import { checkReferences } from './checks/check-references.ts'
+import { checkSchedules } from './checks/check-schedules.ts'
 import { checkTemplates } from './checks/check-templates.ts'
 import { checkTexts } from './checks/check-texts.ts'
 import { decodeResource } from './decode/decode-resource.ts'
@@ -90,7 +91,8 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
   const ofResources = new Map<DecodedResource, ErrorDetail[]>()
   for (const resource of decoded) {
     await limits.step(resource.origins.get('')?.place.file ?? root)
-    const checked = [...checkTemplates([resource]), ...checkJsonPaths([resource]), ...checkTexts([resource])]
+    const one = [resource]
+    const checked = [...checkTemplates(one), ...checkJsonPaths(one), ...checkTexts(one), ...checkSchedules(one)]
     const problems = [...resource.problems, ...checked]
     // Without a name nothing can refer to it, and what the author meant is unknown.
     if (resource.name === null) ofFiles.push(...problems)
