@@ -6,6 +6,8 @@ import { z } from 'zod'
 
 const MOST_PER_PAGE = 1000
 const DEFAULT_LIMIT = 50
+/** A service remembers so many runs of a sync. */
+const MOST_RECENT = 50
 /** Keys of rows have up to 8 KB, and so has a cursor that names one. */
 const MOST_TEXT = 16_384
 const MOST_NAME = 200
@@ -38,6 +40,9 @@ export const secretPath = z.strictObject({ name })
 
 export const noQuery = z.strictObject({})
 export const pageQuery = z.strictObject(paging)
+const runs = wholeNumber(1, MOST_RECENT).optional().describe('Adds the figures of so many last runs.')
+export const syncsQuery = z.strictObject({ runs, ...paging })
+export const syncQuery = z.strictObject({ runs })
 export const runsQuery = z.strictObject({ sync: name.optional(), ...paging })
 export const attemptsQuery = z.strictObject({
   run: name.optional(),

@@ -5,6 +5,7 @@
  */
 import type { CountsByOp, KeyStateKind, Op, Outcome } from './state.ts'
 import type { Row } from './values.ts'
+import type { Wait } from './waits.ts'
 
 /**
  * Who wrote a record. Readers pass over other incarnations and, after a takeover marker, over other owners
@@ -314,6 +315,26 @@ export interface Restoring {
   readonly of: number
 }
 
+/** How far the schedule of a sync has started runs. */
+export interface Fired {
+  /** The last instant that a run answers to, in ms since 1970. Every instant up to it is done with. */
+  readonly at: number
+  /** The schedule that the instant is of, as JSON. */
+  readonly by: string
+  /** The instant after that; null where none comes. */
+  readonly next: number | null
+}
+
+/** When a run came from one part of its life to the next, in ms since 1970; null where it has not. */
+export interface PhaseTimes {
+  readonly publishingFrom: number | null
+  readonly publishedAt: number | null
+  readonly renderingFrom: number | null
+  readonly renderedAt: number | null
+  readonly sendingFrom: number | null
+  readonly sentAt: number | null
+}
+
 /** The state of a run, on `runs`, keyed by sync/run; the last one written counts. */
 export interface RunEvent {
   readonly sync: string
@@ -364,6 +385,15 @@ export interface RunEvent {
    * before it writes another event of it. Null in events of an earlier version.
    */
   readonly deaths: number | null
+  /**
+   * How far the schedule has started runs, as known when this run was queued. Of a run that the schedule
+   * started, the instant that it was due. Null if it never started one; earlier versions had no schedules.
+   */
+  readonly fired: Fired | null
+  /** True for a run that failed since no process can work on its sync. Earlier versions did not say. */
+  readonly aside: boolean | null
+  /** Null before it publishes, and in events of an earlier version. */
+  readonly phases: PhaseTimes | null
 }
 
 /** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */
@@ -394,6 +424,8 @@ export interface PartitionReport {
   /** 0 if the partition's `run-end` is not reached though its part of the run is over. */
   readonly requestsEnd: number
   readonly attemptsEnd: number
-  /** In a report of progress: why nothing is sent at the moment, in a sentence. */
-  readonly waiting: string | null
+  /** In a report of progress: what the partition waits for. Null in reports of an earlier version. */
+  readonly waits: readonly Wait[] | null
+  /** When the partition came so far. Null in reports of an earlier version. */
+  readonly phases: Pick<PhaseTimes, 'renderingFrom' | 'renderedAt' | 'sendingFrom'> | null
 }

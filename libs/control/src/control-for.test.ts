@@ -33,6 +33,7 @@ function recording(): { readonly control: Control; readonly asked: readonly stri
     },
     preview: answers('preview', {}),
     syncs: answers('syncs', { syncs: [], next: null }),
+    sync: answers('sync', { lastRun: null }),
     resources: answers('resources', { resources: [], next: null }),
     attempts: answers('attempts', { attempts: [], next: null }),
     failed: answers('failed', { rows: [], next: null }),
@@ -60,6 +61,7 @@ const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unkno
   },
   preview: control => control.preview({ sync: 's', op: undefined, key: undefined, rows: 1 }, signal),
   syncs: control => control.syncs({ limit: 1, after: undefined }, signal),
+  sync: control => control.sync('s', {}, signal),
   resources: control => control.resources({ limit: 1, after: undefined }, signal),
   attempts: control =>
     control.attempts(

@@ -10,6 +10,7 @@ import type {
   SecretsResealedView,
   SecretsView,
   SyncsPage,
+  SyncView,
 } from '@sluice/contracts/api'
 import type {
   AttemptsQuery,
@@ -20,9 +21,11 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  RecentRuns,
   RunRequest,
   SecretNamed,
   SecretToSet,
+  SyncsQuery,
 } from './port.ts'
 import { assertMay, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
 
@@ -90,14 +93,15 @@ export class ControlFor implements Control {
     return await this.#control.preview(query, signal)
   }
 
-  async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
+  async syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
     assertMay(this.#roles, ROLE_OF.syncs)
-    const page = await this.#control.syncs(paging, signal)
-    const syncs = page.syncs.map(sync => ({
-      ...sync,
-      lastRun: sync.lastRun === null ? null : shownTo(this.#roles, sync.lastRun),
-    }))
-    return { ...page, syncs }
+    const page = await this.#control.syncs(query, signal)
+    return { ...page, syncs: page.syncs.map(sync => this.#shownSync(sync)) }
+  }
+
+  async sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView> {
+    assertMay(this.#roles, ROLE_OF.sync)
+    return this.#shownSync(await this.#control.sync(name, query, signal))
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
@@ -131,6 +135,10 @@ export class ControlFor implements Control {
 
   #followed({ onProgress, cancel }: Following): Following {
     return { cancel, onProgress: view => onProgress(shownTo(this.#roles, view)) }
+  }
+
+  #shownSync(sync: SyncView): SyncView {
+    return { ...sync, lastRun: sync.lastRun === null ? null : shownTo(this.#roles, sync.lastRun) }
   }
 
   #shown({ view }: FollowedRun): FollowedRun {

@@ -3,24 +3,25 @@ import { resourceView, type ResourcesPage, type ResourceView, type SyncsPage } f
 import { RESOURCE_SCHEMAS, type ResourceSpec } from '@sluice/contracts/resources'
 import { z } from 'zod'
 import { formatCursor, parseCursor } from './history/cursor.ts'
-import type { Paging, RunHistory } from './port.ts'
+import type { Paging, RunHistory, SyncsQuery } from './port.ts'
+import { syncView } from './syncs/sync-view.ts'
 
 const resourceFields = resourceView.omit({ spec: true }).catchall(z.json())
 
 export async function syncsPageOf(
   specs: readonly ResourceSpec[],
   history: RunHistory,
-  { signal, ...paging }: Paging & { readonly signal: AbortSignal },
+  { signal, runs, ...paging }: SyncsQuery & { readonly signal: AbortSignal },
 ): Promise<SyncsPage> {
   const { page, next } = pageOf(
     specs.filter(spec => spec.kind === 'sync'),
     paging,
   )
+  const at = Date.now()
   const syncs = await Promise.all(
-    page.map(async ({ name, model, destination }) => {
-      const { runs } = await history.runs({ sync: name, limit: 1, after: undefined }, signal)
-      return { name, model, destination, lastRun: runs[0] ?? null }
-    }),
+    page.map(async spec =>
+      syncView(spec, await history.past(spec.name, Math.max(runs ?? 0, 1), signal), { at, runs }),
+    ),
   )
   return { syncs, next }
 }

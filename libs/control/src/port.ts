@@ -14,6 +14,7 @@ import type {
   SecretsResealedView,
   SecretsView,
   SyncsPage,
+  SyncView,
 } from '@sluice/contracts/api'
 import type { Command } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
@@ -42,6 +43,20 @@ export interface FailedQuery extends Paging {
   readonly status: number | undefined
 }
 
+/** How many last runs a sync is shown with. */
+export interface RecentRuns {
+  readonly runs?: number | undefined
+}
+
+export type SyncsQuery = Paging & RecentRuns
+
+/** What history knows of a sync beside its resource. */
+export interface SyncPast {
+  /** The newest first. Without runs that were refused. */
+  readonly runs: readonly RunView[]
+  readonly rows: SyncView['rows']
+}
+
 /**
  * All methods may be called concurrently, and throw `not-found` for a sync or run that does not exist. An
  * abort throws the signal's reason.
@@ -56,6 +71,8 @@ export interface RunHistory {
   attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
+  /** What became of a sync. `most` limits the runs; open ones are always among them. */
+  past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast>
 }
 
 export interface RunRequest {
@@ -153,7 +170,7 @@ export interface SecretKeeping {
  * waits for approval, and resolves with it. It throws `not-found` for a sync or run that does not exist, and
  * `usage` if there is nothing to do in the run's state.
  */
-export interface Control extends RunHistory, SecretKeeping, AsyncDisposable {
+export interface Control extends Omit<RunHistory, 'past'>, SecretKeeping, AsyncDisposable {
   askForRun(request: RunRequest, following: Following): Promise<FollowedRun>
   /** Forgets what was delivered, so that the next run is the first again. */
   reset(sync: string, following: Following): Promise<FollowedRun>
@@ -166,8 +183,10 @@ export interface Control extends RunHistory, SecretKeeping, AsyncDisposable {
    * `usage` for a trigger that the sync does not have.
    */
   preview(query: PreviewQuery, signal: AbortSignal): Promise<Preview>
-  /** The syncs by name, and the latest run of each. */
-  syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage>
+  /** The syncs by name, and how each is. */
+  syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage>
+  /** One sync. Throws `not-found` if it does not exist. */
+  sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView>
   /** By kind and name. */
   resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage>
 }

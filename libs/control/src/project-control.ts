@@ -11,6 +11,7 @@ import type {
   SecretsResealedView,
   SecretsView,
   SyncsPage,
+  SyncView,
 } from '@sluice/contracts/api'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
@@ -36,12 +37,14 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  RecentRuns,
   RunHistory,
   RunRequest,
   SecretNamed,
   SecretToSet,
+  SyncsQuery,
 } from './port.ts'
-import { unknownRun } from './unknown-names.ts'
+import { unknownRun, unknownSync } from './unknown-names.ts'
 
 /** How often a change of the vault is made again after another process changed the same secret. */
 const MOST_CHANGES = 5
@@ -152,11 +155,18 @@ export class ProjectControl implements Control {
     return { ...next, requests: next.requests(narrowing) }
   }
 
-  async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
-    return await syncsPageOf(await this.#catalog.resources(signal), await this.#opened(signal), {
-      ...paging,
-      signal,
-    })
+  async syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
+    const resources = await this.#catalog.resources(signal)
+    return await syncsPageOf(resources, await this.#opened(signal), { ...query, signal })
+  }
+
+  async sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView> {
+    const resources = (await this.#catalog.resources(signal)).filter(spec => spec.name === name)
+    const all = { ...query, limit: 1, after: undefined }
+    const { syncs } = await syncsPageOf(resources, await this.#opened(signal), { ...all, signal })
+    const [found] = syncs
+    if (found === undefined) throw unknownSync(name, await this.#catalog.syncs(signal))
+    return found
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

@@ -31,7 +31,7 @@ export const ALL_ROLES: ReadonlySet<Role> = new Set([
 ])
 
 /** All that can be asked: the methods of control, and what is done beside it. */
-export type Operation = Exclude<keyof Control, symbol> | 'checkConnections' | 'publish'
+export type Operation = Exclude<keyof Control, symbol> | 'checkConnections' | 'publish' | 'past'
 
 /**
  * The role that each operation wants. That of a run depends on its cause. `checkConnections` uses secrets
@@ -42,6 +42,8 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   run: 'view',
   follow: 'view',
   syncs: 'view',
+  past: 'view',
+  sync: 'view',
   resources: 'view',
   attempts: 'read',
   failed: 'read',

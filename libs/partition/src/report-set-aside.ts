@@ -79,7 +79,8 @@ function asideReport(
     faultedFrom: 0,
     error: `${STOPPED[stage]}: ${error instanceof Error ? error.message : String(error)}`,
     errorCode: isSluiceError(error) ? error.code : 'internal',
-    waiting: null,
+    waits: [],
+    phases: own?.phases ?? null,
     requestsEnd: 0,
     attemptsEnd: own?.attemptsEnd ?? 0,
   }

@@ -94,6 +94,9 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     approved: null,
     restoring: null,
     deaths: 0,
+    fired: null,
+    aside: null,
+    phases: null,
     ...fields,
   }
 }
@@ -113,7 +116,8 @@ export function sampleReport(fields: Partial<PartitionReport> = {}): PartitionRe
     errorCode: null,
     requestsEnd: 0,
     attemptsEnd: 0,
-    waiting: null,
+    waits: null,
+    phases: null,
     ...fields,
   }
 }

@@ -8,6 +8,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
+import type { WaitNow } from '@sluice/contracts/waits'
 import { abortable } from '@sluice/flow/abortable'
 import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
@@ -25,6 +26,7 @@ import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
 import { openRun, type DeliverDeps, type DeliveryParts, type OpenRun } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
+import { PhaseClock } from './run/phase-clock.ts'
 import { rowsAt } from './ledger/parts.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
 import { PartitionReporter } from './run/report-partition.ts'
@@ -92,7 +94,8 @@ class PartitionDelivery {
   readonly #doubt: Doubt
   readonly #passed = new PassedRun(run => this.#isOver(run))
   /** What a run waits for before it can be opened. */
-  #waitsFor: string | null = null
+  #waitsFor: WaitNow | null = null
+  readonly #phases = new PhaseClock()
   /** How far this process has taken the topic into work, and which run is open there. */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
@@ -164,7 +167,10 @@ class PartitionDelivery {
     await Promise.all([
       this.#reporter.reportProgress(
         ledger,
-        () => this.#waitsFor ?? this.#open?.sending.waitsFor ?? null,
+        () => ({
+          waits: this.#waitsFor ?? this.#open?.sending.waitsFor ?? null,
+          phases: this.#phases.timesOf(ledger.run),
+        }),
         signal,
       ),
       endWithoutRenderer(asked, { signal }).catch((error: unknown) => ledger.fail(error)),
@@ -185,8 +191,18 @@ class PartitionDelivery {
       await this.#closeOver(marker.begin, ending)
       ledger.skipTo(offset + 1)
       ledger.beginRun(marker.begin.run)
+      this.#beginPhases(marker.begin.run, placed)
       await this.#tryToOpen(marker.begin, ending, 0)
-    } else if (marker?.kind === 'run-end') await this.#endRun(offset, marker, ending)
+    } else if (marker?.kind === 'run-end') {
+      this.#phases.rendered(placed.timestamp)
+      await this.#endRun(offset, marker, ending)
+    }
+  }
+
+  #beginPhases(run: number, placed: Placed | undefined): void {
+    const { deps, run: of, attempts } = this.#parts
+    const report = deps.runs.of(of.sync)?.reports.get(attempts.partition)
+    this.#phases.began(run, report, placed?.timestamp ?? Date.now())
   }
 
   #passes(record: Typed | null, marker: Marker | null): boolean {
@@ -265,6 +281,7 @@ class PartitionDelivery {
     if (!inSequence(open, offset, request)) return
     const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
+    this.#phases.tookRequest()
     ledger.start(offset)
     if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
       return
@@ -345,6 +362,7 @@ class PartitionDelivery {
       const begin = markerOf(batch.records[0]?.record ?? null)?.begin
       if (begin === undefined || begin === null) break
       if (this.#parts.recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
+      this.#beginPhases(begin.run, batch.records[0])
       return await this.#tryToOpen(begin, signal, null)
     }
     const lost = new SluiceError('corrupt', `no run begins at offset ${record.begin} of ${requests.topic}`)
@@ -386,7 +404,10 @@ class PartitionDelivery {
     const fault = this.#open?.fault ?? faultOf(end, this.#open) ?? unsentFault(this.#open)
     await this.#untilNoneIsLate(ending)
     await abortable(
-      this.#reporter.reportEnd({ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 }),
+      this.#reporter.reportEnd({
+        ...{ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 },
+        phases: this.#phases.timesOf(begin.run),
+      }),
       { signal: ending },
     )
     ledger.skipTo(offset + 1)

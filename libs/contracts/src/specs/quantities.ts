@@ -28,6 +28,13 @@ export function durationWithin(maxMs: number, maxText: string) {
   return durationFrom({ ms: 1, text: '1ms' }, { ms: maxMs, text: maxText })
 }
 
+/** A duration in the largest unit of which it is a whole number: `15m`. */
+export function durationText(ms: number): string {
+  const fitting = Object.entries(TIME_UNITS).filter(([, unit]) => ms % unit === 0)
+  const [name, unit] = fitting.at(-1) ?? ['ms', 1]
+  return `${ms / unit}${name}`
+}
+
 interface Bound {
   readonly ms: number
   readonly text: string
@@ -42,7 +49,7 @@ export function durationFrom(least: Bound, most: Bound) {
     .refine(value => inBaseUnit(value, TIME_UNITS) <= most.ms, `a duration of at most ${most.text}`)
   return z.codec(text, z.int().min(least.ms).max(most.ms), {
     decode: value => inBaseUnit(value, TIME_UNITS),
-    encode: ms => `${ms}ms`,
+    encode: durationText,
   })
 }
 

@@ -14,6 +14,7 @@ import {
   secretsResealedView,
   secretsView,
   syncsPage,
+  syncView,
   type AttemptsPage,
   type FailedPage,
   type ResourcesPage,
@@ -24,6 +25,7 @@ import {
   type SecretsResealedView,
   type SecretsView,
   type SyncsPage,
+  type SyncView,
 } from '@sluice/contracts/api'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -40,10 +42,12 @@ import type {
   Previewed,
   PreviewedRequest,
   PreviewQuery,
+  RecentRuns,
   RejectedRows,
   RunRequest,
   SecretNamed,
   SecretToSet,
+  SyncsQuery,
 } from '../port.ts'
 import type { ServerAddress } from '../server-address.ts'
 import { readEvents } from './server/read-events.ts'
@@ -150,8 +154,12 @@ class ServerControl implements Control {
     }
   }
 
-  async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
-    return await this.#client.get(['syncs'], { ...paging }, { signal, answer: syncsPage })
+  async syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
+    return await this.#client.get(['syncs'], { ...query }, { signal, answer: syncsPage })
+  }
+
+  async sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView> {
+    return await this.#client.get(['syncs', name], { ...query }, { signal, answer: syncView })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

@@ -1,6 +1,6 @@
 /** The history of a project in which nothing ever ran. */
 import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
-import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from '../port.ts'
+import type { AttemptsQuery, FailedQuery, Paging, RunHistory, SyncPast } from '../port.ts'
 import { unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class EmptyHistory implements RunHistory {
@@ -35,6 +35,10 @@ export class EmptyHistory implements RunHistory {
     if (run !== undefined) throw unknownRun(run)
     this.#assertSync(sync)
     return Promise.resolve({ rows: [], next: null })
+  }
+
+  past(): Promise<SyncPast> {
+    return Promise.resolve({ runs: [], rows: { failed: 0, heldBack: 0 } })
   }
 
   #assertSync(sync: string | undefined): void {

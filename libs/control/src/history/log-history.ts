@@ -12,13 +12,15 @@ import { syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
-import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from '../port.ts'
+import type { AttemptsQuery, FailedQuery, Paging, RunHistory, SyncPast } from '../port.ts'
+import { WaitingRows } from '../syncs/waiting-rows.ts'
 import { unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
   /** The names of all syncs, including those that never ran. */
   readonly #known: Catalog['syncs']
+  readonly #waitingRows = new WaitingRows()
 
   private constructor(pipeline: Pipeline, known: Catalog['syncs']) {
     this.#pipeline = pipeline
@@ -84,6 +86,23 @@ export class LogHistory implements RunHistory {
       since: since ?? null,
     }
     return readAttempts(this.#pipeline, { syncs, filter, limit, after: after ?? null }, signal)
+  }
+
+  async past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast> {
+    const runs = this.#pipeline.runs.of(sync)
+    if (runs === undefined) return { runs: [], rows: { failed: 0, heldBack: 0 } }
+    const events = newestFirst([runs])
+      .map(({ event }) => event)
+      .filter(event => event.errorCode !== 'conflict' || event.startedAt !== null)
+    const shown = events.filter((event, index) => index < most || !isEnded(event.status))
+    const count = async (limit: number): Promise<number> => {
+      const none = { run: undefined, key: undefined, status: undefined, after: undefined }
+      return (await this.failed({ sync, limit, ...none }, signal)).rows.length
+    }
+    return {
+      runs: await Promise.all(shown.map(event => this.#view(event, runs, signal))),
+      rows: await this.#waitingRows.of(events, count),
+    }
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {

@@ -16,6 +16,7 @@ import type {
   SecretsResealedView,
   SecretsView,
   SyncsPage,
+  SyncView,
 } from '@sluice/contracts/api'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type * as port from '@sluice/control/port'
@@ -87,8 +88,12 @@ export class FolderControl implements port.Control {
     return await this.#look(control => control.preview(query, signal))
   }
 
-  async syncs(paging: port.Paging, signal: AbortSignal): Promise<SyncsPage> {
-    return await this.#look(control => control.syncs(paging, signal))
+  async syncs(query: port.SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
+    return await this.#look(control => control.syncs(query, signal))
+  }
+
+  async sync(name: string, query: port.RecentRuns, signal: AbortSignal): Promise<SyncView> {
+    return await this.#look(control => control.sync(name, query, signal))
   }
 
   /** The files are here, so nobody is asked. */

@@ -1,7 +1,8 @@
 /** Reports on `runs` how far a partition has come, and that it is done (R16). */
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
-import { boundedOrNull } from '@sluice/domain/bounded-text'
+import type { WaitNow } from '@sluice/contracts/waits'
+import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { sleep } from '@sluice/flow/sleep'
 import type { TopicPartition } from '@sluice/message-log/port'
@@ -10,9 +11,11 @@ import type { Ownership } from '@sluice/partition/take-over'
 import { at, homePartition, reportKey, sharedTopics } from '@sluice/topics/topics'
 import type { Worker } from '@sluice/partition/own-partitions'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
+import { WaitTeller } from './wait-teller.ts'
 
 /** Progress is told twice a second at first, and the longer a run lasts, the more rarely. */
 const PROGRESS_FIRST_MS = 500
+const LOOKS_EVERY_MS = 500
 const PROGRESS_LAST_MS = 30_000
 const PROGRESS_OF_ELAPSED = 0.05
 
@@ -48,6 +51,7 @@ export class PartitionReporter {
     readonly counts: CountsByOp
     readonly fault: { readonly from: number; readonly error: string; readonly errorCode?: string } | null
     readonly requestsEnd: number
+    readonly phases: PartitionReport['phases']
   }): Promise<void> {
     this.#lastEnded = Math.max(this.#lastEnded, end.begin.run)
     await this.#write({
@@ -58,33 +62,40 @@ export class PartitionReporter {
       error: end.fault?.error ?? null,
       errorCode: end.fault === null ? null : (end.fault.errorCode ?? 'internal'),
       requestsEnd: end.requestsEnd,
-      waiting: null,
+      waits: [],
+      phases: end.phases,
     })
   }
 
   /**
-   * Reports the counts, and what delivery waits for, now and then while they change. People who watch the run
-   * see them. Reports come only as often as people could notice, since each stays in the topic until it is
-   * compacted. Resolves when stopped. A report that fails is left out.
+   * Reports the counts and what delivery waits for, while they change. People who watch the run see them.
+   * Counts come only as often as people could notice, since each report stays in the topic until it is
+   * compacted. A wait that begins or ends is told within a second, unless waits come and go all the time.
+   * Resolves when stopped. A report that fails is left out.
    */
   async reportProgress(
     ledger: AttemptLedger,
-    waitsFor: () => string | null,
+    now: () => { readonly waits: WaitNow | null; readonly phases: PartitionReport['phases'] },
     signal: AbortSignal,
   ): Promise<void> {
     let reported: CountsByOp = ledger.progress
     let watched = { run: ledger.run, since: performance.now() }
-    let told: string | null = null
+    let countsAtMs = performance.now()
+    const waits = new WaitTeller()
     while (!signal.aborted) {
-      await sleep(progressPauseMs(performance.now() - watched.since), { signal }).catch(() => undefined)
+      await sleep(LOOKS_EVERY_MS, { signal }).catch(() => undefined)
       const { progress: counts, run } = ledger
-      if (run !== watched.run) watched = { run, since: performance.now() }
-      const waiting = waitsFor()
-      if (signal.aborted || (counts === reported && waiting === told) || run <= this.#lastEnded) continue
+      const nowMs = performance.now()
+      if (run !== watched.run) watched = { run, since: nowMs }
+      const { waits: wait, phases } = now()
+      const pauseMs = progressPauseMs(nowMs - watched.since)
+      const isNews = waits.see(wait, { nowMs, refillMs: pauseMs })
+      const isDue = counts !== reported && nowMs - countsAtMs >= pauseMs
+      if (signal.aborted || (!isDue && !isNews) || run <= this.#lastEnded) continue
       reported = counts
-      told = waiting
+      countsAtMs = nowMs
       const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
-      const report = { run, counts, ended: false, waiting, ...none }
+      const report = { run, counts, ended: false, waits: waits.told, phases, ...none }
       await this.#write(report).catch((error: unknown) => ledger.fail(error))
     }
   }
@@ -97,6 +108,7 @@ export class PartitionReporter {
     const value = io.encode('PartitionReport', {
       ...report,
       error: boundedOrNull(report.error, ERROR_BYTES),
+      waits: (report.waits ?? []).map(wait => ({ ...wait, detail: boundedText(wait.detail, ERROR_BYTES) })),
       sync: run.sync,
       incarnation: run.incarnation,
       partition,

@@ -7,6 +7,7 @@
  * States: sending → giving up (what is queued or waits is recorded as it is) and either → stopped (nothing
  * more is taken; what is under way is finished, and what waits is left to a successor).
  */
+import type { WaitNow } from '@sluice/contracts/waits'
 import type { SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
@@ -74,6 +75,8 @@ export interface SendQueueOptions extends Ends {
   readonly early: AbortSignal
 }
 
+const THROTTLED = 'the API asked for a pause, and took no request since'
+
 export class SendQueue {
   readonly #options: SendQueueOptions
   readonly #changes = new Notifier()
@@ -116,11 +119,16 @@ export class SendQueue {
     return this.#unsendable
   }
 
-  /** What it waits for while it has something to send, in a sentence; null while it sends. */
-  get waitsFor(): string | null {
-    const { credentials } = this.#options.target
-    if (this.#queue.length > 0) return credentials?.waitsFor ?? this.#options.gate.waitsFor
-    return this.#underWay.size > 0 ? null : this.#waiting.waitsFor
+  /** What it waits for while it has something to send; null while it sends. */
+  get waitsFor(): WaitNow | null {
+    const { gate, target } = this.#options
+    const waits = this.#queue.length === 0 ? null : gate.waitsFor(this.#underWay.size)
+    const token = target.credentials?.waitsFor ?? null
+    if (this.#queue.length > 0 && token !== null) return token
+    // Between two pauses a single request is on its way, which most likely is throttled, too.
+    if (this.#window.isThrottled && waits?.kind !== 'breaker')
+      return { kind: 'throttled', until: waits?.until ?? gate.restsUntil, detail: THROTTLED }
+    return waits ?? (this.#queue.length + this.#underWay.size > 0 ? null : this.#waiting.waitsFor)
   }
 
   /** How many requests wait for their next try, with all that is open of them. */
