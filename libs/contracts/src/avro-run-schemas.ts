@@ -17,18 +17,17 @@ import {
 import type {
   Command,
   Fault,
-  Fired,
   HeldRemovals,
   InvalidSample,
   PartitionEnd,
   PartitionReport,
-  PhaseTimes,
   Restoring,
   RunCause,
   RunEvent,
   RunScope,
   RunStatus,
 } from './records.ts'
+import type { Fired, PhaseTimes } from './run-times.ts'
 import type { CountsByOp, OpCounts } from './state.ts'
 import type { Wait, WaitKind } from './waits.ts'
 

@@ -91,8 +91,8 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
   const ofResources = new Map<DecodedResource, ErrorDetail[]>()
   for (const resource of decoded) {
     await limits.step(resource.origins.get('')?.place.file ?? root)
-    const one = [resource]
-    const checked = [...checkTemplates(one), ...checkJsonPaths(one), ...checkTexts(one), ...checkSchedules(one)]
+    const checks = [checkTemplates, checkJsonPaths, checkTexts, checkSchedules]
+    const checked = checks.flatMap(check => check([resource]))
     const problems = [...resource.problems, ...checked]
     // Without a name nothing can refer to it, and what the author meant is unknown.
     if (resource.name === null) ofFiles.push(...problems)

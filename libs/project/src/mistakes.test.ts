@@ -17,7 +17,8 @@ function problemsOf(text: string): readonly string[] {
   const decoded = read.resources.map(document =>
     decodeResource(document, { env: {}, readFile: () => ({ text: '' }) }),
   )
-  const problems = [...read.problems, ...decoded.flatMap(one => one.problems), ...checkTexts(decoded), ...checkSchedules(decoded)]
+  const checked = [...checkTexts(decoded), ...checkSchedules(decoded)]
+  const problems = [...read.problems, ...decoded.flatMap(one => one.problems), ...checked]
   return problems.map(({ line, column, message }) => `${[line, column].join(':')} ${message}`)
 }
 

@@ -14,7 +14,9 @@ const OTHER_ZONES = ['UTC', 'GMT', 'US/Eastern', 'US/Central', 'US/Mountain', 'U
 export interface Zone {
   /** The local time at an instant. */
   localAt(instant: number): number
-  /** The first instant with this local time. For a time that the clocks skip, the instant at which they do. */
+  /**
+   * The first instant with this local time. For a time that the clocks skip, the instant at which they do.
+   */
   firstInstantOf(local: number): number
   /** The first instant in `(from, to]` at which the clocks change; null where they do not. */
   changeWithin(from: number, to: number): number | null

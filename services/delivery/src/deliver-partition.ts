@@ -24,7 +24,7 @@ import { Doubt } from './run/doubt.ts'
 import { effectsOf } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
-import { openRun, type DeliverDeps, type DeliveryParts, type OpenRun } from './run/open-run.ts'
+import { openRun, unsentFault, type DeliverDeps, type DeliveryParts, type OpenRun } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { PhaseClock } from './run/phase-clock.ts'
 import { rowsAt } from './ledger/parts.ts'
@@ -95,7 +95,7 @@ class PartitionDelivery {
   readonly #passed = new PassedRun(run => this.#isOver(run))
   /** What a run waits for before it can be opened. */
   #waitsFor: WaitNow | null = null
-  readonly #phases = new PhaseClock()
+  readonly #phases: PhaseClock
   /** How far this process has taken the topic into work, and which run is open there. */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
@@ -111,6 +111,7 @@ class PartitionDelivery {
     this.#doubt = new Doubt(parts.recovered.clean)
     this.#reporter = new PartitionReporter({ ...parts, ...parts.deps })
     this.#cut = new CutRun(() => reportOf(parts))
+    this.#phases = new PhaseClock(() => reportOf(parts))
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
   }
 
@@ -191,18 +192,12 @@ class PartitionDelivery {
       await this.#closeOver(marker.begin, ending)
       ledger.skipTo(offset + 1)
       ledger.beginRun(marker.begin.run)
-      this.#beginPhases(marker.begin.run, placed)
+      this.#phases.began(marker.begin.run, placed.timestamp)
       await this.#tryToOpen(marker.begin, ending, 0)
     } else if (marker?.kind === 'run-end') {
       this.#phases.rendered(placed.timestamp)
       await this.#endRun(offset, marker, ending)
     }
-  }
-
-  #beginPhases(run: number, placed: Placed | undefined): void {
-    const { deps, run: of, attempts } = this.#parts
-    const report = deps.runs.of(of.sync)?.reports.get(attempts.partition)
-    this.#phases.began(run, report, placed?.timestamp ?? Date.now())
   }
 
   #passes(record: Typed | null, marker: Marker | null): boolean {
@@ -362,7 +357,7 @@ class PartitionDelivery {
       const begin = markerOf(batch.records[0]?.record ?? null)?.begin
       if (begin === undefined || begin === null) break
       if (this.#parts.recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
-      this.#beginPhases(begin.run, batch.records[0])
+      this.#phases.began(begin.run, batch.records[0]?.timestamp)
       return await this.#tryToOpen(begin, signal, null)
     }
     const lost = new SluiceError('corrupt', `no run begins at offset ${record.begin} of ${requests.topic}`)
@@ -433,10 +428,4 @@ class PartitionDelivery {
     await ledger.flushed({ signal: worker.abort })
     if (!this.#doubt.remains) await ledger.mark(plainMarker('release', '', 0))
   }
-}
-
-/** The run has failed though each of its rows is accounted for: no change is in doubt. */
-function unsentFault(open: OpenRun | null): { from: number; error: string; errorCode: string } | null {
-  if (open?.unsendable === null || open === null) return null
-  return { from: open.nextChange, error: open.unsendable.message, errorCode: open.unsendable.code }
 }

@@ -45,8 +45,9 @@ export function findRuns(
 
 /**
  * The run that an earlier owner had taken out of the queue, where the events tell: somebody has cancelled it,
- * or another one is queued behind it, by a later instant of the schedule or a later command. Without that, it is queued, as its event says. The
- * order of the events tells nothing, since a compacted topic has a run where its last event stands.
+ * or another one is queued behind it, by a later instant of the schedule or a later command. Without that, it
+ * is queued, as its event says. The order of the events tells nothing, since a compacted topic has a run
+ * where its last event stands.
  */
 function takenOf(queued: readonly RunState[]): RunState | undefined {
   const [first, behind] = queued.toSorted(

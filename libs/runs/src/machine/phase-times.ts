@@ -1,5 +1,6 @@
 /** When a run came from one part of its life to the next. */
-import type { PartitionReport, PhaseTimes } from '@sluice/contracts/records'
+import type { PartitionReport } from '@sluice/contracts/records'
+import type { PhaseTimes } from '@sluice/contracts/run-times'
 import type { RunState } from './run-events.ts'
 
 const NONE: PhaseTimes = {

@@ -2,13 +2,13 @@
 import { isSluiceError } from '@sluice/contracts/errors'
 import type {
   Fault,
-  Fired,
   PartitionEnd,
   PartitionReport,
   RunCause,
   RunEvent,
   RunScope,
 } from '@sluice/contracts/records'
+import type { Fired } from '@sluice/contracts/run-times'
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
@@ -95,8 +95,8 @@ export function replacementOf(
 }
 
 /**
- * True for a run that takes the place of the cut one: both come of the same command, or of the same instant of
- * the schedule.
+ * True for a run that takes the place of the cut one: both come of the same command, or of the same instant
+ * of the schedule.
  */
 export function isReplacementOf(run: RunOrigin, cut: RunOrigin): boolean {
   if (run.runId === cut.runId || run.command !== cut.command) return false

@@ -6,12 +6,12 @@
 import type {
   Command,
   Fault,
-  Fired,
   HeldRemovals,
   PartitionEnd,
   PartitionReport,
   Restoring,
 } from '@sluice/contracts/records'
+import type { Fired } from '@sluice/contracts/run-times'
 import { isEnded } from '@sluice/domain/run-status'
 import type { RunState } from './run-events.ts'
 

@@ -218,3 +218,9 @@ async function* readAgain(
 function leftOf(maxDurationMs: number, startedAt: number): number {
   return Math.min(maxDurationMs, startedAt + maxDurationMs - Date.now())
 }
+
+/** The run has failed though each of its rows is accounted for: no change is in doubt. */
+export function unsentFault(open: OpenRun | null): { from: number; error: string; errorCode: string } | null {
+  if (open?.unsendable === null || open === null) return null
+  return { from: open.nextChange, error: open.unsendable.message, errorCode: open.unsendable.code }
+}

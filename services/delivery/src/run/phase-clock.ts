@@ -6,12 +6,19 @@ export type PartitionPhases = NonNullable<PartitionReport['phases']>
 const NONE: PartitionPhases = { renderingFrom: null, renderedAt: null, sendingFrom: null }
 
 export class PhaseClock {
+  readonly #lastReport: () => PartitionReport | undefined
   #run: number | null = null
   #times = NONE
 
-  /** `report` is the last one of the partition; `at` is when the first request was written. */
-  began(run: number, report: PartitionReport | undefined, at: number): void {
+  /** `lastReport` gives the last one of the partition. */
+  constructor(lastReport: () => PartitionReport | undefined) {
+    this.#lastReport = lastReport
+  }
+
+  /** `at` is when the first request was written. */
+  began(run: number, at = Date.now()): void {
     if (run === this.#run) return
+    const report = this.#lastReport()
     const before = report?.run === run ? report.phases : null
     this.#run = run
     this.#times = { ...NONE, renderingFrom: at, ...before }

@@ -1,7 +1,7 @@
 /**
- * Says when people should be told that a partition begins or ceases to wait. Some waits come and go many times
- * a second for days, and each report stays on `runs` for a while. So a change is told at once as long as
- * changes are rare, and then only now and then.
+ * Says when people should be told that a partition begins or ceases to wait. Some waits come and go many
+ * times a second for days, and each report stays on `runs` for a while. So a change is told at once as long
+ * as changes are rare, and then only now and then.
  */
 import type { Wait, WaitNow } from '@sluice/contracts/waits'
 

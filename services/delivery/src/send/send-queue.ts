@@ -40,6 +40,7 @@ import {
   type SendJob,
   type Sent,
 } from './send-request.ts'
+import { queueWait } from './queue-wait.ts'
 import { WaitingRequests, type DuePart, type WaitingOptions } from './waiting-requests.ts'
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
@@ -74,8 +75,6 @@ export interface SendQueueOptions extends Ends {
   /** Aborts, with a text that says why, when nothing more is to be sent. */
   readonly early: AbortSignal
 }
-
-const THROTTLED = 'the API asked for a pause, and took no request since'
 
 export class SendQueue {
   readonly #options: SendQueueOptions
@@ -122,13 +121,11 @@ export class SendQueue {
   /** What it waits for while it has something to send; null while it sends. */
   get waitsFor(): WaitNow | null {
     const { gate, target } = this.#options
-    const waits = this.#queue.length === 0 ? null : gate.waitsFor(this.#underWay.size)
-    const token = target.credentials?.waitsFor ?? null
-    if (this.#queue.length > 0 && token !== null) return token
-    // Between two pauses a single request is on its way, which most likely is throttled, too.
-    if (this.#window.isThrottled && waits?.kind !== 'breaker')
-      return { kind: 'throttled', until: waits?.until ?? gate.restsUntil, detail: THROTTLED }
-    return waits ?? (this.#queue.length + this.#underWay.size > 0 ? null : this.#waiting.waitsFor)
+    const { isThrottled } = this.#window
+    return queueWait(
+      { queued: this.#queue.length, underWay: this.#underWay.size, isThrottled },
+      { gate, credentials: target.credentials, waiting: this.#waiting },
+    )
   }
 
   /** How many requests wait for their next try, with all that is open of them. */
@@ -157,11 +154,6 @@ export class SendQueue {
         this.#rests(open)
       }
     }
-  }
-
-  #push(ready: Ready): void {
-    this.#queue.push({ ...ready, job: hashed(ready.job, this.#options.target) })
-    this.#changes.notify()
   }
 
   /** A part of it is in work no more. */
