@@ -44,8 +44,8 @@ describe.skipIf(realServices() === null)('services whose operator names no folde
     await using services = await startDistributed({ env: { SLUICE_SOURCE_ROOTS: '', API_URL: api.url } })
     const env = { ...services.env, API_URL: api.url }
     await using project = await projectFolder({ files: files(), env })
-    const { exitCode, stdout } = await project.sluice('run', SYNC, '--json')
-    expect([exitCode, JSON.parse(stdout).error]).toEqual([2, expect.stringContaining('SLUICE_SOURCE_ROOTS')])
+    const { exitCode, view } = await project.run(SYNC)
+    expect([exitCode, view.error]).toEqual([2, expect.stringContaining('SLUICE_SOURCE_ROOTS is not set')])
     const { url } = await services.add('console', { SLUICE_TOKEN: TOKEN })
     expect(await previewOf(url)).toEqual({
       status: 422,
