@@ -81,7 +81,9 @@ export function reasonAt(path: JsonPath | null, body: AnswerBody): string | null
   return textOfReason(valuesAt(path, body.json.value)[0])
 }
 
-/** A text as it is, and anything else as JSON. Null for what is not there, and for what is nested too deep. */
+/**
+ * A text as it is, and anything else as JSON. Null for what is not there, and for what is nested too deep.
+ */
 export function textOfReason(value: unknown): string | null {
   if (value === undefined || value === null) return null
   return typeof value === 'string' ? value : jsonOf(value)

@@ -53,8 +53,8 @@ export function nextTryMs(
 
 /**
  * `exists` and `missing` tell what is so, and another try would hear the same. A request that cannot be
- * written as HTTP is rejected without an answer, and would be so again. A rule of the sync may say the same of
- * an answer.
+ * written as HTTP is rejected without an answer, and would be so again. A rule of the sync may say the same
+ * of an answer.
  */
 function isWorthAnother({ outcome, answered, waitsForNextRun }: Verdict, tries: Tries): boolean {
   if (waitsForNextRun === true) return false
