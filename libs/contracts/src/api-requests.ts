@@ -42,7 +42,7 @@ export const noQuery = z.strictObject({})
 export const pageQuery = z.strictObject(paging)
 export const runsQuery = z.strictObject({ sync: name.optional(), ...paging })
 /** A status such as `422`, or all of a class such as `4xx`. */
-export const statusFilter = z
+const statusFilter = z
   .string()
   .regex(/^[1-5](\d\d|xx)$/, 'expected a status such as 422, or a class such as 4xx')
 const yesOrNo = z.enum(['true', 'false']).transform(text => text === 'true')

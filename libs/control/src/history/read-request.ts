@@ -39,7 +39,7 @@ export async function readRequest(
 }
 
 /** The view of a request with these attempts, in their order. Null if there are none. */
-export async function requestViewOf(
+async function requestViewOf(
   deps: HistoryDeps,
   of: SyncPartition & { readonly attempts: readonly Attempt[] },
   signal: AbortSignal,

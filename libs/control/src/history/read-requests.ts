@@ -50,13 +50,13 @@ export async function readRequests(
 }
 
 /** Offsets from the first, inclusive, to the second, exclusive. */
-export interface Range {
+interface Range {
   readonly from: number
   readonly to: number
 }
 
 /** Ranges that hold all of these offsets, in order. */
-export function rangesOf(offsets: readonly number[]): readonly Range[] {
+function rangesOf(offsets: readonly number[]): readonly Range[] {
   const ranges: { from: number; to: number }[] = []
   for (const offset of [...offsets].sort((a, b) => a - b)) {
     const last = ranges.at(-1)
