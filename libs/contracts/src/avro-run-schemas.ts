@@ -28,7 +28,7 @@ import type {
   RunStatus,
 } from './records.ts'
 import type { Fired, PhaseTimes } from './run-times.ts'
-import type { CountsByOp, OpCounts } from './state.ts'
+import type { CountsByOp, OpCounts, ShownCertificate } from './state.ts'
 import type { Wait, WaitKind } from './waits.ts'
 
 const runCause = enumOf<RunCause>('RunCause', {
@@ -167,6 +167,22 @@ const wait = recordOf<Wait>('Wait', 'What is waited for.', {
   until: field('Until when at the latest.', nullable(millis)),
   detail: field('The same in a sentence.', text),
 })
+const shownCertificate = recordOf<ShownCertificate>(
+  'ShownCertificate',
+  'A certificate that was shown over a connection to a destination.',
+  {
+    side: field(
+      'Who showed it.',
+      enumOf<ShownCertificate['side']>('CertificateSide', {
+        server: 'the server of the destination',
+        client: 'Sluice, as its client',
+      }),
+    ),
+    subject: field('Whose it is.', text),
+    expiresAt: field('When it ends.', millis),
+  },
+)
+const shownCertificates = nullable(listOf(shownCertificate))
 
 export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
   sync: field('Name of the sync.', text),
@@ -206,6 +222,7 @@ export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run
   fired: field('How far the schedule has started runs.', nullable(fired)),
   aside: field('True if it failed since no process can work on its sync.', nullable(boolean)),
   phases: field('When it came so far.', nullable(phases)),
+  certificates: field('Of each side, the certificate that ends first.', shownCertificates),
 })
 
 export const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
@@ -226,5 +243,6 @@ export const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
     attemptsEnd: field('Where the run ends in attempts.', long),
     waits: field('What it waits for.', nullable(listOf(wait))),
     phases: field('When it came so far.', nullable(partitionPhases)),
+    certificates: field('What its connections have shown.', shownCertificates),
   },
 )

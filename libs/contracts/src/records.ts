@@ -3,8 +3,8 @@
  * in Avro, and both change together. Offsets, seqs and counts are safe integers. Times are milliseconds since
  * 1970.
  */
-import type { CountsByOp, KeyStateKind, Op, Outcome } from './state.ts'
 import type { Fired, PhaseTimes } from './run-times.ts'
+import type { CountsByOp, KeyStateKind, Op, Outcome, ShownCertificate } from './state.ts'
 import type { Row } from './values.ts'
 import type { Wait } from './waits.ts'
 
@@ -375,6 +375,10 @@ export interface RunEvent {
   readonly aside: boolean | null
   /** Null before it publishes, and in events of an earlier version. */
   readonly phases: PhaseTimes | null
+  /**
+   * Of each side, the certificate that ends first. Null before the end, and in events of an earlier version.
+   */
+  readonly certificates: readonly ShownCertificate[] | null
 }
 
 /** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */
@@ -409,4 +413,6 @@ export interface PartitionReport {
   readonly waits: readonly Wait[] | null
   /** When the partition came so far. Null in reports of an earlier version. */
   readonly phases: Pick<PhaseTimes, 'renderingFrom' | 'renderedAt' | 'sendingFrom'> | null
+  /** What its connections have shown by the end. Null in reports of progress, and of an earlier version. */
+  readonly certificates: readonly ShownCertificate[] | null
 }

@@ -46,6 +46,7 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   sync: 'view',
   resources: 'view',
   attempts: 'read',
+  request: 'read',
   failed: 'read',
   preview: 'read',
   publish: 'edit',

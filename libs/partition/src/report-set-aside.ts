@@ -81,6 +81,7 @@ function asideReport(
     errorCode: isSluiceError(error) ? error.code : 'internal',
     waits: [],
     phases: own?.phases ?? null,
+    certificates: null,
     requestsEnd: 0,
     attemptsEnd: own?.attemptsEnd ?? 0,
   }

@@ -97,6 +97,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     fired: null,
     aside: null,
     phases: null,
+    certificates: null,
     ...fields,
   }
 }
@@ -118,6 +119,7 @@ export function sampleReport(fields: Partial<PartitionReport> = {}): PartitionRe
     attemptsEnd: 0,
     waits: null,
     phases: null,
+    certificates: null,
     ...fields,
   }
 }

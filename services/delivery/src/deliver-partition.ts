@@ -26,7 +26,6 @@ import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
 import { openRun, unsentFault, type DeliverDeps, type DeliveryParts, type OpenRun } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
-import { PhaseClock } from './run/phase-clock.ts'
 import { rowsAt } from './ledger/parts.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
 import { PartitionReporter } from './run/report-partition.ts'
@@ -95,7 +94,6 @@ class PartitionDelivery {
   readonly #passed = new PassedRun(run => this.#isOver(run))
   /** What a run waits for before it can be opened. */
   #waitsFor: WaitNow | null = null
-  readonly #phases: PhaseClock
   /** How far this process has taken the topic into work, and which run is open there. */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
@@ -109,9 +107,8 @@ class PartitionDelivery {
   constructor(parts: DeliveryParts) {
     this.#parts = parts
     this.#doubt = new Doubt(parts.recovered.clean)
-    this.#reporter = new PartitionReporter({ ...parts, ...parts.deps })
+    this.#reporter = new PartitionReporter({ ...parts, ...parts.deps }, () => reportOf(parts))
     this.#cut = new CutRun(() => reportOf(parts))
-    this.#phases = new PhaseClock(() => reportOf(parts))
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
   }
 
@@ -168,10 +165,7 @@ class PartitionDelivery {
     await Promise.all([
       this.#reporter.reportProgress(
         ledger,
-        () => ({
-          waits: this.#waitsFor ?? this.#open?.sending.waitsFor ?? null,
-          phases: this.#phases.timesOf(ledger.run),
-        }),
+        () => this.#waitsFor ?? this.#open?.sending.waitsFor ?? null,
         signal,
       ),
       endWithoutRenderer(asked, { signal }).catch((error: unknown) => ledger.fail(error)),
@@ -192,10 +186,10 @@ class PartitionDelivery {
       await this.#closeOver(marker.begin, ending)
       ledger.skipTo(offset + 1)
       ledger.beginRun(marker.begin.run)
-      this.#phases.began(marker.begin.run, placed.timestamp)
+      this.#reporter.phases.began(marker.begin.run, placed.timestamp)
       await this.#tryToOpen(marker.begin, ending, 0)
     } else if (marker?.kind === 'run-end') {
-      this.#phases.rendered(placed.timestamp)
+      this.#reporter.phases.rendered(placed.timestamp)
       await this.#endRun(offset, marker, ending)
     }
   }
@@ -276,7 +270,7 @@ class PartitionDelivery {
     if (!inSequence(open, offset, request)) return
     const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
-    this.#phases.tookRequest()
+    this.#reporter.phases.tookRequest()
     ledger.start(offset)
     if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
       return
@@ -357,7 +351,7 @@ class PartitionDelivery {
       const begin = markerOf(batch.records[0]?.record ?? null)?.begin
       if (begin === undefined || begin === null) break
       if (this.#parts.recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
-      this.#phases.began(begin.run, batch.records[0]?.timestamp)
+      this.#reporter.phases.began(begin.run, batch.records[0]?.timestamp)
       return await this.#tryToOpen(begin, signal, null)
     }
     const lost = new SluiceError('corrupt', `no run begins at offset ${record.begin} of ${requests.topic}`)
@@ -398,13 +392,9 @@ class PartitionDelivery {
     await this.#open?.sending.stop()
     const fault = this.#open?.fault ?? faultOf(end, this.#open) ?? unsentFault(this.#open)
     await this.#untilNoneIsLate(ending)
-    await abortable(
-      this.#reporter.reportEnd({
-        ...{ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 },
-        phases: this.#phases.timesOf(begin.run),
-      }),
-      { signal: ending },
-    )
+    const certificates = this.#open?.target.certificates.all ?? []
+    const report = { begin, counts: ledger.counts, fault, requestsEnd: offset + 1, certificates }
+    await abortable(this.#reporter.reportEnd(report), { signal: ending })
     ledger.skipTo(offset + 1)
     const { count, sealed } = end
     await ledger.mark({ ...plainMarker('run-end', '', 0), begin, count, sealed })

@@ -13,6 +13,7 @@ import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/
 import type { RunPurpose } from '@sluice/delivered-state/port'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
 import { endStatus } from '@sluice/domain/run-status'
+import { certificateNotices, firstToEnd } from './shown-certificates.ts'
 
 /** A run event before its writer is known. */
 export type RunState = Omit<RunEvent, 'marker' | 'sync' | 'incarnation'>
@@ -61,6 +62,7 @@ export function queuedRun(of: {
     fired: of.fired ?? null,
     aside: null,
     phases: null,
+    certificates: null,
   }
 }
 
@@ -197,8 +199,11 @@ export function endedRun(
   const error =
     run.error ?? faultOf(faulted) ?? mismatchOf(counts) ?? (of.sealed && !run.cancelling ? INTERRUPTED : null)
   const { rowsInvalid, cancelling } = run
+  const certificates = firstToEnd(reports)
   return {
     ...run,
+    certificates: certificates.length === 0 ? null : certificates,
+    notices: [...new Set([...run.notices, ...certificateNotices(certificates, of.at)])],
     status: endStatus({ counts, rowsInvalid, error, cancelled: cancelling }),
     endedAt: of.at,
     counts,

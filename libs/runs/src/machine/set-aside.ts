@@ -89,5 +89,6 @@ function reportOf(
   const { marker = -1, counts = {}, attemptsEnd = 0 } = own ?? {}
   const place = { sync, incarnation, run: run ?? 0, partition, marker, counts, attemptsEnd }
   const end = { ended: true, faultedFrom: 0, error: message, errorCode: null } as const
-  return { ...place, ...end, waits: [], phases: own?.phases ?? null, requestsEnd: 0 }
+  const phases = own?.phases ?? null
+  return { ...place, ...end, waits: [], phases, certificates: null, requestsEnd: 0 }
 }

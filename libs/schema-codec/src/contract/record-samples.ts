@@ -176,6 +176,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
       ...{ publishingFrom: 1, publishedAt: 2, renderingFrom: 3, renderedAt: null },
       ...{ sendingFrom: null, sentAt: 4 },
     },
+    certificates: [{ side: 'client', subject: 'CN=é', expiresAt: 1_800_000_000_000 }],
   },
   PartitionReport: {
     sync: 's',
@@ -192,6 +193,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     attemptsEnd: 11,
     waits: [{ kind: 'throttled', since: 1, until: null, detail: 'the API asked for a pause' }],
     phases: { renderingFrom: 1, renderedAt: null, sendingFrom: 2 },
+    certificates: [{ side: 'server', subject: 'CN=api', expiresAt: 1 }],
   },
   ResourceRecord: { kind: 'sync', name: 's', project: 'p', spec: '{}' },
   SecretRecord: {

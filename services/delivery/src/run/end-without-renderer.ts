@@ -55,7 +55,7 @@ export async function endWithoutRenderer(
       const isEnded = reporter.lastEnded > before && reporter.lastEnded >= number
       const fault = { from, error: error ?? '', errorCode: errorCode ?? 'internal' }
       if (!isEnded && goesOn(number))
-        await reporter.reportEnd({ begin: { run: number }, counts, fault, requestsEnd: 0, phases: null })
+        await reporter.reportEnd({ begin: { run: number }, counts, fault, requestsEnd: 0 })
       await runs.until(() => asks() !== asked, { signal })
     }
   } catch (error) {

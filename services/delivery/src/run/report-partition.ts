@@ -1,6 +1,6 @@
 /** Reports on `runs` how far a partition has come, and that it is done (R16). */
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
-import type { CountsByOp } from '@sluice/contracts/state'
+import type { CountsByOp, ShownCertificate } from '@sluice/contracts/state'
 import type { WaitNow } from '@sluice/contracts/waits'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
@@ -11,6 +11,7 @@ import type { Ownership } from '@sluice/partition/take-over'
 import { at, homePartition, reportKey, sharedTopics } from '@sluice/topics/topics'
 import type { Worker } from '@sluice/partition/own-partitions'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
+import { PhaseClock } from './phase-clock.ts'
 import { WaitTeller } from './wait-teller.ts'
 
 /** Progress is told twice a second at first, and the longer a run lasts, the more rarely. */
@@ -31,10 +32,13 @@ export interface ReporterOptions {
 
 export class PartitionReporter {
   readonly #options: ReporterOptions
+  readonly phases: PhaseClock
   #lastEnded = 0
 
-  constructor(options: ReporterOptions) {
+  /** `lastReport` gives what was reported last of the partition. */
+  constructor(options: ReporterOptions, lastReport: () => PartitionReport | undefined) {
     this.#options = options
+    this.phases = new PhaseClock(lastReport)
   }
 
   /** Number of the last run whose end was reported here; 0 for none. */
@@ -51,7 +55,8 @@ export class PartitionReporter {
     readonly counts: CountsByOp
     readonly fault: { readonly from: number; readonly error: string; readonly errorCode?: string } | null
     readonly requestsEnd: number
-    readonly phases: PartitionReport['phases']
+    /** What the connections of the run have shown. */
+    readonly certificates?: readonly ShownCertificate[]
   }): Promise<void> {
     this.#lastEnded = Math.max(this.#lastEnded, end.begin.run)
     await this.#write({
@@ -63,7 +68,8 @@ export class PartitionReporter {
       errorCode: end.fault === null ? null : (end.fault.errorCode ?? 'internal'),
       requestsEnd: end.requestsEnd,
       waits: [],
-      phases: end.phases,
+      phases: this.phases.timesOf(end.begin.run),
+      certificates: end.certificates ?? null,
     })
   }
 
@@ -75,7 +81,7 @@ export class PartitionReporter {
    */
   async reportProgress(
     ledger: AttemptLedger,
-    now: () => { readonly waits: WaitNow | null; readonly phases: PartitionReport['phases'] },
+    waitsFor: () => WaitNow | null,
     signal: AbortSignal,
   ): Promise<void> {
     let reported: CountsByOp = ledger.progress
@@ -87,15 +93,22 @@ export class PartitionReporter {
       const { progress: counts, run } = ledger
       const nowMs = performance.now()
       if (run !== watched.run) watched = { run, since: nowMs }
-      const { waits: wait, phases } = now()
       const pauseMs = progressPauseMs(nowMs - watched.since)
-      const isNews = waits.see(wait, { nowMs, refillMs: pauseMs })
+      const isNews = waits.see(waitsFor(), { nowMs, refillMs: pauseMs })
       const isDue = counts !== reported && nowMs - countsAtMs >= pauseMs
       if (signal.aborted || (!isDue && !isNews) || run <= this.#lastEnded) continue
       reported = counts
       countsAtMs = nowMs
       const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
-      const report = { run, counts, ended: false, waits: waits.told, phases, ...none }
+      const report = {
+        run,
+        counts,
+        ended: false,
+        waits: waits.told,
+        phases: this.phases.timesOf(run),
+        certificates: null,
+        ...none,
+      }
       await this.#write(report).catch((error: unknown) => ledger.fail(error))
     }
   }

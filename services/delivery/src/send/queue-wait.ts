@@ -2,6 +2,7 @@
 import type { WaitNow } from '@sluice/contracts/waits'
 import type { AttemptCredentials } from '../destination/attempt-credentials.ts'
 import type { DestinationGate } from './destination-gate.ts'
+import type { ThrottleWindow } from './throttle-window.ts'
 import type { WaitingRequests } from './waiting-requests.ts'
 
 const THROTTLED = 'the API asked for a pause, and took no request since'
@@ -11,8 +12,12 @@ export function queueWait(
   {
     queued,
     underWay,
-    isThrottled,
-  }: { readonly queued: number; readonly underWay: number; readonly isThrottled: boolean },
+    window,
+  }: {
+    readonly queued: number
+    readonly underWay: number
+    readonly window: Pick<ThrottleWindow, 'isThrottled'>
+  },
   of: {
     readonly gate: DestinationGate
     readonly credentials: AttemptCredentials | null
@@ -24,7 +29,7 @@ export function queueWait(
   if (queued > 0 && token !== null) return token
   const wait = queued === 0 ? null : gate.waitsFor(underWay)
   // Between two pauses a single request is on its way, which most likely is throttled, too.
-  if (isThrottled && wait?.kind !== 'breaker')
+  if (window.isThrottled && wait?.kind !== 'breaker')
     return { kind: 'throttled', until: wait?.until ?? gate.restsUntil, detail: THROTTLED }
   return wait ?? (queued + underWay > 0 ? null : waiting.waitsFor)
 }

@@ -7,7 +7,6 @@
  * States: sending → giving up (what is queued or waits is recorded as it is) and either → stopped (nothing
  * more is taken; what is under way is finished, and what waits is left to a successor).
  */
-import type { WaitNow } from '@sluice/contracts/waits'
 import type { SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
@@ -24,7 +23,7 @@ import { RequestMemory } from '../delivery-memory.ts'
 import { brokenText, isDead, type DestinationGate, type Permits } from './destination-gate.ts'
 import type { AnotherTry } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type UnownedAttempt } from '../ledger/request-history.ts'
-import { ANNOUNCED } from '../run/doubt.ts'
+import { ANNOUNCED, NOT_SENT } from '../run/doubt.ts'
 import { OpenRequest, type TakenAttempt } from './open-request.ts'
 import { Burst } from './burst.ts'
 import { onePermit, type Permit } from './permit.ts'
@@ -45,8 +44,6 @@ import { WaitingRequests, type DuePart, type WaitingOptions } from './waiting-re
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
-/** Why a request that was announced is not sent. */
-const NOT_SENT = 'the process was asked to end before it could send this'
 /** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
 const LEAST_LATENESS_MS = 5
 
@@ -119,13 +116,10 @@ export class SendQueue {
   }
 
   /** What it waits for while it has something to send; null while it sends. */
-  get waitsFor(): WaitNow | null {
+  get waitsFor(): ReturnType<typeof queueWait> {
+    const of = { queued: this.#queue.length, underWay: this.#underWay.size, window: this.#window }
     const { gate, target } = this.#options
-    const { isThrottled } = this.#window
-    return queueWait(
-      { queued: this.#queue.length, underWay: this.#underWay.size, isThrottled },
-      { gate, credentials: target.credentials, waiting: this.#waiting },
-    )
+    return queueWait(of, { gate, credentials: target.credentials, waiting: this.#waiting })
   }
 
   /** How many requests wait for their next try, with all that is open of them. */
@@ -154,6 +148,11 @@ export class SendQueue {
         this.#rests(open)
       }
     }
+  }
+
+  #push(ready: Ready): void {
+    this.#queue.push({ ...ready, job: hashed(ready.job, this.#options.target) })
+    this.#changes.notify()
   }
 
   /** A part of it is in work no more. */
