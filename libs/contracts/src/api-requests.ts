@@ -31,7 +31,7 @@ const trigger = z.enum(['added', 'changed', 'removed'])
 export const syncPath = z.strictObject({ name })
 export const runPath = z.strictObject({ id: name })
 export const resourcePath = z.strictObject({
-  kind: z.enum(['source', 'model', 'destination', 'sync']),
+  kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']),
   name,
 })
 export const secretPath = z.strictObject({ name })
