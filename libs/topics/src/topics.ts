@@ -27,6 +27,7 @@ export interface SharedTopics {
   readonly commands: string
   readonly runs: string
   readonly secrets: string
+  readonly alerts: string
 }
 
 export interface SyncTopics {
@@ -44,6 +45,7 @@ export function sharedTopics(prefix: string): SharedTopics {
     commands: `${prefix}.commands`,
     runs: `${prefix}.runs`,
     secrets: `${prefix}.secrets`,
+    alerts: `${prefix}.alerts`,
   }
 }
 
@@ -62,7 +64,7 @@ export function syncTopics(prefix: string, sync: string): SyncTopics {
 const maxRecordBytes = RECORD_CEILING_BYTES
 
 export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
-  const { resources, definitions, commands, runs, secrets } = sharedTopics(prefix)
+  const { resources, definitions, commands, runs, secrets, alerts } = sharedTopics(prefix)
   const compact = { cleanup: 'compact', compactWithinMs: HOUR_MS, maxRecordBytes } as const
   const aged = { cleanup: 'delete', retentionMs: 7 * DAY_MS, maxRecordBytes } as const
   return [
@@ -71,6 +73,7 @@ export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
     { topic: commands, partitions: SHARED_PARTITIONS, ...aged },
     { topic: runs, partitions: SHARED_PARTITIONS, ...compact },
     { topic: secrets, partitions: 1, ...compact },
+    { topic: alerts, partitions: 1, ...compact },
   ]
 }
 

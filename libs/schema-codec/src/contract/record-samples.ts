@@ -186,6 +186,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     attemptsEnd: 11,
     waiting: 'the API asked for a pause',
   },
+  AlertRecord: { alert: 'a', sync: 's', state: '{}' },
   ResourceRecord: { kind: 'sync', name: 's', project: 'p', spec: '{}' },
   SecretRecord: {
     kind: 'secret',
