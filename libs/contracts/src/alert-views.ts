@@ -1,4 +1,6 @@
-/** Notices of alerts and the state of alerts, as people and their tools see them. Times are ISO 8601 in UTC. */
+/**
+ * Notices of alerts and the state of alerts, as people and their tools see them. Times are ISO 8601 in UTC.
+ */
 import { z } from 'zod'
 import { ALERT_CONDITIONS } from './specs/alert-specs.ts'
 

@@ -20,7 +20,7 @@ function problemsOf(text: string): readonly string[] {
   const problems = [...all.flatMap(one => one.problems), ...checkReferences(all)]
   return problems
     .filter(({ message }) => !/there is no (model|destination)/.test(message))
-    .map(({ line, column, field, message }) => `${line}:${column} ${field}: ${message}`)
+    .map(({ line, column, field, message }) => `${[line, column].join(':')} ${field ?? ''}: ${message}`)
 }
 
 function alertOf(text: string): AlertSpec {

@@ -24,7 +24,7 @@ class MailBox implements AsyncDisposable {
     this.#server = new SMTPServer({
       ...{ authOptional: true, disabledCommands: ['STARTTLS'] },
       onAuth: ({ username, password }, _session, done) =>
-        password === 'p4ss' ? done(null, { user: username }) : done(new Error(`no such login: ${password}`)),
+        password === 'p4ss' ? done(null, { user: username }) : done(new Error('no such login')),
       onData: (stream, session, done) => {
         const { mailFrom, rcptTo } = session.envelope
         void text(stream).then(source => {

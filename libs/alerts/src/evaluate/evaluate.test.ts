@@ -64,7 +64,7 @@ class Watched {
       now: minute * MINUTE,
     })
     this.state = state
-    const told = notices.map(({ condition, state: what }) => `${condition} ${what}`)
+    const told = notices.map(({ condition, state: what }) => `${String(condition)} ${what}`)
     this.told.push(...told)
     return told
   }

@@ -23,6 +23,8 @@ export interface CourierDeps {
   /** Resolves with null once the notice was taken, and with the reason otherwise. */
   readonly tell: (alert: AlertSpec, notice: AlertNotice) => Promise<string | null>
   readonly now: () => number
+  /** The pause after a first failure; each further one is three times as long, up to an hour. */
+  readonly firstPauseMs?: number | undefined
   /** Called after each try, once the courier takes another notice. */
   readonly onTried: (tried: Tried) => void
   /** Called with a fault, which is no reason of a target. */
@@ -63,10 +65,10 @@ export class Courier {
   }
 
   async #tell(alert: AlertSpec, key: string, notice: AlertNotice): Promise<void> {
-    const { tell, now, onTried, onFault } = this.#deps
+    const { tell, now, firstPauseMs = FIRST_PAUSE_MS, onTried, onFault } = this.#deps
     try {
       const why = await tell(alert, notice)
-      this.#trouble = why === null ? null : troubleAfter(this.#trouble, why, now())
+      this.#trouble = why === null ? null : troubleAfter(this.#trouble, why, { now: now(), firstPauseMs })
       this.#telling = null
       onTried({ key, notice, trouble: this.#trouble })
     } catch (error) {
@@ -76,8 +78,12 @@ export class Courier {
   }
 }
 
-function troubleAfter(before: Trouble | null, error: string, now: number): Trouble {
+function troubleAfter(
+  before: Trouble | null,
+  error: string,
+  { now, firstPauseMs }: { readonly now: number; readonly firstPauseMs: number },
+): Trouble {
   const tries = (before?.tries ?? 0) + 1
-  const pauseMs = Math.min(FIRST_PAUSE_MS * 3 ** Math.min(tries - 1, 10), LONGEST_PAUSE_MS)
+  const pauseMs = Math.min(firstPauseMs * 3 ** Math.min(tries - 1, 10), LONGEST_PAUSE_MS)
   return { since: before?.since ?? now, tries, error, nextAt: now + pauseMs }
 }

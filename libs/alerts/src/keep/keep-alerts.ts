@@ -38,6 +38,8 @@ export interface KeepAlertsDeps extends AlertLog, TellingDeps, KnownFactsDeps {
     warn(fields: object, message: string): void
   }
   readonly figures: AlertFigures
+  /** How long to wait after a first failure to tell; default: 5 s. */
+  readonly firstPauseMs?: number
   /** The syncs that are watched; absent: all. */
   readonly only?: ReadonlySet<string>
   /** True: when it drains, it looks once more and tells what there is, each notice once. */
@@ -150,7 +152,9 @@ class AlertKeeper {
     await this.#takeTried(writer, abort)
   }
 
-  /** Evaluates everything, stores what is new, and lets the couriers tell. Resolves with when to look again. */
+  /**
+   * Evaluates everything, stores what is new, and lets the couriers tell. Resolves with when to look again.
+   */
   async #look(writer: FencedWriter, signal: AbortSignal): Promise<number | null> {
     if (this.#failure !== null) throw this.#failure
     await this.#takeTried(writer, signal)
@@ -262,6 +266,7 @@ class AlertKeeper {
     if (known !== undefined) return known
     const courier = new Courier(this.#troubleOf(name), {
       now: this.#deps.now,
+      firstPauseMs: this.#deps.firstPauseMs,
       tell: (alert, notice) => tellNotice(alert, notice, this.#deps, { signal: this.#worker.abort }),
       onTried: tried => {
         this.#tried.push(tried)
