@@ -6,13 +6,14 @@
  * told. So a process that dies in between tells a notice again, with the same id, and none is lost.
  */
 import type { AlertNotice } from '@sluice/contracts/alert-views'
+import { isSluiceError } from '@sluice/contracts/errors'
 import type { AlertSpec } from '@sluice/contracts/resources'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { Holds } from '@sluice/holds/port'
 import type { FencedWriter, NewRecord } from '@sluice/message-log/port'
-import { isMember, ownPartitions, type Worker } from '@sluice/partition/own-partitions'
+import { isMember, ownPartitions } from '@sluice/partition/own-partitions'
 import { plainMarker } from '@sluice/partition/take-over'
 import { at, markerKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/topics'
 import type { AlertState, Trouble } from '../evaluate/alert-state.ts'
@@ -30,6 +31,10 @@ const GATHER_MS = 250
 const LONGEST_WAIT_MS = 60_000
 /** An append of more states is cut into several. */
 const MOST_RECORDS = 500
+const PAUSE_AFTER_SETBACK_MS = 5_000
+const AFTER_A_PAUSE = 'alerts are watched again after a pause'
+/** How long somebody waits for the notices of a command that has done its work. */
+const LAST_LOOK_MS = 10_000
 
 export interface KeepAlertsDeps extends AlertLog, TellingDeps, KnownFactsDeps {
   readonly holds: Holds
@@ -46,21 +51,47 @@ export interface KeepAlertsDeps extends AlertLog, TellingDeps, KnownFactsDeps {
   readonly looksOnceMore?: boolean
 }
 
-/** Resolves once drained. Rejects with a failure that no takeover mends. */
+/** Who watches now. */
+interface Tenure extends Ends {
+  /** False once another process may have taken over. Then nothing is told any more. */
+  readonly isCurrent: () => boolean
+}
+
+/**
+ * For a process that has the log to itself. Resolves once drained. It begins again after a failure that may
+ * pass, and rejects with any other.
+ */
+export async function keepAlertsAlone(deps: Omit<KeepAlertsDeps, 'holds'>, ends: Ends): Promise<void> {
+  const ending = endingOf(ends)
+  for (;;) {
+    try {
+      await new AlertKeeper(deps, { ...ends, isCurrent: () => true }).work()
+      return
+    } catch (error) {
+      if (ending.aborted) return
+      if (!isSluiceError(error) || !error.retryable) throw error
+      deps.logger.warn({ err: error }, AFTER_A_PAUSE)
+    }
+    await sleep(PAUSE_AFTER_SETBACK_MS, { signal: ending }).catch(() => undefined)
+    if (ending.aborted) return
+  }
+}
+
+/** For one of several processes. Resolves once drained. Rejects with a failure that no takeover mends. */
 export async function keepAlerts(deps: KeepAlertsDeps, ends: Ends): Promise<void> {
   const { log, prefix, holds, logger } = deps
   await ownPartitions({
     ...{ log, holds, group: `${prefix}.alerts`, topic: sharedTopics(prefix).alerts },
     holdOf: () => 'alerts',
-    work: worker => new AlertKeeper(deps, worker).work(),
-    onSetback: (_target, err) => logger.warn({ err }, 'alerts are watched again after a pause'),
+    work: worker => new AlertKeeper(deps, { ...worker, isCurrent: () => isMember(worker) }).work(),
+    onSetback: (_target, err) => logger.warn({ err }, AFTER_A_PAUSE),
     ...ends,
   })
 }
 
 class AlertKeeper {
-  readonly #deps: KeepAlertsDeps
-  readonly #worker: Worker
+  readonly #deps: Omit<KeepAlertsDeps, 'holds'>
+  readonly #tenure: Tenure
   readonly #states = new Map<string, KeptState>()
   /** As they are stored. */
   readonly #stored = new Map<string, AlertState>()
@@ -68,21 +99,26 @@ class AlertKeeper {
   readonly #tried: Tried[] = []
   readonly #changes = new Notifier()
   readonly #facts: KnownFacts
+  readonly #tellable: AbortSignal
   /** Aborts what it does beside its loop. */
   readonly #stop = new AbortController()
+  /** Aborts what is on its way to a target. */
+  readonly #givingUp = new AbortController()
   #failure: unknown = null
   #isStale = true
   #all: AllWatched = { watched: [], knows: () => true }
 
-  constructor(deps: KeepAlertsDeps, worker: Worker) {
+  constructor(deps: Omit<KeepAlertsDeps, 'holds'>, tenure: Tenure) {
     this.#deps = deps
-    this.#worker = worker
+    this.#tenure = tenure
     this.#facts = new KnownFacts(deps)
+    this.#tellable = AbortSignal.any([tenure.abort, this.#givingUp.signal])
   }
 
   async work(): Promise<void> {
     const { log, prefix, runs } = this.#deps
-    const signal = endingOf(this.#worker)
+    // One that looks once more begins though its command has done its work already.
+    const signal = this.#deps.looksOnceMore === true ? this.#tenure.abort : endingOf(this.#tenure)
     await using writer = await log.openWriter(`${prefix}.alerts`, { signal })
     const marker = this.#deps.io.encode('Marker', plainMarker('takeover', '', -1))
     const record = { key: markerKey('takeover', 'alerts'), value: marker }
@@ -102,14 +138,14 @@ class AlertKeeper {
       this.#stop.abort()
       await Promise.allSettled(watching)
       await Promise.all([...this.#couriers.values()].map(courier => courier.idle()))
-      if (writer.state === 'open' && !this.#worker.abort.aborted)
-        await this.#takeTried(writer, this.#worker.abort).catch(() => undefined)
+      if (writer.state === 'open' && !this.#tenure.abort.aborted)
+        await this.#takeTried(writer, this.#tenure.abort).catch(() => undefined)
     }
   }
 
   async #loop(writer: FencedWriter): Promise<void> {
-    const { drain, abort } = this.#worker
-    const signal = endingOf(this.#worker)
+    const { drain, abort } = this.#tenure
+    const signal = endingOf(this.#tenure)
     try {
       while (!signal.aborted) {
         const seen = this.#changes.version
@@ -138,9 +174,21 @@ class AlertKeeper {
     if (!signal.aborted) await sleep(GATHER_MS, { signal }).catch(() => undefined)
   }
 
-  /** What ended by now is evaluated, and each notice is tried once. */
+  /**
+   * What ended by now is evaluated, and each notice is tried once. A notice that nobody takes in time is left
+   * to the next process.
+   */
   async #lastLook(writer: FencedWriter): Promise<void> {
-    const { abort } = this.#worker
+    const timer = setTimeout(() => this.#givingUp.abort(new Error('nobody waits any longer')), LAST_LOOK_MS)
+    try {
+      await this.#lookAndTell(writer)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #lookAndTell(writer: FencedWriter): Promise<void> {
+    const { abort } = this.#tenure
     const { runs } = this.#deps
     for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
       await runs.caughtUp(partition, { signal: abort })
@@ -164,7 +212,7 @@ class AlertKeeper {
     const isDue = (when: number | null): void => {
       if (when !== null) dueAt = Math.min(dueAt ?? when, when)
     }
-    for (const watched of this.#all.watched) {
+    for (const watched of this.#watched()) {
       const { alert, sync } = watched
       const key = watchKey({ alert: alert.name, sync })
       const before = this.#states.get(key)?.state ?? null
@@ -183,13 +231,17 @@ class AlertKeeper {
     return dueAt
   }
 
+  /** The set of syncs that are watched may have grown. */
+  #watched(): AllWatched['watched'] {
+    const { only } = this.#deps
+    return only === undefined ? this.#all.watched : this.#all.watched.filter(({ sync }) => only.has(sync))
+  }
+
   async #readWatched(writer: FencedWriter, signal: AbortSignal): Promise<void> {
     this.#isStale = false
     const before = new Map(this.#all.watched.map(({ alert }) => [alert.name, JSON.stringify(alert)]))
     const all = await readWatched(this.#deps, signal)
-    const { only } = this.#deps
-    this.#all =
-      only === undefined ? all : { ...all, watched: all.watched.filter(({ sync }) => only.has(sync)) }
+    this.#all = all
     for (const { alert } of this.#all.watched) {
       const was = before.get(alert.name)
       if (was !== undefined && was !== JSON.stringify(alert)) this.#couriers.get(alert.name)?.hurry()
@@ -241,7 +293,7 @@ class AlertKeeper {
 
   /** Offers each courier the oldest notice of its alert. A notice is stored by then. */
   #tell(): void {
-    if (!isMember(this.#worker)) return
+    if (!this.#tenure.isCurrent()) return
     for (const [key, alert, notice] of this.#oldest()) {
       if (this.#tried.some(tried => tried.notice.id === notice.id)) continue
       this.#courierOf(alert.name).offer(alert, key, notice)
@@ -251,7 +303,7 @@ class AlertKeeper {
   /** By alert, its oldest notice. */
   #oldest(): readonly (readonly [string, AlertSpec, AlertNotice])[] {
     const oldest = new Map<string, readonly [string, AlertSpec, AlertNotice]>()
-    for (const { alert, sync } of this.#all.watched) {
+    for (const { alert, sync } of this.#watched()) {
       const key = watchKey({ alert: alert.name, sync })
       const notice = this.#states.get(key)?.state.outbox[0]
       if (notice === undefined) continue
@@ -267,14 +319,14 @@ class AlertKeeper {
     const courier = new Courier(this.#troubleOf(name), {
       now: this.#deps.now,
       firstPauseMs: this.#deps.firstPauseMs,
-      tell: (alert, notice) => tellNotice(alert, notice, this.#deps, { signal: this.#worker.abort }),
+      tell: (alert, notice) => tellNotice(alert, notice, this.#deps, { signal: this.#tellable }),
       onTried: tried => {
         this.#tried.push(tried)
         this.#noteTry(name, tried)
         this.#changes.notify()
       },
       onFault: error => {
-        if (!this.#worker.abort.aborted) this.#failure = error
+        if (!this.#tellable.aborted) this.#failure = error
         this.#changes.notify()
       },
     })
