@@ -37,6 +37,7 @@ export const resourcePath = z.strictObject({
   name,
 })
 export const secretPath = z.strictObject({ name })
+export const alertPath = z.strictObject({ name })
 
 export const noQuery = z.strictObject({})
 export const pageQuery = z.strictObject(paging)

@@ -77,6 +77,16 @@ export function factsOfRuns(
   }
 }
 
+/** The certificates that were shown in the last run that opened connections. */
+export function shownCertificates(runs: SyncRuns | undefined, destination: string): CertificateFact[] {
+  const [last] = [...(runs?.events.values() ?? [])]
+    .filter(({ certificates }) => (certificates ?? []).length > 0)
+    .sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0))
+  return (last?.certificates ?? []).map(({ side, subject, expiresAt }) => {
+    return { destination, what: `the certificate of the ${side} (${subject})`, expiresAt }
+  })
+}
+
 /** The reason why a run waits for a token; null if it does not. */
 export function noTokenOf(waits: readonly string[]): string | null {
   return waits.find(tellsOfNoToken) ?? null

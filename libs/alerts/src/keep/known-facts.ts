@@ -6,7 +6,7 @@ import { tellsOfNoToken } from '@sluice/domain/no-token'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { AlertState } from '../evaluate/alert-state.ts'
-import { factsOfRuns, type CertificateFact, type EndedRun, type SyncFacts } from '../evaluate/facts.ts'
+import { factsOfRuns, shownCertificates, type EndedRun, type SyncFacts } from '../evaluate/facts.ts'
 import { ownCertificates, type Watched } from './watched.ts'
 
 /** Runs whose errors are remembered. */
@@ -20,8 +20,6 @@ export interface KnownFactsDeps {
     of: { readonly sync: string; readonly run: string },
     signal: AbortSignal,
   ) => Promise<readonly ErrorGroup[]>
-  /** What is known of a destination's certificates beside those that stand in it. */
-  readonly moreCertificates?: (destination: string) => readonly CertificateFact[]
   /** Where people find the console; null if nobody has said. */
   readonly publicUrl: string | null
 }
@@ -40,11 +38,11 @@ export class KnownFacts {
     before: AlertState | null,
     signal: AbortSignal,
   ): Promise<SyncFacts> {
-    const { runs, secretFor, moreCertificates } = this.#deps
+    const { runs, secretFor } = this.#deps
     const facts = factsOfRuns(sync, runs.of(sync))
     const wantsCertificates = alert.when.includes('certificate-expiring') && destination !== null
     const certificates = wantsCertificates
-      ? [...ownCertificates(destination, secretFor), ...(moreCertificates?.(destination.name) ?? [])]
+      ? [...ownCertificates(destination, secretFor), ...shownCertificates(runs.of(sync), destination.name)]
       : []
     const refusals = new Map<string, string>()
     if (alert.when.includes('auth-failing'))
