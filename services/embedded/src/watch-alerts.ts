@@ -22,6 +22,8 @@ export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 
 export async function watchAlerts(deps: WatchAlertsDeps, ends: Ends): Promise<void> {
   const { only, logger, env, figures } = deps
   const isServer = only === null
+  // The set may be empty when the last look comes.
+  const asked = new Set(only)
   try {
     if (!isServer && !(await hasAlerts(deps, ends.abort))) return
     const [{ keepAlertsAlone }, { NO_ALERT_FIGURES }, { runErrors }] = await Promise.all([
@@ -35,7 +37,8 @@ export async function watchAlerts(deps: WatchAlertsDeps, ends: Ends): Promise<vo
       ...{ errorsOf: runErrors.bind(null, deps), looksOnceMore: !isServer },
     }
     const { only: _, ...all } = kept
-    await keepAlertsAlone(only === null ? all : { ...all, only }, ends)
+    const has = (sync: string): boolean => asked.has(sync) || only?.has(sync) === true
+    await keepAlertsAlone(isServer ? all : { ...all, only: { has } }, ends)
   } catch (err) {
     if (!ends.abort.aborted) logger.error({ err }, 'alerts are not watched any more')
   }

@@ -46,7 +46,7 @@ export interface KeepAlertsDeps extends AlertLog, TellingDeps, KnownFactsDeps {
   /** How long to wait after a first failure to tell; default: 5 s. */
   readonly firstPauseMs?: number
   /** The syncs that are watched; absent: all. */
-  readonly only?: ReadonlySet<string>
+  readonly only?: Pick<ReadonlySet<string>, 'has'>
   /** True: when it drains, it looks once more and tells what there is, each notice once. */
   readonly looksOnceMore?: boolean
 }
@@ -106,6 +106,8 @@ class AlertKeeper {
   readonly #givingUp = new AbortController()
   #failure: unknown = null
   #isStale = true
+  /** The syncs that it has watched, if it does not watch all. */
+  readonly #mine = new Set<string>()
   #all: AllWatched = { watched: [], knows: () => true }
 
   constructor(deps: Omit<KeepAlertsDeps, 'holds'>, tenure: Tenure) {
@@ -231,10 +233,12 @@ class AlertKeeper {
     return dueAt
   }
 
-  /** The set of syncs that are watched may have grown. */
+  /** The set of syncs that are watched may have grown. A sync is watched to the end. */
   #watched(): AllWatched['watched'] {
     const { only } = this.#deps
-    return only === undefined ? this.#all.watched : this.#all.watched.filter(({ sync }) => only.has(sync))
+    if (only === undefined) return this.#all.watched
+    for (const { sync } of this.#all.watched) if (only.has(sync)) this.#mine.add(sync)
+    return this.#all.watched.filter(({ sync }) => this.#mine.has(sync))
   }
 
   async #readWatched(writer: FencedWriter, signal: AbortSignal): Promise<void> {

@@ -2,7 +2,7 @@
 import { terminalColumns, type Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { openControl } from '../../open-control.ts'
-import { alertsText } from '../../output/alerts-text.ts'
+import { alertsText } from './alerts-text.ts'
 
 export const command: Command = {
   description:

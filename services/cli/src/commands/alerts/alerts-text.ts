@@ -1,8 +1,8 @@
 /** The alerts as a table, and below it what holds and what could not be told. */
 import type { AlertView } from '@sluice/contracts/alert-views'
-import { painter, safe, wrap } from './paint.ts'
-import { table } from './table.ts'
-import { counted } from './wording.ts'
+import { painter, safe, wrap } from '../../output/paint.ts'
+import { table } from '../../output/table.ts'
+import { counted } from '../../output/wording.ts'
 
 const NONE =
   'The project has no alert. Here is one for a file of the project:\n\n' +
