@@ -31,7 +31,9 @@ export class RecordIo {
   readonly #codec: SchemaCodec
   readonly #prefix: string
   readonly #encoders: ReadonlyMap<StaticName, Encoder>
-  /** The signatures of `resources`, `definitions`, `commands`, `secrets` and `alerts`; null if no key is set. */
+  /**
+   * The signatures of `resources`, `definitions`, `commands`, `secrets` and `alerts`; null if no key is set.
+   */
   readonly signatures: Signatures | null
   /** Is told of the records that are set aside. */
   readonly foreign: ForeignRecords

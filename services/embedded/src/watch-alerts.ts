@@ -16,8 +16,8 @@ export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 
 }
 
 /**
- * Watches until drained. The process has the folder to itself. For a command that runs some syncs, it tells what their runs caused, and loads
- * nothing if there is no alert. A failure is logged and ends no run.
+ * Watches until drained. The process has the folder to itself. For a command that runs some syncs, it tells
+ * what their runs caused, and loads nothing if there is no alert. A failure is logged and ends no run.
  */
 export async function watchAlerts(deps: WatchAlertsDeps, ends: Ends): Promise<void> {
   const { only, logger, env, figures } = deps

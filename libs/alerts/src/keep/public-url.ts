@@ -11,7 +11,9 @@ const variables = z.object({
     .optional(),
 })
 
-/** `SLUICE_PUBLIC_URL` without a slash at its end; null if it is not set. Throws `config` for another text. */
+/**
+ * `SLUICE_PUBLIC_URL` without a slash at its end; null if it is not set. Throws `config` for another text.
+ */
 export function publicUrlOf(env: Environment): string | null {
   return parseEnvironment(variables, env).SLUICE_PUBLIC_URL?.replace(/\/+$/, '') ?? null
 }
