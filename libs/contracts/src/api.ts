@@ -67,8 +67,9 @@ export const runView = z.object({
 export const runsPage = z.object({ runs: z.array(runView), next })
 
 /** One try at sending a request, redacted. */
-const attemptView = z.object({
+export const attemptView = z.object({
   requestId: z.string(),
+  /** Of a test: its own id. */
   run: z.string(),
   sync: z.string(),
   trigger: op,
@@ -87,6 +88,8 @@ const attemptView = z.object({
   responseHeaders: headers,
   responseBody: z.string().nullable(),
   error: z.string().nullable(),
+  /** True for a request that a person tried out, which belongs to no run. */
+  test: z.literal(true).optional(),
 })
 export const attemptsPage = z.object({ attempts: z.array(attemptView), next })
 

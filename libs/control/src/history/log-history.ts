@@ -8,7 +8,7 @@ import { readAttempts, type AttemptSync } from './read-attempts.ts'
 import { readFailedRows } from './read-failed-rows.ts'
 import { runView } from './run-views.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
-import { syncTopics } from '@sluice/topics/topics'
+import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
@@ -18,11 +18,11 @@ import { unknownRun, unknownSync } from '../unknown-names.ts'
 export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
   /** The names of all syncs, including those that never ran. */
-  readonly #known: Catalog['syncs']
+  readonly #syncs: Catalog['syncs']
 
   private constructor(pipeline: Pipeline, known: Catalog['syncs']) {
     this.#pipeline = pipeline
-    this.#known = known
+    this.#syncs = known
   }
 
   static async open(pipeline: Pipeline, known: Catalog['syncs'], signal: AbortSignal): Promise<LogHistory> {
@@ -66,9 +66,20 @@ export class LogHistory implements RunHistory {
   }
 
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
-    const run = query.run === undefined ? null : this.#find(query.run)
-    const wanted = query.sync ?? run?.event.sync
+    const { limit, after, key = null, status = null, since = null } = query
+    const run = query.run === undefined ? null : this.#known(query.run)
     if (query.sync !== undefined) await this.#runsOf(query.sync, signal)
+    const of = { key, status, since }
+    // A test has an id of its own, in the place of a run.
+    const id = query.run?.toUpperCase() ?? null
+    const hasTests = run === null && (await this.#hasTests(signal))
+    const tests = hasTests ? { ...of, sync: query.sync ?? null, id } : null
+    if (query.run !== undefined && run === null) {
+      const found = await this.#read({ syncs: [], filter: { ...of, run: null }, tests, limit, after }, signal)
+      if (found.attempts.length === 0 && after === undefined) throw unknownRun(query.run)
+      return found
+    }
+    const wanted = query.sync ?? run?.event.sync
     const syncs: AttemptSync[] = []
     for (const { sync, incarnation } of this.#pipeline.runs.all()) {
       if (wanted !== undefined && sync !== wanted) continue
@@ -76,14 +87,21 @@ export class LogHistory implements RunHistory {
       if (partitions > 0) syncs.push({ sync, incarnation, partitions })
     }
     if (run !== null && run.event.run === null) return { attempts: [], next: null }
-    const { limit, after, key, status, since } = query
-    const filter = {
-      run: run === null ? null : { id: run.event.runId, number: run.event.run ?? 0 },
-      key: key ?? null,
-      status: status ?? null,
-      since: since ?? null,
-    }
-    return readAttempts(this.#pipeline, { syncs, filter, limit, after: after ?? null }, signal)
+    const ofRun = run === null ? null : { id: run.event.runId, number: run.event.run ?? 0 }
+    return await this.#read({ syncs, filter: { ...of, run: ofRun }, tests, limit, after }, signal)
+  }
+
+  #read(
+    query: Omit<Parameters<typeof readAttempts>[1], 'after'> & { readonly after: string | undefined },
+    signal: AbortSignal,
+  ): Promise<AttemptsPage> {
+    return readAttempts(this.#pipeline, { ...query, after: query.after ?? null }, signal)
+  }
+
+  /** A log from before there were tests lacks the topic. */
+  async #hasTests(signal: AbortSignal): Promise<boolean> {
+    const { log, prefix } = this.#pipeline
+    return (await log.partitionsOf(sharedTopics(prefix).tests, { signal })) !== null
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
@@ -117,16 +135,20 @@ export class LogHistory implements RunHistory {
   }
 
   #find(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } {
-    const found = this.#events().find(({ event }) => event.runId === id.toUpperCase())
-    if (found !== undefined) return found
+    const found = this.#known(id)
+    if (found !== null) return found
     throw unknownRun(id)
+  }
+
+  #known(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } | null {
+    return this.#events().find(({ event }) => event.runId === id.toUpperCase()) ?? null
   }
 
   /** The sync's runs, null if it never ran. Throws for a sync that does not exist. */
   async #runsOf(sync: string, signal: AbortSignal): Promise<SyncRuns | null> {
     const runs = this.#pipeline.runs.of(sync)
     if (runs !== undefined) return runs
-    const known = await this.#known(signal)
+    const known = await this.#syncs(signal)
     if (known.has(sync)) return null
     throw unknownSync(sync, known)
   }

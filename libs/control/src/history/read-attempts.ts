@@ -7,9 +7,10 @@ import type { AttemptView } from '@sluice/contracts/api'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
 import { decodeEach, readOwned } from '@sluice/topics/owned-reader'
-import { at, syncTopics } from '@sluice/topics/topics'
+import { at, homePartition, SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, parseCursor } from './cursor.ts'
 import type { HistoryDeps } from './history-deps.ts'
+import { readTestsBackwards, testView, type TestFilter } from './test-attempts.ts'
 
 export interface AttemptSync {
   readonly sync: string
@@ -40,6 +41,8 @@ export async function readAttempts(
   query: {
     readonly syncs: readonly AttemptSync[]
     readonly filter: AttemptsFilter
+    /** The tests that are shown among the attempts; null for none. */
+    readonly tests: TestFilter | null
     readonly limit: number
     readonly after: string | null
   },
@@ -55,11 +58,44 @@ export async function readAttempts(
       found.push(...inTopicOrder(await reader.read({ ...query, before, place }, signal)))
     }
   }
+  if (query.tests !== null)
+    for (const partition of testPartitions(query.tests)) {
+      const place = `tests/${partition}`
+      const of = { partition, filter: query.tests, limit: query.limit, before: cursor.get(place), place }
+      found.push(...inTopicOrder(await readTests(deps, of, signal)))
+    }
   found.sort(newestFirst)
   const page = found.slice(0, query.limit)
   for (const { place, offset } of page) cursor.set(place, Math.min(cursor.get(place) ?? offset, offset))
   const next = found.length > page.length ? formatCursor([...cursor]) : null
   return { attempts: page.map(({ view }) => view), next }
+}
+
+/** The tests of a sync stand in one partition. */
+function testPartitions({ sync }: TestFilter): readonly number[] {
+  return sync === null
+    ? Array.from({ length: SHARED_PARTITIONS }, (_, index) => index)
+    : [homePartition(sync)]
+}
+
+/** One more than the limit, as of a sync. */
+async function readTests(
+  deps: HistoryDeps,
+  of: {
+    readonly partition: number
+    readonly filter: TestFilter
+    readonly limit: number
+    readonly before: number | undefined
+    readonly place: string
+  },
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const found: Found[] = []
+  for await (const { attempt, offset } of readTestsBackwards(deps, of, signal)) {
+    found.push({ view: testView(attempt), sortedAs: attempt.startedAt, place: of.place, offset })
+    if (found.length > of.limit) break
+  }
+  return found
 }
 
 /**

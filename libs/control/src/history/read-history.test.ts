@@ -133,7 +133,7 @@ describe('the attempts of a sync', () => {
     const filter = { run: null, key: null, status: null, since: null, ...of.filter }
     const syncs = [{ sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS }]
     const { limit = 100, after = null } = of
-    return await readAttempts(world, { syncs, filter, limit, after }, signal)
+    return await readAttempts(world, { syncs, filter, tests: null, limit, after }, signal)
   }
   type Shown = Awaited<ReturnType<typeof readAttempts>>['attempts'][number]
   const keysOf = ({ attempts }: { readonly attempts: readonly Shown[] }) =>
