@@ -1,11 +1,14 @@
 /** History read from the topics of a pipeline. */
-import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
+import type { AttemptsPage, FailedPage, RequestView, RunsPage, RunView } from '@sluice/contracts/api'
 import type { RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import type { Catalog } from '../catalog.ts'
+import { filterOf } from './attempt-filter.ts'
+import { parseRequestId } from './attempt-views.ts'
 import { notACursor } from './cursor.ts'
 import { readAttempts, type AttemptSync } from './read-attempts.ts'
 import { readFailedRows } from './read-failed-rows.ts'
+import { readRequest } from './read-request.ts'
 import { runView } from './run-views.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { sharedTopics, syncTopics } from '@sluice/topics/topics'
@@ -13,16 +16,16 @@ import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from '../port.ts'
-import { unknownRun, unknownSync } from '../unknown-names.ts'
+import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
   /** The names of all syncs, including those that never ran. */
-  readonly #syncs: Catalog['syncs']
+  readonly #known: Catalog['syncs']
 
   private constructor(pipeline: Pipeline, known: Catalog['syncs']) {
     this.#pipeline = pipeline
-    this.#syncs = known
+    this.#known = known
   }
 
   static async open(pipeline: Pipeline, known: Catalog['syncs'], signal: AbortSignal): Promise<LogHistory> {
@@ -66,20 +69,22 @@ export class LogHistory implements RunHistory {
   }
 
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
-    const { limit, after, key = null, status = null, since = null } = query
-    const run = query.run === undefined ? null : this.#known(query.run)
     if (query.sync !== undefined) await this.#runsOf(query.sync, signal)
-    const of = { key, status, since }
+    const { limit, after = null, details = true, sync: only } = query
+    const run = query.run === undefined ? null : (this.#runNamed(query.run) ?? null)
+    const numbered = run === null ? null : { id: run.event.runId, number: run.event.run ?? 0 }
     // A test has an id of its own, in the place of a run.
-    const id = query.run?.toUpperCase() ?? null
+    const id = query.run?.toUpperCase()
+    const ofTest = id === undefined ? null : { id, number: 0 }
     const hasTests = run === null && (await this.#hasTests(signal))
-    const tests = hasTests ? { ...of, sync: query.sync ?? null, id } : null
+    const tests = hasTests ? { sync: only ?? null, filter: filterOf(query, ofTest) } : null
+    const page = { filter: filterOf(query, numbered), tests, limit, after, details }
     if (query.run !== undefined && run === null) {
-      const found = await this.#read({ syncs: [], filter: { ...of, run: null }, tests, limit, after }, signal)
-      if (found.attempts.length === 0 && after === undefined) throw unknownRun(query.run)
+      const found = await readAttempts(this.#pipeline, { ...page, syncs: [] }, signal)
+      if (found.attempts.length === 0 && after === null) throw unknownRun(query.run)
       return found
     }
-    const wanted = query.sync ?? run?.event.sync
+    const wanted = only ?? run?.event.sync
     const syncs: AttemptSync[] = []
     for (const { sync, incarnation } of this.#pipeline.runs.all()) {
       if (wanted !== undefined && sync !== wanted) continue
@@ -87,21 +92,26 @@ export class LogHistory implements RunHistory {
       if (partitions > 0) syncs.push({ sync, incarnation, partitions })
     }
     if (run !== null && run.event.run === null) return { attempts: [], next: null }
-    const ofRun = run === null ? null : { id: run.event.runId, number: run.event.run ?? 0 }
-    return await this.#read({ syncs, filter: { ...of, run: ofRun }, tests, limit, after }, signal)
-  }
-
-  #read(
-    query: Omit<Parameters<typeof readAttempts>[1], 'after'> & { readonly after: string | undefined },
-    signal: AbortSignal,
-  ): Promise<AttemptsPage> {
-    return readAttempts(this.#pipeline, { ...query, after: query.after ?? null }, signal)
+    return readAttempts(this.#pipeline, { ...page, syncs }, signal)
   }
 
   /** A log from before there were tests lacks the topic. */
   async #hasTests(signal: AbortSignal): Promise<boolean> {
     const { log, prefix } = this.#pipeline
     return (await log.partitionsOf(sharedTopics(prefix).tests, { signal })) !== null
+  }
+
+  async request(id: string, signal: AbortSignal): Promise<RequestView> {
+    const of = parseRequestId(id)
+    const run = of === null ? undefined : this.#runNamed(of.run)
+    if (of === null || run === undefined) throw unknownRequest(id)
+    const { sync, incarnation } = run.runs
+    const { partition, seq } = of
+    if (partition >= (await this.#partitions(sync, signal))) throw unknownRequest(id)
+    const place = { sync, incarnation, partition, runId: run.event.runId, run: run.event.run ?? 0, seq }
+    const view = await readRequest(this.#pipeline, place, signal)
+    if (view === null) throw unknownRequest(id)
+    return view
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
@@ -134,21 +144,21 @@ export class LogHistory implements RunHistory {
     )
   }
 
-  #find(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } {
-    const found = this.#known(id)
-    if (found !== null) return found
-    throw unknownRun(id)
+  #runNamed(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } | undefined {
+    return this.#events().find(({ event }) => event.runId === id.toUpperCase())
   }
 
-  #known(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } | null {
-    return this.#events().find(({ event }) => event.runId === id.toUpperCase()) ?? null
+  #find(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } {
+    const found = this.#runNamed(id)
+    if (found !== undefined) return found
+    throw unknownRun(id)
   }
 
   /** The sync's runs, null if it never ran. Throws for a sync that does not exist. */
   async #runsOf(sync: string, signal: AbortSignal): Promise<SyncRuns | null> {
     const runs = this.#pipeline.runs.of(sync)
     if (runs !== undefined) return runs
-    const known = await this.#syncs(signal)
+    const known = await this.#known(signal)
     if (known.has(sync)) return null
     throw unknownSync(sync, known)
   }

@@ -23,10 +23,14 @@ const SECRET = 'the-value-of-the-secret'
 const definition = sampleDefinition({
   destination: { headers: { authorization: 'Bearer ${secret:api-key}' }, limits: { concurrency: 1 } },
 })
-const ANSWERED = {
-  ...{ kind: 'answered', status: 200, headers: {}, body: `hello ${SECRET}`, durationMs: 3 },
+const ANSWERED: Extract<SendResult, { kind: 'answered' }> = {
+  kind: 'answered',
+  status: 200,
+  headers: {},
+  body: `hello ${SECRET}`,
   startedAt: 1,
-} as const
+  durationMs: 3,
+}
 
 let world: TestLog
 let sent: OutgoingRequest[]
