@@ -39,7 +39,9 @@ function valueOf(env: Environment, name: string): string {
   }
 }
 
-/** An entry is a name, its roles and its token. Whatever comes third is masked, be the entry right or wrong. */
+/**
+ * An entry is a name, its roles and its token. Whatever comes third is masked, be the entry right or wrong.
+ */
 function tokensIn(entries: string): string[] {
   return entries.split(/[\n;]/).flatMap(entry => entry.trim().split(/\s+/).slice(2))
 }

@@ -55,7 +55,7 @@ async function serve(access: Access): Promise<void> {
   opened.defer(() => void server.close().closeAllConnections())
   await once(server, 'listening')
   const address = server.address()
-  base = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`
+  base = `http://127.0.0.1:${typeof address === 'object' ? (address?.port ?? 0) : 0}`
 }
 
 function ask(method: string, path: string, { headers = {}, body }: Asking = {}): Promise<Response> {
