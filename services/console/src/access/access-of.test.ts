@@ -49,13 +49,14 @@ describe('the tokens of a server', () => {
 })
 
 describe('the address that browsers use', () => {
-  it('is kept as an origin, and wants a token', () => {
-    const env = { SLUICE_TOKEN: WRITE, SLUICE_PUBLIC_URL: 'https://Sluice.Example.com/' }
+  it('is kept as an origin, and opens nothing without a token', () => {
+    const env = { SLUICE_TOKEN: WRITE, SLUICE_PUBLIC_URL: 'https://Sluice.Example.com/below/' }
     expect(accessOf(env, '0.0.0.0')).toMatchObject({ publicOrigin: 'https://sluice.example.com' })
-    expect(() => accessOf({ SLUICE_PUBLIC_URL: 'https://x.example' }, '127.0.0.1')).toThrow('SLUICE_TOKEN')
+    const without = { SLUICE_PUBLIC_URL: 'https://x.example' }
+    expect(accessOf(without, '127.0.0.1')).toEqual({ kind: 'loopback', host: '127.0.0.1' })
   })
 
-  it.each(['sluice.example.com', 'https://x.example/path', 'https://u@x.example', 'ftp://x.example'])(
+  it.each(['sluice.example.com', 'https://x.example/?a', 'https://u@x.example', 'ftp://x.example'])(
     'is not %s',
     SLUICE_PUBLIC_URL => {
       expect(() => accessOf({ SLUICE_TOKEN: WRITE, SLUICE_PUBLIC_URL }, '0.0.0.0')).toThrow(

@@ -53,8 +53,8 @@ function namedToken(entry: string): NamedToken | string {
 const publicUrl = z
   .string()
   .refine(
-    text => /^https?:\/\/[^/?#@]+\/?$/i.test(text) && URL.canParse(text),
-    'expected the address that browsers use, such as https://sluice.example.com, without a path',
+    text => /^https?:\/\/[^/?#@]+(\/[^?#]*)?$/i.test(text) && URL.canParse(text),
+    'expected the address that browsers use, such as https://sluice.example.com',
   )
   .transform(text => new URL(text).origin)
   .optional()
@@ -89,11 +89,6 @@ export function accessOf(env: Environment, host: string): Access {
       ...{ kind: 'tokens', tokens: { write, read, named } },
       ...(publicOrigin === undefined ? {} : { publicOrigin }),
     }
-  if (publicOrigin !== undefined)
-    throw new SluiceError(
-      'config',
-      'With SLUICE_PUBLIC_URL others reach this server, so a token is wanted: set SLUICE_TOKEN, too.',
-    )
   if (isLoopback(host)) return { kind: 'loopback', host }
   throw new SluiceError(
     'config',
