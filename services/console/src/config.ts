@@ -8,7 +8,7 @@ import {
 } from '@sluice/runtime/service-config'
 import { z } from 'zod'
 import { publicUrlOf } from '@sluice/alerts/keep/public-url'
-import { accessOf } from './access-of.ts'
+import { accessOf } from './access/access-of.ts'
 import type { Access } from './api/access.ts'
 
 const PORT = 4747
