@@ -123,8 +123,9 @@ const rowOutcome = z.object({
 })
 
 /** One try at sending a request, redacted. */
-const attemptView = z.object({
+export const attemptView = z.object({
   requestId: z.string(),
+  /** Of a test: its own id. */
   run: z.string(),
   sync: z.string(),
   trigger: op,
@@ -143,6 +144,8 @@ const attemptView = z.object({
   responseHeaders: headers,
   responseBody: z.string().nullable(),
   error: z.string().nullable(),
+  /** True for a request that a person tried out, which belongs to no run. */
+  test: z.literal(true).optional(),
 })
 export const attemptsPage = z.object({ attempts: z.array(attemptView), next })
 
@@ -305,7 +308,7 @@ export const syncsPage = z.object({ syncs: z.array(syncView), next })
 
 /** A resource as its author wrote it. Its secrets are references. */
 export const resourceView = z.object({
-  kind: z.enum(['source', 'model', 'destination', 'sync']),
+  kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']),
   name: z.string(),
   /** The resource's fields, by name. */
   spec: z.record(z.string(), z.unknown()),
@@ -328,6 +331,20 @@ export const secretsView = z.object({ secrets: z.array(secretView) })
 export const secretSetView = z.object({ name: z.string(), for: z.string().nullable(), replaced: z.boolean() })
 export const secretRemovedView = z.object({ removed: z.string() })
 export const secretsResealedView = z.object({ resealed: count })
+
+/** Who asks a server, and what they may do. */
+export const sessionView = z.object({
+  /** The name of the token; `operator` where none is wanted. */
+  name: z.string(),
+  /** `session`: by a cookie; `local`: no token is wanted, so that nobody need log in or out. */
+  by: z.enum(['session', 'token', 'local']),
+  roles: z.array(z.enum(['view', 'read', 'edit', 'run', 'approve', 'operate', 'secrets'])),
+  /** When the session ends at the latest, and when if nobody uses it; null without a session. */
+  endsAt: timestamp.nullable(),
+  idleUntil: timestamp.nullable(),
+})
+/** False if there was no session. */
+export const sessionEndedView = z.object({ ended: z.boolean() })
 
 const errorDetails = z.array(
   z.object({
@@ -375,5 +392,6 @@ export type SecretsView = z.output<typeof secretsView>
 export type SecretSetView = z.output<typeof secretSetView>
 export type SecretRemovedView = z.output<typeof secretRemovedView>
 export type SecretsResealedView = z.output<typeof secretsResealedView>
+export type SessionView = z.output<typeof sessionView>
 export type Problem = z.output<typeof problem>
 export type ErrorBody = z.output<typeof errorBody>

@@ -1,6 +1,7 @@
 /** Control for somebody with some roles. */
 import type {
   AttemptsPage,
+  AttemptView,
   FailedPage,
   RequestView,
   ResourcesPage,
@@ -13,6 +14,7 @@ import type {
   SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
 import type {
   AttemptsQuery,
   Control,
@@ -27,8 +29,9 @@ import type {
   SecretNamed,
   SecretToSet,
   SyncsQuery,
+  TestQuery,
 } from './port.ts'
-import { assertMay, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
+import { assertMay, attemptShownTo, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
 
 /**
  * Asks another control for what the roles allow, and shows what they may see. Each method throws `forbidden`
@@ -99,6 +102,11 @@ export class ControlFor implements Control {
     return await this.#control.preview(query, signal)
   }
 
+  async sendTest(query: TestQuery, signal: AbortSignal): Promise<AttemptView> {
+    assertMay(this.#roles, ROLE_OF.sendTest)
+    return attemptShownTo(this.#roles, await this.#control.sendTest(query, signal))
+  }
+
   async syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
     assertMay(this.#roles, ROLE_OF.syncs)
     const page = await this.#control.syncs(query, signal)
@@ -108,6 +116,16 @@ export class ControlFor implements Control {
   async sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView> {
     assertMay(this.#roles, ROLE_OF.sync)
     return this.#shownSync(await this.#control.sync(name, query, signal))
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    assertMay(this.#roles, ROLE_OF.alerts)
+    return await this.#control.alerts(signal)
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    assertMay(this.#roles, ROLE_OF.testAlert)
+    return await this.#control.testAlert(name, signal)
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

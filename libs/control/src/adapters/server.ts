@@ -4,6 +4,7 @@
  */
 import {
   attemptsPage,
+  attemptView,
   failedPage,
   previewView,
   resourcesPage,
@@ -17,6 +18,7 @@ import {
   syncsPage,
   syncView,
   type AttemptsPage,
+  type AttemptView,
   type FailedPage,
   type RequestView,
   type ResourcesPage,
@@ -29,6 +31,12 @@ import {
   type SyncsPage,
   type SyncView,
 } from '@sluice/contracts/api'
+import {
+  alertsView,
+  alertTestedView,
+  type AlertsView,
+  type AlertTestedView,
+} from '@sluice/contracts/alert-views'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
@@ -50,6 +58,7 @@ import type {
   SecretNamed,
   SecretToSet,
   SyncsQuery,
+  TestQuery,
 } from '../port.ts'
 import type { ServerAddress } from '../server-address.ts'
 import { readEvents } from './server/read-events.ts'
@@ -168,12 +177,25 @@ class ServerControl implements Control {
     }
   }
 
+  async sendTest({ sync, op: trigger, key }: TestQuery, signal: AbortSignal): Promise<AttemptView> {
+    const body = { key, trigger }
+    return await this.#client.post(['syncs', sync, 'test'], body, { signal, answer: attemptView })
+  }
+
   async syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
     return await this.#client.get(['syncs'], { ...query }, { signal, answer: syncsPage })
   }
 
   async sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView> {
     return await this.#client.get(['syncs', name], { ...query }, { signal, answer: syncView })
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    return await this.#client.get(['alerts'], {}, { signal, answer: alertsView })
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    return await this.#client.post(['alerts', name, 'test'], {}, { signal, answer: alertTestedView })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
