@@ -27,6 +27,7 @@ const VENDORS = [
   'kafkajs',
   'liquidjs',
   'mysql2',
+  'nodemailer',
   'oauth4webapi',
   'pg',
   'pino',
