@@ -28,9 +28,15 @@ const cron = z.strictObject({
     .describe('The time zone of the fields, such as Europe/Paris; default UTC.'),
 })
 
-export const schedule = z.union([z.literal('manual'), every, cron], {
-  error:
-    '`manual`, a map such as `{ every: 15m }`, or one such as `{ cron: "*/5 * * * *", timezone: Europe/Paris }`',
-})
+const WANTED =
+  '`manual`, a map such as `{ every: 15m }`, or one such as `{ cron: "*/5 * * * *", timezone: Europe/Paris }`'
 
-export type ScheduleSpec = z.output<typeof schedule>
+export const schedule = z
+  .union([z.literal('manual'), every, cron], { error: WANTED })
+  .default('manual')
+  .describe('manual (default), { every: 15m } or { cron: "*/5 * * * *", timezone: Europe/Paris }.')
+
+export const paused = z
+  .boolean('true or false')
+  .optional()
+  .describe('true: the schedule starts no run. A run that somebody asks for still begins.')
