@@ -16,7 +16,7 @@ import {
 } from '../ledger/request-history.ts'
 
 /** What effects need of the whole request. It is in memory only while a part is in work. */
-export type Whole = Pick<Request, 'run' | 'trigger' | 'rows'>
+export type Whole = Pick<Request, 'run' | 'trigger' | 'rows' | 'replayOf'>
 
 export interface TakenAttempt {
   /** As it is to be recorded, with its number. */
@@ -61,8 +61,7 @@ export class OpenRequest {
   /** What it writes once it is finished. */
   effects(whole: Whole): Effects {
     const { attempts, requests, ended } = this.#history
-    const { run, trigger, rows } = whole
-    return effectsOf({ run, trigger, rows, attempts, requests, ended })
+    return effectsOf({ ...whole, attempts, requests, ended })
   }
 
   /** It waits. Of all that it took, only what is known of it is still in memory. */
