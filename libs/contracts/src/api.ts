@@ -131,10 +131,23 @@ export const previewView = z.object({
       body: z.string().nullable(),
       /** The keys of the rows in the request, as text. */
       keys: z.array(z.string()),
+      /** True if no row of the trigger waits, and a row of the model stands for one. */
+      sample: z.literal(true).optional(),
     }),
   ),
   /** Rows that cannot become a request, with the reason. */
-  rejected: z.array(z.object({ trigger: op, keys: z.array(z.string()), error: z.string() })).optional(),
+  rejected: z
+    .array(
+      z.object({
+        trigger: op,
+        keys: z.array(z.string()),
+        error: z.string(),
+        sample: z.literal(true).optional(),
+      }),
+    )
+    .optional(),
+  /** True if all that is shown are samples. */
+  sample: z.literal(true).optional(),
   /** As in a run. */
   invalidRows: runView.shape.invalidRows,
   /** From a server: how many rows were read and were invalid, and what else people should know. */

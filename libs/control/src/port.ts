@@ -86,7 +86,10 @@ export interface FollowedRun {
 export type PreviewedRequest = PreviewView['requests'][number]
 export type RejectedRows = NonNullable<PreviewView['rejected']>[number]
 
-/** A request, or rows that cannot become a request. */
+/**
+ * A request, or rows that cannot become a request. `sample` is true if no row of its trigger waits: a row of
+ * the model stands for one.
+ */
 export type Previewed =
   ({ readonly kind: 'request' } & PreviewedRequest) | ({ readonly kind: 'rejected' } & RejectedRows)
 
@@ -98,6 +101,7 @@ export interface Narrowing {
   readonly rows: number | undefined
 }
 
+/** `op` of which no row waits is shown on a sample row. */
 export interface PreviewQuery extends Narrowing {
   readonly sync: string
 }

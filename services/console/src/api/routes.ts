@@ -217,8 +217,14 @@ async function previewed(
   return {
     ...{ sync, counts: { ...counts }, rowsRead, rowsInvalid, requests },
     ...(rejected.length === 0 ? {} : { rejected }),
+    ...(isSample([...requests, ...rejected]) ? { sample: true as const } : {}),
     ...(invalidRows.length === 0 ? {} : { invalidRows: [...invalidRows] }),
     ...(notices.length === 0 ? {} : { notices: [...notices] }),
     ...(more ? { more } : {}),
   }
+}
+
+/** True if rows of the model stand for rows that would have changed. */
+function isSample(shown: readonly { readonly sample?: true | undefined }[]): boolean {
+  return shown.length > 0 && shown.every(({ sample }) => sample === true)
 }
