@@ -205,7 +205,7 @@ class PartitionDelivery {
     const run = rows[0]?.run ?? 0
     if (requests !== ledger.sent.size)
       onBroken(`${ledger.sent.size} requests were sent, and ${requests} count`)
-    const finished: FinishedRequest = { run, trigger, rows: rows.map(rowOf), attempts, requests, ended }
+    const finished = { run, trigger, rows: rows.map(rowOf), attempts, requests, ended, replayOf: null }
     const effects = effectsOf(finished)
     for (const { key, entry } of effects.retry) {
       if (entry === null) topics.retry.delete(key)

@@ -156,8 +156,8 @@ export interface Request extends Owned {
   /** Offsets of the changes that this record was made of: from, inclusive, to `changesEnd`, exclusive. */
   readonly changesStart: number
   readonly changesEnd: number
-  /** Of a request that a replay sends again. Absent or null for any other. */
-  readonly replayOf?: ReplayOf | null
+  /** Of a request that a replay sends again; null for any other. Earlier versions had none. */
+  readonly replayOf: ReplayOf | null
 }
 
 /** Where a request was recorded that is sent again (PROTOCOL.md §12). Its rows have the seqs of then. */

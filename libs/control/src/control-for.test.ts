@@ -1,5 +1,5 @@
 import type { RunView } from '@sluice/contracts/api'
-import type { RunCause } from '@sluice/contracts/records'
+import type { ReplayScope, RunCause } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
 import { ControlFor } from './control-for.ts'
 import type { Control, FollowedRun } from './port.ts'
@@ -36,6 +36,7 @@ function recording(): { readonly control: Control; readonly asked: readonly stri
     resources: answers('resources', { resources: [], next: null }),
     attempts: answers('attempts', { attempts: [], next: null }),
     failed: answers('failed', { rows: [], next: null }),
+    replayable: answers('replayable', {}),
     askForRun: answers('askForRun', followed),
     reset: answers('reset', followed),
     approve: answers('approve', followed),
@@ -50,6 +51,10 @@ function recording(): { readonly control: Control; readonly asked: readonly stri
 }
 
 const following = { onProgress: () => undefined, cancel: signal }
+const ANY: ReplayScope = {
+  ...{ keys: null, run: null, since: null, until: null, status: null, outcome: null, trigger: null },
+}
+
 const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unknown> } = {
   runs: control => control.runs({ sync: undefined, limit: 1, after: undefined }, signal),
   run: control => control.run('R', signal),
@@ -70,6 +75,7 @@ const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unkno
       },
       signal,
     ),
+  replayable: control => control.replayable({ sync: 's', scope: ANY }, signal),
   failed: control =>
     control.failed(
       { sync: 's', run: undefined, key: undefined, status: undefined, limit: 1, after: undefined },

@@ -2,6 +2,7 @@
 import type {
   AttemptsPage,
   FailedPage,
+  ReplayView,
   ResourcesPage,
   RunsPage,
   RunView,
@@ -20,6 +21,7 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  ReplayQuery,
   RunRequest,
   SecretNamed,
   SecretToSet,
@@ -83,6 +85,11 @@ export class ControlFor implements Control {
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     assertMay(this.#roles, ROLE_OF.failed)
     return await this.#control.failed(query, signal)
+  }
+
+  async replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    assertMay(this.#roles, ROLE_OF.replayable)
+    return await this.#control.replayable(query, signal)
   }
 
   async preview(query: PreviewQuery, signal: AbortSignal): Promise<Preview> {

@@ -6,6 +6,7 @@ import type {
   AttemptsPage,
   FailedPage,
   PreviewView,
+  ReplayView,
   ResourcesPage,
   RunsPage,
   RunView,
@@ -15,7 +16,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
-import type { Command } from '@sluice/contracts/records'
+import type { Command, ReplayScope } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 
 /** `after` is the `next` of the page before. */
@@ -42,6 +43,11 @@ export interface FailedQuery extends Paging {
   readonly status: number | undefined
 }
 
+export interface ReplayQuery {
+  readonly sync: string
+  readonly scope: ReplayScope
+}
+
 /**
  * All methods may be called concurrently, and throw `not-found` for a sync or run that does not exist. An
  * abort throws the signal's reason.
@@ -56,6 +62,8 @@ export interface RunHistory {
   attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
+  /** What a replay would send. */
+  replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView>
 }
 
 export interface RunRequest {

@@ -3,6 +3,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type {
   AttemptsPage,
   FailedPage,
+  ReplayView,
   ResourcesPage,
   RunsPage,
   RunView,
@@ -36,6 +37,7 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  ReplayQuery,
   RunHistory,
   RunRequest,
   SecretNamed,
@@ -136,6 +138,10 @@ export class ProjectControl implements Control {
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     return await (await this.#opened(signal)).failed(query, signal)
+  }
+
+  async replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    return await (await this.#opened(signal)).replayable(query, signal)
   }
 
   async preview({ sync, ...narrowing }: PreviewQuery, signal: AbortSignal): Promise<Preview> {

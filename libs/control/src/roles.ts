@@ -45,6 +45,7 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   resources: 'view',
   attempts: 'read',
   failed: 'read',
+  replayable: 'read',
   preview: 'read',
   publish: 'edit',
   checkConnections: 'edit',

@@ -3,6 +3,7 @@ import type {
   Attempt,
   Change,
   PartitionReport,
+  ReplayOf,
   Request,
   RequestRow,
   Retried,
@@ -152,6 +153,11 @@ export function sampleRow(fields: Partial<RequestRow> = {}): RequestRow {
   }
 }
 
+/** Where a request was recorded that is sent again. */
+export function sampleReplayOf(fields: Partial<ReplayOf> = {}): ReplayOf {
+  return { change: 0, command: 1, run: 1, runId: 'R', partition: 0, seq: 0, offset: 1, ...fields }
+}
+
 export function sampleRequest(fields: Partial<Request> = {}): Request {
   return {
     ...OWNED,
@@ -166,6 +172,7 @@ export function sampleRequest(fields: Partial<Request> = {}): Request {
     rows: [sampleRow()],
     changesStart: 0,
     changesEnd: 1,
+    replayOf: null,
     ...fields,
   }
 }

@@ -26,7 +26,17 @@ export const KEY_OPTION: OptionSpec = {
  */
 export function keyOption(args: CommandArgs): string | undefined {
   const text = textOption(args, 'key')
-  if (text === undefined || !text.startsWith('[')) return text
+  return text === undefined ? undefined : keyOf(text)
+}
+
+/** The keys that `--key` names, where it may be given several times; null without that option. */
+export function keyOptions({ repeated }: CommandArgs): readonly string[] | null {
+  const texts = repeated?.['key'] ?? []
+  return texts.length === 0 ? null : texts.map(keyOf)
+}
+
+function keyOf(text: string): string {
+  if (!text.startsWith('[')) return text
   try {
     const parts: unknown = JSON.parse(text)
     return Array.isArray(parts) && parts.length > 1 ? JSON.stringify(parts.map(String)) : text
@@ -64,13 +74,13 @@ export function outputOptions({ color, called, stdout }: CommandContext): Output
  * since
  * 1970. Throws `usage` for other texts.
  */
-export function parseSince(text: string, now: number): number {
+export function parseSince(text: string, now: number, option = '--since'): number {
   const ago = duration.safeParse(text)
   if (ago.success) return now - ago.data
   const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(at)) return at
   throw new SluiceError(
     'usage',
-    `\`--since\` wants how long ago (30s, 15m, 2h, 7d) or a time such as 2026-03-01T14:00:00Z, found \`${text}\`.`,
+    `\`${option}\` wants how long ago (30s, 15m, 2h, 7d) or a time such as 2026-03-01T14:00:00Z, found \`${text}\`.`,
   )
 }

@@ -14,7 +14,6 @@ const COMMANDS_NOT_YET: readonly string[] = [
   'send',
   'diff',
   'apply',
-  'replay',
   'topics',
   'completion',
   'doctor',
@@ -172,6 +171,7 @@ export function parseCommandArgs(
   const called = `sluice ${entry.name}`
   const tokens = tokensOf(argv, specs)
   const options: { [name: string]: string | number | boolean } = {}
+  const repeated: { [name: string]: readonly string[] } = {}
   const given = new Set<string>()
   for (const token of tokens) {
     if (token.kind !== 'option') continue
@@ -180,13 +180,14 @@ export function parseCommandArgs(
     if (name === 'no-color') continue
     if (spec === undefined || name === 'color') throw unknownOption(token.rawName, specs, called)
     const value = optionValue(token, spec, called)
-    if (spec.type !== 'boolean' && given.has(name)) throw givenTwice(name, called)
+    if (spec.repeats === true) repeated[name] = [...(repeated[name] ?? []), String(value)]
+    else if (spec.type !== 'boolean' && given.has(name)) throw givenTwice(name, called)
     given.add(name)
     if (!Object.hasOwn(GLOBAL_OPTIONS, name)) options[name] = value
   }
   const positionals = tokens.flatMap(token => (token.kind === 'positional' ? [token.value] : [])).slice(words)
   checkPositionals(positionals, command, called)
-  return { positionals, options }
+  return { positionals, options, repeated }
 }
 
 function givenTwice(name: string, called: string): SluiceError {

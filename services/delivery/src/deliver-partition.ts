@@ -324,7 +324,7 @@ class PartitionDelivery {
     const final = recorded ?? unrenderableAttempt(offset, record, { runId: open.begin.runId, forgets })
     const ended = [{ positions: null, attempt: final, attempts: 0 }]
     const { run, trigger, rows } = record
-    const effects = effectsOf({ run, trigger, rows, attempts: 0, requests: 0, ended, forgets })
+    const effects = effectsOf({ run, trigger, rows, attempts: 0, requests: 0, ended, forgets, replayOf: null })
     ledger.record({
       requestOffset: offset,
       attempt: recorded === null ? final : null,

@@ -23,7 +23,7 @@ interface Reading {
 /** Seq of the change of the last row, or of the change that carried a request which is sent again. */
 export function lastChangeOf(of: {
   readonly rows: readonly { readonly seq: number }[]
-  readonly replayOf?: Request['replayOf']
+  readonly replayOf?: Request['replayOf'] | undefined
 }): number {
   return of.replayOf?.change ?? of.rows.at(-1)?.seq ?? -1
 }

@@ -386,7 +386,7 @@ class PartitionRenderer {
       }
     }
     const { method, path, headers, body } = rendered
-    return { key, value: io.encode('Request', { ...place, method, path, headers, body }) }
+    return { key, value: io.encode('Request', { ...place, method, path, headers, body, replayOf: null }) }
   }
 
   /** Who writes the next request of the run, and where it stands. */

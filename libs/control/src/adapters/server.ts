@@ -6,6 +6,7 @@ import {
   attemptsPage,
   failedPage,
   previewView,
+  replayView,
   resourcesPage,
   runsPage,
   runView,
@@ -16,6 +17,7 @@ import {
   syncsPage,
   type AttemptsPage,
   type FailedPage,
+  type ReplayView,
   type ResourcesPage,
   type RunsPage,
   type RunView,
@@ -27,6 +29,7 @@ import {
 } from '@sluice/contracts/api'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { ReplayScope } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { sleep } from '@sluice/flow/sleep'
 import type {
@@ -40,6 +43,7 @@ import type {
   Previewed,
   PreviewedRequest,
   PreviewQuery,
+  ReplayQuery,
   RejectedRows,
   RunRequest,
   SecretNamed,
@@ -78,6 +82,8 @@ class ServerControl implements Control {
         return await this.#ask(['syncs', sync, cause], rows, following)
       case 'resync':
         return await this.#ask(['syncs', sync, 'resync'], as === null ? {} : { as }, following)
+      case 'replay':
+        return await this.#ask(['syncs', sync, 'replay'], replayFields(scope?.replay ?? null), following)
       case 'manual':
         return await this.#ask(['syncs', sync, 'runs'], queues === undefined ? {} : { queues }, following)
       default:
@@ -136,6 +142,11 @@ class ServerControl implements Control {
 
   async failed({ sync, ...query }: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     return await this.#client.get(['syncs', sync, 'failed'], { ...query }, { signal, answer: failedPage })
+  }
+
+  async replayable({ sync, scope }: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    const body = { ...replayFields(scope), dryRun: true }
+    return await this.#client.post(['syncs', sync, 'replay'], body, { signal, answer: replayView })
   }
 
   async preview({ op, ...query }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
@@ -207,6 +218,17 @@ class ServerControl implements Control {
       if (!isSluiceError(error)) throw error
     }
   }
+}
+
+/** As the API takes them: without what is not limited. */
+function replayFields(scope: ReplayScope | null): object {
+  const { since = null, until = null, ...others } = scope ?? {}
+  const times = { since: timeText(since), until: timeText(until) }
+  return Object.fromEntries(Object.entries({ ...others, ...times }).filter(([, value]) => value !== null))
+}
+
+function timeText(time: number | null): string | null {
+  return time === null ? null : new Date(time).toISOString()
 }
 
 async function* previewed(

@@ -8,6 +8,7 @@ import { socketPathOf } from '@sluice/console/socket/socket-path'
 import type {
   AttemptsPage,
   FailedPage,
+  ReplayView,
   ResourcesPage,
   RunsPage,
   RunView,
@@ -81,6 +82,10 @@ export class FolderControl implements port.Control {
 
   async failed(query: port.FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     return await this.#look(control => control.failed(query, signal))
+  }
+
+  async replayable(query: port.ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    return await this.#look(control => control.replayable(query, signal))
   }
 
   async preview(query: port.PreviewQuery, signal: AbortSignal): Promise<port.Preview> {

@@ -29,6 +29,7 @@ import {
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Preview, RunRequest } from '@sluice/control/port'
 import { z } from 'zod'
+import { REPLAY_ROUTE } from './replay-route.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
 import { SECRET_ROUTES } from './secret-routes.ts'
@@ -181,7 +182,7 @@ const ASK_ROUTES: readonly Route[] = [
   }),
 ]
 
-export const ROUTES: readonly Route[] = [...READ_ROUTES, ...ASK_ROUTES, ...SECRET_ROUTES]
+export const ROUTES: readonly Route[] = [...READ_ROUTES, ...ASK_ROUTES, REPLAY_ROUTE, ...SECRET_ROUTES]
 
 async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {
   return asked(await runs.ask(following => control.askForRun(request, following)))

@@ -44,7 +44,7 @@ export interface FinishedRequest {
    * Of a request that a replay sends again. Its rows were settled as uncertain before, and stay so whatever
    * became of it. So only its counts are written.
    */
-  readonly replayOf?: Request['replayOf']
+  readonly replayOf: Request['replayOf']
 }
 
 /**
