@@ -106,6 +106,19 @@ export function replaySuite(profile: Profile): void {
       expect(last.triggers).toMatchObject({ changed: { detected: 0 }, removed: { detected: 0 } })
     })
 
+    it('sends nothing under a key that the API may know, though a run before had repeated one', async () => {
+      const { project } = opened
+      await project.write('people.csv', peopleCsv('1,Ada L', '2,Bob', '4,Dan'))
+      api.on({ url: '/people/4' }, { fault: 'reset-after-reading' }, { times: 1 })
+      await project.run(SYNC)
+      await project.run(SYNC)
+      const keys = (): readonly string[] =>
+        api.requests.filter(({ url }) => url.endsWith('/4')).map(({ headers }) => headers[KEY_HEADER] ?? '')
+      expect([keys().length, new Set(keys()).size]).toEqual([2, 1])
+      expect(await replay('--key', '4')).toMatchObject({ triggers: { added: { delivered: 2 } } })
+      expect([keys().length, new Set(keys()).size]).toEqual([4, 3])
+    })
+
     it('leaves no row as delivered that the API has otherwise, if it fails', async () => {
       const { project } = opened
       api.on({ url: '/people/2' }, { status: 422 })

@@ -94,6 +94,17 @@ describe('a replay, in one process,', () => {
     expect([...world.api.ids]).toEqual([2])
   })
 
+  it('takes 404 to a removal for what was to be: the row is gone', async () => {
+    watched(() => Promise.resolve())
+    await world.setRows([1, 2])
+    await world.run()
+    await world.setRows([2])
+    await world.run()
+    world.api.statusOf = () => 404
+    const id = await world.command(replayOf({ trigger: 'removed' }))
+    expect(await world.ended(id)).toMatchObject({ status: 'success', counts: { removed: { delivered: 1 } } })
+  })
+
   it('sends the requests of a key one after the other, and others meanwhile', async () => {
     watched(() => Promise.resolve())
     for (let run = 0; run < 4; run += 1) {
