@@ -30,6 +30,7 @@ import {
   op,
   outcomes,
   RUN_EVENT_SCHEMA,
+  shownCertificates,
 } from './avro-run-schemas.ts'
 import type { DefinitionRecord, ResourceRecord, SecretRecord } from './document-records.ts'
 import type {
@@ -296,6 +297,7 @@ const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
     requestsEnd: field('Where the run ends in requests.', long),
     attemptsEnd: field('Where the run ends in attempts.', long),
     waiting: field('What it waits for, while nothing is sent.', nullable(text)),
+    certificates: field('What its connections have shown by its end.', shownCertificates),
   },
 )
 

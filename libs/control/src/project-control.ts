@@ -4,6 +4,7 @@ import type {
   AttemptsPage,
   FailedPage,
   ReplayView,
+  RequestView,
   ResourcesPage,
   RunsPage,
   RunView,
@@ -134,6 +135,10 @@ export class ProjectControl implements Control {
 
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
     return await (await this.#opened(signal)).attempts(query, signal)
+  }
+
+  async request(id: string, signal: AbortSignal): Promise<RequestView> {
+    return await (await this.#opened(signal)).request(id, signal)
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {

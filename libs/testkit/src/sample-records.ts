@@ -95,6 +95,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     approved: null,
     restoring: null,
     deaths: 0,
+    certificates: null,
     ...fields,
   }
 }
@@ -115,6 +116,7 @@ export function sampleReport(fields: Partial<PartitionReport> = {}): PartitionRe
     requestsEnd: 0,
     attemptsEnd: 0,
     waiting: null,
+    certificates: null,
     ...fields,
   }
 }

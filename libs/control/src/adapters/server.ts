@@ -8,6 +8,7 @@ import {
   previewView,
   replayView,
   resourcesPage,
+  requestView,
   runsPage,
   runView,
   secretRemovedView,
@@ -18,6 +19,7 @@ import {
   type AttemptsPage,
   type FailedPage,
   type ReplayView,
+  type RequestView,
   type ResourcesPage,
   type RunsPage,
   type RunView,
@@ -135,9 +137,21 @@ class ServerControl implements Control {
     }
   }
 
-  async attempts({ since, ...query }: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
-    const from = since === undefined ? undefined : new Date(since).toISOString()
-    return await this.#client.get(['attempts'], { ...query, since: from }, { signal, answer: attemptsPage })
+  async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
+    const { since, until, search, searchesBodies, details, ...same } = query
+    const asked = {
+      ...same,
+      since: isoTime(since),
+      until: isoTime(until),
+      q: search,
+      bodies: searchesBodies === true ? 'true' : undefined,
+      details: details === false ? 'false' : undefined,
+    }
+    return await this.#client.get(['attempts'], asked, { signal, answer: attemptsPage })
+  }
+
+  async request(id: string, signal: AbortSignal): Promise<RequestView> {
+    return await this.#client.get(['attempts', id], {}, { signal, answer: requestView })
   }
 
   async failed({ sync, ...query }: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
@@ -223,12 +237,13 @@ class ServerControl implements Control {
 /** As the API takes them: without what is not limited. */
 function replayFields(scope: ReplayScope | null): object {
   const { since = null, until = null, ...others } = scope ?? {}
-  const times = { since: timeText(since), until: timeText(until) }
-  return Object.fromEntries(Object.entries({ ...others, ...times }).filter(([, value]) => value !== null))
+  const times = { since: isoTime(since ?? undefined), until: isoTime(until ?? undefined) }
+  const fields = Object.entries({ ...others, ...times })
+  return Object.fromEntries(fields.filter(([, value]) => value !== null && value !== undefined))
 }
 
-function timeText(time: number | null): string | null {
-  return time === null ? null : new Date(time).toISOString()
+function isoTime(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString()
 }
 
 async function* previewed(

@@ -9,6 +9,7 @@ import type {
   AttemptsPage,
   FailedPage,
   ReplayView,
+  RequestView,
   ResourcesPage,
   RunsPage,
   RunView,
@@ -78,6 +79,10 @@ export class FolderControl implements port.Control {
 
   async attempts(query: port.AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
     return await this.#look(control => control.attempts(query, signal))
+  }
+
+  async request(id: string, signal: AbortSignal): Promise<RequestView> {
+    return await this.#look(control => control.request(id, signal))
   }
 
   async failed(query: port.FailedQuery, signal: AbortSignal): Promise<FailedPage> {

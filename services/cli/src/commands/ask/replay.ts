@@ -7,7 +7,7 @@ import type { Control } from '@sluice/control/port'
 import { askAndShow } from '../../ask-and-show.ts'
 import { booleanOption, numberOption, textOption, type Command, type CommandContext } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
-import { KEY_OPTION, keyOptions, outputOptions, parseSince, STATUS_OPTION } from '../../history-options.ts'
+import { KEY_OPTION, keyOptions, outputOptions, timeOption, STATUS_OPTION } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
 import { replayText } from '../../output/replay-text.ts'
 import { confirmed } from '../../vault/confirmed.ts'
@@ -83,17 +83,14 @@ async function foreseen(
 }
 
 function scopeOf({ args }: CommandContext): ReplayScope {
-  const timeOf = (name: 'since' | 'until'): number | null => {
-    const text = textOption(args, name)
-    return text === undefined ? null : parseSince(text, Date.now(), `--${name}`)
-  }
+  const now = Date.now()
   const trigger = textOption(args, 'trigger')
   const outcome = textOption(args, 'outcome')
   const scope: ReplayScope = {
     keys: keyOptions(args),
     run: textOption(args, 'run')?.toUpperCase() ?? null,
-    since: timeOf('since'),
-    until: timeOf('until'),
+    since: timeOption(args, 'since', now) ?? null,
+    until: timeOption(args, 'until', now) ?? null,
     status: numberOption(args, 'status') ?? null,
     outcome: ATTEMPT_OUTCOMES.find(of => of === outcome) ?? null,
     trigger: OPS.find(op => op === trigger) ?? null,
