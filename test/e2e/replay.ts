@@ -1,4 +1,6 @@
-/** Replays: recorded requests are sent again as they were, and the next run makes destination and model equal. */
+/**
+ * Replays: recorded requests are sent again as they were, and the next run makes destination and model equal.
+ */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ReplayView, RunView } from '@sluice/contracts/api'
 import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'

@@ -1,7 +1,7 @@
 /** The work of delivery on one partition of a run. It dies where the plan says so (PROTOCOL.md §8). */
 import type { RequestRow } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
-import { effectsOf, type FinishedRequest } from '@sluice/delivery/outcome/effects'
+import { effectsOf } from '@sluice/delivery/outcome/effects'
 import { Doubt } from '@sluice/delivery/run/doubt'
 import {
   NO_HISTORY,

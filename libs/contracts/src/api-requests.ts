@@ -12,16 +12,6 @@ const MOST_TEXT = 16_384
 const MOST_NAME = 200
 /** Most rows that a replay is asked for by key. */
 const MOST_KEYS = 1000
-/** What may become of an attempt. */
-export const ATTEMPT_OUTCOMES = [
-  'delivered',
-  'rejected',
-  'unknown',
-  'unsent',
-  'throttled',
-  'exists',
-  'missing',
-] as const
 const MOST_SEARCHED = 500
 
 const text = z.string().min(1).max(MOST_TEXT)
@@ -125,7 +115,7 @@ export const replayBody = z.strictObject({
   since: z.iso.datetime().optional().describe('Only attempts that started at this time or later.'),
   until: z.iso.datetime().optional().describe('Only attempts that started before this time.'),
   status: z.int().min(100).max(599).optional(),
-  outcome: z.enum(ATTEMPT_OUTCOMES).optional(),
+  outcome: attemptOutcome.optional(),
   trigger: trigger.optional(),
   dryRun: z.boolean().optional().describe('True: say what would be sent, and send nothing.'),
 })

@@ -117,8 +117,8 @@ export interface ReplayedRow {
   readonly key: string
   readonly op: Op
   /**
-   * The row that the request left at the destination. Null for a removal, and if the row may be there already:
-   * the state knows its own then.
+   * The row that the request left at the destination. Null for a removal, and if the row may be there
+   * already: the state knows its own then.
    */
   readonly row: Row | null
 }

@@ -1,4 +1,6 @@
-/** A set of offsets of one partition: a bit for each, so that millions of requests can be chosen in memory. */
+/**
+ * A set of offsets of one partition: a bit for each, so that millions of requests can be chosen in memory.
+ */
 
 const FIRST_BYTES = 1024
 

@@ -173,9 +173,9 @@ class Head {
 
   async fill(): Promise<void> {
     if (this.#isDone || this.#batch.length > 0) return
-    const { value, done } = await this.#batches.next()
-    if (done === true) this.#isDone = true
-    else this.#batch = value
+    const next = await this.#batches.next()
+    if (next.done === true) this.#isDone = true
+    else this.#batch = next.value
   }
 
   /** Those of the run that are read. */

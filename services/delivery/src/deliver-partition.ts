@@ -324,7 +324,8 @@ class PartitionDelivery {
     const final = recorded ?? unrenderableAttempt(offset, record, { runId: open.begin.runId, forgets })
     const ended = [{ positions: null, attempt: final, attempts: 0 }]
     const { run, trigger, rows } = record
-    const effects = effectsOf({ run, trigger, rows, attempts: 0, requests: 0, ended, forgets, replayOf: null })
+    const none = { attempts: 0, requests: 0, replayOf: null }
+    const effects = effectsOf({ run, trigger, rows, ...none, ended, forgets })
     ledger.record({
       requestOffset: offset,
       attempt: recorded === null ? final : null,

@@ -53,7 +53,9 @@ function shown({ runId, partition, request }: RecordedRequest): ReplayView['firs
   return { requestId, run: runId, trigger, method, path, keys: rows.map(({ key }) => key) }
 }
 
-/** Runs that sent something, that fit as far as their events tell, and of which nothing is recorded any more. */
+/**
+ * Runs that sent something, that fit as far as their events tell, and of which nothing is recorded any more.
+ */
 async function trimmedRuns(
   { log, prefix }: HistoryDeps,
   {

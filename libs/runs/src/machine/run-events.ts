@@ -120,8 +120,8 @@ export function supersededRun(awaiting: RunState, newer: string, at: number): Ru
 
 /**
  * True for a complete run that went through the whole model. A run that discards, or tries some rows again,
- * looks only at rows that failed, and a replay at rows that were sent before. They leave the others to the next
- * run.
+ * looks only at rows that failed, and a replay at rows that were sent before. They leave the others to the
+ * next run.
  */
 export function hasSeenModel(run: Pick<RunState, 'complete' | 'cause' | 'scope'>): boolean {
   return run.complete && run.cause !== 'discard' && run.cause !== 'replay' && !isRetryOfSome(run)

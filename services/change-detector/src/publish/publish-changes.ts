@@ -142,8 +142,8 @@ class Publisher {
   }
 
   /**
-   * Adds a recorded request, whole. It is the renderer that copies it into `requests`. Its answer says nothing
-   * of the state, so that what an earlier run left of its rows does not go with it.
+   * Adds a recorded request, whole. It is the renderer that copies it into `requests`. Its answer says
+   * nothing of the state, so that what an earlier run left of its rows does not go with it.
    */
   async addReplay({ request, of }: NewReplay): Promise<void> {
     const { io, ownership, begin, encoder } = this.#options

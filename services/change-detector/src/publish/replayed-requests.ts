@@ -1,7 +1,7 @@
 /**
- * Where recorded requests that are sent again stand in `changes` (PROTOCOL.md §12): whole, each under a key of
- * its own, which is no key of a row. The keys are numbered. So those of one replay take the place of those of
- * the one before, if nobody has ended them.
+ * Where recorded requests that are sent again stand in `changes` (PROTOCOL.md §12): whole, each under a key
+ * of its own, which is no key of a row. The keys are numbered. So those of one replay take the place of those
+ * of the one before, if nobody has ended them.
  */
 import { lastOwnRecord, markerOf } from '@sluice/topics/owned-reader'
 import { at, markerKey } from '@sluice/topics/topics'

@@ -1,6 +1,7 @@
 /**
- * The settled changes that precede a replay (PROTOCOL.md §12): the keys of the rows that are to be sent again,
- * each as uncertain as the requests may leave it. While they are read, they stand in the temporary table `found`.
+ * The settled changes that precede a replay (PROTOCOL.md §12): the keys of the rows that are to be sent
+ * again, each as uncertain as the requests may leave it. While they are read, they stand in the temporary
+ * table `found`.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column, Row } from '@sluice/contracts/values'
@@ -98,7 +99,9 @@ async function* readReplayed(
   }
 }
 
-/** How many keys are read at once, so that their rows fit into memory even if all are as large as the largest. */
+/**
+ * How many keys are read at once, so that their rows fit into memory even if all are as large as the largest.
+ */
 async function keysOfBatch(connection: DuckDBConnection): Promise<number> {
   const reader = await connection.runAndReadAll(`
     SELECT coalesce(max(coalesce(s.size, 0) + coalesce(strlen(g.content), 0) + strlen(f.key)), 0)

@@ -1,5 +1,5 @@
 /** `sluice replay`. */
-import { ATTEMPT_OUTCOMES } from '@sluice/contracts/api-requests'
+import { attemptOutcome } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ReplayScope } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
@@ -27,7 +27,7 @@ export const command: Command = {
     outcome: {
       type: 'text',
       value: 'OUTCOME',
-      choices: ATTEMPT_OUTCOMES,
+      choices: attemptOutcome.options,
       help: 'only attempts with this outcome',
     },
     trigger: { type: 'text', value: 'TRIGGER', choices: OPS, help: 'only requests of this trigger' },
@@ -43,7 +43,7 @@ export const command: Command = {
     { command: 'sluice replay customers --run 01JD3… --outcome unknown --yes', does: 'for scripts' },
   ],
   async run(context) {
-    const { args, json, stdout, stdin, signal } = context
+    const { args, json, stdin, signal } = context
     const sync = args.positionals[0] ?? ''
     const scope = scopeOf(context)
     const isDry = booleanOption(args, 'dry-run')
@@ -92,7 +92,7 @@ function scopeOf({ args }: CommandContext): ReplayScope {
     since: timeOption(args, 'since', now) ?? null,
     until: timeOption(args, 'until', now) ?? null,
     status: numberOption(args, 'status') ?? null,
-    outcome: ATTEMPT_OUTCOMES.find(of => of === outcome) ?? null,
+    outcome: attemptOutcome.options.find(of => of === outcome) ?? null,
     trigger: OPS.find(op => op === trigger) ?? null,
   }
   if (scope.keys === null && scope.run === null && scope.since === null)
