@@ -1,6 +1,7 @@
 /** Replays at moments that only a test inside the process can choose (PROTOCOL.md §12). */
+import type { ReplayScope } from '@sluice/contracts/state'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Command, ReplayScope } from '@sluice/contracts/records'
+import type { Command } from '@sluice/contracts/records'
 import { isMarkerKey, keyText } from '@sluice/topics/topics'
 import { CutAppend, watchedLog, type BeforeAppend } from '@sluice/testkit/watched-log'
 import { OneProcess } from './one-process.ts'

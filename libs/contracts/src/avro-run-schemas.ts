@@ -20,14 +20,13 @@ import type {
   HeldRemovals,
   InvalidSample,
   PartitionEnd,
-  ReplayScope,
   Restoring,
   RunCause,
   RunEvent,
   RunScope,
   RunStatus,
 } from './records.ts'
-import type { CountsByOp, Op, OpCounts, Outcome, ShownCertificate } from './state.ts'
+import type { CountsByOp, Op, OpCounts, Outcome, ShownCertificate, ReplayScope } from './state.ts'
 
 export const op = enumOf<Op>('Op', {
   removed: 'the row left the model',

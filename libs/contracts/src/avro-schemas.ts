@@ -44,7 +44,6 @@ import type {
   NextPart,
   Owned,
   PartitionReport,
-  ReplayOf,
   Request,
   RequestRow,
   Retried,
@@ -55,7 +54,7 @@ import type {
   Unrenderable,
   WrittenChange,
 } from './records.ts'
-import type { KeyStateKind, Op, Outcome } from './state.ts'
+import type { KeyStateKind, Op, Outcome, ReplayOf } from './state.ts'
 import type { Column, Row } from './values.ts'
 
 export type { AvroRecordSchema } from './avro-types.ts'

@@ -2,9 +2,9 @@
  * What control promises, wherever the syncs run. The harness gives it one sync, `people`, whose rows have an
  * id and go to `PUT /people/ID`; a row that is gone goes to `DELETE /people/ID`.
  */
+import type { ReplayScope } from '@sluice/contracts/state'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'
-import type { ReplayScope } from '@sluice/contracts/records'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { Control, Following, PreviewQuery } from './port.ts'
 

@@ -1,5 +1,6 @@
+import type { ReplayScope } from '@sluice/contracts/state'
 import type { RunView } from '@sluice/contracts/api'
-import type { ReplayScope, RunCause } from '@sluice/contracts/records'
+import type { RunCause } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
 import { ControlFor } from './control-for.ts'
 import type { Control, FollowedRun } from './port.ts'

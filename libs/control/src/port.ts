@@ -18,8 +18,8 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
-import type { Command, ReplayScope } from '@sluice/contracts/records'
-import type { Op } from '@sluice/contracts/state'
+import type { Command } from '@sluice/contracts/records'
+import type { Op, ReplayScope } from '@sluice/contracts/state'
 
 /** `after` is the `next` of the page before. */
 export interface Paging {

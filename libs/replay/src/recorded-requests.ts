@@ -3,7 +3,8 @@
  * attempts at sending them, and come in the order in which they were sent first: by run, and within a run by
  * partition and offset. In a run a key has one request, so this is the order of each key.
  */
-import type { Attempt, ReplayScope, Request } from '@sluice/contracts/records'
+import type { ReplayScope } from '@sluice/contracts/state'
+import type { Attempt, Request } from '@sluice/contracts/records'
 import { isIntent } from '@sluice/domain/answers/intent'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { markerOf, readOwned } from '@sluice/topics/owned-reader'

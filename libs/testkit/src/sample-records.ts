@@ -3,7 +3,6 @@ import type {
   Attempt,
   Change,
   PartitionReport,
-  ReplayOf,
   Request,
   RequestRow,
   Retried,
@@ -11,7 +10,7 @@ import type {
   RunEvent,
 } from '@sluice/contracts/records'
 import { destination, duckdbSource, model, sync, type Definition } from '@sluice/contracts/resources'
-import type { OpCounts } from '@sluice/contracts/state'
+import type { OpCounts, ReplayOf } from '@sluice/contracts/state'
 
 export const SYNC = 's'
 export const INCARNATION = 'i'

@@ -2,6 +2,7 @@
  * Control of the syncs of a server, by its API. The server may be far away, or the process that has a folder
  * open, which listens on a socket in that folder.
  */
+import type { ReplayScope } from '@sluice/contracts/state'
 import {
   attemptsPage,
   failedPage,
@@ -31,7 +32,6 @@ import {
 } from '@sluice/contracts/api'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { ReplayScope } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { sleep } from '@sluice/flow/sleep'
 import type {

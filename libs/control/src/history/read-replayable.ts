@@ -1,7 +1,7 @@
 /** What a replay would send, as far as the topics tell before it runs (PROTOCOL.md §12). */
 import type { ReplayView } from '@sluice/contracts/api'
-import type { ReplayScope, RunEvent } from '@sluice/contracts/records'
-import { OPS, type Op } from '@sluice/contracts/state'
+import type { RunEvent } from '@sluice/contracts/records'
+import { OPS, type Op, type ReplayScope } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
 import { RecordedRequests, type RecordedRequest, type RecordedSync } from '@sluice/replay/recorded-requests'

@@ -3,8 +3,8 @@
  * have to become uncertain before. A request is left out if the state could not say afterwards what may be at
  * the destination.
  */
-import type { ReplayScope, Request } from '@sluice/contracts/records'
-import type { CountsByOp, Op } from '@sluice/contracts/state'
+import type { Request } from '@sluice/contracts/records'
+import type { CountsByOp, Op, ReplayScope } from '@sluice/contracts/state'
 import type { Row } from '@sluice/contracts/values'
 import type { DeliveredState, ReplayedRow } from '@sluice/delivered-state/port'
 import { addCounts } from '@sluice/domain/counts'

@@ -2,8 +2,9 @@
  * Writes a run into `changes`: `run-begin`, the changes with a gapless seq in each partition, `run-end`
  * (PROTOCOL.md §6).
  */
+import type { ReplayOf } from '@sluice/contracts/state'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Marker, ReplayOf, Request, RunBegin } from '@sluice/contracts/records'
+import type { Marker, Request, RunBegin } from '@sluice/contracts/records'
 import type { DetectedChange, Diff, EndedKey } from '@sluice/delivered-state/port'
 import type { NewRecord } from '@sluice/message-log/port'
 import type { Encoder } from '@sluice/schema-codec/port'

@@ -1,7 +1,7 @@
 /** Sends recorded requests again, or says which. */
+import type { ReplayScope } from '@sluice/contracts/state'
 import { replayView, runView } from '@sluice/contracts/api'
 import { noQuery, replayBody, syncPath } from '@sluice/contracts/api-requests'
-import type { ReplayScope } from '@sluice/contracts/records'
 import { z } from 'zod'
 import { route, type Route } from './route.ts'
 

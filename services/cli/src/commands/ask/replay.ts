@@ -1,8 +1,7 @@
 /** `sluice replay`. */
 import { attemptOutcome } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { ReplayScope } from '@sluice/contracts/records'
-import { OPS } from '@sluice/contracts/state'
+import { OPS, type ReplayScope } from '@sluice/contracts/state'
 import type { Control } from '@sluice/control/port'
 import { askAndShow } from '../../ask-and-show.ts'
 import { booleanOption, numberOption, textOption, type Command, type CommandContext } from '../../command.ts'
