@@ -54,6 +54,8 @@ import type {
   Unrenderable,
   WrittenChange,
 } from './records.ts'
+import { TEST_ATTEMPT_SCHEMA, TEST_REQUEST_SCHEMA } from './avro-test-schemas.ts'
+import type { TestAttempt, TestRequest } from './test-records.ts'
 import type { KeyStateKind, Op, Outcome, ReplayOf } from './state.ts'
 import type { Column, Row } from './values.ts'
 
@@ -74,6 +76,8 @@ export interface RecordTypes {
   ResourceRecord: ResourceRecord
   SecretRecord: SecretRecord
   DefinitionRecord: DefinitionRecord
+  TestRequest: TestRequest
+  TestAttempt: TestAttempt
 }
 export type RecordName = keyof RecordTypes
 
@@ -336,4 +340,6 @@ export const SCHEMAS = {
   ResourceRecord: RESOURCE_SCHEMA,
   SecretRecord: SECRET_SCHEMA,
   DefinitionRecord: DEFINITION_SCHEMA,
+  TestRequest: TEST_REQUEST_SCHEMA,
+  TestAttempt: TEST_ATTEMPT_SCHEMA,
 } as const satisfies { readonly [N in Exclude<RecordName, 'Change'>]: AvroRecordSchema }

@@ -5,6 +5,7 @@
 import type { ReplayScope } from '@sluice/contracts/state'
 import {
   attemptsPage,
+  attemptView,
   failedPage,
   previewView,
   replayView,
@@ -18,6 +19,7 @@ import {
   secretsView,
   syncsPage,
   type AttemptsPage,
+  type AttemptView,
   type FailedPage,
   type ReplayView,
   type RequestView,
@@ -50,6 +52,7 @@ import type {
   RunRequest,
   SecretNamed,
   SecretToSet,
+  TestQuery,
 } from '../port.ts'
 import type { ServerAddress } from '../server-address.ts'
 import { readEvents } from './server/read-events.ts'
@@ -173,6 +176,11 @@ class ServerControl implements Control {
       requests: previewed(view.requests, rejected),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }
+  }
+
+  async sendTest({ sync, op: trigger, key }: TestQuery, signal: AbortSignal): Promise<AttemptView> {
+    const body = { key, trigger }
+    return await this.#client.post(['syncs', sync, 'test'], body, { signal, answer: attemptView })
   }
 
   async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
