@@ -36,6 +36,7 @@ import { z } from 'zod'
 import { REPLAY_ROUTE } from './replay-route.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
+import { ALERT_ROUTES } from './alert-routes.ts'
 import { SECRET_ROUTES } from './secret-routes.ts'
 import { SESSION_ROUTES } from './session-routes.ts'
 
@@ -213,6 +214,7 @@ export const ROUTES: readonly Route[] = [
   ...ASK_ROUTES,
   REPLAY_ROUTE,
   ...SECRET_ROUTES,
+  ...ALERT_ROUTES,
 ]
 
 async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {
