@@ -25,7 +25,7 @@ describe.skipIf(realServices() === null)('limits in a Redis', () => {
   it('that is killed, emptied and restored from an old snapshot hold', { timeout: 300_000 }, async () => {
     const services = await startServices(['redis'], { engine: 'native' })
     await using opened = new AsyncDisposableStack()
-    opened.defer(() => services.stop())
+    opened.defer(async () => void (await services.stop()))
     const redis = services.get('redis')
     const snapshot = await mkdtemp(join(tmpdir(), 'sluice-snapshot-'))
     opened.defer(() => rm(snapshot, { recursive: true, force: true }))
