@@ -33,10 +33,11 @@ const trigger = z.enum(['added', 'changed', 'removed'])
 export const syncPath = z.strictObject({ name })
 export const runPath = z.strictObject({ id: name })
 export const resourcePath = z.strictObject({
-  kind: z.enum(['source', 'model', 'destination', 'sync']),
+  kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']),
   name,
 })
 export const secretPath = z.strictObject({ name })
+export const alertPath = z.strictObject({ name })
 
 export const noQuery = z.strictObject({})
 export const pageQuery = z.strictObject(paging)
@@ -103,6 +104,8 @@ export const failedRowsBody = z.strictObject({
   key: key.optional(),
   status: z.int().min(100).max(599).optional(),
 })
+/** The row whose request is sent, and the trigger that makes it. */
+export const testBody = z.strictObject({ key, trigger })
 export const resyncBody = z.strictObject({
   as: z.enum(['added', 'changed']).optional().describe('The trigger that sends the rows; default: added.'),
 })

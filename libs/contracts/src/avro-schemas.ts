@@ -24,7 +24,7 @@ import {
 } from './avro-types.ts'
 import { rowSchema } from './avro-row.ts'
 import { COMMAND_SCHEMA, countsByOp, RUN_EVENT_SCHEMA, shownCertificates } from './avro-run-schemas.ts'
-import type { DefinitionRecord, ResourceRecord, SecretRecord } from './document-records.ts'
+import type { AlertRecord, DefinitionRecord, ResourceRecord, SecretRecord } from './document-records.ts'
 import type {
   Attempt,
   Captured,
@@ -46,6 +46,8 @@ import type {
   Unrenderable,
   WrittenChange,
 } from './records.ts'
+import { TEST_ATTEMPT_SCHEMA, TEST_REQUEST_SCHEMA } from './avro-test-schemas.ts'
+import type { TestAttempt, TestRequest } from './test-records.ts'
 import type { KeyStateKind, Op, Outcome } from './state.ts'
 import type { Column, Row } from './values.ts'
 
@@ -64,8 +66,11 @@ export interface RecordTypes {
   RunEvent: RunEvent
   PartitionReport: PartitionReport
   ResourceRecord: ResourceRecord
+  AlertRecord: AlertRecord
   SecretRecord: SecretRecord
   DefinitionRecord: DefinitionRecord
+  TestRequest: TestRequest
+  TestAttempt: TestAttempt
 }
 export type RecordName = keyof RecordTypes
 
@@ -315,6 +320,12 @@ const SECRET_SCHEMA = record<SecretRecord>('SecretRecord', 'A secret of the vaul
   sealed: field('Nonce, ciphertext and tag of AES-256-GCM.', bytes),
 })
 
+const ALERT_SCHEMA = record<AlertRecord>('AlertRecord', 'What is known of an alert and a sync.', {
+  alert: field('The name of the alert.', text),
+  sync: field('The name of the sync.', text),
+  state: field('The state, as JSON.', text),
+})
+
 const DEFINITION_SCHEMA = record<DefinitionRecord>('DefinitionRecord', 'What a run works by.', {
   hash: field('Hash of the spec.', text),
   spec: field('Sync, model, source and destination, as JSON.', text),
@@ -334,4 +345,7 @@ export const SCHEMAS = {
   ResourceRecord: RESOURCE_SCHEMA,
   SecretRecord: SECRET_SCHEMA,
   DefinitionRecord: DEFINITION_SCHEMA,
+  AlertRecord: ALERT_SCHEMA,
+  TestRequest: TEST_REQUEST_SCHEMA,
+  TestAttempt: TEST_ATTEMPT_SCHEMA,
 } as const satisfies { readonly [N in Exclude<RecordName, 'Change'>]: AvroRecordSchema }

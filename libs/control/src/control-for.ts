@@ -1,6 +1,7 @@
 /** Control for somebody with some roles. */
 import type {
   AttemptsPage,
+  AttemptView,
   FailedPage,
   RequestView,
   ResourcesPage,
@@ -12,6 +13,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type {
   AttemptsQuery,
   Control,
@@ -24,8 +26,9 @@ import type {
   RunRequest,
   SecretNamed,
   SecretToSet,
+  TestQuery,
 } from './port.ts'
-import { assertMay, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
+import { assertMay, attemptShownTo, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
 
 /**
  * Asks another control for what the roles allow, and shows what they may see. Each method throws `forbidden`
@@ -96,6 +99,11 @@ export class ControlFor implements Control {
     return await this.#control.preview(query, signal)
   }
 
+  async sendTest(query: TestQuery, signal: AbortSignal): Promise<AttemptView> {
+    assertMay(this.#roles, ROLE_OF.sendTest)
+    return attemptShownTo(this.#roles, await this.#control.sendTest(query, signal))
+  }
+
   async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
     assertMay(this.#roles, ROLE_OF.syncs)
     const page = await this.#control.syncs(paging, signal)
@@ -104,6 +112,16 @@ export class ControlFor implements Control {
       lastRun: sync.lastRun === null ? null : shownTo(this.#roles, sync.lastRun),
     }))
     return { ...page, syncs }
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    assertMay(this.#roles, ROLE_OF.alerts)
+    return await this.#control.alerts(signal)
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    assertMay(this.#roles, ROLE_OF.testAlert)
+    return await this.#control.testAlert(name, signal)
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

@@ -23,6 +23,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/ask/run.ts'),
   },
   {
+    name: 'send',
+    summary: 'send one real request as a test that changes no state',
+    load: () => import('./commands/ask/send.ts'),
+  },
+  {
     name: 'up',
     summary: 'serve the project: an API, and runs for whoever asks',
     load: () => import('./commands/up.ts'),
@@ -76,6 +81,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'failed',
     summary: 'list the rows that wait for another try, and why',
     load: () => import('./commands/look-back/failed.ts'),
+  },
+  {
+    name: 'alerts',
+    summary: 'list the alerts, what holds now, and what could not be told',
+    load: () => import('./commands/alerts/alerts.ts'),
+  },
+  {
+    name: 'alerts test',
+    summary: 'tell a test notice to whom an alert names',
+    load: () => import('./commands/alerts/alerts-test.ts'),
   },
   {
     name: 'secret set',

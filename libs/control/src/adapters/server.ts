@@ -4,6 +4,7 @@
  */
 import {
   attemptsPage,
+  attemptView,
   failedPage,
   previewView,
   resourcesPage,
@@ -16,6 +17,7 @@ import {
   secretsView,
   syncsPage,
   type AttemptsPage,
+  type AttemptView,
   type FailedPage,
   type RequestView,
   type ResourcesPage,
@@ -27,6 +29,12 @@ import {
   type SecretsView,
   type SyncsPage,
 } from '@sluice/contracts/api'
+import {
+  alertsView,
+  alertTestedView,
+  type AlertsView,
+  type AlertTestedView,
+} from '@sluice/contracts/specs/alert-views'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
@@ -46,6 +54,7 @@ import type {
   RunRequest,
   SecretNamed,
   SecretToSet,
+  TestQuery,
 } from '../port.ts'
 import type { ServerAddress } from '../server-address.ts'
 import { readEvents } from './server/read-events.ts'
@@ -164,8 +173,21 @@ class ServerControl implements Control {
     }
   }
 
+  async sendTest({ sync, op: trigger, key }: TestQuery, signal: AbortSignal): Promise<AttemptView> {
+    const body = { key, trigger }
+    return await this.#client.post(['syncs', sync, 'test'], body, { signal, answer: attemptView })
+  }
+
   async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
     return await this.#client.get(['syncs'], { ...paging }, { signal, answer: syncsPage })
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    return await this.#client.get(['alerts'], {}, { signal, answer: alertsView })
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    return await this.#client.post(['alerts', name, 'test'], {}, { signal, answer: alertTestedView })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { socketPathOf } from '@sluice/console/socket/socket-path'
 import type {
   AttemptsPage,
+  AttemptView,
   FailedPage,
   RequestView,
   ResourcesPage,
@@ -18,6 +19,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type * as port from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
@@ -92,8 +94,20 @@ export class FolderControl implements port.Control {
     return await this.#look(control => control.preview(query, signal))
   }
 
+  async sendTest(query: port.TestQuery, signal: AbortSignal): Promise<AttemptView> {
+    return await this.#ask(control => control.sendTest(query, signal), { sync: query.sync })
+  }
+
   async syncs(paging: port.Paging, signal: AbortSignal): Promise<SyncsPage> {
     return await this.#look(control => control.syncs(paging, signal))
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    return await this.#look(control => control.alerts(signal))
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    return await this.#ask(control => control.testAlert(name, signal), 'past')
   }
 
   /** The files are here, so nobody is asked. */
