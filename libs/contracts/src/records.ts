@@ -4,7 +4,15 @@
  * 1970.
  */
 import type { Fired, PhaseTimes } from './run-times.ts'
-import type { CountsByOp, KeyStateKind, Op, Outcome, ShownCertificate } from './state.ts'
+import type {
+  CountsByOp,
+  KeyStateKind,
+  Op,
+  Outcome,
+  ShownCertificate,
+  ReplayOf,
+  ReplayScope,
+} from './state.ts'
 import type { Row } from './values.ts'
 import type { Wait } from './waits.ts'
 
@@ -158,6 +166,8 @@ export interface Request extends Owned {
   /** Offsets of the changes that this record was made of: from, inclusive, to `changesEnd`, exclusive. */
   readonly changesStart: number
   readonly changesEnd: number
+  /** Of a request that a replay sends again; null for any other. Earlier versions had none. */
+  readonly replayOf: ReplayOf | null
 }
 
 /** Rows that could not be rendered. They have a seq of their own in `requests`. */
@@ -273,7 +283,10 @@ export interface RunScope {
   /** Of a discard or a retry: the key of the row, or the status of the answers. Null means any. */
   readonly key: string | null
   readonly status: number | null
+  /** Of a replay: the recorded requests that are meant. Absent or null for any other run. */
+  readonly replay?: ReplayScope | null
 }
+
 export type RunStatus = 'queued' | 'running' | 'held' | 'success' | 'warning' | 'failed' | 'cancelled'
 
 export interface InvalidSample {

@@ -8,6 +8,7 @@ import type {
   AttemptView,
   FailedPage,
   PreviewView,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -21,7 +22,7 @@ import type {
 } from '@sluice/contracts/api'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command } from '@sluice/contracts/records'
-import type { Op } from '@sluice/contracts/state'
+import type { Op, ReplayScope } from '@sluice/contracts/state'
 
 /** `after` is the `next` of the page before. */
 export interface Paging {
@@ -71,6 +72,11 @@ export interface SyncPast {
   readonly rows: SyncView['rows']
 }
 
+export interface ReplayQuery {
+  readonly sync: string
+  readonly scope: ReplayScope
+}
+
 /**
  * All methods may be called concurrently, and throw `not-found` for a sync or run that does not exist. An
  * abort throws the signal's reason.
@@ -92,6 +98,8 @@ export interface RunHistory {
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
   /** What became of a sync. `most` limits the runs; open ones are always among them. */
   past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast>
+  /** What a replay would send. */
+  replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView>
 }
 
 export interface RunRequest {
