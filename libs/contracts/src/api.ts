@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { ERROR_CODES } from './errors.ts'
-import { WAIT_KINDS } from './waits.ts'
+import { phaseView, waitView } from './run-parts.ts'
 
 const timestamp = z.iso.datetime()
 const count = z.int().min(0)
@@ -27,24 +27,6 @@ const triggerCounts = z.object({
 })
 
 const runStatus = z.enum(['queued', 'running', 'held', 'success', 'warning', 'failed', 'cancelled'])
-
-/** What a run waits for, while it does. */
-const waitView = z.object({
-  kind: z.enum(WAIT_KINDS),
-  since: timestamp,
-  /** When the wait is over at the latest, if that is known. */
-  until: timestamp.nullable(),
-  /** In a sentence. */
-  detail: z.string(),
-})
-
-/** A part of a run's life. Parts overlap: a run renders and sends while it publishes. */
-const phaseView = z.object({
-  phase: z.enum(['detecting', 'publishing', 'rendering', 'sending', 'finishing']),
-  startedAt: timestamp,
-  /** Null while it goes on. */
-  endedAt: timestamp.nullable(),
-})
 
 /** One run. `triggers` has the sync's triggers only. */
 export const runView = z.object({

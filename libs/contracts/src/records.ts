@@ -379,14 +379,10 @@ export interface RunEvent {
    * before it writes another event of it. Null in events of an earlier version.
    */
   readonly deaths: number | null
-  /**
-   * How far the schedule has started runs, as known when this run was queued. Of a run that the schedule
-   * started, the instant that it was due. Null if it never started one; earlier versions had no schedules.
-   */
+  /** How far the schedule has started runs, as known when this was queued: what a scheduled run is due for. */
   readonly fired: Fired | null
-  /** True for a run that failed since no process can work on its sync. Earlier versions did not say. */
+  /** True for a run that failed since no process can work on its sync. */
   readonly aside: boolean | null
-  /** Null before it publishes, and in events of an earlier version. */
   readonly phases: PhaseTimes | null
   /**
    * Of each side, the certificate that ends first. Null before the end, and in events of an earlier version.
