@@ -28,6 +28,7 @@ import { PassedRun } from './run/passed-run.ts'
 import { rowsAt } from './ledger/parts.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
 import { PartitionReporter } from './run/report-partition.ts'
+import { tellBacklog } from './run/tell-backlog.ts'
 import type { RequestHistory } from './ledger/request-history.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
 import { activeLimit, unseenLimit, WINDOW_REQUESTS } from './send/work-limits.ts'
@@ -80,7 +81,9 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     firstAttempts: new Map([...recovered.known].map(([offset, known]) => [offset, known.firstAttempt])),
     attemptsEnd: ownership.owner(attempts) + 1,
     abort: worker.abort,
+    onMarked: () => backlog.now(),
   })
+  using backlog = tellBacklog({ log, figures: deps.figures, run, worker, ledger, requests })
   const parts = { deps, run, worker, ownership, recovered, ledger, requests, attempts, share, againShare }
   await new PartitionDelivery(parts).work()
 }
@@ -259,13 +262,13 @@ class PartitionDelivery {
 
   async #takeRequest(placed: Placed, request: Request, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
-    const { offset, bytes } = placed
+    const { offset, bytes, timestamp } = placed
     const open = await this.#runOf(request, ending)
     if (open === null) return this.#passOver(placed, null, ending)
     if (!inSequence(open, offset, request)) return
     const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
-    ledger.start(offset)
+    ledger.start(offset, timestamp)
     if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
       return
     const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
