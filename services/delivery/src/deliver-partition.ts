@@ -71,11 +71,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const recovered = await recoverLedger({ ...common, requests, attempts, bufferBytes, signal: ending })
   const { checkpoint } = recovered
   const ledger = new AttemptLedger({
-    io,
-    ownership,
-    attempts,
-    retry,
-    captured,
+    ...{ io, ownership, attempts, retry, captured },
     position: checkpoint.offset,
     run: checkpoint.run,
     counts: checkpoint.counts,
