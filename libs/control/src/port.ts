@@ -3,9 +3,11 @@
  * folder, from Kafka or from a server.
  */
 import type {
+  AttemptOutcome,
   AttemptsPage,
   FailedPage,
   PreviewView,
+  RequestView,
   ResourcesPage,
   RunsPage,
   RunView,
@@ -35,13 +37,23 @@ export interface Paging {
 }
 
 export interface AttemptsQuery extends Paging {
-  readonly run: string | undefined
-  readonly sync: string | undefined
+  readonly run?: string | undefined
+  readonly sync?: string | undefined
   /** A primary key as text; a composite one as a JSON array. */
-  readonly key: string | undefined
-  readonly status: number | undefined
-  /** Milliseconds since 1970. */
-  readonly since: number | undefined
+  readonly key?: string | undefined
+  readonly trigger?: Op | undefined
+  /** A status such as `422`, or a class such as `4xx`. */
+  readonly status?: string | undefined
+  readonly outcome?: AttemptOutcome | undefined
+  /** Milliseconds since 1970: from the first, inclusive, to the second, exclusive. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  /** A text that the error has, whatever its case. */
+  readonly search?: string | undefined
+  /** True to look for that text in bodies, too, as far as they are held. */
+  readonly searchesBodies?: boolean | undefined
+  /** False to leave out headers and bodies. Default: with them. */
+  readonly details?: boolean | undefined
 }
 
 export interface FailedQuery extends Paging {
@@ -62,8 +74,13 @@ export interface RunHistory {
   run(id: string, signal: AbortSignal): Promise<RunView>
   /** The state of a run, and each state that comes after it. It is done once the run has ended. */
   follow(id: string, signal: AbortSignal): AsyncIterable<RunView>
-  /** In the order of time, the newest first. */
+  /**
+   * In the order of time, the newest first. A page may have fewer than its limit, or none, and still a
+   * `next`: a search that takes long goes on there.
+   */
   attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage>
+  /** A request by its id, with all attempts at it. Throws `not-found` once nothing of it is held. */
+  request(id: string, signal: AbortSignal): Promise<RequestView>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
 }

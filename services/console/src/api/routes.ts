@@ -3,6 +3,7 @@ import {
   attemptsPage,
   failedPage,
   previewView,
+  requestView,
   resourcesPage,
   runsPage,
   runView,
@@ -17,6 +18,7 @@ import {
   noQuery,
   pageQuery,
   previewQuery,
+  requestPath,
   resyncBody,
   runBody,
   runPath,
@@ -37,6 +39,10 @@ const MINUTE_MS = 60_000
 const STREAMS_AT_ONCE = 200
 /** The queued run may stand behind refused ones. */
 const LATEST = 20
+
+function timeOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Date.parse(text)
+}
 
 const noPath = z.strictObject({})
 const document = (value: unknown): Answer => ({ kind: 'document', value })
@@ -92,10 +98,19 @@ const READ_ROUTES: readonly Route[] = [
     summary: 'Requests and answers as sent and received, the newest first',
     ...{ params: noPath, query: attemptsQuery, answer: attemptsPage },
     respond: async ({ query }, { control, signal }) => {
-      const { run, sync, key, status, limit, after } = query
-      const since = query.since === undefined ? undefined : Date.parse(query.since)
-      return document(await control.attempts({ run, sync, key, status, since, limit, after }, signal))
+      const { q: search, bodies: searchesBodies, since, until, ...same } = query
+      const times = { since: timeOf(since), until: timeOf(until) }
+      return document(
+        await control.attempts({ ...same, ...times, after: query.after, search, searchesBodies }, signal),
+      )
     },
+  }),
+  route({
+    ...{ ...reads, path: '/attempts/:requestId', id: 'getRequest', timeoutMs: 5 * MINUTE_MS },
+    summary: 'One request with its rows, and all attempts at it with their answers and timing',
+    ...{ params: requestPath, query: noQuery, answer: requestView },
+    respond: async ({ params }, { control, signal }) =>
+      document(await control.request(params.requestId, signal)),
   }),
   route({
     ...{ ...reads, ...PREVIEW, path: '/preview', id: 'preview' },
