@@ -197,6 +197,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     at: 1_700_000_000_000,
     by: 'ada',
   },
+  AlertRecord: { alert: 'a', sync: 's', state: '{}' },
   SecretRecord: {
     kind: 'secret',
     name: 'crm-token',

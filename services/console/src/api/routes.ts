@@ -34,6 +34,7 @@ import { PREVIEW, previewed } from './previewed.ts'
 import { RESOURCE_ROUTES } from './resource-routes.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
+import { ALERT_ROUTES } from './alert-routes.ts'
 import { SECRET_ROUTES } from './secret-routes.ts'
 import { SESSION_ROUTES } from './session-routes.ts'
 
@@ -196,6 +197,7 @@ export const ROUTES: readonly Route[] = [
   ...ASK_ROUTES,
   ...RESOURCE_ROUTES,
   ...SECRET_ROUTES,
+  ...ALERT_ROUTES,
 ]
 
 async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {
