@@ -27,7 +27,7 @@ import type {
   ResourceSetView,
   RowsView,
 } from '@sluice/contracts/api/resources'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command } from '@sluice/contracts/records'
 import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
