@@ -32,6 +32,7 @@ import type { RunRequest } from '@sluice/control/port'
 import { z } from 'zod'
 import { PREVIEW, previewed } from './previewed.ts'
 import { RESOURCE_ROUTES } from './resource-routes.ts'
+import { REPLAY_ROUTE } from './replay-route.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
 import { ALERT_ROUTES } from './alert-routes.ts'
@@ -196,6 +197,7 @@ export const ROUTES: readonly Route[] = [
   ...READ_ROUTES,
   ...ASK_ROUTES,
   ...RESOURCE_ROUTES,
+  REPLAY_ROUTE,
   ...SECRET_ROUTES,
   ...ALERT_ROUTES,
 ]
