@@ -10,7 +10,8 @@ import { projectFolder } from '../e2e/project-folder.ts'
 import { PeakMemory } from './peak-memory.ts'
 
 const { signal } = new AbortController()
-const MOST_MB = 512
+/** The aim for the one process that detects, renders and delivers (docs/PERFORMANCE.md). */
+const MOST_MB = 700
 /** More than this many requests are never in work (PROTOCOL.md §8). */
 const WINDOW_REQUESTS = 10_000
 const FAILING = 'errors: { retry: now, attempts: 5, backoff: { first: 30m, max: 30m } }'
