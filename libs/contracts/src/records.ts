@@ -379,7 +379,7 @@ export interface RunEvent {
    * before it writes another event of it. Null in events of an earlier version.
    */
   readonly deaths: number | null
-  /** How far the schedule has started runs, as known when this was queued: what a scheduled run is due for. */
+  /** How far the schedule has started runs: for one with that cause, the instant that it is due for. */
   readonly fired: Fired | null
   /** True for a run that failed since no process can work on its sync. */
   readonly aside: boolean | null

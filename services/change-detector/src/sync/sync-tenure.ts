@@ -266,7 +266,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     }
   }
 
-  /** Takes an instant of the schedule. One that finds the queue in the way is told again before the next run. */
+  /** Takes an instant of the schedule. If the queue is in the way, it is told again before the next run. */
   async #takeDue(pending: PendingDue): Promise<void> {
     const { fired } = pending
     if (fired === null) return
